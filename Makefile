@@ -1,0 +1,51 @@
+# Every developer command. `make help` prints them. The build itself is extension.mk (PGXS).
+
+# The first target is what plain `make` does.
+default: all
+
+# Settings one may give: PG_CONFIG=/path/to/pg_config, DEBUG=1, V=1 (show commands), FUZZ_SECONDS=3600 (fuzz).
+FUZZ_SECONDS ?= 600
+CLANG_FORMAT ?= clang-format
+
+help:
+	@echo 'specql: rules in YAML, compiled into tables that react'
+	@echo
+	@echo '  make deps          install the Debian packages that are missing (asks sudo if not root)'
+	@echo '  make               build specql.so and the install script'
+	@echo '  make install       into the PostgreSQL that PG_CONFIG names (as root for a system one)'
+	@echo '  make demo          build, start a private server, play the inventory story; leaves it running'
+	@echo '  make check         every test, in a private server; ends with "N passed, N failed"'
+	@echo '  make installcheck  the regression tests alone, against the server that PGHOST, PGPORT name'
+	@echo '  make bench         speed against bare tables and hand-written SQL (QUICK=1 for a short look)'
+	@echo '  make fuzz          the fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo '  make format        clang-format over src and test'
+	@echo '  make clean         remove what was built; stop and remove the private servers'
+	@echo
+	@echo '  settings: PG_CONFIG=/path/to/pg_config  DEBUG=1  V=1'
+
+deps:
+	@scripts/deps
+
+all install uninstall installcheck:
+	@$(MAKE) --no-print-directory -f extension.mk $@
+
+demo:
+	@scripts/demo
+
+check:
+	@test/run
+
+bench:
+	@bench/run $(if $(QUICK),--quick)
+
+fuzz:
+	@test/fuzz/run $(FUZZ_SECONDS)
+
+format:
+	@$(CLANG_FORMAT) -i $$(find src test -name '*.cpp' -o -name '*.hpp')
+
+clean:
+	@scripts/server remove
+	@rm -rf build specql.so libspecql.a specql--*.sql results regression.diffs regression.out
+
+.PHONY: default help deps all install uninstall installcheck demo check bench fuzz format clean
