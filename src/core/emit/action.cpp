@@ -1,0 +1,479 @@
+// Actions to functions, triggers and registrations: the shapes that src/README.md shows.
+#include <algorithm>
+
+#include "emit/emit.hpp"
+#include "emit/quote.hpp"
+#include "emit/steps.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+namespace {
+
+using Rows = StepPlace::Rows;
+
+// A condition that can be tested where the row is captured: it reads nothing but the row itself.
+bool capturable(const BoundExpression& condition) {
+    return std::all_of(condition.values.begin(), condition.values.end(), [](const Value& value) {
+        return value.kind == ValueKind::eventColumn || value.kind == ValueKind::eventChange || value.kind == ValueKind::eventRow ||
+               (value.kind == ValueKind::meta && value.name == "event_type");
+    });
+}
+
+// Steps that are one statement over the whole set.
+bool setBased(const std::vector<ResolvedStep>& steps) {
+    return std::all_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
+        switch (step.spec->kind) {
+            case StepKind::update:
+            case StepKind::remove:
+                return step.ownRow;
+            case StepKind::branch:
+            case StepKind::foreach:
+            case StepKind::validate:
+            case StepKind::ret:
+                return false;
+            default:
+                return true;
+        }
+    });
+}
+
+// One arm: the steps of a branch's then, or of its else.
+struct Arm {
+    const ResolvedBranch* branch;
+    bool negated;
+    const std::vector<ResolvedStep>& steps() const { return negated ? branch->otherwise : branch->steps; }
+};
+
+std::string verbs(unsigned ops) {
+    std::vector<std::string> names;
+    if (ops & opInsert) names.push_back("INSERT");
+    if (ops & opUpdate) names.push_back("UPDATE");
+    if (ops & opDelete) names.push_back("DELETE");
+    return join(names, " OR ");
+}
+
+class ActionEmitter {
+public:
+    ActionEmitter(World& world, const Resolver& resolver, const ResolvedAction& action)
+        : world_(world), resolver_(resolver), action_(action), binding_(action.binding), info_(*action.info),
+          printer_(world, resolver, action, Printer::Place::handler), steps_(world, action, printer_) {
+        for (const ResolvedBranch& branch : action.branches) {
+            arms_.push_back({&branch, false});
+            if (!branch.otherwise.empty()) arms_.push_back({&branch, true});
+        }
+        bulk_ = isBulk(info_);
+        bool conditions = std::any_of(arms_.begin(), arms_.end(), [](const Arm& arm) { return bool(arm.branch->condition); });
+        allCapturable_ = !binding_.custom && std::all_of(arms_.begin(), arms_.end(), [](const Arm& arm) {
+            return capturable(arm.branch->condition);
+        });
+        set_ = action.contexts.empty() && (!conditions || allCapturable_) &&
+               std::all_of(arms_.begin(), arms_.end(), [](const Arm& arm) { return setBased(arm.steps()); });
+    }
+
+    void emit(std::vector<Object>& functions, std::vector<Object>& triggers) {
+        std::string body = bulk_ ? callBody() : set_ ? setBody() : loopBody();
+        if (!binding_.custom) functions.push_back(functionObject(captureFunction(), unit()));
+        if (!printer_.used().empty()) functions.push_back(functionObject(rowsFunction(), unit()));
+        functions.push_back(functionObject(handler(body), unit()));
+        triggers.push_back(binding_.custom ? registration() : trigger());
+        if (!binding_.custom) triggers.push_back(registration());
+    }
+
+private:
+    std::string unit() const { return info_.unit->key(); }
+    std::string rowsName() const { return quoteName(info_.schema, action_.base + "_rows"); }
+    std::string from(int branch) const { return rowsName() + "(" + std::to_string(branch) + ") AS e"; }
+
+    // --- the handler ------------------------------------------------------------------------------------------------
+
+    std::string ifComment(const Arm& arm) const {
+        if (!arm.branch->condition) return "";
+        std::string text = commentText(world_.expressionText(arm.branch->condition.expression));
+        return std::string("-- ") + (arm.negated ? "else of: " : "if: ") + text + "\n";
+    }
+
+    std::string setBody() {
+        std::string body;
+        for (size_t i = 0; i < arms_.size(); i++) {
+            StepPlace place{Rows::set, from(static_cast<int>(i) + 1), static_cast<int>(i) + 1};
+            if (!body.empty()) body += '\n';
+            if (arms_.size() == 1) {
+                // The only branch: dispatch calls the handler for nothing else.
+                body += ifComment(arms_[i]) + steps_.emit(arms_[i].steps(), place);
+            } else {
+                body += ifComment(arms_[i]) + "IF specql.matched(" + std::to_string(i + 1) + ") THEN\n" +
+                        indent(steps_.emit(arms_[i].steps(), place), 4) + "END IF;\n";
+            }
+        }
+        return body;
+    }
+
+    std::string loopBody() {
+        std::string inside = readContexts();
+        for (const Arm& arm : arms_) {
+            StepPlace place{Rows::loop, "", 1};
+            std::string steps = steps_.emit(arm.steps(), place);
+            if (!inside.empty()) inside += '\n';
+            if (!arm.branch->condition) {
+                inside += steps;
+                continue;
+            }
+            std::string condition = printer_.print(arm.branch->condition);
+            if (arm.negated) condition = "(" + condition + ") IS NOT TRUE";
+            inside += ifComment(arm) + "IF " + condition + " THEN\n" + indent(steps, 4) + "END IF;\n";
+        }
+        printer_.meta("event_id", "uuid");
+        std::string label = steps_.usesLabel() ? "<<events>>\n" : "";
+        return label + "FOR e IN SELECT r.* FROM " + rowsName() + "(1) AS r LOOP\n" + indent(inside, 4) + "END LOOP;\n";
+    }
+
+    // Rows that a key names, as they are when handling starts: every condition and step sees the same values.
+    std::string readContexts() {
+        std::string sql;
+        for (const Context& context : action_.contexts) {
+            std::vector<std::string> columns;
+            for (const std::string& column : context.columns) columns.push_back("t." + quoteName(column));
+            if (columns.empty()) columns.push_back("t." + quoteName(context.entity->key));
+            std::string key = printer_.print(context.key, false);
+            sql += "-- the row of " + context.entity->shown() + " that " + context.key.name + " names, as it is now" +
+                   (context.locked ? ", locked because it is updated below" : "") + "\n" +
+                   "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n" +
+                   "FROM " + quoteName(context.entity->schema, context.entity->table) + " AS t\n" +
+                   "WHERE t." + quoteName(context.entity->key) + " = " + key + (context.locked ? "\nFOR NO KEY UPDATE" : "") + ";\n";
+            // A custom event promises the row; a column of a table may be NULL.
+            sql += binding_.custom ? "IF NOT FOUND THEN\n" : "IF NOT FOUND AND " + key + " IS NOT NULL THEN\n";
+            sql += "    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" + context.key.name + " %s names no row of " +
+                   context.entity->shown() + "', coalesce(" + key + "::text, 'null'));\nEND IF;\n";
+        }
+        return sql;
+    }
+
+    // A bulk operation's trigger calls its function with the values it is about.
+    std::string callBody() {
+        std::vector<std::string> args;
+        for (const std::string& key : action_.payloadOrder) {
+            Value value;
+            value.kind = ValueKind::payload;
+            value.name = key;
+            value.type = action_.payload.at(key);
+            if (!binding_.custom) {
+                const EntityInfo& entity = *binding_.entity;
+                const ColumnInfo* column = entity.column(key);
+                if (!column && key == entity.table + "_id" && !entity.key.empty()) column = entity.column(entity.key);
+                if (!column) {
+                    world_.error(*info_.file, "SPQL-R059", info_.spec->name.pos, "the rows of " + entity.shown() +
+                                 " have no value for the parameter " + key, "raise it as a custom event that carries " + key);
+                    continue;
+                }
+                value.kind = ValueKind::eventColumn;
+                value.name = column->name;
+                value.type = column->type;
+            }
+            args.push_back(printer_.print(value, true));
+        }
+        printer_.meta("event_id", "uuid");
+        return "PERFORM " + quoteName(info_.schema, snakeCase(info_.spec->name.value)) + "(" + join(args, ", ") + ")\nFROM " + from(1) + ";\n";
+    }
+
+    FunctionText handler(const std::string& body) {
+        FunctionText function;
+        function.schema = info_.schema;
+        function.name = handlerName(action_);
+        function.returns = binding_.custom ? "void" : "trigger";
+        function.language = "plpgsql";
+        std::string text = "-- Action " + info_.name() + (binding_.event.empty() ? "" : ", raised by " + binding_.shown()) + ".\n";
+        if (!info_.spec->description.empty()) text += "-- " + commentText(info_.spec->description.value) + "\n";
+        text += "-- Generated by specql: change the spec and apply it again.\n";
+        std::vector<std::string> declarations = steps_.declarations();
+        if (!bulk_)
+            for (const Context& context : action_.contexts) declarations.push_back(contextVariable(context) + " record;");
+        if (!bulk_ && !set_) declarations.insert(declarations.begin(), "e record;");
+        if (!declarations.empty()) text += "DECLARE\n" + indent(join(declarations, "\n"), 4) + "\n";
+        text += "BEGIN\n" + indent(body, 4);
+        if (!binding_.custom) text += "\n    RETURN NULL;\n";
+        function.body = text + "END;\n";
+        function.comment = "Handles action " + info_.name() + (binding_.event.empty() ? "" : ": " + binding_.shown());
+        return function;
+    }
+
+    // --- what it reads ------------------------------------------------------------------------------------------------
+
+    FunctionText rowsFunction() const {
+        std::vector<std::string> columns, given, selected;
+        bool row = !binding_.custom, data = false;
+        for (const EventColumn& column : printer_.used()) {
+            columns.push_back(quoteName(column.name) + " " + column.type);
+            if (row || column.rowsSql.empty()) {
+                selected.push_back("r." + quoteName(column.name));
+                given.push_back(columns.back());
+                data = data || column.name == "event_data";
+            } else {
+                selected.push_back(column.rowsSql);
+            }
+        }
+        bool needsData = !row && selected.size() > given.size();
+        if (needsData && !data) given.push_back("event_data jsonb");
+        FunctionText function;
+        function.schema = info_.schema;
+        function.name = action_.base + "_rows";
+        function.identityArguments = "integer";
+        function.arguments = "branch integer";
+        function.returns = "TABLE (" + wrapList(columns, 4) + ")";
+        function.language = "sql";
+        function.attributes = "STABLE";
+        function.definer = false;
+        function.body = "SELECT\n    " + join(selected, ",\n    ") + "\nFROM specql.rows(branch) AS r(" + wrapList(given, 4) + ");\n";
+        function.comment = "The events that action " + info_.name() + " is handling, branch by branch";
+        return function;
+    }
+
+    std::string baseCondition() const {
+        if (!binding_.changedColumn.empty()) {
+            std::string column = quoteName(binding_.changedColumn);
+            return "old." + column + " IS DISTINCT FROM new." + column;
+        }
+        if (!binding_.value.empty()) return "new." + quoteName(binding_.valueColumn) + " = " + quoteLiteral(binding_.value);
+        return "";
+    }
+
+    static std::string both(const std::string& base, const std::string& condition) {
+        if (condition.empty()) return base.empty() ? "true" : base;
+        return base.empty() ? condition : base + "\nAND (" + condition + ")";
+    }
+
+    FunctionText captureFunction() {
+        Printer rows(world_, resolver_, action_, Printer::Place::capture);
+        std::string base = baseCondition();
+        std::vector<std::string> branches;
+        if (set_ && !bulk_) {
+            for (const Arm& arm : arms_) {
+                std::string condition = arm.branch->condition ? rows.print(arm.branch->condition) : "";
+                if (arm.negated) condition = "(" + condition + ") IS NOT TRUE";
+                branches.push_back(both(base, condition));
+            }
+        } else {
+            // The handler tests again, with all it knows; what can be ruled out here never reaches it.
+            std::vector<std::string> any;
+            bool rulesOut = allCapturable_ && !bulk_;
+            for (const Arm& arm : arms_) {
+                if (!arm.branch->condition || arm.negated) rulesOut = false;
+                else if (rulesOut) any.push_back("(" + rows.print(arm.branch->condition) + ")");
+            }
+            branches.push_back(both(base, rulesOut ? join(any, " OR ") : ""));
+        }
+        const EntityInfo& entity = *binding_.entity;
+        std::string table = quoteName(entity.schema, entity.table);
+        std::vector<std::string> outputs = {"OUT branches boolean[]", "OUT subject text", "OUT data jsonb"};
+        std::vector<std::string> values;
+        std::string conditions;
+        for (size_t i = 0; i < branches.size(); i++) conditions += (i > 0 ? ",\n" : "") + branches[i];
+        values.push_back("ARRAY[\n" + indent(conditions, 4) + "\n]");
+        std::string key = entity.key.empty() ? "NULL::text" : keyValue(entity) + "::text";
+        values.push_back(key);
+        std::vector<std::string> images;
+        if (binding_.ops != opInsert) images.push_back("'old', to_jsonb(old)");
+        if (binding_.ops != opDelete) images.push_back("'new', to_jsonb(new)");
+        values.push_back("jsonb_build_object(" + join(images, ", ") + ")");
+        for (const EventColumn& column : printer_.used()) {
+            if (column.captureSql.empty()) continue;
+            outputs.push_back("OUT " + quoteName(column.name) + " " + column.type);
+            values.push_back(column.captureSql);
+        }
+        FunctionText function;
+        function.schema = info_.schema;
+        function.name = action_.base + "_capture";
+        function.identityArguments = table + ", " + table;
+        function.arguments = "\n    old " + table + ", new " + table + ",\n    " + wrapList(outputs, 4) + "\n";
+        function.returns = "record";
+        function.language = "sql";
+        function.attributes = "STABLE";
+        function.definer = false;
+        function.atomic = true;
+        function.body = "SELECT\n" + indent(join(values, ",\n"), 4) + ";\n";
+        function.comment = "What action " + info_.name() + " captures of a changed row: which branches match, and the values they use";
+        return function;
+    }
+
+    std::string keyValue(const EntityInfo& entity) const {
+        std::string key = quoteName(entity.key);
+        if (!(binding_.ops & opDelete)) return "new." + key;
+        return binding_.ops == opDelete ? "old." + key : "coalesce(new." + key + ", old." + key + ")";
+    }
+
+    // --- what makes it run ----------------------------------------------------------------------------------------------
+
+    std::string setting(const Text& text, const char* fallback) const { return text.empty() ? fallback : text.value; }
+    bool enabled() const {
+        const std::string& value = info_.spec->enabled.value;
+        return value != "false" && value != "no" && value != "off";
+    }
+
+    Object trigger() const {
+        std::string table = quoteName(binding_.entity->schema, binding_.entity->table);
+        std::string name = quoteName(action_.base + "_trigger");
+        std::vector<std::string> args = {
+            quoteLiteral(info_.name()), quoteLiteral(quoteName(info_.schema, handlerName(action_))),
+            quoteLiteral(quoteName(info_.schema, action_.base + "_capture")), quoteLiteral(binding_.event),
+            quoteLiteral(setting(info_.spec->onError, "retry"))};
+        Object object;
+        object.kind = "trigger";
+        object.identity = name + " on " + table;
+        object.unit = unit();
+        object.replaceable = true;
+        object.commands.push_back("CREATE OR REPLACE TRIGGER " + name + "\n    AFTER " + verbs(binding_.ops) + " ON " + table +
+                                  "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.dispatch(\n        " + join(args, ", ") + ");");
+        if (!enabled()) object.commands.push_back("ALTER TABLE " + table + " DISABLE TRIGGER " + name + ";");
+        return object;
+    }
+
+    Object registration() const {
+        bool row = !binding_.custom;
+        std::vector<std::string> args = {
+            quoteLiteral(info_.name()), quoteLiteral(binding_.event),
+            row ? quoteLiteral(quoteName(binding_.entity->schema, binding_.entity->table)) : "NULL",
+            quoteLiteral(quoteName(info_.schema, handlerName(action_))),
+            row ? quoteLiteral(quoteName(info_.schema, action_.base + "_capture")) : "NULL",
+            quoteLiteral(setting(info_.spec->onError, "retry")), setting(info_.spec->maxAttempts, "8"),
+            "interval " + quoteLiteral(setting(info_.spec->backoff, "1 second")), enabled() ? "true" : "false"};
+        Object object;
+        object.kind = "registration";
+        object.identity = info_.name();
+        object.unit = unit();
+        object.detail = binding_.shown();
+        object.commands.push_back("SELECT specql.register_action(\n    " + wrapList(args, 4) + ");");
+        return object;
+    }
+
+    World& world_;
+    const Resolver& resolver_;
+    const ResolvedAction& action_;
+    const Binding& binding_;
+    const ActionInfo& info_;
+    Printer printer_;
+    StepEmitter steps_;
+    std::vector<Arm> arms_;
+    bool bulk_ = false;
+    bool allCapturable_ = false;
+    bool set_ = false;
+};
+
+}  // namespace
+
+std::string handlerName(const ResolvedAction& action) {
+    return (action.binding.custom ? "handle_" : "trigger_") + action.base + "_events";
+}
+
+std::string wrapList(const std::vector<std::string>& items, size_t spaces) {
+    constexpr size_t width = 100;
+    std::string text;
+    size_t line = spaces;
+    for (size_t i = 0; i < items.size(); i++) {
+        bool wrap = i > 0 && line + items[i].size() + 2 > width;
+        if (wrap) {
+            text += ",\n" + std::string(spaces, ' ');
+            line = spaces;
+        } else if (i > 0) {
+            text += ", ";
+        }
+        text += items[i];
+        line += items[i].size() + 2;
+    }
+    return text;
+}
+
+Object functionObject(const FunctionText& text, const std::string& unit) {
+    std::string name = quoteName(text.schema, text.name);
+    std::string identity = name + "(" + text.identityArguments + ")";
+    std::string sql = "CREATE FUNCTION " + name + "(" + text.arguments + ")\nRETURNS " + text.returns + "\nLANGUAGE " + text.language;
+    if (!text.attributes.empty()) sql += " " + text.attributes;
+    if (text.definer) sql += " SECURITY DEFINER\nSET search_path = pg_catalog, pg_temp";
+    if (text.atomic) sql += "\nBEGIN ATOMIC\n" + indent(text.body, 4) + "END;";
+    else sql += "\nAS " + dollarQuote("\n" + text.body, "function") + ";";
+    Object object;
+    object.kind = "function";
+    object.identity = identity;
+    object.unit = unit;
+    object.commands.push_back(std::move(sql));
+    // Closed to PUBLIC but for trigger functions, which nobody can call.
+    if (text.definer && text.returns != "trigger") object.commands.push_back("REVOKE ALL ON FUNCTION " + identity + " FROM PUBLIC;");
+    object.commands.push_back("COMMENT ON FUNCTION " + identity + " IS " + quoteLiteral(text.comment) + ";");
+    return object;
+}
+
+Object bulkFunction(const World& world, const Resolver& resolver, const ResolvedAction& action) {
+    const ActionInfo& info = *action.info;
+    Printer printer(world, resolver, action, Printer::Place::function);
+    StepEmitter steps(world, action, printer);
+    std::vector<std::string> arguments, types, declarations = {"v_count integer := 0;"};
+    for (const std::string& key : action.payloadOrder) {
+        arguments.push_back(quoteName("p_" + key) + " " + action.payload.at(key));
+        types.push_back(action.payload.at(key));
+    }
+    std::string body;
+    for (const Context& context : action.contexts) {
+        declarations.push_back(contextVariable(context) + " record;");
+        std::vector<std::string> columns;
+        for (const std::string& column : context.columns) columns.push_back("t." + quoteName(column));
+        if (columns.empty()) columns.push_back("t." + quoteName(context.entity->key));
+        std::string key = printer.print(context.key, true);
+        body += "-- the row of " + context.entity->shown() + " that " + context.key.name + " names; its lock makes two runs take turns\n"
+                "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n"
+                "FROM " + quoteName(context.entity->schema, context.entity->table) + " AS t\n"
+                "WHERE t." + quoteName(context.entity->key) + " = " + key + "\nFOR NO KEY UPDATE;\n"
+                "IF NOT FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" + context.key.name +
+                " %s names no row of " + context.entity->shown() + "', coalesce(" + key + "::text, 'null'));\nEND IF;\n\n";
+    }
+    StepPlace place;
+    for (const ResolvedBranch& branch : action.branches) {
+        std::string block;
+        for (const ResolvedStep& step : branch.steps) {
+            bool set = step.spec->kind == StepKind::update || step.spec->kind == StepKind::remove;
+            if (!block.empty()) block += '\n';
+            if (set && step.target) {
+                std::string what = commentText(step.spec->verb.value + ": " + step.spec->target.value);
+                block += "-- " + what + (step.allocated.empty() ? "" : ": rows in order, as long as their " + step.allocated +
+                         " fits in what is left; the first that does not fit ends it") + "\n" + steps.allocation(step) +
+                         "v_count := v_count + cardinality(v_handled);\n";
+                place = {StepPlace::Rows::handled, "unnest(v_handled) AS h", 0};
+            } else {
+                block += steps.emit({step}, place);
+            }
+        }
+        if (branch.condition) block = "IF " + printer.print(branch.condition) + " THEN\n" + indent(block, 4) + "END IF;\n";
+        body += block;
+    }
+    for (const std::string& declaration : steps.declarations()) declarations.push_back(declaration);
+    FunctionText function;
+    function.schema = info.schema;
+    function.name = snakeCase(info.spec->name.value);
+    function.identityArguments = join(types, ", ");
+    function.arguments = join(arguments, ", ");
+    function.returns = "integer";
+    function.language = "plpgsql";
+    function.body = "-- Action " + info.name() + ": handles a set of rows and returns how many.\n" +
+                    (info.spec->description.empty() ? "" : "-- " + commentText(info.spec->description.value) + "\n") +
+                    "-- Generated by specql: change the spec and apply it again.\nDECLARE\n" + indent(join(declarations, "\n"), 4) +
+                    "\nBEGIN\n" + indent(body, 4) + "\n    RETURN v_count;\nEND;\n";
+    function.comment = "Bulk operation " + info.name() + "; returns how many rows it handled";
+    return functionObject(function, info.unit->key());
+}
+
+void emitAction(World& world, const Resolver& resolver, const ResolvedAction& action, std::vector<Object>& functions,
+                std::vector<Object>& triggers) {
+    if (action.window) {
+        Object object;
+        object.kind = "window";
+        object.identity = action.info->name();
+        object.unit = action.info->unit->key();
+        object.replaceable = true;
+        object.detail = "understood and stored; evaluating windows and correlations is not part of this version";
+        functions.push_back(std::move(object));
+        return;
+    }
+    if (isBulk(*action.info)) functions.push_back(bulkFunction(world, resolver, action));
+    if (isBulk(*action.info) && action.binding.event.empty()) return;
+    ActionEmitter(world, resolver, action).emit(functions, triggers);
+}
+
+}  // namespace specql

@@ -1,0 +1,145 @@
+#include "emit/emit.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "emit/quote.hpp"
+
+namespace specql {
+
+namespace {
+
+bool recorded(const CatalogView& catalog, const std::string& kind, const std::string& identity) {
+    return std::any_of(catalog.objects.begin(), catalog.objects.end(), [&](const InstalledObject& object) {
+        return object.kind == kind && object.identity == identity;
+    });
+}
+
+std::vector<Object> schemaObjects(const World& world) {
+    std::map<std::string, std::string> wanted;   // schema → unit
+    for (const EntityInfo& entity : world.entities)
+        if (entity.unit) wanted.emplace(entity.schema, entity.unit->key());
+    for (const ActionInfo& action : world.actions) wanted.emplace(action.schema, action.unit->key());
+    std::vector<Object> objects;
+    for (const auto& [schema, unit] : wanted) {
+        const CatalogView& catalog = world.catalog();
+        bool exists = std::find(catalog.schemas.begin(), catalog.schemas.end(), schema) != catalog.schemas.end();
+        if (exists && !recorded(catalog, "schema", quoteName(schema))) continue;
+        Object object;
+        object.kind = "schema";
+        object.identity = quoteName(schema);
+        object.unit = unit;
+        object.commands.push_back("CREATE SCHEMA " + quoteName(schema) + ";");
+        objects.push_back(std::move(object));
+    }
+    return objects;
+}
+
+// One capture trigger serves all actions of a table; it fires for what any of them listens to.
+std::vector<Object> captureTriggers(const Resolver& resolver) {
+    std::vector<std::pair<std::string, unsigned>> tables;
+    std::map<std::string, std::string> units;
+    for (const ResolvedAction& action : resolver.actions) {
+        if (action.binding.custom || action.window || !action.binding.entity) continue;
+        std::string table = quoteName(action.binding.entity->schema, action.binding.entity->table);
+        auto found = std::find_if(tables.begin(), tables.end(), [&](const auto& known) { return known.first == table; });
+        if (found == tables.end()) tables.emplace_back(table, action.binding.ops);
+        else found->second |= action.binding.ops;
+        units.emplace(table, action.info->unit->key());
+    }
+    std::vector<Object> objects;
+    for (const auto& [table, ops] : tables) {
+        std::vector<std::string> verbs;
+        if (ops & opInsert) verbs.push_back("INSERT");
+        if (ops & opUpdate) verbs.push_back("UPDATE");
+        if (ops & opDelete) verbs.push_back("DELETE");
+        Object object;
+        object.kind = "trigger";
+        object.identity = "specql_capture on " + table;
+        object.unit = units[table];
+        object.replaceable = true;
+        object.detail = "serves all actions of the table";
+        object.commands.push_back("CREATE OR REPLACE TRIGGER specql_capture\n    AFTER " + join(verbs, " OR ") + " ON " + table +
+                                  "\n    FOR EACH ROW EXECUTE FUNCTION specql.capture();");
+        objects.push_back(std::move(object));
+    }
+    return objects;
+}
+
+// An action on several tables is registered as a whole, so that it can be forgotten as a whole.
+void mergeRegistrations(std::vector<Object>& objects) {
+    std::map<std::string, size_t> first;
+    std::vector<Object> merged;
+    for (Object& object : objects) {
+        auto [found, added] = first.emplace(object.identity, merged.size());
+        if (object.kind != "registration" || added) {
+            merged.push_back(std::move(object));
+            continue;
+        }
+        Object& whole = merged[found->second];
+        std::move(object.commands.begin(), object.commands.end(), std::back_inserter(whole.commands));
+        whole.detail += ", " + object.detail;
+    }
+    objects = std::move(merged);
+}
+
+// Nothing is overwritten that someone else made, and no two of ours are the same.
+void checkCollisions(World& world, const std::vector<Object>& objects) {
+    std::set<std::string> seen;
+    for (const Object& object : objects) {
+        const Unit* unit = nullptr;
+        for (const Unit& candidate : world.units)
+            if (candidate.key() == object.unit) unit = &candidate;
+        if (!unit) continue;
+        Pos pos{unit->firstLine, 1};
+        if (!seen.insert(object.kind + " " + object.identity).second)
+            world.error(*unit->file, "SPQL-R006", pos, "two parts of the specs generate the " + object.kind + " " + object.identity,
+                        "rename one of the actions or entities");
+        if (object.kind != "function" || recorded(world.catalog(), "function", object.identity)) continue;
+        std::string name = object.identity.substr(0, object.identity.find('('));
+        for (const FunctionView& function : world.catalog().functions)
+            if (!function.owned && quoteName(function.schema, function.name) == name)
+                world.error(*unit->file, "SPQL-P002", pos, "the function " + function.identity +
+                            " is in the way: specql did not create it", "rename the action, or drop or rename that function");
+    }
+}
+
+}  // namespace
+
+std::string Object::sql() const { return join(commands, "\n"); }
+
+std::vector<Object> emitObjects(World& world, Resolver& resolver) {
+    std::vector<Object> objects = schemaObjects(world), extras, functions, triggers;
+    auto append = [](std::vector<Object>& to, std::vector<Object> from) {
+        std::move(from.begin(), from.end(), std::back_inserter(to));
+    };
+    for (size_t i = 0; i < world.entities.size(); i++) {
+        EntityInfo& entity = world.entities[i];
+        if (!entity.unit) continue;
+        objects.push_back(tableObject(world, resolver, entity));
+        objects.back().adopted = entity.present && !entity.present->owned;
+        append(extras, tableExtras(world, resolver, entity));
+        append(functions, eventFunction(entity));
+    }
+    for (const ResolvedAction& action : resolver.actions) emitAction(world, resolver, action, functions, triggers);
+    for (const Unit& unit : world.units) {
+        if (unit.kind != "service") continue;
+        Object object;
+        object.kind = "service";
+        object.identity = unit.name;
+        object.unit = unit.key();
+        object.replaceable = true;
+        object.detail = "stored; calls wait in the outbox until a consumer takes them";
+        functions.push_back(std::move(object));
+    }
+    mergeRegistrations(triggers);
+    append(objects, std::move(extras));
+    append(objects, std::move(functions));
+    append(objects, std::move(triggers));
+    append(objects, captureTriggers(resolver));
+    checkCollisions(world, objects);
+    return objects;
+}
+
+}  // namespace specql

@@ -1,0 +1,53 @@
+// What was resolved to the objects that should exist, as SQL text formatted for people.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "emit/printer.hpp"
+#include "plan/object.hpp"
+#include "resolve/resolver.hpp"
+
+namespace specql {
+
+// All objects that the world wants, in the order in which they can be created: schemas, tables, constraints and
+// indexes, functions, triggers, registrations.
+std::vector<Object> emitObjects(World& world, Resolver& resolver);
+
+// --- pieces, each in a file of its own ---------------------------------------------------------------------------
+
+// CREATE TABLE with its comments; `columnSql` is one column's line, for ALTER TABLE … ADD COLUMN too.
+Object tableObject(const World& world, const Resolver& resolver, const EntityInfo& entity);
+std::string columnSql(const World& world, const Resolver& resolver, const EntityInfo& entity, const ColumnInfo& column);
+// Foreign keys and indexes; for append-only logs the trigger that keeps them so.
+std::vector<Object> tableExtras(World& world, const Resolver& resolver, const EntityInfo& entity);
+// inventory.create_inventory_event(…) of an entity with an event_type enum; none otherwise.
+std::vector<Object> eventFunction(const EntityInfo& entity);
+// Capture, rows, handler and trigger or registration of one resolved action.
+void emitAction(World& world, const Resolver& resolver, const ResolvedAction& action, std::vector<Object>& functions,
+                std::vector<Object>& triggers);
+// The function of a bulk operation, and what calls it when its trigger is raised.
+Object bulkFunction(const World& world, const Resolver& resolver, const ResolvedAction& action);
+
+// --- shared by them ----------------------------------------------------------------------------------------------
+
+// A generated function: SECURITY DEFINER with a search path nobody can capture, closed to PUBLIC.
+struct FunctionText {
+    std::string schema, name;
+    std::string identityArguments;     // "uuid, integer"
+    std::string arguments;             // "p_product_id uuid, …"
+    std::string returns;
+    std::string language;              // plpgsql or sql
+    std::string attributes;            // STABLE, …
+    std::string body;                  // of a plpgsql function: the whole block; of an atomic one: its statement
+    bool definer = true;
+    bool atomic = false;               // BEGIN ATOMIC … END instead of a quoted body
+    std::string comment;
+};
+Object functionObject(const FunctionText& text, const std::string& unit);
+// The handler's own name: trigger_stock_change_events, or handle_reorder_received_events for custom events.
+std::string handlerName(const ResolvedAction& action);
+// "a, b, c" broken over lines of at most 100 columns, each moved right by `spaces`.
+std::string wrapList(const std::vector<std::string>& items, size_t spaces);
+
+}  // namespace specql

@@ -1,0 +1,159 @@
+#include "emit/printer.hpp"
+
+#include <algorithm>
+
+#include "emit/quote.hpp"
+
+namespace specql {
+
+namespace {
+
+struct Splice {
+    size_t offset;
+    size_t length;
+    std::string sql;
+};
+
+std::string splice(const std::string& text, std::vector<Splice> splices) {
+    std::sort(splices.begin(), splices.end(), [](const Splice& a, const Splice& b) { return a.offset < b.offset; });
+    std::string result;
+    size_t at = 0;
+    for (const Splice& piece : splices) {
+        if (piece.offset < at) continue;
+        result.append(text, at, piece.offset - at).append(piece.sql);
+        at = piece.offset + piece.length;
+    }
+    return result.append(text, at, std::string::npos);
+}
+
+std::vector<Splice> qualified(const Resolver& resolver, const BoundExpression& bound) {
+    std::vector<Splice> splices;
+    if (bound.request < 0) return splices;
+    for (const QualifiedUse& use : resolver.results()[bound.request].qualified)
+        splices.push_back({use.offset, use.length, use.sql});
+    return splices;
+}
+
+// An expression that cannot stand beside an operator as it is.
+bool needsParentheses(const std::string& sql) {
+    int depth = 0;
+    char quote = 0;
+    for (char c : sql) {
+        if (quote) {
+            if (c == quote) quote = 0;
+            continue;
+        }
+        if (c == '\'' || c == '"') quote = c;
+        else if (c == '(' || c == '[') depth++;
+        else if (c == ')' || c == ']') depth--;
+        else if (depth == 0 && c == ' ') return true;
+    }
+    return false;
+}
+
+constexpr const char* reserved[] = {"branch", "branches", "subject", "data", "old", "new", "event_id", "event_type",
+                                    "event_time", "event_data"};
+
+}  // namespace
+
+std::string contextVariable(const Context& context) { return "v_" + context.entity->table; }
+
+std::string printPlain(const World& world, const Resolver& resolver, const BoundExpression& bound) {
+    std::vector<Splice> splices = qualified(resolver, bound);
+    const ExpressionFacts& facts = world.facts(bound.expression);
+    for (size_t i = 0; i < bound.values.size(); i++)
+        splices.push_back({facts.names[i].offset, facts.names[i].length, quoteName(bound.values[i].name)});
+    return splice(world.expressionText(bound.expression), std::move(splices));
+}
+
+std::string Printer::print(const BoundExpression& bound, bool operand) {
+    const ExpressionFacts& facts = world_.facts(bound.expression);
+    const std::string& text = world_.expressionText(bound.expression);
+    std::vector<Splice> splices = qualified(resolver_, bound);
+    for (size_t i = 0; i < bound.values.size(); i++) {
+        const NameUse& use = facts.names[i];
+        bool whole = use.offset == 0 && use.length == text.size() && !operand;
+        splices.push_back({use.offset, use.length, print(bound.values[i], whole)});
+    }
+    std::string sql = splice(text, std::move(splices));
+    return operand && needsParentheses(sql) ? "(" + sql + ")" : sql;
+}
+
+std::string Printer::use(EventColumn column) {
+    for (const EventColumn& known : used_)
+        if (known.captureSql == column.captureSql && known.rowsSql == column.rowsSql && known.type == column.type &&
+            (!column.captureSql.empty() || !column.rowsSql.empty() || known.name == column.name))
+            return "e." + quoteName(known.name);
+    auto taken = [&](const std::string& name) {
+        return std::any_of(used_.begin(), used_.end(), [&](const EventColumn& known) { return known.name == name; });
+    };
+    while (taken(column.name)) column.name += "_";
+    used_.push_back(column);
+    return "e." + quoteName(column.name);
+}
+
+// A column of the event's row over old and new; after a delete the new row is not there.
+std::string Printer::captured(const std::string& column, bool old) const {
+    const Binding& binding = action_.binding;
+    std::string name = quoteName(column);
+    if (old) return "old." + name;
+    if (!(binding.ops & opDelete)) return "new." + name;
+    if (binding.ops == opDelete) return "old." + name;
+    std::string key = quoteName(binding.entity->key.empty() ? column : binding.entity->key);
+    if (column == binding.entity->key) return "coalesce(new." + name + ", old." + name + ")";
+    return "CASE WHEN new." + key + " IS NULL THEN old." + name + " ELSE new." + name + " END";
+}
+
+std::string Printer::eventColumn(const std::string& column, const std::string& type, bool old) {
+    if (place_ == Place::capture) return captured(column, old);
+    std::string name = old && action_.binding.ops != opDelete ? "old_" + column : column;
+    if (std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved)) name = "row_" + name;
+    return use({name, type, captured(column, old), ""});
+}
+
+std::string Printer::meta(const std::string& name, const std::string& type) { return use({name, type, "", ""}); }
+
+std::string Printer::print(const Value& value, bool whole) {
+    switch (value.kind) {
+        case ValueKind::eventColumn:
+            return eventColumn(value.name, value.type, value.old);
+        case ValueKind::eventChange: {
+            const std::string& type = action_.binding.entity->column(value.name)->type;
+            std::string sql = eventColumn(value.name, type, false) + " - " + eventColumn(value.name, type, true);
+            return whole ? sql : "(" + sql + ")";
+        }
+        case ValueKind::eventRow: {
+            std::string row = value.old ? "old" : "new";
+            if (place_ == Place::capture) return row;
+            const EntityInfo& entity = *action_.binding.entity;
+            return use({row + "_row", quoteName(entity.schema, entity.table), row, ""});
+        }
+        case ValueKind::meta: {
+            if (value.name.compare(0, 8, "payload:") == 0) {
+                std::string key = quoteLiteral(value.name.substr(8));
+                return "(" + meta("event_data", "jsonb") + " ->> " + key + ")::" + value.type;
+            }
+            if (value.name == "event_type" && place_ == Place::capture) return quoteLiteral(action_.binding.event);
+            return meta(value.name, value.type);
+        }
+        case ValueKind::context:
+            return contextVariable(action_.contexts[value.context]) + "." + quoteName(value.name);
+        case ValueKind::payload: {
+            if (place_ == Place::function) return quoteName("p_" + value.name);
+            std::string sql = "specql.payload(r.event_data, " + quoteLiteral(value.name) + ")";
+            if (value.type != "text") sql += "::" + value.type;
+            return use({value.name, value.type, "", sql});
+        }
+        case ValueKind::target:
+            return targetAlias + "." + quoteName(value.name);
+        case ValueKind::handled:
+            return handledAlias + "." + quoteName(value.name);
+        case ValueKind::local:
+            return quoteName("v_" + value.name);
+        case ValueKind::match:
+            return use({value.name, value.type, "", ""});
+    }
+    return {};
+}
+
+}  // namespace specql

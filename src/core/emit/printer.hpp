@@ -1,0 +1,59 @@
+// Bound expressions to SQL text: names replaced where they stand, everything else as the user wrote it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "resolve/resolver.hpp"
+
+namespace specql {
+
+// A column that a handler reads of each event, in the order of first use.
+struct EventColumn {
+    std::string name;        // in the _rows function
+    std::string type;
+    std::string captureSql;  // row events: what the capture function selects; empty for event_id and the like
+    std::string rowsSql;     // custom events: what the _rows function selects
+};
+
+// How the names of one action are written.
+class Printer {
+public:
+    enum class Place {
+        capture,    // over the rows old and new
+        handler,    // e.column of the _rows function; v_entity.column of rows read by key
+        function    // the body of a bulk operation: p_key parameters
+    };
+
+    Printer(const World& world, const Resolver& resolver, const ResolvedAction& action, Place place)
+        : world_(world), resolver_(resolver), action_(action), place_(place) {}
+
+    // The SQL of an expression; `operand`: it will stand beside an operator, so put parentheses if it needs them.
+    std::string print(const BoundExpression& bound, bool operand = false);
+    std::string print(const Value& value, bool whole);
+    // e.event_id and the like; noted as used.
+    std::string meta(const std::string& name, const std::string& type);
+
+    const std::vector<EventColumn>& used() const { return used_; }
+    std::string handledAlias = "h";
+    std::string targetAlias = "t";
+
+private:
+    std::string use(EventColumn column);
+    std::string captured(const std::string& column, bool old) const;
+    std::string eventColumn(const std::string& column, const std::string& type, bool old);
+
+    const World& world_;
+    const Resolver& resolver_;
+    const ResolvedAction& action_;
+    Place place_;
+    std::vector<EventColumn> used_;
+};
+
+// The SQL text of an expression over the columns of its own table (defaults, checks, index conditions).
+std::string printPlain(const World& world, const Resolver& resolver, const BoundExpression& bound);
+
+// v_product: the variable that holds the row a key names.
+std::string contextVariable(const Context& context);
+
+}  // namespace specql

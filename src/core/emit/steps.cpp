@@ -1,0 +1,310 @@
+#include "emit/steps.hpp"
+
+#include <algorithm>
+
+#include "emit/emit.hpp"
+#include "emit/quote.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+namespace {
+
+std::string tableName(const EntityInfo& entity) { return quoteName(entity.schema, entity.table); }
+
+std::string keyOf(const EntityInfo& entity, const std::string& alias) { return alias + "." + quoteName(entity.key); }
+
+}  // namespace
+
+bool StepEmitter::delivers(const std::vector<ResolvedStep>& steps) {
+    return std::any_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
+        switch (step.spec->kind) {
+            case StepKind::callExternal:
+            case StepKind::notify:
+            case StepKind::escalate:
+                return true;
+            case StepKind::function:
+            case StepKind::call:
+                return step.call == CallKind::queued;
+            default:
+                return delivers(step.then) || delivers(step.otherwise);
+        }
+    });
+}
+
+std::string StepEmitter::emit(const std::vector<ResolvedStep>& steps, const StepPlace& place) {
+    bool before = delivers_;
+    delivers_ = delivers_ || delivers(steps);
+    std::string sql;
+    for (const ResolvedStep& step : steps) {
+        if (!sql.empty()) sql += '\n';
+        sql += comment(step) + one(step, place);
+    }
+    delivers_ = before;
+    return sql.empty() ? "NULL;\n" : sql;
+}
+
+// The step as the user would recognise it, where the statement does not say it by itself.
+std::string StepEmitter::comment(const ResolvedStep& step) const {
+    const Step& spec = *step.spec;
+    std::string text = spec.verb.value;
+    switch (spec.kind) {
+        case StepKind::callExternal:
+        case StepKind::notify:
+        case StepKind::escalate:
+            return "";
+        case StepKind::function:
+        case StepKind::call:
+            text += ": " + spec.target.value + "(";
+            for (size_t i = 0; i < step.args.size(); i++)
+                text += (i > 0 ? ", " : "") + world_.expressionText(step.args[i].expression);
+            text += ")";
+            break;
+        case StepKind::validate:
+        case StepKind::branch:
+        case StepKind::foreach:
+            text += ": " + world_.expressionText(step.condition.expression);
+            break;
+        default:
+            text += ": " + spec.target.value;
+    }
+    return "-- " + commentText(text) + "\n";
+}
+
+std::string StepEmitter::perform(const std::string& expression, const StepPlace& place) const {
+    std::string sql = "PERFORM " + expression;
+    if (!place.from.empty()) sql += "\nFROM " + place.from;
+    return sql + ";\n";
+}
+
+std::string StepEmitter::eventId(const StepPlace& place) {
+    bool hasEvent = place.rows == StepPlace::Rows::set || place.rows == StepPlace::Rows::loop;
+    return hasEvent ? printer_.meta("event_id", "uuid") : "NULL::uuid";
+}
+
+std::string StepEmitter::eventData(const StepPlace& place) {
+    if (place.rows == StepPlace::Rows::handled) return "to_jsonb(" + printer_.handledAlias + ")";
+    if (place.rows != StepPlace::Rows::once) return printer_.meta("event_data", "jsonb");
+    std::vector<std::string> pairs;
+    for (const std::string& key : action_.payloadOrder) pairs.push_back(quoteLiteral(key) + ", " + quoteName("p_" + key));
+    return "jsonb_build_object(" + join(pairs, ", ") + ")";
+}
+
+std::string StepEmitter::queue(const std::string& function, const std::string& first, const std::string& second,
+                               const StepPlace& place) {
+    std::string head = "specql." + function + "(" + quoteLiteral(first) + ", " + quoteLiteral(second) + ", ";
+    if (place.rows == StepPlace::Rows::set) return "PERFORM " + head + std::to_string(place.branch) + ");\n";
+    return perform(head + eventId(place) + ", " + eventData(place) + ")", place);
+}
+
+std::string StepEmitter::assignmentSql(const BoundAssignment& assignment) {
+    return assignment.taken ? printer_.print(*assignment.taken, true) : printer_.print(assignment.value);
+}
+
+std::string StepEmitter::insert(const ResolvedStep& step, const StepPlace& place, bool delivers) {
+    std::vector<std::string> columns, values;
+    for (const BoundAssignment& assignment : step.set) {
+        columns.push_back(quoteName(assignment.column));
+        values.push_back(assignmentSql(assignment));
+    }
+    // An event row is processed when the reactions to it are done; with deliveries that is when the last one arrived.
+    const ColumnInfo* processed = step.target->column("processed_at");
+    bool set = std::find(columns.begin(), columns.end(), "processed_at") != columns.end();
+    if (processed && !set && !delivers && step.target->column("event_type") && processed->type.compare(0, 9, "timestamp") == 0) {
+        columns.push_back("processed_at");
+        values.push_back("clock_timestamp()");
+    }
+    std::string sql = "INSERT INTO " + tableName(*step.target);
+    if (columns.empty()) {
+        if (place.from.empty()) return sql + " DEFAULT VALUES;\n";
+        columns.push_back(quoteName(step.target->key));
+        values.push_back("specql.uuid_v7()");
+    }
+    sql += "\n    (" + join(columns, ", ") + ")\n";
+    if (place.from.empty()) return sql + "VALUES\n    (" + join(values, ",\n     ") + ");\n";
+    return sql + "SELECT\n    " + join(values, ",\n    ") + "\nFROM " + place.from + ";\n";
+}
+
+// WHERE of an update or delete: what the step says, or the row that the event is about or names.
+std::string StepEmitter::rowCondition(const ResolvedStep& step, const std::string& alias) {
+    if (step.where) return printer_.print(step.where);
+    const EntityInfo& target = *step.target;
+    Value key;
+    if (step.byContext >= 0) {
+        key = action_.contexts[step.byContext].key;
+    } else {
+        key.kind = ValueKind::eventColumn;
+        key.name = target.key;
+        key.type = target.column(target.key)->type;
+        key.old = action_.binding.ops == opDelete;
+    }
+    return keyOf(target, alias) + " = " + printer_.print(key, false);
+}
+
+std::string StepEmitter::update(const ResolvedStep& step, const StepPlace& place) {
+    if (step.limit || !step.order.empty()) return allocation(step);
+    bool remove = step.spec->kind == StepKind::remove;
+    std::string sql = remove ? "DELETE FROM " : "UPDATE ";
+    sql += tableName(*step.target) + " AS t";
+    if (!remove) {
+        std::vector<std::string> set;
+        for (const BoundAssignment& assignment : step.set)
+            set.push_back(quoteName(assignment.column) + " = " + assignmentSql(assignment));
+        sql += "\nSET " + join(set, ",\n    ");
+    }
+    if (!place.from.empty()) sql += (remove ? "\nUSING " : "\nFROM ") + place.from;
+    return sql + "\nWHERE " + rowCondition(step, "t") + ";\n";
+}
+
+std::string StepEmitter::allocation(const ResolvedStep& step) {
+    const EntityInfo& target = *step.target;
+    std::string table = tableName(target), key = quoteName(target.key);
+    bool remove = step.spec->kind == StepKind::remove;
+    std::vector<std::string> order, runningOrder;
+    std::vector<std::string> columns = {"t." + key};
+    if (!step.allocated.empty()) columns.push_back("t." + quoteName(step.allocated));
+    for (const BoundOrder& item : step.order) {
+        std::string suffix = item.spec->descending ? " DESC" : "";
+        if (item.spec->nulls) suffix += item.spec->nulls == 1 ? " NULLS FIRST" : " NULLS LAST";
+        std::string name = "order_" + std::to_string(runningOrder.size() + 1);
+        std::string sql = printer_.print(item.value);
+        columns.push_back(sql + " AS " + name);
+        order.push_back(sql + suffix);
+        runningOrder.push_back("c." + name + suffix);
+    }
+    order.push_back("t." + key);
+    runningOrder.push_back("c." + key);
+
+    std::string sql = "WITH candidate AS MATERIALIZED (\n    SELECT " + join(columns, ", ") + "\n    FROM " + table + " AS t\n    WHERE " +
+                      indent(rowCondition(step, "t"), 0) + "\n    ORDER BY " + join(order, ", ");
+    if (step.limit && step.allocated.empty()) sql += "\n    LIMIT " + printer_.print(step.limit);
+    sql += "\n    FOR UPDATE\n), taken AS (\n";
+    if (step.allocated.empty()) {
+        sql += "    SELECT c." + key + ", row_number() OVER (ORDER BY " + join(runningOrder, ", ") + ") AS place, true AS fits\n"
+               "    FROM candidate AS c\n";
+    } else {
+        // The first row that does not fit ends it: fits stays false from there on.
+        std::string amount = "c." + quoteName(step.allocated), by = join(runningOrder, ", ");
+        sql += "    SELECT r." + key + ", r.place,\n"
+               "           bool_and(coalesce(r.total <= " + printer_.print(step.limit, true) +
+               " AND r.amount IS NOT NULL, false))\n               OVER (ORDER BY r.place) AS fits\n"
+               "    FROM (\n"
+               "        SELECT c." + key + ", " + amount + " AS amount,\n"
+               "               row_number() OVER (ORDER BY " + by + ") AS place,\n"
+               "               sum(" + amount + ") OVER (ORDER BY " + by + " ROWS UNBOUNDED PRECEDING) AS total\n"
+               "        FROM candidate AS c\n"
+               "    ) AS r\n";
+    }
+    sql += "), handled AS (\n";
+    if (remove) {
+        sql += "    DELETE FROM " + table + " AS t\n    USING taken\n";
+    } else {
+        std::vector<std::string> set;
+        for (const BoundAssignment& assignment : step.set)
+            set.push_back(quoteName(assignment.column) + " = " + assignmentSql(assignment));
+        sql += "    UPDATE " + table + " AS t\n    SET " + join(set, ",\n        ") + "\n    FROM taken\n";
+    }
+    sql += "    WHERE t." + key + " = taken." + key + " AND taken.fits\n    RETURNING t AS handled_row, taken.place\n)\n"
+           "SELECT coalesce(array_agg(handled.handled_row ORDER BY handled.place), '{}')\nINTO v_handled\nFROM handled;\n";
+    std::string declaration = "v_handled " + table + "[];";
+    if (std::find(declarations_.begin(), declarations_.end(), declaration) == declarations_.end())
+        declarations_.push_back(declaration);
+    return sql;
+}
+
+std::string StepEmitter::emitEvent(const ResolvedStep& step, const StepPlace& place) {
+    std::string data;
+    if (step.set.empty()) {
+        data = eventData(place);
+        bool row = !action_.binding.custom && place.rows != StepPlace::Rows::handled;
+        if (row) {
+            const EntityInfo& entity = *action_.binding.entity;
+            Value key;
+            key.kind = ValueKind::eventColumn;
+            key.name = entity.key;
+            key.type = "uuid";
+            const char* which = action_.binding.ops == opDelete ? "old" : "new";
+            data = "(" + data + " -> '" + which + "')";
+            if (!entity.key.empty())
+                data += " || jsonb_build_object(" + quoteLiteral(entity.table + "_id") + ", " + printer_.print(key, true) + ")";
+        }
+    } else {
+        std::vector<std::string> pairs;
+        for (const BoundAssignment& assignment : step.set)
+            pairs.push_back(quoteLiteral(assignment.column) + ", " + assignmentSql(assignment));
+        data = "jsonb_build_object(" + join(pairs, ", ") + ")";
+    }
+    return perform("specql.emit(" + quoteLiteral(step.spec->target.value) + ", " + data + ")", place);
+}
+
+std::string StepEmitter::call(const ResolvedStep& step, const StepPlace& place) {
+    std::vector<std::string> args;
+    for (const BoundExpression& arg : step.args) args.push_back(printer_.print(arg));
+    if (step.call != CallKind::queued) {
+        std::string function = step.call == CallKind::action
+            ? quoteName(step.calledAction->schema, snakeCase(step.calledAction->spec->name.value)) : step.calledFunction;
+        return perform(function + "(" + join(args, ", ") + ")", place);
+    }
+    std::vector<std::string> pairs;
+    for (size_t i = 0; i < step.args.size(); i++) {
+        const ExpressionFacts& facts = world_.facts(step.args[i].expression);
+        bool name = facts.names.size() == 1 && facts.names[0].length == world_.expressionText(step.args[i].expression).size();
+        pairs.push_back(quoteLiteral(name ? facts.names[0].parts.back() : "arg" + std::to_string(i + 1)) + ", " + args[i]);
+    }
+    return perform("specql.call_external(" + quoteLiteral(step.spec->verb.value) + ", " + quoteLiteral(step.spec->target.value) + ", " +
+                   eventId(place) + ", jsonb_build_object(" + join(pairs, ", ") + "))", place);
+}
+
+std::string StepEmitter::foreach(const ResolvedStep& step, const StepPlace& place) {
+    const Value& array = step.condition.values.front();
+    std::string variable = quoteName("v_" + step.spec->variable.value);
+    std::string element = array.type == "jsonb" ? "jsonb" : elementType(array.type);
+    declarations_.push_back(variable + " " + element + ";");
+    std::string over = printer_.print(step.condition);
+    std::string head = array.type == "jsonb" ? "FOR " + variable + " IN SELECT j.value FROM jsonb_array_elements(" + over + ") AS j LOOP\n"
+                                             : "FOREACH " + variable + " IN ARRAY coalesce(" + over + ", '{}') LOOP\n";
+    return head + indent(emit(step.then, place), 4) + "END LOOP;\n";
+}
+
+std::string StepEmitter::one(const ResolvedStep& step, const StepPlace& place) {
+    const Step& spec = *step.spec;
+    switch (spec.kind) {
+        case StepKind::insert:
+        case StepKind::append:
+        case StepKind::create:
+            return insert(step, place, delivers_);
+        case StepKind::update:
+        case StepKind::remove:
+            return update(step, place);
+        case StepKind::callExternal:
+            return queue("call_external", spec.target.value, spec.message.value, place);
+        case StepKind::notify:
+            return queue("notify", spec.target.value, spec.message.value, place);
+        case StepKind::escalate:
+            return queue("escalate", spec.target.value, spec.message.value, place);
+        case StepKind::emit:
+            return emitEvent(step, place);
+        case StepKind::function:
+        case StepKind::call:
+            return call(step, place);
+        case StepKind::validate: {
+            std::string message = spec.message.empty() ? "validation failed: " + world_.expressionText(step.condition.expression)
+                                                       : spec.message.value;
+            return "IF (" + printer_.print(step.condition) + ") IS NOT TRUE THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206', MESSAGE = " +
+                   quoteLiteral(message) + ";\nEND IF;\n";
+        }
+        case StepKind::branch: {
+            std::string sql = "IF " + printer_.print(step.condition) + " THEN\n" + indent(emit(step.then, place), 4);
+            if (!step.otherwise.empty()) sql += "ELSE\n" + indent(emit(step.otherwise, place), 4);
+            return sql + "END IF;\n";
+        }
+        case StepKind::foreach:
+            return foreach(step, place);
+        case StepKind::ret:
+            usesLabel_ = true;
+            return "CONTINUE events;\n";
+    }
+    return {};
+}
+
+}  // namespace specql

@@ -1,0 +1,177 @@
+// Entities to tables, constraints, indexes, and the function that creates an event row.
+#include <algorithm>
+
+#include "emit/emit.hpp"
+#include "emit/quote.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+namespace {
+
+std::string tableName(const EntityInfo& entity) { return quoteName(entity.schema, entity.table); }
+
+// A name made of parts must fit PostgreSQL's 63 bytes; it is never cut.
+std::string madeName(World& world, const EntityInfo& entity, Pos pos, const std::string& name) {
+    if (name.size() > maxNameBytes)
+        world.error(*entity.file, "SPQL-R002", pos, "the generated name " + name + " has " + std::to_string(name.size()) +
+                    " bytes; PostgreSQL keeps 63", "shorten the entity's or the field's name");
+    return name;
+}
+
+std::string replaceColumn(std::string check, const std::string& column) {
+    size_t at = check.find("%s");
+    return at == std::string::npos ? check : check.replace(at, 2, quoteName(column));
+}
+
+const Resolver::EntityExpression* expressionOf(const Resolver& resolver, const EntityInfo& entity, const Field* field, bool check) {
+    for (const Resolver::EntityExpression& expression : resolver.entityExpressions)
+        if (expression.entity == &entity && expression.field == field && field && expression.isCheck == check) return &expression;
+    return nullptr;
+}
+
+std::string constraintLine(const EntityInfo& entity, const std::string& suffix, const std::string& condition) {
+    return "CONSTRAINT " + quoteName(entity.table + "_" + suffix) + " CHECK (" + condition + ")";
+}
+
+}  // namespace
+
+std::string columnSql(const World& world, const Resolver& resolver, const EntityInfo& entity, const ColumnInfo& column) {
+    std::string sql = quoteName(column.name) + " " + column.type;
+    if (!column.defaultSql.empty()) sql += " DEFAULT " + column.defaultSql;
+    if (const Resolver::EntityExpression* expression = expressionOf(resolver, entity, column.field, false)) {
+        std::string value = !expression->literal.empty() ? quoteLiteral(expression->literal)
+                                                         : printPlain(world, resolver, expression->bound);
+        bool simple = value.find_first_of(" \n") == std::string::npos;
+        sql += " DEFAULT " + (simple ? value : "(" + value + ")");
+    }
+    return column.notNull ? sql + " NOT NULL" : sql;
+}
+
+Object tableObject(const World& world, const Resolver& resolver, const EntityInfo& entity) {
+    std::vector<std::string> lines;
+    for (const ColumnInfo& column : entity.columns) lines.push_back(columnSql(world, resolver, entity, column));
+    if (!entity.key.empty())
+        lines.push_back("CONSTRAINT " + quoteName(entity.table + "_pkey") + " PRIMARY KEY (" + quoteName(entity.key) + ")");
+    for (const ColumnInfo& column : entity.columns) {
+        if (!column.check.empty()) lines.push_back(constraintLine(entity, column.name + "_check", replaceColumn(column.check, column.name)));
+        if (!column.field) continue;
+        if (!column.field->enumValues.empty()) {
+            std::vector<std::string> values;
+            for (const std::string& value : column.field->enumValues) values.push_back(quoteLiteral(value));
+            lines.push_back(constraintLine(entity, column.name + "_check", quoteName(column.name) + " IN (" + join(values, ", ") + ")"));
+        }
+        if (const Resolver::EntityExpression* check = expressionOf(resolver, entity, column.field, true)) {
+            bool taken = !column.check.empty() || !column.field->enumValues.empty();
+            lines.push_back(constraintLine(entity, column.name + (taken ? "_check1" : "_check"),
+                                           printPlain(world, resolver, check->bound)));
+        }
+    }
+    Object object;
+    object.kind = "table";
+    object.identity = tableName(entity);
+    object.unit = entity.unit ? entity.unit->key() : "";
+    object.commands.push_back("CREATE TABLE " + tableName(entity) + " (\n    " + join(lines, ",\n    ") + "\n);");
+    if (entity.spec && !entity.spec->description.empty())
+        object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " + quoteLiteral(entity.spec->description.value) + ";");
+    else if (entity.impliedByStep)
+        object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " +
+                                  quoteLiteral(std::string(entity.appendOnly ? "Append-only log" : "Rows") + " written by " + entity.unit->kind + " " +
+                                               entity.unit->schema + "." + entity.unit->name) + ";");
+    for (const ColumnInfo& column : entity.columns)
+        if (column.field && !column.field->description.empty())
+            object.commands.push_back("COMMENT ON COLUMN " + tableName(entity) + "." + quoteName(column.name) + " IS " +
+                                      quoteLiteral(column.field->description.value) + ";");
+    if (entity.impliedByStep) object.detail = "made from the step that writes it";
+    return object;
+}
+
+std::vector<Object> tableExtras(World& world, const Resolver& resolver, const EntityInfo& entity) {
+    std::vector<Object> objects;
+    std::string unit = entity.unit ? entity.unit->key() : "";
+    auto add = [&](const char* kind, std::string identity, std::string sql) {
+        Object object;
+        object.kind = kind;
+        object.identity = std::move(identity);
+        object.unit = unit;
+        object.commands.push_back(std::move(sql));
+        objects.push_back(std::move(object));
+    };
+    auto addIndex = [&](const std::string& name, const std::string& definition) {
+        add("index", quoteName(entity.schema, name), "CREATE " + definition + ";");
+    };
+    for (const ColumnInfo& column : entity.columns) {
+        if (!column.field || column.field->refTarget.empty()) continue;
+        const EntityInfo* target = world.entity(column.field->refTarget.value, entity.schema);
+        if (!target || target->key.empty()) continue;
+        std::string name = madeName(world, entity, column.field->name.pos, entity.table + "_" + column.name + "_fkey");
+        std::string onDelete = column.field->refOnDelete;
+        std::transform(onDelete.begin(), onDelete.end(), onDelete.begin(), [](char c) { return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c; });
+        add("constraint", quoteName(name) + " on " + tableName(entity),
+            "ALTER TABLE " + tableName(entity) + " ADD CONSTRAINT " + quoteName(name) + "\n    FOREIGN KEY (" + quoteName(column.name) +
+            ") REFERENCES " + tableName(*target) + " (" + quoteName(target->key) + ")" +
+            (onDelete.empty() ? "" : " ON DELETE " + onDelete) + ";");
+        std::string index = madeName(world, entity, column.field->name.pos, entity.table + "_" + column.name + "_idx");
+        addIndex(index, "INDEX " + quoteName(index) + " ON " + tableName(entity) + " (" + quoteName(column.name) + ")");
+    }
+    if (entity.spec) {
+        for (const IndexSpec& index : entity.spec->indexes) {
+            std::vector<std::string> columns;
+            std::string made = entity.table;
+            for (const Text& column : index.columns) {
+                columns.push_back(quoteName(snakeCase(column.value)));
+                made += "_" + snakeCase(column.value);
+            }
+            std::string name = madeName(world, entity, index.pos, index.name.empty() ? made + "_idx" : index.name.value);
+            std::string sql = std::string(index.unique ? "UNIQUE " : "") + "INDEX " + quoteName(name) + " ON " + tableName(entity);
+            if (!index.type.empty()) sql += " USING " + quoteName(index.type.value);
+            sql += " (" + join(columns, ", ") + ")";
+            for (const Resolver::EntityExpression& expression : resolver.entityExpressions)
+                if (expression.index == &index) sql += "\n    WHERE " + printPlain(world, resolver, expression.bound);
+            addIndex(name, sql);
+        }
+    }
+    if (entity.appendOnly) {
+        std::string name = "append_only_trigger";
+        add("trigger", name + " on " + tableName(entity), "CREATE TRIGGER " + name + "\n    BEFORE UPDATE OR DELETE OR TRUNCATE ON " +
+            tableName(entity) + "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.refuse_change();");
+    }
+    return objects;
+}
+
+// As in the seed: every field is a parameter but the times, which are now.
+std::vector<Object> eventFunction(const EntityInfo& entity) {
+    const ColumnInfo* type = entity.column("event_type");
+    if (!entity.spec || !type || !type->field || type->field->enumValues.empty()) return {};
+    auto isTime = [](const ColumnInfo& column) {
+        return column.type.compare(0, 9, "timestamp") == 0 &&
+               (column.name == "triggered_at" || column.name == "occurred_at" || column.name == "created_at");
+    };
+    std::vector<std::string> parameters, types, columns, values;
+    for (const ColumnInfo& column : entity.columns) {
+        if (column.name == entity.key || column.generated) continue;
+        columns.push_back(quoteName(column.name));
+        if (column.name == "processed_at") {
+            values.push_back("clock_timestamp()");
+        } else if (isTime(column)) {
+            values.push_back("now()");
+        } else {
+            parameters.push_back(quoteName("p_" + column.name) + " " + column.type);
+            types.push_back(column.type);
+            values.push_back(quoteName("p_" + column.name));
+        }
+    }
+    FunctionText function;
+    function.schema = entity.schema;
+    function.name = "create_" + entity.table;
+    function.identityArguments = join(types, ", ");
+    function.arguments = "\n    " + join(parameters, ",\n    ") + "\n";
+    function.returns = entity.column(entity.key)->type;
+    function.language = "sql";
+    function.body = "INSERT INTO " + tableName(entity) + "\n    (" + join(columns, ", ") + ")\nVALUES\n    (" + join(values, ", ") +
+                    ")\nRETURNING " + quoteName(entity.key) + ";\n";
+    function.comment = "Inserts an event row of entity " + entity.name + " by hand and gives its id";
+    return {functionObject(function, entity.unit->key())};
+}
+
+}  // namespace specql

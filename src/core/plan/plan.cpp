@@ -1,0 +1,171 @@
+#include "plan/plan.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "emit/quote.hpp"
+
+namespace specql {
+
+namespace {
+
+std::string dropSql(const std::string& kind, const std::string& identity) {
+    if (kind == "function") return "DROP FUNCTION IF EXISTS " + identity + ";";
+    if (kind == "index") return "DROP INDEX IF EXISTS " + identity + ";";
+    size_t on = identity.find(" on ");
+    if (kind == "trigger" && on != std::string::npos)
+        return "DROP TRIGGER IF EXISTS " + identity.substr(0, on) + " ON " + identity.substr(on + 4) + ";";
+    if (kind == "constraint" && on != std::string::npos)
+        return "ALTER TABLE " + identity.substr(on + 4) + " DROP CONSTRAINT IF EXISTS " + identity.substr(0, on) + ";";
+    if (kind == "registration") return "SELECT specql.unregister_action(" + quoteLiteral(identity) + ");";
+    return {};
+}
+
+class Planner {
+public:
+    Planner(World& world, const Resolver& resolver, const std::vector<Object>& objects)
+        : world_(world), resolver_(resolver), catalog_(world.catalog()), objects_(objects) {
+        for (const InstalledObject& object : catalog_.objects) installed_[object.kind + " " + object.identity] = &object;
+    }
+
+    std::vector<PlanStep> run() {
+        std::set<std::string> wanted;
+        for (const Object& object : objects_) wanted.insert(object.kind + " " + object.identity);
+        // What no spec wants any more goes first; tables and schemas hold data and stay.
+        for (auto object = catalog_.objects.rbegin(); object != catalog_.objects.rend(); ++object) {
+            if (wanted.count(object->kind + " " + object->identity)) continue;
+            PlanStep step;
+            step.action = "drop";
+            step.kind = object->kind;
+            step.object = object->identity;
+            step.desired.kind = object->kind;
+            step.desired.identity = object->identity;
+            step.desired.unit = object->unit;
+            bool keeps = object->kind == "table" || object->kind == "schema";
+            std::string sql = dropSql(object->kind, object->identity);
+            if (keeps) continue;
+            if (!sql.empty() && object->present) step.sql.push_back(std::move(sql));
+            steps_.push_back(std::move(step));
+        }
+        for (const Object& object : objects_) plan(object);
+        return std::move(steps_);
+    }
+
+private:
+    void add(const Object& object, const char* action, std::vector<std::string> sql, std::string detail = {}, bool destructive = false) {
+        PlanStep step;
+        step.action = action;
+        step.kind = object.kind;
+        step.object = object.identity;
+        step.detail = detail.empty() ? object.detail : std::move(detail);
+        step.destructive = destructive;
+        step.sql = std::move(sql);
+        step.desired = object;
+        steps_.push_back(std::move(step));
+    }
+
+    void plan(const Object& object) {
+        auto found = installed_.find(object.kind + " " + object.identity);
+        const InstalledObject* before = found == installed_.end() ? nullptr : found->second;
+        if (object.kind == "table" && planTable(object, before)) return;
+        if (!before || !before->present) return add(object, "create", object.commands);
+        if (before->sql == object.sql()) return unchanged(object);
+        std::vector<std::string> sql = object.commands;
+        if (!object.replaceable) sql.insert(sql.begin(), dropSql(object.kind, object.identity));
+        add(object, "replace", std::move(sql));
+    }
+
+    // Units that the text did not name are told of only where they change.
+    void unchanged(const Object& object) {
+        for (const Unit& unit : world_.units)
+            if (unit.fresh() && unit.key() == object.unit) return add(object, "unchanged", {});
+    }
+
+    const EntityInfo* entityOf(const Object& object) const {
+        for (const EntityInfo& entity : world_.entities)
+            if (entity.unit && quoteName(entity.schema, entity.table) == object.identity) return &entity;
+        return nullptr;
+    }
+
+    // True if the step was planned (or refused) here.
+    bool planTable(const Object& object, const InstalledObject* before) {
+        const EntityInfo* entity = entityOf(object);
+        if (!entity || !entity->present) return false;
+        if (!before) return adopt(object, *entity), true;
+        if (before->sql == object.sql()) return unchanged(object), true;
+        return alter(object, *entity), true;
+    }
+
+    std::vector<std::string> missingColumns(const EntityInfo& entity, std::vector<std::string>& problems) const {
+        std::vector<std::string> sql;
+        for (const ColumnInfo& column : entity.columns) {
+            const auto& columns = entity.present->columns;
+            auto found = std::find_if(columns.begin(), columns.end(), [&](const ColumnView& view) { return view.name == column.name; });
+            if (found == columns.end())
+                sql.push_back("ALTER TABLE " + quoteName(entity.schema, entity.table) + "\n    ADD COLUMN " +
+                              columnSql(world_, resolver_, entity, column) + ";");
+            else if (!compatible(column.type, found->type))
+                problems.push_back(column.name + " is " + found->type + ", the spec says " + column.type);
+        }
+        return sql;
+    }
+
+    Pos posOf(const EntityInfo& entity) const { return entity.spec ? entity.spec->name.pos : entity.pos; }
+
+    void adopt(const Object& object, const EntityInfo& entity) {
+        const TableView& table = *entity.present;
+        std::vector<std::string> problems;
+        std::vector<std::string> missing = missingColumns(entity, problems);
+        if (table.kind != 'r' && table.kind != 'p') problems.insert(problems.begin(), "it is not an ordinary or partitioned table");
+        if (!catalog_.adopt)
+            for (const ColumnInfo& column : entity.columns)
+                if (std::none_of(table.columns.begin(), table.columns.end(), [&](const ColumnView& view) { return view.name == column.name; }))
+                    problems.push_back(column.name + " is missing (" + column.type + ")");
+        if (!table.callerOwns) problems.push_back("it belongs to " + table.owner);
+        if (!problems.empty()) {
+            world_.error(*entity.file, "SPQL-P003", posOf(entity), "the table " + entity.shown() +
+                         " exists and does not fit: " + join(problems, "; "),
+                         catalog_.adopt ? "change the spec or the table" : "change the spec or the table, or let apply add missing columns: adopt => true");
+            return;
+        }
+        add(object, missing.empty() ? "adopt" : "alter", missing, "an existing table, taken as it is");
+    }
+
+    void alter(const Object& object, const EntityInfo& entity) {
+        const TableView& table = *entity.present;
+        std::vector<std::string> problems;
+        std::vector<std::string> sql = missingColumns(entity, problems);
+        bool destructive = false;
+        for (const ColumnView& column : table.columns) {
+            if (entity.column(column.name)) continue;
+            destructive = true;
+            sql.push_back("ALTER TABLE " + object.identity + "\n    DROP COLUMN " + quoteName(column.name) + ";");
+            if (!catalog_.allowDestructive) problems.push_back("the field " + column.name + " would be dropped with its data");
+        }
+        if (problems.empty() && sql.empty()) problems.push_back("types, checks or defaults of fields differ from what was applied");
+        if (!problems.empty()) {
+            world_.error(*entity.file, "SPQL-P004", posOf(entity), "the entity " + entity.schema + "." + entity.name +
+                         " was applied before and changed: " + join(problems, "; "),
+                         destructive && !catalog_.allowDestructive ? "keep the field, or allow it: allow_destructive => true"
+                                                                   : "adding fields is possible; change the others with ALTER TABLE");
+            return;
+        }
+        add(object, "alter", std::move(sql), "", destructive);
+    }
+
+    World& world_;
+    const Resolver& resolver_;
+    const CatalogView& catalog_;
+    const std::vector<Object>& objects_;
+    std::map<std::string, const InstalledObject*> installed_;
+    std::vector<PlanStep> steps_;
+};
+
+}  // namespace
+
+std::vector<PlanStep> makePlan(World& world, const Resolver& resolver, const std::vector<Object>& objects) {
+    return Planner(world, resolver, objects).run();
+}
+
+}  // namespace specql

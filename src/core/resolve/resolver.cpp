@@ -1,0 +1,327 @@
+#include "resolve/resolver.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "emit/quote.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+namespace {
+
+constexpr std::array patterns = {
+    Pattern{"multi_entity/event_driven_orchestrator", false},
+    Pattern{"event_driven_orchestrator", false},
+    Pattern{"batch/bulk_operation", true},
+    Pattern{"bulk_operation", true},
+};
+
+bool stepsImply(StepKind kind) { return kind == StepKind::append || kind == StepKind::create; }
+
+ColumnInfo impliedColumn(std::string name, std::string type) {
+    ColumnInfo column;
+    column.name = std::move(name);
+    column.type = std::move(type);
+    return column;
+}
+
+}  // namespace
+
+const Pattern* findPattern(const std::string& name) {
+    if (name.empty()) return &patterns.front();
+    for (const Pattern& pattern : patterns)
+        if (name == pattern.name) return &pattern;
+    return nullptr;
+}
+
+std::vector<std::string> patternNames() {
+    std::vector<std::string> names;
+    for (const Pattern& pattern : patterns) names.push_back(pattern.name);
+    return names;
+}
+
+bool isBulk(const ActionInfo& action) {
+    const Pattern* pattern = findPattern(action.spec->pattern.value);
+    return pattern && pattern->bulk;
+}
+
+// Logs and rows whose entity nobody declares are made from the step that writes them.
+void Resolver::implyEntities() {
+    for (const ActionInfo& action : world_.actions)
+        for (const Branch& branch : action.spec->branches) {
+            implyFromSteps(action, branch.steps);
+            implyFromSteps(action, branch.otherwise);
+        }
+}
+
+void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<Step>& steps) {
+    for (const Step& step : steps) {
+        implyFromSteps(action, step.then);
+        implyFromSteps(action, step.otherwise);
+        if (!stepsImply(step.kind) || step.target.empty()) continue;
+        std::vector<std::string> candidates;
+        EntityInfo* known = world_.entity(step.target.value, action.schema, &candidates);
+        if (!candidates.empty()) continue;
+        // A table of that name that specql made for such a step before is still the step's.
+        bool madeBefore = known && !known->unit && known->present && known->present->owned;
+        if (known && !known->impliedByStep && !madeBefore) continue;
+        size_t dot = step.target.value.find('.');
+        std::string schema = dot == std::string::npos ? action.schema : step.target.value.substr(0, dot);
+        std::string name = dot == std::string::npos ? step.target.value : step.target.value.substr(dot + 1);
+        if (!known || madeBefore) {
+            EntityInfo implied = world_.implied(action, name, schema, step.target.pos, step.kind == StepKind::append);
+            if (madeBefore) *known = std::move(implied);
+            else known = &world_.entities.emplace_back(std::move(implied));
+            world_.notice(*action.file, "SPQL-R060", step.target.pos, "no entity " + step.target.value + ": the table " +
+                          known->shown() + " is made from this step", "declare the entity to choose its fields yourself");
+            if (step.kind == StepKind::create) {
+                for (const char* name : {"event_id uuid", "event_type text", "event_time timestamp with time zone", "event_data jsonb"})
+                    known->columns.push_back(impliedColumn(std::string(name, std::string(name).find(' ')),
+                                                           std::string(name).substr(std::string(name).find(' ') + 1)));
+                if (action.spec->windowed || action.spec->correlated)
+                    for (const char* name : {"match_count bigint", "match_key text", "first_at timestamp with time zone",
+                                             "last_at timestamp with time zone", "event_ids uuid[]"})
+                        known->columns.push_back(impliedColumn(std::string(name, std::string(name).find(' ')),
+                                                               std::string(name).substr(std::string(name).find(' ') + 1)));
+            }
+        }
+        for (const Assignment& assignment : step.set) {
+            std::string column = snakeCase(assignment.column.value);
+            if (!known->column(column)) known->columns.push_back(impliedColumn(column, ""));
+        }
+    }
+}
+
+void Resolver::resolveEntity(EntityInfo& entity) {
+    const SpecFile& file = *entity.file;
+    auto bindColumns = [&](ExpressionRef ref, const std::string& target, bool columns) {
+        BoundExpression bound;
+        bound.expression = ref.id + file.expressionBase;
+        bound.target = target;
+        const ExpressionFacts& facts = world_.facts(bound.expression);
+        if (!facts.ok) {
+            if (badExpressions_.insert(bound.expression).second)
+                world_.error(file, facts.code.empty() ? "SPQL-E001" : facts.code, world_.locate(bound.expression, facts.errorOffset),
+                             facts.error, facts.hint);
+            return bound;
+        }
+        for (const NameUse& use : facts.names) {
+            Value value;
+            const ColumnInfo* column = columns && use.parts.size() == 1 ? entity.column(use.parts.front()) : nullptr;
+            if (!column) {
+                std::vector<std::string> names;
+                for (const ColumnInfo& known : entity.columns) names.push_back(known.name);
+                std::string near = columns ? nearest(use.parts.back(), names) : "";
+                world_.error(file, "SPQL-R040", world_.locate(bound.expression, use.offset), "unknown name " + join(use.parts, "."),
+                             !near.empty() ? "did you mean " + near + "?" : columns ? "only fields of the entity are known here"
+                                                                                   : "a text value is quoted: '" + use.parts.back() + "'");
+                value.type = "text";
+            } else {
+                value.kind = ValueKind::target;
+                value.name = column->name;
+                value.type = column->type;
+            }
+            bound.values.push_back(std::move(value));
+        }
+        return bound;
+    };
+    for (const ColumnInfo& column : entity.columns) {
+        const Field* field = column.field;
+        if (!field) continue;
+        if (field->defaultValue) {
+            EntityExpression expression{&entity, field, nullptr, false, {}, ""};
+            const ExpressionFacts& facts = world_.facts(field->defaultValue.id + file.expressionBase);
+            bool word = facts.ok && facts.names.size() == 1 && facts.names[0].parts.size() == 1;
+            const std::vector<std::string>& values = field->enumValues;
+            if (word && std::find(values.begin(), values.end(), facts.names[0].parts[0]) != values.end())
+                expression.literal = facts.names[0].parts[0];
+            else
+                expression.bound = bindColumns(field->defaultValue, column.type, false);
+            if (facts.ok && facts.isLiteral && facts.literalType == "text" && !values.empty() &&
+                std::find(values.begin(), values.end(), facts.literalValue) == values.end())
+                world_.error(file, "SPQL-R042", world_.locate(field->defaultValue.id + file.expressionBase, 0),
+                             quoteLiteral(facts.literalValue) + " is not a value of " + column.name,
+                             "its values are " + join(values, ", "));
+            entityExpressions.push_back(std::move(expression));
+        }
+        if (field->check)
+            entityExpressions.push_back({&entity, field, nullptr, true, bindColumns(field->check, "boolean", true), ""});
+    }
+    for (const IndexSpec& index : entity.spec->indexes) {
+        for (const Text& column : index.columns)
+            if (!entity.column(snakeCase(column.value)))
+                world_.error(file, "SPQL-R014", column.pos, entity.name + " has no field " + column.value,
+                             "an index is over fields of its entity");
+        if (index.where)
+            entityExpressions.push_back({&entity, nullptr, &index, false, bindColumns(index.where, "boolean", true), ""});
+    }
+}
+
+void Resolver::resolveAll() {
+    implyEntities();
+    for (size_t i = 0; i < world_.entities.size(); i++)
+        if (world_.entities[i].spec) resolveEntity(world_.entities[i]);
+    for (const ActionInfo& action : world_.actions) resolveAction(action);
+    for (EntityExpression& expression : entityExpressions) addRequest(expression.bound);
+    for (ResolvedAction& action : actions) addRequests(action);
+}
+
+void Resolver::checkInterval(const ActionInfo& action, const Text& text) {
+    int expression = world_.intervalExpression(text);
+    if (expression < 0) return;
+    BoundExpression bound;
+    bound.expression = expression;
+    bound.target = "interval";
+    if (world_.facts(expression).ok) addRequest(bound);
+    else world_.error(*action.file, "SPQL-R054", text.pos, text.value + " is not an interval", "for example 10 minutes");
+}
+
+void Resolver::checkSettings(const ActionInfo& action) {
+    const Action& spec = *action.spec;
+    const SpecFile& file = *action.file;
+    auto oneOf = [&](const Text& text, const char* code, std::initializer_list<const char*> allowed) {
+        if (text.empty()) return;
+        std::vector<std::string> names(allowed.begin(), allowed.end());
+        if (std::find(names.begin(), names.end(), text.value) == names.end())
+            world_.error(file, code, text.pos, text.value + " is not one of " + join(names, ", "),
+                         "write " + names.front() + " or leave the key out");
+    };
+    oneOf(spec.onError, "SPQL-R050", {"retry", "abort"});
+    oneOf(spec.afterMatch, "SPQL-R051", {"consume", "edge", "every"});
+    oneOf(spec.enabled, "SPQL-R052", {"true", "false", "yes", "no", "on", "off"});
+    oneOf(spec.operation, "SPQL-R055", {"update", "insert", "delete"});
+    oneOf(spec.errorHandling, "SPQL-R056", {"stop_on_error", "continue_on_error", "collect_errors"});
+    if (!spec.maxAttempts.empty() && (spec.maxAttempts.value.size() > 4 ||
+                                      spec.maxAttempts.value.find_first_not_of("0123456789") != std::string::npos ||
+                                      spec.maxAttempts.value == "0"))
+        world_.error(file, "SPQL-R053", spec.maxAttempts.pos, "max_attempts is a number from 1 to 9999", "for example max_attempts: 8");
+    for (const Text* text : {&spec.correlationWindow, &spec.cooldown, &spec.backoff}) checkInterval(action, *text);
+}
+
+void Resolver::explainWindow(const ActionInfo& action, const Window& window) {
+    for (const WindowTerm& term : window.terms) {
+        std::string shown = "custom event " + term.source;
+        for (const EntityInfo& entity : world_.entities)
+            if (const ColumnInfo* column = entity.column("event_type"))
+                if (column->field && std::count(column->field->enumValues.begin(), column->field->enumValues.end(), term.source))
+                    shown = "insert of " + entity.shown() + " with event_type = " + quoteLiteral(term.source);
+        world_.addExplanation({action.name(), term.sourceWritten, shown + ", within " + term.interval +
+                               (term.by.empty() ? "" : " by " + join(term.by, ", ")), "section 9: source of a window", action.spec->pos.line});
+    }
+}
+
+void Resolver::resolveAction(const ActionInfo& action) {
+    const Action& spec = *action.spec;
+    if (!findPattern(spec.pattern.value)) {
+        std::string near = nearest(spec.pattern.value, patternNames());
+        world_.error(*action.file, "SPQL-R057", spec.pattern.pos, "unknown pattern " + spec.pattern.value,
+                     near.empty() ? "patterns are " + join(patternNames(), ", ") : "did you mean " + near + "?");
+        return;
+    }
+    checkSettings(action);
+    auto explainTrigger = [&](const Text& text, const std::vector<Binding>& found) {
+        for (const Binding& binding : found)
+            world_.addExplanation({action.name(), text.value, binding.shown(), binding.rule, text.pos.line});
+    };
+
+    if (spec.windowed || spec.correlated) {
+        Binding match;
+        match.custom = true;
+        match.event = spec.correlated ? spec.name.value : spec.trigger.value;
+        match.rule = "section 9: the event that a match raises";
+        if (spec.correlated)
+            for (const Text& trigger : spec.triggers) explainTrigger(trigger, resolveTrigger(*this, world_, action, trigger));
+        else
+            explainTrigger(spec.trigger, {match});
+        actions.push_back(resolveUnder(*this, world_, action, match));
+        explainWindow(action, *actions.back().window);
+        return;
+    }
+
+    const Text& trigger = spec.on ? spec.on : spec.trigger;
+    std::vector<Binding> bindings;
+    if (trigger) {
+        bindings = resolveTrigger(*this, world_, action, trigger);
+        explainTrigger(trigger, bindings);
+        if (bindings.size() == 1 && bindings.front().custom && !spec.on)
+            world_.notice(*action.file, "SPQL-R027", trigger.pos, trigger.value + " is a custom event, raised by specql.emit('" +
+                          trigger.value + "', …)", "");
+    } else if (!isBulk(action)) {
+        world_.error(*action.file, "SPQL-R028", spec.name.pos, "nothing raises the action " + spec.name.value,
+                     "add trigger: or on:");
+        return;
+    }
+    if (isBulk(action)) {
+        // The body is one function; its triggers only call it.
+        Binding body;
+        body.custom = true;
+        body.event = bindings.empty() ? "" : bindings.front().event;
+        body.rule = "section 7: body of a bulk operation";
+        ResolvedAction resolved = resolveUnder(*this, world_, action, body);
+        if (!bindings.empty()) resolved.binding = bindings.front();
+        actions.push_back(std::move(resolved));
+        return;
+    }
+    for (const Binding& binding : bindings) {
+        ResolvedAction resolved = resolveUnder(*this, world_, action, binding);
+        if (bindings.size() > 1) resolved.base += "_" + binding.entity->table;
+        actions.push_back(std::move(resolved));
+    }
+}
+
+void Resolver::addRequest(BoundExpression& bound) {
+    if (!bound) return;
+    const ExpressionFacts& facts = world_.facts(bound.expression);
+    if (!facts.ok || bound.values.size() != facts.names.size()) return;
+    AnalysisRequest request;
+    request.expression = bound.expression;
+    request.target = bound.target;
+    for (size_t i = 0; i < bound.values.size(); i++) {
+        // A column made from another step has no type yet; text is what it gets if nothing says more.
+        const std::string& type = bound.values[i].type;
+        request.names.push_back({facts.names[i].offset, type.empty() ? "text" : type});
+    }
+    bound.request = static_cast<int>(requests_.size());
+    requests_.push_back(std::move(request));
+}
+
+void Resolver::addRequests(ResolvedAction& action) {
+    visitExpressions(action, [&](BoundExpression& bound) { addRequest(bound); });
+    std::function<void(const std::vector<ResolvedStep>&)> note = [&](const std::vector<ResolvedStep>& steps) {
+        for (const ResolvedStep& step : steps) {
+            note(step.then);
+            note(step.otherwise);
+            if (!step.target || !step.target->impliedByStep) continue;
+            for (const BoundAssignment& assignment : step.set)
+                if (assignment.value.request >= 0) impliedColumns_.push_back({step.target, assignment.column, assignment.value.request});
+        }
+    };
+    for (const ResolvedBranch& branch : action.branches) {
+        note(branch.steps);
+        note(branch.otherwise);
+    }
+}
+
+void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
+    results_ = &results;
+    std::set<std::pair<int, std::string>> reported;
+    for (size_t i = 0; i < results.size() && i < requests_.size(); i++) {
+        const AnalysisResult& result = results[i];
+        if (result.ok || !reported.insert({requests_[i].expression, result.error}).second) continue;
+        int expression = requests_[i].expression;
+        world_.error(world_.fileOf(expression), "SPQL-E100", world_.locate(expression, result.errorOffset), result.error, result.hint);
+    }
+    for (const ImpliedColumn& implied : impliedColumns_) {
+        for (ColumnInfo& column : implied.entity->columns) {
+            if (column.name != implied.column || !column.type.empty()) continue;
+            const std::string& type = results[implied.request].type;
+            column.type = type.empty() || type == "unknown" ? "text" : type == "record" ? "jsonb" : type;
+        }
+    }
+    for (EntityInfo& entity : world_.entities)
+        for (ColumnInfo& column : entity.columns)
+            if (column.type.empty()) column.type = "text";
+}
+
+}  // namespace specql

@@ -1,0 +1,81 @@
+// Resolves actions of a World: triggers to bindings, names to values. Results are plain structs; what must be asked of
+// PostgreSQL's analyser is collected in requests().
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "resolve/action.hpp"
+
+namespace specql {
+
+class Resolver {
+public:
+    explicit Resolver(World& world) : world_(world) {}
+
+    // Resolves every action of the world (and the defaults, checks and index conditions of entities).
+    void resolveAll();
+    // After the analyser answered: reports type errors, gives implied columns their types.
+    void applyResults(const std::vector<AnalysisResult>& results);
+
+    const std::vector<AnalysisRequest>& requests() const { return requests_; }
+    std::vector<ResolvedAction> actions;
+
+    // Expressions that belong to entities, not to actions.
+    struct EntityExpression {
+        const EntityInfo* entity;
+        const Field* field;          // default or check
+        const IndexSpec* index;      // or the index's WHERE
+        bool isCheck;
+        BoundExpression bound;
+        std::string literal;         // `= pending` of an enum field: the value meant
+    };
+    std::vector<EntityExpression> entityExpressions;
+    const std::vector<AnalysisResult>& results() const { return *results_; }
+
+private:
+    friend class ActionResolver;
+    struct ImpliedColumn { EntityInfo* entity; std::string column; int request; };
+
+    void implyEntities();
+    void implyFromSteps(const ActionInfo& action, const std::vector<Step>& steps);
+    void resolveEntity(EntityInfo& entity);
+    void resolveAction(const ActionInfo& action);
+    void addRequests(ResolvedAction& action);
+    void addRequest(BoundExpression& bound);
+    void checkSettings(const ActionInfo& action);
+    void checkInterval(const ActionInfo& action, const Text& text);
+    void explainWindow(const ActionInfo& action, const Window& window);
+
+    World& world_;
+    std::vector<AnalysisRequest> requests_;
+    std::vector<const SpecFile*> requestFile_;
+    std::vector<ImpliedColumn> impliedColumns_;
+    std::set<int> badExpressions_;       // reported once, however often an expression is bound
+    const std::vector<AnalysisResult>* results_ = nullptr;
+};
+
+// Finds what a trigger's name means (language.md section 4). Several bindings: rule 4. None: an error was reported.
+// `trigger` is one of the action's own texts: its on:, its trigger:, or one of its triggers:.
+std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const ActionInfo& action, const Text& trigger);
+
+// Resolves one action under one binding. Reports problems to the world; with a World::Trial they are only counted.
+// `withKeys`: names may be columns of rows that the event names by a key (section 5, rule 7).
+ResolvedAction resolveUnder(Resolver& resolver, World& world, const ActionInfo& action, const Binding& binding,
+                            bool withKeys = true);
+
+// Every expression of an action, conditions and steps alike.
+void visitExpressions(ResolvedAction& action, const std::function<void(BoundExpression&)>& visit);
+
+// What a pattern needs to be resolved and generated: the set of patterns is this table.
+struct Pattern {
+    const char* name;
+    bool bulk;              // a function over a set, called by name, by its trigger or from psql
+};
+const Pattern* findPattern(const std::string& name);
+std::vector<std::string> patternNames();
+bool isBulk(const ActionInfo& action);
+
+}  // namespace specql

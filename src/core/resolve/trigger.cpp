@@ -1,0 +1,311 @@
+// The trigger's name to what raises the event: language.md section 4, the first rule with exactly one answer.
+#include <algorithm>
+
+#include "emit/quote.hpp"
+#include "resolve/resolver.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+std::string Binding::shown() const {
+    if (custom) return "custom event " + event + " (specql.emit)";
+    std::vector<std::string> verbs;
+    if (ops & opInsert) verbs.push_back("insert");
+    if (ops & opUpdate) verbs.push_back("update");
+    if (ops & opDelete) verbs.push_back("delete");
+    std::string text = join(verbs, " or ") + " of " + entity->shown();
+    if (!changedColumn.empty()) text += "." + changedColumn;
+    if (!value.empty()) text += " with " + valueColumn + " = " + quoteLiteral(value);
+    return text;
+}
+
+namespace {
+
+bool stripSuffix(std::string& text, const std::string& suffix) {
+    if (text.size() <= suffix.size() || text.compare(text.size() - suffix.size(), suffix.size(), suffix) != 0) return false;
+    text.resize(text.size() - suffix.size());
+    return true;
+}
+
+std::string lower(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    return text;
+}
+
+struct Verb { const char* suffix; unsigned op; const char* event; };
+constexpr Verb rowVerbs[] = {{"_created", opInsert, "created"}, {"_inserted", opInsert, "created"},
+                             {"_updated", opUpdate, "updated"}, {"_deleted", opDelete, "deleted"}};
+
+Binding rowBinding(EntityInfo* entity, unsigned ops, std::string event, std::string rule) {
+    Binding binding;
+    binding.entity = entity;
+    binding.ops = ops;
+    binding.event = std::move(event);
+    binding.rule = std::move(rule);
+    return binding;
+}
+
+Binding changeBinding(EntityInfo* entity, const std::string& column, std::string rule) {
+    Binding binding = rowBinding(entity, opUpdate, column + "_changed", std::move(rule));
+    binding.changedColumn = column;
+    return binding;
+}
+
+class TriggerResolver {
+public:
+    TriggerResolver(Resolver& resolver, World& world, const ActionInfo& action)
+        : resolver_(resolver), world_(world), action_(action) {
+        // Resolution may add plain tables to the world: work on the entities there are now.
+        for (EntityInfo& entity : world.entities) all_.push_back(&entity);
+    }
+
+    std::vector<Binding> on() {
+        const Text& on = action_.spec->on;
+        std::vector<std::string> parts;
+        size_t at = 0;
+        while ((at = on.value.find_first_not_of(" \t\n", at)) != std::string::npos) {
+            size_t end = std::min(on.value.find_first_of(" \t\n", at), on.value.size());
+            parts.push_back(on.value.substr(at, end - at));
+            at = end;
+        }
+        std::string verb = parts.size() == 2 ? lower(parts[0]) : "";
+        if (parts.empty() || parts.size() > 2 || (parts.size() == 2 && verb != "insert" && verb != "update" &&
+                                                  verb != "delete" && verb != "event")) {
+            world_.error(*action_.file, "SPQL-R020", on.pos, "on: " + on.value + " is not understood",
+                         "write on: Entity, on: insert Entity, on: update Entity.field, on: delete Entity or on: event name");
+            return {};
+        }
+        if (verb == "event") return {custom(parts[1], "on: event")};
+        std::string target = parts.back(), field;
+        EntityInfo* entity = world_.entity(target, action_.schema);
+        size_t dot = target.rfind('.');
+        if (!entity && dot != std::string::npos) {
+            field = target.substr(dot + 1);
+            entity = world_.entity(target.substr(0, dot), action_.schema);
+        }
+        if (!entity) {
+            std::string near = nearest(target.substr(0, dot), world_.entityNames());
+            world_.error(*action_.file, "SPQL-R021", on.pos, "on: names no entity: " + target,
+                         near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
+            return {};
+        }
+        if (!field.empty()) {
+            if (!entity->column(snakeCase(field))) return noField(*entity, field, on.pos), std::vector<Binding>();
+            if (verb == "insert" || verb == "delete") {
+                world_.error(*action_.file, "SPQL-R022", on.pos, "a field changes in an update, not in " + verb,
+                             "write on: update " + target);
+                return {};
+            }
+            return {changeBinding(entity, snakeCase(field), "on:")};
+        }
+        unsigned ops = verb == "insert" ? opInsert : verb == "update" ? opUpdate : verb == "delete" ? opDelete
+                                                                                : opInsert | opUpdate | opDelete;
+        const char* event = verb == "insert" ? "created" : verb == "update" ? "updated" : verb == "delete" ? "deleted" : "changed";
+        return {rowBinding(entity, ops, event, "on:")};
+    }
+
+    std::vector<Binding> named(const Text& trigger) {
+        name_ = trigger.value;
+        pos_ = trigger.pos;
+        if (name_.empty() || name_.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
+                                 std::string::npos) {
+            world_.error(*action_.file, "SPQL-R023", pos_, "a trigger is one word: " + name_,
+                         "for example trigger: order_created");
+            return {};
+        }
+        using Rule = std::vector<Binding> (TriggerResolver::*)();
+        constexpr Rule rules[] = {&TriggerResolver::rowEvent, &TriggerResolver::fieldChanged, &TriggerResolver::wordsChanged,
+                                  &TriggerResolver::anyChange, &TriggerResolver::eventValue};
+        for (Rule rule : rules) {
+            std::vector<Binding> found = (this->*rule)();
+            if (found.size() > 1 && rule != &TriggerResolver::anyChange) return ambiguous(found), std::vector<Binding>();
+            if (!found.empty()) return found;
+        }
+        return {custom(name_, "rule 6: no entity, field or event type of this name")};
+    }
+
+    // Every name that a trigger could have meant, for the warning about near misses.
+    std::vector<std::string> knownTriggers() const {
+        std::vector<std::string> names;
+        for (const EntityInfo* entity : all_) {
+            for (const Verb& verb : rowVerbs) names.push_back(entity->table + verb.suffix);
+            for (const ColumnInfo& column : entity->columns) {
+                if (column.name != "id") names.push_back(column.name + "_changed");
+                if (column.field && column.name == "event_type")
+                    names.insert(names.end(), column.field->enumValues.begin(), column.field->enumValues.end());
+            }
+        }
+        return names;
+    }
+
+private:
+    Binding custom(const std::string& name, std::string rule) {
+        Binding binding;
+        binding.custom = true;
+        binding.event = name;
+        binding.rule = std::move(rule);
+        return binding;
+    }
+
+    void noField(const EntityInfo& entity, const std::string& field, Pos pos) {
+        std::vector<std::string> names;
+        for (const ColumnInfo& column : entity.columns) names.push_back(column.name);
+        std::string near = nearest(field, names);
+        world_.error(*action_.file, "SPQL-R024", pos, entity.name + " has no field " + field,
+                     near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
+    }
+
+    void ambiguous(const std::vector<Binding>& found) {
+        std::vector<std::string> readings, lines;
+        for (const Binding& binding : found) {
+            readings.push_back(binding.shown());
+            std::string verb = binding.ops == opInsert ? "insert " : binding.ops == opDelete ? "delete " : "update ";
+            lines.push_back("on: " + verb + binding.entity->schema + "." + binding.entity->name +
+                            (binding.changedColumn.empty() ? "" : "." + binding.changedColumn));
+        }
+        world_.error(*action_.file, "SPQL-R025", pos_, "the trigger " + name_ + " can mean " + join(readings, " and "),
+                     "settle it with " + join(lines, " or "));
+    }
+
+    // Those of the action's own schema win; others count only if there is none.
+    std::vector<Binding> preferOwnSchema(std::vector<Binding> found) const {
+        std::vector<Binding> own;
+        for (const Binding& binding : found)
+            if (binding.entity->schema == action_.schema) own.push_back(binding);
+        return own.empty() ? found : own;
+    }
+
+    bool resolves(const Binding& binding, bool withKeys) {
+        World::Trial trial(world_);
+        resolveUnder(resolver_, world_, action_, binding, withKeys);
+        return trial.count == 0;
+    }
+
+    std::vector<Binding> rowEvent() {
+        for (const Verb& verb : rowVerbs) {
+            std::string table = name_;
+            if (!stripSuffix(table, verb.suffix)) continue;
+            std::vector<Binding> found;
+            for (EntityInfo* entity : all_)
+                if (entity->table == table && entity->unit)
+                    found.push_back(rowBinding(entity, verb.op, verb.event, "rule 1: <entity>" + std::string(verb.suffix)));
+            if (found.empty())
+                if (EntityInfo* entity = world_.table(table, action_.schema))
+                    found.push_back(rowBinding(entity, verb.op, verb.event, "rule 1: <table>" + std::string(verb.suffix)));
+            return preferOwnSchema(std::move(found));
+        }
+        return {};
+    }
+
+    std::vector<Binding> fieldChanged() {
+        std::string field = name_;
+        if (!stripSuffix(field, "_changed")) return {};
+        std::vector<Binding> found;
+        for (EntityInfo* entity : all_) {
+            std::string rest = field, prefix = entity->table + "_";
+            if (rest.compare(0, prefix.size(), prefix) == 0 && entity->column(rest.substr(prefix.size())))
+                found.push_back(changeBinding(entity, rest.substr(prefix.size()), "rule 2: <entity>_<field>_changed"));
+        }
+        if (!found.empty()) return preferOwnSchema(std::move(found));
+        for (EntityInfo* entity : all_)
+            if (entity->unit && entity->column(field)) found.push_back(changeBinding(entity, field, "rule 2: <field>_changed"));
+        return preferOwnSchema(std::move(found));
+    }
+
+    std::vector<Binding> wordsChanged() {
+        std::string text = name_;
+        if (!stripSuffix(text, "_changed")) return {};
+        std::vector<std::string> wanted = words(text);
+        std::vector<Binding> candidates, found;
+        for (EntityInfo* entity : all_) {
+            if (!entity->unit) continue;
+            for (const ColumnInfo& column : entity->columns) {
+                std::vector<std::string> own = words(column.name);
+                bool shares = std::any_of(own.begin(), own.end(), [&](const std::string& word) {
+                    return std::find(wanted.begin(), wanted.end(), word) != wanted.end();
+                });
+                if (!shares || column.name == "id") continue;
+                candidates.push_back(changeBinding(entity, column.name,
+                                                   "rule 3: a field that shares a word, under which every name resolves"));
+            }
+        }
+        // A name that only a row reached by a key explains is a weaker reading: it counts when no other is left.
+        for (bool withKeys : {false, true}) {
+            for (const Binding& binding : candidates)
+                if (resolves(binding, withKeys)) found.push_back(binding);
+            if (!found.empty()) break;
+        }
+        return preferOwnSchema(std::move(found));
+    }
+
+    std::vector<Binding> anyChange() {
+        std::string text = name_;
+        if (text.compare(0, 4, "any_") != 0 || !(stripSuffix(text, "_change") || stripSuffix(text, "_changes"))) return {};
+        text = text.substr(4);
+        std::set<std::string> written;
+        for (const Branch& branch : action_.spec->branches) {
+            collectWritten(branch.steps, written);
+            collectWritten(branch.otherwise, written);
+        }
+        std::vector<Binding> found;
+        for (EntityInfo* entity : all_) {
+            if (!entity->unit || written.count(entity->shown())) continue;
+            if (entity->schema != text && !containsWords(entity->table, text)) continue;
+            if (entity->appendOnly) continue;
+            Binding binding = rowBinding(entity, opInsert | opUpdate | opDelete, "changed",
+                                         "rule 4: every entity of schema or name " + text + " under which the action resolves");
+            if (resolves(binding, true)) found.push_back(std::move(binding));
+        }
+        return found;
+    }
+
+    void collectWritten(const std::vector<Step>& steps, std::set<std::string>& written) {
+        for (const Step& step : steps) {
+            if (step.kind == StepKind::insert || step.kind == StepKind::update || step.kind == StepKind::remove ||
+                step.kind == StepKind::append || step.kind == StepKind::create)
+                if (EntityInfo* entity = world_.entity(step.target.value, action_.schema)) written.insert(entity->shown());
+            collectWritten(step.then, written);
+            collectWritten(step.otherwise, written);
+        }
+    }
+
+    std::vector<Binding> eventValue() {
+        std::vector<Binding> found;
+        for (EntityInfo* entity : all_) {
+            const ColumnInfo* column = entity->column("event_type");
+            if (!column || !column->field) continue;
+            const std::vector<std::string>& values = column->field->enumValues;
+            if (std::find(values.begin(), values.end(), name_) == values.end()) continue;
+            Binding binding = rowBinding(entity, opInsert, name_, "rule 5: a value of event_type");
+            binding.valueColumn = "event_type";
+            binding.value = name_;
+            found.push_back(std::move(binding));
+        }
+        return preferOwnSchema(std::move(found));
+    }
+
+    Resolver& resolver_;
+    World& world_;
+    const ActionInfo& action_;
+    std::vector<EntityInfo*> all_;
+    std::string name_;
+    Pos pos_;
+};
+
+}  // namespace
+
+std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const ActionInfo& action, const Text& trigger) {
+    TriggerResolver triggers(resolver, world, action);
+    std::vector<Binding> found = &trigger == &action.spec->on ? triggers.on() : triggers.named(trigger);
+    if (found.size() == 1 && found.front().custom && &trigger != &action.spec->on) {
+        const std::string& name = found.front().event;
+        std::string near = nearest(name, triggers.knownTriggers(), 2);
+        if (!near.empty() && near != name)
+            world.warning(*action.file, "SPQL-R026", trigger.pos, "the trigger " + name + " is taken as a custom event, but " +
+                          near + " is known", "did you mean " + near + "? Write on: event " + name + " if not");
+    }
+    return found;
+}
+
+}  // namespace specql

@@ -1,0 +1,321 @@
+#include "resolve/world.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "emit/quote.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+const TableView* CatalogView::table(const std::string& schema, const std::string& name) const {
+    for (const TableView& view : tables)
+        if (view.name == name && view.schema == schema) return &view;
+    return nullptr;
+}
+
+const ColumnInfo* EntityInfo::column(std::string_view name) const {
+    for (const ColumnInfo& candidate : columns)
+        if (candidate.name == name) return &candidate;
+    return nullptr;
+}
+
+std::vector<std::string> words(std::string_view name) {
+    std::vector<std::string> parts;
+    size_t at = 0;
+    while (at <= name.size()) {
+        size_t end = std::min(name.find('_', at), name.size());
+        if (end > at) parts.emplace_back(name.substr(at, end - at));
+        at = end + 1;
+    }
+    return parts;
+}
+
+bool containsWords(std::string_view whole, std::string_view part) {
+    std::vector<std::string> all = words(whole), wanted = words(part);
+    return !wanted.empty() && std::all_of(wanted.begin(), wanted.end(), [&](const std::string& word) {
+        return std::find(all.begin(), all.end(), word) != all.end();
+    });
+}
+
+namespace {
+
+std::string sliceLines(const Source& source, uint32_t first, uint32_t last) {
+    std::string text;
+    for (uint32_t line = first; line <= last; line++) text.append(source.line(line)).append("\n");
+    return text;
+}
+
+std::string schemaOr(const Text& schema, const char* fallback) { return schema.empty() ? fallback : schema.value; }
+
+std::string baseName(const std::string& action) {
+    std::string base = snakeCase(action);
+    return base.size() > 3 && base.compare(0, 3, "on_") == 0 ? base.substr(3) : base;
+}
+
+}  // namespace
+
+void World::error(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint) {
+    if (trial_) {
+        ++*trial_;
+        return;
+    }
+    if (file.fresh) diagnostics_.error(std::move(code), pos, std::move(message), std::move(hint));
+    else diagnostics_.error(std::move(code), Pos{}, "in the installed " + file.label + ": " + message, std::move(hint));
+}
+
+void World::warning(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint) {
+    if (!trial_ && file.fresh) diagnostics_.warning(std::move(code), pos, std::move(message), std::move(hint));
+}
+
+void World::notice(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint) {
+    if (!trial_ && file.fresh) diagnostics_.notice(std::move(code), pos, std::move(message), std::move(hint));
+}
+
+Pos World::locate(int expression, size_t at) const {
+    return expressionFile_[expression]->source.locate(expressions_[expression], at);
+}
+
+int World::addExpression(const SpecFile& file, Text text) {
+    expressions_.push_back(std::move(text));
+    expressionFile_.push_back(&file);
+    return static_cast<int>(expressions_.size()) - 1;
+}
+
+// PostgreSQL reads intervals: each is asked about as a literal of that type.
+void World::addIntervals(const SpecFile& file, const Action& action) {
+    for (const Text* text : {&action.correlationWindow, &action.cooldown, &action.backoff}) {
+        if (text->empty()) continue;
+        Text literal = *text;
+        literal.value = "interval " + quoteLiteral(text->value);
+        intervals_[text] = addExpression(file, std::move(literal));
+    }
+}
+
+int World::intervalExpression(const Text& text) const {
+    auto found = intervals_.find(&text);
+    return found == intervals_.end() ? -1 : found->second;
+}
+
+void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::string>& onlyUnits) {
+    SpecFile& file = *owned;
+    files.push_back(std::move(owned));
+    file.expressionBase = static_cast<int>(expressions_.size());
+    for (const Text& text : file.spec.expressions) addExpression(file, text);
+
+    auto wanted = [&](const Unit& unit) {
+        return onlyUnits.empty() || std::find(onlyUnits.begin(), onlyUnits.end(), unit.key()) != onlyUnits.end();
+    };
+    auto add = [&](Unit unit, Pos pos) -> const Unit* {
+        unit.file = &file;
+        if (!wanted(unit)) return nullptr;
+        for (const Unit& other : units) {
+            if (other.key() != unit.key()) continue;
+            if (file.fresh) error(file, "SPQL-R001", pos, unit.kind + " " + unit.schema + (unit.schema.empty() ? "" : ".") +
+                unit.name + " is defined twice in this text", "rename one, or put both together");
+            return nullptr;
+        }
+        units.push_back(std::move(unit));
+        return &units.back();
+    };
+
+    for (const Entity& spec : file.spec.entities) {
+        Unit unit{"entity", schemaOr(spec.schema, "public"), spec.name.value, nullptr, spec.firstLine, spec.lastLine,
+                  sliceLines(file.source, spec.firstLine, spec.lastLine)};
+        const Unit* added = add(std::move(unit), spec.pos);
+        if (!added) continue;
+        EntityInfo entity;
+        entity.name = spec.name.value;
+        entity.schema = added->schema;
+        entity.table = snakeCase(spec.name.value);
+        entity.unit = added;
+        entity.file = &file;
+        entity.spec = &spec;
+        entity.pos = spec.pos;
+        entities.push_back(std::move(entity));
+        for (const Action& action : spec.actions) {
+            addIntervals(file, action);
+            actions.push_back({added, &file, &action, added->schema, baseName(action.name.value), &entities.back()});
+        }
+    }
+    for (const Rules& rules : file.spec.rules) {
+        std::string schema = schemaOr(rules.schema, "public");
+        for (const Action& action : rules.actions) {
+            Unit unit{"action", schema, action.name.value, nullptr, action.firstLine, action.lastLine,
+                      "schema: " + schema + "\nactions:\n" + sliceLines(file.source, action.firstLine, action.lastLine)};
+            const Unit* added = add(std::move(unit), action.pos);
+            if (!added) continue;
+            addIntervals(file, action);
+            actions.push_back({added, &file, &action, schema, baseName(action.name.value), nullptr});
+        }
+    }
+    for (const Service& service : file.spec.services) {
+        Unit unit{"service", "", service.name.value, nullptr, service.firstLine, service.lastLine,
+                  sliceLines(file.source, service.firstLine, service.lastLine)};
+        add(std::move(unit), service.pos);
+    }
+}
+
+bool World::checkName(const SpecFile& file, const std::string& name, Pos pos, const char* what) {
+    if (name.size() <= maxNameBytes) return true;
+    error(file, "SPQL-R002", pos, std::string(what) + " name " + name + " has " + std::to_string(name.size()) +
+          " bytes; PostgreSQL keeps 63", "shorten it");
+    return false;
+}
+
+void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) {
+    catalog_ = &catalog;
+    facts_ = &facts;
+    std::set<std::string> tables;
+    for (size_t i = 0; i < entities.size(); i++) {   // by index: a ref may add a plain table at the end
+        EntityInfo& entity = entities[i];
+        if (!entity.spec) continue;
+        entity.present = catalog.table(entity.schema, entity.table);
+        if (!tables.insert(entity.shown()).second)
+            error(*entity.file, "SPQL-R003", entity.pos, "two entities would be the table " + entity.shown(),
+                  "rename one of them");
+        if (std::find(catalog.foreignTypes.begin(), catalog.foreignTypes.end(), entity.shown()) != catalog.foreignTypes.end())
+            error(*entity.file, "SPQL-P001", entity.pos, entity.shown() + " exists and is not a table",
+                  "rename the entity, or move what is in the way");
+        buildEntity(entity);
+    }
+    std::set<std::string> names;
+    for (const ActionInfo& action : actions) {
+        if (!names.insert(action.name()).second)
+            error(*action.file, "SPQL-R004", action.spec->name.pos, "the schema " + action.schema +
+                  " has two actions called " + action.spec->name.value, "rename one of them");
+        checkName(*action.file, "trigger_" + action.base + "_events", action.spec->name.pos, "the generated function");
+    }
+}
+
+void World::buildEntity(EntityInfo& entity) {
+    const SpecFile& file = *entity.file;
+    checkName(file, entity.schema, entity.spec->schema.pos, "schema");
+    if (entity.schema.compare(0, 3, "pg_") == 0 || entity.schema == "specql" || entity.schema == "information_schema")
+        error(file, "SPQL-R005", entity.spec->schema.pos, "the schema " + entity.schema + " is not for user tables",
+              "choose another schema");
+    checkName(file, entity.table, entity.spec->name.pos, "table");
+
+    bool declaresId = std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
+                                  [](const Field& field) { return field.name.value == "id"; });
+    if (!declaresId) {
+        ColumnInfo id;
+        id.name = "id";
+        id.type = "uuid";
+        id.notNull = true;
+        id.defaultSql = "specql.uuid_v7()";
+        entity.columns.push_back(std::move(id));
+    }
+    entity.key = "id";
+    for (const Field& field : entity.spec->fields) {
+        ColumnInfo column;
+        column.name = snakeCase(field.name.value);
+        if (!field.refTarget.empty() && !(column.name.size() > 3 && column.name.compare(column.name.size() - 3, 3, "_id") == 0))
+            column.name += "_id";
+        column.field = &field;
+        column.notNull = field.required || column.name == "id";
+        ColumnType type = columnType(field.type.value, catalog_->types);
+        if (!type.ok)
+            error(file, "SPQL-R010", field.type.pos, "unknown type " + field.type.value + " of field " + field.name.value +
+                  (type.error.empty() ? "" : ": " + type.error),
+                  "use a type of the language (text, integer, enum(a, b), timestamp, ref(Entity), …) or one PostgreSQL knows");
+        column.type = type.ok ? type.sql : "text";
+        column.check = type.check;
+        checkName(file, column.name, field.name.pos, "column");
+        if (entity.column(column.name))
+            error(file, "SPQL-R011", field.name.pos, "two fields of " + entity.name + " would be the column " + column.name,
+                  "rename one of them");
+        if (!field.refTarget.empty()) {
+            std::vector<std::string> candidates;
+            if (!this->entity(field.refTarget.value, entity.schema, &candidates)) {
+                std::string near = nearest(field.refTarget.value, entityNames());
+                if (candidates.empty())
+                    error(file, "SPQL-R012", field.refTarget.pos, "ref names no entity: " + field.refTarget.value,
+                          near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
+                else
+                    error(file, "SPQL-R013", field.refTarget.pos, field.refTarget.value + " is more than one entity: " +
+                          join(candidates, ", "), "write ref(schema.Entity)");
+            }
+        }
+        entity.columns.push_back(std::move(column));
+    }
+}
+
+EntityInfo* World::entity(std::string_view name, std::string_view schema, std::vector<std::string>* candidates) {
+    size_t dot = name.find('.');
+    std::string_view wantedSchema = dot == std::string_view::npos ? schema : name.substr(0, dot);
+    std::string_view wanted = dot == std::string_view::npos ? name : name.substr(dot + 1);
+    std::string table = snakeCase(wanted);
+    std::vector<EntityInfo*> found;
+    for (EntityInfo& candidate : entities) {
+        if (candidate.name != wanted && candidate.table != table) continue;
+        if (candidate.schema == wantedSchema) return &candidate;
+        if (dot == std::string_view::npos) found.push_back(&candidate);
+    }
+    if (found.size() == 1) return found.front();
+    if (candidates)
+        for (EntityInfo* candidate : found) candidates->push_back(candidate->schema + "." + candidate->name);
+    if (!found.empty()) return nullptr;
+    return this->table(table, wantedSchema);
+}
+
+EntityInfo* World::table(std::string_view table, std::string_view schema) {
+    EntityInfo* elsewhere = nullptr;
+    for (EntityInfo& candidate : entities) {
+        if (candidate.table != table) continue;
+        if (candidate.schema == schema) return &candidate;
+        elsewhere = elsewhere ? elsewhere : &candidate;
+    }
+    const TableView* plain = nullptr;
+    for (const TableView& view : catalog_->tables)
+        if (view.name == table && (view.schema == schema || (!plain && !elsewhere && view.schema == "public"))) plain = &view;
+    if (!plain || (elsewhere && plain->schema != schema)) return elsewhere;
+    if (plain->kind != 'r' && plain->kind != 'p') return elsewhere;
+    // A table of the database that no spec declares: known by its columns, touched only by triggers and statements.
+    EntityInfo info;
+    info.name = plain->name;
+    info.schema = plain->schema;
+    info.table = plain->name;
+    info.present = plain;
+    for (const ColumnView& column : plain->columns) {
+        ColumnInfo known;
+        known.name = column.name;
+        known.type = column.type;
+        known.notNull = column.notNull;
+        known.generated = column.generated;
+        info.columns.push_back(std::move(known));
+    }
+    if (plain->primaryKey.size() == 1) info.key = plain->primaryKey.front();
+    entities.push_back(std::move(info));
+    return &entities.back();
+}
+
+std::vector<std::string> World::entityNames() const {
+    std::vector<std::string> names;
+    for (const EntityInfo& entity : entities) names.push_back(entity.name);
+    return names;
+}
+
+EntityInfo World::implied(const ActionInfo& action, std::string name, std::string schema, Pos pos, bool appendOnly) {
+    EntityInfo info;
+    info.table = snakeCase(name);
+    info.name = std::move(name);
+    info.schema = std::move(schema);
+    info.unit = action.unit;
+    info.file = action.file;
+    info.impliedByStep = true;
+    info.appendOnly = appendOnly;
+    info.pos = pos;
+    info.present = catalog_->table(info.schema, info.table);
+    info.key = "id";
+    ColumnInfo id;
+    id.name = "id";
+    id.type = "uuid";
+    id.notNull = true;
+    id.defaultSql = "specql.uuid_v7()";
+    info.columns.push_back(std::move(id));
+    checkName(*action.file, info.table, pos, "table");
+    return info;
+}
+
+}  // namespace specql

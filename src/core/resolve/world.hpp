@@ -1,0 +1,144 @@
+// Everything that is known when names are resolved: the new text and the units installed before it as one world of
+// entities, actions and services. Resolution always looks at the whole world, so that a trigger which was a custom
+// event yesterday becomes a row event once its entity exists.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plan/object.hpp"
+#include "resolve/facts.hpp"
+#include "resolve/types.hpp"
+#include "spec/spec.hpp"
+
+namespace specql {
+
+// One text that was read: the new one, or that of an installed unit.
+struct SpecFile {
+    explicit SpecFile(std::string text) : source(std::move(text)) {}
+    Source source;
+    Spec spec;
+    int expressionBase = 0;      // added to ExpressionRef::id it gives the index into the world's expressions
+    bool fresh = false;          // part of the text being applied now
+    std::string label;           // of an installed unit, for messages
+};
+
+struct Unit {
+    std::string kind, schema, name;
+    const SpecFile* file = nullptr;
+    uint32_t firstLine = 0, lastLine = 0;
+    std::string text;            // reads to exactly this unit
+    bool fresh() const { return file->fresh; }
+    std::string key() const { return kind + ":" + schema + "." + name; }
+};
+
+struct ColumnInfo {
+    std::string name;
+    std::string type;            // PostgreSQL's name of it
+    const Field* field = nullptr;// null for implied columns (id, columns of adopted or step-made tables)
+    std::string check;           // of a rich type, over %s
+    bool notNull = false;
+    bool generated = false;
+    std::string defaultSql;      // implied columns only
+};
+
+struct EntityInfo {
+    std::string name, schema, table;
+    const Unit* unit = nullptr;  // null: a plain table that no spec declares
+    const SpecFile* file = nullptr;
+    const Entity* spec = nullptr;// null: made by a step (append, create), or a plain table
+    const TableView* present = nullptr;   // it exists in the database
+    bool appendOnly = false;
+    bool impliedByStep = false;
+    Pos pos;
+    std::vector<ColumnInfo> columns;
+    std::string key;             // the column that identifies a row; empty if there is none
+
+    const ColumnInfo* column(std::string_view column) const;
+    std::string shown() const { return schema + "." + table; }
+};
+
+struct ActionInfo {
+    const Unit* unit = nullptr;
+    const SpecFile* file = nullptr;
+    const Action* spec = nullptr;
+    std::string schema;
+    std::string base;            // on_stock_change → stock_change
+    const EntityInfo* home = nullptr;     // the entity that declares it; null in a rules document
+    std::string name() const { return schema + "." + spec->name.value; }
+};
+
+class World {
+public:
+    explicit World(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
+
+    // Takes the files in; the first fresh one, then installed units that it does not replace.
+    void addFile(std::unique_ptr<SpecFile> file, const std::vector<std::string>& onlyUnits);
+    void build(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts);
+
+    const CatalogView& catalog() const { return *catalog_; }
+    const ExpressionFacts& facts(int expression) const { return (*facts_)[expression]; }
+    const std::string& expressionText(int expression) const { return expressions_[expression].value; }
+    const std::vector<Text>& expressions() const { return expressions_; }
+    // The expression that stands for an interval the user wrote as plain text; -1 if there is none.
+    int intervalExpression(const Text& text) const;
+
+    std::deque<Unit> units;
+    std::deque<EntityInfo> entities;
+    std::deque<ActionInfo> actions;
+    std::vector<std::unique_ptr<SpecFile>> files;
+
+    // "Product" or "sales.Backorder", looked for in `schema` first, then anywhere; several: null and `candidates` set.
+    EntityInfo* entity(std::string_view name, std::string_view schema, std::vector<std::string>* candidates = nullptr);
+    // By table name (snake case), same rule; also plain tables of the database.
+    EntityInfo* table(std::string_view table, std::string_view schema);
+    std::vector<std::string> entityNames() const;
+    // An entity that no text declares, made by a step; it has an id and whatever the step assigns.
+    EntityInfo implied(const ActionInfo& action, std::string name, std::string schema, Pos pos, bool appendOnly);
+
+    // Problems. Those of installed units carry no position and say which unit they are in.
+    void error(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint = {});
+    void warning(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint = {});
+    void notice(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint = {});
+    Pos locate(int expression, size_t at) const;
+    const SpecFile& fileOf(int expression) const { return *expressionFile_[expression]; }
+    Diagnostics& diagnostics() { return diagnostics_; }
+
+    // While resolution is tried out under several readings, problems are only counted.
+    struct Trial {
+        explicit Trial(World& world) : world_(world), before_(world.trial_) { world.trial_ = &count; }
+        ~Trial() { world_.trial_ = before_; }
+        size_t count = 0;
+    private:
+        World& world_;
+        size_t* before_;
+    };
+    bool trying() const { return trial_ != nullptr; }
+
+    void addExplanation(Explanation explanation) { if (!trial_) explanations.push_back(std::move(explanation)); }
+    std::vector<Explanation> explanations;
+
+private:
+    void buildEntity(EntityInfo& entity);
+    int addExpression(const SpecFile& file, Text text);
+    void addIntervals(const SpecFile& file, const Action& action);
+    bool checkName(const SpecFile& file, const std::string& name, Pos pos, const char* what);
+
+    Diagnostics& diagnostics_;
+    const CatalogView* catalog_ = nullptr;
+    const std::vector<ExpressionFacts>* facts_ = nullptr;
+    std::vector<Text> expressions_;
+    std::vector<const SpecFile*> expressionFile_;
+    std::map<const Text*, int> intervals_;
+    size_t* trial_ = nullptr;
+};
+
+// The words of a snake-case name.
+std::vector<std::string> words(std::string_view name);
+// True if every word of `part` is among the words of `whole`.
+bool containsWords(std::string_view whole, std::string_view part);
+
+}  // namespace specql

@@ -1,0 +1,257 @@
+#include <algorithm>
+
+#include "source/ascii.hpp"
+#include "spec/parts.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+namespace {
+
+const Words actionKeys = {"name",          "description",   "pattern",            "trigger",      "triggers",
+                          "on",            "conditions",    "condition",          "steps",        "params",
+                          "operation",     "batch_field",   "validations",        "error_handling",
+                          "correlation_window", "correlate_by", "after_match",    "cooldown",     "on_timeout",
+                          "on_error",      "max_attempts",  "backoff",            "enabled"};
+const Words conditionKeys = {"if", "then", "else"};
+const Words operations = {"update", "insert", "delete"};
+const Words afterMatchChoices = {"consume", "edge", "every"};
+const Words onErrorChoices = {"retry", "abort"};
+const Words errorHandlingChoices = {"stop_on_error", "continue_on_error", "collect_errors"};
+const Words aggregates = {"COUNT", "SUM", "AVG", "MIN", "MAX"};
+
+// WITHIN, or a call of an aggregate: a condition about many events.
+bool isWindowed(const std::string& condition) {
+    if (findKeyword(condition, "WITHIN") != std::string::npos) {
+        return true;
+    }
+    for (const std::string& aggregate : aggregates) {
+        for (size_t at = findKeyword(condition, aggregate); at != std::string::npos;
+             at = findKeyword(condition, aggregate, at + 1)) {
+            size_t next = condition.find_first_not_of(" \t\n", at + aggregate.size());
+            if (next != std::string::npos && condition[next] == '(') {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void reportTogether(ReadContext& context, const Node& node, const char* first, const char* second) {
+    const Entry* entry = node.find(second);
+    if (node.find(first) != nullptr && entry != nullptr) {
+        context.diagnostics.error("SPQL-S009", entry->key.pos,
+                                  std::string("\"") + first + "\" and \"" + second + "\" exclude each other",
+                                  "remove one of them");
+    }
+}
+
+void reportNeeds(ReadContext& context, const Node& node, const char* key, const char* needed) {
+    const Entry* entry = node.find(key);
+    if (entry != nullptr && node.find(needed) == nullptr) {
+        context.diagnostics.error("SPQL-S010", entry->key.pos,
+                                  std::string("\"") + key + "\" means nothing without \"" + needed + "\"");
+    }
+}
+
+void readTrigger(ReadContext& context, const Node& node, Action& action) {
+    action.trigger = context.text(node, "trigger");
+    action.on = context.text(node, "on");
+    if (const Entry* triggers = node.find("triggers")) {
+        action.triggers = context.texts(triggers->value, "triggers");
+    }
+    reportTogether(context, node, "trigger", "triggers");
+    reportTogether(context, node, "trigger", "on");
+    reportTogether(context, node, "triggers", "on");
+    bool hasTrigger = node.find("trigger") != nullptr || node.find("triggers") != nullptr || node.find("on") != nullptr;
+    // A bulk operation may be there to be called only; what other patterns need is not known here.
+    static const std::string eventDriven = "event_driven_orchestrator";
+    const std::string& pattern = action.pattern.value;
+    bool isEventDriven = pattern.empty() || pattern == eventDriven || pattern == "multi_entity/" + eventDriven;
+    if (!hasTrigger && isEventDriven) {
+        context.missing(node, "trigger", actionKeys, "an action");
+    }
+}
+
+void readBranches(ReadContext& context, const Node& node, Action& action) {
+    reportTogether(context, node, "conditions", "steps");
+    reportTogether(context, node, "conditions", "condition");
+    if (node.find("conditions") == nullptr && node.find("steps") == nullptr) {
+        context.missing(node, "steps", actionKeys, "an action");
+    }
+    if (const Node* steps = context.list(node, "steps")) {
+        Branch branch;
+        branch.pos = steps->pos;
+        readSteps(context, *steps, "steps", branch.steps);
+        action.branches.push_back(std::move(branch));
+    }
+    const Node* conditions = context.list(node, "conditions");
+    if (conditions == nullptr) {
+        return;
+    }
+    if (conditions->items.empty()) {
+        context.diagnostics.error("SPQL-S004", conditions->pos, "\"conditions\" is empty");
+    }
+    for (const Node& item : conditions->items) {
+        if (item.kind != Node::Kind::mapping) {
+            context.diagnostics.error("SPQL-S003", item.pos, "a condition must be a mapping with if and then");
+            continue;
+        }
+        context.checkKeys(item, conditionKeys, "a condition");
+        Branch branch;
+        branch.pos = item.pos;
+        branch.conditionText = context.requiredText(item, "if", conditionKeys, "a condition");
+        branch.condition = context.expression(branch.conditionText);
+        if (item.find("then") == nullptr) {
+            context.missing(item, "then", conditionKeys, "a condition");
+        }
+        if (const Node* then = context.list(item, "then")) {
+            readSteps(context, *then, "then", branch.steps);
+        }
+        if (const Node* otherwise = context.list(item, "else")) {
+            readSteps(context, *otherwise, "else", branch.otherwise);
+        }
+        action.branches.push_back(std::move(branch));
+    }
+}
+
+// One key for all triggers, or one for each: as a list in their order, or by name.
+void readCorrelateBy(ReadContext& context, const Node& node, Action& action) {
+    const Entry* entry = node.find("correlate_by");
+    if (entry == nullptr) {
+        return;
+    }
+    const Node& value = entry->value;
+    if (value.kind != Node::Kind::mapping) {
+        action.correlateBy = context.texts(value, "correlate_by");
+        bool fits = action.correlateBy.size() <= 1 || action.correlateBy.size() == action.triggers.size();
+        if (!fits) {
+            context.diagnostics.error("SPQL-S010", value.pos, "\"correlate_by\" must name one key, or one for each trigger");
+        }
+        return;
+    }
+    Words names;
+    for (const Text& trigger : action.triggers) {
+        names.push_back(trigger.value);
+        if (value.find(trigger.value) == nullptr) {
+            context.missing(value, trigger.value, names, "\"correlate_by\"");
+        } else {
+            action.correlateBy.push_back(context.text(value, trigger.value));
+        }
+    }
+    context.checkKeys(value, names, "\"correlate_by\"");
+}
+
+void readTime(ReadContext& context, const Node& node, Action& action) {
+    action.condition = context.text(node, "condition");
+    action.correlationWindow = context.text(node, "correlation_window");
+    action.correlated = node.find("triggers") != nullptr;
+    action.windowed = !action.correlated && action.condition && isWindowed(action.condition.value);
+    if (action.condition && !action.correlated && !action.windowed) {
+        action.plainCondition = context.expression(action.condition);
+    }
+    readCorrelateBy(context, node, action);
+    if (action.correlated) {
+        if (node.find("correlation_window") == nullptr) {
+            context.missing(node, "correlation_window", actionKeys, "an action with \"triggers\"");
+        }
+        if (node.find("condition") == nullptr) {
+            context.missing(node, "condition", actionKeys, "an action with \"triggers\"");
+        }
+    }
+    reportNeeds(context, node, "correlation_window", "triggers");
+    reportNeeds(context, node, "correlate_by", "triggers");
+    reportNeeds(context, node, "on_timeout", "triggers");
+    reportNeeds(context, node, "after_match", "condition");
+    reportNeeds(context, node, "cooldown", "condition");
+    action.afterMatch = context.choice(node, "after_match", afterMatchChoices);
+    action.cooldown = context.text(node, "cooldown");
+    if (const Node* steps = context.list(node, "on_timeout")) {
+        readSteps(context, *steps, "on_timeout", action.onTimeout);
+    }
+}
+
+void readRetries(ReadContext& context, const Node& node, Action& action) {
+    action.onError = context.choice(node, "on_error", onErrorChoices);
+    action.backoff = context.text(node, "backoff");
+    action.enabled = context.boolean(node, "enabled");
+    action.maxAttempts = context.text(node, "max_attempts");
+    const std::string& attempts = action.maxAttempts.value;
+    bool isCount = !attempts.empty() && attempts.size() <= 6 && std::all_of(attempts.begin(), attempts.end(), isAsciiDigit) &&
+                   attempts.find_first_not_of('0') != std::string::npos;
+    if (action.maxAttempts && !isCount) {
+        context.diagnostics.error("SPQL-S008", action.maxAttempts.pos, "\"max_attempts\" must be a number from 1 to 999999");
+    }
+}
+
+// The line of the dash in front of a list item; 0 if something else stands in front of it.
+uint32_t dashLine(const Source& source, Pos item) {
+    for (uint32_t number = item.line; number > 0; --number) {
+        std::string_view line = source.line(number);
+        if (number == item.line) {
+            // All of it is ASCII, so columns are bytes; if it is not, it is no dash either.
+            line = line.substr(0, item.col - 1);
+        }
+        size_t first = line.find_first_not_of(" \t");
+        if (first == std::string_view::npos || line[first] == '#') {
+            continue;
+        }
+        std::string_view behind = line.substr(first + 1);
+        size_t more = behind.find_first_not_of(" \t");
+        bool isDash = line[first] == '-' && (more == std::string_view::npos || behind[more] == '#');
+        return isDash ? number : 0;
+    }
+    return 0;
+}
+
+void readAction(ReadContext& context, const Node& node, bool standAlone, std::vector<Action>& into) {
+    if (node.kind != Node::Kind::mapping) {
+        context.diagnostics.error("SPQL-S003", node.pos, "an action must be a mapping", "begin it with '- name: on_…'");
+        return;
+    }
+    context.checkKeys(node, actionKeys, "an action");
+    Action action;
+    action.pos = node.pos;
+    action.firstLine = dashLine(context.source, node.pos);
+    action.lastLine = node.end.line;
+    if (action.firstLine == 0 && standAlone) {
+        context.diagnostics.error("SPQL-S027", node.pos, "an action of a rules document needs lines of its own",
+                                  "begin each with '- name: …' on a new line");
+    }
+    action.name = context.requiredText(node, "name", actionKeys, "an action");
+    action.description = context.text(node, "description");
+    action.pattern = context.text(node, "pattern");
+    readTrigger(context, node, action);
+    if (const Node* params = context.mapping(node, "params")) {
+        action.params = readParams(context, *params);
+    }
+    readBranches(context, node, action);
+    readTime(context, node, action);
+    readRetries(context, node, action);
+    action.operation = context.choice(node, "operation", operations);
+    action.batchField = context.text(node, "batch_field");
+    action.validations = context.text(node, "validations");
+    action.errorHandling = context.choice(node, "error_handling", errorHandlingChoices);
+    into.push_back(std::move(action));
+}
+
+}  // namespace
+
+std::vector<Param> readParams(ReadContext& context, const Node& params) {
+    std::vector<Param> result;
+    for (const Entry& entry : params.entries) {
+        Text type = context.scalar(entry.value, entry.key.value);
+        if (type) {
+            result.push_back({entry.key, std::move(type)});
+        }
+    }
+    return result;
+}
+
+void readActions(ReadContext& context, const Node& actions, bool standAlone, std::vector<Action>& into) {
+    for (const Node& item : actions.items) {
+        readAction(context, item, standAlone, into);
+    }
+}
+
+}  // namespace specql

@@ -1,0 +1,201 @@
+#include "spec/context.hpp"
+
+#include <algorithm>
+
+#include "source/ascii.hpp"
+
+namespace specql {
+
+namespace {
+
+std::string quoted(const std::string& word) {
+    return "\"" + word + "\"";
+}
+
+bool isBlankText(const std::string& text) {
+    return std::all_of(text.begin(), text.end(), isSpace);
+}
+
+}  // namespace
+
+bool booleanValue(const std::string& text, bool& valid) {
+    std::string word;
+    for (char c : text) {
+        word += toAsciiLower(c);
+    }
+    bool isTrue = word == "true" || word == "yes" || word == "on" || word == "1";
+    valid = isTrue || word == "false" || word == "no" || word == "off" || word == "0";
+    return isTrue;
+}
+
+std::string didYouMean(const std::string& word, const Words& candidates) {
+    std::string found = nearest(word, candidates);
+    return found.empty() ? "" : "did you mean " + quoted(found) + "?";
+}
+
+std::string orList(const Words& words) {
+    std::string out;
+    for (size_t i = 0; i < words.size(); ++i) {
+        out += i == 0 ? "" : i + 1 == words.size() ? " or " : ", ";
+        out += words[i];
+    }
+    return out;
+}
+
+ExpressionRef ReadContext::expression(const Text& text) {
+    if (!text) {
+        return {};
+    }
+    if (isBlankText(text.value)) {
+        diagnostics.error("SPQL-S021", text.pos, "an expression is missing here", "the empty text is written \"''\"");
+        return {};
+    }
+    ExpressionRef ref;
+    ref.id = static_cast<int>(spec.expressions.size());
+    spec.expressions.push_back(text);
+    return ref;
+}
+
+void ReadContext::checkKeys(const Node& mapping, const Words& known, const std::string& what) {
+    for (const Entry& entry : mapping.entries) {
+        if (std::find(known.begin(), known.end(), entry.key.value) != known.end()) {
+            continue;
+        }
+        std::string hint = didYouMean(entry.key.value, known);
+        if (hint.empty()) {
+            hint = what + " has " + orList(known);
+        }
+        diagnostics.error("SPQL-S001", entry.key.pos, "unknown key " + quoted(entry.key.value) + " in " + what, hint);
+    }
+}
+
+void ReadContext::missing(const Node& mapping, const std::string& key, const Words& known, const std::string& what) {
+    for (const Entry& entry : mapping.entries) {
+        bool isKnown = std::find(known.begin(), known.end(), entry.key.value) != known.end();
+        if (!isKnown && nearest(entry.key.value, known) == key) {
+            return;
+        }
+    }
+    diagnostics.error("SPQL-S002", mapping.pos, what + " lacks the key " + quoted(key));
+}
+
+Text ReadContext::scalar(const Node& node, const std::string& name) {
+    switch (node.kind) {
+        case Node::Kind::scalar:
+            if (isBlankText(node.scalar.value)) {
+                diagnostics.error("SPQL-S004", node.pos, quoted(name) + " is empty");
+                return {};
+            }
+            return node.scalar;
+        case Node::Kind::null:
+            diagnostics.error("SPQL-S004", node.pos, quoted(name) + " has no value");
+            return {};
+        case Node::Kind::sequence:
+            diagnostics.error("SPQL-S003", node.pos, quoted(name) + " must be a text, not a list",
+                              "to begin a text with '[', put it in quotes");
+            return {};
+        case Node::Kind::mapping:
+            diagnostics.error("SPQL-S003", node.pos, quoted(name) + " must be a text, not a mapping",
+                              "to begin a text with '{', put it in quotes");
+            return {};
+    }
+    return {};
+}
+
+Text ReadContext::text(const Node& mapping, const std::string& key) {
+    const Entry* entry = mapping.find(key);
+    return entry == nullptr ? Text() : scalar(entry->value, key);
+}
+
+Text ReadContext::requiredText(const Node& mapping, const std::string& key, const Words& known,
+                               const std::string& what) {
+    if (mapping.find(key) == nullptr) {
+        missing(mapping, key, known, what);
+        return {};
+    }
+    return text(mapping, key);
+}
+
+ExpressionRef ReadContext::expressionAt(const Node& mapping, const std::string& key) {
+    return expression(text(mapping, key));
+}
+
+Text ReadContext::choice(const Node& mapping, const std::string& key, const Words& choices) {
+    Text found = text(mapping, key);
+    if (found && std::find(choices.begin(), choices.end(), found.value) == choices.end()) {
+        std::string hint = didYouMean(found.value, choices);
+        diagnostics.error("SPQL-S006", found.pos, quoted(key) + " must be " + orList(choices), hint);
+        return {};
+    }
+    return found;
+}
+
+Text ReadContext::boolean(const Node& mapping, const std::string& key) {
+    Text found = text(mapping, key);
+    bool valid = true;
+    if (found) {
+        booleanValue(found.value, valid);
+    }
+    if (!valid) {
+        diagnostics.error("SPQL-S007", found.pos, quoted(key) + " must be true or false");
+        return {};
+    }
+    return found;
+}
+
+const Node* ReadContext::list(const Node& mapping, const std::string& key) {
+    const Entry* entry = mapping.find(key);
+    if (entry == nullptr) {
+        return nullptr;
+    }
+    if (entry->value.kind == Node::Kind::sequence) {
+        return &entry->value;
+    }
+    if (entry->value.kind == Node::Kind::null) {
+        diagnostics.error("SPQL-S004", entry->value.pos, quoted(key) + " has no value",
+                          "begin each item with '- ' on a line of its own");
+    } else {
+        diagnostics.error("SPQL-S003", entry->value.pos, quoted(key) + " must be a list",
+                          "begin each item with '- ' on a line of its own");
+    }
+    return nullptr;
+}
+
+const Node* ReadContext::mapping(const Node& mapping, const std::string& key) {
+    const Entry* entry = mapping.find(key);
+    if (entry == nullptr) {
+        return nullptr;
+    }
+    if (entry->value.kind == Node::Kind::mapping) {
+        return &entry->value;
+    }
+    if (entry->value.kind == Node::Kind::null) {
+        diagnostics.error("SPQL-S004", entry->value.pos, quoted(key) + " has no value");
+    } else {
+        diagnostics.error("SPQL-S003", entry->value.pos, quoted(key) + " must be a mapping of names to values");
+    }
+    return nullptr;
+}
+
+std::vector<Text> ReadContext::texts(const Node& node, const std::string& name) {
+    std::vector<Text> result;
+    if (node.kind != Node::Kind::sequence) {
+        Text only = scalar(node, name);
+        if (only) {
+            result.push_back(std::move(only));
+        }
+        return result;
+    }
+    for (const Node& item : node.items) {
+        Text one = scalar(item, name);
+        if (one) {
+            result.push_back(std::move(one));
+        }
+    }
+    if (node.items.empty()) {
+        diagnostics.error("SPQL-S004", node.pos, quoted(name) + " is empty");
+    }
+    return result;
+}
+
+}  // namespace specql

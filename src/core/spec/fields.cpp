@@ -1,0 +1,217 @@
+#include <algorithm>
+#include <set>
+
+#include "source/ascii.hpp"
+#include "spec/parts.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+namespace {
+
+const Words fieldKeys = {"type", "required", "default", "description", "check"};
+const Words indexKeys = {"name", "columns", "type", "unique", "where"};
+const Words indexTypes = {"btree", "gin", "gist", "spgist", "brin", "hash"};
+const Words deleteRules = {"cascade", "restrict", "set null"};
+
+std::string lowerCase(std::string_view text) {
+    std::string out;
+    for (char c : text) {
+        out += toAsciiLower(c);
+    }
+    return out;
+}
+
+// The inside of `word(…)` if the type is that; an empty slice with begin 0 otherwise.
+Slice inside(const std::string& type, const std::string& word) {
+    size_t open = type.find('(');
+    if (open == std::string::npos || lowerCase(std::string_view(type).substr(0, open)).find_last_not_of(' ') + 1 !=
+                                         word.size() || lowerCase(type.substr(0, word.size())) != word) {
+        return {};
+    }
+    size_t close = closingParen(type, open);
+    return close == type.size() - 1 ? Slice{open + 1, close} : Slice{};
+}
+
+void readEnum(ReadContext& context, Field& field, Slice values) {
+    const std::string& type = field.type.value;
+    std::set<std::string> seen;
+    TextCursor cursor(context.source, field.type);
+    std::vector<Slice> items = splitTopLevel(type, ',', values.begin, values.end);
+    if (items.empty()) {
+        context.diagnostics.error("SPQL-S011", field.type.pos, "an enum needs at least one value");
+    }
+    for (Slice item : items) {
+        std::string value = type.substr(item.begin, item.end - item.begin);
+        bool isQuoted = value.size() > 1 && (value[0] == '\'' || value[0] == '"') && value.back() == value[0];
+        if (isQuoted) {
+            char quote = value[0];
+            std::string doubled(2, quote);
+            value = value.substr(1, value.size() - 2);
+            for (size_t at = value.find(doubled); at != std::string::npos; at = value.find(doubled, at + 1)) {
+                value.erase(at, 1);
+            }
+        }
+        Pos pos = context.source.position(cursor.offsetOf(item.begin));
+        if (value.empty()) {
+            context.diagnostics.error("SPQL-S011", pos, "a value of the enum is empty");
+        } else if (!seen.insert(value).second) {
+            context.diagnostics.error("SPQL-S011", pos, "enum value \"" + value + "\" is given twice");
+        } else {
+            field.enumValues.push_back(value);
+        }
+    }
+}
+
+void readReference(ReadContext& context, Field& field, Slice arguments) {
+    const std::string& type = field.type.value;
+    std::vector<Slice> items = splitTopLevel(type, ',', arguments.begin, arguments.end);
+    bool isName = !items.empty() && !items[0].empty() &&
+                  nameLength(type, items[0].begin) == items[0].end - items[0].begin;
+    if (!isName) {
+        context.diagnostics.error("SPQL-S012", field.type.pos, "ref(...) needs the name of an entity",
+                                  "for example ref(Product) or ref(sales.Order, on_delete: cascade)");
+        return;
+    }
+    // The dialect pass had to hide the ':' of options from YAML.
+    for (size_t at = type.find(" :"); at != std::string::npos; at = type.find(" :", at + 2)) {
+        std::swap(field.type.value[at], field.type.value[at + 1]);
+    }
+    field.refTarget = context.source.piece(field.type, items[0].begin, items[0].end);
+    for (size_t i = 1; i < items.size(); ++i) {
+        std::string option = lowerCase(type.substr(items[i].begin, items[i].end - items[i].begin));
+        Pos pos = context.source.locate(field.type, items[i].begin);
+        size_t colon = option.find(':');
+        std::string key = option.substr(0, colon);
+        key.erase(std::find_if(key.begin(), key.end(), isSpaceOrTab), key.end());
+        if (colon == std::string::npos || key != "on_delete") {
+            std::string hint = didYouMean(key, {"on_delete"});
+            context.diagnostics.error("SPQL-S012", pos, "ref(...) has no option \"" + option + "\"",
+                                      hint.empty() ? "the only one is on_delete" : hint);
+            continue;
+        }
+        std::string rule = option.substr(std::min(option.find_first_not_of(" \t", colon + 1), option.size()));
+        std::replace(rule.begin(), rule.end(), '_', ' ');
+        if (std::find(deleteRules.begin(), deleteRules.end(), rule) == deleteRules.end()) {
+            context.diagnostics.error("SPQL-S012", pos, "on_delete must be " + orList(deleteRules),
+                                      didYouMean(rule, deleteRules));
+            continue;
+        }
+        field.refOnDelete = rule;
+    }
+}
+
+// "type", "type!", "type = default", "type! = default".
+void readType(ReadContext& context, const Text& text, Field& field) {
+    std::vector<Slice> parts = splitTopLevel(text.value, '=');
+    Slice type = parts.empty() ? Slice{} : parts[0];
+    if (parts.size() > 1) {
+        Slice rest{parts[1].begin, parts.back().end};
+        field.defaultValue = context.expression(context.source.piece(text, rest.begin, std::max(rest.begin, rest.end)));
+    }
+    if (!type.empty() && text.value[type.end - 1] == '!') {
+        field.required = true;
+        --type.end;
+        while (type.end > type.begin && isSpace(text.value[type.end - 1])) {
+            --type.end;
+        }
+    }
+    if (type.empty()) {
+        context.diagnostics.error("SPQL-S013", text.pos, "field \"" + field.name.value + "\" has no type",
+                                  "write '" + field.name.value + ": text', or any other type");
+        return;
+    }
+    field.type = context.source.piece(text, type.begin, type.end);
+    field.type.pos = type.begin == 0 ? text.pos : field.type.pos;
+    const std::string& value = field.type.value;
+    std::string word = lowerCase(value.substr(0, value.find_first_of(" (")));
+    if (word != "enum" && word != "ref") {
+        return;
+    }
+    Slice arguments = inside(value, word);
+    if (arguments.begin == 0) {
+        context.diagnostics.error(word == "enum" ? "SPQL-S011" : "SPQL-S012", field.type.pos,
+                                  word + " must be written " + (word == "enum" ? "enum(a, b, c)" : "ref(Entity)"));
+    } else if (word == "enum") {
+        readEnum(context, field, arguments);
+    } else {
+        readReference(context, field, arguments);
+    }
+}
+
+void readFieldMapping(ReadContext& context, const Node& node, Field& field) {
+    context.checkKeys(node, fieldKeys, "a field");
+    Text type = context.requiredText(node, "type", fieldKeys, "field \"" + field.name.value + "\"");
+    if (type) {
+        readType(context, type, field);
+    }
+    Text required = context.boolean(node, "required");
+    if (required) {
+        bool valid = false;
+        field.required = booleanValue(required.value, valid) || field.required;
+    }
+    Text defaultValue = context.text(node, "default");
+    if (defaultValue && field.defaultValue) {
+        context.diagnostics.error("SPQL-S009", defaultValue.pos,
+                                  "field \"" + field.name.value + "\" has two defaults", "remove one of them");
+    } else if (defaultValue) {
+        field.defaultValue = context.expression(defaultValue);
+    }
+    field.description = context.text(node, "description");
+    field.check = context.expressionAt(node, "check");
+}
+
+}  // namespace
+
+void readFields(ReadContext& context, const Node& fields, std::vector<Field>& into) {
+    for (const Entry& entry : fields.entries) {
+        Field field;
+        field.name = entry.key;
+        if (entry.key.empty()) {
+            context.diagnostics.error("SPQL-S004", entry.key.pos, "the name of a field is empty");
+            continue;
+        }
+        switch (entry.value.kind) {
+            case Node::Kind::scalar:
+                readType(context, entry.value.scalar, field);
+                break;
+            case Node::Kind::mapping:
+                readFieldMapping(context, entry.value, field);
+                break;
+            case Node::Kind::null:
+            case Node::Kind::sequence:
+                context.diagnostics.error("SPQL-S013", entry.value.pos,
+                                          "field \"" + entry.key.value + "\" has no type",
+                                          "write '" + entry.key.value + ": text', or any other type");
+                break;
+        }
+        into.push_back(std::move(field));
+    }
+}
+
+void readIndexes(ReadContext& context, const Node& indexes, std::vector<IndexSpec>& into) {
+    for (const Node& item : indexes.items) {
+        if (item.kind != Node::Kind::mapping) {
+            context.diagnostics.error("SPQL-S003", item.pos, "an index must be a mapping",
+                                      "for example {columns: [status, created_at]}");
+            continue;
+        }
+        context.checkKeys(item, indexKeys, "an index");
+        IndexSpec index;
+        index.pos = item.pos;
+        index.name = context.text(item, "name");
+        if (const Entry* columns = item.find("columns")) {
+            index.columns = context.texts(columns->value, "columns");
+        } else {
+            context.missing(item, "columns", indexKeys, "an index");
+        }
+        index.type = context.choice(item, "type", indexTypes);
+        Text unique = context.boolean(item, "unique");
+        bool valid = false;
+        index.unique = unique && booleanValue(unique.value, valid);
+        index.where = context.expressionAt(item, "where");
+        into.push_back(std::move(index));
+    }
+}
+
+}  // namespace specql

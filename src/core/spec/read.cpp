@@ -1,0 +1,99 @@
+#include "spec/read.hpp"
+
+#include "spec/parts.hpp"
+
+namespace specql {
+
+namespace {
+
+const Words entityKeys = {"entity", "schema", "description", "fields", "indexes", "actions"};
+const Words rulesKeys = {"actions", "schema"};
+
+void readEntity(ReadContext& context, const Node& root) {
+    context.checkKeys(root, entityKeys, "an entity");
+    Entity entity;
+    entity.pos = root.pos;
+    entity.firstLine = root.pos.line;
+    entity.lastLine = root.end.line;
+    entity.name = context.text(root, "entity");
+    entity.schema = context.text(root, "schema");
+    entity.description = context.text(root, "description");
+    if (const Node* fields = context.mapping(root, "fields")) {
+        readFields(context, *fields, entity.fields);
+    }
+    if (const Node* indexes = context.list(root, "indexes")) {
+        readIndexes(context, *indexes, entity.indexes);
+    }
+    if (const Node* actions = context.list(root, "actions")) {
+        readActions(context, *actions, false, entity.actions);
+    }
+    context.spec.entities.push_back(std::move(entity));
+}
+
+// `inherited` is the schema of the document before, if there is one.
+Text readRules(ReadContext& context, const Node& root, const Text& inherited, std::string_view defaultSchema) {
+    context.checkKeys(root, rulesKeys, "a rules document");
+    Rules rules;
+    rules.pos = root.pos;
+    rules.firstLine = root.pos.line;
+    rules.lastLine = root.end.line;
+    Text own = context.text(root, "schema");
+    if (inherited && own && inherited.value != own.value) {
+        context.diagnostics.error("SPQL-S026", own.pos,
+                                  "these actions join the schema of the document before them, \"" + inherited.value +
+                                      "\", not \"" + own.value + "\"",
+                                  "remove the key, or apply the actions as a text of their own");
+    }
+    rules.schema = inherited ? inherited : own;
+    if (!rules.schema) {
+        rules.schema.value = std::string(defaultSchema);
+    }
+    if (const Node* actions = context.list(root, "actions")) {
+        readActions(context, *actions, true, rules.actions);
+    }
+    Text schema = rules.schema;
+    context.spec.rules.push_back(std::move(rules));
+    return schema;
+}
+
+void reportUnknownDocument(ReadContext& context, const Node& root) {
+    const Words kinds = {"entity", "service", "actions"};
+    for (const Entry& entry : root.entries) {
+        std::string hint = didYouMean(entry.key.value, kinds);
+        if (!hint.empty()) {
+            context.diagnostics.error("SPQL-S001", entry.key.pos, "unknown key \"" + entry.key.value + "\"", hint);
+            return;
+        }
+    }
+    context.diagnostics.error("SPQL-S005", root.pos, "this document says neither entity, service nor actions",
+                              "begin it with 'entity: <Name>', 'service: <name>' or 'actions:'");
+}
+
+}  // namespace
+
+Spec readSpec(const Source& source, const ParsedText& parsed, std::string_view defaultSchema,
+              Diagnostics& diagnostics) {
+    Spec spec;
+    ReadContext context{source, spec, diagnostics};
+    Text schemaBefore;
+    for (const Node& root : parsed.documents) {
+        if (root.find("entity") != nullptr) {
+            readEntity(context, root);
+            schemaBefore = spec.entities.back().schema;
+            if (!schemaBefore) {
+                schemaBefore.value = "public";
+                schemaBefore.present = true;
+            }
+        } else if (root.find("service") != nullptr) {
+            readService(context, root);
+        } else if (root.find("actions") != nullptr) {
+            Text schema = readRules(context, root, schemaBefore, defaultSchema);
+            schemaBefore = schema ? schema : schemaBefore;
+        } else {
+            reportUnknownDocument(context, root);
+        }
+    }
+    return spec;
+}
+
+}  // namespace specql

@@ -1,0 +1,12 @@
+// Located trees to Spec: keys, shapes, the SQL-like step scalars. Unknown keys get the nearest known one as a hint.
+#pragma once
+
+#include "spec/spec.hpp"
+#include "yaml/parse.hpp"
+
+namespace specql {
+
+// `defaultSchema` is apply's schema argument (may be empty); it serves rules documents that say nothing.
+Spec readSpec(const Source& source, const ParsedText& parsed, std::string_view defaultSchema, Diagnostics& diagnostics);
+
+}  // namespace specql

@@ -1,0 +1,155 @@
+// The specification as plain structs, each element with its position. Nothing is resolved here.
+// Source: design/language.md sections 1, 2, 3, 6, 8.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "source/source.hpp"
+
+namespace specql {
+
+// One SQL scalar expression as the user wrote it. `id` indexes Spec::expressions and everything that is later
+// known about it (ExpressionFacts, types).
+struct ExpressionRef {
+    int id = -1;
+    explicit operator bool() const { return id >= 0; }
+};
+
+struct Field {
+    Text name;          // as written, e.g. product_id
+    Text type;          // e.g. enum(a, b), decimal(10,2), ref(Product); without '!' and '= default'
+    bool required = false;
+    ExpressionRef defaultValue;
+    Text description;
+    ExpressionRef check;
+    std::vector<std::string> enumValues;  // type enum(...)
+    Text refTarget;                       // type ref(...): "Product" or "schema.Product"
+    std::string refOnDelete;              // "", "cascade", "restrict", "set null"
+};
+
+struct IndexSpec {
+    Text name;
+    std::vector<Text> columns;
+    Text type;          // btree, gin, gist, brin, hash; empty means btree
+    bool unique = false;
+    ExpressionRef where;
+    Pos pos;
+};
+
+struct Assignment {
+    Text column;
+    ExpressionRef value;
+};
+
+struct OrderItem {
+    ExpressionRef value;
+    bool descending = false;
+    int nulls = 0;      // 0 unsaid, 1 first, 2 last
+};
+
+enum class StepKind {
+    insert, update, remove /* delete: */, append, create,
+    callExternal, notify, escalate, emit,
+    function,           // <anything>: "f(args)" — an action, a function, or a queued call; resolve decides
+    validate, branch /* if/then/else */, foreach, call, ret
+};
+
+struct Step {
+    StepKind kind = StepKind::insert;
+    Text verb;                         // the key as written: insert, process_backorders, …
+    Text target;                       // entity, service, channel, event name, or function name
+    std::vector<Assignment> set;
+    ExpressionRef where;
+    std::vector<OrderItem> orderBy;
+    ExpressionRef limit;
+    Text limitSum;                     // LIMIT SUM(quantity) <= …: the column; `limit` is then the right side
+    Text severity;                     // escalate
+    Text message;                      // operation of call_external; message of notify/escalate/validate error
+    std::vector<ExpressionRef> args;   // function/call; return: the value, if there is one
+    ExpressionRef condition;           // validate, branch; foreach: the array
+    Text variable;                     // foreach: the loop variable; call: where the result goes
+    std::vector<Step> then;            // branch then; foreach body
+    std::vector<Step> otherwise;
+    Pos pos;
+};
+
+// One `if/then` of conditions:. An action with bare steps has one branch without condition.
+struct Branch {
+    ExpressionRef condition;
+    Text conditionText;
+    std::vector<Step> steps;
+    std::vector<Step> otherwise;
+    Pos pos;
+};
+
+struct Param {
+    Text name;
+    Text type;
+};
+
+struct Action {
+    Text name;
+    Text description;
+    Text pattern;                      // empty means event_driven_orchestrator
+    Text trigger;                      // exactly one of trigger, triggers, on for event-driven actions
+    std::vector<Text> triggers;
+    Text on;
+    std::vector<Branch> branches;      // conditions: or steps:
+    Text condition;                    // condition: as text; windowed, correlated or a plain expression
+    ExpressionRef plainCondition;      // set when `condition` is neither windowed nor correlated
+    bool windowed = false;             // condition contains WITHIN, or aggregates
+    bool correlated = false;           // triggers: with correlation_window
+    Text operation;                    // batch: update, insert, delete
+    Text batchField;
+    Text correlationWindow;
+    std::vector<Text> correlateBy;
+    Text afterMatch, cooldown, onError, maxAttempts, backoff, enabled;
+    std::vector<Step> onTimeout;
+    Text validations, errorHandling;
+    std::vector<Param> params;
+    Pos pos;
+    uint32_t firstLine = 0, lastLine = 0;   // the slice of the source that is this action
+};
+
+struct Operation {
+    Text name;
+    std::vector<Param> settings;       // path, method, …
+};
+
+struct Service {
+    Text name;
+    std::vector<Param> settings;       // url, timeout, retries, secret, format, ordering, …: key and raw value
+    std::vector<Param> headers;
+    std::vector<Operation> operations;
+    Pos pos;
+    uint32_t firstLine = 0, lastLine = 0;
+};
+
+struct Entity {
+    Text name;          // InventoryEvent
+    Text schema;        // empty: public
+    Text description;
+    std::vector<Field> fields;
+    std::vector<IndexSpec> indexes;
+    std::vector<Action> actions;
+    Pos pos;
+    uint32_t firstLine = 0, lastLine = 0;
+};
+
+// A document with only actions: they join the schema of the document before them, else their own, else apply's.
+struct Rules {
+    Text schema;        // empty: apply's argument
+    std::vector<Action> actions;
+    Pos pos;
+    uint32_t firstLine = 0, lastLine = 0;
+};
+
+struct Spec {
+    std::vector<Entity> entities;
+    std::vector<Rules> rules;
+    std::vector<Service> services;
+    std::vector<Text> expressions;     // every SQL expression of the text; ExpressionRef::id is the index
+};
+
+}  // namespace specql

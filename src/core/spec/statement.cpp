@@ -1,0 +1,407 @@
+#include <algorithm>
+#include <set>
+
+#include "source/ascii.hpp"
+#include "spec/parts.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+namespace {
+
+constexpr size_t npos = std::string::npos;
+
+// PostgreSQL's own limits (columns of a table, arguments of a function); they also keep hostile texts cheap.
+constexpr size_t maxColumns = 1600;
+constexpr size_t maxArguments = 100;
+
+struct Clause {
+    const char* keyword;
+    size_t begin = npos;      // of the keyword
+    size_t body = npos;       // behind the keyword
+    size_t end = npos;
+};
+
+size_t skipSpace(const std::string& text, size_t at) {
+    while (at < text.size() && isSpace(text[at])) {
+        ++at;
+    }
+    return at;
+}
+
+size_t trimEnd(const std::string& text, size_t begin, size_t end) {
+    while (end > begin && isSpace(text[end - 1])) {
+        --end;
+    }
+    return end;
+}
+
+// The end of a keyword whose begin is known; its words may be apart by any white space.
+size_t keywordEnd(const std::string& text, size_t at, const std::string& keyword) {
+    for (char c : keyword) {
+        at = c == ' ' ? skipSpace(text, at) : at + 1;
+    }
+    return at;
+}
+
+class StatementReader {
+public:
+    StatementReader(ReadContext& context, const Text& statement, Step& step)
+        : context_(context), value_(statement.value), cursor_(context.source, statement), step_(step) {}
+
+    void read(const Node* columns) {
+        size_t begin = skipSpace(value_, 0);
+        size_t name = nameLength(value_, begin);
+        if (name == 0) {
+            error("SPQL-S017", begin, std::string("\"") + step_.verb.value + "\" needs the name of " + targetName());
+            return;
+        }
+        step_.target = piece(begin, begin + name);
+        size_t rest = skipSpace(value_, begin + name);
+        cutClauses(rest);
+        if (!checkStart(rest) || !checkOrder() || !checkAllowed()) {
+            return;
+        }
+        if (set_.begin != npos) {
+            columns != nullptr ? readColumns(*columns) : readAssignments();
+        }
+        if (where_.begin != npos) {
+            step_.where = body(where_);
+        }
+        if (orderBy_.begin != npos) {
+            readOrder();
+        }
+        if (limit_.begin != npos) {
+            readLimit();
+        }
+    }
+
+private:
+    const char* targetName() const { return step_.kind == StepKind::emit ? "an event" : "an entity"; }
+
+    void error(const char* code, size_t at, const std::string& message, const std::string& hint = {}) {
+        context_.diagnostics.error(code, context_.source.position(cursor_.offsetOf(at)), message, hint);
+    }
+
+    Text piece(size_t begin, size_t end) { return cursor_.piece(begin, end); }
+
+    ExpressionRef body(const Clause& clause) {
+        size_t begin = skipSpace(value_, clause.body);
+        size_t end = trimEnd(value_, begin, clause.end);
+        return context_.expression(piece(begin, std::max(begin, end)));
+    }
+
+    void cutClauses(size_t from) {
+        if (findKeyword(value_, "SET", from) == from && from < value_.size()) {
+            set_.begin = from;
+            from = keywordEnd(value_, from, "SET");
+            set_.body = from;
+        }
+        size_t end = value_.size();
+        for (Clause* clause : {&where_, &orderBy_, &limit_}) {
+            clause->begin = findKeyword(value_, clause->keyword, from);
+            if (clause->begin != npos) {
+                clause->body = keywordEnd(value_, clause->begin, clause->keyword);
+            }
+        }
+        // Each ends where the next one that is there begins.
+        for (Clause* clause : {&limit_, &orderBy_, &where_, &set_}) {
+            if (clause->begin != npos) {
+                clause->end = end;
+                end = clause->begin;
+            }
+        }
+        firstClause_ = end;
+    }
+
+    // What stands between the name and the first clause.
+    bool checkStart(size_t rest) {
+        if (rest >= value_.size() || firstClause_ == rest) {
+            return true;
+        }
+        std::string word = value_.substr(rest, value_.find_first_of(" \t\n=", rest) - rest);
+        std::string hint = didYouMean(word, {"SET", "WHERE", "ORDER BY", "LIMIT"});
+        error("SPQL-S018", rest, "\"" + word + "\" cannot stand behind the name of " + targetName(),
+              hint.empty() ? "write '" + step_.verb.value + ": " + step_.target.value + " SET column = expression'" : hint);
+        return false;
+    }
+
+    bool checkOrder() {
+        size_t before = set_.begin == npos ? 0 : set_.begin;
+        for (const Clause* clause : {&where_, &orderBy_, &limit_}) {
+            if (clause->begin == npos) {
+                continue;
+            }
+            if (clause->begin < before) {
+                error("SPQL-S019", clause->begin, std::string(clause->keyword) + " stands too early",
+                      "the order is SET, WHERE, ORDER BY, LIMIT");
+                return false;
+            }
+            before = clause->begin;
+            size_t again = findKeyword(value_, clause->keyword, clause->body);
+            if (again != npos) {
+                error("SPQL-S019", again, std::string(clause->keyword) + " is given twice");
+                return false;
+            }
+        }
+        return true;
+    }
+
+    bool checkAllowed() {
+        bool needsSet = step_.kind == StepKind::insert || step_.kind == StepKind::update || step_.kind == StepKind::append;
+        if (needsSet && set_.begin == npos) {
+            std::string hint = "write 'SET column = expression', or SET and the columns on the lines below";
+            if (step_.kind == StepKind::insert) {
+                hint += "; 'create: " + step_.target.value + "' takes the event's values of the same names";
+            }
+            error("SPQL-S018", 0, "\"" + step_.verb.value + "\" needs SET", hint);
+            return false;
+        }
+        bool takesSet = step_.kind != StepKind::remove;
+        bool takesWhere = step_.kind == StepKind::update || step_.kind == StepKind::remove;
+        bool takesOrder = step_.kind == StepKind::update;
+        return refuse(set_, takesSet) && refuse(where_, takesWhere) && refuse(orderBy_, takesOrder) &&
+               refuse(limit_, takesOrder);
+    }
+
+    bool refuse(const Clause& clause, bool isAllowed) {
+        if (isAllowed || clause.begin == npos) {
+            return true;
+        }
+        error("SPQL-S020", clause.begin, "\"" + step_.verb.value + "\" takes no " + clause.keyword);
+        return false;
+    }
+
+    void addAssignment(const Text& column, ExpressionRef value) {
+        if (!columnsSeen_.insert(column.value).second) {
+            context_.diagnostics.error("SPQL-S025", column.pos, "column \"" + column.value + "\" is set twice");
+            return;
+        }
+        step_.set.push_back({column, value});
+    }
+
+    void readColumns(const Node& columns) {
+        if (skipSpace(value_, set_.body) < set_.end) {
+            error("SPQL-S018", set_.body, "columns stand both behind SET and below it", "write them in one place");
+            return;
+        }
+        if (columns.entries.size() > maxColumns) {
+            error("SPQL-S018", set_.begin, "SET has more than 1600 columns");
+            return;
+        }
+        for (const Entry& entry : columns.entries) {
+            if (entry.key.empty()) {
+                context_.diagnostics.error("SPQL-S004", entry.key.pos, "the name of a column is empty");
+            } else if (entry.value.kind == Node::Kind::scalar) {
+                addAssignment(entry.key, context_.expression(entry.value.scalar));
+            } else if (entry.value.kind == Node::Kind::null) {
+                context_.diagnostics.error("SPQL-S004", entry.key.pos, "column \"" + entry.key.value + "\" has no value",
+                                           "write an SQL expression; null is one");
+            } else {
+                context_.diagnostics.error("SPQL-S003", entry.value.pos,
+                                           "column \"" + entry.key.value + "\" must be an SQL expression",
+                                           "for JSON write \"jsonb_build_object('key', value)\"");
+            }
+        }
+    }
+
+    void readAssignments() {
+        std::vector<Slice> items = splitTopLevel(value_, ',', set_.body, set_.end);
+        if (items.empty()) {
+            error("SPQL-S018", set_.begin, "SET must be followed by columns and their values",
+                  "write 'SET column = expression', or the columns on the lines below, deeper than this one");
+        }
+        if (items.size() > maxColumns) {
+            error("SPQL-S018", set_.begin, "SET has more than 1600 columns");
+            return;
+        }
+        for (const Slice& item : items) {
+            readAssignment(item);
+        }
+    }
+
+    void readAssignment(const Slice& item) {
+        if (item.empty()) {
+            error("SPQL-S018", item.begin, "an assignment is missing between two commas");
+            return;
+        }
+        size_t name = std::min(nameLength(value_, item.begin), item.end - item.begin);
+        size_t equals = skipSpace(value_, item.begin + name);
+        bool isColumn = name > 0 && value_[item.begin] != '.' &&
+                        (value_[item.begin] == '"' || value_.substr(item.begin, name).find('.') == npos);
+        if (!isColumn || equals >= item.end || value_[equals] != '=') {
+            error("SPQL-S018", item.begin, "SET needs 'column = expression' here",
+                  "a ',' inside an expression must stand in parentheses or quotes");
+            return;
+        }
+        size_t begin = std::min(skipSpace(value_, equals + 1), item.end);
+        // In this order: the cursor only goes forward.
+        Text column = piece(item.begin, item.begin + name);
+        addAssignment(column, context_.expression(piece(begin, item.end)));
+    }
+
+    void readOrder() {
+        std::vector<Slice> items = splitTopLevel(value_, ',', orderBy_.body, orderBy_.end);
+        if (items.empty() || items.size() > maxArguments) {
+            error("SPQL-S022", orderBy_.begin, "ORDER BY needs one to 100 expressions");
+            return;
+        }
+        for (const Slice& item : items) {
+            OrderItem order;
+            size_t end = item.end;
+            if (cutSuffix(item.begin, end, "NULLS FIRST")) {
+                order.nulls = 1;
+            } else if (cutSuffix(item.begin, end, "NULLS LAST")) {
+                order.nulls = 2;
+            }
+            if (cutSuffix(item.begin, end, "DESC")) {
+                order.descending = true;
+            } else {
+                cutSuffix(item.begin, end, "ASC");
+            }
+            order.value = context_.expression(piece(item.begin, end));
+            if (order.value) {
+                step_.orderBy.push_back(order);
+            }
+        }
+    }
+
+    // Takes the keyword off the end of [begin, end) if it stands there.
+    bool cutSuffix(size_t begin, size_t& end, const std::string& keyword) {
+        std::string item = value_.substr(begin, end - begin);
+        size_t at = findKeyword(item, keyword);
+        if (at == npos || keywordEnd(item, at, keyword) != item.size()) {
+            return false;
+        }
+        end = trimEnd(value_, begin, begin + at);
+        return true;
+    }
+
+    // An expression, or "SUM(column) <= expression".
+    void readLimit() {
+        size_t begin = skipSpace(value_, limit_.body);
+        size_t end = trimEnd(value_, begin, limit_.end);
+        bool isSum = findKeyword(value_, "SUM", begin) == begin && begin < end;
+        size_t open = isSum ? skipSpace(value_, begin + 3) : npos;
+        if (!isSum || open >= end || value_[open] != '(') {
+            step_.limit = body(limit_);
+            return;
+        }
+        size_t close = closingParen(value_, open);
+        size_t column = skipSpace(value_, open + 1);
+        size_t name = nameLength(value_, column);
+        size_t op = close == npos ? end : skipSpace(value_, close + 1);
+        bool isColumn = name > 0 && close != npos && skipSpace(value_, column + name) == close;
+        if (!isColumn || op + 2 > end || value_.compare(op, 2, "<=") != 0) {
+            error("SPQL-S022", begin, "this must be written 'LIMIT SUM(column) <= expression'");
+            return;
+        }
+        step_.limitSum = piece(column, column + name);
+        size_t right = std::min(skipSpace(value_, op + 2), end);
+        step_.limit = context_.expression(piece(right, end));
+    }
+
+    ReadContext& context_;
+    const std::string& value_;
+    TextCursor cursor_;
+    Step& step_;
+    Clause set_{"SET"};
+    Clause where_{"WHERE"};
+    Clause orderBy_{"ORDER BY"};
+    Clause limit_{"LIMIT"};
+    size_t firstClause_ = npos;
+    std::set<std::string> columnsSeen_;
+};
+
+// The text between quotes, its doubled quotes made one. False if a quote inside is not doubled.
+bool unquote(std::string& text) {
+    char quote = text[0];
+    std::string out;
+    for (size_t i = 1; i + 1 < text.size(); ++i) {
+        if (text[i] == quote) {
+            if (i + 2 >= text.size() || text[i + 1] != quote) {
+                return false;
+            }
+            ++i;
+        }
+        out += text[i];
+    }
+    text = out;
+    return true;
+}
+
+}  // namespace
+
+void readStatement(ReadContext& context, const Text& statement, const Node* columns, Step& step) {
+    StatementReader(context, statement, step).read(columns);
+}
+
+bool readCall(ReadContext& context, const Text& text, Step& step) {
+    const std::string& value = text.value;
+    size_t begin = skipSpace(value, 0);
+    size_t name = nameLength(value, begin);
+    size_t open = skipSpace(value, begin + name);
+    if (name == 0 || open >= value.size() || value[open] != '(') {
+        return false;
+    }
+    size_t close = closingParen(value, open);
+    if (close == npos || skipSpace(value, close + 1) != value.size()) {
+        return false;
+    }
+    step.target = context.source.piece(text, begin, begin + name);
+    std::vector<Slice> arguments = splitTopLevel(value, ',', open + 1, close);
+    if (arguments.size() > maxArguments) {
+        context.diagnostics.error("SPQL-S023", text.pos, "a call has more than 100 arguments");
+        return true;
+    }
+    for (const Slice& argument : arguments) {
+        Text one = context.source.piece(text, argument.begin, std::max(argument.begin, argument.end));
+        if (argument.empty()) {
+            context.diagnostics.error("SPQL-S023", one.pos, "an argument is missing between two commas");
+            continue;
+        }
+        step.args.push_back(context.expression(one));
+    }
+    return true;
+}
+
+void readAddressed(ReadContext& context, const Text& text, const std::string& messageName, Step& step) {
+    const std::string& value = text.value;
+    size_t begin = skipSpace(value, 0);
+    size_t nameEnd = begin;
+    while (nameEnd < value.size() && (isNamePart(value[nameEnd]) || value[nameEnd] == '-' || value[nameEnd] == '.')) {
+        ++nameEnd;
+    }
+    bool isWhole = nameEnd == value.size() || isSpace(value[nameEnd]);
+    std::string shape = "write '" + step.verb.value + ": name \"" + messageName + "\"'";
+    if (nameEnd == begin || !isWhole) {
+        context.diagnostics.error("SPQL-S024", context.source.locate(text, begin),
+                                  "\"" + step.verb.value + "\" must begin with a name", shape);
+        return;
+    }
+    step.target = context.source.piece(text, begin, nameEnd);
+    size_t rest = skipSpace(value, nameEnd);
+    size_t end = trimEnd(value, rest, value.size());
+    if (rest >= end) {
+        context.diagnostics.error("SPQL-S024", text.pos, "\"" + step.verb.value + "\" lacks the " + messageName, shape);
+        return;
+    }
+    step.message = context.source.piece(text, rest, end);
+    std::string& message = step.message.value;
+    if (message[0] == '"' || message[0] == '\'') {
+        bool isClosed = message.size() > 1 && message.back() == message[0];
+        if (!isClosed || !unquote(message)) {
+            context.diagnostics.error("SPQL-S024", step.message.pos,
+                                      "the quotes around the " + messageName + " do not match", shape);
+            return;
+        }
+        ++step.message.offset;
+    }
+    if (message.empty()) {
+        context.diagnostics.error("SPQL-S024", step.message.pos, "the " + messageName + " is empty", shape);
+    } else if (step.kind == StepKind::callExternal && message.find_first_of(" \t\n") != npos) {
+        context.diagnostics.error("SPQL-S024", step.message.pos, "an operation is one word", shape);
+    }
+}
+
+}  // namespace specql

@@ -1,0 +1,321 @@
+#include <algorithm>
+
+#include "source/ascii.hpp"
+#include "spec/parts.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+namespace {
+
+// A table, not a chain of ifs: the word, its kind, and the keys that may stand beside it.
+struct Verb {
+    const char* word;
+    StepKind kind;
+    Words companions;
+};
+
+const std::vector<Verb>& verbs() {
+    static const std::vector<Verb> all = {
+        {"insert", StepKind::insert, {}},
+        {"update", StepKind::update, {}},
+        {"delete", StepKind::remove, {}},
+        {"append", StepKind::append, {}},
+        {"create", StepKind::create, {}},
+        {"call_external", StepKind::callExternal, {}},
+        {"notify", StepKind::notify, {}},
+        {"escalate", StepKind::escalate, {}},
+        {"emit", StepKind::emit, {}},
+        {"validate", StepKind::validate, {"error"}},
+        {"if", StepKind::branch, {"then", "else"}},
+        {"foreach", StepKind::foreach, {"do"}},
+        {"call", StepKind::call, {"into"}},
+        {"return", StepKind::ret, {}},
+    };
+    return all;
+}
+
+const Verb* findVerb(const std::string& word) {
+    for (const Verb& verb : verbs()) {
+        if (word == verb.word) {
+            return &verb;
+        }
+    }
+    return nullptr;
+}
+
+Words verbWords() {
+    Words words;
+    for (const Verb& verb : verbs()) {
+        words.push_back(verb.word);
+    }
+    return words;
+}
+
+bool isStatement(StepKind kind) {
+    return kind == StepKind::insert || kind == StepKind::update || kind == StepKind::remove ||
+           kind == StepKind::append || kind == StepKind::create || kind == StepKind::emit;
+}
+
+// "insert  InventoryEvent SET", as the dialect pass leaves a step whose columns stand below it.
+bool isStatementKey(const std::string& key) {
+    size_t blank = key.find_first_of(" \t");
+    if (blank == std::string::npos || key.size() < blank + 5) {
+        return false;
+    }
+    std::string_view tail = std::string_view(key).substr(key.size() - 4);
+    return isSpaceOrTab(tail[0]) && toAsciiLower(tail[1]) == 's' && toAsciiLower(tail[2]) == 'e' &&
+           toAsciiLower(tail[3]) == 't';
+}
+
+class StepReader {
+public:
+    StepReader(ReadContext& context, const Node& node) : context_(context), node_(node) {}
+
+    // False if there is nothing to keep.
+    bool read(Step& step) {
+        step.pos = node_.pos;
+        if (node_.kind != Node::Kind::mapping || node_.entries.empty()) {
+            reportNoMapping();
+            return false;
+        }
+        const Entry* main = &node_.entries[0];
+        for (const Entry& entry : node_.entries) {
+            const Verb* verb = findVerb(entry.key.value);
+            if (verb != nullptr && !verb->companions.empty()) {
+                main = &entry;
+                break;
+            }
+        }
+        step.verb = main->key;
+        if (isStatementKey(main->key.value)) {
+            return readStatementKey(*main, step);
+        }
+        const Verb* verb = findVerb(main->key.value);
+        if (verb == nullptr) {
+            return readFunction(*main, step);
+        }
+        step.kind = verb->kind;
+        if (!checkCompanions(*main, verb->companions)) {
+            return false;
+        }
+        readVerb(main->value, step);
+        return true;
+    }
+
+private:
+    void reportNoMapping() {
+        std::string hint = "for example 'notify: sales_team \"…\"'";
+        if (node_.kind == Node::Kind::scalar) {
+            const std::string& text = node_.scalar.value;
+            std::string word = text.substr(0, text.find_first_of(" :"));
+            std::string known = nearest(word, verbWords());
+            hint = known.empty() ? hint : "put a ':' and a blank behind \"" + known + "\"";
+        }
+        context_.diagnostics.error("SPQL-S014", node_.pos, "a step must be a key with a value", hint);
+    }
+
+    // Other keys than the step's own: either they belong to it, or the next step lacks its dash.
+    bool checkCompanions(const Entry& main, const Words& companions) {
+        for (const Entry& entry : node_.entries) {
+            bool isKnown = &entry == &main ||
+                           std::find(companions.begin(), companions.end(), entry.key.value) != companions.end();
+            if (isKnown) {
+                continue;
+            }
+            std::string hint = didYouMean(entry.key.value, companions);
+            context_.diagnostics.error("SPQL-S015", entry.key.pos,
+                                       "a step has one key; \"" + entry.key.value + "\" does not belong to \"" +
+                                           firstWord(main.key.value) + "\"",
+                                       hint.empty() ? "begin each step with '- '" : hint);
+            return false;
+        }
+        return true;
+    }
+
+    static std::string firstWord(const std::string& key) { return key.substr(0, key.find_first_of(" \t")); }
+
+    bool readStatementKey(const Entry& entry, Step& step) {
+        size_t wordEnd = entry.key.value.find_first_of(" \t");
+        step.verb = context_.source.piece(entry.key, 0, wordEnd);
+        const Verb* verb = findVerb(step.verb.value);
+        if (verb == nullptr || !isStatement(verb->kind) || verb->kind == StepKind::remove) {
+            reportUnknown(step.verb, {"insert", "update", "append", "create", "emit"});
+            return false;
+        }
+        step.kind = verb->kind;
+        if (!checkCompanions(entry, {})) {
+            return false;
+        }
+        if (entry.value.kind != Node::Kind::mapping) {
+            context_.diagnostics.error("SPQL-S018", entry.value.pos, "SET must be followed by columns and their values",
+                                       "write 'column: \"expression\"' on the lines below");
+            return false;
+        }
+        Text statement = context_.source.piece(entry.key, wordEnd, entry.key.value.size());
+        readStatement(context_, statement, &entry.value, step);
+        return true;
+    }
+
+    void reportUnknown(const Text& verb, const Words& known) {
+        std::string hint = didYouMean(verb.value, known);
+        if (verb.value == "then" || verb.value == "else") {
+            hint = "it belongs to an \"if\" in the same step";
+        } else if (hint.empty()) {
+            hint = "a step is " + orList(verbWords()) + ", or calls a function: 'name: \"f(arguments)\"'";
+        }
+        context_.diagnostics.error("SPQL-S016", verb.pos, "unknown step \"" + verb.value + "\"", hint);
+    }
+
+    // <anything>: "f(args)". A word that is one slip away from a known step is taken for that slip: a misspelt step
+    // must not turn into a queued call that nobody answers.
+    bool readFunction(const Entry& main, Step& step) {
+        step.kind = StepKind::function;
+        std::string known = nearest(main.key.value, verbWords());
+        bool isSlip = !known.empty() && main.key.value.size() + 1 >= known.size() && known.size() + 1 >= main.key.value.size() &&
+                      known.size() >= 4;
+        bool isText = main.value.kind == Node::Kind::scalar;
+        if (main.key.empty()) {
+            context_.diagnostics.error("SPQL-S004", main.key.pos, "the name of a step is empty");
+            return false;
+        }
+        if (isSlip || !isText || !readCall(context_, main.value.scalar, step)) {
+            reportUnknown(main.key, verbWords());
+            return false;
+        }
+        return checkCompanions(main, {});
+    }
+
+    void readVerb(const Node& value, Step& step) {
+        switch (step.kind) {
+            case StepKind::validate:
+                step.condition = context_.expression(context_.scalar(value, "validate"));
+                step.message = context_.text(node_, "error");
+                return;
+            case StepKind::branch:
+                readIf(value, step);
+                return;
+            case StepKind::foreach:
+                readForeach(value, step);
+                return;
+            case StepKind::call:
+                readCallStep(value, step);
+                return;
+            case StepKind::ret:
+                if (value.kind != Node::Kind::null) {
+                    ExpressionRef result = context_.expression(context_.scalar(value, "return"));
+                    if (result) {
+                        step.args.push_back(result);
+                    }
+                }
+                return;
+            case StepKind::escalate:
+                if (value.kind == Node::Kind::mapping) {
+                    readEscalation(value, step);
+                    return;
+                }
+                readAddress(value, "message", step);
+                return;
+            case StepKind::notify:
+                readAddress(value, "message", step);
+                return;
+            case StepKind::callExternal:
+                readAddress(value, "operation", step);
+                return;
+            default:
+                readStatementValue(value, step);
+                return;
+        }
+    }
+
+    void readStatementValue(const Node& value, Step& step) {
+        if (value.kind == Node::Kind::mapping) {
+            context_.diagnostics.error("SPQL-S003", value.pos, "\"" + step.verb.value + "\" must be a text, not a mapping",
+                                       "write '" + step.verb.value + ": Entity SET' and the columns below it");
+            return;
+        }
+        Text statement = context_.scalar(value, step.verb.value);
+        if (statement) {
+            readStatement(context_, statement, nullptr, step);
+        }
+    }
+
+    void readAddress(const Node& value, const std::string& messageName, Step& step) {
+        Text text = context_.scalar(value, step.verb.value);
+        if (text) {
+            readAddressed(context_, text, messageName, step);
+        }
+    }
+
+    void readEscalation(const Node& value, Step& step) {
+        static const Words keys = {"channel", "message", "severity"};
+        context_.checkKeys(value, keys, "an escalation");
+        step.target = context_.requiredText(value, "channel", keys, "an escalation");
+        step.message = context_.requiredText(value, "message", keys, "an escalation");
+        step.severity = context_.text(value, "severity");
+    }
+
+    void readIf(const Node& value, Step& step) {
+        step.condition = context_.expression(context_.scalar(value, "if"));
+        if (node_.find("then") == nullptr) {
+            context_.missing(node_, "then", {"if", "then", "else"}, "\"if\"");
+        }
+        if (const Node* then = context_.list(node_, "then")) {
+            readSteps(context_, *then, "then", step.then);
+        }
+        if (const Node* otherwise = context_.list(node_, "else")) {
+            readSteps(context_, *otherwise, "else", step.otherwise);
+        }
+    }
+
+    // "item in array".
+    void readForeach(const Node& value, Step& step) {
+        Text text = context_.scalar(value, "foreach");
+        if (text) {
+            size_t name = nameLength(text.value, 0);
+            size_t in = findKeyword(text.value, "in", name);
+            bool isPlainName = name > 0 && text.value.find('.') >= name;
+            if (!isPlainName || in == std::string::npos || text.value.find_first_not_of(" \t\n", name) != in) {
+                context_.diagnostics.error("SPQL-S029", text.pos, "\"foreach\" must be written 'item in array'");
+            } else {
+                size_t begin = std::min(text.value.find_first_not_of(" \t\n", in + 2), text.value.size());
+                step.variable = context_.source.piece(text, 0, name);
+                step.condition = context_.expression(context_.source.piece(text, begin, text.value.size()));
+            }
+        }
+        if (node_.find("do") == nullptr) {
+            context_.missing(node_, "do", {"foreach", "do"}, "\"foreach\"");
+        }
+        if (const Node* body = context_.list(node_, "do")) {
+            readSteps(context_, *body, "do", step.then);
+        }
+    }
+
+    void readCallStep(const Node& value, Step& step) {
+        Text text = context_.scalar(value, "call");
+        if (text && !readCall(context_, text, step)) {
+            context_.diagnostics.error("SPQL-S023", text.pos, "\"call\" must be written 'function(arguments)'",
+                                       "parentheses are needed even without arguments");
+        }
+        step.variable = context_.text(node_, "into");
+    }
+
+    ReadContext& context_;
+    const Node& node_;
+};
+
+}  // namespace
+
+void readSteps(ReadContext& context, const Node& steps, const std::string& key, std::vector<Step>& into) {
+    if (steps.items.empty()) {
+        context.diagnostics.error("SPQL-S004", steps.pos, "\"" + key + "\" is empty");
+    }
+    for (const Node& item : steps.items) {
+        Step step;
+        if (StepReader(context, item).read(step)) {
+            into.push_back(std::move(step));
+        }
+    }
+}
+
+}  // namespace specql

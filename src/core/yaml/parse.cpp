@@ -1,0 +1,165 @@
+#include "yaml/parse.hpp"
+
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include <istream>
+#include <streambuf>
+
+#include "source/utf8.hpp"
+#include "yaml/dialect.hpp"
+#include "yaml/syntax_error.hpp"
+#include "yaml/tree_builder.hpp"
+
+namespace specql {
+
+namespace {
+
+// Feeds yaml-cpp in small helpings and looks for an interrupt before each: its scanner has loops of its own.
+class InterruptibleBuffer : public std::streambuf {
+public:
+    InterruptibleBuffer(std::string& text, InterruptCheck interrupt) : interrupt_(interrupt) {
+        setg(text.data(), text.data(), text.data() + text.size());
+    }
+
+protected:
+    std::streamsize xsgetn(char* to, std::streamsize count) override {
+        check();
+        return std::streambuf::xsgetn(to, count);
+    }
+
+    // Reached at the end only. A scanner that asks again and again at the end is going in circles.
+    int_type underflow() override {
+        check();
+        if (++readsAtEnd_ > 1000) {
+            throw YAML::ParserException(YAML::Mark(), "the end of the text was not recognised");
+        }
+        return traits_type::eof();
+    }
+
+private:
+    void check() {
+        if (interrupt_ != nullptr && interrupt_()) {
+            throw Interrupted();
+        }
+    }
+
+    InterruptCheck interrupt_;
+    int readsAtEnd_ = 0;
+};
+
+void refuse(Diagnostics& diagnostics, const char* code, Pos pos, const std::string& message, const char* hint) {
+    diagnostics.error(code, pos, message, hint);
+}
+
+std::string hexName(char32_t codePoint) {
+    static const char digits[] = "0123456789ABCDEF";
+    std::string name;
+    for (int shift = codePoint > 0xFFFF ? 20 : 12; shift >= 0; shift -= 4) {
+        name += digits[(codePoint >> shift) & 0xF];
+    }
+    return "U+" + name;
+}
+
+// What must hold before a byte of it reaches yaml-cpp. Only the first character of each kind is reported: a binary
+// file has thousands.
+bool isReadable(const Source& source, const Limits& limits, Diagnostics& diagnostics, InterruptCheck interrupt) {
+    const std::string& text = source.text();
+    if (text.size() > limits.bytes) {
+        refuse(diagnostics, "SPQL-Y001", {1, 1},
+               "the text has " + std::to_string(text.size()) + " bytes; " + std::to_string(limits.bytes) +
+                   " are allowed",
+               "apply it in parts, or raise specql.max_spec_size");
+        return false;
+    }
+    bool invalidSeen = false;
+    bool forbiddenSeen = false;
+    bool openersSeen = false;
+    size_t openers = 0;
+    size_t steps = 0;
+    for (size_t at = 0; at < text.size();) {
+        if (interrupt != nullptr && ++steps % 65536 == 0 && interrupt()) {
+            throw Interrupted();
+        }
+        size_t begin = at;
+        char32_t codePoint = decodeUtf8(text, at);
+        if (codePoint == invalidCodePoint) {
+            if (!invalidSeen) {
+                refuse(diagnostics, "SPQL-Y002", source.position(begin), "a byte that is not valid UTF-8",
+                       "save the file as UTF-8");
+            }
+            invalidSeen = true;
+            continue;
+        }
+        bool isLoneReturn = codePoint == '\r' && (at >= text.size() || text[at] != '\n');
+        bool isByteOrderMark = codePoint == 0xFEFF && begin == 0;
+        if ((isForbidden(codePoint) && !isByteOrderMark) || isLoneReturn) {
+            if (!forbiddenSeen) {
+                refuse(diagnostics, "SPQL-Y003", source.position(begin),
+                       "character " + hexName(codePoint) + " is not allowed",
+                       "control and bidirectional characters make a text read differently from what it says; remove it");
+            }
+            forbiddenSeen = true;
+        }
+        if ((codePoint == '[' || codePoint == '{') && ++openers > limits.flowOpeners && !openersSeen) {
+            refuse(diagnostics, "SPQL-Y004", source.position(begin),
+                   "the text has more than " + std::to_string(limits.flowOpeners) + " '[' and '{'",
+                   "write lists and mappings on lines of their own, or apply the text in parts");
+            openersSeen = true;
+        }
+    }
+    return !invalidSeen && !forbiddenSeen && !openersSeen;
+}
+
+// True if the document was read to its end.
+bool parseDocument(std::string& yaml, TreeBuilder& builder, const Source& source, const DocumentLines& lines,
+                   Diagnostics& diagnostics, InterruptCheck interrupt) {
+    InterruptibleBuffer buffer(yaml, interrupt);
+    std::istream stream(&buffer);
+    stream.exceptions(std::ios::badbit);
+    try {
+        YAML::Parser parser(stream);
+        // A second round finds the end, or a second root, which the builder refuses.
+        while (parser.HandleNextDocument(builder)) {
+        }
+        return true;
+    } catch (const YAML::Exception& error) {
+        reportSyntaxError(error, source, lines, builder, diagnostics);
+    } catch (const DocumentRefused&) {
+    }
+    return false;
+}
+
+}  // namespace
+
+ParsedText parseText(const Source& source, const Limits& limits, Diagnostics& diagnostics, InterruptCheck interrupt) {
+    ParsedText result;
+    if (!isReadable(source, limits, diagnostics, interrupt)) {
+        return result;
+    }
+    size_t errorsBefore = diagnostics.errorCount();
+    Dialect dialect = readDialect(source, diagnostics, interrupt);
+    TreeBuilder builder(source, dialect, limits, diagnostics, interrupt);
+    try {
+        for (const DocumentLines& lines : dialect.documents) {
+            if (lines.broken) {
+                continue;
+            }
+            size_t begin = dialect.lineStarts[lines.first - 1];
+            size_t end = dialect.lineStarts[lines.last];
+            // Without an end mark yaml-cpp takes an open quote or bracket at the end of the text for closed.
+            std::string yaml = dialect.text.substr(begin, end - begin) + "\n...\n";
+            builder.begin(lines);
+            if (parseDocument(yaml, builder, source, lines, diagnostics, interrupt) && builder.hasRoot()) {
+                result.documents.push_back(builder.takeRoot());
+            }
+        }
+    } catch (const TextRefused&) {
+    }
+    if (result.documents.empty() && diagnostics.errorCount() == errorsBefore) {
+        diagnostics.error("SPQL-Y030", {1, 1}, "the text holds no document", "begin with 'entity:', 'service:' or 'actions:'");
+    }
+    return result;
+}
+
+}  // namespace specql
