@@ -1,0 +1,133 @@
+#include "pg/apply/compilation.hpp"
+
+#include "pg/apply/settings.hpp"
+#include "pg/bridge/encoding.hpp"
+#include "pg/bridge/extension.hpp"
+#include "pg/bridge/holder.hpp"
+#include "pg/bridge/interrupt.hpp"
+#include "pg/bridge/sqlstate.hpp"
+#include "pg/catalog/analysis.hpp"
+#include "pg/catalog/facts.hpp"
+#include "pg/catalog/registry.hpp"
+#include "pg/catalog/view.hpp"
+
+namespace specql {
+
+namespace {
+
+void requireDone(Compiler::Outcome outcome) {
+    if (outcome == Compiler::Outcome::interrupted)
+        reportInterrupt();
+    if (outcome == Compiler::Outcome::outOfMemory)
+        ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+                        errdetail("The specification needs more memory than there is.")));
+    if (outcome != Compiler::Outcome::ok)
+        ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("the specification compiler failed"),
+                        errhint("This is a bug in specql. Please report it with the text of the specification.")));
+}
+
+void sortProblems(Compilation* compilation) {
+    compilation->problems = compilation->compiler.diagnostics().sorted();
+    compilation->errors = compilation->compiler.diagnostics().errorCount();
+}
+
+// "line 2, column 1: unknown key", or the message alone when nothing is known of the place.
+void writeProblem(const Diagnostic& problem, std::string* to) {
+    if (problem.pos.line > 0)
+        *to = "line " + std::to_string(problem.pos.line) + ", column " + std::to_string(problem.pos.col) + ": " +
+              problem.message;
+    else
+        *to = problem.message;
+}
+
+// The class of the error: what the first problem is about.
+int sqlstateOf(const Diagnostic& problem) {
+    if (problem.code == "SPQL-P004")
+        return sqlstate::destructive;
+    if (problem.code.compare(0, 6, "SPQL-P") == 0)
+        return sqlstate::notAllowed;
+    return sqlstate::specInvalid;
+}
+
+// Fills message, detail and hint from the first error. Pure C++.
+int writeReport(Compilation* compilation) {
+    const Diagnostic* first = nullptr;
+    for (const Diagnostic& problem : compilation->problems)
+        if (problem.severity == Severity::error && first == nullptr)
+            first = &problem;
+    writeProblem(*first, &compilation->message);
+    if (compilation->errors > 1)
+        compilation->message += " (and " + std::to_string(compilation->errors - 1) + " more " +
+                                (compilation->errors == 2 ? "error" : "errors") + ")";
+    compilation->detail = render(compilation->compiler.diagnostics(), compilation->compiler.source());
+    compilation->hint = first->hint;
+    return sqlstateOf(*first);
+}
+
+}  // namespace
+
+Compilation* compile(const CompileArguments& arguments) {
+    requireMatchingVersion();
+    MemoryContext context = makeWorkContext("specql compilation");
+    MemoryContext before = MemoryContextSwitchTo(context);
+    const char* text = toUtf8(arguments.text != nullptr ? arguments.text : "");
+    const char* schema = toUtf8(arguments.schema != nullptr ? arguments.schema : "");
+
+    Compilation* work = makeHeld<Compilation>(context);
+    work->context = context;
+    work->text = text;
+    work->schema = schema;
+    work->view.adopt = arguments.adopt;
+    work->view.allowDestructive = arguments.allowDestructive;
+    readUnits(&work->units);
+    readObjects(&work->view.objects);
+
+    Limits limits;
+    limits.bytes = static_cast<size_t>(maxSpecSize);
+    requireDone(work->compiler.read(work->text, work->schema, work->units, limits, interruptPending));
+    gatherFacts(work->compiler.expressions(), &work->facts);
+
+    work->view.units = work->units;
+    ViewRequest request = {&work->compiler.tableNames(), &work->compiler.functionNames(), &work->compiler.typeTexts(),
+                           &work->schema};
+    gatherView(request, &work->view);
+    requireDone(work->compiler.bind(work->view, work->facts));
+    analyse(work->compiler.expressions(), work->facts, work->compiler.requests(), work->schema, &work->results);
+    requireDone(work->compiler.finish(work->results));
+    requireDone(work->compiler.plan());
+    sortProblems(work);
+    MemoryContextSwitchTo(before);
+    return work;
+}
+
+CompileArguments compileArguments(FunctionCallInfo fcinfo) {
+    CompileArguments arguments;
+    arguments.text = PG_ARGISNULL(0) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(0));
+    arguments.schema = PG_ARGISNULL(1) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(1));
+    arguments.adopt = PG_NARGS() > 2 && !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+    arguments.allowDestructive = PG_NARGS() > 3 && !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
+    return arguments;
+}
+
+void requireValid(Compilation* compilation) {
+    if (compilation->errors == 0)
+        return;
+    int sqlstate = writeReport(compilation);
+    const char* hint = compilation->hint.empty() ? nullptr : fromUtf8(compilation->hint);
+    ereport(ERROR,
+            (errcode(sqlstate), errmsg("%s", fromUtf8(compilation->message)),
+             errdetail_internal("%s", fromUtf8(compilation->detail)), hint != nullptr ? errhint("%s", hint) : 0));
+}
+
+void reportWarnings(Compilation* compilation) {
+    for (const Diagnostic& problem : compilation->problems) {
+        if (problem.severity == Severity::error)
+            continue;
+        writeProblem(problem, &compilation->message);
+        const char* hint = problem.hint.empty() ? nullptr : fromUtf8(problem.hint);
+        ereport(problem.severity == Severity::warning ? WARNING : NOTICE,
+                (errmsg("%s", fromUtf8(compilation->message)), hint != nullptr ? errhint("%s", hint) : 0));
+    }
+}
+
+}  // namespace specql

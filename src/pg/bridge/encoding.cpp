@@ -1,0 +1,45 @@
+#include "pg/bridge/encoding.hpp"
+
+extern "C" {
+#include "mb/pg_wchar.h"
+}
+
+namespace specql {
+
+namespace {
+
+// SQL_ASCII means that PostgreSQL looks at bytes only; so do we, and the core checks that a spec is UTF-8.
+bool needsConversion() {
+    return GetDatabaseEncoding() != PG_UTF8 && GetDatabaseEncoding() != PG_SQL_ASCII;
+}
+
+}  // namespace
+
+const char* toUtf8(const char* text) {
+    return needsConversion() ? pg_server_to_any(text, static_cast<int>(strlen(text)), PG_UTF8) : text;
+}
+
+const char* fromUtf8(const char* text) {
+    return needsConversion() ? pg_any_to_server(text, static_cast<int>(strlen(text)), PG_UTF8) : text;
+}
+
+size_t utf8Offset(const char* server, const char* utf8, size_t offset) {
+    if (server == utf8)
+        return offset;
+    const char* from = server;
+    const char* to = utf8;
+    while (*from != '\0' && *to != '\0' && static_cast<size_t>(from - server) < offset) {
+        from += pg_mblen(from);
+        to += pg_utf_mblen(reinterpret_cast<const unsigned char*>(to));
+    }
+    return static_cast<size_t>(to - utf8);
+}
+
+size_t characterOffset(const char* text, int character) {
+    const char* at = text;
+    for (; character > 0 && *at != '\0'; --character)
+        at += pg_mblen(at);
+    return static_cast<size_t>(at - text);
+}
+
+}  // namespace specql

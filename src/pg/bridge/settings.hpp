@@ -1,0 +1,13 @@
+// Settings changed for the length of one call.
+#pragma once
+
+#include "pg/compat.hpp"
+
+namespace specql {
+
+// Sets a setting until the innermost NewGUCNestLevel() ends (by AtEOXact_GUC, or by an abort).
+inline void setLocal(const char* name, const char* value) {
+    (void)set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+}  // namespace specql

@@ -1,0 +1,80 @@
+#include "pg/bridge/subtransaction.hpp"
+
+extern "C" {
+#include "access/xact.h"
+}
+
+namespace specql {
+
+void Subtransaction::begin() {
+    context_ = CurrentMemoryContext;
+    owner_ = CurrentResourceOwner;
+    BeginInternalSubTransaction(nullptr);
+    MemoryContextSwitchTo(context_);
+}
+
+void Subtransaction::commit() {
+    ReleaseCurrentSubTransaction();
+    MemoryContextSwitchTo(context_);
+    CurrentResourceOwner = owner_;
+}
+
+void Subtransaction::rollback() {
+    RollbackAndReleaseCurrentSubTransaction();
+    MemoryContextSwitchTo(context_);
+    CurrentResourceOwner = owner_;
+}
+
+namespace {
+
+bool mayBeSwallowed(int sqlstate) {
+    if (sqlstate == ERRCODE_DATA_CORRUPTED || sqlstate == ERRCODE_INDEX_CORRUPTED)
+        return false;
+    switch (ERRCODE_TO_CATEGORY(sqlstate)) {
+        case ERRCODE_OPERATOR_INTERVENTION:
+        case ERRCODE_SYSTEM_ERROR:
+        case ERRCODE_INSUFFICIENT_RESOURCES: return false;
+        default: return true;
+    }
+}
+
+}  // namespace
+
+namespace detail {
+
+ErrorData* trySubtransaction(void (*body)(void*), void* closure) {
+    MemoryContext context = CurrentMemoryContext;
+    ErrorData* volatile error = nullptr;
+    std::exception_ptr exception;
+    Subtransaction subtransaction;
+    subtransaction.begin();
+    PG_TRY();
+    {
+        try {
+            body(closure);
+        } catch (...) {
+            exception = std::current_exception();
+        }
+        if (!exception)
+            subtransaction.commit();
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(context);
+        error = CopyErrorData();
+        FlushErrorState();
+        subtransaction.rollback();
+    }
+    PG_END_TRY();
+    if (exception) {
+        subtransaction.rollback();
+        std::rethrow_exception(exception);
+    }
+    if (error != nullptr && !mayBeSwallowed(error->sqlerrcode))
+        ReThrowError(error);
+    return error;
+}
+
+}  // namespace detail
+
+}  // namespace specql

@@ -1,0 +1,399 @@
+#include "pg/catalog/analysis.hpp"
+
+#include "pg/bridge/encoding.hpp"
+#include "pg/bridge/holder.hpp"
+#include "pg/bridge/subtransaction.hpp"
+#include "pg/catalog/expression_tree.hpp"
+#include "pg/catalog/lookup_path.hpp"
+#include "pg/catalog/server_message.hpp"
+#include "spec/sql_text.hpp"
+
+extern "C" {
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_proc.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_node.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+}
+
+namespace specql {
+
+namespace {
+
+struct KnownType {
+    Oid oid = InvalidOid;
+    int32 typmod = -1;
+};
+using KnownTypes = std::map<std::string, KnownType>;
+
+// What the column hook needs: the names of one request, and where they stand.
+struct Bindings {
+    const AnalysisRequest* request;
+    const KnownTypes* types;
+    const char* utf8;
+    const char* server;
+};
+
+// What is found in an analysed tree, as plain data.
+struct Finding {
+    const char* code;  // nullptr: nothing against it
+    const char* message;
+    const char* hint;
+    int offset;
+};
+
+struct Qualification {
+    int offset;        // in the server's text
+    const char* text;  // in UTF-8
+};
+
+struct Analysed {
+    Finding finding;
+    const char* type;  // in UTF-8
+    bool isVolatile;
+    List* qualifications;  // of Qualification
+};
+
+// Every name gets a value of its type: a parameter node, which the analyser treats as any value.
+::Node* bindColumn(ParseState* state, ColumnRef* column) {
+    const Bindings* bindings = static_cast<Bindings*>(state->p_ref_hook_state);
+    size_t offset = utf8Offset(bindings->server, bindings->utf8, static_cast<size_t>(column->location));
+    int number = 0;
+    for (const TypedName& name : bindings->request->names) {
+        ++number;
+        if (name.offset != offset)
+            continue;
+        const KnownType& type = bindings->types->find(name.type)->second;
+        if (!OidIsValid(type.oid))
+            ereport(ERROR,
+                    (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("type \"%s\" does not exist", fromUtf8(name.type)),
+                     parser_errposition(state, column->location)));
+        Param* value = makeNode(Param);
+        value->paramkind = PARAM_EXTERN;
+        value->paramid = number;
+        value->paramtype = type.oid;
+        value->paramtypmod = -1;
+        value->paramcollid = get_typcollation(type.oid);
+        value->location = column->location;
+        return reinterpret_cast<::Node*>(value);
+    }
+    return nullptr;  // the analyser says that there is no such column
+}
+
+struct Check {
+    const RawExpression* raw;
+    Analysed* result;
+};
+
+bool object(Check* check, const char* code, int offset, const char* message, const char* hint) {
+    check->result->finding = {code, message, hint, Max(offset, 0)};
+    return true;
+}
+
+const RawCall* callAt(const RawExpression* raw, int offset) {
+    ListCell* cell;
+    foreach (cell, raw->calls)
+        if (static_cast<RawCall*>(lfirst(cell))->offset == offset)
+            return static_cast<RawCall*>(lfirst(cell));
+    return nullptr;
+}
+
+void qualify(Check* check, int offset, Oid schema, const char* name) {
+    Qualification* found = static_cast<Qualification*>(palloc(sizeof(Qualification)));
+    found->offset = offset;
+    found->text = toUtf8(quote_qualified_identifier(get_namespace_name(schema), name));
+    check->result->qualifications = lappend(check->result->qualifications, found);
+}
+
+// A function that was named without schema and lies outside pg_catalog.
+void checkFunction(Check* check, Oid function, CoercionForm form, int offset) {
+    if (form != COERCE_EXPLICIT_CALL)
+        return;  // casts are found by type, not by name
+    Oid schema = get_func_namespace(function);
+    const RawCall* call = callAt(check->raw, offset);
+    if (schema != PG_CATALOG_NAMESPACE && call != nullptr && list_length(call->name) == 1)
+        qualify(check, offset, schema, get_func_name(function));
+}
+
+bool checkOperator(Check* check, Oid oid, int offset) {
+    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for operator %u", oid);
+    Form_pg_operator form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
+    Oid schema = form->oprnamespace;
+    const char* name = pstrdup(NameStr(form->oprname));
+    ReleaseSysCache(tuple);
+    if (schema == PG_CATALOG_NAMESPACE)
+        return false;
+    ListCell* cell;
+    foreach (cell, check->raw->qualifiedOperators)
+        if (static_cast<RawOperator*>(lfirst(cell))->offset == offset)
+            return false;
+    const char* schemaName = toUtf8(quote_identifier(get_namespace_name(schema)));
+    return object(
+        check, "SPQL-E107", offset,
+        psprintf("operator \"%s\" is found in schema %s only, where generated code does not look", name, schemaName),
+        psprintf("Write OPERATOR(%s.%s)", schemaName, name));
+}
+
+bool checkNode(::Node* node, void* context) {
+    Check* check = static_cast<Check*>(context);
+    if (node == nullptr)
+        return false;
+    switch (nodeTag(node)) {
+        case T_Aggref:
+            return object(check, "SPQL-E104", exprLocation(node), "an aggregate cannot be used in an expression",
+                          "Rules over many events are written as a windowed condition: COUNT(...) >= 5 WITHIN 1 hour");
+        case T_WindowFunc:
+            return object(check, "SPQL-E105", exprLocation(node), "a window function cannot be used in an expression",
+                          "Rules over many events are written as a windowed condition: COUNT(...) >= 5 WITHIN 1 hour");
+        case T_FuncExpr: {
+            FuncExpr* call = reinterpret_cast<FuncExpr*>(node);
+            if (call->funcretset)
+                return object(check, "SPQL-E103", call->location,
+                              "a function that returns a set cannot be used in an expression",
+                              "One value is wanted; call it in an SQL function that returns one");
+            checkFunction(check, call->funcid, call->funcformat, call->location);
+            break;
+        }
+        case T_OpExpr:
+        case T_DistinctExpr:
+        case T_NullIfExpr: {
+            OpExpr* call = reinterpret_cast<OpExpr*>(node);
+            if (call->opretset)
+                return object(check, "SPQL-E103", call->location,
+                              "an operator that returns a set cannot be used in an expression", "One value is wanted");
+            if (checkOperator(check, call->opno, call->location))
+                return true;
+            break;
+        }
+        case T_ScalarArrayOpExpr: {
+            ScalarArrayOpExpr* call = reinterpret_cast<ScalarArrayOpExpr*>(node);
+            if (checkOperator(check, call->opno, call->location))
+                return true;
+            break;
+        }
+        case T_RowCompareExpr: {
+            ListCell* cell;
+            foreach (cell, reinterpret_cast<RowCompareExpr*>(node)->opnos)
+                if (checkOperator(check, lfirst_oid(cell), exprLocation(node)))
+                    return true;
+            break;
+        }
+        default: break;
+    }
+    return expression_tree_walker(node, compat::walkerArgument(checkNode), context);
+}
+
+void qualifyTypes(Check* check) {
+    ListCell* cell;
+    foreach (cell, check->raw->types) {
+        TypeName* written = static_cast<RawType*>(lfirst(cell))->type;
+        int32 typmod;
+        Type type = LookupTypeName(nullptr, written, &typmod, true);
+        if (type == nullptr)
+            continue;
+        Oid schema = reinterpret_cast<Form_pg_type>(GETSTRUCT(type))->typnamespace;
+        ReleaseSysCache(type);
+        if (schema != PG_CATALOG_NAMESPACE && written->location >= 0)
+            qualify(check, written->location, schema, strVal(linitial(written->names)));
+    }
+}
+
+// Runs the analyser; raises its errors. Allocates in the current memory context.
+Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
+    Analysed* result = static_cast<Analysed*>(palloc0(sizeof(Analysed)));
+    RawExpression* raw = parseExpression(bindings->server);
+    Check check = {raw, result};
+    if (raw->tree == nullptr) {
+        object(&check, raw->refusal.code, raw->refusal.offset, raw->refusal.message, raw->refusal.hint);
+        return result;
+    }
+    ParseState* state = make_parsestate(nullptr);
+    state->p_sourcetext = bindings->server;
+    state->p_pre_columnref_hook = bindColumn;
+    state->p_ref_hook_state = bindings;
+    // A target list is where aggregates and sets are legal, so that they come back as nodes with a place in the text.
+    ::Node* value = transformExpr(state, raw->tree, EXPR_KIND_SELECT_TARGET);
+    if (checkNode(value, &check))
+        return result;
+    qualifyTypes(&check);
+
+    Oid type = exprType(value);
+    result->type = toUtf8(typeText(type == UNKNOWNOID ? TEXTOID : type, -1));
+    Oid wanted = target != nullptr ? target->oid : type == UNKNOWNOID ? TEXTOID : InvalidOid;
+    if (OidIsValid(wanted)) {
+        ::Node* assigned = coerce_to_target_type(state, value, type, wanted, target != nullptr ? target->typmod : -1,
+                                                 COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1);
+        if (assigned == nullptr) {
+            const char* wantedText = toUtf8(typeText(wanted, -1));
+            object(&check, "SPQL-E106", exprLocation(raw->tree),
+                   psprintf("%s is wanted, but the expression is of type %s", wantedText, result->type),
+                   wanted == BOOLOID ? "A condition compares something: write an expression that is true or false"
+                                     : psprintf("Cast it: (…)::%s", wantedText));
+            return result;
+        }
+        value = assigned;
+    } else if (get_typtype(type) == TYPTYPE_PSEUDO && !IsA(value, Param)) {
+        object(&check, "SPQL-E109", exprLocation(raw->tree),
+               psprintf("the expression is of type %s, which is no type of a value", result->type),
+               type == RECORDOID ? "Convert a row with to_jsonb(...)" : nullptr);
+        return result;
+    }
+    assign_expr_collations(state, value);
+    result->isVolatile = contain_volatile_functions(value);
+    free_parsestate(state);
+    return result;
+}
+
+const char* codeOf(int sqlstate) {
+    switch (sqlstate) {
+        case ERRCODE_UNDEFINED_FUNCTION:
+        case ERRCODE_AMBIGUOUS_FUNCTION:
+        case ERRCODE_WRONG_OBJECT_TYPE: return "SPQL-E101";
+        case ERRCODE_DATATYPE_MISMATCH:
+        case ERRCODE_CANNOT_COERCE: return "SPQL-E106";
+        case ERRCODE_UNDEFINED_OBJECT: return "SPQL-E110";
+        case ERRCODE_WINDOWING_ERROR: return "SPQL-E105";
+        case ERRCODE_GROUPING_ERROR: return "SPQL-E104";
+        case ERRCODE_STATEMENT_TOO_COMPLEX: return "SPQL-E013";
+        default: return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_DATA_EXCEPTION ? "SPQL-E108" : "SPQL-E100";
+    }
+}
+
+// Habits from other languages, at the place of an operator that PostgreSQL does not know.
+const char* operatorHint(const char* at) {
+    static const struct {
+        const char* written;
+        const char* hint;
+    } habits[] = {
+        {"===", "Equality is written ="},       {"==", "Equality is written ="},
+        {"&&", "A conjunction is written AND"}, {"||", "A disjunction is written OR; || joins texts"},
+        {"!==", "Inequality is written <>"},
+    };
+    for (const auto& habit : habits)
+        if (strncmp(at, habit.written, strlen(habit.written)) == 0)
+            return habit.hint;
+    return nullptr;
+}
+
+// Pure C++ from here on.
+void record(const Analysed& analysed, const Bindings& bindings, AnalysisResult& result) {
+    if (analysed.finding.code != nullptr) {
+        result.code = analysed.finding.code;
+        result.error = analysed.finding.message;
+        if (analysed.finding.hint != nullptr)
+            result.hint = analysed.finding.hint;
+        result.errorOffset = utf8Offset(bindings.server, bindings.utf8, static_cast<size_t>(analysed.finding.offset));
+        return;
+    }
+    result.type = analysed.type;
+    result.isVolatile = analysed.isVolatile;
+    ListCell* cell;
+    foreach (cell, analysed.qualifications) {
+        const Qualification* found = static_cast<Qualification*>(lfirst(cell));
+        Replacement& replacement = result.replacements.emplace_back();
+        replacement.offset = utf8Offset(bindings.server, bindings.utf8, static_cast<size_t>(found->offset));
+        replacement.length = nameLength(bindings.utf8, replacement.offset);
+        replacement.text = found->text;
+    }
+    result.ok = true;
+}
+
+void recordFailure(const ErrorData* error, const Bindings& bindings, AnalysisResult& result) {
+    ServerMessage message = describe(error, bindings.server);
+    const char* code = codeOf(error->sqlerrcode);
+    result.errorOffset = message.offset < 0 ? 0 : utf8Offset(bindings.server, bindings.utf8, message.offset);
+    const char* hint = message.hint;
+    if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION && strncmp(error->message_id, "operator", 8) == 0) {
+        code = "SPQL-E102";
+        const char* habit = operatorHint(bindings.utf8 + result.errorOffset);
+        if (habit != nullptr)
+            hint = habit;
+    }
+    result.ok = false;
+    result.code = code;
+    result.error = message.text;
+    if (hint != nullptr)
+        result.hint = hint;
+}
+
+// Every type that the requests mention, looked up once.
+void collectTypes(const std::vector<AnalysisRequest>& requests, KnownTypes* known, std::vector<std::string>* texts) {
+    for (const AnalysisRequest& request : requests) {
+        for (const TypedName& name : request.names)
+            (*known)[name.type];
+        if (!request.target.empty())
+            (*known)[request.target];
+    }
+    for (const auto& entry : *known)
+        texts->push_back(entry.first);
+}
+
+void resolveTypes(const std::vector<std::string>& texts, KnownTypes* known) {
+    inBatches(
+        static_cast<int>(texts.size()),
+        [&texts, known](int index) {
+            KnownType& type = known->find(texts[static_cast<size_t>(index)])->second;
+            compat::parseType(fromUtf8(texts[static_cast<size_t>(index)]), &type.oid, &type.typmod);
+        },
+        [](int, ErrorData*) {});  // an unknown type stays InvalidOid and is reported where it is used
+}
+
+}  // namespace
+
+void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionFacts>& facts,
+             const std::vector<AnalysisRequest>& requests, const std::string& schema,
+             std::vector<AnalysisResult>* results) {
+    results->clear();
+    results->resize(requests.size());
+    MemoryContext outer = CurrentMemoryContext;
+    MemoryContext all = AllocSetContextCreate(outer, "specql analysis", ALLOCSET_SMALL_SIZES);
+    MemoryContext each = AllocSetContextCreate(all, "specql analysis of one expression", ALLOCSET_SMALL_SIZES);
+    KnownTypes* known = makeHeld<KnownTypes>(all);
+    std::vector<std::string>* texts = makeHeld<std::vector<std::string>>(all);
+    collectTypes(requests, known, texts);
+
+    int level = beginLookupPath(schema);
+    resolveTypes(*texts, known);
+    inBatches(
+        static_cast<int>(requests.size()),
+        [&expressions, &facts, &requests, known, each, results](int index) {
+            CHECK_FOR_INTERRUPTS();
+            const AnalysisRequest& request = requests[static_cast<size_t>(index)];
+            size_t expression = static_cast<size_t>(request.expression);
+            if (!facts[expression].ok)
+                return;  // refused already, and not to be shown to the analyser
+            MemoryContext before = MemoryContextSwitchTo(each);
+            const std::string& text = expressions[expression].value;
+            Bindings bindings = {&request, known, text.c_str(), fromUtf8(text)};
+            const KnownType* target = nullptr;
+            if (!request.target.empty()) {
+                target = &known->find(request.target)->second;
+                if (!OidIsValid(target->oid))
+                    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                                    errmsg("type \"%s\" does not exist", fromUtf8(request.target))));
+            }
+            Analysed* analysed = analyseOne(&bindings, target);
+            record(*analysed, bindings, (*results)[static_cast<size_t>(index)]);
+            MemoryContextSwitchTo(before);
+            MemoryContextReset(each);
+        },
+        [&expressions, &requests, results](int index, ErrorData* error) {
+            const AnalysisRequest& request = requests[static_cast<size_t>(index)];
+            const std::string& text = expressions[static_cast<size_t>(request.expression)].value;
+            Bindings bindings = {&request, nullptr, text.c_str(), fromUtf8(text)};
+            recordFailure(error, bindings, (*results)[static_cast<size_t>(index)]);
+        });
+    endLookupPath(level);
+    MemoryContextDelete(all);
+}
+
+}  // namespace specql

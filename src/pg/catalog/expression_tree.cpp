@@ -1,0 +1,411 @@
+#include "pg/catalog/expression_tree.hpp"
+
+extern "C" {
+#include "nodes/nodeFuncs.h"
+#include "parser/parser.h"
+#include "utils/syscache.h"
+}
+
+namespace specql {
+
+namespace {
+
+// Operands of one operator, to be told about each other when all names are known.
+struct Group {
+    List* columns;  // of ColumnRef
+    const char* literal;
+};
+
+struct Walk {
+    RawExpression* result;
+    List* groups;
+    List* casts;   // of TypeCast over a ColumnRef
+    List* twins;   // of ColumnRef: right sides of c = c
+    bool covered;  // the parent's operands were gathered through arithmetic, so a child's need not be
+};
+
+// Beyond this many operands (a long IN list) peers say nothing that the first ones did not say.
+constexpr int maxPeers = 64;
+
+bool walkNode(::Node* node, Walk* walk);
+
+bool refuse(Walk* walk, const char* code, int offset, const char* message, const char* hint = nullptr) {
+    walk->result->refusal = {code, message, hint, Max(offset, 0)};
+    return true;
+}
+
+bool isComparison(const char* name) {
+    static const char* const names[] = {"=", "<>", "<", ">", "<=", ">="};
+    for (const char* known : names)
+        if (strcmp(name, known) == 0)
+            return true;
+    return false;
+}
+
+bool isArithmetic(const char* name) {
+    return name[0] != '\0' && name[1] == '\0' && strchr("+-*/%", name[0]) != nullptr;
+}
+
+const char* operatorName(const A_Expr* expression) {
+    return strVal(llast(expression->name));
+}
+
+bool isArithmeticNode(::Node* node) {
+    if (node == nullptr || !IsA(node, A_Expr))
+        return false;
+    const A_Expr* expression = reinterpret_cast<A_Expr*>(node);
+    return expression->kind == AEXPR_OP && isArithmetic(operatorName(expression));
+}
+
+const char* literalType(const A_Const* constant) {
+    switch (compat::constantOf(constant).kind) {
+        case compat::ConstKind::integer: return "integer";
+        case compat::ConstKind::numeric: return "numeric";
+        case compat::ConstKind::boolean: return "boolean";
+        case compat::ConstKind::text: return "text";
+        default: return nullptr;
+    }
+}
+
+// Collects the names and literals that are operands of `node`'s operator, also through arithmetic below it.
+void gather(::Node* node, Group* group, bool inArithmetic) {
+    check_stack_depth();
+    if (node == nullptr || list_length(group->columns) >= maxPeers)
+        return;
+    if (IsA(node, ColumnRef)) {
+        group->columns = lappend(group->columns, node);
+    } else if (IsA(node, A_Const)) {
+        const char* type = literalType(reinterpret_cast<A_Const*>(node));
+        // A quoted literal beside + or - may be anything ('1 day'); numeric says more than integer.
+        if (type != nullptr && !(inArithmetic && strcmp(type, "text") == 0) &&
+            (group->literal == nullptr || strcmp(type, "numeric") == 0))
+            group->literal = type;
+    } else if (IsA(node, TypeCast) && compat::isBooleanLiteralCast(reinterpret_cast<TypeCast*>(node))) {
+        group->literal = "boolean";
+    } else if (IsA(node, List)) {
+        ListCell* cell;
+        foreach (cell, reinterpret_cast<List*>(node))
+            gather(static_cast<::Node*>(lfirst(cell)), group, inArithmetic);
+    } else if (isArithmeticNode(node)) {
+        gather(reinterpret_cast<A_Expr*>(node)->lexpr, group, true);
+        gather(reinterpret_cast<A_Expr*>(node)->rexpr, group, true);
+    }
+}
+
+void addGroup(Walk* walk, ::Node* left, ::Node* right, bool inArithmetic) {
+    Group* group = static_cast<Group*>(palloc0(sizeof(Group)));
+    gather(left, group, inArithmetic);
+    gather(right, group, inArithmetic);
+    if (group->columns != NIL)
+        walk->groups = lappend(walk->groups, group);
+    walk->covered = true;
+}
+
+void noteOperands(A_Expr* expression, Walk* walk) {
+    switch (expression->kind) {
+        case AEXPR_OP: {
+            const char* name = operatorName(expression);
+            if (isArithmetic(name))
+                addGroup(walk, expression->lexpr, expression->rexpr, true);
+            else if (isComparison(name))
+                addGroup(walk, expression->lexpr, expression->rexpr, false);
+            if (strcmp(name, "=") == 0 && expression->lexpr != nullptr && IsA(expression->lexpr, ColumnRef) &&
+                expression->rexpr != nullptr && IsA(expression->rexpr, ColumnRef)) {
+                const ColumnRef* left = reinterpret_cast<ColumnRef*>(expression->lexpr);
+                const ColumnRef* right = reinterpret_cast<ColumnRef*>(expression->rexpr);
+                if (list_length(left->fields) == 1 && equal(left->fields, right->fields))
+                    walk->twins = lappend(walk->twins, const_cast<ColumnRef*>(right));
+            }
+            break;
+        }
+        case AEXPR_OP_ANY:
+        case AEXPR_OP_ALL: break;  // an element beside an array
+        default: addGroup(walk, expression->lexpr, expression->rexpr, false); break;
+    }
+}
+
+bool walkColumn(ColumnRef* column, Walk* walk) {
+    ListCell* cell;
+    foreach (cell, column->fields)
+        if (IsA(lfirst(cell), A_Star))
+            return refuse(walk, "SPQL-E009", column->location, "\"*\" stands for a row of columns, not for one value",
+                          "Name the value; the whole row is \"new\" or \"old\"");
+    RawName* name = static_cast<RawName*>(palloc0(sizeof(RawName)));
+    name->offset = column->location;
+    name->fields = column->fields;
+    walk->result->names = lappend(walk->result->names, name);
+    return false;
+}
+
+bool walkCall(FuncCall* call, Walk* walk) {
+    if (call->over != nullptr)
+        return refuse(walk, "SPQL-E011", call->location, "a window function (OVER) cannot be used in an expression",
+                      "Rules over many events are written as a windowed condition: COUNT(...) >= 5 WITHIN 1 hour");
+    if (call->agg_star || call->agg_distinct || call->agg_order != NIL || call->agg_filter != nullptr ||
+        call->agg_within_group)
+        return refuse(walk, "SPQL-E010", call->location, "an aggregate cannot be used in an expression",
+                      "Rules over many events are written as a windowed condition: COUNT(...) >= 5 WITHIN 1 hour");
+    RawCall* found = static_cast<RawCall*>(palloc0(sizeof(RawCall)));
+    found->offset = call->location;
+    found->name = call->funcname;
+    found->args = list_length(call->args);
+    walk->result->calls = lappend(walk->result->calls, found);
+    return walkNode(reinterpret_cast<::Node*>(call->args), walk);
+}
+
+bool walkCast(TypeCast* cast, Walk* walk) {
+    if (cast->typeName->setof || cast->typeName->pct_type)
+        return refuse(walk, "SPQL-E014", cast->typeName->location,
+                      "this form of a type cannot be used in an expression", "Write the name of the type");
+    if (list_length(cast->typeName->names) == 1) {
+        RawType* type = static_cast<RawType*>(palloc0(sizeof(RawType)));
+        type->type = cast->typeName;
+        walk->result->types = lappend(walk->result->types, type);
+    }
+    if (cast->arg != nullptr && IsA(cast->arg, ColumnRef))
+        walk->casts = lappend(walk->casts, cast);
+    return walkNode(cast->arg, walk);
+}
+
+bool walkChild(::Node* node, void* walk) {
+    return walkNode(node, static_cast<Walk*>(walk));
+}
+
+// True: refused, stop.
+bool walkNode(::Node* node, Walk* walk) {
+    if (node == nullptr)
+        return false;
+    check_stack_depth();
+    bool covered = walk->covered;
+    walk->covered = covered && IsA(node, List);
+    switch (nodeTag(node)) {
+        case T_ColumnRef: return walkColumn(reinterpret_cast<ColumnRef*>(node), walk);
+        case T_FuncCall: return walkCall(reinterpret_cast<FuncCall*>(node), walk);
+        case T_TypeCast: return walkCast(reinterpret_cast<TypeCast*>(node), walk);
+        case T_A_Const:
+        case T_String:
+        case T_SQLValueFunction: return false;
+        case T_SubLink:
+            return refuse(walk, "SPQL-E006", exprLocation(node), "a sub-select cannot be used in an expression",
+                          "Put it into an SQL function and call that");
+        case T_ParamRef:
+            return refuse(walk, "SPQL-E007", exprLocation(node), "a numbered parameter has no meaning here",
+                          "Write the name of the value");
+        case T_SetToDefault:
+            return refuse(walk, "SPQL-E008", exprLocation(node), "DEFAULT cannot be used in an expression",
+                          "Leave the column out; an insert gives it its default");
+        case T_A_Star:
+            return refuse(walk, "SPQL-E009", 0, "\"*\" stands for a row of columns, not for one value",
+                          "Name the value; the whole row is \"new\" or \"old\"");
+        case T_GroupingFunc:
+            return refuse(walk, "SPQL-E010", exprLocation(node), "GROUPING cannot be used in an expression");
+        case T_A_Expr: {
+            A_Expr* expression = reinterpret_cast<A_Expr*>(node);
+            if (covered && isArithmeticNode(node))
+                walk->covered = true;
+            else
+                noteOperands(expression, walk);
+            covered = walk->covered;
+            if (list_length(expression->name) > 1) {
+                RawOperator* qualified = static_cast<RawOperator*>(palloc0(sizeof(RawOperator)));
+                qualified->offset = expression->location;
+                walk->result->qualifiedOperators = lappend(walk->result->qualifiedOperators, qualified);
+            }
+            if (walkNode(expression->lexpr, walk))
+                return true;
+            walk->covered = covered;
+            return walkNode(expression->rexpr, walk);
+        }
+        case T_CoalesceExpr:
+            addGroup(walk, reinterpret_cast<::Node*>(reinterpret_cast<CoalesceExpr*>(node)->args), nullptr, false);
+            break;
+        case T_MinMaxExpr:
+            addGroup(walk, reinterpret_cast<::Node*>(reinterpret_cast<MinMaxExpr*>(node)->args), nullptr, false);
+            break;
+        case T_XmlSerialize: return walkNode(reinterpret_cast<XmlSerialize*>(node)->expr, walk);
+        case T_List: {
+            ListCell* cell;
+            foreach (cell, reinterpret_cast<List*>(node)) {
+                walk->covered = covered;
+                if (walkNode(static_cast<::Node*>(lfirst(cell)), walk))
+                    return true;
+            }
+            return false;
+        }
+        case T_BoolExpr:
+        case T_NullTest:
+        case T_BooleanTest:
+        case T_CaseExpr:
+        case T_CaseWhen:
+        case T_A_ArrayExpr:
+        case T_A_Indirection:
+        case T_A_Indices:
+        case T_NamedArgExpr:
+        case T_CollateClause:
+        case T_RowExpr:
+        case T_XmlExpr:
+        case T_ResTarget:  // XMLFOREST(a AS b)
+            break;
+        case T_TypeName: return false;  // of a JSON constructor
+        default:
+            if (compat::isJsonAggregateNode(nodeTag(node)))
+                return refuse(walk, "SPQL-E010", 0, "an aggregate cannot be used in an expression");
+            if (!compat::isScalarJsonNode(nodeTag(node)))
+                return refuse(walk, "SPQL-E014", exprLocation(node), "this form of SQL cannot be used in an expression",
+                              "Operators, function calls, CASE and constants can");
+            break;
+    }
+    return raw_expression_tree_walker(node, compat::walkerArgument(walkChild), walk);
+}
+
+// Where the keyword of a clause stands whose first operand is at `before`: the last one before it.
+int keywordOffset(const char* text, const char* keyword, int before) {
+    size_t length = strcspn(keyword, " ");
+    for (int at = before - static_cast<int>(length); at >= 0; --at)
+        if (pg_strncasecmp(text + at, keyword, length) == 0 &&
+            (at == 0 || !isalnum(static_cast<unsigned char>(text[at - 1]))))
+            return at;
+    return before;
+}
+
+// Names the first clause after the expression, or gives nullptr.
+const char* otherClause(const char* text, const SelectStmt* statement, int* offset) {
+    *offset = 0;
+    if (statement->distinctClause != NIL)
+        return "DISTINCT";
+    struct {
+        const char* name;
+        const void* clause;
+    } const clauses[] = {
+        {"FROM", statement->fromClause},          {"WHERE", statement->whereClause},
+        {"GROUP BY", statement->groupClause},     {"HAVING", statement->havingClause},
+        {"WINDOW", statement->windowClause},      {"ORDER BY", statement->sortClause},
+        {"OFFSET", statement->limitOffset},       {"LIMIT", statement->limitCount},
+        {"FOR UPDATE", statement->lockingClause},
+    };
+    for (const auto& clause : clauses)
+        if (clause.clause != nullptr) {
+            int operand = exprLocation(static_cast<const ::Node*>(clause.clause));
+            *offset = keywordOffset(text, clause.name, operand >= 0 ? operand : static_cast<int>(strlen(text)));
+            return clause.name;
+        }
+    return nullptr;
+}
+
+// Where the alias of the one target stands: the last place where its name occurs.
+int aliasOffset(const char* text, const char* alias) {
+    size_t length = strlen(alias);
+    for (int at = static_cast<int>(strlen(text)) - static_cast<int>(length); at > 0; --at)
+        if (pg_strncasecmp(text + at, alias, length) == 0)
+            return at > 0 && text[at - 1] == '"' ? at - 1 : at;
+    return 0;
+}
+
+int byOffset(const ListCell* a, const ListCell* b) {
+    return static_cast<RawName*>(lfirst(a))->offset - static_cast<RawName*>(lfirst(b))->offset;
+}
+
+RawName* nameAt(const RawExpression* result, int offset) {
+    int low = 0;
+    int high = list_length(result->names) - 1;
+    while (low <= high) {
+        int middle = (low + high) / 2;
+        RawName* name = static_cast<RawName*>(list_nth(result->names, middle));
+        if (name->offset == offset)
+            return name;
+        if (name->offset < offset)
+            low = middle + 1;
+        else
+            high = middle - 1;
+    }
+    return nullptr;
+}
+
+void settleNames(Walk* walk) {
+    RawExpression* result = walk->result;
+    list_sort(result->names, byOffset);
+    ListCell* cell;
+    foreach (cell, result->names)
+        static_cast<RawName*>(lfirst(cell))->index = foreach_current_index(cell);
+    foreach (cell, walk->twins)
+        nameAt(result, static_cast<ColumnRef*>(lfirst(cell))->location)->rightTwin = true;
+    foreach (cell, walk->casts) {
+        TypeCast* cast = static_cast<TypeCast*>(lfirst(cell));
+        int32 typmod;
+        // A type that does not exist is the analyser's to report.
+        Type type = LookupTypeName(nullptr, cast->typeName, &typmod, true);
+        if (type != nullptr) {
+            Oid oid = typeTypeId(type);
+            ReleaseSysCache(type);
+            nameAt(result, reinterpret_cast<ColumnRef*>(cast->arg)->location)->castTo = typeText(oid, typmod);
+        }
+    }
+    foreach (cell, walk->groups) {
+        Group* group = static_cast<Group*>(lfirst(cell));
+        ListCell* column;
+        foreach (column, group->columns) {
+            RawName* name = nameAt(result, static_cast<ColumnRef*>(lfirst(column))->location);
+            if (name->literalPeer == nullptr)
+                name->literalPeer = group->literal;
+            ListCell* other;
+            foreach (other, group->columns)
+                if (lfirst(other) != lfirst(column))
+                    name->peers =
+                        lappend(name->peers, nameAt(result, static_cast<ColumnRef*>(lfirst(other))->location));
+        }
+    }
+}
+
+}  // namespace
+
+RawExpression* parseExpression(const char* text) {
+    RawExpression* result = static_cast<RawExpression*>(palloc0(sizeof(RawExpression)));
+    Walk walk = {result, NIL, NIL, NIL, false};
+    if (text[strspn(text, " \t\r\n\f\v")] == '\0') {
+        refuse(&walk, "SPQL-E001", 0, "the expression is empty", "Write NULL for no value, '' for an empty text");
+        return result;
+    }
+    List* statements = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
+    SelectStmt* statement = castNode(SelectStmt, linitial_node(RawStmt, statements)->stmt);
+
+    int offset;
+    const char* clause = otherClause(text, statement, &offset);
+    if (clause != nullptr) {
+        refuse(&walk, "SPQL-E005", offset, psprintf("an expression cannot have a clause %s", clause),
+               "Write one value, as in a SELECT list");
+        return result;
+    }
+    if (list_length(statement->targetList) != 1) {
+        refuse(&walk, "SPQL-E004",
+               statement->targetList == NIL ? 0 : exprLocation(static_cast<::Node*>(lsecond(statement->targetList))),
+               "one expression is wanted, but several are separated by commas",
+               "A list of values is written ARRAY[a, b], a row ROW(a, b)");
+        return result;
+    }
+    ResTarget* target = linitial_node(ResTarget, statement->targetList);
+    if (target->name != nullptr) {
+        refuse(&walk, "SPQL-E012", aliasOffset(text, target->name),
+               psprintf("\"%s\" follows the end of the expression", target->name),
+               "An operator may be missing before it; a text is written in single quotes");
+        return result;
+    }
+    if (walkNode(target->val, &walk))
+        return result;
+    result->tree = target->val;
+    if (IsA(target->val, A_Const)) {
+        result->literal = reinterpret_cast<A_Const*>(target->val);
+    } else if (IsA(target->val, TypeCast) && compat::isBooleanLiteralCast(reinterpret_cast<TypeCast*>(target->val))) {
+        result->literal = reinterpret_cast<A_Const*>(reinterpret_cast<TypeCast*>(target->val)->arg);
+        result->literalIsBoolean = true;
+    }
+    settleNames(&walk);
+    return result;
+}
+
+char* typeText(Oid type, int32 typmod) {
+    char* text = format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+    const char prefix[] = "pg_catalog.";
+    return strncmp(text, prefix, sizeof prefix - 1) == 0 ? text + sizeof prefix - 1 : text;
+}
+
+}  // namespace specql

@@ -1,0 +1,60 @@
+// One SQL scalar expression, read by PostgreSQL's own parser and looked over before anything else touches it: some
+// trees crash or fool the analyser (a bare `*`), and others would do more than compute a value.
+#pragma once
+
+#include "pg/compat.hpp"
+
+namespace specql {
+
+// All of this is palloc'd plain data; offsets are bytes in the text that was parsed (in the server's encoding).
+
+struct RawName {
+    int offset;
+    int index;                // in RawExpression::names
+    List* fields;             // of String: "new", "stock_quantity"
+    bool rightTwin;           // the right side of `c = c`
+    const char* literalPeer;  // type of a literal it is compared or computed with, or nullptr
+    List* peers;              // of RawName: other operands of the same operator; may repeat
+    const char* castTo;       // name::type: the type, or nullptr
+};
+
+struct RawCall {
+    int offset;
+    List* name;  // of String
+    int args;
+};
+
+struct RawType {
+    TypeName* type;  // location in it; named without schema
+};
+
+struct RawOperator {
+    int offset;  // written as OPERATOR(schema.op)
+};
+
+struct Refusal {
+    const char* code;  // nullptr: not refused
+    const char* message;
+    const char* hint;  // may be nullptr
+    int offset;
+};
+
+struct RawExpression {
+    Refusal refusal;
+    ::Node* tree;              // nullptr if refused
+    List* names;               // of RawName, in text order
+    List* calls;               // of RawCall
+    List* types;               // of RawType
+    List* qualifiedOperators;  // of RawOperator
+    const A_Const* literal;    // the whole expression, if it is one constant
+    bool literalIsBoolean;     // that constant is TRUE or FALSE, whatever its node says
+};
+
+// Never returns nullptr. Raises PostgreSQL's syntax error (with a cursor position) if the text is no expression at all;
+// everything else that is refused comes back in `refusal`. Allocates in the current memory context.
+RawExpression* parseExpression(const char* text);
+
+// The name of a type for generated code: format_type(), qualified unless it is in pg_catalog, whatever search_path is.
+char* typeText(Oid type, int32 typmod);
+
+}  // namespace specql

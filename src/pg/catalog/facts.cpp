@@ -1,0 +1,211 @@
+#include "pg/catalog/facts.hpp"
+
+#include "pg/bridge/encoding.hpp"
+#include "pg/bridge/subtransaction.hpp"
+#include "pg/catalog/expression_tree.hpp"
+#include "pg/catalog/server_message.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+namespace {
+
+// One expression in both encodings.
+struct Both {
+    const char* utf8;
+    const char* server;
+    size_t at(int serverOffset) const { return utf8Offset(server, utf8, static_cast<size_t>(serverOffset)); }
+};
+
+// Strings of a parse tree in UTF-8, converted before any C++ object is made of them.
+void toUtf8(List* strings) {
+    ListCell* cell;
+    foreach (cell, strings) {
+        char* text = strVal(lfirst(cell));
+        const char* converted = specql::toUtf8(text);
+        if (converted != text)
+            lfirst(cell) = makeString(const_cast<char*>(converted));
+    }
+}
+
+void appendStrings(const List* strings, std::vector<std::string>& to) {
+    const ListCell* cell;
+    foreach (cell, strings)
+        to.emplace_back(strVal(lfirst(cell)));
+}
+
+void recordNames(const RawExpression& raw, const Both& text, ExpressionFacts& facts) {
+    facts.names.resize(static_cast<size_t>(list_length(raw.names)));
+    ListCell* cell;
+    foreach (cell, raw.names) {
+        const RawName* name = static_cast<RawName*>(lfirst(cell));
+        NameUse& use = facts.names[static_cast<size_t>(foreach_current_index(cell))];
+        use.offset = text.at(name->offset);
+        use.length = nameLength(text.utf8, use.offset);
+        appendStrings(name->fields, use.parts);
+        use.rightTwin = name->rightTwin;
+        if (name->literalPeer != nullptr)
+            use.literalPeer = name->literalPeer;
+        if (name->castTo != nullptr)
+            use.castTo = name->castTo;
+        const ListCell* peer;
+        std::set<int> seen;
+        foreach (peer, name->peers) {
+            int index = static_cast<RawName*>(lfirst(peer))->index;
+            if (seen.insert(index).second)
+                use.peers.push_back(index);
+        }
+    }
+}
+
+void recordLiteral(const RawExpression& raw, ExpressionFacts& facts) {
+    if (raw.literal == nullptr)
+        return;
+    compat::Constant constant = compat::constantOf(raw.literal);
+    facts.isLiteral = true;
+    if (raw.literalIsBoolean) {
+        facts.literalType = "boolean";
+        facts.literalValue = constant.text[0] == 't' ? "true" : "false";
+        return;
+    }
+    switch (constant.kind) {
+        case compat::ConstKind::null: facts.literalType = "null"; break;
+        case compat::ConstKind::integer:
+            facts.literalType = "integer";
+            facts.literalValue = std::to_string(constant.number);
+            break;
+        case compat::ConstKind::numeric:
+            facts.literalType = "numeric";
+            facts.literalValue = constant.text;
+            break;
+        case compat::ConstKind::boolean:
+            facts.literalType = "boolean";
+            facts.literalValue = constant.number ? "true" : "false";
+            break;
+        case compat::ConstKind::text:
+            facts.literalType = "text";
+            facts.literalValue = constant.text;
+            break;
+        case compat::ConstKind::bits:
+            facts.isLiteral = false;  // a bit string: nothing the language treats in a way of its own
+            break;
+    }
+}
+
+// Pure C++: nothing here calls into the server but to look at bytes.
+void record(const RawExpression& raw, const Both& text, ExpressionFacts& facts) {
+    if (raw.refusal.code != nullptr) {
+        facts.code = raw.refusal.code;
+        facts.error = raw.refusal.message;
+        if (raw.refusal.hint != nullptr)
+            facts.hint = raw.refusal.hint;
+        facts.errorOffset = text.at(raw.refusal.offset);
+        return;
+    }
+    recordNames(raw, text, facts);
+    ListCell* cell;
+    foreach (cell, raw.calls) {
+        const RawCall* call = static_cast<RawCall*>(lfirst(cell));
+        CallUse& use = facts.calls.emplace_back();
+        use.offset = text.at(call->offset);
+        appendStrings(call->name, use.name);
+        use.args = call->args;
+    }
+    recordLiteral(raw, facts);
+    facts.ok = true;
+}
+
+void refuseComment(ExpressionFacts& facts, std::string_view text) {
+    // The first comment mark that is one: those in quotes do not make the text up to them hold a comment.
+    size_t offset = 0;
+    while (offset + 2 < text.size() && !((text.substr(offset, 2) == "--" || text.substr(offset, 2) == "/*") &&
+                                         hasComment(text.substr(0, offset + 2))))
+        ++offset;
+    facts.code = "SPQL-E003";
+    facts.error = "an expression cannot hold a comment";
+    facts.hint = "YAML has comments too: put it after a # outside of the quotes";
+    facts.errorOffset = offset;
+}
+
+// PostgreSQL's parser is right that it is no expression; what the user meant is often plain from the place.
+const char* syntaxHint(const char* at) {
+    if (at[0] == ';')
+        return "One expression can stand here, not a statement";
+    static const char* const statements[] = {"select", "with", "table", "into"};
+    for (const char* word : statements) {
+        size_t length = strlen(word);
+        if (pg_strncasecmp(at, word, length) == 0 && !isalnum(static_cast<unsigned char>(at[length])))
+            return "Write the value alone, without SELECT; a query goes into an SQL function that the expression calls";
+    }
+    if (at[0] == '\0')
+        return "The expression ends too early";
+    return "Write one value, as in a SELECT list";
+}
+
+void recordFailure(const ErrorData* error, ExpressionFacts& facts, const Both& text) {
+    ServerMessage message = describe(error, text.server);
+    size_t offset = message.offset < 0 ? 0 : text.at(message.offset);
+    facts = ExpressionFacts();
+    facts.error = message.text;
+    facts.errorOffset = offset;
+    // The grammar's own stack is limited too, and says so as a syntax error.
+    bool tooDeep =
+        error->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX || strncmp(error->message, "memory exhausted", 16) == 0;
+    switch (tooDeep ? ERRCODE_STATEMENT_TOO_COMPLEX : error->sqlerrcode) {
+        case ERRCODE_STATEMENT_TOO_COMPLEX:
+            facts.code = "SPQL-E013";
+            facts.error = "the expression is too deeply nested";
+            facts.hint = "Put parts of it into an SQL function";
+            break;
+        case ERRCODE_UNTRANSLATABLE_CHARACTER:
+        case ERRCODE_CHARACTER_NOT_IN_REPERTOIRE: facts.code = "SPQL-E015"; break;
+        default:
+            facts.code = "SPQL-E002";
+            facts.hint = message.hint != nullptr ? message.hint : syntaxHint(text.utf8 + offset);
+            break;
+    }
+}
+
+}  // namespace
+
+void gatherFacts(const std::vector<Text>& expressions, std::vector<ExpressionFacts>* facts) {
+    facts->clear();
+    facts->resize(expressions.size());
+    MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "specql expression", ALLOCSET_SMALL_SIZES);
+    inBatches(
+        static_cast<int>(expressions.size()),
+        [&expressions, facts, work](int index) {
+            CHECK_FOR_INTERRUPTS();
+            const std::string& text = expressions[static_cast<size_t>(index)].value;
+            ExpressionFacts& fact = (*facts)[static_cast<size_t>(index)];
+            if (hasComment(text)) {
+                refuseComment(fact, text);
+                return;
+            }
+            MemoryContext before = MemoryContextSwitchTo(work);
+            Both both = {text.c_str(), fromUtf8(text)};
+            RawExpression* raw = parseExpression(both.server);
+            ListCell* cell;
+            foreach (cell, raw->names) {
+                RawName* name = static_cast<RawName*>(lfirst(cell));
+                toUtf8(name->fields);
+                if (name->castTo != nullptr)
+                    name->castTo = specql::toUtf8(name->castTo);
+            }
+            foreach (cell, raw->calls)
+                toUtf8(static_cast<RawCall*>(lfirst(cell))->name);
+            record(*raw, both, fact);
+            MemoryContextSwitchTo(before);
+            MemoryContextReset(work);
+        },
+        [&expressions, facts](int index, ErrorData* error) {
+            const std::string& text = expressions[static_cast<size_t>(index)].value;
+            bool readable = error->sqlerrcode != ERRCODE_UNTRANSLATABLE_CHARACTER &&
+                            error->sqlerrcode != ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
+            Both both = {text.c_str(), readable ? fromUtf8(text) : text.c_str()};
+            recordFailure(error, (*facts)[static_cast<size_t>(index)], both);
+        });
+    MemoryContextDelete(work);
+}
+
+}  // namespace specql

@@ -1,0 +1,191 @@
+#include "pg/catalog/registry.hpp"
+
+#include "pg/bridge/encoding.hpp"
+#include "pg/bridge/extension.hpp"
+#include "pg/bridge/holder.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/bridge/subtransaction.hpp"
+
+extern "C" {
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+}
+
+namespace specql {
+
+namespace {
+
+const char* orEmpty(const char* text) {
+    return text != nullptr ? text : "";
+}
+
+// to_regclass() or to_regprocedure() of an identity; both raise an error for a name that cannot be read, and the second
+// for an argument type that is gone.
+bool exists(PGFunction toReg, const std::string& identity) {
+    LOCAL_FCINFO(fcinfo, 1);
+    InitFunctionCallInfoData(*fcinfo, nullptr, 1, InvalidOid, nullptr, nullptr);
+    fcinfo->args[0].value = spi::text(identity);
+    fcinfo->args[0].isnull = false;
+    (void)toReg(fcinfo);
+    return !fcinfo->isnull;
+}
+
+// Relations and functions are looked up by their own parsers; the rest came with the query.
+void lookUpPresence(std::vector<InstalledObject>* objects) {
+    inBatches(
+        static_cast<int>(objects->size()),
+        [objects](int index) {
+            InstalledObject& object = (*objects)[static_cast<size_t>(index)];
+            if (object.kind == "table" || object.kind == "index")
+                object.present = exists(to_regclass, object.identity);
+            else if (object.kind == "function")
+                object.present = exists(to_regprocedure, object.identity);
+        },
+        [objects](int index, ErrorData*) { (*objects)[static_cast<size_t>(index)].present = false; });
+}
+
+bool sameUnit(const InstalledUnit& a, const InstalledUnit& b) {
+    return a.kind == b.kind && a.schema == b.schema && a.name == b.name;
+}
+
+// The columns of rows to write, gathered before SPI sees any of them.
+struct Rows {
+    std::vector<std::string> kinds, schemas, names, texts, units;
+};
+
+void gatherUnits(const std::vector<InstalledUnit>& before, const std::vector<InstalledUnit>& after, Rows* rows) {
+    for (const InstalledUnit& unit : after) {
+        bool same = false;
+        for (const InstalledUnit& old : before)
+            same = same || (sameUnit(old, unit) && old.text == unit.text);
+        if (same)
+            continue;
+        rows->kinds.push_back(unit.kind);
+        rows->schemas.push_back(unit.schema);
+        rows->names.push_back(unit.name);
+        rows->texts.push_back(unit.text);
+    }
+}
+
+void gatherObjects(const std::vector<PlanStep>& steps, Rows* made, Rows* dropped) {
+    for (const PlanStep& step : steps) {
+        if (step.action == "unchanged")
+            continue;
+        Rows* rows = step.action == "drop" ? dropped : made;
+        rows->kinds.push_back(step.desired.kind);
+        rows->names.push_back(step.desired.identity);
+        rows->units.push_back(step.desired.unit);
+        rows->texts.push_back(step.desired.sql());
+    }
+}
+
+}  // namespace
+
+void readUnits(std::vector<InstalledUnit>* units) {
+    runAsExtensionOwner([units] {
+        int count = spi::query("SELECT kind, schema, name, text FROM specql.unit ORDER BY spec, kind, schema, name");
+        for (int row = 0; row < count; ++row) {
+            const char* kind = spi::cell(row, 1);
+            const char* schema = spi::cell(row, 2);
+            const char* name = spi::cell(row, 3);
+            const char* text = spi::cell(row, 4);
+            InstalledUnit& unit = units->emplace_back();
+            unit.kind = kind;
+            unit.schema = orEmpty(schema);
+            unit.name = name;
+            unit.text = text;
+        }
+        SPI_freetuptable(SPI_tuptable);
+    });
+}
+
+void readObjects(std::vector<InstalledObject>* objects) {
+    runAsExtensionOwner([objects] {
+        int count = spi::query(
+            "SELECT o.kind, o.identity, o.unit, o.sql,"
+            "       CASE o.kind WHEN 'schema' THEN n.nspname IS NOT NULL"
+            "                   WHEN 'trigger' THEN t.identity IS NOT NULL"
+            "                   WHEN 'constraint' THEN c.identity IS NOT NULL"
+            "                   ELSE true END"
+            "  FROM specql.object o"
+            "  LEFT JOIN pg_namespace n ON o.kind = 'schema' AND quote_ident(n.nspname) = o.identity"
+            "  LEFT JOIN (SELECT format('%I on %I.%I', t.tgname, n.nspname, r.relname) AS identity"
+            "               FROM pg_trigger t JOIN pg_class r ON r.oid = t.tgrelid"
+            "               JOIN pg_namespace n ON n.oid = r.relnamespace"
+            "              WHERE NOT t.tgisinternal AND t.tgparentid = 0) t"
+            "         ON o.kind = 'trigger' AND t.identity = o.identity"
+            "  LEFT JOIN (SELECT format('%I on %I.%I', c.conname, n.nspname, r.relname) AS identity"
+            "               FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid"
+            "               JOIN pg_namespace n ON n.oid = r.relnamespace WHERE c.conparentid = 0) c"
+            "         ON o.kind = 'constraint' AND c.identity = o.identity"
+            " ORDER BY o.id");
+        for (int row = 0; row < count; ++row) {
+            const char* kind = spi::cell(row, 1);
+            const char* identity = spi::cell(row, 2);
+            const char* unit = spi::cell(row, 3);
+            const char* sql = spi::cell(row, 4);
+            bool present = spi::flag(row, 5);
+            InstalledObject& object = objects->emplace_back();
+            object.kind = kind;
+            object.identity = identity;
+            object.unit = orEmpty(unit);
+            object.sql = orEmpty(sql);
+            object.present = present;
+        }
+        SPI_freetuptable(SPI_tuptable);
+        lookUpPresence(objects);
+    });
+}
+
+void recordApply(const std::string& text, Oid caller, const std::vector<InstalledUnit>& before,
+                 const std::vector<InstalledUnit>& after, const std::vector<PlanStep>& steps) {
+    MemoryContext work = makeWorkContext("specql record");
+    Rows* units = makeHeld<Rows>(work);
+    Rows* made = makeHeld<Rows>(work);
+    Rows* dropped = makeHeld<Rows>(work);
+    gatherUnits(before, after, units);
+    gatherObjects(steps, made, dropped);
+    if (!units->kinds.empty() || !made->kinds.empty() || !dropped->kinds.empty())
+        runAsExtensionOwner([&text, caller, units, made, dropped] {
+            spi::query("INSERT INTO specql.spec (applied_by, text) VALUES ($1, $2) RETURNING id",
+                       {{TEXTOID, CStringGetTextDatum(GetUserNameFromId(caller, false))}, {TEXTOID, spi::text(text)}});
+            bool isNull;
+            Datum spec = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull);
+            if (!units->kinds.empty())
+                spi::query(
+                    "WITH current AS ("
+                    "    INSERT INTO specql.unit AS u (kind, schema, name, version, text, spec)"
+                    "    SELECT kind, schema, name,"
+                    "           coalesce((SELECT max(v.version) FROM specql.unit_version v"
+                    "                      WHERE (v.kind, v.schema, v.name) = (n.kind, n.schema, n.name)), 0) + 1, "
+                    "text, $5"
+                    "      FROM unnest($1, $2, $3, $4) AS n(kind, schema, name, text)"
+                    "        ON CONFLICT (kind, schema, name)"
+                    "        DO UPDATE SET version = excluded.version, text = excluded.text, spec = excluded.spec"
+                    "    RETURNING kind, schema, name, version, text, spec)"
+                    " INSERT INTO specql.unit_version (kind, schema, name, version, text, spec) SELECT * FROM current",
+                    {{TEXTARRAYOID, spi::textArray(units->kinds)},
+                     {TEXTARRAYOID, spi::textArray(units->schemas)},
+                     {TEXTARRAYOID, spi::textArray(units->names)},
+                     {TEXTARRAYOID, spi::textArray(units->texts)},
+                     {INT8OID, spec}});
+            if (!dropped->kinds.empty())
+                spi::query(
+                    "DELETE FROM specql.object WHERE (kind, identity) IN (SELECT * FROM unnest($1, $2))",
+                    {{TEXTARRAYOID, spi::textArray(dropped->kinds)}, {TEXTARRAYOID, spi::textArray(dropped->names)}});
+            if (!made->kinds.empty())
+                spi::query(
+                    "INSERT INTO specql.object (kind, identity, unit, sql)"
+                    " SELECT kind, identity, unit, sql"
+                    "   FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n(kind, identity, unit, sql, place) ORDER BY "
+                    "place"
+                    " ON CONFLICT (kind, identity) DO UPDATE SET unit = excluded.unit, sql = excluded.sql",
+                    {{TEXTARRAYOID, spi::textArray(made->kinds)},
+                     {TEXTARRAYOID, spi::textArray(made->names)},
+                     {TEXTARRAYOID, spi::textArray(made->units)},
+                     {TEXTARRAYOID, spi::textArray(made->texts)}});
+        });
+    MemoryContextDelete(work);
+}
+
+}  // namespace specql

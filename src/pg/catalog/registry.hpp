@@ -1,0 +1,21 @@
+// What was applied: the extension's own tables specql.spec, unit, unit_version and object.
+#pragma once
+
+#include "pg/compat.hpp"
+#include "plan/object.hpp"
+#include "resolve/facts.hpp"
+
+namespace specql {
+
+// All of these read and write as the extension's owner, need an SPI connection, and want held arguments.
+
+void readUnits(std::vector<InstalledUnit>* units);
+// With `present` looked up in the catalog. Objects come in the order in which they were recorded.
+void readObjects(std::vector<InstalledObject>* objects);
+
+// The new state after the steps of an apply were run by `caller`. Writes nothing when no unit differs from `before` and
+// no step did anything.
+void recordApply(const std::string& text, Oid caller, const std::vector<InstalledUnit>& before,
+                 const std::vector<InstalledUnit>& after, const std::vector<PlanStep>& steps);
+
+}  // namespace specql

@@ -1,0 +1,188 @@
+#include "pg/catalog/view.hpp"
+
+#include "pg/bridge/holder.hpp"
+#include "pg/bridge/settings.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/catalog/analysis.hpp"
+
+namespace specql {
+
+namespace {
+
+void gatherSchemas(CatalogView* view) {
+    int count = spi::query("SELECT nspname FROM pg_namespace ORDER BY nspname");
+    for (int row = 0; row < count; ++row) {
+        const char* name = spi::cell(row, 1);
+        view->schemas.emplace_back(name);
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+// Tables that the spec may mean, and those that specql made whatever they are called.
+void gatherTables(Datum names, const std::vector<std::string>& owned, CatalogView* view) {
+    int count = spi::query(
+        "SELECT n.nspname, r.relname, r.relkind, o.identity IS NOT NULL,"
+        "       pg_has_role(r.relowner, 'USAGE'), pg_get_userbyid(r.relowner)"
+        "  FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace"
+        "  LEFT JOIN unnest($2) AS o(identity) ON o.identity = format('%I.%I', n.nspname, r.relname)"
+        " WHERE r.relkind IN ('r', 'p') AND r.relpersistence <> 't'"
+        "   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'specql')"
+        "   AND (r.relname = ANY ($1) OR o.identity IS NOT NULL)"
+        " ORDER BY n.nspname, r.relname",
+        {{TEXTARRAYOID, names}, {TEXTARRAYOID, spi::textArray(owned)}});
+    for (int row = 0; row < count; ++row) {
+        const char* schema = spi::cell(row, 1);
+        const char* name = spi::cell(row, 2);
+        const char* kind = spi::cell(row, 3);
+        bool isOwned = spi::flag(row, 4);
+        bool callerOwns = spi::flag(row, 5);
+        const char* owner = spi::cell(row, 6);
+        TableView& table = view->tables.emplace_back();
+        table.schema = schema;
+        table.name = name;
+        table.kind = kind[0];
+        table.owned = isOwned;
+        table.callerOwns = callerOwns;
+        table.owner = owner;
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+// The schemas and names of view->tables as two parallel arrays, for joins.
+struct TableNames {
+    std::vector<std::string> schemas, names;
+};
+
+void gatherColumns(const TableNames& names, CatalogView* view) {
+    if (names.names.empty())
+        return;
+    int count = spi::query(
+        "SELECT k.place::int, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef OR "
+        "a.attidentity <> '',"
+        "       a.attgenerated <> '', coalesce(array_position(i.indkey, a.attnum) IS NOT NULL, false),"
+        "       coalesce(array_position(i.indkey, a.attnum), 0)"
+        "  FROM unnest($1, $2) WITH ORDINALITY AS k(schema, name, place)"
+        "  JOIN pg_namespace n ON n.nspname = k.schema"
+        "  JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = k.name"
+        "  JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped"
+        "  LEFT JOIN pg_index i ON i.indrelid = r.oid AND i.indisprimary"
+        " ORDER BY k.place, a.attnum",
+        {{TEXTARRAYOID, spi::textArray(names.schemas)}, {TEXTARRAYOID, spi::textArray(names.names)}});
+    for (int row = 0; row < count; ++row) {
+        int place = spi::number(row, 1);
+        const char* name = spi::cell(row, 2);
+        const char* type = spi::cell(row, 3);
+        bool notNull = spi::flag(row, 4);
+        bool hasDefault = spi::flag(row, 5);
+        bool generated = spi::flag(row, 6);
+        bool inKey = spi::flag(row, 7);
+        size_t keyPlace = static_cast<size_t>(spi::number(row, 8));  // indkey counts from 0
+        TableView& table = view->tables[static_cast<size_t>(place - 1)];
+        ColumnView& column = table.columns.emplace_back();
+        column.name = name;
+        column.type = type;
+        column.notNull = notNull;
+        column.hasDefault = hasDefault;
+        column.generated = generated;
+        if (inKey) {
+            if (table.primaryKey.size() <= keyPlace)
+                table.primaryKey.resize(keyPlace + 1);
+            table.primaryKey[keyPlace] = name;
+        }
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+void gatherFunctions(Datum names, const std::vector<std::string>& owned, CatalogView* view) {
+    int count = spi::query(
+        "SELECT n.nspname, p.proname, p.pronargs::int, p.pronargdefaults::int, p.provariadic <> 0,"
+        "       o.identity IS NOT NULL, i.identity, format_type(p.prorettype, NULL)"
+        "  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+        " CROSS JOIN LATERAL format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) AS i(identity)"
+        "  LEFT JOIN unnest($2) AS o(identity) ON o.identity = i.identity"
+        " WHERE p.proname = ANY ($1) AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'specql')"
+        " ORDER BY n.nspname, p.proname, p.pronargs, p.oid",
+        {{TEXTARRAYOID, names}, {TEXTARRAYOID, spi::textArray(owned)}});
+    for (int row = 0; row < count; ++row) {
+        const char* schema = spi::cell(row, 1);
+        const char* name = spi::cell(row, 2);
+        int arguments = spi::number(row, 3);
+        int defaults = spi::number(row, 4);
+        bool variadic = spi::flag(row, 5);
+        bool isOwned = spi::flag(row, 6);
+        const char* identity = spi::cell(row, 7);
+        const char* returns = spi::cell(row, 8);
+        FunctionView& function = view->functions.emplace_back();
+        function.schema = schema;
+        function.name = name;
+        function.args = arguments;
+        function.defaults = defaults;
+        function.variadic = variadic;
+        function.owned = isOwned;
+        function.identity = identity;
+        function.returns = returns;
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+// Relations and types in whose place no table can be made.
+void gatherForeign(Datum names, CatalogView* view) {
+    int count = spi::query(
+        "SELECT n.nspname || '.' || o.name"
+        "  FROM (SELECT relnamespace AS schema, relname AS name FROM pg_class"
+        "         WHERE relname = ANY ($1) AND relkind NOT IN ('r', 'p')"
+        "        UNION"
+        "        SELECT typnamespace, typname FROM pg_type WHERE typname = ANY ($1) AND typrelid = 0) o"
+        "  JOIN pg_namespace n ON n.oid = o.schema"
+        " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'specql') ORDER BY 1",
+        {{TEXTARRAYOID, names}});
+    for (int row = 0; row < count; ++row) {
+        const char* name = spi::cell(row, 1);
+        view->foreignTypes.emplace_back(name);
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+// Identities of installed objects of one kind that still exist.
+void ownedIdentities(const CatalogView& view, const char* kind, std::vector<std::string>* identities) {
+    for (const InstalledObject& object : view.objects)
+        if (object.present && object.kind == kind)
+            identities->push_back(object.identity);
+}
+
+void collectTableNames(const CatalogView& view, TableNames* names) {
+    for (const TableView& table : view.tables) {
+        names->schemas.push_back(table.schema);
+        names->names.push_back(table.name);
+    }
+}
+
+}  // namespace
+
+void gatherView(const ViewRequest& request, CatalogView* view) {
+    MemoryContext work = makeWorkContext("specql catalog view");
+    auto* ownedTables = makeHeld<std::vector<std::string>>(work);
+    auto* ownedFunctions = makeHeld<std::vector<std::string>>(work);
+    auto* tableNames = makeHeld<TableNames>(work);
+    ownedIdentities(*view, "table", ownedTables);
+    ownedIdentities(*view, "function", ownedFunctions);
+
+    // Types come out qualified unless they are in pg_catalog, and operators of ours are PostgreSQL's.
+    int level = NewGUCNestLevel();
+    setLocal("search_path", "pg_catalog, pg_temp");
+    view->serverVersion = PG_VERSION_NUM;
+    Datum tables = spi::textArray(*request.tables);
+    Datum functions = spi::textArray(*request.functions);
+    gatherSchemas(view);
+    gatherTables(tables, *ownedTables, view);
+    collectTableNames(*view, tableNames);
+    gatherColumns(*tableNames, view);
+    gatherFunctions(functions, *ownedFunctions, view);
+    gatherForeign(tables, view);
+    AtEOXact_GUC(true, level);
+
+    lookUpTypes(*request.types, *request.schema, &view->types);
+    MemoryContextDelete(work);
+}
+
+}  // namespace specql

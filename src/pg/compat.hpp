@@ -1,0 +1,189 @@
+// PostgreSQL's headers as C++ can read them, and every difference between the major versions 14 to 18 that matters to
+// us. All other files of src/pg are written as if there were one version.
+#pragma once
+
+// port.h turns printf and its kin into macros; the C++ headers that use those names have to come first.
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <map>
+#include <memory>
+#include <new>
+#include <set>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+// The server's headers are C; what a C++ compiler finds unusual in them is not ours to mend.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#pragma GCC diagnostic ignored "-Wregister"
+extern "C" {
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/nodes.h"
+#include "nodes/parsenodes.h"
+#include "parser/parse_type.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+}
+#pragma GCC diagnostic pop
+
+// Symbols are hidden by default (PostgreSQL loads extensions with global symbols); what the server looks up is not.
+#define SPECQL_EXPORT __attribute__((visibility("default")))
+
+// Nothing here may use nodeTag() or IsA(): the core has a Node of its own, which those macros would find.
+namespace specql::compat {
+
+// What a constant of the grammar is.
+enum class ConstKind { null, integer, numeric, text, boolean, bits };
+
+// The kind of an A_Const and its value as the grammar wrote it; `number` is for integers and booleans, `text` for
+// others.
+struct Constant {
+    ConstKind kind = ConstKind::null;
+    int number = 0;
+    const char* text = nullptr;
+};
+
+inline Constant constantOf(const A_Const* constant) {
+    Constant result;
+#if PG_VERSION_NUM >= 150000
+    if (constant->isnull)
+        return result;
+    switch (constant->val.node.type) {
+        case T_Integer:
+            result.kind = ConstKind::integer;
+            result.number = constant->val.ival.ival;
+            break;
+        case T_Float:
+            result.kind = ConstKind::numeric;
+            result.text = constant->val.fval.fval;
+            break;
+        case T_Boolean:
+            result.kind = ConstKind::boolean;
+            result.number = constant->val.boolval.boolval;
+            break;
+        case T_BitString:
+            result.kind = ConstKind::bits;
+            result.text = constant->val.bsval.bsval;
+            break;
+        default:
+            result.kind = ConstKind::text;
+            result.text = constant->val.sval.sval;
+            break;
+    }
+#else
+    switch (constant->val.type) {
+        case T_Null: break;
+        case T_Integer:
+            result.kind = ConstKind::integer;
+            result.number = constant->val.val.ival;
+            break;
+        case T_Float:
+            result.kind = ConstKind::numeric;
+            result.text = constant->val.val.str;
+            break;
+        case T_BitString:
+            result.kind = ConstKind::bits;
+            result.text = constant->val.val.str;
+            break;
+        default:
+            result.kind = ConstKind::text;
+            result.text = constant->val.val.str;
+            break;
+    }
+#endif
+    return result;
+}
+
+// Version 14 writes TRUE as a cast of 't' to pg_catalog.bool; later ones have a boolean constant. True if `cast` is
+// that.
+inline bool isBooleanLiteralCast(const TypeCast* cast) {
+#if PG_VERSION_NUM >= 150000
+    (void)cast;
+    return false;
+#else
+    return cast->location < 0 && cast->arg != nullptr && cast->arg->type == T_A_Const && cast->typeName->names != NIL &&
+           strcmp(strVal(llast(cast->typeName->names)), "bool") == 0;
+#endif
+}
+
+// Reads a type name as PostgreSQL does; raises an error if it is none.
+inline void parseType(const char* text, Oid* type, int32* typmod) {
+#if PG_VERSION_NUM >= 160000
+    parseTypeString(text, type, typmod, nullptr);
+#else
+    parseTypeString(text, type, typmod, false);
+#endif
+}
+
+// Does `role` own the relation (or is it a member of the owner, or superuser)?
+inline bool ownsRelation(Oid relation, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(RelationRelationId, relation, role);
+#else
+    return pg_class_ownercheck(relation, role);
+#endif
+}
+
+inline void reserveSettingPrefix(const char* prefix) {
+#if PG_VERSION_NUM >= 150000
+    MarkGUCPrefixReserved(prefix);
+#else
+    EmitWarningsOnPlaceholders(prefix);
+#endif
+}
+
+// The JSON constructors and predicates of the SQL standard came with 16 and 17. True for those whose operands are
+// ordinary expressions (the aggregating and the querying ones are not among them).
+inline bool isScalarJsonNode([[maybe_unused]] NodeTag tag) {
+    bool found = false;
+#if PG_VERSION_NUM >= 160000
+    found = tag == T_JsonObjectConstructor || tag == T_JsonArrayConstructor || tag == T_JsonIsPredicate ||
+            tag == T_JsonKeyValue || tag == T_JsonValueExpr || tag == T_JsonOutput || tag == T_JsonFormat ||
+            tag == T_JsonReturning;
+#endif
+#if PG_VERSION_NUM >= 170000
+    found = found || tag == T_JsonParseExpr || tag == T_JsonScalarExpr || tag == T_JsonSerializeExpr;
+#endif
+    return found;
+}
+
+// The aggregating JSON constructors.
+inline bool isJsonAggregateNode([[maybe_unused]] NodeTag tag) {
+#if PG_VERSION_NUM >= 160000
+    return tag == T_JsonObjectAgg || tag == T_JsonArrayAgg;
+#else
+    return false;
+#endif
+}
+
+// The walkers of nodeFuncs.h. Before 16 they take a callback without prototype.
+using TreeWalker = bool (*)(::Node* node, void* context);
+#if PG_VERSION_NUM >= 160000
+inline TreeWalker walkerArgument(TreeWalker walk) {
+    return walk;
+}
+#else
+inline bool (*walkerArgument(TreeWalker walk))() {
+    return reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walk));
+}
+#endif
+
+}  // namespace specql::compat

@@ -1,0 +1,72 @@
+// Events on their way from capture to their handler: a tuple store of captured rows, and where they came from.
+#pragma once
+
+#include "pg/events/rules.hpp"
+
+namespace specql {
+
+// How an event came about. Plain data.
+struct Lineage {
+    bool caused;            // by another event
+    pg_uuid_t causedBy;     // the first event of the set whose handler caused it
+    pg_uuid_t root;
+    int depth;              // 1 for an event that nothing caused
+};
+
+// Rows of one action, captured by the triggers of one statement. Sets belong to the subtransaction that captured them:
+// its abort discards them, its commit passes them to the parent.
+struct EventSet {
+    EventSet* older;        // in the list of all sets
+    EventSet* newer;
+    bool pending;           // still waits for its dispatch
+    MemoryContext context;
+    Rule* rule;
+    int triggerDepth;
+    SubTransactionId subtransaction;
+    uint64_t frame;         // serial of the frame it was captured in; 0: none
+    Lineage lineage;
+    Tuplestorestate* store;
+    TupleTableSlot* row;    // the row last read
+    int64_t position;       // how many rows have been read since the last rewind
+    int64_t count;
+    uint8_t* branches;      // those that hold for any row, as in captured::branches
+    int branchBytes;
+    pg_uuid_t* ids;         // one per row once assigned
+    int attempts;           // that failed before
+    const char* lastError;  // of those; nullptr if there were none
+};
+
+// A new set; pending ones wait for takePending or takeLeftover.
+EventSet* makeEventSet(Rule* rule, bool pending);
+
+// The pending set that the trigger running now appends captured rows to.
+EventSet* openEventSet(Rule* rule, int triggerDepth);
+
+// Appends a row of the rule's shape whose branches are the `maskBytes` at `mask`.
+void appendEvent(EventSet* set, TupleTableSlot* row, const uint8_t* mask, int maskBytes);
+
+// Gives every row an id. Done once; a second try of the same events keeps them.
+void assignIds(EventSet* set);
+
+// Makes set->row the row with this index, from 0. Cheap when rows are read in order.
+void readEvent(EventSet* set, int64_t index);
+
+bool hasBranch(const uint8_t* mask, int bytes, int branch);
+// Does this branch (from 1) hold for the row last read?
+bool rowHasBranch(EventSet* set, int branch);
+
+// The next set that waits for the trigger with this OID, captured at this trigger depth in this subtransaction and
+// frame; it waits no longer. nullptr if there is none.
+EventSet* takePending(Oid trigger, int triggerDepth);
+// The next set captured in this frame (0: outside of any) that still waits, whatever its trigger.
+EventSet* takeLeftover(uint64_t frame);
+
+bool anyPending();
+void dropEventSet(EventSet* set);
+
+// Transaction ends.
+void dropAllEventSets();
+void dropEventSetsOf(SubTransactionId subtransaction);
+void passEventSets(SubTransactionId from, SubTransactionId to);
+
+}  // namespace specql

@@ -1,0 +1,57 @@
+#include "pg/events/events.hpp"
+
+#include "pg/bridge/entry.hpp"
+#include "pg/events/listeners.hpp"
+#include "pg/events/run.hpp"
+#include "pg/events/settings.hpp"
+#include "pg/events/tables.hpp"
+
+namespace specql {
+
+namespace {
+
+void atTransactionEvent(XactEvent event, void*) {
+    switch (event) {
+        case XACT_EVENT_PRE_COMMIT:
+        case XACT_EVENT_PRE_PREPARE:
+            atBoundary([] { handleLeftovers(); });
+            break;
+        case XACT_EVENT_COMMIT:
+        case XACT_EVENT_PREPARE:
+        case XACT_EVENT_ABORT:
+            dropAllFrames();
+            dropAllEventSets();
+            freeOutdatedRules();
+            freeOutdatedListeners();
+            break;
+        default:
+            break;
+    }
+}
+
+void atSubtransactionEvent(SubXactEvent event, SubTransactionId own, SubTransactionId parent, void*) {
+    switch (event) {
+        case SUBXACT_EVENT_ABORT_SUB:
+            dropFramesOf(own);
+            dropEventSetsOf(own);
+            break;
+        case SUBXACT_EVENT_COMMIT_SUB:
+            passEventSets(own, parent);
+            break;
+        default:
+            break;
+    }
+}
+
+}  // namespace
+
+void initEvents() {
+    settings::defineEventSettings();
+    registerTableInvalidation();
+    registerRuleInvalidation();
+    registerListenerInvalidation();
+    RegisterXactCallback(atTransactionEvent, nullptr);
+    RegisterSubXactCallback(atSubtransactionEvent, nullptr);
+}
+
+}  // namespace specql

@@ -1,0 +1,102 @@
+#include "pg/events/failure.hpp"
+
+#include "pg/bridge/extension.hpp"
+
+namespace specql {
+
+namespace {
+
+const char* const recordSql = R"(
+INSERT INTO specql.failure
+       (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth,
+        sqlstate, message, detail, hint, context, status, attempts, first_failed_at, last_failed_at, next_attempt_at)
+SELECT $7, $1, $8, $9, $10, $11, $12, $13, pg_current_xact_id(), $14, $15, $16,
+       $2, $3, $4, $5, $6, t.status, 1, clock_timestamp(), clock_timestamp(), t.next_attempt_at
+FROM specql.next_attempt($1, 1, $17) AS t)";
+
+const char* const recordAgainSql = R"(
+UPDATE specql.failure AS f
+SET status = t.status, attempts = f.attempts + 1, sqlstate = $2, message = $3, detail = $4, hint = $5, context = $6,
+    last_failed_at = clock_timestamp(), next_attempt_at = t.next_attempt_at
+FROM specql.failure AS g, specql.next_attempt($1, g.attempts + 1, $8) AS t
+WHERE f.id = $7 AND f.action = $1 AND g.id = $7 AND g.action = $1)";
+
+constexpr int maxArguments = 17;
+
+struct Arguments {
+    Oid types[maxArguments];
+    Datum values[maxArguments];
+    char nulls[maxArguments];
+    int count;
+
+    void add(Oid type, Datum value, bool isNull = false) {
+        types[count] = type;
+        values[count] = value;
+        nulls[count++] = isNull ? 'n' : ' ';
+    }
+    void addText(const char* value) {
+        if (value == nullptr)
+            add(TEXTOID, 0, true);
+        else
+            add(TEXTOID, CStringGetTextDatum(value));
+    }
+    // $1 to $6 of both statements.
+    void addError(const char* action, const ErrorData* error) {
+        addText(action);
+        addText(unpack_sql_state(error->sqlerrcode));
+        addText(error->message);
+        addText(error->detail);
+        addText(error->hint);
+        addText(error->context);
+    }
+};
+
+void execute(const char* sql, const Arguments* arguments) {
+    runAsExtensionOwner([sql, arguments] {
+        SPI_connect();
+        int code = SPI_execute_with_args(sql, arguments->count, const_cast<Oid*>(arguments->types),
+                                         const_cast<Datum*>(arguments->values), arguments->nulls, false, 0);
+        if (code < 0)
+            elog(ERROR, "specql: recording a failure gave %s", SPI_result_code_string(code));
+        SPI_finish();
+    });
+}
+
+}  // namespace
+
+void recordFailure(EventSet* set, int64_t index, const ErrorData* error, bool park) {
+    const Rule* rule = set->rule;
+    const Lineage& lineage = set->lineage;
+    readEvent(set, index);
+    slot_getsomeattrs(set->row, captured::data + 1);
+    const Datum* values = set->row->tts_values;
+    const bool* nulls = set->row->tts_isnull;
+    const pg_uuid_t* id = &set->ids[index];
+
+    Arguments arguments;
+    arguments.count = 0;
+    arguments.addError(rule->action, error);
+    arguments.add(UUIDOID, UUIDPGetDatum(id));
+    arguments.addText(rule->eventType);
+    arguments.addText(rule->entity);
+    arguments.add(REGCLASSOID, ObjectIdGetDatum(rule->relation), !OidIsValid(rule->relation));
+    arguments.add(TEXTOID, values[captured::subject], nulls[captured::subject]);
+    arguments.add(JSONBOID, values[captured::data], nulls[captured::data]);
+    arguments.add(TIMESTAMPTZOID, values[captured::time]);
+    arguments.add(UUIDOID, UUIDPGetDatum(&lineage.causedBy), !lineage.caused);
+    arguments.add(UUIDOID, UUIDPGetDatum(lineage.caused ? &lineage.root : id));
+    arguments.add(INT4OID, Int32GetDatum(lineage.depth));
+    arguments.add(BOOLOID, BoolGetDatum(park));
+    execute(recordSql, &arguments);
+}
+
+void recordFailureAgain(const pg_uuid_t* id, const char* action, const ErrorData* error, bool park) {
+    Arguments arguments;
+    arguments.count = 0;
+    arguments.addError(action, error);
+    arguments.add(UUIDOID, UUIDPGetDatum(id));
+    arguments.add(BOOLOID, BoolGetDatum(park));
+    execute(recordAgainSql, &arguments);
+}
+
+}  // namespace specql

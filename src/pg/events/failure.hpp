@@ -1,0 +1,15 @@
+// specql.failure: events that a handler could not process, and trying them again.
+#pragma once
+
+#include "pg/events/event_set.hpp"
+
+namespace specql {
+
+// Records the event with this index of the set as failed with `error`: a new row in specql.failure. It is due again after an exponentially growing, random delay, or parked when the
+// action's attempts are used up; `park` parks it at once.
+void recordFailure(EventSet* set, int64_t index, const ErrorData* error, bool park);
+
+// The same for an event that stands in specql.failure and has failed again.
+void recordFailureAgain(const pg_uuid_t* id, const char* action, const ErrorData* error, bool park);
+
+}  // namespace specql

@@ -1,0 +1,119 @@
+#include "pg/events/frame.hpp"
+
+#include "pg/bridge/sqlstate.hpp"
+
+namespace specql {
+
+namespace {
+
+Frame* innermost = nullptr;
+uint64_t lastSerial = 0;
+
+}  // namespace
+
+Frame* currentFrame() {
+    return innermost;
+}
+
+uint64_t currentFrameSerial() {
+    return innermost != nullptr ? innermost->serial : 0;
+}
+
+Frame* requireFrame(const char* function) {
+    if (innermost == nullptr)
+        ereport(ERROR, (errcode(sqlstate::outsideHandler),
+                        errmsg("%s can only be called by the handler of an event", function),
+                        errhint("Handlers are called when their event happens; specql.events shows the events that did.")));
+    return innermost;
+}
+
+Lineage currentLineage() {
+    Lineage lineage;
+    memset(&lineage, 0, sizeof lineage);
+    lineage.depth = 1;
+    if (innermost != nullptr) {
+        const Lineage& parent = innermost->set->lineage;
+        lineage.caused = true;
+        lineage.causedBy = *innermost->id(0);
+        lineage.root = parent.caused ? parent.root : *innermost->id(0);
+        lineage.depth = parent.depth + 1;
+    }
+    return lineage;
+}
+
+Frame* pushFrame(EventSet* set, int64_t first, int64_t count) {
+    // Lives as long as the transaction, because after an error it is read once more, to be dropped.
+    MemoryContext context = AllocSetContextCreate(TopTransactionContext, "specql frame", ALLOCSET_SMALL_SIZES);
+    auto* frame = static_cast<Frame*>(MemoryContextAllocZero(context, sizeof(Frame)));
+    frame->context = context;
+    frame->parent = innermost;
+    frame->serial = ++lastSerial;
+    frame->subtransaction = GetCurrentSubTransactionId();
+    frame->set = set;
+    frame->first = first;
+    frame->count = count;
+    innermost = frame;
+    return frame;
+}
+
+void popFrame(Frame* frame) {
+    Assert(frame == innermost);
+    innermost = frame->parent;
+    MemoryContextDelete(frame->context);
+}
+
+void dropFramesOf(SubTransactionId subtransaction) {
+    while (innermost != nullptr && innermost->subtransaction == subtransaction)
+        popFrame(innermost);
+}
+
+void dropAllFrames() {
+    while (innermost != nullptr)
+        popFrame(innermost);
+}
+
+int64_t findEvent(const Frame* frame, const pg_uuid_t* id) {
+    // Ids grow within a set.
+    int64_t low = 0, high = frame->count - 1;
+    while (low <= high) {
+        int64_t middle = (low + high) / 2;
+        int order = memcmp(id->data, frame->id(middle)->data, UUID_LEN);
+        if (order == 0)
+            return middle;
+        if (order < 0)
+            high = middle - 1;
+        else
+            low = middle + 1;
+    }
+    return -1;
+}
+
+void countDelivery(Frame* frame, int64_t index) {
+    if (frame->deliveries == nullptr)
+        frame->deliveries = static_cast<int32_t*>(MemoryContextAllocExtended(
+            frame->context, sizeof(int32_t) * frame->count, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO));
+    ++frame->deliveries[index];
+}
+
+namespace {
+
+void appendFrames(StringInfo chain, const Frame* frame) {
+    if (frame->parent != nullptr)
+        appendFrames(chain, frame->parent);
+    else if (frame->set->lineage.depth > 1)
+        appendStringInfoString(chain, "… → ");   // a retried event: its causes ran long ago
+    appendStringInfo(chain, "%s → ", frame->set->rule->action);
+}
+
+}  // namespace
+
+char* chainOfActions(const char* last) {
+    StringInfoData chain;
+    initStringInfo(&chain);
+    if (innermost != nullptr)
+        appendFrames(&chain, innermost);
+    appendStringInfoString(&chain, last);
+    return chain.data;
+}
+
+}  // namespace specql

@@ -1,0 +1,46 @@
+// The frame of a running handler: the events it was given. Frames form a stack; generated code speaks to the innermost.
+#pragma once
+
+#include "pg/events/event_set.hpp"
+
+namespace specql {
+
+struct Frame {
+    Frame* parent;
+    uint64_t serial;            // never used twice
+    SubTransactionId subtransaction;
+    EventSet* set;
+    int64_t first;              // the events are set rows [first, first + count)
+    int64_t count;
+    int32_t* deliveries;        // queued for each event; nullptr until the first
+    MemoryContext context;
+
+    Rule* rule() const { return set->rule; }
+    pg_uuid_t* id(int64_t index) const { return &set->ids[first + index]; }
+};
+
+// The innermost frame; nullptr outside of handlers.
+Frame* currentFrame();
+// The same, but raises SQ203 outside of handlers; `function` names the caller.
+Frame* requireFrame(const char* function);
+uint64_t currentFrameSerial();
+
+// How an event that happens now comes about.
+Lineage currentLineage();
+
+Frame* pushFrame(EventSet* set, int64_t first, int64_t count);
+void popFrame(Frame* frame);
+// Forgets frames that an error has left behind.
+void dropFramesOf(SubTransactionId subtransaction);
+void dropAllFrames();
+
+// The index in the frame of the event with this id; -1 if it is not one of them.
+int64_t findEvent(const Frame* frame, const pg_uuid_t* id);
+
+// Counts a delivery for the event with this index.
+void countDelivery(Frame* frame, int64_t index);
+
+// "a → b → c": the actions of the frames, outermost first, and `last`.
+char* chainOfActions(const char* last);
+
+}  // namespace specql

@@ -1,0 +1,16 @@
+// Which actions listen to a custom event: specql.action, cached per backend.
+#pragma once
+
+#include "pg/events/rules.hpp"
+
+namespace specql {
+
+// The rules (Rule*) of all enabled actions that listen to this custom event, in the order of their names; NIL if there
+// are none. Good until the next call that can process invalidations; the rules live to the end of the transaction.
+List* listenersOf(const char* event);
+
+void registerListenerInvalidation();
+// Frees listeners that were replaced. Only to be called at the end of a transaction.
+void freeOutdatedListeners();
+
+}  // namespace specql

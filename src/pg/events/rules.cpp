@@ -1,0 +1,262 @@
+#include "pg/events/rules.hpp"
+
+#include "pg/events/compile.hpp"
+
+namespace specql {
+
+namespace {
+
+HTAB* cache = nullptr;
+RelationRules* lastUsed = nullptr;
+List* outdated = NIL;   // memory contexts of replaced entries, freed when nothing can point into them
+uint64_t changes = 0;   // counts invalidations, so that one that arrives during a build is not lost
+
+// ---- reading the triggers ------------------------------------------------------------------------------------------
+
+bool firesNow(char enabled) {
+    if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+        return enabled == TRIGGER_FIRES_ON_REPLICA || enabled == TRIGGER_FIRES_ALWAYS;
+    return enabled == TRIGGER_FIRES_ON_ORIGIN || enabled == TRIGGER_FIRES_ALWAYS;
+}
+
+Oid dispatchFunction() {
+    return LookupFuncName(list_make2(makeString(pstrdup("specql")), makeString(pstrdup("dispatch"))), 0, nullptr, false);
+}
+
+Rule* ruleOfTrigger(Relation relation, const Trigger* trigger, MemoryContext context) {
+    if (trigger->tgnargs != 5)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("trigger \"%s\" of table \"%s\" must give specql.dispatch five arguments: action, handler, "
+                               "capture function, event, on_error",
+                               trigger->tgname, RelationGetRelationName(relation))));
+    Rule* rule = static_cast<Rule*>(palloc0(sizeof(Rule)));
+    const char* schema = get_namespace_name(RelationGetNamespace(relation));
+    rule->trigger = trigger->tgoid;
+    rule->action = pstrdup(trigger->tgargs[0]);
+    rule->handlerName = pstrdup(trigger->tgargs[1]);
+    rule->entity = psprintf("%s.%s", schema, RelationGetRelationName(relation));
+    rule->eventType = psprintf("%s.%s", rule->entity, trigger->tgargs[3]);
+    rule->relation = RelationGetRelid(relation);
+    if (TRIGGER_FOR_INSERT(trigger->tgtype))
+        rule->operations |= 1 << opInsert;
+    if (TRIGGER_FOR_UPDATE(trigger->tgtype))
+        rule->operations |= 1 << opUpdate;
+    if (TRIGGER_FOR_DELETE(trigger->tgtype))
+        rule->operations |= 1 << opDelete;
+    rule->enabled = firesNow(trigger->tgenabled);
+    rule->abortOnError = strcmp(trigger->tgargs[4], "abort") == 0;
+    rule->context = context;
+    return rule;
+}
+
+// ---- groups ----------------------------------------------------------------------------------------------------------
+
+// One expression for all branches of all rules lets the executor fetch a row's columns once and stop at the first match.
+ExprState* combine(RuleGroup* group, List** conditions, Operation operation) {
+    if (!OidIsValid(group->owner) || conditions[operation] == NIL)
+        return nullptr;
+    List* arguments = NIL;
+    ListCell* cell;
+    foreach (cell, conditions[operation]) {
+        Node* condition = static_cast<Node*>(lfirst(cell));
+        if (condition == nullptr)
+            return nullptr;
+        if (IsA(condition, Const)) {
+            Const* constant = reinterpret_cast<Const*>(condition);
+            if (constant->constisnull || !DatumGetBool(constant->constvalue))
+                continue;
+            return nullptr;
+        }
+        arguments = lappend(arguments, condition);
+    }
+    Expr* any = arguments == NIL ? reinterpret_cast<Expr*>(makeBoolConst(false, false))
+                : list_length(arguments) == 1 ? static_cast<Expr*>(linitial(arguments))
+                                              : makeBoolExpr(OR_EXPR, arguments, -1);
+    return ExecInitExpr(any, nullptr);
+}
+
+void buildGroup(RuleGroup* group, Relation rowRelation, Relation relation, Oid dispatch, RelationRules* entry) {
+    TriggerDesc* triggers = relation->trigdesc;
+    memset(group, 0, sizeof *group);
+    group->relation = RelationGetRelid(relation);
+    if (triggers == nullptr)
+        return;
+    List* conditions[operationCount] = {NIL, NIL, NIL};
+    group->rules = static_cast<Rule**>(palloc(sizeof(Rule*) * triggers->numtriggers));
+    bool sameOwner = true;
+    for (int i = 0; i < triggers->numtriggers; ++i) {
+        const Trigger* trigger = &triggers->triggers[i];
+        if (trigger->tgfoid != dispatch)
+            continue;
+        Rule* rule = ruleOfTrigger(relation, trigger, entry->context);
+        if (rule->enabled) {
+            compileCapture(rule, trigger->tgargs[2], relation, entry->evaluation, conditions);
+            if (!OidIsValid(group->owner))
+                group->owner = rule->captureOwner;
+            else if (group->owner != rule->captureOwner)
+                sameOwner = false;
+            for (int operation = 0; operation < operationCount; ++operation)
+                group->listens[operation] |= rule->compiled[operation] != nullptr;
+        }
+        group->rules[group->ruleCount++] = rule;
+    }
+    if (!sameOwner)
+        group->owner = InvalidOid;
+    for (int operation = 0; operation < operationCount; ++operation)
+        group->anyMatch[operation] = combine(group, conditions, static_cast<Operation>(operation));
+    if (rowRelation != relation && group->ruleCount > 0) {
+        TupleConversionMap* map = convert_tuples_by_name(RelationGetDescr(rowRelation), RelationGetDescr(relation));
+        if (map != nullptr) {
+            TupleDesc descriptor = CreateTupleDescCopy(RelationGetDescr(relation));
+            group->map = map->attrMap;
+            group->oldRow = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
+            group->newRow = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
+        }
+    }
+}
+
+// ---- entries ---------------------------------------------------------------------------------------------------------
+
+void buildEntry(RelationRules* entry, Relation relation) {
+    // Built under a context that an error takes away, and made permanent at the end.
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "specql rules", ALLOCSET_SMALL_SIZES);
+    MemoryContext before = MemoryContextSwitchTo(context);
+    uint64_t changesBefore = changes;
+    RelationRules built;
+    memset(&built, 0, sizeof built);
+    built.relation = RelationGetRelid(relation);
+    built.context = context;
+    built.replicationRole = SessionReplicationRole;
+    built.evaluation = CreateStandaloneExprContext();
+
+    List* ancestors = relation->rd_rel->relispartition ? get_partition_ancestors(built.relation) : NIL;
+    Oid dispatch = dispatchFunction();
+    built.groups = static_cast<RuleGroup*>(palloc0(sizeof(RuleGroup) * (list_length(ancestors) + 1)));
+    built.dependencies = lappend_oid(NIL, built.relation);
+    buildGroup(&built.groups[0], relation, relation, dispatch, &built);
+    if (built.groups[0].ruleCount > 0)
+        built.groupCount = 1;
+    ListCell* cell;
+    foreach (cell, ancestors) {
+        // Rows written straight to a partition do not lock the tables above it.
+        Relation ancestor = table_open(lfirst_oid(cell), AccessShareLock);
+        RuleGroup* group = &built.groups[built.groupCount];
+        buildGroup(group, relation, ancestor, dispatch, &built);
+        if (group->ruleCount > 0)
+            ++built.groupCount;
+        built.dependencies = lappend_oid(built.dependencies, RelationGetRelid(ancestor));
+        table_close(ancestor, NoLock);
+    }
+    built.valid = changes == changesBefore;
+    MemoryContextSwitchTo(before);
+    MemoryContextSetParent(context, CacheMemoryContext);
+    *entry = built;
+}
+
+void retire(RelationRules* entry) {
+    if (entry->context == nullptr)
+        return;
+    MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
+    outdated = lappend(outdated, entry->context);
+    MemoryContextSwitchTo(before);
+    entry->context = nullptr;
+    entry->dependencies = NIL;
+}
+
+// Runs inside invalidation processing: it may only mark.
+void relationChanged(Datum, Oid relation) {
+    ++changes;
+    if (cache == nullptr)
+        return;
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, cache);
+    while (auto* entry = static_cast<RelationRules*>(hash_seq_search(&scan)))
+        if (!OidIsValid(relation) || list_member_oid(entry->dependencies, relation))
+            entry->valid = false;
+}
+
+// A changed function may be a capture function, a handler, or inlined in an expression.
+void functionChanged(Datum, int, uint32) {
+    relationChanged(0, InvalidOid);
+}
+
+}  // namespace
+
+RelationRules* rulesOf(Relation relation) {
+    Oid oid = RelationGetRelid(relation);
+    if (lastUsed != nullptr && lastUsed->relation == oid && lastUsed->valid &&
+        lastUsed->replicationRole == SessionReplicationRole)
+        return lastUsed;
+    if (cache == nullptr) {
+        HASHCTL control;
+        memset(&control, 0, sizeof control);
+        control.keysize = sizeof(Oid);
+        control.entrysize = sizeof(RelationRules);
+        control.hcxt = CacheMemoryContext;
+        cache = hash_create("specql rules", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+    }
+    bool found;
+    auto* entry = static_cast<RelationRules*>(hash_search(cache, &oid, HASH_ENTER, &found));
+    if (!found) {
+        memset(entry, 0, sizeof *entry);
+        entry->relation = oid;
+    }
+    if (!entry->valid || entry->replicationRole != SessionReplicationRole) {
+        entry->valid = false;
+        retire(entry);
+        buildEntry(entry, relation);
+    }
+    lastUsed = entry;
+    return entry;
+}
+
+Rule* findRule(Relation relation, const char* action) {
+    RelationRules* rules = rulesOf(relation);
+    for (int i = 0; i < rules->groupCount; ++i)
+        for (int k = 0; k < rules->groups[i].ruleCount; ++k)
+            if (strcmp(rules->groups[i].rules[k]->action, action) == 0)
+                return rules->groups[i].rules[k];
+    return nullptr;
+}
+
+Rule* makeListener(MemoryContext context, const char* action, const char* event, const char* handler, bool abortOnError) {
+    MemoryContext before = MemoryContextSwitchTo(context);
+    Rule* rule = static_cast<Rule*>(palloc0(sizeof(Rule)));
+    rule->action = pstrdup(action);
+    rule->handlerName = pstrdup(handler);
+    rule->eventType = pstrdup(event);
+    rule->enabled = true;
+    rule->abortOnError = abortOnError;
+    rule->context = context;
+    rule->shape = makeShape(0);
+    MemoryContextSwitchTo(before);
+    return rule;
+}
+
+void prepareHandler(Rule* rule) {
+    if (OidIsValid(rule->handler.fn_oid))
+        return;
+    // Functions of triggers and listeners take no arguments.
+    Oid function = LookupFuncName(compat::nameParts(rule->handlerName), 0, nullptr, false);
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for function %u", function);
+    rule->handlerOwner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+    ReleaseSysCache(tuple);
+    fmgr_info_cxt(function, &rule->handler, rule->context);
+}
+
+void registerRuleInvalidation() {
+    CacheRegisterRelcacheCallback(relationChanged, 0);
+    CacheRegisterSyscacheCallback(PROCOID, functionChanged, 0);
+}
+
+void freeOutdatedRules() {
+    ListCell* cell;
+    foreach (cell, outdated)
+        MemoryContextDelete(static_cast<MemoryContext>(lfirst(cell)));
+    list_free(outdated);
+    outdated = NIL;
+}
+
+}  // namespace specql

@@ -1,0 +1,98 @@
+// What a table's actions listen to, compiled once per backend: the expressions of their capture functions, ready to be
+// evaluated over the old and new row of a trigger.
+#pragma once
+
+#include "pg/events/server.hpp"
+
+namespace specql {
+
+enum Operation { opInsert, opUpdate, opDelete, operationCount };
+
+// The columns of a captured row. The outputs of the capture function other than these follow.
+namespace captured {
+constexpr int branches = 0;   // bytea: bit n-1 is set if branch n holds
+constexpr int time = 1;       // timestamptz
+constexpr int subject = 2;    // text
+constexpr int data = 3;       // jsonb
+constexpr int firstOutput = 4;
+}  // namespace captured
+
+// The capture function of an action, compiled for one operation.
+struct CompiledCapture {
+    int branchCount;
+    ExprState** branches;       // one per branch; or
+    ExprState* branchArray;     // the whole array, when its elements cannot be told apart
+    ProjectionInfo* row;        // a captured row without branches and time
+};
+
+struct EventSet;
+
+// An action as the runtime sees it. It lives until the end of the transaction at least, even if it is out of date.
+struct Rule {
+    Oid trigger;                // of dispatch on its table; InvalidOid for a listener of a custom event
+    const char* action;
+    const char* handlerName;
+    const char* eventType;      // inventory.product.stock_quantity_changed, or the custom event's name
+    const char* entity;         // inventory.product; nullptr for a custom event
+    Oid relation;
+    int operations;             // bits: 1 << Operation
+    bool enabled;               // its own trigger fires in this session's replication role
+    bool abortOnError;
+    Oid captureOwner;           // whose rights conditions and values are evaluated with
+    TupleDesc shape;            // of a captured row
+    CompiledCapture* compiled[operationCount];   // nullptr where it does not listen
+    FmgrInfo handler;           // fn_oid is InvalidOid until the first call
+    Oid handlerOwner;
+    MemoryContext context;
+    EventSet* openSet;          // where its last row went; only a hint
+    uint8_t* mask;              // room for the branches of one row
+    int maskSize;               // bytes
+};
+
+// The rules of one table as seen from a row's table: the table itself, or a partitioned table above it.
+struct RuleGroup {
+    Oid relation;
+    AttrMap* map;               // how a row's table differs from the rules'; nullptr if it does not
+    TupleTableSlot* oldRow;     // room for converted rows
+    TupleTableSlot* newRow;
+    int ruleCount;
+    Rule** rules;
+    // True if a row matches any rule of the group; nullptr where that must be asked of each rule.
+    ExprState* anyMatch[operationCount];
+    bool listens[operationCount];
+    Oid owner;                  // of all capture functions; InvalidOid if they differ
+};
+
+struct RelationRules {
+    Oid relation;               // hash key
+    bool valid;
+    int replicationRole;        // that `enabled` was computed for
+    MemoryContext context;
+    List* dependencies;         // OIDs of the relations it was read from
+    ExprContext* evaluation;
+    int groupCount;
+    RuleGroup* groups;
+};
+
+// The rules that rows of this relation are subject to. The result is good until the next call that can process
+// invalidations; rules in it live longer (see Rule).
+RelationRules* rulesOf(Relation relation);
+
+// The rule with this action name on `relation`, or nullptr.
+Rule* findRule(Relation relation, const char* action);
+
+// A rule for a custom event's listener, in `context`.
+Rule* makeListener(MemoryContext context, const char* action, const char* event, const char* handler, bool abortOnError);
+
+// Evaluates the branches of a row that stands in `evaluation`; the result is in rule->mask, the number of bytes
+// returned. 0 means that none holds.
+int evaluateBranches(Rule* rule, CompiledCapture* compiled, ExprContext* evaluation);
+
+// Makes handler and handlerOwner ready; an error if the function does not exist.
+void prepareHandler(Rule* rule);
+
+void registerRuleInvalidation();
+// Frees compiled rules that were replaced. Only to be called at the end of a transaction.
+void freeOutdatedRules();
+
+}  // namespace specql

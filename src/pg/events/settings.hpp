@@ -1,0 +1,16 @@
+// The settings of events: specql.max_cascade_depth, log_events, event_retention, batch_size.
+// All are for superusers: a caller must not be able to switch off what other people's rules do to his changes.
+#pragma once
+
+namespace specql::settings {
+
+enum LogEvents { logFailed, logMatched, logAll };
+
+extern int maxCascadeDepth;   // events in one chain of causes; the next one fails
+extern int logEvents;         // a LogEvents
+extern int eventRetention;    // seconds that finished events stay in the log
+extern int batchSize;         // failures that drain() claims at once
+
+void defineEventSettings();
+
+}  // namespace specql::settings

@@ -1,0 +1,22 @@
+-- The schema and the role. Every part of this script names objects with their schema, creates them plainly (an object
+-- that somebody put there before must not be captured) and takes EXECUTE on what changes something from PUBLIC.
+
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+CREATE SCHEMA specql;
+COMMENT ON SCHEMA specql IS 'Event-driven rules: specs, events, deliveries. Start with specql.apply(text)';
+-- Handlers and column defaults of the users' tables call functions in it; each function has its own grants.
+GRANT USAGE ON SCHEMA specql TO PUBLIC;
+
+-- Roles belong to the whole cluster: another database may have made this one, even at this moment.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'specql_admin') THEN
+        CREATE ROLE specql_admin NOLOGIN;
+        COMMENT ON ROLE specql_admin IS 'Members may apply specs with specql.apply and look after their events and deliveries';
+    END IF;
+EXCEPTION
+    WHEN duplicate_object OR unique_violation THEN
+        NULL;
+END
+$$;

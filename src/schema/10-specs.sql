@@ -1,0 +1,115 @@
+-- Specs: what was applied, what it made, and the functions that apply it.
+
+-- Every text that changed something: the history.
+CREATE TABLE specql.spec (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    applied_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    applied_by text NOT NULL,
+    text text NOT NULL
+);
+COMMENT ON TABLE specql.spec IS 'Every text given to specql.apply that changed something';
+COMMENT ON COLUMN specql.spec.applied_by IS 'The role that applied it; its name, because roles may go';
+
+-- The current version of each unit: an entity, an action of a rules document, a service.
+CREATE TABLE specql.unit (
+    kind text NOT NULL,
+    schema text NOT NULL,
+    name text NOT NULL,
+    version integer NOT NULL,
+    text text NOT NULL,
+    spec bigint NOT NULL,
+    PRIMARY KEY (kind, schema, name)
+);
+COMMENT ON TABLE specql.unit IS 'The entities, actions and services in force';
+COMMENT ON COLUMN specql.unit.kind IS 'entity, action (of a document that has only actions) or service';
+COMMENT ON COLUMN specql.unit.text IS 'YAML that reads to exactly this unit';
+COMMENT ON COLUMN specql.unit.spec IS 'The row of specql.spec that it came with';
+
+CREATE TABLE specql.unit_version (
+    kind text NOT NULL,
+    schema text NOT NULL,
+    name text NOT NULL,
+    version integer NOT NULL,
+    text text NOT NULL,
+    spec bigint NOT NULL,
+    PRIMARY KEY (kind, schema, name, version)
+);
+COMMENT ON TABLE specql.unit_version IS 'Every version that each unit had; read it through specql.history';
+
+-- What apply created. The objects themselves are the users' and no members of the extension, so that pg_dump keeps them.
+CREATE TABLE specql.object (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    kind text NOT NULL,
+    identity text NOT NULL,
+    unit text NOT NULL,
+    sql text NOT NULL,
+    PRIMARY KEY (kind, identity)
+);
+COMMENT ON TABLE specql.object IS 'The objects that apply made or adopted';
+COMMENT ON COLUMN specql.object.id IS 'In the order of creation';
+COMMENT ON COLUMN specql.object.identity IS 'Quoted and qualified, as in "stock_change_trigger on inventory.product"';
+COMMENT ON COLUMN specql.object.unit IS 'The unit that wants it, as kind:schema.name';
+COMMENT ON COLUMN specql.object.sql IS 'The commands it was made with';
+
+SELECT pg_catalog.pg_extension_config_dump('specql.spec', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.spec_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.unit', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.unit_version', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.object', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.object_id_seq', '');
+
+CREATE VIEW specql.history AS
+    SELECT CASE v.schema WHEN '' THEN v.name ELSE v.schema || '.' || v.name END AS spec,
+           v.version, s.applied_at, s.applied_by, v.text, v.kind
+    FROM specql.unit_version v
+    JOIN specql.spec s ON s.id = v.spec;
+COMMENT ON VIEW specql.history IS 'Every applied version of every entity, action and service';
+
+CREATE VIEW specql.entities AS
+    SELECT u.schema, u.name AS entity, o.identity AS "table", u.version, s.applied_at, s.applied_by, u.text
+    FROM specql.unit u
+    JOIN specql.spec s ON s.id = u.spec
+    LEFT JOIN specql.object o ON o.kind = 'table' AND o.unit = 'entity:' || u.schema || '.' || u.name
+    WHERE u.kind = 'entity';
+COMMENT ON VIEW specql.entities IS 'The entities in force, with the table of each';
+
+GRANT SELECT ON specql.spec, specql.unit, specql.unit_version, specql.object, specql.history, specql.entities TO specql_admin;
+
+CREATE FUNCTION specql.apply(spec text, schema text DEFAULT NULL, adopt boolean DEFAULT false,
+                             allow_destructive boolean DEFAULT false)
+RETURNS TABLE (action text, kind text, object text, detail text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'specql_apply';
+COMMENT ON FUNCTION specql.apply(text, text, boolean, boolean) IS
+    'Makes the database as the spec says, in this transaction, or raises an error that names every problem. Gives a row for each object';
+
+CREATE FUNCTION specql.plan(spec text, schema text DEFAULT NULL, adopt boolean DEFAULT false,
+                            allow_destructive boolean DEFAULT false)
+RETURNS TABLE (step integer, action text, kind text, object text, destructive boolean, sql text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'specql_plan';
+COMMENT ON FUNCTION specql.plan(text, text, boolean, boolean) IS 'What specql.apply would do with the same arguments, without doing it';
+
+CREATE FUNCTION specql.script(spec text, schema text DEFAULT NULL)
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'specql_script';
+COMMENT ON FUNCTION specql.script(text, text) IS 'The whole SQL that a spec becomes, for people to read and psql to run';
+
+CREATE FUNCTION specql.validate(spec text, schema text DEFAULT NULL)
+RETURNS TABLE (severity text, code text, line integer, col integer, message text, hint text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'specql_validate';
+COMMENT ON FUNCTION specql.validate(text, text) IS 'All problems of a spec, in the order of their places; no rows for a spec that apply would take. Never raises an error for a bad spec';
+
+CREATE FUNCTION specql.explain(spec text, schema text DEFAULT NULL)
+RETURNS TABLE (action text, name text, resolved_to text, rule text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'specql_explain';
+COMMENT ON FUNCTION specql.explain(text, text) IS 'How each trigger and each name of a spec was understood, and by which rule';
+
+-- They read what is installed, so they are for those who may apply; only apply changes anything.
+REVOKE EXECUTE ON FUNCTION specql.apply(text, text, boolean, boolean), specql.plan(text, text, boolean, boolean),
+    specql.script(text, text), specql.validate(text, text), specql.explain(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.apply(text, text, boolean, boolean), specql.plan(text, text, boolean, boolean),
+    specql.script(text, text), specql.validate(text, text), specql.explain(text, text) TO specql_admin;

@@ -1,0 +1,322 @@
+-- Events: capture and dispatch, emit, the event log, failures and retries.
+
+-- ---- identifiers -----------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION specql.uuid_v7() RETURNS uuid
+LANGUAGE c VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_uuid_v7';
+COMMENT ON FUNCTION specql.uuid_v7() IS
+'A new time-ordered identifier (RFC 9562 version 7); within a session each is greater than the one before';
+
+CREATE FUNCTION specql.uuid_time(id uuid) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN pg_catalog.to_timestamp(
+    (('x' || pg_catalog.substr(pg_catalog.replace(id::text, '-', ''), 1, 12))::bit(48)::bigint)::double precision / 1000);
+COMMENT ON FUNCTION specql.uuid_time(uuid) IS 'When a version 7 identifier was made, to the millisecond';
+
+-- ---- the registry ----------------------------------------------------------------------------------------------------
+
+CREATE TABLE specql.action (
+    action text NOT NULL,
+    event text NOT NULL,
+    relation text,
+    handler text NOT NULL,
+    capture text,
+    on_error text NOT NULL DEFAULT 'retry' CHECK (on_error IN ('retry', 'abort')),
+    max_attempts integer NOT NULL DEFAULT 5 CHECK (max_attempts > 0),
+    backoff interval NOT NULL DEFAULT '10 seconds' CHECK (backoff >= '0'),
+    enabled boolean NOT NULL DEFAULT true,
+    CHECK ((relation IS NULL) = (capture IS NULL))
+);
+-- An action may watch several tables, each with a handler of its own.
+CREATE UNIQUE INDEX action_key ON specql.action (action, (coalesce(relation, '')));
+COMMENT ON TABLE specql.action IS 'Actions as the runtime knows them: written by specql.register_action, shown by specql.actions';
+COMMENT ON COLUMN specql.action.action IS 'Schema and name, e.g. inventory.on_stock_change';
+COMMENT ON COLUMN specql.action.event IS 'The custom event it listens to, or the name of the row event, e.g. stock_quantity_changed';
+COMMENT ON COLUMN specql.action.relation IS 'The table whose changes it watches; NULL for a custom event';
+COMMENT ON COLUMN specql.action.handler IS 'The function that handles its events';
+COMMENT ON COLUMN specql.action.capture IS 'The function whose expressions decide which changes are events; NULL for a custom event';
+COMMENT ON COLUMN specql.action.on_error IS 'retry: a failing handler leaves the statement alone and is tried again; abort: it fails the statement';
+COMMENT ON COLUMN specql.action.max_attempts IS 'After so many failed attempts an event is parked until a person acts';
+COMMENT ON COLUMN specql.action.backoff IS 'The first delay between attempts; it doubles with each';
+COMMENT ON COLUMN specql.action.enabled IS 'Whether a custom event reaches the action; for tables, see ALTER TABLE … DISABLE TRIGGER';
+SELECT pg_catalog.pg_extension_config_dump('specql.action', '');
+
+CREATE FUNCTION specql.action_changed() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'specql_action_changed';
+COMMENT ON FUNCTION specql.action_changed() IS 'Makes every session read specql.action again';
+CREATE TRIGGER action_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON specql.action
+    FOR EACH STATEMENT EXECUTE FUNCTION specql.action_changed();
+-- Sessions that apply replicated or restored rows must notice too.
+ALTER TABLE specql.action ENABLE ALWAYS TRIGGER action_changed;
+
+CREATE FUNCTION specql.register_action(action text, event text, relation text, handler text, capture text,
+    on_error text DEFAULT 'retry', max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL,
+    enabled boolean DEFAULT true) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO specql.action AS a
+    VALUES ($1, $2, $3, $4, $5, coalesce($6, 'retry'), coalesce($7, 5), coalesce($8, interval '10 seconds'), coalesce($9, true))
+    ON CONFLICT (action, (coalesce(relation, ''))) DO UPDATE
+    SET event = excluded.event, handler = excluded.handler, capture = excluded.capture, on_error = excluded.on_error,
+        max_attempts = excluded.max_attempts, backoff = excluded.backoff, enabled = excluded.enabled
+    WHERE (a.*) IS DISTINCT FROM (excluded.*)
+$$;
+COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean) IS
+'Tells the runtime of an action; again with other values changes it. Generated code calls this';
+
+CREATE FUNCTION specql.unregister_action(action text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM specql.action AS a WHERE a.action = $1
+$$;
+COMMENT ON FUNCTION specql.unregister_action(text) IS 'Makes the runtime forget an action, on all its tables';
+
+-- ---- the event log ---------------------------------------------------------------------------------------------------
+
+-- History, so that what is claimed and retried (specql.failure, specql.outbox) stays small. The log is a ring of eight
+-- partitions: each takes the events of a sixth of specql.event_retention, then the next one's turn comes; `slot` is
+-- fixed when an event is logged. specql.expire_events() empties a partition whose newest event is older than the
+-- retention. No table is ever created or dropped at run time, so pg_dump and pg_restore see the same extension members
+-- everywhere, and the ring goes on where it was. A partition that was not emptied in time only keeps its events longer.
+CREATE TABLE specql.event_log (
+    slot smallint NOT NULL,
+    id uuid NOT NULL,
+    type text NOT NULL,
+    action text,
+    entity text,
+    subject text,
+    data jsonb,
+    occurred_at timestamptz NOT NULL,
+    xid xid8 NOT NULL,
+    caused_by uuid,
+    root uuid NOT NULL,
+    depth integer NOT NULL,
+    batch uuid NOT NULL,
+    status text NOT NULL,
+    attempts integer NOT NULL,
+    deliveries integer NOT NULL,
+    last_error text,
+    processed_at timestamptz
+) PARTITION BY LIST (slot);
+COMMENT ON TABLE specql.event_log IS 'Finished events, one row per event and handling action; shown by specql.events';
+COMMENT ON COLUMN specql.event_log.slot IS 'The partition in the ring';
+COMMENT ON COLUMN specql.event_log.id IS 'Time-ordered; an event that several actions handled has a row for each';
+COMMENT ON COLUMN specql.event_log.type IS 'Table and event (inventory.product.stock_quantity_changed), or the custom event';
+COMMENT ON COLUMN specql.event_log.action IS 'The action that handled it; NULL for a custom event nobody listens to';
+COMMENT ON COLUMN specql.event_log.entity IS 'The table whose row changed';
+COMMENT ON COLUMN specql.event_log.subject IS 'The id of that row';
+COMMENT ON COLUMN specql.event_log.data IS 'Old and new row, or the payload';
+COMMENT ON COLUMN specql.event_log.occurred_at IS 'By the clock when the row was captured, or as given to specql.emit';
+COMMENT ON COLUMN specql.event_log.xid IS 'The transaction';
+COMMENT ON COLUMN specql.event_log.caused_by IS 'The event whose handler caused this one; the first of them, if it handled several together';
+COMMENT ON COLUMN specql.event_log.root IS 'The event at the start of the chain of causes';
+COMMENT ON COLUMN specql.event_log.depth IS 'The place in that chain; 1 for an event that nothing caused';
+COMMENT ON COLUMN specql.event_log.batch IS 'The first of the events that were handled together';
+COMMENT ON COLUMN specql.event_log.status IS 'done, unheard (no action listens), or unmatched (log_events = all)';
+COMMENT ON COLUMN specql.event_log.attempts IS 'How often the handler ran for it';
+COMMENT ON COLUMN specql.event_log.deliveries IS 'How many deliveries the handler queued for it';
+COMMENT ON COLUMN specql.event_log.last_error IS 'Of an attempt that failed before';
+COMMENT ON COLUMN specql.event_log.processed_at IS 'When the reactions were done; NULL while a delivery waits';
+
+CREATE TABLE specql.event_log_0 PARTITION OF specql.event_log FOR VALUES IN (0);
+CREATE TABLE specql.event_log_1 PARTITION OF specql.event_log FOR VALUES IN (1);
+CREATE TABLE specql.event_log_2 PARTITION OF specql.event_log FOR VALUES IN (2);
+CREATE TABLE specql.event_log_3 PARTITION OF specql.event_log FOR VALUES IN (3);
+CREATE TABLE specql.event_log_4 PARTITION OF specql.event_log FOR VALUES IN (4);
+CREATE TABLE specql.event_log_5 PARTITION OF specql.event_log FOR VALUES IN (5);
+CREATE TABLE specql.event_log_6 PARTITION OF specql.event_log FOR VALUES IN (6);
+CREATE TABLE specql.event_log_7 PARTITION OF specql.event_log FOR VALUES IN (7);
+COMMENT ON TABLE specql.event_log_0 IS 'Partition of specql.event_log';
+COMMENT ON TABLE specql.event_log_1 IS 'Partition of specql.event_log';
+COMMENT ON TABLE specql.event_log_2 IS 'Partition of specql.event_log';
+COMMENT ON TABLE specql.event_log_3 IS 'Partition of specql.event_log';
+COMMENT ON TABLE specql.event_log_4 IS 'Partition of specql.event_log';
+COMMENT ON TABLE specql.event_log_5 IS 'Partition of specql.event_log';
+COMMENT ON TABLE specql.event_log_6 IS 'Partition of specql.event_log';
+COMMENT ON TABLE specql.event_log_7 IS 'Partition of specql.event_log';
+-- Ids grow with time: this index is appended to, finds an event, the newest, and a partition's first and last. It is not
+-- unique because several actions may handle one event.
+CREATE INDEX event_log_id ON specql.event_log (id);
+CREATE INDEX event_log_caused_by ON specql.event_log (caused_by) WHERE caused_by IS NOT NULL;
+SELECT pg_catalog.pg_extension_config_dump('specql.event_log_0', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.event_log_1', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.event_log_2', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.event_log_3', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.event_log_4', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.event_log_5', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.event_log_6', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.event_log_7', '');
+
+-- ---- failures --------------------------------------------------------------------------------------------------------
+
+CREATE TABLE specql.failure (
+    id uuid NOT NULL,
+    action text NOT NULL,
+    type text NOT NULL,
+    entity text,
+    relation regclass,
+    subject text,
+    data jsonb,
+    occurred_at timestamptz NOT NULL,
+    xid xid8 NOT NULL,
+    caused_by uuid,
+    root uuid NOT NULL,
+    depth integer NOT NULL,
+    status text NOT NULL CHECK (status IN ('failed', 'parked')),
+    attempts integer NOT NULL,
+    sqlstate text NOT NULL,
+    message text,
+    detail text,
+    hint text,
+    context text,
+    first_failed_at timestamptz NOT NULL,
+    last_failed_at timestamptz NOT NULL,
+    next_attempt_at timestamptz,
+    PRIMARY KEY (id, action),
+    CHECK ((status = 'failed') = (next_attempt_at IS NOT NULL))
+);
+CREATE INDEX failure_due ON specql.failure (next_attempt_at) WHERE status = 'failed';
+CREATE INDEX failure_caused_by ON specql.failure (caused_by) WHERE caused_by IS NOT NULL;
+COMMENT ON TABLE specql.failure IS 'Events whose handler failed: waiting for the next attempt, or parked; shown by specql.failures';
+COMMENT ON COLUMN specql.failure.id IS 'The event';
+COMMENT ON COLUMN specql.failure.action IS 'The action that could not handle it';
+COMMENT ON COLUMN specql.failure.type IS 'Table and event, or the custom event';
+COMMENT ON COLUMN specql.failure.entity IS 'The table whose row changed';
+COMMENT ON COLUMN specql.failure.relation IS 'The same as an object, which follows a rename';
+COMMENT ON COLUMN specql.failure.subject IS 'The id of that row';
+COMMENT ON COLUMN specql.failure.data IS 'Old and new row, or the payload: what the next attempt works with';
+COMMENT ON COLUMN specql.failure.occurred_at IS 'When the event happened';
+COMMENT ON COLUMN specql.failure.xid IS 'The transaction';
+COMMENT ON COLUMN specql.failure.caused_by IS 'The event whose handler caused this one';
+COMMENT ON COLUMN specql.failure.root IS 'The event at the start of the chain of causes';
+COMMENT ON COLUMN specql.failure.depth IS 'The place in that chain';
+COMMENT ON COLUMN specql.failure.status IS 'failed: will be tried again; parked: waits for specql.retry';
+COMMENT ON COLUMN specql.failure.attempts IS 'How often the handler failed for it';
+COMMENT ON COLUMN specql.failure.sqlstate IS 'Of the last error';
+COMMENT ON COLUMN specql.failure.message IS 'Of the last error';
+COMMENT ON COLUMN specql.failure.detail IS 'Of the last error';
+COMMENT ON COLUMN specql.failure.hint IS 'Of the last error';
+COMMENT ON COLUMN specql.failure.context IS 'Of the last error: where in the handler';
+COMMENT ON COLUMN specql.failure.first_failed_at IS 'When it failed first';
+COMMENT ON COLUMN specql.failure.last_failed_at IS 'When it failed last';
+COMMENT ON COLUMN specql.failure.next_attempt_at IS 'When the next attempt is due; NULL if parked';
+SELECT pg_catalog.pg_extension_config_dump('specql.failure', '');
+
+-- Full jitter: any time up to backoff * 2^(attempts - 1), at most an hour, so that what failed in one moment does not
+-- come back in one moment.
+CREATE FUNCTION specql.next_attempt(action text, attempts integer, park boolean,
+    OUT status text, OUT next_attempt_at timestamptz)
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN p.park THEN 'parked' ELSE 'failed' END,
+           CASE WHEN NOT p.park
+                THEN clock_timestamp() + random() * least(p.backoff * 2 ^ least($2 - 1, 20), interval '1 hour') END
+    FROM (SELECT $3 OR $2 >= coalesce(max(a.max_attempts), 5) AS park,
+                 coalesce(max(a.backoff), interval '10 seconds') AS backoff
+          FROM specql.action AS a WHERE a.action = $1) AS p
+$$;
+COMMENT ON FUNCTION specql.next_attempt(text, integer, boolean) IS
+'What becomes of an event after so many failed attempts, by max_attempts and backoff of its action';
+
+CREATE FUNCTION specql.retry(event_id uuid, action text DEFAULT NULL) RETURNS integer
+LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'specql_retry';
+COMMENT ON FUNCTION specql.retry(uuid, text) IS
+'Tries a failed or parked event again now, for one or all actions it failed for; how many handled it';
+
+CREATE FUNCTION specql.drain(max_items integer DEFAULT NULL) RETURNS integer
+LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'specql_drain';
+COMMENT ON FUNCTION specql.drain(integer) IS
+'Tries all failed events again whose time has come; how many it tried. For servers without the worker, and for tests';
+
+-- Looks at the ids at both ends of each partition's index only.
+CREATE FUNCTION specql.expire_events() RETURNS TABLE (partition text, newest timestamptz)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
+DECLARE
+    retention constant interval := current_setting('specql.event_retention')::interval;
+    first uuid;
+    last uuid;
+    waiting boolean;
+BEGIN
+    FOR slot IN 0..7 LOOP
+        partition := format('specql.event_log_%s', slot);
+        EXECUTE format('SELECT id FROM %s ORDER BY id LIMIT 1', partition) INTO first;
+        EXECUTE format('SELECT id FROM %s ORDER BY id DESC LIMIT 1', partition) INTO last;
+        newest := specql.uuid_time(last);
+        CONTINUE WHEN newest IS NULL OR newest >= now() - retention;
+        -- An event is not history while one of its deliveries waits.
+        SELECT EXISTS (SELECT FROM specql.outbox AS o WHERE o.event_id BETWEEN first AND last AND o.status <> 'done')
+        INTO waiting;
+        CONTINUE WHEN waiting;
+        BEGIN
+            EXECUTE format('TRUNCATE %s', partition);
+        EXCEPTION WHEN lock_not_available THEN
+            CONTINUE;
+        END;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION specql.expire_events() IS
+'Empties the partitions of the event log whose events are all older than specql.event_retention; events with waiting deliveries stay';
+
+-- ---- what triggers and handlers call ------------------------------------------------------------------------------------
+
+CREATE FUNCTION specql.capture() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'specql_capture';
+COMMENT ON FUNCTION specql.capture() IS
+'Row trigger, one for all actions of a table: keeps the rows that match a condition for the end of the statement';
+
+CREATE FUNCTION specql.dispatch() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'specql_dispatch';
+COMMENT ON FUNCTION specql.dispatch() IS
+'Statement trigger of an action; arguments: action, handler, capture function, event, on_error. Runs the handler once for all captured rows';
+
+CREATE FUNCTION specql.matched(branch integer) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'specql_matched';
+COMMENT ON FUNCTION specql.matched(integer) IS 'In a handler: does this branch hold for any of its events?';
+
+CREATE FUNCTION specql.rows(branch integer) RETURNS SETOF record
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'specql_rows';
+COMMENT ON FUNCTION specql.rows(integer) IS
+'In a handler: its events for which this branch holds. The caller''s column list chooses by name among event_id, event_type, event_time, event_data, subject and the outputs of the capture function';
+
+CREATE FUNCTION specql.payload(data jsonb, key text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload';
+COMMENT ON FUNCTION specql.payload(jsonb, text) IS
+'The value at a key as text; an error that names the key if it is not there, NULL for JSON null';
+
+CREATE FUNCTION specql.emit(type text, data jsonb DEFAULT '{}', occurred_at timestamptz DEFAULT NULL) RETURNS uuid
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_emit';
+COMMENT ON FUNCTION specql.emit(text, jsonb, timestamptz) IS
+'Raises a custom event in this transaction; its handlers have run when it returns. The event''s id';
+
+CREATE FUNCTION specql.emit(type text, data jsonb[], occurred_at timestamptz[] DEFAULT NULL) RETURNS uuid[]
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_emit_array';
+COMMENT ON FUNCTION specql.emit(text, jsonb[], timestamptz[]) IS 'Raises many custom events of one type, handled as one set';
+
+CREATE FUNCTION specql.emit(type text, data text, occurred_at text DEFAULT NULL) RETURNS uuid
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_emit_text';
+COMMENT ON FUNCTION specql.emit(text, text, text) IS
+'The same for a payload written as a plain literal, whose type PostgreSQL would otherwise have to guess';
+
+CREATE FUNCTION specql.refuse_change() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'specql_refuse_change';
+COMMENT ON FUNCTION specql.refuse_change() IS 'Trigger that keeps an append-only log append-only: refuses UPDATE, DELETE and TRUNCATE';
+
+CREATE FUNCTION specql.recheck(relation regclass, action text, data jsonb)
+RETURNS TABLE (branch integer, held boolean, "values" jsonb)
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_recheck';
+COMMENT ON FUNCTION specql.recheck(regclass, text, jsonb) IS
+'Which conditions of an action hold for a logged change of a row, by today''s rules, and the values its steps read';
+
+-- Everything that changes something, or shows other people's data, is for specql_admin, and for whoever it is granted to.
+-- Left to PUBLIC: uuid_v7 and uuid_time (column defaults run as whoever inserts) and payload.
+REVOKE ALL ON FUNCTION specql.action_changed(), specql.capture(), specql.dispatch(), specql.refuse_change(),
+    specql.register_action(text, text, text, text, text, text, integer, interval, boolean), specql.unregister_action(text),
+    specql.next_attempt(text, integer, boolean), specql.retry(uuid, text), specql.drain(integer), specql.expire_events(),
+    specql.matched(integer), specql.rows(integer),
+    specql.emit(text, jsonb, timestamptz), specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text),
+    specql.recheck(regclass, text, jsonb)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.capture(), specql.dispatch(), specql.refuse_change(),
+    specql.register_action(text, text, text, text, text, text, integer, interval, boolean), specql.unregister_action(text),
+    specql.retry(uuid, text), specql.drain(integer), specql.expire_events(),
+    specql.matched(integer), specql.rows(integer),
+    specql.emit(text, jsonb, timestamptz), specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text)
+TO specql_admin;

@@ -1,0 +1,100 @@
+-- The outbox: deliveries that handlers queued, until they have left the database.
+
+-- A small, hot table: what is delivered leaves it. The first columns are those that a change-data-capture router expects.
+CREATE TABLE specql.outbox (
+    id uuid NOT NULL,
+    aggregatetype text NOT NULL,
+    aggregateid text,
+    type text NOT NULL,
+    payload jsonb NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('call', 'notify', 'escalation')),
+    service text,
+    operation text,
+    channel text,
+    message text,
+    event_id uuid,
+    action text NOT NULL,
+    status text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'leased', 'done', 'dead')),
+    attempts integer NOT NULL DEFAULT 0,
+    available_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    leased_until timestamptz,
+    last_error text,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    acknowledged_at timestamptz,
+    acknowledged_by text,
+    PRIMARY KEY (id),
+    CHECK (CASE WHEN kind = 'call' THEN service IS NOT NULL AND operation IS NOT NULL
+                ELSE channel IS NOT NULL AND message IS NOT NULL END)
+);
+CREATE INDEX outbox_event ON specql.outbox (event_id);
+COMMENT ON TABLE specql.outbox IS 'Deliveries that wait: calls of services, notifications, escalations; shown by specql.deliveries';
+COMMENT ON COLUMN specql.outbox.id IS 'The delivery; the same for all its attempts, so that a receiver can tell a repetition';
+COMMENT ON COLUMN specql.outbox.aggregatetype IS 'The table that the event is about, or the custom event';
+COMMENT ON COLUMN specql.outbox.aggregateid IS 'The id of the row that the event is about';
+COMMENT ON COLUMN specql.outbox.type IS 'The event''s type';
+COMMENT ON COLUMN specql.outbox.payload IS 'The event''s data, or what the step made of it';
+COMMENT ON COLUMN specql.outbox.kind IS 'call, notify or escalation';
+COMMENT ON COLUMN specql.outbox.service IS 'The service to call';
+COMMENT ON COLUMN specql.outbox.operation IS 'What of the service to call';
+COMMENT ON COLUMN specql.outbox.channel IS 'Whom to notify';
+COMMENT ON COLUMN specql.outbox.message IS 'What to tell them';
+COMMENT ON COLUMN specql.outbox.event_id IS 'The event that the handler worked on';
+COMMENT ON COLUMN specql.outbox.action IS 'The action whose step queued it';
+COMMENT ON COLUMN specql.outbox.status IS 'waiting, leased (being delivered), done, or dead (out of attempts)';
+COMMENT ON COLUMN specql.outbox.attempts IS 'How often delivery was tried';
+COMMENT ON COLUMN specql.outbox.available_at IS 'Not before this time';
+COMMENT ON COLUMN specql.outbox.leased_until IS 'While leased: when others may take it';
+COMMENT ON COLUMN specql.outbox.last_error IS 'Of the last attempt that failed';
+COMMENT ON COLUMN specql.outbox.created_at IS 'When it was queued';
+COMMENT ON COLUMN specql.outbox.acknowledged_at IS 'Escalations: when someone took it in hand';
+COMMENT ON COLUMN specql.outbox.acknowledged_by IS 'Escalations: who did';
+SELECT pg_catalog.pg_extension_config_dump('specql.outbox', '');
+
+CREATE FUNCTION specql.call_external(service text, operation text, branch integer) RETURNS bigint
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_call_external';
+COMMENT ON FUNCTION specql.call_external(text, text, integer) IS
+'In a handler: queues a call of a service for each event of the branch, with the event''s data; how many';
+
+CREATE FUNCTION specql.call_external(service text, operation text, event_id uuid, payload jsonb) RETURNS uuid
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_call_external_one';
+COMMENT ON FUNCTION specql.call_external(text, text, uuid, jsonb) IS
+'In a handler: queues a call of a service for one event; the delivery''s id';
+
+CREATE FUNCTION specql.notify(channel text, message text, branch integer) RETURNS bigint
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_notify';
+COMMENT ON FUNCTION specql.notify(text, text, integer) IS
+'In a handler: queues a notification for each event of the branch, with the event''s data; how many';
+
+CREATE FUNCTION specql.notify(channel text, message text, event_id uuid, payload jsonb) RETURNS uuid
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_notify_one';
+COMMENT ON FUNCTION specql.notify(text, text, uuid, jsonb) IS
+'In a handler: queues a notification for one event; the delivery''s id';
+
+CREATE FUNCTION specql.escalate(channel text, message text, branch integer) RETURNS bigint
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_escalate';
+COMMENT ON FUNCTION specql.escalate(text, text, integer) IS
+'In a handler: queues an escalation for each event of the branch; it stays open until acknowledged; how many';
+
+CREATE FUNCTION specql.escalate(channel text, message text, event_id uuid, payload jsonb) RETURNS uuid
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_escalate_one';
+COMMENT ON FUNCTION specql.escalate(text, text, uuid, jsonb) IS
+'In a handler: queues an escalation for one event; it stays open until acknowledged; its id';
+
+CREATE FUNCTION specql.acknowledge(id uuid) RETURNS boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH done AS (
+        UPDATE specql.outbox AS o SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
+        WHERE o.id = $1 AND o.kind = 'escalation' AND o.acknowledged_at IS NULL
+        RETURNING 1)
+    SELECT EXISTS (SELECT FROM done)
+$$;
+COMMENT ON FUNCTION specql.acknowledge(uuid) IS 'Takes an open escalation in hand; false if there is none with this id';
+
+REVOKE ALL ON FUNCTION specql.call_external(text, text, integer), specql.call_external(text, text, uuid, jsonb),
+    specql.notify(text, text, integer), specql.notify(text, text, uuid, jsonb),
+    specql.escalate(text, text, integer), specql.escalate(text, text, uuid, jsonb), specql.acknowledge(uuid)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.call_external(text, text, integer), specql.call_external(text, text, uuid, jsonb),
+    specql.notify(text, text, integer), specql.notify(text, text, uuid, jsonb),
+    specql.escalate(text, text, integer), specql.escalate(text, text, uuid, jsonb), specql.acknowledge(uuid)
+TO specql_admin;

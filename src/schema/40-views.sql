@@ -1,0 +1,214 @@
+-- What people look at: events, actions, deliveries, escalations, failures; and specql.why.
+
+CREATE VIEW specql.events AS
+    SELECT l.id, l.type, l.action, l.entity, l.subject, l.data, l.occurred_at, l.xid, l.caused_by, l.root, l.depth,
+           CASE WHEN l.deliveries > 0 AND l.processed_at IS NULL THEN 'pending' ELSE l.status END AS status,
+           l.attempts, l.last_error, l.processed_at, l.batch, l.deliveries
+    FROM specql.event_log AS l
+    UNION ALL
+    SELECT f.id, f.type, f.action, f.entity, f.subject, f.data, f.occurred_at, f.xid, f.caused_by, f.root, f.depth,
+           f.status, f.attempts, f.message, NULL, f.id, 0
+    FROM specql.failure AS f;
+COMMENT ON VIEW specql.events IS 'The event log: what happened, who handled it, and what became of it';
+COMMENT ON COLUMN specql.events.id IS 'Time-ordered; an event that several actions handled has a row for each';
+COMMENT ON COLUMN specql.events.type IS 'Table and event (inventory.product.stock_quantity_changed), or the custom event';
+COMMENT ON COLUMN specql.events.action IS 'The action that handled it; NULL for a custom event nobody listens to';
+COMMENT ON COLUMN specql.events.entity IS 'The table whose row changed';
+COMMENT ON COLUMN specql.events.subject IS 'The id of that row';
+COMMENT ON COLUMN specql.events.data IS 'Old and new row, or the payload';
+COMMENT ON COLUMN specql.events.occurred_at IS 'By the clock when the row was captured, or as given to specql.emit';
+COMMENT ON COLUMN specql.events.xid IS 'The transaction';
+COMMENT ON COLUMN specql.events.caused_by IS 'The event whose handler caused this one; the first of them, if it handled several together';
+COMMENT ON COLUMN specql.events.root IS 'The event at the start of the chain of causes';
+COMMENT ON COLUMN specql.events.depth IS 'The place in that chain; 1 for an event that nothing caused';
+COMMENT ON COLUMN specql.events.status IS
+'done; pending: a delivery waits; failed: will be tried again; parked: waits for specql.retry; unheard: no action listens; unmatched: log_events = all';
+COMMENT ON COLUMN specql.events.attempts IS 'How often the handler ran for it';
+COMMENT ON COLUMN specql.events.last_error IS 'Of the last attempt that failed';
+COMMENT ON COLUMN specql.events.processed_at IS 'When the reactions were done; NULL while anything is pending or failed';
+COMMENT ON COLUMN specql.events.batch IS 'The first of the events that were handled together';
+COMMENT ON COLUMN specql.events.deliveries IS 'How many deliveries the handler queued for it';
+
+-- The state of the triggers is read from the catalog: a DBA switches an action off there.
+CREATE VIEW specql.actions AS
+    SELECT a.action, a.event, a.relation, a.handler, a.on_error, a.max_attempts, a.backoff,
+           CASE WHEN a.relation IS NULL THEN a.enabled
+                ELSE a.enabled AND EXISTS (
+                    SELECT FROM pg_catalog.pg_trigger AS t
+                    WHERE t.tgrelid = pg_catalog.to_regclass(a.relation)
+                      AND t.tgfoid = 'specql.dispatch()'::pg_catalog.regprocedure AND t.tgenabled <> 'D'
+                      AND pg_catalog.split_part(pg_catalog.encode(t.tgargs, 'escape'), '\000', 1) = a.action) END AS enabled
+    FROM specql.action AS a;
+COMMENT ON VIEW specql.actions IS 'Installed actions, and whether they are switched on';
+COMMENT ON COLUMN specql.actions.action IS 'Schema and name';
+COMMENT ON COLUMN specql.actions.event IS 'What it listens to';
+COMMENT ON COLUMN specql.actions.relation IS 'The table whose changes it watches; NULL for a custom event';
+COMMENT ON COLUMN specql.actions.handler IS 'The function that handles its events; \sf shows it';
+COMMENT ON COLUMN specql.actions.on_error IS 'retry or abort';
+COMMENT ON COLUMN specql.actions.max_attempts IS 'After so many failed attempts an event is parked';
+COMMENT ON COLUMN specql.actions.backoff IS 'The first delay between attempts; it doubles with each';
+COMMENT ON COLUMN specql.actions.enabled IS 'ALTER TABLE … DISABLE TRIGGER switches an action off';
+
+CREATE VIEW specql.deliveries AS
+    SELECT id, kind, service, operation, channel, message, payload, event_id, type, action, aggregatetype, aggregateid,
+           status, attempts, available_at, leased_until, last_error, created_at
+    FROM specql.outbox;
+COMMENT ON VIEW specql.deliveries IS 'Calls, notifications and escalations that handlers queued and that have not left yet';
+COMMENT ON COLUMN specql.deliveries.id IS 'The delivery; the same for all its attempts';
+COMMENT ON COLUMN specql.deliveries.kind IS 'call, notify or escalation';
+COMMENT ON COLUMN specql.deliveries.service IS 'The service to call';
+COMMENT ON COLUMN specql.deliveries.operation IS 'What of the service to call';
+COMMENT ON COLUMN specql.deliveries.channel IS 'Whom to notify';
+COMMENT ON COLUMN specql.deliveries.message IS 'What to tell them';
+COMMENT ON COLUMN specql.deliveries.payload IS 'The event''s data, or what the step made of it';
+COMMENT ON COLUMN specql.deliveries.event_id IS 'The event that the handler worked on';
+COMMENT ON COLUMN specql.deliveries.type IS 'The event''s type';
+COMMENT ON COLUMN specql.deliveries.action IS 'The action whose step queued it';
+COMMENT ON COLUMN specql.deliveries.aggregatetype IS 'The table that the event is about, or the custom event';
+COMMENT ON COLUMN specql.deliveries.aggregateid IS 'The id of the row that the event is about';
+COMMENT ON COLUMN specql.deliveries.status IS 'waiting, leased, done or dead';
+COMMENT ON COLUMN specql.deliveries.attempts IS 'How often delivery was tried';
+COMMENT ON COLUMN specql.deliveries.available_at IS 'Not before this time';
+COMMENT ON COLUMN specql.deliveries.leased_until IS 'While leased: when others may take it';
+COMMENT ON COLUMN specql.deliveries.last_error IS 'Of the last attempt that failed';
+COMMENT ON COLUMN specql.deliveries.created_at IS 'When it was queued';
+
+CREATE VIEW specql.escalations AS
+    SELECT id, channel, message, payload, event_id, type, action, aggregatetype, aggregateid, created_at
+    FROM specql.outbox
+    WHERE kind = 'escalation' AND acknowledged_at IS NULL;
+COMMENT ON VIEW specql.escalations IS 'Escalations that nobody has acknowledged; SELECT specql.acknowledge(id) does';
+COMMENT ON COLUMN specql.escalations.id IS 'For specql.acknowledge';
+COMMENT ON COLUMN specql.escalations.channel IS 'Who should act';
+COMMENT ON COLUMN specql.escalations.message IS 'On what';
+COMMENT ON COLUMN specql.escalations.payload IS 'The event''s data';
+COMMENT ON COLUMN specql.escalations.event_id IS 'The event that led to it';
+COMMENT ON COLUMN specql.escalations.type IS 'The event''s type';
+COMMENT ON COLUMN specql.escalations.action IS 'The action whose step escalated';
+COMMENT ON COLUMN specql.escalations.aggregatetype IS 'The table that the event is about, or the custom event';
+COMMENT ON COLUMN specql.escalations.aggregateid IS 'The id of the row that the event is about';
+COMMENT ON COLUMN specql.escalations.created_at IS 'Since when it is open';
+
+CREATE VIEW specql.failures AS
+    SELECT id, action, type, subject, status, attempts, sqlstate, message, detail, hint, context, data, occurred_at,
+           first_failed_at, last_failed_at, next_attempt_at, caused_by, root, depth
+    FROM specql.failure;
+COMMENT ON VIEW specql.failures IS
+'Events whose handler failed; specql.drain() tries those again that are due, SELECT specql.retry(id) one by hand';
+COMMENT ON COLUMN specql.failures.id IS 'The event; for specql.retry and specql.why';
+COMMENT ON COLUMN specql.failures.action IS 'The action that could not handle it';
+COMMENT ON COLUMN specql.failures.type IS 'Table and event, or the custom event';
+COMMENT ON COLUMN specql.failures.subject IS 'The id of the row that changed';
+COMMENT ON COLUMN specql.failures.status IS 'failed: will be tried again; parked: waits for specql.retry';
+COMMENT ON COLUMN specql.failures.attempts IS 'How often the handler failed for it';
+COMMENT ON COLUMN specql.failures.sqlstate IS 'Of the last error';
+COMMENT ON COLUMN specql.failures.message IS 'Of the last error';
+COMMENT ON COLUMN specql.failures.detail IS 'Of the last error';
+COMMENT ON COLUMN specql.failures.hint IS 'Of the last error';
+COMMENT ON COLUMN specql.failures.context IS 'Of the last error: where in the handler';
+COMMENT ON COLUMN specql.failures.data IS 'Old and new row, or the payload';
+COMMENT ON COLUMN specql.failures.occurred_at IS 'When the event happened';
+COMMENT ON COLUMN specql.failures.first_failed_at IS 'When it failed first';
+COMMENT ON COLUMN specql.failures.last_failed_at IS 'When it failed last';
+COMMENT ON COLUMN specql.failures.next_attempt_at IS 'When the next attempt is due; NULL if parked';
+COMMENT ON COLUMN specql.failures.caused_by IS 'The event whose handler caused this one';
+COMMENT ON COLUMN specql.failures.root IS 'The event at the start of the chain of causes';
+COMMENT ON COLUMN specql.failures.depth IS 'The place in that chain';
+
+-- Conditions are asked again of the logged rows, by today's rules and with the rights of whoever wrote them.
+CREATE FUNCTION specql.why(event_id uuid) RETURNS TABLE (step integer, kind text, what text, detail text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    e record;
+    r record;
+    known boolean := false;
+BEGIN
+    step := 0;
+    FOR e IN SELECT v.*, f.relation, f.sqlstate, f.context, f.next_attempt_at
+             FROM specql.events AS v LEFT JOIN specql.failure AS f ON f.id = v.id AND f.action = v.action
+             WHERE v.id = why.event_id ORDER BY v.action LOOP
+        IF NOT known THEN
+            known := true;
+            step := step + 1;
+            kind := 'event';
+            what := e.type || coalesce(' of ' || e.subject, '');
+            detail := e.data::text;
+            RETURN NEXT;
+            kind := 'cause';
+            FOR r IN
+                WITH RECURSIVE causes AS (
+                    SELECT e.caused_by AS id, e.depth - 1 AS depth WHERE e.caused_by IS NOT NULL
+                    UNION
+                    SELECT v.caused_by, c.depth - 1
+                    FROM causes AS c JOIN specql.events AS v ON v.id = c.id WHERE v.caused_by IS NOT NULL)
+                SELECT DISTINCT ON (c.depth, c.id) c.id, v.type, v.action, v.subject
+                FROM causes AS c LEFT JOIN specql.events AS v ON v.id = c.id
+                ORDER BY c.depth DESC, c.id, v.action LOOP
+                step := step + 1;
+                what := coalesce(r.type || coalesce(' of ' || r.subject, ''), 'an event that is no longer logged');
+                detail := r.id || coalesce(', handled by ' || r.action, '');
+                RETURN NEXT;
+            END LOOP;
+        END IF;
+        CONTINUE WHEN e.action IS NULL;
+        step := step + 1;
+        kind := 'action';
+        what := e.action || ': ' || e.status;
+        detail := format('%s attempt%s%s', e.attempts, CASE WHEN e.attempts = 1 THEN '' ELSE 's' END,
+            (SELECT format(', handled together with %s other events', count(*) - 1) FROM specql.event_log AS l
+             WHERE l.batch = e.batch AND l.action = e.action AND l.id >= e.batch AND l.xid = e.xid HAVING count(*) > 1));
+        RETURN NEXT;
+        IF e.entity IS NOT NULL THEN
+            kind := 'branch';
+            BEGIN
+                FOR r IN SELECT c.branch, c.held,
+                                c."values" - '{branches,event_time,event_data,subject}'::text[] AS seen
+                         FROM specql.recheck(coalesce(e.relation, to_regclass(e.entity)), e.action, e.data) AS c LOOP
+                    step := step + 1;
+                    what := format('%s %s', r.branch, CASE WHEN r.held THEN 'held' ELSE 'did not hold' END);
+                    detail := r.seen::text;
+                    RETURN NEXT;
+                END LOOP;
+            EXCEPTION WHEN OTHERS THEN
+                step := step + 1;
+                what := 'the conditions cannot be asked again';
+                detail := SQLERRM;
+                RETURN NEXT;
+            END;
+        END IF;
+        kind := 'delivery';
+        FOR r IN SELECT * FROM specql.outbox AS o WHERE o.event_id = e.id AND o.action = e.action ORDER BY o.id LOOP
+            step := step + 1;
+            what := format('%s %s: %s', r.kind, coalesce(r.service, r.channel), coalesce(r.operation, r.message));
+            detail := format('%s, %s attempts%s', r.status, r.attempts, coalesce(', ' || r.last_error, ''));
+            RETURN NEXT;
+        END LOOP;
+        kind := 'caused';
+        FOR r IN SELECT v.id, v.type, v.action, v.subject, v.status FROM specql.events AS v
+                 WHERE v.caused_by = e.batch ORDER BY v.id, v.action LOOP
+            step := step + 1;
+            what := r.type || coalesce(' of ' || r.subject, '');
+            detail := format('%s%s, %s', r.id, coalesce(', handled by ' || r.action, ''), r.status);
+            RETURN NEXT;
+        END LOOP;
+        IF e.sqlstate IS NOT NULL THEN
+            step := step + 1;
+            kind := 'failure';
+            what := format('%s: %s', e.sqlstate, e.last_error);
+            detail := concat_ws(E'\n', CASE WHEN e.next_attempt_at IS NULL THEN 'parked' ELSE 'next attempt ' || e.next_attempt_at END,
+                                e.context);
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+    IF NOT known THEN
+        RAISE EXCEPTION 'there is no event % in the log', why.event_id
+            USING ERRCODE = 'no_data_found', HINT = 'SELECT id, type, occurred_at FROM specql.events ORDER BY id DESC LIMIT 10';
+    END IF;
+END $$;
+COMMENT ON FUNCTION specql.why(uuid) IS
+'The trace of an event: what caused it, which conditions held with which values, what was queued, what it caused, what failed';
+
+REVOKE ALL ON FUNCTION specql.why(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.why(uuid) TO specql_admin;
+-- Events hold the rows of other people's tables.
+GRANT SELECT ON specql.events, specql.actions, specql.deliveries, specql.escalations, specql.failures TO specql_admin;

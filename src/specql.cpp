@@ -1,0 +1,21 @@
+// The module: what the server loads, and what it is made of.
+#include "pg/apply/settings.hpp"
+#include "pg/bridge/entry.hpp"
+#include "pg/compat.hpp"
+#include "pg/events/events.hpp"
+
+extern "C" {
+
+SPECQL_EXPORT const Pg_magic_struct* PG_MAGIC_FUNCTION_NAME(void);
+PG_MODULE_MAGIC;
+
+SPECQL_EXPORT void _PG_init(void);
+
+void _PG_init(void) {
+    specql::atBoundary([] {
+        specql::initApply();
+        specql::initEvents();
+        specql::compat::reserveSettingPrefix("specql");
+    });
+}
+}
