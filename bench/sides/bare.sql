@@ -1,0 +1,2 @@
+-- No rule at all.
+SELECT 1 \g /dev/null

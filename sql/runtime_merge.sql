@@ -1,0 +1,20 @@
+-- MERGE: each row's change goes to the action that listens to it. PostgreSQL 15 and later.
+\set ECHO none
+\i sql/include/runtime.psql
+\set ECHO all
+SELECT rt.watch('rt.item');
+SELECT rt.install('ins', 'rt.item', 'INSERT', '{true}');
+SELECT rt.install('upd', 'rt.item', 'UPDATE', '{true}');
+SELECT rt.install('del', 'rt.item', 'DELETE', '{true}');
+SELECT rt.install('any', 'rt.item', 'INSERT OR UPDATE OR DELETE', '{new.qty > 100 OR old.qty > 100}');
+INSERT INTO rt.item VALUES (1, 1), (2, 2), (3, 300);
+SELECT * FROM rt.traces();
+MERGE INTO rt.item AS i USING (VALUES (1, 11), (2, 222), (3, NULL), (4, 4)) AS v (id, qty) ON i.id = v.id
+WHEN MATCHED AND v.qty IS NULL THEN DELETE
+WHEN MATCHED THEN UPDATE SET qty = v.qty
+WHEN NOT MATCHED THEN INSERT (id, qty) VALUES (v.id, v.qty);
+SELECT * FROM rt.traces() ORDER BY action, id;
+-- The three kinds of change that "any" listens to are one set.
+SELECT count(DISTINCT batch) AS sets, count(*) AS events FROM specql.events WHERE action = 'rt.on_any' AND subject <> '3' OR data->'new' = 'null';
+\set ECHO none
+\i sql/include/runtime_end.psql

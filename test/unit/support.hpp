@@ -1,0 +1,28 @@
+// Shared by the unit tests: running the front end over a text, and files of the test tree.
+#pragma once
+
+#include <string>
+
+#include "spec/read.hpp"
+
+namespace specql::test {
+
+struct FrontEnd {
+    explicit FrontEnd(const std::string& text, const std::string& defaultSchema = "", const Limits& limits = {})
+        : source(text), parsed(parseText(source, limits, diagnostics, nullptr)),
+          spec(readSpec(source, parsed, defaultSchema, diagnostics)) {}
+
+    Diagnostics diagnostics;
+    Source source;
+    ParsedText parsed;
+    Spec spec;
+};
+
+// Directory of the test tree, and the whole of a file in it (an absent file is empty).
+std::string testDirectory();
+std::string readFile(const std::string& path);
+
+// The YAML blocks of the seed document, in order, as they stand there.
+const std::vector<std::string>& seedBlocks();
+
+}  // namespace specql::test
