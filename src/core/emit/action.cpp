@@ -258,9 +258,10 @@ private:
             bool rulesOut = allCapturable_ && !bulk_;
             for (const Arm& arm : arms_) {
                 if (!arm.branch->condition || arm.negated) rulesOut = false;
-                else if (rulesOut) any.push_back("(" + rows.print(arm.branch->condition) + ")");
+                else if (rulesOut) any.push_back(rows.print(arm.branch->condition));
             }
-            branches.push_back(both(base, rulesOut ? join(any, " OR ") : ""));
+            std::string condition = join(any, ") OR (");
+            branches.push_back(both(base, !rulesOut ? "" : any.size() > 1 ? "(" + condition + ")" : condition));
         }
         const EntityInfo& entity = *binding_.entity;
         std::string table = quoteName(entity.schema, entity.table);
@@ -359,10 +360,6 @@ private:
 };
 
 }  // namespace
-
-std::string handlerName(const ResolvedAction& action) {
-    return (action.binding.custom ? "handle_" : "trigger_") + action.base + "_events";
-}
 
 std::string wrapList(const std::vector<std::string>& items, size_t spaces) {
     constexpr size_t width = 100;

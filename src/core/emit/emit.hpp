@@ -45,8 +45,6 @@ struct FunctionText {
     std::string comment;
 };
 Object functionObject(const FunctionText& text, const std::string& unit);
-// The handler's own name: trigger_stock_change_events, or handle_reorder_received_events for custom events.
-std::string handlerName(const ResolvedAction& action);
 // "a, b, c" broken over lines of at most 100 columns, each moved right by `spaces`.
 std::string wrapList(const std::vector<std::string>& items, size_t spaces);
 

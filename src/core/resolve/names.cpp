@@ -381,18 +381,20 @@ private:
                              world_.locate(bound.expression, facts.errorOffset), facts.error, facts.hint);
             return bound;
         }
+        bool known = true;
         for (const NameUse& use : facts.names) {
             Value value;
             std::string problem;
             if (!lookup(scope, use, value, problem)) {
                 unknownName(bound.expression, use, scope, column, problem);
-                value = simple(ValueKind::local, use.parts.back(), "text", "", "");
+                known = false;
             }
-            if (value.kind == ValueKind::payload) notePayload(value.name);
+            if (value.kind == ValueKind::payload && !value.name.empty()) notePayload(value.name);
             bound.values.push_back(std::move(value));
         }
         hintPayloadTypes(facts, bound);
         checkEnum(facts, bound, column);
+        if (!known) bound.values.clear();   // its type would only be a second complaint
         return bound;
     }
 
@@ -574,10 +576,6 @@ private:
                 scope.assigned = bound.column;
             }
             bound.value = bind(assignment.value, column ? column->type : "", scope, column);
-            for (const BoundAssignment& other : resolved.set)
-                if (other.column == bound.column)
-                    world_.error(*action_.file, "SPQL-R033", assignment.column.pos, "the field " + bound.column + " is set twice",
-                                 "keep one of them");
             resolved.set.push_back(std::move(bound));
         }
     }

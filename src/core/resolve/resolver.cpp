@@ -35,6 +35,10 @@ const Pattern* findPattern(const std::string& name) {
     return nullptr;
 }
 
+std::string handlerName(const ResolvedAction& action) {
+    return (action.binding.custom ? "handle_" : "trigger_") + action.base + "_events";
+}
+
 std::vector<std::string> patternNames() {
     std::vector<std::string> names;
     for (const Pattern& pattern : patterns) names.push_back(pattern.name);
@@ -106,6 +110,7 @@ void Resolver::resolveEntity(EntityInfo& entity) {
                              facts.error, facts.hint);
             return bound;
         }
+        bool known = true;
         for (const NameUse& use : facts.names) {
             Value value;
             const ColumnInfo* column = columns && use.parts.size() == 1 ? entity.column(use.parts.front()) : nullptr;
@@ -113,10 +118,10 @@ void Resolver::resolveEntity(EntityInfo& entity) {
                 std::vector<std::string> names;
                 for (const ColumnInfo& known : entity.columns) names.push_back(known.name);
                 std::string near = columns ? nearest(use.parts.back(), names) : "";
+                known = false;
                 world_.error(file, "SPQL-R040", world_.locate(bound.expression, use.offset), "unknown name " + join(use.parts, "."),
                              !near.empty() ? "did you mean " + near + "?" : columns ? "only fields of the entity are known here"
                                                                                    : "a text value is quoted: '" + use.parts.back() + "'");
-                value.type = "text";
             } else {
                 value.kind = ValueKind::target;
                 value.name = column->name;
@@ -124,6 +129,7 @@ void Resolver::resolveEntity(EntityInfo& entity) {
             }
             bound.values.push_back(std::move(value));
         }
+        if (!known) bound.values.clear();
         return bound;
     };
     for (const ColumnInfo& column : entity.columns) {
@@ -163,40 +169,26 @@ void Resolver::resolveAll() {
     for (size_t i = 0; i < world_.entities.size(); i++)
         if (world_.entities[i].spec) resolveEntity(world_.entities[i]);
     for (const ActionInfo& action : world_.actions) resolveAction(action);
+    for (ResolvedAction& action : actions)
+        for (ResolvedBranch& branch : action.branches) {
+            checkCalls(action, branch.steps);
+            checkCalls(action, branch.otherwise);
+        }
     for (EntityExpression& expression : entityExpressions) addRequest(expression.bound);
     for (ResolvedAction& action : actions) addRequests(action);
 }
 
-void Resolver::checkInterval(const ActionInfo& action, const Text& text) {
-    int expression = world_.intervalExpression(text);
-    if (expression < 0) return;
-    BoundExpression bound;
-    bound.expression = expression;
-    bound.target = "interval";
-    if (world_.facts(expression).ok) addRequest(bound);
-    else world_.error(*action.file, "SPQL-R054", text.pos, text.value + " is not an interval", "for example 10 minutes");
-}
-
-void Resolver::checkSettings(const ActionInfo& action) {
-    const Action& spec = *action.spec;
-    const SpecFile& file = *action.file;
-    auto oneOf = [&](const Text& text, const char* code, std::initializer_list<const char*> allowed) {
-        if (text.empty()) return;
-        std::vector<std::string> names(allowed.begin(), allowed.end());
-        if (std::find(names.begin(), names.end(), text.value) == names.end())
-            world_.error(file, code, text.pos, text.value + " is not one of " + join(names, ", "),
-                         "write " + names.front() + " or leave the key out");
-    };
-    oneOf(spec.onError, "SPQL-R050", {"retry", "abort"});
-    oneOf(spec.afterMatch, "SPQL-R051", {"consume", "edge", "every"});
-    oneOf(spec.enabled, "SPQL-R052", {"true", "false", "yes", "no", "on", "off"});
-    oneOf(spec.operation, "SPQL-R055", {"update", "insert", "delete"});
-    oneOf(spec.errorHandling, "SPQL-R056", {"stop_on_error", "continue_on_error", "collect_errors"});
-    if (!spec.maxAttempts.empty() && (spec.maxAttempts.value.size() > 4 ||
-                                      spec.maxAttempts.value.find_first_not_of("0123456789") != std::string::npos ||
-                                      spec.maxAttempts.value == "0"))
-        world_.error(file, "SPQL-R053", spec.maxAttempts.pos, "max_attempts is a number from 1 to 9999", "for example max_attempts: 8");
-    for (const Text* text : {&spec.correlationWindow, &spec.cooldown, &spec.backoff}) checkInterval(action, *text);
+// PostgreSQL reads intervals: each was given to its parser as a literal, and goes to its analyser now.
+void Resolver::checkIntervals(const ActionInfo& action) {
+    for (const Text* text : {&action.spec->correlationWindow, &action.spec->cooldown, &action.spec->backoff}) {
+        int expression = world_.intervalExpression(*text);
+        if (expression < 0) continue;
+        BoundExpression bound;
+        bound.expression = expression;
+        bound.target = "interval";
+        addRequest(bound);
+        intervals_[expression] = text;
+    }
 }
 
 void Resolver::explainWindow(const ActionInfo& action, const Window& window) {
@@ -211,6 +203,19 @@ void Resolver::explainWindow(const ActionInfo& action, const Window& window) {
     }
 }
 
+// Some action raises this event: nobody mistyped it.
+bool Resolver::emitted(const std::string& event) const {
+    std::function<bool(const std::vector<Step>&)> any = [&](const std::vector<Step>& steps) {
+        return std::any_of(steps.begin(), steps.end(), [&](const Step& step) {
+            return (step.kind == StepKind::emit && step.target.value == event) || any(step.then) || any(step.otherwise);
+        });
+    };
+    return std::any_of(world_.actions.begin(), world_.actions.end(), [&](const ActionInfo& action) {
+        return std::any_of(action.spec->branches.begin(), action.spec->branches.end(),
+                           [&](const Branch& branch) { return any(branch.steps) || any(branch.otherwise); });
+    });
+}
+
 void Resolver::resolveAction(const ActionInfo& action) {
     const Action& spec = *action.spec;
     if (!findPattern(spec.pattern.value)) {
@@ -219,7 +224,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
                      near.empty() ? "patterns are " + join(patternNames(), ", ") : "did you mean " + near + "?");
         return;
     }
-    checkSettings(action);
+    checkIntervals(action);
     auto explainTrigger = [&](const Text& text, const std::vector<Binding>& found) {
         for (const Binding& binding : found)
             world_.addExplanation({action.name(), text.value, binding.shown(), binding.rule, text.pos.line});
@@ -244,7 +249,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
     if (trigger) {
         bindings = resolveTrigger(*this, world_, action, trigger);
         explainTrigger(trigger, bindings);
-        if (bindings.size() == 1 && bindings.front().custom && !spec.on)
+        if (bindings.size() == 1 && bindings.front().custom && !spec.on && !emitted(trigger.value))
             world_.notice(*action.file, "SPQL-R027", trigger.pos, trigger.value + " is a custom event, raised by specql.emit('" +
                           trigger.value + "', …)", "");
     } else if (!isBulk(action)) {
@@ -266,7 +271,27 @@ void Resolver::resolveAction(const ActionInfo& action) {
     for (const Binding& binding : bindings) {
         ResolvedAction resolved = resolveUnder(*this, world_, action, binding);
         if (bindings.size() > 1) resolved.base += "_" + binding.entity->table;
+        world_.checkName(*action.file, handlerName(resolved), spec.name.pos, "the generated function");
         actions.push_back(std::move(resolved));
+    }
+}
+
+// A call of a bulk operation gives its function what it takes.
+void Resolver::checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep>& steps) {
+    for (ResolvedStep& step : steps) {
+        checkCalls(caller, step.then);
+        checkCalls(caller, step.otherwise);
+        for (const ResolvedAction& called : actions) {
+            if (!step.calledAction || called.info != step.calledAction) continue;
+            if (step.args.size() != called.payloadOrder.size()) {
+                world_.error(*caller.info->file, "SPQL-R037", step.spec->target.pos, "the action " + called.info->name() + " takes " +
+                             (called.payloadOrder.empty() ? "nothing" : "(" + join(called.payloadOrder, ", ") + ")") + ", not " +
+                             std::to_string(step.args.size()) + (step.args.size() == 1 ? " argument" : " arguments"),
+                             "give it what it takes, in this order");
+                continue;
+            }
+            for (size_t i = 0; i < step.args.size(); i++) step.args[i].target = called.payload.at(called.payloadOrder[i]);
+        }
     }
 }
 
@@ -310,6 +335,11 @@ void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
         const AnalysisResult& result = results[i];
         if (result.ok || !reported.insert({requests_[i].expression, result.error}).second) continue;
         int expression = requests_[i].expression;
+        if (auto interval = intervals_.find(expression); interval != intervals_.end()) {
+            world_.error(world_.fileOf(expression), "SPQL-R054", interval->second->pos, interval->second->value + " is not an interval",
+                         "write a number and a unit, for example 10 minutes");
+            continue;
+        }
         world_.error(world_.fileOf(expression), "SPQL-E100", world_.locate(expression, result.errorOffset), result.error, result.hint);
     }
     for (const ImpliedColumn& implied : impliedColumns_) {

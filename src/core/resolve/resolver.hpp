@@ -43,16 +43,18 @@ private:
     void implyFromSteps(const ActionInfo& action, const std::vector<Step>& steps);
     void resolveEntity(EntityInfo& entity);
     void resolveAction(const ActionInfo& action);
+    bool emitted(const std::string& event) const;
     void addRequests(ResolvedAction& action);
     void addRequest(BoundExpression& bound);
-    void checkSettings(const ActionInfo& action);
-    void checkInterval(const ActionInfo& action, const Text& text);
+    void checkIntervals(const ActionInfo& action);
+    void checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep>& steps);
     void explainWindow(const ActionInfo& action, const Window& window);
 
     World& world_;
     std::vector<AnalysisRequest> requests_;
     std::vector<const SpecFile*> requestFile_;
     std::vector<ImpliedColumn> impliedColumns_;
+    std::map<int, const Text*> intervals_;
     std::set<int> badExpressions_;       // reported once, however often an expression is bound
     const std::vector<AnalysisResult>* results_ = nullptr;
 };
@@ -68,6 +70,9 @@ ResolvedAction resolveUnder(Resolver& resolver, World& world, const ActionInfo& 
 
 // Every expression of an action, conditions and steps alike.
 void visitExpressions(ResolvedAction& action, const std::function<void(BoundExpression&)>& visit);
+
+// The handler's own name: trigger_stock_change_events, or handle_reorder_received_events for custom events.
+std::string handlerName(const ResolvedAction& action);
 
 // What a pattern needs to be resolved and generated: the set of patterns is this table.
 struct Pattern {

@@ -59,10 +59,12 @@ public:
     Reader(World& world, const ActionInfo& action, Window& window)
         : world_(world), action_(action), window_(window), text_(action.spec->condition.value), tokens_(tokenize(text_)) {}
 
-    void read() {
+    // False if a problem was reported.
+    bool read() {
         window_.joined = readOr();
         if (!failed_ && at_ < tokens_.size())
             fail("unexpected " + tokens_[at_].raw + " after the condition", "join conditions by AND or OR");
+        return !failed_;
     }
 
 private:
@@ -230,13 +232,9 @@ Window readWindow(World& world, const ActionInfo& action) {
     Window window;
     window.correlation = action.spec->correlated;
     const Action& spec = *action.spec;
-    if (spec.condition.empty()) {
-        world.error(*action.file, "SPQL-R083", spec.name.pos, "the action " + spec.name.value + " has triggers but no condition",
-                    "add condition: \"a AND b\" over its triggers");
-        return window;
-    }
-    Reader(world, action, window).read();
-    if (window.correlation && !window.events.empty()) {
+    if (spec.condition.empty()) return window;   // the spec reader has said so
+    bool understood = Reader(world, action, window).read();
+    if (window.correlation && understood) {
         for (const Text& trigger : spec.triggers)
             if (std::find(window.events.begin(), window.events.end(), trigger.value) == window.events.end())
                 world.error(*action.file, "SPQL-R084", trigger.pos, "the condition does not use the trigger " + trigger.value,
@@ -244,9 +242,6 @@ Window readWindow(World& world, const ActionInfo& action) {
         if (window.negated.size() == window.events.size())
             world.error(*action.file, "SPQL-R085", spec.condition.pos, "this condition is true when nothing has happened",
                         "name at least one event without NOT");
-        if (spec.correlationWindow.empty())
-            world.error(*action.file, "SPQL-R086", spec.name.pos, "an action with triggers: needs correlation_window:",
-                        "for example correlation_window: \"10 minutes\"");
     }
     return window;
 }

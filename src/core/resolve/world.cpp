@@ -156,11 +156,10 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
     }
 }
 
-bool World::checkName(const SpecFile& file, const std::string& name, Pos pos, const char* what) {
-    if (name.size() <= maxNameBytes) return true;
+void World::checkName(const SpecFile& file, const std::string& name, Pos pos, const char* what) {
+    if (name.size() <= maxNameBytes) return;
     error(file, "SPQL-R002", pos, std::string(what) + " name " + name + " has " + std::to_string(name.size()) +
           " bytes; PostgreSQL keeps 63", "shorten it");
-    return false;
 }
 
 void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) {
@@ -184,7 +183,6 @@ void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>
         if (!names.insert(action.name()).second)
             error(*action.file, "SPQL-R004", action.spec->name.pos, "the schema " + action.schema +
                   " has two actions called " + action.spec->name.value, "rename one of them");
-        checkName(*action.file, "trigger_" + action.base + "_events", action.spec->name.pos, "the generated function");
     }
 }
 

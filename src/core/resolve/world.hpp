@@ -103,6 +103,8 @@ public:
     void error(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint = {});
     void warning(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint = {});
     void notice(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint = {});
+    // Reports a name that PostgreSQL would cut.
+    void checkName(const SpecFile& file, const std::string& name, Pos pos, const char* what);
     Pos locate(int expression, size_t at) const;
     const SpecFile& fileOf(int expression) const { return *expressionFile_[expression]; }
     Diagnostics& diagnostics() { return diagnostics_; }
@@ -125,7 +127,6 @@ private:
     void buildEntity(EntityInfo& entity);
     int addExpression(const SpecFile& file, Text text);
     void addIntervals(const SpecFile& file, const Action& action);
-    bool checkName(const SpecFile& file, const std::string& name, Pos pos, const char* what);
 
     Diagnostics& diagnostics_;
     const CatalogView* catalog_ = nullptr;

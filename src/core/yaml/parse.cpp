@@ -22,6 +22,13 @@ public:
         setg(text.data(), text.data(), text.data() + text.size());
     }
 
+    // From now on an interrupt throws. Not before the parser is made: yaml-cpp's constructors leak what an exception
+    // passes.
+    void arm() {
+        isArmed_ = true;
+        check();
+    }
+
 protected:
     std::streamsize xsgetn(char* to, std::streamsize count) override {
         check();
@@ -39,12 +46,13 @@ protected:
 
 private:
     void check() {
-        if (interrupt_ != nullptr && interrupt_()) {
+        if (isArmed_ && interrupt_ != nullptr && interrupt_()) {
             throw Interrupted();
         }
     }
 
     InterruptCheck interrupt_;
+    bool isArmed_ = false;
     int readsAtEnd_ = 0;
 };
 
@@ -119,6 +127,7 @@ bool parseDocument(std::string& yaml, TreeBuilder& builder, const Source& source
     stream.exceptions(std::ios::badbit);
     try {
         YAML::Parser parser(stream);
+        buffer.arm();
         // A second round finds the end, or a second root, which the builder refuses.
         while (parser.HandleNextDocument(builder)) {
         }
