@@ -10,10 +10,12 @@ namespace specql {
 
 namespace {
 
-bool recorded(const CatalogView& catalog, const std::string& kind, const std::string& identity) {
-    return std::any_of(catalog.objects.begin(), catalog.objects.end(), [&](const InstalledObject& object) {
-        return object.kind == kind && object.identity == identity;
-    });
+constexpr const char* adoptedMark = "-- an existing table, adopted\n";
+
+const InstalledObject* recorded(const CatalogView& catalog, const std::string& kind, const std::string& identity) {
+    for (const InstalledObject& object : catalog.objects)
+        if (object.kind == kind && object.identity == identity) return &object;
+    return nullptr;
 }
 
 std::vector<Object> schemaObjects(const World& world) {
@@ -107,7 +109,7 @@ void checkCollisions(World& world, const std::vector<Object>& objects) {
 
 }  // namespace
 
-std::string Object::sql() const { return join(commands, "\n"); }
+std::string Object::sql() const { return (adopted ? adoptedMark : "") + join(commands, "\n"); }
 
 std::vector<Object> emitObjects(World& world, Resolver& resolver) {
     std::vector<Object> objects = schemaObjects(world), extras, functions, triggers;
@@ -118,7 +120,9 @@ std::vector<Object> emitObjects(World& world, Resolver& resolver) {
         EntityInfo& entity = world.entities[i];
         if (!entity.unit) continue;
         objects.push_back(tableObject(world, resolver, entity));
-        objects.back().adopted = entity.present && !entity.present->owned;
+        const InstalledObject* before = recorded(world.catalog(), "table", objects.back().identity);
+        bool adoptedBefore = before && before->sql.compare(0, std::string(adoptedMark).size(), adoptedMark) == 0;
+        objects.back().adopted = entity.present && (!before || adoptedBefore);
         append(extras, tableExtras(world, resolver, entity));
         append(functions, eventFunction(entity));
     }

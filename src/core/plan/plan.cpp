@@ -92,9 +92,9 @@ private:
     bool planTable(const Object& object, const InstalledObject* before) {
         const EntityInfo* entity = entityOf(object);
         if (!entity || !entity->present) return false;
-        if (!before) return adopt(object, *entity), true;
-        if (before->sql == object.sql()) return unchanged(object), true;
-        return alter(object, *entity), true;
+        if (before && before->sql == object.sql()) return unchanged(object), true;
+        if (object.adopted) return adopt(object, *entity), true;
+        return alter(object, *entity, before->sql), true;
     }
 
     std::vector<std::string> missingColumns(const EntityInfo& entity, std::vector<std::string>& problems) const {
@@ -132,13 +132,14 @@ private:
         add(object, missing.empty() ? "adopt" : "alter", missing, "an existing table, taken as it is");
     }
 
-    void alter(const Object& object, const EntityInfo& entity) {
+    // `before` is the CREATE TABLE that was run: only its columns are ours to drop, not those added by hand.
+    void alter(const Object& object, const EntityInfo& entity, const std::string& before) {
         const TableView& table = *entity.present;
         std::vector<std::string> problems;
         std::vector<std::string> sql = missingColumns(entity, problems);
         bool destructive = false;
         for (const ColumnView& column : table.columns) {
-            if (entity.column(column.name)) continue;
+            if (entity.column(column.name) || before.find("\n    " + quoteName(column.name) + " ") == std::string::npos) continue;
             destructive = true;
             sql.push_back("ALTER TABLE " + object.identity + "\n    DROP COLUMN " + quoteName(column.name) + ";");
             if (!catalog_.allowDestructive) problems.push_back("the field " + column.name + " would be dropped with its data");

@@ -177,7 +177,9 @@ private:
             context_.diagnostics.error("SPQL-S025", column.pos, "column \"" + column.value + "\" is set twice");
             return;
         }
-        step_.set.push_back({column, value});
+        if (value) {
+            step_.set.push_back({column, value});
+        }
     }
 
     void readColumns(const Node& columns) {
@@ -296,9 +298,12 @@ private:
             error("SPQL-S022", begin, "this must be written 'LIMIT SUM(column) <= expression'");
             return;
         }
-        step_.limitSum = piece(column, column + name);
+        Text sum = piece(column, column + name);
         size_t right = std::min(skipSpace(value_, op + 2), end);
         step_.limit = context_.expression(piece(right, end));
+        if (step_.limit) {
+            step_.limitSum = sum;
+        }
     }
 
     ReadContext& context_;

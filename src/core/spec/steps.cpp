@@ -99,8 +99,9 @@ public:
         if (!checkCompanions(*main, verb->companions)) {
             return false;
         }
+        size_t errorsBefore = context_.diagnostics.errorCount();
         readVerb(main->value, step);
-        return true;
+        return isUsable(step, errorsBefore);
     }
 
 private:
@@ -154,7 +155,7 @@ private:
         }
         Text statement = context_.source.piece(entry.key, wordEnd, entry.key.value.size());
         readStatement(context_, statement, &entry.value, step);
-        return true;
+        return step.target.present;
     }
 
     void reportUnknown(const Text& verb, const Words& known) {
@@ -175,6 +176,7 @@ private:
         bool isSlip = !known.empty() && main.key.value.size() + 1 >= known.size() && known.size() + 1 >= main.key.value.size() &&
                       known.size() >= 4;
         bool isText = main.value.kind == Node::Kind::scalar;
+        size_t errorsBefore = context_.diagnostics.errorCount();
         if (main.key.empty()) {
             context_.diagnostics.error("SPQL-S004", main.key.pos, "the name of a step is empty");
             return false;
@@ -183,7 +185,23 @@ private:
             reportUnknown(main.key, verbWords());
             return false;
         }
-        return checkCompanions(main, {});
+        return checkCompanions(main, {}) && context_.diagnostics.errorCount() == errorsBefore;
+    }
+
+    // Later stages look into what is kept; without its target or condition a step is nothing to look at.
+    bool isUsable(const Step& step, size_t errorsBefore) const {
+        bool hasErrors = context_.diagnostics.errorCount() > errorsBefore;
+        switch (step.kind) {
+            case StepKind::validate:
+            case StepKind::branch:
+            case StepKind::foreach:
+                return static_cast<bool>(step.condition);
+            case StepKind::call:
+            case StepKind::ret:
+                return !hasErrors;
+            default:
+                return step.target.present;
+        }
     }
 
     void readVerb(const Node& value, Step& step) {
