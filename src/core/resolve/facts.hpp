@@ -134,24 +134,15 @@ struct QualifiedUse {
     std::string sql;               // quoted and schema-qualified
 };
 
-// A function or type outside pg_catalog that the expression names without its schema: generated code runs with
-// search_path = pg_catalog, pg_temp, so `text` has to be written in place of those bytes.
-struct Replacement {
-    size_t offset = 0;             // byte offset in the expression text
-    size_t length = 0;             // bytes
-    std::string text;              // qualified and quoted
-};
-
 struct AnalysisResult {
     bool ok = false;
     std::string code;              // diagnostic code of the refusal: SPQL-E1xx
-    std::vector<QualifiedUse> qualified;
+    std::vector<QualifiedUse> qualified;   // in text order
     std::string type;              // of the expression before the assignment cast
     std::string error;
     std::string hint;
     size_t errorOffset = 0;        // byte offset in the expression text
     bool isVolatile = false;
-    std::vector<Replacement> replacements;   // in text order
 };
 
 }  // namespace specql

@@ -20,6 +20,14 @@ const ColumnInfo* EntityInfo::column(std::string_view name) const {
     return nullptr;
 }
 
+bool startsWith(const std::string& text, const std::string& prefix) {
+    return text.size() > prefix.size() && text.compare(0, prefix.size(), prefix) == 0;
+}
+
+bool endsWith(const std::string& text, const std::string& suffix) {
+    return text.size() > suffix.size() && text.compare(text.size() - suffix.size(), suffix.size(), suffix) == 0;
+}
+
 std::vector<std::string> words(std::string_view name) {
     std::vector<std::string> parts;
     size_t at = 0;

@@ -137,6 +137,9 @@ private:
     size_t* trial_ = nullptr;
 };
 
+// A longer text that begins, or ends, with the shorter one.
+bool startsWith(const std::string& text, const std::string& prefix);
+bool endsWith(const std::string& text, const std::string& suffix);
 // The words of a snake-case name.
 std::vector<std::string> words(std::string_view name);
 // True if every word of `part` is among the words of `whole`.

@@ -99,7 +99,7 @@ bool isReadable(const Source& source, const Limits& limits, Diagnostics& diagnos
             invalidSeen = true;
             continue;
         }
-        bool isLoneReturn = codePoint == '\r' && (at >= text.size() || text[at] != '\n');
+        bool isLoneReturn = codePoint == '\r' && at < text.size() && text[at] != '\n';
         bool isByteOrderMark = codePoint == 0xFEFF && begin == 0;
         if ((isForbidden(codePoint) && !isByteOrderMark) || isLoneReturn) {
             if (!forbiddenSeen) {

@@ -1,0 +1,168 @@
+// Expressions bound name by name, and the types of payload keys (language.md section 5).
+#include <algorithm>
+
+#include "emit/quote.hpp"
+#include "resolve/action_resolver.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+void ActionResolver::notePayload(const std::string& name) {
+    if (result_.payload.emplace(name, "").second) result_.payloadOrder.push_back(name);
+}
+
+std::vector<std::string> ActionResolver::namesInReach(const Scope& scope) const {
+    std::vector<std::string> names;
+    auto add = [&](const EntityInfo* entity) {
+        if (!entity) return;
+        for (const ColumnInfo& column : entity->columns) names.push_back(column.name);
+    };
+    add(scope.target);
+    add(scope.handled);
+    add(result_.binding.entity);
+    for (const Context& key : keys_) add(key.entity);
+    if (const EntityInfo* entity = result_.binding.entity) {
+        names.push_back(entity->table + "_id");
+        for (const std::string& word : words(result_.binding.changedColumn)) {
+            names.push_back("new_" + word);
+            names.push_back("previous_" + word);
+        }
+    }
+    for (const NamedType& known : metaNames) names.push_back(known.name);
+    for (const Value& local : scope.locals) names.push_back(local.name);
+    return names;
+}
+
+BoundExpression ActionResolver::bind(ExpressionRef ref, const std::string& target, const Scope& scope, const ColumnInfo* column) {
+    BoundExpression bound;
+    bound.expression = ref.id + action_.file->expressionBase;
+    bound.target = target;
+    const ExpressionFacts& facts = world_.facts(bound.expression);
+    if (!facts.ok) {
+        if (world_.trying() || resolver_.badExpressions_.insert(bound.expression).second)
+            world_.error(*action_.file, facts.code.empty() ? "SPQL-E001" : facts.code,
+                         world_.locate(bound.expression, facts.errorOffset), facts.error, facts.hint);
+        return bound;
+    }
+    bool known = true;
+    for (const NameUse& use : facts.names) {
+        Value value;
+        std::string problem;
+        if (!lookup(scope, use, value, problem)) {
+            unknownName(bound.expression, use, scope, column, problem);
+            known = false;
+        }
+        if (value.kind == ValueKind::payload && !value.name.empty()) notePayload(value.name);
+        bound.values.push_back(std::move(value));
+    }
+    hintPayloadTypes(facts, bound);
+    checkEnum(facts, bound, column);
+    if (!known) bound.values.clear();   // its type would only be a second complaint
+    return bound;
+}
+
+void ActionResolver::unknownName(int expression, const NameUse& use, const Scope& scope, const ColumnInfo* column, const std::string& problem) {
+    std::string name = join(use.parts, ".");
+    Pos pos = world_.locate(expression, use.offset);
+    if (!problem.empty()) {
+        world_.error(*action_.file, "SPQL-R041", pos, problem, "qualify it: <entity>." + use.parts.back());
+        return;
+    }
+    std::string hint;
+    if (column && column->field && use.parts.size() == 1) {
+        const std::vector<std::string>& values = column->field->enumValues;
+        if (std::find(values.begin(), values.end(), name) != values.end()) hint = "a text value is quoted: \"'" + name + "'\"";
+    }
+    if (hint.empty()) {
+        std::string near = nearest(use.parts.back(), namesInReach(scope));
+        hint = !near.empty() ? "did you mean " + near + "?"
+            : use.parts.size() == 1 ? "a text value is quoted: \"'" + name + "'\"" : "";
+    }
+    world_.error(*action_.file, "SPQL-R040", pos, "unknown name " + name, hint);
+}
+
+void ActionResolver::checkEnum(const ExpressionFacts& facts, const BoundExpression& bound, const ColumnInfo* column) {
+    if (!column || !column->field || column->field->enumValues.empty() || !facts.isLiteral || facts.literalType != "text") return;
+    const std::vector<std::string>& values = column->field->enumValues;
+    if (std::find(values.begin(), values.end(), facts.literalValue) != values.end()) return;
+    std::string near = nearest(facts.literalValue, values);
+    world_.error(*action_.file, "SPQL-R042", world_.locate(bound.expression, 0), quoteLiteral(facts.literalValue) +
+                 " is not a value of " + column->name, near.empty() ? "its values are " + join(values, ", ")
+                                                                     : "did you mean '" + near + "'?");
+}
+
+void ActionResolver::hint(const std::string& key, const std::string& type) {
+    if (!type.empty() && type != "record" && !hints_.count(key)) hints_[key] = type;
+}
+
+void ActionResolver::hintPayloadTypes(const ExpressionFacts& facts, const BoundExpression& bound) {
+    for (size_t i = 0; i < bound.values.size(); i++) {
+        if (bound.values[i].kind != ValueKind::payload) continue;
+        const NameUse& use = facts.names[i];
+        const std::string& key = bound.values[i].name;
+        bool whole = facts.names.size() == 1 && use.length == world_.expressionText(bound.expression).size();
+        if (whole) hint(key, bound.target);
+        for (int peer : use.peers)
+            if (bound.values.size() > static_cast<size_t>(peer) && bound.values[peer].kind != ValueKind::payload)
+                hint(key, bound.values[peer].type);
+        if (!use.castTo.empty()) continue;
+        hint(key, use.literalPeer);
+        // `-ordered_quantity` assigned to an integer: one name, one number-like target
+        bool number = bound.target == "integer" || bound.target == "bigint" || startsWith(bound.target, "numeric");
+        if (number && facts.names.size() == 1 && facts.calls.empty()) hint(key, bound.target);
+    }
+}
+
+void ActionResolver::inferPayloadTypes() {
+    for (auto& [key, type] : result_.payload) type = payloadType(key);
+    auto fix = [&](Value& value) {
+        if (value.kind != ValueKind::payload) return;
+        value.type = result_.payload[value.name];
+        value.shown = "payload key " + value.name + " (" + value.type + ")";
+    };
+    for (Context& context : result_.contexts) fix(context.key);
+    forEachExpression(result_, [&](BoundExpression& bound) {
+        for (Value& value : bound.values) fix(value);
+    });
+    if (!world_.trying()) explain();
+}
+
+std::string ActionResolver::payloadType(const std::string& key) {
+    for (const Param& param : action_.spec->params) {
+        if (param.name.value != key) continue;
+        ColumnType type = columnType(param.type.value, world_.catalog().types);
+        if (type.ok) return type.sql;
+        world_.error(*action_.file, "SPQL-R010", param.type.pos, "unknown type " + param.type.value + " of parameter " + key,
+                     "use a type of the language or one PostgreSQL knows");
+    }
+    for (const Context& context : result_.contexts)
+        if (context.key.kind == ValueKind::payload && context.key.name == key)
+            return context.entity->column(context.entity->key)->type;
+    for (const EntityInfo* entity : touched_)
+        if (const ColumnInfo* column = entity->column(key))
+            if (!column->type.empty()) return column->type;
+    for (const Context& context : keys_)
+        if (const ColumnInfo* column = context.entity->column(key)) return column->type;
+    for (const EntityInfo& entity : world_.entities)
+        if (entity.schema == action_.schema && entity.unit && !entity.impliedByStep)
+            if (const ColumnInfo* column = entity.column(key)) return column->type;
+    if (endsWith(key, "_id")) return "uuid";
+    auto found = hints_.find(key);
+    return found == hints_.end() ? "text" : found->second;
+}
+
+void ActionResolver::explain() {
+    std::set<std::string> seen;
+    forEachExpression(result_, [&](BoundExpression& bound) {
+        const ExpressionFacts& facts = world_.facts(bound.expression);
+        for (size_t i = 0; i < bound.values.size(); i++) {
+            const Value& value = bound.values[i];
+            std::string name = join(facts.names[i].parts, ".");
+            if (value.rule.empty() || !seen.insert(name + "\n" + value.shown).second) continue;
+            world_.addExplanation({action_.name(), name, value.shown, value.rule,
+                                   world_.locate(bound.expression, facts.names[i].offset).line});
+        }
+    });
+}
+
+}  // namespace specql

@@ -1,0 +1,247 @@
+// Steps: their targets, assignments and calls (language.md sections 6 and 7).
+#include <algorithm>
+
+#include "emit/quote.hpp"
+#include "resolve/action_resolver.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+std::vector<ResolvedStep> ActionResolver::bindSteps(const std::vector<Step>& steps, Scope& scope) {
+    std::vector<ResolvedStep> resolved;
+    for (const Step& step : steps) {
+        resolved.push_back(bindStep(step, scope));
+        bool set = step.kind == StepKind::update || step.kind == StepKind::remove;
+        if (bulk_ && set && resolved.back().target) scope.handled = resolved.back().target;
+    }
+    return resolved;
+}
+
+EntityInfo* ActionResolver::targetOf(const Step& step) {
+    std::vector<std::string> candidates;
+    EntityInfo* entity = world_.entity(step.target.value, action_.schema, &candidates);
+    if (entity) {
+        touched_.push_back(entity);
+        return entity;
+    }
+    std::string near = nearest(step.target.value, world_.entityNames());
+    if (!candidates.empty())
+        world_.error(*action_.file, "SPQL-R031", step.target.pos, step.target.value + " is more than one entity: " +
+                     join(candidates, ", "), "write schema.Entity");
+    else
+        world_.error(*action_.file, "SPQL-R030", step.target.pos, "unknown entity " + step.target.value,
+                     near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
+    return nullptr;
+}
+
+void ActionResolver::bindSet(const Step& step, ResolvedStep& resolved, const Scope& outer) {
+    for (const Assignment& assignment : step.set) {
+        BoundAssignment bound;
+        bound.column = snakeCase(assignment.column.value);
+        const ColumnInfo* column = resolved.target ? resolved.target->column(bound.column) : nullptr;
+        if (resolved.target && !column) {
+            std::vector<std::string> names;
+            for (const ColumnInfo& known : resolved.target->columns) names.push_back(known.name);
+            std::string near = nearest(bound.column, names);
+            world_.error(*action_.file, "SPQL-R032", assignment.column.pos, resolved.target->name + " has no field " +
+                         assignment.column.value, near.empty() ? "its fields are " + join(names, ", ")
+                                                               : "did you mean " + near + "?");
+        }
+        Scope scope = outer;
+        if (step.kind == StepKind::update) {
+            scope.target = resolved.target;
+            scope.assigned = bound.column;
+        }
+        bound.value = bind(assignment.value, column ? column->type : "", scope, column);
+        resolved.set.push_back(std::move(bound));
+    }
+}
+
+void ActionResolver::bindCreate(ResolvedStep& resolved, const Scope& scope) {
+    for (const ColumnInfo& column : resolved.target->columns) {
+        if (column.name == resolved.target->key || column.generated) continue;
+        bool assigned = std::any_of(resolved.set.begin(), resolved.set.end(),
+                                    [&](const BoundAssignment& set) { return set.column == column.name; });
+        NameUse use;
+        use.parts = {column.name};
+        Value value;
+        std::string problem;
+        if (assigned || !lookup(scope, use, value, problem) || value.type == "record") continue;
+        if (value.kind == ValueKind::payload) {
+            // Nobody promised this key: absent means NULL, so it is taken without being required.
+            value.kind = ValueKind::meta;
+            value.name = "payload:" + column.name;
+            value.type = column.type;
+            value.shown = "payload key " + column.name + ", if there is one";
+        }
+        BoundAssignment taken;
+        taken.column = column.name;
+        taken.taken = std::move(value);
+        resolved.set.push_back(std::move(taken));
+    }
+}
+
+void ActionResolver::bindOwnRow(const Step& step, ResolvedStep& resolved) {
+    if (resolved.target == result_.binding.entity && !resolved.target->key.empty()) {
+        resolved.ownRow = true;
+        return;
+    }
+    for (const Context& key : keys_) {
+        if (key.entity != resolved.target) continue;
+        resolved.byContext = useContext(key);
+        result_.contexts[resolved.byContext].locked = true;
+        return;
+    }
+    world_.error(*action_.file, "SPQL-R034", step.target.pos, "nothing says which row of " + resolved.target->name +
+                 " is meant: the event is not about one and names none by its key",
+                 "add WHERE; WHERE true means every row");
+}
+
+void ActionResolver::bindLimit(const Step& step, ResolvedStep& resolved, const Scope& scope) {
+    if (step.limitSum) {
+        resolved.allocated = snakeCase(step.limitSum.value);
+        if (resolved.target && !resolved.target->column(resolved.allocated))
+            world_.error(*action_.file, "SPQL-R032", step.limitSum.pos, resolved.target->name + " has no field " +
+                         step.limitSum.value, "SUM takes a field of the rows that are updated");
+    } else if (resolved.target) {
+        const ExpressionFacts& facts = world_.facts(step.limit.id + action_.file->expressionBase);
+        if (facts.ok && facts.names.size() == 1 && facts.names[0].parts.size() == 1) {
+            std::vector<std::string> limitWords = words(facts.names[0].parts[0]);
+            for (const ColumnInfo& column : resolved.target->columns) {
+                bool number = column.type == "integer" || column.type == "bigint" || column.type == "smallint" ||
+                              startsWith(column.type, "numeric") || column.type == "real" || column.type == "double precision";
+                std::vector<std::string> own = words(column.name);
+                bool shares = std::any_of(own.begin(), own.end(), [&](const std::string& word) {
+                    return std::find(limitWords.begin(), limitWords.end(), word) != limitWords.end();
+                });
+                if (number && shares && resolved.allocated.empty()) resolved.allocated = column.name;
+            }
+        }
+    }
+    resolved.limit = bind(step.limit, resolved.allocated.empty() ? "bigint" : "numeric", scope);
+}
+
+ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
+    ResolvedStep resolved;
+    resolved.spec = &step;
+    switch (step.kind) {
+        case StepKind::insert:
+        case StepKind::append:
+        case StepKind::create:
+            resolved.target = targetOf(step);
+            bindSet(step, resolved, scope);
+            if (step.kind == StepKind::append && resolved.target) resolved.target->appendOnly = true;
+            if (step.kind == StepKind::create && resolved.target) bindCreate(resolved, scope);
+            break;
+        case StepKind::update:
+        case StepKind::remove: {
+            resolved.target = targetOf(step);
+            bindSet(step, resolved, scope);
+            Scope rows = scope;
+            rows.target = resolved.target;
+            rows.targetFirst = true;
+            if (step.where) resolved.where = bind(step.where, "boolean", rows);
+            else if (resolved.target) bindOwnRow(step, resolved);
+            for (const OrderItem& item : step.orderBy) resolved.order.push_back({bind(item.value, "", rows), &item});
+            if (step.limit) bindLimit(step, resolved, scope);
+            break;
+        }
+        case StepKind::emit:
+            for (const Assignment& assignment : step.set) {
+                BoundAssignment bound;
+                bound.column = assignment.column.value;
+                bound.value = bind(assignment.value, "", scope);
+                resolved.set.push_back(std::move(bound));
+            }
+            break;
+        case StepKind::callExternal:
+        case StepKind::notify:
+        case StepKind::escalate:
+            if (step.target.empty())
+                world_.error(*action_.file, "SPQL-R035", step.pos, step.verb.value + " needs a name and a text",
+                             "for example " + step.verb.value + ": name \"text\"");
+            break;
+        case StepKind::function:
+        case StepKind::call:
+            bindCall(step, resolved, scope);
+            break;
+        case StepKind::validate:
+            resolved.condition = bind(step.condition, "boolean", scope);
+            break;
+        case StepKind::branch: {
+            resolved.condition = bind(step.condition, "boolean", scope);
+            Scope then = scope, otherwise = scope;
+            resolved.then = bindSteps(step.then, then);
+            resolved.otherwise = bindSteps(step.otherwise, otherwise);
+            break;
+        }
+        case StepKind::foreach:
+            bindForeach(step, resolved, scope);
+            break;
+        case StepKind::ret:
+            break;
+    }
+    return resolved;
+}
+
+void ActionResolver::bindForeach(const Step& step, ResolvedStep& resolved, Scope& scope) {
+    resolved.condition = bind(step.condition, "", scope);
+    std::string type = resolved.condition.values.size() == 1 ? resolved.condition.values[0].type : "";
+    std::string element = type == "jsonb" ? "jsonb" : elementType(type);
+    if (element.empty() && world_.facts(resolved.condition.expression).ok)
+        world_.error(*action_.file, "SPQL-R036", world_.locate(resolved.condition.expression, 0),
+                     "foreach goes over one name that is an array or jsonb", "for example foreach: item in items");
+    Scope body = scope;
+    body.locals.push_back(simple(ValueKind::local, step.variable.value, element, "rule 1: variable of foreach",
+                                 "element of " + world_.expressionText(resolved.condition.expression)));
+    resolved.then = bindSteps(step.then, body);
+}
+
+void ActionResolver::bindCall(const Step& step, ResolvedStep& resolved, Scope& scope) {
+    const std::string& function = step.target.value;
+    size_t dot = function.rfind('.');
+    std::string schema = dot == std::string::npos ? action_.schema : function.substr(0, dot);
+    std::string name = dot == std::string::npos ? function : function.substr(dot + 1);
+
+    for (const ActionInfo& other : world_.actions) {
+        bool named = step.kind == StepKind::function ? other.spec->name.value == step.verb.value
+                                                     : other.spec->name.value == name;
+        if (!named || !isBulk(other) || (resolved.calledAction && other.schema != action_.schema)) continue;
+        resolved.call = CallKind::action;
+        resolved.calledAction = &other;
+    }
+    std::vector<std::string> arities;
+    if (resolved.call == CallKind::none) {
+        for (const FunctionView& view : world_.catalog().functions) {
+            if (view.name != name || view.schema != schema) continue;
+            int given = static_cast<int>(step.args.size());
+            if (given > view.args || given < view.args - view.defaults) {
+                if (!view.variadic || given < view.args - 1) {
+                    arities.push_back(std::to_string(view.args));
+                    continue;
+                }
+            }
+            resolved.call = CallKind::function;
+            resolved.calledFunction = quoteName(schema, name);
+        }
+    }
+    for (ExpressionRef arg : step.args) resolved.args.push_back(bind(arg, "", scope));
+    std::string shown = function + "(" + std::to_string(step.args.size()) + (step.args.size() == 1 ? " argument)" : " arguments)");
+    if (resolved.call == CallKind::none && !arities.empty()) {
+        world_.error(*action_.file, "SPQL-R037", step.target.pos, quoteName(schema, name) + " takes " + join(arities, " or ") +
+                     " arguments, not " + std::to_string(step.args.size()), "give it as many as it takes");
+    } else if (resolved.call == CallKind::none && step.kind == StepKind::call) {
+        world_.error(*action_.file, "SPQL-R038", step.target.pos, "no function " + schema + "." + name,
+                     "create it first, or write <service>: \"" + name + "(…)\" to queue a call");
+    } else if (resolved.call == CallKind::none) {
+        resolved.call = CallKind::queued;
+        world_.warning(*action_.file, "SPQL-R039", step.target.pos, "no action or function " + name + " yet: calls are queued for the service " +
+                       step.verb.value, "create " + schema + "." + name + ", or leave it to the service");
+    }
+    std::string to = resolved.call == CallKind::action ? "action " + resolved.calledAction->name()
+        : resolved.call == CallKind::function ? "function " + resolved.calledFunction
+        : "queued call to service " + step.verb.value + ", operation " + name;
+    if (resolved.call != CallKind::none) world_.addExplanation({action_.name(), shown, to, "section 6: " + step.verb.value, step.pos.line});
+}
+
+}  // namespace specql
