@@ -25,9 +25,7 @@ std::string escaped(const std::string& text) {
 void dumpNode(std::string& out, const Node& node, size_t depth) {
     std::string indent(depth * 2, ' ');
     switch (node.kind) {
-        case Node::Kind::null:
-            out += " null\n";
-            return;
+        case Node::Kind::null: out += " null\n"; return;
         case Node::Kind::scalar:
             out += std::string(" ") + (node.scalar.style == 0 ? '=' : node.scalar.style) + " " +
                    escaped(node.scalar.value) + "   @" + place(node.pos) + "-" + place(node.end) + "\n";
@@ -229,7 +227,9 @@ private:
         expression(depth + 1, "where", step.where);
         for (const OrderItem& item : step.orderBy) {
             std::string name = std::string("order") + (item.descending ? " descending" : "") +
-                               (item.nulls == 1 ? " nulls first" : item.nulls == 2 ? " nulls last" : "");
+                               (item.nulls == 1   ? " nulls first"
+                                : item.nulls == 2 ? " nulls last"
+                                                  : "");
             expression(depth + 1, name, item.value);
         }
         text(depth + 1, "limit sum", step.limitSum);

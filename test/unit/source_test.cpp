@@ -48,10 +48,14 @@ TEST(Source, PositionsOnLongLinesCountCharacters) {
 }
 
 TEST(Source, ByteOrderMarkIsNoColumn) {
-    Source source("\xEF\xBB\xBF" "ab");
+    Source source(
+        "\xEF\xBB\xBF"
+        "ab");
     expectPos(source.position(3), 1, 1);
     expectPos(source.position(4), 1, 2);
-    FrontEnd read("\xEF\xBB\xBF" "entity: A\nfeilds: {}");
+    FrontEnd read(
+        "\xEF\xBB\xBF"
+        "entity: A\nfeilds: {}");
     EXPECT_EQ("error SPQL-S001 2:1\n", [&] {
         const Diagnostic& one = read.diagnostics.all().at(0);
         return "error " + one.code + " " + std::to_string(one.pos.line) + ":" + std::to_string(one.pos.col) + "\n";
@@ -77,8 +81,9 @@ TEST(Source, LocatesInPlainAndFoldedScalars) {
 }
 
 TEST(Source, LocatesInQuotedScalars) {
-    FrontEnd read("s: 'it''s ''so'' fine'\nd: \"a\\tb \\u00e9\\U0001F600 \\x41 last\"\n"
-                  "f: \"first \n   second\\\n   third\n\n   fourth\"\n");
+    FrontEnd read(
+        "s: 'it''s ''so'' fine'\nd: \"a\\tb \\u00e9\\U0001F600 \\x41 last\"\n"
+        "f: \"first \n   second\\\n   third\n\n   fourth\"\n");
     expectWordLocated(read, "s", "fine");
     expectWordLocated(read, "d", "last");
     expectWordLocated(read, "f", "second");
@@ -87,7 +92,9 @@ TEST(Source, LocatesInQuotedScalars) {
 }
 
 TEST(Source, LocatesInBlockScalars) {
-    FrontEnd read("l: |\n    keep\n      deeper\n\n    same\nf: >-\n\n  folded\n  lines\n\n   more\n  back\nx: |2\n    own blanks\n  less\n");
+    FrontEnd read(
+        "l: |\n    keep\n      deeper\n\n    same\nf: >-\n\n  folded\n  lines\n\n   more\n  back\nx: |2\n    own "
+        "blanks\n  less\n");
     for (const char* word : {"keep", "deeper", "same"}) {
         expectWordLocated(read, "l", word);
     }
@@ -160,7 +167,8 @@ std::string renderAt(const std::string& text, Pos pos, const std::string& hint =
 }
 
 TEST(Render, ShowsLineCaretAndHint) {
-    EXPECT_EQ("line 2, column 3: wrong [SPQL-Y001]\n    b: c\n      ^\n  hint: do", renderAt("a\nb: c", {2, 4 - 1}, "do"));
+    EXPECT_EQ("line 2, column 3: wrong [SPQL-Y001]\n    b: c\n      ^\n  hint: do",
+              renderAt("a\nb: c", {2, 4 - 1}, "do"));
 }
 
 TEST(Render, CaretStandsUnderTabsAndWideCharacters) {
@@ -194,7 +202,8 @@ TEST(Render, LimitsHowManyAreShown) {
     }
     std::string out = render(diagnostics, Source("x"), 50);
     EXPECT_NE(std::string::npos, out.find("… and 10 more"));
-    EXPECT_EQ("warning: wrong [SPQL-Y001]", render(Diagnostic{Severity::warning, "SPQL-Y001", {}, "wrong", ""}, Source("x")));
+    EXPECT_EQ("warning: wrong [SPQL-Y001]",
+              render(Diagnostic{Severity::warning, "SPQL-Y001", {}, "wrong", ""}, Source("x")));
 }
 
 TEST(Nearest, FindsSlipsOnly) {
@@ -212,8 +221,8 @@ TEST(Nearest, FindsSlipsOnly) {
 }
 
 TEST(Utf8, RefusesWhatIsNotUtf8) {
-    for (std::string bad : {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF5\x80\x80\x80", "\xF0\x80\x80\x80",
-                            "\xE2\x82", "\xFF"}) {
+    for (std::string bad : {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF5\x80\x80\x80",
+                            "\xF0\x80\x80\x80", "\xE2\x82", "\xFF"}) {
         size_t at = 0;
         EXPECT_EQ(invalidCodePoint, decodeUtf8(bad, at));
         EXPECT_EQ(1u, at);

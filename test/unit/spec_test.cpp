@@ -90,8 +90,10 @@ TEST(Spec, EveryUnitCanBeCutOut) {
     }
     expectSlices(all);
     expectSlices(readFile(testDirectory() + "/baseline/everything/input.yaml"));
-    expectSlices("actions:\n-\n  # why\n  name: a\n  on: update A\n  steps:\n  - notify: c m\n# tail\n-   name: b\n    on: update A\n"
-                 "    steps: [{notify: c 'm\n\n       n'}]\n");
+    expectSlices(
+        "actions:\n-\n  # why\n  name: a\n  on: update A\n  steps:\n  - notify: c m\n# tail\n-   name: b\n    on: "
+        "update A\n"
+        "    steps: [{notify: c 'm\n\n       n'}]\n");
 }
 
 TEST(Spec, ActionsOfRulesNeedLinesOfTheirOwn) {
@@ -116,11 +118,14 @@ TEST(Spec, ReadsFieldTypes) {
     EXPECT_EQ("  field f : text required\n", fieldOf("text!"));
     EXPECT_EQ("  field f : decimal(10,2) required\n    default $ 1 + 2\n", fieldOf("decimal(10,2)! = 1 + 2"));
     EXPECT_EQ("  field f : text\n    default $ 'a=b, !'\n", fieldOf("text = 'a=b, !'"));
-    EXPECT_EQ("  field f : timestamp with time zone\n    default $ now()\n", fieldOf("timestamp with time zone = now()"));
+    EXPECT_EQ("  field f : timestamp with time zone\n    default $ now()\n",
+              fieldOf("timestamp with time zone = now()"));
     EXPECT_EQ("  field f : enum( a, 'b c', \"d\"\"e\" )\n    value a\n    value b c\n    value d\"e\n",
               fieldOf("enum( a, 'b c', \"d\"\"e\" )"));
-    EXPECT_EQ("  field f : ref(sales.Order, on_delete: set_null) required\n    references sales.Order\n    on delete set null\n",
-              fieldOf("ref(sales.Order, on_delete: set_null)!"));
+    EXPECT_EQ(
+        "  field f : ref(sales.Order, on_delete: set_null) required\n    references sales.Order\n    on delete set "
+        "null\n",
+        fieldOf("ref(sales.Order, on_delete: set_null)!"));
     EXPECT_EQ("  field f : text[]\n", fieldOf("text[]"));
     EXPECT_EQ("  field f : numeric required\n    default $ 0\n    check $ f >= 0\n    description how much\n",
               fieldOf("{type: numeric, required: yes, default: 0, check: f >= 0, description: how much}"));
@@ -128,37 +133,49 @@ TEST(Spec, ReadsFieldTypes) {
 }
 
 TEST(Spec, ReadsStatements) {
-    EXPECT_EQ("      step update\n        target A\n        set b $ 1\n        set \"c d\" $ f(2, 3)\n        where $ e = 'x, WHERE'\n"
-              "        order descending nulls last $ g\n        order $ h\n        limit $ 5\n",
-              steps("      - update: A SET b = 1, \"c d\" = f(2, 3) WHERE e = 'x, WHERE'\n          ORDER BY g DESC NULLS LAST, h asc LIMIT 5\n"));
-    EXPECT_EQ("      step delete\n        target s.A\n        where $ true\n", steps("      - delete: s.A WHERE true\n"));
+    EXPECT_EQ(
+        "      step update\n        target A\n        set b $ 1\n        set \"c d\" $ f(2, 3)\n        where $ e = "
+        "'x, WHERE'\n"
+        "        order descending nulls last $ g\n        order $ h\n        limit $ 5\n",
+        steps("      - update: A SET b = 1, \"c d\" = f(2, 3) WHERE e = 'x, WHERE'\n          ORDER BY g DESC NULLS "
+              "LAST, h asc LIMIT 5\n"));
+    EXPECT_EQ("      step delete\n        target s.A\n        where $ true\n",
+              steps("      - delete: s.A WHERE true\n"));
     EXPECT_EQ("      step delete\n        target A\n", steps("      - delete: A\n"));
     EXPECT_EQ("      step emit\n        target done\n        set a $ b\n", steps("      - emit: done SET a = b\n"));
-    EXPECT_EQ("      step emit\n        target done\n        set a $ b\n", steps("      - emit: done SET\n          a: b\n"));
+    EXPECT_EQ("      step emit\n        target done\n        set a $ b\n",
+              steps("      - emit: done SET\n          a: b\n"));
     EXPECT_EQ("      step create\n        target A\n", steps("      - create: A\n"));
     EXPECT_EQ("      step append\n        target L\n        set a $ 1\n        set b $ null\n",
               steps("      - append: L SET\n          a: 1\n          b: null\n"));
 }
 
 TEST(Spec, ReadsLimitSum) {
-    EXPECT_EQ("      step update\n        target A\n        set b $ 1\n        limit sum quantity\n        limit $ x + 1\n",
-              steps("      - update: A SET b = 1 LIMIT SUM( quantity ) <= x + 1\n"));
+    EXPECT_EQ(
+        "      step update\n        target A\n        set b $ 1\n        limit sum quantity\n        limit $ x + 1\n",
+        steps("      - update: A SET b = 1 LIMIT SUM( quantity ) <= x + 1\n"));
     EXPECT_EQ("error SPQL-S022 6:35\n", steps("      - update: A SET b = 1 LIMIT SUM(quantity) < x\n"));
 }
 
 TEST(Spec, ReadsMessages) {
-    EXPECT_EQ("      step notify\n        target team\n        message so \"it\" is\n", steps("      - notify: team \"so \"\"it\"\" is\"\n"));
-    EXPECT_EQ("      step notify\n        target sales-team\n        message it's\n", steps("      - notify: sales-team 'it''s'\n"));
-    EXPECT_EQ("      step notify\n        target team\n        message not quoted at all\n", steps("      - notify: team not quoted at all\n"));
-    EXPECT_EQ("      step call_external\n        target s\n        message op\n", steps("      - call_external: s op\n"));
+    EXPECT_EQ("      step notify\n        target team\n        message so \"it\" is\n",
+              steps("      - notify: team \"so \"\"it\"\" is\"\n"));
+    EXPECT_EQ("      step notify\n        target sales-team\n        message it's\n",
+              steps("      - notify: sales-team 'it''s'\n"));
+    EXPECT_EQ("      step notify\n        target team\n        message not quoted at all\n",
+              steps("      - notify: team not quoted at all\n"));
+    EXPECT_EQ("      step call_external\n        target s\n        message op\n",
+              steps("      - call_external: s op\n"));
     EXPECT_EQ("      step escalate\n        target c\n        message m\n        severity high\n",
               steps("      - escalate: {channel: c, message: m, severity: high}\n"));
     EXPECT_EQ("error SPQL-S024 6:22\n", steps("      - notify: team \"open\n          end\n"));
 }
 
 TEST(Spec, AFunctionStepHasTheFormOfACall) {
-    EXPECT_EQ("      step function\n        verb go\n        target s.f\n        argument $ a\n        argument $ g(b, 'c,d')\n",
-              steps("      - go: \"s.f(a, g(b, 'c,d'))\"\n"));
+    EXPECT_EQ(
+        "      step function\n        verb go\n        target s.f\n        argument $ a\n        argument $ g(b, "
+        "'c,d')\n",
+        steps("      - go: \"s.f(a, g(b, 'c,d'))\"\n"));
     EXPECT_EQ("      step function\n        verb go\n        target f\n", steps("      - go: f()\n"));
     EXPECT_EQ("error SPQL-S016 6:9\n", steps("      - go: f\n"));
     EXPECT_EQ("error SPQL-S016 6:9\n", steps("      - insret: A SET b = 1\n"));
@@ -169,12 +186,15 @@ TEST(Spec, AFunctionStepHasTheFormOfACall) {
 TEST(Spec, ReadsControlSteps) {
     EXPECT_EQ("      step validate\n        condition $ a > 1\n        message too small\n",
               steps("      - validate: a > 1\n        error: too small\n"));
-    EXPECT_EQ("      step if\n        condition $ a\n        step notify\n          target c\n          message m\n      else\n"
-              "        step return\n          argument $ 1\n",
-              steps("      - if: a\n        then:\n          - notify: c m\n        else:\n          - return: 1\n"));
-    EXPECT_EQ("      step foreach\n        condition $ items(x)\n        variable i\n        step call\n          target f\n"
-              "          variable v\n          argument $ i\n",
-              steps("      - foreach: i in items(x)\n        do:\n          - call: f(i)\n            into: v\n"));
+    EXPECT_EQ(
+        "      step if\n        condition $ a\n        step notify\n          target c\n          message m\n      "
+        "else\n"
+        "        step return\n          argument $ 1\n",
+        steps("      - if: a\n        then:\n          - notify: c m\n        else:\n          - return: 1\n"));
+    EXPECT_EQ(
+        "      step foreach\n        condition $ items(x)\n        variable i\n        step call\n          target f\n"
+        "          variable v\n          argument $ i\n",
+        steps("      - foreach: i in items(x)\n        do:\n          - call: f(i)\n            into: v\n"));
     EXPECT_EQ("      step return\n", steps("      - return:\n"));
 }
 
@@ -191,7 +211,10 @@ TEST(Spec, TellsConditionsApart) {
     EXPECT_TRUE(windowed.windowed);
     EXPECT_FALSE(static_cast<bool>(windowed.plainCondition));
     EXPECT_TRUE(action("    trigger: t\n    condition: avg (a.b) > 5\n").windowed);
-    Action correlated = action("    triggers: [a, b]\n    correlation_window: 1 h\n    condition: a AND b\n    correlate_by: {b: y, a: x}\n");
+    EXPECT_TRUE(action("    trigger: t\n    condition: (NOT (sum(a.b) > 5))\n").windowed);
+    EXPECT_FALSE(action("    trigger: t\n    condition: (b = 'sum(a.b)' AND min > 5)\n").windowed);
+    Action correlated = action(
+        "    triggers: [a, b]\n    correlation_window: 1 h\n    condition: a AND b\n    correlate_by: {b: y, a: x}\n");
     EXPECT_TRUE(correlated.correlated);
     EXPECT_FALSE(correlated.windowed);
     EXPECT_EQ("x", correlated.correlateBy.at(0).value);
@@ -199,9 +222,11 @@ TEST(Spec, TellsConditionsApart) {
 }
 
 TEST(Spec, ReportsAllProblemsAtOnce) {
-    EXPECT_EQ("error SPQL-S001 2:1\nerror SPQL-S013 4:3\nerror SPQL-S006 8:15\nerror SPQL-S016 10:9\nerror SPQL-S021 12:14\n",
-              problems("entity: A\nfeild: {}\nfields:\n  a:\nactions:\n  - name: x\n    on: update A\n    on_error: retyr\n    steps:\n"
-                       "      - notfiy: c m\n      - insert: A SET\n          b: \"\"\n"));
+    EXPECT_EQ(
+        "error SPQL-S001 2:1\nerror SPQL-S013 4:3\nerror SPQL-S006 8:15\nerror SPQL-S016 10:9\nerror SPQL-S021 12:14\n",
+        problems("entity: A\nfeild: {}\nfields:\n  a:\nactions:\n  - name: x\n    on: update A\n    on_error: retyr\n  "
+                 "  steps:\n"
+                 "      - notfiy: c m\n      - insert: A SET\n          b: \"\"\n"));
 }
 
 TEST(Spec, HintsNameTheNearestKey) {

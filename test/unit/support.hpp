@@ -9,7 +9,8 @@ namespace specql::test {
 
 struct FrontEnd {
     explicit FrontEnd(const std::string& text, const std::string& defaultSchema = "", const Limits& limits = {})
-        : source(text), parsed(parseText(source, limits, diagnostics, nullptr)),
+        : source(text),
+          parsed(parseText(source, limits, diagnostics, nullptr)),
           spec(readSpec(source, parsed, defaultSchema, diagnostics)) {}
 
     Diagnostics diagnostics;

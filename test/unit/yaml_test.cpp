@@ -6,6 +6,7 @@
 #include "dump.hpp"
 #include "support.hpp"
 #include "yaml/dialect.hpp"
+#include "yaml/syntax_error.hpp"
 
 namespace specql::test {
 
@@ -101,8 +102,9 @@ TEST(YamlGuards, HostileTextsEndSoon) {
     };
     auto started = std::chrono::steady_clock::now();
     for (const std::string& text :
-         {repeat("["), repeat("- "), repeat("? "), repeat("a: "), "a: " + repeat("'"), "a: " + repeat("&a "), repeat(": "),
-          "a: x\n" + repeat("\n"), "a: \"" + repeat("\\\n"), "a: [" + repeat("*a,"), repeat("!"), repeat("%"), repeat("---\n")}) {
+         {repeat("["), repeat("- "), repeat("? "), repeat("a: "), "a: " + repeat("'"), "a: " + repeat("&a "),
+          repeat(": "), "a: x\n" + repeat("\n"), "a: \"" + repeat("\\\n"), "a: [" + repeat("*a,"), repeat("!"),
+          repeat("%"), repeat("---\n")}) {
         problems(text);
     }
     // Not a measurement: without the guards this takes minutes, or for ever.
@@ -114,13 +116,16 @@ TEST(YamlGuards, CharactersThatHideAreRefused) {
     EXPECT_EQ("error SPQL-Y003 1:4\n", problems("a: \x1b[31m"));
     EXPECT_EQ("error SPQL-Y003 1:5\n", problems("a: b\xE2\x80\xAE"));
     EXPECT_EQ("error SPQL-Y003 1:5\n", problems("a: b\xE2\x81\xA6"));
-    EXPECT_EQ("error SPQL-Y003 1:5\n", problems("a: b\xC2\x85" "c"));
+    EXPECT_EQ("error SPQL-Y003 1:5\n", problems("a: b\xC2\x85"
+                                                "c"));
     EXPECT_EQ("error SPQL-Y003 1:5\n", problems("a: b\rc: d"));
     EXPECT_EQ("error SPQL-Y003 1:4\n", problems("a: \"x\\0y\""));
     EXPECT_EQ("error SPQL-Y003 1:4\n", problems("a: \"x\\u202ey\""));
     EXPECT_EQ("", problems("a: \"x\\ty\\n\""));
     EXPECT_EQ("error SPQL-Y002 1:4\n", problems("a: \xFF"));
-    EXPECT_EQ("error SPQL-Y002 1:1\nerror SPQL-Y003 1:4\n", problems(std::string("\xFF\xFE" "a\0", 4)));
+    EXPECT_EQ("error SPQL-Y002 1:1\nerror SPQL-Y003 1:4\n", problems(std::string("\xFF\xFE"
+                                                                                 "a\0",
+                                                                                 4)));
     EXPECT_EQ("", problems("a: Äpfel 漢字 😀\r\nb: c\r\n"));
 }
 
@@ -143,10 +148,18 @@ TEST(YamlGuards, ColumnsAreCharactersFromOne) {
 }
 
 TEST(YamlGuards, ScalarsStayAsWritten) {
-    FrontEnd read("a: no\nb: 012\nc: 1_000\nd: null\ne: ~\nf: 1.50\ng: NULL\nh: {i: null, j: , k: ~}\nl: [null, x]\nm:\nnull: n\n");
+    FrontEnd read(
+        "a: no\nb: 012\nc: 1_000\nd: null\ne: ~\nf: 1.50\ng: NULL\nh: {i: null, j: , k: ~}\nl: [null, x]\nm:\nnull: "
+        "n\n");
     const Node& root = read.parsed.documents.at(0);
-    for (auto [key, value] : {std::pair<const char*, const char*>{"a", "no"}, {"b", "012"}, {"c", "1_000"}, {"d", "null"},
-                              {"e", "~"}, {"f", "1.50"}, {"g", "NULL"}, {"null", "n"}}) {
+    for (auto [key, value] : {std::pair<const char*, const char*>{"a", "no"},
+                              {"b", "012"},
+                              {"c", "1_000"},
+                              {"d", "null"},
+                              {"e", "~"},
+                              {"f", "1.50"},
+                              {"g", "NULL"},
+                              {"null", "n"}}) {
         ASSERT_NE(nullptr, root.find(key)) << key;
         EXPECT_EQ(value, root.find(key)->value.scalar.value);
     }
@@ -163,10 +176,29 @@ TEST(YamlGuards, OneRunReportsTheProblemsOfAllDocuments) {
               problems("a: b: c\n---\na: 'x\n---\nb: 1\nb: 2\n"));
 }
 
-bool alwaysStop() { return true; }
+TEST(YamlGuards, AComplaintThatNobodyForesawIsPassedOn) {
+    Source source("a: b\nc: d\n");
+    Diagnostics diagnostics;
+    Dialect dialect = readDialect(source, diagnostics, nullptr);
+    Limits limits;
+    TreeBuilder builder(source, dialect, limits, diagnostics, nullptr);
+    builder.begin(dialect.documents.at(0));
+    YAML::Mark mark;
+    mark.line = 1;
+    mark.column = 3;
+    reportSyntaxError(YAML::ParserException(mark, "something new"), source, dialect.documents[0], builder, diagnostics);
+    EXPECT_EQ("error SPQL-Y029 2:4\n", dumpDiagnostics(diagnostics));
+    EXPECT_NE(std::string::npos, diagnostics.all()[0].message.find("something new"));
+}
+
+bool alwaysStop() {
+    return true;
+}
 
 int checksLeft = 0;
-bool stopLater() { return --checksLeft < 0; }
+bool stopLater() {
+    return --checksLeft < 0;
+}
 
 TEST(YamlGuards, AnInterruptStopsEveryLoop) {
     Source source("a: b\n");
@@ -187,29 +219,33 @@ TEST(YamlGuards, AnInterruptStopsEveryLoop) {
 TEST(Dialect, MovesTheColonBehindSet) {
     EXPECT_EQ("- insert  A SET:\n    b: c\n", dialect("- insert: A SET\n    b: c\n"));
     EXPECT_EQ("- update  A set:   \n    b: c\n", dialect("- update: A set   \n    b: c\n"));
-    EXPECT_EQ("- append  s.A SET: # why\n\n  # and\n    \"b\": c\n", dialect("- append: s.A SET # why\n\n  # and\n    \"b\": c\n"));
+    EXPECT_EQ("- append  s.A SET: # why\n\n  # and\n    \"b\": c\n",
+              dialect("- append: s.A SET # why\n\n  # and\n    \"b\": c\n"));
     EXPECT_EQ("- create  A SET:\n    b: c\n", dialect("- create: A SET\r\n    b: c\r\n").substr(0, 26));
 }
 
 TEST(Dialect, LeavesEverythingElse) {
-    for (const char* text : {"- update: A SET b = c\n    d\n", "- update: A SET\n    b = c\n", "- insert: A SET\n- b: c\n",
-                             "a: |\n  insert: A SET\n    b: c\n", "a: 'x\n  insert: A SET\n    b: c'\n",
-                             "a: [x,\n  insert: A SET\n    b: c]\n", "a: text\n  insert: A SET\n    b: c\n",
-                             "a: A SET b\n  c: d\n"}) {
+    for (const char* text :
+         {"- update: A SET b = c\n    d\n", "- update: A SET\n    b = c\n", "- insert: A SET\n- b: c\n",
+          "a: |\n  insert: A SET\n    b: c\n", "a: 'x\n  insert: A SET\n    b: c'\n",
+          "a: [x,\n  insert: A SET\n    b: c]\n", "a: text\n  insert: A SET\n    b: c\n", "a: A SET b\n  c: d\n"}) {
         EXPECT_EQ(text, dialect(text));
     }
 }
 
 TEST(Dialect, ASecondEntityBeginsADocument) {
     EXPECT_EQ("entity: A\nentity: B\n@2", dialect("entity: A\nentity: B\n"));
-    EXPECT_EQ("entity: A\nx: 1\n# c\nservice: b\nentity: C\n@4@5", dialect("entity: A\nx: 1\n# c\nservice: b\nentity: C\n"));
+    EXPECT_EQ("entity: A\nx: 1\n# c\nservice: b\nentity: C\n@4@5",
+              dialect("entity: A\nx: 1\n# c\nservice: b\nentity: C\n"));
     EXPECT_EQ("entity: A\n---\nentity: B\n", dialect("entity: A\n---\nentity: B\n"));
     EXPECT_EQ("a:\n  entity: A\nb:\n  entity: B\n", dialect("a:\n  entity: A\nb:\n  entity: B\n"));
-    EXPECT_EQ("entity: A\nd: |\n entity: x\ne: 'y\nentity: z'\n", dialect("entity: A\nd: |\n entity: x\ne: 'y\nentity: z'\n"));
+    EXPECT_EQ("entity: A\nd: |\n entity: x\ne: 'y\nentity: z'\n",
+              dialect("entity: A\nd: |\n entity: x\ne: 'y\nentity: z'\n"));
 }
 
 TEST(Dialect, AStatementGoesOnInItsOwnColumn) {
-    EXPECT_EQ("- update: A SET b = c\n   WHERE d\n   ORDER BY e\n", dialect("- update: A SET b = c\n  WHERE d\n  ORDER BY e\n"));
+    EXPECT_EQ("- update: A SET b = c\n   WHERE d\n   ORDER BY e\n",
+              dialect("- update: A SET b = c\n  WHERE d\n  ORDER BY e\n"));
     EXPECT_EQ("- update: A SET b = c\n  where: d\n", dialect("- update: A SET b = c\n  where: d\n"));
     EXPECT_EQ("- notify: A b\n  WHERE d\n", dialect("- notify: A b\n  WHERE d\n"));
     FrontEnd read("a: b\nsteps:\n  - update: A SET b = c\n    WHERE d: e\n");

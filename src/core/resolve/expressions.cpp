@@ -35,12 +35,13 @@ std::vector<std::string> ActionResolver::namesInReach(const Scope& scope) const 
 
 BoundExpression ActionResolver::bind(ExpressionRef ref, const std::string& target, const Scope& scope, const ColumnInfo* column) {
     BoundExpression bound;
+    if (!ref) return bound;   // the reader has said what is missing
     bound.expression = ref.id + action_.file->expressionBase;
     bound.target = target;
     const ExpressionFacts& facts = world_.facts(bound.expression);
     if (!facts.ok) {
         if (world_.trying() || resolver_.badExpressions_.insert(bound.expression).second)
-            world_.error(*action_.file, facts.code.empty() ? "SPQL-E001" : facts.code,
+            world_.error(*action_.file, facts.code,
                          world_.locate(bound.expression, facts.errorOffset), facts.error, facts.hint);
         return bound;
     }

@@ -106,7 +106,7 @@ void Resolver::resolveEntity(EntityInfo& entity) {
         const ExpressionFacts& facts = world_.facts(bound.expression);
         if (!facts.ok) {
             if (badExpressions_.insert(bound.expression).second)
-                world_.error(file, facts.code.empty() ? "SPQL-E001" : facts.code, world_.locate(bound.expression, facts.errorOffset),
+                world_.error(file, facts.code, world_.locate(bound.expression, facts.errorOffset),
                              facts.error, facts.hint);
             return bound;
         }
@@ -340,7 +340,7 @@ void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
                          "write a number and a unit, for example 10 minutes");
             continue;
         }
-        world_.error(world_.fileOf(expression), "SPQL-E100", world_.locate(expression, result.errorOffset), result.error, result.hint);
+        world_.error(world_.fileOf(expression), result.code.empty() ? "SPQL-E100" : result.code, world_.locate(expression, result.errorOffset), result.error, result.hint);
     }
     for (const ImpliedColumn& implied : impliedColumns_) {
         for (ColumnInfo& column : implied.entity->columns) {

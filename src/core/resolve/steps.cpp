@@ -186,6 +186,7 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
 
 void ActionResolver::bindForeach(const Step& step, ResolvedStep& resolved, Scope& scope) {
     resolved.condition = bind(step.condition, "", scope);
+    if (!resolved.condition) return;
     std::string type = resolved.condition.values.size() == 1 ? resolved.condition.values[0].type : "";
     std::string element = type == "jsonb" ? "jsonb" : elementType(type);
     if (element.empty() && world_.facts(resolved.condition.expression).ok)

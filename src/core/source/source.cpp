@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::string_view byteOrderMark = "\xEF\xBB\xBF";
 
-bool isBreak(char c) { return c == '\n' || c == '\r'; }
+bool isBreak(char c) {
+    return c == '\n' || c == '\r';
+}
 
 }  // namespace
 

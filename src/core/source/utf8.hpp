@@ -17,7 +17,9 @@ char32_t decodeUtf8(std::string_view text, size_t& at);
 
 void appendUtf8(std::string& out, char32_t codePoint);
 
-inline bool isContinuationByte(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+inline bool isContinuationByte(char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
 
 // How many columns of a terminal the character takes: 0, 1 or 2.
 int displayWidth(char32_t codePoint);

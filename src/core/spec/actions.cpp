@@ -8,11 +8,11 @@ namespace specql {
 
 namespace {
 
-const Words actionKeys = {"name",          "description",   "pattern",            "trigger",      "triggers",
-                          "on",            "conditions",    "condition",          "steps",        "params",
-                          "operation",     "batch_field",   "validations",        "error_handling",
-                          "correlation_window", "correlate_by", "after_match",    "cooldown",     "on_timeout",
-                          "on_error",      "max_attempts",  "backoff",            "enabled"};
+const Words actionKeys = {"name",         "description", "pattern",     "trigger",        "triggers",
+                          "on",           "conditions",  "condition",   "steps",          "params",
+                          "operation",    "batch_field", "validations", "error_handling", "correlation_window",
+                          "correlate_by", "after_match", "cooldown",    "on_timeout",     "on_error",
+                          "max_attempts", "backoff",     "enabled"};
 const Words conditionKeys = {"if", "then", "else"};
 const Words operations = {"update", "insert", "delete"};
 const Words afterMatchChoices = {"consume", "edge", "every"};
@@ -25,9 +25,14 @@ bool isWindowed(const std::string& condition) {
     if (findKeyword(condition, "WITHIN") != std::string::npos) {
         return true;
     }
+    // Terms may stand in parentheses; without them all of the text is at top level.
+    std::string flat = condition;
+    for (char& c : flat) {
+        c = c == '(' || c == ')' || c == '[' || c == ']' ? ' ' : c;
+    }
     for (const std::string& aggregate : aggregates) {
-        for (size_t at = findKeyword(condition, aggregate); at != std::string::npos;
-             at = findKeyword(condition, aggregate, at + 1)) {
+        for (size_t at = findKeyword(flat, aggregate); at != std::string::npos;
+             at = findKeyword(flat, aggregate, at + 1)) {
             size_t next = condition.find_first_not_of(" \t\n", at + aggregate.size());
             if (next != std::string::npos && condition[next] == '(') {
                 return true;
@@ -54,7 +59,8 @@ void reportNeeds(ReadContext& context, const Node& node, const char* key, const 
     }
 }
 
-void readTrigger(ReadContext& context, const Node& node, Action& action) {
+// False if the action has nothing that could raise it, though it needs that.
+bool readTrigger(ReadContext& context, const Node& node, Action& action) {
     action.trigger = context.text(node, "trigger");
     action.on = context.text(node, "on");
     if (const Entry* triggers = node.find("triggers")) {
@@ -71,6 +77,7 @@ void readTrigger(ReadContext& context, const Node& node, Action& action) {
     if (!hasTrigger && isEventDriven) {
         context.missing(node, "trigger", actionKeys, "an action");
     }
+    return action.trigger || action.on || !action.triggers.empty() || !isEventDriven;
 }
 
 void readBranches(ReadContext& context, const Node& node, Action& action) {
@@ -126,7 +133,8 @@ void readCorrelateBy(ReadContext& context, const Node& node, Action& action) {
         action.correlateBy = context.texts(value, "correlate_by");
         bool fits = action.correlateBy.size() <= 1 || action.correlateBy.size() == action.triggers.size();
         if (!fits) {
-            context.diagnostics.error("SPQL-S010", value.pos, "\"correlate_by\" must name one key, or one for each trigger");
+            context.diagnostics.error("SPQL-S010", value.pos,
+                                      "\"correlate_by\" must name one key, or one for each trigger");
         }
         return;
     }
@@ -177,10 +185,12 @@ void readRetries(ReadContext& context, const Node& node, Action& action) {
     action.enabled = context.boolean(node, "enabled");
     action.maxAttempts = context.text(node, "max_attempts");
     const std::string& attempts = action.maxAttempts.value;
-    bool isCount = !attempts.empty() && attempts.size() <= 6 && std::all_of(attempts.begin(), attempts.end(), isAsciiDigit) &&
+    bool isCount = !attempts.empty() && attempts.size() <= 6 &&
+                   std::all_of(attempts.begin(), attempts.end(), isAsciiDigit) &&
                    attempts.find_first_not_of('0') != std::string::npos;
     if (action.maxAttempts && !isCount) {
-        context.diagnostics.error("SPQL-S008", action.maxAttempts.pos, "\"max_attempts\" must be a number from 1 to 999999");
+        context.diagnostics.error("SPQL-S008", action.maxAttempts.pos,
+                                  "\"max_attempts\" must be a number from 1 to 999999");
     }
 }
 
@@ -221,7 +231,7 @@ void readAction(ReadContext& context, const Node& node, bool standAlone, std::ve
     action.name = context.requiredText(node, "name", actionKeys, "an action");
     action.description = context.text(node, "description");
     action.pattern = context.text(node, "pattern");
-    readTrigger(context, node, action);
+    bool canBeRaised = readTrigger(context, node, action);
     if (const Node* params = context.mapping(node, "params")) {
         action.params = readParams(context, *params);
     }
@@ -232,7 +242,9 @@ void readAction(ReadContext& context, const Node& node, bool standAlone, std::ve
     action.batchField = context.text(node, "batch_field");
     action.validations = context.text(node, "validations");
     action.errorHandling = context.choice(node, "error_handling", errorHandlingChoices);
-    into.push_back(std::move(action));
+    if (canBeRaised) {
+        into.push_back(std::move(action));
+    }
 }
 
 }  // namespace

@@ -87,9 +87,7 @@ Text ReadContext::scalar(const Node& node, const std::string& name) {
                 return {};
             }
             return node.scalar;
-        case Node::Kind::null:
-            diagnostics.error("SPQL-S004", node.pos, quoted(name) + " has no value");
-            return {};
+        case Node::Kind::null: diagnostics.error("SPQL-S004", node.pos, quoted(name) + " has no value"); return {};
         case Node::Kind::sequence:
             diagnostics.error("SPQL-S003", node.pos, quoted(name) + " must be a text, not a list",
                               "to begin a text with '[', put it in quotes");

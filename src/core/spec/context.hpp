@@ -19,7 +19,8 @@ struct ReadContext {
     // Records a SQL scalar; an empty one is an error and gives no reference.
     ExpressionRef expression(const Text& text);
 
-    // Reports every key that is not among `known`, with the nearest one as a hint. `what` names the mapping: "an action".
+    // Reports every key that is not among `known`, with the nearest one as a hint. `what` names the mapping: "an
+    // action".
     void checkKeys(const Node& mapping, const Words& known, const std::string& what);
 
     // The text at a key; not present if the key is missing. Lists, mappings and nothing at all are errors.

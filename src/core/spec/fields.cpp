@@ -25,12 +25,21 @@ std::string lowerCase(std::string_view text) {
 // The inside of `word(…)` if the type is that; an empty slice with begin 0 otherwise.
 Slice inside(const std::string& type, const std::string& word) {
     size_t open = type.find('(');
-    if (open == std::string::npos || lowerCase(std::string_view(type).substr(0, open)).find_last_not_of(' ') + 1 !=
-                                         word.size() || lowerCase(type.substr(0, word.size())) != word) {
+    if (open == std::string::npos ||
+        lowerCase(std::string_view(type).substr(0, open)).find_last_not_of(' ') + 1 != word.size() ||
+        lowerCase(type.substr(0, word.size())) != word) {
         return {};
     }
     size_t close = closingParen(type, open);
     return close == type.size() - 1 ? Slice{open + 1, close} : Slice{};
+}
+
+// A type that could not be read has been reported. Later stages go on with one that everything fits, so that the
+// field's name is known to them.
+void assumeText(Field& field, Pos pos) {
+    field.type.value = "text";
+    field.type.pos = pos;
+    field.type.present = true;
 }
 
 void readEnum(ReadContext& context, Field& field, Slice values) {
@@ -61,16 +70,20 @@ void readEnum(ReadContext& context, Field& field, Slice values) {
             field.enumValues.push_back(value);
         }
     }
+    if (field.enumValues.empty()) {
+        assumeText(field, field.type.pos);
+    }
 }
 
 void readReference(ReadContext& context, Field& field, Slice arguments) {
     const std::string& type = field.type.value;
     std::vector<Slice> items = splitTopLevel(type, ',', arguments.begin, arguments.end);
-    bool isName = !items.empty() && !items[0].empty() &&
-                  nameLength(type, items[0].begin) == items[0].end - items[0].begin;
+    bool isName =
+        !items.empty() && !items[0].empty() && nameLength(type, items[0].begin) == items[0].end - items[0].begin;
     if (!isName) {
         context.diagnostics.error("SPQL-S012", field.type.pos, "ref(...) needs the name of an entity",
                                   "for example ref(Product) or ref(sales.Order, on_delete: cascade)");
+        assumeText(field, field.type.pos);
         return;
     }
     // The dialect pass had to hide the ':' of options from YAML.
@@ -119,6 +132,7 @@ void readType(ReadContext& context, const Text& text, Field& field) {
     if (type.empty()) {
         context.diagnostics.error("SPQL-S013", text.pos, "field \"" + field.name.value + "\" has no type",
                                   "write '" + field.name.value + ": text', or any other type");
+        assumeText(field, text.pos);
         return;
     }
     field.type = context.source.piece(text, type.begin, type.end);
@@ -132,6 +146,7 @@ void readType(ReadContext& context, const Text& text, Field& field) {
     if (arguments.begin == 0) {
         context.diagnostics.error(word == "enum" ? "SPQL-S011" : "SPQL-S012", field.type.pos,
                                   word + " must be written " + (word == "enum" ? "enum(a, b, c)" : "ref(Entity)"));
+        assumeText(field, field.type.pos);
     } else if (word == "enum") {
         readEnum(context, field, arguments);
     } else {
@@ -144,6 +159,8 @@ void readFieldMapping(ReadContext& context, const Node& node, Field& field) {
     Text type = context.requiredText(node, "type", fieldKeys, "field \"" + field.name.value + "\"");
     if (type) {
         readType(context, type, field);
+    } else {
+        assumeText(field, node.pos);
     }
     Text required = context.boolean(node, "required");
     if (required) {
@@ -152,8 +169,8 @@ void readFieldMapping(ReadContext& context, const Node& node, Field& field) {
     }
     Text defaultValue = context.text(node, "default");
     if (defaultValue && field.defaultValue) {
-        context.diagnostics.error("SPQL-S009", defaultValue.pos,
-                                  "field \"" + field.name.value + "\" has two defaults", "remove one of them");
+        context.diagnostics.error("SPQL-S009", defaultValue.pos, "field \"" + field.name.value + "\" has two defaults",
+                                  "remove one of them");
     } else if (defaultValue) {
         field.defaultValue = context.expression(defaultValue);
     }
@@ -172,17 +189,13 @@ void readFields(ReadContext& context, const Node& fields, std::vector<Field>& in
             continue;
         }
         switch (entry.value.kind) {
-            case Node::Kind::scalar:
-                readType(context, entry.value.scalar, field);
-                break;
-            case Node::Kind::mapping:
-                readFieldMapping(context, entry.value, field);
-                break;
+            case Node::Kind::scalar: readType(context, entry.value.scalar, field); break;
+            case Node::Kind::mapping: readFieldMapping(context, entry.value, field); break;
             case Node::Kind::null:
             case Node::Kind::sequence:
-                context.diagnostics.error("SPQL-S013", entry.value.pos,
-                                          "field \"" + entry.key.value + "\" has no type",
+                context.diagnostics.error("SPQL-S013", entry.value.pos, "field \"" + entry.key.value + "\" has no type",
                                           "write '" + entry.key.value + ": text', or any other type");
+                assumeText(field, entry.value.pos);
                 break;
         }
         into.push_back(std::move(field));

@@ -6,8 +6,8 @@
 
 namespace specql {
 
-// What is kept can be looked at: a step has its target, its condition or its call, an assignment its value. What lacks
-// them has been reported and is left out.
+// What is kept can be looked at: a field has a type, an event-driven action what raises it, a step its target, its
+// condition or its call, an assignment its value. What lacks them has been reported and is left out.
 // `defaultSchema` is apply's schema argument (may be empty); it serves rules documents that say nothing.
 Spec readSpec(const Source& source, const ParsedText& parsed, std::string_view defaultSchema, Diagnostics& diagnostics);
 

@@ -16,7 +16,8 @@ struct Slice {
 };
 
 // Cuts at `separator` outside quotes, dollar quotes, parentheses and brackets. An empty text gives no slice.
-std::vector<Slice> splitTopLevel(std::string_view text, char separator, size_t begin = 0, size_t end = std::string_view::npos);
+std::vector<Slice> splitTopLevel(std::string_view text, char separator, size_t begin = 0,
+                                 size_t end = std::string_view::npos);
 
 // The first occurrence at top level of the keyword (whole word, any case; "ORDER BY" allows any white space between),
 // from `from` on; npos if there is none.

@@ -17,8 +17,8 @@ constexpr size_t maxArguments = 100;
 
 struct Clause {
     const char* keyword;
-    size_t begin = npos;      // of the keyword
-    size_t body = npos;       // behind the keyword
+    size_t begin = npos;  // of the keyword
+    size_t body = npos;   // behind the keyword
     size_t end = npos;
 };
 
@@ -122,7 +122,8 @@ private:
         std::string word = value_.substr(rest, value_.find_first_of(" \t\n=", rest) - rest);
         std::string hint = didYouMean(word, {"SET", "WHERE", "ORDER BY", "LIMIT"});
         error("SPQL-S018", rest, "\"" + word + "\" cannot stand behind the name of " + targetName(),
-              hint.empty() ? "write '" + step_.verb.value + ": " + step_.target.value + " SET column = expression'" : hint);
+              hint.empty() ? "write '" + step_.verb.value + ": " + step_.target.value + " SET column = expression'"
+                           : hint);
         return false;
     }
 
@@ -148,7 +149,8 @@ private:
     }
 
     bool checkAllowed() {
-        bool needsSet = step_.kind == StepKind::insert || step_.kind == StepKind::update || step_.kind == StepKind::append;
+        bool needsSet =
+            step_.kind == StepKind::insert || step_.kind == StepKind::update || step_.kind == StepKind::append;
         if (needsSet && set_.begin == npos) {
             std::string hint = "write 'SET column = expression', or SET and the columns on the lines below";
             if (step_.kind == StepKind::insert) {
@@ -197,7 +199,8 @@ private:
             } else if (entry.value.kind == Node::Kind::scalar) {
                 addAssignment(entry.key, context_.expression(entry.value.scalar));
             } else if (entry.value.kind == Node::Kind::null) {
-                context_.diagnostics.error("SPQL-S004", entry.key.pos, "column \"" + entry.key.value + "\" has no value",
+                context_.diagnostics.error("SPQL-S004", entry.key.pos,
+                                           "column \"" + entry.key.value + "\" has no value",
                                            "write an SQL expression; null is one");
             } else {
                 context_.diagnostics.error("SPQL-S003", entry.value.pos,

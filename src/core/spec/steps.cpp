@@ -119,8 +119,8 @@ private:
     // Other keys than the step's own: either they belong to it, or the next step lacks its dash.
     bool checkCompanions(const Entry& main, const Words& companions) {
         for (const Entry& entry : node_.entries) {
-            bool isKnown = &entry == &main ||
-                           std::find(companions.begin(), companions.end(), entry.key.value) != companions.end();
+            bool isKnown =
+                &entry == &main || std::find(companions.begin(), companions.end(), entry.key.value) != companions.end();
             if (isKnown) {
                 continue;
             }
@@ -173,8 +173,8 @@ private:
     bool readFunction(const Entry& main, Step& step) {
         step.kind = StepKind::function;
         std::string known = nearest(main.key.value, verbWords());
-        bool isSlip = !known.empty() && main.key.value.size() + 1 >= known.size() && known.size() + 1 >= main.key.value.size() &&
-                      known.size() >= 4;
+        bool isSlip = !known.empty() && main.key.value.size() + 1 >= known.size() &&
+                      known.size() + 1 >= main.key.value.size() && known.size() >= 4;
         bool isText = main.value.kind == Node::Kind::scalar;
         size_t errorsBefore = context_.diagnostics.errorCount();
         if (main.key.empty()) {
@@ -194,13 +194,10 @@ private:
         switch (step.kind) {
             case StepKind::validate:
             case StepKind::branch:
-            case StepKind::foreach:
-                return static_cast<bool>(step.condition);
+            case StepKind::foreach: return static_cast<bool>(step.condition);
             case StepKind::call:
-            case StepKind::ret:
-                return !hasErrors;
-            default:
-                return step.target.present;
+            case StepKind::ret: return !hasErrors;
+            default: return step.target.present;
         }
     }
 
@@ -210,15 +207,9 @@ private:
                 step.condition = context_.expression(context_.scalar(value, "validate"));
                 step.message = context_.text(node_, "error");
                 return;
-            case StepKind::branch:
-                readIf(value, step);
-                return;
-            case StepKind::foreach:
-                readForeach(value, step);
-                return;
-            case StepKind::call:
-                readCallStep(value, step);
-                return;
+            case StepKind::branch: readIf(value, step); return;
+            case StepKind::foreach: readForeach(value, step); return;
+            case StepKind::call: readCallStep(value, step); return;
             case StepKind::ret:
                 if (value.kind != Node::Kind::null) {
                     ExpressionRef result = context_.expression(context_.scalar(value, "return"));
@@ -234,21 +225,16 @@ private:
                 }
                 readAddress(value, "message", step);
                 return;
-            case StepKind::notify:
-                readAddress(value, "message", step);
-                return;
-            case StepKind::callExternal:
-                readAddress(value, "operation", step);
-                return;
-            default:
-                readStatementValue(value, step);
-                return;
+            case StepKind::notify: readAddress(value, "message", step); return;
+            case StepKind::callExternal: readAddress(value, "operation", step); return;
+            default: readStatementValue(value, step); return;
         }
     }
 
     void readStatementValue(const Node& value, Step& step) {
         if (value.kind == Node::Kind::mapping) {
-            context_.diagnostics.error("SPQL-S003", value.pos, "\"" + step.verb.value + "\" must be a text, not a mapping",
+            context_.diagnostics.error("SPQL-S003", value.pos,
+                                       "\"" + step.verb.value + "\" must be a text, not a mapping",
                                        "write '" + step.verb.value + ": Entity SET' and the columns below it");
             return;
         }

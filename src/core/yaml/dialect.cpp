@@ -268,7 +268,7 @@ private:
     LineScanner scanner_;
     long rootIndent_ = -1;
     bool hasKind_ = false;
-    size_t statementColumn_ = LineScanner::none;   // of the key whose value is a statement that may go on
+    size_t statementColumn_ = LineScanner::none;  // of the key whose value is a statement that may go on
 };
 
 }  // namespace

@@ -12,23 +12,23 @@ namespace specql {
 // One document: a run of lines that is parsed on its own, so that a slip in one leaves the others readable.
 struct DocumentLines {
     uint32_t first = 1;
-    uint32_t last = 0;               // less than `first`: no lines
-    bool broken = false;             // reported already: not worth parsing
-    size_t openQuote = 0;            // offsets in the source, each only if its flag is set
+    uint32_t last = 0;     // less than `first`: no lines
+    bool broken = false;   // reported already: not worth parsing
+    size_t openQuote = 0;  // offsets in the source, each only if its flag is set
     bool hasOpenQuote = false;
-    size_t openFlow = 0;             // the innermost bracket or brace
+    size_t openFlow = 0;  // the innermost bracket or brace
     bool hasOpenFlow = false;
-    size_t longQuoteBegin = 0;       // the last quoted scalar over several lines
+    size_t longQuoteBegin = 0;  // the last quoted scalar over several lines
     size_t longQuoteEnd = 0;
     bool hasLongQuote = false;
 };
 
 struct Dialect {
-    std::string text;                        // strict YAML: as many lines as the source; columns too, but for indentedLines
-    std::vector<size_t> lineStarts;          // of `text`; one more than lines
+    std::string text;                // strict YAML: as many lines as the source; columns too, but for indentedLines
+    std::vector<size_t> lineStarts;  // of `text`; one more than lines
     std::vector<DocumentLines> documents;
-    std::vector<uint32_t> documentStarts;    // lines at which one begins without '---'
-    std::vector<uint32_t> indentedLines;     // lines that were moved to the right by one blank; ascending
+    std::vector<uint32_t> documentStarts;  // lines at which one begins without '---'
+    std::vector<uint32_t> indentedLines;   // lines that were moved to the right by one blank; ascending
 };
 
 Dialect readDialect(const Source& source, Diagnostics& diagnostics, InterruptCheck interrupt);

@@ -147,8 +147,7 @@ void LineScanner::scanValue(Line& result, long parent) {
             state_ = State::literal;
             parentIndent_ = parent;
             return;
-        default:
-            break;
+        default: break;
     }
     size_t colon = none;
     result.valueBegin = at_;

@@ -14,14 +14,14 @@ public:
     static constexpr size_t none = static_cast<size_t>(-1);
 
     struct Line {
-        bool structural = false;     // starts a node: an item, a key, a value of its own
-        bool tabIndented = false;    // structural, with a tab where indentation is counted
-        bool afterDash = false;      // the key stands behind a '-'
-        size_t indent = 0;           // bytes before the first character that is not a blank
-        size_t keyBegin = none;      // bytes in the line; none if the line has no plain key
-        size_t keyEnd = none;        // where its ':' stands
-        size_t valueBegin = none;    // a plain value on the same line
-        size_t valueEnd = none;      // its end, before trailing blanks and comment
+        bool structural = false;   // starts a node: an item, a key, a value of its own
+        bool tabIndented = false;  // structural, with a tab where indentation is counted
+        bool afterDash = false;    // the key stands behind a '-'
+        size_t indent = 0;         // bytes before the first character that is not a blank
+        size_t keyBegin = none;    // bytes in the line; none if the line has no plain key
+        size_t keyEnd = none;      // where its ':' stands
+        size_t valueBegin = none;  // a plain value on the same line
+        size_t valueEnd = none;    // its end, before trailing blanks and comment
     };
 
     // Reads the next line, given without its line end; `offset` is its place in the text.
@@ -57,14 +57,14 @@ private:
     bool nothingLeft(size_t at) const;
 
     State state_ = State::block;
-    long parentIndent_ = -1;          // of the open plain or literal scalar: it goes on below deeper lines
-    long pendingParent_ = -1;         // of a key or dash that waits for its value on the next line
+    long parentIndent_ = -1;   // of the open plain or literal scalar: it goes on below deeper lines
+    long pendingParent_ = -1;  // of a key or dash that waits for its value on the next line
     char quote_ = 0;
     size_t quoteOffset_ = none;
     size_t longQuoteBegin_ = none;
     size_t longQuoteEnd_ = none;
-    std::vector<size_t> flow_;        // offsets of open brackets and braces
-    bool flowTokenStart_ = true;      // in flow: a quote here would open a scalar
+    std::vector<size_t> flow_;    // offsets of open brackets and braces
+    bool flowTokenStart_ = true;  // in flow: a quote here would open a scalar
 
     std::string_view line_;
     size_t offset_ = 0;

@@ -74,10 +74,10 @@ std::string hexName(char32_t codePoint) {
 bool isReadable(const Source& source, const Limits& limits, Diagnostics& diagnostics, InterruptCheck interrupt) {
     const std::string& text = source.text();
     if (text.size() > limits.bytes) {
-        refuse(diagnostics, "SPQL-Y001", {1, 1},
-               "the text has " + std::to_string(text.size()) + " bytes; " + std::to_string(limits.bytes) +
-                   " are allowed",
-               "apply it in parts, or raise specql.max_spec_size");
+        refuse(
+            diagnostics, "SPQL-Y001", {1, 1},
+            "the text has " + std::to_string(text.size()) + " bytes; " + std::to_string(limits.bytes) + " are allowed",
+            "apply it in parts, or raise specql.max_spec_size");
         return false;
     }
     bool invalidSeen = false;
@@ -103,9 +103,10 @@ bool isReadable(const Source& source, const Limits& limits, Diagnostics& diagnos
         bool isByteOrderMark = codePoint == 0xFEFF && begin == 0;
         if ((isForbidden(codePoint) && !isByteOrderMark) || isLoneReturn) {
             if (!forbiddenSeen) {
-                refuse(diagnostics, "SPQL-Y003", source.position(begin),
-                       "character " + hexName(codePoint) + " is not allowed",
-                       "control and bidirectional characters make a text read differently from what it says; remove it");
+                refuse(
+                    diagnostics, "SPQL-Y003", source.position(begin),
+                    "character " + hexName(codePoint) + " is not allowed",
+                    "control and bidirectional characters make a text read differently from what it says; remove it");
             }
             forbiddenSeen = true;
         }
@@ -166,7 +167,8 @@ ParsedText parseText(const Source& source, const Limits& limits, Diagnostics& di
     } catch (const TextRefused&) {
     }
     if (result.documents.empty() && diagnostics.errorCount() == errorsBefore) {
-        diagnostics.error("SPQL-Y030", {1, 1}, "the text holds no document", "begin with 'entity:', 'service:' or 'actions:'");
+        diagnostics.error("SPQL-Y030", {1, 1}, "the text holds no document",
+                          "begin with 'entity:', 'service:' or 'actions:'");
     }
     return result;
 }

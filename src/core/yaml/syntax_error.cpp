@@ -60,7 +60,8 @@ void reportMisfit(const Place& place, bool inList, Diagnostics& diagnostics) {
         hint += "; this " + what + " began on line " + std::to_string(open->pos.line) + ", column " +
                 std::to_string(open->pos.col);
     }
-    std::string found = !inList && place.offset < text.size() && text[place.offset] == '-' ? "a list item" : "this line";
+    std::string found =
+        !inList && place.offset < text.size() && text[place.offset] == '-' ? "a list item" : "this line";
     diagnostics.error("SPQL-Y021", place.pos, found + " does not fit into the " + what + " above", hint);
 }
 
@@ -104,7 +105,8 @@ void reportSyntaxError(const YAML::Exception& error, const Source& source, const
     } else if (message == Msg::FLOW_END) {
         diagnostics.error("SPQL-Y010", place.pos, "a closing bracket or brace that nothing opened", quoteHint);
     } else if (message == Msg::BLOCK_ENTRY) {
-        diagnostics.error("SPQL-Y021", place.pos, "a list item cannot begin here", "begin each item on a line of its own");
+        diagnostics.error("SPQL-Y021", place.pos, "a list item cannot begin here",
+                          "begin each item on a line of its own");
     } else if (message == Msg::MAP_KEY) {
         diagnostics.error("SPQL-Y021", place.pos, "a key cannot begin here", "begin each key on a line of its own");
     } else if (startsWith(message, Msg::INVALID_ESCAPE) || message == Msg::INVALID_HEX ||

@@ -10,7 +10,8 @@ namespace specql {
 
 namespace {
 
-constexpr const char* oneRootHint = "each document is one mapping of keys to values; separate documents by a line '---'";
+constexpr const char* oneRootHint =
+    "each document is one mapping of keys to values; separate documents by a line '---'";
 
 bool isNullWord(std::string_view text) {
     return text == "~" || text == "null" || text == "Null" || text == "NULL";
@@ -80,8 +81,8 @@ bool TreeBuilder::expectsKey() const {
 
 void TreeBuilder::OnDocumentStart(const YAML::Mark& mark) {
     if (++starts_ > 1) {
-        diagnostics_.error("SPQL-Y016", source_.position(offsetOf(mark)),
-                           "this stands behind the end of the document", oneRootHint);
+        diagnostics_.error("SPQL-Y016", source_.position(offsetOf(mark)), "this stands behind the end of the document",
+                           oneRootHint);
         throw DocumentRefused();
     }
     if (++documents_ > limits_.documents) {

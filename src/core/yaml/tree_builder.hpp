@@ -54,11 +54,11 @@ private:
     struct Frame {
         Node node;
         size_t begin = 0;
-        size_t end = 0;                    // offset behind the last thing inside
-        size_t column = 0;                 // bytes, from 0
-        bool isFlow = false;               // opened by a bracket or brace
+        size_t end = 0;       // offset behind the last thing inside
+        size_t column = 0;    // bytes, from 0
+        bool isFlow = false;  // opened by a bracket or brace
         bool hasKey = false;
-        bool keyIsRefused = false;         // reported: its value is read and dropped
+        bool keyIsRefused = false;  // reported: its value is read and dropped
         Text key;
         size_t keyEnd = 0;
         std::map<std::string, Pos> keys;
@@ -85,9 +85,9 @@ private:
     std::vector<Frame> stack_;
     Node root_;
     bool hasRoot_ = false;
-    size_t starts_ = 0;       // roots seen in these lines
-    size_t documents_ = 0;    // of the whole text
-    size_t nodes_ = 0;        // of the whole text
+    size_t starts_ = 0;     // roots seen in these lines
+    size_t documents_ = 0;  // of the whole text
+    size_t nodes_ = 0;      // of the whole text
     size_t events_ = 0;
 };
 
