@@ -64,8 +64,7 @@ struct Constant {
 inline Constant constantOf(const A_Const* constant) {
     Constant result;
 #if PG_VERSION_NUM >= 150000
-    if (constant->isnull)
-        return result;
+    if (constant->isnull) return result;
     switch (constant->val.node.type) {
         case T_Integer:
             result.kind = ConstKind::integer;

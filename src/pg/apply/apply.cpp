@@ -36,10 +36,10 @@ SPECQL_FUNCTION(specql_apply) {
                 compilation->compiler.steps());
     for (const PlanStep& step : compilation->compiler.steps())
         rows.row()
-            .text(fromUtf8(step.action))
-            .text(fromUtf8(step.kind))
-            .text(fromUtf8(step.object))
-            .text(step.detail.empty() ? nullptr : fromUtf8(step.detail))
+            .text(shown(step.action))
+            .text(shown(step.kind))
+            .text(shown(step.object))
+            .text(step.detail.empty() ? nullptr : shown(step.detail))
             .end();
     spi::finish();
     MemoryContextDelete(compilation->context);

@@ -16,8 +16,7 @@ namespace specql {
 namespace {
 
 void requireDone(Compiler::Outcome outcome) {
-    if (outcome == Compiler::Outcome::interrupted)
-        reportInterrupt();
+    if (outcome == Compiler::Outcome::interrupted) reportInterrupt();
     if (outcome == Compiler::Outcome::outOfMemory)
         ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
                         errdetail("The specification needs more memory than there is.")));
@@ -42,10 +41,8 @@ void writeProblem(const Diagnostic& problem, std::string* to) {
 
 // The class of the error: what the first problem is about.
 int sqlstateOf(const Diagnostic& problem) {
-    if (problem.code == "SPQL-P004")
-        return sqlstate::destructive;
-    if (problem.code.compare(0, 6, "SPQL-P") == 0)
-        return sqlstate::notAllowed;
+    if (problem.code == "SPQL-P004") return sqlstate::destructive;
+    if (problem.code.compare(0, 6, "SPQL-P") == 0) return sqlstate::notAllowed;
     return sqlstate::specInvalid;
 }
 
@@ -53,8 +50,7 @@ int sqlstateOf(const Diagnostic& problem) {
 int writeReport(Compilation* compilation) {
     const Diagnostic* first = nullptr;
     for (const Diagnostic& problem : compilation->problems)
-        if (problem.severity == Severity::error && first == nullptr)
-            first = &problem;
+        if (problem.severity == Severity::error && first == nullptr) first = &problem;
     writeProblem(*first, &compilation->message);
     if (compilation->errors > 1)
         compilation->message += " (and " + std::to_string(compilation->errors - 1) + " more " +
@@ -88,11 +84,10 @@ Compilation* compile(const CompileArguments& arguments) {
     gatherFacts(work->compiler.expressions(), &work->facts);
 
     work->view.units = work->units;
-    ViewRequest request = {&work->compiler.tableNames(), &work->compiler.functionNames(), &work->compiler.typeTexts(),
-                           &work->schema};
+    ViewRequest request = {&work->compiler.tableNames(), &work->compiler.functionNames(), &work->compiler.typeTexts()};
     gatherView(request, &work->view);
     requireDone(work->compiler.bind(work->view, work->facts));
-    analyse(work->compiler.expressions(), work->facts, work->compiler.requests(), work->schema, &work->results);
+    analyse(work->compiler.expressions(), work->facts, work->compiler.requests(), &work->results);
     requireDone(work->compiler.finish(work->results));
     requireDone(work->compiler.plan());
     sortProblems(work);
@@ -110,23 +105,20 @@ CompileArguments compileArguments(FunctionCallInfo fcinfo) {
 }
 
 void requireValid(Compilation* compilation) {
-    if (compilation->errors == 0)
-        return;
+    if (compilation->errors == 0) return;
     int sqlstate = writeReport(compilation);
-    const char* hint = compilation->hint.empty() ? nullptr : fromUtf8(compilation->hint);
-    ereport(ERROR,
-            (errcode(sqlstate), errmsg("%s", fromUtf8(compilation->message)),
-             errdetail_internal("%s", fromUtf8(compilation->detail)), hint != nullptr ? errhint("%s", hint) : 0));
+    const char* hint = compilation->hint.empty() ? nullptr : shown(compilation->hint);
+    ereport(ERROR, (errcode(sqlstate), errmsg("%s", shown(compilation->message)),
+                    errdetail_internal("%s", shown(compilation->detail)), hint != nullptr ? errhint("%s", hint) : 0));
 }
 
 void reportWarnings(Compilation* compilation) {
     for (const Diagnostic& problem : compilation->problems) {
-        if (problem.severity == Severity::error)
-            continue;
+        if (problem.severity == Severity::error) continue;
         writeProblem(problem, &compilation->message);
-        const char* hint = problem.hint.empty() ? nullptr : fromUtf8(problem.hint);
+        const char* hint = problem.hint.empty() ? nullptr : shown(problem.hint);
         ereport(problem.severity == Severity::warning ? WARNING : NOTICE,
-                (errmsg("%s", fromUtf8(compilation->message)), hint != nullptr ? errhint("%s", hint) : 0));
+                (errmsg("%s", shown(compilation->message)), hint != nullptr ? errhint("%s", hint) : 0));
     }
 }
 

@@ -19,10 +19,8 @@ const char* severityName(Severity severity) {
 
 // Texts one after the other with an empty line between paragraphs; pure C++.
 void appendParagraph(std::string* to, const std::string& paragraph, const char* separator) {
-    if (paragraph.empty())
-        return;
-    if (!to->empty())
-        *to += separator;
+    if (paragraph.empty()) return;
+    if (!to->empty()) *to += separator;
     *to += paragraph;
 }
 
@@ -35,10 +33,8 @@ void joinCommands(const std::vector<std::string>& commands, std::string* to) {
 void joinObjects(const std::vector<Object>& objects, std::string* to) {
     to->clear();
     for (const Object& object : objects)
-        if (!object.adopted)
-            appendParagraph(to, object.sql(), "\n\n");
-    if (!to->empty())
-        *to += '\n';
+        if (!object.adopted) appendParagraph(to, object.sql(), "\n\n");
+    if (!to->empty()) *to += '\n';
 }
 
 }  // namespace
@@ -55,9 +51,9 @@ SPECQL_FUNCTION(specql_plan) {
         joinCommands(step.sql, &compilation->detail);
         rows.row()
             .integer(++number)
-            .text(fromUtf8(step.action))
-            .text(fromUtf8(step.kind))
-            .text(fromUtf8(step.object))
+            .text(shown(step.action))
+            .text(shown(step.kind))
+            .text(shown(step.object))
             .boolean(step.destructive)
             .text(step.sql.empty() ? nullptr : fromUtf8(compilation->detail))
             .end();
@@ -90,12 +86,12 @@ SPECQL_FUNCTION(specql_validate) {
     Compilation* compilation = compile(arguments);
     for (const Diagnostic& problem : compilation->problems) {
         ResultSet::Row row = rows.row();
-        row.text(severityName(problem.severity)).text(fromUtf8(problem.code));
+        row.text(severityName(problem.severity)).text(shown(problem.code));
         if (problem.pos.line > 0)
             row.integer(static_cast<int>(problem.pos.line)).integer(static_cast<int>(problem.pos.col));
         else
             row.null().null();
-        row.text(fromUtf8(problem.message)).text(problem.hint.empty() ? nullptr : fromUtf8(problem.hint)).end();
+        row.text(shown(problem.message)).text(problem.hint.empty() ? nullptr : shown(problem.hint)).end();
     }
     spi::finish();
     MemoryContextDelete(compilation->context);
@@ -110,10 +106,10 @@ SPECQL_FUNCTION(specql_explain) {
     requireValid(compilation);
     for (const Explanation& explanation : compilation->compiler.explanations())
         rows.row()
-            .text(fromUtf8(explanation.action))
-            .text(fromUtf8(explanation.name))
-            .text(fromUtf8(explanation.resolvedTo))
-            .text(fromUtf8(explanation.rule))
+            .text(shown(explanation.action))
+            .text(shown(explanation.name))
+            .text(shown(explanation.resolvedTo))
+            .text(shown(explanation.rule))
             .end();
     spi::finish();
     MemoryContextDelete(compilation->context);

@@ -33,8 +33,7 @@ TriggerPlace placeOf(const char* identity) {
     const char* on = nullptr;
     for (const char* at = strstr(identity, " on "); at != nullptr; at = strstr(at + 1, " on "))
         on = at;
-    if (on == nullptr)
-        elog(ERROR, "\"%s\" does not say on which table the trigger is", identity);
+    if (on == nullptr) elog(ERROR, "\"%s\" does not say on which table the trigger is", identity);
     List* name = textToQualifiedNameList(cstring_to_text_with_len(identity, static_cast<int>(on - identity)));
     place.name = strVal(linitial(name));
     place.table = on + 4;
@@ -71,14 +70,12 @@ void runStep(const PlanStep& step) {
     if (step.kind == "trigger" && step.action != "drop" && !step.sql.empty()) {
         TriggerPlace trigger = placeOf(fromUtf8(step.object));
         requireTableOwner(trigger);
-        if (step.action == "create")
-            requireFreeName(trigger);
+        if (step.action == "create") requireFreeName(trigger);
     }
     for (const std::string& command : step.sql) {
         CHECK_FOR_INTERRUPTS();
         int result = SPI_execute(fromUtf8(command), false, 0);
-        if (result < 0)
-            elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
+        if (result < 0) elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
         SPI_freetuptable(SPI_tuptable);
     }
     error_context_stack = callback.previous;
@@ -92,8 +89,7 @@ void runSteps(const std::vector<PlanStep>& steps) {
     setLocal("search_path", "pg_catalog, pg_temp");
     setLocal("standard_conforming_strings", "on");
     // "constraint does not exist, skipping" and the like say nothing to whoever applied; warnings do.
-    if (client_min_messages < WARNING)
-        setLocal("client_min_messages", "warning");
+    if (client_min_messages < WARNING) setLocal("client_min_messages", "warning");
     for (const PlanStep& step : steps)
         runStep(step);
     AtEOXact_GUC(true, level);

@@ -1,6 +1,8 @@
 #include "pg/bridge/encoding.hpp"
 
 extern "C" {
+#include "catalog/namespace.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 }
 
@@ -23,9 +25,33 @@ const char* fromUtf8(const char* text) {
     return needsConversion() ? pg_any_to_server(text, static_cast<int>(strlen(text)), PG_UTF8) : text;
 }
 
+const char* shown(const char* text) {
+    if (!needsConversion()) return text;
+    int encoding = GetDatabaseEncoding();
+    Oid converter = FindDefaultConversionProc(PG_UTF8, encoding);
+    StringInfoData result;
+    initStringInfo(&result);
+    for (const char* at = text; *at != '\0';) {
+        unsigned char source[MAX_CONVERSION_GROWTH + 1] = {0};
+        unsigned char converted[(MAX_CONVERSION_GROWTH + 1) * MAX_CONVERSION_GROWTH];
+        int length = pg_utf_mblen(reinterpret_cast<const unsigned char*>(at));
+        memcpy(source, at, static_cast<size_t>(length));
+        if (length == 1)
+            appendStringInfoChar(&result, *at);
+        else if (pg_do_encoding_conversion_buf(converter, PG_UTF8, encoding, source, length, converted,
+                                               sizeof converted, true) == length)
+            appendStringInfoString(&result, reinterpret_cast<char*>(converted));
+        else
+            appendStringInfoString(&result, strcmp(reinterpret_cast<char*>(source), "…") == 0   ? "..."
+                                            : strcmp(reinterpret_cast<char*>(source), "→") == 0 ? "->"
+                                                                                                : "?");
+        at += length;
+    }
+    return result.data;
+}
+
 size_t utf8Offset(const char* server, const char* utf8, size_t offset) {
-    if (server == utf8)
-        return offset;
+    if (server == utf8) return offset;
     const char* from = server;
     const char* to = utf8;
     while (*from != '\0' && *to != '\0' && static_cast<size_t>(from - server) < offset) {

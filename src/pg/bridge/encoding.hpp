@@ -13,6 +13,12 @@ inline const char* fromUtf8(const std::string& text) {
     return fromUtf8(text.c_str());
 }
 
+// The same for messages to people: a character that the database's encoding lacks becomes "...", "->" or "?".
+const char* shown(const char* text);
+inline const char* shown(const std::string& text) {
+    return shown(text.c_str());
+}
+
 // The byte offset in `utf8` of the character that starts at byte `offset` of the same text in the server's encoding.
 size_t utf8Offset(const char* server, const char* utf8, size_t offset);
 // The byte offset in `text` (in the server's encoding) of its character number `character`, from 0.

@@ -10,12 +10,10 @@ namespace {
 
 // A copy that no exception owns; nullptr if empty or if there is no memory (an error must not come of reporting one).
 const char* keep(const std::string& text) {
-    if (text.empty())
-        return nullptr;
+    if (text.empty()) return nullptr;
     size_t length = Min(text.size(), MaxAllocSize - 1);
     char* copy = static_cast<char*>(MemoryContextAllocExtended(CurrentMemoryContext, length + 1, MCXT_ALLOC_NO_OOM));
-    if (copy == nullptr)
-        return nullptr;
+    if (copy == nullptr) return nullptr;
     memcpy(copy, text.data(), length);
     copy[length] = '\0';
     return copy;
@@ -43,19 +41,16 @@ Caught describeCaught() noexcept {
         strlcpy(text, error.what(), sizeof text);
         caught.message =
             static_cast<char*>(MemoryContextAllocExtended(CurrentMemoryContext, sizeof text, MCXT_ALLOC_NO_OOM));
-        if (caught.message != nullptr)
-            memcpy(const_cast<char*>(caught.message), text, sizeof text);
+        if (caught.message != nullptr) memcpy(const_cast<char*>(caught.message), text, sizeof text);
     } catch (...) {
         caught.message = "unexpected C++ exception";
     }
-    if (caught.message == nullptr)
-        caught.message = "out of memory while an error was being reported";
+    if (caught.message == nullptr) caught.message = "out of memory while an error was being reported";
     return caught;
 }
 
 void reportCaught(const Caught& caught) {
-    if (caught.server != nullptr)
-        ReThrowError(caught.server);
+    if (caught.server != nullptr) ReThrowError(caught.server);
     ereport(ERROR, (errcode(caught.sqlstate), errmsg_internal("%s", caught.message),
                     caught.detail != nullptr ? errdetail_internal("%s", caught.detail) : 0,
                     caught.hint != nullptr ? errhint("%s", caught.hint) : 0));

@@ -35,8 +35,7 @@ Installed installed() {
         result.owner = reinterpret_cast<Form_pg_extension>(GETSTRUCT(tuple))->extowner;
         bool isNull;
         Datum version = heap_getattr(tuple, Anum_pg_extension_extversion, RelationGetDescr(catalog), &isNull);
-        if (!isNull)
-            result.version = TextDatumGetCString(version);
+        if (!isNull) result.version = TextDatumGetCString(version);
     }
     systable_endscan(scan);
     table_close(catalog, AccessShareLock);

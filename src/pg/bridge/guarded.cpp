@@ -3,8 +3,7 @@
 namespace specql {
 
 ServerError::~ServerError() {
-    if (data_ != nullptr)
-        FreeErrorData(data_);
+    if (data_ != nullptr) FreeErrorData(data_);
 }
 
 namespace detail {
@@ -29,10 +28,8 @@ void guardedCall(void (*body)(void*), void* closure) {
         FlushErrorState();
     }
     PG_END_TRY();
-    if (error != nullptr)
-        throw ServerError(error);
-    if (exception)
-        std::rethrow_exception(exception);
+    if (error != nullptr) throw ServerError(error);
+    if (exception) std::rethrow_exception(exception);
 }
 
 }  // namespace detail

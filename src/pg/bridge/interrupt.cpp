@@ -13,8 +13,7 @@ ErrorData* heldInterrupt = nullptr;
 }  // namespace
 
 bool interruptPending() noexcept {
-    if (likely(!InterruptPending))
-        return false;
+    if (likely(!InterruptPending)) return false;
     try {
         guarded([] { CHECK_FOR_INTERRUPTS(); });
         return false;
@@ -28,8 +27,7 @@ bool interruptPending() noexcept {
 
 void reportInterrupt() {
     ErrorData* error = std::exchange(heldInterrupt, nullptr);
-    if (error != nullptr)
-        ReThrowError(error);
+    if (error != nullptr) ReThrowError(error);
     CHECK_FOR_INTERRUPTS();
     ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED), errmsg("canceling statement due to user request")));
 }

@@ -28,8 +28,7 @@ void ResultSet::add(Datum* values, bool* nulls) {
 }
 
 ResultSet::Row& ResultSet::Row::text(const char* value) {
-    if (value == nullptr)
-        return null();
+    if (value == nullptr) return null();
     values_[column_] = CStringGetTextDatum(value);
     nulls_[column_++] = false;
     return *this;

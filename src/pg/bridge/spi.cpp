@@ -10,14 +10,12 @@ namespace specql::spi {
 
 void connect() {
     int result = SPI_connect();
-    if (result != SPI_OK_CONNECT)
-        elog(ERROR, "SPI_connect failed: %s", SPI_result_code_string(result));
+    if (result != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed: %s", SPI_result_code_string(result));
 }
 
 void finish() {
     int result = SPI_finish();
-    if (result != SPI_OK_FINISH)
-        elog(ERROR, "SPI_finish failed: %s", SPI_result_code_string(result));
+    if (result != SPI_OK_FINISH) elog(ERROR, "SPI_finish failed: %s", SPI_result_code_string(result));
 }
 
 Datum textArray(const std::vector<std::string>& items) {
@@ -42,8 +40,7 @@ int query(const char* sql, std::initializer_list<Argument> arguments) {
         values[count++] = argument.value;
     }
     int result = SPI_execute_with_args(sql, count, types, values, nullptr, false, 0);
-    if (result < 0)
-        elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
+    if (result < 0) elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
     return static_cast<int>(SPI_processed);
 }
 

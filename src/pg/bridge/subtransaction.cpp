@@ -28,8 +28,7 @@ void Subtransaction::rollback() {
 namespace {
 
 bool mayBeSwallowed(int sqlstate) {
-    if (sqlstate == ERRCODE_DATA_CORRUPTED || sqlstate == ERRCODE_INDEX_CORRUPTED)
-        return false;
+    if (sqlstate == ERRCODE_DATA_CORRUPTED || sqlstate == ERRCODE_INDEX_CORRUPTED) return false;
     switch (ERRCODE_TO_CATEGORY(sqlstate)) {
         case ERRCODE_OPERATOR_INTERVENTION:
         case ERRCODE_SYSTEM_ERROR:
@@ -55,8 +54,7 @@ ErrorData* trySubtransaction(void (*body)(void*), void* closure) {
         } catch (...) {
             exception = std::current_exception();
         }
-        if (!exception)
-            subtransaction.commit();
+        if (!exception) subtransaction.commit();
     }
     PG_CATCH();
     {
@@ -70,8 +68,7 @@ ErrorData* trySubtransaction(void (*body)(void*), void* closure) {
         subtransaction.rollback();
         std::rethrow_exception(exception);
     }
-    if (error != nullptr && !mayBeSwallowed(error->sqlerrcode))
-        ReThrowError(error);
+    if (error != nullptr && !mayBeSwallowed(error->sqlerrcode)) ReThrowError(error);
     return error;
 }
 

@@ -48,8 +48,7 @@ void inBatches(int count, Item&& item, Failed&& failed) {
                 ++next;
             }
         });
-        if (error == nullptr)
-            return;
+        if (error == nullptr) return;
         failed(next, error);
         FreeErrorData(error);
         ++next;

@@ -19,6 +19,7 @@ extern "C" {
 #include "parser/parse_collate.h"
 #include "parser/parse_expr.h"
 #include "parser/parse_node.h"
+#include "utils/catcache.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 }
@@ -68,8 +69,7 @@ struct Analysed {
     int number = 0;
     for (const TypedName& name : bindings->request->names) {
         ++number;
-        if (name.offset != offset)
-            continue;
+        if (name.offset != offset) continue;
         const KnownType& type = bindings->types->find(name.type)->second;
         if (!OidIsValid(type.oid))
             ereport(ERROR,
@@ -100,8 +100,7 @@ bool object(Check* check, const char* code, int offset, const char* message, con
 const RawCall* callAt(const RawExpression* raw, int offset) {
     ListCell* cell;
     foreach (cell, raw->calls)
-        if (static_cast<RawCall*>(lfirst(cell))->offset == offset)
-            return static_cast<RawCall*>(lfirst(cell));
+        if (static_cast<RawCall*>(lfirst(cell))->offset == offset) return static_cast<RawCall*>(lfirst(cell));
     return nullptr;
 }
 
@@ -114,8 +113,7 @@ void qualify(Check* check, int offset, Oid schema, const char* name) {
 
 // A function that was named without schema and lies outside pg_catalog.
 void checkFunction(Check* check, Oid function, CoercionForm form, int offset) {
-    if (form != COERCE_EXPLICIT_CALL)
-        return;  // casts are found by type, not by name
+    if (form != COERCE_EXPLICIT_CALL) return;  // casts are found by type, not by name
     Oid schema = get_func_namespace(function);
     const RawCall* call = callAt(check->raw, offset);
     if (schema != PG_CATALOG_NAMESPACE && call != nullptr && list_length(call->name) == 1)
@@ -124,18 +122,15 @@ void checkFunction(Check* check, Oid function, CoercionForm form, int offset) {
 
 bool checkOperator(Check* check, Oid oid, int offset) {
     HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
-    if (!HeapTupleIsValid(tuple))
-        elog(ERROR, "cache lookup failed for operator %u", oid);
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for operator %u", oid);
     Form_pg_operator form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
     Oid schema = form->oprnamespace;
     const char* name = pstrdup(NameStr(form->oprname));
     ReleaseSysCache(tuple);
-    if (schema == PG_CATALOG_NAMESPACE)
-        return false;
+    if (schema == PG_CATALOG_NAMESPACE) return false;
     ListCell* cell;
     foreach (cell, check->raw->qualifiedOperators)
-        if (static_cast<RawOperator*>(lfirst(cell))->offset == offset)
-            return false;
+        if (static_cast<RawOperator*>(lfirst(cell))->offset == offset) return false;
     const char* schemaName = toUtf8(quote_identifier(get_namespace_name(schema)));
     return object(
         check, "SPQL-E107", offset,
@@ -145,8 +140,7 @@ bool checkOperator(Check* check, Oid oid, int offset) {
 
 bool checkNode(::Node* node, void* context) {
     Check* check = static_cast<Check*>(context);
-    if (node == nullptr)
-        return false;
+    if (node == nullptr) return false;
     switch (nodeTag(node)) {
         case T_Aggref:
             return object(check, "SPQL-E104", exprLocation(node), "an aggregate cannot be used in an expression",
@@ -170,21 +164,18 @@ bool checkNode(::Node* node, void* context) {
             if (call->opretset)
                 return object(check, "SPQL-E103", call->location,
                               "an operator that returns a set cannot be used in an expression", "One value is wanted");
-            if (checkOperator(check, call->opno, call->location))
-                return true;
+            if (checkOperator(check, call->opno, call->location)) return true;
             break;
         }
         case T_ScalarArrayOpExpr: {
             ScalarArrayOpExpr* call = reinterpret_cast<ScalarArrayOpExpr*>(node);
-            if (checkOperator(check, call->opno, call->location))
-                return true;
+            if (checkOperator(check, call->opno, call->location)) return true;
             break;
         }
         case T_RowCompareExpr: {
             ListCell* cell;
             foreach (cell, reinterpret_cast<RowCompareExpr*>(node)->opnos)
-                if (checkOperator(check, lfirst_oid(cell), exprLocation(node)))
-                    return true;
+                if (checkOperator(check, lfirst_oid(cell), exprLocation(node))) return true;
             break;
         }
         default: break;
@@ -198,8 +189,7 @@ void qualifyTypes(Check* check) {
         TypeName* written = static_cast<RawType*>(lfirst(cell))->type;
         int32 typmod;
         Type type = LookupTypeName(nullptr, written, &typmod, true);
-        if (type == nullptr)
-            continue;
+        if (type == nullptr) continue;
         Oid schema = reinterpret_cast<Form_pg_type>(GETSTRUCT(type))->typnamespace;
         ReleaseSysCache(type);
         if (schema != PG_CATALOG_NAMESPACE && written->location >= 0)
@@ -222,8 +212,7 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
     state->p_ref_hook_state = bindings;
     // A target list is where aggregates and sets are legal, so that they come back as nodes with a place in the text.
     ::Node* value = transformExpr(state, raw->tree, EXPR_KIND_SELECT_TARGET);
-    if (checkNode(value, &check))
-        return result;
+    if (checkNode(value, &check)) return result;
     qualifyTypes(&check);
 
     Oid type = exprType(value);
@@ -279,18 +268,35 @@ const char* operatorHint(const char* at) {
         {"!==", "Inequality is written <>"},
     };
     for (const auto& habit : habits)
-        if (strncmp(at, habit.written, strlen(habit.written)) == 0)
-            return habit.hint;
+        if (strncmp(at, habit.written, strlen(habit.written)) == 0) return habit.hint;
     return nullptr;
 }
 
-// Pure C++ from here on.
+// A function of that name in a schema where nothing is looked up, for a hint; nullptr if there is none.
+const char* functionElsewhere(const ExpressionFacts& facts, size_t offset) {
+    const CallUse* call = nullptr;
+    for (const CallUse& candidate : facts.calls)
+        if (candidate.offset == offset && candidate.name.size() == 1) call = &candidate;
+    if (call == nullptr) return nullptr;
+    const char* name = fromUtf8(call->name[0]);
+    const char* hint = nullptr;
+    CatCList* functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+    for (int i = 0; i < functions->n_members && hint == nullptr; ++i) {
+        Form_pg_proc function = reinterpret_cast<Form_pg_proc>(GETSTRUCT(&functions->members[i]->tuple));
+        if (function->pronamespace != PG_CATALOG_NAMESPACE && function->pronamespace != PG_PUBLIC_NAMESPACE)
+            hint = psprintf("If you mean the one of that schema, write %s",
+                            quote_qualified_identifier(get_namespace_name(function->pronamespace), name));
+    }
+    ReleaseSysCacheList(functions);
+    return hint != nullptr ? toUtf8(hint) : nullptr;
+}
+
+// Pure C++: nothing here calls into the server but to look at bytes.
 void record(const Analysed& analysed, const Bindings& bindings, AnalysisResult& result) {
     if (analysed.finding.code != nullptr) {
         result.code = analysed.finding.code;
         result.error = analysed.finding.message;
-        if (analysed.finding.hint != nullptr)
-            result.hint = analysed.finding.hint;
+        if (analysed.finding.hint != nullptr) result.hint = analysed.finding.hint;
         result.errorOffset = utf8Offset(bindings.server, bindings.utf8, static_cast<size_t>(analysed.finding.offset));
         return;
     }
@@ -299,30 +305,34 @@ void record(const Analysed& analysed, const Bindings& bindings, AnalysisResult& 
     ListCell* cell;
     foreach (cell, analysed.qualifications) {
         const Qualification* found = static_cast<Qualification*>(lfirst(cell));
-        Replacement& replacement = result.replacements.emplace_back();
-        replacement.offset = utf8Offset(bindings.server, bindings.utf8, static_cast<size_t>(found->offset));
-        replacement.length = nameLength(bindings.utf8, replacement.offset);
-        replacement.text = found->text;
+        QualifiedUse& use = result.qualified.emplace_back();
+        use.offset = utf8Offset(bindings.server, bindings.utf8, static_cast<size_t>(found->offset));
+        use.length = nameLength(bindings.utf8, use.offset);
+        use.sql = found->text;
     }
     result.ok = true;
 }
 
-void recordFailure(const ErrorData* error, const Bindings& bindings, AnalysisResult& result) {
+void recordFailure(const ErrorData* error, const Bindings& bindings, const ExpressionFacts& facts,
+                   AnalysisResult& result) {
     ServerMessage message = describe(error, bindings.server);
     const char* code = codeOf(error->sqlerrcode);
     result.errorOffset = message.offset < 0 ? 0 : utf8Offset(bindings.server, bindings.utf8, message.offset);
     const char* hint = message.hint;
+    if (error->sqlerrcode == ERRCODE_WRONG_OBJECT_TYPE && strncmp(error->message_id, "window function", 15) == 0)
+        code = "SPQL-E105";
     if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION && strncmp(error->message_id, "operator", 8) == 0) {
         code = "SPQL-E102";
         const char* habit = operatorHint(bindings.utf8 + result.errorOffset);
-        if (habit != nullptr)
-            hint = habit;
+        if (habit != nullptr) hint = habit;
+    } else if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION) {
+        const char* elsewhere = functionElsewhere(facts, result.errorOffset);
+        if (elsewhere != nullptr) hint = elsewhere;
     }
     result.ok = false;
     result.code = code;
     result.error = message.text;
-    if (hint != nullptr)
-        result.hint = hint;
+    if (hint != nullptr) result.hint = hint;
 }
 
 // Every type that the requests mention, looked up once.
@@ -330,8 +340,7 @@ void collectTypes(const std::vector<AnalysisRequest>& requests, KnownTypes* know
     for (const AnalysisRequest& request : requests) {
         for (const TypedName& name : request.names)
             (*known)[name.type];
-        if (!request.target.empty())
-            (*known)[request.target];
+        if (!request.target.empty()) (*known)[request.target];
     }
     for (const auto& entry : *known)
         texts->push_back(entry.first);
@@ -350,8 +359,7 @@ void resolveTypes(const std::vector<std::string>& texts, KnownTypes* known) {
 }  // namespace
 
 void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionFacts>& facts,
-             const std::vector<AnalysisRequest>& requests, const std::string& schema,
-             std::vector<AnalysisResult>* results) {
+             const std::vector<AnalysisRequest>& requests, std::vector<AnalysisResult>* results) {
     results->clear();
     results->resize(requests.size());
     MemoryContext outer = CurrentMemoryContext;
@@ -361,7 +369,7 @@ void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionF
     std::vector<std::string>* texts = makeHeld<std::vector<std::string>>(all);
     collectTypes(requests, known, texts);
 
-    int level = beginLookupPath(schema);
+    int level = beginLookupPath();
     resolveTypes(*texts, known);
     inBatches(
         static_cast<int>(requests.size()),
@@ -369,8 +377,7 @@ void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionF
             CHECK_FOR_INTERRUPTS();
             const AnalysisRequest& request = requests[static_cast<size_t>(index)];
             size_t expression = static_cast<size_t>(request.expression);
-            if (!facts[expression].ok)
-                return;  // refused already, and not to be shown to the analyser
+            if (!facts[expression].ok) return;  // refused already, and not to be shown to the analyser
             MemoryContext before = MemoryContextSwitchTo(each);
             const std::string& text = expressions[expression].value;
             Bindings bindings = {&request, known, text.c_str(), fromUtf8(text)};
@@ -386,11 +393,12 @@ void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionF
             MemoryContextSwitchTo(before);
             MemoryContextReset(each);
         },
-        [&expressions, &requests, results](int index, ErrorData* error) {
+        [&expressions, &facts, &requests, results](int index, ErrorData* error) {
             const AnalysisRequest& request = requests[static_cast<size_t>(index)];
             const std::string& text = expressions[static_cast<size_t>(request.expression)].value;
             Bindings bindings = {&request, nullptr, text.c_str(), fromUtf8(text)};
-            recordFailure(error, bindings, (*results)[static_cast<size_t>(index)]);
+            recordFailure(error, bindings, facts[static_cast<size_t>(request.expression)],
+                          (*results)[static_cast<size_t>(index)]);
         });
     endLookupPath(level);
     MemoryContextDelete(all);

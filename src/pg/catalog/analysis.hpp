@@ -6,9 +6,9 @@
 
 namespace specql {
 
-// Functions, operators and types of expressions are looked up in pg_catalog, then in `schema` (apply's argument, may be
-// empty), then in public. What is found outside pg_catalog comes back as a replacement, because generated code runs
-// with search_path = pg_catalog, pg_temp; an operator outside pg_catalog must be written OPERATOR(schema.op).
+// Functions, operators and types that are named without schema are looked up in pg_catalog, then in public. What is
+// found outside pg_catalog comes back as a QualifiedUse, because generated code runs with search_path = pg_catalog,
+// pg_temp; an operator outside pg_catalog must be written OPERATOR(schema.op).
 //
 // Fills `results` with one entry per request; all arguments must be held (a server error may fly through). Codes:
 //   SPQL-E100 anything else       SPQL-E104 aggregate                SPQL-E108 value PostgreSQL cannot read
@@ -16,12 +16,10 @@ namespace specql {
 //   SPQL-E102 no such operator    SPQL-E106 wrong type               SPQL-E110 no such type
 //   SPQL-E103 returns a set       SPQL-E107 operator outside pg_catalog
 void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionFacts>& facts,
-             const std::vector<AnalysisRequest>& requests, const std::string& schema,
-             std::vector<AnalysisResult>* results);
+             const std::vector<AnalysisRequest>& requests, std::vector<AnalysisResult>* results);
 
 // Types by the text a user wrote, found on the same path. `types` must be held. Pseudo-types, shell types, SETOF and
 // %TYPE are refused.
-void lookUpTypes(const std::vector<std::string>& texts, const std::string& schema,
-                 std::map<std::string, TypeView>* types);
+void lookUpTypes(const std::vector<std::string>& texts, std::map<std::string, TypeView>* types);
 
 }  // namespace specql

@@ -37,8 +37,7 @@ bool refuse(Walk* walk, const char* code, int offset, const char* message, const
 bool isComparison(const char* name) {
     static const char* const names[] = {"=", "<>", "<", ">", "<=", ">="};
     for (const char* known : names)
-        if (strcmp(name, known) == 0)
-            return true;
+        if (strcmp(name, known) == 0) return true;
     return false;
 }
 
@@ -51,8 +50,7 @@ const char* operatorName(const A_Expr* expression) {
 }
 
 bool isArithmeticNode(::Node* node) {
-    if (node == nullptr || !IsA(node, A_Expr))
-        return false;
+    if (node == nullptr || !IsA(node, A_Expr)) return false;
     const A_Expr* expression = reinterpret_cast<A_Expr*>(node);
     return expression->kind == AEXPR_OP && isArithmetic(operatorName(expression));
 }
@@ -70,8 +68,7 @@ const char* literalType(const A_Const* constant) {
 // Collects the names and literals that are operands of `node`'s operator, also through arithmetic below it.
 void gather(::Node* node, Group* group, bool inArithmetic) {
     check_stack_depth();
-    if (node == nullptr || list_length(group->columns) >= maxPeers)
-        return;
+    if (node == nullptr || list_length(group->columns) >= maxPeers) return;
     if (IsA(node, ColumnRef)) {
         group->columns = lappend(group->columns, node);
     } else if (IsA(node, A_Const)) {
@@ -96,8 +93,7 @@ void addGroup(Walk* walk, ::Node* left, ::Node* right, bool inArithmetic) {
     Group* group = static_cast<Group*>(palloc0(sizeof(Group)));
     gather(left, group, inArithmetic);
     gather(right, group, inArithmetic);
-    if (group->columns != NIL)
-        walk->groups = lappend(walk->groups, group);
+    if (group->columns != NIL) walk->groups = lappend(walk->groups, group);
     walk->covered = true;
 }
 
@@ -162,8 +158,7 @@ bool walkCast(TypeCast* cast, Walk* walk) {
         type->type = cast->typeName;
         walk->result->types = lappend(walk->result->types, type);
     }
-    if (cast->arg != nullptr && IsA(cast->arg, ColumnRef))
-        walk->casts = lappend(walk->casts, cast);
+    if (cast->arg != nullptr && IsA(cast->arg, ColumnRef)) walk->casts = lappend(walk->casts, cast);
     return walkNode(cast->arg, walk);
 }
 
@@ -173,8 +168,7 @@ bool walkChild(::Node* node, void* walk) {
 
 // True: refused, stop.
 bool walkNode(::Node* node, Walk* walk) {
-    if (node == nullptr)
-        return false;
+    if (node == nullptr) return false;
     check_stack_depth();
     bool covered = walk->covered;
     walk->covered = covered && IsA(node, List);
@@ -186,8 +180,8 @@ bool walkNode(::Node* node, Walk* walk) {
         case T_String:
         case T_SQLValueFunction: return false;
         case T_SubLink:
-            return refuse(walk, "SPQL-E006", exprLocation(node), "a sub-select cannot be used in an expression",
-                          "Put it into an SQL function and call that");
+            return refuse(walk, "SPQL-E006", reinterpret_cast<SubLink*>(node)->location,
+                          "a sub-select cannot be used in an expression", "Put it into an SQL function and call that");
         case T_ParamRef:
             return refuse(walk, "SPQL-E007", exprLocation(node), "a numbered parameter has no meaning here",
                           "Write the name of the value");
@@ -211,8 +205,7 @@ bool walkNode(::Node* node, Walk* walk) {
                 qualified->offset = expression->location;
                 walk->result->qualifiedOperators = lappend(walk->result->qualifiedOperators, qualified);
             }
-            if (walkNode(expression->lexpr, walk))
-                return true;
+            if (walkNode(expression->lexpr, walk)) return true;
             walk->covered = covered;
             return walkNode(expression->rexpr, walk);
         }
@@ -227,8 +220,7 @@ bool walkNode(::Node* node, Walk* walk) {
             ListCell* cell;
             foreach (cell, reinterpret_cast<List*>(node)) {
                 walk->covered = covered;
-                if (walkNode(static_cast<::Node*>(lfirst(cell)), walk))
-                    return true;
+                if (walkNode(static_cast<::Node*>(lfirst(cell)), walk)) return true;
             }
             return false;
         }
@@ -271,8 +263,7 @@ int keywordOffset(const char* text, const char* keyword, int before) {
 // Names the first clause after the expression, or gives nullptr.
 const char* otherClause(const char* text, const SelectStmt* statement, int* offset) {
     *offset = 0;
-    if (statement->distinctClause != NIL)
-        return "DISTINCT";
+    if (statement->distinctClause != NIL) return "DISTINCT";
     struct {
         const char* name;
         const void* clause;
@@ -296,8 +287,7 @@ const char* otherClause(const char* text, const SelectStmt* statement, int* offs
 int aliasOffset(const char* text, const char* alias) {
     size_t length = strlen(alias);
     for (int at = static_cast<int>(strlen(text)) - static_cast<int>(length); at > 0; --at)
-        if (pg_strncasecmp(text + at, alias, length) == 0)
-            return at > 0 && text[at - 1] == '"' ? at - 1 : at;
+        if (pg_strncasecmp(text + at, alias, length) == 0) return at > 0 && text[at - 1] == '"' ? at - 1 : at;
     return 0;
 }
 
@@ -311,8 +301,7 @@ RawName* nameAt(const RawExpression* result, int offset) {
     while (low <= high) {
         int middle = (low + high) / 2;
         RawName* name = static_cast<RawName*>(list_nth(result->names, middle));
-        if (name->offset == offset)
-            return name;
+        if (name->offset == offset) return name;
         if (name->offset < offset)
             low = middle + 1;
         else
@@ -345,8 +334,7 @@ void settleNames(Walk* walk) {
         ListCell* column;
         foreach (column, group->columns) {
             RawName* name = nameAt(result, static_cast<ColumnRef*>(lfirst(column))->location);
-            if (name->literalPeer == nullptr)
-                name->literalPeer = group->literal;
+            if (name->literalPeer == nullptr) name->literalPeer = group->literal;
             ListCell* other;
             foreach (other, group->columns)
                 if (lfirst(other) != lfirst(column))
@@ -361,10 +349,6 @@ void settleNames(Walk* walk) {
 RawExpression* parseExpression(const char* text) {
     RawExpression* result = static_cast<RawExpression*>(palloc0(sizeof(RawExpression)));
     Walk walk = {result, NIL, NIL, NIL, false};
-    if (text[strspn(text, " \t\r\n\f\v")] == '\0') {
-        refuse(&walk, "SPQL-E001", 0, "the expression is empty", "Write NULL for no value, '' for an empty text");
-        return result;
-    }
     List* statements = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
     SelectStmt* statement = castNode(SelectStmt, linitial_node(RawStmt, statements)->stmt);
 
@@ -376,9 +360,10 @@ RawExpression* parseExpression(const char* text) {
         return result;
     }
     if (list_length(statement->targetList) != 1) {
-        refuse(&walk, "SPQL-E004",
-               statement->targetList == NIL ? 0 : exprLocation(static_cast<::Node*>(lsecond(statement->targetList))),
-               "one expression is wanted, but several are separated by commas",
+        // The spec stage refuses empty texts, so this is a list; an empty one comes without a second item.
+        bool several = statement->targetList != NIL;
+        refuse(&walk, "SPQL-E004", several ? exprLocation(static_cast<::Node*>(lsecond(statement->targetList))) : 0,
+               several ? "one expression is wanted, but several are separated by commas" : "an expression is missing",
                "A list of values is written ARRAY[a, b], a row ROW(a, b)");
         return result;
     }
@@ -389,8 +374,7 @@ RawExpression* parseExpression(const char* text) {
                "An operator may be missing before it; a text is written in single quotes");
         return result;
     }
-    if (walkNode(target->val, &walk))
-        return result;
+    if (walkNode(target->val, &walk)) return result;
     result->tree = target->val;
     if (IsA(target->val, A_Const)) {
         result->literal = reinterpret_cast<A_Const*>(target->val);

@@ -3,6 +3,7 @@
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/catalog/expression_tree.hpp"
+#include "pg/catalog/lookup_path.hpp"
 #include "pg/catalog/server_message.hpp"
 #include "spec/sql_text.hpp"
 
@@ -23,8 +24,7 @@ void toUtf8(List* strings) {
     foreach (cell, strings) {
         char* text = strVal(lfirst(cell));
         const char* converted = specql::toUtf8(text);
-        if (converted != text)
-            lfirst(cell) = makeString(const_cast<char*>(converted));
+        if (converted != text) lfirst(cell) = makeString(const_cast<char*>(converted));
     }
 }
 
@@ -44,23 +44,19 @@ void recordNames(const RawExpression& raw, const Both& text, ExpressionFacts& fa
         use.length = nameLength(text.utf8, use.offset);
         appendStrings(name->fields, use.parts);
         use.rightTwin = name->rightTwin;
-        if (name->literalPeer != nullptr)
-            use.literalPeer = name->literalPeer;
-        if (name->castTo != nullptr)
-            use.castTo = name->castTo;
+        if (name->literalPeer != nullptr) use.literalPeer = name->literalPeer;
+        if (name->castTo != nullptr) use.castTo = name->castTo;
         const ListCell* peer;
         std::set<int> seen;
         foreach (peer, name->peers) {
             int index = static_cast<RawName*>(lfirst(peer))->index;
-            if (seen.insert(index).second)
-                use.peers.push_back(index);
+            if (seen.insert(index).second) use.peers.push_back(index);
         }
     }
 }
 
 void recordLiteral(const RawExpression& raw, ExpressionFacts& facts) {
-    if (raw.literal == nullptr)
-        return;
+    if (raw.literal == nullptr) return;
     compat::Constant constant = compat::constantOf(raw.literal);
     facts.isLiteral = true;
     if (raw.literalIsBoolean) {
@@ -97,8 +93,7 @@ void record(const RawExpression& raw, const Both& text, ExpressionFacts& facts) 
     if (raw.refusal.code != nullptr) {
         facts.code = raw.refusal.code;
         facts.error = raw.refusal.message;
-        if (raw.refusal.hint != nullptr)
-            facts.hint = raw.refusal.hint;
+        if (raw.refusal.hint != nullptr) facts.hint = raw.refusal.hint;
         facts.errorOffset = text.at(raw.refusal.offset);
         return;
     }
@@ -128,17 +123,16 @@ void refuseComment(ExpressionFacts& facts, std::string_view text) {
 }
 
 // PostgreSQL's parser is right that it is no expression; what the user meant is often plain from the place.
-const char* syntaxHint(const char* at) {
-    if (at[0] == ';')
-        return "One expression can stand here, not a statement";
+const char* syntaxHint(const char* text, const char* at) {
+    if (strstr(text, "&&") != nullptr) return "A conjunction is written AND";
+    if (at[0] == ';') return "One expression can stand here, not a statement";
     static const char* const statements[] = {"select", "with", "table", "into"};
     for (const char* word : statements) {
         size_t length = strlen(word);
         if (pg_strncasecmp(at, word, length) == 0 && !isalnum(static_cast<unsigned char>(at[length])))
             return "Write the value alone, without SELECT; a query goes into an SQL function that the expression calls";
     }
-    if (at[0] == '\0')
-        return "The expression ends too early";
+    if (at[0] == '\0') return "The expression ends too early";
     return "Write one value, as in a SELECT list";
 }
 
@@ -161,7 +155,7 @@ void recordFailure(const ErrorData* error, ExpressionFacts& facts, const Both& t
         case ERRCODE_CHARACTER_NOT_IN_REPERTOIRE: facts.code = "SPQL-E015"; break;
         default:
             facts.code = "SPQL-E002";
-            facts.hint = message.hint != nullptr ? message.hint : syntaxHint(text.utf8 + offset);
+            facts.hint = message.hint != nullptr ? message.hint : syntaxHint(text.utf8, text.utf8 + offset);
             break;
     }
 }
@@ -172,6 +166,7 @@ void gatherFacts(const std::vector<Text>& expressions, std::vector<ExpressionFac
     facts->clear();
     facts->resize(expressions.size());
     MemoryContext work = AllocSetContextCreate(CurrentMemoryContext, "specql expression", ALLOCSET_SMALL_SIZES);
+    int level = beginLookupPath();
     inBatches(
         static_cast<int>(expressions.size()),
         [&expressions, facts, work](int index) {
@@ -189,8 +184,7 @@ void gatherFacts(const std::vector<Text>& expressions, std::vector<ExpressionFac
             foreach (cell, raw->names) {
                 RawName* name = static_cast<RawName*>(lfirst(cell));
                 toUtf8(name->fields);
-                if (name->castTo != nullptr)
-                    name->castTo = specql::toUtf8(name->castTo);
+                if (name->castTo != nullptr) name->castTo = specql::toUtf8(name->castTo);
             }
             foreach (cell, raw->calls)
                 toUtf8(static_cast<RawCall*>(lfirst(cell))->name);
@@ -205,6 +199,7 @@ void gatherFacts(const std::vector<Text>& expressions, std::vector<ExpressionFac
             Both both = {text.c_str(), readable ? fromUtf8(text) : text.c_str()};
             recordFailure(error, (*facts)[static_cast<size_t>(index)], both);
         });
+    endLookupPath(level);
     MemoryContextDelete(work);
 }
 

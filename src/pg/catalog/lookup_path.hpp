@@ -1,19 +1,17 @@
 // The search path on which names in expressions and types are looked up.
 #pragma once
 
-#include "pg/bridge/encoding.hpp"
 #include "pg/bridge/settings.hpp"
 
 namespace specql {
 
-// pg_catalog, `schema` (may be empty), public; temporary objects last. Returns the level for endLookupPath(); an error
-// in between is undone by the (sub)transaction's abort.
-inline int beginLookupPath(const std::string& schema) {
+// pg_catalog, then public; temporary objects last. Not the schemas of the entities and not an argument of one call:
+// expressions of installed units are looked up again by every later apply and must be found to mean the same.
+// Returns the level for endLookupPath(); an error in between is undone by the (sub)transaction's abort.
+inline int beginLookupPath() {
     int level = NewGUCNestLevel();
-    const char* path = "pg_catalog, public, pg_temp";
-    if (!schema.empty())
-        path = psprintf("pg_catalog, %s, public, pg_temp", quote_identifier(fromUtf8(schema)));
-    setLocal("search_path", path);
+    setLocal("search_path", "pg_catalog, public, pg_temp");
+    setLocal("standard_conforming_strings", "on");
     return level;
 }
 

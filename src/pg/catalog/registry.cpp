@@ -58,8 +58,7 @@ void gatherUnits(const std::vector<InstalledUnit>& before, const std::vector<Ins
         bool same = false;
         for (const InstalledUnit& old : before)
             same = same || (sameUnit(old, unit) && old.text == unit.text);
-        if (same)
-            continue;
+        if (same) continue;
         rows->kinds.push_back(unit.kind);
         rows->schemas.push_back(unit.schema);
         rows->names.push_back(unit.name);
@@ -69,8 +68,7 @@ void gatherUnits(const std::vector<InstalledUnit>& before, const std::vector<Ins
 
 void gatherObjects(const std::vector<PlanStep>& steps, Rows* made, Rows* dropped) {
     for (const PlanStep& step : steps) {
-        if (step.action == "unchanged")
-            continue;
+        if (step.action == "unchanged") continue;
         Rows* rows = step.action == "drop" ? dropped : made;
         rows->kinds.push_back(step.desired.kind);
         rows->names.push_back(step.desired.identity);

@@ -27,10 +27,9 @@ void requireColumnType(const char* text, Oid type) {
 
 }  // namespace
 
-void lookUpTypes(const std::vector<std::string>& texts, const std::string& schema,
-                 std::map<std::string, TypeView>* types) {
+void lookUpTypes(const std::vector<std::string>& texts, std::map<std::string, TypeView>* types) {
     types->clear();
-    int level = beginLookupPath(schema);
+    int level = beginLookupPath();
     inBatches(
         static_cast<int>(texts.size()),
         [&texts, types](int index) {

@@ -54,8 +54,7 @@ struct TableNames {
 };
 
 void gatherColumns(const TableNames& names, CatalogView* view) {
-    if (names.names.empty())
-        return;
+    if (names.names.empty()) return;
     int count = spi::query(
         "SELECT k.place::int, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef OR "
         "a.attidentity <> '',"
@@ -85,8 +84,7 @@ void gatherColumns(const TableNames& names, CatalogView* view) {
         column.hasDefault = hasDefault;
         column.generated = generated;
         if (inKey) {
-            if (table.primaryKey.size() <= keyPlace)
-                table.primaryKey.resize(keyPlace + 1);
+            if (table.primaryKey.size() <= keyPlace) table.primaryKey.resize(keyPlace + 1);
             table.primaryKey[keyPlace] = name;
         }
     }
@@ -146,8 +144,7 @@ void gatherForeign(Datum names, CatalogView* view) {
 // Identities of installed objects of one kind that still exist.
 void ownedIdentities(const CatalogView& view, const char* kind, std::vector<std::string>* identities) {
     for (const InstalledObject& object : view.objects)
-        if (object.present && object.kind == kind)
-            identities->push_back(object.identity);
+        if (object.present && object.kind == kind) identities->push_back(object.identity);
 }
 
 void collectTableNames(const CatalogView& view, TableNames* names) {
@@ -181,7 +178,7 @@ void gatherView(const ViewRequest& request, CatalogView* view) {
     gatherForeign(tables, view);
     AtEOXact_GUC(true, level);
 
-    lookUpTypes(*request.types, *request.schema, &view->types);
+    lookUpTypes(*request.types, &view->types);
     MemoryContextDelete(work);
 }
 

@@ -10,7 +10,6 @@ struct ViewRequest {
     const std::vector<std::string>* tables;
     const std::vector<std::string>* functions;
     const std::vector<std::string>* types;  // type texts
-    const std::string* schema;              // apply's argument: where types are looked up first
 };
 
 // Fills tables, functions, schemas, foreignTypes, types and serverVersion; view->objects must have been read before
