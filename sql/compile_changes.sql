@@ -101,4 +101,14 @@ actions:
         then:
           - update: Job SET state = 'done'
 $$);
+-- Generated functions see pg_catalog only: another operator is named in full.
+CREATE FUNCTION public.crm_near(integer, integer) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN abs($1 - $2) < 3;
+CREATE OPERATOR public.<~> (LEFTARG = integer, RIGHTARG = integer, FUNCTION = public.crm_near);
+SELECT code, line, col, message, hint FROM specql.validate(E'entity: Gauge\nschema: crm\nfields: {a: integer, b: integer}\nactions:\n  - name: on_a\n    on: update Gauge.a\n    conditions:\n      - if: "a <~> b"\n        then:\n          - notify: x "near"\n');
+SELECT action, kind, object FROM specql.apply(E'entity: Gauge\nschema: crm\nfields: {a: integer, b: integer}\nactions:\n  - name: on_a\n    on: update Gauge.a\n    conditions:\n      - if: "a OPERATOR(public.<~>) b AND public.crm_near(a, b) AND crm_near(b, a)"\n        then:\n          - notify: x "near"\n');
+INSERT INTO crm.gauge (a, b) VALUES (1, 2);
+UPDATE crm.gauge SET a = 3;
+SELECT count(*) FROM specql.deliveries WHERE action = 'crm.on_a';
 DROP SCHEMA crm CASCADE;
+DROP OPERATOR public.<~> (integer, integer);
+DROP FUNCTION public.crm_near(integer, integer);

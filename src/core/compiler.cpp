@@ -45,7 +45,9 @@ Compiler::Outcome guarded(Work work) noexcept {
 // Names that the catalog should be searched for, without duplicates.
 class Names {
 public:
-    void add(const std::string& name) { if (!name.empty()) names_.insert(name); }
+    void add(const std::string& name) {
+        if (!name.empty()) names_.insert(name);
+    }
     // "schema.Name" or "Name": the table it would be.
     void addTable(const std::string& name) { add(snakeCase(name.substr(name.rfind('.') + 1))); }
     std::vector<std::string> list() const { return {names_.begin(), names_.end()}; }
@@ -58,16 +60,12 @@ void collectSteps(const std::vector<Step>& steps, Names& tables, Names& function
     for (const Step& step : steps) {
         switch (step.kind) {
             case StepKind::function:
-            case StepKind::call:
-                functions.add(step.target.value.substr(step.target.value.rfind('.') + 1));
-                break;
+            case StepKind::call: functions.add(step.target.value.substr(step.target.value.rfind('.') + 1)); break;
             case StepKind::callExternal:
             case StepKind::notify:
             case StepKind::escalate:
-            case StepKind::emit:
-                break;
-            default:
-                tables.addTable(step.target.value);
+            case StepKind::emit: break;
+            default: tables.addTable(step.target.value);
         }
         collectSteps(step.then, tables, functions);
         collectSteps(step.otherwise, tables, functions);
@@ -85,16 +83,19 @@ void collectTrigger(const std::string& trigger, Names& tables) {
 
 void collectAction(const ActionInfo& action, Names& types, Names& tables, Names& functions) {
     const Action& spec = *action.spec;
-    for (const Param& param : spec.params) types.add(typeToLookUp(param.type.value));
+    for (const Param& param : spec.params)
+        types.add(typeToLookUp(param.type.value));
     for (const Branch& branch : spec.branches) {
         collectSteps(branch.steps, tables, functions);
         collectSteps(branch.otherwise, tables, functions);
     }
     collectSteps(spec.onTimeout, tables, functions);
     collectTrigger(spec.trigger.value, tables);
-    for (const Text& trigger : spec.triggers) collectTrigger(trigger.value, tables);
+    for (const Text& trigger : spec.triggers)
+        collectTrigger(trigger.value, tables);
     // on: update sales.Order.status
-    std::string on = spec.on.value.substr(spec.on.value.rfind(' ') == std::string::npos ? 0 : spec.on.value.rfind(' ') + 1);
+    std::string on =
+        spec.on.value.substr(spec.on.value.rfind(' ') == std::string::npos ? 0 : spec.on.value.rfind(' ') + 1);
     tables.addTable(on);
     if (on.find('.') != std::string::npos) tables.addTable(on.substr(0, on.rfind('.')));
     functions.add("trigger_" + action.base + "_events");
@@ -121,16 +122,18 @@ Compiler::Outcome Compiler::read(const std::string& text, const std::string& def
         ParsedText parsed = parseText(file->source, limits, state.diagnostics, interrupt);
         file->spec = readSpec(file->source, parsed, defaultSchema, state.diagnostics);
         state.world.addFile(std::move(file), {});
-        for (const Unit& unit : state.world.units) state.units.push_back({unit.kind, unit.schema, unit.name, unit.text});
+        for (const Unit& unit : state.world.units)
+            state.units.push_back({unit.kind, unit.schema, unit.name, unit.text});
 
         std::set<std::string> replaced;
-        for (const Unit& unit : state.world.units) replaced.insert(unit.key());
+        for (const Unit& unit : state.world.units)
+            replaced.insert(unit.key());
         for (const InstalledUnit& unit : installed) {
             std::string key = unit.kind + ":" + unit.schema + "." + unit.name;
             if (replaced.count(key)) continue;
             auto old = std::make_unique<SpecFile>(unit.text);
             old->label = unit.kind + " " + (unit.schema.empty() ? "" : unit.schema + ".") + unit.name;
-            Diagnostics ignored;   // it was read without problems when it was applied
+            Diagnostics ignored;  // it was read without problems when it was applied
             old->spec = readSpec(old->source, parseText(old->source, limits, ignored, interrupt), unit.schema, ignored);
             state.world.addFile(std::move(old), {key});
         }
@@ -144,7 +147,8 @@ Compiler::Outcome Compiler::read(const std::string& text, const std::string& def
                 tables.addTable(field.refTarget.value);
             }
         }
-        for (const ActionInfo& action : state.world.actions) collectAction(action, types, tables, functions);
+        for (const ActionInfo& action : state.world.actions)
+            collectAction(action, types, tables, functions);
         state.typeTexts = types.list();
         state.tableNames = tables.list();
         state.functionNames = functions.list();
@@ -170,10 +174,11 @@ Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) n
         for (const Explanation& explanation : state.world.explanations)
             if (own.count(explanation.action)) state.explanations.push_back(explanation);
         state.resolver->applyResults(results);
-        if (state.diagnostics.hasErrors()) return;   // a half-understood world has no SQL
+        if (state.diagnostics.hasErrors()) return;  // a half-understood world has no SQL
         state.all = emitObjects(state.world, *state.resolver);
         std::set<std::string> fresh;
-        for (const InstalledUnit& unit : state.units) fresh.insert(unit.kind + ":" + unit.schema + "." + unit.name);
+        for (const InstalledUnit& unit : state.units)
+            fresh.insert(unit.kind + ":" + unit.schema + "." + unit.name);
         for (const Object& object : state.all)
             if (fresh.count(object.unit)) state.own.push_back(object);
     });
@@ -187,18 +192,38 @@ Compiler::Outcome Compiler::plan() noexcept {
     });
 }
 
-const std::vector<Text>& Compiler::expressions() const noexcept { return state_->world.expressions(); }
-const std::vector<std::string>& Compiler::typeTexts() const noexcept { return state_->typeTexts; }
-const std::vector<std::string>& Compiler::tableNames() const noexcept { return state_->tableNames; }
-const std::vector<std::string>& Compiler::functionNames() const noexcept { return state_->functionNames; }
+const std::vector<Text>& Compiler::expressions() const noexcept {
+    return state_->world.expressions();
+}
+const std::vector<std::string>& Compiler::typeTexts() const noexcept {
+    return state_->typeTexts;
+}
+const std::vector<std::string>& Compiler::tableNames() const noexcept {
+    return state_->tableNames;
+}
+const std::vector<std::string>& Compiler::functionNames() const noexcept {
+    return state_->functionNames;
+}
 const std::vector<AnalysisRequest>& Compiler::requests() const noexcept {
     return state_->resolver ? state_->resolver->requests() : state_->noRequests;
 }
-const std::vector<Object>& Compiler::objects() const noexcept { return state_->own; }
-const std::vector<Explanation>& Compiler::explanations() const noexcept { return state_->explanations; }
-const std::vector<InstalledUnit>& Compiler::units() const noexcept { return state_->units; }
-const std::vector<PlanStep>& Compiler::steps() const noexcept { return state_->steps; }
-const Diagnostics& Compiler::diagnostics() const noexcept { return state_->diagnostics; }
-const Source& Compiler::source() const noexcept { return state_->fresh ? state_->fresh->source : state_->noSource; }
+const std::vector<Object>& Compiler::objects() const noexcept {
+    return state_->own;
+}
+const std::vector<Explanation>& Compiler::explanations() const noexcept {
+    return state_->explanations;
+}
+const std::vector<InstalledUnit>& Compiler::units() const noexcept {
+    return state_->units;
+}
+const std::vector<PlanStep>& Compiler::steps() const noexcept {
+    return state_->steps;
+}
+const Diagnostics& Compiler::diagnostics() const noexcept {
+    return state_->diagnostics;
+}
+const Source& Compiler::source() const noexcept {
+    return state_->fresh ? state_->fresh->source : state_->noSource;
+}
 
 }  // namespace specql

@@ -29,13 +29,15 @@ public:
 
     enum class Outcome { ok, outOfMemory, interrupted, internalError };
 
-    // Stage 1: the new text, and every unit installed before (each is read again; the new text replaces those it names).
+    // Stage 1: the new text, and every unit installed before (each is read again; the new text replaces those it
+    // names).
     Outcome read(const std::string& text, const std::string& defaultSchema, const std::vector<InstalledUnit>& installed,
                  const Limits& limits, InterruptCheck interrupt) noexcept;
-    const std::vector<Text>& expressions() const noexcept;          // of the new text and the installed units
-    const std::vector<std::string>& typeTexts() const noexcept;     // field and param types to look up
-    const std::vector<std::string>& tableNames() const noexcept;    // names (without schema) of tables that may matter
-    const std::vector<std::string>& functionNames() const noexcept; // names (without schema) of functions that may matter
+    const std::vector<Text>& expressions() const noexcept;        // of the new text and the installed units
+    const std::vector<std::string>& typeTexts() const noexcept;   // field and param types to look up
+    const std::vector<std::string>& tableNames() const noexcept;  // names (without schema) of tables that may matter
+    const std::vector<std::string>& functionNames()
+        const noexcept;  // names (without schema) of functions that may matter
 
     // Stage 2: names, triggers, entities.
     Outcome bind(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) noexcept;
@@ -43,16 +45,16 @@ public:
 
     // Stage 3: types known; the objects that should exist.
     Outcome finish(const std::vector<AnalysisResult>& results) noexcept;
-    const std::vector<Object>& objects() const noexcept;            // those of the new text's units only
+    const std::vector<Object>& objects() const noexcept;  // those of the new text's units only
     const std::vector<Explanation>& explanations() const noexcept;
-    const std::vector<InstalledUnit>& units() const noexcept;       // the units of the new text, to be recorded
+    const std::vector<InstalledUnit>& units() const noexcept;  // the units of the new text, to be recorded
 
     // Stage 4: against what is installed.
     Outcome plan() noexcept;
     const std::vector<PlanStep>& steps() const noexcept;
 
     const Diagnostics& diagnostics() const noexcept;
-    const Source& source() const noexcept;                          // of the new text
+    const Source& source() const noexcept;  // of the new text
 
 private:
     struct State;

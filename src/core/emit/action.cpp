@@ -15,8 +15,8 @@ using Rows = StepPlace::Rows;
 // A condition that can be tested where the row is captured: it reads nothing but the row itself.
 bool capturable(const BoundExpression& condition) {
     return std::all_of(condition.values.begin(), condition.values.end(), [](const Value& value) {
-        return value.kind == ValueKind::eventColumn || value.kind == ValueKind::eventChange || value.kind == ValueKind::eventRow ||
-               (value.kind == ValueKind::meta && value.name == "event_type");
+        return value.kind == ValueKind::eventColumn || value.kind == ValueKind::eventChange ||
+               value.kind == ValueKind::eventRow || (value.kind == ValueKind::meta && value.name == "event_type");
     });
 }
 
@@ -25,15 +25,12 @@ bool setBased(const std::vector<ResolvedStep>& steps) {
     return std::all_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
         switch (step.spec->kind) {
             case StepKind::update:
-            case StepKind::remove:
-                return step.ownRow;
+            case StepKind::remove: return step.ownRow;
             case StepKind::branch:
             case StepKind::foreach:
             case StepKind::validate:
-            case StepKind::ret:
-                return false;
-            default:
-                return true;
+            case StepKind::ret: return false;
+            default: return true;
         }
     });
 }
@@ -56,14 +53,20 @@ std::string verbs(unsigned ops) {
 class ActionEmitter {
 public:
     ActionEmitter(World& world, const Resolver& resolver, const ResolvedAction& action)
-        : world_(world), resolver_(resolver), action_(action), binding_(action.binding), info_(*action.info),
-          printer_(world, resolver, action, Printer::Place::handler), steps_(world, action, printer_) {
+        : world_(world),
+          resolver_(resolver),
+          action_(action),
+          binding_(action.binding),
+          info_(*action.info),
+          printer_(world, resolver, action, Printer::Place::handler),
+          steps_(world, action, printer_) {
         for (const ResolvedBranch& branch : action.branches) {
             arms_.push_back({&branch, false});
             if (!branch.otherwise.empty()) arms_.push_back({&branch, true});
         }
         bulk_ = isBulk(info_);
-        bool conditions = std::any_of(arms_.begin(), arms_.end(), [](const Arm& arm) { return bool(arm.branch->condition); });
+        bool conditions =
+            std::any_of(arms_.begin(), arms_.end(), [](const Arm& arm) { return bool(arm.branch->condition); });
         allCapturable_ = !binding_.custom && std::all_of(arms_.begin(), arms_.end(), [](const Arm& arm) {
             return capturable(arm.branch->condition);
         });
@@ -133,17 +136,20 @@ private:
         std::string sql;
         for (const Context& context : action_.contexts) {
             std::vector<std::string> columns;
-            for (const std::string& column : context.columns) columns.push_back("t." + quoteName(column));
+            for (const std::string& column : context.columns)
+                columns.push_back("t." + quoteName(column));
             std::string key = printer_.print(context.key, false);
             sql += "-- the row of " + context.entity->shown() + " that " + context.key.name + " names, as it is now" +
                    (context.locked ? ", locked because it is updated below" : "") + "\n" +
-                   (columns.empty() ? "PERFORM 1\n" : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
-                   "FROM " + quoteName(context.entity->schema, context.entity->table) + " AS t\n" +
-                   "WHERE t." + quoteName(context.entity->key) + " = " + key + (context.locked ? "\nFOR NO KEY UPDATE" : "") + ";\n";
+                   (columns.empty() ? "PERFORM 1\n"
+                                    : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
+                   "FROM " + quoteName(context.entity->schema, context.entity->table) + " AS t\n" + "WHERE t." +
+                   quoteName(context.entity->key) + " = " + key + (context.locked ? "\nFOR NO KEY UPDATE" : "") + ";\n";
             // A custom event promises the row; a column of a table may be NULL.
             sql += binding_.custom ? "IF NOT FOUND THEN\n" : "IF NOT FOUND AND " + key + " IS NOT NULL THEN\n";
-            sql += "    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" + context.key.name + " %s names no row of " +
-                   context.entity->shown() + "', coalesce(" + key + "::text, 'null'));\nEND IF;\n";
+            sql += "    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" + context.key.name +
+                   " %s names no row of " + context.entity->shown() + "', coalesce(" + key +
+                   "::text, 'null'));\nEND IF;\n";
         }
         return sql;
     }
@@ -161,8 +167,9 @@ private:
                 const ColumnInfo* column = entity.column(key);
                 if (!column && key == entity.table + "_id" && !entity.key.empty()) column = entity.column(entity.key);
                 if (!column) {
-                    world_.error(*info_.file, "SPQL-R059", info_.spec->name.pos, "the rows of " + entity.shown() +
-                                 " have no value for the parameter " + key, "raise it as a custom event that carries " + key);
+                    world_.error(*info_.file, "SPQL-R059", info_.spec->name.pos,
+                                 "the rows of " + entity.shown() + " have no value for the parameter " + key,
+                                 "raise it as a custom event that carries " + key);
                     continue;
                 }
                 value.kind = ValueKind::eventColumn;
@@ -172,7 +179,8 @@ private:
             args.push_back(printer_.print(value, true));
         }
         printer_.meta("event_id", "uuid");
-        return "PERFORM " + quoteName(info_.schema, snakeCase(info_.spec->name.value)) + "(" + join(args, ", ") + ")\nFROM " + from(1) + ";\n";
+        return "PERFORM " + quoteName(info_.schema, snakeCase(info_.spec->name.value)) + "(" + join(args, ", ") +
+               ")\nFROM " + from(1) + ";\n";
     }
 
     FunctionText handler(const std::string& body) {
@@ -181,7 +189,8 @@ private:
         function.name = handlerName(action_);
         function.returns = binding_.custom ? "void" : "trigger";
         function.language = "plpgsql";
-        std::string text = "-- Action " + info_.name() + (binding_.event.empty() ? "" : ", raised by " + binding_.shown()) + ".\n";
+        std::string text =
+            "-- Action " + info_.name() + (binding_.event.empty() ? "" : ", raised by " + binding_.shown()) + ".\n";
         if (!info_.spec->description.empty()) text += "-- " + commentText(info_.spec->description.value) + "\n";
         text += "-- Generated by specql: change the spec and apply it again.\n";
         std::vector<std::string> declarations = steps_.declarations();
@@ -197,7 +206,8 @@ private:
         return function;
     }
 
-    // --- what it reads ------------------------------------------------------------------------------------------------
+    // --- what it reads
+    // ------------------------------------------------------------------------------------------------
 
     FunctionText rowsFunction() const {
         std::vector<std::string> columns, given, selected;
@@ -223,7 +233,8 @@ private:
         function.language = "sql";
         function.attributes = "STABLE";
         function.definer = false;
-        function.body = "SELECT\n    " + join(selected, ",\n    ") + "\nFROM specql.rows(branch) AS r(" + wrapList(given, 4) + ");\n";
+        function.body = "SELECT\n    " + join(selected, ",\n    ") + "\nFROM specql.rows(branch) AS r(" +
+                        wrapList(given, 4) + ");\n";
         function.comment = "The events that action " + info_.name() + " is handling, branch by branch";
         return function;
     }
@@ -233,7 +244,8 @@ private:
             std::string column = quoteName(binding_.changedColumn);
             return "old." + column + " IS DISTINCT FROM new." + column;
         }
-        if (!binding_.value.empty()) return "new." + quoteName(binding_.valueColumn) + " = " + quoteLiteral(binding_.value);
+        if (!binding_.value.empty())
+            return "new." + quoteName(binding_.valueColumn) + " = " + quoteLiteral(binding_.value);
         return "";
     }
 
@@ -257,8 +269,10 @@ private:
             std::vector<std::string> any;
             bool rulesOut = allCapturable_ && !bulk_;
             for (const Arm& arm : arms_) {
-                if (!arm.branch->condition || arm.negated) rulesOut = false;
-                else if (rulesOut) any.push_back(rows.print(arm.branch->condition));
+                if (!arm.branch->condition || arm.negated)
+                    rulesOut = false;
+                else if (rulesOut)
+                    any.push_back(rows.print(arm.branch->condition));
             }
             std::string condition = join(any, ") OR (");
             branches.push_back(both(base, !rulesOut ? "" : any.size() > 1 ? "(" + condition + ")" : condition));
@@ -268,7 +282,8 @@ private:
         std::vector<std::string> outputs = {"OUT branches boolean[]", "OUT subject text", "OUT data jsonb"};
         std::vector<std::string> values;
         std::string conditions;
-        for (size_t i = 0; i < branches.size(); i++) conditions += (i > 0 ? ",\n" : "") + branches[i];
+        for (size_t i = 0; i < branches.size(); i++)
+            conditions += (i > 0 ? ",\n" : "") + branches[i];
         values.push_back("ARRAY[\n" + indent(conditions, 4) + "\n]");
         std::string key = entity.key.empty() ? "NULL::text" : keyValue(entity) + "::text";
         values.push_back(key);
@@ -292,7 +307,8 @@ private:
         function.definer = false;
         function.atomic = true;
         function.body = "SELECT\n" + indent(join(values, ",\n"), 4) + ";\n";
-        function.comment = "What action " + info_.name() + " captures of a changed row: which branches match, and the values they use";
+        function.comment =
+            "What action " + info_.name() + " captures of a changed row: which branches match, and the values they use";
         return function;
     }
 
@@ -302,7 +318,8 @@ private:
         return binding_.ops == opDelete ? "old." + key : "coalesce(new." + key + ", old." + key + ")";
     }
 
-    // --- what makes it run ----------------------------------------------------------------------------------------------
+    // --- what makes it run
+    // ----------------------------------------------------------------------------------------------
 
     std::string setting(const Text& text, const char* fallback) const { return text.empty() ? fallback : text.value; }
     bool enabled() const {
@@ -322,8 +339,9 @@ private:
         object.identity = name + " on " + table;
         object.unit = unit();
         object.replaceable = true;
-        object.commands.push_back("CREATE OR REPLACE TRIGGER " + name + "\n    AFTER " + verbs(binding_.ops) + " ON " + table +
-                                  "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.dispatch(\n        " + join(args, ", ") + ");");
+        object.commands.push_back("CREATE OR REPLACE TRIGGER " + name + "\n    AFTER " + verbs(binding_.ops) + " ON " +
+                                  table + "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.dispatch(\n        " +
+                                  join(args, ", ") + ");");
         if (!enabled()) object.commands.push_back("ALTER TABLE " + table + " DISABLE TRIGGER " + name + ";");
         return object;
     }
@@ -331,12 +349,15 @@ private:
     Object registration() const {
         bool row = !binding_.custom;
         std::vector<std::string> args = {
-            quoteLiteral(info_.name()), quoteLiteral(binding_.event),
+            quoteLiteral(info_.name()),
+            quoteLiteral(binding_.event),
             row ? quoteLiteral(quoteName(binding_.entity->schema, binding_.entity->table)) : "NULL",
             quoteLiteral(quoteName(info_.schema, handlerName(action_))),
             row ? quoteLiteral(quoteName(info_.schema, action_.base + "_capture")) : "NULL",
-            quoteLiteral(setting(info_.spec->onError, "retry")), setting(info_.spec->maxAttempts, "8"),
-            "interval " + quoteLiteral(setting(info_.spec->backoff, "1 second")), enabled() ? "true" : "false"};
+            quoteLiteral(setting(info_.spec->onError, "retry")),
+            setting(info_.spec->maxAttempts, "8"),
+            "interval " + quoteLiteral(setting(info_.spec->backoff, "1 second")),
+            enabled() ? "true" : "false"};
         Object object;
         object.kind = "registration";
         object.identity = info_.name();
@@ -382,18 +403,22 @@ std::string wrapList(const std::vector<std::string>& items, size_t spaces) {
 Object functionObject(const FunctionText& text, const std::string& unit) {
     std::string name = quoteName(text.schema, text.name);
     std::string identity = name + "(" + text.identityArguments + ")";
-    std::string sql = "CREATE FUNCTION " + name + "(" + text.arguments + ")\nRETURNS " + text.returns + "\nLANGUAGE " + text.language;
+    std::string sql =
+        "CREATE FUNCTION " + name + "(" + text.arguments + ")\nRETURNS " + text.returns + "\nLANGUAGE " + text.language;
     if (!text.attributes.empty()) sql += " " + text.attributes;
     if (text.definer) sql += " SECURITY DEFINER\nSET search_path = pg_catalog, pg_temp";
-    if (text.atomic) sql += "\nBEGIN ATOMIC\n" + indent(text.body, 4) + "END;";
-    else sql += "\nAS " + dollarQuote("\n" + text.body, "function") + ";";
+    if (text.atomic)
+        sql += "\nBEGIN ATOMIC\n" + indent(text.body, 4) + "END;";
+    else
+        sql += "\nAS " + dollarQuote("\n" + text.body, "function") + ";";
     Object object;
     object.kind = "function";
     object.identity = identity;
     object.unit = unit;
     object.commands.push_back(std::move(sql));
     // Closed to PUBLIC but for trigger functions, which nobody can call.
-    if (text.definer && text.returns != "trigger") object.commands.push_back("REVOKE ALL ON FUNCTION " + identity + " FROM PUBLIC;");
+    if (text.definer && text.returns != "trigger")
+        object.commands.push_back("REVOKE ALL ON FUNCTION " + identity + " FROM PUBLIC;");
     object.commands.push_back("COMMENT ON FUNCTION " + identity + " IS " + quoteLiteral(text.comment) + ";");
     return object;
 }
@@ -410,15 +435,22 @@ Object bulkFunction(const World& world, const Resolver& resolver, const Resolved
     std::string body;
     for (const Context& context : action.contexts) {
         std::vector<std::string> columns;
-        for (const std::string& column : context.columns) columns.push_back("t." + quoteName(column));
+        for (const std::string& column : context.columns)
+            columns.push_back("t." + quoteName(column));
         if (!columns.empty()) declarations.push_back(contextVariable(context) + " record;");
         std::string key = printer.print(context.key, true);
-        body += "-- the row of " + context.entity->shown() + " that " + context.key.name + " names; its lock makes two runs take turns\n"
-                + (columns.empty() ? "PERFORM 1\n" : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
-                "FROM " + quoteName(context.entity->schema, context.entity->table) + " AS t\n"
-                "WHERE t." + quoteName(context.entity->key) + " = " + key + "\nFOR NO KEY UPDATE;\n"
-                "IF NOT FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" + context.key.name +
-                " %s names no row of " + context.entity->shown() + "', coalesce(" + key + "::text, 'null'));\nEND IF;\n\n";
+        body += "-- the row of " + context.entity->shown() + " that " + context.key.name +
+                " names; its lock makes two runs take turns\n" +
+                (columns.empty() ? "PERFORM 1\n"
+                                 : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
+                "FROM " + quoteName(context.entity->schema, context.entity->table) +
+                " AS t\n"
+                "WHERE t." +
+                quoteName(context.entity->key) + " = " + key +
+                "\nFOR NO KEY UPDATE;\n"
+                "IF NOT FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" +
+                context.key.name + " %s names no row of " + context.entity->shown() + "', coalesce(" + key +
+                "::text, 'null'));\nEND IF;\n\n";
     }
     StepPlace place;
     for (const ResolvedBranch& branch : action.branches) {
@@ -428,18 +460,22 @@ Object bulkFunction(const World& world, const Resolver& resolver, const Resolved
             if (!block.empty()) block += '\n';
             if (set && step.target) {
                 std::string what = commentText(step.spec->verb.value + ": " + step.spec->target.value);
-                block += "-- " + what + (step.allocated.empty() ? "" : ": rows in order, as long as their " + step.allocated +
-                         " fits in what is left; the first that does not fit ends it") + "\n" + steps.allocation(step) +
-                         "v_count := v_count + cardinality(v_handled);\n";
+                block += "-- " + what +
+                         (step.allocated.empty() ? ""
+                                                 : ": rows in order, as long as their " + step.allocated +
+                                                       " fits in what is left; the first that does not fit ends it") +
+                         "\n" + steps.allocation(step) + "v_count := v_count + cardinality(v_handled);\n";
                 place = {StepPlace::Rows::handled, "unnest(v_handled) AS h", 0};
             } else {
                 block += steps.emit({step}, place);
             }
         }
-        if (branch.condition) block = "IF " + printer.print(branch.condition) + " THEN\n" + indent(block, 4) + "END IF;\n";
+        if (branch.condition)
+            block = "IF " + printer.print(branch.condition) + " THEN\n" + indent(block, 4) + "END IF;\n";
         body += block;
     }
-    for (const std::string& declaration : steps.declarations()) declarations.push_back(declaration);
+    for (const std::string& declaration : steps.declarations())
+        declarations.push_back(declaration);
     FunctionText function;
     function.schema = info.schema;
     function.name = snakeCase(info.spec->name.value);
@@ -449,8 +485,9 @@ Object bulkFunction(const World& world, const Resolver& resolver, const Resolved
     function.language = "plpgsql";
     function.body = "-- Action " + info.name() + ": handles a set of rows and returns how many.\n" +
                     (info.spec->description.empty() ? "" : "-- " + commentText(info.spec->description.value) + "\n") +
-                    "-- Generated by specql: change the spec and apply it again.\nDECLARE\n" + indent(join(declarations, "\n"), 4) +
-                    "\nBEGIN\n" + indent(body, 4) + "\n    RETURN v_count;\nEND;\n";
+                    "-- Generated by specql: change the spec and apply it again.\nDECLARE\n" +
+                    indent(join(declarations, "\n"), 4) + "\nBEGIN\n" + indent(body, 4) +
+                    "\n    RETURN v_count;\nEND;\n";
     function.comment = "Bulk operation " + info.name() + "; returns how many rows it handled";
     return functionObject(function, info.unit->key());
 }

@@ -19,10 +19,11 @@ const InstalledObject* recorded(const CatalogView& catalog, const std::string& k
 }
 
 std::vector<Object> schemaObjects(const World& world) {
-    std::map<std::string, std::string> wanted;   // schema → unit
+    std::map<std::string, std::string> wanted;  // schema → unit
     for (const EntityInfo& entity : world.entities)
         if (entity.unit) wanted.emplace(entity.schema, entity.unit->key());
-    for (const ActionInfo& action : world.actions) wanted.emplace(action.schema, action.unit->key());
+    for (const ActionInfo& action : world.actions)
+        wanted.emplace(action.schema, action.unit->key());
     std::vector<Object> objects;
     for (const auto& [schema, unit] : wanted) {
         const CatalogView& catalog = world.catalog();
@@ -45,9 +46,12 @@ std::vector<Object> captureTriggers(const Resolver& resolver) {
     for (const ResolvedAction& action : resolver.actions) {
         if (action.binding.custom || action.window || !action.binding.entity) continue;
         std::string table = quoteName(action.binding.entity->schema, action.binding.entity->table);
-        auto found = std::find_if(tables.begin(), tables.end(), [&](const auto& known) { return known.first == table; });
-        if (found == tables.end()) tables.emplace_back(table, action.binding.ops);
-        else found->second |= action.binding.ops;
+        auto found =
+            std::find_if(tables.begin(), tables.end(), [&](const auto& known) { return known.first == table; });
+        if (found == tables.end())
+            tables.emplace_back(table, action.binding.ops);
+        else
+            found->second |= action.binding.ops;
         units.emplace(table, action.info->unit->key());
     }
     std::vector<Object> objects;
@@ -62,8 +66,8 @@ std::vector<Object> captureTriggers(const Resolver& resolver) {
         object.unit = units[table];
         object.replaceable = true;
         object.detail = "serves all actions of the table";
-        object.commands.push_back("CREATE OR REPLACE TRIGGER specql_capture\n    AFTER " + join(verbs, " OR ") + " ON " + table +
-                                  "\n    FOR EACH ROW EXECUTE FUNCTION specql.capture();");
+        object.commands.push_back("CREATE OR REPLACE TRIGGER specql_capture\n    AFTER " + join(verbs, " OR ") +
+                                  " ON " + table + "\n    FOR EACH ROW EXECUTE FUNCTION specql.capture();");
         objects.push_back(std::move(object));
     }
     return objects;
@@ -88,28 +92,33 @@ void mergeRegistrations(std::vector<Object>& objects) {
 
 // Nothing is overwritten that someone else made, and no two of ours are the same.
 void checkCollisions(World& world, const std::vector<Object>& objects) {
+    std::map<std::string, const Unit*> units;
+    for (const Unit& unit : world.units) units[unit.key()] = &unit;
     std::set<std::string> seen;
     for (const Object& object : objects) {
-        const Unit* unit = nullptr;
-        for (const Unit& candidate : world.units)
-            if (candidate.key() == object.unit) unit = &candidate;
-        if (!unit) continue;
+        auto found = units.find(object.unit);
+        if (found == units.end()) continue;
+        const Unit* unit = found->second;
         Pos pos{unit->firstLine, 1};
         if (!seen.insert(object.kind + " " + object.identity).second)
-            world.error(*unit->file, "SPQL-R006", pos, "two parts of the specs generate the " + object.kind + " " + object.identity,
+            world.error(*unit->file, "SPQL-R006", pos,
+                        "two parts of the specs generate the " + object.kind + " " + object.identity,
                         "rename one of the actions or entities");
         if (object.kind != "function" || recorded(world.catalog(), "function", object.identity)) continue;
         std::string name = object.identity.substr(0, object.identity.find('('));
         for (const FunctionView& function : world.catalog().functions)
             if (!function.owned && quoteName(function.schema, function.name) == name)
-                world.error(*unit->file, "SPQL-P002", pos, "the function " + function.identity +
-                            " is in the way: specql did not create it", "rename the action, or drop or rename that function");
+                world.error(*unit->file, "SPQL-P002", pos,
+                            "the function " + function.identity + " is in the way: specql did not create it",
+                            "rename the action, or drop or rename that function");
     }
 }
 
 }  // namespace
 
-std::string Object::sql() const { return (adopted ? adoptedMark : "") + join(commands, "\n"); }
+std::string Object::sql() const {
+    return (adopted ? adoptedMark : "") + join(commands, "\n");
+}
 
 std::vector<Object> emitObjects(World& world, Resolver& resolver) {
     std::vector<Object> objects = schemaObjects(world), extras, functions, triggers;
@@ -126,7 +135,8 @@ std::vector<Object> emitObjects(World& world, Resolver& resolver) {
         append(extras, tableExtras(world, resolver, entity));
         append(functions, eventFunction(entity));
     }
-    for (const ResolvedAction& action : resolver.actions) emitAction(world, resolver, action, functions, triggers);
+    for (const ResolvedAction& action : resolver.actions)
+        emitAction(world, resolver, action, functions, triggers);
     for (const Unit& unit : world.units) {
         if (unit.kind != "service") continue;
         Object object;

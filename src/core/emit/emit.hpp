@@ -34,14 +34,14 @@ Object bulkFunction(const World& world, const Resolver& resolver, const Resolved
 // A generated function: SECURITY DEFINER with a search path nobody can capture, closed to PUBLIC.
 struct FunctionText {
     std::string schema, name;
-    std::string identityArguments;     // "uuid, integer"
-    std::string arguments;             // "p_product_id uuid, …"
+    std::string identityArguments;  // "uuid, integer"
+    std::string arguments;          // "p_product_id uuid, …"
     std::string returns;
-    std::string language;              // plpgsql or sql
-    std::string attributes;            // STABLE, …
-    std::string body;                  // of a plpgsql function: the whole block; of an atomic one: its statement
+    std::string language;    // plpgsql or sql
+    std::string attributes;  // STABLE, …
+    std::string body;        // of a plpgsql function: the whole block; of an atomic one: its statement
     bool definer = true;
-    bool atomic = false;               // BEGIN ATOMIC … END instead of a quoted body
+    bool atomic = false;  // BEGIN ATOMIC … END instead of a quoted body
     std::string comment;
 };
 Object functionObject(const FunctionText& text, const std::string& unit);

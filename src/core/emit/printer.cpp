@@ -43,20 +43,26 @@ bool needsParentheses(const std::string& sql) {
             if (c == quote) quote = 0;
             continue;
         }
-        if (c == '\'' || c == '"') quote = c;
-        else if (c == '(' || c == '[') depth++;
-        else if (c == ')' || c == ']') depth--;
-        else if (depth == 0 && c == ' ') return true;
+        if (c == '\'' || c == '"')
+            quote = c;
+        else if (c == '(' || c == '[')
+            depth++;
+        else if (c == ')' || c == ']')
+            depth--;
+        else if (depth == 0 && c == ' ')
+            return true;
     }
     return false;
 }
 
-constexpr const char* reserved[] = {"branch", "branches", "subject", "data", "old", "new", "event_id", "event_type",
-                                    "event_time", "event_data"};
+constexpr const char* reserved[] = {"branch", "branches", "subject",    "data",       "old",
+                                    "new",    "event_id", "event_type", "event_time", "event_data"};
 
 }  // namespace
 
-std::string contextVariable(const Context& context) { return "v_" + context.entity->table; }
+std::string contextVariable(const Context& context) {
+    return "v_" + context.entity->table;
+}
 
 std::string printPlain(const World& world, const Resolver& resolver, const BoundExpression& bound) {
     std::vector<Splice> splices = qualified(resolver, bound);
@@ -87,7 +93,8 @@ std::string Printer::use(EventColumn column) {
     auto taken = [&](const std::string& name) {
         return std::any_of(used_.begin(), used_.end(), [&](const EventColumn& known) { return known.name == name; });
     };
-    while (taken(column.name)) column.name += "_";
+    while (taken(column.name))
+        column.name += "_";
     used_.push_back(column);
     return "e." + quoteName(column.name);
 }
@@ -111,12 +118,13 @@ std::string Printer::eventColumn(const std::string& column, const std::string& t
     return use({name, type, captured(column, old), ""});
 }
 
-std::string Printer::meta(const std::string& name, const std::string& type) { return use({name, type, "", ""}); }
+std::string Printer::meta(const std::string& name, const std::string& type) {
+    return use({name, type, "", ""});
+}
 
 std::string Printer::print(const Value& value, bool whole) {
     switch (value.kind) {
-        case ValueKind::eventColumn:
-            return eventColumn(value.name, value.type, value.old);
+        case ValueKind::eventColumn: return eventColumn(value.name, value.type, value.old);
         case ValueKind::eventChange: {
             const std::string& type = action_.binding.entity->column(value.name)->type;
             std::string sql = eventColumn(value.name, type, false) + " - " + eventColumn(value.name, type, true);
@@ -136,22 +144,17 @@ std::string Printer::print(const Value& value, bool whole) {
             if (value.name == "event_type" && place_ == Place::capture) return quoteLiteral(action_.binding.event);
             return meta(value.name, value.type);
         }
-        case ValueKind::context:
-            return contextVariable(action_.contexts[value.context]) + "." + quoteName(value.name);
+        case ValueKind::context: return contextVariable(action_.contexts[value.context]) + "." + quoteName(value.name);
         case ValueKind::payload: {
             if (place_ == Place::function) return quoteName("p_" + value.name);
             std::string sql = "specql.payload(r.event_data, " + quoteLiteral(value.name) + ")";
             if (value.type != "text") sql += "::" + value.type;
             return use({value.name, value.type, "", sql});
         }
-        case ValueKind::target:
-            return targetAlias + "." + quoteName(value.name);
-        case ValueKind::handled:
-            return handledAlias + "." + quoteName(value.name);
-        case ValueKind::local:
-            return quoteName("v_" + value.name);
-        case ValueKind::match:
-            return use({value.name, value.type, "", ""});
+        case ValueKind::target: return targetAlias + "." + quoteName(value.name);
+        case ValueKind::handled: return handledAlias + "." + quoteName(value.name);
+        case ValueKind::local: return quoteName("v_" + value.name);
+        case ValueKind::match: return use({value.name, value.type, "", ""});
     }
     return {};
 }

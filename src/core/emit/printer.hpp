@@ -10,7 +10,7 @@ namespace specql {
 
 // A column that a handler reads of each event, in the order of first use.
 struct EventColumn {
-    std::string name;        // in the _rows function
+    std::string name;  // in the _rows function
     std::string type;
     std::string captureSql;  // row events: what the capture function selects; empty for event_id and the like
     std::string rowsSql;     // custom events: what the _rows function selects
@@ -20,9 +20,9 @@ struct EventColumn {
 class Printer {
 public:
     enum class Place {
-        capture,    // over the rows old and new
-        handler,    // e.column of the _rows function; v_entity.column of rows read by key
-        function    // the body of a bulk operation: p_key parameters
+        capture,  // over the rows old and new
+        handler,  // e.column of the _rows function; v_entity.column of rows read by key
+        function  // the body of a bulk operation: p_key parameters
     };
 
     Printer(const World& world, const Resolver& resolver, const ResolvedAction& action, Place place)

@@ -9,23 +9,170 @@ namespace {
 
 // PostgreSQL's keywords that quote_ident() quotes: all but the unreserved ones (src/include/parser/kwlist.h, versions
 // 14 to 18 together; quoting one that a version does not know harms nothing). Sorted.
-constexpr std::array keywords = {
-    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization", "between", "bigint",
-    "binary", "bit", "boolean", "both", "case", "cast", "char", "character", "check", "coalesce", "collate", "collation",
-    "column", "concurrently", "constraint", "create", "cross", "current_catalog", "current_date", "current_role",
-    "current_schema", "current_time", "current_timestamp", "current_user", "dec", "decimal", "default", "deferrable",
-    "desc", "distinct", "do", "else", "end", "except", "exists", "extract", "false", "fetch", "float", "for", "foreign",
-    "freeze", "from", "full", "grant", "greatest", "group", "grouping", "having", "ilike", "in", "initially", "inner",
-    "inout", "int", "integer", "intersect", "interval", "into", "is", "isnull", "join", "json", "json_array",
-    "json_arrayagg", "json_exists", "json_object", "json_objectagg", "json_query", "json_scalar", "json_serialize",
-    "json_table", "json_value", "lateral", "leading", "least", "left", "like", "limit", "localtime", "localtimestamp",
-    "merge_action", "national", "natural", "nchar", "none", "normalize", "not", "notnull", "null", "nullif", "numeric",
-    "offset", "on", "only", "or", "order", "out", "outer", "overlaps", "overlay", "placing", "position", "precision",
-    "primary", "real", "references", "returning", "right", "row", "select", "session_user", "setof", "similar",
-    "smallint", "some", "substring", "symmetric", "system_user", "table", "tablesample", "then", "time", "timestamp",
-    "to", "trailing", "treat", "trim", "true", "union", "unique", "user", "using", "values", "varchar", "variadic",
-    "verbose", "when", "where", "window", "with", "xmlattributes", "xmlconcat", "xmlelement", "xmlexists", "xmlforest",
-    "xmlnamespaces", "xmlparse", "xmlpi", "xmlroot", "xmlserialize", "xmltable"};
+constexpr std::array keywords = {"all",
+                                 "analyse",
+                                 "analyze",
+                                 "and",
+                                 "any",
+                                 "array",
+                                 "as",
+                                 "asc",
+                                 "asymmetric",
+                                 "authorization",
+                                 "between",
+                                 "bigint",
+                                 "binary",
+                                 "bit",
+                                 "boolean",
+                                 "both",
+                                 "case",
+                                 "cast",
+                                 "char",
+                                 "character",
+                                 "check",
+                                 "coalesce",
+                                 "collate",
+                                 "collation",
+                                 "column",
+                                 "concurrently",
+                                 "constraint",
+                                 "create",
+                                 "cross",
+                                 "current_catalog",
+                                 "current_date",
+                                 "current_role",
+                                 "current_schema",
+                                 "current_time",
+                                 "current_timestamp",
+                                 "current_user",
+                                 "dec",
+                                 "decimal",
+                                 "default",
+                                 "deferrable",
+                                 "desc",
+                                 "distinct",
+                                 "do",
+                                 "else",
+                                 "end",
+                                 "except",
+                                 "exists",
+                                 "extract",
+                                 "false",
+                                 "fetch",
+                                 "float",
+                                 "for",
+                                 "foreign",
+                                 "freeze",
+                                 "from",
+                                 "full",
+                                 "grant",
+                                 "greatest",
+                                 "group",
+                                 "grouping",
+                                 "having",
+                                 "ilike",
+                                 "in",
+                                 "initially",
+                                 "inner",
+                                 "inout",
+                                 "int",
+                                 "integer",
+                                 "intersect",
+                                 "interval",
+                                 "into",
+                                 "is",
+                                 "isnull",
+                                 "join",
+                                 "json",
+                                 "json_array",
+                                 "json_arrayagg",
+                                 "json_exists",
+                                 "json_object",
+                                 "json_objectagg",
+                                 "json_query",
+                                 "json_scalar",
+                                 "json_serialize",
+                                 "json_table",
+                                 "json_value",
+                                 "lateral",
+                                 "leading",
+                                 "least",
+                                 "left",
+                                 "like",
+                                 "limit",
+                                 "localtime",
+                                 "localtimestamp",
+                                 "merge_action",
+                                 "national",
+                                 "natural",
+                                 "nchar",
+                                 "none",
+                                 "normalize",
+                                 "not",
+                                 "notnull",
+                                 "null",
+                                 "nullif",
+                                 "numeric",
+                                 "offset",
+                                 "on",
+                                 "only",
+                                 "or",
+                                 "order",
+                                 "out",
+                                 "outer",
+                                 "overlaps",
+                                 "overlay",
+                                 "placing",
+                                 "position",
+                                 "precision",
+                                 "primary",
+                                 "real",
+                                 "references",
+                                 "returning",
+                                 "right",
+                                 "row",
+                                 "select",
+                                 "session_user",
+                                 "setof",
+                                 "similar",
+                                 "smallint",
+                                 "some",
+                                 "substring",
+                                 "symmetric",
+                                 "system_user",
+                                 "table",
+                                 "tablesample",
+                                 "then",
+                                 "time",
+                                 "timestamp",
+                                 "to",
+                                 "trailing",
+                                 "treat",
+                                 "trim",
+                                 "true",
+                                 "union",
+                                 "unique",
+                                 "user",
+                                 "using",
+                                 "values",
+                                 "varchar",
+                                 "variadic",
+                                 "verbose",
+                                 "when",
+                                 "where",
+                                 "window",
+                                 "with",
+                                 "xmlattributes",
+                                 "xmlconcat",
+                                 "xmlelement",
+                                 "xmlexists",
+                                 "xmlforest",
+                                 "xmlnamespaces",
+                                 "xmlparse",
+                                 "xmlpi",
+                                 "xmlroot",
+                                 "xmlserialize",
+                                 "xmltable"};
 
 bool isPlain(std::string_view name) {
     if (name.empty() || !((name[0] >= 'a' && name[0] <= 'z') || name[0] == '_')) return false;
@@ -54,7 +201,7 @@ std::string quoteLiteral(std::string_view value) {
     std::string quoted = escapes ? "E'" : "'";
     for (char c : value) {
         if (c == '\n' || c == '\r') {
-            quoted += c == '\n' ? "\\n" : "\\r";   // a literal stays on its line, so that indent() cannot change it
+            quoted += c == '\n' ? "\\n" : "\\r";  // a literal stays on its line, so that indent() cannot change it
             continue;
         }
         if (c == '\'' || c == '\\') quoted += c;
@@ -65,7 +212,8 @@ std::string quoteLiteral(std::string_view value) {
 
 std::string dollarQuote(std::string_view body, std::string_view tag) {
     std::string mark = "$" + std::string(tag) + "$";
-    for (int n = 1; body.find(mark) != std::string_view::npos; n++) mark = "$" + std::string(tag) + std::to_string(n) + "$";
+    for (int n = 1; body.find(mark) != std::string_view::npos; n++)
+        mark = "$" + std::string(tag) + std::to_string(n) + "$";
     return mark + std::string(body) + mark;
 }
 
@@ -76,7 +224,8 @@ std::string commentText(std::string_view text) {
         if (space && (line.empty() || line.back() == ' ')) continue;
         line += space ? ' ' : c;
     }
-    while (!line.empty() && line.back() == ' ') line.pop_back();
+    while (!line.empty() && line.back() == ' ')
+        line.pop_back();
     return line;
 }
 
@@ -92,7 +241,7 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
 std::string indent(std::string_view text, size_t spaces) {
     std::string moved;
     size_t at = 0;
-    char quote = 0;   // a line that begins inside a literal of the user's is part of it and stays as it is
+    char quote = 0;  // a line that begins inside a literal of the user's is part of it and stays as it is
     while (at < text.size()) {
         size_t end = std::min(text.find('\n', at), text.size());
         std::string_view line = text.substr(at, end - at);

@@ -10,9 +10,13 @@ namespace specql {
 
 namespace {
 
-std::string tableName(const EntityInfo& entity) { return quoteName(entity.schema, entity.table); }
+std::string tableName(const EntityInfo& entity) {
+    return quoteName(entity.schema, entity.table);
+}
 
-std::string keyOf(const EntityInfo& entity, const std::string& alias) { return alias + "." + quoteName(entity.key); }
+std::string keyOf(const EntityInfo& entity, const std::string& alias) {
+    return alias + "." + quoteName(entity.key);
+}
 
 }  // namespace
 
@@ -21,13 +25,10 @@ bool StepEmitter::delivers(const std::vector<ResolvedStep>& steps) {
         switch (step.spec->kind) {
             case StepKind::callExternal:
             case StepKind::notify:
-            case StepKind::escalate:
-                return true;
+            case StepKind::escalate: return true;
             case StepKind::function:
-            case StepKind::call:
-                return step.call == CallKind::queued;
-            default:
-                return delivers(step.then) || delivers(step.otherwise);
+            case StepKind::call: return step.call == CallKind::queued;
+            default: return delivers(step.then) || delivers(step.otherwise);
         }
     });
 }
@@ -51,8 +52,7 @@ std::string StepEmitter::comment(const ResolvedStep& step) const {
     switch (spec.kind) {
         case StepKind::callExternal:
         case StepKind::notify:
-        case StepKind::escalate:
-            return "";
+        case StepKind::escalate: return "";
         case StepKind::function:
         case StepKind::call:
             text += ": " + spec.target.value + "(";
@@ -62,11 +62,8 @@ std::string StepEmitter::comment(const ResolvedStep& step) const {
             break;
         case StepKind::validate:
         case StepKind::branch:
-        case StepKind::foreach:
-            text += ": " + world_.expressionText(step.condition.expression);
-            break;
-        default:
-            text += ": " + spec.target.value;
+        case StepKind::foreach: text += ": " + world_.expressionText(step.condition.expression); break;
+        default: text += ": " + spec.target.value;
     }
     return "-- " + commentText(text) + "\n";
 }
@@ -86,7 +83,8 @@ std::string StepEmitter::eventData(const StepPlace& place) {
     if (place.rows == StepPlace::Rows::handled) return "to_jsonb(" + printer_.handledAlias + ")";
     if (place.rows != StepPlace::Rows::once) return printer_.meta("event_data", "jsonb");
     std::vector<std::string> pairs;
-    for (const std::string& key : action_.payloadOrder) pairs.push_back(quoteLiteral(key) + ", " + quoteName("p_" + key));
+    for (const std::string& key : action_.payloadOrder)
+        pairs.push_back(quoteLiteral(key) + ", " + quoteName("p_" + key));
     return "jsonb_build_object(" + join(pairs, ", ") + ")";
 }
 
@@ -110,7 +108,8 @@ std::string StepEmitter::insert(const ResolvedStep& step, const StepPlace& place
     // An event row is processed when the reactions to it are done; with deliveries that is when the last one arrived.
     const ColumnInfo* processed = step.target->column("processed_at");
     bool set = std::find(columns.begin(), columns.end(), "processed_at") != columns.end();
-    if (processed && !set && !delivers && step.target->column("event_type") && processed->type.compare(0, 9, "timestamp") == 0) {
+    if (processed && !set && !delivers && step.target->column("event_type") &&
+        processed->type.compare(0, 9, "timestamp") == 0) {
         columns.push_back("processed_at");
         values.push_back("clock_timestamp()");
     }
@@ -175,23 +174,32 @@ std::string StepEmitter::allocation(const ResolvedStep& step) {
     order.push_back("t." + key);
     runningOrder.push_back("c." + key);
 
-    std::string sql = "WITH candidate AS MATERIALIZED (\n    SELECT " + join(columns, ", ") + "\n    FROM " + table + " AS t\n    WHERE " +
-                      indent(rowCondition(step, "t"), 0) + "\n    ORDER BY " + join(order, ", ");
+    std::string sql = "WITH candidate AS MATERIALIZED (\n    SELECT " + join(columns, ", ") + "\n    FROM " + table +
+                      " AS t\n    WHERE " + indent(rowCondition(step, "t"), 0) + "\n    ORDER BY " + join(order, ", ");
     if (step.limit && step.allocated.empty()) sql += "\n    LIMIT " + printer_.print(step.limit);
     sql += "\n    FOR UPDATE\n), taken AS (\n";
     if (step.allocated.empty()) {
-        sql += "    SELECT c." + key + ", row_number() OVER (ORDER BY " + join(runningOrder, ", ") + ") AS place, true AS fits\n"
+        sql += "    SELECT c." + key + ", row_number() OVER (ORDER BY " + join(runningOrder, ", ") +
+               ") AS place, true AS fits\n"
                "    FROM candidate AS c\n";
     } else {
         // The first row that does not fit ends it: fits stays false from there on.
         std::string amount = "c." + quoteName(step.allocated), by = join(runningOrder, ", ");
-        sql += "    SELECT r." + key + ", r.place,\n"
-               "           bool_and(coalesce(r.total <= " + printer_.print(step.limit, true) +
+        sql += "    SELECT r." + key +
+               ", r.place,\n"
+               "           bool_and(coalesce(r.total <= " +
+               printer_.print(step.limit, true) +
                " AND r.amount IS NOT NULL, false))\n               OVER (ORDER BY r.place) AS fits\n"
                "    FROM (\n"
-               "        SELECT c." + key + ", " + amount + " AS amount,\n"
-               "               row_number() OVER (ORDER BY " + by + ") AS place,\n"
-               "               sum(" + amount + ") OVER (ORDER BY " + by + " ROWS UNBOUNDED PRECEDING) AS total\n"
+               "        SELECT c." +
+               key + ", " + amount +
+               " AS amount,\n"
+               "               row_number() OVER (ORDER BY " +
+               by +
+               ") AS place,\n"
+               "               sum(" +
+               amount + ") OVER (ORDER BY " + by +
+               " ROWS UNBOUNDED PRECEDING) AS total\n"
                "        FROM candidate AS c\n"
                "    ) AS r\n";
     }
@@ -204,8 +212,10 @@ std::string StepEmitter::allocation(const ResolvedStep& step) {
             set.push_back(quoteName(assignment.column) + " = " + assignmentSql(assignment));
         sql += "    UPDATE " + table + " AS t\n    SET " + join(set, ",\n        ") + "\n    FROM taken\n";
     }
-    sql += "    WHERE t." + key + " = taken." + key + " AND taken.fits\n    RETURNING t AS handled_row, taken.place\n)\n"
-           "SELECT coalesce(array_agg(handled.handled_row ORDER BY handled.place), '{}')\nINTO v_handled\nFROM handled;\n";
+    sql +=
+        "    WHERE t." + key + " = taken." + key +
+        " AND taken.fits\n    RETURNING t AS handled_row, taken.place\n)\n"
+        "SELECT coalesce(array_agg(handled.handled_row ORDER BY handled.place), '{}')\nINTO v_handled\nFROM handled;\n";
     std::string declaration = "v_handled " + table + "[];";
     if (std::find(declarations_.begin(), declarations_.end(), declaration) == declarations_.end())
         declarations_.push_back(declaration);
@@ -226,7 +236,8 @@ std::string StepEmitter::emitEvent(const ResolvedStep& step, const StepPlace& pl
             const char* which = action_.binding.ops == opDelete ? "old" : "new";
             data = "(" + data + " -> '" + which + "')";
             if (!entity.key.empty())
-                data += " || jsonb_build_object(" + quoteLiteral(entity.table + "_id") + ", " + printer_.print(key, true) + ")";
+                data += " || jsonb_build_object(" + quoteLiteral(entity.table + "_id") + ", " +
+                        printer_.print(key, true) + ")";
         }
     } else {
         std::vector<std::string> pairs;
@@ -239,29 +250,36 @@ std::string StepEmitter::emitEvent(const ResolvedStep& step, const StepPlace& pl
 
 std::string StepEmitter::call(const ResolvedStep& step, const StepPlace& place) {
     std::vector<std::string> args;
-    for (const BoundExpression& arg : step.args) args.push_back(printer_.print(arg));
+    for (const BoundExpression& arg : step.args)
+        args.push_back(printer_.print(arg));
     if (step.call != CallKind::queued) {
-        std::string function = step.call == CallKind::action
-            ? quoteName(step.calledAction->schema, snakeCase(step.calledAction->spec->name.value)) : step.calledFunction;
+        std::string function = step.call == CallKind::action ? quoteName(step.calledAction->schema,
+                                                                         snakeCase(step.calledAction->spec->name.value))
+                                                             : step.calledFunction;
         return perform(function + "(" + join(args, ", ") + ")", place);
     }
     std::vector<std::string> pairs;
     for (size_t i = 0; i < step.args.size(); i++) {
         const ExpressionFacts& facts = world_.facts(step.args[i].expression);
-        bool name = facts.names.size() == 1 && facts.names[0].length == world_.expressionText(step.args[i].expression).size();
-        pairs.push_back(quoteLiteral(name ? facts.names[0].parts.back() : "arg" + std::to_string(i + 1)) + ", " + args[i]);
+        bool name =
+            facts.names.size() == 1 && facts.names[0].length == world_.expressionText(step.args[i].expression).size();
+        pairs.push_back(quoteLiteral(name ? facts.names[0].parts.back() : "arg" + std::to_string(i + 1)) + ", " +
+                        args[i]);
     }
-    return perform("specql.call_external(" + quoteLiteral(step.spec->verb.value) + ", " + quoteLiteral(step.spec->target.value) + ", " +
-                   eventId(place) + ", jsonb_build_object(" + join(pairs, ", ") + "))", place);
+    return perform("specql.call_external(" + quoteLiteral(step.spec->verb.value) + ", " +
+                       quoteLiteral(step.spec->target.value) + ", " + eventId(place) + ", jsonb_build_object(" +
+                       join(pairs, ", ") + "))",
+                   place);
 }
 
-std::string StepEmitter::foreach(const ResolvedStep& step, const StepPlace& place) {
+std::string StepEmitter::foreach (const ResolvedStep& step, const StepPlace& place) {
     const Value& array = step.condition.values.front();
     std::string variable = quoteName("v_" + step.spec->variable.value);
     std::string element = array.type == "jsonb" ? "jsonb" : elementType(array.type);
     declarations_.push_back(variable + " " + element + ";");
     std::string over = printer_.print(step.condition);
-    std::string head = array.type == "jsonb" ? "FOR " + variable + " IN SELECT j.value FROM jsonb_array_elements(" + over + ") AS j LOOP\n"
+    std::string head = array.type == "jsonb" ? "FOR " + variable + " IN SELECT j.value FROM jsonb_array_elements(" +
+                                                   over + ") AS j LOOP\n"
                                              : "FOREACH " + variable + " IN ARRAY coalesce(" + over + ", '{}') LOOP\n";
     return head + indent(emit(step.then, place), 4) + "END LOOP;\n";
 }
@@ -271,26 +289,21 @@ std::string StepEmitter::one(const ResolvedStep& step, const StepPlace& place) {
     switch (spec.kind) {
         case StepKind::insert:
         case StepKind::append:
-        case StepKind::create:
-            return insert(step, place, delivers_);
+        case StepKind::create: return insert(step, place, delivers_);
         case StepKind::update:
-        case StepKind::remove:
-            return update(step, place);
-        case StepKind::callExternal:
-            return queue("call_external", spec.target.value, spec.message.value, place);
-        case StepKind::notify:
-            return queue("notify", spec.target.value, spec.message.value, place);
-        case StepKind::escalate:
-            return queue("escalate", spec.target.value, spec.message.value, place);
-        case StepKind::emit:
-            return emitEvent(step, place);
+        case StepKind::remove: return update(step, place);
+        case StepKind::callExternal: return queue("call_external", spec.target.value, spec.message.value, place);
+        case StepKind::notify: return queue("notify", spec.target.value, spec.message.value, place);
+        case StepKind::escalate: return queue("escalate", spec.target.value, spec.message.value, place);
+        case StepKind::emit: return emitEvent(step, place);
         case StepKind::function:
-        case StepKind::call:
-            return call(step, place);
+        case StepKind::call: return call(step, place);
         case StepKind::validate: {
-            std::string message = spec.message.empty() ? "validation failed: " + world_.expressionText(step.condition.expression)
-                                                       : spec.message.value;
-            return "IF (" + printer_.print(step.condition) + ") IS NOT TRUE THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206', MESSAGE = " +
+            std::string message = spec.message.empty()
+                                      ? "validation failed: " + world_.expressionText(step.condition.expression)
+                                      : spec.message.value;
+            return "IF (" + printer_.print(step.condition) +
+                   ") IS NOT TRUE THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206', MESSAGE = " +
                    quoteLiteral(message) + ";\nEND IF;\n";
         }
         case StepKind::branch: {
@@ -298,11 +311,8 @@ std::string StepEmitter::one(const ResolvedStep& step, const StepPlace& place) {
             if (!step.otherwise.empty()) sql += "ELSE\n" + indent(emit(step.otherwise, place), 4);
             return sql + "END IF;\n";
         }
-        case StepKind::foreach:
-            return foreach(step, place);
-        case StepKind::ret:
-            usesLabel_ = true;
-            return "CONTINUE events;\n";
+        case StepKind::foreach: return foreach (step, place);
+        case StepKind::ret: usesLabel_ = true; return "CONTINUE events;\n";
     }
     return {};
 }

@@ -11,8 +11,8 @@ namespace specql {
 
 struct StepPlace {
     enum class Rows { set, loop, handled, once } rows = Rows::once;
-    std::string from;        // set: "inventory.stock_change_rows(1) AS e"; handled: "unnest(v_handled) AS h"
-    int branch = 0;          // set: the branch, for queueing without reading the rows
+    std::string from;  // set: "inventory.stock_change_rows(1) AS e"; handled: "unnest(v_handled) AS h"
+    int branch = 0;    // set: the branch, for queueing without reading the rows
 };
 
 class StepEmitter {
@@ -35,10 +35,11 @@ private:
     std::string one(const ResolvedStep& step, const StepPlace& place);
     std::string insert(const ResolvedStep& step, const StepPlace& place, bool delivers);
     std::string update(const ResolvedStep& step, const StepPlace& place);
-    std::string queue(const std::string& function, const std::string& first, const std::string& second, const StepPlace& place);
+    std::string queue(const std::string& function, const std::string& first, const std::string& second,
+                      const StepPlace& place);
     std::string emitEvent(const ResolvedStep& step, const StepPlace& place);
     std::string call(const ResolvedStep& step, const StepPlace& place);
-    std::string foreach(const ResolvedStep& step, const StepPlace& place);
+    std::string foreach (const ResolvedStep& step, const StepPlace& place);
     std::string perform(const std::string& expression, const StepPlace& place) const;
     std::string rowCondition(const ResolvedStep& step, const std::string& alias);
     std::string comment(const ResolvedStep& step) const;

@@ -9,13 +9,17 @@ namespace specql {
 
 namespace {
 
-std::string tableName(const EntityInfo& entity) { return quoteName(entity.schema, entity.table); }
+std::string tableName(const EntityInfo& entity) {
+    return quoteName(entity.schema, entity.table);
+}
 
 // A name made of parts must fit PostgreSQL's 63 bytes; it is never cut.
 std::string madeName(World& world, const EntityInfo& entity, Pos pos, const std::string& name) {
     if (name.size() > maxNameBytes)
-        world.error(*entity.file, "SPQL-R002", pos, "the generated name " + name + " has " + std::to_string(name.size()) +
-                    " bytes; PostgreSQL keeps 63", "shorten the entity's or the field's name");
+        world.error(
+            *entity.file, "SPQL-R002", pos,
+            "the generated name " + name + " has " + std::to_string(name.size()) + " bytes; PostgreSQL keeps 63",
+            "shorten the entity's or the field's name");
     return name;
 }
 
@@ -24,9 +28,11 @@ std::string replaceColumn(std::string check, const std::string& column) {
     return at == std::string::npos ? check : check.replace(at, 2, quoteName(column));
 }
 
-const Resolver::EntityExpression* expressionOf(const Resolver& resolver, const EntityInfo& entity, const Field* field, bool check) {
+const Resolver::EntityExpression* expressionOf(const Resolver& resolver, const EntityInfo& entity, const Field* field,
+                                               bool check) {
     for (const Resolver::EntityExpression& expression : resolver.entityExpressions)
-        if (expression.entity == &entity && expression.field == field && field && expression.isCheck == check) return &expression;
+        if (expression.entity == &entity && expression.field == field && field && expression.isCheck == check)
+            return &expression;
     return nullptr;
 }
 
@@ -36,7 +42,8 @@ std::string constraintLine(const EntityInfo& entity, const std::string& suffix, 
 
 }  // namespace
 
-std::string columnSql(const World& world, const Resolver& resolver, const EntityInfo& entity, const ColumnInfo& column) {
+std::string columnSql(const World& world, const Resolver& resolver, const EntityInfo& entity,
+                      const ColumnInfo& column) {
     std::string sql = quoteName(column.name) + " " + column.type;
     if (!column.defaultSql.empty()) sql += " DEFAULT " + column.defaultSql;
     if (const Resolver::EntityExpression* expression = expressionOf(resolver, entity, column.field, false)) {
@@ -50,16 +57,21 @@ std::string columnSql(const World& world, const Resolver& resolver, const Entity
 
 Object tableObject(const World& world, const Resolver& resolver, const EntityInfo& entity) {
     std::vector<std::string> lines;
-    for (const ColumnInfo& column : entity.columns) lines.push_back(columnSql(world, resolver, entity, column));
+    for (const ColumnInfo& column : entity.columns)
+        lines.push_back(columnSql(world, resolver, entity, column));
     if (!entity.key.empty())
-        lines.push_back("CONSTRAINT " + quoteName(entity.table + "_pkey") + " PRIMARY KEY (" + quoteName(entity.key) + ")");
+        lines.push_back("CONSTRAINT " + quoteName(entity.table + "_pkey") + " PRIMARY KEY (" + quoteName(entity.key) +
+                        ")");
     for (const ColumnInfo& column : entity.columns) {
-        if (!column.check.empty()) lines.push_back(constraintLine(entity, column.name + "_check", replaceColumn(column.check, column.name)));
+        if (!column.check.empty())
+            lines.push_back(constraintLine(entity, column.name + "_check", replaceColumn(column.check, column.name)));
         if (!column.field) continue;
         if (!column.field->enumValues.empty()) {
             std::vector<std::string> values;
-            for (const std::string& value : column.field->enumValues) values.push_back(quoteLiteral(value));
-            lines.push_back(constraintLine(entity, column.name + "_check", quoteName(column.name) + " IN (" + join(values, ", ") + ")"));
+            for (const std::string& value : column.field->enumValues)
+                values.push_back(quoteLiteral(value));
+            lines.push_back(constraintLine(entity, column.name + "_check",
+                                           quoteName(column.name) + " IN (" + join(values, ", ") + ")"));
         }
         if (const Resolver::EntityExpression* check = expressionOf(resolver, entity, column.field, true)) {
             bool taken = !column.check.empty() || !column.field->enumValues.empty();
@@ -73,11 +85,14 @@ Object tableObject(const World& world, const Resolver& resolver, const EntityInf
     object.unit = entity.unit ? entity.unit->key() : "";
     object.commands.push_back("CREATE TABLE " + tableName(entity) + " (\n    " + join(lines, ",\n    ") + "\n);");
     if (entity.spec && !entity.spec->description.empty())
-        object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " + quoteLiteral(entity.spec->description.value) + ";");
+        object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " +
+                                  quoteLiteral(entity.spec->description.value) + ";");
     else if (entity.impliedByStep)
         object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " +
-                                  quoteLiteral(std::string(entity.appendOnly ? "Append-only log" : "Rows") + " written by " + entity.unit->kind + " " +
-                                               entity.unit->schema + "." + entity.unit->name) + ";");
+                                  quoteLiteral(std::string(entity.appendOnly ? "Append-only log" : "Rows") +
+                                               " written by " + entity.unit->kind + " " + entity.unit->schema + "." +
+                                               entity.unit->name) +
+                                  ";");
     for (const ColumnInfo& column : entity.columns)
         if (column.field && !column.field->description.empty())
             object.commands.push_back("COMMENT ON COLUMN " + tableName(entity) + "." + quoteName(column.name) + " IS " +
@@ -106,11 +121,12 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
         if (!target || target->key.empty()) continue;
         std::string name = madeName(world, entity, column.field->name.pos, entity.table + "_" + column.name + "_fkey");
         std::string onDelete = column.field->refOnDelete;
-        std::transform(onDelete.begin(), onDelete.end(), onDelete.begin(), [](char c) { return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c; });
+        std::transform(onDelete.begin(), onDelete.end(), onDelete.begin(),
+                       [](char c) { return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c; });
         add("constraint", quoteName(name) + " on " + tableName(entity),
-            "ALTER TABLE " + tableName(entity) + " ADD CONSTRAINT " + quoteName(name) + "\n    FOREIGN KEY (" + quoteName(column.name) +
-            ") REFERENCES " + tableName(*target) + " (" + quoteName(target->key) + ")" +
-            (onDelete.empty() ? "" : " ON DELETE " + onDelete) + ";");
+            "ALTER TABLE " + tableName(entity) + " ADD CONSTRAINT " + quoteName(name) + "\n    FOREIGN KEY (" +
+                quoteName(column.name) + ") REFERENCES " + tableName(*target) + " (" + quoteName(target->key) + ")" +
+                (onDelete.empty() ? "" : " ON DELETE " + onDelete) + ";");
         std::string index = madeName(world, entity, column.field->name.pos, entity.table + "_" + column.name + "_idx");
         addIndex(index, "INDEX " + quoteName(index) + " ON " + tableName(entity) + " (" + quoteName(column.name) + ")");
     }
@@ -122,8 +138,10 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
                 columns.push_back(quoteName(snakeCase(column.value)));
                 made += "_" + snakeCase(column.value);
             }
-            std::string name = madeName(world, entity, index.pos, index.name.empty() ? made + "_idx" : index.name.value);
-            std::string sql = std::string(index.unique ? "UNIQUE " : "") + "INDEX " + quoteName(name) + " ON " + tableName(entity);
+            std::string name =
+                madeName(world, entity, index.pos, index.name.empty() ? made + "_idx" : index.name.value);
+            std::string sql =
+                std::string(index.unique ? "UNIQUE " : "") + "INDEX " + quoteName(name) + " ON " + tableName(entity);
             if (!index.type.empty()) sql += " USING " + quoteName(index.type.value);
             sql += " (" + join(columns, ", ") + ")";
             for (const Resolver::EntityExpression& expression : resolver.entityExpressions)
@@ -133,8 +151,9 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
     }
     if (entity.appendOnly) {
         std::string name = "append_only_trigger";
-        add("trigger", name + " on " + tableName(entity), "CREATE TRIGGER " + name + "\n    BEFORE UPDATE OR DELETE OR TRUNCATE ON " +
-            tableName(entity) + "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.refuse_change();");
+        add("trigger", name + " on " + tableName(entity),
+            "CREATE TRIGGER " + name + "\n    BEFORE UPDATE OR DELETE OR TRUNCATE ON " + tableName(entity) +
+                "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.refuse_change();");
     }
     return objects;
 }
@@ -168,8 +187,8 @@ std::vector<Object> eventFunction(const EntityInfo& entity) {
     function.arguments = "\n    " + join(parameters, ",\n    ") + "\n";
     function.returns = entity.column(entity.key)->type;
     function.language = "sql";
-    function.body = "INSERT INTO " + tableName(entity) + "\n    (" + join(columns, ", ") + ")\nVALUES\n    (" + join(values, ", ") +
-                    ")\nRETURNING " + quoteName(entity.key) + ";\n";
+    function.body = "INSERT INTO " + tableName(entity) + "\n    (" + join(columns, ", ") + ")\nVALUES\n    (" +
+                    join(values, ", ") + ")\nRETURNING " + quoteName(entity.key) + ";\n";
     function.comment = "Inserts an event row of entity " + entity.name + " by hand and gives its id";
     return {functionObject(function, entity.unit->key())};
 }

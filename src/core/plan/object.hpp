@@ -10,13 +10,14 @@ namespace specql {
 
 // One database object (or registration) that a unit wants. Objects come in the order in which they can be created.
 struct Object {
-    std::string kind;       // schema, table, constraint, index, function, trigger, registration, window
-    std::string identity;   // quoted and qualified: inventory.product, inventory.process_backorders(uuid), "t on inventory.product"
+    std::string kind;      // schema, table, constraint, index, function, trigger, registration, window
+    std::string identity;  // quoted and qualified: inventory.product, inventory.process_backorders(uuid), "t on
+                           // inventory.product"
     std::vector<std::string> commands;  // create it: one command each, formatted for people, each ending with ';'
-    std::string unit;       // kind:schema.name of the unit that wants it
-    std::string detail;     // a word for apply's detail column
-    bool adopted = false;   // exists already and stays as it is
-    bool replaceable = false; // the commands may be run over an older version of it (CREATE OR REPLACE, registration)
+    std::string unit;                   // kind:schema.name of the unit that wants it
+    std::string detail;                 // a word for apply's detail column
+    bool adopted = false;               // exists already and stays as it is
+    bool replaceable = false;  // the commands may be run over an older version of it (CREATE OR REPLACE, registration)
 
     // The text that is recorded, and compared with the recorded one to see whether anything changed.
     std::string sql() const;
@@ -24,19 +25,19 @@ struct Object {
 
 // What apply does, and what plan shows.
 struct PlanStep {
-    std::string action;     // create, alter, replace, drop, adopt, unchanged
+    std::string action;  // create, alter, replace, drop, adopt, unchanged
     std::string kind;
     std::string object;
     std::string detail;
     bool destructive = false;
-    std::vector<std::string> sql;   // one command each; empty for unchanged and adopt
-    Object desired;         // what to record afterwards; for drop: identity and kind only
+    std::vector<std::string> sql;  // one command each; empty for unchanged and adopt
+    Object desired;                // what to record afterwards; for drop: identity and kind only
 };
 
 // A row of specql.explain().
 struct Explanation {
-    std::string action;     // inventory.on_stock_change
-    std::string name;       // stock_level_changed, new_stock, …
+    std::string action;  // inventory.on_stock_change
+    std::string name;    // stock_level_changed, new_stock, …
     std::string resolvedTo;
     std::string rule;
     uint32_t line = 0;

@@ -26,12 +26,14 @@ class Planner {
 public:
     Planner(World& world, const Resolver& resolver, const std::vector<Object>& objects)
         : world_(world), resolver_(resolver), catalog_(world.catalog()), objects_(objects) {
-        for (const InstalledObject& object : catalog_.objects) installed_[object.kind + " " + object.identity] = &object;
+        for (const InstalledObject& object : catalog_.objects)
+            installed_[object.kind + " " + object.identity] = &object;
     }
 
     std::vector<PlanStep> run() {
         std::set<std::string> wanted;
-        for (const Object& object : objects_) wanted.insert(object.kind + " " + object.identity);
+        for (const Object& object : objects_)
+            wanted.insert(object.kind + " " + object.identity);
         // What no spec wants any more goes first; tables and schemas hold data and stay.
         for (auto object = catalog_.objects.rbegin(); object != catalog_.objects.rend(); ++object) {
             if (wanted.count(object->kind + " " + object->identity)) continue;
@@ -48,12 +50,14 @@ public:
             if (!sql.empty() && object->present) step.sql.push_back(std::move(sql));
             steps_.push_back(std::move(step));
         }
-        for (const Object& object : objects_) plan(object);
+        for (const Object& object : objects_)
+            plan(object);
         return std::move(steps_);
     }
 
 private:
-    void add(const Object& object, const char* action, std::vector<std::string> sql, std::string detail = {}, bool destructive = false) {
+    void add(const Object& object, const char* action, std::vector<std::string> sql, std::string detail = {},
+             bool destructive = false) {
         PlanStep step;
         step.action = action;
         step.kind = object.kind;
@@ -101,7 +105,8 @@ private:
         std::vector<std::string> sql;
         for (const ColumnInfo& column : entity.columns) {
             const auto& columns = entity.present->columns;
-            auto found = std::find_if(columns.begin(), columns.end(), [&](const ColumnView& view) { return view.name == column.name; });
+            auto found = std::find_if(columns.begin(), columns.end(),
+                                      [&](const ColumnView& view) { return view.name == column.name; });
             if (found == columns.end())
                 sql.push_back("ALTER TABLE " + quoteName(entity.schema, entity.table) + "\n    ADD COLUMN " +
                               columnSql(world_, resolver_, entity, column) + ";");
@@ -117,16 +122,20 @@ private:
         const TableView& table = *entity.present;
         std::vector<std::string> problems;
         std::vector<std::string> missing = missingColumns(entity, problems);
-        if (table.kind != 'r' && table.kind != 'p') problems.insert(problems.begin(), "it is not an ordinary or partitioned table");
+        if (table.kind != 'r' && table.kind != 'p')
+            problems.insert(problems.begin(), "it is not an ordinary or partitioned table");
         if (!catalog_.adopt)
             for (const ColumnInfo& column : entity.columns)
-                if (std::none_of(table.columns.begin(), table.columns.end(), [&](const ColumnView& view) { return view.name == column.name; }))
+                if (std::none_of(table.columns.begin(), table.columns.end(),
+                                 [&](const ColumnView& view) { return view.name == column.name; }))
                     problems.push_back(column.name + " is missing (" + column.type + ")");
         if (!table.callerOwns) problems.push_back("it belongs to " + table.owner);
         if (!problems.empty()) {
-            world_.error(*entity.file, "SPQL-P003", posOf(entity), "the table " + entity.shown() +
-                         " exists and does not fit: " + join(problems, "; "),
-                         catalog_.adopt ? "change the spec or the table" : "change the spec or the table, or let apply add missing columns: adopt => true");
+            world_.error(*entity.file, "SPQL-P003", posOf(entity),
+                         "the table " + entity.shown() + " exists and does not fit: " + join(problems, "; "),
+                         catalog_.adopt
+                             ? "change the spec or the table"
+                             : "change the spec or the table, or let apply add missing columns: adopt => true");
             return;
         }
         add(object, missing.empty() ? "adopt" : "alter", missing, "an existing table, taken as it is");
@@ -139,17 +148,22 @@ private:
         std::vector<std::string> sql = missingColumns(entity, problems);
         bool destructive = false;
         for (const ColumnView& column : table.columns) {
-            if (entity.column(column.name) || before.find("\n    " + quoteName(column.name) + " ") == std::string::npos) continue;
+            if (entity.column(column.name) || before.find("\n    " + quoteName(column.name) + " ") == std::string::npos)
+                continue;
             destructive = true;
             sql.push_back("ALTER TABLE " + object.identity + "\n    DROP COLUMN " + quoteName(column.name) + ";");
-            if (!catalog_.allowDestructive) problems.push_back("the field " + column.name + " would be dropped with its data");
+            if (!catalog_.allowDestructive)
+                problems.push_back("the field " + column.name + " would be dropped with its data");
         }
-        if (problems.empty() && sql.empty()) problems.push_back("types, checks or defaults of fields differ from what was applied");
+        if (problems.empty() && sql.empty())
+            problems.push_back("types, checks or defaults of fields differ from what was applied");
         if (!problems.empty()) {
-            world_.error(*entity.file, "SPQL-P004", posOf(entity), "the entity " + entity.schema + "." + entity.name +
-                         " was applied before and changed: " + join(problems, "; "),
-                         destructive && !catalog_.allowDestructive ? "keep the field, or allow it: allow_destructive => true"
-                                                                   : "adding fields is possible; change the others with ALTER TABLE");
+            world_.error(*entity.file, "SPQL-P004", posOf(entity),
+                         "the entity " + entity.schema + "." + entity.name +
+                             " was applied before and changed: " + join(problems, "; "),
+                         destructive && !catalog_.allowDestructive
+                             ? "keep the field, or allow it: allow_destructive => true"
+                             : "adding fields is possible; change the others with ALTER TABLE");
             return;
         }
         add(object, "alter", std::move(sql), "", destructive);

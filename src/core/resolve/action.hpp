@@ -16,50 +16,50 @@ enum Op : unsigned { opInsert = 1, opUpdate = 2, opDelete = 4 };
 
 // What raises an action.
 struct Binding {
-    bool custom = false;              // specql.emit, or the body of a bulk operation, which takes parameters
-    EntityInfo* entity = nullptr;     // row events
+    bool custom = false;           // specql.emit, or the body of a bulk operation, which takes parameters
+    EntityInfo* entity = nullptr;  // row events
     unsigned ops = 0;
-    std::string changedColumn;        // update of this column to a distinct value
-    std::string valueColumn, value;   // insertion of a row whose event_type is this
-    std::string event;                // short name: stock_quantity_changed, created, …; the custom name
-    std::string rule;                 // for explain
+    std::string changedColumn;       // update of this column to a distinct value
+    std::string valueColumn, value;  // insertion of a row whose event_type is this
+    std::string event;               // short name: stock_quantity_changed, created, …; the custom name
+    std::string rule;                // for explain
     std::string shown() const;
 };
 
 enum class ValueKind {
-    eventColumn,    // of the row the event is about; `old` chooses the old row
-    eventChange,    // new minus old of a column
-    eventRow,       // the whole row
-    meta,           // event_id, event_type, event_time, event_data
-    context,        // a column of the row that a key names
-    payload,        // a key of a custom event
-    target,         // a column of the row being updated, deleted or checked
-    handled,        // a column of a row that a bulk operation handled
-    local,          // a foreach variable, a call's result
-    match           // match_count, … of a window
+    eventColumn,  // of the row the event is about; `old` chooses the old row
+    eventChange,  // new minus old of a column
+    eventRow,     // the whole row
+    meta,         // event_id, event_type, event_time, event_data
+    context,      // a column of the row that a key names
+    payload,      // a key of a custom event
+    target,       // a column of the row being updated, deleted or checked
+    handled,      // a column of a row that a bulk operation handled
+    local,        // a foreach variable, a call's result
+    match         // match_count, … of a window
 };
 
 struct Value {
     ValueKind kind = ValueKind::payload;
-    std::string name;                 // column, key, local
+    std::string name;  // column, key, local
     bool old = false;
-    int context = -1;                 // index into ResolvedAction::contexts
-    std::string type;                 // empty for a payload key until inferred
+    int context = -1;  // index into ResolvedAction::contexts
+    std::string type;  // empty for a payload key until inferred
     std::string rule;
     std::string shown;
 };
 
 struct BoundExpression {
-    int expression = -1;              // into the world's expressions; -1: none
-    std::vector<Value> values;        // one for each ExpressionFacts::names
-    std::string target;               // type it is assigned to
-    int request = -1;                 // into Resolver::requests
+    int expression = -1;        // into the world's expressions; -1: none
+    std::vector<Value> values;  // one for each ExpressionFacts::names
+    std::string target;         // type it is assigned to
+    int request = -1;           // into Resolver::requests
     explicit operator bool() const { return expression >= 0; }
 };
 
 struct BoundAssignment {
     std::string column;
-    BoundExpression value;            // none: the event's value of the same name (create:), see `taken`
+    BoundExpression value;  // none: the event's value of the same name (create:), see `taken`
     std::optional<Value> taken;
 };
 
@@ -76,13 +76,13 @@ struct ResolvedStep {
     std::vector<BoundAssignment> set;
     BoundExpression where, limit, condition;
     std::vector<BoundOrder> order;
-    std::string allocated;            // LIMIT allocates: the column whose sum must fit
+    std::string allocated;  // LIMIT allocates: the column whose sum must fit
     std::vector<BoundExpression> args;
     CallKind call = CallKind::none;
     const ActionInfo* calledAction = nullptr;
-    std::string calledFunction;       // quoted and qualified
-    bool ownRow = false;              // update/delete of the row the event is about
-    int byContext = -1;               // update/delete of the row that this context names
+    std::string calledFunction;  // quoted and qualified
+    bool ownRow = false;         // update/delete of the row the event is about
+    int byContext = -1;          // update/delete of the row that this context names
     std::vector<ResolvedStep> then, otherwise;
 };
 
@@ -105,10 +105,10 @@ struct ResolvedAction {
     Binding binding;
     std::vector<ResolvedBranch> branches;
     std::vector<Context> contexts;
-    std::map<std::string, std::string> payload;    // custom: key → type
-    std::vector<std::string> payloadOrder;         // in order of first use
+    std::map<std::string, std::string> payload;  // custom: key → type
+    std::vector<std::string> payloadOrder;       // in order of first use
     std::optional<Window> window;
-    std::string base;                              // with the table's name when the action has several
+    std::string base;  // with the table's name when the action has several
 };
 
 }  // namespace specql

@@ -15,10 +15,8 @@ struct NamedType {
     const char* name;
     const char* type;
 };
-inline constexpr NamedType metaNames[] = {{"event_id", "uuid"},
-                                          {"event_type", "text"},
-                                          {"event_time", "timestamp with time zone"},
-                                          {"event_data", "jsonb"}};
+inline constexpr NamedType metaNames[] = {
+    {"event_id", "uuid"}, {"event_type", "text"}, {"event_time", "timestamp with time zone"}, {"event_data", "jsonb"}};
 inline constexpr NamedType matchNames[] = {{"match_count", "bigint"},
                                            {"match_key", "text"},
                                            {"first_at", "timestamp with time zone"},
@@ -27,10 +25,10 @@ inline constexpr NamedType matchNames[] = {{"match_count", "bigint"},
 
 // Where an expression stands: what its names may mean there.
 struct Scope {
-    EntityInfo* target = nullptr;        // the rows an update or delete is about
-    bool targetFirst = false;            // WHERE, ORDER BY: a bare name is the target's column if it has one
-    std::string assigned;                // SET: the column whose current value its own name means
-    EntityInfo* handled = nullptr;       // steps after a bulk operation
+    EntityInfo* target = nullptr;   // the rows an update or delete is about
+    bool targetFirst = false;       // WHERE, ORDER BY: a bare name is the target's column if it has one
+    std::string assigned;           // SET: the column whose current value its own name means
+    EntityInfo* handled = nullptr;  // steps after a bulk operation
     std::vector<Value> locals;
 };
 
@@ -80,11 +78,14 @@ private:
     // --- expressions -------------------------------------------------------------------------------------------------
     void notePayload(const std::string& name);
     std::vector<std::string> namesInReach(const Scope& scope) const;
-    BoundExpression bind(ExpressionRef ref, const std::string& target, const Scope& scope, const ColumnInfo* column = nullptr);
-    void unknownName(int expression, const NameUse& use, const Scope& scope, const ColumnInfo* column, const std::string& problem);
+    BoundExpression bind(ExpressionRef ref, const std::string& target, const Scope& scope,
+                         const ColumnInfo* column = nullptr);
+    void unknownName(int expression, const NameUse& use, const Scope& scope, const ColumnInfo* column,
+                     const std::string& problem);
     void checkEnum(const ExpressionFacts& facts, const BoundExpression& bound, const ColumnInfo* column);
 
-    // --- payload types: declared, else of the field of the same name, else …_id is uuid, else by use, else text --------
+    // --- payload types: declared, else of the field of the same name, else …_id is uuid, else by use, else text
+    // --------
     void hint(const std::string& key, const std::string& type);
     void hintPayloadTypes(const ExpressionFacts& facts, const BoundExpression& bound);
     void inferPayloadTypes();
@@ -106,8 +107,10 @@ public:
                 if (assignment.value) visit(assignment.value);
             for (BoundExpression* bound : {&step.where, &step.limit, &step.condition})
                 if (*bound) visit(*bound);
-            for (BoundOrder& order : step.order) visit(order.value);
-            for (BoundExpression& arg : step.args) visit(arg);
+            for (BoundOrder& order : step.order)
+                visit(order.value);
+            for (BoundExpression& arg : step.args)
+                visit(arg);
             forEachIn(step.then, visit);
             forEachIn(step.otherwise, visit);
         }
@@ -137,8 +140,8 @@ private:
     bool withKeys_;
     bool bulk_ = false;
     ResolvedAction result_;
-    std::vector<Context> keys_;              // entities that the event names by key
-    std::vector<const EntityInfo*> touched_; // targets of steps so far
+    std::vector<Context> keys_;               // entities that the event names by key
+    std::vector<const EntityInfo*> touched_;  // targets of steps so far
     std::map<std::string, std::string> hints_;
 };
 

@@ -15,12 +15,14 @@ std::vector<std::string> ActionResolver::namesInReach(const Scope& scope) const 
     std::vector<std::string> names;
     auto add = [&](const EntityInfo* entity) {
         if (!entity) return;
-        for (const ColumnInfo& column : entity->columns) names.push_back(column.name);
+        for (const ColumnInfo& column : entity->columns)
+            names.push_back(column.name);
     };
     add(scope.target);
     add(scope.handled);
     add(result_.binding.entity);
-    for (const Context& key : keys_) add(key.entity);
+    for (const Context& key : keys_)
+        add(key.entity);
     if (const EntityInfo* entity = result_.binding.entity) {
         names.push_back(entity->table + "_id");
         for (const std::string& word : words(result_.binding.changedColumn)) {
@@ -28,21 +30,24 @@ std::vector<std::string> ActionResolver::namesInReach(const Scope& scope) const 
             names.push_back("previous_" + word);
         }
     }
-    for (const NamedType& known : metaNames) names.push_back(known.name);
-    for (const Value& local : scope.locals) names.push_back(local.name);
+    for (const NamedType& known : metaNames)
+        names.push_back(known.name);
+    for (const Value& local : scope.locals)
+        names.push_back(local.name);
     return names;
 }
 
-BoundExpression ActionResolver::bind(ExpressionRef ref, const std::string& target, const Scope& scope, const ColumnInfo* column) {
+BoundExpression ActionResolver::bind(ExpressionRef ref, const std::string& target, const Scope& scope,
+                                     const ColumnInfo* column) {
     BoundExpression bound;
-    if (!ref) return bound;   // the reader has said what is missing
+    if (!ref) return bound;  // the reader has said what is missing
     bound.expression = ref.id + action_.file->expressionBase;
     bound.target = target;
     const ExpressionFacts& facts = world_.facts(bound.expression);
     if (!facts.ok) {
         if (world_.trying() || resolver_.badExpressions_.insert(bound.expression).second)
-            world_.error(*action_.file, facts.code,
-                         world_.locate(bound.expression, facts.errorOffset), facts.error, facts.hint);
+            world_.error(*action_.file, facts.code, world_.locate(bound.expression, facts.errorOffset), facts.error,
+                         facts.hint);
         return bound;
     }
     bool known = true;
@@ -58,11 +63,12 @@ BoundExpression ActionResolver::bind(ExpressionRef ref, const std::string& targe
     }
     hintPayloadTypes(facts, bound);
     checkEnum(facts, bound, column);
-    if (!known) bound.values.clear();   // its type would only be a second complaint
+    if (!known) bound.values.clear();  // its type would only be a second complaint
     return bound;
 }
 
-void ActionResolver::unknownName(int expression, const NameUse& use, const Scope& scope, const ColumnInfo* column, const std::string& problem) {
+void ActionResolver::unknownName(int expression, const NameUse& use, const Scope& scope, const ColumnInfo* column,
+                                 const std::string& problem) {
     std::string name = join(use.parts, ".");
     Pos pos = world_.locate(expression, use.offset);
     if (!problem.empty()) {
@@ -72,24 +78,28 @@ void ActionResolver::unknownName(int expression, const NameUse& use, const Scope
     std::string hint;
     if (column && column->field && use.parts.size() == 1) {
         const std::vector<std::string>& values = column->field->enumValues;
-        if (std::find(values.begin(), values.end(), name) != values.end()) hint = "a text value is quoted: \"'" + name + "'\"";
+        if (std::find(values.begin(), values.end(), name) != values.end())
+            hint = "a text value is quoted: \"'" + name + "'\"";
     }
     if (hint.empty()) {
         std::string near = nearest(use.parts.back(), namesInReach(scope));
-        hint = !near.empty() ? "did you mean " + near + "?"
-            : use.parts.size() == 1 ? "a text value is quoted: \"'" + name + "'\"" : "";
+        hint = !near.empty()           ? "did you mean " + near + "?"
+               : use.parts.size() == 1 ? "a text value is quoted: \"'" + name + "'\""
+                                       : "";
     }
     world_.error(*action_.file, "SPQL-R040", pos, "unknown name " + name, hint);
 }
 
 void ActionResolver::checkEnum(const ExpressionFacts& facts, const BoundExpression& bound, const ColumnInfo* column) {
-    if (!column || !column->field || column->field->enumValues.empty() || !facts.isLiteral || facts.literalType != "text") return;
+    if (!column || !column->field || column->field->enumValues.empty() || !facts.isLiteral ||
+        facts.literalType != "text")
+        return;
     const std::vector<std::string>& values = column->field->enumValues;
     if (std::find(values.begin(), values.end(), facts.literalValue) != values.end()) return;
     std::string near = nearest(facts.literalValue, values);
-    world_.error(*action_.file, "SPQL-R042", world_.locate(bound.expression, 0), quoteLiteral(facts.literalValue) +
-                 " is not a value of " + column->name, near.empty() ? "its values are " + join(values, ", ")
-                                                                     : "did you mean '" + near + "'?");
+    world_.error(*action_.file, "SPQL-R042", world_.locate(bound.expression, 0),
+                 quoteLiteral(facts.literalValue) + " is not a value of " + column->name,
+                 near.empty() ? "its values are " + join(values, ", ") : "did you mean '" + near + "'?");
 }
 
 void ActionResolver::hint(const std::string& key, const std::string& type) {
@@ -115,15 +125,18 @@ void ActionResolver::hintPayloadTypes(const ExpressionFacts& facts, const BoundE
 }
 
 void ActionResolver::inferPayloadTypes() {
-    for (auto& [key, type] : result_.payload) type = payloadType(key);
+    for (auto& [key, type] : result_.payload)
+        type = payloadType(key);
     auto fix = [&](Value& value) {
         if (value.kind != ValueKind::payload) return;
         value.type = result_.payload[value.name];
         value.shown = "payload key " + value.name + " (" + value.type + ")";
     };
-    for (Context& context : result_.contexts) fix(context.key);
+    for (Context& context : result_.contexts)
+        fix(context.key);
     forEachExpression(result_, [&](BoundExpression& bound) {
-        for (Value& value : bound.values) fix(value);
+        for (Value& value : bound.values)
+            fix(value);
     });
     if (!world_.trying()) explain();
 }
@@ -133,7 +146,8 @@ std::string ActionResolver::payloadType(const std::string& key) {
         if (param.name.value != key) continue;
         ColumnType type = columnType(param.type.value, world_.catalog().types);
         if (type.ok) return type.sql;
-        world_.error(*action_.file, "SPQL-R010", param.type.pos, "unknown type " + param.type.value + " of parameter " + key,
+        world_.error(*action_.file, "SPQL-R010", param.type.pos,
+                     "unknown type " + param.type.value + " of parameter " + key,
                      "use a type of the language or one PostgreSQL knows");
     }
     for (const Context& context : result_.contexts)

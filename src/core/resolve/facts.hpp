@@ -11,19 +11,19 @@ namespace specql {
 
 // One column reference in an expression: where it stands and its parts ("new", "stock_quantity").
 struct NameUse {
-    size_t offset = 0;             // byte offset in the expression text
-    size_t length = 0;             // bytes, the whole dotted name
+    size_t offset = 0;  // byte offset in the expression text
+    size_t length = 0;  // bytes, the whole dotted name
     std::vector<std::string> parts;
-    bool rightTwin = false;        // it is the right side of `c = c` with the same name on both sides
-    std::string literalPeer;       // type of a literal it is compared or computed with: integer, numeric, text, boolean
-    std::vector<int> peers;        // indexes of other names that are operands of the same operator
-    std::string castTo;            // `name::type`: the type as text
+    bool rightTwin = false;   // it is the right side of `c = c` with the same name on both sides
+    std::string literalPeer;  // type of a literal it is compared or computed with: integer, numeric, text, boolean
+    std::vector<int> peers;   // indexes of other names that are operands of the same operator
+    std::string castTo;       // `name::type`: the type as text
 };
 
 // One function call in an expression.
 struct CallUse {
     size_t offset = 0;
-    std::vector<std::string> name; // schema and name, or name alone; lower-cased as PostgreSQL does
+    std::vector<std::string> name;  // schema and name, or name alone; lower-cased as PostgreSQL does
     int args = 0;
 };
 
@@ -31,14 +31,14 @@ struct CallUse {
 // aggregate or window syntax, comments (hazards.md, "Expressions").
 struct ExpressionFacts {
     bool ok = false;
-    std::string code;              // diagnostic code of the refusal
+    std::string code;  // diagnostic code of the refusal
     std::string error;
     std::string hint;
-    size_t errorOffset = 0;        // byte offset in the expression text
-    std::vector<NameUse> names;    // in text order
+    size_t errorOffset = 0;      // byte offset in the expression text
+    std::vector<NameUse> names;  // in text order
     std::vector<CallUse> calls;
-    bool isLiteral = false;        // the whole expression is one constant
-    std::string literalType;       // integer, numeric, text, boolean, null
+    bool isLiteral = false;   // the whole expression is one constant
+    std::string literalType;  // integer, numeric, text, boolean, null
     std::string literalValue;
 };
 
@@ -46,7 +46,7 @@ struct ExpressionFacts {
 
 struct ColumnView {
     std::string name;
-    std::string type;              // format_type(), e.g. "integer", "timestamp with time zone"
+    std::string type;  // format_type(), e.g. "integer", "timestamp with time zone"
     bool notNull = false;
     bool hasDefault = false;
     bool generated = false;
@@ -55,9 +55,9 @@ struct ColumnView {
 struct TableView {
     std::string schema;
     std::string name;
-    char kind = 'r';               // pg_class.relkind
-    bool owned = false;            // specql created it (specql.object knows it)
-    bool callerOwns = false;       // the current user owns it or is a member of the owner
+    char kind = 'r';          // pg_class.relkind
+    bool owned = false;       // specql created it (specql.object knows it)
+    bool callerOwns = false;  // the current user owns it or is a member of the owner
     std::string owner;
     std::vector<ColumnView> columns;
     std::vector<std::string> primaryKey;
@@ -66,46 +66,46 @@ struct TableView {
 struct FunctionView {
     std::string schema;
     std::string name;
-    int args = 0;                  // input arguments
-    int defaults = 0;              // how many of them may be left out
+    int args = 0;      // input arguments
+    int defaults = 0;  // how many of them may be left out
     bool variadic = false;
     bool owned = false;
-    std::string identity;          // pg_get_function_identity_arguments form: schema.name(args)
+    std::string identity;  // pg_get_function_identity_arguments form: schema.name(args)
     std::string returns;
 };
 
 // A document that was applied before: the current version of each.
 struct InstalledUnit {
-    std::string kind;              // entity, action (from a rules document), service
+    std::string kind;  // entity, action (from a rules document), service
     std::string schema;
     std::string name;
-    std::string text;              // YAML that reads to exactly this unit
+    std::string text;  // YAML that reads to exactly this unit
 };
 
 // An object that apply created for a unit.
 struct InstalledObject {
-    std::string kind;              // schema, table, index, function, trigger, comment, registration, …
-    std::string identity;          // as Object::identity
-    std::string unit;              // kind:schema.name of the unit that wants it
-    std::string sql;               // the text it was made with
-    bool present = true;           // it is still in the catalog
+    std::string kind;      // schema, table, index, function, trigger, comment, registration, …
+    std::string identity;  // as Object::identity
+    std::string unit;      // kind:schema.name of the unit that wants it
+    std::string sql;       // the text it was made with
+    bool present = true;   // it is still in the catalog
 };
 
 struct TypeView {
     bool ok = false;
-    std::string canonical;         // format_type() of the type PostgreSQL reads in the text
+    std::string canonical;  // format_type() of the type PostgreSQL reads in the text
     std::string error;
 };
 
 struct CatalogView {
-    std::vector<TableView> tables;               // those with a name the specs mention, and all that specql owns
-    std::vector<FunctionView> functions;         // those with a name the specs mention or generate
-    std::vector<std::string> schemas;            // all that exist
-    std::vector<std::string> foreignTypes;       // "schema.name" of other relations and types that a name may collide with
-    std::map<std::string, TypeView> types;       // by the text in the spec
+    std::vector<TableView> tables;          // those with a name the specs mention, and all that specql owns
+    std::vector<FunctionView> functions;    // those with a name the specs mention or generate
+    std::vector<std::string> schemas;       // all that exist
+    std::vector<std::string> foreignTypes;  // "schema.name" of other relations and types that a name may collide with
+    std::map<std::string, TypeView> types;  // by the text in the spec
     std::vector<InstalledUnit> units;
     std::vector<InstalledObject> objects;
-    bool adopt = false;                          // apply's arguments
+    bool adopt = false;  // apply's arguments
     bool allowDestructive = false;
     int serverVersion = 150000;
 
@@ -117,31 +117,31 @@ struct CatalogView {
 // "What type has this expression if the name at this offset has that type?"
 struct TypedName {
     size_t offset = 0;
-    std::string type;              // "integer"; "record" for a whole row
+    std::string type;  // "integer"; "record" for a whole row
 };
 
 struct AnalysisRequest {
-    int expression = -1;           // index into Spec::expressions (of the merged world)
+    int expression = -1;  // index into Spec::expressions (of the merged world)
     std::vector<TypedName> names;
-    std::string target;            // the type it is assigned to; "boolean" for a condition; empty: any
+    std::string target;  // the type it is assigned to; "boolean" for a condition; empty: any
 };
 
 // A function (or type) name in an expression that is found outside pg_catalog: generated code runs with
 // search_path = pg_catalog, pg_temp, so emit writes `sql` in its place.
 struct QualifiedUse {
-    size_t offset = 0;             // byte offset in the expression text
+    size_t offset = 0;  // byte offset in the expression text
     size_t length = 0;
-    std::string sql;               // quoted and schema-qualified
+    std::string sql;  // quoted and schema-qualified
 };
 
 struct AnalysisResult {
     bool ok = false;
-    std::string code;              // diagnostic code of the refusal: SPQL-E1xx
-    std::vector<QualifiedUse> qualified;   // in text order
-    std::string type;              // of the expression before the assignment cast
+    std::string code;                     // diagnostic code of the refusal: SPQL-E1xx
+    std::vector<QualifiedUse> qualified;  // in text order
+    std::string type;                     // of the expression before the assignment cast
     std::string error;
     std::string hint;
-    size_t errorOffset = 0;        // byte offset in the expression text
+    size_t errorOffset = 0;  // byte offset in the expression text
     bool isVolatile = false;
 };
 

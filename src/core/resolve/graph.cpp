@@ -13,11 +13,11 @@ namespace {
 
 // Something an action does that may raise an event.
 struct Write {
-    const EntityInfo* entity = nullptr;      // a row of it is written
+    const EntityInfo* entity = nullptr;  // a row of it is written
     unsigned op = 0;
-    std::map<std::string, std::string> literals;   // column → text literal it is set to
-    std::vector<std::string> columns;        // assigned columns
-    std::string event;                       // or: this custom event is emitted
+    std::map<std::string, std::string> literals;  // column → text literal it is set to
+    std::vector<std::string> columns;             // assigned columns
+    std::string event;                            // or: this custom event is emitted
 };
 
 bool contains(const std::vector<std::string>& list, const std::string& item) {
@@ -28,7 +28,8 @@ class Graph {
 public:
     Graph(World& world, const Resolver& resolver) : world_(world), actions_(resolver.actions) {
         writes_.resize(actions_.size());
-        for (size_t i = 0; i < actions_.size(); i++) collect(actions_[i], writes_[i]);
+        for (size_t i = 0; i < actions_.size(); i++)
+            collect(actions_[i], writes_[i]);
         edges_.resize(actions_.size());
         for (size_t from = 0; from < actions_.size(); from++)
             for (size_t to = 0; to < actions_.size(); to++)
@@ -49,8 +50,9 @@ public:
             names.push_back(names.front());
             const ActionInfo& info = *actions_[start].info;
             world_.warning(*info.file, "SPQL-R070", info.spec->name.pos,
-                           names.size() == 2 ? "the action " + names.front() + " can set itself off: " + join(names, " → ")
-                                             : "these actions can set each other off: " + join(names, " → "),
+                           names.size() == 2
+                               ? "the action " + names.front() + " can set itself off: " + join(names, " → ")
+                               : "these actions can set each other off: " + join(names, " → "),
                            "a cascade stops with an error at specql.max_cascade_depth; end it with a condition");
         }
     }
@@ -70,7 +72,7 @@ private:
             if (step.calledAction)
                 for (const ResolvedAction& called : actions_)
                     if (called.info == step.calledAction && !calling_) {
-                        calling_ = true;   // a bulk operation that calls itself adds nothing new
+                        calling_ = true;  // a bulk operation that calls itself adds nothing new
                         collect(called, writes);
                         calling_ = false;
                     }
@@ -78,20 +80,11 @@ private:
             switch (step.spec->kind) {
                 case StepKind::insert:
                 case StepKind::append:
-                case StepKind::create:
-                    write.op = opInsert;
-                    break;
-                case StepKind::update:
-                    write.op = opUpdate;
-                    break;
-                case StepKind::remove:
-                    write.op = opDelete;
-                    break;
-                case StepKind::emit:
-                    write.event = step.spec->target.value;
-                    break;
-                default:
-                    continue;
+                case StepKind::create: write.op = opInsert; break;
+                case StepKind::update: write.op = opUpdate; break;
+                case StepKind::remove: write.op = opDelete; break;
+                case StepKind::emit: write.event = step.spec->target.value; break;
+                default: continue;
             }
             write.entity = step.target;
             for (const BoundAssignment& assignment : step.set) {
@@ -105,12 +98,13 @@ private:
     }
 
     bool raises(size_t from, size_t to) const {
-        return std::any_of(writes_[from].begin(), writes_[from].end(), [&](const Write& write) { return raises(write, actions_[to]); });
+        return std::any_of(writes_[from].begin(), writes_[from].end(),
+                           [&](const Write& write) { return raises(write, actions_[to]); });
     }
 
     bool raises(const Write& write, const ResolvedAction& listener) const {
         const Binding& binding = listener.binding;
-        if (listener.window) return false;   // evaluated later, over committed events
+        if (listener.window) return false;  // evaluated later, over committed events
         if (binding.custom) return !binding.event.empty() && write.event == binding.event;
         if (!write.entity || write.entity != binding.entity || !(write.op & binding.ops)) return false;
         if (!binding.changedColumn.empty() && !contains(write.columns, binding.changedColumn)) return false;
@@ -125,8 +119,9 @@ private:
     static bool writesSomething(const std::vector<ResolvedStep>& steps) {
         return std::any_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
             StepKind kind = step.spec->kind;
-            bool writes = kind == StepKind::insert || kind == StepKind::update || kind == StepKind::remove || kind == StepKind::append ||
-                          kind == StepKind::create || kind == StepKind::emit || step.call == CallKind::action;
+            bool writes = kind == StepKind::insert || kind == StepKind::update || kind == StepKind::remove ||
+                          kind == StepKind::append || kind == StepKind::create || kind == StepKind::emit ||
+                          step.call == CallKind::action;
             return writes || writesSomething(step.then) || writesSomething(step.otherwise);
         });
     }
@@ -142,14 +137,18 @@ private:
             std::string conjunct = text.substr(at, end - at);
             at = end + 3;
             size_t equals = conjunct.find('=');
-            if (equals == std::string::npos || equals == 0 || std::string("<>!").find(conjunct[equals - 1]) != std::string::npos) continue;
-            std::string column = commentText(conjunct.substr(0, equals)), literal = commentText(conjunct.substr(equals + 1));
+            if (equals == std::string::npos || equals == 0 ||
+                std::string("<>!").find(conjunct[equals - 1]) != std::string::npos)
+                continue;
+            std::string column = commentText(conjunct.substr(0, equals)),
+                        literal = commentText(conjunct.substr(equals + 1));
             if (column.compare(0, 4, "new_") == 0 || column.compare(0, 4, "new.") == 0) column = column.substr(4);
             auto set = write.literals.find(column);
             if (set == write.literals.end()) continue;
             bool quoted = literal.size() >= 2 && literal.front() == '\'' && literal.back() == '\'';
             std::string wanted = quoted ? literal.substr(1, literal.size() - 2) : literal;
-            bool isLiteral = quoted || wanted.find_first_not_of("0123456789.") == std::string::npos || wanted == "true" || wanted == "false";
+            bool isLiteral = quoted || wanted.find_first_not_of("0123456789.") == std::string::npos ||
+                             wanted == "true" || wanted == "false";
             if (isLiteral && wanted != set->second) return false;
         }
         return true;
@@ -164,7 +163,8 @@ private:
             for (size_t next : edges_[node]) {
                 if (next == start) {
                     std::vector<size_t> cycle = {node};
-                    while (cycle.back() != start) cycle.push_back(cameFrom[cycle.back()]);
+                    while (cycle.back() != start)
+                        cycle.push_back(cameFrom[cycle.back()]);
                     std::reverse(cycle.begin(), cycle.end());
                     return cycle;
                 }
@@ -183,6 +183,8 @@ private:
 
 }  // namespace
 
-void reportCycles(World& world, const Resolver& resolver) { Graph(world, resolver).report(); }
+void reportCycles(World& world, const Resolver& resolver) {
+    Graph(world, resolver).report();
+}
 
 }  // namespace specql

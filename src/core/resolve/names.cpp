@@ -57,8 +57,8 @@ void ActionResolver::findKeys() {
         for (const ColumnInfo& column : entity.columns) {
             if (!endsWith(column.name, "_id")) continue;
             EntityInfo* named = column.field && !column.field->refTarget.empty()
-                ? world_.entity(column.field->refTarget.value, entity.schema)
-                : knownTable(column.name.substr(0, column.name.size() - 3));
+                                    ? world_.entity(column.field->refTarget.value, entity.schema)
+                                    : knownTable(column.name.substr(0, column.name.size() - 3));
             addKey(named, eventColumn(entity, column, false, "rule 3: column of the event's row"));
         }
         return;
@@ -69,7 +69,8 @@ void ActionResolver::findKeys() {
         findKeysIn(branch.otherwise);
     }
     findKeysIn(action_.spec->plainCondition);
-    for (const Param& param : action_.spec->params) addPayloadKey(param.name.value);
+    for (const Param& param : action_.spec->params)
+        addPayloadKey(param.name.value);
 }
 
 EntityInfo* ActionResolver::knownTable(const std::string& table) {
@@ -94,9 +95,12 @@ void ActionResolver::findKeysIn(ExpressionRef ref) {
 
 void ActionResolver::findKeysIn(const std::vector<Step>& steps) {
     for (const Step& step : steps) {
-        for (const Assignment& assignment : step.set) findKeysIn(assignment.value);
-        for (ExpressionRef ref : {step.where, step.limit, step.condition}) findKeysIn(ref);
-        for (ExpressionRef ref : step.args) findKeysIn(ref);
+        for (const Assignment& assignment : step.set)
+            findKeysIn(assignment.value);
+        for (ExpressionRef ref : {step.where, step.limit, step.condition})
+            findKeysIn(ref);
+        for (ExpressionRef ref : step.args)
+            findKeysIn(ref);
         if ((step.kind == StepKind::update || step.kind == StepKind::remove) && !step.where)
             if (EntityInfo* entity = world_.entity(step.target.value, action_.schema))
                 addKey(entity, payloadValue(entity->table + "_id"));
@@ -113,7 +117,8 @@ int ActionResolver::useContext(const Context& key) {
     return static_cast<int>(result_.contexts.size()) - 1;
 }
 
-Value ActionResolver::eventColumn(const EntityInfo& entity, const ColumnInfo& column, bool old, std::string rule) const {
+Value ActionResolver::eventColumn(const EntityInfo& entity, const ColumnInfo& column, bool old,
+                                  std::string rule) const {
     bool useOld = old || result_.binding.ops == opDelete;
     Value value;
     value.kind = ValueKind::eventColumn;
@@ -158,7 +163,8 @@ Value ActionResolver::simple(ValueKind kind, std::string name, std::string type,
 const ColumnInfo* ActionResolver::fieldNamed(const EntityInfo& entity, const std::string& word) const {
     if (const ColumnInfo* exact = entity.column(word)) return exact;
     const std::string& changed = result_.binding.changedColumn;
-    if (&entity == result_.binding.entity && !changed.empty() && containsWords(changed, word)) return entity.column(changed);
+    if (&entity == result_.binding.entity && !changed.empty() && containsWords(changed, word))
+        return entity.column(changed);
     const ColumnInfo* only = nullptr;
     for (const ColumnInfo& column : entity.columns) {
         if (!containsWords(column.name, word)) continue;
@@ -214,7 +220,8 @@ bool ActionResolver::lookupWindow(const std::string& name, Value& value) const {
     if (!result_.window) return false;
     for (const NamedType& known : matchNames)
         if (name == known.name)
-            return value = simple(ValueKind::match, name, known.type, "section 9: value of the match", "of the match"), true;
+            return value = simple(ValueKind::match, name, known.type, "section 9: value of the match", "of the match"),
+                   true;
     return false;
 }
 
@@ -223,14 +230,16 @@ bool ActionResolver::lookupRow(const std::string& name, Value& value) {
     if (binding.custom) return false;
     EntityInfo& entity = *binding.entity;
     if (name == "new" || name == "old") {
-        value = simple(ValueKind::eventRow, name, "record", "rule 2: the whole row", "the " + name + " row of " + entity.shown());
+        value = simple(ValueKind::eventRow, name, "record", "rule 2: the whole row",
+                       "the " + name + " row of " + entity.shown());
         value.old = name == "old";
         return true;
     }
     if (const ColumnInfo* column = entity.column(name))
         return value = eventColumn(entity, *column, false, "rule 3: column of the event's row"), true;
     if (!entity.key.empty() && (name == entity.table + "_id" || name == snakeCase(entity.name) + "_id"))
-        return value = eventColumn(entity, *entity.column(entity.key), false, "rule 4: <entity>_id is that row's id"), true;
+        return value = eventColumn(entity, *entity.column(entity.key), false, "rule 4: <entity>_id is that row's id"),
+               true;
     return false;
 }
 
@@ -261,7 +270,9 @@ bool ActionResolver::lookupPrefixed(const std::string& name, Value& value) {
 bool ActionResolver::lookupMeta(const std::string& name, Value& value) const {
     for (const NamedType& known : metaNames)
         if (name == known.name)
-            return value = simple(ValueKind::meta, name, known.type, "rule 6: of the event itself", "the event's " + name), true;
+            return value =
+                       simple(ValueKind::meta, name, known.type, "rule 6: of the event itself", "the event's " + name),
+                   true;
     return false;
 }
 
@@ -270,7 +281,8 @@ bool ActionResolver::lookupKeys(const std::string& name, Value& value, std::stri
     for (const Context& key : keys_) {
         if (!key.entity->column(name)) continue;
         if (found) {
-            problem = name + " can be " + found->entity->shown() + "." + name + " and " + key.entity->shown() + "." + name;
+            problem =
+                name + " can be " + found->entity->shown() + "." + name + " and " + key.entity->shown() + "." + name;
             return false;
         }
         found = &key;
@@ -305,7 +317,8 @@ bool ActionResolver::lookup(const Scope& scope, const NameUse& use, Value& value
     return true;
 }
 
-ResolvedAction resolveUnder(Resolver& resolver, World& world, const ActionInfo& action, const Binding& binding, bool withKeys) {
+ResolvedAction resolveUnder(Resolver& resolver, World& world, const ActionInfo& action, const Binding& binding,
+                            bool withKeys) {
     return ActionResolver(resolver, world, action, binding, withKeys).run();
 }
 

@@ -17,7 +17,9 @@ constexpr std::array patterns = {
     Pattern{"bulk_operation", true},
 };
 
-bool stepsImply(StepKind kind) { return kind == StepKind::append || kind == StepKind::create; }
+bool stepsImply(StepKind kind) {
+    return kind == StepKind::append || kind == StepKind::create;
+}
 
 ColumnInfo impliedColumn(std::string name, std::string type) {
     ColumnInfo column;
@@ -41,7 +43,8 @@ std::string handlerName(const ResolvedAction& action) {
 
 std::vector<std::string> patternNames() {
     std::vector<std::string> names;
-    for (const Pattern& pattern : patterns) names.push_back(pattern.name);
+    for (const Pattern& pattern : patterns)
+        names.push_back(pattern.name);
     return names;
 }
 
@@ -75,19 +78,26 @@ void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<Step>&
         std::string name = dot == std::string::npos ? step.target.value : step.target.value.substr(dot + 1);
         if (!known || madeBefore) {
             EntityInfo implied = world_.implied(action, name, schema, step.target.pos, step.kind == StepKind::append);
-            if (madeBefore) *known = std::move(implied);
-            else known = &world_.entities.emplace_back(std::move(implied));
-            world_.notice(*action.file, "SPQL-R060", step.target.pos, "no entity " + step.target.value + ": the table " +
-                          known->shown() + " is made from this step", "declare the entity to choose its fields yourself");
+            if (madeBefore)
+                *known = std::move(implied);
+            else
+                known = &world_.entities.emplace_back(std::move(implied));
+            world_.notice(
+                *action.file, "SPQL-R060", step.target.pos,
+                "no entity " + step.target.value + ": the table " + known->shown() + " is made from this step",
+                "declare the entity to choose its fields yourself");
             if (step.kind == StepKind::create) {
-                for (const char* name : {"event_id uuid", "event_type text", "event_time timestamp with time zone", "event_data jsonb"})
+                for (const char* name :
+                     {"event_id uuid", "event_type text", "event_time timestamp with time zone", "event_data jsonb"})
                     known->columns.push_back(impliedColumn(std::string(name, std::string(name).find(' ')),
                                                            std::string(name).substr(std::string(name).find(' ') + 1)));
                 if (action.spec->windowed || action.spec->correlated)
-                    for (const char* name : {"match_count bigint", "match_key text", "first_at timestamp with time zone",
-                                             "last_at timestamp with time zone", "event_ids uuid[]"})
-                        known->columns.push_back(impliedColumn(std::string(name, std::string(name).find(' ')),
-                                                               std::string(name).substr(std::string(name).find(' ') + 1)));
+                    for (const char* name :
+                         {"match_count bigint", "match_key text", "first_at timestamp with time zone",
+                          "last_at timestamp with time zone", "event_ids uuid[]"})
+                        known->columns.push_back(
+                            impliedColumn(std::string(name, std::string(name).find(' ')),
+                                          std::string(name).substr(std::string(name).find(' ') + 1)));
             }
         }
         for (const Assignment& assignment : step.set) {
@@ -106,8 +116,8 @@ void Resolver::resolveEntity(EntityInfo& entity) {
         const ExpressionFacts& facts = world_.facts(bound.expression);
         if (!facts.ok) {
             if (badExpressions_.insert(bound.expression).second)
-                world_.error(file, facts.code, world_.locate(bound.expression, facts.errorOffset),
-                             facts.error, facts.hint);
+                world_.error(file, facts.code, world_.locate(bound.expression, facts.errorOffset), facts.error,
+                             facts.hint);
             return bound;
         }
         bool known = true;
@@ -116,12 +126,15 @@ void Resolver::resolveEntity(EntityInfo& entity) {
             const ColumnInfo* column = columns && use.parts.size() == 1 ? entity.column(use.parts.front()) : nullptr;
             if (!column) {
                 std::vector<std::string> names;
-                for (const ColumnInfo& known : entity.columns) names.push_back(known.name);
+                for (const ColumnInfo& known : entity.columns)
+                    names.push_back(known.name);
                 std::string near = columns ? nearest(use.parts.back(), names) : "";
                 known = false;
-                world_.error(file, "SPQL-R040", world_.locate(bound.expression, use.offset), "unknown name " + join(use.parts, "."),
-                             !near.empty() ? "did you mean " + near + "?" : columns ? "only fields of the entity are known here"
-                                                                                   : "a text value is quoted: '" + use.parts.back() + "'");
+                world_.error(file, "SPQL-R040", world_.locate(bound.expression, use.offset),
+                             "unknown name " + join(use.parts, "."),
+                             !near.empty() ? "did you mean " + near + "?"
+                             : columns     ? "only fields of the entity are known here"
+                                           : "a text value is quoted: '" + use.parts.back() + "'");
             } else {
                 value.kind = ValueKind::target;
                 value.name = column->name;
@@ -152,7 +165,8 @@ void Resolver::resolveEntity(EntityInfo& entity) {
             entityExpressions.push_back(std::move(expression));
         }
         if (field->check)
-            entityExpressions.push_back({&entity, field, nullptr, true, bindColumns(field->check, "boolean", true), ""});
+            entityExpressions.push_back(
+                {&entity, field, nullptr, true, bindColumns(field->check, "boolean", true), ""});
     }
     for (const IndexSpec& index : entity.spec->indexes) {
         for (const Text& column : index.columns)
@@ -160,7 +174,8 @@ void Resolver::resolveEntity(EntityInfo& entity) {
                 world_.error(file, "SPQL-R014", column.pos, entity.name + " has no field " + column.value,
                              "an index is over fields of its entity");
         if (index.where)
-            entityExpressions.push_back({&entity, nullptr, &index, false, bindColumns(index.where, "boolean", true), ""});
+            entityExpressions.push_back(
+                {&entity, nullptr, &index, false, bindColumns(index.where, "boolean", true), ""});
     }
 }
 
@@ -168,14 +183,17 @@ void Resolver::resolveAll() {
     implyEntities();
     for (size_t i = 0; i < world_.entities.size(); i++)
         if (world_.entities[i].spec) resolveEntity(world_.entities[i]);
-    for (const ActionInfo& action : world_.actions) resolveAction(action);
+    for (const ActionInfo& action : world_.actions)
+        resolveAction(action);
     for (ResolvedAction& action : actions)
         for (ResolvedBranch& branch : action.branches) {
             checkCalls(action, branch.steps);
             checkCalls(action, branch.otherwise);
         }
-    for (EntityExpression& expression : entityExpressions) addRequest(expression.bound);
-    for (ResolvedAction& action : actions) addRequests(action);
+    for (EntityExpression& expression : entityExpressions)
+        addRequest(expression.bound);
+    for (ResolvedAction& action : actions)
+        addRequests(action);
 }
 
 // PostgreSQL reads intervals: each was given to its parser as a literal, and goes to its analyser now.
@@ -196,10 +214,13 @@ void Resolver::explainWindow(const ActionInfo& action, const Window& window) {
         std::string shown = "custom event " + term.source;
         for (const EntityInfo& entity : world_.entities)
             if (const ColumnInfo* column = entity.column("event_type"))
-                if (column->field && std::count(column->field->enumValues.begin(), column->field->enumValues.end(), term.source))
+                if (column->field &&
+                    std::count(column->field->enumValues.begin(), column->field->enumValues.end(), term.source))
                     shown = "insert of " + entity.shown() + " with event_type = " + quoteLiteral(term.source);
-        world_.addExplanation({action.name(), term.sourceWritten, shown + ", within " + term.interval +
-                               (term.by.empty() ? "" : " by " + join(term.by, ", ")), "section 9: source of a window", action.spec->pos.line});
+        world_.addExplanation(
+            {action.name(), term.sourceWritten,
+             shown + ", within " + term.interval + (term.by.empty() ? "" : " by " + join(term.by, ", ")),
+             "section 9: source of a window", action.spec->pos.line});
     }
 }
 
@@ -236,7 +257,8 @@ void Resolver::resolveAction(const ActionInfo& action) {
         match.event = spec.correlated ? spec.name.value : spec.trigger.value;
         match.rule = "section 9: the event that a match raises";
         if (spec.correlated)
-            for (const Text& trigger : spec.triggers) explainTrigger(trigger, resolveTrigger(*this, world_, action, trigger));
+            for (const Text& trigger : spec.triggers)
+                explainTrigger(trigger, resolveTrigger(*this, world_, action, trigger));
         else
             explainTrigger(spec.trigger, {match});
         actions.push_back(resolveUnder(*this, world_, action, match));
@@ -250,12 +272,8 @@ void Resolver::resolveAction(const ActionInfo& action) {
         bindings = resolveTrigger(*this, world_, action, trigger);
         explainTrigger(trigger, bindings);
         if (bindings.size() == 1 && bindings.front().custom && !spec.on && !emitted(trigger.value))
-            world_.notice(*action.file, "SPQL-R027", trigger.pos, trigger.value + " is a custom event, raised by specql.emit('" +
-                          trigger.value + "', …)", "");
-    } else if (!isBulk(action)) {
-        world_.error(*action.file, "SPQL-R028", spec.name.pos, "nothing raises the action " + spec.name.value,
-                     "add trigger: or on:");
-        return;
+            world_.notice(*action.file, "SPQL-R027", trigger.pos,
+                          trigger.value + " is a custom event, raised by specql.emit('" + trigger.value + "', …)", "");
     }
     if (isBulk(action)) {
         // The body is one function; its triggers only call it.
@@ -284,13 +302,17 @@ void Resolver::checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep
         for (const ResolvedAction& called : actions) {
             if (!step.calledAction || called.info != step.calledAction) continue;
             if (step.args.size() != called.payloadOrder.size()) {
-                world_.error(*caller.info->file, "SPQL-R037", step.spec->target.pos, "the action " + called.info->name() + " takes " +
-                             (called.payloadOrder.empty() ? "nothing" : "(" + join(called.payloadOrder, ", ") + ")") + ", not " +
-                             std::to_string(step.args.size()) + (step.args.size() == 1 ? " argument" : " arguments"),
-                             "give it what it takes, in this order");
+                world_.error(
+                    *caller.info->file, "SPQL-R037", step.spec->target.pos,
+                    "the action " + called.info->name() + " takes " +
+                        (called.payloadOrder.empty() ? "nothing" : "(" + join(called.payloadOrder, ", ") + ")") +
+                        ", not " + std::to_string(step.args.size()) +
+                        (step.args.size() == 1 ? " argument" : " arguments"),
+                    "give it what it takes, in this order");
                 continue;
             }
-            for (size_t i = 0; i < step.args.size(); i++) step.args[i].target = called.payload.at(called.payloadOrder[i]);
+            for (size_t i = 0; i < step.args.size(); i++)
+                step.args[i].target = called.payload.at(called.payloadOrder[i]);
         }
     }
 }
@@ -319,7 +341,8 @@ void Resolver::addRequests(ResolvedAction& action) {
             note(step.otherwise);
             if (!step.target || !step.target->impliedByStep) continue;
             for (const BoundAssignment& assignment : step.set)
-                if (assignment.value.request >= 0) impliedColumns_.push_back({step.target, assignment.column, assignment.value.request});
+                if (assignment.value.request >= 0)
+                    impliedColumns_.push_back({step.target, assignment.column, assignment.value.request});
         }
     };
     for (const ResolvedBranch& branch : action.branches) {
@@ -336,11 +359,13 @@ void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
         if (result.ok || !reported.insert({requests_[i].expression, result.error}).second) continue;
         int expression = requests_[i].expression;
         if (auto interval = intervals_.find(expression); interval != intervals_.end()) {
-            world_.error(world_.fileOf(expression), "SPQL-R054", interval->second->pos, interval->second->value + " is not an interval",
+            world_.error(world_.fileOf(expression), "SPQL-R054", interval->second->pos,
+                         interval->second->value + " is not an interval",
                          "write a number and a unit, for example 10 minutes");
             continue;
         }
-        world_.error(world_.fileOf(expression), result.code.empty() ? "SPQL-E100" : result.code, world_.locate(expression, result.errorOffset), result.error, result.hint);
+        world_.error(world_.fileOf(expression), result.code.empty() ? "SPQL-E100" : result.code,
+                     world_.locate(expression, result.errorOffset), result.error, result.hint);
     }
     for (const ImpliedColumn& implied : impliedColumns_) {
         for (ColumnInfo& column : implied.entity->columns) {

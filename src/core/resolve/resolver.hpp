@@ -26,18 +26,22 @@ public:
     // Expressions that belong to entities, not to actions.
     struct EntityExpression {
         const EntityInfo* entity;
-        const Field* field;          // default or check
-        const IndexSpec* index;      // or the index's WHERE
+        const Field* field;      // default or check
+        const IndexSpec* index;  // or the index's WHERE
         bool isCheck;
         BoundExpression bound;
-        std::string literal;         // `= pending` of an enum field: the value meant
+        std::string literal;  // `= pending` of an enum field: the value meant
     };
     std::vector<EntityExpression> entityExpressions;
     const std::vector<AnalysisResult>& results() const { return *results_; }
 
 private:
     friend class ActionResolver;
-    struct ImpliedColumn { EntityInfo* entity; std::string column; int request; };
+    struct ImpliedColumn {
+        EntityInfo* entity;
+        std::string column;
+        int request;
+    };
 
     void implyEntities();
     void implyFromSteps(const ActionInfo& action, const std::vector<Step>& steps);
@@ -55,7 +59,7 @@ private:
     std::vector<const SpecFile*> requestFile_;
     std::vector<ImpliedColumn> impliedColumns_;
     std::map<int, const Text*> intervals_;
-    std::set<int> badExpressions_;       // reported once, however often an expression is bound
+    std::set<int> badExpressions_;  // reported once, however often an expression is bound
     const std::vector<AnalysisResult>* results_ = nullptr;
 };
 
@@ -77,7 +81,7 @@ std::string handlerName(const ResolvedAction& action);
 // What a pattern needs to be resolved and generated: the set of patterns is this table.
 struct Pattern {
     const char* name;
-    bool bulk;              // a function over a set, called by name, by its trigger or from psql
+    bool bulk;  // a function over a set, called by name, by its trigger or from psql
 };
 const Pattern* findPattern(const std::string& name);
 std::vector<std::string> patternNames();

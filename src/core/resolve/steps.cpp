@@ -26,8 +26,8 @@ EntityInfo* ActionResolver::targetOf(const Step& step) {
     }
     std::string near = nearest(step.target.value, world_.entityNames());
     if (!candidates.empty())
-        world_.error(*action_.file, "SPQL-R031", step.target.pos, step.target.value + " is more than one entity: " +
-                     join(candidates, ", "), "write schema.Entity");
+        world_.error(*action_.file, "SPQL-R031", step.target.pos,
+                     step.target.value + " is more than one entity: " + join(candidates, ", "), "write schema.Entity");
     else
         world_.error(*action_.file, "SPQL-R030", step.target.pos, "unknown entity " + step.target.value,
                      near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
@@ -41,11 +41,12 @@ void ActionResolver::bindSet(const Step& step, ResolvedStep& resolved, const Sco
         const ColumnInfo* column = resolved.target ? resolved.target->column(bound.column) : nullptr;
         if (resolved.target && !column) {
             std::vector<std::string> names;
-            for (const ColumnInfo& known : resolved.target->columns) names.push_back(known.name);
+            for (const ColumnInfo& known : resolved.target->columns)
+                names.push_back(known.name);
             std::string near = nearest(bound.column, names);
-            world_.error(*action_.file, "SPQL-R032", assignment.column.pos, resolved.target->name + " has no field " +
-                         assignment.column.value, near.empty() ? "its fields are " + join(names, ", ")
-                                                               : "did you mean " + near + "?");
+            world_.error(*action_.file, "SPQL-R032", assignment.column.pos,
+                         resolved.target->name + " has no field " + assignment.column.value,
+                         near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
         }
         Scope scope = outer;
         if (step.kind == StepKind::update) {
@@ -92,8 +93,9 @@ void ActionResolver::bindOwnRow(const Step& step, ResolvedStep& resolved) {
         result_.contexts[resolved.byContext].locked = true;
         return;
     }
-    world_.error(*action_.file, "SPQL-R034", step.target.pos, "nothing says which row of " + resolved.target->name +
-                 " is meant: the event is not about one and names none by its key",
+    world_.error(*action_.file, "SPQL-R034", step.target.pos,
+                 "nothing says which row of " + resolved.target->name +
+                     " is meant: the event is not about one and names none by its key",
                  "add WHERE; WHERE true means every row");
 }
 
@@ -101,15 +103,17 @@ void ActionResolver::bindLimit(const Step& step, ResolvedStep& resolved, const S
     if (step.limitSum) {
         resolved.allocated = snakeCase(step.limitSum.value);
         if (resolved.target && !resolved.target->column(resolved.allocated))
-            world_.error(*action_.file, "SPQL-R032", step.limitSum.pos, resolved.target->name + " has no field " +
-                         step.limitSum.value, "SUM takes a field of the rows that are updated");
+            world_.error(*action_.file, "SPQL-R032", step.limitSum.pos,
+                         resolved.target->name + " has no field " + step.limitSum.value,
+                         "SUM takes a field of the rows that are updated");
     } else if (resolved.target) {
         const ExpressionFacts& facts = world_.facts(step.limit.id + action_.file->expressionBase);
         if (facts.ok && facts.names.size() == 1 && facts.names[0].parts.size() == 1) {
             std::vector<std::string> limitWords = words(facts.names[0].parts[0]);
             for (const ColumnInfo& column : resolved.target->columns) {
                 bool number = column.type == "integer" || column.type == "bigint" || column.type == "smallint" ||
-                              startsWith(column.type, "numeric") || column.type == "real" || column.type == "double precision";
+                              startsWith(column.type, "numeric") || column.type == "real" ||
+                              column.type == "double precision";
                 std::vector<std::string> own = words(column.name);
                 bool shares = std::any_of(own.begin(), own.end(), [&](const std::string& word) {
                     return std::find(limitWords.begin(), limitWords.end(), word) != limitWords.end();
@@ -140,9 +144,12 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
             Scope rows = scope;
             rows.target = resolved.target;
             rows.targetFirst = true;
-            if (step.where) resolved.where = bind(step.where, "boolean", rows);
-            else if (resolved.target) bindOwnRow(step, resolved);
-            for (const OrderItem& item : step.orderBy) resolved.order.push_back({bind(item.value, "", rows), &item});
+            if (step.where)
+                resolved.where = bind(step.where, "boolean", rows);
+            else if (resolved.target)
+                bindOwnRow(step, resolved);
+            for (const OrderItem& item : step.orderBy)
+                resolved.order.push_back({bind(item.value, "", rows), &item});
             if (step.limit) bindLimit(step, resolved, scope);
             break;
         }
@@ -157,17 +164,10 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
         case StepKind::callExternal:
         case StepKind::notify:
         case StepKind::escalate:
-            if (step.target.empty())
-                world_.error(*action_.file, "SPQL-R035", step.pos, step.verb.value + " needs a name and a text",
-                             "for example " + step.verb.value + ": name \"text\"");
-            break;
+        case StepKind::ret: break;
         case StepKind::function:
-        case StepKind::call:
-            bindCall(step, resolved, scope);
-            break;
-        case StepKind::validate:
-            resolved.condition = bind(step.condition, "boolean", scope);
-            break;
+        case StepKind::call: bindCall(step, resolved, scope); break;
+        case StepKind::validate: resolved.condition = bind(step.condition, "boolean", scope); break;
         case StepKind::branch: {
             resolved.condition = bind(step.condition, "boolean", scope);
             Scope then = scope, otherwise = scope;
@@ -175,11 +175,7 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
             resolved.otherwise = bindSteps(step.otherwise, otherwise);
             break;
         }
-        case StepKind::foreach:
-            bindForeach(step, resolved, scope);
-            break;
-        case StepKind::ret:
-            break;
+        case StepKind::foreach: bindForeach(step, resolved, scope); break;
     }
     return resolved;
 }
@@ -226,23 +222,30 @@ void ActionResolver::bindCall(const Step& step, ResolvedStep& resolved, Scope& s
             resolved.calledFunction = quoteName(schema, name);
         }
     }
-    for (ExpressionRef arg : step.args) resolved.args.push_back(bind(arg, "", scope));
-    std::string shown = function + "(" + std::to_string(step.args.size()) + (step.args.size() == 1 ? " argument)" : " arguments)");
+    for (ExpressionRef arg : step.args)
+        resolved.args.push_back(bind(arg, "", scope));
+    std::string shown =
+        function + "(" + std::to_string(step.args.size()) + (step.args.size() == 1 ? " argument)" : " arguments)");
     if (resolved.call == CallKind::none && !arities.empty()) {
-        world_.error(*action_.file, "SPQL-R037", step.target.pos, quoteName(schema, name) + " takes " + join(arities, " or ") +
-                     " arguments, not " + std::to_string(step.args.size()), "give it as many as it takes");
+        world_.error(*action_.file, "SPQL-R037", step.target.pos,
+                     quoteName(schema, name) + " takes " + join(arities, " or ") + " arguments, not " +
+                         std::to_string(step.args.size()),
+                     "give it as many as it takes");
     } else if (resolved.call == CallKind::none && step.kind == StepKind::call) {
         world_.error(*action_.file, "SPQL-R038", step.target.pos, "no function " + schema + "." + name,
                      "create it first, or write <service>: \"" + name + "(…)\" to queue a call");
     } else if (resolved.call == CallKind::none) {
         resolved.call = CallKind::queued;
-        world_.warning(*action_.file, "SPQL-R039", step.target.pos, "no action or function " + name + " yet: calls are queued for the service " +
-                       step.verb.value, "create " + schema + "." + name + ", or leave it to the service");
+        world_.warning(*action_.file, "SPQL-R039", step.target.pos,
+                       "no action or function " + name + " yet: calls are queued for the service " + step.verb.value,
+                       "create " + schema + "." + name + ", or leave it to the service");
     }
     std::string to = resolved.call == CallKind::action ? "action " + resolved.calledAction->name()
-        : resolved.call == CallKind::function ? "function " + resolved.calledFunction
-        : "queued call to service " + step.verb.value + ", operation " + name;
-    if (resolved.call != CallKind::none) world_.addExplanation({action_.name(), shown, to, "section 6: " + step.verb.value, step.pos.line});
+                     : resolved.call == CallKind::function
+                         ? "function " + resolved.calledFunction
+                         : "queued call to service " + step.verb.value + ", operation " + name;
+    if (resolved.call != CallKind::none)
+        world_.addExplanation({action_.name(), shown, to, "section 6: " + step.verb.value, step.pos.line});
 }
 
 }  // namespace specql

@@ -22,7 +22,8 @@ std::string Binding::shown() const {
 namespace {
 
 bool stripSuffix(std::string& text, const std::string& suffix) {
-    if (text.size() <= suffix.size() || text.compare(text.size() - suffix.size(), suffix.size(), suffix) != 0) return false;
+    if (text.size() <= suffix.size() || text.compare(text.size() - suffix.size(), suffix.size(), suffix) != 0)
+        return false;
     text.resize(text.size() - suffix.size());
     return true;
 }
@@ -33,9 +34,15 @@ std::string lower(std::string text) {
     return text;
 }
 
-struct Verb { const char* suffix; unsigned op; const char* event; };
-constexpr Verb rowVerbs[] = {{"_created", opInsert, "created"}, {"_inserted", opInsert, "created"},
-                             {"_updated", opUpdate, "updated"}, {"_deleted", opDelete, "deleted"}};
+struct Verb {
+    const char* suffix;
+    unsigned op;
+    const char* event;
+};
+constexpr Verb rowVerbs[] = {{"_created", opInsert, "created"},
+                             {"_inserted", opInsert, "created"},
+                             {"_updated", opUpdate, "updated"},
+                             {"_deleted", opDelete, "deleted"}};
 
 Binding rowBinding(EntityInfo* entity, unsigned ops, std::string event, std::string rule) {
     Binding binding;
@@ -57,7 +64,8 @@ public:
     TriggerResolver(Resolver& resolver, World& world, const ActionInfo& action)
         : resolver_(resolver), world_(world), action_(action) {
         // Resolution may add plain tables to the world: work on the entities there are now.
-        for (EntityInfo& entity : world.entities) all_.push_back(&entity);
+        for (EntityInfo& entity : world.entities)
+            all_.push_back(&entity);
     }
 
     std::vector<Binding> on() {
@@ -70,10 +78,11 @@ public:
             at = end;
         }
         std::string verb = parts.size() == 2 ? lower(parts[0]) : "";
-        if (parts.empty() || parts.size() > 2 || (parts.size() == 2 && verb != "insert" && verb != "update" &&
-                                                  verb != "delete" && verb != "event")) {
-            world_.error(*action_.file, "SPQL-R020", on.pos, "on: " + on.value + " is not understood",
-                         "write on: Entity, on: insert Entity, on: update Entity.field, on: delete Entity or on: event name");
+        if (parts.empty() || parts.size() > 2 ||
+            (parts.size() == 2 && verb != "insert" && verb != "update" && verb != "delete" && verb != "event")) {
+            world_.error(
+                *action_.file, "SPQL-R020", on.pos, "on: " + on.value + " is not understood",
+                "write on: Entity, on: insert Entity, on: update Entity.field, on: delete Entity or on: event name");
             return {};
         }
         if (verb == "event") return {custom(parts[1], "on: event")};
@@ -99,27 +108,35 @@ public:
             }
             return {changeBinding(entity, snakeCase(field), "on:")};
         }
-        unsigned ops = verb == "insert" ? opInsert : verb == "update" ? opUpdate : verb == "delete" ? opDelete
-                                                                                : opInsert | opUpdate | opDelete;
-        const char* event = verb == "insert" ? "created" : verb == "update" ? "updated" : verb == "delete" ? "deleted" : "changed";
+        unsigned ops = verb == "insert"   ? opInsert
+                       : verb == "update" ? opUpdate
+                       : verb == "delete" ? opDelete
+                                          : opInsert | opUpdate | opDelete;
+        const char* event = verb == "insert"   ? "created"
+                            : verb == "update" ? "updated"
+                            : verb == "delete" ? "deleted"
+                                               : "changed";
         return {rowBinding(entity, ops, event, "on:")};
     }
 
     std::vector<Binding> named(const Text& trigger) {
         name_ = trigger.value;
         pos_ = trigger.pos;
-        if (name_.empty() || name_.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
-                                 std::string::npos) {
+        if (name_.empty() ||
+            name_.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
+                std::string::npos) {
             world_.error(*action_.file, "SPQL-R023", pos_, "a trigger is one word: " + name_,
                          "for example trigger: order_created");
             return {};
         }
         using Rule = std::vector<Binding> (TriggerResolver::*)();
-        constexpr Rule rules[] = {&TriggerResolver::rowEvent, &TriggerResolver::fieldChanged, &TriggerResolver::wordsChanged,
-                                  &TriggerResolver::anyChange, &TriggerResolver::eventValue};
+        constexpr Rule rules[] = {&TriggerResolver::rowEvent, &TriggerResolver::fieldChanged,
+                                  &TriggerResolver::wordsChanged, &TriggerResolver::anyChange,
+                                  &TriggerResolver::eventValue};
         for (Rule rule : rules) {
             std::vector<Binding> found = (this->*rule)();
-            if (found.size() > 1 && rule != &TriggerResolver::anyChange) return ambiguous(found), std::vector<Binding>();
+            if (found.size() > 1 && rule != &TriggerResolver::anyChange)
+                return ambiguous(found), std::vector<Binding>();
             if (!found.empty()) return found;
         }
         return {custom(name_, "rule 6: no entity, field or event type of this name")};
@@ -129,7 +146,8 @@ public:
     std::vector<std::string> knownTriggers() const {
         std::vector<std::string> names;
         for (const EntityInfo* entity : all_) {
-            for (const Verb& verb : rowVerbs) names.push_back(entity->table + verb.suffix);
+            for (const Verb& verb : rowVerbs)
+                names.push_back(entity->table + verb.suffix);
             for (const ColumnInfo& column : entity->columns) {
                 if (column.name != "id") names.push_back(column.name + "_changed");
                 if (column.field && column.name == "event_type")
@@ -150,7 +168,8 @@ private:
 
     void noField(const EntityInfo& entity, const std::string& field, Pos pos) {
         std::vector<std::string> names;
-        for (const ColumnInfo& column : entity.columns) names.push_back(column.name);
+        for (const ColumnInfo& column : entity.columns)
+            names.push_back(column.name);
         std::string near = nearest(field, names);
         world_.error(*action_.file, "SPQL-R024", pos, entity.name + " has no field " + field,
                      near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
@@ -189,10 +208,12 @@ private:
             std::vector<Binding> found;
             for (EntityInfo* entity : all_)
                 if (entity->table == table && entity->unit)
-                    found.push_back(rowBinding(entity, verb.op, verb.event, "rule 1: <entity>" + std::string(verb.suffix)));
+                    found.push_back(
+                        rowBinding(entity, verb.op, verb.event, "rule 1: <entity>" + std::string(verb.suffix)));
             if (found.empty())
                 if (EntityInfo* entity = world_.table(table, action_.schema))
-                    found.push_back(rowBinding(entity, verb.op, verb.event, "rule 1: <table>" + std::string(verb.suffix)));
+                    found.push_back(
+                        rowBinding(entity, verb.op, verb.event, "rule 1: <table>" + std::string(verb.suffix)));
             return preferOwnSchema(std::move(found));
         }
         return {};
@@ -209,7 +230,8 @@ private:
         }
         if (!found.empty()) return preferOwnSchema(std::move(found));
         for (EntityInfo* entity : all_)
-            if (entity->unit && entity->column(field)) found.push_back(changeBinding(entity, field, "rule 2: <field>_changed"));
+            if (entity->unit && entity->column(field))
+                found.push_back(changeBinding(entity, field, "rule 2: <field>_changed"));
         return preferOwnSchema(std::move(found));
     }
 
@@ -226,8 +248,8 @@ private:
                     return std::find(wanted.begin(), wanted.end(), word) != wanted.end();
                 });
                 if (!shares || column.name == "id") continue;
-                candidates.push_back(changeBinding(entity, column.name,
-                                                   "rule 3: a field that shares a word, under which every name resolves"));
+                candidates.push_back(changeBinding(
+                    entity, column.name, "rule 3: a field that shares a word, under which every name resolves"));
             }
         }
         // A name that only a row reached by a key explains is a weaker reading: it counts when no other is left.
@@ -241,7 +263,8 @@ private:
 
     std::vector<Binding> anyChange() {
         std::string text = name_;
-        if (text.compare(0, 4, "any_") != 0 || !(stripSuffix(text, "_change") || stripSuffix(text, "_changes"))) return {};
+        if (text.compare(0, 4, "any_") != 0 || !(stripSuffix(text, "_change") || stripSuffix(text, "_changes")))
+            return {};
         text = text.substr(4);
         std::set<std::string> written;
         for (const Branch& branch : action_.spec->branches) {
@@ -253,8 +276,9 @@ private:
             if (!entity->unit || written.count(entity->shown())) continue;
             if (entity->schema != text && !containsWords(entity->table, text)) continue;
             if (entity->appendOnly) continue;
-            Binding binding = rowBinding(entity, opInsert | opUpdate | opDelete, "changed",
-                                         "rule 4: every entity of schema or name " + text + " under which the action resolves");
+            Binding binding =
+                rowBinding(entity, opInsert | opUpdate | opDelete, "changed",
+                           "rule 4: every entity of schema or name " + text + " under which the action resolves");
             if (resolves(binding, true)) found.push_back(std::move(binding));
         }
         return found;
@@ -264,7 +288,8 @@ private:
         for (const Step& step : steps) {
             if (step.kind == StepKind::insert || step.kind == StepKind::update || step.kind == StepKind::remove ||
                 step.kind == StepKind::append || step.kind == StepKind::create)
-                if (EntityInfo* entity = world_.entity(step.target.value, action_.schema)) written.insert(entity->shown());
+                if (EntityInfo* entity = world_.entity(step.target.value, action_.schema))
+                    written.insert(entity->shown());
             collectWritten(step.then, written);
             collectWritten(step.otherwise, written);
         }
@@ -302,8 +327,9 @@ std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const Acti
         const std::string& name = found.front().event;
         std::string near = nearest(name, triggers.knownTriggers(), 2);
         if (!near.empty() && near != name)
-            world.warning(*action.file, "SPQL-R026", trigger.pos, "the trigger " + name + " is taken as a custom event, but " +
-                          near + " is known", "did you mean " + near + "? Write on: event " + name + " if not");
+            world.warning(*action.file, "SPQL-R026", trigger.pos,
+                          "the trigger " + name + " is taken as a custom event, but " + near + " is known",
+                          "did you mean " + near + "? Write on: event " + name + " if not");
     }
     return found;
 }

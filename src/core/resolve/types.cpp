@@ -10,9 +10,9 @@ namespace specql {
 namespace {
 
 struct KnownType {
-    const char* name;      // lower case, without '_'
+    const char* name;  // lower case, without '_'
     const char* sql;
-    const char* check;     // over %s, or ""
+    const char* check;  // over %s, or ""
 };
 
 constexpr const char* timestamptz = "timestamp with time zone";
@@ -59,7 +59,8 @@ std::string folded(std::string_view text) {
 // "enum(a, b)" with word "enum" → "a, b"; false if the type is not word(…).
 bool inside(std::string_view type, std::string_view word, std::string& content) {
     std::string text = trimmed(type);
-    if (text.size() < word.size() + 2 || folded(text.substr(0, word.size())) != word || text.back() != ')') return false;
+    if (text.size() < word.size() + 2 || folded(text.substr(0, word.size())) != word || text.back() != ')')
+        return false;
     std::string rest = trimmed(text.substr(word.size()));
     if (rest.empty() || rest.front() != '(') return false;
     content = trimmed(std::string_view(rest).substr(1, rest.size() - 2));
@@ -88,7 +89,7 @@ ColumnType columnType(std::string_view type, const std::map<std::string, TypeVie
     if (inside(type, "list", content)) {
         result = columnType(content, types);
         result.sql += "[]";
-        result.check.clear();   // the check is about one value
+        result.check.clear();  // the check is about one value
         return result;
     }
     if (inside(type, "enum", content)) return {true, "text", "", ""};

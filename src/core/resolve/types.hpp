@@ -12,8 +12,8 @@ namespace specql {
 // What a field's type becomes.
 struct ColumnType {
     bool ok = false;
-    std::string sql;       // "integer", "timestamp with time zone", "text"
-    std::string check;     // SQL over `%s`, the quoted column; empty: none
+    std::string sql;    // "integer", "timestamp with time zone", "text"
+    std::string check;  // SQL over `%s`, the quoted column; empty: none
     std::string error;
 };
 

@@ -8,14 +8,18 @@ namespace specql {
 namespace {
 
 struct Token {
-    std::string text;      // words lower-cased
+    std::string text;  // words lower-cased
     std::string raw;
     size_t offset = 0;
     bool word = false;
 };
 
-bool wordStart(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool digit(char c) { return c >= '0' && c <= '9'; }
+bool wordStart(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+bool digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 std::vector<Token> tokenize(const std::string& text) {
     std::vector<Token> tokens;
@@ -29,11 +33,14 @@ std::vector<Token> tokenize(const std::string& text) {
         size_t end = at + 1;
         bool word = wordStart(c);
         if (word) {
-            while (end < text.size() && (wordStart(text[end]) || digit(text[end]))) end++;
+            while (end < text.size() && (wordStart(text[end]) || digit(text[end])))
+                end++;
         } else if (digit(c)) {
-            while (end < text.size() && (digit(text[end]) || text[end] == '.')) end++;
+            while (end < text.size() && (digit(text[end]) || text[end] == '.'))
+                end++;
         } else if (c == '\'') {
-            while (end < text.size() && text[end] != '\'') end++;
+            while (end < text.size() && text[end] != '\'')
+                end++;
             end = std::min(end + 1, text.size());
         } else if ((c == '<' || c == '>' || c == '!') && end < text.size() && (text[end] == '=' || text[end] == '>')) {
             end++;
@@ -49,15 +56,20 @@ std::vector<Token> tokenize(const std::string& text) {
 
 const std::set<std::string> aggregates = {"avg", "count", "max", "min", "sum"};
 const std::set<std::string> comparisons = {"<", "<=", "<>", "!=", "=", ">", ">="};
-const std::set<std::string> units = {"second", "seconds", "s", "sec", "secs", "minute", "minutes", "min", "mins", "hour",
-                                     "hours", "h", "day", "days", "d", "week", "weeks", "month", "months", "year", "years"};
+const std::set<std::string> units = {"second", "seconds", "s",     "sec",   "secs",   "minute", "minutes",
+                                     "min",    "mins",    "hour",  "hours", "h",      "day",    "days",
+                                     "d",      "week",    "weeks", "month", "months", "year",   "years"};
 
 // Recursive descent over: or := and ('OR' and)*; and := unit ('AND' unit)*; unit := ['NOT'] '(' or ')' | leaf.
 // A leaf is a window term or, in a correlation, a trigger's name.
 class Reader {
 public:
     Reader(World& world, const ActionInfo& action, Window& window)
-        : world_(world), action_(action), window_(window), text_(action.spec->condition.value), tokens_(tokenize(text_)) {}
+        : world_(world),
+          action_(action),
+          window_(window),
+          text_(action.spec->condition.value),
+          tokens_(tokenize(text_)) {}
 
     // False if a problem was reported.
     bool read() {
@@ -86,12 +98,14 @@ private:
 
     std::string readOr() {
         std::string joined = readAnd();
-        while (!failed_ && take("or")) joined += " OR " + readAnd();
+        while (!failed_ && take("or"))
+            joined += " OR " + readAnd();
         return joined;
     }
     std::string readAnd() {
         std::string joined = readUnit();
-        while (!failed_ && take("and")) joined += " AND " + readUnit();
+        while (!failed_ && take("and"))
+            joined += " AND " + readUnit();
         return joined;
     }
     std::string readUnit() {
@@ -119,10 +133,12 @@ private:
         }
         const Token& token = tokens_[at_];
         std::vector<std::string> names;
-        for (const Text& trigger : action_.spec->triggers) names.push_back(trigger.value);
+        for (const Text& trigger : action_.spec->triggers)
+            names.push_back(trigger.value);
         if (std::find(names.begin(), names.end(), token.raw) == names.end()) {
             std::string near = nearest(token.raw, names);
-            fail(token.raw + " is not among the triggers", near.empty() ? "add it to triggers:" : "did you mean " + near + "?");
+            fail(token.raw + " is not among the triggers",
+                 near.empty() ? "add it to triggers:" : "did you mean " + near + "?");
             return {};
         }
         window_.events.push_back(token.raw);
@@ -139,7 +155,8 @@ private:
             return {};
         }
         term.aggregate = tokens_[at_++].text;
-        if (!take("(")) return fail("expected ( after " + term.aggregate, "for example COUNT(low_stock_events)"), std::string();
+        if (!take("("))
+            return fail("expected ( after " + term.aggregate, "for example COUNT(low_stock_events)"), std::string();
         term.distinct = take("distinct");
         if (at_ >= tokens_.size() || !tokens_[at_].word)
             return fail("expected the name of an event", "for example COUNT(low_stock_events)"), std::string();
@@ -147,13 +164,15 @@ private:
         if (term.source.size() > 7 && term.source.compare(term.source.size() - 7, 7, "_events") == 0)
             term.source.resize(term.source.size() - 7);
         if (take(".")) {
-            if (at_ >= tokens_.size() || !tokens_[at_].word) return fail("expected a field after the dot", ""), std::string();
+            if (at_ >= tokens_.size() || !tokens_[at_].word)
+                return fail("expected a field after the dot", ""), std::string();
             term.field = tokens_[at_++].raw;
         }
         if (!take(")")) return fail("expected ) here", "one event, or event.field, in the parentheses"), std::string();
         if (term.aggregate != "count" && term.field.empty()) {
             at_--;
-            return fail(term.aggregate + " needs a field", "for example SUM(" + term.sourceWritten + ".quantity)"), std::string();
+            return fail(term.aggregate + " needs a field", "for example SUM(" + term.sourceWritten + ".quantity)"),
+                   std::string();
         }
         if (take("filter")) readFilter(term);
         if (failed_) return {};
@@ -164,11 +183,13 @@ private:
         if (at_ >= tokens_.size() || !digit(tokens_[at_].raw[0]))
             return fail("expected a number here", "for example >= 5"), std::string();
         term.number = (minus ? "-" : "") + tokens_[at_++].raw;
-        if (!take("within")) return fail("a window needs WITHIN and an interval", "for example WITHIN 1 hour"), std::string();
+        if (!take("within"))
+            return fail("a window needs WITHIN and an interval", "for example WITHIN 1 hour"), std::string();
         readInterval(term);
         if (!failed_ && take("by")) {
             do {
-                if (at_ >= tokens_.size() || !tokens_[at_].word) return fail("expected a key after BY", ""), std::string();
+                if (at_ >= tokens_.size() || !tokens_[at_].word)
+                    return fail("expected a key after BY", ""), std::string();
                 term.by.push_back(tokens_[at_++].raw);
             } while (take(","));
         }
@@ -201,16 +222,20 @@ private:
             term.interval += tokens_[at_].raw + " " + tokens_[at_ + 1].text;
             at_ += 2;
         }
-        if (term.interval.empty()) fail("expected an interval after WITHIN", "for example WITHIN 1 hour, WITHIN 30 minutes");
+        if (term.interval.empty())
+            fail("expected an interval after WITHIN", "for example WITHIN 1 hour, WITHIN 30 minutes");
     }
 
     // A condition that is true on nothing would fire for ever without an event.
     void checkSense(const WindowTerm& term) {
         bool zero = term.number.find_first_not_of("0.") == std::string::npos, negative = term.number[0] == '-';
         if (term.aggregate != "count" || failed_) return;
-        bool onNothing = term.comparison == "<" ? !zero && !negative : term.comparison == "<=" ? !negative
-            : term.comparison == ">=" ? zero || negative : term.comparison == "=" ? zero
-            : term.comparison == ">" ? negative : true;
+        bool onNothing = term.comparison == "<"    ? !zero && !negative
+                         : term.comparison == "<=" ? !negative
+                         : term.comparison == ">=" ? zero || negative
+                         : term.comparison == "="  ? zero
+                         : term.comparison == ">"  ? negative
+                                                   : true;
         if (!onNothing) return;
         world_.error(*action_.file, "SPQL-R082", action_.file->source.locate(action_.spec->condition, term.offset),
                      "this count holds when nothing has happened", "compare with >= 1 or more");
@@ -232,16 +257,17 @@ Window readWindow(World& world, const ActionInfo& action) {
     Window window;
     window.correlation = action.spec->correlated;
     const Action& spec = *action.spec;
-    if (spec.condition.empty()) return window;   // the spec reader has said so
+    if (spec.condition.empty()) return window;  // the spec reader has said so
     bool understood = Reader(world, action, window).read();
     if (window.correlation && understood) {
         for (const Text& trigger : spec.triggers)
             if (std::find(window.events.begin(), window.events.end(), trigger.value) == window.events.end())
-                world.error(*action.file, "SPQL-R084", trigger.pos, "the condition does not use the trigger " + trigger.value,
+                world.error(*action.file, "SPQL-R084", trigger.pos,
+                            "the condition does not use the trigger " + trigger.value,
                             "use it in condition:, or take it out of triggers:");
         if (window.negated.size() == window.events.size())
-            world.error(*action.file, "SPQL-R085", spec.condition.pos, "this condition is true when nothing has happened",
-                        "name at least one event without NOT");
+            world.error(*action.file, "SPQL-R085", spec.condition.pos,
+                        "this condition is true when nothing has happened", "name at least one event without NOT");
     }
     return window;
 }

@@ -50,11 +50,14 @@ namespace {
 
 std::string sliceLines(const Source& source, uint32_t first, uint32_t last) {
     std::string text;
-    for (uint32_t line = first; line <= last; line++) text.append(source.line(line)).append("\n");
+    for (uint32_t line = first; line <= last; line++)
+        text.append(source.line(line)).append("\n");
     return text;
 }
 
-std::string schemaOr(const Text& schema, const char* fallback) { return schema.empty() ? fallback : schema.value; }
+std::string schemaOr(const Text& schema, const char* fallback) {
+    return schema.empty() ? fallback : schema.value;
+}
 
 std::string baseName(const std::string& action) {
     std::string base = snakeCase(action);
@@ -68,8 +71,10 @@ void World::error(const SpecFile& file, std::string code, Pos pos, std::string m
         ++*trial_;
         return;
     }
-    if (file.fresh) diagnostics_.error(std::move(code), pos, std::move(message), std::move(hint));
-    else diagnostics_.error(std::move(code), Pos{}, "in the installed " + file.label + ": " + message, std::move(hint));
+    if (file.fresh)
+        diagnostics_.error(std::move(code), pos, std::move(message), std::move(hint));
+    else
+        diagnostics_.error(std::move(code), Pos{}, "in the installed " + file.label + ": " + message, std::move(hint));
 }
 
 void World::warning(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint) {
@@ -109,7 +114,8 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
     SpecFile& file = *owned;
     files.push_back(std::move(owned));
     file.expressionBase = static_cast<int>(expressions_.size());
-    for (const Text& text : file.spec.expressions) addExpression(file, text);
+    for (const Text& text : file.spec.expressions)
+        addExpression(file, text);
 
     auto wanted = [&](const Unit& unit) {
         return onlyUnits.empty() || std::find(onlyUnits.begin(), onlyUnits.end(), unit.key()) != onlyUnits.end();
@@ -119,8 +125,11 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
         if (!wanted(unit)) return nullptr;
         for (const Unit& other : units) {
             if (other.key() != unit.key()) continue;
-            if (file.fresh) error(file, "SPQL-R001", pos, unit.kind + " " + unit.schema + (unit.schema.empty() ? "" : ".") +
-                unit.name + " is defined twice in this text", "rename one, or put both together");
+            if (file.fresh)
+                error(file, "SPQL-R001", pos,
+                      unit.kind + " " + unit.schema + (unit.schema.empty() ? "" : ".") + unit.name +
+                          " is defined twice in this text",
+                      "rename one, or put both together");
             return nullptr;
         }
         units.push_back(std::move(unit));
@@ -128,7 +137,12 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
     };
 
     for (const Entity& spec : file.spec.entities) {
-        Unit unit{"entity", schemaOr(spec.schema, "public"), spec.name.value, nullptr, spec.firstLine, spec.lastLine,
+        Unit unit{"entity",
+                  schemaOr(spec.schema, "public"),
+                  spec.name.value,
+                  nullptr,
+                  spec.firstLine,
+                  spec.lastLine,
                   sliceLines(file.source, spec.firstLine, spec.lastLine)};
         const Unit* added = add(std::move(unit), spec.pos);
         if (!added) continue;
@@ -149,8 +163,14 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
     for (const Rules& rules : file.spec.rules) {
         std::string schema = schemaOr(rules.schema, "public");
         for (const Action& action : rules.actions) {
-            Unit unit{"action", schema, action.name.value, nullptr, action.firstLine, action.lastLine,
-                      "schema: " + schema + "\nactions:\n" + sliceLines(file.source, action.firstLine, action.lastLine)};
+            Unit unit{
+                "action",
+                schema,
+                action.name.value,
+                nullptr,
+                action.firstLine,
+                action.lastLine,
+                "schema: " + schema + "\nactions:\n" + sliceLines(file.source, action.firstLine, action.lastLine)};
             const Unit* added = add(std::move(unit), action.pos);
             if (!added) continue;
             addIntervals(file, action);
@@ -158,7 +178,12 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
         }
     }
     for (const Service& service : file.spec.services) {
-        Unit unit{"service", "", service.name.value, nullptr, service.firstLine, service.lastLine,
+        Unit unit{"service",
+                  "",
+                  service.name.value,
+                  nullptr,
+                  service.firstLine,
+                  service.lastLine,
                   sliceLines(file.source, service.firstLine, service.lastLine)};
         add(std::move(unit), service.pos);
     }
@@ -166,31 +191,41 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
 
 void World::checkName(const SpecFile& file, const std::string& name, Pos pos, const char* what) {
     if (name.size() <= maxNameBytes) return;
-    error(file, "SPQL-R002", pos, std::string(what) + " name " + name + " has " + std::to_string(name.size()) +
-          " bytes; PostgreSQL keeps 63", "shorten it");
+    error(file, "SPQL-R002", pos,
+          std::string(what) + " name " + name + " has " + std::to_string(name.size()) + " bytes; PostgreSQL keeps 63",
+          "shorten it");
 }
 
 void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) {
     catalog_ = &catalog;
     facts_ = &facts;
     std::set<std::string> tables;
-    for (size_t i = 0; i < entities.size(); i++) {   // by index: a ref may add a plain table at the end
+    for (size_t i = 0; i < entities.size(); i++) {  // by index: a ref may add a plain table at the end
         EntityInfo& entity = entities[i];
         if (!entity.spec) continue;
         entity.present = catalog.table(entity.schema, entity.table);
         if (!tables.insert(entity.shown()).second)
             error(*entity.file, "SPQL-R003", entity.pos, "two entities would be the table " + entity.shown(),
                   "rename one of them");
-        if (std::find(catalog.foreignTypes.begin(), catalog.foreignTypes.end(), entity.shown()) != catalog.foreignTypes.end())
+        if (std::find(catalog.foreignTypes.begin(), catalog.foreignTypes.end(), entity.shown()) !=
+            catalog.foreignTypes.end())
             error(*entity.file, "SPQL-P001", entity.pos, entity.shown() + " exists and is not a table",
                   "rename the entity, or move what is in the way");
         buildEntity(entity);
     }
-    std::set<std::string> names;
+    std::map<std::string, const ActionInfo*> bases;   // on_x and x would generate the same functions
     for (const ActionInfo& action : actions) {
-        if (!names.insert(action.name()).second)
-            error(*action.file, "SPQL-R004", action.spec->name.pos, "the schema " + action.schema +
-                  " has two actions called " + action.spec->name.value, "rename one of them");
+        auto [other, first] = bases.emplace(action.schema + "." + action.base, &action);
+        if (first) continue;
+        const std::string& name = action.spec->name.value;
+        if (other->second->spec->name.value == name)
+            error(*action.file, "SPQL-R004", action.spec->name.pos,
+                  "the schema " + action.schema + " has two actions called " + name, "rename one of them");
+        else
+            error(*action.file, "SPQL-R006", action.spec->name.pos,
+                  "the actions " + other->second->spec->name.value + " and " + name +
+                      " would generate functions of the same names",
+                  "rename one of them");
     }
 }
 
@@ -216,21 +251,24 @@ void World::buildEntity(EntityInfo& entity) {
     for (const Field& field : entity.spec->fields) {
         ColumnInfo column;
         column.name = snakeCase(field.name.value);
-        if (!field.refTarget.empty() && !(column.name.size() > 3 && column.name.compare(column.name.size() - 3, 3, "_id") == 0))
+        if (!field.refTarget.empty() &&
+            !(column.name.size() > 3 && column.name.compare(column.name.size() - 3, 3, "_id") == 0))
             column.name += "_id";
         column.field = &field;
         column.notNull = field.required || column.name == "id";
         ColumnType type = columnType(field.type.value, catalog_->types);
         if (!type.ok)
-            error(file, "SPQL-R010", field.type.pos, "unknown type " + field.type.value + " of field " + field.name.value +
-                  (type.error.empty() ? "" : ": " + type.error),
-                  "use a type of the language (text, integer, enum(a, b), timestamp, ref(Entity), …) or one PostgreSQL knows");
+            error(file, "SPQL-R010", field.type.pos,
+                  "unknown type " + field.type.value + " of field " + field.name.value +
+                      (type.error.empty() ? "" : ": " + type.error),
+                  "use a type of the language (text, integer, enum(a, b), timestamp, ref(Entity), …) or one PostgreSQL "
+                  "knows");
         column.type = type.ok ? type.sql : "text";
         column.check = type.check;
         checkName(file, column.name, field.name.pos, "column");
         if (entity.column(column.name))
-            error(file, "SPQL-R011", field.name.pos, "two fields of " + entity.name + " would be the column " + column.name,
-                  "rename one of them");
+            error(file, "SPQL-R011", field.name.pos,
+                  "two fields of " + entity.name + " would be the column " + column.name, "rename one of them");
         if (!field.refTarget.empty()) {
             std::vector<std::string> candidates;
             if (!this->entity(field.refTarget.value, entity.schema, &candidates)) {
@@ -239,8 +277,9 @@ void World::buildEntity(EntityInfo& entity) {
                     error(file, "SPQL-R012", field.refTarget.pos, "ref names no entity: " + field.refTarget.value,
                           near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
                 else
-                    error(file, "SPQL-R013", field.refTarget.pos, field.refTarget.value + " is more than one entity: " +
-                          join(candidates, ", "), "write ref(schema.Entity)");
+                    error(file, "SPQL-R013", field.refTarget.pos,
+                          field.refTarget.value + " is more than one entity: " + join(candidates, ", "),
+                          "write ref(schema.Entity)");
             }
         }
         entity.columns.push_back(std::move(column));
@@ -260,7 +299,8 @@ EntityInfo* World::entity(std::string_view name, std::string_view schema, std::v
     }
     if (found.size() == 1) return found.front();
     if (candidates)
-        for (EntityInfo* candidate : found) candidates->push_back(candidate->schema + "." + candidate->name);
+        for (EntityInfo* candidate : found)
+            candidates->push_back(candidate->schema + "." + candidate->name);
     if (!found.empty()) return nullptr;
     return this->table(table, wantedSchema);
 }
@@ -274,7 +314,8 @@ EntityInfo* World::table(std::string_view table, std::string_view schema) {
     }
     const TableView* plain = nullptr;
     for (const TableView& view : catalog_->tables)
-        if (view.name == table && (view.schema == schema || (!plain && !elsewhere && view.schema == "public"))) plain = &view;
+        if (view.name == table && (view.schema == schema || (!plain && !elsewhere && view.schema == "public")))
+            plain = &view;
     if (!plain || (elsewhere && plain->schema != schema)) return elsewhere;
     if (plain->kind != 'r' && plain->kind != 'p') return elsewhere;
     // A table of the database that no spec declares: known by its columns, touched only by triggers and statements.
@@ -298,7 +339,8 @@ EntityInfo* World::table(std::string_view table, std::string_view schema) {
 
 std::vector<std::string> World::entityNames() const {
     std::vector<std::string> names;
-    for (const EntityInfo& entity : entities) names.push_back(entity.name);
+    for (const EntityInfo& entity : entities)
+        names.push_back(entity.name);
     return names;
 }
 

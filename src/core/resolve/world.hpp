@@ -21,41 +21,41 @@ struct SpecFile {
     explicit SpecFile(std::string text) : source(std::move(text)) {}
     Source source;
     Spec spec;
-    int expressionBase = 0;      // added to ExpressionRef::id it gives the index into the world's expressions
-    bool fresh = false;          // part of the text being applied now
-    std::string label;           // of an installed unit, for messages
+    int expressionBase = 0;  // added to ExpressionRef::id it gives the index into the world's expressions
+    bool fresh = false;      // part of the text being applied now
+    std::string label;       // of an installed unit, for messages
 };
 
 struct Unit {
     std::string kind, schema, name;
     const SpecFile* file = nullptr;
     uint32_t firstLine = 0, lastLine = 0;
-    std::string text;            // reads to exactly this unit
+    std::string text;  // reads to exactly this unit
     bool fresh() const { return file->fresh; }
     std::string key() const { return kind + ":" + schema + "." + name; }
 };
 
 struct ColumnInfo {
     std::string name;
-    std::string type;            // PostgreSQL's name of it
-    const Field* field = nullptr;// null for implied columns (id, columns of adopted or step-made tables)
-    std::string check;           // of a rich type, over %s
+    std::string type;              // PostgreSQL's name of it
+    const Field* field = nullptr;  // null for implied columns (id, columns of adopted or step-made tables)
+    std::string check;             // of a rich type, over %s
     bool notNull = false;
     bool generated = false;
-    std::string defaultSql;      // implied columns only
+    std::string defaultSql;  // implied columns only
 };
 
 struct EntityInfo {
     std::string name, schema, table;
     const Unit* unit = nullptr;  // null: a plain table that no spec declares
     const SpecFile* file = nullptr;
-    const Entity* spec = nullptr;// null: made by a step (append, create), or a plain table
-    const TableView* present = nullptr;   // it exists in the database
+    const Entity* spec = nullptr;        // null: made by a step (append, create), or a plain table
+    const TableView* present = nullptr;  // it exists in the database
     bool appendOnly = false;
     bool impliedByStep = false;
     Pos pos;
     std::vector<ColumnInfo> columns;
-    std::string key;             // the column that identifies a row; empty if there is none
+    std::string key;  // the column that identifies a row; empty if there is none
 
     const ColumnInfo* column(std::string_view column) const;
     std::string shown() const { return schema + "." + table; }
@@ -66,8 +66,8 @@ struct ActionInfo {
     const SpecFile* file = nullptr;
     const Action* spec = nullptr;
     std::string schema;
-    std::string base;            // on_stock_change → stock_change
-    const EntityInfo* home = nullptr;     // the entity that declares it; null in a rules document
+    std::string base;                  // on_stock_change → stock_change
+    const EntityInfo* home = nullptr;  // the entity that declares it; null in a rules document
     std::string name() const { return schema + "." + spec->name.value; }
 };
 
@@ -114,13 +114,16 @@ public:
         explicit Trial(World& world) : world_(world), before_(world.trial_) { world.trial_ = &count; }
         ~Trial() { world_.trial_ = before_; }
         size_t count = 0;
+
     private:
         World& world_;
         size_t* before_;
     };
     bool trying() const { return trial_ != nullptr; }
 
-    void addExplanation(Explanation explanation) { if (!trial_) explanations.push_back(std::move(explanation)); }
+    void addExplanation(Explanation explanation) {
+        if (!trial_) explanations.push_back(std::move(explanation));
+    }
     std::vector<Explanation> explanations;
 
 private:
