@@ -155,14 +155,50 @@ INSERT INTO rt.gen VALUES (1, 5), (2, 6);
 UPDATE rt.gen SET qty = 11 - qty;
 SELECT * FROM rt.traces();
 
--- A condition that raises an error fails the statement, as a CHECK would, and says whose it is.
-SELECT rt.install('divides', 'rt.item', 'UPDATE', '{100 / new.qty > 1}');
-UPDATE rt.item SET qty = 0;
-UPDATE rt.item SET qty = 10;
+-- A condition that raises an error is the rule's failure, not the statement's. The other rows are captured, and the event
+-- waits with what is known of it.
+SELECT rt.install('divides', 'rt.item', 'UPDATE', '{old.qty IS DISTINCT FROM new.qty AND 100 / new.qty > 1}');
+SELECT rt.install('beside', 'rt.item', 'UPDATE', '{new.qty = 0}');
+INSERT INTO rt.item VALUES (21, 21), (22, 22);
+UPDATE rt.item SET qty = id - 20;
 SELECT * FROM rt.traces();
+SELECT action, subject, status, attempts, sqlstate, message, context, data->'new'->'qty' AS qty FROM specql.failures WHERE action = 'rt.on_divides';
+UPDATE rt.item SET qty = 0 WHERE id = 20;                                            -- not changed: not divided
+SELECT * FROM rt.traces();
+SELECT specql.drain();
+CREATE OR REPLACE FUNCTION rt.divides_capture(OUT branches boolean[], OUT subject text, OUT data jsonb,
+    OUT id integer, OUT old_id integer, OUT qty integer, OUT old_qty integer)
+RETURNS record LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT ARRAY[100 / nullif(new.qty, 0) > 1 OR new.qty = 0], new.id::text, jsonb_build_object('old', to_jsonb(old), 'new', to_jsonb(new)),
+        new.id, old.id, new.qty, old.qty
+    FROM rt.item AS old, rt.item AS new;
+END;
+SELECT specql.drain();
+SELECT * FROM rt.traces();
+SELECT action, subject, status, attempts, last_error FROM specql.events WHERE action = 'rt.on_divides' AND attempts > 1;
+DROP TRIGGER divides_trigger ON rt.item;
+DROP TRIGGER beside_trigger ON rt.item;
+-- The same for a value that steps read; and in an invariant, it is the statement's.
+SELECT rt.install('value', 'rt.item', 'UPDATE', '{true}');
+CREATE OR REPLACE FUNCTION rt.value_capture(OUT branches boolean[], OUT subject text, OUT data jsonb,
+    OUT id integer, OUT old_id integer, OUT qty integer, OUT old_qty integer)
+RETURNS record LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT ARRAY[true], new.id::text, jsonb_build_object('old', to_jsonb(old), 'new', to_jsonb(new)), new.id, old.id, new.qty * 2000000000, old.qty
+    FROM rt.item AS old, rt.item AS new;
+END;
+UPDATE rt.item SET qty = id - 20;
+SELECT * FROM rt.traces();
+SELECT action, subject, message FROM specql.failures WHERE action = 'rt.on_value';
+DROP TRIGGER value_trigger ON rt.item;
+DELETE FROM specql.failure;
+SELECT rt.install('invariant', 'rt.item', 'UPDATE', '{100 / new.qty > 1}', on_error => 'abort');
+UPDATE rt.item SET qty = 0;
+DROP TRIGGER invariant_trigger ON rt.item;
+DELETE FROM rt.item WHERE id > 20;
 
 -- Branches as a constant, and computed as a whole; many of them; a NULL among them.
-DROP TRIGGER divides_trigger ON rt.item;
 SELECT rt.install('constant', 'rt.item', 'UPDATE', '{true}');
 CREATE OR REPLACE FUNCTION rt.constant_capture(OUT branches boolean[], OUT subject text, OUT data jsonb,
     OUT id integer, OUT old_id integer, OUT qty integer, OUT old_qty integer)

@@ -9,8 +9,8 @@ CREATE TABLE rt.part_high (gone text, note text, qty integer, id integer NOT NUL
 ALTER TABLE rt.part_high DROP COLUMN gone;
 ALTER TABLE rt.part ATTACH PARTITION rt.part_high FOR VALUES FROM (100) TO (1000);
 -- And this one is partitioned again.
-CREATE TABLE rt.part_top PARTITION OF rt.part FOR VALUES FROM (1000) TO (9999) PARTITION BY LIST (qty);
-ALTER TABLE rt.part_top ADD CHECK (qty IS NOT NULL);
+CREATE TABLE rt.part_top PARTITION OF rt.part FOR VALUES FROM (1000) TO (9999) PARTITION BY RANGE (id);
+CREATE TABLE rt.part_top_1 PARTITION OF rt.part_top FOR VALUES FROM (1000) TO (2000);
 SELECT rt.watch('rt.part');
 SELECT rt.install('p', 'rt.part', 'INSERT OR UPDATE OR DELETE', '{new.qty > 10, old.qty > 10}');
 INSERT INTO rt.part VALUES (1, 11, 'low'), (2, 2, 'low'), (101, 111, 'high');
@@ -84,6 +84,20 @@ INSERT INTO rt.item VALUES (60, 1);
 SELECT * FROM rt.traces();
 COMMIT;
 SELECT e.action, e.subject, e.depth, c.action AS cause FROM specql.events AS e JOIN specql.events AS c ON c.id = e.caused_by ORDER BY e.id;
+
+-- A partition of a partition: through the top, through the middle, and straight.
+INSERT INTO rt.part VALUES (1001, 51, 'top');
+SELECT * FROM rt.traces();
+BEGIN;
+UPDATE rt.part_top SET qty = 52 WHERE id = 1001;
+SELECT * FROM rt.traces();
+UPDATE rt.part_top_1 SET qty = 53 WHERE id = 1001;
+COMMIT;
+SELECT * FROM rt.traces();
+-- Rows of three partitions in one statement are one set.
+UPDATE rt.part SET qty = 60 WHERE id IN (2, 101, 1001);
+SELECT * FROM rt.traces() ORDER BY id;
+SELECT count(*) AS events FROM specql.events WHERE batch = (SELECT batch FROM specql.events ORDER BY id DESC LIMIT 1);
 
 -- Detached, it is a table without rules.
 ALTER TABLE rt.part DETACH PARTITION rt.part_high;

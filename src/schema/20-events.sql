@@ -13,6 +13,11 @@ RETURN pg_catalog.to_timestamp(
     (('x' || pg_catalog.substr(pg_catalog.replace(id::text, '-', ''), 1, 12))::bit(48)::bigint)::double precision / 1000);
 COMMENT ON FUNCTION specql.uuid_time(uuid) IS 'When a version 7 identifier was made, to the millisecond';
 
+CREATE FUNCTION specql.reaction_id(event_id uuid, step integer) RETURNS uuid
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_reaction_id';
+COMMENT ON FUNCTION specql.reaction_id(uuid, integer) IS
+'The id of the event row that a step inserts in reaction to an event: it is found again when the deliveries are done';
+
 -- ---- the registry ----------------------------------------------------------------------------------------------------
 
 CREATE TABLE specql.action (
@@ -22,8 +27,8 @@ CREATE TABLE specql.action (
     handler text NOT NULL,
     capture text,
     on_error text NOT NULL DEFAULT 'retry' CHECK (on_error IN ('retry', 'abort')),
-    max_attempts integer NOT NULL DEFAULT 5 CHECK (max_attempts > 0),
-    backoff interval NOT NULL DEFAULT '10 seconds' CHECK (backoff >= '0'),
+    max_attempts integer NOT NULL DEFAULT 8 CHECK (max_attempts > 0),
+    backoff interval NOT NULL DEFAULT '1 second' CHECK (backoff >= '0'),
     enabled boolean NOT NULL DEFAULT true,
     CHECK ((relation IS NULL) = (capture IS NULL))
 );
@@ -52,16 +57,9 @@ ALTER TABLE specql.action ENABLE ALWAYS TRIGGER action_changed;
 CREATE FUNCTION specql.register_action(action text, event text, relation text, handler text, capture text,
     on_error text DEFAULT 'retry', max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL,
     enabled boolean DEFAULT true) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    INSERT INTO specql.action AS a
-    VALUES ($1, $2, $3, $4, $5, coalesce($6, 'retry'), coalesce($7, 5), coalesce($8, interval '10 seconds'), coalesce($9, true))
-    ON CONFLICT (action, (coalesce(relation, ''))) DO UPDATE
-    SET event = excluded.event, handler = excluded.handler, capture = excluded.capture, on_error = excluded.on_error,
-        max_attempts = excluded.max_attempts, backoff = excluded.backoff, enabled = excluded.enabled
-    WHERE (a.*) IS DISTINCT FROM (excluded.*)
-$$;
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_register_action';
 COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean) IS
-'Tells the runtime of an action; again with other values changes it. Generated code calls this';
+'Tells the runtime of an action; again with other values changes it. A custom event''s handler can only be registered by its owner. Generated code calls this';
 
 CREATE FUNCTION specql.unregister_action(action text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -208,8 +206,8 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN p.park THEN 'parked' ELSE 'failed' END,
            CASE WHEN NOT p.park
                 THEN clock_timestamp() + random() * least(p.backoff * 2 ^ least($2 - 1, 20), interval '1 hour') END
-    FROM (SELECT $3 OR $2 >= coalesce(max(a.max_attempts), 5) AS park,
-                 coalesce(max(a.backoff), interval '10 seconds') AS backoff
+    FROM (SELECT $3 OR $2 >= coalesce(max(a.max_attempts), 8) AS park,
+                 coalesce(max(a.backoff), interval '1 second') AS backoff
           FROM specql.action AS a WHERE a.action = $1) AS p
 $$;
 COMMENT ON FUNCTION specql.next_attempt(text, integer, boolean) IS

@@ -13,7 +13,7 @@ CREATE TABLE specql.outbox (
     channel text,
     message text,
     event_id uuid,
-    action text NOT NULL,
+    action text,
     status text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'leased', 'done', 'dead')),
     attempts integer NOT NULL DEFAULT 0,
     available_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -29,7 +29,7 @@ CREATE TABLE specql.outbox (
 CREATE INDEX outbox_event ON specql.outbox (event_id);
 COMMENT ON TABLE specql.outbox IS 'Deliveries that wait: calls of services, notifications, escalations; shown by specql.deliveries';
 COMMENT ON COLUMN specql.outbox.id IS 'The delivery; the same for all its attempts, so that a receiver can tell a repetition';
-COMMENT ON COLUMN specql.outbox.aggregatetype IS 'The table that the event is about, or the custom event';
+COMMENT ON COLUMN specql.outbox.aggregatetype IS 'The table that the event is about, or the custom event; outside of handlers the service or channel';
 COMMENT ON COLUMN specql.outbox.aggregateid IS 'The id of the row that the event is about';
 COMMENT ON COLUMN specql.outbox.type IS 'The event''s type';
 COMMENT ON COLUMN specql.outbox.payload IS 'The event''s data, or what the step made of it';
@@ -39,7 +39,7 @@ COMMENT ON COLUMN specql.outbox.operation IS 'What of the service to call';
 COMMENT ON COLUMN specql.outbox.channel IS 'Whom to notify';
 COMMENT ON COLUMN specql.outbox.message IS 'What to tell them';
 COMMENT ON COLUMN specql.outbox.event_id IS 'The event that the handler worked on';
-COMMENT ON COLUMN specql.outbox.action IS 'The action whose step queued it';
+COMMENT ON COLUMN specql.outbox.action IS 'The action whose step queued it; NULL for an operation that a person called';
 COMMENT ON COLUMN specql.outbox.status IS 'waiting, leased (being delivered), done, or dead (out of attempts)';
 COMMENT ON COLUMN specql.outbox.attempts IS 'How often delivery was tried';
 COMMENT ON COLUMN specql.outbox.available_at IS 'Not before this time';
@@ -58,7 +58,7 @@ COMMENT ON FUNCTION specql.call_external(text, text, integer) IS
 CREATE FUNCTION specql.call_external(service text, operation text, event_id uuid, payload jsonb) RETURNS uuid
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_call_external_one';
 COMMENT ON FUNCTION specql.call_external(text, text, uuid, jsonb) IS
-'In a handler: queues a call of a service for one event; the delivery''s id';
+'Queues a call of a service for one event, by default the first that the running handler was given; the delivery''s id';
 
 CREATE FUNCTION specql.notify(channel text, message text, branch integer) RETURNS bigint
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_notify';
@@ -68,7 +68,7 @@ COMMENT ON FUNCTION specql.notify(text, text, integer) IS
 CREATE FUNCTION specql.notify(channel text, message text, event_id uuid, payload jsonb) RETURNS uuid
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_notify_one';
 COMMENT ON FUNCTION specql.notify(text, text, uuid, jsonb) IS
-'In a handler: queues a notification for one event; the delivery''s id';
+'Queues a notification for one event, by default the first that the running handler was given; the delivery''s id';
 
 CREATE FUNCTION specql.escalate(channel text, message text, branch integer) RETURNS bigint
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_escalate';
@@ -78,7 +78,7 @@ COMMENT ON FUNCTION specql.escalate(text, text, integer) IS
 CREATE FUNCTION specql.escalate(channel text, message text, event_id uuid, payload jsonb) RETURNS uuid
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_escalate_one';
 COMMENT ON FUNCTION specql.escalate(text, text, uuid, jsonb) IS
-'In a handler: queues an escalation for one event; it stays open until acknowledged; its id';
+'Queues an escalation for one event, by default the first that the running handler was given; it stays open until acknowledged; its id';
 
 CREATE FUNCTION specql.acknowledge(id uuid) RETURNS boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

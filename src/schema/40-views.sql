@@ -155,7 +155,7 @@ BEGIN
         kind := 'action';
         what := e.action || ': ' || e.status;
         detail := format('%s attempt%s%s', e.attempts, CASE WHEN e.attempts = 1 THEN '' ELSE 's' END,
-            (SELECT format(', handled together with %s other events', count(*) - 1) FROM specql.event_log AS l
+            (SELECT format(', handled together with %s other event%s', count(*) - 1, CASE WHEN count(*) > 2 THEN 's' ELSE '' END) FROM specql.event_log AS l
              WHERE l.batch = e.batch AND l.action = e.action AND l.id >= e.batch AND l.xid = e.xid HAVING count(*) > 1));
         RETURN NEXT;
         IF e.entity IS NOT NULL THEN

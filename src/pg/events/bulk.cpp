@@ -17,7 +17,7 @@ struct BulkWriter {
     Relation relation;
     EState* state;
     ResultRelInfo* target;
-    BulkInsertState bulk;        // nullptr for a few rows: its ring of buffers would not pay
+    BulkInsertState bulk;        // nullptr for a few rows
     TupleTableSlot* slots[maxRows];
     int slotCount;
     int used;
@@ -35,7 +35,13 @@ BulkWriter* openWriter(const char* table, int64_t expected) {
     writer->target = makeNode(ResultRelInfo);
     InitResultRelInfo(writer->target, writer->relation, 1, nullptr, 0);
     ExecOpenIndices(writer->target, false);
-    writer->bulk = expected > 50 ? GetBulkInsertState() : nullptr;
+    if (expected > 50) {
+        // It keeps the current page pinned. Its small ring of buffers would make this transaction write its own pages to
+        // disk, which the checkpointer does better.
+        writer->bulk = GetBulkInsertState();
+        FreeAccessStrategy(writer->bulk->strategy);
+        writer->bulk->strategy = nullptr;
+    }
     writer->scratch = AllocSetContextCreate(context, "specql writer rows", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(before);
     return writer;

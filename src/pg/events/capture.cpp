@@ -1,6 +1,8 @@
 // specql.capture(): the row trigger that decides which rows are events.
 #include "pg/bridge/entry.hpp"
+#include "pg/bridge/subtransaction.hpp"
 #include "pg/events/event_set.hpp"
+#include "pg/events/failure.hpp"
 #include "pg/events/settings.hpp"
 
 namespace specql {
@@ -20,7 +22,7 @@ Operation operationOf(TriggerEvent event) {
     return opDelete;
 }
 
-// Whose condition it was, for the error that one raises: it fails the statement, as a CHECK constraint's would.
+// Whose condition it was, for the error that one raises.
 struct Evaluated {
     const RuleGroup* group;
     const Rule* rule;   // nullptr: all of the group's
@@ -33,28 +35,80 @@ void describeRule(void* argument) {
         errcontext("conditions of the actions on %s", evaluated->group->rules[0]->entity);
 }
 
-void captureFor(Rule* rule, Operation operation, ExprContext* evaluation) {
+// A row for which the rule's conditions or values can be computed, or nullptr if it matches none; `bytes` is the size of
+// the rule's mask then.
+TupleTableSlot* evaluate(Rule* rule, Operation operation, ExprContext* evaluation, int* bytes) {
     CompiledCapture* compiled = rule->compiled[operation];
-    int bytes = evaluateBranches(rule, compiled, evaluation);
-    if (bytes == 0 && settings::logEvents != settings::logAll)
-        return;
-    EventSet* set = openEventSet(rule, triggerDepth());
+    *bytes = evaluateBranches(rule, compiled, evaluation);
+    if (*bytes == 0 && settings::logEvents != settings::logAll)
+        return nullptr;
     MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
     TupleTableSlot* row = ExecProject(compiled->row);
+    MemoryContextSwitchTo(before);
     row->tts_values[captured::time] = TimestampTzGetDatum(GetCurrentTimestamp());
     row->tts_isnull[captured::time] = false;
-    appendEvent(set, row, rule->mask, bytes);
-    MemoryContextSwitchTo(before);
+    return row;
 }
 
-void captureInGroup(RuleGroup* group, Operation operation, TupleTableSlot* oldRow, TupleTableSlot* newRow,
-                    ExprContext* evaluation) {
-    if (group->map != nullptr) {
-        if (oldRow != nullptr)
-            oldRow = execute_attr_map_slot(group->map, oldRow, group->oldRow);
-        if (newRow != nullptr)
-            newRow = execute_attr_map_slot(group->map, newRow, group->newRow);
+void fillColumn(TupleTableSlot* row, int column, ExprState* value, ExprContext* evaluation) {
+    row->tts_values[column] = ExecEvalExprSwitchContext(value, evaluation, &row->tts_isnull[column]);
+}
+
+// The event is recorded as failed with what is known of the row; the next attempt evaluates it again.
+void recordRaised(Rule* rule, Operation operation, ExprContext* evaluation, const ErrorData* error) {
+    CompiledCapture* compiled = rule->compiled[operation];
+    TupleTableSlot* row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsVirtual);
+    memset(row->tts_isnull, true, rule->shape->natts);
+    trySubtransaction([row, compiled, evaluation] {
+        fillColumn(row, captured::subject, compiled->subject, evaluation);
+        fillColumn(row, captured::data, compiled->data, evaluation);
+    });
+    row->tts_values[captured::time] = TimestampTzGetDatum(GetCurrentTimestamp());
+    row->tts_isnull[captured::time] = false;
+    ExecStoreVirtualTuple(row);
+    EventSet* set = makeEventSet(rule, false);
+    appendEvent(set, row, nullptr, 0);
+    assignIds(set);
+    recordFailure(set, 0, error, false);
+    dropEventSet(set);
+    ExecDropSingleTupleTableSlot(row);
+    if (rule->warnedAt == GetCurrentStatementStartTimestamp())
+        return;
+    rule->warnedAt = GetCurrentStatementStartTimestamp();
+    ereport(WARNING, (errcode(error->sqlerrcode),
+                      errmsg("a condition or value of action %s raised an error: %s", rule->action, error->message),
+                      errhint("The events wait in specql.failures and are tried again by specql.drain().")));
+}
+
+void captureFor(Rule* rule, Operation operation, ExprContext* evaluation) {
+    int bytes = 0;
+    TupleTableSlot* row = nullptr;
+    if (rule->compiled[operation]->mayRaise && !rule->abortOnError) {
+        // The caller is safe: what goes wrong with a rule's expressions is the rule's failure, not the statement's.
+        MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
+        ErrorData* error = trySubtransaction(
+            [&row, &bytes, rule, operation, evaluation] { row = evaluate(rule, operation, evaluation, &bytes); });
+        if (error != nullptr && error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && IsolationUsesXactSnapshot())
+            ReThrowError(error);
+        if (error != nullptr)
+            recordRaised(rule, operation, evaluation, error);
+        MemoryContextSwitchTo(before);
+    } else {
+        row = evaluate(rule, operation, evaluation, &bytes);
     }
+    if (row != nullptr)
+        appendEvent(openEventSet(rule, triggerDepth()), row, rule->mask, bytes);
+}
+
+void captureBy(RuleSource* source, Operation operation, TupleTableSlot* oldRow, TupleTableSlot* newRow) {
+    RuleGroup* group = source->group;
+    if (source->map != nullptr) {
+        if (oldRow != nullptr)
+            oldRow = execute_attr_map_slot(source->map, oldRow, source->oldRow);
+        if (newRow != nullptr)
+            newRow = execute_attr_map_slot(source->map, newRow, source->newRow);
+    }
+    ExprContext* evaluation = group->evaluation;
     evaluation->ecxt_innertuple = oldRow;
     evaluation->ecxt_outertuple = newRow;
     Oid user;
@@ -84,6 +138,7 @@ void captureInGroup(RuleGroup* group, Operation operation, TupleTableSlot* oldRo
     }
     error_context_stack = context.previous;
     SetUserIdAndSecContext(user, securityContext);
+    ResetExprContext(evaluation);
 }
 
 }  // namespace
@@ -101,10 +156,9 @@ SPECQL_FUNCTION(specql_capture) {
     TupleTableSlot* newRow = operation == opInsert   ? trigger->tg_trigslot
                              : operation == opUpdate ? trigger->tg_newslot
                                                      : nullptr;
-    for (int i = 0; i < rules->groupCount; ++i)
-        if (rules->groups[i].listens[operation])
-            captureInGroup(&rules->groups[i], operation, oldRow, newRow, rules->evaluation);
-    ResetExprContext(rules->evaluation);
+    for (int i = 0; i < rules->sourceCount; ++i)
+        if (rules->sources[i].group->listens[operation])
+            captureBy(&rules->sources[i], operation, oldRow, newRow);
     return PointerGetDatum(nullptr);
 }
 

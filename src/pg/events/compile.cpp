@@ -1,6 +1,7 @@
 #include "pg/events/compile.hpp"
 
 #include "pg/bridge/entry.hpp"
+#include "pg/events/safety.hpp"
 
 namespace specql {
 
@@ -74,7 +75,9 @@ CaptureFunction readFunction(const char* name, Relation relation) {
     List* parts = compat::nameParts(name);
     Oid oid = LookupFuncName(parts, 0, nullptr, true);
     if (!OidIsValid(oid))
-        oid = LookupFuncName(parts, 2, arguments, false);
+        oid = LookupFuncName(parts, 2, arguments, true);
+    if (!OidIsValid(oid))
+        refuse(name, "it does not exist");
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
     if (!HeapTupleIsValid(tuple))
         elog(ERROR, "cache lookup failed for function %u", oid);
@@ -162,7 +165,9 @@ void compileBranches(const CaptureFunction& function, CompiledCapture* compiled,
     if (branches != nullptr && IsA(branches, ArrayExpr) && !reinterpret_cast<ArrayExpr*>(branches)->multidims)
         elements = reinterpret_cast<ArrayExpr*>(branches)->elements;
     if (elements == NIL) {
-        compiled->branchArray = branches == nullptr ? nullptr : ExecInitExpr(planned(function, branches, operation), nullptr);
+        Expr* array = branches == nullptr ? nullptr : planned(function, branches, operation);
+        compiled->branchArray = ExecInitExpr(array, nullptr);
+        compiled->mayRaise = mayRaise(reinterpret_cast<Node*>(array));
         *conditions = lappend(*conditions, nullptr);
         return;
     }
@@ -171,7 +176,8 @@ void compileBranches(const CaptureFunction& function, CompiledCapture* compiled,
     for (int i = 0; i < compiled->branchCount; ++i) {
         Expr* condition = planned(function, static_cast<Expr*>(list_nth(elements, i)), operation);
         compiled->branches[i] = ExecInitExpr(condition, nullptr);
-        *conditions = lappend(*conditions, condition);
+        compiled->mayRaise |= mayRaise(reinterpret_cast<Node*>(condition));
+        *conditions = lappend(*conditions, safePrefix(condition));
     }
 }
 
@@ -196,6 +202,11 @@ CompiledCapture* compileFor(const CaptureFunction& function, const int* places, 
     for (int column = 0; column < shape->natts; ++column) {
         Expr* value = values[column] != nullptr ? values[column] : nullOf(shape, column);
         targets = lappend(targets, makeTargetEntry(value, static_cast<AttrNumber>(column + 1), nullptr, false));
+        compiled->mayRaise |= mayRaise(reinterpret_cast<Node*>(value));
+    }
+    if (compiled->mayRaise) {
+        compiled->subject = ExecInitExpr(values[captured::subject], nullptr);
+        compiled->data = ExecInitExpr(values[captured::data], nullptr);
     }
     TupleTableSlot* slot = MakeSingleTupleTableSlot(shape, &TTSOpsVirtual);
     compiled->row = ExecBuildProjectionInfo(targets, evaluation, slot, nullptr, nullptr);
@@ -208,6 +219,16 @@ void requireType(const char* name, const Output* output, Oid type) {
 }
 
 }  // namespace
+
+ExprState* initExpression(Expr* expression, Oid owner) {
+    Oid user;
+    int securityContext;
+    GetUserIdAndSecContext(&user, &securityContext);
+    SetUserIdAndSecContext(owner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
+    ExprState* state = ExecInitExpr(expression, nullptr);
+    SetUserIdAndSecContext(user, securityContext);
+    return state;
+}
 
 TupleDesc makeShape(int outputs) {
     TupleDesc shape = CreateTemplateTupleDesc(captured::firstOutput + outputs);
@@ -245,7 +266,7 @@ void compileCapture(Rule* rule, const char* captureName, Relation relation, Expr
                                function.outputs[i].type, -1, 0);
     rule->captureOwner = function.owner;
 
-    // Rights to call functions are checked when an expression is made ready.
+    // As in initExpression, for all of them.
     Oid user;
     int securityContext;
     GetUserIdAndSecContext(&user, &securityContext);

@@ -97,22 +97,30 @@ void countDelivery(Frame* frame, int64_t index) {
 
 namespace {
 
+// A retried event begins a new stack: its causes ran long ago.
+void appendOrigin(StringInfo chain, const EventSet* first) {
+    if (first->lineage.depth > 1)
+        appendStringInfoString(chain, "… → ");
+}
+
 void appendFrames(StringInfo chain, const Frame* frame) {
     if (frame->parent != nullptr)
         appendFrames(chain, frame->parent);
-    else if (frame->set->lineage.depth > 1)
-        appendStringInfoString(chain, "… → ");   // a retried event: its causes ran long ago
-    appendStringInfo(chain, "%s → ", frame->set->rule->action);
+    else
+        appendOrigin(chain, frame->set);
+    appendStringInfo(chain, "%s → ", frame->rule()->action);
 }
 
 }  // namespace
 
-char* chainOfActions(const char* last) {
+char* chainOfActions(const EventSet* last) {
     StringInfoData chain;
     initStringInfo(&chain);
     if (innermost != nullptr)
         appendFrames(&chain, innermost);
-    appendStringInfoString(&chain, last);
+    else
+        appendOrigin(&chain, last);
+    appendStringInfoString(&chain, last->rule->action);
     return chain.data;
 }
 

@@ -40,7 +40,7 @@ int64_t findEvent(const Frame* frame, const pg_uuid_t* id);
 // Counts a delivery for the event with this index.
 void countDelivery(Frame* frame, int64_t index);
 
-// "a → b → c": the actions of the frames, outermost first, and `last`.
-char* chainOfActions(const char* last);
+// "a → b → c": the actions of the frames, outermost first, and that of the set which would be next.
+char* chainOfActions(const EventSet* last);
 
 }  // namespace specql

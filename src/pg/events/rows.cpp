@@ -52,8 +52,6 @@ bool belongs(const Frame* frame, int branch) {
     return !OidIsValid(frame->rule()->trigger) || rowHasBranch(frame->set, branch);
 }
 
-}  // namespace
-
 bool frameMatches(const Frame* frame, int branch) {
     EventSet* set = frame->set;
     if (!OidIsValid(frame->rule()->trigger))
@@ -69,6 +67,8 @@ bool frameMatches(const Frame* frame, int branch) {
     }
     return false;
 }
+
+}  // namespace
 
 SPECQL_FUNCTION(specql_matched) {
     PG_RETURN_BOOL(frameMatches(requireFrame("specql.matched"), PG_GETARG_INT32(0)));

@@ -37,6 +37,7 @@ Rule* ruleOfTrigger(Relation relation, const Trigger* trigger, MemoryContext con
     rule->entity = psprintf("%s.%s", schema, RelationGetRelationName(relation));
     rule->eventType = psprintf("%s.%s", rule->entity, trigger->tgargs[3]);
     rule->relation = RelationGetRelid(relation);
+    rule->tableOwner = relation->rd_rel->relowner;
     if (TRIGGER_FOR_INSERT(trigger->tgtype))
         rule->operations |= 1 << opInsert;
     if (TRIGGER_FOR_UPDATE(trigger->tgtype))
@@ -72,25 +73,27 @@ ExprState* combine(RuleGroup* group, List** conditions, Operation operation) {
     Expr* any = arguments == NIL ? reinterpret_cast<Expr*>(makeBoolConst(false, false))
                 : list_length(arguments) == 1 ? static_cast<Expr*>(linitial(arguments))
                                               : makeBoolExpr(OR_EXPR, arguments, -1);
-    return ExecInitExpr(any, nullptr);
+    return initExpression(any, group->owner);
 }
 
-void buildGroup(RuleGroup* group, Relation rowRelation, Relation relation, Oid dispatch, RelationRules* entry) {
-    TriggerDesc* triggers = relation->trigdesc;
-    memset(group, 0, sizeof *group);
+RuleGroup* buildGroup(Relation relation, MemoryContext context) {
+    auto* group = static_cast<RuleGroup*>(palloc0(sizeof(RuleGroup)));
     group->relation = RelationGetRelid(relation);
+    TriggerDesc* triggers = relation->trigdesc;
     if (triggers == nullptr)
-        return;
-    List* conditions[operationCount] = {NIL, NIL, NIL};
+        return group;
+    group->evaluation = CreateStandaloneExprContext();
     group->rules = static_cast<Rule**>(palloc(sizeof(Rule*) * triggers->numtriggers));
+    Oid dispatch = dispatchFunction();
+    List* conditions[operationCount] = {NIL, NIL, NIL};
     bool sameOwner = true;
     for (int i = 0; i < triggers->numtriggers; ++i) {
         const Trigger* trigger = &triggers->triggers[i];
         if (trigger->tgfoid != dispatch)
             continue;
-        Rule* rule = ruleOfTrigger(relation, trigger, entry->context);
+        Rule* rule = ruleOfTrigger(relation, trigger, context);
         if (rule->enabled) {
-            compileCapture(rule, trigger->tgargs[2], relation, entry->evaluation, conditions);
+            compileCapture(rule, trigger->tgargs[2], relation, group->evaluation, conditions);
             if (!OidIsValid(group->owner))
                 group->owner = rule->captureOwner;
             else if (group->owner != rule->captureOwner)
@@ -104,15 +107,23 @@ void buildGroup(RuleGroup* group, Relation rowRelation, Relation relation, Oid d
         group->owner = InvalidOid;
     for (int operation = 0; operation < operationCount; ++operation)
         group->anyMatch[operation] = combine(group, conditions, static_cast<Operation>(operation));
-    if (rowRelation != relation && group->ruleCount > 0) {
-        TupleConversionMap* map = convert_tuples_by_name(RelationGetDescr(rowRelation), RelationGetDescr(relation));
-        if (map != nullptr) {
-            TupleDesc descriptor = CreateTupleDescCopy(RelationGetDescr(relation));
-            group->map = map->attrMap;
-            group->oldRow = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
-            group->newRow = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
-        }
-    }
+    return group;
+}
+
+void addSource(RelationRules* entry, RuleGroup* group, Relation rowRelation, Relation relation) {
+    if (group->ruleCount == 0)
+        return;
+    RuleSource* source = &entry->sources[entry->sourceCount++];
+    source->group = group;
+    if (rowRelation == relation)
+        return;
+    TupleConversionMap* map = convert_tuples_by_name(RelationGetDescr(rowRelation), RelationGetDescr(relation));
+    if (map == nullptr)
+        return;
+    TupleDesc descriptor = CreateTupleDescCopy(RelationGetDescr(relation));
+    source->map = map->attrMap;
+    source->oldRow = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
+    source->newRow = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
 }
 
 // ---- entries ---------------------------------------------------------------------------------------------------------
@@ -127,24 +138,17 @@ void buildEntry(RelationRules* entry, Relation relation) {
     built.relation = RelationGetRelid(relation);
     built.context = context;
     built.replicationRole = SessionReplicationRole;
-    built.evaluation = CreateStandaloneExprContext();
-
     List* ancestors = relation->rd_rel->relispartition ? get_partition_ancestors(built.relation) : NIL;
-    Oid dispatch = dispatchFunction();
-    built.groups = static_cast<RuleGroup*>(palloc0(sizeof(RuleGroup) * (list_length(ancestors) + 1)));
+    built.sources = static_cast<RuleSource*>(palloc0(sizeof(RuleSource) * (list_length(ancestors) + 1)));
     built.dependencies = lappend_oid(NIL, built.relation);
-    buildGroup(&built.groups[0], relation, relation, dispatch, &built);
-    if (built.groups[0].ruleCount > 0)
-        built.groupCount = 1;
+    built.own = buildGroup(relation, context);
+    addSource(&built, built.own, relation, relation);
     ListCell* cell;
     foreach (cell, ancestors) {
         // Rows written straight to a partition do not lock the tables above it.
         Relation ancestor = table_open(lfirst_oid(cell), AccessShareLock);
-        RuleGroup* group = &built.groups[built.groupCount];
-        buildGroup(group, relation, ancestor, dispatch, &built);
-        if (group->ruleCount > 0)
-            ++built.groupCount;
         built.dependencies = lappend_oid(built.dependencies, RelationGetRelid(ancestor));
+        addSource(&built, rulesOf(ancestor)->own, relation, ancestor);
         table_close(ancestor, NoLock);
     }
     built.valid = changes == changesBefore;
@@ -153,9 +157,19 @@ void buildEntry(RelationRules* entry, Relation relation) {
     *entry = built;
 }
 
+void invalidate(Oid relation) {
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, cache);
+    while (auto* entry = static_cast<RelationRules*>(hash_seq_search(&scan)))
+        if (!OidIsValid(relation) || list_member_oid(entry->dependencies, relation))
+            entry->valid = false;
+}
+
 void retire(RelationRules* entry) {
     if (entry->context == nullptr)
         return;
+    // Partitions point to the rules of the tables above them.
+    invalidate(entry->relation);
     MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
     outdated = lappend(outdated, entry->context);
     MemoryContextSwitchTo(before);
@@ -166,13 +180,8 @@ void retire(RelationRules* entry) {
 // Runs inside invalidation processing: it may only mark.
 void relationChanged(Datum, Oid relation) {
     ++changes;
-    if (cache == nullptr)
-        return;
-    HASH_SEQ_STATUS scan;
-    hash_seq_init(&scan, cache);
-    while (auto* entry = static_cast<RelationRules*>(hash_seq_search(&scan)))
-        if (!OidIsValid(relation) || list_member_oid(entry->dependencies, relation))
-            entry->valid = false;
+    if (cache != nullptr)
+        invalidate(relation);
 }
 
 // A changed function may be a capture function, a handler, or inlined in an expression.
@@ -211,11 +220,10 @@ RelationRules* rulesOf(Relation relation) {
 }
 
 Rule* findRule(Relation relation, const char* action) {
-    RelationRules* rules = rulesOf(relation);
-    for (int i = 0; i < rules->groupCount; ++i)
-        for (int k = 0; k < rules->groups[i].ruleCount; ++k)
-            if (strcmp(rules->groups[i].rules[k]->action, action) == 0)
-                return rules->groups[i].rules[k];
+    RuleGroup* own = rulesOf(relation)->own;
+    for (int i = 0; i < own->ruleCount; ++i)
+        if (strcmp(own->rules[i]->action, action) == 0)
+            return own->rules[i];
     return nullptr;
 }
 
@@ -233,6 +241,8 @@ Rule* makeListener(MemoryContext context, const char* action, const char* event,
     return rule;
 }
 
+// A handler that is not SECURITY DEFINER must not get the rights of whoever writes or drains: it runs as the table's owner,
+// who could have called it, or, for a custom event, as its own owner, who registered it.
 void prepareHandler(Rule* rule) {
     if (OidIsValid(rule->handler.fn_oid))
         return;
@@ -241,8 +251,13 @@ void prepareHandler(Rule* rule) {
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
     if (!HeapTupleIsValid(tuple))
         elog(ERROR, "cache lookup failed for function %u", function);
-    rule->handlerOwner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+    const auto* procedure = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
+    bool ofTable = OidIsValid(rule->trigger);
+    rule->handlerUser = ofTable && !procedure->prosecdef ? rule->tableOwner : procedure->proowner;
     ReleaseSysCache(tuple);
+    if (ofTable && !compat::mayExecute(function, rule->tableOwner))
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("the owner of %s has no right to execute handler %s", rule->entity, rule->handlerName)));
     fmgr_info_cxt(function, &rule->handler, rule->context);
 }
 

@@ -23,6 +23,9 @@ struct CompiledCapture {
     ExprState** branches;       // one per branch; or
     ExprState* branchArray;     // the whole array, when its elements cannot be told apart
     ProjectionInfo* row;        // a captured row without branches and time
+    bool mayRaise;              // a branch or a value can raise an error
+    ExprState* subject;         // with mayRaise: what a row that raised an error is recorded by
+    ExprState* data;
 };
 
 struct EventSet;
@@ -41,26 +44,35 @@ struct Rule {
     Oid captureOwner;           // whose rights conditions and values are evaluated with
     TupleDesc shape;            // of a captured row
     CompiledCapture* compiled[operationCount];   // nullptr where it does not listen
+    Oid tableOwner;
     FmgrInfo handler;           // fn_oid is InvalidOid until the first call
-    Oid handlerOwner;
+    Oid handlerUser;            // whose rights the handler runs with
     MemoryContext context;
     EventSet* openSet;          // where its last row went; only a hint
+    TimestampTz warnedAt;       // start of the statement that was last warned of a condition's error
     uint8_t* mask;              // room for the branches of one row
     int maskSize;               // bytes
 };
 
-// The rules of one table as seen from a row's table: the table itself, or a partitioned table above it.
+// The rules of one table. Rows of its partitions are subject to them too, so that one statement's events are one set
+// whatever partitions they lie in.
 struct RuleGroup {
     Oid relation;
-    AttrMap* map;               // how a row's table differs from the rules'; nullptr if it does not
-    TupleTableSlot* oldRow;     // room for converted rows
-    TupleTableSlot* newRow;
     int ruleCount;
     Rule** rules;
-    // True if a row matches any rule of the group; nullptr where that must be asked of each rule.
+    // False if a row matches no rule of the group; never raises an error. nullptr where each rule must be asked.
     ExprState* anyMatch[operationCount];
     bool listens[operationCount];
     Oid owner;                  // of all capture functions; InvalidOid if they differ
+    ExprContext* evaluation;
+};
+
+// A group as seen from a row's table: its own, or that of a partitioned table above it.
+struct RuleSource {
+    RuleGroup* group;
+    AttrMap* map;               // how the row's table differs from the rules'; nullptr if it does not
+    TupleTableSlot* oldRow;     // room for converted rows
+    TupleTableSlot* newRow;
 };
 
 struct RelationRules {
@@ -69,16 +81,16 @@ struct RelationRules {
     int replicationRole;        // that `enabled` was computed for
     MemoryContext context;
     List* dependencies;         // OIDs of the relations it was read from
-    ExprContext* evaluation;
-    int groupCount;
-    RuleGroup* groups;
+    RuleGroup* own;
+    int sourceCount;
+    RuleSource* sources;
 };
 
 // The rules that rows of this relation are subject to. The result is good until the next call that can process
 // invalidations; rules in it live longer (see Rule).
 RelationRules* rulesOf(Relation relation);
 
-// The rule with this action name on `relation`, or nullptr.
+// The rule with this action name on `relation` itself, or nullptr.
 Rule* findRule(Relation relation, const char* action);
 
 // A rule for a custom event's listener, in `context`.
@@ -88,7 +100,7 @@ Rule* makeListener(MemoryContext context, const char* action, const char* event,
 // returned. 0 means that none holds.
 int evaluateBranches(Rule* rule, CompiledCapture* compiled, ExprContext* evaluation);
 
-// Makes handler and handlerOwner ready; an error if the function does not exist.
+// Makes handler and handlerUser ready; an error if the function does not exist, or the table's owner may not call it.
 void prepareHandler(Rule* rule);
 
 void registerRuleInvalidation();

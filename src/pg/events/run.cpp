@@ -22,8 +22,7 @@ void callHandler(Rule* rule, TriggerData* trigger) {
     Oid user;
     int securityContext;
     GetUserIdAndSecContext(&user, &securityContext);
-    // SECURITY DEFINER does this too; a handler without it must not get the rights of whoever drains or writes.
-    SetUserIdAndSecContext(rule->handlerOwner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
+    SetUserIdAndSecContext(rule->handlerUser, securityContext | SECURITY_LOCAL_USERID_CHANGE);
     FunctionCallInvoke(call);
     SetUserIdAndSecContext(user, securityContext);
 }
@@ -129,7 +128,7 @@ void refuseDepth(EventSet* set, const char* chain) {
 }  // namespace
 
 char* cascadeChain(const EventSet* set) {
-    return set->lineage.depth > settings::maxCascadeDepth ? chainOfActions(set->rule->action) : nullptr;
+    return set->lineage.depth > settings::maxCascadeDepth ? chainOfActions(set) : nullptr;
 }
 
 void runHandler(EventSet* set, int64_t first, int64_t count, TriggerData* trigger) {

@@ -8,6 +8,7 @@
 #pragma GCC diagnostic ignored "-Wregister"
 extern "C" {
 #include "access/heapam.h"
+#include "access/hio.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/tupconvert.h"
@@ -25,6 +26,7 @@ extern "C" {
 #include "parser/parse_coerce.h"
 #include "parser/parse_func.h"
 #include "parser/parsetree.h"
+#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/fmgrprotos.h"
 #include "utils/inval.h"
@@ -53,12 +55,37 @@ inline ::Node* mutateTree(::Node* node, ::Node* (*mutate)(::Node*, void*), void*
 #endif
 }
 
+// The same for a walker.
+inline bool walkTree(::Node* node, bool (*walk)(::Node*, void*), void* context) {
+#if PG_VERSION_NUM >= 160000
+    return expression_tree_walker(node, walk, context);
+#else
+    return expression_tree_walker(node, reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walk)), context);
+#endif
+}
+
 // The parts of a possibly quoted, possibly qualified name; raises an error if it is malformed.
 inline List* nameParts(const char* name) {
 #if PG_VERSION_NUM >= 160000
     return stringToQualifiedNameList(name, nullptr);
 #else
     return stringToQualifiedNameList(name);
+#endif
+}
+
+inline bool mayExecute(Oid function, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+    return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
+inline bool ownsFunction(Oid function, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(ProcedureRelationId, function, role);
+#else
+    return pg_proc_ownercheck(function, role);
 #endif
 }
 

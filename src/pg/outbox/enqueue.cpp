@@ -20,7 +20,7 @@ enum Column {
 
 struct Queue {
     BulkWriter* rows;
-    Frame* frame;
+    Frame* frame;        // nullptr outside of handlers
     Kind kind;
     Datum kindName, target, text, aggregate, type, action, waiting;
     TimestampTz now;
@@ -33,7 +33,6 @@ Datum argument(FunctionCallInfo fcinfo, int number, const char* what, Kind kind)
 }
 
 Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expected) {
-    const Rule* rule = frame->rule();
     Queue queue;
     memset(&queue, 0, sizeof queue);
     queue.frame = frame;
@@ -41,9 +40,15 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expect
     queue.target = argument(fcinfo, 0, kind == kindCall ? "a service" : "a channel", kind);
     queue.text = argument(fcinfo, 1, kind == kindCall ? "an operation" : "a message", kind);
     queue.kindName = CStringGetTextDatum(kindNames[kind]);
-    queue.aggregate = CStringGetTextDatum(rule->entity != nullptr ? rule->entity : rule->eventType);
-    queue.type = CStringGetTextDatum(rule->eventType);
-    queue.action = CStringGetTextDatum(rule->action);
+    if (frame != nullptr) {
+        const Rule* rule = frame->rule();
+        queue.aggregate = CStringGetTextDatum(rule->entity != nullptr ? rule->entity : rule->eventType);
+        queue.type = CStringGetTextDatum(rule->eventType);
+        queue.action = CStringGetTextDatum(rule->action);
+    } else {
+        queue.aggregate = queue.target;
+        queue.type = kind == kindCall ? queue.text : queue.kindName;
+    }
     queue.waiting = CStringGetTextDatum("waiting");
     queue.now = GetCurrentTimestamp();
     queue.rows = openWriter("outbox", expected);
@@ -69,7 +74,8 @@ void enqueue(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, const pg_
     set(row, queue->kind == kindCall ? operation : message, queue->text);
     if (idOfEvent != nullptr)
         set(row, eventId, UUIDPGetDatum(idOfEvent));
-    set(row, action, queue->action);
+    if (queue->frame != nullptr)
+        set(row, action, queue->action);
     set(row, status, queue->waiting);
     set(row, attempts, Int32GetDatum(0));
     set(row, availableAt, TimestampTzGetDatum(queue->now));
@@ -102,11 +108,15 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
     PG_RETURN_INT64(queued);
 }
 
-// One delivery for one event with a payload of its own; its id.
+// One delivery with a payload of its own; its id. Without an event it belongs to the first one of the frame, as what the
+// handler causes does. Functions of bulk operations call this too when people call them: then there is no frame.
 Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
-    Frame* frame = requireFrame(functionNames[kind]);
+    PreventCommandIfReadOnly(functionNames[kind]);
+    Frame* frame = currentFrame();
     const pg_uuid_t* event = PG_ARGISNULL(2) ? nullptr : PG_GETARG_UUID_P(2);
-    int64_t index = event != nullptr ? findEvent(frame, event) : -1;
+    if (event == nullptr && frame != nullptr)
+        event = frame->id(0);
+    int64_t index = event != nullptr && frame != nullptr ? findEvent(frame, event) : -1;
     if (index >= 0) {
         readEvent(frame->set, frame->first + index);
         slot_getsomeattrs(frame->set->row, captured::subject + 1);

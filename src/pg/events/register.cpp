@@ -1,0 +1,58 @@
+// specql.register_action: tells the runtime of an action.
+#include "pg/bridge/entry.hpp"
+#include "pg/bridge/extension.hpp"
+#include "pg/bridge/sqlstate.hpp"
+#include "pg/events/server.hpp"
+
+namespace specql {
+
+namespace {
+
+const char* const upsertSql = R"(
+INSERT INTO specql.action AS a
+VALUES ($1, $2, $3, $4, $5, coalesce($6, 'retry'), coalesce($7, 8), coalesce($8, interval '1 second'), coalesce($9, true))
+ON CONFLICT (action, (coalesce(relation, ''))) DO UPDATE
+SET event = excluded.event, handler = excluded.handler, capture = excluded.capture, on_error = excluded.on_error,
+    max_attempts = excluded.max_attempts, backoff = excluded.backoff, enabled = excluded.enabled
+WHERE a.* IS DISTINCT FROM excluded.*)";
+
+constexpr int argumentCount = 9;
+constexpr int relationArgument = 2;
+constexpr int handlerArgument = 3;
+const Oid argumentTypes[argumentCount] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INTERVALOID, BOOLOID};
+
+struct Arguments {
+    Datum values[argumentCount];
+    char nulls[argumentCount];
+};
+
+}  // namespace
+
+SPECQL_FUNCTION(specql_register_action) {
+    Arguments arguments;
+    for (int i = 0; i < argumentCount; ++i) {
+        arguments.values[i] = PG_ARGISNULL(i) ? 0 : PG_GETARG_DATUM(i);
+        arguments.nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+    }
+    // Whoever emits the event makes the handler run with its owner's rights; only the owner may arrange that. With a table
+    // the trigger says what runs.
+    if (PG_ARGISNULL(relationArgument) && !PG_ARGISNULL(handlerArgument)) {
+        const char* handler = text_to_cstring(PG_GETARG_TEXT_PP(handlerArgument));
+        Oid function = LookupFuncName(compat::nameParts(handler), 0, nullptr, false);
+        if (!compat::ownsFunction(function, GetUserId()))
+            ereport(ERROR, (errcode(sqlstate::notAllowed), errmsg("handler %s belongs to somebody else", handler),
+                            errhint("Its owner must register it.")));
+    }
+    const Arguments* all = &arguments;
+    runAsExtensionOwner([all] {
+        SPI_connect();
+        int code = SPI_execute_with_args(upsertSql, argumentCount, const_cast<Oid*>(argumentTypes),
+                                         const_cast<Datum*>(all->values), all->nulls, false, 0);
+        if (code < 0)
+            elog(ERROR, "specql: registering an action gave %s", SPI_result_code_string(code));
+        SPI_finish();
+    });
+    PG_RETURN_VOID();
+}
+
+}  // namespace specql

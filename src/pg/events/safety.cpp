@@ -1,0 +1,61 @@
+#include "pg/events/safety.hpp"
+
+extern "C" {
+#include "utils/fmgroids.h"
+}
+
+namespace specql {
+
+namespace {
+
+// Not marked leakproof, because their errors or timing would tell something, or for lack of a proof; they do not fail on
+// values that are in a table.
+const Oid trusted[] = {F_TO_JSONB,   F_JSONB_BUILD_OBJECT_ANY, F_NUMERIC_EQ, F_NUMERIC_NE, F_NUMERIC_LT,
+                       F_NUMERIC_LE, F_NUMERIC_GT,             F_NUMERIC_GE, F_NUMERIC_CMP};
+
+bool functionMayRaise(Oid function, void*) {
+    for (Oid known : trusted)
+        if (function == known)
+            return false;
+    return !get_func_leakproof(function);
+}
+
+bool walk(Node* node, void* context) {
+    if (node == nullptr)
+        return false;
+    switch (nodeTag(node)) {
+        case T_CoerceToDomain:
+        case T_XmlExpr:
+            return true;
+        case T_CoerceViaIO:
+            // Any value can be written as text; reading one from text may fail.
+            if (reinterpret_cast<CoerceViaIO*>(node)->resulttype == TEXTOID)
+                return walk(reinterpret_cast<Node*>(reinterpret_cast<CoerceViaIO*>(node)->arg), context);
+            return true;
+        default:
+            return check_functions_in_node(node, functionMayRaise, nullptr) || compat::walkTree(node, walk, context);
+    }
+}
+
+}  // namespace
+
+bool mayRaise(Node* expression) {
+    return walk(expression, nullptr);
+}
+
+Expr* safePrefix(Expr* condition) {
+    if (!mayRaise(reinterpret_cast<Node*>(condition)))
+        return condition;
+    List* safe = NIL;
+    if (is_andclause(condition)) {
+        ListCell* cell;
+        foreach (cell, reinterpret_cast<BoolExpr*>(condition)->args) {
+            if (mayRaise(static_cast<Node*>(lfirst(cell))))
+                break;
+            safe = lappend(safe, lfirst(cell));
+        }
+    }
+    return make_ands_explicit(safe);
+}
+
+}  // namespace specql
