@@ -101,6 +101,15 @@ actions:
         then:
           - update: Job SET state = 'done'
 $$);
+-- A table with rules is altered like any other: rewritten, a column renamed (conditions follow), one in use kept.
+ALTER TABLE crm.ticket ADD COLUMN seen timestamptz NOT NULL DEFAULT clock_timestamp();
+ALTER TABLE crm.ticket ALTER COLUMN title TYPE varchar(40);
+ALTER TABLE crm.ticket DROP COLUMN owner;
+ALTER TABLE crm.ticket RENAME COLUMN owner TO holder;
+UPDATE crm.ticket SET holder = 'z';
+SELECT message FROM specql.deliveries WHERE action = 'crm.on_owner';
+SELECT count(*) FROM specql.failures;
+
 -- Generated functions see pg_catalog only: another operator is named in full.
 CREATE FUNCTION public.crm_near(integer, integer) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN abs($1 - $2) < 3;
 CREATE OPERATOR public.<~> (LEFTARG = integer, RIGHTARG = integer, FUNCTION = public.crm_near);

@@ -102,6 +102,7 @@ void collectAction(const ActionInfo& action, Names& types, Names& tables, Names&
     functions.add("handle_" + action.base + "_events");
     functions.add(action.base + "_capture");
     functions.add(action.base + "_rows");
+    functions.add(action.base + "_processed");
     functions.add(snakeCase(spec.name.value));
 }
 

@@ -79,6 +79,7 @@ public:
         if (!binding_.custom) functions.push_back(functionObject(captureFunction(), unit()));
         if (!printer_.used().empty()) functions.push_back(functionObject(rowsFunction(), unit()));
         functions.push_back(functionObject(handler(body), unit()));
+        if (!steps_.reactions().empty()) functions.push_back(functionObject(processedFunction(), unit()));
         triggers.push_back(binding_.custom ? registration() : trigger());
         if (!binding_.custom) triggers.push_back(registration());
     }
@@ -239,6 +240,31 @@ private:
         return function;
     }
 
+    // Called with the events whose last delivery has arrived.
+    FunctionText processedFunction() const {
+        std::vector<const EntityInfo*> entities = steps_.reactions();
+        FunctionText function;
+        function.schema = info_.schema;
+        function.name = action_.base + "_processed";
+        function.identityArguments = "uuid[]";
+        function.arguments = "event_ids uuid[]";
+        function.returns = "void";
+        function.language = "sql";
+        for (size_t i = 0; i < entities.size(); i++) {
+            if (std::find(entities.begin(), entities.begin() + i, entities[i]) != entities.begin() + i) continue;
+            std::vector<std::string> ids;
+            for (size_t step = i; step < entities.size(); step++)
+                if (entities[step] == entities[i])
+                    ids.push_back("specql.reaction_id(e.id, " + std::to_string(step + 1) + ")");
+            function.body += "UPDATE " + quoteName(entities[i]->schema, entities[i]->table) +
+                             " AS t\nSET processed_at = clock_timestamp()\nFROM unnest(event_ids) AS e(id)\nWHERE t." +
+                             quoteName(entities[i]->key) + " = ANY (ARRAY[" + wrapList(ids, 4) +
+                             "])\n    AND t.processed_at IS NULL;\n";
+        }
+        function.comment = "Marks the event rows of action " + info_.name() + " whose deliveries have all arrived";
+        return function;
+    }
+
     std::string baseCondition() const {
         if (!binding_.changedColumn.empty()) {
             std::string column = quoteName(binding_.changedColumn);
@@ -299,14 +325,15 @@ private:
         FunctionText function;
         function.schema = info_.schema;
         function.name = action_.base + "_capture";
-        function.identityArguments = table + ", " + table;
-        function.arguments = "\n    old " + table + ", new " + table + ",\n    " + wrapList(outputs, 4) + "\n";
+        function.arguments = "\n    " + wrapList(outputs, 4) + "\n";
         function.returns = "record";
         function.language = "sql";
         function.attributes = "STABLE";
         function.definer = false;
         function.atomic = true;
-        function.body = "SELECT\n" + indent(join(values, ",\n"), 4) + ";\n";
+        // Two aliases, not two parameters: a parameter of the row's type would forbid rewriting the table.
+        function.body = "SELECT\n" + indent(join(values, ",\n"), 4) + "\nFROM " + table + " AS old, " + table +
+                        " AS new\nWHERE false;\n";
         function.comment =
             "What action " + info_.name() + " captures of a changed row: which branches match, and the values they use";
         return function;

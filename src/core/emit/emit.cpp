@@ -93,7 +93,8 @@ void mergeRegistrations(std::vector<Object>& objects) {
 // Nothing is overwritten that someone else made, and no two of ours are the same.
 void checkCollisions(World& world, const std::vector<Object>& objects) {
     std::map<std::string, const Unit*> units;
-    for (const Unit& unit : world.units) units[unit.key()] = &unit;
+    for (const Unit& unit : world.units)
+        units[unit.key()] = &unit;
     std::set<std::string> seen;
     for (const Object& object : objects) {
         auto found = units.find(object.unit);

@@ -133,8 +133,10 @@ std::string Printer::print(const Value& value, bool whole) {
         case ValueKind::eventRow: {
             std::string row = value.old ? "old" : "new";
             if (place_ == Place::capture) return row;
+            // Through the logged data: a column of the row's type would forbid rewriting the table.
             const EntityInfo& entity = *action_.binding.entity;
-            return use({row + "_row", quoteName(entity.schema, entity.table), row, ""});
+            return "jsonb_populate_record(NULL::" + quoteName(entity.schema, entity.table) + ", nullif(" +
+                   meta("event_data", "jsonb") + " -> '" + row + "', 'null'))";
         }
         case ValueKind::meta: {
             if (value.name.compare(0, 8, "payload:") == 0) {

@@ -99,20 +99,37 @@ std::string StepEmitter::assignmentSql(const BoundAssignment& assignment) {
     return assignment.taken ? printer_.print(*assignment.taken, true) : printer_.print(assignment.value);
 }
 
+// An event row is processed when the reactions to it are done: at once if nothing leaves the database, else when the
+// last delivery has arrived. To be found again then, its id is made from the event's.
+void StepEmitter::markProcessed(const EntityInfo& entity, const StepPlace& place, bool delivers,
+                                std::vector<std::string>& columns, std::vector<std::string>& values) {
+    const ColumnInfo* processed = entity.column("processed_at");
+    auto set = [&](const std::string& column) {
+        return std::find(columns.begin(), columns.end(), quoteName(column)) != columns.end();
+    };
+    if (!processed || !entity.column("event_type") || !startsWith(processed->type, "timestamp") || set("processed_at"))
+        return;
+    if (!delivers) {
+        columns.push_back("processed_at");
+        values.push_back("clock_timestamp()");
+        return;
+    }
+    bool hasEvent = place.rows == StepPlace::Rows::set || place.rows == StepPlace::Rows::loop;
+    const ColumnInfo* key = entity.column(entity.key);
+    if (!hasEvent || !oncePerEvent_ || !key || key->type != "uuid" || set(entity.key)) return;
+    reactions_.push_back(&entity);
+    columns.insert(columns.begin(), quoteName(entity.key));
+    values.insert(values.begin(),
+                  "specql.reaction_id(" + eventId(place) + ", " + std::to_string(reactions_.size()) + ")");
+}
+
 std::string StepEmitter::insert(const ResolvedStep& step, const StepPlace& place, bool delivers) {
     std::vector<std::string> columns, values;
     for (const BoundAssignment& assignment : step.set) {
         columns.push_back(quoteName(assignment.column));
         values.push_back(assignmentSql(assignment));
     }
-    // An event row is processed when the reactions to it are done; with deliveries that is when the last one arrived.
-    const ColumnInfo* processed = step.target->column("processed_at");
-    bool set = std::find(columns.begin(), columns.end(), "processed_at") != columns.end();
-    if (processed && !set && !delivers && step.target->column("event_type") &&
-        processed->type.compare(0, 9, "timestamp") == 0) {
-        columns.push_back("processed_at");
-        values.push_back("clock_timestamp()");
-    }
+    markProcessed(*step.target, place, delivers, columns, values);
     std::string sql = "INSERT INTO " + tableName(*step.target);
     if (columns.empty()) {
         if (place.from.empty()) return sql + " DEFAULT VALUES;\n";
@@ -281,7 +298,11 @@ std::string StepEmitter::foreach (const ResolvedStep& step, const StepPlace& pla
     std::string head = array.type == "jsonb" ? "FOR " + variable + " IN SELECT j.value FROM jsonb_array_elements(" +
                                                    over + ") AS j LOOP\n"
                                              : "FOREACH " + variable + " IN ARRAY coalesce(" + over + ", '{}') LOOP\n";
-    return head + indent(emit(step.then, place), 4) + "END LOOP;\n";
+    bool before = oncePerEvent_;
+    oncePerEvent_ = false;
+    std::string body = emit(step.then, place);
+    oncePerEvent_ = before;
+    return head + indent(body, 4) + "END LOOP;\n";
 }
 
 std::string StepEmitter::one(const ResolvedStep& step, const StepPlace& place) {

@@ -27,6 +27,8 @@ public:
 
     // Variables that the statements need in DECLARE.
     const std::vector<std::string>& declarations() const { return declarations_; }
+    // Entities whose event rows wait for deliveries, each with the number of the step: their ids are reaction ids.
+    const std::vector<const EntityInfo*>& reactions() const { return reactions_; }
     bool usesLabel() const { return usesLabel_; }
     // True if something leaves the transaction because of these steps: then the event is done when it was delivered.
     static bool delivers(const std::vector<ResolvedStep>& steps);
@@ -34,6 +36,8 @@ public:
 private:
     std::string one(const ResolvedStep& step, const StepPlace& place);
     std::string insert(const ResolvedStep& step, const StepPlace& place, bool delivers);
+    void markProcessed(const EntityInfo& entity, const StepPlace& place, bool delivers,
+                       std::vector<std::string>& columns, std::vector<std::string>& values);
     std::string update(const ResolvedStep& step, const StepPlace& place);
     std::string queue(const std::string& function, const std::string& first, const std::string& second,
                       const StepPlace& place);
@@ -51,7 +55,9 @@ private:
     const ResolvedAction& action_;
     Printer& printer_;
     std::vector<std::string> declarations_;
+    std::vector<const EntityInfo*> reactions_;
     bool usesLabel_ = false;
+    bool oncePerEvent_ = true;  // false inside foreach
     bool delivers_ = false;
 };
 
