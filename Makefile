@@ -26,8 +26,11 @@ help:
 deps:
 	@scripts/deps
 
-all install uninstall installcheck:
+all install uninstall:
 	@$(MAKE) --no-print-directory -f extension.mk $@
+
+installcheck:
+	@scripts/regress sql
 
 demo:
 	@scripts/demo

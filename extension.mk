@@ -1,5 +1,5 @@
 # The extension, built by PGXS. The Makefile beside this one has the commands that people type and calls this one for
-# all, install, uninstall, installcheck and clean-build; PGXS claims names such as `check` for itself.
+# all, install and uninstall; PGXS claims names such as `check` for itself.
 #
 #   make -f extension.mk PG_CONFIG=/path/to/pg_config all
 
@@ -32,8 +32,8 @@ DATA_built = specql--$(EXTVERSION).sql
 DATA = $(wildcard src/schema/upgrades/specql--*--*.sql)
 DOCS = README.md
 
-REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
-REGRESS_OPTS = --inputdir=. --outputdir=build/regress --encoding=UTF8
+# installcheck is scripts/regress.
+NO_INSTALLCHECK = 1
 
 SHLIB_LINK = -lyaml-cpp -lstdc++
 override with_llvm = no

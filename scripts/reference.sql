@@ -10,7 +10,7 @@ SELECT count(*) FROM specql.validate('') \g /dev/null
 \echo '| function | returns | does |'
 \echo '|---|---|---|'
 SELECT format('| `specql.%s(%s)` | `%s` | %s |', p.proname,
-              regexp_replace(regexp_replace(pg_get_function_arguments(p.oid), '::(text|boolean|interval|jsonb|integer)\M', '', 'g'),
+              regexp_replace(regexp_replace(pg_get_function_arguments(p.oid), '::[a-z ]+(\[\])?(?=,|$)', '', 'g'),
                              ' DEFAULT ', ' = ', 'g'),
               pg_get_function_result(p.oid), replace(obj_description(p.oid, 'pg_proc'), '|', '\|'))
 FROM pg_proc p
@@ -34,6 +34,6 @@ ORDER BY c.relkind = 'v' DESC, c.relname;
 SELECT format('| `%s` | `%s` | %s | %s |', name, coalesce(boot_val || coalesce(' ' || unit, ''), ''),
               CASE context WHEN 'user' THEN 'everyone' WHEN 'superuser' THEN 'superusers' WHEN 'sighup' THEN 'the configuration file'
                            ELSE context END,
-              short_desc || coalesce('. ' || extra_desc, ''))
+              rtrim(short_desc, '.') || coalesce('. ' || rtrim(extra_desc, '.'), ''))
 FROM pg_settings WHERE name LIKE 'specql.%'
 ORDER BY name;

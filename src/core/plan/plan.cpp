@@ -28,6 +28,8 @@ public:
         : world_(world), resolver_(resolver), catalog_(world.catalog()), objects_(objects) {
         for (const InstalledObject& object : catalog_.objects)
             installed_[object.kind + " " + object.identity] = &object;
+        for (const Unit& unit : world.units)
+            if (unit.fresh()) fresh_.insert(unit.key());
     }
 
     std::vector<PlanStep> run() {
@@ -73,6 +75,8 @@ private:
         auto found = installed_.find(object.kind + " " + object.identity);
         const InstalledObject* before = found == installed_.end() ? nullptr : found->second;
         if (object.kind == "table" && planTable(object, before)) return;
+        // What was dropped by hand comes back when its own spec is applied, not with any other.
+        if (before && !before->present && before->sql == object.sql() && !fresh_.count(object.unit)) return;
         if (!before || !before->present) return add(object, "create", object.commands);
         if (before->sql == object.sql()) return unchanged(object);
         std::vector<std::string> sql = object.commands;
@@ -82,8 +86,7 @@ private:
 
     // Units that the text did not name are told of only where they change.
     void unchanged(const Object& object) {
-        for (const Unit& unit : world_.units)
-            if (unit.fresh() && unit.key() == object.unit) return add(object, "unchanged", {});
+        if (fresh_.count(object.unit)) add(object, "unchanged", {});
     }
 
     const EntityInfo* entityOf(const Object& object) const {
@@ -174,6 +177,7 @@ private:
     const CatalogView& catalog_;
     const std::vector<Object>& objects_;
     std::map<std::string, const InstalledObject*> installed_;
+    std::set<std::string> fresh_;   // units of the text being applied
     std::vector<PlanStep> steps_;
 };
 

@@ -352,7 +352,7 @@ void Resolver::addRequests(ResolvedAction& action) {
 }
 
 void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
-    results_ = &results;
+    results_ = results;
     std::set<std::pair<int, std::string>> reported;
     for (size_t i = 0; i < results.size() && i < requests_.size(); i++) {
         const AnalysisResult& result = results[i];

@@ -33,7 +33,7 @@ public:
         std::string literal;  // `= pending` of an enum field: the value meant
     };
     std::vector<EntityExpression> entityExpressions;
-    const std::vector<AnalysisResult>& results() const { return *results_; }
+    const std::vector<AnalysisResult>& results() const { return results_; }
 
 private:
     friend class ActionResolver;
@@ -60,7 +60,7 @@ private:
     std::vector<ImpliedColumn> impliedColumns_;
     std::map<int, const Text*> intervals_;
     std::set<int> badExpressions_;  // reported once, however often an expression is bound
-    const std::vector<AnalysisResult>* results_ = nullptr;
+    std::vector<AnalysisResult> results_;
 };
 
 // Finds what a trigger's name means (language.md section 4). Several bindings: rule 4. None: an error was reported.

@@ -36,8 +36,8 @@ BulkWriter* openWriter(const char* table, int64_t expected) {
     InitResultRelInfo(writer->target, writer->relation, 1, nullptr, 0);
     ExecOpenIndices(writer->target, false);
     if (expected > 50) {
-        // It keeps the current page pinned. Its small ring of buffers would make this transaction write its own pages to
-        // disk, which the checkpointer does better.
+        // It keeps the current page pinned. Its small ring of buffers would make this transaction write its own pages
+        // to disk, which the checkpointer does better.
         writer->bulk = GetBulkInsertState();
         FreeAccessStrategy(writer->bulk->strategy);
         writer->bulk->strategy = nullptr;

@@ -10,7 +10,8 @@ struct BulkWriter;
 
 // Opens a table of schema specql for about `expected` rows. The writer is gone after an error.
 BulkWriter* openWriter(const char* table, int64_t expected);
-// The next row, cleared, to be filled in (tts_values, tts_isnull) and then given to writeRow. All columns start as NULL.
+// The next row, cleared, to be filled in (tts_values, tts_isnull) and then given to writeRow. All columns start as
+// NULL.
 TupleTableSlot* nextRow(BulkWriter* writer);
 // Copies the values, so they need not outlive the call.
 void writeRow(BulkWriter* writer);

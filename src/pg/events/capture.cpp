@@ -35,8 +35,8 @@ void describeRule(void* argument) {
         errcontext("conditions of the actions on %s", evaluated->group->rules[0]->entity);
 }
 
-// A row for which the rule's conditions or values can be computed, or nullptr if it matches none; `bytes` is the size of
-// the rule's mask then.
+// A row for which the rule's conditions or values can be computed, or nullptr if it matches none; `bytes` is the size
+// of the rule's mask then.
 TupleTableSlot* evaluate(Rule* rule, Operation operation, ExprContext* evaluation, int* bytes) {
     CompiledCapture* compiled = rule->compiled[operation];
     *bytes = evaluateBranches(rule, compiled, evaluation);
@@ -115,7 +115,8 @@ void captureBy(RuleSource* source, Operation operation, TupleTableSlot* oldRow, 
     int securityContext;
     GetUserIdAndSecContext(&user, &securityContext);
     // Expressions are evaluated with the rights of who wrote the rule. After an error the abort restores the user.
-    SetUserIdAndSecContext(OidIsValid(group->owner) ? group->owner : user, securityContext | SECURITY_LOCAL_USERID_CHANGE);
+    SetUserIdAndSecContext(OidIsValid(group->owner) ? group->owner : user,
+                           securityContext | SECURITY_LOCAL_USERID_CHANGE);
     Evaluated evaluated = {group, nullptr};
     ErrorContextCallback context = {error_context_stack, describeRule, &evaluated};
     error_context_stack = &context;
@@ -145,7 +146,8 @@ void captureBy(RuleSource* source, Operation operation, TupleTableSlot* oldRow, 
 
 SPECQL_FUNCTION(specql_capture) {
     if (!CALLED_AS_TRIGGER(fcinfo))
-        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("specql.capture is a trigger function")));
+        ereport(ERROR,
+                (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("specql.capture is a trigger function")));
     const auto* trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
     if (!TRIGGER_FIRED_AFTER(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),

@@ -16,8 +16,8 @@ struct Output {
 };
 
 // The old and new row are either two parameters of the table's row type, or two range table entries of the table. The
-// second form leaves ALTER TABLE free: a server since the minor releases of 2026 refuses to rewrite a table, or to add a
-// column with a default to it, while a stored function body mentions its row type.
+// second form leaves ALTER TABLE free: a server since the minor releases of 2026 refuses to rewrite a table, or to add
+// a column with a default to it, while a stored function body mentions its row type.
 struct CaptureFunction {
     const char* name;
     Oid owner;
@@ -28,8 +28,9 @@ struct CaptureFunction {
 };
 
 [[noreturn]] void refuse(const char* name, const char* why) {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION), errmsg("function %s cannot capture events: %s", name, why),
-                    errhint("Apply the spec of the action again.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION), errmsg("function %s cannot capture events: %s", name, why),
+             errhint("Apply the spec of the action again.")));
     pg_unreachable();
 }
 
@@ -112,7 +113,8 @@ CaptureFunction readFunction(const char* name, Relation relation) {
     return result;
 }
 
-// ---- references become rows ------------------------------------------------------------------------------------------
+// ---- references become rows
+// ------------------------------------------------------------------------------------------
 
 struct Rewrite {
     const CaptureFunction* function;
@@ -120,8 +122,8 @@ struct Rewrite {
 };
 
 Node* rowReference(const Rewrite* rewrite, bool isOld, int column, Oid type, int32 typmod, Oid collation) {
-    // Where there is no old (insert) or no new row (delete), it and its fields are NULL, and the planner simplifies what
-    // depends on them.
+    // Where there is no old (insert) or no new row (delete), it and its fields are NULL, and the planner simplifies
+    // what depends on them.
     bool absent = isOld ? rewrite->operation == opInsert : rewrite->operation == opDelete;
     if (absent)
         return reinterpret_cast<Node*>(makeNullConst(type, typmod, collation));
@@ -137,13 +139,13 @@ Node* overRows(Node* node, void* context) {
         const Var* var = reinterpret_cast<Var*>(node);
         if (var->varattno < 0)
             refuse(rewrite->function->name, "it reads a system column");
-        return rowReference(rewrite, var->varno == rewrite->function->oldEntry, var->varattno, var->vartype, var->vartypmod,
-                            var->varcollid);
+        return rowReference(rewrite, var->varno == rewrite->function->oldEntry, var->varattno, var->vartype,
+                            var->vartypmod, var->varcollid);
     }
     if (IsA(node, FieldSelect) && IsA(reinterpret_cast<FieldSelect*>(node)->arg, Param)) {
         const FieldSelect* field = reinterpret_cast<FieldSelect*>(node);
-        return rowReference(rewrite, reinterpret_cast<Param*>(field->arg)->paramid == 1, field->fieldnum, field->resulttype,
-                            field->resulttypmod, field->resultcollid);
+        return rowReference(rewrite, reinterpret_cast<Param*>(field->arg)->paramid == 1, field->fieldnum,
+                            field->resulttype, field->resulttypmod, field->resultcollid);
     }
     if (IsA(node, Param)) {
         const Param* param = reinterpret_cast<Param*>(node);
@@ -157,7 +159,8 @@ Expr* planned(const CaptureFunction& function, Expr* value, Operation operation)
     return expression_planner(reinterpret_cast<Expr*>(overRows(reinterpret_cast<Node*>(value), &rewrite)));
 }
 
-// ---- one operation ---------------------------------------------------------------------------------------------------
+// ---- one operation
+// ---------------------------------------------------------------------------------------------------
 
 void compileBranches(const CaptureFunction& function, CompiledCapture* compiled, Expr* branches, Operation operation,
                      List** conditions) {

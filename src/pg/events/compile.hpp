@@ -6,9 +6,8 @@
 namespace specql {
 
 // Compiles the capture function of `rule` for every operation it listens to; allocates in the current memory context.
-// Appends to conditions[operation] what must hold for each branch to hold and cannot raise an error, or nullptr if nothing
-// of that kind is known.
-// An error if the function is not of the form that src/README.md describes.
+// Appends to conditions[operation] what must hold for each branch to hold and cannot raise an error, or nullptr if
+// nothing of that kind is known. An error if the function is not of the form that src/README.md describes.
 void compileCapture(Rule* rule, const char* captureName, Relation relation, ExprContext* evaluation,
                     List* conditions[operationCount]);
 

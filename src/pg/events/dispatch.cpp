@@ -6,7 +6,8 @@ namespace specql {
 
 SPECQL_FUNCTION(specql_dispatch) {
     if (!CALLED_AS_TRIGGER(fcinfo))
-        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("specql.dispatch is a trigger function")));
+        ereport(ERROR,
+                (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("specql.dispatch is a trigger function")));
     if (!anyPending())
         return PointerGetDatum(nullptr);
     auto* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);

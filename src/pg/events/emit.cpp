@@ -108,8 +108,8 @@ SPECQL_FUNCTION(specql_emit_array) {
     bool* notGiven = nullptr;
     int givenCount = emission.count;
     if (!PG_ARGISNULL(2))
-        deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &given, &notGiven,
-                          &givenCount);
+        deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &given,
+                          &notGiven, &givenCount);
     if (givenCount != emission.count)
         ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
                         errmsg("%d events have %d times", emission.count, givenCount)));

@@ -87,7 +87,8 @@ EventSet* openEventSet(Rule* rule, int triggerDepth) {
 
 void appendEvent(EventSet* set, TupleTableSlot* row, const uint8_t* mask, int maskBytes) {
     alignas(int32) char value[VARHDRSZ + 256];
-    bytea* branches = maskBytes <= 256 ? reinterpret_cast<bytea*>(value) : static_cast<bytea*>(palloc(VARHDRSZ + maskBytes));
+    bytea* branches =
+        maskBytes <= 256 ? reinterpret_cast<bytea*>(value) : static_cast<bytea*>(palloc(VARHDRSZ + maskBytes));
     SET_VARSIZE(branches, VARHDRSZ + maskBytes);
     memcpy(VARDATA(branches), mask, maskBytes);
     row->tts_values[captured::branches] = PointerGetDatum(branches);
@@ -118,7 +119,8 @@ void readEvent(EventSet* set, int64_t index) {
     bool found = tuplestore_gettupleslot(set->store, true, false, set->row);
     MemoryContextSwitchTo(before);
     if (!found)
-        elog(ERROR, "specql: event %lld of %lld is missing", static_cast<long long>(index), static_cast<long long>(set->count));
+        elog(ERROR, "specql: event %lld of %lld is missing", static_cast<long long>(index),
+             static_cast<long long>(set->count));
     set->position = index + 1;
 }
 
@@ -131,7 +133,8 @@ bool rowHasBranch(EventSet* set, int branch) {
     bool isNull;
     Datum value = slot_getattr(set->row, captured::branches + 1, &isNull);
     const auto* mask = reinterpret_cast<const varlena*>(DatumGetPointer(value));
-    return hasBranch(reinterpret_cast<const uint8_t*>(VARDATA_ANY(mask)), static_cast<int>(VARSIZE_ANY_EXHDR(mask)), branch);
+    return hasBranch(reinterpret_cast<const uint8_t*>(VARDATA_ANY(mask)), static_cast<int>(VARSIZE_ANY_EXHDR(mask)),
+                     branch);
 }
 
 EventSet* takePending(Oid trigger, int triggerDepth) {

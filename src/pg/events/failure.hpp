@@ -5,8 +5,9 @@
 
 namespace specql {
 
-// Records the event with this index of the set as failed with `error`: a new row in specql.failure. It is due again after an exponentially growing, random delay, or parked when the
-// action's attempts are used up; `park` parks it at once.
+// Records the event with this index of the set as failed with `error`: a new row in specql.failure. It is due again
+// after an exponentially growing, random delay, or parked when the action's attempts are used up; `park` parks it at
+// once.
 void recordFailure(EventSet* set, int64_t index, const ErrorData* error, bool park);
 
 // The same for an event that stands in specql.failure and has failed again.

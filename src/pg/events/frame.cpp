@@ -21,9 +21,10 @@ uint64_t currentFrameSerial() {
 
 Frame* requireFrame(const char* function) {
     if (innermost == nullptr)
-        ereport(ERROR, (errcode(sqlstate::outsideHandler),
-                        errmsg("%s can only be called by the handler of an event", function),
-                        errhint("Handlers are called when their event happens; specql.events shows the events that did.")));
+        ereport(
+            ERROR,
+            (errcode(sqlstate::outsideHandler), errmsg("%s can only be called by the handler of an event", function),
+             errhint("Handlers are called when their event happens; specql.events shows the events that did.")));
     return innermost;
 }
 

@@ -13,7 +13,8 @@ text* asText(JsonbValue* value) {
         case jbvString:
             return cstring_to_text_with_len(value->val.string.val, value->val.string.len);
         case jbvNumeric:
-            return cstring_to_text(DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric))));
+            return cstring_to_text(
+                DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric))));
         case jbvBool:
             return cstring_to_text(value->val.boolean ? "true" : "false");
         default: {
@@ -30,7 +31,8 @@ SPECQL_FUNCTION(specql_payload) {
     text* key = PG_GETARG_TEXT_PP(1);
     JsonbValue* value = nullptr;
     if (JB_ROOT_IS_OBJECT(data))
-        value = getKeyJsonValueFromContainer(&data->root, VARDATA_ANY(key), static_cast<int>(VARSIZE_ANY_EXHDR(key)), nullptr);
+        value = getKeyJsonValueFromContainer(&data->root, VARDATA_ANY(key), static_cast<int>(VARSIZE_ANY_EXHDR(key)),
+                                             nullptr);
     if (value == nullptr)
         ereport(ERROR, (errcode(sqlstate::payloadKeyMissing),
                         errmsg("the event's payload has no key \"%s\"", text_to_cstring(key)),

@@ -12,8 +12,8 @@ struct RebuiltEvent {
     int branchCount;
 };
 
-// Old and new row are made with the rights of the table's owner. An error if the action does not listen to such a change,
-// is switched off, or the data does not fit the table any more. Valid until the rule evaluates another row.
+// Old and new row are made with the rights of the table's owner. An error if the action does not listen to such a
+// change, is switched off, or the data does not fit the table any more. Valid until the rule evaluates another row.
 RebuiltEvent rebuildEvent(Rule* rule, Relation relation, Jsonb* data);
 
 }  // namespace specql

@@ -16,11 +16,12 @@ SPECQL_FUNCTION(specql_refuse_change) {
     Relation table = trigger->tg_relation;
     const char* name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
                                                   RelationGetRelationName(table));
-    ereport(ERROR, (errcode(sqlstate::appendOnly), errmsg("cannot %s %s: it is an append-only log", verb, name),
-                    errdetail("Its rows are history; rules and reports rely on their staying as they were written."),
-                    errhint("Insert a row that corrects the earlier one. To remove old history on purpose, its owner types "
-                            "ALTER TABLE %s DISABLE TRIGGER %s, and ENABLE TRIGGER afterwards.",
-                            name, quote_identifier(trigger->tg_trigger->tgname))));
+    ereport(ERROR,
+            (errcode(sqlstate::appendOnly), errmsg("cannot %s %s: it is an append-only log", verb, name),
+             errdetail("Its rows are history; rules and reports rely on their staying as they were written."),
+             errhint("Insert a row that corrects the earlier one. To remove old history on purpose, its owner types "
+                     "ALTER TABLE %s DISABLE TRIGGER %s, and ENABLE TRIGGER afterwards.",
+                     name, quote_identifier(trigger->tg_trigger->tgname))));
     pg_unreachable();
 }
 

@@ -10,7 +10,8 @@ namespace {
 
 const char* const upsertSql = R"(
 INSERT INTO specql.action AS a
-VALUES ($1, $2, $3, $4, $5, coalesce($6, 'retry'), coalesce($7, 8), coalesce($8, interval '1 second'), coalesce($9, true))
+VALUES ($1, $2, $3, $4, $5, coalesce($6, 'retry'),
+    coalesce($7, 8), coalesce($8, interval '1 second'), coalesce($9, true))
 ON CONFLICT (action, (coalesce(relation, ''))) DO UPDATE
 SET event = excluded.event, handler = excluded.handler, capture = excluded.capture, on_error = excluded.on_error,
     max_attempts = excluded.max_attempts, backoff = excluded.backoff, enabled = excluded.enabled
@@ -19,7 +20,8 @@ WHERE a.* IS DISTINCT FROM excluded.*)";
 constexpr int argumentCount = 9;
 constexpr int relationArgument = 2;
 constexpr int handlerArgument = 3;
-const Oid argumentTypes[argumentCount] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INTERVALOID, BOOLOID};
+const Oid argumentTypes[argumentCount] = {TEXTOID, TEXTOID, TEXTOID,     TEXTOID, TEXTOID,
+                                          TEXTOID, INT4OID, INTERVALOID, BOOLOID};
 
 struct Arguments {
     Datum values[argumentCount];
@@ -34,8 +36,8 @@ SPECQL_FUNCTION(specql_register_action) {
         arguments.values[i] = PG_ARGISNULL(i) ? 0 : PG_GETARG_DATUM(i);
         arguments.nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
     }
-    // Whoever emits the event makes the handler run with its owner's rights; only the owner may arrange that. With a table
-    // the trigger says what runs.
+    // Whoever emits the event makes the handler run with its owner's rights; only the owner may arrange that. With a
+    // table the trigger says what runs.
     if (PG_ARGISNULL(relationArgument) && !PG_ARGISNULL(handlerArgument)) {
         const char* handler = text_to_cstring(PG_GETARG_TEXT_PP(handlerArgument));
         Oid function = LookupFuncName(compat::nameParts(handler), 0, nullptr, false);

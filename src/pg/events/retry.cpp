@@ -38,7 +38,8 @@ ORDER BY action FOR UPDATE SKIP LOCKED)";
 
 const char* const doneSql = "DELETE FROM specql.failure WHERE id = $1 AND action = $2";
 
-// ---- claiming ----------------------------------------------------------------------------------------------------------
+// ---- claiming
+// ----------------------------------------------------------------------------------------------------------
 
 const char* textColumn(HeapTuple tuple, TupleDesc descriptor, int column) {
     return SPI_getvalue(tuple, descriptor, column);
@@ -84,7 +85,8 @@ Failed* claim(const char* sql, Oid* types, Datum* values, const char* nulls, uin
     return result;
 }
 
-// ---- trying ------------------------------------------------------------------------------------------------------------
+// ---- trying
+// ------------------------------------------------------------------------------------------------------------
 
 [[noreturn]] void refuseUnknown(const Failed* failed) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -162,7 +164,8 @@ bool retryOne(const Failed* failed) {
     if (error == nullptr)
         return true;
     recordFailureAgain(&failed->id, failed->action, error, error->sqlerrcode == sqlstate::cascadeTooDeep);
-    ereport(WARNING, (errcode(error->sqlerrcode), errmsg("action %s failed again: %s", failed->action, error->message)));
+    ereport(WARNING,
+            (errcode(error->sqlerrcode), errmsg("action %s failed again: %s", failed->action, error->message)));
     return false;
 }
 

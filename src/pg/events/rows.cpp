@@ -41,8 +41,9 @@ int* sourcesOf(const Rule* rule, TupleDesc wanted) {
         sources[i] = sourceOf(rule, NameStr(attribute->attname), &type);
         if (type != attribute->atttypid)
             ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-                            errmsg("column \"%s\" of the events of action %s is of type %s, not %s", NameStr(attribute->attname),
-                                   rule->action, format_type_be(type), format_type_be(attribute->atttypid))));
+                            errmsg("column \"%s\" of the events of action %s is of type %s, not %s",
+                                   NameStr(attribute->attname), rule->action, format_type_be(type),
+                                   format_type_be(attribute->atttypid))));
     }
     return sources;
 }
@@ -87,7 +88,8 @@ SPECQL_FUNCTION(specql_rows) {
     MemoryContext before = MemoryContextSwitchTo(info->econtext->ecxt_per_query_memory);
     TupleDesc wanted = CreateTupleDescCopy(info->expectedDesc);
     int* sources = sourcesOf(rule, wanted);
-    Tuplestorestate* result = tuplestore_begin_heap((info->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
+    Tuplestorestate* result =
+        tuplestore_begin_heap((info->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
     Datum eventType = CStringGetTextDatum(rule->eventType);
     auto* values = static_cast<Datum*>(palloc(sizeof(Datum) * wanted->natts));
     auto* nulls = static_cast<bool*>(palloc(sizeof(bool) * wanted->natts));

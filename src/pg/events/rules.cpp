@@ -20,15 +20,17 @@ bool firesNow(char enabled) {
 }
 
 Oid dispatchFunction() {
-    return LookupFuncName(list_make2(makeString(pstrdup("specql")), makeString(pstrdup("dispatch"))), 0, nullptr, false);
+    return LookupFuncName(list_make2(makeString(pstrdup("specql")), makeString(pstrdup("dispatch"))), 0, nullptr,
+                          false);
 }
 
 Rule* ruleOfTrigger(Relation relation, const Trigger* trigger, MemoryContext context) {
     if (trigger->tgnargs != 5)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("trigger \"%s\" of table \"%s\" must give specql.dispatch five arguments: action, handler, "
-                               "capture function, event, on_error",
-                               trigger->tgname, RelationGetRelationName(relation))));
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                 errmsg("trigger \"%s\" of table \"%s\" must give specql.dispatch five arguments: action, handler, "
+                        "capture function, event, on_error",
+                        trigger->tgname, RelationGetRelationName(relation))));
     Rule* rule = static_cast<Rule*>(palloc0(sizeof(Rule)));
     const char* schema = get_namespace_name(RelationGetNamespace(relation));
     rule->trigger = trigger->tgoid;
@@ -50,9 +52,11 @@ Rule* ruleOfTrigger(Relation relation, const Trigger* trigger, MemoryContext con
     return rule;
 }
 
-// ---- groups ----------------------------------------------------------------------------------------------------------
+// ---- groups
+// ----------------------------------------------------------------------------------------------------------
 
-// One expression for all branches of all rules lets the executor fetch a row's columns once and stop at the first match.
+// One expression for all branches of all rules lets the executor fetch a row's columns once and stop at the first
+// match.
 ExprState* combine(RuleGroup* group, List** conditions, Operation operation) {
     if (!OidIsValid(group->owner) || conditions[operation] == NIL)
         return nullptr;
@@ -126,7 +130,8 @@ void addSource(RelationRules* entry, RuleGroup* group, Relation rowRelation, Rel
     source->newRow = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
 }
 
-// ---- entries ---------------------------------------------------------------------------------------------------------
+// ---- entries
+// ---------------------------------------------------------------------------------------------------------
 
 void buildEntry(RelationRules* entry, Relation relation) {
     // Built under a context that an error takes away, and made permanent at the end.
@@ -227,7 +232,8 @@ Rule* findRule(Relation relation, const char* action) {
     return nullptr;
 }
 
-Rule* makeListener(MemoryContext context, const char* action, const char* event, const char* handler, bool abortOnError) {
+Rule* makeListener(MemoryContext context, const char* action, const char* event, const char* handler,
+                   bool abortOnError) {
     MemoryContext before = MemoryContextSwitchTo(context);
     Rule* rule = static_cast<Rule*>(palloc0(sizeof(Rule)));
     rule->action = pstrdup(action);
@@ -241,8 +247,8 @@ Rule* makeListener(MemoryContext context, const char* action, const char* event,
     return rule;
 }
 
-// A handler that is not SECURITY DEFINER must not get the rights of whoever writes or drains: it runs as the table's owner,
-// who could have called it, or, for a custom event, as its own owner, who registered it.
+// A handler that is not SECURITY DEFINER must not get the rights of whoever writes or drains: it runs as the table's
+// owner, who could have called it, or, for a custom event, as its own owner, who registered it.
 void prepareHandler(Rule* rule) {
     if (OidIsValid(rule->handler.fn_oid))
         return;

@@ -94,7 +94,8 @@ RelationRules* rulesOf(Relation relation);
 Rule* findRule(Relation relation, const char* action);
 
 // A rule for a custom event's listener, in `context`.
-Rule* makeListener(MemoryContext context, const char* action, const char* event, const char* handler, bool abortOnError);
+Rule* makeListener(MemoryContext context, const char* action, const char* event, const char* handler,
+                   bool abortOnError);
 
 // Evaluates the branches of a row that stands in `evaluation`; the result is in rule->mask, the number of bytes
 // returned. 0 means that none holds.

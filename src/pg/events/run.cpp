@@ -13,7 +13,8 @@ namespace {
 // A handler that fails for each of so many events, and for none succeeds, is not tried with the rest of its set now.
 constexpr int hopelessAfter = 16;
 
-// ---- calling ---------------------------------------------------------------------------------------------------------
+// ---- calling
+// ---------------------------------------------------------------------------------------------------------
 
 void callHandler(Rule* rule, TriggerData* trigger) {
     prepareHandler(rule);
@@ -53,7 +54,8 @@ void callAsTrigger(Rule* rule) {
     table_close(relation, NoLock);
 }
 
-// ---- failing -----------------------------------------------------------------------------------------------------------
+// ---- failing
+// -----------------------------------------------------------------------------------------------------------
 
 struct Attempt {
     EventSet* set;
@@ -114,8 +116,9 @@ void refuseDepth(EventSet* set, const char* chain) {
     error->message = psprintf("event %s would be number %d of a cascade; specql.max_cascade_depth is %d",
                               set->rule->eventType, set->lineage.depth, settings::maxCascadeDepth);
     error->detail = psprintf("The chain of actions is %s.", chain);
-    error->hint = pstrdup("Give one of them a condition that ends the chain, or raise specql.max_cascade_depth; then type "
-                          "SELECT specql.retry(id) for the parked events in specql.failures.");
+    error->hint = pstrdup(
+        "Give one of them a condition that ends the chain, or raise specql.max_cascade_depth; then type "
+        "SELECT specql.retry(id) for the parked events in specql.failures.");
     if (set->rule->abortOnError)
         ereport(ERROR, (errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
                         errdetail_internal("%s", error->detail), errhint("%s", error->hint)));

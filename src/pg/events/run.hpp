@@ -5,12 +5,13 @@
 
 namespace specql {
 
-// Handles the events of a set, logs them, and drops the set. `trigger` is what the handler shall be called with; nullptr
-// where no trigger is running (it is made up then, for handlers that are trigger functions).
+// Handles the events of a set, logs them, and drops the set. `trigger` is what the handler shall be called with;
+// nullptr where no trigger is running (it is made up then, for handlers that are trigger functions).
 //
-// With on_error = abort an error of the handler is the caller's. Otherwise it is caught in a subtransaction and halves of
-// the set are tried until the events that fail stand alone; they are recorded in specql.failure and a warning is raised.
-// Events beyond specql.max_cascade_depth are not run: with abort that is an error, else they are parked failures.
+// With on_error = abort an error of the handler is the caller's. Otherwise it is caught in a subtransaction and halves
+// of the set are tried until the events that fail stand alone; they are recorded in specql.failure and a warning is
+// raised. Events beyond specql.max_cascade_depth are not run: with abort that is an error, else they are parked
+// failures.
 void handleSet(EventSet* set, TriggerData* trigger);
 
 // Runs the handler over events [first, first + count) of the set and logs them; every error is the caller's.

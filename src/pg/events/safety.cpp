@@ -8,8 +8,8 @@ namespace specql {
 
 namespace {
 
-// Not marked leakproof, because their errors or timing would tell something, or for lack of a proof; they do not fail on
-// values that are in a table.
+// Not marked leakproof, because their errors or timing would tell something, or for lack of a proof; they do not fail
+// on values that are in a table.
 const Oid trusted[] = {F_TO_JSONB,   F_JSONB_BUILD_OBJECT_ANY, F_NUMERIC_EQ, F_NUMERIC_NE, F_NUMERIC_LT,
                        F_NUMERIC_LE, F_NUMERIC_GT,             F_NUMERIC_GE, F_NUMERIC_CMP};
 

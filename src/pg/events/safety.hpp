@@ -5,8 +5,8 @@
 
 namespace specql {
 
-// False only if every function in the (planned) expression is leakproof, which includes that it never fails, or is one of
-// a few that are known not to.
+// False only if every function in the (planned) expression is leakproof, which includes that it never fails, or is one
+// of a few that are known not to.
 bool mayRaise(Node* expression);
 
 // What must hold for `condition` to hold and cannot raise an error: the conjuncts before the first that may.

@@ -51,7 +51,8 @@ inline ::Node* mutateTree(::Node* node, ::Node* (*mutate)(::Node*, void*), void*
 #if PG_VERSION_NUM >= 160000
     return expression_tree_mutator(node, mutate, context);
 #else
-    return expression_tree_mutator(node, reinterpret_cast<::Node* (*)()>(reinterpret_cast<void (*)()>(mutate)), context);
+    return expression_tree_mutator(node, reinterpret_cast< ::Node* (*)()>(reinterpret_cast<void (*)()>(mutate)),
+                                   context);
 #endif
 }
 

@@ -24,12 +24,13 @@ void defineEventSettings() {
                              "failed: those that failed at least once; matched: all that an action handled, and custom "
                              "events; all: also row changes that no condition of an action matched.",
                              &logEvents, logMatched, logEventsOptions, PGC_SUSET, 0, nullptr, nullptr, nullptr);
-    DefineCustomIntVariable("specql.event_retention", "How long finished events stay in specql.events.",
-                            "specql.expire_events() empties whole partitions of the log that are older; what is pending or "
-                            "failed stays.",
-                            &eventRetention, 30 * 24 * 3600, 3600, INT_MAX, PGC_SUSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
-    DefineCustomIntVariable("specql.batch_size", "How many waiting items are claimed at once.", nullptr, &batchSize, 100, 1,
-                            100000, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "specql.event_retention", "How long finished events stay in specql.events.",
+        "specql.expire_events() empties whole partitions of the log that are older; what is pending or "
+        "failed stays.",
+        &eventRetention, 30 * 24 * 3600, 3600, INT_MAX, PGC_SUSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("specql.batch_size", "How many waiting items are claimed at once.", nullptr, &batchSize,
+                            100, 1, 100000, PGC_SUSET, 0, nullptr, nullptr, nullptr);
 }
 
 }  // namespace specql::settings
