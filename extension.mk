@@ -35,7 +35,7 @@ DOCS = README.md
 # installcheck is scripts/regress.
 NO_INSTALLCHECK = 1
 
-SHLIB_LINK = -lyaml-cpp -lstdc++
+SHLIB_LINK = -lyaml-cpp -lcurl -lstdc++
 override with_llvm = no
 V ?= 0
 ifeq ($(V),0)

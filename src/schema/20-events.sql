@@ -30,6 +30,7 @@ CREATE TABLE specql.action (
     max_attempts integer NOT NULL DEFAULT 8 CHECK (max_attempts > 0),
     backoff interval NOT NULL DEFAULT '1 second' CHECK (backoff >= '0'),
     enabled boolean NOT NULL DEFAULT true,
+    processed text,
     CHECK ((relation IS NULL) = (capture IS NULL))
 );
 -- An action may watch several tables, each with a handler of its own.
@@ -43,6 +44,7 @@ COMMENT ON COLUMN specql.action.capture IS 'The function whose expressions decid
 COMMENT ON COLUMN specql.action.on_error IS 'retry: a failing handler leaves the statement alone and is tried again; abort: it fails the statement';
 COMMENT ON COLUMN specql.action.max_attempts IS 'After so many failed attempts an event is parked until a person acts';
 COMMENT ON COLUMN specql.action.backoff IS 'The first delay between attempts; it doubles with each';
+COMMENT ON COLUMN specql.action.processed IS 'A function (uuid[]) that is told the events whose last delivery has succeeded, run with its owner''s rights; or NULL';
 COMMENT ON COLUMN specql.action.enabled IS 'Whether a custom event reaches the action; for tables, see ALTER TABLE … DISABLE TRIGGER';
 SELECT pg_catalog.pg_extension_config_dump('specql.action', '');
 
@@ -56,9 +58,9 @@ ALTER TABLE specql.action ENABLE ALWAYS TRIGGER action_changed;
 
 CREATE FUNCTION specql.register_action(action text, event text, relation text, handler text, capture text,
     on_error text DEFAULT 'retry', max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL,
-    enabled boolean DEFAULT true) RETURNS void
+    enabled boolean DEFAULT true, processed text DEFAULT NULL) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_register_action';
-COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean) IS
+COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text) IS
 'Tells the runtime of an action; again with other values changes it. A custom event''s handler can only be registered by its owner. Generated code calls this';
 
 CREATE FUNCTION specql.unregister_action(action text) RETURNS void
@@ -218,10 +220,10 @@ LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'M
 COMMENT ON FUNCTION specql.retry(uuid, text) IS
 'Tries a failed or parked event again now, for one or all actions it failed for; how many handled it';
 
-CREATE FUNCTION specql.drain(max_items integer DEFAULT NULL) RETURNS integer
-LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'specql_drain';
-COMMENT ON FUNCTION specql.drain(integer) IS
-'Tries all failed events again whose time has come; how many it tried. For servers without the worker, and for tests';
+CREATE FUNCTION specql.retry_due(max_items integer DEFAULT NULL) RETURNS integer
+LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'specql_retry_due';
+COMMENT ON FUNCTION specql.retry_due(integer) IS
+'Tries all failed events again whose time has come; how many it tried. The worker and specql.drain() do it';
 
 -- Looks at the ids at both ends of each partition's index only.
 CREATE FUNCTION specql.expire_events() RETURNS TABLE (partition text, newest timestamptz)
@@ -238,8 +240,9 @@ BEGIN
         EXECUTE format('SELECT id FROM %s ORDER BY id DESC LIMIT 1', partition) INTO last;
         newest := specql.uuid_time(last);
         CONTINUE WHEN newest IS NULL OR newest >= now() - retention;
-        -- An event is not history while one of its deliveries waits.
-        SELECT EXISTS (SELECT FROM specql.outbox AS o WHERE o.event_id BETWEEN first AND last AND o.status <> 'done')
+        -- An event is not history while one of its deliveries waits or is dead.
+        SELECT EXISTS (SELECT FROM specql.outbox AS o WHERE o.event_id BETWEEN first AND last)
+               OR EXISTS (SELECT FROM specql.dead_letter AS d WHERE d.event_id BETWEEN first AND last)
         INTO waiting;
         CONTINUE WHEN waiting;
         BEGIN
@@ -306,15 +309,15 @@ COMMENT ON FUNCTION specql.recheck(regclass, text, jsonb) IS
 -- Everything that changes something, or shows other people's data, is for specql_admin, and for whoever it is granted to.
 -- Left to PUBLIC: uuid_v7 and uuid_time (column defaults run as whoever inserts) and payload.
 REVOKE ALL ON FUNCTION specql.action_changed(), specql.capture(), specql.dispatch(), specql.refuse_change(),
-    specql.register_action(text, text, text, text, text, text, integer, interval, boolean), specql.unregister_action(text),
-    specql.next_attempt(text, integer, boolean), specql.retry(uuid, text), specql.drain(integer), specql.expire_events(),
+    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text), specql.unregister_action(text),
+    specql.next_attempt(text, integer, boolean), specql.retry(uuid, text), specql.retry_due(integer), specql.expire_events(),
     specql.matched(integer), specql.rows(integer),
     specql.emit(text, jsonb, timestamptz), specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text),
     specql.recheck(regclass, text, jsonb)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.capture(), specql.dispatch(), specql.refuse_change(),
-    specql.register_action(text, text, text, text, text, text, integer, interval, boolean), specql.unregister_action(text),
-    specql.retry(uuid, text), specql.drain(integer), specql.expire_events(),
+    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text), specql.unregister_action(text),
+    specql.retry(uuid, text), specql.retry_due(integer), specql.expire_events(),
     specql.matched(integer), specql.rows(integer),
     specql.emit(text, jsonb, timestamptz), specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text)
 TO specql_admin;

@@ -14,7 +14,7 @@ CREATE TABLE specql.outbox (
     message text,
     event_id uuid,
     action text,
-    status text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'leased', 'done', 'dead')),
+    status text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'leased')),
     attempts integer NOT NULL DEFAULT 0,
     available_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     leased_until timestamptz,
@@ -22,11 +22,16 @@ CREATE TABLE specql.outbox (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     acknowledged_at timestamptz,
     acknowledged_by text,
+    leased_by text,
     PRIMARY KEY (id),
     CHECK (CASE WHEN kind = 'call' THEN service IS NOT NULL AND operation IS NOT NULL
                 ELSE channel IS NOT NULL AND message IS NOT NULL END)
 );
 CREATE INDEX outbox_event ON specql.outbox (event_id);
+-- Claims read it from its left end, one service at a time: what waits for others costs nothing.
+CREATE INDEX outbox_due ON specql.outbox (service, available_at, id);
+-- Services that keep the order of a key are read in the order of queueing.
+CREATE INDEX outbox_order ON specql.outbox (service, id);
 COMMENT ON TABLE specql.outbox IS 'Deliveries that wait: calls of services, notifications, escalations; shown by specql.deliveries';
 COMMENT ON COLUMN specql.outbox.id IS 'The delivery; the same for all its attempts, so that a receiver can tell a repetition';
 COMMENT ON COLUMN specql.outbox.aggregatetype IS 'The table that the event is about, or the custom event; outside of handlers the service or channel';
@@ -40,15 +45,50 @@ COMMENT ON COLUMN specql.outbox.channel IS 'Whom to notify';
 COMMENT ON COLUMN specql.outbox.message IS 'What to tell them';
 COMMENT ON COLUMN specql.outbox.event_id IS 'The event that the handler worked on';
 COMMENT ON COLUMN specql.outbox.action IS 'The action whose step queued it; NULL for an operation that a person called';
-COMMENT ON COLUMN specql.outbox.status IS 'waiting, leased (being delivered), done, or dead (out of attempts)';
+COMMENT ON COLUMN specql.outbox.status IS 'waiting, or leased (being delivered)';
 COMMENT ON COLUMN specql.outbox.attempts IS 'How often delivery was tried';
-COMMENT ON COLUMN specql.outbox.available_at IS 'Not before this time';
+COMMENT ON COLUMN specql.outbox.available_at IS 'Not before this time; while leased, when the lease ends and others may take it';
 COMMENT ON COLUMN specql.outbox.leased_until IS 'While leased: when others may take it';
 COMMENT ON COLUMN specql.outbox.last_error IS 'Of the last attempt that failed';
 COMMENT ON COLUMN specql.outbox.created_at IS 'When it was queued';
 COMMENT ON COLUMN specql.outbox.acknowledged_at IS 'Escalations: when someone took it in hand';
 COMMENT ON COLUMN specql.outbox.acknowledged_by IS 'Escalations: who did';
+COMMENT ON COLUMN specql.outbox.leased_by IS 'While leased: worker, or the role that took it';
 SELECT pg_catalog.pg_extension_config_dump('specql.outbox', '');
+
+-- What has left the outbox. Both begin with its columns, in its order.
+CREATE TABLE specql.delivery_history (
+    LIKE specql.outbox,
+    finished_at timestamptz NOT NULL,
+    http_status integer,
+    response text
+);
+-- Ids grow with time: old rows are at its left end.
+CREATE INDEX delivery_history_id ON specql.delivery_history (id);
+CREATE INDEX delivery_history_event ON specql.delivery_history (event_id);
+CREATE INDEX delivery_history_open ON specql.delivery_history (id) WHERE kind = 'escalation' AND acknowledged_at IS NULL;
+COMMENT ON TABLE specql.delivery_history IS
+'Deliveries that have left, for specql.delivery_retention; escalations stay until they are acknowledged';
+COMMENT ON COLUMN specql.delivery_history.finished_at IS 'When it had left';
+COMMENT ON COLUMN specql.delivery_history.http_status IS 'The receiver''s answer';
+COMMENT ON COLUMN specql.delivery_history.response IS 'The beginning of its body';
+SELECT pg_catalog.pg_extension_config_dump('specql.delivery_history', '');
+
+CREATE TABLE specql.dead_letter (
+    LIKE specql.outbox,
+    finished_at timestamptz NOT NULL,
+    http_status integer,
+    response text,
+    PRIMARY KEY (id)
+);
+CREATE INDEX dead_letter_event ON specql.dead_letter (event_id);
+CREATE INDEX dead_letter_service ON specql.dead_letter (service, id);
+COMMENT ON TABLE specql.dead_letter IS
+'Deliveries that ran out of attempts or were refused for good; they stay until specql.redrive or specql.discard; shown by specql.dead_letters';
+COMMENT ON COLUMN specql.dead_letter.finished_at IS 'When it was given up';
+COMMENT ON COLUMN specql.dead_letter.http_status IS 'The receiver''s last answer';
+COMMENT ON COLUMN specql.dead_letter.response IS 'The beginning of its body';
+SELECT pg_catalog.pg_extension_config_dump('specql.dead_letter', '');
 
 CREATE FUNCTION specql.call_external(service text, operation text, branch integer) RETURNS bigint
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_call_external';
@@ -82,11 +122,19 @@ COMMENT ON FUNCTION specql.escalate(text, text, uuid, jsonb) IS
 
 CREATE FUNCTION specql.acknowledge(id uuid) RETURNS boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    WITH done AS (
+    WITH queued AS (
         UPDATE specql.outbox AS o SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
         WHERE o.id = $1 AND o.kind = 'escalation' AND o.acknowledged_at IS NULL
+        RETURNING 1),
+    sent AS (
+        UPDATE specql.delivery_history AS h SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
+        WHERE h.id = $1 AND h.kind = 'escalation' AND h.acknowledged_at IS NULL
+        RETURNING 1),
+    dead AS (
+        UPDATE specql.dead_letter AS d SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
+        WHERE d.id = $1 AND d.kind = 'escalation' AND d.acknowledged_at IS NULL
         RETURNING 1)
-    SELECT EXISTS (SELECT FROM done)
+    SELECT EXISTS (SELECT FROM queued) OR EXISTS (SELECT FROM sent) OR EXISTS (SELECT FROM dead)
 $$;
 COMMENT ON FUNCTION specql.acknowledge(uuid) IS 'Takes an open escalation in hand; false if there is none with this id';
 

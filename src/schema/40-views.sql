@@ -50,10 +50,21 @@ COMMENT ON COLUMN specql.actions.backoff IS 'The first delay between attempts; i
 COMMENT ON COLUMN specql.actions.enabled IS 'ALTER TABLE … DISABLE TRIGGER switches an action off';
 
 CREATE VIEW specql.deliveries AS
-    SELECT id, kind, service, operation, channel, message, payload, event_id, type, action, aggregatetype, aggregateid,
-           status, attempts, available_at, leased_until, last_error, created_at
-    FROM specql.outbox;
-COMMENT ON VIEW specql.deliveries IS 'Calls, notifications and escalations that handlers queued and that have not left yet';
+    SELECT o.id, o.kind, o.service, o.operation, o.channel, o.message, o.payload, o.event_id, o.type, o.action,
+           o.aggregatetype, o.aggregateid, o.status, o.attempts, o.available_at, o.leased_until, o.last_error, o.created_at,
+           NULL::timestamptz AS finished_at, NULL::integer AS http_status, NULL::text AS response
+    FROM specql.outbox AS o
+    UNION ALL
+    SELECT h.id, h.kind, h.service, h.operation, h.channel, h.message, h.payload, h.event_id, h.type, h.action,
+           h.aggregatetype, h.aggregateid, h.status, h.attempts, NULL, NULL, h.last_error, h.created_at,
+           h.finished_at, h.http_status, h.response
+    FROM specql.delivery_history AS h
+    UNION ALL
+    SELECT d.id, d.kind, d.service, d.operation, d.channel, d.message, d.payload, d.event_id, d.type, d.action,
+           d.aggregatetype, d.aggregateid, d.status, d.attempts, NULL, NULL, d.last_error, d.created_at,
+           d.finished_at, d.http_status, d.response
+    FROM specql.dead_letter AS d;
+COMMENT ON VIEW specql.deliveries IS 'Calls, notifications and escalations that handlers queued, and what became of each';
 COMMENT ON COLUMN specql.deliveries.id IS 'The delivery; the same for all its attempts';
 COMMENT ON COLUMN specql.deliveries.kind IS 'call, notify or escalation';
 COMMENT ON COLUMN specql.deliveries.service IS 'The service to call';
@@ -66,16 +77,53 @@ COMMENT ON COLUMN specql.deliveries.type IS 'The event''s type';
 COMMENT ON COLUMN specql.deliveries.action IS 'The action whose step queued it';
 COMMENT ON COLUMN specql.deliveries.aggregatetype IS 'The table that the event is about, or the custom event';
 COMMENT ON COLUMN specql.deliveries.aggregateid IS 'The id of the row that the event is about';
-COMMENT ON COLUMN specql.deliveries.status IS 'waiting, leased, done or dead';
+COMMENT ON COLUMN specql.deliveries.status IS 'waiting, leased (being delivered), done, dead (given up), or discarded (by specql.discard)';
 COMMENT ON COLUMN specql.deliveries.attempts IS 'How often delivery was tried';
 COMMENT ON COLUMN specql.deliveries.available_at IS 'Not before this time';
 COMMENT ON COLUMN specql.deliveries.leased_until IS 'While leased: when others may take it';
 COMMENT ON COLUMN specql.deliveries.last_error IS 'Of the last attempt that failed';
 COMMENT ON COLUMN specql.deliveries.created_at IS 'When it was queued';
+COMMENT ON COLUMN specql.deliveries.finished_at IS 'When it had left, or was given up';
+COMMENT ON COLUMN specql.deliveries.http_status IS 'The receiver''s last answer';
+COMMENT ON COLUMN specql.deliveries.response IS 'The beginning of its body';
+
+CREATE VIEW specql.dead_letters AS
+    SELECT d.id, d.kind, d.service, d.operation, d.channel, d.message, d.payload, d.event_id, d.type, d.action,
+           d.aggregatetype, d.aggregateid, d.attempts, d.last_error, d.http_status, d.response, d.created_at,
+           d.finished_at AS died_at
+    FROM specql.dead_letter AS d;
+COMMENT ON VIEW specql.dead_letters IS
+'Deliveries that were given up. They stay: SELECT specql.redrive(id) queues one again, specql.discard(id) lets it go';
+COMMENT ON COLUMN specql.dead_letters.id IS 'The delivery';
+COMMENT ON COLUMN specql.dead_letters.kind IS 'call, notify or escalation';
+COMMENT ON COLUMN specql.dead_letters.service IS 'The service that was called';
+COMMENT ON COLUMN specql.dead_letters.operation IS 'What of the service';
+COMMENT ON COLUMN specql.dead_letters.channel IS 'Who was to be notified';
+COMMENT ON COLUMN specql.dead_letters.message IS 'What they were to be told';
+COMMENT ON COLUMN specql.dead_letters.payload IS 'The event''s data, or what the step made of it';
+COMMENT ON COLUMN specql.dead_letters.event_id IS 'The event that the handler worked on';
+COMMENT ON COLUMN specql.dead_letters.type IS 'The event''s type';
+COMMENT ON COLUMN specql.dead_letters.action IS 'The action whose step queued it';
+COMMENT ON COLUMN specql.dead_letters.aggregatetype IS 'The table that the event is about, or the custom event';
+COMMENT ON COLUMN specql.dead_letters.aggregateid IS 'The id of the row that the event is about';
+COMMENT ON COLUMN specql.dead_letters.attempts IS 'How often delivery was tried';
+COMMENT ON COLUMN specql.dead_letters.last_error IS 'Of the last attempt';
+COMMENT ON COLUMN specql.dead_letters.http_status IS 'The receiver''s last answer';
+COMMENT ON COLUMN specql.dead_letters.response IS 'The beginning of its body';
+COMMENT ON COLUMN specql.dead_letters.created_at IS 'When it was queued';
+COMMENT ON COLUMN specql.dead_letters.died_at IS 'When it was given up';
 
 CREATE VIEW specql.escalations AS
     SELECT id, channel, message, payload, event_id, type, action, aggregatetype, aggregateid, created_at
     FROM specql.outbox
+    WHERE kind = 'escalation' AND acknowledged_at IS NULL
+    UNION ALL
+    SELECT id, channel, message, payload, event_id, type, action, aggregatetype, aggregateid, created_at
+    FROM specql.delivery_history
+    WHERE kind = 'escalation' AND acknowledged_at IS NULL
+    UNION ALL
+    SELECT id, channel, message, payload, event_id, type, action, aggregatetype, aggregateid, created_at
+    FROM specql.dead_letter
     WHERE kind = 'escalation' AND acknowledged_at IS NULL;
 COMMENT ON VIEW specql.escalations IS 'Escalations that nobody has acknowledged; SELECT specql.acknowledge(id) does';
 COMMENT ON COLUMN specql.escalations.id IS 'For specql.acknowledge';
@@ -177,7 +225,7 @@ BEGIN
             END;
         END IF;
         kind := 'delivery';
-        FOR r IN SELECT * FROM specql.outbox AS o WHERE o.event_id = e.id AND o.action = e.action ORDER BY o.id LOOP
+        FOR r IN SELECT * FROM specql.deliveries AS o WHERE o.event_id = e.id AND o.action = e.action ORDER BY o.id LOOP
             step := step + 1;
             what := format('%s %s: %s', r.kind, coalesce(r.service, r.channel), coalesce(r.operation, r.message));
             detail := format('%s, %s attempts%s', r.status, r.attempts, coalesce(', ' || r.last_error, ''));
@@ -211,4 +259,5 @@ COMMENT ON FUNCTION specql.why(uuid) IS
 REVOKE ALL ON FUNCTION specql.why(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.why(uuid) TO specql_admin;
 -- Events hold the rows of other people's tables.
-GRANT SELECT ON specql.events, specql.actions, specql.deliveries, specql.escalations, specql.failures TO specql_admin;
+GRANT SELECT ON specql.events, specql.actions, specql.deliveries, specql.dead_letters, specql.escalations, specql.failures
+TO specql_admin;

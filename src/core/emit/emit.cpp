@@ -138,16 +138,8 @@ std::vector<Object> emitObjects(World& world, Resolver& resolver) {
     }
     for (const ResolvedAction& action : resolver.actions)
         emitAction(world, resolver, action, functions, triggers);
-    for (const Unit& unit : world.units) {
-        if (unit.kind != "service") continue;
-        Object object;
-        object.kind = "service";
-        object.identity = unit.name;
-        object.unit = unit.key();
-        object.replaceable = true;
-        object.detail = "stored; calls wait in the outbox until a consumer takes them";
-        functions.push_back(std::move(object));
-    }
+    for (const Unit& unit : world.units)
+        if (unit.kind == "service") functions.push_back(serviceObject(unit));
     mergeRegistrations(triggers);
     append(objects, std::move(extras));
     append(objects, std::move(functions));

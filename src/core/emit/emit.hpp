@@ -28,6 +28,8 @@ void emitAction(World& world, const Resolver& resolver, const ResolvedAction& ac
                 std::vector<Object>& triggers);
 // The function of a bulk operation, and what calls it when its trigger is raised.
 Object bulkFunction(const World& world, const Resolver& resolver, const ResolvedAction& action);
+// The registration of a service.
+Object serviceObject(const Unit& unit);
 
 // --- shared by them ----------------------------------------------------------------------------------------------
 

@@ -1,5 +1,11 @@
 #include "spec/parts.hpp"
 
+#include <algorithm>
+
+#include "policy/destination.hpp"
+#include "policy/duration.hpp"
+#include "source/ascii.hpp"
+
 namespace specql {
 
 namespace {
@@ -8,23 +14,182 @@ const Words serviceKeys = {"service", "url",    "timeout",  "retries",  "backoff
                            "secret",  "format", "ordering", "retry_on", "operations"};
 const Words operationKeys = {"path", "method", "timeout", "retries"};
 const Words formats = {"cloudevents", "hasura", "supabase", "plain"};
+const Words methods = {"POST", "PUT", "PATCH", "DELETE", "GET"};
+const Words failureWords = {"block", "skip"};
+// What the worker sets itself.
+const Words ownHeaders = {"host", "content-length", "content-type", "transfer-encoding", "connection", "expect",
+                          "webhook-id", "webhook-timestamp", "webhook-signature"};
 
-// Every key but those that have a shape of their own becomes a setting.
+constexpr int64_t longestTimeoutMs = 10 * 60 * 1000;
+constexpr int64_t longestBackoffMs = 3600 * 1000;
+constexpr int mostRetries = 100;
+
+bool isOneOf(const std::string& word, const Words& words) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+std::string lower(const std::string& text) {
+    std::string result;
+    for (char c : text) {
+        result += toAsciiLower(c);
+    }
+    return result;
+}
+
+// The number that the digits of a text are; -1 if they are none, or more than `most`.
+int number(const std::string& text, int most) {
+    if (text.empty() || text.size() > 6 || !std::all_of(text.begin(), text.end(), isAsciiDigit)) {
+        return -1;
+    }
+    int value = std::stoi(text);
+    return value <= most ? value : -1;
+}
+
+// ---- values, each with the error it can have ---------------------------------------------------------------------------
+
+void checkUrl(ReadContext& context, const Text& value) {
+    Url url;
+    std::string problem = parseUrl(value.value, url);
+    if (!problem.empty()) {
+        context.diagnostics.error("SPQL-S031", value.pos, "the url \"" + value.value + "\" cannot be called: " + problem,
+                                  "for example https://erp.example/hooks");
+    }
+}
+
+void checkDuration(ReadContext& context, const std::string& key, const Text& value, int64_t longestMs) {
+    int64_t ms = durationMs(value.value);
+    if (ms < 1 || ms > longestMs) {
+        context.diagnostics.error("SPQL-S032", value.pos,
+                                  "\"" + key + "\" must be a length of time up to " + std::to_string(longestMs / 60000) +
+                                      " minutes",
+                                  "for example 10 s, 500 ms, 1 min");
+    }
+}
+
+void checkRetries(ReadContext& context, const Text& value) {
+    if (number(value.value, mostRetries) < 0) {
+        context.diagnostics.error("SPQL-S033", value.pos, "\"retries\" must be a number from 0 to 100");
+    }
+}
+
+void checkSecret(ReadContext& context, const Text& value) {
+    const std::string& name = value.value;
+    bool known = true;
+    if (name.compare(0, 4, "env:") == 0) {
+        known = name.size() > 4 && std::all_of(name.begin() + 4, name.end(), isNamePart);
+    } else if (name.compare(0, 5, "file:") == 0) {
+        known = name.size() > 6 && name[5] == '/' && isHeaderValue(name);
+    } else {
+        known = std::all_of(name.begin(), name.end(), [](char c) { return isNamePart(c) || c == '-' || c == '.'; });
+    }
+    if (!known) {
+        context.diagnostics.error("SPQL-S034", value.pos, "\"secret\" must name a key, not be one",
+                                  "env:NAME of the server's environment, file:/absolute/path, or the name of a row of specql.secret");
+    }
+}
+
+// A key, and perhaps what a failing call does to the later ones of the same key: "order_id skip".
+void checkOrdering(ReadContext& context, const Text& value) {
+    size_t space = value.value.find(' ');
+    std::string word = space == std::string::npos ? "block" : value.value.substr(space + 1);
+    if (!isOneOf(word, failureWords)) {
+        context.diagnostics.error("SPQL-S035", value.pos, "\"ordering\" must be a key of the payload, and then block or skip",
+                                  "for example order_id, or order_id skip");
+    }
+}
+
+void checkPath(ReadContext& context, const Text& value) {
+    Url url;
+    if (value.value.front() != '/' || !parseUrl("http://host" + value.value, url).empty()) {
+        context.diagnostics.error("SPQL-S036", value.pos,
+                                  "\"path\" must begin with '/' and hold no space, control character or fragment",
+                                  "for example /orders; characters beyond ASCII are written %C3%A9");
+    }
+}
+
+void checkRetryOn(ReadContext& context, const Text& value) {
+    int status = number(value.value, 499);
+    if (status < 400 || status == 410) {
+        context.diagnostics.error("SPQL-S037", value.pos, "\"retry_on\" must list answers from 400 to 499, without 410",
+                                  "for example [404, 423]; 408, 429 and 5xx are tried again anyway");
+    }
+}
+
+void checkHeader(ReadContext& context, const Text& name, const Text& value) {
+    if (!isHeaderName(name.value)) {
+        context.diagnostics.error("SPQL-S038", name.pos, "\"" + name.value + "\" cannot be the name of a header",
+                                  "letters, digits and - are allowed");
+    } else if (isOneOf(lower(name.value), ownHeaders)) {
+        context.diagnostics.error("SPQL-S038", name.pos, "the header " + name.value + " is set with each call");
+    } else if (!isHeaderValue(value.value)) {
+        context.diagnostics.error("SPQL-S038", value.pos,
+                                  "the value of the header " + name.value + " holds a line end or another control character");
+    }
+}
+
+void checkSetting(ReadContext& context, const std::string& key, const Text& value) {
+    if (key == "url") {
+        checkUrl(context, value);
+    } else if (key == "timeout") {
+        checkDuration(context, key, value, longestTimeoutMs);
+    } else if (key == "backoff") {
+        checkDuration(context, key, value, longestBackoffMs);
+    } else if (key == "retries") {
+        checkRetries(context, value);
+    } else if (key == "secret") {
+        checkSecret(context, value);
+    } else if (key == "ordering") {
+        checkOrdering(context, value);
+    } else if (key == "path") {
+        checkPath(context, value);
+    } else if (key == "retry_on") {
+        checkRetryOn(context, value);
+    }
+}
+
+// ---- reading -------------------------------------------------------------------------------------------------------------
+
+// Every key but those that have a shape of their own becomes a setting; one that has a list becomes several.
 std::vector<Param> readSettings(ReadContext& context, const Node& mapping, const Words& known) {
     std::vector<Param> settings;
     for (const Entry& entry : mapping.entries) {
         const std::string& key = entry.key.value;
         bool isSetting = key != "service" && key != "headers" && key != "operations";
-        for (const std::string& word : known) {
-            if (isSetting && word == key) {
-                Text value = context.scalar(entry.value, key);
-                if (value) {
-                    settings.push_back({entry.key, value});
-                }
+        if (!isSetting || !isOneOf(key, known)) {
+            continue;
+        }
+        std::vector<Text> values;
+        if (key == "secret" || key == "retry_on") {
+            values = context.texts(entry.value, key);
+        } else {
+            values.push_back(context.scalar(entry.value, key));
+        }
+        for (const Text& value : values) {
+            if (value) {
+                checkSetting(context, key, value);
+                settings.push_back({entry.key, value});
             }
         }
     }
     return settings;
+}
+
+Operation readOperation(ReadContext& context, const Entry& entry) {
+    Operation operation;
+    operation.name = entry.key;
+    if (entry.value.kind == Node::Kind::mapping) {
+        context.checkKeys(entry.value, operationKeys, "an operation");
+        operation.settings = readSettings(context, entry.value, operationKeys);
+        for (const Param& setting : operation.settings) {
+            if (setting.name.value == "method") {
+                context.choice(entry.value, "method", methods);
+            }
+        }
+    } else if (entry.value.kind != Node::Kind::null) {
+        context.diagnostics.error("SPQL-S003", entry.value.pos, "operation \"" + entry.key.value + "\" must be a mapping",
+                                  "for example {path: /orders, method: POST}");
+    }
+    return operation;
 }
 
 }  // namespace
@@ -46,23 +211,14 @@ void readService(ReadContext& context, const Node& root) {
         for (const Entry& entry : headers->entries) {
             Text value = context.scalar(entry.value, entry.key.value);
             if (value) {
+                checkHeader(context, entry.key, value);
                 service.headers.push_back({entry.key, value});
             }
         }
     }
     if (const Node* operations = context.mapping(root, "operations")) {
         for (const Entry& entry : operations->entries) {
-            Operation operation;
-            operation.name = entry.key;
-            if (entry.value.kind == Node::Kind::mapping) {
-                context.checkKeys(entry.value, operationKeys, "an operation");
-                operation.settings = readSettings(context, entry.value, operationKeys);
-            } else if (entry.value.kind != Node::Kind::null) {
-                context.diagnostics.error("SPQL-S003", entry.value.pos,
-                                          "operation \"" + entry.key.value + "\" must be a mapping",
-                                          "for example {path: /orders, method: POST}");
-            }
-            service.operations.push_back(std::move(operation));
+            service.operations.push_back(readOperation(context, entry));
         }
     }
     context.spec.services.push_back(std::move(service));

@@ -1,6 +1,7 @@
 #include "pg/events/failure.hpp"
 
 #include "pg/bridge/extension.hpp"
+#include "pg/worker/wake.hpp"
 
 namespace specql {
 
@@ -88,6 +89,7 @@ void recordFailure(EventSet* set, int64_t index, const ErrorData* error, bool pa
     arguments.add(INT4OID, Int32GetDatum(lineage.depth));
     arguments.add(BOOLOID, BoolGetDatum(park));
     execute(recordSql, &arguments);
+    wakeWorkerAtCommit();
 }
 
 void recordFailureAgain(const pg_uuid_t* id, const char* action, const ErrorData* error, bool park) {

@@ -1,4 +1,4 @@
-// specql.retry and specql.drain: failed events are given to their handlers again.
+// specql.retry and specql.retry_due: failed events are given to their handlers again.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
@@ -185,7 +185,7 @@ SPECQL_FUNCTION(specql_retry) {
     PG_RETURN_INT32(handled);
 }
 
-SPECQL_FUNCTION(specql_drain) {
+SPECQL_FUNCTION(specql_retry_due) {
     int64_t limit = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
     int64_t done = 0;
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql drain", ALLOCSET_DEFAULT_SIZES);

@@ -3,6 +3,7 @@
 #include "pg/events/bulk.hpp"
 #include "pg/events/frame.hpp"
 #include "pg/events/uuid.hpp"
+#include "pg/worker/wake.hpp"
 
 namespace specql {
 
@@ -52,6 +53,7 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expect
     queue.waiting = CStringGetTextDatum("waiting");
     queue.now = GetCurrentTimestamp();
     queue.rows = openWriter("outbox", expected);
+    wakeWorkerAtCommit();
     return queue;
 }
 

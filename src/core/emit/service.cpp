@@ -1,0 +1,90 @@
+// A service: no object of the database, but a row that the worker reads.
+#include "emit/emit.hpp"
+
+#include "emit/quote.hpp"
+#include "policy/duration.hpp"
+
+namespace specql {
+
+namespace {
+
+std::string jsonText(const std::string& text) {
+    std::string json = "\"";
+    for (char c : text) {
+        unsigned char byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            json += '\\';
+            json += c;
+        } else if (byte < 0x20) {
+            static const char digits[] = "0123456789abcdef";
+            json += std::string("\\u00") + digits[byte >> 4] + digits[byte & 15];
+        } else {
+            json += c;
+        }
+    }
+    return json + '"';
+}
+
+std::string jsonObject(const std::vector<std::string>& members) { return "{" + join(members, ", ") + "}"; }
+
+std::string intervalText(const Text& value) { return std::to_string(durationMs(value.value)) + " ms"; }
+
+std::string operationJson(const Operation& operation) {
+    std::vector<std::string> members;
+    for (const Param& setting : operation.settings) {
+        const std::string& key = setting.name.value;
+        std::string value = key == "timeout" ? intervalText(setting.type) : setting.type.value;
+        members.push_back(jsonText(key) + ": " + jsonText(value));
+    }
+    return jsonText(operation.name.value) + ": " + jsonObject(members);
+}
+
+// The arguments of specql.register_service after the name, in the order in which a reader looks for them.
+std::vector<std::string> arguments(const Service& service) {
+    std::vector<std::string> args, secrets, statuses, headers, operations;
+    std::string url = "NULL";
+    for (const Param& setting : service.settings) {
+        const std::string& key = setting.name.value;
+        const std::string& value = setting.type.value;
+        if (key == "url") url = quoteLiteral(value);
+        else if (key == "secret") secrets.push_back(quoteLiteral(value));
+        else if (key == "retry_on") statuses.push_back(value);
+        else if (key == "timeout" || key == "backoff") args.push_back(key + " => " + quoteLiteral(intervalText(setting.type)));
+        else if (key == "retries") args.push_back(key + " => " + value);
+        else if (key == "ordering") {
+            size_t space = value.find(' ');
+            args.push_back("ordering => " + quoteLiteral(value.substr(0, space)));
+            if (space != std::string::npos) args.push_back("on_failure => " + quoteLiteral(value.substr(space + 1)));
+        } else args.push_back(key + " => " + quoteLiteral(value));
+    }
+    for (const Param& header : service.headers)
+        headers.push_back(jsonText(header.name.value) + ": " + jsonText(header.type.value));
+    for (const Operation& operation : service.operations) operations.push_back(operationJson(operation));
+    if (!headers.empty()) args.push_back("headers => " + quoteLiteral(jsonObject(headers)));
+    if (!secrets.empty()) args.push_back("secrets => ARRAY[" + join(secrets, ", ") + "]");
+    if (!statuses.empty()) args.push_back("retry_on => ARRAY[" + join(statuses, ", ") + "]");
+    if (!operations.empty()) args.push_back("operations => " + quoteLiteral(jsonObject(operations)));
+    args.insert(args.begin(), url);
+    return args;
+}
+
+}  // namespace
+
+Object serviceObject(const Unit& unit) {
+    Object object;
+    object.kind = "service";
+    object.identity = unit.name;
+    object.unit = unit.key();
+    object.replaceable = true;
+    for (const Service& service : unit.file->spec.services) {
+        if (service.name.value != unit.name) continue;
+        std::vector<std::string> args = arguments(service);
+        object.detail = args.front() == "NULL" ? "calls wait until consumers take them" : "called by the worker";
+        args.insert(args.begin(), quoteLiteral(unit.name));
+        object.commands.push_back("SELECT specql.register_service(\n    " + join(args, ",\n    ") + ");");
+        break;
+    }
+    return object;
+}
+
+}  // namespace specql

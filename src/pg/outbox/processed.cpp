@@ -1,0 +1,45 @@
+// specql.call_processed: tells an action's function which of its events are done.
+#include "pg/bridge/entry.hpp"
+#include "pg/bridge/subtransaction.hpp"
+#include "pg/events/server.hpp"
+
+namespace specql {
+
+namespace {
+
+// The function runs with its owner's rights even if it is not SECURITY DEFINER: who calls it is the worker, a superuser.
+void callAsOwner(const char* name, Datum ids) {
+    Oid argument = UUIDARRAYOID;
+    Oid function = LookupFuncName(compat::nameParts(name), 1, &argument, false);
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for function %u", function);
+    Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+    ReleaseSysCache(tuple);
+    Oid user;
+    int securityContext;
+    GetUserIdAndSecContext(&user, &securityContext);
+    SetUserIdAndSecContext(owner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
+    FmgrInfo info;
+    fmgr_info(function, &info);
+    LOCAL_FCINFO(call, 1);
+    InitFunctionCallInfoData(*call, &info, 1, InvalidOid, nullptr, nullptr);
+    call->args[0].value = ids;
+    call->args[0].isnull = false;
+    FunctionCallInvoke(call);
+    SetUserIdAndSecContext(user, securityContext);
+}
+
+}  // namespace
+
+SPECQL_FUNCTION(specql_call_processed) {
+    const char* name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+    Datum ids = PG_GETARG_DATUM(1);
+    ErrorData* error = trySubtransaction([name, ids] { callAsOwner(name, ids); });
+    if (error == nullptr)
+        PG_RETURN_NULL();
+    ereport(WARNING, (errcode(error->sqlerrcode), errmsg("%s failed: %s", name, error->message)));
+    PG_RETURN_TEXT_P(cstring_to_text(error->message));
+}
+
+}  // namespace specql

@@ -1,0 +1,207 @@
+#include "pg/worker/courier.hpp"
+
+#include <cerrno>
+#include <ctime>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pg/worker/hmac.hpp"
+#include "pg/worker/settings.hpp"
+#include "policy/signature.hpp"
+
+namespace specql {
+
+namespace {
+
+constexpr size_t keptResponse = 2000;       // bytes of an answer that are recorded
+constexpr size_t longestSecret = 4096;
+
+HttpLimits currentLimits() {
+    HttpLimits limits;
+    limits.allowedHosts = settings::allowedHosts != nullptr ? settings::allowedHosts : "";
+    limits.caFile = settings::caFile != nullptr ? settings::caFile : "";
+    return limits;
+}
+
+// The key that a secret names, or what is wrong with it in `problem`. Never shows the key.
+std::string findKey(const std::string& secret, std::string& problem) {
+    if (secret.compare(0, 4, "key:") == 0)
+        return keyBytes(secret.substr(4));
+    if (secret.compare(0, 4, "env:") == 0) {
+        const char* value = getenv(secret.c_str() + 4);
+        if (value != nullptr && *value != '\0')
+            return keyBytes(value);
+        problem = "the secret " + secret + " is not set in the server's environment";
+        return {};
+    }
+    if (secret.compare(0, 5, "file:") != 0) {
+        problem = "there is no secret " + secret.substr(secret.find(':') + 1) + " in specql.secret";
+        return {};
+    }
+    const char* path = secret.c_str() + 5;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat state;
+    char bytes[longestSecret + 1];
+    ssize_t size = -1;
+    if (file < 0 || fstat(file, &state) != 0)
+        problem = "the secret " + secret + " cannot be read: " + strerror(errno);
+    else if (!S_ISREG(state.st_mode) || (state.st_mode & 077) != 0)
+        problem = "the secret " + secret + " must be a file that only the server's user can read";
+    else if ((size = read(file, bytes, sizeof bytes)) <= 0 || size > static_cast<ssize_t>(longestSecret))
+        problem = "the secret " + secret + " is empty or too long";
+    if (file >= 0)
+        close(file);
+    return problem.empty() ? keyBytes(std::string_view(bytes, static_cast<size_t>(size))) : std::string();
+}
+
+}  // namespace
+
+Courier::Courier() : transport_(makeHttpTransport(currentLimits())) {}
+
+void Courier::reconfigure() {
+    transport_->setLimits(currentLimits());
+}
+
+// More than can be under way at once is claimed, so that the transport need not wait for a commit.
+int Courier::room() const {
+    int most = settings::maxConcurrency * 2;
+    int taken = static_cast<int>(underWay());
+    return taken < most ? most - taken : 0;
+}
+
+void Courier::accept(const Claims& claims) {
+    for (int i = 0; i < claims.count; ++i) {
+        const Claim& claim = claims.items[i];
+        Call call;
+        call.id = claim.id;
+        call.idText = claim.idText;
+        call.service = claim.service;
+        call.request.url = claim.url;
+        call.request.method = claim.method;
+        call.request.headers.assign(claim.headers, claim.headers + claim.headerCount);
+        call.request.body = claim.body;
+        call.request.timeoutMs = claim.timeoutMs;
+        call.policy.attempt = claim.attempt;
+        call.policy.maxAttempts = claim.maxAttempts;
+        call.policy.backoffMs = claim.backoffMs;
+        call.policy.retryOn.assign(claim.retryOn, claim.retryOn + claim.retryOnCount);
+        call.secrets.assign(claim.secrets, claim.secrets + claim.secretCount);
+        call.probing = claim.failures >= Breaker::failuresToOpen;
+        Service& service = services_[call.service];
+        if (service.busy == 0 && !service.changed)
+            service.breaker = {claim.failures, claim.pauses};
+        ++service.busy;
+        waiting_.push_back(std::move(call));
+    }
+}
+
+// The problem, or nothing.
+std::string Courier::sign(Call& call) const {
+    int64_t now = time(nullptr);
+    call.request.headers.push_back("webhook-id: " + call.idText);
+    call.request.headers.push_back("webhook-timestamp: " + std::to_string(now));
+    if (call.secrets.empty())
+        return {};
+    std::string text = stringToSign(call.idText, now, call.request.body);
+    std::vector<std::string> hmacs;
+    std::string problem, lastProblem;
+    for (const std::string& secret : call.secrets) {
+        problem.clear();
+        std::string key = findKey(secret, problem);
+        if (problem.empty())
+            hmacs.push_back(hmacSha256(key, text));
+        else
+            lastProblem = problem;
+    }
+    // While keys rotate, one of them may be gone already.
+    if (hmacs.empty())
+        return lastProblem;
+    call.request.headers.push_back("webhook-signature: " + signatureHeader(hmacs));
+    return {};
+}
+
+void Courier::startOne() {
+    uint64_t key = nextKey_++;
+    Call& call = carried_.emplace(key, std::move(waiting_.front())).first->second;
+    waiting_.pop_front();
+    std::string problem = sign(call);
+    if (problem.empty()) {
+        transport_->start(key, call.request);
+        return;
+    }
+    HttpResponse response;
+    response.error = problem;
+    end(call, response);
+    carried_.erase(key);
+}
+
+void Courier::carry(int timeoutMs) {
+    size_t most = static_cast<size_t>(settings::maxConcurrency);
+    while (!waiting_.empty() && transport_->inFlight() < most)
+        startOne();
+    if (transport_->inFlight() == 0)
+        return;
+    for (auto& [key, response] : transport_->wait(timeoutMs)) {
+        auto found = carried_.find(key);
+        if (found == carried_.end())
+            continue;
+        end(found->second, response);
+        carried_.erase(found);
+    }
+    while (!waiting_.empty() && transport_->inFlight() < most)
+        startOne();
+}
+
+void Courier::end(const Call& call, const HttpResponse& response) {
+    Decision decision = decide(response.result, call.policy, compat::chance());
+    Outcome outcome;
+    outcome.id = call.id;
+    outcome.verdict = decision.verdict == Verdict::done ? "done" : decision.verdict == Verdict::retry ? "retry" : "dead";
+    outcome.delayMs = decision.delayMs;
+    outcome.error = response.error;
+    outcome.status = response.result.ending == Ending::answered ? response.result.status : 0;
+    outcome.response = response.body.substr(0, keptResponse);
+
+    Service& service = services_[call.service];
+    --service.busy;
+    if (decision.countsAsFailure) {
+        service.pauseMs = Max(service.pauseMs, service.breaker.fail(call.probing));
+        service.error = response.error;
+        service.changed = true;
+    } else if (service.breaker.failures > 0) {
+        service.breaker.succeed();
+        service.pauseMs = 0;
+        service.changed = true;
+    }
+    if (decision.disables) {
+        service.disabled = "it answered 410 Gone";
+        service.changed = true;
+    }
+    outcomes_.push_back(std::move(outcome));
+}
+
+void Courier::abandon() {
+    for (const auto& [key, call] : carried_)
+        outcomes_.push_back({call.id, "retry", 0, "the worker was stopped during the call", "", 0});
+    for (const Call& call : waiting_)
+        outcomes_.push_back({call.id, "retry", 0, "the worker was stopped before the call", "", 0});
+    carried_.clear();
+    waiting_.clear();
+    transport_ = makeHttpTransport(currentLimits());
+}
+
+void Courier::recorded() {
+    outcomes_.clear();
+    for (auto service = services_.begin(); service != services_.end();) {
+        service->second.changed = false;
+        service->second.pauseMs = 0;
+        service->second.disabled.clear();
+        if (service->second.busy <= 0)
+            service = services_.erase(service);
+        else
+            ++service;
+    }
+}
+
+}  // namespace specql

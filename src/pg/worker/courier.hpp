@@ -1,0 +1,114 @@
+// Carries calls from the outbox to their services and the results back. Used by the worker, between transactions, and by
+// specql.drain, inside of one.
+//
+//   in a transaction:  record(); sendNotifications(); claim()     → claims as plain data, in a memory context
+//   outside of SPI:    accept(claims); carry()                    → C++ and libcurl, no server but for the HMAC
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pg/http/transport.hpp"
+#include "pg/worker/server.hpp"
+
+namespace specql {
+
+// A row of specql.claim_calls(): plain data in a memory context.
+struct Claim {
+    pg_uuid_t id;
+    const char* idText;
+    const char* service;
+    const char* url;
+    const char* method;
+    const char** headers;
+    int headerCount;
+    const char* body;
+    int timeoutMs;
+    int attempt;
+    int maxAttempts;
+    int64_t backoffMs;
+    int* retryOn;
+    int retryOnCount;
+    const char** secrets;
+    int secretCount;
+    int failures;
+    int pauses;
+};
+
+struct Claims {
+    Claim* items;
+    int count;
+};
+
+class Courier {
+public:
+    Courier();
+
+    // ---- with SPI connected; errors of the server pass, and leave the courier as it was -----------------------------
+
+    // Writes down what became of calls. Call recorded() when that is committed.
+    void record() const;
+    // How many were sent; at most `limit`.
+    int sendNotifications(int limit) const;
+    // Calls to make, in the current memory context; at most `limit`, and no more than there is room for.
+    Claims claim(int limit) const;
+
+    // ---- without; throws bad_alloc --------------------------------------------------------------------------------------
+
+    // Forgets the results that record() wrote.
+    void recorded();
+    void accept(const Claims& claims);
+    // Starts what fits, and waits up to `timeoutMs` for something to end.
+    void carry(int timeoutMs);
+    // Gives up what has not been started, and what is under way: their leases are returned.
+    void abandon();
+    // Takes changed settings over.
+    void reconfigure();
+
+    size_t results() const { return outcomes_.size(); }
+    // Accepted, and without a result.
+    size_t underWay() const { return waiting_.size() + carried_.size(); }
+    // How many more calls may be claimed.
+    int room() const;
+
+private:
+    struct Call {
+        pg_uuid_t id;
+        std::string idText, service;
+        HttpRequest request;
+        CallPolicy policy;
+        std::vector<std::string> secrets;
+        bool probing = false;
+    };
+    struct Outcome {
+        pg_uuid_t id;
+        const char* verdict;        // a literal
+        int64_t delayMs;
+        std::string error, response;
+        int status;
+    };
+    struct Service {
+        Breaker breaker;
+        int busy = 0;               // calls accepted and without a result
+        bool changed = false;
+        int64_t pauseMs = 0;
+        std::string error, disabled;
+    };
+
+    void startOne();
+    void end(const Call& call, const HttpResponse& response);
+    std::string sign(Call& call) const;
+    void recordServices() const;
+
+    std::unique_ptr<Transport> transport_;
+    std::deque<Call> waiting_;
+    std::map<uint64_t, Call> carried_;
+    std::map<std::string, Service> services_;
+    std::vector<Outcome> outcomes_;
+    uint64_t nextKey_ = 1;
+};
+
+}  // namespace specql
