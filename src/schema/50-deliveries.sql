@@ -182,9 +182,10 @@ COMMENT ON FUNCTION specql.delivery_key(text, uuid, text, text, jsonb) IS 'What 
 
 -- ---- claims ----------------------------------------------------------------------------------------------------------
 
--- The planner's statistics of a queue are always old: the settings keep it on the indexes.
+-- The planner's statistics of a queue are always old: the settings keep it on the indexes. What they make it believe of
+-- costs would have every statement compiled.
 CREATE FUNCTION specql.due_calls(service text, max_items integer) RETURNS SETOF uuid
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     s record;
     seen integer := 1000;
@@ -258,7 +259,7 @@ COMMENT ON FUNCTION specql.resume_deliveries() IS 'Makes a restored or cloned da
 CREATE FUNCTION specql.claim_calls(max_items integer, per_service integer, probe_after integer, busy text[], busy_calls integer[])
 RETURNS TABLE (id uuid, service text, url text, method text, headers text[], body text, timeout_ms integer, attempt integer,
     max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 #variable_conflict use_column
 DECLARE
     s specql.service;
@@ -332,7 +333,7 @@ COMMENT ON FUNCTION specql.call_processed(text, uuid[]) IS
 -- An event is done when nothing of what its handler queued waits or is dead. Of two sessions that finish its last two
 -- deliveries at once, the lock makes the second see what the first did.
 CREATE FUNCTION specql.finish_events(event_ids uuid[], actions text[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
 DECLARE
     a record;
     problem text;
@@ -356,7 +357,7 @@ COMMENT ON FUNCTION specql.finish_events(uuid[], text[]) IS 'Marks events as pro
 -- Verdicts: done, retry (after `delays`, in milliseconds), dead. Items that are not in the outbox any more are passed over.
 CREATE FUNCTION specql.record_results(ids uuid[], verdicts text[], delays bigint[], errors text[], http_statuses integer[],
     responses text[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
 DECLARE
     finished_events uuid[];
     finished_actions text[];
@@ -409,7 +410,7 @@ COMMENT ON FUNCTION specql.record_services(text[], integer[], integer[], bigint[
 
 -- Notifications leave with the transaction that records them: there is nothing to lease.
 CREATE FUNCTION specql.send_notifications(max_items integer) RETURNS integer
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     d specql.outbox;
     ids uuid[] := '{}';
@@ -453,7 +454,7 @@ COMMENT ON FUNCTION specql.release_leases() IS 'Puts back what a worker before t
 
 -- What the worker waits for: milliseconds until something is due, at most `limit_ms`; NULL if nothing ever will be.
 CREATE FUNCTION specql.next_work(limit_ms bigint) RETURNS bigint
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
     SELECT least($1, greatest(0, ceil(extract(epoch FROM min(w.due) - clock_timestamp()) * 1000))::bigint)
     FROM (
         SELECT min(f.next_attempt_at) AS due FROM specql.failure AS f WHERE f.status = 'failed'

@@ -319,6 +319,7 @@ void specql_worker_main(Datum argument) {
     if (synchronous_commit < SYNCHRONOUS_COMMIT_REMOTE_FLUSH && synchronous_commit != SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
         SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_OVERRIDE);
     SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_OVERRIDE);
+    SetConfigOption("jit", "off", PGC_USERSET, PGC_S_OVERRIDE);
     // What a handler waits for must not stop deliveries for long; the event is retried.
     SetConfigOption("lock_timeout", "10s", PGC_USERSET, PGC_S_OVERRIDE);
     if (settings::workerMode == settings::workerOff || !takePlace())
