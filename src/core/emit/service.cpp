@@ -25,9 +25,13 @@ std::string jsonText(const std::string& text) {
     return json + '"';
 }
 
-std::string jsonObject(const std::vector<std::string>& members) { return "{" + join(members, ", ") + "}"; }
+std::string jsonObject(const std::vector<std::string>& members) {
+    return "{" + join(members, ", ") + "}";
+}
 
-std::string intervalText(const Text& value) { return std::to_string(durationMs(value.value)) + " ms"; }
+std::string intervalText(const Text& value) {
+    return std::to_string(durationMs(value.value)) + " ms";
+}
 
 std::string operationJson(const Operation& operation) {
     std::vector<std::string> members;
@@ -46,20 +50,27 @@ std::vector<std::string> arguments(const Service& service) {
     for (const Param& setting : service.settings) {
         const std::string& key = setting.name.value;
         const std::string& value = setting.type.value;
-        if (key == "url") url = quoteLiteral(value);
-        else if (key == "secret") secrets.push_back(quoteLiteral(value));
-        else if (key == "retry_on") statuses.push_back(value);
-        else if (key == "timeout" || key == "backoff") args.push_back(key + " => " + quoteLiteral(intervalText(setting.type)));
-        else if (key == "retries") args.push_back(key + " => " + value);
+        if (key == "url")
+            url = quoteLiteral(value);
+        else if (key == "secret")
+            secrets.push_back(quoteLiteral(value));
+        else if (key == "retry_on")
+            statuses.push_back(value);
+        else if (key == "timeout" || key == "backoff")
+            args.push_back(key + " => " + quoteLiteral(intervalText(setting.type)));
+        else if (key == "retries")
+            args.push_back(key + " => " + value);
         else if (key == "ordering") {
             size_t space = value.find(' ');
             args.push_back("ordering => " + quoteLiteral(value.substr(0, space)));
             if (space != std::string::npos) args.push_back("on_failure => " + quoteLiteral(value.substr(space + 1)));
-        } else args.push_back(key + " => " + quoteLiteral(value));
+        } else
+            args.push_back(key + " => " + quoteLiteral(value));
     }
     for (const Param& header : service.headers)
         headers.push_back(jsonText(header.name.value) + ": " + jsonText(header.type.value));
-    for (const Operation& operation : service.operations) operations.push_back(operationJson(operation));
+    for (const Operation& operation : service.operations)
+        operations.push_back(operationJson(operation));
     if (!headers.empty()) args.push_back("headers => " + quoteLiteral(jsonObject(headers)));
     if (!secrets.empty()) args.push_back("secrets => ARRAY[" + join(secrets, ", ") + "]");
     if (!statuses.empty()) args.push_back("retry_on => ARRAY[" + join(statuses, ", ") + "]");

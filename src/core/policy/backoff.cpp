@@ -42,8 +42,8 @@ int64_t httpDate(std::string_view text) {
     size_t month = months.find(text.substr(8, 3));
     int day = digits(text, 5, 2), year = digits(text, 12, 4);
     int hour = digits(text, 17, 2), minute = digits(text, 20, 2), second = digits(text, 23, 2);
-    if (month == std::string_view::npos || month % 3 != 0 || day < 1 || day > 31 || year < 1970 || hour < 0 || hour > 23 ||
-        minute < 0 || minute > 59 || second < 0 || second > 60) {
+    if (month == std::string_view::npos || month % 3 != 0 || day < 1 || day > 31 || year < 1970 || hour < 0 ||
+        hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) {
         return -1;
     }
     return daysFromEpoch(year, static_cast<int>(month / 3) + 1, day) * 86400 + hour * 3600 + minute * 60 + second;

@@ -95,7 +95,8 @@ std::string parseUrl(std::string_view text, Url& url) {
 
 bool isHeaderName(std::string_view name) {
     return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-        return isAsciiUpper(c) || isAsciiLower(c) || isAsciiDigit(c) || (c != '\0' && std::strchr("!#$%&'*+-.^_`|~", c));
+        return isAsciiUpper(c) || isAsciiLower(c) || isAsciiDigit(c) ||
+               (c != '\0' && std::strchr("!#$%&'*+-.^_`|~", c));
     });
 }
 
@@ -107,10 +108,11 @@ bool isHeaderValue(std::string_view value) {
 }
 
 bool isPrivateAddress4(const uint8_t* b) {
-    return b[0] == 0 || b[0] == 10 || b[0] == 127 || (b[0] == 100 && (b[1] & 0xc0) == 64) || (b[0] == 169 && b[1] == 254) ||
-           (b[0] == 172 && (b[1] & 0xf0) == 16) || (b[0] == 192 && b[1] == 168) || (b[0] == 192 && b[1] == 0 && b[2] == 0) ||
-           (b[0] == 192 && b[1] == 0 && b[2] == 2) || (b[0] == 198 && (b[1] & 0xfe) == 18) ||
-           (b[0] == 198 && b[1] == 51 && b[2] == 100) || (b[0] == 203 && b[1] == 0 && b[2] == 113) || b[0] >= 224;
+    return b[0] == 0 || b[0] == 10 || b[0] == 127 || (b[0] == 100 && (b[1] & 0xc0) == 64) ||
+           (b[0] == 169 && b[1] == 254) || (b[0] == 172 && (b[1] & 0xf0) == 16) || (b[0] == 192 && b[1] == 168) ||
+           (b[0] == 192 && b[1] == 0 && b[2] == 0) || (b[0] == 192 && b[1] == 0 && b[2] == 2) ||
+           (b[0] == 198 && (b[1] & 0xfe) == 18) || (b[0] == 198 && b[1] == 51 && b[2] == 100) ||
+           (b[0] == 203 && b[1] == 0 && b[2] == 113) || b[0] >= 224;
 }
 
 bool isPrivateAddress6(const uint8_t* b) {
@@ -124,8 +126,9 @@ bool isPrivateAddress6(const uint8_t* b) {
     bool sixToFour = b[0] == 0x20 && b[1] == 0x02;
     bool documentation = b[0] == 0x20 && b[1] == 0x01 && b[2] == 0x0d && b[3] == 0xb8;
     bool teredo = b[0] == 0x20 && b[1] == 0x01 && b[2] == 0 && b[3] == 0;
-    return (b[0] & 0xfe) == 0xfc || (b[0] == 0xfe && (b[1] & 0x80) == 0x80) || b[0] == 0xff || documentation || teredo ||
-           (sixToFour && isPrivateAddress4(b + 2)) || (b[0] == 0 && b[1] == 0x64 && b[2] == 0xff && b[3] == 0x9b);
+    return (b[0] & 0xfe) == 0xfc || (b[0] == 0xfe && (b[1] & 0x80) == 0x80) || b[0] == 0xff || documentation ||
+           teredo || (sixToFour && isPrivateAddress4(b + 2)) ||
+           (b[0] == 0 && b[1] == 0x64 && b[2] == 0xff && b[3] == 0x9b);
 }
 
 bool namesHost(std::string_view list, std::string_view host, int port) {

@@ -1,4 +1,5 @@
-// Where calls may go: addresses, and the setting that permits private ones. What is asked of a request before it is made.
+// Where calls may go: addresses, and the setting that permits private ones. What is asked of a request before it is
+// made.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@ namespace specql {
 
 struct Url {
     bool https = false;
-    std::string host;           // lower case; an IPv6 address without its brackets
+    std::string host;  // lower case; an IPv6 address without its brackets
     int port = 0;
 };
 
@@ -22,8 +23,8 @@ bool isHeaderName(std::string_view name);
 // Can it stand in a header: no line end, no NUL, no other control character but the tab?
 bool isHeaderValue(std::string_view value);
 
-// Is it an address that only this machine or its neighbours have: loopback, private, link-local, unique local, multicast,
-// unspecified, shared (100.64/10), benchmark or documentation networks? The bytes are in network order.
+// Is it an address that only this machine or its neighbours have: loopback, private, link-local, unique local,
+// multicast, unspecified, shared (100.64/10), benchmark or documentation networks? The bytes are in network order.
 bool isPrivateAddress4(const uint8_t* bytes);
 // The same for 16 bytes; an IPv4 address that is mapped or translated into IPv6 is asked as what it is.
 bool isPrivateAddress6(const uint8_t* bytes);

@@ -12,11 +12,11 @@ struct Unit {
     std::string_view name;
     int64_t ms;
 };
-constexpr Unit units[] = {
-    {"ms", 1}, {"millisecond", 1}, {"milliseconds", 1}, {"", 1000}, {"s", 1000}, {"sec", 1000}, {"secs", 1000},
-    {"second", 1000}, {"seconds", 1000}, {"min", 60000}, {"mins", 60000}, {"m", 60000}, {"minute", 60000},
-    {"minutes", 60000}, {"h", 3600000}, {"hour", 3600000}, {"hours", 3600000}, {"d", 86400000}, {"day", 86400000},
-    {"days", 86400000}};
+constexpr Unit units[] = {{"ms", 1},          {"millisecond", 1}, {"milliseconds", 1}, {"", 1000},
+                          {"s", 1000},        {"sec", 1000},      {"secs", 1000},      {"second", 1000},
+                          {"seconds", 1000},  {"min", 60000},     {"mins", 60000},     {"m", 60000},
+                          {"minute", 60000},  {"minutes", 60000}, {"h", 3600000},      {"hour", 3600000},
+                          {"hours", 3600000}, {"d", 86400000},    {"day", 86400000},   {"days", 86400000}};
 
 }  // namespace
 

@@ -17,8 +17,8 @@ const Words formats = {"cloudevents", "hasura", "supabase", "plain"};
 const Words methods = {"POST", "PUT", "PATCH", "DELETE", "GET"};
 const Words failureWords = {"block", "skip"};
 // What the worker sets itself.
-const Words ownHeaders = {"host", "content-length", "content-type", "transfer-encoding", "connection", "expect",
-                          "webhook-id", "webhook-timestamp", "webhook-signature"};
+const Words ownHeaders = {"host",   "content-length", "content-type",      "transfer-encoding", "connection",
+                          "expect", "webhook-id",     "webhook-timestamp", "webhook-signature"};
 
 constexpr int64_t longestTimeoutMs = 10 * 60 * 1000;
 constexpr int64_t longestBackoffMs = 3600 * 1000;
@@ -45,13 +45,15 @@ int number(const std::string& text, int most) {
     return value <= most ? value : -1;
 }
 
-// ---- values, each with the error it can have ---------------------------------------------------------------------------
+// ---- values, each with the error it can have
+// ---------------------------------------------------------------------------
 
 void checkUrl(ReadContext& context, const Text& value) {
     Url url;
     std::string problem = parseUrl(value.value, url);
     if (!problem.empty()) {
-        context.diagnostics.error("SPQL-S031", value.pos, "the url \"" + value.value + "\" cannot be called: " + problem,
+        context.diagnostics.error("SPQL-S031", value.pos,
+                                  "the url \"" + value.value + "\" cannot be called: " + problem,
                                   "for example https://erp.example/hooks");
     }
 }
@@ -59,10 +61,10 @@ void checkUrl(ReadContext& context, const Text& value) {
 void checkDuration(ReadContext& context, const std::string& key, const Text& value, int64_t longestMs) {
     int64_t ms = durationMs(value.value);
     if (ms < 1 || ms > longestMs) {
-        context.diagnostics.error("SPQL-S032", value.pos,
-                                  "\"" + key + "\" must be a length of time up to " + std::to_string(longestMs / 60000) +
-                                      " minutes",
-                                  "for example 10 s, 500 ms, 1 min");
+        context.diagnostics.error(
+            "SPQL-S032", value.pos,
+            "\"" + key + "\" must be a length of time up to " + std::to_string(longestMs / 60000) + " minutes",
+            "for example 10 s, 500 ms, 1 min");
     }
 }
 
@@ -83,8 +85,9 @@ void checkSecret(ReadContext& context, const Text& value) {
         known = std::all_of(name.begin(), name.end(), [](char c) { return isNamePart(c) || c == '-' || c == '.'; });
     }
     if (!known) {
-        context.diagnostics.error("SPQL-S034", value.pos, "\"secret\" must name a key, not be one",
-                                  "env:NAME of the server's environment, file:/absolute/path, or the name of a row of specql.secret");
+        context.diagnostics.error(
+            "SPQL-S034", value.pos, "\"secret\" must name a key, not be one",
+            "env:NAME of the server's environment, file:/absolute/path, or the name of a row of specql.secret");
     }
 }
 
@@ -93,7 +96,8 @@ void checkOrdering(ReadContext& context, const Text& value) {
     size_t space = value.value.find(' ');
     std::string word = space == std::string::npos ? "block" : value.value.substr(space + 1);
     if (!isOneOf(word, failureWords)) {
-        context.diagnostics.error("SPQL-S035", value.pos, "\"ordering\" must be a key of the payload, and then block or skip",
+        context.diagnostics.error("SPQL-S035", value.pos,
+                                  "\"ordering\" must be a key of the payload, and then block or skip",
                                   "for example order_id, or order_id skip");
     }
 }
@@ -122,8 +126,9 @@ void checkHeader(ReadContext& context, const Text& name, const Text& value) {
     } else if (isOneOf(lower(name.value), ownHeaders)) {
         context.diagnostics.error("SPQL-S038", name.pos, "the header " + name.value + " is set with each call");
     } else if (!isHeaderValue(value.value)) {
-        context.diagnostics.error("SPQL-S038", value.pos,
-                                  "the value of the header " + name.value + " holds a line end or another control character");
+        context.diagnostics.error(
+            "SPQL-S038", value.pos,
+            "the value of the header " + name.value + " holds a line end or another control character");
     }
 }
 
@@ -147,7 +152,8 @@ void checkSetting(ReadContext& context, const std::string& key, const Text& valu
     }
 }
 
-// ---- reading -------------------------------------------------------------------------------------------------------------
+// ---- reading
+// -------------------------------------------------------------------------------------------------------------
 
 // Every key but those that have a shape of their own becomes a setting; one that has a list becomes several.
 std::vector<Param> readSettings(ReadContext& context, const Node& mapping, const Words& known) {
@@ -186,7 +192,8 @@ Operation readOperation(ReadContext& context, const Entry& entry) {
             }
         }
     } else if (entry.value.kind != Node::Kind::null) {
-        context.diagnostics.error("SPQL-S003", entry.value.pos, "operation \"" + entry.key.value + "\" must be a mapping",
+        context.diagnostics.error("SPQL-S003", entry.value.pos,
+                                  "operation \"" + entry.key.value + "\" must be a mapping",
                                   "for example {path: /orders, method: POST}");
     }
     return operation;

@@ -5,15 +5,15 @@
 // libcurl starts would otherwise receive signals that PostgreSQL's handlers expect in its only thread.
 #include "pg/http/transport.hpp"
 
-#include <algorithm>
 #include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <ctime>
 #include <map>
 #include <new>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <utility>
 
 #include <curl/curl.h>
@@ -48,7 +48,7 @@ struct Call {
     HttpRequest request;
     bool privateAllowed = false;
     bool refusedAddress = false;
-    bool cut = false;                   // the answer was longer than is kept
+    bool cut = false;  // the answer was longer than is kept
     size_t bodyLimit = 0;
     std::string body;
     char message[CURL_ERROR_SIZE] = "";
@@ -57,8 +57,7 @@ struct Call {
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
     ~Call() {
-        if (handle != nullptr)
-            curl_easy_cleanup(handle);
+        if (handle != nullptr) curl_easy_cleanup(handle);
         curl_slist_free_all(headers);
     }
 };
@@ -92,8 +91,7 @@ size_t keepBody(char* data, size_t size, size_t count, void* closure) {
     } catch (...) {
         return 0;
     }
-    if (bytes <= room)
-        return bytes;
+    if (bytes <= room) return bytes;
     call->cut = true;
     return 0;
 }
@@ -104,8 +102,7 @@ class CurlTransport final : public Transport {
 public:
     explicit CurlTransport(HttpLimits limits) : limits_(std::move(limits)) {
         BlockedSignals blocked;
-        if (!isInitialised && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-            throw std::bad_alloc();
+        if (!isInitialised && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) throw std::bad_alloc();
         isInitialised = true;
         openMulti();
     }
@@ -122,8 +119,7 @@ public:
 
     void setLimits(HttpLimits limits) override {
         // A connection that the old limits allowed must not serve the new ones.
-        if (limits.allowedHosts != limits_.allowedHosts || limits.caFile != limits_.caFile)
-            reopen_ = true;
+        if (limits.allowedHosts != limits_.allowedHosts || limits.caFile != limits_.caFile) reopen_ = true;
         limits_ = std::move(limits);
     }
 
@@ -168,8 +164,7 @@ public:
 private:
     void openMulti() {
         multi_ = curl_multi_init();
-        if (multi_ == nullptr)
-            throw std::bad_alloc();
+        if (multi_ == nullptr) throw std::bad_alloc();
         curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, 256L);
     }
 
@@ -178,18 +173,15 @@ private:
         const HttpRequest& request = call.request;
         Url url;
         std::string problem = parseUrl(request.url, url);
-        if (!problem.empty())
-            return "the url cannot be called: " + problem;
-        if (!isHeaderName(request.method))
-            return "the method cannot be sent";
+        if (!problem.empty()) return "the url cannot be called: " + problem;
+        if (!isHeaderName(request.method)) return "the method cannot be sent";
         for (const std::string& header : request.headers)
             if (!isHeaderValue(header) || !isHeaderName(header.substr(0, header.find(':'))))
                 return "a header holds a line end or another character that cannot be sent";
         call.privateAllowed = namesHost(limits_.allowedHosts, url.host, url.port);
 
         call.handle = curl_easy_init();
-        if (call.handle == nullptr)
-            throw std::bad_alloc();
+        if (call.handle == nullptr) throw std::bad_alloc();
         for (const std::string& header : request.headers)
             call.headers = append(call.headers, header.c_str());
         call.headers = append(call.headers, "Expect:");
@@ -206,8 +198,7 @@ private:
 #endif
         curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 1L);
         curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 2L);
-        if (!limits_.caFile.empty())
-            curl_easy_setopt(handle, CURLOPT_CAINFO, limits_.caFile.c_str());
+        if (!limits_.caFile.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, limits_.caFile.c_str());
         curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeoutMs));
         curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.timeoutMs));
         curl_easy_setopt(handle, CURLOPT_HTTPHEADER, call.headers);
@@ -225,23 +216,20 @@ private:
         curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, openSocket);
         curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, &call);
         curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, call.message);
-        if (reopen_)
-            curl_easy_setopt(handle, CURLOPT_FRESH_CONNECT, 1L);
+        if (reopen_) curl_easy_setopt(handle, CURLOPT_FRESH_CONNECT, 1L);
         return {};
     }
 
     static curl_slist* append(curl_slist* list, const char* header) {
         curl_slist* longer = curl_slist_append(list, header);
-        if (longer == nullptr)
-            throw std::bad_alloc();
+        if (longer == nullptr) throw std::bad_alloc();
         return longer;
     }
 
     void collect() {
         int left;
         while (CURLMsg* message = curl_multi_info_read(multi_, &left)) {
-            if (message->msg != CURLMSG_DONE)
-                continue;
+            if (message->msg != CURLMSG_DONE) continue;
             CURLcode code = message->data.result;
             auto found = calls_.find(message->easy_handle);
             ended_.emplace_back(found->second->key, responseOf(*found->second, code));
@@ -260,7 +248,8 @@ private:
         if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && call.cut)) {
             response.result.ending = Ending::answered;
             if (status < 200 || status > 299)
-                response.error = "HTTP " + std::to_string(status) + (status >= 300 && status < 400 ? ", which is not followed" : "");
+                response.error =
+                    "HTTP " + std::to_string(status) + (status >= 300 && status < 400 ? ", which is not followed" : "");
         } else if (call.refusedAddress) {
             response.result.ending = Ending::forbidden;
             response.error = "the address of this host is private; specql.allowed_hosts does not name it";

@@ -13,21 +13,21 @@ namespace specql {
 struct HttpRequest {
     std::string url;
     std::string method;
-    std::vector<std::string> headers;   // "Name: value"
-    std::string body;                   // not sent with GET
-    int64_t timeoutMs = 10000;          // from the send to the end of the answer
+    std::vector<std::string> headers;  // "Name: value"
+    std::string body;                  // not sent with GET
+    int64_t timeoutMs = 10000;         // from the send to the end of the answer
 };
 
 struct HttpResponse {
     CallResult result;
-    std::string error;                  // what went wrong; empty for 2xx
-    std::string body;                   // its beginning
+    std::string error;  // what went wrong; empty for 2xx
+    std::string body;   // its beginning
 };
 
 struct HttpLimits {
-    std::string allowedHosts;           // hosts whose private addresses may be called; see namesHost()
-    std::string caFile;                 // of authorities to trust instead of the system's; may be empty
-    size_t bodyBytes = 64 * 1024;       // of an answer; the connection is closed at the next one
+    std::string allowedHosts;      // hosts whose private addresses may be called; see namesHost()
+    std::string caFile;            // of authorities to trust instead of the system's; may be empty
+    size_t bodyBytes = 64 * 1024;  // of an answer; the connection is closed at the next one
 };
 
 // Requests in flight belong to a key of the caller's. Nothing in it raises a PostgreSQL error or waits for ever;

@@ -8,7 +8,7 @@ namespace specql {
 
 namespace {
 
-constexpr int waitMs = 50;      // between looks at interrupts
+constexpr int waitMs = 50;  // between looks at interrupts
 
 }  // namespace
 
@@ -26,11 +26,9 @@ SPECQL_FUNCTION(specql_deliver) {
         MemoryContextSwitchTo(scratch);
         int sent = courier->sendNotifications(batch);
         Claims claims = {nullptr, 0};
-        MemoryContextSwitchTo(scratch);     // SPI leaves its own
-        if (sent < batch)
-            claims = courier->claim(batch - sent);
-        if (sent + claims.count == 0)
-            break;
+        MemoryContextSwitchTo(scratch);  // SPI leaves its own
+        if (sent < batch) claims = courier->claim(batch - sent);
+        if (sent + claims.count == 0) break;
         courier->accept(claims);
         while (courier->underWay() > 0) {
             courier->carry(waitMs);

@@ -7,13 +7,13 @@ namespace specql {
 
 namespace {
 
-// The function runs with its owner's rights even if it is not SECURITY DEFINER: who calls it is the worker, a superuser.
+// The function runs with its owner's rights even if it is not SECURITY DEFINER: who calls it is the worker, a
+// superuser.
 void callAsOwner(const char* name, Datum ids) {
     Oid argument = UUIDARRAYOID;
     Oid function = LookupFuncName(compat::nameParts(name), 1, &argument, false);
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-    if (!HeapTupleIsValid(tuple))
-        elog(ERROR, "cache lookup failed for function %u", function);
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", function);
     Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
     ReleaseSysCache(tuple);
     Oid user;
@@ -36,8 +36,7 @@ SPECQL_FUNCTION(specql_call_processed) {
     const char* name = text_to_cstring(PG_GETARG_TEXT_PP(0));
     Datum ids = PG_GETARG_DATUM(1);
     ErrorData* error = trySubtransaction([name, ids] { callAsOwner(name, ids); });
-    if (error == nullptr)
-        PG_RETURN_NULL();
+    if (error == nullptr) PG_RETURN_NULL();
     ereport(WARNING, (errcode(error->sqlerrcode), errmsg("%s failed: %s", name, error->message)));
     PG_RETURN_TEXT_P(cstring_to_text(error->message));
 }

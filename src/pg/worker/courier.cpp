@@ -1,10 +1,10 @@
 #include "pg/worker/courier.hpp"
 
-#include <cerrno>
-#include <ctime>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
+#include <ctime>
 
 #include "pg/worker/hmac.hpp"
 #include "pg/worker/settings.hpp"
@@ -14,7 +14,7 @@ namespace specql {
 
 namespace {
 
-constexpr size_t keptResponse = 2000;       // bytes of an answer that are recorded
+constexpr size_t keptResponse = 2000;  // bytes of an answer that are recorded
 constexpr size_t longestSecret = 4096;
 
 HttpLimits currentLimits() {
@@ -26,12 +26,10 @@ HttpLimits currentLimits() {
 
 // The key that a secret names, or what is wrong with it in `problem`. Never shows the key.
 std::string findKey(const std::string& secret, std::string& problem) {
-    if (secret.compare(0, 4, "key:") == 0)
-        return keyBytes(secret.substr(4));
+    if (secret.compare(0, 4, "key:") == 0) return keyBytes(secret.substr(4));
     if (secret.compare(0, 4, "env:") == 0) {
         const char* value = getenv(secret.c_str() + 4);
-        if (value != nullptr && *value != '\0')
-            return keyBytes(value);
+        if (value != nullptr && *value != '\0') return keyBytes(value);
         problem = "the secret " + secret + " is not set in the server's environment";
         return {};
     }
@@ -50,8 +48,7 @@ std::string findKey(const std::string& secret, std::string& problem) {
         problem = "the secret " + secret + " must be a file that only the server's user can read";
     else if ((size = read(file, bytes, sizeof bytes)) <= 0 || size > static_cast<ssize_t>(longestSecret))
         problem = "the secret " + secret + " is empty or too long";
-    if (file >= 0)
-        close(file);
+    if (file >= 0) close(file);
     return problem.empty() ? keyBytes(std::string_view(bytes, static_cast<size_t>(size))) : std::string();
 }
 
@@ -89,8 +86,7 @@ void Courier::accept(const Claims& claims) {
         call.secrets.assign(claim.secrets, claim.secrets + claim.secretCount);
         call.probing = claim.failures >= Breaker::failuresToOpen;
         Service& service = services_[call.service];
-        if (service.busy == 0 && !service.changed)
-            service.breaker = {claim.failures, claim.pauses};
+        if (service.busy == 0 && !service.changed) service.breaker = {claim.failures, claim.pauses};
         ++service.busy;
         waiting_.push_back(std::move(call));
     }
@@ -101,8 +97,7 @@ std::string Courier::sign(Call& call) const {
     int64_t now = time(nullptr);
     call.request.headers.push_back("webhook-id: " + call.idText);
     call.request.headers.push_back("webhook-timestamp: " + std::to_string(now));
-    if (call.secrets.empty())
-        return {};
+    if (call.secrets.empty()) return {};
     std::string text = stringToSign(call.idText, now, call.request.body);
     std::vector<std::string> hmacs;
     std::string problem, lastProblem;
@@ -115,8 +110,7 @@ std::string Courier::sign(Call& call) const {
             lastProblem = problem;
     }
     // While keys rotate, one of them may be gone already.
-    if (hmacs.empty())
-        return lastProblem;
+    if (hmacs.empty()) return lastProblem;
     call.request.headers.push_back("webhook-signature: " + signatureHeader(hmacs));
     return {};
 }
@@ -140,12 +134,10 @@ void Courier::carry(int timeoutMs) {
     size_t most = static_cast<size_t>(settings::maxConcurrency);
     while (!waiting_.empty() && transport_->inFlight() < most)
         startOne();
-    if (transport_->inFlight() == 0)
-        return;
+    if (transport_->inFlight() == 0) return;
     for (auto& [key, response] : transport_->wait(timeoutMs)) {
         auto found = carried_.find(key);
-        if (found == carried_.end())
-            continue;
+        if (found == carried_.end()) continue;
         end(found->second, response);
         carried_.erase(found);
     }
@@ -157,7 +149,9 @@ void Courier::end(const Call& call, const HttpResponse& response) {
     Decision decision = decide(response.result, call.policy, compat::chance());
     Outcome outcome;
     outcome.id = call.id;
-    outcome.verdict = decision.verdict == Verdict::done ? "done" : decision.verdict == Verdict::retry ? "retry" : "dead";
+    outcome.verdict = decision.verdict == Verdict::done    ? "done"
+                      : decision.verdict == Verdict::retry ? "retry"
+                                                           : "dead";
     outcome.delayMs = decision.delayMs;
     outcome.error = response.error;
     outcome.status = response.result.ending == Ending::answered ? response.result.status : 0;

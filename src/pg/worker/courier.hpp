@@ -1,5 +1,5 @@
-// Carries calls from the outbox to their services and the results back. Used by the worker, between transactions, and by
-// specql.drain, inside of one.
+// Carries calls from the outbox to their services and the results back. Used by the worker, between transactions, and
+// by specql.drain, inside of one.
 //
 //   in a transaction:  record(); sendNotifications(); claim()     → claims as plain data, in a memory context
 //   outside of SPI:    accept(claims); carry()                    → C++ and libcurl, no server but for the HMAC
@@ -56,7 +56,8 @@ public:
     // Calls to make, in the current memory context; at most `limit`, and no more than there is room for.
     Claims claim(int limit) const;
 
-    // ---- without; throws bad_alloc --------------------------------------------------------------------------------------
+    // ---- without; throws bad_alloc
+    // --------------------------------------------------------------------------------------
 
     // Forgets the results that record() wrote.
     void recorded();
@@ -85,14 +86,14 @@ private:
     };
     struct Outcome {
         pg_uuid_t id;
-        const char* verdict;        // a literal
+        const char* verdict;  // a literal
         int64_t delayMs;
         std::string error, response;
         int status;
     };
     struct Service {
         Breaker breaker;
-        int busy = 0;               // calls accepted and without a result
+        int busy = 0;  // calls accepted and without a result
         bool changed = false;
         int64_t pauseMs = 0;
         std::string error, disabled;

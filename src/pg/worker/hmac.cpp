@@ -19,18 +19,15 @@ std::string hmacSha256(const std::string& key, const std::string& text) {
         // OpenSSL's contexts belong to a resource owner, and between transactions there is none.
         ResourceOwner before = CurrentResourceOwner;
         ResourceOwner own = before == nullptr ? ResourceOwnerCreate(nullptr, "specql signature") : nullptr;
-        if (own != nullptr)
-            CurrentResourceOwner = own;
+        if (own != nullptr) CurrentResourceOwner = own;
         pg_hmac_ctx* context = pg_hmac_create(PG_SHA256);
         bool good = pg_hmac_init(context, reinterpret_cast<const uint8*>(k->data()), k->size()) >= 0 &&
                     pg_hmac_update(context, reinterpret_cast<const uint8*>(t->data()), t->size()) >= 0 &&
                     pg_hmac_final(context, to, PG_SHA256_DIGEST_LENGTH) >= 0;
         pg_hmac_free(context);
         CurrentResourceOwner = before;
-        if (own != nullptr)
-            ResourceOwnerDelete(own);
-        if (!good)
-            ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a signature could not be computed")));
+        if (own != nullptr) ResourceOwnerDelete(own);
+        if (!good) ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("a signature could not be computed")));
     });
     return std::string(reinterpret_cast<const char*>(result), sizeof result);
 }

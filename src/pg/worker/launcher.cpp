@@ -15,8 +15,8 @@ namespace specql {
 
 namespace {
 
-constexpr int retryMs = 10 * 1000;      // when there was no slot
-constexpr int settleMs = 500;           // for a worker to find out whether its database has the extension
+constexpr int retryMs = 10 * 1000;  // when there was no slot
+constexpr int settleMs = 500;       // for a worker to find out whether its database has the extension
 
 // The databases one can connect to; in the current memory context.
 List* databases() {
@@ -28,8 +28,7 @@ List* databases() {
     TableScanDesc scan = table_beginscan_catalog(catalog, 0, nullptr);
     while (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection)) {
         auto* database = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
-        if (!database->datallowconn || database->datistemplate)
-            continue;
+        if (!database->datallowconn || database->datistemplate) continue;
         MemoryContext before = MemoryContextSwitchTo(keep);
         result = lappend_oid(result, database->oid);
         MemoryContextSwitchTo(before);
@@ -47,8 +46,7 @@ bool startIn(Oid database) {
     describeWorker(&worker, database, "");
     worker.bgw_notify_pid = MyProcPid;
     BackgroundWorkerHandle* handle;
-    if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-        return false;
+    if (!RegisterDynamicBackgroundWorker(&worker, &handle)) return false;
     pid_t pid;
     if (WaitForBackgroundWorkerStartup(handle, &pid) == BGWH_STARTED)
         (void)WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, settleMs, PG_WAIT_EXTENSION);
@@ -60,8 +58,7 @@ bool startIn(Oid database) {
 }  // namespace
 
 void registerLauncher() {
-    if (!process_shared_preload_libraries_in_progress)
-        return;
+    if (!process_shared_preload_libraries_in_progress) return;
     BackgroundWorker worker;
     memset(&worker, 0, sizeof worker);
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;

@@ -37,36 +37,43 @@ void addText(Column* column, const std::string& text) {
     memcpy(copy, text.data(), text.size());
     copy[text.size()] = '\0';
     for (size_t i = 0; i < text.size(); ++i)
-        if (copy[i] == '\0')
-            copy[i] = '?';
+        if (copy[i] == '\0') copy[i] = '?';
     if (!pg_verify_mbstr(GetDatabaseEncoding(), copy, static_cast<int>(text.size()), true))
         for (size_t i = 0; i < text.size(); ++i)
-            if (static_cast<unsigned char>(copy[i]) >= 0x80)
-                copy[i] = '?';
+            if (static_cast<unsigned char>(copy[i]) >= 0x80) copy[i] = '?';
     add(column, CStringGetTextDatum(copy));
 }
 
 Datum arrayOf(const Column& column, Oid type, int16 width, bool byValue, char align) {
     int dimensions[1] = {column.count};
     int bounds[1] = {1};
-    return PointerGetDatum(construct_md_array(column.values, column.nulls, 1, dimensions, bounds, type, width, byValue, align));
+    return PointerGetDatum(
+        construct_md_array(column.values, column.nulls, 1, dimensions, bounds, type, width, byValue, align));
 }
 
-Datum texts(const Column& column) { return arrayOf(column, TEXTOID, -1, false, TYPALIGN_INT); }
-Datum integers(const Column& column) { return arrayOf(column, INT4OID, 4, true, TYPALIGN_INT); }
-Datum bigints(const Column& column) { return arrayOf(column, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE); }
-Datum uuids(const Column& column) { return arrayOf(column, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR); }
+Datum texts(const Column& column) {
+    return arrayOf(column, TEXTOID, -1, false, TYPALIGN_INT);
+}
+Datum integers(const Column& column) {
+    return arrayOf(column, INT4OID, 4, true, TYPALIGN_INT);
+}
+Datum bigints(const Column& column) {
+    return arrayOf(column, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+}
+Datum uuids(const Column& column) {
+    return arrayOf(column, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
+}
 
 void execute(const char* sql, int count, const Oid* types, const Datum* values) {
-    int code = SPI_execute_with_args(sql, count, const_cast<Oid*>(types), const_cast<Datum*>(values), nullptr, false, 0);
-    if (code < 0)
-        elog(ERROR, "specql: %s gave %s", sql, SPI_result_code_string(code));
+    int code =
+        SPI_execute_with_args(sql, count, const_cast<Oid*>(types), const_cast<Datum*>(values), nullptr, false, 0);
+    if (code < 0) elog(ERROR, "specql: %s gave %s", sql, SPI_result_code_string(code));
 }
 
 struct Row {
     HeapTuple tuple;
     TupleDesc descriptor;
-    MemoryContext keep;     // what the values are copied to
+    MemoryContext keep;  // what the values are copied to
 };
 
 Datum cell(const Row& row, int column) {
@@ -123,9 +130,9 @@ Claim readClaim(const Row& row) {
 
 void Courier::record() const {
     if (!outcomes_.empty()) {
-        Column ids = makeColumn(outcomes_.size()), verdicts = makeColumn(outcomes_.size()), delays = makeColumn(outcomes_.size()),
-               errors = makeColumn(outcomes_.size()), statuses = makeColumn(outcomes_.size()),
-               responses = makeColumn(outcomes_.size());
+        Column ids = makeColumn(outcomes_.size()), verdicts = makeColumn(outcomes_.size()),
+               delays = makeColumn(outcomes_.size()), errors = makeColumn(outcomes_.size()),
+               statuses = makeColumn(outcomes_.size()), responses = makeColumn(outcomes_.size());
         for (const Outcome& outcome : outcomes_) {
             add(&ids, UUIDPGetDatum(&outcome.id));
             add(&verdicts, CStringGetTextDatum(outcome.verdict));
@@ -136,7 +143,8 @@ void Courier::record() const {
             addText(&responses, outcome.response);
         }
         const Oid types[] = {UUIDARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID};
-        const Datum values[] = {uuids(ids), texts(verdicts), bigints(delays), texts(errors), integers(statuses), texts(responses)};
+        const Datum values[] = {uuids(ids),    texts(verdicts),    bigints(delays),
+                                texts(errors), integers(statuses), texts(responses)};
         execute("SELECT specql.record_results($1, $2, $3, $4, $5, $6)", lengthof(types), types, values);
     }
     recordServices();
@@ -148,8 +156,7 @@ void Courier::recordServices() const {
            errors = makeColumn(most), disabled = makeColumn(most);
     for (const auto& entry : services_) {
         const Service& service = entry.second;
-        if (!service.changed)
-            continue;
+        if (!service.changed) continue;
         addText(&names, entry.first);
         add(&failures, Int32GetDatum(service.breaker.failures));
         add(&pauses, Int32GetDatum(service.breaker.pauses));
@@ -157,10 +164,10 @@ void Courier::recordServices() const {
         addText(&errors, service.error);
         addText(&disabled, service.disabled);
     }
-    if (names.count == 0)
-        return;
+    if (names.count == 0) return;
     const Oid types[] = {TEXTARRAYOID, INT4ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTARRAYOID};
-    const Datum values[] = {texts(names), integers(failures), integers(pauses), bigints(pauseMs), texts(errors), texts(disabled)};
+    const Datum values[] = {texts(names),     integers(failures), integers(pauses),
+                            bigints(pauseMs), texts(errors),      texts(disabled)};
     execute("SELECT specql.record_services($1, $2, $3, $4, $5, $6)", lengthof(types), types, values);
 }
 
@@ -176,8 +183,7 @@ Claims Courier::claim(int limit) const {
     MemoryContext keep = CurrentMemoryContext;
     Claims claims = {nullptr, 0};
     limit = Min(limit, room());
-    if (limit <= 0)
-        return claims;
+    if (limit <= 0) return claims;
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql claim", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(scratch);
     Column names = makeColumn(services_.size()), busy = makeColumn(services_.size());
@@ -188,10 +194,10 @@ Claims Courier::claim(int limit) const {
     // One service that hangs must not take all connections.
     int perService = Max(1, settings::maxConcurrency * 2 * 3 / 4);
     const Oid types[] = {INT4OID, INT4OID, INT4OID, TEXTARRAYOID, INT4ARRAYOID};
-    const Datum values[] = {Int32GetDatum(limit), Int32GetDatum(perService), Int32GetDatum(Breaker::failuresToOpen), texts(names),
-                            integers(busy)};
+    const Datum values[] = {Int32GetDatum(limit), Int32GetDatum(perService), Int32GetDatum(Breaker::failuresToOpen),
+                            texts(names), integers(busy)};
     execute("SELECT * FROM specql.claim_calls($1, $2, $3, $4, $5)", lengthof(types), types, values);
-    MemoryContextSwitchTo(scratch);     // SPI has left its own
+    MemoryContextSwitchTo(scratch);  // SPI has left its own
     claims.count = static_cast<int>(SPI_processed);
     claims.items = static_cast<Claim*>(MemoryContextAlloc(keep, sizeof(Claim) * Max(claims.count, 1)));
     for (int i = 0; i < claims.count; ++i)

@@ -22,6 +22,7 @@ extern "C" {
 #include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
+#include "storage/pmsignal.h"
 #include "storage/proc.h"
 #include "storage/procsignal.h"
 #include "tcop/tcopprot.h"
@@ -63,8 +64,7 @@ void forBackgroundWorkers(Visit visit) {
 #else
         bool worker = process->isBackgroundWorker;
 #endif
-        if (worker && process->pid != 0 && process->databaseId == MyDatabaseId)
-            visit(process);
+        if (worker && process->pid != 0 && process->databaseId == MyDatabaseId) visit(process);
     }
 }
 

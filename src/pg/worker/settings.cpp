@@ -19,23 +19,27 @@ const config_enum_entry workerOptions[] = {
 }  // namespace
 
 void defineWorkerSettings() {
-    DefineCustomEnumVariable("specql.worker", "Whether deliveries and retries are done by a background worker.",
-                             "auto: one starts when there is work, and ends when there has been none for a while; on: it stays; "
-                             "off: none starts, and one that runs ends.",
-                             &workerMode, workerAuto, workerOptions, PGC_SUSET, 0, nullptr, nullptr, nullptr);
-    DefineCustomIntVariable("specql.poll_interval", "How often the worker looks for work that nobody woke it for.", nullptr,
-                            &pollInterval, 1000, 10, 3600 * 1000, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable(
+        "specql.worker", "Whether deliveries and retries are done by a background worker.",
+        "auto: one starts when there is work, and ends when there has been none for a while; on: it stays; "
+        "off: none starts, and one that runs ends.",
+        &workerMode, workerAuto, workerOptions, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("specql.poll_interval", "How often the worker looks for work that nobody woke it for.",
+                            nullptr, &pollInterval, 1000, 10, 3600 * 1000, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr,
+                            nullptr);
     DefineCustomIntVariable("specql.max_concurrency", "How many HTTP calls the worker has under way at once.",
-                            "One service gets at most three quarters of them.", &maxConcurrency, 32, 1, 1000, PGC_SUSET, 0,
-                            nullptr, nullptr, nullptr);
-    DefineCustomIntVariable("specql.delivery_retention", "How long finished deliveries stay in specql.deliveries.", nullptr,
-                            &deliveryRetention, 7 * 24 * 3600, 0, INT_MAX, PGC_SUSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
+                            "One service gets at most three quarters of them.", &maxConcurrency, 32, 1, 1000, PGC_SUSET,
+                            0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("specql.delivery_retention", "How long finished deliveries stay in specql.deliveries.",
+                            nullptr, &deliveryRetention, 7 * 24 * 3600, 0, INT_MAX, PGC_SUSET, GUC_UNIT_S, nullptr,
+                            nullptr, nullptr);
     DefineCustomStringVariable("specql.allowed_hosts", "Hosts that services may reach at private addresses.",
                                "A list like \"localhost:8080, 10.0.0.7, *.internal\". Loopback, private and link-local "
                                "addresses are refused for all others.",
                                &allowedHosts, "", PGC_SUSET, 0, nullptr, nullptr, nullptr);
-    DefineCustomStringVariable("specql.ca_file", "Certificates of authorities that HTTPS calls trust instead of the system's.",
-                               nullptr, &caFile, "", PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomStringVariable("specql.ca_file",
+                               "Certificates of authorities that HTTPS calls trust instead of the system's.", nullptr,
+                               &caFile, "", PGC_SUSET, 0, nullptr, nullptr, nullptr);
 }
 
 }  // namespace specql::settings

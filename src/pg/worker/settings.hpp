@@ -5,10 +5,10 @@ namespace specql::settings {
 
 enum WorkerMode { workerOff, workerAuto, workerOn };
 
-extern int workerMode;            // a WorkerMode
-extern int pollInterval;          // milliseconds
-extern int maxConcurrency;        // HTTP calls at once
-extern int deliveryRetention;     // seconds
+extern int workerMode;         // a WorkerMode
+extern int pollInterval;       // milliseconds
+extern int maxConcurrency;     // HTTP calls at once
+extern int deliveryRetention;  // seconds
 extern char* allowedHosts;
 extern char* caFile;
 

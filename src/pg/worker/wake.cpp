@@ -8,9 +8,9 @@ namespace specql {
 
 namespace {
 
-bool wanted = false;            // in this transaction
-bool missing = false;           // no worker ran when it was about to commit
-TimestampTz lastStart = 0;      // of a worker, by this session
+bool wanted = false;        // in this transaction
+bool missing = false;       // no worker ran when it was about to commit
+TimestampTz lastStart = 0;  // of a worker, by this session
 constexpr int restartSeconds = 5;
 
 // A kind of advisory lock that SQL cannot take (it uses 1 and 2), so that nobody is in the worker's way by accident.
@@ -23,15 +23,12 @@ LOCKTAG placeTag() {
 
 // Runs after the commit, where nothing may fail: no locks, no memory.
 void wakeOrStart() {
-    if (settings::workerMode == settings::workerOff)
-        return;
+    if (settings::workerMode == settings::workerOff) return;
     compat::forBackgroundWorkers([](PGPROC* process) { SetLatch(&process->procLatch); });
-    if (!missing)
-        return;
+    if (!missing) return;
     // Many sessions may find out at once that there is none; all but one of their workers end at once.
     TimestampTz now = GetCurrentTimestamp();
-    if (now - lastStart < USECS_PER_SEC)
-        return;
+    if (now - lastStart < USECS_PER_SEC) return;
     lastStart = now;
     BackgroundWorker worker;
     describeWorker(&worker, MyDatabaseId, DatabasePath);
@@ -39,8 +36,7 @@ void wakeOrStart() {
 }
 
 void atTransactionEvent(XactEvent event, void*) {
-    if (!wanted)
-        return;
+    if (!wanted) return;
     switch (event) {
         case XACT_EVENT_PRE_COMMIT:
             atBoundary([] { missing = settings::workerMode != settings::workerOff && !workerRuns(); });
@@ -50,11 +46,8 @@ void atTransactionEvent(XactEvent event, void*) {
             wanted = missing = false;
             break;
         case XACT_EVENT_PREPARE:
-        case XACT_EVENT_ABORT:
-            wanted = missing = false;
-            break;
-        default:
-            break;
+        case XACT_EVENT_ABORT: wanted = missing = false; break;
+        default: break;
     }
 }
 
@@ -90,8 +83,7 @@ void unlockWorkerPlace() {
 
 bool workerRuns() {
     LOCKTAG tag = placeTag();
-    if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
-        return true;
+    if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL) return true;
     LockRelease(&tag, ShareLock, true);
     return false;
 }
@@ -115,9 +107,11 @@ SPECQL_FUNCTION(specql_start_worker) {
         worker.bgw_notify_pid = MyProcPid;
         BackgroundWorkerHandle* handle;
         if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-            ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("there is no slot for a background worker"),
-                            errhint("Raise max_worker_processes, which is %d, and restart the server; until then "
-                                    "specql.drain() does its work.", max_worker_processes)));
+            ereport(ERROR,
+                    (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("there is no slot for a background worker"),
+                     errhint("Raise max_worker_processes, which is %d, and restart the server; until then "
+                             "specql.drain() does its work.",
+                             max_worker_processes)));
         pid_t pid;
         if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
             ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("the background worker did not start"),

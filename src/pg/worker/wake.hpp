@@ -15,8 +15,8 @@ void unlockWorkerPlace();
 // Does a worker hold it? A session may ask at any time in a transaction.
 bool workerRuns();
 
-// How the worker of a database is registered. By its directory (may be empty) it sees after a crash of the server whether
-// the database is still there.
+// How the worker of a database is registered. By its directory (may be empty) it sees after a crash of the server
+// whether the database is still there.
 void describeWorker(BackgroundWorker* worker, Oid database, const char* directory);
 
 void registerWakeCallbacks();

@@ -20,11 +20,11 @@ namespace specql {
 
 namespace {
 
-constexpr int idleSeconds = 60;             // after which a worker that was not told to stay ends
-constexpr int flushMs = 10;                 // results wait so long for others to be written down with
-constexpr int carryMs = 20;                 // between looks at the latch while calls are under way
-constexpr int lookMs = 1000;                // between looks at who wants to drop the database, while idle
-constexpr int stopMs = 3000;                // for calls under way to end, when the worker must
+constexpr int idleSeconds = 60;  // after which a worker that was not told to stay ends
+constexpr int flushMs = 10;      // results wait so long for others to be written down with
+constexpr int carryMs = 20;      // between looks at the latch while calls are under way
+constexpr int lookMs = 1000;     // between looks at who wants to drop the database, while idle
+constexpr int stopMs = 3000;     // for calls under way to end, when the worker must
 constexpr int afterErrorMs = 1000;
 constexpr int housekeepingMs = 5 * 60 * 1000;
 
@@ -36,21 +36,21 @@ void atTerminate(int signal) {
     stopping = true;
     SetLatch(MyLatch);
     // A handler of a user may run for long; calls are given a moment.
-    if (runsHandlers)
-        die(signal);
+    if (runsHandlers) die(signal);
     errno = saved;
 }
 
-// ---- the state between transactions --------------------------------------------------------------------------------------
+// ---- the state between transactions
+// --------------------------------------------------------------------------------------
 
 struct Worker {
     Courier* courier;
-    MemoryContext round;        // claims of the current one
+    MemoryContext round;  // claims of the current one
     Claims claims;
-    int notified;               // in the last round
+    int notified;  // in the last round
     int retried;
-    int64_t dueMs;              // until something is due; -1 if nothing waits
-    bool gone;                  // the extension is
+    int64_t dueMs;  // until something is due; -1 if nothing waits
+    bool gone;      // the extension is
 };
 
 TimestampTz later(int ms) {
@@ -62,7 +62,8 @@ int64_t millisecondsUntil(TimestampTz time) {
     return left > 0 ? left : 0;
 }
 
-// ---- transactions ----------------------------------------------------------------------------------------------------------
+// ---- transactions
+// ----------------------------------------------------------------------------------------------------------
 
 // Runs `body` in a transaction with SPI. An error is logged and undone; false then. `body` holds plain data only.
 template <typename Body>
@@ -97,14 +98,11 @@ bool inTransaction(const char* what, Body&& body) {
 // The first number that a query gives; -1 for NULL or no row.
 int64_t number(const char* sql) {
     int code = SPI_execute(sql, false, 1);
-    if (code < 0)
-        elog(ERROR, "specql: %s gave %s", sql, SPI_result_code_string(code));
-    if (SPI_processed == 0)
-        return -1;
+    if (code < 0) elog(ERROR, "specql: %s gave %s", sql, SPI_result_code_string(code));
+    if (SPI_processed == 0) return -1;
     bool isNull;
     Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull);
-    if (isNull)
-        return -1;
+    if (isNull) return -1;
     return SPI_gettypeid(SPI_tuptable->tupdesc, 1) == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
 }
 
@@ -115,30 +113,27 @@ bool extensionIsThere(Worker* worker) {
 
 bool exchange(Worker* worker) {
     return inTransaction("specql deliveries", [worker] {
-        if (!extensionIsThere(worker))
-            return;
+        if (!extensionIsThere(worker)) return;
         worker->courier->record();
         worker->notified = stopping ? 0 : worker->courier->sendNotifications(1000);
         MemoryContextSwitchTo(worker->round);
         worker->claims = {nullptr, 0};
-        if (!stopping)
-            worker->claims = worker->courier->claim(Max(settings::batchSize, settings::maxConcurrency));
+        if (!stopping) worker->claims = worker->courier->claim(Max(settings::batchSize, settings::maxConcurrency));
     });
 }
 
 bool retryFailures(Worker* worker) {
     runsHandlers = true;
-    if (stopping)
-        die(SIGTERM);
+    if (stopping) die(SIGTERM);
     bool good = inTransaction("specql retries", [worker] {
         worker->retried = 0;
-        if (!extensionIsThere(worker))
-            return;
+        if (!extensionIsThere(worker)) return;
         const Oid types[] = {INT4OID};
         const Datum values[] = {Int32GetDatum(settings::batchSize)};
-        SPI_execute_with_args("SELECT specql.retry_due($1) WHERE EXISTS (SELECT FROM specql.failure AS f"
-                              " WHERE f.status = 'failed' AND f.next_attempt_at <= now())",
-                              1, const_cast<Oid*>(types), const_cast<Datum*>(values), nullptr, false, 0);
+        SPI_execute_with_args(
+            "SELECT specql.retry_due($1) WHERE EXISTS (SELECT FROM specql.failure AS f"
+            " WHERE f.status = 'failed' AND f.next_attempt_at <= now())",
+            1, const_cast<Oid*>(types), const_cast<Datum*>(values), nullptr, false, 0);
         worker->retried = static_cast<int>(SPI_processed);
     });
     runsHandlers = false;
@@ -147,28 +142,26 @@ bool retryFailures(Worker* worker) {
 
 bool askWhatIsDue(Worker* worker) {
     return inTransaction("specql looking", [worker] {
-        if (extensionIsThere(worker))
-            worker->dueMs = number("SELECT specql.next_work(3600000)");
+        if (extensionIsThere(worker)) worker->dueMs = number("SELECT specql.next_work(3600000)");
     });
 }
 
 bool keepHouse(Worker* worker) {
     return inTransaction("specql housekeeping", [worker] {
-        if (!extensionIsThere(worker))
-            return;
+        if (!extensionIsThere(worker)) return;
         (void)number("SELECT specql.expire_deliveries()");
         (void)number("SELECT count(*) FROM specql.expire_events()");
     });
 }
 
-// ---- beginning and end ---------------------------------------------------------------------------------------------------
+// ---- beginning and end
+// ---------------------------------------------------------------------------------------------------
 
 // Whoever drops, renames, moves or copies the database needs it without sessions, and waits five seconds for that.
 bool databaseIsWanted() {
     LOCKTAG tag;
     SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
-    if (LockAcquire(&tag, RowExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
-        return true;
+    if (LockAcquire(&tag, RowExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL) return true;
     LockRelease(&tag, RowExclusiveLock, true);
     return false;
 }
@@ -176,8 +169,7 @@ bool databaseIsWanted() {
 bool takePlace() {
     // A session that asks whether there is a worker holds the lock for a moment.
     for (int i = 0; i < 20; ++i) {
-        if (lockWorkerPlace())
-            return true;
+        if (lockWorkerPlace()) return true;
         pg_usleep(10 * 1000);
     }
     return false;
@@ -185,8 +177,7 @@ bool takePlace() {
 
 bool begin(Worker* worker) {
     return inTransaction("specql start", [worker] {
-        if (!extensionIsThere(worker))
-            return;
+        if (!extensionIsThere(worker)) return;
         requireMatchingVersion();
         (void)number("SELECT specql.release_leases()");
     });
@@ -198,8 +189,7 @@ void stop(Worker* worker) {
     while (worker->courier->underWay() > 0 && GetCurrentTimestamp() < until)
         worker->courier->carry(carryMs);
     worker->courier->abandon();
-    if (worker->courier->results() > 0 && exchange(worker))
-        worker->courier->recorded();
+    if (worker->courier->results() > 0 && exchange(worker)) worker->courier->recorded();
 }
 
 void reload(Worker* worker) {
@@ -208,20 +198,25 @@ void reload(Worker* worker) {
     worker->courier->reconfigure();
 }
 
-// ---- the loop --------------------------------------------------------------------------------------------------------------
+// ---- the loop
+// --------------------------------------------------------------------------------------------------------------
 
-// True if results should be written down now, or new work looked for.
+// A server that is started again must not meet processes of the one before.
+void endWithPostmaster() {
+    if (!PostmasterIsAlive())
+        proc_exit(1);
+}
+
+// Until results should be written down, or new work looked for.
 void carryOn(Worker* worker) {
     Courier* courier = worker->courier;
     TimestampTz flush = 0;
     while (courier->underWay() > 0) {
         courier->carry(carryMs);
-        if (stopping || ConfigReloadPending || MyLatch->is_set)
-            return;
-        if (courier->results() == 0)
-            continue;
-        if (flush == 0)
-            flush = later(flushMs);
+        endWithPostmaster();
+        if (stopping || ConfigReloadPending || MyLatch->is_set) return;
+        if (courier->results() == 0) continue;
+        if (flush == 0) flush = later(flushMs);
         if (courier->results() >= static_cast<size_t>(settings::maxConcurrency) || GetCurrentTimestamp() >= flush)
             return;
     }
@@ -232,13 +227,11 @@ bool sleepUntilWork(int64_t ms) {
     TimestampTz until = later(static_cast<int>(Min(ms, 3600 * 1000)));
     for (;;) {
         int64_t left = millisecondsUntil(until);
-        int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Min(left, lookMs), PG_WAIT_EXTENSION);
-        if (events & WL_LATCH_SET)
-            return true;
-        if (databaseIsWanted())
-            return false;
-        if (left <= lookMs)
-            return true;
+        int events =
+            WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Min(left, lookMs), PG_WAIT_EXTENSION);
+        if (events & WL_LATCH_SET) return true;
+        if (databaseIsWanted()) return false;
+        if (left <= lookMs) return true;
     }
 }
 
@@ -247,10 +240,9 @@ void serve(Worker* worker) {
     while (!stopping && !worker->gone) {
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
-        if (ConfigReloadPending)
-            reload(worker);
-        if (settings::workerMode == settings::workerOff)
-            return;
+        endWithPostmaster();
+        if (ConfigReloadPending) reload(worker);
+        if (settings::workerMode == settings::workerOff) return;
         worker->claims = {nullptr, 0};
         worker->notified = 0;
         if (exchange(worker)) {
@@ -260,34 +252,27 @@ void serve(Worker* worker) {
         } else if (!sleepUntilWork(afterErrorMs)) {
             return;
         }
-        if (worker->gone || !retryFailures(worker))
-            continue;
+        if (worker->gone || !retryFailures(worker)) continue;
         bool worked = worker->claims.count > 0 || worker->notified > 0 || worker->retried > 0;
-        if (worked)
-            lastWork = GetCurrentTimestamp();
+        if (worked) lastWork = GetCurrentTimestamp();
         if (worker->courier->underWay() > 0) {
             carryOn(worker);
             continue;
         }
-        if (worked || worker->courier->results() > 0)
-            continue;
+        if (worked || worker->courier->results() > 0) continue;
         if (GetCurrentTimestamp() >= house) {
             house = later(housekeepingMs);
             keepHouse(worker);
         }
         // Nothing could be claimed, so what seems to be due waits for something else: another's turn in its order, say.
         worker->dueMs = -1;
-        if (!askWhatIsDue(worker) || worker->gone)
-            continue;
+        if (!askWhatIsDue(worker) || worker->gone) continue;
         bool mayEnd = settings::workerMode == settings::workerAuto && worker->dueMs < 0;
-        if (mayEnd && GetCurrentTimestamp() >= lastWork + static_cast<int64_t>(idleSeconds) * USECS_PER_SEC)
-            return;
+        if (mayEnd && GetCurrentTimestamp() >= lastWork + static_cast<int64_t>(idleSeconds) * USECS_PER_SEC) return;
         int64_t wait = settings::pollInterval;
-        if (worker->dueMs > 0 && worker->dueMs < wait)
-            wait = worker->dueMs;
+        if (worker->dueMs > 0 && worker->dueMs < wait) wait = worker->dueMs;
         pgstat_report_stat(true);
-        if (databaseIsWanted() || !sleepUntilWork(wait))
-            return;
+        if (databaseIsWanted() || !sleepUntilWork(wait)) return;
     }
 }
 
@@ -312,8 +297,7 @@ void specql_worker_main(Datum argument) {
     BackgroundWorkerUnblockSignals();
     // The database may have been dropped before the server restarted its workers.
     struct stat state;
-    if (MyBgworkerEntry->bgw_extra[0] != '\0' && stat(MyBgworkerEntry->bgw_extra, &state) != 0)
-        proc_exit(0);
+    if (MyBgworkerEntry->bgw_extra[0] != '\0' && stat(MyBgworkerEntry->bgw_extra, &state) != 0) proc_exit(0);
     BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
     pgstat_report_appname("specql worker");
     if (synchronous_commit < SYNCHRONOUS_COMMIT_REMOTE_FLUSH && synchronous_commit != SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
@@ -322,15 +306,13 @@ void specql_worker_main(Datum argument) {
     SetConfigOption("jit", "off", PGC_USERSET, PGC_S_OVERRIDE);
     // What a handler waits for must not stop deliveries for long; the event is retried.
     SetConfigOption("lock_timeout", "10s", PGC_USERSET, PGC_S_OVERRIDE);
-    if (settings::workerMode == settings::workerOff || !takePlace())
-        proc_exit(0);
+    if (settings::workerMode == settings::workerOff || !takePlace()) proc_exit(0);
 
     atBoundary([] {
         Worker worker;
         memset(&worker, 0, sizeof worker);
         worker.round = AllocSetContextCreate(TopMemoryContext, "specql round", ALLOCSET_DEFAULT_SIZES);
-        if (!begin(&worker) || worker.gone)
-            return;
+        if (!begin(&worker) || worker.gone) return;
         worker.courier = new Courier;
         serve(&worker);
         stop(&worker);

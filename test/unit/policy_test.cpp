@@ -1,0 +1,187 @@
+// The arithmetic of deliveries: when to try again, what an answer means, what is signed, where calls may go.
+#include <gtest/gtest.h>
+
+#include "policy/backoff.hpp"
+#include "policy/destination.hpp"
+#include "policy/duration.hpp"
+#include "policy/signature.hpp"
+#include "policy/verdict.hpp"
+
+namespace specql {
+namespace {
+
+TEST(Backoff, DoublesUpToAnHour) {
+    EXPECT_EQ(500, backoffMs(1000, 1, 0.5));
+    EXPECT_EQ(1000, backoffMs(1000, 2, 0.5));
+    EXPECT_EQ(4000, backoffMs(1000, 4, 0.5));
+    EXPECT_EQ(longestBackoffMs / 2, backoffMs(1000, 40, 0.5));
+    EXPECT_EQ(longestBackoffMs / 2, backoffMs(longestBackoffMs * 5, 1000, 0.5));
+    EXPECT_EQ(0, backoffMs(1000, 5, 0));
+    EXPECT_EQ(0, backoffMs(-1, 5, 0.9));
+}
+
+TEST(RetryAfter, ReadsSecondsAndDates) {
+    constexpr int64_t now = 946684799;  // 1999-12-31 23:59:59
+    EXPECT_EQ(120, retryAfterSeconds("120", now));
+    EXPECT_EQ(7, retryAfterSeconds(" 7 ", now));
+    EXPECT_EQ(86400, retryAfterSeconds("99999999999999999999", now));
+    EXPECT_EQ(0, retryAfterSeconds("Fri, 31 Dec 1999 23:59:59 GMT", now));
+    EXPECT_EQ(61, retryAfterSeconds("Sat, 01 Jan 2000 00:01:00 GMT", now));
+    EXPECT_EQ(0, retryAfterSeconds("Sun, 06 Nov 1994 08:49:37 GMT", now));
+    EXPECT_EQ(1, retryAfterSeconds("Tue, 29 Feb 2000 00:00:00 GMT", 951782399));
+    for (const char* bad :
+         {"", "soon", "-1", "1.5", "Fri, 31 Foo 1999 23:59:59 GMT", "Fri, 31 Dec 1999 23:59:59 CET", "1 2"})
+        EXPECT_EQ(-1, retryAfterSeconds(bad, now)) << bad;
+}
+
+Decision answer(int status, int attempt = 1, int64_t retryAfter = -1) {
+    CallResult result{Ending::answered, status, retryAfter};
+    return decide(result, CallPolicy{attempt, 3, 1000, {404}}, 0.5);
+}
+
+TEST(Verdict, FollowsTheStatus) {
+    for (int status : {200, 201, 204, 299})
+        EXPECT_EQ(Verdict::done, answer(status).verdict) << status;
+    for (int status : {301, 302, 304, 400, 401, 403, 409, 422})
+        EXPECT_EQ(Verdict::dead, answer(status).verdict) << status;
+    for (int status : {404, 408, 429, 500, 502, 503, 504})
+        EXPECT_EQ(Verdict::retry, answer(status).verdict) << status;
+    EXPECT_FALSE(answer(404).countsAsFailure);
+    EXPECT_TRUE(answer(503).countsAsFailure);
+    EXPECT_EQ(Verdict::dead, answer(500, 3).verdict);
+    EXPECT_TRUE(answer(410).disables);
+    EXPECT_EQ(Verdict::retry, answer(410, 3).verdict);
+}
+
+TEST(Verdict, WaitsAsLongAsTheReceiverSays) {
+    EXPECT_EQ(500, answer(429).delayMs);
+    EXPECT_EQ(30000, answer(429, 1, 30).delayMs);
+    EXPECT_EQ(500, answer(503, 1, 0).delayMs);
+}
+
+TEST(Verdict, TriesAgainWhatCouldBeBetterLater) {
+    CallPolicy policy{1, 3, 1000, {}};
+    EXPECT_EQ(Verdict::retry, decide({Ending::unreachable, 0, -1}, policy, 0.5).verdict);
+    EXPECT_EQ(Verdict::retry, decide({Ending::unreachable, 200, -1}, policy, 0.5).verdict);
+    EXPECT_EQ(Verdict::dead, decide({Ending::forbidden, 0, -1}, policy, 0.5).verdict);
+    EXPECT_FALSE(decide({Ending::forbidden, 0, -1}, policy, 0.5).countsAsFailure);
+}
+
+TEST(Breaker, OpensAfterFiveAndProbes) {
+    Breaker breaker;
+    for (int i = 1; i < Breaker::failuresToOpen; ++i)
+        EXPECT_EQ(0, breaker.fail(false));
+    EXPECT_EQ(1000, breaker.fail(false));
+    EXPECT_EQ(0, breaker.fail(false));  // was on its way already
+    EXPECT_EQ(2000, breaker.fail(true));
+    EXPECT_EQ(4000, breaker.fail(true));
+    for (int i = 0; i < 40; ++i)
+        breaker.fail(true);
+    EXPECT_EQ(Breaker::longestPauseMs, breaker.fail(true));
+    breaker.succeed();
+    EXPECT_EQ(0, breaker.fail(false));
+}
+
+TEST(Signature, WritesBase64) {
+    EXPECT_EQ("", base64(""));
+    EXPECT_EQ("Zg==", base64("f"));
+    EXPECT_EQ("Zm8=", base64("fo"));
+    EXPECT_EQ("Zm9v", base64("foo"));
+    EXPECT_EQ("+/8=", base64("\xfb\xff"));
+    bool valid;
+    for (const char* text : {"", "f", "fo", "foo", "foob"})
+        EXPECT_EQ(text, fromBase64(base64(text), valid));
+    fromBase64("a*b=", valid);
+    EXPECT_FALSE(valid);
+}
+
+TEST(Signature, ReadsKeys) {
+    EXPECT_EQ("plain", keyBytes("plain\n"));
+    EXPECT_EQ("foo", keyBytes("whsec_Zm9v"));
+    EXPECT_EQ("whsec_***", keyBytes("whsec_***"));
+    EXPECT_EQ("id.5.{}", stringToSign("id", 5, "{}"));
+    EXPECT_EQ("v1,Zg== v1,Zm8=", signatureHeader({"f", "fo"}));
+}
+
+TEST(Destination, TakesUrlsApart) {
+    Url url;
+    EXPECT_EQ("", parseUrl("https://Erp.Example/hooks?x=1", url));
+    EXPECT_TRUE(url.https);
+    EXPECT_EQ("erp.example", url.host);
+    EXPECT_EQ(443, url.port);
+    EXPECT_EQ("", parseUrl("http://[::1]:8080", url));
+    EXPECT_EQ("::1", url.host);
+    EXPECT_EQ(8080, url.port);
+    for (const char* bad : {"", "ftp://x/", "https:/x", "http://", "http://:80/", "http://u:p@h/", "http://h:0/",
+                            "http://h:99999/", "http://h/a b", "http://h/\r\nX: y", "http://h\\@evil/", "http://h/#f",
+                            "http://b\xc3\xbc"
+                            "cher/",
+                            "http://[::1/", "gopher://h", "file:///etc/passwd", "http://h:8x/"})
+        EXPECT_NE("", parseUrl(bad, url)) << bad;
+}
+
+TEST(Destination, KnowsHeaders) {
+    EXPECT_TRUE(isHeaderName("X-Team"));
+    EXPECT_FALSE(isHeaderName(""));
+    EXPECT_FALSE(isHeaderName("X Team"));
+    EXPECT_FALSE(isHeaderName("X:"));
+    EXPECT_TRUE(isHeaderValue("a\tb \xc3\xbc"));
+    EXPECT_FALSE(isHeaderValue("a\r\nb"));
+    EXPECT_FALSE(isHeaderValue(std::string_view("a\0b", 3)));
+}
+
+TEST(Destination, KnowsPrivateAddresses) {
+    struct Address {
+        uint8_t bytes[4];
+        bool isPrivate;
+    };
+    for (const Address& address :
+         {Address{{127, 0, 0, 1}, true}, Address{{10, 1, 2, 3}, true}, Address{{172, 16, 0, 1}, true},
+          Address{{172, 32, 0, 1}, false}, Address{{192, 168, 0, 1}, true}, Address{{169, 254, 169, 254}, true},
+          Address{{100, 64, 0, 1}, true}, Address{{0, 0, 0, 0}, true}, Address{{224, 0, 0, 1}, true},
+          Address{{255, 255, 255, 255}, true}, Address{{8, 8, 8, 8}, false}, Address{{100, 128, 0, 1}, false}}) {
+        EXPECT_EQ(address.isPrivate, isPrivateAddress4(address.bytes))
+            << int(address.bytes[0]) << '.' << int(address.bytes[1]);
+        uint8_t mapped[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+        std::copy(address.bytes, address.bytes + 4, mapped + 12);
+        EXPECT_EQ(address.isPrivate, isPrivateAddress6(mapped));
+    }
+    uint8_t loopback[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    EXPECT_TRUE(isPrivateAddress6(loopback));
+    uint8_t unspecified[16] = {};
+    EXPECT_TRUE(isPrivateAddress6(unspecified));
+    uint8_t linkLocal[16] = {0xfe, 0x80};
+    EXPECT_TRUE(isPrivateAddress6(linkLocal));
+    uint8_t uniqueLocal[16] = {0xfd, 0};
+    EXPECT_TRUE(isPrivateAddress6(uniqueLocal));
+    uint8_t global[16] = {0x2a, 0x00, 0x14, 0x50};
+    EXPECT_FALSE(isPrivateAddress6(global));
+}
+
+TEST(Destination, FindsHostsInTheList) {
+    const char* list = "localhost:8080, 10.0.0.7 ,*.internal, [::1]:90, ::1:2";
+    EXPECT_TRUE(namesHost(list, "LOCALHOST", 8080));
+    EXPECT_FALSE(namesHost(list, "localhost", 80));
+    EXPECT_TRUE(namesHost(list, "10.0.0.7", 1));
+    EXPECT_FALSE(namesHost(list, "10.0.0.77", 1));
+    EXPECT_TRUE(namesHost(list, "a.internal", 443));
+    EXPECT_FALSE(namesHost(list, "internal", 443));
+    EXPECT_FALSE(namesHost(list, "ainternal", 443));
+    EXPECT_TRUE(namesHost(list, "::1", 90));
+    EXPECT_FALSE(namesHost(list, "::1", 91));
+    EXPECT_FALSE(namesHost("", "x", 1));
+    EXPECT_FALSE(namesHost(" , ,", "x", 1));
+}
+
+TEST(Duration, ReadsWhatPeopleWrite) {
+    EXPECT_EQ(10000, durationMs("10 s"));
+    EXPECT_EQ(10000, durationMs("10"));
+    EXPECT_EQ(500, durationMs("500ms"));
+    EXPECT_EQ(90000, durationMs("1.5 min"));
+    EXPECT_EQ(7200000, durationMs("2 Hours"));
+    for (const char* bad : {"", "s", "-1 s", "1 fortnight", "1.", ".5 s", "1.2345 s", "10 s s", "99999999999"})
+        EXPECT_EQ(-1, durationMs(bad)) << bad;
+}
+
+}  // namespace
+}  // namespace specql
