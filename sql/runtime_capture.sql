@@ -165,7 +165,7 @@ SELECT * FROM rt.traces();
 SELECT action, subject, status, attempts, sqlstate, message, context, data->'new'->'qty' AS qty FROM specql.failures WHERE action = 'rt.on_divides';
 UPDATE rt.item SET qty = 0 WHERE id = 20;                                            -- not changed: not divided
 SELECT * FROM rt.traces();
-SELECT specql.drain();
+SELECT specql.retry_due();
 CREATE OR REPLACE FUNCTION rt.divides_capture(OUT branches boolean[], OUT subject text, OUT data jsonb,
     OUT id integer, OUT old_id integer, OUT qty integer, OUT old_qty integer)
 RETURNS record LANGUAGE sql STABLE
@@ -174,7 +174,7 @@ BEGIN ATOMIC
         new.id, old.id, new.qty, old.qty
     FROM rt.item AS old, rt.item AS new;
 END;
-SELECT specql.drain();
+SELECT specql.retry_due();
 SELECT * FROM rt.traces();
 SELECT action, subject, status, attempts, last_error FROM specql.events WHERE action = 'rt.on_divides' AND attempts > 1;
 DROP TRIGGER divides_trigger ON rt.item;

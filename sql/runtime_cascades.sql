@@ -21,7 +21,7 @@ FROM specql.events AS e LEFT JOIN specql.events AS c ON c.id = e.caused_by, (SEL
 ORDER BY e.depth;
 SELECT action, status, attempts, sqlstate, message, detail, hint FROM specql.failures;
 -- It is parked, because trying again by itself would end at the same place.
-SELECT specql.drain();
+SELECT specql.retry_due();
 SELECT specql.retry(id) FROM specql.failures;
 SELECT status, attempts, detail FROM specql.failures;
 -- With a higher limit it goes on from its depth, and stops there.

@@ -15,20 +15,20 @@ FROM specql.failures;
 SELECT status, count(*), count(processed_at) AS processed, max(attempts) AS attempts, max(last_error) AS last_error FROM specql.events GROUP BY status ORDER BY 1;
 
 -- Tried again, it fails again; mended and tried again, it is gone.
-SELECT specql.drain();
+SELECT specql.retry_due();
 SELECT status, attempts, sqlstate FROM specql.failures;
-SELECT specql.drain(0), specql.retry('00000000-0000-7000-8000-000000000000');
+SELECT specql.retry_due(0), specql.retry('00000000-0000-7000-8000-000000000000');
 CREATE OR REPLACE FUNCTION rt.divide_handler() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     INSERT INTO rt.trace (action, branch, id, old_qty, qty) SELECT 'mended', 1, e.id, e.old_qty, e.qty FROM rt.divide_rows(1) AS e;
     PERFORM specql.notify('ops', 'mended', 1);
     RETURN NULL;
 END $$;
-SELECT specql.drain();
+SELECT specql.retry_due();
 SELECT * FROM rt.traces();
 SELECT count(*) FROM specql.failures;
 SELECT subject, status, attempts, last_error, deliveries FROM specql.events WHERE subject = '42';
-SELECT specql.drain();
+SELECT specql.retry_due();
 DROP TRIGGER divide_trigger ON rt.item;
 TRUNCATE rt.item;
 
@@ -38,10 +38,10 @@ INSERT INTO rt.item VALUES (1, 1);
 UPDATE rt.item SET qty = 2;
 SELECT id AS event FROM specql.failures \gset
 SELECT status, attempts, sqlstate, message, detail, hint FROM specql.failures;
-SELECT specql.drain();
-SELECT specql.drain();
+SELECT specql.retry_due();
+SELECT specql.retry_due();
 SELECT status, attempts, next_attempt_at FROM specql.failures;
-SELECT specql.drain();
+SELECT specql.retry_due();
 SELECT specql.retry(:'event');
 SELECT status, attempts FROM specql.failures;
 SELECT status, attempts, last_error, processed_at FROM specql.events WHERE id = :'event';
@@ -73,8 +73,8 @@ SELECT rt.install('never', 'rt.item', 'INSERT', '{true}', 'INSERT INTO rt.gone V
 INSERT INTO rt.item SELECT i, i FROM generate_series(100, 299) AS i;
 SELECT status, sqlstate, attempts, count(*) FROM specql.failures GROUP BY 1, 2, 3;
 CREATE TABLE rt.gone (i integer);
-SELECT specql.drain(50);
-SELECT specql.drain();
+SELECT specql.retry_due(50);
+SELECT specql.retry_due();
 SELECT count(*) FROM rt.gone;
 SELECT count(*) FROM rt.traces();
 SELECT count(*) FROM specql.failures;
@@ -97,12 +97,12 @@ UPDATE rt.item SET qty = 5 WHERE id = 100;
 SELECT sqlstate, message FROM specql.failures;
 ALTER FUNCTION rt.lost_handler_2() RENAME TO lost_handler;
 ALTER TABLE rt.item DISABLE TRIGGER lost_trigger;
-SELECT specql.drain();
+SELECT specql.retry_due();
 SELECT sqlstate, message FROM specql.failures;
 ALTER TABLE rt.item ENABLE TRIGGER lost_trigger;
 -- Renaming the table is no obstacle.
 ALTER TABLE rt.item RENAME TO thing;
-SELECT specql.drain();
+SELECT specql.retry_due();
 SELECT * FROM rt.traces();
 ALTER TABLE rt.thing RENAME TO item;
 -- A condition that does not hold any more: there is nothing to do.
@@ -116,12 +116,12 @@ BEGIN ATOMIC
         new.id, old.id, new.qty, old.qty
     FROM rt.item AS old, rt.item AS new WHERE false;
 END;
-SELECT specql.drain();
+SELECT specql.retry_due();
 SELECT subject, status, attempts FROM specql.events WHERE action = 'rt.on_lost' ORDER BY id DESC LIMIT 1;
 -- The trigger is dropped: the failure waits, and says so.
 UPDATE rt.item SET qty = 7 WHERE id = 100;
 DROP TRIGGER lost_trigger ON rt.item;
-SELECT specql.drain();
+SELECT specql.retry_due();
 SELECT sqlstate, message, hint FROM specql.failures;
 DELETE FROM specql.failure;
 
@@ -170,11 +170,11 @@ CREATE OR REPLACE FUNCTION rt.broken_handler() RETURNS void LANGUAGE plpgsql AS 
 BEGIN
     INSERT INTO rt.trace (action, qty) SELECT 'mended', e.qty FROM rt.broken_rows(1) AS e;
 END $$;
-SELECT specql.drain();
+SELECT specql.retry_due();
 SELECT * FROM rt.traces();
 SELECT action, status, attempts FROM specql.events WHERE type = 'order' ORDER BY id, action;
 SELECT specql.unregister_action('rt.on_good');
-SELECT specql.drain();
+SELECT specql.retry_due();
 SELECT message FROM specql.failures WHERE action = 'rt.on_good';
 \set ECHO none
 \i sql/include/runtime_end.psql

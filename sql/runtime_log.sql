@@ -22,7 +22,7 @@ SELECT type, subject, status FROM specql.events WHERE subject > '6' OR type = 'l
 SELECT * FROM rt.traces();
 -- One that failed once is kept when it is handled.
 CREATE OR REPLACE FUNCTION rt.big_handler() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-SELECT specql.drain();
+SELECT specql.retry_due();
 SELECT type, subject, status, attempts, last_error FROM specql.events WHERE attempts > 1 ORDER BY id;
 RESET specql.log_events;
 SET specql.log_events = 'some';
@@ -45,7 +45,7 @@ INSERT INTO specql.failure (id, action, type, occurred_at, xid, root, depth, sta
 SELECT rt.id_at('40 days'), 'rt.on_big', 'failed long ago', now() - interval '40 days', '1', gen_random_uuid(), 1, 'parked', 5, 'XX000', now(), now();
 SELECT partition, newest < now() - interval '30 days' AS old FROM specql.expire_events();
 SELECT type, status FROM specql.events ORDER BY type;
-UPDATE specql.outbox SET status = 'done' WHERE operation = 'o';
+DELETE FROM specql.outbox WHERE operation = 'o';
 SELECT partition FROM specql.expire_events();
 SET specql.event_retention = '28d';
 SELECT partition FROM specql.expire_events();

@@ -58,7 +58,7 @@ BEGIN
     INSERT INTO rt.seen SELECT 'again ' || r.id, current_user || ' ' || current_setting('is_superuser') FROM specql.rows(1) AS r(id integer);
     RETURN NULL;
 END $$;
-SELECT specql.drain();
+SELECT specql.retry_due();
 SELECT * FROM rt.seen;
 SELECT kind, what, detail FROM specql.why((SELECT max(id::text)::uuid FROM specql.events)) WHERE kind = 'branch';
 RESET ROLE;
@@ -102,7 +102,7 @@ SELECT message FROM specql.failures;
 SET ROLE rt_writer;
 SELECT specql.emit('x');
 SELECT specql.retry('00000000-0000-7000-8000-000000000000');
-SELECT specql.drain();
+SELECT specql.retry_due();
 SELECT * FROM specql.events;
 SELECT * FROM specql.failures;
 SELECT * FROM specql.deliveries;
@@ -114,7 +114,7 @@ RESET ROLE;
 -- What may be called by PUBLIC, in full.
 SELECT p.oid::regprocedure FROM pg_proc AS p
 WHERE p.pronamespace = 'specql'::regnamespace AND has_function_privilege('rt_emitter', p.oid, 'EXECUTE')
-    AND p.proname IN ('uuid_v7', 'uuid_time', 'payload', 'emit', 'retry', 'drain', 'rows', 'matched', 'capture', 'dispatch', 'notify', 'escalate',
+    AND p.proname IN ('uuid_v7', 'uuid_time', 'payload', 'emit', 'retry', 'retry_due', 'drain', 'rows', 'matched', 'capture', 'dispatch', 'notify', 'escalate',
         'call_external', 'acknowledge', 'register_action', 'unregister_action', 'action_changed', 'refuse_change', 'next_attempt', 'expire_events', 'recheck', 'why')
 ORDER BY 1;
 -- emit alone can be granted.

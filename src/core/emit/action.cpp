@@ -385,6 +385,8 @@ private:
             setting(info_.spec->maxAttempts, "8"),
             "interval " + quoteLiteral(setting(info_.spec->backoff, "1 second")),
             enabled() ? "true" : "false"};
+        if (!steps_.reactions().empty())
+            args.push_back(quoteLiteral(quoteName(info_.schema, action_.base + "_processed")));
         Object object;
         object.kind = "registration";
         object.identity = info_.name();

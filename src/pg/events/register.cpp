@@ -47,6 +47,15 @@ SPECQL_FUNCTION(specql_register_action) {
             ereport(ERROR, (errcode(sqlstate::notAllowed), errmsg("handler %s belongs to somebody else", handler),
                             errhint("Its owner must register it.")));
     }
+    // The same holds for the function that is told of processed events.
+    if (!PG_ARGISNULL(processedArgument)) {
+        const char* processed = text_to_cstring(PG_GETARG_TEXT_PP(processedArgument));
+        Oid argument = UUIDARRAYOID;
+        Oid function = LookupFuncName(compat::nameParts(processed), 1, &argument, false);
+        if (!compat::ownsFunction(function, GetUserId()))
+            ereport(ERROR, (errcode(sqlstate::notAllowed), errmsg("function %s belongs to somebody else", processed),
+                            errhint("Its owner must register it.")));
+    }
     const Arguments* all = &arguments;
     runAsExtensionOwner([all] {
         SPI_connect();
