@@ -15,7 +15,8 @@ SPECQL_EXPORT void _PG_init(void);
 void _PG_init(void) {
     specql::atBoundary([] {
         specql::initApply();
-        // Before the events: at the end of a transaction the last to register is asked first, and handlers may run then.
+        // Before the events: at the end of a transaction the last to register is asked first, and handlers may run
+        // then.
         specql::initWorker();
         specql::initEvents();
         specql::compat::reserveSettingPrefix("specql");

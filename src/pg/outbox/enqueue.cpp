@@ -63,7 +63,8 @@ void set(TupleTableSlot* row, Column column, Datum value) {
 }
 
 // `event` is its index in the frame, or -1 for a delivery of no event of the frame.
-void enqueue(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, const pg_uuid_t* idOfEvent, Datum data, bool hasData) {
+void enqueue(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, const pg_uuid_t* idOfEvent, Datum data,
+             bool hasData) {
     TupleTableSlot* row = nextRow(queue->rows);
     set(row, id, UUIDPGetDatum(deliveryId));
     set(row, aggregateType, queue->aggregate);
@@ -110,8 +111,8 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
     PG_RETURN_INT64(queued);
 }
 
-// One delivery with a payload of its own; its id. Without an event it belongs to the first one of the frame, as what the
-// handler causes does. Functions of bulk operations call this too when people call them: then there is no frame.
+// One delivery with a payload of its own; its id. Without an event it belongs to the first one of the frame, as what
+// the handler causes does. Functions of bulk operations call this too when people call them: then there is no frame.
 Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
     PreventCommandIfReadOnly(functionNames[kind]);
     Frame* frame = currentFrame();

@@ -56,8 +56,7 @@ public:
     // Calls to make, in the current memory context; at most `limit`, and no more than there is room for.
     Claims claim(int limit) const;
 
-    // ---- without; throws bad_alloc
-    // --------------------------------------------------------------------------------------
+    // ---- without; throws bad_alloc --------------------------------------------------------------------------------
 
     // Forgets the results that record() wrote.
     void recorded();

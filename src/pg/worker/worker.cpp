@@ -40,8 +40,7 @@ void atTerminate(int signal) {
     errno = saved;
 }
 
-// ---- the state between transactions
-// --------------------------------------------------------------------------------------
+// ---- the state between transactions -------------------------------------------------------------------------------
 
 struct Worker {
     Courier* courier;
@@ -62,8 +61,7 @@ int64_t millisecondsUntil(TimestampTz time) {
     return left > 0 ? left : 0;
 }
 
-// ---- transactions
-// ----------------------------------------------------------------------------------------------------------
+// ---- transactions -------------------------------------------------------------------------------------------------
 
 // Runs `body` in a transaction with SPI. An error is logged and undone; false then. `body` holds plain data only.
 template <typename Body>
@@ -154,8 +152,7 @@ bool keepHouse(Worker* worker) {
     });
 }
 
-// ---- beginning and end
-// ---------------------------------------------------------------------------------------------------
+// ---- beginning and end --------------------------------------------------------------------------------------------
 
 // Whoever drops, renames, moves or copies the database needs it without sessions, and waits five seconds for that.
 bool databaseIsWanted() {
@@ -198,13 +195,11 @@ void reload(Worker* worker) {
     worker->courier->reconfigure();
 }
 
-// ---- the loop
-// --------------------------------------------------------------------------------------------------------------
+// ---- the loop -----------------------------------------------------------------------------------------------------
 
 // A server that is started again must not meet processes of the one before.
 void endWithPostmaster() {
-    if (!PostmasterIsAlive())
-        proc_exit(1);
+    if (!PostmasterIsAlive()) proc_exit(1);
 }
 
 // Until results should be written down, or new work looked for.
