@@ -20,3 +20,8 @@ EXCEPTION
         NULL;
 END
 $$;
+
+CREATE FUNCTION specql.setting(name text) RETURNS text
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_setting';
+COMMENT ON FUNCTION specql.setting(text) IS
+'A setting of this extension, by its name after the dot; unlike current_setting(), in every session';

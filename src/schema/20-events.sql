@@ -229,7 +229,7 @@ COMMENT ON FUNCTION specql.retry_due(integer) IS
 CREATE FUNCTION specql.expire_events() RETURNS TABLE (partition text, newest timestamptz)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
 DECLARE
-    retention constant interval := current_setting('specql.event_retention')::interval;
+    retention constant interval := specql.setting('event_retention')::interval;
     first uuid;
     last uuid;
     waiting boolean;

@@ -22,6 +22,8 @@ CREATE TABLE specql.outbox (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     acknowledged_at timestamptz,
     acknowledged_by text,
+    severity text,
+    repeat_after interval,
     leased_by text,
     PRIMARY KEY (id),
     CHECK (CASE WHEN kind = 'call' THEN service IS NOT NULL AND operation IS NOT NULL
@@ -53,6 +55,8 @@ COMMENT ON COLUMN specql.outbox.last_error IS 'Of the last attempt that failed';
 COMMENT ON COLUMN specql.outbox.created_at IS 'When it was queued';
 COMMENT ON COLUMN specql.outbox.acknowledged_at IS 'Escalations: when someone took it in hand';
 COMMENT ON COLUMN specql.outbox.acknowledged_by IS 'Escalations: who did';
+COMMENT ON COLUMN specql.outbox.severity IS 'Escalations: how bad it is, in the spec''s words';
+COMMENT ON COLUMN specql.outbox.repeat_after IS 'Escalations: how often it is sent until someone acknowledges it; NULL: once';
 COMMENT ON COLUMN specql.outbox.leased_by IS 'While leased: worker, or the role that took it';
 SELECT pg_catalog.pg_extension_config_dump('specql.outbox', '');
 
@@ -110,39 +114,23 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_notify_one';
 COMMENT ON FUNCTION specql.notify(text, text, uuid, jsonb) IS
 'Queues a notification for one event, by default the first that the running handler was given; the delivery''s id';
 
-CREATE FUNCTION specql.escalate(channel text, message text, branch integer) RETURNS bigint
+CREATE FUNCTION specql.escalate(channel text, message text, branch integer, severity text DEFAULT NULL,
+    repeat interval DEFAULT NULL) RETURNS bigint
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_escalate';
-COMMENT ON FUNCTION specql.escalate(text, text, integer) IS
+COMMENT ON FUNCTION specql.escalate(text, text, integer, text, interval) IS
 'In a handler: queues an escalation for each event of the branch; it stays open until acknowledged; how many';
 
-CREATE FUNCTION specql.escalate(channel text, message text, event_id uuid, payload jsonb) RETURNS uuid
+CREATE FUNCTION specql.escalate(channel text, message text, event_id uuid, payload jsonb, severity text DEFAULT NULL,
+    repeat interval DEFAULT NULL) RETURNS uuid
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_escalate_one';
-COMMENT ON FUNCTION specql.escalate(text, text, uuid, jsonb) IS
+COMMENT ON FUNCTION specql.escalate(text, text, uuid, jsonb, text, interval) IS
 'Queues an escalation for one event, by default the first that the running handler was given; it stays open until acknowledged; its id';
-
-CREATE FUNCTION specql.acknowledge(id uuid) RETURNS boolean
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    WITH queued AS (
-        UPDATE specql.outbox AS o SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
-        WHERE o.id = $1 AND o.kind = 'escalation' AND o.acknowledged_at IS NULL
-        RETURNING 1),
-    sent AS (
-        UPDATE specql.delivery_history AS h SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
-        WHERE h.id = $1 AND h.kind = 'escalation' AND h.acknowledged_at IS NULL
-        RETURNING 1),
-    dead AS (
-        UPDATE specql.dead_letter AS d SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
-        WHERE d.id = $1 AND d.kind = 'escalation' AND d.acknowledged_at IS NULL
-        RETURNING 1)
-    SELECT EXISTS (SELECT FROM queued) OR EXISTS (SELECT FROM sent) OR EXISTS (SELECT FROM dead)
-$$;
-COMMENT ON FUNCTION specql.acknowledge(uuid) IS 'Takes an open escalation in hand; false if there is none with this id';
 
 REVOKE ALL ON FUNCTION specql.call_external(text, text, integer), specql.call_external(text, text, uuid, jsonb),
     specql.notify(text, text, integer), specql.notify(text, text, uuid, jsonb),
-    specql.escalate(text, text, integer), specql.escalate(text, text, uuid, jsonb), specql.acknowledge(uuid)
+    specql.escalate(text, text, integer, text, interval), specql.escalate(text, text, uuid, jsonb, text, interval)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.call_external(text, text, integer), specql.call_external(text, text, uuid, jsonb),
     specql.notify(text, text, integer), specql.notify(text, text, uuid, jsonb),
-    specql.escalate(text, text, integer), specql.escalate(text, text, uuid, jsonb), specql.acknowledge(uuid)
+    specql.escalate(text, text, integer, text, interval), specql.escalate(text, text, uuid, jsonb, text, interval)
 TO specql_admin;

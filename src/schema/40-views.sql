@@ -114,27 +114,29 @@ COMMENT ON COLUMN specql.dead_letters.created_at IS 'When it was queued';
 COMMENT ON COLUMN specql.dead_letters.died_at IS 'When it was given up';
 
 CREATE VIEW specql.escalations AS
-    SELECT id, channel, message, payload, event_id, type, action, aggregatetype, aggregateid, created_at
+    SELECT id, channel, message, severity, payload, event_id, type, action, aggregatetype, aggregateid, attempts, created_at
     FROM specql.outbox
     WHERE kind = 'escalation' AND acknowledged_at IS NULL
     UNION ALL
-    SELECT id, channel, message, payload, event_id, type, action, aggregatetype, aggregateid, created_at
+    SELECT id, channel, message, severity, payload, event_id, type, action, aggregatetype, aggregateid, attempts, created_at
     FROM specql.delivery_history
     WHERE kind = 'escalation' AND acknowledged_at IS NULL
     UNION ALL
-    SELECT id, channel, message, payload, event_id, type, action, aggregatetype, aggregateid, created_at
+    SELECT id, channel, message, severity, payload, event_id, type, action, aggregatetype, aggregateid, attempts, created_at
     FROM specql.dead_letter
     WHERE kind = 'escalation' AND acknowledged_at IS NULL;
 COMMENT ON VIEW specql.escalations IS 'Escalations that nobody has acknowledged; SELECT specql.acknowledge(id) does';
 COMMENT ON COLUMN specql.escalations.id IS 'For specql.acknowledge';
 COMMENT ON COLUMN specql.escalations.channel IS 'Who should act';
 COMMENT ON COLUMN specql.escalations.message IS 'On what';
+COMMENT ON COLUMN specql.escalations.severity IS 'How bad it is, in the spec''s words';
 COMMENT ON COLUMN specql.escalations.payload IS 'The event''s data';
 COMMENT ON COLUMN specql.escalations.event_id IS 'The event that led to it';
 COMMENT ON COLUMN specql.escalations.type IS 'The event''s type';
 COMMENT ON COLUMN specql.escalations.action IS 'The action whose step escalated';
 COMMENT ON COLUMN specql.escalations.aggregatetype IS 'The table that the event is about, or the custom event';
 COMMENT ON COLUMN specql.escalations.aggregateid IS 'The id of the row that the event is about';
+COMMENT ON COLUMN specql.escalations.attempts IS 'How often it was sent';
 COMMENT ON COLUMN specql.escalations.created_at IS 'Since when it is open';
 
 CREATE VIEW specql.failures AS

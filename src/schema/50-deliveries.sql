@@ -165,7 +165,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
                 ELSE jsonb_build_object('ref', d.id, 'truncated', true)::text END
     FROM (SELECT jsonb_strip_nulls(jsonb_build_object('id', d.id, 'message', d.message, 'type', d.type,
                      'subject', d.aggregateid, 'event_id', d.event_id, 'created_at', d.created_at,
-                     'acknowledge', CASE WHEN d.kind = 'escalation' THEN true END))
+                     'severity', d.severity, 'acknowledge', CASE WHEN d.kind = 'escalation' THEN true END))
                  || jsonb_build_object('data', d.payload) AS body) AS b,
          LATERAL (SELECT b.body::text AS message) AS n
 $$;
@@ -237,6 +237,9 @@ DECLARE
 BEGIN
     SELECT * INTO home FROM specql.installation LIMIT 1;
     IF NOT FOUND THEN
+        IF pg_is_in_recovery() THEN
+            RETURN false;
+        END IF;
         INSERT INTO specql.installation VALUES (here, own);
         RETURN false;
     END IF;
@@ -293,7 +296,7 @@ BEGIN
                 SELECT p.id, p.aggregatetype, p.aggregateid, p.type, p.payload, p.kind, p.service, p.operation, p.channel, p.message,
                        p.event_id, p.action, 'dead', p.attempts, p.available_at, NULL,
                        concat_ws('; before: ', 'the last attempt never came back', p.last_error),
-                       p.created_at, p.acknowledged_at, p.acknowledged_by, NULL, clock_timestamp(), NULL, NULL
+                       p.created_at, p.acknowledged_at, p.acknowledged_by, p.severity, p.repeat_after, NULL, clock_timestamp(), NULL, NULL
                 FROM spent AS p),
             leased AS (
                 UPDATE specql.outbox AS o
@@ -372,13 +375,13 @@ BEGIN
         INSERT INTO specql.delivery_history
         SELECT g.id, g.aggregatetype, g.aggregateid, g.type, g.payload, g.kind, g.service, g.operation, g.channel, g.message,
                g.event_id, g.action, 'done', g.attempts, g.available_at, NULL, coalesce(g.error, g.last_error), g.created_at,
-               g.acknowledged_at, g.acknowledged_by, NULL, clock_timestamp(), g.http_status, g.response
+               g.acknowledged_at, g.acknowledged_by, g.severity, g.repeat_after, NULL, clock_timestamp(), g.http_status, g.response
         FROM gone AS g WHERE g.verdict = 'done'),
     buried AS (
         INSERT INTO specql.dead_letter
         SELECT g.id, g.aggregatetype, g.aggregateid, g.type, g.payload, g.kind, g.service, g.operation, g.channel, g.message,
                g.event_id, g.action, 'dead', g.attempts, g.available_at, NULL, coalesce(g.error, g.last_error), g.created_at,
-               g.acknowledged_at, g.acknowledged_by, NULL, clock_timestamp(), g.http_status, g.response
+               g.acknowledged_at, g.acknowledged_by, g.severity, g.repeat_after, NULL, clock_timestamp(), g.http_status, g.response
         FROM gone AS g WHERE g.verdict = 'dead')
     SELECT array_agg(g.event_id), array_agg(g.action) INTO finished_events, finished_actions
     FROM gone AS g WHERE g.verdict = 'done' AND g.event_id IS NOT NULL;
@@ -416,7 +419,7 @@ DECLARE
     ids uuid[] := '{}';
     verdicts text[] := '{}';
     errors text[] := '{}';
-    nothing text[];
+    pauses bigint[] := '{}';
 BEGIN
     IF specql.is_copy() THEN
         RETURN 0;
@@ -425,9 +428,11 @@ BEGIN
              WHERE o.service IS NULL AND o.available_at <= clock_timestamp()
              ORDER BY o.available_at, o.id LIMIT max_items FOR UPDATE SKIP LOCKED LOOP
         ids := ids || d.id;
+        pauses := pauses || (extract(epoch FROM d.repeat_after) * 1000)::bigint;
         IF octet_length(d.channel) BETWEEN 1 AND 63 THEN
             PERFORM pg_notify(d.channel, specql.notification(d));
-            verdicts := verdicts || 'done'::text;
+            -- An escalation that is to be repeated waits for its next time, or for specql.acknowledge.
+            verdicts := verdicts || CASE WHEN d.repeat_after IS NULL OR d.acknowledged_at IS NOT NULL THEN 'done' ELSE 'retry' END;
             errors := errors || NULL::text;
         ELSE
             verdicts := verdicts || 'dead'::text;
@@ -436,7 +441,7 @@ BEGIN
     END LOOP;
     IF cardinality(ids) > 0 THEN
         UPDATE specql.outbox AS o SET attempts = o.attempts + 1 WHERE o.id = ANY (ids);
-        PERFORM specql.record_results(ids, verdicts, NULL, errors, NULL, NULL);
+        PERFORM specql.record_results(ids, verdicts, pauses, errors, NULL, NULL);
     END IF;
     RETURN cardinality(ids);
 END $$;
@@ -481,7 +486,7 @@ CREATE FUNCTION specql.expire_deliveries() RETURNS bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH old AS (
         SELECT h.ctid FROM specql.delivery_history AS h
-        WHERE h.id < specql.first_uuid(now() - current_setting('specql.delivery_retention')::interval)
+        WHERE h.id < specql.first_uuid(now() - specql.setting('delivery_retention')::interval)
           AND (h.kind <> 'escalation' OR h.acknowledged_at IS NOT NULL)
         ORDER BY h.id LIMIT 10000),
     gone AS (DELETE FROM specql.delivery_history AS h USING old WHERE h.ctid = old.ctid RETURNING 1)
@@ -550,7 +555,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
         INSERT INTO specql.outbox
         SELECT r.id, r.aggregatetype, r.aggregateid, r.type, r.payload, r.kind, r.service, r.operation, r.channel, r.message,
                r.event_id, r.action, 'waiting', 0, clock_timestamp(), NULL, r.last_error, r.created_at,
-               r.acknowledged_at, r.acknowledged_by, NULL
+               r.acknowledged_at, r.acknowledged_by, r.severity, r.repeat_after, NULL
         FROM raised AS r RETURNING 1)
     SELECT count(*)::integer FROM queued
 $$;
@@ -573,12 +578,40 @@ BEGIN
     INSERT INTO specql.delivery_history
     SELECT g.id, g.aggregatetype, g.aggregateid, g.type, g.payload, g.kind, g.service, g.operation, g.channel, g.message,
            g.event_id, g.action, 'discarded', g.attempts, g.available_at, NULL, g.last_error, g.created_at,
-           g.acknowledged_at, g.acknowledged_by, NULL, clock_timestamp(), g.http_status, g.response
+           g.acknowledged_at, g.acknowledged_by, g.severity, g.repeat_after, NULL, clock_timestamp(), g.http_status, g.response
     FROM gone AS g;
     RETURN FOUND;
 END $$;
 COMMENT ON FUNCTION specql.discard(uuid) IS
 'Gives a dead letter up for good: later calls of its key are not blocked by it any more. Its event stays unprocessed';
+
+-- ---- escalations -----------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION specql.acknowledge(id uuid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    sent integer;
+BEGIN
+    UPDATE specql.outbox AS o SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
+    WHERE o.id = acknowledge.id AND o.kind = 'escalation' AND o.acknowledged_at IS NULL RETURNING o.attempts INTO sent;
+    IF FOUND THEN
+        -- One that was never sent still is, once; one that would be repeated is done.
+        IF sent > 0 THEN
+            PERFORM specql.record_results(ARRAY[acknowledge.id], '{done}', NULL, NULL, NULL, NULL);
+        END IF;
+        RETURN true;
+    END IF;
+    UPDATE specql.delivery_history AS h SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
+    WHERE h.id = acknowledge.id AND h.kind = 'escalation' AND h.acknowledged_at IS NULL;
+    IF FOUND THEN
+        RETURN true;
+    END IF;
+    UPDATE specql.dead_letter AS d SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
+    WHERE d.id = acknowledge.id AND d.kind = 'escalation' AND d.acknowledged_at IS NULL;
+    RETURN FOUND;
+END $$;
+COMMENT ON FUNCTION specql.acknowledge(uuid) IS
+'Takes an open escalation in hand, so that it is not sent again; false if there is none with this id';
 
 -- ---- draining in a session ---------------------------------------------------------------------------------------------
 
@@ -645,10 +678,10 @@ BEGIN
         'background writer', 'walwriter', 'archiver', 'startup', 'logger', 'walreceiver', 'standalone backend', 'walsummarizer',
         'slotsync worker', 'io worker');
     "check" := 'worker';
-    status := CASE WHEN pid IS NOT NULL OR due IS NULL AND current_setting('specql.worker') <> 'on' THEN 'ok'
-                   WHEN current_setting('specql.worker') = 'off' THEN 'off' ELSE 'missing' END;
+    status := CASE WHEN pid IS NOT NULL OR due IS NULL AND specql.setting('worker') <> 'on' THEN 'ok'
+                   WHEN specql.setting('worker') = 'off' THEN 'off' ELSE 'missing' END;
     detail := CASE WHEN pid IS NOT NULL THEN format('process %s', pid)
-                   WHEN current_setting('specql.worker') = 'off' THEN 'specql.worker is off; specql.drain() does its work'
+                   WHEN specql.setting('worker') = 'off' THEN 'specql.worker is off; specql.drain() does its work'
                    WHEN due IS NULL THEN 'none, and nothing to do; it starts by itself'
                    ELSE 'there is work but no worker: SELECT specql.start_worker()' END;
     RETURN NEXT;
@@ -711,12 +744,12 @@ REVOKE ALL ON FUNCTION specql.register_service(text, text, interval, integer, in
     specql.release_leases(), specql.next_work(bigint), specql.first_uuid(timestamptz),
     specql.expire_deliveries(), specql.take(text, integer, interval),
     specql.ack(uuid), specql.nack(uuid, text, interval), specql.redrive(uuid), specql.redrive(text, timestamptz),
-    specql.discard(uuid), specql.deliver(integer), specql.drain(integer), specql.health()
+    specql.discard(uuid), specql.acknowledge(uuid), specql.deliver(integer), specql.drain(integer), specql.health()
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb),
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text),
     specql.wake_worker(), specql.start_worker(), specql.worker_pid(), specql.stop_worker(), specql.resume_deliveries(),
     specql.expire_deliveries(), specql.take(text, integer, interval), specql.ack(uuid), specql.nack(uuid, text, interval),
-    specql.redrive(uuid), specql.redrive(text, timestamptz), specql.discard(uuid), specql.drain(integer), specql.health()
+    specql.redrive(uuid), specql.redrive(text, timestamptz), specql.discard(uuid), specql.acknowledge(uuid), specql.drain(integer), specql.health()
 TO specql_admin;
 GRANT SELECT ON specql.services TO specql_admin;

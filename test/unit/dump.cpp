@@ -236,6 +236,7 @@ private:
         expression(depth + 1, "limit", step.limit);
         text(depth + 1, "message", step.message);
         text(depth + 1, "severity", step.severity);
+        text(depth + 1, "repeat", step.repeat);
         text(depth + 1, "variable", step.variable);
         for (ExpressionRef argument : step.args) {
             expression(depth + 1, "argument", argument);

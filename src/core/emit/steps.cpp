@@ -88,11 +88,14 @@ std::string StepEmitter::eventData(const StepPlace& place) {
     return "jsonb_build_object(" + join(pairs, ", ") + ")";
 }
 
-std::string StepEmitter::queue(const std::string& function, const std::string& first, const std::string& second,
-                               const StepPlace& place) {
-    std::string head = "specql." + function + "(" + quoteLiteral(first) + ", " + quoteLiteral(second) + ", ";
-    if (place.rows == StepPlace::Rows::set) return "PERFORM " + head + std::to_string(place.branch) + ");\n";
-    return perform(head + eventId(place) + ", " + eventData(place) + ")", place);
+std::string StepEmitter::queue(const std::string& function, const Step& step, const StepPlace& place) {
+    std::string head =
+        "specql." + function + "(" + quoteLiteral(step.target.value) + ", " + quoteLiteral(step.message.value) + ", ";
+    std::string tail;
+    if (step.severity) tail += ", severity => " + quoteLiteral(step.severity.value);
+    if (step.repeat) tail += ", repeat => " + quoteLiteral(step.repeat.value);
+    if (place.rows == StepPlace::Rows::set) return "PERFORM " + head + std::to_string(place.branch) + tail + ");\n";
+    return perform(head + eventId(place) + ", " + eventData(place) + tail + ")", place);
 }
 
 std::string StepEmitter::assignmentSql(const BoundAssignment& assignment) {
@@ -313,9 +316,9 @@ std::string StepEmitter::one(const ResolvedStep& step, const StepPlace& place) {
         case StepKind::create: return insert(step, place, delivers_);
         case StepKind::update:
         case StepKind::remove: return update(step, place);
-        case StepKind::callExternal: return queue("call_external", spec.target.value, spec.message.value, place);
-        case StepKind::notify: return queue("notify", spec.target.value, spec.message.value, place);
-        case StepKind::escalate: return queue("escalate", spec.target.value, spec.message.value, place);
+        case StepKind::callExternal: return queue("call_external", spec, place);
+        case StepKind::notify: return queue("notify", spec, place);
+        case StepKind::escalate: return queue("escalate", spec, place);
         case StepKind::emit: return emitEvent(step, place);
         case StepKind::function:
         case StepKind::call: return call(step, place);

@@ -39,8 +39,7 @@ private:
     void markProcessed(const EntityInfo& entity, const StepPlace& place, bool delivers,
                        std::vector<std::string>& columns, std::vector<std::string>& values);
     std::string update(const ResolvedStep& step, const StepPlace& place);
-    std::string queue(const std::string& function, const std::string& first, const std::string& second,
-                      const StepPlace& place);
+    std::string queue(const std::string& function, const Step& step, const StepPlace& place);
     std::string emitEvent(const ResolvedStep& step, const StepPlace& place);
     std::string call(const ResolvedStep& step, const StepPlace& place);
     std::string foreach (const ResolvedStep& step, const StepPlace& place);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "policy/duration.hpp"
 #include "source/ascii.hpp"
 
 namespace specql {
@@ -66,6 +67,16 @@ void ReadContext::checkKeys(const Node& mapping, const Words& known, const std::
             hint = what + " has " + orList(known);
         }
         diagnostics.error("SPQL-S001", entry.key.pos, "unknown key " + quoted(entry.key.value) + " in " + what, hint);
+    }
+}
+
+void ReadContext::checkDuration(const std::string& key, const Text& value, int64_t longestMs) {
+    int64_t ms = durationMs(value.value);
+    if (ms < 1 || ms > longestMs) {
+        diagnostics.error(
+            "SPQL-S032", value.pos,
+            "\"" + key + "\" must be a length of time up to " + std::to_string(longestMs / 60000) + " minutes",
+            "for example 10 s, 500 ms, 1 min");
     }
 }
 

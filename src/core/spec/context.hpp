@@ -42,6 +42,9 @@ struct ReadContext {
     // A list of texts, or one text alone.
     std::vector<Text> texts(const Node& node, const std::string& name);
 
+    // Reports a text that is no length of time, or longer than that; `key` names it.
+    void checkDuration(const std::string& key, const Text& value, int64_t longestMs);
+
     void missing(const Node& mapping, const std::string& key, const Words& known, const std::string& what);
 };
 

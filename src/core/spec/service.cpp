@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "policy/destination.hpp"
-#include "policy/duration.hpp"
 #include "source/ascii.hpp"
 
 namespace specql {
@@ -55,16 +54,6 @@ void checkUrl(ReadContext& context, const Text& value) {
         context.diagnostics.error("SPQL-S031", value.pos,
                                   "the url \"" + value.value + "\" cannot be called: " + problem,
                                   "for example https://erp.example/hooks");
-    }
-}
-
-void checkDuration(ReadContext& context, const std::string& key, const Text& value, int64_t longestMs) {
-    int64_t ms = durationMs(value.value);
-    if (ms < 1 || ms > longestMs) {
-        context.diagnostics.error(
-            "SPQL-S032", value.pos,
-            "\"" + key + "\" must be a length of time up to " + std::to_string(longestMs / 60000) + " minutes",
-            "for example 10 s, 500 ms, 1 min");
     }
 }
 
@@ -136,9 +125,9 @@ void checkSetting(ReadContext& context, const std::string& key, const Text& valu
     if (key == "url") {
         checkUrl(context, value);
     } else if (key == "timeout") {
-        checkDuration(context, key, value, longestTimeoutMs);
+        context.checkDuration(key, value, longestTimeoutMs);
     } else if (key == "backoff") {
-        checkDuration(context, key, value, longestBackoffMs);
+        context.checkDuration(key, value, longestBackoffMs);
     } else if (key == "retries") {
         checkRetries(context, value);
     } else if (key == "secret") {

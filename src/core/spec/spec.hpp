@@ -64,7 +64,7 @@ struct Step {
     std::vector<OrderItem> orderBy;
     ExpressionRef limit;
     Text limitSum;                     // LIMIT SUM(quantity) <= …: the column; `limit` is then the right side
-    Text severity;                     // escalate
+    Text severity, repeat;             // escalate: how bad, and how often it is sent until somebody acknowledges it
     Text message;                      // operation of call_external; message of notify/escalate/validate error
     std::vector<ExpressionRef> args;   // function/call; return: the value, if there is one
     ExpressionRef condition;           // validate, branch; foreach: the array

@@ -8,6 +8,8 @@ namespace specql {
 
 namespace {
 
+constexpr int64_t longestRepeatMs = 7 * 24 * 3600 * 1000;
+
 // A table, not a chain of ifs: the word, its kind, and the keys that may stand beside it.
 struct Verb {
     const char* word;
@@ -252,11 +254,15 @@ private:
     }
 
     void readEscalation(const Node& value, Step& step) {
-        static const Words keys = {"channel", "message", "severity"};
+        static const Words keys = {"channel", "message", "severity", "repeat"};
         context_.checkKeys(value, keys, "an escalation");
         step.target = context_.requiredText(value, "channel", keys, "an escalation");
         step.message = context_.requiredText(value, "message", keys, "an escalation");
         step.severity = context_.text(value, "severity");
+        step.repeat = context_.text(value, "repeat");
+        if (step.repeat) {
+            context_.checkDuration("repeat", step.repeat, longestRepeatMs);
+        }
     }
 
     void readIf(const Node& value, Step& step) {

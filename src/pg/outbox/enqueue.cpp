@@ -16,7 +16,8 @@ const char* const functionNames[] = {"specql.call_external", "specql.notify", "s
 // The columns of specql.outbox, in the order of its definition.
 enum Column {
     id, aggregateType, aggregateId, type, payload, kind, service, operation, channel, message, eventId, action, status,
-    attempts, availableAt, leasedUntil, lastError, createdAt, acknowledgedAt, acknowledgedBy, columnCount
+    attempts, availableAt, leasedUntil, lastError, createdAt, acknowledgedAt, acknowledgedBy, severity, repeatAfter,
+    leasedBy
 };
 
 struct Queue {
@@ -24,6 +25,7 @@ struct Queue {
     Frame* frame;        // nullptr outside of handlers
     Kind kind;
     Datum kindName, target, text, aggregate, type, action, waiting;
+    NullableDatum severity, repeat;  // of escalations
     TimestampTz now;
 };
 
@@ -33,7 +35,8 @@ Datum argument(FunctionCallInfo fcinfo, int number, const char* what, Kind kind)
     return PG_GETARG_DATUM(number);
 }
 
-Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expected) {
+// `options` is the number of the argument after those that all kinds have.
+Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expected, int options) {
     Queue queue;
     memset(&queue, 0, sizeof queue);
     queue.frame = frame;
@@ -51,6 +54,11 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expect
         queue.type = kind == kindCall ? queue.text : queue.kindName;
     }
     queue.waiting = CStringGetTextDatum("waiting");
+    queue.severity.isnull = queue.repeat.isnull = true;
+    if (kind == kindEscalation) {
+        queue.severity = fcinfo->args[options];
+        queue.repeat = fcinfo->args[options + 1];
+    }
     queue.now = GetCurrentTimestamp();
     queue.rows = openWriter("outbox", expected);
     wakeWorkerAtCommit();
@@ -83,6 +91,8 @@ void enqueue(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, const pg_
     set(row, attempts, Int32GetDatum(0));
     set(row, availableAt, TimestampTzGetDatum(queue->now));
     set(row, createdAt, TimestampTzGetDatum(queue->now));
+    if (!queue->severity.isnull) set(row, severity, queue->severity.value);
+    if (!queue->repeat.isnull) set(row, repeatAfter, queue->repeat.value);
     writeRow(queue->rows);
     if (event >= 0)
         countDelivery(queue->frame, event);
@@ -93,7 +103,7 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
     Frame* frame = requireFrame(functionNames[kind]);
     int branch = DatumGetInt32(argument(fcinfo, 2, "a branch", kind));
     EventSet* events = frame->set;
-    Queue queue = openQueue(fcinfo, kind, frame, frame->count);
+    Queue queue = openQueue(fcinfo, kind, frame, frame->count, 3);
     bool everyBranch = !OidIsValid(frame->rule()->trigger);
     int64_t queued = 0;
     for (int64_t i = 0; i < frame->count; ++i) {
@@ -124,7 +134,7 @@ Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
         readEvent(frame->set, frame->first + index);
         slot_getsomeattrs(frame->set->row, captured::subject + 1);
     }
-    Queue queue = openQueue(fcinfo, kind, frame, 1);
+    Queue queue = openQueue(fcinfo, kind, frame, 1, 4);
     auto* deliveryId = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
     newUuid(deliveryId);
     enqueue(&queue, deliveryId, index, event, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3), !PG_ARGISNULL(3));
