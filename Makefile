@@ -39,6 +39,7 @@ check:
 	@test/run
 
 bench:
+	@scripts/deps --bench
 	@bench/run $(if $(QUICK),--quick)
 
 fuzz:

@@ -513,17 +513,19 @@ $$;
 COMMENT ON FUNCTION specql.take(text, integer, interval) IS
 'Leases up to n waiting calls of a service to the caller, who says specql.ack(id) or specql.nack(id) before the lease ends, else others get them';
 
-CREATE FUNCTION specql.ack(id uuid) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- Variadic: ack(id) for one, ack(VARIADIC ids) for many at the price of a few.
+CREATE FUNCTION specql.ack(VARIADIC ids uuid[]) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+DECLARE
+    found_ids uuid[] := ARRAY(SELECT o.id FROM specql.outbox AS o WHERE o.id = ANY (ack.ids) ORDER BY o.id FOR UPDATE);
 BEGIN
-    PERFORM FROM specql.outbox AS o WHERE o.id = ack.id FOR UPDATE;
-    IF NOT FOUND THEN
-        RETURN false;
+    IF cardinality(found_ids) > 0 THEN
+        PERFORM specql.record_results(found_ids, array_fill('done'::text, ARRAY[cardinality(found_ids)]), NULL, NULL, NULL, NULL);
     END IF;
-    PERFORM specql.record_results(ARRAY[ack.id], '{done}', NULL, NULL, NULL, NULL);
-    RETURN true;
+    RETURN cardinality(found_ids);
 END $$;
-COMMENT ON FUNCTION specql.ack(uuid) IS 'A taken call is done; false if it is not in the outbox any more';
+COMMENT ON FUNCTION specql.ack(uuid[]) IS
+'Taken calls are done: specql.ack(id), or specql.ack(VARIADIC ids); how many of them were still in the outbox';
 
 CREATE FUNCTION specql.nack(id uuid, error text DEFAULT NULL, retry_in interval DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -743,13 +745,13 @@ REVOKE ALL ON FUNCTION specql.register_service(text, text, interval, integer, in
     specql.record_services(text[], integer[], integer[], bigint[], text[], text[]), specql.send_notifications(integer),
     specql.release_leases(), specql.next_work(bigint), specql.first_uuid(timestamptz),
     specql.expire_deliveries(), specql.take(text, integer, interval),
-    specql.ack(uuid), specql.nack(uuid, text, interval), specql.redrive(uuid), specql.redrive(text, timestamptz),
+    specql.ack(uuid[]), specql.nack(uuid, text, interval), specql.redrive(uuid), specql.redrive(text, timestamptz),
     specql.discard(uuid), specql.acknowledge(uuid), specql.deliver(integer), specql.drain(integer), specql.health()
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb),
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text),
     specql.wake_worker(), specql.start_worker(), specql.worker_pid(), specql.stop_worker(), specql.resume_deliveries(),
-    specql.expire_deliveries(), specql.take(text, integer, interval), specql.ack(uuid), specql.nack(uuid, text, interval),
+    specql.expire_deliveries(), specql.take(text, integer, interval), specql.ack(uuid[]), specql.nack(uuid, text, interval),
     specql.redrive(uuid), specql.redrive(text, timestamptz), specql.discard(uuid), specql.acknowledge(uuid), specql.drain(integer), specql.health()
 TO specql_admin;
 GRANT SELECT ON specql.services TO specql_admin;
