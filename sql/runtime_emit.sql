@@ -72,6 +72,11 @@ SELECT specql.emit('order_placed');
 ROLLBACK;
 -- Payload: a key that is not there is an error that names it; null is a value.
 SELECT specql.payload('{"a": "x", "b": 1.50, "c": null, "d": {"e": [1]}, "t": true}', k) FROM unnest(ARRAY['a', 'b', 'c', 'd', 't']) AS k;
+-- JSON's arrays are PostgreSQL's, and JSON stays JSON.
+SELECT specql.payload_array('{"a": ["x", "say \"hi\\\\\"", null, "{,}"]}', 'a')::text[];
+SELECT specql.payload_array('{"a": [[1, 2], [3, 4]]}', 'a')::integer[], specql.payload_array('{"a": []}', 'a')::integer[];
+SELECT specql.payload_array('{"a": "{1,2}"}', 'a')::integer[], specql.payload_array('{"a": [{"k": 1}]}', 'a')::jsonb[];
+SELECT specql.payload_json(j, 'a') FROM unnest(ARRAY['{"a": "x"}', '{"a": {"b": [1]}}', '{"a": null}']::jsonb[]) AS j;
 SELECT specql.payload('{"a": 1}', 'b');
 SELECT specql.payload('[1]', 'b'), specql.payload(NULL, 'b');
 SELECT specql.payload(NULL, 'b');

@@ -282,6 +282,16 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload'
 COMMENT ON FUNCTION specql.payload(jsonb, text) IS
 'The value at a key as text; an error that names the key if it is not there, NULL for JSON null';
 
+CREATE FUNCTION specql.payload_json(data jsonb, key text) RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload_json';
+COMMENT ON FUNCTION specql.payload_json(jsonb, text) IS
+'The value at a key as it is; an error that names the key if it is not there, NULL for JSON null';
+
+CREATE FUNCTION specql.payload_array(data jsonb, key text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload_array';
+COMMENT ON FUNCTION specql.payload_array(jsonb, text) IS
+'The same for a JSON array, written as PostgreSQL reads arrays; text is taken as it is';
+
 CREATE FUNCTION specql.emit(type text, data jsonb DEFAULT '{}', occurred_at timestamptz DEFAULT NULL) RETURNS uuid
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_emit';
 COMMENT ON FUNCTION specql.emit(text, jsonb, timestamptz) IS

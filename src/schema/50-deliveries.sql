@@ -624,12 +624,13 @@ COMMENT ON FUNCTION specql.deliver(integer) IS 'Sends deliveries that are due, i
 CREATE FUNCTION specql.drain(max_items integer DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    retried integer := specql.retry_due(max_items);
+    handled integer := specql.retry_due(max_items);
 BEGIN
-    RETURN retried + specql.deliver(max_items - retried);
+    handled := handled + specql.call_functions(max_items - handled);
+    RETURN handled + specql.deliver(max_items - handled);
 END $$;
 COMMENT ON FUNCTION specql.drain(integer) IS
-'Does the worker''s due work in this session: retries of failed events, then deliveries; how many items. Its transaction stays open while it sends';
+'Does the worker''s due work in this session: retries of failed events, calls of functions, deliveries; how many items. Its transaction stays open while it sends';
 
 -- ---- looking ---------------------------------------------------------------------------------------------------------
 

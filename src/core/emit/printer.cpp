@@ -149,8 +149,13 @@ std::string Printer::print(const Value& value, bool whole) {
         case ValueKind::context: return contextVariable(action_.contexts[value.context]) + "." + quoteName(value.name);
         case ValueKind::payload: {
             if (place_ == Place::function) return quoteName("p_" + value.name);
-            std::string sql = "specql.payload(r.event_data, " + quoteLiteral(value.name) + ")";
-            if (value.type != "text") sql += "::" + value.type;
+            // JSON's own types must not become text on the way.
+            bool isJson = value.type == "jsonb" || value.type == "json";
+            const char* function = isJson                             ? "specql.payload_json"
+                                   : !elementType(value.type).empty() ? "specql.payload_array"
+                                                                      : "specql.payload";
+            std::string sql = std::string(function) + "(r.event_data, " + quoteLiteral(value.name) + ")";
+            if (value.type != "text" && value.type != "jsonb") sql += "::" + value.type;
             return use({value.name, value.type, "", sql});
         }
         case ValueKind::target: return targetAlias + "." + quoteName(value.name);

@@ -1,7 +1,7 @@
 // specql.call_processed: tells an action's function which of its events are done.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/subtransaction.hpp"
-#include "pg/events/server.hpp"
+#include "pg/outbox/owner.hpp"
 
 namespace specql {
 
@@ -16,18 +16,15 @@ void callAsOwner(const char* name, Datum ids) {
     if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", function);
     Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
     ReleaseSysCache(tuple);
-    Oid user;
-    int securityContext;
-    GetUserIdAndSecContext(&user, &securityContext);
-    SetUserIdAndSecContext(owner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
-    FmgrInfo info;
-    fmgr_info(function, &info);
-    LOCAL_FCINFO(call, 1);
-    InitFunctionCallInfoData(*call, &info, 1, InvalidOid, nullptr, nullptr);
-    call->args[0].value = ids;
-    call->args[0].isnull = false;
-    FunctionCallInvoke(call);
-    SetUserIdAndSecContext(user, securityContext);
+    asOwner(owner, [function, ids] {
+        FmgrInfo info;
+        fmgr_info(function, &info);
+        LOCAL_FCINFO(call, 1);
+        InitFunctionCallInfoData(*call, &info, 1, InvalidOid, nullptr, nullptr);
+        call->args[0].value = ids;
+        call->args[0].isnull = false;
+        FunctionCallInvoke(call);
+    });
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // The worker's main loop. One per database: it holds a lock as long as it lives.
 //
 //   round:   one transaction writes down what ended, sends notifications and claims calls (synchronous commit: a claim
-//            must survive whatever happens after the call); another retries failed events
+//            must survive whatever happens after the call); another runs handlers again
 //   between: libcurl works on the calls; no snapshot and no lock on a row is held while a socket is open
 //   idle:    it sleeps until its latch is set, or something is due, or the poll interval is over
 #include "pg/worker/worker.hpp"
@@ -120,19 +120,19 @@ bool exchange(Worker* worker) {
     });
 }
 
-bool retryFailures(Worker* worker) {
+// What runs code of users: failed events, and calls of functions that exist by now.
+bool runHandlers(Worker* worker) {
     runsHandlers = true;
     if (stopping) die(SIGTERM);
-    bool good = inTransaction("specql retries", [worker] {
+    bool good = inTransaction("specql handlers", [worker] {
         worker->retried = 0;
         if (!extensionIsThere(worker)) return;
-        const Oid types[] = {INT4OID};
-        const Datum values[] = {Int32GetDatum(settings::batchSize)};
-        SPI_execute_with_args(
-            "SELECT specql.retry_due($1) WHERE EXISTS (SELECT FROM specql.failure AS f"
-            " WHERE f.status = 'failed' AND f.next_attempt_at <= now())",
-            1, const_cast<Oid*>(types), const_cast<Datum*>(values), nullptr, false, 0);
-        worker->retried = static_cast<int>(SPI_processed);
+        char* sql = psprintf(
+            "SELECT CASE WHEN EXISTS (SELECT FROM specql.failure AS f"
+            " WHERE f.status = 'failed' AND f.next_attempt_at <= now())"
+            " THEN specql.retry_due(%d) ELSE 0 END + specql.call_functions(%d)",
+            settings::batchSize, settings::batchSize);
+        worker->retried = static_cast<int>(number(sql));
     });
     runsHandlers = false;
     return good;
@@ -247,7 +247,7 @@ void serve(Worker* worker) {
         } else if (!sleepUntilWork(afterErrorMs)) {
             return;
         }
-        if (worker->gone || !retryFailures(worker)) continue;
+        if (worker->gone || !runHandlers(worker)) continue;
         bool worked = worker->claims.count > 0 || worker->notified > 0 || worker->retried > 0;
         if (worked) lastWork = GetCurrentTimestamp();
         if (worker->courier->underWay() > 0) {
