@@ -30,3 +30,25 @@ SELECT count(*) AS tables FROM pg_class WHERE relname = 'a';
 \set ECHO none
 \c :home
 DROP DATABASE specql_latin1;
+
+-- Other encodings: the install script has only characters that all of them have, and so have the messages.
+SET client_min_messages = warning;
+DROP DATABASE IF EXISTS specql_euc;
+CREATE DATABASE specql_euc ENCODING 'EUC_JP' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0;
+\c specql_euc
+SET client_min_messages = warning;
+\set ECHO all
+CREATE EXTENSION specql;
+\set spec 'entity: A\nfields:\n  x: integer\nactions:\n  - name: on_x\n    on: update A.x\n    steps:\n      - update: A SET x = x + 1\n'
+SELECT count(*) FROM specql.apply(:'spec');
+INSERT INTO a (x) VALUES (1);
+SET specql.max_cascade_depth = 3;
+SET client_min_messages = error;
+UPDATE a SET x = 2;
+RESET client_min_messages;
+SELECT x FROM a;
+SELECT sqlstate, detail FROM specql.failures;
+
+\set ECHO none
+\c :home
+DROP DATABASE specql_euc;

@@ -45,7 +45,7 @@ COMMENT ON COLUMN specql.action.on_error IS 'retry: a failing handler leaves the
 COMMENT ON COLUMN specql.action.max_attempts IS 'After so many failed attempts an event is parked until a person acts';
 COMMENT ON COLUMN specql.action.backoff IS 'The first delay between attempts; it doubles with each';
 COMMENT ON COLUMN specql.action.processed IS 'A function (uuid[]) that is told the events whose last delivery has succeeded, run with its owner''s rights; or NULL';
-COMMENT ON COLUMN specql.action.enabled IS 'Whether a custom event reaches the action; for tables, see ALTER TABLE … DISABLE TRIGGER';
+COMMENT ON COLUMN specql.action.enabled IS 'Whether a custom event reaches the action; for tables, see ALTER TABLE ... DISABLE TRIGGER';
 SELECT pg_catalog.pg_extension_config_dump('specql.action', '');
 
 CREATE FUNCTION specql.action_changed() RETURNS trigger

@@ -47,7 +47,7 @@ COMMENT ON COLUMN specql.actions.handler IS 'The function that handles its event
 COMMENT ON COLUMN specql.actions.on_error IS 'retry or abort';
 COMMENT ON COLUMN specql.actions.max_attempts IS 'After so many failed attempts an event is parked';
 COMMENT ON COLUMN specql.actions.backoff IS 'The first delay between attempts; it doubles with each';
-COMMENT ON COLUMN specql.actions.enabled IS 'ALTER TABLE … DISABLE TRIGGER switches an action off';
+COMMENT ON COLUMN specql.actions.enabled IS 'ALTER TABLE ... DISABLE TRIGGER switches an action off';
 
 CREATE VIEW specql.deliveries AS
     SELECT o.id, o.kind, o.service, o.operation, o.channel, o.message, o.payload, o.event_id, o.type, o.action,

@@ -49,7 +49,7 @@ CREATE TABLE specql.secret (
 REVOKE ALL ON specql.secret FROM PUBLIC;
 COMMENT ON TABLE specql.secret IS 'Keys that services sign with, by name. Only its owner can read it, and dumps leave its rows out';
 COMMENT ON COLUMN specql.secret.name IS 'As secret: of a service says';
-COMMENT ON COLUMN specql.secret.value IS 'The key; whsec_… is base64, as Standard Webhooks writes it';
+COMMENT ON COLUMN specql.secret.value IS 'The key; whsec_... is base64, as Standard Webhooks writes it';
 
 -- Where deliveries left from last. A restored or cloned database finds that it is another, and delivers nothing.
 CREATE TABLE specql.installation (

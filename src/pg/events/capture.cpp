@@ -151,7 +151,7 @@ SPECQL_FUNCTION(specql_capture) {
     const auto* trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
     if (!TRIGGER_FIRED_AFTER(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                        errmsg("specql.capture must be an AFTER … FOR EACH ROW trigger")));
+                        errmsg("specql.capture must be an AFTER ... FOR EACH ROW trigger")));
     RelationRules* rules = rulesOf(trigger->tg_relation);
     Operation operation = operationOf(trigger->tg_event);
     TupleTableSlot* oldRow = operation == opInsert ? nullptr : trigger->tg_trigslot;

@@ -46,7 +46,7 @@ Query* bodyQuery(HeapTuple tuple, Relation relation, CaptureFunction* function) 
     bool isNull;
     Datum body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &isNull);
     if (isNull)
-        refuse(function->name, "its body is not BEGIN ATOMIC … END");
+        refuse(function->name, "its body is not BEGIN ATOMIC ... END");
     Node* tree = static_cast<Node*>(stringToNode(TextDatumGetCString(body)));
     if (IsA(tree, List)) {
         List* statements = linitial_node(List, reinterpret_cast<List*>(tree));

@@ -13,7 +13,7 @@ SPECQL_FUNCTION(specql_dispatch) {
     auto* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
     if (!TRIGGER_FIRED_AFTER(trigger->tg_event) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                        errmsg("specql.dispatch must be an AFTER … FOR EACH STATEMENT trigger")));
+                        errmsg("specql.dispatch must be an AFTER ... FOR EACH STATEMENT trigger")));
     LOCAL_FCINFO(depth, 0);
     int triggerDepth = DatumGetInt32(pg_trigger_depth(depth));
     while (EventSet* set = takePending(trigger->tg_trigger->tgoid, triggerDepth))

@@ -1,5 +1,7 @@
 #include "pg/events/frame.hpp"
 
+#include "pg/bridge/encoding.hpp"
+#include "pg/bridge/entry.hpp"
 #include "pg/bridge/sqlstate.hpp"
 
 namespace specql {
@@ -101,7 +103,7 @@ namespace {
 // A retried event begins a new stack: its causes ran long ago.
 void appendOrigin(StringInfo chain, const EventSet* first) {
     if (first->lineage.depth > 1)
-        appendStringInfoString(chain, "… → ");
+        appendStringInfoString(chain, shown("… → "));
 }
 
 void appendFrames(StringInfo chain, const Frame* frame) {
@@ -109,7 +111,7 @@ void appendFrames(StringInfo chain, const Frame* frame) {
         appendFrames(chain, frame->parent);
     else
         appendOrigin(chain, frame->set);
-    appendStringInfo(chain, "%s → ", frame->rule()->action);
+    appendStringInfo(chain, "%s%s", frame->rule()->action, shown(" → "));
 }
 
 }  // namespace

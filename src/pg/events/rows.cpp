@@ -82,7 +82,7 @@ SPECQL_FUNCTION(specql_rows) {
     if (info == nullptr || !IsA(info, ReturnSetInfo) || (info->allowedModes & SFRM_Materialize) == 0 ||
         info->expectedDesc == nullptr)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("specql.rows needs a list of columns"),
-                        errhint("Write FROM specql.rows(1) AS r(event_id uuid, …).")));
+                        errhint("Write FROM specql.rows(1) AS r(event_id uuid, ...).")));
     EventSet* set = frame->set;
     Rule* rule = frame->rule();
     MemoryContext before = MemoryContextSwitchTo(info->econtext->ecxt_per_query_memory);
