@@ -80,7 +80,26 @@ void recordRaised(Rule* rule, Operation operation, ExprContext* evaluation, cons
                       errhint("The events wait in specql.failures and are tried again by specql.drain().")));
 }
 
-void captureFor(Rule* rule, Operation operation, ExprContext* evaluation) {
+// Whether this transaction has written the row before. If not, nothing that it captured so far is about the same row.
+bool writtenBefore(const TriggerData* trigger) {
+    if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+        return false;
+    if (trigger->tg_relation->rd_rel->relam != HEAP_TABLE_AM_OID)
+        return true;   // where xmin may mean something else, or nothing
+    return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(trigger->tg_trigtuple->t_data));
+}
+
+void append(Rule* rule, Operation operation, const TriggerData* trigger, TupleTableSlot* row, int bytes) {
+    EventSet* set = openEventSet(rule, triggerDepth());
+    int before = set->operations;
+    set->operations |= 1 << operation;
+    // A row that was deleted and is inserted again, as by a move to another partition, has no xmin that tells.
+    bool mixed = before != 0 && before != set->operations;
+    set->mayRepeat = set->mayRepeat || mixed || writtenBefore(trigger);
+    appendEvent(set, row, rule->mask, bytes);
+}
+
+void captureFor(Rule* rule, Operation operation, const TriggerData* trigger, ExprContext* evaluation) {
     int bytes = 0;
     TupleTableSlot* row = nullptr;
     if (rule->compiled[operation]->mayRaise && !rule->abortOnError) {
@@ -97,10 +116,14 @@ void captureFor(Rule* rule, Operation operation, ExprContext* evaluation) {
         row = evaluate(rule, operation, evaluation, &bytes);
     }
     if (row != nullptr)
-        appendEvent(openEventSet(rule, triggerDepth()), row, rule->mask, bytes);
+        append(rule, operation, trigger, row, bytes);
 }
 
-void captureBy(RuleSource* source, Operation operation, TupleTableSlot* oldRow, TupleTableSlot* newRow) {
+void captureBy(RuleSource* source, Operation operation, const TriggerData* trigger) {
+    TupleTableSlot* oldRow = operation == opInsert ? nullptr : trigger->tg_trigslot;
+    TupleTableSlot* newRow = operation == opInsert   ? trigger->tg_trigslot
+                             : operation == opUpdate ? trigger->tg_newslot
+                                                     : nullptr;
     RuleGroup* group = source->group;
     if (source->map != nullptr) {
         if (oldRow != nullptr)
@@ -134,7 +157,7 @@ void captureBy(RuleSource* source, Operation operation, TupleTableSlot* oldRow, 
                 continue;
             evaluated.rule = rule;
             SetUserIdAndSecContext(rule->captureOwner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
-            captureFor(rule, operation, evaluation);
+            captureFor(rule, operation, trigger, evaluation);
         }
     }
     error_context_stack = context.previous;
@@ -154,13 +177,9 @@ SPECQL_FUNCTION(specql_capture) {
                         errmsg("specql.capture must be an AFTER ... FOR EACH ROW trigger")));
     RelationRules* rules = rulesOf(trigger->tg_relation);
     Operation operation = operationOf(trigger->tg_event);
-    TupleTableSlot* oldRow = operation == opInsert ? nullptr : trigger->tg_trigslot;
-    TupleTableSlot* newRow = operation == opInsert   ? trigger->tg_trigslot
-                             : operation == opUpdate ? trigger->tg_newslot
-                                                     : nullptr;
     for (int i = 0; i < rules->sourceCount; ++i)
         if (rules->sources[i].group->listens[operation])
-            captureBy(&rules->sources[i], operation, oldRow, newRow);
+            captureBy(&rules->sources[i], operation, trigger);
     return PointerGetDatum(nullptr);
 }
 

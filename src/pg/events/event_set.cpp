@@ -67,6 +67,7 @@ EventSet* makeEventSet(Rule* rule, bool pending) {
     CurrentResourceOwner = ownerBefore;
     set->row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsMinimalTuple);
     set->pending = pending;
+    set->mayRepeat = !pending;   // capture knows more
     pendingCount += pending ? 1 : 0;
     link(set);
     MemoryContextSwitchTo(before);
@@ -102,6 +103,33 @@ void assignIds(EventSet* set) {
     set->ids = static_cast<pg_uuid_t*>(MemoryContextAllocHuge(set->context, sizeof(pg_uuid_t) * set->count));
     for (int64_t i = 0; i < set->count; ++i)
         newUuid(&set->ids[i]);
+}
+
+int64_t endOfRound(EventSet* set, int64_t first) {
+    if (!set->mayRepeat || set->count - first < 2 || !OidIsValid(set->rule->trigger))
+        return set->count;
+    HASHCTL control;
+    memset(&control, 0, sizeof control);
+    control.keysize = control.entrysize = sizeof(uint64);
+    control.hcxt = CurrentMemoryContext;
+    // Hashes instead of subjects: two rows that share one only make the round end early.
+    HTAB* seen = hash_create("specql subjects", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+    int64_t end = first;
+    for (; end < set->count; ++end) {
+        readEvent(set, end);
+        bool isNull, found = false;
+        Datum subject = slot_getattr(set->row, captured::subject + 1, &isNull);
+        if (isNull)
+            continue;
+        auto* text = reinterpret_cast<varlena*>(DatumGetPointer(subject));
+        uint64 hash = hash_bytes_extended(reinterpret_cast<unsigned char*>(VARDATA_ANY(text)),
+                                          static_cast<int>(VARSIZE_ANY_EXHDR(text)), 0);
+        hash_search(seen, &hash, HASH_ENTER, &found);
+        if (found)
+            break;
+    }
+    hash_destroy(seen);
+    return end;
 }
 
 void readEvent(EventSet* set, int64_t index) {

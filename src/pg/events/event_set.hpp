@@ -34,6 +34,8 @@ struct EventSet {
     pg_uuid_t* ids;         // one per row once assigned
     int attempts;           // that failed before
     const char* lastError;  // of those; nullptr if there were none
+    int operations;         // bits: 1 << Operation of captured rows
+    bool mayRepeat;         // two of its events may be about the same row
 };
 
 // A new set; pending ones wait for takePending or takeLeftover.
@@ -41,6 +43,11 @@ EventSet* makeEventSet(Rule* rule, bool pending);
 
 // The pending set that the trigger running now appends captured rows to.
 EventSet* openEventSet(Rule* rule, int triggerDepth);
+
+// The index after the last of the events from `first` on that are all about different rows; those without a subject
+// count as different. A statement over a set sees and updates a row once, so each such round needs a run of its own,
+// after which the next one finds the row as the first has left it.
+int64_t endOfRound(EventSet* set, int64_t first);
 
 // Appends a row of the rule's shape whose branches are the `maskBytes` at `mask`.
 void appendEvent(EventSet* set, TupleTableSlot* row, const uint8_t* mask, int maskBytes);

@@ -159,11 +159,16 @@ void handleSet(EventSet* set, TriggerData* trigger) {
         assignIds(set);
     if (const char* chain = cascadeChain(set)) {
         refuseDepth(set, chain);
-    } else if (set->rule->abortOnError) {
-        runHandler(set, 0, set->count, trigger);
     } else {
         Attempt attempt = {set, trigger, 0, 0, nullptr};
-        tryRange(&attempt, 0, set->count);
+        int64_t end;
+        for (int64_t first = 0; first < set->count; first = end) {
+            end = endOfRound(set, first);
+            if (set->rule->abortOnError)
+                runHandler(set, first, end - first, trigger);
+            else
+                tryRange(&attempt, first, end - first);
+        }
         if (attempt.failed > 0)
             warn(&attempt);
     }
