@@ -98,6 +98,23 @@ RESET ROLE;
 RESET search_path;
 SELECT message FROM specql.failures;
 
+-- Nor does a function get into a condition: what the owner's own functions look up there is the owner's choice.
+DELETE FROM specql.failure;
+CREATE FUNCTION rt.is_far(qty integer) RETURNS boolean LANGUAGE plpgsql STABLE AS 'BEGIN RETURN abs(qty) > 10; END';
+SELECT rt.install('far', 'rt.item', 'UPDATE', '{rt.is_far(new.qty)}');
+SELECT rt.watch('rt.item');
+INSERT INTO rt.item VALUES (1, 0);
+GRANT SELECT, UPDATE ON rt.item TO rt_writer;
+SET ROLE rt_writer;
+CREATE FUNCTION rt_evil.abs(integer) RETURNS integer LANGUAGE plpgsql AS $$ BEGIN RAISE 'hijacked as %', current_user; END $$;
+SET search_path = rt_evil, pg_catalog;
+UPDATE rt.item SET qty = 20 WHERE id = 1;
+SHOW search_path;
+RESET ROLE;
+RESET search_path;
+SELECT count(*) FROM specql.failures;
+SELECT action, qty FROM rt.trace WHERE action = 'far';
+
 -- Everything that changes something, or shows other people's rows, is closed to the public.
 SET ROLE rt_writer;
 SELECT specql.emit('x');

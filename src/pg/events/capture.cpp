@@ -1,5 +1,6 @@
 // specql.capture(): the row trigger that decides which rows are events.
 #include "pg/bridge/entry.hpp"
+#include "pg/bridge/settings.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/events/event_set.hpp"
 #include "pg/events/failure.hpp"
@@ -169,6 +170,12 @@ void captureBy(RuleSource* source, Operation operation, const TriggerData* trigg
 
 SPECQL_FUNCTION(specql_capture) {
     if (!CALLED_AS_TRIGGER(fcinfo))
+    // As handlers do: the writer's search path must not choose what a function of the owner's finds.
+    int settingsLevel = 0;
+    if (group->callsForeign[operation]) {
+        settingsLevel = NewGUCNestLevel();
+        setLocal("search_path", "pg_catalog, pg_temp");
+    }
         ereport(ERROR,
                 (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("specql.capture is a trigger function")));
     const auto* trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
@@ -184,3 +191,5 @@ SPECQL_FUNCTION(specql_capture) {
 }
 
 }  // namespace specql
+    if (settingsLevel > 0)
+        AtEOXact_GUC(true, settingsLevel);

@@ -171,6 +171,7 @@ void compileBranches(const CaptureFunction& function, CompiledCapture* compiled,
         Expr* array = branches == nullptr ? nullptr : planned(function, branches, operation);
         compiled->branchArray = ExecInitExpr(array, nullptr);
         compiled->mayRaise = mayRaise(reinterpret_cast<Node*>(array));
+        compiled->callsForeign = callsForeign(reinterpret_cast<Node*>(array));
         *conditions = lappend(*conditions, nullptr);
         return;
     }
@@ -180,6 +181,7 @@ void compileBranches(const CaptureFunction& function, CompiledCapture* compiled,
         Expr* condition = planned(function, static_cast<Expr*>(list_nth(elements, i)), operation);
         compiled->branches[i] = ExecInitExpr(condition, nullptr);
         compiled->mayRaise |= mayRaise(reinterpret_cast<Node*>(condition));
+        compiled->callsForeign |= callsForeign(reinterpret_cast<Node*>(condition));
         *conditions = lappend(*conditions, safePrefix(condition));
     }
 }
@@ -206,6 +208,7 @@ CompiledCapture* compileFor(const CaptureFunction& function, const int* places, 
         Expr* value = values[column] != nullptr ? values[column] : nullOf(shape, column);
         targets = lappend(targets, makeTargetEntry(value, static_cast<AttrNumber>(column + 1), nullptr, false));
         compiled->mayRaise |= mayRaise(reinterpret_cast<Node*>(value));
+        compiled->callsForeign |= callsForeign(reinterpret_cast<Node*>(value));
     }
     if (compiled->mayRaise) {
         compiled->subject = ExecInitExpr(values[captured::subject], nullptr);

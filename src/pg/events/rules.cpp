@@ -103,7 +103,11 @@ RuleGroup* buildGroup(Relation relation, MemoryContext context) {
             else if (group->owner != rule->captureOwner)
                 sameOwner = false;
             for (int operation = 0; operation < operationCount; ++operation)
-                group->listens[operation] |= rule->compiled[operation] != nullptr;
+                if (rule->operations & (1 << operation)) {
+                    const CompiledCapture* compiled = rule->compiled[operation];
+                    group->listens[operation] = true;
+                    group->callsForeign[operation] |= compiled != nullptr && compiled->callsForeign;
+                }
         }
         group->rules[group->ruleCount++] = rule;
     }

@@ -24,6 +24,7 @@ struct CompiledCapture {
     ExprState* branchArray;     // the whole array, when its elements cannot be told apart
     ProjectionInfo* row;        // a captured row without branches and time
     bool mayRaise;              // a branch or a value can raise an error
+    bool callsForeign;          // functions that do not come with the server
     ExprState* subject;         // with mayRaise: what a row that raised an error is recorded by
     ExprState* data;
 };
@@ -64,6 +65,7 @@ struct RuleGroup {
     ExprState* anyMatch[operationCount];
     bool listens[operationCount];
     Oid owner;                  // of all capture functions; InvalidOid if they differ
+    bool callsForeign[operationCount];
     ExprContext* evaluation;
 };
 

@@ -1,6 +1,7 @@
 #include "pg/events/safety.hpp"
 
 extern "C" {
+#include "access/transam.h"
 #include "utils/fmgroids.h"
 }
 
@@ -37,7 +38,24 @@ bool walk(Node* node, void* context) {
     }
 }
 
+bool isForeign(Oid function, void*) {
+    return function >= FirstNormalObjectId;
+}
+
+bool walkForeign(Node* node, void* context) {
+    if (node == nullptr)
+        return false;
+    // Domains have constraints, and types input functions, that may be anybody's.
+    if (IsA(node, CoerceToDomain) || IsA(node, CoerceViaIO))
+        return true;
+    return check_functions_in_node(node, isForeign, nullptr) || compat::walkTree(node, walkForeign, context);
+}
+
 }  // namespace
+
+bool callsForeign(Node* expression) {
+    return walkForeign(expression, nullptr);
+}
 
 bool mayRaise(Node* expression) {
     return walk(expression, nullptr);
