@@ -55,12 +55,33 @@ void fillColumn(TupleTableSlot* row, int column, ExprState* value, ExprContext* 
     row->tts_values[column] = ExecEvalExprSwitchContext(value, evaluation, &row->tts_isnull[column]);
 }
 
+// Without a capture function: {"old": …, "new": …}, as those have it.
+Datum imagesOf(Operation operation, ExprContext* evaluation) {
+    StringInfoData images;
+    initStringInfo(&images);
+    for (int isNew = 0; isNew < 2; ++isNew) {
+        if (isNew ? operation == opDelete : operation == opInsert)
+            continue;
+        TupleTableSlot* slot = isNew ? evaluation->ecxt_outertuple : evaluation->ecxt_innertuple;
+        Datum json = DirectFunctionCall1(row_to_json, ExecFetchSlotHeapTupleDatum(slot));
+        appendStringInfo(&images, "%s\"%s\": %s", images.len > 0 ? ", " : "{", isNew ? "new" : "old",
+                         TextDatumGetCString(json));
+    }
+    appendStringInfoChar(&images, '}');
+    return DirectFunctionCall1(jsonb_in, CStringGetDatum(images.data));
+}
+
 // The event is recorded as failed with what is known of the row; the next attempt evaluates it again.
 void recordRaised(Rule* rule, Operation operation, ExprContext* evaluation, const ErrorData* error) {
     CompiledCapture* compiled = rule->compiled[operation];
     TupleTableSlot* row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsVirtual);
     memset(row->tts_isnull, true, rule->shape->natts);
-    trySubtransaction([row, compiled, evaluation] {
+    trySubtransaction([row, compiled, operation, evaluation] {
+        if (compiled == nullptr) {
+            row->tts_values[captured::data] = imagesOf(operation, evaluation);
+            row->tts_isnull[captured::data] = false;
+            return;
+        }
         fillColumn(row, captured::subject, compiled->subject, evaluation);
         fillColumn(row, captured::data, compiled->data, evaluation);
     });
@@ -77,7 +98,9 @@ void recordRaised(Rule* rule, Operation operation, ExprContext* evaluation, cons
         return;
     rule->warnedAt = GetCurrentStatementStartTimestamp();
     ereport(WARNING, (errcode(error->sqlerrcode),
-                      errmsg("a condition or value of action %s raised an error: %s", rule->action, error->message),
+                      compiled == nullptr
+                          ? errmsg("action %s is broken: %s", rule->action, error->message)
+                          : errmsg("a condition or value of action %s raised an error: %s", rule->action, error->message),
                       errhint("The events wait in specql.failures and are tried again by specql.drain().")));
 }
 
@@ -103,6 +126,12 @@ void append(Rule* rule, Operation operation, const TriggerData* trigger, TupleTa
 void captureFor(Rule* rule, Operation operation, const TriggerData* trigger, ExprContext* evaluation) {
     int bytes = 0;
     TupleTableSlot* row = nullptr;
+    if (rule->broken != nullptr) {
+        MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
+        recordRaised(rule, operation, evaluation, rule->broken);
+        MemoryContextSwitchTo(before);
+        return;
+    }
     if (rule->compiled[operation]->mayRaise && !rule->abortOnError) {
         // The caller is safe: what goes wrong with a rule's expressions is the rule's failure, not the statement's.
         MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
@@ -141,6 +170,12 @@ void captureBy(RuleSource* source, Operation operation, const TriggerData* trigg
     // Expressions are evaluated with the rights of who wrote the rule. After an error the abort restores the user.
     SetUserIdAndSecContext(OidIsValid(group->owner) ? group->owner : user,
                            securityContext | SECURITY_LOCAL_USERID_CHANGE);
+    // As handlers do: the writer's search path must not choose what a function of the owner's finds.
+    int settingsLevel = 0;
+    if (group->callsForeign[operation]) {
+        settingsLevel = NewGUCNestLevel();
+        setLocal("search_path", "pg_catalog, pg_temp");
+    }
     Evaluated evaluated = {group, nullptr};
     ErrorContextCallback context = {error_context_stack, describeRule, &evaluated};
     error_context_stack = &context;
@@ -154,7 +189,7 @@ void captureBy(RuleSource* source, Operation operation, const TriggerData* trigg
     if (match) {
         for (int i = 0; i < group->ruleCount; ++i) {
             Rule* rule = group->rules[i];
-            if (rule->compiled[operation] == nullptr)
+            if (!rule->enabled || (rule->operations & (1 << operation)) == 0)
                 continue;
             evaluated.rule = rule;
             SetUserIdAndSecContext(rule->captureOwner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
@@ -162,6 +197,8 @@ void captureBy(RuleSource* source, Operation operation, const TriggerData* trigg
         }
     }
     error_context_stack = context.previous;
+    if (settingsLevel > 0)
+        AtEOXact_GUC(true, settingsLevel);
     SetUserIdAndSecContext(user, securityContext);
     ResetExprContext(evaluation);
 }
@@ -170,12 +207,6 @@ void captureBy(RuleSource* source, Operation operation, const TriggerData* trigg
 
 SPECQL_FUNCTION(specql_capture) {
     if (!CALLED_AS_TRIGGER(fcinfo))
-    // As handlers do: the writer's search path must not choose what a function of the owner's finds.
-    int settingsLevel = 0;
-    if (group->callsForeign[operation]) {
-        settingsLevel = NewGUCNestLevel();
-        setLocal("search_path", "pg_catalog, pg_temp");
-    }
         ereport(ERROR,
                 (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("specql.capture is a trigger function")));
     const auto* trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
@@ -191,5 +222,3 @@ SPECQL_FUNCTION(specql_capture) {
 }
 
 }  // namespace specql
-    if (settingsLevel > 0)
-        AtEOXact_GUC(true, settingsLevel);

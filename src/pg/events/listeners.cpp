@@ -100,6 +100,7 @@ List* listenersOf(const char* event) {
 void registerListenerInvalidation() {
     CacheRegisterRelcacheCallback(relationChanged, 0);
     CacheRegisterSyscacheCallback(PROCOID, functionChanged, 0);
+    CacheRegisterSyscacheCallback(NAMESPACEOID, functionChanged, 0);
 }
 
 void freeOutdatedListeners() {

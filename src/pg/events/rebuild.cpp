@@ -52,6 +52,8 @@ RebuiltEvent rebuildEvent(Rule* rule, Relation relation, Jsonb* data) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("the data of the event has neither an old nor a new row")));
     Operation operation = oldData == nullptr ? opInsert : newData == nullptr ? opDelete : opUpdate;
+    if (rule->broken != nullptr)
+        ReThrowError(const_cast<ErrorData*>(rule->broken));
     CompiledCapture* compiled = rule->compiled[operation];
     if (compiled == nullptr)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

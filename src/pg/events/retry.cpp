@@ -158,12 +158,26 @@ void tryAgain(const Failed* failed) {
     SPI_finish();
 }
 
-// True if the event is handled now.
-bool retryOne(const Failed* failed) {
+// The actions of which one call has warned.
+struct Warned {
+    MemoryContext context;
+    List* actions;
+};
+
+// True if the event is handled now. Warns of an action once: one that fails for all of ten thousand events must not fill
+// the server's log each time they are tried.
+bool retryOne(const Failed* failed, Warned* warned) {
     ErrorData* error = trySubtransaction([failed] { tryAgain(failed); });
     if (error == nullptr)
         return true;
     recordFailureAgain(&failed->id, failed->action, error, error->sqlerrcode == sqlstate::cascadeTooDeep);
+    ListCell* cell;
+    foreach (cell, warned->actions)
+        if (strcmp(static_cast<const char*>(lfirst(cell)), failed->action) == 0)
+            return false;
+    MemoryContext before = MemoryContextSwitchTo(warned->context);
+    warned->actions = lappend(warned->actions, pstrdup(failed->action));
+    MemoryContextSwitchTo(before);
     ereport(WARNING,
             (errcode(error->sqlerrcode), errmsg("action %s failed again: %s", failed->action, error->message)));
     return false;
@@ -180,14 +194,16 @@ SPECQL_FUNCTION(specql_retry) {
     uint64_t count;
     Failed* failed = claim(claimEventSql, types, values, nulls, &count);
     int handled = 0;
+    Warned warned = {CurrentMemoryContext, NIL};
     for (uint64_t i = 0; i < count; ++i)
-        handled += retryOne(&failed[i]) ? 1 : 0;
+        handled += retryOne(&failed[i], &warned) ? 1 : 0;
     PG_RETURN_INT32(handled);
 }
 
 SPECQL_FUNCTION(specql_retry_due) {
     int64_t limit = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
     int64_t done = 0;
+    Warned warned = {CurrentMemoryContext, NIL};
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql drain", ALLOCSET_DEFAULT_SIZES);
     MemoryContext before = MemoryContextSwitchTo(scratch);
     while (done < limit) {
@@ -200,7 +216,7 @@ SPECQL_FUNCTION(specql_retry_due) {
         if (count == 0)
             break;
         for (uint64_t i = 0; i < count; ++i) {
-            retryOne(&failed[i]);
+            retryOne(&failed[i], &warned);
             CHECK_FOR_INTERRUPTS();
         }
         done += static_cast<int64_t>(count);

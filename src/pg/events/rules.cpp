@@ -1,5 +1,6 @@
 #include "pg/events/rules.hpp"
 
+#include "pg/bridge/subtransaction.hpp"
 #include "pg/events/compile.hpp"
 
 namespace specql {
@@ -80,6 +81,28 @@ ExprState* combine(RuleGroup* group, List** conditions, Operation operation) {
     return initExpression(any, group->owner);
 }
 
+// A capture function that was dropped, renamed or replaced by something unfit is the failure of its rule, not of every
+// statement on the table; for an invariant it is.
+void compileRule(Rule* rule, const char* captureName, Relation relation, ExprContext* evaluation,
+                 List* conditions[operationCount]) {
+    if (rule->abortOnError) {
+        compileCapture(rule, captureName, relation, evaluation, conditions);
+        return;
+    }
+    rule->broken = trySubtransaction([rule, captureName, relation, evaluation, conditions] {
+        compileCapture(rule, captureName, relation, evaluation, conditions);
+    });
+    if (rule->broken == nullptr)
+        return;
+    rule->shape = makeShape(0);
+    rule->captureOwner = rule->tableOwner;
+    for (int operation = 0; operation < operationCount; ++operation) {
+        rule->compiled[operation] = nullptr;
+        if (rule->operations & (1 << operation))
+            conditions[operation] = lappend(conditions[operation], nullptr);
+    }
+}
+
 RuleGroup* buildGroup(Relation relation, MemoryContext context) {
     auto* group = static_cast<RuleGroup*>(palloc0(sizeof(RuleGroup)));
     group->relation = RelationGetRelid(relation);
@@ -97,7 +120,7 @@ RuleGroup* buildGroup(Relation relation, MemoryContext context) {
             continue;
         Rule* rule = ruleOfTrigger(relation, trigger, context);
         if (rule->enabled) {
-            compileCapture(rule, trigger->tgargs[2], relation, group->evaluation, conditions);
+            compileRule(rule, trigger->tgargs[2], relation, group->evaluation, conditions);
             if (!OidIsValid(group->owner))
                 group->owner = rule->captureOwner;
             else if (group->owner != rule->captureOwner)
@@ -274,6 +297,8 @@ void prepareHandler(Rule* rule) {
 void registerRuleInvalidation() {
     CacheRegisterRelcacheCallback(relationChanged, 0);
     CacheRegisterSyscacheCallback(PROCOID, functionChanged, 0);
+    // Functions are found by name.
+    CacheRegisterSyscacheCallback(NAMESPACEOID, functionChanged, 0);
 }
 
 void freeOutdatedRules() {

@@ -44,7 +44,8 @@ struct Rule {
     bool abortOnError;
     Oid captureOwner;           // whose rights conditions and values are evaluated with
     TupleDesc shape;            // of a captured row
-    CompiledCapture* compiled[operationCount];   // nullptr where it does not listen
+    CompiledCapture* compiled[operationCount];   // nullptr where it does not listen, or is broken
+    const ErrorData* broken;    // why its capture function cannot be used; nullptr if it can
     Oid tableOwner;
     FmgrInfo handler;           // fn_oid is InvalidOid until the first call
     Oid handlerUser;            // whose rights the handler runs with
@@ -64,8 +65,8 @@ struct RuleGroup {
     // False if a row matches no rule of the group; never raises an error. nullptr where each rule must be asked.
     ExprState* anyMatch[operationCount];
     bool listens[operationCount];
-    Oid owner;                  // of all capture functions; InvalidOid if they differ
     bool callsForeign[operationCount];
+    Oid owner;                  // of all capture functions; InvalidOid if they differ
     ExprContext* evaluation;
 };
 
