@@ -79,6 +79,14 @@ SELECT count(*) FROM rt.gone;
 SELECT count(*) FROM rt.traces();
 SELECT count(*) FROM specql.failures;
 DROP TRIGGER never_trigger ON rt.item;
+-- Sixteen bad ones at the start do not condemn the rest.
+SELECT rt.install('start', 'rt.item', 'INSERT', '{true}', 'PERFORM 1 / (e.id / 1016) FROM rt.start_rows(1) AS e;');
+INSERT INTO rt.item SELECT 1000 + i, i FROM generate_series(0, 999) AS i;
+SELECT count(*), max(subject) FROM specql.failures;
+SELECT count(*), min(subject) FROM specql.events WHERE action = 'rt.on_start';
+SELECT count(*) FROM rt.traces();
+DELETE FROM specql.failure;
+DROP TRIGGER start_trigger ON rt.item;
 
 -- ---- what a failed attempt wrote is undone, deliveries and caused events too --------------------------------------------
 SELECT rt.install('partial', 'rt.item', 'UPDATE', '{true}', 'PERFORM specql.call_external(''s'', ''o'', 1); PERFORM specql.emit(''half''); PERFORM 1 / (SELECT min(qty) FROM rt.partial_rows(1));');

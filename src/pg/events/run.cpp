@@ -10,7 +10,7 @@ namespace specql {
 
 namespace {
 
-// A handler that fails for each of so many events, and for none succeeds, is not tried with the rest of its set now.
+// While a handler has failed for so many single events, and for none succeeded, ranges that fail are not taken apart.
 constexpr int hopelessAfter = 16;
 
 // ---- calling
@@ -76,11 +76,12 @@ bool endsTransaction(const ErrorData* error) {
     return error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && IsolationUsesXactSnapshot();
 }
 
+// Somebody else holds what the handler needs: halves of the set would wait for it too, each as long.
+bool isContention(const ErrorData* error) {
+    return error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+}
+
 void tryRange(Attempt* attempt, int64_t first, int64_t count) {
-    if (attempt->succeeded == 0 && attempt->failed >= hopelessAfter) {
-        giveUpOn(attempt, first, count);
-        return;
-    }
     ErrorData* error = trySubtransaction(
         [attempt, first, count] { runHandler(attempt->set, first, count, attempt->trigger); });
     if (error == nullptr) {
@@ -90,8 +91,9 @@ void tryRange(Attempt* attempt, int64_t first, int64_t count) {
     if (endsTransaction(error))
         ReThrowError(error);
     attempt->lastError = error;
-    if (count == 1) {
-        giveUpOn(attempt, first, 1);
+    bool hopeless = attempt->succeeded == 0 && attempt->failed >= hopelessAfter;
+    if (count == 1 || hopeless || isContention(error)) {
+        giveUpOn(attempt, first, count);
         return;
     }
     CHECK_FOR_INTERRUPTS();
