@@ -94,6 +94,15 @@ COMMENT ON COLUMN specql.dead_letter.http_status IS 'The receiver''s last answer
 COMMENT ON COLUMN specql.dead_letter.response IS 'The beginning of its body';
 SELECT pg_catalog.pg_extension_config_dump('specql.dead_letter', '');
 
+CREATE FUNCTION specql.focus(event_id uuid) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_focus';
+COMMENT ON FUNCTION specql.focus(uuid) IS
+'In a handler: what functions that are called from now on queue without naming an event belongs to this one';
+
+CREATE FUNCTION specql.undelivered() RETURNS uuid[]
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_undelivered';
+COMMENT ON FUNCTION specql.undelivered() IS 'In a handler: its events for which nothing has been queued so far';
+
 CREATE FUNCTION specql.call_external(service text, operation text, branch integer) RETURNS bigint
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_call_external';
 COMMENT ON FUNCTION specql.call_external(text, text, integer) IS
@@ -102,7 +111,7 @@ COMMENT ON FUNCTION specql.call_external(text, text, integer) IS
 CREATE FUNCTION specql.call_external(service text, operation text, event_id uuid, payload jsonb) RETURNS uuid
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_call_external_one';
 COMMENT ON FUNCTION specql.call_external(text, text, uuid, jsonb) IS
-'Queues a call of a service for one event, by default the first that the running handler was given; the delivery''s id';
+'Queues a call of a service for one event, by default that of specql.focus, or the first; the delivery''s id';
 
 CREATE FUNCTION specql.notify(channel text, message text, branch integer) RETURNS bigint
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_notify';
@@ -112,7 +121,7 @@ COMMENT ON FUNCTION specql.notify(text, text, integer) IS
 CREATE FUNCTION specql.notify(channel text, message text, event_id uuid, payload jsonb) RETURNS uuid
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_notify_one';
 COMMENT ON FUNCTION specql.notify(text, text, uuid, jsonb) IS
-'Queues a notification for one event, by default the first that the running handler was given; the delivery''s id';
+'Queues a notification for one event, by default that of specql.focus, or the first; the delivery''s id';
 
 CREATE FUNCTION specql.escalate(channel text, message text, branch integer, severity text DEFAULT NULL,
     repeat interval DEFAULT NULL) RETURNS bigint
@@ -124,13 +133,13 @@ CREATE FUNCTION specql.escalate(channel text, message text, event_id uuid, paylo
     repeat interval DEFAULT NULL) RETURNS uuid
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_escalate_one';
 COMMENT ON FUNCTION specql.escalate(text, text, uuid, jsonb, text, interval) IS
-'Queues an escalation for one event, by default the first that the running handler was given; it stays open until acknowledged; its id';
+'Queues an escalation for one event, by default that of specql.focus, or the first; it stays open until acknowledged; its id';
 
-REVOKE ALL ON FUNCTION specql.call_external(text, text, integer), specql.call_external(text, text, uuid, jsonb),
+REVOKE ALL ON FUNCTION specql.focus(uuid), specql.undelivered(), specql.call_external(text, text, integer), specql.call_external(text, text, uuid, jsonb),
     specql.notify(text, text, integer), specql.notify(text, text, uuid, jsonb),
     specql.escalate(text, text, integer, text, interval), specql.escalate(text, text, uuid, jsonb, text, interval)
 FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION specql.call_external(text, text, integer), specql.call_external(text, text, uuid, jsonb),
+GRANT EXECUTE ON FUNCTION specql.focus(uuid), specql.undelivered(), specql.call_external(text, text, integer), specql.call_external(text, text, uuid, jsonb),
     specql.notify(text, text, integer), specql.notify(text, text, uuid, jsonb),
     specql.escalate(text, text, integer, text, interval), specql.escalate(text, text, uuid, jsonb, text, interval)
 TO specql_admin;

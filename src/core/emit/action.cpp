@@ -76,6 +76,9 @@ public:
 
     void emit(std::vector<Object>& functions, std::vector<Object>& triggers) {
         std::string body = bulk_ ? callBody() : set_ ? setBody() : loopBody();
+        if (steps_.mayEndUndelivered())
+            body += "\n-- event rows whose event had nothing to deliver after all\nPERFORM " + processedName() +
+                    "(specql.undelivered());\n";
         if (!binding_.custom) functions.push_back(functionObject(captureFunction(), unit()));
         if (!printer_.used().empty()) functions.push_back(functionObject(rowsFunction(), unit()));
         functions.push_back(functionObject(handler(body), unit()));
@@ -87,6 +90,7 @@ public:
 private:
     std::string unit() const { return info_.unit->key(); }
     std::string rowsName() const { return quoteName(info_.schema, action_.base + "_rows"); }
+    std::string processedName() const { return quoteName(info_.schema, action_.base + "_processed"); }
     std::string from(int branch) const { return rowsName() + "(" + std::to_string(branch) + ") AS e"; }
 
     // --- the handler ------------------------------------------------------------------------------------------------
@@ -386,7 +390,7 @@ private:
             "interval " + quoteLiteral(setting(info_.spec->backoff, "1 second")),
             enabled() ? "true" : "false"};
         if (!steps_.reactions().empty())
-            args.push_back(quoteLiteral(quoteName(info_.schema, action_.base + "_processed")));
+            args.push_back(quoteLiteral(processedName()));
         Object object;
         object.kind = "registration";
         object.identity = info_.name();

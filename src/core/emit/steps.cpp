@@ -20,28 +20,54 @@ std::string keyOf(const EntityInfo& entity, const std::string& alias) {
 
 }  // namespace
 
-bool StepEmitter::delivers(const std::vector<ResolvedStep>& steps) {
-    return std::any_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
-        switch (step.spec->kind) {
+// Of steps as written; calls among them may deliver or not, which then counts as yes.
+static bool delivers(const std::vector<Step>& steps) {
+    return std::any_of(steps.begin(), steps.end(), [](const Step& step) {
+        switch (step.kind) {
             case StepKind::callExternal:
             case StepKind::notify:
-            case StepKind::escalate: return true;
+            case StepKind::escalate:
             case StepKind::function:
-            case StepKind::call: return step.call == CallKind::queued;
+            case StepKind::call: return true;
             default: return delivers(step.then) || delivers(step.otherwise);
         }
     });
 }
 
+static bool delivers(const std::vector<Branch>& branches) {
+    return std::any_of(branches.begin(), branches.end(), [](const Branch& branch) {
+        return delivers(branch.steps) || delivers(branch.otherwise);
+    });
+}
+
+static bool deliversByItself(const ResolvedStep& step) {
+    switch (step.spec->kind) {
+        case StepKind::callExternal:
+        case StepKind::notify:
+        case StepKind::escalate: return true;
+        default: return step.call == CallKind::queued;
+    }
+}
+
+bool StepEmitter::delivers(const std::vector<ResolvedStep>& steps) {
+    return std::any_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
+        // A bulk operation delivers what its own steps say.
+        return deliversByItself(step) || delivers(step.then) || delivers(step.otherwise) ||
+               (step.calledAction && specql::delivers(step.calledAction->spec->branches));
+    });
+}
+
 std::string StepEmitter::emit(const std::vector<ResolvedStep>& steps, const StepPlace& place) {
-    bool before = delivers_;
+    bool before = delivers_, surelyBefore = surely_;
     delivers_ = delivers_ || delivers(steps);
+    surely_ = surely_ || std::any_of(steps.begin(), steps.end(), deliversByItself);
     std::string sql;
     for (const ResolvedStep& step : steps) {
         if (!sql.empty()) sql += '\n';
         sql += comment(step) + one(step, place);
     }
     delivers_ = before;
+    surely_ = surelyBefore;
     return sql.empty() ? "NULL;\n" : sql;
 }
 
@@ -121,6 +147,7 @@ void StepEmitter::markProcessed(const EntityInfo& entity, const StepPlace& place
     const ColumnInfo* key = entity.column(entity.key);
     if (!hasEvent || !oncePerEvent_ || !key || key->type != "uuid" || set(entity.key)) return;
     reactions_.push_back(&entity);
+    waitsInVain_ = waitsInVain_ || !surely_;
     columns.insert(columns.begin(), quoteName(entity.key));
     values.insert(values.begin(),
                   "specql.reaction_id(" + eventId(place) + ", " + std::to_string(reactions_.size()) + ")");
@@ -276,7 +303,10 @@ std::string StepEmitter::call(const ResolvedStep& step, const StepPlace& place) 
         std::string function = step.call == CallKind::action ? quoteName(step.calledAction->schema,
                                                                          snakeCase(step.calledAction->spec->name.value))
                                                              : step.calledFunction;
-        return perform(function + "(" + join(args, ", ") + ")", place);
+        std::string call = function + "(" + join(args, ", ") + ")";
+        // What the function queues belongs to the event that it is called for.
+        bool hasEvent = place.rows == StepPlace::Rows::set || place.rows == StepPlace::Rows::loop;
+        return perform((hasEvent ? "specql.focus(" + eventId(place) + "), " : "") + call, place);
     }
     std::vector<std::string> pairs;
     for (size_t i = 0; i < step.args.size(); i++) {

@@ -30,6 +30,8 @@ public:
     // Entities whose event rows wait for deliveries, each with the number of the step: their ids are reaction ids.
     const std::vector<const EntityInfo*>& reactions() const { return reactions_; }
     bool usesLabel() const { return usesLabel_; }
+    // True if event rows may wait for deliveries that no step has queued in the end.
+    bool mayEndUndelivered() const { return waitsInVain_ || (usesLabel_ && !reactions_.empty()); }
     // True if something leaves the transaction because of these steps: then the event is done when it was delivered.
     static bool delivers(const std::vector<ResolvedStep>& steps);
 
@@ -57,7 +59,9 @@ private:
     std::vector<const EntityInfo*> reactions_;
     bool usesLabel_ = false;
     bool oncePerEvent_ = true;  // false inside foreach
-    bool delivers_ = false;
+    bool delivers_ = false;  // a step of the list, or of one around it, may deliver
+    bool surely_ = false;    // and one does so unless the list is left early
+    bool waitsInVain_ = false;
 };
 
 }  // namespace specql

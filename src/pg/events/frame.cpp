@@ -91,6 +91,28 @@ int64_t findEvent(const Frame* frame, const pg_uuid_t* id) {
     return -1;
 }
 
+// specql.focus(event_id)
+SPECQL_FUNCTION(specql_focus) {
+    Frame* frame = requireFrame("specql.focus");
+    int64_t index = findEvent(frame, PG_GETARG_UUID_P(0));
+    if (index < 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("the running handler was not given event %s",
+                               DatumGetCString(DirectFunctionCall1(uuid_out, PG_GETARG_DATUM(0))))));
+    frame->focus = index;
+    PG_RETURN_VOID();
+}
+
+SPECQL_FUNCTION(specql_undelivered) {
+    Frame* frame = requireFrame("specql.undelivered");
+    auto* ids = static_cast<Datum*>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Datum) * frame->count));
+    int count = 0;
+    for (int64_t i = 0; i < frame->count; ++i)
+        if (frame->deliveries == nullptr || frame->deliveries[i] == 0)
+            ids[count++] = UUIDPGetDatum(frame->id(i));
+    PG_RETURN_ARRAYTYPE_P(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
 void countDelivery(Frame* frame, int64_t index) {
     if (frame->deliveries == nullptr)
         frame->deliveries = static_cast<int32_t*>(MemoryContextAllocExtended(

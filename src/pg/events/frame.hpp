@@ -12,6 +12,7 @@ struct Frame {
     EventSet* set;
     int64_t first;              // the events are set rows [first, first + count)
     int64_t count;
+    int64_t focus;              // index of the event that deliveries without one belong to
     int32_t* deliveries;        // queued for each event; nullptr until the first
     MemoryContext context;
 

@@ -121,14 +121,14 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
     PG_RETURN_INT64(queued);
 }
 
-// One delivery with a payload of its own; its id. Without an event it belongs to the first one of the frame, as what
-// the handler causes does. Functions of bulk operations call this too when people call them: then there is no frame.
+// One delivery with a payload of its own; its id. Without an event it belongs to the one in focus, by default
+// the first of the frame. Functions of bulk operations call this too when people call them: then there is no frame.
 Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
     PreventCommandIfReadOnly(functionNames[kind]);
     Frame* frame = currentFrame();
     const pg_uuid_t* event = PG_ARGISNULL(2) ? nullptr : PG_GETARG_UUID_P(2);
     if (event == nullptr && frame != nullptr)
-        event = frame->id(0);
+        event = frame->id(frame->focus);
     int64_t index = event != nullptr && frame != nullptr ? findEvent(frame, event) : -1;
     if (index >= 0) {
         readEvent(frame->set, frame->first + index);
