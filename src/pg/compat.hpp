@@ -28,7 +28,9 @@ extern "C" {
 
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -39,6 +41,7 @@ extern "C" {
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/resowner.h"
 }
@@ -173,15 +176,57 @@ inline bool isJsonAggregateNode([[maybe_unused]] NodeTag tag) {
 #endif
 }
 
-// The walkers of nodeFuncs.h. Before 16 they take a callback without prototype.
+// The parts of a possibly quoted, possibly qualified name; raises an error if it is malformed.
+inline List* nameParts(const char* name) {
+#if PG_VERSION_NUM >= 160000
+    return stringToQualifiedNameList(name, nullptr);
+#else
+    return stringToQualifiedNameList(name);
+#endif
+}
+
+inline bool mayExecute(Oid function, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+    return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
+inline bool ownsFunction(Oid function, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(ProcedureRelationId, function, role);
+#else
+    return pg_proc_ownercheck(function, role);
+#endif
+}
+
+// Enters a tuple just inserted into the indexes of its table.
+inline void insertIndexTuples(ResultRelInfo* relation, TupleTableSlot* slot, EState* state) {
+#if PG_VERSION_NUM >= 160000
+    List* recheck = ExecInsertIndexTuples(relation, slot, state, false, false, nullptr, NIL, false);
+#else
+    List* recheck = ExecInsertIndexTuples(relation, slot, state, false, false, nullptr, NIL);
+#endif
+    list_free(recheck);
+}
+
+// The walkers and mutators of nodeFuncs.h. Before 16 they take a callback without prototype.
+using TreeMutator = ::Node* (*)(::Node* node, void* context);
 using TreeWalker = bool (*)(::Node* node, void* context);
 #if PG_VERSION_NUM >= 160000
 inline TreeWalker walkerArgument(TreeWalker walk) {
     return walk;
 }
+inline TreeMutator mutatorArgument(TreeMutator mutate) {
+    return mutate;
+}
 #else
 inline bool (*walkerArgument(TreeWalker walk))() {
     return reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(walk));
+}
+inline ::Node* (*mutatorArgument(TreeMutator mutate))() {
+    return reinterpret_cast< ::Node* (*)()>(reinterpret_cast<void (*)()>(mutate));
 }
 #endif
 

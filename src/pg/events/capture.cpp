@@ -97,10 +97,10 @@ void recordRaised(Rule* rule, Operation operation, ExprContext* evaluation, cons
     if (rule->warnedAt == GetCurrentStatementStartTimestamp())
         return;
     rule->warnedAt = GetCurrentStatementStartTimestamp();
-    ereport(WARNING, (errcode(error->sqlerrcode),
-                      compiled == nullptr
-                          ? errmsg("action %s is broken: %s", rule->action, error->message)
-                          : errmsg("a condition or value of action %s raised an error: %s", rule->action, error->message),
+    const char* what = compiled == nullptr
+                           ? psprintf("action %s is broken", rule->action)
+                           : psprintf("a condition or value of action %s raised an error", rule->action);
+    ereport(WARNING, (errcode(error->sqlerrcode), errmsg("%s: %s", what, error->message),
                       errhint("The events wait in specql.failures and are tried again by specql.drain().")));
 }
 

@@ -151,7 +151,7 @@ Node* overRows(Node* node, void* context) {
         const Param* param = reinterpret_cast<Param*>(node);
         return rowReference(rewrite, param->paramid == 1, 0, param->paramtype, param->paramtypmod, param->paramcollid);
     }
-    return compat::mutateTree(node, overRows, context);
+    return expression_tree_mutator(node, compat::mutatorArgument(overRows), context);
 }
 
 Expr* planned(const CaptureFunction& function, Expr* value, Operation operation) {

@@ -164,8 +164,8 @@ struct Warned {
     List* actions;
 };
 
-// True if the event is handled now. Warns of an action once: one that fails for all of ten thousand events must not fill
-// the server's log each time they are tried.
+// True if the event is handled now. Warns of an action once: one that fails for all of ten thousand events must not
+// fill the server's log each time they are tried.
 bool retryOne(const Failed* failed, Warned* warned) {
     ErrorData* error = trySubtransaction([failed] { tryAgain(failed); });
     if (error == nullptr)

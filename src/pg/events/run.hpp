@@ -11,8 +11,8 @@ namespace specql {
 // With on_error = abort an error of the handler is the caller's. Otherwise it is caught in a subtransaction and halves
 // of the set are tried until the events that fail stand alone; they are recorded in specql.failure and a warning is
 // raised. Where taking apart is no use (a lock that cannot be had, a handler that always fails) they are recorded
-// together. Events about the same row are handled one after the other. Events beyond specql.max_cascade_depth are not run: with abort that is an error, else they are parked
-// failures.
+// together. Events about the same row are handled one after the other. Events beyond specql.max_cascade_depth are not
+// run: with abort that is an error, else they are parked failures.
 void handleSet(EventSet* set, TriggerData* trigger);
 
 // Runs the handler over events [first, first + count) of the set and logs them; every error is the caller's.

@@ -14,6 +14,10 @@ namespace {
 const Oid trusted[] = {F_TO_JSONB,   F_JSONB_BUILD_OBJECT_ANY, F_NUMERIC_EQ, F_NUMERIC_NE, F_NUMERIC_LT,
                        F_NUMERIC_LE, F_NUMERIC_GT,             F_NUMERIC_GE, F_NUMERIC_CMP};
 
+bool walkChildren(Node* node, compat::TreeWalker walk, void* context) {
+    return expression_tree_walker(node, compat::walkerArgument(walk), context);
+}
+
 bool functionMayRaise(Oid function, void*) {
     for (Oid known : trusted)
         if (function == known)
@@ -34,7 +38,7 @@ bool walk(Node* node, void* context) {
                 return walk(reinterpret_cast<Node*>(reinterpret_cast<CoerceViaIO*>(node)->arg), context);
             return true;
         default:
-            return check_functions_in_node(node, functionMayRaise, nullptr) || compat::walkTree(node, walk, context);
+            return check_functions_in_node(node, functionMayRaise, nullptr) || walkChildren(node, walk, context);
     }
 }
 
@@ -48,7 +52,7 @@ bool walkForeign(Node* node, void* context) {
     // Domains have constraints, and types input functions, that may be anybody's.
     if (IsA(node, CoerceToDomain) || IsA(node, CoerceViaIO))
         return true;
-    return check_functions_in_node(node, isForeign, nullptr) || compat::walkTree(node, walkForeign, context);
+    return check_functions_in_node(node, isForeign, nullptr) || walkChildren(node, walkForeign, context);
 }
 
 }  // namespace
