@@ -108,7 +108,8 @@ void checkCollisions(World& world, const std::vector<Object>& objects) {
         if (object.kind != "function" || recorded(world.catalog(), "function", object.identity)) continue;
         std::string name = object.identity.substr(0, object.identity.find('('));
         for (const FunctionView& function : world.catalog().functions)
-            if (!function.owned && quoteName(function.schema, function.name) == name)
+            if (!function.owned && !leftBehind(object, function) &&
+                quoteName(function.schema, function.name) == name)
                 world.error(*unit->file, "SPQL-P002", pos,
                             "the function " + function.identity + " is in the way: specql did not create it",
                             "rename the action, or drop or rename that function");
@@ -116,6 +117,13 @@ void checkCollisions(World& world, const std::vector<Object>& objects) {
 }
 
 }  // namespace
+
+bool leftBehind(const Object& object, const FunctionView& function) {
+    if (object.kind != "function" || !function.callerOwns || function.identity != object.identity) return false;
+    std::string comment = "COMMENT ON FUNCTION " + object.identity + " IS " + quoteLiteral(function.comment) + ";";
+    return !function.comment.empty() &&
+           std::find(object.commands.begin(), object.commands.end(), comment) != object.commands.end();
+}
 
 std::string Object::sql() const {
     return (adopted ? adoptedMark : "") + join(commands, "\n");

@@ -163,8 +163,8 @@ std::string StepEmitter::insert(const ResolvedStep& step, const StepPlace& place
     std::string sql = "INSERT INTO " + tableName(*step.target);
     if (columns.empty()) {
         if (place.from.empty()) return sql + " DEFAULT VALUES;\n";
-        columns.push_back(quoteName(step.target->key));
-        values.push_back("specql.uuid_v7()");
+        // Rows of defaults alone.
+        return sql + "\nSELECT\nFROM " + place.from + ";\n";
     }
     sql += "\n    (" + join(columns, ", ") + ")\n";
     if (place.from.empty()) return sql + "VALUES\n    (" + join(values, ",\n     ") + ");\n";

@@ -161,7 +161,7 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
 // As in the seed: every field is a parameter but the times, which are now.
 std::vector<Object> eventFunction(const EntityInfo& entity) {
     const ColumnInfo* type = entity.column("event_type");
-    if (!entity.spec || !type || !type->field || type->field->enumValues.empty()) return {};
+    if (!entity.spec || !type || !type->field || type->field->enumValues.empty() || entity.key.empty()) return {};
     auto isTime = [](const ColumnInfo& column) {
         return column.type.compare(0, 9, "timestamp") == 0 &&
                (column.name == "triggered_at" || column.name == "occurred_at" || column.name == "created_at");

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "resolve/facts.hpp"
 #include "source/diagnostic.hpp"
 
 namespace specql {
@@ -22,6 +23,10 @@ struct Object {
     // The text that is recorded, and compared with the recorded one to see whether anything changed.
     std::string sql() const;
 };
+
+// Was this function generated for the object by an apply whose record is gone (DROP EXTENSION, a dump without data)?
+// Then it is the caller's, under its identity, and says of itself what it is.
+bool leftBehind(const Object& object, const FunctionView& function);
 
 // What apply does, and what plan shows.
 struct PlanStep {

@@ -78,11 +78,20 @@ private:
         if (object.kind == "table" && planTable(object, before)) return;
         // What was dropped by hand comes back when its own spec is applied, not with any other.
         if (before && !before->present && before->sql == object.sql() && !fresh_.count(object.unit)) return;
-        if (!before || !before->present) return add(object, "create", object.commands);
+        if (!before || !before->present) {
+            if (std::none_of(catalog_.functions.begin(), catalog_.functions.end(),
+                             [&](const FunctionView& function) { return leftBehind(object, function); }))
+                return add(object, "create", object.commands);
+            return replace(object, "left by an earlier apply whose record is gone");
+        }
         if (before->sql == object.sql()) return unchanged(object);
+        replace(object);
+    }
+
+    void replace(const Object& object, std::string detail = {}) {
         std::vector<std::string> sql = object.commands;
         if (!object.replaceable) sql.insert(sql.begin(), dropSql(object.kind, object.identity));
-        add(object, "replace", std::move(sql));
+        add(object, "replace", std::move(sql), std::move(detail));
     }
 
     // Units that the text did not name are told of only where they change.
@@ -116,6 +125,9 @@ private:
                               columnSql(world_, resolver_, entity, column) + ";");
             else if (!compatible(column.type, found->type))
                 problems.push_back(column.name + " is " + found->type + ", the spec says " + column.type);
+            else if (catalog_.adopt && !column.defaultSql.empty() && !found->hasDefault)
+                sql.push_back("ALTER TABLE " + quoteName(entity.schema, entity.table) + "\n    ALTER COLUMN " +
+                              quoteName(column.name) + " SET DEFAULT " + column.defaultSql + ";");
         }
         return sql;
     }

@@ -70,7 +70,9 @@ struct FunctionView {
     int defaults = 0;  // how many of them may be left out
     bool variadic = false;
     bool owned = false;
+    bool callerOwns = false;  // as for tables
     std::string identity;  // pg_get_function_identity_arguments form: schema.name(args)
+    std::string comment;
     std::string returns;
 };
 

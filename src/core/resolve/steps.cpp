@@ -148,6 +148,11 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
                 resolved.where = bind(step.where, "boolean", rows);
             else if (resolved.target)
                 bindOwnRow(step, resolved);
+            if ((bulk_ || step.limit || !step.orderBy.empty()) && resolved.target && resolved.target->key.empty())
+                world_.error(*action_.file, "SPQL-R086", step.target.pos,
+                             "rows of " + resolved.target->shown() +
+                                 " cannot be taken in order: it has no primary key of one column",
+                             "give it one, or leave out ORDER BY and LIMIT");
             for (const OrderItem& item : step.orderBy)
                 resolved.order.push_back({bind(item.value, "", rows), &item});
             if (step.limit) bindLimit(step, resolved, scope);

@@ -239,7 +239,30 @@ void World::buildEntity(EntityInfo& entity) {
 
     bool declaresId = std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
                                   [](const Field& field) { return field.name.value == "id"; });
-    if (!declaresId) {
+    auto hasColumn = [](const TableView& table, const std::string& name) {
+        return std::any_of(table.columns.begin(), table.columns.end(),
+                           [&](const ColumnView& column) { return column.name == name; });
+    };
+    // A table that is there keeps the key it has. One without a key of one column may go without: rules on it know no
+    // "own row" then; adopt gives it an id.
+    bool hasKey = entity.present && entity.present->primaryKey.size() == 1;
+    bool ownKey =
+        entity.present && !declaresId && !hasColumn(*entity.present, "id") && (hasKey || !catalog_->adopt);
+    if (ownKey) {
+        if (hasKey) entity.key = entity.present->primaryKey.front();
+        bool declared =
+            std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
+                        [&](const Field& field) { return snakeCase(field.name.value) == entity.key; });
+        for (const ColumnView& column : entity.present->columns) {
+            if (column.name != entity.key || declared) continue;
+            ColumnInfo known;
+            known.name = column.name;
+            known.type = column.type;
+            known.notNull = true;
+            known.generated = column.generated;
+            entity.columns.push_back(std::move(known));
+        }
+    } else if (!declaresId) {
         ColumnInfo id;
         id.name = "id";
         id.type = "uuid";
@@ -247,7 +270,7 @@ void World::buildEntity(EntityInfo& entity) {
         id.defaultSql = "specql.uuid_v7()";
         entity.columns.push_back(std::move(id));
     }
-    entity.key = "id";
+    if (!ownKey) entity.key = "id";
     for (const Field& field : entity.spec->fields) {
         ColumnInfo column;
         column.name = snakeCase(field.name.value);

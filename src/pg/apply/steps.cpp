@@ -52,9 +52,20 @@ void requireTableOwner(const TriggerPlace& trigger) {
              errhint("Let the owner apply this specification, or become a member of the role that owns the table.")));
 }
 
+// A dump without data has the triggers, but not the record of them.
+bool callsSpecql(Oid trigger) {
+    int found = spi::query(
+        "SELECT 1 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace"
+        " WHERE t.oid = $1 AND n.nspname = 'specql' AND p.proname IN ('capture', 'dispatch')",
+        {{OIDOID, ObjectIdGetDatum(trigger)}});
+    SPI_freetuptable(SPI_tuptable);
+    return found > 0;
+}
+
 // The command replaces a trigger of the same name, which is right only for one of ours.
 void requireFreeName(const TriggerPlace& trigger) {
-    if (OidIsValid(get_trigger_oid(trigger.relation, trigger.name, true)))
+    Oid present = get_trigger_oid(trigger.relation, trigger.name, true);
+    if (OidIsValid(present) && !callsSpecql(present))
         ereport(ERROR,
                 (errcode(sqlstate::notAllowed),
                  errmsg("trigger %s on table %s is in the way: specql did not create it", trigger.name, trigger.table),

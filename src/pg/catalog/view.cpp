@@ -94,7 +94,8 @@ void gatherColumns(const TableNames& names, CatalogView* view) {
 void gatherFunctions(Datum names, const std::vector<std::string>& owned, CatalogView* view) {
     int count = spi::query(
         "SELECT n.nspname, p.proname, p.pronargs::int, p.pronargdefaults::int, p.provariadic <> 0,"
-        "       o.identity IS NOT NULL, i.identity, format_type(p.prorettype, NULL)"
+        "       o.identity IS NOT NULL, i.identity, format_type(p.prorettype, NULL),"
+        "       pg_has_role(p.proowner, 'USAGE'), coalesce(obj_description(p.oid, 'pg_proc'), '')"
         "  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
         " CROSS JOIN LATERAL format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) AS i(identity)"
         "  LEFT JOIN unnest($2) AS o(identity) ON o.identity = i.identity"
@@ -110,6 +111,8 @@ void gatherFunctions(Datum names, const std::vector<std::string>& owned, Catalog
         bool isOwned = spi::flag(row, 6);
         const char* identity = spi::cell(row, 7);
         const char* returns = spi::cell(row, 8);
+        bool callerOwns = spi::flag(row, 9);
+        const char* comment = spi::cell(row, 10);
         FunctionView& function = view->functions.emplace_back();
         function.schema = schema;
         function.name = name;
@@ -119,6 +122,8 @@ void gatherFunctions(Datum names, const std::vector<std::string>& owned, Catalog
         function.owned = isOwned;
         function.identity = identity;
         function.returns = returns;
+        function.callerOwns = callerOwns;
+        function.comment = comment;
     }
     SPI_freetuptable(SPI_tuptable);
 }
