@@ -67,11 +67,13 @@ $(PG_OBJS): $(BUILD)/%.o: src/%.cpp
 
 $(OBJS): extension.mk specql.control
 
-$(DATA_built): $(SCHEMA_PARTS) specql.control extension.mk
+HELP_SOURCES := $(shell scripts/help --files)
+
+$(DATA_built): $(SCHEMA_PARTS) $(HELP_SOURCES) $(CORE_SOURCES) specql.control extension.mk
 	echo "  SQL  $@"
 	{ printf '%s\n' '-- Generated from src/schema/*.sql.' \
 	      '\echo Use "CREATE EXTENSION specql" to load this file. \quit'; \
-	  cat $(SCHEMA_PARTS); } > $@.tmp
+	  cat $(SCHEMA_PARTS) && scripts/help; } > $@.tmp
 	mv $@.tmp $@
 
 all:

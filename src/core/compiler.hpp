@@ -33,6 +33,9 @@ public:
     // names).
     Outcome read(const std::string& text, const std::string& defaultSchema, const std::vector<InstalledUnit>& installed,
                  const Limits& limits, InterruptCheck interrupt) noexcept;
+    // The same without a new text: all that is installed, to be looked at.
+    Outcome readInstalled(const std::vector<InstalledUnit>& installed, const Limits& limits,
+                          InterruptCheck interrupt) noexcept;
     const std::vector<Text>& expressions() const noexcept;        // of the new text and the installed units
     const std::vector<std::string>& typeTexts() const noexcept;   // field and param types to look up
     const std::vector<std::string>& tableNames() const noexcept;  // names (without schema) of tables that may matter
@@ -42,6 +45,9 @@ public:
     // Stage 2: names, triggers, entities.
     Outcome bind(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) noexcept;
     const std::vector<AnalysisRequest>& requests() const noexcept;
+
+    // After stage 2: the event graph, in a format that isPictureFormat() knows.
+    Outcome draw(const std::string& format, std::string& picture) noexcept;
 
     // Stage 3: types known; the objects that should exist.
     Outcome finish(const std::vector<AnalysisResult>& results) noexcept;

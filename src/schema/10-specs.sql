@@ -8,6 +8,9 @@ CREATE TABLE specql.spec (
     text text NOT NULL
 );
 COMMENT ON TABLE specql.spec IS 'Every text given to specql.apply that changed something';
+COMMENT ON COLUMN specql.spec.id IS 'In the order of their application';
+COMMENT ON COLUMN specql.spec.applied_at IS 'When it was applied';
+COMMENT ON COLUMN specql.spec.text IS 'The text as it was given';
 COMMENT ON COLUMN specql.spec.applied_by IS 'The role that applied it; its name, because roles may go';
 
 -- The current version of each unit: an entity, an action of a rules document, a service.
@@ -22,6 +25,9 @@ CREATE TABLE specql.unit (
 );
 COMMENT ON TABLE specql.unit IS 'The entities, actions and services in force';
 COMMENT ON COLUMN specql.unit.kind IS 'entity, action (of a document that has only actions) or service';
+COMMENT ON COLUMN specql.unit.schema IS 'Where it belongs; empty for a service';
+COMMENT ON COLUMN specql.unit.name IS 'As the spec says it';
+COMMENT ON COLUMN specql.unit.version IS 'Counts from 1';
 COMMENT ON COLUMN specql.unit.text IS 'YAML that reads to exactly this unit';
 COMMENT ON COLUMN specql.unit.spec IS 'The row of specql.spec that it came with';
 
@@ -35,6 +41,12 @@ CREATE TABLE specql.unit_version (
     PRIMARY KEY (kind, schema, name, version)
 );
 COMMENT ON TABLE specql.unit_version IS 'Every version that each unit had; read it through specql.history';
+COMMENT ON COLUMN specql.unit_version.kind IS 'entity, action (of a document that has only actions) or service';
+COMMENT ON COLUMN specql.unit_version.schema IS 'Where it belongs; empty for a service';
+COMMENT ON COLUMN specql.unit_version.name IS 'As the spec says it';
+COMMENT ON COLUMN specql.unit_version.version IS 'Counts from 1';
+COMMENT ON COLUMN specql.unit_version.text IS 'YAML that reads to exactly this unit';
+COMMENT ON COLUMN specql.unit_version.spec IS 'The row of specql.spec that it came with';
 
 -- What apply created. The objects themselves are the users' and no members of the extension, so that pg_dump keeps them.
 CREATE TABLE specql.object (
@@ -47,10 +59,13 @@ CREATE TABLE specql.object (
 );
 COMMENT ON TABLE specql.object IS 'The objects that apply made or adopted';
 COMMENT ON COLUMN specql.object.id IS 'In the order of creation';
+COMMENT ON COLUMN specql.object.kind IS 'schema, table, constraint, index, function, trigger, registration, ...';
 COMMENT ON COLUMN specql.object.identity IS 'Quoted and qualified, as in "stock_change_trigger on inventory.product"';
 COMMENT ON COLUMN specql.object.unit IS 'The unit that wants it, as kind:schema.name';
 COMMENT ON COLUMN specql.object.sql IS 'The commands it was made with';
 
+COMMENT ON SEQUENCE specql.spec_id_seq IS 'Numbers specql.spec';
+COMMENT ON SEQUENCE specql.object_id_seq IS 'Numbers specql.object';
 SELECT pg_catalog.pg_extension_config_dump('specql.spec', '');
 SELECT pg_catalog.pg_extension_config_dump('specql.spec_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('specql.unit', '');
@@ -64,6 +79,12 @@ CREATE VIEW specql.history AS
     FROM specql.unit_version v
     JOIN specql.spec s ON s.id = v.spec;
 COMMENT ON VIEW specql.history IS 'Every applied version of every entity, action and service';
+COMMENT ON COLUMN specql.history.spec IS 'Schema and name';
+COMMENT ON COLUMN specql.history.version IS 'Counts from 1';
+COMMENT ON COLUMN specql.history.applied_at IS 'When it was applied';
+COMMENT ON COLUMN specql.history.applied_by IS 'The role that applied it';
+COMMENT ON COLUMN specql.history.text IS 'YAML that reads to exactly this version';
+COMMENT ON COLUMN specql.history.kind IS 'entity, action (of a document that has only actions) or service';
 
 CREATE VIEW specql.entities AS
     SELECT u.schema, u.name AS entity, o.identity AS "table", u.version, s.applied_at, s.applied_by, u.text
@@ -72,6 +93,13 @@ CREATE VIEW specql.entities AS
     LEFT JOIN specql.object o ON o.kind = 'table' AND o.unit = 'entity:' || u.schema || '.' || u.name
     WHERE u.kind = 'entity';
 COMMENT ON VIEW specql.entities IS 'The entities in force, with the table of each';
+COMMENT ON COLUMN specql.entities.schema IS 'Of the entity, and of its table';
+COMMENT ON COLUMN specql.entities.entity IS 'As the spec says it';
+COMMENT ON COLUMN specql.entities."table" IS 'Quoted and qualified';
+COMMENT ON COLUMN specql.entities.version IS 'Counts from 1';
+COMMENT ON COLUMN specql.entities.applied_at IS 'When this version was applied';
+COMMENT ON COLUMN specql.entities.applied_by IS 'The role that applied it';
+COMMENT ON COLUMN specql.entities.text IS 'YAML that reads to exactly this entity';
 
 GRANT SELECT ON specql.spec, specql.unit, specql.unit_version, specql.object, specql.history, specql.entities TO specql_admin;
 

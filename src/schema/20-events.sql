@@ -16,7 +16,7 @@ COMMENT ON FUNCTION specql.uuid_time(uuid) IS 'When a version 7 identifier was m
 CREATE FUNCTION specql.reaction_id(event_id uuid, step integer) RETURNS uuid
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_reaction_id';
 COMMENT ON FUNCTION specql.reaction_id(uuid, integer) IS
-'The id of the event row that a step inserts in reaction to an event: it is found again when the deliveries are done';
+'In a handler: the id of the event row that a step inserts in reaction to an event, by which it is found again when the deliveries are done';
 
 -- ---- the registry ----------------------------------------------------------------------------------------------------
 
@@ -67,7 +67,7 @@ CREATE FUNCTION specql.unregister_action(action text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     DELETE FROM specql.action AS a WHERE a.action = $1
 $$;
-COMMENT ON FUNCTION specql.unregister_action(text) IS 'Makes the runtime forget an action, on all its tables';
+COMMENT ON FUNCTION specql.unregister_action(text) IS 'Makes the runtime forget an action, on all its tables. Generated code calls this';
 
 -- ---- the event log ---------------------------------------------------------------------------------------------------
 
@@ -280,7 +280,7 @@ COMMENT ON FUNCTION specql.rows(integer) IS
 CREATE FUNCTION specql.payload(data jsonb, key text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload';
 COMMENT ON FUNCTION specql.payload(jsonb, text) IS
-'The value at a key as text; an error that names the key if it is not there, NULL for JSON null';
+'In a handler: the value at a key as text; an error that names the key if it is not there, NULL for JSON null';
 
 CREATE FUNCTION specql.payload_json(data jsonb, key text) RETURNS jsonb
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload_json';

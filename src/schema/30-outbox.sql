@@ -62,7 +62,7 @@ SELECT pg_catalog.pg_extension_config_dump('specql.outbox', '');
 
 -- What has left the outbox. Both begin with its columns, in its order.
 CREATE TABLE specql.delivery_history (
-    LIKE specql.outbox,
+    LIKE specql.outbox INCLUDING COMMENTS,
     finished_at timestamptz NOT NULL,
     http_status integer,
     response text
@@ -79,7 +79,7 @@ COMMENT ON COLUMN specql.delivery_history.response IS 'The beginning of its body
 SELECT pg_catalog.pg_extension_config_dump('specql.delivery_history', '');
 
 CREATE TABLE specql.dead_letter (
-    LIKE specql.outbox,
+    LIKE specql.outbox INCLUDING COMMENTS,
     finished_at timestamptz NOT NULL,
     http_status integer,
     response text,

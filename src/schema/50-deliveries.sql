@@ -82,7 +82,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
 $$;
 
 COMMENT ON FUNCTION specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb) IS
-'Tells the worker of a service; again with other values changes it, and calls it again if it was paused. specql.apply calls this';
+'Tells the worker of a service; again with other values changes it, and calls it again if it was paused. Generated code calls this';
 
 CREATE FUNCTION specql.unregister_service(name text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

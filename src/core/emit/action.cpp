@@ -373,6 +373,10 @@ private:
         object.commands.push_back("CREATE OR REPLACE TRIGGER " + name + "\n    AFTER " + verbs(binding_.ops) + " ON " +
                                   table + "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.dispatch(\n        " +
                                   join(args, ", ") + ");");
+        const std::string& description = info_.spec->description.value;
+        object.commands.push_back(
+            "COMMENT ON TRIGGER " + name + " ON " + table + " IS " +
+            quoteLiteral(description.empty() ? "Action " + info_.name() + ": " + binding_.shown() : description) + ";");
         if (!enabled()) object.commands.push_back("ALTER TABLE " + table + " DISABLE TRIGGER " + name + ";");
         return object;
     }

@@ -34,6 +34,7 @@ std::vector<Object> schemaObjects(const World& world) {
         object.identity = quoteName(schema);
         object.unit = unit;
         object.commands.push_back("CREATE SCHEMA " + quoteName(schema) + ";");
+        object.commands.push_back("COMMENT ON SCHEMA " + quoteName(schema) + " IS 'Made by specql.apply';");
         objects.push_back(std::move(object));
     }
     return objects;
@@ -68,6 +69,9 @@ std::vector<Object> captureTriggers(const Resolver& resolver) {
         object.detail = "serves all actions of the table";
         object.commands.push_back("CREATE OR REPLACE TRIGGER specql_capture\n    AFTER " + join(verbs, " OR ") +
                                   " ON " + table + "\n    FOR EACH ROW EXECUTE FUNCTION specql.capture();");
+        object.commands.push_back(
+            "COMMENT ON TRIGGER specql_capture ON " + table +
+            " IS 'Keeps the rows that actions of this table want, for the end of the statement';");
         objects.push_back(std::move(object));
     }
     return objects;

@@ -93,6 +93,9 @@ Object tableObject(const World& world, const Resolver& resolver, const EntityInf
                                                " written by " + entity.unit->kind + " " + entity.unit->schema + "." +
                                                entity.unit->name) +
                                   ";");
+    else if (entity.spec)
+        object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " +
+                                  quoteLiteral("Entity " + entity.name) + ";");
     for (const ColumnInfo& column : entity.columns)
         if (column.field && !column.field->description.empty())
             object.commands.push_back("COMMENT ON COLUMN " + tableName(entity) + "." + quoteName(column.name) + " IS " +
@@ -104,16 +107,18 @@ Object tableObject(const World& world, const Resolver& resolver, const EntityInf
 std::vector<Object> tableExtras(World& world, const Resolver& resolver, const EntityInfo& entity) {
     std::vector<Object> objects;
     std::string unit = entity.unit ? entity.unit->key() : "";
-    auto add = [&](const char* kind, std::string identity, std::string sql) {
+    auto add = [&](const char* kind, std::string identity, std::string sql, const std::string& comment) {
         Object object;
         object.kind = kind;
         object.identity = std::move(identity);
         object.unit = unit;
         object.commands.push_back(std::move(sql));
+        object.commands.push_back("COMMENT ON " + comment + ";");
         objects.push_back(std::move(object));
     };
-    auto addIndex = [&](const std::string& name, const std::string& definition) {
-        add("index", quoteName(entity.schema, name), "CREATE " + definition + ";");
+    auto addIndex = [&](const std::string& name, const std::string& definition, const std::string& use) {
+        std::string identity = quoteName(entity.schema, name);
+        add("index", identity, "CREATE " + definition + ";", "INDEX " + identity + " IS " + quoteLiteral(use));
     };
     for (const ColumnInfo& column : entity.columns) {
         if (!column.field || column.field->refTarget.empty()) continue;
@@ -126,9 +131,12 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
         add("constraint", quoteName(name) + " on " + tableName(entity),
             "ALTER TABLE " + tableName(entity) + " ADD CONSTRAINT " + quoteName(name) + "\n    FOREIGN KEY (" +
                 quoteName(column.name) + ") REFERENCES " + tableName(*target) + " (" + quoteName(target->key) + ")" +
-                (onDelete.empty() ? "" : " ON DELETE " + onDelete) + ";");
+                (onDelete.empty() ? "" : " ON DELETE " + onDelete) + ";",
+            "CONSTRAINT " + quoteName(name) + " ON " + tableName(entity) + " IS " +
+                quoteLiteral("Field " + column.field->name.value + ": " + column.field->type.value));
         std::string index = madeName(world, entity, column.field->name.pos, entity.table + "_" + column.name + "_idx");
-        addIndex(index, "INDEX " + quoteName(index) + " ON " + tableName(entity) + " (" + quoteName(column.name) + ")");
+        addIndex(index, "INDEX " + quoteName(index) + " ON " + tableName(entity) + " (" + quoteName(column.name) + ")",
+                 "Finds the rows that refer to a row of " + target->shown());
     }
     if (entity.spec) {
         for (const IndexSpec& index : entity.spec->indexes) {
@@ -146,14 +154,15 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
             sql += " (" + join(columns, ", ") + ")";
             for (const Resolver::EntityExpression& expression : resolver.entityExpressions)
                 if (expression.index == &index) sql += "\n    WHERE " + printPlain(world, resolver, expression.bound);
-            addIndex(name, sql);
+            addIndex(name, sql, "Index of entity " + entity.name);
         }
     }
     if (entity.appendOnly) {
         std::string name = "append_only_trigger";
         add("trigger", name + " on " + tableName(entity),
             "CREATE TRIGGER " + name + "\n    BEFORE UPDATE OR DELETE OR TRUNCATE ON " + tableName(entity) +
-                "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.refuse_change();");
+                "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.refuse_change();",
+            "TRIGGER " + name + " ON " + tableName(entity) + " IS 'Keeps the log append-only'");
     }
     return objects;
 }

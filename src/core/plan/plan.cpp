@@ -171,6 +171,10 @@ private:
             if (!catalog_.allowDestructive)
                 problems.push_back("the field " + column.name + " would be dropped with its data");
         }
+        // The first command makes the table; the others are its comments.
+        bool described = before.compare(0, object.commands.front().size(), object.commands.front()) == 0;
+        for (size_t i = 1; i < object.commands.size() && (described || !sql.empty()); i++)
+            if (before.find(object.commands[i]) == std::string::npos) sql.push_back(object.commands[i]);
         if (problems.empty() && sql.empty())
             problems.push_back("types, checks or defaults of fields differ from what was applied");
         if (!problems.empty()) {

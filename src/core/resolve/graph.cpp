@@ -13,6 +13,8 @@ namespace {
 
 // Something an action does that may raise an event.
 struct Write {
+    size_t by = 0;  // the action whose step it is: the one that runs, or a bulk operation it calls
+    StepKind kind = StepKind::insert;
     const EntityInfo* entity = nullptr;  // a row of it is written
     unsigned op = 0;
     std::map<std::string, std::string> literals;  // column → text literal it is set to
@@ -24,16 +26,41 @@ bool contains(const std::vector<std::string>& list, const std::string& item) {
     return std::find(list.begin(), list.end(), item) != list.end();
 }
 
-class Graph {
+class Cascades {
 public:
-    Graph(World& world, const Resolver& resolver) : world_(world), actions_(resolver.actions) {
+    Cascades(World& world, const Resolver& resolver) : world_(world), actions_(resolver.actions) {
         writes_.resize(actions_.size());
         for (size_t i = 0; i < actions_.size(); i++)
-            collect(actions_[i], writes_[i]);
+            collect(i, writes_[i]);
         edges_.resize(actions_.size());
         for (size_t from = 0; from < actions_.size(); from++)
             for (size_t to = 0; to < actions_.size(); to++)
                 if (raises(from, to)) edges_[from].push_back(to);
+    }
+
+    // Which writes of `from` raise what `to` listens to.
+    std::vector<const Write*> raising(size_t from, size_t to) const {
+        std::vector<const Write*> found;
+        for (const Write& write : writes_[from])
+            if (raises(write, actions_[to])) found.push_back(&write);
+        return found;
+    }
+    const std::vector<size_t>& after(size_t action) const { return edges_[action]; }
+    // True if `to` is `from`, or what `from` sets off leads there.
+    bool returns(size_t from, size_t to) const {
+        std::vector<bool> seen(actions_.size(), false);
+        std::deque<size_t> queue = {from};
+        while (!queue.empty()) {
+            size_t node = queue.front();
+            queue.pop_front();
+            if (node == to) return true;
+            for (size_t next : edges_[node])
+                if (!seen[next]) {
+                    seen[next] = true;
+                    queue.push_back(next);
+                }
+        }
+        return false;
     }
 
     void report() {
@@ -58,25 +85,27 @@ public:
     }
 
 private:
-    void collect(const ResolvedAction& action, std::vector<Write>& writes) {
-        for (const ResolvedBranch& branch : action.branches) {
-            collect(branch.steps, writes);
-            collect(branch.otherwise, writes);
+    void collect(size_t action, std::vector<Write>& writes) {
+        for (const ResolvedBranch& branch : actions_[action].branches) {
+            collect(action, branch.steps, writes);
+            collect(action, branch.otherwise, writes);
         }
     }
 
-    void collect(const std::vector<ResolvedStep>& steps, std::vector<Write>& writes) {
+    void collect(size_t action, const std::vector<ResolvedStep>& steps, std::vector<Write>& writes) {
         for (const ResolvedStep& step : steps) {
-            collect(step.then, writes);
-            collect(step.otherwise, writes);
+            collect(action, step.then, writes);
+            collect(action, step.otherwise, writes);
             if (step.calledAction)
-                for (const ResolvedAction& called : actions_)
-                    if (called.info == step.calledAction && !calling_) {
+                for (size_t called = 0; called < actions_.size(); called++)
+                    if (actions_[called].info == step.calledAction && !calling_) {
                         calling_ = true;  // a bulk operation that calls itself adds nothing new
                         collect(called, writes);
                         calling_ = false;
                     }
             Write write;
+            write.by = action;
+            write.kind = step.spec->kind;
             switch (step.spec->kind) {
                 case StepKind::insert:
                 case StepKind::append:
@@ -97,10 +126,7 @@ private:
         }
     }
 
-    bool raises(size_t from, size_t to) const {
-        return std::any_of(writes_[from].begin(), writes_[from].end(),
-                           [&](const Write& write) { return raises(write, actions_[to]); });
-    }
+    bool raises(size_t from, size_t to) const { return !raising(from, to).empty(); }
 
     bool raises(const Write& write, const ResolvedAction& listener) const {
         const Binding& binding = listener.binding;
@@ -181,10 +207,165 @@ private:
     bool calling_ = false;
 };
 
+// The picture's nodes, each once, and its edges.
+class Drawing {
+public:
+    Drawing(World& world, const Resolver& resolver)
+        : world_(world), actions_(resolver.actions), cascades_(world, resolver) {}
+
+    EventGraph draw() {
+        for (const EntityInfo& entity : world_.entities)
+            if (entity.unit || entity.impliedByStep) node(GraphNode::Kind::entity, entity.shown());
+        for (const Unit& unit : world_.units)
+            if (unit.kind == "service") node(GraphNode::Kind::service, unit.name);
+        for (const ResolvedAction& action : actions_) {
+            if (action.window)
+                drawWindow(action);
+            else if (action.binding.entity || !action.binding.event.empty())
+                drawTrigger(action);
+            for (const ResolvedBranch& branch : action.branches) {
+                drawSteps(action, branch.steps);
+                drawSteps(action, branch.otherwise);
+            }
+        }
+        for (size_t from = 0; from < actions_.size(); from++)
+            for (size_t to : cascades_.after(from))
+                if (cascades_.returns(to, from)) markCycle(from, to);
+        return std::move(graph_);
+    }
+
+private:
+    size_t node(GraphNode::Kind kind, const std::string& name) {
+        for (size_t i = 0; i < graph_.nodes.size(); i++)
+            if (graph_.nodes[i].kind == kind && graph_.nodes[i].name == name) return i;
+        graph_.nodes.push_back({kind, name, false});
+        return graph_.nodes.size() - 1;
+    }
+    size_t actionNode(const ResolvedAction& action) { return node(GraphNode::Kind::action, action.info->name()); }
+
+    GraphEdge& edge(size_t from, size_t to, const std::string& label) {
+        for (GraphEdge& known : graph_.edges)
+            if (known.from == from && known.to == to && known.label == label) return known;
+        graph_.edges.push_back({from, to, label, false});
+        return graph_.edges.back();
+    }
+
+    void drawTrigger(const ResolvedAction& action) {
+        size_t event = raisedBy(action.binding);
+        edge(event, actionNode(action), "");
+    }
+
+    // The event that sets an action off, and the table whose changes raise it.
+    size_t raisedBy(const Binding& binding) {
+        if (binding.custom) return node(GraphNode::Kind::event, binding.event);
+        size_t event = node(GraphNode::Kind::event, binding.entity->shown() + "." + binding.event);
+        edge(node(GraphNode::Kind::entity, binding.entity->shown()), event, verbs(binding));
+        return event;
+    }
+
+    static std::string verbs(const Binding& binding) {
+        std::vector<std::string> verbs;
+        if (binding.ops & opInsert) verbs.push_back("insert");
+        if (binding.ops & opUpdate) verbs.push_back("update");
+        if (binding.ops & opDelete) verbs.push_back("delete");
+        return join(verbs, ", ");
+    }
+
+    // What a window counts or a correlation waits for, and the event that a match raises.
+    void drawWindow(const ResolvedAction& action) {
+        const Action& spec = *action.info->spec;
+        size_t self = actionNode(action);
+        if (action.window->correlation)
+            for (const std::string& event : action.window->events)
+                edge(sourceOf(event), self, "within " + spec.correlationWindow.value);
+        for (const WindowTerm& term : action.window->terms)
+            edge(sourceOf(term.source), self,
+                 term.aggregate + (term.field.empty() ? "" : " of " + term.field) + " " + term.comparison + " " +
+                     term.number + " within " + term.interval);
+        if (spec.trigger) edge(self, node(GraphNode::Kind::event, spec.trigger.value), "match");
+    }
+
+    // The rows with this event_type, if an entity has such, else a custom event.
+    size_t sourceOf(const std::string& event) {
+        for (const EntityInfo& entity : world_.entities) {
+            const ColumnInfo* column = entity.column("event_type");
+            if (!column || !column->field || !contains(column->field->enumValues, event)) continue;
+            size_t source = node(GraphNode::Kind::event, entity.shown() + "." + event);
+            edge(node(GraphNode::Kind::entity, entity.shown()), source, "insert");
+            return source;
+        }
+        return node(GraphNode::Kind::event, event);
+    }
+
+    void drawSteps(const ResolvedAction& action, const std::vector<ResolvedStep>& steps) {
+        for (const ResolvedStep& step : steps) {
+            size_t self = actionNode(action);
+            const Step& spec = *step.spec;
+            switch (spec.kind) {
+                case StepKind::callExternal:
+                    edge(self, node(GraphNode::Kind::service, spec.target.value), spec.message.value);
+                    break;
+                case StepKind::notify:
+                case StepKind::escalate:
+                    edge(self, node(GraphNode::Kind::channel, spec.target.value), spec.verb.value);
+                    break;
+                case StepKind::emit: edge(self, node(GraphNode::Kind::event, spec.target.value), "emit"); break;
+                default: break;
+            }
+            if (step.call == CallKind::action)
+                edge(self, node(GraphNode::Kind::action, step.calledAction->name()), "calls");
+            if (step.call == CallKind::queued)
+                edge(self, node(GraphNode::Kind::service, spec.verb.value),
+                     spec.target.value.substr(spec.target.value.rfind('.') + 1));
+            if (step.target) edge(self, node(GraphNode::Kind::entity, step.target->shown()), writeVerb(spec.kind));
+            drawSteps(action, step.then);
+            drawSteps(action, step.otherwise);
+        }
+    }
+
+    static const char* writeVerb(StepKind kind) {
+        switch (kind) {
+            case StepKind::update: return "update";
+            case StepKind::remove: return "delete";
+            case StepKind::append: return "append";
+            case StepKind::create: return "create";
+            default: return "insert";
+        }
+    }
+
+    // The whole way from one action to the next that it sets off.
+    void markCycle(size_t from, size_t to) {
+        size_t source = actionNode(actions_[from]), target = actionNode(actions_[to]);
+        graph_.nodes[source].cycle = graph_.nodes[target].cycle = true;
+        size_t event = raisedBy(actions_[to].binding);
+        edge(event, target, "").cycle = true;
+        for (const Write* write : cascades_.raising(from, to)) {
+            size_t writer = actionNode(actions_[write->by]);
+            if (writer != source) edge(source, writer, "calls").cycle = graph_.nodes[writer].cycle = true;
+            if (!write->entity) {
+                edge(writer, event, "emit").cycle = true;
+                continue;
+            }
+            size_t table = node(GraphNode::Kind::entity, write->entity->shown());
+            edge(writer, table, writeVerb(write->kind)).cycle = true;
+            edge(table, event, verbs(actions_[to].binding)).cycle = true;
+        }
+    }
+
+    World& world_;
+    const std::vector<ResolvedAction>& actions_;
+    Cascades cascades_;
+    EventGraph graph_;
+};
+
 }  // namespace
 
 void reportCycles(World& world, const Resolver& resolver) {
-    Graph(world, resolver).report();
+    Cascades(world, resolver).report();
+}
+
+EventGraph eventGraph(World& world, const Resolver& resolver) {
+    return Drawing(world, resolver).draw();
 }
 
 }  // namespace specql

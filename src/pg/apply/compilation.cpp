@@ -13,8 +13,6 @@
 
 namespace specql {
 
-namespace {
-
 void requireDone(Compiler::Outcome outcome) {
     if (outcome == Compiler::Outcome::interrupted) reportInterrupt();
     if (outcome == Compiler::Outcome::outOfMemory)
@@ -23,6 +21,35 @@ void requireDone(Compiler::Outcome outcome) {
     if (outcome != Compiler::Outcome::ok)
         ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("the specification compiler failed"),
                         errhint("This is a bug in specql. Please report it with the text of the specification.")));
+}
+
+namespace {
+
+Limits limits() {
+    Limits limits;
+    limits.bytes = static_cast<size_t>(maxSpecSize);
+    return limits;
+}
+
+// A compilation that knows what is installed; its memory context becomes the current one.
+Compilation* begin() {
+    requireMatchingVersion();
+    MemoryContext context = makeWorkContext("specql compilation");
+    MemoryContextSwitchTo(context);
+    Compilation* work = makeHeld<Compilation>(context);
+    work->context = context;
+    readUnits(&work->units);
+    readObjects(&work->view.objects);
+    return work;
+}
+
+// Gathers the facts about what was read, and resolves names.
+void bind(Compilation* work) {
+    gatherFacts(work->compiler.expressions(), &work->facts);
+    work->view.units = work->units;
+    ViewRequest request = {&work->compiler.tableNames(), &work->compiler.functionNames(), &work->compiler.typeTexts()};
+    gatherView(request, &work->view);
+    requireDone(work->compiler.bind(work->view, work->facts));
 }
 
 void sortProblems(Compilation* compilation) {
@@ -63,34 +90,28 @@ int writeReport(Compilation* compilation) {
 }  // namespace
 
 Compilation* compile(const CompileArguments& arguments) {
-    requireMatchingVersion();
-    MemoryContext context = makeWorkContext("specql compilation");
-    MemoryContext before = MemoryContextSwitchTo(context);
-    const char* text = toUtf8(arguments.text != nullptr ? arguments.text : "");
-    const char* schema = toUtf8(arguments.schema != nullptr ? arguments.schema : "");
-
-    Compilation* work = makeHeld<Compilation>(context);
-    work->context = context;
-    work->text = text;
-    work->schema = schema;
+    MemoryContext before = CurrentMemoryContext;
+    Compilation* work = begin();
+    work->text = toUtf8(arguments.text != nullptr ? arguments.text : "");
+    work->schema = toUtf8(arguments.schema != nullptr ? arguments.schema : "");
     work->view.adopt = arguments.adopt;
     work->view.allowDestructive = arguments.allowDestructive;
-    readUnits(&work->units);
-    readObjects(&work->view.objects);
 
-    Limits limits;
-    limits.bytes = static_cast<size_t>(maxSpecSize);
-    requireDone(work->compiler.read(work->text, work->schema, work->units, limits, interruptPending));
-    gatherFacts(work->compiler.expressions(), &work->facts);
-
-    work->view.units = work->units;
-    ViewRequest request = {&work->compiler.tableNames(), &work->compiler.functionNames(), &work->compiler.typeTexts()};
-    gatherView(request, &work->view);
-    requireDone(work->compiler.bind(work->view, work->facts));
+    requireDone(work->compiler.read(work->text, work->schema, work->units, limits(), interruptPending));
+    bind(work);
     analyse(work->compiler.expressions(), work->facts, work->compiler.requests(), &work->results);
     requireDone(work->compiler.finish(work->results));
     requireDone(work->compiler.plan());
     sortProblems(work);
+    MemoryContextSwitchTo(before);
+    return work;
+}
+
+Compilation* compileInstalled() {
+    MemoryContext before = CurrentMemoryContext;
+    Compilation* work = begin();
+    requireDone(work->compiler.readInstalled(work->units, limits(), interruptPending));
+    bind(work);
     MemoryContextSwitchTo(before);
     return work;
 }

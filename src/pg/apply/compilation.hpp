@@ -32,6 +32,12 @@ struct CompileArguments {
 // problem of the spec: interrupts, memory, the library's version.
 Compilation* compile(const CompileArguments& arguments);
 
+// What is installed, with its names resolved, for looking at it. Needs an SPI connection.
+Compilation* compileInstalled();
+
+// Raises an error unless a stage of the compiler came to its end.
+void requireDone(Compiler::Outcome outcome);
+
 // The arguments of the SQL functions: (spec, schema, adopt, allow_destructive), of which the last two may be missing.
 CompileArguments compileArguments(FunctionCallInfo fcinfo);
 
