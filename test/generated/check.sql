@@ -1,30 +1,8 @@
--- One line for each PL/pgSQL function in the schemas of the seed: "ok" or "not ok" with what plpgsql_check says.
+-- The seed's inventory, applied; then every function that it gave.
 SET client_min_messages = warning;
 CREATE EXTENSION specql;
-CREATE EXTENSION plpgsql_check;
 \set inventory `cat examples/inventory/inventory_events.yaml`
 \set advanced `cat examples/inventory/advanced.yaml`
 SELECT count(*) > 0 AS applied FROM specql.apply(:'inventory') \gset
 SELECT count(*) > 0 AS applied FROM specql.apply(:'advanced', schema => 'inventory') \gset
-
--- A handler stands in its action's trigger as the second argument of specql.dispatch.
-WITH handler AS (
-    SELECT DISTINCT split_part(convert_from(tgargs, 'UTF8'), E'\\000', 2)::text AS name, tgrelid
-    FROM (SELECT convert_to(encode(tgargs, 'escape'), 'UTF8') AS tgargs, tgrelid
-          FROM pg_trigger WHERE tgfoid = 'specql.dispatch'::regproc) AS t
-), generated AS (
-    SELECT p.oid, p.oid::regprocedure::text AS name, p.prorettype,
-           (SELECT h.tgrelid FROM handler h WHERE h.name = n.nspname || '.' || p.proname LIMIT 1) AS relation
-    FROM pg_proc p
-    JOIN pg_namespace n ON n.oid = p.pronamespace
-    JOIN pg_language l ON l.oid = p.prolang
-    WHERE n.nspname IN ('inventory', 'sales') AND l.lanname = 'plpgsql'
-)
-SELECT CASE WHEN problems IS NULL THEN 'ok - ' || name ELSE 'not ok - ' || name || E'\n' || problems END
-FROM (
-    SELECT g.name,
-           (SELECT string_agg(c, E'\n')
-            FROM plpgsql_check_function(g.oid, coalesce(g.relation, 0), extra_warnings => false,
-                                        performance_warnings => false) AS c) AS problems
-    FROM generated g ORDER BY g.name
-) AS checked;
+\i test/generated/check_all.sql

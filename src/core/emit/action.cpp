@@ -150,8 +150,9 @@ private:
                                     : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
                    "FROM " + quoteName(context.entity->schema, context.entity->table) + " AS t\n" + "WHERE t." +
                    quoteName(context.entity->key) + " = " + key + (context.locked ? "\nFOR NO KEY UPDATE" : "") + ";\n";
-            // A custom event promises the row; a column of a table may be NULL.
-            sql += binding_.custom ? "IF NOT FOUND THEN\n" : "IF NOT FOUND AND " + key + " IS NOT NULL THEN\n";
+            // A payload promises the row; a column of a table may be NULL.
+            bool promised = binding_.custom && context.key.kind == ValueKind::payload;
+            sql += promised ? "IF NOT FOUND THEN\n" : "IF NOT FOUND AND " + key + " IS NOT NULL THEN\n";
             sql += "    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" + context.key.name +
                    " %s names no row of " + context.entity->shown() + "', coalesce(" + key +
                    "::text, 'null'));\nEND IF;\n";

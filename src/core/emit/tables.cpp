@@ -143,8 +143,9 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
             std::vector<std::string> columns;
             std::string made = entity.table;
             for (const Text& column : index.columns) {
-                columns.push_back(quoteName(snakeCase(column.value)));
-                made += "_" + snakeCase(column.value);
+                const std::string& name = entity.columnOf(column.value)->name;
+                columns.push_back(quoteName(name));
+                made += "_" + name;
             }
             std::string name =
                 madeName(world, entity, index.pos, index.name.empty() ? made + "_idx" : index.name.value);

@@ -92,10 +92,13 @@ struct ResolvedBranch {
     std::vector<ResolvedStep> steps, otherwise;
 };
 
-// A row of another entity that the event names by its key; read at the start, locked if the action updates it.
+// A row of another entity that the event names by its key, or that such a row refers to; read at the start, locked if
+// the action updates it.
 struct Context {
     EntityInfo* entity = nullptr;
     Value key;
+    int via = -1;      // while names are bound: the key whose row holds this one, or -1: the event itself does
+    int distance = 1;  // rows to go through
     std::set<std::string> columns;
     bool locked = false;
 };

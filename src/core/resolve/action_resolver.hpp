@@ -47,6 +47,10 @@ private:
     // --- keys: the entities whose rows the event names -----------------------------------------------------------
     void addKey(EntityInfo* entity, Value key);
     void findKeys();
+    // Adds what the rows named by keys refer to, nearest first.
+    void followRefs();
+    // The keys of the payload that steps of other actions give the event.
+    void findEmittedKeys(const std::vector<Step>& steps);
     EntityInfo* knownTable(const std::string& table);
     void addPayloadKey(const std::string& name);
     void findKeysIn(ExpressionRef ref);
@@ -141,6 +145,7 @@ private:
     bool bulk_ = false;
     ResolvedAction result_;
     std::vector<Context> keys_;               // entities that the event names by key
+    std::set<std::string> emitted_;           // keys that steps of actions give the custom event
     std::vector<const EntityInfo*> touched_;  // targets of steps so far
     std::map<std::string, std::string> hints_;
 };

@@ -61,8 +61,13 @@ void ActionResolver::findKeys() {
                                     : knownTable(column.name.substr(0, column.name.size() - 3));
             addKey(named, eventColumn(entity, column, false, "rule 3: column of the event's row"));
         }
-        return;
+        return followRefs();
     }
+    for (const ActionInfo& other : world_.actions)
+        for (const Branch& branch : other.spec->branches) {
+            findEmittedKeys(branch.steps);
+            findEmittedKeys(branch.otherwise);
+        }
     for (const Branch& branch : action_.spec->branches) {
         findKeysIn(branch.condition);
         findKeysIn(branch.steps);
@@ -71,6 +76,35 @@ void ActionResolver::findKeys() {
     findKeysIn(action_.spec->plainCondition);
     for (const Param& param : action_.spec->params)
         addPayloadKey(param.name.value);
+    followRefs();
+}
+
+void ActionResolver::followRefs() {
+    for (size_t i = 0; i < keys_.size(); i++) {
+        EntityInfo& holder = *keys_[i].entity;
+        for (const ColumnInfo& column : holder.columns) {
+            if (!column.field || column.field->refTarget.empty()) continue;
+            size_t before = keys_.size();
+            Value key;
+            key.name = column.name;
+            addKey(world_.entity(column.field->refTarget.value, holder.schema), std::move(key));
+            if (keys_.size() == before) continue;
+            keys_.back().via = static_cast<int>(i);
+            keys_.back().distance = keys_[i].distance + 1;
+        }
+    }
+}
+
+void ActionResolver::findEmittedKeys(const std::vector<Step>& steps) {
+    for (const Step& step : steps) {
+        findEmittedKeys(step.then);
+        findEmittedKeys(step.otherwise);
+        if (step.kind != StepKind::emit || step.target.value != result_.binding.event) continue;
+        for (const Assignment& assignment : step.set) {
+            emitted_.insert(assignment.column.value);
+            addPayloadKey(assignment.column.value);
+        }
+    }
 }
 
 EntityInfo* ActionResolver::knownTable(const std::string& table) {
@@ -112,8 +146,14 @@ void ActionResolver::findKeysIn(const std::vector<Step>& steps) {
 int ActionResolver::useContext(const Context& key) {
     for (size_t i = 0; i < result_.contexts.size(); i++)
         if (result_.contexts[i].entity == key.entity) return static_cast<int>(i);
-    result_.contexts.push_back(key);
-    if (key.key.kind == ValueKind::payload) notePayload(key.key.name);
+    Context context = key;
+    if (key.via >= 0) {
+        const Context& holder = keys_[key.via];
+        context.key =
+            contextColumn(holder, *holder.entity->column(key.key.name), "rule 7: ref of a row the event names");
+    }
+    result_.contexts.push_back(context);
+    if (context.key.kind == ValueKind::payload) notePayload(context.key.name);
     return static_cast<int>(result_.contexts.size()) - 1;
 }
 
@@ -191,7 +231,7 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
     const std::string& name = use.parts[1];
     const Binding& binding = result_.binding;
     if (!binding.custom && (first == "new" || first == "old" || first == binding.entity->table)) {
-        const ColumnInfo* column = binding.entity->column(name);
+        const ColumnInfo* column = binding.entity->columnOf(name);
         if (!column) return false;
         value = eventColumn(*binding.entity, *column, first == "old", "rule 2: " + first + ".column");
         if (first == "new") value.old = false;
@@ -235,7 +275,7 @@ bool ActionResolver::lookupRow(const std::string& name, Value& value) {
         value.old = name == "old";
         return true;
     }
-    if (const ColumnInfo* column = entity.column(name))
+    if (const ColumnInfo* column = entity.columnOf(name))
         return value = eventColumn(entity, *column, false, "rule 3: column of the event's row"), true;
     if (!entity.key.empty() && (name == entity.table + "_id" || name == snakeCase(entity.name) + "_id"))
         return value = eventColumn(entity, *entity.column(entity.key), false, "rule 4: <entity>_id is that row's id"),
@@ -255,6 +295,7 @@ bool ActionResolver::lookupPrefixed(const std::string& name, Value& value) {
                 return value = eventColumn(*binding.entity, *column, old, rule), true;
         }
         for (const Context& key : keys_) {
+            if (key.distance > 1) break;
             const ColumnInfo* column = old ? nullptr : fieldNamed(*key.entity, word);
             if (column) return value = contextColumn(key, *column, rule + " of a row the event names"), true;
         }
@@ -280,6 +321,9 @@ bool ActionResolver::lookupKeys(const std::string& name, Value& value, std::stri
     const Context* found = nullptr;
     for (const Context& key : keys_) {
         if (!key.entity->column(name)) continue;
+        // A payload may have any key: only rows that it names itself come before it.
+        if (result_.binding.custom && key.distance > 1) break;
+        if (found && key.distance > found->distance) break;
         if (found) {
             problem =
                 name + " can be " + found->entity->shown() + "." + name + " and " + key.entity->shown() + "." + name;
@@ -293,8 +337,8 @@ bool ActionResolver::lookupKeys(const std::string& name, Value& value, std::stri
 }
 
 bool ActionResolver::declaredParam(const std::string& name) const {
-    return std::any_of(action_.spec->params.begin(), action_.spec->params.end(),
-                       [&](const Param& param) { return param.name.value == name; });
+    return emitted_.count(name) || std::any_of(action_.spec->params.begin(), action_.spec->params.end(),
+                                               [&](const Param& param) { return param.name.value == name; });
 }
 
 bool ActionResolver::lookup(const Scope& scope, const NameUse& use, Value& value, std::string& problem) {

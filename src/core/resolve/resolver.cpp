@@ -170,7 +170,7 @@ void Resolver::resolveEntity(EntityInfo& entity) {
     }
     for (const IndexSpec& index : entity.spec->indexes) {
         for (const Text& column : index.columns)
-            if (!entity.column(snakeCase(column.value)))
+            if (!entity.columnOf(column.value))
                 world_.error(file, "SPQL-R014", column.pos, entity.name + " has no field " + column.value,
                              "an index is over fields of its entity");
         if (index.where)

@@ -37,8 +37,8 @@ EntityInfo* ActionResolver::targetOf(const Step& step) {
 void ActionResolver::bindSet(const Step& step, ResolvedStep& resolved, const Scope& outer) {
     for (const Assignment& assignment : step.set) {
         BoundAssignment bound;
-        bound.column = snakeCase(assignment.column.value);
-        const ColumnInfo* column = resolved.target ? resolved.target->column(bound.column) : nullptr;
+        const ColumnInfo* column = resolved.target ? resolved.target->columnOf(assignment.column.value) : nullptr;
+        bound.column = column ? column->name : snakeCase(assignment.column.value);
         if (resolved.target && !column) {
             std::vector<std::string> names;
             for (const ColumnInfo& known : resolved.target->columns)

@@ -100,13 +100,14 @@ public:
             return {};
         }
         if (!field.empty()) {
-            if (!entity->column(snakeCase(field))) return noField(*entity, field, on.pos), std::vector<Binding>();
+            const ColumnInfo* column = entity->columnOf(field);
+            if (!column) return noField(*entity, field, on.pos), std::vector<Binding>();
             if (verb == "insert" || verb == "delete") {
                 world_.error(*action_.file, "SPQL-R022", on.pos, "a field changes in an update, not in " + verb,
                              "write on: update " + target);
                 return {};
             }
-            return {changeBinding(entity, snakeCase(field), "on:")};
+            return {changeBinding(entity, column->name, "on:")};
         }
         unsigned ops = verb == "insert"   ? opInsert
                        : verb == "update" ? opUpdate

@@ -20,6 +20,15 @@ const ColumnInfo* EntityInfo::column(std::string_view name) const {
     return nullptr;
 }
 
+const ColumnInfo* EntityInfo::columnOf(const std::string& field) const {
+    std::string name = snakeCase(field);
+    if (const ColumnInfo* exact = column(name)) return exact;
+    for (const ColumnInfo& candidate : columns)
+        if (candidate.field && !candidate.field->refTarget.empty() && snakeCase(candidate.field->name.value) == name)
+            return &candidate;
+    return nullptr;
+}
+
 bool startsWith(const std::string& text, const std::string& prefix) {
     return text.size() > prefix.size() && text.compare(0, prefix.size(), prefix) == 0;
 }

@@ -1,0 +1,26 @@
+-- One line for each generated PL/pgSQL function of this database: "ok" or "not ok" with what plpgsql_check says.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS plpgsql_check;
+
+-- A handler stands in its action's trigger as the second argument of specql.dispatch.
+WITH handler AS (
+    SELECT DISTINCT split_part(convert_from(tgargs, 'UTF8'), E'\\000', 2)::text AS name, tgrelid
+    FROM (SELECT convert_to(encode(tgargs, 'escape'), 'UTF8') AS tgargs, tgrelid
+          FROM pg_trigger WHERE tgfoid = 'specql.dispatch'::regproc) AS t
+), generated AS (
+    SELECT p.oid, p.oid::regprocedure::text AS name, p.prorettype,
+           (SELECT h.tgrelid FROM handler h WHERE h.name = format('%I.%I', n.nspname, p.proname) LIMIT 1) AS relation
+    FROM specql.object o
+    JOIN pg_proc p ON p.oid = o.identity::regprocedure
+    JOIN pg_namespace n ON n.oid = p.pronamespace
+    JOIN pg_language l ON l.oid = p.prolang
+    WHERE o.kind = 'function' AND l.lanname = 'plpgsql'
+)
+SELECT CASE WHEN problems IS NULL THEN 'ok - ' || name ELSE 'not ok - ' || name || E'\n' || problems END
+FROM (
+    SELECT g.name,
+           (SELECT string_agg(c, E'\n')
+            FROM plpgsql_check_function(g.oid, coalesce(g.relation, 0), extra_warnings => false,
+                                        performance_warnings => false) AS c) AS problems
+    FROM generated g ORDER BY g.name
+) AS checked;
