@@ -276,12 +276,11 @@ private:
         const Action& spec = *action.info->spec;
         size_t self = actionNode(action);
         if (action.window->correlation)
-            for (const std::string& event : action.window->events)
-                edge(sourceOf(event), self, "within " + spec.correlationWindow.value);
-        for (const WindowTerm& term : action.window->terms)
-            edge(sourceOf(term.source), self,
-                 term.aggregate + (term.field.empty() ? "" : " of " + term.field) + " " + term.comparison + " " +
-                     term.number + " within " + term.interval);
+            for (const Text& trigger : spec.triggers)
+                edge(sourceOf(trigger.value), self, "within " + spec.correlationWindow.value);
+        else
+            for (const WindowTerm& term : action.window->terms)
+                edge(sourceOf(term.source), self, commentText(spec.condition.value));
         if (spec.trigger) edge(self, node(GraphNode::Kind::event, spec.trigger.value), "match");
     }
 
