@@ -93,3 +93,14 @@ WHERE name IN ('stock_level_changed', 'new_stock', 'reorder_delivered', 'deliver
 \set ECHO none
 \echo '\\sf inventory.process_backorders'
 \sf inventory.process_backorders
+\echo What sets off what, for any editor that draws Mermaid:
+\set ECHO queries
+\pset format unaligned
+\pset tuples_only on
+SELECT specql.graph();
+\pset tuples_only off
+\pset format aligned
+\set ECHO none
+\echo What each rule did so far:
+\set ECHO queries
+SELECT action, fired, failed, retried, p50_latency IS NOT NULL AS has_latency FROM specql.action_stats;
