@@ -84,6 +84,7 @@ int writeReport(Compilation* compilation) {
                                 (compilation->errors == 2 ? "error" : "errors") + ")";
     compilation->detail = render(compilation->compiler.diagnostics(), compilation->compiler.source());
     compilation->hint = first->hint;
+    if (compilation->hint.empty()) compilation->hint = "SELECT specql.help('" + first->code + "') has an example.";
     return sqlstateOf(*first);
 }
 
