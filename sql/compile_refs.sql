@@ -22,3 +22,10 @@ SELECT message FROM specql.failures;
 -- Equally near is ambiguous, and a payload's own key is never taken for a farther row's column.
 SELECT line, message, hint FROM specql.validate(E'entity: Ferry\nschema: geo\nfields: {from: ref(City), via: ref(Road), zone: ref(Region), fare: integer}\nactions:\n  - name: on_ferry\n    trigger: ferry_created\n    steps:\n      - insert: Note SET\n          text: "label || city.label || region.label"\n      - update: Ferry SET fare = toll + trips\n');
 SELECT name, resolved_to FROM specql.explain(E'schema: geo\nactions:\n  - name: on_road_closed\n    on: event road_closed\n    steps:\n      - insert: Note SET\n          text: "label || toll || road_id"\n') WHERE name IN ('label', 'toll');
+-- What another schema gets later does not take events that were never meant for it; what fits, it takes.
+SET client_min_messages = error;
+SELECT count(*) > 0 AS applied FROM specql.apply(E'entity: Desk\nschema: shop\nfields: {parcels: integer, heaviest: integer}\nactions:\n  - name: on_parcel\n    trigger: parcel_created\n    steps:\n      - update: Desk SET parcels = parcels + 1, heaviest = weight WHERE true\n');
+SELECT count(*) > 0 AS applied FROM specql.apply(E'entity: Parcel\nschema: post\nfields: {color: text}\n');
+SELECT action, event, relation FROM specql.actions WHERE action = 'shop.on_parcel';
+SELECT count(*) > 0 AS applied FROM specql.apply(E'entity: Parcel\nschema: mail\nfields: {weight: integer}\n');
+SELECT action, event, relation FROM specql.actions WHERE action = 'shop.on_parcel';

@@ -59,6 +59,13 @@ Binding changeBinding(EntityInfo* entity, const std::string& column, std::string
     return binding;
 }
 
+// The on: that says the same outright.
+std::string onLine(const Binding& binding) {
+    const char* verb = binding.ops == opInsert ? "insert " : binding.ops == opDelete ? "delete " : "update ";
+    return std::string("on: ") + verb + binding.entity->schema + "." + binding.entity->name +
+           (binding.changedColumn.empty() ? "" : "." + binding.changedColumn);
+}
+
 class TriggerResolver {
 public:
     TriggerResolver(Resolver& resolver, World& world, const ActionInfo& action)
@@ -158,6 +165,9 @@ public:
         return names;
     }
 
+    // What the trigger would mean if the action's names were known there.
+    const std::vector<Binding>& setAside() const { return aside_; }
+
 private:
     Binding custom(const std::string& name, std::string rule) {
         Binding binding;
@@ -180,9 +190,7 @@ private:
         std::vector<std::string> readings, lines;
         for (const Binding& binding : found) {
             readings.push_back(binding.shown());
-            std::string verb = binding.ops == opInsert ? "insert " : binding.ops == opDelete ? "delete " : "update ";
-            lines.push_back("on: " + verb + binding.entity->schema + "." + binding.entity->name +
-                            (binding.changedColumn.empty() ? "" : "." + binding.changedColumn));
+            lines.push_back(onLine(binding));
         }
         world_.error(*action_.file, "SPQL-R025", pos_, "the trigger " + name_ + " can mean " + join(readings, " and "),
                      "settle it with " + join(lines, " or "));
@@ -202,6 +210,18 @@ private:
         return trial.count == 0;
     }
 
+    // Those of the action's own schema win. One of another schema counts if every name in the action is known there:
+    // what others apply later in schemas of their own must not take an event that was never meant for them.
+    std::vector<Binding> settle(std::vector<Binding> found) {
+        found = preferOwnSchema(std::move(found));
+        bool aggregates = action_.spec->windowed || action_.spec->correlated;  // the names there are those of a match
+        if (found.empty() || found.front().entity->schema == action_.schema || aggregates) return found;
+        std::vector<Binding> kept;
+        for (Binding& binding : found)
+            (resolves(binding, true) ? kept : aside_).push_back(std::move(binding));
+        return kept;
+    }
+
     std::vector<Binding> rowEvent() {
         for (const Verb& verb : rowVerbs) {
             std::string table = name_;
@@ -215,7 +235,7 @@ private:
                 if (EntityInfo* entity = world_.table(table, action_.schema))
                     found.push_back(
                         rowBinding(entity, verb.op, verb.event, "rule 1: <table>" + std::string(verb.suffix)));
-            return preferOwnSchema(std::move(found));
+            return settle(std::move(found));
         }
         return {};
     }
@@ -229,11 +249,11 @@ private:
             if (rest.compare(0, prefix.size(), prefix) == 0 && entity->column(rest.substr(prefix.size())))
                 found.push_back(changeBinding(entity, rest.substr(prefix.size()), "rule 2: <entity>_<field>_changed"));
         }
-        if (!found.empty()) return preferOwnSchema(std::move(found));
+        if (!found.empty()) return settle(std::move(found));
         for (EntityInfo* entity : all_)
             if (entity->unit && entity->column(field))
                 found.push_back(changeBinding(entity, field, "rule 2: <field>_changed"));
-        return preferOwnSchema(std::move(found));
+        return settle(std::move(found));
     }
 
     std::vector<Binding> wordsChanged() {
@@ -308,13 +328,14 @@ private:
             binding.value = name_;
             found.push_back(std::move(binding));
         }
-        return preferOwnSchema(std::move(found));
+        return settle(std::move(found));
     }
 
     Resolver& resolver_;
     World& world_;
     const ActionInfo& action_;
     std::vector<EntityInfo*> all_;
+    std::vector<Binding> aside_;
     std::string name_;
     Pos pos_;
 };
@@ -326,6 +347,13 @@ std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const Acti
     std::vector<Binding> found = &trigger == &action.spec->on ? triggers.on() : triggers.named(trigger);
     if (found.size() == 1 && found.front().custom && &trigger != &action.spec->on) {
         const std::string& name = found.front().event;
+        if (!triggers.setAside().empty() && action.file->fresh) {
+            const Binding& other = triggers.setAside().front();
+            world.warning(*action.file, "SPQL-R028", trigger.pos,
+                          "the trigger " + name +
+                              " is taken as a custom event, because not every name is known in the " + other.shown(),
+                          "write " + onLine(other) + " to see which, or on: event " + name);
+        }
         std::string near = nearest(name, triggers.knownTriggers(), 2);
         if (!near.empty() && near != name)
             world.warning(*action.file, "SPQL-R026", trigger.pos,
