@@ -90,8 +90,7 @@ Object tableObject(const World& world, const Resolver& resolver, const EntityInf
     else if (entity.impliedByStep)
         object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " +
                                   quoteLiteral(std::string(entity.appendOnly ? "Append-only log" : "Rows") +
-                                               " written by " + entity.unit->kind + " " + entity.unit->schema + "." +
-                                               entity.unit->name) +
+                                               ", made from the steps that write it") +
                                   ";");
     else if (entity.spec)
         object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " +

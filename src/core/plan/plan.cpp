@@ -110,8 +110,25 @@ private:
         const EntityInfo* entity = entityOf(object);
         if (!entity || !entity->present) return false;
         if (before && before->sql == object.sql()) return unchanged(object), true;
+        if (before && entity->impliedByStep && holdsSame(*entity, before->sql)) return unchanged(object), true;
         if (object.adopted) return adopt(object, *entity), true;
         return alter(object, *entity, before->sql), true;
+    }
+
+    // A table that several steps write has the columns of all of them, in the order in which the steps were met: that is
+    // another one when another text is applied.
+    bool holdsSame(const EntityInfo& entity, const std::string& before) const {
+        std::vector<std::string> problems;
+        if (!missingColumns(entity, problems).empty() || !problems.empty()) return false;
+        const auto& columns = entity.present->columns;
+        return std::all_of(columns.begin(), columns.end(), [&](const ColumnView& column) {
+            return entity.column(column.name) || !madeBy(before, column.name);
+        });
+    }
+
+    // True if the CREATE TABLE that was run made this column.
+    static bool madeBy(const std::string& before, const std::string& column) {
+        return before.find("\n    " + quoteName(column) + " ") != std::string::npos;
     }
 
     std::vector<std::string> missingColumns(const EntityInfo& entity, std::vector<std::string>& problems) const {
@@ -164,8 +181,7 @@ private:
         std::vector<std::string> sql = missingColumns(entity, problems);
         bool destructive = false;
         for (const ColumnView& column : table.columns) {
-            if (entity.column(column.name) || before.find("\n    " + quoteName(column.name) + " ") == std::string::npos)
-                continue;
+            if (entity.column(column.name) || !madeBy(before, column.name)) continue;
             destructive = true;
             sql.push_back("ALTER TABLE " + object.identity + "\n    DROP COLUMN " + quoteName(column.name) + ";");
             if (!catalog_.allowDestructive)

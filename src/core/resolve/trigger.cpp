@@ -251,7 +251,7 @@ private:
         }
         if (!found.empty()) return settle(std::move(found));
         for (EntityInfo* entity : all_)
-            if (entity->unit && entity->column(field))
+            if (entity->unit && !entity->appendOnly && entity->column(field))
                 found.push_back(changeBinding(entity, field, "rule 2: <field>_changed"));
         return settle(std::move(found));
     }
@@ -262,7 +262,7 @@ private:
         std::vector<std::string> wanted = words(text);
         std::vector<Binding> candidates, found;
         for (EntityInfo* entity : all_) {
-            if (!entity->unit) continue;
+            if (!entity->unit || entity->appendOnly) continue;  // rows of a log never change
             for (const ColumnInfo& column : entity->columns) {
                 std::vector<std::string> own = words(column.name);
                 bool shares = std::any_of(own.begin(), own.end(), [&](const std::string& word) {
