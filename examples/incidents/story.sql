@@ -29,6 +29,8 @@ FROM ops.service WHERE name = 'shop';
 SELECT ops.probe('search', 'check_failed'), ops.probe('search', 'check_passed');
 SELECT ops.probe('shop', 'check_failed') FROM generate_series(1, 3);
 SELECT specql.drain() >= 0 AS windows_are_evaluated;
+\echo The incident is an event too, which the rule about deployments has waited for:
+SELECT specql.drain() >= 0 AS correlations_are_evaluated;
 SELECT s.name, i.title, i.severity, i.state FROM ops.incident i JOIN ops.service s ON s.id = i.service_id;
 
 \echo A person reports one of search by hand; somebody takes it.

@@ -252,7 +252,13 @@ private:
 
     void drawTrigger(const ResolvedAction& action) {
         size_t event = raisedBy(action.binding);
-        edge(event, actionNode(action), "");
+        edge(event, actionNode(action), overTime(*action.info->spec));
+    }
+
+    // What a window counts, or within which time a correlation waits; empty for other actions.
+    static std::string overTime(const Action& spec) {
+        if (spec.correlated) return "within " + spec.correlationWindow.value;
+        return spec.windowed ? commentText(spec.condition.value) : "";
     }
 
     // The event that sets an action off, and the table whose changes raise it.
@@ -275,12 +281,15 @@ private:
     void drawWindow(const ResolvedAction& action) {
         const Action& spec = *action.info->spec;
         size_t self = actionNode(action);
-        if (action.window->correlation)
+        // Its sources may be resolved as actions of their own, which say more exactly what raises them.
+        bool fed = std::any_of(actions_.begin(), actions_.end(),
+                               [&](const ResolvedAction& other) { return other.info == action.info && !other.window; });
+        if (!fed && action.window->correlation)
             for (const Text& trigger : spec.triggers)
-                edge(sourceOf(trigger.value), self, "within " + spec.correlationWindow.value);
-        else
+                edge(sourceOf(trigger.value), self, overTime(spec));
+        else if (!fed)
             for (const WindowTerm& term : action.window->terms)
-                edge(sourceOf(term.source), self, commentText(spec.condition.value));
+                edge(sourceOf(term.source), self, overTime(spec));
         if (spec.trigger) edge(self, node(GraphNode::Kind::event, spec.trigger.value), "match");
     }
 
