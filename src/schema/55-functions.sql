@@ -57,7 +57,7 @@ BEGIN
                  WHERE o.service = place AND o.available_at <= clock_timestamp()
                  ORDER BY o.available_at, o.id LIMIT 100 FOR UPDATE SKIP LOCKED LOOP
             CONTINUE WHEN d.action IS NULL OR d.operation = ANY (missing);
-            found_function := specql.find_function(d);
+            SELECT * INTO found_function FROM specql.find_function(d);
             IF found_function.command IS NULL THEN
                 missing := missing || d.operation;
                 CONTINUE;

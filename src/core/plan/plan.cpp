@@ -115,8 +115,8 @@ private:
         return alter(object, *entity, before->sql), true;
     }
 
-    // A table that several steps write has the columns of all of them, in the order in which the steps were met: that is
-    // another one when another text is applied.
+    // A table that several steps write has the columns of all of them, in the order in which the steps were met: that
+    // is another one when another text is applied.
     bool holdsSame(const EntityInfo& entity, const std::string& before) const {
         std::vector<std::string> problems;
         if (!missingColumns(entity, problems).empty() || !problems.empty()) return false;
