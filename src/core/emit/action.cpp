@@ -247,7 +247,7 @@ private:
 
     // Called with the events whose last delivery has arrived.
     FunctionText processedFunction() const {
-        std::vector<const EntityInfo*> entities = steps_.reactions();
+        const std::vector<StepEmitter::Reaction>& reactions = steps_.reactions();
         FunctionText function;
         function.schema = info_.schema;
         function.name = action_.base + "_processed";
@@ -255,15 +255,20 @@ private:
         function.arguments = "event_ids uuid[]";
         function.returns = "void";
         function.language = "sql";
-        for (size_t i = 0; i < entities.size(); i++) {
-            if (std::find(entities.begin(), entities.begin() + i, entities[i]) != entities.begin() + i) continue;
+        auto first = [&](size_t i) {
+            return std::none_of(reactions.begin(), reactions.begin() + static_cast<long>(i),
+                                [&](const auto& other) { return other.entity == reactions[i].entity; });
+        };
+        for (size_t i = 0; i < reactions.size(); i++) {
+            if (!first(i)) continue;
+            const EntityInfo& entity = *reactions[i].entity;
             std::vector<std::string> ids;
-            for (size_t step = i; step < entities.size(); step++)
-                if (entities[step] == entities[i])
-                    ids.push_back("specql.reaction_id(e.id, " + std::to_string(step + 1) + ")");
-            function.body += "UPDATE " + quoteName(entities[i]->schema, entities[i]->table) +
+            for (const StepEmitter::Reaction& reaction : reactions)
+                if (reaction.entity == &entity)
+                    ids.push_back("specql.reaction_id(e.id, " + std::to_string(reaction.number) + ")");
+            function.body += "UPDATE " + quoteName(entity.schema, entity.table) +
                              " AS t\nSET processed_at = clock_timestamp()\nFROM unnest(event_ids) AS e(id)\nWHERE t." +
-                             quoteName(entities[i]->key) + " = ANY (ARRAY[" + wrapList(ids, 4) +
+                             quoteName(entity.key) + " = ANY (ARRAY[" + wrapList(ids, 4) +
                              "])\n    AND t.processed_at IS NULL;\n";
         }
         function.comment = "Marks the event rows of action " + info_.name() + " whose deliveries have all arrived";

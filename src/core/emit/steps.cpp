@@ -128,29 +128,53 @@ std::string StepEmitter::assignmentSql(const BoundAssignment& assignment) {
     return assignment.taken ? printer_.print(*assignment.taken, true) : printer_.print(assignment.value);
 }
 
-// An event row is processed when the reactions to it are done: at once if nothing leaves the database, else when the
-// last delivery has arrived. To be found again then, its id is made from the event's.
-void StepEmitter::markProcessed(const EntityInfo& entity, const StepPlace& place, bool delivers,
+namespace {
+
+bool sets(const std::vector<std::string>& columns, const std::string& column) {
+    return std::find(columns.begin(), columns.end(), quoteName(column)) != columns.end();
+}
+
+// All listeners of a custom event are given the same event: their rows are told apart by the action's name.
+int reactionNumber(const ResolvedAction& action, int insert) {
+    if (!action.binding.custom) return insert;
+    uint32_t hash = 2166136261u;
+    for (unsigned char c : action.info->name())
+        hash = (hash ^ c) * 16777619u;
+    return static_cast<int>((hash & 0x7fffff) << 8) | (insert & 0xff);
+}
+
+}  // namespace
+
+// Handled again, an event finds the rows it has written: a retry or a replay never writes them twice.
+int StepEmitter::giveReactionId(const EntityInfo& entity, const StepPlace& place, bool delivers,
                                 std::vector<std::string>& columns, std::vector<std::string>& values) {
-    const ColumnInfo* processed = entity.column("processed_at");
-    auto set = [&](const std::string& column) {
-        return std::find(columns.begin(), columns.end(), quoteName(column)) != columns.end();
-    };
-    if (!processed || !entity.column("event_type") || !startsWith(processed->type, "timestamp") || set("processed_at"))
-        return;
-    if (!delivers) {
-        columns.push_back("processed_at");
-        values.push_back("clock_timestamp()");
-        return;
-    }
     bool hasEvent = place.rows == StepPlace::Rows::set || place.rows == StepPlace::Rows::loop;
     const ColumnInfo* key = entity.column(entity.key);
-    if (!hasEvent || !oncePerEvent_ || !key || key->type != "uuid" || set(entity.key)) return;
-    reactions_.push_back(&entity);
-    waitsInVain_ = waitsInVain_ || !surely_;
+    if (!hasEvent || !oncePerEvent_ || !key || key->type != "uuid" || (key->field && !delivers) ||
+        sets(columns, entity.key))
+        return 0;
+    int number = reactionNumber(action_, ++inserts_);
     columns.insert(columns.begin(), quoteName(entity.key));
-    values.insert(values.begin(),
-                  "specql.reaction_id(" + eventId(place) + ", " + std::to_string(reactions_.size()) + ")");
+    values.insert(values.begin(), "specql.reaction_id(" + eventId(place) + ", " + std::to_string(number) + ")");
+    return number;
+}
+
+// An event row is processed when the reactions to it are done: at once if nothing leaves the database, else when the
+// last delivery has arrived.
+void StepEmitter::markProcessed(const EntityInfo& entity, int reaction, bool delivers,
+                                std::vector<std::string>& columns, std::vector<std::string>& values) {
+    const ColumnInfo* processed = entity.column("processed_at");
+    if (!processed || !entity.column("event_type") || !startsWith(processed->type, "timestamp") ||
+        sets(columns, "processed_at"))
+        return;
+    if (delivers) {
+        if (reaction == 0) return;
+        reactions_.push_back({&entity, reaction});
+        waitsInVain_ = waitsInVain_ || !surely_;
+        return;
+    }
+    columns.push_back("processed_at");
+    values.push_back("clock_timestamp()");
 }
 
 std::string StepEmitter::insert(const ResolvedStep& step, const StepPlace& place, bool delivers) {
@@ -159,7 +183,8 @@ std::string StepEmitter::insert(const ResolvedStep& step, const StepPlace& place
         columns.push_back(quoteName(assignment.column));
         values.push_back(assignmentSql(assignment));
     }
-    markProcessed(*step.target, place, delivers, columns, values);
+    int reaction = giveReactionId(*step.target, place, delivers, columns, values);
+    markProcessed(*step.target, reaction, delivers, columns, values);
     std::string sql = "INSERT INTO " + tableName(*step.target);
     if (columns.empty()) {
         if (place.from.empty()) return sql + " DEFAULT VALUES;\n";

@@ -27,8 +27,12 @@ public:
 
     // Variables that the statements need in DECLARE.
     const std::vector<std::string>& declarations() const { return declarations_; }
-    // Entities whose event rows wait for deliveries, each with the number of the step: their ids are reaction ids.
-    const std::vector<const EntityInfo*>& reactions() const { return reactions_; }
+    // Event rows that wait for deliveries: where to find them again.
+    struct Reaction {
+        const EntityInfo* entity;
+        int number;  // the second argument of specql.reaction_id
+    };
+    const std::vector<Reaction>& reactions() const { return reactions_; }
     bool usesLabel() const { return usesLabel_; }
     // True if event rows may wait for deliveries that no step has queued in the end.
     bool mayEndUndelivered() const { return waitsInVain_ || (usesLabel_ && !reactions_.empty()); }
@@ -38,8 +42,12 @@ public:
 private:
     std::string one(const ResolvedStep& step, const StepPlace& place);
     std::string insert(const ResolvedStep& step, const StepPlace& place, bool delivers);
-    void markProcessed(const EntityInfo& entity, const StepPlace& place, bool delivers,
+    // The id of the row is made from the event's; the number that makes it, or 0 if the row is not written once per
+    // event, or its id is no business of ours.
+    int giveReactionId(const EntityInfo& entity, const StepPlace& place, bool delivers,
                        std::vector<std::string>& columns, std::vector<std::string>& values);
+    void markProcessed(const EntityInfo& entity, int reaction, bool delivers, std::vector<std::string>& columns,
+                       std::vector<std::string>& values);
     std::string update(const ResolvedStep& step, const StepPlace& place);
     std::string queue(const std::string& function, const Step& step, const StepPlace& place);
     std::string emitEvent(const ResolvedStep& step, const StepPlace& place);
@@ -56,7 +64,8 @@ private:
     const ResolvedAction& action_;
     Printer& printer_;
     std::vector<std::string> declarations_;
-    std::vector<const EntityInfo*> reactions_;
+    std::vector<Reaction> reactions_;
+    int inserts_ = 0;  // with a reaction id, so far
     bool usesLabel_ = false;
     bool oncePerEvent_ = true;  // false inside foreach
     bool delivers_ = false;  // a step of the list, or of one around it, may deliver

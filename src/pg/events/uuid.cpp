@@ -61,12 +61,14 @@ SPECQL_FUNCTION(specql_uuid_v7) {
     PG_RETURN_UUID_P(uuid);
 }
 
-// The step's number goes into the random tail, whose last byte is as random afterwards as it was before.
+// The number goes into the random tail, which is as random afterwards as it was before.
 SPECQL_FUNCTION(specql_reaction_id) {
     const pg_uuid_t* event = PG_GETARG_UUID_P(0);
     pg_uuid_t* uuid = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
     *uuid = *event;
-    uuid->data[15] ^= static_cast<unsigned char>(PG_GETARG_INT32(1));
+    auto number = static_cast<uint32_t>(PG_GETARG_INT32(1));
+    for (int i = 0; i < 4; ++i)
+        uuid->data[15 - i] ^= static_cast<unsigned char>(number >> (8 * i));
     PG_RETURN_UUID_P(uuid);
 }
 
