@@ -193,6 +193,14 @@ inline bool mayExecute(Oid function, Oid role) {
 #endif
 }
 
+inline bool ownsTable(Oid table, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(RelationRelationId, table, role);
+#else
+    return pg_class_ownercheck(table, role);
+#endif
+}
+
 inline bool ownsFunction(Oid function, Oid role) {
 #if PG_VERSION_NUM >= 160000
     return object_ownercheck(ProcedureRelationId, function, role);

@@ -90,7 +90,13 @@ CREATE VIEW specql.entities AS
     SELECT u.schema, u.name AS entity, o.identity AS "table", u.version, s.applied_at, s.applied_by, u.text
     FROM specql.unit u
     JOIN specql.spec s ON s.id = u.spec
-    LEFT JOIN specql.object o ON o.kind = 'table' AND o.unit = 'entity:' || u.schema || '.' || u.name
+    -- Tables that the entity's steps imply are the unit's too.
+    LEFT JOIN LATERAL (
+        SELECT t.identity FROM specql.object AS t
+        WHERE t.kind = 'table' AND t.unit = 'entity:' || u.schema || '.' || u.name
+        ORDER BY t.identity <> pg_catalog.quote_ident(u.schema) || '.' || pg_catalog.quote_ident(
+                     pg_catalog.lower(pg_catalog.regexp_replace(u.name, '([a-z0-9])([A-Z])', '\1_\2', 'g'))), t.id
+        LIMIT 1) o ON true
     WHERE u.kind = 'entity';
 COMMENT ON VIEW specql.entities IS 'The entities in force, with the table of each';
 COMMENT ON COLUMN specql.entities.schema IS 'Of the entity, and of its table';

@@ -31,6 +31,7 @@ CREATE TABLE specql.action (
     backoff interval NOT NULL DEFAULT '1 second' CHECK (backoff >= '0'),
     enabled boolean NOT NULL DEFAULT true,
     processed text,
+    paused_at timestamptz,
     CHECK ((relation IS NULL) = (capture IS NULL))
 );
 -- An action may watch several tables, each with a handler of its own.
@@ -45,6 +46,7 @@ COMMENT ON COLUMN specql.action.on_error IS 'retry: a failing handler leaves the
 COMMENT ON COLUMN specql.action.max_attempts IS 'After so many failed attempts an event is parked until a person acts';
 COMMENT ON COLUMN specql.action.backoff IS 'The first delay between attempts; it doubles with each';
 COMMENT ON COLUMN specql.action.processed IS 'A function (uuid[]) that is told the events whose last delivery has succeeded, run with its owner''s rights; or NULL';
+COMMENT ON COLUMN specql.action.paused_at IS 'Since when its events wait for specql.resume; NULL: they are handled';
 COMMENT ON COLUMN specql.action.enabled IS 'Whether a custom event reaches the action; for tables, see ALTER TABLE ... DISABLE TRIGGER';
 SELECT pg_catalog.pg_extension_config_dump('specql.action', '');
 
@@ -135,6 +137,8 @@ COMMENT ON TABLE specql.event_log_7 IS 'Partition of specql.event_log';
 -- Ids grow with time: this index is appended to, finds an event, the newest, and a partition's first and last. It is not
 -- unique because several actions may handle one event.
 CREATE INDEX event_log_id ON specql.event_log (id);
+-- Readers in the order of commits find by it what was committed between two snapshots.
+CREATE INDEX event_log_xid ON specql.event_log (xid);
 CREATE INDEX event_log_caused_by ON specql.event_log (caused_by) WHERE caused_by IS NOT NULL;
 SELECT pg_catalog.pg_extension_config_dump('specql.event_log_0', '');
 SELECT pg_catalog.pg_extension_config_dump('specql.event_log_1', '');
@@ -200,6 +204,53 @@ COMMENT ON COLUMN specql.failure.last_failed_at IS 'When it failed last';
 COMMENT ON COLUMN specql.failure.next_attempt_at IS 'When the next attempt is due; NULL if parked';
 SELECT pg_catalog.pg_extension_config_dump('specql.failure', '');
 
+-- ---- events of paused actions -----------------------------------------------------------------------------------------
+
+CREATE TABLE specql.waiting_event (
+    id uuid NOT NULL,
+    action text NOT NULL,
+    type text NOT NULL,
+    entity text,
+    relation regclass,
+    subject text,
+    data jsonb,
+    occurred_at timestamptz NOT NULL,
+    xid xid8 NOT NULL,
+    caused_by uuid,
+    root uuid NOT NULL,
+    depth integer NOT NULL,
+    deliver boolean NOT NULL,
+    PRIMARY KEY (action, id)
+);
+CREATE INDEX waiting_event_id ON specql.waiting_event (id);
+COMMENT ON TABLE specql.waiting_event IS 'Events of paused actions, until specql.resume(action); shown by specql.events';
+COMMENT ON COLUMN specql.waiting_event.id IS 'The event';
+COMMENT ON COLUMN specql.waiting_event.action IS 'The paused action';
+COMMENT ON COLUMN specql.waiting_event.type IS 'Table and event, or the custom event';
+COMMENT ON COLUMN specql.waiting_event.entity IS 'The table whose row changed';
+COMMENT ON COLUMN specql.waiting_event.relation IS 'The same as an object, which follows a rename';
+COMMENT ON COLUMN specql.waiting_event.subject IS 'The id of that row';
+COMMENT ON COLUMN specql.waiting_event.data IS 'Old and new row, or the payload';
+COMMENT ON COLUMN specql.waiting_event.occurred_at IS 'When the event happened';
+COMMENT ON COLUMN specql.waiting_event.xid IS 'The transaction';
+COMMENT ON COLUMN specql.waiting_event.caused_by IS 'The event whose handler caused this one';
+COMMENT ON COLUMN specql.waiting_event.root IS 'The event at the start of the chain of causes';
+COMMENT ON COLUMN specql.waiting_event.depth IS 'The place in that chain';
+COMMENT ON COLUMN specql.waiting_event.deliver IS 'False if a replay that delivers nothing caused it';
+SELECT pg_catalog.pg_extension_config_dump('specql.waiting_event', '');
+
+-- Transactions that were open while the action was resumed leave such events; the worker and specql.drain() handle them.
+CREATE VIEW specql.released_actions AS
+    SELECT DISTINCT a.action FROM specql.action AS a
+    WHERE a.paused_at IS NULL AND EXISTS (SELECT FROM specql.waiting_event AS w WHERE w.action = a.action);
+COMMENT ON VIEW specql.released_actions IS 'Actions whose events wait though they are not paused: work that is due';
+COMMENT ON COLUMN specql.released_actions.action IS 'Schema and name';
+
+CREATE FUNCTION specql.handle_released(action text DEFAULT NULL, max_items bigint DEFAULT NULL) RETURNS bigint
+LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'specql_handle_released';
+COMMENT ON FUNCTION specql.handle_released(text, bigint) IS
+'Handles events that waited for an action to be resumed, of one action or all; how many. specql.resume and the worker do it';
+
 -- Full jitter: any time up to backoff * 2^(attempts - 1), at most an hour, so that what failed in one moment does not
 -- come back in one moment.
 CREATE FUNCTION specql.next_attempt(action text, attempts integer, park boolean,
@@ -245,6 +296,12 @@ BEGIN
                OR EXISTS (SELECT FROM specql.dead_letter AS d WHERE d.event_id BETWEEN first AND last)
         INTO waiting;
         CONTINUE WHEN waiting;
+        -- Nor before every reader has read it.
+        EXECUTE format('SELECT EXISTS (SELECT FROM specql.reader AS r WHERE r.seen IS NULL
+                            OR EXISTS (SELECT FROM %1$s AS l WHERE l.xid >= pg_snapshot_xmax(r.seen))
+                            OR EXISTS (SELECT FROM %1$s AS l WHERE l.xid = ANY (ARRAY(SELECT pg_snapshot_xip(r.seen)))))',
+                       partition) INTO waiting;
+        CONTINUE WHEN waiting;
         BEGIN
             EXECUTE format('TRUNCATE %s', partition);
         EXCEPTION WHEN lock_not_available THEN
@@ -254,7 +311,7 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION specql.expire_events() IS
-'Empties the partitions of the event log whose events are all older than specql.event_retention; events with waiting deliveries stay';
+'Empties the partitions of the event log whose events are all older than specql.event_retention; events with waiting deliveries stay, and those that a reader of specql.read_events has not read';
 
 -- ---- what triggers and handlers call ------------------------------------------------------------------------------------
 
@@ -320,7 +377,7 @@ COMMENT ON FUNCTION specql.recheck(regclass, text, jsonb) IS
 -- Left to PUBLIC: uuid_v7 and uuid_time (column defaults run as whoever inserts) and payload.
 REVOKE ALL ON FUNCTION specql.action_changed(), specql.capture(), specql.dispatch(), specql.refuse_change(),
     specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text), specql.unregister_action(text),
-    specql.next_attempt(text, integer, boolean), specql.retry(uuid, text), specql.retry_due(integer), specql.expire_events(),
+    specql.handle_released(text, bigint), specql.next_attempt(text, integer, boolean), specql.retry(uuid, text), specql.retry_due(integer), specql.expire_events(),
     specql.matched(integer), specql.rows(integer),
     specql.emit(text, jsonb, timestamptz), specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text),
     specql.recheck(regclass, text, jsonb)

@@ -1,14 +1,24 @@
 -- What people look at: events, actions, deliveries, escalations, failures; and specql.why.
 
-CREATE VIEW specql.events AS
+CREATE VIEW specql.logged_events AS
     SELECT l.id, l.type, l.action, l.entity, l.subject, l.data, l.occurred_at, l.xid, l.caused_by, l.root, l.depth,
            CASE WHEN l.deliveries > 0 AND l.processed_at IS NULL THEN 'pending' ELSE l.status END AS status,
            l.attempts, l.last_error, l.processed_at, l.batch, l.deliveries
-    FROM specql.event_log AS l
-    UNION ALL
+    FROM specql.event_log AS l;
+COMMENT ON VIEW specql.logged_events IS 'The part of specql.events that is in the log: events that were handled, or that no action listens to';
+
+CREATE VIEW specql.unhandled_events AS
     SELECT f.id, f.type, f.action, f.entity, f.subject, f.data, f.occurred_at, f.xid, f.caused_by, f.root, f.depth,
-           f.status, f.attempts, f.message, NULL, f.id, 0
-    FROM specql.failure AS f;
+           f.status, f.attempts, f.message AS last_error, NULL::timestamptz AS processed_at, f.id AS batch, 0 AS deliveries
+    FROM specql.failure AS f
+    UNION ALL
+    SELECT w.id, w.type, w.action, w.entity, w.subject, w.data, w.occurred_at, w.xid, w.caused_by, w.root, w.depth,
+           'paused', 0, NULL, NULL, w.id, 0
+    FROM specql.waiting_event AS w;
+COMMENT ON VIEW specql.unhandled_events IS 'The part of specql.events that is still to be handled: failed, parked, paused';
+
+CREATE VIEW specql.events AS
+    SELECT * FROM specql.logged_events UNION ALL SELECT * FROM specql.unhandled_events;
 COMMENT ON VIEW specql.events IS 'The event log: what happened, who handled it, and what became of it';
 COMMENT ON COLUMN specql.events.id IS 'Time-ordered; an event that several actions handled has a row for each';
 COMMENT ON COLUMN specql.events.type IS 'Table and event (inventory.product.stock_quantity_changed), or the custom event';
@@ -22,7 +32,7 @@ COMMENT ON COLUMN specql.events.caused_by IS 'The event whose handler caused thi
 COMMENT ON COLUMN specql.events.root IS 'The event at the start of the chain of causes';
 COMMENT ON COLUMN specql.events.depth IS 'The place in that chain; 1 for an event that nothing caused';
 COMMENT ON COLUMN specql.events.status IS
-'done; pending: a delivery waits; failed: will be tried again; parked: waits for specql.retry; unheard: no action listens; unmatched: log_events = all';
+'done; pending: a delivery waits; failed: will be tried again; parked: waits for specql.retry; paused: waits for specql.resume; unheard: no action listens; unmatched: log_events = all';
 COMMENT ON COLUMN specql.events.attempts IS 'How often the handler ran for it';
 COMMENT ON COLUMN specql.events.last_error IS 'Of the last attempt that failed';
 COMMENT ON COLUMN specql.events.processed_at IS 'When the reactions were done; NULL while anything is pending or failed';
@@ -37,7 +47,8 @@ CREATE VIEW specql.actions AS
                     SELECT FROM pg_catalog.pg_trigger AS t
                     WHERE t.tgrelid = pg_catalog.to_regclass(a.relation)
                       AND t.tgfoid = 'specql.dispatch()'::pg_catalog.regprocedure AND t.tgenabled <> 'D'
-                      AND pg_catalog.split_part(pg_catalog.encode(t.tgargs, 'escape'), '\000', 1) = a.action) END AS enabled
+                      AND pg_catalog.split_part(pg_catalog.encode(t.tgargs, 'escape'), '\000', 1) = a.action) END AS enabled,
+           a.paused_at
     FROM specql.action AS a;
 COMMENT ON VIEW specql.actions IS 'Installed actions, and whether they are switched on';
 COMMENT ON COLUMN specql.actions.action IS 'Schema and name';
@@ -48,6 +59,7 @@ COMMENT ON COLUMN specql.actions.on_error IS 'retry or abort';
 COMMENT ON COLUMN specql.actions.max_attempts IS 'After so many failed attempts an event is parked';
 COMMENT ON COLUMN specql.actions.backoff IS 'The first delay between attempts; it doubles with each';
 COMMENT ON COLUMN specql.actions.enabled IS 'ALTER TABLE ... DISABLE TRIGGER switches an action off';
+COMMENT ON COLUMN specql.actions.paused_at IS 'Since when its events wait for specql.resume(action); NULL: they are handled';
 
 CREATE VIEW specql.deliveries AS
     SELECT o.id, o.kind, o.service, o.operation, o.channel, o.message, o.payload, o.event_id, o.type, o.action,
@@ -261,5 +273,5 @@ COMMENT ON FUNCTION specql.why(uuid) IS
 REVOKE ALL ON FUNCTION specql.why(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.why(uuid) TO specql_admin;
 -- Events hold the rows of other people's tables.
-GRANT SELECT ON specql.events, specql.actions, specql.deliveries, specql.dead_letters, specql.escalations, specql.failures
+GRANT SELECT ON specql.events, specql.logged_events, specql.unhandled_events, specql.actions, specql.deliveries, specql.dead_letters, specql.escalations, specql.failures
 TO specql_admin;

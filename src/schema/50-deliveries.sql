@@ -464,6 +464,8 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET en
     FROM (
         SELECT min(f.next_attempt_at) AS due FROM specql.failure AS f WHERE f.status = 'failed'
         UNION ALL
+        SELECT clock_timestamp() FROM specql.released_actions
+        UNION ALL
         (SELECT o.available_at FROM specql.outbox AS o WHERE o.service IS NULL AND NOT specql.is_copy()
          ORDER BY o.available_at LIMIT 1)
         UNION ALL

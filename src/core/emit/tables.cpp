@@ -40,6 +40,88 @@ std::string constraintLine(const EntityInfo& entity, const std::string& suffix, 
     return "CONSTRAINT " + quoteName(entity.table + "_" + suffix) + " CHECK (" + condition + ")";
 }
 
+// How the state of an entity's rows can be read back from a log that every change of them is appended to: arguments of
+// specql.refuse_change, six for each entity: its table, and of the log the columns with the row's key, the whole row
+// and the time, and the column and value that tell the entity's rows from others' ('' where all are the entity's).
+class LogReader {
+public:
+    LogReader(const World& world, const Resolver& resolver, const EntityInfo& log)
+        : world_(world), resolver_(resolver), log_(log) {}
+
+    std::vector<std::string> arguments() {
+        for (const ResolvedAction& action : resolver_.actions)
+            for (const ResolvedBranch& branch : action.branches)
+                for (const ResolvedStep& step : branch.steps)
+                    if (step.spec->kind == StepKind::append && step.target == &log_)
+                        appends_.push_back({&action, &branch, &step});
+        std::vector<std::string> arguments;
+        for (const Append& append : appends_)
+            for (const std::string& argument : reading(append))
+                arguments.push_back(quoteLiteral(argument));
+        return arguments;
+    }
+
+private:
+    struct Append {
+        const ResolvedAction* action;
+        const ResolvedBranch* branch;
+        const ResolvedStep* step;
+    };
+
+    // The expression without spaces, in lower case.
+    std::string bare(const BoundExpression& bound) const {
+        std::string text;
+        for (char c : world_.expressionText(bound.expression))
+            if (c != ' ' && c != '\n') text += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        return text;
+    }
+    // The one name that the whole expression consists of.
+    const Value* name(const BoundExpression& bound) const {
+        if (bound.values.size() != 1) return nullptr;
+        const NameUse& use = world_.facts(bound.expression).names.front();
+        return use.length == world_.expressionText(bound.expression).size() ? &bound.values.front() : nullptr;
+    }
+
+    std::vector<std::string> reading(const Append& append) const {
+        const Binding& binding = append.action->binding;
+        bool everyChange = !binding.custom && binding.ops == (opInsert | opUpdate | opDelete) &&
+                           binding.changedColumn.empty() && !append.branch->condition;
+        if (!everyChange) return {};
+        std::string key, state, time, type, value;
+        for (const BoundAssignment& assignment : append.step->set) {
+            if (!assignment.value) continue;
+            std::string text = bare(assignment.value);
+            const Value* whole = name(assignment.value);
+            if (text == "row_to_json(new)" || text == "to_jsonb(new)" || text == "to_json(new)")
+                state = assignment.column;
+            else if (text == "now()" || text == "clock_timestamp()" || text == "transaction_timestamp()" ||
+                     text == "statement_timestamp()" || text == "current_timestamp" ||
+                     (whole && whole->kind == ValueKind::meta && whole->name == "event_time"))
+                time = assignment.column;
+            else if (whole && whole->kind == ValueKind::eventColumn && whole->name == binding.entity->key &&
+                     !whole->old)
+                key = assignment.column;
+            else if (whole && whole->kind == ValueKind::meta && whole->name == "event_type")
+                type = assignment.column;
+        }
+        if (key.empty() || state.empty() || time.empty()) return {};
+        if (!type.empty())
+            value = binding.entity->shown() + "." + binding.event;
+        else if (appends_.size() > 1)
+            return {};
+        return {quoteName(binding.entity->schema, binding.entity->table), key, state, time, type, value};
+    }
+
+    const World& world_;
+    const Resolver& resolver_;
+    const EntityInfo& log_;
+    std::vector<Append> appends_;
+};
+
+std::vector<std::string> readings(const World& world, const Resolver& resolver, const EntityInfo& log) {
+    return LogReader(world, resolver, log).arguments();
+}
+
 }  // namespace
 
 std::string columnSql(const World& world, const Resolver& resolver, const EntityInfo& entity,
@@ -159,10 +241,15 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
     }
     if (entity.appendOnly) {
         std::string name = "append_only_trigger";
+        // What can be read back from the log stands in the trigger's arguments, where specql.state_at looks. ALWAYS: a
+        // session that sets session_replication_role is no way around it.
         add("trigger", name + " on " + tableName(entity),
-            "CREATE TRIGGER " + name + "\n    BEFORE UPDATE OR DELETE OR TRUNCATE ON " + tableName(entity) +
-                "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.refuse_change();",
+            "CREATE OR REPLACE TRIGGER " + name + "\n    BEFORE UPDATE OR DELETE OR TRUNCATE ON " + tableName(entity) +
+                "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.refuse_change(" +
+                join(readings(world, resolver, entity), ", ") + ");",
             "TRIGGER " + name + " ON " + tableName(entity) + " IS 'Keeps the log append-only'");
+        objects.back().replaceable = true;
+        objects.back().commands.push_back("ALTER TABLE " + tableName(entity) + " ENABLE ALWAYS TRIGGER " + name + ";");
     }
     return objects;
 }

@@ -36,6 +36,8 @@ struct EventSet {
     const char* lastError;  // of those; nullptr if there were none
     int operations;         // bits: 1 << Operation of captured rows
     bool mayRepeat;         // two of its events may be about the same row
+    bool replayed;          // handled before: it is not logged a second time
+    bool silent;            // nothing that comes of it may leave the database
 };
 
 // A new set; pending ones wait for takePending or takeLeftover.

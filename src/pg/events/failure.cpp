@@ -1,6 +1,7 @@
 #include "pg/events/failure.hpp"
 
 #include "pg/bridge/extension.hpp"
+#include "pg/events/frame.hpp"
 #include "pg/worker/wake.hpp"
 
 namespace specql {
@@ -21,6 +22,15 @@ SET status = t.status, attempts = f.attempts + 1, sqlstate = $2, message = $3, d
     last_failed_at = clock_timestamp(), next_attempt_at = t.next_attempt_at
 FROM specql.failure AS g, specql.next_attempt($1, g.attempts + 1, $8) AS t
 WHERE f.id = $7 AND f.action = $1 AND g.id = $7 AND g.action = $1)";
+
+const char* const recordWaitingSql = R"(
+INSERT INTO specql.failure
+       (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth,
+        sqlstate, message, detail, hint, context, status, attempts, first_failed_at, last_failed_at, next_attempt_at)
+SELECT w.id, w.action, w.type, w.entity, w.relation, w.subject, w.data, w.occurred_at, w.xid, w.caused_by, w.root,
+       w.depth, $2, $3, $4, $5, $6, t.status, 1, clock_timestamp(), clock_timestamp(), t.next_attempt_at
+FROM specql.waiting_event AS w, specql.next_attempt($1, 1, NOT w.deliver) AS t
+WHERE w.id = $7 AND w.action = $1)";
 
 constexpr int maxArguments = 17;
 
@@ -66,6 +76,9 @@ void execute(const char* sql, const Arguments* arguments) {
 }  // namespace
 
 void recordFailure(EventSet* set, int64_t index, const ErrorData* error, bool park) {
+    // Tried again outside of the replay, it would deliver: the event that is being replayed fails instead.
+    if (isSilent(currentFrame()))
+        ReThrowError(const_cast<ErrorData*>(error));
     const Rule* rule = set->rule;
     const Lineage& lineage = set->lineage;
     readEvent(set, index);
@@ -89,6 +102,15 @@ void recordFailure(EventSet* set, int64_t index, const ErrorData* error, bool pa
     arguments.add(INT4OID, Int32GetDatum(lineage.depth));
     arguments.add(BOOLOID, BoolGetDatum(park));
     execute(recordSql, &arguments);
+    wakeWorkerAtCommit();
+}
+
+void recordWaitingFailure(const pg_uuid_t* id, const char* action, const ErrorData* error) {
+    Arguments arguments;
+    arguments.count = 0;
+    arguments.addError(action, error);
+    arguments.add(UUIDOID, UUIDPGetDatum(id));
+    execute(recordWaitingSql, &arguments);
     wakeWorkerAtCommit();
 }
 

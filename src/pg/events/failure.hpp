@@ -10,6 +10,10 @@ namespace specql {
 // once.
 void recordFailure(EventSet* set, int64_t index, const ErrorData* error, bool park);
 
+// The same for an event that stands in specql.waiting_event: a copy of it. One of a replay that delivers nothing is
+// parked.
+void recordWaitingFailure(const pg_uuid_t* id, const char* action, const ErrorData* error);
+
 // The same for an event that stands in specql.failure and has failed again.
 void recordFailureAgain(const pg_uuid_t* id, const char* action, const ErrorData* error, bool park);
 

@@ -113,6 +113,13 @@ SPECQL_FUNCTION(specql_undelivered) {
     PG_RETURN_ARRAYTYPE_P(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 }
 
+bool isSilent(const Frame* frame) {
+    for (; frame != nullptr; frame = frame->parent)
+        if (frame->set->silent)
+            return true;
+    return false;
+}
+
 void countDelivery(Frame* frame, int64_t index) {
     if (frame->deliveries == nullptr)
         frame->deliveries = static_cast<int32_t*>(MemoryContextAllocExtended(

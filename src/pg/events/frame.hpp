@@ -38,6 +38,9 @@ void dropAllFrames();
 // The index in the frame of the event with this id; -1 if it is not one of them.
 int64_t findEvent(const Frame* frame, const pg_uuid_t* id);
 
+// Is this frame, or one that led to it, that of a replay which delivers nothing?
+bool isSilent(const Frame* frame);
+
 // Counts a delivery for the event with this index.
 void countDelivery(Frame* frame, int64_t index);
 

@@ -9,6 +9,7 @@ namespace {
 
 MemoryContext context = nullptr;   // nullptr: not read yet, or out of date
 List* listeners = NIL;
+List* paused = NIL;   // names of actions
 List* outdated = NIL;
 Oid registry = InvalidOid;
 uint64_t changes = 0;
@@ -43,10 +44,15 @@ bool flagAt(HeapTuple tuple, TupleDesc descriptor, const char* column) {
     return !isNull && DatumGetBool(value);
 }
 
+bool isSet(HeapTuple tuple, TupleDesc descriptor, const char* column) {
+    return !heap_attisnull(tuple, SPI_fnumber(descriptor, column), descriptor);
+}
+
 // Read straight from the table: whoever emits needs no right to see the registry.
 void load() {
     MemoryContext fresh = AllocSetContextCreate(CurrentMemoryContext, "specql listeners", ALLOCSET_SMALL_SIZES);
     List* found = NIL;
+    List* stopped = NIL;
     Relation table = table_open(tableOid("action"), AccessShareLock);
     uint64_t changesBefore = changes;
     TupleDesc descriptor = RelationGetDescr(table);
@@ -56,6 +62,12 @@ void load() {
     while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
         bool owned;
         HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &owned);
+        if (isSet(tuple, descriptor, "paused_at")) {
+            const char* action = textAt(tuple, descriptor, "action");
+            MemoryContext before = MemoryContextSwitchTo(fresh);
+            stopped = lappend(stopped, pstrdup(action));
+            MemoryContextSwitchTo(before);
+        }
         if (textAt(tuple, descriptor, "relation") != nullptr || !flagAt(tuple, descriptor, "enabled"))
             continue;
         const char* onError = textAt(tuple, descriptor, "on_error");
@@ -79,6 +91,7 @@ void load() {
     MemoryContextSetParent(fresh, CacheMemoryContext);
     context = fresh;
     listeners = found;
+    paused = stopped;
     registry = changes == changesBefore ? oid : InvalidOid;
 }
 
@@ -95,6 +108,16 @@ List* listenersOf(const char* event) {
             result = lappend(result, rule);
     }
     return result;
+}
+
+bool isPaused(const char* action) {
+    if (!OidIsValid(registry))
+        load();
+    ListCell* cell;
+    foreach (cell, paused)
+        if (strcmp(static_cast<const char*>(lfirst(cell)), action) == 0)
+            return true;
+    return false;
 }
 
 void registerListenerInvalidation() {

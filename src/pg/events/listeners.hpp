@@ -9,6 +9,9 @@ namespace specql {
 // are none. Good until the next call that can process invalidations; the rules live to the end of the transaction.
 List* listenersOf(const char* event);
 
+// Has specql.pause stopped this action?
+bool isPaused(const char* action);
+
 void registerListenerInvalidation();
 // Frees listeners that were replaced. Only to be called at the end of a transaction.
 void freeOutdatedListeners();

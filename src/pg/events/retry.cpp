@@ -1,31 +1,18 @@
-// specql.retry and specql.retry_due: failed events are given to their handlers again.
+// specql.retry and specql.retry_due: failed events are given to their handlers again. What waited for an action that is
+// resumed is due too.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/events/failure.hpp"
-#include "pg/events/listeners.hpp"
-#include "pg/events/rebuild.hpp"
-#include "pg/events/run.hpp"
+#include "pg/events/past.hpp"
 #include "pg/events/settings.hpp"
+#include "pg/events/waiting.hpp"
 
 namespace specql {
 
 namespace {
 
-// A row of specql.failure.
-struct Failed {
-    pg_uuid_t id;
-    const char* action;
-    const char* type;
-    Oid relation;          // InvalidOid for a custom event
-    Datum data;
-    TimestampTz time;
-    Lineage lineage;
-    int attempts;
-    const char* message;
-};
-
-#define FAILED_COLUMNS "id, action, type, relation::oid, data, occurred_at, caused_by, root, depth, attempts, message"
+#define FAILED_COLUMNS PAST_COLUMNS ", attempts, message"
 
 // Claims are row locks: they end with the transaction, whether it commits or dies.
 const char* const claimDueSql = "SELECT " FAILED_COLUMNS R"( FROM specql.failure
@@ -41,35 +28,16 @@ const char* const doneSql = "DELETE FROM specql.failure WHERE id = $1 AND action
 // ---- claiming
 // ----------------------------------------------------------------------------------------------------------
 
-const char* textColumn(HeapTuple tuple, TupleDesc descriptor, int column) {
-    return SPI_getvalue(tuple, descriptor, column);
-}
-
-Failed readFailed(HeapTuple tuple, TupleDesc descriptor) {
-    Failed failed;
-    memset(&failed, 0, sizeof failed);
+PastEvent readFailed(HeapTuple tuple, TupleDesc descriptor) {
+    PastEvent failed = readPast(tuple, descriptor);
     bool isNull;
-    failed.id = *DatumGetUUIDP(SPI_getbinval(tuple, descriptor, 1, &isNull));
-    failed.action = textColumn(tuple, descriptor, 2);
-    failed.type = textColumn(tuple, descriptor, 3);
-    Datum relation = SPI_getbinval(tuple, descriptor, 4, &isNull);
-    failed.relation = isNull ? InvalidOid : DatumGetObjectId(relation);
-    Datum data = SPI_getbinval(tuple, descriptor, 5, &isNull);
-    failed.data = isNull ? 0 : PointerGetDatum(DatumGetJsonbPCopy(data));
-    failed.time = DatumGetTimestampTz(SPI_getbinval(tuple, descriptor, 6, &isNull));
-    Datum causedBy = SPI_getbinval(tuple, descriptor, 7, &isNull);
-    failed.lineage.caused = !isNull;
-    if (!isNull)
-        failed.lineage.causedBy = *DatumGetUUIDP(causedBy);
-    failed.lineage.root = *DatumGetUUIDP(SPI_getbinval(tuple, descriptor, 8, &isNull));
-    failed.lineage.depth = DatumGetInt32(SPI_getbinval(tuple, descriptor, 9, &isNull));
-    failed.attempts = DatumGetInt32(SPI_getbinval(tuple, descriptor, 10, &isNull));
-    failed.message = textColumn(tuple, descriptor, 11);
+    failed.attempts = DatumGetInt32(SPI_getbinval(tuple, descriptor, pastColumns + 1, &isNull));
+    failed.message = SPI_getvalue(tuple, descriptor, pastColumns + 2);
     return failed;
 }
 
 // The claimed rows in the current memory context; `count` of them.
-Failed* claim(const char* sql, Oid* types, Datum* values, const char* nulls, uint64_t* count) {
+PastEvent* claim(const char* sql, Oid* types, Datum* values, const char* nulls, uint64_t* count) {
     MemoryContext caller = CurrentMemoryContext;
     SPI_connect();
     int code = SPI_execute_with_args(sql, 2, types, values, nulls, false, 0);
@@ -77,7 +45,7 @@ Failed* claim(const char* sql, Oid* types, Datum* values, const char* nulls, uin
         elog(ERROR, "specql: claiming failures gave %s", SPI_result_code_string(code));
     MemoryContext spi = MemoryContextSwitchTo(caller);
     *count = SPI_processed;
-    auto* result = static_cast<Failed*>(palloc(sizeof(Failed) * (SPI_processed + 1)));
+    auto* result = static_cast<PastEvent*>(palloc(sizeof(PastEvent) * (SPI_processed + 1)));
     for (uint64_t i = 0; i < SPI_processed; ++i)
         result[i] = readFailed(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
     MemoryContextSwitchTo(spi);
@@ -88,69 +56,8 @@ Failed* claim(const char* sql, Oid* types, Datum* values, const char* nulls, uin
 // ---- trying
 // ------------------------------------------------------------------------------------------------------------
 
-[[noreturn]] void refuseUnknown(const Failed* failed) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                    errmsg("action %s does not handle %s any more", failed->action, failed->type),
-                    errhint("Apply its spec again, or delete the failure.")));
-    pg_unreachable();
-}
-
-Rule* listenerOf(const Failed* failed) {
-    ListCell* cell;
-    foreach (cell, listenersOf(failed->type)) {
-        Rule* rule = static_cast<Rule*>(lfirst(cell));
-        if (strcmp(rule->action, failed->action) == 0)
-            return rule;
-    }
-    refuseUnknown(failed);
-}
-
-EventSet* setOf(Rule* rule, const Failed* failed, TupleTableSlot* row, int maskBytes) {
-    EventSet* set = makeEventSet(rule, false);
-    set->lineage = failed->lineage;
-    set->attempts = failed->attempts;
-    set->lastError = failed->message;
-    row->tts_values[captured::time] = TimestampTzGetDatum(failed->time);
-    row->tts_isnull[captured::time] = false;
-    appendEvent(set, row, rule->mask, maskBytes);
-    set->ids = static_cast<pg_uuid_t*>(MemoryContextAlloc(set->context, sizeof(pg_uuid_t)));
-    *set->ids = failed->id;
-    return set;
-}
-
-EventSet* customEvent(const Failed* failed) {
-    Rule* rule = listenerOf(failed);
-    TupleTableSlot* row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsVirtual);
-    row->tts_values[captured::data] = failed->data;
-    row->tts_isnull[captured::data] = false;
-    row->tts_isnull[captured::subject] = true;
-    row->tts_isnull[captured::time] = false;
-    row->tts_isnull[captured::branches] = false;
-    ExecStoreVirtualTuple(row);
-    return setOf(rule, failed, row, 0);
-}
-
-EventSet* rowEvent(const Failed* failed) {
-    if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(failed->relation)))
-        refuseUnknown(failed);
-    Relation relation = table_open(failed->relation, AccessShareLock);
-    Rule* rule = findRule(relation, failed->action);
-    if (rule == nullptr)
-        refuseUnknown(failed);
-    RebuiltEvent event = rebuildEvent(rule, relation, DatumGetJsonbP(failed->data));
-    table_close(relation, NoLock);
-    return setOf(rule, failed, event.row, event.maskBytes);
-}
-
-void tryAgain(const Failed* failed) {
-    EventSet* set = OidIsValid(failed->relation) ? rowEvent(failed) : customEvent(failed);
-    if (const char* chain = cascadeChain(set))
-        ereport(ERROR, (errcode(sqlstate::cascadeTooDeep),
-                        errmsg("event %s would be number %d of a cascade; specql.max_cascade_depth is %d", failed->type,
-                               failed->lineage.depth, settings::maxCascadeDepth),
-                        errdetail("The chain of actions is %s.", chain)));
-    runHandler(set, 0, 1, nullptr);
-    dropEventSet(set);
+void tryAgain(const PastEvent* failed) {
+    handlePast(failed, 1, false);
     Oid types[2] = {UUIDOID, TEXTOID};
     Datum values[2] = {UUIDPGetDatum(&failed->id), CStringGetTextDatum(failed->action)};
     SPI_connect();
@@ -166,7 +73,7 @@ struct Warned {
 
 // True if the event is handled now. Warns of an action once: one that fails for all of ten thousand events must not
 // fill the server's log each time they are tried.
-bool retryOne(const Failed* failed, Warned* warned) {
+bool retryOne(const PastEvent* failed, Warned* warned) {
     ErrorData* error = trySubtransaction([failed] { tryAgain(failed); });
     if (error == nullptr)
         return true;
@@ -192,7 +99,7 @@ SPECQL_FUNCTION(specql_retry) {
     Datum values[2] = {PG_GETARG_DATUM(0), PG_ARGISNULL(1) ? 0 : PG_GETARG_DATUM(1)};
     const char nulls[3] = {' ', PG_ARGISNULL(1) ? 'n' : ' ', '\0'};
     uint64_t count;
-    Failed* failed = claim(claimEventSql, types, values, nulls, &count);
+    PastEvent* failed = claim(claimEventSql, types, values, nulls, &count);
     int handled = 0;
     Warned warned = {CurrentMemoryContext, NIL};
     for (uint64_t i = 0; i < count; ++i)
@@ -212,7 +119,7 @@ SPECQL_FUNCTION(specql_retry_due) {
         Datum values[2] = {TimestampTzGetDatum(GetCurrentStatementStartTimestamp()),
                            Int64GetDatum(Min(limit - done, static_cast<int64_t>(settings::batchSize)))};
         uint64_t count;
-        Failed* failed = claim(claimDueSql, types, values, nullptr, &count);
+        PastEvent* failed = claim(claimDueSql, types, values, nullptr, &count);
         if (count == 0)
             break;
         for (uint64_t i = 0; i < count; ++i) {
@@ -224,6 +131,8 @@ SPECQL_FUNCTION(specql_retry_due) {
     }
     MemoryContextSwitchTo(before);
     MemoryContextDelete(scratch);
+    if (done < limit)
+        done += handleReleased(nullptr, limit - done);
     PG_RETURN_INT32(static_cast<int32>(done));
 }
 

@@ -3,8 +3,10 @@
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/events/failure.hpp"
+#include "pg/events/listeners.hpp"
 #include "pg/events/log.hpp"
 #include "pg/events/settings.hpp"
+#include "pg/events/waiting.hpp"
 
 namespace specql {
 
@@ -150,7 +152,8 @@ void runHandler(EventSet* set, int64_t first, int64_t count, TriggerData* trigge
     // What the handler wrote straight to partitions belongs to its success or failure.
     while (EventSet* leftover = takeLeftover(frame->serial))
         handleSet(leftover, nullptr);
-    logHandled(frame);
+    if (!set->replayed)
+        logHandled(frame);
     popFrame(frame);
 }
 
@@ -159,7 +162,9 @@ void handleSet(EventSet* set, TriggerData* trigger) {
     MemoryContext before = MemoryContextSwitchTo(scratch);
     if (set->ids == nullptr)
         assignIds(set);
-    if (const char* chain = cascadeChain(set)) {
+    if (isPaused(set->rule->action)) {
+        keepWaiting(set);
+    } else if (const char* chain = cascadeChain(set)) {
         refuseDepth(set, chain);
     } else {
         Attempt attempt = {set, trigger, 0, 0, nullptr};

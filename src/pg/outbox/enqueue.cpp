@@ -21,7 +21,7 @@ enum Column {
 };
 
 struct Queue {
-    BulkWriter* rows;
+    BulkWriter* rows;    // nullptr: a replay that delivers nothing
     Frame* frame;        // nullptr outside of handlers
     Kind kind;
     Datum kindName, target, text, aggregate, type, action, waiting;
@@ -60,6 +60,7 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expect
         queue.repeat = fcinfo->args[options + 1];
     }
     queue.now = GetCurrentTimestamp();
+    if (isSilent(frame)) return queue;
     queue.rows = openWriter("outbox", expected);
     wakeWorkerAtCommit();
     return queue;
@@ -73,6 +74,7 @@ void set(TupleTableSlot* row, Column column, Datum value) {
 // `event` is its index in the frame, or -1 for a delivery of no event of the frame.
 void enqueue(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, const pg_uuid_t* idOfEvent, Datum data,
              bool hasData) {
+    if (queue->rows == nullptr) return;
     TupleTableSlot* row = nextRow(queue->rows);
     set(row, id, UUIDPGetDatum(deliveryId));
     set(row, aggregateType, queue->aggregate);
@@ -117,7 +119,7 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
                 !events->row->tts_isnull[captured::data]);
         ++queued;
     }
-    closeWriter(queue.rows);
+    if (queue.rows != nullptr) closeWriter(queue.rows);
     PG_RETURN_INT64(queued);
 }
 
@@ -138,7 +140,7 @@ Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
     auto* deliveryId = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
     newUuid(deliveryId);
     enqueue(&queue, deliveryId, index, event, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3), !PG_ARGISNULL(3));
-    closeWriter(queue.rows);
+    if (queue.rows != nullptr) closeWriter(queue.rows);
     PG_RETURN_UUID_P(deliveryId);
 }
 

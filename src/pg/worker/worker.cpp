@@ -130,6 +130,7 @@ bool runHandlers(Worker* worker) {
         char* sql = psprintf(
             "SELECT CASE WHEN EXISTS (SELECT FROM specql.failure AS f"
             " WHERE f.status = 'failed' AND f.next_attempt_at <= now())"
+            " OR EXISTS (SELECT FROM specql.released_actions)"
             " THEN specql.retry_due(%d) ELSE 0 END + specql.call_functions(%d)",
             settings::batchSize, settings::batchSize);
         worker->retried = static_cast<int>(number(sql));

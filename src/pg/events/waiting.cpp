@@ -1,0 +1,178 @@
+// specql.handle_released: what waited for specql.resume.
+#include "pg/events/waiting.hpp"
+
+#include "pg/bridge/entry.hpp"
+#include "pg/events/bulk.hpp"
+#include "pg/events/failure.hpp"
+#include "pg/events/frame.hpp"
+#include "pg/events/past.hpp"
+#include "pg/events/settings.hpp"
+#include "pg/worker/wake.hpp"
+
+namespace specql {
+
+namespace {
+
+// The columns of specql.waiting_event, in the order of its definition.
+enum Column {
+    id, action, type, entity, relation, subject, data, occurredAt, xid, causedBy, root, depth, deliver, columnCount
+};
+
+// Row locks, so that two sessions that resume do not handle an event twice.
+const char* const claimSql = "SELECT " PAST_COLUMNS R"(, deliver FROM specql.waiting_event
+WHERE action = $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+const char* const releasedSql = "SELECT action FROM specql.released_actions";
+
+const char* const doneSql = "DELETE FROM specql.waiting_event WHERE action = $1 AND id = ANY ($2)";
+
+void set(TupleTableSlot* row, Column column, Datum value) {
+    row->tts_values[column] = value;
+    row->tts_isnull[column] = false;
+}
+
+PastEvent* claim(const char* action, int64_t limit, int* count) {
+    Oid types[2] = {TEXTOID, INT8OID};
+    Datum values[2] = {CStringGetTextDatum(action), Int64GetDatum(limit)};
+    MemoryContext caller = CurrentMemoryContext;
+    SPI_connect();
+    int code = SPI_execute_with_args(claimSql, 2, types, values, nullptr, false, 0);
+    if (code != SPI_OK_SELECT)
+        elog(ERROR, "specql: claiming waiting events gave %s", SPI_result_code_string(code));
+    MemoryContext spi = MemoryContextSwitchTo(caller);
+    *count = static_cast<int>(SPI_processed);
+    auto* events = static_cast<PastEvent*>(palloc(sizeof(PastEvent) * (SPI_processed + 1)));
+    for (uint64_t i = 0; i < SPI_processed; ++i) {
+        bool isNull;
+        events[i] = readPast(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+        events[i].silent =
+            !DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, pastColumns + 1, &isNull));
+    }
+    MemoryContextSwitchTo(spi);
+    SPI_finish();
+    return events;
+}
+
+void remove(const char* action, const PastEvent* events, int count) {
+    auto* ids = static_cast<Datum*>(palloc(sizeof(Datum) * count));
+    for (int i = 0; i < count; ++i)
+        ids[i] = UUIDPGetDatum(&events[i].id);
+    ArrayType* array = construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
+    Oid types[2] = {TEXTOID, UUIDARRAYOID};
+    Datum values[2] = {CStringGetTextDatum(action), PointerGetDatum(array)};
+    SPI_connect();
+    SPI_execute_with_args(doneSql, 2, types, values, nullptr, false, 0);
+    SPI_finish();
+}
+
+// Up to `limit` events of an action; how many there were.
+int handleSome(const char* action, int64_t limit) {
+    int count;
+    PastEvent* events = claim(action, limit, &count);
+    if (count == 0)
+        return 0;
+    auto* errors = static_cast<ErrorData**>(palloc0(sizeof(ErrorData*) * count));
+    handleEach(events, count, false, errors);
+    int failed = 0;
+    for (int i = 0; i < count; ++i)
+        if (errors[i] != nullptr) {
+            recordWaitingFailure(&events[i].id, action, errors[i]);
+            ++failed;
+        }
+    remove(action, events, count);
+    if (failed > 0)
+        ereport(WARNING, (errmsg("action %s failed for %d of %d events that waited", action, failed, count),
+                          errhint("They are in specql.failures and are tried again by specql.drain().")));
+    return count;
+}
+
+// The names of actions whose events wait though they are not paused.
+char** releasedActions(int* count) {
+    MemoryContext caller = CurrentMemoryContext;
+    SPI_connect();
+    int code = SPI_execute(releasedSql, false, 0);
+    if (code != SPI_OK_SELECT)
+        elog(ERROR, "specql: looking for waiting events gave %s", SPI_result_code_string(code));
+    MemoryContext spi = MemoryContextSwitchTo(caller);
+    *count = static_cast<int>(SPI_processed);
+    auto** names = static_cast<char**>(palloc(sizeof(char*) * (SPI_processed + 1)));
+    for (uint64_t i = 0; i < SPI_processed; ++i)
+        names[i] = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+    MemoryContextSwitchTo(spi);
+    SPI_finish();
+    return names;
+}
+
+int64_t handleAll(const char* action, int64_t limit) {
+    MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql resume", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext before = MemoryContextSwitchTo(scratch);
+    int64_t handled = 0;
+    while (handled < limit) {
+        int count = handleSome(action, Min(limit - handled, static_cast<int64_t>(Max(settings::batchSize, 1))));
+        if (count == 0)
+            break;
+        handled += count;
+        MemoryContextReset(scratch);
+    }
+    MemoryContextSwitchTo(before);
+    MemoryContextDelete(scratch);
+    return handled;
+}
+
+}  // namespace
+
+void keepWaiting(EventSet* events) {
+    const Rule* rule = events->rule;
+    BulkWriter* rows = openWriter("waiting_event", events->count);
+    Datum actionName = CStringGetTextDatum(rule->action), typeName = CStringGetTextDatum(rule->eventType);
+    Datum entityName = rule->entity != nullptr ? CStringGetTextDatum(rule->entity) : 0;
+    FullTransactionId transaction = GetTopFullTransactionId();
+    bool leaves = !events->silent && !isSilent(currentFrame());
+    for (int64_t i = 0; i < events->count; ++i) {
+        readEvent(events, i);
+        slot_getsomeattrs(events->row, captured::data + 1);
+        const Datum* values = events->row->tts_values;
+        const bool* nulls = events->row->tts_isnull;
+        TupleTableSlot* row = nextRow(rows);
+        set(row, id, UUIDPGetDatum(&events->ids[i]));
+        set(row, action, actionName);
+        set(row, type, typeName);
+        if (rule->entity != nullptr) {
+            set(row, entity, entityName);
+            set(row, relation, ObjectIdGetDatum(rule->relation));
+        }
+        if (!nulls[captured::subject])
+            set(row, subject, values[captured::subject]);
+        if (!nulls[captured::data])
+            set(row, data, values[captured::data]);
+        set(row, occurredAt, values[captured::time]);
+        set(row, xid, FullTransactionIdGetDatum(transaction));
+        if (events->lineage.caused)
+            set(row, causedBy, UUIDPGetDatum(&events->lineage.causedBy));
+        set(row, root, UUIDPGetDatum(events->lineage.caused ? &events->lineage.root : &events->ids[i]));
+        set(row, depth, Int32GetDatum(events->lineage.depth));
+        set(row, deliver, BoolGetDatum(leaves));
+        writeRow(rows);
+    }
+    closeWriter(rows);
+    // The action may be resumed by now, by a session that does not see these events yet.
+    wakeWorkerAtCommit();
+}
+
+int64_t handleReleased(const char* action, int64_t limit) {
+    if (action != nullptr)
+        return handleAll(action, limit);
+    int count;
+    char** actions = releasedActions(&count);
+    int64_t handled = 0;
+    for (int i = 0; i < count && handled < limit; ++i)
+        handled += handleAll(actions[i], limit - handled);
+    return handled;
+}
+
+SPECQL_FUNCTION(specql_handle_released) {
+    const char* action = PG_ARGISNULL(0) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(0));
+    PG_RETURN_INT64(handleReleased(action, PG_ARGISNULL(1) ? PG_INT64_MAX : PG_GETARG_INT64(1)));
+}
+
+}  // namespace specql
