@@ -719,6 +719,14 @@ BEGIN
     status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'open' END;
     detail := CASE WHEN r.n = 0 THEN 'none open' ELSE format('%s open; see specql.escalations', r.n) END;
     RETURN NEXT;
+    FOR r IN SELECT a.action, a.paused_at, (SELECT count(*) FROM specql.waiting_event AS w WHERE w.action = a.action) AS n
+             FROM (SELECT s.action, min(s.paused_at) AS paused_at FROM specql.action AS s
+                   WHERE s.paused_at IS NOT NULL GROUP BY s.action) AS a ORDER BY a.action LOOP
+        "check" := 'action ' || r.action;
+        status := 'paused';
+        detail := format('since %s, %s events wait; SELECT specql.resume(%L)', r.paused_at, r.n, r.action);
+        RETURN NEXT;
+    END LOOP;
     FOR r IN SELECT v.* FROM specql.services AS v WHERE v.status IN ('paused', 'disabled', 'undeclared') ORDER BY v.name LOOP
         "check" := 'service ' || r.name;
         status := r.status;

@@ -296,14 +296,29 @@ COMMENT ON COLUMN specql.reader.at_id IS 'And of that it has read up to this eve
 COMMENT ON COLUMN specql.reader.at_action IS 'And this action';
 COMMENT ON COLUMN specql.reader.events IS 'How many events it has read';
 
+-- The planner cannot know that a reader is hardly ever far behind: it would read the whole log.
+CREATE FUNCTION specql.oldest_unread(r specql.reader) RETURNS timestamptz
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+DECLARE
+    at_id uuid := coalesce(r.at_id, '00000000-0000-0000-0000-000000000000');
+    at_action text := coalesce(r.at_action, '');
+BEGIN
+    IF r.seen IS NULL THEN
+        RETURN (SELECT l.occurred_at FROM specql.event_log AS l
+                WHERE l.id >= at_id AND (l.id, coalesce(l.action, '')) > (at_id, at_action) AND l.occurred_at >= r.since
+                ORDER BY l.id LIMIT 1);
+    END IF;
+    RETURN (SELECT min(u.occurred_at) FROM (
+                SELECT l.* FROM specql.event_log AS l WHERE l.xid >= pg_snapshot_xmax(r.seen)
+                UNION ALL
+                SELECT l.* FROM specql.event_log AS l WHERE l.xid = ANY (ARRAY(SELECT pg_snapshot_xip(r.seen)))) AS u
+            WHERE r.target IS NULL OR NOT pg_visible_in_snapshot(u.xid, r.target)
+               OR (u.id, coalesce(u.action, '')) > (at_id, at_action));
+END $$;
+COMMENT ON FUNCTION specql.oldest_unread(specql.reader) IS 'When the oldest event happened that a reader has not read; NULL if it has read all';
+
 CREATE VIEW specql.readers AS
-    SELECT r.name, r.since, r.events, r.created_at, r.read_at,
-           (SELECT min(l.occurred_at) FROM specql.event_log AS l
-            WHERE CASE WHEN r.seen IS NULL
-                       THEN l.occurred_at >= r.since AND (r.at_id IS NULL OR (l.id, coalesce(l.action, '')) > (r.at_id, r.at_action))
-                       ELSE NOT pg_catalog.pg_visible_in_snapshot(l.xid, r.seen)
-                            AND (r.at_id IS NULL OR NOT pg_catalog.pg_visible_in_snapshot(l.xid, r.target)
-                                 OR (l.id, coalesce(l.action, '')) > (r.at_id, r.at_action)) END) AS oldest_unread
+    SELECT r.name, r.since, r.events, r.created_at, r.read_at, specql.oldest_unread(r) AS oldest_unread
     FROM specql.reader AS r;
 COMMENT ON VIEW specql.readers IS 'Readers of specql.read_events, and how far behind each is; the log keeps what they have not read';
 COMMENT ON COLUMN specql.readers.name IS 'For specql.read_events and specql.drop_reader';
@@ -351,7 +366,7 @@ COMMENT ON FUNCTION specql.committed_snapshot() IS 'What is committed now, witho
 -- Ids are not in the order of commits, and the newest id says nothing of transactions that are still open. So a reader
 -- remembers a snapshot, and reads what was committed between that and a later one; within it, in the order of ids.
 CREATE FUNCTION specql.read_events(reader text, max_items integer DEFAULT 100) RETURNS SETOF specql.events
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     r specql.reader;
     e specql.events;
@@ -648,6 +663,7 @@ REVOKE ALL ON FUNCTION specql.known_action(text), specql.entity_table(text), spe
     specql.start_replay(text, timestamptz, timestamptz, boolean), specql.replay_batch(bigint, integer),
     specql.replay(text, timestamptz, timestamptz, boolean),
     specql.create_reader(text, timestamptz), specql.drop_reader(text), specql.committed_snapshot(),
+    specql.oldest_unread(specql.reader),
     specql.read_events(text, integer), specql.log_readings(), specql.state_logs(regclass), specql.full_capture(regclass),
     specql.state_at(text, uuid, timestamptz), specql.key_of(regclass), specql.misfits(regclass, regclass),
     specql.rebuild(text, regclass, timestamptz), specql.expire_log(regclass, timestamptz)
@@ -657,7 +673,7 @@ REVOKE ALL ON PROCEDURE specql.continue_replay(bigint, integer),
 GRANT EXECUTE ON FUNCTION specql.known_action(text), specql.entity_table(text), specql.pause(text), specql.resume(text),
     specql.start_replay(text, timestamptz, timestamptz, boolean), specql.replay_batch(bigint, integer),
     specql.replay(text, timestamptz, timestamptz, boolean),
-    specql.create_reader(text, timestamptz), specql.drop_reader(text), specql.read_events(text, integer),
+    specql.create_reader(text, timestamptz), specql.drop_reader(text), specql.oldest_unread(specql.reader), specql.read_events(text, integer),
     specql.log_readings(), specql.state_logs(regclass), specql.full_capture(regclass), specql.state_at(text, uuid, timestamptz),
     specql.first_uuid(timestamptz), specql.key_of(regclass), specql.misfits(regclass, regclass), specql.rebuild(text, regclass, timestamptz),
     specql.expire_log(regclass, timestamptz)

@@ -2,6 +2,7 @@
 #include "pg/events/waiting.hpp"
 
 #include "pg/bridge/entry.hpp"
+#include "pg/bridge/settings.hpp"
 #include "pg/events/bulk.hpp"
 #include "pg/events/failure.hpp"
 #include "pg/events/frame.hpp"
@@ -18,9 +19,10 @@ enum Column {
     id, action, type, entity, relation, subject, data, occurredAt, xid, causedBy, root, depth, deliver, columnCount
 };
 
-// Row locks, so that two sessions that resume do not handle an event twice.
+// Row locks, so that two sessions that resume do not handle an event twice. Those before $3 are done: without it, each
+// claim would pass all that this transaction has removed.
 const char* const claimSql = "SELECT " PAST_COLUMNS R"(, deliver FROM specql.waiting_event
-WHERE action = $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)";
+WHERE action = $1 AND id > $3 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
 const char* const releasedSql = "SELECT action FROM specql.released_actions";
 
@@ -31,12 +33,23 @@ void set(TupleTableSlot* row, Column column, Datum value) {
     row->tts_isnull[column] = false;
 }
 
-PastEvent* claim(const char* action, int64_t limit, int* count) {
-    Oid types[2] = {TEXTOID, INT8OID};
-    Datum values[2] = {CStringGetTextDatum(action), Int64GetDatum(limit)};
+// The planner knows nothing of a table that was empty a moment ago: its index is the only way that does not read all of
+// it for every batch. Ends with AtEOXact_GUC(true, level).
+int useIndexOnly() {
+    int level = NewGUCNestLevel();
+    setLocal("enable_seqscan", "off");
+    setLocal("enable_bitmapscan", "off");
+    setLocal("enable_sort", "off");
+    return level;
+}
+
+PastEvent* claim(const char* action, int64_t limit, const pg_uuid_t* after, int* count) {
+    Oid types[3] = {TEXTOID, INT8OID, UUIDOID};
+    Datum values[3] = {CStringGetTextDatum(action), Int64GetDatum(limit), UUIDPGetDatum(after)};
     MemoryContext caller = CurrentMemoryContext;
+    int level = useIndexOnly();
     SPI_connect();
-    int code = SPI_execute_with_args(claimSql, 2, types, values, nullptr, false, 0);
+    int code = SPI_execute_with_args(claimSql, 3, types, values, nullptr, false, 0);
     if (code != SPI_OK_SELECT)
         elog(ERROR, "specql: claiming waiting events gave %s", SPI_result_code_string(code));
     MemoryContext spi = MemoryContextSwitchTo(caller);
@@ -50,6 +63,7 @@ PastEvent* claim(const char* action, int64_t limit, int* count) {
     }
     MemoryContextSwitchTo(spi);
     SPI_finish();
+    AtEOXact_GUC(true, level);
     return events;
 }
 
@@ -60,15 +74,17 @@ void remove(const char* action, const PastEvent* events, int count) {
     ArrayType* array = construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
     Oid types[2] = {TEXTOID, UUIDARRAYOID};
     Datum values[2] = {CStringGetTextDatum(action), PointerGetDatum(array)};
+    int level = useIndexOnly();
     SPI_connect();
     SPI_execute_with_args(doneSql, 2, types, values, nullptr, false, 0);
     SPI_finish();
+    AtEOXact_GUC(true, level);
 }
 
-// Up to `limit` events of an action; how many there were.
-int handleSome(const char* action, int64_t limit) {
+// Up to `limit` events of an action after `after`, which becomes the last of them; how many there were.
+int handleSome(const char* action, int64_t limit, pg_uuid_t* after) {
     int count;
-    PastEvent* events = claim(action, limit, &count);
+    PastEvent* events = claim(action, limit, after, &count);
     if (count == 0)
         return 0;
     auto* errors = static_cast<ErrorData**>(palloc0(sizeof(ErrorData*) * count));
@@ -80,6 +96,7 @@ int handleSome(const char* action, int64_t limit) {
             ++failed;
         }
     remove(action, events, count);
+    *after = events[count - 1].id;
     if (failed > 0)
         ereport(WARNING, (errmsg("action %s failed for %d of %d events that waited", action, failed, count),
                           errhint("They are in specql.failures and are tried again by specql.drain().")));
@@ -106,9 +123,12 @@ char** releasedActions(int* count) {
 int64_t handleAll(const char* action, int64_t limit) {
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql resume", ALLOCSET_DEFAULT_SIZES);
     MemoryContext before = MemoryContextSwitchTo(scratch);
+    pg_uuid_t after;
+    memset(&after, 0, sizeof after);
     int64_t handled = 0;
     while (handled < limit) {
-        int count = handleSome(action, Min(limit - handled, static_cast<int64_t>(Max(settings::batchSize, 1))));
+        int64_t some = Min(limit - handled, static_cast<int64_t>(Max(settings::batchSize, 1)));
+        int count = handleSome(action, some, &after);
         if (count == 0)
             break;
         handled += count;
