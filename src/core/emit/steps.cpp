@@ -140,7 +140,7 @@ int reactionNumber(const ResolvedAction& action, int insert) {
     uint32_t hash = 2166136261u;
     for (unsigned char c : action.info->name())
         hash = (hash ^ c) * 16777619u;
-    return static_cast<int>((hash & 0x7fffff) << 8) | (insert & 0xff);
+    return static_cast<int>((hash & 0x3fffff) << 8) + insert;
 }
 
 }  // namespace
