@@ -39,6 +39,21 @@ COMMENT ON COLUMN specql.events.processed_at IS 'When the reactions were done; N
 COMMENT ON COLUMN specql.events.batch IS 'The first of the events that were handled together';
 COMMENT ON COLUMN specql.events.deliveries IS 'How many deliveries the handler queued for it';
 
+-- Its parts have the same columns.
+DO $$
+DECLARE
+    part text;
+    one record;
+BEGIN
+    FOREACH part IN ARRAY '{logged_events,unhandled_events}'::text[] LOOP
+        FOR one IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment
+                   FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = 'specql.events'::pg_catalog.regclass AND a.attnum > 0 LOOP
+            EXECUTE pg_catalog.format('COMMENT ON COLUMN specql.%I.%I IS %L', part, one.attname, one.comment);
+        END LOOP;
+    END LOOP;
+END
+$$;
+
 -- The state of the triggers is read from the catalog: a DBA switches an action off there.
 CREATE VIEW specql.actions AS
     SELECT a.action, a.event, a.relation, a.handler, a.on_error, a.max_attempts, a.backoff,

@@ -103,6 +103,20 @@ CREATE TABLE specql.replay_run (
     finished_at timestamptz
 );
 COMMENT ON TABLE specql.replay_run IS 'Replays and how far each has come; shown by specql.replays. Snapshots belong to one server: dumps leave it out';
+COMMENT ON SEQUENCE specql.replay_run_id_seq IS 'Numbers of replays';
+COMMENT ON COLUMN specql.replay_run.id IS 'The replay, for specql.run_replay';
+COMMENT ON COLUMN specql.replay_run.action IS 'Whose handler runs';
+COMMENT ON COLUMN specql.replay_run.since IS 'Events from then on';
+COMMENT ON COLUMN specql.replay_run.until IS 'And before then';
+COMMENT ON COLUMN specql.replay_run.deliver IS 'Whether deliveries that handlers queue leave';
+COMMENT ON COLUMN specql.replay_run.total IS 'How many events there are to handle';
+COMMENT ON COLUMN specql.replay_run.handled IS 'How many were handled';
+COMMENT ON COLUMN specql.replay_run.present IS 'How many of them changed nothing, because their effects were there';
+COMMENT ON COLUMN specql.replay_run.failed IS 'How many failed';
+COMMENT ON COLUMN specql.replay_run.started_by IS 'Who began it';
+COMMENT ON COLUMN specql.replay_run.started_at IS 'When';
+COMMENT ON COLUMN specql.replay_run.moved_at IS 'When it last came further';
+COMMENT ON COLUMN specql.replay_run.finished_at IS 'When it was done; NULL until then';
 COMMENT ON COLUMN specql.replay_run.event IS 'The custom event it listens to, or the name of the row event';
 COMMENT ON COLUMN specql.replay_run.snapshot IS 'Only events that were committed then are replayed';
 COMMENT ON COLUMN specql.replay_run.xid IS 'And those that the transaction which began the replay had raised before';
@@ -289,6 +303,9 @@ CREATE TABLE specql.reader (
     read_at timestamptz
 );
 COMMENT ON TABLE specql.reader IS 'Where each reader of specql.read_events is; shown by specql.readers. Snapshots belong to one server: dumps leave it out';
+COMMENT ON COLUMN specql.reader.name IS 'As its caller named it';
+COMMENT ON COLUMN specql.reader.created_at IS 'When it first read';
+COMMENT ON COLUMN specql.reader.read_at IS 'When it last read';
 COMMENT ON COLUMN specql.reader.since IS 'Older events are left out when it begins';
 COMMENT ON COLUMN specql.reader.seen IS 'It has read what was committed then; NULL until it has read what there was when it began';
 COMMENT ON COLUMN specql.reader.target IS 'It is reading what was committed between seen and then; NULL if it is not';
