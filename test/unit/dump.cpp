@@ -178,7 +178,8 @@ private:
         params(2, "param", action.params);
         text(2, "operation", action.operation);
         text(2, "batch_field", action.batchField);
-        text(2, "validations", action.validations);
+        for (const Text& validation : action.validations)
+            text(2, "validations", validation);
         text(2, "error_handling", action.errorHandling);
         if (action.condition) {
             const char* kind = action.windowed ? "windowed " : action.correlated ? "correlated " : "";

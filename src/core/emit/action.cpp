@@ -163,11 +163,11 @@ private:
     // A bulk operation's trigger calls its function with the values it is about.
     std::string callBody() {
         std::vector<std::string> args;
-        for (const std::string& key : action_.payloadOrder) {
+        for (const auto& [key, type] : action_.parameters()) {
             Value value;
             value.kind = ValueKind::payload;
             value.name = key;
-            value.type = action_.payload.at(key);
+            value.type = type;
             if (!binding_.custom) {
                 const EntityInfo& entity = *binding_.entity;
                 const ColumnInfo* column = entity.column(key);
@@ -466,14 +466,51 @@ Object functionObject(const FunctionText& text, const std::string& unit) {
     return object;
 }
 
+// The body of a bulk operation for each element of its array, whose keys become variables.
+static std::string overArray(const ResolvedAction& action, const std::string& body,
+                             std::vector<std::string>& declarations) {
+    const std::string& handling = action.info->spec->errorHandling.value;
+    bool keepsOn = handling == "continue_on_error" || handling == "collect_errors";
+    std::string one;
+    declarations.insert(declarations.end(), {"v_item jsonb;", "v_number integer := 0;"});
+    for (const std::string& key : action.payloadOrder) {
+        if (key == action.batchParameter) continue;
+        std::string name = quoteName("p_" + key);
+        declarations.push_back(name + " " + action.payload.at(key) + ";");
+        one += name + " := specql.payload(v_item, " + quoteLiteral(key) + ")::" + action.payload.at(key) + ";\n";
+    }
+    one += one.empty() ? body : "\n" + body;
+    if (keepsOn) {
+        bool collects = handling == "collect_errors";
+        declarations.push_back("v_before integer;");
+        if (collects) declarations.push_back("v_errors text[] := '{}';");
+        std::string failed = "format('element %s: %s', v_number, SQLERRM)";
+        one = "v_before := v_count;\nBEGIN\n" + indent(one, 4) +
+              "EXCEPTION\n    WHEN serialization_failure OR deadlock_detected THEN\n        RAISE;\n"
+              "    WHEN OTHERS THEN\n        -- what was done for this element is undone, and so not counted\n"
+              "        v_count := v_before;\n        " +
+              (collects ? "v_errors := v_errors || " + failed + ";\n"
+                        : "RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = " + failed + ";\n") +
+              "END;\n";
+    }
+    std::string loop = "FOR v_item IN SELECT j.value FROM jsonb_array_elements(" +
+                       quoteName("p_" + action.batchParameter) + ") AS j LOOP\n    v_number := v_number + 1;\n" +
+                       indent(one, 4) + "END LOOP;\n";
+    if (handling == "collect_errors")
+        loop += "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206',\n        MESSAGE = format('%s of %s "
+                "elements failed', cardinality(v_errors), v_number),\n        DETAIL = array_to_string(v_errors, E'\\n');\n"
+                "END IF;\n";
+    return loop;
+}
+
 Object bulkFunction(const World& world, const Resolver& resolver, const ResolvedAction& action) {
     const ActionInfo& info = *action.info;
     Printer printer(world, resolver, action, Printer::Place::function);
     StepEmitter steps(world, action, printer);
     std::vector<std::string> arguments, types, declarations = {"v_count integer := 0;"};
-    for (const std::string& key : action.payloadOrder) {
-        arguments.push_back(quoteName("p_" + key) + " " + action.payload.at(key));
-        types.push_back(action.payload.at(key));
+    for (const auto& [key, type] : action.parameters()) {
+        arguments.push_back(quoteName("p_" + key) + " " + type);
+        types.push_back(type);
     }
     std::string body;
     for (const Context& context : action.contexts) {
@@ -519,6 +556,7 @@ Object bulkFunction(const World& world, const Resolver& resolver, const Resolved
     }
     for (const std::string& declaration : steps.declarations())
         declarations.push_back(declaration);
+    if (!action.batchParameter.empty()) body = overArray(action, body, declarations);
     FunctionText function;
     function.schema = info.schema;
     function.name = snakeCase(info.spec->name.value);

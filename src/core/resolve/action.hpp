@@ -110,8 +110,18 @@ struct ResolvedAction {
     std::vector<Context> contexts;
     std::map<std::string, std::string> payload;  // custom: key → type
     std::vector<std::string> payloadOrder;       // in order of first use
+    std::string batchParameter;  // bulk: the array whose elements have these keys; empty if they are parameters
     std::optional<Window> window;
     std::string base;  // with the table's name when the action has several
+
+    // A bulk operation's parameters: name and type.
+    std::vector<std::pair<std::string, std::string>> parameters() const {
+        if (!batchParameter.empty()) return {{batchParameter, "jsonb"}};
+        std::vector<std::pair<std::string, std::string>> result;
+        for (const std::string& key : payloadOrder)
+            result.push_back({key, payload.at(key)});
+        return result;
+    }
 };
 
 }  // namespace specql

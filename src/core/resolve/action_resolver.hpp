@@ -148,6 +148,7 @@ private:
     std::set<std::string> emitted_;           // keys that steps of actions give the custom event
     std::vector<const EntityInfo*> touched_;  // targets of steps so far
     std::map<std::string, std::string> hints_;
+    std::map<std::string, std::string> literalHints_;  // used where there is no other
 };
 
 }  // namespace specql

@@ -117,7 +117,8 @@ void ActionResolver::hintPayloadTypes(const ExpressionFacts& facts, const BoundE
             if (bound.values.size() > static_cast<size_t>(peer) && bound.values[peer].kind != ValueKind::payload)
                 hint(key, bound.values[peer].type);
         if (!use.castTo.empty()) continue;
-        hint(key, use.literalPeer);
+        // A literal says less than a column: `price > 0` may well be a numeric.
+        if (!use.literalPeer.empty()) literalHints_.emplace(key, use.literalPeer);
         // `-ordered_quantity` assigned to an integer: one name, one number-like target
         bool number = bound.target == "integer" || bound.target == "bigint" || startsWith(bound.target, "numeric");
         if (number && facts.names.size() == 1 && facts.calls.empty()) hint(key, bound.target);
@@ -163,7 +164,9 @@ std::string ActionResolver::payloadType(const std::string& key) {
             if (const ColumnInfo* column = entity.column(key)) return column->type;
     if (endsWith(key, "_id")) return "uuid";
     auto found = hints_.find(key);
-    return found == hints_.end() ? "text" : found->second;
+    if (found != hints_.end()) return found->second;
+    found = literalHints_.find(key);
+    return found == literalHints_.end() ? "text" : found->second;
 }
 
 void ActionResolver::explain() {

@@ -282,6 +282,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
         body.event = bindings.empty() ? "" : bindings.front().event;
         body.rule = "section 7: body of a bulk operation";
         ResolvedAction resolved = resolveUnder(*this, world_, action, body);
+        resolved.batchParameter = batchParameter(action);
         if (!bindings.empty()) resolved.binding = bindings.front();
         actions.push_back(std::move(resolved));
         return;
@@ -294,6 +295,26 @@ void Resolver::resolveAction(const ActionInfo& action) {
     }
 }
 
+// batch_field describes the set (pending_backorders) if a word of it is a value of an enum field; otherwise it names an
+// array.
+std::string Resolver::batchParameter(const ActionInfo& action) {
+    const Text& field = action.spec->batchField;
+    const Text& handling = action.spec->errorHandling;
+    std::string name = snakeCase(field.value);
+    std::string words = "_" + name + "_";
+    for (const EntityInfo& entity : world_.entities)
+        for (const ColumnInfo& column : entity.columns) {
+            if (!column.field) continue;
+            for (const std::string& value : column.field->enumValues)
+                if (!name.empty() && words.find("_" + snakeCase(value) + "_") != std::string::npos) name.clear();
+        }
+    if (name.empty() && !handling.empty())
+        world_.error(*action.file, "SPQL-R087", handling.pos,
+                     "error_handling is about the elements of an array, and this action has none",
+                     "name the array: batch_field: order_ids");
+    return name;
+}
+
 // A call of a bulk operation gives its function what it takes.
 void Resolver::checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep>& steps) {
     for (ResolvedStep& step : steps) {
@@ -301,18 +322,22 @@ void Resolver::checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep
         checkCalls(caller, step.otherwise);
         for (const ResolvedAction& called : actions) {
             if (!step.calledAction || called.info != step.calledAction) continue;
-            if (step.args.size() != called.payloadOrder.size()) {
+            std::vector<std::pair<std::string, std::string>> parameters = called.parameters();
+            std::vector<std::string> names;
+            for (const auto& parameter : parameters)
+                names.push_back(parameter.first);
+            if (step.args.size() != parameters.size()) {
                 world_.error(
                     *caller.info->file, "SPQL-R037", step.spec->target.pos,
                     "the action " + called.info->name() + " takes " +
-                        (called.payloadOrder.empty() ? "nothing" : "(" + join(called.payloadOrder, ", ") + ")") +
+                        (names.empty() ? "nothing" : "(" + join(names, ", ") + ")") +
                         ", not " + std::to_string(step.args.size()) +
                         (step.args.size() == 1 ? " argument" : " arguments"),
                     "give it what it takes, in this order");
                 continue;
             }
             for (size_t i = 0; i < step.args.size(); i++)
-                step.args[i].target = called.payload.at(called.payloadOrder[i]);
+                step.args[i].target = parameters[i].second;
         }
     }
 }

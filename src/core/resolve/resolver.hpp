@@ -51,6 +51,7 @@ private:
     void addRequests(ResolvedAction& action);
     void addRequest(BoundExpression& bound);
     void checkIntervals(const ActionInfo& action);
+    std::string batchParameter(const ActionInfo& action);
     void checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep>& steps);
     void explainWindow(const ActionInfo& action, const Window& window);
 

@@ -122,6 +122,30 @@ void readBranches(ReadContext& context, const Node& node, Action& action) {
     }
 }
 
+// What must hold before anything is done.
+void readValidations(ReadContext& context, const Node& node, Action& action) {
+    const Entry* entry = node.find("validations");
+    if (entry == nullptr) {
+        return;
+    }
+    action.validations = context.texts(entry->value, "validations");
+    std::vector<Step> steps;
+    for (const Text& text : action.validations) {
+        Step step;
+        step.kind = StepKind::validate;
+        step.verb = text;
+        step.verb.value = "validate";
+        step.condition = context.expression(text);
+        step.pos = text.pos;
+        if (step.condition) {
+            steps.push_back(std::move(step));
+        }
+    }
+    for (Branch& branch : action.branches) {
+        branch.steps.insert(branch.steps.begin(), steps.begin(), steps.end());
+    }
+}
+
 // One key for all triggers, or one for each: as a list in their order, or by name.
 void readCorrelateBy(ReadContext& context, const Node& node, Action& action) {
     const Entry* entry = node.find("correlate_by");
@@ -240,7 +264,7 @@ void readAction(ReadContext& context, const Node& node, bool standAlone, std::ve
     readRetries(context, node, action);
     action.operation = context.choice(node, "operation", operations);
     action.batchField = context.text(node, "batch_field");
-    action.validations = context.text(node, "validations");
+    readValidations(context, node, action);
     action.errorHandling = context.choice(node, "error_handling", errorHandlingChoices);
     if (canBeRaised) {
         into.push_back(std::move(action));

@@ -106,7 +106,8 @@ struct Action {
     std::vector<Text> correlateBy;
     Text afterMatch, cooldown, onError, maxAttempts, backoff, enabled;
     std::vector<Step> onTimeout;
-    Text validations, errorHandling;
+    std::vector<Text> validations;          // they are also the first steps of every branch
+    Text errorHandling;
     std::vector<Param> params;
     Pos pos;
     uint32_t firstLine = 0, lastLine = 0;   // the slice of the source that is this action
