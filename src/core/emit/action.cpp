@@ -497,9 +497,10 @@ static std::string overArray(const ResolvedAction& action, const std::string& bo
                        quoteName("p_" + action.batchParameter) + ") AS j LOOP\n    v_number := v_number + 1;\n" +
                        indent(one, 4) + "END LOOP;\n";
     if (handling == "collect_errors")
-        loop += "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206',\n        MESSAGE = format('%s of %s "
-                "elements failed', cardinality(v_errors), v_number),\n        DETAIL = array_to_string(v_errors, E'\\n');\n"
-                "END IF;\n";
+        loop +=
+            "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206',\n"
+            "        MESSAGE = format('%s of %s elements failed', cardinality(v_errors), v_number),\n"
+            "        DETAIL = array_to_string(v_errors, E'\\n');\nEND IF;\n";
     return loop;
 }
 
