@@ -91,7 +91,7 @@ void recordRaised(Rule* rule, Operation operation, ExprContext* evaluation, cons
     EventSet* set = makeEventSet(rule, false);
     appendEvent(set, row, nullptr, 0);
     assignIds(set);
-    recordFailure(set, 0, error, false);
+    recordFailures(set, 0, 1, error, false);
     dropEventSet(set);
     ExecDropSingleTupleTableSlot(row);
     if (rule->warnedAt == GetCurrentStatementStartTimestamp())

@@ -73,12 +73,8 @@ void execute(const char* sql, const Arguments* arguments) {
     });
 }
 
-}  // namespace
-
-void recordFailure(EventSet* set, int64_t index, const ErrorData* error, bool park) {
-    // Tried again outside of the replay, it would deliver: the event that is being replayed fails instead.
-    if (isSilent(currentFrame()))
-        ReThrowError(const_cast<ErrorData*>(error));
+// $1 to $17 of recordSql; the event's own among them lie in the current memory context.
+Arguments argumentsOf(EventSet* set, int64_t index, const ErrorData* error, bool park) {
     const Rule* rule = set->rule;
     const Lineage& lineage = set->lineage;
     readEvent(set, index);
@@ -101,7 +97,37 @@ void recordFailure(EventSet* set, int64_t index, const ErrorData* error, bool pa
     arguments.add(UUIDOID, UUIDPGetDatum(lineage.caused ? &lineage.root : id));
     arguments.add(INT4OID, Int32GetDatum(lineage.depth));
     arguments.add(BOOLOID, BoolGetDatum(park));
-    execute(recordSql, &arguments);
+    return arguments;
+}
+
+}  // namespace
+
+void recordFailures(EventSet* set, int64_t first, int64_t count, const ErrorData* error, bool park) {
+    // Tried again outside of the replay, it would deliver: the event that is being replayed fails instead.
+    if (isSilent(currentFrame()))
+        ReThrowError(const_cast<ErrorData*>(error));
+    // All of a large set may fail: the statement is planned once, and memory is given back after each event.
+    MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql failure", ALLOCSET_SMALL_SIZES);
+    runAsExtensionOwner([set, first, count, error, park, scratch] {
+        SPI_connect();
+        SPIPlanPtr plan = nullptr;
+        for (int64_t i = first; i < first + count; ++i) {
+            MemoryContext before = MemoryContextSwitchTo(scratch);
+            Arguments arguments = argumentsOf(set, i, error, park);
+            MemoryContextSwitchTo(before);
+            if (plan == nullptr)
+                plan = SPI_prepare(recordSql, arguments.count, arguments.types);
+            if (plan == nullptr)
+                elog(ERROR, "specql: preparing to record failures gave %s", SPI_result_code_string(SPI_result));
+            int code = SPI_execute_plan(plan, arguments.values, arguments.nulls, false, 0);
+            if (code < 0)
+                elog(ERROR, "specql: recording a failure gave %s", SPI_result_code_string(code));
+            MemoryContextReset(scratch);
+            CHECK_FOR_INTERRUPTS();
+        }
+        SPI_finish();
+    });
+    MemoryContextDelete(scratch);
     wakeWorkerAtCommit();
 }
 

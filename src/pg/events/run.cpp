@@ -68,8 +68,7 @@ struct Attempt {
 };
 
 void giveUpOn(Attempt* attempt, int64_t first, int64_t count) {
-    for (int64_t i = first; i < first + count; ++i)
-        recordFailure(attempt->set, i, attempt->lastError, false);
+    recordFailures(attempt->set, first, count, attempt->lastError, false);
     attempt->failed += count;
 }
 
@@ -126,8 +125,7 @@ void refuseDepth(EventSet* set, const char* chain) {
     if (set->rule->abortOnError)
         ereport(ERROR, (errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
                         errdetail_internal("%s", error->detail), errhint("%s", error->hint)));
-    for (int64_t i = 0; i < set->count; ++i)
-        recordFailure(set, i, error, true);
+    recordFailures(set, 0, set->count, error, true);
     ereport(WARNING, (errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
                       errdetail_internal("%s", error->detail)));
 }
