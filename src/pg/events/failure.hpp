@@ -5,9 +5,9 @@
 
 namespace specql {
 
-// Records events [first, first + count) of the set as failed with `error`: new rows in specql.failure. Each is due again
-// after an exponentially growing, random delay, or parked when the action's attempts are used up; `park` parks it at
-// once.
+// Records events [first, first + count) of the set as failed with `error`: new rows in specql.failure. Each is due
+// again after an exponentially growing, random delay, or parked when the action's attempts are used up; `park` parks
+// it at once.
 void recordFailures(EventSet* set, int64_t first, int64_t count, const ErrorData* error, bool park);
 
 // The same for an event that stands in specql.waiting_event: a copy of it. One of a replay that delivers nothing is

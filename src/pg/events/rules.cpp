@@ -10,6 +10,7 @@ namespace {
 HTAB* cache = nullptr;
 RelationRules* lastUsed = nullptr;
 List* outdated = NIL;   // memory contexts of replaced entries, freed when nothing can point into them
+bool someInvalid = false;   // an entry is; its relation may be gone for good
 uint64_t changes = 0;   // counts invalidations, so that one that arrives during a build is not lost
 
 // ---- reading the triggers ------------------------------------------------------------------------------------------
@@ -195,6 +196,7 @@ void invalidate(Oid relation) {
     while (auto* entry = static_cast<RelationRules*>(hash_seq_search(&scan)))
         if (!OidIsValid(relation) || list_member_oid(entry->dependencies, relation))
             entry->valid = false;
+    someInvalid = true;
 }
 
 void retire(RelationRules* entry) {
@@ -302,6 +304,21 @@ void registerRuleInvalidation() {
 }
 
 void freeOutdatedRules() {
+    // Entries that are needed again are built again; those of dropped tables and partitions would stay for ever. What
+    // depends on an invalid entry is invalid too, so nothing points into what is freed.
+    if (someInvalid && cache != nullptr) {
+        HASH_SEQ_STATUS scan;
+        hash_seq_init(&scan, cache);
+        while (auto* entry = static_cast<RelationRules*>(hash_seq_search(&scan))) {
+            if (entry->valid)
+                continue;
+            if (entry->context != nullptr)
+                MemoryContextDelete(entry->context);
+            hash_search(cache, &entry->relation, HASH_REMOVE, nullptr);
+        }
+        lastUsed = nullptr;
+    }
+    someInvalid = false;
     ListCell* cell;
     foreach (cell, outdated)
         MemoryContextDelete(static_cast<MemoryContext>(lfirst(cell)));
