@@ -14,8 +14,6 @@
 namespace specql {
 
 struct Compiler::State {
-    void readInstalled(const std::vector<InstalledUnit>& installed, const Limits& limits, InterruptCheck interrupt);
-
     Diagnostics diagnostics;
     World world{diagnostics};
     std::unique_ptr<Resolver> resolver;
@@ -111,38 +109,6 @@ void collectAction(const ActionInfo& action, Names& types, Names& tables, Names&
 
 }  // namespace
 
-// Takes the installed units in that the text does not replace, and notes what the catalog should be asked.
-void Compiler::State::readInstalled(const std::vector<InstalledUnit>& installed, const Limits& limits,
-                                    InterruptCheck interrupt) {
-    std::set<std::string> replaced;
-    for (const Unit& unit : world.units)
-        replaced.insert(unit.key());
-    for (const InstalledUnit& unit : installed) {
-        std::string key = unit.kind + ":" + unit.schema + "." + unit.name;
-        if (replaced.count(key)) continue;
-        auto old = std::make_unique<SpecFile>(unit.text);
-        old->label = unit.kind + " " + (unit.schema.empty() ? "" : unit.schema + ".") + unit.name;
-        Diagnostics ignored;  // it was read without problems when it was applied
-        old->spec = readSpec(old->source, parseText(old->source, limits, ignored, interrupt), unit.schema, ignored);
-        world.addFile(std::move(old), {key});
-    }
-
-    Names types, tables, functions;
-    for (const EntityInfo& entity : world.entities) {
-        tables.add(entity.table);
-        functions.add("create_" + entity.table);
-        for (const Field& field : entity.spec->fields) {
-            types.add(typeToLookUp(field.type.value));
-            tables.addTable(field.refTarget.value);
-        }
-    }
-    for (const ActionInfo& action : world.actions)
-        collectAction(action, types, tables, functions);
-    typeTexts = types.list();
-    tableNames = tables.list();
-    functionNames = functions.list();
-}
-
 Compiler::Compiler() = default;
 Compiler::~Compiler() = default;
 
@@ -160,7 +126,9 @@ Compiler::Outcome Compiler::read(const std::string& text, const std::string& def
         state.world.addFile(std::move(file), {});
         for (const Unit& unit : state.world.units)
             state.units.push_back({unit.kind, unit.schema, unit.name, unit.text});
-        state.readInstalled(installed, limits, interrupt);
+
+        addInstalled(installed, limits, interrupt);
+        collectNames();
     });
 }
 
@@ -168,8 +136,44 @@ Compiler::Outcome Compiler::readInstalled(const std::vector<InstalledUnit>& inst
                                           InterruptCheck interrupt) noexcept {
     return guarded([&] {
         state_ = std::make_unique<State>();
-        state_->readInstalled(installed, limits, interrupt);
+        addInstalled(installed, limits, interrupt);
+        collectNames();
     });
+}
+
+void Compiler::addInstalled(const std::vector<InstalledUnit>& installed, const Limits& limits,
+                            InterruptCheck interrupt) {
+    State& state = *state_;
+    std::set<std::string> replaced;
+    for (const Unit& unit : state.world.units)
+        replaced.insert(unit.key());
+    for (const InstalledUnit& unit : installed) {
+        std::string key = unit.kind + ":" + unit.schema + "." + unit.name;
+        if (replaced.count(key)) continue;
+        auto old = std::make_unique<SpecFile>(unit.text);
+        old->label = unit.kind + " " + (unit.schema.empty() ? "" : unit.schema + ".") + unit.name;
+        Diagnostics ignored;  // it was read without problems when it was applied
+        old->spec = readSpec(old->source, parseText(old->source, limits, ignored, interrupt), unit.schema, ignored);
+        state.world.addFile(std::move(old), {key});
+    }
+}
+
+void Compiler::collectNames() {
+    State& state = *state_;
+    Names types, tables, functions;
+    for (const EntityInfo& entity : state.world.entities) {
+        tables.add(entity.table);
+        functions.add("create_" + entity.table);
+        for (const Field& field : entity.spec->fields) {
+            types.add(typeToLookUp(field.type.value));
+            tables.addTable(field.refTarget.value);
+        }
+    }
+    for (const ActionInfo& action : state.world.actions)
+        collectAction(action, types, tables, functions);
+    state.typeTexts = types.list();
+    state.tableNames = tables.list();
+    state.functionNames = functions.list();
 }
 
 Compiler::Outcome Compiler::bind(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) noexcept {
@@ -180,6 +184,10 @@ Compiler::Outcome Compiler::bind(const CatalogView& catalog, const std::vector<E
         state.resolver->resolveAll();
         reportCycles(state.world, *state.resolver);
     });
+}
+
+Compiler::Outcome Compiler::draw(const std::string& format, std::string& picture) noexcept {
+    return guarded([&] { picture = drawGraph(eventGraph(state_->world, *state_->resolver), format); });
 }
 
 Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) noexcept {
@@ -207,10 +215,6 @@ Compiler::Outcome Compiler::plan() noexcept {
         if (state.diagnostics.hasErrors()) return;
         state.steps = makePlan(state.world, *state.resolver, state.all);
     });
-}
-
-Compiler::Outcome Compiler::draw(const std::string& format, std::string& picture) noexcept {
-    return guarded([&] { picture = drawGraph(eventGraph(state_->world, *state_->resolver), format); });
 }
 
 const std::vector<Text>& Compiler::expressions() const noexcept {

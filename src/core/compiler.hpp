@@ -33,7 +33,7 @@ public:
     // names).
     Outcome read(const std::string& text, const std::string& defaultSchema, const std::vector<InstalledUnit>& installed,
                  const Limits& limits, InterruptCheck interrupt) noexcept;
-    // The same without a new text: all that is installed, to be looked at.
+    // The same for the installed units alone: nothing is new.
     Outcome readInstalled(const std::vector<InstalledUnit>& installed, const Limits& limits,
                           InterruptCheck interrupt) noexcept;
     const std::vector<Text>& expressions() const noexcept;        // of the new text and the installed units
@@ -63,6 +63,9 @@ public:
     const Source& source() const noexcept;  // of the new text
 
 private:
+    void addInstalled(const std::vector<InstalledUnit>& installed, const Limits& limits, InterruptCheck interrupt);
+    void collectNames();
+
     struct State;
     std::unique_ptr<State> state_;
 };

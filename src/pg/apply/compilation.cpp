@@ -25,33 +25,6 @@ void requireDone(Compiler::Outcome outcome) {
 
 namespace {
 
-Limits limits() {
-    Limits limits;
-    limits.bytes = static_cast<size_t>(maxSpecSize);
-    return limits;
-}
-
-// A compilation that knows what is installed; its memory context becomes the current one.
-Compilation* begin() {
-    requireMatchingVersion();
-    MemoryContext context = makeWorkContext("specql compilation");
-    MemoryContextSwitchTo(context);
-    Compilation* work = makeHeld<Compilation>(context);
-    work->context = context;
-    readUnits(&work->units);
-    readObjects(&work->view.objects);
-    return work;
-}
-
-// Gathers the facts about what was read, and resolves names.
-void bind(Compilation* work) {
-    gatherFacts(work->compiler.expressions(), &work->facts);
-    work->view.units = work->units;
-    ViewRequest request = {&work->compiler.tableNames(), &work->compiler.functionNames(), &work->compiler.typeTexts()};
-    gatherView(request, &work->view);
-    requireDone(work->compiler.bind(work->view, work->facts));
-}
-
 void sortProblems(Compilation* compilation) {
     compilation->problems = compilation->compiler.diagnostics().sorted();
     compilation->errors = compilation->compiler.diagnostics().errorCount();
@@ -91,28 +64,36 @@ int writeReport(Compilation* compilation) {
 }  // namespace
 
 Compilation* compile(const CompileArguments& arguments) {
-    MemoryContext before = CurrentMemoryContext;
-    Compilation* work = begin();
-    work->text = toUtf8(arguments.text != nullptr ? arguments.text : "");
-    work->schema = toUtf8(arguments.schema != nullptr ? arguments.schema : "");
+    requireMatchingVersion();
+    MemoryContext context = makeWorkContext("specql compilation");
+    MemoryContext before = MemoryContextSwitchTo(context);
+    const char* text = toUtf8(arguments.text != nullptr ? arguments.text : "");
+    const char* schema = toUtf8(arguments.schema != nullptr ? arguments.schema : "");
+
+    Compilation* work = makeHeld<Compilation>(context);
+    work->context = context;
+    work->text = text;
+    work->schema = schema;
     work->view.adopt = arguments.adopt;
     work->view.allowDestructive = arguments.allowDestructive;
+    readUnits(&work->units);
+    readObjects(&work->view.objects);
 
-    requireDone(work->compiler.read(work->text, work->schema, work->units, limits(), interruptPending));
-    bind(work);
+    Limits limits;
+    limits.bytes = static_cast<size_t>(maxSpecSize);
+    requireDone(arguments.installedOnly
+                    ? work->compiler.readInstalled(work->units, limits, interruptPending)
+                    : work->compiler.read(work->text, work->schema, work->units, limits, interruptPending));
+    gatherFacts(work->compiler.expressions(), &work->facts);
+
+    work->view.units = work->units;
+    ViewRequest request = {&work->compiler.tableNames(), &work->compiler.functionNames(), &work->compiler.typeTexts()};
+    gatherView(request, &work->view);
+    requireDone(work->compiler.bind(work->view, work->facts));
     analyse(work->compiler.expressions(), work->facts, work->compiler.requests(), &work->results);
     requireDone(work->compiler.finish(work->results));
-    requireDone(work->compiler.plan());
+    if (!arguments.installedOnly) requireDone(work->compiler.plan());
     sortProblems(work);
-    MemoryContextSwitchTo(before);
-    return work;
-}
-
-Compilation* compileInstalled() {
-    MemoryContext before = CurrentMemoryContext;
-    Compilation* work = begin();
-    requireDone(work->compiler.readInstalled(work->units, limits(), interruptPending));
-    bind(work);
     MemoryContextSwitchTo(before);
     return work;
 }
@@ -123,6 +104,7 @@ CompileArguments compileArguments(FunctionCallInfo fcinfo) {
     arguments.schema = PG_ARGISNULL(1) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(1));
     arguments.adopt = PG_NARGS() > 2 && !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
     arguments.allowDestructive = PG_NARGS() > 3 && !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
+    arguments.installedOnly = false;
     return arguments;
 }
 

@@ -26,14 +26,12 @@ struct CompileArguments {
     const char* schema;  // may be nullptr
     bool adopt;
     bool allowDestructive;
+    bool installedOnly;  // no text: what is installed, as it is
 };
 
 // Runs all stages; needs an SPI connection. Problems of the spec are in `problems`; raises errors only for what is no
 // problem of the spec: interrupts, memory, the library's version.
 Compilation* compile(const CompileArguments& arguments);
-
-// What is installed, with its names resolved, for looking at it. Needs an SPI connection.
-Compilation* compileInstalled();
 
 // Raises an error unless a stage of the compiler came to its end.
 void requireDone(Compiler::Outcome outcome);

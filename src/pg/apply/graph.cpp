@@ -14,7 +14,9 @@ SPECQL_FUNCTION(specql_graph) {
                         errhint("The formats are mermaid and dot.")));
     MemoryContext caller = CurrentMemoryContext;
     spi::connect();
-    Compilation* compilation = compileInstalled();
+    CompileArguments installed = {};
+    installed.installedOnly = true;
+    Compilation* compilation = compile(installed);
     requireDone(compilation->compiler.draw(format, compilation->detail));
     const char* picture = fromUtf8(compilation->detail);
     MemoryContext before = MemoryContextSwitchTo(caller);
