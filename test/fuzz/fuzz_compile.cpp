@@ -53,6 +53,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         catalog.types[type] = {true, "text", ""};
     }
     require(compiler.bind(catalog, facts) == Outcome::ok);
+    std::string picture;
+    for (const char* format : {"mermaid", "dot"})
+        require(compiler.draw(format, picture) == Outcome::ok);
     std::vector<AnalysisResult> results(compiler.requests().size());
     for (AnalysisResult& result : results) {
         result.ok = true;
