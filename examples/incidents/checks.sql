@@ -29,7 +29,9 @@ FROM (VALUES
      (SELECT array_agg(s.name) = '{shop}' FROM ops.incident i JOIN ops.service s ON s.id = i.service_id
       WHERE i.title = '3 failed checks')),
     (7, 'the deployment before it was rolled back',
-     (SELECT count(*) = 1 FROM specql.deliveries WHERE service = 'pipeline' AND operation = 'roll_back'))
+     (SELECT count(*) = 1 FROM specql.deliveries WHERE service = 'pipeline' AND operation = 'roll_back')),
+    (8, 'incidents that nobody took within ten minutes called the next in line, the one that was taken did not',
+     (SELECT count(*) = 2 FROM specql.escalations WHERE channel = 'head_of_operations'))
 ) AS checks(number, claim, holds)
 ORDER BY number;
 \else

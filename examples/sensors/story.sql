@@ -33,6 +33,10 @@ SELECT value, cleared_at IS NOT NULL AS cleared FROM plant.alarm;
 INSERT INTO plant.reading (sensor_id, value) SELECT id, 75 FROM plant.sensors WHERE machine = 'pump';
 SELECT machine, last_value, state, machine_state FROM plant.sensors WHERE machine = 'pump';
 
+\echo The press stays below its limit of 90, but not by much, for quite a while.
+INSERT INTO plant.reading (sensor_id, value)
+SELECT id, 89 FROM plant.sensors, generate_series(1, 8) WHERE machine = 'press' AND quantity = 'temperature';
+
 \echo Vibration of the press comes and goes, and comes again. Three alarms within an hour mean wear.
 INSERT INTO plant.reading (sensor_id, value) SELECT id, 5 FROM plant.sensors WHERE quantity = 'vibration';
 INSERT INTO plant.reading (sensor_id, value) SELECT id, 3 FROM plant.sensors WHERE quantity = 'vibration';
