@@ -153,6 +153,36 @@ SELECT count(*) FROM rt.alarm;
 SELECT specql.expire_log('rt.reading_log', clock_timestamp() + interval '1 s');
 SELECT specql.replay('rt.on_reading', :'t4');
 SELECT (SELECT array_agg(value ORDER BY value) FROM rt.alarm) AS alarms, (SELECT array_agg(value ORDER BY value) FROM rt.reading_log) AS log;
+-- Event rows written anew by a replay that delivers nothing do not wait for deliveries.
+SET client_min_messages = error;
+SELECT count(*) > 0 FROM specql.apply($$
+entity: Parcel
+schema: rt
+fields:
+  weight: integer
+actions:
+  - name: on_parcel
+    on: insert Parcel
+    steps:
+      - insert: ParcelEvent SET
+          event_type: "'heavy'"
+          weight: "weight"
+      - notify: ops "heavy"
+---
+entity: ParcelEvent
+schema: rt
+fields:
+  event_type: enum(heavy, light)
+  weight: integer
+  processed_at: timestamp
+$$);
+SET client_min_messages = notice;
+INSERT INTO rt.parcel (weight) VALUES (1), (2);
+SELECT weight, processed_at IS NOT NULL AS processed FROM rt.parcel_event ORDER BY weight;
+DELETE FROM rt.parcel_event WHERE weight = 2;
+SELECT specql.replay('on_parcel', :'t4');
+SELECT weight, processed_at IS NOT NULL AS processed FROM rt.parcel_event ORDER BY weight;
+SELECT specql.replay('on_parcel', :'t4');
 -- Two listeners of one event do not get in each other's way.
 SELECT count(*) FROM specql.emit('measured', '{"n": 1}');
 SELECT n, by FROM rt.measured_log ORDER BY by;

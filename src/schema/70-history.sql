@@ -216,6 +216,7 @@ DECLARE
     there bigint;
     wrong bigint;
     newest uuid;
+    undelivered uuid[];
 BEGIN
     -- Held while a batch runs: specql.replays looks at it.
     PERFORM pg_advisory_xact_lock(1936749412, (replay_batch.replay % 2147483647)::integer);
@@ -236,8 +237,14 @@ BEGIN
         INSERT INTO specql.replay_failure
         SELECT r.id, t.event_id, t.sqlstate, t.message, t.detail, t.hint, t.context FROM tried AS t WHERE t.outcome = 'failed')
     SELECT count(*) FILTER (WHERE t.outcome = 'handled'), count(*) FILTER (WHERE t.outcome = 'present'),
-           count(*) FILTER (WHERE t.outcome = 'failed'), (array_agg(t.event_id ORDER BY t.event_id DESC))[1]
-    INTO done, there, wrong, newest FROM tried AS t;
+           count(*) FILTER (WHERE t.outcome = 'failed'), (array_agg(t.event_id ORDER BY t.event_id DESC))[1],
+           array_agg(t.event_id) FILTER (WHERE t.outcome = 'handled')
+    INTO done, there, wrong, newest, undelivered FROM tried AS t;
+    -- Event rows written anew would wait for deliveries that never leave.
+    IF NOT r.deliver AND undelivered IS NOT NULL THEN
+        PERFORM specql.call_processed(p.processed, undelivered)
+        FROM (SELECT DISTINCT a.processed FROM specql.action AS a WHERE a.action = r.action AND a.processed IS NOT NULL) AS p;
+    END IF;
     UPDATE specql.replay_run AS p
     SET at_id = coalesce(newest, p.at_id), handled = p.handled + done, present = p.present + there,
         failed = p.failed + wrong, moved_at = clock_timestamp(),
