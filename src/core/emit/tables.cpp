@@ -1,5 +1,6 @@
 // Entities to tables, constraints, indexes, and the function that creates an event row.
 #include <algorithm>
+#include <set>
 
 #include "emit/emit.hpp"
 #include "emit/quote.hpp"
@@ -54,9 +55,13 @@ public:
                 for (const ResolvedStep& step : branch.steps)
                     if (step.spec->kind == StepKind::append && step.target == &log_)
                         appends_.push_back({&action, &branch, &step});
-        std::vector<std::string> arguments;
+        // In an order of their own: actions come in another one when another text is applied.
+        std::set<std::vector<std::string>> readings;
         for (const Append& append : appends_)
-            for (const std::string& argument : reading(append))
+            readings.insert(reading(append));
+        std::vector<std::string> arguments;
+        for (const std::vector<std::string>& reading : readings)
+            for (const std::string& argument : reading)
                 arguments.push_back(quoteLiteral(argument));
         return arguments;
     }
