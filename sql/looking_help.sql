@@ -1,6 +1,7 @@
 -- specql.help: topics from the docs, functions, views and settings from the catalog, diagnostics from the sources.
 SET client_min_messages = warning;
 CREATE EXTENSION specql;
+\set SHOW_CONTEXT never
 \pset format unaligned
 \pset tuples_only on
 SELECT specql.help();
@@ -11,7 +12,8 @@ SELECT specql.help('specql.emit(') = specql.help('EMIT');
 SELECT specql.help('emit');
 SELECT specql.help('action_stats');
 SELECT specql.help('log_events');
--- A topic and a view of one name: both.
+-- A topic and a view, or a function, of one name: both.
+SELECT specql.help('replay') ~ 'docs/operations.md', specql.help('replay') ~ '\n\nspecql\.replay\(';
 SELECT specql.help('failures') ~ 'max_attempts', specql.help('failures') ~ E'\n  next_attempt_at ';
 -- Lists name what there is, and each thing in them has a page of its own.
 SELECT specql.help('codes') ~ '(?n)^SPQL-R012  error: ref names no entity', specql.help('settings') ~ '(?n)^specql.worker = ';

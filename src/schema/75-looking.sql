@@ -123,7 +123,7 @@ BEGIN
         RETURN (SELECT string_agg(format(E'%s = %s\n    %s', s.name, current_setting(s.name), s.short_desc), E'\n' ORDER BY s.name)
                 FROM pg_settings AS s WHERE s.name LIKE 'specql.%') || E'\n\nMore of one: SELECT specql.help(''log_events'')';
     END IF;
-    -- A topic may have the name of a view too: both are shown.
+    -- A topic may have the name of a view or a function too: all are shown.
     SELECT string_agg(p.page, E'\n\n' ORDER BY p.number) INTO page
     FROM (SELECT h.number, h.page FROM specql.help_page AS h WHERE lower(h.topic) = wanted
           UNION ALL
@@ -132,10 +132,9 @@ BEGIN
            FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
            WHERE c.relnamespace = 'specql'::regnamespace AND c.relkind IN ('v', 'r', 'p') AND c.relname = wanted
            GROUP BY c.oid, c.relname)) AS p(number, page);
-    IF page IS NULL THEN
-        EXECUTE format('SELECT string_agg(f.long, E''\n\n'' ORDER BY f.oid) FROM (%s) AS f WHERE f.name = $1', functions)
-        INTO page USING wanted;
-    END IF;
+    EXECUTE format('SELECT concat_ws(E''\n\n'', $2, string_agg(f.long, E''\n\n'' ORDER BY f.oid)) FROM (%s) AS f WHERE f.name = $1', functions)
+    INTO page USING wanted, page;
+    page := nullif(page, '');
     IF page IS NULL THEN
         SELECT format(E'%s = %s\n\n%s', s.name, current_setting(s.name), concat_ws(E'\n', s.short_desc, s.extra_desc)) INTO page
         FROM pg_settings AS s WHERE s.name = 'specql.' || wanted;
