@@ -6,6 +6,7 @@
 #include "emit/emit.hpp"
 #include "emit/picture.hpp"
 #include "plan/plan.hpp"
+#include "resolve/contradiction.hpp"
 #include "resolve/graph.hpp"
 #include "resolve/resolver.hpp"
 #include "spec/read.hpp"
@@ -183,6 +184,7 @@ Compiler::Outcome Compiler::bind(const CatalogView& catalog, const std::vector<E
         state.resolver = std::make_unique<Resolver>(state.world);
         state.resolver->resolveAll();
         reportCycles(state.world, *state.resolver);
+        reportContradictions(state.world, *state.resolver);
     });
 }
 
@@ -215,6 +217,25 @@ Compiler::Outcome Compiler::plan() noexcept {
         if (state.diagnostics.hasErrors()) return;
         state.steps = makePlan(state.world, *state.resolver, state.all);
     });
+}
+
+Compiler::Outcome Compiler::listSuites(std::map<std::string, int>* names) noexcept {
+    return guarded([&] { *names = suiteNames(*state_->resolver); });
+}
+
+Compiler::Outcome Compiler::listTestTables(std::vector<std::string>* schemas,
+                                           std::vector<std::string>* names) noexcept {
+    return guarded([&] {
+        for (auto& [schema, name] : suiteTables(state_->world, *state_->resolver)) {
+            schemas->push_back(schema);
+            names->push_back(name);
+        }
+    });
+}
+
+Compiler::Outcome Compiler::writeTests(const std::string& suite, const TestTables& tables,
+                                       const std::vector<SearchAnswer>& answers, WrittenSuite* written) noexcept {
+    return guarded([&] { *written = writeSuite(state_->world, *state_->resolver, tables, suite, answers); });
 }
 
 const std::vector<Text>& Compiler::expressions() const noexcept {

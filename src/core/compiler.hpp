@@ -16,6 +16,7 @@
 #include "plan/object.hpp"
 #include "resolve/facts.hpp"
 #include "source/source.hpp"
+#include "testing/suite.hpp"
 #include "yaml/parse.hpp"
 
 namespace specql {
@@ -58,6 +59,13 @@ public:
     // Stage 4: against what is installed.
     Outcome plan() noexcept;
     const std::vector<PlanStep>& steps() const noexcept;
+
+    // Tests of what is installed, after finish() of readInstalled(): the suites there are, the tables to gather facts
+    // of, and one suite's statements. They are written twice: first without answers, to learn the searches.
+    Outcome listSuites(std::map<std::string, int>* names) noexcept;
+    Outcome listTestTables(std::vector<std::string>* schemas, std::vector<std::string>* names) noexcept;
+    Outcome writeTests(const std::string& suite, const TestTables& tables, const std::vector<SearchAnswer>& answers,
+                       WrittenSuite* written) noexcept;
 
     const Diagnostics& diagnostics() const noexcept;
     const Source& source() const noexcept;  // of the new text

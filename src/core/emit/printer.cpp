@@ -64,12 +64,24 @@ std::string contextVariable(const Context& context) {
     return "v_" + context.entity->table;
 }
 
-std::string printPlain(const World& world, const Resolver& resolver, const BoundExpression& bound) {
-    std::vector<Splice> splices = qualified(resolver, bound);
+std::string printBound(const World& world, const Resolver& resolver, const BoundExpression& bound, size_t begin,
+                       size_t end, const std::function<std::string(const Value&)>& name) {
+    std::vector<Splice> splices;
+    for (Splice& piece : qualified(resolver, bound))
+        if (piece.offset >= begin && piece.offset < end)
+            splices.push_back({piece.offset - begin, piece.length, piece.sql});
     const ExpressionFacts& facts = world.facts(bound.expression);
-    for (size_t i = 0; i < bound.values.size(); i++)
-        splices.push_back({facts.names[i].offset, facts.names[i].length, quoteName(bound.values[i].name)});
-    return splice(world.expressionText(bound.expression), std::move(splices));
+    for (size_t i = 0; i < bound.values.size(); i++) {
+        const NameUse& use = facts.names[i];
+        if (use.offset >= begin && use.offset < end)
+            splices.push_back({use.offset - begin, use.length, name(bound.values[i])});
+    }
+    return splice(world.expressionText(bound.expression).substr(begin, end - begin), std::move(splices));
+}
+
+std::string printPlain(const World& world, const Resolver& resolver, const BoundExpression& bound) {
+    return printBound(world, resolver, bound, 0, world.expressionText(bound.expression).size(),
+                      [](const Value& value) { return quoteName(value.name); });
 }
 
 std::string Printer::print(const BoundExpression& bound, bool operand) {

@@ -1,6 +1,7 @@
 // Bound expressions to SQL text: names replaced where they stand, everything else as the user wrote it.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,10 @@ private:
 
 // The SQL text of an expression over the columns of its own table (defaults, checks, index conditions).
 std::string printPlain(const World& world, const Resolver& resolver, const BoundExpression& bound);
+
+// The part [begin, end) of an expression's text, with each name that stands in it written by `name`.
+std::string printBound(const World& world, const Resolver& resolver, const BoundExpression& bound, size_t begin,
+                       size_t end, const std::function<std::string(const Value&)>& name);
 
 // v_product: the variable that holds the row a key names.
 std::string contextVariable(const Context& context);

@@ -9,6 +9,7 @@ namespace specql {
 namespace {
 
 bool wanted = false;        // in this transaction
+SubTransactionId wantedBy;  // the first subtransaction that wanted it; meaningless if none did
 bool missing = false;       // no worker ran when it was about to commit
 TimestampTz lastStart = 0;  // of a worker, by this session
 constexpr int restartSeconds = 5;
@@ -51,6 +52,12 @@ void atTransactionEvent(XactEvent event, void*) {
     }
 }
 
+// What a subtransaction queued is gone with it. One that ends with an error takes all later ones along: they were its
+// own.
+void atSubtransactionEvent(SubXactEvent event, SubTransactionId mine, SubTransactionId, void*) {
+    if (event == SUBXACT_EVENT_ABORT_SUB && wanted && mine <= wantedBy) wanted = false;
+}
+
 }  // namespace
 
 void describeWorker(BackgroundWorker* worker, Oid database, const char* directory) {
@@ -68,7 +75,9 @@ void describeWorker(BackgroundWorker* worker, Oid database, const char* director
 }
 
 void wakeWorkerAtCommit() {
+    if (wanted) return;
     wanted = true;
+    wantedBy = GetCurrentSubTransactionId();
 }
 
 bool lockWorkerPlace() {
@@ -90,6 +99,7 @@ bool workerRuns() {
 
 void registerWakeCallbacks() {
     RegisterXactCallback(atTransactionEvent, nullptr);
+    RegisterSubXactCallback(atSubtransactionEvent, nullptr);
 }
 
 SPECQL_FUNCTION(specql_wake_worker) {

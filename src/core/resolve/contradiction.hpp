@@ -1,0 +1,12 @@
+// Conditions that contradict themselves.
+#pragma once
+
+#include "resolve/resolver.hpp"
+
+namespace specql {
+
+// Warns of every branch of the new text whose condition cannot hold for any values: two of its parts, or one part and
+// what raises the event, exclude each other. Says nothing where it is not sure.
+void reportContradictions(World& world, const Resolver& resolver);
+
+}  // namespace specql

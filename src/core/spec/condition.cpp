@@ -1,0 +1,212 @@
+#include "spec/condition.hpp"
+
+#include <algorithm>
+
+namespace specql {
+
+namespace {
+
+struct Token {
+    enum class Kind { word, number, string, sign, open, close } kind;
+    size_t begin, end;
+    std::string text;  // words in lower case; strings without their quotes
+};
+
+bool isWord(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
+}
+bool isDigit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+size_t endOfQuoted(const std::string& text, size_t at, std::string& content) {
+    char quote = text[at++];
+    while (at < text.size()) {
+        if (text[at] == quote) {
+            if (at + 1 >= text.size() || text[at + 1] != quote) return at + 1;
+            at++;
+        }
+        content += text[at++];
+    }
+    return at;
+}
+
+std::vector<Token> tokens(const std::string& text) {
+    std::vector<Token> found;
+    size_t at = 0;
+    while (at < text.size()) {
+        char c = text[at];
+        Token token{Token::Kind::sign, at, at + 1, std::string(1, c)};
+        if (c == ' ' || c == '\n' || c == '\t' || c == '\r') {
+            at++;
+            continue;
+        }
+        if (c == '\'' || c == '"') {
+            token.kind = c == '\'' ? Token::Kind::string : Token::Kind::word;
+            token.text.clear();
+            token.end = endOfQuoted(text, at, token.text);
+            if (c == '"') token.text = text.substr(at, token.end - at);  // no keyword
+        } else if (isDigit(c) || (c == '.' && at + 1 < text.size() && isDigit(text[at + 1]))) {
+            token.kind = Token::Kind::number;
+            while (token.end < text.size() && (isDigit(text[token.end]) || text[token.end] == '.'))
+                token.end++;
+            token.text = text.substr(at, token.end - at);
+        } else if (isWord(c)) {
+            token.kind = Token::Kind::word;
+            while (token.end < text.size() && (isWord(text[token.end]) || isDigit(text[token.end]) ||
+                                               text[token.end] == '.' || text[token.end] == '$'))
+                token.end++;
+            token.text = text.substr(at, token.end - at);
+            std::transform(token.text.begin(), token.text.end(), token.text.begin(),
+                           [](char letter) { return letter >= 'A' && letter <= 'Z' ? letter + 32 : letter; });
+        } else if (c == '(' || c == '[') {
+            token.kind = Token::Kind::open;
+        } else if (c == ')' || c == ']') {
+            token.kind = Token::Kind::close;
+        } else {
+            const std::string signs = "<>=!-+*/%|&~#@^?";
+            while (signs.find(c) != std::string::npos && token.end < text.size() &&
+                   signs.find(text[token.end]) != std::string::npos) {
+                // A minus that belongs to a number is no part of the operator before it.
+                if (text[token.end] == '-' && token.end + 1 < text.size() && isDigit(text[token.end + 1])) break;
+                token.end++;
+            }
+            token.text = text.substr(at, token.end - at);
+        }
+        at = token.end;
+        found.push_back(std::move(token));
+    }
+    return found;
+}
+
+class Splitter {
+public:
+    Splitter(const std::vector<Token>& all, std::vector<Atom>& atoms) : all_(all), atoms_(atoms) {}
+
+    void split(size_t from, size_t to, bool conjunct) {
+        if (from >= to) return;
+        if (enclosed(from, to)) return split(from + 1, to - 1, conjunct);
+        std::vector<size_t> cuts = joints(from, to, "or");
+        if (!cuts.empty()) return each(from, to, cuts, false);
+        cuts = joints(from, to, "and");
+        if (!cuts.empty()) return each(from, to, cuts, conjunct);
+        if (is(from, "not")) return split(from + 1, to, false);
+        atoms_.push_back({all_[from].begin, all_[to - 1].end, conjunct});
+    }
+
+private:
+    bool is(size_t at, const char* word) const { return all_[at].kind == Token::Kind::word && all_[at].text == word; }
+
+    void each(size_t from, size_t to, const std::vector<size_t>& cuts, bool conjunct) {
+        for (size_t cut : cuts) {
+            split(from, cut, conjunct);
+            from = cut + 1;
+        }
+        split(from, to, conjunct);
+    }
+
+    bool enclosed(size_t from, size_t to) const {
+        if (all_[from].kind != Token::Kind::open || all_[from].text != "(") return false;
+        int depth = 0;
+        for (size_t at = from; at < to; at++) {
+            if (all_[at].kind == Token::Kind::open) depth++;
+            if (all_[at].kind == Token::Kind::close) depth--;
+            if (depth == 0) return at == to - 1;
+        }
+        return false;
+    }
+
+    // Places of `word` outside of parentheses and CASE; the AND of a BETWEEN is none.
+    std::vector<size_t> joints(size_t from, size_t to, const char* word) const {
+        std::vector<size_t> found;
+        int depth = 0;
+        bool between = false;
+        for (size_t at = from; at < to; at++) {
+            if (all_[at].kind == Token::Kind::open || is(at, "case")) depth++;
+            if (all_[at].kind == Token::Kind::close || is(at, "end")) depth--;
+            if (depth > 0) continue;
+            if (is(at, "between")) {
+                between = true;
+            } else if (is(at, "and") && between) {
+                between = false;
+            } else if (is(at, word)) {
+                found.push_back(at);
+            }
+        }
+        return found;
+    }
+
+    const std::vector<Token>& all_;
+    std::vector<Atom>& atoms_;
+};
+
+std::string mirrored(const std::string& comparison) {
+    if (comparison == "<") return ">";
+    if (comparison == "<=") return ">=";
+    if (comparison == ">") return "<";
+    if (comparison == ">=") return "<=";
+    return comparison;
+}
+
+}  // namespace
+
+ConditionText readCondition(const std::string& text) {
+    ConditionText result;
+    std::vector<Token> all = tokens(text);
+    Splitter(all, result.atoms).split(0, all.size(), true);
+    for (size_t at = 0; at < all.size(); at++) {
+        const Token& token = all[at];
+        std::string before = at > 0 ? all[at - 1].text : "";
+        if (token.kind == Token::Kind::number) {
+            bool negative = before == "-" &&
+                            (at == 1 || all[at - 2].kind == Token::Kind::sign || all[at - 2].kind == Token::Kind::open);
+            result.numbers.push_back((negative ? "-" : "") + token.text);
+        } else if (token.kind == Token::Kind::string) {
+            if (before == "interval") {
+                result.intervals.push_back(token.text);
+            } else if (before == "->>" || before == "->" || before == "?") {
+                result.keys.push_back(token.text);
+            } else {
+                result.texts.push_back(token.text);
+            }
+        } else if (token.kind == Token::Kind::word && (token.text == "null" || token.text == "coalesce")) {
+            result.mentionsNull = true;
+        }
+    }
+    return result;
+}
+
+bool readBound(const std::string& atom, Bound& bound) {
+    std::vector<Token> all = tokens(atom);
+    // A sign before a number belongs to it.
+    for (size_t at = 0; at + 1 < all.size(); at++)
+        if (all[at].text == "-" && all[at + 1].kind == Token::Kind::number &&
+            (at == 0 || all[at - 1].kind == Token::Kind::sign)) {
+            all[at + 1].text = "-" + all[at + 1].text;
+            all.erase(all.begin() + static_cast<long>(at));
+        }
+    if (all.size() != 3 || all[1].kind != Token::Kind::sign) return false;
+    std::string comparison = all[1].text == "!=" ? "<>" : all[1].text;
+    for (const char* known : {"=", "<>", "<", "<=", ">", ">="}) {
+        if (comparison != known) continue;
+        bool turned = all[0].kind != Token::Kind::word;
+        const Token& name = turned ? all[2] : all[0];
+        const Token& other = turned ? all[0] : all[2];
+        if (name.kind != Token::Kind::word) return false;
+        bound.name = name.text;
+        bound.comparison = turned ? mirrored(comparison) : comparison;
+        bound.other = other.text;
+        if (other.kind == Token::Kind::number)
+            bound.kind = Bound::Kind::number;
+        else if (other.kind == Token::Kind::string)
+            bound.kind = Bound::Kind::text;
+        else if (other.kind == Token::Kind::word)
+            bound.kind = Bound::Kind::name;
+        else
+            return false;
+        return true;
+    }
+    return false;
+}
+
+}  // namespace specql

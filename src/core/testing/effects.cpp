@@ -1,0 +1,390 @@
+#include "testing/effects.hpp"
+
+#include <algorithm>
+
+#include "emit/quote.hpp"
+#include "spec/sql_text.hpp"
+#include "testing/wording.hpp"
+
+namespace specql {
+
+namespace {
+
+std::string tableName(const EntityInfo& entity) {
+    return quoteName(entity.schema, entity.table);
+}
+
+bool isVolatile(const Resolver& resolver, const BoundExpression& bound) {
+    return bound.request >= 0 && resolver.results()[static_cast<size_t>(bound.request)].isVolatile;
+}
+
+std::string quotedQuery(const std::string& query) {
+    return dollarQuote("\n    " + indent(query, 0) + "\n", "sql");
+}
+
+class Effects {
+public:
+    Effects(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
+            const Stage::Render& literal)
+        : world_(world), resolver_(resolver), stage_(stage), arm_(arm), literal_(literal) {}
+
+    std::vector<Effect> all() {
+        for (size_t i = 0; i < arm_.steps.size(); i++)
+            add(*arm_.steps[i], i);
+        return std::move(effects_);
+    }
+
+private:
+    std::string event() const { return arm_.label + (arm_.eventLabel ? " event" : ""); }
+
+    void skip(const std::string& description, const std::string& reason) {
+        effects_.push_back({description, "", "", reason});
+    }
+
+    void add(const ResolvedStep& step, size_t place) {
+        switch (step.spec->kind) {
+            case StepKind::insert:
+            case StepKind::append:
+            case StepKind::create: return insert(step, place);
+            case StepKind::update: return update(step, place);
+            case StepKind::remove: return remove(step);
+            case StepKind::callExternal:
+            case StepKind::notify:
+            case StepKind::escalate: return delivery(step, place);
+            case StepKind::emit: return emit(step);
+            case StepKind::function:
+            case StepKind::call: return call(step, place);
+            case StepKind::foreach:
+                return skip(event() + " goes through " + world_.expressionText(step.condition.expression),
+                            "what a foreach does for each element is not tested");
+            default: return;
+        }
+    }
+
+    std::string insertPhrase(const ResolvedStep& step) const {
+        const EntityInfo& target = *step.target;
+        if (const ExpressionFacts* type = literalOf(step, "event_type")) {
+            std::string alerts = alertPhrase(type->literalValue);
+            if (!arm_.eventLabel)
+                return arm_.label +
+                       (alerts.empty() ? " records a " + type->literalValue + " event" : " triggers " + alerts);
+            return arm_.label + " event is recorded in " + target.table;
+        }
+        if (step.spec->kind == StepKind::append) return event() + " is appended to " + target.table;
+        return event() + (step.spec->kind == StepKind::create ? " creates " : " inserts ") + target.table;
+    }
+
+    const ExpressionFacts* literalOf(const ResolvedStep& step, const std::string& column) const {
+        for (const BoundAssignment& assignment : step.set)
+            if (assignment.column == column && assignment.value) {
+                const ExpressionFacts& facts = world_.facts(assignment.value.expression);
+                if (facts.isLiteral) return &facts;
+            }
+        return nullptr;
+    }
+
+    void insert(const ResolvedStep& step, size_t place) {
+        std::string description = insertPhrase(step), why;
+        InsertedRow row;
+        if (!insertedRow(world_, resolver_, stage_, step, literal_, row, why)) return skip(description, why);
+        for (size_t i = place + 1; i < arm_.steps.size(); i++) {
+            StepKind kind = arm_.steps[i]->spec->kind;
+            if (arm_.steps[i]->target == step.target && (kind == StepKind::update || kind == StepKind::remove))
+                return skip(description, "a later step changes rows of the same table");
+        }
+        std::string where;
+        for (size_t i = 0; i < row.columns.size(); i++)
+            where += (where.empty() ? "" : "\n      AND ") +
+                     comparable("t." + quoteName(row.columns[i]), row.types[i]) + " IS NOT DISTINCT FROM " +
+                     comparable(castTo(row.values[i], row.types[i]), row.types[i]);
+        Effect effect;
+        effect.description = description;
+        effect.count =
+            "SELECT count(*) FROM " + tableName(*row.entity) + " AS t" + (where.empty() ? "" : "\n    WHERE " + where);
+        // Several steps that write rows which look alike are counted together.
+        size_t alike = 0;
+        for (size_t i = 0; i < arm_.steps.size(); i++) {
+            const ResolvedStep& other = *arm_.steps[i];
+            InsertedRow same;
+            std::string ignored;
+            bool inserts = other.target == step.target && other.spec->kind == step.spec->kind;
+            if (!inserts || !insertedRow(world_, resolver_, stage_, other, literal_, same, ignored)) continue;
+            if (same.links != row.links) continue;
+            if (i < place && same.values == row.values) return;
+            alike++;
+        }
+        if (row.links.empty() || alike > 1) {
+            effect.check = countIs(effect.count, std::to_string(alike > 1 ? sameAs(step, row) : 1), description);
+        } else {
+            std::vector<std::string> have, want;
+            for (size_t i = 0; i < row.columns.size(); i++) {
+                have.push_back(comparable("t." + quoteName(row.columns[i]), row.types[i]));
+                want.push_back(comparable(castTo(row.values[i], row.types[i]), row.types[i]) + " AS " +
+                               quoteName(row.columns[i]));
+            }
+            // Rows that the test itself has put there.
+            std::vector<std::string> links = row.links;
+            for (const PlannedRow& planned : stage_.scenario.rows) {
+                auto key = planned.columns.find(row.entity->key);
+                if (planned.table->schema == row.entity->schema && planned.table->name == row.entity->table &&
+                    key != planned.columns.end())
+                    links.push_back("t." + quoteName(row.entity->key) + " <> " + literal_(key->second));
+            }
+            effect.check = "bag_eq(" +
+                           quotedQuery("SELECT " + join(have, ", ") + "\n    FROM " + tableName(*row.entity) +
+                                       " AS t WHERE " + join(links, " AND ")) +
+                           ", " + quotedQuery("SELECT " + join(want, ", ")) + ",\n    " + quoteLiteral(description) +
+                           ")";
+        }
+        effects_.push_back(std::move(effect));
+    }
+
+    size_t sameAs(const ResolvedStep& step, const InsertedRow& row) {
+        size_t same = 0;
+        for (const ResolvedStep* other : arm_.steps) {
+            InsertedRow found;
+            std::string ignored;
+            if (other->target == step.target && other->spec->kind == step.spec->kind &&
+                insertedRow(world_, resolver_, stage_, *other, literal_, found, ignored) &&
+                found.values == row.values && found.columns == row.columns)
+                same++;
+        }
+        return same;
+    }
+
+    std::string keyCondition(const ResolvedStep& step, std::string& why) const {
+        const EntityInfo& target = *step.target;
+        int row = stage_.rowOf(stage_.ownOf(step));
+        if (row < 0 || target.key.empty()) {
+            why = step.limit || !step.order.empty() ? "an allocation is tested where it is a bulk operation"
+                                                    : "the rows it is about have no key";
+            return "";
+        }
+        const auto& columns = stage_.scenario.rows[static_cast<size_t>(row)].columns;
+        auto key = columns.find(target.key);
+        if (key == columns.end()) return why = "the rows it is about have no key", "";
+        return "t." + quoteName(target.key) + " = " + literal_(key->second);
+    }
+
+    std::string updatePhrase(const ResolvedStep& step) const {
+        if (step.set.size() == 1 && step.set[0].value) {
+            const ExpressionFacts& facts = world_.facts(step.set[0].value.expression);
+            for (const char* ending : {"_available", "_enabled", "_allowed", "_active", "_possible"})
+                if (facts.isLiteral && facts.literalType == "boolean" && endsWith(step.set[0].column, ending)) {
+                    std::string what =
+                        step.set[0].column.substr(0, step.set[0].column.size() - std::string(ending).size());
+                    return arm_.label + (facts.literalValue == "true" ? " enables " : " disables ") +
+                           plural(join(words(what), " "));
+                }
+        }
+        std::vector<std::string> columns;
+        for (const BoundAssignment& assignment : step.set)
+            columns.push_back(assignment.column);
+        return event() + " updates " + join(columns, ", ") + " of " + step.target->table;
+    }
+
+    void update(const ResolvedStep& step, size_t place) {
+        std::string description = updatePhrase(step), why;
+        std::string key = keyCondition(step, why);
+        if (key.empty()) return skip(description, why);
+        std::vector<std::string> have, want;
+        std::string where = key;
+        for (const BoundAssignment& assignment : step.set) {
+            if (!assignment.value || isVolatile(resolver_, assignment.value)) continue;
+            // The last step that sets a column of the row decides.
+            bool later = false;
+            for (size_t i = place + 1; i < arm_.steps.size(); i++)
+                for (const BoundAssignment& other : arm_.steps[i]->set)
+                    later = later || (arm_.steps[i]->target == step.target && other.column == assignment.column);
+            if (later) continue;
+            std::string sql;
+            if (!stage_.print(assignment.value, literal_, stage_.ownOf(step), sql, why)) return skip(description, why);
+            const std::string& type = step.target->column(assignment.column)->type;
+            have.push_back(comparable("t." + quoteName(assignment.column), type));
+            want.push_back(comparable(castTo(sql, type), type));
+            where += "\n      AND " + have.back() + " IS NOT DISTINCT FROM " + want.back();
+        }
+        if (have.empty()) return skip(description, "its values are different every time");
+        Effect effect;
+        effect.description = description;
+        if (!isSetBefore(step, want))
+            effect.count = "SELECT count(*) FROM " + tableName(*step.target) + " AS t\n    WHERE " + where;
+        effect.check = "is((SELECT ROW(" + join(have, ", ") + ")::text FROM " + tableName(*step.target) +
+                       " AS t WHERE " + key + "),\n    ROW(" + join(want, ", ") + ")::text, " +
+                       quoteLiteral(description) + ")";
+        effects_.push_back(std::move(effect));
+    }
+
+    // A row that has all values already does not tell whether they were set.
+    bool isSetBefore(const ResolvedStep& step, const std::vector<std::string>& want) const {
+        int row = stage_.rowOf(stage_.ownOf(step));
+        const auto& columns = stage_.scenario.rows[static_cast<size_t>(row)].columns;
+        size_t same = 0;
+        for (const BoundAssignment& assignment : step.set) {
+            auto found = columns.find(assignment.column);
+            if (found != columns.end() && std::find(want.begin(), want.end(), literal_(found->second)) != want.end())
+                same++;
+        }
+        return same >= want.size();
+    }
+
+    void remove(const ResolvedStep& step) {
+        std::string description = event() + " deletes " + step.target->table, why;
+        std::string key = keyCondition(step, why);
+        if (key.empty()) return skip(description, why);
+        std::string left = "SELECT count(*) FROM " + tableName(*step.target) + " AS t WHERE " + key;
+        effects_.push_back({description, countIs(left, "0", description), "SELECT 1 - (" + left + ")", ""});
+    }
+
+    std::string deliveryPhrase(const ResolvedStep& step) const {
+        const Step& spec = *step.spec;
+        if (spec.kind == StepKind::notify) return event() + " notifies " + spec.target.value;
+        if (spec.kind == StepKind::escalate) return event() + " escalates to " + spec.target.value;
+        if (spec.kind == StepKind::callExternal) return event() + " " + operationPhrase(spec.message.value);
+        return event() + " queues " + spec.target.value + " for " + spec.verb.value;
+    }
+
+    void delivery(const ResolvedStep& step, size_t place) {
+        std::string description = deliveryPhrase(step), why;
+        std::string where = deliveryCondition(world_, stage_, step, literal_, why);
+        if (where.empty()) return skip(description, why);
+        size_t wanted = 0;
+        for (size_t i = 0; i < arm_.steps.size(); i++) {
+            std::string ignored;
+            if (deliveryCondition(world_, stage_, *arm_.steps[i], literal_, ignored) != where) continue;
+            if (i < place) return;
+            wanted++;
+        }
+        std::string count = "SELECT count(*) FROM specql.deliveries AS d\n    WHERE " + where;
+        effects_.push_back({description, countIs(count, std::to_string(wanted), description), count, ""});
+    }
+
+    void emit(const ResolvedStep& step) {
+        const std::string& type = step.spec->target.value;
+        std::string description = event() + " raises " + type, data, why;
+        if (step.set.empty()) {
+            if (stage_.action.binding.custom) {
+                data = "v.data = " + stage_.payload(literal_);
+            } else {
+                const EntityInfo& entity = *stage_.action.binding.entity;
+                data = "v.data ->> " + quoteLiteral(entity.table + "_id") + " = " + stage_.subject(literal_);
+            }
+        } else {
+            std::vector<std::string> pairs;
+            for (const BoundAssignment& assignment : step.set) {
+                std::string sql;
+                if (!stage_.print(assignment.value, literal_, "", sql, why)) return skip(description, why);
+                pairs.push_back(quoteLiteral(assignment.column) + ", " + sql);
+            }
+            data = "v.data = jsonb_build_object(" + join(pairs, ", ") + ")";
+        }
+        std::string count =
+            "SELECT count(DISTINCT v.id) FROM specql.events AS v\n    WHERE v.type = " + quoteLiteral(type) + " AND " +
+            data;
+        effects_.push_back({description, countIs(count, "1", description), count, ""});
+    }
+
+    void call(const ResolvedStep& step, size_t place) {
+        if (step.call == CallKind::queued) return delivery(step, place);
+        if (step.call == CallKind::action) return;  // tested with rows for it to handle
+        skip(event() + " calls " + step.calledFunction, "what the function does is known to its author only");
+    }
+
+    const World& world_;
+    const Resolver& resolver_;
+    const Stage& stage_;
+    const Arm& arm_;
+    const Stage::Render& literal_;
+    std::vector<Effect> effects_;
+};
+
+}  // namespace
+
+std::string comparable(const std::string& sql, const std::string& type) {
+    if (type == "json") return "(" + sql + ")::jsonb";
+    for (const char* other : {"xml", "point", "box", "path", "polygon", "circle", "line", "lseg"})
+        if (type == other) return "(" + sql + ")::text";
+    return sql;
+}
+
+std::string countIs(const std::string& query, const std::string& wanted, const std::string& description) {
+    return "is((" + query + "),\n    " + wanted + "::bigint, " + quoteLiteral(description) + ")";
+}
+
+bool insertedRow(const World& world, const Resolver& resolver, const Stage& stage, const ResolvedStep& step,
+                 const Stage::Render& literal, InsertedRow& row, std::string& why) {
+    bool unique = false;
+    row.entity = step.target;
+    if (!step.target) return why = "its table is not known", false;
+    for (const BoundAssignment& assignment : step.set) {
+        const ColumnInfo* column = step.target->column(assignment.column);
+        if (!column) continue;
+        std::string sql;
+        bool link = false;
+        if (assignment.value) {
+            if (isVolatile(resolver, assignment.value)) continue;
+            if (!stage.print(assignment.value, literal, "", sql, why)) return false;
+            const ExpressionFacts& facts = world.facts(assignment.value.expression);
+            const std::string& text = world.expressionText(assignment.value.expression);
+            bool name = facts.names.size() == 1 && facts.names[0].length == text.size();
+            std::set<int> read = stage.dimensionsOf(assignment.value, 0, text.size());
+            link = name && read.size() == 1 && stage.scenario.dimensions[static_cast<size_t>(*read.begin())].unique;
+            unique = unique || link;
+            link = link || (facts.isLiteral && facts.literalType == "text");
+        } else {
+            if (!stage.printValue(*assignment.taken, literal, sql, why)) return false;
+        }
+        row.columns.push_back(assignment.column);
+        row.types.push_back(column->type);
+        row.values.push_back(sql);
+        if (link) row.links.push_back("t." + quoteName(assignment.column) + " = " + sql);
+    }
+    // A literal alone finds other events' rows too.
+    if (!unique) row.links.clear();
+    return true;
+}
+
+std::string deliveryCondition(const World& world, const Stage& stage, const ResolvedStep& step,
+                              const Stage::Render& literal, std::string& why) {
+    const Step& spec = *step.spec;
+    bool queued = (spec.kind == StepKind::function || spec.kind == StepKind::call) && step.call == CallKind::queued;
+    std::string where;
+    if (spec.kind == StepKind::notify || spec.kind == StepKind::escalate)
+        where = std::string("d.kind = '") + (spec.kind == StepKind::notify ? "notify" : "escalation") +
+                "' AND d.channel = " + quoteLiteral(spec.target.value) +
+                " AND d.message = " + quoteLiteral(spec.message.value);
+    else if (spec.kind == StepKind::callExternal)
+        where = "d.kind = 'call' AND d.service = " + quoteLiteral(spec.target.value) +
+                " AND d.operation = " + quoteLiteral(spec.message.value);
+    else if (queued)
+        where = "d.kind = 'call' AND d.service = " + quoteLiteral(spec.verb.value) +
+                " AND d.operation = " + quoteLiteral(spec.target.value);
+    else
+        return "";
+    where += "\n      AND d.action = " + quoteLiteral(stage.action.info->name());
+    std::string subject = stage.subject(literal);
+    if (!subject.empty()) where += " AND d.aggregateid = " + subject;
+    if (queued) {
+        std::vector<std::string> pairs;
+        for (size_t i = 0; i < step.args.size(); i++) {
+            std::string sql;
+            if (!stage.print(step.args[i], literal, "", sql, why)) return "";
+            const ExpressionFacts& facts = world.facts(step.args[i].expression);
+            bool name = facts.names.size() == 1 &&
+                        facts.names[0].length == world.expressionText(step.args[i].expression).size();
+            pairs.push_back(quoteLiteral(name ? facts.names[0].parts.back() : "arg" + std::to_string(i + 1)) + ", " +
+                            sql);
+        }
+        where += " AND d.payload = jsonb_build_object(" + join(pairs, ", ") + ")";
+    } else if (subject.empty()) {
+        where += " AND d.payload = " + stage.payload(literal);
+    }
+    return where;
+}
+
+std::vector<Effect> effectsOf(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
+                              const Stage::Render& literal) {
+    return Effects(world, resolver, stage, arm, literal).all();
+}
+
+}  // namespace specql

@@ -1,0 +1,41 @@
+// What the steps of an arm must have done after an event, as queries that see it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "testing/stage.hpp"
+
+namespace specql {
+
+struct Effect {
+    std::string description;
+    std::string check;   // a pgTAP call; empty if `reason` says why there is none
+    std::string count;   // how often the effect is there, as a query of one number; may be empty
+    std::string reason;  // why a test cannot see it
+};
+
+// `literal` gives the values of the fixture.
+std::vector<Effect> effectsOf(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
+                              const Stage::Render& literal);
+
+// "is((SELECT …), 1::bigint, '…')"
+std::string countIs(const std::string& query, const std::string& wanted, const std::string& description);
+
+// Where an inserted row's values come from, so that several events can be checked together.
+struct InsertedRow {
+    const EntityInfo* entity = nullptr;
+    std::vector<std::string> columns, types, values;  // values: SQL of the fixture; volatile ones are left out
+    std::vector<std::string> links;                   // conditions over t that find the rows of this event only
+};
+bool insertedRow(const World& world, const Resolver& resolver, const Stage& stage, const ResolvedStep& step,
+                 const Stage::Render& literal, InsertedRow& row, std::string& why);
+
+// The deliveries that a step queues, over `d`; empty if the step queues none.
+std::string deliveryCondition(const World& world, const Stage& stage, const ResolvedStep& step,
+                              const Stage::Render& literal, std::string& why);
+
+// A type that has no equality is compared in another form.
+std::string comparable(const std::string& sql, const std::string& type);
+
+}  // namespace specql

@@ -1,0 +1,502 @@
+#include "testing/stage.hpp"
+
+#include <algorithm>
+
+#include "emit/quote.hpp"
+
+namespace specql {
+
+namespace {
+
+void addArms(const World& world, const Arm& outer, const std::vector<ResolvedStep>& steps, std::vector<Arm>& arms) {
+    Arm arm = outer;
+    for (const ResolvedStep& step : steps) {
+        if (step.spec->kind == StepKind::validate) arm.parts.push_back({&step.condition, false, &step});
+        if (step.spec->kind == StepKind::ret) break;
+        if (step.spec->kind != StepKind::branch) arm.steps.push_back(&step);
+    }
+    size_t own = arms.size();
+    arms.push_back(arm);
+    arm.steps.clear();
+    arm.top = false;
+    for (const ResolvedStep& step : steps) {
+        if (step.spec->kind == StepKind::ret) break;
+        if (step.spec->kind != StepKind::branch) continue;
+        Arm inner = arm;
+        inner.parts.push_back({&step.condition, false, nullptr});
+        addArms(world, inner, step.then, arms);
+        if (step.otherwise.empty()) continue;
+        inner.parts.back().negated = true;
+        addArms(world, inner, step.otherwise, arms);
+    }
+    if (arms[own].steps.empty() && arms.size() > own + 1) arms.erase(arms.begin() + static_cast<long>(own));
+}
+
+}  // namespace
+
+std::vector<Arm> armsOf(const World& world, const ResolvedAction& action) {
+    std::vector<Arm> arms;
+    for (const ResolvedBranch& branch : action.branches) {
+        Arm arm;
+        if (branch.condition) arm.parts.push_back({&branch.condition, false, nullptr});
+        addArms(world, arm, branch.steps, arms);
+        if (branch.otherwise.empty()) continue;
+        arm.parts.back().negated = true;
+        addArms(world, arm, branch.otherwise, arms);
+    }
+    return arms;
+}
+
+Stage::Stage(const World& world, const Resolver& resolver, const TestTables& tables, const ResolvedAction& which,
+             unsigned which_operation)
+    : action(which), operation(which_operation), world_(world), resolver_(resolver), tables_(tables) {
+    if (operation == opUpdate) {
+        if (!action.binding.changedColumn.empty()) split_.insert(action.binding.changedColumn);
+        ResolvedAction copy = action;
+        visitExpressions(copy, [&](BoundExpression& bound) {
+            for (const Value& value : bound.values)
+                if (value.kind == ValueKind::eventChange || (value.kind == ValueKind::eventColumn && value.old))
+                    split_.insert(value.name);
+        });
+        if (split_.empty()) chooseStirred();
+    }
+    for (const Context& context : action.contexts)
+        use(context.key, "", nullptr);
+    for (const auto& [name, dimension] : scenario.names)
+        scenario.dimensions[static_cast<size_t>(dimension)].unique = true;
+    for (const ResolvedBranch& branch : action.branches)
+        if (branch.condition) useAll(branch.condition, "", true);
+    for (const ResolvedBranch& branch : action.branches) {
+        useSteps(branch.steps);
+        useSteps(branch.otherwise);
+    }
+    for (const std::string& key : action.payloadOrder) {
+        Value value;
+        value.kind = ValueKind::payload;
+        value.name = key;
+        value.type = action.payload.at(key);
+        int dimension = use(value, "", nullptr);
+        Dimension& found = scenario.dimensions[static_cast<size_t>(dimension)];
+        if (!found.essential && found.baseType == "uuid") found.unique = true;
+    }
+    buildRows();
+}
+
+void Stage::chooseStirred() {
+    const EntityInfo& entity = *action.binding.entity;
+    const TestTable* table = tableOf(entity);
+    if (!table) return;
+    for (const TestColumn& column : table->columns) {
+        bool plain = isNumeric(column.baseType) || isText(column.baseType) || column.baseType == "boolean";
+        bool bound = std::any_of(table->foreignKeys.begin(), table->foreignKeys.end(), [&](const TestForeignKey& key) {
+            return std::find(key.columns.begin(), key.columns.end(), column.name) != key.columns.end();
+        });
+        if (!plain || bound || column.generated || column.name == entity.key || !column.labels.empty()) continue;
+        stirred_ = column.name;
+        split_.insert(stirred_);
+        return;
+    }
+}
+
+const TestTable* Stage::tableOf(const EntityInfo& entity) const {
+    return findTable(tables_, entity.schema, entity.table);
+}
+
+// --- names ---------------------------------------------------------------------------------------------------------
+
+std::string Stage::nameOf(const Value& value, const std::string& own) const {
+    const Allocation* allocation = allocationOf(own);
+    if (allocation && allocation->caller && value.kind == ValueKind::payload) {
+        auto found = allocation->params.find(value.name);
+        return found == allocation->params.end() ? "" : found->second;
+    }
+    if (allocation && allocation->caller && value.kind == ValueKind::context) {
+        const EntityInfo* entity = allocation->bulk->contexts[static_cast<size_t>(value.context)].entity;
+        if (!action.binding.custom && entity == action.binding.entity)
+            return (split_.count(value.name) ? "new." : "row.") + value.name;
+        for (size_t i = 0; i < action.contexts.size(); i++)
+            if (action.contexts[i].entity == entity) return "c" + std::to_string(i) + "." + value.name;
+        return "";
+    }
+    switch (value.kind) {
+        case ValueKind::eventColumn:
+            if (value.old && operation == opInsert) return "";
+            return (!split_.count(value.name) ? "row." : value.old ? "old." : "new.") + value.name;
+        case ValueKind::context: return "c" + std::to_string(value.context) + "." + value.name;
+        case ValueKind::payload: return "p." + value.name;
+        case ValueKind::target:
+            if (own.empty()) return "";
+            if (own == "new") return (split_.count(value.name) ? "new." : "row.") + value.name;
+            return own + "." + value.name;
+        case ValueKind::meta:
+            if (value.name.compare(0, 8, "payload:") == 0) return "p." + value.name.substr(8);
+            return "";
+        default: return "";
+    }
+}
+
+int Stage::dimension(const std::string& name) const {
+    auto found = scenario.names.find(name);
+    return found == scenario.names.end() ? -1 : found->second;
+}
+
+int Stage::nameDimension(const Value& value, const std::string& own) const {
+    std::string name = nameOf(value, own);
+    return name.empty() ? -1 : dimension(name);
+}
+
+const Allocation* Stage::allocationOf(const std::string& own) const {
+    for (size_t i = 0; i < allocations.size(); i++)
+        if (own == "b" + std::to_string(i)) return &allocations[i];
+    return nullptr;
+}
+
+// Whose column a value is.
+const EntityInfo* Stage::entityOf(const Value& value, const std::string& own) const {
+    const Allocation* allocation = allocationOf(own);
+    if (value.kind == ValueKind::eventColumn) return action.binding.entity;
+    if (value.kind == ValueKind::context)
+        return (allocation ? *allocation->bulk : action).contexts[static_cast<size_t>(value.context)].entity;
+    if (value.kind != ValueKind::target) return nullptr;
+    if (allocation) return allocation->step->target;
+    if (own == "new") return action.binding.entity;
+    if (own.front() == 'c') return action.contexts[static_cast<size_t>(std::stoi(own.substr(1)))].entity;
+    return whereSteps_[static_cast<size_t>(std::stoi(own.substr(1)))]->target;
+}
+
+void Stage::unify(const BoundExpression& where, const std::string& own) {
+    if (!where) return;
+    const std::string& text = world_.expressionText(where.expression);
+    const ExpressionFacts& facts = world_.facts(where.expression);
+    for (const Atom& atom : readCondition(text).atoms) {
+        Bound bound;
+        std::string part = text.substr(atom.begin, atom.end - atom.begin);
+        if (!atom.conjunct || !readBound(part, bound) || bound.kind != Bound::Kind::name || bound.comparison != "=")
+            continue;
+        std::vector<const Value*> sides;
+        for (size_t i = 0; i < where.values.size(); i++)
+            if (facts.names[i].offset >= atom.begin && facts.names[i].offset < atom.end)
+                sides.push_back(&where.values[i]);
+        if (sides.size() != 2) continue;
+        if (sides[0]->kind != ValueKind::target) std::swap(sides[0], sides[1]);
+        if (sides[0]->kind != ValueKind::target || sides[1]->kind == ValueKind::target) continue;
+        int other = use(*sides[1], own, nullptr);
+        if (other >= 0) scenario.names.emplace(nameOf(*sides[0], own), other);
+    }
+}
+
+// The dimension of a name, made when it is met first.
+int Stage::use(const Value& value, const std::string& own, const ConditionText* condition) {
+    if (value.kind == ValueKind::eventChange) {
+        Value column = value;
+        column.kind = ValueKind::eventColumn;
+        column.type = action.binding.entity->column(value.name)->type;
+        column.old = true;
+        use(column, own, condition);
+        column.old = false;
+        return use(column, own, condition);
+    }
+    std::string name = nameOf(value, own);
+    if (name.empty()) return -1;
+    int known = dimension(name);
+    if (known < 0) {
+        const EntityInfo* entity = entityOf(value, own);
+        Dimension dimension;
+        dimension.type = dimension.baseType = value.type;
+        if (entity)
+            if (const TestTable* table = tableOf(*entity))
+                if (const TestColumn* column = table->column(value.name)) {
+                    dimension.type = column->type;
+                    dimension.baseType = column->baseType;
+                }
+        known = scenario.add(std::move(dimension));
+        scenario.names[name] = known;
+    }
+    Dimension& dimension = scenario.dimensions[static_cast<size_t>(known)];
+    const TestColumn* column = nullptr;
+    if (value.kind == ValueKind::eventColumn)
+        if (const TestTable* table = tableOf(*action.binding.entity)) column = table->column(value.name);
+    bool key = value.kind == ValueKind::eventColumn && value.name == action.binding.entity->key;
+    if (condition && !dimension.unique && !key) dimension.essential = true;
+    if (condition || dimension.candidates.empty())
+        for (std::string& candidate :
+             candidates(dimension.baseType, column ? column->labels : std::vector<std::string>{},
+                        condition ? *condition : ConditionText(), static_cast<size_t>(known)))
+            if (std::find(dimension.candidates.begin(), dimension.candidates.end(), candidate) ==
+                dimension.candidates.end())
+                dimension.candidates.push_back(std::move(candidate));
+    return known;
+}
+
+void Stage::useAll(const BoundExpression& bound, const std::string& own, bool essential) {
+    if (!bound) return;
+    ConditionText text = readCondition(world_.expressionText(bound.expression));
+    for (const Value& value : bound.values)
+        use(value, own, essential ? &text : nullptr);
+}
+
+std::string Stage::ownOf(const ResolvedStep& step) const {
+    if (step.ownRow) return "new";
+    if (step.byContext >= 0) return "c" + std::to_string(step.byContext);
+    for (size_t i = 0; i < whereSteps_.size(); i++)
+        if (whereSteps_[i] == &step) return "t" + std::to_string(i);
+    return "";
+}
+
+void Stage::useSteps(const std::vector<ResolvedStep>& steps) {
+    for (const ResolvedStep& step : steps) {
+        StepKind kind = step.spec->kind;
+        bool writes = kind == StepKind::update || kind == StepKind::remove;
+        bool allocates = step.limit || !step.order.empty() || isBulk(*action.info);
+        if (writes && step.target && allocates) {
+            useAllocation({&step, &action, nullptr, {}, -1, 0});
+            continue;
+        }
+        if (step.call == CallKind::action) {
+            for (const ResolvedAction& called : resolver_.actions) {
+                if (called.info != step.calledAction || called.branches.empty()) continue;
+                Allocation allocation{nullptr, &called, &step, {}, -1, 0};
+                for (size_t i = 0; i < step.args.size() && i < called.payloadOrder.size(); i++)
+                    if (step.args[i].values.size() == 1) {
+                        use(step.args[i].values.front(), "", nullptr);
+                        allocation.params[called.payloadOrder[i]] = nameOf(step.args[i].values.front(), "");
+                    }
+                for (const ResolvedStep& work : called.branches.front().steps)
+                    if ((work.spec->kind == StepKind::update || work.spec->kind == StepKind::remove) && work.target &&
+                        !allocation.step)
+                        allocation.step = &work;
+                if (allocation.step) useAllocation(std::move(allocation));
+            }
+        }
+        if (writes && step.where && step.target) whereSteps_.push_back(&step);
+        std::string own = ownOf(step);
+        if (step.where && !own.empty()) {
+            unify(step.where, own);
+            useAll(step.where, own, true);
+        }
+        if (kind == StepKind::validate || kind == StepKind::branch) useAll(step.condition, "", true);
+        useAssigned(step, own);
+        for (const BoundExpression& arg : step.args)
+            useAll(arg, "", false);
+        useSteps(step.then);
+        useSteps(step.otherwise);
+    }
+}
+
+void Stage::useAssigned(const ResolvedStep& step, const std::string& own) {
+    bool writes = step.spec->kind == StepKind::update || step.spec->kind == StepKind::remove;
+    for (const BoundAssignment& assignment : step.set) {
+        if (assignment.value) useAll(assignment.value, own, false);
+        if (assignment.taken) use(*assignment.taken, own, nullptr);
+        // A row that has the value already would not show that the step ran.
+        if (!writes || own.empty() || !assignment.value || !step.target) continue;
+        const ExpressionFacts& facts = world_.facts(assignment.value.expression);
+        const ColumnInfo* column = step.target->column(assignment.column);
+        if (!facts.isLiteral || !column || facts.literalType == "null") continue;
+        Value value;
+        value.kind = ValueKind::target;
+        value.name = column->name;
+        value.type = column->type;
+        Dimension& dimension = scenario.dimensions[static_cast<size_t>(use(value, own, nullptr))];
+        dimension.avoided = facts.literalType != "text" ? facts.literalValue : quoteLiteral(facts.literalValue);
+    }
+}
+
+void Stage::useAllocation(Allocation allocation) {
+    std::string own = "b" + std::to_string(allocations.size());
+    allocations.push_back(std::move(allocation));
+    const ResolvedStep& step = *allocations.back().step;
+    unify(step.where, own);
+    if (step.where) useAll(step.where, own, true);
+    if (step.limit) useAll(step.limit, own, true);
+    useAssigned(step, own);
+}
+
+// --- rows ------------------------------------------------------------------------------------------------------------
+
+std::map<std::string, int> Stage::given(const std::string& prefix) const {
+    std::map<std::string, int> columns;
+    for (const auto& [name, dimension] : scenario.names)
+        if (name.compare(0, prefix.size() + 1, prefix + ".") == 0) columns[name.substr(prefix.size() + 1)] = dimension;
+    return columns;
+}
+
+// Rows that an inserted row will refer to.
+void Stage::referenceParents(const std::vector<ResolvedStep>& steps) {
+    for (const ResolvedStep& step : steps) {
+        referenceParents(step.then);
+        referenceParents(step.otherwise);
+        bool inserts = step.spec->kind == StepKind::insert || step.spec->kind == StepKind::append ||
+                       step.spec->kind == StepKind::create;
+        const TestTable* table = inserts && step.target ? tableOf(*step.target) : nullptr;
+        if (!table) continue;
+        for (const BoundAssignment& assignment : step.set) {
+            const Value* value = assignment.taken                      ? &*assignment.taken
+                                 : assignment.value.values.size() == 1 ? &assignment.value.values.front()
+                                                                       : nullptr;
+            int known = value ? nameDimension(*value, "") : -1;
+            if (known < 0) continue;
+            for (const TestForeignKey& key : table->foreignKeys) {
+                const TestTable* parent = findTable(tables_, key.schema, key.table);
+                if (key.columns.size() != 1 || key.columns[0] != assignment.column || !parent) continue;
+                bool there = std::any_of(scenario.rows.begin(), scenario.rows.end(), [&](const PlannedRow& row) {
+                    auto found = row.columns.find(key.referenced[0]);
+                    return row.table == parent && found != row.columns.end() && found->second == known;
+                });
+                if (there) continue;
+                Dimension& dimension = scenario.dimensions[static_cast<size_t>(known)];
+                if (!dimension.essential) dimension.unique = true;
+                int row = scenario.addRow(tables_, *parent, {{key.referenced[0], known}});
+                if (scenario.unfit.empty()) scenario.rows[static_cast<size_t>(row)].referred = true;
+            }
+        }
+    }
+}
+
+void Stage::buildRows() {
+    auto table = [&](const EntityInfo& entity) {
+        const TestTable* found = tableOf(entity);
+        if (!found && unfit.empty()) unfit = "the table " + entity.shown() + " does not exist";
+        return found;
+    };
+    for (size_t i = 0; i < action.contexts.size(); i++) {
+        const Context& context = action.contexts[i];
+        const TestTable* found = table(*context.entity);
+        if (!found) return;
+        std::string place = "c" + std::to_string(i);
+        std::map<std::string, int> columns = given(place);
+        int key = nameDimension(context.key, "");
+        if (key < 0) {
+            unfit = "the key " + context.key.name + " is computed";
+            return;
+        }
+        columns[context.entity->key] = key;
+        rows_[place] = scenario.addRow(tables_, *found, columns);
+    }
+    if (!action.binding.custom && action.binding.entity) {
+        const EntityInfo& entity = *action.binding.entity;
+        const TestTable* found = table(entity);
+        if (!found) return;
+        if (entity.key.empty()) {
+            unfit = "the table " + entity.shown() + " has no key that tells its rows apart";
+            return;
+        }
+        Value key;
+        key.kind = ValueKind::eventColumn;
+        key.name = entity.key;
+        key.type = entity.column(entity.key)->type;
+        Dimension& keyDimension = scenario.dimensions[static_cast<size_t>(use(key, "", nullptr))];
+        keyDimension.unique = !uniqueValue(keyDimension.baseType, 1).empty();
+        keyDimension.essential = false;
+        if (!action.binding.valueColumn.empty()) {
+            Value column;
+            column.kind = ValueKind::eventColumn;
+            column.name = action.binding.valueColumn;
+            column.type = entity.column(column.name)->type;
+            Dimension& dimension = scenario.dimensions[static_cast<size_t>(use(column, "", nullptr))];
+            dimension.candidates = {quoteLiteral(action.binding.value)};
+            dimension.fixed = true;
+        }
+        for (const std::string& name : split_) {
+            Value column;
+            column.kind = ValueKind::eventColumn;
+            column.name = name;
+            column.type = entity.column(name)->type;
+            for (bool old : {true, false}) {
+                column.old = old;
+                int side = use(column, "", nullptr);
+                if (name == action.binding.changedColumn || name == stirred_)
+                    scenario.dimensions[static_cast<size_t>(side)].essential = true;
+            }
+        }
+        std::map<std::string, int> columns = given("row");
+        if (operation == opUpdate) {
+            std::map<std::string, int> before = columns, old = given("old");
+            before.insert(old.begin(), old.end());
+            int row = scenario.addRow(tables_, *found, before);
+            if (!scenario.unfit.empty()) return;
+            rows_["old"] = row;
+            std::map<std::string, int> after = scenario.rows[static_cast<size_t>(row)].columns;
+            for (const auto& [name, dimension] : given("new"))
+                after[name] = dimension;
+            rows_["new"] = scenario.addRow(tables_, *found, after);
+        } else {
+            rows_[operation == opInsert ? "new" : "old"] = scenario.addRow(tables_, *found, columns);
+        }
+        std::string name = stirred_.empty() ? action.binding.changedColumn : stirred_;
+        if (operation == opUpdate && !name.empty()) {
+            scenario.demands.push_back(Scenario::reference(dimension("old." + name)) + " IS DISTINCT FROM " +
+                                       Scenario::reference(dimension("new." + name)));
+        }
+    }
+    // Rows of other tests have other identifiers.
+    for (Dimension& dimension : scenario.dimensions)
+        if (dimension.baseType == "uuid" && !dimension.essential && !dimension.fixed && dimension.checks.empty())
+            dimension.unique = true;
+    for (size_t i = 0; i < whereSteps_.size(); i++) {
+        const EntityInfo& entity = *whereSteps_[i]->target;
+        const TestTable* found = table(entity);
+        if (!found || entity.key.empty()) continue;
+        std::string place = "t" + std::to_string(i);
+        std::map<std::string, int> columns = given(place);
+        if (!columns.count(entity.key)) {
+            const TestColumn* column = found->column(entity.key);
+            Dimension dimension{column->type, column->baseType, {}, {}, entity.key, true, false, "", 0, false};
+            columns[entity.key] = scenario.names[place + "." + entity.key] = scenario.add(std::move(dimension));
+        }
+        // WHERE may name a row that is there already.
+        auto same = std::find_if(scenario.rows.begin(), scenario.rows.end(), [&](const PlannedRow& row) {
+            auto key = row.columns.find(entity.key);
+            return row.table == found && key != row.columns.end() && key->second == columns[entity.key];
+        });
+        if (same == scenario.rows.end()) {
+            rows_[place] = scenario.addRow(tables_, *found, columns);
+            continue;
+        }
+        rows_[place] = static_cast<int>(same - scenario.rows.begin());
+        for (const auto& [name, added] : columns) {
+            auto [known, isNew] = same->columns.emplace(name, added);
+            if (isNew || known->second == added) continue;
+            Dimension& kept = scenario.dimensions[static_cast<size_t>(known->second)];
+            const Dimension& other = scenario.dimensions[static_cast<size_t>(added)];
+            kept.essential = kept.essential || other.essential;
+            for (const std::string& candidate : other.candidates)
+                if (std::find(kept.candidates.begin(), kept.candidates.end(), candidate) == kept.candidates.end())
+                    kept.candidates.push_back(candidate);
+            scenario.names[place + "." + name] = known->second;
+        }
+    }
+    for (size_t i = 0; i < allocations.size() && scenario.unfit.empty(); i++) {
+        Allocation& allocation = allocations[i];
+        const EntityInfo& entity = *allocation.step->target;
+        const TestTable* found = table(entity);
+        if (!found || entity.key.empty()) continue;
+        std::string place = "b" + std::to_string(i);
+        allocation.firstOwn = scenario.dimensions.size();
+        auto need = [&](const std::string& column, bool unique) {
+            const TestColumn* known = found->column(column);
+            if (!known || scenario.names.count(place + "." + column)) return;
+            Dimension dimension{known->type, known->baseType, {}, {}, column, unique, false, "", 0, false};
+            scenario.names[place + "." + column] = scenario.add(std::move(dimension));
+        };
+        need(entity.key, true);
+        if (!allocation.step->allocated.empty()) need(allocation.step->allocated, false);
+        for (const BoundOrder& order : allocation.step->order)
+            for (const Value& value : order.value.values)
+                need(value.name, false);
+        allocation.row = scenario.addRow(tables_, *found, given(place));
+    }
+    for (const ResolvedBranch& branch : action.branches) {
+        referenceParents(branch.steps);
+        referenceParents(branch.otherwise);
+    }
+    if (unfit.empty()) unfit = scenario.unfit;
+}
+
+int Stage::rowOf(const std::string& own) const {
+    auto found = rows_.find(own);
+    if (found == rows_.end() && own == "new") found = rows_.find("old");
+    return found == rows_.end() ? -1 : found->second;
+}
+
+}  // namespace specql

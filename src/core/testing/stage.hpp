@@ -1,0 +1,123 @@
+// Everything that one action needs to be set off in a test, by one operation: rows, payload and what its names mean.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "resolve/resolver.hpp"
+#include "testing/scenario.hpp"
+
+namespace specql {
+
+// One way through an action: steps, and the conditions under which they run.
+struct Arm {
+    struct Part {
+        const BoundExpression* condition;
+        bool negated;
+        const ResolvedStep* validate;  // the step, if it is one that refuses the event
+    };
+    std::vector<Part> parts;
+    std::vector<const ResolvedStep*> steps;  // nested if/then/else have arms of their own
+    bool top = true;                         // a branch of the action itself
+    std::string label;                       // low_stock
+    bool eventLabel = false;                 // the label is an event type
+};
+
+// The arms of an action, in order.
+std::vector<Arm> armsOf(const World& world, const ResolvedAction& action);
+
+// Rows that a bulk operation handles: of the action itself, or of one that a step calls.
+struct Allocation {
+    const ResolvedStep* step = nullptr;         // the update or delete
+    const ResolvedAction* bulk = nullptr;       // whose it is
+    const ResolvedStep* caller = nullptr;       // null if it is the stage's own action
+    std::map<std::string, std::string> params;  // called: parameter → name of a dimension
+    int row = -1;                               // of scenario.rows: what all these rows have in common
+    size_t firstOwn = 0;                        // dimensions from here on are of these rows only
+};
+
+class Stage {
+public:
+    // `operation` of a row event; 0 for a custom one.
+    Stage(const World& world, const Resolver& resolver, const TestTables& tables, const ResolvedAction& action,
+          unsigned operation);
+
+    using Render = std::function<std::string(int dimension)>;
+
+    // The SQL of an expression; false, and why, if a test cannot know its value. `own`: what the target's own columns
+    // mean: "new" for the event's row, "c0" for the row of a context, "t0" for the row of a step with WHERE.
+    bool print(const BoundExpression& bound, const Render& render, const std::string& own, std::string& sql,
+               std::string& why) const;
+    bool printValue(const Value& value, const Render& render, std::string& sql, std::string& why,
+                    const std::string& own = "") const;
+    bool printSlice(const BoundExpression& bound, size_t begin, size_t end, const Render& render, std::string& sql,
+                    std::string& why) const;
+    // All conditions of an arm; "true" if it has none.
+    bool condition(const Arm& arm, const Render& render, std::string& sql, std::string& why) const;
+    // What a search for values of an arm is about: everything that its conditions and its steps' WHERE read.
+    Focus focus(const Arm& arm) const;
+    void focusOn(const BoundExpression& bound, const std::string& own, Focus& focus) const;
+    // Dimensions that a part of an expression reads.
+    std::set<int> dimensionsOf(const BoundExpression& bound, size_t begin, size_t end,
+                               const std::string& own = "") const;
+
+    // Where a step's target row is: "new", "c0", "t0"; empty if the step has none.
+    std::string ownOf(const ResolvedStep& step) const;
+    // The row of that place, or -1.
+    int rowOf(const std::string& own) const;
+    int dimension(const std::string& name) const;
+
+    // Insert what must be there before, make the event happen, name the row it is about.
+    std::vector<std::string> fixture(const Render& literal) const;
+    std::string fire(const Render& literal) const;
+    std::string insertRow(int row, const Render& literal) const;
+    std::string payload(const Render& literal) const;
+    std::string subject(const Render& literal) const;  // SQL text literal; empty for custom events
+    // WHERE of specql.events for the event that was fired.
+    std::string eventCondition(const Render& literal, const std::string& alias) const;
+
+    // One row that an allocation will meet; `other` replaces values by column.
+    std::vector<std::string> allocationRow(const Allocation& allocation, const Render& literal,
+                                           const std::map<std::string, std::string>& other) const;
+
+    Scenario scenario;
+    std::string unfit;
+    std::vector<Allocation> allocations;  // number n is called "b<n>" among the places
+    const ResolvedAction& action;
+    const unsigned operation;
+
+private:
+    std::string value(const Value& value, const Render& render, const std::string& own, std::string& why) const;
+    int nameDimension(const Value& value, const std::string& own) const;
+    std::string nameOf(const Value& value, const std::string& own) const;
+    int use(const Value& value, const std::string& own, const ConditionText* condition);
+    void useAll(const BoundExpression& bound, const std::string& own, bool essential);
+    void useSteps(const std::vector<ResolvedStep>& steps);
+    void useAllocation(Allocation allocation);
+    void useAssigned(const ResolvedStep& step, const std::string& own);
+    // `product_id = product_id`: both sides are one dimension.
+    void unify(const BoundExpression& where, const std::string& own);
+    const EntityInfo* entityOf(const Value& value, const std::string& own) const;
+    const Allocation* allocationOf(const std::string& own) const;
+    // Inserting the rows of a test is no event: tables whose actions listen to that do not capture meanwhile.
+    std::vector<std::string> quietly(std::vector<std::string> statements,
+                                     const std::set<const TestTable*>& tables) const;
+    std::string insertInto(const PlannedRow& row, const std::function<std::string(const std::string&)>& cell) const;
+    void buildRows();
+    // An action that listens to any update gets one that changes something.
+    void chooseStirred();
+    void referenceParents(const std::vector<ResolvedStep>& steps);
+    std::map<std::string, int> given(const std::string& prefix) const;
+    const TestTable* tableOf(const EntityInfo& entity) const;
+
+    const World& world_;
+    const Resolver& resolver_;
+    const TestTables& tables_;
+    std::set<std::string> split_;  // columns whose old and new values differ
+    std::string stirred_;          // a column changed only so that an update is one; often none is needed
+    std::vector<const ResolvedStep*> whereSteps_;
+    std::map<std::string, int> rows_;  // "old", "new", "c0", "t0" → scenario.rows
+};
+
+}  // namespace specql

@@ -1,0 +1,259 @@
+// A stage as SQL: what its names mean, the rows of a test, and the event itself.
+#include <algorithm>
+
+#include "emit/printer.hpp"
+#include "emit/quote.hpp"
+#include "testing/stage.hpp"
+
+namespace specql {
+
+namespace {
+
+std::string tableName(const TestTable& table) {
+    return quoteName(table.schema, table.name);
+}
+
+}  // namespace
+
+std::string Stage::value(const Value& value, const Render& render, const std::string& own, std::string& why) const {
+    switch (value.kind) {
+        case ValueKind::eventChange: {
+            Value column = value;
+            column.kind = ValueKind::eventColumn;
+            column.old = false;
+            std::string sql = render(nameDimension(column, own));
+            column.old = true;
+            return "(" + sql + " - " + render(nameDimension(column, own)) + ")";
+        }
+        case ValueKind::eventRow: {
+            if (action.binding.custom || !action.binding.entity) break;
+            const EntityInfo& entity = *action.binding.entity;
+            return "jsonb_populate_record(NULL::" + quoteName(entity.schema, entity.table) +
+                   ", (SELECT nullif(v.data -> '" + (value.old ? "old" : "new") +
+                   "', 'null') FROM specql.events AS v WHERE " + eventCondition(render, "v") +
+                   " ORDER BY v.id DESC LIMIT 1))";
+        }
+        case ValueKind::eventColumn:
+            if (value.old && operation == opInsert) return "NULL::" + value.type;
+            break;
+        case ValueKind::meta: {
+            if (nameDimension(value, own) >= 0) break;
+            if (value.name == "event_type")
+                return quoteLiteral((action.binding.custom ? "" : action.binding.entity->shown() + ".") +
+                                    action.binding.event);
+            const char* column = value.name == "event_id"     ? "v.id"
+                                 : value.name == "event_time" ? "v.occurred_at"
+                                 : value.name == "event_data" ? "v.data"
+                                                              : nullptr;
+            if (!column) break;
+            return std::string("(SELECT ") + column + " FROM specql.events AS v WHERE " + eventCondition(render, "v") +
+                   " ORDER BY v.id DESC LIMIT 1)";
+        }
+        default: break;
+    }
+    int known = nameDimension(value, own);
+    if (known < 0) {
+        why = "it reads " + (value.shown.empty() ? value.name : value.shown);
+        return "NULL";
+    }
+    return render(known);
+}
+
+bool Stage::printSlice(const BoundExpression& bound, size_t begin, size_t end, const Render& render, std::string& sql,
+                       std::string& why) const {
+    std::string problem;
+    sql = printBound(world_, resolver_, bound, begin, end,
+                     [&](const Value& name) { return value(name, render, "", problem); });
+    if (!problem.empty()) why = problem;
+    return problem.empty();
+}
+
+bool Stage::printValue(const Value& name, const Render& render, std::string& sql, std::string& why,
+                       const std::string& own) const {
+    std::string problem;
+    sql = value(name, render, own, problem);
+    if (!problem.empty()) why = problem;
+    return problem.empty();
+}
+
+bool Stage::print(const BoundExpression& bound, const Render& render, const std::string& own, std::string& sql,
+                  std::string& why) const {
+    std::string problem;
+    sql = printBound(world_, resolver_, bound, 0, world_.expressionText(bound.expression).size(),
+                     [&](const Value& name) { return value(name, render, own, problem); });
+    if (!problem.empty()) why = problem;
+    return problem.empty();
+}
+
+bool Stage::condition(const Arm& arm, const Render& render, std::string& sql, std::string& why) const {
+    sql.clear();
+    for (const Arm::Part& part : arm.parts) {
+        std::string one;
+        if (!print(*part.condition, render, "", one, why)) return false;
+        sql += (sql.empty() ? "((" : " AND ((") + one + (part.negated ? ") IS NOT TRUE)" : ") IS TRUE)");
+    }
+    if (sql.empty()) sql = "true";
+    return true;
+}
+
+void Stage::focusOn(const BoundExpression& bound, const std::string& own, Focus& focus) const {
+    if (!bound) return;
+    const std::string& text = world_.expressionText(bound.expression);
+    ConditionText condition = readCondition(text);
+    for (int known : dimensionsOf(bound, 0, text.size(), own)) {
+        const Dimension& dimension = scenario.dimensions[static_cast<size_t>(known)];
+        if (dimension.unique) continue;
+        std::vector<size_t> order;
+        auto take = [&](size_t n) {
+            if (std::find(order.begin(), order.end(), n) == order.end()) order.push_back(n);
+        };
+        // Values that this condition speaks of, then what an earlier one spoke of, then all.
+        for (const std::string& value : candidates(dimension.baseType, {}, condition, static_cast<size_t>(known)))
+            for (size_t n = 0; n < dimension.candidates.size(); n++)
+                if (dimension.candidates[n] == value) take(n);
+        std::vector<size_t>& before = focus[known];
+        if (!before.empty()) std::swap(order, before);
+        for (size_t n : order)
+            if (std::find(before.begin(), before.end(), n) == before.end()) before.push_back(n);
+        for (size_t n = 0; n < dimension.candidates.size(); n++)
+            if (std::find(before.begin(), before.end(), n) == before.end()) before.push_back(n);
+    }
+}
+
+Focus Stage::focus(const Arm& arm) const {
+    Focus found;
+    for (const Arm::Part& part : arm.parts)
+        focusOn(*part.condition, "", found);
+    for (const ResolvedStep* step : arm.steps)
+        if (!ownOf(*step).empty()) focusOn(step->where, ownOf(*step), found);
+    for (size_t i = 0; i < allocations.size(); i++) {
+        focusOn(allocations[i].step->where, "b" + std::to_string(i), found);
+        focusOn(allocations[i].step->limit, "b" + std::to_string(i), found);
+    }
+    for (const std::string& column : split_)
+        for (const char* side : {"old.", "new."}) {
+            int known = dimension(side + column);
+            if (known < 0 || found.count(known)) continue;
+            for (size_t n = 0; n < scenario.dimensions[static_cast<size_t>(known)].candidates.size(); n++)
+                found[known].push_back(n);
+        }
+    return found;
+}
+
+std::set<int> Stage::dimensionsOf(const BoundExpression& bound, size_t begin, size_t end,
+                                  const std::string& own) const {
+    std::set<int> found;
+    const ExpressionFacts& facts = world_.facts(bound.expression);
+    for (size_t i = 0; i < bound.values.size(); i++) {
+        if (facts.names[i].offset < begin || facts.names[i].offset >= end) continue;
+        Value value = bound.values[i];
+        if (value.kind == ValueKind::eventChange) {
+            value.kind = ValueKind::eventColumn;
+            value.old = true;
+            found.insert(nameDimension(value, own));
+            value.old = false;
+        }
+        found.insert(nameDimension(value, own));
+    }
+    found.erase(-1);
+    return found;
+}
+
+std::string Stage::insertInto(const PlannedRow& row, const std::function<std::string(const std::string&)>& cell) const {
+    std::vector<std::string> columns, values;
+    bool overriding = false;
+    for (const TestColumn& column : row.table->columns) {
+        if (!row.columns.count(column.name)) continue;
+        columns.push_back(quoteName(column.name));
+        values.push_back(cell(column.name));
+        overriding = overriding || column.identity;
+    }
+    if (columns.empty()) return "INSERT INTO " + tableName(*row.table) + " DEFAULT VALUES";
+    return "INSERT INTO " + tableName(*row.table) + " (" + join(columns, ", ") + ")" +
+           (overriding ? " OVERRIDING SYSTEM VALUE" : "") + "\nVALUES (" + join(values, ", ") + ")" +
+           (row.referred ? "\nON CONFLICT DO NOTHING" : "");
+}
+
+std::string Stage::insertRow(int which, const Render& literal) const {
+    const PlannedRow& row = scenario.rows[static_cast<size_t>(which)];
+    return insertInto(row, [&](const std::string& column) { return literal(row.columns.at(column)); });
+}
+
+std::vector<std::string> Stage::allocationRow(const Allocation& allocation, const Render& literal,
+                                              const std::map<std::string, std::string>& other) const {
+    const PlannedRow& row = scenario.rows[static_cast<size_t>(allocation.row)];
+    std::string insert = insertInto(row, [&](const std::string& column) {
+        auto found = other.find(column);
+        return found == other.end() ? literal(row.columns.at(column)) : found->second;
+    });
+    return quietly({insert}, {row.table});
+}
+
+std::vector<std::string> Stage::quietly(std::vector<std::string> statements,
+                                        const std::set<const TestTable*>& tables) const {
+    std::set<std::string> listening;
+    for (const ResolvedAction& other : resolver_.actions)
+        for (const TestTable* table : tables)
+            if (!other.binding.custom && !other.window && (other.binding.ops & opInsert) && other.binding.entity &&
+                other.binding.entity->schema == table->schema && other.binding.entity->table == table->name)
+                listening.insert(tableName(*table));
+    for (const std::string& table : listening) {
+        statements.insert(statements.begin(), "ALTER TABLE " + table + " DISABLE TRIGGER specql_capture");
+        statements.push_back("ALTER TABLE " + table + " ENABLE TRIGGER specql_capture");
+    }
+    return statements;
+}
+
+std::vector<std::string> Stage::fixture(const Render& literal) const {
+    std::vector<std::string> statements;
+    std::set<const TestTable*> tables;
+    auto fired = rows_.find("new");
+    for (size_t i = 0; i < scenario.rows.size(); i++) {
+        bool allocated = std::any_of(allocations.begin(), allocations.end(), [&](const Allocation& allocation) {
+            return allocation.row == static_cast<int>(i);
+        });
+        if (allocated || (fired != rows_.end() && static_cast<int>(i) == fired->second)) continue;
+        statements.push_back(insertRow(static_cast<int>(i), literal));
+        tables.insert(scenario.rows[i].table);
+    }
+    return quietly(std::move(statements), tables);
+}
+
+std::string Stage::payload(const Render& literal) const {
+    std::vector<std::string> pairs;
+    for (const auto& [name, dimension] : scenario.names)
+        if (name.compare(0, 2, "p.") == 0) pairs.push_back(quoteLiteral(name.substr(2)) + ", " + literal(dimension));
+    return "jsonb_build_object(" + join(pairs, ", ") + ")";
+}
+
+std::string Stage::subject(const Render& literal) const {
+    if (action.binding.custom || !action.binding.entity) return "";
+    int key = dimension("row." + action.binding.entity->key);
+    return key < 0 ? "" : literal(key) + "::text";
+}
+
+std::string Stage::eventCondition(const Render& literal, const std::string& alias) const {
+    std::string sql = alias + ".action = " + quoteLiteral(action.info->name());
+    std::string row = subject(literal);
+    if (row.empty()) return sql + " AND " + alias + ".data = " + payload(literal);
+    return sql + " AND " + alias + ".subject = " + row;
+}
+
+std::string Stage::fire(const Render& literal) const {
+    if (action.binding.custom)
+        return "DO $do$ BEGIN PERFORM specql.emit(" + quoteLiteral(action.binding.event) + ", " + payload(literal) +
+               "); END $do$";
+    if (operation == opInsert) return insertRow(rows_.at("new"), literal);
+    const EntityInfo& entity = *action.binding.entity;
+    std::string table = quoteName(entity.schema, entity.table);
+    std::string where = "\nWHERE " + quoteName(entity.key) + " = " + literal(dimension("row." + entity.key));
+    if (operation == opDelete) return "DELETE FROM " + table + where;
+    std::vector<std::string> set;
+    for (const std::string& column : split_)
+        if (dimension("new." + column) >= 0)
+            set.push_back(quoteName(column) + " = " + literal(dimension("new." + column)));
+    if (set.empty()) set.push_back(quoteName(entity.key) + " = " + quoteName(entity.key));
+    return "UPDATE " + table + " SET " + join(set, ", ") + where;
+}
+
+}  // namespace specql

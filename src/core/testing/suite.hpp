@@ -1,0 +1,52 @@
+// Test suites made from specs: per schema and pattern one, as statements that pgTAP runs.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "resolve/resolver.hpp"
+#include "testing/table_facts.hpp"
+
+namespace specql {
+
+// A statement of a suite, in order.
+struct TestStatement {
+    int test = 0;       // statements of one test belong together
+    std::string title;  // what the test is about
+    // fixture: inserts what must be there, nothing else can be tested if it fails. step: does something.
+    // fire: makes the event happen. Where the action's own failure would not fail it, the rules and constraints of
+    // others are what does, and the event cannot be tested. guard: a query that gives a row, with the reason, if
+    // another rule refused what the action did. The trial of the rows reads guards, and runs a rehearsal as it runs a
+    // fire; neither is a statement of the suite. check: an expression that gives a line of TAP. skip: a line that says
+    // why there is no check.
+    std::string kind;
+    std::string sql;          // without ';'; for skip the reason
+    std::string description;  // of check and skip
+};
+
+// What a query of WrittenSuite::searches gave: the cells of its one row; none if there is no such row.
+struct SearchAnswer {
+    std::string search;
+    std::vector<std::string> cells;
+    std::string error;
+};
+
+struct WrittenSuite {
+    std::vector<std::string> searches;  // still to be answered
+    std::vector<TestStatement> statements;
+};
+
+// inventory.event_driven_test, inventory.batch_test, inventory.window_test: those that have something to test, with the
+// number of their actions.
+std::map<std::string, int> suiteNames(const Resolver& resolver);
+
+// Tables whose rows the tests of the suite write: schema and name.
+std::vector<std::pair<std::string, std::string>> suiteTables(const World& world, const Resolver& resolver);
+
+// Writes the suite: first without answers, to learn what is to be searched; then with them, until nothing is left to
+// search.
+WrittenSuite writeSuite(const World& world, const Resolver& resolver, const TestTables& tables,
+                        const std::string& suite, const std::vector<SearchAnswer>& answers);
+
+}  // namespace specql

@@ -1,0 +1,236 @@
+#include "testing/writer.hpp"
+
+#include <algorithm>
+
+#include "emit/quote.hpp"
+#include "spec/sql_text.hpp"
+#include "testing/wording.hpp"
+
+namespace specql {
+
+void Writer::begin(const std::string& title) {
+    test_++;
+    title_ = title;
+}
+
+void Writer::add(const char* kind, const std::string& sql, const std::string& description) {
+    suite.statements.push_back({test_, title_, kind, sql, description});
+}
+
+void Writer::fixture(const std::vector<std::string>& statements) {
+    for (const std::string& sql : statements)
+        fixture(sql);
+}
+
+namespace {
+
+bool validates(const std::vector<ResolvedStep>& steps) {
+    return std::any_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
+        return step.spec->kind == StepKind::validate || validates(step.then) || validates(step.otherwise);
+    });
+}
+
+}  // namespace
+
+void Writer::rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
+    size_t before = suite.statements.size();
+    fire(stage, sql, literal);
+    suite.statements[before].kind = "rehearsal";
+}
+
+void Writer::fire(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
+    bool abort = stage.action.info->spec->onError.value == "abort";
+    add(abort ? "step" : "fire", sql, "");
+    bool own = std::any_of(
+        stage.action.branches.begin(), stage.action.branches.end(),
+        [](const ResolvedBranch& branch) { return validates(branch.steps) || validates(branch.otherwise); });
+    if (!abort && !own)
+        add("guard",
+            "SELECT f.message FROM specql.failures AS f WHERE f.sqlstate = 'SQ206' AND " +
+                stage.eventCondition(literal, "f"),
+            "");
+}
+
+const SearchAnswer* Writer::ask(const std::string& sql) {
+    auto found = answers_.find(sql);
+    if (found == answers_.end()) {
+        suite.searches.push_back(sql);
+        found = answers_.emplace(sql, nullptr).first;
+    }
+    return found->second;
+}
+
+namespace {
+
+Fixture read(const Stage& stage, const std::vector<std::string>& cells, size_t numbers, size_t flags, size_t asked) {
+    Fixture fixture;
+    for (size_t i = 0; i < stage.scenario.dimensions.size(); i++) {
+        const Dimension& dimension = stage.scenario.dimensions[i];
+        size_t n = static_cast<size_t>(std::stoul(cells[numbers + i]));
+        fixture.values.push_back(dimension.unique ? "" : dimension.candidates[n]);
+    }
+    if (fixture.values.empty()) fixture.values.push_back("");
+    for (size_t i = 0; i < asked; i++)
+        fixture.held.push_back(cells[flags + i] == "t");
+    return fixture;
+}
+
+}  // namespace
+
+Fixture Writer::find(const Stage& stage, const std::vector<std::string>& conditions,
+                     const std::vector<std::string>& asked, const Focus& focus, std::string& why) {
+    const SearchAnswer* answer = ask(stage.scenario.find(conditions, asked, focus));
+    if (!answer) return {};
+    if (answer->cells.empty()) {
+        why = answer->error.empty() ? "no values were found that satisfy the condition and the tables' constraints"
+                                    : "the search for values failed: " + commentText(answer->error);
+        return {};
+    }
+    return read(stage, answer->cells, 0, stage.scenario.dimensions.size(), asked.size());
+}
+
+bool Writer::findPair(const Stage& stage, const std::string& condition, const std::string& atom,
+                      const std::vector<std::string>& asked, const std::set<int>& varied, bool greater,
+                      const Focus& focus, Fixture& inside, Fixture& outside) {
+    std::set<int> free;
+    for (int dimension : varied)
+        if (!stage.scenario.dimensions[static_cast<size_t>(dimension)].unique) free.insert(dimension);
+    if (free.empty()) return false;
+    const SearchAnswer* answer = ask(stage.scenario.findPair(condition, atom, asked, free, greater, focus));
+    if (!answer || answer->cells.empty()) return false;
+    size_t count = stage.scenario.dimensions.size();
+    inside = read(stage, answer->cells, 0, 2 * count, asked.size());
+    outside = read(stage, answer->cells, count, 2 * count + asked.size(), asked.size());
+    return true;
+}
+
+Stage::Render Writer::literals(const Stage& stage, const Fixture& fixture) {
+    int base = ++instance_ * 100;
+    return [&stage, fixture, base](int which) {
+        const Dimension& dimension = stage.scenario.dimensions[static_cast<size_t>(which)];
+        return typedValue(dimension.unique ? uniqueValue(dimension.baseType, base + which)
+                                           : numbered(fixture.values[static_cast<size_t>(which)], base + which),
+                          dimension.baseType);
+    };
+}
+
+std::vector<std::string> breakHandler(const ResolvedAction& action, const std::string& body) {
+    std::string name = handlerName(action), handler = quoteName(action.info->schema, name);
+    return {"ALTER FUNCTION " + handler + "() RENAME TO specql_test_aside",
+            "CREATE FUNCTION " + handler + "() RETURNS " + (action.binding.custom ? "void" : "trigger") +
+                " LANGUAGE plpgsql AS $body$\nBEGIN\n    " + body + "\n    " +
+                (action.binding.custom ? "" : "RETURN NULL;") + "\nEND $body$"};
+}
+
+std::vector<std::string> mendHandler(const ResolvedAction& action) {
+    std::string name = handlerName(action);
+    return {
+        "DROP FUNCTION " + quoteName(action.info->schema, name) + "()",
+        "ALTER FUNCTION " + quoteName(action.info->schema, "specql_test_aside") + "() RENAME TO " + quoteName(name)};
+}
+
+std::vector<unsigned> operationsOf(const ResolvedAction& action) {
+    if (action.binding.custom) return {0};
+    std::vector<unsigned> operations;
+    for (unsigned op :
+         {static_cast<unsigned>(opUpdate), static_cast<unsigned>(opInsert), static_cast<unsigned>(opDelete)})
+        if (action.binding.ops & op) operations.push_back(op);
+    return operations;
+}
+
+std::vector<Arm> namedArms(const World& world, const ResolvedAction& action) {
+    std::vector<Arm> arms = armsOf(world, action);
+    std::string base = occurrence(action.base);
+    if (arms.size() == 1) {
+        arms[0].label = base;
+        return arms;
+    }
+    for (size_t i = 0; i < arms.size(); i++) {
+        Arm& arm = arms[i];
+        arm.label = base + " branch " + std::to_string(i + 1);
+        for (const ResolvedStep* step : arm.steps)
+            for (const BoundAssignment& assignment : step->set) {
+                if (assignment.column != "event_type" || !assignment.value || arm.eventLabel) continue;
+                const ExpressionFacts& facts = world.facts(assignment.value.expression);
+                if (!facts.isLiteral) continue;
+                bool taken = std::any_of(arms.begin(), arms.begin() + static_cast<long>(i),
+                                         [&](const Arm& other) { return other.label == facts.literalValue; });
+                if (taken) continue;
+                arm.label = facts.literalValue;
+                arm.eventLabel = true;
+            }
+    }
+    return arms;
+}
+
+// --- suites --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+std::string suiteOf(const ResolvedAction& action) {
+    const char* pattern = action.window ? "window_test" : isBulk(*action.info) ? "batch_test" : "event_driven_test";
+    return action.info->schema + "." + pattern;
+}
+
+void collectTargets(const std::vector<ResolvedStep>& steps, std::set<std::pair<std::string, std::string>>& tables) {
+    for (const ResolvedStep& step : steps) {
+        if (step.target) tables.emplace(step.target->schema, step.target->table);
+        collectTargets(step.then, tables);
+        collectTargets(step.otherwise, tables);
+    }
+}
+
+}  // namespace
+
+std::map<std::string, int> suiteNames(const Resolver& resolver) {
+    std::map<std::string, std::set<std::string>> names;
+    for (const ResolvedAction& action : resolver.actions)
+        names[suiteOf(action)].insert(action.info->name());
+    std::map<std::string, int> counted;
+    for (const auto& [suite, actions] : names)
+        counted[suite] = static_cast<int>(actions.size());
+    return counted;
+}
+
+std::vector<std::pair<std::string, std::string>> suiteTables(const World& world, const Resolver& resolver) {
+    std::set<std::pair<std::string, std::string>> tables;
+    for (const EntityInfo& entity : world.entities)
+        if (entity.unit) tables.emplace(entity.schema, entity.table);
+    for (const ResolvedAction& action : resolver.actions) {
+        if (action.binding.entity) tables.emplace(action.binding.entity->schema, action.binding.entity->table);
+        for (const Context& context : action.contexts)
+            tables.emplace(context.entity->schema, context.entity->table);
+        for (const ResolvedBranch& branch : action.branches) {
+            collectTargets(branch.steps, tables);
+            collectTargets(branch.otherwise, tables);
+        }
+    }
+    return {tables.begin(), tables.end()};
+}
+
+WrittenSuite writeSuite(const World& world, const Resolver& resolver, const TestTables& tables,
+                        const std::string& suite, const std::vector<SearchAnswer>& answers) {
+    Writer writer(world, resolver, tables, answers);
+    std::vector<const ResolvedAction*> tested;
+    for (const ResolvedAction& action : resolver.actions) {
+        if (suiteOf(action) != suite) continue;
+        const std::string& enabled = action.info->spec->enabled.value;
+        if (enabled == "false" || enabled == "no" || enabled == "off") {
+            writer.begin(action.info->name());
+            writer.skip(action.info->name(), "the action is switched off in the spec");
+        } else if (action.window) {
+            writer.begin(action.info->name());
+            writer.skip(action.info->name() + " fires on its window", "windows are not tested by this version");
+        } else if (isBulk(*action.info)) {
+            writeBulk(writer, action);
+        } else {
+            writeEventDriven(writer, action);
+            tested.push_back(&action);
+        }
+    }
+    writeConsistency(writer, tested);
+    writeCascade(writer, tested);
+    return std::move(writer.suite);
+}
+
+}  // namespace specql

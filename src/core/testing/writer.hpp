@@ -1,0 +1,75 @@
+// The statements of a suite as they are written; shared by the writers of the patterns.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "testing/effects.hpp"
+#include "testing/suite.hpp"
+
+namespace specql {
+
+class Writer {
+public:
+    Writer(const World& world, const Resolver& resolver, const TestTables& tables,
+           const std::vector<SearchAnswer>& answers)
+        : world(world), resolver(resolver), tables(tables) {
+        for (const SearchAnswer& answer : answers)
+            answers_[answer.search] = &answer;
+    }
+
+    const World& world;
+    const Resolver& resolver;
+    const TestTables& tables;
+    WrittenSuite suite;
+    bool failureShown = false;  // the sentence about failures has been used
+
+    void begin(const std::string& title);
+    void fixture(const std::string& sql) { add("fixture", sql, ""); }
+    void fixture(const std::vector<std::string>& statements);
+    void step(const std::string& sql) { add("step", sql, ""); }
+    // The event itself, as a statement of the stage.
+    void fire(const Stage& stage, const std::string& sql, const Stage::Render& literal);
+    // The same for the trial alone, where the test itself sets the event off in another way.
+    void rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal);
+    void check(const std::string& call, const std::string& description) { add("check", call, description); }
+    void skip(const std::string& description, const std::string& reason) { add("skip", reason, description); }
+
+    // Asks for values of all dimensions; none if nothing fits, and why in `why`.
+    Fixture find(const Stage& stage, const std::vector<std::string>& conditions, const std::vector<std::string>& asked,
+                 const Focus& focus, std::string& why);
+    // Two fixtures on both sides of an atom.
+    bool findPair(const Stage& stage, const std::string& condition, const std::string& atom,
+                  const std::vector<std::string>& asked, const std::set<int>& varied, bool greater, const Focus& focus,
+                  Fixture& inside, Fixture& outside);
+
+    // How a fixture's values are written. Each call gives rows of their own: keys that no other has.
+    Stage::Render literals(const Stage& stage, const Fixture& fixture);
+
+    void add(const char* kind, const std::string& sql, const std::string& description);
+
+private:
+    const SearchAnswer* ask(const std::string& sql);
+
+    std::map<std::string, const SearchAnswer*> answers_;
+    int test_ = 0;
+    std::string title_;
+    int instance_ = 0;
+};
+
+// The handler of an action is put aside while it is tested what happens if it fails.
+std::vector<std::string> breakHandler(const ResolvedAction& action, const std::string& body);
+std::vector<std::string> mendHandler(const ResolvedAction& action);
+
+void writeEventDriven(Writer& writer, const ResolvedAction& action);
+// Tests that a suite has once: consistency and the end of cascades, with an action that can be set off.
+void writeConsistency(Writer& writer, const std::vector<const ResolvedAction*>& actions);
+void writeCascade(Writer& writer, const std::vector<const ResolvedAction*>& actions);
+void writeBulk(Writer& writer, const ResolvedAction& action);
+
+// The operations that set an action off: bits of Op; 0 for a custom event.
+std::vector<unsigned> operationsOf(const ResolvedAction& action);
+// Arms with the names that tests call them by.
+std::vector<Arm> namedArms(const World& world, const ResolvedAction& action);
+
+}  // namespace specql

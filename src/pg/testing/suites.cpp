@@ -1,0 +1,183 @@
+// specql.test_suites, specql.test_statements: the tests of what is installed, written anew from the specs in force.
+#include "pg/apply/compilation.hpp"
+#include "pg/bridge/encoding.hpp"
+#include "pg/bridge/entry.hpp"
+#include "pg/bridge/holder.hpp"
+#include "pg/bridge/result_set.hpp"
+#include "pg/bridge/settings.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/bridge/sqlstate.hpp"
+#include "pg/bridge/subtransaction.hpp"
+#include "pg/testing/table_facts.hpp"
+
+namespace specql {
+
+namespace {
+
+// Everything with a destructor that writing a suite needs.
+struct Work {
+    std::map<std::string, int> suites;  // and how many actions each has
+    std::vector<std::string> schemas, names;
+    TestTables tables;
+    std::vector<SearchAnswer> answers;
+    WrittenSuite written;
+    std::string message;
+};
+
+void joinSuites(Work* work) {
+    for (const auto& [suite, actions] : work->suites)
+        work->message += (work->message.empty() ? "" : ", ") + suite;
+}
+
+// One row of text cells, or none.
+void recordAnswer(SearchAnswer* answer, int rows) {
+    for (int column = 1; rows > 0 && column <= SPI_tuptable->tupdesc->natts; ++column) {
+        const char* value = spi::cell(0, column);
+        answer->cells.emplace_back(value != nullptr ? value : "");
+    }
+}
+
+// The number of searches that have been answered before.
+size_t addAnswers(Work* work) {
+    size_t before = work->answers.size();
+    for (const std::string& search : work->written.searches)
+        work->answers.emplace_back().search = search;
+    return before;
+}
+
+void answerSearches(Work* work) {
+    size_t before = addAnswers(work);
+    inBatches(
+        static_cast<int>(work->answers.size() - before),
+        [work, before](int index) {
+            CHECK_FOR_INTERRUPTS();
+            SearchAnswer* answer = &work->answers[before + static_cast<size_t>(index)];
+            recordAnswer(answer, spi::query(fromUtf8(answer->search)));
+            SPI_freetuptable(SPI_tuptable);
+        },
+        [work, before](int index, ErrorData* error) {
+            work->answers[before + static_cast<size_t>(index)].error = toUtf8(error->message);
+        });
+}
+
+// --- trying the fixtures -------------------------------------------------------------------------------------------
+
+void skipTest(std::vector<TestStatement>* statements, int test, const char* reason) {
+    std::vector<TestStatement> kept;
+    for (TestStatement& statement : *statements) {
+        if (statement.test == test && statement.kind != "check" && statement.kind != "skip") continue;
+        if (statement.test == test && statement.kind == "check") {
+            statement.kind = "skip";
+            statement.sql = std::string("it cannot be set up: ") + reason;
+        }
+        kept.push_back(std::move(statement));
+    }
+    *statements = std::move(kept);
+}
+
+struct Refused {
+    int test;
+    const char* reason;
+};
+
+// Inserts the rows of all tests, and takes them out again: what a constraint or a trigger refuses cannot be tested.
+void tryFixtures(Work* work) {
+    std::vector<TestStatement>* statements = &work->written.statements;
+    int count = static_cast<int>(statements->size());
+    Refused* refused = static_cast<Refused*>(palloc(sizeof(Refused) * static_cast<size_t>(Max(count, 1))));
+    int refusals = 0;
+    MemoryContext keep = CurrentMemoryContext;
+    ErrorData* end = trySubtransaction([statements, count, refused, &refusals, keep] {
+        setLocal("client_min_messages", "error");
+        for (int i = 0; i < count; ++i) {
+            const TestStatement& statement = (*statements)[static_cast<size_t>(i)];
+            bool known = refusals > 0 && refused[refusals - 1].test == statement.test;
+            bool guard = statement.kind == "guard";
+            if (known ||
+                !(guard || statement.kind == "fixture" || statement.kind == "fire" || statement.kind == "rehearsal"))
+                continue;
+            CHECK_FOR_INTERRUPTS();
+            const char* reason = nullptr;
+            ErrorData* error = trySubtransaction([&statement, &reason, guard, keep] {
+                int rows = spi::query(fromUtf8(statement.sql));
+                if (guard && rows > 0) reason = MemoryContextStrdup(keep, spi::cell(0, 1));
+            });
+            if (error != nullptr) reason = toUtf8(error->message);
+            if (reason == nullptr) continue;
+            refused[refusals].test = statement.test;
+            refused[refusals++].reason = reason;
+        }
+        ereport(ERROR, (errcode(sqlstate::testsRolledBack), errmsg_internal("taking the rows out again")));
+    });
+    if (end != nullptr && end->sqlerrcode != sqlstate::testsRolledBack) ReThrowError(end);
+    for (int i = 0; i < refusals; ++i)
+        skipTest(statements, refused[i].test, refused[i].reason);
+}
+
+// --- the whole -----------------------------------------------------------------------------------------------------
+
+Compilation* compileSuites(Work* work) {
+    Compilation* compilation = compile({nullptr, nullptr, false, false, true});
+    requireValid(compilation);
+    requireDone(compilation->compiler.listSuites(&work->suites));
+    joinSuites(work);
+    return compilation;
+}
+
+void writeSuite(Compilation* compilation, const char* suite, Work* work) {
+    if (work->suites.count(suite) == 0)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no test suite \"%s\"", shown(suite)),
+                        work->suites.empty() ? errhint("No spec with actions is installed; specql.apply installs one.")
+                                             : errhint("There are: %s.", shown(work->message))));
+    requireDone(compilation->compiler.listTestTables(&work->schemas, &work->names));
+    gatherTestTables(&work->schemas, &work->names, &work->tables);
+    int level = NewGUCNestLevel();
+    setLocal("search_path", "pg_catalog, pg_temp");
+    do {
+        answerSearches(work);
+        requireDone(compilation->compiler.writeTests(suite, work->tables, work->answers, &work->written));
+    } while (!work->written.searches.empty());
+    tryFixtures(work);
+    AtEOXact_GUC(true, level);
+}
+
+}  // namespace
+
+SPECQL_FUNCTION(specql_test_suites) {
+    ResultSet rows(fcinfo);
+    spi::connect();
+    MemoryContext context = makeWorkContext("specql tests");
+    Work* work = makeHeld<Work>(context);
+    Compilation* compilation = compileSuites(work);
+    for (const auto& [suite, actions] : work->suites)
+        rows.row().text(shown(suite)).integer(actions).end();
+    spi::finish();
+    MemoryContextDelete(compilation->context);
+    MemoryContextDelete(context);
+    PG_RETURN_NULL();
+}
+
+SPECQL_FUNCTION(specql_test_statements) {
+    const char* suite = PG_ARGISNULL(0) ? "" : toUtf8(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+    ResultSet rows(fcinfo);
+    spi::connect();
+    MemoryContext context = makeWorkContext("specql tests");
+    Work* work = makeHeld<Work>(context);
+    Compilation* compilation = compileSuites(work);
+    writeSuite(compilation, suite, work);
+    for (const TestStatement& statement : work->written.statements)
+        if (statement.kind != "guard" && statement.kind != "rehearsal")
+            rows.row()
+                .integer(statement.test)
+                .text(fromUtf8(statement.title))
+                .text(statement.kind == "fire" ? "step" : fromUtf8(statement.kind))
+                .text(fromUtf8(statement.sql))
+                .text(statement.description.empty() ? nullptr : fromUtf8(statement.description))
+                .end();
+    spi::finish();
+    MemoryContextDelete(compilation->context);
+    MemoryContextDelete(context);
+    PG_RETURN_NULL();
+}
+
+}  // namespace specql

@@ -1,0 +1,170 @@
+#include "pg/testing/table_facts.hpp"
+
+#include "pg/bridge/settings.hpp"
+#include "pg/bridge/spi.hpp"
+
+namespace specql {
+
+namespace {
+
+// The tables and, over foreign keys, those that they need. $1 and $2 are schemas and names.
+constexpr const char* reachable =
+    "WITH RECURSIVE r(oid) AS ("
+    "  SELECT c.oid FROM unnest($1, $2) AS w(schema, name)"
+    "    JOIN pg_namespace n ON n.nspname = w.schema"
+    "    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name AND c.relkind IN ('r', 'p')"
+    "  UNION"
+    "  SELECT k.confrelid FROM r JOIN pg_constraint k ON k.conrelid = r.oid AND k.contype = 'f'),"
+    " t AS (SELECT c.oid, n.nspname AS schema, c.relname AS name"
+    "         FROM r JOIN pg_class c ON c.oid = r.oid JOIN pg_namespace n ON n.oid = c.relnamespace)";
+
+char* joined(const char* select) {
+    return psprintf("%s %s", reachable, select);
+}
+
+// Lists come with a separator that no name and no label can hold.
+void split(const char* list, std::vector<std::string>* to) {
+    while (list != nullptr && *list != '\0') {
+        const char* end = strchr(list, '\x1f');
+        if (end == nullptr) {
+            to->emplace_back(list);
+            return;
+        }
+        to->emplace_back(list, static_cast<size_t>(end - list));
+        list = end + 1;
+    }
+}
+
+TestTable* tableOf(TestTables* tables, const char* schema, const char* name) {
+    for (TestTable& table : *tables)
+        if (table.schema == schema && table.name == name) return &table;
+    TestTable& table = tables->emplace_back();
+    table.schema = schema;
+    table.name = name;
+    return &table;
+}
+
+void gatherColumns(std::initializer_list<spi::Argument> arguments, TestTables* tables) {
+    int count = spi::query(
+        joined("SELECT t.schema, t.name, a.attname, format_type(a.atttypid, a.atttypmod),"
+               "       format_type(coalesce(nullif(y.typbasetype, 0), a.atttypid),"
+               "                   CASE WHEN y.typbasetype = 0 THEN a.atttypmod ELSE y.typtypmod END),"
+               "       a.attnotnull OR y.typnotnull, a.atthasdef OR a.attidentity <> '', a.attgenerated <> '',"
+               "       a.attidentity = 'a',"
+               "       (SELECT string_agg(e.enumlabel, chr(31) ORDER BY e.enumsortorder) FROM pg_enum e"
+               "         WHERE e.enumtypid = coalesce(nullif(y.typbasetype, 0), a.atttypid))"
+               "  FROM t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped"
+               "  JOIN pg_type y ON y.oid = a.atttypid"
+               " ORDER BY t.schema, t.name, a.attnum"),
+        arguments);
+    for (int row = 0; row < count; ++row) {
+        const char* schema = spi::cell(row, 1);
+        const char* name = spi::cell(row, 2);
+        const char* column = spi::cell(row, 3);
+        const char* type = spi::cell(row, 4);
+        const char* baseType = spi::cell(row, 5);
+        const char* labels = spi::cell(row, 10);
+        TestTable* table = tableOf(tables, schema, name);
+        TestColumn& added = table->columns.emplace_back();
+        added.name = column;
+        added.type = type;
+        added.baseType = baseType;
+        added.notNull = spi::flag(row, 6);
+        added.hasDefault = spi::flag(row, 7);
+        added.generated = spi::flag(row, 8);
+        added.identity = spi::flag(row, 9);
+        split(labels, &added.labels);
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+// Of the tables, and of the domains of their columns.
+void gatherChecks(std::initializer_list<spi::Argument> arguments, TestTables* tables) {
+    int count = spi::query(
+        joined("SELECT t.schema, t.name, pg_get_expr(k.conbin, k.conrelid),"
+               "       (SELECT string_agg(a.attname, chr(31) ORDER BY a.attnum) FROM pg_attribute a"
+               "         WHERE a.attrelid = t.oid AND a.attnum = ANY (k.conkey))"
+               "  FROM t JOIN pg_constraint k ON k.conrelid = t.oid AND k.contype = 'c' AND k.conkey IS NOT NULL "
+               "UNION ALL "
+               "SELECT t.schema, t.name,"
+               "       regexp_replace(pg_get_expr(k.conbin, 0), '\\mVALUE\\M',"
+               "                      replace(quote_ident(a.attname), '\\', '\\\\'), 'g'), a.attname"
+               "  FROM t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped"
+               "  JOIN pg_constraint k ON k.contypid = a.atttypid AND k.contype = 'c'"
+               " ORDER BY 1, 2, 3"),
+        arguments);
+    for (int row = 0; row < count; ++row) {
+        const char* schema = spi::cell(row, 1);
+        const char* name = spi::cell(row, 2);
+        const char* sql = spi::cell(row, 3);
+        const char* columns = spi::cell(row, 4);
+        TestCheck& check = tableOf(tables, schema, name)->checks.emplace_back();
+        check.sql = sql;
+        split(columns, &check.columns);
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+void gatherForeignKeys(std::initializer_list<spi::Argument> arguments, TestTables* tables) {
+    int count = spi::query(
+        joined("SELECT t.schema, t.name, p.schema, p.name,"
+               "       (SELECT string_agg(a.attname, chr(31) ORDER BY u.place)"
+               "          FROM unnest(k.conkey) WITH ORDINALITY AS u(number, place)"
+               "          JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number),"
+               "       (SELECT string_agg(a.attname, chr(31) ORDER BY u.place)"
+               "          FROM unnest(k.confkey) WITH ORDINALITY AS u(number, place)"
+               "          JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number)"
+               "  FROM t JOIN pg_constraint k ON k.conrelid = t.oid AND k.contype = 'f' AND k.conparentid = 0"
+               "  JOIN t AS p ON p.oid = k.confrelid"
+               " ORDER BY t.schema, t.name, k.conname"),
+        arguments);
+    for (int row = 0; row < count; ++row) {
+        const char* schema = spi::cell(row, 1);
+        const char* name = spi::cell(row, 2);
+        const char* parentSchema = spi::cell(row, 3);
+        const char* parent = spi::cell(row, 4);
+        const char* columns = spi::cell(row, 5);
+        const char* referenced = spi::cell(row, 6);
+        TestForeignKey& key = tableOf(tables, schema, name)->foreignKeys.emplace_back();
+        key.schema = parentSchema;
+        key.table = parent;
+        split(columns, &key.columns);
+        split(referenced, &key.referenced);
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+void gatherUniques(std::initializer_list<spi::Argument> arguments, TestTables* tables) {
+    int count = spi::query(
+        joined("SELECT t.schema, t.name,"
+               "       (SELECT string_agg(a.attname, chr(31) ORDER BY a.attnum) FROM pg_attribute a"
+               "         WHERE a.attrelid = t.oid AND a.attnum = ANY (i.indkey::int2[]))"
+               "  FROM t JOIN pg_index i ON i.indrelid = t.oid AND i.indisunique AND 0 <> ALL (i.indkey::int2[])"
+               " ORDER BY t.schema, t.name, i.indexrelid"),
+        arguments);
+    for (int row = 0; row < count; ++row) {
+        const char* schema = spi::cell(row, 1);
+        const char* name = spi::cell(row, 2);
+        const char* columns = spi::cell(row, 3);
+        split(columns, &tableOf(tables, schema, name)->uniques.emplace_back());
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+}  // namespace
+
+void gatherTestTables(const std::vector<std::string>* schemas, const std::vector<std::string>* names,
+                      TestTables* tables) {
+    // Types and expressions come out qualified, as generated code needs them.
+    int level = NewGUCNestLevel();
+    setLocal("search_path", "pg_catalog, pg_temp");
+    Datum both[2] = {spi::textArray(*schemas), spi::textArray(*names)};
+    std::initializer_list<spi::Argument> arguments = {{TEXTARRAYOID, both[0]}, {TEXTARRAYOID, both[1]}};
+    gatherColumns(arguments, tables);
+    gatherChecks(arguments, tables);
+    gatherForeignKeys(arguments, tables);
+    gatherUniques(arguments, tables);
+    AtEOXact_GUC(true, level);
+}
+
+}  // namespace specql

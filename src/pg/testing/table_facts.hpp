@@ -1,0 +1,13 @@
+// What rows of tables must satisfy, from the catalog.
+#pragma once
+
+#include "pg/compat.hpp"
+#include "testing/table_facts.hpp"
+
+namespace specql {
+
+// Of these tables and all that they refer to. Needs an SPI connection; all three must be held.
+void gatherTestTables(const std::vector<std::string>* schemas, const std::vector<std::string>* names,
+                      TestTables* tables);
+
+}  // namespace specql

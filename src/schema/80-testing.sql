@@ -1,0 +1,115 @@
+-- Tests that nobody wrote: suites made from the specs in force, run by pgTAP.
+
+CREATE FUNCTION specql.test_suites() RETURNS TABLE (suite text, actions integer)
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'specql_test_suites';
+COMMENT ON FUNCTION specql.test_suites() IS 'The suites that specql.runtests can run: per schema and pattern one, with the number of actions in it';
+
+CREATE FUNCTION specql.test_statements(suite text)
+RETURNS TABLE (test integer, title text, kind text, sql text, description text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'specql_test_statements';
+COMMENT ON FUNCTION specql.test_statements(text) IS
+'A suite, statement by statement: kind is fixture, step, check (a pgTAP call) or skip (sql is the reason)';
+
+-- Where pgTAP is; its functions call each other without a schema.
+CREATE FUNCTION specql.pgtap_schema() RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT quote_ident(n.nspname) FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+    WHERE e.extname = 'pgtap'
+$$;
+COMMENT ON FUNCTION specql.pgtap_schema() IS 'The schema of the extension pgtap in this database; NULL if it is not installed';
+
+-- Everything happens in a subtransaction that is rolled back: nothing is delivered, nothing stays.
+CREATE FUNCTION specql.runtests(suite text) RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    pgtap constant text := specql.pgtap_schema();
+    statements jsonb;
+    s record;
+    line text;
+    lines text[] := '{}';
+    broken integer := 0;
+    problem text;
+BEGIN
+    IF pgtap IS NULL THEN
+        RAISE EXCEPTION 'specql.runtests needs pgTAP, which is not installed in this database'
+            USING ERRCODE = 'undefined_function',
+                  HINT = format('Type CREATE EXTENSION pgtap; on Debian its package is postgresql-%s-pgtap.',
+                                current_setting('server_version_num')::integer / 10000);
+    END IF;
+    SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') INTO statements FROM specql.test_statements($1) AS t;
+    BEGIN
+        PERFORM set_config('search_path', format('pg_catalog, %s, pg_temp', pgtap), true),
+                set_config('client_min_messages', 'error', true);
+        EXECUTE 'SELECT plan($1)' INTO line
+        USING (SELECT count(*)::integer FROM jsonb_array_elements(statements) AS e
+               WHERE e ->> 'kind' IN ('check', 'skip'));
+        lines := array_append(lines, line);
+        FOR s IN SELECT * FROM jsonb_to_recordset(statements)
+                 AS e(test integer, title text, kind text, sql text, description text) LOOP
+            IF s.kind = 'skip' THEN
+                EXECUTE 'SELECT ok(true, $1) || '' '' || diag(''SKIP '' || $2)' INTO line USING s.description, s.sql;
+                lines := array_append(lines, line);
+                CONTINUE;
+            END IF;
+            BEGIN
+                IF s.kind = 'check' THEN
+                    IF s.test = broken THEN
+                        RAISE EXCEPTION '%', problem;
+                    END IF;
+                    EXECUTE 'SELECT ' || s.sql INTO line;
+                    lines := array_append(lines, line);
+                ELSE
+                    EXECUTE s.sql;
+                END IF;
+            EXCEPTION WHEN OTHERS THEN
+                IF s.kind = 'check' THEN
+                    EXECUTE 'SELECT fail($1) || E''\n'' || diag($2)' INTO line USING s.description, SQLERRM;
+                    lines := array_append(lines, line);
+                ELSIF s.test <> broken THEN
+                    broken := s.test;
+                    problem := format('%s: %s', SQLERRM, s.sql);
+                END IF;
+            END;
+        END LOOP;
+        FOR line IN EXECUTE 'SELECT * FROM finish()' LOOP
+            lines := array_append(lines, line);
+        END LOOP;
+        RAISE EXCEPTION USING ERRCODE = 'SQ207', MESSAGE = 'the tests are rolled back';
+    EXCEPTION WHEN SQLSTATE 'SQ207' THEN
+        NULL;
+    END;
+    RETURN QUERY SELECT l FROM unnest(lines) WITH ORDINALITY AS u(l, place) ORDER BY place;
+END $$;
+COMMENT ON FUNCTION specql.runtests(text) IS
+'Runs a suite made from the specs in force with pgTAP, and rolls back all that it did. Gives lines of TAP';
+
+-- The same as a script, for people to read and pg_prove to run.
+CREATE FUNCTION specql.test_script(suite text) RETURNS text
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    WITH s AS MATERIALIZED (
+        SELECT t.*, row_number() OVER () AS place FROM specql.test_statements($1) AS t),
+    line AS (
+        SELECT s.place,
+               CASE WHEN s.test IS DISTINCT FROM lag(s.test) OVER (ORDER BY s.place)
+                    THEN E'\n-- ' || s.title || E'\n' ELSE '' END ||
+               CASE s.kind WHEN 'check' THEN 'SELECT ' || s.sql || ';'
+                           WHEN 'skip' THEN format('SELECT ok(true, %L) || %L;', s.description,
+                                                   ' # SKIP ' || replace(s.sql, E'\n', ' '))
+                           ELSE s.sql || ';' END AS sql
+        FROM s)
+    SELECT format(E'-- Suite %s, written by specql from the specs in force.\n', $1) ||
+           E'\\set QUIET 1\n\\set ON_ERROR_STOP 1\n\\pset format unaligned\n\\pset tuples_only true\n\\pset pager off\n' ||
+           E'BEGIN;\nSET LOCAL client_min_messages = error;\n' ||
+           format(E'SET LOCAL search_path = pg_catalog, %s, pg_temp;\n', coalesce(specql.pgtap_schema(), 'public')) ||
+           format(E'SELECT plan(%s);\n', (SELECT count(*) FROM s WHERE s.kind IN ('check', 'skip'))) ||
+           coalesce(string_agg(line.sql, E'\n' ORDER BY line.place), '') ||
+           E'\n\nSELECT * FROM finish();\nROLLBACK;\n'
+    FROM line
+$$;
+COMMENT ON FUNCTION specql.test_script(text) IS
+'A suite as a psql script that ends with ROLLBACK: to read, to keep, and for pg_prove';
+
+REVOKE ALL ON FUNCTION specql.test_suites(), specql.test_statements(text), specql.pgtap_schema(), specql.runtests(text),
+    specql.test_script(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.test_suites(), specql.test_statements(text), specql.pgtap_schema(),
+    specql.runtests(text), specql.test_script(text) TO specql_admin;
