@@ -1,0 +1,63 @@
+-- What is broken by hand, and a test that must notice. `old` is replaced where it stands for the nth time, by `new`.
+CREATE TEMP TABLE mutant (n serial, name text, function regprocedure, old text, nth integer, new text, suite text, noticed text);
+
+\set E inventory.event_driven_test
+\set B inventory.batch_test
+\set change inventory.trigger_stock_change_events()
+\set capture inventory.stock_change_capture()
+\set rows inventory.stock_change_rows(integer)
+\set order inventory.handle_order_placed_events()
+\set received inventory.handle_reorder_received_events()
+\set backorders inventory.process_backorders(uuid)
+\set sourcing inventory.trigger_event_sourcing_product_events()
+
+INSERT INTO mutant (name, function, old, nth, new, suite, noticed) VALUES
+-- conditions
+('<= becomes <', :'capture', 'new.stock_quantity <= new', 1, 'new.stock_quantity < new', :'E', 'low_stock event fires at new_stock = %, reorder_point = %'),
+('<= becomes =', :'capture', 'new.stock_quantity <= new', 1, 'new.stock_quantity = new', :'E', 'low_stock event is recorded in inventory_event'),
+('<= goes one too far', :'capture', '<= new.reorder_point', 1, '<= (new.reorder_point + 1)', :'E', 'low_stock event does not fire at new_stock = %, reorder_point = %'),
+('> becomes >=', :'capture', 'new.stock_quantity > 0', 1, 'new.stock_quantity >= 0', :'E', 'low_stock event does not fire at new_stock = 0'),
+('> begins one too late', :'capture', 'new.stock_quantity > 0', 1, 'new.stock_quantity > 1', :'E', 'low_stock event fires at new_stock = 1'),
+('= becomes <>', :'capture', 'new.stock_quantity = 0', 1, 'new.stock_quantity <> 0', :'E', 'out_of_stock event fires at new_stock = 0'),
+('= becomes <=', :'capture', 'new.stock_quantity = 0', 1, 'new.stock_quantity <= 0', :'E', 'out_of_stock event does not fire at new_stock = -1'),
+('old row becomes new row', :'capture', 'old.stock_quantity = 0', 1, 'new.stock_quantity = 0', :'E', 'restock event is recorded in inventory_event'),
+('AND becomes OR', :'capture', '(old.stock_quantity = 0) AND', 1, '(old.stock_quantity = 0) OR', :'E', 'restock event does not fire at %'),
+('a condition is always true', :'capture', 'new.stock_quantity = 0', 1, 'true', :'E', 'out_of_stock event does not fire at %'),
+('what has not changed is an event too', :'capture', '(old.stock_quantity IS DISTINCT FROM new.stock_quantity)', 1, 'true', :'E', 'stock_change_trigger does not fire when stock_quantity stays the same'),
+('old and new are captured the wrong way round', :'capture', E'old.stock_quantity,\n     new.stock_quantity', 1, E'new.stock_quantity,\n     old.stock_quantity', :'E', 'event processing maintains data consistency'),
+('the subject is lost', :'capture', '(new.id)::text', 1, '(new.name)::text', :'E', 'stock_change_trigger fires on quantity update'),
+('a condition in the handler, off by one', :'order', '<= v_product.reorder_point', 1, '<= v_product.reorder_point - 1', :'E', 'order_placement fires at %'),
+('a condition in the handler, turned round', :'order', '<= v_product.reorder_point', 1, '> v_product.reorder_point', :'E', 'order_placement triggers stock alerts'),
+-- steps
+('branches are swapped', :'change', 'specql.matched(1)', 1, 'specql.matched(2)', :'E', 'low_stock event is recorded in inventory_event'),
+('rows of another branch', :'change', 'stock_change_rows(2)', 1, 'stock_change_rows(1)', :'E', 'out_of_stock event is recorded in inventory_event'),
+('a wrong literal', :'change', '''low_stock''', 1, '''restock''', :'E', 'low_stock event is recorded in inventory_event'),
+('a wrong column', :'change', E'e.old_stock_quantity,\n            e.stock_quantity', 1, E'e.stock_quantity,\n            e.stock_quantity', :'E', 'low_stock event is recorded in inventory_event'),
+('a difference the wrong way round', :'change', 'e.stock_quantity - e.old_stock_quantity', 2, 'e.old_stock_quantity - e.stock_quantity', :'E', 'out_of_stock event is recorded in inventory_event'),
+('a wrong key in event_data', :'change', '''reorder_point'', e.reorder_point', 1, '''reorder_point'', e.stock_quantity', :'E', 'low_stock event is recorded in inventory_event'),
+('a delivery is missing', :'change', 'PERFORM specql.call_external(''procurement_service'', ''create_reorder_request'', 1);', 1, '', :'E', 'low_stock event creates reorder request'),
+('a delivery goes to another service', :'change', '''notification_service''', 1, '''procurement_service''', :'E', 'low_stock event sends low stock alert'),
+('a delivery is queued twice', :'change', 'PERFORM specql.notify(''affected_customers'', ''Product backorder available'', 2);', 1,
+ 'PERFORM specql.notify(''affected_customers'', ''Product backorder available'', 2); PERFORM specql.notify(''affected_customers'', ''Product backorder available'', 2);', :'E', 'out_of_stock event notifies affected_customers'),
+('a message is another', :'change', 'enable backorders', 1, 'do nothing', :'E', 'out_of_stock event notifies sales_team'),
+('a flag is set the wrong way', :'change', 'backorder_available = true', 1, 'backorder_available = false', :'E', 'out_of_stock enables backorders'),
+('an update hits every row', :'change', 'WHERE t.id = e.id', 2, 'WHERE true', :'E', 'restock leaves other rows of product alone'),
+('a call is missing', :'change', ', inventory.process_backorders(e.id)', 1, '', :'E', 'restock processes pending backorders'),
+('columns of _rows are swapped', :'rows', E'r.old_stock_quantity,\n    r.stock_quantity,', 1, E'r.stock_quantity,\n    r.old_stock_quantity,', :'E', 'event processing maintains data consistency'),
+('what is added is taken away', :'received', 't.stock_quantity + e.delivered_quantity', 1, 't.stock_quantity - e.delivered_quantity', :'E', 'reorder_receipt updates stock_quantity, last_restocked of product'),
+('the stock after instead of before', :'received', E'e.delivered_quantity,\n             v_product.stock_quantity,', 1, E'e.delivered_quantity,\n             v_product.stock_quantity + e.delivered_quantity,', :'E', 'reorder_receipt records a restock event'),
+('a step is dropped', :'received', E'last_restocked = now()', 1, 'last_restocked = t.last_restocked', :'E', 'reorder_receipt updates stock_quantity, last_restocked of product'),
+('a wrong event type', :'order', '''low_stock''', 1, '''backorder''', :'E', 'order_placement triggers stock alerts'),
+('a sign is lost', :'order', '-e.ordered_quantity', 1, 'e.ordered_quantity', :'E', 'order_placement triggers stock alerts'),
+('a queued call has another argument', :'order', '''product_id'', e.product_id', 1, '''product_id'', e.order_id', :'E', 'order_placement queues urgent_reorder_if_needed for escalate_reorder'),
+('the log keeps the old row', :'sourcing', '-> ''new''', 1, '-> ''old''', :'E', 'event_sourcing_product on update is appended to inventory_event_log'),
+-- the bulk operation
+('the first come last', :'backorders', 'ORDER BY c.order_1, c.id)', 1, 'ORDER BY c.order_1 DESC, c.id)', :'B', 'process_backorders updates status, fulfilled_at of backorder in order'),
+('an allocation takes less than there is', :'backorders', 'r.total <= v_product', 1, 'r.total < v_product', :'B', 'process_backorders returns how many rows it handled'),
+('an allocation takes all', :'backorders', 'r.total <= v_product.stock_quantity', 1, 'r.total IS NOT NULL', :'B', 'process_backorders stops at the first row that does not fit'),
+('a row that does not fit is only left out', :'backorders', 'ROWS UNBOUNDED PRECEDING', 1, 'ROWS CURRENT ROW', :'B', 'process_backorders stops at the first row that does not fit'),
+('every status is handled', :'backorders', 't.status = ''pending''', 1, 'true', :'B', 'process_backorders leaves rows alone unless status = ''pending'''),
+('every product is handled', :'backorders', 't.product_id = p_product_id', 1, 'true', :'B', 'process_backorders leaves rows alone that its parameters do not mean'),
+('handled rows get another status', :'backorders', '''fulfilled''', 1, '''cancelled''', :'B', 'process_backorders updates status, fulfilled_at of backorder%'),
+('the count is wrong', :'backorders', 'v_count := v_count + cardinality(v_handled)', 1, 'v_count := 1', :'B', 'process_backorders returns how many rows it handled'),
+('nobody is told', :'backorders', 'FROM unnest(v_handled) AS h', 1, 'FROM unnest(v_handled) AS h LIMIT 0', :'B', 'process_backorders notifies customers once per handled row');

@@ -1,0 +1,52 @@
+-- Breaks generated functions one by one, and looks whether the suites notice.
+\set ON_ERROR_STOP 1
+SET client_min_messages = error;
+CREATE EXTENSION specql;
+CREATE EXTENSION pgtap;
+\set spec `cat examples/inventory/inventory_events.yaml`
+\set advanced `cat examples/inventory/advanced.yaml`
+SELECT count(*) > 0 AS applied FROM specql.apply(:'spec');
+SELECT count(*) > 0 AS applied FROM specql.apply(:'advanced', schema => 'inventory');
+\i test/mutation/mutants.sql
+
+-- What is as it was generated passes.
+SELECT format('%s - %s as it was generated: %s', CASE WHEN bool_and(l NOT LIKE 'not ok%') THEN 'ok' ELSE 'not ok' END, s.suite,
+              string_agg(l, E'\n') FILTER (WHERE l LIKE 'not ok%'))
+FROM specql.test_suites() AS s, specql.runtests(s.suite) AS l GROUP BY s.suite ORDER BY s.suite;
+
+CREATE FUNCTION pg_temp.run(m mutant) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    definition text := pg_get_functiondef(m.function);
+    place integer := 1;
+    lines text[];
+    failed text[];
+BEGIN
+    FOR i IN 1..m.nth LOOP
+        IF strpos(substr(definition, place), m.old) = 0 THEN
+            RETURN format('not ok - %s: %s has no %s', m.name, m.function, m.old);
+        END IF;
+        place := place + strpos(substr(definition, place), m.old);
+    END LOOP;
+    definition := overlay(definition PLACING m.new FROM place - 1 FOR length(m.old));
+    BEGIN
+        EXECUTE definition;
+        lines := ARRAY(SELECT specql.runtests(m.suite));
+        RAISE EXCEPTION USING ERRCODE = 'ZZ001';
+    EXCEPTION WHEN SQLSTATE 'ZZ001' THEN
+        NULL;
+    END;
+    failed := ARRAY(SELECT regexp_replace(split_part(l, E'\n', 1), '^not ok \d+ - ', '') FROM unnest(lines) AS l WHERE l LIKE 'not ok%');
+    IF EXISTS (SELECT FROM unnest(failed) AS f WHERE f LIKE m.noticed) THEN
+        RETURN format('ok - %s: %s tests failed', m.name, cardinality(failed));
+    END IF;
+    RETURN format(E'not ok - %s: "%s" should have failed\n# failed instead: %s', m.name, m.noticed, array_to_string(failed, E'\n#   '));
+END $$;
+
+SELECT pg_temp.run(m) FROM mutant AS m ORDER BY n;
+
+-- Nothing of all this has stayed.
+SELECT CASE WHEN (SELECT count(*) FROM inventory.product) + (SELECT count(*) FROM sales.backorder)
+               + (SELECT count(*) FROM inventory.inventory_event) + (SELECT count(*) FROM inventory.inventory_event_log)
+               + (SELECT count(*) FROM specql.events) + (SELECT count(*) FROM specql.deliveries)
+               + (SELECT count(*) FROM pg_proc WHERE proname LIKE 'specql_test%') = 0
+            THEN 'ok' ELSE 'not ok' END || ' - the tests leave no trace';
