@@ -359,7 +359,8 @@ void Stage::buildRows() {
         if (!found && unfit.empty()) unfit = "the table " + entity.shown() + " does not exist";
         return found;
     };
-    for (size_t i = 0; i < action.contexts.size(); i++) {
+    // A row that another one refers to comes after it here: it must be planned first, or it would be planned twice.
+    for (size_t i = action.contexts.size(); i-- > 0;) {
         const Context& context = action.contexts[i];
         const TestTable* found = table(*context.entity);
         if (!found) return;
