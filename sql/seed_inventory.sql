@@ -184,6 +184,29 @@ SELECT kind, coalesce(service, channel) AS receiver, coalesce(operation, message
 FROM specql.deliveries GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 SELECT * FROM specql.failures;
 
+-- Advanced patterns: five products low within the hour alert the management once, the sixth alone does not, the tenth does.
+INSERT INTO inventory.product (name, stock_quantity, reorder_point) SELECT 'spare ' || i, 50, 10 FROM generate_series(1, 10) AS i;
+SELECT specql.forget_window('inventory.aggregated_alerts');
+DO $$
+BEGIN
+    FOR i IN 1..10 LOOP
+        UPDATE inventory.product SET stock_quantity = 5 WHERE name = 'spare ' || i;
+        COMMIT;
+        PERFORM specql.evaluate_windows();
+        RAISE INFO '% low: % alerts, % requests', i,
+            (SELECT count(*) FROM specql.deliveries WHERE message = 'Multiple products low on stock'),
+            (SELECT count(*) FROM inventory.bulk_reorder_request);
+        COMMIT;
+    END LOOP;
+END $$;
+SELECT match_count, cardinality(event_ids) FROM inventory.bulk_reorder_request ORDER BY first_at;
+-- A failed order together with a failed payment is escalated once.
+SELECT specql.emit('order_failed', '{"order_id": 1}') IS NOT NULL, specql.emit('payment_failed', '{"order_id": 1}') IS NOT NULL;
+SELECT specql.evaluate_windows();
+SELECT specql.emit('inventory_shortage', '{"order_id": 1}') IS NOT NULL;
+SELECT specql.evaluate_windows();
+SELECT channel, message, payload -> 'match_count' AS match_count FROM specql.escalations;
+
 SET client_min_messages = warning;
 DROP EXTENSION specql CASCADE;
 DROP SCHEMA inventory, sales CASCADE;

@@ -16,14 +16,7 @@ FROM (VALUES
     (5, 'a payment of 10,000 or more is reported',
      (SELECT count(*) = 1 FROM specql.deliveries WHERE service = 'regulator')
      AND EXISTS (SELECT FROM bank.audit_log WHERE what LIKE 'payment of 12000%')),
-    (6, 'the audit log cannot be changed', :'delete_refused')
-) AS checks(number, claim, holds)
-ORDER BY number;
-
-SELECT to_regclass('specql.windows') IS NOT NULL AS windows \gset
-\if :windows
-SELECT CASE WHEN holds THEN 'ok - ' ELSE 'not ok - ' END || claim
-FROM (VALUES
+    (6, 'the audit log cannot be changed', :'delete_refused'),
     (7, 'five payments within a minute block the card, and nobody else''s',
      (SELECT array_agg(owner_name ORDER BY owner_name) = '{Bob,Eve}' FROM bank.account WHERE blocked)),
     (8, 'small payments that add up are noted, once, for that account only',
@@ -33,6 +26,3 @@ FROM (VALUES
      (SELECT count(*) = 1 FROM specql.escalations WHERE message LIKE 'New address%'))
 ) AS checks(number, claim, holds)
 ORDER BY number;
-\else
-\echo skipped - patterns over time (windows are not evaluated by this version)
-\endif

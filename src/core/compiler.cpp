@@ -25,6 +25,7 @@ struct Compiler::State {
     std::vector<InstalledUnit> units;
     std::vector<PlanStep> steps;
     std::vector<Explanation> explanations;
+    std::vector<WindowHistory> windows;
     Source noSource{""};
 };
 
@@ -106,6 +107,10 @@ void collectAction(const ActionInfo& action, Names& types, Names& tables, Names&
     functions.add(action.base + "_rows");
     functions.add(action.base + "_processed");
     functions.add(snakeCase(spec.name.value));
+    for (const Text& trigger : spec.triggers) {
+        functions.add("handle_" + action.base + "_" + snakeCase(trigger.value) + "_events");
+        functions.add(action.base + "_" + snakeCase(trigger.value) + "_rows");
+    }
 }
 
 }  // namespace
@@ -206,6 +211,7 @@ Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) n
         std::set<std::string> fresh;
         for (const InstalledUnit& unit : state.units)
             fresh.insert(unit.kind + ":" + unit.schema + "." + unit.name);
+        state.windows = windowHistories(state.world, *state.resolver);
         for (const Object& object : state.all)
             if (fresh.count(object.unit)) state.own.push_back(object);
     });
@@ -258,6 +264,9 @@ const std::vector<Object>& Compiler::objects() const noexcept {
 }
 const std::vector<Explanation>& Compiler::explanations() const noexcept {
     return state_->explanations;
+}
+const std::vector<WindowHistory>& Compiler::windows() const noexcept {
+    return state_->windows;
 }
 const std::vector<InstalledUnit>& Compiler::units() const noexcept {
     return state_->units;

@@ -54,7 +54,8 @@ public:
     Outcome finish(const std::vector<AnalysisResult>& results) noexcept;
     const std::vector<Object>& objects() const noexcept;  // those of the new text's units only
     const std::vector<Explanation>& explanations() const noexcept;
-    const std::vector<InstalledUnit>& units() const noexcept;  // the units of the new text, to be recorded
+    const std::vector<WindowHistory>& windows() const noexcept;  // those of the new text
+    const std::vector<InstalledUnit>& units() const noexcept;    // the units of the new text, to be recorded
 
     // Stage 4: against what is installed.
     Outcome plan() noexcept;

@@ -144,6 +144,15 @@ inline bool ownsRelation(Oid relation, Oid role) {
 #endif
 }
 
+// Memory for what the check of a setting hands to its assignment; nullptr if there is none.
+inline void* settingMemory(size_t size) {
+#if PG_VERSION_NUM >= 160000
+    return guc_malloc(LOG, size);
+#else
+    return malloc(size);
+#endif
+}
+
 inline void reserveSettingPrefix(const char* prefix) {
 #if PG_VERSION_NUM >= 150000
     MarkGUCPrefixReserved(prefix);

@@ -18,6 +18,13 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_reaction
 COMMENT ON FUNCTION specql.reaction_id(uuid, integer) IS
 'In a handler: the id of the event row that a step inserts in reaction to an event, by which it is found again when the deliveries are done';
 
+-- ---- the clock -------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION specql.clock() RETURNS timestamptz
+LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'specql_clock';
+COMMENT ON FUNCTION specql.clock() IS
+'The time by which events happen, windows slide and retries are due: clock_timestamp(), moved by specql.clock_offset';
+
 -- ---- the registry ----------------------------------------------------------------------------------------------------
 
 CREATE TABLE specql.action (
@@ -31,11 +38,12 @@ CREATE TABLE specql.action (
     backoff interval NOT NULL DEFAULT '1 second' CHECK (backoff >= '0'),
     enabled boolean NOT NULL DEFAULT true,
     processed text,
+    part text NOT NULL DEFAULT '',
     paused_at timestamptz,
     CHECK ((relation IS NULL) = (capture IS NULL))
 );
--- An action may watch several tables, each with a handler of its own.
-CREATE UNIQUE INDEX action_key ON specql.action (action, (coalesce(relation, '')));
+-- An action may watch several tables, each with a handler of its own; a window or correlation several events.
+CREATE UNIQUE INDEX action_key ON specql.action (action, (coalesce(relation, '')), part);
 COMMENT ON TABLE specql.action IS 'Actions as the runtime knows them: written by specql.register_action, shown by specql.actions';
 COMMENT ON COLUMN specql.action.action IS 'Schema and name, e.g. inventory.on_stock_change';
 COMMENT ON COLUMN specql.action.event IS 'The custom event it listens to, or the name of the row event, e.g. stock_quantity_changed';
@@ -46,6 +54,8 @@ COMMENT ON COLUMN specql.action.on_error IS 'retry: a failing handler leaves the
 COMMENT ON COLUMN specql.action.max_attempts IS 'After so many failed attempts an event is parked until a person acts';
 COMMENT ON COLUMN specql.action.backoff IS 'The first delay between attempts; it doubles with each';
 COMMENT ON COLUMN specql.action.processed IS 'A function (uuid[]) that is told the events whose last delivery has succeeded, run with its owner''s rights; or NULL';
+COMMENT ON COLUMN specql.action.part IS
+'Of a window or correlation: match (its steps, which only its matches reach) or source and the event that is counted; empty for other actions';
 COMMENT ON COLUMN specql.action.paused_at IS 'Since when its events wait for specql.resume; NULL: they are handled';
 COMMENT ON COLUMN specql.action.enabled IS 'Whether a custom event reaches the action; for tables, see ALTER TABLE ... DISABLE TRIGGER';
 SELECT pg_catalog.pg_extension_config_dump('specql.action', '');
@@ -60,9 +70,9 @@ ALTER TABLE specql.action ENABLE ALWAYS TRIGGER action_changed;
 
 CREATE FUNCTION specql.register_action(action text, event text, relation text, handler text, capture text,
     on_error text DEFAULT 'retry', max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL,
-    enabled boolean DEFAULT true, processed text DEFAULT NULL) RETURNS void
+    enabled boolean DEFAULT true, processed text DEFAULT NULL, part text DEFAULT '') RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_register_action';
-COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text) IS
+COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text) IS
 'Tells the runtime of an action; again with other values changes it. A custom event''s handler can only be registered by its owner. Generated code calls this';
 
 CREATE FUNCTION specql.unregister_action(action text) RETURNS void
@@ -258,7 +268,7 @@ CREATE FUNCTION specql.next_attempt(action text, attempts integer, park boolean,
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN p.park THEN 'parked' ELSE 'failed' END,
            CASE WHEN NOT p.park
-                THEN clock_timestamp() + random() * least(p.backoff * 2 ^ least($2 - 1, 20), interval '1 hour') END
+                THEN specql.clock() + random() * least(p.backoff * 2 ^ least($2 - 1, 20), interval '1 hour') END
     FROM (SELECT $3 OR $2 >= coalesce(max(a.max_attempts), 8) AS park,
                  coalesce(max(a.backoff), interval '1 second') AS backoff
           FROM specql.action AS a WHERE a.action = $1) AS p
@@ -376,14 +386,14 @@ COMMENT ON FUNCTION specql.recheck(regclass, text, jsonb) IS
 -- Everything that changes something, or shows other people's data, is for specql_admin, and for whoever it is granted to.
 -- Left to PUBLIC: uuid_v7 and uuid_time (column defaults run as whoever inserts) and payload.
 REVOKE ALL ON FUNCTION specql.action_changed(), specql.capture(), specql.dispatch(), specql.refuse_change(),
-    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text), specql.unregister_action(text),
+    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text), specql.unregister_action(text),
     specql.handle_released(text, bigint), specql.next_attempt(text, integer, boolean), specql.retry(uuid, text), specql.retry_due(integer), specql.expire_events(),
     specql.matched(integer), specql.rows(integer),
     specql.emit(text, jsonb, timestamptz), specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text),
     specql.recheck(regclass, text, jsonb)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.capture(), specql.dispatch(), specql.refuse_change(),
-    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text), specql.unregister_action(text),
+    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text), specql.unregister_action(text),
     specql.retry(uuid, text), specql.retry_due(integer), specql.expire_events(),
     specql.matched(integer), specql.rows(integer),
     specql.emit(text, jsonb, timestamptz), specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text)

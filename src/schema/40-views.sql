@@ -63,7 +63,7 @@ CREATE VIEW specql.actions AS
                     WHERE t.tgrelid = pg_catalog.to_regclass(a.relation)
                       AND t.tgfoid = 'specql.dispatch()'::pg_catalog.regprocedure AND t.tgenabled <> 'D'
                       AND pg_catalog.split_part(pg_catalog.encode(t.tgargs, 'escape'), '\000', 1) = a.action) END AS enabled,
-           a.paused_at
+           a.part, a.paused_at
     FROM specql.action AS a;
 COMMENT ON VIEW specql.actions IS 'Installed actions, and whether they are switched on';
 COMMENT ON COLUMN specql.actions.action IS 'Schema and name';
@@ -74,6 +74,7 @@ COMMENT ON COLUMN specql.actions.on_error IS 'retry or abort';
 COMMENT ON COLUMN specql.actions.max_attempts IS 'After so many failed attempts an event is parked';
 COMMENT ON COLUMN specql.actions.backoff IS 'The first delay between attempts; it doubles with each';
 COMMENT ON COLUMN specql.actions.enabled IS 'ALTER TABLE ... DISABLE TRIGGER switches an action off';
+COMMENT ON COLUMN specql.actions.part IS 'Of a window or correlation: match, or source and the event that it counts';
 COMMENT ON COLUMN specql.actions.paused_at IS 'Since when its events wait for specql.resume(action); NULL: they are handled';
 
 CREATE VIEW specql.deliveries AS

@@ -460,9 +460,22 @@ COMMENT ON FUNCTION specql.release_leases() IS 'Puts back what a worker before t
 -- What the worker waits for: milliseconds until something is due, at most `limit_ms`; NULL if nothing ever will be.
 CREATE FUNCTION specql.next_work(limit_ms bigint) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+    WITH moved AS (SELECT coalesce(nullif(specql.setting('clock_offset'), ''), '0')::interval AS moved),
+    heard AS (SELECT a.action FROM specql.action AS a WHERE a.part = 'match' AND a.enabled)
     SELECT least($1, greatest(0, ceil(extract(epoch FROM min(w.due) - clock_timestamp()) * 1000))::bigint)
     FROM (
-        SELECT min(f.next_attempt_at) AS due FROM specql.failure AS f WHERE f.status = 'failed'
+        SELECT min(f.next_attempt_at) - m.moved AS due FROM specql.failure AS f, moved AS m WHERE f.status = 'failed'
+        GROUP BY m.moved
+        UNION ALL
+        -- What has not been counted although its time has come waits for a transaction, whose end wakes nobody.
+        SELECT greatest(e.at - m.moved, clock_timestamp() + interval '200 ms')
+        FROM moved AS m, heard AS r,
+             LATERAL (SELECT v.at FROM specql.window_event AS v WHERE v.action = r.action ORDER BY v.at, v.id LIMIT 1) AS e
+        UNION ALL
+        SELECT greatest(k.deadline - m.moved, clock_timestamp() + CASE WHEN k.deadline_xid IS NULL THEN '0' ELSE '200 ms' END::interval)
+        FROM moved AS m, heard AS r,
+             LATERAL (SELECT v.deadline, v.deadline_xid FROM specql.window_key AS v
+                      WHERE v.action = r.action AND v.deadline IS NOT NULL ORDER BY v.deadline LIMIT 1) AS k
         UNION ALL
         SELECT clock_timestamp() FROM specql.released_actions
         UNION ALL
@@ -626,13 +639,14 @@ COMMENT ON FUNCTION specql.deliver(integer) IS 'Sends deliveries that are due, i
 CREATE FUNCTION specql.drain(max_items integer DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    handled integer := specql.retry_due(max_items);
+    handled integer := specql.evaluate_windows(max_items);
 BEGIN
+    handled := handled + specql.retry_due(max_items - handled);
     handled := handled + specql.call_functions(max_items - handled);
     RETURN handled + specql.deliver(max_items - handled);
 END $$;
 COMMENT ON FUNCTION specql.drain(integer) IS
-'Does the worker''s due work in this session: retries of failed events, calls of functions, deliveries; how many items. Its transaction stays open while it sends';
+'Does the worker''s due work in this session: windows, retries of failed events, calls of functions, deliveries; how many items. Its transaction stays open while it sends';
 
 -- ---- looking ---------------------------------------------------------------------------------------------------------
 
@@ -713,6 +727,14 @@ BEGIN
     SELECT count(*) AS n, count(*) FILTER (WHERE f.status = 'parked') AS parked INTO r FROM specql.failure AS f;
     status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'look' END;
     detail := CASE WHEN r.n = 0 THEN 'none' ELSE format('%s, of which %s parked; see specql.failures', r.n, r.parked) END;
+    RETURN NEXT;
+    -- Events of windows wait for older transactions no longer than this setting says.
+    SELECT count(*) AS n, (array_agg(e.id ORDER BY e.id))[1] AS oldest INTO r FROM specql.window_event AS e
+    WHERE e.at <= specql.clock();
+    "check" := 'windows';
+    status := CASE WHEN specql.uuid_time(r.oldest) < clock_timestamp() - specql.setting('window_patience')::interval
+                        - interval '1 min' THEN 'late' ELSE 'ok' END;
+    detail := CASE WHEN r.n = 0 THEN 'nothing waits to be counted' ELSE format('%s events wait to be counted', r.n) END;
     RETURN NEXT;
     "check" := 'escalations';
     SELECT count(*) AS n INTO r FROM specql.escalations;

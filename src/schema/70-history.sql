@@ -502,7 +502,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                         AND split_part(encode(t.tgargs, 'escape'), '\000', 1) = a.action
     WHERE c.oid = $1 AND t.tgenabled <> 'D' AND t.tgtype & 28 = 28
       AND pg_get_function_sqlbody(to_regprocedure(a.capture || '()')) ~ '^\s*BEGIN ATOMIC\s+SELECT ARRAY\[true\] '
-      AND current_setting('specql.log_events') <> 'failed'
+      AND specql.setting('log_events') <> 'failed'
     ORDER BY 3, 1 LIMIT 1
 $$;
 COMMENT ON FUNCTION specql.full_capture(regclass) IS
@@ -559,11 +559,11 @@ BEGIN
         -- Nothing was expired between then and that event, and nothing happened unseen.
         IF FOUND THEN
             begins := least(begins, found_time);
-            IF state_at.at >= complete.since AND state_at.at >= now() - current_setting('specql.event_retention')::interval THEN
+            IF state_at.at >= complete.since AND state_at.at >= now() - specql.setting('event_retention')::interval THEN
                 RETURN nullif(state, 'null');
             END IF;
         ELSIF begins IS NULL AND state_at.at >= complete.since AND (logs <> '{}'
-              OR state_at.at >= now() - current_setting('specql.event_retention')::interval) THEN
+              OR state_at.at >= now() - specql.setting('event_retention')::interval) THEN
             -- Since that time every change is logged, and of this row there is none.
             EXECUTE format('SELECT to_jsonb(t) FROM %s AS t WHERE t.%I = %L', rel, specql.key_of(rel), state_at.id)
             INTO state;

@@ -70,12 +70,12 @@ public:
         allCapturable_ = !binding_.custom && std::all_of(arms_.begin(), arms_.end(), [](const Arm& arm) {
             return capturable(arm.branch->condition);
         });
-        set_ = action.contexts.empty() && (!conditions || allCapturable_) &&
+        set_ = action.contexts.empty() && (!conditions || allCapturable_ || action.isFeed()) && !hasTimeout() &&
                std::all_of(arms_.begin(), arms_.end(), [](const Arm& arm) { return setBased(arm.steps()); });
     }
 
     void emit(std::vector<Object>& functions, std::vector<Object>& triggers) {
-        std::string body = bulk_ ? callBody() : set_ ? setBody() : loopBody();
+        std::string body = action_.isFeed() ? feedBody() : bulk_ ? callBody() : set_ ? setBody() : loopBody();
         if (steps_.mayEndUndelivered())
             body += "\n-- event rows whose event had nothing to deliver after all\nPERFORM " + processedName() +
                     "(specql.undelivered());\n";
@@ -89,6 +89,9 @@ public:
 
 private:
     std::string unit() const { return info_.unit->key(); }
+    bool hasTimeout() const {
+        return std::any_of(arms_.begin(), arms_.end(), [](const Arm& arm) { return arm.branch->onTimeout; });
+    }
     std::string rowsName() const { return quoteName(info_.schema, action_.base + "_rows"); }
     std::string processedName() const { return quoteName(info_.schema, action_.base + "_processed"); }
     std::string from(int branch) const { return rowsName() + "(" + std::to_string(branch) + ") AS e"; }
@@ -123,6 +126,13 @@ private:
             StepPlace place{Rows::loop, "", 1};
             std::string steps = steps_.emit(arm.steps(), place);
             if (!inside.empty()) inside += '\n';
+            if (hasTimeout()) {
+                // A match is either one that was completed, or one that was not completed in time.
+                std::string timedOut = printer_.timedOut();
+                inside += "IF " + std::string(arm.branch->onTimeout ? "" : "NOT ") + timedOut + " THEN\n" +
+                          indent(steps, 4) + "END IF;\n";
+                continue;
+            }
             if (!arm.branch->condition) {
                 inside += steps;
                 continue;
@@ -160,6 +170,63 @@ private:
         return sql;
     }
 
+    // Hands the events to the window, term by term. What the capture function can rule out never gets here.
+    std::string feedBody() {
+        std::string body;
+        for (size_t i = 0; i < action_.branches.size(); i++) {
+            const ResolvedBranch& branch = action_.branches[i];
+            std::string where;
+            if (branch.condition && !allCapturable_) where = "\nWHERE " + printer_.print(branch.condition);
+            std::string sql = "PERFORM specql.window_events(" + quoteLiteral(info_.name()) + ", " +
+                              std::to_string(branch.feed->term + 1) + ", array_agg(" +
+                              printer_.meta("event_id", "uuid") + "), array_agg(" + feedTime() + "),\n    " +
+                              feedKey(*branch.feed) + ", " + feedValue(*branch.feed) + ")\nFROM " +
+                              from(binding_.custom ? 1 : static_cast<int>(i) + 1) + where + ";\n";
+            if (branch.condition)
+                sql = "-- if: " + commentText(world_.expressionText(branch.condition.expression)) + "\n" + sql;
+            if (!binding_.custom && action_.branches.size() > 1)
+                sql = "IF specql.matched(" + std::to_string(i + 1) + ") THEN\n" + indent(sql, 4) + "END IF;\n";
+            body += (body.empty() ? "" : "\n") + sql;
+        }
+        return body;
+    }
+
+    std::string feedTime() {
+        std::string time = printer_.meta("event_time", "timestamp with time zone");
+        const ColumnInfo* column = binding_.custom ? nullptr : binding_.entity->column("occurred_at");
+        if (!column) return time;
+        Value value;
+        value.kind = ValueKind::eventColumn;
+        value.name = column->name;
+        value.type = column->type;
+        return "coalesce(" + printer_.print(value, true) + ", " + time + ")";
+    }
+
+    std::string feedText(const BoundExpression& bound, bool number) {
+        std::string sql = printer_.print(bound, true) + (number ? "::numeric::text" : "::text");
+        return sql;
+    }
+    std::string feedText(const std::string& key) {
+        return "(" + printer_.meta("event_data", "jsonb") + " ->> " + quoteLiteral(key) + ")";
+    }
+
+    // Several keys are one JSON array; if one of them is missing the key is.
+    std::string feedKey(const FeedTerm& feed) {
+        std::vector<std::string> keys;
+        for (const BoundExpression& key : feed.keys)
+            keys.push_back(feedText(key, false));
+        for (const std::string& key : feed.keyNames)
+            keys.push_back(feedText(key));
+        if (keys.empty()) return "NULL";
+        if (keys.size() == 1) return "array_agg(" + keys.front() + ")";
+        return "array_agg(CASE WHEN num_nulls(" + join(keys, ", ") + ") = 0 THEN jsonb_build_array(" +
+               join(keys, ", ") + ")::text END)";
+    }
+    std::string feedValue(const FeedTerm& feed) {
+        if (!feed.fieldName.empty()) return "array_agg(" + feedText(feed.fieldName) + ")";
+        return feed.field ? "array_agg(" + feedText(feed.field, feed.field.target == "numeric") + ")" : "NULL";
+    }
+
     // A bulk operation's trigger calls its function with the values it is about.
     std::string callBody() {
         std::vector<std::string> args;
@@ -195,8 +262,7 @@ private:
         function.name = handlerName(action_);
         function.returns = binding_.custom ? "void" : "trigger";
         function.language = "plpgsql";
-        std::string text =
-            "-- Action " + info_.name() + (binding_.event.empty() ? "" : ", raised by " + binding_.shown()) + ".\n";
+        std::string text = "-- Action " + info_.name() + (binding_.event.empty() ? "" : ", " + raisedBy()) + ".\n";
         if (!info_.spec->description.empty()) text += "-- " + commentText(info_.spec->description.value) + "\n";
         text += "-- Generated by specql: change the spec and apply it again.\n";
         std::vector<std::string> declarations = steps_.declarations();
@@ -209,7 +275,15 @@ private:
         if (!binding_.custom) text += "\n    RETURN NULL;\n";
         function.body = text + "END;\n";
         function.comment = "Handles action " + info_.name() + (binding_.event.empty() ? "" : ": " + binding_.shown());
+        if (action_.isFeed()) function.comment = "Counts for action " + info_.name() + ": " + binding_.shown();
+        if (action_.window) function.comment = "Handles the matches of action " + info_.name();
         return function;
+    }
+
+    std::string raisedBy() const {
+        if (action_.isFeed()) return "which counts " + binding_.shown();
+        if (action_.window) return "raised by a match of its condition";
+        return "raised by " + binding_.shown();
     }
 
     // --- what it reads
@@ -296,7 +370,8 @@ private:
         std::vector<std::string> branches;
         if (set_ && !bulk_) {
             for (const Arm& arm : arms_) {
-                std::string condition = arm.branch->condition ? rows.print(arm.branch->condition) : "";
+                bool here = arm.branch->condition && allCapturable_;  // else a feed tests it
+                std::string condition = here ? rows.print(arm.branch->condition) : "";
                 if (arm.negated) condition = "(" + condition + ") IS NOT TRUE";
                 branches.push_back(both(base, condition));
             }
@@ -399,13 +474,20 @@ private:
             setting(info_.spec->maxAttempts, "8"),
             "interval " + quoteLiteral(setting(info_.spec->backoff, "1 second")),
             enabled() ? "true" : "false"};
+        std::string part = action_.isFeed() ? "source " + action_.source : action_.window ? "match" : "";
         if (!steps_.reactions().empty())
             args.push_back(quoteLiteral(processedName()));
+        else if (!part.empty())
+            args.push_back("NULL");
+        if (!part.empty()) args.push_back(quoteLiteral(part));
         Object object;
         object.kind = "registration";
         object.identity = info_.name();
         object.unit = unit();
-        object.detail = binding_.shown();
+        object.detail = action_.window ? "matches, raised as " + binding_.event : binding_.shown();
+        // Its sources may be others than before.
+        if (action_.window)
+            object.commands.push_back("SELECT specql.unregister_action(" + quoteLiteral(info_.name()) + ");");
         object.commands.push_back("SELECT specql.register_action(\n    " + wrapList(args, 4) + ");");
         return object;
     }
@@ -425,167 +507,9 @@ private:
 
 }  // namespace
 
-std::string wrapList(const std::vector<std::string>& items, size_t spaces) {
-    constexpr size_t width = 100;
-    std::string text;
-    size_t line = spaces;
-    for (size_t i = 0; i < items.size(); i++) {
-        bool wrap = i > 0 && line + items[i].size() + 2 > width;
-        if (wrap) {
-            text += ",\n" + std::string(spaces, ' ');
-            line = spaces;
-        } else if (i > 0) {
-            text += ", ";
-        }
-        text += items[i];
-        line += items[i].size() + 2;
-    }
-    return text;
-}
-
-Object functionObject(const FunctionText& text, const std::string& unit) {
-    std::string name = quoteName(text.schema, text.name);
-    std::string identity = name + "(" + text.identityArguments + ")";
-    std::string sql =
-        "CREATE FUNCTION " + name + "(" + text.arguments + ")\nRETURNS " + text.returns + "\nLANGUAGE " + text.language;
-    if (!text.attributes.empty()) sql += " " + text.attributes;
-    if (text.definer) sql += " SECURITY DEFINER\nSET search_path = pg_catalog, pg_temp";
-    if (text.atomic)
-        sql += "\nBEGIN ATOMIC\n" + indent(text.body, 4) + "END;";
-    else
-        sql += "\nAS " + dollarQuote("\n" + text.body, "function") + ";";
-    Object object;
-    object.kind = "function";
-    object.identity = identity;
-    object.unit = unit;
-    object.commands.push_back(std::move(sql));
-    // Closed to PUBLIC but for trigger functions, which nobody can call.
-    if (text.definer && text.returns != "trigger")
-        object.commands.push_back("REVOKE ALL ON FUNCTION " + identity + " FROM PUBLIC;");
-    object.commands.push_back("COMMENT ON FUNCTION " + identity + " IS " + quoteLiteral(text.comment) + ";");
-    return object;
-}
-
-// The body of a bulk operation for each element of its array, whose keys become variables.
-static std::string overArray(const ResolvedAction& action, const std::string& body,
-                             std::vector<std::string>& declarations) {
-    const std::string& handling = action.info->spec->errorHandling.value;
-    bool keepsOn = handling == "continue_on_error" || handling == "collect_errors";
-    std::string one;
-    declarations.insert(declarations.end(), {"v_item jsonb;", "v_number integer := 0;"});
-    for (const std::string& key : action.payloadOrder) {
-        if (key == action.batchParameter) continue;
-        std::string name = quoteName("p_" + key);
-        declarations.push_back(name + " " + action.payload.at(key) + ";");
-        one += name + " := specql.payload(v_item, " + quoteLiteral(key) + ")::" + action.payload.at(key) + ";\n";
-    }
-    one += one.empty() ? body : "\n" + body;
-    if (keepsOn) {
-        bool collects = handling == "collect_errors";
-        declarations.push_back("v_before integer;");
-        if (collects) declarations.push_back("v_errors text[] := '{}';");
-        std::string failed = "format('element %s: %s', v_number, SQLERRM)";
-        one = "v_before := v_count;\nBEGIN\n" + indent(one, 4) +
-              "EXCEPTION\n    WHEN serialization_failure OR deadlock_detected THEN\n        RAISE;\n"
-              "    WHEN OTHERS THEN\n        -- what was done for this element is undone, and so not counted\n"
-              "        v_count := v_before;\n        " +
-              (collects ? "v_errors := v_errors || " + failed + ";\n"
-                        : "RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = " + failed + ";\n") +
-              "END;\n";
-    }
-    std::string loop = "FOR v_item IN SELECT j.value FROM jsonb_array_elements(" +
-                       quoteName("p_" + action.batchParameter) + ") AS j LOOP\n    v_number := v_number + 1;\n" +
-                       indent(one, 4) + "END LOOP;\n";
-    if (handling == "collect_errors")
-        loop +=
-            "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206',\n"
-            "        MESSAGE = format('%s of %s elements failed', cardinality(v_errors), v_number),\n"
-            "        DETAIL = array_to_string(v_errors, E'\\n');\nEND IF;\n";
-    return loop;
-}
-
-Object bulkFunction(const World& world, const Resolver& resolver, const ResolvedAction& action) {
-    const ActionInfo& info = *action.info;
-    Printer printer(world, resolver, action, Printer::Place::function);
-    StepEmitter steps(world, action, printer);
-    std::vector<std::string> arguments, types, declarations = {"v_count integer := 0;"};
-    for (const auto& [key, type] : action.parameters()) {
-        arguments.push_back(quoteName("p_" + key) + " " + type);
-        types.push_back(type);
-    }
-    std::string body;
-    for (const Context& context : action.contexts) {
-        std::vector<std::string> columns;
-        for (const std::string& column : context.columns)
-            columns.push_back("t." + quoteName(column));
-        if (!columns.empty()) declarations.push_back(contextVariable(context) + " record;");
-        std::string key = printer.print(context.key, true);
-        body += "-- the row of " + context.entity->shown() + " that " + context.key.name +
-                " names; its lock makes two runs take turns\n" +
-                (columns.empty() ? "PERFORM 1\n"
-                                 : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
-                "FROM " + quoteName(context.entity->schema, context.entity->table) +
-                " AS t\n"
-                "WHERE t." +
-                quoteName(context.entity->key) + " = " + key +
-                "\nFOR NO KEY UPDATE;\n"
-                "IF NOT FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" +
-                context.key.name + " %s names no row of " + context.entity->shown() + "', coalesce(" + key +
-                "::text, 'null'));\nEND IF;\n\n";
-    }
-    StepPlace place;
-    for (const ResolvedBranch& branch : action.branches) {
-        std::string block;
-        for (const ResolvedStep& step : branch.steps) {
-            bool set = step.spec->kind == StepKind::update || step.spec->kind == StepKind::remove;
-            if (!block.empty()) block += '\n';
-            if (set && step.target) {
-                std::string what = commentText(step.spec->verb.value + ": " + step.spec->target.value);
-                block += "-- " + what +
-                         (step.allocated.empty() ? ""
-                                                 : ": rows in order, as long as their " + step.allocated +
-                                                       " fits in what is left; the first that does not fit ends it") +
-                         "\n" + steps.allocation(step) + "v_count := v_count + cardinality(v_handled);\n";
-                place = {StepPlace::Rows::handled, "unnest(v_handled) AS h", 0};
-            } else {
-                block += steps.emit({step}, place);
-            }
-        }
-        if (branch.condition)
-            block = "IF " + printer.print(branch.condition) + " THEN\n" + indent(block, 4) + "END IF;\n";
-        body += block;
-    }
-    for (const std::string& declaration : steps.declarations())
-        declarations.push_back(declaration);
-    if (!action.batchParameter.empty()) body = overArray(action, body, declarations);
-    FunctionText function;
-    function.schema = info.schema;
-    function.name = snakeCase(info.spec->name.value);
-    function.identityArguments = join(types, ", ");
-    function.arguments = join(arguments, ", ");
-    function.returns = "integer";
-    function.language = "plpgsql";
-    function.body = "-- Action " + info.name() + ": handles a set of rows and returns how many.\n" +
-                    (info.spec->description.empty() ? "" : "-- " + commentText(info.spec->description.value) + "\n") +
-                    "-- Generated by specql: change the spec and apply it again.\nDECLARE\n" +
-                    indent(join(declarations, "\n"), 4) + "\nBEGIN\n" + indent(body, 4) +
-                    "\n    RETURN v_count;\nEND;\n";
-    function.comment = "Bulk operation " + info.name() + "; returns how many rows it handled";
-    return functionObject(function, info.unit->key());
-}
-
 void emitAction(World& world, const Resolver& resolver, const ResolvedAction& action, std::vector<Object>& functions,
                 std::vector<Object>& triggers) {
-    if (action.window) {
-        Object object;
-        object.kind = "window";
-        object.identity = action.info->name();
-        object.unit = action.info->unit->key();
-        object.replaceable = true;
-        object.detail = "understood and stored; evaluating windows and correlations is not part of this version";
-        functions.push_back(std::move(object));
-        return;
-    }
+    if (action.window) functions.push_back(windowObject(action));
     if (isBulk(*action.info)) functions.push_back(bulkFunction(world, resolver, action));
     if (isBulk(*action.info) && action.binding.event.empty()) return;
     ActionEmitter(world, resolver, action).emit(functions, triggers);

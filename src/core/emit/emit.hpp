@@ -28,6 +28,10 @@ void emitAction(World& world, const Resolver& resolver, const ResolvedAction& ac
                 std::vector<Object>& triggers);
 // The function of a bulk operation, and what calls it when its trigger is raised.
 Object bulkFunction(const World& world, const Resolver& resolver, const ResolvedAction& action);
+// The registration of a window or correlation: its terms, and how they are joined.
+Object windowObject(const ResolvedAction& action);
+// Where the history of the events stands that the fresh windows and correlations count.
+std::vector<WindowHistory> windowHistories(const World& world, const Resolver& resolver);
 // The registration of a service.
 Object serviceObject(const Unit& unit);
 

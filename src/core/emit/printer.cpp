@@ -134,6 +134,19 @@ std::string Printer::meta(const std::string& name, const std::string& type) {
     return use({name, type, "", ""});
 }
 
+std::string Printer::timedOut() {
+    return use({"timed_out", "boolean", "", "(r.event_data ? 'timed_out')"});
+}
+
+// A value of a match stands in its event's data.
+std::string Printer::ofMatch(const std::string& name, const std::string& type) {
+    if (type == "uuid[]")
+        return use({name, type, "",
+                    "ARRAY(SELECT j.value FROM jsonb_array_elements_text(r.event_data -> " + quoteLiteral(name) +
+                        ") AS j)::uuid[]"});
+    return use({name, type, "", "(r.event_data ->> " + quoteLiteral(name) + ")" + (type == "text" ? "" : "::" + type)});
+}
+
 std::string Printer::print(const Value& value, bool whole) {
     switch (value.kind) {
         case ValueKind::eventColumn: return eventColumn(value.name, value.type, value.old);
@@ -173,7 +186,7 @@ std::string Printer::print(const Value& value, bool whole) {
         case ValueKind::target: return targetAlias + "." + quoteName(value.name);
         case ValueKind::handled: return handledAlias + "." + quoteName(value.name);
         case ValueKind::local: return quoteName("v_" + value.name);
-        case ValueKind::match: return use({value.name, value.type, "", ""});
+        case ValueKind::match: return ofMatch(value.name, value.type);
     }
     return {};
 }

@@ -34,6 +34,8 @@ public:
     std::string print(const Value& value, bool whole);
     // e.event_id and the like; noted as used.
     std::string meta(const std::string& name, const std::string& type);
+    // Whether the match of a correlation is one that was not completed in time.
+    std::string timedOut();
 
     const std::vector<EventColumn>& used() const { return used_; }
     std::string handledAlias = "h";
@@ -41,6 +43,7 @@ public:
 
 private:
     std::string use(EventColumn column);
+    std::string ofMatch(const std::string& name, const std::string& type);
     std::string captured(const std::string& column, bool old) const;
     std::string eventColumn(const std::string& column, const std::string& type, bool old);
 

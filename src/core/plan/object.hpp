@@ -39,6 +39,17 @@ struct PlanStep {
     Object desired;                // what to record afterwards; for drop: identity and kind only
 };
 
+// A window or correlation of the text, and where the history of its events stands.
+struct WindowHistory {
+    std::string action;
+    std::string joined;      // "1 AND (2 OR NOT 3)"
+    std::string terms;       // a JSON array
+    std::string afterMatch;  // consume, edge or every
+    std::string cooldown;    // an interval; empty if there is none
+    bool onTimeout = false;
+    std::vector<std::string> sources;  // queries: term, key, at, id, value
+};
+
 // A row of specql.explain().
 struct Explanation {
     std::string action;  // inventory.on_stock_change

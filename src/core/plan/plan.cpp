@@ -19,6 +19,7 @@ std::string dropSql(const std::string& kind, const std::string& identity) {
     if (kind == "constraint" && on != std::string::npos)
         return "ALTER TABLE " + identity.substr(on + 4) + " DROP CONSTRAINT IF EXISTS " + identity.substr(0, on) + ";";
     if (kind == "registration") return "SELECT specql.unregister_action(" + quoteLiteral(identity) + ");";
+    if (kind == "window") return "SELECT specql.unregister_window(" + quoteLiteral(identity) + ");";
     if (kind == "service") return "SELECT specql.unregister_service(" + quoteLiteral(identity) + ");";
     return {};
 }

@@ -86,8 +86,20 @@ struct ResolvedStep {
     std::vector<ResolvedStep> then, otherwise;
 };
 
+// What a listener hands to a window's term for each event. Names stand for keys of a custom event's payload, which may
+// be missing; expressions for values of a row.
+struct FeedTerm {
+    int term = 0;  // index into Window::terms
+    std::string fieldName;
+    std::vector<std::string> keyNames;
+    BoundExpression field;
+    std::vector<BoundExpression> keys;
+};
+
 struct ResolvedBranch {
     const Branch* spec = nullptr;
+    bool onTimeout = false;        // of a correlation: for matches that are timeouts
+    std::optional<FeedTerm> feed;  // of a listener that feeds a window; its condition is the term's FILTER
     BoundExpression condition;
     std::vector<ResolvedStep> steps, otherwise;
 };
@@ -111,7 +123,9 @@ struct ResolvedAction {
     std::map<std::string, std::string> payload;  // custom: key → type
     std::vector<std::string> payloadOrder;       // in order of first use
     std::string batchParameter;  // bulk: the array whose elements have these keys; empty if they are parameters
-    std::optional<Window> window;
+    std::optional<Window> window;                // set for the action that handles the window's matches
+    std::string source;                          // set for a listener that feeds it: the name of its event
+    bool isFeed() const { return !source.empty(); }
     std::string base;  // with the table's name when the action has several
 
     // A bulk operation's parameters: name and type.

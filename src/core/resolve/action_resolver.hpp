@@ -1,5 +1,5 @@
 // Resolves one action under one binding; split over names.cpp (keys and names), expressions.cpp (expressions and the
-// types of payload keys) and steps.cpp.
+// types of payload keys), steps.cpp and feeds.cpp (what windows and correlations listen to).
 #pragma once
 
 #include <map>
@@ -42,6 +42,8 @@ public:
         bulk_ = isBulk(action);
     }
     ResolvedAction run();
+    // The listener that feeds the window's terms of this source.
+    ResolvedAction runFeed(const Window& window, const std::string& source);
 
 private:
     // --- keys: the entities whose rows the event names -----------------------------------------------------------
@@ -100,6 +102,10 @@ public:
     static void forEachExpression(ResolvedAction& action, Visit visit) {
         for (ResolvedBranch& branch : action.branches) {
             if (branch.condition) visit(branch.condition);
+            if (branch.feed && branch.feed->field) visit(branch.feed->field);
+            if (branch.feed)
+                for (BoundExpression& key : branch.feed->keys)
+                    visit(key);
             forEachIn(branch.steps, visit);
             forEachIn(branch.otherwise, visit);
         }

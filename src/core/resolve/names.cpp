@@ -34,6 +34,8 @@ ResolvedAction ActionResolver::run() {
     }
     if (!spec.onTimeout.empty()) {
         ResolvedBranch resolved;
+        resolved.onTimeout = true;
+        Scope scope;
         resolved.steps = bindSteps(spec.onTimeout, scope);
         result_.branches.push_back(std::move(resolved));
     }

@@ -60,6 +60,8 @@ void Resolver::implyEntities() {
             implyFromSteps(action, branch.steps);
             implyFromSteps(action, branch.otherwise);
         }
+    for (const ActionInfo& action : world_.actions)
+        implyFromSteps(action, action.spec->onTimeout);
 }
 
 void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<Step>& steps) {
@@ -205,22 +207,7 @@ void Resolver::checkIntervals(const ActionInfo& action) {
         bound.expression = expression;
         bound.target = "interval";
         addRequest(bound);
-        intervals_[expression] = text;
-    }
-}
-
-void Resolver::explainWindow(const ActionInfo& action, const Window& window) {
-    for (const WindowTerm& term : window.terms) {
-        std::string shown = "custom event " + term.source;
-        for (const EntityInfo& entity : world_.entities)
-            if (const ColumnInfo* column = entity.column("event_type"))
-                if (column->field &&
-                    std::count(column->field->enumValues.begin(), column->field->enumValues.end(), term.source))
-                    shown = "insert of " + entity.shown() + " with event_type = " + quoteLiteral(term.source);
-        world_.addExplanation(
-            {action.name(), term.sourceWritten,
-             shown + ", within " + term.interval + (term.by.empty() ? "" : " by " + join(term.by, ", ")),
-             "section 9: source of a window", action.spec->pos.line});
+        intervals_[expression] = *text;
     }
 }
 
@@ -233,7 +220,8 @@ bool Resolver::emitted(const std::string& event) const {
     };
     return std::any_of(world_.actions.begin(), world_.actions.end(), [&](const ActionInfo& action) {
         return std::any_of(action.spec->branches.begin(), action.spec->branches.end(),
-                           [&](const Branch& branch) { return any(branch.steps) || any(branch.otherwise); });
+                           [&](const Branch& branch) { return any(branch.steps) || any(branch.otherwise); }) ||
+               any(action.spec->onTimeout);
     });
 }
 
@@ -251,20 +239,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
             world_.addExplanation({action.name(), text.value, binding.shown(), binding.rule, text.pos.line});
     };
 
-    if (spec.windowed || spec.correlated) {
-        Binding match;
-        match.custom = true;
-        match.event = spec.correlated ? spec.name.value : spec.trigger.value;
-        match.rule = "section 9: the event that a match raises";
-        if (spec.correlated)
-            for (const Text& trigger : spec.triggers)
-                explainTrigger(trigger, resolveTrigger(*this, world_, action, trigger));
-        else
-            explainTrigger(spec.trigger, {match});
-        actions.push_back(resolveUnder(*this, world_, action, match));
-        explainWindow(action, *actions.back().window);
-        return;
-    }
+    if (spec.windowed || spec.correlated) return resolveWindowed(action);
 
     const Text& trigger = spec.on ? spec.on : spec.trigger;
     std::vector<Binding> bindings;
@@ -384,8 +359,8 @@ void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
         if (result.ok || !reported.insert({requests_[i].expression, result.error}).second) continue;
         int expression = requests_[i].expression;
         if (auto interval = intervals_.find(expression); interval != intervals_.end()) {
-            world_.error(world_.fileOf(expression), "SPQL-R054", interval->second->pos,
-                         interval->second->value + " is not an interval",
+            world_.error(world_.fileOf(expression), "SPQL-R054", interval->second.pos,
+                         interval->second.value + " is not an interval",
                          "write a number and a unit, for example 10 minutes");
             continue;
         }

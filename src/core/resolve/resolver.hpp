@@ -53,13 +53,18 @@ private:
     void checkIntervals(const ActionInfo& action);
     std::string batchParameter(const ActionInfo& action);
     void checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep>& steps);
-    void explainWindow(const ActionInfo& action, const Window& window);
+    // Windows and correlations (feeds.cpp): the action that handles matches, and the listeners that feed it.
+    void resolveWindowed(const ActionInfo& action);
+    void checkWindow(const ActionInfo& action, const Window& window);
+    bool knownSource(const ActionInfo& action, const WindowTerm& term);
+    void checkWithin(const ActionInfo& action);
+    void addFeeds(const ActionInfo& action, const Window& window, const std::string& source, const Text& text);
 
     World& world_;
     std::vector<AnalysisRequest> requests_;
     std::vector<const SpecFile*> requestFile_;
     std::vector<ImpliedColumn> impliedColumns_;
-    std::map<int, const Text*> intervals_;
+    std::map<int, Text> intervals_;
     std::set<int> badExpressions_;  // reported once, however often an expression is bound
     std::vector<AnalysisResult> results_;
 };
@@ -72,6 +77,9 @@ std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const Acti
 // `withKeys`: names may be columns of rows that the event names by a key (section 5, rule 7).
 ResolvedAction resolveUnder(Resolver& resolver, World& world, const ActionInfo& action, const Binding& binding,
                             bool withKeys = true);
+
+// Every trigger's name that stands for an event of rows, for hints about near misses.
+std::vector<std::string> knownTriggers(Resolver& resolver, World& world, const ActionInfo& action);
 
 // Every expression of an action, conditions and steps alike.
 void visitExpressions(ResolvedAction& action, const std::function<void(BoundExpression&)>& visit);

@@ -342,6 +342,10 @@ private:
 
 }  // namespace
 
+std::vector<std::string> knownTriggers(Resolver& resolver, World& world, const ActionInfo& action) {
+    return TriggerResolver(resolver, world, action).knownTriggers();
+}
+
 std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const ActionInfo& action, const Text& trigger) {
     TriggerResolver triggers(resolver, world, action);
     std::vector<Binding> found = &trigger == &action.spec->on ? triggers.on() : triggers.named(trigger);

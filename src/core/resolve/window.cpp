@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "resolve/world.hpp"
+
 namespace specql {
 
 namespace {
@@ -64,19 +66,26 @@ const std::set<std::string> units = {"second", "seconds", "s",     "sec",   "sec
 // A leaf is a window term or, in a correlation, a trigger's name.
 class Reader {
 public:
-    Reader(World& world, const ActionInfo& action, Window& window)
-        : world_(world),
-          action_(action),
-          window_(window),
-          text_(action.spec->condition.value),
-          tokens_(tokenize(text_)) {}
+    Reader(const Action& spec, Window& window, std::vector<WindowProblem>& problems)
+        : spec_(spec), window_(window), problems_(problems), text_(spec.condition.value), tokens_(tokenize(text_)) {}
 
-    // False if a problem was reported.
-    bool read() {
+    void read() {
+        for (size_t i = 0; window_.correlation && i < spec_.triggers.size(); i++)
+            window_.terms.push_back(triggerTerm(i));
         window_.joined = readOr();
         if (!failed_ && at_ < tokens_.size())
             fail("unexpected " + tokens_[at_].raw + " after the condition", "join conditions by AND or OR");
-        return !failed_;
+        if (!failed_ && window_.correlation && !positive_)
+            problem("SPQL-R085", 0, "this condition is true when nothing has happened",
+                    "name at least one event without NOT");
+    }
+
+    // Triggers that the condition has not used.
+    std::vector<const Text*> unused() const {
+        std::vector<const Text*> result;
+        for (size_t i = 0; !failed_ && i < spec_.triggers.size(); i++)
+            if (!used_.count(i)) result.push_back(&spec_.triggers[i]);
+        return result;
     }
 
 private:
@@ -91,9 +100,24 @@ private:
     void fail(const std::string& message, const std::string& hint) {
         if (failed_) return;
         failed_ = true;
-        size_t offset = at_ < tokens_.size() ? tokens_[at_].offset : text_.size();
-        world_.error(*action_.file, window_.correlation ? "SPQL-R081" : "SPQL-R080",
-                     action_.file->source.locate(action_.spec->condition, offset), message, hint);
+        problem(window_.correlation ? "SPQL-R081" : "SPQL-R080",
+                at_ < tokens_.size() ? tokens_[at_].offset : text_.size(), message, hint);
+    }
+    void problem(const char* code, size_t offset, const std::string& message, const std::string& hint) {
+        problems_.push_back({code, offset, message, hint});
+    }
+    WindowPiece piece(const Token& token) const { return {token.raw, token.offset}; }
+
+    // A trigger of a correlation is one event of its kind within the window.
+    WindowTerm triggerTerm(size_t index) const {
+        WindowTerm term;
+        term.aggregate = "count";
+        term.source = spec_.triggers[index].value;
+        term.comparison = ">=";
+        term.number = "1";
+        term.interval.text = spec_.correlationWindow.value;
+        term.written = term.source;
+        return term;
     }
 
     std::string readOr() {
@@ -133,18 +157,20 @@ private:
         }
         const Token& token = tokens_[at_];
         std::vector<std::string> names;
-        for (const Text& trigger : action_.spec->triggers)
+        for (const Text& trigger : spec_.triggers)
             names.push_back(trigger.value);
-        if (std::find(names.begin(), names.end(), token.raw) == names.end()) {
+        auto found = std::find(names.begin(), names.end(), token.raw);
+        if (found == names.end()) {
             std::string near = nearest(token.raw, names);
             fail(token.raw + " is not among the triggers",
                  near.empty() ? "add it to triggers:" : "did you mean " + near + "?");
             return {};
         }
-        window_.events.push_back(token.raw);
-        if (negated_) window_.negated.push_back(token.raw);
+        size_t index = static_cast<size_t>(found - names.begin());
+        used_.insert(index);
+        positive_ = positive_ || !negated_;
         at_++;
-        return token.raw;
+        return std::to_string(index + 1);
     }
 
     std::string readTerm() {
@@ -160,18 +186,20 @@ private:
         term.distinct = take("distinct");
         if (at_ >= tokens_.size() || !tokens_[at_].word)
             return fail("expected the name of an event", "for example COUNT(low_stock_events)"), std::string();
-        term.sourceWritten = term.source = tokens_[at_++].raw;
+        term.sourceWritten = piece(tokens_[at_]);
+        term.source = tokens_[at_++].raw;
         if (term.source.size() > 7 && term.source.compare(term.source.size() - 7, 7, "_events") == 0)
             term.source.resize(term.source.size() - 7);
         if (take(".")) {
             if (at_ >= tokens_.size() || !tokens_[at_].word)
                 return fail("expected a field after the dot", ""), std::string();
-            term.field = tokens_[at_++].raw;
+            term.field = piece(tokens_[at_++]);
         }
         if (!take(")")) return fail("expected ) here", "one event, or event.field, in the parentheses"), std::string();
-        if (term.aggregate != "count" && term.field.empty()) {
+        if ((term.aggregate != "count" || term.distinct) && !term.field) {
             at_--;
-            return fail(term.aggregate + " needs a field", "for example SUM(" + term.sourceWritten + ".quantity)"),
+            return fail(term.aggregate + (term.distinct ? " of distinct values" : "") + " needs a field",
+                        "for example SUM(" + term.sourceWritten.text + ".quantity)"),
                    std::string();
         }
         if (take("filter")) readFilter(term);
@@ -190,10 +218,15 @@ private:
             do {
                 if (at_ >= tokens_.size() || !tokens_[at_].word)
                     return fail("expected a key after BY", ""), std::string();
-                term.by.push_back(tokens_[at_++].raw);
+                term.by.push_back(piece(tokens_[at_++]));
             } while (take(","));
         }
         checkSense(term);
+        if (failed_) return {};
+        size_t end = at_ < tokens_.size() ? tokens_[at_].offset : text_.size();
+        while (end > term.offset && static_cast<unsigned char>(text_[end - 1]) <= ' ')
+            end--;
+        term.written = text_.substr(term.offset, end - term.offset);
         window_.terms.push_back(std::move(term));
         return std::to_string(window_.terms.size());
     }
@@ -207,23 +240,28 @@ private:
             if (depth == 0) break;
         }
         if (at_ >= tokens_.size()) return fail("FILTER ( is not closed", "add )");
-        term.filter = text_.substr(begin, tokens_[at_].offset - begin);
+        size_t end = tokens_[at_].offset;
+        while (end > begin && static_cast<unsigned char>(text_[end - 1]) <= ' ')
+            end--;
+        term.filter = {text_.substr(begin, end - begin), begin};
+        if (!term.filter) return fail("FILTER (WHERE …) has no condition", "for example FILTER (WHERE quantity > 10)");
         at_++;
     }
 
     void readInterval(WindowTerm& term) {
+        if (at_ < tokens_.size()) term.interval.offset = tokens_[at_].offset;
         if (at_ < tokens_.size() && tokens_[at_].raw[0] == '\'') {
-            term.interval = tokens_[at_].raw.substr(1, tokens_[at_].raw.size() - 2);
+            const std::string& quoted = tokens_[at_].raw;
+            if (quoted.size() < 2 || quoted.back() != '\'') return fail("a quote is not closed", "add '");
+            term.interval.text = quoted.substr(1, quoted.size() - 2);
             at_++;
-            return;
         }
         while (at_ + 1 < tokens_.size() && digit(tokens_[at_].raw[0]) && units.count(tokens_[at_ + 1].text)) {
-            if (!term.interval.empty()) term.interval += ' ';
-            term.interval += tokens_[at_].raw + " " + tokens_[at_ + 1].text;
+            if (term.interval) term.interval.text += ' ';
+            term.interval.text += tokens_[at_].raw + " " + tokens_[at_ + 1].text;
             at_ += 2;
         }
-        if (term.interval.empty())
-            fail("expected an interval after WITHIN", "for example WITHIN 1 hour, WITHIN 30 minutes");
+        if (!term.interval) fail("expected an interval after WITHIN", "for example WITHIN 1 hour, WITHIN 30 minutes");
     }
 
     // A condition that is true on nothing would fire for ever without an event.
@@ -237,38 +275,48 @@ private:
                          : term.comparison == ">"  ? negative
                                                    : true;
         if (!onNothing) return;
-        world_.error(*action_.file, "SPQL-R082", action_.file->source.locate(action_.spec->condition, term.offset),
-                     "this count holds when nothing has happened", "compare with >= 1 or more");
+        problem("SPQL-R082", term.offset, "this count holds when nothing has happened", "compare with >= 1 or more");
     }
 
-    World& world_;
-    const ActionInfo& action_;
+    const Action& spec_;
     Window& window_;
+    std::vector<WindowProblem>& problems_;
     const std::string& text_;
     std::vector<Token> tokens_;
     size_t at_ = 0;
     bool failed_ = false;
     bool negated_ = false;
+    bool positive_ = false;  // some event is used without NOT
+    std::set<size_t> used_;  // triggers
 };
 
 }  // namespace
 
+Window parseWindow(const Action& spec, std::vector<WindowProblem>& problems) {
+    Window window;
+    window.correlation = spec.correlated;
+    if (spec.condition.empty()) return window;  // the spec reader has said so
+    Reader(spec, window, problems).read();
+    return window;
+}
+
 Window readWindow(World& world, const ActionInfo& action) {
     Window window;
-    window.correlation = action.spec->correlated;
     const Action& spec = *action.spec;
-    if (spec.condition.empty()) return window;  // the spec reader has said so
-    bool understood = Reader(world, action, window).read();
-    if (window.correlation && understood) {
-        for (const Text& trigger : spec.triggers)
-            if (std::find(window.events.begin(), window.events.end(), trigger.value) == window.events.end())
-                world.error(*action.file, "SPQL-R084", trigger.pos,
-                            "the condition does not use the trigger " + trigger.value,
-                            "use it in condition:, or take it out of triggers:");
-        if (window.negated.size() == window.events.size())
-            world.error(*action.file, "SPQL-R085", spec.condition.pos,
-                        "this condition is true when nothing has happened", "name at least one event without NOT");
-    }
+    window.correlation = spec.correlated;
+    if (spec.condition.empty()) return window;
+    std::vector<WindowProblem> problems;
+    Reader reader(spec, window, problems);
+    reader.read();
+    for (const WindowProblem& problem : problems)
+        world.error(*action.file, problem.code,
+                    problem.code == "SPQL-R085" ? spec.condition.pos
+                                                : action.file->source.locate(spec.condition, problem.offset),
+                    problem.message, problem.hint);
+    window.understood = problems.empty() && reader.unused().empty();
+    for (const Text* trigger : reader.unused())
+        world.error(*action.file, "SPQL-R084", trigger->pos, "the condition does not use the trigger " + trigger->value,
+                    "use it in condition:, or take it out of triggers:");
     return window;
 }
 

@@ -4,34 +4,59 @@
 #include <string>
 #include <vector>
 
-#include "resolve/world.hpp"
+#include "spec/spec.hpp"
 
 namespace specql {
 
-// One `COUNT(low_stock_events) >= 5 WITHIN 1 hour BY product_id`.
+struct ActionInfo;
+class World;
+
+// A piece of the condition's text.
+struct WindowPiece {
+    std::string text;
+    size_t offset = 0;  // in the condition, bytes
+    explicit operator bool() const { return !text.empty(); }
+};
+
+// One `COUNT(low_stock_events) >= 5 WITHIN 1 hour BY product_id`, or a trigger of a correlation.
 struct WindowTerm {
     std::string aggregate;  // count, sum, avg, min, max
     bool distinct = false;
     std::string source;  // low_stock: the event type, suffix _events stripped
-    std::string sourceWritten;
-    std::string field;
-    std::string filter;      // FILTER (WHERE …), as written
+    WindowPiece sourceWritten;
+    WindowPiece field;
+    WindowPiece filter;      // FILTER (WHERE …), as written
     std::string comparison;  // >=, >, =, <, <=, <>
     std::string number;
-    std::string interval;  // as written
-    std::vector<std::string> by;
+    WindowPiece interval;  // as written
+    std::vector<WindowPiece> by;
     size_t offset = 0;  // byte offset in the condition
+    std::string written;
 };
 
 struct Window {
     bool correlation = false;
-    std::vector<WindowTerm> terms;
-    std::string joined;               // the condition with terms numbered: "1 AND (2 OR 3)"; a correlation's as written
-    std::vector<std::string> events;  // correlation: its triggers
-    std::vector<std::string> negated;  // correlation: those under NOT
+    std::vector<WindowTerm> terms;  // a correlation has one for each of its triggers, in their order
+    bool understood = false;
+    std::string joined;             // the condition with terms numbered: "1 AND (2 OR NOT 3)"
 };
 
-// Reads `condition:` of an action whose spec says windowed or correlated; reports what is wrong with it.
+struct WindowProblem {
+    std::string code;
+    size_t offset = 0;  // in the condition
+    std::string message, hint;
+};
+
+// Reads `condition:` of an action whose spec says windowed or correlated. Terms up to the first problem are complete.
+Window parseWindow(const Action& spec, std::vector<WindowProblem>& problems);
+
+// The same, and reports what is wrong with it.
 Window readWindow(World& world, const ActionInfo& action);
+
+// What the terms' fields, filters, keys and intervals are among the world's expressions; -1 where there is none.
+struct TermExpressions {
+    int interval = -1, filter = -1, field = -1;
+    std::vector<int> by;
+};
 
 }  // namespace specql

@@ -114,6 +114,34 @@ void World::addIntervals(const SpecFile& file, const Action& action) {
     }
 }
 
+// Fields, filters and keys of a window are pieces of its condition, but expressions like any other.
+void World::addWindow(const SpecFile& file, const Action& action) {
+    if (!action.windowed && !action.correlated) return;
+    std::vector<WindowProblem> ignored;  // reported when the action is resolved
+    Window window = parseWindow(action, ignored);
+    auto piece = [&](const WindowPiece& part) {
+        if (!part) return -1;
+        return addExpression(file, file.source.piece(action.condition, part.offset, part.offset + part.text.size()));
+    };
+    std::vector<TermExpressions>& all = termExpressions_[&action];
+    for (size_t i = 0; i < window.terms.size(); i++) {
+        const WindowTerm& term = window.terms[i];
+        TermExpressions expressions;
+        if (!window.correlation) {
+            Text interval = file.source.piece(action.condition, term.interval.offset, term.interval.offset);
+            interval.value = "interval " + quoteLiteral(term.interval.text);
+            expressions.interval = addExpression(file, std::move(interval));
+        }
+        expressions.filter = piece(term.filter);
+        expressions.field = piece(term.field);
+        for (const WindowPiece& key : term.by)
+            expressions.by.push_back(piece(key));
+        if (window.correlation && !action.correlateBy.empty())
+            expressions.by.push_back(addExpression(file, action.correlateBy[action.correlateBy.size() > i ? i : 0]));
+        all.push_back(std::move(expressions));
+    }
+}
+
 int World::intervalExpression(const Text& text) const {
     auto found = intervals_.find(&text);
     return found == intervals_.end() ? -1 : found->second;
@@ -166,6 +194,7 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
         entities.push_back(std::move(entity));
         for (const Action& action : spec.actions) {
             addIntervals(file, action);
+            addWindow(file, action);
             actions.push_back({added, &file, &action, added->schema, baseName(action.name.value), &entities.back()});
         }
     }
@@ -183,6 +212,7 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
             const Unit* added = add(std::move(unit), action.pos);
             if (!added) continue;
             addIntervals(file, action);
+            addWindow(file, action);
             actions.push_back({added, &file, &action, schema, baseName(action.name.value), nullptr});
         }
     }

@@ -12,6 +12,7 @@
 #include "plan/object.hpp"
 #include "resolve/facts.hpp"
 #include "resolve/types.hpp"
+#include "resolve/window.hpp"
 #include "spec/spec.hpp"
 
 namespace specql {
@@ -87,6 +88,10 @@ public:
     const std::vector<Text>& expressions() const { return expressions_; }
     // The expression that stands for an interval the user wrote as plain text; -1 if there is none.
     int intervalExpression(const Text& text) const;
+    // The pieces of a window's or correlation's condition that are expressions, term by term.
+    const std::vector<TermExpressions>& termExpressions(const Action& action) const {
+        return termExpressions_.at(&action);
+    }
 
     std::deque<Unit> units;
     std::deque<EntityInfo> entities;
@@ -132,6 +137,7 @@ private:
     void buildEntity(EntityInfo& entity);
     int addExpression(const SpecFile& file, Text text);
     void addIntervals(const SpecFile& file, const Action& action);
+    void addWindow(const SpecFile& file, const Action& action);
 
     Diagnostics& diagnostics_;
     const CatalogView* catalog_ = nullptr;
@@ -139,6 +145,7 @@ private:
     std::vector<Text> expressions_;
     std::vector<const SpecFile*> expressionFile_;
     std::map<const Text*, int> intervals_;
+    std::map<const Action*, std::vector<TermExpressions>> termExpressions_;
     size_t* trial_ = nullptr;
 };
 

@@ -2,6 +2,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/settings.hpp"
 #include "pg/bridge/subtransaction.hpp"
+#include "pg/events/clock.hpp"
 #include "pg/events/event_set.hpp"
 #include "pg/events/failure.hpp"
 #include "pg/events/settings.hpp"
@@ -46,7 +47,7 @@ TupleTableSlot* evaluate(Rule* rule, Operation operation, ExprContext* evaluatio
     MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
     TupleTableSlot* row = ExecProject(compiled->row);
     MemoryContextSwitchTo(before);
-    row->tts_values[captured::time] = TimestampTzGetDatum(GetCurrentTimestamp());
+    row->tts_values[captured::time] = TimestampTzGetDatum(engineTime());
     row->tts_isnull[captured::time] = false;
     return row;
 }
@@ -85,7 +86,7 @@ void recordRaised(Rule* rule, Operation operation, ExprContext* evaluation, cons
         fillColumn(row, captured::subject, compiled->subject, evaluation);
         fillColumn(row, captured::data, compiled->data, evaluation);
     });
-    row->tts_values[captured::time] = TimestampTzGetDatum(GetCurrentTimestamp());
+    row->tts_values[captured::time] = TimestampTzGetDatum(engineTime());
     row->tts_isnull[captured::time] = false;
     ExecStoreVirtualTuple(row);
     EventSet* set = makeEventSet(rule, false);

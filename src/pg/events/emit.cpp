@@ -1,5 +1,8 @@
 // specql.emit: raises custom events.
+#include "pg/events/emit.hpp"
+
 #include "pg/bridge/entry.hpp"
+#include "pg/events/clock.hpp"
 #include "pg/events/listeners.hpp"
 #include "pg/events/log.hpp"
 #include "pg/events/run.hpp"
@@ -22,8 +25,10 @@ Datum emptyPayload() {
     return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
 }
 
-void handleBy(Rule* rule, const Emission* emission) {
+void handleBy(Rule* rule, const Emission* emission, const Lineage* lineage) {
     EventSet* set = makeEventSet(rule, false);
+    if (lineage != nullptr)
+        set->lineage = *lineage;
     TupleTableSlot* row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsVirtual);
     for (int i = 0; i < emission->count; ++i) {
         ExecClearTuple(row);
@@ -50,12 +55,12 @@ void raise(Emission* emission) {
         newUuid(&emission->ids[i]);
     if (emission->count == 0)
         return;
-    List* listeners = listenersOf(emission->type);
+    List* listeners = listenersOf(emission->type, nullptr);
     if (listeners == NIL)
         logUnheard(emission->type, emission->ids, emission->payloads, emission->times, emission->count);
     ListCell* cell;
     foreach (cell, listeners)
-        handleBy(static_cast<Rule*>(lfirst(cell)), emission);
+        handleBy(static_cast<Rule*>(lfirst(cell)), emission, nullptr);
 }
 
 const char* typeArgument(FunctionCallInfo fcinfo) {
@@ -66,13 +71,27 @@ const char* typeArgument(FunctionCallInfo fcinfo) {
 
 Datum emitOne(const char* type, Datum payload, bool hasTime, TimestampTz time) {
     if (!hasTime)
-        time = GetCurrentTimestamp();
+        time = engineTime();
     Emission emission = {type, 1, &payload, &time, nullptr};
     raise(&emission);
     return UUIDPGetDatum(emission.ids);
 }
 
 }  // namespace
+
+void raiseMatch(const MatchEvent* match) {
+    Datum payload = match->data;
+    TimestampTz time = match->time;
+    pg_uuid_t id;
+    newUuid(&id);
+    Emission emission = {match->type, 1, &payload, &time, &id};
+    ListCell* cell;
+    foreach (cell, listenersOf(match->type, match->action)) {
+        Rule* rule = static_cast<Rule*>(lfirst(cell));
+        if (rule->onlyMatches || !match->timedOut)
+            handleBy(rule, &emission, &match->lineage);
+    }
+}
 
 SPECQL_FUNCTION(specql_emit) {
     const char* type = typeArgument(fcinfo);
@@ -114,7 +133,7 @@ SPECQL_FUNCTION(specql_emit_array) {
         ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
                         errmsg("%d events have %d times", emission.count, givenCount)));
     for (int i = 0; i < emission.count; ++i)
-        emission.times[i] = given != nullptr && !notGiven[i] ? DatumGetTimestampTz(given[i]) : GetCurrentTimestamp();
+        emission.times[i] = given != nullptr && !notGiven[i] ? DatumGetTimestampTz(given[i]) : engineTime();
     raise(&emission);
     auto* ids = static_cast<Datum*>(palloc(sizeof(Datum) * Max(emission.count, 1)));
     for (int i = 0; i < emission.count; ++i)

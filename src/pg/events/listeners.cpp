@@ -73,6 +73,7 @@ void load() {
         const char* onError = textAt(tuple, descriptor, "on_error");
         Rule* rule = makeListener(fresh, textAt(tuple, descriptor, "action"), textAt(tuple, descriptor, "event"),
                                   textAt(tuple, descriptor, "handler"), strcmp(onError, "abort") == 0);
+        rule->onlyMatches = strcmp(textAt(tuple, descriptor, "part"), "match") == 0;
         MemoryContext before = MemoryContextSwitchTo(fresh);
         found = lappend(found, rule);
         MemoryContextSwitchTo(before);
@@ -97,13 +98,15 @@ void load() {
 
 }  // namespace
 
-List* listenersOf(const char* event) {
+List* listenersOf(const char* event, const char* matched) {
     if (!OidIsValid(registry))
         load();
     List* result = NIL;
     ListCell* cell;
     foreach (cell, listeners) {
         Rule* rule = static_cast<Rule*>(lfirst(cell));
+        if (rule->onlyMatches && (matched == nullptr || strcmp(rule->action, matched) != 0))
+            continue;
         if (strcmp(rule->eventType, event) == 0)
             result = lappend(result, rule);
     }

@@ -23,7 +23,7 @@ constexpr int largestSet = 256;
 
 Rule* listenerOf(const PastEvent* event) {
     ListCell* cell;
-    foreach (cell, listenersOf(event->type)) {
+    foreach (cell, listenersOf(event->type, event->action)) {
         Rule* rule = static_cast<Rule*>(lfirst(cell));
         if (strcmp(rule->action, event->action) == 0)
             return rule;
@@ -32,7 +32,7 @@ Rule* listenerOf(const PastEvent* event) {
 }
 
 Rule* ruleOf(const PastEvent* event, Relation relation) {
-    Rule* rule = findRule(relation, event->action);
+    Rule* rule = findRule(relation, event->action, event->type);
     if (rule == nullptr)
         refuseUnknown(event);
     return rule;

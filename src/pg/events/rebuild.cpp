@@ -88,7 +88,7 @@ SPECQL_FUNCTION(specql_recheck) {
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
         return 0;
     Relation relation = table_open(PG_GETARG_OID(0), AccessShareLock);
-    Rule* rule = findRule(relation, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+    Rule* rule = findRule(relation, text_to_cstring(PG_GETARG_TEXT_PP(1)), nullptr);
     if (rule != nullptr) {
         RebuiltEvent event = rebuildEvent(rule, relation, PG_GETARG_JSONB_P(2));
         HeapTuple tuple = ExecCopySlotHeapTuple(event.row);

@@ -11,19 +11,19 @@ namespace {
 const char* const upsertSql = R"(
 INSERT INTO specql.action AS a
 VALUES ($1, $2, $3, $4, $5, coalesce($6, 'retry'),
-    coalesce($7, 8), coalesce($8, interval '1 second'), coalesce($9, true), $10)
-ON CONFLICT (action, (coalesce(relation, ''))) DO UPDATE
+    coalesce($7, 8), coalesce($8, interval '1 second'), coalesce($9, true), $10, coalesce($11, ''))
+ON CONFLICT (action, (coalesce(relation, '')), part) DO UPDATE
 SET event = excluded.event, handler = excluded.handler, capture = excluded.capture, on_error = excluded.on_error,
     max_attempts = excluded.max_attempts, backoff = excluded.backoff, enabled = excluded.enabled,
     processed = excluded.processed
 WHERE a.* IS DISTINCT FROM excluded.*)";
 
-constexpr int argumentCount = 10;
+constexpr int argumentCount = 11;
 constexpr int processedArgument = 9;
 constexpr int relationArgument = 2;
 constexpr int handlerArgument = 3;
 const Oid argumentTypes[argumentCount] = {TEXTOID, TEXTOID, TEXTOID,     TEXTOID, TEXTOID,
-                                          TEXTOID, INT4OID, INTERVALOID, BOOLOID, TEXTOID};
+                                          TEXTOID, INT4OID, INTERVALOID, BOOLOID, TEXTOID, TEXTOID};
 
 struct Arguments {
     Datum values[argumentCount];

@@ -116,7 +116,7 @@ SPECQL_FUNCTION(specql_retry_due) {
     while (done < limit) {
         // What fails again is due after this statement's start, and so is not claimed a second time.
         Oid types[2] = {TIMESTAMPTZOID, INT8OID};
-        Datum values[2] = {TimestampTzGetDatum(GetCurrentStatementStartTimestamp()),
+        Datum values[2] = {TimestampTzGetDatum(GetCurrentStatementStartTimestamp() + settings::clockOffset),
                            Int64GetDatum(Min(limit - done, static_cast<int64_t>(settings::batchSize)))};
         uint64_t count;
         PastEvent* failed = claim(claimDueSql, types, values, nullptr, &count);

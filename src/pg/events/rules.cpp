@@ -253,12 +253,17 @@ RelationRules* rulesOf(Relation relation) {
     return entry;
 }
 
-Rule* findRule(Relation relation, const char* action) {
+Rule* findRule(Relation relation, const char* action, const char* eventType) {
     RuleGroup* own = rulesOf(relation)->own;
-    for (int i = 0; i < own->ruleCount; ++i)
-        if (strcmp(own->rules[i]->action, action) == 0)
-            return own->rules[i];
-    return nullptr;
+    Rule* found = nullptr;
+    for (int i = 0; i < own->ruleCount; ++i) {
+        Rule* rule = own->rules[i];
+        if (strcmp(rule->action, action) != 0)
+            continue;
+        if (found == nullptr || (eventType != nullptr && strcmp(rule->eventType, eventType) == 0))
+            found = rule;
+    }
+    return found;
 }
 
 Rule* makeListener(MemoryContext context, const char* action, const char* event, const char* handler,

@@ -42,6 +42,7 @@ struct Rule {
     int operations;             // bits: 1 << Operation
     bool enabled;               // its own trigger fires in this session's replication role
     bool abortOnError;
+    bool onlyMatches;           // handles the matches of a window or correlation, whoever else emits their event
     Oid captureOwner;           // whose rights conditions and values are evaluated with
     TupleDesc shape;            // of a captured row
     CompiledCapture* compiled[operationCount];   // nullptr where it does not listen, or is broken
@@ -93,8 +94,8 @@ struct RelationRules {
 // invalidations; rules in it live longer (see Rule).
 RelationRules* rulesOf(Relation relation);
 
-// The rule with this action name on `relation` itself, or nullptr.
-Rule* findRule(Relation relation, const char* action);
+// The rule with this action name on `relation` itself, or nullptr. Of several, that of the event type (may be nullptr).
+Rule* findRule(Relation relation, const char* action, const char* eventType);
 
 // A rule for a custom event's listener, in `context`.
 Rule* makeListener(MemoryContext context, const char* action, const char* event, const char* handler,

@@ -155,6 +155,15 @@ void runHandler(EventSet* set, int64_t first, int64_t count, TriggerData* trigge
     popFrame(frame);
 }
 
+void callHandlerAlone(EventSet* set) {
+    Frame* frame = pushFrame(set, 0, set->count);
+    if (OidIsValid(set->rule->trigger))
+        callAsTrigger(set->rule);
+    else
+        callHandler(set->rule, nullptr);
+    popFrame(frame);
+}
+
 void handleSet(EventSet* set, TriggerData* trigger) {
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql handling", ALLOCSET_SMALL_SIZES);
     MemoryContext before = MemoryContextSwitchTo(scratch);

@@ -18,6 +18,9 @@ void handleSet(EventSet* set, TriggerData* trigger);
 // Runs the handler over events [first, first + count) of the set and logs them; every error is the caller's.
 void runHandler(EventSet* set, int64_t first, int64_t count, TriggerData* trigger);
 
+// Calls the handler with all events of the set and does nothing else: no log, no retry; every error is the caller's.
+void callHandlerAlone(EventSet* set);
+
 // Handles what was captured outside of any frame and never dispatched, because rows were written straight to a
 // partition or a replica applied them. For the end of the transaction.
 void handleLeftovers();

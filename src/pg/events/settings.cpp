@@ -1,6 +1,6 @@
 #include "pg/events/settings.hpp"
 
-#include "pg/compat.hpp"
+#include "pg/events/server.hpp"
 
 namespace specql::settings {
 
@@ -8,11 +8,36 @@ int maxCascadeDepth = 16;
 int logEvents = logMatched;
 int eventRetention = 30 * 24 * 3600;
 int batchSize = 100;
+int64_t clockOffset = 0;
+int windowPatience = 10000;
 
 namespace {
 
 const config_enum_entry logEventsOptions[] = {
     {"failed", logFailed, false}, {"matched", logMatched, false}, {"all", logAll, false}, {nullptr, 0, false}};
+
+char* clockOffsetText = nullptr;
+
+// As the server reads its own time zones that are intervals.
+bool checkClockOffset(char** value, void** extra, GucSource) {
+    int64_t micros = 0;
+    if ((*value)[0] != '\0') {
+        Interval* offset = DatumGetIntervalP(DirectFunctionCall3(
+            interval_in, CStringGetDatum(*value), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+        micros = offset->time + (static_cast<int64_t>(offset->month) * DAYS_PER_MONTH + offset->day) * USECS_PER_DAY;
+        pfree(offset);
+    }
+    auto* kept = static_cast<int64_t*>(compat::settingMemory(sizeof(int64_t)));
+    if (kept == nullptr)
+        return false;
+    *kept = micros;
+    *extra = kept;
+    return true;
+}
+
+void assignClockOffset(const char*, void* extra) {
+    clockOffset = *static_cast<int64_t*>(extra);
+}
 
 }  // namespace
 
@@ -31,6 +56,14 @@ void defineEventSettings() {
         &eventRetention, 30 * 24 * 3600, 3600, INT_MAX, PGC_SUSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("specql.batch_size", "How many waiting items are claimed at once.", nullptr, &batchSize,
                             100, 1, 100000, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomStringVariable("specql.clock_offset", "How far the engine's clock is ahead of the server's.",
+                               "An interval, for tests: moves the time of events, windows, deadlines and retries.",
+                               &clockOffsetText, "", PGC_SUSET, 0, checkClockOffset, assignClockOffset, nullptr);
+    DefineCustomIntVariable("specql.window_patience", "How long windows and correlations wait for older transactions.",
+                            "Events are counted in order once every transaction that began before has ended; after "
+                            "this time they are counted anyway, and what those transactions commit comes late.",
+                            &windowPatience, 10000, 0, 24 * 3600 * 1000, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr,
+                            nullptr);
 }
 
 }  // namespace specql::settings

@@ -1,6 +1,9 @@
-// The settings of events: specql.max_cascade_depth, log_events, event_retention, batch_size.
+// The settings of events: specql.max_cascade_depth, log_events, event_retention, batch_size,
+// clock_offset, window_patience.
 // All are for superusers: a caller must not be able to switch off what other people's rules do to his changes.
 #pragma once
+
+#include <cstdint>
 
 namespace specql::settings {
 
@@ -10,6 +13,8 @@ extern int maxCascadeDepth;   // events in one chain of causes; the next one fai
 extern int logEvents;         // a LogEvents
 extern int eventRetention;    // seconds that finished events stay in the log
 extern int batchSize;         // failures that drain() claims at once
+extern int64_t clockOffset;   // microseconds that the engine's clock is ahead of the server's
+extern int windowPatience;    // milliseconds that windows wait for older transactions
 
 void defineEventSettings();
 

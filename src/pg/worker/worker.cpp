@@ -1,7 +1,7 @@
 // The worker's main loop. One per database: it holds a lock as long as it lives.
 //
 //   round:   one transaction writes down what ended, sends notifications and claims calls (synchronous commit: a claim
-//            must survive whatever happens after the call); another runs handlers again
+//            must survive whatever happens after the call); others run handlers again, and count the events of windows
 //   between: libcurl works on the calls; no snapshot and no lock on a row is held while a socket is open
 //   idle:    it sleeps until its latch is set, or something is due, or the poll interval is over
 #include "pg/worker/worker.hpp"
@@ -48,6 +48,7 @@ struct Worker {
     Claims claims;
     int notified;  // in the last round
     int retried;
+    int64_t counted;  // events that windows took in
     int64_t dueMs;  // until something is due; -1 if nothing waits
     bool gone;      // the extension is
 };
@@ -129,11 +130,23 @@ bool runHandlers(Worker* worker) {
         if (!extensionIsThere(worker)) return;
         char* sql = psprintf(
             "SELECT CASE WHEN EXISTS (SELECT FROM specql.failure AS f"
-            " WHERE f.status = 'failed' AND f.next_attempt_at <= now())"
+            " WHERE f.status = 'failed' AND f.next_attempt_at <= specql.clock())"
             " OR EXISTS (SELECT FROM specql.released_actions)"
             " THEN specql.retry_due(%d) ELSE 0 END + specql.call_functions(%d)",
             settings::batchSize, settings::batchSize);
         worker->retried = static_cast<int>(number(sql));
+    });
+    runsHandlers = false;
+    return good;
+}
+
+// Counting never waits for a session that drains: that one does the same.
+bool evaluateWindows(Worker* worker) {
+    worker->counted = 0;
+    runsHandlers = true;
+    if (stopping) die(SIGTERM);
+    bool good = inTransaction("specql windows", [worker] {
+        if (extensionIsThere(worker)) worker->counted = number("SELECT specql.evaluate_windows(1000, false)");
     });
     runsHandlers = false;
     return good;
@@ -149,6 +162,7 @@ bool keepHouse(Worker* worker) {
     return inTransaction("specql housekeeping", [worker] {
         if (!extensionIsThere(worker)) return;
         (void)number("SELECT specql.expire_deliveries()");
+        (void)number("SELECT specql.expire_windows()");
         (void)number("SELECT count(*) FROM specql.expire_events()");
     });
 }
@@ -249,7 +263,9 @@ void serve(Worker* worker) {
             return;
         }
         if (worker->gone || !runHandlers(worker)) continue;
-        bool worked = worker->claims.count > 0 || worker->notified > 0 || worker->retried > 0;
+        if (!evaluateWindows(worker) && !sleepUntilWork(afterErrorMs)) return;
+        bool worked =
+            worker->claims.count > 0 || worker->notified > 0 || worker->retried > 0 || worker->counted > 0;
         if (worked) lastWork = GetCurrentTimestamp();
         if (worker->courier->underWay() > 0) {
             carryOn(worker);

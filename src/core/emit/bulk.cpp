@@ -1,0 +1,117 @@
+// Bulk operations: a function over a set, called by name, by its trigger or from psql.
+#include "emit/emit.hpp"
+#include "emit/quote.hpp"
+#include "emit/steps.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+// The body of a bulk operation for each element of its array, whose keys become variables.
+static std::string overArray(const ResolvedAction& action, const std::string& body,
+                             std::vector<std::string>& declarations) {
+    const std::string& handling = action.info->spec->errorHandling.value;
+    bool keepsOn = handling == "continue_on_error" || handling == "collect_errors";
+    std::string one;
+    declarations.insert(declarations.end(), {"v_item jsonb;", "v_number integer := 0;"});
+    for (const std::string& key : action.payloadOrder) {
+        if (key == action.batchParameter) continue;
+        std::string name = quoteName("p_" + key);
+        declarations.push_back(name + " " + action.payload.at(key) + ";");
+        one += name + " := specql.payload(v_item, " + quoteLiteral(key) + ")::" + action.payload.at(key) + ";\n";
+    }
+    one += one.empty() ? body : "\n" + body;
+    if (keepsOn) {
+        bool collects = handling == "collect_errors";
+        declarations.push_back("v_before integer;");
+        if (collects) declarations.push_back("v_errors text[] := '{}';");
+        std::string failed = "format('element %s: %s', v_number, SQLERRM)";
+        one = "v_before := v_count;\nBEGIN\n" + indent(one, 4) +
+              "EXCEPTION\n    WHEN serialization_failure OR deadlock_detected THEN\n        RAISE;\n"
+              "    WHEN OTHERS THEN\n        -- what was done for this element is undone, and so not counted\n"
+              "        v_count := v_before;\n        " +
+              (collects ? "v_errors := v_errors || " + failed + ";\n"
+                        : "RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = " + failed + ";\n") +
+              "END;\n";
+    }
+    std::string loop = "FOR v_item IN SELECT j.value FROM jsonb_array_elements(" +
+                       quoteName("p_" + action.batchParameter) + ") AS j LOOP\n    v_number := v_number + 1;\n" +
+                       indent(one, 4) + "END LOOP;\n";
+    if (handling == "collect_errors")
+        loop +=
+            "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206',\n"
+            "        MESSAGE = format('%s of %s elements failed', cardinality(v_errors), v_number),\n"
+            "        DETAIL = array_to_string(v_errors, E'\\n');\nEND IF;\n";
+    return loop;
+}
+
+Object bulkFunction(const World& world, const Resolver& resolver, const ResolvedAction& action) {
+    const ActionInfo& info = *action.info;
+    Printer printer(world, resolver, action, Printer::Place::function);
+    StepEmitter steps(world, action, printer);
+    std::vector<std::string> arguments, types, declarations = {"v_count integer := 0;"};
+    for (const auto& [key, type] : action.parameters()) {
+        arguments.push_back(quoteName("p_" + key) + " " + type);
+        types.push_back(type);
+    }
+    std::string body;
+    for (const Context& context : action.contexts) {
+        std::vector<std::string> columns;
+        for (const std::string& column : context.columns)
+            columns.push_back("t." + quoteName(column));
+        if (!columns.empty()) declarations.push_back(contextVariable(context) + " record;");
+        std::string key = printer.print(context.key, true);
+        body += "-- the row of " + context.entity->shown() + " that " + context.key.name +
+                " names; its lock makes two runs take turns\n" +
+                (columns.empty() ? "PERFORM 1\n"
+                                 : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
+                "FROM " + quoteName(context.entity->schema, context.entity->table) +
+                " AS t\n"
+                "WHERE t." +
+                quoteName(context.entity->key) + " = " + key +
+                "\nFOR NO KEY UPDATE;\n"
+                "IF NOT FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" +
+                context.key.name + " %s names no row of " + context.entity->shown() + "', coalesce(" + key +
+                "::text, 'null'));\nEND IF;\n\n";
+    }
+    StepPlace place;
+    for (const ResolvedBranch& branch : action.branches) {
+        std::string block;
+        for (const ResolvedStep& step : branch.steps) {
+            bool set = step.spec->kind == StepKind::update || step.spec->kind == StepKind::remove;
+            if (!block.empty()) block += '\n';
+            if (set && step.target) {
+                std::string what = commentText(step.spec->verb.value + ": " + step.spec->target.value);
+                block += "-- " + what +
+                         (step.allocated.empty() ? ""
+                                                 : ": rows in order, as long as their " + step.allocated +
+                                                       " fits in what is left; the first that does not fit ends it") +
+                         "\n" + steps.allocation(step) + "v_count := v_count + cardinality(v_handled);\n";
+                place = {StepPlace::Rows::handled, "unnest(v_handled) AS h", 0};
+            } else {
+                block += steps.emit({step}, place);
+            }
+        }
+        if (branch.condition)
+            block = "IF " + printer.print(branch.condition) + " THEN\n" + indent(block, 4) + "END IF;\n";
+        body += block;
+    }
+    for (const std::string& declaration : steps.declarations())
+        declarations.push_back(declaration);
+    if (!action.batchParameter.empty()) body = overArray(action, body, declarations);
+    FunctionText function;
+    function.schema = info.schema;
+    function.name = snakeCase(info.spec->name.value);
+    function.identityArguments = join(types, ", ");
+    function.arguments = join(arguments, ", ");
+    function.returns = "integer";
+    function.language = "plpgsql";
+    function.body = "-- Action " + info.name() + ": handles a set of rows and returns how many.\n" +
+                    (info.spec->description.empty() ? "" : "-- " + commentText(info.spec->description.value) + "\n") +
+                    "-- Generated by specql: change the spec and apply it again.\nDECLARE\n" +
+                    indent(join(declarations, "\n"), 4) + "\nBEGIN\n" + indent(body, 4) +
+                    "\n    RETURN v_count;\nEND;\n";
+    function.comment = "Bulk operation " + info.name() + "; returns how many rows it handled";
+    return functionObject(function, info.unit->key());
+}
+
+}  // namespace specql

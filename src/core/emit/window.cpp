@@ -1,0 +1,201 @@
+// Windows and correlations as the runtime takes them: numbered terms, and how they are joined.
+#include "emit/emit.hpp"
+#include "emit/quote.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+namespace {
+
+std::string jsonText(const std::string& text) {
+    std::string result = "\"";
+    for (char c : text) {
+        if (c == '"' || c == '\\') result += '\\';
+        if (static_cast<unsigned char>(c) < ' ')
+            result += ' ';
+        else
+            result += c;
+    }
+    return result + "\"";
+}
+
+std::string termJson(const WindowTerm& term) {
+    std::string json = "{\"counts\": " + jsonText(term.written) + ", \"source\": " + jsonText(term.source) +
+                       ", \"aggregate\": " + jsonText(term.aggregate);
+    if (term.distinct) json += ", \"distinct\": true";
+    if (term.field) json += ", \"field\": " + jsonText(term.field.text);
+    return json + ", \"comparison\": " + jsonText(term.comparison == "!=" ? "<>" : term.comparison) +
+           ", \"number\": " + jsonText(term.number) + ", \"within\": " + jsonText(term.interval.text) + "}";
+}
+
+std::vector<std::string> keyNames(const ResolvedAction& action) {
+    std::vector<std::string> names;
+    if (action.window->correlation) {
+        if (!action.info->spec->correlateBy.empty()) names.push_back(action.info->spec->correlateBy.front().value);
+    } else if (!action.window->terms.empty()) {
+        for (const WindowPiece& key : action.window->terms.front().by)
+            names.push_back(key.text);
+    }
+    for (std::string& name : names)
+        name = name.substr(name.rfind('.') + 1);
+    return names;
+}
+
+std::string termsJson(const Window& window) {
+    std::vector<std::string> terms;
+    for (const WindowTerm& term : window.terms)
+        terms.push_back(termJson(term));
+    return "[" + join(terms, ",\n      ") + "]";
+}
+
+// The column that says when a row of events happened: by its name, else the only time there is.
+std::string timeColumn(const EntityInfo& entity) {
+    std::vector<const ColumnInfo*> times;
+    for (const ColumnInfo& column : entity.columns)
+        if (startsWith(column.type, "timestamp")) times.push_back(&column);
+    for (const char* name : {"occurred_at", "event_time", "event_timestamp", "triggered_at", "happened_at",
+                             "measured_at", "recorded_at", "created_at", "inserted_at"})
+        for (const ColumnInfo* column : times)
+            if (column->name == name) return column->name;
+    return times.size() == 1 ? times.front()->name : "";
+}
+
+class HistoryWriter {
+public:
+    HistoryWriter(const World& world, const Resolver& resolver, const ResolvedAction& feed)
+        : feed_(feed),
+          printer_(world, resolver, feed, feed.binding.custom ? Printer::Place::handler : Printer::Place::capture) {}
+
+    // One query for each term that the source counts for; none if there is no table yet.
+    void write(std::vector<std::string>& queries) {
+        const Binding& binding = feed_.binding;
+        if (!binding.custom && !binding.entity->present) return;
+        bool table = !binding.custom && binding.ops == opInsert;
+        for (const ResolvedBranch& branch : feed_.branches) {
+            std::vector<std::string> where;
+            if (!binding.changedColumn.empty())
+                where.push_back("old." + quoteName(binding.changedColumn) + " IS DISTINCT FROM new." +
+                                quoteName(binding.changedColumn));
+            if (!binding.value.empty())
+                where.push_back("new." + quoteName(binding.valueColumn) + " = " + quoteLiteral(binding.value));
+            if (branch.condition) where.push_back("(" + printer_.print(branch.condition) + ")");
+            queries.push_back("SELECT " + std::to_string(branch.feed->term + 1) + " AS term, " + key(*branch.feed) +
+                              " AS key, " + (table ? tableTime() : "e.event_time") + " AS at, " +
+                              (table ? tableId() : "e.event_id::text") + " AS id, " + value(*branch.feed) +
+                              " AS value\nFROM " +
+                              (binding.custom ? events()
+                               : table        ? tableRows()
+                                              : changes()) +
+                              (where.empty() ? "" : "\nWHERE " + join(where, " AND ")));
+        }
+    }
+
+private:
+    std::string tableName() const { return quoteName(feed_.binding.entity->schema, feed_.binding.entity->table); }
+    std::string tableRows() const { return tableName() + " AS new"; }
+    std::string tableId() const {
+        const std::string& key = feed_.binding.entity->key;
+        return key.empty() ? "new.ctid::text" : "new." + quoteName(key) + "::text";
+    }
+    std::string tableTime() const {
+        const EntityInfo& entity = *feed_.binding.entity;
+        std::string column = timeColumn(entity);
+        if (!column.empty()) return "new." + quoteName(column) + "::timestamptz";
+        const ColumnInfo* key = entity.column(entity.key);
+        return key && key->type == "uuid" ? "specql.uuid_time(new." + quoteName(entity.key) + ")" : "NULL::timestamptz";
+    }
+
+    // An event that several actions handled stands in the log once for each.
+    std::string events() const {
+        return "(SELECT DISTINCT ON (v.id) v.id AS event_id, v.type AS event_type, v.occurred_at AS event_time,\n"
+               "             v.data AS event_data\n      FROM specql.events AS v\n      WHERE v.entity IS NULL AND "
+               "v.type = " +
+               quoteLiteral(feed_.binding.event) + ") AS e";
+    }
+    std::string changes() const {
+        const Binding& binding = feed_.binding;
+        std::vector<std::string> kinds;
+        std::string noOld = "coalesce(v.data -> 'old', 'null') = 'null'",
+                    noNew = "coalesce(v.data -> 'new', 'null') = 'null'";
+        if (binding.ops & opInsert) kinds.push_back(noOld);
+        if (binding.ops & opUpdate) kinds.push_back("NOT (" + noOld + " OR " + noNew + ")");
+        if (binding.ops & opDelete) kinds.push_back(noNew);
+        auto record = [&](const char* name) {
+            return "jsonb_populate_record(NULL::" + tableName() + ", nullif(e.event_data -> '" + name +
+                   "', 'null')) AS " + name;
+        };
+        return "(SELECT DISTINCT ON (v.xid, v.subject, v.data) v.id AS event_id, v.occurred_at AS event_time,\n"
+               "             v.data AS event_data\n      FROM specql.events AS v\n      WHERE v.entity = " +
+               quoteLiteral(binding.entity->shown()) + " AND (" + join(kinds, " OR ") + ")) AS e,\n     " +
+               record("old") + ", " + record("new");
+    }
+
+    std::string key(const FeedTerm& feed) {
+        std::vector<std::string> keys;
+        for (const BoundExpression& bound : feed.keys)
+            keys.push_back(printer_.print(bound, true) + "::text");
+        for (const std::string& name : feed.keyNames)
+            keys.push_back("(e.event_data ->> " + quoteLiteral(name) + ")");
+        if (keys.empty()) return "''";
+        if (keys.size() == 1) return keys.front();
+        return "CASE WHEN num_nulls(" + join(keys, ", ") + ") = 0 THEN jsonb_build_array(" + join(keys, ", ") +
+               ")::text END";
+    }
+    std::string value(const FeedTerm& feed) {
+        if (!feed.fieldName.empty()) return "(e.event_data ->> " + quoteLiteral(feed.fieldName) + ")";
+        if (!feed.field) return "NULL::text";
+        return printer_.print(feed.field, true) + (feed.field.target == "numeric" ? "::numeric::text" : "::text");
+    }
+
+    const ResolvedAction& feed_;
+    Printer printer_;
+};
+
+}  // namespace
+
+std::vector<WindowHistory> windowHistories(const World& world, const Resolver& resolver) {
+    std::vector<WindowHistory> histories;
+    for (const ResolvedAction& action : resolver.actions) {
+        if (!action.window || !action.info->file->fresh) continue;
+        const Action& spec = *action.info->spec;
+        WindowHistory history;
+        history.action = action.info->name();
+        history.joined = action.window->joined;
+        history.terms = termsJson(*action.window);
+        history.afterMatch = spec.afterMatch.empty() ? "consume" : spec.afterMatch.value;
+        history.cooldown = spec.cooldown.value;
+        history.onTimeout = !spec.onTimeout.empty();
+        for (const ResolvedAction& feed : resolver.actions)
+            if (feed.isFeed() && feed.info == action.info) HistoryWriter(world, resolver, feed).write(history.sources);
+        histories.push_back(std::move(history));
+    }
+    return histories;
+}
+
+Object windowObject(const ResolvedAction& action) {
+    const Window& window = *action.window;
+    const Action& spec = *action.info->spec;
+    std::vector<std::string> keys;
+    for (const std::string& name : keyNames(action))
+        keys.push_back(quoteLiteral(name));
+    auto interval = [](const Text& text) { return text.empty() ? "NULL" : "interval " + quoteLiteral(text.value); };
+    std::vector<std::string> args = {quoteLiteral(action.info->name()), quoteLiteral(action.binding.event),
+                                     quoteLiteral(spec.condition.value), quoteLiteral(window.joined)};
+    Object object;
+    object.kind = "window";
+    object.identity = action.info->name();
+    object.unit = action.info->unit->key();
+    object.replaceable = true;
+    object.detail = spec.condition.value + (window.correlation ? " within " + spec.correlationWindow.value : "") +
+                    (keys.empty()         ? ""
+                     : window.correlation ? " by " + join(keyNames(action), ", ")
+                                          : "");
+    object.commands.push_back("SELECT specql.register_window(\n    " + join(args, ", ") + ",\n    " +
+                              quoteLiteral(termsJson(window)) + ",\n    " +
+                              (keys.empty() ? "'{}'" : "ARRAY[" + join(keys, ", ") + "]") + ", " +
+                              quoteLiteral(spec.afterMatch.empty() ? "consume" : spec.afterMatch.value) + ", " +
+                              interval(spec.cooldown) + ", " + (spec.onTimeout.empty() ? "false" : "true") + ");");
+    return object;
+}
+
+}  // namespace specql

@@ -1,0 +1,203 @@
+// Windows and correlations: what their sources are, and what each source's event hands to them (language.md section 9).
+#include <algorithm>
+
+#include "emit/quote.hpp"
+#include "resolve/action_resolver.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+namespace {
+
+bool isTime(const std::string& type) {
+    return startsWith(type, "timestamp") || type == "date";
+}
+
+Text written(const ActionInfo& action, const WindowPiece& piece, const std::string& value) {
+    Text text = action.file->source.piece(action.spec->condition, piece.offset, piece.offset + piece.text.size());
+    text.value = value;
+    return text;
+}
+
+}  // namespace
+
+ResolvedAction ActionResolver::runFeed(const Window& window, const std::string& source) {
+    result_.source = source;
+    const std::vector<TermExpressions>& expressions = world_.termExpressions(*action_.spec);
+    bool custom = result_.binding.custom;
+    Scope scope;
+    auto ref = [&](int expression) {
+        ExpressionRef result;
+        if (expression >= 0) result.id = expression - action_.file->expressionBase;
+        return result;
+    };
+    for (size_t i = 0; i < window.terms.size(); i++) {
+        const WindowTerm& term = window.terms[i];
+        if (term.source != source) continue;
+        ResolvedBranch branch;
+        branch.condition = bind(ref(expressions[i].filter), "boolean", scope);
+        FeedTerm feed;
+        feed.term = static_cast<int>(i);
+        if (custom) {
+            feed.fieldName = term.field.text;
+            for (int key : expressions[i].by) {
+                const ExpressionFacts& facts = world_.facts(key);
+                const std::string& text = world_.expressionText(key);
+                bool repeated = i > 0 && action_.spec->correlateBy.size() == 1;  // the same key for all triggers
+                if (repeated) {
+                    feed.keyNames.push_back(text);
+                    continue;
+                }
+                if (!facts.ok || facts.names.size() != 1 || facts.names[0].length != text.size())
+                    world_.error(*action_.file, "SPQL-R081", world_.locate(key, 0),
+                                 "a custom event has its key under one name: " + text, "for example order_id");
+                feed.keyNames.push_back(text);
+            }
+        } else {
+            feed.field = bind(ref(expressions[i].field), term.aggregate == "count" ? "" : "numeric", scope);
+            for (int key : expressions[i].by)
+                feed.keys.push_back(bind(ref(key), "", scope));
+        }
+        branch.feed = std::move(feed);
+        result_.branches.push_back(std::move(branch));
+    }
+    inferPayloadTypes();
+    // An event without a key that a filter reads is one that the filter does not hold for.
+    forEachExpression(result_, [](BoundExpression& bound) {
+        for (Value& value : bound.values) {
+            if (value.kind != ValueKind::payload) continue;
+            value.kind = ValueKind::meta;
+            value.name = "payload:" + value.name;
+        }
+    });
+    return std::move(result_);
+}
+
+// A trigger's name may be a source too: then matches are called after the action.
+void Resolver::resolveWindowed(const ActionInfo& action) {
+    const Action& spec = *action.spec;
+    checkWithin(action);
+    Binding match;
+    match.custom = true;
+    match.rule = "section 9: the event that a match raises";
+    match.event = spec.name.value;
+    ResolvedAction resolved = resolveUnder(*this, world_, action, match);
+    const Window window = *resolved.window;
+    bool counted = std::any_of(window.terms.begin(), window.terms.end(), [&](const WindowTerm& term) {
+        return term.source == spec.trigger.value || term.sourceWritten.text == spec.trigger.value;
+    });
+    if (spec.trigger && !counted) resolved.binding.event = spec.trigger.value;
+    world_.addExplanation({action.name(), spec.trigger ? spec.trigger.value : spec.name.value, resolved.binding.shown(),
+                           match.rule, spec.pos.line});
+    world_.checkName(*action.file, handlerName(resolved), spec.name.pos, "the generated function");
+    checkWindow(action, window);
+    actions.push_back(std::move(resolved));
+    if (!window.understood || (window.correlation && spec.correlationWindow.empty())) return;
+    std::set<std::string> done;
+    for (size_t i = 0; i < window.terms.size(); i++) {
+        const WindowTerm& term = window.terms[i];
+        if (!done.insert(term.source).second) continue;
+        if (window.correlation)
+            addFeeds(action, window, term.source, spec.triggers[i]);
+        else if (knownSource(action, term))
+            addFeeds(action, window, term.source, written(action, term.sourceWritten, term.source));
+    }
+}
+
+void Resolver::checkWindow(const ActionInfo& action, const Window& window) {
+    const Action& spec = *action.spec;
+    if (spec.onError.value == "abort")
+        world_.error(*action.file, "SPQL-R083", spec.onError.pos,
+                     "matches are found after the events are committed: there is no statement to abort",
+                     "leave on_error: out; a match whose steps fail is tried again");
+    if (spec.on)
+        world_.error(*action.file, "SPQL-R080", spec.on.pos, "a window counts the events that its condition names",
+                     "leave on: out; trigger: names the event that a match raises");
+    std::vector<std::string> by;
+    for (size_t i = 0; i < window.terms.size() && !window.correlation; i++) {
+        const WindowTerm& term = window.terms[i];
+        std::vector<std::string> own;
+        for (const WindowPiece& key : term.by)
+            own.push_back(key.text);
+        if (i == 0) by = own;
+        if (own != by)
+            world_.error(*action.file, "SPQL-R080", action.file->source.locate(spec.condition, term.offset),
+                         "all terms of a condition have the same keys",
+                         by.empty() ? "write BY after every term, or after none" : "write BY " + join(by, ", "));
+        if (term.distinct && term.number.size() > 3)
+            world_.error(*action.file, "SPQL-R080", action.file->source.locate(spec.condition, term.offset),
+                         "distinct values are counted up to 999", "compare with a smaller number");
+    }
+}
+
+// A window would wait for ever for an event that nobody raises.
+bool Resolver::knownSource(const ActionInfo& action, const WindowTerm& term) {
+    Text text = written(action, term.sourceWritten, term.source);
+    if (const EntityInfo* entity = world_.entity(term.source, action.schema)) {
+        world_.error(*action.file, "SPQL-R086", text.pos, term.source + " is an entity, not an event",
+                     "for example " + entity->table + "_created");
+        return false;
+    }
+    bool heard = std::any_of(world_.actions.begin(), world_.actions.end(),
+                             [&](const ActionInfo& other) { return other.spec->on.value == "event " + term.source; });
+    std::string near = nearest(term.source, knownTriggers(*this, world_, action), 2);
+    if (near.empty() || near == term.source || heard || emitted(term.source)) return true;
+    world_.error(
+        *action.file, "SPQL-R086", text.pos, "unknown event " + term.source,
+        "did you mean " + near + "? If not, some action has to emit it, or listen to it with on: event " + term.source);
+    return false;
+}
+
+void Resolver::checkWithin(const ActionInfo& action) {
+    auto check = [&](int expression, const Text& text) {
+        BoundExpression bound;
+        bound.expression = expression;
+        bound.target = "interval";
+        addRequest(bound);
+        intervals_[expression] = text;
+    };
+    auto length = [&](const Text& text) {
+        // What is no interval at all is reported as such.
+        bool digits = text.value.find_first_of("0123456789") != std::string::npos;
+        bool positive = text.value.find_first_of("123456789") != std::string::npos &&
+                        text.value.find('-') == std::string::npos && text.value.find("ago") == std::string::npos;
+        bool none = digits && !positive;
+        if (none)
+            world_.error(*action.file, "SPQL-R054", text.pos, text.value + " is no length of time",
+                         "write a number and a unit, for example 10 minutes");
+        return !none;
+    };
+    length(action.spec->correlationWindow);
+    if (action.spec->correlated) return;
+    const std::vector<TermExpressions>& expressions = world_.termExpressions(*action.spec);
+    std::vector<WindowProblem> ignored;
+    Window window = parseWindow(*action.spec, ignored);
+    for (size_t i = 0; i < expressions.size() && i < window.terms.size(); i++) {
+        const WindowPiece& interval = window.terms[i].interval;
+        Text text = written(action, interval, interval.text);
+        if (length(text)) check(expressions[i].interval, text);
+    }
+}
+
+void Resolver::addFeeds(const ActionInfo& action, const Window& window, const std::string& source, const Text& text) {
+    std::vector<Binding> bindings = resolveTrigger(*this, world_, action, text);
+    for (const Binding& binding : bindings) {
+        ResolvedAction feed = ActionResolver(*this, world_, action, binding, false).runFeed(window, source);
+        feed.base += "_" + snakeCase(source) + (bindings.size() > 1 ? "_" + binding.entity->table : "");
+        world_.addExplanation({action.name(), text.value, binding.shown(),
+                               window.correlation ? binding.rule : "section 9: source of a window, " + binding.rule,
+                               text.pos.line});
+        if (const ColumnInfo* at = binding.custom ? nullptr : binding.entity->column("occurred_at"))
+            if (!isTime(at->type))
+                world_.error(*action.file, "SPQL-R087", text.pos,
+                             "occurred_at of " + binding.entity->shown() + " is " + at->type + ", not a time",
+                             "rename the field, or make it a timestamp: a window's events happen at their occurred_at");
+        if (binding.custom && !emitted(source))
+            world_.notice(*action.file, "SPQL-R027", text.pos,
+                          source + " is a custom event, raised by specql.emit('" + source + "', …)", "");
+        world_.checkName(*action.file, handlerName(feed), action.spec->name.pos, "the generated function");
+        actions.push_back(std::move(feed));
+    }
+}
+
+}  // namespace specql

@@ -1,0 +1,144 @@
+// specql.backtest: a window or correlation that is not installed, run over the history there is.
+#include <algorithm>
+
+#include "pg/apply/compilation.hpp"
+#include "pg/bridge/encoding.hpp"
+#include "pg/bridge/entry.hpp"
+#include "pg/bridge/holder.hpp"
+#include "pg/bridge/result_set.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/events/clock.hpp"
+#include "pg/windows/rule.hpp"
+#include "policy/window_batch.hpp"
+
+namespace specql {
+
+namespace {
+
+const char* const termsSql = R"(
+SELECT t.item ->> 'aggregate', t.item ? 'distinct', t.item ? 'field', t.item ->> 'comparison', t.item ->> 'number',
+       (extract(epoch FROM (t.item ->> 'within')::interval) * 1000000)::bigint
+FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS t(item, place) ORDER BY t.place)";
+
+const char* const cooldownSql =
+    "SELECT (extract(epoch FROM coalesce(nullif($1, ''), '0')::interval) * 1000000)::bigint";
+
+// Held by a memory context.
+struct Trial {
+    WindowRule rule;
+    WindowBatch batch{rule};
+    std::vector<WindowInput> inputs, held;  // of the last event: its terms may go on
+    std::string sql;
+};
+
+// Pure C++.
+void writeQuery(const WindowHistory& history, std::string* sql) {
+    sql->clear();
+    for (const std::string& source : history.sources)
+        *sql += (sql->empty() ? "" : "\nUNION ALL\n") + source;
+    *sql = "SELECT h.term, h.key, h.at, h.id, h.value FROM (\n" + *sql +
+           "\n) AS h WHERE h.at > $1 AND h.at <= $2 ORDER BY h.at, h.id, h.key, h.term";
+}
+
+void addInput(Trial* trial, int row) {
+    WindowInput input;
+    input.term = spi::number(row, 1) - 1;
+    const char* key = spi::cell(row, 2);
+    const char* value = spi::cell(row, 5);
+    input.hasKey = key != nullptr;
+    if (key != nullptr) input.key = key;
+    input.at = window::time(row, 3);
+    input.id = spi::cell(row, 4);
+    input.hasValue = value != nullptr;
+    if (value != nullptr) input.value = value;
+    trial->inputs.push_back(std::move(input));
+}
+
+// All but the last event, whose terms may be cut.
+void runAhead(Trial* trial, bool last) {
+    std::vector<WindowInput>& inputs = trial->inputs;
+    trial->held.clear();
+    while (!last && !inputs.empty() && (trial->held.empty() || inputs.back().id == trial->held.back().id)) {
+        trial->held.push_back(std::move(inputs.back()));
+        inputs.pop_back();
+    }
+    trial->batch.run(inputs);
+    inputs.assign(trial->held.rbegin(), trial->held.rend());
+}
+
+void loadTrial(Trial* trial, const WindowHistory& history) {
+    spi::query(termsSql, {{TEXTOID, spi::text(history.terms)}});
+    readTerms(&trial->rule);
+    spi::query(cooldownSql, {{TEXTOID, spi::text(history.cooldown)}});
+    setRule(&trial->rule, history.joined.c_str(), history.afterMatch.c_str(), window::bigint(0, 1), history.onTimeout);
+}
+
+void runTrial(Trial* trial, const WindowHistory& history, Micros since, Micros until) {
+    if (history.sources.empty()) return;
+    writeQuery(history, &trial->sql);
+    Oid types[2] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
+    // Events before it may be in a window still.
+    Datum values[2] = {TimestampTzGetDatum(since - trial->rule.memory()), TimestampTzGetDatum(until)};
+    Portal portal = SPI_cursor_open_with_args(nullptr, fromUtf8(trial->sql), 2, types, values, nullptr, true, 0);
+    for (;;) {
+        SPI_cursor_fetch(portal, true, 1000);
+        if (SPI_processed == 0) break;
+        for (int row = 0; row < static_cast<int>(SPI_processed); ++row)
+            addInput(trial, row);
+        SPI_freetuptable(SPI_tuptable);
+        runAhead(trial, false);
+        CHECK_FOR_INTERRUPTS();
+    }
+    runAhead(trial, true);
+    SPI_cursor_close(portal);
+    trial->batch.passAll(until);
+}
+
+bool byTime(const WindowFound& left, const WindowFound& right) {
+    return left.match.at != right.match.at ? left.match.at < right.match.at : left.key < right.key;
+}
+
+void report(Trial* trial, const WindowHistory& history, Micros since, ResultSet* rows) {
+    std::sort(trial->batch.found.begin(), trial->batch.found.end(), byTime);
+    for (const WindowFound& found : trial->batch.found) {
+        if (found.match.at < since) continue;
+        Datum values[5] = {spi::text(history.action), TimestampTzGetDatum(found.match.at), spi::text(found.key),
+                           Int64GetDatum(static_cast<int64_t>(found.match.ids.size())),
+                           spi::textArray(found.match.ids)};
+        bool nulls[5] = {false, false, found.key.empty(), false, false};
+        rows->add(values, nulls);
+    }
+}
+
+}  // namespace
+
+SPECQL_FUNCTION(specql_backtest) {
+    if (PG_ARGISNULL(1)) ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("since must be given")));
+    CompileArguments arguments = {PG_ARGISNULL(0) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(0)),
+                                  PG_ARGISNULL(3) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(3)),
+                                  false, false, false};
+    Micros since = PG_GETARG_TIMESTAMPTZ(1);
+    Micros until = PG_ARGISNULL(2) ? engineTime() : PG_GETARG_TIMESTAMPTZ(2);
+    if (TIMESTAMP_NOT_FINITE(since) || TIMESTAMP_NOT_FINITE(until))
+        ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("since and until must be finite")));
+    ResultSet rows(fcinfo);
+    spi::connect();
+    Compilation* compilation = compile(arguments);
+    requireValid(compilation);
+    if (compilation->compiler.windows().empty())
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the spec has no window and no correlation"),
+                        errhint("specql.replay runs the steps of an applied action over past events.")));
+    for (const WindowHistory& history : compilation->compiler.windows()) {
+        MemoryContext context = makeWorkContext("specql backtest");
+        Trial* trial = makeHeld<Trial>(context);
+        loadTrial(trial, history);
+        runTrial(trial, history, since, until);
+        report(trial, history, since, &rows);
+        MemoryContextDelete(context);
+    }
+    spi::finish();
+    MemoryContextDelete(compilation->context);
+    PG_RETURN_NULL();
+}
+
+}  // namespace specql

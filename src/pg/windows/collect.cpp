@@ -1,0 +1,90 @@
+// specql.window_events: the events of a source, on their way into a window.
+#include "pg/bridge/entry.hpp"
+#include "pg/events/bulk.hpp"
+#include "pg/events/frame.hpp"
+#include "pg/worker/wake.hpp"
+
+namespace specql {
+
+namespace {
+
+// The columns of specql.window_event, in the order of its definition.
+enum Column { action, term, key, at, id, value, xid, root, depth, columnCount };
+
+struct Items {
+    Datum* values;
+    bool* nulls;
+    int count;
+};
+
+Items unpack(FunctionCallInfo fcinfo, int argument, Oid type, int16 length, bool byValue, char alignment) {
+    Items column = {nullptr, nullptr, 0};
+    if (!PG_ARGISNULL(argument))
+        deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), type, length, byValue, alignment, &column.values,
+                          &column.nulls, &column.count);
+    return column;
+}
+
+void requireSameLength(int count, const Items& other) {
+    if (other.values != nullptr && other.count != count)
+        ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("arrays of different lengths")));
+}
+
+void set(TupleTableSlot* row, Column column, Datum datum) {
+    row->tts_values[column] = datum;
+    row->tts_isnull[column] = false;
+}
+
+// Indexes hold keys of a few kilobytes; a longer one stands for itself by its hash.
+constexpr size_t longestKey = 1024;
+
+Datum shortKey(Datum key) {
+    auto* whole = DatumGetTextPP(key);
+    if (VARSIZE_ANY_EXHDR(whole) <= longestKey)
+        return PointerGetDatum(whole);
+    return DirectFunctionCall1(md5_text, PointerGetDatum(whole));
+}
+
+}  // namespace
+
+SPECQL_FUNCTION(specql_window_events) {
+    Frame* frame = requireFrame("specql.window_events");
+    if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3)) PG_RETURN_VOID();
+    Items ids = unpack(fcinfo, 2, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
+    Items times = unpack(fcinfo, 3, TIMESTAMPTZOID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+    Items keys = unpack(fcinfo, 4, TEXTOID, -1, false, TYPALIGN_INT);
+    Items values = unpack(fcinfo, 5, TEXTOID, -1, false, TYPALIGN_INT);
+    requireSameLength(ids.count, times);
+    requireSameLength(ids.count, keys);
+    requireSameLength(ids.count, values);
+    if (ids.count == 0) PG_RETURN_VOID();
+    const Lineage& lineage = frame->set->lineage;
+    Datum noKey = CStringGetTextDatum("");
+    Datum transaction = FullTransactionIdGetDatum(GetTopFullTransactionId());
+    BulkWriter* rows = openWriter("window_event", ids.count);
+    for (int i = 0; i < ids.count; ++i) {
+        if (ids.nulls[i] || times.nulls[i]) continue;
+        if (TIMESTAMP_NOT_FINITE(DatumGetTimestampTz(times.values[i])))
+            ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+                            errmsg("an event that is counted cannot happen at infinity")));
+        TupleTableSlot* row = nextRow(rows);
+        set(row, action, PG_GETARG_DATUM(0));
+        set(row, term, PG_GETARG_DATUM(1));
+        if (keys.values == nullptr)
+            set(row, key, noKey);
+        else if (!keys.nulls[i])
+            set(row, key, shortKey(keys.values[i]));
+        set(row, at, times.values[i]);
+        set(row, id, ids.values[i]);
+        if (values.values != nullptr && !values.nulls[i]) set(row, value, values.values[i]);
+        set(row, xid, transaction);
+        set(row, root, lineage.caused ? UUIDPGetDatum(&lineage.root) : ids.values[i]);
+        set(row, depth, Int32GetDatum(lineage.depth));
+        writeRow(rows);
+    }
+    closeWriter(rows);
+    wakeWorkerAtCommit();
+    PG_RETURN_VOID();
+}
+
+}  // namespace specql

@@ -1,0 +1,212 @@
+// specql.evaluate_windows: committed events are counted in their order, each once, and what matches runs its steps.
+// Both are one transaction.
+#include "pg/bridge/encoding.hpp"
+#include "pg/bridge/entry.hpp"
+#include "pg/bridge/holder.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/bridge/subtransaction.hpp"
+#include "pg/events/clock.hpp"
+#include "pg/events/emit.hpp"
+#include "pg/windows/engine.hpp"
+
+namespace specql {
+
+namespace {
+
+constexpr int64_t mostAtOnce = 1000;
+
+// While the steps of an action are switched off its events wait.
+const char* const dueSql = R"(
+SELECT r.action FROM specql.window_rule AS r
+WHERE (EXISTS (SELECT FROM specql.window_event AS e WHERE e.action = r.action AND e.at <= $1)
+       OR EXISTS (SELECT FROM specql.window_key AS k WHERE k.action = r.action AND k.deadline <= $1))
+  AND EXISTS (SELECT FROM specql.action AS a WHERE a.action = r.action AND a.part = 'match' AND a.enabled)
+ORDER BY r.action)";
+
+const char* const lockSql = "SELECT specql.lock_window($1, $2)";
+
+// $6: the names of the keys, $7: their values as one text (of several, a JSON array).
+const char* const payloadSql = R"(
+SELECT jsonb_build_object('match_count', $1, 'match_key', nullif($2, ''), 'first_at', $3, 'last_at', $4,
+                          'event_ids', $5)
+       || CASE WHEN $7 THEN jsonb_build_object('timed_out', true) ELSE '{}' END
+       || CASE cardinality($6) WHEN 0 THEN '{}' WHEN 1 THEN jsonb_build_object($6[1], $2)
+          ELSE (SELECT jsonb_object_agg(n.name, $2::jsonb -> (n.place - 1)::integer)
+                FROM unnest($6) WITH ORDINALITY AS n(name, place)) END)";
+
+Lineage lineageOf(const WindowFound* found) {
+    Lineage lineage;
+    memset(&lineage, 0, sizeof lineage);
+    lineage.depth = 1;
+    if (found->root.empty()) return lineage;
+    lineage.caused = true;
+    lineage.causedBy = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(found->match.lastId.c_str())));
+    lineage.root = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(found->root.c_str())));
+    lineage.depth = found->depth + 1;
+    return lineage;
+}
+
+void raise(WindowRun* run, WindowFound* found) {
+    spi::query(payloadSql, {{INT8OID, Int64GetDatum(found->match.count)},
+                            {TEXTOID, spi::text(found->key)},
+                            {TIMESTAMPTZOID, TimestampTzGetDatum(found->match.firstAt)},
+                            {TIMESTAMPTZOID, TimestampTzGetDatum(found->match.at)},
+                            {TEXTARRAYOID, spi::textArray(found->match.ids)},
+                            {TEXTARRAYOID, spi::textArray(run->definition.keyNames)},
+                            {BOOLOID, BoolGetDatum(found->match.timedOut)}});
+    bool isNull;
+    MatchEvent match;
+    match.type = fromUtf8(run->definition.event);
+    match.action = fromUtf8(run->definition.action);
+    match.data =
+        PointerGetDatum(PG_DETOAST_DATUM_COPY(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull)));
+    match.time = found->match.at;
+    match.lineage = lineageOf(found);
+    match.timedOut = found->match.timedOut;
+    raiseMatch(&match);
+}
+
+// What came out is written before any step runs: steps may raise events that this very window counts.
+void finish(WindowRun* run) {
+    for (WindowFound& found : run->batch.found)
+        completeMatch(run, &found);
+    saveRun(run);
+    for (WindowFound& found : run->batch.found) {
+        if (!run->quiet) raise(run, &found);
+        CHECK_FOR_INTERRUPTS();
+    }
+}
+
+WindowRun* begin(const char* action, MemoryContext* context) {
+    *context = makeWorkContext("specql window");
+    MemoryContext before = MemoryContextSwitchTo(*context);
+    WindowRun* run = makeHeld<WindowRun>(*context);
+    MemoryContextSwitchTo(before);
+    spi::connect();
+    return loadDefinition(&run->definition, action) ? run : nullptr;
+}
+
+void end(MemoryContext context) {
+    spi::finish();
+    MemoryContextDelete(context);
+}
+
+// How many events; `more` if others wait whose turn it is.
+int64_t countEvents(const char* action, bool quiet, FullTransactionId horizon, Micros now, int64_t limit, bool* more,
+                    Micros* blockedAt) {
+    MemoryContext context;
+    int64_t count = 0;
+    *more = false;
+    *blockedAt = INT64_MAX;
+    if (WindowRun* run = begin(action, &context)) {
+        run->quiet = quiet;
+        run->horizon = horizon;
+        loadEvents(run, now, limit);
+        *more = run->more;
+        *blockedAt = run->blockedAt;
+        if (!run->inputs.empty()) {
+            loadKeys(run);
+            run->batch.run(run->inputs);
+            count = run->batch.events;
+            finish(run);
+        }
+    }
+    end(context);
+    return count;
+}
+
+void passDeadlines(WindowRun* run) {
+    for (auto& [name, key] : run->batch.keys)
+        run->batch.pass(name, key.deadline);
+}
+
+int64_t countDeadlines(const char* action, FullTransactionId horizon, Micros now, Micros blockedAt, int64_t limit) {
+    MemoryContext context;
+    int64_t count = 0;
+    WindowRun* run = begin(action, &context);
+    if (run != nullptr && run->definition.rule.hasDeadlines()) {
+        run->blockedAt = blockedAt;
+        run->horizon = horizon;
+        count = loadDeadlines(run, now, limit);
+        if (count > 0) {
+            loadKeys(run);
+            passDeadlines(run);
+            finish(run);
+        }
+    }
+    end(context);
+    return count;
+}
+
+List* dueWindows(Micros now) {
+    MemoryContext caller = CurrentMemoryContext;
+    List* actions = NIL;
+    spi::connect();
+    int count = spi::query(dueSql, {{TIMESTAMPTZOID, TimestampTzGetDatum(now)}});
+    MemoryContext before = MemoryContextSwitchTo(caller);
+    for (int row = 0; row < count; ++row)
+        actions = lappend(actions, pstrdup(spi::cell(row, 1)));
+    MemoryContextSwitchTo(before);
+    spi::finish();
+    return actions;
+}
+
+}  // namespace
+
+int64_t evaluateWindow(const char* action, Micros now, int64_t limit) {
+    int64_t done = 0;
+    for (int64_t passed = 1; passed > 0 && done < limit;) {
+        Micros blockedAt = INT64_MAX;
+        spi::connect();
+        FullTransactionId horizon = findHorizon(action, now);
+        spi::finish();
+        for (bool more = true; more && done < limit;) {
+            done += countEvents(action, false, horizon, now, Min(limit - done, mostAtOnce), &more, &blockedAt);
+            CHECK_FOR_INTERRUPTS();
+        }
+        passed = done < limit ? countDeadlines(action, horizon, now, blockedAt, Min(limit - done, mostAtOnce)) : 0;
+        done += passed;
+    }
+    return done;
+}
+
+int64_t recountWindow(const char* action, Micros now) {
+    int64_t done = 0;
+    Micros blockedAt;
+    for (bool more = true; more;)
+        done += countEvents(action, true, FirstNormalFullTransactionId, now, mostAtOnce, &more, &blockedAt);
+    return done;
+}
+
+bool lockWindow(const char* action, bool wait) {
+    spi::connect();
+    spi::query(lockSql, {{TEXTOID, CStringGetTextDatum(fromUtf8(action))}, {BOOLOID, BoolGetDatum(wait)}});
+    bool got = spi::flag(0, 1);
+    spi::finish();
+    return got;
+}
+
+SPECQL_FUNCTION(specql_evaluate_windows) {
+    int64_t limit = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
+    bool wait = PG_ARGISNULL(1) || PG_GETARG_BOOL(1);
+    Micros now = engineTime();
+    int64_t done = 0;
+    ListCell* cell;
+    foreach (cell, dueWindows(now)) {
+        const char* action = static_cast<const char*>(lfirst(cell));
+        if (done >= limit || !lockWindow(action, wait)) continue;
+        if (wait) {
+            done += evaluateWindow(action, now, limit - done);
+            continue;
+        }
+        // One that cannot be counted must not hold up the others.
+        ErrorData* error =
+            trySubtransaction([&done, action, now, limit] { done += evaluateWindow(action, now, limit - done); });
+        if (error != nullptr)
+            ereport(WARNING, (errcode(error->sqlerrcode),
+                              errmsg("events of action %s cannot be counted: %s", action, error->message)));
+    }
+    PG_RETURN_INT32(static_cast<int32>(Min(done, static_cast<int64_t>(INT_MAX))));
+}
+
+}  // namespace specql

@@ -1,0 +1,150 @@
+// specql.rebuild_window: what a window knows, worked out again from the event log.
+#include "pg/events/rebuild.hpp"
+#include "pg/bridge/encoding.hpp"
+#include "pg/bridge/entry.hpp"
+#include "pg/bridge/spi.hpp"
+#include "pg/events/clock.hpp"
+#include "pg/events/listeners.hpp"
+#include "pg/events/run.hpp"
+#include "pg/windows/engine.hpp"
+
+namespace specql {
+
+namespace {
+
+// What waits is not history yet: it stays, and is counted when its turn comes.
+const char* const emptySql = R"(
+WITH keys AS (DELETE FROM specql.window_key AS k WHERE k.action = $1)
+DELETE FROM specql.window_entry AS e WHERE e.action = $1)";
+
+// Matches stand in the log too: events up to the last one of a key are used up, and its cooldown goes on.
+const char* const matchesSql = R"(
+INSERT INTO specql.window_key
+SELECT r.action, m.key, m.at, m.last_id, CASE WHEN r.after_match = 'consume' THEN m.at END, m.last_id, m.at,
+       NULL, NULL, false, array_fill(0::bigint, ARRAY[t.n]), array_fill(0::numeric, ARRAY[t.n]),
+       array_to_string(array_fill('- - - -'::text, ARRAY[t.n]), '; '), 0, 0, m.at + r.memory
+FROM specql.window_rule AS r, LATERAL (SELECT jsonb_array_length(r.terms) AS n) AS t,
+     LATERAL (
+         SELECT DISTINCT ON (coalesce(l.data ->> 'match_key', '')) coalesce(l.data ->> 'match_key', '') AS key,
+                l.occurred_at AS at, coalesce(l.data -> 'event_ids' ->> -1, '') AS last_id
+         FROM specql.events AS l
+         WHERE l.action = r.action AND l.type = r.event AND l.entity IS NULL AND l.occurred_at > $2 - r.memory
+           AND NOT l.data ? 'timed_out'
+         ORDER BY coalesce(l.data ->> 'match_key', ''), l.occurred_at DESC, l.id DESC) AS m
+WHERE r.action = $1)";
+
+const char* const historySql = R"(
+SELECT l.id, l.type, to_regclass(l.entity)::oid, l.data, l.occurred_at, l.root, l.depth, l.caused_by
+FROM specql.window_rule AS r, specql.event_log AS l
+WHERE r.action = $1 AND l.action = r.action AND l.occurred_at > $2 - r.memory AND l.occurred_at <= $2
+  AND NOT (l.type = r.event AND l.entity IS NULL)
+  AND NOT EXISTS (SELECT FROM specql.window_event AS w WHERE w.action = r.action AND w.id = l.id)
+ORDER BY l.id)";
+
+// A row of the log.
+struct Logged {
+    pg_uuid_t id;
+    const char* type;
+    Oid relation;
+    Datum data;
+    TimestampTz time;
+    Lineage lineage;
+};
+
+Logged readLogged(HeapTuple tuple, TupleDesc descriptor) {
+    Logged logged;
+    memset(&logged, 0, sizeof logged);
+    bool isNull;
+    logged.id = *DatumGetUUIDP(SPI_getbinval(tuple, descriptor, 1, &isNull));
+    logged.type = SPI_getvalue(tuple, descriptor, 2);
+    Datum relation = SPI_getbinval(tuple, descriptor, 3, &isNull);
+    logged.relation = isNull ? InvalidOid : DatumGetObjectId(relation);
+    logged.data = SPI_getbinval(tuple, descriptor, 4, &isNull);
+    logged.time = DatumGetTimestampTz(SPI_getbinval(tuple, descriptor, 5, &isNull));
+    logged.lineage.root = *DatumGetUUIDP(SPI_getbinval(tuple, descriptor, 6, &isNull));
+    logged.lineage.depth = DatumGetInt32(SPI_getbinval(tuple, descriptor, 7, &isNull));
+    Datum causedBy = SPI_getbinval(tuple, descriptor, 8, &isNull);
+    logged.lineage.caused = !isNull;
+    if (!isNull) logged.lineage.causedBy = *DatumGetUUIDP(causedBy);
+    return logged;
+}
+
+void feed(Rule* rule, const Logged* logged, TupleTableSlot* row, int maskBytes) {
+    EventSet* set = makeEventSet(rule, false);
+    set->lineage = logged->lineage;
+    row->tts_values[captured::time] = TimestampTzGetDatum(logged->time);
+    row->tts_isnull[captured::time] = false;
+    appendEvent(set, row, rule->mask, maskBytes);
+    set->ids = static_cast<pg_uuid_t*>(MemoryContextAlloc(set->context, sizeof(pg_uuid_t)));
+    *set->ids = logged->id;
+    callHandlerAlone(set);
+    dropEventSet(set);
+}
+
+void feedCustom(const char* action, const Logged* logged) {
+    ListCell* cell;
+    foreach (cell, listenersOf(logged->type, nullptr)) {
+        Rule* rule = static_cast<Rule*>(lfirst(cell));
+        if (strcmp(rule->action, action) != 0) continue;
+        TupleTableSlot* row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsVirtual);
+        memset(row->tts_isnull, true, sizeof(bool) * rule->shape->natts);
+        row->tts_values[captured::data] = logged->data;
+        row->tts_isnull[captured::data] = false;
+        ExecStoreVirtualTuple(row);
+        feed(rule, logged, row, 0);
+        ExecDropSingleTupleTableSlot(row);
+    }
+}
+
+// By today's rules: what is no source any more is passed over.
+void feedRow(const char* action, const Logged* logged) {
+    Relation relation = table_open(logged->relation, AccessShareLock);
+    Rule* rule = findRule(relation, action, logged->type);
+    if (rule != nullptr) {
+        RebuiltEvent event = rebuildEvent(rule, relation, DatumGetJsonbP(logged->data));
+        if (event.maskBytes > 0) feed(rule, logged, event.row, event.maskBytes);
+    }
+    table_close(relation, NoLock);
+}
+
+void feedHistory(const char* action, Datum name, TimestampTz now) {
+    Oid types[2] = {TEXTOID, TIMESTAMPTZOID};
+    Datum values[2] = {name, TimestampTzGetDatum(now)};
+    Portal history = SPI_cursor_open_with_args(nullptr, historySql, 2, types, values, nullptr, false, 0);
+    for (;;) {
+        SPI_cursor_fetch(history, true, 1000);
+        SPITupleTable* rows = SPI_tuptable;
+        if (SPI_processed == 0) break;
+        for (uint64_t i = 0, count = SPI_processed; i < count; ++i) {
+            Logged logged = readLogged(rows->vals[i], rows->tupdesc);
+            if (OidIsValid(logged.relation))
+                feedRow(action, &logged);
+            else
+                feedCustom(action, &logged);
+            CHECK_FOR_INTERRUPTS();
+        }
+        SPI_freetuptable(rows);
+    }
+    SPI_cursor_close(history);
+}
+
+}  // namespace
+
+SPECQL_FUNCTION(specql_rebuild_window) {
+    if (PG_ARGISNULL(0)) PG_RETURN_INT64(0);
+    const char* action = text_to_cstring(PG_GETARG_TEXT_PP(0));
+    Datum name = PG_GETARG_DATUM(0);
+    TimestampTz now = engineTime();
+    lockWindow(toUtf8(action), true);
+    spi::connect();
+    if (spi::query("SELECT FROM specql.window_rule AS r WHERE r.action = $1", {{TEXTOID, name}}) == 0)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no window or correlation \"%s\"", action),
+                        errhint("SELECT DISTINCT action FROM specql.windows shows those there are.")));
+    spi::query(emptySql, {{TEXTOID, name}});
+    spi::query(matchesSql, {{TEXTOID, name}, {TIMESTAMPTZOID, TimestampTzGetDatum(now)}});
+    feedHistory(action, name, now);
+    spi::finish();
+    PG_RETURN_INT64(recountWindow(toUtf8(action), now));
+}
+
+}  // namespace specql
