@@ -184,7 +184,11 @@ COMMENT ON FUNCTION specql.delivery_key(text, uuid, text, text, jsonb) IS 'What 
 
 -- The planner's statistics of a queue are always old: the settings keep it on the indexes. What they make it believe of
 -- costs would have every statement compiled.
-CREATE FUNCTION specql.due_calls(service text, max_items integer) RETURNS SETOF uuid
+--
+-- `after_at`, `after_id`: the last call that was claimed before. Those that have left since, and that an old snapshot keeps,
+-- lie before it in the index. Who gives them must begin anew now and then: a transaction may commit late.
+CREATE FUNCTION specql.due_calls(service text, max_items integer, after_at timestamptz DEFAULT NULL, after_id uuid DEFAULT NULL)
+RETURNS SETOF uuid
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     s record;
@@ -195,6 +199,7 @@ BEGIN
     IF s.ordering IS NULL THEN
         RETURN QUERY SELECT o.id FROM specql.outbox AS o
             WHERE o.service = due_calls.service AND o.available_at <= clock_timestamp()
+              AND (o.available_at, o.id) > (coalesce(after_at, '-infinity'), coalesce(after_id, '00000000-0000-0000-0000-000000000000'))
             ORDER BY o.available_at, o.id LIMIT max_items FOR UPDATE SKIP LOCKED;
         RETURN;
     END IF;
@@ -224,7 +229,7 @@ BEGIN
         seen := seen * 2;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION specql.due_calls(text, integer) IS
+COMMENT ON FUNCTION specql.due_calls(text, integer, timestamptz, uuid) IS
 'Calls of a service that may leave now, locked for this transaction; with ordering, at most the first of each key';
 
 -- A copy of the database must not deliver what the original delivers. The first worker remembers where it is.
@@ -258,10 +263,12 @@ $$;
 COMMENT ON FUNCTION specql.resume_deliveries() IS 'Makes a restored or cloned database deliver, from now on';
 
 -- `probe_after`: after so many failures in a row, one call at a time until one succeeds. `busy` and `busy_calls`: how many
--- calls of which service this worker has not reported back yet.
-CREATE FUNCTION specql.claim_calls(max_items integer, per_service integer, probe_after integer, busy text[], busy_calls integer[])
+-- calls of which service this worker has not reported back yet. `reached`, `reached_at`, `reached_id`: up to where services
+-- have been claimed.
+CREATE FUNCTION specql.claim_calls(max_items integer, per_service integer, probe_after integer, busy text[], busy_calls integer[],
+    reached text[], reached_at timestamptz[], reached_id uuid[])
 RETURNS TABLE (id uuid, service text, url text, method text, headers text[], body text, timeout_ms integer, attempt integer,
-    max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer)
+    max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer, due_at timestamptz)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -279,12 +286,13 @@ BEGIN
         room := least(left_items, CASE WHEN s.failures >= probe_after THEN 1 ELSE per_service END
                                   - coalesce(busy_calls[array_position(busy, s.name)], 0));
         CONTINUE WHEN room <= 0;
-        due := ARRAY(SELECT specql.due_calls(s.name, room));
+        due := ARRAY(SELECT specql.due_calls(s.name, room, reached_at[array_position(reached, s.name)],
+                                             reached_id[array_position(reached, s.name)]));
         CONTINUE WHEN cardinality(due) = 0;
         left_items := left_items - cardinality(due);
         RETURN QUERY
             WITH called AS (
-                SELECT o.id, coalesce(s.operations -> o.operation, '{}') AS operation,
+                SELECT o.id, o.available_at AS due_at, coalesce(s.operations -> o.operation, '{}') AS operation,
                        1 + coalesce((s.operations -> o.operation ->> 'retries')::integer, s.retries) AS attempts,
                        coalesce((s.operations -> o.operation ->> 'timeout')::interval, s.timeout) AS timeout
                 FROM specql.outbox AS o WHERE o.id = ANY (due)),
@@ -318,12 +326,12 @@ BEGIN
                    ARRAY(SELECT CASE WHEN k LIKE 'env:%' OR k LIKE 'file:%' THEN k
                                      ELSE coalesce('key:' || (SELECT x.value FROM specql.secret AS x WHERE x.name = k), 'missing:' || k) END
                          FROM unnest(s.secrets) WITH ORDINALITY AS u(k, place) ORDER BY place),
-                   s.failures, s.pauses
+                   s.failures, s.pauses, l.due_at
             FROM leased AS l;
         EXIT WHEN left_items <= 0;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION specql.claim_calls(integer, integer, integer, text[], integer[]) IS
+COMMENT ON FUNCTION specql.claim_calls(integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[]) IS
 'Leases calls that may leave now and counts the attempt; commit before sending. For the worker';
 
 -- ---- results ---------------------------------------------------------------------------------------------------------
@@ -771,8 +779,8 @@ REVOKE ALL ON FUNCTION specql.register_service(text, text, interval, integer, in
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text),
     specql.wake_worker(), specql.start_worker(), specql.worker_pid(), specql.stop_worker(),
     specql.delivery_body(text, specql.outbox, integer), specql.notification(specql.outbox),
-    specql.delivery_key(text, uuid, text, text, jsonb), specql.due_calls(text, integer), specql.is_copy(),
-    specql.resume_deliveries(), specql.claim_calls(integer, integer, integer, text[], integer[]),
+    specql.delivery_key(text, uuid, text, text, jsonb), specql.due_calls(text, integer, timestamptz, uuid), specql.is_copy(),
+    specql.resume_deliveries(), specql.claim_calls(integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[]),
     specql.call_processed(text, uuid[]), specql.finish_events(uuid[], text[]),
     specql.record_results(uuid[], text[], bigint[], text[], integer[], text[]),
     specql.record_services(text[], integer[], integer[], bigint[], text[], text[]), specql.send_notifications(integer),

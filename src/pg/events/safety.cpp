@@ -2,6 +2,7 @@
 
 extern "C" {
 #include "access/transam.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/fmgroids.h"
 }
 
@@ -42,16 +43,23 @@ bool walk(Node* node, void* context) {
     }
 }
 
-bool isForeign(Oid function, void*) {
-    return function >= FirstNormalObjectId;
+// Of a function or a type.
+bool isForeign(Oid object, void*) {
+    return object >= FirstNormalObjectId;
 }
 
 bool walkForeign(Node* node, void* context) {
     if (node == nullptr)
         return false;
-    // Domains have constraints, and types input functions, that may be anybody's.
-    if (IsA(node, CoerceToDomain) || IsA(node, CoerceViaIO))
+    // Domains have constraints, and types input and output functions, that may be anybody's.
+    if (IsA(node, CoerceToDomain))
         return true;
+    if (IsA(node, CoerceViaIO)) {
+        const auto* coerced = reinterpret_cast<CoerceViaIO*>(node);
+        if (isForeign(coerced->resulttype, nullptr) ||
+            isForeign(exprType(reinterpret_cast<Node*>(coerced->arg)), nullptr))
+            return true;
+    }
     return check_functions_in_node(node, isForeign, nullptr) || walkChildren(node, walkForeign, context);
 }
 

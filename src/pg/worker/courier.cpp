@@ -68,6 +68,11 @@ int Courier::room() const {
 }
 
 void Courier::accept(const Claims& claims) {
+    TimestampTz now = GetCurrentTimestamp();
+    if (now >= forgetAt_) {
+        reached_.clear();
+        forgetAt_ = now + USECS_PER_SEC;
+    }
     for (int i = 0; i < claims.count; ++i) {
         const Claim& claim = claims.items[i];
         Call call;
@@ -88,6 +93,10 @@ void Courier::accept(const Claims& claims) {
         Service& service = services_[call.service];
         if (service.busy == 0 && !service.changed) service.breaker = {claim.failures, claim.pauses};
         ++service.busy;
+        Place& place = reached_.emplace(call.service, Place{claim.dueAt, claim.id}).first->second;
+        if (claim.dueAt > place.dueAt ||
+            (claim.dueAt == place.dueAt && memcmp(claim.id.data, place.id.data, UUID_LEN) > 0))
+            place = {claim.dueAt, claim.id};
         waiting_.push_back(std::move(call));
     }
 }

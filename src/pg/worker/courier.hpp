@@ -36,6 +36,7 @@ struct Claim {
     int secretCount;
     int failures;
     int pauses;
+    TimestampTz dueAt;
 };
 
 struct Claims {
@@ -83,6 +84,10 @@ private:
         std::vector<std::string> secrets;
         bool probing = false;
     };
+    struct Place {
+        TimestampTz dueAt;
+        pg_uuid_t id;
+    };
     struct Outcome {
         pg_uuid_t id;
         const char* verdict;  // a literal
@@ -108,6 +113,10 @@ private:
     std::map<uint64_t, Call> carried_;
     std::map<std::string, Service> services_;
     std::vector<Outcome> outcomes_;
+    // Up to where each service has been claimed, so that a claim need not pass what has left already; forgotten every
+    // second, because transactions do not commit in the order of their calls.
+    std::map<std::string, Place> reached_;
+    TimestampTz forgetAt_ = 0;
     uint64_t nextKey_ = 1;
 };
 

@@ -60,6 +60,9 @@ Datum integers(const Column& column) {
 Datum bigints(const Column& column) {
     return arrayOf(column, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 }
+Datum times(const Column& column) {
+    return arrayOf(column, TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+}
 Datum uuids(const Column& column) {
     return arrayOf(column, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
 }
@@ -123,6 +126,7 @@ Claim readClaim(const Row& row) {
     claim.secrets = textsCell(row, 12, &claim.secretCount);
     claim.failures = DatumGetInt32(cell(row, 13));
     claim.pauses = DatumGetInt32(cell(row, 14));
+    claim.dueAt = DatumGetTimestampTz(cell(row, 15));
     return claim;
 }
 
@@ -193,10 +197,19 @@ Claims Courier::claim(int limit) const {
     }
     // One service that hangs must not take all connections.
     int perService = Max(1, settings::maxConcurrency * 2 * 3 / 4);
-    const Oid types[] = {INT4OID, INT4OID, INT4OID, TEXTARRAYOID, INT4ARRAYOID};
+    Column reached = makeColumn(reached_.size()), reachedAt = makeColumn(reached_.size()),
+           reachedId = makeColumn(reached_.size());
+    for (const auto& entry : reached_) {
+        addText(&reached, entry.first);
+        add(&reachedAt, TimestampTzGetDatum(entry.second.dueAt));
+        add(&reachedId, UUIDPGetDatum(&entry.second.id));
+    }
+    const Oid types[] = {INT4OID,      INT4OID,      INT4OID,             TEXTARRAYOID,
+                         INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, UUIDARRAYOID};
     const Datum values[] = {Int32GetDatum(limit), Int32GetDatum(perService), Int32GetDatum(Breaker::failuresToOpen),
-                            texts(names), integers(busy)};
-    execute("SELECT * FROM specql.claim_calls($1, $2, $3, $4, $5)", lengthof(types), types, values);
+                            texts(names),         integers(busy),            texts(reached),
+                            times(reachedAt),     uuids(reachedId)};
+    execute("SELECT * FROM specql.claim_calls($1, $2, $3, $4, $5, $6, $7, $8)", lengthof(types), types, values);
     MemoryContextSwitchTo(scratch);  // SPI has left its own
     claims.count = static_cast<int>(SPI_processed);
     claims.items = static_cast<Claim*>(MemoryContextAlloc(keep, sizeof(Claim) * Max(claims.count, 1)));

@@ -23,6 +23,7 @@ namespace {
 constexpr int idleSeconds = 60;  // after which a worker that was not told to stay ends
 constexpr int flushMs = 10;      // results wait so long for others to be written down with
 constexpr int carryMs = 20;      // between looks at the latch while calls are under way
+constexpr int restMs = 20;       // from a round that found nothing to the next: one serves all commits in between
 constexpr int lookMs = 1000;     // between looks at who wants to drop the database, while idle
 constexpr int stopMs = 3000;     // for calls under way to end, when the worker must
 constexpr int afterErrorMs = 1000;
@@ -49,6 +50,7 @@ struct Worker {
     int notified;  // in the last round
     int retried;
     int64_t counted;  // events that windows took in
+    TimestampTz functionsAt;  // when to look next for functions that exist by now
     int64_t dueMs;  // until something is due; -1 if nothing waits
     bool gone;      // the extension is
 };
@@ -125,15 +127,17 @@ bool exchange(Worker* worker) {
 bool runHandlers(Worker* worker) {
     runsHandlers = true;
     if (stopping) die(SIGTERM);
-    bool good = inTransaction("specql handlers", [worker] {
+    bool looks = GetCurrentTimestamp() >= worker->functionsAt;
+    if (looks) worker->functionsAt = later(settings::pollInterval);
+    bool good = inTransaction("specql handlers", [worker, looks] {
         worker->retried = 0;
         if (!extensionIsThere(worker)) return;
         char* sql = psprintf(
             "SELECT CASE WHEN EXISTS (SELECT FROM specql.failure AS f"
             " WHERE f.status = 'failed' AND f.next_attempt_at <= specql.clock())"
             " OR EXISTS (SELECT FROM specql.released_actions)"
-            " THEN specql.retry_due(%d) ELSE 0 END + specql.call_functions(%d)",
-            settings::batchSize, settings::batchSize);
+            " THEN specql.retry_due(%d) ELSE 0 END%s",
+            settings::batchSize, looks ? " + specql.call_functions(1000)" : "");
         worker->retried = static_cast<int>(number(sql));
     });
     runsHandlers = false;
@@ -220,11 +224,12 @@ void endWithPostmaster() {
 // Until results should be written down, or new work looked for.
 void carryOn(Worker* worker) {
     Courier* courier = worker->courier;
-    TimestampTz flush = 0;
+    TimestampTz flush = 0, heed = later(flushMs);
     while (courier->underWay() > 0) {
         courier->carry(carryMs);
         endWithPostmaster();
-        if (stopping || ConfigReloadPending || MyLatch->is_set) return;
+        if (stopping || ConfigReloadPending) return;
+        if (MyLatch->is_set && GetCurrentTimestamp() >= heed) return;
         if (courier->results() == 0) continue;
         if (flush == 0) flush = later(flushMs);
         if (courier->results() >= static_cast<size_t>(settings::maxConcurrency) || GetCurrentTimestamp() >= flush)
@@ -248,6 +253,7 @@ bool sleepUntilWork(int64_t ms) {
 void serve(Worker* worker) {
     TimestampTz lastWork = GetCurrentTimestamp(), house = later(housekeepingMs);
     while (!stopping && !worker->gone) {
+        TimestampTz begun = GetCurrentTimestamp();
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
         endWithPostmaster();
@@ -285,6 +291,8 @@ void serve(Worker* worker) {
         if (worker->dueMs > 0 && worker->dueMs < wait) wait = worker->dueMs;
         pgstat_report_stat(true);
         if (databaseIsWanted() || !sleepUntilWork(wait)) return;
+        int64_t rest = millisecondsUntil(begun + restMs * 1000);
+        if (rest > 0) (void)WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, rest, PG_WAIT_EXTENSION);
     }
 }
 
