@@ -244,6 +244,10 @@ SELECT specql.drain();
 SELECT rule, members FROM fired;
 SELECT kind, what FROM specql.why((SELECT id FROM specql.events WHERE type = 'pair_of_pairs' AND action = 'app.on_pairs'));
 
+-- Replaying it repeats its matches, and counts nothing twice.
+SELECT specql.replay('app.second_window', '2020-01-01');
+SELECT count(*) AS counted_again FROM specql.window_event;
+
 -- State that was lost is worked out again from the log: three of five, and what matched stays used up.
 TRUNCATE fired;
 SELECT specql.forget_window('app.five_consume'), specql.forget_window('app.five_edge'), specql.forget_window('app.five_every');

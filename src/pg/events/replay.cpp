@@ -20,7 +20,11 @@ SELECT l.id, $1, l.type, l.entity IS NOT NULL, w.relation::oid, l.subject, l.dat
        l.depth
 FROM specql.event_log AS l
 LEFT JOIN watched AS w ON w.entity = l.entity OR l.entity IS NOT NULL AND (SELECT count(*) = 1 FROM watched)
-WHERE (l.action = $1 OR l.action IS NULL AND l.type = $2)
+WHERE (l.action = $1 OR l.action IS NULL AND l.type = $2 AND NOT EXISTS (
+          SELECT FROM specql.action AS m WHERE m.action = $1 AND m.part = 'match'))
+  -- What a window has counted is not counted again; its matches are what is replayed.
+  AND NOT EXISTS (SELECT FROM specql.action AS s WHERE s.action = $1 AND s.part LIKE 'source %'
+                  AND CASE WHEN s.relation IS NULL THEN l.type = s.event ELSE l.entity IS NOT NULL END)
   AND l.id > $3 AND l.id <= $4 AND l.occurred_at >= $5 AND l.occurred_at < $6
   AND (pg_visible_in_snapshot(l.xid, $7) OR l.xid = $8)
 ORDER BY l.id LIMIT $9)";
