@@ -36,6 +36,7 @@ demo:
 	@scripts/demo
 
 check:
+	@scripts/deps
 	@test/run
 
 bench:
