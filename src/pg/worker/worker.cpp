@@ -34,10 +34,14 @@ volatile sig_atomic_t runsHandlers = false;
 
 void atTerminate(int signal) {
     int saved = errno;
+    if (runsHandlers) {
+        // Code of users may run for long: it is undone, so that calls under way still get their moment. Code that
+        // holds out against that does not survive a second signal.
+        if (stopping) die(signal);
+        InterruptPending = QueryCancelPending = true;
+    }
     stopping = true;
     SetLatch(MyLatch);
-    // A handler of a user may run for long; calls are given a moment.
-    if (runsHandlers) die(signal);
     errno = saved;
 }
 
@@ -123,13 +127,21 @@ bool exchange(Worker* worker) {
     });
 }
 
-// What runs code of users: failed events, and calls of functions that exist by now.
-bool runHandlers(Worker* worker) {
+// A transaction that runs code of users, which SIGTERM cancels.
+template <typename Body>
+bool inHandlersTransaction(const char* what, Body&& body) {
     runsHandlers = true;
-    if (stopping) die(SIGTERM);
+    bool good = !stopping && inTransaction(what, body);
+    runsHandlers = false;
+    QueryCancelPending = false;
+    return good;
+}
+
+// Failed events, and calls of functions that exist by now.
+bool runHandlers(Worker* worker) {
     bool looks = GetCurrentTimestamp() >= worker->functionsAt;
     if (looks) worker->functionsAt = later(settings::pollInterval);
-    bool good = inTransaction("specql handlers", [worker, looks] {
+    return inHandlersTransaction("specql handlers", [worker, looks] {
         worker->retried = 0;
         if (!extensionIsThere(worker)) return;
         char* sql = psprintf(
@@ -140,20 +152,14 @@ bool runHandlers(Worker* worker) {
             settings::batchSize, looks ? " + specql.call_functions(1000)" : "");
         worker->retried = static_cast<int>(number(sql));
     });
-    runsHandlers = false;
-    return good;
 }
 
 // Counting never waits for a session that drains: that one does the same.
 bool evaluateWindows(Worker* worker) {
     worker->counted = 0;
-    runsHandlers = true;
-    if (stopping) die(SIGTERM);
-    bool good = inTransaction("specql windows", [worker] {
+    return inHandlersTransaction("specql windows", [worker] {
         if (extensionIsThere(worker)) worker->counted = number("SELECT specql.evaluate_windows(1000, false)");
     });
-    runsHandlers = false;
-    return good;
 }
 
 bool askWhatIsDue(Worker* worker) {
@@ -269,7 +275,7 @@ void serve(Worker* worker) {
             return;
         }
         if (worker->gone || !runHandlers(worker)) continue;
-        if (!evaluateWindows(worker) && !sleepUntilWork(afterErrorMs)) return;
+        if (!evaluateWindows(worker) && !stopping && !sleepUntilWork(afterErrorMs)) return;
         bool worked =
             worker->claims.count > 0 || worker->notified > 0 || worker->retried > 0 || worker->counted > 0;
         if (worked) lastWork = GetCurrentTimestamp();
