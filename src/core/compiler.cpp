@@ -154,7 +154,7 @@ void Compiler::addInstalled(const std::vector<InstalledUnit>& installed, const L
     for (const Unit& unit : state.world.units)
         replaced.insert(unit.key());
     for (const InstalledUnit& unit : installed) {
-        std::string key = unit.kind + ":" + unit.schema + "." + unit.name;
+        std::string key = unit.key();
         if (replaced.count(key)) continue;
         auto old = std::make_unique<SpecFile>(unit.text);
         old->label = unit.kind + " " + (unit.schema.empty() ? "" : unit.schema + ".") + unit.name;
@@ -210,7 +210,7 @@ Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) n
         state.all = emitObjects(state.world, *state.resolver);
         std::set<std::string> fresh;
         for (const InstalledUnit& unit : state.units)
-            fresh.insert(unit.kind + ":" + unit.schema + "." + unit.name);
+            fresh.insert(unit.key());
         state.windows = windowHistories(state.world, *state.resolver);
         for (const Object& object : state.all)
             if (fresh.count(object.unit)) state.own.push_back(object);

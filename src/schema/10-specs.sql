@@ -55,6 +55,8 @@ CREATE TABLE specql.object (
     identity text NOT NULL,
     unit text NOT NULL,
     sql text NOT NULL,
+    state text,
+    server integer NOT NULL,
     PRIMARY KEY (kind, identity)
 );
 COMMENT ON TABLE specql.object IS 'The objects that apply made or adopted';
@@ -63,6 +65,8 @@ COMMENT ON COLUMN specql.object.kind IS 'schema, table, constraint, index, funct
 COMMENT ON COLUMN specql.object.identity IS 'Quoted and qualified, as in "stock_change_trigger on inventory.product"';
 COMMENT ON COLUMN specql.object.unit IS 'The unit that wants it, as kind:schema.name';
 COMMENT ON COLUMN specql.object.sql IS 'The commands it was made with';
+COMMENT ON COLUMN specql.object.state IS 'What the catalog said of it then, as specql.object_state gives it';
+COMMENT ON COLUMN specql.object.server IS 'The major version of the server that said it';
 
 COMMENT ON SEQUENCE specql.spec_id_seq IS 'Numbers specql.spec';
 COMMENT ON SEQUENCE specql.object_id_seq IS 'Numbers specql.object';

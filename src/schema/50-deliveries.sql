@@ -744,6 +744,11 @@ BEGIN
                         - interval '1 min' THEN 'late' ELSE 'ok' END;
     detail := CASE WHEN r.n = 0 THEN 'nothing waits to be counted' ELSE format('%s events wait to be counted', r.n) END;
     RETURN NEXT;
+    "check" := 'drift';
+    SELECT count(*) AS n INTO r FROM specql.drift();
+    status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'look' END;
+    detail := CASE WHEN r.n = 0 THEN 'all objects are as they were applied' ELSE format('%s; see specql.drift()', r.n) END;
+    RETURN NEXT;
     "check" := 'escalations';
     SELECT count(*) AS n INTO r FROM specql.escalations;
     status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'open' END;

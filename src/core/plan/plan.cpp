@@ -12,6 +12,7 @@ namespace {
 
 std::string dropSql(const std::string& kind, const std::string& identity) {
     if (kind == "function") return "DROP FUNCTION IF EXISTS " + identity + ";";
+    if (kind == "table") return "DROP TABLE IF EXISTS " + identity + ";";
     if (kind == "index") return "DROP INDEX IF EXISTS " + identity + ";";
     size_t on = identity.find(" on ");
     if (kind == "trigger" && on != std::string::npos)
@@ -48,9 +49,15 @@ public:
             step.desired.kind = object->kind;
             step.desired.identity = object->identity;
             step.desired.unit = object->unit;
-            bool keeps = object->kind == "table" || object->kind == "schema";
             std::string sql = dropSql(object->kind, object->identity);
-            if (keeps) continue;
+            bool removed = object->unit == catalog_.removed;
+            bool table = object->kind == "table";
+            if (object->kind == "schema" || (table && !removed)) continue;
+            if (table && !catalog_.dropTables) {
+                if (object->present) add(step.desired, "unchanged", {}, "stays, with its data");
+                continue;
+            }
+            step.destructive = table;
             if (!sql.empty() && object->present) step.sql.push_back(std::move(sql));
             steps_.push_back(std::move(step));
         }
@@ -85,8 +92,9 @@ private:
                 return add(object, "create", object.commands);
             return replace(object, "left by an earlier apply whose record is gone");
         }
-        if (before->sql == object.sql()) return unchanged(object);
-        replace(object);
+        if (before->sql != object.sql()) return replace(object);
+        if (before->altered) return replace(object, "was altered by hand");
+        unchanged(object);
     }
 
     void replace(const Object& object, std::string detail = {}) {
@@ -110,10 +118,18 @@ private:
     bool planTable(const Object& object, const InstalledObject* before) {
         const EntityInfo* entity = entityOf(object);
         if (!entity || !entity->present) return false;
-        if (before && before->sql == object.sql()) return unchanged(object), true;
+        if (before && before->sql == object.sql()) return restoreColumns(object, *entity), true;
         if (before && entity->impliedByStep && holdsSame(*entity, before->sql)) return unchanged(object), true;
         if (object.adopted) return adopt(object, *entity), true;
         return alter(object, *entity, before->sql), true;
+    }
+
+    // Columns that were dropped by hand come back with their spec; what else was done to a table stays.
+    void restoreColumns(const Object& object, const EntityInfo& entity) {
+        std::vector<std::string> problems, missing;
+        if (fresh_.count(object.unit)) missing = missingColumns(entity, problems);
+        if (missing.empty() || !problems.empty()) return unchanged(object);
+        add(object, "alter", std::move(missing), "was altered by hand");
     }
 
     // A table that several steps write has the columns of all of them, in the order in which the steps were met: that

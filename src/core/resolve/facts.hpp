@@ -82,6 +82,8 @@ struct InstalledUnit {
     std::string schema;
     std::string name;
     std::string text;  // YAML that reads to exactly this unit
+
+    std::string key() const { return kind + ":" + schema + "." + name; }
 };
 
 // An object that apply created for a unit.
@@ -91,6 +93,7 @@ struct InstalledObject {
     std::string unit;      // kind:schema.name of the unit that wants it
     std::string sql;       // the text it was made with
     bool present = true;   // it is still in the catalog
+    bool altered = false;  // by somebody else since; known only of units that the text names
 };
 
 struct TypeView {
@@ -109,6 +112,8 @@ struct CatalogView {
     std::vector<InstalledObject> objects;
     bool adopt = false;  // apply's arguments
     bool allowDestructive = false;
+    std::string removed;      // the unit that is taken away, as kind:schema.name
+    bool dropTables = false;  // with its tables
     int serverVersion = 150000;
 
     const TableView* table(const std::string& schema, const std::string& name) const;

@@ -38,13 +38,7 @@ Text readRules(ReadContext& context, const Node& root, const Text& inherited, st
     rules.firstLine = root.pos.line;
     rules.lastLine = root.end.line;
     Text own = context.text(root, "schema");
-    if (inherited && own && inherited.value != own.value) {
-        context.diagnostics.error("SPQL-S026", own.pos,
-                                  "these actions join the schema of the document before them, \"" + inherited.value +
-                                      "\", not \"" + own.value + "\"",
-                                  "remove the key, or apply the actions as a text of their own");
-    }
-    rules.schema = inherited ? inherited : own;
+    rules.schema = own ? own : inherited;
     if (!rules.schema) {
         rules.schema.value = std::string(defaultSchema);
     }

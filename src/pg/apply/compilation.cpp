@@ -1,5 +1,8 @@
 #include "pg/apply/compilation.hpp"
 
+#include <algorithm>
+
+#include "emit/quote.hpp"
 #include "pg/apply/settings.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/extension.hpp"
@@ -61,6 +64,25 @@ int writeReport(Compilation* compilation) {
     return sqlstateOf(*first);
 }
 
+// What shall be gone is not there to be found; pure C++.
+void leaveOutUnit(CatalogView* view) {
+    auto& units = view->units;
+    units.erase(std::remove_if(units.begin(), units.end(),
+                               [view](const InstalledUnit& unit) { return unit.key() == view->removed; }),
+                units.end());
+}
+
+void leaveOutTables(CatalogView* view) {
+    if (!view->dropTables) return;
+    auto gone = [view](const TableView& table) {
+        return std::any_of(view->objects.begin(), view->objects.end(), [&](const InstalledObject& object) {
+            return object.kind == "table" && object.unit == view->removed &&
+                   object.identity == quoteName(table.schema, table.name);
+        });
+    };
+    view->tables.erase(std::remove_if(view->tables.begin(), view->tables.end(), gone), view->tables.end());
+}
+
 }  // namespace
 
 Compilation* compile(const CompileArguments& arguments) {
@@ -76,23 +98,28 @@ Compilation* compile(const CompileArguments& arguments) {
     work->schema = schema;
     work->view.adopt = arguments.adopt;
     work->view.allowDestructive = arguments.allowDestructive;
+    work->view.removed = arguments.removed != nullptr ? toUtf8(arguments.removed) : "";
+    work->view.dropTables = arguments.dropTables;
     readUnits(&work->units);
+    work->view.units = work->units;
+    leaveOutUnit(&work->view);
     readObjects(&work->view.objects);
 
     Limits limits;
     limits.bytes = static_cast<size_t>(maxSpecSize);
     requireDone(arguments.installedOnly
-                    ? work->compiler.readInstalled(work->units, limits, interruptPending)
-                    : work->compiler.read(work->text, work->schema, work->units, limits, interruptPending));
+                    ? work->compiler.readInstalled(work->view.units, limits, interruptPending)
+                    : work->compiler.read(work->text, work->schema, work->view.units, limits, interruptPending));
+    markAltered(work->compiler.units(), &work->view.objects);
     gatherFacts(work->compiler.expressions(), &work->facts);
 
-    work->view.units = work->units;
     ViewRequest request = {&work->compiler.tableNames(), &work->compiler.functionNames(), &work->compiler.typeTexts()};
     gatherView(request, &work->view);
+    leaveOutTables(&work->view);
     requireDone(work->compiler.bind(work->view, work->facts));
     analyse(work->compiler.expressions(), work->facts, work->compiler.requests(), &work->results);
     requireDone(work->compiler.finish(work->results));
-    if (!arguments.installedOnly) requireDone(work->compiler.plan());
+    if (!arguments.installedOnly || arguments.removed != nullptr) requireDone(work->compiler.plan());
     sortProblems(work);
     MemoryContextSwitchTo(before);
     return work;
@@ -105,6 +132,8 @@ CompileArguments compileArguments(FunctionCallInfo fcinfo) {
     arguments.adopt = PG_NARGS() > 2 && !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
     arguments.allowDestructive = PG_NARGS() > 3 && !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
     arguments.installedOnly = false;
+    arguments.removed = nullptr;
+    arguments.dropTables = false;
     return arguments;
 }
 

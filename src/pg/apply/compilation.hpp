@@ -26,7 +26,9 @@ struct CompileArguments {
     const char* schema;  // may be nullptr
     bool adopt;
     bool allowDestructive;
-    bool installedOnly;  // no text: what is installed, as it is
+    bool installedOnly;   // no text: what is installed, as it is
+    const char* removed;  // with installedOnly: without this unit, given as kind:schema.name; may be nullptr
+    bool dropTables;      // and without its tables
 };
 
 // Runs all stages; needs an SPI connection. Problems of the spec are in `problems`; raises errors only for what is no

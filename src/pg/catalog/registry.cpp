@@ -135,6 +135,56 @@ void readObjects(std::vector<InstalledObject>* objects) {
     });
 }
 
+namespace {
+
+Datum recordText(const std::string& text, Oid caller) {
+    spi::query("INSERT INTO specql.spec (applied_by, text) VALUES ($1, $2) RETURNING id",
+               {{TEXTOID, CStringGetTextDatum(GetUserNameFromId(caller, false))}, {TEXTOID, spi::text(text)}});
+    bool isNull;
+    return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull);
+}
+
+void recordObjects(const Rows* made, const Rows* dropped) {
+    if (!dropped->kinds.empty())
+        spi::query("DELETE FROM specql.object WHERE (kind, identity) IN (SELECT * FROM unnest($1, $2))",
+                   {{TEXTARRAYOID, spi::textArray(dropped->kinds)}, {TEXTARRAYOID, spi::textArray(dropped->names)}});
+    if (!made->kinds.empty())
+        spi::query(
+            "INSERT INTO specql.object (kind, identity, unit, sql, state, server)"
+            " SELECT kind, identity, unit, sql, specql.object_state(kind, identity), specql.server_major()"
+            "   FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n(kind, identity, unit, sql, place) ORDER BY place"
+            " ON CONFLICT (kind, identity) DO UPDATE SET unit = excluded.unit, sql = excluded.sql,"
+            "                                            state = excluded.state, server = excluded.server",
+            {{TEXTARRAYOID, spi::textArray(made->kinds)},
+             {TEXTARRAYOID, spi::textArray(made->names)},
+             {TEXTARRAYOID, spi::textArray(made->units)},
+             {TEXTARRAYOID, spi::textArray(made->texts)}});
+}
+
+}  // namespace
+
+void markAltered(const std::vector<InstalledUnit>& units, std::vector<InstalledObject>* objects) {
+    if (units.empty()) return;
+    MemoryContext work = makeWorkContext("specql altered");
+    auto* keys = makeHeld<std::vector<std::string>>(work);
+    for (const InstalledUnit& unit : units)
+        keys->push_back(unit.key());
+    runAsExtensionOwner([keys, objects] {
+        int count = spi::query(
+            "SELECT o.kind, o.identity FROM specql.object AS o"
+            " WHERE o.unit = ANY ($1) AND specql.object_problem(o) IS NOT NULL",
+            {{TEXTARRAYOID, spi::textArray(*keys)}});
+        for (int row = 0; row < count; ++row) {
+            const char* kind = spi::cell(row, 1);
+            const char* identity = spi::cell(row, 2);
+            for (InstalledObject& object : *objects)
+                if (object.kind == kind && object.identity == identity) object.altered = true;
+        }
+        SPI_freetuptable(SPI_tuptable);
+    });
+    MemoryContextDelete(work);
+}
+
 void recordApply(const std::string& text, Oid caller, const std::vector<InstalledUnit>& before,
                  const std::vector<InstalledUnit>& after, const std::vector<PlanStep>& steps) {
     MemoryContext work = makeWorkContext("specql record");
@@ -145,10 +195,7 @@ void recordApply(const std::string& text, Oid caller, const std::vector<Installe
     gatherObjects(steps, made, dropped);
     if (!units->kinds.empty() || !made->kinds.empty() || !dropped->kinds.empty())
         runAsExtensionOwner([&text, caller, units, made, dropped] {
-            spi::query("INSERT INTO specql.spec (applied_by, text) VALUES ($1, $2) RETURNING id",
-                       {{TEXTOID, CStringGetTextDatum(GetUserNameFromId(caller, false))}, {TEXTOID, spi::text(text)}});
-            bool isNull;
-            Datum spec = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull);
+            Datum spec = recordText(text, caller);
             if (!units->kinds.empty())
                 spi::query(
                     "WITH current AS ("
@@ -167,23 +214,35 @@ void recordApply(const std::string& text, Oid caller, const std::vector<Installe
                      {TEXTARRAYOID, spi::textArray(units->names)},
                      {TEXTARRAYOID, spi::textArray(units->texts)},
                      {INT8OID, spec}});
-            if (!dropped->kinds.empty())
-                spi::query(
-                    "DELETE FROM specql.object WHERE (kind, identity) IN (SELECT * FROM unnest($1, $2))",
-                    {{TEXTARRAYOID, spi::textArray(dropped->kinds)}, {TEXTARRAYOID, spi::textArray(dropped->names)}});
-            if (!made->kinds.empty())
-                spi::query(
-                    "INSERT INTO specql.object (kind, identity, unit, sql)"
-                    " SELECT kind, identity, unit, sql"
-                    "   FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n(kind, identity, unit, sql, place) ORDER BY "
-                    "place"
-                    " ON CONFLICT (kind, identity) DO UPDATE SET unit = excluded.unit, sql = excluded.sql",
-                    {{TEXTARRAYOID, spi::textArray(made->kinds)},
-                     {TEXTARRAYOID, spi::textArray(made->names)},
-                     {TEXTARRAYOID, spi::textArray(made->units)},
-                     {TEXTARRAYOID, spi::textArray(made->texts)}});
+            recordObjects(made, dropped);
         });
     MemoryContextDelete(work);
+}
+
+void recordRemoval(const std::string& unit, Oid caller, const std::vector<PlanStep>& steps) {
+    MemoryContext work = makeWorkContext("specql record");
+    Rows* made = makeHeld<Rows>(work);
+    Rows* dropped = makeHeld<Rows>(work);
+    std::string* note = makeHeld<std::string>(work);
+    *note = "# removed: " + unit + "\n";
+    gatherObjects(steps, made, dropped);
+    runAsExtensionOwner([&unit, caller, note, made, dropped] {
+        (void)recordText(*note, caller);
+        spi::query("DELETE FROM specql.unit WHERE kind || ':' || schema || '.' || name = $1",
+                   {{TEXTOID, spi::text(unit)}});
+        recordObjects(made, dropped);
+    });
+    MemoryContextDelete(work);
+}
+
+char* knownUnit(const char* name) {
+    MemoryContext caller = CurrentMemoryContext;
+    char* unit = nullptr;
+    runAsExtensionOwner([name, caller, &unit] {
+        spi::query("SELECT specql.known_unit($1)", {{TEXTOID, CStringGetTextDatum(name)}});
+        unit = MemoryContextStrdup(caller, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+    });
+    return unit;
 }
 
 }  // namespace specql

@@ -13,9 +13,18 @@ void readUnits(std::vector<InstalledUnit>* units);
 // With `present` looked up in the catalog. Objects come in the order in which they were recorded.
 void readObjects(std::vector<InstalledObject>* objects);
 
+// Tells `altered` of the objects of these units, which an apply made and somebody changed since.
+void markAltered(const std::vector<InstalledUnit>& units, std::vector<InstalledObject>* objects);
+
 // The new state after the steps of an apply were run by `caller`. Writes nothing when no unit differs from `before` and
 // no step did anything.
 void recordApply(const std::string& text, Oid caller, const std::vector<InstalledUnit>& before,
                  const std::vector<InstalledUnit>& after, const std::vector<PlanStep>& steps);
+
+// The same after a unit, kind:schema.name, was taken away.
+void recordRemoval(const std::string& unit, Oid caller, const std::vector<PlanStep>& steps);
+
+// The unit that a person means by a name: kind:schema.name, in memory of the caller. An error if there is none.
+char* knownUnit(const char* name);
 
 }  // namespace specql

@@ -111,8 +111,15 @@ int64_t number(const char* sql) {
     return SPI_gettypeid(SPI_tuptable->tupdesc, 1) == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
 }
 
+// Until the end of the transaction it stays there: whoever drops it and this worker do not meet halfway through its
+// tables, each waiting for the other.
 bool extensionIsThere(Worker* worker) {
-    worker->gone = !OidIsValid(get_extension_oid("specql", true));
+    Oid extension = get_extension_oid("specql", true);
+    if (OidIsValid(extension)) {
+        LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+        extension = get_extension_oid("specql", true);
+    }
+    worker->gone = !OidIsValid(extension);
     return !worker->gone;
 }
 

@@ -1,0 +1,185 @@
+-- What is installed as a whole: as text, in older versions, away again, and how it differs from what apply made.
+
+-- ---- units by name ---------------------------------------------------------------------------------------------------
+
+-- `ever`: units that are in force no more count too.
+CREATE FUNCTION specql.known_unit(name text, ever boolean DEFAULT false) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    units constant text[] := ARRAY(
+        SELECT DISTINCT v.kind || ':' || v.schema || '.' || v.name FROM specql.unit_version AS v
+        WHERE ever OR EXISTS (SELECT FROM specql.unit AS u WHERE (u.kind, u.schema, u.name) = (v.kind, v.schema, v.name))
+        ORDER BY 1);
+    short constant text := '^[a-z]+:\.?';  -- entity:inventory.Product -> inventory.Product, service:.mail -> mail
+    found text[] := ARRAY(SELECT u FROM unnest(units) AS u WHERE known_unit.name = u);
+    listed text;
+BEGIN
+    IF found = '{}' THEN
+        found := ARRAY(SELECT u FROM unnest(units) AS u
+                       WHERE known_unit.name IN (regexp_replace(u, short, ''), regexp_replace(u, '^[^.]*\.', '')));
+    END IF;
+    IF cardinality(found) = 1 THEN
+        RETURN found[1];
+    END IF;
+    IF found <> '{}' THEN
+        RAISE EXCEPTION 'several are named %: %', known_unit.name, array_to_string(found, ', ')
+            USING ERRCODE = 'ambiguous_parameter', HINT = 'Write it as one of these.';
+    END IF;
+    SELECT string_agg(l.unit, ', ') INTO listed
+    FROM (SELECT regexp_replace(u, short, '') AS unit FROM unnest(units) AS u LIMIT 10) AS l;
+    RAISE EXCEPTION 'there is no entity, action or service %', coalesce(known_unit.name, 'NULL')
+        USING ERRCODE = 'undefined_object',
+              HINT = coalesce('Installed are ' || listed || CASE WHEN cardinality(units) > 10 THEN ' and others' ELSE '' END || '.',
+                              'No spec is installed.');
+END $$;
+COMMENT ON FUNCTION specql.known_unit(text, boolean) IS
+'The unit that a name means, as kind:schema.name: an entity, an action of a rules document or a service, with or without its schema; an error if there is none';
+
+CREATE FUNCTION specql.export(entity text DEFAULT NULL) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH wanted AS MATERIALIZED (SELECT CASE WHEN $1 IS NOT NULL THEN specql.known_unit($1) END AS unit)
+    SELECT coalesce(string_agg(rtrim(u.text, E'\n') || E'\n', E'\n---\n'
+                               ORDER BY u.kind = 'action', u.kind, u.schema, u.name), '')
+    FROM wanted AS w, specql.unit AS u
+    WHERE w.unit IS NULL OR u.kind || ':' || u.schema || '.' || u.name = w.unit
+$$;
+COMMENT ON FUNCTION specql.export(text) IS
+'What is installed, or one entity, action or service of it, as YAML; specql.apply of it changes nothing';
+
+CREATE FUNCTION specql.rollback(entity text, version integer, allow_destructive boolean DEFAULT false)
+RETURNS TABLE (action text, kind text, object text, detail text)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    unit constant text := specql.known_unit(rollback.entity, true);
+    spec text;
+    schema text;
+BEGIN
+    SELECT v.text, nullif(v.schema, '') INTO spec, schema FROM specql.unit_version AS v
+    WHERE v.kind || ':' || v.schema || '.' || v.name = unit AND v.version = rollback.version;
+    IF spec IS NULL THEN
+        RAISE EXCEPTION 'there is no version % of %', coalesce(rollback.version::text, 'NULL'), rollback.entity
+            USING ERRCODE = 'undefined_object',
+                  HINT = format('There are versions 1 to %s: see specql.history.',
+                                (SELECT max(v.version) FROM specql.unit_version AS v
+                                 WHERE v.kind || ':' || v.schema || '.' || v.name = unit));
+    END IF;
+    RETURN QUERY SELECT * FROM specql.apply(spec, schema, false, rollback.allow_destructive);
+END $$;
+COMMENT ON FUNCTION specql.rollback(text, integer, boolean) IS
+'Applies an older version of an entity, action or service, as specql.history has it; it becomes the newest version. Also brings back what specql.remove took away';
+
+CREATE FUNCTION specql.remove(entity text, drop_table boolean DEFAULT false)
+RETURNS TABLE (action text, kind text, object text, detail text)
+LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'specql_remove';
+COMMENT ON FUNCTION specql.remove(text, boolean) IS
+'Takes an entity, with its rules, an action or a service out of force, or raises an error if others need it. Tables and their data stay unless drop_table is true';
+
+-- ---- drift -----------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION specql.server_major() RETURNS integer
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT current_setting('server_version_num')::integer / 10000
+$$;
+COMMENT ON FUNCTION specql.server_major() IS 'The server''s major version: catalogs of different ones word definitions differently';
+
+-- Settings that change how the server words a definition are held.
+CREATE FUNCTION specql.object_state(kind text, identity text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO, YMD' SET "TimeZone" = 'UTC'
+SET "IntervalStyle" = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' SET quote_all_identifiers = off AS $$
+DECLARE
+    place constant text[] := regexp_match(identity, '^(.*) on (.*)$');
+BEGIN
+    CASE kind
+    WHEN 'schema' THEN
+        RETURN (SELECT 'present' FROM pg_namespace AS n WHERE quote_ident(n.nspname) = identity);
+    WHEN 'table' THEN
+        RETURN (SELECT jsonb_object_agg(a.attname, format_type(a.atttypid, a.atttypmod)
+                           || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END
+                           || coalesce(CASE WHEN a.attgenerated <> '' THEN ' GENERATED ' ELSE ' DEFAULT ' END
+                                       || pg_get_expr(d.adbin, d.adrelid), ''))
+                FROM pg_attribute AS a
+                LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+                WHERE a.attrelid = to_regclass(identity) AND a.attnum > 0 AND NOT a.attisdropped);
+    WHEN 'index' THEN
+        RETURN md5(pg_get_indexdef(to_regclass(identity)));
+    WHEN 'function' THEN
+        RETURN md5(pg_get_functiondef(to_regprocedure(identity)));
+    WHEN 'trigger' THEN
+        RETURN (SELECT md5(pg_get_triggerdef(t.oid)) FROM pg_trigger AS t
+                WHERE t.tgrelid = to_regclass(place[2]) AND quote_ident(t.tgname) = place[1] AND NOT t.tgisinternal);
+    WHEN 'constraint' THEN
+        RETURN (SELECT md5(pg_get_constraintdef(c.oid)) FROM pg_constraint AS c
+                WHERE c.conrelid = to_regclass(place[2]) AND quote_ident(c.conname) = place[1]);
+    WHEN 'registration' THEN
+        RETURN (SELECT 'present' FROM specql.action AS a WHERE a.action = identity LIMIT 1);
+    WHEN 'window' THEN
+        RETURN (SELECT 'present' FROM specql.window_rule AS r WHERE r.action = identity);
+    WHEN 'service' THEN
+        RETURN (SELECT 'present' FROM specql.service AS s WHERE s.name = identity);
+    ELSE
+        RETURN NULL;
+    END CASE;
+EXCEPTION
+    -- An argument's type is gone.
+    WHEN undefined_object OR invalid_name OR invalid_schema_name THEN
+        RETURN NULL;
+END $$;
+COMMENT ON FUNCTION specql.object_state(text, text) IS
+'What the catalog says of an object of specql.object: the columns of a table, a digest of the definition of others; NULL if it is not there';
+
+-- Columns that were added to a table are nobody's business.
+CREATE FUNCTION specql.object_problem(o specql.object) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    now_is constant text := CASE WHEN o.state IS NOT NULL THEN specql.object_state(o.kind, o.identity) END;
+BEGIN
+    IF o.state IS NULL THEN
+        RETURN NULL;
+    ELSIF now_is IS NULL THEN
+        RETURN 'is missing';
+    ELSIF now_is = o.state OR o.server <> specql.server_major() THEN
+        RETURN NULL;
+    ELSIF o.kind <> 'table' THEN
+        RETURN 'was altered';
+    END IF;
+    RETURN (SELECT string_agg(CASE WHEN is_now.value IS NULL THEN format('column %I is missing', was.key)
+                                   ELSE format('column %I is %s, was %s', was.key, is_now.value, was.value) END, '; '
+                              ORDER BY was.key)
+            FROM jsonb_each_text(o.state::jsonb) AS was
+            LEFT JOIN jsonb_each_text(now_is::jsonb) AS is_now ON is_now.key = was.key
+            WHERE is_now.value IS DISTINCT FROM was.value);
+END $$;
+COMMENT ON FUNCTION specql.object_problem(specql.object) IS
+'How an object differs from what apply made; NULL if it does not, or if a server of another major version made it';
+
+CREATE FUNCTION specql.drift() RETURNS TABLE (kind text, object text, problem text, fix text)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH mine AS MATERIALIZED (
+        SELECT o AS whole, o.id, o.kind, o.identity,
+               regexp_replace(o.unit, '^[a-z]+:\.?', '') AS unit
+        FROM specql.object AS o JOIN specql.unit AS u ON o.unit = u.kind || ':' || u.schema || '.' || u.name)
+    SELECT d.kind, d.identity, d.problem, d.fix
+    FROM (
+        SELECT m.id, m.kind, m.identity, p.problem,
+               CASE WHEN m.kind = 'table' AND p.problem <> 'is missing' AND p.problem !~ '^column [^;]* is missing$'
+                    THEN format('ALTER TABLE %s, or change the spec', m.identity)
+                    ELSE format('SELECT * FROM specql.apply(specql.export(%L));', m.unit) END AS fix
+        FROM mine AS m CROSS JOIN LATERAL (SELECT specql.object_problem(m.whole) AS problem) AS p
+        WHERE p.problem IS NOT NULL
+        UNION ALL
+        SELECT m.id, m.kind, m.identity, 'is disabled',
+               format('ALTER TABLE %s ENABLE TRIGGER %I;', t.tgrelid::regclass, t.tgname)
+        FROM mine AS m
+        JOIN pg_trigger AS t ON m.identity = quote_ident(t.tgname) || ' on ' || t.tgrelid::regclass::text
+        WHERE m.kind = 'trigger' AND t.tgenabled = 'D') AS d
+    ORDER BY d.id, d.problem
+$$;
+COMMENT ON FUNCTION specql.drift() IS
+'Objects of specs in force that somebody altered, dropped or disabled by hand, and what would mend each; columns added to tables do not count';
+
+REVOKE ALL ON FUNCTION specql.known_unit(text, boolean), specql.export(text), specql.rollback(text, integer, boolean),
+    specql.remove(text, boolean), specql.server_major(), specql.object_state(text, text),
+    specql.object_problem(specql.object), specql.drift() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.known_unit(text, boolean), specql.export(text), specql.rollback(text, integer, boolean),
+    specql.remove(text, boolean), specql.drift() TO specql_admin;
