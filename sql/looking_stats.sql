@@ -44,3 +44,18 @@ SELECT action, fired, failed, p50_latency FROM specql.action_stats WHERE action 
 SELECT action, fired, since > now() - interval '1 hour' AS shorter FROM specql.measure_actions(max_events => 4);
 SELECT action, fired, failed FROM specql.measure_actions(since => now() + interval '1 hour');
 SELECT action, fired FROM specql.measure_actions(since => '-infinity');
+
+-- A window has fired when it matched, not when it counted.
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+schema: plant
+actions:
+  - name: shaking
+    trigger: shaken
+    condition: "COUNT(tremor) >= 3 WITHIN 1 hour"
+    steps:
+      - notify: office "it shakes"
+$$);
+SELECT count(specql.emit('tremor')) FROM generate_series(1, 4);
+SELECT action, fired, last_fired_at FROM specql.action_stats WHERE action = 'plant.shaking';
+SELECT specql.evaluate_windows();
+SELECT action, fired, failed, last_fired_at IS NOT NULL AS has_fired FROM specql.action_stats WHERE action = 'plant.shaking';

@@ -11,7 +11,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH asked AS (
         SELECT least(greatest($1, 'epoch'), '9999-01-01') AS since),  -- what an id can hold
     newest AS MATERIALIZED (
-        SELECT l.id, l.action, l.status, l.attempts, l.occurred_at, l.processed_at
+        SELECT l.id, l.action, l.type, l.status, l.attempts, l.occurred_at, l.processed_at
         FROM specql.event_log AS l
         WHERE l.id >= specql.first_uuid((SELECT a.since FROM asked AS a))
         ORDER BY l.id DESC LIMIT $2),
@@ -20,18 +20,23 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                     ELSE greatest(min(a.since), specql.uuid_time((min(n.id::text))::uuid)) END AS since
         FROM asked AS a LEFT JOIN newest AS n ON true),
     counted AS (
-        SELECT n.action, n.attempts, n.attempts > 1 AS failed, n.attempts - 1 AS retried, false AS parked,
+        SELECT n.action, n.type, n.attempts, n.attempts > 1 AS failed, n.attempts - 1 AS retried, false AS parked,
                n.occurred_at, n.processed_at - n.occurred_at AS latency
         FROM newest AS n WHERE n.status <> 'unmatched'
         UNION ALL
-        SELECT f.action, f.attempts, true, f.attempts - 1, f.status = 'parked', f.occurred_at, NULL
+        SELECT f.action, f.type, f.attempts, true, f.attempts - 1, f.status = 'parked', f.occurred_at, NULL
         FROM specql.failure AS f, covered AS c WHERE f.id >= specql.first_uuid(c.since))
-    SELECT a.action, count(n.action), count(*) FILTER (WHERE n.failed), coalesce(sum(n.retried), 0)::bigint,
-           count(*) FILTER (WHERE n.parked), percentile_cont(0.5) WITHIN GROUP (ORDER BY n.latency),
-           percentile_cont(0.99) WITHIN GROUP (ORDER BY n.latency), max(n.occurred_at), min(c.since)
+    -- An event that a window counts has not set its action off.
+    SELECT a.action, count(n.action) FILTER (WHERE n.fires), count(*) FILTER (WHERE n.failed),
+           coalesce(sum(n.retried), 0)::bigint, count(*) FILTER (WHERE n.parked),
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY n.latency) FILTER (WHERE n.fires),
+           percentile_cont(0.99) WITHIN GROUP (ORDER BY n.latency) FILTER (WHERE n.fires),
+           max(n.occurred_at) FILTER (WHERE n.fires), min(c.since)
     FROM (SELECT DISTINCT r.action FROM specql.action AS r) AS a
     CROSS JOIN covered AS c
-    LEFT JOIN counted AS n ON n.action = a.action
+    LEFT JOIN (
+        SELECT e.*, coalesce(e.type = r.event, true) AS fires
+        FROM counted AS e LEFT JOIN specql.window_rule AS r ON r.action = e.action) AS n ON n.action = a.action
     GROUP BY a.action
     ORDER BY a.action
 $$;
@@ -44,7 +49,7 @@ CREATE VIEW specql.action_stats AS
 COMMENT ON VIEW specql.action_stats IS
 'What each installed action did in the last day (the newest 100,000 events at most), counted from the event log: what specql.log_events and specql.event_retention keep';
 COMMENT ON COLUMN specql.action_stats.action IS 'Schema and name';
-COMMENT ON COLUMN specql.action_stats.fired IS 'Events that its handler was run for';
+COMMENT ON COLUMN specql.action_stats.fired IS 'Events that its handler was run for; of a window or correlation its matches';
 COMMENT ON COLUMN specql.action_stats.failed IS 'Those of them for which it failed at least once';
 COMMENT ON COLUMN specql.action_stats.retried IS 'Attempts after the first, of all of them together';
 COMMENT ON COLUMN specql.action_stats.parked IS 'Events that were given up and wait for specql.retry';
