@@ -109,26 +109,52 @@ COMMENT ON FUNCTION specql.resume_service(text) IS 'Calls a paused or disabled s
 
 -- ---- the worker ------------------------------------------------------------------------------------------------------
 
-CREATE FUNCTION specql.start_worker() RETURNS integer
-LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_start_worker';
-COMMENT ON FUNCTION specql.start_worker() IS
-'Starts this database''s background worker if it does not run, and waits for it; its process id. Fails if there is no slot for it';
+CREATE FUNCTION specql.start_workers() RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_start_workers';
+COMMENT ON FUNCTION specql.start_workers() IS
+'Starts those of this database''s specql.workers background workers that do not run, and waits for them. For specql.start_worker()';
 
--- The lock that the worker holds as long as it lives; wake.cpp knows the same numbers.
-CREATE FUNCTION specql.worker_pid() RETURNS integer
+-- The locks that workers hold as long as they live; wake.cpp knows the same numbers.
+CREATE FUNCTION specql.worker_pids() RETURNS integer[]
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT l.pid FROM pg_locks AS l
+    SELECT coalesce(array_agg(l.pid ORDER BY l.objid::bigint), '{}') FROM pg_locks AS l
     WHERE l.locktype = 'advisory' AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-      AND l.classid = 1936749411 AND l.objid = 1 AND l.objsubid = 3 AND l.mode = 'ExclusiveLock' AND l.granted
+      AND l.classid = 1936749411 AND l.objsubid = 3 AND l.mode = 'ExclusiveLock' AND l.granted
 $$;
-COMMENT ON FUNCTION specql.worker_pid() IS 'The process id of this database''s background worker; NULL if none runs';
+COMMENT ON FUNCTION specql.worker_pids() IS 'The process ids of this database''s background workers';
+
+CREATE FUNCTION specql.worker_pid() RETURNS integer
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$ SELECT (specql.worker_pids())[1] $$;
+COMMENT ON FUNCTION specql.worker_pid() IS 'The process id of this database''s background worker, the first if there are several; NULL if none runs';
+
+CREATE FUNCTION specql.start_worker() RETURNS integer
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.start_workers();
+    SELECT specql.worker_pid();
+$$;
+COMMENT ON FUNCTION specql.start_worker() IS
+'Starts this database''s background worker, or all specql.workers of them, if they do not run, and waits for it; its process id. Fails if there is no slot for it';
 
 CREATE FUNCTION specql.stop_worker() RETURNS boolean
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(pg_terminate_backend(specql.worker_pid(), 10000), false)
-$$;
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    pids integer[] := specql.worker_pids();
+BEGIN
+    IF pids = '{}' THEN
+        RETURN false;
+    END IF;
+    -- Once each: a second signal does not let them put back what they were sending.
+    PERFORM pg_terminate_backend(p) FROM unnest(pids) AS p;
+    FOR i IN 1..1000 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        pids := ARRAY(SELECT p FROM unnest(pids) AS p WHERE EXISTS (SELECT FROM pg_stat_get_activity(p)));
+        EXIT WHEN pids = '{}';
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+    RETURN pids = '{}';
+END $$;
 COMMENT ON FUNCTION specql.stop_worker() IS
-'Ends this database''s background worker after what it is sending; it comes back with the next work unless specql.worker is off';
+'Ends this database''s background workers after what they are sending; they come back with the next work unless specql.worker is off';
 
 -- ---- what is sent ----------------------------------------------------------------------------------------------------
 
@@ -262,10 +288,10 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
 $$;
 COMMENT ON FUNCTION specql.resume_deliveries() IS 'Makes a restored or cloned database deliver, from now on';
 
--- `probe_after`: after so many failures in a row, one call at a time until one succeeds. `busy` and `busy_calls`: how many
+-- `place`: of the worker, by which the next one there knows what it leased. `probe_after`: after so many failures in a row, one call at a time until one succeeds. `busy` and `busy_calls`: how many
 -- calls of which service this worker has not reported back yet. `reached`, `reached_at`, `reached_id`: up to where services
 -- have been claimed.
-CREATE FUNCTION specql.claim_calls(max_items integer, per_service integer, probe_after integer, busy text[], busy_calls integer[],
+CREATE FUNCTION specql.claim_calls(place integer, max_items integer, per_service integer, probe_after integer, busy text[], busy_calls integer[],
     reached text[], reached_at timestamptz[], reached_id uuid[])
 RETURNS TABLE (id uuid, service text, url text, method text, headers text[], body text, timeout_ms integer, attempt integer,
     max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer, due_at timestamptz)
@@ -308,7 +334,7 @@ BEGIN
                 FROM spent AS p),
             leased AS (
                 UPDATE specql.outbox AS o
-                SET status = 'leased', attempts = o.attempts + 1, leased_by = 'worker',
+                SET status = 'leased', attempts = o.attempts + 1, leased_by = 'worker ' || place,
                     leased_until = l.until, available_at = l.until
                 FROM called AS c, LATERAL (SELECT clock_timestamp() + greatest(interval '1 min', 2 * c.timeout + '30 s') AS until) AS l
                 WHERE o.id = c.id AND o.attempts < c.attempts RETURNING o AS item, c.*)
@@ -331,7 +357,7 @@ BEGIN
         EXIT WHEN left_items <= 0;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION specql.claim_calls(integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[]) IS
+COMMENT ON FUNCTION specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[]) IS
 'Leases calls that may leave now and counts the attempt; commit before sending. For the worker';
 
 -- ---- results ---------------------------------------------------------------------------------------------------------
@@ -456,14 +482,14 @@ END $$;
 COMMENT ON FUNCTION specql.send_notifications(integer) IS 'Sends notifications that are due, by NOTIFY; how many. For the worker';
 
 -- At the start of a worker: its predecessor is dead, and so is whatever it was sending.
-CREATE FUNCTION specql.release_leases() RETURNS integer
+CREATE FUNCTION specql.release_leases(place integer) RETURNS integer
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     WITH released AS (
         UPDATE specql.outbox SET status = 'waiting', available_at = clock_timestamp(), leased_until = NULL, leased_by = NULL
-        WHERE status = 'leased' AND leased_by = 'worker' RETURNING 1)
+        WHERE status = 'leased' AND leased_by = 'worker ' || $1 RETURNING 1)
     SELECT count(*)::integer FROM released
 $$;
-COMMENT ON FUNCTION specql.release_leases() IS 'Puts back what a worker before this one was sending; how many';
+COMMENT ON FUNCTION specql.release_leases(integer) IS 'Puts back what the worker before this one was sending, at the same place; how many';
 
 -- What the worker waits for: milliseconds until something is due, at most `limit_ms`; NULL if nothing ever will be.
 CREATE FUNCTION specql.next_work(limit_ms bigint) RETURNS bigint
@@ -694,7 +720,7 @@ CREATE FUNCTION specql.health() RETURNS TABLE ("check" text, status text, detail
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-    pid integer := specql.worker_pid();
+    pids integer[] := specql.worker_pids();
     due bigint := specql.next_work(86400000);
     slots integer := current_setting('max_worker_processes')::integer;
     used bigint;
@@ -705,15 +731,15 @@ BEGIN
         'background writer', 'walwriter', 'archiver', 'startup', 'logger', 'walreceiver', 'standalone backend', 'walsummarizer',
         'slotsync worker', 'io worker');
     "check" := 'worker';
-    status := CASE WHEN pid IS NOT NULL OR due IS NULL AND specql.setting('worker') <> 'on' THEN 'ok'
+    status := CASE WHEN pids <> '{}' OR due IS NULL AND specql.setting('worker') <> 'on' THEN 'ok'
                    WHEN specql.setting('worker') = 'off' THEN 'off' ELSE 'missing' END;
-    detail := CASE WHEN pid IS NOT NULL THEN format('process %s', pid)
+    detail := CASE WHEN pids <> '{}' THEN format('process %s', array_to_string(pids, ', '))
                    WHEN specql.setting('worker') = 'off' THEN 'specql.worker is off; specql.drain() does its work'
                    WHEN due IS NULL THEN 'none, and nothing to do; it starts by itself'
                    ELSE 'there is work but no worker: SELECT specql.start_worker()' END;
     RETURN NEXT;
     "check" := 'worker slots';
-    status := CASE WHEN pid IS NOT NULL OR used < slots THEN 'ok' ELSE 'full' END;
+    status := CASE WHEN pids <> '{}' OR used < slots THEN 'ok' ELSE 'full' END;
     detail := format('%s of %s of max_worker_processes in use', used, slots);
     RETURN NEXT;
     "check" := 'copy';
@@ -782,21 +808,23 @@ COMMENT ON FUNCTION specql.health() IS 'Is everything moving? A row per check; s
 
 REVOKE ALL ON FUNCTION specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb),
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text),
-    specql.wake_worker(), specql.start_worker(), specql.worker_pid(), specql.stop_worker(),
+    specql.wake_worker(), specql.start_workers(), specql.start_worker(), specql.worker_pids(), specql.worker_pid(),
+    specql.stop_worker(),
     specql.delivery_body(text, specql.outbox, integer), specql.notification(specql.outbox),
     specql.delivery_key(text, uuid, text, text, jsonb), specql.due_calls(text, integer, timestamptz, uuid), specql.is_copy(),
-    specql.resume_deliveries(), specql.claim_calls(integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[]),
+    specql.resume_deliveries(), specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[]),
     specql.call_processed(text, uuid[]), specql.finish_events(uuid[], text[]),
     specql.record_results(uuid[], text[], bigint[], text[], integer[], text[]),
     specql.record_services(text[], integer[], integer[], bigint[], text[], text[]), specql.send_notifications(integer),
-    specql.release_leases(), specql.next_work(bigint), specql.first_uuid(timestamptz),
+    specql.release_leases(integer), specql.next_work(bigint), specql.first_uuid(timestamptz),
     specql.expire_deliveries(), specql.take(text, integer, interval),
     specql.ack(uuid[]), specql.nack(uuid, text, interval), specql.redrive(uuid), specql.redrive(text, timestamptz),
     specql.discard(uuid), specql.acknowledge(uuid), specql.deliver(integer), specql.drain(integer), specql.health()
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb),
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text),
-    specql.wake_worker(), specql.start_worker(), specql.worker_pid(), specql.stop_worker(), specql.resume_deliveries(),
+    specql.wake_worker(), specql.start_workers(), specql.start_worker(), specql.worker_pids(), specql.worker_pid(),
+    specql.stop_worker(), specql.resume_deliveries(),
     specql.expire_deliveries(), specql.take(text, integer, interval), specql.ack(uuid[]), specql.nack(uuid, text, interval),
     specql.redrive(uuid), specql.redrive(text, timestamptz), specql.discard(uuid), specql.acknowledge(uuid), specql.drain(integer), specql.health()
 TO specql_admin;

@@ -54,7 +54,7 @@ std::string findKey(const std::string& secret, std::string& problem) {
 
 }  // namespace
 
-Courier::Courier() : transport_(makeHttpTransport(currentLimits())) {}
+Courier::Courier(int place) : place_(place), transport_(makeHttpTransport(currentLimits())) {}
 
 void Courier::reconfigure() {
     transport_->setLimits(currentLimits());

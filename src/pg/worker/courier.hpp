@@ -46,7 +46,8 @@ struct Claims {
 
 class Courier {
 public:
-    Courier();
+    // `place`: of the worker, by which its leases are known; 0 in a session that drains.
+    explicit Courier(int place);
 
     // ---- with SPI connected; errors of the server pass, and leave the courier as it was -----------------------------
 
@@ -108,6 +109,7 @@ private:
     std::string sign(Call& call) const;
     void recordServices() const;
 
+    int place_;
     std::unique_ptr<Transport> transport_;
     std::deque<Call> waiting_;
     std::map<uint64_t, Call> carried_;

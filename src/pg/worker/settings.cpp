@@ -5,6 +5,7 @@
 namespace specql::settings {
 
 int workerMode = workerAuto;
+int workers = 1;
 int pollInterval = 1000;
 int maxConcurrency = 32;
 int deliveryRetention = 7 * 24 * 3600;
@@ -24,6 +25,9 @@ void defineWorkerSettings() {
         "auto: one starts when there is work, and ends when there has been none for a while; on: it stays; "
         "off: none starts, and one that runs ends.",
         &workerMode, workerAuto, workerOptions, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("specql.workers", "How many background workers a database with work gets.",
+                            "More than one keep delivering while a handler that is tried again takes its time.",
+                            &workers, 1, 1, 32, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("specql.poll_interval", "How often the worker looks for work that nobody woke it for.",
                             nullptr, &pollInterval, 1000, 10, 3600 * 1000, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr,
                             nullptr);

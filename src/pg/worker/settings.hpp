@@ -6,6 +6,7 @@ namespace specql::settings {
 enum WorkerMode { workerOff, workerAuto, workerOn };
 
 extern int workerMode;         // a WorkerMode
+extern int workers;            // for each database
 extern int pollInterval;       // milliseconds
 extern int maxConcurrency;     // HTTP calls at once
 extern int deliveryRetention;  // seconds

@@ -10,44 +10,61 @@ namespace {
 
 bool wanted = false;        // in this transaction
 SubTransactionId wantedBy;  // the first subtransaction that wanted it; meaningless if none did
-bool missing = false;       // no worker ran when it was about to commit
+int missing = 0;            // workers, when it was about to commit
 TimestampTz lastStart = 0;  // of a worker, by this session
 constexpr int restartSeconds = 5;
 
 // A kind of advisory lock that SQL cannot take (it uses 1 and 2), so that nobody is in the worker's way by accident.
-// specql.worker_pid() in 50-deliveries.sql knows these numbers.
-LOCKTAG placeTag() {
+// specql.worker_pids() in 50-deliveries.sql knows these numbers.
+LOCKTAG placeTag(int place) {
     LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 1936749411, 1, 3);
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 1936749411, static_cast<uint32>(place), 3);
     return tag;
+}
+
+void registerWorkers(int count) {
+    BackgroundWorker worker;
+    describeWorker(&worker, MyDatabaseId, DatabasePath);
+    for (int i = 0; i < count; ++i)
+        (void)RegisterDynamicBackgroundWorker(&worker, nullptr);
+}
+
+bool isFree(int place) {
+    LOCKTAG tag = placeTag(place);
+    if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL) return false;
+    LockRelease(&tag, ShareLock, true);
+    return true;
 }
 
 // Runs after the commit, where nothing may fail: no locks, no memory.
 void wakeOrStart() {
     if (settings::workerMode == settings::workerOff) return;
     compat::forBackgroundWorkers([](PGPROC* process) { SetLatch(&process->procLatch); });
-    if (!missing) return;
-    // Many sessions may find out at once that there is none; all but one of their workers end at once.
+    if (missing == 0) return;
+    // Many sessions may find out at once that some are missing; those who find no place end at once.
     TimestampTz now = GetCurrentTimestamp();
     if (now - lastStart < USECS_PER_SEC) return;
     lastStart = now;
-    BackgroundWorker worker;
-    describeWorker(&worker, MyDatabaseId, DatabasePath);
-    (void)RegisterDynamicBackgroundWorker(&worker, nullptr);
+    registerWorkers(missing);
+}
+
+void forget() {
+    wanted = false;
+    missing = 0;
 }
 
 void atTransactionEvent(XactEvent event, void*) {
     if (!wanted) return;
     switch (event) {
         case XACT_EVENT_PRE_COMMIT:
-            atBoundary([] { missing = settings::workerMode != settings::workerOff && !workerRuns(); });
+            atBoundary([] { missing = settings::workerMode != settings::workerOff ? freeWorkerPlaces() : 0; });
             break;
         case XACT_EVENT_COMMIT:
             wakeOrStart();
-            wanted = missing = false;
+            forget();
             break;
         case XACT_EVENT_PREPARE:
-        case XACT_EVENT_ABORT: wanted = missing = false; break;
+        case XACT_EVENT_ABORT: forget(); break;
         default: break;
     }
 }
@@ -80,21 +97,23 @@ void wakeWorkerAtCommit() {
     wantedBy = GetCurrentSubTransactionId();
 }
 
-bool lockWorkerPlace() {
-    LOCKTAG tag = placeTag();
-    return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+int takeWorkerPlace() {
+    for (int place = 1; place <= settings::workers; ++place) {
+        LOCKTAG tag = placeTag(place);
+        if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL) return place;
+    }
+    return 0;
 }
 
-void unlockWorkerPlace() {
-    LOCKTAG tag = placeTag();
-    LockRelease(&tag, ExclusiveLock, true);
+int freeWorkerPlaces() {
+    int count = 0;
+    for (int place = 1; place <= settings::workers; ++place)
+        count += isFree(place) ? 1 : 0;
+    return count;
 }
 
-bool workerRuns() {
-    LOCKTAG tag = placeTag();
-    if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL) return true;
-    LockRelease(&tag, ShareLock, true);
-    return false;
+void startMissingWorkers() {
+    registerWorkers(freeWorkerPlaces());
 }
 
 void registerWakeCallbacks() {
@@ -107,34 +126,42 @@ SPECQL_FUNCTION(specql_wake_worker) {
     PG_RETURN_VOID();
 }
 
-SPECQL_FUNCTION(specql_start_worker) {
+namespace {
+
+// Waits until it runs. The first worker must have a slot; the others take what there is.
+void startWorker(bool required) {
+    BackgroundWorker worker;
+    describeWorker(&worker, MyDatabaseId, DatabasePath);
+    worker.bgw_notify_pid = MyProcPid;
+    BackgroundWorkerHandle* handle;
+    if (!RegisterDynamicBackgroundWorker(&worker, &handle)) {
+        if (!required) return;
+        ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("there is no slot for a background worker"),
+                        errhint("Raise max_worker_processes, which is %d, and restart the server; until then "
+                                "specql.drain() does its work.",
+                                max_worker_processes)));
+    }
+    pid_t pid;
+    if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
+        ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("the background worker did not start"),
+                        errhint("The server's log says why.")));
+}
+
+}  // namespace
+
+SPECQL_FUNCTION(specql_start_workers) {
     if (settings::workerMode == settings::workerOff)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("specql.worker is off"),
                         errhint("Set it to auto or on first, with ALTER SYSTEM or ALTER DATABASE.")));
-    if (!workerRuns()) {
-        BackgroundWorker worker;
-        describeWorker(&worker, MyDatabaseId, DatabasePath);
-        worker.bgw_notify_pid = MyProcPid;
-        BackgroundWorkerHandle* handle;
-        if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-            ereport(ERROR,
-                    (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("there is no slot for a background worker"),
-                     errhint("Raise max_worker_processes, which is %d, and restart the server; until then "
-                             "specql.drain() does its work.",
-                             max_worker_processes)));
-        pid_t pid;
-        if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
-            ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("the background worker did not start"),
-                            errhint("The server's log says why.")));
-        // It serves from the moment it has its place.
-        for (int i = 0; i < 100 && !workerRuns(); ++i) {
-            CHECK_FOR_INTERRUPTS();
-            pg_usleep(20 * 1000);
-        }
+    int missing = freeWorkerPlaces();
+    for (int i = 0; i < missing; ++i)
+        startWorker(i == 0 && missing == settings::workers);
+    // They serve from the moment they have their places.
+    for (int i = 0; missing > 0 && i < 100 && freeWorkerPlaces() > 0; ++i) {
+        CHECK_FOR_INTERRUPTS();
+        pg_usleep(20 * 1000);
     }
-    int32 pid = 0;
-    compat::forBackgroundWorkers([&pid](PGPROC* process) { pid = process->pid; });
-    PG_RETURN_INT32(pid);
+    PG_RETURN_VOID();
 }
 
 }  // namespace specql

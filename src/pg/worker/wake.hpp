@@ -1,19 +1,21 @@
-// Telling this database's worker that there is work, or starting it.
+// Telling this database's workers that there is work, or starting them.
 #pragma once
 
 #include "pg/worker/server.hpp"
 
 namespace specql {
 
-// When the current transaction commits, the worker is woken, or started if there is none and specql.worker allows it.
+// When the current transaction commits, workers are woken, or started if some are missing and specql.worker allows it.
 // Once per transaction, however often it is called.
 void wakeWorkerAtCommit();
 
-// The lock that the worker of a database holds as long as it lives, so that there is one. False if another has it.
-bool lockWorkerPlace();
-void unlockWorkerPlace();
-// Does a worker hold it? A session may ask at any time in a transaction.
-bool workerRuns();
+// A worker of a database has a place, from 1 to specql.workers, and holds its lock as long as it lives. Takes the first
+// free one; 0 if there is none.
+int takeWorkerPlace();
+// How many places are free. A session may ask at any time in a transaction.
+int freeWorkerPlaces();
+// Without waiting for them; where there is no slot, not.
+void startMissingWorkers();
 
 // How the worker of a database is registered. By its directory (may be empty) it sees after a crash of the server
 // whether the database is still there.

@@ -1,4 +1,4 @@
-// The worker's main loop. One per database: it holds a lock as long as it lives.
+// The worker's main loop. A database has specql.workers of them: each holds the lock of its place as long as it lives.
 //
 //   round:   one transaction writes down what ended, sends notifications and claims calls (synchronous commit: a claim
 //            must survive whatever happens after the call); others run handlers again, and count the events of windows
@@ -48,6 +48,7 @@ void atTerminate(int signal) {
 // ---- the state between transactions -------------------------------------------------------------------------------
 
 struct Worker {
+    int place;  // from 1
     Courier* courier;
     MemoryContext round;  // claims of the current one
     Claims claims;
@@ -195,20 +196,21 @@ bool databaseIsWanted() {
     return false;
 }
 
-bool takePlace() {
-    // A session that asks whether there is a worker holds the lock for a moment.
+int takePlace() {
+    // A session that asks whether there are workers holds a lock for a moment.
     for (int i = 0; i < 20; ++i) {
-        if (lockWorkerPlace()) return true;
+        int place = takeWorkerPlace();
+        if (place > 0) return place;
         pg_usleep(10 * 1000);
     }
-    return false;
+    return 0;
 }
 
 bool begin(Worker* worker) {
     return inTransaction("specql start", [worker] {
         if (!extensionIsThere(worker)) return;
         requireMatchingVersion();
-        (void)number("SELECT specql.release_leases()");
+        (void)number(psprintf("SELECT specql.release_leases(%d)", worker->place));
     });
 }
 
@@ -271,7 +273,7 @@ void serve(Worker* worker) {
         CHECK_FOR_INTERRUPTS();
         endWithPostmaster();
         if (ConfigReloadPending) reload(worker);
-        if (settings::workerMode == settings::workerOff) return;
+        if (settings::workerMode == settings::workerOff || worker->place > settings::workers) return;
         worker->claims = {nullptr, 0};
         worker->notified = 0;
         if (exchange(worker)) {
@@ -339,14 +341,17 @@ void specql_worker_main(Datum argument) {
     SetConfigOption("jit", "off", PGC_USERSET, PGC_S_OVERRIDE);
     // What a handler waits for must not stop deliveries for long; the event is retried.
     SetConfigOption("lock_timeout", "10s", PGC_USERSET, PGC_S_OVERRIDE);
-    if (settings::workerMode == settings::workerOff || !takePlace()) proc_exit(0);
+    if (settings::workerMode == settings::workerOff) proc_exit(0);
+    int place = takePlace();
+    if (place == 0) proc_exit(0);
 
-    atBoundary([] {
+    atBoundary([place] {
         Worker worker;
         memset(&worker, 0, sizeof worker);
+        worker.place = place;
         worker.round = AllocSetContextCreate(TopMemoryContext, "specql round", ALLOCSET_DEFAULT_SIZES);
         if (!begin(&worker) || worker.gone) return;
-        worker.courier = new Courier;
+        worker.courier = new Courier(place);
         serve(&worker);
         stop(&worker);
         delete worker.courier;
