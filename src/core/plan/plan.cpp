@@ -227,7 +227,7 @@ private:
     const CatalogView& catalog_;
     const std::vector<Object>& objects_;
     std::map<std::string, const InstalledObject*> installed_;
-    std::set<std::string> fresh_;   // units of the text being applied
+    std::set<std::string> fresh_;  // units of the text being applied
     std::vector<PlanStep> steps_;
 };
 

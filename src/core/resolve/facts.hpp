@@ -71,7 +71,7 @@ struct FunctionView {
     bool variadic = false;
     bool owned = false;
     bool callerOwns = false;  // as for tables
-    std::string identity;  // pg_get_function_identity_arguments form: schema.name(args)
+    std::string identity;     // pg_get_function_identity_arguments form: schema.name(args)
     std::string comment;
     std::string returns;
 };

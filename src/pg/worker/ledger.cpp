@@ -204,11 +204,18 @@ Claims Courier::claim(int limit) const {
         add(&reachedAt, TimestampTzGetDatum(entry.second.dueAt));
         add(&reachedId, UUIDPGetDatum(&entry.second.id));
     }
-    const Oid types[] = {INT4OID,      INT4OID,      INT4OID,      INT4OID,             TEXTARRAYOID,
-                         INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, UUIDARRAYOID};
-    const Datum values[] = {Int32GetDatum(place_), Int32GetDatum(limit), Int32GetDatum(perService), Int32GetDatum(Breaker::failuresToOpen),
-                            texts(names),         integers(busy),            texts(reached),
-                            times(reachedAt),     uuids(reachedId)};
+    const Oid types[] = {INT4OID,      INT4OID,      INT4OID,      INT4OID,
+                         TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
+                         UUIDARRAYOID};
+    const Datum values[] = {Int32GetDatum(place_),
+                            Int32GetDatum(limit),
+                            Int32GetDatum(perService),
+                            Int32GetDatum(Breaker::failuresToOpen),
+                            texts(names),
+                            integers(busy),
+                            texts(reached),
+                            times(reachedAt),
+                            uuids(reachedId)};
     execute("SELECT * FROM specql.claim_calls($1, $2, $3, $4, $5, $6, $7, $8, $9)", lengthof(types), types, values);
     MemoryContextSwitchTo(scratch);  // SPI has left its own
     claims.count = static_cast<int>(SPI_processed);

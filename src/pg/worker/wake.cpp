@@ -136,10 +136,11 @@ void startWorker(bool required) {
     BackgroundWorkerHandle* handle;
     if (!RegisterDynamicBackgroundWorker(&worker, &handle)) {
         if (!required) return;
-        ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("there is no slot for a background worker"),
-                        errhint("Raise max_worker_processes, which is %d, and restart the server; until then "
-                                "specql.drain() does its work.",
-                                max_worker_processes)));
+        ereport(ERROR,
+                (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("there is no slot for a background worker"),
+                 errhint("Raise max_worker_processes, which is %d, and restart the server; until then "
+                         "specql.drain() does its work.",
+                         max_worker_processes)));
     }
     pid_t pid;
     if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)

@@ -54,10 +54,10 @@ struct Worker {
     Claims claims;
     int notified;  // in the last round
     int retried;
-    int64_t counted;  // events that windows took in
+    int64_t counted;          // events that windows took in
     TimestampTz functionsAt;  // when to look next for functions that exist by now
-    int64_t dueMs;  // until something is due; -1 if nothing waits
-    bool gone;      // the extension is
+    int64_t dueMs;            // until something is due; -1 if nothing waits
+    bool gone;                // the extension is
 };
 
 TimestampTz later(int ms) {
@@ -211,6 +211,8 @@ bool begin(Worker* worker) {
         if (!extensionIsThere(worker)) return;
         requireMatchingVersion();
         (void)number(psprintf("SELECT specql.release_leases(%d)", worker->place));
+        // The launcher starts the first, a commit the missing ones.
+        if (worker->place == 1) startMissingWorkers();
     });
 }
 
@@ -285,8 +287,7 @@ void serve(Worker* worker) {
         }
         if (worker->gone || !runHandlers(worker)) continue;
         if (!evaluateWindows(worker) && !stopping && !sleepUntilWork(afterErrorMs)) return;
-        bool worked =
-            worker->claims.count > 0 || worker->notified > 0 || worker->retried > 0 || worker->counted > 0;
+        bool worked = worker->claims.count > 0 || worker->notified > 0 || worker->retried > 0 || worker->counted > 0;
         if (worked) lastWork = GetCurrentTimestamp();
         if (worker->courier->underWay() > 0) {
             carryOn(worker);
