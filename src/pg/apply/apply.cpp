@@ -74,7 +74,7 @@ SPECQL_FUNCTION(specql_remove) {
     ResultSet rows(fcinfo);
     lockApply();
     spi::connect();
-    CompileArguments arguments = {};
+    CompileArguments arguments;
     arguments.installedOnly = true;
     arguments.removed = knownUnit(name);
     arguments.dropTables = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);

@@ -131,9 +131,6 @@ CompileArguments compileArguments(FunctionCallInfo fcinfo) {
     arguments.schema = PG_ARGISNULL(1) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(1));
     arguments.adopt = PG_NARGS() > 2 && !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
     arguments.allowDestructive = PG_NARGS() > 3 && !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
-    arguments.installedOnly = false;
-    arguments.removed = nullptr;
-    arguments.dropTables = false;
     return arguments;
 }
 

@@ -22,13 +22,13 @@ struct Compilation {
 };
 
 struct CompileArguments {
-    const char* text;    // in the server's encoding; nullptr counts as empty
-    const char* schema;  // may be nullptr
-    bool adopt;
-    bool allowDestructive;
-    bool installedOnly;   // no text: what is installed, as it is
-    const char* removed;  // with installedOnly: without this unit, given as kind:schema.name; may be nullptr
-    bool dropTables;      // and without its tables
+    const char* text = nullptr;    // in the server's encoding; nullptr counts as empty
+    const char* schema = nullptr;  // may be nullptr
+    bool adopt = false;
+    bool allowDestructive = false;
+    bool installedOnly = false;     // no text: what is installed, as it is
+    const char* removed = nullptr;  // with installedOnly: without this unit, given as kind:schema.name
+    bool dropTables = false;        // and without its tables
 };
 
 // Runs all stages; needs an SPI connection. Problems of the spec are in `problems`; raises errors only for what is no

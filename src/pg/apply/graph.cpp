@@ -14,7 +14,7 @@ SPECQL_FUNCTION(specql_graph) {
                         errhint("The formats are mermaid and dot.")));
     MemoryContext caller = CurrentMemoryContext;
     spi::connect();
-    CompileArguments installed = {};
+    CompileArguments installed;
     installed.installedOnly = true;
     Compilation* compilation = compile(installed);
     requireDone(compilation->compiler.draw(format, compilation->detail));
