@@ -68,6 +68,16 @@ CREATE TRIGGER action_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON sp
 -- Sessions that apply replicated or restored rows must notice too.
 ALTER TABLE specql.action ENABLE ALWAYS TRIGGER action_changed;
 
+-- Kept when an action goes: its events are still in the log.
+CREATE TABLE specql.action_owner (
+    action text NOT NULL PRIMARY KEY,
+    owner name NOT NULL
+);
+COMMENT ON TABLE specql.action_owner IS 'Whose actions the events in the log were for; see 90-rights.sql for what follows from it';
+COMMENT ON COLUMN specql.action_owner.action IS 'Schema and name';
+COMMENT ON COLUMN specql.action_owner.owner IS 'The role that registered it; its name, because roles may go';
+SELECT pg_catalog.pg_extension_config_dump('specql.action_owner', '');
+
 CREATE FUNCTION specql.register_action(action text, event text, relation text, handler text, capture text,
     on_error text DEFAULT 'retry', max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL,
     enabled boolean DEFAULT true, processed text DEFAULT NULL, part text DEFAULT '') RETURNS void

@@ -204,7 +204,7 @@ BEGIN
     step := 0;
     FOR e IN SELECT v.*, f.relation, f.sqlstate, f.context, f.next_attempt_at
              FROM specql.events AS v LEFT JOIN specql.failure AS f ON f.id = v.id AND f.action = v.action
-             WHERE v.id = why.event_id ORDER BY v.action LOOP
+             WHERE v.id = why.event_id AND specql.sees(v.action) ORDER BY v.action LOOP
         IF NOT known THEN
             known := true;
             step := step + 1;

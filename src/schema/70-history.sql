@@ -396,6 +396,7 @@ DECLARE
     e specql.events;
     nothing constant uuid := '00000000-0000-0000-0000-000000000000';
     wanted integer := max_items;
+    hidden constant text[] := ARRAY(SELECT o.action FROM specql.action_owner AS o WHERE NOT specql.sees(o.action));
     fresh boolean;
 BEGIN
     IF coalesce(max_items, 0) < 1 THEN
@@ -417,6 +418,7 @@ BEGIN
                 SELECT v.* FROM specql.logged_events AS v
                 WHERE v.id >= r.at_id AND (v.id, coalesce(v.action, '')) > (r.at_id, r.at_action)
                   AND v.occurred_at >= r.since AND pg_visible_in_snapshot(v.xid, r.target)
+                  AND (hidden = '{}' OR v.action IS NULL OR v.action <> ALL (hidden))
                 ORDER BY v.id, coalesce(v.action, '') LIMIT wanted LOOP
                 RETURN NEXT e;
                 wanted := wanted - 1;
@@ -432,6 +434,7 @@ BEGIN
                     SELECT n.* FROM specql.logged_events AS n
                     WHERE n.xid = ANY (ARRAY(SELECT pg_snapshot_xip(r.seen)))) AS v
                 WHERE pg_visible_in_snapshot(v.xid, r.target) AND (v.id, coalesce(v.action, '')) > (r.at_id, r.at_action)
+                  AND (hidden = '{}' OR v.action IS NULL OR v.action <> ALL (hidden))
                 ORDER BY v.id, coalesce(v.action, '') LIMIT wanted LOOP
                 RETURN NEXT e;
                 wanted := wanted - 1;

@@ -18,6 +18,14 @@ SET event = excluded.event, handler = excluded.handler, capture = excluded.captu
     processed = excluded.processed
 WHERE a.* IS DISTINCT FROM excluded.*)";
 
+// Nobody comes by another's events by giving an action of their own the same name.
+const char* const ownerSql = R"(
+INSERT INTO specql.action_owner AS o
+SELECT $1, r.rolname FROM pg_roles AS r WHERE r.oid = $2
+ON CONFLICT (action) DO UPDATE SET owner = excluded.owner
+WHERE o.owner <> excluded.owner
+  AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = o.owner AND NOT pg_has_role($2, r.oid, 'USAGE')))";
+
 constexpr int argumentCount = 11;
 constexpr int processedArgument = 9;
 constexpr int relationArgument = 2;
@@ -57,12 +65,17 @@ SPECQL_FUNCTION(specql_register_action) {
                             errhint("Its owner must register it.")));
     }
     const Arguments* all = &arguments;
-    runAsExtensionOwner([all] {
+    Oid caller = GetUserId();
+    runAsExtensionOwner([all, caller] {
         SPI_connect();
         int code = SPI_execute_with_args(upsertSql, argumentCount, const_cast<Oid*>(argumentTypes),
                                          const_cast<Datum*>(all->values), all->nulls, false, 0);
         if (code < 0)
             elog(ERROR, "specql: registering an action gave %s", SPI_result_code_string(code));
+        Oid types[] = {TEXTOID, OIDOID};
+        Datum values[] = {all->values[0], ObjectIdGetDatum(caller)};
+        code = SPI_execute_with_args(ownerSql, lengthof(types), types, values, nullptr, false, 0);
+        if (code < 0) elog(ERROR, "specql: registering an action's owner gave %s", SPI_result_code_string(code));
         SPI_finish();
     });
     PG_RETURN_VOID();

@@ -1,0 +1,60 @@
+-- Who sees what: events, their failures and their deliveries hold rows of other people's tables. Members of specql_admin see
+-- those of actions that they, or roles they are members of, have applied; whoever owns the extension sees all.
+--
+-- The views belong to a role that is nobody's, so that row-level security holds for them; the extension's own functions run
+-- as its owner, for whom it does not.
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'specql_reader') THEN
+        CREATE ROLE specql_reader NOLOGIN;
+        COMMENT ON ROLE specql_reader IS 'Owns the views of specql, so that row-level security holds for them; nobody needs to be a member';
+    END IF;
+EXCEPTION
+    WHEN duplicate_object OR unique_violation THEN
+        NULL;
+END
+$$;
+
+CREATE VIEW specql.own_actions AS
+    SELECT o.action
+    FROM specql.action_owner AS o JOIN pg_catalog.pg_roles AS r ON r.rolname = o.owner
+    WHERE pg_catalog.pg_has_role(r.oid, 'USAGE');
+COMMENT ON VIEW specql.own_actions IS 'Actions, also former ones, whose events the current user may see';
+COMMENT ON COLUMN specql.own_actions.action IS 'Schema and name';
+GRANT SELECT ON specql.own_actions TO specql_reader;
+
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY '{event_log,failure,waiting_event,outbox,delivery_history,dead_letter}'::text[] LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE specql.%I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE pg_catalog.format('GRANT SELECT ON specql.%I TO specql_reader', name);
+        EXECUTE pg_catalog.format($policy$
+            CREATE POLICY own_actions ON specql.%I FOR SELECT TO specql_reader
+            USING (action IS NULL
+                   OR (SELECT pg_catalog.pg_has_role(x.extowner, 'USAGE') FROM pg_catalog.pg_extension AS x WHERE x.extname = 'specql')
+                   OR action IN (SELECT o.action FROM specql.own_actions AS o))$policy$, name);
+        EXECUTE pg_catalog.format('COMMENT ON POLICY own_actions ON specql.%I IS %L', name,
+                                  'Nobody sees what came of the rules of others; what no rule is about, all who may look');
+    END LOOP;
+    FOREACH name IN ARRAY '{logged_events,unhandled_events,events,failures,deliveries,dead_letters,escalations}'::text[] LOOP
+        EXECUTE pg_catalog.format('ALTER VIEW specql.%I OWNER TO specql_reader', name);
+    END LOOP;
+END
+$$;
+
+-- Functions that run as the extension's owner ask for whom.
+CREATE FUNCTION specql.sees(action text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH viewer AS (
+        SELECT CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END AS name)
+    SELECT $1 IS NULL
+           OR (SELECT pg_has_role(v.name, x.extowner, 'USAGE') FROM viewer AS v, pg_extension AS x WHERE x.extname = 'specql')
+           OR EXISTS (SELECT FROM viewer AS v, specql.action_owner AS o JOIN pg_roles AS r ON r.rolname = o.owner
+                      WHERE o.action = $1 AND pg_has_role(v.name, r.oid, 'USAGE'))
+$$;
+COMMENT ON FUNCTION specql.sees(text) IS
+'May the user of this session see the events of an action? For functions that run with other rights';
+REVOKE ALL ON FUNCTION specql.sees(text) FROM PUBLIC;
