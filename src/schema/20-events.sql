@@ -85,10 +85,47 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_register_action';
 COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text) IS
 'Tells the runtime of an action; again with other values changes it. A custom event''s handler can only be registered by its owner. Generated code calls this';
 
-CREATE FUNCTION specql.unregister_action(action text) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    DELETE FROM specql.action AS a WHERE a.action = $1
+-- Functions that run as the extension's owner ask for whom: the user of the session, or whom SET ROLE has made of it.
+CREATE FUNCTION specql.viewer() RETURNS oid
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.oid FROM pg_roles AS r
+    WHERE r.rolname = CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END
 $$;
+COMMENT ON FUNCTION specql.viewer() IS 'The role that this session works as, whatever function it is in';
+
+CREATE FUNCTION specql.sees(action text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT $1 IS NULL
+           OR (SELECT pg_has_role(specql.viewer(), x.extowner, 'USAGE') FROM pg_extension AS x WHERE x.extname = 'specql')
+           OR EXISTS (SELECT FROM specql.action_owner AS o JOIN pg_roles AS r ON r.rolname = o.owner
+                      WHERE o.action = $1 AND pg_has_role(specql.viewer(), r.oid, 'USAGE'))
+$$;
+COMMENT ON FUNCTION specql.sees(text) IS
+'May the user of this session see the events of an action? For functions that run with other rights';
+
+REVOKE ALL ON FUNCTION specql.viewer(), specql.sees(text) FROM PUBLIC;
+
+-- The owner's name is kept, not the role: it may be gone, and then anybody may tidy up.
+CREATE FUNCTION specql.require_owner(what text, owner name, caller oid) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = require_owner.owner AND NOT pg_has_role(caller, r.oid, 'USAGE')) THEN
+        RAISE EXCEPTION '% belongs to %', what, owner
+            USING ERRCODE = 'SQ101', HINT = format('Let %s do it, or become a member of that role.', owner);
+    END IF;
+END $$;
+COMMENT ON FUNCTION specql.require_owner(text, name, oid) IS 'An error unless the caller has the rights of the owner; none if that role is gone';
+
+CREATE FUNCTION specql.drop_action(action text, caller oid) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_owner('action ' || o.action, o.owner, $2) FROM specql.action_owner AS o WHERE o.action = $1;
+    DELETE FROM specql.action AS a WHERE a.action = $1;
+$$;
+REVOKE ALL ON FUNCTION specql.require_owner(text, name, oid), specql.drop_action(text, oid) FROM PUBLIC;
+COMMENT ON FUNCTION specql.drop_action(text, oid) IS 'What specql.unregister_action does, for its caller';
+
+CREATE FUNCTION specql.unregister_action(action text) RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_unregister_action';
 COMMENT ON FUNCTION specql.unregister_action(text) IS 'Makes the runtime forget an action, on all its tables. Generated code calls this';
 
 -- ---- the event log ---------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ CREATE TABLE specql.service (
     on_failure text NOT NULL CHECK (on_failure IN ('block', 'skip')),
     retry_on integer[] NOT NULL,
     operations jsonb NOT NULL,
+    owner name NOT NULL,
     disabled text,
     failures integer NOT NULL DEFAULT 0,
     pauses integer NOT NULL DEFAULT 0,
@@ -34,6 +35,7 @@ COMMENT ON COLUMN specql.service.ordering IS 'The key of the payload whose calls
 COMMENT ON COLUMN specql.service.on_failure IS 'What a failing call does to the later ones of its key: block or skip';
 COMMENT ON COLUMN specql.service.retry_on IS 'Further 4xx answers that are tried again';
 COMMENT ON COLUMN specql.service.operations IS 'Path, method, timeout and retries by operation';
+COMMENT ON COLUMN specql.service.owner IS 'The role that declared it; others may call it, but not change it, nor take its calls';
 COMMENT ON COLUMN specql.service.disabled IS 'Why it is not called: the receiver said 410, or specql.pause_service; NULL if it is';
 COMMENT ON COLUMN specql.service.failures IS 'Failed calls in a row';
 COMMENT ON COLUMN specql.service.pauses IS 'How often in a row the circuit breaker has opened';
@@ -65,33 +67,54 @@ CREATE FUNCTION specql.wake_worker() RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_wake_worker';
 COMMENT ON FUNCTION specql.wake_worker() IS 'Wakes this database''s worker when the transaction commits, or starts it';
 
-CREATE FUNCTION specql.register_service(name text, url text, timeout interval DEFAULT NULL, retries integer DEFAULT NULL,
-    backoff interval DEFAULT NULL, headers jsonb DEFAULT NULL, secrets text[] DEFAULT NULL, format text DEFAULT NULL,
-    ordering text DEFAULT NULL, on_failure text DEFAULT NULL, retry_on integer[] DEFAULT NULL, operations jsonb DEFAULT NULL)
-RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION specql.write_service(name text, url text, timeout interval, retries integer, backoff interval, headers jsonb,
+    secrets text[], format text, ordering text, on_failure text, retry_on integer[], operations jsonb, caller oid) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_owner('service ' || s.name, s.owner, $13) FROM specql.service AS s WHERE s.name = $1;
     INSERT INTO specql.service AS s
-    VALUES ($1, $2, coalesce($3, '10 s'), coalesce($4, 8), coalesce($5, '1 s'), coalesce($6, '{}'), coalesce($7, '{}'),
-            coalesce($8, 'cloudevents'), $9, coalesce($10, 'block'), coalesce($11, '{}'), coalesce($12, '{}'))
+    SELECT $1, $2, coalesce($3, '10 s'), coalesce($4, 8), coalesce($5, '1 s'), coalesce($6, '{}'), coalesce($7, '{}'),
+           coalesce($8, 'cloudevents'), $9, coalesce($10, 'block'), coalesce($11, '{}'), coalesce($12, '{}'), r.rolname
+    FROM pg_roles AS r WHERE r.oid = $13
     ON CONFLICT (name) DO UPDATE
     SET url = excluded.url, timeout = excluded.timeout, retries = excluded.retries, backoff = excluded.backoff,
         headers = excluded.headers, secrets = excluded.secrets, format = excluded.format, ordering = excluded.ordering,
         on_failure = excluded.on_failure, retry_on = excluded.retry_on, operations = excluded.operations,
+        owner = CASE WHEN EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = s.owner) THEN s.owner ELSE excluded.owner END,
         disabled = NULL, failures = 0, pauses = 0, paused_until = NULL;
     SELECT specql.wake_worker();
 $$;
+COMMENT ON FUNCTION specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, oid) IS
+'What specql.register_service does, for its caller';
 
+CREATE FUNCTION specql.register_service(name text, url text, timeout interval DEFAULT NULL, retries integer DEFAULT NULL,
+    backoff interval DEFAULT NULL, headers jsonb DEFAULT NULL, secrets text[] DEFAULT NULL, format text DEFAULT NULL,
+    ordering text DEFAULT NULL, on_failure text DEFAULT NULL, retry_on integer[] DEFAULT NULL, operations jsonb DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_register_service';
 COMMENT ON FUNCTION specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb) IS
-'Tells the worker of a service; again with other values changes it, and calls it again if it was paused. Generated code calls this';
+'Tells the worker of a service; again with other values changes it, which only its owner may, and calls it again if it was paused. Generated code calls this';
+
+CREATE FUNCTION specql.drop_service(name text, caller oid) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_owner('service ' || s.name, s.owner, $2) FROM specql.service AS s WHERE s.name = $1;
+    DELETE FROM specql.service AS s WHERE s.name = $1;
+$$;
+COMMENT ON FUNCTION specql.drop_service(text, oid) IS 'What specql.unregister_service does, for its caller';
 
 CREATE FUNCTION specql.unregister_service(name text) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    DELETE FROM specql.service AS s WHERE s.name = $1
-$$;
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_unregister_service';
 COMMENT ON FUNCTION specql.unregister_service(text) IS 'Forgets a service; its calls wait';
+
+CREATE FUNCTION specql.require_service(name text) RETURNS void
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_owner('service ' || s.name, s.owner, specql.viewer()) FROM specql.service AS s WHERE s.name = $1
+$$;
+COMMENT ON FUNCTION specql.require_service(text) IS 'An error if a service belongs to somebody else';
+REVOKE ALL ON FUNCTION specql.require_service(text) FROM PUBLIC;
 
 CREATE FUNCTION specql.pause_service(name text, reason text DEFAULT 'paused by hand') RETURNS boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_service($1);
     WITH paused AS (UPDATE specql.service AS s SET disabled = $2 WHERE s.name = $1 RETURNING 1)
     SELECT EXISTS (SELECT FROM paused)
 $$;
@@ -99,6 +122,7 @@ COMMENT ON FUNCTION specql.pause_service(text, text) IS 'Stops calling a service
 
 CREATE FUNCTION specql.resume_service(name text) RETURNS boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_service($1);
     SELECT specql.wake_worker();
     WITH resumed AS (
         UPDATE specql.service AS s SET disabled = NULL, failures = 0, pauses = 0, paused_until = NULL
@@ -548,6 +572,7 @@ COMMENT ON FUNCTION specql.expire_deliveries() IS
 
 CREATE FUNCTION specql.take(service text, n integer DEFAULT 1, lease interval DEFAULT '30 s') RETURNS SETOF specql.deliveries
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10 AS $$
+    SELECT specql.require_service($1);
     WITH taken AS (
         UPDATE specql.outbox AS o
         SET status = 'leased', attempts = o.attempts + 1, leased_by = session_user,
@@ -601,7 +626,7 @@ COMMENT ON FUNCTION specql.nack(uuid, text, interval) IS
 CREATE FUNCTION specql.redrive(id uuid) RETURNS integer
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT specql.wake_worker();
-    WITH raised AS (DELETE FROM specql.dead_letter AS d WHERE d.id = $1 RETURNING d.*),
+    WITH raised AS (DELETE FROM specql.dead_letter AS d WHERE d.id = $1 AND specql.sees(d.action) RETURNING d.*),
     queued AS (
         INSERT INTO specql.outbox
         SELECT r.id, r.aggregatetype, r.aggregateid, r.type, r.payload, r.kind, r.service, r.operation, r.channel, r.message,
@@ -625,7 +650,7 @@ CREATE FUNCTION specql.discard(id uuid) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM specql.wake_worker();
-    WITH gone AS (DELETE FROM specql.dead_letter AS d WHERE d.id = discard.id RETURNING d.*)
+    WITH gone AS (DELETE FROM specql.dead_letter AS d WHERE d.id = discard.id AND specql.sees(d.action) RETURNING d.*)
     INSERT INTO specql.delivery_history
     SELECT g.id, g.aggregatetype, g.aggregateid, g.type, g.payload, g.kind, g.service, g.operation, g.channel, g.message,
            g.event_id, g.action, 'discarded', g.attempts, g.available_at, NULL, g.last_error, g.created_at,
@@ -673,8 +698,13 @@ COMMENT ON FUNCTION specql.deliver(integer) IS 'Sends deliveries that are due, i
 CREATE FUNCTION specql.drain(max_items integer DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    handled integer := specql.evaluate_windows(max_items);
+    handled integer;
 BEGIN
+    IF pg_is_in_recovery() THEN
+        RAISE EXCEPTION 'this server is a standby'
+            USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'The primary does this work; this server will after a promotion.';
+    END IF;
+    handled := specql.evaluate_windows(max_items);
     handled := handled + specql.retry_due(max_items - handled);
     handled := handled + specql.call_functions(max_items - handled);
     RETURN handled + specql.deliver(max_items - handled);
@@ -691,11 +721,11 @@ CREATE VIEW specql.services AS
            coalesce(s.disabled, CASE WHEN s.failures > 0 THEN s.last_error END) AS reason, s.paused_until,
            (SELECT count(*) FROM specql.outbox AS o WHERE o.service = s.name) AS waiting,
            (SELECT count(*) FROM specql.dead_letter AS d WHERE d.service = s.name) AS dead,
-           s.timeout, s.retries, s.backoff, s.format, s.ordering, s.on_failure, s.operations
+           s.timeout, s.retries, s.backoff, s.format, s.ordering, s.on_failure, s.operations, s.owner
     FROM specql.service AS s
     UNION ALL
     SELECT o.service, NULL, 'undeclared', 'no spec declares it; its calls wait', NULL, count(*), 0,
-           NULL, NULL, NULL, NULL, NULL, NULL, NULL
+           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM specql.outbox AS o
     WHERE o.service IS NOT NULL AND NOT EXISTS (SELECT FROM specql.service AS s WHERE s.name = o.service)
     GROUP BY o.service;
@@ -714,6 +744,7 @@ COMMENT ON COLUMN specql.services.backoff IS 'The longest pause before the first
 COMMENT ON COLUMN specql.services.format IS 'Of the body';
 COMMENT ON COLUMN specql.services.ordering IS 'The key whose calls leave one after the other';
 COMMENT ON COLUMN specql.services.on_failure IS 'What a failing call does to the later ones of its key: block or skip';
+COMMENT ON COLUMN specql.services.owner IS 'Who declared it, and alone may change, pause and take from it';
 COMMENT ON COLUMN specql.services.operations IS 'Path, method, timeout and retries by operation';
 
 CREATE FUNCTION specql.health() RETURNS TABLE ("check" text, status text, detail text)
@@ -731,9 +762,11 @@ BEGIN
         'background writer', 'walwriter', 'archiver', 'startup', 'logger', 'walreceiver', 'standalone backend', 'walsummarizer',
         'slotsync worker', 'io worker');
     "check" := 'worker';
-    status := CASE WHEN pids <> '{}' OR due IS NULL AND specql.setting('worker') <> 'on' THEN 'ok'
+    status := CASE WHEN pg_is_in_recovery() THEN 'standby'
+                   WHEN pids <> '{}' OR due IS NULL AND specql.setting('worker') <> 'on' THEN 'ok'
                    WHEN specql.setting('worker') = 'off' THEN 'off' ELSE 'missing' END;
-    detail := CASE WHEN pids <> '{}' THEN format('process %s', array_to_string(pids, ', '))
+    detail := CASE WHEN pg_is_in_recovery() THEN 'the primary delivers; this server will after a promotion'
+                   WHEN pids <> '{}' THEN format('process %s', array_to_string(pids, ', '))
                    WHEN specql.setting('worker') = 'off' THEN 'specql.worker is off; specql.drain() does its work'
                    WHEN due IS NULL THEN 'none, and nothing to do; it starts by itself'
                    ELSE 'there is work but no worker: SELECT specql.start_worker()' END;
@@ -806,7 +839,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION specql.health() IS 'Is everything moving? A row per check; status ok where nothing is to do';
 
-REVOKE ALL ON FUNCTION specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb),
+REVOKE ALL ON FUNCTION
+    specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, oid),
+    specql.drop_service(text, oid), specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb),
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text),
     specql.wake_worker(), specql.start_workers(), specql.start_worker(), specql.worker_pids(), specql.worker_pid(),
     specql.stop_worker(),

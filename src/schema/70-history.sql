@@ -53,12 +53,23 @@ END $$;
 COMMENT ON FUNCTION specql.entity_table(text) IS
 'The table of an entity, given as schema.Entity, as Entity, or as the table''s own name; an error if there is none';
 
+CREATE FUNCTION specql.own_action(name text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    full_name constant text := specql.known_action($1);
+BEGIN
+    PERFORM specql.require_owner('action ' || o.action, o.owner, specql.viewer()) FROM specql.action_owner AS o
+    WHERE o.action = full_name;
+    RETURN full_name;
+END $$;
+COMMENT ON FUNCTION specql.own_action(text) IS 'As specql.known_action; an error too if the action belongs to somebody else';
+
 -- ---- pause and resume ------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION specql.pause(action text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    name text := specql.known_action(pause.action);
+    name text := specql.own_action(pause.action);
 BEGIN
     IF EXISTS (SELECT FROM specql.action AS a WHERE a.action = name AND a.on_error = 'abort') THEN
         RAISE EXCEPTION 'action % has on_error: abort: a statement that needs it cannot leave it for later', name
@@ -73,7 +84,7 @@ COMMENT ON FUNCTION specql.pause(text) IS
 CREATE FUNCTION specql.resume(action text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    name text := specql.known_action(resume.action);
+    name text := specql.own_action(resume.action);
 BEGIN
     UPDATE specql.action AS a SET paused_at = NULL WHERE a.action = name AND a.paused_at IS NOT NULL;
     RETURN specql.handle_released(name);
@@ -180,7 +191,7 @@ CREATE FUNCTION specql.start_replay(action text, since timestamptz, until timest
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    name text := specql.known_action(start_replay.action);
+    name text := specql.own_action(start_replay.action);
     begins timestamptz := coalesce(start_replay.since, '-infinity');
     ends timestamptz := coalesce(start_replay.until, 'infinity');
     listens_to text := (SELECT min(a.event) FROM specql.action AS a WHERE a.action = name AND a.relation IS NULL);
@@ -685,7 +696,7 @@ COMMENT ON FUNCTION specql.expire_log(regclass, timestamptz) IS
 
 -- ---- rights ------------------------------------------------------------------------------------------------------------
 
-REVOKE ALL ON FUNCTION specql.known_action(text), specql.entity_table(text), specql.pause(text), specql.resume(text),
+REVOKE ALL ON FUNCTION specql.known_action(text), specql.own_action(text), specql.entity_table(text), specql.pause(text), specql.resume(text),
     specql.replay_events(text, text, uuid, uuid, timestamptz, timestamptz, pg_snapshot, xid8, integer, boolean),
     specql.start_replay(text, timestamptz, timestamptz, boolean), specql.replay_batch(bigint, integer),
     specql.replay(text, timestamptz, timestamptz, boolean),

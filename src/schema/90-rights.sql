@@ -44,17 +44,3 @@ BEGIN
     END LOOP;
 END
 $$;
-
--- Functions that run as the extension's owner ask for whom.
-CREATE FUNCTION specql.sees(action text) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    WITH viewer AS (
-        SELECT CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END AS name)
-    SELECT $1 IS NULL
-           OR (SELECT pg_has_role(v.name, x.extowner, 'USAGE') FROM viewer AS v, pg_extension AS x WHERE x.extname = 'specql')
-           OR EXISTS (SELECT FROM viewer AS v, specql.action_owner AS o JOIN pg_roles AS r ON r.rolname = o.owner
-                      WHERE o.action = $1 AND pg_has_role(v.name, r.oid, 'USAGE'))
-$$;
-COMMENT ON FUNCTION specql.sees(text) IS
-'May the user of this session see the events of an action? For functions that run with other rights';
-REVOKE ALL ON FUNCTION specql.sees(text) FROM PUBLIC;

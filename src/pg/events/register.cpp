@@ -19,24 +19,31 @@ SET event = excluded.event, handler = excluded.handler, capture = excluded.captu
 WHERE a.* IS DISTINCT FROM excluded.*)";
 
 // Nobody comes by another's events by giving an action of their own the same name.
+const char* const requireOwnerSql = R"(
+SELECT specql.require_owner('action ' || o.action, o.owner, $2) FROM specql.action_owner AS o WHERE o.action = $1)";
+
 const char* const ownerSql = R"(
 INSERT INTO specql.action_owner AS o
 SELECT $1, r.rolname FROM pg_roles AS r WHERE r.oid = $2
 ON CONFLICT (action) DO UPDATE SET owner = excluded.owner
-WHERE o.owner <> excluded.owner
-  AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = o.owner AND NOT pg_has_role($2, r.oid, 'USAGE')))";
+WHERE NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = o.owner))";
 
 constexpr int argumentCount = 11;
 constexpr int processedArgument = 9;
 constexpr int relationArgument = 2;
 constexpr int handlerArgument = 3;
-const Oid argumentTypes[argumentCount] = {TEXTOID, TEXTOID, TEXTOID,     TEXTOID, TEXTOID,
-                                          TEXTOID, INT4OID, INTERVALOID, BOOLOID, TEXTOID, TEXTOID};
+const Oid argumentTypes[argumentCount] = {TEXTOID, TEXTOID,     TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+                                          INT4OID, INTERVALOID, BOOLOID, TEXTOID, TEXTOID};
 
 struct Arguments {
     Datum values[argumentCount];
     char nulls[argumentCount];
 };
+
+void execute(const char* sql, int count, Oid* types, Datum* values, const char* nulls) {
+    int code = SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
+    if (code < 0) elog(ERROR, "specql: registering an action gave %s", SPI_result_code_string(code));
+}
 
 }  // namespace
 
@@ -68,14 +75,11 @@ SPECQL_FUNCTION(specql_register_action) {
     Oid caller = GetUserId();
     runAsExtensionOwner([all, caller] {
         SPI_connect();
-        int code = SPI_execute_with_args(upsertSql, argumentCount, const_cast<Oid*>(argumentTypes),
-                                         const_cast<Datum*>(all->values), all->nulls, false, 0);
-        if (code < 0)
-            elog(ERROR, "specql: registering an action gave %s", SPI_result_code_string(code));
         Oid types[] = {TEXTOID, OIDOID};
         Datum values[] = {all->values[0], ObjectIdGetDatum(caller)};
-        code = SPI_execute_with_args(ownerSql, lengthof(types), types, values, nullptr, false, 0);
-        if (code < 0) elog(ERROR, "specql: registering an action's owner gave %s", SPI_result_code_string(code));
+        execute(requireOwnerSql, lengthof(types), types, values, nullptr);
+        execute(upsertSql, argumentCount, const_cast<Oid*>(argumentTypes), const_cast<Datum*>(all->values), all->nulls);
+        execute(ownerSql, lengthof(types), types, values, nullptr);
         SPI_finish();
     });
     PG_RETURN_VOID();

@@ -10,6 +10,7 @@ namespace {
 
 bool wanted = false;        // in this transaction
 SubTransactionId wantedBy;  // the first subtransaction that wanted it; meaningless if none did
+int ownPlace = 0;           // of this process, if it is a worker
 int missing = 0;            // workers, when it was about to commit
 TimestampTz lastStart = 0;  // of a worker, by this session
 constexpr int restartSeconds = 5;
@@ -30,6 +31,7 @@ void registerWorkers(int count) {
 }
 
 bool isFree(int place) {
+    if (place == ownPlace) return false;  // one's own lock is in nobody's own way
     LOCKTAG tag = placeTag(place);
     if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL) return false;
     LockRelease(&tag, ShareLock, true);
@@ -100,7 +102,7 @@ void wakeWorkerAtCommit() {
 int takeWorkerPlace() {
     for (int place = 1; place <= settings::workers; ++place) {
         LOCKTAG tag = placeTag(place);
-        if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL) return place;
+        if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL) return ownPlace = place;
     }
     return 0;
 }
@@ -154,6 +156,9 @@ SPECQL_FUNCTION(specql_start_workers) {
     if (settings::workerMode == settings::workerOff)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("specql.worker is off"),
                         errhint("Set it to auto or on first, with ALTER SYSTEM or ALTER DATABASE.")));
+    if (RecoveryInProgress())
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("this server is a standby"),
+                        errhint("The primary's worker delivers; this server's will after a promotion.")));
     int missing = freeWorkerPlaces();
     for (int i = 0; i < missing; ++i)
         startWorker(i == 0 && missing == settings::workers);

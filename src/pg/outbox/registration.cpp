@@ -1,0 +1,53 @@
+// What only the owner of an action or a service may do to it. The caller is told to a function that runs as the
+// extension's owner and that nobody else may call: it could not know by itself on whose behalf.
+#include "pg/bridge/entry.hpp"
+#include "pg/bridge/extension.hpp"
+#include "pg/events/server.hpp"
+
+namespace specql {
+
+namespace {
+
+constexpr int mostArguments = 16;
+
+// `sql` has the function's own arguments, and the caller as the one after them.
+void runForCaller(FunctionCallInfo fcinfo, const char* sql) {
+    Oid types[mostArguments];
+    Datum values[mostArguments];
+    char nulls[mostArguments];
+    int count = PG_NARGS();
+    if (count >= mostArguments) elog(ERROR, "specql: a function with %d arguments", count);
+    for (int i = 0; i < count; ++i) {
+        types[i] = get_fn_expr_argtype(fcinfo->flinfo, i);
+        values[i] = PG_ARGISNULL(i) ? 0 : PG_GETARG_DATUM(i);
+        nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
+    }
+    types[count] = OIDOID;
+    values[count] = ObjectIdGetDatum(GetUserId());
+    nulls[count] = ' ';
+    runAsExtensionOwner([&] {
+        SPI_connect();
+        int code = SPI_execute_with_args(sql, count + 1, types, values, nulls, false, 0);
+        if (code < 0) elog(ERROR, "specql: %s gave %s", sql, SPI_result_code_string(code));
+        SPI_finish();
+    });
+}
+
+}  // namespace
+
+SPECQL_FUNCTION(specql_register_service) {
+    runForCaller(fcinfo, "SELECT specql.write_service($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+    PG_RETURN_VOID();
+}
+
+SPECQL_FUNCTION(specql_unregister_service) {
+    runForCaller(fcinfo, "SELECT specql.drop_service($1, $2)");
+    PG_RETURN_VOID();
+}
+
+SPECQL_FUNCTION(specql_unregister_action) {
+    runForCaller(fcinfo, "SELECT specql.drop_action($1, $2)");
+    PG_RETURN_VOID();
+}
+
+}  // namespace specql
