@@ -54,8 +54,10 @@ SELECT id AS logged FROM specql.events WHERE action = 'own_a.on_balance' AND sta
 
 -- Nor by asking functions that run with other rights.
 SET ROLE own_b;
+\set VERBOSITY sqlstate
 SELECT * FROM specql.why(:'event');
 SELECT * FROM specql.why(:'logged');
+\set VERBOSITY terse
 SELECT specql.create_reader('b');
 SELECT action FROM specql.read_events('b');
 SET ROLE own_a;
