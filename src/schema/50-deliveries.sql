@@ -46,12 +46,14 @@ SELECT pg_catalog.pg_extension_config_dump('specql.service', '');
 -- No grants, and not in dumps.
 CREATE TABLE specql.secret (
     name text NOT NULL PRIMARY KEY,
-    value text NOT NULL
+    value text NOT NULL,
+    sent_to text[] NOT NULL DEFAULT '{}'
 );
 REVOKE ALL ON specql.secret FROM PUBLIC;
 COMMENT ON TABLE specql.secret IS 'Keys that services sign with, by name. Only its owner can read it, and dumps leave its rows out';
 COMMENT ON COLUMN specql.secret.name IS 'As secret: of a service says';
 COMMENT ON COLUMN specql.secret.value IS 'The key; whsec_... is base64, as Standard Webhooks writes it';
+COMMENT ON COLUMN specql.secret.sent_to IS 'Services that get it as it is, in a header; a key that only signs is sent to nobody';
 
 -- Where deliveries left from last. A restored or cloned database finds that it is another, and delivers nothing.
 CREATE TABLE specql.installation (
@@ -366,7 +368,15 @@ BEGIN
                    CASE WHEN l.operation ->> 'path' IS NULL THEN s.url
                         ELSE rtrim(s.url, '/') || '/' || ltrim(l.operation ->> 'path', '/') END,
                    coalesce(l.operation ->> 'method', 'POST'),
-                   ARRAY(SELECT h.key || ': ' || h.value FROM jsonb_each_text(s.headers) AS h)
+                   -- What is to be filled in follows the mark, a character that no header has.
+                   ARRAY(SELECT h.key || ': ' || CASE
+                             WHEN h.value ~ '(^| )secret:[^ ]+$' THEN regexp_replace(h.value, '[^ ]+$', E'\x01')
+                                 || coalesce('key:' || (SELECT x.value FROM specql.secret AS x
+                                                        WHERE x.name = substring(h.value FROM 'secret:([^ ]+)$')
+                                                          AND s.name = ANY (x.sent_to)),
+                                             'missing:' || substring(h.value FROM 'secret:([^ ]+)$') || ' that may be sent to ' || s.name)
+                             ELSE h.value END
+                         FROM jsonb_each_text(s.headers) AS h)
                    || CASE s.format WHEN 'cloudevents' THEN 'Content-Type: application/cloudevents+json; charset=utf-8'
                                     ELSE 'Content-Type: application/json; charset=utf-8' END::text,
                    specql.delivery_body(s.format, l.item, l.attempts - 1),

@@ -78,7 +78,7 @@ std::string parseUrl(std::string_view text, Url& url) {
     std::string_view rest = text.substr(url.https ? 8 : 7);
     std::string_view authority = rest.substr(0, rest.find_first_of("/?#\\"));
     if (authority.find('@') != std::string_view::npos) {
-        return "it holds a user name; credentials belong into a header or a secret";
+        return "it holds a user name; credentials belong into a header that names a secret";
     }
     url.port = url.https ? 443 : 80;
     if (!splitAuthority(authority, url.host, url.port)) {

@@ -18,6 +18,7 @@ const Words failureWords = {"block", "skip"};
 // What the worker sets itself.
 const Words ownHeaders = {"host",   "content-length", "content-type",      "transfer-encoding", "connection",
                           "expect", "webhook-id",     "webhook-timestamp", "webhook-signature"};
+const Words credentialHeaders = {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"};
 
 constexpr int64_t longestTimeoutMs = 10 * 60 * 1000;
 constexpr int64_t longestBackoffMs = 3600 * 1000;
@@ -108,6 +109,14 @@ void checkRetryOn(ReadContext& context, const Text& value) {
     }
 }
 
+// Its last word is secret:NAME; the worker puts the secret in its place.
+bool namesSecret(const std::string& value) {
+    const std::string source = "secret:";
+    size_t space = value.rfind(' ');
+    size_t word = space == std::string::npos ? 0 : space + 1;
+    return value.size() > word + source.size() && value.compare(word, source.size(), source) == 0;
+}
+
 void checkHeader(ReadContext& context, const Text& name, const Text& value) {
     if (!isHeaderName(name.value)) {
         context.diagnostics.error("SPQL-S038", name.pos, "\"" + name.value + "\" cannot be the name of a header",
@@ -118,6 +127,10 @@ void checkHeader(ReadContext& context, const Text& name, const Text& value) {
         context.diagnostics.error(
             "SPQL-S038", value.pos,
             "the value of the header " + name.value + " holds a line end or another control character");
+    } else if (isOneOf(lower(name.value), credentialHeaders) && !namesSecret(value.value)) {
+        context.diagnostics.error("SPQL-S039", value.pos,
+                                  "the header " + name.value + " holds a credential, and texts of specs are kept",
+                                  "let it end with the name of a row of specql.secret: \"Bearer secret:NAME\"");
     }
 }
 

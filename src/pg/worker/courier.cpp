@@ -8,6 +8,7 @@
 
 #include "pg/worker/hmac.hpp"
 #include "pg/worker/settings.hpp"
+#include "policy/destination.hpp"
 #include "policy/signature.hpp"
 
 namespace specql {
@@ -24,12 +25,12 @@ HttpLimits currentLimits() {
     return limits;
 }
 
-// The key that a secret names, or what is wrong with it in `problem`. Never shows the key.
-std::string findKey(const std::string& secret, std::string& problem) {
-    if (secret.compare(0, 4, "key:") == 0) return keyBytes(secret.substr(4));
+// What a secret holds, or what is wrong with it in `problem`. Never shows it.
+std::string findSecret(const std::string& secret, std::string& problem) {
+    if (secret.compare(0, 4, "key:") == 0) return secret.substr(4);
     if (secret.compare(0, 4, "env:") == 0) {
         const char* value = getenv(secret.c_str() + 4);
-        if (value != nullptr && *value != '\0') return keyBytes(value);
+        if (value != nullptr && *value != '\0') return value;
         problem = "the secret " + secret + " is not set in the server's environment";
         return {};
     }
@@ -49,7 +50,19 @@ std::string findKey(const std::string& secret, std::string& problem) {
     else if ((size = read(file, bytes, sizeof bytes)) <= 0 || size > static_cast<ssize_t>(longestSecret))
         problem = "the secret " + secret + " is empty or too long";
     if (file >= 0) close(file);
-    return problem.empty() ? keyBytes(std::string_view(bytes, static_cast<size_t>(size))) : std::string();
+    return problem.empty() ? std::string(bytes, static_cast<size_t>(size)) : std::string();
+}
+
+// Puts the secret in the place of its name, which specql.claim_calls marks. The problem, or nothing.
+std::string fillIn(std::string& header) {
+    size_t mark = header.find('\1');
+    if (mark == std::string::npos) return {};
+    std::string problem, secret = findSecret(header.substr(mark + 1), problem);
+    while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r'))
+        secret.pop_back();
+    if (problem.empty() && !isHeaderValue(secret)) problem = "a secret in a header holds a control character";
+    header.replace(mark, std::string::npos, secret);
+    return problem;
 }
 
 }  // namespace
@@ -103,6 +116,10 @@ void Courier::accept(const Claims& claims) {
 
 // The problem, or nothing.
 std::string Courier::sign(Call& call) const {
+    for (std::string& header : call.request.headers) {
+        std::string missing = fillIn(header);
+        if (!missing.empty()) return missing;
+    }
     int64_t now = time(nullptr);
     call.request.headers.push_back("webhook-id: " + call.idText);
     call.request.headers.push_back("webhook-timestamp: " + std::to_string(now));
@@ -112,9 +129,9 @@ std::string Courier::sign(Call& call) const {
     std::string problem, lastProblem;
     for (const std::string& secret : call.secrets) {
         problem.clear();
-        std::string key = findKey(secret, problem);
+        std::string key = findSecret(secret, problem);
         if (problem.empty())
-            hmacs.push_back(hmacSha256(key, text));
+            hmacs.push_back(hmacSha256(keyBytes(key), text));
         else
             lastProblem = problem;
     }
