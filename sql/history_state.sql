@@ -172,5 +172,21 @@ SET client_min_messages = warning;
 INSERT INTO bank.loan (id, amount) VALUES ('00000000-0000-7000-8000-00000000000e', 200);
 SELECT pg_temp.complaint($$SELECT specql.state_at('Loan', '00000000-0000-7000-8000-00000000000e', now())$$);
 
+-- Before it was inserted it was not there: the log of events says so, also of times before the log.
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+entity: Seat
+schema: bank
+fields: {colour: text}
+actions:
+  - name: on_any_seat
+    on: insert or update or delete Seat
+    steps:
+      - notify: keepers "a seat"
+$$);
+INSERT INTO bank.seat (id, colour) VALUES ('00000000-0000-7000-8000-00000000000f', 'red');
+UPDATE bank.seat SET colour = 'blue';
+SELECT specql.state_at('Seat', '00000000-0000-7000-8000-00000000000f', now() + interval '1 min') ->> 'colour' AS now_is,
+       specql.state_at('Seat', '00000000-0000-7000-8000-00000000000f', now() - interval '100 years') AS before;
+
 DROP SCHEMA inventory, sales, bank, scratch CASCADE;
 DROP EXTENSION specql CASCADE;

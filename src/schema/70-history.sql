@@ -570,10 +570,10 @@ BEGIN
         SELECT e.data -> 'old', e.occurred_at INTO state, found_time FROM specql.events AS e
         WHERE e.action = complete.action AND e.type = complete.type AND e.subject = state_at.id::text
         ORDER BY e.id LIMIT 1;
-        -- Nothing was expired between then and that event, and nothing happened unseen.
+        -- Before it was inserted it was not there; or nothing was expired between then and that event, and nothing happened unseen.
         IF FOUND THEN
             begins := least(begins, found_time);
-            IF state_at.at >= complete.since AND state_at.at >= now() - specql.setting('event_retention')::interval THEN
+            IF state = 'null' OR state_at.at >= complete.since AND state_at.at >= now() - specql.setting('event_retention')::interval THEN
                 RETURN nullif(state, 'null');
             END IF;
         ELSIF begins IS NULL AND state_at.at >= complete.since AND (logs <> '{}'

@@ -33,7 +33,7 @@ BEGIN
     IF pgtap IS NULL THEN
         RAISE EXCEPTION 'specql.runtests needs pgTAP, which is not installed in this database'
             USING ERRCODE = 'undefined_function',
-                  HINT = format('Type CREATE EXTENSION pgtap; on Debian its package is postgresql-%s-pgtap.',
+                  HINT = format('Type CREATE EXTENSION pgtap SCHEMA public; on Debian its package is postgresql-%s-pgtap.',
                                 current_setting('server_version_num')::integer / 10000);
     END IF;
     SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') INTO statements FROM specql.test_statements($1) AS t;
