@@ -179,7 +179,7 @@ schema: bank
 fields: {colour: text}
 actions:
   - name: on_any_seat
-    on: insert or update or delete Seat
+    trigger: any_seat_change
     steps:
       - notify: keepers "a seat"
 $$);
