@@ -65,6 +65,7 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'specql_action_changed';
 COMMENT ON FUNCTION specql.action_changed() IS 'Makes every session read specql.action again';
 CREATE TRIGGER action_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON specql.action
     FOR EACH STATEMENT EXECUTE FUNCTION specql.action_changed();
+COMMENT ON TRIGGER action_changed ON specql.action IS 'Makes all sessions read the actions again when one is changed';
 -- Sessions that apply replicated or restored rows must notice too.
 ALTER TABLE specql.action ENABLE ALWAYS TRIGGER action_changed;
 

@@ -587,7 +587,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROW
         UPDATE specql.outbox AS o
         SET status = 'leased', attempts = o.attempts + 1, leased_by = session_user,
             leased_until = clock_timestamp() + $3, available_at = clock_timestamp() + $3
-        WHERE o.id = ANY (ARRAY(SELECT specql.due_calls($1, $2)))
+        WHERE o.id = ANY (ARRAY(SELECT specql.due_calls($1, greatest($2, 0))))
         RETURNING o.*)
     SELECT o.id, o.kind, o.service, o.operation, o.channel, o.message, o.payload, o.event_id, o.type, o.action,
            o.aggregatetype, o.aggregateid, o.status, o.attempts, o.available_at, o.leased_until, o.last_error, o.created_at,
