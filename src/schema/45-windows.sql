@@ -197,6 +197,13 @@ SET enable_bitmapscan = off AS 'MODULE_PATHNAME', 'specql_evaluate_windows';
 COMMENT ON FUNCTION specql.evaluate_windows(integer, boolean) IS
 'Counts the committed events that wait, in order, and runs the steps of what matches; how many events and deadlines. For the worker and specql.drain()';
 
+-- For tests, which are rolled back: their events are never committed, and nobody else's may be counted with them.
+CREATE FUNCTION specql.evaluate_own_window(action text) RETURNS bigint
+LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
+SET enable_bitmapscan = off AS 'MODULE_PATHNAME', 'specql_evaluate_own_window';
+COMMENT ON FUNCTION specql.evaluate_own_window(text) IS
+'Counts the events that this transaction itself has brought to a window or correlation, and passes the deadlines that have come, as if it were committed; how many of both. For generated tests, which are rolled back';
+
 -- Transactions of other databases, and autovacuum's, hold no events of this one. To be asked before the events are read:
 -- what has ended by then is visible to the statement that reads them.
 CREATE FUNCTION specql.window_horizon() RETURNS xid8
@@ -282,12 +289,13 @@ COMMENT ON FUNCTION specql.backtest(text, timestamptz, timestamptz, text) IS
 REVOKE ALL ON FUNCTION specql.register_window(text, text, text, text, jsonb, text[], text, interval, boolean),
     specql.forget_window(text), specql.unregister_window(text), specql.lock_window(text, boolean),
     specql.window_events(text, integer, uuid[], timestamptz[], text[], text[]), specql.evaluate_windows(integer, boolean),
-    specql.window_horizon(), specql.expire_windows(), specql.rebuild_window(text),
+    specql.evaluate_own_window(text), specql.window_horizon(), specql.expire_windows(), specql.rebuild_window(text),
     specql.backtest(text, timestamptz, timestamptz, text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.register_window(text, text, text, text, jsonb, text[], text, interval, boolean),
     specql.forget_window(text), specql.unregister_window(text),
     specql.window_events(text, integer, uuid[], timestamptz[], text[], text[]), specql.evaluate_windows(integer, boolean),
-    specql.expire_windows(), specql.rebuild_window(text), specql.backtest(text, timestamptz, timestamptz, text)
+    specql.evaluate_own_window(text), specql.expire_windows(), specql.rebuild_window(text),
+    specql.backtest(text, timestamptz, timestamptz, text)
 TO specql_admin;
 GRANT SELECT ON specql.windows TO specql_admin;

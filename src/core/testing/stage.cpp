@@ -70,6 +70,8 @@ Stage::Stage(const World& world, const Resolver& resolver, const TestTables& tab
         useSteps(branch.steps);
         useSteps(branch.otherwise);
     }
+    for (const ResolvedBranch& branch : action.branches)
+        if (branch.feed) useFeed(*branch.feed);
     for (const std::string& key : action.payloadOrder) {
         Value value;
         value.kind = ValueKind::payload;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,13 @@ struct Allocation {
     std::map<std::string, std::string> params;  // called: parameter → name of a dimension
     int row = -1;                               // of scenario.rows: what all these rows have in common
     size_t firstOwn = 0;                        // dimensions from here on are of these rows only
+};
+
+// What an action handles that no statement of the test raises by itself: a match.
+struct Outside {
+    std::function<std::string(const Value&)> value;        // SQL; empty if it does not say that
+    std::function<std::string(const std::string&)> event;  // WHERE of specql.events under an alias
+    std::string data;                                      // SQL of its payload
 };
 
 class Stage {
@@ -84,6 +92,8 @@ public:
     Scenario scenario;
     std::string unfit;
     std::vector<Allocation> allocations;  // number n is called "b<n>" among the places
+    std::optional<Outside> outside;
+    std::set<int> present;  // rows that are there without the fixture
     const ResolvedAction& action;
     const unsigned operation;
 
@@ -95,6 +105,8 @@ private:
     void useAll(const BoundExpression& bound, const std::string& own, bool essential);
     void useSteps(const std::vector<ResolvedStep>& steps);
     void useAllocation(Allocation allocation);
+    // What a listener hands to a window: keys, and values on both sides of the term's number.
+    void useFeed(const FeedTerm& feed);
     void useAssigned(const ResolvedStep& step, const std::string& own);
     // `product_id = product_id`: both sides are one dimension.
     void unify(const BoundExpression& where, const std::string& own);

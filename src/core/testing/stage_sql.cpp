@@ -16,6 +16,10 @@ std::string tableName(const TestTable& table) {
 }  // namespace
 
 std::string Stage::value(const Value& value, const Render& render, const std::string& own, std::string& why) const {
+    if (outside) {
+        std::string sql = outside->value(value);
+        if (!sql.empty()) return sql;
+    }
     switch (value.kind) {
         case ValueKind::eventChange: {
             Value column = value;
@@ -212,7 +216,9 @@ std::vector<std::string> Stage::fixture(const Render& literal) const {
         bool allocated = std::any_of(allocations.begin(), allocations.end(), [&](const Allocation& allocation) {
             return allocation.row == static_cast<int>(i);
         });
-        if (allocated || (fired != rows_.end() && static_cast<int>(i) == fired->second)) continue;
+        if (allocated || present.count(static_cast<int>(i)) ||
+            (fired != rows_.end() && static_cast<int>(i) == fired->second))
+            continue;
         statements.push_back(insertRow(static_cast<int>(i), literal));
         tables.insert(scenario.rows[i].table);
     }
@@ -220,6 +226,7 @@ std::vector<std::string> Stage::fixture(const Render& literal) const {
 }
 
 std::string Stage::payload(const Render& literal) const {
+    if (outside) return outside->data;
     std::vector<std::string> pairs;
     for (const auto& [name, dimension] : scenario.names)
         if (name.compare(0, 2, "p.") == 0) pairs.push_back(quoteLiteral(name.substr(2)) + ", " + literal(dimension));
@@ -233,6 +240,7 @@ std::string Stage::subject(const Render& literal) const {
 }
 
 std::string Stage::eventCondition(const Render& literal, const std::string& alias) const {
+    if (outside) return outside->event(alias);
     std::string sql = alias + ".action = " + quoteLiteral(action.info->name());
     std::string row = subject(literal);
     if (row.empty()) return sql + " AND " + alias + ".data = " + payload(literal);

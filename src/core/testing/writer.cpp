@@ -22,15 +22,11 @@ void Writer::fixture(const std::vector<std::string>& statements) {
         fixture(sql);
 }
 
-namespace {
-
 bool validates(const std::vector<ResolvedStep>& steps) {
     return std::any_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
         return step.spec->kind == StepKind::validate || validates(step.then) || validates(step.otherwise);
     });
 }
-
-}  // namespace
 
 void Writer::rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
     size_t before = suite.statements.size();
@@ -105,7 +101,7 @@ bool Writer::findPair(const Stage& stage, const std::string& condition, const st
 }
 
 Stage::Render Writer::literals(const Stage& stage, const Fixture& fixture) {
-    int base = ++instance_ * 100;
+    int base = fresh();
     return [&stage, fixture, base](int which) {
         const Dimension& dimension = stage.scenario.dimensions[static_cast<size_t>(which)];
         return typedValue(dimension.unique ? uniqueValue(dimension.baseType, base + which)
@@ -220,9 +216,7 @@ WrittenSuite writeSuite(const World& world, const Resolver& resolver, const Test
             writer.begin(action.info->name());
             writer.skip(action.info->name(), "the action is switched off in the spec");
         } else if (action.window) {
-            writer.begin(action.info->name());
-            writer.skip(action.info->name() + " fires on its window",
-                        "windows count committed events, and a test is rolled back");
+            writeWindow(writer, action);
         } else if (isBulk(*action.info)) {
             writeBulk(writer, action);
         } else {

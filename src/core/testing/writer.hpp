@@ -47,10 +47,13 @@ public:
     Stage::Render literals(const Stage& stage, const Fixture& fixture);
 
     void add(const char* kind, const std::string& sql, const std::string& description);
+    // The answer to a query of one row; null as long as it is not known.
+    const SearchAnswer* ask(const std::string& sql);
+    bool pending() const { return !suite.searches.empty(); }
+    // A number that makes values unlike all others.
+    int fresh() { return ++instance_ * 100; }
 
 private:
-    const SearchAnswer* ask(const std::string& sql);
-
     std::map<std::string, const SearchAnswer*> answers_;
     int test_ = 0;
     std::string title_;
@@ -66,7 +69,10 @@ void writeEventDriven(Writer& writer, const ResolvedAction& action);
 void writeConsistency(Writer& writer, const std::vector<const ResolvedAction*>& actions);
 void writeCascade(Writer& writer, const std::vector<const ResolvedAction*>& actions);
 void writeBulk(Writer& writer, const ResolvedAction& action);
+void writeWindow(Writer& writer, const ResolvedAction& action);
 
+// Whether a step refuses events.
+bool validates(const std::vector<ResolvedStep>& steps);
 // The operations that set an action off: bits of Op; 0 for a custom event.
 std::vector<unsigned> operationsOf(const ResolvedAction& action);
 // Arms with the names that tests call them by.

@@ -91,16 +91,27 @@ void end(MemoryContext context) {
     MemoryContextDelete(context);
 }
 
+// How a run counts: which events, and whether matches run their steps.
+struct Mode {
+    Counted counted;
+    bool quiet;
+    FullTransactionId horizon;
+};
+
+void setMode(WindowRun* run, const Mode* mode) {
+    run->counted = mode->counted;
+    run->quiet = mode->quiet;
+    run->horizon = mode->horizon;
+}
+
 // How many events; `more` if others wait whose turn it is.
-int64_t countEvents(const char* action, bool quiet, FullTransactionId horizon, Micros now, int64_t limit, bool* more,
-                    Micros* blockedAt) {
+int64_t countEvents(const char* action, const Mode* mode, Micros now, int64_t limit, bool* more, Micros* blockedAt) {
     MemoryContext context;
     int64_t count = 0;
     *more = false;
     *blockedAt = INT64_MAX;
     if (WindowRun* run = begin(action, &context)) {
-        run->quiet = quiet;
-        run->horizon = horizon;
+        setMode(run, mode);
         loadEvents(run, now, limit);
         *more = run->more;
         *blockedAt = run->blockedAt;
@@ -120,13 +131,13 @@ void passDeadlines(WindowRun* run) {
         run->batch.pass(name, key.deadline);
 }
 
-int64_t countDeadlines(const char* action, FullTransactionId horizon, Micros now, Micros blockedAt, int64_t limit) {
+int64_t countDeadlines(const char* action, const Mode* mode, Micros now, Micros blockedAt, int64_t limit) {
     MemoryContext context;
     int64_t count = 0;
     WindowRun* run = begin(action, &context);
     if (run != nullptr && run->definition.rule.hasDeadlines()) {
+        setMode(run, mode);
         run->blockedAt = blockedAt;
-        run->horizon = horizon;
         count = loadDeadlines(run, now, limit);
         if (count > 0) {
             loadKeys(run);
@@ -151,20 +162,28 @@ List* dueWindows(Micros now) {
     return actions;
 }
 
+// A window whose steps are switched off does not count, here as in the worker.
+const char* const ownSql = R"(
+SELECT EXISTS (SELECT FROM specql.action AS a WHERE a.action = r.action AND a.part = 'match' AND a.enabled)
+FROM specql.window_rule AS r WHERE r.action = $1)";
+
 }  // namespace
 
-int64_t evaluateWindow(const char* action, Micros now, int64_t limit) {
+int64_t evaluateWindow(const char* action, Counted counted, Micros now, int64_t limit) {
     int64_t done = 0;
+    Mode mode = {counted, false, FirstNormalFullTransactionId};
     for (int64_t passed = 1; passed > 0 && done < limit;) {
         Micros blockedAt = INT64_MAX;
-        spi::connect();
-        FullTransactionId horizon = findHorizon(action, now);
-        spi::finish();
+        if (counted == Counted::committed) {
+            spi::connect();
+            mode.horizon = findHorizon(action, now);
+            spi::finish();
+        }
         for (bool more = true; more && done < limit;) {
-            done += countEvents(action, false, horizon, now, Min(limit - done, mostAtOnce), &more, &blockedAt);
+            done += countEvents(action, &mode, now, Min(limit - done, mostAtOnce), &more, &blockedAt);
             CHECK_FOR_INTERRUPTS();
         }
-        passed = done < limit ? countDeadlines(action, horizon, now, blockedAt, Min(limit - done, mostAtOnce)) : 0;
+        passed = done < limit ? countDeadlines(action, &mode, now, blockedAt, Min(limit - done, mostAtOnce)) : 0;
         done += passed;
     }
     return done;
@@ -173,8 +192,9 @@ int64_t evaluateWindow(const char* action, Micros now, int64_t limit) {
 int64_t recountWindow(const char* action, Micros now) {
     int64_t done = 0;
     Micros blockedAt;
+    const Mode mode = {Counted::own, true, FirstNormalFullTransactionId};
     for (bool more = true; more;)
-        done += countEvents(action, true, FirstNormalFullTransactionId, now, mostAtOnce, &more, &blockedAt);
+        done += countEvents(action, &mode, now, mostAtOnce, &more, &blockedAt);
     return done;
 }
 
@@ -196,17 +216,31 @@ SPECQL_FUNCTION(specql_evaluate_windows) {
         const char* action = static_cast<const char*>(lfirst(cell));
         if (done >= limit || !lockWindow(action, wait)) continue;
         if (wait) {
-            done += evaluateWindow(action, now, limit - done);
+            done += evaluateWindow(action, Counted::committed, now, limit - done);
             continue;
         }
         // One that cannot be counted must not hold up the others.
-        ErrorData* error =
-            trySubtransaction([&done, action, now, limit] { done += evaluateWindow(action, now, limit - done); });
+        ErrorData* error = trySubtransaction(
+            [&done, action, now, limit] { done += evaluateWindow(action, Counted::committed, now, limit - done); });
         if (error != nullptr)
             ereport(WARNING, (errcode(error->sqlerrcode),
                               errmsg("events of action %s cannot be counted: %s", action, error->message)));
     }
     PG_RETURN_INT32(static_cast<int32>(Min(done, static_cast<int64_t>(INT_MAX))));
+}
+
+SPECQL_FUNCTION(specql_evaluate_own_window) {
+    if (PG_ARGISNULL(0)) PG_RETURN_INT64(0);
+    const char* action = text_to_cstring(PG_GETARG_TEXT_PP(0));
+    spi::connect();
+    if (spi::query(ownSql, {{TEXTOID, PG_GETARG_DATUM(0)}}) == 0)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no window or correlation \"%s\"", action),
+                        errhint("SELECT DISTINCT action FROM specql.windows shows those there are.")));
+    bool enabled = spi::flag(0, 1);
+    spi::finish();
+    if (!enabled) PG_RETURN_INT64(0);
+    lockWindow(toUtf8(action), true);
+    PG_RETURN_INT64(evaluateWindow(toUtf8(action), Counted::own, engineTime(), PG_INT64_MAX));
 }
 
 }  // namespace specql

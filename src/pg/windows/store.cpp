@@ -30,7 +30,7 @@ WHERE k.action = $1 AND k.deadline <= $2 AND k.deadline_xid IS NULL)";
 const char* const deadlinesSql = R"(
 SELECT k.key FROM specql.window_key AS k
 WHERE k.action = $1 AND k.deadline <= $2
-  AND (k.deadline_xid <= $5 OR k.deadline < $2 - $4 * interval '1 ms')
+  AND ($6 OR k.deadline_xid <= $5 OR k.deadline < $2 - $4 * interval '1 ms')
 ORDER BY k.deadline LIMIT $3)";
 
 const char* const keysSql = R"(
@@ -336,7 +336,7 @@ void loadEvents(WindowRun* run, Micros now, int64_t limit) {
                                        {TIMESTAMPTZOID, TimestampTzGetDatum(now)},
                                        {INT8OID, Int64GetDatum(most)},
                                        {INT4OID, Int32GetDatum(settings::windowPatience)},
-                                       {BOOLOID, BoolGetDatum(run->quiet)},
+                                       {BOOLOID, BoolGetDatum(run->counted == Counted::own)},
                                        {XID8OID, FullTransactionIdGetDatum(run->horizon)}});
     for (int row = 0; row < count; ++row) {
         // One after the other: what comes behind an event that waits for its turn waits too.
@@ -356,7 +356,8 @@ int64_t loadDeadlines(WindowRun* run, Micros now, int64_t limit) {
                                           {TIMESTAMPTZOID, TimestampTzGetDatum(until)},
                                           {INT8OID, Int64GetDatum(limit)},
                                           {INT4OID, Int32GetDatum(settings::windowPatience)},
-                                          {XID8OID, FullTransactionIdGetDatum(run->horizon)}});
+                                          {XID8OID, FullTransactionIdGetDatum(run->horizon)},
+                                          {BOOLOID, BoolGetDatum(run->counted == Counted::own)}});
     for (int row = 0; row < count; ++row)
         run->batch.keys[spi::cell(row, 1)];
     return count;

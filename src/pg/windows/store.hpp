@@ -15,6 +15,12 @@ struct StoredEntry {
     std::string place;
 };
 
+// Which of the waiting events may be counted.
+enum class Counted {
+    committed,  // of transactions before the horizon, one after the other
+    own         // those that this transaction itself has brought
+};
+
 // Held by a memory context. Texts are UTF-8.
 struct WindowRun {
     WindowDefinition definition;
@@ -25,7 +31,8 @@ struct WindowRun {
     FullTransactionId horizon = {0};  // transactions before this one have ended
     bool more = false;                // events wait that were left out only because there are many
     Micros blockedAt = INT64_MAX;     // the first event that waits for a transaction
-    bool quiet = false;               // a rebuild: counts what this transaction brought, and matches run no steps
+    Counted counted = Counted::committed;
+    bool quiet = false;  // a rebuild: matches run no steps
 
     // Columns of arguments, kept here so that errors of the server leave nothing behind.
     std::vector<std::string> keys, texts, others, numbers;
@@ -40,7 +47,7 @@ FullTransactionId findHorizon(const char* action, Micros now);
 // Takes in up to `limit` events that happened until `now` and whose turn it is.
 void loadEvents(WindowRun* run, Micros now, int64_t limit);
 // The keys whose deadline has certainly passed; up to `limit`. All events that the horizon makes certain have been
-// counted.
+// counted. Of its own events a transaction knows for certain, as soon as the clock says so.
 int64_t loadDeadlines(WindowRun* run, Micros now, int64_t limit);
 // What is kept of the keys that the inputs (or, without inputs, run->batch.keys) are about.
 void loadKeys(WindowRun* run);

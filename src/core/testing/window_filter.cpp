@@ -1,0 +1,123 @@
+#include "testing/window_filter.hpp"
+
+#include <algorithm>
+
+#include "emit/quote.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+WindowFilter::WindowFilter(WindowEvents& events, std::string label) : events_(events), label_(std::move(label)) {
+    if (events_.writer.pending()) return;
+    for (size_t i = 0; i < events_.sources.size(); i++) {
+        if (!events_.sources[i].why.empty()) continue;
+        for (size_t branch = 0; branch < events_.sources[i].arms.size(); branch++)
+            searchSides(i, branch);
+    }
+}
+
+void WindowFilter::searchSides(size_t source, size_t branch) {
+    const BoundExpression& bound = events_.sources[source].feed->branches[branch].condition;
+    if (!bound || events_.sources[source].conditions[branch].empty()) return;
+    for (const Atom& atom : readCondition(events_.writer.world.expressionText(bound.expression)).atoms)
+        searchAtom(source, branch, bound, atom);
+}
+
+void WindowFilter::searchAtom(size_t which, size_t branch, const BoundExpression& bound, const Atom& atom) {
+    EventSource& source = events_.sources[which];
+    Writer& writer = events_.writer;
+    std::string sql, why,
+        shown = commentText(writer.world.expressionText(bound.expression).substr(atom.begin, atom.end - atom.begin));
+    std::string both = label_ + " counts " + source.feed->source + " on one side of " + shown;
+    if (!source.stage->printSlice(bound, atom.begin, atom.end, Scenario::reference, sql, why)) {
+        skipped_.push_back({both, why});
+        return;
+    }
+    std::vector<std::string> asked;
+    for (size_t i : events_.askable(source))
+        asked.push_back(source.conditions[i]);
+    std::set<int> read = source.stage->dimensionsOf(bound, atom.begin, atom.end);
+    if (read.empty()) return;
+    Focus focus;
+    source.stage->focusOn(bound, "", focus);
+    for (const auto& [dimension, order] : source.stage->focus(source.arms[branch]))
+        focus.emplace(dimension, order);
+    bool any = false;
+    for (bool greater : {true, false}) {
+        Fixture inside, outside;
+        if (!writer.findPair(*source.stage, source.conditions[branch], sql, asked, read, greater, focus, inside,
+                             outside))
+            continue;
+        any = true;
+        const ExpressionFacts& facts = writer.world.facts(bound.expression);
+        for (const Fixture* fixture : {&inside, &outside}) {
+            std::vector<std::string> values;
+            for (const NameUse& use : facts.names) {
+                if (use.offset < atom.begin || use.offset >= atom.end) continue;
+                for (int dimension : source.stage->dimensionsOf(bound, use.offset, use.offset + use.length)) {
+                    if (source.stage->scenario.dimensions[static_cast<size_t>(dimension)].unique) continue;
+                    std::string text = join(use.parts, ".") + " = " + fixture->values[static_cast<size_t>(dimension)];
+                    if (std::find(values.begin(), values.end(), text) == values.end()) values.push_back(text);
+                }
+            }
+            add(which, branch, *fixture, join(values, ", "));
+        }
+    }
+    if (!any) skipped_.push_back({both, "no values were found on both sides"});
+}
+
+void WindowFilter::add(size_t which, size_t branch, const Fixture& fixture, const std::string& values) {
+    const EventSource& source = events_.sources[which];
+    std::vector<size_t> askable = events_.askable(source);
+    Side side{which, fixture, 0, ""};
+    bool counts = false;
+    for (size_t i = 0; i < askable.size(); i++) {
+        if (!fixture.held[i]) continue;
+        side.counted++;
+        counts = counts || askable[i] == branch;
+    }
+    side.description = label_ + (counts ? " counts " : " does not count ") + source.feed->source + " at " + values;
+    bool known = std::any_of(sides_.begin(), sides_.end(),
+                             [&](const Side& other) { return other.description == side.description; });
+    if (!known) sides_.push_back(std::move(side));
+}
+
+void WindowFilter::write() {
+    Writer& writer = events_.writer;
+    const std::string& name = events_.action.info->name();
+    auto waiting = [&](const EventSource& source, const Fixture& fixture, size_t counted,
+                       const std::string& description) {
+        WindowPlay play(events_, name + ": what of " + source.feed->source + " is counted");
+        EventKind kind;
+        kind.source = static_cast<size_t>(&source - events_.sources.data());
+        kind.fixture = fixture;
+        play.raise(kind, play.key());
+        play.guard();
+        writer.check("is((SELECT w.waiting FROM specql.windows AS w WHERE w.action = " + quoteLiteral(name) +
+                         " AND w.key IS NULL),\n    " + std::to_string(counted) + "::bigint, " +
+                         quoteLiteral(description) + ")",
+                     description);
+    };
+    // Operations that no other test sets off.
+    std::set<const ResolvedAction*> seen;
+    for (size_t i = 0; i < events_.sources.size(); i++) {
+        const EventSource& source = events_.sources[i];
+        bool other = !seen.insert(source.feed).second;
+        auto kind = std::find_if(events_.kinds.begin(), events_.kinds.end(),
+                                 [&](const EventKind& known) { return known.source == i; });
+        if (!other || kind == events_.kinds.end()) continue;
+        std::string description = label_ + " counts " + source.feed->source + " on " +
+                                  (source.operation == opInsert   ? "insert"
+                                   : source.operation == opDelete ? "delete"
+                                                                  : "update");
+        waiting(source, kind->fixture, kind->counted.values.size(), description);
+    }
+    for (const Side& side : sides_)
+        waiting(events_.sources[side.source], side.fixture, side.counted, side.description);
+    for (const auto& [description, why] : skipped_) {
+        writer.begin(name + ": what is counted");
+        writer.skip(description, why);
+    }
+}
+
+}  // namespace specql

@@ -1,0 +1,254 @@
+#include "testing/window_play.hpp"
+
+#include <algorithm>
+
+#include "emit/quote.hpp"
+
+namespace specql {
+
+namespace {
+
+constexpr Micros step = 1000;
+
+std::string perform(const std::string& call) {
+    return "DO $do$ BEGIN PERFORM " + call + "; END $do$";
+}
+
+// What the tables' own rules see of a test's rows is no event.
+std::vector<std::string> unseen(const std::string& table, const std::string& statement) {
+    return {"ALTER TABLE " + table + " DISABLE TRIGGER specql_capture", statement,
+            "ALTER TABLE " + table + " ENABLE TRIGGER specql_capture"};
+}
+
+}  // namespace
+
+std::string spokenInterval(Micros length) {
+    struct Unit {
+        Micros size;
+        const char* name;
+    };
+    for (const Unit& unit : {Unit{86400000000, "day"}, Unit{3600000000, "hour"}, Unit{60000000, "minute"},
+                             Unit{1000000, "second"}, Unit{1, "microsecond"}})
+        if (length % unit.size == 0)
+            return std::to_string(length / unit.size) + " " + unit.name + (length == unit.size ? "" : "s");
+    return {};
+}
+
+WindowPlay::WindowPlay(WindowEvents& events, const std::string& title)
+    : events_(events), writer_(events.writer), action_(events.action), batch_(events.rule) {
+    writer_.begin(title);
+    writer_.fixture(perform("specql.forget_window(" + quoteLiteral(action_.info->name()) + ")"));
+    writer_.fixture(perform("set_config('specql_test.since', specql.uuid_v7()::text, true)"));
+}
+
+std::string WindowPlay::matchCondition(const std::string& alias) const {
+    return alias + ".action = " + quoteLiteral(action_.info->name()) + " AND " + alias +
+           ".type = " + quoteLiteral(action_.binding.event) + "\n      AND " + alias +
+           ".id > current_setting('specql_test.since')::uuid";
+}
+
+void WindowPlay::checkMatches(const std::string& description) {
+    writer_.check("is((SELECT count(*) FROM specql.events AS v\n    WHERE " + matchCondition("v") + "),\n    " +
+                      std::to_string(found_.size()) + "::bigint, " + quoteLiteral(description) + ")",
+                  description);
+}
+
+size_t WindowPlay::suppressed() const {
+    size_t sum = 0;
+    for (const auto& [name, key] : batch_.keys)
+        sum += static_cast<size_t>(key.suppressed);
+    return sum;
+}
+
+// --- events ----------------------------------------------------------------------------------------------------------
+
+// Rows that an update or delete is about are there before.
+bool WindowPlay::writesRow(const EventSource& source) const {
+    return source.operation == opUpdate || source.operation == opDelete;
+}
+
+Stage::Render WindowPlay::render(const EventKind& kind, int key, bool again) {
+    const EventSource& source = events_.sources[kind.source];
+    Stage::Render base = writer_.literals(*source.stage, kind.fixture);
+    std::map<int, std::string> fixed;
+    for (size_t i = 0; i < source.keys.size(); i++) {
+        if (source.keys[i].size() != 1 || !events_.hasOwnKeys(i)) continue;
+        int dimension = *source.keys[i].begin();
+        fixed[dimension] =
+            events_.keyLiteral(source.stage->scenario.dimensions[static_cast<size_t>(dimension)], i, key);
+    }
+    auto row = rows_.find({kind.source, key});
+    Stage::Render before = source.sameRow && row != rows_.end() ? row->second : again ? rendered_ : nullptr;
+    std::set<int> same;
+    if (source.sameRow && before)
+        for (size_t i = 0; i < source.stage->scenario.dimensions.size(); i++)
+            if (source.stage->scenario.dimensions[i].unique) same.insert(static_cast<int>(i));
+    for (size_t branch = 0; branch < source.arms.size(); branch++)
+        for (int dimension : source.field(branch)) {
+            if (again && rendered_) same.insert(dimension);
+            // A row that comes again has new values all the same.
+            if (!again) same.erase(dimension);
+        }
+    return [base, fixed, before, same](int which) {
+        auto found = fixed.find(which);
+        if (found != fixed.end()) return found->second;
+        return before && same.count(which) ? before(which) : base(which);
+    };
+}
+
+void WindowPlay::prepare(const std::vector<size_t>& kinds, int key) {
+    for (size_t number : kinds) {
+        const EventKind& kind = events_.kinds[number];
+        const EventSource& source = events_.sources[kind.source];
+        if (!writesRow(source) || (source.sameRow && rows_.count({kind.source, key}))) continue;
+        Stage::Render literal = render(kind, key, false);
+        writer_.fixture(source.stage->fixture(literal));
+        if (source.sameRow)
+            rows_[{kind.source, key}] = literal;
+        else
+            prepared_[number].push_back(literal);
+    }
+}
+
+// The row as it was before its last event, with the values of the next one.
+void WindowPlay::putBack(const EventSource& source, const Stage::Render& literal) {
+    const EntityInfo& entity = *source.feed->binding.entity;
+    std::string table = quoteName(entity.schema, entity.table);
+    std::string where =
+        " WHERE " + quoteName(entity.key) + " = " + literal(source.stage->dimension("row." + entity.key));
+    if (source.operation == opInsert) return writer_.fixture(unseen(table, "DELETE FROM " + table + where));
+    if (source.operation == opDelete) return writer_.fixture(source.stage->fixture(literal));
+    const PlannedRow& row = source.stage->scenario.rows[static_cast<size_t>(source.stage->rowOf("old"))];
+    std::vector<std::string> set;
+    for (const auto& [column, dimension] : row.columns) {
+        const TestColumn* known = row.table->column(column);
+        if (column == entity.key || !known || known->generated || known->identity) continue;
+        set.push_back(quoteName(column) + " = " + literal(dimension));
+    }
+    if (!set.empty()) writer_.fixture(unseen(table, "UPDATE " + table + " SET " + join(set, ", ") + where));
+}
+
+void WindowPlay::simulate(const EventKind& kind, int key, bool again) {
+    if (!again) fresh_++;
+    raised_++;
+    WindowEvent event = eventOf(kind.counted, 0, fresh_);
+    std::vector<WindowInput> inputs;
+    std::string digits = std::to_string(raised_);
+    for (const WindowValue& value : event.values) {
+        WindowInput input;
+        input.term = value.term;
+        input.hasKey = true;
+        input.key = events_.keyNames.empty() ? "" : std::to_string(key);
+        input.at = offset_ + static_cast<Micros>(raised_) * step;
+        input.id = std::string(12 - digits.size(), '0') + digits;
+        input.hasValue = value.present;
+        input.value = value.text;
+        inputs.push_back(std::move(input));
+    }
+    batch_.run(inputs);
+    take();
+    uncounted_++;
+}
+
+void WindowPlay::take() {
+    for (WindowFound& found : batch_.found)
+        found_.push_back(std::move(found));
+    batch_.found.clear();
+}
+
+void WindowPlay::raise(const EventKind& kind, int key) {
+    const EventSource& source = events_.sources[kind.source];
+    Stage::Render literal = render(kind, key, false);
+    writer_.fixture(source.stage->fixture(literal));
+    writer_.add("fire", source.stage->fire(literal), "");
+    rendered_ = literal;
+    uncounted_++;
+}
+
+void WindowPlay::raise(size_t number, int key) {
+    const EventKind& kind = events_.kinds[number];
+    const EventSource& source = events_.sources[kind.source];
+    std::vector<Stage::Render>& waiting = prepared_[number];
+    std::pair<size_t, int> place = {kind.source, key};
+    Stage::Render literal;
+    if (source.sameRow && rows_.count(place)) {
+        bool prepared = writesRow(source) && !used_.count(place);
+        literal = prepared ? rows_.at(place) : render(kind, key, false);
+        if (!prepared) putBack(source, literal);
+    } else if (!waiting.empty()) {
+        literal = waiting.front();
+        waiting.erase(waiting.begin());
+    } else {
+        literal = render(kind, key, false);
+        writer_.fixture(source.stage->fixture(literal));
+    }
+    if (source.sameRow) {
+        rows_[place] = literal;
+        used_.insert(place);
+    }
+    writer_.add("fire", source.stage->fire(literal), "");
+    rendered_ = literal;
+    noteKey(source, literal);
+    simulate(kind, key, false);
+}
+
+void WindowPlay::repeat(size_t number, int key) {
+    const EventKind& kind = events_.kinds[number];
+    const EventSource& source = events_.sources[kind.source];
+    Stage::Render literal = render(kind, key, true);
+    if (source.sameRow)
+        putBack(source, literal);
+    else
+        writer_.fixture(source.stage->fixture(literal));
+    writer_.add("fire", source.stage->fire(literal), "");
+    rendered_ = literal;
+    simulate(kind, key, true);
+}
+
+void WindowPlay::noteKey(const EventSource& source, const Stage::Render& literal) {
+    std::vector<std::string> texts = source.keyTexts(literal);
+    keyText_ = texts.empty()       ? "NULL::text"
+               : texts.size() == 1 ? texts.front()
+                                   : "jsonb_build_array(" + join(texts, ", ") + ")::text";
+}
+
+// --- time ------------------------------------------------------------------------------------------------------------
+
+void WindowPlay::moveClock(Micros offset) {
+    moved_ = true;
+    offset_ = offset;
+    writer_.fixture("SET LOCAL specql.clock_offset = " + quoteLiteral(spokenInterval(offset)));
+}
+
+void WindowPlay::end() {
+    if (moved_) writer_.fixture("SET LOCAL specql.clock_offset TO DEFAULT");
+}
+
+void WindowPlay::guard() {
+    writer_.add("guard",
+                "SELECT 'other rules in force, or its own steps, bring events to this window too' WHERE "
+                "specql.evaluate_own_window(" +
+                    quoteLiteral(action_.info->name()) + ") > " + std::to_string(uncounted_),
+                "");
+}
+
+void WindowPlay::count() {
+    const std::string call = "specql.evaluate_own_window(" + quoteLiteral(action_.info->name()) + ")";
+    Micros now = offset_ + static_cast<Micros>(raised_) * step + step / 2;
+    for (auto& [name, key] : batch_.keys) {
+        while (key.deadline != never && key.deadline <= now) {
+            uncounted_++;
+            batch_.pass(name, key.deadline);
+        }
+    }
+    take();
+    guard();
+    writer_.step(perform(call));
+    uncounted_ = 0;
+    if (!events_.validates())
+        writer_.add("guard",
+                    "SELECT f.message FROM specql.failures AS f WHERE f.sqlstate = 'SQ206' AND " + matchCondition("f"),
+                    "");
+}
+
+}  // namespace specql

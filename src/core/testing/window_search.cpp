@@ -1,0 +1,183 @@
+#include "testing/window_search.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace specql {
+
+namespace {
+
+// Beyond this many states of one length only those nearest to the numbers are followed.
+constexpr size_t mostStates = 2000;
+constexpr Micros step = 1000;
+
+double numberOf(const Decimal& decimal) {
+    return std::stod(decimal.text());
+}
+
+}  // namespace
+
+bool CountedKind::counts(int term) const {
+    return std::any_of(values.begin(), values.end(), [&](const WindowValue& value) { return value.term == term; });
+}
+
+WindowEvent eventOf(const CountedKind& kind, Micros at, size_t place) {
+    std::string digits = std::to_string(place);
+    WindowEvent event{at, std::string(12 - std::min<size_t>(12, digits.size()), '0') + digits, kind.values};
+    for (WindowValue& value : event.values)
+        if (kind.fresh.count(value.term)) value.text = "value " + digits;
+    return event;
+}
+
+// States that differ in nothing that the rule can see; the distinct values as they are.
+std::string WindowSearch::signature(const WindowKey& key) const {
+    std::string text = key.held ? "h" : "";
+    for (const TermState& term : key.terms) {
+        text += ";" + std::to_string(term.count) + "," + term.sum.text() + "," + (term.below == never ? "" : "<") +
+                (term.equal == never ? "" : "=") + (term.above == never ? "" : ">") + (term.newest == never ? "" : "n");
+        std::set<std::string> values;
+        for (const auto& [value, time] : term.distinct)
+            values.insert(value);
+        size_t fresh = 0;
+        for (const std::string& value : values)
+            if (value.compare(0, 6, "value ") == 0)
+                fresh++;
+            else
+                text += "," + value;
+        text += "," + std::to_string(fresh);
+    }
+    return text;
+}
+
+double WindowSearch::distance(const WindowKey& key, const WindowEvent& last) const {
+    double sum = 0;
+    for (size_t i = 0; i < key.terms.size(); i++) {
+        const WindowTermRule& term = rule_.terms[i];
+        const TermState& state = key.terms[i];
+        if (term.aggregate == Aggregate::count || state.count == 0) continue;
+        double number = numberOf(term.number), value = numberOf(state.sum);
+        if (term.aggregate == Aggregate::avg) value /= static_cast<double>(state.count);
+        if (term.aggregate == Aggregate::min || term.aggregate == Aggregate::max) {
+            value = number;
+            for (const WindowValue& own : last.values)
+                if (own.term == static_cast<int>(i) && !own.text.empty())
+                    value = std::strtod(own.text.c_str(), nullptr);
+        }
+        sum += std::fabs(value - number) / std::max(1.0, std::fabs(number));
+    }
+    return sum;
+}
+
+void WindowSearch::deadline(const State& state) {
+    if (state.key.deadline == never) return;
+    WindowEvaluator evaluator(rule_);
+    WindowKey key = state.key;
+    std::vector<WindowMatch> matches;
+    evaluator.pass(key, key.deadline, matches);
+    if (matches.size() != 1) return;
+    if (matches[0].timedOut) {
+        if (unfinished.empty()) unfinished = state.kinds;
+        return;
+    }
+    if (!absent.empty()) return;
+    absent = state.kinds;
+    size_t place = state.kinds.size();
+    for (size_t k = 0; k < kinds_.size(); k++) {
+        WindowKey prevented = state.key;
+        std::vector<WindowMatch> none;
+        evaluator.advance(prevented, eventOf(kinds_[k], static_cast<Micros>(place) * step, place), none);
+        if (!none.empty() || prevented.deadline == never) continue;
+        evaluator.pass(prevented, state.key.deadline, none);
+        if (!none.empty()) continue;
+        for (const WindowValue& value : kinds_[k].values)
+            if (!rule_.formula.uses(value.term, false)) awaited.emplace(value.term, k);
+    }
+}
+
+void WindowSearch::expand(const State& state, std::vector<State>& next, std::map<int, Best>& best) {
+    WindowEvaluator evaluator(rule_);
+    size_t place = state.kinds.size();
+    struct Last {
+        size_t kind;
+        double distance;
+    };
+    std::vector<Last> inside, outside;
+    for (size_t k = 0; k < kinds_.size(); k++) {
+        State after = state;
+        after.kinds.push_back(k);
+        std::vector<WindowMatch> matches;
+        WindowEvent event = eventOf(kinds_[k], static_cast<Micros>(place) * step, place);
+        evaluator.advance(after.key, event, matches);
+        if (!matches.empty()) {
+            // Consumed: what it was is seen with a rule that keeps it.
+            WindowRule keeping = rule_;
+            keeping.afterMatch = AfterMatch::every;
+            WindowKey kept = state.key;
+            std::vector<WindowMatch> again;
+            WindowEvaluator(keeping).advance(kept, event, again);
+            inside.push_back({k, distance(kept, event)});
+            continue;
+        }
+        outside.push_back({k, distance(after.key, event)});
+        if (after.key.held || !seen_.insert(signature(after.key)).second) continue;
+        deadline(after);
+        next.push_back(std::move(after));
+    }
+    for (const Last& last : inside) {
+        Best found;
+        found.found.kinds = state.kinds;
+        found.found.kinds.push_back(last.kind);
+        found.distance = last.distance + 1e6;  // better with another one beside it
+        for (const Last& other : outside) {
+            auto terms = [](const CountedKind& kind) {
+                std::set<int> counted;
+                for (const WindowValue& value : kind.values)
+                    counted.insert(value.term);
+                return counted;
+            };
+            if (terms(kinds_[other.kind]) != terms(kinds_[last.kind])) continue;
+            if (last.distance + other.distance >= found.distance) continue;
+            found.distance = last.distance + other.distance;
+            found.found.other = other.kind;
+        }
+        for (const WindowValue& value : kinds_[last.kind].values) {
+            if (!rule_.formula.uses(value.term, false)) continue;
+            auto known = best.find(value.term);
+            if (known == best.end() || found.distance < known->second.distance) best[value.term] = found;
+        }
+    }
+}
+
+bool WindowSearch::done() const {
+    for (size_t i = 0; i < rule_.terms.size(); i++)
+        if (rule_.formula.uses(static_cast<int>(i), false) && !completed.count(static_cast<int>(i))) return false;
+    return (!rule_.formula.negates() || !absent.empty()) && (!rule_.onTimeout || !unfinished.empty());
+}
+
+void WindowSearch::run() {
+    std::vector<State> states = {{WindowEvaluator(rule_).emptyKey(), {}}};
+    for (size_t length = 0; length < longest && !states.empty() && !done(); length++) {
+        std::vector<State> next;
+        std::map<int, Best> best;
+        for (const State& state : states)
+            expand(state, next, best);
+        for (const auto& [term, found] : best)
+            completed.emplace(term, found.found);
+        if (next.size() > mostStates) {
+            auto far = [&](const State& state) {
+                return distance(state.key, eventOf(kinds_[state.kinds.back()], 0, 0));
+            };
+            std::vector<std::pair<double, size_t>> order;
+            for (size_t i = 0; i < next.size(); i++)
+                order.push_back({far(next[i]), i});
+            std::nth_element(order.begin(), order.begin() + mostStates, order.end());
+            std::vector<State> kept;
+            for (size_t i = 0; i < mostStates; i++)
+                kept.push_back(std::move(next[order[i].second]));
+            next = std::move(kept);
+        }
+        states = std::move(next);
+    }
+}
+
+}  // namespace specql
