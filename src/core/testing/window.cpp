@@ -48,7 +48,9 @@ public:
         steps(inTime_, inTimeFixtures_, first_);
         std::set<std::vector<size_t>> written;
         for (const auto& [term, found] : search.completed)
-            if (written.insert(found.kinds).second) completing(found);
+            if (written.insert(found.kinds).second) completing(found.kinds);
+        for (const auto& [term, found] : search.nearest)
+            if (found.other) bothSides(found);
         if (!first_.empty()) {
             events_.rule.cooldown > 0 ? cooldown() : afterMatch();
             distinct();
@@ -77,14 +79,23 @@ private:
                 shown.push_back(events_.kinds[kinds[last]].shown);
             size_t count = last - i;
             std::string part = count == 1 ? source : std::to_string(count) + " " + source + " events";
-            bool same =
-                std::all_of(shown.begin(), shown.end(), [&](const std::string& text) { return text == shown.front(); });
-            if (!shown.front().empty())
-                part += " (" + (same ? (count > 1 ? "each " : "") + shown.front() : join(shown, ", ")) + ")";
+            if (!shown.front().empty()) part += " (" + together(shown) + ")";
+
             parts.push_back(part);
             i = last;
         }
         return join(parts, ", then ");
+    }
+    // "each amount 625", "4 × amount 625, amount 626"
+    static std::string together(const std::vector<std::string>& shown) {
+        std::vector<std::string> parts;
+        for (size_t i = 0, last = 0; i < shown.size(); i = last) {
+            while (last < shown.size() && shown[last] == shown[i])
+                last++;
+            if (last - i == shown.size() && last > 1) return "each " + shown[i];
+            parts.push_back((last - i > 1 ? std::to_string(last - i) + " × " : "") + shown[i]);
+        }
+        return join(parts, ", ");
     }
     std::string phrase(const std::vector<size_t>& kinds) const { return phrase(kinds, 0, kinds.size()); }
 
@@ -159,8 +170,7 @@ private:
     // --- the events that complete it
     // -----------------------------------------------------------------------------------
 
-    void completing(const Completed& found) {
-        const std::vector<size_t>& kinds = found.kinds;
+    void completing(const std::vector<size_t>& kinds) {
         WindowPlay play(events_, name() + ": " + phrase(kinds));
         int key = play.key();
         play.prepare(kinds, key);
@@ -185,16 +195,23 @@ private:
                     std::to_string(play.last().match.ids.size()) + ")::text, " + quoteLiteral(description) + ")",
                 description);
         }
-        if (!found.other) return;
-        std::vector<size_t> others = kinds;
+    }
+
+    // Events with which it only just matches, and only just does not.
+    void bothSides(const Completed& found) {
+        std::vector<size_t> others = found.kinds;
         others.back() = *found.other;
-        WindowPlay beside(events_, name() + ": " + phrase(others));
-        key = beside.key();
-        beside.prepare(others, key);
-        for (size_t kind : others)
-            beside.raise(kind, key);
-        beside.count();
-        check(beside, 0, label_ + " does not fire on " + phrase(others));
+        for (bool fires : {true, false}) {
+            const std::vector<size_t>& kinds = fires ? found.kinds : others;
+            std::string description = label_ + (fires ? " fires once on " : " does not fire on ") + phrase(kinds);
+            if (said_.count(description)) continue;
+            WindowPlay play(events_, name() + ": " + phrase(kinds));
+            int key = play.key();
+            play.prepare(kinds, key);
+            all(play, kinds, key);
+            play.count();
+            check(play, fires ? 1 : 0, description);
+        }
     }
 
     // What the rule says must be what the sentence says; else there is nothing to test.
@@ -212,6 +229,9 @@ private:
     void afterMatch() {
         WindowPlay play(events_, name() + ": after a match");
         int key = play.key();
+        // What the steps do to the rows that the events come from is another matter.
+        writer_.fixture(breakHandler(action_, "NULL;"));
+
         std::vector<size_t> twice = first_;
         twice.insert(twice.end(), first_.begin(), first_.end());
         play.prepare(twice, key);
@@ -235,6 +255,8 @@ private:
                            : since == 1 ? "again"
                                         : std::to_string(since) + " times more") +
                           " on the same events once more");
+        writer_.fixture(mendHandler(action_));
+
     }
 
     void cooldown() {
@@ -416,23 +438,23 @@ private:
         play.prepare(first_, key);
         all(play, first_, key);
         inTime_.before(arm, play, first_.size());
-        for (const std::string& sql : breakHandler(action_, "RAISE EXCEPTION '" + message + "';"))
-            writer_.step(sql);
+        // In the trial too: what a match's steps do must not stand in the way of the events after it.
+        writer_.fixture(breakHandler(action_, "RAISE EXCEPTION '" + message + "';"));
         play.count();
-        for (const std::string& sql : mendHandler(action_))
-            writer_.step(sql);
+        play.raise(first_.front(), key);
+        play.count();
+        if (first_.size() > 1) play.checkMatches(label_ + " counts on after a match that failed");
+        writer_.fixture(mendHandler(action_));
+        play.guardRetry();
+
         std::string status = action_.info->spec->maxAttempts.value == "1" ? "parked" : "failed";
         writer_.check(
             "is((SELECT ROW(f.status, f.attempts, f.message, specql.retry(f.id, f.action))::text\n"
             "    FROM specql.failures AS f WHERE " +
-                play.matchCondition("f") + "),\n    ROW('" + status + "', 1, " + quoteLiteral(message) +
-                ", 1)::text, " + quoteLiteral(description) + ")",
+                play.matchCondition("f") + "\n    ORDER BY f.id LIMIT 1),\n    ROW('" + status + "', 1, " +
+                quoteLiteral(message) + ", 1)::text, " + quoteLiteral(description) + ")",
             description);
         inTime_.checkAgain("retried: ");
-        // The window has gone on: its match has been.
-        play.raise(first_.front(), key);
-        play.count();
-        if (first_.size() > 1) play.checkMatches(label_ + " counts on after a match that failed");
     }
 
     Writer& writer_;

@@ -244,7 +244,10 @@ bool WindowEvents::kindOf(size_t which, const Fixture& fixture, const std::vecto
             kind.counted.fresh.insert(feed.term);
             continue;
         }
-        std::string text = term.field.text + " " + answer->cells[i];
+        Decimal number;
+        bool plain = term.aggregate != "count" && Decimal::parse(answer->cells[i], number);
+        std::string text = term.field.text + " " + (plain ? number.text() : answer->cells[i]);
+
         if (term.field && (term.distinct || term.aggregate != "count") &&
             std::find(shown.begin(), shown.end(), text) == shown.end())
             shown.push_back(text);

@@ -27,11 +27,14 @@ std::string spokenInterval(Micros length) {
         Micros size;
         const char* name;
     };
+    std::vector<std::string> parts;
     for (const Unit& unit : {Unit{86400000000, "day"}, Unit{3600000000, "hour"}, Unit{60000000, "minute"},
-                             Unit{1000000, "second"}, Unit{1, "microsecond"}})
-        if (length % unit.size == 0)
-            return std::to_string(length / unit.size) + " " + unit.name + (length == unit.size ? "" : "s");
-    return {};
+                             Unit{1000000, "second"}, Unit{1, "microsecond"}}) {
+        Micros count = length / unit.size;
+        length %= unit.size;
+        if (count > 0) parts.push_back(std::to_string(count) + " " + unit.name + (count == 1 ? "" : "s"));
+    }
+    return join(parts, " ");
 }
 
 WindowPlay::WindowPlay(WindowEvents& events, const std::string& title)
@@ -245,10 +248,22 @@ void WindowPlay::count() {
     guard();
     writer_.step(perform(call));
     uncounted_ = 0;
-    if (!events_.validates())
-        writer_.add("guard",
-                    "SELECT f.message FROM specql.failures AS f WHERE f.sqlstate = 'SQ206' AND " + matchCondition("f"),
-                    "");
+    guardRefusals();
+}
+
+void WindowPlay::guardRefusals() {
+    if (events_.validates()) return;
+    writer_.add("guard",
+                "SELECT f.message FROM specql.failures AS f WHERE f.sqlstate = 'SQ206' AND " + matchCondition("f"), "");
+}
+
+void WindowPlay::guardRetry() {
+    writer_.add("guard",
+                "SELECT 'a failed match cannot be tried again' FROM specql.failures AS f\n"
+                "WHERE specql.retry(f.id, f.action) <> 1 AND " +
+                    matchCondition("f"),
+                "");
+    guardRefusals();
 }
 
 }  // namespace specql

@@ -31,6 +31,8 @@ public:
     void count();
     // In the trial alone: nobody else brings events to this window.
     void guard();
+    // In the trial alone: nobody refuses what the steps of a failed match do when it is tried again.
+    void guardRetry();
 
     // What the rule says so far.
     size_t matches() const { return found_.size(); }
@@ -52,6 +54,7 @@ private:
     bool writesRow(const EventSource& source) const;
     void noteKey(const EventSource& source, const Stage::Render& literal);
     void putBack(const EventSource& source, const Stage::Render& literal);
+    void guardRefusals();
     void simulate(const EventKind& kind, int key, bool again);
     void take();
 

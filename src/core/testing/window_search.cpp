@@ -10,6 +10,11 @@ namespace {
 // Beyond this many states of one length only those nearest to the numbers are followed.
 constexpr size_t mostStates = 2000;
 constexpr Micros step = 1000;
+// How much longer than the shortest events those may be that come nearest to a number.
+constexpr size_t mostMore = 3;
+constexpr double near = 0.0001;
+// Without another event beside it that does not match, one is not near.
+constexpr double alone = 1e6;
 
 double numberOf(const Decimal& decimal) {
     return std::stod(decimal.text());
@@ -94,7 +99,7 @@ void WindowSearch::deadline(const State& state) {
     }
 }
 
-void WindowSearch::expand(const State& state, std::vector<State>& next, std::map<int, Best>& best) {
+void WindowSearch::expand(const State& state, std::vector<State>& next, std::map<int, Completed>& best) {
     WindowEvaluator evaluator(rule_);
     size_t place = state.kinds.size();
     struct Last {
@@ -123,22 +128,23 @@ void WindowSearch::expand(const State& state, std::vector<State>& next, std::map
         deadline(after);
         next.push_back(std::move(after));
     }
+    auto terms = [](const CountedKind& kind) {
+        std::set<int> counted;
+        for (const WindowValue& value : kind.values)
+            counted.insert(value.term);
+        return counted;
+    };
     for (const Last& last : inside) {
-        Best found;
-        found.found.kinds = state.kinds;
-        found.found.kinds.push_back(last.kind);
-        found.distance = last.distance + 1e6;  // better with another one beside it
+        Completed found;
+        found.kinds = state.kinds;
+        found.kinds.push_back(last.kind);
+        found.distance = last.distance + alone;
         for (const Last& other : outside) {
-            auto terms = [](const CountedKind& kind) {
-                std::set<int> counted;
-                for (const WindowValue& value : kind.values)
-                    counted.insert(value.term);
-                return counted;
-            };
-            if (terms(kinds_[other.kind]) != terms(kinds_[last.kind])) continue;
-            if (last.distance + other.distance >= found.distance) continue;
+            if (last.distance + other.distance >= found.distance ||
+                terms(kinds_[other.kind]) != terms(kinds_[last.kind]))
+                continue;
             found.distance = last.distance + other.distance;
-            found.found.other = other.kind;
+            found.other = other.kind;
         }
         for (const WindowValue& value : kinds_[last.kind].values) {
             if (!rule_.formula.uses(value.term, false)) continue;
@@ -154,22 +160,33 @@ bool WindowSearch::done() const {
     return (!rule_.formula.negates() || !absent.empty()) && (!rule_.onTimeout || !unfinished.empty());
 }
 
+bool WindowSearch::nearer() const {
+    for (size_t i = 0; i < rule_.terms.size(); i++) {
+        if (rule_.terms[i].aggregate == Aggregate::count || !rule_.formula.uses(static_cast<int>(i), false)) continue;
+        auto found = nearest.find(static_cast<int>(i));
+        if (found == nearest.end() || found->second.distance > near) return true;
+    }
+    return false;
+}
+
 void WindowSearch::run() {
     std::vector<State> states = {{WindowEvaluator(rule_).emptyKey(), {}}};
-    for (size_t length = 0; length < longest && !states.empty() && !done(); length++) {
+    size_t more = 0;
+    for (size_t length = 0; length < longest && !states.empty(); length++) {
+        if (done() && (!nearer() || more++ == mostMore)) break;
         std::vector<State> next;
-        std::map<int, Best> best;
+        std::map<int, Completed> best;
         for (const State& state : states)
             expand(state, next, best);
-        for (const auto& [term, found] : best)
-            completed.emplace(term, found.found);
+        for (const auto& [term, found] : best) {
+            completed.emplace(term, found);
+            auto known = nearest.find(term);
+            if (known == nearest.end() || found.distance < known->second.distance) nearest[term] = found;
+        }
         if (next.size() > mostStates) {
-            auto far = [&](const State& state) {
-                return distance(state.key, eventOf(kinds_[state.kinds.back()], 0, 0));
-            };
             std::vector<std::pair<double, size_t>> order;
             for (size_t i = 0; i < next.size(); i++)
-                order.push_back({far(next[i]), i});
+                order.push_back({distance(next[i].key, eventOf(kinds_[next[i].kinds.back()], 0, 0)), i});
             std::nth_element(order.begin(), order.begin() + mostStates, order.end());
             std::vector<State> kept;
             for (size_t i = 0; i < mostStates; i++)

@@ -24,7 +24,8 @@ WindowEvent eventOf(const CountedKind& kind, Micros at, size_t place);
 
 struct Completed {
     std::vector<size_t> kinds;    // the last one makes the match, no earlier one does
-    std::optional<size_t> other;  // in its place: the event with which it only just does not match
+    std::optional<size_t> other;  // in its place: an event with which it only just does not match
+    double distance = 0;          // of both from the numbers that terms compare with
 };
 
 class WindowSearch {
@@ -33,8 +34,9 @@ public:
 
     void run();
 
-    // By the term that the last event counts for: those that do not stand under NOT alone.
-    std::map<int, Completed> completed;
+    // By the term that the last event counts for, those that do not stand under NOT alone: the shortest, and where a
+    // term adds or compares values the one nearest to its number, which may be a little longer.
+    std::map<int, Completed> completed, nearest;
     // What matches when its deadline passes, and for each term under NOT the event that prevents it.
     std::vector<size_t> absent;
     std::map<int, size_t> awaited;
@@ -48,17 +50,13 @@ private:
         WindowKey key;
         std::vector<size_t> kinds;
     };
-    // Of those of one length the one nearest to the terms' numbers.
-    struct Best {
-        Completed found;
-        double distance = 0;
-    };
-
-    void expand(const State& state, std::vector<State>& next, std::map<int, Best>& best);
+    void expand(const State& state, std::vector<State>& next, std::map<int, Completed>& best);
     void deadline(const State& state);
     std::string signature(const WindowKey& key) const;
     double distance(const WindowKey& key, const WindowEvent& last) const;
     bool done() const;
+    // Some term's values are compared, and none that is near enough has been found.
+    bool nearer() const;
 
     const WindowRule& rule_;
     const std::vector<CountedKind>& kinds_;
