@@ -61,7 +61,10 @@ public:
         filter.write();
         absence(search);
         timeout(search);
-        failure();
+        if (!first_.empty())
+            failure(first_, 0);
+        else if (!search.absent.empty())
+            failure(search.absent, events_.rule.longest());
     }
 
 private:
@@ -113,8 +116,9 @@ private:
             // A term that only a deadline completes.
             if (!search.absent.empty() && counted(search.absent, static_cast<int>(i))) continue;
             writer_.begin(name() + ": " + commentText(events_.window.terms[i].written));
-            writer_.skip(label_ + " fires with " + commentText(events_.window.terms[i].written),
-                         "no events were found that make it match, up to " + std::to_string(WindowSearch::longest));
+            writer_.skip(
+                label_ + " fires with " + commentText(events_.window.terms[i].written),
+                "no events were found that make it match by this, up to " + std::to_string(WindowSearch::longest));
         }
     }
 
@@ -148,11 +152,13 @@ private:
         for (size_t i = 0; i < steps.arms().size(); i++) {
             const Arm& arm = steps.arms()[i];
             std::string title = name() + ": steps of " + arm.label;
-            if (!fixtures[i].fixture) {
+            std::string why = fixtures[i].fixture ? steps.undecided(i, kinds) : fixtures[i].why;
+            if (!why.empty()) {
                 writer_.begin(title);
-                writer_.skip(arm.label + " runs its steps", fixtures[i].why);
+                writer_.skip(arm.label + " runs its steps", why);
                 continue;
             }
+
             WindowPlay play(events_, title);
             int key = play.key();
             steps.fixture(fixtures[i].fixture, key, kinds);
@@ -188,12 +194,13 @@ private:
                                       (events_.keyNames.empty() ? "" : ", and " + join(events_.keyNames, ", ")) + ": " +
                                       phrase(kinds);
             std::string count = std::to_string(play.last().match.count);
-            writer_.check(
-                "is((SELECT ROW((v.data ->> 'match_count')::bigint, v.data ->> 'match_key', "
-                "jsonb_array_length(v.data -> 'event_ids'))::text\n    FROM specql.events AS v WHERE " +
-                    play.matchCondition("v") + "),\n    ROW(" + count + "::bigint, " + play.keyText() + ", " +
-                    std::to_string(play.last().match.ids.size()) + ")::text, " + quoteLiteral(description) + ")",
-                description);
+            if (said_.insert(description).second)
+                writer_.check(
+                    "is((SELECT ROW((v.data ->> 'match_count')::bigint, v.data ->> 'match_key', "
+                    "jsonb_array_length(v.data -> 'event_ids'))::text\n    FROM specql.events AS v WHERE " +
+                        play.matchCondition("v") + "),\n    ROW(" + count + "::bigint, " + play.keyText() + ", " +
+                        std::to_string(play.last().match.ids.size()) + ")::text, " + quoteLiteral(description) + ")",
+                    description);
         }
     }
 
@@ -256,7 +263,6 @@ private:
                                         : std::to_string(since) + " times more") +
                           " on the same events once more");
         writer_.fixture(mendHandler(action_));
-
     }
 
     void cooldown() {
@@ -421,30 +427,38 @@ private:
     // --- failure -----------------------------------------------------------------------------------------------------
 
     // A match whose steps fail is logged and tried again; its events are used up all the same.
-    void failure() {
+    void failure(const std::vector<size_t>& kinds, Micros wait) {
         std::string description = "failed matches of " + action_.info->spec->name.value + " are logged and retried";
         size_t arm = 0;
-        while (arm < inTimeFixtures_.size() && !inTimeFixtures_[arm].fixture)
+        while (arm < inTimeFixtures_.size() &&
+               (!inTimeFixtures_[arm].fixture || !inTime_.undecided(arm, kinds).empty()))
             arm++;
-        if (first_.empty() || arm == inTimeFixtures_.size()) {
+
+        if (arm == inTimeFixtures_.size()) {
             writer_.begin(name() + ": its steps fail");
-            return writer_.skip(description, first_.empty() ? "only a deadline makes it match"
-                                                            : "no match was found that runs its steps");
+            return writer_.skip(description, "no match was found that runs its steps");
         }
+
         static const std::string message = "broken by a test";
         WindowPlay play(events_, name() + ": its steps fail");
         int key = play.key();
-        inTime_.fixture(inTimeFixtures_[arm].fixture, key, first_);
-        play.prepare(first_, key);
-        all(play, first_, key);
-        inTime_.before(arm, play, first_.size());
+        inTime_.fixture(inTimeFixtures_[arm].fixture, key, kinds);
+        play.prepare(kinds, key);
+        all(play, kinds, key);
+        if (wait > 0) play.moveClock(wait);
+        inTime_.before(arm, play, kinds.size());
+
         // In the trial too: what a match's steps do must not stand in the way of the events after it.
         writer_.fixture(breakHandler(action_, "RAISE EXCEPTION '" + message + "';"));
         play.count();
-        play.raise(first_.front(), key);
-        play.count();
-        if (first_.size() > 1) play.checkMatches(label_ + " counts on after a match that failed");
+        // Its events are used up all the same.
+        if (kinds.size() > 1 && events_.rule.afterMatch != AfterMatch::every) {
+            play.raise(kinds.front(), key);
+            play.count();
+            play.checkMatches(label_ + " counts on after a match that failed");
+        }
         writer_.fixture(mendHandler(action_));
+
         play.guardRetry();
 
         std::string status = action_.info->spec->maxAttempts.value == "1" ? "parked" : "failed";
@@ -455,6 +469,7 @@ private:
                 quoteLiteral(message) + ", 1)::text, " + quoteLiteral(description) + ")",
             description);
         inTime_.checkAgain("retried: ");
+        play.end();
     }
 
     Writer& writer_;

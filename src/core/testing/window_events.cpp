@@ -25,7 +25,7 @@ int strictness(const std::string& type) {
     return isNumeric(type) ? 1 : 0;
 }
 
-constexpr size_t mostValues = 16;
+constexpr size_t mostValues = 30, mostKinds = 10;
 
 }  // namespace
 
@@ -284,24 +284,41 @@ void WindowEvents::findKind(size_t which, size_t branch, const Focus& focus) {
 void WindowEvents::findKinds(size_t which) {
     EventSource& source = sources[which];
     if (!source.why.empty()) return;
+    // Events that a term counts have all sorts of values for the others too.
+    std::set<int> compared;
+    std::vector<std::set<int>> own;
+    for (size_t branch = 0; branch < source.arms.size(); branch++) {
+        const WindowTerm& term = window.terms[static_cast<size_t>(source.feed->branches[branch].feed->term)];
+        bool compares = term.field && (term.aggregate != "count" || term.distinct);
+        own.push_back(compares ? source.field(branch) : std::set<int>());
+        compared.insert(own.back().begin(), own.back().end());
+    }
     for (size_t branch = 0; branch < source.arms.size(); branch++) {
         Focus focus = source.stage->focus(source.arms[branch]);
         findKind(which, branch, focus);
-        const WindowTerm& term = window.terms[static_cast<size_t>(source.feed->branches[branch].feed->term)];
-        if (!term.field || (term.aggregate == "count" && !term.distinct)) continue;
-        for (int dimension : source.field(branch)) {
-            const Dimension& varied = source.stage->scenario.dimensions[static_cast<size_t>(dimension)];
-            if (varied.unique) continue;
-            for (size_t n = 0; n < std::min(varied.candidates.size(), mostValues); n++) {
-                Focus one = focus;
-                one[dimension] = {n};
-                findKind(which, branch, one);
-            }
-        }
+        for (int dimension : compared)
+            vary(which, branch, dimension, own[branch].count(dimension) ? mostKinds : 4);
     }
     // Some of its values may have been found although others were not.
     if (std::any_of(kinds.begin(), kinds.end(), [&](const EventKind& kind) { return kind.source == which; }))
         source.why.clear();
+}
+
+void WindowEvents::vary(size_t which, size_t branch, int dimension, size_t most) {
+    const Stage& stage = *sources[which].stage;
+    const Dimension& varied = stage.scenario.dimensions[static_cast<size_t>(dimension)];
+    if (varied.unique) return;
+    // What the table's checks speak of comes first.
+    std::vector<size_t> order;
+    for (bool checked : {true, false})
+        for (size_t n = 0; n < varied.candidates.size(); n++)
+            if (checked == (!varied.checks.empty() && n >= varied.ofChecks)) order.push_back(n);
+    size_t before = kinds.size();
+    for (size_t i = 0; i < std::min(order.size(), mostValues) && kinds.size() < before + most; i++) {
+        Focus one = stage.focus(sources[which].arms[branch]);
+        one[dimension] = {order[i]};
+        findKind(which, branch, one);
+    }
 }
 
 std::vector<CountedKind> WindowEvents::counted() const {

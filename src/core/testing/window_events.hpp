@@ -70,6 +70,7 @@ private:
     void readKeys(EventSource& source) const;
     void chooseKeys();
     void findKinds(size_t source);
+    void vary(size_t source, size_t branch, int dimension, size_t most);
     void findKind(size_t source, size_t branch, const Focus& focus);
 
     std::vector<std::string> keyTypes_;  // empty: the fixture's own values

@@ -53,7 +53,6 @@ void WindowFilter::searchAtom(size_t which, size_t branch, const BoundExpression
         for (const Fixture* fixture : {&inside, &outside}) {
             std::vector<std::string> values;
             for (const NameUse& use : facts.names) {
-                if (use.offset < atom.begin || use.offset >= atom.end) continue;
                 for (int dimension : source.stage->dimensionsOf(bound, use.offset, use.offset + use.length)) {
                     if (source.stage->scenario.dimensions[static_cast<size_t>(dimension)].unique) continue;
                     std::string text = join(use.parts, ".") + " = " + fixture->values[static_cast<size_t>(dimension)];

@@ -94,14 +94,16 @@ Fixture MatchSteps::search(size_t which, size_t count, std::string& why) {
 }
 
 // A row that the events themselves are about is not written twice.
-void MatchSteps::findPresent(int key, const std::vector<size_t>& kinds) {
+void MatchSteps::findPresent(const std::vector<size_t>& kinds) {
     stage_.present.clear();
     ofEvent_.clear();
-    (void)key;
+    open_.clear();
+
     for (size_t number : kinds) {
         size_t which = events_.kinds[number].source;
         const EventSource& source = events_.sources[which];
-        if (source.feed->binding.custom || !source.sameRow) continue;
+        if (source.feed->binding.custom || !source.sameRow || source.operation == opDelete) continue;
+
         const EntityInfo& entity = *source.feed->binding.entity;
         for (size_t i = 0; i < stage_.scenario.rows.size(); i++) {
             const PlannedRow& row = stage_.scenario.rows[i];
@@ -114,10 +116,43 @@ void MatchSteps::findPresent(int key, const std::vector<size_t>& kinds) {
                 same = same || (ownKey && column != row.columns.end() && named >= 0 && column->second == named);
             }
             if (!same) continue;
-            stage_.present.insert(static_cast<int>(i));
-            for (const auto& [column, dimension] : row.columns)
-                if (column != entity.key) ofEvent_[dimension] = {which, column};
+            if (!stage_.present.insert(static_cast<int>(i)).second) continue;
+
+            keys_[static_cast<int>(i)] = entity.key;
+
+            const PlannedRow& own = source.stage->scenario.rows[static_cast<size_t>(source.stage->rowOf("new"))];
+            for (const auto& [column, dimension] : row.columns) {
+                auto said = own.columns.find(column);
+                if (column == entity.key) continue;
+                if (said != own.columns.end())
+                    ofEvent_[dimension] = {which, said->second};
+                else
+                    open_[static_cast<int>(i)].push_back(column);
+            }
         }
+    }
+}
+
+std::string MatchSteps::undecided(size_t arm, const std::vector<size_t>& kinds) {
+    findPresent(kinds);
+    for (const Arm::Part& part : arms_[arm].parts)
+        for (int dimension : stage_.dimensionsOf(*part.condition, 0, static_cast<size_t>(-1)))
+            if (ofEvent_.count(dimension)) return "its condition reads what the events write";
+    return "";
+}
+
+// Columns of the events' rows of which the events say nothing.
+void MatchSteps::completePresent(const Stage::Render& literal) {
+    for (const auto& [which, columns] : open_) {
+        const PlannedRow& row = stage_.scenario.rows[static_cast<size_t>(which)];
+        std::string table = quoteName(row.table->schema, row.table->name);
+        std::vector<std::string> set;
+        for (const std::string& column : columns)
+            set.push_back(quoteName(column) + " = " + literal(row.columns.at(column)));
+
+        const std::string& key = keys_.at(which);
+        writer_.fixture(unseen(table, "UPDATE " + table + " SET " + join(set, ", ") + " WHERE " + quoteName(key) +
+                                          " = " + literal(row.columns.at(key))));
     }
 }
 
@@ -151,7 +186,8 @@ void MatchSteps::fixture(const Fixture& fixture, int key, const std::vector<size
     others_ = render(fixture, writer_.fresh());
     stage_.present.clear();
     writer_.fixture(stage_.fixture(others_));
-    findPresent(key, kinds);
+    findPresent(kinds);
+
     literal_ = render(fixture, key);
     writer_.fixture(stage_.fixture(literal_));
 }
@@ -166,13 +202,10 @@ void MatchSteps::before(size_t which, const WindowPlay& play, size_t count) {
     Stage::Render literal = [this, plain, &play](int dimension) -> std::string {
         auto found = ofEvent_.find(dimension);
         if (found == ofEvent_.end()) return plain(dimension);
-        const auto& [source, column] = found->second;
-        const Stage& stage = *events_.sources[source].stage;
-        int own = stage.dimension("new." + column);
-        if (own < 0) own = stage.dimension("row." + column);
-        const Stage::Render* row = play.row(source, key_);
-        return own < 0 || row == nullptr ? unknown : (*row)(own);
+        const Stage::Render* row = play.row(found->second.first, key_);
+        return row == nullptr ? unknown : (*row)(found->second.second);
     };
+    completePresent(literal);
     expected_ = effects(which, literal);
     checks_.clear();
     size_t number = 0;

@@ -14,6 +14,8 @@ public:
     const std::vector<Arm>& arms() const { return arms_; }
     // Values for an arm and a match of so many events; none, and why.
     Fixture search(size_t arm, size_t count, std::string& why);
+    // Why it cannot be said that a match of these events takes the arm; empty if it can.
+    std::string undecided(size_t arm, const std::vector<size_t>& kinds);
     // Rows that the steps read and write, before the events of the key.
     void fixture(const Fixture& fixture, int key, const std::vector<size_t>& kinds);
     // What is there before the match is counted.
@@ -24,7 +26,9 @@ public:
 
 private:
     Stage::Render render(const Fixture& fixture, int key) const;
-    void findPresent(int key, const std::vector<size_t>& kinds);
+    void findPresent(const std::vector<size_t>& kinds);
+    void completePresent(const Stage::Render& literal);
+
     std::string ofMatch(const std::string& column, const WindowPlay& play) const;
     void speak(const WindowPlay* play, size_t count);
     std::vector<Effect> effects(size_t arm, const Stage::Render& literal) const;
@@ -38,7 +42,12 @@ private:
     Stage::Render literal_, others_;
     Fixture fixture_;
     int key_ = 0;
-    std::map<int, std::pair<size_t, std::string>> ofEvent_;  // dimension → source and column of the event's own row
+    // Rows that the events are about: by dimension the source and its own dimension that say the value, and the columns
+    // that they leave open.
+    std::map<int, std::pair<size_t, int>> ofEvent_;
+    std::map<int, std::vector<std::string>> open_;
+    std::map<int, std::string> keys_;
+
     std::vector<Effect> expected_, bystanders_;
     std::vector<std::string> checks_;
 };

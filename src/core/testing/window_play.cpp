@@ -14,13 +14,12 @@ std::string perform(const std::string& call) {
     return "DO $do$ BEGIN PERFORM " + call + "; END $do$";
 }
 
-// What the tables' own rules see of a test's rows is no event.
+}  // namespace
+
 std::vector<std::string> unseen(const std::string& table, const std::string& statement) {
     return {"ALTER TABLE " + table + " DISABLE TRIGGER specql_capture", statement,
             "ALTER TABLE " + table + " ENABLE TRIGGER specql_capture"};
 }
-
-}  // namespace
 
 std::string spokenInterval(Micros length) {
     struct Unit {

@@ -74,6 +74,8 @@ private:
     bool moved_ = false;
 };
 
+// A statement about rows of a test that is no event.
+std::vector<std::string> unseen(const std::string& table, const std::string& statement);
 // An interval as people write it.
 std::string spokenInterval(Micros length);
 

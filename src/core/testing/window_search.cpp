@@ -8,7 +8,10 @@ namespace specql {
 namespace {
 
 // Beyond this many states of one length only those nearest to the numbers are followed.
-constexpr size_t mostStates = 2000;
+constexpr size_t mostStates = 500;
+// Events that are tried at all.
+constexpr size_t mostWork = 60000;
+
 constexpr Micros step = 1000;
 // How much longer than the shortest events those may be that come nearest to a number.
 constexpr size_t mostMore = 3;
@@ -149,9 +152,35 @@ void WindowSearch::expand(const State& state, std::vector<State>& next, std::map
         for (const WindowValue& value : kinds_[last.kind].values) {
             if (!rule_.formula.uses(value.term, false)) continue;
             auto known = best.find(value.term);
-            if (known == best.end() || found.distance < known->second.distance) best[value.term] = found;
+            bool better = known == best.end() || found.distance < known->second.distance;
+            if (better && decides(value.term, found.kinds)) best[value.term] = found;
         }
     }
+}
+
+// Whether the term begins to hold with the last event, and the whole would not hold without it.
+bool WindowSearch::decides(int term, const std::vector<size_t>& kinds) const {
+    std::vector<bool> holds;
+    bool turned = false;
+    for (size_t t = 0; t < rule_.terms.size(); t++) {
+        WindowRule alone = rule_;
+        alone.afterMatch = AfterMatch::edge;
+        alone.cooldown = 0;
+        alone.onTimeout = false;
+        (void)Formula::parse(std::to_string(t + 1), static_cast<int>(rule_.terms.size()), alone.formula);
+        WindowEvaluator evaluator(alone);
+        WindowKey key = evaluator.emptyKey();
+        std::vector<WindowMatch> matches;
+        for (size_t i = 0; i < kinds.size(); i++) {
+            matches.clear();
+            evaluator.advance(key, eventOf(kinds_[kinds[i]], static_cast<Micros>(i) * step, i), matches);
+        }
+        holds.push_back(key.held);
+        if (static_cast<int>(t) == term) turned = !matches.empty();
+    }
+    return turned && !rule_.formula.holds([&](int other, bool negative) {
+        return negative || (other != term && holds[static_cast<size_t>(other)]);
+    });
 }
 
 bool WindowSearch::done() const {
@@ -173,11 +202,16 @@ void WindowSearch::run() {
     std::vector<State> states = {{WindowEvaluator(rule_).emptyKey(), {}}};
     size_t more = 0;
     for (size_t length = 0; length < longest && !states.empty(); length++) {
-        if (done() && (!nearer() || more++ == mostMore)) break;
+        if (work_ > mostWork || (done() && (!nearer() || more++ == mostMore))) break;
+
         std::vector<State> next;
         std::map<int, Completed> best;
-        for (const State& state : states)
+        for (const State& state : states) {
+            work_ += kinds_.size();
+            if (work_ > mostWork) break;
             expand(state, next, best);
+        }
+
         for (const auto& [term, found] : best) {
             completed.emplace(term, found);
             auto known = nearest.find(term);

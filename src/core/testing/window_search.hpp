@@ -34,8 +34,9 @@ public:
 
     void run();
 
-    // By the term that the last event counts for, those that do not stand under NOT alone: the shortest, and where a
-    // term adds or compares values the one nearest to its number, which may be a little longer.
+    // By the term that the last event makes hold, and the whole with it: the shortest, and where a term adds or
+    // compares values the one nearest to its number, which may be a little longer.
+
     std::map<int, Completed> completed, nearest;
     // What matches when its deadline passes, and for each term under NOT the event that prevents it.
     std::vector<size_t> absent;
@@ -52,6 +53,7 @@ private:
     };
     void expand(const State& state, std::vector<State>& next, std::map<int, Completed>& best);
     void deadline(const State& state);
+    bool decides(int term, const std::vector<size_t>& kinds) const;
     std::string signature(const WindowKey& key) const;
     double distance(const WindowKey& key, const WindowEvent& last) const;
     bool done() const;
@@ -61,6 +63,7 @@ private:
     const WindowRule& rule_;
     const std::vector<CountedKind>& kinds_;
     std::set<std::string> seen_;
+    size_t work_ = 0;
 };
 
 }  // namespace specql
