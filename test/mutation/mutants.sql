@@ -1,5 +1,7 @@
--- What is broken by hand, and a test that must notice. `old` is replaced where it stands for the nth time, by `new`.
-CREATE TEMP TABLE mutant (n serial, name text, function regprocedure, old text, nth integer, new text, suite text, noticed text);
+-- What is broken by hand, and a test that must notice. `old` is replaced where it stands for the nth time in a function,
+-- by `new`; or a statement is run.
+CREATE TEMP TABLE mutant (n serial, name text, function regprocedure, old text, nth integer, new text, change text, suite text,
+    noticed text);
 
 \set E inventory.event_driven_test
 \set B inventory.batch_test

@@ -1,4 +1,4 @@
--- Breaks generated functions one by one, and looks whether the suites notice.
+-- Breaks generated functions and registrations one by one, and looks whether the suites notice.
 \set ON_ERROR_STOP 1
 SET client_min_messages = error;
 CREATE EXTENSION specql;
@@ -7,27 +7,37 @@ CREATE EXTENSION pgtap;
 \set advanced `cat examples/inventory/advanced.yaml`
 SELECT count(*) > 0 AS applied FROM specql.apply(:'spec');
 SELECT count(*) > 0 AS applied FROM specql.apply(:'advanced', schema => 'inventory');
+\set fraud `cat examples/fraud/fraud.yaml`
+\set incidents `cat examples/incidents/incidents.yaml`
+\set sensors `cat examples/sensors/sensors.yaml`
+SELECT count(*) > 0 AS applied FROM specql.apply(:'fraud');
+SELECT count(*) > 0 AS applied FROM specql.apply(:'incidents');
+SELECT count(*) > 0 AS applied FROM specql.apply(:'sensors');
 \i test/mutation/mutants.sql
+\i test/mutation/windows.sql
 
 -- What is as it was generated passes.
 SELECT format('%s - %s as it was generated: %s', CASE WHEN bool_and(l NOT LIKE 'not ok%') THEN 'ok' ELSE 'not ok' END, s.suite,
               string_agg(l, E'\n') FILTER (WHERE l LIKE 'not ok%'))
-FROM specql.test_suites() AS s, specql.runtests(s.suite) AS l GROUP BY s.suite ORDER BY s.suite;
+FROM specql.test_suites() AS s, specql.runtests(s.suite) AS l
+WHERE s.suite IN (SELECT m.suite FROM mutant AS m) GROUP BY s.suite ORDER BY s.suite;
 
 CREATE FUNCTION pg_temp.run(m mutant) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-    definition text := pg_get_functiondef(m.function);
+    definition text := coalesce(m.change, pg_get_functiondef(m.function));
     place integer := 1;
     lines text[];
     failed text[];
 BEGIN
-    FOR i IN 1..m.nth LOOP
+    FOR i IN 1..coalesce(m.nth, 0) LOOP
         IF strpos(substr(definition, place), m.old) = 0 THEN
             RETURN format('not ok - %s: %s has no %s', m.name, m.function, m.old);
         END IF;
         place := place + strpos(substr(definition, place), m.old);
     END LOOP;
-    definition := overlay(definition PLACING m.new FROM place - 1 FOR length(m.old));
+    IF m.change IS NULL THEN
+        definition := overlay(definition PLACING m.new FROM place - 1 FOR length(m.old));
+    END IF;
     BEGIN
         EXECUTE definition;
         lines := ARRAY(SELECT specql.runtests(m.suite));
@@ -48,5 +58,8 @@ SELECT pg_temp.run(m) FROM mutant AS m ORDER BY n;
 SELECT CASE WHEN (SELECT count(*) FROM inventory.product) + (SELECT count(*) FROM sales.backorder)
                + (SELECT count(*) FROM inventory.inventory_event) + (SELECT count(*) FROM inventory.inventory_event_log)
                + (SELECT count(*) FROM specql.events) + (SELECT count(*) FROM specql.deliveries)
+               + (SELECT count(*) FROM specql.window_event) + (SELECT count(*) FROM specql.window_key)
+               + (SELECT count(*) FROM specql.window_entry) + (SELECT sum(evaluated + matches) FROM specql.window_rule)
+               + (SELECT count(*) FROM bank.account) + (SELECT count(*) FROM ops.service) + (SELECT count(*) FROM plant.sensor)
                + (SELECT count(*) FROM pg_proc WHERE proname LIKE 'specql_test%') = 0
             THEN 'ok' ELSE 'not ok' END || ' - the tests leave no trace';

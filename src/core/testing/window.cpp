@@ -55,6 +55,7 @@ public:
             events_.rule.cooldown > 0 ? cooldown() : afterMatch();
             distinct();
             keys();
+            missingKey();
             for (const std::vector<size_t>& kinds : written)
                 time(kinds);
         }
@@ -248,10 +249,10 @@ private:
         play.raise(first_.front(), key);
         play.count();
         std::string more = phrase(first_, 0, 1);
-        if (first_.size() > 1)
-            play.checkMatches(
-                "after a match " + label_ +
-                (play.matches() == before ? " does not fire with one more " : " fires again with one more ") + more);
+        play.checkMatches("after a match " + label_ +
+                          (play.matches() == before ? " does not fire with one more " : " fires again with one more ") +
+                          more);
+        if (first_.size() == 1) return writer_.fixture(mendHandler(action_));
         before = play.matches();
         for (size_t i = 1; i < first_.size(); i++)
             play.raise(first_[i], key);
@@ -318,6 +319,20 @@ private:
         play.raise(first_.back(), one);
         play.count();
         check(play, 1, label_ + " keeps the events of each " + join(events_.keyNames, ", ") + " apart");
+    }
+
+    // Only a custom event can come without.
+    void missingKey() {
+        const EventSource& source = events_.sources[events_.kinds[first_.back()].source];
+        if (first_.size() < 2 || !events_.keysDiffer() || source.keys.empty() || !source.feed->binding.custom) return;
+        WindowPlay play(events_, name() + ": an event without a key");
+        int key = play.key();
+        std::vector<size_t> kinds(first_.begin(), first_.end() - 1);
+        play.prepare(kinds, key);
+        all(play, kinds, key);
+        play.raise(first_.back(), WindowPlay::nobody);
+        play.count();
+        check(play, 0, label_ + " does not count " + source.feed->source + " without " + join(events_.keyNames, ", "));
     }
 
     // --- time --------------------------------------------------------------------------------------------------------

@@ -81,6 +81,72 @@ void WindowFilter::add(size_t which, size_t branch, const Fixture& fixture, cons
     if (!known) sides_.push_back(std::move(side));
 }
 
+void WindowFilter::checkWaiting(WindowPlay& play, size_t counted, const std::string& description) {
+    Writer& writer = events_.writer;
+    play.guard();
+    writer.check(
+        "is((SELECT w.waiting FROM specql.windows AS w WHERE w.action = " + quoteLiteral(events_.action.info->name()) +
+            " AND w.key IS NULL),\n    " + std::to_string(counted) + "::bigint, " + quoteLiteral(description) + ")",
+        description);
+}
+
+const EventKind* WindowFilter::kindOf(size_t source) const {
+    for (const EventKind& kind : events_.kinds)
+        if (kind.source == source) return &kind;
+    return nullptr;
+}
+
+// An update that leaves the watched column as it is.
+void WindowFilter::unchanged() {
+    for (size_t i = 0; i < events_.sources.size(); i++) {
+        const EventSource& source = events_.sources[i];
+        const Binding& binding = source.feed->binding;
+        const EventKind* kind = kindOf(i);
+        if (source.operation != opUpdate || binding.changedColumn.empty() || !kind) continue;
+        WindowPlay play(events_, events_.action.info->name() + ": " + binding.changedColumn + " stays the same");
+        Stage::Render literal = play.raise(*kind, play.key());
+        std::string column = quoteName(binding.changedColumn);
+        events_.writer.add("fire",
+                           "UPDATE " + quoteName(binding.entity->schema, binding.entity->table) + " SET " + column +
+                               " = " + column + "\nWHERE " + quoteName(binding.entity->key) + " = " +
+                               literal(source.stage->dimension("row." + binding.entity->key)),
+                           "");
+        checkWaiting(play, kind->counted.values.size(),
+                     label_ + " does not count an update that leaves " + binding.changedColumn + " as it is");
+    }
+}
+
+// Rows of events that are of another type.
+void WindowFilter::otherValues() {
+    for (size_t i = 0; i < events_.sources.size(); i++) {
+        const EventSource& source = events_.sources[i];
+        const Binding& binding = source.feed->binding;
+        const EventKind* kind = kindOf(i);
+        if (binding.custom || binding.valueColumn.empty() || !kind) continue;
+        const TestTable* table = findTable(events_.writer.tables, binding.entity->schema, binding.entity->table);
+        const TestColumn* column = table ? table->column(binding.valueColumn) : nullptr;
+        if (!column) continue;
+        std::vector<std::string> values = column->labels;
+        for (const TestCheck& check : table->checks)
+            if (check.columns == std::vector<std::string>{binding.valueColumn})
+                for (const std::string& text : readCondition(check.sql).texts)
+                    values.push_back(text);
+        if (values.empty() && isText(column->baseType)) values.push_back(binding.value + "x");
+        auto other = std::find_if(values.begin(), values.end(),
+                                  [&](const std::string& value) { return value != binding.value; });
+        if (other == values.end()) continue;
+        EventKind changed = *kind;
+        int dimension = source.stage->dimension("row." + binding.valueColumn);
+        if (dimension < 0) continue;
+        changed.fixture.values[static_cast<size_t>(dimension)] = quoteLiteral(*other);
+        WindowPlay play(events_, events_.action.info->name() + ": another " + binding.valueColumn);
+        play.raise(changed, play.key());
+        checkWaiting(play, 0,
+                     label_ + " does not count " + binding.entity->table + " with " + binding.valueColumn + " = " +
+                         quoteLiteral(*other));
+    }
+}
+
 void WindowFilter::write() {
     Writer& writer = events_.writer;
     const std::string& name = events_.action.info->name();
@@ -91,11 +157,7 @@ void WindowFilter::write() {
         kind.source = static_cast<size_t>(&source - events_.sources.data());
         kind.fixture = fixture;
         play.raise(kind, play.key());
-        play.guard();
-        writer.check("is((SELECT w.waiting FROM specql.windows AS w WHERE w.action = " + quoteLiteral(name) +
-                         " AND w.key IS NULL),\n    " + std::to_string(counted) + "::bigint, " +
-                         quoteLiteral(description) + ")",
-                     description);
+        checkWaiting(play, counted, description);
     };
     // Operations that no other test sets off.
     std::set<const ResolvedAction*> seen;
@@ -113,6 +175,8 @@ void WindowFilter::write() {
     }
     for (const Side& side : sides_)
         waiting(events_.sources[side.source], side.fixture, side.counted, side.description);
+    unchanged();
+    otherValues();
     for (const auto& [description, why] : skipped_) {
         writer.begin(name + ": what is counted");
         writer.skip(description, why);

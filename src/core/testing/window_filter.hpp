@@ -20,6 +20,10 @@ private:
     };
     void searchSides(size_t source, size_t branch);
     void searchAtom(size_t source, size_t branch, const BoundExpression& bound, const Atom& atom);
+    const EventKind* kindOf(size_t source) const;
+    void checkWaiting(WindowPlay& play, size_t counted, const std::string& description);
+    void unchanged();
+    void otherValues();
     void add(size_t source, size_t branch, const Fixture& fixture, const std::string& values);
 
     WindowEvents& events_;

@@ -90,6 +90,7 @@ Fixture MatchSteps::search(size_t which, size_t count, std::string& why) {
         why.clear();
         best = writer_.find(stage_, {sql}, {}, focus, why);
     }
+    if (!best && !why.empty()) why += ", for a match of " + std::to_string(count) + " events";
     return best;
 }
 

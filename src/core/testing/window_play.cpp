@@ -39,8 +39,12 @@ std::string spokenInterval(Micros length) {
 WindowPlay::WindowPlay(WindowEvents& events, const std::string& title)
     : events_(events), writer_(events.writer), action_(events.action), batch_(events.rule) {
     writer_.begin(title);
-    writer_.fixture(perform("specql.forget_window(" + quoteLiteral(action_.info->name()) + ")"));
-    writer_.fixture(perform("set_config('specql_test.since', specql.uuid_v7()::text, true)"));
+    const std::string action = quoteLiteral(action_.info->name());
+    writer_.fixture(perform("specql.forget_window(" + action +
+                            "),\n    set_config('specql_test.since', specql.uuid_v7()::text, true),\n    "
+                            "set_config('specql_test.evaluated', w.evaluated::text, true)\n"
+                            "FROM specql.windows AS w WHERE w.action = " +
+                            action + " AND w.key IS NULL"));
 }
 
 std::string WindowPlay::matchCondition(const std::string& alias) const {
@@ -75,9 +79,9 @@ Stage::Render WindowPlay::render(const EventKind& kind, int key, bool again) {
     std::map<int, std::string> fixed;
     for (size_t i = 0; i < source.keys.size(); i++) {
         if (source.keys[i].size() != 1 || !events_.hasOwnKeys(i)) continue;
-        int dimension = *source.keys[i].begin();
-        fixed[dimension] =
-            events_.keyLiteral(source.stage->scenario.dimensions[static_cast<size_t>(dimension)], i, key);
+        int which = *source.keys[i].begin();
+        const Dimension& dimension = source.stage->scenario.dimensions[static_cast<size_t>(which)];
+        fixed[which] = key == nobody ? typedValue("NULL", dimension.baseType) : events_.keyLiteral(dimension, i, key);
     }
     auto row = rows_.find({kind.source, key});
     Stage::Render before = source.sameRow && row != rows_.end() ? row->second : again ? rendered_ : nullptr;
@@ -139,7 +143,7 @@ void WindowPlay::simulate(const EventKind& kind, int key, bool again) {
     for (const WindowValue& value : event.values) {
         WindowInput input;
         input.term = value.term;
-        input.hasKey = true;
+        input.hasKey = key != nobody;
         input.key = events_.keyNames.empty() ? "" : std::to_string(key);
         input.at = offset_ + static_cast<Micros>(raised_) * step;
         input.id = std::string(12 - digits.size(), '0') + digits;
@@ -149,7 +153,6 @@ void WindowPlay::simulate(const EventKind& kind, int key, bool again) {
     }
     batch_.run(inputs);
     take();
-    uncounted_++;
 }
 
 void WindowPlay::take() {
@@ -158,13 +161,12 @@ void WindowPlay::take() {
     batch_.found.clear();
 }
 
-void WindowPlay::raise(const EventKind& kind, int key) {
+Stage::Render WindowPlay::raise(const EventKind& kind, int key) {
     const EventSource& source = events_.sources[kind.source];
     Stage::Render literal = render(kind, key, false);
     writer_.fixture(source.stage->fixture(literal));
-    writer_.add("fire", source.stage->fire(literal), "");
-    rendered_ = literal;
-    uncounted_++;
+    fire(source, literal);
+    return literal;
 }
 
 void WindowPlay::raise(size_t number, int key) {
@@ -188,8 +190,7 @@ void WindowPlay::raise(size_t number, int key) {
         rows_[place] = literal;
         used_.insert(place);
     }
-    writer_.add("fire", source.stage->fire(literal), "");
-    rendered_ = literal;
+    fire(source, literal);
     noteKey(source, literal);
     simulate(kind, key, false);
 }
@@ -202,9 +203,14 @@ void WindowPlay::repeat(size_t number, int key) {
         putBack(source, literal);
     else
         writer_.fixture(source.stage->fixture(literal));
+    fire(source, literal);
+    simulate(kind, key, true);
+}
+
+void WindowPlay::fire(const EventSource& source, const Stage::Render& literal) {
     writer_.add("fire", source.stage->fire(literal), "");
     rendered_ = literal;
-    simulate(kind, key, true);
+    statements_++;
 }
 
 void WindowPlay::noteKey(const EventSource& source, const Stage::Render& literal) {
@@ -227,26 +233,23 @@ void WindowPlay::end() {
 }
 
 void WindowPlay::guard() {
+    const std::string action = quoteLiteral(action_.info->name());
+    writer_.add("guard", "SELECT 'nothing can be counted' WHERE specql.evaluate_own_window(" + action + ") < 0", "");
     writer_.add("guard",
-                "SELECT 'other rules in force, or its own steps, bring events to this window too' WHERE "
-                "specql.evaluate_own_window(" +
-                    quoteLiteral(action_.info->name()) + ") > " + std::to_string(uncounted_),
+                "SELECT 'other rules in force, or its own steps, bring events to this window too'\n"
+                "FROM specql.windows AS w WHERE w.action = " +
+                    action +
+                    " AND w.key IS NULL\n  AND w.evaluated > current_setting('specql_test.evaluated')::bigint + " +
+                    std::to_string(statements_),
                 "");
 }
 
 void WindowPlay::count() {
-    const std::string call = "specql.evaluate_own_window(" + quoteLiteral(action_.info->name()) + ")";
     Micros now = offset_ + static_cast<Micros>(raised_) * step + step / 2;
-    for (auto& [name, key] : batch_.keys) {
-        while (key.deadline != never && key.deadline <= now) {
-            uncounted_++;
-            batch_.pass(name, key.deadline);
-        }
-    }
+    batch_.passAll(now);
     take();
     guard();
-    writer_.step(perform(call));
-    uncounted_ = 0;
+    writer_.step(perform("specql.evaluate_own_window(" + quoteLiteral(action_.info->name()) + ")"));
     guardRefusals();
 }
 

@@ -16,14 +16,16 @@ public:
     // Begins a test with an empty window.
     WindowPlay(WindowEvents& events, const std::string& title);
 
+    // A key of its own; `nobody`: an event says none.
     int key() { return events_.writer.fresh(); }
+    static constexpr int nobody = 0;
     // What is to be called before the first event: rows that must be there. `order` of the kinds of events to come.
     void prepare(const std::vector<size_t>& kinds, int key);
     void raise(size_t kind, int key);
     // The same values as in the event before, also those that are others each time.
     void repeat(size_t kind, int key);
-    // An event that is of no kind: it is not simulated.
-    void raise(const EventKind& kind, int key);
+    // An event that is of no kind: it is not simulated. How it was written.
+    Stage::Render raise(const EventKind& kind, int key);
     // Time goes by, from the beginning of the test.
     void moveClock(Micros offset);
     // Puts it back: the last statement of a test that moved it.
@@ -54,6 +56,7 @@ private:
     bool writesRow(const EventSource& source) const;
     void noteKey(const EventSource& source, const Stage::Render& literal);
     void putBack(const EventSource& source, const Stage::Render& literal);
+    void fire(const EventSource& source, const Stage::Render& literal);
     void guardRefusals();
     void simulate(const EventKind& kind, int key, bool again);
     void take();
@@ -69,7 +72,7 @@ private:
     Stage::Render rendered_;
     std::string keyText_;
     size_t raised_ = 0, fresh_ = 0;
-    int uncounted_ = 0;  // events and deadlines that counting will meet
+    size_t statements_ = 0;  // that raised an event
     Micros offset_ = 0;
     bool moved_ = false;
 };
