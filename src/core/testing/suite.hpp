@@ -14,7 +14,8 @@ namespace specql {
 struct TestStatement {
     int test = 0;       // statements of one test belong together
     std::string title;  // what the test is about
-    // fixture: inserts what must be there, nothing else can be tested if it fails. step: does something.
+    // fixture: inserts what must be there, nothing else can be tested if it fails. step: does something. restore: puts
+    // back for later tests what a fixture changed, in the trial also if this test has been given up.
     // fire: makes the event happen. Where the action's own failure would not fail it, the rules and constraints of
     // others are what does, and the event cannot be tested. guard: a query that gives a row, with the reason, if
     // another rule refused what the action did. The trial of the rows reads guards, and runs a rehearsal as it runs a

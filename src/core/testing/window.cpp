@@ -252,7 +252,7 @@ private:
         play.checkMatches("after a match " + label_ +
                           (play.matches() == before ? " does not fire with one more " : " fires again with one more ") +
                           more);
-        if (first_.size() == 1) return writer_.fixture(mendHandler(action_));
+        if (first_.size() == 1) return writer_.restore(mendHandler(action_));
         before = play.matches();
         for (size_t i = 1; i < first_.size(); i++)
             play.raise(first_[i], key);
@@ -263,7 +263,7 @@ private:
                            : since == 1 ? "again"
                                         : std::to_string(since) + " times more") +
                           " on the same events once more");
-        writer_.fixture(mendHandler(action_));
+        writer_.restore(mendHandler(action_));
     }
 
     void cooldown() {
@@ -472,7 +472,7 @@ private:
             play.count();
             play.checkMatches(label_ + " counts on after a match that failed");
         }
-        writer_.fixture(mendHandler(action_));
+        writer_.restore(mendHandler(action_));
 
         play.guardRetry();
 

@@ -229,7 +229,7 @@ void WindowPlay::moveClock(Micros offset) {
 }
 
 void WindowPlay::end() {
-    if (moved_) writer_.fixture("SET LOCAL specql.clock_offset TO DEFAULT");
+    if (moved_) writer_.restore({"SET LOCAL specql.clock_offset TO DEFAULT"});
 }
 
 void WindowPlay::guard() {

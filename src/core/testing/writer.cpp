@@ -18,8 +18,9 @@ void Writer::add(const char* kind, const std::string& sql, const std::string& de
 }
 
 void Writer::fixture(const std::vector<std::string>& statements) {
+    // Triggers that a fixture disables are enabled again, come what may.
     for (const std::string& sql : statements)
-        fixture(sql);
+        add(endsWith(sql, " ENABLE TRIGGER specql_capture") ? "restore" : "fixture", sql, "");
 }
 
 bool validates(const std::vector<ResolvedStep>& steps) {

@@ -27,6 +27,10 @@ public:
     void begin(const std::string& title);
     void fixture(const std::string& sql) { add("fixture", sql, ""); }
     void fixture(const std::vector<std::string>& statements);
+    void restore(const std::vector<std::string>& statements) {
+        for (const std::string& sql : statements)
+            add("restore", sql, "");
+    }
     void step(const std::string& sql) { add("step", sql, ""); }
     // The event itself, as a statement of the stage.
     void fire(const Stage& stage, const std::string& sql, const Stage::Render& literal);

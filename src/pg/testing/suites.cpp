@@ -92,9 +92,9 @@ void tryFixtures(Work* work) {
         for (int i = 0; i < count; ++i) {
             const TestStatement& statement = (*statements)[static_cast<size_t>(i)];
             bool known = refusals > 0 && refused[refusals - 1].test == statement.test;
-            bool guard = statement.kind == "guard";
-            if (known ||
-                !(guard || statement.kind == "fixture" || statement.kind == "fire" || statement.kind == "rehearsal"))
+            bool guard = statement.kind == "guard", restore = statement.kind == "restore";
+            if ((known && !restore) || !(guard || restore || statement.kind == "fixture" || statement.kind == "fire" ||
+                                         statement.kind == "rehearsal"))
                 continue;
             CHECK_FOR_INTERRUPTS();
             const char* reason = nullptr;
@@ -103,7 +103,7 @@ void tryFixtures(Work* work) {
                 if (guard && rows > 0) reason = MemoryContextStrdup(keep, spi::cell(0, 1));
             });
             if (error != nullptr) reason = toUtf8(error->message);
-            if (reason == nullptr) continue;
+            if (reason == nullptr || known) continue;
             refused[refusals].test = statement.test;
             refused[refusals++].reason = reason;
         }
@@ -170,7 +170,7 @@ SPECQL_FUNCTION(specql_test_statements) {
             rows.row()
                 .integer(statement.test)
                 .text(fromUtf8(statement.title))
-                .text(statement.kind == "fire" ? "step" : fromUtf8(statement.kind))
+                .text(statement.kind == "fire" || statement.kind == "restore" ? "step" : fromUtf8(statement.kind))
                 .text(fromUtf8(statement.sql))
                 .text(statement.description.empty() ? nullptr : fromUtf8(statement.description))
                 .end();
