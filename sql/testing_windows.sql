@@ -103,6 +103,39 @@ actions:
 $$);
 SELECT * FROM specql.runtests('web.window_test');
 
+-- Keys that a check restricts, that a FILTER reads, that have few values; a key of two.
+SELECT count(*) > 0 FROM specql.apply($$
+entity: Ticket
+schema: desk
+fields:
+  code: {type: text, check: "code ~ '^[A-Z]+-?[0-9]+$'", required: true}
+  level: "enum(low, mid, high)"
+  amount: integer!
+actions:
+  - name: by_code
+    trigger: by_code_seen
+    condition: "SUM(ticket_created.amount) FILTER (WHERE code <> 'AB-1' AND amount < 9) > 10 WITHIN 1 hour BY code"
+    steps:
+      - insert: DeskLog SET who = code, at = last_at
+  - name: by_level
+    trigger: level_seen
+    condition: "COUNT(ticket_created) FILTER (WHERE level <> 'low') >= 2 WITHIN 1 hour BY level"
+    params: {level: text}
+    steps:
+      - insert: DeskLog SET who = level, at = last_at
+  - name: by_both
+    trigger: both_seen
+    condition: "COUNT(ticket_amount_changed) >= 3 WITHIN 1 hour BY level, ticket_id"
+    steps:
+      - update: Ticket SET amount = 0
+      - insert: DeskLog SET who = level, at = last_at
+---
+entity: DeskLog
+schema: desk
+fields: {who: text, at: timestamp}
+$$);
+SELECT * FROM specql.runtests('desk.window_test');
+
 -- Correlations of custom events and rows, keys of several names and types, absence, timeouts.
 SELECT count(*) > 0 FROM specql.apply($$
 schema: post
@@ -240,6 +273,11 @@ SELECT key, matches FROM specql.windows WHERE action = 'own_plant.fire' AND key 
 SELECT channel, message FROM specql.deliveries WHERE action = 'own_plant.fire';
 ROLLBACK;
 SELECT waiting FROM specql.windows WHERE action = 'own_plant.fire' AND key IS NULL;
+
+-- A pause is no mistake.
+SELECT specql.pause('own_plant.fire') IS NOT NULL;
+SELECT l FROM specql.runtests('own_plant.window_test') AS l WHERE l LIKE '%fires once%';
+SELECT specql.resume('own_plant.fire') IS NOT NULL;
 
 -- As a script.
 SELECT l FROM specql.test_script('own_plant.window_test') AS s, regexp_split_to_table(s, '\n') AS l;

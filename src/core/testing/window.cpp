@@ -306,7 +306,8 @@ private:
         if (events_.keyNames.empty() || first_.size() < 2) return;
         std::string description = label_ + " does not add up events of different " + join(events_.keyNames, ", ");
         WindowPlay play(events_, name() + ": keys");
-        if (!events_.keysDiffer()) return writer_.skip(description, "no other value of its key was found");
+        if (!events_.keysDiffer()) return fewKeys(play, description);
+
         int one = play.key(), other = play.key();
         std::vector<size_t> kinds(first_.begin(), first_.end() - 1);
         play.prepare(kinds, one);
@@ -319,6 +320,25 @@ private:
         play.raise(first_.back(), one);
         play.count();
         check(play, 1, label_ + " keeps the events of each " + join(events_.keyNames, ", ") + " apart");
+    }
+
+    // Of keys with few values there may be one more that the FILTER allows.
+    void fewKeys(WindowPlay& play, const std::string& description) {
+        const EventKind& last = events_.kinds[first_.back()];
+        auto other = std::find_if(events_.otherKeys.begin(), events_.otherKeys.end(), [&](const EventKind& kind) {
+            bool same = kind.source == last.source;
+            for (size_t i = 0; i < events_.rule.terms.size(); i++)
+                same = same && kind.counted.counts(static_cast<int>(i)) == last.counted.counts(static_cast<int>(i));
+            return same;
+        });
+        if (other == events_.otherKeys.end()) return writer_.skip(description, "no other value of its key was found");
+        int key = play.key();
+        std::vector<size_t> kinds(first_.begin(), first_.end() - 1);
+        play.prepare(kinds, key);
+        all(play, kinds, key);
+        play.raiseOther(*other);
+        play.count();
+        check(play, 0, description);
     }
 
     // Only a custom event can come without.

@@ -179,11 +179,11 @@ void WindowEvents::chooseKeys() {
         bool free = true;
         for (const EventSource& source : sources) {
             if (!source.why.empty()) continue;
-            bool plain = source.plainKeys && key < source.keys.size() && source.keys[key].size() == 1;
-            if (!plain) {
-                free = false;
-                continue;
+            if (!source.plainKeys || key >= source.keys.size() || source.keys[key].size() != 1) {
+                why = "its key " + keyNames[key] + " is computed";
+                return;
             }
+
             const Dimension& dimension =
                 source.stage->scenario.dimensions[static_cast<size_t>(*source.keys[key].begin())];
             free = free && dimension.unique;
@@ -191,13 +191,19 @@ void WindowEvents::chooseKeys() {
                 strictest = dimension.baseType;
         }
         keyTypes_.push_back(free ? strictest : "");
+        keyPatterns_.push_back("");
         if (free) continue;
-        keysDiffer_ = false;
         std::set<const ResolvedAction*> feeds;
         for (const EventSource& source : sources)
             feeds.insert(source.feed);
         if (feeds.size() > 1) why = "its key " + keyNames[key] + " has values of its own in each event";
     }
+}
+
+bool WindowEvents::keysDiffer() const {
+    for (size_t key = 0; key < keyTypes_.size(); key++)
+        if (!keyTypes_[key].empty() || keyPatterns_[key].find(numberMark) != std::string::npos) return true;
+    return false;
 }
 
 bool WindowEvents::validates() const {
@@ -207,7 +213,9 @@ bool WindowEvents::validates() const {
 }
 
 std::string WindowEvents::keyLiteral(const Dimension& dimension, size_t key, int number) const {
-    std::string value = uniqueValue(keyTypes_[key], number);
+    std::string value =
+        keyTypes_[key].empty() ? numbered(keyPatterns_[key], number) : uniqueValue(keyTypes_[key], number);
+
     if (isText(dimension.baseType) && value.front() != '\'') value = quoteLiteral(value);
     return typedValue(value, dimension.baseType);
 }
@@ -256,8 +264,26 @@ bool WindowEvents::kindOf(size_t which, const Fixture& fixture, const std::vecto
     return true;
 }
 
-void WindowEvents::findKind(size_t which, size_t branch, const Focus& focus) {
+// A key that cannot be chosen is the one of the first event that was found.
+void WindowEvents::fixKeys(const EventSource& source, const Fixture& fixture) {
+    for (size_t key = 0; key < keyTypes_.size(); key++) {
+        if (!keyTypes_[key].empty()) continue;
+        keyPatterns_[key] = fixture.values[static_cast<size_t>(*source.keys[key].begin())];
+    }
+}
+
+void WindowEvents::findKind(size_t which, size_t branch, Focus focus) {
     EventSource& source = sources[which];
+    for (size_t key = 0; key < keyTypes_.size() && !kinds.empty(); key++) {
+        if (!keyTypes_[key].empty()) continue;
+        int dimension = *source.keys[key].begin();
+        const std::vector<std::string>& values =
+            source.stage->scenario.dimensions[static_cast<size_t>(dimension)].candidates;
+        auto same = std::find(values.begin(), values.end(), keyPatterns_[key]);
+        if (same == values.end()) return;
+        focus[dimension] = {static_cast<size_t>(same - values.begin())};
+    }
+
     std::vector<size_t> branches = askable(source);
     std::vector<std::string> asked;
     for (size_t i : branches)
@@ -268,6 +294,7 @@ void WindowEvents::findKind(size_t which, size_t branch, const Focus& focus) {
         if (source.why.empty()) source.why = problem;
         return;
     }
+    if (kinds.empty()) fixKeys(source, fixture);
     EventKind kind;
     if (!kindOf(which, fixture, branches, kind)) return;
     bool known = std::any_of(kinds.begin(), kinds.end(), [&](const EventKind& other) {
@@ -299,9 +326,33 @@ void WindowEvents::findKinds(size_t which) {
         for (int dimension : compared)
             vary(which, branch, dimension, own[branch].count(dimension) ? mostKinds : 4);
     }
+    for (size_t branch = 0; branch < source.arms.size() && !kinds.empty() && !keysDiffer(); branch++)
+        findOtherKey(which, branch);
     // Some of its values may have been found although others were not.
     if (std::any_of(kinds.begin(), kinds.end(), [&](const EventKind& kind) { return kind.source == which; }))
         source.why.clear();
+}
+
+void WindowEvents::findOtherKey(size_t which, size_t branch) {
+    const EventSource& source = sources[which];
+    for (size_t key = 0; key < keyTypes_.size(); key++) {
+        int dimension = *source.keys[key].begin();
+        const Dimension& known = source.stage->scenario.dimensions[static_cast<size_t>(dimension)];
+        std::vector<std::string> asked;
+        for (size_t i : askable(source))
+            asked.push_back(source.conditions[i]);
+        std::string differs =
+            Scenario::reference(dimension) + " IS DISTINCT FROM " + typedValue(keyPatterns_[key], known.baseType);
+        // Any value will do.
+        Focus focus = source.stage->focus(source.arms[branch]);
+        std::vector<size_t>& order = focus[dimension];
+        for (size_t n = 0; n < known.candidates.size(); n++)
+            if (std::find(order.begin(), order.end(), n) == order.end()) order.push_back(n);
+        std::string problem;
+        Fixture fixture = writer.find(*source.stage, {source.conditions[branch], differs}, asked, focus, problem);
+        EventKind kind;
+        if (fixture && kindOf(which, fixture, askable(source), kind)) otherKeys.push_back(std::move(kind));
+    }
 }
 
 void WindowEvents::vary(size_t which, size_t branch, int dimension, size_t most) {

@@ -49,16 +49,20 @@ public:
     std::vector<std::string> keyNames;
     std::vector<EventSource> sources;
     std::vector<EventKind> kinds;
+    // Where values of keys are not free: events of another key.
+    std::vector<EventKind> otherKeys;
+
     std::string why;  // nothing can be tested
 
     std::vector<CountedKind> counted() const;
     // The value of a key: number chooses one, for all sources the same.
     std::string keyLiteral(const Dimension& dimension, size_t key, int number) const;
-    bool hasOwnKeys(size_t key) const { return key < keyTypes_.size() && !keyTypes_[key].empty(); }
+    bool freeKeys(size_t key) const { return !keyTypes_[key].empty(); }
+
     // A step of its matches may refuse them.
     bool validates() const;
     // Two numbers give two keys.
-    bool keysDiffer() const { return keysDiffer_; }
+    bool keysDiffer() const;
     // The kind that a fixture is of; false while it is not known.
     bool kindOf(size_t source, const Fixture& fixture, const std::vector<size_t>& asked, EventKind& kind);
     // Numbers of the branches whose FILTER can be asked.
@@ -71,10 +75,12 @@ private:
     void chooseKeys();
     void findKinds(size_t source);
     void vary(size_t source, size_t branch, int dimension, size_t most);
-    void findKind(size_t source, size_t branch, const Focus& focus);
+    void findOtherKey(size_t source, size_t branch);
+    void fixKeys(const EventSource& source, const Fixture& fixture);
+    void findKind(size_t source, size_t branch, Focus focus);
 
-    std::vector<std::string> keyTypes_;  // empty: the fixture's own values
-    bool keysDiffer_ = true;
+    std::vector<std::string> keyTypes_;     // empty where values are not free
+    std::vector<std::string> keyPatterns_;  // then the value, with or without a place for a number
 };
 
 }  // namespace specql

@@ -68,9 +68,7 @@ void MatchSteps::speak(const WindowPlay* play, size_t count) {
 
 Fixture MatchSteps::search(size_t which, size_t count, std::string& why) {
     if (!stage_.unfit.empty()) return why = stage_.unfit, Fixture();
-    for (size_t k = 0; k < events_.keyNames.size(); k++)
-        if (stage_.dimension("p." + events_.keyNames[k]) >= 0 && !events_.hasOwnKeys(k))
-            return why = "the values of its key " + events_.keyNames[k] + " are the events' own", Fixture();
+
     speak(nullptr, count);
     const Arm& arm = arms_[which];
     std::string sql;
@@ -163,10 +161,7 @@ Stage::Render MatchSteps::render(const Fixture& fixture, int key) const {
     for (size_t k = 0; k < events_.keyNames.size(); k++) {
         int dimension = stage_.dimension("p." + events_.keyNames[k]);
         if (dimension >= 0)
-            fixed[dimension] =
-                events_.hasOwnKeys(k)
-                    ? events_.keyLiteral(stage_.scenario.dimensions[static_cast<size_t>(dimension)], k, key)
-                    : unknown;
+            fixed[dimension] = events_.keyLiteral(stage_.scenario.dimensions[static_cast<size_t>(dimension)], k, key);
     }
     return [base, fixed](int which) {
         auto found = fixed.find(which);

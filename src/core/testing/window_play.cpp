@@ -45,6 +45,10 @@ WindowPlay::WindowPlay(WindowEvents& events, const std::string& title)
                             "set_config('specql_test.evaluated', w.evaluated::text, true)\n"
                             "FROM specql.windows AS w WHERE w.action = " +
                             action + " AND w.key IS NULL"));
+    writer_.add("guard",
+                "SELECT 'the action is paused' FROM specql.actions AS a\nWHERE a.action = " + action +
+                    " AND a.paused_at IS NOT NULL",
+                "");
 }
 
 std::string WindowPlay::matchCondition(const std::string& alias) const {
@@ -73,12 +77,13 @@ bool WindowPlay::writesRow(const EventSource& source) const {
     return source.operation == opUpdate || source.operation == opDelete;
 }
 
-Stage::Render WindowPlay::render(const EventKind& kind, int key, bool again) {
+Stage::Render WindowPlay::render(const EventKind& kind, int key, bool again, bool ownKeys) {
     const EventSource& source = events_.sources[kind.source];
     Stage::Render base = writer_.literals(*source.stage, kind.fixture);
     std::map<int, std::string> fixed;
     for (size_t i = 0; i < source.keys.size(); i++) {
-        if (source.keys[i].size() != 1 || !events_.hasOwnKeys(i)) continue;
+        if (source.keys[i].size() != 1 || (ownKeys && !events_.freeKeys(i))) continue;
+
         int which = *source.keys[i].begin();
         const Dimension& dimension = source.stage->scenario.dimensions[static_cast<size_t>(which)];
         fixed[which] = key == nobody ? typedValue("NULL", dimension.baseType) : events_.keyLiteral(dimension, i, key);
@@ -163,10 +168,15 @@ void WindowPlay::take() {
 
 Stage::Render WindowPlay::raise(const EventKind& kind, int key) {
     const EventSource& source = events_.sources[kind.source];
-    Stage::Render literal = render(kind, key, false);
+    Stage::Render literal = render(kind, key, false, true);
     writer_.fixture(source.stage->fixture(literal));
     fire(source, literal);
     return literal;
+}
+
+void WindowPlay::raiseOther(const EventKind& kind) {
+    raise(kind, key());
+    simulate(kind, key(), false);
 }
 
 void WindowPlay::raise(size_t number, int key) {

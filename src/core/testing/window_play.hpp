@@ -22,6 +22,8 @@ public:
     // What is to be called before the first event: rows that must be there. `order` of the kinds of events to come.
     void prepare(const std::vector<size_t>& kinds, int key);
     void raise(size_t kind, int key);
+    // An event with a key of its kind's own, which is another one.
+    void raiseOther(const EventKind& kind);
     // The same values as in the event before, also those that are others each time.
     void repeat(size_t kind, int key);
     // An event that is of no kind: it is not simulated. How it was written.
@@ -52,7 +54,8 @@ public:
     }
 
 private:
-    Stage::Render render(const EventKind& kind, int key, bool again);
+    // `ownKeys`: keys that are not free are the kind's own, not those that all events have.
+    Stage::Render render(const EventKind& kind, int key, bool again, bool ownKeys = false);
     bool writesRow(const EventSource& source) const;
     void noteKey(const EventSource& source, const Stage::Render& literal);
     void putBack(const EventSource& source, const Stage::Render& literal);

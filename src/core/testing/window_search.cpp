@@ -10,7 +10,7 @@ namespace {
 // Beyond this many states of one length only those nearest to the numbers are followed.
 constexpr size_t mostStates = 500;
 // Events that are tried at all.
-constexpr size_t mostWork = 60000;
+constexpr size_t mostWork = 30000;
 
 constexpr Micros step = 1000;
 // How much longer than the shortest events those may be that come nearest to a number.
