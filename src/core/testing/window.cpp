@@ -71,37 +71,11 @@ public:
 private:
     std::string name() const { return action_.info->name(); }
 
-    // "4 low_stock events, then order_failed"
-    std::string phrase(const std::vector<size_t>& kinds, size_t begin, size_t end) const {
-        std::vector<std::string> parts;
-        for (size_t i = begin; i < end;) {
-            const EventKind& kind = events_.kinds[kinds[i]];
-            const std::string& source = events_.sources[kind.source].feed->source;
-            std::vector<std::string> shown;
-            size_t last = i;
-            for (; last < end && events_.sources[events_.kinds[kinds[last]].source].feed->source == source; last++)
-                shown.push_back(events_.kinds[kinds[last]].shown);
-            size_t count = last - i;
-            std::string part = count == 1 ? source : std::to_string(count) + " " + source + " events";
-            if (!shown.front().empty()) part += " (" + together(shown) + ")";
-
-            parts.push_back(part);
-            i = last;
-        }
-        return join(parts, ", then ");
+    std::string phrase(const std::vector<size_t>& kinds) const { return events_.phrase(kinds); }
+    // Of the first so many.
+    std::string phrase(const std::vector<size_t>& kinds, size_t count) const {
+        return events_.phrase({kinds.begin(), kinds.begin() + static_cast<long>(count)});
     }
-    // "each amount 625", "4 × amount 625, amount 626"
-    static std::string together(const std::vector<std::string>& shown) {
-        std::vector<std::string> parts;
-        for (size_t i = 0, last = 0; i < shown.size(); i = last) {
-            while (last < shown.size() && shown[last] == shown[i])
-                last++;
-            if (last - i == shown.size() && last > 1) return "each " + shown[i];
-            parts.push_back((last - i > 1 ? std::to_string(last - i) + " × " : "") + shown[i]);
-        }
-        return join(parts, ", ");
-    }
-    std::string phrase(const std::vector<size_t>& kinds) const { return phrase(kinds, 0, kinds.size()); }
 
     // What could not be found is said, event by event and term by term.
     void missing(const WindowSearch& search) {
@@ -159,7 +133,6 @@ private:
                 writer_.skip(arm.label + " runs its steps", why);
                 continue;
             }
-
             WindowPlay play(events_, title);
             int key = play.key();
             steps.fixture(fixtures[i].fixture, key, kinds);
@@ -174,8 +147,7 @@ private:
         }
     }
 
-    // --- the events that complete it
-    // -----------------------------------------------------------------------------------
+    // --- the events that complete it ---------------------------------------------------------------------------------
 
     void completing(const std::vector<size_t>& kinds) {
         WindowPlay play(events_, name() + ": " + phrase(kinds));
@@ -185,7 +157,7 @@ private:
             play.raise(kinds[i], key);
         if (kinds.size() > 1) {
             play.count();
-            check(play, 0, label_ + " does not fire on " + phrase(kinds, 0, kinds.size() - 1));
+            check(play, 0, label_ + " does not fire on " + phrase(kinds, kinds.size() - 1));
         }
         play.raise(kinds.back(), key);
         play.count();
@@ -234,12 +206,20 @@ private:
 
     // --- after a match ---------------------------------------------------------------------------------------------
 
+    // What the steps do to the rows that the events come from is another matter. In the trial too.
+    void putAside(const std::string& body) { writer_.fixture(breakHandler(action_, body)); }
+    // If it has been put aside: a test that is given up may not have come so far.
+    void putBack() {
+        std::vector<std::string> statements = mendHandler(action_);
+        writer_.restore(
+            {"DO $do$ BEGIN\n    IF to_regproc(" + quoteLiteral(quoteName(action_.info->schema, "specql_test_aside")) +
+             ") IS NOT NULL THEN\n        " + join(statements, ";\n        ") + ";\n    END IF;\nEND $do$"});
+    }
+
     void afterMatch() {
         WindowPlay play(events_, name() + ": after a match");
         int key = play.key();
-        // What the steps do to the rows that the events come from is another matter.
-        writer_.fixture(breakHandler(action_, "NULL;"));
-
+        putAside("NULL;");
         std::vector<size_t> twice = first_;
         twice.insert(twice.end(), first_.begin(), first_.end());
         play.prepare(twice, key);
@@ -248,11 +228,11 @@ private:
         size_t before = play.matches();
         play.raise(first_.front(), key);
         play.count();
-        std::string more = phrase(first_, 0, 1);
+        std::string more = phrase(first_, 1);
         play.checkMatches("after a match " + label_ +
                           (play.matches() == before ? " does not fire with one more " : " fires again with one more ") +
                           more);
-        if (first_.size() == 1) return writer_.restore(mendHandler(action_));
+        if (first_.size() == 1) return putBack();
         before = play.matches();
         for (size_t i = 1; i < first_.size(); i++)
             play.raise(first_[i], key);
@@ -263,7 +243,7 @@ private:
                            : since == 1 ? "again"
                                         : std::to_string(since) + " times more") +
                           " on the same events once more");
-        writer_.restore(mendHandler(action_));
+        putBack();
     }
 
     void cooldown() {
@@ -272,6 +252,7 @@ private:
         for (bool over : {false, true}) {
             WindowPlay play(events_, name() + ": cooldown, " + (over ? "over" : "not over"));
             int key = play.key();
+            putAside("NULL;");
             all(play, first_, key);
             play.count();
             play.moveClock(over ? length : length - margin(length));
@@ -279,12 +260,12 @@ private:
             play.count();
             play.checkMatches(label_ + (over ? " fires again " + shown + " after a match"
                                              : " keeps quiet within " + shown + " of a match"));
+            putBack();
             play.end();
         }
     }
 
-    // --- distinct values, keys
-    // ----------------------------------------------------------------------------------------
+    // --- distinct values, keys ---------------------------------------------------------------------------------------
 
     void distinct() {
         for (size_t i = 0; i < events_.rule.terms.size(); i++) {
@@ -307,7 +288,6 @@ private:
         std::string description = label_ + " does not add up events of different " + join(events_.keyNames, ", ");
         WindowPlay play(events_, name() + ": keys");
         if (!events_.keysDiffer()) return fewKeys(play, description);
-
         int one = play.key(), other = play.key();
         std::vector<size_t> kinds(first_.begin(), first_.end() - 1);
         play.prepare(kinds, one);
@@ -361,22 +341,28 @@ private:
 
     void time(const std::vector<size_t>& kinds) {
         if (kinds.size() < 2) return;
-        Micros longest = events_.rule.longest();
-        for (bool inside : {false, true}) {
-            Micros shift = inside ? longest - margin(longest) : longest;
-            WindowPlay play(events_, name() + (inside ? ": just within " : ": beyond ") + spokenInterval(longest));
-            int key = play.key();
-            play.prepare(kinds, key);
-            for (size_t i = 0; i + 1 < kinds.size(); i++)
-                play.raise(kinds[i], key);
-            play.moveClock(shift);
-            play.raise(kinds.back(), key);
-            play.count();
-            check(play, inside ? 1 : 0,
-                  label_ + (inside ? " fires when the last of " : " does not fire when the last of ") + phrase(kinds) +
-                      " comes " + spokenInterval(shift) + " later");
-            play.end();
-        }
+        std::set<Micros> lengths;
+        for (const WindowTermRule& term : events_.rule.terms)
+            lengths.insert(term.within);
+        for (Micros length : lengths)
+            for (bool inside : {false, true})
+                shifted(kinds, length, inside ? length - margin(length) : length, inside);
+    }
+
+    // The last event comes later.
+    void shifted(const std::vector<size_t>& kinds, Micros length, Micros shift, bool inside) {
+        WindowPlay play(events_, name() + (inside ? ": just within " : ": beyond ") + spokenInterval(length));
+        int key = play.key();
+        play.prepare(kinds, key);
+        for (size_t i = 0; i + 1 < kinds.size(); i++)
+            play.raise(kinds[i], key);
+        play.moveClock(shift);
+        play.raise(kinds.back(), key);
+        play.count();
+        check(play, inside ? 1 : 0,
+              label_ + (inside ? " fires when the last of " : " does not fire when the last of ") + phrase(kinds) +
+                  " comes " + spokenInterval(shift) + " later");
+        play.end();
     }
 
     // --- absence, timeouts -------------------------------------------------------------------------------------------
@@ -453,7 +439,7 @@ private:
         play.count();
         std::string description = label_ + " gives up once, " + spokenInterval(longest) + " after " + phrase(kinds);
         writer_.check("is((SELECT count(*) FROM specql.events AS v\n    WHERE " + play.matchCondition("v") +
-                          " AND v.data ? 'timed_out'),\n    " + std::to_string(play.matches()) + "::bigint, " +
+                          " AND v.data ? 'timed_out'),\n    " + std::to_string(play.timeouts()) + "::bigint, " +
                           quoteLiteral(description) + ")",
                       description);
         play.end();
@@ -468,12 +454,10 @@ private:
         while (arm < inTimeFixtures_.size() &&
                (!inTimeFixtures_[arm].fixture || !inTime_.undecided(arm, kinds).empty()))
             arm++;
-
         if (arm == inTimeFixtures_.size()) {
             writer_.begin(name() + ": its steps fail");
             return writer_.skip(description, "no match was found that runs its steps");
         }
-
         static const std::string message = "broken by a test";
         WindowPlay play(events_, name() + ": its steps fail");
         int key = play.key();
@@ -483,8 +467,7 @@ private:
         if (wait > 0) play.moveClock(wait);
         inTime_.before(arm, play, kinds.size());
 
-        // In the trial too: what a match's steps do must not stand in the way of the events after it.
-        writer_.fixture(breakHandler(action_, "RAISE EXCEPTION '" + message + "';"));
+        putAside("RAISE EXCEPTION '" + message + "';");
         play.count();
         // Its events are used up all the same.
         if (kinds.size() > 1 && events_.rule.afterMatch != AfterMatch::every) {
@@ -492,10 +475,8 @@ private:
             play.count();
             play.checkMatches(label_ + " counts on after a match that failed");
         }
-        writer_.restore(mendHandler(action_));
-
+        putBack();
         play.guardRetry();
-
         std::string status = action_.info->spec->maxAttempts.value == "1" ? "parked" : "failed";
         writer_.check(
             "is((SELECT ROW(f.status, f.attempts, f.message, specql.retry(f.id, f.action))::text\n"
@@ -520,7 +501,16 @@ private:
 }  // namespace
 
 void writeWindow(Writer& writer, const ResolvedAction& action) {
+    size_t before = writer.suite.statements.size();
     WindowTests(writer, action).write();
+    // What turned out to be no test: the rule does not say what the sentence would.
+    std::vector<TestStatement>& statements = writer.suite.statements;
+    std::set<int> tested;
+    for (const TestStatement& statement : statements)
+        if (statement.kind == "check" || statement.kind == "skip") tested.insert(statement.test);
+    statements.erase(std::remove_if(statements.begin() + static_cast<long>(before), statements.end(),
+                                    [&](const TestStatement& statement) { return !tested.count(statement.test); }),
+                     statements.end());
 }
 
 }  // namespace specql

@@ -25,6 +25,18 @@ int strictness(const std::string& type) {
     return isNumeric(type) ? 1 : 0;
 }
 
+// "each amount 625", "4 × amount 625, amount 626"
+std::string together(const std::vector<std::string>& shown) {
+    std::vector<std::string> parts;
+    for (size_t i = 0, last = 0; i < shown.size(); i = last) {
+        while (last < shown.size() && shown[last] == shown[i])
+            last++;
+        if (last - i == shown.size() && last > 1) return "each " + shown[i];
+        parts.push_back((last - i > 1 ? std::to_string(last - i) + " × " : "") + shown[i]);
+    }
+    return join(parts, ", ");
+}
+
 constexpr size_t mostValues = 30, mostKinds = 10;
 
 }  // namespace
@@ -370,6 +382,20 @@ void WindowEvents::vary(size_t which, size_t branch, int dimension, size_t most)
         one[dimension] = {order[i]};
         findKind(which, branch, one);
     }
+}
+
+std::string WindowEvents::phrase(const std::vector<size_t>& numbers) const {
+    std::vector<std::string> parts;
+    for (size_t i = 0, last = 0; i < numbers.size(); i = last) {
+        const std::string& source = sources[kinds[numbers[i]].source].feed->source;
+        std::vector<std::string> shown;
+        for (; last < numbers.size() && sources[kinds[numbers[last]].source].feed->source == source; last++)
+            shown.push_back(kinds[numbers[last]].shown);
+        std::string part = last - i == 1 ? source : std::to_string(last - i) + " " + source + " events";
+        if (!shown.front().empty()) part += " (" + together(shown) + ")";
+        parts.push_back(part);
+    }
+    return join(parts, ", then ");
 }
 
 std::vector<CountedKind> WindowEvents::counted() const {

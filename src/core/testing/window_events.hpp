@@ -55,6 +55,8 @@ public:
     std::string why;  // nothing can be tested
 
     std::vector<CountedKind> counted() const;
+    // "4 low_stock events, then order_failed"
+    std::string phrase(const std::vector<size_t>& kinds) const;
     // The value of a key: number chooses one, for all sources the same.
     std::string keyLiteral(const Dimension& dimension, size_t key, int number) const;
     bool freeKeys(size_t key) const { return !keyTypes_[key].empty(); }

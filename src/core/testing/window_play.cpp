@@ -58,16 +58,15 @@ std::string WindowPlay::matchCondition(const std::string& alias) const {
 }
 
 void WindowPlay::checkMatches(const std::string& description) {
-    writer_.check("is((SELECT count(*) FROM specql.events AS v\n    WHERE " + matchCondition("v") + "),\n    " +
-                      std::to_string(found_.size()) + "::bigint, " + quoteLiteral(description) + ")",
+    writer_.check("is((SELECT count(*) FROM specql.events AS v\n    WHERE " + matchCondition("v") +
+                      (events_.rule.onTimeout ? " AND NOT v.data ? 'timed_out'" : "") + "),\n    " +
+                      std::to_string(matches()) + "::bigint, " + quoteLiteral(description) + ")",
                   description);
 }
 
-size_t WindowPlay::suppressed() const {
-    size_t sum = 0;
-    for (const auto& [name, key] : batch_.keys)
-        sum += static_cast<size_t>(key.suppressed);
-    return sum;
+size_t WindowPlay::timeouts() const {
+    return static_cast<size_t>(
+        std::count_if(found_.begin(), found_.end(), [](const WindowFound& found) { return found.match.timedOut; }));
 }
 
 // --- events ----------------------------------------------------------------------------------------------------------

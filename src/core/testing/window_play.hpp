@@ -39,9 +39,9 @@ public:
     void guardRetry();
 
     // What the rule says so far.
-    size_t matches() const { return found_.size(); }
+    size_t matches() const { return found_.size() - timeouts(); }
+    size_t timeouts() const;
     const WindowFound& last() const { return found_.back(); }
-    size_t suppressed() const;
 
     // Queries and conditions of this test's matches.
     std::string matchCondition(const std::string& alias) const;
