@@ -241,7 +241,10 @@ Compiler::Outcome Compiler::listTestTables(std::vector<std::string>* schemas,
 
 Compiler::Outcome Compiler::writeTests(const std::string& suite, const TestTables& tables,
                                        const std::vector<SearchAnswer>& answers, WrittenSuite* written) noexcept {
-    return guarded([&] { *written = writeSuite(state_->world, *state_->resolver, tables, suite, answers); });
+    return guarded([&] {
+        *written =
+            writeSuite(state_->world, *state_->resolver, tables, suite, answers, std::move(written->windows));
+    });
 }
 
 const std::vector<Text>& Compiler::expressions() const noexcept {

@@ -7,6 +7,7 @@
 
 #include "resolve/resolver.hpp"
 #include "testing/table_facts.hpp"
+#include "testing/window_search.hpp"
 
 namespace specql {
 
@@ -36,6 +37,7 @@ struct SearchAnswer {
 struct WrittenSuite {
     std::vector<std::string> searches;  // still to be answered
     std::vector<TestStatement> statements;
+    std::map<std::string, WindowFindings> windows;  // by action: found once, for the next time the suite is written
 };
 
 // inventory.event_driven_test, inventory.batch_test, inventory.window_test: those that have something to test, with the
@@ -46,8 +48,9 @@ std::map<std::string, int> suiteNames(const Resolver& resolver);
 std::vector<std::pair<std::string, std::string>> suiteTables(const World& world, const Resolver& resolver);
 
 // Writes the suite: first without answers, to learn what is to be searched; then with them, until nothing is left to
-// search.
+// search. `windows`: of the time before.
 WrittenSuite writeSuite(const World& world, const Resolver& resolver, const TestTables& tables,
-                        const std::string& suite, const std::vector<SearchAnswer>& answers);
+                        const std::string& suite, const std::vector<SearchAnswer>& answers,
+                        std::map<std::string, WindowFindings> windows);
 
 }  // namespace specql

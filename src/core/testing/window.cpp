@@ -34,9 +34,7 @@ public:
             writer_.begin(name());
             return writer_.skip(label_ + " fires on its window", events_.why);
         }
-        std::vector<CountedKind> counted = events_.counted();
-        WindowSearch search(events_.rule, counted);
-        search.run();
+        const WindowFindings& search = findings();
         // Values for the steps are searched before anything is written.
         for (const auto& [term, found] : search.completed)
             if (first_.empty() || found.kinds.size() < first_.size()) first_ = found.kinds;
@@ -77,8 +75,18 @@ private:
         return events_.phrase({kinds.begin(), kinds.begin() + static_cast<long>(count)});
     }
 
+    // What its events are does not change any more when this is asked.
+    const WindowFindings& findings() {
+        auto known = writer_.suite.windows.find(name());
+        if (known != writer_.suite.windows.end()) return known->second;
+        std::vector<CountedKind> counted = events_.counted();
+        WindowSearch search(events_.rule, counted);
+        search.run();
+        return writer_.suite.windows.emplace(name(), std::move(search)).first->second;
+    }
+
     // What could not be found is said, event by event and term by term.
-    void missing(const WindowSearch& search) {
+    void missing(const WindowFindings& search) {
         std::set<std::string> said;
         for (const EventSource& source : events_.sources) {
             if (source.why.empty() || !said.insert(source.feed->source).second) continue;
@@ -367,7 +375,7 @@ private:
 
     // --- absence, timeouts -------------------------------------------------------------------------------------------
 
-    void absence(const WindowSearch& search) {
+    void absence(const WindowFindings& search) {
         const std::vector<size_t>& kinds = search.absent;
         if (kinds.empty()) {
             if (!events_.rule.formula.negates()) return;
@@ -419,7 +427,7 @@ private:
         }
     }
 
-    void timeout(const WindowSearch& search) {
+    void timeout(const WindowFindings& search) {
         if (!events_.rule.onTimeout) return;
         const std::vector<size_t>& kinds = search.unfinished;
         if (kinds.empty()) {

@@ -10,7 +10,7 @@ namespace {
 // Beyond this many states of one length only those nearest to the numbers are followed.
 constexpr size_t mostStates = 500;
 // Events that are tried at all.
-constexpr size_t mostWork = 30000;
+constexpr size_t mostWork = 20000;
 
 constexpr Micros step = 1000;
 // How much longer than the shortest events those may be that come nearest to a number.
@@ -40,9 +40,13 @@ WindowEvent eventOf(const CountedKind& kind, Micros at, size_t place) {
 // States that differ in nothing that the rule can see; the distinct values as they are.
 std::string WindowSearch::signature(const WindowKey& key) const {
     std::string text = key.held ? "h" : "";
-    for (const TermState& term : key.terms) {
-        text += ";" + std::to_string(term.count) + "," + term.sum.text() + "," + (term.below == never ? "" : "<") +
-                (term.equal == never ? "" : "=") + (term.above == never ? "" : ">") + (term.newest == never ? "" : "n");
+    for (size_t i = 0; i < key.terms.size(); i++) {
+        const TermState& term = key.terms[i];
+        text += ';' + std::to_string(term.count) + (term.newest == never ? "" : "n");
+        if (rule_.terms[i].aggregate != Aggregate::count)
+            text += "," + term.sum.text() + (term.below == never ? "" : "<") + (term.equal == never ? "" : "=") +
+                    (term.above == never ? "" : ">");
+        if (!rule_.terms[i].distinct) continue;
         std::set<std::string> values;
         for (const auto& [value, time] : term.distinct)
             values.insert(value);
@@ -109,7 +113,8 @@ void WindowSearch::expand(const State& state, std::vector<State>& next, std::map
         size_t kind;
         double distance;
     };
-    std::vector<Last> inside, outside;
+    std::vector<Last> inside, beside;
+    std::vector<size_t> outside;
     for (size_t k = 0; k < kinds_.size(); k++) {
         State after = state;
         after.kinds.push_back(k);
@@ -126,10 +131,19 @@ void WindowSearch::expand(const State& state, std::vector<State>& next, std::map
             inside.push_back({k, distance(kept, event)});
             continue;
         }
-        outside.push_back({k, distance(after.key, event)});
+        outside.push_back(k);
         if (after.key.held || !seen_.insert(signature(after.key)).second) continue;
         deadline(after);
         next.push_back(std::move(after));
+    }
+    // Only beside an event that matches the others are of interest.
+    for (size_t k : outside) {
+        if (inside.empty()) break;
+        WindowKey key = state.key;
+        std::vector<WindowMatch> none;
+        WindowEvent event = eventOf(kinds_[k], static_cast<Micros>(place) * step, place);
+        evaluator.advance(key, event, none);
+        beside.push_back({k, distance(key, event)});
     }
     auto terms = [](const CountedKind& kind) {
         std::set<int> counted;
@@ -142,7 +156,7 @@ void WindowSearch::expand(const State& state, std::vector<State>& next, std::map
         found.kinds = state.kinds;
         found.kinds.push_back(last.kind);
         found.distance = last.distance + alone;
-        for (const Last& other : outside) {
+        for (const Last& other : beside) {
             if (last.distance + other.distance >= found.distance ||
                 terms(kinds_[other.kind]) != terms(kinds_[last.kind]))
                 continue;

@@ -28,21 +28,22 @@ struct Completed {
     double distance = 0;          // of both from the numbers that terms compare with
 };
 
-class WindowSearch {
-public:
-    WindowSearch(const WindowRule& rule, const std::vector<CountedKind>& kinds) : rule_(rule), kinds_(kinds) {}
-
-    void run();
-
+struct WindowFindings {
     // By the term that the last event makes hold, and the whole with it: the shortest, and where a term adds or
     // compares values the one nearest to its number, which may be a little longer.
-
     std::map<int, Completed> completed, nearest;
     // What matches when its deadline passes, and for each term under NOT the event that prevents it.
     std::vector<size_t> absent;
     std::map<int, size_t> awaited;
     // What was begun and is not completed in time.
     std::vector<size_t> unfinished;
+};
+
+class WindowSearch : public WindowFindings {
+public:
+    WindowSearch(const WindowRule& rule, const std::vector<CountedKind>& kinds) : rule_(rule), kinds_(kinds) {}
+
+    void run();
 
     static constexpr size_t longest = 50;
 

@@ -206,8 +206,10 @@ std::vector<std::pair<std::string, std::string>> suiteTables(const World& world,
 }
 
 WrittenSuite writeSuite(const World& world, const Resolver& resolver, const TestTables& tables,
-                        const std::string& suite, const std::vector<SearchAnswer>& answers) {
+                        const std::string& suite, const std::vector<SearchAnswer>& answers,
+                        std::map<std::string, WindowFindings> windows) {
     Writer writer(world, resolver, tables, answers);
+    writer.suite.windows = std::move(windows);
     std::vector<const ResolvedAction*> tested;
     for (const ResolvedAction& action : resolver.actions) {
         // What feeds a window only counts.
