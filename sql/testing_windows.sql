@@ -111,6 +111,7 @@ fields:
   code: {type: text, check: "code ~ '^[A-Z]+-?[0-9]+$'", required: true}
   level: "enum(low, mid, high)"
   amount: integer!
+  area: char(2)
 actions:
   - name: by_code
     trigger: by_code_seen
@@ -123,6 +124,18 @@ actions:
     params: {level: text}
     steps:
       - insert: DeskLog SET who = level, at = last_at
+  - name: by_area
+    trigger: area_seen
+    condition: "COUNT(ticket_created) >= 2 WITHIN 1 hour BY area"
+    steps:
+      - insert: DeskLog SET who = area, at = last_at
+  - name: unanswered
+    triggers: [ticket_created, ticket_level_changed]
+    correlation_window: "2 hours"
+    correlate_by: ticket_id
+    condition: "ticket_created AND NOT ticket_level_changed"
+    steps:
+      - update: Ticket SET amount = amount + 1
   - name: by_both
     trigger: both_seen
     condition: "COUNT(ticket_amount_changed) >= 3 WITHIN 1 hour BY level, ticket_id"

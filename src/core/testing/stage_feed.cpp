@@ -24,6 +24,13 @@ ConditionText around(const WindowTerm& term, std::string text) {
     return spoken;
 }
 
+// Short texts would be cut until they are alike.
+bool roomFor(const std::string& type) {
+    size_t bracket = type.find('(');
+    bool cut = isText(type) && (bracket != std::string::npos || type == "character");
+    return !cut || (bracket != std::string::npos && std::stoi(type.substr(bracket + 1)) >= 18);
+}
+
 }  // namespace
 
 void Stage::useFeed(const FeedTerm& feed) {
@@ -39,7 +46,7 @@ void Stage::useFeed(const FeedTerm& feed) {
         Dimension& dimension = scenario.dimensions[static_cast<size_t>(known)];
         bool distinct = key || (term.distinct && !compared);
         if (distinct && !dimension.essential && !dimension.fixed)
-            dimension.unique = !uniqueValue(dimension.baseType, 1).empty();
+            dimension.unique = !uniqueValue(dimension.baseType, 1).empty() && roomFor(dimension.baseType);
     };
     for (const BoundExpression& key : feed.keys)
         for (const Value& value : key.values)

@@ -180,6 +180,7 @@ void WindowEvents::readKeys(EventSource& source) const {
         return !unique.empty() && std::all_of(unique.begin(), unique.end(),
                                               [&](const std::string& column) { return columns.count(column) > 0; });
     };
+    source.ownKey = columns.count(entity.key) > 0;
     source.sameRow =
         columns.count(entity.key) > 0 || (table && std::any_of(table->uniques.begin(), table->uniques.end(), covered));
 }
@@ -204,6 +205,7 @@ void WindowEvents::chooseKeys() {
         }
         keyTypes_.push_back(free ? strictest : "");
         keyPatterns_.push_back("");
+        patternTypes_.push_back("");
         if (free) continue;
         std::set<const ResolvedAction*> feeds;
         for (const EventSource& source : sources)
@@ -228,6 +230,8 @@ std::string WindowEvents::keyLiteral(const Dimension& dimension, size_t key, int
     std::string value =
         keyTypes_[key].empty() ? numbered(keyPatterns_[key], number) : uniqueValue(keyTypes_[key], number);
 
+    if (keyTypes_[key].empty() && dimension.baseType != patternTypes_[key])
+        return "(" + typedValue(value, patternTypes_[key]) + ")::text::" + dimension.baseType;
     if (isText(dimension.baseType) && value.front() != '\'') value = quoteLiteral(value);
     return typedValue(value, dimension.baseType);
 }
@@ -280,7 +284,9 @@ bool WindowEvents::kindOf(size_t which, const Fixture& fixture, const std::vecto
 void WindowEvents::fixKeys(const EventSource& source, const Fixture& fixture) {
     for (size_t key = 0; key < keyTypes_.size(); key++) {
         if (!keyTypes_[key].empty()) continue;
-        keyPatterns_[key] = fixture.values[static_cast<size_t>(*source.keys[key].begin())];
+        size_t dimension = static_cast<size_t>(*source.keys[key].begin());
+        keyPatterns_[key] = fixture.values[dimension];
+        patternTypes_[key] = source.stage->scenario.dimensions[dimension].baseType;
     }
 }
 

@@ -21,6 +21,7 @@ struct EventSource {
     std::vector<std::set<int>> keys;      // for each key what it is made of
     bool plainKeys = true;                // each is one value, unlike others when that is
     bool sameRow = false;                 // events of one key are about one row
+    bool ownKey = false;                  // because its own key is among them
     std::string why;                      // no event was found
 
     // The dimensions that a branch's field is made of.
@@ -81,8 +82,9 @@ private:
     void fixKeys(const EventSource& source, const Fixture& fixture);
     void findKind(size_t source, size_t branch, Focus focus);
 
-    std::vector<std::string> keyTypes_;     // empty where values are not free
-    std::vector<std::string> keyPatterns_;  // then the value, with or without a place for a number
+    std::vector<std::string> keyTypes_;      // empty where values are not free
+    std::vector<std::string> keyPatterns_;   // then the value, with or without a place for a number,
+    std::vector<std::string> patternTypes_;  // and the type in which it is one
 };
 
 }  // namespace specql

@@ -107,12 +107,17 @@ Stage::Render WindowPlay::render(const EventKind& kind, int key, bool again, boo
 }
 
 void WindowPlay::prepare(const std::vector<size_t>& kinds, int key) {
+    std::set<std::string> inserted;
     for (size_t number : kinds) {
         const EventKind& kind = events_.kinds[number];
         const EventSource& source = events_.sources[kind.source];
-        if (!writesRow(source) || (source.sameRow && rows_.count({kind.source, key}))) continue;
+        if (source.ownKey && source.operation == opInsert) inserted.insert(tableOf(source));
+        bool there = source.ownKey ? inserted.count(tableOf(source)) || own_.count({tableOf(source), key})
+                                   : source.sameRow && rows_.count({kind.source, key});
+        if (!writesRow(source) || there) continue;
         Stage::Render literal = render(kind, key, false);
         writer_.fixture(source.stage->fixture(literal));
+        if (source.ownKey) own_[{tableOf(source), key}] = {true, kind.source};
         if (source.sameRow)
             rows_[{kind.source, key}] = literal;
         else
@@ -120,15 +125,27 @@ void WindowPlay::prepare(const std::vector<size_t>& kinds, int key) {
     }
 }
 
-// The row as it was before its last event, with the values of the next one.
+std::string WindowPlay::tableOf(const EventSource& source) {
+    const EntityInfo& entity = *source.feed->binding.entity;
+    return quoteName(entity.schema, entity.table);
+}
+
+// The row as it must be before its next event, whatever events it has had.
 void WindowPlay::putBack(const EventSource& source, const Stage::Render& literal) {
     const EntityInfo& entity = *source.feed->binding.entity;
-    std::string table = quoteName(entity.schema, entity.table);
+    std::string table = tableOf(source);
     std::string where =
         " WHERE " + quoteName(entity.key) + " = " + literal(source.stage->dimension("row." + entity.key));
-    if (source.operation == opInsert) return writer_.fixture(unseen(table, "DELETE FROM " + table + where));
-    if (source.operation == opDelete) return writer_.fixture(source.stage->fixture(literal));
-    const PlannedRow& row = source.stage->scenario.rows[static_cast<size_t>(source.stage->rowOf("old"))];
+    Stage& stage = *source.stage;
+    if (source.operation == opInsert) {
+        writer_.fixture(unseen(table, "DELETE FROM " + table + where));
+        return writer_.fixture(stage.fixture(literal));
+    }
+    // The rows that it refers to, but not itself.
+    stage.present = {stage.rowOf("old")};
+    writer_.fixture(stage.fixture(literal));
+    stage.present.clear();
+    const PlannedRow& row = stage.scenario.rows[static_cast<size_t>(stage.rowOf("old"))];
     std::vector<std::string> set;
     for (const auto& [column, dimension] : row.columns) {
         const TestColumn* known = row.table->column(column);
@@ -184,17 +201,19 @@ void WindowPlay::raise(size_t number, int key) {
     std::vector<Stage::Render>& waiting = prepared_[number];
     std::pair<size_t, int> place = {kind.source, key};
     Stage::Render literal;
-    if (source.sameRow && rows_.count(place)) {
-        bool prepared = writesRow(source) && !used_.count(place);
-        literal = prepared ? rows_.at(place) : render(kind, key, false);
-        if (!prepared) putBack(source, literal);
-    } else if (!waiting.empty()) {
+    if (!source.sameRow && !waiting.empty()) {
         literal = waiting.front();
         waiting.erase(waiting.begin());
+    } else if (isReady(source, place)) {
+        literal = rows_.at(place);
     } else {
         literal = render(kind, key, false);
-        writer_.fixture(source.stage->fixture(literal));
+        if (isThere(source, place))
+            putBack(source, literal);
+        else
+            writer_.fixture(source.stage->fixture(literal));
     }
+    if (source.ownKey) own_[{tableOf(source), key}] = {source.operation != opDelete, kind.source};
     if (source.sameRow) {
         rows_[place] = literal;
         used_.insert(place);
@@ -202,6 +221,21 @@ void WindowPlay::raise(size_t number, int key) {
     fire(source, literal);
     noteKey(source, literal);
     simulate(kind, key, false);
+}
+
+// The row is there, and has not had an event since it was written for this source.
+bool WindowPlay::isReady(const EventSource& source, const std::pair<size_t, int>& place) const {
+    if (!source.sameRow || !writesRow(source) || !rows_.count(place) || used_.count(place)) return false;
+    if (!source.ownKey) return true;
+    auto own = own_.find({tableOf(source), place.second});
+    return own != own_.end() && own->second.first && own->second.second == place.first;
+}
+
+bool WindowPlay::isThere(const EventSource& source, const std::pair<size_t, int>& place) const {
+    if (!source.sameRow) return false;
+    if (!source.ownKey) return rows_.count(place) > 0 && source.operation != opDelete;
+    auto own = own_.find({tableOf(source), place.second});
+    return own != own_.end() && own->second.first;
 }
 
 void WindowPlay::repeat(size_t number, int key) {

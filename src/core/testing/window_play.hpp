@@ -57,6 +57,9 @@ private:
     // `ownKeys`: keys that are not free are the kind's own, not those that all events have.
     Stage::Render render(const EventKind& kind, int key, bool again, bool ownKeys = false);
     bool writesRow(const EventSource& source) const;
+    static std::string tableOf(const EventSource& source);
+    bool isReady(const EventSource& source, const std::pair<size_t, int>& place) const;
+    bool isThere(const EventSource& source, const std::pair<size_t, int>& place) const;
     void noteKey(const EventSource& source, const Stage::Render& literal);
     void putBack(const EventSource& source, const Stage::Render& literal);
     void fire(const EventSource& source, const Stage::Render& literal);
@@ -69,8 +72,10 @@ private:
     const ResolvedAction& action_;
     WindowBatch batch_;
     std::vector<WindowFound> found_;
-    std::map<std::pair<size_t, int>, Stage::Render> rows_;   // by source and key, where a key has one row
-    std::set<std::pair<size_t, int>> used_;                  // of these, those that have had an event
+    std::map<std::pair<size_t, int>, Stage::Render> rows_;  // by source and key, where a key has one row
+    std::set<std::pair<size_t, int>> used_;                 // of these, those that have had an event
+    // By table and key, where it is the row's own: whether the row is there, and the source that wrote it last.
+    std::map<std::pair<std::string, int>, std::pair<bool, size_t>> own_;
     std::map<size_t, std::vector<Stage::Render>> prepared_;  // by kind: rows that are there already
     Stage::Render rendered_;
     std::string keyText_;
