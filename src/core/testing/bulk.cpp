@@ -72,6 +72,9 @@ private:
         for (const BoundOrder& order : step().order) {
             if (order.value.values.size() != 1 || order.value.values[0].kind != ValueKind::target) return false;
             const Value& value = order.value.values[0];
+            // WHERE, or what another action demands, is about the very column.
+            int known = stage_.dimension("b0." + value.name);
+            if (known >= 0 && stage_.scenario.dimensions[static_cast<size_t>(known)].essential) return false;
             int turned = order.spec->descending ? 10 - place : place;
             if (isTime(value.type))
                 cells[value.name] = "now() - interval '" + std::to_string(100 - turned) + " hours'";

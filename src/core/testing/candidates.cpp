@@ -116,7 +116,8 @@ void addTimes(Values& values, const std::string& type, const ConditionText& cond
     add("now() + interval '400 days'");
 }
 
-// Texts that satisfy the checks of rich types, and the usual ones of hand-written tables.
+// Texts that satisfy the checks of rich types, and the usual ones of hand-written tables; two of a kind where a
+// condition may compare them.
 constexpr const char* usualTexts[] = {"specql",
                                       "a@example.com",
                                       "https://example.com/a",
@@ -132,7 +133,13 @@ constexpr const char* usualTexts[] = {"specql",
                                       "0000000000",
                                       "1",
                                       "A",
-                                      "2020-01-01"};
+                                      "2020-01-01",
+                                      "b@example.com",
+                                      "https://example.com/b",
+                                      "#ccbbaa",
+                                      "CD",
+                                      "DEF",
+                                      "fr"};
 
 void addTexts(Values& values, const ConditionText& condition, size_t place) {
     for (const std::string& text : condition.texts) {

@@ -38,7 +38,7 @@ private:
     std::string event() const { return arm_.label + (arm_.eventLabel ? " event" : ""); }
 
     void skip(const std::string& description, const std::string& reason) {
-        effects_.push_back({description, "", "", reason});
+        effects_.push_back({description, "", "", reason, {}});
     }
 
     void add(const ResolvedStep& step, size_t place) {
@@ -187,8 +187,7 @@ private:
         std::string description = updatePhrase(step), why;
         std::string key = keyCondition(step, why);
         if (key.empty()) return skip(description, why);
-        std::vector<std::string> have, want;
-        std::string where = key;
+        std::vector<std::string> have, want, facts = {key};
         for (const BoundAssignment& assignment : step.set) {
             if (!assignment.value || isVolatile(resolver_, assignment.value)) continue;
             // The last step that sets a column of the row decides.
@@ -202,13 +201,16 @@ private:
             const std::string& type = step.target->column(assignment.column)->type;
             have.push_back(comparable("t." + quoteName(assignment.column), type));
             want.push_back(comparable(castTo(sql, type), type));
-            where += "\n      AND " + have.back() + " IS NOT DISTINCT FROM " + want.back();
+            facts.push_back(have.back() + " IS NOT DISTINCT FROM " + want.back());
         }
         if (have.empty()) return skip(description, "its values are different every time");
         Effect effect;
         effect.description = description;
-        if (!isSetBefore(step, want))
-            effect.count = "SELECT count(*) FROM " + tableName(*step.target) + " AS t\n    WHERE " + where;
+        if (!isSetBefore(step, want)) {
+            effect.count =
+                "SELECT count(*) FROM " + tableName(*step.target) + " AS t\n    WHERE " + join(facts, "\n      AND ");
+            effect.facts = std::move(facts);
+        }
         effect.check = "is((SELECT ROW(" + join(have, ", ") + ")::text FROM " + tableName(*step.target) +
                        " AS t WHERE " + key + "),\n    ROW(" + join(want, ", ") + ")::text, " +
                        quoteLiteral(description) + ")";
@@ -233,7 +235,7 @@ private:
         std::string key = keyCondition(step, why);
         if (key.empty()) return skip(description, why);
         std::string left = "SELECT count(*) FROM " + tableName(*step.target) + " AS t WHERE " + key;
-        effects_.push_back({description, countIs(left, "0", description), "SELECT 1 - (" + left + ")", ""});
+        effects_.push_back({description, countIs(left, "0", description), "SELECT 1 - (" + left + ")", "", {}});
     }
 
     std::string deliveryPhrase(const ResolvedStep& step) const {
@@ -256,7 +258,7 @@ private:
             wanted++;
         }
         std::string count = "SELECT count(*) FROM specql.deliveries AS d\n    WHERE " + where;
-        effects_.push_back({description, countIs(count, std::to_string(wanted), description), count, ""});
+        effects_.push_back({description, countIs(count, std::to_string(wanted), description), count, "", {}});
     }
 
     void emit(const ResolvedStep& step) {
@@ -281,7 +283,7 @@ private:
         std::string count =
             "SELECT count(DISTINCT v.id) FROM specql.events AS v\n    WHERE v.type = " + quoteLiteral(type) + " AND " +
             data;
-        effects_.push_back({description, countIs(count, "1", description), count, ""});
+        effects_.push_back({description, countIs(count, "1", description), count, "", {}});
     }
 
     void call(const ResolvedStep& step, size_t place) {
@@ -299,6 +301,13 @@ private:
 };
 
 }  // namespace
+
+bool Effect::shows(const Effect& other) const {
+    if (count == other.count) return true;
+    return !other.facts.empty() && std::all_of(other.facts.begin(), other.facts.end(), [&](const std::string& fact) {
+        return std::find(facts.begin(), facts.end(), fact) != facts.end();
+    });
+}
 
 std::string comparable(const std::string& sql, const std::string& type) {
     if (type == "json") return "(" + sql + ")::jsonb";

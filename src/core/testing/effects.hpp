@@ -13,6 +13,11 @@ struct Effect {
     std::string check;   // a pgTAP call; empty if `reason` says why there is none
     std::string count;   // how often the effect is there, as a query of one number; may be empty
     std::string reason;  // why a test cannot see it
+    // Of an update: which row, and what it has become. The same row with more that is set shows this too.
+    std::vector<std::string> facts;
+
+    // Whether this effect alone makes `count` of another one see it.
+    bool shows(const Effect& other) const;
 };
 
 // `literal` gives the values of the fixture.

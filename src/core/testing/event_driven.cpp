@@ -71,12 +71,15 @@ private:
                 stage_.print(allocation.step->limit, Scenario::reference, own, sql, why))
                 strict.push_back("(" + sql + ") >= 1");
         }
-        std::string why;
         Focus focus = stage_.focus(arms_[which]);
-        Fixture best = writer_.find(stage_, strict, asked, focus, why);
-        if (best || !why.empty())
-            return best ? best : writer_.find(stage_, {conditions_[which]}, asked, focus, reasons_[which]);
-        return best;
+        // Rather without the rows that steps need than against what other actions demand.
+        for (bool strictly : {true, false})
+            for (const std::vector<std::string>& conditions : {strict, {conditions_[which]}}) {
+                reasons_[which].clear();
+                Fixture best = writer_.find(stage_, conditions, asked, focus, reasons_[which], strictly);
+                if (best || reasons_[which].empty()) return best;
+            }
+        return {};
     }
 
     void stageUp(const Fixture& fixture, Stage::Render& literal) {
@@ -268,7 +271,10 @@ private:
             if (!writer_.findPair(stage_, conditions_[which], sql, asked, read, greater, focus, inside, outside))
                 continue;
             any = true;
-            side(which, bound, atom, inside, askedArms, fires + " fires at ");
+            if (part.validate && !visible(which, inside))
+                accepted(which, bound, atom, inside, arm.label + suffix_ + " is accepted at ");
+            else
+                side(which, bound, atom, inside, askedArms, fires + " fires at ");
             if (part.validate)
                 refused(*part.validate, bound, atom, outside, fires + " is refused at ");
             else
@@ -280,12 +286,12 @@ private:
     void side(size_t which, const BoundExpression& bound, const Atom& atom, const Fixture& fixture,
               const std::vector<size_t>& askedArms, const std::string& words) {
         Stage::Render literal = writer_.literals(stage_, differing(arms_[which], fixture));
-        std::string marker;
+        Effect marker;
         for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[which], literal))
-            if (marker.empty()) marker = effect.count;
+            if (marker.count.empty()) marker = effect;
         std::string description = words + valuesOf(bound, atom, fixture);
         if (!sides_.insert(description).second) return;
-        if (marker.empty()) return writer_.skip(description, "nothing that can be seen tells whether it fired");
+        if (marker.count.empty()) return writer_.skip(description, "nothing that can be seen tells whether it fired");
         writer_.fixture(stage_.fixture(literal));
         writer_.fire(stage_, stage_.fire(literal), literal);
         // Other branches that fire too may do the very same.
@@ -293,9 +299,37 @@ private:
         for (size_t k = 0; k < askedArms.size(); k++) {
             if (!fixture.held[k]) continue;
             for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[askedArms[k]], literal))
-                wanted += effect.count == marker;
+                wanted += effect.shows(marker);
         }
-        writer_.check(countIs(marker, std::to_string(wanted), description), description);
+        if (!marker.facts.empty()) wanted = std::min(wanted, 1);
+        writer_.check(countIs(marker.count, std::to_string(wanted), description), description);
+    }
+
+    // Whether something tells that an arm has fired.
+    bool visible(size_t which, const Fixture& fixture) {
+        Stage::Render literal = writer_.literals(stage_, fixture);
+        for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[which], literal))
+            if (!effect.count.empty()) return true;
+        return false;
+    }
+
+    // All that a validate step does is not to say no.
+    void accepted(size_t which, const BoundExpression& bound, const Atom& atom, const Fixture& fixture,
+                  const std::string& words) {
+        std::string description = words + valuesOf(bound, atom, fixture);
+        if (!sides_.insert(description).second) return;
+        Stage::Render literal = writer_.literals(stage_, differing(arms_[which], fixture));
+        writer_.fixture(stage_.fixture(literal));
+        if (action_.info->spec->onError.value == "abort") {
+            writer_.rehearse(stage_, stage_.fire(literal), literal);
+            return writer_.check(
+                "lives_ok(" + dollarQuote(stage_.fire(literal), "sql") + ", " + quoteLiteral(description) + ")",
+                description);
+        }
+        writer_.fire(stage_, stage_.fire(literal), literal);
+        writer_.check(countIs("SELECT count(*) FROM specql.failures AS f WHERE " + stage_.eventCondition(literal, "f"),
+                              "0", description),
+                      description);
     }
 
     // A validate step says no.

@@ -212,8 +212,9 @@ std::string Scenario::combinations(const std::vector<std::string>& columns, cons
         from.push_back(std::move(sql));
     }
     std::vector<std::string> where = rowChecks();
-    for (const std::string& demand : demands)
-        where.push_back("(" + demand + ") IS TRUE");
+    for (const std::vector<std::string>* list : {&demands, &rules})
+        for (const std::string& demand : *list)
+            where.push_back("(" + demand + ") IS TRUE");
     std::string sql = "SELECT " + join(columns, ", ");
     if (!from.empty()) sql += "\nFROM " + join(from, "\nCROSS JOIN ");
     if (!where.empty()) sql += "\nWHERE " + join(where, "\n  AND ");
@@ -259,7 +260,7 @@ std::string Scenario::find(const std::vector<std::string>& conditions, const std
 
 std::string Scenario::findPair(const std::string& condition, const std::string& atom,
                                const std::vector<std::string>& asked, const std::set<int>& varied, bool greater,
-                               const Focus& focus) const {
+                               const Focus& focus, const std::set<int>& loose) const {
     std::vector<std::string> columns;
     std::string sum = "0";
     for (size_t i = 0; i < dimensions.size(); i++) {
@@ -297,7 +298,7 @@ std::string Scenario::findPair(const std::string& condition, const std::string& 
                        "::timestamptz))::float8";
         std::vector<std::string> same;
         for (size_t i = 0; i < dimensions.size(); i++)
-            if (static_cast<int>(i) != v && !dimensions[i].unique)
+            if (static_cast<int>(i) != v && !dimensions[i].unique && !loose.count(static_cast<int>(i)))
                 same.push_back("i.n" + std::to_string(i) + " = o.n" + std::to_string(i));
         bool ordered = distance != "0";
         if (!ordered && !greater) continue;

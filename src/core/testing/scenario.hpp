@@ -42,6 +42,7 @@ public:
     std::map<std::string, int> names;  // "new.stock_quantity", "p.quantity" → dimension
     std::vector<PlannedRow> rows;      // in the order in which they can be inserted
     std::vector<std::string> demands;  // conditions that every fixture satisfies, over d1.v
+    std::vector<std::string> rules;    // the same, what other actions demand
     std::string unfit;                 // why no test can be made; empty if one can
 
     int add(Dimension dimension);
@@ -57,10 +58,11 @@ public:
                      const Focus& focus) const;
     // Two combinations that differ in one value as little as possible: for the first `condition` holds, for the second
     // it does not because `atom` turned. The second value is greater than the first, or less, or, where values have no
-    // order, just another one (looked for together with the greater). Gives one row: numbers of the first, of the
-    // second, `asked` of both.
+    // order, just another one (looked for together with the greater). `loose` may differ as well. Gives one row:
+    // numbers of the first, of the second, `asked` of both.
     std::string findPair(const std::string& condition, const std::string& atom, const std::vector<std::string>& asked,
-                         const std::set<int>& varied, bool greater, const Focus& focus) const;
+                         const std::set<int>& varied, bool greater, const Focus& focus,
+                         const std::set<int>& loose) const;
 
 private:
     std::string combinations(const std::vector<std::string>& columns, const Focus& focus, double most) const;

@@ -6,51 +6,29 @@
 
 namespace specql {
 
-namespace {
-
-void addArms(const World& world, const Arm& outer, const std::vector<ResolvedStep>& steps, std::vector<Arm>& arms) {
-    Arm arm = outer;
-    for (const ResolvedStep& step : steps) {
-        if (step.spec->kind == StepKind::validate) arm.parts.push_back({&step.condition, false, &step});
-        if (step.spec->kind == StepKind::ret) break;
-        if (step.spec->kind != StepKind::branch) arm.steps.push_back(&step);
-    }
-    size_t own = arms.size();
-    arms.push_back(arm);
-    arm.steps.clear();
-    arm.top = false;
-    for (const ResolvedStep& step : steps) {
-        if (step.spec->kind == StepKind::ret) break;
-        if (step.spec->kind != StepKind::branch) continue;
-        Arm inner = arm;
-        inner.parts.push_back({&step.condition, false, nullptr});
-        addArms(world, inner, step.then, arms);
-        if (step.otherwise.empty()) continue;
-        inner.parts.back().negated = true;
-        addArms(world, inner, step.otherwise, arms);
-    }
-    if (arms[own].steps.empty() && arms.size() > own + 1) arms.erase(arms.begin() + static_cast<long>(own));
-}
-
-}  // namespace
-
-std::vector<Arm> armsOf(const World& world, const ResolvedAction& action) {
-    std::vector<Arm> arms;
-    for (const ResolvedBranch& branch : action.branches) {
-        Arm arm;
-        if (branch.condition) arm.parts.push_back({&branch.condition, false, nullptr});
-        addArms(world, arm, branch.steps, arms);
-        if (branch.otherwise.empty()) continue;
-        arm.parts.back().negated = true;
-        addArms(world, arm, branch.otherwise, arms);
-    }
-    return arms;
-}
-
 Stage::Stage(const World& world, const Resolver& resolver, const TestTables& tables, const ResolvedAction& which,
              unsigned which_operation)
-    : action(which), operation(which_operation), world_(world), resolver_(resolver), tables_(tables) {
-    if (operation == opUpdate) {
+    : action(which),
+      operation(which_operation),
+      world_(world),
+      resolver_(resolver),
+      tables_(tables),
+      arms_(armsOf(world, which)) {
+    build(true);
+    if (unfit.empty() || demands_.empty()) return;
+    // What others demand needs rows that cannot be made: the trial shows whether they refuse the event.
+    scenario = {};
+    allocations.clear();
+    whereSteps_.clear();
+    demands_.clear();
+    rows_.clear();
+    unfit.clear();
+    build(false);
+}
+
+void Stage::build(bool demanding) {
+    contexts_ = action.contexts;
+    if (operation == opUpdate && split_.empty()) {
         if (!action.binding.changedColumn.empty()) split_.insert(action.binding.changedColumn);
         ResolvedAction copy = action;
         visitExpressions(copy, [&](BoundExpression& bound) {
@@ -60,7 +38,8 @@ Stage::Stage(const World& world, const Resolver& resolver, const TestTables& tab
         });
         if (split_.empty()) chooseStirred();
     }
-    for (const Context& context : action.contexts)
+    if (demanding) findDemands();
+    for (const Context& context : contexts_)
         use(context.key, "", nullptr);
     for (const auto& [name, dimension] : scenario.names)
         scenario.dimensions[static_cast<size_t>(dimension)].unique = true;
@@ -70,16 +49,24 @@ Stage::Stage(const World& world, const Resolver& resolver, const TestTables& tab
         useSteps(branch.steps);
         useSteps(branch.otherwise);
     }
-    for (const std::string& key : action.payloadOrder) {
-        Value value;
-        value.kind = ValueKind::payload;
-        value.name = key;
-        value.type = action.payload.at(key);
-        int dimension = use(value, "", nullptr);
-        Dimension& found = scenario.dimensions[static_cast<size_t>(dimension)];
-        if (!found.essential && found.baseType == "uuid") found.unique = true;
+    for (const std::string& key : action.payloadOrder)
+        useKey(action, key);
+    if (demanding) {
+        findDemandsOfSteps();
+        useDemands();
     }
     buildRows();
+    if (unfit.empty()) stateDemands();
+}
+
+void Stage::useKey(const ResolvedAction& of, const std::string& key) {
+    Value value;
+    value.kind = ValueKind::payload;
+    value.name = key;
+    value.type = of.payload.at(key);
+    int dimension = use(value, "", nullptr);
+    Dimension& found = scenario.dimensions[static_cast<size_t>(dimension)];
+    if (!found.essential && found.baseType == "uuid") found.unique = true;
 }
 
 void Stage::chooseStirred() {
@@ -114,8 +101,8 @@ std::string Stage::nameOf(const Value& value, const std::string& own) const {
         const EntityInfo* entity = allocation->bulk->contexts[static_cast<size_t>(value.context)].entity;
         if (!action.binding.custom && entity == action.binding.entity)
             return (split_.count(value.name) ? "new." : "row.") + value.name;
-        for (size_t i = 0; i < action.contexts.size(); i++)
-            if (action.contexts[i].entity == entity) return "c" + std::to_string(i) + "." + value.name;
+        for (size_t i = 0; i < contexts_.size(); i++)
+            if (contexts_[i].entity == entity) return "c" + std::to_string(i) + "." + value.name;
         return "";
     }
     switch (value.kind) {
@@ -156,11 +143,11 @@ const EntityInfo* Stage::entityOf(const Value& value, const std::string& own) co
     const Allocation* allocation = allocationOf(own);
     if (value.kind == ValueKind::eventColumn) return action.binding.entity;
     if (value.kind == ValueKind::context)
-        return (allocation ? *allocation->bulk : action).contexts[static_cast<size_t>(value.context)].entity;
+        return (allocation ? allocation->bulk->contexts : contexts_)[static_cast<size_t>(value.context)].entity;
     if (value.kind != ValueKind::target) return nullptr;
     if (allocation) return allocation->step->target;
     if (own == "new") return action.binding.entity;
-    if (own.front() == 'c') return action.contexts[static_cast<size_t>(std::stoi(own.substr(1)))].entity;
+    if (own.front() == 'c') return contexts_[static_cast<size_t>(std::stoi(own.substr(1)))].entity;
     return whereSteps_[static_cast<size_t>(std::stoi(own.substr(1)))]->target;
 }
 
@@ -360,8 +347,8 @@ void Stage::buildRows() {
         return found;
     };
     // A row that another one refers to comes after it here: it must be planned first, or it would be planned twice.
-    for (size_t i = action.contexts.size(); i-- > 0;) {
-        const Context& context = action.contexts[i];
+    for (size_t i = contexts_.size(); i-- > 0;) {
+        const Context& context = contexts_[i];
         const TestTable* found = table(*context.entity);
         if (!found) return;
         std::string place = "c" + std::to_string(i);

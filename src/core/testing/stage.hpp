@@ -5,27 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "resolve/resolver.hpp"
+#include "testing/arm.hpp"
 #include "testing/scenario.hpp"
 
 namespace specql {
-
-// One way through an action: steps, and the conditions under which they run.
-struct Arm {
-    struct Part {
-        const BoundExpression* condition;
-        bool negated;
-        const ResolvedStep* validate;  // the step, if it is one that refuses the event
-    };
-    std::vector<Part> parts;
-    std::vector<const ResolvedStep*> steps;  // nested if/then/else have arms of their own
-    bool top = true;                         // a branch of the action itself
-    std::string label;                       // low_stock
-    bool eventLabel = false;                 // the label is an event type
-};
-
-// The arms of an action, in order.
-std::vector<Arm> armsOf(const World& world, const ResolvedAction& action);
 
 // Rows that a bulk operation handles: of the action itself, or of one that a step calls.
 struct Allocation {
@@ -62,6 +45,9 @@ public:
     std::set<int> dimensionsOf(const BoundExpression& bound, size_t begin, size_t end,
                                const std::string& own = "") const;
 
+    // Old values of columns whose new ones are among `dimensions`, unless they are among them too.
+    std::set<int> before(const std::set<int>& dimensions) const;
+
     // Where a step's target row is: "new", "c0", "t0"; empty if the step has none.
     std::string ownOf(const ResolvedStep& step) const;
     // The row of that place, or -1.
@@ -88,6 +74,30 @@ public:
     const unsigned operation;
 
 private:
+    // What an action with `on_error: abort` demands of the event itself, or of what a step writes.
+    struct Demand {
+        Invariant invariant;
+        std::vector<BoundExpression> when;  // the invariant's conditions, with the names of this stage
+        BoundExpression holds;
+        const ResolvedStep* step = nullptr;  // null: the event
+        std::string own;                     // the step's target row
+    };
+
+    void build(bool demanding);
+    void useKey(const ResolvedAction& of, const std::string& key);
+    // demands.cpp
+    void findDemands();
+    void findDemandsOfSteps();
+    void findDemandsOfStep(const ResolvedStep& step, const std::string& own);
+    void useDemands();
+    void stateDemands();
+    int contextLike(const ResolvedAction& other, int which);
+    bool adopt(const ResolvedAction& other, BoundExpression& bound);
+    bool does(const Arm& arm, const Demand& demand) const;
+    void focusOnDemands(const Arm& arm, Focus& focus) const;
+    std::string changedColumn(const Demand& demand, const std::string& column, bool old, std::string& why) const;
+    std::string demandSql(const Demand& demand, size_t part, std::string& why) const;
+
     std::string value(const Value& value, const Render& render, const std::string& own, std::string& why) const;
     int nameDimension(const Value& value, const std::string& own) const;
     std::string nameOf(const Value& value, const std::string& own) const;
@@ -117,6 +127,9 @@ private:
     std::set<std::string> split_;  // columns whose old and new values differ
     std::string stirred_;          // a column changed only so that an update is one; often none is needed
     std::vector<const ResolvedStep*> whereSteps_;
+    std::vector<Context> contexts_;  // the action's, then those of what others demand
+    std::vector<Demand> demands_;
+    std::vector<Arm> arms_;
     std::map<std::string, int> rows_;  // "old", "new", "c0", "t0" → scenario.rows
 };
 

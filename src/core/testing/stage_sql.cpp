@@ -130,6 +130,7 @@ Focus Stage::focus(const Arm& arm) const {
         focusOn(allocations[i].step->where, "b" + std::to_string(i), found);
         focusOn(allocations[i].step->limit, "b" + std::to_string(i), found);
     }
+    focusOnDemands(arm, found);
     for (const std::string& column : split_)
         for (const char* side : {"old.", "new."}) {
             int known = dimension(side + column);
@@ -156,6 +157,16 @@ std::set<int> Stage::dimensionsOf(const BoundExpression& bound, size_t begin, si
         found.insert(nameDimension(value, own));
     }
     found.erase(-1);
+    return found;
+}
+
+std::set<int> Stage::before(const std::set<int>& dimensions) const {
+    std::set<int> found;
+    for (const std::string& column : split_)
+        if (dimensions.count(dimension("new." + column))) found.insert(dimension("old." + column));
+    found.erase(-1);
+    for (int known : dimensions)
+        found.erase(known);
     return found;
 }
 

@@ -62,6 +62,12 @@ const SearchAnswer* Writer::ask(const std::string& sql) {
 
 namespace {
 
+// Where nothing fits, what other actions demand is left to the trial of the rows, whose reason says more.
+Scenario unruled(Scenario scenario) {
+    scenario.rules.clear();
+    return scenario;
+}
+
 Fixture read(const Stage& stage, const std::vector<std::string>& cells, size_t numbers, size_t flags, size_t asked) {
     Fixture fixture;
     for (size_t i = 0; i < stage.scenario.dimensions.size(); i++) {
@@ -78,8 +84,10 @@ Fixture read(const Stage& stage, const std::vector<std::string>& cells, size_t n
 }  // namespace
 
 Fixture Writer::find(const Stage& stage, const std::vector<std::string>& conditions,
-                     const std::vector<std::string>& asked, const Focus& focus, std::string& why) {
+                     const std::vector<std::string>& asked, const Focus& focus, std::string& why, bool strictly) {
     const SearchAnswer* answer = ask(stage.scenario.find(conditions, asked, focus));
+    if (!strictly && answer && answer->cells.empty() && !stage.scenario.rules.empty())
+        answer = ask(unruled(stage.scenario).find(conditions, asked, focus));
     if (!answer) return {};
     if (answer->cells.empty()) {
         why = answer->error.empty() ? "no values were found that satisfy the condition and the tables' constraints"
@@ -96,12 +104,21 @@ bool Writer::findPair(const Stage& stage, const std::string& condition, const st
     for (int dimension : varied)
         if (!stage.scenario.dimensions[static_cast<size_t>(dimension)].unique) free.insert(dimension);
     if (free.empty()) return false;
-    const SearchAnswer* answer = ask(stage.scenario.findPair(condition, atom, asked, free, greater, focus));
-    if (!answer || answer->cells.empty()) return false;
-    size_t count = stage.scenario.dimensions.size();
-    inside = read(stage, answer->cells, 0, 2 * count, asked.size());
-    outside = read(stage, answer->cells, count, 2 * count + asked.size(), asked.size());
-    return true;
+    const std::set<int> before = stage.before(free);
+    for (bool ruled : {true, false})
+        for (bool loosely : {false, true}) {
+            if ((!ruled && stage.scenario.rules.empty()) || (loosely && before.empty())) continue;
+            Scenario scenario = ruled ? stage.scenario : unruled(stage.scenario);
+            const SearchAnswer* answer = ask(
+                scenario.findPair(condition, atom, asked, free, greater, focus, loosely ? before : std::set<int>{}));
+            if (!answer) return false;
+            if (answer->cells.empty()) continue;
+            size_t count = scenario.dimensions.size();
+            inside = read(stage, answer->cells, 0, 2 * count, asked.size());
+            outside = read(stage, answer->cells, count, 2 * count + asked.size(), asked.size());
+            return true;
+        }
+    return false;
 }
 
 Stage::Render Writer::literals(const Stage& stage, const Fixture& fixture) {
@@ -215,8 +232,7 @@ WrittenSuite writeSuite(const World& world, const Resolver& resolver, const Test
     for (const ResolvedAction& action : resolver.actions) {
         // What feeds a window only counts.
         if (action.isFeed() || suiteOf(action) != suite) continue;
-        const std::string& enabled = action.info->spec->enabled.value;
-        if (enabled == "false" || enabled == "no" || enabled == "off") {
+        if (isSwitchedOff(*action.info)) {
             writer.begin(action.info->name());
             writer.skip(action.info->name(), "the action is switched off in the spec");
         } else if (action.window) {

@@ -35,10 +35,12 @@ public:
     void check(const std::string& call, const std::string& description) { add("check", call, description); }
     void skip(const std::string& description, const std::string& reason) { add("skip", reason, description); }
 
-    // Asks for values of all dimensions; none if nothing fits, and why in `why`.
+    // Asks for values of all dimensions; none if nothing fits, and why in `why`. `strictly`: not even values that other
+    // actions refuse, as far as is known.
     Fixture find(const Stage& stage, const std::vector<std::string>& conditions, const std::vector<std::string>& asked,
-                 const Focus& focus, std::string& why);
-    // Two fixtures on both sides of an atom.
+                 const Focus& focus, std::string& why, bool strictly = false);
+    // Two fixtures on both sides of an atom. Only if there are none otherwise the value before a change may be another
+    // too: where there are two values, one of them is always the old one.
     bool findPair(const Stage& stage, const std::string& condition, const std::string& atom,
                   const std::vector<std::string>& asked, const std::set<int>& varied, bool greater, const Focus& focus,
                   Fixture& inside, Fixture& outside);

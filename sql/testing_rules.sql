@@ -1,0 +1,76 @@
+-- Suites where actions with on_error: abort stand in the way of the others: what these demand is part of the search.
+CREATE EXTENSION IF NOT EXISTS specql;
+CREATE EXTENSION IF NOT EXISTS pgtap;
+\set SHOW_CONTEXT never
+\set VERBOSITY terse
+\pset format unaligned
+\pset tuples_only on
+SET client_min_messages = warning;
+
+-- Transitions, also those that steps make; a row that only the rule reads; a listener of the same custom event.
+SELECT count(*) > 0 FROM specql.apply($$
+entity: Ward
+schema: clinic
+fields:
+  beds: integer
+  closed: boolean = false
+---
+entity: Stay
+schema: clinic
+fields:
+  ward: ref(Ward)!
+  state: enum(booked, admitted, moved, discharged) = 'booked'
+  days: integer = 0
+  bill: decimal(10,2) = 0
+actions:
+  - name: stay_goes_on
+    trigger: stay_state_changed
+    on_error: abort
+    steps:
+      - validate: "(old.state, new.state) IN (('booked', 'admitted'), ('admitted', 'moved'), ('moved', 'admitted'), ('admitted', 'discharged'))"
+        error: "a stay does not go that way"
+      - if: "new.state = 'discharged'"
+        then:
+          - validate: "days > 0"
+            error: "a stay is a day at least"
+  - name: ward_is_open
+    on: insert Stay
+    on_error: abort
+    validations: ["NOT closed AND beds > 2"]
+    steps:
+      - validate: "days < 90"
+  - name: on_stay
+    on: insert Stay
+    steps:
+      - notify: reception "A new stay"
+  - name: on_discharge
+    trigger: stay_state_changed
+    condition: "new.state = 'discharged'"
+    steps:
+      - update: Stay SET bill = days * 80
+      - notify: accounts "A stay is to be paid"
+  - name: discharge_all
+    pattern: batch/bulk_operation
+    trigger: evening
+    operation: update
+    params: {ward_id: uuid}
+    steps:
+      - update: Stay SET state = 'discharged' WHERE ward_id = ward_id AND days > 5 ORDER BY days
+---
+schema: clinic
+actions:
+  - name: on_nurse_call
+    on: event nurse_called
+    params: {stay_id: uuid, urgency: integer}
+    condition: "urgency > 3"
+    steps:
+      - update: Stay SET state = 'moved'
+  - name: calls_are_sane
+    on: event nurse_called
+    on_error: abort
+    params: {stay_id: uuid, urgency: integer, nurse: text}
+    steps:
+      - validate: "urgency BETWEEN 0 AND 9 AND nurse <> ''"
+        error: "nobody calls like that"
+$$);
+SELECT l FROM specql.test_suites() AS s, specql.runtests(s.suite) AS l;
