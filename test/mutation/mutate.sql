@@ -5,8 +5,10 @@ CREATE EXTENSION specql;
 CREATE EXTENSION pgtap;
 \set spec `cat examples/inventory/inventory_events.yaml`
 \set advanced `cat examples/inventory/advanced.yaml`
+\set orders `cat examples/orders/orders.yaml`
 SELECT count(*) > 0 AS applied FROM specql.apply(:'spec');
 SELECT count(*) > 0 AS applied FROM specql.apply(:'advanced', schema => 'inventory');
+SELECT count(*) > 0 AS applied FROM specql.apply(:'orders');
 \i test/mutation/mutants.sql
 
 -- What is as it was generated passes.
@@ -27,7 +29,8 @@ BEGIN
         END IF;
         place := place + strpos(substr(definition, place), m.old);
     END LOOP;
-    definition := overlay(definition PLACING m.new FROM place - 1 FOR length(m.old));
+    definition := CASE m.nth WHEN 0 THEN m.new
+                             ELSE overlay(definition PLACING m.new FROM place - 1 FOR length(m.old)) END;
     BEGIN
         EXECUTE definition;
         lines := ARRAY(SELECT specql.runtests(m.suite));

@@ -102,6 +102,10 @@ private:
         return quoteName(action_.info->schema, name_) + "(" + join(args, ", ") + ")";
     }
 
+    std::string perform(const Stage::Render& literal) const {
+        return "DO $do$ BEGIN PERFORM " + call(literal) + "; END $do$";
+    }
+
     // Rows 1 and 2 fit, and take all there is; row 3 comes too late. They are inserted the other way round.
     void run(const Fixture& fixture, bool byEvent) {
         std::string limit, why;
@@ -152,10 +156,13 @@ private:
             writer_.fixture(stage_.allocationRow(allocation, others, early));
         }
         if (byEvent) {
-            writer_.step("DO $do$ BEGIN PERFORM specql.emit(" + quoteLiteral(original_.binding.event) + ", " +
-                         stage_.payload(literal) + "); END $do$");
+            writer_.add("fire",
+                        "DO $do$ BEGIN PERFORM specql.emit(" + quoteLiteral(original_.binding.event) + ", " +
+                            stage_.payload(literal) + "); END $do$",
+                        "");
             return changed(literal, handled, original_.binding.event + " runs " + name_);
         }
+        writer_.add("rehearsal", perform(literal), "");
         std::string returns = name_ + " returns how many rows it handled";
         writer_.check("is(" + call(literal) + ", " + std::to_string(handled) + ", " + quoteLiteral(returns) + ")",
                       returns);
@@ -262,7 +269,7 @@ private:
             if (!step().allocated.empty()) cells[step().allocated] = "1";
             const Allocation& allocation = stage_.allocations[0];
             writer_.fixture(stage_.allocationRow(allocation, literal, cells));
-            writer_.step("DO $do$ BEGIN PERFORM " + call(literal) + "; END $do$");
+            writer_.add("fire", perform(literal), "");
             const PlannedRow& row = stage_.scenario.rows[static_cast<size_t>(allocation.row)];
             untouched(literal,
                       "t." + quoteName(step().target->key) + " = " + literal(row.columns.at(step().target->key)),

@@ -342,6 +342,7 @@ private:
         std::string message = validate.spec->message.empty()
                                   ? "validation failed: " + world_.expressionText(validate.condition.expression)
                                   : validate.spec->message.value;
+        writer_.rehearse(stage_, stage_.fire(literal), literal);
         if (action_.info->spec->onError.value == "abort")
             return writer_.check("throws_ok(" + dollarQuote(stage_.fire(literal), "sql") + ", 'SQ206', " +
                                      quoteLiteral(message) + ", " + quoteLiteral(description) + ")",
@@ -389,7 +390,7 @@ private:
         writer_.fixture(stage_.fixture(literal));
         for (const Allocation& allocation : stage_.allocations)
             if (allocation.row >= 0) writer_.fixture(stage_.allocationRow(allocation, literal, amount(allocation)));
-        if (!abort) writer_.rehearse(stage_, stage_.fire(literal), literal);
+        writer_.rehearse(stage_, stage_.fire(literal), literal);
         for (const std::string& sql : breakHandler(action_, "RAISE EXCEPTION '" + message + "';"))
             writer_.step(sql);
         if (abort) {

@@ -14,23 +14,13 @@ void Writer::begin(const std::string& title) {
 }
 
 void Writer::add(const char* kind, const std::string& sql, const std::string& description) {
-    suite.statements.push_back({test_, title_, kind, sql, description});
+    suite.statements.push_back({test_, title_, kind, sql, description, tested_});
 }
 
 void Writer::fixture(const std::vector<std::string>& statements) {
     for (const std::string& sql : statements)
         fixture(sql);
 }
-
-namespace {
-
-bool validates(const std::vector<ResolvedStep>& steps) {
-    return std::any_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
-        return step.spec->kind == StepKind::validate || validates(step.then) || validates(step.otherwise);
-    });
-}
-
-}  // namespace
 
 void Writer::rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
     size_t before = suite.statements.size();
@@ -39,16 +29,10 @@ void Writer::rehearse(const Stage& stage, const std::string& sql, const Stage::R
 }
 
 void Writer::fire(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
-    bool abort = stage.action.info->spec->onError.value == "abort";
-    add(abort ? "step" : "fire", sql, "");
-    bool own = std::any_of(
-        stage.action.branches.begin(), stage.action.branches.end(),
-        [](const ResolvedBranch& branch) { return validates(branch.steps) || validates(branch.otherwise); });
-    if (!abort && !own)
+    add("fire", sql, "");
+    if (stage.action.info->spec->onError.value != "abort")
         add("guard",
-            "SELECT f.message FROM specql.failures AS f WHERE f.sqlstate = 'SQ206' AND " +
-                stage.eventCondition(literal, "f"),
-            "");
+            "SELECT f.message, f.context FROM specql.failures AS f WHERE " + stage.eventCondition(literal, "f"), "");
 }
 
 const SearchAnswer* Writer::ask(const std::string& sql) {
@@ -232,6 +216,7 @@ WrittenSuite writeSuite(const World& world, const Resolver& resolver, const Test
     for (const ResolvedAction& action : resolver.actions) {
         // What feeds a window only counts.
         if (action.isFeed() || suiteOf(action) != suite) continue;
+        writer.about(action);
         if (isSwitchedOff(*action.info)) {
             writer.begin(action.info->name());
             writer.skip(action.info->name(), "the action is switched off in the spec");

@@ -24,6 +24,8 @@ public:
     WrittenSuite suite;
     bool failureShown = false;  // the sentence about failures has been used
 
+    // Errors that come from this action fail the tests that follow, those of others make them be skipped.
+    void about(const ResolvedAction& action) { tested_ = testedOf(action); }
     void begin(const std::string& title);
     void fixture(const std::string& sql) { add("fixture", sql, ""); }
     void fixture(const std::vector<std::string>& statements);
@@ -56,6 +58,7 @@ private:
     std::map<std::string, const SearchAnswer*> answers_;
     int test_ = 0;
     std::string title_;
+    Tested tested_;
     int instance_ = 0;
 };
 
