@@ -24,6 +24,13 @@ struct Effect {
 std::vector<Effect> effectsOf(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
                               const Stage::Render& literal);
 
+// The same for the steps of a foreach.
+std::vector<Effect> effectsOfEach(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
+                                  const ResolvedStep& loop, const Stage::Render& literal);
+
+// What a step does, in words: "low_stock event sends low stock alert".
+std::string stepPhrase(const World& world, const Arm& arm, const ResolvedStep& step);
+
 // "is((SELECT …), 1::bigint, '…')"
 std::string countIs(const std::string& query, const std::string& wanted, const std::string& description);
 
@@ -39,6 +46,10 @@ bool insertedRow(const World& world, const Resolver& resolver, const Stage& stag
 // The deliveries that a step queues, over `d`; empty if the step queues none.
 std::string deliveryCondition(const World& world, const Stage& stage, const ResolvedStep& step,
                               const Stage::Render& literal, std::string& why);
+
+// The events that an emit raises, over `v`; empty, and why, if its values cannot be known.
+std::string emittedCondition(const Stage& stage, const ResolvedStep& step, const Stage::Render& literal,
+                             std::string& why);
 
 // A type that has no equality is compared in another form.
 std::string comparable(const std::string& sql, const std::string& type);

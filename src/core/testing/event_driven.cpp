@@ -61,6 +61,12 @@ private:
             std::string sql, why, own = stage_.ownOf(*step);
             if (step->where && !own.empty() && stage_.print(step->where, Scenario::reference, own, sql, why))
                 strict.push_back(sql);
+            for (int k = 0; stage_.loopOf(*step) >= 0 && k < 2; k++) {
+                Stage::Element element(stage_, stage_.loopOf(*step), k);
+                for (const ResolvedStep& inner : step->then)
+                    if (inner.where && stage_.print(inner.where, Scenario::reference, stage_.ownOf(inner), sql, why))
+                        strict.push_back(sql);
+            }
         }
         for (size_t i = 0; i < stage_.allocations.size(); i++) {
             const Allocation& allocation = stage_.allocations[i];
@@ -364,8 +370,9 @@ private:
             std::set<int> read = stage_.dimensionsOf(bound, use.offset, use.offset + use.length);
             std::vector<std::string> values;
             for (int dimension : read)
-                values.push_back(stage_.scenario.dimensions[static_cast<size_t>(dimension)].unique
-                                     ? "its own"
+                values.push_back(stage_.scenario.dimensions[static_cast<size_t>(dimension)].unique ? "its own"
+                                 : fixture.values[static_cast<size_t>(dimension)].empty()
+                                     ? "two elements"
                                      : fixture.values[static_cast<size_t>(dimension)]);
             std::string text = join(use.parts, ".") + (values.size() > 1 ? " from " : " = ") + join(values, " and ");
             if (std::find(shown.begin(), shown.end(), text) == shown.end()) shown.push_back(text);
@@ -412,7 +419,7 @@ private:
                 ", 1)::text, " + quoteLiteral(description) + ")",
             description);
         for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[first_], literal))
-            if (effect.reason.empty()) {
+            if (!effect.count.empty()) {
                 std::string again = "retried: " + effect.description;
                 writer_.check(countIs(effect.count, "1", again), again);
                 return;

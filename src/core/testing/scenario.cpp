@@ -134,7 +134,8 @@ int Scenario::addRow(const TestTables& tables, const TestTable& table, std::map<
             dimension.candidates.insert(dimension.candidates.begin(), patterns.begin(), patterns.end());
         }
         // What nobody reads and a check of several columns leaves free.
-        if (dimension.essential && !column->notNull && column->labels.empty() && !asked.count(name))
+        if (dimension.essential && !column->notNull && column->labels.empty() && !asked.count(name) &&
+            dimension.elements.empty())
             dimension.candidates.insert(dimension.candidates.begin(), "NULL");
         if (column->notNull)
             dimension.candidates.erase(
@@ -173,10 +174,29 @@ std::vector<std::string> Scenario::rowChecks() const {
     return checks;
 }
 
+std::string Scenario::array(const Dimension& dimension, const std::vector<std::string>& elements) {
+    return dimension.baseType == "jsonb" ? "jsonb_build_array(" + join(elements, ", ") + ")"
+                                         : "ARRAY[" + join(elements, ", ") + "]::" + dimension.baseType;
+}
+
+// The elements of the same combination in an array; and, if a condition reads it, an empty one.
+std::string Scenario::arrays(const Dimension& dimension, int which, bool both) const {
+    std::vector<std::string> elements;
+    for (int element : dimension.elements)
+        elements.push_back(reference(element));
+    std::string name = quoteName(dimension.column.empty() ? "v" : dimension.column);
+    std::string sql = "LATERAL (SELECT s." + name + " AS v, s.n, s.n AS p FROM (SELECT CASE c.n WHEN 0 THEN " +
+                      array(dimension, elements) + " ELSE " +
+                      typedValue(dimension.candidates.back(), dimension.baseType) + " END AS " + name +
+                      ", c.n FROM (VALUES (0), (1)) AS c(n)) AS s";
+    if (!dimension.checks.empty()) sql += " WHERE ((" + join(dimension.checks, ") AND (") + ")) IS NOT FALSE";
+    return sql + " ORDER BY s.n LIMIT " + (both ? "2" : "1") + ") AS d" + std::to_string(which);
+}
+
 std::string Scenario::combinations(const std::vector<std::string>& columns, const Focus& focus, double most) const {
     double essential = 0;
     for (size_t i = 0; i < dimensions.size(); i++) {
-        if (dimensions[i].unique) continue;
+        if (dimensions[i].unique || !dimensions[i].elements.empty()) continue;
         if (focus.count(static_cast<int>(i)))
             essential++;
         else if (dimensions[i].essential)
@@ -184,10 +204,14 @@ std::string Scenario::combinations(const std::vector<std::string>& columns, cons
     }
     int each = static_cast<int>(
         std::clamp(std::floor(std::pow(std::max(most, 1.0), 1 / std::max(essential, 1.0))), 2.0, 30.0));
-    std::vector<std::string> from;
+    std::vector<std::string> from, made;
     for (size_t i = 0; i < dimensions.size(); i++) {
         const Dimension& dimension = dimensions[i];
         std::vector<std::string> values;
+        if (!dimension.elements.empty()) {
+            made.push_back(arrays(dimension, static_cast<int>(i), focus.count(static_cast<int>(i)) > 0));
+            continue;
+        }
         if (dimension.unique) {
             values.push_back("(" +
                              typedValue(uniqueValue(dimension.baseType, static_cast<int>(i) + 1), dimension.baseType) +
@@ -211,6 +235,7 @@ std::string Scenario::combinations(const std::vector<std::string>& columns, cons
         sql += " ORDER BY c.p LIMIT " + std::to_string(limit) + ") AS d" + std::to_string(i);
         from.push_back(std::move(sql));
     }
+    from.insert(from.end(), made.begin(), made.end());
     std::vector<std::string> where = rowChecks();
     for (const std::vector<std::string>* list : {&demands, &rules})
         for (const std::string& demand : *list)

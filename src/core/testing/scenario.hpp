@@ -24,6 +24,7 @@ struct Dimension {
     std::string avoided;              // a value that would hide what a step does
     size_t ofChecks = 0;              // where the candidates begin that the checks speak of
     bool fixed = false;               // no other value than its candidates will do
+    std::vector<int> elements = {};   // the empty candidate is an array of these dimensions
 };
 
 struct PlannedRow {
@@ -50,6 +51,8 @@ public:
     // columns that are known. Returns its index.
     int addRow(const TestTables& tables, const TestTable& table, std::map<std::string, int> given, int depth = 0);
     // The value of dimension i in a query.
+    // The array that a dimension with elements is.
+    static std::string array(const Dimension& dimension, const std::vector<std::string>& elements);
     static std::string reference(int dimension) { return "d" + std::to_string(dimension) + ".v"; }
 
     // The best combination for which all of `conditions` hold; `others`, numbers of conditions that rather do not hold.
@@ -66,6 +69,7 @@ public:
 
 private:
     std::string combinations(const std::vector<std::string>& columns, const Focus& focus, double most) const;
+    std::string arrays(const Dimension& dimension, int which, bool both) const;
     std::vector<std::string> rowChecks() const;
 };
 

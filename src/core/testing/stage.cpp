@@ -20,6 +20,7 @@ Stage::Stage(const World& world, const Resolver& resolver, const TestTables& tab
     scenario = {};
     allocations.clear();
     whereSteps_.clear();
+    loops_.clear();
     demands_.clear();
     rows_.clear();
     unfit.clear();
@@ -118,6 +119,9 @@ std::string Stage::nameOf(const Value& value, const std::string& own) const {
         case ValueKind::meta:
             if (value.name.compare(0, 8, "payload:") == 0) return "p." + value.name.substr(8);
             return "";
+        case ValueKind::local:
+            if (loop_ < 0 || loops_[static_cast<size_t>(loop_)].step->spec->variable.value != value.name) return "";
+            return "l" + std::to_string(loop_) + "_" + std::to_string(element_) + "." + value.name;
         default: return "";
     }
 }
@@ -148,7 +152,7 @@ const EntityInfo* Stage::entityOf(const Value& value, const std::string& own) co
     if (allocation) return allocation->step->target;
     if (own == "new") return action.binding.entity;
     if (own.front() == 'c') return contexts_[static_cast<size_t>(std::stoi(own.substr(1)))].entity;
-    return whereSteps_[static_cast<size_t>(std::stoi(own.substr(1)))]->target;
+    return whereSteps_[static_cast<size_t>(std::stoi(own.substr(1)))].step->target;
 }
 
 void Stage::unify(const BoundExpression& where, const std::string& own) {
@@ -205,6 +209,7 @@ int Stage::use(const Value& value, const std::string& own, const ConditionText* 
         if (const TestTable* table = tableOf(*action.binding.entity)) column = table->column(value.name);
     bool key = value.kind == ValueKind::eventColumn && value.name == action.binding.entity->key;
     if (condition && !dimension.unique && !key) dimension.essential = true;
+    if (!dimension.elements.empty()) return known;
     if (condition || dimension.candidates.empty())
         for (std::string& candidate :
              candidates(dimension.baseType, column ? column->labels : std::vector<std::string>{},
@@ -226,13 +231,18 @@ std::string Stage::ownOf(const ResolvedStep& step) const {
     if (step.ownRow) return "new";
     if (step.byContext >= 0) return "c" + std::to_string(step.byContext);
     for (size_t i = 0; i < whereSteps_.size(); i++)
-        if (whereSteps_[i] == &step) return "t" + std::to_string(i);
+        if (whereSteps_[i].step == &step && whereSteps_[i].loop == loop_ && whereSteps_[i].element == element_)
+            return "t" + std::to_string(i);
     return "";
 }
 
 void Stage::useSteps(const std::vector<ResolvedStep>& steps) {
     for (const ResolvedStep& step : steps) {
         StepKind kind = step.spec->kind;
+        if (kind == StepKind::foreach) {
+            useLoop(step);
+            continue;
+        }
         bool writes = kind == StepKind::update || kind == StepKind::remove;
         bool allocates = step.limit || !step.order.empty() || isBulk(*action.info);
         if (writes && step.target && allocates) {
@@ -255,7 +265,7 @@ void Stage::useSteps(const std::vector<ResolvedStep>& steps) {
                 if (allocation.step) useAllocation(std::move(allocation));
             }
         }
-        if (writes && step.where && step.target) whereSteps_.push_back(&step);
+        if (writes && step.where && step.target) whereSteps_.push_back({&step, loop_, element_});
         std::string own = ownOf(step);
         if (step.where && !own.empty()) {
             unify(step.where, own);
@@ -311,6 +321,12 @@ std::map<std::string, int> Stage::given(const std::string& prefix) const {
 // Rows that an inserted row will refer to.
 void Stage::referenceParents(const std::vector<ResolvedStep>& steps) {
     for (const ResolvedStep& step : steps) {
+        int loop = step.spec->kind == StepKind::foreach ? loopOf(step) : -1;
+        for (int k = 0; loop >= 0 && k < 2; k++) {
+            Element element(*this, loop, k);
+            referenceParents(step.then);
+        }
+        if (step.spec->kind == StepKind::foreach) continue;
         referenceParents(step.then);
         referenceParents(step.otherwise);
         bool inserts = step.spec->kind == StepKind::insert || step.spec->kind == StepKind::append ||
@@ -422,7 +438,7 @@ void Stage::buildRows() {
         if (dimension.baseType == "uuid" && !dimension.essential && !dimension.fixed && dimension.checks.empty())
             dimension.unique = true;
     for (size_t i = 0; i < whereSteps_.size(); i++) {
-        const EntityInfo& entity = *whereSteps_[i]->target;
+        const EntityInfo& entity = *whereSteps_[i].step->target;
         const TestTable* found = table(entity);
         if (!found || entity.key.empty()) continue;
         std::string place = "t" + std::to_string(i);

@@ -48,6 +48,27 @@ public:
     // Old values of columns whose new ones are among `dimensions`, unless they are among them too.
     std::set<int> before(const std::set<int>& dimensions) const;
 
+    // The loop of a foreach step among loops_; -1 if its array is not understood. Names in its steps mean one element
+    // while an Element is alive. `isEmptied`: the fixture's array has no elements.
+    int loopOf(const ResolvedStep& step) const;
+    bool isEmptied(int loop, const Render& literal) const;
+    class Element {
+    public:
+        Element(const Stage& stage, int loop, int element) : stage_(stage) {
+            stage_.loop_ = loop;
+            stage_.element_ = element;
+        }
+        ~Element() {
+            stage_.loop_ = -1;
+            stage_.element_ = 0;
+        }
+        Element(const Element&) = delete;
+        Element& operator=(const Element&) = delete;
+
+    private:
+        const Stage& stage_;
+    };
+
     // Where a step's target row is: "new", "c0", "t0"; empty if the step has none.
     std::string ownOf(const ResolvedStep& step) const;
     // The row of that place, or -1.
@@ -83,7 +104,20 @@ private:
         std::string own;                     // the step's target row
     };
 
+    // A foreach, and the dimensions of its array and of the elements.
+    struct Loop {
+        const ResolvedStep* step;
+        int array;
+        std::vector<int> elements;
+    };
+    // A step with WHERE; in a foreach it has a row for each element.
+    struct Targeted {
+        const ResolvedStep* step;
+        int loop, element;
+    };
+
     void build(bool demanding);
+    void useLoop(const ResolvedStep& step);  // loops.cpp
     void useKey(const ResolvedAction& of, const std::string& key);
     // demands.cpp
     void findDemands();
@@ -126,7 +160,9 @@ private:
     const TestTables& tables_;
     std::set<std::string> split_;  // columns whose old and new values differ
     std::string stirred_;          // a column changed only so that an update is one; often none is needed
-    std::vector<const ResolvedStep*> whereSteps_;
+    std::vector<Targeted> whereSteps_;
+    std::vector<Loop> loops_;
+    mutable int loop_ = -1, element_ = 0;
     std::vector<Context> contexts_;  // the action's, then those of what others demand
     std::vector<Demand> demands_;
     std::vector<Arm> arms_;

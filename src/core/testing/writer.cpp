@@ -107,11 +107,19 @@ bool Writer::findPair(const Stage& stage, const std::string& condition, const st
 
 Stage::Render Writer::literals(const Stage& stage, const Fixture& fixture) {
     int base = ++instance_ * 100;
-    return [&stage, fixture, base](int which) {
+    Stage::Render plain = [&stage, fixture, base](int which) {
         const Dimension& dimension = stage.scenario.dimensions[static_cast<size_t>(which)];
         return typedValue(dimension.unique ? uniqueValue(dimension.baseType, base + which)
                                            : numbered(fixture.values[static_cast<size_t>(which)], base + which),
                           dimension.baseType);
+    };
+    return [&stage, fixture, plain](int which) {
+        const Dimension& dimension = stage.scenario.dimensions[static_cast<size_t>(which)];
+        if (dimension.elements.empty() || !fixture.values[static_cast<size_t>(which)].empty()) return plain(which);
+        std::vector<std::string> elements;
+        for (int element : dimension.elements)
+            elements.push_back(plain(element));
+        return Scenario::array(dimension, elements);
     };
 }
 
