@@ -127,6 +127,14 @@ int Scenario::addRow(const TestTables& tables, const TestTable& table, std::map<
         for (std::string& value : more)
             if (!dimension.fixed && !contains(dimension.candidates, value))
                 dimension.candidates.push_back(std::move(value));
+        // A condition reads it, and no two rows may have the same.
+        bool alone = std::find(table.uniques.begin(), table.uniques.end(), std::vector<std::string>{name}) !=
+                     table.uniques.end();
+        if (alone && !dimension.unique && dimension.essential && !dimension.fixed && isText(dimension.baseType)) {
+            std::vector<std::string> patterns = uniquePatterns(dimension.baseType);
+            if (!contains(dimension.candidates, patterns.front()))
+                dimension.candidates.insert(dimension.candidates.begin(), patterns.begin(), patterns.end());
+        }
         if (dimension.unique && !dimension.checks.empty()) {
             // A value that the check allows, rather than one made up; best one that has a number in it.
             dimension.unique = false;

@@ -107,7 +107,10 @@ void Stage::focusOn(const BoundExpression& bound, const std::string& own, Focus&
         auto take = [&](size_t n) {
             if (std::find(order.begin(), order.end(), n) == order.end()) order.push_back(n);
         };
-        // Values that this condition speaks of, then what an earlier one spoke of, then all.
+        // Values that no other row has, where that is demanded; values that this condition speaks of, then what an
+        // earlier one spoke of, then all.
+        for (size_t n = 0; n < dimension.candidates.size(); n++)
+            if (dimension.candidates[n].find(numberMark) != std::string::npos) take(n);
         for (const std::string& value : candidates(dimension.baseType, {}, condition, static_cast<size_t>(known)))
             for (size_t n = 0; n < dimension.candidates.size(); n++)
                 if (dimension.candidates[n] == value) take(n);

@@ -27,6 +27,8 @@ public:
     // Errors that come from this action fail the tests that follow, those of others make them be skipped.
     void about(const ResolvedAction& action) { tested_ = testedOf(action); }
     void begin(const std::string& title);
+    // A number that no other part of the suite gets.
+    int next() { return ++numbers_; }
     void fixture(const std::string& sql) { add("fixture", sql, ""); }
     void fixture(const std::vector<std::string>& statements);
     void step(const std::string& sql) { add("step", sql, ""); }
@@ -59,7 +61,7 @@ private:
     int test_ = 0;
     std::string title_;
     Tested tested_;
-    int instance_ = 0;
+    int instance_ = 0, numbers_ = 0;
 };
 
 // The handler of an action is put aside while it is tested what happens if it fails.
