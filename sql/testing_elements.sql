@@ -1,4 +1,5 @@
--- Suites for steps that are done for each element of an array, and for bulk operations over one.
+-- Suites for steps that are done for each element of an array, and for bulk operations over one; and for a row that
+-- says at once that its event was handled.
 CREATE EXTENSION IF NOT EXISTS specql;
 CREATE EXTENSION IF NOT EXISTS pgtap;
 \set SHOW_CONTEXT never
@@ -20,6 +21,10 @@ fields:
   dish_id: uuid
   tag: text!
   place: integer
+---
+entity: Diary
+schema: pantry
+fields: {dish_id: uuid, event_type: "enum(weighed, eaten)", processed_at: timestamp}
 ---
 entity: Dish
 schema: pantry
@@ -58,6 +63,12 @@ actions:
           - if: "(box ->> 'place')::integer > 3"
             then:
               - notify: printer "High up"
+  - name: on_weighed
+    on: update Dish.weight
+    steps:
+      - insert: Diary SET
+          dish_id: "dish_id"
+          event_type: "'weighed'"
   - name: on_menu
     on: event menu_printed
     params: {menu_id: uuid, lines: jsonb}
@@ -131,6 +142,7 @@ END $$;
 SELECT * FROM pg_temp.failing(:'E', :'dish', 'FOREACH v_tag IN ARRAY coalesce(e.tags', 'FOREACH v_tag IN ARRAY coalesce(e.tags[1:1]');
 SELECT * FROM pg_temp.failing(:'E', :'dish', 'weight + v_gram', 'weight + 1');
 SELECT * FROM pg_temp.failing(:'E', :'dish', '= v_part AND', '= e.parts[1] AND');
+SELECT * FROM pg_temp.failing(:'E', 'pantry.trigger_weighed_events()', 'clock_timestamp()', 'NULL');
 SELECT * FROM pg_temp.failing(:'E', 'pantry.handle_menu_events()', 'v_line ->> ', 'e.lines -> 0 ->> ');
 -- A bad element is passed over; it ends a call that it should not; it is counted; nothing is told of it.
 SELECT * FROM pg_temp.failing(:'B', 'pantry.strictly(jsonb)', 'RAISE EXCEPTION', 'CONTINUE; RAISE EXCEPTION');

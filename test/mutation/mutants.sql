@@ -11,6 +11,7 @@ CREATE TEMP TABLE mutant (n serial, name text, function regprocedure, old text, 
 \set received inventory.handle_reorder_received_events()
 \set backorders inventory.process_backorders(uuid)
 \set sourcing inventory.trigger_event_sourcing_product_events()
+\set processed inventory.stock_change_processed(uuid[])
 \set S shop.event_driven_test
 \set steps shop.trigger_order_takes_its_steps_events()
 \set stepsCapture shop.order_takes_its_steps_capture()
@@ -61,6 +62,9 @@ INSERT INTO mutant (name, function, old, nth, new, suite, noticed) VALUES
 ('a sign is lost', :'order', '-e.ordered_quantity', 1, 'e.ordered_quantity', :'E', 'order_placement triggers stock alerts'),
 ('a queued call has another argument', :'order', '''product_id'', e.product_id', 1, '''product_id'', e.order_id', :'E', 'order_placement queues urgent_reorder_if_needed for escalate_reorder'),
 ('the log keeps the old row', :'sourcing', '-> ''new''', 1, '-> ''old''', :'E', 'event_sourcing_product on update is appended to inventory_event_log'),
+-- processed_at
+('nobody says that an event is processed', :'processed', '= clock_timestamp()', 1, '= t.processed_at', :'E', 'low_stock event is processed when its deliveries have arrived'),
+('an event is processed too early', :'change', 'RETURN NULL', 1, 'UPDATE inventory.inventory_event SET processed_at = now(); RETURN NULL', :'E', 'restock event is not processed as long as its deliveries wait'),
 -- what fails altogether: logged, or the statement itself
 ('the handler raises', :'change', 'specql.matched(1)', 1, '1 / 0 = 1', :'E', 'low_stock event is recorded in inventory_event'),
 ('the handler reads a column that is dropped', :'received', 't.stock_quantity + e', 1, 't.stock_dropped + e', :'E', 'reorder_receipt updates stock_quantity, last_restocked of product'),

@@ -166,6 +166,7 @@ private:
             if (std::find(arm.steps.begin(), arm.steps.end(), stage_.allocations[i].caller) != arm.steps.end())
                 called(arm, i, literal);
         if (writes) bystanders(arm, others);
+        writeProcessed(writer_, stage_, suffixed(arm), literal);
     }
 
     // Rows like those of the event, with keys of their own, stay as they are.

@@ -68,6 +68,8 @@ private:
 std::vector<std::string> breakHandler(const ResolvedAction& action, const std::string& body);
 std::vector<std::string> mendHandler(const ResolvedAction& action);
 
+// After an event, whose effects have been looked at: processed_at of the rows that tell of it.
+void writeProcessed(Writer& writer, const Stage& stage, const Arm& arm, const Stage::Render& literal);
 void writeEventDriven(Writer& writer, const ResolvedAction& action);
 // Tests that a suite has once: consistency and the end of cascades, with an action that can be set off.
 void writeConsistency(Writer& writer, const std::vector<const ResolvedAction*>& actions);
