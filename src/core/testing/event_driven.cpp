@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "emit/quote.hpp"
+#include "resolve/contradiction.hpp"
 #include "spec/sql_text.hpp"
 #include "testing/wording.hpp"
 #include "testing/writer.hpp"
@@ -26,6 +27,12 @@ public:
             bool known = stage_.condition(arms_[i], Scenario::reference, sql, why);
             conditions_.push_back(known ? sql : "");
             reasons_.push_back(known ? "" : "its condition cannot be tested: " + why);
+            never_.emplace_back();
+            for (const Arm::Part& part : arms_[i].parts) {
+                std::string problem = part.negated ? "" : contradictionIn(world_, action, *part.condition);
+                if (!problem.empty()) never_.back() = "it can never fire: " + problem;
+            }
+            if (!never_.back().empty()) reasons_.back() = never_.back();
         }
     }
 
@@ -53,7 +60,7 @@ public:
 private:
     // Values for which an arm's condition holds and the others' rather do not; rows that its steps need exist too.
     Fixture search(size_t which) {
-        if (conditions_[which].empty()) return {};
+        if (conditions_[which].empty() || !never_[which].empty()) return {};
         std::vector<std::string> asked, strict = {conditions_[which]};
         for (size_t i = 0; i < arms_.size(); i++)
             if (i != which && !conditions_[i].empty()) asked.push_back(conditions_[i]);
@@ -255,8 +262,8 @@ private:
             commentText(world_.expressionText(bound.expression).substr(atom.begin, atom.end - atom.begin));
         std::string fires = arm.label + suffix_ + (arm.eventLabel ? " event" : "");
         writer_.begin(action_.info->name() + suffix_ + ": " + arm.label + ", both sides of " + shown);
-        std::string sql, why;
-        if (conditions_[which].empty() ||
+        std::string sql, why = never_[which];
+        if (!why.empty() || conditions_[which].empty() ||
             !stage_.printSlice(bound, atom.begin, atom.end, Scenario::reference, sql, why))
             return writer_.skip(fires + " on both sides of " + shown, why.empty() ? reasons_[which] : why);
         std::vector<std::string> asked;
@@ -370,11 +377,12 @@ private:
             if (use.offset < atom.begin || use.offset >= atom.end) continue;
             std::set<int> read = stage_.dimensionsOf(bound, use.offset, use.offset + use.length);
             std::vector<std::string> values;
-            for (int dimension : read)
-                values.push_back(stage_.scenario.dimensions[static_cast<size_t>(dimension)].unique ? "its own"
-                                 : fixture.values[static_cast<size_t>(dimension)].empty()
-                                     ? "two elements"
-                                     : fixture.values[static_cast<size_t>(dimension)]);
+            for (int dimension : read) {
+                const std::string& value = fixture.values[static_cast<size_t>(dimension)];
+                bool own = stage_.scenario.dimensions[static_cast<size_t>(dimension)].unique ||
+                           value.find(numberMark) != std::string::npos;
+                values.push_back(own ? "its own" : value.empty() ? "two elements" : value);
+            }
             std::string text = join(use.parts, ".") + (values.size() > 1 ? " from " : " = ") + join(values, " and ");
             if (std::find(shown.begin(), shown.end(), text) == shown.end()) shown.push_back(text);
         }
@@ -434,6 +442,7 @@ private:
     Stage stage_;
     std::vector<Arm> arms_;
     std::vector<std::string> conditions_, reasons_;
+    std::vector<std::string> never_;  // why an arm's condition contradicts itself
     std::string suffix_;
     std::set<std::pair<const BoundExpression*, bool>> tested_;
     std::set<std::string> sides_;  // descriptions of boundaries that are written

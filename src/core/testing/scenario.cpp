@@ -15,6 +15,8 @@ constexpr double mostCompared = 40000;
 // Values of a column that no condition reads but a check of several columns does.
 constexpr double mostOfChecked = 4;
 constexpr int deepestReference = 8;
+// Numbers in values that no other row has are of this size.
+constexpr int likeOthers = 1000;
 
 std::string number(int dimension) {
     return "d" + std::to_string(dimension) + ".n";
@@ -229,9 +231,10 @@ std::string Scenario::combinations(const std::vector<std::string>& columns, cons
             std::vector<size_t> order = found == focus.end() ? mixed(dimension) : found->second;
             for (size_t place = 0; place < order.size(); place++) {
                 size_t n = order[place];
-                values.push_back(
-                    "(" + typedValue(numbered(dimension.candidates[n], static_cast<int>(i) + 1), dimension.baseType) +
-                    ", " + std::to_string(n) + ", " + std::to_string(place) + ")");
+                values.push_back("(" +
+                                 typedValue(numbered(dimension.candidates[n], likeOthers + static_cast<int>(i)),
+                                            dimension.baseType) +
+                                 ", " + std::to_string(n) + ", " + std::to_string(place) + ")");
             }
         }
         std::string name = quoteName(dimension.column.empty() ? "v" : dimension.column);
