@@ -173,8 +173,9 @@ private:
         std::vector<std::map<std::string, std::string>> cells;
         std::string why, own;
         for (const BoundAssignment& assignment : step.set) {
+            int request = assignment.value.request;
             bool known =
-                assignment.value && !resolver_.results()[static_cast<size_t>(assignment.value.request)].isVolatile;
+                assignment.value && !(request >= 0 && resolver_.results()[static_cast<size_t>(request)].isVolatile);
             if (known) columns.push_back(assignment.column);
         }
         if (columns.empty()) return skipped(description, "its values are different every time");
