@@ -149,3 +149,6 @@ SELECT * FROM pg_temp.failing(:'B', 'pantry.strictly(jsonb)', 'RAISE EXCEPTION',
 SELECT * FROM pg_temp.failing(:'B', 'pantry.leniently(jsonb)', 'RAISE WARNING USING', 'RAISE EXCEPTION USING');
 SELECT * FROM pg_temp.failing(:'B', 'pantry.leniently(jsonb)', 'v_count := v_before', 'v_count := v_before + 1');
 SELECT * FROM pg_temp.failing(:'B', 'pantry.together(jsonb)', 'IF v_errors <> ''{}''', 'IF false');
+-- An if within a loop holds for one element and not for the other.
+SELECT * FROM pg_temp.failing(:'E', :'dish', '::integer > 3 THEN', '::integer > 4 THEN');
+SELECT * FROM pg_temp.failing(:'E', :'dish', '::integer > 3 THEN', '::integer > 2 THEN');

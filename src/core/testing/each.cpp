@@ -30,35 +30,78 @@ public:
                            world_.expressionText(loop_.condition.expression);
         if (number_ < 0) return {skipped(goes, "no array is known for it")};
         if (stage_.isEmptied(number_, literal_)) return {skipped(goes, "its array must be empty for this")};
-        for (size_t i = 0; i < loop_.then.size(); i++)
-            effects_.push_back(effect(loop_.then[i], i));
+        flatten(loop_.then, {});
+        for (size_t i = 0; i < inner_.size(); i++)
+            effects_.push_back(effect(inner_[i], i));
         return std::move(effects_);
     }
 
 private:
+    // A step, and the conditions of the ifs around it; the second says whether it is in the else.
+    struct Inner {
+        const ResolvedStep* step;
+        std::vector<std::pair<const BoundExpression*, bool>> guards;
+    };
+
+    void flatten(const std::vector<ResolvedStep>& steps,
+                 const std::vector<std::pair<const BoundExpression*, bool>>& guards) {
+        for (const ResolvedStep& step : steps) {
+            if (step.spec->kind == StepKind::ret) return;
+            if (step.spec->kind != StepKind::branch) {
+                inner_.push_back({&step, guards});
+                continue;
+            }
+            auto more = guards;
+            more.emplace_back(&step.condition, false);
+            flatten(step.then, more);
+            more.back().second = true;
+            flatten(step.otherwise, more);
+        }
+    }
+
+    // How often a step is done for the current element, as SQL.
+    std::string timesOf(const Inner& inner, std::string& why) const {
+        std::vector<std::string> conditions;
+        for (const auto& [condition, negated] : inner.guards) {
+            std::string sql;
+            (void)stage_.print(*condition, literal_, "", sql, why);
+            conditions.push_back("(" + sql + (negated ? ") IS NOT TRUE" : ") IS TRUE"));
+        }
+        return conditions.empty() ? "1" : "(" + join(conditions, " AND ") + ")::integer";
+    }
+
+    static std::string sumOf(const std::vector<std::string>& times) {
+        bool plain = std::all_of(times.begin(), times.end(), [](const std::string& one) { return one == "1"; });
+        return plain ? std::to_string(times.size()) : join(times, " + ");
+    }
+
     static Effect skipped(const std::string& description, const std::string& reason) {
         return {description, "", "", reason, {}};
     }
 
-    Effect effect(const ResolvedStep& step, size_t place) const {
-        std::string description = stepPhrase(world_, arm_, step) + " for each element";
-        switch (step.spec->kind) {
+    Effect effect(const Inner& inner, size_t place) const {
+        const ResolvedStep& step = *inner.step;
+        StepKind kind = step.spec->kind;
+        std::string description =
+            stepPhrase(world_, arm_, step) + " for each element" + (inner.guards.empty() ? "" : " that it is about");
+        if (!inner.guards.empty() && (kind == StepKind::update || kind == StepKind::remove))
+            return skipped(description, "what an if within a foreach changes is not tested");
+        switch (kind) {
             case StepKind::insert:
             case StepKind::append:
-            case StepKind::create: return inserted(step, place, description);
+            case StepKind::create: return inserted(inner, place, description);
             case StepKind::update: return updated(step, description);
             case StepKind::remove: return removed(step, description);
             case StepKind::emit:
-                return counted(step, description, "specql.events AS v", "count(DISTINCT v.id)",
+                return counted(inner, description, "specql.events AS v", "count(DISTINCT v.id)",
                                [this](const ResolvedStep& other, std::string& why) {
                                    return emittedCondition(stage_, other, literal_, why);
                                });
             case StepKind::validate: return skipped(description, "a loop that goes on shows nothing");
-            case StepKind::branch:
             case StepKind::foreach: return skipped(description, "steps within it are not tested");
             default: break;
         }
-        return counted(step, description, "specql.deliveries AS d", "count(*)",
+        return counted(inner, description, "specql.deliveries AS d", "count(*)",
                        [this](const ResolvedStep& other, std::string& why) {
                            return deliveryCondition(world_, stage_, other, literal_, why);
                        });
@@ -66,44 +109,51 @@ private:
 
     // The two numbers of rows, or what else there is of, for the elements; what looks alike is counted together.
     Effect compared(const std::string& description, const std::vector<std::string>& queries,
-                    const std::vector<size_t>& wanted) const {
+                    const std::vector<std::string>& wanted) const {
         Effect effect;
         effect.description = description;
-        effect.check = "is(ROW((" + queries[0] + "),\n    (" + queries[1] + "))::text, ROW(" +
-                       std::to_string(wanted[0]) + ", " + std::to_string(wanted[1]) + ")::text,\n    " +
-                       quoteLiteral(description) + ")";
-        if (wanted[0] == 1) effect.count = queries[0];
+        effect.check = "is(ROW((" + queries[0] + "),\n    (" + queries[1] + "))::text, ROW(" + wanted[0] + ", " +
+                       wanted[1] + ")::text,\n    " + quoteLiteral(description) + ")";
+        if (wanted[0] == "1") effect.count = queries[0];
         return effect;
     }
 
     // Deliveries and events, with those that other steps of the arm make.
-    Effect counted(const ResolvedStep& step, const std::string& description, const std::string& from,
+    Effect counted(const Inner& inner, const std::string& description, const std::string& from,
                    const std::string& count,
                    const std::function<std::string(const ResolvedStep&, std::string&)>& condition) const {
-        std::vector<std::string> where, queries, made;
+        std::vector<std::string> where, queries, wanted;
+        std::vector<std::pair<std::string, std::string>> made;
         std::string why, ignored;
         for (int k = 0; k < 2; k++) {
             Stage::Element element(stage_, number_, k);
-            where.push_back(condition(step, why));
-            if (where.back().empty())
-                return skipped(description, why.empty() ? "what it does is known to its author only" : why);
+            where.push_back(condition(*inner.step, why));
+            if (where.back().empty() && why.empty()) why = "what it does is known to its author only";
             queries.push_back("SELECT " + count + " FROM " + from + "\n    WHERE " + where.back());
-            for (const ResolvedStep& other : loop_.then)
-                made.push_back(condition(other, ignored));
+            for (const Inner& other : inner_)
+                made.emplace_back(condition(*other.step, ignored), timesOf(other, why));
         }
         for (const ResolvedStep* other : arm_.steps)
-            if (other != &loop_) made.push_back(condition(*other, ignored));
-        std::vector<size_t> wanted;
-        for (const std::string& one : where)
-            wanted.push_back(static_cast<size_t>(std::count(made.begin(), made.end(), one)));
+            if (other != &loop_) made.emplace_back(condition(*other, ignored), "1");
+        if (!why.empty()) return skipped(description, why);
+        for (const std::string& one : where) {
+            std::vector<std::string> times;
+            for (const auto& [other, often] : made)
+                if (other == one) times.push_back(often);
+            wanted.push_back(sumOf(times));
+        }
         return compared(description, queries, wanted);
     }
 
-    Effect inserted(const ResolvedStep& step, size_t place, const std::string& description) const {
-        for (size_t i = place + 1; i < loop_.then.size(); i++)
-            if (loop_.then[i].target == step.target)
-                return skipped(description, "a later step changes rows of the same table");
-        std::vector<std::string> queries;
+    Effect inserted(const Inner& inner, size_t place, const std::string& description) const {
+        const ResolvedStep& step = *inner.step;
+        bool changed = std::any_of(inner_.begin() + static_cast<long>(place) + 1, inner_.end(),
+                                   [&](const Inner& other) { return changesRowsOf(*other.step, step.target); });
+        for (auto other = std::find(arm_.steps.begin(), arm_.steps.end(), &loop_) + 1; other != arm_.steps.end();
+             other++)
+            changed = changed || changesRowsOf(**other, step.target);
+        if (changed) return skipped(description, "a later step changes rows of the same table");
+        std::vector<std::string> queries, times;
         std::string why;
         for (int k = 0; k < 2; k++) {
             Stage::Element element(stage_, number_, k);
@@ -115,9 +165,11 @@ private:
                 where.push_back(equalTo("t." + quoteName(row.columns[i]), row.values[i], row.types[i]));
             queries.push_back("SELECT count(*) FROM " + quoteName(row.entity->schema, row.entity->table) +
                               " AS t\n    WHERE " + join(where, "\n      AND "));
+            times.push_back(timesOf(inner, why));
         }
-        size_t each = queries[0] == queries[1] ? 2 : 1;
-        return compared(description, queries, {each, each});
+        if (!why.empty()) return skipped(description, why);
+        if (queries[0] == queries[1]) return compared(description, queries, {sumOf(times), sumOf(times)});
+        return compared(description, queries, times);
     }
 
     // The row of a step for the current element: its WHERE, and the place where its columns are.
@@ -164,10 +216,13 @@ private:
 
     // A row that both elements change is what the second has made of what the first left.
     Effect updated(const ResolvedStep& step, const std::string& description) const {
-        for (const std::vector<const ResolvedStep*>& others : {arm_.steps, inside()})
-            for (const ResolvedStep* other : others)
-                if (other != &step && other->target == step.target && other->target)
-                    return skipped(description, "another step is about the same table");
+        bool another = std::any_of(inner_.begin(), inner_.end(), [&](const Inner& other) {
+            return other.step != &step && other.step->target == step.target;
+        });
+        for (const ResolvedStep* other : arm_.steps)
+            another =
+                another || (other != &loop_ && (other->target == step.target || changesRowsOf(*other, step.target)));
+        if (another) return skipped(description, "another step is about the same table");
         if (!namesRows(step)) return skipped(description, "its WHERE takes the element apart");
         std::vector<std::string> columns, keys;
         std::vector<std::map<std::string, std::string>> cells;
@@ -207,13 +262,6 @@ private:
         return effect;
     }
 
-    std::vector<const ResolvedStep*> inside() const {
-        std::vector<const ResolvedStep*> steps;
-        for (const ResolvedStep& step : loop_.then)
-            steps.push_back(&step);
-        return steps;
-    }
-
     // What the columns are set to, where they were `before`.
     std::map<std::string, std::string> assigned(const ResolvedStep& step, const std::string& own,
                                                 const std::map<std::string, std::string>& before,
@@ -242,6 +290,7 @@ private:
     const ResolvedStep& loop_;
     const Stage::Render& literal_;
     int number_;
+    std::vector<Inner> inner_;
     std::vector<Effect> effects_;
 };
 

@@ -98,6 +98,15 @@ private:
     const Arm& arm_;
 };
 
+bool sets(const ResolvedStep& step, const EntityInfo* target, const std::string& column) {
+    auto within = [&](const ResolvedStep& inner) { return sets(inner, target, column); };
+    return (step.target == target &&
+            std::any_of(step.set.begin(), step.set.end(),
+                        [&](const BoundAssignment& assignment) { return assignment.column == column; })) ||
+           std::any_of(step.then.begin(), step.then.end(), within) ||
+           std::any_of(step.otherwise.begin(), step.otherwise.end(), within);
+}
+
 class Effects {
 public:
     Effects(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
@@ -140,11 +149,9 @@ private:
         std::string description = stepPhrase(world_, arm_, step), why;
         InsertedRow row;
         if (!insertedRow(world_, resolver_, stage_, step, literal_, row, why)) return skip(description, why);
-        for (size_t i = place + 1; i < arm_.steps.size(); i++) {
-            StepKind kind = arm_.steps[i]->spec->kind;
-            if (arm_.steps[i]->target == step.target && (kind == StepKind::update || kind == StepKind::remove))
+        for (size_t i = place + 1; i < arm_.steps.size(); i++)
+            if (changesRowsOf(*arm_.steps[i], step.target))
                 return skip(description, "a later step changes rows of the same table");
-        }
         std::string where;
         for (size_t i = 0; i < row.columns.size(); i++)
             where += (where.empty() ? "" : "\n      AND ") +
@@ -229,8 +236,7 @@ private:
             // The last step that sets a column of the row decides.
             bool later = false;
             for (size_t i = place + 1; i < arm_.steps.size(); i++)
-                for (const BoundAssignment& other : arm_.steps[i]->set)
-                    later = later || (arm_.steps[i]->target == step.target && other.column == assignment.column);
+                later = later || sets(*arm_.steps[i], step.target, assignment.column);
             if (later) continue;
             std::string sql;
             if (!stage_.print(assignment.value, literal_, stage_.ownOf(step), sql, why)) return skip(description, why);
@@ -312,6 +318,14 @@ private:
 };
 
 }  // namespace
+
+bool changesRowsOf(const ResolvedStep& step, const EntityInfo* target) {
+    auto within = [&](const ResolvedStep& inner) { return changesRowsOf(inner, target); };
+    StepKind kind = step.spec->kind;
+    return (step.target == target && (kind == StepKind::update || kind == StepKind::remove)) ||
+           std::any_of(step.then.begin(), step.then.end(), within) ||
+           std::any_of(step.otherwise.begin(), step.otherwise.end(), within);
+}
 
 std::string stepPhrase(const World& world, const Arm& arm, const ResolvedStep& step) {
     return Phrases(world, arm).of(step);

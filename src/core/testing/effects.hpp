@@ -28,6 +28,9 @@ std::vector<Effect> effectsOf(const World& world, const Resolver& resolver, cons
 std::vector<Effect> effectsOfEach(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
                                   const ResolvedStep& loop, const Stage::Render& literal);
 
+// Whether a step, or one within it, changes or deletes rows that are there.
+bool changesRowsOf(const ResolvedStep& step, const EntityInfo* target);
+
 // What a step does, in words: "low_stock event sends low stock alert".
 std::string stepPhrase(const World& world, const Arm& arm, const ResolvedStep& step);
 

@@ -85,14 +85,30 @@ private:
                 strict.push_back("(" + sql + ") >= 1");
         }
         Focus focus = stage_.focus(arms_[which]);
+        std::vector<std::string> telling = strict;
+        for (const ResolvedStep* step : arms_[which].steps)
+            if (stage_.loopOf(*step) >= 0) tellApart(*step, telling);
         // Rather without the rows that steps need than against what other actions demand.
         for (bool strictly : {true, false})
-            for (const std::vector<std::string>& conditions : {strict, {conditions_[which]}}) {
+            for (const std::vector<std::string>& conditions : {telling, strict, {conditions_[which]}}) {
                 reasons_[which].clear();
                 Fixture best = writer_.find(stage_, conditions, asked, focus, reasons_[which], strictly);
                 if (best || reasons_[which].empty()) return best;
             }
         return {};
+    }
+
+    // An if within a foreach holds for the first element and not for the second.
+    void tellApart(const ResolvedStep& loop, std::vector<std::string>& conditions) const {
+        for (int k = 0; k < 2; k++) {
+            Stage::Element element(stage_, stage_.loopOf(loop), k);
+            for (const ResolvedStep& inner : loop.then) {
+                std::string sql, why;
+                if (inner.spec->kind == StepKind::branch &&
+                    stage_.print(inner.condition, Scenario::reference, "", sql, why))
+                    conditions.push_back("(" + sql + (k == 0 ? ") IS TRUE" : ") IS NOT TRUE"));
+            }
+        }
     }
 
     void stageUp(const Fixture& fixture, Stage::Render& literal) {

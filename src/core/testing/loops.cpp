@@ -1,5 +1,6 @@
 // What a foreach goes over in a test: an array of two elements that differ, whose values are dimensions of their own.
 #include <algorithm>
+#include <cstdlib>
 
 #include "emit/quote.hpp"
 #include "testing/stage.hpp"
@@ -8,33 +9,38 @@ namespace specql {
 
 namespace {
 
-void collectKeys(const World& world, const std::vector<ResolvedStep>& steps, std::vector<std::string>& keys) {
-    auto add = [&](const BoundExpression& bound) {
+// Keys of elements, and the whole numbers that conditions compare them with.
+void collectKeys(const World& world, const std::vector<ResolvedStep>& steps, std::vector<std::string>& keys,
+                 std::vector<long>& numbers) {
+    auto add = [&](const BoundExpression& bound, bool compared) {
         if (!bound) return;
-        for (const std::string& key : readCondition(world.expressionText(bound.expression)).keys)
+        ConditionText text = readCondition(world.expressionText(bound.expression));
+        for (const std::string& key : text.keys)
             if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+        for (const std::string& number : text.numbers)
+            if (compared && number.find('.') == std::string::npos && number.size() < 9)
+                numbers.push_back(std::atol(number.c_str()));
     };
     for (const ResolvedStep& step : steps) {
         for (const BoundAssignment& assignment : step.set)
-            add(assignment.value);
+            add(assignment.value, false);
         for (const BoundExpression& arg : step.args)
-            add(arg);
-        add(step.where);
-        add(step.condition);
-        collectKeys(world, step.then, keys);
-        collectKeys(world, step.otherwise, keys);
+            add(arg, false);
+        add(step.where, false);
+        add(step.condition, true);
+        collectKeys(world, step.then, keys, numbers);
+        collectKeys(world, step.otherwise, keys, numbers);
     }
 }
 
 // A number does for a text too, but not for a uuid.
-std::string objectOf(const std::vector<std::string>& keys, size_t place) {
+std::string objectOf(const std::vector<std::string>& keys, size_t place, long number) {
     std::vector<std::string> pairs;
     for (const std::string& key : keys)
         pairs.push_back(quoteLiteral(key) + ", " +
                         (endsWith(key, "_id") ? uniqueValue("uuid", 500000 + static_cast<int>(place)) + "::text"
-                                              : std::to_string(3 + place)));
-    return keys.empty() ? "to_jsonb(" + std::to_string(3 + place) + ")"
-                        : "jsonb_build_object(" + join(pairs, ", ") + ")";
+                                              : std::to_string(number)));
+    return keys.empty() ? "to_jsonb(" + std::to_string(number) + ")" : "jsonb_build_object(" + join(pairs, ", ") + ")";
 }
 
 }  // namespace
@@ -62,15 +68,23 @@ void Stage::useLoop(const ResolvedStep& step) {
     if (element.empty()) return;
     if (scenario.dimensions[static_cast<size_t>(array)].elements.empty()) {
         std::vector<std::string> keys;
-        collectKeys(world_, step.then, keys);
+        std::vector<long> numbers;
+        collectKeys(world_, step.then, keys, numbers);
         for (int k = 0; k < 2; k++) {
             size_t place = scenario.dimensions.size();
             Dimension dimension;
             dimension.type = dimension.baseType = element;
             dimension.unique = element == "uuid" || isText(element);
-            dimension.essential = !dimension.unique && !isNumeric(element) && !json;
-            dimension.candidates = json ? std::vector<std::string>{objectOf(keys, place)}
-                                        : candidates(element, {}, ConditionText(), place);
+            dimension.essential = !dimension.unique && !isNumeric(element) && (!json || !numbers.empty());
+            dimension.fixed = json;
+            if (json) {
+                for (long number : numbers)
+                    for (long shift : {0, 1, -1})
+                        dimension.candidates.push_back(objectOf(keys, place, number + shift));
+                dimension.candidates.push_back(objectOf(keys, place, static_cast<long>(place) + 3));
+            } else {
+                dimension.candidates = candidates(element, {}, ConditionText(), place);
+            }
             loop.elements.push_back(scenario.add(std::move(dimension)));
         }
         Dimension& dimension = scenario.dimensions[static_cast<size_t>(array)];

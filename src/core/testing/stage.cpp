@@ -209,7 +209,7 @@ int Stage::use(const Value& value, const std::string& own, const ConditionText* 
         if (const TestTable* table = tableOf(*action.binding.entity)) column = table->column(value.name);
     bool key = value.kind == ValueKind::eventColumn && value.name == action.binding.entity->key;
     if (condition && !dimension.unique && !key) dimension.essential = true;
-    if (!dimension.elements.empty()) return known;
+    if (!dimension.elements.empty() || dimension.fixed) return known;
     if (condition || dimension.candidates.empty())
         for (std::string& candidate :
              candidates(dimension.baseType, column ? column->labels : std::vector<std::string>{},
