@@ -80,9 +80,10 @@ INSERT INTO mutant (name, function, old, nth, new, suite, noticed) VALUES
 ('the capture function of an invariant is dropped', :'stepsCapture', '', 0, 'DROP FUNCTION shop.order_takes_its_steps_capture()', :'S', 'order_takes_its_steps_trigger fires on status update'),
 ('the capture function of an invariant divides by zero', :'addedCapture', 'new.quantity', 1, 'new.quantity / 0', :'S', 'item_added_trigger fires on order_item insert'),
 ('the rows of an invariant divide by zero', :'addedRows', 'specql.rows(branch)', 1, 'specql.rows(branch / 0)', :'S', 'item_added_trigger fires on order_item insert'),
+('a step does what an invariant refuses', :'parcel', '''delivered''', 1, '''placed''', :'S', 'parcel_delivery updates status of order'),
 -- the bulk operation
 ('it raises', :'lorry', 'v_count := v_count', 1, 'v_count := 1 / 0', 'shop.batch_test', 'load_lorry returns how many rows it handled'),
-('it does what an invariant refuses', :'lorry', '''shipped''', 1, '''paid''', 'shop.batch_test', 'lorry_arrived runs load_lorry'),
+('it does what an invariant refuses', :'lorry', '''shipped''', 1, '''paid''', 'shop.batch_test', 'load_lorry updates status of order in order'),
 ('the first come last', :'backorders', 'ORDER BY c.order_1, c.id)', 1, 'ORDER BY c.order_1 DESC, c.id)', :'B', 'process_backorders updates status, fulfilled_at of backorder in order'),
 ('an allocation takes less than there is', :'backorders', 'r.total <= v_product', 1, 'r.total < v_product', :'B', 'process_backorders returns how many rows it handled'),
 ('an allocation takes all', :'backorders', 'r.total <= v_product.stock_quantity', 1, 'r.total IS NOT NULL', :'B', 'process_backorders stops at the first row that does not fit'),

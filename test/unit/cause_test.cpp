@@ -6,7 +6,7 @@
 namespace specql {
 namespace {
 
-const Tested tested{"shop.on_paid", {"shop.trigger_paid_events", "shop.paid_capture", "shop.paid_rows"}};
+const Tested tested{"shop.on_paid", {"shop.trigger_paid_events", "shop.paid_capture", "shop.paid_rows"}, {}};
 
 bool ofTested(const std::string& context, const std::string& message = "no", bool otherwise = false) {
     return isOfTested(tested, message, context, otherwise);
@@ -22,6 +22,16 @@ TEST(Cause, InnermostFunctionDecides) {
         ofTested("SQL statement \"INSERT INTO shop.bill\"\n"
                  "PL/pgSQL function shop.trigger_paid_events() line 8 at SQL statement\n"
                  "PL/pgSQL function shop.trigger_sane_events() line 3 at SQL statement"));
+}
+
+TEST(Cause, RefusalWithoutReasonIsOfTheTested) {
+    Tested right = tested;
+    right.contented = {"shop.trigger_sane_events"};
+    std::string refuses = "PL/pgSQL function shop.trigger_sane_events() line 3 at RAISE";
+    std::string within = "\nPL/pgSQL function shop.trigger_paid_events() line 8 at SQL statement";
+    EXPECT_TRUE(isOfTested(right, "no", refuses + within, false));
+    EXPECT_FALSE(isOfTested(right, "no", refuses, true));
+    EXPECT_FALSE(isOfTested(right, "no", refuses + "\nPL/pgSQL function shop.f() line 1 at PERFORM" + within, true));
 }
 
 TEST(Cause, ConditionsNameTheirAction) {

@@ -24,16 +24,19 @@ Tested testedOf(const ResolvedAction& action) {
     const std::string& schema = action.info->schema;
     Tested tested{action.info->name(),
                   {quoteName(schema, handlerName(action)), quoteName(schema, action.base + "_capture"),
-                   quoteName(schema, action.base + "_rows")}};
+                   quoteName(schema, action.base + "_rows")},
+                  {}};
     if (isBulk(*action.info)) tested.functions.push_back(quoteName(schema, snakeCase(action.info->spec->name.value)));
     return tested;
 }
 
 bool isOfTested(const Tested& tested, const std::string& message, const std::string& context, bool otherwise) {
-    auto named = [&](const std::string& text) {
-        return std::any_of(tested.functions.begin(), tested.functions.end(),
+    auto anyOf = [](const std::vector<std::string>& functions, const std::string& text) {
+        return std::any_of(functions.begin(), functions.end(),
                            [&](const std::string& function) { return names(text, function); });
     };
+    auto named = [&](const std::string& text) { return anyOf(tested.functions, text); };
+    bool refused = false;
     size_t begin = 0;
     while (begin < context.size()) {
         size_t end = std::min(context.find('\n', begin), context.size());
@@ -43,8 +46,13 @@ bool isOfTested(const Tested& tested, const std::string& message, const std::str
         if (startsWith(line, condition)) return line.substr(condition.size()) == tested.action;
         // The test's own DO is nobody's.
         if (startsWith(line, "PL/pgSQL function inline_code_block ")) continue;
-        if (startsWith(line, "PL/pgSQL function ")) return named(line);
+        if (!startsWith(line, "PL/pgSQL function ")) continue;
+        if (refused || named(line)) return named(line);
+        // What the tested handler does is refused by one that has no reason, unless it does something else.
+        refused = anyOf(tested.contented, line);
+        if (!refused) return false;
     }
+    if (refused) return false;
     if (named(message) || named(context)) return true;
     return otherwise;
 }

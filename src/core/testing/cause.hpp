@@ -13,6 +13,7 @@ namespace specql {
 struct Tested {
     std::string action;                  // inventory.on_stock_change
     std::vector<std::string> functions;  // inventory.trigger_stock_change_events, …
+    std::vector<std::string> contented;  // functions of others that do not refuse what these do, if they do it right
 };
 Tested testedOf(const ResolvedAction& action);
 

@@ -209,7 +209,7 @@ void Stage::stateDemands() {
             std::string sql;
             if (demand.step) {
                 if (!does(arm, demand)) continue;
-                if (!condition(arm, Scenario::reference, sql, why)) continue;
+                if (!condition(arm, Scenario::reference, sql, why)) break;
                 if (sql != "true") one.insert(one.begin(), "(" + sql + ") IS NOT TRUE");
                 if (demand.step->where && print(demand.step->where, Scenario::reference, demand.own, sql, why))
                     one.insert(one.begin(), "(" + sql + ") IS NOT TRUE");
@@ -218,7 +218,40 @@ void Stage::stateDemands() {
             if (why.empty()) scenario.rules.push_back(join(one, " OR "));
             if (!demand.step) break;
         }
+        if (why.empty() && demand.step) stated_[demand.invariant.owner]++;
     }
+    for (const auto& [owner, count] : stated_)
+        if (isContent(*owner, count)) contented.push_back(quoteName(owner->info->schema, handlerName(*owner)));
+}
+
+// Whether nothing that the action writes as its spec says can be refused by this other one: the only step that it
+// listens to is the one whose demands, all of them, are part of the search.
+bool Stage::isContent(const ResolvedAction& owner, size_t stated) const {
+    const Binding& binding = owner.binding;
+    std::vector<const ResolvedStep*> heard;
+    std::function<void(const std::vector<ResolvedStep>&)> listen = [&](const std::vector<ResolvedStep>& steps) {
+        for (const ResolvedStep& step : steps) {
+            StepKind kind = step.spec->kind;
+            unsigned op = kind == StepKind::update ? opUpdate : kind == StepKind::remove ? opDelete : opInsert;
+            bool unchanged =
+                op == opUpdate && !binding.changedColumn.empty() && !assignmentOf(step, binding.changedColumn);
+            if (step.target == binding.entity && (binding.ops & op) && !unchanged) heard.push_back(&step);
+            listen(step.then);
+            listen(step.otherwise);
+        }
+    };
+    for (const ResolvedBranch& branch : action.branches) {
+        listen(branch.steps);
+        listen(branch.otherwise);
+    }
+    bool calls = std::any_of(allocations.begin(), allocations.end(),
+                             [](const Allocation& allocation) { return allocation.caller != nullptr; });
+    if (calls || heard.size() != 1) return false;
+    unsigned op = heard.front()->spec->kind == StepKind::remove ? opDelete : opUpdate;
+    size_t all = 0;
+    for (const Invariant& invariant : invariantsOf(world_, resolver_, action.info, binding.entity, op, ""))
+        all += invariant.owner == &owner;
+    return all == stated;
 }
 
 }  // namespace specql

@@ -77,6 +77,7 @@ private:
 struct Fixture {
     std::vector<std::string> values;  // SQL, one for each dimension; empty if none was found
     std::vector<bool> held;           // of `asked`
+    bool ruled = false;               // scenario.rules hold
     explicit operator bool() const { return !values.empty(); }
 };
 

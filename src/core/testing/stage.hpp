@@ -90,6 +90,8 @@ public:
 
     Scenario scenario;
     std::string unfit;
+    // Handlers of other actions that cannot refuse what this one writes, if values satisfy scenario.rules.
+    std::vector<std::string> contented;
     std::vector<Allocation> allocations;  // number n is called "b<n>" among the places
     const ResolvedAction& action;
     const unsigned operation;
@@ -131,6 +133,7 @@ private:
     void focusOnDemands(const Arm& arm, Focus& focus) const;
     std::string changedColumn(const Demand& demand, const std::string& column, bool old, std::string& why) const;
     std::string demandSql(const Demand& demand, size_t part, std::string& why) const;
+    bool isContent(const ResolvedAction& owner, size_t stated) const;
 
     std::string value(const Value& value, const Render& render, const std::string& own, std::string& why) const;
     int nameDimension(const Value& value, const std::string& own) const;
@@ -165,6 +168,7 @@ private:
     mutable int loop_ = -1, element_ = 0;
     std::vector<Context> contexts_;  // the action's, then those of what others demand
     std::vector<Demand> demands_;
+    std::map<const ResolvedAction*, size_t> stated_;  // how many demands of steps are among scenario.rules
     std::vector<Arm> arms_;
     std::map<std::string, int> rows_;  // "old", "new", "c0", "t0" → scenario.rows
 };

@@ -70,15 +70,17 @@ Fixture read(const Stage& stage, const std::vector<std::string>& cells, size_t n
 Fixture Writer::find(const Stage& stage, const std::vector<std::string>& conditions,
                      const std::vector<std::string>& asked, const Focus& focus, std::string& why, bool strictly) {
     const SearchAnswer* answer = ask(stage.scenario.find(conditions, asked, focus));
-    if (!strictly && answer && answer->cells.empty() && !stage.scenario.rules.empty())
-        answer = ask(unruled(stage.scenario).find(conditions, asked, focus));
+    bool unruledAnswer = !strictly && answer && answer->cells.empty() && !stage.scenario.rules.empty();
+    if (unruledAnswer) answer = ask(unruled(stage.scenario).find(conditions, asked, focus));
     if (!answer) return {};
     if (answer->cells.empty()) {
         why = answer->error.empty() ? "no values were found that satisfy the condition and the tables' constraints"
                                     : "the search for values failed: " + commentText(answer->error);
         return {};
     }
-    return read(stage, answer->cells, 0, stage.scenario.dimensions.size(), asked.size());
+    Fixture fixture = read(stage, answer->cells, 0, stage.scenario.dimensions.size(), asked.size());
+    fixture.ruled = !unruledAnswer;
+    return fixture;
 }
 
 bool Writer::findPair(const Stage& stage, const std::string& condition, const std::string& atom,
@@ -100,6 +102,7 @@ bool Writer::findPair(const Stage& stage, const std::string& condition, const st
             size_t count = scenario.dimensions.size();
             inside = read(stage, answer->cells, 0, 2 * count, asked.size());
             outside = read(stage, answer->cells, count, 2 * count + asked.size(), asked.size());
+            inside.ruled = outside.ruled = ruled;
             return true;
         }
     return false;
@@ -107,6 +110,7 @@ bool Writer::findPair(const Stage& stage, const std::string& condition, const st
 
 Stage::Render Writer::literals(const Stage& stage, const Fixture& fixture) {
     int base = ++instance_ * 100;
+    tested_.contented = fixture.ruled ? stage.contented : std::vector<std::string>{};
     Stage::Render plain = [&stage, fixture, base](int which) {
         const Dimension& dimension = stage.scenario.dimensions[static_cast<size_t>(which)];
         return typedValue(dimension.unique ? uniqueValue(dimension.baseType, base + which)
