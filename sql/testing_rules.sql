@@ -75,6 +75,34 @@ actions:
 $$);
 SELECT l FROM specql.test_suites() AS s, specql.runtests(s.suite) AS l;
 
+-- A version that every update counts up: the tests' own updates do, and handlers that do not are refused.
+SELECT count(*) > 0 FROM specql.apply($$
+entity: Card
+schema: files
+fields: {title: text, shelf: integer, read_at: timestamp, version: integer = 1}
+actions:
+  - name: card_is_current
+    on: update Card
+    on_error: abort
+    steps:
+      - validate: "new.version = old.version + 1"
+        error: "somebody else has changed the card"
+  - name: on_shelf
+    on: update Card.shelf
+    condition: "new.shelf > 7"
+    steps:
+      - notify: runner "To the far shelves"
+  - name: on_title
+    on: update Card.title
+    steps:
+      - update: Card SET read_at = NULL, version = version + 1
+  - name: on_read
+    on: event card_read
+    steps:
+      - update: Card SET read_at = now() WHERE id = card_id
+$$);
+SELECT * FROM specql.runtests('files.event_driven_test');
+
 -- What rules demand cannot be met, or cannot be known: the trial decides, and gives the rule's own words.
 SELECT count(*) > 0 FROM specql.apply($$
 schema: clinic

@@ -2,6 +2,7 @@
 // otherwise. A demand that cannot be expressed over the values of a test is left out; the trial of the rows shows then
 // whether it is met.
 #include <algorithm>
+#include <iterator>
 
 #include "emit/printer.hpp"
 #include "emit/quote.hpp"
@@ -59,7 +60,11 @@ void Stage::findDemands() {
     const Binding& binding = action.binding;
     std::string custom = binding.custom ? binding.event : "";
     if (binding.custom ? custom.empty() : !binding.entity) return;
-    for (Invariant& invariant : invariantsOf(world_, resolver_, action.info, binding.entity, operation, custom)) {
+    std::vector<Invariant> invariants = invariantsOf(world_, resolver_, action.info, binding.entity, operation, custom);
+    if (operation == opUpdate)
+        for (const Invariant& invariant : invariants)
+            splitChanging(invariant);
+    for (Invariant& invariant : invariants) {
         const std::string& changed = invariant.owner->binding.changedColumn;
         if (operation == opUpdate && !changed.empty() && !split_.count(changed)) continue;
         Demand demand;
@@ -71,6 +76,28 @@ void Stage::findDemands() {
         }
         demand.invariant = std::move(invariant);
         if (known) demands_.push_back(std::move(demand));
+    }
+}
+
+// A column that must change with every update, such as a version that counts them.
+void Stage::splitChanging(const Invariant& invariant) {
+    if (!invariant.owner->binding.changedColumn.empty()) return;
+    const std::string& text = world_.expressionText(invariant.holds->expression);
+    const ExpressionFacts& facts = world_.facts(invariant.holds->expression);
+    for (const Atom& atom : readCondition(text).atoms) {
+        Bound bound;
+        bool plain = readBound(text.substr(atom.begin, atom.end - atom.begin), bound);
+        if (!atom.conjunct || (plain && bound.comparison.find('=') != std::string::npos)) continue;
+        std::set<std::string> before, after;
+        for (size_t i = 0; i < invariant.holds->values.size(); i++) {
+            const Value& value = invariant.holds->values[i];
+            if (facts.names[i].offset < atom.begin || facts.names[i].offset >= atom.end) continue;
+            bool change = value.kind == ValueKind::eventChange;
+            if (change || (value.kind == ValueKind::eventColumn && value.old)) before.insert(value.name);
+            if (change || (value.kind == ValueKind::eventColumn && !value.old)) after.insert(value.name);
+        }
+        std::set_intersection(before.begin(), before.end(), after.begin(), after.end(),
+                              std::inserter(split_, split_.end()));
     }
 }
 

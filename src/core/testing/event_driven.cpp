@@ -160,8 +160,13 @@ private:
         description = action_.base + "_trigger does not fire when " + binding.changedColumn + " stays the same";
         std::string table = quoteName(binding.entity->schema, binding.entity->table);
         std::string column = quoteName(binding.changedColumn), key = quoteName(binding.entity->key);
-        writer_.step("UPDATE " + table + " SET " + column + " = " + column + "\nWHERE " + key + " = " +
-                     literal(stage_.dimension("row." + binding.entity->key)));
+        writer_.begin(action_.info->name() + ": " + binding.changedColumn + " stays the same");
+        stageUp(found[first_], literal);
+        one = "SELECT count(*) FROM specql.events AS v\n    WHERE " + stage_.eventCondition(literal, "v");
+        writer_.add("fire",
+                    "UPDATE " + table + " SET " + column + " = " + column + "\nWHERE " + key + " = " +
+                        literal(stage_.dimension("row." + binding.entity->key)),
+                    "");
         writer_.check(countIs(one, "1", description), description);
     }
 

@@ -172,7 +172,12 @@ void Stage::unify(const BoundExpression& where, const std::string& own) {
         if (sides[0]->kind != ValueKind::target) std::swap(sides[0], sides[1]);
         if (sides[0]->kind != ValueKind::target || sides[1]->kind == ValueKind::target) continue;
         int other = use(*sides[1], own, nullptr);
-        if (other >= 0) scenario.names.emplace(nameOf(*sides[0], own), other);
+        if (other < 0) continue;
+        scenario.names.emplace(nameOf(*sides[0], own), other);
+        const EntityInfo* target = entityOf(*sides[0], own);
+        Dimension& dimension = scenario.dimensions[static_cast<size_t>(other)];
+        if (target && target->key == sides[0]->name && !dimension.essential)
+            dimension.unique = dimension.unique || !uniqueValue(dimension.baseType, 1).empty();
     }
 }
 

@@ -123,6 +123,7 @@ private:
     void useKey(const ResolvedAction& of, const std::string& key);
     // demands.cpp
     void findDemands();
+    void splitChanging(const Invariant& invariant);
     void findDemandsOfSteps();
     void findDemandsOfStep(const ResolvedStep& step, const std::string& own);
     void useDemands();
