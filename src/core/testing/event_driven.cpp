@@ -201,15 +201,53 @@ private:
     void bystanders(const Arm& arm, const Stage::Render& others) {
         std::set<std::string> said;
         for (const ResolvedStep* step : arm.steps) {
-            if (stage_.ownOf(*step).empty()) continue;
+            std::string own = stage_.ownOf(*step);
+            if (own.empty() || !meansOne(*step, own)) continue;
+            std::string description = arm.label + suffix_ + " leaves other rows of " + step->target->table + " alone";
+            std::string before = asInserted(*step, own, others, description);
+            if (!before.empty()) {
+                if (said.insert(description).second) writer_.check(before, description);
+                continue;
+            }
             Arm one = suffixed(arm);
             one.steps = {step};
-            for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, one, others)) {
-                std::string description = one.label + " leaves other rows of " + step->target->table + " alone";
+            for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, one, others))
                 if (!effect.count.empty() && said.insert(description).second)
                     writer_.check(countIs(effect.count, "0", description), description);
-            }
         }
+    }
+
+    // Whether WHERE tells the event's row from others like it.
+    bool meansOne(const ResolvedStep& step, const std::string& own) const {
+        if (!step.where) return true;
+        const std::string& text = world_.expressionText(step.where.expression);
+        std::set<int> read = stage_.dimensionsOf(step.where, 0, text.size(), own);
+        return std::any_of(read.begin(), read.end(), [&](int dimension) {
+            return stage_.scenario.dimensions[static_cast<size_t>(dimension)].unique;
+        });
+    }
+
+    // That an updated column still has the value that it was inserted with; empty if that is not known.
+    std::string asInserted(const ResolvedStep& step, const std::string& own, const Stage::Render& literal,
+                           const std::string& description) const {
+        int row = stage_.rowOf(own == "new" ? "old" : own);
+        if (step.spec->kind != StepKind::update || row < 0 || (own == "new" && operation_ == opInsert)) return "";
+        const auto& columns = stage_.scenario.rows[static_cast<size_t>(row)].columns;
+        auto key = columns.find(step.target->key);
+        if (key == columns.end()) return "";
+        std::vector<std::string> have, want;
+        for (const BoundAssignment& assignment : step.set) {
+            auto known = columns.find(assignment.column);
+            if (known == columns.end()) continue;
+            const std::string& type = step.target->column(assignment.column)->type;
+            have.push_back(comparable("t." + quoteName(assignment.column), type));
+            want.push_back(comparable(castTo(literal(known->second), type), type));
+        }
+        if (have.empty()) return "";
+        return "is((SELECT ROW(" + join(have, ", ") + ")::text FROM " +
+               quoteName(step.target->schema, step.target->table) + " AS t WHERE t." + quoteName(step.target->key) +
+               " = " + literal(key->second) + "),\n    ROW(" + join(want, ", ") + ")::text, " +
+               quoteLiteral(description) + ")";
     }
 
     Arm suffixed(Arm arm) const {

@@ -176,7 +176,8 @@ void Stage::unify(const BoundExpression& where, const std::string& own) {
         scenario.names.emplace(nameOf(*sides[0], own), other);
         const EntityInfo* target = entityOf(*sides[0], own);
         Dimension& dimension = scenario.dimensions[static_cast<size_t>(other)];
-        if (target && target->key == sides[0]->name && !dimension.essential)
+        bool tells = (target && target->key == sides[0]->name) || isText(dimension.baseType);
+        if (tells && !dimension.essential)
             dimension.unique = dimension.unique || !uniqueValue(dimension.baseType, 1).empty();
     }
 }
