@@ -80,3 +80,45 @@ actions:
       - notify: kitchen "Fewer guests"
 $$, adopt => true);
 SELECT * FROM specql.runtests('hotel.event_driven_test');
+
+-- Rows that nothing tells from others, in tables that have some: what is there before is not counted. A WHERE that means
+-- several rows; rows that are found by a name; a value that cannot change; a set that others are in.
+SELECT count(*) > 0 FROM specql.apply($$
+entity: Tally
+schema: shelf
+fields: {amount: integer, tier: "enum(low, high)"}
+---
+entity: Owner
+schema: shelf
+fields: {label: text, cards: integer = 0}
+---
+entity: Card
+schema: shelf
+fields: {owner_label: text, blocked: boolean, size: integer}
+actions:
+  - name: on_tick
+    on: event ticked
+    params: {amount: integer}
+    condition: "amount > 3"
+    steps:
+      - insert: Tally SET amount = amount, tier = 'low'
+      - notify: clock "Tick"
+      - emit: tocked SET amount = amount
+  - name: on_blocked
+    on: update Card.blocked
+    condition: "new.blocked"
+    steps:
+      - update: Owner SET cards = cards + 1 WHERE label = owner_label
+  - name: on_size
+    on: update Card.size
+    steps:
+      - update: Owner SET cards = size WHERE cards < size
+  - name: raise_tiers
+    pattern: batch/bulk_operation
+    operation: update
+    steps:
+      - update: Tally SET tier = 'high' WHERE tier = 'low' ORDER BY amount
+$$);
+INSERT INTO shelf.tally (amount, tier) SELECT n, 'low' FROM generate_series(1, 9) AS n;
+SELECT specql.emit('ticked', jsonb_build_object('amount', n)) IS NOT NULL FROM generate_series(4, 5) AS n;
+SELECT l FROM specql.test_suites() AS s, specql.runtests(s.suite) AS l WHERE s.suite LIKE 'shelf.%';

@@ -129,6 +129,8 @@ private:
             Stage::Element element(stage_, number_, k);
             where.push_back(condition(*inner.step, why));
             if (where.back().empty() && why.empty()) why = "what it does is known to its author only";
+            if (why.empty() && !isTied(stage_, literal_, where.back()))
+                why = "nothing tells what it does from what others have done";
             queries.push_back("SELECT " + count + " FROM " + from + "\n    WHERE " + where.back());
             for (const Inner& other : inner_)
                 made.emplace_back(condition(*other.step, ignored), timesOf(other, why));

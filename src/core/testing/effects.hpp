@@ -15,6 +15,9 @@ struct Effect {
     std::string reason;  // why a test cannot see it
     // Of an update: which row, and what it has become. The same row with more that is set shows this too.
     std::vector<std::string> facts;
+    // A statement to run before the event: where nothing tells what it does from what others have done, `count` and
+    // `check` are about how much more there is.
+    std::string before = {};
 
     // Whether this effect alone makes `count` of another one see it.
     bool shows(const Effect& other) const;
@@ -30,6 +33,9 @@ std::vector<Effect> effectsOfEach(const World& world, const Resolver& resolver, 
 
 // Whether a step, or one within it, changes or deletes rows that are there.
 bool changesRowsOf(const ResolvedStep& step, const EntityInfo* target);
+
+// Whether a condition speaks of a value that no other test has.
+bool isTied(const Stage& stage, const Stage::Render& literal, const std::string& condition);
 
 // What a step does, in words: "low_stock event sends low stock alert".
 std::string stepPhrase(const World& world, const Arm& arm, const ResolvedStep& step);

@@ -111,12 +111,18 @@ private:
         }
     }
 
-    void stageUp(const Fixture& fixture, Stage::Render& literal) {
+    void stageUp(const Fixture& fixture, Stage::Render& literal, const Arm* arm = nullptr) {
         literal = writer_.literals(stage_, fixture);
         writer_.fixture(stage_.fixture(literal));
         for (const Allocation& allocation : stage_.allocations)
             if (allocation.row >= 0) writer_.fixture(stage_.allocationRow(allocation, literal, amount(allocation)));
+        if (arm) countBefore(*arm, literal);
         writer_.fire(stage_, stage_.fire(literal), literal);
+    }
+
+    void countBefore(const Arm& arm, const Stage::Render& literal) {
+        for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arm, literal))
+            if (!effect.before.empty()) writer_.step(effect.before);
     }
 
     // A flag that a step of the arm sets is not set before.
@@ -183,7 +189,7 @@ private:
             return stage_.rowOf(stage_.ownOf(*step)) >= 0 && !stage_.ownOf(*step).empty();
         });
         if (writes) writer_.fixture(stage_.fixture(others));
-        stageUp(values, literal);
+        stageUp(values, literal, &arm);
         for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, suffixed(arm), literal)) {
             if (effect.reason.empty())
                 writer_.check(effect.check, effect.description);
@@ -366,6 +372,7 @@ private:
         if (!sides_.insert(description).second) return;
         if (marker.count.empty()) return writer_.skip(description, "nothing that can be seen tells whether it fired");
         writer_.fixture(stage_.fixture(literal));
+        if (!marker.before.empty()) writer_.step(marker.before);
         writer_.fire(stage_, stage_.fire(literal), literal);
         // Other branches that fire too may do the very same.
         int wanted = 0;
@@ -476,6 +483,7 @@ private:
                 writer_.step(sql);
             return;
         }
+        countBefore(arms_[first_], literal);
         writer_.step(stage_.fire(literal));
         for (const std::string& sql : mendHandler(action_))
             writer_.step(sql);
