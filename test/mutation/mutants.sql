@@ -1,5 +1,5 @@
 -- What is broken by hand, and a test that must notice. `old` is replaced where it stands for the nth time in a function,
--- by `new`; or a statement is run.
+-- by `new`; or, the 0th time, `new` is what is done to it; or a statement is run.
 CREATE TEMP TABLE mutant (n serial, name text, function regprocedure, old text, nth integer, new text, change text, suite text,
     noticed text);
 
@@ -12,6 +12,16 @@ CREATE TEMP TABLE mutant (n serial, name text, function regprocedure, old text, 
 \set received inventory.handle_reorder_received_events()
 \set backorders inventory.process_backorders(uuid)
 \set sourcing inventory.trigger_event_sourcing_product_events()
+\set processed inventory.stock_change_processed(uuid[])
+\set S shop.event_driven_test
+\set steps shop.trigger_order_takes_its_steps_events()
+\set stepsCapture shop.order_takes_its_steps_capture()
+\set progress shop.trigger_order_progress_events()
+\set added shop.trigger_item_added_events()
+\set addedCapture shop.item_added_capture()
+\set addedRows shop.item_added_rows(integer)
+\set parcel shop.handle_parcel_delivered_events()
+\set lorry shop.load_lorry(bigint)
 
 INSERT INTO mutant (name, function, old, nth, new, suite, noticed) VALUES
 -- conditions
@@ -53,7 +63,28 @@ INSERT INTO mutant (name, function, old, nth, new, suite, noticed) VALUES
 ('a sign is lost', :'order', '-e.ordered_quantity', 1, 'e.ordered_quantity', :'E', 'order_placement triggers stock alerts'),
 ('a queued call has another argument', :'order', '''product_id'', e.product_id', 1, '''product_id'', e.order_id', :'E', 'order_placement queues urgent_reorder_if_needed for escalate_reorder'),
 ('the log keeps the old row', :'sourcing', '-> ''new''', 1, '-> ''old''', :'E', 'event_sourcing_product on update is appended to inventory_event_log'),
+-- processed_at
+('nobody says that an event is processed', :'processed', '= clock_timestamp()', 1, '= t.processed_at', :'E', 'low_stock event is processed when its deliveries have arrived'),
+('an event is processed too early', :'change', 'RETURN NULL', 1, 'UPDATE inventory.inventory_event SET processed_at = now(); RETURN NULL', :'E', 'restock event is not processed as long as its deliveries wait'),
+-- what fails altogether: logged, or the statement itself
+('the handler raises', :'change', 'specql.matched(1)', 1, '1 / 0 = 1', :'E', 'low_stock event is recorded in inventory_event'),
+('the handler reads a column that is dropped', :'received', 't.stock_quantity + e', 1, 't.stock_dropped + e', :'E', 'reorder_receipt updates stock_quantity, last_restocked of product'),
+('the handler is dropped', :'order', '', 0, 'DROP FUNCTION inventory.handle_order_placed_events()', :'E', 'order_placement triggers stock alerts'),
+('the capture function is dropped', :'capture', '', 0, 'DROP FUNCTION inventory.stock_change_capture()', :'E', 'stock_change_trigger fires on quantity update'),
+('the capture function divides by zero', :'capture', 'new.stock_quantity = 0', 1, '1 / (new.stock_quantity - new.stock_quantity) = 0', :'E', 'out_of_stock event is recorded in inventory_event'),
+('the handler says what an invariant would say', :'progress', 'IF specql.matched(1) THEN', 1, 'RAISE EXCEPTION ''by hand'' USING ERRCODE = ''SQ206''; IF specql.matched(1) THEN', :'S', 'order_progress branch 1 packs'),
+('an invariant raises', :'steps', 'IF ((', 1, 'RAISE EXCEPTION ''by hand''; IF ((', :'S', 'order_takes_its_steps_trigger fires on status update'),
+('an invariant refuses what it must not', :'steps', 'IS NOT TRUE', 1, 'IS NOT NULL', :'S', 'order_takes_its_steps is accepted at %'),
+('an invariant does not refuse', :'steps', 'IS NOT TRUE', 1, 'IS NULL', :'S', 'order_takes_its_steps is refused at %'),
+('an invariant reads a column that is dropped', :'added', 't.price, t.stock', 1, 't.price, t.stocked', :'S', 'item_added updates stock of product'),
+('an invariant is dropped', :'added', '', 0, 'DROP FUNCTION shop.trigger_item_added_events()', :'S', 'item_added_trigger fires on order_item insert'),
+('the capture function of an invariant is dropped', :'stepsCapture', '', 0, 'DROP FUNCTION shop.order_takes_its_steps_capture()', :'S', 'order_takes_its_steps_trigger fires on status update'),
+('the capture function of an invariant divides by zero', :'addedCapture', 'new.quantity', 1, 'new.quantity / 0', :'S', 'item_added_trigger fires on order_item insert'),
+('the rows of an invariant divide by zero', :'addedRows', 'specql.rows(branch)', 1, 'specql.rows(branch / 0)', :'S', 'item_added_trigger fires on order_item insert'),
+('a step does what an invariant refuses', :'parcel', '''delivered''', 1, '''placed''', :'S', 'parcel_delivery updates status of order'),
 -- the bulk operation
+('it raises', :'lorry', 'v_count := v_count', 1, 'v_count := 1 / 0', 'shop.batch_test', 'load_lorry returns how many rows it handled'),
+('it does what an invariant refuses', :'lorry', '''shipped''', 1, '''paid''', 'shop.batch_test', 'load_lorry updates status of order in order'),
 ('the first come last', :'backorders', 'ORDER BY c.order_1, c.id)', 1, 'ORDER BY c.order_1 DESC, c.id)', :'B', 'process_backorders updates status, fulfilled_at of backorder in order'),
 ('an allocation takes less than there is', :'backorders', 'r.total <= v_product', 1, 'r.total < v_product', :'B', 'process_backorders returns how many rows it handled'),
 ('an allocation takes all', :'backorders', 'r.total <= v_product.stock_quantity', 1, 'r.total IS NOT NULL', :'B', 'process_backorders stops at the first row that does not fit'),

@@ -5,11 +5,13 @@ CREATE EXTENSION specql;
 CREATE EXTENSION pgtap;
 \set spec `cat examples/inventory/inventory_events.yaml`
 \set advanced `cat examples/inventory/advanced.yaml`
+\set orders `cat examples/orders/orders.yaml`
 SELECT count(*) > 0 AS applied FROM specql.apply(:'spec');
 SELECT count(*) > 0 AS applied FROM specql.apply(:'advanced', schema => 'inventory');
 \set fraud `cat examples/fraud/fraud.yaml`
 \set incidents `cat examples/incidents/incidents.yaml`
 \set sensors `cat examples/sensors/sensors.yaml`
+SELECT count(*) > 0 AS applied FROM specql.apply(:'orders');
 SELECT count(*) > 0 AS applied FROM specql.apply(:'fraud');
 SELECT count(*) > 0 AS applied FROM specql.apply(:'incidents');
 SELECT count(*) > 0 AS applied FROM specql.apply(:'sensors');
@@ -35,9 +37,8 @@ BEGIN
         END IF;
         place := place + strpos(substr(definition, place), m.old);
     END LOOP;
-    IF m.change IS NULL THEN
-        definition := overlay(definition PLACING m.new FROM place - 1 FOR length(m.old));
-    END IF;
+    definition := CASE WHEN m.change IS NOT NULL THEN m.change WHEN m.nth = 0 THEN m.new
+                       ELSE overlay(definition PLACING m.new FROM place - 1 FOR length(m.old)) END;
     BEGIN
         EXECUTE definition;
         lines := ARRAY(SELECT specql.runtests(m.suite));

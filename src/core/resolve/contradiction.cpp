@@ -180,13 +180,17 @@ private:
 
 }  // namespace
 
+std::string contradictionIn(const World& world, const ResolvedAction& action, const BoundExpression& condition) {
+    if (!condition || condition.values.empty()) return "";
+    return Condition(world, action, condition).contradiction();
+}
+
 void reportContradictions(World& world, const Resolver& resolver) {
     std::set<int> reported;  // an action of several tables has its conditions several times
     for (const ResolvedAction& action : resolver.actions) {
         if (!action.info->file->fresh || action.window) continue;
         for (const ResolvedBranch& branch : action.branches) {
-            if (!branch.condition || branch.condition.values.empty()) continue;
-            std::string problem = Condition(world, action, branch.condition).contradiction();
+            std::string problem = contradictionIn(world, action, branch.condition);
             if (problem.empty() || !reported.insert(branch.condition.expression).second) continue;
             world.warning(*action.info->file, "SPQL-R075", world.locate(branch.condition.expression, 0),
                           "this branch can never fire: " + problem, "mend the condition, or take the branch out");

@@ -9,4 +9,7 @@ namespace specql {
 // what raises the event, exclude each other. Says nothing where it is not sure.
 void reportContradictions(World& world, const Resolver& resolver);
 
+// Why a condition cannot hold; empty if it may.
+std::string contradictionIn(const World& world, const ResolvedAction& action, const BoundExpression& condition);
+
 }  // namespace specql

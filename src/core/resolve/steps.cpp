@@ -188,7 +188,16 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
 void ActionResolver::bindForeach(const Step& step, ResolvedStep& resolved, Scope& scope) {
     resolved.condition = bind(step.condition, "", scope);
     if (!resolved.condition) return;
-    std::string type = resolved.condition.values.size() == 1 ? resolved.condition.values[0].type : "";
+    std::string type;
+    if (resolved.condition.values.size() == 1) {
+        const Value& array = resolved.condition.values[0];
+        type = array.type;
+        // Of a payload nothing else may say what the key is; then it is what this use demands.
+        if (type.empty() && array.kind == ValueKind::payload) {
+            hints_.emplace(array.name, "jsonb");
+            type = payloadType(array.name);
+        }
+    }
     std::string element = type == "jsonb" ? "jsonb" : elementType(type);
     if (element.empty() && world_.facts(resolved.condition.expression).ok)
         world_.error(*action_.file, "SPQL-R036", world_.locate(resolved.condition.expression, 0),

@@ -5,6 +5,7 @@
 
 #include "emit/quote.hpp"
 #include "resolve/world.hpp"
+#include "testing/sample.hpp"
 
 namespace specql {
 
@@ -116,7 +117,8 @@ void addTimes(Values& values, const std::string& type, const ConditionText& cond
     add("now() + interval '400 days'");
 }
 
-// Texts that satisfy the checks of rich types, and the usual ones of hand-written tables.
+// Texts that satisfy the checks of rich types, and the usual ones of hand-written tables; two of a kind where a
+// condition may compare them.
 constexpr const char* usualTexts[] = {"specql",
                                       "a@example.com",
                                       "https://example.com/a",
@@ -132,7 +134,13 @@ constexpr const char* usualTexts[] = {"specql",
                                       "0000000000",
                                       "1",
                                       "A",
-                                      "2020-01-01"};
+                                      "2020-01-01",
+                                      "b@example.com",
+                                      "https://example.com/b",
+                                      "#ccbbaa",
+                                      "CD",
+                                      "DEF",
+                                      "fr"};
 
 void addTexts(Values& values, const ConditionText& condition, size_t place) {
     for (const std::string& text : condition.texts) {
@@ -142,6 +150,12 @@ void addTexts(Values& values, const ConditionText& condition, size_t place) {
                     plain.end());
         if (plain != text && text.find('%') != std::string::npos) values.text(plain);
     }
+    std::string sample;
+    for (const std::string& text : condition.texts)
+        if (numberedSampleOf(text, numberMark, sample)) values.text(sample);
+    for (const std::string& text : condition.texts)
+        for (size_t variant : {0, 1})
+            if (sampleOf(text, variant, sample)) values.text(sample);
     for (const std::string& text : condition.texts)
         values.text(text + "x");
     values.text("text " + std::to_string(place + 1));
@@ -168,6 +182,32 @@ void addObjects(Values& values, const ConditionText& condition) {
     values.add("'{\"a\": 1}'");
     values.add("'{}'");
     values.add("'[1, 2]'");
+}
+
+// No two of them overlap: they differ in the number. Then one that holds now, and none.
+void addRanges(Values& values, const std::string& type) {
+    const std::string number = numberMark;
+    if (type == "int4range" || type == "int8range" || type == "numrange")
+        values.add(type + "(" + number + ", " + number + " + 1)");
+    for (const char* time : {"tsrange", "tstzrange"}) {
+        if (type != time) continue;
+        std::string start = "'2001-01-01'::timestamp + " + number + " * interval '1 day'";
+        values.add(type + "(" + start + ", " + start + " + interval '1 hour')");
+        values.add(type + "(now()::timestamp - interval '1 hour', now()::timestamp + interval '1 hour')");
+    }
+    if (type == "daterange") {
+        values.add("daterange('2001-01-01'::date + 2 * " + number + ", '2001-01-01'::date + 2 * " + number + " + 1)");
+        values.add("daterange(current_date - 1, current_date + 2)");
+    }
+    values.add("'empty'");
+}
+
+// For unique columns that have room for few characters only.
+std::string shortText(size_t length, int number) {
+    std::string text;
+    for (; text.size() < length; number /= 36)
+        text.insert(text.begin(), "0123456789abcdefghijklmnopqrstuvwxyz"[number % 36]);
+    return "'" + text + "'";
 }
 
 constexpr const char* others[][3] = {{"inet", "'10.0.0.1'", "'192.0.2.1'"},
@@ -233,7 +273,7 @@ std::vector<std::string> candidates(const std::string& type, const std::vector<s
             values.add("ARRAY[" + value + "]");
         values.add("'{}'");
     } else if (endsWith(type, "range")) {
-        values.add("'empty'");
+        addRanges(values, type);
     } else {
         for (const auto& other : others)
             if (type == other[0] || startsWith(type, std::string(other[0]) + "(")) {
@@ -253,6 +293,10 @@ std::string uniqueValue(const std::string& type, int number) {
     if (type == "smallint") return std::to_string(30000 + number % 2000);
     if (type == "integer" || type == "bigint") return std::to_string(1900000000 + number);
     if (type == "numeric") return std::to_string(1900000000 + number);
+    if (startsWith(type, "character") && type.back() == ')') {
+        size_t length = std::strtoul(type.c_str() + type.find('(') + 1, nullptr, 10);
+        if (length < 16) return shortText(length, number);
+    }
     if (isText(type)) return "'specql-" + std::to_string(number) + "'";
     return "";
 }
@@ -271,8 +315,10 @@ std::vector<std::string> uniquePatterns(const std::string& type) {
 }
 
 std::string numbered(std::string value, int number) {
-    size_t at = value.find(numberMark);
-    return at == std::string::npos ? value : value.replace(at, std::string(numberMark).size(), std::to_string(number));
+    const std::string mark = numberMark, digits = std::to_string(number);
+    for (size_t at = value.find(mark); at != std::string::npos; at = value.find(mark, at + digits.size()))
+        value.replace(at, mark.size(), digits);
+    return value;
 }
 
 std::string typedValue(const std::string& value, const std::string& type) {

@@ -22,44 +22,30 @@ std::string quotedQuery(const std::string& query) {
     return dollarQuote("\n    " + indent(query, 0) + "\n", "sql");
 }
 
-class Effects {
+// What steps do, in words.
+class Phrases {
 public:
-    Effects(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
-            const Stage::Render& literal)
-        : world_(world), resolver_(resolver), stage_(stage), arm_(arm), literal_(literal) {}
+    Phrases(const World& world, const Arm& arm) : world_(world), arm_(arm) {}
 
-    std::vector<Effect> all() {
-        for (size_t i = 0; i < arm_.steps.size(); i++)
-            add(*arm_.steps[i], i);
-        return std::move(effects_);
+    std::string of(const ResolvedStep& step) const {
+        switch (step.spec->kind) {
+            case StepKind::insert:
+            case StepKind::append:
+            case StepKind::create: return insertPhrase(step);
+            case StepKind::update: return updatePhrase(step);
+            case StepKind::remove: return event() + " deletes " + step.target->table;
+            case StepKind::emit: return event() + " raises " + step.spec->target.value;
+            case StepKind::validate:
+            case StepKind::branch:
+            case StepKind::foreach: return event() + " looks at " + world_.expressionText(step.condition.expression);
+            default: break;
+        }
+        if (step.call == CallKind::function) return event() + " calls " + step.calledFunction;
+        return deliveryPhrase(step);
     }
 
 private:
     std::string event() const { return arm_.label + (arm_.eventLabel ? " event" : ""); }
-
-    void skip(const std::string& description, const std::string& reason) {
-        effects_.push_back({description, "", "", reason});
-    }
-
-    void add(const ResolvedStep& step, size_t place) {
-        switch (step.spec->kind) {
-            case StepKind::insert:
-            case StepKind::append:
-            case StepKind::create: return insert(step, place);
-            case StepKind::update: return update(step, place);
-            case StepKind::remove: return remove(step);
-            case StepKind::callExternal:
-            case StepKind::notify:
-            case StepKind::escalate: return delivery(step, place);
-            case StepKind::emit: return emit(step);
-            case StepKind::function:
-            case StepKind::call: return call(step, place);
-            case StepKind::foreach:
-                return skip(event() + " goes through " + world_.expressionText(step.condition.expression),
-                            "what a foreach does for each element is not tested");
-            default: return;
-        }
-    }
 
     std::string insertPhrase(const ResolvedStep& step) const {
         const EntityInfo& target = *step.target;
@@ -83,15 +69,100 @@ private:
         return nullptr;
     }
 
+    std::string updatePhrase(const ResolvedStep& step) const {
+        if (step.set.size() == 1 && step.set[0].value) {
+            const ExpressionFacts& facts = world_.facts(step.set[0].value.expression);
+            for (const char* ending : {"_available", "_enabled", "_allowed", "_active", "_possible"})
+                if (facts.isLiteral && facts.literalType == "boolean" && endsWith(step.set[0].column, ending)) {
+                    std::string what =
+                        step.set[0].column.substr(0, step.set[0].column.size() - std::string(ending).size());
+                    return arm_.label + (facts.literalValue == "true" ? " enables " : " disables ") +
+                           plural(join(words(what), " "));
+                }
+        }
+        std::vector<std::string> columns;
+        for (const BoundAssignment& assignment : step.set)
+            columns.push_back(assignment.column);
+        return event() + " updates " + join(columns, ", ") + " of " + step.target->table;
+    }
+
+    std::string deliveryPhrase(const ResolvedStep& step) const {
+        const Step& spec = *step.spec;
+        if (spec.kind == StepKind::notify) return event() + " notifies " + spec.target.value;
+        if (spec.kind == StepKind::escalate) return event() + " escalates to " + spec.target.value;
+        if (spec.kind == StepKind::callExternal) return event() + " " + operationPhrase(spec.message.value);
+        return event() + " queues " + spec.target.value + " for " + spec.verb.value;
+    }
+
+    const World& world_;
+    const Arm& arm_;
+};
+
+bool sets(const ResolvedStep& step, const EntityInfo* target, const std::string& column) {
+    auto within = [&](const ResolvedStep& inner) { return sets(inner, target, column); };
+    return (step.target == target &&
+            std::any_of(step.set.begin(), step.set.end(),
+                        [&](const BoundAssignment& assignment) { return assignment.column == column; })) ||
+           std::any_of(step.then.begin(), step.then.end(), within) ||
+           std::any_of(step.otherwise.begin(), step.otherwise.end(), within);
+}
+
+class Effects {
+public:
+    Effects(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
+            const Stage::Render& literal)
+        : world_(world), resolver_(resolver), stage_(stage), arm_(arm), literal_(literal) {}
+
+    std::vector<Effect> all() {
+        for (size_t i = 0; i < arm_.steps.size(); i++)
+            add(*arm_.steps[i], i);
+        return std::move(effects_);
+    }
+
+private:
+    void skip(const std::string& description, const std::string& reason) {
+        effects_.push_back({description, "", "", reason, {}});
+    }
+
+    void add(const ResolvedStep& step, size_t place) {
+        switch (step.spec->kind) {
+            case StepKind::insert:
+            case StepKind::append:
+            case StepKind::create: return insert(step, place);
+            case StepKind::update: return update(step, place);
+            case StepKind::remove: return remove(step);
+            case StepKind::callExternal:
+            case StepKind::notify:
+            case StepKind::escalate: return delivery(step, place);
+            case StepKind::emit: return emit(step);
+            case StepKind::function:
+            case StepKind::call: return call(step, place);
+            case StepKind::foreach:
+                for (Effect& effect : effectsOfEach(world_, resolver_, stage_, arm_, step, literal_))
+                    effects_.push_back(std::move(effect));
+                return;
+            default: return;
+        }
+    }
+
+    // The number of rows since before the event, if they are not those of this test anyway.
+    std::string more(const std::string& query, const std::string& condition, Effect& effect) const {
+        if (isTied(stage_, literal_, condition)) return query;
+        uint32_t hash = 2166136261u;
+        for (unsigned char c : query)
+            hash = (hash ^ c) * 16777619u;
+        std::string name = quoteLiteral("specql_test.n" + std::to_string(hash));
+        effect.before = "DO $do$ BEGIN PERFORM set_config(" + name + ", (" + query + ")::text, true); END $do$";
+        return "SELECT (" + query + ") - current_setting(" + name + ")::bigint";
+    }
+
     void insert(const ResolvedStep& step, size_t place) {
-        std::string description = insertPhrase(step), why;
+        std::string description = stepPhrase(world_, arm_, step), why;
         InsertedRow row;
         if (!insertedRow(world_, resolver_, stage_, step, literal_, row, why)) return skip(description, why);
-        for (size_t i = place + 1; i < arm_.steps.size(); i++) {
-            StepKind kind = arm_.steps[i]->spec->kind;
-            if (arm_.steps[i]->target == step.target && (kind == StepKind::update || kind == StepKind::remove))
+        for (size_t i = place + 1; i < arm_.steps.size(); i++)
+            if (changesRowsOf(*arm_.steps[i], step.target))
                 return skip(description, "a later step changes rows of the same table");
-        }
         std::string where;
         for (size_t i = 0; i < row.columns.size(); i++)
             where += (where.empty() ? "" : "\n      AND ") +
@@ -99,8 +170,9 @@ private:
                      comparable(castTo(row.values[i], row.types[i]), row.types[i]);
         Effect effect;
         effect.description = description;
-        effect.count =
-            "SELECT count(*) FROM " + tableName(*row.entity) + " AS t" + (where.empty() ? "" : "\n    WHERE " + where);
+        effect.count = more(
+            "SELECT count(*) FROM " + tableName(*row.entity) + " AS t" + (where.empty() ? "" : "\n    WHERE " + where),
+            where, effect);
         // Several steps that write rows which look alike are counted together.
         size_t alike = 0;
         for (size_t i = 0; i < arm_.steps.size(); i++) {
@@ -166,49 +238,33 @@ private:
         return "t." + quoteName(target.key) + " = " + literal_(key->second);
     }
 
-    std::string updatePhrase(const ResolvedStep& step) const {
-        if (step.set.size() == 1 && step.set[0].value) {
-            const ExpressionFacts& facts = world_.facts(step.set[0].value.expression);
-            for (const char* ending : {"_available", "_enabled", "_allowed", "_active", "_possible"})
-                if (facts.isLiteral && facts.literalType == "boolean" && endsWith(step.set[0].column, ending)) {
-                    std::string what =
-                        step.set[0].column.substr(0, step.set[0].column.size() - std::string(ending).size());
-                    return arm_.label + (facts.literalValue == "true" ? " enables " : " disables ") +
-                           plural(join(words(what), " "));
-                }
-        }
-        std::vector<std::string> columns;
-        for (const BoundAssignment& assignment : step.set)
-            columns.push_back(assignment.column);
-        return event() + " updates " + join(columns, ", ") + " of " + step.target->table;
-    }
-
     void update(const ResolvedStep& step, size_t place) {
-        std::string description = updatePhrase(step), why;
+        std::string description = stepPhrase(world_, arm_, step), why;
         std::string key = keyCondition(step, why);
         if (key.empty()) return skip(description, why);
-        std::vector<std::string> have, want;
-        std::string where = key;
+        std::vector<std::string> have, want, facts = {key};
         for (const BoundAssignment& assignment : step.set) {
             if (!assignment.value || isVolatile(resolver_, assignment.value)) continue;
             // The last step that sets a column of the row decides.
             bool later = false;
             for (size_t i = place + 1; i < arm_.steps.size(); i++)
-                for (const BoundAssignment& other : arm_.steps[i]->set)
-                    later = later || (arm_.steps[i]->target == step.target && other.column == assignment.column);
+                later = later || sets(*arm_.steps[i], step.target, assignment.column);
             if (later) continue;
             std::string sql;
             if (!stage_.print(assignment.value, literal_, stage_.ownOf(step), sql, why)) return skip(description, why);
             const std::string& type = step.target->column(assignment.column)->type;
             have.push_back(comparable("t." + quoteName(assignment.column), type));
             want.push_back(comparable(castTo(sql, type), type));
-            where += "\n      AND " + have.back() + " IS NOT DISTINCT FROM " + want.back();
+            facts.push_back(have.back() + " IS NOT DISTINCT FROM " + want.back());
         }
         if (have.empty()) return skip(description, "its values are different every time");
         Effect effect;
         effect.description = description;
-        if (!isSetBefore(step, want))
-            effect.count = "SELECT count(*) FROM " + tableName(*step.target) + " AS t\n    WHERE " + where;
+        if (!isSetBefore(step, want)) {
+            effect.count =
+                "SELECT count(*) FROM " + tableName(*step.target) + " AS t\n    WHERE " + join(facts, "\n      AND ");
+            effect.facts = std::move(facts);
+        }
         effect.check = "is((SELECT ROW(" + join(have, ", ") + ")::text FROM " + tableName(*step.target) +
                        " AS t WHERE " + key + "),\n    ROW(" + join(want, ", ") + ")::text, " +
                        quoteLiteral(description) + ")";
@@ -229,23 +285,15 @@ private:
     }
 
     void remove(const ResolvedStep& step) {
-        std::string description = event() + " deletes " + step.target->table, why;
+        std::string description = stepPhrase(world_, arm_, step), why;
         std::string key = keyCondition(step, why);
         if (key.empty()) return skip(description, why);
         std::string left = "SELECT count(*) FROM " + tableName(*step.target) + " AS t WHERE " + key;
-        effects_.push_back({description, countIs(left, "0", description), "SELECT 1 - (" + left + ")", ""});
-    }
-
-    std::string deliveryPhrase(const ResolvedStep& step) const {
-        const Step& spec = *step.spec;
-        if (spec.kind == StepKind::notify) return event() + " notifies " + spec.target.value;
-        if (spec.kind == StepKind::escalate) return event() + " escalates to " + spec.target.value;
-        if (spec.kind == StepKind::callExternal) return event() + " " + operationPhrase(spec.message.value);
-        return event() + " queues " + spec.target.value + " for " + spec.verb.value;
+        effects_.push_back({description, countIs(left, "0", description), "SELECT 1 - (" + left + ")", "", {}});
     }
 
     void delivery(const ResolvedStep& step, size_t place) {
-        std::string description = deliveryPhrase(step), why;
+        std::string description = stepPhrase(world_, arm_, step), why;
         std::string where = deliveryCondition(world_, stage_, step, literal_, why);
         if (where.empty()) return skip(description, why);
         size_t wanted = 0;
@@ -255,39 +303,26 @@ private:
             if (i < place) return;
             wanted++;
         }
-        std::string count = "SELECT count(*) FROM specql.deliveries AS d\n    WHERE " + where;
-        effects_.push_back({description, countIs(count, std::to_string(wanted), description), count, ""});
+        Effect effect{description, "", "", "", {}};
+        effect.count = more("SELECT count(*) FROM specql.deliveries AS d\n    WHERE " + where, where, effect);
+        effect.check = countIs(effect.count, std::to_string(wanted), description);
+        effects_.push_back(std::move(effect));
     }
 
     void emit(const ResolvedStep& step) {
-        const std::string& type = step.spec->target.value;
-        std::string description = event() + " raises " + type, data, why;
-        if (step.set.empty()) {
-            if (stage_.action.binding.custom) {
-                data = "v.data = " + stage_.payload(literal_);
-            } else {
-                const EntityInfo& entity = *stage_.action.binding.entity;
-                data = "v.data ->> " + quoteLiteral(entity.table + "_id") + " = " + stage_.subject(literal_);
-            }
-        } else {
-            std::vector<std::string> pairs;
-            for (const BoundAssignment& assignment : step.set) {
-                std::string sql;
-                if (!stage_.print(assignment.value, literal_, "", sql, why)) return skip(description, why);
-                pairs.push_back(quoteLiteral(assignment.column) + ", " + sql);
-            }
-            data = "v.data = jsonb_build_object(" + join(pairs, ", ") + ")";
-        }
-        std::string count =
-            "SELECT count(DISTINCT v.id) FROM specql.events AS v\n    WHERE v.type = " + quoteLiteral(type) + " AND " +
-            data;
-        effects_.push_back({description, countIs(count, "1", description), count, ""});
+        std::string description = stepPhrase(world_, arm_, step), why;
+        std::string where = emittedCondition(stage_, step, literal_, why);
+        if (where.empty()) return skip(description, why);
+        Effect effect{description, "", "", "", {}};
+        effect.count = more("SELECT count(DISTINCT v.id) FROM specql.events AS v\n    WHERE " + where, where, effect);
+        effect.check = countIs(effect.count, "1", description);
+        effects_.push_back(std::move(effect));
     }
 
     void call(const ResolvedStep& step, size_t place) {
         if (step.call == CallKind::queued) return delivery(step, place);
         if (step.call == CallKind::action) return;  // tested with rows for it to handle
-        skip(event() + " calls " + step.calledFunction, "what the function does is known to its author only");
+        skip(stepPhrase(world_, arm_, step), "what the function does is known to its author only");
     }
 
     const World& world_;
@@ -299,6 +334,34 @@ private:
 };
 
 }  // namespace
+
+bool changesRowsOf(const ResolvedStep& step, const EntityInfo* target) {
+    auto within = [&](const ResolvedStep& inner) { return changesRowsOf(inner, target); };
+    StepKind kind = step.spec->kind;
+    return (step.target == target && (kind == StepKind::update || kind == StepKind::remove)) ||
+           std::any_of(step.then.begin(), step.then.end(), within) ||
+           std::any_of(step.otherwise.begin(), step.otherwise.end(), within);
+}
+
+bool isTied(const Stage& stage, const Stage::Render& literal, const std::string& condition) {
+    // What a match says of itself.
+    if (condition.find("specql_test.since") != std::string::npos) return true;
+    for (size_t i = 0; i < stage.scenario.dimensions.size(); i++)
+        if (stage.scenario.dimensions[i].unique && condition.find(literal(static_cast<int>(i))) != std::string::npos)
+            return true;
+    return false;
+}
+
+std::string stepPhrase(const World& world, const Arm& arm, const ResolvedStep& step) {
+    return Phrases(world, arm).of(step);
+}
+
+bool Effect::shows(const Effect& other) const {
+    if (count == other.count) return true;
+    return !other.facts.empty() && std::all_of(other.facts.begin(), other.facts.end(), [&](const std::string& fact) {
+        return std::find(facts.begin(), facts.end(), fact) != facts.end();
+    });
+}
 
 std::string comparable(const std::string& sql, const std::string& type) {
     if (type == "json") return "(" + sql + ")::jsonb";
@@ -380,6 +443,27 @@ std::string deliveryCondition(const World& world, const Stage& stage, const Reso
         where += " AND d.payload = " + stage.payload(literal);
     }
     return where;
+}
+
+std::string emittedCondition(const Stage& stage, const ResolvedStep& step, const Stage::Render& literal,
+                             std::string& why) {
+    if (step.spec->kind != StepKind::emit) return "";
+    std::string data;
+    if (step.set.empty() && stage.action.binding.custom) {
+        data = "v.data = " + stage.payload(literal);
+    } else if (step.set.empty()) {
+        const EntityInfo& entity = *stage.action.binding.entity;
+        data = "v.data ->> " + quoteLiteral(entity.table + "_id") + " = " + stage.subject(literal);
+    } else {
+        std::vector<std::string> pairs;
+        for (const BoundAssignment& assignment : step.set) {
+            std::string sql;
+            if (!stage.print(assignment.value, literal, "", sql, why)) return "";
+            pairs.push_back(quoteLiteral(assignment.column) + ", " + sql);
+        }
+        data = "v.data = jsonb_build_object(" + join(pairs, ", ") + ")";
+    }
+    return "v.type = " + quoteLiteral(step.spec->target.value) + " AND " + data;
 }
 
 std::vector<Effect> effectsOf(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,

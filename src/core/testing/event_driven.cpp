@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "emit/quote.hpp"
+#include "resolve/contradiction.hpp"
 #include "spec/sql_text.hpp"
 #include "testing/wording.hpp"
 #include "testing/writer.hpp"
@@ -26,6 +27,12 @@ public:
             bool known = stage_.condition(arms_[i], Scenario::reference, sql, why);
             conditions_.push_back(known ? sql : "");
             reasons_.push_back(known ? "" : "its condition cannot be tested: " + why);
+            never_.emplace_back();
+            for (const Arm::Part& part : arms_[i].parts) {
+                std::string problem = part.negated ? "" : contradictionIn(world_, action, *part.condition);
+                if (!problem.empty()) never_.back() = "it can never fire: " + problem;
+            }
+            if (!never_.back().empty()) reasons_.back() = never_.back();
         }
     }
 
@@ -53,7 +60,7 @@ public:
 private:
     // Values for which an arm's condition holds and the others' rather do not; rows that its steps need exist too.
     Fixture search(size_t which) {
-        if (conditions_[which].empty()) return {};
+        if (conditions_[which].empty() || !never_[which].empty()) return {};
         std::vector<std::string> asked, strict = {conditions_[which]};
         for (size_t i = 0; i < arms_.size(); i++)
             if (i != which && !conditions_[i].empty()) asked.push_back(conditions_[i]);
@@ -61,6 +68,12 @@ private:
             std::string sql, why, own = stage_.ownOf(*step);
             if (step->where && !own.empty() && stage_.print(step->where, Scenario::reference, own, sql, why))
                 strict.push_back(sql);
+            for (int k = 0; stage_.loopOf(*step) >= 0 && k < 2; k++) {
+                Stage::Element element(stage_, stage_.loopOf(*step), k);
+                for (const ResolvedStep& inner : step->then)
+                    if (inner.where && stage_.print(inner.where, Scenario::reference, stage_.ownOf(inner), sql, why))
+                        strict.push_back(sql);
+            }
         }
         for (size_t i = 0; i < stage_.allocations.size(); i++) {
             const Allocation& allocation = stage_.allocations[i];
@@ -71,20 +84,45 @@ private:
                 stage_.print(allocation.step->limit, Scenario::reference, own, sql, why))
                 strict.push_back("(" + sql + ") >= 1");
         }
-        std::string why;
         Focus focus = stage_.focus(arms_[which]);
-        Fixture best = writer_.find(stage_, strict, asked, focus, why);
-        if (best || !why.empty())
-            return best ? best : writer_.find(stage_, {conditions_[which]}, asked, focus, reasons_[which]);
-        return best;
+        std::vector<std::string> telling = strict;
+        for (const ResolvedStep* step : arms_[which].steps)
+            if (stage_.loopOf(*step) >= 0) tellApart(*step, telling);
+        // Rather without the rows that steps need than against what other actions demand.
+        for (bool strictly : {true, false})
+            for (const std::vector<std::string>& conditions : {telling, strict, {conditions_[which]}}) {
+                reasons_[which].clear();
+                Fixture best = writer_.find(stage_, conditions, asked, focus, reasons_[which], strictly);
+                if (best || reasons_[which].empty()) return best;
+            }
+        return {};
     }
 
-    void stageUp(const Fixture& fixture, Stage::Render& literal) {
+    // An if within a foreach holds for the first element and not for the second.
+    void tellApart(const ResolvedStep& loop, std::vector<std::string>& conditions) const {
+        for (int k = 0; k < 2; k++) {
+            Stage::Element element(stage_, stage_.loopOf(loop), k);
+            for (const ResolvedStep& inner : loop.then) {
+                std::string sql, why;
+                if (inner.spec->kind == StepKind::branch &&
+                    stage_.print(inner.condition, Scenario::reference, "", sql, why))
+                    conditions.push_back("(" + sql + (k == 0 ? ") IS TRUE" : ") IS NOT TRUE"));
+            }
+        }
+    }
+
+    void stageUp(const Fixture& fixture, Stage::Render& literal, const Arm* arm = nullptr) {
         literal = writer_.literals(stage_, fixture);
         writer_.fixture(stage_.fixture(literal));
         for (const Allocation& allocation : stage_.allocations)
             if (allocation.row >= 0) writer_.fixture(stage_.allocationRow(allocation, literal, amount(allocation)));
+        if (arm) countBefore(*arm, literal);
         writer_.fire(stage_, stage_.fire(literal), literal);
+    }
+
+    void countBefore(const Arm& arm, const Stage::Render& literal) {
+        for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arm, literal))
+            if (!effect.before.empty()) writer_.step(effect.before);
     }
 
     // A flag that a step of the arm sets is not set before.
@@ -128,8 +166,13 @@ private:
         description = action_.base + "_trigger does not fire when " + binding.changedColumn + " stays the same";
         std::string table = quoteName(binding.entity->schema, binding.entity->table);
         std::string column = quoteName(binding.changedColumn), key = quoteName(binding.entity->key);
-        writer_.step("UPDATE " + table + " SET " + column + " = " + column + "\nWHERE " + key + " = " +
-                     literal(stage_.dimension("row." + binding.entity->key)));
+        writer_.begin(action_.info->name() + ": " + binding.changedColumn + " stays the same");
+        stageUp(found[first_], literal);
+        one = "SELECT count(*) FROM specql.events AS v\n    WHERE " + stage_.eventCondition(literal, "v");
+        writer_.add("fire",
+                    "UPDATE " + table + " SET " + column + " = " + column + "\nWHERE " + key + " = " +
+                        literal(stage_.dimension("row." + binding.entity->key)),
+                    "");
         writer_.check(countIs(one, "1", description), description);
     }
 
@@ -146,7 +189,7 @@ private:
             return stage_.rowOf(stage_.ownOf(*step)) >= 0 && !stage_.ownOf(*step).empty();
         });
         if (writes) writer_.fixture(stage_.fixture(others));
-        stageUp(values, literal);
+        stageUp(values, literal, &arm);
         for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, suffixed(arm), literal)) {
             if (effect.reason.empty())
                 writer_.check(effect.check, effect.description);
@@ -157,21 +200,60 @@ private:
             if (std::find(arm.steps.begin(), arm.steps.end(), stage_.allocations[i].caller) != arm.steps.end())
                 called(arm, i, literal);
         if (writes) bystanders(arm, others);
+        writeProcessed(writer_, stage_, suffixed(arm), literal);
     }
 
     // Rows like those of the event, with keys of their own, stay as they are.
     void bystanders(const Arm& arm, const Stage::Render& others) {
         std::set<std::string> said;
         for (const ResolvedStep* step : arm.steps) {
-            if (stage_.ownOf(*step).empty()) continue;
+            std::string own = stage_.ownOf(*step);
+            if (own.empty() || !meansOne(*step, own)) continue;
+            std::string description = arm.label + suffix_ + " leaves other rows of " + step->target->table + " alone";
+            std::string before = asInserted(*step, own, others, description);
+            if (!before.empty()) {
+                if (said.insert(description).second) writer_.check(before, description);
+                continue;
+            }
             Arm one = suffixed(arm);
             one.steps = {step};
-            for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, one, others)) {
-                std::string description = one.label + " leaves other rows of " + step->target->table + " alone";
+            for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, one, others))
                 if (!effect.count.empty() && said.insert(description).second)
                     writer_.check(countIs(effect.count, "0", description), description);
-            }
         }
+    }
+
+    // Whether WHERE tells the event's row from others like it.
+    bool meansOne(const ResolvedStep& step, const std::string& own) const {
+        if (!step.where) return true;
+        const std::string& text = world_.expressionText(step.where.expression);
+        std::set<int> read = stage_.dimensionsOf(step.where, 0, text.size(), own);
+        return std::any_of(read.begin(), read.end(), [&](int dimension) {
+            return stage_.scenario.dimensions[static_cast<size_t>(dimension)].unique;
+        });
+    }
+
+    // That an updated column still has the value that it was inserted with; empty if that is not known.
+    std::string asInserted(const ResolvedStep& step, const std::string& own, const Stage::Render& literal,
+                           const std::string& description) const {
+        int row = stage_.rowOf(own == "new" ? "old" : own);
+        if (step.spec->kind != StepKind::update || row < 0 || (own == "new" && operation_ == opInsert)) return "";
+        const auto& columns = stage_.scenario.rows[static_cast<size_t>(row)].columns;
+        auto key = columns.find(step.target->key);
+        if (key == columns.end()) return "";
+        std::vector<std::string> have, want;
+        for (const BoundAssignment& assignment : step.set) {
+            auto known = columns.find(assignment.column);
+            if (known == columns.end()) continue;
+            const std::string& type = step.target->column(assignment.column)->type;
+            have.push_back(comparable("t." + quoteName(assignment.column), type));
+            want.push_back(comparable(castTo(literal(known->second), type), type));
+        }
+        if (have.empty()) return "";
+        return "is((SELECT ROW(" + join(have, ", ") + ")::text FROM " +
+               quoteName(step.target->schema, step.target->table) + " AS t WHERE t." + quoteName(step.target->key) +
+               " = " + literal(key->second) + "),\n    ROW(" + join(want, ", ") + ")::text, " +
+               quoteLiteral(description) + ")";
     }
 
     Arm suffixed(Arm arm) const {
@@ -245,8 +327,8 @@ private:
             commentText(world_.expressionText(bound.expression).substr(atom.begin, atom.end - atom.begin));
         std::string fires = arm.label + suffix_ + (arm.eventLabel ? " event" : "");
         writer_.begin(action_.info->name() + suffix_ + ": " + arm.label + ", both sides of " + shown);
-        std::string sql, why;
-        if (conditions_[which].empty() ||
+        std::string sql, why = never_[which];
+        if (!why.empty() || conditions_[which].empty() ||
             !stage_.printSlice(bound, atom.begin, atom.end, Scenario::reference, sql, why))
             return writer_.skip(fires + " on both sides of " + shown, why.empty() ? reasons_[which] : why);
         std::vector<std::string> asked;
@@ -268,7 +350,10 @@ private:
             if (!writer_.findPair(stage_, conditions_[which], sql, asked, read, greater, focus, inside, outside))
                 continue;
             any = true;
-            side(which, bound, atom, inside, askedArms, fires + " fires at ");
+            if (part.validate && !visible(which, inside))
+                accepted(which, bound, atom, inside, arm.label + suffix_ + " is accepted at ");
+            else
+                side(which, bound, atom, inside, askedArms, fires + " fires at ");
             if (part.validate)
                 refused(*part.validate, bound, atom, outside, fires + " is refused at ");
             else
@@ -280,22 +365,51 @@ private:
     void side(size_t which, const BoundExpression& bound, const Atom& atom, const Fixture& fixture,
               const std::vector<size_t>& askedArms, const std::string& words) {
         Stage::Render literal = writer_.literals(stage_, differing(arms_[which], fixture));
-        std::string marker;
+        Effect marker;
         for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[which], literal))
-            if (marker.empty()) marker = effect.count;
+            if (marker.count.empty()) marker = effect;
         std::string description = words + valuesOf(bound, atom, fixture);
         if (!sides_.insert(description).second) return;
-        if (marker.empty()) return writer_.skip(description, "nothing that can be seen tells whether it fired");
+        if (marker.count.empty()) return writer_.skip(description, "nothing that can be seen tells whether it fired");
         writer_.fixture(stage_.fixture(literal));
+        if (!marker.before.empty()) writer_.step(marker.before);
         writer_.fire(stage_, stage_.fire(literal), literal);
         // Other branches that fire too may do the very same.
         int wanted = 0;
         for (size_t k = 0; k < askedArms.size(); k++) {
             if (!fixture.held[k]) continue;
             for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[askedArms[k]], literal))
-                wanted += effect.count == marker;
+                wanted += effect.shows(marker);
         }
-        writer_.check(countIs(marker, std::to_string(wanted), description), description);
+        if (!marker.facts.empty()) wanted = std::min(wanted, 1);
+        writer_.check(countIs(marker.count, std::to_string(wanted), description), description);
+    }
+
+    // Whether something tells that an arm has fired.
+    bool visible(size_t which, const Fixture& fixture) {
+        Stage::Render literal = writer_.literals(stage_, fixture);
+        for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[which], literal))
+            if (!effect.count.empty()) return true;
+        return false;
+    }
+
+    // All that a validate step does is not to say no.
+    void accepted(size_t which, const BoundExpression& bound, const Atom& atom, const Fixture& fixture,
+                  const std::string& words) {
+        std::string description = words + valuesOf(bound, atom, fixture);
+        if (!sides_.insert(description).second) return;
+        Stage::Render literal = writer_.literals(stage_, differing(arms_[which], fixture));
+        writer_.fixture(stage_.fixture(literal));
+        if (action_.info->spec->onError.value == "abort") {
+            writer_.rehearse(stage_, stage_.fire(literal), literal);
+            return writer_.check(
+                "lives_ok(" + dollarQuote(stage_.fire(literal), "sql") + ", " + quoteLiteral(description) + ")",
+                description);
+        }
+        writer_.fire(stage_, stage_.fire(literal), literal);
+        writer_.check(countIs("SELECT count(*) FROM specql.failures AS f WHERE " + stage_.eventCondition(literal, "f"),
+                              "0", description),
+                      description);
     }
 
     // A validate step says no.
@@ -308,6 +422,7 @@ private:
         std::string message = validate.spec->message.empty()
                                   ? "validation failed: " + world_.expressionText(validate.condition.expression)
                                   : validate.spec->message.value;
+        writer_.rehearse(stage_, stage_.fire(literal), literal);
         if (action_.info->spec->onError.value == "abort")
             return writer_.check("throws_ok(" + dollarQuote(stage_.fire(literal), "sql") + ", 'SQ206', " +
                                      quoteLiteral(message) + ", " + quoteLiteral(description) + ")",
@@ -328,10 +443,12 @@ private:
             if (use.offset < atom.begin || use.offset >= atom.end) continue;
             std::set<int> read = stage_.dimensionsOf(bound, use.offset, use.offset + use.length);
             std::vector<std::string> values;
-            for (int dimension : read)
-                values.push_back(stage_.scenario.dimensions[static_cast<size_t>(dimension)].unique
-                                     ? "its own"
-                                     : fixture.values[static_cast<size_t>(dimension)]);
+            for (int dimension : read) {
+                const std::string& value = fixture.values[static_cast<size_t>(dimension)];
+                bool own = stage_.scenario.dimensions[static_cast<size_t>(dimension)].unique ||
+                           value.find(numberMark) != std::string::npos;
+                values.push_back(own ? "its own" : value.empty() ? "two elements" : value);
+            }
             std::string text = join(use.parts, ".") + (values.size() > 1 ? " from " : " = ") + join(values, " and ");
             if (std::find(shown.begin(), shown.end(), text) == shown.end()) shown.push_back(text);
         }
@@ -355,7 +472,7 @@ private:
         writer_.fixture(stage_.fixture(literal));
         for (const Allocation& allocation : stage_.allocations)
             if (allocation.row >= 0) writer_.fixture(stage_.allocationRow(allocation, literal, amount(allocation)));
-        if (!abort) writer_.rehearse(stage_, stage_.fire(literal), literal);
+        writer_.rehearse(stage_, stage_.fire(literal), literal);
         for (const std::string& sql : breakHandler(action_, "RAISE EXCEPTION '" + message + "';"))
             writer_.step(sql);
         if (abort) {
@@ -366,6 +483,7 @@ private:
                 writer_.step(sql);
             return;
         }
+        countBefore(arms_[first_], literal);
         writer_.step(stage_.fire(literal));
         for (const std::string& sql : mendHandler(action_))
             writer_.step(sql);
@@ -377,7 +495,7 @@ private:
                 ", 1)::text, " + quoteLiteral(description) + ")",
             description);
         for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[first_], literal))
-            if (effect.reason.empty()) {
+            if (!effect.count.empty()) {
                 std::string again = "retried: " + effect.description;
                 writer_.check(countIs(effect.count, "1", again), again);
                 return;
@@ -391,6 +509,7 @@ private:
     Stage stage_;
     std::vector<Arm> arms_;
     std::vector<std::string> conditions_, reasons_;
+    std::vector<std::string> never_;  // why an arm's condition contradicts itself
     std::string suffix_;
     std::set<std::pair<const BoundExpression*, bool>> tested_;
     std::set<std::string> sides_;  // descriptions of boundaries that are written

@@ -54,6 +54,7 @@ public:
         }
         if (rows_.empty() || changes_.empty()) return false;
         const EntityInfo& entity = *stage_.action.binding.entity;
+        writer_.about(stage_.action);
         writer_.begin(stage_.action.info->name() + ": several rows in one statement");
         for (const std::vector<std::string>& statements : fixtures_)
             writer_.fixture(statements);
@@ -62,8 +63,7 @@ public:
             names.push_back(quoteName(column));
             set.push_back(quoteName(column) + " = v." + quoteName(column));
         }
-        bool abort = stage_.action.info->spec->onError.value == "abort";
-        writer_.add(abort ? "step" : "fire",
+        writer_.add("fire",
                     "UPDATE " + quoteName(entity.schema, entity.table) + " AS t SET " + join(set, ", ") +
                         "\nFROM (VALUES " + join(changes_, ",\n             ") + ") AS v(" + join(names, ", ") +
                         ")\nWHERE t." + quoteName(entity.key) + " = v.key",
@@ -163,6 +163,7 @@ void writeCascade(Writer& writer, const std::vector<const ResolvedAction*>& acti
         written = true;
         const std::string schema = action->info->schema, loop = quoteName(schema, "specql_test_loop");
         const std::string again = "PERFORM specql.emit('specql_test_loop', '{}'::jsonb);";
+        writer.about(*action);
         writer.begin(action->info->name() + ": a cascade without end");
         Stage::Render literal = writer.literals(stage, set.fixture);
         writer.fixture(stage.fixture(literal));
@@ -172,7 +173,7 @@ void writeCascade(Writer& writer, const std::vector<const ResolvedAction*>& acti
                     again + " END $body$");
         writer.step("DO $do$ BEGIN PERFORM specql.register_action('specql_test.loop', 'specql_test_loop', NULL, " +
                     quoteLiteral(loop) + ", NULL); END $do$");
-        if (action->info->spec->onError.value != "abort") writer.rehearse(stage, stage.fire(literal), literal);
+        writer.rehearse(stage, stage.fire(literal), literal);
         for (const std::string& sql : breakHandler(*action, again))
             writer.step(sql);
         writer.step(stage.fire(literal));

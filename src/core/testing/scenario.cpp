@@ -15,6 +15,8 @@ constexpr double mostCompared = 40000;
 // Values of a column that no condition reads but a check of several columns does.
 constexpr double mostOfChecked = 4;
 constexpr int deepestReference = 8;
+// Numbers in values that no other row has are of this size.
+constexpr int likeOthers = 1000;
 
 std::string number(int dimension) {
     return "d" + std::to_string(dimension) + ".n";
@@ -127,6 +129,14 @@ int Scenario::addRow(const TestTables& tables, const TestTable& table, std::map<
         for (std::string& value : more)
             if (!dimension.fixed && !contains(dimension.candidates, value))
                 dimension.candidates.push_back(std::move(value));
+        // A condition reads it, and no two rows may have the same.
+        bool alone = std::find(table.uniques.begin(), table.uniques.end(), std::vector<std::string>{name}) !=
+                     table.uniques.end();
+        if (alone && !dimension.unique && dimension.essential && !dimension.fixed && isText(dimension.baseType)) {
+            std::vector<std::string> patterns = uniquePatterns(dimension.baseType);
+            if (!contains(dimension.candidates, patterns.front()))
+                dimension.candidates.insert(dimension.candidates.begin(), patterns.begin(), patterns.end());
+        }
         if (dimension.unique && !dimension.checks.empty()) {
             // A value that the check allows, rather than one made up; best one that has a number in it.
             dimension.unique = false;
@@ -134,7 +144,8 @@ int Scenario::addRow(const TestTables& tables, const TestTable& table, std::map<
             dimension.candidates.insert(dimension.candidates.begin(), patterns.begin(), patterns.end());
         }
         // What nobody reads and a check of several columns leaves free.
-        if (dimension.essential && !column->notNull && column->labels.empty() && !asked.count(name))
+        if (dimension.essential && !column->notNull && column->labels.empty() && !asked.count(name) &&
+            dimension.elements.empty())
             dimension.candidates.insert(dimension.candidates.begin(), "NULL");
         if (column->notNull)
             dimension.candidates.erase(
@@ -173,10 +184,29 @@ std::vector<std::string> Scenario::rowChecks() const {
     return checks;
 }
 
+std::string Scenario::array(const Dimension& dimension, const std::vector<std::string>& elements) {
+    return dimension.baseType == "jsonb" ? "jsonb_build_array(" + join(elements, ", ") + ")"
+                                         : "ARRAY[" + join(elements, ", ") + "]::" + dimension.baseType;
+}
+
+// The elements of the same combination in an array; and, if a condition reads it, an empty one.
+std::string Scenario::arrays(const Dimension& dimension, int which, bool both) const {
+    std::vector<std::string> elements;
+    for (int element : dimension.elements)
+        elements.push_back(reference(element));
+    std::string name = quoteName(dimension.column.empty() ? "v" : dimension.column);
+    std::string sql = "LATERAL (SELECT s." + name + " AS v, s.n, s.n AS p FROM (SELECT CASE c.n WHEN 0 THEN " +
+                      array(dimension, elements) + " ELSE " +
+                      typedValue(dimension.candidates.back(), dimension.baseType) + " END AS " + name +
+                      ", c.n FROM (VALUES (0), (1)) AS c(n)) AS s";
+    if (!dimension.checks.empty()) sql += " WHERE ((" + join(dimension.checks, ") AND (") + ")) IS NOT FALSE";
+    return sql + " ORDER BY s.n LIMIT " + (both ? "2" : "1") + ") AS d" + std::to_string(which);
+}
+
 std::string Scenario::combinations(const std::vector<std::string>& columns, const Focus& focus, double most) const {
     double essential = 0;
     for (size_t i = 0; i < dimensions.size(); i++) {
-        if (dimensions[i].unique) continue;
+        if (dimensions[i].unique || !dimensions[i].elements.empty()) continue;
         if (focus.count(static_cast<int>(i)))
             essential++;
         else if (dimensions[i].essential)
@@ -184,10 +214,14 @@ std::string Scenario::combinations(const std::vector<std::string>& columns, cons
     }
     int each = static_cast<int>(
         std::clamp(std::floor(std::pow(std::max(most, 1.0), 1 / std::max(essential, 1.0))), 2.0, 30.0));
-    std::vector<std::string> from;
+    std::vector<std::string> from, made;
     for (size_t i = 0; i < dimensions.size(); i++) {
         const Dimension& dimension = dimensions[i];
         std::vector<std::string> values;
+        if (!dimension.elements.empty()) {
+            made.push_back(arrays(dimension, static_cast<int>(i), focus.count(static_cast<int>(i)) > 0));
+            continue;
+        }
         if (dimension.unique) {
             values.push_back("(" +
                              typedValue(uniqueValue(dimension.baseType, static_cast<int>(i) + 1), dimension.baseType) +
@@ -197,9 +231,10 @@ std::string Scenario::combinations(const std::vector<std::string>& columns, cons
             std::vector<size_t> order = found == focus.end() ? mixed(dimension) : found->second;
             for (size_t place = 0; place < order.size(); place++) {
                 size_t n = order[place];
-                values.push_back(
-                    "(" + typedValue(numbered(dimension.candidates[n], static_cast<int>(i) + 1), dimension.baseType) +
-                    ", " + std::to_string(n) + ", " + std::to_string(place) + ")");
+                values.push_back("(" +
+                                 typedValue(numbered(dimension.candidates[n], likeOthers + static_cast<int>(i)),
+                                            dimension.baseType) +
+                                 ", " + std::to_string(n) + ", " + std::to_string(place) + ")");
             }
         }
         std::string name = quoteName(dimension.column.empty() ? "v" : dimension.column);
@@ -211,9 +246,11 @@ std::string Scenario::combinations(const std::vector<std::string>& columns, cons
         sql += " ORDER BY c.p LIMIT " + std::to_string(limit) + ") AS d" + std::to_string(i);
         from.push_back(std::move(sql));
     }
+    from.insert(from.end(), made.begin(), made.end());
     std::vector<std::string> where = rowChecks();
-    for (const std::string& demand : demands)
-        where.push_back("(" + demand + ") IS TRUE");
+    for (const std::vector<std::string>* list : {&demands, &rules})
+        for (const std::string& demand : *list)
+            where.push_back("(" + demand + ") IS TRUE");
     std::string sql = "SELECT " + join(columns, ", ");
     if (!from.empty()) sql += "\nFROM " + join(from, "\nCROSS JOIN ");
     if (!where.empty()) sql += "\nWHERE " + join(where, "\n  AND ");
@@ -259,7 +296,7 @@ std::string Scenario::find(const std::vector<std::string>& conditions, const std
 
 std::string Scenario::findPair(const std::string& condition, const std::string& atom,
                                const std::vector<std::string>& asked, const std::set<int>& varied, bool greater,
-                               const Focus& focus) const {
+                               const Focus& focus, const std::set<int>& loose) const {
     std::vector<std::string> columns;
     std::string sum = "0";
     for (size_t i = 0; i < dimensions.size(); i++) {
@@ -297,7 +334,7 @@ std::string Scenario::findPair(const std::string& condition, const std::string& 
                        "::timestamptz))::float8";
         std::vector<std::string> same;
         for (size_t i = 0; i < dimensions.size(); i++)
-            if (static_cast<int>(i) != v && !dimensions[i].unique)
+            if (static_cast<int>(i) != v && !dimensions[i].unique && !loose.count(static_cast<int>(i)))
                 same.push_back("i.n" + std::to_string(i) + " = o.n" + std::to_string(i));
         bool ordered = distance != "0";
         if (!ordered && !greater) continue;

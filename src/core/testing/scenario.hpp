@@ -24,6 +24,7 @@ struct Dimension {
     std::string avoided;              // a value that would hide what a step does
     size_t ofChecks = 0;              // where the candidates begin that the checks speak of
     bool fixed = false;               // no other value than its candidates will do
+    std::vector<int> elements = {};   // the empty candidate is an array of these dimensions
 };
 
 struct PlannedRow {
@@ -42,6 +43,7 @@ public:
     std::map<std::string, int> names;  // "new.stock_quantity", "p.quantity" → dimension
     std::vector<PlannedRow> rows;      // in the order in which they can be inserted
     std::vector<std::string> demands;  // conditions that every fixture satisfies, over d1.v
+    std::vector<std::string> rules;    // the same, what other actions demand
     std::string unfit;                 // why no test can be made; empty if one can
 
     int add(Dimension dimension);
@@ -49,6 +51,8 @@ public:
     // columns that are known. Returns its index.
     int addRow(const TestTables& tables, const TestTable& table, std::map<std::string, int> given, int depth = 0);
     // The value of dimension i in a query.
+    // The array that a dimension with elements is.
+    static std::string array(const Dimension& dimension, const std::vector<std::string>& elements);
     static std::string reference(int dimension) { return "d" + std::to_string(dimension) + ".v"; }
 
     // The best combination for which all of `conditions` hold; `others`, numbers of conditions that rather do not hold.
@@ -57,13 +61,15 @@ public:
                      const Focus& focus) const;
     // Two combinations that differ in one value as little as possible: for the first `condition` holds, for the second
     // it does not because `atom` turned. The second value is greater than the first, or less, or, where values have no
-    // order, just another one (looked for together with the greater). Gives one row: numbers of the first, of the
-    // second, `asked` of both.
+    // order, just another one (looked for together with the greater). `loose` may differ as well. Gives one row:
+    // numbers of the first, of the second, `asked` of both.
     std::string findPair(const std::string& condition, const std::string& atom, const std::vector<std::string>& asked,
-                         const std::set<int>& varied, bool greater, const Focus& focus) const;
+                         const std::set<int>& varied, bool greater, const Focus& focus,
+                         const std::set<int>& loose) const;
 
 private:
     std::string combinations(const std::vector<std::string>& columns, const Focus& focus, double most) const;
+    std::string arrays(const Dimension& dimension, int which, bool both) const;
     std::vector<std::string> rowChecks() const;
 };
 
@@ -71,6 +77,7 @@ private:
 struct Fixture {
     std::vector<std::string> values;  // SQL, one for each dimension; empty if none was found
     std::vector<bool> held;           // of `asked`
+    bool ruled = false;               // scenario.rules hold
     explicit operator bool() const { return !values.empty(); }
 };
 

@@ -6,51 +6,30 @@
 
 namespace specql {
 
-namespace {
-
-void addArms(const World& world, const Arm& outer, const std::vector<ResolvedStep>& steps, std::vector<Arm>& arms) {
-    Arm arm = outer;
-    for (const ResolvedStep& step : steps) {
-        if (step.spec->kind == StepKind::validate) arm.parts.push_back({&step.condition, false, &step});
-        if (step.spec->kind == StepKind::ret) break;
-        if (step.spec->kind != StepKind::branch) arm.steps.push_back(&step);
-    }
-    size_t own = arms.size();
-    arms.push_back(arm);
-    arm.steps.clear();
-    arm.top = false;
-    for (const ResolvedStep& step : steps) {
-        if (step.spec->kind == StepKind::ret) break;
-        if (step.spec->kind != StepKind::branch) continue;
-        Arm inner = arm;
-        inner.parts.push_back({&step.condition, false, nullptr});
-        addArms(world, inner, step.then, arms);
-        if (step.otherwise.empty()) continue;
-        inner.parts.back().negated = true;
-        addArms(world, inner, step.otherwise, arms);
-    }
-    if (arms[own].steps.empty() && arms.size() > own + 1) arms.erase(arms.begin() + static_cast<long>(own));
-}
-
-}  // namespace
-
-std::vector<Arm> armsOf(const World& world, const ResolvedAction& action) {
-    std::vector<Arm> arms;
-    for (const ResolvedBranch& branch : action.branches) {
-        Arm arm;
-        if (branch.condition) arm.parts.push_back({&branch.condition, false, nullptr});
-        addArms(world, arm, branch.steps, arms);
-        if (branch.otherwise.empty()) continue;
-        arm.parts.back().negated = true;
-        addArms(world, arm, branch.otherwise, arms);
-    }
-    return arms;
-}
-
 Stage::Stage(const World& world, const Resolver& resolver, const TestTables& tables, const ResolvedAction& which,
              unsigned which_operation)
-    : action(which), operation(which_operation), world_(world), resolver_(resolver), tables_(tables) {
-    if (operation == opUpdate) {
+    : action(which),
+      operation(which_operation),
+      world_(world),
+      resolver_(resolver),
+      tables_(tables),
+      arms_(armsOf(world, which)) {
+    build(true);
+    if (unfit.empty() || demands_.empty()) return;
+    // What others demand needs rows that cannot be made: the trial shows whether they refuse the event.
+    scenario = {};
+    allocations.clear();
+    whereSteps_.clear();
+    loops_.clear();
+    demands_.clear();
+    rows_.clear();
+    unfit.clear();
+    build(false);
+}
+
+void Stage::build(bool demanding) {
+    contexts_ = action.contexts;
+    if (operation == opUpdate && split_.empty()) {
         if (!action.binding.changedColumn.empty()) split_.insert(action.binding.changedColumn);
         ResolvedAction copy = action;
         visitExpressions(copy, [&](BoundExpression& bound) {
@@ -60,7 +39,8 @@ Stage::Stage(const World& world, const Resolver& resolver, const TestTables& tab
         });
         if (split_.empty()) chooseStirred();
     }
-    for (const Context& context : action.contexts)
+    if (demanding) findDemands();
+    for (const Context& context : contexts_)
         use(context.key, "", nullptr);
     for (const auto& [name, dimension] : scenario.names)
         scenario.dimensions[static_cast<size_t>(dimension)].unique = true;
@@ -72,16 +52,24 @@ Stage::Stage(const World& world, const Resolver& resolver, const TestTables& tab
     }
     for (const ResolvedBranch& branch : action.branches)
         if (branch.feed) useFeed(*branch.feed);
-    for (const std::string& key : action.payloadOrder) {
-        Value value;
-        value.kind = ValueKind::payload;
-        value.name = key;
-        value.type = action.payload.at(key);
-        int dimension = use(value, "", nullptr);
-        Dimension& found = scenario.dimensions[static_cast<size_t>(dimension)];
-        if (!found.essential && found.baseType == "uuid") found.unique = true;
+    for (const std::string& key : action.payloadOrder)
+        useKey(action, key);
+    if (demanding) {
+        findDemandsOfSteps();
+        useDemands();
     }
     buildRows();
+    if (unfit.empty()) stateDemands();
+}
+
+void Stage::useKey(const ResolvedAction& of, const std::string& key) {
+    Value value;
+    value.kind = ValueKind::payload;
+    value.name = key;
+    value.type = of.payload.at(key);
+    int dimension = use(value, "", nullptr);
+    Dimension& found = scenario.dimensions[static_cast<size_t>(dimension)];
+    if (!found.essential && found.baseType == "uuid") found.unique = true;
 }
 
 void Stage::chooseStirred() {
@@ -116,8 +104,8 @@ std::string Stage::nameOf(const Value& value, const std::string& own) const {
         const EntityInfo* entity = allocation->bulk->contexts[static_cast<size_t>(value.context)].entity;
         if (!action.binding.custom && entity == action.binding.entity)
             return (split_.count(value.name) ? "new." : "row.") + value.name;
-        for (size_t i = 0; i < action.contexts.size(); i++)
-            if (action.contexts[i].entity == entity) return "c" + std::to_string(i) + "." + value.name;
+        for (size_t i = 0; i < contexts_.size(); i++)
+            if (contexts_[i].entity == entity) return "c" + std::to_string(i) + "." + value.name;
         return "";
     }
     switch (value.kind) {
@@ -133,6 +121,9 @@ std::string Stage::nameOf(const Value& value, const std::string& own) const {
         case ValueKind::meta:
             if (value.name.compare(0, 8, "payload:") == 0) return "p." + value.name.substr(8);
             return "";
+        case ValueKind::local:
+            if (loop_ < 0 || loops_[static_cast<size_t>(loop_)].step->spec->variable.value != value.name) return "";
+            return "l" + std::to_string(loop_) + "_" + std::to_string(element_) + "." + value.name;
         default: return "";
     }
 }
@@ -158,12 +149,12 @@ const EntityInfo* Stage::entityOf(const Value& value, const std::string& own) co
     const Allocation* allocation = allocationOf(own);
     if (value.kind == ValueKind::eventColumn) return action.binding.entity;
     if (value.kind == ValueKind::context)
-        return (allocation ? *allocation->bulk : action).contexts[static_cast<size_t>(value.context)].entity;
+        return (allocation ? allocation->bulk->contexts : contexts_)[static_cast<size_t>(value.context)].entity;
     if (value.kind != ValueKind::target) return nullptr;
     if (allocation) return allocation->step->target;
     if (own == "new") return action.binding.entity;
-    if (own.front() == 'c') return action.contexts[static_cast<size_t>(std::stoi(own.substr(1)))].entity;
-    return whereSteps_[static_cast<size_t>(std::stoi(own.substr(1)))]->target;
+    if (own.front() == 'c') return contexts_[static_cast<size_t>(std::stoi(own.substr(1)))].entity;
+    return whereSteps_[static_cast<size_t>(std::stoi(own.substr(1)))].step->target;
 }
 
 void Stage::unify(const BoundExpression& where, const std::string& own) {
@@ -183,7 +174,13 @@ void Stage::unify(const BoundExpression& where, const std::string& own) {
         if (sides[0]->kind != ValueKind::target) std::swap(sides[0], sides[1]);
         if (sides[0]->kind != ValueKind::target || sides[1]->kind == ValueKind::target) continue;
         int other = use(*sides[1], own, nullptr);
-        if (other >= 0) scenario.names.emplace(nameOf(*sides[0], own), other);
+        if (other < 0) continue;
+        scenario.names.emplace(nameOf(*sides[0], own), other);
+        const EntityInfo* target = entityOf(*sides[0], own);
+        Dimension& dimension = scenario.dimensions[static_cast<size_t>(other)];
+        bool tells = (target && target->key == sides[0]->name) || isText(dimension.baseType);
+        if (tells && !dimension.essential)
+            dimension.unique = dimension.unique || !uniqueValue(dimension.baseType, 1).empty();
     }
 }
 
@@ -220,6 +217,7 @@ int Stage::use(const Value& value, const std::string& own, const ConditionText* 
         if (const TestTable* table = tableOf(*action.binding.entity)) column = table->column(value.name);
     bool key = value.kind == ValueKind::eventColumn && value.name == action.binding.entity->key;
     if (condition && !dimension.unique && !key) dimension.essential = true;
+    if (!dimension.elements.empty() || dimension.fixed) return known;
     if (condition || dimension.candidates.empty())
         for (std::string& candidate :
              candidates(dimension.baseType, column ? column->labels : std::vector<std::string>{},
@@ -241,13 +239,18 @@ std::string Stage::ownOf(const ResolvedStep& step) const {
     if (step.ownRow) return "new";
     if (step.byContext >= 0) return "c" + std::to_string(step.byContext);
     for (size_t i = 0; i < whereSteps_.size(); i++)
-        if (whereSteps_[i] == &step) return "t" + std::to_string(i);
+        if (whereSteps_[i].step == &step && whereSteps_[i].loop == loop_ && whereSteps_[i].element == element_)
+            return "t" + std::to_string(i);
     return "";
 }
 
 void Stage::useSteps(const std::vector<ResolvedStep>& steps) {
     for (const ResolvedStep& step : steps) {
         StepKind kind = step.spec->kind;
+        if (kind == StepKind::foreach) {
+            useLoop(step);
+            continue;
+        }
         bool writes = kind == StepKind::update || kind == StepKind::remove;
         bool allocates = step.limit || !step.order.empty() || isBulk(*action.info);
         if (writes && step.target && allocates) {
@@ -270,7 +273,7 @@ void Stage::useSteps(const std::vector<ResolvedStep>& steps) {
                 if (allocation.step) useAllocation(std::move(allocation));
             }
         }
-        if (writes && step.where && step.target) whereSteps_.push_back(&step);
+        if (writes && step.where && step.target) whereSteps_.push_back({&step, loop_, element_});
         std::string own = ownOf(step);
         if (step.where && !own.empty()) {
             unify(step.where, own);
@@ -326,6 +329,12 @@ std::map<std::string, int> Stage::given(const std::string& prefix) const {
 // Rows that an inserted row will refer to.
 void Stage::referenceParents(const std::vector<ResolvedStep>& steps) {
     for (const ResolvedStep& step : steps) {
+        int loop = step.spec->kind == StepKind::foreach ? loopOf(step) : -1;
+        for (int k = 0; loop >= 0 && k < 2; k++) {
+            Element element(*this, loop, k);
+            referenceParents(step.then);
+        }
+        if (step.spec->kind == StepKind::foreach) continue;
         referenceParents(step.then);
         referenceParents(step.otherwise);
         bool inserts = step.spec->kind == StepKind::insert || step.spec->kind == StepKind::append ||
@@ -362,8 +371,8 @@ void Stage::buildRows() {
         return found;
     };
     // A row that another one refers to comes after it here: it must be planned first, or it would be planned twice.
-    for (size_t i = action.contexts.size(); i-- > 0;) {
-        const Context& context = action.contexts[i];
+    for (size_t i = contexts_.size(); i-- > 0;) {
+        const Context& context = contexts_[i];
         const TestTable* found = table(*context.entity);
         if (!found) return;
         std::string place = "c" + std::to_string(i);
@@ -375,6 +384,9 @@ void Stage::buildRows() {
         }
         columns[context.entity->key] = key;
         rows_[place] = scenario.addRow(tables_, *found, columns);
+        // Events of a window have keys in common.
+        if (scenario.unfit.empty() && action.isFeed())
+            scenario.rows[static_cast<size_t>(rows_[place])].referred = true;
     }
     if (!action.binding.custom && action.binding.entity) {
         const EntityInfo& entity = *action.binding.entity;
@@ -437,7 +449,7 @@ void Stage::buildRows() {
         if (dimension.baseType == "uuid" && !dimension.essential && !dimension.fixed && dimension.checks.empty())
             dimension.unique = true;
     for (size_t i = 0; i < whereSteps_.size(); i++) {
-        const EntityInfo& entity = *whereSteps_[i]->target;
+        const EntityInfo& entity = *whereSteps_[i].step->target;
         const TestTable* found = table(entity);
         if (!found || entity.key.empty()) continue;
         std::string place = "t" + std::to_string(i);

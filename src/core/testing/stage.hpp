@@ -6,27 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "resolve/resolver.hpp"
+#include "testing/arm.hpp"
 #include "testing/scenario.hpp"
 
 namespace specql {
-
-// One way through an action: steps, and the conditions under which they run.
-struct Arm {
-    struct Part {
-        const BoundExpression* condition;
-        bool negated;
-        const ResolvedStep* validate;  // the step, if it is one that refuses the event
-    };
-    std::vector<Part> parts;
-    std::vector<const ResolvedStep*> steps;  // nested if/then/else have arms of their own
-    bool top = true;                         // a branch of the action itself
-    std::string label;                       // low_stock
-    bool eventLabel = false;                 // the label is an event type
-};
-
-// The arms of an action, in order.
-std::vector<Arm> armsOf(const World& world, const ResolvedAction& action);
 
 // Rows that a bulk operation handles: of the action itself, or of one that a step calls.
 struct Allocation {
@@ -70,6 +53,30 @@ public:
     std::set<int> dimensionsOf(const BoundExpression& bound, size_t begin, size_t end,
                                const std::string& own = "") const;
 
+    // Old values of columns whose new ones are among `dimensions`, unless they are among them too.
+    std::set<int> before(const std::set<int>& dimensions) const;
+
+    // The loop of a foreach step among loops_; -1 if its array is not understood. Names in its steps mean one element
+    // while an Element is alive. `isEmptied`: the fixture's array has no elements.
+    int loopOf(const ResolvedStep& step) const;
+    bool isEmptied(int loop, const Render& literal) const;
+    class Element {
+    public:
+        Element(const Stage& stage, int loop, int element) : stage_(stage) {
+            stage_.loop_ = loop;
+            stage_.element_ = element;
+        }
+        ~Element() {
+            stage_.loop_ = -1;
+            stage_.element_ = 0;
+        }
+        Element(const Element&) = delete;
+        Element& operator=(const Element&) = delete;
+
+    private:
+        const Stage& stage_;
+    };
+
     // Where a step's target row is: "new", "c0", "t0"; empty if the step has none.
     std::string ownOf(const ResolvedStep& step) const;
     // The row of that place, or -1.
@@ -91,6 +98,8 @@ public:
 
     Scenario scenario;
     std::string unfit;
+    // Handlers of other actions that cannot refuse what this one writes, if values satisfy scenario.rules.
+    std::vector<std::string> contented;
     std::vector<Allocation> allocations;  // number n is called "b<n>" among the places
     std::optional<Outside> outside;
     std::set<int> present;  // rows that are there without the fixture
@@ -98,6 +107,45 @@ public:
     const unsigned operation;
 
 private:
+    // What an action with `on_error: abort` demands of the event itself, or of what a step writes.
+    struct Demand {
+        Invariant invariant;
+        std::vector<BoundExpression> when;  // the invariant's conditions, with the names of this stage
+        BoundExpression holds;
+        const ResolvedStep* step = nullptr;  // null: the event
+        std::string own;                     // the step's target row
+    };
+
+    // A foreach, and the dimensions of its array and of the elements.
+    struct Loop {
+        const ResolvedStep* step;
+        int array;
+        std::vector<int> elements;
+    };
+    // A step with WHERE; in a foreach it has a row for each element.
+    struct Targeted {
+        const ResolvedStep* step;
+        int loop, element;
+    };
+
+    void build(bool demanding);
+    void useLoop(const ResolvedStep& step);  // loops.cpp
+    void useKey(const ResolvedAction& of, const std::string& key);
+    // demands.cpp
+    void findDemands();
+    void splitChanging(const Invariant& invariant);
+    void findDemandsOfSteps();
+    void findDemandsOfStep(const ResolvedStep& step, const std::string& own);
+    void useDemands();
+    void stateDemands();
+    int contextLike(const ResolvedAction& other, int which);
+    bool adopt(const ResolvedAction& other, BoundExpression& bound);
+    bool does(const Arm& arm, const Demand& demand) const;
+    void focusOnDemands(const Arm& arm, Focus& focus) const;
+    std::string changedColumn(const Demand& demand, const std::string& column, bool old, std::string& why) const;
+    std::string demandSql(const Demand& demand, size_t part, std::string& why) const;
+    bool isContent(const ResolvedAction& owner, size_t stated) const;
+
     std::string value(const Value& value, const Render& render, const std::string& own, std::string& why) const;
     int nameDimension(const Value& value, const std::string& own) const;
     std::string nameOf(const Value& value, const std::string& own) const;
@@ -128,7 +176,13 @@ private:
     const TestTables& tables_;
     std::set<std::string> split_;  // columns whose old and new values differ
     std::string stirred_;          // a column changed only so that an update is one; often none is needed
-    std::vector<const ResolvedStep*> whereSteps_;
+    std::vector<Targeted> whereSteps_;
+    std::vector<Loop> loops_;
+    mutable int loop_ = -1, element_ = 0;
+    std::vector<Context> contexts_;  // the action's, then those of what others demand
+    std::vector<Demand> demands_;
+    std::map<const ResolvedAction*, size_t> stated_;  // how many demands of steps are among scenario.rules
+    std::vector<Arm> arms_;
     std::map<std::string, int> rows_;  // "old", "new", "c0", "t0" → scenario.rows
 };
 

@@ -111,7 +111,10 @@ void Stage::focusOn(const BoundExpression& bound, const std::string& own, Focus&
         auto take = [&](size_t n) {
             if (std::find(order.begin(), order.end(), n) == order.end()) order.push_back(n);
         };
-        // Values that this condition speaks of, then what an earlier one spoke of, then all.
+        // Values that no other row has, where that is demanded; values that this condition speaks of, then what an
+        // earlier one spoke of, then all.
+        for (size_t n = 0; n < dimension.candidates.size(); n++)
+            if (dimension.candidates[n].find(numberMark) != std::string::npos) take(n);
         for (const std::string& value : candidates(dimension.baseType, {}, condition, static_cast<size_t>(known)))
             for (size_t n = 0; n < dimension.candidates.size(); n++)
                 if (dimension.candidates[n] == value) take(n);
@@ -134,6 +137,7 @@ Focus Stage::focus(const Arm& arm) const {
         focusOn(allocations[i].step->where, "b" + std::to_string(i), found);
         focusOn(allocations[i].step->limit, "b" + std::to_string(i), found);
     }
+    focusOnDemands(arm, found);
     for (const std::string& column : split_)
         for (const char* side : {"old.", "new."}) {
             int known = dimension(side + column);
@@ -160,6 +164,16 @@ std::set<int> Stage::dimensionsOf(const BoundExpression& bound, size_t begin, si
         found.insert(nameDimension(value, own));
     }
     found.erase(-1);
+    return found;
+}
+
+std::set<int> Stage::before(const std::set<int>& dimensions) const {
+    std::set<int> found;
+    for (const std::string& column : split_)
+        if (dimensions.count(dimension("new." + column))) found.insert(dimension("old." + column));
+    found.erase(-1);
+    for (int known : dimensions)
+        found.erase(known);
     return found;
 }
 

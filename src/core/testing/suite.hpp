@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "resolve/resolver.hpp"
+#include "testing/cause.hpp"
 #include "testing/table_facts.hpp"
 #include "testing/window_search.hpp"
 
@@ -17,14 +18,15 @@ struct TestStatement {
     std::string title;  // what the test is about
     // fixture: inserts what must be there, nothing else can be tested if it fails. step: does something. restore: puts
     // back for later tests what a fixture changed, in the trial also if this test has been given up.
-    // fire: makes the event happen. Where the action's own failure would not fail it, the rules and constraints of
-    // others are what does, and the event cannot be tested. guard: a query that gives a row, with the reason, if
-    // another rule refused what the action did. The trial of the rows reads guards, and runs a rehearsal as it runs a
-    // fire; neither is a statement of the suite. check: an expression that gives a line of TAP. skip: a line that says
-    // why there is no check.
+    // fire: makes the event happen; if the rules or constraints of others refuse it, it cannot be tested. guard: a
+    // query that gives message and context of what failed while the event was handled. excuse: a query that gives a
+    // reason why nothing can be tested. The trial of the rows reads guards and excuses, and runs a rehearsal as it runs
+    // a fire; none of these is a statement of the suite. check: an expression that gives a line of TAP. skip: a line
+    // that says why there is no check.
     std::string kind;
     std::string sql;          // without ';'; for skip the reason
     std::string description;  // of check and skip
+    Tested tested;            // whose errors are no reason to skip the test
 };
 
 // What a query of WrittenSuite::searches gave: the cells of its one row; none if there is no such row.

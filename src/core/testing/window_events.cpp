@@ -37,7 +37,7 @@ std::string together(const std::vector<std::string>& shown) {
     return join(parts, ", ");
 }
 
-constexpr size_t mostValues = 30, mostKinds = 10;
+constexpr size_t mostValues = 30, mostKinds = 20;
 
 }  // namespace
 
@@ -218,12 +218,6 @@ bool WindowEvents::keysDiffer() const {
     for (size_t key = 0; key < keyTypes_.size(); key++)
         if (!keyTypes_[key].empty() || keyPatterns_[key].find(numberMark) != std::string::npos) return true;
     return false;
-}
-
-bool WindowEvents::validates() const {
-    return std::any_of(action.branches.begin(), action.branches.end(), [](const ResolvedBranch& branch) {
-        return specql::validates(branch.steps) || specql::validates(branch.otherwise);
-    });
 }
 
 std::string WindowEvents::keyLiteral(const Dimension& dimension, size_t key, int number) const {

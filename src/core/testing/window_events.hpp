@@ -62,8 +62,6 @@ public:
     std::string keyLiteral(const Dimension& dimension, size_t key, int number) const;
     bool freeKeys(size_t key) const { return !keyTypes_[key].empty(); }
 
-    // A step of its matches may refuse them.
-    bool validates() const;
     // Two numbers give two keys.
     bool keysDiffer() const;
     // The kind that a fixture is of; false while it is not known.

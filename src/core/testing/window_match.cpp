@@ -209,6 +209,10 @@ void MatchSteps::before(size_t which, const WindowPlay& play, size_t count) {
         if (effect.reason.empty() && contains(effect.check, unknown))
             effect.reason = "it depends on values of a row that the events do not say";
         checks_.push_back(effect.check);
+        if (effect.reason.empty() && !effect.before.empty()) {
+            writer_.fixture(effect.before);
+            continue;
+        }
         // Rows of earlier matches may look the same.
         std::string counted = "is((" + effect.count + "),";
         bool alike = !effect.count.empty() && !contains(effect.count, "specql_test.since") &&
@@ -232,7 +236,9 @@ void MatchSteps::before(size_t which, const WindowPlay& play, size_t count) {
             effect.description = one.label + " leaves other rows of " + step->target->table + " alone";
             bool said = std::any_of(bystanders_.begin(), bystanders_.end(),
                                     [&](const Effect& other) { return other.description == effect.description; });
-            if (!said) bystanders_.push_back(effect);
+            if (said) continue;
+            if (!effect.before.empty()) writer_.fixture(effect.before);
+            bystanders_.push_back(effect);
         }
     }
 }

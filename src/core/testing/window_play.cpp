@@ -45,8 +45,8 @@ WindowPlay::WindowPlay(WindowEvents& events, const std::string& title)
                             "set_config('specql_test.evaluated', w.evaluated::text, true)\n"
                             "FROM specql.windows AS w WHERE w.action = " +
                             action + " AND w.key IS NULL"));
-    writer_.add("guard",
-                "SELECT 'the action is paused' FROM specql.actions AS a\nWHERE a.action = " + action +
+    writer_.add("excuse",
+                "SELECT \'the action is paused' FROM specql.actions AS a\nWHERE a.action = " + action +
                     " AND a.paused_at IS NOT NULL",
                 "");
 }
@@ -277,9 +277,9 @@ void WindowPlay::end() {
 
 void WindowPlay::guard() {
     const std::string action = quoteLiteral(action_.info->name());
-    writer_.add("guard", "SELECT 'nothing can be counted' WHERE specql.evaluate_own_window(" + action + ") < 0", "");
-    writer_.add("guard",
-                "SELECT 'other rules in force, or its own steps, bring events to this window too'\n"
+    writer_.add("excuse", "SELECT 'nothing can be counted' WHERE specql.evaluate_own_window(" + action + ") < 0", "");
+    writer_.add("excuse",
+                "SELECT \'other rules in force, or its own steps, bring events to this window too'\n"
                 "FROM specql.windows AS w WHERE w.action = " +
                     action +
                     " AND w.key IS NULL\n  AND w.evaluated > current_setting('specql_test.evaluated')::bigint + " +
@@ -297,14 +297,12 @@ void WindowPlay::count() {
 }
 
 void WindowPlay::guardRefusals() {
-    if (events_.validates()) return;
-    writer_.add("guard",
-                "SELECT f.message FROM specql.failures AS f WHERE f.sqlstate = 'SQ206' AND " + matchCondition("f"), "");
+    writer_.add("guard", "SELECT f.message, f.context FROM specql.failures AS f WHERE " + matchCondition("f"), "");
 }
 
 void WindowPlay::guardRetry() {
-    writer_.add("guard",
-                "SELECT 'a failed match cannot be tried again' FROM specql.failures AS f\n"
+    writer_.add("excuse",
+                "SELECT \'a failed match cannot be tried again' FROM specql.failures AS f\n"
                 "WHERE specql.retry(f.id, f.action) <> 1 AND " +
                     matchCondition("f"),
                 "");

@@ -8,25 +8,28 @@
 
 namespace specql {
 
+// What hands events to a window is as much a part of its action as what handles the matches.
+void Writer::about(const ResolvedAction& action) {
+    tested_ = testedOf(action);
+    for (const ResolvedAction& other : resolver.actions)
+        if (other.info == action.info && other.isFeed())
+            for (std::string& function : testedOf(other).functions)
+                tested_.functions.push_back(std::move(function));
+}
+
 void Writer::begin(const std::string& title) {
     test_++;
     title_ = title;
 }
 
 void Writer::add(const char* kind, const std::string& sql, const std::string& description) {
-    suite.statements.push_back({test_, title_, kind, sql, description});
+    suite.statements.push_back({test_, title_, kind, sql, description, tested_});
 }
 
 void Writer::fixture(const std::vector<std::string>& statements) {
     // Triggers that a fixture disables are enabled again, come what may.
     for (const std::string& sql : statements)
         add(endsWith(sql, " ENABLE TRIGGER specql_capture") ? "restore" : "fixture", sql, "");
-}
-
-bool validates(const std::vector<ResolvedStep>& steps) {
-    return std::any_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
-        return step.spec->kind == StepKind::validate || validates(step.then) || validates(step.otherwise);
-    });
 }
 
 void Writer::rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
@@ -36,16 +39,10 @@ void Writer::rehearse(const Stage& stage, const std::string& sql, const Stage::R
 }
 
 void Writer::fire(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
-    bool abort = stage.action.info->spec->onError.value == "abort";
-    add(abort ? "step" : "fire", sql, "");
-    bool own = std::any_of(
-        stage.action.branches.begin(), stage.action.branches.end(),
-        [](const ResolvedBranch& branch) { return validates(branch.steps) || validates(branch.otherwise); });
-    if (!abort && !own)
+    add("fire", sql, "");
+    if (stage.action.info->spec->onError.value != "abort")
         add("guard",
-            "SELECT f.message FROM specql.failures AS f WHERE f.sqlstate = 'SQ206' AND " +
-                stage.eventCondition(literal, "f"),
-            "");
+            "SELECT f.message, f.context FROM specql.failures AS f WHERE " + stage.eventCondition(literal, "f"), "");
 }
 
 const SearchAnswer* Writer::ask(const std::string& sql) {
@@ -58,6 +55,12 @@ const SearchAnswer* Writer::ask(const std::string& sql) {
 }
 
 namespace {
+
+// Where nothing fits, what other actions demand is left to the trial of the rows, whose reason says more.
+Scenario unruled(Scenario scenario) {
+    scenario.rules.clear();
+    return scenario;
+}
 
 Fixture read(const Stage& stage, const std::vector<std::string>& cells, size_t numbers, size_t flags, size_t asked) {
     Fixture fixture;
@@ -75,15 +78,19 @@ Fixture read(const Stage& stage, const std::vector<std::string>& cells, size_t n
 }  // namespace
 
 Fixture Writer::find(const Stage& stage, const std::vector<std::string>& conditions,
-                     const std::vector<std::string>& asked, const Focus& focus, std::string& why) {
+                     const std::vector<std::string>& asked, const Focus& focus, std::string& why, bool strictly) {
     const SearchAnswer* answer = ask(stage.scenario.find(conditions, asked, focus));
+    bool unruledAnswer = !strictly && answer && answer->cells.empty() && !stage.scenario.rules.empty();
+    if (unruledAnswer) answer = ask(unruled(stage.scenario).find(conditions, asked, focus));
     if (!answer) return {};
     if (answer->cells.empty()) {
         why = answer->error.empty() ? "no values were found that satisfy the condition and the tables' constraints"
                                     : "the search for values failed: " + commentText(answer->error);
         return {};
     }
-    return read(stage, answer->cells, 0, stage.scenario.dimensions.size(), asked.size());
+    Fixture fixture = read(stage, answer->cells, 0, stage.scenario.dimensions.size(), asked.size());
+    fixture.ruled = !unruledAnswer;
+    return fixture;
 }
 
 bool Writer::findPair(const Stage& stage, const std::string& condition, const std::string& atom,
@@ -93,21 +100,40 @@ bool Writer::findPair(const Stage& stage, const std::string& condition, const st
     for (int dimension : varied)
         if (!stage.scenario.dimensions[static_cast<size_t>(dimension)].unique) free.insert(dimension);
     if (free.empty()) return false;
-    const SearchAnswer* answer = ask(stage.scenario.findPair(condition, atom, asked, free, greater, focus));
-    if (!answer || answer->cells.empty()) return false;
-    size_t count = stage.scenario.dimensions.size();
-    inside = read(stage, answer->cells, 0, 2 * count, asked.size());
-    outside = read(stage, answer->cells, count, 2 * count + asked.size(), asked.size());
-    return true;
+    const std::set<int> before = stage.before(free);
+    for (bool ruled : {true, false})
+        for (bool loosely : {false, true}) {
+            if ((!ruled && stage.scenario.rules.empty()) || (loosely && before.empty())) continue;
+            Scenario scenario = ruled ? stage.scenario : unruled(stage.scenario);
+            const SearchAnswer* answer = ask(
+                scenario.findPair(condition, atom, asked, free, greater, focus, loosely ? before : std::set<int>{}));
+            if (!answer) return false;
+            if (answer->cells.empty()) continue;
+            size_t count = scenario.dimensions.size();
+            inside = read(stage, answer->cells, 0, 2 * count, asked.size());
+            outside = read(stage, answer->cells, count, 2 * count + asked.size(), asked.size());
+            inside.ruled = outside.ruled = ruled;
+            return true;
+        }
+    return false;
 }
 
 Stage::Render Writer::literals(const Stage& stage, const Fixture& fixture) {
     int base = fresh();
-    return [&stage, fixture, base](int which) {
+    tested_.contented = fixture.ruled ? stage.contented : std::vector<std::string>{};
+    Stage::Render plain = [&stage, fixture, base](int which) {
         const Dimension& dimension = stage.scenario.dimensions[static_cast<size_t>(which)];
         return typedValue(dimension.unique ? uniqueValue(dimension.baseType, base + which)
                                            : numbered(fixture.values[static_cast<size_t>(which)], base + which),
                           dimension.baseType);
+    };
+    return [&stage, fixture, plain](int which) {
+        const Dimension& dimension = stage.scenario.dimensions[static_cast<size_t>(which)];
+        if (dimension.elements.empty() || !fixture.values[static_cast<size_t>(which)].empty()) return plain(which);
+        std::vector<std::string> elements;
+        for (int element : dimension.elements)
+            elements.push_back(plain(element));
+        return Scenario::array(dimension, elements);
     };
 }
 
@@ -214,8 +240,8 @@ WrittenSuite writeSuite(const World& world, const Resolver& resolver, const Test
     for (const ResolvedAction& action : resolver.actions) {
         // What feeds a window only counts.
         if (action.isFeed() || suiteOf(action) != suite) continue;
-        const std::string& enabled = action.info->spec->enabled.value;
-        if (enabled == "false" || enabled == "no" || enabled == "off") {
+        writer.about(action);
+        if (isSwitchedOff(*action.info)) {
             writer.begin(action.info->name());
             writer.skip(action.info->name(), "the action is switched off in the spec");
         } else if (action.window) {

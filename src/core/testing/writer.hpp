@@ -24,7 +24,11 @@ public:
     WrittenSuite suite;
     bool failureShown = false;  // the sentence about failures has been used
 
+    // Errors that come from this action fail the tests that follow, those of others make them be skipped.
+    void about(const ResolvedAction& action);
     void begin(const std::string& title);
+    // A number that no other part of the suite gets.
+    int next() { return ++numbers_; }
     void fixture(const std::string& sql) { add("fixture", sql, ""); }
     void fixture(const std::vector<std::string>& statements);
     void restore(const std::vector<std::string>& statements) {
@@ -39,10 +43,12 @@ public:
     void check(const std::string& call, const std::string& description) { add("check", call, description); }
     void skip(const std::string& description, const std::string& reason) { add("skip", reason, description); }
 
-    // Asks for values of all dimensions; none if nothing fits, and why in `why`.
+    // Asks for values of all dimensions; none if nothing fits, and why in `why`. `strictly`: not even values that other
+    // actions refuse, as far as is known.
     Fixture find(const Stage& stage, const std::vector<std::string>& conditions, const std::vector<std::string>& asked,
-                 const Focus& focus, std::string& why);
-    // Two fixtures on both sides of an atom.
+                 const Focus& focus, std::string& why, bool strictly = false);
+    // Two fixtures on both sides of an atom. Only if there are none otherwise the value before a change may be another
+    // too: where there are two values, one of them is always the old one.
     bool findPair(const Stage& stage, const std::string& condition, const std::string& atom,
                   const std::vector<std::string>& asked, const std::set<int>& varied, bool greater, const Focus& focus,
                   Fixture& inside, Fixture& outside);
@@ -61,13 +67,16 @@ private:
     std::map<std::string, const SearchAnswer*> answers_;
     int test_ = 0;
     std::string title_;
-    int instance_ = 0;
+    Tested tested_;
+    int instance_ = 0, numbers_ = 0;
 };
 
 // The handler of an action is put aside while it is tested what happens if it fails.
 std::vector<std::string> breakHandler(const ResolvedAction& action, const std::string& body);
 std::vector<std::string> mendHandler(const ResolvedAction& action);
 
+// After an event, whose effects have been looked at: processed_at of the rows that tell of it.
+void writeProcessed(Writer& writer, const Stage& stage, const Arm& arm, const Stage::Render& literal);
 void writeEventDriven(Writer& writer, const ResolvedAction& action);
 // Tests that a suite has once: consistency and the end of cascades, with an action that can be set off.
 void writeConsistency(Writer& writer, const std::vector<const ResolvedAction*>& actions);
@@ -75,8 +84,6 @@ void writeCascade(Writer& writer, const std::vector<const ResolvedAction*>& acti
 void writeBulk(Writer& writer, const ResolvedAction& action);
 void writeWindow(Writer& writer, const ResolvedAction& action);
 
-// Whether a step refuses events.
-bool validates(const std::vector<ResolvedStep>& steps);
 // The operations that set an action off: bits of Op; 0 for a custom event.
 std::vector<unsigned> operationsOf(const ResolvedAction& action);
 // Arms with the names that tests call them by.

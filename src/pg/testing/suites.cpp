@@ -80,7 +80,25 @@ struct Refused {
     const char* reason;
 };
 
-// Inserts the rows of all tests, and takes them out again: what a constraint or a trigger refuses cannot be tested.
+// Whether somebody else refuses what the statement does. A failure that was logged is the tested action's own unless
+// it names another.
+bool isOthers(const TestStatement* statement, const char* message, const char* context) {
+    return !isOfTested(statement->tested, message, context != nullptr ? context : "", statement->kind == "guard");
+}
+
+// The first failure that a guard found to be somebody else's.
+const char* refusalIn(const TestStatement* statement, int rows, MemoryContext keep) {
+    for (int row = 0; row < rows; ++row) {
+        const char* message = toUtf8(spi::cell(row, 1));
+        const char* context = spi::cell(row, 2);
+        if (isOthers(statement, message, context != nullptr ? toUtf8(context) : nullptr))
+            return MemoryContextStrdup(keep, message);
+    }
+    return nullptr;
+}
+
+// Inserts the rows of all tests, sets the events off, and takes it all out again: what somebody else's rule, constraint
+// or trigger refuses cannot be tested. What the tested action itself spoils is for its tests to show.
 void tryFixtures(Work* work) {
     std::vector<TestStatement>* statements = &work->written.statements;
     int count = static_cast<int>(statements->size());
@@ -89,20 +107,28 @@ void tryFixtures(Work* work) {
     MemoryContext keep = CurrentMemoryContext;
     ErrorData* end = trySubtransaction([statements, count, refused, &refusals, keep] {
         setLocal("client_min_messages", "error");
+        // Contexts begin with the trial, whoever called it.
+        error_context_stack = nullptr;
         for (int i = 0; i < count; ++i) {
             const TestStatement& statement = (*statements)[static_cast<size_t>(i)];
             bool known = refusals > 0 && refused[refusals - 1].test == statement.test;
-            bool guard = statement.kind == "guard", restore = statement.kind == "restore";
-            if ((known && !restore) || !(guard || restore || statement.kind == "fixture" || statement.kind == "fire" ||
+            bool guard = statement.kind == "guard", excuse = statement.kind == "excuse";
+            bool restore = statement.kind == "restore";
+            if ((known && !restore) || !(guard || excuse || restore || statement.kind == "fixture" || statement.kind == "fire" ||
                                          statement.kind == "rehearsal"))
                 continue;
             CHECK_FOR_INTERRUPTS();
             const char* reason = nullptr;
-            ErrorData* error = trySubtransaction([&statement, &reason, guard, keep] {
+            ErrorData* error = trySubtransaction([&statement, &reason, guard, excuse, keep] {
                 int rows = spi::query(fromUtf8(statement.sql));
-                if (guard && rows > 0) reason = MemoryContextStrdup(keep, spi::cell(0, 1));
+                if (guard) reason = refusalIn(&statement, rows, keep);
+                if (excuse && rows > 0) reason = MemoryContextStrdup(keep, toUtf8(spi::cell(0, 1)));
             });
-            if (error != nullptr) reason = toUtf8(error->message);
+            if (error != nullptr) {
+                const char* message = toUtf8(error->message);
+                const char* context = error->context != nullptr ? toUtf8(error->context) : nullptr;
+                if (isOthers(&statement, message, context)) reason = message;
+            }
             if (reason == nullptr || known) continue;
             refused[refusals].test = statement.test;
             refused[refusals++].reason = reason;
@@ -166,7 +192,7 @@ SPECQL_FUNCTION(specql_test_statements) {
     Compilation* compilation = compileSuites(work);
     writeSuite(compilation, suite, work);
     for (const TestStatement& statement : work->written.statements)
-        if (statement.kind != "guard" && statement.kind != "rehearsal")
+        if (statement.kind != "guard" && statement.kind != "excuse" && statement.kind != "rehearsal")
             rows.row()
                 .integer(statement.test)
                 .text(fromUtf8(statement.title))
