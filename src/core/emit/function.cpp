@@ -38,6 +38,7 @@ Object functionObject(const FunctionText& text, const std::string& unit) {
     object.kind = "function";
     object.identity = identity;
     object.unit = unit;
+    object.signature = text.arguments + ") " + text.returns;
     object.commands.push_back(std::move(sql));
     // Closed to PUBLIC but for trigger functions, which nobody can call.
     if (text.definer && text.returns != "trigger")
