@@ -43,6 +43,11 @@ SELECT * FROM shed.rake ORDER BY id;
 SELECT * FROM shed.hoe;
 -- Where the fields say what id is, the table must have it.
 SELECT code, message FROM specql.validate(E'entity: Rake\nschema: shed\nfields: {id: uuid, v: integer}\n');
+-- A ref has the type of that key.
+SELECT action, kind, object FROM specql.apply(E'entity: Loan\nschema: shed\nfields: {rake: ref(Rake), hoe: ref(Hoe)}\nactions:\n  - name: on_loan\n    on: insert Loan\n    steps:\n      - update: Rake SET seen = seen + 10 WHERE id = rake\n') WHERE kind IN ('table', 'constraint');
+SELECT attname, format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 'shed.loan'::regclass AND attname LIKE '%\_id';
+INSERT INTO shed.loan (rake_id) VALUES (8);
+SELECT * FROM shed.rake ORDER BY id;
 
 -- DROP EXTENSION takes the record, the triggers and the defaults. The same texts, with adopt, bring all of it back:
 -- indexes and foreign keys, functions of windows and of actions on several tables, the guard of logs.

@@ -252,6 +252,14 @@ void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>
                   "rename the entity, or move what is in the way");
         buildEntity(entity);
     }
+    // A ref is of the type of the key it refers to, which a table that was there before chose for itself.
+    for (size_t i = 0; i < entities.size(); i++)
+        for (ColumnInfo& column : entities[i].columns) {
+            if (!column.field || column.field->refTarget.empty()) continue;
+            const EntityInfo* target = entity(column.field->refTarget.value, entities[i].schema);
+            const ColumnInfo* key = target ? target->column(target->key) : nullptr;
+            if (key) column.type = key->type;
+        }
     std::map<std::string, const ActionInfo*> bases;   // on_x and x would generate the same functions
     for (const ActionInfo& action : actions) {
         auto [other, first] = bases.emplace(action.schema + "." + action.base, &action);
