@@ -156,6 +156,16 @@ bool leftBehind(const Object& object, const FunctionView& function) {
            std::find(object.commands.begin(), object.commands.end(), comment) != object.commands.end();
 }
 
+bool leftBehind(const Object& object, const TableView& table) {
+    if (!table.callerOwns || table.comment.empty()) return false;
+    std::string comment = "COMMENT ON TABLE " + object.identity + " IS " + quoteLiteral(table.comment) + ";";
+    return std::find(object.commands.begin(), object.commands.end(), comment) != object.commands.end();
+}
+
+bool wasAdopted(const std::string& recorded) {
+    return recorded.compare(0, std::string(adoptedMark).size(), adoptedMark) == 0;
+}
+
 bool leftBehind(const Object& object, const ExtraView& extra) {
     if (object.kind != extra.kind || !extra.callerOwns || extra.identity != object.identity) return false;
     std::string comment = " IS " + quoteLiteral(extra.comment) + ";";
@@ -179,8 +189,9 @@ std::vector<Object> emitObjects(World& world, Resolver& resolver) {
         if (!entity.unit) continue;
         objects.push_back(tableObject(world, resolver, entity));
         const InstalledObject* before = recorded(world.catalog(), "table", objects.back().identity);
-        bool adoptedBefore = before && before->sql.compare(0, std::string(adoptedMark).size(), adoptedMark) == 0;
-        objects.back().adopted = entity.present && (!before || adoptedBefore);
+        bool taken = world.catalog().adopt && entity.unit->fresh() && entity.present &&
+                     leftBehind(objects.back(), *entity.present);
+        objects.back().adopted = entity.present && !taken && (!before || wasAdopted(before->sql));
         size_t firstExtra = extras.size(), firstFunction = functions.size();
         append(extras, tableExtras(world, resolver, entity));
         append(functions, eventFunction(world, entity));

@@ -27,11 +27,14 @@ struct Object {
     std::string sql() const;
 };
 
-// Was this index or constraint generated so?
-bool leftBehind(const Object& object, const ExtraView& extra);
 // Was this function generated for the object by an apply whose record is gone (DROP EXTENSION, a dump without data)?
 // Then it is the caller's, under its identity, and says of itself what it is.
 bool leftBehind(const Object& object, const FunctionView& function);
+// Was this index or constraint, was this table?
+bool leftBehind(const Object& object, const ExtraView& extra);
+bool leftBehind(const Object& object, const TableView& table);
+// Is this what was recorded of a table that others made?
+bool wasAdopted(const std::string& recorded);
 
 // The commands that put `object` in the place of the function that is there. With the same arguments and result that is
 // CREATE OR REPLACE; otherwise it is dropped and made again, and belongs to its owner and is granted as before.

@@ -10,6 +10,8 @@ namespace specql {
 
 namespace {
 
+constexpr const char* leftDetail = "left by an earlier apply whose record is gone";
+
 std::string dropSql(const std::string& kind, const std::string& identity) {
     if (kind == "function") return "DROP FUNCTION IF EXISTS " + identity + ";";
     if (kind == "table") return "DROP TABLE IF EXISTS " + identity + ";";
@@ -95,8 +97,8 @@ private:
         for (size_t i = 0; i < questions_.size() && i < answers_.size(); i++) {
             if (object.kind != "table" || questions_[i].identity != object.identity) continue;
             const EntityInfo& entity = *entityOf(world_, object);
-            const std::string& before = installed_["table " + object.identity]->sql;
-            if (entity.impliedByStep && holdsSame(entity, before)) return;
+            std::string before = madeText(catalog_, object);
+            if (!before.empty() && entity.impliedByStep && holdsSame(entity, before)) return;
             TableChange change = specql::changeTable(world_, resolver_, entity, before, questions_[i], answers_[i]);
             for (const ColumnReader& reader : answers_[i].readers)
                 if (std::count(change.columns.begin(), change.columns.end(), reader.column) > 0)
@@ -109,8 +111,9 @@ private:
     void dropReaders() {
         for (auto object = objects_.rbegin(); object != objects_.rend(); ++object) {
             if (object->kind != "function" || !readers_.count(object->identity)) continue;
-            auto found = installed_.find("function " + object->identity);
-            if (found == installed_.end() || !found->second->present || !functionOf(*object)) continue;
+            const FunctionView* there = functionOf(*object);
+            bool ours = installed_.count("function " + object->identity) > 0 || (there && leftBehind(*object, *there));
+            if (!there || !ours) continue;
             remade_.insert(object->identity);
             add(*object, "drop", {dropSql("function", object->identity)}, "reads a column that changes");
         }
@@ -130,7 +133,7 @@ private:
                         std::any_of(catalog_.extras.begin(), catalog_.extras.end(),
                                     [&](const ExtraView& extra) { return leftBehind(object, extra); });
             if (!left) return add(object, "create", object.commands);
-            return replace(object, "left by an earlier apply whose record is gone");
+            return replace(object, leftDetail);
         }
         if (before->sql != object.sql()) return replace(object);
         if (before->altered) return replace(object, "was altered by hand");
@@ -163,9 +166,12 @@ private:
         const EntityInfo* entity = entityOf(world_, object);
         if (!entity || !entity->present) return false;
         if (before && before->sql == object.sql()) return restoreColumns(object, *entity), true;
-        if (before && entity->impliedByStep && holdsSame(*entity, before->sql)) return unchanged(object), true;
+        std::string made = madeText(catalog_, object);
+        bool leftover = !object.adopted && made.empty();
+        if (before && !leftover && entity->impliedByStep && holdsSame(*entity, before->sql))
+            return unchanged(object), true;
         if (object.adopted) return adopt(object, *entity), true;
-        return alter(object, *entity, before->sql), true;
+        return alter(object, *entity, made), true;
     }
 
     // Columns that were dropped by hand come back with their spec, and defaults when the caller says so; what else was
@@ -256,6 +262,7 @@ private:
         add(object, missing.empty() ? "adopt" : "alter", missing, "an existing table, taken as it is");
     }
 
+    // `before` is the CREATE TABLE that was run; empty if its record is gone.
     void alter(const Object& object, const EntityInfo& entity, const std::string& before) {
         const TableChange& change = changes_[object.identity];
         bool loses = !change.losses.empty();
@@ -274,10 +281,11 @@ private:
         }
         std::vector<std::string> sql = change.sql;
         // The first command makes the table; the others are its comments.
-        for (size_t i = 1; i < object.commands.size(); i++)
+        for (size_t i = 1; i < object.commands.size() && !before.empty(); i++)
             if (before.find(object.commands[i]) == std::string::npos) sql.push_back(object.commands[i]);
-        bool recorded = sql.empty();
-        add(object, "alter", std::move(sql), recorded ? "is as the spec says already" : "", loses);
+        const char* detail = before.empty() ? leftDetail : sql.empty() ? "is as the spec says already" : "";
+        const char* action = before.empty() && sql.empty() ? "adopt" : "alter";
+        add(object, action, std::move(sql), detail, loses);
         steps_.back().places = change.places;
     }
 

@@ -126,13 +126,13 @@ private:
     TableChange change_;
 };
 
-const InstalledObject* madeBefore(const CatalogView& catalog, const Object& table) {
-    for (const InstalledObject& object : catalog.objects)
-        if (object.kind == "table" && object.identity == table.identity) return &object;
-    return nullptr;
-}
-
 }  // namespace
+
+std::string madeText(const CatalogView& catalog, const Object& table) {
+    for (const InstalledObject& object : catalog.objects)
+        if (object.kind == "table" && object.identity == table.identity && !wasAdopted(object.sql)) return object.sql;
+    return {};
+}
 
 bool madeColumn(const std::string& before, const std::string& column) {
     return before.find("\n    " + quoteName(column) + " ") != std::string::npos;
@@ -151,21 +151,22 @@ std::vector<TableQuestion> askOfTables(const World& world, const Resolver& resol
     for (const Object& object : objects) {
         if (object.adopted) continue;
         const EntityInfo* entity = entityOf(world, object);
-        const InstalledObject* before = entity && entity->present ? madeBefore(world.catalog(), object) : nullptr;
-        if (!before || before->sql == object.sql()) continue;
+        if (!entity || !entity->present) continue;
+        std::string before = madeText(world.catalog(), object);
+        if (before == object.sql()) continue;
         TableQuestion question;
         question.identity = object.identity;
         question.schema = entity->schema;
         question.name = entity->table;
         for (const ColumnInfo& column : entity->columns) {
             const ColumnView* view = columnOf(*entity->present, column.name);
-            bool stays = view && hasLine(before->sql, columnSql(world, resolver, *entity, column)) &&
+            bool stays = view && hasLine(before, columnSql(world, resolver, *entity, column)) &&
                          compatible(column.type, view->type);
             if (view && !stays)
                 question.columns.push_back({column.name, column.type, columnDefault(world, resolver, *entity, column)});
         }
         for (const TableCheck& check : tableChecks(world, resolver, *entity))
-            if (!hasLine(before->sql, check.sql())) question.checks.push_back({check.name, check.condition});
+            if (!hasLine(before, check.sql())) question.checks.push_back({check.name, check.condition});
         questions.push_back(std::move(question));
     }
     return questions;

@@ -6,6 +6,9 @@
 
 namespace specql {
 
+// The CREATE TABLE that was run; empty if others made the table, or the record of it is gone.
+std::string madeText(const CatalogView& catalog, const Object& table);
+
 // The columns and checks to ask of, for each table that is there and was made from another CREATE TABLE.
 std::vector<TableQuestion> askOfTables(const World& world, const Resolver& resolver,
                                        const std::vector<Object>& objects);
