@@ -38,6 +38,22 @@ CREATE OR REPLACE FUNCTION bay.store_crates(p_dock_id uuid) RETURNS integer LANG
 SELECT action, kind, object, detail FROM specql.apply(:'changed') WHERE action <> 'unchanged';
 SELECT proacl, pg_get_userbyid(proowner) AS owner, prosrc ~ 'put away' AS changed FROM pg_proc WHERE oid = 'bay.store_crates(uuid)'::regprocedure;
 
+-- Types with a length, and a name in quotes, are no other signature.
+SELECT $$
+entity: Ticket
+schema: bay
+fields: {"price each": "numeric(10,2)", code: varchar(5), event_type: "enum(sold, refunded)"}
+actions:
+  - name: on_ticket
+    on: update Ticket.code
+    steps:
+      - notify: clerks "ticket"
+$$ AS ticket \gset
+SELECT count(*) > 0 AS made FROM specql.apply(:'ticket');
+SELECT object FROM specql.apply(:'ticket');
+CREATE OR REPLACE FUNCTION bay.create_ticket("p_price each" numeric, p_code varchar, p_event_type text) RETURNS uuid LANGUAGE sql AS 'SELECT NULL::uuid';
+SELECT object, split_part(sql, E'\n', 1) AS begins FROM specql.plan(:'ticket') WHERE action <> 'unchanged';
+
 -- Where the columns of the result change PostgreSQL wants it dropped: what was granted is granted again.
 SELECT $$
 schema: bay

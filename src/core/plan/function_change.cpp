@@ -1,22 +1,20 @@
 // A function in the place of another: what callers, owners and grants see of it stays where PostgreSQL lets it.
 #include <algorithm>
 
+#include "emit/emit.hpp"
 #include "emit/quote.hpp"
-#include "plan/object.hpp"
 
 namespace specql {
 
 namespace {
 
-// Two spellings of a signature: without blanks, and without the type modifiers that a function forgets.
+// Two spellings of a signature. What stands in quotes is a name.
 std::string comparable(const std::string& signature) {
     std::string text;
-    for (size_t i = 0; i < signature.size(); i++) {
-        size_t end = signature[i] == '(' ? signature.find_first_not_of("0123456789,", i + 1) : std::string::npos;
-        if (end != std::string::npos && end > i + 1 && signature[end] == ')')
-            i = end;
-        else if (signature[i] != ' ' && signature[i] != '\n')
-            text += signature[i];
+    bool quoted = false;
+    for (char c : withoutModifiers(signature)) {
+        if (c == '"') quoted = !quoted;
+        if (quoted || (c != ' ' && c != '\n')) text += c;
     }
     return text;
 }
