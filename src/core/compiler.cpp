@@ -23,6 +23,7 @@ struct Compiler::State {
     std::vector<AnalysisRequest> noRequests;
     std::vector<Object> all, own;
     std::vector<InstalledUnit> units;
+    std::vector<TableQuestion> questions;
     std::vector<PlanStep> steps;
     std::vector<Explanation> explanations;
     std::vector<WindowHistory> windows;
@@ -84,7 +85,24 @@ void collectTrigger(const std::string& trigger, Names& tables) {
     }
 }
 
-void collectAction(const ActionInfo& action, Names& types, Names& tables, Names& functions) {
+// The functions of an action, of one source of a window, or of one of several tables.
+void collectGenerated(const std::string& base, Names& functions) {
+    functions.add("trigger_" + base + "_events");
+    functions.add("handle_" + base + "_events");
+    functions.add(base + "_capture");
+    functions.add(base + "_rows");
+    functions.add(base + "_processed");
+}
+
+// The same, and for a name that may stand for several tables those of each.
+void collectGenerated(const World& world, const std::string& base, const std::string& trigger, Names& functions) {
+    collectGenerated(base, functions);
+    if (trigger.compare(0, 4, "any_") != 0) return;
+    for (const EntityInfo& entity : world.entities)
+        collectGenerated(base + "_" + entity.table, functions);
+}
+
+void collectAction(const World& world, const ActionInfo& action, Names& types, Names& tables, Names& functions) {
     const Action& spec = *action.spec;
     for (const Param& param : spec.params)
         types.add(typeToLookUp(param.type.value));
@@ -101,16 +119,14 @@ void collectAction(const ActionInfo& action, Names& types, Names& tables, Names&
         spec.on.value.substr(spec.on.value.rfind(' ') == std::string::npos ? 0 : spec.on.value.rfind(' ') + 1);
     tables.addTable(on);
     if (on.find('.') != std::string::npos) tables.addTable(on.substr(0, on.rfind('.')));
-    functions.add("trigger_" + action.base + "_events");
-    functions.add("handle_" + action.base + "_events");
-    functions.add(action.base + "_capture");
-    functions.add(action.base + "_rows");
-    functions.add(action.base + "_processed");
     functions.add(snakeCase(spec.name.value));
-    for (const Text& trigger : spec.triggers) {
-        functions.add("handle_" + action.base + "_" + snakeCase(trigger.value) + "_events");
-        functions.add(action.base + "_" + snakeCase(trigger.value) + "_rows");
-    }
+    collectGenerated(world, action.base, spec.trigger.value, functions);
+    for (const Text& trigger : spec.triggers)
+        collectGenerated(world, action.base + "_" + snakeCase(trigger.value), trigger.value, functions);
+    if (!spec.windowed) return;
+    std::vector<WindowProblem> ignored;  // reported when the action is resolved
+    for (const WindowTerm& term : parseWindow(spec, ignored).terms)
+        collectGenerated(world, action.base + "_" + snakeCase(term.source), term.source, functions);
 }
 
 }  // namespace
@@ -176,7 +192,7 @@ void Compiler::collectNames() {
         }
     }
     for (const ActionInfo& action : state.world.actions)
-        collectAction(action, types, tables, functions);
+        collectAction(state.world, action, types, tables, functions);
     state.typeTexts = types.list();
     state.tableNames = tables.list();
     state.functionNames = functions.list();
@@ -214,14 +230,15 @@ Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) n
         state.windows = windowHistories(state.world, *state.resolver);
         for (const Object& object : state.all)
             if (fresh.count(object.unit)) state.own.push_back(object);
+        state.questions = askOfTables(state.world, *state.resolver, state.all);
     });
 }
 
-Compiler::Outcome Compiler::plan() noexcept {
+Compiler::Outcome Compiler::plan(const std::vector<TableAnswer>& answers) noexcept {
     return guarded([&] {
         State& state = *state_;
         if (state.diagnostics.hasErrors()) return;
-        state.steps = makePlan(state.world, *state.resolver, state.all);
+        state.steps = makePlan(state.world, *state.resolver, state.all, state.questions, answers);
     });
 }
 
@@ -273,6 +290,9 @@ const std::vector<WindowHistory>& Compiler::windows() const noexcept {
 }
 const std::vector<InstalledUnit>& Compiler::units() const noexcept {
     return state_->units;
+}
+const std::vector<TableQuestion>& Compiler::tableQuestions() const noexcept {
+    return state_->questions;
 }
 const std::vector<PlanStep>& Compiler::steps() const noexcept {
     return state_->steps;

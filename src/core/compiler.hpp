@@ -4,7 +4,8 @@
 //   Compiler c; c.read(text, schema, …)            → c.expressions(), c.typeTexts(), c.tableNames(), c.functionNames()
 //   c.bind(catalog, facts)                          → c.requests()
 //   c.finish(results)                               → c.objects(), c.explanations(), c.units()
-//   c.plan()                                        → c.steps()
+//                                                     c.tableQuestions()
+//   c.plan(answers)                                 → c.steps()
 //
 // A stage after one that ended with errors does as much as it can, so that one run reports problems of all stages.
 #pragma once
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "plan/object.hpp"
+#include "plan/table_state.hpp"
 #include "resolve/facts.hpp"
 #include "source/source.hpp"
 #include "testing/suite.hpp"
@@ -57,8 +59,11 @@ public:
     const std::vector<WindowHistory>& windows() const noexcept;  // those of the new text
     const std::vector<InstalledUnit>& units() const noexcept;    // the units of the new text, to be recorded
 
-    // Stage 4: against what is installed.
-    Outcome plan() noexcept;
+    // Tables that are there and not as their changed entities want them.
+    const std::vector<TableQuestion>& tableQuestions() const noexcept;
+
+    // Stage 4: against what is installed. `answers`: one for each of tableQuestions().
+    Outcome plan(const std::vector<TableAnswer>& answers) noexcept;
     const std::vector<PlanStep>& steps() const noexcept;
 
     // Tests of what is installed, after finish() of readInstalled(): the suites there are, the tables to gather facts

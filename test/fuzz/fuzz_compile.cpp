@@ -62,7 +62,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         result.type = "text";
     }
     require(compiler.finish(results) == Outcome::ok);
-    require(compiler.plan() == Outcome::ok);
+    std::vector<TableAnswer> answers(compiler.tableQuestions().size());
+    require(compiler.plan(answers) == Outcome::ok);
     render(compiler.diagnostics(), compiler.source());
     return 0;
 }

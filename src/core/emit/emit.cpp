@@ -77,21 +77,49 @@ std::vector<Object> captureTriggers(const Resolver& resolver) {
     return objects;
 }
 
-// An action on several tables is registered as a whole, so that it can be forgotten as a whole.
+// Of a window: it begins by forgetting the sources of before.
+bool forgets(const Object& registration) {
+    return registration.commands.front().find("unregister_action") != std::string::npos;
+}
+
+// An action on several tables is registered as a whole, so that it can be forgotten as a whole. The first registration
+// stays the first; the order of the others, which is another one when another text is applied, must not matter.
 void mergeRegistrations(std::vector<Object>& objects) {
-    std::map<std::string, size_t> first;
+    std::map<std::string, size_t> first, own;
     std::vector<Object> merged;
     for (Object& object : objects) {
         auto [found, added] = first.emplace(object.identity, merged.size());
         if (object.kind != "registration" || added) {
+            if (object.kind == "registration") own[object.identity] = forgets(object) ? object.commands.size() : 0;
             merged.push_back(std::move(object));
             continue;
         }
         Object& whole = merged[found->second];
         std::move(object.commands.begin(), object.commands.end(), std::back_inserter(whole.commands));
         whole.detail += ", " + object.detail;
+        std::sort(whole.commands.begin() + static_cast<long>(own[whole.identity]), whole.commands.end());
     }
     objects = std::move(merged);
+}
+
+// Says of the objects from the first on what of the spec wants them.
+void mark(std::vector<Object>& objects, size_t first, const std::string& origin, Pos pos) {
+    for (size_t i = first; i < objects.size(); i++) {
+        objects[i].origin = origin;
+        if (pos.line > 0) objects[i].pos = pos;
+    }
+}
+
+// What nothing smaller wants is the unit's.
+void markUnits(const World& world, std::vector<Object>& objects) {
+    for (Object& object : objects) {
+        if (!object.origin.empty()) continue;
+        for (const Unit& unit : world.units) {
+            if (unit.key() != object.unit) continue;
+            object.origin = unit.kind + " " + (unit.schema.empty() ? "" : unit.schema + ".") + unit.name;
+            if (object.pos.line == 0) object.pos = {unit.firstLine, 1};
+        }
+    }
 }
 
 // Nothing is overwritten that someone else made, and no two of ours are the same.
@@ -112,8 +140,7 @@ void checkCollisions(World& world, const std::vector<Object>& objects) {
         if (object.kind != "function" || recorded(world.catalog(), "function", object.identity)) continue;
         std::string name = object.identity.substr(0, object.identity.find('('));
         for (const FunctionView& function : world.catalog().functions)
-            if (!function.owned && !leftBehind(object, function) &&
-                quoteName(function.schema, function.name) == name)
+            if (!function.owned && !leftBehind(object, function) && quoteName(function.schema, function.name) == name)
                 world.error(*unit->file, "SPQL-P002", pos,
                             "the function " + function.identity + " is in the way: specql did not create it",
                             "rename the action, or drop or rename that function");
@@ -127,6 +154,25 @@ bool leftBehind(const Object& object, const FunctionView& function) {
     std::string comment = "COMMENT ON FUNCTION " + object.identity + " IS " + quoteLiteral(function.comment) + ";";
     return !function.comment.empty() &&
            std::find(object.commands.begin(), object.commands.end(), comment) != object.commands.end();
+}
+
+bool leftBehind(const Object& object, const TableView& table) {
+    if (!table.callerOwns || table.comment.empty()) return false;
+    std::string comment = "COMMENT ON TABLE " + object.identity + " IS " + quoteLiteral(table.comment) + ";";
+    return std::find(object.commands.begin(), object.commands.end(), comment) != object.commands.end();
+}
+
+bool wasAdopted(const std::string& recorded) {
+    return recorded.compare(0, std::string(adoptedMark).size(), adoptedMark) == 0;
+}
+
+bool leftBehind(const Object& object, const ExtraView& extra) {
+    if (object.kind != extra.kind || !extra.callerOwns || extra.identity != object.identity) return false;
+    std::string comment = " IS " + quoteLiteral(extra.comment) + ";";
+    return std::any_of(object.commands.begin(), object.commands.end(), [&](const std::string& command) {
+        return command.compare(0, 11, "COMMENT ON ") == 0 && command.size() > comment.size() &&
+               command.compare(command.size() - comment.size(), comment.size(), comment) == 0;
+    });
 }
 
 std::string Object::sql() const {
@@ -143,13 +189,23 @@ std::vector<Object> emitObjects(World& world, Resolver& resolver) {
         if (!entity.unit) continue;
         objects.push_back(tableObject(world, resolver, entity));
         const InstalledObject* before = recorded(world.catalog(), "table", objects.back().identity);
-        bool adoptedBefore = before && before->sql.compare(0, std::string(adoptedMark).size(), adoptedMark) == 0;
-        objects.back().adopted = entity.present && (!before || adoptedBefore);
+        bool taken = world.catalog().adopt && entity.unit->fresh() && entity.present &&
+                     leftBehind(objects.back(), *entity.present);
+        objects.back().adopted = entity.present && !taken && (!before || wasAdopted(before->sql));
+        size_t firstExtra = extras.size(), firstFunction = functions.size();
         append(extras, tableExtras(world, resolver, entity));
-        append(functions, eventFunction(entity));
+        append(functions, eventFunction(world, entity));
+        std::string origin = entity.impliedByStep ? "" : "entity " + entity.schema + "." + entity.name;
+        mark(objects, objects.size() - 1, origin, {});
+        mark(extras, firstExtra, origin, {});
+        mark(functions, firstFunction, origin, entity.pos);
     }
-    for (const ResolvedAction& action : resolver.actions)
+    for (const ResolvedAction& action : resolver.actions) {
+        size_t firstFunction = functions.size(), firstTrigger = triggers.size();
         emitAction(world, resolver, action, functions, triggers);
+        mark(functions, firstFunction, "action " + action.info->name(), action.info->spec->name.pos);
+        mark(triggers, firstTrigger, "action " + action.info->name(), action.info->spec->name.pos);
+    }
     for (const Unit& unit : world.units)
         if (unit.kind == "service") functions.push_back(serviceObject(unit));
     mergeRegistrations(triggers);
@@ -157,6 +213,7 @@ std::vector<Object> emitObjects(World& world, Resolver& resolver) {
     append(objects, std::move(functions));
     append(objects, std::move(triggers));
     append(objects, captureTriggers(resolver));
+    markUnits(world, objects);
     checkCollisions(world, objects);
     return objects;
 }

@@ -19,10 +19,20 @@ std::vector<Object> emitObjects(World& world, Resolver& resolver);
 // CREATE TABLE with its comments; `columnSql` is one column's line, for ALTER TABLE … ADD COLUMN too.
 Object tableObject(const World& world, const Resolver& resolver, const EntityInfo& entity);
 std::string columnSql(const World& world, const Resolver& resolver, const EntityInfo& entity, const ColumnInfo& column);
+// The expression of a column's default; empty if it has none.
+std::string columnDefault(const World& world, const Resolver& resolver, const EntityInfo& entity,
+                          const ColumnInfo& column);
+// The CHECK constraints of its fields.
+struct TableCheck {
+    std::string name, condition;
+    const ColumnInfo* column;
+    std::string sql() const;  // CONSTRAINT name CHECK (condition)
+};
+std::vector<TableCheck> tableChecks(const World& world, const Resolver& resolver, const EntityInfo& entity);
 // Foreign keys and indexes; for append-only logs the trigger that keeps them so.
 std::vector<Object> tableExtras(World& world, const Resolver& resolver, const EntityInfo& entity);
 // inventory.create_inventory_event(…) of an entity with an event_type enum; none otherwise.
-std::vector<Object> eventFunction(const EntityInfo& entity);
+std::vector<Object> eventFunction(World& world, const EntityInfo& entity);
 // Capture, rows, handler and trigger or registration of one resolved action.
 void emitAction(World& world, const Resolver& resolver, const ResolvedAction& action, std::vector<Object>& functions,
                 std::vector<Object>& triggers);
@@ -51,6 +61,8 @@ struct FunctionText {
     std::string comment;
 };
 Object functionObject(const FunctionText& text, const std::string& unit);
+// "numeric(10,2), text" as a function knows its types: "numeric, text".
+std::string withoutModifiers(const std::string& types);
 // "a, b, c" broken over lines of at most 100 columns, each moved right by `spaces`.
 std::string wrapList(const std::vector<std::string>& items, size_t spaces);
 

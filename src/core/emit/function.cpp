@@ -23,9 +23,24 @@ std::string wrapList(const std::vector<std::string>& items, size_t spaces) {
     return text;
 }
 
+std::string withoutModifiers(const std::string& types) {
+    std::string text;
+    bool quoted = false;
+    for (size_t i = 0; i < types.size(); i++) {
+        if (types[i] == '"') quoted = !quoted;
+        bool open = !quoted && types[i] == '(';
+        size_t end = open ? types.find_first_not_of("0123456789,", i + 1) : std::string::npos;
+        if (end != std::string::npos && end > i + 1 && types[end] == ')')
+            i = end;
+        else
+            text += types[i];
+    }
+    return text;
+}
+
 Object functionObject(const FunctionText& text, const std::string& unit) {
     std::string name = quoteName(text.schema, text.name);
-    std::string identity = name + "(" + text.identityArguments + ")";
+    std::string identity = name + "(" + withoutModifiers(text.identityArguments) + ")";
     std::string sql =
         "CREATE FUNCTION " + name + "(" + text.arguments + ")\nRETURNS " + text.returns + "\nLANGUAGE " + text.language;
     if (!text.attributes.empty()) sql += " " + text.attributes;
@@ -38,6 +53,7 @@ Object functionObject(const FunctionText& text, const std::string& unit) {
     object.kind = "function";
     object.identity = identity;
     object.unit = unit;
+    object.signature = text.arguments + ") " + text.returns;
     object.commands.push_back(std::move(sql));
     // Closed to PUBLIC but for trigger functions, which nobody can call.
     if (text.definer && text.returns != "trigger")

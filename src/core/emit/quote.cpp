@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
 namespace specql {
 
@@ -256,6 +257,28 @@ std::string indent(std::string_view text, size_t spaces) {
         at = end + 1;
     }
     return moved;
+}
+
+// One character less.
+static void shorten(std::string& name) {
+    while (!name.empty() && (static_cast<unsigned char>(name.back()) & 0xC0) == 0x80)
+        name.pop_back();
+    if (!name.empty()) name.pop_back();
+}
+
+std::string fittingName(std::string first, std::string second, const std::string& suffix) {
+    std::string name = first + (second.empty() ? "" : "_" + second) + "_" + suffix;
+    if (name.size() <= maxNameBytes) return name;
+    uint32_t digest = 2166136261U;  // FNV-1a
+    for (char c : name)
+        digest = (digest ^ static_cast<unsigned char>(c)) * 16777619U;
+    std::string tail = "_";
+    for (int shift = 28; shift >= 0; shift -= 4)
+        tail += "0123456789abcdef"[(digest >> shift) & 15];
+    tail += "_" + suffix;
+    while (first.size() + second.size() + (second.empty() ? 0 : 1) + tail.size() > maxNameBytes)
+        shorten(first.size() >= second.size() ? first : second);
+    return first + (second.empty() ? "" : "_" + second) + tail;
 }
 
 }  // namespace specql

@@ -24,5 +24,8 @@ std::string indent(std::string_view text, size_t spaces);
 
 // PostgreSQL's NAMEDATALEN - 1; longer names are refused by resolve, never cut.
 constexpr size_t maxNameBytes = 63;
+// first_second_suffix, for what has no name of the user's own. If that is too long, the longer of the first two loses
+// its end, and a digest of the whole keeps the name unlike others.
+std::string fittingName(std::string first, std::string second, const std::string& suffix);
 
 }  // namespace specql

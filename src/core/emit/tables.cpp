@@ -37,10 +37,6 @@ const Resolver::EntityExpression* expressionOf(const Resolver& resolver, const E
     return nullptr;
 }
 
-std::string constraintLine(const EntityInfo& entity, const std::string& suffix, const std::string& condition) {
-    return "CONSTRAINT " + quoteName(entity.table + "_" + suffix) + " CHECK (" + condition + ")";
-}
-
 // How the state of an entity's rows can be read back from a log that every change of them is appended to: arguments of
 // specql.refuse_change, six for each entity: its table, and of the log the columns with the row's key, the whole row
 // and the time, and the column and value that tell the entity's rows from others' ('' where all are the entity's).
@@ -129,17 +125,49 @@ std::vector<std::string> readings(const World& world, const Resolver& resolver, 
 
 }  // namespace
 
+std::string columnDefault(const World& world, const Resolver& resolver, const EntityInfo& entity,
+                          const ColumnInfo& column) {
+    if (!column.defaultSql.empty()) return column.defaultSql;
+    const Resolver::EntityExpression* expression = expressionOf(resolver, entity, column.field, false);
+    if (!expression) return {};
+    std::string value = !expression->literal.empty() ? quoteLiteral(expression->literal)
+                                                     : printPlain(world, resolver, expression->bound);
+    bool simple = value.find_first_of(" \n") == std::string::npos;
+    return simple ? value : "(" + value + ")";
+}
+
 std::string columnSql(const World& world, const Resolver& resolver, const EntityInfo& entity,
                       const ColumnInfo& column) {
     std::string sql = quoteName(column.name) + " " + column.type;
-    if (!column.defaultSql.empty()) sql += " DEFAULT " + column.defaultSql;
-    if (const Resolver::EntityExpression* expression = expressionOf(resolver, entity, column.field, false)) {
-        std::string value = !expression->literal.empty() ? quoteLiteral(expression->literal)
-                                                         : printPlain(world, resolver, expression->bound);
-        bool simple = value.find_first_of(" \n") == std::string::npos;
-        sql += " DEFAULT " + (simple ? value : "(" + value + ")");
-    }
+    std::string value = columnDefault(world, resolver, entity, column);
+    if (!value.empty()) sql += " DEFAULT " + value;
     return column.notNull ? sql + " NOT NULL" : sql;
+}
+
+std::string TableCheck::sql() const {
+    return "CONSTRAINT " + quoteName(name) + " CHECK (" + condition + ")";
+}
+
+std::vector<TableCheck> tableChecks(const World& world, const Resolver& resolver, const EntityInfo& entity) {
+    std::vector<TableCheck> checks;
+    for (const ColumnInfo& column : entity.columns) {
+        auto add = [&](const char* suffix, std::string condition) {
+            checks.push_back({fittingName(entity.table, column.name, suffix), std::move(condition), &column});
+        };
+        if (!column.check.empty()) add("check", replaceColumn(column.check, column.name));
+        if (!column.field) continue;
+        if (!column.field->enumValues.empty()) {
+            std::vector<std::string> values;
+            for (const std::string& value : column.field->enumValues)
+                values.push_back(quoteLiteral(value));
+            add("check", quoteName(column.name) + " IN (" + join(values, ", ") + ")");
+        }
+        if (const Resolver::EntityExpression* check = expressionOf(resolver, entity, column.field, true)) {
+            bool taken = !column.check.empty() || !column.field->enumValues.empty();
+            add(taken ? "check1" : "check", printPlain(world, resolver, check->bound));
+        }
+    }
+    return checks;
 }
 
 Object tableObject(const World& world, const Resolver& resolver, const EntityInfo& entity) {
@@ -147,28 +175,14 @@ Object tableObject(const World& world, const Resolver& resolver, const EntityInf
     for (const ColumnInfo& column : entity.columns)
         lines.push_back(columnSql(world, resolver, entity, column));
     if (!entity.key.empty())
-        lines.push_back("CONSTRAINT " + quoteName(entity.table + "_pkey") + " PRIMARY KEY (" + quoteName(entity.key) +
-                        ")");
-    for (const ColumnInfo& column : entity.columns) {
-        if (!column.check.empty())
-            lines.push_back(constraintLine(entity, column.name + "_check", replaceColumn(column.check, column.name)));
-        if (!column.field) continue;
-        if (!column.field->enumValues.empty()) {
-            std::vector<std::string> values;
-            for (const std::string& value : column.field->enumValues)
-                values.push_back(quoteLiteral(value));
-            lines.push_back(constraintLine(entity, column.name + "_check",
-                                           quoteName(column.name) + " IN (" + join(values, ", ") + ")"));
-        }
-        if (const Resolver::EntityExpression* check = expressionOf(resolver, entity, column.field, true)) {
-            bool taken = !column.check.empty() || !column.field->enumValues.empty();
-            lines.push_back(constraintLine(entity, column.name + (taken ? "_check1" : "_check"),
-                                           printPlain(world, resolver, check->bound)));
-        }
-    }
+        lines.push_back("CONSTRAINT " + quoteName(fittingName(entity.table, "", "pkey")) + " PRIMARY KEY (" +
+                        quoteName(entity.key) + ")");
+    for (const TableCheck& check : tableChecks(world, resolver, entity))
+        lines.push_back(check.sql());
     Object object;
     object.kind = "table";
     object.identity = tableName(entity);
+    object.pos = entity.spec ? entity.spec->name.pos : entity.pos;
     object.unit = entity.unit ? entity.unit->key() : "";
     object.commands.push_back("CREATE TABLE " + tableName(entity) + " (\n    " + join(lines, ",\n    ") + "\n);");
     if (entity.spec && !entity.spec->description.empty())
@@ -176,9 +190,7 @@ Object tableObject(const World& world, const Resolver& resolver, const EntityInf
                                   quoteLiteral(entity.spec->description.value) + ";");
     else if (entity.impliedByStep)
         object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " +
-                                  quoteLiteral(std::string(entity.appendOnly ? "Append-only log" : "Rows") +
-                                               ", made from the steps that write it") +
-                                  ";");
+                                  quoteLiteral(impliedComment(entity.appendOnly)) + ";");
     else if (entity.spec)
         object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " +
                                   quoteLiteral("Entity " + entity.name) + ";");
@@ -193,8 +205,10 @@ Object tableObject(const World& world, const Resolver& resolver, const EntityInf
 std::vector<Object> tableExtras(World& world, const Resolver& resolver, const EntityInfo& entity) {
     std::vector<Object> objects;
     std::string unit = entity.unit ? entity.unit->key() : "";
+    Pos pos = entity.pos;
     auto add = [&](const char* kind, std::string identity, std::string sql, const std::string& comment) {
         Object object;
+        object.pos = pos;
         object.kind = kind;
         object.identity = std::move(identity);
         object.unit = unit;
@@ -210,6 +224,7 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
         if (!column.field || column.field->refTarget.empty()) continue;
         const EntityInfo* target = world.entity(column.field->refTarget.value, entity.schema);
         if (!target || target->key.empty()) continue;
+        pos = column.field->name.pos;
         std::string name = madeName(world, entity, column.field->name.pos, entity.table + "_" + column.name + "_fkey");
         std::string onDelete = column.field->refOnDelete;
         std::transform(onDelete.begin(), onDelete.end(), onDelete.begin(),
@@ -226,6 +241,7 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
     }
     if (entity.spec) {
         for (const IndexSpec& index : entity.spec->indexes) {
+            pos = index.pos;
             std::vector<std::string> columns;
             std::string made = entity.table;
             for (const Text& column : index.columns) {
@@ -244,6 +260,7 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
             addIndex(name, sql, "Index of entity " + entity.name);
         }
     }
+    pos = entity.pos;
     if (entity.appendOnly) {
         std::string name = "append_only_trigger";
         // What can be read back from the log stands in the trigger's arguments, where specql.state_at looks. ALWAYS: a
@@ -260,7 +277,7 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
 }
 
 // As in the seed: every field is a parameter but the times, which are now.
-std::vector<Object> eventFunction(const EntityInfo& entity) {
+std::vector<Object> eventFunction(World& world, const EntityInfo& entity) {
     const ColumnInfo* type = entity.column("event_type");
     if (!entity.spec || !type || !type->field || type->field->enumValues.empty() || entity.key.empty()) return {};
     auto isTime = [](const ColumnInfo& column) {
@@ -283,7 +300,7 @@ std::vector<Object> eventFunction(const EntityInfo& entity) {
     }
     FunctionText function;
     function.schema = entity.schema;
-    function.name = "create_" + entity.table;
+    function.name = madeName(world, entity, entity.spec->name.pos, "create_" + entity.table);
     function.identityArguments = join(types, ", ");
     function.arguments = "\n    " + join(parameters, ",\n    ") + "\n";
     function.returns = entity.column(entity.key)->type;

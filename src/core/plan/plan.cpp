@@ -10,6 +10,8 @@ namespace specql {
 
 namespace {
 
+constexpr const char* leftDetail = "left by an earlier apply whose record is gone";
+
 std::string dropSql(const std::string& kind, const std::string& identity) {
     if (kind == "function") return "DROP FUNCTION IF EXISTS " + identity + ";";
     if (kind == "table") return "DROP TABLE IF EXISTS " + identity + ";";
@@ -27,8 +29,14 @@ std::string dropSql(const std::string& kind, const std::string& identity) {
 
 class Planner {
 public:
-    Planner(World& world, const Resolver& resolver, const std::vector<Object>& objects)
-        : world_(world), resolver_(resolver), catalog_(world.catalog()), objects_(objects) {
+    Planner(World& world, const Resolver& resolver, const std::vector<Object>& objects,
+            const std::vector<TableQuestion>& questions, const std::vector<TableAnswer>& answers)
+        : world_(world),
+          resolver_(resolver),
+          catalog_(world.catalog()),
+          objects_(objects),
+          questions_(questions),
+          answers_(answers) {
         for (const InstalledObject& object : catalog_.objects)
             installed_[object.kind + " " + object.identity] = &object;
         for (const Unit& unit : world.units)
@@ -62,6 +70,9 @@ public:
             steps_.push_back(std::move(step));
         }
         for (const Object& object : objects_)
+            changeTable(object);
+        dropReaders();
+        for (const Object& object : objects_)
             plan(object);
         return std::move(steps_);
     }
@@ -77,29 +88,71 @@ private:
         step.destructive = destructive;
         step.sql = std::move(sql);
         step.desired = object;
+        step.ofText = fresh_.count(object.unit) > 0;
         steps_.push_back(std::move(step));
+    }
+
+    // What becomes of a table that specql made, before anything else is planned.
+    void changeTable(const Object& object) {
+        for (size_t i = 0; i < questions_.size() && i < answers_.size(); i++) {
+            if (object.kind != "table" || questions_[i].identity != object.identity) continue;
+            const EntityInfo& entity = *entityOf(world_, object);
+            std::string before = madeText(catalog_, object);
+            if (!before.empty() && entity.impliedByStep && holdsSame(entity, before)) return;
+            TableChange change = specql::changeTable(world_, resolver_, entity, before, questions_[i], answers_[i]);
+            for (const ColumnReader& reader : answers_[i].readers)
+                if (std::count(change.columns.begin(), change.columns.end(), reader.column) > 0)
+                    readers_.insert(reader.function);
+            changes_.emplace(object.identity, std::move(change));
+        }
+    }
+
+    // PostgreSQL keeps a column as it is while a function reads it; those that are wanted are made again afterwards.
+    void dropReaders() {
+        for (auto object = objects_.rbegin(); object != objects_.rend(); ++object) {
+            if (object->kind != "function" || !readers_.count(object->identity)) continue;
+            const FunctionView* there = functionOf(*object);
+            bool ours = installed_.count("function " + object->identity) > 0 || (there && leftBehind(*object, *there));
+            if (!there || !ours) continue;
+            remade_.insert(object->identity);
+            add(*object, "drop", {dropSql("function", object->identity)}, "reads a column that changes");
+        }
     }
 
     void plan(const Object& object) {
         auto found = installed_.find(object.kind + " " + object.identity);
         const InstalledObject* before = found == installed_.end() ? nullptr : found->second;
         if (object.kind == "table" && planTable(object, before)) return;
+        if (object.kind == "function" && remade_.count(object.identity))
+            return add(object, "create", remakeFunction(object, *functionOf(object)));
         // What was dropped by hand comes back when its own spec is applied, not with any other.
         if (before && !before->present && before->sql == object.sql() && !fresh_.count(object.unit)) return;
         if (!before || !before->present) {
-            if (std::none_of(catalog_.functions.begin(), catalog_.functions.end(),
-                             [&](const FunctionView& function) { return leftBehind(object, function); }))
-                return add(object, "create", object.commands);
-            return replace(object, "left by an earlier apply whose record is gone");
+            bool left = std::any_of(catalog_.functions.begin(), catalog_.functions.end(),
+                                    [&](const FunctionView& function) { return leftBehind(object, function); }) ||
+                        std::any_of(catalog_.extras.begin(), catalog_.extras.end(),
+                                    [&](const ExtraView& extra) { return leftBehind(object, extra); });
+            if (!left) return add(object, "create", object.commands);
+            return replace(object, leftDetail);
         }
         if (before->sql != object.sql()) return replace(object);
         if (before->altered) return replace(object, "was altered by hand");
         unchanged(object);
     }
 
+    const FunctionView* functionOf(const Object& object) const {
+        if (object.kind != "function") return nullptr;
+        for (const FunctionView& function : catalog_.functions)
+            if (function.identity == object.identity) return &function;
+        return nullptr;
+    }
+
     void replace(const Object& object, std::string detail = {}) {
         std::vector<std::string> sql = object.commands;
-        if (!object.replaceable) sql.insert(sql.begin(), dropSql(object.kind, object.identity));
+        if (const FunctionView* function = functionOf(object))
+            sql = replaceFunction(object, *function);
+        else if (!object.replaceable)
+            sql.insert(sql.begin(), dropSql(object.kind, object.identity));
         add(object, "replace", std::move(sql), std::move(detail));
     }
 
@@ -108,28 +161,46 @@ private:
         if (fresh_.count(object.unit)) add(object, "unchanged", {});
     }
 
-    const EntityInfo* entityOf(const Object& object) const {
-        for (const EntityInfo& entity : world_.entities)
-            if (entity.unit && quoteName(entity.schema, entity.table) == object.identity) return &entity;
-        return nullptr;
-    }
-
     // True if the step was planned (or refused) here.
     bool planTable(const Object& object, const InstalledObject* before) {
-        const EntityInfo* entity = entityOf(object);
+        const EntityInfo* entity = entityOf(world_, object);
         if (!entity || !entity->present) return false;
         if (before && before->sql == object.sql()) return restoreColumns(object, *entity), true;
-        if (before && entity->impliedByStep && holdsSame(*entity, before->sql)) return unchanged(object), true;
+        std::string made = madeText(catalog_, object);
+        bool leftover = !object.adopted && made.empty();
+        if (before && !leftover && entity->impliedByStep && holdsSame(*entity, before->sql))
+            return unchanged(object), true;
         if (object.adopted) return adopt(object, *entity), true;
-        return alter(object, *entity, before->sql), true;
+        return alter(object, *entity, made), true;
     }
 
-    // Columns that were dropped by hand come back with their spec; what else was done to a table stays.
+    // Columns that were dropped by hand come back with their spec, and defaults when the caller says so; what else was
+    // done to a table stays.
     void restoreColumns(const Object& object, const EntityInfo& entity) {
         std::vector<std::string> problems, missing;
         if (fresh_.count(object.unit)) missing = missingColumns(entity, problems);
+        if (problems.empty()) warnOfDefaults(entity);
         if (missing.empty() || !problems.empty()) return unchanged(object);
         add(object, "alter", std::move(missing), "was altered by hand");
+    }
+
+    static const ColumnView* columnOf(const EntityInfo& entity, const std::string& name) {
+        for (const ColumnView& column : entity.present->columns)
+            if (column.name == name) return &column;
+        return nullptr;
+    }
+
+    // DROP EXTENSION took the default with it, or the table never had one.
+    void warnOfDefaults(const EntityInfo& entity) {
+        if (adopts(entity)) return;
+        for (const ColumnInfo& column : entity.columns) {
+            const ColumnView* found = columnOf(entity, column.name);
+            if (!found || found->hasDefault || found->generated || column.defaultSql.empty()) continue;
+            world_.warning(*entity.file, "SPQL-P005", posOf(entity),
+                           "the column " + column.name + " of " + entity.shown() +
+                               " has no default: rows that are inserted without it fail",
+                           "adopt => true gives it " + column.defaultSql + "; or declare the field " + column.name);
+        }
     }
 
     // A table that several steps write has the columns of all of them, in the order in which the steps were met: that
@@ -139,32 +210,31 @@ private:
         if (!missingColumns(entity, problems).empty() || !problems.empty()) return false;
         const auto& columns = entity.present->columns;
         return std::all_of(columns.begin(), columns.end(), [&](const ColumnView& column) {
-            return entity.column(column.name) || !madeBy(before, column.name);
+            return entity.column(column.name) || !madeColumn(before, column.name);
         });
     }
 
-    // True if the CREATE TABLE that was run made this column.
-    static bool madeBy(const std::string& before, const std::string& column) {
-        return before.find("\n    " + quoteName(column) + " ") != std::string::npos;
-    }
-
     std::vector<std::string> missingColumns(const EntityInfo& entity, std::vector<std::string>& problems) const {
+        std::string alter = "ALTER TABLE " + quoteName(entity.schema, entity.table) + "\n    ";
         std::vector<std::string> sql;
         for (const ColumnInfo& column : entity.columns) {
-            const auto& columns = entity.present->columns;
-            auto found = std::find_if(columns.begin(), columns.end(),
-                                      [&](const ColumnView& view) { return view.name == column.name; });
-            if (found == columns.end())
-                sql.push_back("ALTER TABLE " + quoteName(entity.schema, entity.table) + "\n    ADD COLUMN " +
-                              columnSql(world_, resolver_, entity, column) + ";");
-            else if (!compatible(column.type, found->type))
+            const ColumnView* found = columnOf(entity, column.name);
+            std::string value = columnDefault(world_, resolver_, entity, column);
+            if (!found) {
+                sql.push_back(alter + "ADD COLUMN " + columnSql(world_, resolver_, entity, column) + ";");
+                for (const TableCheck& check : tableChecks(world_, resolver_, entity))
+                    if (check.column == &column) sql.push_back(alter + "ADD " + check.sql() + ";");
+            } else if (!compatible(column.type, found->type)) {
                 problems.push_back(column.name + " is " + found->type + ", the spec says " + column.type);
-            else if (catalog_.adopt && !column.defaultSql.empty() && !found->hasDefault)
-                sql.push_back("ALTER TABLE " + quoteName(entity.schema, entity.table) + "\n    ALTER COLUMN " +
-                              quoteName(column.name) + " SET DEFAULT " + column.defaultSql + ";");
+            } else if (adopts(entity) && !value.empty() && !found->hasDefault && !found->generated) {
+                sql.push_back(alter + "ALTER COLUMN " + quoteName(column.name) + " SET DEFAULT " + value + ";");
+            }
         }
         return sql;
     }
+
+    // What may be added to a table that is there is said of the tables of the text alone.
+    bool adopts(const EntityInfo& entity) const { return catalog_.adopt && fresh_.count(entity.unit->key()) > 0; }
 
     Pos posOf(const EntityInfo& entity) const { return entity.spec ? entity.spec->name.pos : entity.pos; }
 
@@ -174,7 +244,7 @@ private:
         std::vector<std::string> missing = missingColumns(entity, problems);
         if (table.kind != 'r' && table.kind != 'p')
             problems.insert(problems.begin(), "it is not an ordinary or partitioned table");
-        if (!catalog_.adopt)
+        if (!adopts(entity))
             for (const ColumnInfo& column : entity.columns)
                 if (std::none_of(table.columns.begin(), table.columns.end(),
                                  [&](const ColumnView& view) { return view.name == column.name; }))
@@ -183,43 +253,40 @@ private:
         if (!problems.empty()) {
             world_.error(*entity.file, "SPQL-P003", posOf(entity),
                          "the table " + entity.shown() + " exists and does not fit: " + join(problems, "; "),
-                         catalog_.adopt
+                         adopts(entity)
                              ? "change the spec or the table"
                              : "change the spec or the table, or let apply add missing columns: adopt => true");
             return;
         }
+        warnOfDefaults(entity);
         add(object, missing.empty() ? "adopt" : "alter", missing, "an existing table, taken as it is");
     }
 
-    // `before` is the CREATE TABLE that was run: only its columns are ours to drop, not those added by hand.
+    // `before` is the CREATE TABLE that was run; empty if its record is gone.
     void alter(const Object& object, const EntityInfo& entity, const std::string& before) {
-        const TableView& table = *entity.present;
-        std::vector<std::string> problems;
-        std::vector<std::string> sql = missingColumns(entity, problems);
-        bool destructive = false;
-        for (const ColumnView& column : table.columns) {
-            if (entity.column(column.name) || !madeBy(before, column.name)) continue;
-            destructive = true;
-            sql.push_back("ALTER TABLE " + object.identity + "\n    DROP COLUMN " + quoteName(column.name) + ";");
-            if (!catalog_.allowDestructive)
-                problems.push_back("the field " + column.name + " would be dropped with its data");
-        }
-        // The first command makes the table; the others are its comments.
-        bool described = before.compare(0, object.commands.front().size(), object.commands.front()) == 0;
-        for (size_t i = 1; i < object.commands.size() && (described || !sql.empty()); i++)
-            if (before.find(object.commands[i]) == std::string::npos) sql.push_back(object.commands[i]);
-        if (problems.empty() && sql.empty())
-            problems.push_back("types, checks or defaults of fields differ from what was applied");
+        const TableChange& change = changes_[object.identity];
+        bool loses = !change.losses.empty();
+        std::vector<std::string> problems = change.refused;
+        if (loses && !catalog_.allowDestructive)
+            problems.insert(problems.end(), change.losses.begin(), change.losses.end());
         if (!problems.empty()) {
             world_.error(*entity.file, "SPQL-P004", posOf(entity),
                          "the entity " + entity.schema + "." + entity.name +
                              " was applied before and changed: " + join(problems, "; "),
-                         destructive && !catalog_.allowDestructive
-                             ? "keep the field, or allow it: allow_destructive => true"
-                             : "adding fields is possible; change the others with ALTER TABLE");
+                         change.refused.empty()
+                             ? "keep it as it was, or allow it: allow_destructive => true"
+                             : "take the field away and apply, with allow_destructive => true, then add it anew; or "
+                               "change the column with ALTER TABLE … TYPE … USING and apply again");
             return;
         }
-        add(object, "alter", std::move(sql), "", destructive);
+        std::vector<std::string> sql = change.sql;
+        // The first command makes the table; the others are its comments.
+        for (size_t i = 1; i < object.commands.size() && !before.empty(); i++)
+            if (before.find(object.commands[i]) == std::string::npos) sql.push_back(object.commands[i]);
+        const char* detail = before.empty() ? leftDetail : sql.empty() ? "is as the spec says already" : "";
+        const char* action = before.empty() && sql.empty() ? "adopt" : "alter";
+        add(object, action, std::move(sql), detail, loses);
+        steps_.back().places = change.places;
     }
 
     World& world_;
@@ -227,14 +294,20 @@ private:
     const CatalogView& catalog_;
     const std::vector<Object>& objects_;
     std::map<std::string, const InstalledObject*> installed_;
-    std::set<std::string> fresh_;  // units of the text being applied
+    const std::vector<TableQuestion>& questions_;
+    const std::vector<TableAnswer>& answers_;
+    std::map<std::string, TableChange> changes_;  // by the table's identity
+    std::set<std::string> readers_;               // functions that read a column that changes
+    std::set<std::string> remade_;                // those that were dropped for it
+    std::set<std::string> fresh_;                 // units of the text being applied
     std::vector<PlanStep> steps_;
 };
 
 }  // namespace
 
-std::vector<PlanStep> makePlan(World& world, const Resolver& resolver, const std::vector<Object>& objects) {
-    return Planner(world, resolver, objects).run();
+std::vector<PlanStep> makePlan(World& world, const Resolver& resolver, const std::vector<Object>& objects,
+                               const std::vector<TableQuestion>& questions, const std::vector<TableAnswer>& answers) {
+    return Planner(world, resolver, objects, questions, answers).run();
 }
 
 }  // namespace specql

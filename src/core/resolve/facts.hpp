@@ -59,8 +59,15 @@ struct TableView {
     bool owned = false;       // specql created it (specql.object knows it)
     bool callerOwns = false;  // the current user owns it or is a member of the owner
     std::string owner;
+    std::string comment;
     std::vector<ColumnView> columns;
     std::vector<std::string> primaryKey;
+};
+
+// Who may execute a function beside its owner.
+struct Grantee {
+    std::string role;  // empty: PUBLIC
+    bool mayGrant = false;
 };
 
 struct FunctionView {
@@ -74,6 +81,20 @@ struct FunctionView {
     std::string identity;     // pg_get_function_identity_arguments form: schema.name(args)
     std::string comment;
     std::string returns;
+    std::string
+        signature;  // pg_get_function_arguments() and pg_get_function_result(): "branch integer) TABLE(id uuid)"
+    std::string owner;
+    bool callersOwn = false;        // the owner is the current user itself
+    bool granted = false;           // somebody granted or revoked: `grantees` are all who may execute it
+    std::vector<Grantee> grantees;  // without the owner
+};
+
+// An index or constraint with a comment, on one of the tables.
+struct ExtraView {
+    std::string kind;  // index, constraint
+    std::string identity;
+    std::string comment;
+    bool callerOwns = false;
 };
 
 // A document that was applied before: the current version of each.
@@ -105,6 +126,7 @@ struct TypeView {
 struct CatalogView {
     std::vector<TableView> tables;          // those with a name the specs mention, and all that specql owns
     std::vector<FunctionView> functions;    // those with a name the specs mention or generate
+    std::vector<ExtraView> extras;          // of those tables
     std::vector<std::string> schemas;       // all that exist
     std::vector<std::string> foreignTypes;  // "schema.name" of other relations and types that a name may collide with
     std::map<std::string, TypeView> types;  // by the text in the spec

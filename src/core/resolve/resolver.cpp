@@ -73,7 +73,10 @@ void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<Step>&
         EntityInfo* known = world_.entity(step.target.value, action.schema, &candidates);
         if (!candidates.empty()) continue;
         // A table of that name that specql made for such a step before is still the step's.
-        bool madeBefore = known && !known->unit && known->present && known->present->owned;
+        bool madeBefore =
+            known && !known->unit && known->present &&
+            (known->present->owned ||
+             (known->present->callerOwns && known->present->comment == impliedComment(step.kind == StepKind::append)));
         if (known && !known->impliedByStep && !madeBefore) continue;
         size_t dot = step.target.value.find('.');
         std::string schema = dot == std::string::npos ? action.schema : step.target.value.substr(0, dot);

@@ -252,6 +252,14 @@ void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>
                   "rename the entity, or move what is in the way");
         buildEntity(entity);
     }
+    // A ref is of the type of the key it refers to, which a table that was there before chose for itself.
+    for (size_t i = 0; i < entities.size(); i++)
+        for (ColumnInfo& column : entities[i].columns) {
+            if (!column.field || column.field->refTarget.empty()) continue;
+            const EntityInfo* target = entity(column.field->refTarget.value, entities[i].schema);
+            const ColumnInfo* key = target ? target->column(target->key) : nullptr;
+            if (key) column.type = key->type;
+        }
     std::map<std::string, const ActionInfo*> bases;   // on_x and x would generate the same functions
     for (const ActionInfo& action : actions) {
         auto [other, first] = bases.emplace(action.schema + "." + action.base, &action);
@@ -278,6 +286,11 @@ void World::buildEntity(EntityInfo& entity) {
 
     bool declaresId = std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
                                   [](const Field& field) { return field.name.value == "id"; });
+    // An id of another type is the table's own, whether it is the key or not.
+    auto ourId = [](const TableView& table) {
+        return std::any_of(table.columns.begin(), table.columns.end(),
+                           [](const ColumnView& column) { return column.name == "id" && column.type == "uuid"; });
+    };
     auto hasColumn = [](const TableView& table, const std::string& name) {
         return std::any_of(table.columns.begin(), table.columns.end(),
                            [&](const ColumnView& column) { return column.name == name; });
@@ -285,8 +298,9 @@ void World::buildEntity(EntityInfo& entity) {
     // A table that is there keeps the key it has. One without a key of one column may go without: rules on it know no
     // "own row" then; adopt gives it an id.
     bool hasKey = entity.present && entity.present->primaryKey.size() == 1;
-    bool ownKey =
-        entity.present && !declaresId && !hasColumn(*entity.present, "id") && (hasKey || !catalog_->adopt);
+    bool adopts = catalog_->adopt && file.fresh;
+    bool ownKey = entity.present && !declaresId &&
+                  (hasColumn(*entity.present, "id") ? !ourId(*entity.present) : hasKey || !adopts);
     if (ownKey) {
         if (hasKey) entity.key = entity.present->primaryKey.front();
         bool declared =
@@ -404,6 +418,10 @@ std::vector<std::string> World::entityNames() const {
     for (const EntityInfo& entity : entities)
         names.push_back(entity.name);
     return names;
+}
+
+std::string impliedComment(bool appendOnly) {
+    return std::string(appendOnly ? "Append-only log" : "Rows") + ", made from the steps that write it";
 }
 
 EntityInfo World::implied(const ActionInfo& action, std::string name, std::string schema, Pos pos, bool appendOnly) {

@@ -149,6 +149,8 @@ private:
     size_t* trial_ = nullptr;
 };
 
+// The comment of a table that World::implied() makes; it tells one that an apply left whose record is gone.
+std::string impliedComment(bool appendOnly);
 // A longer text that begins, or ends, with the shorter one.
 bool startsWith(const std::string& text, const std::string& prefix);
 bool endsWith(const std::string& text, const std::string& suffix);

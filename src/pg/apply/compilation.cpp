@@ -12,6 +12,7 @@
 #include "pg/catalog/analysis.hpp"
 #include "pg/catalog/facts.hpp"
 #include "pg/catalog/registry.hpp"
+#include "pg/catalog/table_state.hpp"
 #include "pg/catalog/view.hpp"
 
 namespace specql {
@@ -119,7 +120,10 @@ Compilation* compile(const CompileArguments& arguments) {
     requireDone(work->compiler.bind(work->view, work->facts));
     analyse(work->compiler.expressions(), work->facts, work->compiler.requests(), &work->results);
     requireDone(work->compiler.finish(work->results));
-    if (!arguments.installedOnly || arguments.removed != nullptr) requireDone(work->compiler.plan());
+    if (!arguments.installedOnly || arguments.removed != nullptr) {
+        gatherTableStates(work->compiler.tableQuestions(), &work->answers);
+        requireDone(work->compiler.plan(work->answers));
+    }
     sortProblems(work);
     MemoryContextSwitchTo(before);
     return work;

@@ -16,6 +16,7 @@ struct Compilation {
     std::vector<ExpressionFacts> facts;
     CatalogView view;
     std::vector<AnalysisResult> results;
+    std::vector<TableAnswer> answers;
     std::vector<Diagnostic> problems;   // sorted by position
     std::string message, detail, hint;  // room for texts that an error report points to
     size_t errors = 0;

@@ -7,6 +7,7 @@
 
 extern "C" {
 #include "commands/trigger.h"
+#include "mb/pg_wchar.h"
 #include "utils/fmgrprotos.h"
 #include "utils/varlena.h"
 }
@@ -15,10 +16,61 @@ namespace specql {
 
 namespace {
 
-// Says in the context of an error which object was in the making.
+// The part of a command that an error shows; the rest is in specql.plan().
+constexpr size_t shownBytes = 400;
+
+// A step while it runs; its command is counted from 0.
+struct Running {
+    const PlanStep* step;
+    size_t command;
+    const char* text;  // of the command that was begun, in the server's encoding
+};
+
+Pos placeOf(const Running& running) {
+    const PlanStep& step = *running.step;
+    bool own = running.command < step.places.size() && step.places[running.command].line > 0;
+    return own ? step.places[running.command] : step.desired.pos;
+}
+
+// "applying table house.lamp of entity house.Lamp, line 4, column 3".
 void stepContext(void* argument) {
-    const PlanStep* step = static_cast<PlanStep*>(argument);
-    errcontext("applying %s %s", step->kind.c_str(), step->object.c_str());
+    const Running& running = *static_cast<Running*>(argument);
+    const PlanStep& step = *running.step;
+    StringInfoData text;
+    initStringInfo(&text);
+    appendStringInfo(&text, "applying %s %s", step.kind.c_str(), shown(step.object));
+    if (!step.desired.origin.empty())
+        appendStringInfo(&text, " of %s%s", step.ofText ? "" : "the installed ", shown(step.desired.origin));
+    Pos place = placeOf(running);
+    if (step.ofText && place.line > 0) appendStringInfo(&text, ", line %u, column %u", place.line, place.col);
+    errcontext("%s", text.data);
+}
+
+// Rows that are there would lack what a field demands.
+bool lacksValues(const Running& running, const ErrorData* error) {
+    return running.step->kind == "table" && error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION;
+}
+
+// A command of thousands of lines stands in the context; its beginning says enough.
+void cutCommand(const char* command, ErrorData* error) {
+    size_t length = strlen(command);
+    if (length <= shownBytes) return;
+    const char* found = error->context != nullptr ? strstr(error->context, command) : nullptr;
+    int kept = pg_mbcliplen(command, static_cast<int>(length), static_cast<int>(shownBytes));
+    if (found != nullptr)
+        error->context = psprintf("%.*s%.*s ...%s", static_cast<int>(found - error->context), error->context, kept,
+                                  command, found + length);
+    if (error->internalquery != nullptr) {
+        error->internalquery = nullptr;
+        error->internalpos = 0;
+    }
+}
+
+void explainError(const Running& running, ErrorData* error) {
+    if (running.text != nullptr) cutCommand(running.text, error);
+    if (error->hint == nullptr && lacksValues(running, error))
+        error->hint = pstrdup(
+            "The table has rows. Give the field a default; or add it without !, fill it in, and apply it with ! then.");
 }
 
 // "name on table", as the identity of a trigger.
@@ -56,7 +108,7 @@ void requireTableOwner(const TriggerPlace& trigger) {
 bool callsSpecql(Oid trigger) {
     int found = spi::query(
         "SELECT 1 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace"
-        " WHERE t.oid = $1 AND n.nspname = 'specql' AND p.proname IN ('capture', 'dispatch')",
+        " WHERE t.oid = $1 AND n.nspname = 'specql' AND p.proname IN ('capture', 'dispatch', 'refuse_change')",
         {{OIDOID, ObjectIdGetDatum(trigger)}});
     SPI_freetuptable(SPI_tuptable);
     return found > 0;
@@ -72,10 +124,18 @@ void requireFreeName(const TriggerPlace& trigger) {
                  errhint("Drop or rename that trigger, or rename the action.")));
 }
 
-void runStep(const PlanStep& step) {
+void runCommand(const std::string& command, Running* running) {
+    running->text = fromUtf8(command);
+    int result = SPI_execute(running->text, false, 0);
+    if (result < 0) elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
+    SPI_freetuptable(SPI_tuptable);
+    running->text = nullptr;
+}
+
+void runStep(const PlanStep& step, Running* running) {
     ErrorContextCallback callback;
     callback.callback = stepContext;
-    callback.arg = const_cast<PlanStep*>(&step);
+    callback.arg = running;
     callback.previous = error_context_stack;
     error_context_stack = &callback;
     if (step.kind == "trigger" && step.action != "drop" && !step.sql.empty()) {
@@ -83,13 +143,33 @@ void runStep(const PlanStep& step) {
         requireTableOwner(trigger);
         if (step.action == "create") requireFreeName(trigger);
     }
-    for (const std::string& command : step.sql) {
+    for (; running->command < step.sql.size(); ++running->command) {
         CHECK_FOR_INTERRUPTS();
-        int result = SPI_execute(fromUtf8(command), false, 0);
-        if (result < 0) elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
-        SPI_freetuptable(SPI_tuptable);
+        runCommand(step.sql[running->command], running);
     }
     error_context_stack = callback.previous;
+}
+
+// An error goes on to the caller, and says where in the spec it comes from.
+void runExplained(const PlanStep& step) {
+    MemoryContext context = CurrentMemoryContext;
+    Running* running = static_cast<Running*>(palloc(sizeof(Running)));
+    running->step = &step;
+    running->command = 0;
+    running->text = nullptr;
+    ErrorData* volatile error = nullptr;
+    PG_TRY();
+    { runStep(step, running); }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(context);
+        error = CopyErrorData();
+        FlushErrorState();
+    }
+    PG_END_TRY();
+    if (error == nullptr) return;
+    explainError(*running, error);
+    ReThrowError(error);
 }
 
 }  // namespace
@@ -102,7 +182,7 @@ void runSteps(const std::vector<PlanStep>& steps) {
     // "constraint does not exist, skipping" and the like say nothing to whoever applied; warnings do.
     if (client_min_messages < WARNING) setLocal("client_min_messages", "warning");
     for (const PlanStep& step : steps)
-        runStep(step);
+        runExplained(step);
     AtEOXact_GUC(true, level);
 }
 

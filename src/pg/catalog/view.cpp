@@ -22,7 +22,8 @@ void gatherSchemas(CatalogView* view) {
 void gatherTables(Datum names, const std::vector<std::string>& owned, CatalogView* view) {
     int count = spi::query(
         "SELECT n.nspname, r.relname, r.relkind, o.identity IS NOT NULL,"
-        "       pg_has_role(r.relowner, 'USAGE'), pg_get_userbyid(r.relowner)"
+        "       pg_has_role(r.relowner, 'USAGE'), pg_get_userbyid(r.relowner),"
+        "       coalesce(obj_description(r.oid, 'pg_class'), '')"
         "  FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace"
         "  LEFT JOIN unnest($2) AS o(identity) ON o.identity = format('%I.%I', n.nspname, r.relname)"
         " WHERE r.relkind IN ('r', 'p') AND r.relpersistence <> 't'"
@@ -37,6 +38,7 @@ void gatherTables(Datum names, const std::vector<std::string>& owned, CatalogVie
         bool isOwned = spi::flag(row, 4);
         bool callerOwns = spi::flag(row, 5);
         const char* owner = spi::cell(row, 6);
+        const char* comment = spi::cell(row, 7);
         TableView& table = view->tables.emplace_back();
         table.schema = schema;
         table.name = name;
@@ -44,6 +46,7 @@ void gatherTables(Datum names, const std::vector<std::string>& owned, CatalogVie
         table.owned = isOwned;
         table.callerOwns = callerOwns;
         table.owner = owner;
+        table.comment = comment;
     }
     SPI_freetuptable(SPI_tuptable);
 }
@@ -95,7 +98,10 @@ void gatherFunctions(Datum names, const std::vector<std::string>& owned, Catalog
     int count = spi::query(
         "SELECT n.nspname, p.proname, p.pronargs::int, p.pronargdefaults::int, p.provariadic <> 0,"
         "       o.identity IS NOT NULL, i.identity, format_type(p.prorettype, NULL),"
-        "       pg_has_role(p.proowner, 'USAGE'), coalesce(obj_description(p.oid, 'pg_proc'), '')"
+        "       pg_has_role(p.proowner, 'USAGE'), coalesce(obj_description(p.oid, 'pg_proc'), ''),"
+        "       concat(pg_get_function_arguments(p.oid), ') ', pg_get_function_result(p.oid)),"
+        "       pg_get_userbyid(p.proowner), p.proowner = (SELECT oid FROM pg_roles WHERE rolname = current_user),"
+        "       p.proacl IS NOT NULL"
         "  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
         " CROSS JOIN LATERAL format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) AS i(identity)"
         "  LEFT JOIN unnest($2) AS o(identity) ON o.identity = i.identity"
@@ -113,6 +119,10 @@ void gatherFunctions(Datum names, const std::vector<std::string>& owned, Catalog
         const char* returns = spi::cell(row, 8);
         bool callerOwns = spi::flag(row, 9);
         const char* comment = spi::cell(row, 10);
+        const char* signature = spi::cell(row, 11);
+        const char* owner = spi::cell(row, 12);
+        bool callersOwn = spi::flag(row, 13);
+        bool granted = spi::flag(row, 14);
         FunctionView& function = view->functions.emplace_back();
         function.schema = schema;
         function.name = name;
@@ -124,6 +134,66 @@ void gatherFunctions(Datum names, const std::vector<std::string>& owned, Catalog
         function.returns = returns;
         function.callerOwns = callerOwns;
         function.comment = comment;
+        function.signature = signature;
+        function.owner = owner;
+        function.callersOwn = callersOwn;
+        function.granted = granted;
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+FunctionView* functionOf(const char* identity, CatalogView* view) {
+    for (FunctionView& function : view->functions)
+        if (function.identity == identity) return &function;
+    return nullptr;
+}
+
+void gatherGrants(Datum names, CatalogView* view) {
+    int count = spi::query(
+        "SELECT format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)),"
+        "       CASE a.grantee WHEN 0 THEN '' ELSE pg_get_userbyid(a.grantee) END, bool_or(a.is_grantable)"
+        "  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace CROSS JOIN LATERAL aclexplode(p.proacl) a"
+        " WHERE p.proname = ANY ($1) AND a.grantee <> p.proowner"
+        " GROUP BY p.oid, n.nspname, a.grantee ORDER BY p.oid, 2",
+        {{TEXTARRAYOID, names}});
+    for (int row = 0; row < count; ++row) {
+        const char* identity = spi::cell(row, 1);
+        const char* role = spi::cell(row, 2);
+        bool mayGrant = spi::flag(row, 3);
+        FunctionView* function = functionOf(identity, view);
+        if (function == nullptr) continue;
+        Grantee& grantee = function->grantees.emplace_back();
+        grantee.role = role;
+        grantee.mayGrant = mayGrant;
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+// What has a comment may be what an apply left whose record is gone.
+void gatherExtras(const TableNames& names, CatalogView* view) {
+    if (names.names.empty()) return;
+    int count = spi::query(
+        "WITH t AS (SELECT r.oid, n.nspname, r.relname, pg_has_role(r.relowner, 'USAGE') AS mine"
+        "             FROM unnest($1, $2) AS k(schema, name) JOIN pg_namespace n ON n.nspname = k.schema"
+        "             JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = k.name)"
+        " SELECT 'index', format('%I.%I', t.nspname, r.relname), d.description, t.mine"
+        "   FROM t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class r ON r.oid = i.indexrelid"
+        "   JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = r.oid AND d.objsubid = 0"
+        " UNION ALL"
+        " SELECT 'constraint', format('%I on %I.%I', c.conname, t.nspname, t.relname), d.description, t.mine"
+        "   FROM t JOIN pg_constraint c ON c.conrelid = t.oid"
+        "   JOIN pg_description d ON d.classoid = 'pg_constraint'::regclass AND d.objoid = c.oid",
+        {{TEXTARRAYOID, spi::textArray(names.schemas)}, {TEXTARRAYOID, spi::textArray(names.names)}});
+    for (int row = 0; row < count; ++row) {
+        const char* kind = spi::cell(row, 1);
+        const char* identity = spi::cell(row, 2);
+        const char* comment = spi::cell(row, 3);
+        bool callerOwns = spi::flag(row, 4);
+        ExtraView& extra = view->extras.emplace_back();
+        extra.kind = kind;
+        extra.identity = identity;
+        extra.comment = comment;
+        extra.callerOwns = callerOwns;
     }
     SPI_freetuptable(SPI_tuptable);
 }
@@ -179,7 +249,9 @@ void gatherView(const ViewRequest& request, CatalogView* view) {
     gatherTables(tables, *ownedTables, view);
     collectTableNames(*view, tableNames);
     gatherColumns(*tableNames, view);
+    gatherExtras(*tableNames, view);
     gatherFunctions(functions, *ownedFunctions, view);
+    gatherGrants(functions, view);
     gatherForeign(tables, view);
     AtEOXact_GUC(true, level);
 
