@@ -435,5 +435,19 @@ TEST(Formula, ReadsWhatTheResolverWrites) {
     EXPECT_FALSE(holds(0b001));
 }
 
+TEST(Formula, ReadsNoMoreParenthesesThanAStackHolds) {
+    Formula formula;
+    auto within = [](size_t depth) { return std::string(depth, '(') + "1" + std::string(depth, ')'); };
+    EXPECT_TRUE(Formula::parse(within(Formula::deepest), 1, formula));
+    EXPECT_FALSE(Formula::parse(within(Formula::deepest + 1), 1, formula));
+    EXPECT_FALSE(Formula::parse(within(1000000), 1, formula));
+    std::string nots;
+    for (int i = 0; i < 1000001; i++)
+        nots += "NOT ";
+    ASSERT_TRUE(Formula::parse(nots + "1", 1, formula));
+    EXPECT_TRUE(formula.uses(0, true));
+    EXPECT_TRUE(formula.holds([](int, bool) { return false; }));
+}
+
 }  // namespace
 }  // namespace specql

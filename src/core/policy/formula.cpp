@@ -42,12 +42,21 @@ private:
         return true;
     }
     bool readUnit(bool negative) {
-        if (take("NOT")) {
-            if (!readUnit(!negative)) return false;
-            join(Formula::Kind::negation);
-            return true;
+        size_t negations = 0;
+        while (take("NOT"))
+            negations++;
+        if (!readOperand(negative != (negations % 2 == 1))) return false;
+        if (negations % 2 == 1) join(Formula::Kind::negation);
+        return true;
+    }
+    bool readOperand(bool negative) {
+        if (take("(")) {
+            if (depth_ == Formula::deepest) return false;
+            depth_++;
+            bool read = readOr(negative) && take(")");
+            depth_--;
+            return read;
         }
-        if (take("(")) return readOr(negative) && take(")");
         skip();
         int number = 0;
         size_t begin = at_;
@@ -62,6 +71,7 @@ private:
     int termCount_;
     std::vector<Formula::Part>& parts_;
     size_t at_ = 0;
+    int depth_ = 0;
 };
 
 bool Formula::parse(std::string_view text, int termCount, Formula& formula) {

@@ -9,6 +9,9 @@ namespace specql {
 
 class Formula {
 public:
+    // Parentheses within parentheses; more are not understood. What reads them calls itself, and a stack is finite.
+    static constexpr int deepest = 100;
+
     // Terms count from 1 in the text and from 0 everywhere else. False if the text is not understood.
     static bool parse(std::string_view text, int termCount, Formula& formula);
 

@@ -9,6 +9,9 @@ namespace specql {
 
 namespace {
 
+// A name may lead over so many refs: each is a join, and what follows them calls itself.
+constexpr int longestRefPath = 16;
+
 // The type of new minus old.
 std::string differenceType(const std::string& type) {
     if (startsWith(type, "timestamp")) return "interval";
@@ -82,7 +85,7 @@ void ActionResolver::findKeys() {
 }
 
 void ActionResolver::followRefs() {
-    for (size_t i = 0; i < keys_.size(); i++) {
+    for (size_t i = 0; i < keys_.size() && keys_[i].distance < longestRefPath; i++) {  // nearest first
         EntityInfo& holder = *keys_[i].entity;
         for (const ColumnInfo& column : holder.columns) {
             if (!column.field || column.field->refTarget.empty()) continue;

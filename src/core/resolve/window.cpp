@@ -1,8 +1,10 @@
 #include "resolve/window.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
+#include "policy/formula.hpp"
 #include "resolve/world.hpp"
 
 namespace specql {
@@ -62,7 +64,7 @@ const std::set<std::string> units = {"second", "seconds", "s",     "sec",   "sec
                                      "min",    "mins",    "hour",  "hours", "h",      "day",    "days",
                                      "d",      "week",    "weeks", "month", "months", "year",   "years"};
 
-// Recursive descent over: or := and ('OR' and)*; and := unit ('AND' unit)*; unit := ['NOT'] '(' or ')' | leaf.
+// Recursive descent over: or := and ('OR' and)*; and := unit ('AND' unit)*; unit := 'NOT'* ('(' or ')' | leaf).
 // A leaf is a window term or, in a correlation, a trigger's name.
 class Reader {
 public:
@@ -70,8 +72,10 @@ public:
         : spec_(spec), window_(window), problems_(problems), text_(spec.condition.value), tokens_(tokenize(text_)) {}
 
     void read() {
-        for (size_t i = 0; window_.correlation && i < spec_.triggers.size(); i++)
+        for (size_t i = 0; window_.correlation && i < spec_.triggers.size(); i++) {
             window_.terms.push_back(triggerTerm(i));
+            triggers_.emplace(spec_.triggers[i].value, i);
+        }
         window_.joined = readOr();
         if (!failed_ && at_ < tokens_.size())
             fail("unexpected " + tokens_[at_].raw + " after the condition", "join conditions by AND or OR");
@@ -97,11 +101,17 @@ private:
         at_++;
         return true;
     }
+    size_t here() const { return at_ < tokens_.size() ? tokens_[at_].offset : text_.size(); }
     void fail(const std::string& message, const std::string& hint) {
         if (failed_) return;
         failed_ = true;
-        problem(window_.correlation ? "SPQL-R081" : "SPQL-R080",
-                at_ < tokens_.size() ? tokens_[at_].offset : text_.size(), message, hint);
+        problem(window_.correlation ? "SPQL-R081" : "SPQL-R080", here(), message, hint);
+    }
+    void failDeep() {
+        failed_ = true;
+        problem("SPQL-R090", here(), "the condition has more than " + std::to_string(Formula::deepest) +
+                                         " parentheses within each other",
+                "take out those that change nothing");
     }
     void problem(const char* code, size_t offset, const std::string& message, const std::string& hint) {
         problems_.push_back({code, offset, message, hint});
@@ -134,11 +144,17 @@ private:
     }
     std::string readUnit() {
         if (failed_) return {};
-        bool negated = window_.correlation && take("not");
-        if (take("(")) {
+        bool negated = false;
+        while (window_.correlation && take("not"))
+            negated = !negated;
+        if (is("(")) {
+            if (depth_ == Formula::deepest) return failDeep(), std::string();
+            at_++;
             bool before = negated_;
             negated_ = negated_ != negated;
+            depth_++;
             std::string inner = readOr();
+            depth_--;
             negated_ = before;
             if (!failed_ && !take(")")) fail("a parenthesis is not closed", "add )");
             return (negated ? "NOT (" : "(") + inner + ")";
@@ -156,17 +172,17 @@ private:
             return {};
         }
         const Token& token = tokens_[at_];
-        std::vector<std::string> names;
-        for (const Text& trigger : spec_.triggers)
-            names.push_back(trigger.value);
-        auto found = std::find(names.begin(), names.end(), token.raw);
-        if (found == names.end()) {
+        auto found = triggers_.find(token.raw);
+        if (found == triggers_.end()) {
+            std::vector<std::string> names;
+            for (const Text& trigger : spec_.triggers)
+                names.push_back(trigger.value);
             std::string near = nearest(token.raw, names);
             fail(token.raw + " is not among the triggers",
                  near.empty() ? "add it to triggers:" : "did you mean " + near + "?");
             return {};
         }
-        size_t index = static_cast<size_t>(found - names.begin());
+        size_t index = found->second;
         used_.insert(index);
         positive_ = positive_ || !negated_;
         at_++;
@@ -287,6 +303,8 @@ private:
     bool failed_ = false;
     bool negated_ = false;
     bool positive_ = false;  // some event is used without NOT
+    int depth_ = 0;          // open parentheses
+    std::map<std::string, size_t> triggers_;
     std::set<size_t> used_;  // triggers
 };
 
