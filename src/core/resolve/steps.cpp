@@ -24,7 +24,7 @@ EntityInfo* ActionResolver::targetOf(const Step& step) {
         touched_.push_back(entity);
         return entity;
     }
-    std::string near = nearest(step.target.value, world_.entityNames());
+    std::string near = world_.nearestEntity(step.target.value);
     if (!candidates.empty())
         world_.error(*action_.file, "SPQL-R031", step.target.pos,
                      step.target.value + " is more than one entity: " + join(candidates, ", "), "write schema.Entity");

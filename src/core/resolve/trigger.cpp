@@ -93,28 +93,35 @@ public:
             return {};
         }
         if (verb == "event") return {custom(parts[1], "on: event")};
-        std::string target = parts.back(), field;
-        EntityInfo* entity = world_.entity(target, action_.schema);
+        const std::string& target = parts.back();
+        std::vector<std::string> candidates;
+        EntityInfo* entity = world_.entity(target, action_.schema, &candidates);
         size_t dot = target.rfind('.');
-        if (!entity && dot != std::string::npos) {
-            field = target.substr(dot + 1);
-            entity = world_.entity(target.substr(0, dot), action_.schema);
+        EntityInfo* owner = nullptr;
+        if (dot != std::string::npos) owner = world_.entity(target.substr(0, dot), action_.schema, &candidates);
+        if (owner && verb != "insert" && verb != "delete") {
+            std::string field = target.substr(dot + 1);
+            const ColumnInfo* column = owner->columnOf(field);
+            if (column && entity) return fieldOrEntity(*owner, *column, *entity), std::vector<Binding>();
+            if (column) return {changeBinding(owner, column->name, "on:")};
+            if (!entity) return noField(*owner, field, on.pos), std::vector<Binding>();
+        }
+        if (!entity && owner) {
+            world_.error(*action_.file, "SPQL-R022", on.pos, "a field changes in an update, not in " + verb,
+                         "write on: update " + target);
+            return {};
+        }
+        if (!entity && !candidates.empty()) {
+            world_.error(*action_.file, "SPQL-R031", on.pos,
+                         target + " is of more than one entity: " + join(candidates, ", "), "write schema.Entity");
+            return {};
         }
         if (!entity) {
-            std::string near = nearest(target.substr(0, dot), world_.entityNames());
+            std::string near = world_.nearestEntity(target);
+            if (near.empty() && dot != std::string::npos) near = world_.nearestEntity(target.substr(0, dot));
             world_.error(*action_.file, "SPQL-R021", on.pos, "on: names no entity: " + target,
                          near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
             return {};
-        }
-        if (!field.empty()) {
-            const ColumnInfo* column = entity->columnOf(field);
-            if (!column) return noField(*entity, field, on.pos), std::vector<Binding>();
-            if (verb == "insert" || verb == "delete") {
-                world_.error(*action_.file, "SPQL-R022", on.pos, "a field changes in an update, not in " + verb,
-                             "write on: update " + target);
-                return {};
-            }
-            return {changeBinding(entity, column->name, "on:")};
         }
         unsigned ops = verb == "insert"   ? opInsert
                        : verb == "update" ? opUpdate
@@ -184,6 +191,16 @@ private:
         std::string near = nearest(field, names);
         world_.error(*action_.file, "SPQL-R024", pos, entity.name + " has no field " + field,
                      near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
+    }
+
+    void fieldOrEntity(const EntityInfo& owner, const ColumnInfo& column, const EntityInfo& entity) {
+        const Text& on = action_.spec->on;
+        world_.error(*action_.file, "SPQL-R025", on.pos,
+                     "on: " + on.value + " can mean the field " + column.name + " of " + owner.shown() +
+                         " and the entity " + entity.shown(),
+                     "settle it with on: update " + owner.schema + "." + owner.name + "." + column.name +
+                         ", or with on: " + (on.value.find(' ') == std::string::npos ? "" : "update ") + entity.name +
+                         " in a document with schema: " + entity.schema);
     }
 
     void ambiguous(const std::vector<Binding>& found) {

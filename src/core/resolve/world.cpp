@@ -334,7 +334,7 @@ void World::buildEntity(EntityInfo& entity) {
         if (!field.refTarget.empty()) {
             std::vector<std::string> candidates;
             if (!this->entity(field.refTarget.value, entity.schema, &candidates)) {
-                std::string near = nearest(field.refTarget.value, entityNames());
+                std::string near = nearestEntity(field.refTarget.value);
                 if (candidates.empty())
                     error(file, "SPQL-R012", field.refTarget.pos, "ref names no entity: " + field.refTarget.value,
                           near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
@@ -357,8 +357,9 @@ EntityInfo* World::entity(std::string_view name, std::string_view schema, std::v
     for (EntityInfo& candidate : entities) {
         if (candidate.name != wanted && candidate.table != table) continue;
         if (candidate.schema == wantedSchema) return &candidate;
-        if (dot == std::string_view::npos) found.push_back(&candidate);
+        found.push_back(&candidate);
     }
+    if (dot != std::string_view::npos) return ofSchema(table, wantedSchema);
     if (found.size() == 1) return found.front();
     if (candidates)
         for (EntityInfo* candidate : found)
@@ -368,25 +369,29 @@ EntityInfo* World::entity(std::string_view name, std::string_view schema, std::v
 }
 
 EntityInfo* World::table(std::string_view table, std::string_view schema) {
-    EntityInfo* elsewhere = nullptr;
-    for (EntityInfo& candidate : entities) {
-        if (candidate.table != table) continue;
-        if (candidate.schema == schema) return &candidate;
-        elsewhere = elsewhere ? elsewhere : &candidate;
-    }
-    const TableView* plain = nullptr;
+    if (EntityInfo* own = ofSchema(table, schema)) return own;
+    for (EntityInfo& candidate : entities)
+        if (candidate.table == table) return &candidate;
+    return ofSchema(table, "public");
+}
+
+EntityInfo* World::ofSchema(std::string_view table, std::string_view schema) {
+    for (EntityInfo& candidate : entities)
+        if (candidate.table == table && candidate.schema == schema) return &candidate;
     for (const TableView& view : catalog_->tables)
-        if (view.name == table && (view.schema == schema || (!plain && !elsewhere && view.schema == "public")))
-            plain = &view;
-    if (!plain || (elsewhere && plain->schema != schema)) return elsewhere;
-    if (plain->kind != 'r' && plain->kind != 'p') return elsewhere;
-    // A table of the database that no spec declares: known by its columns, touched only by triggers and statements.
+        if (view.name == table && view.schema == schema && (view.kind == 'r' || view.kind == 'p'))
+            return addPlainTable(view);
+    return nullptr;
+}
+
+// A table of the database that no spec declares: known by its columns, touched only by triggers and statements.
+EntityInfo* World::addPlainTable(const TableView& plain) {
     EntityInfo info;
-    info.name = plain->name;
-    info.schema = plain->schema;
-    info.table = plain->name;
-    info.present = plain;
-    for (const ColumnView& column : plain->columns) {
+    info.name = plain.name;
+    info.schema = plain.schema;
+    info.table = plain.name;
+    info.present = &plain;
+    for (const ColumnView& column : plain.columns) {
         ColumnInfo known;
         known.name = column.name;
         known.type = column.type;
@@ -394,16 +399,31 @@ EntityInfo* World::table(std::string_view table, std::string_view schema) {
         known.generated = column.generated;
         info.columns.push_back(std::move(known));
     }
-    if (plain->primaryKey.size() == 1) info.key = plain->primaryKey.front();
+    if (plain.primaryKey.size() == 1) info.key = plain.primaryKey.front();
     entities.push_back(std::move(info));
     return &entities.back();
 }
 
-std::vector<std::string> World::entityNames() const {
-    std::vector<std::string> names;
+std::string World::nearestEntity(const std::string& name) const {
+    size_t dot = name.find('.');
+    std::string table = snakeCase(name.substr(dot == std::string::npos ? 0 : dot + 1));
+    std::vector<std::string> names, elsewhere;
+    auto add = [&](const std::string& schema, const std::string& known, bool same) {
+        std::string qualified = schema + "." + known;
+        names.push_back(dot == std::string::npos ? known : qualified);
+        if (same && std::find(elsewhere.begin(), elsewhere.end(), qualified) == elsewhere.end())
+            elsewhere.push_back(std::move(qualified));
+    };
     for (const EntityInfo& entity : entities)
-        names.push_back(entity.name);
-    return names;
+        add(entity.schema, entity.name, entity.table == table);
+    for (const TableView& plain : catalog_->tables) {
+        bool isEntity = std::any_of(entities.begin(), entities.end(), [&](const EntityInfo& entity) {
+            return entity.table == plain.name && entity.schema == plain.schema;
+        });
+        if (!isEntity && (plain.kind == 'r' || plain.kind == 'p')) add(plain.schema, plain.name, plain.name == table);
+    }
+    std::string near = nearest(name, names);
+    return near.empty() ? join(elsewhere, " or ") : near;
 }
 
 EntityInfo World::implied(const ActionInfo& action, std::string name, std::string schema, Pos pos, bool appendOnly) {
