@@ -130,7 +130,7 @@ void Resolver::resolveEntity(EntityInfo& entity) {
                 std::vector<std::string> names;
                 for (const ColumnInfo& known : entity.columns)
                     names.push_back(known.name);
-                std::string near = columns ? nearest(use.parts.back(), names) : "";
+                std::string near = columns && world_.wantsHints() ? nearest(use.parts.back(), names) : "";
                 known = false;
                 world_.error(file, "SPQL-R040", world_.locate(bound.expression, use.offset),
                              "unknown name " + join(use.parts, "."),
@@ -183,6 +183,8 @@ void Resolver::resolveEntity(EntityInfo& entity) {
 
 void Resolver::resolveAll() {
     implyEntities();
+    noteEmitters();
+    noteWords();
     for (size_t i = 0; i < world_.entities.size(); i++)
         if (world_.entities[i].spec) resolveEntity(world_.entities[i]);
     for (const ActionInfo& action : world_.actions)
@@ -211,18 +213,36 @@ void Resolver::checkIntervals(const ActionInfo& action) {
     }
 }
 
-// Some action raises this event: nobody mistyped it.
-bool Resolver::emitted(const std::string& event) const {
-    std::function<bool(const std::vector<Step>&)> any = [&](const std::vector<Step>& steps) {
-        return std::any_of(steps.begin(), steps.end(), [&](const Step& step) {
-            return (step.kind == StepKind::emit && step.target.value == event) || any(step.then) || any(step.otherwise);
-        });
-    };
-    return std::any_of(world_.actions.begin(), world_.actions.end(), [&](const ActionInfo& action) {
-        return std::any_of(action.spec->branches.begin(), action.spec->branches.end(),
-                           [&](const Branch& branch) { return any(branch.steps) || any(branch.otherwise); }) ||
-               any(action.spec->onTimeout);
-    });
+// Asked for every trigger and every source of a window: so gathered once.
+void Resolver::noteEmitters() {
+    for (const ActionInfo& action : world_.actions) {
+        for (const Branch& branch : action.spec->branches) {
+            noteEmitters(branch.steps);
+            noteEmitters(branch.otherwise);
+        }
+        noteEmitters(action.spec->onTimeout);
+    }
+}
+
+// Entities that are added later are plain tables, whose fields no trigger names.
+void Resolver::noteWords() {
+    for (size_t entity = 0; entity < world_.entities.size(); entity++)
+        for (size_t column = 0; column < world_.entities[entity].columns.size(); column++)
+            for (const std::string& word : words(world_.entities[entity].columns[column].name))
+                columnsByWord_[word].emplace(entity, column);
+}
+
+const Vocabulary& Resolver::triggerNames() {
+    if (!triggerNames_) triggerNames_ = std::make_unique<Vocabulary>(knownTriggers(world_));
+    return *triggerNames_;
+}
+
+void Resolver::noteEmitters(const std::vector<Step>& steps) {
+    for (const Step& step : steps) {
+        noteEmitters(step.then);
+        noteEmitters(step.otherwise);
+        if (step.kind == StepKind::emit) emitters_[step.target.value].push_back(&step);
+    }
 }
 
 void Resolver::resolveAction(const ActionInfo& action) {
@@ -246,7 +266,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
     if (trigger) {
         bindings = resolveTrigger(*this, world_, action, trigger);
         explainTrigger(trigger, bindings);
-        if (bindings.size() == 1 && bindings.front().custom && !spec.on && !emitted(trigger.value))
+        if (bindings.size() == 1 && bindings.front().custom && !spec.on && !emitters_.count(trigger.value))
             world_.notice(*action.file, "SPQL-R027", trigger.pos,
                           trigger.value + " is a custom event, raised by specql.emit('" + trigger.value + "', …)", "");
     }

@@ -66,10 +66,13 @@ std::string onLine(const Binding& binding) {
            (binding.changedColumn.empty() ? "" : "." + binding.changedColumn);
 }
 
+}  // namespace
+
 class TriggerResolver {
 public:
     TriggerResolver(Resolver& resolver, World& world, const ActionInfo& action)
         : resolver_(resolver), world_(world), action_(action) {
+        world.poll();
         // Resolution may add plain tables to the world: work on the entities there are now.
         for (EntityInfo& entity : world.entities)
             all_.push_back(&entity);
@@ -155,21 +158,6 @@ public:
             if (!found.empty()) return found;
         }
         return {custom(name_, "rule 6: no entity, field or event type of this name")};
-    }
-
-    // Every name that a trigger could have meant, for the warning about near misses.
-    std::vector<std::string> knownTriggers() const {
-        std::vector<std::string> names;
-        for (const EntityInfo* entity : all_) {
-            for (const Verb& verb : rowVerbs)
-                names.push_back(entity->table + verb.suffix);
-            for (const ColumnInfo& column : entity->columns) {
-                if (column.name != "id") names.push_back(column.name + "_changed");
-                if (column.field && column.name == "event_type")
-                    names.insert(names.end(), column.field->enumValues.begin(), column.field->enumValues.end());
-            }
-        }
-        return names;
     }
 
     // What the trigger would mean if the action's names were known there.
@@ -276,19 +264,19 @@ private:
     std::vector<Binding> wordsChanged() {
         std::string text = name_;
         if (!stripSuffix(text, "_changed")) return {};
-        std::vector<std::string> wanted = words(text);
+        std::set<std::pair<size_t, size_t>> sharing;
+        for (const std::string& word : words(text)) {
+            auto known = resolver_.columnsByWord_.find(word);
+            if (known != resolver_.columnsByWord_.end()) sharing.insert(known->second.begin(), known->second.end());
+        }
         std::vector<Binding> candidates, found;
-        for (EntityInfo* entity : all_) {
+        for (auto [place, index] : sharing) {
+            EntityInfo* entity = &world_.entities[place];
             if (!entity->unit || entity->appendOnly) continue;  // rows of a log never change
-            for (const ColumnInfo& column : entity->columns) {
-                std::vector<std::string> own = words(column.name);
-                bool shares = std::any_of(own.begin(), own.end(), [&](const std::string& word) {
-                    return std::find(wanted.begin(), wanted.end(), word) != wanted.end();
-                });
-                if (!shares || column.name == "id") continue;
-                candidates.push_back(changeBinding(
-                    entity, column.name, "rule 3: a field that shares a word, under which every name resolves"));
-            }
+            const ColumnInfo& column = entity->columns[index];
+            if (column.name == "id") continue;
+            candidates.push_back(changeBinding(entity, column.name,
+                                               "rule 3: a field that shares a word, under which every name resolves"));
         }
         // A name that only a row reached by a key explains is a weaker reading: it counts when no other is left.
         for (bool withKeys : {false, true}) {
@@ -357,10 +345,18 @@ private:
     Pos pos_;
 };
 
-}  // namespace
-
-std::vector<std::string> knownTriggers(Resolver& resolver, World& world, const ActionInfo& action) {
-    return TriggerResolver(resolver, world, action).knownTriggers();
+std::vector<std::string> knownTriggers(const World& world) {
+    std::vector<std::string> names;
+    for (const EntityInfo& entity : world.entities) {
+        for (const Verb& verb : rowVerbs)
+            names.push_back(entity.table + verb.suffix);
+        for (const ColumnInfo& column : entity.columns) {
+            if (column.name != "id") names.push_back(column.name + "_changed");
+            if (column.field && column.name == "event_type")
+                names.insert(names.end(), column.field->enumValues.begin(), column.field->enumValues.end());
+        }
+    }
+    return names;
 }
 
 std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const ActionInfo& action, const Text& trigger) {
@@ -375,7 +371,7 @@ std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const Acti
                               " is taken as a custom event, because not every name is known in the " + other.shown(),
                           "write " + onLine(other) + " to see which, or on: event " + name);
         }
-        std::string near = nearest(name, triggers.knownTriggers(), 2);
+        std::string near = resolver.triggerNames().nearest(name, 2);
         if (!near.empty() && near != name)
             world.warning(*action.file, "SPQL-R026", trigger.pos,
                           "the trigger " + name + " is taken as a custom event, but " + near + " is known",

@@ -155,13 +155,13 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
         addExpression(file, text);
 
     auto wanted = [&](const Unit& unit) {
+        poll();
         return onlyUnits.empty() || std::find(onlyUnits.begin(), onlyUnits.end(), unit.key()) != onlyUnits.end();
     };
     auto add = [&](Unit unit, Pos pos) -> const Unit* {
         unit.file = &file;
         if (!wanted(unit)) return nullptr;
-        for (const Unit& other : units) {
-            if (other.key() != unit.key()) continue;
+        if (!unitKeys_.insert(unit.key()).second) {
             if (file.fresh)
                 error(file, "SPQL-R001", pos,
                       unit.kind + " " + unit.schema + (unit.schema.empty() ? "" : ".") + unit.name +
@@ -405,6 +405,7 @@ EntityInfo* World::addPlainTable(const TableView& plain) {
 }
 
 std::string World::nearestEntity(const std::string& name) const {
+    if (!wantsHints()) return {};
     size_t dot = name.find('.');
     std::string table = snakeCase(name.substr(dot == std::string::npos ? 0 : dot + 1));
     std::vector<std::string> names, elsewhere;

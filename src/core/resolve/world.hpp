@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "resolve/types.hpp"
 #include "resolve/window.hpp"
 #include "spec/spec.hpp"
+#include "yaml/parse.hpp"
 
 namespace specql {
 
@@ -77,6 +79,14 @@ struct ActionInfo {
 class World {
 public:
     explicit World(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
+
+    // Asked now and then from every loop that may run long; throws Interrupted. May be null.
+    void setInterrupt(InterruptCheck interrupt) { interrupt_ = interrupt; }
+    void poll() const {
+        if (interrupt_ && interrupt_()) throw Interrupted();
+    }
+    // A hint is searched for among all names there are. A text with more problems than this has no use for more hints.
+    bool wantsHints() const { return diagnostics_.errorCount() < 200; }
 
     // Takes the files in; the first fresh one, then installed units that it does not replace.
     void addFile(std::unique_ptr<SpecFile> file, const std::vector<std::string>& onlyUnits);
@@ -144,6 +154,8 @@ private:
     void addWindow(const SpecFile& file, const Action& action);
 
     Diagnostics& diagnostics_;
+    InterruptCheck interrupt_ = nullptr;
+    std::set<std::string> unitKeys_;
     const CatalogView* catalog_ = nullptr;
     const std::vector<ExpressionFacts>* facts_ = nullptr;
     std::vector<Text> expressions_;

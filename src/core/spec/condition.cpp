@@ -81,8 +81,8 @@ std::vector<Token> tokens(const std::string& text) {
     return found;
 }
 
-// Splits at OR, AND and NOT in two passes over the tokens, without calling itself: a condition may be as deep as a text is
-// long.
+// Splits at OR, AND and NOT in two passes over the tokens, without calling itself: a condition may be as deep as a text
+// is long.
 class Splitter {
 public:
     Splitter(const std::vector<Token>& all, std::vector<Atom>& atoms) : all_(all), atoms_(atoms) {}
