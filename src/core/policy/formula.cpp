@@ -108,4 +108,24 @@ bool Formula::negates() const {
                        [](const Part& part) { return part.kind == Kind::term && part.negative; });
 }
 
+bool Formula::canHold() const {
+    constexpr size_t mostTerms = 10, mostWork = 4 << 20;
+    std::vector<int> used;
+    for (const Part& part : parts_)
+        if (part.kind == Kind::term && std::find(used.begin(), used.end(), part.term) == used.end()) {
+            used.push_back(part.term);
+            if (used.size() > mostTerms) return true;
+        }
+    unsigned states = 1U << used.size();
+    if (parts_.size() > mostWork / states) return true;
+    for (unsigned state = 0; state < states; state++) {
+        auto there = [&](int term, bool) {
+            auto place = std::find(used.begin(), used.end(), term) - used.begin();
+            return (state >> place & 1) != 0;
+        };
+        if (holds(there)) return true;
+    }
+    return false;
+}
+
 }  // namespace specql

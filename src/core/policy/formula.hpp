@@ -20,6 +20,8 @@ public:
     // Is there a use of the term that stands under NOT, or one that does not?
     bool uses(int term, bool negative) const;
     bool negates() const;
+    // False if no state of its terms makes it hold. Not sure means true: a long formula over many terms is not tried.
+    bool canHold() const;
 
 private:
     friend class FormulaReader;

@@ -79,9 +79,7 @@ public:
         window_.joined = readOr();
         if (!failed_ && at_ < tokens_.size())
             fail("unexpected " + tokens_[at_].raw + " after the condition", "join conditions by AND or OR");
-        if (!failed_ && window_.correlation && !positive_)
-            problem("SPQL-R085", 0, "this condition is true when nothing has happened",
-                    "name at least one event without NOT");
+        if (!failed_ && window_.correlation) checkFormula();
     }
 
     // Triggers that the condition has not used.
@@ -109,8 +107,8 @@ private:
     }
     void failDeep() {
         failed_ = true;
-        problem("SPQL-R090", here(), "the condition has more than " + std::to_string(Formula::deepest) +
-                                         " parentheses within each other",
+        problem("SPQL-R090", here(),
+                "the condition has more than " + std::to_string(Formula::deepest) + " parentheses within each other",
                 "take out those that change nothing");
     }
     void problem(const char* code, size_t offset, const std::string& message, const std::string& hint) {
@@ -150,19 +148,13 @@ private:
         if (is("(")) {
             if (depth_ == Formula::deepest) return failDeep(), std::string();
             at_++;
-            bool before = negated_;
-            negated_ = negated_ != negated;
             depth_++;
             std::string inner = readOr();
             depth_--;
-            negated_ = before;
             if (!failed_ && !take(")")) fail("a parenthesis is not closed", "add )");
             return (negated ? "NOT (" : "(") + inner + ")";
         }
-        bool before = negated_;
-        negated_ = negated_ != negated;
         std::string leaf = window_.correlation ? readEvent() : readTerm();
-        negated_ = before;
         return (negated ? "NOT " : "") + leaf;
     }
 
@@ -184,7 +176,6 @@ private:
         }
         size_t index = found->second;
         used_.insert(index);
-        positive_ = positive_ || !negated_;
         at_++;
         return std::to_string(index + 1);
     }
@@ -280,6 +271,16 @@ private:
         if (!term.interval) fail("expected an interval after WITHIN", "for example WITHIN 1 hour, WITHIN 30 minutes");
     }
 
+    // Nothing could raise an event for a condition that is true on nothing.
+    void checkFormula() {
+        Formula formula;
+        if (!Formula::parse(window_.joined, static_cast<int>(window_.terms.size()), formula)) return;
+        if (formula.holds([](int, bool) { return false; }))
+            problem("SPQL-R085", 0, "this condition is true when nothing has happened",
+                    "join what stands under NOT by AND to an event without NOT");
+        window_.impossible = !formula.canHold();
+    }
+
     // A condition that is true on nothing would fire for ever without an event.
     void checkSense(const WindowTerm& term) {
         bool zero = term.number.find_first_not_of("0.") == std::string::npos, negative = term.number[0] == '-';
@@ -301,9 +302,7 @@ private:
     std::vector<Token> tokens_;
     size_t at_ = 0;
     bool failed_ = false;
-    bool negated_ = false;
-    bool positive_ = false;  // some event is used without NOT
-    int depth_ = 0;          // open parentheses
+    int depth_ = 0;  // open parentheses
     std::map<std::string, size_t> triggers_;
     std::set<size_t> used_;  // triggers
 };
@@ -331,6 +330,11 @@ Window readWindow(World& world, const ActionInfo& action) {
                     problem.code == "SPQL-R085" ? spec.condition.pos
                                                 : action.file->source.locate(spec.condition, problem.offset),
                     problem.message, problem.hint);
+    if (window.impossible)
+        world.warning(*action.file, "SPQL-R075", spec.condition.pos,
+                      "this condition can never hold, so that the action can never fire: an event and its absence "
+                      "exclude each other",
+                      "mend the condition, or take the action out");
     window.understood = problems.empty() && reader.unused().empty();
     for (const Text* trigger : reader.unused())
         world.error(*action.file, "SPQL-R084", trigger->pos, "the condition does not use the trigger " + trigger->value,
