@@ -76,6 +76,21 @@ TEST(Condition, ReadsBoundsFromTheNamesSide) {
         EXPECT_FALSE(readBound(other, bound)) << other;
 }
 
+TEST(Condition, ReadsTestsForNull) {
+    bool isNull = false;
+    ASSERT_TRUE(readNullTest("a IS NULL", isNull));
+    EXPECT_TRUE(isNull);
+    ASSERT_TRUE(readNullTest("new.a is Not null", isNull));
+    EXPECT_FALSE(isNull);
+    for (const char* other : {"a", "a IS TRUE", "a IS NOT DISTINCT FROM null", "f(a) IS NULL", "NULL IS NOT b"})
+        EXPECT_FALSE(readNullTest(other, isNull)) << other;
+    EXPECT_TRUE(isNeverTrue("False"));
+    EXPECT_TRUE(isNeverTrue("NULL"));
+    EXPECT_FALSE(isNeverTrue("true"));
+    EXPECT_FALSE(isNeverTrue("'false'"));
+    EXPECT_FALSE(isNeverTrue("\"false\""));
+}
+
 }  // namespace
 
 }  // namespace specql::test

@@ -247,4 +247,19 @@ bool readBound(const std::string& atom, Bound& bound) {
     return false;
 }
 
+bool readNullTest(const std::string& atom, bool& isNull) {
+    std::vector<Token> all = tokens(atom);
+    auto word = [&](size_t at, const char* text) {
+        return all[at].kind == Token::Kind::word && (text[0] == '\0' || all[at].text == text);
+    };
+    isNull = all.size() == 3;
+    if (all.size() != 3 && all.size() != 4) return false;
+    return word(0, "") && word(1, "is") && word(all.size() - 1, "null") && (isNull || word(2, "not"));
+}
+
+bool isNeverTrue(const std::string& atom) {
+    std::vector<Token> all = tokens(atom);
+    return all.size() == 1 && all[0].kind == Token::Kind::word && (all[0].text == "false" || all[0].text == "null");
+}
+
 }  // namespace specql
