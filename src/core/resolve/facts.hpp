@@ -61,6 +61,8 @@ struct TableView {
     std::string owner;
     std::vector<ColumnView> columns;
     std::vector<std::string> primaryKey;
+
+    const ColumnView* column(const std::string& name) const;
 };
 
 struct FunctionView {
@@ -150,6 +152,7 @@ struct AnalysisResult {
     std::string hint;
     size_t errorOffset = 0;  // byte offset in the expression text
     bool isVolatile = false;
+    bool isImmutable = true;  // only what the names stand for decides
 };
 
 }  // namespace specql

@@ -104,6 +104,7 @@ void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<Step>&
         }
         for (const Assignment& assignment : step.set) {
             std::string column = snakeCase(assignment.column.value);
+            if (!known->column(column)) world_.checkColumn(*action.file, column, assignment.column.pos);
             if (!known->column(column)) known->columns.push_back(impliedColumn(column, ""));
         }
     }
@@ -386,6 +387,13 @@ void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
         }
         world_.error(world_.fileOf(expression), result.code.empty() ? "SPQL-E100" : result.code,
                      world_.locate(expression, result.errorOffset), result.error, result.hint);
+    }
+    for (const EntityExpression& expression : entityExpressions) {
+        int request = expression.bound.request;
+        if (!expression.index || request < 0 || !results[request].ok || results[request].isImmutable) continue;
+        world_.error(*expression.entity->file, "SPQL-R094", world_.locate(expression.bound.expression, 0),
+                     "the condition of an index must always give the same answer for the same row",
+                     "leave out what depends on time, settings or other rows, such as now()");
     }
     for (const ImpliedColumn& implied : impliedColumns_) {
         for (ColumnInfo& column : implied.entity->columns) {

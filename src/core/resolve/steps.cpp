@@ -48,6 +48,11 @@ void ActionResolver::bindSet(const Step& step, ResolvedStep& resolved, const Sco
                          resolved.target->name + " has no field " + assignment.column.value,
                          near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
         }
+        if (column && column->generated)
+            world_.error(*action_.file, "SPQL-R093", assignment.column.pos,
+                         "PostgreSQL computes " + column->name + " of " + resolved.target->shown() +
+                             ": it is a generated column",
+                         "set the columns that it is computed from");
         Scope scope = outer;
         if (step.kind == StepKind::update) {
             scope.target = resolved.target;
@@ -100,6 +105,10 @@ void ActionResolver::bindOwnRow(const Step& step, ResolvedStep& resolved) {
 }
 
 void ActionResolver::bindLimit(const Step& step, ResolvedStep& resolved, const Scope& scope) {
+    const ExpressionFacts& limit = world_.facts(step.limit.id + action_.file->expressionBase);
+    if (limit.ok && limit.isLiteral && startsWith(limit.literalValue, "-"))
+        world_.error(*action_.file, "SPQL-R095", world_.locate(step.limit.id + action_.file->expressionBase, 0),
+                     "LIMIT must not be negative", "leave LIMIT out to take all rows");
     if (step.limitSum) {
         resolved.allocated = snakeCase(step.limitSum.value);
         if (resolved.target && !resolved.target->column(resolved.allocated))
@@ -189,10 +198,16 @@ void ActionResolver::bindForeach(const Step& step, ResolvedStep& resolved, Scope
     resolved.condition = bind(step.condition, "", scope);
     if (!resolved.condition) return;
     std::string type = resolved.condition.values.size() == 1 ? resolved.condition.values[0].type : "";
+    // Types of payload keys are settled after the steps; one that is declared is known before.
+    for (const Param& param : action_.spec->params)
+        if (resolved.condition.values.size() == 1 && resolved.condition.values[0].kind == ValueKind::payload &&
+            param.name.value == resolved.condition.values[0].name)
+            type = columnType(param.type.value, world_.catalog().types).sql;
     std::string element = type == "jsonb" ? "jsonb" : elementType(type);
     if (element.empty() && world_.facts(resolved.condition.expression).ok)
         world_.error(*action_.file, "SPQL-R036", world_.locate(resolved.condition.expression, 0),
-                     "foreach goes over one name that is an array or jsonb", "for example foreach: item in items");
+                     "foreach goes over one name that is an array or jsonb",
+                     "for example foreach: item in items; say the type of a payload's key in params:");
     Scope body = scope;
     body.locals.push_back(simple(ValueKind::local, step.variable.value, element, "rule 1: variable of foreach",
                                  "element of " + world_.expressionText(resolved.condition.expression)));

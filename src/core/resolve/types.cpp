@@ -85,13 +85,21 @@ size_t takeLists(std::string& type) {
     return lists;
 }
 
+// timestamp(3) has a time zone as timestamp has.
+std::string askedOfServer(std::string_view type) {
+    std::string precision;
+    for (const char* word : {"timestamp", "datetime"})
+        if (inside(type, word, precision)) return "timestamp(" + precision + ") with time zone";
+    return trimmed(type);
+}
+
 ColumnType plainType(std::string_view type, const std::map<std::string, TypeView>& types) {
     ColumnType result;
     std::string content;
     if (inside(type, "enum", content)) return {true, "text", "", ""};
     if (inside(type, "ref", content)) return {true, "uuid", "", ""};
     if (const KnownType* entry = known(type)) return {true, entry->sql, entry->check, ""};
-    auto found = types.find(trimmed(type));
+    auto found = types.find(askedOfServer(type));
     if (found == types.end()) {
         result.error = "PostgreSQL was not asked about this type";
     } else if (!found->second.ok) {
@@ -109,7 +117,7 @@ std::string typeToLookUp(std::string_view written) {
     std::string type(written), content;
     if (takeLists(type) > mostDimensions) return {};
     if (inside(type, "enum", content) || inside(type, "ref", content) || known(type)) return {};
-    return trimmed(type);
+    return askedOfServer(type);
 }
 
 ColumnType columnType(std::string_view written, const std::map<std::string, TypeView>& types) {

@@ -14,6 +14,12 @@ const TableView* CatalogView::table(const std::string& schema, const std::string
     return nullptr;
 }
 
+const ColumnView* TableView::column(const std::string& name) const {
+    for (const ColumnView& candidate : columns)
+        if (candidate.name == name) return &candidate;
+    return nullptr;
+}
+
 const ColumnInfo* EntityInfo::column(std::string_view name) const {
     for (const ColumnInfo& candidate : columns)
         if (candidate.name == name) return &candidate;
@@ -56,6 +62,8 @@ bool containsWords(std::string_view whole, std::string_view part) {
 }
 
 namespace {
+
+constexpr size_t mostColumns = 1600;  // MaxHeapAttributeNumber
 
 std::string sliceLines(const Source& source, uint32_t first, uint32_t last) {
     std::string text;
@@ -235,6 +243,16 @@ void World::checkName(const SpecFile& file, const std::string& name, Pos pos, co
           "shorten it");
 }
 
+void World::checkColumn(const SpecFile& file, const std::string& name, Pos pos) {
+    checkName(file, name, pos, "column");
+    static const std::set<std::string> system = {"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"};
+    if (system.count(name))
+        error(file, "SPQL-R091", pos, name + " is a column that PostgreSQL gives every table", "choose another name");
+    if (name == "old" || name == "new")
+        error(file, "SPQL-R091", pos, name + " is the row before or after a change, and no name for a column",
+              "choose another name");
+}
+
 void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) {
     catalog_ = &catalog;
     facts_ = &facts;
@@ -311,6 +329,12 @@ void World::buildEntity(EntityInfo& entity) {
     }
     if (!ownKey) entity.key = "id";
     for (const Field& field : entity.spec->fields) {
+        if (entity.columns.size() == mostColumns) {
+            error(file, "SPQL-R092", field.name.pos,
+                  "the columns of " + entity.name + " are more than a table can have: " + std::to_string(mostColumns),
+                  "put some of them into another entity, or into one jsonb");
+            break;
+        }
         ColumnInfo column;
         column.name = snakeCase(field.name.value);
         if (!field.refTarget.empty() &&
@@ -326,8 +350,10 @@ void World::buildEntity(EntityInfo& entity) {
                   "use a type of the language (text, integer, enum(a, b), timestamp, ref(Entity), …) or one PostgreSQL "
                   "knows");
         column.type = type.ok ? type.sql : "text";
+        const ColumnView* present = entity.present ? entity.present->column(column.name) : nullptr;
+        column.generated = present && present->generated;
         column.check = type.check;
-        checkName(file, column.name, field.name.pos, "column");
+        checkColumn(file, column.name, field.name.pos);
         if (entity.column(column.name))
             error(file, "SPQL-R011", field.name.pos,
                   "two fields of " + entity.name + " would be the column " + column.name, "rename one of them");

@@ -124,6 +124,8 @@ public:
     void notice(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint = {});
     // Reports a name that PostgreSQL would cut.
     void checkName(const SpecFile& file, const std::string& name, Pos pos, const char* what);
+    // Reports a name that no column can have: PostgreSQL's own columns, and old and new, which are rows here.
+    void checkColumn(const SpecFile& file, const std::string& name, Pos pos);
     Pos locate(int expression, size_t at) const;
     const SpecFile& fileOf(int expression) const { return *expressionFile_[expression]; }
     Diagnostics& diagnostics() { return diagnostics_; }
