@@ -110,8 +110,9 @@ void ActionResolver::bindLimit(const Step& step, ResolvedStep& resolved, const S
         world_.error(*action_.file, "SPQL-R095", world_.locate(step.limit.id + action_.file->expressionBase, 0),
                      "LIMIT must not be negative", "leave LIMIT out to take all rows");
     if (step.limitSum) {
-        resolved.allocated = snakeCase(step.limitSum.value);
-        if (resolved.target && !resolved.target->column(resolved.allocated))
+        const ColumnInfo* summed = resolved.target ? resolved.target->columnOf(step.limitSum.value) : nullptr;
+        resolved.allocated = summed ? summed->name : snakeCase(step.limitSum.value);
+        if (resolved.target && !summed)
             world_.error(*action_.file, "SPQL-R032", step.limitSum.pos,
                          resolved.target->name + " has no field " + step.limitSum.value,
                          "SUM takes a field of the rows that are updated");

@@ -104,6 +104,8 @@ public:
         if (dot != std::string::npos) owner = world_.entity(target.substr(0, dot), action_.schema, &candidates);
         if (owner && verb != "insert" && verb != "delete") {
             std::string field = target.substr(dot + 1);
+            if (field.size() > 2 && field.front() == '"' && field.back() == '"')
+                field = field.substr(1, field.size() - 2);
             const ColumnInfo* column = owner->columnOf(field);
             if (column && entity) return fieldOrEntity(*owner, *column, *entity), std::vector<Binding>();
             if (column) return {changeBinding(owner, column->name, "on:")};

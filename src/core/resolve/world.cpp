@@ -27,8 +27,9 @@ const ColumnInfo* EntityInfo::column(std::string_view name) const {
 }
 
 const ColumnInfo* EntityInfo::columnOf(const std::string& field) const {
+    if (const ColumnInfo* exact = column(field)) return exact;
     std::string name = snakeCase(field);
-    if (const ColumnInfo* exact = column(name)) return exact;
+    if (const ColumnInfo* snake = column(name)) return snake;
     for (const ColumnInfo& candidate : columns)
         if (candidate.field && !candidate.field->refTarget.empty() && snakeCase(candidate.field->name.value) == name)
             return &candidate;
@@ -296,9 +297,13 @@ void World::buildEntity(EntityInfo& entity) {
 
     bool declaresId = std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
                                   [](const Field& field) { return field.name.value == "id"; });
-    auto hasColumn = [](const TableView& table, const std::string& name) {
-        return std::any_of(table.columns.begin(), table.columns.end(),
-                           [&](const ColumnView& column) { return column.name == name; });
+    auto hasColumn = [](const TableView& table, const std::string& name) { return table.column(name) != nullptr; };
+    // A table that is there may have mixed-case columns.
+    auto columnName = [&](const Field& field) {
+        const std::string& written = field.name.value;
+        std::string snake = snakeCase(written);
+        bool keeps = entity.present && !hasColumn(*entity.present, snake) && hasColumn(*entity.present, written);
+        return keeps ? written : snake;
     };
     // A table that is there keeps the key it has. One without a key of one column may go without: rules on it know no
     // "own row" then; adopt gives it an id.
@@ -307,9 +312,8 @@ void World::buildEntity(EntityInfo& entity) {
         entity.present && !declaresId && !hasColumn(*entity.present, "id") && (hasKey || !catalog_->adopt);
     if (ownKey) {
         if (hasKey) entity.key = entity.present->primaryKey.front();
-        bool declared =
-            std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
-                        [&](const Field& field) { return snakeCase(field.name.value) == entity.key; });
+        bool declared = std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
+                                    [&](const Field& field) { return columnName(field) == entity.key; });
         for (const ColumnView& column : entity.present->columns) {
             if (column.name != entity.key || declared) continue;
             ColumnInfo known;
@@ -336,7 +340,7 @@ void World::buildEntity(EntityInfo& entity) {
             break;
         }
         ColumnInfo column;
-        column.name = snakeCase(field.name.value);
+        column.name = columnName(field);
         if (!field.refTarget.empty() &&
             !(column.name.size() > 3 && column.name.compare(column.name.size() - 3, 3, "_id") == 0))
             column.name += "_id";

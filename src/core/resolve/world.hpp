@@ -61,7 +61,7 @@ struct EntityInfo {
     std::string key;  // the column that identifies a row; empty if there is none
 
     const ColumnInfo* column(std::string_view column) const;
-    // The column of a field as a spec writes it: createdAt, and the name before `_id` of a ref.
+    // The column of a field as a spec writes it: its exact name, createdAt, and the name before `_id` of a ref.
     const ColumnInfo* columnOf(const std::string& field) const;
     std::string shown() const { return schema + "." + table; }
 };
