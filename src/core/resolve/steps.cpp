@@ -181,7 +181,12 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
         case StepKind::escalate:
         case StepKind::ret: break;
         case StepKind::function:
-        case StepKind::call: bindCall(step, resolved, scope); break;
+        case StepKind::call:
+            if (step.variable)
+                world_.error(*action_.file, "SPQL-R096", step.variable.pos, "what a function returns is not kept",
+                             "call it where its value is wanted: SET total = f(x), or if: \"f(x)\"");
+            bindCall(step, resolved, scope);
+            break;
         case StepKind::validate: resolved.condition = bind(step.condition, "boolean", scope); break;
         case StepKind::branch: {
             resolved.condition = bind(step.condition, "boolean", scope);
