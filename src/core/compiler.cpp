@@ -140,6 +140,7 @@ Compiler::Outcome Compiler::read(const std::string& text, const std::string& def
     return guarded([&] {
         state_ = std::make_unique<State>();
         State& state = *state_;
+        state.world.setInterrupt(interrupt);
         auto file = std::make_unique<SpecFile>(text);
         file->fresh = true;
         state.fresh = file.get();

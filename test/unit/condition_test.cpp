@@ -23,6 +23,23 @@ TEST(Condition, IsSplitAtAndOrNot) {
     EXPECT_EQ((Parts{"? a = 1", "? b = 2"}), atoms("NOT (a = 1 AND b = 2)"));
 }
 
+TEST(Condition, IsSplitHoweverDeepItIs) {
+    EXPECT_EQ((Parts{"a", "? b", "? c"}), atoms("a AND NOT (b AND NOT NOT (c))"));
+    EXPECT_EQ((Parts{"? a", "? b", "? c", "? d"}), atoms("a AND b OR (c AND d)"));
+    EXPECT_EQ((Parts{"(a OR b) = c", "d"}), atoms("(a OR b) = c AND (d)"));
+    std::string open, nots;
+    for (int i = 0; i < 300000; i++) {
+        open += "(";
+        nots += "not ";
+    }
+    std::string close(open.size(), ')');
+    EXPECT_EQ((Parts{"a", "b"}), atoms(open + "a AND b" + close));
+    EXPECT_EQ((Parts{"? a"}), atoms(nots + "a"));
+    std::string unbalanced = "))" + open + "a";
+    EXPECT_EQ((Parts{unbalanced}), atoms(unbalanced));
+    EXPECT_EQ((Parts{"? a", "? b"}), atoms("a OR OR b AND NOT"));
+}
+
 TEST(Condition, KeepsTogetherWhatIsOne) {
     EXPECT_EQ((Parts{"a BETWEEN 1 AND 5", "b > 3"}), atoms("a BETWEEN 1 AND 5 AND b > 3"));
     EXPECT_EQ((Parts{"CASE WHEN a OR b THEN c AND d END"}), atoms("CASE WHEN a OR b THEN c AND d END"));
@@ -57,6 +74,21 @@ TEST(Condition, ReadsBoundsFromTheNamesSide) {
     for (const char* other :
          {"a + 1 > 2", "a > 1e5", "a > 1::bigint", "a LIKE 'x'", "a", "f(a) > 1", "1 < 2", "a > -b"})
         EXPECT_FALSE(readBound(other, bound)) << other;
+}
+
+TEST(Condition, ReadsTestsForNull) {
+    bool isNull = false;
+    ASSERT_TRUE(readNullTest("a IS NULL", isNull));
+    EXPECT_TRUE(isNull);
+    ASSERT_TRUE(readNullTest("new.a is Not null", isNull));
+    EXPECT_FALSE(isNull);
+    for (const char* other : {"a", "a IS TRUE", "a IS NOT DISTINCT FROM null", "f(a) IS NULL", "NULL IS NOT b"})
+        EXPECT_FALSE(readNullTest(other, isNull)) << other;
+    EXPECT_TRUE(isNeverTrue("False"));
+    EXPECT_TRUE(isNeverTrue("NULL"));
+    EXPECT_FALSE(isNeverTrue("true"));
+    EXPECT_FALSE(isNeverTrue("'false'"));
+    EXPECT_FALSE(isNeverTrue("\"false\""));
 }
 
 }  // namespace

@@ -220,6 +220,23 @@ TEST(Nearest, FindsSlipsOnly) {
     EXPECT_EQ("", nearest("fields", {}));
 }
 
+TEST(Nearest, PassesOverNothingThatIsNear) {
+    std::vector<std::string> words = {"stock_quantity_changed", "low_stock", "Order", "a1", "e17", "x"};
+    std::vector<std::pair<std::string, std::string>> pairs = {{"stok_quantity_changed", "stock_quantity_changed"},
+                                                              {"low_stcok", "low_stock"},
+                                                              {"lowstok", "low_stock"},
+                                                              {"ordre", "Order"},
+                                                              {"e71", "e17"},
+                                                              {"e18", "e17"},
+                                                              {"1a", "a1"},
+                                                              {"y", ""},
+                                                              {"b2", ""}};
+    for (const auto& [word, found] : pairs)
+        EXPECT_EQ(found, Vocabulary(words).nearest(word)) << word;
+    EXPECT_EQ("", Vocabulary(words).nearest("low_stonks", 1));
+    EXPECT_EQ("low_stock", Vocabulary(words).nearest("low_stoc", 1));
+}
+
 TEST(Utf8, RefusesWhatIsNotUtf8) {
     for (std::string bad : {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xED\xA0\x80", "\xF5\x80\x80\x80",
                             "\xF0\x80\x80\x80", "\xE2\x82", "\xFF"}) {

@@ -123,9 +123,8 @@ TEST(Spec, ReadsFieldTypes) {
     EXPECT_EQ("  field f : enum( a, 'b c', \"d\"\"e\" )\n    value a\n    value b c\n    value d\"e\n",
               fieldOf("enum( a, 'b c', \"d\"\"e\" )"));
     EXPECT_EQ(
-        "  field f : ref(sales.Order, on_delete: set_null) required\n    references sales.Order\n    on delete set "
-        "null\n",
-        fieldOf("ref(sales.Order, on_delete: set_null)!"));
+        "  field f : ref(sales.Order, on_delete: set_null)\n    references sales.Order\n    on delete set null\n",
+        fieldOf("ref(sales.Order, on_delete: set_null)"));
     EXPECT_EQ("  field f : text[]\n", fieldOf("text[]"));
     EXPECT_EQ("  field f : numeric required\n    default $ 0\n    check $ f >= 0\n    description how much\n",
               fieldOf("{type: numeric, required: yes, default: 0, check: f >= 0, description: how much}"));
@@ -134,7 +133,7 @@ TEST(Spec, ReadsFieldTypes) {
 
 TEST(Spec, ReadsStatements) {
     EXPECT_EQ(
-        "      step update\n        target A\n        set b $ 1\n        set \"c d\" $ f(2, 3)\n        where $ e = "
+        "      step update\n        target A\n        set b $ 1\n        set c d $ f(2, 3)\n        where $ e = "
         "'x, WHERE'\n"
         "        order descending nulls last $ g\n        order $ h\n        limit $ 5\n",
         steps("      - update: A SET b = 1, \"c d\" = f(2, 3) WHERE e = 'x, WHERE'\n          ORDER BY g DESC NULLS "

@@ -435,5 +435,34 @@ TEST(Formula, ReadsWhatTheResolverWrites) {
     EXPECT_FALSE(holds(0b001));
 }
 
+TEST(Formula, TellsWhetherItCanHold) {
+    auto canHold = [](const char* text) {
+        Formula formula;
+        EXPECT_TRUE(Formula::parse(text, 12, formula)) << text;
+        return formula.canHold();
+    };
+    EXPECT_TRUE(canHold("1 AND NOT 2"));
+    EXPECT_TRUE(canHold("1 AND NOT 1 OR 2"));
+    EXPECT_FALSE(canHold("1 AND NOT 1 AND 2"));
+    EXPECT_FALSE(canHold("1 AND NOT (2 OR 1)"));
+    EXPECT_FALSE(canHold("(1 OR 2) AND NOT 1 AND NOT 2"));
+    // Over many terms it is not tried.
+    EXPECT_TRUE(canHold("1 AND 2 AND 3 AND 4 AND 5 AND 6 AND 7 AND 8 AND 9 AND 10 AND 11 AND NOT 11"));
+}
+
+TEST(Formula, ReadsNoMoreParenthesesThanAStackHolds) {
+    Formula formula;
+    auto within = [](size_t depth) { return std::string(depth, '(') + "1" + std::string(depth, ')'); };
+    EXPECT_TRUE(Formula::parse(within(Formula::deepest), 1, formula));
+    EXPECT_FALSE(Formula::parse(within(Formula::deepest + 1), 1, formula));
+    EXPECT_FALSE(Formula::parse(within(1000000), 1, formula));
+    std::string nots;
+    for (int i = 0; i < 1000001; i++)
+        nots += "NOT ";
+    ASSERT_TRUE(Formula::parse(nots + "1", 1, formula));
+    EXPECT_TRUE(formula.uses(0, true));
+    EXPECT_TRUE(formula.holds([](int, bool) { return false; }));
+}
+
 }  // namespace
 }  // namespace specql

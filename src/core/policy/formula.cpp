@@ -42,12 +42,21 @@ private:
         return true;
     }
     bool readUnit(bool negative) {
-        if (take("NOT")) {
-            if (!readUnit(!negative)) return false;
-            join(Formula::Kind::negation);
-            return true;
+        size_t negations = 0;
+        while (take("NOT"))
+            negations++;
+        if (!readOperand(negative != (negations % 2 == 1))) return false;
+        if (negations % 2 == 1) join(Formula::Kind::negation);
+        return true;
+    }
+    bool readOperand(bool negative) {
+        if (take("(")) {
+            if (depth_ == Formula::deepest) return false;
+            depth_++;
+            bool read = readOr(negative) && take(")");
+            depth_--;
+            return read;
         }
-        if (take("(")) return readOr(negative) && take(")");
         skip();
         int number = 0;
         size_t begin = at_;
@@ -62,6 +71,7 @@ private:
     int termCount_;
     std::vector<Formula::Part>& parts_;
     size_t at_ = 0;
+    int depth_ = 0;
 };
 
 bool Formula::parse(std::string_view text, int termCount, Formula& formula) {
@@ -96,6 +106,26 @@ bool Formula::uses(int term, bool negative) const {
 bool Formula::negates() const {
     return std::any_of(parts_.begin(), parts_.end(),
                        [](const Part& part) { return part.kind == Kind::term && part.negative; });
+}
+
+bool Formula::canHold() const {
+    constexpr size_t mostTerms = 10, mostWork = 4 << 20;
+    std::vector<int> used;
+    for (const Part& part : parts_)
+        if (part.kind == Kind::term && std::find(used.begin(), used.end(), part.term) == used.end()) {
+            used.push_back(part.term);
+            if (used.size() > mostTerms) return true;
+        }
+    unsigned states = 1U << used.size();
+    if (parts_.size() > mostWork / states) return true;
+    for (unsigned state = 0; state < states; state++) {
+        auto there = [&](int term, bool) {
+            auto place = std::find(used.begin(), used.end(), term) - used.begin();
+            return (state >> place & 1) != 0;
+        };
+        if (holds(there)) return true;
+    }
+    return false;
 }
 
 }  // namespace specql

@@ -9,6 +9,9 @@ namespace specql {
 
 class Formula {
 public:
+    // Parentheses within parentheses; more are not understood. What reads them calls itself, and a stack is finite.
+    static constexpr int deepest = 100;
+
     // Terms count from 1 in the text and from 0 everywhere else. False if the text is not understood.
     static bool parse(std::string_view text, int termCount, Formula& formula);
 
@@ -17,6 +20,8 @@ public:
     // Is there a use of the term that stands under NOT, or one that does not?
     bool uses(int term, bool negative) const;
     bool negates() const;
+    // False if no state of its terms makes it hold. Not sure means true: a long formula over many terms is not tried.
+    bool canHold() const;
 
 private:
     friend class FormulaReader;

@@ -52,7 +52,7 @@ private:
     // Adds what the rows named by keys refer to, nearest first.
     void followRefs();
     // The keys of the payload that steps of other actions give the event.
-    void findEmittedKeys(const std::vector<Step>& steps);
+    void findEmittedKeys();
     EntityInfo* knownTable(const std::string& table);
     void addPayloadKey(const std::string& name);
     void findKeysIn(ExpressionRef ref);

@@ -1,5 +1,6 @@
 #include "resolve/contradiction.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
@@ -68,7 +69,7 @@ public:
         }
     }
 
-    // The two parts that exclude each other; empty if none were found.
+    // The two parts that exclude each other, or the one that is never true; empty if none were found.
     std::string contradiction() {
         for (const Atom& atom : readCondition(text_).atoms)
             if (atom.conjunct && problem_.empty()) add(atom);
@@ -94,19 +95,66 @@ private:
         return !entity || !entity->present || entity->present->owned;
     }
 
+    // The values that the atom names, in text order.
+    std::vector<const Value*> valuesIn(const Atom& atom) const {
+        const std::vector<NameUse>& names = world_.facts(bound_.expression).names;
+        auto first = std::lower_bound(names.begin(), names.end(), atom.begin,
+                                      [](const NameUse& use, size_t offset) { return use.offset < offset; });
+        std::vector<const Value*> values;
+        for (; first != names.end() && first->offset < atom.end; ++first)
+            values.push_back(&bound_.values[static_cast<size_t>(first - names.begin())]);
+        return values;
+    }
+
+    // The row does not exist: it has no values, and nothing compares with them.
+    const char* missingRow(const Value& value) const {
+        if (value.kind != ValueKind::eventColumn) return nullptr;
+        if (value.old && action_.binding.ops == opInsert) return "an insert has no old row";
+        return !value.old && action_.binding.ops == opDelete ? "a delete has no new row" : nullptr;
+    }
+
     void add(const Atom& atom) {
         std::string said = text_.substr(atom.begin, atom.end - atom.begin);
+        if (isNeverTrue(said)) {
+            problem_ = commentText(said) + " is never true";
+            return;
+        }
+        std::vector<const Value*> values = valuesIn(atom);
+        bool isNull = false;
         Bound bound;
-        if (!readBound(said, bound)) return;
-        const ExpressionFacts& facts = world_.facts(bound_.expression);
-        std::vector<const Value*> values;
-        for (size_t i = 0; i < bound_.values.size(); i++)
-            if (facts.names[i].offset >= atom.begin && facts.names[i].offset < atom.end)
-                values.push_back(&bound_.values[i]);
+        if (readNullTest(said, isNull)) {
+            if (values.size() == 1) addNullTest(*values[0], isNull, said);
+        } else if (readBound(said, bound)) {
+            addBound(bound, values, said);
+        }
+    }
+
+    void addNullTest(const Value& value, bool isNull, const std::string& said) {
+        std::string key = keyOf(value);
+        if (key.empty()) return;
+        if (const char* missing = isNull ? nullptr : missingRow(value))
+            problem_ = commentText(said) + " is never true: " + missing;
+        auto& same = isNull ? null_ : notNull_;
+        auto& other = isNull ? notNull_ : null_;
+        auto found = other.find(key);
+        if (found != other.end()) exclude(found->second, said);
+        same.emplace(key, said);
+    }
+
+    void addBound(const Bound& bound, const std::vector<const Value*>& values, const std::string& said) {
         size_t names = bound.kind == Bound::Kind::name ? 2 : 1;
+        if (names == 2 && values.size() == 1 && (bound.other == "null" || bound.name == "null")) {
+            problem_ = commentText(said) + " is never true: write IS NULL, or IS NOT NULL";
+            return;
+        }
         if (values.size() != names) return;
         for (const Value* value : values)
             if (keyOf(*value).empty() || !isOrdered(value->type)) return;
+        for (const Value* value : values) {
+            if (const char* missing = missingRow(*value)) problem_ = commentText(said) + " is never true: " + missing;
+            addNullTest(*value, false, said);
+        }
+        if (!problem_.empty()) return;
         std::string key = keyOf(*values[0]);
         if (names == 2) {
             relate(key, keyOf(*values[1]), relationOf(bound.comparison), said);
@@ -114,16 +162,23 @@ private:
             narrow(key, relationOf(bound.comparison), std::strtod(bound.other.c_str(), nullptr),
                    isInteger(values[0]->type), said);
         } else if (bound.kind == Bound::Kind::text && values[0]->type == "text" && ours(*values[0])) {
-            // Equal to one text, and to another, or not to that one.
-            if (bound.comparison != "=" && bound.comparison != "<>") return;
-            bool equals = bound.comparison == "=";
-            for (const TextPart& before : texts_) {
-                bool same = before.wanted == bound.other;
-                if (before.key == key && (same ? before.equals != equals : before.equals && equals))
-                    exclude(before.said, said);
-            }
-            texts_.push_back({key, bound.other, said, equals});
+            compareText(key, bound, said);
         }
+    }
+
+    // Equal to one text, and to another, or not to that one.
+    void compareText(const std::string& key, const Bound& bound, const std::string& said) {
+        if (bound.comparison == "<>") {
+            unequal_[key].emplace(bound.other, said);
+        } else if (bound.comparison == "=") {
+            auto [found, added] = equal_.emplace(key, std::pair(bound.other, said));
+            if (!added && found->second.first != bound.other) exclude(found->second.second, said);
+        }
+        auto wanted = equal_.find(key);
+        if (wanted == equal_.end()) return;
+        auto refused = unequal_[key].find(wanted->second.first);
+        if (refused != unequal_[key].end())
+            bound.comparison == "=" ? exclude(refused->second, said) : exclude(wanted->second.second, said);
     }
 
     void relate(const std::string& left, const std::string& right, unsigned relation, const std::string& said) {
@@ -170,18 +225,20 @@ private:
     const std::string& text_;
     std::map<std::pair<std::string, std::string>, std::pair<unsigned, std::string>> relations_;
     std::map<std::string, Interval> intervals_;
-    struct TextPart {
-        std::string key, wanted, said;
-        bool equals;
-    };
-    std::vector<TextPart> texts_;
+    // By value: the text it equals, those it does not, and what says that it is NULL or is not.
+    std::map<std::string, std::pair<std::string, std::string>> equal_;
+    std::map<std::string, std::map<std::string, std::string>> unequal_;
+    std::map<std::string, std::string> null_, notNull_;
     std::string problem_;
 };
 
 }  // namespace
 
 std::string contradictionIn(const World& world, const ResolvedAction& action, const BoundExpression& condition) {
-    if (!condition || condition.values.empty()) return "";
+    // Where a name is unknown there are no values: that has been reported.
+    if (!condition || !world.facts(condition.expression).ok ||
+        condition.values.size() != world.facts(condition.expression).names.size())
+        return "";
     return Condition(world, action, condition).contradiction();
 }
 

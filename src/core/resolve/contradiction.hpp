@@ -6,7 +6,7 @@
 namespace specql {
 
 // Warns of every branch of the new text whose condition cannot hold for any values: two of its parts, or one part and
-// what raises the event, exclude each other. Says nothing where it is not sure.
+// what raises the event, exclude each other, or a part is never true by itself. Says nothing where it is not sure.
 void reportContradictions(World& world, const Resolver& resolver);
 
 // Why a condition cannot hold; empty if it may.

@@ -41,6 +41,7 @@ BoundExpression ActionResolver::bind(ExpressionRef ref, const std::string& targe
                                      const ColumnInfo* column) {
     BoundExpression bound;
     if (!ref) return bound;  // the reader has said what is missing
+    world_.poll();
     bound.expression = ref.id + action_.file->expressionBase;
     bound.target = target;
     const ExpressionFacts& facts = world_.facts(bound.expression);
@@ -81,7 +82,7 @@ void ActionResolver::unknownName(int expression, const NameUse& use, const Scope
         if (std::find(values.begin(), values.end(), name) != values.end())
             hint = "a text value is quoted: \"'" + name + "'\"";
     }
-    if (hint.empty()) {
+    if (hint.empty() && world_.wantsHints() && !world_.trying()) {
         std::string near = nearest(use.parts.back(), namesInReach(scope));
         hint = !near.empty()           ? "did you mean " + near + "?"
                : use.parts.size() == 1 ? "a text value is quoted: \"'" + name + "'\""

@@ -62,6 +62,8 @@ struct TableView {
     std::string comment;
     std::vector<ColumnView> columns;
     std::vector<std::string> primaryKey;
+
+    const ColumnView* column(const std::string& name) const;
 };
 
 // Who may execute a function beside its owner.
@@ -172,6 +174,7 @@ struct AnalysisResult {
     std::string hint;
     size_t errorOffset = 0;  // byte offset in the expression text
     bool isVolatile = false;
+    bool isImmutable = true;  // only what the names stand for decides
 };
 
 }  // namespace specql

@@ -130,6 +130,20 @@ void Resolver::checkWindow(const ActionInfo& action, const Window& window) {
     }
 }
 
+std::vector<std::string> Resolver::customEvents(const ActionInfo& except) const {
+    std::vector<std::string> events;
+    for (const auto& emitter : emitters_)
+        events.push_back(emitter.first);
+    for (const ActionInfo& other : world_.actions) {
+        const Action& spec = *other.spec;
+        if (startsWith(spec.on.value, "event ")) events.push_back(spec.on.value.substr(6));
+        if (&other == &except) continue;
+        if (spec.windowed && spec.trigger) events.push_back(spec.trigger.value);
+        if (spec.correlated) events.push_back(spec.name.value);
+    }
+    return events;
+}
+
 // A window would wait for ever for an event that nobody raises.
 bool Resolver::knownSource(const ActionInfo& action, const WindowTerm& term) {
     Text text = written(action, term.sourceWritten, term.source);
@@ -138,10 +152,12 @@ bool Resolver::knownSource(const ActionInfo& action, const WindowTerm& term) {
                      "for example " + entity->table + "_created");
         return false;
     }
-    bool heard = std::any_of(world_.actions.begin(), world_.actions.end(),
-                             [&](const ActionInfo& other) { return other.spec->on.value == "event " + term.source; });
-    std::string near = nearest(term.source, knownTriggers(*this, world_, action), 2);
-    if (near.empty() || near == term.source || heard || emitted(term.source)) return true;
+    std::vector<std::string> events = customEvents(action);
+    bool raised = std::find(events.begin(), events.end(), term.source) != events.end();
+    std::string near = raised ? "" : triggerNames().nearest(term.source, 2);
+    if (near == term.source) return true;
+    if (near.empty() && !raised) near = nearest(term.source, events, 2);
+    if (near.empty()) return true;
     world_.error(
         *action.file, "SPQL-R086", text.pos, "unknown event " + term.source,
         "did you mean " + near + "? If not, some action has to emit it, or listen to it with on: event " + term.source);
@@ -192,7 +208,7 @@ void Resolver::addFeeds(const ActionInfo& action, const Window& window, const st
                 world_.error(*action.file, "SPQL-R087", text.pos,
                              "occurred_at of " + binding.entity->shown() + " is " + at->type + ", not a time",
                              "rename the field, or make it a timestamp: a window's events happen at their occurred_at");
-        if (binding.custom && !emitted(source))
+        if (binding.custom && !emitters_.count(source))
             world_.notice(*action.file, "SPQL-R027", text.pos,
                           source + " is a custom event, raised by specql.emit('" + source + "', …)", "");
         world_.checkName(*action.file, handlerName(feed), action.spec->name.pos, "the generated function");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <set>
 
 #include "emit/quote.hpp"
 #include "spec/sql_text.hpp"
@@ -32,10 +33,7 @@ public:
         writes_.resize(actions_.size());
         for (size_t i = 0; i < actions_.size(); i++)
             collect(i, writes_[i]);
-        edges_.resize(actions_.size());
-        for (size_t from = 0; from < actions_.size(); from++)
-            for (size_t to = 0; to < actions_.size(); to++)
-                if (raises(from, to)) edges_[from].push_back(to);
+        findEdges();
     }
 
     // Which writes of `from` raise what `to` listens to.
@@ -64,9 +62,9 @@ public:
     }
 
     void report() {
-        std::vector<bool> reported(actions_.size(), false);
+        std::vector<bool> reported(actions_.size(), false), may = mayCycle();
         for (size_t start = 0; start < actions_.size(); start++) {
-            if (reported[start] || !actions_[start].info->file->fresh) continue;
+            if (!may[start] || reported[start] || !actions_[start].info->file->fresh) continue;
             std::vector<size_t> cycle = shortestCycle(start);
             if (cycle.empty()) continue;
             std::vector<std::string> names;
@@ -85,6 +83,53 @@ public:
     }
 
 private:
+    // Only what listens to the event or the entity of a write is looked at.
+    void findEdges() {
+        std::map<std::string, std::vector<size_t>> byEvent;
+        std::map<const EntityInfo*, std::vector<size_t>> byEntity;
+        for (size_t i = 0; i < actions_.size(); i++)
+            actions_[i].binding.custom ? byEvent[actions_[i].binding.event].push_back(i)
+                                       : byEntity[actions_[i].binding.entity].push_back(i);
+        edges_.resize(actions_.size());
+        for (size_t from = 0; from < actions_.size(); from++) {
+            std::set<size_t> raised;
+            for (const Write& write : writes_[from]) {
+                world_.poll();
+                for (size_t to : write.entity ? byEntity[write.entity] : byEvent[write.event])
+                    if (!raised.count(to) && raises(write, actions_[to])) raised.insert(to);
+            }
+            edges_[from].assign(raised.begin(), raised.end());
+        }
+    }
+
+    // What nothing leads to, or what leads nowhere, lies on no cycle; nor does what only leads there.
+    std::vector<bool> mayCycle() const {
+        std::vector<std::vector<size_t>> before(actions_.size());
+        std::vector<size_t> in(actions_.size()), out(actions_.size()), rest;
+        for (size_t from = 0; from < actions_.size(); from++)
+            for (size_t to : edges_[from]) {
+                before[to].push_back(from);
+                in[to]++;
+                out[from]++;
+            }
+        std::vector<bool> may(actions_.size(), true);
+        auto leave = [&](size_t node) {
+            may[node] = false;
+            rest.push_back(node);
+        };
+        for (size_t node = 0; node < actions_.size(); node++)
+            if (!in[node] || !out[node]) leave(node);
+        while (!rest.empty()) {
+            size_t node = rest.back();
+            rest.pop_back();
+            for (size_t next : edges_[node])
+                if (may[next] && !--in[next]) leave(next);
+            for (size_t previous : before[node])
+                if (may[previous] && !--out[previous]) leave(previous);
+        }
+        return may;
+    }
+
     void collect(size_t action, std::vector<Write>& writes) {
         for (const ResolvedBranch& branch : actions_[action].branches) {
             collect(action, branch.steps, writes);
@@ -125,8 +170,6 @@ private:
             writes.push_back(std::move(write));
         }
     }
-
-    bool raises(size_t from, size_t to) const { return !raising(from, to).empty(); }
 
     bool raises(const Write& write, const ResolvedAction& listener) const {
         const Binding& binding = listener.binding;
@@ -186,6 +229,7 @@ private:
         while (!queue.empty()) {
             size_t node = queue.front();
             queue.pop_front();
+            world_.poll();
             for (size_t next : edges_[node]) {
                 if (next == start) {
                     std::vector<size_t> cycle = {node};

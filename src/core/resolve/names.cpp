@@ -9,6 +9,9 @@ namespace specql {
 
 namespace {
 
+// A name may lead over so many refs: each is a join, and what follows them calls itself.
+constexpr int longestRefPath = 16;
+
 // The type of new minus old.
 std::string differenceType(const std::string& type) {
     if (startsWith(type, "timestamp")) return "interval";
@@ -65,11 +68,7 @@ void ActionResolver::findKeys() {
         }
         return followRefs();
     }
-    for (const ActionInfo& other : world_.actions)
-        for (const Branch& branch : other.spec->branches) {
-            findEmittedKeys(branch.steps);
-            findEmittedKeys(branch.otherwise);
-        }
+    findEmittedKeys();
     for (const Branch& branch : action_.spec->branches) {
         findKeysIn(branch.condition);
         findKeysIn(branch.steps);
@@ -82,7 +81,7 @@ void ActionResolver::findKeys() {
 }
 
 void ActionResolver::followRefs() {
-    for (size_t i = 0; i < keys_.size(); i++) {
+    for (size_t i = 0; i < keys_.size() && keys_[i].distance < longestRefPath; i++) {  // nearest first
         EntityInfo& holder = *keys_[i].entity;
         for (const ColumnInfo& column : holder.columns) {
             if (!column.field || column.field->refTarget.empty()) continue;
@@ -97,16 +96,14 @@ void ActionResolver::followRefs() {
     }
 }
 
-void ActionResolver::findEmittedKeys(const std::vector<Step>& steps) {
-    for (const Step& step : steps) {
-        findEmittedKeys(step.then);
-        findEmittedKeys(step.otherwise);
-        if (step.kind != StepKind::emit || step.target.value != result_.binding.event) continue;
-        for (const Assignment& assignment : step.set) {
+void ActionResolver::findEmittedKeys() {
+    auto found = resolver_.emitters_.find(result_.binding.event);
+    if (found == resolver_.emitters_.end()) return;
+    for (const Step* step : found->second)
+        for (const Assignment& assignment : step->set) {
             emitted_.insert(assignment.column.value);
             addPayloadKey(assignment.column.value);
         }
-    }
 }
 
 EntityInfo* ActionResolver::knownTable(const std::string& table) {

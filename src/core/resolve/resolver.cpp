@@ -107,6 +107,7 @@ void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<Step>&
         }
         for (const Assignment& assignment : step.set) {
             std::string column = snakeCase(assignment.column.value);
+            if (!known->column(column)) world_.checkColumn(*action.file, column, assignment.column.pos);
             if (!known->column(column)) known->columns.push_back(impliedColumn(column, ""));
         }
     }
@@ -133,7 +134,7 @@ void Resolver::resolveEntity(EntityInfo& entity) {
                 std::vector<std::string> names;
                 for (const ColumnInfo& known : entity.columns)
                     names.push_back(known.name);
-                std::string near = columns ? nearest(use.parts.back(), names) : "";
+                std::string near = columns && world_.wantsHints() ? nearest(use.parts.back(), names) : "";
                 known = false;
                 world_.error(file, "SPQL-R040", world_.locate(bound.expression, use.offset),
                              "unknown name " + join(use.parts, "."),
@@ -186,6 +187,8 @@ void Resolver::resolveEntity(EntityInfo& entity) {
 
 void Resolver::resolveAll() {
     implyEntities();
+    noteEmitters();
+    noteWords();
     for (size_t i = 0; i < world_.entities.size(); i++)
         if (world_.entities[i].spec) resolveEntity(world_.entities[i]);
     for (const ActionInfo& action : world_.actions)
@@ -214,18 +217,36 @@ void Resolver::checkIntervals(const ActionInfo& action) {
     }
 }
 
-// Some action raises this event: nobody mistyped it.
-bool Resolver::emitted(const std::string& event) const {
-    std::function<bool(const std::vector<Step>&)> any = [&](const std::vector<Step>& steps) {
-        return std::any_of(steps.begin(), steps.end(), [&](const Step& step) {
-            return (step.kind == StepKind::emit && step.target.value == event) || any(step.then) || any(step.otherwise);
-        });
-    };
-    return std::any_of(world_.actions.begin(), world_.actions.end(), [&](const ActionInfo& action) {
-        return std::any_of(action.spec->branches.begin(), action.spec->branches.end(),
-                           [&](const Branch& branch) { return any(branch.steps) || any(branch.otherwise); }) ||
-               any(action.spec->onTimeout);
-    });
+// Asked for every trigger and every source of a window: so gathered once.
+void Resolver::noteEmitters() {
+    for (const ActionInfo& action : world_.actions) {
+        for (const Branch& branch : action.spec->branches) {
+            noteEmitters(branch.steps);
+            noteEmitters(branch.otherwise);
+        }
+        noteEmitters(action.spec->onTimeout);
+    }
+}
+
+// Entities that are added later are plain tables, whose fields no trigger names.
+void Resolver::noteWords() {
+    for (size_t entity = 0; entity < world_.entities.size(); entity++)
+        for (size_t column = 0; column < world_.entities[entity].columns.size(); column++)
+            for (const std::string& word : words(world_.entities[entity].columns[column].name))
+                columnsByWord_[word].emplace(entity, column);
+}
+
+const Vocabulary& Resolver::triggerNames() {
+    if (!triggerNames_) triggerNames_ = std::make_unique<Vocabulary>(knownTriggers(world_));
+    return *triggerNames_;
+}
+
+void Resolver::noteEmitters(const std::vector<Step>& steps) {
+    for (const Step& step : steps) {
+        noteEmitters(step.then);
+        noteEmitters(step.otherwise);
+        if (step.kind == StepKind::emit) emitters_[step.target.value].push_back(&step);
+    }
 }
 
 void Resolver::resolveAction(const ActionInfo& action) {
@@ -249,7 +270,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
     if (trigger) {
         bindings = resolveTrigger(*this, world_, action, trigger);
         explainTrigger(trigger, bindings);
-        if (bindings.size() == 1 && bindings.front().custom && !spec.on && !emitted(trigger.value))
+        if (bindings.size() == 1 && bindings.front().custom && !spec.on && !emitters_.count(trigger.value))
             world_.notice(*action.file, "SPQL-R027", trigger.pos,
                           trigger.value + " is a custom event, raised by specql.emit('" + trigger.value + "', …)", "");
     }
@@ -369,6 +390,13 @@ void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
         }
         world_.error(world_.fileOf(expression), result.code.empty() ? "SPQL-E100" : result.code,
                      world_.locate(expression, result.errorOffset), result.error, result.hint);
+    }
+    for (const EntityExpression& expression : entityExpressions) {
+        int request = expression.bound.request;
+        if (!expression.index || request < 0 || !results[request].ok || results[request].isImmutable) continue;
+        world_.error(*expression.entity->file, "SPQL-R094", world_.locate(expression.bound.expression, 0),
+                     "the condition of an index must always give the same answer for the same row",
+                     "leave out what depends on time, settings or other rows, such as now()");
     }
     for (const ImpliedColumn& implied : impliedColumns_) {
         for (ColumnInfo& column : implied.entity->columns) {

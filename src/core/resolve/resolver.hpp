@@ -34,9 +34,12 @@ public:
     };
     std::vector<EntityExpression> entityExpressions;
     const std::vector<AnalysisResult>& results() const { return results_; }
+    // For hints about near misses: every name of a trigger that stands for an event of rows.
+    const Vocabulary& triggerNames();
 
 private:
     friend class ActionResolver;
+    friend class TriggerResolver;
     struct ImpliedColumn {
         EntityInfo* entity;
         std::string column;
@@ -47,12 +50,16 @@ private:
     void implyFromSteps(const ActionInfo& action, const std::vector<Step>& steps);
     void resolveEntity(EntityInfo& entity);
     void resolveAction(const ActionInfo& action);
-    bool emitted(const std::string& event) const;
+    void noteEmitters();
+    void noteEmitters(const std::vector<Step>& steps);
+    void noteWords();
     void addRequests(ResolvedAction& action);
     void addRequest(BoundExpression& bound);
     void checkIntervals(const ActionInfo& action);
     std::string batchParameter(const ActionInfo& action);
     void checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep>& steps);
+    // Events that steps, matches and on: event name, for hints about near misses.
+    std::vector<std::string> customEvents(const ActionInfo& except) const;
     // Windows and correlations (feeds.cpp): the action that handles matches, and the listeners that feed it.
     void resolveWindowed(const ActionInfo& action);
     void checkWindow(const ActionInfo& action, const Window& window);
@@ -64,6 +71,9 @@ private:
     std::vector<AnalysisRequest> requests_;
     std::vector<const SpecFile*> requestFile_;
     std::vector<ImpliedColumn> impliedColumns_;
+    std::map<std::string, std::vector<const Step*>> emitters_;                  // by event: the steps that raise it
+    std::map<std::string, std::set<std::pair<size_t, size_t>>> columnsByWord_;  // entity and column, by their indexes
+    std::unique_ptr<Vocabulary> triggerNames_;
     std::map<int, Text> intervals_;
     std::set<int> badExpressions_;  // reported once, however often an expression is bound
     std::vector<AnalysisResult> results_;
@@ -78,8 +88,8 @@ std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const Acti
 ResolvedAction resolveUnder(Resolver& resolver, World& world, const ActionInfo& action, const Binding& binding,
                             bool withKeys = true);
 
-// Every trigger's name that stands for an event of rows, for hints about near misses.
-std::vector<std::string> knownTriggers(Resolver& resolver, World& world, const ActionInfo& action);
+// Every trigger's name that stands for an event of rows.
+std::vector<std::string> knownTriggers(const World& world);
 
 // Every expression of an action, conditions and steps alike.
 void visitExpressions(ResolvedAction& action, const std::function<void(BoundExpression&)>& visit);

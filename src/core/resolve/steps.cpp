@@ -24,7 +24,7 @@ EntityInfo* ActionResolver::targetOf(const Step& step) {
         touched_.push_back(entity);
         return entity;
     }
-    std::string near = nearest(step.target.value, world_.entityNames());
+    std::string near = world_.nearestEntity(step.target.value);
     if (!candidates.empty())
         world_.error(*action_.file, "SPQL-R031", step.target.pos,
                      step.target.value + " is more than one entity: " + join(candidates, ", "), "write schema.Entity");
@@ -48,6 +48,11 @@ void ActionResolver::bindSet(const Step& step, ResolvedStep& resolved, const Sco
                          resolved.target->name + " has no field " + assignment.column.value,
                          near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
         }
+        if (column && column->generated)
+            world_.error(*action_.file, "SPQL-R093", assignment.column.pos,
+                         "PostgreSQL computes " + column->name + " of " + resolved.target->shown() +
+                             ": it is a generated column",
+                         "set the columns that it is computed from");
         Scope scope = outer;
         if (step.kind == StepKind::update) {
             scope.target = resolved.target;
@@ -100,9 +105,14 @@ void ActionResolver::bindOwnRow(const Step& step, ResolvedStep& resolved) {
 }
 
 void ActionResolver::bindLimit(const Step& step, ResolvedStep& resolved, const Scope& scope) {
+    const ExpressionFacts& limit = world_.facts(step.limit.id + action_.file->expressionBase);
+    if (limit.ok && limit.isLiteral && startsWith(limit.literalValue, "-"))
+        world_.error(*action_.file, "SPQL-R095", world_.locate(step.limit.id + action_.file->expressionBase, 0),
+                     "LIMIT must not be negative", "leave LIMIT out to take all rows");
     if (step.limitSum) {
-        resolved.allocated = snakeCase(step.limitSum.value);
-        if (resolved.target && !resolved.target->column(resolved.allocated))
+        const ColumnInfo* summed = resolved.target ? resolved.target->columnOf(step.limitSum.value) : nullptr;
+        resolved.allocated = summed ? summed->name : snakeCase(step.limitSum.value);
+        if (resolved.target && !summed)
             world_.error(*action_.file, "SPQL-R032", step.limitSum.pos,
                          resolved.target->name + " has no field " + step.limitSum.value,
                          "SUM takes a field of the rows that are updated");
@@ -171,7 +181,12 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
         case StepKind::escalate:
         case StepKind::ret: break;
         case StepKind::function:
-        case StepKind::call: bindCall(step, resolved, scope); break;
+        case StepKind::call:
+            if (step.variable)
+                world_.error(*action_.file, "SPQL-R096", step.variable.pos, "what a function returns is not kept",
+                             "call it where its value is wanted: SET total = f(x), or if: \"f(x)\"");
+            bindCall(step, resolved, scope);
+            break;
         case StepKind::validate: resolved.condition = bind(step.condition, "boolean", scope); break;
         case StepKind::branch: {
             resolved.condition = bind(step.condition, "boolean", scope);
@@ -201,7 +216,8 @@ void ActionResolver::bindForeach(const Step& step, ResolvedStep& resolved, Scope
     std::string element = type == "jsonb" ? "jsonb" : elementType(type);
     if (element.empty() && world_.facts(resolved.condition.expression).ok)
         world_.error(*action_.file, "SPQL-R036", world_.locate(resolved.condition.expression, 0),
-                     "foreach goes over one name that is an array or jsonb", "for example foreach: item in items");
+                     "foreach goes over one name that is an array or jsonb",
+                     "for example foreach: item in items; say the type of a payload's key in params:");
     Scope body = scope;
     body.locals.push_back(simple(ValueKind::local, step.variable.value, element, "rule 1: variable of foreach",
                                  "element of " + world_.expressionText(resolved.condition.expression)));

@@ -66,10 +66,13 @@ std::string onLine(const Binding& binding) {
            (binding.changedColumn.empty() ? "" : "." + binding.changedColumn);
 }
 
+}  // namespace
+
 class TriggerResolver {
 public:
     TriggerResolver(Resolver& resolver, World& world, const ActionInfo& action)
         : resolver_(resolver), world_(world), action_(action) {
+        world.poll();
         // Resolution may add plain tables to the world: work on the entities there are now.
         for (EntityInfo& entity : world.entities)
             all_.push_back(&entity);
@@ -93,28 +96,37 @@ public:
             return {};
         }
         if (verb == "event") return {custom(parts[1], "on: event")};
-        std::string target = parts.back(), field;
-        EntityInfo* entity = world_.entity(target, action_.schema);
+        const std::string& target = parts.back();
+        std::vector<std::string> candidates;
+        EntityInfo* entity = world_.entity(target, action_.schema, &candidates);
         size_t dot = target.rfind('.');
-        if (!entity && dot != std::string::npos) {
-            field = target.substr(dot + 1);
-            entity = world_.entity(target.substr(0, dot), action_.schema);
+        EntityInfo* owner = nullptr;
+        if (dot != std::string::npos) owner = world_.entity(target.substr(0, dot), action_.schema, &candidates);
+        if (owner && verb != "insert" && verb != "delete") {
+            std::string field = target.substr(dot + 1);
+            if (field.size() > 2 && field.front() == '"' && field.back() == '"')
+                field = field.substr(1, field.size() - 2);
+            const ColumnInfo* column = owner->columnOf(field);
+            if (column && entity) return fieldOrEntity(*owner, *column, *entity), std::vector<Binding>();
+            if (column) return {changeBinding(owner, column->name, "on:")};
+            if (!entity) return noField(*owner, field, on.pos), std::vector<Binding>();
+        }
+        if (!entity && owner) {
+            world_.error(*action_.file, "SPQL-R022", on.pos, "a field changes in an update, not in " + verb,
+                         "write on: update " + target);
+            return {};
+        }
+        if (!entity && !candidates.empty()) {
+            world_.error(*action_.file, "SPQL-R031", on.pos,
+                         target + " is of more than one entity: " + join(candidates, ", "), "write schema.Entity");
+            return {};
         }
         if (!entity) {
-            std::string near = nearest(target.substr(0, dot), world_.entityNames());
+            std::string near = world_.nearestEntity(target);
+            if (near.empty() && dot != std::string::npos) near = world_.nearestEntity(target.substr(0, dot));
             world_.error(*action_.file, "SPQL-R021", on.pos, "on: names no entity: " + target,
                          near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
             return {};
-        }
-        if (!field.empty()) {
-            const ColumnInfo* column = entity->columnOf(field);
-            if (!column) return noField(*entity, field, on.pos), std::vector<Binding>();
-            if (verb == "insert" || verb == "delete") {
-                world_.error(*action_.file, "SPQL-R022", on.pos, "a field changes in an update, not in " + verb,
-                             "write on: update " + target);
-                return {};
-            }
-            return {changeBinding(entity, column->name, "on:")};
         }
         unsigned ops = verb == "insert"   ? opInsert
                        : verb == "update" ? opUpdate
@@ -150,21 +162,6 @@ public:
         return {custom(name_, "rule 6: no entity, field or event type of this name")};
     }
 
-    // Every name that a trigger could have meant, for the warning about near misses.
-    std::vector<std::string> knownTriggers() const {
-        std::vector<std::string> names;
-        for (const EntityInfo* entity : all_) {
-            for (const Verb& verb : rowVerbs)
-                names.push_back(entity->table + verb.suffix);
-            for (const ColumnInfo& column : entity->columns) {
-                if (column.name != "id") names.push_back(column.name + "_changed");
-                if (column.field && column.name == "event_type")
-                    names.insert(names.end(), column.field->enumValues.begin(), column.field->enumValues.end());
-            }
-        }
-        return names;
-    }
-
     // What the trigger would mean if the action's names were known there.
     const std::vector<Binding>& setAside() const { return aside_; }
 
@@ -184,6 +181,16 @@ private:
         std::string near = nearest(field, names);
         world_.error(*action_.file, "SPQL-R024", pos, entity.name + " has no field " + field,
                      near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
+    }
+
+    void fieldOrEntity(const EntityInfo& owner, const ColumnInfo& column, const EntityInfo& entity) {
+        const Text& on = action_.spec->on;
+        world_.error(*action_.file, "SPQL-R025", on.pos,
+                     "on: " + on.value + " can mean the field " + column.name + " of " + owner.shown() +
+                         " and the entity " + entity.shown(),
+                     "settle it with on: update " + owner.schema + "." + owner.name + "." + column.name +
+                         ", or with on: " + (on.value.find(' ') == std::string::npos ? "" : "update ") + entity.name +
+                         " in a document with schema: " + entity.schema);
     }
 
     void ambiguous(const std::vector<Binding>& found) {
@@ -259,19 +266,19 @@ private:
     std::vector<Binding> wordsChanged() {
         std::string text = name_;
         if (!stripSuffix(text, "_changed")) return {};
-        std::vector<std::string> wanted = words(text);
+        std::set<std::pair<size_t, size_t>> sharing;
+        for (const std::string& word : words(text)) {
+            auto known = resolver_.columnsByWord_.find(word);
+            if (known != resolver_.columnsByWord_.end()) sharing.insert(known->second.begin(), known->second.end());
+        }
         std::vector<Binding> candidates, found;
-        for (EntityInfo* entity : all_) {
+        for (auto [place, index] : sharing) {
+            EntityInfo* entity = &world_.entities[place];
             if (!entity->unit || entity->appendOnly) continue;  // rows of a log never change
-            for (const ColumnInfo& column : entity->columns) {
-                std::vector<std::string> own = words(column.name);
-                bool shares = std::any_of(own.begin(), own.end(), [&](const std::string& word) {
-                    return std::find(wanted.begin(), wanted.end(), word) != wanted.end();
-                });
-                if (!shares || column.name == "id") continue;
-                candidates.push_back(changeBinding(
-                    entity, column.name, "rule 3: a field that shares a word, under which every name resolves"));
-            }
+            const ColumnInfo& column = entity->columns[index];
+            if (column.name == "id") continue;
+            candidates.push_back(changeBinding(entity, column.name,
+                                               "rule 3: a field that shares a word, under which every name resolves"));
         }
         // A name that only a row reached by a key explains is a weaker reading: it counts when no other is left.
         for (bool withKeys : {false, true}) {
@@ -340,10 +347,18 @@ private:
     Pos pos_;
 };
 
-}  // namespace
-
-std::vector<std::string> knownTriggers(Resolver& resolver, World& world, const ActionInfo& action) {
-    return TriggerResolver(resolver, world, action).knownTriggers();
+std::vector<std::string> knownTriggers(const World& world) {
+    std::vector<std::string> names;
+    for (const EntityInfo& entity : world.entities) {
+        for (const Verb& verb : rowVerbs)
+            names.push_back(entity.table + verb.suffix);
+        for (const ColumnInfo& column : entity.columns) {
+            if (column.name != "id") names.push_back(column.name + "_changed");
+            if (column.field && column.name == "event_type")
+                names.insert(names.end(), column.field->enumValues.begin(), column.field->enumValues.end());
+        }
+    }
+    return names;
 }
 
 std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const ActionInfo& action, const Text& trigger) {
@@ -358,7 +373,7 @@ std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const Acti
                               " is taken as a custom event, because not every name is known in the " + other.shown(),
                           "write " + onLine(other) + " to see which, or on: event " + name);
         }
-        std::string near = nearest(name, triggers.knownTriggers(), 2);
+        std::string near = resolver.triggerNames().nearest(name, 2);
         if (!near.empty() && near != name)
             world.warning(*action.file, "SPQL-R026", trigger.pos,
                           "the trigger " + name + " is taken as a custom event, but " + near + " is known",

@@ -15,6 +15,8 @@ struct KnownType {
     const char* check;  // over %s, or ""
 };
 
+constexpr size_t mostDimensions = 6;  // MAXDIM
+
 constexpr const char* timestamptz = "timestamp with time zone";
 
 // Types whose word means something else here than in PostgreSQL, and the rich types of SpecQL. A check accepts NULL by
@@ -74,28 +76,30 @@ const KnownType* known(std::string_view type) {
     return nullptr;
 }
 
-}  // namespace
-
-std::string typeToLookUp(std::string_view type) {
+// Takes list( … ) off; how often, at most once more than PostgreSQL has dimensions.
+size_t takeLists(std::string& type) {
+    size_t lists = 0;
     std::string content;
-    if (inside(type, "list", content)) return typeToLookUp(content);
-    if (inside(type, "enum", content) || inside(type, "ref", content) || known(type)) return {};
+    for (; lists <= mostDimensions && inside(type, "list", content); lists++)
+        type = content;
+    return lists;
+}
+
+// timestamp(3) has a time zone as timestamp has.
+std::string askedOfServer(std::string_view type) {
+    std::string precision;
+    for (const char* word : {"timestamp", "datetime"})
+        if (inside(type, word, precision)) return "timestamp(" + precision + ") with time zone";
     return trimmed(type);
 }
 
-ColumnType columnType(std::string_view type, const std::map<std::string, TypeView>& types) {
+ColumnType plainType(std::string_view type, const std::map<std::string, TypeView>& types) {
     ColumnType result;
     std::string content;
-    if (inside(type, "list", content)) {
-        result = columnType(content, types);
-        result.sql += "[]";
-        result.check.clear();  // the check is about one value
-        return result;
-    }
     if (inside(type, "enum", content)) return {true, "text", "", ""};
     if (inside(type, "ref", content)) return {true, "uuid", "", ""};
     if (const KnownType* entry = known(type)) return {true, entry->sql, entry->check, ""};
-    auto found = types.find(trimmed(type));
+    auto found = types.find(askedOfServer(type));
     if (found == types.end()) {
         result.error = "PostgreSQL was not asked about this type";
     } else if (!found->second.ok) {
@@ -104,6 +108,34 @@ ColumnType columnType(std::string_view type, const std::map<std::string, TypeVie
         result.ok = true;
         result.sql = found->second.canonical;
     }
+    return result;
+}
+
+}  // namespace
+
+std::string typeToLookUp(std::string_view written) {
+    std::string type(written), content;
+    if (takeLists(type) > mostDimensions) return {};
+    if (inside(type, "enum", content) || inside(type, "ref", content) || known(type)) return {};
+    return askedOfServer(type);
+}
+
+ColumnType columnType(std::string_view written, const std::map<std::string, TypeView>& types) {
+    std::string type(written);
+    size_t lists = takeLists(type);
+    ColumnType result;
+    if (lists > mostDimensions) {
+        result.error = "an array has at most " + std::to_string(mostDimensions) + " dimensions";
+        return result;
+    }
+    if (lists > 0 && type.empty()) {
+        result.error = "list(...) needs the type of its elements";
+        return result;
+    }
+    result = plainType(type, types);
+    for (size_t i = 0; i < lists; i++)
+        result.sql += "[]";
+    if (lists > 0) result.check.clear();  // the check is about one value
     return result;
 }
 

@@ -1,8 +1,10 @@
 #include "resolve/window.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
+#include "policy/formula.hpp"
 #include "resolve/world.hpp"
 
 namespace specql {
@@ -62,7 +64,7 @@ const std::set<std::string> units = {"second", "seconds", "s",     "sec",   "sec
                                      "min",    "mins",    "hour",  "hours", "h",      "day",    "days",
                                      "d",      "week",    "weeks", "month", "months", "year",   "years"};
 
-// Recursive descent over: or := and ('OR' and)*; and := unit ('AND' unit)*; unit := ['NOT'] '(' or ')' | leaf.
+// Recursive descent over: or := and ('OR' and)*; and := unit ('AND' unit)*; unit := 'NOT'* ('(' or ')' | leaf).
 // A leaf is a window term or, in a correlation, a trigger's name.
 class Reader {
 public:
@@ -70,14 +72,14 @@ public:
         : spec_(spec), window_(window), problems_(problems), text_(spec.condition.value), tokens_(tokenize(text_)) {}
 
     void read() {
-        for (size_t i = 0; window_.correlation && i < spec_.triggers.size(); i++)
+        for (size_t i = 0; window_.correlation && i < spec_.triggers.size(); i++) {
             window_.terms.push_back(triggerTerm(i));
+            triggers_.emplace(spec_.triggers[i].value, i);
+        }
         window_.joined = readOr();
         if (!failed_ && at_ < tokens_.size())
             fail("unexpected " + tokens_[at_].raw + " after the condition", "join conditions by AND or OR");
-        if (!failed_ && window_.correlation && !positive_)
-            problem("SPQL-R085", 0, "this condition is true when nothing has happened",
-                    "name at least one event without NOT");
+        if (!failed_ && window_.correlation) checkFormula();
     }
 
     // Triggers that the condition has not used.
@@ -97,11 +99,17 @@ private:
         at_++;
         return true;
     }
+    size_t here() const { return at_ < tokens_.size() ? tokens_[at_].offset : text_.size(); }
     void fail(const std::string& message, const std::string& hint) {
         if (failed_) return;
         failed_ = true;
-        problem(window_.correlation ? "SPQL-R081" : "SPQL-R080",
-                at_ < tokens_.size() ? tokens_[at_].offset : text_.size(), message, hint);
+        problem(window_.correlation ? "SPQL-R081" : "SPQL-R080", here(), message, hint);
+    }
+    void failDeep() {
+        failed_ = true;
+        problem("SPQL-R090", here(),
+                "the condition has more than " + std::to_string(Formula::deepest) + " parentheses within each other",
+                "take out those that change nothing");
     }
     void problem(const char* code, size_t offset, const std::string& message, const std::string& hint) {
         problems_.push_back({code, offset, message, hint});
@@ -134,19 +142,19 @@ private:
     }
     std::string readUnit() {
         if (failed_) return {};
-        bool negated = window_.correlation && take("not");
-        if (take("(")) {
-            bool before = negated_;
-            negated_ = negated_ != negated;
+        bool negated = false;
+        while (window_.correlation && take("not"))
+            negated = !negated;
+        if (is("(")) {
+            if (depth_ == Formula::deepest) return failDeep(), std::string();
+            at_++;
+            depth_++;
             std::string inner = readOr();
-            negated_ = before;
+            depth_--;
             if (!failed_ && !take(")")) fail("a parenthesis is not closed", "add )");
             return (negated ? "NOT (" : "(") + inner + ")";
         }
-        bool before = negated_;
-        negated_ = negated_ != negated;
         std::string leaf = window_.correlation ? readEvent() : readTerm();
-        negated_ = before;
         return (negated ? "NOT " : "") + leaf;
     }
 
@@ -156,19 +164,18 @@ private:
             return {};
         }
         const Token& token = tokens_[at_];
-        std::vector<std::string> names;
-        for (const Text& trigger : spec_.triggers)
-            names.push_back(trigger.value);
-        auto found = std::find(names.begin(), names.end(), token.raw);
-        if (found == names.end()) {
+        auto found = triggers_.find(token.raw);
+        if (found == triggers_.end()) {
+            std::vector<std::string> names;
+            for (const Text& trigger : spec_.triggers)
+                names.push_back(trigger.value);
             std::string near = nearest(token.raw, names);
             fail(token.raw + " is not among the triggers",
                  near.empty() ? "add it to triggers:" : "did you mean " + near + "?");
             return {};
         }
-        size_t index = static_cast<size_t>(found - names.begin());
+        size_t index = found->second;
         used_.insert(index);
-        positive_ = positive_ || !negated_;
         at_++;
         return std::to_string(index + 1);
     }
@@ -264,6 +271,16 @@ private:
         if (!term.interval) fail("expected an interval after WITHIN", "for example WITHIN 1 hour, WITHIN 30 minutes");
     }
 
+    // Nothing could raise an event for a condition that is true on nothing.
+    void checkFormula() {
+        Formula formula;
+        if (!Formula::parse(window_.joined, static_cast<int>(window_.terms.size()), formula)) return;
+        if (formula.holds([](int, bool) { return false; }))
+            problem("SPQL-R085", 0, "this condition is true when nothing has happened",
+                    "join what stands under NOT by AND to an event without NOT");
+        window_.impossible = !formula.canHold();
+    }
+
     // A condition that is true on nothing would fire for ever without an event.
     void checkSense(const WindowTerm& term) {
         bool zero = term.number.find_first_not_of("0.") == std::string::npos, negative = term.number[0] == '-';
@@ -285,8 +302,8 @@ private:
     std::vector<Token> tokens_;
     size_t at_ = 0;
     bool failed_ = false;
-    bool negated_ = false;
-    bool positive_ = false;  // some event is used without NOT
+    int depth_ = 0;  // open parentheses
+    std::map<std::string, size_t> triggers_;
     std::set<size_t> used_;  // triggers
 };
 
@@ -313,6 +330,11 @@ Window readWindow(World& world, const ActionInfo& action) {
                     problem.code == "SPQL-R085" ? spec.condition.pos
                                                 : action.file->source.locate(spec.condition, problem.offset),
                     problem.message, problem.hint);
+    if (window.impossible)
+        world.warning(*action.file, "SPQL-R075", spec.condition.pos,
+                      "this condition can never hold, so that the action can never fire: an event and its absence "
+                      "exclude each other",
+                      "mend the condition, or take the action out");
     window.understood = problems.empty() && reader.unused().empty();
     for (const Text* trigger : reader.unused())
         world.error(*action.file, "SPQL-R084", trigger->pos, "the condition does not use the trigger " + trigger->value,

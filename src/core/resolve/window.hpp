@@ -39,6 +39,7 @@ struct Window {
     std::vector<WindowTerm> terms;  // a correlation has one for each of its triggers, in their order
     bool understood = false;
     std::string joined;             // the condition with terms numbered: "1 AND (2 OR NOT 3)"
+    bool impossible = false;        // a correlation's condition demands an event and its absence
 };
 
 struct WindowProblem {

@@ -14,6 +14,12 @@ const TableView* CatalogView::table(const std::string& schema, const std::string
     return nullptr;
 }
 
+const ColumnView* TableView::column(const std::string& name) const {
+    for (const ColumnView& candidate : columns)
+        if (candidate.name == name) return &candidate;
+    return nullptr;
+}
+
 const ColumnInfo* EntityInfo::column(std::string_view name) const {
     for (const ColumnInfo& candidate : columns)
         if (candidate.name == name) return &candidate;
@@ -21,8 +27,9 @@ const ColumnInfo* EntityInfo::column(std::string_view name) const {
 }
 
 const ColumnInfo* EntityInfo::columnOf(const std::string& field) const {
+    if (const ColumnInfo* exact = column(field)) return exact;
     std::string name = snakeCase(field);
-    if (const ColumnInfo* exact = column(name)) return exact;
+    if (const ColumnInfo* snake = column(name)) return snake;
     for (const ColumnInfo& candidate : columns)
         if (candidate.field && !candidate.field->refTarget.empty() && snakeCase(candidate.field->name.value) == name)
             return &candidate;
@@ -56,6 +63,8 @@ bool containsWords(std::string_view whole, std::string_view part) {
 }
 
 namespace {
+
+constexpr size_t mostColumns = 1600;  // MaxHeapAttributeNumber
 
 std::string sliceLines(const Source& source, uint32_t first, uint32_t last) {
     std::string text;
@@ -155,13 +164,13 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
         addExpression(file, text);
 
     auto wanted = [&](const Unit& unit) {
+        poll();
         return onlyUnits.empty() || std::find(onlyUnits.begin(), onlyUnits.end(), unit.key()) != onlyUnits.end();
     };
     auto add = [&](Unit unit, Pos pos) -> const Unit* {
         unit.file = &file;
         if (!wanted(unit)) return nullptr;
-        for (const Unit& other : units) {
-            if (other.key() != unit.key()) continue;
+        if (!unitKeys_.insert(unit.key()).second) {
             if (file.fresh)
                 error(file, "SPQL-R001", pos,
                       unit.kind + " " + unit.schema + (unit.schema.empty() ? "" : ".") + unit.name +
@@ -235,6 +244,17 @@ void World::checkName(const SpecFile& file, const std::string& name, Pos pos, co
           "shorten it");
 }
 
+void World::checkColumn(const SpecFile& file, const std::string& name, Pos pos) {
+    checkName(file, name, pos, "column");
+    if (!file.fresh) return;  // what is installed came through before
+    static const std::set<std::string> system = {"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"};
+    if (system.count(name))
+        error(file, "SPQL-R091", pos, name + " is a column that PostgreSQL gives every table", "choose another name");
+    if (name == "old" || name == "new")
+        error(file, "SPQL-R091", pos, name + " is the row before or after a change, and no name for a column",
+              "choose another name");
+}
+
 void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) {
     catalog_ = &catalog;
     facts_ = &facts;
@@ -291,9 +311,13 @@ void World::buildEntity(EntityInfo& entity) {
         return std::any_of(table.columns.begin(), table.columns.end(),
                            [](const ColumnView& column) { return column.name == "id" && column.type == "uuid"; });
     };
-    auto hasColumn = [](const TableView& table, const std::string& name) {
-        return std::any_of(table.columns.begin(), table.columns.end(),
-                           [&](const ColumnView& column) { return column.name == name; });
+    auto hasColumn = [](const TableView& table, const std::string& name) { return table.column(name) != nullptr; };
+    // A table that is there may have mixed-case columns.
+    auto columnName = [&](const Field& field) {
+        const std::string& written = field.name.value;
+        std::string snake = snakeCase(written);
+        bool keeps = entity.present && !hasColumn(*entity.present, snake) && hasColumn(*entity.present, written);
+        return keeps ? written : snake;
     };
     // A table that is there keeps the key it has. One without a key of one column may go without: rules on it know no
     // "own row" then; adopt gives it an id.
@@ -303,9 +327,8 @@ void World::buildEntity(EntityInfo& entity) {
                   (hasColumn(*entity.present, "id") ? !ourId(*entity.present) : hasKey || !adopts);
     if (ownKey) {
         if (hasKey) entity.key = entity.present->primaryKey.front();
-        bool declared =
-            std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
-                        [&](const Field& field) { return snakeCase(field.name.value) == entity.key; });
+        bool declared = std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
+                                    [&](const Field& field) { return columnName(field) == entity.key; });
         for (const ColumnView& column : entity.present->columns) {
             if (column.name != entity.key || declared) continue;
             ColumnInfo known;
@@ -325,8 +348,14 @@ void World::buildEntity(EntityInfo& entity) {
     }
     if (!ownKey) entity.key = "id";
     for (const Field& field : entity.spec->fields) {
+        if (entity.columns.size() == mostColumns) {
+            error(file, "SPQL-R092", field.name.pos,
+                  "the columns of " + entity.name + " are more than a table can have: " + std::to_string(mostColumns),
+                  "put some of them into another entity, or into one jsonb");
+            break;
+        }
         ColumnInfo column;
-        column.name = snakeCase(field.name.value);
+        column.name = columnName(field);
         if (!field.refTarget.empty() &&
             !(column.name.size() > 3 && column.name.compare(column.name.size() - 3, 3, "_id") == 0))
             column.name += "_id";
@@ -340,15 +369,17 @@ void World::buildEntity(EntityInfo& entity) {
                   "use a type of the language (text, integer, enum(a, b), timestamp, ref(Entity), …) or one PostgreSQL "
                   "knows");
         column.type = type.ok ? type.sql : "text";
+        const ColumnView* present = entity.present ? entity.present->column(column.name) : nullptr;
+        column.generated = present && present->generated;
         column.check = type.check;
-        checkName(file, column.name, field.name.pos, "column");
+        checkColumn(file, column.name, field.name.pos);
         if (entity.column(column.name))
             error(file, "SPQL-R011", field.name.pos,
                   "two fields of " + entity.name + " would be the column " + column.name, "rename one of them");
         if (!field.refTarget.empty()) {
             std::vector<std::string> candidates;
             if (!this->entity(field.refTarget.value, entity.schema, &candidates)) {
-                std::string near = nearest(field.refTarget.value, entityNames());
+                std::string near = nearestEntity(field.refTarget.value);
                 if (candidates.empty())
                     error(file, "SPQL-R012", field.refTarget.pos, "ref names no entity: " + field.refTarget.value,
                           near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
@@ -371,8 +402,9 @@ EntityInfo* World::entity(std::string_view name, std::string_view schema, std::v
     for (EntityInfo& candidate : entities) {
         if (candidate.name != wanted && candidate.table != table) continue;
         if (candidate.schema == wantedSchema) return &candidate;
-        if (dot == std::string_view::npos) found.push_back(&candidate);
+        found.push_back(&candidate);
     }
+    if (dot != std::string_view::npos) return ofSchema(table, wantedSchema);
     if (found.size() == 1) return found.front();
     if (candidates)
         for (EntityInfo* candidate : found)
@@ -382,25 +414,29 @@ EntityInfo* World::entity(std::string_view name, std::string_view schema, std::v
 }
 
 EntityInfo* World::table(std::string_view table, std::string_view schema) {
-    EntityInfo* elsewhere = nullptr;
-    for (EntityInfo& candidate : entities) {
-        if (candidate.table != table) continue;
-        if (candidate.schema == schema) return &candidate;
-        elsewhere = elsewhere ? elsewhere : &candidate;
-    }
-    const TableView* plain = nullptr;
+    if (EntityInfo* own = ofSchema(table, schema)) return own;
+    for (EntityInfo& candidate : entities)
+        if (candidate.table == table) return &candidate;
+    return ofSchema(table, "public");
+}
+
+EntityInfo* World::ofSchema(std::string_view table, std::string_view schema) {
+    for (EntityInfo& candidate : entities)
+        if (candidate.table == table && candidate.schema == schema) return &candidate;
     for (const TableView& view : catalog_->tables)
-        if (view.name == table && (view.schema == schema || (!plain && !elsewhere && view.schema == "public")))
-            plain = &view;
-    if (!plain || (elsewhere && plain->schema != schema)) return elsewhere;
-    if (plain->kind != 'r' && plain->kind != 'p') return elsewhere;
-    // A table of the database that no spec declares: known by its columns, touched only by triggers and statements.
+        if (view.name == table && view.schema == schema && (view.kind == 'r' || view.kind == 'p'))
+            return addPlainTable(view);
+    return nullptr;
+}
+
+// A table of the database that no spec declares: known by its columns, touched only by triggers and statements.
+EntityInfo* World::addPlainTable(const TableView& plain) {
     EntityInfo info;
-    info.name = plain->name;
-    info.schema = plain->schema;
-    info.table = plain->name;
-    info.present = plain;
-    for (const ColumnView& column : plain->columns) {
+    info.name = plain.name;
+    info.schema = plain.schema;
+    info.table = plain.name;
+    info.present = &plain;
+    for (const ColumnView& column : plain.columns) {
         ColumnInfo known;
         known.name = column.name;
         known.type = column.type;
@@ -408,16 +444,32 @@ EntityInfo* World::table(std::string_view table, std::string_view schema) {
         known.generated = column.generated;
         info.columns.push_back(std::move(known));
     }
-    if (plain->primaryKey.size() == 1) info.key = plain->primaryKey.front();
+    if (plain.primaryKey.size() == 1) info.key = plain.primaryKey.front();
     entities.push_back(std::move(info));
     return &entities.back();
 }
 
-std::vector<std::string> World::entityNames() const {
-    std::vector<std::string> names;
+std::string World::nearestEntity(const std::string& name) const {
+    if (!wantsHints()) return {};
+    size_t dot = name.find('.');
+    std::string table = snakeCase(name.substr(dot == std::string::npos ? 0 : dot + 1));
+    std::vector<std::string> names, elsewhere;
+    auto add = [&](const std::string& schema, const std::string& known, bool same) {
+        std::string qualified = schema + "." + known;
+        names.push_back(dot == std::string::npos ? known : qualified);
+        if (same && std::find(elsewhere.begin(), elsewhere.end(), qualified) == elsewhere.end())
+            elsewhere.push_back(std::move(qualified));
+    };
     for (const EntityInfo& entity : entities)
-        names.push_back(entity.name);
-    return names;
+        add(entity.schema, entity.name, entity.table == table);
+    for (const TableView& plain : catalog_->tables) {
+        bool isEntity = std::any_of(entities.begin(), entities.end(), [&](const EntityInfo& entity) {
+            return entity.table == plain.name && entity.schema == plain.schema;
+        });
+        if (!isEntity && (plain.kind == 'r' || plain.kind == 'p')) add(plain.schema, plain.name, plain.name == table);
+    }
+    std::string near = nearest(name, names);
+    return near.empty() ? join(elsewhere, " or ") : near;
 }
 
 std::string impliedComment(bool appendOnly) {

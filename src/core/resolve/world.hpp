@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "resolve/types.hpp"
 #include "resolve/window.hpp"
 #include "spec/spec.hpp"
+#include "yaml/parse.hpp"
 
 namespace specql {
 
@@ -59,7 +61,7 @@ struct EntityInfo {
     std::string key;  // the column that identifies a row; empty if there is none
 
     const ColumnInfo* column(std::string_view column) const;
-    // The column of a field as a spec writes it: createdAt, and the name before `_id` of a ref.
+    // The column of a field as a spec writes it: its exact name, createdAt, and the name before `_id` of a ref.
     const ColumnInfo* columnOf(const std::string& field) const;
     std::string shown() const { return schema + "." + table; }
 };
@@ -77,6 +79,14 @@ struct ActionInfo {
 class World {
 public:
     explicit World(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
+
+    // Asked now and then from every loop that may run long; throws Interrupted. May be null.
+    void setInterrupt(InterruptCheck interrupt) { interrupt_ = interrupt; }
+    void poll() const {
+        if (interrupt_ && interrupt_()) throw Interrupted();
+    }
+    // A hint is searched for among all names there are. A text with more problems than this has no use for more hints.
+    bool wantsHints() const { return diagnostics_.errorCount() < 200; }
 
     // Takes the files in; the first fresh one, then installed units that it does not replace.
     void addFile(std::unique_ptr<SpecFile> file, const std::vector<std::string>& onlyUnits);
@@ -98,11 +108,13 @@ public:
     std::deque<ActionInfo> actions;
     std::vector<std::unique_ptr<SpecFile>> files;
 
-    // "Product" or "sales.Backorder", looked for in `schema` first, then anywhere; several: null and `candidates` set.
+    // "Product", looked for in `schema` first, then anywhere; several: null and `candidates` set. "sales.Backorder" is
+    // of that schema or nothing.
     EntityInfo* entity(std::string_view name, std::string_view schema, std::vector<std::string>* candidates = nullptr);
+    // What somebody may have meant who wrote a name that entity() does not know; empty if nothing is near.
+    std::string nearestEntity(const std::string& name) const;
     // By table name (snake case), same rule; also plain tables of the database.
     EntityInfo* table(std::string_view table, std::string_view schema);
-    std::vector<std::string> entityNames() const;
     // An entity that no text declares, made by a step; it has an id and whatever the step assigns.
     EntityInfo implied(const ActionInfo& action, std::string name, std::string schema, Pos pos, bool appendOnly);
 
@@ -112,6 +124,8 @@ public:
     void notice(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint = {});
     // Reports a name that PostgreSQL would cut.
     void checkName(const SpecFile& file, const std::string& name, Pos pos, const char* what);
+    // Reports a name that no column can have: PostgreSQL's own columns, and old and new, which are rows here.
+    void checkColumn(const SpecFile& file, const std::string& name, Pos pos);
     Pos locate(int expression, size_t at) const;
     const SpecFile& fileOf(int expression) const { return *expressionFile_[expression]; }
     Diagnostics& diagnostics() { return diagnostics_; }
@@ -135,11 +149,15 @@ public:
 
 private:
     void buildEntity(EntityInfo& entity);
+    EntityInfo* ofSchema(std::string_view table, std::string_view schema);
+    EntityInfo* addPlainTable(const TableView& plain);
     int addExpression(const SpecFile& file, Text text);
     void addIntervals(const SpecFile& file, const Action& action);
     void addWindow(const SpecFile& file, const Action& action);
 
     Diagnostics& diagnostics_;
+    InterruptCheck interrupt_ = nullptr;
+    std::set<std::string> unitKeys_;
     const CatalogView* catalog_ = nullptr;
     const std::vector<ExpressionFacts>* facts_ = nullptr;
     std::vector<Text> expressions_;

@@ -83,4 +83,19 @@ std::string render(const Diagnostics& diagnostics, const Source& source, size_t 
 // `most` lowers that bound further.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates, size_t most = SIZE_MAX);
 
+// The same for many words and the same candidates.
+class Vocabulary {
+public:
+    Vocabulary() = default;
+    explicit Vocabulary(const std::vector<std::string>& words);
+    std::string nearest(std::string_view word, size_t most = SIZE_MAX) const;
+
+private:
+    struct Known {
+        std::string word, comparable;
+        uint32_t letters;
+    };
+    std::vector<Known> known_;
+};
+
 }  // namespace specql

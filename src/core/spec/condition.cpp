@@ -1,6 +1,8 @@
 #include "spec/condition.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <deque>
 
 namespace specql {
 
@@ -79,65 +81,101 @@ std::vector<Token> tokens(const std::string& text) {
     return found;
 }
 
+// Splits at OR, AND and NOT in two passes over the tokens, without calling itself: a condition may be as deep as a text
+// is long.
 class Splitter {
 public:
     Splitter(const std::vector<Token>& all, std::vector<Atom>& atoms) : all_(all), atoms_(atoms) {}
 
-    void split(size_t from, size_t to, bool conjunct) {
-        if (from >= to) return;
-        if (enclosed(from, to)) return split(from + 1, to - 1, conjunct);
-        std::vector<size_t> cuts = joints(from, to, "or");
-        if (!cuts.empty()) return each(from, to, cuts, false);
-        cuts = joints(from, to, "and");
-        if (!cuts.empty()) return each(from, to, cuts, conjunct);
-        if (is(from, "not")) return split(from + 1, to, false);
-        atoms_.push_back({all_[from].begin, all_[to - 1].end, conjunct});
+    void split() {
+        findGroups();
+        pending_.push_back({0, true});
+        while (!pending_.empty()) {
+            Group group = pending_.back();
+            pending_.pop_back();
+            splitGroup(insides_[group.inside], group.conjunct);
+        }
+        std::sort(atoms_.begin(), atoms_.end(),
+                  [](const Atom& left, const Atom& right) { return left.begin < right.begin; });
     }
 
 private:
+    static constexpr size_t none = SIZE_MAX;
+
+    // What stands between two parentheses, between CASE and END, or all of the text.
+    struct Inside {
+        size_t from, to;
+        bool between = false;           // a BETWEEN waits for its AND, which joins nothing
+        std::vector<size_t> ors, ands;  // those that join parts of this, and not of something deeper
+    };
+    struct Group {
+        size_t inside;
+        bool conjunct;
+    };
+
     bool is(size_t at, const char* word) const { return all_[at].kind == Token::Kind::word && all_[at].text == word; }
 
-    void each(size_t from, size_t to, const std::vector<size_t>& cuts, bool conjunct) {
-        for (size_t cut : cuts) {
-            split(from, cut, conjunct);
-            from = cut + 1;
-        }
-        split(from, to, conjunct);
-    }
-
-    bool enclosed(size_t from, size_t to) const {
-        if (all_[from].kind != Token::Kind::open || all_[from].text != "(") return false;
-        int depth = 0;
-        for (size_t at = from; at < to; at++) {
-            if (all_[at].kind == Token::Kind::open) depth++;
-            if (all_[at].kind == Token::Kind::close) depth--;
-            if (depth == 0) return at == to - 1;
-        }
-        return false;
-    }
-
-    // Places of `word` outside of parentheses and CASE; the AND of a BETWEEN is none.
-    std::vector<size_t> joints(size_t from, size_t to, const char* word) const {
-        std::vector<size_t> found;
-        int depth = 0;
-        bool between = false;
-        for (size_t at = from; at < to; at++) {
-            if (all_[at].kind == Token::Kind::open || is(at, "case")) depth++;
-            if (all_[at].kind == Token::Kind::close || is(at, "end")) depth--;
-            if (depth > 0) continue;
+    void findGroups() {
+        openedBy_.assign(all_.size(), none);
+        insides_.push_back({0, all_.size(), false, {}, {}});
+        std::vector<size_t> open = {0};
+        for (size_t at = 0; at < all_.size(); at++) {
+            bool opens = all_[at].kind == Token::Kind::open || is(at, "case");
+            bool closes = all_[at].kind == Token::Kind::close || is(at, "end");
+            if (opens) {
+                openedBy_[at] = insides_.size();
+                open.push_back(insides_.size());
+                insides_.push_back({at + 1, all_.size(), false, {}, {}});
+            } else if (closes && open.size() > 1) {
+                insides_[open.back()].to = at;
+                open.pop_back();
+            }
+            Inside& inside = insides_[open.back()];
             if (is(at, "between")) {
-                between = true;
-            } else if (is(at, "and") && between) {
-                between = false;
-            } else if (is(at, word)) {
-                found.push_back(at);
+                inside.between = true;
+            } else if (is(at, "and") && inside.between) {
+                inside.between = false;
+            } else if (is(at, "and")) {
+                inside.ands.push_back(at);
+            } else if (is(at, "or")) {
+                inside.ors.push_back(at);
             }
         }
-        return found;
+    }
+
+    void splitGroup(const Inside& inside, bool conjunct) {
+        conjunct = conjunct && inside.ors.empty();
+        size_t from = inside.from;
+        auto joint = inside.ands.begin();
+        for (size_t i = 0; i <= inside.ors.size(); i++) {
+            size_t to = i < inside.ors.size() ? inside.ors[i] : inside.to;
+            for (; joint != inside.ands.end() && *joint < to; ++joint) {
+                splitPart(from, *joint, conjunct);
+                from = *joint + 1;
+            }
+            splitPart(from, to, conjunct);
+            from = to + 1;
+        }
+    }
+
+    // Something without AND and OR outside of its parentheses.
+    void splitPart(size_t from, size_t to, bool conjunct) {
+        for (; from < to && is(from, "not"); from++)
+            conjunct = false;
+        if (from >= to) return;
+        size_t opened = openedBy_[from];
+        bool enclosed = opened != none && all_[from].text == "(" && insides_[opened].to == to - 1;
+        if (enclosed)
+            pending_.push_back({opened, conjunct});
+        else
+            atoms_.push_back({all_[from].begin, all_[to - 1].end, conjunct});
     }
 
     const std::vector<Token>& all_;
     std::vector<Atom>& atoms_;
+    std::deque<Inside> insides_;
+    std::vector<size_t> openedBy_;  // by token: what it opens among insides_
+    std::vector<Group> pending_;
 };
 
 std::string mirrored(const std::string& comparison) {
@@ -153,7 +191,7 @@ std::string mirrored(const std::string& comparison) {
 ConditionText readCondition(const std::string& text) {
     ConditionText result;
     std::vector<Token> all = tokens(text);
-    Splitter(all, result.atoms).split(0, all.size(), true);
+    Splitter(all, result.atoms).split();
     for (size_t at = 0; at < all.size(); at++) {
         const Token& token = all[at];
         std::string before = at > 0 ? all[at - 1].text : "";
@@ -207,6 +245,21 @@ bool readBound(const std::string& atom, Bound& bound) {
         return true;
     }
     return false;
+}
+
+bool readNullTest(const std::string& atom, bool& isNull) {
+    std::vector<Token> all = tokens(atom);
+    auto word = [&](size_t at, const char* text) {
+        return all[at].kind == Token::Kind::word && (text[0] == '\0' || all[at].text == text);
+    };
+    isNull = all.size() == 3;
+    if (all.size() != 3 && all.size() != 4) return false;
+    return word(0, "") && word(1, "is") && word(all.size() - 1, "null") && (isNull || word(2, "not"));
+}
+
+bool isNeverTrue(const std::string& atom) {
+    std::vector<Token> all = tokens(atom);
+    return all.size() == 1 && all[0].kind == Token::Kind::word && (all[0].text == "false" || all[0].text == "null");
 }
 
 }  // namespace specql

@@ -33,4 +33,10 @@ struct Bound {
 };
 bool readBound(const std::string& atom, Bound& bound);
 
+// `column IS NULL` or `column IS NOT NULL`, without anything else.
+bool readNullTest(const std::string& atom, bool& isNull);
+
+// FALSE or NULL as a whole condition, in any case.
+bool isNeverTrue(const std::string& atom);
+
 }  // namespace specql

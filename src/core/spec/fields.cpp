@@ -198,6 +198,11 @@ void readFields(ReadContext& context, const Node& fields, std::vector<Field>& in
                 assumeText(field, entry.value.pos);
                 break;
         }
+        if (field.required && field.refOnDelete == "set null") {
+            context.diagnostics.error("SPQL-S012", field.type.pos,
+                                      "field \"" + field.name.value + "\" is required and cannot be set to null",
+                                      "take the ! away, or write on_delete: cascade or restrict");
+        }
         into.push_back(std::move(field));
     }
 }

@@ -44,6 +44,23 @@ size_t keywordEnd(const std::string& text, size_t at, const std::string& keyword
     return at;
 }
 
+// The text between quotes, its doubled quotes made one. False if a quote inside is not doubled.
+bool unquote(std::string& text) {
+    char quote = text[0];
+    std::string out;
+    for (size_t i = 1; i + 1 < text.size(); ++i) {
+        if (text[i] == quote) {
+            if (i + 2 >= text.size() || text[i + 1] != quote) {
+                return false;
+            }
+            ++i;
+        }
+        out += text[i];
+    }
+    text = out;
+    return true;
+}
+
 class StatementReader {
 public:
     StatementReader(ReadContext& context, const Text& statement, Step& step)
@@ -84,6 +101,15 @@ private:
     }
 
     Text piece(size_t begin, size_t end) { return cursor_.piece(begin, end); }
+
+    // A column's name, taken out of its quotes.
+    Text columnPiece(size_t begin, size_t end) {
+        Text column = piece(begin, end);
+        if (column.value[0] == '"') {
+            unquote(column.value);
+        }
+        return column;
+    }
 
     ExpressionRef body(const Clause& clause) {
         size_t begin = skipSpace(value_, clause.body);
@@ -241,7 +267,7 @@ private:
         }
         size_t begin = std::min(skipSpace(value_, equals + 1), item.end);
         // In this order: the cursor only goes forward.
-        Text column = piece(item.begin, item.begin + name);
+        Text column = columnPiece(item.begin, item.begin + name);
         addAssignment(column, context_.expression(piece(begin, item.end)));
     }
 
@@ -301,7 +327,7 @@ private:
             error("SPQL-S022", begin, "this must be written 'LIMIT SUM(column) <= expression'");
             return;
         }
-        Text sum = piece(column, column + name);
+        Text sum = columnPiece(column, column + name);
         size_t right = std::min(skipSpace(value_, op + 2), end);
         step_.limit = context_.expression(piece(right, end));
         if (step_.limit) {
@@ -320,23 +346,6 @@ private:
     size_t firstClause_ = npos;
     std::set<std::string> columnsSeen_;
 };
-
-// The text between quotes, its doubled quotes made one. False if a quote inside is not doubled.
-bool unquote(std::string& text) {
-    char quote = text[0];
-    std::string out;
-    for (size_t i = 1; i + 1 < text.size(); ++i) {
-        if (text[i] == quote) {
-            if (i + 2 >= text.size() || text[i + 1] != quote) {
-                return false;
-            }
-            ++i;
-        }
-        out += text[i];
-    }
-    text = out;
-    return true;
-}
 
 }  // namespace
 

@@ -59,6 +59,7 @@ struct Analysed {
     Finding finding;
     const char* type;  // in UTF-8
     bool isVolatile;
+    bool isImmutable;
     List* qualifications;  // of Qualification
 };
 
@@ -238,6 +239,7 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
     }
     assign_expr_collations(state, value);
     result->isVolatile = contain_volatile_functions(value);
+    result->isImmutable = !contain_mutable_functions(value);
     free_parsestate(state);
     return result;
 }
@@ -302,6 +304,7 @@ void record(const Analysed& analysed, const Bindings& bindings, AnalysisResult& 
     }
     result.type = analysed.type;
     result.isVolatile = analysed.isVolatile;
+    result.isImmutable = analysed.isImmutable;
     ListCell* cell;
     foreach (cell, analysed.qualifications) {
         const Qualification* found = static_cast<Qualification*>(lfirst(cell));

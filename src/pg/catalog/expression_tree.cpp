@@ -283,6 +283,14 @@ const char* otherClause(const char* text, const SelectStmt* statement, int* offs
     return nullptr;
 }
 
+// Words that PostgreSQL takes for an alias when nothing follows them.
+bool isOperatorWord(const char* alias) {
+    static const char* const words[] = {"and", "or", "is", "in", "like", "ilike", "between", "not"};
+    for (const char* word : words)
+        if (pg_strcasecmp(alias, word) == 0) return true;
+    return false;
+}
+
 // Where the alias of the one target stands: the last place where its name occurs.
 int aliasOffset(const char* text, const char* alias) {
     size_t length = strlen(alias);
@@ -368,6 +376,11 @@ RawExpression* parseExpression(const char* text) {
         return result;
     }
     ResTarget* target = linitial_node(ResTarget, statement->targetList);
+    if (target->name != nullptr && isOperatorWord(target->name)) {
+        refuse(&walk, "SPQL-E012", aliasOffset(text, target->name),
+               psprintf("the right side of \"%s\" is missing", target->name), "Write a condition behind it");
+        return result;
+    }
     if (target->name != nullptr) {
         refuse(&walk, "SPQL-E012", aliasOffset(text, target->name),
                psprintf("\"%s\" follows the end of the expression", target->name),
