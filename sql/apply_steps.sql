@@ -18,7 +18,7 @@ GRANT specql_admin TO specql_plumber;
 SET ROLE specql_plumber;
 SELECT specql.apply(E'entity: Tap\nschema: duct\nfields: {bore: integer}\n');
 RESET ROLE;
--- More columns than a table can have: the command is not printed as a whole.
+-- More columns than a table can have are found before any command runs.
 SELECT specql.apply(E'entity: Wide\nschema: duct\nfields:\n' || string_agg(format(E'  f%s: integer\n', i), '' ORDER BY i)) FROM generate_series(1, 1700) i;
 -- Who called apply is still to be seen.
 DO $$ BEGIN

@@ -280,7 +280,7 @@ void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>
             const ColumnInfo* key = target ? target->column(target->key) : nullptr;
             if (key) column.type = key->type;
         }
-    std::map<std::string, const ActionInfo*> bases;   // on_x and x would generate the same functions
+    std::map<std::string, const ActionInfo*> bases;  // on_x and x would generate the same functions
     for (const ActionInfo& action : actions) {
         auto [other, first] = bases.emplace(action.schema + "." + action.base, &action);
         if (first) continue;

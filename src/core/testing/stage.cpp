@@ -385,8 +385,7 @@ void Stage::buildRows() {
         columns[context.entity->key] = key;
         rows_[place] = scenario.addRow(tables_, *found, columns);
         // Events of a window have keys in common.
-        if (scenario.unfit.empty() && action.isFeed())
-            scenario.rows[static_cast<size_t>(rows_[place])].referred = true;
+        if (scenario.unfit.empty() && action.isFeed()) scenario.rows[static_cast<size_t>(rows_[place])].referred = true;
     }
     if (!action.binding.custom && action.binding.entity) {
         const EntityInfo& entity = *action.binding.entity;

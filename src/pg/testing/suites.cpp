@@ -114,8 +114,8 @@ void tryFixtures(Work* work) {
             bool known = refusals > 0 && refused[refusals - 1].test == statement.test;
             bool guard = statement.kind == "guard", excuse = statement.kind == "excuse";
             bool restore = statement.kind == "restore";
-            if ((known && !restore) || !(guard || excuse || restore || statement.kind == "fixture" || statement.kind == "fire" ||
-                                         statement.kind == "rehearsal"))
+            if ((known && !restore) || !(guard || excuse || restore || statement.kind == "fixture" ||
+                                         statement.kind == "fire" || statement.kind == "rehearsal"))
                 continue;
             CHECK_FOR_INTERRUPTS();
             const char* reason = nullptr;
