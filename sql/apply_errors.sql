@@ -57,10 +57,12 @@ END $$;
 SELECT string_agg(format(E'entity: A%s\nfields:\n%s', i,
                          (SELECT string_agg(format(E'  field_%s: integer\n', j), '') FROM generate_series(1, 50) j)), E'---\n') AS big
     FROM generate_series(1, 900) i \gset
+\set SHOW_CONTEXT never
 SET statement_timeout = '20ms';
 SELECT count(*) FROM specql.validate(:'big');
 \echo :LAST_ERROR_SQLSTATE
 RESET statement_timeout;
+\set SHOW_CONTEXT errors
 SELECT cellar.state();
 
 -- What somebody else made is never overwritten.
