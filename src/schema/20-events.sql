@@ -104,7 +104,18 @@ $$;
 COMMENT ON FUNCTION specql.sees(text) IS
 'May the user of this session see the events of an action? For functions that run with other rights';
 
-REVOKE ALL ON FUNCTION specql.viewer(), specql.sees(text) FROM PUBLIC;
+-- The same for all actions at once.
+CREATE FUNCTION specql.hidden_actions() RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN pg_has_role(v.role, x.extowner, 'USAGE') THEN '{}'
+                ELSE ARRAY(SELECT o.action FROM specql.action_owner AS o
+                           WHERE NOT EXISTS (SELECT FROM pg_roles AS r
+                                             WHERE r.rolname = o.owner AND pg_has_role(v.role, r.oid, 'USAGE'))) END
+    FROM (SELECT specql.viewer() AS role OFFSET 0) AS v, pg_extension AS x WHERE x.extname = 'specql'
+$$;
+COMMENT ON FUNCTION specql.hidden_actions() IS 'Actions whose events the user of this session may not see';
+
+REVOKE ALL ON FUNCTION specql.viewer(), specql.sees(text), specql.hidden_actions() FROM PUBLIC;
 
 -- The owner's name is kept, not the role: it may be gone, and then anybody may tidy up.
 CREATE FUNCTION specql.require_owner(what text, owner name, caller oid) RETURNS void

@@ -407,7 +407,7 @@ DECLARE
     e specql.events;
     nothing constant uuid := '00000000-0000-0000-0000-000000000000';
     wanted integer := max_items;
-    hidden constant text[] := ARRAY(SELECT o.action FROM specql.action_owner AS o WHERE NOT specql.sees(o.action));
+    hidden constant text[] := specql.hidden_actions();
     fresh boolean;
 BEGIN
     IF coalesce(max_items, 0) < 1 THEN
