@@ -1,12 +1,6 @@
 -- Suites for steps that are done for each element of an array, and for bulk operations over one; and for a row that
 -- says at once that its event was handled.
-CREATE EXTENSION IF NOT EXISTS specql;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-\set SHOW_CONTEXT never
-\set VERBOSITY terse
-\pset format unaligned
-\pset tuples_only on
-SET client_min_messages = warning;
+\i sql/include/suites.psql
 
 SELECT count(*) > 0 FROM specql.apply($$
 entity: Stock

@@ -1,11 +1,5 @@
 -- Suites where actions with on_error: abort stand in the way of the others: what these demand is part of the search.
-CREATE EXTENSION IF NOT EXISTS specql;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-\set SHOW_CONTEXT never
-\set VERBOSITY terse
-\pset format unaligned
-\pset tuples_only on
-SET client_min_messages = warning;
+\i sql/include/suites.psql
 
 -- Transitions, also those that steps make; a row that only the rule reads; a listener of the same custom event.
 SELECT count(*) > 0 FROM specql.apply($$

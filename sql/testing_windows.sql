@@ -1,11 +1,5 @@
 -- Suites of windows and correlations: every aggregate, keys of all kinds, absence, timeouts, and what cannot be tested.
-CREATE EXTENSION IF NOT EXISTS specql;
-CREATE EXTENSION IF NOT EXISTS pgtap;
-\set SHOW_CONTEXT never
-\set VERBOSITY terse
-\pset format unaligned
-\pset tuples_only on
-SET client_min_messages = warning;
+\i sql/include/suites.psql
 
 -- Rows that are inserted, changed and deleted; keys of the row itself, of a unique column, of none.
 SELECT count(*) > 0 FROM specql.apply($$

@@ -8,16 +8,25 @@ COMMENT ON SCHEMA specql IS 'Event-driven rules: specs, events, deliveries. Star
 -- Handlers and column defaults of the users' tables call functions in it; each function has its own grants.
 GRANT USAGE ON SCHEMA specql TO PUBLIC;
 
--- Roles belong to the whole cluster: another database may have made this one, even at this moment.
+-- Roles belong to the whole cluster: another database may have made these, even at this moment.
 DO $$
+DECLARE
+    role record;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'specql_admin') THEN
-        CREATE ROLE specql_admin NOLOGIN;
-        COMMENT ON ROLE specql_admin IS 'Members may apply specs with specql.apply and look after their events and deliveries';
-    END IF;
-EXCEPTION
-    WHEN duplicate_object OR unique_violation THEN
-        NULL;
+    FOR role IN SELECT * FROM (VALUES
+            ('specql_admin', 'Members may apply specs with specql.apply and look after their events and deliveries'),
+            ('specql_reader', 'Owns the views of specql, so that row-level security holds for them; nobody needs to be a member'))
+            AS r(name, about) LOOP
+        BEGIN
+            IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role.name) THEN
+                EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', role.name);
+                EXECUTE pg_catalog.format('COMMENT ON ROLE %I IS %L', role.name, role.about);
+            END IF;
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN
+                NULL;
+        END;
+    END LOOP;
 END
 $$;
 

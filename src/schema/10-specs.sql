@@ -21,6 +21,7 @@ CREATE TABLE specql.unit (
     version integer NOT NULL,
     text text NOT NULL,
     spec bigint NOT NULL,
+    key text NOT NULL GENERATED ALWAYS AS (kind || ':' || schema || '.' || name) STORED,
     PRIMARY KEY (kind, schema, name)
 );
 COMMENT ON TABLE specql.unit IS 'The entities, actions and services in force';
@@ -30,6 +31,7 @@ COMMENT ON COLUMN specql.unit.name IS 'As the spec says it';
 COMMENT ON COLUMN specql.unit.version IS 'Counts from 1';
 COMMENT ON COLUMN specql.unit.text IS 'YAML that reads to exactly this unit';
 COMMENT ON COLUMN specql.unit.spec IS 'The row of specql.spec that it came with';
+COMMENT ON COLUMN specql.unit.key IS 'entity:inventory.Product: how specql.object names it';
 
 CREATE TABLE specql.unit_version (
     kind text NOT NULL,
@@ -38,6 +40,7 @@ CREATE TABLE specql.unit_version (
     version integer NOT NULL,
     text text NOT NULL,
     spec bigint NOT NULL,
+    key text NOT NULL GENERATED ALWAYS AS (kind || ':' || schema || '.' || name) STORED,
     PRIMARY KEY (kind, schema, name, version)
 );
 COMMENT ON TABLE specql.unit_version IS 'Every version that each unit had; read it through specql.history';
@@ -47,6 +50,7 @@ COMMENT ON COLUMN specql.unit_version.name IS 'As the spec says it';
 COMMENT ON COLUMN specql.unit_version.version IS 'Counts from 1';
 COMMENT ON COLUMN specql.unit_version.text IS 'YAML that reads to exactly this unit';
 COMMENT ON COLUMN specql.unit_version.spec IS 'The row of specql.spec that it came with';
+COMMENT ON COLUMN specql.unit_version.key IS 'entity:inventory.Product: how specql.object names it';
 
 -- What apply created. The objects themselves are the users' and no members of the extension, so that pg_dump keeps them.
 CREATE TABLE specql.object (

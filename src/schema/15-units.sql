@@ -7,8 +7,8 @@ CREATE FUNCTION specql.known_unit(name text, ever boolean DEFAULT false) RETURNS
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     units constant text[] := ARRAY(
-        SELECT DISTINCT v.kind || ':' || v.schema || '.' || v.name FROM specql.unit_version AS v
-        WHERE ever OR EXISTS (SELECT FROM specql.unit AS u WHERE (u.kind, u.schema, u.name) = (v.kind, v.schema, v.name))
+        SELECT DISTINCT v.key FROM specql.unit_version AS v
+        WHERE ever OR EXISTS (SELECT FROM specql.unit AS u WHERE u.key = v.key)
         ORDER BY 1);
     short constant text := '^[a-z]+:\.?';  -- entity:inventory.Product -> inventory.Product, service:.mail -> mail
     found text[] := ARRAY(SELECT u FROM unnest(units) AS u WHERE known_unit.name = u);
@@ -41,7 +41,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(string_agg(rtrim(u.text, E'\n') || E'\n', E'\n---\n'
                                ORDER BY u.kind = 'action', u.kind, u.schema, u.name), '')
     FROM wanted AS w, specql.unit AS u
-    WHERE w.unit IS NULL OR u.kind || ':' || u.schema || '.' || u.name = w.unit
+    WHERE w.unit IS NULL OR u.key = w.unit
 $$;
 COMMENT ON FUNCTION specql.export(text) IS
 'What is installed, or one entity, action or service of it, as YAML; specql.apply of it changes nothing';
@@ -56,13 +56,13 @@ DECLARE
     schema text;
 BEGIN
     SELECT v.text, nullif(v.schema, '') INTO spec, schema FROM specql.unit_version AS v
-    WHERE v.kind || ':' || v.schema || '.' || v.name = unit AND v.version = rollback.version;
+    WHERE v.key = unit AND v.version = rollback.version;
     IF spec IS NULL THEN
         RAISE EXCEPTION 'there is no version % of %', coalesce(rollback.version::text, 'NULL'), rollback.entity
             USING ERRCODE = 'undefined_object',
                   HINT = format('There are versions 1 to %s: see specql.history.',
                                 (SELECT max(v.version) FROM specql.unit_version AS v
-                                 WHERE v.kind || ':' || v.schema || '.' || v.name = unit));
+                                 WHERE v.key = unit));
     END IF;
     RETURN QUERY SELECT * FROM specql.apply(spec, schema, false, rollback.allow_destructive);
 END $$;
@@ -158,7 +158,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     WITH mine AS MATERIALIZED (
         SELECT o AS whole, o.id, o.kind, o.identity,
                regexp_replace(o.unit, '^[a-z]+:\.?', '') AS unit
-        FROM specql.object AS o JOIN specql.unit AS u ON o.unit = u.kind || ':' || u.schema || '.' || u.name)
+        FROM specql.object AS o JOIN specql.unit AS u ON o.unit = u.key)
     SELECT d.kind, d.identity, d.problem, d.fix
     FROM (
         SELECT m.id, m.kind, m.identity, p.problem,

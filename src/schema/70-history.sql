@@ -503,10 +503,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT a.action, n.nspname || '.' || c.relname || '.' || a.event,
            (SELECT greatest(max(s.applied_at), (
                         SELECT min(first.applied_at)
-                        FROM specql.object AS o JOIN specql.unit_version AS v ON o.unit = v.kind || ':' || v.schema || '.' || v.name
+                        FROM specql.object AS o JOIN specql.unit_version AS v ON o.unit = v.key
                         JOIN specql.spec AS first ON first.id = v.spec
                         WHERE o.kind = 'table' AND o.identity = a.relation))
-            FROM specql.object AS o JOIN specql.unit AS u ON o.unit = u.kind || ':' || u.schema || '.' || u.name
+            FROM specql.object AS o JOIN specql.unit AS u ON o.unit = u.key
             JOIN specql.spec AS s ON s.id = u.spec
             WHERE o.kind = 'trigger' AND o.identity = quote_ident(t.tgname) || ' on ' || a.relation)
     FROM specql.action AS a

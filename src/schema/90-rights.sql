@@ -1,20 +1,8 @@
 -- Who sees what: events, their failures and their deliveries hold rows of other people's tables. Members of specql_admin see
 -- those of actions that they, or roles they are members of, have applied; whoever owns the extension sees all.
 --
--- The views belong to a role that is nobody's, so that row-level security holds for them; the extension's own functions run
+-- The views belong to specql_reader, a role that is nobody's, so that row-level security holds for them; the extension's own functions run
 -- as its owner, for whom it does not.
-
-DO $$
-BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'specql_reader') THEN
-        CREATE ROLE specql_reader NOLOGIN;
-        COMMENT ON ROLE specql_reader IS 'Owns the views of specql, so that row-level security holds for them; nobody needs to be a member';
-    END IF;
-EXCEPTION
-    WHEN duplicate_object OR unique_violation THEN
-        NULL;
-END
-$$;
 
 CREATE VIEW specql.own_actions AS
     SELECT o.action

@@ -228,7 +228,7 @@ void recordRemoval(const std::string& unit, Oid caller, const std::vector<PlanSt
     gatherObjects(steps, made, dropped);
     runAsExtensionOwner([&unit, caller, note, made, dropped] {
         (void)recordText(*note, caller);
-        spi::query("DELETE FROM specql.unit WHERE kind || ':' || schema || '.' || name = $1",
+        spi::query("DELETE FROM specql.unit WHERE key = $1",
                    {{TEXTOID, spi::text(unit)}});
         recordObjects(made, dropped);
     });
