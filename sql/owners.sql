@@ -18,6 +18,7 @@ SELECT count(*) > 5 AS made FROM specql.apply(:'a');
 INSERT INTO own_a.account (balance, divisor) VALUES (1, 1), (2, 0);
 GRANT USAGE ON SCHEMA own_a TO own_app;
 GRANT SELECT, UPDATE ON own_a.account TO own_app;
+SELECT count(*) > 3 AS made FROM specql.apply(E'schema: own_a\nactions:\n  - name: often\n    trigger: often_moved\n    condition: "COUNT(moved) >= 3 WITHIN 1 hour"\n    steps:\n      - notify: auditors "often"\n');
 SET ROLE own_b;
 SELECT count(*) > 5 AS made FROM specql.apply(:'b');
 INSERT INTO own_b.note (said) VALUES ('nothing');
@@ -73,6 +74,12 @@ SELECT specql.pause('own_a.on_balance');
 SELECT specql.start_replay('own_a.on_balance', '-infinity');
 SELECT * FROM specql.apply(E'service: bank\nurl: https://elsewhere.example.org/\n');
 SELECT specql.unregister_service('bank');
+SELECT specql.forget_window('own_a.often');
+SELECT specql.rebuild_window('own_a.often');
+SELECT specql.unregister_window('own_a.often');
+SELECT specql.register_window('own_a.often', 'often_moved', 'COUNT(moved) >= 1 WITHIN 1 hour', '1', '[{"within": "1 hour"}]', '{}', 'every', NULL, false);
+SELECT specql.retry(:'event');
+SELECT count(*) AS windows FROM specql.windows;
 SELECT specql.pause_service('bank');
 SELECT count(*) FROM specql.take('bank', 5);
 SELECT specql.register_action('own_a.on_balance', 'heard', NULL, 'own_b.handle', NULL);
@@ -81,6 +88,7 @@ SELECT specql.register_action('own_a.on_balance', 'heard', NULL, 'own_b.handle',
 SELECT count(*) FROM specql.events WHERE action = 'own_a.on_balance';
 SET ROLE own_a;
 SELECT specql.pause('own_a.on_balance'), specql.resume('own_a.on_balance');
+SELECT specql.rebuild_window('own_a.often'), (SELECT count(*) FROM specql.windows) AS windows;
 SELECT specql.pause_service('bank'), specql.resume_service('bank');
 SELECT service, operation FROM specql.take('bank', 5);
 -- A dead letter of one is not sent again, or let go, by the other.

@@ -105,17 +105,16 @@ COMMENT ON FUNCTION specql.sees(text) IS
 'May the user of this session see the events of an action? For functions that run with other rights';
 
 -- The same for all actions at once.
-CREATE FUNCTION specql.hidden_actions() RETURNS text[]
+CREATE FUNCTION specql.visible_actions() RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN pg_has_role(v.role, x.extowner, 'USAGE') THEN '{}'
-                ELSE ARRAY(SELECT o.action FROM specql.action_owner AS o
-                           WHERE NOT EXISTS (SELECT FROM pg_roles AS r
-                                             WHERE r.rolname = o.owner AND pg_has_role(v.role, r.oid, 'USAGE'))) END
+    SELECT CASE WHEN NOT pg_has_role(v.role, x.extowner, 'USAGE')
+                THEN ARRAY(SELECT o.action FROM specql.action_owner AS o JOIN pg_roles AS r ON r.rolname = o.owner
+                           WHERE pg_has_role(v.role, r.oid, 'USAGE')) END
     FROM (SELECT specql.viewer() AS role OFFSET 0) AS v, pg_extension AS x WHERE x.extname = 'specql'
 $$;
-COMMENT ON FUNCTION specql.hidden_actions() IS 'Actions whose events the user of this session may not see';
+COMMENT ON FUNCTION specql.visible_actions() IS 'Actions whose events the user of this session may see; NULL: all';
 
-REVOKE ALL ON FUNCTION specql.viewer(), specql.sees(text), specql.hidden_actions() FROM PUBLIC;
+REVOKE ALL ON FUNCTION specql.viewer(), specql.sees(text), specql.visible_actions() FROM PUBLIC;
 
 -- The owner's name is kept, not the role: it may be gone, and then anybody may tidy up.
 CREATE FUNCTION specql.require_owner(what text, owner name, caller oid) RETURNS void
@@ -128,12 +127,19 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION specql.require_owner(text, name, oid) IS 'An error unless the caller has the rights of the owner; none if that role is gone';
 
+CREATE FUNCTION specql.require_action(action text, caller oid) RETURNS void
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_owner('action ' || o.action, o.owner, $2) FROM specql.action_owner AS o WHERE o.action = $1
+$$;
+COMMENT ON FUNCTION specql.require_action(text, oid) IS 'An error if an action belongs to somebody else than the caller';
+
 CREATE FUNCTION specql.drop_action(action text, caller oid) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT specql.require_owner('action ' || o.action, o.owner, $2) FROM specql.action_owner AS o WHERE o.action = $1;
+    SELECT specql.require_action($1, $2);
     DELETE FROM specql.action AS a WHERE a.action = $1;
 $$;
-REVOKE ALL ON FUNCTION specql.require_owner(text, name, oid), specql.drop_action(text, oid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION specql.require_owner(text, name, oid), specql.require_action(text, oid),
+    specql.drop_action(text, oid) FROM PUBLIC;
 COMMENT ON FUNCTION specql.drop_action(text, oid) IS 'What specql.unregister_action does, for its caller';
 
 CREATE FUNCTION specql.unregister_action(action text) RETURNS void

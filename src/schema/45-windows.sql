@@ -139,21 +139,22 @@ END $$;
 COMMENT ON FUNCTION specql.lock_window(text, boolean) IS
 'Takes the lock of whoever works on a window or correlation; false if another session has it and this one is not to wait';
 -- What was counted under another condition means nothing under this one; counting starts anew.
-CREATE FUNCTION specql.register_window(action text, event text, condition text, joined text, terms jsonb, keys text[],
-    after_match text, cooldown interval, on_timeout boolean) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION specql.write_window(action text, event text, condition text, joined text, terms jsonb, keys text[],
+    after_match text, cooldown interval, on_timeout boolean, caller oid) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    longest interval := (SELECT max((t ->> 'within')::interval) FROM jsonb_array_elements(register_window.terms) AS t);
+    longest interval := (SELECT max((t ->> 'within')::interval) FROM jsonb_array_elements(write_window.terms) AS t);
 BEGIN
-    IF EXISTS (SELECT FROM jsonb_array_elements(register_window.terms) AS t
+    PERFORM specql.require_action(action, caller);
+    IF EXISTS (SELECT FROM jsonb_array_elements(write_window.terms) AS t
                WHERE extract(epoch FROM (t ->> 'within')::interval) <= 0) OR cooldown < '0' THEN
         RAISE EXCEPTION 'a window of action % has no length', action USING ERRCODE = 'invalid_parameter_value';
     END IF;
     PERFORM FROM specql.window_rule AS r
-    WHERE r.action = register_window.action
-      AND (r.joined, r.terms, r.keys) IS NOT DISTINCT FROM (register_window.joined, register_window.terms, register_window.keys);
+    WHERE r.action = write_window.action
+      AND (r.joined, r.terms, r.keys) IS NOT DISTINCT FROM (write_window.joined, write_window.terms, write_window.keys);
     IF NOT FOUND THEN
-        PERFORM specql.forget_window(action);
+        PERFORM specql.clear_window(action);
     END IF;
     INSERT INTO specql.window_rule AS r
     VALUES (action, event, condition, joined, terms, keys, after_match, cooldown, on_timeout,
@@ -163,24 +164,42 @@ BEGIN
         keys = excluded.keys, after_match = excluded.after_match, cooldown = excluded.cooldown,
         on_timeout = excluded.on_timeout, memory = excluded.memory;
 END $$;
+COMMENT ON FUNCTION specql.write_window(text, text, text, text, jsonb, text[], text, interval, boolean, oid) IS
+'What specql.register_window does, for its caller';
+
+CREATE FUNCTION specql.register_window(action text, event text, condition text, joined text, terms jsonb, keys text[],
+    after_match text, cooldown interval, on_timeout boolean) RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_register_window';
 COMMENT ON FUNCTION specql.register_window(text, text, text, text, jsonb, text[], text, interval, boolean) IS
 'Tells the runtime of a window or correlation; with another condition than before it counts anew. Generated code calls this';
 
-CREATE FUNCTION specql.forget_window(action text) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION specql.clear_window(action text) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     SELECT specql.lock_window($1, true);
     DELETE FROM specql.window_event AS e WHERE e.action = $1;
     DELETE FROM specql.window_key AS k WHERE k.action = $1;
     DELETE FROM specql.window_entry AS e WHERE e.action = $1;
 $$;
+COMMENT ON FUNCTION specql.clear_window(text) IS 'What specql.forget_window does, whoever asks';
+
+CREATE FUNCTION specql.forget_window(action text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_action($1, specql.viewer());
+    SELECT specql.clear_window($1);
+$$;
 COMMENT ON FUNCTION specql.forget_window(text) IS
 'Forgets all that a window or correlation has counted, and what waits to be; specql.rebuild_window(action) counts again what the log holds';
 
-CREATE FUNCTION specql.unregister_window(action text) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT specql.forget_window($1);
+CREATE FUNCTION specql.drop_window(action text, caller oid) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_action($1, $2);
+    SELECT specql.clear_window($1);
     DELETE FROM specql.window_rule AS r WHERE r.action = $1;
 $$;
+COMMENT ON FUNCTION specql.drop_window(text, oid) IS 'What specql.unregister_window does, for its caller';
+
+CREATE FUNCTION specql.unregister_window(action text) RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_unregister_window';
 COMMENT ON FUNCTION specql.unregister_window(text) IS 'Makes the runtime forget a window or correlation';
 
 -- ---- events in, matches out ------------------------------------------------------------------------------------------
@@ -286,7 +305,9 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_backtest';
 COMMENT ON FUNCTION specql.backtest(text, timestamptz, timestamptz, text) IS
 'When the windows and correlations of a spec would have fired over the history there is, without applying it';
 
-REVOKE ALL ON FUNCTION specql.register_window(text, text, text, text, jsonb, text[], text, interval, boolean),
+REVOKE ALL ON FUNCTION
+    specql.write_window(text, text, text, text, jsonb, text[], text, interval, boolean, oid), specql.clear_window(text),
+    specql.drop_window(text, oid), specql.register_window(text, text, text, text, jsonb, text[], text, interval, boolean),
     specql.forget_window(text), specql.unregister_window(text), specql.lock_window(text, boolean),
     specql.window_events(text, integer, uuid[], timestamptz[], text[], text[]), specql.evaluate_windows(integer, boolean),
     specql.evaluate_own_window(text), specql.window_horizon(), specql.expire_windows(), specql.rebuild_window(text),

@@ -679,7 +679,7 @@ DECLARE
     sent integer;
 BEGIN
     UPDATE specql.outbox AS o SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
-    WHERE o.id = acknowledge.id AND o.kind = 'escalation' AND o.acknowledged_at IS NULL RETURNING o.attempts INTO sent;
+    WHERE o.id = acknowledge.id AND specql.sees(o.action) AND o.kind = 'escalation' AND o.acknowledged_at IS NULL RETURNING o.attempts INTO sent;
     IF FOUND THEN
         -- One that was never sent still is, once; one that would be repeated is done.
         IF sent > 0 THEN
@@ -688,12 +688,12 @@ BEGIN
         RETURN true;
     END IF;
     UPDATE specql.delivery_history AS h SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
-    WHERE h.id = acknowledge.id AND h.kind = 'escalation' AND h.acknowledged_at IS NULL;
+    WHERE h.id = acknowledge.id AND specql.sees(h.action) AND h.kind = 'escalation' AND h.acknowledged_at IS NULL;
     IF FOUND THEN
         RETURN true;
     END IF;
     UPDATE specql.dead_letter AS d SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
-    WHERE d.id = acknowledge.id AND d.kind = 'escalation' AND d.acknowledged_at IS NULL;
+    WHERE d.id = acknowledge.id AND specql.sees(d.action) AND d.kind = 'escalation' AND d.acknowledged_at IS NULL;
     RETURN FOUND;
 END $$;
 COMMENT ON FUNCTION specql.acknowledge(uuid) IS

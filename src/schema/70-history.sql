@@ -58,8 +58,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     full_name constant text := specql.known_action($1);
 BEGIN
-    PERFORM specql.require_owner('action ' || o.action, o.owner, specql.viewer()) FROM specql.action_owner AS o
-    WHERE o.action = full_name;
+    PERFORM specql.require_action(full_name, specql.viewer());
     RETURN full_name;
 END $$;
 COMMENT ON FUNCTION specql.own_action(text) IS 'As specql.known_action; an error too if the action belongs to somebody else';
@@ -407,7 +406,7 @@ DECLARE
     e specql.events;
     nothing constant uuid := '00000000-0000-0000-0000-000000000000';
     wanted integer := max_items;
-    hidden constant text[] := specql.hidden_actions();
+    visible constant text[] := specql.visible_actions();
     fresh boolean;
 BEGIN
     IF coalesce(max_items, 0) < 1 THEN
@@ -429,7 +428,7 @@ BEGIN
                 SELECT v.* FROM specql.logged_events AS v
                 WHERE v.id >= r.at_id AND (v.id, coalesce(v.action, '')) > (r.at_id, r.at_action)
                   AND v.occurred_at >= r.since AND pg_visible_in_snapshot(v.xid, r.target)
-                  AND (hidden = '{}' OR v.action IS NULL OR v.action <> ALL (hidden))
+                  AND (visible IS NULL OR v.action IS NULL OR v.action = ANY (visible))
                 ORDER BY v.id, coalesce(v.action, '') LIMIT wanted LOOP
                 RETURN NEXT e;
                 wanted := wanted - 1;
@@ -445,7 +444,7 @@ BEGIN
                     SELECT n.* FROM specql.logged_events AS n
                     WHERE n.xid = ANY (ARRAY(SELECT pg_snapshot_xip(r.seen)))) AS v
                 WHERE pg_visible_in_snapshot(v.xid, r.target) AND (v.id, coalesce(v.action, '')) > (r.at_id, r.at_action)
-                  AND (hidden = '{}' OR v.action IS NULL OR v.action <> ALL (hidden))
+                  AND (visible IS NULL OR v.action IS NULL OR v.action = ANY (visible))
                 ORDER BY v.id, coalesce(v.action, '') LIMIT wanted LOOP
                 RETURN NEXT e;
                 wanted := wanted - 1;

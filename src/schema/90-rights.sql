@@ -16,7 +16,7 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY '{event_log,failure,waiting_event,outbox,delivery_history,dead_letter}'::text[] LOOP
+    FOREACH name IN ARRAY '{event_log,failure,waiting_event,outbox,delivery_history,dead_letter,window_rule,window_key,window_event}'::text[] LOOP
         EXECUTE pg_catalog.format('ALTER TABLE specql.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE pg_catalog.format('GRANT SELECT ON specql.%I TO specql_reader', name);
         EXECUTE pg_catalog.format($policy$
@@ -27,7 +27,7 @@ BEGIN
         EXECUTE pg_catalog.format('COMMENT ON POLICY own_actions ON specql.%I IS %L', name,
                                   'Nobody sees what came of the rules of others; what no rule is about, all who may look');
     END LOOP;
-    FOREACH name IN ARRAY '{logged_events,unhandled_events,events,failures,deliveries,dead_letters,escalations}'::text[] LOOP
+    FOREACH name IN ARRAY '{logged_events,unhandled_events,events,failures,deliveries,dead_letters,escalations,windows}'::text[] LOOP
         EXECUTE pg_catalog.format('ALTER VIEW specql.%I OWNER TO specql_reader', name);
     END LOOP;
 END

@@ -38,6 +38,7 @@ protected:
 TEST_F(Interrupt, EndsReading) {
     Compiler compiler;
     ASSERT_EQ(Compiler::Outcome::ok, compiler.read(manyActions(), "public", {}, Limits(), stopping));
+    ASSERT_GT(asked, 0);
     for (stopAt = asked; stopAt > 0; stopAt--) {
         asked = 0;
         Compiler again;

@@ -184,17 +184,11 @@ private:
         add(object, "alter", std::move(missing), "was altered by hand");
     }
 
-    static const ColumnView* columnOf(const EntityInfo& entity, const std::string& name) {
-        for (const ColumnView& column : entity.present->columns)
-            if (column.name == name) return &column;
-        return nullptr;
-    }
-
     // DROP EXTENSION took the default with it, or the table never had one.
     void warnOfDefaults(const EntityInfo& entity) {
         if (adopts(entity)) return;
         for (const ColumnInfo& column : entity.columns) {
-            const ColumnView* found = columnOf(entity, column.name);
+            const ColumnView* found = entity.present->column(column.name);
             if (!found || found->hasDefault || found->generated || column.defaultSql.empty()) continue;
             world_.warning(*entity.file, "SPQL-P005", posOf(entity),
                            "the column " + column.name + " of " + entity.shown() +
@@ -218,7 +212,7 @@ private:
         std::string alter = "ALTER TABLE " + quoteName(entity.schema, entity.table) + "\n    ";
         std::vector<std::string> sql;
         for (const ColumnInfo& column : entity.columns) {
-            const ColumnView* found = columnOf(entity, column.name);
+            const ColumnView* found = entity.present->column(column.name);
             std::string value = columnDefault(world_, resolver_, entity, column);
             if (!found) {
                 sql.push_back(alter + "ADD COLUMN " + columnSql(world_, resolver_, entity, column) + ";");
@@ -246,9 +240,7 @@ private:
             problems.insert(problems.begin(), "it is not an ordinary or partitioned table");
         if (!adopts(entity))
             for (const ColumnInfo& column : entity.columns)
-                if (std::none_of(table.columns.begin(), table.columns.end(),
-                                 [&](const ColumnView& view) { return view.name == column.name; }))
-                    problems.push_back(column.name + " is missing (" + column.type + ")");
+                if (!table.column(column.name)) problems.push_back(column.name + " is missing (" + column.type + ")");
         if (!table.callerOwns) problems.push_back("it belongs to " + table.owner);
         if (!problems.empty()) {
             world_.error(*entity.file, "SPQL-P003", posOf(entity),

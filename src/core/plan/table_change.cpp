@@ -14,12 +14,6 @@ bool hasLine(const std::string& before, const std::string& line) {
            before.find("\n    " + line + "\n)") != std::string::npos;
 }
 
-const ColumnView* columnOf(const TableView& table, const std::string& name) {
-    for (const ColumnView& column : table.columns)
-        if (column.name == name) return &column;
-    return nullptr;
-}
-
 class TableChanger {
 public:
     TableChanger(const World& world, const Resolver& resolver, const EntityInfo& entity, const std::string& before,
@@ -37,7 +31,7 @@ public:
         std::vector<TableCheck> checks = tableChecks(world_, resolver_, entity_);
         dropChecks(checks);
         for (const ColumnInfo& column : entity_.columns)
-            if (const ColumnView* view = columnOf(*entity_.present, column.name))
+            if (const ColumnView* view = entity_.present->column(column.name))
                 alterColumn(column, *view);
             else
                 add(posOf(column), "ADD COLUMN " + columnSql(world_, resolver_, entity_, column));
@@ -159,7 +153,7 @@ std::vector<TableQuestion> askOfTables(const World& world, const Resolver& resol
         question.schema = entity->schema;
         question.name = entity->table;
         for (const ColumnInfo& column : entity->columns) {
-            const ColumnView* view = columnOf(*entity->present, column.name);
+            const ColumnView* view = entity->present->column(column.name);
             bool stays = view && hasLine(before, columnSql(world, resolver, *entity, column)) &&
                          compatible(column.type, view->type);
             if (view && !stays)

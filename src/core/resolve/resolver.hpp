@@ -69,7 +69,6 @@ private:
 
     World& world_;
     std::vector<AnalysisRequest> requests_;
-    std::vector<const SpecFile*> requestFile_;
     std::vector<ImpliedColumn> impliedColumns_;
     std::map<std::string, std::vector<const Step*>> emitters_;                  // by event: the steps that raise it
     std::map<std::string, std::set<std::pair<size_t, size_t>>> columnsByWord_;  // entity and column, by their indexes

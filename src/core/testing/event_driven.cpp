@@ -208,7 +208,7 @@ private:
         std::set<std::string> said;
         for (const ResolvedStep* step : arm.steps) {
             std::string own = stage_.ownOf(*step);
-            if (own.empty() || !meansOne(*step, own)) continue;
+            if (own.empty() || !stage_.meansOne(*step, own)) continue;
             std::string description = arm.label + suffix_ + " leaves other rows of " + step->target->table + " alone";
             std::string before = asInserted(*step, own, others, description);
             if (!before.empty()) {
@@ -221,16 +221,6 @@ private:
                 if (!effect.count.empty() && said.insert(description).second)
                     writer_.check(countIs(effect.count, "0", description), description);
         }
-    }
-
-    // Whether WHERE tells the event's row from others like it.
-    bool meansOne(const ResolvedStep& step, const std::string& own) const {
-        if (!step.where) return true;
-        const std::string& text = world_.expressionText(step.where.expression);
-        std::set<int> read = stage_.dimensionsOf(step.where, 0, text.size(), own);
-        return std::any_of(read.begin(), read.end(), [&](int dimension) {
-            return stage_.scenario.dimensions[static_cast<size_t>(dimension)].unique;
-        });
     }
 
     // That an updated column still has the value that it was inserted with; empty if that is not known.

@@ -9,20 +9,14 @@ namespace specql {
 namespace {
 
 // Values for the first arm of an action that can be set off.
-struct Firing {
-    Fixture fixture;
-    std::string why;
-};
-
-Firing firing(Writer& writer, const Stage& stage) {
-    Firing result;
+Fixture firing(Writer& writer, const Stage& stage) {
+    Fixture result;
     for (const Arm& arm : armsOf(writer.world, stage.action)) {
-        std::string sql;
-        if (!stage.unfit.empty() || !stage.condition(arm, Scenario::reference, sql, result.why)) continue;
-        Fixture found = writer.find(stage, {sql}, {}, stage.focus(arm), result.why);
-        if (!result.fixture) result.fixture = found;
+        std::string sql, why;
+        if (!stage.unfit.empty() || !stage.condition(arm, Scenario::reference, sql, why)) continue;
+        Fixture found = writer.find(stage, {sql}, {}, stage.focus(arm), why);
+        if (!result) result = found;
     }
-    if (!stage.unfit.empty()) result.why = stage.unfit;
     return result;
 }
 
@@ -158,14 +152,14 @@ void writeCascade(Writer& writer, const std::vector<const ResolvedAction*>& acti
     for (const ResolvedAction* action : actions) {
         unsigned operation = operationsOf(*action).front();
         Stage stage(writer.world, writer.resolver, writer.tables, *action, operation);
-        Firing set = firing(writer, stage);
-        if (!set.fixture || written) continue;
+        Fixture set = firing(writer, stage);
+        if (!set || written) continue;
         written = true;
         const std::string schema = action->info->schema, loop = quoteName(schema, "specql_test_loop");
         const std::string again = "PERFORM specql.emit('specql_test_loop', '{}'::jsonb);";
         writer.about(*action);
         writer.begin(action->info->name() + ": a cascade without end");
-        Stage::Render literal = writer.literals(stage, set.fixture);
+        Stage::Render literal = writer.literals(stage, set);
         writer.fixture(stage.fixture(literal));
         writer.step("CREATE FUNCTION " + loop +
                     "() RETURNS void LANGUAGE plpgsql SECURITY DEFINER\nSET search_path = pg_catalog, pg_temp AS "

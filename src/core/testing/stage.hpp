@@ -77,6 +77,8 @@ public:
         const Stage& stage_;
     };
 
+    // Whether a step's WHERE, if it has one, tells its row from others like it.
+    bool meansOne(const ResolvedStep& step, const std::string& own) const;
     // Where a step's target row is: "new", "c0", "t0"; empty if the step has none.
     std::string ownOf(const ResolvedStep& step) const;
     // The row of that place, or -1.

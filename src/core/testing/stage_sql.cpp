@@ -177,6 +177,14 @@ std::set<int> Stage::before(const std::set<int>& dimensions) const {
     return found;
 }
 
+bool Stage::meansOne(const ResolvedStep& step, const std::string& own) const {
+    if (!step.where) return true;
+    const std::string& text = world_.expressionText(step.where.expression);
+    std::set<int> read = dimensionsOf(step.where, 0, text.size(), own);
+    return std::any_of(read.begin(), read.end(),
+                       [this](int dimension) { return scenario.dimensions[static_cast<size_t>(dimension)].unique; });
+}
+
 std::string Stage::insertInto(const PlannedRow& row, const std::function<std::string(const std::string&)>& cell) const {
     std::vector<std::string> columns, values;
     bool overriding = false;

@@ -181,8 +181,7 @@ void WindowEvents::readKeys(EventSource& source) const {
                                               [&](const std::string& column) { return columns.count(column) > 0; });
     };
     source.ownKey = columns.count(entity.key) > 0;
-    source.sameRow =
-        columns.count(entity.key) > 0 || (table && std::any_of(table->uniques.begin(), table->uniques.end(), covered));
+    source.sameRow = source.ownKey || (table && std::any_of(table->uniques.begin(), table->uniques.end(), covered));
 }
 
 // Correlated events have one key under several names and types.

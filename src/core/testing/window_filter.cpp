@@ -164,9 +164,8 @@ void WindowFilter::write() {
     for (size_t i = 0; i < events_.sources.size(); i++) {
         const EventSource& source = events_.sources[i];
         bool other = !seen.insert(source.feed).second;
-        auto kind = std::find_if(events_.kinds.begin(), events_.kinds.end(),
-                                 [&](const EventKind& known) { return known.source == i; });
-        if (!other || kind == events_.kinds.end()) continue;
+        const EventKind* kind = kindOf(i);
+        if (!other || !kind) continue;
         std::string description = label_ + " counts " + source.feed->source + " on " +
                                   (source.operation == opInsert   ? "insert"
                                    : source.operation == opDelete ? "delete"

@@ -177,7 +177,6 @@ bool MatchSteps::writesRows(const Arm& arm) const {
 }
 
 void MatchSteps::fixture(const Fixture& fixture, int key, const std::vector<size_t>& kinds) {
-    fixture_ = fixture;
     key_ = key;
     others_ = render(fixture, writer_.fresh());
     stage_.present.clear();
@@ -228,7 +227,8 @@ void MatchSteps::before(size_t which, const WindowPlay& play, size_t count) {
     bystanders_.clear();
     if (!writesRows(arms_[which])) return;
     for (const ResolvedStep* step : arms_[which].steps) {
-        if (stage_.ownOf(*step).empty()) continue;
+        std::string own = stage_.ownOf(*step);
+        if (own.empty() || !stage_.meansOne(*step, own)) continue;
         Arm one = arms_[which];
         one.steps = {step};
         for (Effect& effect : effectsOf(writer_.world, writer_.resolver, stage_, one, others_)) {

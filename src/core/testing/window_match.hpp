@@ -40,7 +40,6 @@ private:
     Stage stage_;
     std::vector<Arm> arms_;
     Stage::Render literal_, others_;
-    Fixture fixture_;
     int key_ = 0;
     // Rows that the events are about: by dimension the source and its own dimension that say the value, and the columns
     // that they leave open.

@@ -20,7 +20,7 @@ WHERE a.* IS DISTINCT FROM excluded.*)";
 
 // Nobody comes by another's events by giving an action of their own the same name.
 const char* const requireOwnerSql = R"(
-SELECT specql.require_owner('action ' || o.action, o.owner, $2) FROM specql.action_owner AS o WHERE o.action = $1)";
+SELECT specql.require_action($1, $2))";
 
 const char* const ownerSql = R"(
 INSERT INTO specql.action_owner AS o

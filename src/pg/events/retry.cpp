@@ -20,7 +20,7 @@ WHERE status = 'failed' AND next_attempt_at <= $1
 ORDER BY next_attempt_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
 const char* const claimEventSql = "SELECT " FAILED_COLUMNS R"( FROM specql.failure
-WHERE id = $1 AND ($2 IS NULL OR action = $2)
+WHERE id = $1 AND ($2 IS NULL OR action = $2) AND specql.sees(action)
 ORDER BY action FOR UPDATE SKIP LOCKED)";
 
 const char* const doneSql = "DELETE FROM specql.failure WHERE id = $1 AND action = $2";

@@ -29,7 +29,7 @@ SPECQL_FUNCTION(specql_deliver) {
         MemoryContextSwitchTo(scratch);  // SPI leaves its own
         if (sent < batch) claims = courier->claim(batch - sent);
         if (sent + claims.count == 0) break;
-        courier->accept(claims);
+        (void)courier->accept(claims);
         while (courier->underWay() > 0) {
             courier->carry(waitMs);
             CHECK_FOR_INTERRUPTS();

@@ -45,6 +45,16 @@ SPECQL_FUNCTION(specql_unregister_service) {
     PG_RETURN_VOID();
 }
 
+SPECQL_FUNCTION(specql_register_window) {
+    runForCaller(fcinfo, "SELECT specql.write_window($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+    PG_RETURN_VOID();
+}
+
+SPECQL_FUNCTION(specql_unregister_window) {
+    runForCaller(fcinfo, "SELECT specql.drop_window($1, $2)");
+    PG_RETURN_VOID();
+}
+
 SPECQL_FUNCTION(specql_unregister_action) {
     runForCaller(fcinfo, "SELECT specql.drop_action($1, $2)");
     PG_RETURN_VOID();

@@ -135,6 +135,9 @@ SPECQL_FUNCTION(specql_rebuild_window) {
     const char* action = text_to_cstring(PG_GETARG_TEXT_PP(0));
     Datum name = PG_GETARG_DATUM(0);
     TimestampTz now = engineTime();
+    spi::connect();
+    spi::query("SELECT specql.require_action($1, specql.viewer())", {{TEXTOID, name}});
+    spi::finish();
     lockWindow(toUtf8(action), true);
     spi::connect();
     if (spi::query("SELECT FROM specql.window_rule AS r WHERE r.action = $1", {{TEXTOID, name}}) == 0)

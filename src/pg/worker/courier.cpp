@@ -57,6 +57,9 @@ std::string findSecret(const std::string& secret, std::string& problem) {
 std::string fillIn(std::string& header) {
     size_t mark = header.find('\1');
     if (mark == std::string::npos) return {};
+    // Nothing else follows a mark that specql.claim_calls has made.
+    bool marked = header.compare(mark + 1, 4, "key:") == 0 || header.compare(mark + 1, 8, "missing:") == 0;
+    if (!marked) return "a header holds a control character";
     std::string problem, secret = findSecret(header.substr(mark + 1), problem);
     while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r'))
         secret.pop_back();
@@ -80,9 +83,10 @@ int Courier::room() const {
     return taken < most ? most - taken : 0;
 }
 
-void Courier::accept(const Claims& claims) {
+bool Courier::accept(const Claims& claims) {
     TimestampTz now = GetCurrentTimestamp();
-    if (now >= forgetAt_) {
+    bool missed = claims.count == 0 && underWay() == 0 && !reached_.empty();
+    if (missed || now >= forgetAt_) {
         reached_.clear();
         forgetAt_ = now + USECS_PER_SEC;
     }
@@ -112,6 +116,7 @@ void Courier::accept(const Claims& claims) {
             place = {claim.dueAt, claim.id};
         waiting_.push_back(std::move(call));
     }
+    return missed;
 }
 
 // The problem, or nothing.

@@ -62,7 +62,9 @@ public:
 
     // Forgets the results that record() wrote.
     void recorded();
-    void accept(const Claims& claims);
+    // True if there were none, but none were looked for before what was claimed last: there may be calls whose
+    // transactions committed late, which the next claim finds.
+    bool accept(const Claims& claims);
     // Starts what fits, and waits up to `timeoutMs` for something to end.
     void carry(int timeoutMs);
     // Gives up what has not been started, and what is under way: their leases are returned.

@@ -278,9 +278,10 @@ void serve(Worker* worker) {
         if (settings::workerMode == settings::workerOff || worker->place > settings::workers) return;
         worker->claims = {nullptr, 0};
         worker->notified = 0;
+        bool again = false;
         if (exchange(worker)) {
             worker->courier->recorded();
-            worker->courier->accept(worker->claims);
+            again = worker->courier->accept(worker->claims);
             MemoryContextReset(worker->round);
         } else if (!sleepUntilWork(afterErrorMs)) {
             return;
@@ -293,7 +294,7 @@ void serve(Worker* worker) {
             carryOn(worker);
             continue;
         }
-        if (worked || worker->courier->results() > 0) continue;
+        if (worked || again || worker->courier->results() > 0) continue;
         if (GetCurrentTimestamp() >= house) {
             house = later(housekeepingMs);
             keepHouse(worker);
