@@ -217,7 +217,7 @@ bool ActionResolver::lookupTarget(const Scope& scope, const NameUse& use, Value&
     const std::string& name = use.parts.back();
     if (!scope.target) return false;
     bool qualified = use.parts.size() == 2 && (use.parts[0] == scope.target->table);
-    bool bare = use.parts.size() == 1 && ((scope.targetFirst && !use.rightTwin) || name == scope.assigned);
+    bool bare = use.parts.size() == 1 && (scope.targetFirst || name == scope.assigned);
     const ColumnInfo* column = qualified || bare ? scope.target->column(name) : nullptr;
     if (!column) return false;
     value = simple(ValueKind::target, name, column->type, "section 5: the target's own column",
