@@ -154,7 +154,7 @@ private:
             for (const std::string& column : context.columns)
                 columns.push_back("t." + quoteName(column));
             std::string key = printer_.print(context.key, false);
-            sql += "-- the row of " + context.entity->shown() + " that " + context.key.name + " names, as it is now" +
+            sql += "-- the row of " + context.entity->shown() + " that " + context.path + " leads to, as it is now" +
                    (context.locked ? ", locked because it is updated below" : "") + "\n" +
                    (columns.empty() ? "PERFORM 1\n"
                                     : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +

@@ -59,6 +59,7 @@ struct Step {
     StepKind kind = StepKind::insert;
     Text verb;                         // the key as written: insert, process_backorders, …
     Text target;                       // entity, service, channel, event name, or function name
+    Text via;                          // update, delete: the path to the one row that is meant
     std::vector<Assignment> set;
     ExpressionRef where;
     std::vector<OrderItem> orderBy;
