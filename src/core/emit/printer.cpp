@@ -187,6 +187,7 @@ std::string Printer::print(const Value& value, bool whole) {
         case ValueKind::handled: return handledAlias + "." + quoteName(value.name);
         case ValueKind::local: return quoteName("v_" + value.name);
         case ValueKind::match: return ofMatch(value.name, value.type);
+        case ValueKind::caller: return "specql.caller(" + quoteLiteral(value.name) + ")";
     }
     return {};
 }

@@ -36,7 +36,8 @@ enum class ValueKind {
     target,       // a column of the row being updated, deleted or checked
     handled,      // a column of a row that a bulk operation handled
     local,        // a foreach variable, a call's result
-    match         // match_count, … of a window
+    match,        // match_count, … of a window
+    caller,  // who did it: a key of specql.caller()
 };
 
 struct Value {
