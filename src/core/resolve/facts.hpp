@@ -120,6 +120,9 @@ struct ExtraView {
     bool callerOwns = false;
 };
 
+// Where an action stands among all others. Compared from the left, so that there is always room between two of them.
+using Place = std::vector<int>;
+
 // A document that was applied before: the current version of each.
 struct InstalledUnit {
     std::string kind;  // entity, action (from a rules document), service
@@ -155,7 +158,8 @@ struct CatalogView {
     std::map<std::string, TypeView> types;  // by the text in the spec
     std::vector<InstalledUnit> units;
     std::vector<InstalledObject> objects;
-    bool adopt = false;  // apply's arguments
+    std::map<std::string, Place> places;  // of actions, by schema and name; also of those that are gone
+    bool adopt = false;                   // apply's arguments
     bool allowDestructive = false;
     std::string removed;      // the unit that is taken away, as kind:schema.name
     bool dropTables = false;  // with its tables

@@ -106,6 +106,8 @@ struct Action {
     Text correlationWindow;
     std::vector<Text> correlateBy;
     Text afterMatch, cooldown, onError, maxAttempts, backoff, enabled;
+    Text order;                        // as written
+    int turn = 0;                      // its value
     std::vector<Step> onTimeout;
     std::vector<Text> validations;          // they are also the first steps of every branch
     Text errorHandling;
