@@ -86,8 +86,11 @@ private:
         if (column.generated || !column.defaultSql.empty() || (column.field && column.field->defaultValue) ||
             isGivenKey(entity, column))
             return false;
-        const ColumnView* there = isAdopted(entity) ? entity.present->column(column.name) : nullptr;
-        return there ? there->notNull && !there->hasDefault : column.notNull;
+        const ColumnView* there = entity.present ? entity.present->column(column.name) : nullptr;
+        if (!there) return column.notNull;
+        // What a declared field of a table of ours was before, it need not be now.
+        bool staysRequired = there->notNull && (isAdopted(entity) || !column.field);
+        return (column.notNull || staysRequired) && !there->hasDefault;
     }
 
     static bool isAdopted(const EntityInfo& entity) { return entity.present && !entity.present->owned; }
