@@ -297,7 +297,7 @@ std::string StepEmitter::allocation(const ResolvedStep& step) {
 }
 
 std::string StepEmitter::emitEvent(const ResolvedStep& step, const StepPlace& place) {
-    std::string data;
+    std::string data, time;
     if (step.set.empty()) {
         data = eventData(place);
         bool row = !action_.binding.custom && place.rows != StepPlace::Rows::handled;
@@ -315,11 +315,14 @@ std::string StepEmitter::emitEvent(const ResolvedStep& step, const StepPlace& pl
         }
     } else {
         std::vector<std::string> pairs;
-        for (const BoundAssignment& assignment : step.set)
+        for (const BoundAssignment& assignment : step.set) {
             pairs.push_back(quoteLiteral(assignment.column) + ", " + assignmentSql(assignment));
+            if (assignment.column == eventTimeKey)
+                time = ", (" + assignmentSql(assignment) + ")::timestamp with time zone";
+        }
         data = "jsonb_build_object(" + join(pairs, ", ") + ")";
     }
-    return perform("specql.emit(" + quoteLiteral(step.spec->target.value) + ", " + data + ")", place);
+    return perform("specql.emit(" + quoteLiteral(step.spec->target.value) + ", " + data + time + ")", place);
 }
 
 std::string StepEmitter::call(const ResolvedStep& step, const StepPlace& place) {

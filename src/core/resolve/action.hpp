@@ -59,6 +59,9 @@ struct BoundExpression {
     explicit operator bool() const { return expression >= 0; }
 };
 
+// The key of an emit step that is the event's time.
+inline constexpr const char* eventTimeKey = "occurred_at";
+
 struct BoundAssignment {
     std::string column;
     BoundExpression value;  // none: the event's value of the same name (create:), see `taken`

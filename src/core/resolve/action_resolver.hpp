@@ -147,7 +147,6 @@ private:
                          const ColumnInfo* column = nullptr);
     void unknownName(int expression, const NameUse& use, const Scope& scope, const ColumnInfo* column,
                      const NameProblem& problem);
-    void checkEnum(const ExpressionFacts& facts, const BoundExpression& bound, const ColumnInfo* column);
 
     // --- payload types: declared, else of the field of the same name, else …_id is uuid, else by use, else text
     // --------

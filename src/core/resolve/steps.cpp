@@ -220,7 +220,8 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
             for (const Assignment& assignment : step.set) {
                 BoundAssignment bound;
                 bound.column = assignment.column.value;
-                bound.value = bind(assignment.value, "", scope);
+                bound.value =
+                    bind(assignment.value, bound.column == eventTimeKey ? "timestamp with time zone" : "", scope);
                 resolved.set.push_back(std::move(bound));
             }
             break;
@@ -314,9 +315,6 @@ void ActionResolver::bindCall(const Step& step, ResolvedStep& resolved, Scope& s
                      "create it first, or write <service>: \"" + name + "(…)\" to queue a call");
     } else if (resolved.call == CallKind::none) {
         resolved.call = CallKind::queued;
-        world_.warning(*action_.file, "SPQL-R039", step.target.pos,
-                       "no action or function " + name + " yet: calls are queued for the service " + step.verb.value,
-                       "create " + schema + "." + name + ", or leave it to the service");
     }
     std::string to = resolved.call == CallKind::action ? "action " + resolved.calledAction->name()
                      : resolved.call == CallKind::function

@@ -301,7 +301,8 @@ std::vector<Param> readParams(ReadContext& context, const Node& params) {
     for (const Entry& entry : params.entries) {
         Text type = context.scalar(entry.value, entry.key.value);
         if (type) {
-            result.push_back({entry.key, std::move(type)});
+            std::vector<std::string> values = enumValues(type.value);
+            result.push_back({entry.key, std::move(type), std::move(values)});
         }
     }
     return result;
