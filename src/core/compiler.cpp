@@ -230,12 +230,13 @@ Compiler::Outcome Compiler::draw(const std::string& format, std::string& picture
 Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) noexcept {
     return guarded([&] {
         State& state = *state_;
+        state.resolver->applyResults(results);
+        explainSteps(state.world, *state.resolver);
         std::set<std::string> own;
         for (const ActionInfo& action : state.world.actions)
             if (action.unit->fresh()) own.insert(action.name());
         for (const Explanation& explanation : state.world.explanations)
             if (own.count(explanation.action)) state.explanations.push_back(explanation);
-        state.resolver->applyResults(results);
         if (state.diagnostics.hasErrors()) return;  // a half-understood world has no SQL
         state.all = emitObjects(state.world, *state.resolver);
         std::set<std::string> fresh;
@@ -273,8 +274,7 @@ Compiler::Outcome Compiler::listTestTables(std::vector<std::string>* schemas,
 Compiler::Outcome Compiler::writeTests(const std::string& suite, const TestTables& tables,
                                        const std::vector<SearchAnswer>& answers, WrittenSuite* written) noexcept {
     return guarded([&] {
-        *written =
-            writeSuite(state_->world, *state_->resolver, tables, suite, answers, std::move(written->windows));
+        *written = writeSuite(state_->world, *state_->resolver, tables, suite, answers, std::move(written->windows));
     });
 }
 

@@ -119,6 +119,9 @@ public:
 
     void emit(std::vector<Object>& functions, std::vector<Object>& triggers) {
         std::string body = action_.isFeed() ? feedBody() : bulk_ ? callBody() : set_ ? setBody() : loopBody();
+        // A set of events of which no step uses a value still has so many rows.
+        if (printer_.used().empty() && body.find(rowsName() + "(") != std::string::npos)
+            printer_.meta("event_id", "uuid");
         if (steps_.mayEndUndelivered())
             body += "\n-- event rows whose event had nothing to deliver after all\nPERFORM " + processedName() +
                     "(specql.undelivered());\n";

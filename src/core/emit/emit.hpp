@@ -42,6 +42,8 @@ Object bulkFunction(const World& world, const Resolver& resolver, const Resolved
 Object windowObject(const ResolvedAction& action);
 // Where the history of the events stands that the fresh windows and correlations count.
 std::vector<WindowHistory> windowHistories(const World& world, const Resolver& resolver);
+// Adds to the world's explanations what each step of the fresh actions does, in a sentence.
+void explainSteps(World& world, const Resolver& resolver);
 // The registration of a service.
 Object serviceObject(const Unit& unit);
 

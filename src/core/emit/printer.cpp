@@ -28,7 +28,7 @@ std::string splice(const std::string& text, std::vector<Splice> splices) {
 
 std::vector<Splice> qualified(const Resolver& resolver, const BoundExpression& bound) {
     std::vector<Splice> splices;
-    if (bound.request < 0) return splices;
+    if (bound.request < 0 || !resolver.results()[bound.request].ok) return splices;
     for (const QualifiedUse& use : resolver.results()[bound.request].qualified)
         splices.push_back({use.offset, use.length, use.sql});
     return splices;
