@@ -60,8 +60,14 @@ constexpr const char* reserved[] = {"branch", "branches", "subject",    "data", 
 
 }  // namespace
 
+std::string variableName(const std::string& name) {
+    constexpr const char* own[] = {"count", "item", "number", "before", "errors", "handled", "taken", "missing"};
+    bool collides = std::find(std::begin(own), std::end(own), name) != std::end(own);
+    return quoteName("v_" + name + (collides ? "_" : ""));
+}
+
 std::string contextVariable(const Context& context) {
-    return "v_" + context.entity->table;
+    return variableName(context.entity->table);
 }
 
 std::string printBound(const World& world, const Resolver& resolver, const BoundExpression& bound, size_t begin,
@@ -184,8 +190,8 @@ std::string Printer::print(const Value& value, bool whole) {
             return use({value.name, value.type, "", sql});
         }
         case ValueKind::target: return targetAlias + "." + quoteName(value.name);
-        case ValueKind::handled: return handledAlias + "." + quoteName(value.name);
-        case ValueKind::local: return quoteName("v_" + value.name);
+        case ValueKind::handled: return handledAlias + (value.name.empty() ? "" : "." + quoteName(value.name));
+        case ValueKind::local: return variableName(value.name);
         case ValueKind::match: return ofMatch(value.name, value.type);
     }
     return {};

@@ -80,9 +80,11 @@ struct ResolvedStep {
     std::vector<BoundExpression> args;
     CallKind call = CallKind::none;
     const ActionInfo* calledAction = nullptr;
-    std::string calledFunction;  // quoted and qualified
-    bool ownRow = false;         // update/delete of the row the event is about
-    int byContext = -1;          // update/delete of the row that this context names
+    std::string calledFunction;   // quoted and qualified
+    bool takes = false;           // bulk: this update/delete takes the rows that the steps behind it are done for
+    std::optional<Value> rowKey;  // update/delete of the row with this key: a taken row, or one that it refers to
+    bool ownRow = false;          // update/delete of the row the event is about
+    int byContext = -1;           // update/delete of the row that this context names
     std::vector<ResolvedStep> then, otherwise;
 };
 
@@ -122,9 +124,9 @@ struct ResolvedAction {
     std::vector<Context> contexts;
     std::map<std::string, std::string> payload;  // custom: key → type
     std::vector<std::string> payloadOrder;       // in order of first use
-    std::string batchParameter;  // bulk: the array whose elements have these keys; empty if they are parameters
-    std::optional<Window> window;                // set for the action that handles the window's matches
-    std::string source;                          // set for a listener that feeds it: the name of its event
+    std::string batchParameter;    // bulk: the array whose elements have these keys; empty if they are parameters
+    std::optional<Window> window;  // set for the action that handles the window's matches
+    std::string source;            // set for a listener that feeds it: the name of its event
     bool isFeed() const { return !source.empty(); }
     std::string base;  // with the table's name when the action has several
 

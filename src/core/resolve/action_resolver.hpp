@@ -55,8 +55,9 @@ private:
     void findEmittedKeys();
     EntityInfo* knownTable(const std::string& table);
     void addPayloadKey(const std::string& name);
-    void findKeysIn(ExpressionRef ref);
-    void findKeysIn(const std::vector<Step>& steps);
+    // `taken`: whose row the steps of a bulk operation are done for; `target`: whose rows a WHERE is about.
+    void findKeysIn(ExpressionRef ref, const EntityInfo* taken = nullptr, const EntityInfo* target = nullptr);
+    void findKeysIn(const std::vector<Step>& steps, const EntityInfo* taken = nullptr);
     // The context of a key's entity, made when first used.
     int useContext(const Context& key);
 
@@ -137,6 +138,14 @@ private:
     void bindCreate(ResolvedStep& resolved, const Scope& scope);
     // Which row an update or delete without WHERE is about.
     void bindOwnRow(const Step& step, ResolvedStep& resolved);
+    // Behind an allocation: the taken row itself, or the one that it refers to. False if it leads to none.
+    bool bindTakenRow(const Step& step, ResolvedStep& resolved, const Scope& scope);
+    // The refs of an entity that lead to another.
+    std::vector<const ColumnInfo*> waysTo(const EntityInfo* entity, const EntityInfo& from);
+    bool ofTakenRef(const Scope& scope, const std::string& name) const;
+    void refuseTakenRef(Pos pos, const NameUse& use, const Scope& scope);
+    // A bulk operation is a function: nothing says which event called it, if one did.
+    void refuseEventNames();
     // LIMIT that shares a word with a field of the target allocates: rows are taken while the field's sum fits.
     void bindLimit(const Step& step, ResolvedStep& resolved, const Scope& scope);
     ResolvedStep bindStep(const Step& step, Scope& scope);

@@ -76,6 +76,10 @@ void ActionResolver::unknownName(int expression, const NameUse& use, const Scope
         world_.error(*action_.file, "SPQL-R041", pos, problem, "qualify it: <entity>." + use.parts.back());
         return;
     }
+    if (use.parts.size() == 2 && ofTakenRef(scope, use.parts[0])) {
+        refuseTakenRef(pos, use, scope);
+        return;
+    }
     std::string hint;
     if (column && column->field && use.parts.size() == 1) {
         const std::vector<std::string>& values = column->field->enumValues;

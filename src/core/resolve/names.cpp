@@ -24,8 +24,8 @@ ResolvedAction ActionResolver::run() {
     const Action& spec = *action_.spec;
     if (spec.windowed || spec.correlated) result_.window = readWindow(world_, action_);
     if (withKeys_) findKeys();
-    Scope scope;
     for (const Branch& branch : spec.branches) {
+        Scope scope;
         ResolvedBranch resolved;
         resolved.spec = &branch;
         ExpressionRef condition = branch.condition ? branch.condition : spec.plainCondition;
@@ -42,6 +42,7 @@ ResolvedAction ActionResolver::run() {
         resolved.steps = bindSteps(spec.onTimeout, scope);
         result_.branches.push_back(std::move(resolved));
     }
+    if (bulk_) refuseEventNames();
     inferPayloadTypes();
     return std::move(result_);
 }
@@ -120,25 +121,32 @@ void ActionResolver::addPayloadKey(const std::string& name) {
     if (endsWith(name, "_id")) addKey(knownTable(name.substr(0, name.size() - 3)), payloadValue(name));
 }
 
-void ActionResolver::findKeysIn(ExpressionRef ref) {
+void ActionResolver::findKeysIn(ExpressionRef ref, const EntityInfo* taken, const EntityInfo* target) {
     if (!ref) return;
-    for (const NameUse& use : world_.facts(ref.id + action_.file->expressionBase).names)
-        if (use.parts.size() == 1) addPayloadKey(use.parts.front());
+    for (const NameUse& use : world_.facts(ref.id + action_.file->expressionBase).names) {
+        if (use.parts.size() != 1) continue;
+        const std::string& name = use.parts.front();
+        bool ofRow = (taken && taken->columnOf(name)) || (target && !use.rightTwin && target->columnOf(name));
+        if (!ofRow) addPayloadKey(name);
+    }
 }
 
-void ActionResolver::findKeysIn(const std::vector<Step>& steps) {
+void ActionResolver::findKeysIn(const std::vector<Step>& steps, const EntityInfo* taken) {
     for (const Step& step : steps) {
         for (const Assignment& assignment : step.set)
-            findKeysIn(assignment.value);
-        for (ExpressionRef ref : {step.where, step.limit, step.condition})
-            findKeysIn(ref);
+            findKeysIn(assignment.value, taken);
+        for (ExpressionRef ref : {step.limit, step.condition})
+            findKeysIn(ref, taken);
         for (ExpressionRef ref : step.args)
-            findKeysIn(ref);
-        if ((step.kind == StepKind::update || step.kind == StepKind::remove) && !step.where)
-            if (EntityInfo* entity = world_.entity(step.target.value, action_.schema))
-                addKey(entity, payloadValue(entity->table + "_id"));
-        findKeysIn(step.then);
-        findKeysIn(step.otherwise);
+            findKeysIn(ref, taken);
+        bool set = step.kind == StepKind::update || step.kind == StepKind::remove;
+        EntityInfo* entity = set ? world_.entity(step.target.value, action_.schema) : nullptr;
+        findKeysIn(step.where, taken, entity);
+        if (entity && !step.where && !(taken && (entity == taken || !waysTo(entity, *taken).empty())))
+            addKey(entity, payloadValue(entity->table + "_id"));
+        findKeysIn(step.then, taken);
+        findKeysIn(step.otherwise, taken);
+        if (bulk_ && entity && !taken) taken = entity;
     }
 }
 
@@ -236,7 +244,8 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
         if (first == "new") value.old = false;
         return true;
     }
-    if (scope.handled && first == scope.handled->table) return lookupHandled(scope, name, value);
+    if (scope.handled && (first == "new" || first == scope.handled->table)) return lookupHandled(scope, name, value);
+    if (ofTakenRef(scope, first)) return false;
     for (const Context& key : keys_) {
         if (key.entity->table != first) continue;
         if (const ColumnInfo* column = key.entity->column(name)) {
@@ -248,10 +257,14 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
 }
 
 bool ActionResolver::lookupHandled(const Scope& scope, const std::string& name, Value& value) const {
-    const ColumnInfo* column = scope.handled ? scope.handled->column(name) : nullptr;
+    if (scope.handled && name == "new")
+        return value = simple(ValueKind::handled, "", "record", "section 7: the handled row",
+                              "the row of " + scope.handled->shown() + " that was handled"),
+               true;
+    const ColumnInfo* column = scope.handled ? scope.handled->columnOf(name) : nullptr;
     if (!column) return false;
-    value = simple(ValueKind::handled, name, column->type, "section 7: column of the handled row",
-                   scope.handled->shown() + "." + name + " (the row that was handled)");
+    value = simple(ValueKind::handled, column->name, column->type, "section 7: column of the handled row",
+                   scope.handled->shown() + "." + column->name + " (the row that was handled)");
     return true;
 }
 

@@ -12,7 +12,9 @@ std::vector<ResolvedStep> ActionResolver::bindSteps(const std::vector<Step>& ste
     for (const Step& step : steps) {
         resolved.push_back(bindStep(step, scope));
         bool set = step.kind == StepKind::update || step.kind == StepKind::remove;
-        if (bulk_ && set && resolved.back().target) scope.handled = resolved.back().target;
+        if (!bulk_ || !set || scope.handled || !resolved.back().target) continue;
+        resolved.back().takes = true;
+        scope.handled = resolved.back().target;
     }
     return resolved;
 }
@@ -73,7 +75,12 @@ void ActionResolver::bindCreate(ResolvedStep& resolved, const Scope& scope) {
         Value value;
         std::string problem;
         if (assigned || !lookup(scope, use, value, problem) || value.type == "record") continue;
-        if (value.kind == ValueKind::payload) {
+        if (bulk_) {
+            // A function has the parameters that somebody named, and no event.
+            if (value.kind == ValueKind::meta || (value.kind == ValueKind::payload && !declaredParam(column.name)))
+                continue;
+            if (value.kind == ValueKind::payload) notePayload(column.name);
+        } else if (value.kind == ValueKind::payload) {
             // Nobody promised this key: absent means NULL, so it is taken without being required.
             value.kind = ValueKind::meta;
             value.name = "payload:" + column.name;
@@ -156,7 +163,7 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
             rows.targetFirst = true;
             if (step.where)
                 resolved.where = bind(step.where, "boolean", rows);
-            else if (resolved.target)
+            else if (resolved.target && !bindTakenRow(step, resolved, scope))
                 bindOwnRow(step, resolved);
             if ((bulk_ || step.limit || !step.orderBy.empty()) && resolved.target && resolved.target->key.empty())
                 world_.error(*action_.file, "SPQL-R086", step.target.pos,

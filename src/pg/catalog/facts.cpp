@@ -46,6 +46,7 @@ void recordNames(const RawExpression& raw, const Both& text, ExpressionFacts& fa
         use.rightTwin = name->rightTwin;
         if (name->literalPeer != nullptr) use.literalPeer = name->literalPeer;
         if (name->castTo != nullptr) use.castTo = name->castTo;
+        use.addend = name->addend;
         const ListCell* peer;
         std::set<int> seen;
         foreach (peer, name->peers) {
