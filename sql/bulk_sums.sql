@@ -91,14 +91,14 @@ INSERT INTO shop.booking (account_id, amount) VALUES ('00000000-0000-7000-8000-0
 SELECT message FROM specql.failures;
 ROLLBACK;
 
--- Row by row remains what is not the same in any order, or reads what it writes.
+-- What is not the same in any order is changed in a variable, if the row is found by its key and no rule wants to see each change.
 CREATE FUNCTION shop.row_by_row(step text, expected text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     body text;
 BEGIN
     PERFORM specql.apply(E'schema: shop\nactions:\n  - name: on_booked\n    on: insert Booking\n    steps:\n' || step);
     SELECT prosrc INTO body FROM pg_proc WHERE proname = 'trigger_booked_events';
-    RETURN expected || ': ' || CASE WHEN body LIKE '%LOOP%' THEN 'row by row' ELSE 'as a set' END;
+    RETURN expected || ': ' || CASE WHEN body LIKE '%FOR e IN%' THEN 'row by row' WHEN body LIKE '%FOR v_event IN%' THEN 'in a variable' ELSE 'as a sum' END;
 END $$;
 SELECT shop.row_by_row(E'      - update: Account SET ' || step || E'\n', why) FROM (VALUES
     ('bookings = bookings + pieces WHERE id = account_id', 'a sum of whole numbers'),
@@ -122,7 +122,10 @@ SELECT shop.row_by_row(E'      - update: Account SET ' || step || E'\n', why) FR
     ('bookings = bookings + 1 WHERE id = account_id AND bookings < 2', 'a condition on what it sets'),
     ('bookings = bookings + pieces WHERE id = account_id OR holder = new.kind', 'more than one key for a row'),
     ('bookings = bookings + pieces WHERE bookings < pieces', 'no equality'),
-    ('bookings = bookings + (random() * 0)::integer WHERE id = account_id', 'chance')) AS s(step, why);
+    ('bookings = bookings + (random() * 0)::integer WHERE id = account_id', 'chance'),
+    ('rate = rate + weight WHERE holder = new.kind', 'floating point, and not by the key'),
+    ('rate = rate + weight WHERE id = account_id OR holder = new.kind', 'nor by one row'),
+    ('id = account_id, rate = rate + weight WHERE id = account_id', 'the key itself')) AS s(step, why);
 SELECT shop.row_by_row(steps, why) FROM (VALUES
     (E'      - update: Account SET bookings = bookings + 1\n      - update: Account SET balance = balance + amount WHERE holder = new.kind\n', 'two sums of one entity'),
     (E'      - update: Account SET bookings = bookings + 1, seen_at = now()\n      - update: Account SET balance = balance + amount, seen_at = now() WHERE holder = new.kind\n', 'the same constant'),
@@ -132,6 +135,29 @@ SELECT shop.row_by_row(steps, why) FROM (VALUES
     (E'      - update: Account SET bookings = bookings + 1\n      - emit: account_booked\n', 'somebody looks in between'),
     (E'      - update: Account SET bookings = bookings + 1\n      - update: Booking SET fee = 0\n', 'and the event''s own row'),
     (E'      - update: Account SET bookings = bookings + 1\n      - validate: "pieces > 0"\n', 'a step for each event')) AS s(steps, why);
+
+-- Rules see each change that is not a sum.
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+schema: shop
+actions:
+  - name: on_rate
+    on: update Account.rate
+    steps:
+      - insert: Note SET
+          note_text: "holder || ' from ' || old.rate || ' to ' || new.rate"
+  - name: on_balance
+    on: update Account.balance
+    steps:
+      - insert: Note SET
+          note_text: "holder || ' from ' || round(old.balance) || ' to ' || round(new.balance)"
+$$);
+TRUNCATE shop.note;
+SELECT shop.row_by_row(E'      - update: Account SET rate = rate + weight WHERE id = account_id\n', 'floating point that a rule listens to');
+INSERT INTO shop.booking (account_id, weight) SELECT id, 0.5 FROM shop.account, generate_series(1, 2) WHERE holder = 'Dan';
+SELECT shop.row_by_row(E'      - update: Account SET bookings = 2 * bookings + pieces WHERE id = account_id\n', 'another column');
+SELECT shop.row_by_row(E'      - update: Account SET balance = balance + amount WHERE id = account_id\n', 'a sum');
+INSERT INTO shop.booking (account_id, amount) SELECT id, 5 FROM shop.account, generate_series(1, 2) WHERE holder = 'Dan';
+SELECT note_text FROM shop.note ORDER BY id;
 
 -- The same outcome both ways, for all of them at once: the second action has a step that makes it go row by row.
 SELECT count(*) > 0 AS applied FROM specql.apply($$
@@ -145,6 +171,12 @@ fields:
   row_sum: integer = 5
   row_money: money = 5
   row_free: numeric = 5
+  set_low: numeric(9,2) = 5
+  set_last: text
+  set_times: integer = 0
+  row_low: numeric(9,2) = 5
+  row_last: text
+  row_times: integer = 0
 indexes: [{columns: [number], unique: true}]
 ---
 entity: Hit
@@ -154,6 +186,7 @@ fields:
   whole: integer
   amount: money
   free: numeric
+  twin: ref(Twin)
 actions:
   - name: as_set
     on: insert Hit
@@ -163,6 +196,15 @@ actions:
     on: insert Hit
     steps:
       - update: Twin SET row_sum = row_sum - whole, row_money = row_money + amount - 1, row_free = row_free + free * 2 WHERE number = twin_number
+      - validate: "true"
+  - name: as_variable
+    on: insert Hit
+    steps:
+      - update: Twin SET set_low = greatest(set_low + amount / 3, -10), set_last = coalesce(set_last, '') || whole, set_times = set_times + 1 WHERE id = twin AND set_times < 30 + whole
+  - name: as_rows_too
+    on: insert Hit
+    steps:
+      - update: Twin SET row_low = greatest(row_low + amount / 3, -10), row_last = coalesce(row_last, '') || whole, row_times = row_times + 1 WHERE id = twin AND row_times < 30 + whole
       - validate: "true"
 ---
 schema: shop
@@ -175,15 +217,18 @@ actions:
 $$);
 INSERT INTO shop.twin (number) SELECT generate_series(1, 40);
 SELECT setseed(0.25);
-INSERT INTO shop.hit (twin_number, whole, amount, free)
-SELECT ceil(random() * 50), nullif(floor(random() * 200) - 100, 7), nullif(round((random() * 100 - 50)::numeric, 4), 0),
+INSERT INTO shop.hit (twin_id, twin_number, whole, amount, free)
+SELECT (SELECT id FROM shop.twin WHERE number = n % 50), ceil(random() * 50), nullif(floor(random() * 200) - 100, 7), nullif(round((random() * 100 - 50)::numeric, 4), 0),
        CASE WHEN random() < 0.99 THEN round((random() * 10)::numeric, (random() * 12)::integer) WHEN random() < 0.5 THEN 'NaN' END
-FROM generate_series(1, 2000);
-SELECT count(*) AS rows, count(set_sum) > 0 AS has_sums, count(*) > count(set_sum) AS has_nulls, count(*) > count(set_free) AS has_free_nulls
+FROM generate_series(1, 2000) AS n;
+SELECT count(*) AS rows, count(set_sum) > 0 AS has_sums, count(*) > count(set_sum) AS has_nulls, count(*) > count(set_free) AS has_free_nulls,
+       count(DISTINCT set_times) > 1 AS has_times, min(set_low) AS low, max(length(set_last)) > 50 AS has_lasts
 FROM shop.twin;
 SELECT * FROM shop.twin
-WHERE set_sum IS DISTINCT FROM row_sum OR set_money::text IS DISTINCT FROM row_money::text OR set_free::text IS DISTINCT FROM row_free::text;
+WHERE set_sum IS DISTINCT FROM row_sum OR set_money::text IS DISTINCT FROM row_money::text OR set_free::text IS DISTINCT FROM row_free::text
+   OR (set_low::text, set_last, set_times) IS DISTINCT FROM (row_low::text, row_last, row_times);
 SELECT message FROM specql.failures;
+\sf shop.trigger_as_variable_events
 
 -- Behind an allocation too.
 SELECT count(*) > 0 AS applied FROM specql.apply($$

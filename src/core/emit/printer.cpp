@@ -61,7 +61,8 @@ constexpr const char* reserved[] = {"branch", "branches", "subject",    "data", 
 }  // namespace
 
 std::string variableName(const std::string& name) {
-    constexpr const char* own[] = {"count", "item", "number", "before", "errors", "handled", "taken", "missing"};
+    constexpr const char* own[] = {"count", "item",    "number", "before", "errors", "handled",
+                                   "taken", "missing", "event",  "row",    "changed"};
     bool collides = std::find(std::begin(own), std::end(own), name) != std::end(own);
     return quoteName("v_" + name + (collides ? "_" : ""));
 }
@@ -107,14 +108,14 @@ std::string Printer::use(EventColumn column) {
     for (const EventColumn& known : used_)
         if (known.captureSql == column.captureSql && known.rowsSql == column.rowsSql && known.type == column.type &&
             (!column.captureSql.empty() || !column.rowsSql.empty() || known.name == column.name))
-            return "e." + quoteName(known.name);
+            return eventAlias + "." + quoteName(known.name);
     auto taken = [&](const std::string& name) {
         return std::any_of(used_.begin(), used_.end(), [&](const EventColumn& known) { return known.name == name; });
     };
     while (taken(column.name))
         column.name += "_";
     used_.push_back(column);
-    return "e." + quoteName(column.name);
+    return eventAlias + "." + quoteName(column.name);
 }
 
 // A column of the event's row over old and new; after a delete the new row is not there.

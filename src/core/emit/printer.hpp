@@ -39,6 +39,7 @@ public:
 
     const std::vector<EventColumn>& used() const { return used_; }
     const Resolver& resolver() const { return resolver_; }
+    std::string eventAlias = "e";
     std::string handledAlias = "h";
     std::string targetAlias = "t";
 

@@ -236,9 +236,12 @@ bool StepEmitter::isOwnRow(const ResolvedStep& step) const {
 
 std::string StepEmitter::update(const ResolvedStep& step, const StepPlace& place) {
     if (step.limit || !step.order.empty()) return allocation(step, "");
-    if (!place.from.empty() && !isOwnRow(step))
+    if (!place.from.empty() && !isOwnRow(step)) {
         if (std::optional<SumUpdate> sum = readSum(world_, printer_.resolver(), action_, step))
             return sumUpdate(step, *sum, place);
+        if (std::optional<Value> key = readFold(world_, printer_.resolver(), action_, step))
+            return foldUpdate(step, *key, place);
+    }
     bool remove = step.spec->kind == StepKind::remove;
     std::string sql = remove ? "DELETE FROM " : "UPDATE ";
     sql += tableName(*step.target) + " AS t";

@@ -53,6 +53,7 @@ private:
                        std::vector<std::string>& values);
     std::string update(const ResolvedStep& step, const StepPlace& place);
     std::string sumUpdate(const ResolvedStep& step, const SumUpdate& update, const StepPlace& place);
+    std::string foldUpdate(const ResolvedStep& step, const Value& keyValue, const StepPlace& place);
     std::string rowsThere(const ResolvedStep& step, const StepPlace& place);
     // The row that the event or the taken row is itself: no two of a set have the same.
     bool isOwnRow(const ResolvedStep& step) const;
@@ -82,11 +83,11 @@ private:
     std::vector<Reaction> reactions_;
     int inserts_ = 0;  // with a reaction id, so far
     std::set<std::string> usedLabels_;
-    std::vector<const EntityInfo*> takenFrom_;
-    const EntityInfo* taken_ = nullptr;  // whose rows the steps are done for
-    bool oncePerEvent_ = true;           // false inside foreach
-    bool delivers_ = false;              // a step of the list, or of one around it, may deliver
-    bool surely_ = false;                // and one does so unless the list is left early
+    std::vector<const EntityInfo*> takenFrom_;  // whose rows have variables
+    const EntityInfo* taken_ = nullptr;         // whose rows the steps are done for
+    bool oncePerEvent_ = true;                  // false inside foreach
+    bool delivers_ = false;                     // a step of the list, or of one around it, may deliver
+    bool surely_ = false;                       // and one does so unless the list is left early
     bool waitsInVain_ = false;
 };
 

@@ -22,15 +22,6 @@ std::string withoutModifier(const std::string& type) {
     return type.substr(0, type.find('('));
 }
 
-// Values of both types are equal to each other when they are equal to themselves as groups.
-bool comparable(const std::string& one, const std::string& other) {
-    auto family = [](const std::string& type) {
-        std::string base = withoutModifier(type);
-        return isInteger(base) ? "integer" : base == "character varying" ? "text" : base;
-    };
-    return family(one) == family(other) && withoutModifier(one) != "character";
-}
-
 // Digits behind the point of numeric(p,s); -1 if it may have any.
 int scaleOf(const std::string& type) {
     if (type.compare(0, 7, "numeric") != 0) return 0;
@@ -45,6 +36,8 @@ public:
         : world_(world), resolver_(resolver), action_(action), step_(step) {}
 
     std::optional<SumUpdate> read() {
+        // Custom events come one at a time.
+        if (action_.binding.custom && !isBulk(*action_.info)) return {};
         if (step_.spec->kind != StepKind::update || step_.limit || !step_.order.empty() || !step_.target) return {};
         for (const BoundAssignment& set : step_.set)
             if (!readAssignment(set)) return {};
@@ -151,12 +144,12 @@ private:
             for (size_t i = 0; i < facts.names.size(); i++)
                 if (facts.names[i].offset >= atom.begin && facts.names[i].offset < atom.end) names.push_back(i);
             seen += names.size();
-            if (!readAtom(atom, names, text)) return false;
+            if (!readAtom(atom, names)) return false;
         }
         return seen == facts.names.size();
     }
 
-    bool readAtom(const Atom& atom, const std::vector<size_t>& names, const std::string& text) {
+    bool readAtom(const Atom& atom, const std::vector<size_t>& names) {
         const std::vector<Value>& values = step_.where.values;
         bool reads = false;
         for (size_t name : names) {
@@ -169,18 +162,10 @@ private:
                 return false;
         }
         if (!reads) return true;
-        if (names.size() != 2 || !atom.conjunct) return false;
-        const NameUse& left = world_.facts(step_.where.expression).names[names[0]];
-        const NameUse& right = world_.facts(step_.where.expression).names[names[1]];
-        size_t end = left.offset + left.length;
-        std::string between = text.substr(end, right.offset - end);
-        between.erase(std::remove_if(between.begin(), between.end(),
-                                     [](char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }),
-                      between.end());
-        if (left.offset != atom.begin || right.offset + right.length != atom.end || between != "=") return false;
+        if (names.size() != 2 || !atom.conjunct || !isEquality(world_, step_.where, atom, names[0])) return false;
         const Value &one = values[names[0]], &other = values[names[1]];
         if ((one.kind == ValueKind::target) == (other.kind == ValueKind::target)) return false;
-        if (!comparable(one.type, other.type)) return false;
+        if (!sameWhenEqual(one.type, other.type)) return false;
         addKey(one.kind == ValueKind::target ? other : one);
         return true;
     }
@@ -193,6 +178,27 @@ private:
 };
 
 }  // namespace
+
+bool sameWhenEqual(const std::string& one, const std::string& other) {
+    auto family = [](const std::string& type) {
+        std::string base = withoutModifier(type);
+        return isInteger(base) ? "integer" : base == "character varying" ? "text" : base;
+    };
+    return family(one) == family(other) && withoutModifier(one) != "character";
+}
+
+bool isEquality(const World& world, const BoundExpression& condition, const Atom& atom, size_t name) {
+    const std::vector<NameUse>& names = world.facts(condition.expression).names;
+    if (name + 1 >= names.size()) return false;
+    const NameUse &left = names[name], &right = names[name + 1];
+    size_t end = left.offset + left.length;
+    if (left.offset != atom.begin || right.offset + right.length != atom.end) return false;
+    std::string between = world.expressionText(condition.expression).substr(end, right.offset - end);
+    between.erase(std::remove_if(between.begin(), between.end(),
+                                 [](char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }),
+                  between.end());
+    return between == "=";
+}
 
 bool isOfRow(const Value& value, const ResolvedAction& action) {
     switch (value.kind) {
@@ -230,14 +236,18 @@ bool independent(const World& world, const SumUpdate& one, const SumUpdate& othe
 // Steps that are one statement over the whole set, and come to the same as event by event.
 bool StepEmitter::setBased(const std::vector<const ResolvedStep*>& steps) const {
     std::vector<std::pair<const EntityInfo*, SumUpdate>> sums;
+    std::vector<const EntityInfo*> folded;
     for (const ResolvedStep* step : steps) {
         switch (step->spec->kind) {
             case StepKind::update:
             case StepKind::remove: {
                 if (isOwnRow(*step)) break;
                 std::optional<SumUpdate> sum = readSum(world_, printer_.resolver(), action_, *step);
-                if (!sum) return false;
-                sums.emplace_back(step->target, std::move(*sum));
+                if (!sum && !readFold(world_, printer_.resolver(), action_, *step)) return false;
+                if (sum)
+                    sums.emplace_back(step->target, std::move(*sum));
+                else
+                    folded.push_back(step->target);
                 break;
             }
             case StepKind::branch:
@@ -247,21 +257,26 @@ bool StepEmitter::setBased(const std::vector<const ResolvedStep*>& steps) const 
             default: break;
         }
     }
-    for (const auto& [target, sum] : sums) {
-        size_t updates = 0;
-        for (const ResolvedStep* step : steps) {
-            // What is called in between would see how far the sum has come.
+    // What is called in between would see how far the updates have come.
+    if (!sums.empty() || !folded.empty())
+        for (const ResolvedStep* step : steps)
             if (step->spec->kind == StepKind::emit || step->call == CallKind::action ||
                 step->call == CallKind::function)
                 return false;
-            updates += step->target == target;
-        }
+    auto stepsOn = [&](const EntityInfo* target) {
+        return std::count_if(steps.begin(), steps.end(),
+                             [&](const ResolvedStep* step) { return step->target == target; });
+    };
+    for (const EntityInfo* target : folded)
+        if (stepsOn(target) != 1) return false;
+    for (const auto& [target, sum] : sums) {
+        long others = stepsOn(target);
         for (const auto& [otherTarget, other] : sums) {
             if (otherTarget != target) continue;
             if (!independent(world_, sum, other)) return false;
-            updates--;
+            others--;
         }
-        if (updates > 0) return false;
+        if (others > 0) return false;
     }
     return true;
 }
@@ -334,13 +349,12 @@ std::string StepEmitter::rowsThere(const ResolvedStep& step, const StepPlace& pl
     const Value& key = action_.contexts[static_cast<size_t>(step.byContext)].key;
     const EntityInfo& target = *step.target;
     std::string value = printer_.print(key, true), column = "t." + quoteName(target.key);
-    // A payload promises the row; a column of a table may be NULL.
-    bool promised = action_.binding.custom && key.kind == ValueKind::payload;
     declare("v_missing text;");
-    return "SELECT coalesce(" + value + "::text, 'null') INTO v_missing\nFROM " + place.from + "\nLEFT JOIN " +
+    return "SELECT " + value + " INTO v_missing\nFROM " + place.from + "\nLEFT JOIN " +
            quoteName(target.schema, target.table) + " AS t ON " + column + " = " + value + "\nWHERE " + column +
-           " IS NULL" + (promised ? "" : " AND " + value + " IS NOT NULL") +
-           "\nLIMIT 1;\nIF FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" +
+           " IS NULL AND " + value +
+           " IS NOT NULL\nLIMIT 1;\nIF FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = "
+           "format('" +
            key.name + " %s names no row of " + target.shown() + "', v_missing);\nEND IF;\n";
 }
 
