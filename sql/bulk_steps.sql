@@ -230,6 +230,27 @@ CALL shop.refill();
 SELECT specql.emit('gate_opened', '{"gate": "north"}') IS NOT NULL AS raised;
 SELECT l.quantity, depot_name, gate, parcel_row->>'parcel_status' AS status FROM shop.loaded l JOIN shop.depot d ON d.id = l.depot_id ORDER BY 1;
 
+-- A name of two loops may be of two types.
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+schema: shop
+actions:
+  - name: two_loops
+    pattern: batch/bulk_operation
+    params: {numbers: "integer[]", words: "text[]"}
+    steps:
+      - foreach: item in numbers
+        do:
+          - insert: Note SET
+              note_text: "'number ' || item + 1"
+      - foreach: item in words
+        do:
+          - insert: Note SET
+              note_text: "'word ' || upper(item)"
+$$);
+CALL shop.refill();
+SELECT shop.two_loops('{1,2}', '{a}') AS handled;
+SELECT notes FROM shop.state;
+
 -- What has no meaning there.
 CREATE FUNCTION shop.problem(step text) RETURNS TABLE (line integer, col integer, code text, message text, hint text) LANGUAGE sql AS $$
     SELECT line, col, code, message, hint FROM specql.validate(E'schema: shop\nactions:\n  - name: bad\n    pattern: batch/bulk_operation\n    params: {depot_id: uuid}\n    steps:\n      - update: Parcel SET parcel_status = ''loaded'' WHERE depot_id = depot_id\n      - ' || step || E'\n')

@@ -25,7 +25,7 @@ static std::string overArray(const ResolvedAction& action, const std::string& bo
     if (keepsOn) {
         bool collects = handling == "collect_errors";
         declarations.push_back("v_before integer;");
-        if (collects) declarations.push_back("v_errors text[] := '{}';");
+        if (collects) declarations.push_back("v_errors text[] := ARRAY[]::text[];");
         std::string failed = "format('element %s: %s', v_number, SQLERRM)";
         one = "v_before := v_count;\nBEGIN\n" + indent(one, 4) +
               "EXCEPTION\n    WHEN serialization_failure OR deadlock_detected THEN\n        RAISE;\n"

@@ -307,7 +307,12 @@ std::string StepEmitter::foreach (const ResolvedStep& step, const StepPlace& pla
     const Value& array = step.condition.values.front();
     std::string variable = variableName(step.spec->variable.value);
     std::string element = array.type == "jsonb" ? "jsonb" : elementType(array.type);
-    declare(variable + " " + element + ";");
+    // Of another type it was declared for another loop: then it has a block of its own.
+    std::string declaration = variable + " " + element + ";";
+    bool shadows = std::any_of(declarations_.begin(), declarations_.end(), [&](const std::string& known) {
+        return startsWith(known, variable + " ") && known != declaration;
+    });
+    if (!shadows) declare(declaration);
     std::string over = printer_.print(step.condition);
     std::string head = array.type == "jsonb" ? "FOR " + variable + " IN SELECT j.value FROM jsonb_array_elements(" +
                                                    over + ") AS j LOOP\n"
@@ -316,7 +321,8 @@ std::string StepEmitter::foreach (const ResolvedStep& step, const StepPlace& pla
     oncePerEvent_ = false;
     std::string body = emit(step.then, place);
     oncePerEvent_ = before;
-    return head + indent(body, 4) + "END LOOP;\n";
+    std::string loop = head + indent(body, 4) + "END LOOP;\n";
+    return shadows ? "DECLARE\n    " + declaration + "\nBEGIN\n" + indent(loop, 4) + "END;\n" : loop;
 }
 
 std::string StepEmitter::one(const ResolvedStep& step, const StepPlace& place) {
