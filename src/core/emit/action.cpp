@@ -21,21 +21,6 @@ bool capturable(const BoundExpression& condition) {
     });
 }
 
-// Steps that are one statement over the whole set.
-bool setBased(const std::vector<ResolvedStep>& steps) {
-    return std::all_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
-        switch (step.spec->kind) {
-            case StepKind::update:
-            case StepKind::remove: return step.ownRow;
-            case StepKind::branch:
-            case StepKind::foreach:
-            case StepKind::validate:
-            case StepKind::ret: return false;
-            default: return true;
-        }
-    });
-}
-
 // One arm: the steps of a branch's then, or of its else.
 struct Arm {
     const ResolvedBranch* branch;
@@ -113,8 +98,14 @@ public:
         allCapturable_ = !binding_.custom && std::all_of(arms_.begin(), arms_.end(), [](const Arm& arm) {
             return capturable(arm.branch->condition);
         });
-        set_ = action.contexts.empty() && (!conditions || allCapturable_ || action.isFeed()) && !hasTimeout() &&
-               std::all_of(arms_.begin(), arms_.end(), [](const Arm& arm) { return setBased(arm.steps()); });
+        std::vector<const ResolvedStep*> steps;
+        for (const Arm& arm : arms_)
+            for (const ResolvedStep& step : arm.steps())
+                steps.push_back(&step);
+        // A row that is only updated need not be read.
+        bool reads = std::any_of(action.contexts.begin(), action.contexts.end(),
+                                 [](const Context& context) { return !context.columns.empty(); });
+        set_ = !reads && (!conditions || allCapturable_ || action.isFeed()) && !hasTimeout() && steps_.setBased(steps);
     }
 
     void emit(std::vector<Object>& functions, std::vector<Object>& triggers) {
@@ -153,7 +144,7 @@ private:
     std::string setBody() {
         std::string body;
         for (size_t i = 0; i < arms_.size(); i++) {
-            StepPlace place{Rows::set, from(static_cast<int>(i) + 1), static_cast<int>(i) + 1};
+            StepPlace place{Rows::set, from(static_cast<int>(i) + 1), static_cast<int>(i) + 1, ""};
             if (!body.empty()) body += '\n';
             if (arms_.size() == 1) {
                 // The only branch: dispatch calls the handler for nothing else.
@@ -169,7 +160,7 @@ private:
     std::string loopBody() {
         std::string inside = readContexts();
         for (const Arm& arm : arms_) {
-            StepPlace place{Rows::loop, "", 1};
+            StepPlace place{Rows::loop, "", 1, "events"};
             std::string steps = steps_.emit(arm.steps(), place);
             if (!inside.empty()) inside += '\n';
             if (hasTimeout()) {
@@ -188,8 +179,8 @@ private:
             inside += ifComment(arm) + "IF " + condition + " THEN\n" + indent(steps, 4) + "END IF;\n";
         }
         printer_.meta("event_id", "uuid");
-        std::string label = steps_.usesLabel() ? "<<events>>\n" : "";
-        return label + "FOR e IN SELECT r.* FROM " + rowsName() + "(1) AS r LOOP\n" + indent(inside, 4) + "END LOOP;\n";
+        return steps_.label("events") + "FOR e IN SELECT r.* FROM " + rowsName() + "(1) AS r LOOP\n" +
+               indent(inside, 4) + "END LOOP;\n";
     }
 
     // Rows that a key names, as they are when handling starts: every condition and step sees the same values.

@@ -96,6 +96,10 @@ void ActionResolver::unknownName(int expression, const NameUse& use, const Scope
         world_.error(*action_.file, problem.code, pos, problem.message, problem.hint);
         return;
     }
+    if (use.parts.size() == 2 && ofTakenRef(scope, use.parts[0])) {
+        refuseTakenRef(pos, use, scope);
+        return;
+    }
     std::string hint;
     if (column && column->field && use.parts.size() == 1) {
         std::string value = nearestOfFew(name, column->field->enumValues);

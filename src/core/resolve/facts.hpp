@@ -17,6 +17,7 @@ struct NameUse {
     std::string literalPeer;  // type of a literal it is compared or computed with: integer, numeric, text, boolean
     std::vector<int> peers;   // indexes of other names that are operands of the same operator
     std::string castTo;       // `name::type`: the type as text
+    int addend = 0;           // the expression is this name and others added to it or taken away: by so many operators
 };
 
 // One function call in an expression.

@@ -395,6 +395,31 @@ void settleNames(Walk* walk) {
     }
 }
 
+// x of `x + a - b` or `a + (x - b)`: what is left without it is what is added to it.
+void findAddends(RawExpression* result) {
+    List* pending = list_make1(result->tree);
+    List* depths = list_make1_int(0);
+    while (pending != NIL) {
+        ::Node* node = static_cast<::Node*>(llast(pending));
+        int depth = llast_int(depths);
+        pending = list_delete_last(pending);
+        depths = list_delete_last(depths);
+        if (IsA(node, ColumnRef)) {
+            RawName* name = nameAt(result, reinterpret_cast<ColumnRef*>(node)->location);
+            if (name != nullptr) name->addend = depth;
+        }
+        if (!isArithmeticNode(node)) continue;
+        const A_Expr* expression = reinterpret_cast<A_Expr*>(node);
+        bool adds = strcmp(operatorName(expression), "+") == 0;
+        if ((!adds && strcmp(operatorName(expression), "-") != 0) || expression->lexpr == nullptr) continue;
+        pending = lappend(pending, expression->lexpr);
+        depths = lappend_int(depths, depth + 1);
+        if (!adds) continue;
+        pending = lappend(pending, expression->rexpr);
+        depths = lappend_int(depths, depth + 1);
+    }
+}
+
 }  // namespace
 
 bool isComparison(const char* name) {
@@ -464,6 +489,7 @@ RawExpression* parseExpression(const char* text) {
         result->literalIsBoolean = true;
     }
     settleNames(&walk);
+    findAddends(result);
     return result;
 }
 

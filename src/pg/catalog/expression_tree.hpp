@@ -15,6 +15,7 @@ struct RawName {
     const char* literalPeer;  // type of a literal it is compared or computed with, or nullptr
     List* peers;              // of RawName: other operands of the same operator; may repeat
     const char* castTo;       // name::type: the type, or nullptr
+    int addend;               // operators between it and the root, if all of them add to it or take away from it
 };
 
 struct RawCall {

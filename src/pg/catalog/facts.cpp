@@ -47,6 +47,7 @@ void recordNames(const RawExpression& raw, const Both& text, ExpressionFacts& fa
         appendStrings(name->fields, use.parts);
         if (name->literalPeer != nullptr) use.literalPeer = name->literalPeer;
         if (name->castTo != nullptr) use.castTo = name->castTo;
+        use.addend = name->addend;
         const ListCell* peer;
         std::set<int> seen;
         foreach (peer, name->peers) {
