@@ -1,6 +1,5 @@
 // Actions to functions, triggers and registrations: the shapes that src/README.md shows.
 #include <algorithm>
-#include <set>
 
 #include "emit/emit.hpp"
 #include "emit/quote.hpp"
@@ -34,40 +33,6 @@ std::string placeLiteral(const Place& place) {
     for (int part : place)
         parts.push_back(std::to_string(part));
     return quoteLiteral("{" + join(parts, ",") + "}");
-}
-
-void collectCalled(const std::vector<ResolvedStep>& steps, std::set<const ActionInfo*>& called) {
-    for (const ResolvedStep& step : steps) {
-        if (step.calledAction) called.insert(step.calledAction);
-        collectCalled(step.then, called);
-        collectCalled(step.otherwise, called);
-    }
-}
-
-bool asksForCaller(const World& world, const BoundExpression& bound) {
-    static const std::vector<std::string> function = {"specql", "caller"};
-    const std::vector<CallUse>& calls = world.facts(bound.expression).calls;
-    return std::any_of(bound.values.begin(), bound.values.end(),
-                       [](const Value& value) { return value.kind == ValueKind::caller; }) ||
-           std::any_of(calls.begin(), calls.end(), [](const CallUse& call) { return call.name == function; });
-}
-
-// Does a condition or a step ask who did it, or a bulk operation that a step calls? Then its events keep that in the
-// log.
-bool usesCaller(const World& world, const Resolver& resolver, const ResolvedAction& action,
-                std::set<const ActionInfo*> seen = {}) {
-    bool uses = false;
-    ResolvedAction copy = action;
-    visitExpressions(copy, [&](const BoundExpression& bound) { uses = uses || asksForCaller(world, bound); });
-    std::set<const ActionInfo*> called;
-    for (const ResolvedBranch& branch : action.branches) {
-        collectCalled(branch.steps, called);
-        collectCalled(branch.otherwise, called);
-    }
-    seen.insert(action.info);
-    return uses || std::any_of(resolver.actions.begin(), resolver.actions.end(), [&](const ResolvedAction& other) {
-               return called.count(other.info) && !seen.count(other.info) && usesCaller(world, resolver, other, seen);
-           });
 }
 
 std::string verbs(unsigned ops) {
