@@ -8,6 +8,7 @@
 #include "plan/plan.hpp"
 #include "resolve/contradiction.hpp"
 #include "resolve/graph.hpp"
+#include "resolve/references.hpp"
 #include "resolve/resolver.hpp"
 #include "spec/read.hpp"
 #include "spec/sql_text.hpp"
@@ -235,6 +236,12 @@ Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) n
     });
 }
 
+Compiler::Outcome Compiler::findReferences(const std::vector<std::string>& units,
+                                           std::vector<std::string>* sentences) noexcept {
+    return guarded(
+        [&] { *sentences = referencesTo(state_->world, *state_->resolver, {units.begin(), units.end()}); });
+}
+
 Compiler::Outcome Compiler::plan(const std::vector<TableAnswer>& answers) noexcept {
     return guarded([&] {
         State& state = *state_;
@@ -282,6 +289,9 @@ const std::vector<AnalysisRequest>& Compiler::requests() const noexcept {
 }
 const std::vector<Object>& Compiler::objects() const noexcept {
     return state_->own;
+}
+const std::vector<Object>& Compiler::allObjects() const noexcept {
+    return state_->all;
 }
 const std::vector<Explanation>& Compiler::explanations() const noexcept {
     return state_->explanations;

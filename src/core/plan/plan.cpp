@@ -40,7 +40,8 @@ public:
         for (const InstalledObject& object : catalog_.objects)
             installed_[object.kind + " " + object.identity] = &object;
         for (const Unit& unit : world.units)
-            if (unit.fresh()) fresh_.insert(unit.key());
+            (unit.fresh() ? fresh_ : inForce_).insert(unit.key());
+        inForce_.insert(fresh_.begin(), fresh_.end());
     }
 
     std::vector<PlanStep> run() {
@@ -58,11 +59,12 @@ public:
             step.desired.identity = object->identity;
             step.desired.unit = object->unit;
             std::string sql = dropSql(object->kind, object->identity);
-            bool removed = object->unit == catalog_.removed;
             bool table = object->kind == "table";
+            bool removed = isRemoved(object->unit);
             if (object->kind == "schema" || (table && !removed)) continue;
-            if (table && !catalog_.dropTables) {
-                if (object->present) add(step.desired, "unchanged", {}, "stays, with its data");
+            if (ofTable(*object) && !inForce_.count(object->unit) && !(removed && catalog_.dropTables)) {
+                if (removed && object->present)
+                    add(step.desired, "unchanged", {}, table ? "stays, with its data" : "stays with its table");
                 continue;
             }
             step.destructive = table;
@@ -78,6 +80,14 @@ public:
     }
 
 private:
+    bool isRemoved(const std::string& unit) const {
+        return std::count(catalog_.removed.begin(), catalog_.removed.end(), unit) > 0;
+    }
+    // What a table keeps when the unit that it came with is gone: it guards the data.
+    static bool ofTable(const InstalledObject& object) {
+        return object.kind == "table" || object.kind == "constraint" || object.kind == "index";
+    }
+
     void add(const Object& object, const char* action, std::vector<std::string> sql, std::string detail = {},
              bool destructive = false) {
         PlanStep step;
@@ -292,10 +302,24 @@ private:
     std::set<std::string> readers_;               // functions that read a column that changes
     std::set<std::string> remade_;                // those that were dropped for it
     std::set<std::string> fresh_;                 // units of the text being applied
+    std::set<std::string> inForce_;               // and all there are with them
     std::vector<PlanStep> steps_;
 };
 
 }  // namespace
+
+std::vector<std::string> changedMeanings(const std::vector<Object>& before, const std::vector<Object>& after) {
+    std::map<std::string, const Object*> known;
+    for (const Object& object : before)
+        if (object.kind == "function" || object.kind == "constraint") known[object.kind + " " + object.identity] = &object;
+    std::vector<std::string> changed;
+    for (const Object& object : after) {
+        auto found = known.find(object.kind + " " + object.identity);
+        if (found == known.end() || found->second->sql() == object.sql()) continue;
+        if (std::find(changed.begin(), changed.end(), object.origin) == changed.end()) changed.push_back(object.origin);
+    }
+    return changed;
+}
 
 std::vector<PlanStep> makePlan(World& world, const Resolver& resolver, const std::vector<Object>& objects,
                                const std::vector<TableQuestion>& questions, const std::vector<TableAnswer>& answers) {

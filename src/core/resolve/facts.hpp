@@ -136,7 +136,7 @@ struct CatalogView {
     std::vector<InstalledObject> objects;
     bool adopt = false;  // apply's arguments
     bool allowDestructive = false;
-    std::string removed;      // the unit that is taken away, as kind:schema.name
+    std::vector<std::string> removed;  // the units that are taken away, as kind:schema.name
     bool dropTables = false;  // with its tables
     int serverVersion = 150000;
 

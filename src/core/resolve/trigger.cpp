@@ -233,15 +233,16 @@ private:
         for (const Verb& verb : rowVerbs) {
             std::string table = name_;
             if (!stripSuffix(table, verb.suffix)) continue;
+            auto bind = [&](EntityInfo* entity) {
+                return rowBinding(entity, verb.op, verb.event,
+                                  std::string("rule 1: ") + (entity->unit ? "<entity>" : "<table>") + verb.suffix);
+            };
+            if (EntityInfo* own = world_.ofSchema(table, action_.schema)) return {bind(own)};
             std::vector<Binding> found;
             for (EntityInfo* entity : all_)
-                if (entity->table == table && entity->unit)
-                    found.push_back(
-                        rowBinding(entity, verb.op, verb.event, "rule 1: <entity>" + std::string(verb.suffix)));
-            if (found.empty())
-                if (EntityInfo* entity = world_.table(table, action_.schema))
-                    found.push_back(
-                        rowBinding(entity, verb.op, verb.event, "rule 1: <table>" + std::string(verb.suffix)));
+                if (entity->table == table && entity->unit) found.push_back(bind(entity));
+            EntityInfo* open = found.empty() ? world_.ofSchema(table, "public") : nullptr;
+            if (open) found.push_back(bind(open));
             return settle(std::move(found));
         }
         return {};

@@ -108,13 +108,13 @@ public:
     std::deque<ActionInfo> actions;
     std::vector<std::unique_ptr<SpecFile>> files;
 
-    // "Product", looked for in `schema` first, then anywhere; several: null and `candidates` set. "sales.Backorder" is
-    // of that schema or nothing.
+    // "Product": the entity or plain table of `schema`; only if there is none the one entity of another schema, or
+    // public's table. Several entities: null and `candidates` set. "sales.Backorder" is of that schema or nothing.
     EntityInfo* entity(std::string_view name, std::string_view schema, std::vector<std::string>* candidates = nullptr);
     // What somebody may have meant who wrote a name that entity() does not know; empty if nothing is near.
     std::string nearestEntity(const std::string& name) const;
-    // By table name (snake case), same rule; also plain tables of the database.
-    EntityInfo* table(std::string_view table, std::string_view schema);
+    // By table name (snake case), of that schema alone; also plain tables of the database.
+    EntityInfo* ofSchema(std::string_view table, std::string_view schema);
     // An entity that no text declares, made by a step; it has an id and whatever the step assigns.
     EntityInfo implied(const ActionInfo& action, std::string name, std::string schema, Pos pos, bool appendOnly);
 
@@ -149,7 +149,6 @@ public:
 
 private:
     void buildEntity(EntityInfo& entity);
-    EntityInfo* ofSchema(std::string_view table, std::string_view schema);
     EntityInfo* addPlainTable(const TableView& plain);
     int addExpression(const SpecFile& file, Text text);
     void addIntervals(const SpecFile& file, const Action& action);

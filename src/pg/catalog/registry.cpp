@@ -219,30 +219,20 @@ void recordApply(const std::string& text, Oid caller, const std::vector<Installe
     MemoryContextDelete(work);
 }
 
-void recordRemoval(const std::string& unit, Oid caller, const std::vector<PlanStep>& steps) {
+void recordRemoval(const std::vector<std::string>& units, Oid caller, const std::vector<PlanStep>& steps) {
     MemoryContext work = makeWorkContext("specql record");
     Rows* made = makeHeld<Rows>(work);
     Rows* dropped = makeHeld<Rows>(work);
     std::string* note = makeHeld<std::string>(work);
-    *note = "# removed: " + unit + "\n";
+    for (const std::string& unit : units)
+        *note += "# removed: " + unit + "\n";
     gatherObjects(steps, made, dropped);
-    runAsExtensionOwner([&unit, caller, note, made, dropped] {
+    runAsExtensionOwner([&units, caller, note, made, dropped] {
         (void)recordText(*note, caller);
-        spi::query("DELETE FROM specql.unit WHERE key = $1",
-                   {{TEXTOID, spi::text(unit)}});
+        spi::query("DELETE FROM specql.unit WHERE key = ANY ($1)", {{TEXTARRAYOID, spi::textArray(units)}});
         recordObjects(made, dropped);
     });
     MemoryContextDelete(work);
-}
-
-char* knownUnit(const char* name) {
-    MemoryContext caller = CurrentMemoryContext;
-    char* unit = nullptr;
-    runAsExtensionOwner([name, caller, &unit] {
-        spi::query("SELECT specql.known_unit($1)", {{TEXTOID, CStringGetTextDatum(name)}});
-        unit = MemoryContextStrdup(caller, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
-    });
-    return unit;
 }
 
 }  // namespace specql

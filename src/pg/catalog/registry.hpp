@@ -21,10 +21,7 @@ void markAltered(const std::vector<InstalledUnit>& units, std::vector<InstalledO
 void recordApply(const std::string& text, Oid caller, const std::vector<InstalledUnit>& before,
                  const std::vector<InstalledUnit>& after, const std::vector<PlanStep>& steps);
 
-// The same after a unit, kind:schema.name, was taken away.
-void recordRemoval(const std::string& unit, Oid caller, const std::vector<PlanStep>& steps);
-
-// The unit that a person means by a name: kind:schema.name, in memory of the caller. An error if there is none.
-char* knownUnit(const char* name);
+// The same after units, kind:schema.name, were taken away.
+void recordRemoval(const std::vector<std::string>& units, Oid caller, const std::vector<PlanStep>& steps);
 
 }  // namespace specql

@@ -1,0 +1,83 @@
+// Which entity or table a name means. One of the schema that asks comes first, declared or not; another schema's counts
+// only if there is none, so that what is applied or removed elsewhere moves no name that has a meaning at home.
+#include <algorithm>
+
+#include "emit/quote.hpp"
+#include "resolve/world.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+EntityInfo* World::entity(std::string_view name, std::string_view schema, std::vector<std::string>* candidates) {
+    size_t dot = name.find('.');
+    std::string_view wantedSchema = dot == std::string_view::npos ? schema : name.substr(0, dot);
+    std::string_view wanted = dot == std::string_view::npos ? name : name.substr(dot + 1);
+    std::string table = snakeCase(wanted);
+    std::vector<EntityInfo*> elsewhere;
+    for (EntityInfo& candidate : entities) {
+        if (candidate.name != wanted && candidate.table != table) continue;
+        if (candidate.schema == wantedSchema) return &candidate;
+        if (candidate.unit) elsewhere.push_back(&candidate);
+    }
+    if (EntityInfo* own = ofSchema(table, wantedSchema)) return own;
+    if (dot != std::string_view::npos) return nullptr;
+    if (elsewhere.size() == 1) return elsewhere.front();
+    if (candidates)
+        for (EntityInfo* candidate : elsewhere)
+            candidates->push_back(candidate->schema + "." + candidate->name);
+    return elsewhere.empty() ? ofSchema(table, "public") : nullptr;
+}
+
+EntityInfo* World::ofSchema(std::string_view table, std::string_view schema) {
+    for (EntityInfo& candidate : entities)
+        if (candidate.table == table && candidate.schema == schema) return &candidate;
+    for (const TableView& view : catalog_->tables)
+        if (view.name == table && view.schema == schema && (view.kind == 'r' || view.kind == 'p'))
+            return addPlainTable(view);
+    return nullptr;
+}
+
+// A table of the database that no spec declares: known by its columns, touched only by triggers and statements.
+EntityInfo* World::addPlainTable(const TableView& plain) {
+    EntityInfo info;
+    info.name = plain.name;
+    info.schema = plain.schema;
+    info.table = plain.name;
+    info.present = &plain;
+    for (const ColumnView& column : plain.columns) {
+        ColumnInfo known;
+        known.name = column.name;
+        known.type = column.type;
+        known.notNull = column.notNull;
+        known.generated = column.generated;
+        info.columns.push_back(std::move(known));
+    }
+    if (plain.primaryKey.size() == 1) info.key = plain.primaryKey.front();
+    entities.push_back(std::move(info));
+    return &entities.back();
+}
+
+std::string World::nearestEntity(const std::string& name) const {
+    if (!wantsHints()) return {};
+    size_t dot = name.find('.');
+    std::string table = snakeCase(name.substr(dot == std::string::npos ? 0 : dot + 1));
+    std::vector<std::string> names, elsewhere;
+    auto add = [&](const std::string& schema, const std::string& known, bool same) {
+        std::string qualified = schema + "." + known;
+        names.push_back(dot == std::string::npos ? known : qualified);
+        if (same && std::find(elsewhere.begin(), elsewhere.end(), qualified) == elsewhere.end())
+            elsewhere.push_back(std::move(qualified));
+    };
+    for (const EntityInfo& entity : entities)
+        add(entity.schema, entity.name, entity.table == table);
+    for (const TableView& plain : catalog_->tables) {
+        bool isEntity = std::any_of(entities.begin(), entities.end(), [&](const EntityInfo& entity) {
+            return entity.table == plain.name && entity.schema == plain.schema;
+        });
+        if (!isEntity && (plain.kind == 'r' || plain.kind == 'p')) add(plain.schema, plain.name, plain.name == table);
+    }
+    std::string near = nearest(name, names);
+    return near.empty() ? join(elsewhere, " or ") : near;
+}
+
+}  // namespace specql
