@@ -100,7 +100,7 @@ void collectGenerated(const World& world, const std::string& base, const std::st
     collectGenerated(base, functions);
     if (trigger.compare(0, 4, "any_") != 0) return;
     for (const EntityInfo& entity : world.entities)
-        collectGenerated(base + "_" + entity.table, functions);
+        collectGenerated(base + "_" + entity.word, functions);
 }
 
 void collectAction(const World& world, const ActionInfo& action, Names& types, Names& tables, Names& functions) {
@@ -187,7 +187,8 @@ void Compiler::collectNames() {
     Names types, tables, functions;
     for (const EntityInfo& entity : state.world.entities) {
         tables.add(entity.table);
-        functions.add("create_" + entity.table);
+        tables.add(entity.word);
+        functions.add("create_" + entity.word);
         for (const Field& field : entity.spec->fields) {
             types.add(typeToLookUp(field.type.value));
             tables.addTable(field.refTarget.value);

@@ -98,16 +98,15 @@ CREATE VIEW specql.entities AS
     SELECT u.schema, u.name AS entity, o.identity AS "table", u.version, s.applied_at, s.applied_by, u.text
     FROM specql.unit u
     JOIN specql.spec s ON s.id = u.spec
-    -- Tables that the entity's steps imply are the unit's too.
+    -- Tables that the entity's steps imply are the unit's too; their comments say so.
     LEFT JOIN LATERAL (
         SELECT t.identity FROM specql.object AS t
-        WHERE t.kind = 'table' AND t.unit = 'entity:' || u.schema || '.' || u.name
-        ORDER BY t.identity <> pg_catalog.quote_ident(u.schema) || '.' || pg_catalog.quote_ident(
-                     pg_catalog.lower(pg_catalog.regexp_replace(u.name, '([a-z0-9])([A-Z])', '\1_\2', 'g'))), t.id
+        WHERE t.kind = 'table' AND t.unit = u.key
+        ORDER BY pg_catalog.strpos(t.sql, ', made from the steps that write it'';') > 0, t.id
         LIMIT 1) o ON true
     WHERE u.kind = 'entity';
 COMMENT ON VIEW specql.entities IS 'The entities in force, with the table of each';
-COMMENT ON COLUMN specql.entities.schema IS 'Of the entity, and of its table';
+COMMENT ON COLUMN specql.entities.schema IS 'Of the entity';
 COMMENT ON COLUMN specql.entities.entity IS 'As the spec says it';
 COMMENT ON COLUMN specql.entities."table" IS 'Quoted and qualified';
 COMMENT ON COLUMN specql.entities.version IS 'Counts from 1';

@@ -238,7 +238,7 @@ private:
             if (!binding_.custom) {
                 const EntityInfo& entity = *binding_.entity;
                 const ColumnInfo* column = entity.column(key);
-                if (!column && key == entity.table + "_id" && !entity.key.empty()) column = entity.column(entity.key);
+                if (!column && key == entity.word + "_id" && !entity.key.empty()) column = entity.column(entity.key);
                 if (!column) {
                     world_.error(*info_.file, "SPQL-R059", info_.spec->name.pos,
                                  "the rows of " + entity.shown() + " have no value for the parameter " + key,

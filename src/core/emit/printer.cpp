@@ -61,7 +61,7 @@ constexpr const char* reserved[] = {"branch", "branches", "subject",    "data", 
 }  // namespace
 
 std::string contextVariable(const Context& context) {
-    return "v_" + context.entity->table;
+    return quoteName("v_" + context.entity->word);
 }
 
 std::string printBound(const World& world, const Resolver& resolver, const BoundExpression& bound, size_t begin,

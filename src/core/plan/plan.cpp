@@ -273,7 +273,7 @@ private:
             problems.insert(problems.end(), change.losses.begin(), change.losses.end());
         if (!problems.empty()) {
             world_.error(*entity.file, "SPQL-P004", posOf(entity),
-                         "the entity " + entity.schema + "." + entity.name +
+                         "the entity " + entity.home + "." + entity.name +
                              " was applied before and changed: " + join(problems, "; "),
                          change.refused.empty()
                              ? "keep it as it was, or allow it: allow_destructive => true"

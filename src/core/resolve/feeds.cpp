@@ -149,7 +149,7 @@ bool Resolver::knownSource(const ActionInfo& action, const WindowTerm& term) {
     Text text = written(action, term.sourceWritten, term.source);
     if (const EntityInfo* entity = world_.entity(term.source, action.schema)) {
         world_.error(*action.file, "SPQL-R086", text.pos, term.source + " is an entity, not an event",
-                     "for example " + entity->table + "_created");
+                     "for example " + entity->word + "_created");
         return false;
     }
     std::vector<std::string> events = customEvents(action);
@@ -199,7 +199,7 @@ void Resolver::addFeeds(const ActionInfo& action, const Window& window, const st
     std::vector<Binding> bindings = resolveTrigger(*this, world_, action, text);
     for (const Binding& binding : bindings) {
         ResolvedAction feed = ActionResolver(*this, world_, action, binding, false).runFeed(window, source);
-        feed.base += "_" + snakeCase(source) + (bindings.size() > 1 ? "_" + binding.entity->table : "");
+        feed.base += "_" + snakeCase(source) + (bindings.size() > 1 ? "_" + binding.entity->word : "");
         world_.addExplanation({action.name(), text.value, binding.shown(),
                                window.correlation ? binding.rule : "section 9: source of a window, " + binding.rule,
                                text.pos.line});

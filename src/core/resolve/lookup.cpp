@@ -12,27 +12,29 @@ EntityInfo* World::entity(std::string_view name, std::string_view schema, std::v
     size_t dot = name.find('.');
     std::string_view wantedSchema = dot == std::string_view::npos ? schema : name.substr(0, dot);
     std::string_view wanted = dot == std::string_view::npos ? name : name.substr(dot + 1);
-    std::string table = snakeCase(wanted);
+    std::string word = snakeCase(wanted);
     std::vector<EntityInfo*> elsewhere;
     for (EntityInfo& candidate : entities) {
-        if (candidate.name != wanted && candidate.table != table) continue;
-        if (candidate.schema == wantedSchema) return &candidate;
+        if (candidate.name != wanted && candidate.word != word) continue;
+        if (candidate.home == wantedSchema) return &candidate;
         if (candidate.unit) elsewhere.push_back(&candidate);
     }
-    if (EntityInfo* own = ofSchema(table, wantedSchema)) return own;
+    if (EntityInfo* own = ofSchema(word, wantedSchema)) return own;
     if (dot != std::string_view::npos) return nullptr;
     if (elsewhere.size() == 1) return elsewhere.front();
     if (candidates)
         for (EntityInfo* candidate : elsewhere)
-            candidates->push_back(candidate->schema + "." + candidate->name);
-    return elsewhere.empty() ? ofSchema(table, "public") : nullptr;
+            candidates->push_back(candidate->home + "." + candidate->name);
+    return elsewhere.empty() ? ofSchema(word, "public") : nullptr;
 }
 
-EntityInfo* World::ofSchema(std::string_view table, std::string_view schema) {
+EntityInfo* World::ofSchema(std::string_view word, std::string_view schema) {
     for (EntityInfo& candidate : entities)
-        if (candidate.table == table && candidate.schema == schema) return &candidate;
+        if (candidate.word == word && candidate.home == schema) return &candidate;
+    for (EntityInfo& candidate : entities)
+        if (candidate.table == word && candidate.schema == schema) return &candidate;
     for (const TableView& view : catalog_->tables)
-        if (view.name == table && view.schema == schema && (view.kind == 'r' || view.kind == 'p'))
+        if (view.name == word && view.schema == schema && (view.kind == 'r' || view.kind == 'p'))
             return addPlainTable(view);
     return nullptr;
 }
@@ -41,8 +43,8 @@ EntityInfo* World::ofSchema(std::string_view table, std::string_view schema) {
 EntityInfo* World::addPlainTable(const TableView& plain) {
     EntityInfo info;
     info.name = plain.name;
-    info.schema = plain.schema;
-    info.table = plain.name;
+    info.schema = info.home = plain.schema;
+    info.table = info.word = plain.name;
     info.present = &plain;
     for (const ColumnView& column : plain.columns) {
         ColumnInfo known;
@@ -69,7 +71,7 @@ std::string World::nearestEntity(const std::string& name) const {
             elsewhere.push_back(std::move(qualified));
     };
     for (const EntityInfo& entity : entities)
-        add(entity.schema, entity.name, entity.table == table);
+        add(entity.home, entity.name, entity.word == table);
     for (const TableView& plain : catalog_->tables) {
         bool isEntity = std::any_of(entities.begin(), entities.end(), [&](const EntityInfo& entity) {
             return entity.table == plain.name && entity.schema == plain.schema;

@@ -62,7 +62,7 @@ void ActionResolver::findKeys() {
         for (const ColumnInfo& column : entity.columns) {
             if (!endsWith(column.name, "_id")) continue;
             EntityInfo* named = column.field && !column.field->refTarget.empty()
-                                    ? world_.entity(column.field->refTarget.value, entity.schema)
+                                    ? world_.entity(column.field->refTarget.value, entity.home)
                                     : knownTable(column.name.substr(0, column.name.size() - 3));
             addKey(named, eventColumn(entity, column, false, "rule 3: column of the event's row"));
         }
@@ -88,7 +88,7 @@ void ActionResolver::followRefs() {
             size_t before = keys_.size();
             Value key;
             key.name = column.name;
-            addKey(world_.entity(column.field->refTarget.value, holder.schema), std::move(key));
+            addKey(world_.entity(column.field->refTarget.value, holder.home), std::move(key));
             if (keys_.size() == before) continue;
             keys_.back().via = static_cast<int>(i);
             keys_.back().distance = keys_[i].distance + 1;
@@ -109,8 +109,8 @@ void ActionResolver::findEmittedKeys() {
 EntityInfo* ActionResolver::knownTable(const std::string& table) {
     EntityInfo* found = nullptr;
     for (EntityInfo& entity : world_.entities) {
-        if (entity.table != table || entity.impliedByStep) continue;
-        if (entity.schema == action_.schema) return &entity;
+        if (entity.word != table || entity.impliedByStep) continue;
+        if (entity.home == action_.schema) return &entity;
         if (entity.unit) found = &entity;
     }
     return found;
@@ -136,7 +136,7 @@ void ActionResolver::findKeysIn(const std::vector<Step>& steps) {
             findKeysIn(ref);
         if ((step.kind == StepKind::update || step.kind == StepKind::remove) && !step.where)
             if (EntityInfo* entity = world_.entity(step.target.value, action_.schema))
-                addKey(entity, payloadValue(entity->table + "_id"));
+                addKey(entity, payloadValue(entity->word + "_id"));
         findKeysIn(step.then);
         findKeysIn(step.otherwise);
     }
@@ -216,7 +216,7 @@ const ColumnInfo* ActionResolver::fieldNamed(const EntityInfo& entity, const std
 bool ActionResolver::lookupTarget(const Scope& scope, const NameUse& use, Value& value) const {
     const std::string& name = use.parts.back();
     if (!scope.target) return false;
-    bool qualified = use.parts.size() == 2 && (use.parts[0] == scope.target->table);
+    bool qualified = use.parts.size() == 2 && (use.parts[0] == scope.target->word);
     bool bare = use.parts.size() == 1 && ((scope.targetFirst && !use.rightTwin) || name == scope.assigned);
     const ColumnInfo* column = qualified || bare ? scope.target->column(name) : nullptr;
     if (!column) return false;
@@ -229,16 +229,16 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
     const std::string& first = use.parts[0];
     const std::string& name = use.parts[1];
     const Binding& binding = result_.binding;
-    if (!binding.custom && (first == "new" || first == "old" || first == binding.entity->table)) {
+    if (!binding.custom && (first == "new" || first == "old" || first == binding.entity->word)) {
         const ColumnInfo* column = binding.entity->columnOf(name);
         if (!column) return false;
         value = eventColumn(*binding.entity, *column, first == "old", "rule 2: " + first + ".column");
         if (first == "new") value.old = false;
         return true;
     }
-    if (scope.handled && first == scope.handled->table) return lookupHandled(scope, name, value);
+    if (scope.handled && first == scope.handled->word) return lookupHandled(scope, name, value);
     for (const Context& key : keys_) {
-        if (key.entity->table != first) continue;
+        if (key.entity->word != first) continue;
         if (const ColumnInfo* column = key.entity->column(name)) {
             value = contextColumn(key, *column, "rule 7: column of a row the event names");
             return true;
@@ -276,7 +276,7 @@ bool ActionResolver::lookupRow(const std::string& name, Value& value) {
     }
     if (const ColumnInfo* column = entity.columnOf(name))
         return value = eventColumn(entity, *column, false, "rule 3: column of the event's row"), true;
-    if (!entity.key.empty() && (name == entity.table + "_id" || name == snakeCase(entity.name) + "_id"))
+    if (!entity.key.empty() && name == entity.word + "_id")
         return value = eventColumn(entity, *entity.column(entity.key), false, "rule 4: <entity>_id is that row's id"),
                true;
     return false;

@@ -35,7 +35,7 @@ public:
             if (!goes(action.info->unit)) ofAction(action);
         for (const Resolver::EntityExpression& expression : resolver_.entityExpressions)
             if (!goes(expression.entity->unit))
-                ofExpression(expression.bound, "the entity " + expression.entity->schema + "." +
+                ofExpression(expression.bound, "the entity " + expression.entity->home + "." +
                                                    expression.entity->name);
         return std::move(found_);
     }
@@ -49,7 +49,7 @@ private:
         if (std::find(found_.begin(), found_.end(), sentence) == found_.end()) found_.push_back(std::move(sentence));
     }
     void add(const ResolvedAction& action, const std::string& does, const EntityInfo& entity) {
-        if (goes(entity)) add("action " + action.info->name() + " " + does + " " + entity.schema + "." + entity.name);
+        if (goes(entity)) add("action " + action.info->name() + " " + does + " " + entity.home + "." + entity.name);
     }
 
     void noteImplied(const ResolvedAction& action) {
@@ -69,10 +69,10 @@ private:
     void ofEntity(const EntityInfo& entity) {
         for (const ColumnInfo& column : entity.columns) {
             if (!column.field || column.field->refTarget.empty()) continue;
-            const EntityInfo* target = world_.entity(column.field->refTarget.value, entity.schema);
+            const EntityInfo* target = world_.entity(column.field->refTarget.value, entity.home);
             if (target && goes(*target))
-                add(entity.schema + "." + entity.name + "." + column.field->name.value + " refers to " +
-                    target->schema + "." + target->name);
+                add(entity.home + "." + entity.name + "." + column.field->name.value + " refers to " +
+                    target->home + "." + target->name);
         }
     }
 

@@ -194,8 +194,10 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
         if (!added) continue;
         EntityInfo entity;
         entity.name = spec.name.value;
-        entity.schema = added->schema;
-        entity.table = snakeCase(spec.name.value);
+        entity.home = added->schema;
+        entity.word = snakeCase(spec.name.value);
+        entity.schema = spec.tableSchema.empty() ? entity.home : spec.tableSchema;
+        entity.table = spec.tableName.empty() ? entity.word : spec.tableName;
         entity.unit = added;
         entity.file = &file;
         entity.spec = &spec;
@@ -276,7 +278,7 @@ void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>
     for (size_t i = 0; i < entities.size(); i++)
         for (ColumnInfo& column : entities[i].columns) {
             if (!column.field || column.field->refTarget.empty()) continue;
-            const EntityInfo* target = entity(column.field->refTarget.value, entities[i].schema);
+            const EntityInfo* target = entity(column.field->refTarget.value, entities[i].home);
             const ColumnInfo* key = target ? target->column(target->key) : nullptr;
             if (key) column.type = key->type;
         }
@@ -302,7 +304,7 @@ void World::buildEntity(EntityInfo& entity) {
     if (entity.schema.compare(0, 3, "pg_") == 0 || entity.schema == "specql" || entity.schema == "information_schema")
         error(file, "SPQL-R005", entity.spec->schema.pos, "the schema " + entity.schema + " is not for user tables",
               "choose another schema");
-    checkName(file, entity.table, entity.spec->name.pos, "table");
+    checkName(file, entity.table, entity.spec->table ? entity.spec->table.pos : entity.spec->name.pos, "table");
 
     bool declaresId = std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
                                   [](const Field& field) { return field.name.value == "id"; });
@@ -378,7 +380,7 @@ void World::buildEntity(EntityInfo& entity) {
                   "two fields of " + entity.name + " would be the column " + column.name, "rename one of them");
         if (!field.refTarget.empty()) {
             std::vector<std::string> candidates;
-            if (!this->entity(field.refTarget.value, entity.schema, &candidates)) {
+            if (!this->entity(field.refTarget.value, entity.home, &candidates)) {
                 std::string near = nearestEntity(field.refTarget.value);
                 if (candidates.empty())
                     error(file, "SPQL-R012", field.refTarget.pos, "ref names no entity: " + field.refTarget.value,
@@ -399,9 +401,9 @@ std::string impliedComment(bool appendOnly) {
 
 EntityInfo World::implied(const ActionInfo& action, std::string name, std::string schema, Pos pos, bool appendOnly) {
     EntityInfo info;
-    info.table = snakeCase(name);
+    info.table = info.word = snakeCase(name);
     info.name = std::move(name);
-    info.schema = std::move(schema);
+    info.schema = info.home = std::move(schema);
     info.unit = action.unit;
     info.file = action.file;
     info.impliedByStep = true;

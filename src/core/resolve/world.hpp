@@ -49,7 +49,10 @@ struct ColumnInfo {
 };
 
 struct EntityInfo {
-    std::string name, schema, table;
+    std::string name;           // InventoryEvent
+    std::string home;           // the schema of its document, in which its names are looked up
+    std::string word;           // inventory_event: what triggers, keys and generated names call it
+    std::string schema, table;  // where the rows are: the same two, unless the document says table:
     const Unit* unit = nullptr;  // null: a plain table that no spec declares
     const SpecFile* file = nullptr;
     const Entity* spec = nullptr;        // null: made by a step (append, create), or a plain table
@@ -113,8 +116,8 @@ public:
     EntityInfo* entity(std::string_view name, std::string_view schema, std::vector<std::string>* candidates = nullptr);
     // What somebody may have meant who wrote a name that entity() does not know; empty if nothing is near.
     std::string nearestEntity(const std::string& name) const;
-    // By table name (snake case), of that schema alone; also plain tables of the database.
-    EntityInfo* ofSchema(std::string_view table, std::string_view schema);
+    // By its word, or its table's name, of that schema alone; also plain tables of the database.
+    EntityInfo* ofSchema(std::string_view word, std::string_view schema);
     // An entity that no text declares, made by a step; it has an id and whatever the step assigns.
     EntityInfo implied(const ActionInfo& action, std::string name, std::string schema, Pos pos, bool appendOnly);
 
