@@ -170,3 +170,14 @@ SELECT * FROM specql.drift();
 ALTER TABLE ta.bell DISABLE TRIGGER bell_trigger;
 SELECT * FROM specql.drift();
 SELECT action, kind, object FROM specql.remove(drop_tables => true, VARIADIC names => ARRAY['Bell', 'ta.Bell']) WHERE kind = 'table';
+
+-- A table that was dropped by hand: its namesake in another schema does not take its place, not even when something else is applied.
+CREATE TABLE ta.clerk (id uuid PRIMARY KEY, done integer DEFAULT 0);
+\set desk 'entity: Counter\nschema: ta\nfields: {clerk: ref(Clerk)}\nactions:\n  - name: on_counter\n    on: insert Counter\n    steps:\n      - update: Clerk SET done = done + 1 WHERE id = clerk\n'
+SELECT count(*) > 0 AS made FROM specql.apply(:'desk');
+SELECT count(*) > 0 AS made FROM specql.apply(E'entity: Clerk\nschema: tb\nfields: {done: integer}\n');
+DROP TABLE ta.clerk CASCADE;
+SELECT action, kind, object FROM specql.apply(E'entity: Chair\nschema: tb\nfields: {legs: integer}\n');
+SELECT prosrc ~ 'ta.clerk' AS as_it_was FROM pg_proc WHERE proname = 'trigger_counter_events';
+SELECT code, line, col, message, hint FROM specql.validate(:'desk');
+SELECT action, kind, object FROM specql.apply(replace(:'desk', 'Clerk', 'tb.Clerk')) WHERE kind IN ('constraint', 'function');

@@ -5,6 +5,7 @@
 
 #include "emit/emit.hpp"
 #include "emit/picture.hpp"
+#include "plan/moved.hpp"
 #include "plan/plan.hpp"
 #include "resolve/contradiction.hpp"
 #include "resolve/graph.hpp"
@@ -201,6 +202,10 @@ void Compiler::collectNames() {
     state.functionNames = functions.list();
 }
 
+Compiler::Outcome Compiler::follow(CatalogView& catalog) noexcept {
+    return guarded([&] { followMoved(catalog, state_->world); });
+}
+
 Compiler::Outcome Compiler::bind(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) noexcept {
     return guarded([&] {
         State& state = *state_;
@@ -233,14 +238,14 @@ Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) n
         state.windows = windowHistories(state.world, *state.resolver);
         for (const Object& object : state.all)
             if (fresh.count(object.unit)) state.own.push_back(object);
+        reportMoved(state.world, *state.resolver);
         state.questions = askOfTables(state.world, *state.resolver, state.all);
     });
 }
 
 Compiler::Outcome Compiler::findReferences(const std::vector<std::string>& units,
                                            std::vector<std::string>* sentences) noexcept {
-    return guarded(
-        [&] { *sentences = referencesTo(state_->world, *state_->resolver, {units.begin(), units.end()}); });
+    return guarded([&] { *sentences = referencesTo(state_->world, *state_->resolver, {units.begin(), units.end()}); });
 }
 
 Compiler::Outcome Compiler::plan(const std::vector<TableAnswer>& answers) noexcept {
@@ -268,8 +273,7 @@ Compiler::Outcome Compiler::listTestTables(std::vector<std::string>* schemas,
 Compiler::Outcome Compiler::writeTests(const std::string& suite, const TestTables& tables,
                                        const std::vector<SearchAnswer>& answers, WrittenSuite* written) noexcept {
     return guarded([&] {
-        *written =
-            writeSuite(state_->world, *state_->resolver, tables, suite, answers, std::move(written->windows));
+        *written = writeSuite(state_->world, *state_->resolver, tables, suite, answers, std::move(written->windows));
     });
 }
 

@@ -45,6 +45,9 @@ public:
     const std::vector<std::string>& functionNames()
         const noexcept;  // names (without schema) of functions that may matter
 
+    // Objects of tables that were moved get their names of today, where the text says the new place or the unit goes.
+    Outcome follow(CatalogView& catalog) noexcept;
+
     // Stage 2: names, triggers, entities.
     Outcome bind(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) noexcept;
     const std::vector<AnalysisRequest>& requests() const noexcept;

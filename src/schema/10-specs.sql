@@ -72,6 +72,42 @@ COMMENT ON COLUMN specql.object.sql IS 'The commands it was made with';
 COMMENT ON COLUMN specql.object.state IS 'What the catalog said of it then, as specql.object_state gives it';
 COMMENT ON COLUMN specql.object.server IS 'The major version of the server that said it';
 
+-- No part of a dump: oids are of one database, and in another the names are the tables'.
+CREATE TABLE specql.object_relation (
+    identity text PRIMARY KEY,
+    relation oid NOT NULL
+);
+COMMENT ON TABLE specql.object_relation IS 'Which relations the tables of specql.object are, whatever they are called by now';
+COMMENT ON COLUMN specql.object_relation.identity IS 'As in specql.object';
+COMMENT ON COLUMN specql.object_relation.relation IS 'Of pg_class, in this database';
+
+CREATE VIEW specql.moved_table AS
+    SELECT m.identity, m.unit, m.former, m.schema, m.name, m.with_schema,
+           pg_catalog.concat_ws('; ',
+               CASE WHEN m.with_schema THEN pg_catalog.format('ALTER SCHEMA %I RENAME TO %I', m.schema, m.former[1])
+                    WHEN m.schema <> m.former[1] THEN pg_catalog.format('ALTER TABLE %I.%I SET SCHEMA %I', m.schema, m.name, m.former[1]) END,
+               CASE WHEN m.name <> m.former[2] THEN pg_catalog.format('ALTER TABLE %I.%I RENAME TO %I', m.former[1], m.name, m.former[2]) END) AS back
+    FROM (SELECT o.identity, o.unit, pg_catalog.parse_ident(o.identity) AS former, n.nspname::text AS schema, c.relname::text AS name,
+                 NOT EXISTS (SELECT FROM pg_catalog.pg_namespace AS f
+                             WHERE f.nspname = (pg_catalog.parse_ident(o.identity))[1]) AS with_schema
+          FROM specql.object AS o
+          JOIN specql.object_relation AS r ON r.identity = o.identity
+          JOIN pg_catalog.pg_class AS c ON c.oid = r.relation
+          JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+          WHERE o.kind = 'table' AND c.relkind IN ('r', 'p')) AS m
+    WHERE m.former <> ARRAY[m.schema, m.name]
+      -- One that is known under that name is not a moved one.
+      AND NOT EXISTS (SELECT FROM specql.object AS k
+                      WHERE k.kind = 'table' AND k.identity = pg_catalog.format('%I.%I', m.schema, m.name));
+COMMENT ON VIEW specql.moved_table IS 'Tables of specs that somebody renamed, or moved to another schema, since they were applied';
+COMMENT ON COLUMN specql.moved_table.identity IS 'As it was applied, quoted and qualified';
+COMMENT ON COLUMN specql.moved_table.unit IS 'The unit whose table it is, as kind:schema.name';
+COMMENT ON COLUMN specql.moved_table.former IS 'The same as schema and name';
+COMMENT ON COLUMN specql.moved_table.schema IS 'Where it is now';
+COMMENT ON COLUMN specql.moved_table.name IS 'What it is called now';
+COMMENT ON COLUMN specql.moved_table.with_schema IS 'Its schema was renamed';
+COMMENT ON COLUMN specql.moved_table.back IS 'The commands that would undo it';
+
 COMMENT ON SEQUENCE specql.spec_id_seq IS 'Numbers specql.spec';
 COMMENT ON SEQUENCE specql.object_id_seq IS 'Numbers specql.object';
 SELECT pg_catalog.pg_extension_config_dump('specql.spec', '');

@@ -200,15 +200,33 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     WITH mine AS MATERIALIZED (
         SELECT o AS whole, o.id, o.kind, o.identity,
                regexp_replace(o.unit, '^[a-z]+:\.?', '') AS unit
-        FROM specql.object AS o JOIN specql.unit AS u ON o.unit = u.key)
+        FROM specql.object AS o JOIN specql.unit AS u ON o.unit = u.key),
+    problems AS MATERIALIZED (
+        SELECT m.id, m.kind, m.identity, m.unit, m.whole, p.problem
+        FROM mine AS m CROSS JOIN LATERAL (SELECT specql.object_problem(m.whole) AS problem) AS p
+        WHERE p.problem IS NOT NULL)
     SELECT d.kind, d.identity, d.problem, d.fix
     FROM (
-        SELECT m.id, m.kind, m.identity, p.problem,
-               CASE WHEN m.kind = 'table' AND p.problem <> 'is missing' AND p.problem !~ '^column [^;]* is missing$'
-                    THEN format('ALTER TABLE %s, or change the spec', m.identity)
-                    ELSE format('SELECT * FROM specql.apply(specql.export(%L));', m.unit) END AS fix
-        FROM mine AS m CROSS JOIN LATERAL (SELECT specql.object_problem(m.whole) AS problem) AS p
-        WHERE p.problem IS NOT NULL
+        SELECT p.id, p.kind, p.identity, p.problem,
+               -- Applying the spec of a table that is gone would make an empty one.
+               CASE WHEN p.kind = 'table' AND p.problem = 'is missing'
+                    THEN format('bring it back from a backup, or SELECT * FROM specql.remove(%L);', p.unit)
+                    WHEN EXISTS (SELECT FROM problems AS t
+                                 WHERE t.kind = 'table' AND t.problem = 'is missing' AND t.unit = p.unit)
+                    THEN 'bring the table back first'
+                    WHEN p.kind = 'table' AND p.problem !~ '^column [^;]* is missing$'
+                    THEN format('ALTER TABLE %s, or change the spec', p.identity)
+                    ELSE format('SELECT * FROM specql.apply(specql.export(%L));', p.unit) END AS fix
+        FROM problems AS p
+        -- What is of a moved table, or reads it, differs with it.
+        WHERE NOT EXISTS (SELECT FROM specql.moved_table AS t
+                          WHERE strpos((p.whole).sql, t.identity) > 0
+                             OR t.with_schema AND starts_with(p.identity, quote_ident(t.former[1]) || '.'))
+        UNION ALL
+        SELECT m.id, m.kind, m.identity, format('is %I.%I now', t.schema, t.name),
+               format('%s; or in the spec table: %I.%I', t.back, t.schema, t.name)
+        FROM mine AS m JOIN specql.moved_table AS t ON t.identity = m.identity
+        WHERE m.kind = 'table'
         UNION ALL
         -- A spec that says enabled: false disables the trigger itself.
         SELECT m.id, m.kind, m.identity, CASE t.tgenabled WHEN 'D' THEN 'is disabled' ELSE 'is enabled' END,
@@ -221,7 +239,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     ORDER BY d.id, d.problem
 $$;
 COMMENT ON FUNCTION specql.drift() IS
-'Objects of specs in force that somebody altered, dropped or disabled by hand, and what would mend each; columns added to tables do not count';
+'Objects of specs in force that somebody altered, moved, dropped or disabled by hand, and what would mend each; columns added to tables do not count';
 
 REVOKE ALL ON FUNCTION specql.known_unit(text, boolean), specql.export(text), specql.rollback(text, integer, boolean),
     specql.remove_units(text[], boolean), specql.remove(text, boolean), specql.remove(text[]),

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "emit/quote.hpp"
+#include "plan/moved.hpp"
 
 namespace specql {
 
@@ -62,7 +63,7 @@ public:
             bool table = object->kind == "table";
             bool removed = isRemoved(object->unit);
             if (object->kind == "schema" || (table && !removed)) continue;
-            if (ofTable(*object) && !inForce_.count(object->unit) && !(removed && catalog_.dropTables)) {
+            if (staysWithTable(*object, wanted)) {
                 if (removed && object->present)
                     add(step.desired, "unchanged", {}, table ? "stays, with its data" : "stays with its table");
                 continue;
@@ -83,9 +84,12 @@ private:
     bool isRemoved(const std::string& unit) const {
         return std::count(catalog_.removed.begin(), catalog_.removed.end(), unit) > 0;
     }
-    // What a table keeps when the unit that it came with is gone: it guards the data.
-    static bool ofTable(const InstalledObject& object) {
-        return object.kind == "table" || object.kind == "constraint" || object.kind == "index";
+    // What stays with its table when the unit that it came with is gone, because it guards the data. What another unit
+    // makes of the table now is that one's affair.
+    bool staysWithTable(const InstalledObject& object, const std::set<std::string>& wanted) const {
+        bool dropped = isRemoved(object.unit) && catalog_.dropTables;
+        return object.kind != "trigger" && !tableOf(object).empty() && !dropped && !inForce_.count(object.unit) &&
+               !wanted.count("table " + tableOf(object));
     }
 
     void add(const Object& object, const char* action, std::vector<std::string> sql, std::string detail = {},
@@ -133,6 +137,7 @@ private:
         auto found = installed_.find(object.kind + " " + object.identity);
         const InstalledObject* before = found == installed_.end() ? nullptr : found->second;
         if (object.kind == "table" && planTable(object, before)) return;
+        if (before && object.kind != "table" && leadsElsewhere(object, *before)) return;
         if (object.kind == "function" && remade_.count(object.identity))
             return add(object, "create", remakeFunction(object, *functionOf(object)));
         // What was dropped by hand comes back when its own spec is applied, not with any other.
@@ -148,6 +153,26 @@ private:
         if (before->sql != object.sql()) return replace(object);
         if (before->altered) return replace(object, "was altered by hand");
         unchanged(object);
+    }
+
+    // A name that meant a table of its own schema, which was dropped, does not come to mean another schema's namesake.
+    // What the text did not name stays as it is.
+    bool leadsElsewhere(const Object& object, const InstalledObject& before) {
+        size_t colon = object.unit.find(':') + 1;
+        std::string schema = object.unit.substr(colon, object.unit.find('.', colon) - colon), sql = object.sql();
+        for (const EntityInfo& entity : world_.entities) {
+            std::string own = quoteName(schema, entity.word), now = quoteName(entity.schema, entity.table);
+            if (entity.home == schema || catalog_.table(schema, entity.word) || !holdsName(before.sql, own) ||
+                !holdsName(sql, now) || holdsName(before.sql, now))
+                continue;
+            if (fresh_.count(object.unit))
+                world_.diagnostics().error(
+                    "SPQL-P014", object.pos,
+                    entity.name + " meant " + own + " here, which is gone; it would mean " + now + " now",
+                    "write " + entity.home + "." + entity.name + " if that is meant; or bring the table back");
+            return true;
+        }
+        return false;
     }
 
     const FunctionView* functionOf(const Object& object) const {
@@ -311,7 +336,8 @@ private:
 std::vector<std::string> changedMeanings(const std::vector<Object>& before, const std::vector<Object>& after) {
     std::map<std::string, const Object*> known;
     for (const Object& object : before)
-        if (object.kind == "function" || object.kind == "constraint") known[object.kind + " " + object.identity] = &object;
+        if (object.kind == "function" || object.kind == "constraint")
+            known[object.kind + " " + object.identity] = &object;
     std::vector<std::string> changed;
     for (const Object& object : after) {
         auto found = known.find(object.kind + " " + object.identity);

@@ -3,6 +3,7 @@
 
 #include "emit/quote.hpp"
 #include "resolve/action_resolver.hpp"
+#include "resolve/event_time.hpp"
 #include "spec/sql_text.hpp"
 
 namespace specql {
@@ -203,6 +204,8 @@ void Resolver::addFeeds(const ActionInfo& action, const Window& window, const st
         world_.addExplanation({action.name(), text.value, binding.shown(),
                                window.correlation ? binding.rule : "section 9: source of a window, " + binding.rule,
                                text.pos.line});
+        world_.addExplanation({action.name(), source, eventTime(world_, binding).why,
+                               "section 9: when an event of a window happened", text.pos.line});
         if (const ColumnInfo* at = binding.custom ? nullptr : binding.entity->column("occurred_at"))
             if (!isTime(at->type))
                 world_.error(*action.file, "SPQL-R087", text.pos,

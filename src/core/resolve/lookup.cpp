@@ -59,6 +59,38 @@ EntityInfo* World::addPlainTable(const TableView& plain) {
     return &entities.back();
 }
 
+void World::checkPlace(const EntityInfo& entity, Pos pos) {
+    if (!entity.file->fresh) return;
+    const std::string place = quoteName(entity.schema, entity.table), shown = entity.home + "." + entity.name;
+    for (const MovedTable& moved : catalog_->moved) {
+        std::string now = quoteName(moved.schema, moved.name);
+        if (moved.followed) continue;
+        if (moved.identity == place)
+            error(*entity.file, "SPQL-P010", pos, "the table " + place + " of " + shown + " is " + now + " now",
+                  "move it back: " + moved.back + (entity.spec ? "; or say where it is: table: " : "") +
+                      (entity.spec ? moved.schema == entity.home ? quoteName(moved.name) : now : ""));
+        else if (now == place)
+            error(*entity.file, "SPQL-P012", pos,
+                  "the table " + place + " is that of " + moved.unit + ", which knows it as " + moved.identity,
+                  "take that out of force first: SELECT * FROM specql.remove" +
+                      (moved.withSchema ? "_schema(" + quoteLiteral(moved.formerSchema)
+                                        : "(" + quoteLiteral(moved.unit)) +
+                      "); or move it back: " + moved.back);
+    }
+    bool inForce = std::any_of(catalog_->units.begin(), catalog_->units.end(),
+                               [&](const InstalledUnit& unit) { return unit.key() == entity.unit->key(); });
+    if (entity.present || entity.impliedByStep || !inForce) return;
+    for (const InstalledObject& object : catalog_->objects) {
+        bool rows = object.kind == "table" && object.unit == entity.unit->key() && object.present &&
+                    object.identity != place && object.sql.find(impliedMark) == std::string::npos;
+        if (rows)
+            error(*entity.file, "SPQL-P011", pos,
+                  shown + " has its rows in " + object.identity + ", and there is no table " + place,
+                  "rename the table first, or take the entity out of force: SELECT * FROM specql.remove(" +
+                      quoteLiteral(shown) + ")");
+    }
+}
+
 std::string World::nearestEntity(const std::string& name) const {
     if (!wantsHints()) return {};
     size_t dot = name.find('.');

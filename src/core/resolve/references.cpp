@@ -23,24 +23,24 @@ bool implies(StepKind kind) {
 
 class References {
 public:
-    References(World& world, Resolver& resolver, const std::set<std::string>& units)
-        : world_(world), resolver_(resolver), units_(units) {}
+    References(World& world, Resolver& resolver, const std::set<std::string>& units, bool freshOnly)
+        : world_(world), resolver_(resolver), units_(units), freshOnly_(freshOnly) {}
 
     std::vector<std::string> find() {
         for (ResolvedAction& action : resolver_.actions)
             if (!goes(action.info->unit)) noteImplied(action);
         for (const EntityInfo& entity : world_.entities)
-            if (entity.spec && !goes(entity.unit)) ofEntity(entity);
+            if (entity.spec && asked(*entity.unit)) ofEntity(entity);
         for (ResolvedAction& action : resolver_.actions)
-            if (!goes(action.info->unit)) ofAction(action);
+            if (asked(*action.info->unit)) ofAction(action);
         for (const Resolver::EntityExpression& expression : resolver_.entityExpressions)
-            if (!goes(expression.entity->unit))
-                ofExpression(expression.bound, "the entity " + expression.entity->home + "." +
-                                                   expression.entity->name);
+            if (asked(*expression.entity->unit))
+                ofExpression(expression.bound, "the entity " + expression.entity->home + "." + expression.entity->name);
         return std::move(found_);
     }
 
 private:
+    bool asked(const Unit& unit) const { return !goes(&unit) && (unit.fresh() || !freshOnly_); }
     bool goes(const Unit* unit) const { return unit && units_.count(unit->key()) > 0; }
     // A table that a step of an action that stays writes is made from that step then.
     bool goes(const EntityInfo& entity) const { return goes(entity.unit) && !implied_.count(&entity); }
@@ -71,8 +71,8 @@ private:
             if (!column.field || column.field->refTarget.empty()) continue;
             const EntityInfo* target = world_.entity(column.field->refTarget.value, entity.home);
             if (target && goes(*target))
-                add(entity.home + "." + entity.name + "." + column.field->name.value + " refers to " +
-                    target->home + "." + target->name);
+                add(entity.home + "." + entity.name + "." + column.field->name.value + " refers to " + target->home +
+                    "." + target->name);
         }
     }
 
@@ -128,14 +128,16 @@ private:
     World& world_;
     Resolver& resolver_;
     const std::set<std::string>& units_;
+    bool freshOnly_;
     std::set<const EntityInfo*> implied_;
     std::vector<std::string> found_;
 };
 
 }  // namespace
 
-std::vector<std::string> referencesTo(World& world, Resolver& resolver, const std::set<std::string>& units) {
-    return References(world, resolver, units).find();
+std::vector<std::string> referencesTo(World& world, Resolver& resolver, const std::set<std::string>& units,
+                                      bool freshOnly) {
+    return References(world, resolver, units, freshOnly).find();
 }
 
 }  // namespace specql

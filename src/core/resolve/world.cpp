@@ -260,14 +260,18 @@ void World::checkColumn(const SpecFile& file, const std::string& name, Pos pos) 
 void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) {
     catalog_ = &catalog;
     facts_ = &facts;
-    std::set<std::string> tables;
+    std::map<std::string, const EntityInfo*> tables;
     for (size_t i = 0; i < entities.size(); i++) {  // by index: a ref may add a plain table at the end
         EntityInfo& entity = entities[i];
         if (!entity.spec) continue;
         entity.present = catalog.table(entity.schema, entity.table);
-        if (!tables.insert(entity.shown()).second)
-            error(*entity.file, "SPQL-R003", entity.pos, "two entities would be the table " + entity.shown(),
+        auto [first, alone] = tables.emplace(entity.shown(), &entity);
+        if (!alone) {
+            const EntityInfo& told = first->second->file->fresh ? *first->second : entity;
+            error(*told.file, "SPQL-R003", told.pos, "two entities would be the table " + entity.shown(),
                   "rename one of them");
+        }
+        checkPlace(entity, entity.spec->table ? entity.spec->table.pos : entity.spec->name.pos);
         if (std::find(catalog.foreignTypes.begin(), catalog.foreignTypes.end(), entity.shown()) !=
             catalog.foreignTypes.end())
             error(*entity.file, "SPQL-P001", entity.pos, entity.shown() + " exists and is not a table",
@@ -396,7 +400,7 @@ void World::buildEntity(EntityInfo& entity) {
 }
 
 std::string impliedComment(bool appendOnly) {
-    return std::string(appendOnly ? "Append-only log" : "Rows") + ", made from the steps that write it";
+    return std::string(appendOnly ? "Append-only log" : "Rows") + impliedMark;
 }
 
 EntityInfo World::implied(const ActionInfo& action, std::string name, std::string schema, Pos pos, bool appendOnly) {
@@ -410,6 +414,7 @@ EntityInfo World::implied(const ActionInfo& action, std::string name, std::strin
     info.appendOnly = appendOnly;
     info.pos = pos;
     info.present = catalog_->table(info.schema, info.table);
+    checkPlace(info, pos);
     info.key = "id";
     ColumnInfo id;
     id.name = "id";

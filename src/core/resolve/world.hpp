@@ -49,10 +49,10 @@ struct ColumnInfo {
 };
 
 struct EntityInfo {
-    std::string name;           // InventoryEvent
-    std::string home;           // the schema of its document, in which its names are looked up
-    std::string word;           // inventory_event: what triggers, keys and generated names call it
-    std::string schema, table;  // where the rows are: the same two, unless the document says table:
+    std::string name;            // InventoryEvent
+    std::string home;            // the schema of its document, in which its names are looked up
+    std::string word;            // inventory_event: what triggers, keys and generated names call it
+    std::string schema, table;   // where the rows are: the same two, unless the document says table:
     const Unit* unit = nullptr;  // null: a plain table that no spec declares
     const SpecFile* file = nullptr;
     const Entity* spec = nullptr;        // null: made by a step (append, create), or a plain table
@@ -152,6 +152,8 @@ public:
 
 private:
     void buildEntity(EntityInfo& entity);
+    // Reports that the table of an entity was moved: an empty one must not be made in its place.
+    void checkPlace(const EntityInfo& entity, Pos pos);
     EntityInfo* addPlainTable(const TableView& plain);
     int addExpression(const SpecFile& file, Text text);
     void addIntervals(const SpecFile& file, const Action& action);
@@ -169,6 +171,7 @@ private:
     size_t* trial_ = nullptr;
 };
 
+inline constexpr const char* impliedMark = ", made from the steps that write it";
 // The comment of a table that World::implied() makes; it tells one that an apply left whose record is gone.
 std::string impliedComment(bool appendOnly);
 // A longer text that begins, or ends, with the shorter one.

@@ -72,8 +72,9 @@ void requireNotReferredTo(Compilation* whole, Compilation* compilation) {
     }
     writeChanges(whole, compilation);
     if (!compilation->detail.empty())
-        refuseRemoval(compilation,
-                      "Say in their specs what is meant (schema.Entity, a payload key in params:), and apply them first.");
+        refuseRemoval(
+            compilation,
+            "Say in their specs what is meant (schema.Entity, a payload key in params:), and apply them first.");
 }
 
 int readUnitNames(ArrayType* array, const char* const** names) {
@@ -109,7 +110,7 @@ SPECQL_FUNCTION(specql_apply) {
     requireValid(compilation);
     runSteps(compilation->compiler.steps());
     recordApply(compilation->text, GetUserId(), compilation->units, compilation->compiler.units(),
-                compilation->compiler.steps());
+                compilation->view.objects, compilation->compiler.steps());
     showSteps(compilation, &rows);
     spi::finish();
     MemoryContextDelete(compilation->context);
@@ -132,7 +133,7 @@ SPECQL_FUNCTION(specql_remove_units) {
     Compilation* compilation = compile(arguments);
     requireNotReferredTo(whole, compilation);
     runSteps(compilation->compiler.steps());
-    recordRemoval(compilation->view.removed, GetUserId(), compilation->compiler.steps());
+    recordRemoval(compilation->view.removed, GetUserId(), compilation->view.objects, compilation->compiler.steps());
     showSteps(compilation, &rows);
     spi::finish();
     MemoryContextDelete(whole->context);

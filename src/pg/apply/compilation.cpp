@@ -112,12 +112,15 @@ Compilation* compile(const CompileArguments& arguments) {
     work->view.units = work->units;
     leaveOutUnits(&work->view);
     readObjects(&work->view.objects);
+    readMoved(&work->view.moved);
 
     Limits limits;
     limits.bytes = static_cast<size_t>(maxSpecSize);
     requireDone(arguments.installedOnly
                     ? work->compiler.readInstalled(work->view.units, limits, interruptPending)
                     : work->compiler.read(work->text, work->schema, work->view.units, limits, interruptPending));
+    requireDone(work->compiler.follow(work->view));
+    lookUpMoved(&work->view.objects);
     markAltered(work->compiler.units(), &work->view.objects);
     gatherFacts(work->compiler.expressions(), &work->facts);
 

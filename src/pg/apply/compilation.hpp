@@ -27,7 +27,7 @@ struct CompileArguments {
     const char* schema = nullptr;  // may be nullptr
     bool adopt = false;
     bool allowDestructive = false;
-    bool installedOnly = false;     // no text: what is installed, as it is
+    bool installedOnly = false;            // no text: what is installed, as it is
     int removedCount = 0;                  // with installedOnly: without these units,
     const char* const* removed = nullptr;  // each given as kind:schema.name
     bool dropTables = false;               // and without their tables
