@@ -74,7 +74,7 @@ SELECT "shipmentId", state, "shippedAt" IS NOT NULL AS shipped FROM legacy."Ship
 SELECT shipment_id, carrier_id, kind FROM dispatch.parcels;
 SELECT parcels FROM legacy."the carriers";
 SELECT shipment_id, count(*) FROM dispatch.shipment_log GROUP BY 1 ORDER BY 1;
-SELECT type, data - 'id' AS data FROM specql.events WHERE type = 'parcel_sent';
+SELECT type, data ? 'parcel_id' AS has_id, data - '{id,parcel_id}'::text[] AS data FROM specql.events WHERE type = 'parcel_sent';
 SELECT count(*) FROM specql.failures;
 SELECT specql.state_at('dispatch.Shipment', '2', now() - interval '1 hour');
 

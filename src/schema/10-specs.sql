@@ -150,7 +150,7 @@ COMMENT ON COLUMN specql.entities.applied_at IS 'When this version was applied';
 COMMENT ON COLUMN specql.entities.applied_by IS 'The role that applied it';
 COMMENT ON COLUMN specql.entities.text IS 'YAML that reads to exactly this entity';
 
-GRANT SELECT ON specql.spec, specql.unit, specql.unit_version, specql.object, specql.history, specql.entities TO specql_admin;
+GRANT SELECT ON specql.spec, specql.unit, specql.unit_version, specql.object, specql.moved_table, specql.history, specql.entities TO specql_admin;
 
 CREATE FUNCTION specql.apply(spec text, schema text DEFAULT NULL, adopt boolean DEFAULT false,
                              allow_destructive boolean DEFAULT false)

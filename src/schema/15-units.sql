@@ -221,7 +221,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
         -- What is of a moved table, or reads it, differs with it.
         WHERE NOT EXISTS (SELECT FROM specql.moved_table AS t
                           WHERE strpos((p.whole).sql, t.identity) > 0
-                             OR t.with_schema AND starts_with(p.identity, quote_ident(t.former[1]) || '.'))
+                             OR t.with_schema AND starts_with(p.identity || '.', quote_ident(t.former[1]) || '.'))
         UNION ALL
         SELECT m.id, m.kind, m.identity, format('is %I.%I now', t.schema, t.name),
                format('%s; or in the spec table: %I.%I', t.back, t.schema, t.name)

@@ -4,6 +4,7 @@
 #include "emit/emit.hpp"
 #include "emit/quote.hpp"
 #include "emit/steps.hpp"
+#include "emit/subject.hpp"
 #include "resolve/event_time.hpp"
 #include "spec/sql_text.hpp"
 
@@ -397,7 +398,7 @@ private:
         for (size_t i = 0; i < branches.size(); i++)
             conditions += (i > 0 ? ",\n" : "") + branches[i];
         values.push_back("ARRAY[\n" + indent(conditions, 4) + "\n]");
-        values.push_back(subject(entity));
+        values.push_back(subjectSql(binding_));
         std::vector<std::string> images;
         if (binding_.ops != opInsert) images.push_back("'old', to_jsonb(old)");
         if (binding_.ops != opDelete) images.push_back("'new', to_jsonb(new)");
@@ -422,29 +423,6 @@ private:
         function.comment =
             "What action " + info_.name() + " captures of a changed row: which branches match, and the values they use";
         return function;
-    }
-
-    // The key of the row, as specql.subject_sql writes it too; of several columns a JSON array. Times are written so
-    // that no setting of the session shows in it.
-    std::string subject(const EntityInfo& entity) const {
-        if (!entity.key.empty()) {
-            const std::string& type = entity.column(entity.key)->type;
-            std::string key = keyValue(entity.key, type);
-            bool time = type == "date" || startsWith(type, "timestamp");
-            return time ? "(to_jsonb(" + key + ") #>> '{}')" : key + "::text";
-        }
-        std::vector<std::string> parts;
-        if (entity.present)
-            for (const std::string& column : entity.present->primaryKey)
-                parts.push_back(keyValue(column, entity.present->column(column)->type));
-        return parts.empty() ? "NULL::text" : "jsonb_build_array(" + join(parts, ", ") + ")::text";
-    }
-    std::string keyValue(const std::string& column, const std::string& type) const {
-        std::string key = quoteName(column);
-        std::string value = !(binding_.ops & opDelete) ? "new." + key
-                            : binding_.ops == opDelete ? "old." + key
-                                                       : "coalesce(new." + key + ", old." + key + ")";
-        return type == "timestamp with time zone" ? "(" + value + " AT TIME ZONE 'UTC')" : value;
     }
 
     // --- what makes it run

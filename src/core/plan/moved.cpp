@@ -87,6 +87,11 @@ void followMoved(CatalogView& catalog, const World& world) {
             rename(object, moved, ours);
         }
     }
+    // One that moved too may be named by another's foreign key.
+    for (InstalledObject& object : catalog.objects)
+        for (const MovedTable& moved : catalog.moved)
+            if (moved.followed && !object.recorded.empty())
+                object.sql = renamed(object.sql, moved.identity, quoteName(moved.schema, moved.name));
 }
 
 void reportMoved(World& world, Resolver& resolver) {

@@ -162,10 +162,13 @@ private:
         std::string schema = object.unit.substr(colon, object.unit.find('.', colon) - colon), sql = object.sql();
         for (const EntityInfo& entity : world_.entities) {
             std::string own = quoteName(schema, entity.word), now = quoteName(entity.schema, entity.table);
+            if (says(object.unit, entity.home + "." + entity.name) ||
+                says(object.unit, entity.home + "." + entity.word))
+                continue;
             if (entity.home == schema || catalog_.table(schema, entity.word) || !holdsName(before.sql, own) ||
                 !holdsName(sql, now) || holdsName(before.sql, now))
                 continue;
-            if (fresh_.count(object.unit))
+            if (fresh_.count(object.unit) && told_.insert(object.origin + own).second)
                 world_.diagnostics().error(
                     "SPQL-P014", object.pos,
                     entity.name + " meant " + own + " here, which is gone; it would mean " + now + " now",
@@ -173,6 +176,12 @@ private:
             return true;
         }
         return false;
+    }
+
+    bool says(const std::string& unit, const std::string& name) const {
+        return std::any_of(world_.units.begin(), world_.units.end(), [&](const Unit& one) {
+            return one.key() == unit && one.text.find(name) != std::string::npos;
+        });
     }
 
     const FunctionView* functionOf(const Object& object) const {
@@ -325,6 +334,7 @@ private:
     const std::vector<TableAnswer>& answers_;
     std::map<std::string, TableChange> changes_;  // by the table's identity
     std::set<std::string> readers_;               // functions that read a column that changes
+    std::set<std::string> told_;                  // of names that would lead elsewhere
     std::set<std::string> remade_;                // those that were dropped for it
     std::set<std::string> fresh_;                 // units of the text being applied
     std::set<std::string> inForce_;               // and all there are with them

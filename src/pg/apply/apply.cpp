@@ -1,4 +1,6 @@
 // specql.apply: the database as the spec says, or an error; specql.remove: the rules of units gone.
+#include <algorithm>
+
 #include "pg/apply/compilation.hpp"
 #include "pg/apply/steps.hpp"
 #include "pg/bridge/encoding.hpp"
@@ -55,6 +57,16 @@ void writeRemoved(Compilation* compilation) {
 void writeChanges(const Compilation* whole, Compilation* compilation) {
     for (const std::string& who : changedMeanings(whole->compiler.allObjects(), compilation->compiler.allObjects()))
         addLine("What " + who + " says would mean something else.", &compilation->detail);
+}
+
+// Somebody else may have been faster.
+void requireInForce(const Compilation* whole, Compilation* compilation) {
+    for (const std::string& unit : compilation->view.removed)
+        if (std::none_of(whole->units.begin(), whole->units.end(),
+                         [&](const InstalledUnit& known) { return known.key() == unit; }))
+            compilation->message = unit;
+    if (compilation->message.empty()) return;
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("%s is not in force", shown(compilation->message))));
 }
 
 // Nothing that stays refers to what goes: a name would mean nothing then, or silently something else.
@@ -131,6 +143,7 @@ SPECQL_FUNCTION(specql_remove_units) {
     all.installedOnly = true;
     Compilation* whole = compile(all);
     Compilation* compilation = compile(arguments);
+    requireInForce(whole, compilation);
     requireNotReferredTo(whole, compilation);
     runSteps(compilation->compiler.steps());
     recordRemoval(compilation->view.removed, GetUserId(), compilation->view.objects, compilation->compiler.steps());
