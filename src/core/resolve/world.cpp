@@ -267,7 +267,7 @@ void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>
         entity.present = catalog.table(entity.schema, entity.table);
         auto [first, alone] = tables.emplace(entity.shown(), &entity);
         if (!alone) {
-            const EntityInfo& told = first->second->file->fresh ? *first->second : entity;
+            const EntityInfo& told = entity.file->fresh ? entity : *first->second;
             error(*told.file, "SPQL-R003", told.pos, "two entities would be the table " + entity.shown(),
                   "rename one of them");
         }
