@@ -4,6 +4,7 @@
 #include "emit/printer.hpp"
 #include "emit/quote.hpp"
 #include "spec/sql_text.hpp"
+#include "testing/knowable.hpp"
 #include "testing/wording.hpp"
 #include "testing/writer.hpp"
 
@@ -80,6 +81,13 @@ private:
             if (order.value.values.size() != 1 || order.value.values[0].kind != ValueKind::target) return false;
             const Value& value = order.value.values[0];
             // WHERE, or what another action demands, is about the very column.
+            // What a row becomes is the same wherever it stands.
+            bool read = std::any_of(step().set.begin(), step().set.end(), [&](const BoundAssignment& assignment) {
+                return std::any_of(assignment.value.values.begin(), assignment.value.values.end(), [&](const Value& one) {
+                    return one.kind == ValueKind::target && one.name == value.name;
+                });
+            });
+            if (read) return false;
             int known = stage_.dimension("b0." + value.name);
             if (known >= 0 && stage_.scenario.dimensions[static_cast<size_t>(known)].essential) return false;
             int turned = order.spec->descending ? 10 - place : place;
@@ -154,7 +162,7 @@ private:
         const Allocation& allocation = stage_.allocations[0];
         Stage::Render literal = writer_.literals(stage_, fixture);
         writer_.begin(original_.info->name() + (byEvent ? ": by its event" : ": which rows, and what becomes of them"));
-        writer_.fixture(stage_.fixture(literal));
+        writer_.rows(stage_, literal);
         bool allocates = !step().allocated.empty();
         if (step().limit) (void)stage_.print(step().limit, literal, "b0", limit, why);
         Cells trial;
@@ -203,7 +211,7 @@ private:
                                      stage_.scenario.dimensions[static_cast<size_t>(read)].unique;
                           });
         if (parameters) {
-            writer_.fixture(stage_.fixture(others));
+            writer_.rows(stage_, others);
             writer_.fixture(stage_.allocationRow(allocation, others, early));
         }
         if (byEvent) {
@@ -273,7 +281,7 @@ private:
         const Allocation& allocation = stage_.allocations[0];
         Cells cells;
         if (!step().allocated.empty()) cells[step().allocated] = "1";
-        writer_.fixture(stage_.fixture(literal));
+        writer_.rows(stage_, literal);
         writer_.fixture(stage_.allocationRow(allocation, literal, cells));
         std::string key =
             "t." + quoteName(step().target->key) + " = " +
@@ -323,8 +331,7 @@ private:
     }
 
     bool volatileValue(const BoundAssignment& assignment) const {
-        int request = assignment.value.request;
-        return request >= 0 && writer_.resolver.results()[static_cast<size_t>(request)].isVolatile;
+        return !unknowable(writer_.world, writer_.resolver, assignment.value).empty();
     }
 
     void changed(const Stage::Render& literal, int handled, const std::string& description) {
@@ -391,7 +398,7 @@ private:
             // Of two values there is no third that a row could have before.
             if (isSetBefore(literal)) continue;
             writer_.begin(original_.info->name() + ": rows for which " + shown + " does not hold");
-            writer_.fixture(stage_.fixture(literal));
+            writer_.rows(stage_, literal);
             Cells cells;
             if (!step().allocated.empty()) cells[step().allocated] = "1";
             const Allocation& allocation = stage_.allocations[0];

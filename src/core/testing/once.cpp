@@ -160,7 +160,7 @@ void writeCascade(Writer& writer, const std::vector<const ResolvedAction*>& acti
         writer.about(*action);
         writer.begin(action->info->name() + ": a cascade without end");
         Stage::Render literal = writer.literals(stage, set);
-        writer.fixture(stage.fixture(literal));
+        writer.rows(stage, literal);
         writer.step("CREATE FUNCTION " + loop +
                     "() RETURNS void LANGUAGE plpgsql SECURITY DEFINER\nSET search_path = pg_catalog, pg_temp AS "
                     "$body$ BEGIN " +

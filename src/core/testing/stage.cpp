@@ -37,6 +37,12 @@ void Stage::build(bool demanding) {
                 if (value.kind == ValueKind::eventChange || (value.kind == ValueKind::eventColumn && value.old))
                     split_.insert(value.name);
         });
+        std::set<std::string> made;
+        if (const TestTable* table = tableOf(*action.binding.entity))
+            for (const std::string& name : split_)
+                if (const TestColumn* column = table->column(name))
+                    made.insert(column->generatedFrom.begin(), column->generatedFrom.end());
+        split_.insert(made.begin(), made.end());
         if (split_.empty()) chooseStirred();
     }
     if (demanding) findDemands();
@@ -157,6 +163,32 @@ const EntityInfo* Stage::entityOf(const Value& value, const std::string& own) co
     return whereSteps_[static_cast<size_t>(std::stoi(own.substr(1)))].step->target;
 }
 
+const TestColumn* Stage::generated(const Value& value, const std::string& own, std::vector<Value>& parts) const {
+    bool column = value.kind == ValueKind::eventColumn || value.kind == ValueKind::context ||
+                  (value.kind == ValueKind::target && !own.empty());
+    const EntityInfo* entity = column && !nameOf(value, own).empty() ? entityOf(value, own) : nullptr;
+    const TestTable* table = entity ? tableOf(*entity) : nullptr;
+    const TestColumn* found = table ? table->column(value.name) : nullptr;
+    if (!found || found->generation.empty()) return nullptr;
+    for (const std::string& name : found->generatedFrom) {
+        Value part = value;
+        part.name = name;
+        part.type = table->column(name)->type;
+        parts.push_back(std::move(part));
+    }
+    return found;
+}
+
+std::vector<Value> Stage::bothSides(const Value& change) const {
+    Value after = change;
+    after.kind = ValueKind::eventColumn;
+    after.type = action.binding.entity->column(change.name)->type;
+    after.old = false;
+    Value before = after;
+    before.old = true;
+    return {after, before};
+}
+
 void Stage::unify(const BoundExpression& where, const std::string& own) {
     if (!where) return;
     const std::string& text = world_.expressionText(where.expression);
@@ -187,13 +219,14 @@ void Stage::unify(const BoundExpression& where, const std::string& own) {
 // The dimension of a name, made when it is met first.
 int Stage::use(const Value& value, const std::string& own, const ConditionText* condition) {
     if (value.kind == ValueKind::eventChange) {
-        Value column = value;
-        column.kind = ValueKind::eventColumn;
-        column.type = action.binding.entity->column(value.name)->type;
-        column.old = true;
-        use(column, own, condition);
-        column.old = false;
-        return use(column, own, condition);
+        std::vector<Value> sides = bothSides(value);
+        use(sides[1], own, condition);
+        return use(sides[0], own, condition);
+    }
+    if (std::vector<Value> parts; generated(value, own, parts)) {
+        for (const Value& part : parts)
+            use(part, own, condition);
+        return -1;
     }
     std::string name = nameOf(value, own);
     if (name.empty()) return -1;
@@ -399,7 +432,12 @@ void Stage::buildRows() {
         key.kind = ValueKind::eventColumn;
         key.name = entity.key;
         key.type = entity.column(entity.key)->type;
-        Dimension& keyDimension = scenario.dimensions[static_cast<size_t>(use(key, "", nullptr))];
+        int keyKnown = use(key, "", nullptr);
+        if (keyKnown < 0) {
+            unfit = "the key of " + entity.shown() + " is a generated column";
+            return;
+        }
+        Dimension& keyDimension = scenario.dimensions[static_cast<size_t>(keyKnown)];
         keyDimension.unique = !uniqueValue(keyDimension.baseType, 1).empty();
         keyDimension.essential = false;
         if (!action.binding.valueColumn.empty()) {
@@ -407,7 +445,12 @@ void Stage::buildRows() {
             column.kind = ValueKind::eventColumn;
             column.name = action.binding.valueColumn;
             column.type = entity.column(column.name)->type;
-            Dimension& dimension = scenario.dimensions[static_cast<size_t>(use(column, "", nullptr))];
+            int known = use(column, "", nullptr);
+            if (known < 0) {
+                unfit = column.name + " is a generated column";
+                return;
+            }
+            Dimension& dimension = scenario.dimensions[static_cast<size_t>(known)];
             dimension.candidates = {quoteLiteral(action.binding.value)};
             dimension.fixed = true;
         }
@@ -419,7 +462,7 @@ void Stage::buildRows() {
             for (bool old : {true, false}) {
                 column.old = old;
                 int side = use(column, "", nullptr);
-                if (name == action.binding.changedColumn || name == stirred_)
+                if (side >= 0 && (name == action.binding.changedColumn || name == stirred_))
                     scenario.dimensions[static_cast<size_t>(side)].essential = true;
             }
         }
@@ -439,8 +482,12 @@ void Stage::buildRows() {
         }
         std::string name = stirred_.empty() ? action.binding.changedColumn : stirred_;
         if (operation == opUpdate && !name.empty()) {
-            scenario.demands.push_back(Scenario::reference(dimension("old." + name)) + " IS DISTINCT FROM " +
-                                       Scenario::reference(dimension("new." + name)));
+            Value change;
+            change.name = name;
+            std::vector<std::string> sides;
+            for (const Value& side : bothSides(change))
+                sides.push_back(value(side, Scenario::reference, "", unfit));
+            scenario.demands.push_back(join(sides, " IS DISTINCT FROM "));
         }
     }
     // Rows of other tests have other identifiers.

@@ -4,6 +4,7 @@
 
 #include "emit/quote.hpp"
 #include "spec/sql_text.hpp"
+#include "testing/doubts.hpp"
 #include "testing/wording.hpp"
 
 namespace specql {
@@ -32,13 +33,41 @@ void Writer::fixture(const std::vector<std::string>& statements) {
         add(endsWith(sql, " ENABLE TRIGGER specql_capture") ? "restore" : "fixture", sql, "");
 }
 
+void Writer::rows(const Stage& stage, const Stage::Render& literal) {
+    fixture(stage.fixture(literal));
+    for (const std::string& condition : stage.rowsThere(literal))
+        add("excuse", "SELECT 'a row is not as it was written' WHERE NOT " + condition, "");
+}
+
+void Writer::doubt(const Stage& stage, const Effect& effect, const Stage::Render& literal, const std::string& check) {
+    for (const Doubt& one : doubtsOf(stage, effect, literal))
+        add(one.takenBack ? "probe" : "excuse", one.sql, check);
+}
+
+void Writer::doubtOthers(const Stage& stage, const Effect& effect, const Stage::Render& literal, bool fired,
+                         const std::string& check) {
+    if (!effect.step) return;
+    for (const Meddler& other : meddlers(resolver, stage.action, *effect.step, false))
+        add("excuse", other.excuse(stage, fired ? &literal : nullptr), check);
+}
+
 void Writer::rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
     size_t before = suite.statements.size();
     fire(stage, sql, literal);
-    suite.statements[before].kind = "rehearsal";
+    for (size_t i = before; i < suite.statements.size(); i++)
+        if (suite.statements[i].kind == "fire") suite.statements[i].kind = "rehearsal";
 }
 
 void Writer::fire(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
+    const TestTable* table = stage.eventTable();
+    const std::string changing = table ? table->triggerOf(stage.operation) : "";
+    if (!changing.empty())
+        add("probe",
+            stage.unheard({table}) + sql + ";\nSELECT " +
+                quoteLiteral("the " + changing + " of " + table->name + " changes what is written") +
+                " WHERE NOT (" + stage.eventDone(literal) + ")",
+            "");
+    add("rehearsal", markSql(), "");
     add("fire", sql, "");
     if (stage.action.info->spec->onError.value != "abort")
         add("guard",

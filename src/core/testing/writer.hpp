@@ -31,6 +31,8 @@ public:
     int next() { return ++numbers_; }
     void fixture(const std::string& sql) { add("fixture", sql, ""); }
     void fixture(const std::vector<std::string>& statements);
+    // The rows that a stage needs; the trial sees whether they are there as they were written.
+    void rows(const Stage& stage, const Stage::Render& literal);
     void restore(const std::vector<std::string>& statements) {
         for (const std::string& sql : statements)
             add("restore", sql, "");
@@ -40,6 +42,11 @@ public:
     void fire(const Stage& stage, const std::string& sql, const Stage::Render& literal);
     // The same for the trial alone, where the test itself sets the event off in another way.
     void rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal);
+    // Before the event, and after it: why an effect may be there, or may not, though the action does what it should.
+    // `fired`: it must be there. The check is left out then.
+    void doubt(const Stage& stage, const Effect& effect, const Stage::Render& literal, const std::string& check);
+    void doubtOthers(const Stage& stage, const Effect& effect, const Stage::Render& literal, bool fired,
+                     const std::string& check);
     void check(const std::string& call, const std::string& description) { add("check", call, description); }
     void skip(const std::string& description, const std::string& reason) { add("skip", reason, description); }
 
