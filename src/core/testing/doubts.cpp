@@ -45,10 +45,10 @@ bool meddles(const ResolvedStep& step, const ResolvedStep& written, bool rows) {
     return !rows && inserts(written) && inserts(step);
 }
 
-// Whether an action hears what it writes itself.
-bool hearsItself(const ResolvedAction& action) {
+// Whether an action hears what another one, or itself, writes.
+bool hears(const ResolvedAction& action, const ResolvedAction& writer) {
     const Binding& binding = action.binding;
-    return anyStep(action, [&](const ResolvedStep& step) {
+    return anyStep(writer, [&](const ResolvedStep& step) {
         StepKind kind = step.spec->kind;
         if (binding.custom) return kind == StepKind::emit && step.spec->target.value == binding.event;
         if (!step.target || step.target != binding.entity) return false;
@@ -100,26 +100,41 @@ std::vector<Meddler> meddlers(const Resolver& resolver, const ResolvedAction& te
                                                               });
                                                    });
         };
-        if ((!same || hearsItself(other)) && anyStep(other, test)) found.push_back({&other, same});
+        if ((!same || hears(tested, tested)) && anyStep(other, test)) found.push_back({&other, same});
     }
+    return found;
+}
+
+std::vector<Meddler> stirrers(const Resolver& resolver, const ResolvedAction& tested) {
+    std::vector<Meddler> found;
+    for (const ResolvedAction& other : resolver.actions)
+        if (!other.isFeed() && !isSwitchedOff(*other.info) && hears(tested, other))
+            found.push_back({&other, other.info == tested.info});
     return found;
 }
 
 std::vector<Doubt> doubtsOf(const Stage& stage, const Effect& effect, const Stage::Render& literal) {
     std::vector<Doubt> doubts;
     if (effect.count.empty()) return doubts;
-    if (effect.before.empty())
-        doubts.push_back({false, "SELECT 'it is so before the event' WHERE (" + effect.count + ") <> 0"});
     const std::string before = effect.before.empty() ? "" : effect.before + ";\n";
     const TestTable* table = stage.eventTable();
     const std::string changing = table ? table->triggerOf(stage.operation) : "";
-    if (!changing.empty())
+    // The row that an event brings is there only when it has happened.
+    bool brought = stage.operation == opInsert && effect.step && effect.step->ownRow;
+    if (table && (brought || !changing.empty()))
         doubts.push_back({true, stage.unheard({table}) + before + stage.fire(literal) + ";\nSELECT " +
-                                    quoteLiteral("it may come of the " + changing) + " WHERE (" + effect.count +
-                                    ") <> 0"});
+                                    quoteLiteral(changing.empty() ? "it is so before the action"
+                                                                  : "it may come of the " + changing) +
+                                    " WHERE (" + effect.count + ") <> 0"});
+    else if (effect.before.empty())
+        doubts.push_back({false, "SELECT 'it is so before the event' WHERE (" + effect.count + ") <> 0"});
     const TestTable* target = effect.step && effect.step->target ? stage.tableOf(*effect.step->target) : nullptr;
     if (!target || effect.reference.empty()) return doubts;
     StepKind kind = effect.step->spec->kind;
+    if (std::string condition, why; effect.step->where && stage.rowCondition(*effect.step, literal, "t", condition, why))
+        doubts.push_back({false, "SELECT 'its WHERE does not mean the row' WHERE NOT EXISTS (SELECT FROM " +
+                                     quoteName(target->schema, target->name) + " AS t\nWHERE " + effect.key +
+                                     " AND (" + condition + "))"});
     const std::string writing =
         target->triggerOf(kind == StepKind::update ? opUpdate : kind == StepKind::remove ? opDelete : opInsert);
     if (writing.empty()) return doubts;

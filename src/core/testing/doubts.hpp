@@ -23,6 +23,9 @@ struct Meddler {
 std::vector<Meddler> meddlers(const Resolver& resolver, const ResolvedAction& tested, const ResolvedStep& step,
                               bool rows);
 
+// Actions that may set the tested one off once more in the same test.
+std::vector<Meddler> stirrers(const Resolver& resolver, const ResolvedAction& tested);
+
 // Whether the effect is there before the event; and what somebody else's triggers and rules make of it, of the event's
 // table and of the step's. As queries for the trial: statements that it takes back, then one that gives a reason.
 struct Doubt {

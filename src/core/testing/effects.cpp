@@ -312,6 +312,7 @@ private:
         effect.count =
             "SELECT count(*) FROM " + tableName(*step.target) + " AS t\n    WHERE " + join(facts, "\n      AND ");
         effect.facts = std::move(facts);
+        effect.key = key;
         effect.reference =
             "UPDATE " + tableName(*step.target) + " AS t SET " + join(assigned, ", ") + "\nWHERE " + key;
         effect.check = "is((SELECT ROW(" + join(have, ", ") + ")::text FROM " + tableName(*step.target) +
@@ -340,6 +341,7 @@ private:
         if (why = others(step, place); !why.empty()) return skip(description, why);
         std::string left = "SELECT count(*) FROM " + tableName(*step.target) + " AS t WHERE " + key;
         Effect effect{description, countIs(left, "0", description), "SELECT 1 - (" + left + ")", "", {}};
+        effect.key = key;
         effect.reference = "DELETE FROM " + tableName(*step.target) + " AS t WHERE " + key;
         effects_.push_back(std::move(effect));
     }

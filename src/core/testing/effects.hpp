@@ -20,6 +20,7 @@ struct Effect {
     std::string before = {};
     const ResolvedStep* step = nullptr;
     std::string reference = {};  // a statement that does to rows what the step should
+    std::string key = {};        // of an update or a delete: which row, over t
 
     // Whether this effect alone makes `count` of another one see it.
     bool shows(const Effect& other) const;

@@ -39,11 +39,12 @@ public:
     }
 
     void write() {
-        std::string name = action_.info->name() + suffix_;
-        if (!stage_.unfit.empty()) {
+        std::string name = action_.info->name() + suffix_, unfit = writer_.isStopped(action_);
+        if (unfit.empty()) unfit = stage_.unfit;
+        if (!unfit.empty()) {
             writer_.begin(name);
             for (const Arm& arm : arms_)
-                writer_.skip(arm.label + suffix_, stage_.unfit);
+                writer_.skip(arm.label + suffix_, unfit);
             return;
         }
         std::vector<Fixture> found;
@@ -66,10 +67,10 @@ private:
         std::vector<std::string> asked, strict = {conditions_[which]};
         for (size_t i = 0; i < arms_.size(); i++)
             if (i != which && !conditions_[i].empty()) asked.push_back(conditions_[i]);
+        for (const std::string& where : wheres(arms_[which]))
+            strict.push_back(where);
         for (const ResolvedStep* step : arms_[which].steps) {
-            std::string sql, why, own = stage_.ownOf(*step);
-            if (step->where && !own.empty() && stage_.print(step->where, Scenario::reference, own, sql, why))
-                strict.push_back(sql);
+            std::string sql, why;
             for (int k = 0; stage_.loopOf(*step) >= 0 && k < 2; k++) {
                 Stage::Element element(stage_, stage_.loopOf(*step), k);
                 for (const ResolvedStep& inner : step->then)
@@ -161,6 +162,7 @@ private:
         stageUp(found[first_], literal);
         std::string one = "SELECT count(*) FROM specql.events AS v\n    WHERE " + stage_.eventCondition(literal, "v") +
                           " AND v.type = " + quoteLiteral(binding.entity->shown() + "." + binding.event);
+        writer_.doubtNumber(stage_, literal, description);
         writer_.check(countIs(one, "1", description), description);
         if (operation_ != opUpdate || binding.changedColumn.empty()) return;
         description = action_.base + "_trigger does not fire when " + binding.changedColumn + " stays the same";
@@ -172,6 +174,7 @@ private:
         writer_.begin(action_.info->name() + ": " + binding.changedColumn + " stays the same");
         stageUp(found[first_], literal);
         one = "SELECT count(*) FROM specql.events AS v\n    WHERE " + stage_.eventCondition(literal, "v");
+        writer_.doubtNumber(stage_, literal, description);
         writer_.add("fire",
                     "UPDATE " + table + " SET " + column + " = " + column + "\nWHERE " + key + " = " +
                         literal(stage_.dimension("row." + binding.entity->key)),
@@ -307,7 +310,9 @@ private:
         if (read.empty()) return;  // a constant
         for (bool greater : {true, false}) {
             Fixture inside, outside;
-            if (!writer_.findPair(stage_, conditions_[which], sql, asked, read, greater, focus, inside, outside))
+            if (!writer_.findPair(stage_, conditions_[which], sql, asked, read, greater, focus, inside, outside,
+                                  wheres(arm)) &&
+                !writer_.findPair(stage_, conditions_[which], sql, asked, read, greater, focus, inside, outside))
                 continue;
             any = true;
             if (part.validate && !visible(which, inside))
@@ -320,6 +325,17 @@ private:
                 side(which, bound, atom, outside, askedArms, fires + " does not fire at ");
         }
         if (!any) writer_.skip(fires + " on both sides of " + shown, "no values were found on both sides");
+    }
+
+    // What the steps' WHERE demand of the rows that they are about.
+    std::vector<std::string> wheres(const Arm& arm) const {
+        std::vector<std::string> found;
+        for (const ResolvedStep* step : arm.steps) {
+            std::string sql, why, own = stage_.ownOf(*step);
+            if (step->where && !own.empty() && stage_.print(step->where, Scenario::reference, own, sql, why))
+                found.push_back(sql);
+        }
+        return found;
     }
 
     void side(size_t which, const BoundExpression& bound, const Atom& atom, const Fixture& fixture,

@@ -330,13 +330,15 @@ void Stage::useAssigned(const ResolvedStep& step, const std::string& own) {
         if (!writes || own.empty() || !assignment.value || !step.target) continue;
         const ExpressionFacts& facts = world_.facts(assignment.value.expression);
         const ColumnInfo* column = step.target->column(assignment.column);
-        if (!facts.isLiteral || !column || facts.literalType == "null") continue;
+        if (!facts.isLiteral || !column) continue;
         Value value;
         value.kind = ValueKind::target;
         value.name = column->name;
         value.type = column->type;
         Dimension& dimension = scenario.dimensions[static_cast<size_t>(use(value, own, nullptr))];
-        dimension.avoided = facts.literalType != "text" ? facts.literalValue : quoteLiteral(facts.literalValue);
+        dimension.avoided = facts.literalType == "null"   ? "NULL"
+                            : facts.literalType == "text" ? quoteLiteral(facts.literalValue)
+                                                          : facts.literalValue;
     }
 }
 
