@@ -52,9 +52,10 @@ void Bystanders::watchStep(const ResolvedStep& step, const Arm& arm, const Stage
     if (column == planned.columns.end() || others(column->second) == mine(column->second)) return;
     std::string key = "t." + quoteName(step.target->key) + " = " + others(column->second);
     bool brought = own == "new" && stage_.operation == opInsert;
-    if (brought) writer_.fixture(stage_.quietRow(row, others));
+    if (brought && std::none_of(watched_.begin(), watched_.end(), [&](const Watched& one) { return one.key == key; }))
+        writer_.fixture(stage_.quietRow(row, others));
     watchRow(step, key, arm.label + " leaves other rows of " + step.target->table + " alone");
-    excuseSteps(watched_.back(), key, mine);
+    excuseSteps(watched_.back(), mine);
 }
 
 void Bystanders::watchRow(const ResolvedStep& step, const std::string& key, const std::string& description) {
@@ -64,11 +65,11 @@ void Bystanders::watchRow(const ResolvedStep& step, const std::string& key, cons
     writer_.add("excuse", "SELECT 'a row that it does not mean could not be kept' WHERE " + row + " IS NULL",
                 description);
     writer_.step("DO $do$ BEGIN PERFORM set_config(" + setting + ", " + row + ", true); END $do$");
-    watched_.push_back({description, row, setting, &step});
+    watched_.push_back({description, key, row, setting, &step});
 }
 
 // Another step of the action may mean the row.
-void Bystanders::excuseSteps(const Watched& watched, const std::string& key, const Stage::Render& mine) {
+void Bystanders::excuseSteps(const Watched& watched, const Stage::Render& mine) {
     std::vector<const ResolvedStep*> all;
     for (const ResolvedBranch& branch : stage_.action.branches) {
         collectWriting(branch.steps, all);
@@ -80,7 +81,7 @@ void Bystanders::excuseSteps(const Watched& watched, const std::string& key, con
         if (!stage_.rowCondition(*other, mine, "t", condition, why)) condition = "true";
         writer_.add("excuse",
                     "SELECT 'another step may be about them' FROM " +
-                        quoteName(other->target->schema, other->target->table) + " AS t\nWHERE " + key + " AND (" +
+                        quoteName(other->target->schema, other->target->table) + " AS t\nWHERE " + watched.key + " AND (" +
                         condition + ")",
                     watched.description);
     }
@@ -175,7 +176,7 @@ void Bystanders::stranger(const ResolvedStep& step, const Arm& arm, const std::s
     watched_.clear();
     watchRow(step, "t." + quoteName(key.name) + " = " + cells[key.name],
              arm.label + " leaves rows of " + step.target->table + " alone unless " + shown);
-    excuseSteps(watched_.back(), "t." + quoteName(key.name) + " = " + cells[key.name], literal);
+    excuseSteps(watched_.back(), literal);
     writer_.fire(stage_, stage_.fire(literal), literal);
     check();
 }

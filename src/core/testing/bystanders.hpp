@@ -24,13 +24,13 @@ public:
 
 private:
     struct Watched {
-        std::string description, row, setting;
+        std::string description, key, row, setting;
         const ResolvedStep* step;
     };
 
     void watchStep(const ResolvedStep& step, const Arm& arm, const Stage::Render& mine, const Stage::Render& others);
     void watchRow(const ResolvedStep& step, const std::string& key, const std::string& description);
-    void excuseSteps(const Watched& watched, const std::string& key, const Stage::Render& mine);
+    void excuseSteps(const Watched& watched, const Stage::Render& mine);
     void stranger(const ResolvedStep& step, const Arm& arm, const std::string& condition, const Fixture& fixture,
                   const Atom& atom);
 

@@ -361,6 +361,12 @@ private:
         writer_.check(countIs(marker.count, std::to_string(wanted), description), description);
     }
 
+    bool setsLiterals(const ResolvedStep& step) const {
+        return std::all_of(step.set.begin(), step.set.end(), [&](const BoundAssignment& assignment) {
+            return assignment.value && world_.facts(assignment.value.expression).isLiteral;
+        });
+    }
+
     // What tells that an arm has fired: rather something new than a row that is changed, which values may hide, and
     // rather what no other action writes.
     Effect markerOf(size_t which, const Stage::Render& literal) const {
@@ -368,8 +374,9 @@ private:
         int least = 0;
         for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[which], literal)) {
             if (effect.count.empty()) continue;
-            bool shared = effect.step && !meddlers(writer_.resolver, action_, *effect.step, false).empty();
-            int hidden = (shared ? 2 : 0) + (effect.facts.empty() ? 0 : 1);
+            bool shared = effect.step && effect.step->target &&
+                          !meddlers(writer_.resolver, action_, *effect.step, true).empty();
+            int hidden = (shared ? 2 : 0) + (effect.facts.empty() || setsLiterals(*effect.step) ? 0 : 1);
             if (!best.count.empty() && hidden >= least) continue;
             best = effect;
             least = hidden;

@@ -290,8 +290,8 @@ std::string Stage::isThere(int which, const Render& literal) const {
         if (scenario.dimensions[static_cast<size_t>(dimension)].unique)
             conditions.push_back(column + " = " + literal(dimension));
         else
-            conditions.push_back(column + "::text IS NOT DISTINCT FROM (" +
-                                 castTo(literal(dimension), row.table->column(name)->type) + ")::text");
+            conditions.push_back(column + "::text IS NOT DISTINCT FROM CAST(" + literal(dimension) + " AS " +
+                                 row.table->column(name)->type + ")::text");
     }
     return "EXISTS (SELECT FROM " + tableName(*row.table) + " AS t" +
            (conditions.empty() ? "" : " WHERE " + join(conditions, " AND ")) + ")";
