@@ -170,8 +170,8 @@ void Bystanders::stranger(const ResolvedStep& step, const Arm& arm, const std::s
     if (!other.empty())
         cells[column] = typedValue(numbered(other, 900000 + writer_.next()), dimension.baseType);
     else
-        cells[column] = typedValue(uniqueValue(dimension.baseType, 850000 + writer_.next()), dimension.baseType);
-    if (uniqueValue(key.baseType, 1).empty() || cells[column] == "NULL::") return;
+        cells[column] = others(which);
+    if (uniqueValue(key.baseType, 1).empty() || cells[column] == literal(which)) return;
     writer_.fixture(stage_.quietRow(stage_.rowOf(own), [&](const std::string& name) { return cells.at(name); }));
     watched_.clear();
     watchRow(step, "t." + quoteName(key.name) + " = " + cells[key.name],

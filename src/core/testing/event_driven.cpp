@@ -89,8 +89,11 @@ private:
         }
         Focus focus = stage_.focus(arms_[which]);
         std::vector<std::string> telling = strict;
-        for (const ResolvedStep* step : arms_[which].steps)
+        for (const ResolvedStep* step : arms_[which].steps) {
             if (stage_.loopOf(*step) >= 0) tellApart(*step, telling);
+            std::string changes = changesSomething(*step);
+            if (!changes.empty()) telling.push_back(changes);
+        }
         // Rather without the rows that steps need than against what other actions demand.
         for (bool strictly : {true, false})
             for (const std::vector<std::string>& conditions : {telling, strict, {conditions_[which]}}) {
@@ -99,6 +102,27 @@ private:
                 if (best || reasons_[which].empty()) return best;
             }
         return {};
+    }
+
+    // That a row is not before what an update makes of it; empty if that is not said by the values of the test.
+    std::string changesSomething(const ResolvedStep& step) const {
+        std::string own = stage_.ownOf(step);
+        if (step.spec->kind != StepKind::update || own.empty()) return "";
+        std::vector<std::string> differ;
+        for (const BoundAssignment& assignment : step.set) {
+            std::string sql, why;
+            int known = -1;
+            for (const char* side : {"new", "row"})
+                if (known < 0 && own == "new") known = stage_.dimension(side + ("." + assignment.column));
+            if (own != "new") known = stage_.dimension(own + "." + assignment.column);
+            if (known < 0 || !assignment.value ||
+                !stage_.print(assignment.value, Scenario::reference, own, sql, why))
+                return "";
+            const std::string& type = step.target->column(assignment.column)->type;
+            differ.push_back(comparable(castTo("(" + sql + ")", type), type) + " IS DISTINCT FROM " +
+                             comparable(Scenario::reference(known), type));
+        }
+        return differ.empty() ? "" : "(" + join(differ, " OR ") + ")";
     }
 
     // An if within a foreach holds for the first element and not for the second.

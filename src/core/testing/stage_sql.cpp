@@ -285,7 +285,12 @@ std::vector<std::string> Stage::fixture(const Render& literal) const {
 std::string Stage::isThere(int which, const Render& literal) const {
     const PlannedRow& row = scenario.rows[static_cast<size_t>(which)];
     std::vector<std::string> conditions;
+    std::set<int> named;
+    for (const auto& [name, dimension] : scenario.names)
+        named.insert(dimension);
     for (const auto& [name, dimension] : row.columns) {
+        // Of a row that others only refer to, one that an earlier test has left will do.
+        if (row.referred && !named.count(dimension)) continue;
         std::string column = "t." + quoteName(name);
         if (scenario.dimensions[static_cast<size_t>(dimension)].unique)
             conditions.push_back(column + " = " + literal(dimension));
