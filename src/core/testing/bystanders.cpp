@@ -90,7 +90,7 @@ void Bystanders::excuseSteps(const Watched& watched, const Stage::Render& mine) 
 void Bystanders::check() {
     std::vector<std::string> said;
     for (const Watched& watched : watched_) {
-        for (const Meddler& other : meddlers(writer_.resolver, stage_.action, *watched.step, true))
+        for (const Meddler& other : meddlers(writer_.resolver, stage_.action, *watched.step, Meddled::bystander))
             writer_.add("excuse", other.excuse(stage_, nullptr), watched.description);
         if (std::find(said.begin(), said.end(), watched.row) != said.end()) continue;
         said.push_back(watched.row);

@@ -35,14 +35,15 @@ bool anyStep(const ResolvedAction& action, const Test& test) {
 }
 
 // Whether a step may undo, overwrite or repeat what `written` does.
-bool meddles(const ResolvedStep& step, const ResolvedStep& written, bool rows) {
+bool meddles(const ResolvedStep& step, const ResolvedStep& written, Meddled what) {
     StepKind kind = step.spec->kind;
     if (written.spec->kind == StepKind::emit)
         return kind == StepKind::emit && step.spec->target.value == written.spec->target.value;
     if (!step.target || step.target != written.target) return false;
+    if (what == Meddled::bystander && !step.where) return false;
     if (kind == StepKind::remove) return true;
-    if (kind == StepKind::update) return rows || setsOneOf(step, written.set);
-    return !rows && inserts(written) && inserts(step);
+    if (kind == StepKind::update) return what != Meddled::effect || setsOneOf(step, written.set);
+    return what == Meddled::effect && inserts(written) && inserts(step);
 }
 
 // Whether an action hears what another one, or itself, writes.
@@ -83,20 +84,20 @@ std::string Meddler::excuse(const Stage& stage, const Stage::Render* fired) cons
 }
 
 std::vector<Meddler> meddlers(const Resolver& resolver, const ResolvedAction& tested, const ResolvedStep& step,
-                              bool rows) {
+                              Meddled what) {
     std::vector<Meddler> found;
     for (const ResolvedAction& other : resolver.actions) {
         if (other.isFeed() || isSwitchedOff(*other.info)) continue;
         bool same = other.info == tested.info;
         Test test = [&](const ResolvedStep& one) {
             if (same && inserts(one)) return false;
-            if (meddles(one, step, rows)) return true;
+            if (meddles(one, step, what)) return true;
             // What it calls has no event of its own.
             return one.calledAction && std::any_of(resolver.actions.begin(), resolver.actions.end(),
                                                    [&](const ResolvedAction& called) {
                                                        return called.info == one.calledAction &&
                                                               anyStep(called, [&](const ResolvedStep& inner) {
-                                                                  return meddles(inner, step, rows);
+                                                                  return meddles(inner, step, what);
                                                               });
                                                    });
         };

@@ -18,10 +18,11 @@ struct Meddler {
     std::string excuse(const Stage& stage, const Stage::Render* fired) const;
 };
 
-// `rows`: whatever changes or deletes rows of the step's table; else what changes or deletes what the step has written,
-// or writes the like.
+// What of a step others may meddle with: what it has written; the whole row; or rows that it does not mean, which only a
+// WHERE can mean instead.
+enum class Meddled { effect, row, bystander };
 std::vector<Meddler> meddlers(const Resolver& resolver, const ResolvedAction& tested, const ResolvedStep& step,
-                              bool rows);
+                              Meddled what);
 
 // Actions that may set the tested one off once more in the same test.
 std::vector<Meddler> stirrers(const Resolver& resolver, const ResolvedAction& tested);

@@ -67,7 +67,7 @@ private:
         std::vector<std::string> asked, strict = {conditions_[which]};
         for (size_t i = 0; i < arms_.size(); i++)
             if (i != which && !conditions_[i].empty()) asked.push_back(conditions_[i]);
-        for (const std::string& where : wheres(arms_[which]))
+        for (const std::string& where : stage_.wheres(arms_[which]))
             strict.push_back(where);
         for (const ResolvedStep* step : arms_[which].steps) {
             std::string sql, why;
@@ -91,7 +91,7 @@ private:
         std::vector<std::string> telling = strict;
         for (const ResolvedStep* step : arms_[which].steps) {
             if (stage_.loopOf(*step) >= 0) tellApart(*step, telling);
-            std::string changes = changesSomething(*step);
+            std::string changes = stage_.changes(*step);
             if (!changes.empty()) telling.push_back(changes);
         }
         // Rather without the rows that steps need than against what other actions demand.
@@ -102,27 +102,6 @@ private:
                 if (best || reasons_[which].empty()) return best;
             }
         return {};
-    }
-
-    // That a row is not before what an update makes of it; empty if that is not said by the values of the test.
-    std::string changesSomething(const ResolvedStep& step) const {
-        std::string own = stage_.ownOf(step);
-        if (step.spec->kind != StepKind::update || own.empty()) return "";
-        std::vector<std::string> differ;
-        for (const BoundAssignment& assignment : step.set) {
-            std::string sql, why;
-            int known = -1;
-            for (const char* side : {"new", "row"})
-                if (known < 0 && own == "new") known = stage_.dimension(side + ("." + assignment.column));
-            if (own != "new") known = stage_.dimension(own + "." + assignment.column);
-            if (known < 0 || !assignment.value ||
-                !stage_.print(assignment.value, Scenario::reference, own, sql, why))
-                return "";
-            const std::string& type = step.target->column(assignment.column)->type;
-            differ.push_back(comparable(castTo("(" + sql + ")", type), type) + " IS DISTINCT FROM " +
-                             comparable(Scenario::reference(known), type));
-        }
-        return differ.empty() ? "" : "(" + join(differ, " OR ") + ")";
     }
 
     // An if within a foreach holds for the first element and not for the second.
@@ -335,7 +314,7 @@ private:
         for (bool greater : {true, false}) {
             Fixture inside, outside;
             if (!writer_.findPair(stage_, conditions_[which], sql, asked, read, greater, focus, inside, outside,
-                                  wheres(arm)) &&
+                                  stage_.wheres(arm)) &&
                 !writer_.findPair(stage_, conditions_[which], sql, asked, read, greater, focus, inside, outside))
                 continue;
             any = true;
@@ -349,17 +328,6 @@ private:
                 side(which, bound, atom, outside, askedArms, fires + " does not fire at ");
         }
         if (!any) writer_.skip(fires + " on both sides of " + shown, "no values were found on both sides");
-    }
-
-    // What the steps' WHERE demand of the rows that they are about.
-    std::vector<std::string> wheres(const Arm& arm) const {
-        std::vector<std::string> found;
-        for (const ResolvedStep* step : arm.steps) {
-            std::string sql, why, own = stage_.ownOf(*step);
-            if (step->where && !own.empty() && stage_.print(step->where, Scenario::reference, own, sql, why))
-                found.push_back(sql);
-        }
-        return found;
     }
 
     void side(size_t which, const BoundExpression& bound, const Atom& atom, const Fixture& fixture,
@@ -399,7 +367,7 @@ private:
         for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[which], literal)) {
             if (effect.count.empty()) continue;
             bool shared = effect.step && effect.step->target &&
-                          !meddlers(writer_.resolver, action_, *effect.step, true).empty();
+                          !meddlers(writer_.resolver, action_, *effect.step, Meddled::row).empty();
             int hidden = (shared ? 2 : 0) + (effect.facts.empty() || setsLiterals(*effect.step) ? 0 : 1);
             if (!best.count.empty() && hidden >= least) continue;
             best = effect;

@@ -69,7 +69,7 @@ public:
                         ")\nWHERE t." + quoteName(entity.key) + " = v.key",
                     "");
         for (const ResolvedStep* step : steps_)
-            for (const Meddler& other : meddlers(writer_.resolver, stage_.action, *step, false))
+            for (const Meddler& other : meddlers(writer_.resolver, stage_.action, *step, Meddled::effect))
                 writer_.add("excuse", other.excuse(stage_, nullptr), "");
         compare(description);
         return true;

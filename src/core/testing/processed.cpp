@@ -58,7 +58,7 @@ void writeProcessed(Writer& writer, const Stage& stage, const Arm& arm, const St
                          join(where, "\n      AND ");
         // Whoever changes or deletes the row decides this too.
         auto excuse = [&](const std::string& check) {
-            for (const Meddler& other : meddlers(writer.resolver, stage.action, *step, true))
+            for (const Meddler& other : meddlers(writer.resolver, stage.action, *step, Meddled::row))
                 writer.add("excuse", other.excuse(stage, &literal), check);
         };
         std::string done = "(SELECT bool_and(t.processed_at IS NOT NULL)" + of + ")";

@@ -80,6 +80,10 @@ public:
         const Stage& stage_;
     };
 
+    // As conditions of a search: what the steps' WHERE demand of their rows, and that a row becomes another one.
+    std::vector<std::string> wheres(const Arm& arm) const;
+    std::string changes(const ResolvedStep& step) const;
+
     // Whether a step's WHERE, if it has one, tells its row from others like it.
     bool meansOne(const ResolvedStep& step, const std::string& own) const;
     // Where a step's target row is: "new", "c0", "t0"; empty if the step has none.
@@ -166,6 +170,7 @@ private:
     bool isContent(const ResolvedAction& owner, size_t stated) const;
 
     std::string value(const Value& value, const Render& render, const std::string& own, std::string& why) const;
+    bool isMissing(const Value& value) const;
     int nameDimension(const Value& value, const std::string& own) const;
     // The generated column that a value is, and the values that it is made of; null if it is none.
     const TestColumn* generated(const Value& value, const std::string& own, std::vector<Value>& parts) const;

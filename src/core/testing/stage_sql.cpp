@@ -3,6 +3,7 @@
 
 #include "emit/printer.hpp"
 #include "emit/quote.hpp"
+#include "testing/effects.hpp"
 #include "testing/knowable.hpp"
 #include "testing/stage.hpp"
 
@@ -46,7 +47,7 @@ std::string Stage::value(const Value& value, const Render& render, const std::st
                    " ORDER BY v.id DESC LIMIT 1))";
         }
         case ValueKind::eventColumn:
-            if (value.old && operation == opInsert) return "NULL::" + value.type;
+            if (isMissing(value)) return "NULL::" + value.type;
             break;
         case ValueKind::meta: {
             if (nameDimension(value, own) >= 0) break;
@@ -186,6 +187,36 @@ std::set<int> Stage::before(const std::set<int>& dimensions) const {
     for (int known : dimensions)
         found.erase(known);
     return found;
+}
+
+// What WHERE demands of the rows that the steps are about.
+std::vector<std::string> Stage::wheres(const Arm& arm) const {
+    std::vector<std::string> found;
+    for (const ResolvedStep* step : arm.steps) {
+        std::string sql, why, own = ownOf(*step);
+        if (step->where && !own.empty() && print(step->where, Scenario::reference, own, sql, why))
+            found.push_back(sql);
+    }
+    return found;
+}
+
+// That a row is not before what an update makes of it; empty if the values of the test do not say that.
+std::string Stage::changes(const ResolvedStep& step) const {
+    std::string own = ownOf(step);
+    if (step.spec->kind != StepKind::update || own.empty()) return "";
+    std::vector<std::string> differ;
+    for (const BoundAssignment& assignment : step.set) {
+        Value before;
+        before.kind = ValueKind::target;
+        before.name = assignment.column;
+        std::string sql, why;
+        int known = nameDimension(before, own);
+        if (known < 0 || !assignment.value || !print(assignment.value, Scenario::reference, own, sql, why)) return "";
+        const std::string& type = step.target->column(assignment.column)->type;
+        differ.push_back(comparable(castTo("(" + sql + ")", type), type) + " IS DISTINCT FROM " +
+                         comparable(Scenario::reference(known), type));
+    }
+    return differ.empty() ? "" : "(" + join(differ, " OR ") + ")";
 }
 
 bool Stage::meansOne(const ResolvedStep& step, const std::string& own) const {

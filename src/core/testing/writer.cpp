@@ -60,7 +60,7 @@ void Writer::doubtOthers(const Stage& stage, const Effect& effect, const Stage::
     const TestTable* table = stage.eventTable();
     if (table && !table->triggers.empty()) add("excuse", Meddler{&stage.action, true}.excuse(stage, nullptr), check);
     if (!effect.step) return;
-    for (const Meddler& other : meddlers(resolver, stage.action, *effect.step, false))
+    for (const Meddler& other : meddlers(resolver, stage.action, *effect.step, Meddled::effect))
         add("excuse", other.excuse(stage, fired ? &literal : nullptr), check);
 }
 
