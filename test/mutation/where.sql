@@ -1,5 +1,6 @@
 -- Every update and every delete that was generated, with a WHERE that means every row, and with each part of its WHERE left
--- out: what a sentence does to rows that it does not mean must be noticed.
+-- out: what a sentence does to rows that it does not mean must be noticed. Not where a part only spares rows what they have
+-- already, as in SET state = 'resolved' WHERE state <> 'resolved'.
 CREATE FUNCTION pg_temp.widened()
 RETURNS TABLE (function regprocedure, place integer, was text, becomes text) LANGUAGE sql AS $$
     WITH statement AS (
@@ -14,7 +15,7 @@ RETURNS TABLE (function regprocedure, place integer, was text, becomes text) LAN
     SELECT s.function, s.place, s.was,
            (SELECT string_agg(q.part, ' AND ' ORDER BY q.n) FROM unnest(p.parts) WITH ORDINALITY AS q(part, n) WHERE q.n <> w.n)
     FROM statement AS s, LATERAL (SELECT string_to_array(s.was, ' AND ')) AS p(parts), generate_subscripts(p.parts, 1) AS w(n)
-    WHERE cardinality(p.parts) > 1 AND s.was !~ '\m(OR|BETWEEN|CASE)\M'
+    WHERE cardinality(p.parts) > 1 AND p.parts[w.n] <> 't.state <> ''resolved''' AND s.was !~ '\m(OR|BETWEEN|CASE)\M'
 $$;
 
 CREATE FUNCTION pg_temp.run_widened(function regprocedure, place integer, was text, becomes text) RETURNS text

@@ -83,9 +83,9 @@ private:
             // WHERE, or what another action demands, is about the very column.
             // What a row becomes is the same wherever it stands.
             bool read = std::any_of(step().set.begin(), step().set.end(), [&](const BoundAssignment& assignment) {
-                return std::any_of(assignment.value.values.begin(), assignment.value.values.end(), [&](const Value& one) {
-                    return one.kind == ValueKind::target && one.name == value.name;
-                });
+                return std::any_of(
+                    assignment.value.values.begin(), assignment.value.values.end(),
+                    [&](const Value& one) { return one.kind == ValueKind::target && one.name == value.name; });
             });
             if (read) return false;
             int known = stage_.dimension("b0." + value.name);

@@ -59,8 +59,8 @@ void Bystanders::watchStep(const ResolvedStep& step, const Arm& arm, const Stage
 }
 
 void Bystanders::watchRow(const ResolvedStep& step, const std::string& key, const std::string& description) {
-    std::string row = "(SELECT t::text FROM " + quoteName(step.target->schema, step.target->table) + " AS t WHERE " +
-                      key + ")";
+    std::string row =
+        "(SELECT t::text FROM " + quoteName(step.target->schema, step.target->table) + " AS t WHERE " + key + ")";
     std::string setting = "'specql_test.row_" + std::to_string(writer_.next()) + "'";
     writer_.add("excuse", "SELECT 'a row that it does not mean could not be kept' WHERE " + row + " IS NULL",
                 description);
@@ -81,8 +81,8 @@ void Bystanders::excuseSteps(const Watched& watched, const Stage::Render& mine) 
         if (!stage_.rowCondition(*other, mine, "t", condition, why)) condition = "true";
         writer_.add("excuse",
                     "SELECT 'another step may be about them' FROM " +
-                        quoteName(other->target->schema, other->target->table) + " AS t\nWHERE " + watched.key + " AND (" +
-                        condition + ")",
+                        quoteName(other->target->schema, other->target->table) + " AS t\nWHERE " + watched.key +
+                        " AND (" + condition + ")",
                     watched.description);
     }
 }
@@ -149,13 +149,16 @@ void Bystanders::stranger(const ResolvedStep& step, const Arm& arm, const std::s
             if (other.empty() && candidate != "NULL" && candidate != fixture.values[static_cast<size_t>(which)] &&
                 !dimension.unique)
                 other = numbered(candidate, 900000 + writer_.next());
-    } else if (writer_.findPair(stage_, "(" + condition + ") AND (" + where + ")", slice, {}, varied, true,
-                                stage_.focus(arm), inside, outside) ||
-               writer_.findPair(stage_, "(" + condition + ") AND (" + where + ")", slice, {}, varied, false,
-                                stage_.focus(arm), inside, outside)) {
-        other = outside.values[static_cast<size_t>(which)];
     } else {
-        return;
+        // A row that the step would not change shows nothing.
+        std::vector<std::string> demands = {stage_.changes(step)};
+        if (demands.front().empty()) demands.clear();
+        const std::string whole = "(" + condition + ") AND (" + where + ")";
+        const Focus focus = stage_.focus(arm);
+        if (!writer_.findPair(stage_, whole, slice, {}, varied, true, focus, inside, outside, demands) &&
+            !writer_.findPair(stage_, whole, slice, {}, varied, false, focus, inside, outside, demands))
+            return;
+        other = outside.values[static_cast<size_t>(which)];
     }
     const std::string shown = commentText(text.substr(atom.begin, atom.end - atom.begin));
     writer_.begin(stage_.action.info->name() + ": " + arm.label + ", rows for which " + shown + " does not hold");

@@ -12,8 +12,8 @@ class Bystanders {
 public:
     Bystanders(Writer& writer, const Stage& stage) : writer_(writer), stage_(stage) {}
 
-    // Before the event: rows like those that the steps of the arm are about, with keys of their own. They are there, but
-    // for one like the row that an insertion brings. `mine` are the values of the event itself.
+    // Before the event: rows like those that the steps of the arm are about, with keys of their own. They are there,
+    // but for one like the row that an insertion brings. `mine` are the values of the event itself.
     void watch(const Arm& arm, const Stage::Render& mine, const Stage::Render& others);
     // Afterwards.
     void check();

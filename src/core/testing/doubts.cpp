@@ -75,9 +75,10 @@ std::string markSql() {
 }
 
 std::string Meddler::excuse(const Stage& stage, const Stage::Render* fired) const {
-    std::string sql = "SELECT " + quoteLiteral(again ? "what it writes sets it off again"
-                                                     : action->info->name() + " writes there too") +
-                      "\nWHERE (SELECT count(*) " + eventsOf(*action) + ") > " + (again ? "1" : "0");
+    std::string sql =
+        "SELECT " +
+        quoteLiteral(again ? "what it writes sets it off again" : action->info->name() + " writes there too") +
+        "\nWHERE (SELECT count(*) " + eventsOf(*action) + ") > " + (again ? "1" : "0");
     if (fired && !again)
         sql += "\n  AND EXISTS (SELECT FROM specql.events AS v WHERE " + stage.eventCondition(*fired, "v") + ")";
     return sql;
@@ -93,13 +94,11 @@ std::vector<Meddler> meddlers(const Resolver& resolver, const ResolvedAction& te
             if (same && inserts(one)) return false;
             if (meddles(one, step, what)) return true;
             // What it calls has no event of its own.
-            return one.calledAction && std::any_of(resolver.actions.begin(), resolver.actions.end(),
-                                                   [&](const ResolvedAction& called) {
-                                                       return called.info == one.calledAction &&
-                                                              anyStep(called, [&](const ResolvedStep& inner) {
-                                                                  return meddles(inner, step, what);
-                                                              });
-                                                   });
+            return one.calledAction &&
+                   std::any_of(resolver.actions.begin(), resolver.actions.end(), [&](const ResolvedAction& called) {
+                       return called.info == one.calledAction &&
+                              anyStep(called, [&](const ResolvedStep& inner) { return meddles(inner, step, what); });
+                   });
         };
         if ((!same || hears(tested, tested)) && anyStep(other, test)) found.push_back({&other, same});
     }
@@ -132,12 +131,14 @@ std::vector<Doubt> doubtsOf(const Stage& stage, const Effect& effect, const Stag
     const TestTable* target = effect.step && effect.step->target ? stage.tableOf(*effect.step->target) : nullptr;
     if (!target || effect.reference.empty()) return doubts;
     StepKind kind = effect.step->spec->kind;
-    if (std::string condition, why; effect.step->where && stage.rowCondition(*effect.step, literal, "t", condition, why))
+    if (std::string condition, why;
+        effect.step->where && stage.rowCondition(*effect.step, literal, "t", condition, why))
         doubts.push_back({false, "SELECT 'its WHERE does not mean the row' WHERE NOT EXISTS (SELECT FROM " +
-                                     quoteName(target->schema, target->name) + " AS t\nWHERE " + effect.key +
-                                     " AND (" + condition + "))"});
-    const std::string writing =
-        target->triggerOf(kind == StepKind::update ? opUpdate : kind == StepKind::remove ? opDelete : opInsert);
+                                     quoteName(target->schema, target->name) + " AS t\nWHERE " + effect.key + " AND (" +
+                                     condition + "))"});
+    const std::string writing = target->triggerOf(kind == StepKind::update   ? opUpdate
+                                                  : kind == StepKind::remove ? opDelete
+                                                                             : opInsert);
     if (writing.empty()) return doubts;
     std::string sql = table ? stage.unheard({table, target}) + stage.fire(literal) + ";\n" : stage.unheard({target});
     doubts.push_back({true, sql + before + effect.reference + ";\nSELECT " +

@@ -18,8 +18,8 @@ struct Meddler {
     std::string excuse(const Stage& stage, const Stage::Render* fired) const;
 };
 
-// What of a step others may meddle with: what it has written; the whole row; or rows that it does not mean, which only a
-// WHERE can mean instead.
+// What of a step others may meddle with: what it has written; the whole row; or rows that it does not mean, which only
+// a WHERE can mean instead.
 enum class Meddled { effect, row, bystander };
 std::vector<Meddler> meddlers(const Resolver& resolver, const ResolvedAction& tested, const ResolvedStep& step,
                               Meddled what);

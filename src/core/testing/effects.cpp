@@ -256,8 +256,17 @@ private:
         return "t." + quoteName(target.key) + " = " + literal_(key->second);
     }
 
+    // Whether another step of the arm is about one row, which is another one.
+    bool isElsewhere(const ResolvedStep& other, const ResolvedStep& step, const std::string& key) const {
+        std::string own = stage_.ownOf(other), why;
+        if (own.empty() || other.target != step.target) return false;
+        if (other.where && !stage_.isShared(own, other.target->key)) return false;
+        std::string its = keyCondition(other, why);
+        return !its.empty() && its != key;
+    }
+
     // What earlier steps of the arm have done to what a step reads, or later ones do to its row; empty if nothing.
-    std::string others(const ResolvedStep& step, size_t place) const {
+    std::string others(const ResolvedStep& step, size_t place, const std::string& key) const {
         auto reads = [&](const BoundExpression& bound, const ResolvedStep& other) {
             return std::any_of(bound.values.begin(), bound.values.end(), [&](const Value& value) {
                 return value.kind == ValueKind::target && sets(other, step.target, value.name);
@@ -265,7 +274,7 @@ private:
         };
         for (size_t i = 0; i < arm_.steps.size(); i++) {
             const ResolvedStep& other = *arm_.steps[i];
-            if (i == place) continue;
+            if (i == place || isElsewhere(other, step, key)) continue;
             if (step.spec->kind == StepKind::update && removes(other, step.target))
                 return "another step deletes rows of the same table";
             if (i > place) continue;
@@ -281,7 +290,7 @@ private:
         std::string description = stepPhrase(world_, arm_, step), why;
         std::string key = keyCondition(step, why);
         if (key.empty()) return skip(description, why);
-        if (why = others(step, place); !why.empty()) return skip(description, why);
+        if (why = others(step, place, key); !why.empty()) return skip(description, why);
         std::vector<std::string> have, want, assigned, facts = {key};
         for (const BoundAssignment& assignment : step.set) {
             if (!assignment.value) continue;
@@ -292,7 +301,8 @@ private:
             // The last step that sets a column of the row decides.
             bool later = false;
             for (size_t i = place + 1; i < arm_.steps.size(); i++)
-                later = later || sets(*arm_.steps[i], step.target, assignment.column);
+                later = later || (sets(*arm_.steps[i], step.target, assignment.column) &&
+                                  !isElsewhere(*arm_.steps[i], step, key));
             if (later) {
                 why = "a later step sets the same";
                 continue;
@@ -313,8 +323,7 @@ private:
             "SELECT count(*) FROM " + tableName(*step.target) + " AS t\n    WHERE " + join(facts, "\n      AND ");
         effect.facts = std::move(facts);
         effect.key = key;
-        effect.reference =
-            "UPDATE " + tableName(*step.target) + " AS t SET " + join(assigned, ", ") + "\nWHERE " + key;
+        effect.reference = "UPDATE " + tableName(*step.target) + " AS t SET " + join(assigned, ", ") + "\nWHERE " + key;
         effect.check = "is((SELECT ROW(" + join(have, ", ") + ")::text FROM " + tableName(*step.target) +
                        " AS t WHERE " + key + "),\n    ROW(" + join(want, ", ") + ")::text, " +
                        quoteLiteral(description) + ")";
@@ -338,7 +347,7 @@ private:
         std::string description = stepPhrase(world_, arm_, step), why;
         std::string key = keyCondition(step, why);
         if (key.empty()) return skip(description, why);
-        if (why = others(step, place); !why.empty()) return skip(description, why);
+        if (why = others(step, place, key); !why.empty()) return skip(description, why);
         std::string left = "SELECT count(*) FROM " + tableName(*step.target) + " AS t WHERE " + key;
         Effect effect{description, countIs(left, "0", description), "SELECT 1 - (" + left + ")", "", {}};
         effect.key = key;

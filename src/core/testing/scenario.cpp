@@ -244,9 +244,8 @@ std::string Scenario::combinations(const std::vector<std::string>& columns, cons
             }
         }
         std::string name = quoteName(dimension.column.empty() ? "v" : dimension.column);
-        std::string sql =
-            "(SELECT c." + name + " AS v, c.specql_n AS n, c.specql_p AS p FROM (VALUES " + join(values, ", ") +
-            ") AS c(" + name + ", specql_n, specql_p)";
+        std::string sql = "(SELECT c." + name + " AS v, c.specql_n AS n, c.specql_p AS p FROM (VALUES " +
+                          join(values, ", ") + ") AS c(" + name + ", specql_n, specql_p)";
         if (!dimension.checks.empty() && !dimension.unique)
             sql += " WHERE ((" + join(dimension.checks, ") AND (") + ")) IS NOT FALSE";
         int limit = focus.count(static_cast<int>(i)) ? each : dimension.essential ? static_cast<int>(mostOfChecked) : 1;

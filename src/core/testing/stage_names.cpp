@@ -42,7 +42,8 @@ std::string Stage::nameOf(const Value& value, const std::string& own) const {
     }
 }
 
-// A column of a row that there is not: the old one of an insertion, the new one of a deletion where it is named as that.
+// A column of a row that there is not: the old one of an insertion, the new one of a deletion where it is named as
+// that.
 bool Stage::isMissing(const Value& value) const {
     return (value.old && operation == opInsert) || (value.strict && !value.old && operation == opDelete);
 }
@@ -123,7 +124,8 @@ void Stage::unify(const BoundExpression& where, const std::string& own) {
         scenario.names.emplace(nameOf(*sides[0], own), other);
         const EntityInfo* target = entityOf(*sides[0], own);
         Dimension& dimension = scenario.dimensions[static_cast<size_t>(other)];
-        bool tells = (target && target->key == sides[0]->name) || isText(dimension.baseType);
+        bool tells =
+            (target && target->key == sides[0]->name) || isText(dimension.baseType) || dimension.baseType == "uuid";
         if (tells && !dimension.essential)
             dimension.unique = dimension.unique || !uniqueValue(dimension.baseType, 1).empty();
     }

@@ -194,8 +194,7 @@ std::vector<std::string> Stage::wheres(const Arm& arm) const {
     std::vector<std::string> found;
     for (const ResolvedStep* step : arm.steps) {
         std::string sql, why, own = ownOf(*step);
-        if (step->where && !own.empty() && print(step->where, Scenario::reference, own, sql, why))
-            found.push_back(sql);
+        if (step->where && !own.empty() && print(step->where, Scenario::reference, own, sql, why)) found.push_back(sql);
     }
     return found;
 }
@@ -352,8 +351,8 @@ std::string Stage::eventDone(const Render& literal) const {
 bool Stage::isShared(const std::string& own, const std::string& column) const {
     int known = dimension(own + "." + column);
     return known >= 0 && std::any_of(scenario.names.begin(), scenario.names.end(), [&](const auto& name) {
-        return name.second == known && name.first != own + "." + column;
-    });
+               return name.second == known && name.first != own + "." + column;
+           });
 }
 
 bool Stage::rowCondition(const ResolvedStep& step, const Render& render, const std::string& alias, std::string& sql,
@@ -361,11 +360,11 @@ bool Stage::rowCondition(const ResolvedStep& step, const Render& render, const s
     auto column = [&](const std::string& name) { return alias + "." + quoteName(name); };
     std::string problem = step.where ? unknowable(world_, resolver_, step.where) : "";
     if (step.where) {
-        sql = printBound(world_, resolver_, step.where, 0, world_.expressionText(step.where.expression).size(),
-                         [&](const Value& name) {
-                             return name.kind == ValueKind::target ? column(name.name)
-                                                                   : value(name, render, "", problem);
-                         });
+        sql =
+            printBound(world_, resolver_, step.where, 0, world_.expressionText(step.where.expression).size(),
+                       [&](const Value& name) {
+                           return name.kind == ValueKind::target ? column(name.name) : value(name, render, "", problem);
+                       });
     } else if (step.ownRow) {
         sql = column(step.target->key) + " = " + render(dimension("row." + step.target->key));
     } else if (step.byContext >= 0) {

@@ -84,8 +84,8 @@ void Writer::fire(const Stage& stage, const std::string& sql, const Stage::Rende
     if (!changing.empty())
         add("probe",
             stage.unheard({table}) + sql + ";\nSELECT " +
-                quoteLiteral("the " + changing + " of " + table->name + " changes what is written") +
-                " WHERE NOT (" + stage.eventDone(literal) + ")",
+                quoteLiteral("the " + changing + " of " + table->name + " changes what is written") + " WHERE NOT (" +
+                stage.eventDone(literal) + ")",
             "");
     add("rehearsal", markSql(), "");
     add("fire", sql, "");

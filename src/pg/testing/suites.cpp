@@ -114,8 +114,8 @@ void tryFixtures(Work* work) {
         error_context_stack = nullptr;
         for (int i = 0; i < count; ++i) {
             const TestStatement& statement = (*statements)[static_cast<size_t>(i)];
-            bool known = refusals > 0 && refused[refusals - 1].test == statement.test &&
-                         *refused[refusals - 1].check == '\0';
+            bool known =
+                refusals > 0 && refused[refusals - 1].test == statement.test && *refused[refusals - 1].check == '\0';
             bool guard = statement.kind == "guard", restore = statement.kind == "restore";
             bool probe = statement.kind == "probe", excuse = probe || statement.kind == "excuse";
             if ((known && !restore) || !(guard || excuse || restore || statement.kind == "fixture" ||

@@ -182,17 +182,18 @@ void gatherGenerated(std::initializer_list<spi::Argument> arguments, TestTables*
 // What is not ours, of the tables and of those below them: bits of Op, as a trigger's or a rule's type says.
 void gatherTriggers(std::initializer_list<spi::Argument> arguments, TestTables* tables) {
     int count = spi::query(
-        joined(", b AS (SELECT t.schema, t.name, t.oid FROM t"
-               "        UNION SELECT b.schema, b.name, i.inhrelid FROM b JOIN pg_inherits i ON i.inhparent = b.oid) "
-               "SELECT b.schema, b.name, 'trigger ' || g.tgname,"
-               "       (g.tgtype >> 2 & 1) + (g.tgtype >> 4 & 1) * 2 + (g.tgtype >> 3 & 1) * 4"
-               "  FROM b JOIN pg_trigger g ON g.tgrelid = b.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'"
-               "  JOIN pg_proc p ON p.oid = g.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace"
-               " WHERE n.nspname <> 'specql' "
-               "UNION "
-               "SELECT b.schema, b.name, 'rule ' || r.rulename, CASE r.ev_type WHEN '3' THEN 1 WHEN '2' THEN 2 ELSE 4 END"
-               "  FROM b JOIN pg_rewrite r ON r.ev_class = b.oid AND r.ev_type <> '1' AND r.ev_enabled <> 'D'"
-               " ORDER BY 1, 2, 3"),
+        joined(
+            ", b AS (SELECT t.schema, t.name, t.oid FROM t"
+            "        UNION SELECT b.schema, b.name, i.inhrelid FROM b JOIN pg_inherits i ON i.inhparent = b.oid) "
+            "SELECT b.schema, b.name, 'trigger ' || g.tgname,"
+            "       (g.tgtype >> 2 & 1) + (g.tgtype >> 4 & 1) * 2 + (g.tgtype >> 3 & 1) * 4"
+            "  FROM b JOIN pg_trigger g ON g.tgrelid = b.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'"
+            "  JOIN pg_proc p ON p.oid = g.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace"
+            " WHERE n.nspname <> 'specql' "
+            "UNION "
+            "SELECT b.schema, b.name, 'rule ' || r.rulename, CASE r.ev_type WHEN '3' THEN 1 WHEN '2' THEN 2 ELSE 4 END"
+            "  FROM b JOIN pg_rewrite r ON r.ev_class = b.oid AND r.ev_type <> '1' AND r.ev_enabled <> 'D'"
+            " ORDER BY 1, 2, 3"),
         arguments);
     for (int row = 0; row < count; ++row) {
         const char* schema = spi::cell(row, 1);
