@@ -5,13 +5,18 @@
 
 #include "emit/emit.hpp"
 #include "emit/picture.hpp"
+#include "plan/moved.hpp"
 #include "plan/plan.hpp"
 #include "resolve/contradiction.hpp"
 #include "resolve/graph.hpp"
 #include "resolve/order.hpp"
+#include "resolve/references.hpp"
 #include "resolve/resolver.hpp"
+#include "resolve/steps_check.hpp"
+#include "resolve/values.hpp"
 #include "spec/read.hpp"
 #include "spec/sql_text.hpp"
+#include "yaml/characters.hpp"
 
 namespace specql {
 
@@ -100,7 +105,7 @@ void collectGenerated(const World& world, const std::string& base, const std::st
     collectGenerated(base, functions);
     if (trigger.compare(0, 4, "any_") != 0) return;
     for (const EntityInfo& entity : world.entities)
-        collectGenerated(base + "_" + entity.table, functions);
+        collectGenerated(base + "_" + entity.word, functions);
 }
 
 void collectAction(const World& world, const ActionInfo& action, Names& types, Names& tables, Names& functions) {
@@ -146,6 +151,11 @@ Compiler::Outcome Compiler::read(const std::string& text, const std::string& def
         file->fresh = true;
         state.fresh = file.get();
         ParsedText parsed = parseText(file->source, limits, state.diagnostics, interrupt);
+        size_t errors = state.diagnostics.errorCount();
+        for (const Node& document : parsed.documents)
+            checkCharacters(document, file->source, state.diagnostics);
+        // Whatever else is wrong with a name that is not what it looks like is no help.
+        if (state.diagnostics.errorCount() > errors) parsed.documents.clear();
         file->spec = readSpec(file->source, parsed, defaultSchema, state.diagnostics);
         state.world.addFile(std::move(file), {});
         for (const Unit& unit : state.world.units)
@@ -187,7 +197,8 @@ void Compiler::collectNames() {
     Names types, tables, functions;
     for (const EntityInfo& entity : state.world.entities) {
         tables.add(entity.table);
-        functions.add("create_" + entity.table);
+        tables.add(entity.word);
+        functions.add("create_" + entity.word);
         for (const Field& field : entity.spec->fields) {
             types.add(typeToLookUp(field.type.value));
             tables.addTable(field.refTarget.value);
@@ -200,6 +211,10 @@ void Compiler::collectNames() {
     state.functionNames = functions.list();
 }
 
+Compiler::Outcome Compiler::follow(CatalogView& catalog) noexcept {
+    return guarded([&] { followMoved(catalog, state_->world); });
+}
+
 Compiler::Outcome Compiler::bind(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) noexcept {
     return guarded([&] {
         State& state = *state_;
@@ -210,6 +225,8 @@ Compiler::Outcome Compiler::bind(const CatalogView& catalog, const std::vector<E
         explainOrder(state.world, *state.resolver);
         reportCycles(state.world, *state.resolver);
         reportContradictions(state.world, *state.resolver);
+        checkSteps(state.world, *state.resolver);
+        checkValues(state.world, *state.resolver);
     });
 }
 
@@ -220,12 +237,13 @@ Compiler::Outcome Compiler::draw(const std::string& format, std::string& picture
 Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) noexcept {
     return guarded([&] {
         State& state = *state_;
+        state.resolver->applyResults(results);
+        explainSteps(state.world, *state.resolver);
         std::set<std::string> own;
         for (const ActionInfo& action : state.world.actions)
             if (action.unit->fresh()) own.insert(action.name());
         for (const Explanation& explanation : state.world.explanations)
             if (own.count(explanation.action)) state.explanations.push_back(explanation);
-        state.resolver->applyResults(results);
         if (state.diagnostics.hasErrors()) return;  // a half-understood world has no SQL
         state.all = emitObjects(state.world, *state.resolver);
         std::set<std::string> fresh;
@@ -234,8 +252,14 @@ Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) n
         state.windows = windowHistories(state.world, *state.resolver);
         for (const Object& object : state.all)
             if (fresh.count(object.unit)) state.own.push_back(object);
+        reportMoved(state.world, *state.resolver);
         state.questions = askOfTables(state.world, *state.resolver, state.all);
     });
+}
+
+Compiler::Outcome Compiler::findReferences(const std::vector<std::string>& units,
+                                           std::vector<std::string>* sentences) noexcept {
+    return guarded([&] { *sentences = referencesTo(state_->world, *state_->resolver, {units.begin(), units.end()}); });
 }
 
 Compiler::Outcome Compiler::plan(const std::vector<TableAnswer>& answers) noexcept {
@@ -263,8 +287,7 @@ Compiler::Outcome Compiler::listTestTables(std::vector<std::string>* schemas,
 Compiler::Outcome Compiler::writeTests(const std::string& suite, const TestTables& tables,
                                        const std::vector<SearchAnswer>& answers, WrittenSuite* written) noexcept {
     return guarded([&] {
-        *written =
-            writeSuite(state_->world, *state_->resolver, tables, suite, answers, std::move(written->windows));
+        *written = writeSuite(state_->world, *state_->resolver, tables, suite, answers, std::move(written->windows));
     });
 }
 
@@ -285,6 +308,9 @@ const std::vector<AnalysisRequest>& Compiler::requests() const noexcept {
 }
 const std::vector<Object>& Compiler::objects() const noexcept {
     return state_->own;
+}
+const std::vector<Object>& Compiler::allObjects() const noexcept {
+    return state_->all;
 }
 const std::vector<Explanation>& Compiler::explanations() const noexcept {
     return state_->explanations;

@@ -1,10 +1,11 @@
 // Actions to functions, triggers and registrations: the shapes that src/README.md shows.
 #include <algorithm>
-#include <set>
 
 #include "emit/emit.hpp"
 #include "emit/quote.hpp"
 #include "emit/steps.hpp"
+#include "emit/subject.hpp"
+#include "resolve/event_time.hpp"
 #include "spec/sql_text.hpp"
 
 namespace specql {
@@ -21,21 +22,6 @@ bool capturable(const BoundExpression& condition) {
     });
 }
 
-// Steps that are one statement over the whole set.
-bool setBased(const std::vector<ResolvedStep>& steps) {
-    return std::all_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
-        switch (step.spec->kind) {
-            case StepKind::update:
-            case StepKind::remove: return step.ownRow;
-            case StepKind::branch:
-            case StepKind::foreach:
-            case StepKind::validate:
-            case StepKind::ret: return false;
-            default: return true;
-        }
-    });
-}
-
 // One arm: the steps of a branch's then, or of its else.
 struct Arm {
     const ResolvedBranch* branch;
@@ -49,40 +35,6 @@ std::string placeLiteral(const Place& place) {
     for (int part : place)
         parts.push_back(std::to_string(part));
     return quoteLiteral("{" + join(parts, ",") + "}");
-}
-
-void collectCalled(const std::vector<ResolvedStep>& steps, std::set<const ActionInfo*>& called) {
-    for (const ResolvedStep& step : steps) {
-        if (step.calledAction) called.insert(step.calledAction);
-        collectCalled(step.then, called);
-        collectCalled(step.otherwise, called);
-    }
-}
-
-bool asksForCaller(const World& world, const BoundExpression& bound) {
-    static const std::vector<std::string> function = {"specql", "caller"};
-    const std::vector<CallUse>& calls = world.facts(bound.expression).calls;
-    return std::any_of(bound.values.begin(), bound.values.end(),
-                       [](const Value& value) { return value.kind == ValueKind::caller; }) ||
-           std::any_of(calls.begin(), calls.end(), [](const CallUse& call) { return call.name == function; });
-}
-
-// Does a condition or a step ask who did it, or a bulk operation that a step calls? Then its events keep that in the
-// log.
-bool usesCaller(const World& world, const Resolver& resolver, const ResolvedAction& action,
-                std::set<const ActionInfo*> seen = {}) {
-    bool uses = false;
-    ResolvedAction copy = action;
-    visitExpressions(copy, [&](const BoundExpression& bound) { uses = uses || asksForCaller(world, bound); });
-    std::set<const ActionInfo*> called;
-    for (const ResolvedBranch& branch : action.branches) {
-        collectCalled(branch.steps, called);
-        collectCalled(branch.otherwise, called);
-    }
-    seen.insert(action.info);
-    return uses || std::any_of(resolver.actions.begin(), resolver.actions.end(), [&](const ResolvedAction& other) {
-               return called.count(other.info) && !seen.count(other.info) && usesCaller(world, resolver, other, seen);
-           });
 }
 
 std::string verbs(unsigned ops) {
@@ -113,12 +65,21 @@ public:
         allCapturable_ = !binding_.custom && std::all_of(arms_.begin(), arms_.end(), [](const Arm& arm) {
             return capturable(arm.branch->condition);
         });
-        set_ = action.contexts.empty() && (!conditions || allCapturable_ || action.isFeed()) && !hasTimeout() &&
-               std::all_of(arms_.begin(), arms_.end(), [](const Arm& arm) { return setBased(arm.steps()); });
+        std::vector<const ResolvedStep*> steps;
+        for (const Arm& arm : arms_)
+            for (const ResolvedStep& step : arm.steps())
+                steps.push_back(&step);
+        // A row that is only updated need not be read.
+        bool reads = std::any_of(action.contexts.begin(), action.contexts.end(),
+                                 [](const Context& context) { return !context.columns.empty(); });
+        set_ = !reads && (!conditions || allCapturable_ || action.isFeed()) && !hasTimeout() && steps_.setBased(steps);
     }
 
     void emit(std::vector<Object>& functions, std::vector<Object>& triggers) {
         std::string body = action_.isFeed() ? feedBody() : bulk_ ? callBody() : set_ ? setBody() : loopBody();
+        // A set of events of which no step uses a value still has so many rows.
+        if (printer_.used().empty() && body.find(rowsName() + "(") != std::string::npos)
+            printer_.meta("event_id", "uuid");
         if (steps_.mayEndUndelivered())
             body += "\n-- event rows whose event had nothing to deliver after all\nPERFORM " + processedName() +
                     "(specql.undelivered());\n";
@@ -150,7 +111,7 @@ private:
     std::string setBody() {
         std::string body;
         for (size_t i = 0; i < arms_.size(); i++) {
-            StepPlace place{Rows::set, from(static_cast<int>(i) + 1), static_cast<int>(i) + 1};
+            StepPlace place{Rows::set, from(static_cast<int>(i) + 1), static_cast<int>(i) + 1, ""};
             if (!body.empty()) body += '\n';
             if (arms_.size() == 1) {
                 // The only branch: dispatch calls the handler for nothing else.
@@ -166,7 +127,7 @@ private:
     std::string loopBody() {
         std::string inside = readContexts();
         for (const Arm& arm : arms_) {
-            StepPlace place{Rows::loop, "", 1};
+            StepPlace place{Rows::loop, "", 1, "events"};
             std::string steps = steps_.emit(arm.steps(), place);
             if (!inside.empty()) inside += '\n';
             if (hasTimeout()) {
@@ -185,8 +146,8 @@ private:
             inside += ifComment(arm) + "IF " + condition + " THEN\n" + indent(steps, 4) + "END IF;\n";
         }
         printer_.meta("event_id", "uuid");
-        std::string label = steps_.usesLabel() ? "<<events>>\n" : "";
-        return label + "FOR e IN SELECT r.* FROM " + rowsName() + "(1) AS r LOOP\n" + indent(inside, 4) + "END LOOP;\n";
+        return steps_.label("events") + "FOR e IN SELECT r.* FROM " + rowsName() + "(1) AS r LOOP\n" +
+               indent(inside, 4) + "END LOOP;\n";
     }
 
     // Rows that a key names, as they are when handling starts: every condition and step sees the same values.
@@ -236,12 +197,12 @@ private:
 
     std::string feedTime() {
         std::string time = printer_.meta("event_time", "timestamp with time zone");
-        const ColumnInfo* column = binding_.custom ? nullptr : binding_.entity->column("occurred_at");
-        if (!column) return time;
+        EventTime said = eventTime(world_, binding_);
+        if (!said) return time;
         Value value;
         value.kind = ValueKind::eventColumn;
-        value.name = column->name;
-        value.type = column->type;
+        value.name = said.column;
+        value.type = said.type;
         return "coalesce(" + printer_.print(value, true) + ", " + time + ")";
     }
 
@@ -281,7 +242,7 @@ private:
             if (!binding_.custom) {
                 const EntityInfo& entity = *binding_.entity;
                 const ColumnInfo* column = entity.column(key);
-                if (!column && key == entity.table + "_id" && !entity.key.empty()) column = entity.column(entity.key);
+                if (!column && key == entity.word + "_id" && !entity.key.empty()) column = entity.column(entity.key);
                 if (!column) {
                     world_.error(*info_.file, "SPQL-R059", info_.spec->name.pos,
                                  "the rows of " + entity.shown() + " have no value for the parameter " + key,
@@ -439,8 +400,7 @@ private:
         for (size_t i = 0; i < branches.size(); i++)
             conditions += (i > 0 ? ",\n" : "") + branches[i];
         values.push_back("ARRAY[\n" + indent(conditions, 4) + "\n]");
-        std::string key = entity.key.empty() ? "NULL::text" : keyValue(entity) + "::text";
-        values.push_back(key);
+        values.push_back(subjectSql(binding_));
         std::vector<std::string> images;
         if (binding_.ops != opInsert) images.push_back("'old', to_jsonb(old)");
         if (binding_.ops != opDelete) images.push_back("'new', to_jsonb(new)");
@@ -465,12 +425,6 @@ private:
         function.comment =
             "What action " + info_.name() + " captures of a changed row: which branches match, and the values they use";
         return function;
-    }
-
-    std::string keyValue(const EntityInfo& entity) const {
-        std::string key = quoteName(entity.key);
-        if (!(binding_.ops & opDelete)) return "new." + key;
-        return binding_.ops == opDelete ? "old." + key : "coalesce(new." + key + ", old." + key + ")";
     }
 
     // --- what makes it run

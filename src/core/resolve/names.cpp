@@ -22,8 +22,8 @@ ResolvedAction ActionResolver::run() {
     const Action& spec = *action_.spec;
     if (spec.windowed || spec.correlated) result_.window = readWindow(world_, action_);
     if (withKeys_) findWays();
-    Scope scope;
     for (const Branch& branch : spec.branches) {
+        Scope scope;
         ResolvedBranch resolved;
         resolved.spec = &branch;
         ExpressionRef condition = branch.condition ? branch.condition : spec.plainCondition;
@@ -40,6 +40,7 @@ ResolvedAction ActionResolver::run() {
         resolved.steps = bindSteps(spec.onTimeout, scope);
         result_.branches.push_back(std::move(resolved));
     }
+    if (bulk_) refuseEventNames();
     inferPayloadTypes();
     return std::move(result_);
 }
@@ -117,11 +118,9 @@ const ColumnInfo* ActionResolver::fieldNamed(const EntityInfo& entity, const std
 }
 
 bool isNamed(const EntityInfo& entity, const std::string& word) {
-    auto lower = [](std::string text) {
-        std::transform(text.begin(), text.end(), text.begin(), toAsciiLower);
-        return text;
-    };
-    return word == entity.table || word == snakeCase(entity.name) || word == entity.name || word == lower(entity.name);
+    std::string lower = entity.name;
+    std::transform(lower.begin(), lower.end(), lower.begin(), toAsciiLower);
+    return word == entity.word || word == entity.name || word == lower;
 }
 
 bool ActionResolver::lookupTarget(const Scope& scope, const NameUse& use, Value& value) const {
@@ -184,6 +183,7 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
             return value = payloadValue(name), true;
         }
         if (scope.handled && isNamed(*scope.handled, first)) return lookupHandled(scope, name, value);
+        if (ofTakenRef(scope, first)) return false;
         if (!binding.custom && isNamed(*binding.entity, first) && !binding.entity->columnOf(first)) {
             const ColumnInfo* column = binding.entity->columnOf(name);
             if (column)
@@ -208,6 +208,10 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
 }
 
 bool ActionResolver::lookupHandled(const Scope& scope, const std::string& name, Value& value) const {
+    if (scope.handled && name == "new")
+        return value = simple(ValueKind::handled, "", "record", "section 7: the handled row",
+                              "the row of " + scope.handled->shown() + " that was handled"),
+               true;
     const ColumnInfo* column = scope.handled ? scope.handled->columnOf(name) : nullptr;
     if (!column) return false;
     value = simple(ValueKind::handled, column->name, column->type, "section 7: column of the handled row",
@@ -236,8 +240,7 @@ bool ActionResolver::lookupRow(const std::string& name, Value& value) {
     }
     if (const ColumnInfo* column = entity.columnOf(name))
         return value = eventColumn(entity, *column, false, "rule 3: column of the event's row"), true;
-    std::string own = snakeCase(entity.name);
-    bool isKey = name == own || name == own + "_id" || name == entity.table + "_id";
+    bool isKey = name == entity.word || name == entity.word + "_id";
     if (entity.key.empty() || !isKey) return false;
     value = eventColumn(entity, *entity.column(entity.key), false, "rule 4: <entity>_id is that row's id");
     return true;
