@@ -189,3 +189,62 @@ SELECT pg_get_functiondef('purse.trigger_leaves_events()'::regprocedure) AS defi
 SELECT regexp_replace(:'definition', 'WHERE t\.manager_id = [^;]*;', 'WHERE true;') AS definition \gset
 :definition;
 SELECT l FROM specql.runtests('purse.event_driven_test') AS l WHERE l LIKE 'not ok%';
+
+-- A bulk operation whose rows another action changes again, and one that sets nothing that is known.
+SELECT count(*) > 0 FROM specql.apply($$
+entity: Crate
+schema: depot
+fields: {fill: integer = 0, state: "enum(new, shut, gone) = 'new'", shut_at: timestamp}
+actions:
+  - name: shut_crates
+    pattern: batch/bulk_operation
+    trigger: shut_time
+    operation: update
+    steps:
+      - update: Crate SET state = 'shut' WHERE state = 'new' AND fill > 5
+  - name: on_shut
+    on: update Crate.state
+    condition: "new.state = 'shut'"
+    steps:
+      - update: Crate SET state = 'gone'
+  - name: stamp_crates
+    pattern: batch/bulk_operation
+    operation: update
+    steps:
+      - update: Crate SET shut_at = clock_timestamp() WHERE state = 'gone'
+$$);
+SELECT * FROM specql.runtests('depot.batch_test');
+
+-- Two ways to one entity, a ref to its own one, and the caller.
+SELECT count(*) > 0 FROM specql.apply($$
+entity: Account
+schema: giro
+fields: {currency: "enum(EUR, USD)", balance: integer = 0}
+---
+entity: Transfer
+schema: giro
+fields: {debit: ref(Account), credit: ref(Account), amount: integer!, done: boolean = false}
+actions:
+  - name: on_transfer
+    on: insert Transfer
+    condition: "debit.currency = credit.currency"
+    steps:
+      - update: Account VIA debit SET balance = balance - amount
+      - update: Account SET balance = balance + amount WHERE id = credit
+  - name: on_done
+    on: update Transfer.done
+    condition: "caller.user <> 'guest'"
+    steps:
+      - update: Account VIA credit SET balance = 0
+---
+entity: Member
+schema: giro
+fields: {label: text, sponsor: ref(Member), rank: integer = 0}
+actions:
+  - name: on_member
+    on: insert Member
+    condition: "sponsor.rank > 2"
+    steps:
+      - update: Member VIA sponsor SET rank = rank + 1
+$$);
+SELECT * FROM specql.runtests('giro.event_driven_test');

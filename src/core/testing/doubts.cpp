@@ -65,7 +65,7 @@ bool hears(const ResolvedAction& action, const ResolvedAction& writer) {
 
 std::string eventsOf(const ResolvedAction& action) {
     return "FROM specql.events AS o WHERE o.action = " + quoteLiteral(action.info->name()) +
-           "\n      AND o.xid = pg_current_xact_id() AND o.id > current_setting('specql_test.mark')::uuid";
+           "\n      AND o.xid = pg_current_xact_id() AND o.id > current_setting('specql_test.mark', true)::uuid";
 }
 
 }  // namespace
