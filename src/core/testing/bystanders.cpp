@@ -151,14 +151,25 @@ void Bystanders::stranger(const ResolvedStep& step, const Arm& arm, const std::s
                 other = numbered(candidate, 900000 + writer_.next());
     } else {
         // A row that the step would not change shows nothing.
-        std::vector<std::string> demands = {stage_.changes(step)};
-        if (demands.front().empty()) demands.clear();
-        const std::string whole = "(" + condition + ") AND (" + where + ")";
+        const std::string whole = "(" + condition + ") AND (" + where + ")", changes = stage_.changes(step);
         const Focus focus = stage_.focus(arm);
-        if (!writer_.findPair(stage_, whole, slice, {}, varied, true, focus, inside, outside, demands) &&
-            !writer_.findPair(stage_, whole, slice, {}, varied, false, focus, inside, outside, demands))
+        auto find = [&](const std::vector<std::string>& demands) {
+            return writer_.findPair(stage_, whole, slice, {}, varied, true, focus, inside, outside, demands) ||
+                   writer_.findPair(stage_, whole, slice, {}, varied, false, focus, inside, outside, demands);
+        };
+        if (!changes.empty() && find({changes})) {
+            other = outside.values[static_cast<size_t>(which)];
+        } else if ((changes.empty() || dimension.checks.empty()) && find({})) {
+            // Of a value that only some are tried of, another one may do.
+            const std::string& same = outside.values[static_cast<size_t>(which)];
+            other = same;
+            for (const std::string& candidate : dimension.candidates)
+                if (!changes.empty() && other == same && candidate != "NULL" && candidate != same &&
+                    candidate != inside.values[static_cast<size_t>(which)])
+                    other = candidate;
+        } else {
             return;
-        other = outside.values[static_cast<size_t>(which)];
+        }
     }
     const std::string shown = commentText(text.substr(atom.begin, atom.end - atom.begin));
     writer_.begin(stage_.action.info->name() + ": " + arm.label + ", rows for which " + shown + " does not hold");
@@ -180,6 +191,12 @@ void Bystanders::stranger(const ResolvedStep& step, const Arm& arm, const std::s
     watchRow(step, "t." + quoteName(key.name) + " = " + cells[key.name],
              arm.label + " leaves rows of " + step.target->table + " alone unless " + shown);
     excuseSteps(watched_.back(), literal);
+    if (std::string means; !stage_.isShared(own, column) && stage_.rowCondition(step, literal, "t", means, why))
+        writer_.add("excuse",
+                    "SELECT 'no row was found that it does not mean' FROM " +
+                        quoteName(step.target->schema, step.target->table) + " AS t\nWHERE " + watched_.back().key +
+                        " AND (" + means + ")",
+                    watched_.back().description);
     writer_.fire(stage_, stage_.fire(literal), literal);
     check();
 }

@@ -344,7 +344,10 @@ std::string Scenario::findPair(const std::string& condition, const std::string& 
                 same.push_back("i.n" + std::to_string(i) + " = o.n" + std::to_string(i));
         bool ordered = distance != "0";
         if (!ordered && !greater) continue;
-        if (ordered) same.push_back("o." + value + (greater ? " > i." : " < i.") + value);
+        // NULL is neither greater nor less.
+        if (ordered)
+            same.push_back("(o." + value + (greater ? " > i." : " < i.") + value +
+                           (greater ? " OR (o." + value + " IS NULL) <> (i." + value + " IS NULL)" : "") + ")");
         std::string joined = same.empty() ? "true" : join(same, " AND ");
         pairs.push_back(
             "(SELECT " + join(wanted, ", ") + ", " + distance +
