@@ -102,8 +102,9 @@ void Bystanders::check() {
 
 void Bystanders::strangers(const Arm& arm, const std::string& condition, const Fixture& fixture) {
     for (const ResolvedStep* step : arm.steps) {
-        if (!writesRows(*step) || !step->where || step->limit || !step->order.empty() || step->target->key.empty() ||
-            stage_.rowOf(stage_.ownOf(*step)) < 0)
+        // What WHERE says of the one row that a step leads to is another matter.
+        if (!writesRows(*step) || !step->where || step->ownRow || step->byContext >= 0 || step->limit ||
+            !step->order.empty() || step->target->key.empty() || stage_.rowOf(stage_.ownOf(*step)) < 0)
             continue;
         for (const Atom& atom : readCondition(writer_.world.expressionText(step->where.expression)).atoms)
             stranger(*step, arm, condition, fixture, atom);

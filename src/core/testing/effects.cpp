@@ -260,7 +260,8 @@ private:
     bool isElsewhere(const ResolvedStep& other, const ResolvedStep& step, const std::string& key) const {
         std::string own = stage_.ownOf(other), why;
         if (own.empty() || other.target != step.target) return false;
-        if (other.where && !stage_.isShared(own, other.target->key)) return false;
+        bool led = other.ownRow || other.byContext >= 0;
+        if (other.where && !led && !stage_.isShared(own, other.target->key)) return false;
         std::string its = keyCondition(other, why);
         return !its.empty() && its != key;
     }

@@ -219,7 +219,7 @@ std::string Stage::changes(const ResolvedStep& step) const {
 }
 
 bool Stage::meansOne(const ResolvedStep& step, const std::string& own) const {
-    if (!step.where) return true;
+    if (!step.where || step.ownRow || step.byContext >= 0) return true;
     const std::string& text = world_.expressionText(step.where.expression);
     std::set<int> read = dimensionsOf(step.where, 0, text.size(), own);
     return std::any_of(read.begin(), read.end(),
@@ -359,20 +359,21 @@ bool Stage::rowCondition(const ResolvedStep& step, const Render& render, const s
                          std::string& why) const {
     auto column = [&](const std::string& name) { return alias + "." + quoteName(name); };
     std::string problem = step.where ? unknowable(world_, resolver_, step.where) : "";
-    if (step.where) {
-        sql =
+    std::vector<std::string> parts;
+    if (step.ownRow) parts.push_back(column(step.target->key) + " = " + render(dimension("row." + step.target->key)));
+    if (step.byContext >= 0)
+        parts.push_back(column(step.target->key) + " = " +
+                        value(contexts_[static_cast<size_t>(step.byContext)].key, render, "", problem));
+    if (step.where)
+        parts.push_back(
+            "(" +
             printBound(world_, resolver_, step.where, 0, world_.expressionText(step.where.expression).size(),
                        [&](const Value& name) {
                            return name.kind == ValueKind::target ? column(name.name) : value(name, render, "", problem);
-                       });
-    } else if (step.ownRow) {
-        sql = column(step.target->key) + " = " + render(dimension("row." + step.target->key));
-    } else if (step.byContext >= 0) {
-        sql = column(step.target->key) + " = " +
-              value(contexts_[static_cast<size_t>(step.byContext)].key, render, "", problem);
-    } else {
-        problem = "its rows are not known";
-    }
+                       }) +
+            ")");
+    if (parts.empty()) problem = "its rows are not known";
+    sql = join(parts, " AND ");
     if (!problem.empty()) why = problem;
     return problem.empty();
 }
