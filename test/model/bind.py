@@ -1,0 +1,139 @@
+"""Expressions whose names have become References, and the sentences about them that the docs call errors."""
+import sql
+from names import Reference, Refused, TargetScope, Undecided
+
+COMPARED = sql.COMPARISONS | {'is distinct from', 'is not distinct from'}
+
+
+def bind(expression, meaning):
+    """The expression with each Name replaced by what meaning(name) says."""
+    if isinstance(expression, sql.Name):
+        return meaning(expression)
+    if isinstance(expression, sql.Operation):
+        return sql.Operation(expression.name, tuple(bind(e, meaning) for e in expression.operands))
+    return expression
+
+
+def bind_event(expression, scope):
+    """Anywhere but in WHERE, ORDER BY and SET: only the event's names."""
+    return checked(bind(expression, scope.meaning))
+
+
+def bind_set(expression, scope, column):
+    """The right side of SET in an update. "`SET status = status` is an error"."""
+    if isinstance(expression, sql.Name) and expression.bare and expression.parts[0] in column.names:
+        raise Refused(f'{column.name} would be set to itself')
+    return assignable(checked(bind(expression, lambda name: scope.in_set(name, column))), column)
+
+
+# --- WHERE ---------------------------------------------------------------------------------------------------------
+
+
+def bind_where(expression, scope: TargetScope):
+    """"What WHERE binds"."""
+    if expression == sql.Literal(True):
+        return expression
+    found = checked(where_part(expression, scope))
+    if not binds(found, True):
+        raise Refused('the WHERE says nothing about the target')
+    return found
+
+
+def where_part(expression, scope):
+    if isinstance(expression, sql.Name):
+        return scope.in_where(expression)
+    if not isinstance(expression, sql.Operation):
+        return expression
+    if expression.name in COMPARED:
+        return comparison(expression, scope)
+    return sql.Operation(expression.name, tuple(where_part(e, scope) for e in expression.operands))
+
+
+def comparison(expression, scope):
+    """"the same column on both sides: the left one is the target's, the right one the event's. Any comparison is read
+    so"; two different columns of the target "if neither name means anything of the event"."""
+    left, right = expression.operands
+    if not (isinstance(left, sql.Name) and isinstance(right, sql.Name) and left.bare and right.bare):
+        undecided_mix(left, right, scope)
+        return sql.Operation(expression.name, (where_part(left, scope), where_part(right, scope)))
+    columns = [scope.entity.field(side.parts[0]) for side in (left, right)]
+    if columns[0] and columns[0] is columns[1]:
+        return sql.Operation(expression.name, (scope.in_where(left), scope.event.meaning(right)))
+    if all(columns):
+        for side in (left, right):
+            if scope.event.means_something(side.parts[0]):
+                raise Refused(f'{left} and {right} are columns of the target, but {side} means something of the event')
+        if scope.event.custom:
+            raise Undecided('of a custom event any name can be a key')
+    return sql.Operation(expression.name, (scope.in_where(left), scope.in_where(right)))
+
+
+def undecided_mix(left, right, scope):
+    """Of larger expressions the docs do not say what a bare name of the target on both sides means, if it means
+    something of the event too."""
+    ours = [{n.parts[0] for n in bare_names(side) if scope.entity.field(n.parts[0])} for side in (left, right)]
+    if ours[0] and ours[1] and any(scope.event.custom or scope.event.means_something(n) for n in ours[0] | ours[1]):
+        raise Undecided('bare names of the target on both sides of a larger comparison')
+
+
+def bare_names(expression):
+    if isinstance(expression, sql.Name):
+        return [expression] if expression.bare else []
+    if isinstance(expression, sql.Operation):
+        return [n for e in expression.operands for n in bare_names(e)]
+    return []
+
+
+def binds(expression, positive):
+    """"each alternative of it must say something about a column of theirs"."""
+    if isinstance(expression, sql.Operation):
+        if expression.name == 'not':
+            return binds(expression.operands[0], not positive)
+        if expression.name in ('and', 'or'):
+            together = any if (expression.name == 'and') == positive else all
+            return together([binds(e, positive) for e in expression.operands])
+    return 'target' in {r.kind for r in references(expression)}
+
+
+def references(expression):
+    if isinstance(expression, Reference):
+        return [expression]
+    if isinstance(expression, sql.Operation):
+        return [r for e in expression.operands for r in references(e)]
+    return []
+
+
+# --- enums ---------------------------------------------------------------------------------------------------------
+
+
+def checked(expression):
+    """A literal compared with an enum must be one of its values ("… is not a value of …" in the reference)."""
+    if isinstance(expression, sql.Operation):
+        for operand in expression.operands:
+            checked(operand)
+        if expression.name in COMPARED | {'in'}:
+            sides = expression.operands
+            for one in sides:
+                for other in sides:
+                    literal_of_enum(one, other)
+    return expression
+
+
+def literal_of_enum(reference, literal):
+    if isinstance(reference, Reference) and reference.field and reference.kind in ('row', 'target'):
+        enum_literal(literal, reference.field)
+
+
+def enum_literal(expression, field):
+    if field.values and isinstance(expression, sql.Literal) and isinstance(expression.value, str) \
+            and expression.value not in field.values:
+        raise Refused(f"'{expression.value}' is not a value of {field.name}")
+
+
+def assignable(expression, field):
+    """The same for a literal that is given to an enum, also by CASE."""
+    if isinstance(expression, sql.Operation) and expression.name == 'case':
+        for result in expression.operands[1::2] + expression.operands[-1:]:
+            enum_literal(result, field)
+    enum_literal(expression, field)
+    return expression

@@ -1,0 +1,320 @@
+"""Random specs and statements for hypothesis.
+
+A case is honest or has exactly one mistake: each step that is drawn is shown to the docs' rules (program.py), and left
+out if they refuse it, unless it is to be the mistake. What the docs leave undecided is left out always."""
+import sql
+from cases import Case
+from expressions import Drawn, Place, condition, kind_of, name, spelled, value, weighted, where
+from hypothesis import strategies as st
+from names import Refused, Undecided
+from program import compile_action
+from spec import Action, Malformed, Trigger, note_targets, read
+
+INTEGERS = ['qty', 'position', 'stock_quantity', 'reserved_quantity']
+ENTITIES = ['Product', 'Stock', 'Account', 'OrderLine', 'Employee']
+ENUMS = ['enum(open, paid, closed)', "enum(open, paid) = 'open'", 'enum(open, closed)']
+EVENTS = {'parcel_sent': {'qty': 'integer', 'label': 'text'}, 'count_asked': {'amount': 'integer'}}
+
+
+@st.composite
+def cases(draw):
+    return Maker(Drawn(draw)).case()
+
+
+class Maker:
+    def __init__(self, drawn):
+        self.drawn = drawn
+        self.mistakes = 1 if drawn.chance(25) else 0
+        self.heard = []                    # entities whose changes raise events
+
+    def case(self):
+        entities = self.entities()
+        self.spec = read('\n---\n'.join(entities))
+        self.declared = list(self.spec.entities.values())
+        self.events = {e: dict(keys) for e, keys in EVENTS.items() if self.drawn.chance(30)}
+        for keys in self.events.values():
+            for entity in self.spec.entities.values():
+                if self.drawn.chance(30):
+                    keys[entity.table + '_id'] = 'uuid'
+        actions = [a for a in (self.action(i) for i in range(1, self.drawn.number(1, 4) + 1)) if a]
+        text = '\n---\n'.join(entities)
+        if actions:
+            text += '\n---\nschema: m\nactions:\n' + '\n'.join(line for a in actions for line in a)
+        return Case(text + '\n', self.statements())
+
+    # --- entities --------------------------------------------------------------------------------------------------
+
+    def entities(self):
+        names = self.drawn.some(ENTITIES, 1, 45)[:3]
+        texts = [self.entity(names, n) for n in names]
+        return texts + [self.note(names)]
+
+    def entity(self, names, own):
+        drawn, fields = self.drawn, []
+        fields += [f'{n}: integer' + drawn.pick(['', ' = 0', ' = 1']) for n in drawn.some(INTEGERS, 1, 40)]
+        if drawn.chance(40):
+            fields.append('status: ' + drawn.pick(ENUMS))
+        fields += [f for f in ('label: text', 'urgent: boolean') if drawn.chance(35)]
+        if drawn.chance(8):
+            fields.append('user: text')
+        for other in names[:names.index(own)]:
+            if drawn.chance(70):
+                pair = drawn.chance(30)
+                fields += [f'{ref}: ref({other})' for ref in
+                           (('debit', 'credit') if pair else (read_table(other),))]
+        if drawn.chance(30):
+            fields.append(f'parent: ref({own})')
+        return f'entity: {own}\nschema: m\nfields:\n' + '\n'.join('  ' + f for f in fields)
+
+    def note(self, names):
+        """What steps insert: a column of each type, with names that others have too."""
+        fields = ['qty: integer', 'label: text', 'who: uuid', 'urgent: boolean', 'status: enum(open, paid)']
+        if self.drawn.chance(30):
+            fields.append(f'{read_table(names[0])}: ref({names[0]})')
+        return 'entity: Note\nschema: m\nfields:\n' + '\n'.join('  ' + f for f in fields)
+
+    # --- actions ---------------------------------------------------------------------------------------------------
+
+    def action(self, number):
+        """The lines of an action, or None if nothing of it is left."""
+        drawn = self.drawn
+        on, line = self.trigger()
+        self.heard.append(on.entity)
+        lines = [f'  - name: action_{number}', '    ' + line]
+        if drawn.chance(30):
+            lines.append('    on_error: abort')
+        if drawn.chance(20):
+            lines.append(f'    order: {drawn.pick([0, 1, -1])}')
+        keys = self.events.get(on.event, {})
+        if keys:
+            lines += ['    params:'] + [f'      {k}: {t}' for k, t in keys.items()]
+        self.params = keys
+        self.on = on
+        place = Place(self.spec, self.spec.entities.get(on.entity), keys=keys)
+        form = drawn.number(0, 3)
+        if form == 3:
+            branches = []
+            for _ in range(drawn.number(1, 2)):
+                tested, steps = self.tested(place), self.steps(place, 2)
+                if tested and steps:
+                    branches += [f'      - if: {yaml(tested)}', '        then:', *indented(steps, 10)]
+            return lines + ['    conditions:'] + branches if branches else None
+        tested = self.tested(place) if form == 2 else None
+        if tested:
+            lines.append(f'    condition: {yaml(tested)}')
+        steps = self.steps(place, 3)
+        return lines + ['    steps:'] + indented(steps, 6) if steps else None
+
+    def trigger(self):
+        drawn = self.drawn
+        if self.events and drawn.chance(50):
+            event = drawn.pick(sorted(self.events))
+            return Trigger(event=event), drawn.pick([f'on: event {event}', f'trigger: {event}'])
+        entity = drawn.pick(self.declared)
+        form = drawn.number(0, 6)
+        if form < 3:
+            operation = drawn.pick(['insert', 'update', 'delete'])
+            return Trigger((operation,), entity.name), f'on: {operation} {entity.name}'
+        if form == 3:
+            return Trigger(('insert', 'update', 'delete'), entity.name), f'on: {entity.name}'
+        if form == 4:
+            return Trigger(('insert',), entity.name), f'trigger: {entity.table}_created'
+        found = drawn.pick(entity.fields)
+        spelling = spelled(found, drawn).strip('"')
+        text = f'on: update {entity.name}.{spelling}' if form == 5 else f'trigger: {entity.table}_{spelling}_changed'
+        return Trigger(('update',), entity.name, found), text
+
+    def tested(self, place):
+        """A condition, or None if it is not wanted."""
+        text = condition(self.drawn, place)
+        wanted = self.wanted(lambda: compile_action(self.spec, self.probe([], sql.parse(text))))
+        return text if wanted else None
+
+    def steps(self, place, most, depth=1):
+        found = []
+        for _ in range(self.drawn.number(1, most)):
+            lines = self.step(place, depth)
+            if lines and (depth == 0 or self.wanted(lambda: self.check_step(lines))):
+                found += lines
+        return found
+
+    def check_step(self, lines):
+        action = read('actions:\n  - name: a\n    on: event x\n    steps:\n' + '\n'.join(indented(lines, 6))).actions[0]
+        steps = action.branches[0][1]
+        note_targets(self.spec, steps)
+        compile_action(self.spec, self.probe(steps))
+
+    def probe(self, steps, tested=None):
+        return Action('probe', self.on, [(tested, steps)], params=self.params)
+
+    def wanted(self, check):
+        """Is this right by the docs, or the mistake that the case is to have?"""
+        try:
+            check()
+        except Undecided:
+            return False
+        except (Refused, Malformed, sql.ParseError):
+            self.mistakes -= 1
+            return self.mistakes >= 0
+        return True
+
+    # --- steps -----------------------------------------------------------------------------------------------------
+
+    def step(self, place, depth):
+        form = self.drawn.pick(['notify', 'update', 'insert', 'update', 'insert', 'update', 'delete', 'update',
+                                'validate', 'call', 'emit', 'if', 'create', 'return', 'append'])
+        if form == 'if' and depth == 0:
+            form = 'insert'
+        return getattr(self, 'make_' + form)(place, depth)
+
+    def make_notify(self, place, depth):
+        return [f'- {self.drawn.pick(["notify", "escalate"])}: sales "seen"']
+
+    def make_call(self, place, depth):
+        return [f'- call_external: warehouse "{self.drawn.pick(["pack", "count"])}"']
+
+    def make_return(self, place, depth):
+        return ['- return:']
+
+    def make_insert(self, place, depth, key='insert'):
+        entity = self.drawn.pick([self.spec.entities['Note'], *self.declared])
+        lines = [f'- {key}: {entity.name} SET']
+        for f in self.drawn.some(entity.fields, 1, 45):
+            lines.append(f'    {spelled(f, self.drawn)}: {yaml(value(self.drawn, place, kind_of(f)))}')
+        return lines
+
+    def make_append(self, place, depth):
+        """A log that no document declares: its columns are made from the step."""
+        return ['- append: History SET', f'    seen: {yaml(name(self.drawn, place, "uuid"))}']
+
+    def make_create(self, place, depth):
+        return ['- create: ' + self.drawn.pick(self.declared).name]
+
+    def make_update(self, place, depth):
+        inner, head = self.target(place)
+        fields = self.drawn.some(inner.target.fields, 1, 25)[:2]
+        assignments = ', '.join(f'{spelled(f, self.drawn)} = {self.assigned(inner, f)}' for f in fields)
+        return [f'- update: {head[0]} SET {assignments}{head[1]}']
+
+    def assigned(self, place, found):
+        """A value for SET: bare names of the target are the more interesting ones."""
+        kind, own = kind_of(found), spelled(found, self.drawn)
+        if kind == 'integer' and self.drawn.chance(50):
+            return f'{own} {self.drawn.pick(["+", "-"])} {value(self.drawn, place, kind, 0)}'
+        more = [(2, spelled(f, self.drawn)) for f in place.target.fields if kind_of(f) == kind]
+        return value(self.drawn, place, kind, 1, more)
+
+    def make_delete(self, place, depth):
+        head = self.target(place)[1]
+        return [f'- delete: {head[0]}{head[1]}']
+
+    def target(self, place):
+        """(the place with its target, (entity and VIA, WHERE))."""
+        drawn = self.drawn
+        entity = drawn.pick(self.declared)
+        inner = Place(self.spec, place.entity, entity, place.keys, place.local)
+        form = drawn.number(0, 9)
+        if form < 2:
+            return inner, (entity.name, '')
+        refs = [f for f in place.entity.fields if f.ref] if place.entity else []
+        if form == 2 and refs:
+            ref = drawn.pick(refs)
+            via = spelled(ref, drawn)
+            inner.target = self.spec.entities[ref.ref]
+            return inner, (f'{ref.ref} VIA {via}', '')
+        return inner, (entity.name, ' WHERE ' + where(drawn, inner))
+
+    def make_validate(self, place, depth):
+        return [f'- validate: {yaml(condition(self.drawn, place))}', '  error: "not so"']
+
+    def make_emit(self, place, depth):
+        if not self.events:
+            return self.make_notify(place, depth)
+        event = self.drawn.pick(sorted(self.events))
+        lines = [f'- emit: {event} SET']
+        return lines + [f'    {k}: {yaml(value(self.drawn, place, t, 0))}' for k, t in self.events[event].items()]
+
+    def make_if(self, place, depth):
+        lines = [f'- if: {yaml(condition(self.drawn, place))}', '  then:']
+        lines += indented(self.steps(place, 2, 0), 4)
+        if self.drawn.chance(40):
+            lines += ['  else:'] + indented(self.steps(place, 1, 0), 4)
+        return lines
+
+    # --- statements ------------------------------------------------------------------------------------------------
+
+    def statements(self):
+        entities = self.declared
+        self.made = {e.name: [] for e in entities}
+        found = [self.insert(e) for e in entities if e.name != 'Note' or self.drawn.chance(30)]
+        heard = [self.spec.entities[n] for n in self.heard if n]
+        for _ in range(self.drawn.number(2, 5)):
+            entity = self.drawn.pick(heard * 3 + entities)
+            form = self.drawn.number(0, 9)
+            if self.events and form >= 6:
+                found.append(self.emit())
+            elif form < 2 or not self.made[entity.name]:
+                found.append(self.insert(entity))
+            elif form == 9 or form == 5:
+                found.append(f'DELETE FROM m.{entity.table}' + self.which(entity))
+            else:
+                found.append(self.update(entity))
+        return found
+
+    def insert(self, entity):
+        fields = self.drawn.some(entity.fields, 1, 80)
+        rows = []
+        for _ in range(self.drawn.number(1, 2)):
+            key = uuid(100 * (1 + list(self.spec.entities).index(entity.name)) + len(self.made[entity.name]) + 1)
+            self.made[entity.name].append(key)
+            rows.append(f"('{key}', " + ', '.join(self.given(f) for f in fields) + ')')
+        columns = ', '.join(['id'] + [f'"{f.column}"' for f in fields])
+        return f'INSERT INTO m.{entity.table} ({columns}) VALUES ' + ', '.join(rows)
+
+    def given(self, found):
+        drawn = self.drawn
+        if found.base == 'uuid':
+            known = self.made.get(found.ref) or [k for keys in self.made.values() for k in keys]
+            return f"'{drawn.pick(known)}'" if known and drawn.chance(80) else 'NULL'
+        if drawn.chance(10):
+            return 'NULL'
+        return drawn.pick({'integer': ['1', '2', '3', '0', '7', '-1'], 'text': ["'a'", "'b'"],
+                           'boolean': ['true', 'false']}[found.base] if not found.values
+                          else [f"'{v}'" for v in found.values])
+
+    def update(self, entity):
+        fields = self.drawn.some(entity.fields, 1, 40)
+        sets = ', '.join(f'"{f.column}" = ' + (f'{f.column} + 1' if f.base == 'integer' and self.drawn.chance(40)
+                                               else self.given(f)) for f in fields)
+        return f'UPDATE m.{entity.table} SET {sets}' + self.which(entity)
+
+    def which(self, entity):
+        """One row, or all."""
+        return f" WHERE id = '{self.drawn.pick(self.made[entity.name])}'" if self.drawn.chance(75) else ''
+
+    def emit(self):
+        event = self.drawn.pick(sorted(self.events))
+        given = []
+        for key, kind in self.events[event].items():
+            known = self.made.get(next((e.name for e in self.spec.entities.values() if key == e.table + '_id'), ''))
+            text = {'integer': str(self.drawn.number(0, 3)), 'text': '"a"',
+                    'uuid': f'"{self.drawn.pick(known)}"' if known else 'null'}[kind]
+            given.append(f'"{key}": {text}')
+        return f"SELECT specql.emit('{event}', '{{{', '.join(given)}}}')"
+
+
+def read_table(entity):
+    return ''.join('_' + c.lower() if c.isupper() else c for c in entity).lstrip('_')
+
+
+def uuid(number):
+    return f'00000000-0000-0000-0000-{number:012}'
+
+
+def yaml(text):
+    escaped = text.replace('\\', '\\\\').replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def indented(lines, by):
+    return [' ' * by + line for line in lines]
