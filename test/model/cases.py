@@ -1,7 +1,8 @@
 """A case: a spec and statements, run on the model and on specql, and compared."""
 from dataclasses import dataclass
 
-from interpret import CHOICES, Model, TooMuch
+from bulk import BulkModel
+from interpret import CHOICES, TooMuch
 from names import Refused, Undecided
 from outcome import Outcome
 from program import compile_text
@@ -34,7 +35,7 @@ def predict(case):
 
 
 def run(spec, programs, case, choice):
-    model = Model(spec, choice, programs)
+    model = BulkModel(spec, choice, programs)
     try:
         states = [model.execute(s) for s in case.statements]
     except TooMuch as error:

@@ -2,7 +2,7 @@
 
 Every name has one type wherever it stands (`qty` is always an integer), so that an expression is well typed whatever
 its names mean: which of them mean what is for names.py, and nothing here knows it."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from hypothesis import strategies as st
@@ -42,6 +42,11 @@ class Place:
     target: object = None                 # of update and delete
     keys: dict = field(default_factory=dict)      # of a custom event's payload: name → type
     local: dict = field(default_factory=dict)     # of foreach
+    taken: bool = False                   # the row is one that a bulk operation has taken
+
+    def onto(self, target):
+        """The same place in a step that writes rows of that entity."""
+        return replace(self, target=target)
 
 
 TYPES = {'integer': 'integer', 'text': 'text', 'boolean': 'boolean', 'uuid': 'uuid'}
@@ -73,7 +78,7 @@ def names(place, kind):
         if local_kind == kind:
             found.append((12, name))
     if place.entity:
-        found += own_names(place, kind)
+        found += [(w, n) for w, n in own_names(place, kind) if not place.taken or is_plain(n)]
         found += led_names(place.spec, place.entity, kind)
     else:
         for key in place.keys:
@@ -101,6 +106,11 @@ def own_names(place, kind):
     if kind == 'uuid':
         found += [(3, 'id'), (2, 'new.id'), (1, 'old.id'), (2, entity.table), (2, entity.table + '_id')]
     return found
+
+
+def is_plain(name):
+    """No old row, and no word for a field."""
+    return not name.startswith(('old', 'previous_', 'new_', 'current_')) and not name.endswith('_change')
 
 
 def led_names(spec, entity, kind):

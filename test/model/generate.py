@@ -7,7 +7,7 @@ from cases import Case
 from expressions import Drawn, Place, condition, kind_of, name, spelled, value, weighted, where
 from hypothesis import strategies as st
 from names import Refused, Undecided
-from program import compile_action
+from program import compile_one
 from spec import Action, Malformed, Trigger, note_targets, read
 
 INTEGERS = ['qty', 'position', 'stock_quantity', 'reserved_quantity']
@@ -26,6 +26,7 @@ class Maker:
         self.drawn = drawn
         self.mistakes = 1 if drawn.chance(25) else 0
         self.heard = []                    # entities whose changes raise events
+        self.taking = []                   # the first step of the bulk operation whose other steps are drawn
 
     def case(self):
         entities = self.entities()
@@ -36,7 +37,10 @@ class Maker:
             for entity in self.spec.entities.values():
                 if self.drawn.chance(30):
                     keys[entity.table + '_id'] = 'uuid'
-        actions = [a for a in (self.action(i) for i in range(1, self.drawn.number(1, 4) + 1)) if a]
+        self.bulk = None
+        actions = [self.bulk_operation()] if self.drawn.chance(15) else []
+        actions += [self.action(i) for i in range(1, self.drawn.number(1, 4) + 1)]
+        actions = [a for a in actions if a]
         text = '\n---\n'.join(entities)
         if actions:
             text += '\n---\nschema: m\nactions:\n' + '\n'.join(line for a in actions for line in a)
@@ -105,6 +109,35 @@ class Maker:
         steps = self.steps(place, 3)
         return lines + ['    steps:'] + indented(steps, 6) if steps else None
 
+    def bulk_operation(self):
+        """The lines of a bulk operation, or None if its first step is not wanted."""
+        drawn, entity = self.drawn, self.drawn.pick(self.declared)
+        self.params = {'room': 'integer', **({'qty': 'integer'} if drawn.chance(50) else {}),
+                       **({'label': 'text'} if drawn.chance(30) else {})}
+        self.on = Trigger(event='truck_arrived')
+        place = Place(self.spec, target=entity, keys=self.params)
+        fields = drawn.some(entity.fields, 1, 30)[:2]
+        numbers = [f.name for f in entity.fields if f.base == 'integer']
+        if drawn.chance(30):
+            line = f'- delete: {entity.name}'
+        else:
+            line = f'- update: {entity.name} SET ' + ', '.join(
+                f'{spelled(f, drawn)} = {self.assigned(place, f)}' for f in fields)
+        line += ' WHERE ' + where(drawn, place)
+        form = drawn.number(0, 4)
+        if form > 0:
+            line += f' ORDER BY {drawn.pick(numbers)}{drawn.pick(["", " DESC"])}, id'
+        if form > 1:
+            line += ' LIMIT ' + (f'SUM({drawn.pick(numbers)}) <= room' if form == 4 else drawn.pick(['2', '1']))
+        if not self.wanted(lambda: self.check_step([line])):
+            return None
+        self.taking = read_lines([line])
+        behind = self.steps(Place(self.spec, entity, keys=self.params, taken=True), 2) if drawn.chance(70) else []
+        self.taking = []
+        self.bulk = dict(self.params)
+        return ['  - name: load', '    pattern: batch/bulk_operation', '    trigger: truck_arrived', '    params:',
+                *[f'      {k}: {t}' for k, t in self.params.items()], '    steps:', *indented([line] + behind, 6)]
+
     def trigger(self):
         drawn = self.drawn
         if self.events and drawn.chance(50):
@@ -127,7 +160,7 @@ class Maker:
     def tested(self, place):
         """A condition, or None if it is not wanted."""
         text = condition(self.drawn, place)
-        wanted = self.wanted(lambda: compile_action(self.spec, self.probe([], sql.parse(text))))
+        wanted = self.wanted(lambda: compile_one(self.spec, self.probe([], sql.parse(text))))
         return text if wanted else None
 
     def steps(self, place, most, depth=1):
@@ -139,13 +172,13 @@ class Maker:
         return found
 
     def check_step(self, lines):
-        action = read('actions:\n  - name: a\n    on: event x\n    steps:\n' + '\n'.join(indented(lines, 6))).actions[0]
-        steps = action.branches[0][1]
+        steps = read_lines(lines)
         note_targets(self.spec, steps)
-        compile_action(self.spec, self.probe(steps))
+        compile_one(self.spec, self.probe(self.taking + steps))
 
     def probe(self, steps, tested=None):
-        return Action('probe', self.on, [(tested, steps)], params=self.params)
+        bulk = self.on.event == 'truck_arrived'
+        return Action('probe', self.on, [(tested, steps)], params=self.params, bulk=bulk)
 
     def wanted(self, check):
         """Is this right by the docs, or the mistake that the case is to have?"""
@@ -171,6 +204,9 @@ class Maker:
         return [f'- {self.drawn.pick(["notify", "escalate"])}: sales "seen"']
 
     def make_call(self, place, depth):
+        if self.bulk and not place.taken and self.drawn.chance(50):
+            arguments = [value(self.drawn, place, kind, 0) for kind in self.bulk.values()]
+            return [f'- load: {yaml("load(" + ", ".join(arguments) + ")")}']
         return [f'- call_external: warehouse "{self.drawn.pick(["pack", "count"])}"']
 
     def make_return(self, place, depth):
@@ -185,7 +221,7 @@ class Maker:
 
     def make_append(self, place, depth):
         """A log that no document declares: its columns are made from the step."""
-        return ['- append: History SET', f'    seen: {yaml(name(self.drawn, place, "uuid"))}']
+        return ['- append: History SET', f'    seen: {yaml(name(self.drawn, place, "integer"))}']
 
     def make_create(self, place, depth):
         return ['- create: ' + self.drawn.pick(self.declared).name]
@@ -212,7 +248,7 @@ class Maker:
         """(the place with its target, (entity and VIA, WHERE))."""
         drawn = self.drawn
         entity = drawn.pick(self.declared)
-        inner = Place(self.spec, place.entity, entity, place.keys, place.local)
+        inner = place.onto(entity)
         form = drawn.number(0, 9)
         if form < 2:
             return inner, (entity.name, '')
@@ -220,8 +256,7 @@ class Maker:
         if form == 2 and refs:
             ref = drawn.pick(refs)
             via = spelled(ref, drawn)
-            inner.target = self.spec.entities[ref.ref]
-            return inner, (f'{ref.ref} VIA {via}', '')
+            return place.onto(self.spec.entities[ref.ref]), (f'{ref.ref} VIA {via}', '')
         return inner, (entity.name, ' WHERE ' + where(drawn, inner))
 
     def make_validate(self, place, depth):
@@ -248,10 +283,12 @@ class Maker:
         self.made = {e.name: [] for e in entities}
         found = [self.insert(e) for e in entities if e.name != 'Note' or self.drawn.chance(30)]
         heard = [self.spec.entities[n] for n in self.heard if n]
-        for _ in range(self.drawn.number(2, 5)):
+        for _ in range(self.drawn.number(1, 5)):
             entity = self.drawn.pick(heard * 3 + entities)
             form = self.drawn.number(0, 9)
-            if self.events and form >= 6:
+            if self.bulk and form in (3, 4):
+                found.append('SELECT m.load(' + ', '.join(f'{k} => {self.argument(t)}' for k, t in self.bulk.items()) + ')')
+            elif self.events and form >= 6:
                 found.append(self.emit())
             elif form < 2 or not self.made[entity.name]:
                 found.append(self.insert(entity))
@@ -292,6 +329,9 @@ class Maker:
         """One row, or all."""
         return f" WHERE id = '{self.drawn.pick(self.made[entity.name])}'" if self.drawn.chance(75) else ''
 
+    def argument(self, kind):
+        return str(self.drawn.number(0, 8)) if kind == 'integer' else self.drawn.pick(["'a'", "'b'"])
+
     def emit(self):
         event = self.drawn.pick(sorted(self.events))
         given = []
@@ -301,6 +341,12 @@ class Maker:
                     'uuid': f'"{self.drawn.pick(known)}"' if known else 'null'}[kind]
             given.append(f'"{key}": {text}')
         return f"SELECT specql.emit('{event}', '{{{', '.join(given)}}}')"
+
+
+def read_lines(lines):
+    """The steps that these lines of YAML are."""
+    text = 'actions:\n  - name: a\n    on: event x\n    steps:\n' + '\n'.join(indented(lines, 6))
+    return read(text).actions[0].branches[0][1]
 
 
 def read_table(entity):

@@ -100,8 +100,7 @@ class Model:
             self.dispatch_custom(statement.subject, [Event(payload=statement.payload)])
             return
         if statement.kind == 'call':
-            program = next(p for p in self.programs if p.action.name == statement.subject)
-            self.run_bulk(program, statement.payload, 0)
+            self.run_call(statement.subject, statement.payload, 0)
             return
         entity = next(e for e in self.spec.entities.values() if e.table == statement.subject)
         if statement.kind == 'insert':
@@ -240,9 +239,18 @@ class Model:
 
     def step_delete(self, program, step, contexts):
         keys = list(dict.fromkeys(row['id'] for c in contexts for row in self.rows_of(step, c)))
-        done = self.store.delete(step.entity, keys)
+        self.flush_deleted(step.entity, keys, contexts[0].event.depth)
+
+    def flush_deleted(self, entity, keys, depth):
+        done = self.store.delete(entity, keys)
         if done:
-            self.changed(step.entity, 'delete', done, contexts[0].event.depth)
+            self.changed(entity, 'delete', done, depth)
+
+    def step_call(self, program, step, contexts):
+        """`<action>: "f(args)"`, a call of a bulk operation."""
+        for context in contexts:
+            payload = {key: self.value(v, context) for key, v in step.columns}
+            self.run_call(step.name, payload, context.event.depth)
 
     def rows_of(self, step, context):
         if step.rows.reference:

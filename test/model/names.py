@@ -50,11 +50,11 @@ class EventScope:
         # "of a custom event that a step of some action raises, also the keys that the step gives it"
         self.keys = set(action.params) | spec.emitted.get(self.event, set())
         self.custom = self.entity is None
+        self.taken = bulk_entity is not None
         self.action = action
 
     def with_local(self, name):
-        inner = EventScope(self.spec, self.action, self.local | {name}, self.entity.name if self.entity else None)
-        return inner
+        return EventScope(self.spec, self.action, self.local | {name}, self.entity.name if self.taken else None)
 
     # --- bare names: "the first of these" ------------------------------------------------------------------------
 
@@ -62,13 +62,16 @@ class EventScope:
         """The meaning of a bare name, or None; Refused if it has two."""
         if name in self.local:
             return Reference('local', key=name)
-        if name in self.keys and (self.custom or name in self.params):
+        # Behind an allocation "a bare name is its column …, else a parameter".
+        if name in self.keys and not (self.taken and self.entity.field(name)):
             return Reference('payload', self.payload_field(name), key=name)
         if self.entity:
             found = self.entity.field(name) or self.own_id(name)
             if found:
                 return Reference('row', found)
             found = self.worded(name)
+            if found and self.taken:
+                raise Undecided(f'{name} of a taken row')
             if found:
                 return found
         found = self.led_to(name)
@@ -91,6 +94,8 @@ class EventScope:
         if name.endswith('_change'):
             found = self.field_of_word(name[:-len('_change')])
             if found:
+                if self.action.on.operations != ('update',):
+                    raise Undecided(f'{name} of an event that is no update')
                 return Reference('difference', found)
         return None
 
@@ -148,6 +153,8 @@ class EventScope:
         if head in ('new', 'old'):
             if self.custom:
                 raise Refused(f'{head}: a custom event has no row')
+            if self.taken and head == 'old':
+                raise Undecided('old of a taken row')
             return self.follow(self.entity, head, None, (), rest)
         if head == 'payload':
             if not self.custom:

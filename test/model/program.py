@@ -52,7 +52,11 @@ def compile_text(text):
 
 
 def compile_spec(spec):
-    return [compile_bulk(spec, a) if a.bulk else compile_action(spec, a) for a in spec.actions]
+    return [compile_one(spec, a) for a in spec.actions]
+
+
+def compile_one(spec, action):
+    return compile_bulk(spec, action) if action.bulk else compile_action(spec, action)
 
 
 def compile_action(spec, action):
