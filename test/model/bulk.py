@@ -7,8 +7,9 @@ from values import Failure
 class BulkModel(Model):
     """The model with bulk operations, called as functions or by their events."""
 
-    def run_call(self, name, payload, depth):
+    def run_call(self, name, arguments, depth):
         program = next(p for p in self.programs if p.action.name == name)
+        payload = dict(zip(program.action.params, arguments))
         self.run_bulk(program, Event(payload=payload, depth=depth))
 
     def run_bulk_event(self, program, event):

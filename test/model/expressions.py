@@ -44,6 +44,9 @@ class Place:
     local: dict = field(default_factory=dict)     # of foreach
     taken: bool = False                   # the row is one that a bulk operation has taken
 
+    def with_local(self, name, kind):
+        return replace(self, local={**self.local, name: kind})
+
     def onto(self, target):
         """The same place in a step that writes rows of that entity."""
         return replace(self, target=target)

@@ -2,6 +2,8 @@
 
 A case is honest or has exactly one mistake: each step that is drawn is shown to the docs' rules (program.py), and left
 out if they refuse it, unless it is to be the mistake. What the docs leave undecided is left out always."""
+import re
+
 import sql
 from cases import Case
 from expressions import Drawn, Place, condition, kind_of, name, spelled, value, weighted, where
@@ -59,11 +61,13 @@ class Maker:
         if drawn.chance(40):
             fields.append('status: ' + drawn.pick(ENUMS))
         fields += [f for f in ('label: text', 'urgent: boolean') if drawn.chance(35)]
+        if drawn.chance(15):
+            fields.append('sizes: list(integer)')
         if drawn.chance(8):
             fields.append('user: text')
         for other in names[:names.index(own)]:
             if drawn.chance(70):
-                pair = drawn.chance(30)
+                pair = drawn.chance(30) and not any(f.startswith('debit') for f in fields)
                 fields += [f'{ref}: ref({other})' for ref in
                            (('debit', 'credit') if pair else (read_table(other),))]
         if drawn.chance(30):
@@ -116,15 +120,16 @@ class Maker:
                        **({'label': 'text'} if drawn.chance(30) else {})}
         self.on = Trigger(event='truck_arrived')
         place = Place(self.spec, target=entity, keys=self.params)
-        fields = drawn.some(entity.fields, 1, 30)[:2]
+        fields = drawn.some(plain_fields(entity), 1, 30)[:2]
         numbers = [f.name for f in entity.fields if f.base == 'integer']
-        if drawn.chance(30):
+        deletes = drawn.chance(30)
+        if deletes:
             line = f'- delete: {entity.name}'
         else:
             line = f'- update: {entity.name} SET ' + ', '.join(
                 f'{spelled(f, drawn)} = {self.assigned(place, f)}' for f in fields)
         line += ' WHERE ' + where(drawn, place)
-        form = drawn.number(0, 4)
+        form = 0 if deletes else drawn.number(0, 4)
         if form > 0:
             line += f' ORDER BY {drawn.pick(numbers)}{drawn.pick(["", " DESC"])}, id'
         if form > 1:
@@ -134,7 +139,11 @@ class Maker:
         self.taking = read_lines([line])
         behind = self.steps(Place(self.spec, entity, keys=self.params, taken=True), 2) if drawn.chance(70) else []
         self.taking = []
-        self.bulk = dict(self.params)
+        # The function takes what the steps use.
+        used = set(re.findall(r'\w+', '\n'.join([line] + behind)))
+        self.bulk = self.params = {k: t for k, t in self.params.items() if k in used}
+        if not self.bulk:
+            return None
         return ['  - name: load', '    pattern: batch/bulk_operation', '    trigger: truck_arrived', '    params:',
                 *[f'      {k}: {t}' for k, t in self.params.items()], '    steps:', *indented([line] + behind, 6)]
 
@@ -195,8 +204,8 @@ class Maker:
 
     def step(self, place, depth):
         form = self.drawn.pick(['notify', 'update', 'insert', 'update', 'insert', 'update', 'delete', 'update',
-                                'validate', 'call', 'emit', 'if', 'create', 'return', 'append'])
-        if form == 'if' and depth == 0:
+                                'validate', 'call', 'emit', 'if', 'create', 'return', 'append', 'foreach'])
+        if form in ('if', 'foreach') and depth == 0:
             form = 'insert'
         return getattr(self, 'make_' + form)(place, depth)
 
@@ -204,7 +213,8 @@ class Maker:
         return [f'- {self.drawn.pick(["notify", "escalate"])}: sales "seen"']
 
     def make_call(self, place, depth):
-        if self.bulk and not place.taken and self.drawn.chance(50):
+        # Of several arguments the docs do not tell the order.
+        if self.bulk and len(self.bulk) == 1 and not place.taken and self.drawn.chance(50):
             arguments = [value(self.drawn, place, kind, 0) for kind in self.bulk.values()]
             return [f'- load: {yaml("load(" + ", ".join(arguments) + ")")}']
         return [f'- call_external: warehouse "{self.drawn.pick(["pack", "count"])}"']
@@ -215,7 +225,7 @@ class Maker:
     def make_insert(self, place, depth, key='insert'):
         entity = self.drawn.pick([self.spec.entities['Note'], *self.declared])
         lines = [f'- {key}: {entity.name} SET']
-        for f in self.drawn.some(entity.fields, 1, 45):
+        for f in self.drawn.some(plain_fields(entity), 1, 45):
             lines.append(f'    {spelled(f, self.drawn)}: {yaml(value(self.drawn, place, kind_of(f)))}')
         return lines
 
@@ -228,7 +238,7 @@ class Maker:
 
     def make_update(self, place, depth):
         inner, head = self.target(place)
-        fields = self.drawn.some(inner.target.fields, 1, 25)[:2]
+        fields = self.drawn.some(plain_fields(inner.target), 1, 25)[:2]
         assignments = ', '.join(f'{spelled(f, self.drawn)} = {self.assigned(inner, f)}' for f in fields)
         return [f'- update: {head[0]} SET {assignments}{head[1]}']
 
@@ -276,6 +286,14 @@ class Maker:
             lines += ['  else:'] + indented(self.steps(place, 1, 0), 4)
         return lines
 
+    def make_foreach(self, place, depth):
+        arrays = [f for f in place.entity.fields if f.base == 'integer[]'] if place.entity else []
+        if not arrays:
+            return self.make_insert(place, depth)
+        inner = place.with_local('size', 'integer')
+        steps = self.steps(inner, 2, 0)
+        return ['- foreach: size in sizes', '  do:', *indented(steps, 4)]
+
     # --- statements ------------------------------------------------------------------------------------------------
 
     def statements(self):
@@ -287,7 +305,7 @@ class Maker:
             entity = self.drawn.pick(heard * 3 + entities)
             form = self.drawn.number(0, 9)
             if self.bulk and form in (3, 4):
-                found.append('SELECT m.load(' + ', '.join(f'{k} => {self.argument(t)}' for k, t in self.bulk.items()) + ')')
+                found.append(self.call())
             elif self.events and form >= 6:
                 found.append(self.emit())
             elif form < 2 or not self.made[entity.name]:
@@ -310,6 +328,8 @@ class Maker:
 
     def given(self, found):
         drawn = self.drawn
+        if found.base == 'integer[]':
+            return drawn.pick(["'{1,2}'", "'{}'", "'{3}'", 'NULL'])
         if found.base == 'uuid':
             known = self.made.get(found.ref) or [k for keys in self.made.values() for k in keys]
             return f"'{drawn.pick(known)}'" if known and drawn.chance(80) else 'NULL'
@@ -329,8 +349,13 @@ class Maker:
         """One row, or all."""
         return f" WHERE id = '{self.drawn.pick(self.made[entity.name])}'" if self.drawn.chance(75) else ''
 
-    def argument(self, kind):
-        return str(self.drawn.number(0, 8)) if kind == 'integer' else self.drawn.pick(["'a'", "'b'"])
+    def call(self):
+        """The bulk operation, as a function or by its event."""
+        given = {k: str(self.drawn.number(0, 8)) if t == 'integer' else self.drawn.pick(['"a"', '"b"'])
+                 for k, t in self.bulk.items()}
+        if len(given) == 1 and self.drawn.chance(70):
+            return f'SELECT m.load({given.popitem()[1]})'.replace('"', "'")
+        return "SELECT specql.emit('truck_arrived', '{" + ', '.join(f'"{k}": {v}' for k, v in given.items()) + "}')"
 
     def emit(self):
         event = self.drawn.pick(sorted(self.events))
@@ -341,6 +366,11 @@ class Maker:
                     'uuid': f'"{self.drawn.pick(known)}"' if known else 'null'}[kind]
             given.append(f'"{key}": {text}')
         return f"SELECT specql.emit('{event}', '{{{', '.join(given)}}}')"
+
+
+def plain_fields(entity):
+    """Those that are no arrays."""
+    return [f for f in entity.fields if not f.base.endswith('[]')]
 
 
 def read_lines(lines):

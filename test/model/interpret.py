@@ -106,7 +106,7 @@ class Model:
         if statement.kind == 'insert':
             rows = []
             for values in statement.rows:
-                given = dict(zip(statement.columns, (evaluate(v, None) for v in values)))
+                given = {c: typed(entity, c, evaluate(v, None)) for c, v in zip(statement.columns, values)}
                 rows.append(self.whole_row(entity, given))
             self.changed(entity, 'insert', self.store.insert(entity, rows), 0)
             return
@@ -115,7 +115,7 @@ class Model:
             changes = self.store.delete(entity, [row['id'] for row in found])
         else:
             changes = self.store.update(entity, [(row['id'], {**row, **{
-                c: evaluate(v, column_of(row)) for c, v in statement.assignments}}) for row in found])
+                c: typed(entity, c, evaluate(v, column_of(row))) for c, v in statement.assignments}}) for row in found])
         self.changed(entity, statement.kind, changes, 0)
 
     def in_order(self, entity):
@@ -249,8 +249,7 @@ class Model:
     def step_call(self, program, step, contexts):
         """`<action>: "f(args)"`, a call of a bulk operation."""
         for context in contexts:
-            payload = {key: self.value(v, context) for key, v in step.columns}
-            self.run_call(step.name, payload, context.event.depth)
+            self.run_call(step.name, [self.value(v, context) for v in step.columns], context.event.depth)
 
     def rows_of(self, step, context):
         if step.rows.reference:
@@ -345,6 +344,13 @@ def payload_value(event, key):
     if key not in event.payload:
         raise Failure('SQ200', key)
     return event.payload[key]
+
+
+def typed(entity, column, value):
+    """A literal of an array, as the array."""
+    if entity.field(column).base == 'integer[]' and isinstance(value, str):
+        return [int(v) for v in value.strip('{}').split(',') if v]
+    return value
 
 
 def column_of(row):

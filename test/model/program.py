@@ -209,7 +209,7 @@ def call(spec, step, scope):
         raise Undecided(f'a call of {step.target}')
     if len(step.arguments) != len(found.params):
         raise Refused(f'{found.name} takes {len(found.params)} arguments')
-    return Bound('call', name=found.name, columns=list(zip(found.params, (bind_event(a, scope) for a in step.arguments))))
+    return Bound('call', name=found.name, columns=[bind_event(a, scope) for a in step.arguments])
 
 
 def steps_of(programs):

@@ -43,7 +43,7 @@ TOKEN = re.compile(r"""\s*(?:
     (?P<string>'(?:[^']|'')*') |
     (?P<quoted>"[^"]+") |
     (?P<word>[A-Za-z_][A-Za-z_0-9]*) |
-    (?P<operator>=>|::|\|\||<>|!=|<=|>=|->>|\#>>|[-+*/%=<>(),.;])
+    (?P<operator>::|\|\||<>|!=|<=|>=|->>|\#>>|[-+*/%=<>(),.;])
 )""", re.X)
 
 COMPARISONS = {'=', '<>', '<', '<=', '>', '>='}
@@ -356,13 +356,9 @@ def parse_statement(text):
         event, payload = parser.list()
         found = Statement('emit', event.value, payload=json.loads(payload.value))
     elif parser.take('select'):
-        found = Statement('call', table(parser), payload={})
+        found = Statement('call', table(parser))
         parser.want('(')
-        while not parser.take(')'):
-            key = parser.identifier()
-            parser.want('=>')
-            found.payload[key] = parser.expression().value
-            parser.take(',')
+        found.payload = [] if parser.take(')') else [e.value for e in parser.list()]
     else:
         raise ParseError(f'no statement: {text}')
     parser.finish()
