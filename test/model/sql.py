@@ -5,6 +5,7 @@ Only the part of SQL that the model knows is read; everything else is a ParseErr
 import json
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Optional
 
 
@@ -329,6 +330,7 @@ class Statement:
     payload: Any = None
 
 
+@lru_cache(1000)
 def parse_statement(text):
     parser = Parser(text)
     if parser.take('insert', 'into'):
