@@ -139,7 +139,7 @@ UPDATE rt.item SET qty = -1 WHERE id = 100;
 UPDATE rt.item SET qty = 1 WHERE id = 100;
 SELECT * FROM rt.traces();
 SELECT count(*) FROM specql.failures;
--- Beside it, one that may fail: first the one, then the other, and only the strict one counts.
+-- Beside it, one that may fail: the strict one runs first, and only it counts.
 SELECT rt.install('lax', 'rt.item', 'UPDATE', '{true}', 'RAISE EXCEPTION ''lax'';');
 UPDATE rt.item SET qty = -1 WHERE id = 100;
 SELECT count(*) FROM specql.failures;

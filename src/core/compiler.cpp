@@ -8,6 +8,7 @@
 #include "plan/plan.hpp"
 #include "resolve/contradiction.hpp"
 #include "resolve/graph.hpp"
+#include "resolve/order.hpp"
 #include "resolve/resolver.hpp"
 #include "spec/read.hpp"
 #include "spec/sql_text.hpp"
@@ -205,6 +206,8 @@ Compiler::Outcome Compiler::bind(const CatalogView& catalog, const std::vector<E
         state.world.build(catalog, facts);
         state.resolver = std::make_unique<Resolver>(state.world);
         state.resolver->resolveAll();
+        placeActions(state.world);
+        explainOrder(state.world, *state.resolver);
         reportCycles(state.world, *state.resolver);
         reportContradictions(state.world, *state.resolver);
     });

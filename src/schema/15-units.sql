@@ -38,9 +38,13 @@ COMMENT ON FUNCTION specql.known_unit(text, boolean) IS
 CREATE FUNCTION specql.export(entity text DEFAULT NULL) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH wanted AS MATERIALIZED (SELECT CASE WHEN $1 IS NOT NULL THEN specql.known_unit($1) END AS unit)
+    -- Applied elsewhere, the actions run in the order that they have here.
     SELECT coalesce(string_agg(rtrim(u.text, E'\n') || E'\n', E'\n---\n'
-                               ORDER BY u.kind = 'action', u.kind, u.schema, u.name), '')
+                               ORDER BY p.place NULLS FIRST, u.kind = 'action', u.kind, u.schema, u.name), '')
     FROM wanted AS w, specql.unit AS u
+    LEFT JOIN LATERAL (SELECT min(a.place) AS place
+                       FROM specql.object AS o JOIN specql.action AS a ON a.action = o.identity
+                       WHERE o.kind = 'registration' AND o.unit = u.key) AS p ON true
     WHERE w.unit IS NULL OR u.key = w.unit
 $$;
 COMMENT ON FUNCTION specql.export(text) IS

@@ -40,6 +40,9 @@ CREATE TABLE specql.action (
     processed text,
     part text NOT NULL DEFAULT '',
     paused_at timestamptz,
+    run_order integer NOT NULL DEFAULT 0,
+    place integer[] NOT NULL DEFAULT '{}',
+    uses_caller boolean NOT NULL DEFAULT false,
     CHECK ((relation IS NULL) = (capture IS NULL))
 );
 -- An action may watch several tables, each with a handler of its own; a window or correlation several events.
@@ -57,6 +60,9 @@ COMMENT ON COLUMN specql.action.processed IS 'A function (uuid[]) that is told t
 COMMENT ON COLUMN specql.action.part IS
 'Of a window or correlation: match (its steps, which only its matches reach) or source and the event that is counted; empty for other actions';
 COMMENT ON COLUMN specql.action.paused_at IS 'Since when its events wait for specql.resume; NULL: they are handled';
+COMMENT ON COLUMN specql.action.run_order IS 'What its order: says. Of the actions that one statement or custom event sets off, smaller ones run first, of equals those with on_error = abort, then by place';
+COMMENT ON COLUMN specql.action.place IS 'Its place in the order of the texts, compared from the left';
+COMMENT ON COLUMN specql.action.uses_caller IS 'Whether the event log keeps the caller of its events';
 COMMENT ON COLUMN specql.action.enabled IS 'Whether a custom event reaches the action; for tables, see ALTER TABLE ... DISABLE TRIGGER';
 SELECT pg_catalog.pg_extension_config_dump('specql.action', '');
 
@@ -72,18 +78,21 @@ ALTER TABLE specql.action ENABLE ALWAYS TRIGGER action_changed;
 -- Kept when an action goes: its events are still in the log.
 CREATE TABLE specql.action_owner (
     action text NOT NULL PRIMARY KEY,
-    owner name NOT NULL
+    owner name NOT NULL,
+    place integer[] NOT NULL DEFAULT '{}'
 );
-COMMENT ON TABLE specql.action_owner IS 'Whose actions the events in the log were for; see 90-rights.sql for what follows from it';
+COMMENT ON TABLE specql.action_owner IS 'Whose actions the events in the log were for; see 90-rights.sql for what follows from it. And where they stand, for when one that is gone comes back';
+COMMENT ON COLUMN specql.action_owner.place IS 'Its place in the order of the texts, the last one it had';
 COMMENT ON COLUMN specql.action_owner.action IS 'Schema and name';
 COMMENT ON COLUMN specql.action_owner.owner IS 'The role that registered it; its name, because roles may go';
 SELECT pg_catalog.pg_extension_config_dump('specql.action_owner', '');
 
 CREATE FUNCTION specql.register_action(action text, event text, relation text, handler text, capture text,
     on_error text DEFAULT 'retry', max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL,
-    enabled boolean DEFAULT true, processed text DEFAULT NULL, part text DEFAULT '') RETURNS void
+    enabled boolean DEFAULT true, processed text DEFAULT NULL, part text DEFAULT '', run_order integer DEFAULT 0,
+    place integer[] DEFAULT '{}', uses_caller boolean DEFAULT false) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_register_action';
-COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text) IS
+COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean) IS
 'Tells the runtime of an action; again with other values changes it. A custom event''s handler can only be registered by its owner. Generated code calls this';
 
 -- Functions that run as the extension's owner ask for whom: the user of the session, or whom SET ROLE has made of it.
@@ -171,7 +180,8 @@ CREATE TABLE specql.event_log (
     attempts integer NOT NULL,
     deliveries integer NOT NULL,
     last_error text,
-    processed_at timestamptz
+    processed_at timestamptz,
+    caller jsonb
 ) PARTITION BY LIST (slot);
 COMMENT ON TABLE specql.event_log IS 'Finished events, one row per event and handling action; shown by specql.events';
 COMMENT ON COLUMN specql.event_log.slot IS 'The partition in the ring';
@@ -192,6 +202,7 @@ COMMENT ON COLUMN specql.event_log.attempts IS 'How often the handler ran for it
 COMMENT ON COLUMN specql.event_log.deliveries IS 'How many deliveries the handler queued for it';
 COMMENT ON COLUMN specql.event_log.last_error IS 'Of an attempt that failed before';
 COMMENT ON COLUMN specql.event_log.processed_at IS 'When the reactions were done; NULL while a delivery waits';
+COMMENT ON COLUMN specql.event_log.caller IS 'Who did it: the role as user, and the claims; kept if the action asks for it, and if no action listens';
 
 CREATE TABLE specql.event_log_0 PARTITION OF specql.event_log FOR VALUES IN (0);
 CREATE TABLE specql.event_log_1 PARTITION OF specql.event_log FOR VALUES IN (1);
@@ -239,6 +250,7 @@ CREATE TABLE specql.failure (
     caused_by uuid,
     root uuid NOT NULL,
     depth integer NOT NULL,
+    caller jsonb,
     status text NOT NULL CHECK (status IN ('failed', 'parked')),
     attempts integer NOT NULL,
     sqlstate text NOT NULL,
@@ -267,6 +279,7 @@ COMMENT ON COLUMN specql.failure.xid IS 'The transaction';
 COMMENT ON COLUMN specql.failure.caused_by IS 'The event whose handler caused this one';
 COMMENT ON COLUMN specql.failure.root IS 'The event at the start of the chain of causes';
 COMMENT ON COLUMN specql.failure.depth IS 'The place in that chain';
+COMMENT ON COLUMN specql.failure.caller IS 'Who did it: the role as user, and the claims';
 COMMENT ON COLUMN specql.failure.status IS 'failed: will be tried again; parked: waits for specql.retry';
 COMMENT ON COLUMN specql.failure.attempts IS 'How often the handler failed for it';
 COMMENT ON COLUMN specql.failure.sqlstate IS 'Of the last error';
@@ -295,6 +308,7 @@ CREATE TABLE specql.waiting_event (
     root uuid NOT NULL,
     depth integer NOT NULL,
     deliver boolean NOT NULL,
+    caller jsonb,
     PRIMARY KEY (action, id)
 );
 CREATE INDEX waiting_event_id ON specql.waiting_event (id);
@@ -312,6 +326,7 @@ COMMENT ON COLUMN specql.waiting_event.caused_by IS 'The event whose handler cau
 COMMENT ON COLUMN specql.waiting_event.root IS 'The event at the start of the chain of causes';
 COMMENT ON COLUMN specql.waiting_event.depth IS 'The place in that chain';
 COMMENT ON COLUMN specql.waiting_event.deliver IS 'False if a replay that delivers nothing caused it';
+COMMENT ON COLUMN specql.waiting_event.caller IS 'Who did it: the role as user, and the claims';
 SELECT pg_catalog.pg_extension_config_dump('specql.waiting_event', '');
 
 -- Transactions that were open while the action was resumed leave such events; the worker and specql.drain() handle them.
@@ -409,6 +424,12 @@ LANGUAGE c STABLE STRICT PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'spe
 COMMENT ON FUNCTION specql.rows(integer) IS
 'In a handler: its events for which this branch holds. The caller''s column list chooses by name among event_id, event_type, event_time, event_data, subject and the outputs of the capture function';
 
+-- Conditions and steps call it as the owner of the action, so it is everybody's. Whoever asks learns only who he is himself.
+CREATE FUNCTION specql.caller(key text) RETURNS text
+LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'specql_caller';
+COMMENT ON FUNCTION specql.caller(text) IS
+'Who did it, for user the role that the session works as, for any other key that of the claims in the first of the settings named by specql.caller_claims that is set; in a handler of the event that is handled, as it was when that happened';
+
 CREATE FUNCTION specql.payload(data jsonb, key text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload';
 COMMENT ON FUNCTION specql.payload(jsonb, text) IS
@@ -442,23 +463,23 @@ CREATE FUNCTION specql.refuse_change() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'specql_refuse_change';
 COMMENT ON FUNCTION specql.refuse_change() IS 'Trigger that keeps an append-only log append-only: refuses UPDATE, DELETE and TRUNCATE';
 
-CREATE FUNCTION specql.recheck(relation regclass, action text, data jsonb)
+CREATE FUNCTION specql.recheck(relation regclass, action text, data jsonb, caller jsonb DEFAULT NULL)
 RETURNS TABLE (branch integer, held boolean, "values" jsonb)
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_recheck';
-COMMENT ON FUNCTION specql.recheck(regclass, text, jsonb) IS
+COMMENT ON FUNCTION specql.recheck(regclass, text, jsonb, jsonb) IS
 'Which conditions of an action hold for a logged change of a row, by today''s rules, and the values its steps read';
 
 -- Everything that changes something, or shows other people's data, is for specql_admin, and for whoever it is granted to.
--- Left to PUBLIC: uuid_v7 and uuid_time (column defaults run as whoever inserts) and payload.
+-- Left to PUBLIC: uuid_v7 and uuid_time (column defaults run as whoever inserts), payload and caller.
 REVOKE ALL ON FUNCTION specql.action_changed(), specql.capture(), specql.dispatch(), specql.refuse_change(),
-    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text), specql.unregister_action(text),
+    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean), specql.unregister_action(text),
     specql.handle_released(text, bigint), specql.next_attempt(text, integer, boolean), specql.retry(uuid, text), specql.retry_due(integer), specql.expire_events(),
     specql.matched(integer), specql.rows(integer),
     specql.emit(text, jsonb, timestamptz), specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text),
-    specql.recheck(regclass, text, jsonb)
+    specql.recheck(regclass, text, jsonb, jsonb)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.capture(), specql.dispatch(), specql.refuse_change(),
-    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text), specql.unregister_action(text),
+    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean), specql.unregister_action(text),
     specql.retry(uuid, text), specql.retry_due(integer), specql.expire_events(),
     specql.matched(integer), specql.rows(integer),
     specql.emit(text, jsonb, timestamptz), specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text)

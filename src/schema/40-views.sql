@@ -3,17 +3,18 @@
 CREATE VIEW specql.logged_events AS
     SELECT l.id, l.type, l.action, l.entity, l.subject, l.data, l.occurred_at, l.xid, l.caused_by, l.root, l.depth,
            CASE WHEN l.deliveries > 0 AND l.processed_at IS NULL THEN 'pending' ELSE l.status END AS status,
-           l.attempts, l.last_error, l.processed_at, l.batch, l.deliveries
+           l.attempts, l.last_error, l.processed_at, l.batch, l.deliveries, l.caller
     FROM specql.event_log AS l;
 COMMENT ON VIEW specql.logged_events IS 'The part of specql.events that is in the log: events that were handled, or that no action listens to';
 
 CREATE VIEW specql.unhandled_events AS
     SELECT f.id, f.type, f.action, f.entity, f.subject, f.data, f.occurred_at, f.xid, f.caused_by, f.root, f.depth,
-           f.status, f.attempts, f.message AS last_error, NULL::timestamptz AS processed_at, f.id AS batch, 0 AS deliveries
+           f.status, f.attempts, f.message AS last_error, NULL::timestamptz AS processed_at, f.id AS batch, 0 AS deliveries,
+           f.caller
     FROM specql.failure AS f
     UNION ALL
     SELECT w.id, w.type, w.action, w.entity, w.subject, w.data, w.occurred_at, w.xid, w.caused_by, w.root, w.depth,
-           'paused', 0, NULL, NULL, w.id, 0
+           'paused', 0, NULL, NULL, w.id, 0, w.caller
     FROM specql.waiting_event AS w;
 COMMENT ON VIEW specql.unhandled_events IS 'The part of specql.events that is still to be handled: failed, parked, paused';
 
@@ -38,6 +39,8 @@ COMMENT ON COLUMN specql.events.last_error IS 'Of the last attempt that failed';
 COMMENT ON COLUMN specql.events.processed_at IS 'When the reactions were done; NULL while anything is pending or failed';
 COMMENT ON COLUMN specql.events.batch IS 'The first of the events that were handled together';
 COMMENT ON COLUMN specql.events.deliveries IS 'How many deliveries the handler queued for it';
+COMMENT ON COLUMN specql.events.caller IS
+'Who did it: the role as user, and the claims. Kept of events whose action asks for it, that failed or wait, and that nobody listens to';
 
 -- Its parts have the same columns.
 DO $$
@@ -63,7 +66,8 @@ CREATE VIEW specql.actions AS
                     WHERE t.tgrelid = pg_catalog.to_regclass(a.relation)
                       AND t.tgfoid = 'specql.dispatch()'::pg_catalog.regprocedure AND t.tgenabled <> 'D'
                       AND pg_catalog.split_part(pg_catalog.encode(t.tgargs, 'escape'), '\000', 1) = a.action) END AS enabled,
-           a.part, a.paused_at
+           a.part, a.paused_at, a.run_order,
+           pg_catalog.dense_rank() OVER (ORDER BY a.run_order, a.on_error <> 'abort', a.place, a.action) AS turn
     FROM specql.action AS a;
 COMMENT ON VIEW specql.actions IS 'Installed actions, and whether they are switched on';
 COMMENT ON COLUMN specql.actions.action IS 'Schema and name';
@@ -76,6 +80,8 @@ COMMENT ON COLUMN specql.actions.backoff IS 'The first delay between attempts; i
 COMMENT ON COLUMN specql.actions.enabled IS 'ALTER TABLE ... DISABLE TRIGGER switches an action off';
 COMMENT ON COLUMN specql.actions.part IS 'Of a window or correlation: match, or source and the event that it counts';
 COMMENT ON COLUMN specql.actions.paused_at IS 'Since when its events wait for specql.resume(action); NULL: they are handled';
+COMMENT ON COLUMN specql.actions.run_order IS 'What its order: says';
+COMMENT ON COLUMN specql.actions.turn IS 'Of those that one statement or custom event sets off, the one with the smaller number runs first';
 
 CREATE VIEW specql.deliveries AS
     SELECT o.id, o.kind, o.service, o.operation, o.channel, o.message, o.payload, o.event_id, o.type, o.action,
@@ -241,7 +247,7 @@ BEGIN
             BEGIN
                 FOR r IN SELECT c.branch, c.held,
                                 c."values" - '{branches,event_time,event_data,subject}'::text[] AS seen
-                         FROM specql.recheck(coalesce(e.relation, to_regclass(e.entity)), e.action, e.data) AS c LOOP
+                         FROM specql.recheck(coalesce(e.relation, to_regclass(e.entity)), e.action, e.data, e.caller) AS c LOOP
                     step := step + 1;
                     what := format('%s %s', r.branch, CASE WHEN r.held THEN 'held' ELSE 'did not hold' END);
                     detail := r.seen::text;

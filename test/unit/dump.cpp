@@ -194,6 +194,7 @@ private:
         text(2, "max_attempts", action.maxAttempts);
         text(2, "backoff", action.backoff);
         text(2, "enabled", action.enabled);
+        text(2, "order", action.order);
         for (const Branch& branch : action.branches) {
             line(2, "branch");
             expression(3, "if", branch.condition);

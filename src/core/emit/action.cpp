@@ -1,5 +1,6 @@
 // Actions to functions, triggers and registrations: the shapes that src/README.md shows.
 #include <algorithm>
+#include <set>
 
 #include "emit/emit.hpp"
 #include "emit/quote.hpp"
@@ -41,6 +42,48 @@ struct Arm {
     bool negated;
     const std::vector<ResolvedStep>& steps() const { return negated ? branch->otherwise : branch->steps; }
 };
+
+// '{3,1}', an array of integers.
+std::string placeLiteral(const Place& place) {
+    std::vector<std::string> parts;
+    for (int part : place)
+        parts.push_back(std::to_string(part));
+    return quoteLiteral("{" + join(parts, ",") + "}");
+}
+
+void collectCalled(const std::vector<ResolvedStep>& steps, std::set<const ActionInfo*>& called) {
+    for (const ResolvedStep& step : steps) {
+        if (step.calledAction) called.insert(step.calledAction);
+        collectCalled(step.then, called);
+        collectCalled(step.otherwise, called);
+    }
+}
+
+bool asksForCaller(const World& world, const BoundExpression& bound) {
+    static const std::vector<std::string> function = {"specql", "caller"};
+    const std::vector<CallUse>& calls = world.facts(bound.expression).calls;
+    return std::any_of(bound.values.begin(), bound.values.end(),
+                       [](const Value& value) { return value.kind == ValueKind::caller; }) ||
+           std::any_of(calls.begin(), calls.end(), [](const CallUse& call) { return call.name == function; });
+}
+
+// Does a condition or a step ask who did it, or a bulk operation that a step calls? Then its events keep that in the
+// log.
+bool usesCaller(const World& world, const Resolver& resolver, const ResolvedAction& action,
+                std::set<const ActionInfo*> seen = {}) {
+    bool uses = false;
+    ResolvedAction copy = action;
+    visitExpressions(copy, [&](const BoundExpression& bound) { uses = uses || asksForCaller(world, bound); });
+    std::set<const ActionInfo*> called;
+    for (const ResolvedBranch& branch : action.branches) {
+        collectCalled(branch.steps, called);
+        collectCalled(branch.otherwise, called);
+    }
+    seen.insert(action.info);
+    return uses || std::any_of(resolver.actions.begin(), resolver.actions.end(), [&](const ResolvedAction& other) {
+               return called.count(other.info) && !seen.count(other.info) && usesCaller(world, resolver, other, seen);
+           });
+}
 
 std::string verbs(unsigned ops) {
     std::vector<std::string> names;
@@ -154,7 +197,7 @@ private:
             for (const std::string& column : context.columns)
                 columns.push_back("t." + quoteName(column));
             std::string key = printer_.print(context.key, false);
-            sql += "-- the row of " + context.entity->shown() + " that " + context.key.name + " names, as it is now" +
+            sql += "-- the row of " + context.entity->shown() + " that " + context.path + " leads to, as it is now" +
                    (context.locked ? ", locked because it is updated below" : "") + "\n" +
                    (columns.empty() ? "PERFORM 1\n"
                                     : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
@@ -480,6 +523,9 @@ private:
         else if (!part.empty())
             args.push_back("NULL");
         if (!part.empty()) args.push_back(quoteLiteral(part));
+        args.push_back("place => " + placeLiteral(info_.place));
+        if (info_.spec->turn != 0) args.push_back("run_order => " + std::to_string(info_.spec->turn));
+        if (usesCaller(world_, resolver_, action_)) args.push_back("uses_caller => true");
         Object object;
         object.kind = "registration";
         object.identity = info_.name();

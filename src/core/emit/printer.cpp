@@ -61,7 +61,7 @@ constexpr const char* reserved[] = {"branch", "branches", "subject",    "data", 
 }  // namespace
 
 std::string contextVariable(const Context& context) {
-    return "v_" + context.entity->table;
+    return quoteName(context.variable);
 }
 
 std::string printBound(const World& world, const Resolver& resolver, const BoundExpression& bound, size_t begin,
@@ -112,22 +112,22 @@ std::string Printer::use(EventColumn column) {
 }
 
 // A column of the event's row over old and new; after a delete the new row is not there.
-std::string Printer::captured(const std::string& column, bool old) const {
+std::string Printer::captured(const std::string& column, bool old, bool strict) const {
     const Binding& binding = action_.binding;
     std::string name = quoteName(column);
     if (old) return "old." + name;
-    if (!(binding.ops & opDelete)) return "new." + name;
+    if (strict || !(binding.ops & opDelete)) return "new." + name;
     if (binding.ops == opDelete) return "old." + name;
     std::string key = quoteName(binding.entity->key.empty() ? column : binding.entity->key);
     if (column == binding.entity->key) return "coalesce(new." + name + ", old." + name + ")";
     return "CASE WHEN new." + key + " IS NULL THEN old." + name + " ELSE new." + name + " END";
 }
 
-std::string Printer::eventColumn(const std::string& column, const std::string& type, bool old) {
-    if (place_ == Place::capture) return captured(column, old);
-    std::string name = old && action_.binding.ops != opDelete ? "old_" + column : column;
+std::string Printer::eventColumn(const std::string& column, const std::string& type, bool old, bool strict) {
+    if (place_ == Place::capture) return captured(column, old, strict);
+    std::string name = old && action_.binding.ops != opDelete ? "old_" + column : strict ? "new_" + column : column;
     if (std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved)) name = "row_" + name;
-    return use({name, type, captured(column, old), ""});
+    return use({name, type, captured(column, old, strict), ""});
 }
 
 std::string Printer::meta(const std::string& name, const std::string& type) {
@@ -149,10 +149,11 @@ std::string Printer::ofMatch(const std::string& name, const std::string& type) {
 
 std::string Printer::print(const Value& value, bool whole) {
     switch (value.kind) {
-        case ValueKind::eventColumn: return eventColumn(value.name, value.type, value.old);
+        case ValueKind::eventColumn: return eventColumn(value.name, value.type, value.old, value.strict);
         case ValueKind::eventChange: {
             const std::string& type = action_.binding.entity->column(value.name)->type;
-            std::string sql = eventColumn(value.name, type, false) + " - " + eventColumn(value.name, type, true);
+            std::string sql =
+                eventColumn(value.name, type, false, false) + " - " + eventColumn(value.name, type, true, false);
             return whole ? sql : "(" + sql + ")";
         }
         case ValueKind::eventRow: {
@@ -187,6 +188,7 @@ std::string Printer::print(const Value& value, bool whole) {
         case ValueKind::handled: return handledAlias + "." + quoteName(value.name);
         case ValueKind::local: return quoteName("v_" + value.name);
         case ValueKind::match: return ofMatch(value.name, value.type);
+        case ValueKind::caller: return "specql.caller(" + quoteLiteral(value.name) + ")";
     }
     return {};
 }

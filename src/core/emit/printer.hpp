@@ -44,8 +44,8 @@ public:
 private:
     std::string use(EventColumn column);
     std::string ofMatch(const std::string& name, const std::string& type);
-    std::string captured(const std::string& column, bool old) const;
-    std::string eventColumn(const std::string& column, const std::string& type, bool old);
+    std::string captured(const std::string& column, bool old, bool strict) const;
+    std::string eventColumn(const std::string& column, const std::string& type, bool old, bool strict);
 
     const World& world_;
     const Resolver& resolver_;
@@ -61,7 +61,7 @@ std::string printPlain(const World& world, const Resolver& resolver, const Bound
 std::string printBound(const World& world, const Resolver& resolver, const BoundExpression& bound, size_t begin,
                        size_t end, const std::function<std::string(const Value&)>& name);
 
-// v_product: the variable that holds the row a key names.
+// v_debit: the variable that holds the row at the end of a way.
 std::string contextVariable(const Context& context);
 
 }  // namespace specql

@@ -197,9 +197,9 @@ std::string StepEmitter::insert(const ResolvedStep& step, const StepPlace& place
     return sql + "SELECT\n    " + join(values, ",\n    ") + "\nFROM " + place.from + ";\n";
 }
 
-// WHERE of an update or delete: what the step says, or the row that the event is about or names.
+// WHERE of an update or delete: the row that the event is about or leads to, and what the step says.
 std::string StepEmitter::rowCondition(const ResolvedStep& step, const std::string& alias) {
-    if (step.where) return printer_.print(step.where);
+    if (!step.ownRow && step.byContext < 0) return printer_.print(step.where);
     const EntityInfo& target = *step.target;
     Value key;
     if (step.byContext >= 0) {
@@ -210,7 +210,8 @@ std::string StepEmitter::rowCondition(const ResolvedStep& step, const std::strin
         key.type = target.column(target.key)->type;
         key.old = action_.binding.ops == opDelete;
     }
-    return keyOf(target, alias) + " = " + printer_.print(key, false);
+    std::string row = keyOf(target, alias) + " = " + printer_.print(key, false);
+    return step.where ? row + "\n    AND (" + printer_.print(step.where) + ")" : row;
 }
 
 std::string StepEmitter::update(const ResolvedStep& step, const StepPlace& place) {

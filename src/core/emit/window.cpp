@@ -29,16 +29,7 @@ std::string termJson(const WindowTerm& term) {
 }
 
 std::vector<std::string> keyNames(const ResolvedAction& action) {
-    std::vector<std::string> names;
-    if (action.window->correlation) {
-        if (!action.info->spec->correlateBy.empty()) names.push_back(action.info->spec->correlateBy.front().value);
-    } else if (!action.window->terms.empty()) {
-        for (const WindowPiece& key : action.window->terms.front().by)
-            names.push_back(key.text);
-    }
-    for (std::string& name : names)
-        name = name.substr(name.rfind('.') + 1);
-    return names;
+    return matchKeyNames(*action.info->spec, *action.window);
 }
 
 std::string termsJson(const Window& window) {

@@ -36,15 +36,17 @@ enum class ValueKind {
     target,       // a column of the row being updated, deleted or checked
     handled,      // a column of a row that a bulk operation handled
     local,        // a foreach variable, a call's result
-    match         // match_count, … of a window
+    match,        // match_count, … of a window
+    caller,       // who did it: a key of specql.caller()
 };
 
 struct Value {
     ValueKind kind = ValueKind::payload;
     std::string name;  // column, key, local
     bool old = false;
-    int context = -1;  // index into ResolvedAction::contexts
-    std::string type;  // empty for a payload key until inferred
+    bool strict = false;  // written as new.x: NULL after a deletion, where a bare x is the old row's
+    int context = -1;     // index into ResolvedAction::contexts
+    std::string type;     // empty for a payload key until inferred
     std::string rule;
     std::string shown;
 };
@@ -82,7 +84,8 @@ struct ResolvedStep {
     const ActionInfo* calledAction = nullptr;
     std::string calledFunction;  // quoted and qualified
     bool ownRow = false;         // update/delete of the row the event is about
-    int byContext = -1;          // update/delete of the row that this context names
+    int byContext = -1;          // update/delete of the row that this context leads to
+    int way = -1;                // the same among the ways, while names are bound
     std::vector<ResolvedStep> then, otherwise;
 };
 
@@ -104,13 +107,16 @@ struct ResolvedBranch {
     std::vector<ResolvedStep> steps, otherwise;
 };
 
-// A row of another entity that the event names by its key, or that such a row refers to; read at the start, locked if
-// the action updates it.
+// A way from the event to one row: by a ref of its row or a key of its payload, and on by the refs of such a row. The
+// row is read at the start, and locked if the action updates it.
 struct Context {
     EntityInfo* entity = nullptr;
-    Value key;
-    int via = -1;      // while names are bound: the key whose row holds this one, or -1: the event itself does
-    int distance = 1;  // rows to go through
+    std::string path;         // as specs write it: debit, order.customer, old.plan
+    Value key;                // while ways are looked for and `via` is one: the name of the column that holds it
+    int via = -1;             // the way to the row that holds the key; -1: the event itself does
+    int distance = 1;         // rows to go through
+    bool byPathOnly = false;  // no bare name leads there
+    std::string variable;     // v_debit: what holds the row in generated code
     std::set<std::string> columns;
     bool locked = false;
 };
@@ -122,9 +128,9 @@ struct ResolvedAction {
     std::vector<Context> contexts;
     std::map<std::string, std::string> payload;  // custom: key → type
     std::vector<std::string> payloadOrder;       // in order of first use
-    std::string batchParameter;  // bulk: the array whose elements have these keys; empty if they are parameters
-    std::optional<Window> window;                // set for the action that handles the window's matches
-    std::string source;                          // set for a listener that feeds it: the name of its event
+    std::string batchParameter;    // bulk: the array whose elements have these keys; empty if they are parameters
+    std::optional<Window> window;  // set for the action that handles the window's matches
+    std::string source;            // set for a listener that feeds it: the name of its event
     bool isFeed() const { return !source.empty(); }
     std::string base;  // with the table's name when the action has several
 

@@ -1,8 +1,11 @@
-// Resolves one action under one binding; split over names.cpp (keys and names), expressions.cpp (expressions and the
-// types of payload keys), steps.cpp and feeds.cpp (what windows and correlations listen to).
+// Resolves one action under one binding; split over ways.cpp (rows that the event leads to), names.cpp (names),
+// where.cpp (what WHERE binds), expressions.cpp (expressions and the types of payload keys), steps.cpp and feeds.cpp
+// (what windows and correlations listen to).
 #pragma once
 
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,11 +28,29 @@ inline constexpr NamedType matchNames[] = {{"match_count", "bigint"},
 
 // Where an expression stands: what its names may mean there.
 struct Scope {
-    EntityInfo* target = nullptr;   // the rows an update or delete is about
+    EntityInfo* target = nullptr;   // the rows that an update or delete writes
     bool targetFirst = false;       // WHERE, ORDER BY: a bare name is the target's column if it has one
     std::string assigned;           // SET: the column whose current value its own name means
+    int targetWay = -1;             // the target is the row at the end of this way
     EntityInfo* handled = nullptr;  // steps after a bulk operation
     std::vector<Value> locals;
+};
+
+// A key of a window or correlation: its matches have it under this name.
+struct MatchKey {
+    std::string name;
+    std::string type;               // of the column that it is in the events; empty if none says
+    EntityInfo* entity = nullptr;   // whose row it names
+    std::set<std::string> aliases;  // its names in the events of the other terms
+};
+
+// What a spec calls the entity in a dotted name: orderitem.price, order_item.price.
+bool isNamed(const EntityInfo& entity, const std::string& word);
+
+// Why a name means nothing here.
+struct NameProblem {
+    std::string message, hint;
+    const char* code = "SPQL-R041";  // ambiguous
 };
 
 class ActionResolver {
@@ -46,40 +67,78 @@ public:
     ResolvedAction runFeed(const Window& window, const std::string& source);
 
 private:
-    // --- keys: the entities whose rows the event names -----------------------------------------------------------
-    void addKey(EntityInfo* entity, Value key);
-    void findKeys();
-    // Adds what the rows named by keys refer to, nearest first.
+    // --- ways: the rows that the event leads to (ways.cpp) ---------------------------------------------------------
+    // Its place among ways_; -1 if no row of such an entity can be found by a key.
+    int addWay(EntityInfo* entity, Value key, const std::string& path, int via = -1);
+    void findWays();
+    // Adds what the rows at the end of ways refer to, nearest first.
     void followRefs();
-    // The keys of the payload that steps of other actions give the event.
+    // The way that goes on from `from` (-1: the event's row, the old one if `old`) by the ref of this name; -1 if none.
+    int follow(int from, const std::string& ref, bool old, bool strict);
+    // The way that a path leads, for VIA and for a name of several parts, whose last is `field`; -1 if it leads
+    // nowhere, with a problem if more can be said than that.
+    int wayOf(const std::vector<std::string>& path, const std::string& field, NameProblem& problem);
+    // The nearest ways to an entity, or to a row with a column of this name.
+    std::vector<int> nearestWays(const std::function<bool(const EntityInfo&)>& fits) const;
+    // Of a custom event: the keys of the payload that steps of other actions give it.
     void findEmittedKeys();
+    void findMatchKeys();
     EntityInfo* knownTable(const std::string& table);
     void addPayloadKey(const std::string& name);
     void findKeysIn(ExpressionRef ref);
     void findKeysIn(const std::vector<Step>& steps);
-    // The context of a key's entity, made when first used.
-    int useContext(const Context& key);
+    void findTargetsIn(const std::vector<Step>& steps);
+    // The context of a way, made when first used.
+    int useContext(int way);
 
     // --- values ----------------------------------------------------------------------------------------------------
     Value eventColumn(const EntityInfo& entity, const ColumnInfo& column, bool old, std::string rule) const;
-    Value contextColumn(const Context& key, const ColumnInfo& column, std::string rule);
+    // Of the new or old row and nothing else.
+    Value rowColumn(const ColumnInfo& column, bool old, std::string rule) const;
+    Value contextColumn(int way, const ColumnInfo& column, std::string rule);
     static Value payloadValue(const std::string& name);
     static Value simple(ValueKind kind, std::string name, std::string type, std::string rule, std::string shown);
+    Value targetColumn(const Scope& scope, const ColumnInfo& column) const;
     // The field that a word names: the exact one, else the changed one if it contains the word, else the only one.
     const ColumnInfo* fieldNamed(const EntityInfo& entity, const std::string& word) const;
     bool lookupTarget(const Scope& scope, const NameUse& use, Value& value) const;
-    bool lookupQualified(const Scope& scope, const NameUse& use, Value& value);
+    bool lookupTargetQualified(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
+    bool lookupQualified(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
     bool lookupHandled(const Scope& scope, const std::string& name, Value& value) const;
     bool lookupWindow(const std::string& name, Value& value) const;
     // Rules 2 to 4: the row the event is about.
     bool lookupRow(const std::string& name, Value& value);
     // Rule 5: old and new value of the field that a word names.
-    bool lookupPrefixed(const std::string& name, Value& value);
+    bool lookupPrefixed(const std::string& name, Value& value, NameProblem& problem);
     bool lookupMeta(const std::string& name, Value& value) const;
-    // Rule 7. Two entities with such a column: an error that names both.
-    bool lookupKeys(const std::string& name, Value& value, std::string& problem);
+    // Rule 7. Two ways to such a column that are equally near are a problem that names both.
+    bool lookupWays(const std::string& name, Value& value, NameProblem& problem);
     bool declaredParam(const std::string& name) const;
-    bool lookup(const Scope& scope, const NameUse& use, Value& value, std::string& problem);
+    // The key of a payload that a bare name means by rule 8; of a match only a key that it has.
+    bool lookupPayload(const std::string& name, Value& value) const;
+    // In the event's scope alone.
+    bool lookupEvent(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
+    bool lookup(const Scope& scope, const NameUse& use, bool eventSide, Value& value, NameProblem& problem);
+    NameProblem noField(const EntityInfo& entity, const std::string& name) const;
+    NameProblem ambiguous(const std::string& what, const std::vector<int>& ways, const std::string& suffix) const;
+
+    // --- what WHERE binds (where.cpp) -------------------------------------------------------------------------------
+    // The names on the right of a comparison of a target's column with itself: they are the event's.
+    std::set<int> rightTwins(const ExpressionFacts& facts, const Scope& scope) const;
+    // How a bare name would be written that means the event's; empty if it means nothing there, or only what any
+    // payload might have as a key.
+    std::string meaningOfEvent(const Scope& scope, const NameUse& use);
+    void checkWhere(const BoundExpression& where, const Scope& scope, bool bound);
+    // False if it was reported.
+    bool checkComparison(const BoundExpression& where, const ComparisonUse& comparison, const Scope& scope);
+    void checkSelfAssignment(const BoundAssignment& assignment, const ColumnInfo& column, const Scope& scope);
+    // Words that are values of SQL although a field has their name; and who current_user is in a handler.
+    void checkSqlValues(int expression, const Scope& scope);
+    std::string fieldToo(const SqlValueUse& use, const Scope& scope) const;
+    bool inScope(const Scope& scope, const std::string& name) const;
+    // new.x, "x": how a field is written whose name is a word of SQL.
+    std::string writtenOut(const Scope& scope, const std::string& name) const;
+    std::string keywordHint(int expression, const Scope& scope) const;
 
     // --- expressions -------------------------------------------------------------------------------------------------
     void notePayload(const std::string& name);
@@ -87,7 +146,7 @@ private:
     BoundExpression bind(ExpressionRef ref, const std::string& target, const Scope& scope,
                          const ColumnInfo* column = nullptr);
     void unknownName(int expression, const NameUse& use, const Scope& scope, const ColumnInfo* column,
-                     const std::string& problem);
+                     const NameProblem& problem);
     void checkEnum(const ExpressionFacts& facts, const BoundExpression& bound, const ColumnInfo* column);
 
     // --- payload types: declared, else of the field of the same name, else …_id is uuid, else by use, else text
@@ -137,6 +196,9 @@ private:
     void bindCreate(ResolvedStep& resolved, const Scope& scope);
     // Which row an update or delete without WHERE is about.
     void bindOwnRow(const Step& step, ResolvedStep& resolved);
+    void bindWay(int way, ResolvedStep& resolved);
+    // The row that VIA says.
+    void bindVia(const Step& step, ResolvedStep& resolved);
     // LIMIT that shares a word with a field of the target allocates: rows are taken while the field's sum fits.
     void bindLimit(const Step& step, ResolvedStep& resolved, const Scope& scope);
     ResolvedStep bindStep(const Step& step, Scope& scope);
@@ -150,7 +212,8 @@ private:
     bool withKeys_;
     bool bulk_ = false;
     ResolvedAction result_;
-    std::vector<Context> keys_;               // entities that the event names by key
+    std::vector<Context> ways_;  // to rows that the event leads to, nearest first
+    std::vector<MatchKey> matchKeys_;
     std::set<std::string> emitted_;           // keys that steps of actions give the custom event
     std::vector<const EntityInfo*> touched_;  // targets of steps so far
     std::map<std::string, std::string> hints_;

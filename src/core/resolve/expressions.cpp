@@ -21,8 +21,8 @@ std::vector<std::string> ActionResolver::namesInReach(const Scope& scope) const 
     add(scope.target);
     add(scope.handled);
     add(result_.binding.entity);
-    for (const Context& key : keys_)
-        add(key.entity);
+    for (const Context& way : ways_)
+        add(way.entity);
     if (const EntityInfo* entity = result_.binding.entity) {
         names.push_back(entity->table + "_id");
         for (const std::string& word : words(result_.binding.changedColumn)) {
@@ -34,6 +34,11 @@ std::vector<std::string> ActionResolver::namesInReach(const Scope& scope) const 
         names.push_back(known.name);
     for (const Value& local : scope.locals)
         names.push_back(local.name);
+    for (const MatchKey& key : matchKeys_)
+        names.push_back(key.name);
+    if (result_.window)
+        for (const NamedType& known : matchNames)
+            names.push_back(known.name);
     return names;
 }
 
@@ -46,22 +51,27 @@ BoundExpression ActionResolver::bind(ExpressionRef ref, const std::string& targe
     bound.target = target;
     const ExpressionFacts& facts = world_.facts(bound.expression);
     if (!facts.ok) {
-        if (world_.trying() || resolver_.badExpressions_.insert(bound.expression).second)
+        if (world_.trying() || resolver_.badExpressions_.insert(bound.expression).second) {
+            std::string keyword = keywordHint(bound.expression, scope);
             world_.error(*action_.file, facts.code, world_.locate(bound.expression, facts.errorOffset), facts.error,
-                         facts.hint);
+                         keyword.empty() ? facts.hint : keyword);
+        }
         return bound;
     }
     bool known = true;
-    for (const NameUse& use : facts.names) {
+    std::set<int> eventSide = rightTwins(facts, scope);
+    for (size_t i = 0; i < facts.names.size(); i++) {
+        const NameUse& use = facts.names[i];
         Value value;
-        std::string problem;
-        if (!lookup(scope, use, value, problem)) {
+        NameProblem problem;
+        if (!lookup(scope, use, eventSide.count(static_cast<int>(i)) > 0, value, problem)) {
             unknownName(bound.expression, use, scope, column, problem);
             known = false;
         }
         if (value.kind == ValueKind::payload && !value.name.empty()) notePayload(value.name);
         bound.values.push_back(std::move(value));
     }
+    checkSqlValues(bound.expression, scope);
     hintPayloadTypes(facts, bound);
     checkEnum(facts, bound, column);
     if (!known) bound.values.clear();  // its type would only be a second complaint
@@ -69,11 +79,11 @@ BoundExpression ActionResolver::bind(ExpressionRef ref, const std::string& targe
 }
 
 void ActionResolver::unknownName(int expression, const NameUse& use, const Scope& scope, const ColumnInfo* column,
-                                 const std::string& problem) {
+                                 const NameProblem& problem) {
     std::string name = join(use.parts, ".");
     Pos pos = world_.locate(expression, use.offset);
-    if (!problem.empty()) {
-        world_.error(*action_.file, "SPQL-R041", pos, problem, "qualify it: <entity>." + use.parts.back());
+    if (!problem.message.empty()) {
+        world_.error(*action_.file, problem.code, pos, problem.message, problem.hint);
         return;
     }
     std::string hint;
@@ -152,14 +162,16 @@ std::string ActionResolver::payloadType(const std::string& key) {
                      "unknown type " + param.type.value + " of parameter " + key,
                      "use a type of the language or one PostgreSQL knows");
     }
+    for (const MatchKey& known : matchKeys_)
+        if (known.name == key && !known.type.empty()) return known.type;
     for (const Context& context : result_.contexts)
         if (context.key.kind == ValueKind::payload && context.key.name == key)
             return context.entity->column(context.entity->key)->type;
     for (const EntityInfo* entity : touched_)
         if (const ColumnInfo* column = entity->column(key))
             if (!column->type.empty()) return column->type;
-    for (const Context& context : keys_)
-        if (const ColumnInfo* column = context.entity->column(key)) return column->type;
+    for (const Context& way : ways_)
+        if (const ColumnInfo* column = way.entity->column(key)) return column->type;
     for (const EntityInfo& entity : world_.entities)
         if (entity.schema == action_.schema && entity.unit && !entity.impliedByStep)
             if (const ColumnInfo* column = entity.column(key)) return column->type;

@@ -14,7 +14,6 @@ struct NameUse {
     size_t offset = 0;  // byte offset in the expression text
     size_t length = 0;  // bytes, the whole dotted name
     std::vector<std::string> parts;
-    bool rightTwin = false;   // it is the right side of `c = c` with the same name on both sides
     std::string literalPeer;  // type of a literal it is compared or computed with: integer, numeric, text, boolean
     std::vector<int> peers;   // indexes of other names that are operands of the same operator
     std::string castTo;       // `name::type`: the type as text
@@ -27,6 +26,25 @@ struct CallUse {
     int args = 0;
 };
 
+// A comparison, IN, LIKE, BETWEEN or IS DISTINCT FROM: the names in its sides, as indexes into ExpressionFacts::names.
+struct ComparisonUse {
+    std::vector<int> left, right;
+    bool leftIsName = false, rightIsName = false;  // the side is one name and nothing else
+};
+
+// How a condition is put together of AND and OR. Where NOT stood before them, they have changed places.
+struct ConditionPart {
+    enum class Kind { leaf, all, any } kind = Kind::leaf;
+    std::vector<int> names;            // leaf: indexes into ExpressionFacts::names
+    std::vector<ConditionPart> parts;  // all, any
+};
+
+// A value of SQL that is written like a name: current_user, localtime.
+struct SqlValueUse {
+    size_t offset = 0;
+    std::string name;  // in lower case
+};
+
 // Refused by the gatherer with `error` set: more than one expression, sub-select, parameter, DEFAULT, star,
 // aggregate or window syntax, comments (hazards.md, "Expressions").
 struct ExpressionFacts {
@@ -37,6 +55,9 @@ struct ExpressionFacts {
     size_t errorOffset = 0;      // byte offset in the expression text
     std::vector<NameUse> names;  // in text order
     std::vector<CallUse> calls;
+    std::vector<ComparisonUse> comparisons;
+    ConditionPart condition;
+    std::vector<SqlValueUse> sqlValues;
     bool isLiteral = false;   // the whole expression is one constant
     std::string literalType;  // integer, numeric, text, boolean, null
     std::string literalValue;
@@ -99,6 +120,9 @@ struct ExtraView {
     bool callerOwns = false;
 };
 
+// Where an action stands among all others. Compared from the left, so that there is always room between two of them.
+using Place = std::vector<int>;
+
 // A document that was applied before: the current version of each.
 struct InstalledUnit {
     std::string kind;  // entity, action (from a rules document), service
@@ -134,7 +158,8 @@ struct CatalogView {
     std::map<std::string, TypeView> types;  // by the text in the spec
     std::vector<InstalledUnit> units;
     std::vector<InstalledObject> objects;
-    bool adopt = false;  // apply's arguments
+    std::map<std::string, Place> places;  // of actions, by schema and name; also of those that are gone
+    bool adopt = false;                   // apply's arguments
     bool allowDestructive = false;
     std::string removed;      // the unit that is taken away, as kind:schema.name
     bool dropTables = false;  // with its tables

@@ -91,16 +91,27 @@ void Resolver::resolveWindowed(const ActionInfo& action) {
                            match.rule, spec.pos.line});
     world_.checkName(*action.file, handlerName(resolved), spec.name.pos, "the generated function");
     checkWindow(action, window);
+    checkMatchParams(action, resolved);
     actions.push_back(std::move(resolved));
     if (!window.understood || (window.correlation && spec.correlationWindow.empty())) return;
     std::set<std::string> done;
     for (size_t i = 0; i < window.terms.size(); i++) {
         const WindowTerm& term = window.terms[i];
         if (!done.insert(term.source).second) continue;
-        if (window.correlation)
-            addFeeds(action, window, term.source, spec.triggers[i]);
-        else if (knownSource(action, term))
-            addFeeds(action, window, term.source, written(action, term.sourceWritten, term.source));
+        if (window.correlation || knownSource(action, term))
+            addFeeds(action, window, term.source, sourceText(action, window, i));
+    }
+}
+
+// A match has what it counted and its keys; what is declared beside these is there only if somebody adds it by hand.
+void Resolver::checkMatchParams(const ActionInfo& action, const ResolvedAction& resolved) {
+    std::vector<std::string> keys = matchKeyNames(*action.spec, *resolved.window);
+    for (const Param& param : action.spec->params) {
+        const std::string& name = param.name.value;
+        if (!resolved.payload.count(name) || std::find(keys.begin(), keys.end(), name) != keys.end()) continue;
+        world_.warning(*action.file, "SPQL-R108", param.name.pos,
+                       "no match has a value for " + name + ": steps that use it will fail",
+                       keys.empty() ? "a match has keys if its condition says BY" : "its keys are " + join(keys, ", "));
     }
 }
 

@@ -1,16 +1,14 @@
-// What every name in an action means under one binding: language.md section 5.
+// What every name in an action means under one binding: the event's scope and the target's.
 #include <algorithm>
 
 #include "emit/quote.hpp"
 #include "resolve/action_resolver.hpp"
+#include "source/ascii.hpp"
 #include "spec/sql_text.hpp"
 
 namespace specql {
 
 namespace {
-
-// A name may lead over so many refs: each is a join, and what follows them calls itself.
-constexpr int longestRefPath = 16;
 
 // The type of new minus old.
 std::string differenceType(const std::string& type) {
@@ -23,7 +21,7 @@ std::string differenceType(const std::string& type) {
 ResolvedAction ActionResolver::run() {
     const Action& spec = *action_.spec;
     if (spec.windowed || spec.correlated) result_.window = readWindow(world_, action_);
-    if (withKeys_) findKeys();
+    if (withKeys_) findWays();
     Scope scope;
     for (const Branch& branch : spec.branches) {
         ResolvedBranch resolved;
@@ -46,116 +44,6 @@ ResolvedAction ActionResolver::run() {
     return std::move(result_);
 }
 
-void ActionResolver::addKey(EntityInfo* entity, Value key) {
-    if (!entity || entity == result_.binding.entity || entity->key.empty() || entity->impliedByStep) return;
-    for (const Context& known : keys_)
-        if (known.entity == entity) return;
-    Context context;
-    context.entity = entity;
-    context.key = std::move(key);
-    keys_.push_back(std::move(context));
-}
-
-void ActionResolver::findKeys() {
-    if (!result_.binding.custom) {
-        EntityInfo& entity = *result_.binding.entity;
-        for (const ColumnInfo& column : entity.columns) {
-            if (!endsWith(column.name, "_id")) continue;
-            EntityInfo* named = column.field && !column.field->refTarget.empty()
-                                    ? world_.entity(column.field->refTarget.value, entity.schema)
-                                    : knownTable(column.name.substr(0, column.name.size() - 3));
-            addKey(named, eventColumn(entity, column, false, "rule 3: column of the event's row"));
-        }
-        return followRefs();
-    }
-    findEmittedKeys();
-    for (const Branch& branch : action_.spec->branches) {
-        findKeysIn(branch.condition);
-        findKeysIn(branch.steps);
-        findKeysIn(branch.otherwise);
-    }
-    findKeysIn(action_.spec->plainCondition);
-    for (const Param& param : action_.spec->params)
-        addPayloadKey(param.name.value);
-    followRefs();
-}
-
-void ActionResolver::followRefs() {
-    for (size_t i = 0; i < keys_.size() && keys_[i].distance < longestRefPath; i++) {  // nearest first
-        EntityInfo& holder = *keys_[i].entity;
-        for (const ColumnInfo& column : holder.columns) {
-            if (!column.field || column.field->refTarget.empty()) continue;
-            size_t before = keys_.size();
-            Value key;
-            key.name = column.name;
-            addKey(world_.entity(column.field->refTarget.value, holder.schema), std::move(key));
-            if (keys_.size() == before) continue;
-            keys_.back().via = static_cast<int>(i);
-            keys_.back().distance = keys_[i].distance + 1;
-        }
-    }
-}
-
-void ActionResolver::findEmittedKeys() {
-    auto found = resolver_.emitters_.find(result_.binding.event);
-    if (found == resolver_.emitters_.end()) return;
-    for (const Step* step : found->second)
-        for (const Assignment& assignment : step->set) {
-            emitted_.insert(assignment.column.value);
-            addPayloadKey(assignment.column.value);
-        }
-}
-
-EntityInfo* ActionResolver::knownTable(const std::string& table) {
-    EntityInfo* found = nullptr;
-    for (EntityInfo& entity : world_.entities) {
-        if (entity.table != table || entity.impliedByStep) continue;
-        if (entity.schema == action_.schema) return &entity;
-        if (entity.unit) found = &entity;
-    }
-    return found;
-}
-
-void ActionResolver::addPayloadKey(const std::string& name) {
-    if (endsWith(name, "_id")) addKey(knownTable(name.substr(0, name.size() - 3)), payloadValue(name));
-}
-
-void ActionResolver::findKeysIn(ExpressionRef ref) {
-    if (!ref) return;
-    for (const NameUse& use : world_.facts(ref.id + action_.file->expressionBase).names)
-        if (use.parts.size() == 1) addPayloadKey(use.parts.front());
-}
-
-void ActionResolver::findKeysIn(const std::vector<Step>& steps) {
-    for (const Step& step : steps) {
-        for (const Assignment& assignment : step.set)
-            findKeysIn(assignment.value);
-        for (ExpressionRef ref : {step.where, step.limit, step.condition})
-            findKeysIn(ref);
-        for (ExpressionRef ref : step.args)
-            findKeysIn(ref);
-        if ((step.kind == StepKind::update || step.kind == StepKind::remove) && !step.where)
-            if (EntityInfo* entity = world_.entity(step.target.value, action_.schema))
-                addKey(entity, payloadValue(entity->table + "_id"));
-        findKeysIn(step.then);
-        findKeysIn(step.otherwise);
-    }
-}
-
-int ActionResolver::useContext(const Context& key) {
-    for (size_t i = 0; i < result_.contexts.size(); i++)
-        if (result_.contexts[i].entity == key.entity) return static_cast<int>(i);
-    Context context = key;
-    if (key.via >= 0) {
-        const Context& holder = keys_[key.via];
-        context.key =
-            contextColumn(holder, *holder.entity->column(key.key.name), "rule 7: ref of a row the event names");
-    }
-    result_.contexts.push_back(context);
-    if (context.key.kind == ValueKind::payload) notePayload(context.key.name);
-    return static_cast<int>(result_.contexts.size()) - 1;
-}
-
 Value ActionResolver::eventColumn(const EntityInfo& entity, const ColumnInfo& column, bool old,
                                   std::string rule) const {
     bool useOld = old || result_.binding.ops == opDelete;
@@ -169,16 +57,31 @@ Value ActionResolver::eventColumn(const EntityInfo& entity, const ColumnInfo& co
     return value;
 }
 
-Value ActionResolver::contextColumn(const Context& key, const ColumnInfo& column, std::string rule) {
+// As new.x or old.x: NULL where there is no such row.
+Value ActionResolver::rowColumn(const ColumnInfo& column, bool old, std::string rule) const {
+    Value value = eventColumn(*result_.binding.entity, column, old, std::move(rule));
+    if (old) return value;
+    value.old = false;
+    value.strict = (result_.binding.ops & opDelete) != 0;
+    value.shown = result_.binding.entity->shown() + "." + column.name + " (new row)";
+    return value;
+}
+
+Value ActionResolver::contextColumn(int way, const ColumnInfo& column, std::string rule) {
     Value value;
     value.kind = ValueKind::context;
-    value.context = useContext(key);
+    value.context = useContext(way);
     value.name = column.name;
     value.type = column.type;
     value.rule = std::move(rule);
-    value.shown = key.entity->shown() + "." + column.name + " of the row that " + key.key.name + " names";
+    value.shown = ways_[way].entity->shown() + "." + column.name + " of the row that " + ways_[way].path + " leads to";
     result_.contexts[value.context].columns.insert(column.name);
     return value;
+}
+
+Value ActionResolver::targetColumn(const Scope& scope, const ColumnInfo& column) const {
+    return simple(ValueKind::target, column.name, column.type, "the target's own column",
+                  scope.target->shown() + "." + column.name + " (the row being written)");
 }
 
 Value ActionResolver::payloadValue(const std::string& name) {
@@ -213,45 +116,102 @@ const ColumnInfo* ActionResolver::fieldNamed(const EntityInfo& entity, const std
     return only;
 }
 
+bool isNamed(const EntityInfo& entity, const std::string& word) {
+    auto lower = [](std::string text) {
+        std::transform(text.begin(), text.end(), text.begin(), toAsciiLower);
+        return text;
+    };
+    return word == entity.table || word == snakeCase(entity.name) || word == entity.name || word == lower(entity.name);
+}
+
 bool ActionResolver::lookupTarget(const Scope& scope, const NameUse& use, Value& value) const {
-    const std::string& name = use.parts.back();
-    if (!scope.target) return false;
-    bool qualified = use.parts.size() == 2 && (use.parts[0] == scope.target->table);
-    bool bare = use.parts.size() == 1 && ((scope.targetFirst && !use.rightTwin) || name == scope.assigned);
-    const ColumnInfo* column = qualified || bare ? scope.target->column(name) : nullptr;
-    if (!column) return false;
-    value = simple(ValueKind::target, name, column->type, "section 5: the target's own column",
-                   scope.target->shown() + "." + name + " (the row being written)");
+    if (!scope.target || use.parts.size() != 1) return false;
+    const ColumnInfo* column = scope.target->columnOf(use.parts.front());
+    if (!column || (!scope.targetFirst && column->name != scope.assigned)) return false;
+    value = targetColumn(scope, *column);
     return true;
 }
 
-bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Value& value) {
-    const std::string& first = use.parts[0];
-    const std::string& name = use.parts[1];
-    const Binding& binding = result_.binding;
-    if (!binding.custom && (first == "new" || first == "old" || first == binding.entity->table)) {
-        const ColumnInfo* column = binding.entity->columnOf(name);
-        if (!column) return false;
-        value = eventColumn(*binding.entity, *column, first == "old", "rule 2: " + first + ".column");
-        if (first == "new") value.old = false;
-        return true;
+NameProblem ActionResolver::noField(const EntityInfo& entity, const std::string& name) const {
+    std::vector<std::string> names;
+    for (const ColumnInfo& column : entity.columns)
+        names.push_back(column.name);
+    std::string near = world_.wantsHints() && !world_.trying() ? nearest(name, names) : "";
+    return {entity.name + " has no field " + name,
+            near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?", "SPQL-R040"};
+}
+
+// Of the row being written, where no ref of the event's has the same name and leads to another row.
+bool ActionResolver::lookupTargetQualified(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem) {
+    const std::string& first = use.parts.front();
+    const ColumnInfo* column = scope.target->columnOf(use.parts.back());
+    if (!column) {
+        problem = noField(*scope.target, use.parts.back());
+        return false;
     }
-    if (scope.handled && first == scope.handled->table) return lookupHandled(scope, name, value);
-    for (const Context& key : keys_) {
-        if (key.entity->table != first) continue;
-        if (const ColumnInfo* column = key.entity->column(name)) {
-            value = contextColumn(key, *column, "rule 7: column of a row the event names");
-            return true;
+    for (size_t i = 0; i < ways_.size() && first != "target"; i++) {
+        const Context& way = ways_[i];
+        if (way.via >= 0 || way.path != first || static_cast<int>(i) == scope.targetWay) continue;
+        if (!way.entity->columnOf(use.parts.back())) continue;
+        problem = {join(use.parts, ".") + " can be of the " + scope.target->name +
+                       " that is written, and of the one that the event's " + first + " leads to",
+                   "write target." + use.parts.back() + ", or " + (result_.binding.custom ? "payload." : "new.") +
+                       first + "." + use.parts.back()};
+        return false;
+    }
+    value = targetColumn(scope, *column);
+    return true;
+}
+
+bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem) {
+    const std::string& first = use.parts.front();
+    const std::string& name = use.parts.back();
+    const Binding& binding = result_.binding;
+    if (use.parts.size() == 2) {
+        if (scope.handled && first == "new") return lookupHandled(scope, name, value);
+        if (!binding.custom && (first == "new" || first == "old")) {
+            const ColumnInfo* column = binding.entity->columnOf(name);
+            if (column)
+                value = rowColumn(*column, first == "old", "rule 2: " + first + ".column");
+            else
+                problem = noField(*binding.entity, name);
+            return column != nullptr;
+        }
+        if (scope.target && (first == "target" || isNamed(*scope.target, first)))
+            return lookupTargetQualified(scope, use, value, problem);
+        if (binding.custom && first == "payload") {
+            if (result_.window) return lookupPayload(name, value);
+            return value = payloadValue(name), true;
+        }
+        if (scope.handled && isNamed(*scope.handled, first)) return lookupHandled(scope, name, value);
+        if (!binding.custom && isNamed(*binding.entity, first) && !binding.entity->columnOf(first)) {
+            const ColumnInfo* column = binding.entity->columnOf(name);
+            if (column)
+                value = eventColumn(*binding.entity, *column, false, "rule 3: column of the event's row");
+            else
+                problem = noField(*binding.entity, name);
+            return column != nullptr;
         }
     }
-    return false;
+    int way = wayOf({use.parts.begin(), use.parts.end() - 1}, name, problem);
+    if (way >= 0) {
+        const ColumnInfo* column = ways_[way].entity->columnOf(name);
+        if (column)
+            value = contextColumn(way, *column, "rule 7: column of a row the event leads to");
+        else
+            problem = noField(*ways_[way].entity, name);
+        return column != nullptr;
+    }
+    if (use.parts.size() != 2 || first != "caller" || !problem.message.empty() || inScope(scope, first)) return false;
+    value = simple(ValueKind::caller, name, "text", "caller: who did it", "the caller's " + name);
+    return true;
 }
 
 bool ActionResolver::lookupHandled(const Scope& scope, const std::string& name, Value& value) const {
-    const ColumnInfo* column = scope.handled ? scope.handled->column(name) : nullptr;
+    const ColumnInfo* column = scope.handled ? scope.handled->columnOf(name) : nullptr;
     if (!column) return false;
-    value = simple(ValueKind::handled, name, column->type, "section 7: column of the handled row",
-                   scope.handled->shown() + "." + name + " (the row that was handled)");
+    value = simple(ValueKind::handled, column->name, column->type, "section 7: column of the handled row",
+                   scope.handled->shown() + "." + column->name + " (the row that was handled)");
     return true;
 }
 
@@ -276,13 +236,14 @@ bool ActionResolver::lookupRow(const std::string& name, Value& value) {
     }
     if (const ColumnInfo* column = entity.columnOf(name))
         return value = eventColumn(entity, *column, false, "rule 3: column of the event's row"), true;
-    if (!entity.key.empty() && (name == entity.table + "_id" || name == snakeCase(entity.name) + "_id"))
-        return value = eventColumn(entity, *entity.column(entity.key), false, "rule 4: <entity>_id is that row's id"),
-               true;
-    return false;
+    std::string own = snakeCase(entity.name);
+    bool isKey = name == own || name == own + "_id" || name == entity.table + "_id";
+    if (entity.key.empty() || !isKey) return false;
+    value = eventColumn(entity, *entity.column(entity.key), false, "rule 4: <entity>_id is that row's id");
+    return true;
 }
 
-bool ActionResolver::lookupPrefixed(const std::string& name, Value& value) {
+bool ActionResolver::lookupPrefixed(const std::string& name, Value& value, NameProblem& problem) {
     const Binding& binding = result_.binding;
     for (const char* prefix : {"previous_", "old_", "new_", "current_", "available_"}) {
         if (!startsWith(name, prefix)) continue;
@@ -291,12 +252,21 @@ bool ActionResolver::lookupPrefixed(const std::string& name, Value& value) {
         std::string rule = std::string("rule 5: ") + prefix + "<field>";
         if (!binding.custom) {
             if (const ColumnInfo* column = fieldNamed(*binding.entity, word))
-                return value = eventColumn(*binding.entity, *column, old, rule), true;
+                return value = rowColumn(*column, old, rule), true;
         }
-        for (const Context& key : keys_) {
-            if (key.distance > 1) break;
-            const ColumnInfo* column = old ? nullptr : fieldNamed(*key.entity, word);
-            if (column) return value = contextColumn(key, *column, rule + " of a row the event names"), true;
+        if (old) continue;
+        std::vector<int> ways;
+        for (size_t i = 0; i < ways_.size(); i++)
+            if (ways_[i].distance == 1 && !ways_[i].byPathOnly && fieldNamed(*ways_[i].entity, word))
+                ways.push_back(static_cast<int>(i));
+        if (ways.size() > 1) {
+            problem = ambiguous(name, ways, "." + fieldNamed(*ways_[ways.front()].entity, word)->name);
+            return false;
+        }
+        if (ways.size() == 1) {
+            value = contextColumn(ways.front(), *fieldNamed(*ways_[ways.front()].entity, word),
+                                  rule + " of a row the event leads to");
+            return true;
         }
     }
     if (binding.custom || !endsWith(name, "_change") || !(binding.ops & opUpdate)) return false;
@@ -316,22 +286,16 @@ bool ActionResolver::lookupMeta(const std::string& name, Value& value) const {
     return false;
 }
 
-bool ActionResolver::lookupKeys(const std::string& name, Value& value, std::string& problem) {
-    const Context* found = nullptr;
-    for (const Context& key : keys_) {
-        if (!key.entity->column(name)) continue;
-        // A payload may have any key: only rows that it names itself come before it.
-        if (result_.binding.custom && key.distance > 1) break;
-        if (found && key.distance > found->distance) break;
-        if (found) {
-            problem =
-                name + " can be " + found->entity->shown() + "." + name + " and " + key.entity->shown() + "." + name;
-            return false;
-        }
-        found = &key;
+bool ActionResolver::lookupWays(const std::string& name, Value& value, NameProblem& problem) {
+    std::vector<int> ways = nearestWays([&](const EntityInfo& entity) { return entity.columnOf(name) != nullptr; });
+    // A payload may have any key: only rows that it names itself come before it.
+    if (ways.empty() || (result_.binding.custom && ways_[ways.front()].distance > 1)) return false;
+    if (ways.size() > 1) {
+        problem = ambiguous(name, ways, "." + name);
+        return false;
     }
-    if (!found) return false;
-    value = contextColumn(*found, *found->entity->column(name), "rule 7: column of a row the event names");
+    value = contextColumn(ways.front(), *ways_[ways.front()].entity->columnOf(name),
+                          "rule 7: column of a row the event leads to");
     return true;
 }
 
@@ -340,24 +304,55 @@ bool ActionResolver::declaredParam(const std::string& name) const {
                                                [&](const Param& param) { return param.name.value == name; });
 }
 
-bool ActionResolver::lookup(const Scope& scope, const NameUse& use, Value& value, std::string& problem) {
-    if (lookupTarget(scope, use, value)) return true;
-    if (use.parts.size() == 2) return lookupQualified(scope, use, value);
-    if (use.parts.size() != 1) return false;
+bool ActionResolver::lookupPayload(const std::string& name, Value& value) const {
+    if (!result_.window) {
+        // A ref has two names, and its key in the payload one of them.
+        std::string other = endsWith(name, "_id") ? name.substr(0, name.size() - 3) : name + "_id";
+        value = payloadValue(!declaredParam(name) && declaredParam(other) ? other : name);
+        return true;
+    }
+    for (const MatchKey& key : matchKeys_)
+        if (key.name == name || key.name == name + "_id" || key.name + "_id" == name || key.aliases.count(name))
+            return value = payloadValue(key.name), true;
+    return declaredParam(name) && (value = payloadValue(name), true);
+}
+
+bool ActionResolver::lookupEvent(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem) {
     const std::string& name = use.parts.front();
+    const Binding& binding = result_.binding;
     for (const Value& local : scope.locals)
         if (local.name == name) return value = local, true;
     if (lookupWindow(name, value) || lookupHandled(scope, name, value)) return true;
-    if (declaredParam(name) && result_.binding.custom) return value = payloadValue(name), true;
-    if (lookupRow(name, value) || lookupPrefixed(name, value) || lookupMeta(name, value)) return true;
-    if (lookupKeys(name, value, problem)) return true;
-    if (!problem.empty()) return false;
-    if (result_.binding.custom && name != "new" && name != "old") return value = payloadValue(name), true;
-    const ColumnInfo* own = scope.target && !scope.assigned.empty() ? scope.target->column(name) : nullptr;
-    if (!own) return false;
-    value = simple(ValueKind::target, name, own->type, "section 5: the target's own column",
-                   scope.target->shown() + "." + name + " (the row being written)");
-    return true;
+    if (binding.custom && (result_.window || declaredParam(name)) && lookupPayload(name, value)) return true;
+    if (lookupRow(name, value)) return true;
+    if (lookupPrefixed(name, value, problem)) return true;
+    if (!problem.message.empty()) return false;
+    return lookupMeta(name, value) || lookupWays(name, value, problem);
+}
+
+bool ActionResolver::lookup(const Scope& scope, const NameUse& use, bool eventSide, Value& value,
+                            NameProblem& problem) {
+    if (use.parts.size() > 1) return lookupQualified(scope, use, value, problem);
+    const std::string& name = use.parts.front();
+    if (!eventSide && lookupTarget(scope, use, value)) return true;
+    if (lookupEvent(scope, use, value, problem)) return true;
+    if (!problem.message.empty()) return false;
+    bool guessed = result_.binding.custom && !result_.window && name != "new" && name != "old";
+    if (eventSide && !guessed) {
+        problem = {
+            "both sides are the column " + name + " of " + scope.target->name + ": the event has nothing of that name",
+            "write the event's value on the right, such as new.id", "SPQL-R103"};
+        return false;
+    }
+    const ColumnInfo* own = scope.target && !scope.assigned.empty() ? scope.target->columnOf(name) : nullptr;
+    if (own && guessed) {
+        std::string what = bulk_ ? "a parameter" : "a key of the payload";
+        problem = {name + " can be the column of " + scope.target->name + " and " + what,
+                   "write target." + name + ", or payload." + name};
+        return false;
+    }
+    if (own) return value = targetColumn(scope, *own), true;
+    return guessed && lookupPayload(name, value);
 }
 
 ResolvedAction resolveUnder(Resolver& resolver, World& world, const ActionInfo& action, const Binding& binding,

@@ -326,13 +326,12 @@ void Resolver::checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep
             for (const auto& parameter : parameters)
                 names.push_back(parameter.first);
             if (step.args.size() != parameters.size()) {
-                world_.error(
-                    *caller.info->file, "SPQL-R037", step.spec->target.pos,
-                    "the action " + called.info->name() + " takes " +
-                        (names.empty() ? "nothing" : "(" + join(names, ", ") + ")") +
-                        ", not " + std::to_string(step.args.size()) +
-                        (step.args.size() == 1 ? " argument" : " arguments"),
-                    "give it what it takes, in this order");
+                world_.error(*caller.info->file, "SPQL-R037", step.spec->target.pos,
+                             "the action " + called.info->name() + " takes " +
+                                 (names.empty() ? "nothing" : "(" + join(names, ", ") + ")") + ", not " +
+                                 std::to_string(step.args.size()) +
+                                 (step.args.size() == 1 ? " argument" : " arguments"),
+                             "give it what it takes, in this order");
                 continue;
             }
             for (size_t i = 0; i < step.args.size(); i++)

@@ -62,6 +62,7 @@ private:
     std::vector<std::string> customEvents(const ActionInfo& except) const;
     // Windows and correlations (feeds.cpp): the action that handles matches, and the listeners that feed it.
     void resolveWindowed(const ActionInfo& action);
+    void checkMatchParams(const ActionInfo& action, const ResolvedAction& resolved);
     void checkWindow(const ActionInfo& action, const Window& window);
     bool knownSource(const ActionInfo& action, const WindowTerm& term);
     void checkWithin(const ActionInfo& action);

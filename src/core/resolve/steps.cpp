@@ -57,8 +57,10 @@ void ActionResolver::bindSet(const Step& step, ResolvedStep& resolved, const Sco
         if (step.kind == StepKind::update) {
             scope.target = resolved.target;
             scope.assigned = bound.column;
+            scope.targetWay = resolved.way;
         }
         bound.value = bind(assignment.value, column ? column->type : "", scope, column);
+        if (scope.target && column) checkSelfAssignment(bound, *column, scope);
         resolved.set.push_back(std::move(bound));
     }
 }
@@ -71,8 +73,13 @@ void ActionResolver::bindCreate(ResolvedStep& resolved, const Scope& scope) {
         NameUse use;
         use.parts = {column.name};
         Value value;
-        std::string problem;
-        if (assigned || !lookup(scope, use, value, problem) || value.type == "record") continue;
+        NameProblem problem;
+        if (assigned) continue;
+        bool known = lookup(scope, use, false, value, problem);
+        if (!problem.message.empty())
+            world_.error(*action_.file, problem.code, resolved.spec->target.pos, problem.message,
+                         problem.hint + ", as the value of " + column.name + " behind SET");
+        if (!known || value.type == "record") continue;
         if (value.kind == ValueKind::payload) {
             // Nobody promised this key: absent means NULL, so it is taken without being required.
             value.kind = ValueKind::meta;
@@ -92,16 +99,52 @@ void ActionResolver::bindOwnRow(const Step& step, ResolvedStep& resolved) {
         resolved.ownRow = true;
         return;
     }
-    for (const Context& key : keys_) {
-        if (key.entity != resolved.target) continue;
-        resolved.byContext = useContext(key);
-        result_.contexts[resolved.byContext].locked = true;
-        return;
+    std::vector<int> ways = nearestWays([&](const EntityInfo& entity) { return &entity == resolved.target; });
+    if (ways.size() > 1) {
+        std::vector<std::string> written;
+        for (int way : ways)
+            written.push_back(step.verb.value + ": " + resolved.target->name + " VIA " + ways_[way].path);
+        world_.error(*action_.file, "SPQL-R041", step.target.pos,
+                     "more than one row of " + resolved.target->name + " can be meant: the event leads to them in " +
+                         std::to_string(ways.size()) + " ways",
+                     "write " + join(written, " or "));
+    } else if (ways.size() == 1) {
+        bindWay(ways.front(), resolved);
+    } else {
+        world_.error(*action_.file, "SPQL-R034", step.target.pos,
+                     "nothing says which row of " + resolved.target->name +
+                         " is meant: the event is not about one and names none by its key",
+                     "add WHERE; WHERE true means every row");
     }
-    world_.error(*action_.file, "SPQL-R034", step.target.pos,
-                 "nothing says which row of " + resolved.target->name +
-                     " is meant: the event is not about one and names none by its key",
-                 "add WHERE; WHERE true means every row");
+}
+
+void ActionResolver::bindWay(int way, ResolvedStep& resolved) {
+    resolved.way = way;
+    resolved.byContext = useContext(way);
+    result_.contexts[resolved.byContext].locked = true;
+}
+
+void ActionResolver::bindVia(const Step& step, ResolvedStep& resolved) {
+    std::vector<std::string> path;
+    for (const Slice& part : splitTopLevel(step.via.value, '.'))
+        path.push_back(snakeCase(step.via.value.substr(part.begin, part.end - part.begin)));
+    NameProblem problem;
+    int way = wayOf(path, "", problem);
+    if (way >= 0 && ways_[way].entity == resolved.target) return bindWay(way, resolved);
+    std::vector<std::string> ways;
+    for (const Context& known : ways_)
+        if (known.entity == resolved.target) ways.push_back(known.path);
+    std::string hint =
+        ways.empty() ? "VIA takes a ref of the event's row, or a path of refs" : "write VIA " + join(ways, " or VIA ");
+    if (way >= 0)
+        world_.error(
+            *action_.file, "SPQL-R107", step.via.pos,
+            step.via.value + " leads to a row of " + ways_[way].entity->name + ", not of " + resolved.target->name,
+            hint);
+    else
+        world_.error(*action_.file, "SPQL-R107", step.via.pos,
+                     problem.message.empty() ? "the event leads to no row by " + step.via.value : problem.message,
+                     hint);
 }
 
 void ActionResolver::bindLimit(const Step& step, ResolvedStep& resolved, const Scope& scope) {
@@ -150,14 +193,19 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
         case StepKind::update:
         case StepKind::remove: {
             resolved.target = targetOf(step);
+            if (step.via && resolved.target)
+                bindVia(step, resolved);
+            else if (!step.where && resolved.target)
+                bindOwnRow(step, resolved);
             bindSet(step, resolved, scope);
             Scope rows = scope;
             rows.target = resolved.target;
             rows.targetFirst = true;
-            if (step.where)
+            rows.targetWay = resolved.way;
+            if (step.where) {
                 resolved.where = bind(step.where, "boolean", rows);
-            else if (resolved.target)
-                bindOwnRow(step, resolved);
+                checkWhere(resolved.where, rows, bool(step.via));
+            }
             if ((bulk_ || step.limit || !step.orderBy.empty()) && resolved.target && resolved.target->key.empty())
                 world_.error(*action_.file, "SPQL-R086", step.target.pos,
                              "rows of " + resolved.target->shown() +

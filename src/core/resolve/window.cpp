@@ -317,6 +317,28 @@ Window parseWindow(const Action& spec, std::vector<WindowProblem>& problems) {
     return window;
 }
 
+std::vector<std::string> matchKeyNames(const Action& spec, const Window& window) {
+    std::vector<std::string> names;
+    if (window.correlation) {
+        if (!spec.correlateBy.empty()) names.push_back(spec.correlateBy.front().value);
+    } else if (!window.terms.empty()) {
+        for (const WindowPiece& key : window.terms.front().by)
+            names.push_back(key.text);
+    }
+    for (std::string& name : names)
+        name = name.substr(name.rfind('.') + 1);
+    return names;
+}
+
+Text sourceText(const ActionInfo& action, const Window& window, size_t term) {
+    const WindowTerm& found = window.terms[term];
+    if (window.correlation) return action.spec->triggers[term];
+    size_t begin = found.sourceWritten.offset;
+    Text text = action.file->source.piece(action.spec->condition, begin, begin + found.sourceWritten.text.size());
+    text.value = found.source;
+    return text;
+}
+
 Window readWindow(World& world, const ActionInfo& action) {
     Window window;
     const Action& spec = *action.spec;

@@ -38,8 +38,8 @@ struct Window {
     bool correlation = false;
     std::vector<WindowTerm> terms;  // a correlation has one for each of its triggers, in their order
     bool understood = false;
-    std::string joined;             // the condition with terms numbered: "1 AND (2 OR NOT 3)"
-    bool impossible = false;        // a correlation's condition demands an event and its absence
+    std::string joined;       // the condition with terms numbered: "1 AND (2 OR NOT 3)"
+    bool impossible = false;  // a correlation's condition demands an event and its absence
 };
 
 struct WindowProblem {
@@ -50,6 +50,11 @@ struct WindowProblem {
 
 // Reads `condition:` of an action whose spec says windowed or correlated. Terms up to the first problem are complete.
 Window parseWindow(const Action& spec, std::vector<WindowProblem>& problems);
+
+// The names under which its matches have their keys: BY, or correlate_by of the first trigger.
+std::vector<std::string> matchKeyNames(const Action& spec, const Window& window);
+// The name of the term's event where the text has it.
+Text sourceText(const ActionInfo& action, const Window& window, size_t term);
 
 // The same, and reports what is wrong with it.
 Window readWindow(World& world, const ActionInfo& action);

@@ -204,7 +204,8 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
         for (const Action& action : spec.actions) {
             addIntervals(file, action);
             addWindow(file, action);
-            actions.push_back({added, &file, &action, added->schema, baseName(action.name.value), &entities.back()});
+            actions.push_back(
+                {added, &file, &action, added->schema, baseName(action.name.value), &entities.back(), {}});
         }
     }
     for (const Rules& rules : file.spec.rules) {
@@ -222,7 +223,7 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
             if (!added) continue;
             addIntervals(file, action);
             addWindow(file, action);
-            actions.push_back({added, &file, &action, schema, baseName(action.name.value), nullptr});
+            actions.push_back({added, &file, &action, schema, baseName(action.name.value), nullptr, {}});
         }
     }
     for (const Service& service : file.spec.services) {

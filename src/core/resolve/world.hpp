@@ -73,6 +73,7 @@ struct ActionInfo {
     std::string schema;
     std::string base;                  // on_stock_change → stock_change
     const EntityInfo* home = nullptr;  // the entity that declares it; null in a rules document
+    Place place;                       // see resolve/order.hpp
     std::string name() const { return schema + "." + spec->name.value; }
 };
 

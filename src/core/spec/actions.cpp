@@ -12,7 +12,7 @@ const Words actionKeys = {"name",         "description", "pattern",     "trigger
                           "on",           "conditions",  "condition",   "steps",          "params",
                           "operation",    "batch_field", "validations", "error_handling", "correlation_window",
                           "correlate_by", "after_match", "cooldown",    "on_timeout",     "on_error",
-                          "max_attempts", "backoff",     "enabled"};
+                          "max_attempts", "backoff",     "enabled",     "order"};
 const Words conditionKeys = {"if", "then", "else"};
 const Words operations = {"update", "insert", "delete"};
 const Words afterMatchChoices = {"consume", "edge", "every"};
@@ -218,6 +218,28 @@ void readRetries(ReadContext& context, const Node& node, Action& action) {
     }
 }
 
+// When it runs among others.
+void readOrder(ReadContext& context, const Node& node, Action& action) {
+    action.order = context.text(node, "order");
+    if (!action.order) {
+        return;
+    }
+    const std::string& written = action.order.value;
+    bool isNegative = written[0] == '-';
+    std::string digits = written.substr(isNegative || written[0] == '+' ? 1 : 0);
+    if (digits.empty() || digits.size() > 6 || !std::all_of(digits.begin(), digits.end(), isAsciiDigit)) {
+        context.diagnostics.error("SPQL-S040", action.order.pos,
+                                  "\"order\" must be a whole number from -999999 to 999999",
+                                  "actions with a smaller one run first; without it, it is 0");
+        return;
+    }
+    action.turn = std::stoi(digits) * (isNegative ? -1 : 1);
+    if (node.find("trigger") == nullptr && node.find("triggers") == nullptr && node.find("on") == nullptr) {
+        context.diagnostics.error("SPQL-S010", node.find("order")->key.pos,
+                                  "\"order\" means nothing without \"trigger\" or \"on\"");
+    }
+}
+
 // The line of the dash in front of a list item; 0 if something else stands in front of it.
 uint32_t dashLine(const Source& source, Pos item) {
     for (uint32_t number = item.line; number > 0; --number) {
@@ -262,6 +284,7 @@ void readAction(ReadContext& context, const Node& node, bool standAlone, std::ve
     readBranches(context, node, action);
     readTime(context, node, action);
     readRetries(context, node, action);
+    readOrder(context, node, action);
     action.operation = context.choice(node, "operation", operations);
     action.batchField = context.text(node, "batch_field");
     readValidations(context, node, action);

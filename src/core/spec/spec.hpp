@@ -59,6 +59,7 @@ struct Step {
     StepKind kind = StepKind::insert;
     Text verb;                         // the key as written: insert, process_backorders, …
     Text target;                       // entity, service, channel, event name, or function name
+    Text via;                          // update, delete: the path to the one row that is meant
     std::vector<Assignment> set;
     ExpressionRef where;
     std::vector<OrderItem> orderBy;
@@ -105,6 +106,8 @@ struct Action {
     Text correlationWindow;
     std::vector<Text> correlateBy;
     Text afterMatch, cooldown, onError, maxAttempts, backoff, enabled;
+    Text order;                        // as written
+    int turn = 0;                      // its value
     std::vector<Step> onTimeout;
     std::vector<Text> validations;          // they are also the first steps of every branch
     Text errorHandling;

@@ -75,6 +75,9 @@ public:
         }
         step_.target = piece(begin, begin + name);
         size_t rest = skipSpace(value_, begin + name);
+        if (!cutVia(rest)) {
+            return;
+        }
         cutClauses(rest);
         if (!checkStart(rest) || !checkOrder() || !checkAllowed()) {
             return;
@@ -117,6 +120,25 @@ private:
         return context_.expression(piece(begin, std::max(begin, end)));
     }
 
+    // "VIA debit", behind the target's name; `rest` goes behind it. False if it is not understood.
+    bool cutVia(size_t& rest) {
+        bool isUpdate = step_.kind == StepKind::update || step_.kind == StepKind::remove;
+        if (findKeyword(value_, "VIA", rest) != rest || rest >= value_.size()) {
+            return true;
+        }
+        size_t begin = skipSpace(value_, keywordEnd(value_, rest, "VIA"));
+        size_t name = nameLength(value_, begin);
+        if (!isUpdate || name == 0) {
+            error("SPQL-S020", rest,
+                  isUpdate ? "VIA needs the name of a ref" : "\"" + step_.verb.value + "\" takes no VIA",
+                  "write 'update: Entity VIA ref SET column = expression'");
+            return false;
+        }
+        step_.via = piece(begin, begin + name);
+        rest = skipSpace(value_, begin + name);
+        return true;
+    }
+
     void cutClauses(size_t from) {
         if (findKeyword(value_, "SET", from) == from && from < value_.size()) {
             set_.begin = from;
@@ -146,7 +168,7 @@ private:
             return true;
         }
         std::string word = value_.substr(rest, value_.find_first_of(" \t\n=", rest) - rest);
-        std::string hint = didYouMean(word, {"SET", "WHERE", "ORDER BY", "LIMIT"});
+        std::string hint = didYouMean(word, {"SET", "VIA", "WHERE", "ORDER BY", "LIMIT"});
         error("SPQL-S018", rest, "\"" + word + "\" cannot stand behind the name of " + targetName(),
               hint.empty() ? "write '" + step_.verb.value + ": " + step_.target.value + " SET column = expression'"
                            : hint);

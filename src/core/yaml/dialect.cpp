@@ -27,13 +27,18 @@ bool isMarker(std::string_view line, std::string_view marker) {
     return line.substr(0, 3) == marker && (line.size() == 3 || isSpaceOrTab(line[3]));
 }
 
-// "InventoryEvent SET": a name and the word, nothing else.
+// Where the word behind the one at `at` begins; the end of the text if there is none.
+size_t nextWord(std::string_view text, size_t at) {
+    size_t end = std::min(text.find_first_of(" \t", at), text.size());
+    return std::min(text.find_first_not_of(" \t", end), text.size());
+}
+
+// "InventoryEvent SET", "Account VIA debit SET": a name, perhaps the way to the row, and the word; nothing else.
 bool isTargetWithSet(std::string_view value) {
-    size_t nameEnd = value.find_first_of(" \t");
-    if (nameEnd == std::string_view::npos) {
-        return false;
+    size_t word = nextWord(value, 0);
+    if (word < value.size() && isWordAt(value, word, "VIA")) {
+        word = nextWord(value, nextWord(value, word));
     }
-    size_t word = value.find_first_not_of(" \t", nameEnd);
     return value.size() - word == 3 && isWordAt(value, word, "SET");
 }
 
@@ -62,7 +67,7 @@ bool isKeyLine(std::string_view line, size_t indent) {
 
 // The first words of lines that go on with a statement begun above.
 bool startsWithClause(std::string_view line) {
-    for (const char* keyword : {"SET", "WHERE", "AND", "OR", "ORDER", "LIMIT"}) {
+    for (const char* keyword : {"SET", "VIA", "WHERE", "AND", "OR", "ORDER", "LIMIT"}) {
         if (isWordAt(line, 0, keyword)) {
             return true;
         }

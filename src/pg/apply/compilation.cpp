@@ -105,6 +105,7 @@ Compilation* compile(const CompileArguments& arguments) {
     work->view.units = work->units;
     leaveOutUnit(&work->view);
     readObjects(&work->view.objects);
+    readPlaces(&work->view.places);
 
     Limits limits;
     limits.bytes = static_cast<size_t>(maxSpecSize);

@@ -19,9 +19,10 @@ struct Group {
 struct Walk {
     RawExpression* result;
     List* groups;
-    List* casts;   // of TypeCast over a ColumnRef
-    List* twins;   // of ColumnRef: right sides of c = c
-    bool covered;  // the parent's operands were gathered through arithmetic, so a child's need not be
+    List* casts;    // of TypeCast over a ColumnRef
+    bool covered;   // the parent's operands were gathered through arithmetic, so a child's need not be
+    bool negated;   // an odd number of NOTs stands around the node, and nothing but AND, OR and NOT between
+    RawPart* part;  // of the AND, OR or NOT walked last
 };
 
 // Beyond this many operands (a long IN list) peers say nothing that the first ones did not say.
@@ -105,13 +106,6 @@ void noteOperands(A_Expr* expression, Walk* walk) {
                 addGroup(walk, expression->lexpr, expression->rexpr, true);
             else if (isComparison(name))
                 addGroup(walk, expression->lexpr, expression->rexpr, false);
-            if (strcmp(name, "=") == 0 && expression->lexpr != nullptr && IsA(expression->lexpr, ColumnRef) &&
-                expression->rexpr != nullptr && IsA(expression->rexpr, ColumnRef)) {
-                const ColumnRef* left = reinterpret_cast<ColumnRef*>(expression->lexpr);
-                const ColumnRef* right = reinterpret_cast<ColumnRef*>(expression->rexpr);
-                if (list_length(left->fields) == 1 && equal(left->fields, right->fields))
-                    walk->twins = lappend(walk->twins, const_cast<ColumnRef*>(right));
-            }
             break;
         }
         case AEXPR_OP_ANY:
@@ -130,6 +124,76 @@ bool walkColumn(ColumnRef* column, Walk* walk) {
     name->offset = column->location;
     name->fields = column->fields;
     walk->result->names = lappend(walk->result->names, name);
+    walk->result->walked = lappend(walk->result->walked, name);
+    return false;
+}
+
+// What is true or false of two sides, so that a name on one of them may be told from the same name on the other.
+bool isComparisonNode(const A_Expr* expression) {
+    switch (expression->kind) {
+        case AEXPR_OP: return expression->lexpr != nullptr && isComparison(operatorName(expression));
+        case AEXPR_OP_ANY:
+        case AEXPR_OP_ALL:
+        case AEXPR_DISTINCT:
+        case AEXPR_NOT_DISTINCT:
+        case AEXPR_IN:
+        case AEXPR_LIKE:
+        case AEXPR_ILIKE:
+        case AEXPR_SIMILAR:
+        case AEXPR_BETWEEN:
+        case AEXPR_NOT_BETWEEN:
+        case AEXPR_BETWEEN_SYM:
+        case AEXPR_NOT_BETWEEN_SYM: return true;
+        default: return false;
+    }
+}
+
+bool isName(const ::Node* node) {
+    return node != nullptr && IsA(node, ColumnRef);
+}
+
+bool walkSides(A_Expr* expression, Walk* walk) {
+    bool covered = walk->covered;
+    RawComparison sides = {list_length(walk->result->walked), 0, 0, isName(expression->lexpr),
+                           isName(expression->rexpr)};
+    if (walkNode(expression->lexpr, walk)) return true;
+    walk->covered = covered;
+    sides.middle = list_length(walk->result->walked);
+    if (walkNode(expression->rexpr, walk)) return true;
+    sides.end = list_length(walk->result->walked);
+    if (isComparisonNode(expression)) {
+        RawComparison* found = static_cast<RawComparison*>(palloc(sizeof(RawComparison)));
+        *found = sides;
+        walk->result->comparisons = lappend(walk->result->comparisons, found);
+    }
+    return false;
+}
+
+RawPart* makePart(RawPart::Kind kind, int begin, int end) {
+    RawPart* part = static_cast<RawPart*>(palloc0(sizeof(RawPart)));
+    part->kind = kind;
+    part->begin = begin;
+    part->end = end;
+    return part;
+}
+
+// Under NOT an AND is an OR of what is under it, and the other way round.
+bool walkBoolean(BoolExpr* expression, Walk* walk) {
+    bool negated = walk->negated;
+    bool any = (expression->boolop == OR_EXPR) != negated;
+    RawPart* whole = makePart(any ? RawPart::any : RawPart::all, 0, 0);
+    ListCell* cell;
+    foreach (cell, expression->args) {
+        ::Node* operand = static_cast<::Node*>(lfirst(cell));
+        walk->negated = (expression->boolop == NOT_EXPR) != negated;
+        int begin = list_length(walk->result->walked);
+        if (walkNode(operand, walk)) return true;
+        RawPart* part =
+            IsA(operand, BoolExpr) ? walk->part : makePart(RawPart::leaf, begin, list_length(walk->result->walked));
+        whole->parts = lappend(whole->parts, part);
+    }
+    walk->negated = negated;
+    walk->part = expression->boolop == NOT_EXPR ? static_cast<RawPart*>(linitial(whole->parts)) : whole;
     return false;
 }
 
@@ -177,8 +241,12 @@ bool walkNode(::Node* node, Walk* walk) {
         case T_FuncCall: return walkCall(reinterpret_cast<FuncCall*>(node), walk);
         case T_TypeCast: return walkCast(reinterpret_cast<TypeCast*>(node), walk);
         case T_A_Const:
-        case T_String:
-        case T_SQLValueFunction: return false;
+        case T_String: return false;
+        case T_SQLValueFunction:
+            walk->result->sqlValues =
+                lappend_int(walk->result->sqlValues, reinterpret_cast<SQLValueFunction*>(node)->location);
+            return false;
+        case T_BoolExpr: return walkBoolean(reinterpret_cast<BoolExpr*>(node), walk);
         case T_SubLink:
             return refuse(walk, "SPQL-E006", reinterpret_cast<SubLink*>(node)->location,
                           "a sub-select cannot be used in an expression", "Put it into an SQL function and call that");
@@ -199,15 +267,12 @@ bool walkNode(::Node* node, Walk* walk) {
                 walk->covered = true;
             else
                 noteOperands(expression, walk);
-            covered = walk->covered;
             if (list_length(expression->name) > 1) {
                 RawOperator* qualified = static_cast<RawOperator*>(palloc0(sizeof(RawOperator)));
                 qualified->offset = expression->location;
                 walk->result->qualifiedOperators = lappend(walk->result->qualifiedOperators, qualified);
             }
-            if (walkNode(expression->lexpr, walk)) return true;
-            walk->covered = covered;
-            return walkNode(expression->rexpr, walk);
+            return walkSides(expression, walk);
         }
         case T_CoalesceExpr:
             addGroup(walk, reinterpret_cast<::Node*>(reinterpret_cast<CoalesceExpr*>(node)->args), nullptr, false);
@@ -224,7 +289,6 @@ bool walkNode(::Node* node, Walk* walk) {
             }
             return false;
         }
-        case T_BoolExpr:
         case T_NullTest:
         case T_BooleanTest:
         case T_CaseExpr:
@@ -324,8 +388,6 @@ void settleNames(Walk* walk) {
     ListCell* cell;
     foreach (cell, result->names)
         static_cast<RawName*>(lfirst(cell))->index = foreach_current_index(cell);
-    foreach (cell, walk->twins)
-        nameAt(result, static_cast<ColumnRef*>(lfirst(cell))->location)->rightTwin = true;
     foreach (cell, walk->casts) {
         TypeCast* cast = static_cast<TypeCast*>(lfirst(cell));
         int32 typmod;
@@ -356,7 +418,7 @@ void settleNames(Walk* walk) {
 
 RawExpression* parseExpression(const char* text) {
     RawExpression* result = static_cast<RawExpression*>(palloc0(sizeof(RawExpression)));
-    Walk walk = {result, NIL, NIL, NIL, false};
+    Walk walk = {result, NIL, NIL, false, false, nullptr};
     List* statements = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
     SelectStmt* statement = castNode(SelectStmt, linitial_node(RawStmt, statements)->stmt);
 
@@ -389,6 +451,8 @@ RawExpression* parseExpression(const char* text) {
     }
     if (walkNode(target->val, &walk)) return result;
     result->tree = target->val;
+    result->condition =
+        IsA(target->val, BoolExpr) ? walk.part : makePart(RawPart::leaf, 0, list_length(result->walked));
     if (IsA(target->val, A_Const)) {
         result->literal = reinterpret_cast<A_Const*>(target->val);
     } else if (IsA(target->val, TypeCast) && compat::isBooleanLiteralCast(reinterpret_cast<TypeCast*>(target->val))) {

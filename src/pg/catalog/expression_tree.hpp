@@ -12,7 +12,6 @@ struct RawName {
     int offset;
     int index;                // in RawExpression::names
     List* fields;             // of String: "new", "stock_quantity"
-    bool rightTwin;           // the right side of `c = c`
     const char* literalPeer;  // type of a literal it is compared or computed with, or nullptr
     List* peers;              // of RawName: other operands of the same operator; may repeat
     const char* castTo;       // name::type: the type, or nullptr
@@ -22,6 +21,19 @@ struct RawCall {
     int offset;
     List* name;  // of String
     int args;
+};
+
+// Two sides; the names in them are ranges of RawExpression::walked.
+struct RawComparison {
+    int begin, middle, end;  // left: [begin, middle), right: [middle, end)
+    bool leftIsName, rightIsName;
+};
+
+// How a condition is put together. NOTs are gone: under one, `all` and `any` have changed places.
+struct RawPart {
+    enum Kind { leaf, all, any } kind;
+    int begin, end;  // leaf: its names, as a range of RawExpression::walked
+    List* parts;     // all, any: of RawPart
 };
 
 struct RawType {
@@ -41,9 +53,13 @@ struct Refusal {
 
 struct RawExpression {
     Refusal refusal;
-    ::Node* tree;              // nullptr if refused
-    List* names;               // of RawName, in text order
-    List* calls;               // of RawCall
+    ::Node* tree;       // nullptr if refused
+    List* names;        // of RawName, in text order
+    List* walked;       // the same in the order of the tree
+    List* calls;        // of RawCall
+    List* comparisons;  // of RawComparison
+    RawPart* condition;
+    List* sqlValues;           // where current_user, localtime and the like stand
     List* types;               // of RawType
     List* qualifiedOperators;  // of RawOperator
     const A_Const* literal;    // the whole expression, if it is one constant

@@ -5,6 +5,7 @@
 #include "pg/catalog/expression_tree.hpp"
 #include "pg/catalog/lookup_path.hpp"
 #include "pg/catalog/server_message.hpp"
+#include "source/ascii.hpp"
 #include "spec/sql_text.hpp"
 
 namespace specql {
@@ -43,7 +44,6 @@ void recordNames(const RawExpression& raw, const Both& text, ExpressionFacts& fa
         use.offset = text.at(name->offset);
         use.length = nameLength(text.utf8, use.offset);
         appendStrings(name->fields, use.parts);
-        use.rightTwin = name->rightTwin;
         if (name->literalPeer != nullptr) use.literalPeer = name->literalPeer;
         if (name->castTo != nullptr) use.castTo = name->castTo;
         const ListCell* peer;
@@ -88,6 +88,45 @@ void recordLiteral(const RawExpression& raw, ExpressionFacts& facts) {
     }
 }
 
+std::vector<int> indexes(const RawExpression& raw, int begin, int end) {
+    std::vector<int> result;
+    for (int i = begin; i < end; ++i)
+        result.push_back(static_cast<RawName*>(list_nth(raw.walked, i))->index);
+    return result;
+}
+
+void recordPart(const RawExpression& raw, const RawPart* part, ConditionPart& to) {
+    to.kind = part->kind == RawPart::leaf  ? ConditionPart::Kind::leaf
+              : part->kind == RawPart::all ? ConditionPart::Kind::all
+                                           : ConditionPart::Kind::any;
+    to.names = indexes(raw, part->begin, part->end);
+    const ListCell* cell;
+    foreach (cell, part->parts)
+        recordPart(raw, static_cast<RawPart*>(lfirst(cell)), to.parts.emplace_back());
+}
+
+// The names of one side; comparisons within comparisons make them many, and the first ones say enough.
+std::vector<int> sideOf(const RawExpression& raw, int begin, int end) {
+    constexpr int most = 64;
+    return indexes(raw, begin, Min(end, begin + most));
+}
+
+void recordStructure(const RawExpression& raw, const Both& text, ExpressionFacts& facts) {
+    const ListCell* cell;
+    foreach (cell, raw.comparisons) {
+        const RawComparison* found = static_cast<RawComparison*>(lfirst(cell));
+        facts.comparisons.push_back({sideOf(raw, found->begin, found->middle), sideOf(raw, found->middle, found->end),
+                                     found->leftIsName, found->rightIsName});
+    }
+    recordPart(raw, raw.condition, facts.condition);
+    foreach (cell, raw.sqlValues) {
+        SqlValueUse& use = facts.sqlValues.emplace_back();
+        use.offset = text.at(lfirst_int(cell));
+        for (size_t i = 0; i < nameLength(text.utf8, use.offset); ++i)
+            use.name += toAsciiLower(text.utf8[use.offset + i]);
+    }
+}
+
 // Pure C++: nothing here calls into the server but to look at bytes.
 void record(const RawExpression& raw, const Both& text, ExpressionFacts& facts) {
     if (raw.refusal.code != nullptr) {
@@ -106,6 +145,7 @@ void record(const RawExpression& raw, const Both& text, ExpressionFacts& facts) 
         appendStrings(call->name, use.name);
         use.args = call->args;
     }
+    recordStructure(raw, text, facts);
     recordLiteral(raw, facts);
     facts.ok = true;
 }

@@ -97,6 +97,20 @@ void readUnits(std::vector<InstalledUnit>* units) {
     });
 }
 
+void readPlaces(std::map<std::string, Place>* places) {
+    runAsExtensionOwner([places] {
+        int count = spi::query(
+            "SELECT o.action, p.part FROM specql.action_owner AS o, unnest(o.place) WITH ORDINALITY AS p(part, number)"
+            " ORDER BY o.action, p.number");
+        for (int row = 0; row < count; ++row) {
+            const char* action = spi::cell(row, 1);
+            int part = spi::number(row, 2);
+            (*places)[action].push_back(part);
+        }
+        SPI_freetuptable(SPI_tuptable);
+    });
+}
+
 void readObjects(std::vector<InstalledObject>* objects) {
     runAsExtensionOwner([objects] {
         int count = spi::query(

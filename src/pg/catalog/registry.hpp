@@ -13,6 +13,9 @@ void readUnits(std::vector<InstalledUnit>* units);
 // With `present` looked up in the catalog. Objects come in the order in which they were recorded.
 void readObjects(std::vector<InstalledObject>* objects);
 
+// Where actions stand in the order of the texts; also those that are gone.
+void readPlaces(std::map<std::string, Place>* places);
+
 // Tells `altered` of the objects of these units, which an apply made and somebody changed since.
 void markAltered(const std::vector<InstalledUnit>& units, std::vector<InstalledObject>* objects);
 

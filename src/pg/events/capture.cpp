@@ -115,7 +115,9 @@ bool writtenBefore(const TriggerData* trigger) {
 }
 
 void append(Rule* rule, Operation operation, const TriggerData* trigger, TupleTableSlot* row, int bytes) {
-    EventSet* set = openEventSet(rule, triggerDepth());
+    // A row of a partition: the statement may be on the partition, and then the table above it has no trigger for it.
+    bool mayLinger = RelationGetRelid(trigger->tg_relation) != rule->relation;
+    EventSet* set = openEventSet(rule, triggerDepth(), mayLinger);
     int before = set->operations;
     set->operations |= 1 << operation;
     // A row that was deleted and is inserted again, as by a move to another partition, has no xmin that tells.

@@ -1,4 +1,6 @@
-// specql.dispatch(action, handler, capture, event, on_error): the statement trigger that hands an action its events.
+// specql.dispatch(action, handler, capture, event, on_error): the statement trigger that hands an action its events. The
+// first one of a table that fires hands the events of the statement to all of its actions, in the order in which they run;
+// those of actions whose own trigger does not fire were never captured.
 #include "pg/bridge/entry.hpp"
 #include "pg/events/run.hpp"
 
@@ -16,8 +18,8 @@ SPECQL_FUNCTION(specql_dispatch) {
                         errmsg("specql.dispatch must be an AFTER ... FOR EACH STATEMENT trigger")));
     LOCAL_FCINFO(depth, 0);
     int triggerDepth = DatumGetInt32(pg_trigger_depth(depth));
-    while (EventSet* set = takePending(trigger->tg_trigger->tgoid, triggerDepth))
-        handleSet(set, trigger);
+    while (EventSet* set = takePending(RelationGetRelid(trigger->tg_relation), triggerDepth))
+        handleSet(set, set->rule->trigger == trigger->tg_trigger->tgoid ? trigger : nullptr);
     return PointerGetDatum(nullptr);
 }
 

@@ -27,8 +27,11 @@ Datum emptyPayload() {
 
 void handleBy(Rule* rule, const Emission* emission, const Lineage* lineage) {
     EventSet* set = makeEventSet(rule, false);
-    if (lineage != nullptr)
+    if (lineage != nullptr) {
         set->lineage = *lineage;
+        // Many may have had a part in a match: nobody is its caller.
+        set->caller = keptCaller(set->context, 0);
+    }
     TupleTableSlot* row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsVirtual);
     for (int i = 0; i < emission->count; ++i) {
         ExecClearTuple(row);

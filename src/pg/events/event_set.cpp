@@ -1,6 +1,7 @@
 #include "pg/events/event_set.hpp"
 
 #include "pg/events/frame.hpp"
+#include "pg/events/listeners.hpp"
 #include "pg/events/uuid.hpp"
 
 namespace specql {
@@ -62,6 +63,7 @@ EventSet* makeEventSet(Rule* rule, bool pending) {
     set->subtransaction = GetCurrentSubTransactionId();
     set->frame = currentFrameSerial();
     set->lineage = currentLineage();
+    set->caller = currentCaller();
     CurrentResourceOwner = TopTransactionResourceOwner;
     set->store = tuplestore_begin_heap(true, false, work_mem);
     CurrentResourceOwner = ownerBefore;
@@ -74,12 +76,16 @@ EventSet* makeEventSet(Rule* rule, bool pending) {
     return set;
 }
 
-EventSet* openEventSet(Rule* rule, int triggerDepth) {
-    if (rule->openSet != nullptr && fits(rule->openSet, triggerDepth))
+EventSet* openEventSet(Rule* rule, int triggerDepth, bool mayLinger) {
+    const Caller* caller = mayLinger ? currentCaller() : nullptr;
+    auto isOpen = [triggerDepth, caller](const EventSet* set) {
+        return fits(set, triggerDepth) && (caller == nullptr || set->caller == caller);
+    };
+    if (rule->openSet != nullptr && isOpen(rule->openSet))
         return rule->openSet;
     // A set of an older version of the rule has another shape: the rule is compared, not its trigger.
     for (EventSet* set = newest; set != nullptr; set = set->older)
-        if (set->rule == rule && fits(set, triggerDepth))
+        if (set->rule == rule && isOpen(set))
             return rule->openSet = set;
     EventSet* set = makeEventSet(rule, true);
     set->triggerDepth = triggerDepth;
@@ -165,22 +171,26 @@ bool rowHasBranch(EventSet* set, int branch) {
                      branch);
 }
 
-EventSet* takePending(Oid trigger, int triggerDepth) {
+EventSet* takePending(Oid relation, int triggerDepth) {
+    EventSet* first = nullptr;
     for (EventSet* set = oldest; set != nullptr; set = set->newer)
-        if (set->rule->trigger == trigger && fits(set, triggerDepth)) {
-            settle(set);
-            return set;
-        }
-    return nullptr;
+        if (set->rule->relation == relation && fits(set, triggerDepth) &&
+            (first == nullptr || runsBefore(set->rule, first->rule)))
+            first = set;
+    if (first != nullptr)
+        settle(first);
+    return first;
 }
 
 EventSet* takeLeftover(uint64_t frame) {
+    EventSet* first = nullptr;
     for (EventSet* set = oldest; set != nullptr; set = set->newer)
-        if (set->pending && set->frame == frame) {
-            settle(set);
-            return set;
-        }
-    return nullptr;
+        if (set->pending && set->frame == frame &&
+            (first == nullptr || (set->rule->relation == first->rule->relation && runsBefore(set->rule, first->rule))))
+            first = set;
+    if (first != nullptr)
+        settle(first);
+    return first;
 }
 
 bool anyPending() {

@@ -1,6 +1,7 @@
 // Events on their way from capture to their handler: a tuple store of captured rows, and where they came from.
 #pragma once
 
+#include "pg/events/caller.hpp"
 #include "pg/events/rules.hpp"
 
 namespace specql {
@@ -25,6 +26,7 @@ struct EventSet {
     SubTransactionId subtransaction;
     uint64_t frame;         // serial of the frame it was captured in; 0: none
     Lineage lineage;
+    Caller* caller;         // of all its events
     Tuplestorestate* store;
     TupleTableSlot* row;    // the row last read
     int64_t position;       // how many rows have been read since the last rewind
@@ -43,8 +45,9 @@ struct EventSet {
 // A new set; pending ones wait for takePending or takeLeftover.
 EventSet* makeEventSet(Rule* rule, bool pending);
 
-// The pending set that the trigger running now appends captured rows to.
-EventSet* openEventSet(Rule* rule, int triggerDepth);
+// The pending set that the trigger running now appends captured rows to. `mayLinger`: no trigger may follow that has it
+// handled at the statement's end, and when the next statement comes the session may be somebody else's.
+EventSet* openEventSet(Rule* rule, int triggerDepth, bool mayLinger);
 
 // The index after the last of the events from `first` on that are all about different rows; those without a subject
 // count as different. A statement over a set sees and updates a row once, so each such round needs a run of its own,
@@ -64,10 +67,11 @@ bool hasBranch(const uint8_t* mask, int bytes, int branch);
 // Does this branch (from 1) hold for the row last read?
 bool rowHasBranch(EventSet* set, int branch);
 
-// The next set that waits for the trigger with this OID, captured at this trigger depth in this subtransaction and
-// frame; it waits no longer. nullptr if there is none.
-EventSet* takePending(Oid trigger, int triggerDepth);
-// The next set captured in this frame (0: outside of any) that still waits, whatever its trigger.
+// The set whose action is the next to run among those that wait for a statement on this table to be done, captured at
+// this trigger depth in this subtransaction and frame; it waits no longer. nullptr if there is none.
+EventSet* takePending(Oid relation, int triggerDepth);
+// The next set captured in this frame (0: outside of any) that still waits: of the table with the oldest one, that of the
+// action that is the next to run.
 EventSet* takeLeftover(uint64_t frame);
 
 bool anyPending();

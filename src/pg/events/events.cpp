@@ -1,6 +1,7 @@
 #include "pg/events/events.hpp"
 
 #include "pg/bridge/entry.hpp"
+#include "pg/events/caller.hpp"
 #include "pg/events/listeners.hpp"
 #include "pg/events/run.hpp"
 #include "pg/events/settings.hpp"
@@ -21,6 +22,7 @@ void atTransactionEvent(XactEvent event, void*) {
         case XACT_EVENT_ABORT:
             dropAllFrames();
             dropAllEventSets();
+            forgetCaller();
             freeOutdatedRules();
             freeOutdatedListeners();
             break;

@@ -10,9 +10,9 @@ namespace {
 
 const char* const recordSql = R"(
 INSERT INTO specql.failure
-       (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth,
+       (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth, caller,
         sqlstate, message, detail, hint, context, status, attempts, first_failed_at, last_failed_at, next_attempt_at)
-SELECT $7, $1, $8, $9, $10, $11, $12, $13, pg_current_xact_id(), $14, $15, $16,
+SELECT $7, $1, $8, $9, $10, $11, $12, $13, pg_current_xact_id(), $14, $15, $16, $18,
        $2, $3, $4, $5, $6, t.status, 1, clock_timestamp(), clock_timestamp(), t.next_attempt_at
 FROM specql.next_attempt($1, 1, $17) AS t)";
 
@@ -25,14 +25,14 @@ WHERE f.id = $7 AND f.action = $1 AND g.id = $7 AND g.action = $1)";
 
 const char* const recordWaitingSql = R"(
 INSERT INTO specql.failure
-       (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth,
+       (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth, caller,
         sqlstate, message, detail, hint, context, status, attempts, first_failed_at, last_failed_at, next_attempt_at)
 SELECT w.id, w.action, w.type, w.entity, w.relation, w.subject, w.data, w.occurred_at, w.xid, w.caused_by, w.root,
-       w.depth, $2, $3, $4, $5, $6, t.status, 1, clock_timestamp(), clock_timestamp(), t.next_attempt_at
+       w.depth, w.caller, $2, $3, $4, $5, $6, t.status, 1, clock_timestamp(), clock_timestamp(), t.next_attempt_at
 FROM specql.waiting_event AS w, specql.next_attempt($1, 1, NOT w.deliver) AS t
 WHERE w.id = $7 AND w.action = $1)";
 
-constexpr int maxArguments = 17;
+constexpr int maxArguments = 18;
 
 struct Arguments {
     Oid types[maxArguments];
@@ -73,8 +73,8 @@ void execute(const char* sql, const Arguments* arguments) {
     });
 }
 
-// $1 to $17 of recordSql; the event's own among them lie in the current memory context.
-Arguments argumentsOf(EventSet* set, int64_t index, const ErrorData* error, bool park) {
+// $1 to $18 of recordSql; the event's own among them lie in the current memory context.
+Arguments argumentsOf(EventSet* set, int64_t index, const ErrorData* error, bool park, Datum caller) {
     const Rule* rule = set->rule;
     const Lineage& lineage = set->lineage;
     readEvent(set, index);
@@ -97,6 +97,7 @@ Arguments argumentsOf(EventSet* set, int64_t index, const ErrorData* error, bool
     arguments.add(UUIDOID, UUIDPGetDatum(lineage.caused ? &lineage.root : id));
     arguments.add(INT4OID, Int32GetDatum(lineage.depth));
     arguments.add(BOOLOID, BoolGetDatum(park));
+    arguments.add(JSONBOID, caller, caller == 0);
     return arguments;
 }
 
@@ -108,12 +109,13 @@ void recordFailures(EventSet* set, int64_t first, int64_t count, const ErrorData
         ReThrowError(const_cast<ErrorData*>(error));
     // All of a large set may fail: the statement is planned once, and memory is given back after each event.
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql failure", ALLOCSET_SMALL_SIZES);
-    runAsExtensionOwner([set, first, count, error, park, scratch] {
+    Datum caller = callerToKeep(set->caller);
+    runAsExtensionOwner([set, first, count, error, park, scratch, caller] {
         SPI_connect();
         SPIPlanPtr plan = nullptr;
         for (int64_t i = first; i < first + count; ++i) {
             MemoryContext before = MemoryContextSwitchTo(scratch);
-            Arguments arguments = argumentsOf(set, i, error, park);
+            Arguments arguments = argumentsOf(set, i, error, park, caller);
             MemoryContextSwitchTo(before);
             if (plan == nullptr)
                 plan = SPI_prepare(recordSql, arguments.count, arguments.types);

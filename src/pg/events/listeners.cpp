@@ -9,10 +9,24 @@ namespace {
 
 MemoryContext context = nullptr;   // nullptr: not read yet, or out of date
 List* listeners = NIL;
-List* paused = NIL;   // names of actions
 List* outdated = NIL;
 Oid registry = InvalidOid;
 uint64_t changes = 0;
+uint64_t generation = 0;   // counts loads
+
+// What the registry says of an action, whatever it listens to.
+struct Standing {
+    const char* action;
+    int order;
+    bool invariant;
+    ArrayType* place;
+    int turn;   // its number in the order of all actions
+    bool paused;
+    bool usesCaller;
+};
+Standing* standings = nullptr;   // by name
+int standingCount = 0;
+constexpr int unregistered = INT_MAX;
 
 void relationChanged(Datum, Oid relation) {
     if (OidIsValid(relation) && relation != registry)
@@ -27,8 +41,43 @@ void functionChanged(Datum, int, uint32) {
     registry = InvalidOid;
 }
 
-int byAction(const ListCell* left, const ListCell* right) {
-    return strcmp(static_cast<const Rule*>(lfirst(left))->action, static_cast<const Rule*>(lfirst(right))->action);
+int byName(const void* left, const void* right) {
+    return strcmp(static_cast<const Standing*>(left)->action, static_cast<const Standing*>(right)->action);
+}
+
+// Compared from the left; one that the other begins with comes first.
+int comparePlaces(const ArrayType* left, const ArrayType* right) {
+    int leftCount = ArrayGetNItems(ARR_NDIM(left), ARR_DIMS(left));
+    int rightCount = ArrayGetNItems(ARR_NDIM(right), ARR_DIMS(right));
+    const auto* leftParts = reinterpret_cast<const int32*>(ARR_DATA_PTR(left));
+    const auto* rightParts = reinterpret_cast<const int32*>(ARR_DATA_PTR(right));
+    for (int i = 0; i < Min(leftCount, rightCount); ++i)
+        if (leftParts[i] != rightParts[i])
+            return leftParts[i] < rightParts[i] ? -1 : 1;
+    return leftCount - rightCount;
+}
+
+int byTurn(const void* left, const void* right) {
+    const auto* one = *static_cast<Standing* const*>(left);
+    const auto* other = *static_cast<Standing* const*>(right);
+    if (one->order != other->order)
+        return one->order < other->order ? -1 : 1;
+    if (one->invariant != other->invariant)
+        return one->invariant ? -1 : 1;
+    int places = comparePlaces(one->place, other->place);
+    return places != 0 ? places : strcmp(one->action, other->action);
+}
+
+int byRuleTurn(const ListCell* left, const ListCell* right) {
+    const auto* one = static_cast<const Rule*>(lfirst(left));
+    const auto* other = static_cast<const Rule*>(lfirst(right));
+    return one->turn != other->turn ? (one->turn < other->turn ? -1 : 1) : strcmp(one->handlerName, other->handlerName);
+}
+
+const Standing* findStanding(const char* action) {
+    Standing wanted;
+    wanted.action = action;
+    return static_cast<const Standing*>(bsearch(&wanted, standings, standingCount, sizeof(Standing), byName));
 }
 
 const char* textAt(HeapTuple tuple, TupleDesc descriptor, const char* column) {
@@ -44,15 +93,66 @@ bool flagAt(HeapTuple tuple, TupleDesc descriptor, const char* column) {
     return !isNull && DatumGetBool(value);
 }
 
+int numberAt(HeapTuple tuple, TupleDesc descriptor, const char* column) {
+    bool isNull;
+    Datum value = heap_getattr(tuple, SPI_fnumber(descriptor, column), descriptor, &isNull);
+    return isNull ? 0 : DatumGetInt32(value);
+}
+
+ArrayType* placeAt(HeapTuple tuple, TupleDesc descriptor) {
+    bool isNull;
+    Datum value = heap_getattr(tuple, SPI_fnumber(descriptor, "place"), descriptor, &isNull);
+    return isNull ? construct_empty_array(INT4OID) : DatumGetArrayTypePCopy(value);
+}
+
 bool isSet(HeapTuple tuple, TupleDesc descriptor, const char* column) {
     return !heap_attisnull(tuple, SPI_fnumber(descriptor, column), descriptor);
+}
+
+// What one row of the registry says; of an action with several rows the first one read counts.
+void addStanding(List** found, HeapTuple tuple, TupleDesc descriptor) {
+    auto* standing = static_cast<Standing*>(palloc0(sizeof(Standing)));
+    standing->action = textAt(tuple, descriptor, "action");
+    standing->order = numberAt(tuple, descriptor, "run_order");
+    standing->invariant = strcmp(textAt(tuple, descriptor, "on_error"), "abort") == 0;
+    standing->place = placeAt(tuple, descriptor);
+    standing->paused = isSet(tuple, descriptor, "paused_at");
+    standing->usesCaller = flagAt(tuple, descriptor, "uses_caller");
+    *found = lappend(*found, standing);
+}
+
+// Numbers the actions in their order, and makes them ready to be found by their names.
+void arrange(List* found) {
+    int count = list_length(found);
+    auto** inOrder = static_cast<Standing**>(palloc(sizeof(Standing*) * Max(count, 1)));
+    for (int i = 0; i < count; ++i)
+        inOrder[i] = static_cast<Standing*>(list_nth(found, i));
+    qsort(inOrder, count, sizeof(Standing*), byTurn);
+    auto* arranged = static_cast<Standing*>(palloc(sizeof(Standing) * Max(count, 1)));
+    for (int i = 0; i < count; ++i) {
+        arranged[i] = *inOrder[i];
+        arranged[i].turn = i;
+    }
+    qsort(arranged, count, sizeof(Standing), byName);
+    int kept = 0;
+    for (int i = 0; i < count; ++i) {
+        if (kept == 0 || strcmp(arranged[kept - 1].action, arranged[i].action) != 0) {
+            arranged[kept++] = arranged[i];
+            continue;
+        }
+        arranged[kept - 1].turn = Min(arranged[kept - 1].turn, arranged[i].turn);
+        arranged[kept - 1].paused |= arranged[i].paused;
+        arranged[kept - 1].usesCaller |= arranged[i].usesCaller;
+    }
+    standings = arranged;
+    standingCount = kept;
 }
 
 // Read straight from the table: whoever emits needs no right to see the registry.
 void load() {
     MemoryContext fresh = AllocSetContextCreate(CurrentMemoryContext, "specql listeners", ALLOCSET_SMALL_SIZES);
     List* found = NIL;
-    List* stopped = NIL;
+    List* all = NIL;
     Relation table = table_open(tableOid("action"), AccessShareLock);
     uint64_t changesBefore = changes;
     TupleDesc descriptor = RelationGetDescr(table);
@@ -62,19 +162,16 @@ void load() {
     while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
         bool owned;
         HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &owned);
-        if (isSet(tuple, descriptor, "paused_at")) {
-            const char* action = textAt(tuple, descriptor, "action");
-            MemoryContext before = MemoryContextSwitchTo(fresh);
-            stopped = lappend(stopped, pstrdup(action));
-            MemoryContextSwitchTo(before);
-        }
+        MemoryContext before = MemoryContextSwitchTo(fresh);
+        addStanding(&all, tuple, descriptor);
+        MemoryContextSwitchTo(before);
         if (textAt(tuple, descriptor, "relation") != nullptr || !flagAt(tuple, descriptor, "enabled"))
             continue;
         const char* onError = textAt(tuple, descriptor, "on_error");
         Rule* rule = makeListener(fresh, textAt(tuple, descriptor, "action"), textAt(tuple, descriptor, "event"),
                                   textAt(tuple, descriptor, "handler"), strcmp(onError, "abort") == 0);
         rule->onlyMatches = strcmp(textAt(tuple, descriptor, "part"), "match") == 0;
-        MemoryContext before = MemoryContextSwitchTo(fresh);
+        before = MemoryContextSwitchTo(fresh);
         found = lappend(found, rule);
         MemoryContextSwitchTo(before);
     }
@@ -83,17 +180,41 @@ void load() {
     UnregisterSnapshot(snapshot);
     Oid oid = RelationGetRelid(table);
     table_close(table, AccessShareLock);
-    list_sort(found, byAction);
-    if (context != nullptr) {
-        MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
+    MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
+    if (context != nullptr)
         outdated = lappend(outdated, context);
-        MemoryContextSwitchTo(before);
+    MemoryContextSwitchTo(fresh);
+    arrange(all);
+    MemoryContextSwitchTo(before);
+    ++generation;
+    ListCell* cell;
+    foreach (cell, found) {
+        Rule* rule = static_cast<Rule*>(lfirst(cell));
+        rule->turn = findStanding(rule->action)->turn;
+        rule->turnRead = generation;
     }
+    list_sort(found, byRuleTurn);
     MemoryContextSetParent(fresh, CacheMemoryContext);
     context = fresh;
     listeners = found;
-    paused = stopped;
     registry = changes == changesBefore ? oid : InvalidOid;
+}
+
+const Standing* standingOf(const char* action) {
+    if (!OidIsValid(registry))
+        load();
+    return findStanding(action);
+}
+
+int turnOf(Rule* rule) {
+    if (!OidIsValid(registry))
+        load();
+    if (rule->turnRead != generation) {
+        const Standing* standing = findStanding(rule->action);
+        rule->turn = standing != nullptr ? standing->turn : unregistered;
+        rule->turnRead = generation;
+    }
+    return rule->turn;
 }
 
 }  // namespace
@@ -113,14 +234,23 @@ List* listenersOf(const char* event, const char* matched) {
     return result;
 }
 
+bool runsBefore(Rule* left, Rule* right) {
+    int leftTurn = turnOf(left), rightTurn = turnOf(right);
+    if (leftTurn != rightTurn)
+        return leftTurn < rightTurn;
+    if (left->abortOnError != right->abortOnError)
+        return left->abortOnError;
+    return left->number < right->number;
+}
+
 bool isPaused(const char* action) {
-    if (!OidIsValid(registry))
-        load();
-    ListCell* cell;
-    foreach (cell, paused)
-        if (strcmp(static_cast<const char*>(lfirst(cell)), action) == 0)
-            return true;
-    return false;
+    const Standing* standing = standingOf(action);
+    return standing != nullptr && standing->paused;
+}
+
+bool usesCaller(const char* action) {
+    const Standing* standing = standingOf(action);
+    return standing != nullptr && standing->usesCaller;
 }
 
 void registerListenerInvalidation() {

@@ -1,6 +1,7 @@
 #include "pg/events/log.hpp"
 
 #include "pg/events/bulk.hpp"
+#include "pg/events/listeners.hpp"
 #include "pg/events/settings.hpp"
 
 namespace specql {
@@ -21,7 +22,7 @@ int partitionOf(TimestampTz now) {
 // The columns of specql.event_log, in the order of its definition.
 enum Column {
     slot, id, type, action, entity, subject, data, occurredAt, xid, causedBy, root, depth, batch, status, attempts,
-    deliveries, lastError, processedAt, columnCount
+    deliveries, lastError, processedAt, caller, columnCount
 };
 
 struct LogWriter {
@@ -32,15 +33,18 @@ struct LogWriter {
     bool hasAction, hasEntity;
     FullTransactionId transaction;
     Lineage lineage;
+    Datum caller;   // 0: it is not kept
 };
 
 Datum text(const char* value) {
     return CStringGetTextDatum(value);
 }
 
-LogWriter openLog(int64_t expected, const char* type, const char* action, const char* entity, const Lineage& lineage) {
+LogWriter openLog(int64_t expected, const char* type, const char* action, const char* entity, const Lineage& lineage,
+                  Datum caller) {
     LogWriter log;
     memset(&log, 0, sizeof log);
+    log.caller = caller;
     log.now = GetCurrentTimestamp();
     log.partition = partitionOf(log.now);
     log.rows = openWriter(partitions[log.partition], expected);
@@ -80,6 +84,8 @@ TupleTableSlot* beginRow(LogWriter* log, const pg_uuid_t* eventId, const pg_uuid
     set(row, depth, Int32GetDatum(log->lineage.depth));
     set(row, batch, UUIDPGetDatum(batchId));
     set(row, status, state);
+    if (log->caller != 0)
+        set(row, caller, log->caller);
     return row;
 }
 
@@ -90,7 +96,8 @@ void logHandled(const Frame* frame) {
     if (settings::logEvents == settings::logFailed && events->attempts == 0)
         return;
     const Rule* rule = events->rule;
-    LogWriter log = openLog(frame->count, rule->eventType, rule->action, rule->entity, events->lineage);
+    LogWriter log = openLog(frame->count, rule->eventType, rule->action, rule->entity, events->lineage,
+                            usesCaller(rule->action) ? callerToKeep(events->caller) : 0);
     for (int64_t i = 0; i < frame->count; ++i) {
         readEvent(events, frame->first + i);
         slot_getsomeattrs(events->row, captured::data + 1);
@@ -120,7 +127,8 @@ void logHandled(const Frame* frame) {
 void logUnheard(const char* type, const pg_uuid_t* ids, const Datum* payloads, const TimestampTz* times, int count) {
     if (settings::logEvents == settings::logFailed)
         return;
-    LogWriter log = openLog(count, type, nullptr, nullptr, currentLineage());
+    // An action that listens to it one day may ask who it was.
+    LogWriter log = openLog(count, type, nullptr, nullptr, currentLineage(), callerToKeep(currentCaller()));
     for (int i = 0; i < count; ++i) {
         TupleTableSlot* row = beginRow(&log, &ids[i], &ids[0], TimestampTzGetDatum(times[i]), log.unheard);
         set(row, data, payloads[i]);

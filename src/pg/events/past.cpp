@@ -58,6 +58,7 @@ void appendCustom(EventSet* set, const PastEvent* event) {
 EventSet* openSet(Rule* rule, const PastEvent* events, int count, bool replayed) {
     EventSet* set = makeEventSet(rule, false);
     set->lineage = events->lineage;
+    set->caller = keptCaller(set->context, events->caller);
     set->attempts = events->attempts;
     set->lastError = events->message;
     set->replayed = replayed;
@@ -80,10 +81,13 @@ EventSet* setOf(const PastEvent* events, int count, bool replayed) {
     Relation relation = table_open(events->relation, AccessShareLock);
     Rule* rule = ruleOf(events, relation);
     EventSet* set = openSet(rule, events, count, replayed);
+    // Conditions that ask who did it are asked on behalf of the events.
+    Frame* frame = pushFrame(set, 0, 0);
     for (int i = 0; i < count; ++i) {
         RebuiltEvent event = rebuildEvent(rule, relation, DatumGetJsonbP(events[i].data));
         append(set, &events[i], event.row, event.maskBytes);
     }
+    popFrame(frame);
     table_close(relation, NoLock);
     return set;
 }
@@ -99,7 +103,7 @@ bool sameOrigin(const PastEvent* first, const PastEvent* next) {
            (!left.caused || (memcmp(&left.causedBy, &right.causedBy, UUID_LEN) == 0 &&
                              memcmp(&left.root, &right.root, UUID_LEN) == 0)) &&
            first->ofRow == next->ofRow && first->relation == next->relation && first->silent == next->silent &&
-           first->attempts == next->attempts && sameText(first->message, next->message) &&
+           sameKept(first->caller, next->caller) && first->attempts == next->attempts && sameText(first->message, next->message) &&
            strcmp(first->type, next->type) == 0 && strcmp(first->action, next->action) == 0;
 }
 
@@ -158,6 +162,8 @@ PastEvent readPast(HeapTuple tuple, TupleDesc descriptor) {
         event.lineage.causedBy = *DatumGetUUIDP(causedBy);
     event.lineage.root = *DatumGetUUIDP(SPI_getbinval(tuple, descriptor, 10, &isNull));
     event.lineage.depth = DatumGetInt32(SPI_getbinval(tuple, descriptor, 11, &isNull));
+    Datum caller = SPI_getbinval(tuple, descriptor, 12, &isNull);
+    event.caller = isNull ? 0 : PointerGetDatum(DatumGetJsonbPCopy(caller));
     return event;
 }
 

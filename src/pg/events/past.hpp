@@ -17,6 +17,7 @@ struct PastEvent {
     Datum data;            // 0: NULL
     TimestampTz time;
     Lineage lineage;
+    Datum caller;          // as it was kept; 0: NULL
     int attempts;          // that failed
     const char* message;   // of the last of those; nullptr if there were none
     bool silent;           // nothing that comes of it may leave the database
@@ -24,8 +25,8 @@ struct PastEvent {
 
 // The columns that readPast expects, from a table with these and a regclass or NULL named relation.
 #define PAST_COLUMNS \
-    "id, action, type, entity IS NOT NULL, relation::oid, subject, data, occurred_at, caused_by, root, depth"
-constexpr int pastColumns = 11;
+    "id, action, type, entity IS NOT NULL, relation::oid, subject, data, occurred_at, caused_by, root, depth, caller"
+constexpr int pastColumns = 12;
 
 // A row of an SPI result that begins with PAST_COLUMNS; the rest of the struct is zero.
 PastEvent readPast(HeapTuple tuple, TupleDesc descriptor);

@@ -3,6 +3,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/result_set.hpp"
 #include "pg/bridge/settings.hpp"
+#include "pg/events/frame.hpp"
 
 namespace specql {
 
@@ -82,7 +83,7 @@ RebuiltEvent rebuildEvent(Rule* rule, Relation relation, Jsonb* data) {
     return event;
 }
 
-// For specql.why: (relation, action, data) → a row per branch, whether it holds, and all values that the steps read.
+// For specql.why: (relation, action, data, caller) → a row per branch, whether it holds, and all values that the steps read.
 SPECQL_FUNCTION(specql_recheck) {
     ResultSet result(fcinfo);
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
@@ -90,6 +91,11 @@ SPECQL_FUNCTION(specql_recheck) {
     Relation relation = table_open(PG_GETARG_OID(0), AccessShareLock);
     Rule* rule = findRule(relation, text_to_cstring(PG_GETARG_TEXT_PP(1)), nullptr);
     if (rule != nullptr) {
+        // Conditions that ask who did it are asked on behalf of the event.
+        EventSet* set = makeEventSet(rule, false);
+        set->caller = keptCaller(set->context, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3));
+        set->ids = static_cast<pg_uuid_t*>(MemoryContextAllocZero(set->context, sizeof(pg_uuid_t)));
+        Frame* frame = pushFrame(set, 0, 0);
         RebuiltEvent event = rebuildEvent(rule, relation, PG_GETARG_JSONB_P(2));
         HeapTuple tuple = ExecCopySlotHeapTuple(event.row);
         Datum json = DirectFunctionCall1(row_to_json, heap_copy_tuple_as_datum(tuple, BlessTupleDesc(rule->shape)));
@@ -100,6 +106,8 @@ SPECQL_FUNCTION(specql_recheck) {
             bool nulls[3] = {false, false, false};
             result.add(row, nulls);
         }
+        popFrame(frame);
+        dropEventSet(set);
     }
     table_close(relation, NoLock);
     return 0;

@@ -9,13 +9,16 @@ namespace specql {
 namespace {
 
 const char* const upsertSql = R"(
-INSERT INTO specql.action AS a
+INSERT INTO specql.action AS a (action, event, relation, handler, capture, on_error, max_attempts, backoff, enabled,
+    processed, part, run_order, place, uses_caller)
 VALUES ($1, $2, $3, $4, $5, coalesce($6, 'retry'),
-    coalesce($7, 8), coalesce($8, interval '1 second'), coalesce($9, true), $10, coalesce($11, ''))
+    coalesce($7, 8), coalesce($8, interval '1 second'), coalesce($9, true), $10, coalesce($11, ''),
+    coalesce($12, 0), coalesce($13, '{}'), coalesce($14, false))
 ON CONFLICT (action, (coalesce(relation, '')), part) DO UPDATE
 SET event = excluded.event, handler = excluded.handler, capture = excluded.capture, on_error = excluded.on_error,
     max_attempts = excluded.max_attempts, backoff = excluded.backoff, enabled = excluded.enabled,
-    processed = excluded.processed
+    processed = excluded.processed, run_order = excluded.run_order, place = excluded.place,
+    uses_caller = excluded.uses_caller
 WHERE a.* IS DISTINCT FROM excluded.*)";
 
 // Nobody comes by another's events by giving an action of their own the same name.
@@ -24,16 +27,19 @@ SELECT specql.require_action($1, $2))";
 
 const char* const ownerSql = R"(
 INSERT INTO specql.action_owner AS o
-SELECT $1, r.rolname FROM pg_roles AS r WHERE r.oid = $2
-ON CONFLICT (action) DO UPDATE SET owner = excluded.owner
-WHERE NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = o.owner))";
+SELECT $1, r.rolname, coalesce($3, '{}') FROM pg_roles AS r WHERE r.oid = $2
+ON CONFLICT (action) DO UPDATE
+SET owner = CASE WHEN EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = o.owner) THEN o.owner ELSE excluded.owner END,
+    place = excluded.place
+WHERE o.place <> excluded.place OR NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = o.owner))";
 
-constexpr int argumentCount = 11;
+constexpr int argumentCount = 14;
 constexpr int processedArgument = 9;
 constexpr int relationArgument = 2;
 constexpr int handlerArgument = 3;
-const Oid argumentTypes[argumentCount] = {TEXTOID, TEXTOID,     TEXTOID, TEXTOID, TEXTOID, TEXTOID,
-                                          INT4OID, INTERVALOID, BOOLOID, TEXTOID, TEXTOID};
+constexpr int placeArgument = 12;
+const Oid argumentTypes[argumentCount] = {TEXTOID,     TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,      INT4OID,
+                                          INTERVALOID, BOOLOID, TEXTOID, TEXTOID, INT4OID, INT4ARRAYOID, BOOLOID};
 
 struct Arguments {
     Datum values[argumentCount];
@@ -75,11 +81,12 @@ SPECQL_FUNCTION(specql_register_action) {
     Oid caller = GetUserId();
     runAsExtensionOwner([all, caller] {
         SPI_connect();
-        Oid types[] = {TEXTOID, OIDOID};
-        Datum values[] = {all->values[0], ObjectIdGetDatum(caller)};
-        execute(requireOwnerSql, lengthof(types), types, values, nullptr);
+        Oid types[] = {TEXTOID, OIDOID, INT4ARRAYOID};
+        Datum values[] = {all->values[0], ObjectIdGetDatum(caller), all->values[placeArgument]};
+        const char nulls[] = {' ', ' ', all->nulls[placeArgument]};
+        execute(requireOwnerSql, 2, types, values, nullptr);
         execute(upsertSql, argumentCount, const_cast<Oid*>(argumentTypes), const_cast<Datum*>(all->values), all->nulls);
-        execute(ownerSql, lengthof(types), types, values, nullptr);
+        execute(ownerSql, lengthof(types), types, values, nulls);
         SPI_finish();
     });
     PG_RETURN_VOID();

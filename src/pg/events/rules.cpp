@@ -133,6 +133,7 @@ RuleGroup* buildGroup(Relation relation, MemoryContext context) {
                     group->callsForeign[operation] |= compiled != nullptr && compiled->callsForeign;
                 }
         }
+        rule->number = group->ruleCount;
         group->rules[group->ruleCount++] = rule;
     }
     if (!sameOwner)

@@ -34,6 +34,9 @@ struct EventSet;
 // An action as the runtime sees it. It lives until the end of the transaction at least, even if it is out of date.
 struct Rule {
     Oid trigger;                // of dispatch on its table; InvalidOid for a listener of a custom event
+    int number;                 // of that trigger among those of its table, which go by their names
+    int turn;                   // among all actions; good while `turnRead` is the registry's
+    uint64_t turnRead;
     const char* action;
     const char* handlerName;
     const char* eventType;      // inventory.product.stock_quantity_changed, or the custom event's name

@@ -30,21 +30,24 @@ void callHandler(Rule* rule, TriggerData* trigger) {
     SetUserIdAndSecContext(user, securityContext);
 }
 
-TriggerEvent eventOf(const Rule* rule) {
-    if (rule->operations & (1 << opUpdate))
+// What was done, as far as it is known.
+TriggerEvent eventOf(const EventSet* set) {
+    int operations = set->operations != 0 ? set->operations : set->rule->operations;
+    if (operations & (1 << opUpdate))
         return TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_AFTER;
-    if (rule->operations & (1 << opInsert))
+    if (operations & (1 << opInsert))
         return TRIGGER_EVENT_INSERT | TRIGGER_EVENT_AFTER;
     return TRIGGER_EVENT_DELETE | TRIGGER_EVENT_AFTER;
 }
 
-void callAsTrigger(Rule* rule) {
+void callAsTrigger(const EventSet* set) {
+    Rule* rule = set->rule;
     Relation relation = table_open(rule->relation, AccessShareLock);
     TriggerDesc* triggers = relation->trigdesc;
     TriggerData trigger;
     memset(&trigger, 0, sizeof trigger);
     trigger.type = T_TriggerData;
-    trigger.tg_event = eventOf(rule);
+    trigger.tg_event = eventOf(set);
     trigger.tg_relation = relation;
     for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
         if (triggers->triggers[i].tgoid == rule->trigger)
@@ -146,7 +149,7 @@ void runHandler(EventSet* set, int64_t first, int64_t count, TriggerData* trigge
     else if (trigger != nullptr)
         callHandler(rule, trigger);
     else
-        callAsTrigger(rule);
+        callAsTrigger(set);
     // What the handler wrote straight to partitions belongs to its success or failure.
     while (EventSet* leftover = takeLeftover(frame->serial))
         handleSet(leftover, nullptr);
@@ -158,7 +161,7 @@ void runHandler(EventSet* set, int64_t first, int64_t count, TriggerData* trigge
 void callHandlerAlone(EventSet* set) {
     Frame* frame = pushFrame(set, 0, set->count);
     if (OidIsValid(set->rule->trigger))
-        callAsTrigger(set->rule);
+        callAsTrigger(set);
     else
         callHandler(set->rule, nullptr);
     popFrame(frame);

@@ -42,6 +42,7 @@ extern "C" {
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 #include "utils/uuid.h"
+#include "utils/varlena.h"
 #include "utils/xid8.h"
 }
 #pragma GCC diagnostic pop

@@ -10,6 +10,7 @@ int eventRetention = 30 * 24 * 3600;
 int batchSize = 100;
 int64_t clockOffset = 0;
 int windowPatience = 10000;
+const char* callerClaims = "";
 
 namespace {
 
@@ -17,6 +18,38 @@ const config_enum_entry logEventsOptions[] = {
     {"failed", logFailed, false}, {"matched", logMatched, false}, {"all", logAll, false}, {nullptr, 0, false}};
 
 char* clockOffsetText = nullptr;
+char* callerText = nullptr;
+char* callerClaimsText = nullptr;
+
+bool checkCallerClaims(char** value, void** extra, GucSource) {
+    char* list = pstrdup(*value);
+    List* names = NIL;
+    bool isList = SplitGUCList(list, ',', &names);
+    size_t size = 1;
+    ListCell* cell;
+    foreach (cell, names)
+        size += strlen(static_cast<const char*>(lfirst(cell))) + 1;
+    auto* kept = isList ? static_cast<char*>(compat::settingMemory(size)) : nullptr;
+    if (kept != nullptr) {
+        char* end = kept;
+        foreach (cell, names) {
+            size_t length = strlen(static_cast<const char*>(lfirst(cell))) + 1;
+            memcpy(end, lfirst(cell), length);
+            end += length;
+        }
+        *end = '\0';
+    }
+    list_free(names);
+    pfree(list);
+    if (!isList)
+        GUC_check_errdetail("It is not a list of names with commas between them.");
+    *extra = kept;
+    return kept != nullptr;
+}
+
+void assignCallerClaims(const char*, void* extra) {
+    callerClaims = static_cast<const char*>(extra);
+}
 
 // As the server reads its own time zones that are intervals.
 bool checkClockOffset(char** value, void** extra, GucSource) {
@@ -64,6 +97,13 @@ void defineEventSettings() {
                             "this time they are counted anyway, and what those transactions commit comes late.",
                             &windowPatience, 10000, 0, 24 * 3600 * 1000, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr,
                             nullptr);
+    DefineCustomStringVariable("specql.caller", "What the application says of whoever it works for.",
+                               "A JSON object, whose keys are caller.<key> in specs.", &callerText, "", PGC_USERSET, 0,
+                               nullptr, nullptr, nullptr);
+    DefineCustomStringVariable("specql.caller_claims", "The settings that say who the caller is.",
+                               "Names with commas between them: the first one that is set counts.", &callerClaimsText,
+                               "request.jwt.claims, specql.caller", PGC_USERSET, 0, checkCallerClaims,
+                               assignCallerClaims, nullptr);
 }
 
 }  // namespace specql::settings

@@ -16,7 +16,7 @@ namespace {
 
 // The columns of specql.waiting_event, in the order of its definition.
 enum Column {
-    id, action, type, entity, relation, subject, data, occurredAt, xid, causedBy, root, depth, deliver, columnCount
+    id, action, type, entity, relation, subject, data, occurredAt, xid, causedBy, root, depth, deliver, caller, columnCount
 };
 
 // Row locks, so that two sessions that resume do not handle an event twice. Those before $3 are done: without it, each
@@ -143,6 +143,7 @@ int64_t handleAll(const char* action, int64_t limit) {
 
 void keepWaiting(EventSet* events) {
     const Rule* rule = events->rule;
+    Datum keptBy = callerToKeep(events->caller);
     BulkWriter* rows = openWriter("waiting_event", events->count);
     Datum actionName = CStringGetTextDatum(rule->action), typeName = CStringGetTextDatum(rule->eventType);
     Datum entityName = rule->entity != nullptr ? CStringGetTextDatum(rule->entity) : 0;
@@ -172,6 +173,8 @@ void keepWaiting(EventSet* events) {
         set(row, root, UUIDPGetDatum(events->lineage.caused ? &events->lineage.root : &events->ids[i]));
         set(row, depth, Int32GetDatum(events->lineage.depth));
         set(row, deliver, BoolGetDatum(leaves));
+        if (keptBy != 0)
+            set(row, caller, keptBy);
         writeRow(rows);
     }
     closeWriter(rows);

@@ -34,7 +34,7 @@ FROM specql.window_rule AS r, LATERAL (SELECT jsonb_array_length(r.terms) AS n) 
 WHERE r.action = $1)";
 
 const char* const historySql = R"(
-SELECT l.id, l.type, to_regclass(l.entity)::oid, l.data, l.occurred_at, l.root, l.depth, l.caused_by
+SELECT l.id, l.type, to_regclass(l.entity)::oid, l.data, l.occurred_at, l.root, l.depth, l.caused_by, l.caller
 FROM specql.window_rule AS r, specql.event_log AS l
 WHERE r.action = $1 AND l.action = r.action AND l.occurred_at > $2 - r.memory AND l.occurred_at <= $2
   AND NOT (l.type = r.event AND l.entity IS NULL)
@@ -49,6 +49,7 @@ struct Logged {
     Datum data;
     TimestampTz time;
     Lineage lineage;
+    Datum caller;  // 0: NULL
 };
 
 Logged readLogged(HeapTuple tuple, TupleDesc descriptor) {
@@ -66,17 +67,25 @@ Logged readLogged(HeapTuple tuple, TupleDesc descriptor) {
     Datum causedBy = SPI_getbinval(tuple, descriptor, 8, &isNull);
     logged.lineage.caused = !isNull;
     if (!isNull) logged.lineage.causedBy = *DatumGetUUIDP(causedBy);
+    Datum caller = SPI_getbinval(tuple, descriptor, 9, &isNull);
+    logged.caller = isNull ? 0 : caller;
     return logged;
 }
 
-void feed(Rule* rule, const Logged* logged, TupleTableSlot* row, int maskBytes) {
+EventSet* setFor(Rule* rule, const Logged* logged) {
     EventSet* set = makeEventSet(rule, false);
     set->lineage = logged->lineage;
-    row->tts_values[captured::time] = TimestampTzGetDatum(logged->time);
-    row->tts_isnull[captured::time] = false;
-    appendEvent(set, row, rule->mask, maskBytes);
+    set->caller = keptCaller(set->context, logged->caller);
     set->ids = static_cast<pg_uuid_t*>(MemoryContextAlloc(set->context, sizeof(pg_uuid_t)));
     *set->ids = logged->id;
+    return set;
+}
+
+// The set is gone afterwards.
+void feed(EventSet* set, const Logged* logged, TupleTableSlot* row, int maskBytes) {
+    row->tts_values[captured::time] = TimestampTzGetDatum(logged->time);
+    row->tts_isnull[captured::time] = false;
+    appendEvent(set, row, set->rule->mask, maskBytes);
     callHandlerAlone(set);
     dropEventSet(set);
 }
@@ -91,7 +100,7 @@ void feedCustom(const char* action, const Logged* logged) {
         row->tts_values[captured::data] = logged->data;
         row->tts_isnull[captured::data] = false;
         ExecStoreVirtualTuple(row);
-        feed(rule, logged, row, 0);
+        feed(setFor(rule, logged), logged, row, 0);
         ExecDropSingleTupleTableSlot(row);
     }
 }
@@ -101,8 +110,14 @@ void feedRow(const char* action, const Logged* logged) {
     Relation relation = table_open(logged->relation, AccessShareLock);
     Rule* rule = findRule(relation, action, logged->type);
     if (rule != nullptr) {
+        EventSet* set = setFor(rule, logged);
+        Frame* frame = pushFrame(set, 0, 0);
         RebuiltEvent event = rebuildEvent(rule, relation, DatumGetJsonbP(logged->data));
-        if (event.maskBytes > 0) feed(rule, logged, event.row, event.maskBytes);
+        popFrame(frame);
+        if (event.maskBytes > 0)
+            feed(set, logged, event.row, event.maskBytes);
+        else
+            dropEventSet(set);
     }
     table_close(relation, NoLock);
 }

@@ -1,0 +1,311 @@
+// The ways from an event to rows of other entities: by the refs of its row or the keys of its payload, and on by the
+// refs of those rows.
+#include <algorithm>
+
+#include "emit/quote.hpp"
+#include "resolve/action_resolver.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+namespace {
+
+// A way may lead over so many refs: each is a join, and what follows them calls itself.
+constexpr int longestWay = 16;
+// An entity with more ways than these is as ambiguous as one with two.
+constexpr int mostWays = 8;
+
+std::string withoutId(const std::string& name) {
+    return endsWith(name, "_id") ? name.substr(0, name.size() - 3) : name;
+}
+
+// What generated functions call their own variables.
+bool isTaken(const std::string& variable) {
+    static const std::set<std::string> own = {"v_handled", "v_count", "v_item", "v_number", "v_before", "v_errors"};
+    return own.count(variable) > 0;
+}
+
+}  // namespace
+
+int ActionResolver::addWay(EntityInfo* entity, Value key, const std::string& path, int via) {
+    if (!entity || entity->key.empty() || entity->impliedByStep) return -1;
+    for (size_t i = 0; i < ways_.size(); i++)
+        if (ways_[i].path == path) return static_cast<int>(i);
+    Context way;
+    way.entity = entity;
+    way.path = path;
+    way.key = std::move(key);
+    way.via = via;
+    way.distance = via < 0 ? 1 : ways_[via].distance + 1;
+    way.byPathOnly = entity == result_.binding.entity;
+    ways_.push_back(std::move(way));
+    return static_cast<int>(ways_.size()) - 1;
+}
+
+void ActionResolver::findWays() {
+    if (!result_.binding.custom) {
+        EntityInfo& entity = *result_.binding.entity;
+        for (const ColumnInfo& column : entity.columns) {
+            EntityInfo* named = column.field && !column.field->refTarget.empty()
+                                    ? world_.entity(column.field->refTarget.value, entity.schema)
+                                : endsWith(column.name, "_id") ? knownTable(withoutId(column.name))
+                                                               : nullptr;
+            addWay(named, eventColumn(entity, column, false, "rule 3: column of the event's row"),
+                   withoutId(column.name));
+        }
+        return followRefs();
+    }
+    if (result_.window) {
+        findMatchKeys();
+        return followRefs();
+    }
+    for (const Param& param : action_.spec->params)
+        addPayloadKey(param.name.value);
+    findEmittedKeys();
+    for (const Branch& branch : action_.spec->branches) {
+        findKeysIn(branch.condition);
+        findKeysIn(branch.steps);
+        findKeysIn(branch.otherwise);
+    }
+    findKeysIn(action_.spec->plainCondition);
+    for (const Branch& branch : action_.spec->branches) {
+        findTargetsIn(branch.steps);
+        findTargetsIn(branch.otherwise);
+    }
+    followRefs();
+}
+
+void ActionResolver::followRefs() {
+    std::map<const EntityInfo*, std::pair<int, int>> reached;  // the nearest distance, and how many ways have it
+    for (const Context& way : ways_) {
+        auto found = reached.emplace(way.entity, std::make_pair(way.distance, 0)).first;
+        found->second.second++;
+    }
+    for (size_t i = 0; i < ways_.size(); i++) {  // nearest first
+        EntityInfo& holder = *ways_[i].entity;
+        int distance = ways_[i].distance + 1;
+        if (distance > longestWay || ways_[i].byPathOnly) continue;
+        for (const ColumnInfo& column : holder.columns) {
+            if (!column.field || column.field->refTarget.empty()) continue;
+            EntityInfo* target = world_.entity(column.field->refTarget.value, holder.schema);
+            if (!target || target == result_.binding.entity) continue;
+            auto found = reached.emplace(target, std::make_pair(distance, 0)).first;
+            if (found->second.first < distance || found->second.second >= mostWays) continue;
+            size_t before = ways_.size();
+            Value key;
+            key.name = column.name;
+            addWay(target, std::move(key), ways_[i].path + "." + withoutId(column.name), static_cast<int>(i));
+            found->second.second += ways_.size() > before ? 1 : 0;
+        }
+    }
+}
+
+int ActionResolver::follow(int from, const std::string& ref, bool old, bool strict) {
+    EntityInfo* holder = from < 0 ? result_.binding.entity : ways_[from].entity;
+    if (!holder) return -1;
+    const ColumnInfo* column = holder->columnOf(ref);
+    if (!column) column = holder->column(ref + "_id");
+    if (!column) return -1;
+    EntityInfo* target = column->field && !column->field->refTarget.empty()
+                             ? world_.entity(column->field->refTarget.value, holder->schema)
+                         : from < 0 && endsWith(column->name, "_id") ? knownTable(withoutId(column->name))
+                                                                     : nullptr;
+    Value key;
+    key.name = column->name;
+    std::string path = withoutId(column->name);
+    if (from >= 0) {
+        path = ways_[from].path + "." + path;
+        if (ways_[from].distance >= longestWay) return -1;
+    } else {
+        key = eventColumn(*holder, *column, old, old ? "rule 2: old.column" : "rule 3: column of the event's row");
+        if (old || strict) {
+            key.old = old;
+            key.strict = strict;
+            path = (old ? "old." : "new.") + path;
+        }
+    }
+    size_t before = ways_.size();
+    int way = addWay(target, std::move(key), path, from);
+    if (ways_.size() > before) ways_.back().byPathOnly = true;
+    return way;
+}
+
+int ActionResolver::wayOf(const std::vector<std::string>& path, const std::string& field, NameProblem& problem) {
+    const Binding& binding = result_.binding;
+    if (!withKeys_) return -1;
+    size_t next = 0;
+    bool old = false, strict = false;
+    if (!binding.custom && path.size() > 1 && (path[0] == "old" || path[0] == "new")) {
+        // Where an event always has the row there is nothing to tell apart.
+        old = path[0] == "old";
+        strict = !old && (binding.ops & opDelete);
+        next = 1;
+    } else if (path.size() > 1 &&
+               (binding.custom ? path[0] == "payload"
+                               : isNamed(*binding.entity, path[0]) && !binding.entity->columnOf(path[0]))) {
+        next = 1;
+    }
+    int way = -1;
+    if (binding.custom) {
+        for (size_t i = 0; i < ways_.size() && way < 0; i++)
+            if (ways_[i].via < 0 && ways_[i].path == withoutId(path[next])) way = static_cast<int>(i);
+    } else {
+        way = follow(-1, path[next], old, strict);
+    }
+    if (way < 0 && next == 0) {
+        std::vector<int> named = nearestWays([&](const EntityInfo& entity) { return isNamed(entity, path[0]); });
+        if (named.size() > 1) {
+            std::string further = join({path.begin() + 1, path.end()}, ".");
+            std::string suffix = (further.empty() ? "" : "." + further) + (field.empty() ? "" : "." + field);
+            problem = ambiguous(path[0] + suffix, named, suffix);
+            return -1;
+        }
+        if (named.size() == 1) way = named.front();
+    }
+    for (next++; way >= 0 && next < path.size(); next++) {
+        int further = follow(way, path[next], false, false);
+        if (further < 0)
+            problem = {ways_[way].entity->name + " has no ref " + path[next],
+                       "a path goes from ref to ref: order.customer.name", "SPQL-R040"};
+        way = further;
+    }
+    return way;
+}
+
+std::vector<int> ActionResolver::nearestWays(const std::function<bool(const EntityInfo&)>& fits) const {
+    std::vector<int> found;
+    for (size_t i = 0; i < ways_.size(); i++) {
+        const Context& way = ways_[i];
+        if (way.byPathOnly || !fits(*way.entity)) continue;
+        if (!found.empty() && way.distance > ways_[found.front()].distance) continue;
+        if (!found.empty() && way.distance < ways_[found.front()].distance) found.clear();
+        found.push_back(static_cast<int>(i));
+    }
+    return found;
+}
+
+void ActionResolver::findEmittedKeys() {
+    auto found = resolver_.emitters_.find(result_.binding.event);
+    if (found == resolver_.emitters_.end()) return;
+    for (const Step* step : found->second)
+        for (const Assignment& assignment : step->set) {
+            emitted_.insert(assignment.column.value);
+            addPayloadKey(assignment.column.value);
+        }
+}
+
+// A key of a match leads to a row as the column does that it was in the events.
+void ActionResolver::findMatchKeys() {
+    World::Trial trial(world_);  // what is wrong with the sources is reported when they are resolved
+    for (const std::string& name : matchKeyNames(*action_.spec, *result_.window))
+        matchKeys_.push_back({name, "", nullptr, {}});
+    const std::vector<TermExpressions>& expressions = world_.termExpressions(*action_.spec);
+    for (size_t i = 0; i < result_.window->terms.size() && i < expressions.size(); i++) {
+        std::vector<Binding> sources =
+            resolveTrigger(resolver_, world_, action_, sourceText(action_, *result_.window, i));
+        for (size_t k = 0; k < expressions[i].by.size() && k < matchKeys_.size(); k++) {
+            const ExpressionFacts& facts = world_.facts(expressions[i].by[k]);
+            if (!facts.ok || facts.names.size() != 1) continue;
+            const std::string& name = facts.names.front().parts.back();
+            matchKeys_[k].aliases.insert(name);
+            EntityInfo* named = endsWith(name, "_id") ? knownTable(withoutId(name)) : nullptr;
+            for (const Binding& source : sources) {
+                const ColumnInfo* column = source.custom ? nullptr : source.entity->columnOf(name);
+                if (!column) continue;
+                matchKeys_[k].type = column->type;
+                if (column->field && !column->field->refTarget.empty())
+                    named = world_.entity(column->field->refTarget.value, source.entity->schema);
+                else if (column->name == source.entity->key)
+                    named = source.entity;
+                else if (endsWith(column->name, "_id"))
+                    named = knownTable(withoutId(column->name));
+            }
+            if (!matchKeys_[k].entity) matchKeys_[k].entity = named;
+        }
+    }
+    for (const MatchKey& key : matchKeys_)
+        addWay(key.entity, payloadValue(key.name),
+               key.entity && key.name == key.entity->key ? snakeCase(key.entity->name) : withoutId(key.name));
+}
+
+EntityInfo* ActionResolver::knownTable(const std::string& table) {
+    EntityInfo* found = nullptr;
+    int elsewhere = 0;
+    for (EntityInfo& entity : world_.entities) {
+        if (entity.table != table || entity.impliedByStep) continue;
+        if (entity.schema == action_.schema) return &entity;
+        if (entity.unit) found = &entity, elsewhere++;
+    }
+    return elsewhere == 1 ? found : nullptr;
+}
+
+void ActionResolver::addPayloadKey(const std::string& name) {
+    if (endsWith(name, "_id")) addWay(knownTable(withoutId(name)), payloadValue(name), withoutId(name));
+}
+
+void ActionResolver::findKeysIn(ExpressionRef ref) {
+    if (!ref) return;
+    for (const NameUse& use : world_.facts(ref.id + action_.file->expressionBase).names)
+        if (use.parts.size() == 1 || (use.parts.size() == 2 && use.parts[0] == "payload"))
+            addPayloadKey(use.parts.back());
+}
+
+void ActionResolver::findKeysIn(const std::vector<Step>& steps) {
+    for (const Step& step : steps) {
+        for (const Assignment& assignment : step.set)
+            findKeysIn(assignment.value);
+        for (ExpressionRef ref : {step.where, step.limit, step.condition})
+            findKeysIn(ref);
+        for (ExpressionRef ref : step.args)
+            findKeysIn(ref);
+        findKeysIn(step.then);
+        findKeysIn(step.otherwise);
+    }
+}
+
+// The row of an update without WHERE has its key in the payload, unless something else there leads to it.
+void ActionResolver::findTargetsIn(const std::vector<Step>& steps) {
+    for (const Step& step : steps) {
+        findTargetsIn(step.then);
+        findTargetsIn(step.otherwise);
+        if ((step.kind != StepKind::update && step.kind != StepKind::remove) || step.where || step.via) continue;
+        EntityInfo* entity = world_.entity(step.target.value, action_.schema);
+        bool known = std::any_of(ways_.begin(), ways_.end(), [&](const Context& way) { return way.entity == entity; });
+        if (entity && !known) addWay(entity, payloadValue(entity->table + "_id"), entity->table);
+    }
+}
+
+int ActionResolver::useContext(int way) {
+    const Context known = ways_[way];  // a copy: what follows may add ways
+    for (size_t i = 0; i < result_.contexts.size(); i++)
+        if (result_.contexts[i].path == known.path) return static_cast<int>(i);
+    Context context = known;
+    if (known.via >= 0)
+        context.key = contextColumn(known.via, *ways_[known.via].entity->column(known.key.name),
+                                    "rule 7: ref of a row the event leads to");
+    context.variable = "v_" + known.path.substr(known.path.rfind('.') + 1);
+    auto used = [&] {
+        return isTaken(context.variable) ||
+               std::any_of(result_.contexts.begin(), result_.contexts.end(),
+                           [&](const Context& other) { return other.variable == context.variable; });
+    };
+    if (used()) {
+        context.variable = "v_" + known.path;
+        std::replace(context.variable.begin(), context.variable.end(), '.', '_');
+    }
+    while (used())
+        context.variable += '_';
+    result_.contexts.push_back(context);
+    if (context.key.kind == ValueKind::payload) notePayload(context.key.name);
+    return static_cast<int>(result_.contexts.size()) - 1;
+}
+
+NameProblem ActionResolver::ambiguous(const std::string& what, const std::vector<int>& ways,
+                                      const std::string& suffix) const {
+    std::vector<std::string> written;
+    for (int way : ways)
+        written.push_back(ways_[way].path + suffix);
+    return {what + " is ambiguous: it can be " + join(written, " and "), "write " + join(written, " or ")};
+}
+
+}  // namespace specql
