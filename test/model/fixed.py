@@ -56,9 +56,10 @@ def difference(what, wanted, there):
 
 
 def plain(value):
-    """As the page writes it, where every value is a text, and as a table has it."""
-    return shown({'true': True, 'false': False, 'null': None}.get(value, uuids(value)) if isinstance(value, str) else value,
-                 {})
+    """A value of the page, where every value is a text, and one of a table, in the same form."""
+    if isinstance(value, str):
+        value = {'true': True, 'false': False, 'null': None}.get(value, uuids(value))
+    return shown(value, {})
 
 
 def uuids(text):
@@ -70,8 +71,8 @@ def action(given):
     if 'actions' in given:
         return '\n'.join('  ' + line for line in given['actions'].splitlines()) + '\n'
     if 'bulk' in given:
-        lines = ['  - name: load_parcels', '    pattern: batch/bulk_operation', '    trigger: truck_arrived', '    params:']
-        lines += [f'      {key}: {kind}' for key, kind in given['bulk'].items()]
+        lines = ['  - name: load_parcels', '    pattern: batch/bulk_operation', '    trigger: truck_arrived']
+        lines += ['    params:'] + [f'      {key}: {kind}' for key, kind in given['bulk'].items()]
     else:
         lines = ['  - name: a', '    on: ' + given['on']]
     if 'condition' in given:

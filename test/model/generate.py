@@ -6,7 +6,7 @@ import re
 
 import sql
 from cases import Case
-from expressions import Drawn, Place, condition, kind_of, name, spelled, value, weighted, where
+from expressions import Drawn, Place, condition, kind_of, name, spelled, value, where
 from hypothesis import strategies as st
 from names import Refused, Undecided
 from program import compile_one

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sql
-from program import Bound, compile_spec
+from program import compile_spec
 from store import Store
 from values import Failure, evaluate, strict
 
@@ -157,7 +157,9 @@ class Model:
         """Runs an action for the events of a statement "as a set". If that fails, "the rows of the statement are then
         handled one by one"; with `on_error: abort` the statement fails."""
         before = self.store.snapshot()
-        events = [e for e in events if any(self.holds(c, Context(e, before)) for c, _ in program.branches)]
+        # A change that matches no condition is no event; a custom event is one before its conditions are read.
+        if program.action.on.event is None:
+            events = [e for e in events if any(self.holds(c, Context(e, before)) for c, _ in program.branches)]
         if not events:
             return
         self.events += len(events)

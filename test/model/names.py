@@ -4,10 +4,10 @@ A name is looked for in the event's scope or in the target's, never in both at o
 of the docs that it follows. A Refused is an error in the docs; Undecided is what the docs leave open.
 """
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Optional
 
 import sql
-from spec import Field, all_steps
+from spec import Field
 
 
 class Refused(Exception):
@@ -292,7 +292,3 @@ class TargetScope:
         if found:
             return Reference('target', found)
         raise Refused(f'{word} is unknown')
-
-
-def emitted_events(spec):
-    return {s.target for a in spec.actions for _, steps in a.branches for s in all_steps(steps) if s.kind == 'emit'}

@@ -2,7 +2,6 @@
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import Optional
 
 KNOWN_ID = re.compile(r'00000000-0000-0000-0000-\d{12}')
 

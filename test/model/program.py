@@ -5,7 +5,7 @@ from typing import Any, Optional
 import sql
 from bind import assignable, bind_event, bind_set, bind_where, checked
 from names import EventScope, Reference, Refused, TargetScope, Undecided
-from spec import Entity, Malformed, all_steps, read
+from spec import Entity, Malformed, read
 
 
 @dataclass
@@ -210,7 +210,3 @@ def call(spec, step, scope):
     if len(step.arguments) != len(found.params):
         raise Refused(f'{found.name} takes {len(found.params)} arguments')
     return Bound('call', name=found.name, columns=[bind_event(a, scope) for a in step.arguments])
-
-
-def steps_of(programs):
-    return [s for p in programs for _, steps in p.branches for s in all_steps(steps)]

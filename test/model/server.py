@@ -72,7 +72,7 @@ class Server:
             if failure:
                 found.why += f'{failure}\n'
         for table in tables:
-            found.tables[table] = [self.plain(row) for row, in self.rows(f'SELECT to_jsonb(t) FROM {SCHEMA}."{table}" t')]
+            found.tables[table] = [row for row, in self.rows(f'SELECT to_jsonb(t) FROM {SCHEMA}."{table}" t')]
         found.deliveries = self.rows('''
             SELECT kind, coalesce(service, channel), coalesce(operation, message), split_part(action, '.', 2),
                    CASE WHEN aggregatetype LIKE 'm.%' THEN aggregateid END
@@ -82,7 +82,3 @@ class Server:
             FROM specql.failures''')
         found.why += '\n'.join(m for m, in self.rows('SELECT message FROM specql.failures'))
         return found
-
-    @staticmethod
-    def plain(row):
-        return row

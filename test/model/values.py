@@ -27,10 +27,6 @@ def logical_or(a, b):
     return None if a is None or b is None else False
 
 
-def logical_not(a):
-    return None if a is None else not a
-
-
 def within_integer(n):
     if not -2**31 <= n < 2**31:
         raise Failure('22003', 'integer out of range')
