@@ -1,6 +1,6 @@
 """Expressions whose names have become References, and the sentences about them that the docs call errors."""
 import sql
-from names import Reference, Refused, TargetScope, Undecided
+from names import Reference, Refused, TargetScope
 
 COMPARED = sql.COMPARISONS | {'is distinct from', 'is not distinct from'}
 
@@ -46,6 +46,11 @@ def where_part(expression, scope):
         return expression
     if expression.name in COMPARED:
         return comparison(expression, scope)
+    if expression.name == 'in':
+        bound = [where_part(e, scope) for e in expression.operands]
+        for other in range(1, len(bound)):
+            both_of_target([expression.operands[0], expression.operands[other]], [bound[0], bound[other]], scope)
+        return sql.Operation('in', tuple(bound))
     return sql.Operation(expression.name, tuple(where_part(e, scope) for e in expression.operands))
 
 
@@ -53,27 +58,23 @@ def comparison(expression, scope):
     """"the same column on both sides: the left one is the target's, the right one the event's. Any comparison is read
     so"; two different columns of the target "if neither name means anything of the event"."""
     left, right = expression.operands
-    if not (isinstance(left, sql.Name) and isinstance(right, sql.Name) and left.bare and right.bare):
-        undecided_mix(left, right, scope)
-        return sql.Operation(expression.name, (where_part(left, scope), where_part(right, scope)))
-    columns = [scope.entity.field(side.parts[0]) for side in (left, right)]
+    columns = [scope.entity.field(side.parts[0]) if isinstance(side, sql.Name) and side.bare else None
+               for side in (left, right)]
     if columns[0] and columns[0] is columns[1]:
         return sql.Operation(expression.name, (scope.in_where(left), scope.event.meaning(right)))
-    if all(columns):
-        for side in (left, right):
-            if scope.event.means_something(side.parts[0]):
-                raise Refused(f'{left} and {right} are columns of the target, but {side} means something of the event')
-        if scope.event.custom:
-            raise Undecided('of a custom event any name can be a key')
-    return sql.Operation(expression.name, (scope.in_where(left), scope.in_where(right)))
+    bound = [where_part(side, scope) for side in (left, right)]
+    both_of_target([left, right], bound, scope)
+    return sql.Operation(expression.name, tuple(bound))
 
 
-def undecided_mix(left, right, scope):
-    """Of larger expressions the docs do not say what a bare name of the target on both sides means, if it means
-    something of the event too."""
-    ours = [{n.parts[0] for n in bare_names(side) if scope.entity.field(n.parts[0])} for side in (left, right)]
-    if ours[0] and ours[1] and any(scope.event.custom or scope.event.means_something(n) for n in ours[0] | ours[1]):
-        raise Undecided('bare names of the target on both sides of a larger comparison')
+def both_of_target(sides, bound, scope):
+    """Columns of the target on both sides: an error if a bare name among them means something of the event too."""
+    if not all(any(r.kind == 'target' for r in references(side)) for side in bound):
+        return
+    names = [n for side in sides for n in bare_names(side) if scope.entity.field(n.parts[0])]
+    for name in names:
+        if scope.event.means_something(name.parts[0]):
+            raise Refused(f'{name} is a column of the target, compared with another, but means something of the event')
 
 
 def bare_names(expression):

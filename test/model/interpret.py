@@ -336,9 +336,13 @@ class Model:
         return None if row is None else row[reference.field.column]
 
     def payload_row(self, reference, context):
+        """The row that a payload's key names. SQ201: "an event names a row that does not exist"."""
         key = payload_value(context.event, reference.key)
         word = reference.key[:-3] if reference.key.endswith('_id') else reference.key
-        return None if key is None else context.before[self.spec.entity(word).name].get(key)
+        row = context.before[self.spec.entity(word).name].get(key)
+        if row is None:
+            raise Failure('SQ201', reference.key)
+        return row
 
 
 def payload_value(event, key):

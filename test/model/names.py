@@ -62,6 +62,9 @@ class EventScope:
         """The meaning of a bare name, or None; Refused if it has two."""
         if name in self.local:
             return Reference('local', key=name)
+        if self.custom and name not in self.keys and name + '_id' in self.keys and self.spec.entity(name):
+            # "A `ref` goes by either of its names", and so does a key that leads to a row.
+            name += '_id'
         # Behind an allocation "a bare name is its column …, else a parameter".
         if name in self.keys and not (self.taken and self.entity.field(name)):
             return Reference('payload', self.payload_field(name), key=name)
@@ -114,7 +117,7 @@ class EventScope:
         """7. "a column of a row that the event leads to …, nearest first"."""
         for level in self.levels():
             found = [Reference('row', entity.field(name), way=way, key=key)
-                     for entity, key, way in level if name != 'id' and entity.field(name)]
+                     for entity, key, way in level if entity.field(name)]
             if len(found) > 1:
                 raise Refused(f'{name} can be reached in more than one way')
             if found:
