@@ -10,8 +10,11 @@
 #include "resolve/graph.hpp"
 #include "resolve/order.hpp"
 #include "resolve/resolver.hpp"
+#include "resolve/steps_check.hpp"
+#include "resolve/values.hpp"
 #include "spec/read.hpp"
 #include "spec/sql_text.hpp"
+#include "yaml/characters.hpp"
 
 namespace specql {
 
@@ -146,6 +149,11 @@ Compiler::Outcome Compiler::read(const std::string& text, const std::string& def
         file->fresh = true;
         state.fresh = file.get();
         ParsedText parsed = parseText(file->source, limits, state.diagnostics, interrupt);
+        size_t errors = state.diagnostics.errorCount();
+        for (const Node& document : parsed.documents)
+            checkCharacters(document, file->source, state.diagnostics);
+        // Whatever else is wrong with a name that is not what it looks like is no help.
+        if (state.diagnostics.errorCount() > errors) parsed.documents.clear();
         file->spec = readSpec(file->source, parsed, defaultSchema, state.diagnostics);
         state.world.addFile(std::move(file), {});
         for (const Unit& unit : state.world.units)
@@ -210,6 +218,8 @@ Compiler::Outcome Compiler::bind(const CatalogView& catalog, const std::vector<E
         explainOrder(state.world, *state.resolver);
         reportCycles(state.world, *state.resolver);
         reportContradictions(state.world, *state.resolver);
+        checkSteps(state.world, *state.resolver);
+        checkValues(state.world, *state.resolver);
     });
 }
 
@@ -220,12 +230,13 @@ Compiler::Outcome Compiler::draw(const std::string& format, std::string& picture
 Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) noexcept {
     return guarded([&] {
         State& state = *state_;
+        state.resolver->applyResults(results);
+        explainSteps(state.world, *state.resolver);
         std::set<std::string> own;
         for (const ActionInfo& action : state.world.actions)
             if (action.unit->fresh()) own.insert(action.name());
         for (const Explanation& explanation : state.world.explanations)
             if (own.count(explanation.action)) state.explanations.push_back(explanation);
-        state.resolver->applyResults(results);
         if (state.diagnostics.hasErrors()) return;  // a half-understood world has no SQL
         state.all = emitObjects(state.world, *state.resolver);
         std::set<std::string> fresh;
@@ -263,8 +274,7 @@ Compiler::Outcome Compiler::listTestTables(std::vector<std::string>* schemas,
 Compiler::Outcome Compiler::writeTests(const std::string& suite, const TestTables& tables,
                                        const std::vector<SearchAnswer>& answers, WrittenSuite* written) noexcept {
     return guarded([&] {
-        *written =
-            writeSuite(state_->world, *state_->resolver, tables, suite, answers, std::move(written->windows));
+        *written = writeSuite(state_->world, *state_->resolver, tables, suite, answers, std::move(written->windows));
     });
 }
 

@@ -148,7 +148,7 @@ CREATE FUNCTION specql.explain(spec text, schema text DEFAULT NULL)
 RETURNS TABLE (action text, name text, resolved_to text, rule text)
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'specql_explain';
-COMMENT ON FUNCTION specql.explain(text, text) IS 'How each trigger and each name of a spec was understood, and by which rule';
+COMMENT ON FUNCTION specql.explain(text, text) IS 'How each trigger and each name of a spec was understood, by which rule, and what each step does, in a sentence: which rows of what it touches, with which values';
 
 -- They read what is installed, so they are for those who may apply; only apply changes anything.
 REVOKE EXECUTE ON FUNCTION specql.apply(text, text, boolean, boolean), specql.plan(text, text, boolean, boolean),

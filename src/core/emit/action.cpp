@@ -1,6 +1,5 @@
 // Actions to functions, triggers and registrations: the shapes that src/README.md shows.
 #include <algorithm>
-#include <set>
 
 #include "emit/emit.hpp"
 #include "emit/quote.hpp"
@@ -21,21 +20,6 @@ bool capturable(const BoundExpression& condition) {
     });
 }
 
-// Steps that are one statement over the whole set.
-bool setBased(const std::vector<ResolvedStep>& steps) {
-    return std::all_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
-        switch (step.spec->kind) {
-            case StepKind::update:
-            case StepKind::remove: return step.ownRow;
-            case StepKind::branch:
-            case StepKind::foreach:
-            case StepKind::validate:
-            case StepKind::ret: return false;
-            default: return true;
-        }
-    });
-}
-
 // One arm: the steps of a branch's then, or of its else.
 struct Arm {
     const ResolvedBranch* branch;
@@ -49,40 +33,6 @@ std::string placeLiteral(const Place& place) {
     for (int part : place)
         parts.push_back(std::to_string(part));
     return quoteLiteral("{" + join(parts, ",") + "}");
-}
-
-void collectCalled(const std::vector<ResolvedStep>& steps, std::set<const ActionInfo*>& called) {
-    for (const ResolvedStep& step : steps) {
-        if (step.calledAction) called.insert(step.calledAction);
-        collectCalled(step.then, called);
-        collectCalled(step.otherwise, called);
-    }
-}
-
-bool asksForCaller(const World& world, const BoundExpression& bound) {
-    static const std::vector<std::string> function = {"specql", "caller"};
-    const std::vector<CallUse>& calls = world.facts(bound.expression).calls;
-    return std::any_of(bound.values.begin(), bound.values.end(),
-                       [](const Value& value) { return value.kind == ValueKind::caller; }) ||
-           std::any_of(calls.begin(), calls.end(), [](const CallUse& call) { return call.name == function; });
-}
-
-// Does a condition or a step ask who did it, or a bulk operation that a step calls? Then its events keep that in the
-// log.
-bool usesCaller(const World& world, const Resolver& resolver, const ResolvedAction& action,
-                std::set<const ActionInfo*> seen = {}) {
-    bool uses = false;
-    ResolvedAction copy = action;
-    visitExpressions(copy, [&](const BoundExpression& bound) { uses = uses || asksForCaller(world, bound); });
-    std::set<const ActionInfo*> called;
-    for (const ResolvedBranch& branch : action.branches) {
-        collectCalled(branch.steps, called);
-        collectCalled(branch.otherwise, called);
-    }
-    seen.insert(action.info);
-    return uses || std::any_of(resolver.actions.begin(), resolver.actions.end(), [&](const ResolvedAction& other) {
-               return called.count(other.info) && !seen.count(other.info) && usesCaller(world, resolver, other, seen);
-           });
 }
 
 std::string verbs(unsigned ops) {
@@ -113,12 +63,21 @@ public:
         allCapturable_ = !binding_.custom && std::all_of(arms_.begin(), arms_.end(), [](const Arm& arm) {
             return capturable(arm.branch->condition);
         });
-        set_ = action.contexts.empty() && (!conditions || allCapturable_ || action.isFeed()) && !hasTimeout() &&
-               std::all_of(arms_.begin(), arms_.end(), [](const Arm& arm) { return setBased(arm.steps()); });
+        std::vector<const ResolvedStep*> steps;
+        for (const Arm& arm : arms_)
+            for (const ResolvedStep& step : arm.steps())
+                steps.push_back(&step);
+        // A row that is only updated need not be read.
+        bool reads = std::any_of(action.contexts.begin(), action.contexts.end(),
+                                 [](const Context& context) { return !context.columns.empty(); });
+        set_ = !reads && (!conditions || allCapturable_ || action.isFeed()) && !hasTimeout() && steps_.setBased(steps);
     }
 
     void emit(std::vector<Object>& functions, std::vector<Object>& triggers) {
         std::string body = action_.isFeed() ? feedBody() : bulk_ ? callBody() : set_ ? setBody() : loopBody();
+        // A set of events of which no step uses a value still has so many rows.
+        if (printer_.used().empty() && body.find(rowsName() + "(") != std::string::npos)
+            printer_.meta("event_id", "uuid");
         if (steps_.mayEndUndelivered())
             body += "\n-- event rows whose event had nothing to deliver after all\nPERFORM " + processedName() +
                     "(specql.undelivered());\n";
@@ -150,7 +109,7 @@ private:
     std::string setBody() {
         std::string body;
         for (size_t i = 0; i < arms_.size(); i++) {
-            StepPlace place{Rows::set, from(static_cast<int>(i) + 1), static_cast<int>(i) + 1};
+            StepPlace place{Rows::set, from(static_cast<int>(i) + 1), static_cast<int>(i) + 1, ""};
             if (!body.empty()) body += '\n';
             if (arms_.size() == 1) {
                 // The only branch: dispatch calls the handler for nothing else.
@@ -166,7 +125,7 @@ private:
     std::string loopBody() {
         std::string inside = readContexts();
         for (const Arm& arm : arms_) {
-            StepPlace place{Rows::loop, "", 1};
+            StepPlace place{Rows::loop, "", 1, "events"};
             std::string steps = steps_.emit(arm.steps(), place);
             if (!inside.empty()) inside += '\n';
             if (hasTimeout()) {
@@ -185,8 +144,8 @@ private:
             inside += ifComment(arm) + "IF " + condition + " THEN\n" + indent(steps, 4) + "END IF;\n";
         }
         printer_.meta("event_id", "uuid");
-        std::string label = steps_.usesLabel() ? "<<events>>\n" : "";
-        return label + "FOR e IN SELECT r.* FROM " + rowsName() + "(1) AS r LOOP\n" + indent(inside, 4) + "END LOOP;\n";
+        return steps_.label("events") + "FOR e IN SELECT r.* FROM " + rowsName() + "(1) AS r LOOP\n" +
+               indent(inside, 4) + "END LOOP;\n";
     }
 
     // Rows that a key names, as they are when handling starts: every condition and step sees the same values.

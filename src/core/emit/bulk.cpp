@@ -1,4 +1,6 @@
 // Bulk operations: a function over a set, called by name, by its trigger or from psql.
+#include <algorithm>
+
 #include "emit/emit.hpp"
 #include "emit/quote.hpp"
 #include "emit/steps.hpp"
@@ -7,7 +9,7 @@
 namespace specql {
 
 // The body of a bulk operation for each element of its array, whose keys become variables.
-static std::string overArray(const ResolvedAction& action, const std::string& body,
+static std::string overArray(const ResolvedAction& action, const std::string& body, const std::string& label,
                              std::vector<std::string>& declarations) {
     const std::string& handling = action.info->spec->errorHandling.value;
     bool keepsOn = handling == "continue_on_error" || handling == "collect_errors";
@@ -23,7 +25,7 @@ static std::string overArray(const ResolvedAction& action, const std::string& bo
     if (keepsOn) {
         bool collects = handling == "collect_errors";
         declarations.push_back("v_before integer;");
-        if (collects) declarations.push_back("v_errors text[] := '{}';");
+        if (collects) declarations.push_back("v_errors text[] := ARRAY[]::text[];");
         std::string failed = "format('element %s: %s', v_number, SQLERRM)";
         one = "v_before := v_count;\nBEGIN\n" + indent(one, 4) +
               "EXCEPTION\n    WHEN serialization_failure OR deadlock_detected THEN\n        RAISE;\n"
@@ -33,7 +35,7 @@ static std::string overArray(const ResolvedAction& action, const std::string& bo
                         : "RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = " + failed + ";\n") +
               "END;\n";
     }
-    std::string loop = "FOR v_item IN SELECT j.value FROM jsonb_array_elements(" +
+    std::string loop = label + "FOR v_item IN SELECT j.value FROM jsonb_array_elements(" +
                        quoteName("p_" + action.batchParameter) + ") AS j LOOP\n    v_number := v_number + 1;\n" +
                        indent(one, 4) + "END LOOP;\n";
     if (handling == "collect_errors")
@@ -42,6 +44,12 @@ static std::string overArray(const ResolvedAction& action, const std::string& bo
             "        MESSAGE = format('%s of %s elements failed', cardinality(v_errors), v_number),\n"
             "        DETAIL = array_to_string(v_errors, E'\\n');\nEND IF;\n";
     return loop;
+}
+
+static bool takes(const std::vector<ResolvedStep>& steps) {
+    return std::any_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
+        return step.takes || takes(step.then) || takes(step.otherwise);
+    });
 }
 
 Object bulkFunction(const World& world, const Resolver& resolver, const ResolvedAction& action) {
@@ -73,31 +81,23 @@ Object bulkFunction(const World& world, const Resolver& resolver, const Resolved
                 context.key.name + " %s names no row of " + context.entity->shown() + "', coalesce(" + key +
                 "::text, 'null'));\nEND IF;\n\n";
     }
-    StepPlace place;
+    StepPlace place{StepPlace::Rows::once, "", 0, action.batchParameter.empty() ? "" : "elements"};
+    // What takes no rows is counted by itself.
+    if (std::none_of(action.branches.begin(), action.branches.end(),
+                     [](const ResolvedBranch& branch) { return takes(branch.steps) || takes(branch.otherwise); }))
+        body += "v_count := v_count + 1;\n";
     for (const ResolvedBranch& branch : action.branches) {
-        std::string block;
-        for (const ResolvedStep& step : branch.steps) {
-            bool set = step.spec->kind == StepKind::update || step.spec->kind == StepKind::remove;
-            if (!block.empty()) block += '\n';
-            if (set && step.target) {
-                std::string what = commentText(step.spec->verb.value + ": " + step.spec->target.value);
-                block += "-- " + what +
-                         (step.allocated.empty() ? ""
-                                                 : ": rows in order, as long as their " + step.allocated +
-                                                       " fits in what is left; the first that does not fit ends it") +
-                         "\n" + steps.allocation(step) + "v_count := v_count + cardinality(v_handled);\n";
-                place = {StepPlace::Rows::handled, "unnest(v_handled) AS h", 0};
-            } else {
-                block += steps.emit({step}, place);
-            }
+        std::string block = steps.emit(branch.steps, place);
+        if (branch.condition) {
+            block = "IF " + printer.print(branch.condition) + " THEN\n" + indent(block, 4);
+            if (!branch.otherwise.empty()) block += "ELSE\n" + indent(steps.emit(branch.otherwise, place), 4);
+            block += "END IF;\n";
         }
-        if (branch.condition)
-            block = "IF " + printer.print(branch.condition) + " THEN\n" + indent(block, 4) + "END IF;\n";
-        body += block;
+        body += (body.empty() || endsWith(body, "\n\n") ? "" : "\n") + block;
     }
     for (const std::string& declaration : steps.declarations())
         declarations.push_back(declaration);
-    if (!action.batchParameter.empty()) body = overArray(action, body, declarations);
+    if (!action.batchParameter.empty()) body = overArray(action, body, steps.label("elements"), declarations);
     FunctionText function;
     function.schema = info.schema;
     function.name = snakeCase(info.spec->name.value);

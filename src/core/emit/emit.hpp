@@ -36,12 +36,17 @@ std::vector<Object> eventFunction(World& world, const EntityInfo& entity);
 // Capture, rows, handler and trigger or registration of one resolved action.
 void emitAction(World& world, const Resolver& resolver, const ResolvedAction& action, std::vector<Object>& functions,
                 std::vector<Object>& triggers);
+// Does a condition or a step ask who did it, or a bulk operation that a step calls? Then the log keeps that of its
+// events.
+bool usesCaller(const World& world, const Resolver& resolver, const ResolvedAction& action);
 // The function of a bulk operation, and what calls it when its trigger is raised.
 Object bulkFunction(const World& world, const Resolver& resolver, const ResolvedAction& action);
 // The registration of a window or correlation: its terms, and how they are joined.
 Object windowObject(const ResolvedAction& action);
 // Where the history of the events stands that the fresh windows and correlations count.
 std::vector<WindowHistory> windowHistories(const World& world, const Resolver& resolver);
+// Adds to the world's explanations what each step of the fresh actions does, in a sentence.
+void explainSteps(World& world, const Resolver& resolver);
 // The registration of a service.
 Object serviceObject(const Unit& unit);
 

@@ -28,7 +28,7 @@ std::string splice(const std::string& text, std::vector<Splice> splices) {
 
 std::vector<Splice> qualified(const Resolver& resolver, const BoundExpression& bound) {
     std::vector<Splice> splices;
-    if (bound.request < 0) return splices;
+    if (bound.request < 0 || !resolver.results()[bound.request].ok) return splices;
     for (const QualifiedUse& use : resolver.results()[bound.request].qualified)
         splices.push_back({use.offset, use.length, use.sql});
     return splices;
@@ -60,8 +60,15 @@ constexpr const char* reserved[] = {"branch", "branches", "subject",    "data", 
 
 }  // namespace
 
+std::string variableName(const std::string& name) {
+    constexpr const char* own[] = {"count", "item",    "number", "before", "errors", "handled",
+                                   "taken", "missing", "event",  "row",    "changed"};
+    bool collides = std::find(std::begin(own), std::end(own), name) != std::end(own);
+    return quoteName("v_" + name + (collides ? "_" : ""));
+}
+
 std::string contextVariable(const Context& context) {
-    return quoteName(context.variable);
+    return variableName(context.variable);
 }
 
 std::string printBound(const World& world, const Resolver& resolver, const BoundExpression& bound, size_t begin,
@@ -101,14 +108,14 @@ std::string Printer::use(EventColumn column) {
     for (const EventColumn& known : used_)
         if (known.captureSql == column.captureSql && known.rowsSql == column.rowsSql && known.type == column.type &&
             (!column.captureSql.empty() || !column.rowsSql.empty() || known.name == column.name))
-            return "e." + quoteName(known.name);
+            return eventAlias + "." + quoteName(known.name);
     auto taken = [&](const std::string& name) {
         return std::any_of(used_.begin(), used_.end(), [&](const EventColumn& known) { return known.name == name; });
     };
     while (taken(column.name))
         column.name += "_";
     used_.push_back(column);
-    return "e." + quoteName(column.name);
+    return eventAlias + "." + quoteName(column.name);
 }
 
 // A column of the event's row over old and new; after a delete the new row is not there.
@@ -185,8 +192,8 @@ std::string Printer::print(const Value& value, bool whole) {
             return use({value.name, value.type, "", sql});
         }
         case ValueKind::target: return targetAlias + "." + quoteName(value.name);
-        case ValueKind::handled: return handledAlias + "." + quoteName(value.name);
-        case ValueKind::local: return quoteName("v_" + value.name);
+        case ValueKind::handled: return handledAlias + (value.name.empty() ? "" : "." + quoteName(value.name));
+        case ValueKind::local: return variableName(value.name);
         case ValueKind::match: return ofMatch(value.name, value.type);
         case ValueKind::caller: return "specql.caller(" + quoteLiteral(value.name) + ")";
     }

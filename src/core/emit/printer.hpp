@@ -38,6 +38,8 @@ public:
     std::string timedOut();
 
     const std::vector<EventColumn>& used() const { return used_; }
+    const Resolver& resolver() const { return resolver_; }
+    std::string eventAlias = "e";
     std::string handledAlias = "h";
     std::string targetAlias = "t";
 
@@ -60,6 +62,9 @@ std::string printPlain(const World& world, const Resolver& resolver, const Bound
 // The part [begin, end) of an expression's text, with each name that stands in it written by `name`.
 std::string printBound(const World& world, const Resolver& resolver, const BoundExpression& bound, size_t begin,
                        size_t end, const std::function<std::string(const Value&)>& name);
+
+// v_product: a variable of a generated function that the spec names. Those that every bulk operation has keep theirs.
+std::string variableName(const std::string& name);
 
 // v_debit: the variable that holds the row at the end of a way.
 std::string contextVariable(const Context& context);

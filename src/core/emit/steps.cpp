@@ -35,9 +35,8 @@ static bool delivers(const std::vector<Step>& steps) {
 }
 
 static bool delivers(const std::vector<Branch>& branches) {
-    return std::any_of(branches.begin(), branches.end(), [](const Branch& branch) {
-        return delivers(branch.steps) || delivers(branch.otherwise);
-    });
+    return std::any_of(branches.begin(), branches.end(),
+                       [](const Branch& branch) { return delivers(branch.steps) || delivers(branch.otherwise); });
 }
 
 static bool deliversByItself(const ResolvedStep& step) {
@@ -62,9 +61,13 @@ std::string StepEmitter::emit(const std::vector<ResolvedStep>& steps, const Step
     delivers_ = delivers_ || delivers(steps);
     surely_ = surely_ || std::any_of(steps.begin(), steps.end(), deliversByItself);
     std::string sql;
-    for (const ResolvedStep& step : steps) {
+    for (size_t i = 0; i < steps.size(); i++) {
         if (!sql.empty()) sql += '\n';
-        sql += comment(step) + one(step, place);
+        if (steps[i].takes) {
+            sql += take(steps[i], {steps.begin() + static_cast<long>(i) + 1, steps.end()});
+            break;
+        }
+        sql += comment(steps[i]) + one(steps[i], place);
     }
     delivers_ = before;
     surely_ = surelyBefore;
@@ -106,7 +109,7 @@ std::string StepEmitter::eventId(const StepPlace& place) {
 }
 
 std::string StepEmitter::eventData(const StepPlace& place) {
-    if (place.rows == StepPlace::Rows::handled) return "to_jsonb(" + printer_.handledAlias + ")";
+    if (place.rows == StepPlace::Rows::taken) return "to_jsonb(" + printer_.handledAlias + ")";
     if (place.rows != StepPlace::Rows::once) return printer_.meta("event_data", "jsonb");
     if (!action_.batchParameter.empty()) return "v_item";
     std::vector<std::string> pairs;
@@ -201,6 +204,7 @@ std::string StepEmitter::insert(const ResolvedStep& step, const StepPlace& place
 std::string StepEmitter::rowCondition(const ResolvedStep& step, const std::string& alias) {
     if (!step.ownRow && step.byContext < 0) return printer_.print(step.where);
     const EntityInfo& target = *step.target;
+    if (step.rowKey) return keyOf(target, alias) + " = " + printer_.print(*step.rowKey, false);
     Value key;
     if (step.byContext >= 0) {
         key = action_.contexts[step.byContext].key;
@@ -214,93 +218,44 @@ std::string StepEmitter::rowCondition(const ResolvedStep& step, const std::strin
     return step.where ? row + "\n    AND (" + printer_.print(step.where) + ")" : row;
 }
 
+std::string StepEmitter::assignments(const ResolvedStep& step) {
+    std::vector<std::string> set;
+    for (const BoundAssignment& assignment : step.set)
+        set.push_back(quoteName(assignment.column) + " = " + assignmentSql(assignment));
+    return join(set, ",\n    ");
+}
+
+void StepEmitter::declare(const std::string& declaration) {
+    if (std::find(declarations_.begin(), declarations_.end(), declaration) == declarations_.end())
+        declarations_.push_back(declaration);
+}
+
+bool StepEmitter::isOwnRow(const ResolvedStep& step) const {
+    if (step.limit || !step.order.empty()) return false;
+    return step.ownRow || (step.rowKey && step.target == taken_ && step.rowKey->name == step.target->key);
+}
+
 std::string StepEmitter::update(const ResolvedStep& step, const StepPlace& place) {
-    if (step.limit || !step.order.empty()) return allocation(step);
+    if (step.limit || !step.order.empty()) return allocation(step, "");
+    if (!place.from.empty() && !isOwnRow(step)) {
+        if (std::optional<SumUpdate> sum = readSum(world_, printer_.resolver(), action_, step))
+            return sumUpdate(step, *sum, place);
+        if (std::optional<Value> key = readFold(world_, printer_.resolver(), action_, step))
+            return foldUpdate(step, *key, place);
+    }
     bool remove = step.spec->kind == StepKind::remove;
     std::string sql = remove ? "DELETE FROM " : "UPDATE ";
     sql += tableName(*step.target) + " AS t";
-    if (!remove) {
-        std::vector<std::string> set;
-        for (const BoundAssignment& assignment : step.set)
-            set.push_back(quoteName(assignment.column) + " = " + assignmentSql(assignment));
-        sql += "\nSET " + join(set, ",\n    ");
-    }
+    if (!remove) sql += "\nSET " + assignments(step);
     if (!place.from.empty()) sql += (remove ? "\nUSING " : "\nFROM ") + place.from;
     return sql + "\nWHERE " + rowCondition(step, "t") + ";\n";
 }
 
-std::string StepEmitter::allocation(const ResolvedStep& step) {
-    const EntityInfo& target = *step.target;
-    std::string table = tableName(target), key = quoteName(target.key);
-    bool remove = step.spec->kind == StepKind::remove;
-    std::vector<std::string> order, runningOrder;
-    std::vector<std::string> columns = {"t." + key};
-    if (!step.allocated.empty()) columns.push_back("t." + quoteName(step.allocated));
-    for (const BoundOrder& item : step.order) {
-        std::string suffix = item.spec->descending ? " DESC" : "";
-        if (item.spec->nulls) suffix += item.spec->nulls == 1 ? " NULLS FIRST" : " NULLS LAST";
-        std::string name = "order_" + std::to_string(runningOrder.size() + 1);
-        std::string sql = printer_.print(item.value);
-        columns.push_back(sql + " AS " + name);
-        order.push_back(sql + suffix);
-        runningOrder.push_back("c." + name + suffix);
-    }
-    order.push_back("t." + key);
-    runningOrder.push_back("c." + key);
-
-    std::string sql = "WITH candidate AS MATERIALIZED (\n    SELECT " + join(columns, ", ") + "\n    FROM " + table +
-                      " AS t\n    WHERE " + indent(rowCondition(step, "t"), 0) + "\n    ORDER BY " + join(order, ", ");
-    if (step.limit && step.allocated.empty()) sql += "\n    LIMIT " + printer_.print(step.limit);
-    sql += "\n    FOR UPDATE\n), taken AS (\n";
-    if (step.allocated.empty()) {
-        sql += "    SELECT c." + key + ", row_number() OVER (ORDER BY " + join(runningOrder, ", ") +
-               ") AS place, true AS fits\n"
-               "    FROM candidate AS c\n";
-    } else {
-        // The first row that does not fit ends it: fits stays false from there on.
-        std::string amount = "c." + quoteName(step.allocated), by = join(runningOrder, ", ");
-        sql += "    SELECT r." + key +
-               ", r.place,\n"
-               "           bool_and(coalesce(r.total <= " +
-               printer_.print(step.limit, true) +
-               " AND r.amount IS NOT NULL, false))\n               OVER (ORDER BY r.place) AS fits\n"
-               "    FROM (\n"
-               "        SELECT c." +
-               key + ", " + amount +
-               " AS amount,\n"
-               "               row_number() OVER (ORDER BY " +
-               by +
-               ") AS place,\n"
-               "               sum(" +
-               amount + ") OVER (ORDER BY " + by +
-               " ROWS UNBOUNDED PRECEDING) AS total\n"
-               "        FROM candidate AS c\n"
-               "    ) AS r\n";
-    }
-    sql += "), handled AS (\n";
-    if (remove) {
-        sql += "    DELETE FROM " + table + " AS t\n    USING taken\n";
-    } else {
-        std::vector<std::string> set;
-        for (const BoundAssignment& assignment : step.set)
-            set.push_back(quoteName(assignment.column) + " = " + assignmentSql(assignment));
-        sql += "    UPDATE " + table + " AS t\n    SET " + join(set, ",\n        ") + "\n    FROM taken\n";
-    }
-    sql +=
-        "    WHERE t." + key + " = taken." + key +
-        " AND taken.fits\n    RETURNING t AS handled_row, taken.place\n)\n"
-        "SELECT coalesce(array_agg(handled.handled_row ORDER BY handled.place), '{}')\nINTO v_handled\nFROM handled;\n";
-    std::string declaration = "v_handled " + table + "[];";
-    if (std::find(declarations_.begin(), declarations_.end(), declaration) == declarations_.end())
-        declarations_.push_back(declaration);
-    return sql;
-}
-
 std::string StepEmitter::emitEvent(const ResolvedStep& step, const StepPlace& place) {
-    std::string data;
+    std::string data, time;
     if (step.set.empty()) {
         data = eventData(place);
-        bool row = !action_.binding.custom && place.rows != StepPlace::Rows::handled;
+        bool row = !action_.binding.custom && place.rows != StepPlace::Rows::taken;
         if (row) {
             const EntityInfo& entity = *action_.binding.entity;
             Value key;
@@ -315,11 +270,14 @@ std::string StepEmitter::emitEvent(const ResolvedStep& step, const StepPlace& pl
         }
     } else {
         std::vector<std::string> pairs;
-        for (const BoundAssignment& assignment : step.set)
+        for (const BoundAssignment& assignment : step.set) {
             pairs.push_back(quoteLiteral(assignment.column) + ", " + assignmentSql(assignment));
+            if (assignment.column == eventTimeKey)
+                time = ", (" + assignmentSql(assignment) + ")::timestamp with time zone";
+        }
         data = "jsonb_build_object(" + join(pairs, ", ") + ")";
     }
-    return perform("specql.emit(" + quoteLiteral(step.spec->target.value) + ", " + data + ")", place);
+    return perform("specql.emit(" + quoteLiteral(step.spec->target.value) + ", " + data + time + ")", place);
 }
 
 std::string StepEmitter::call(const ResolvedStep& step, const StepPlace& place) {
@@ -351,9 +309,14 @@ std::string StepEmitter::call(const ResolvedStep& step, const StepPlace& place) 
 
 std::string StepEmitter::foreach (const ResolvedStep& step, const StepPlace& place) {
     const Value& array = step.condition.values.front();
-    std::string variable = quoteName("v_" + step.spec->variable.value);
+    std::string variable = variableName(step.spec->variable.value);
     std::string element = array.type == "jsonb" ? "jsonb" : elementType(array.type);
-    declarations_.push_back(variable + " " + element + ";");
+    // Of another type it was declared for another loop: then it has a block of its own.
+    std::string declaration = variable + " " + element + ";";
+    bool shadows = std::any_of(declarations_.begin(), declarations_.end(), [&](const std::string& known) {
+        return startsWith(known, variable + " ") && known != declaration;
+    });
+    if (!shadows) declare(declaration);
     std::string over = printer_.print(step.condition);
     std::string head = array.type == "jsonb" ? "FOR " + variable + " IN SELECT j.value FROM jsonb_array_elements(" +
                                                    over + ") AS j LOOP\n"
@@ -362,7 +325,8 @@ std::string StepEmitter::foreach (const ResolvedStep& step, const StepPlace& pla
     oncePerEvent_ = false;
     std::string body = emit(step.then, place);
     oncePerEvent_ = before;
-    return head + indent(body, 4) + "END LOOP;\n";
+    std::string loop = head + indent(body, 4) + "END LOOP;\n";
+    return shadows ? "DECLARE\n    " + declaration + "\nBEGIN\n" + indent(loop, 4) + "END;\n" : loop;
 }
 
 std::string StepEmitter::one(const ResolvedStep& step, const StepPlace& place) {
@@ -393,7 +357,10 @@ std::string StepEmitter::one(const ResolvedStep& step, const StepPlace& place) {
             return sql + "END IF;\n";
         }
         case StepKind::foreach: return foreach (step, place);
-        case StepKind::ret: usesLabel_ = true; return "CONTINUE events;\n";
+        case StepKind::ret:
+            if (place.label.empty()) return "RETURN v_count;\n";
+            usedLabels_.insert(place.label);
+            return "CONTINUE " + place.label + ";\n";
     }
     return {};
 }

@@ -1,18 +1,21 @@
 // Steps to statements. The same step is written for a set of events, for one event in a loop, or for the rows that a
-// bulk operation handled; only where its rows come from differs.
+// bulk operation took; only where its rows come from differs.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
 #include "emit/printer.hpp"
+#include "emit/sums.hpp"
 
 namespace specql {
 
 struct StepPlace {
-    enum class Rows { set, loop, handled, once } rows = Rows::once;
-    std::string from;  // set: "inventory.stock_change_rows(1) AS e"; handled: "unnest(v_handled) AS h"
-    int branch = 0;    // set: the branch, for queueing without reading the rows
+    enum class Rows { set, loop, taken, once } rows = Rows::once;
+    std::string from;   // set: "inventory.stock_change_rows(1) AS e"; taken: "unnest(v_handled) AS h", or a loop's row
+    int branch = 0;     // set: the branch, for queueing without reading the rows
+    std::string label;  // of the loop that return: goes on with; empty: it ends the function
 };
 
 class StepEmitter {
@@ -21,9 +24,8 @@ public:
         : world_(world), action_(action), printer_(printer) {}
 
     std::string emit(const std::vector<ResolvedStep>& steps, const StepPlace& place);
-    // Rows in order while their sum fits, or the first so many: one statement, safe against the same in another
-    // session. Sets v_handled to the rows as they are afterwards.
-    std::string allocation(const ResolvedStep& step);
+    // Steps that are one statement each over all rows of a set, and come to the same as row by row.
+    bool setBased(const std::vector<const ResolvedStep*>& steps) const;
 
     // Variables that the statements need in DECLARE.
     const std::vector<std::string>& declarations() const { return declarations_; }
@@ -33,9 +35,10 @@ public:
         int number;  // the second argument of specql.reaction_id
     };
     const std::vector<Reaction>& reactions() const { return reactions_; }
-    bool usesLabel() const { return usesLabel_; }
+    // What stands before a loop that is left early: <<events>>, or nothing.
+    std::string label(const std::string& name) const { return usedLabels_.count(name) ? "<<" + name + ">>\n" : ""; }
     // True if event rows may wait for deliveries that no step has queued in the end.
-    bool mayEndUndelivered() const { return waitsInVain_ || (usesLabel_ && !reactions_.empty()); }
+    bool mayEndUndelivered() const { return waitsInVain_ || (!usedLabels_.empty() && !reactions_.empty()); }
     // True if something leaves the transaction because of these steps: then the event is done when it was delivered.
     static bool delivers(const std::vector<ResolvedStep>& steps);
 
@@ -49,6 +52,19 @@ private:
     void markProcessed(const EntityInfo& entity, int reaction, bool delivers, std::vector<std::string>& columns,
                        std::vector<std::string>& values);
     std::string update(const ResolvedStep& step, const StepPlace& place);
+    std::string sumUpdate(const ResolvedStep& step, const SumUpdate& update, const StepPlace& place);
+    std::string foldUpdate(const ResolvedStep& step, const Value& keyValue, const StepPlace& place);
+    std::string rowsThere(const ResolvedStep& step, const StepPlace& place);
+    // The row that the event or the taken row is itself: no two of a set have the same.
+    bool isOwnRow(const ResolvedStep& step) const;
+    // Rows in order while their sum fits, or the first so many: one statement, safe against the same in another
+    // session. `into`: the variable that gets the rows as they are afterwards.
+    std::string allocation(const ResolvedStep& step, const std::string& into);
+    // An update or delete of a bulk operation, and what is done for each of the rows that it takes.
+    std::string take(const ResolvedStep& step, const std::vector<ResolvedStep>& behind);
+    std::string takenName(const EntityInfo& entity, const std::string& prefix);
+    std::string assignments(const ResolvedStep& step);
+    void declare(const std::string& declaration);
     std::string queue(const std::string& function, const Step& step, const StepPlace& place);
     std::string emitEvent(const ResolvedStep& step, const StepPlace& place);
     std::string call(const ResolvedStep& step, const StepPlace& place);
@@ -66,10 +82,12 @@ private:
     std::vector<std::string> declarations_;
     std::vector<Reaction> reactions_;
     int inserts_ = 0;  // with a reaction id, so far
-    bool usesLabel_ = false;
-    bool oncePerEvent_ = true;  // false inside foreach
-    bool delivers_ = false;  // a step of the list, or of one around it, may deliver
-    bool surely_ = false;    // and one does so unless the list is left early
+    std::set<std::string> usedLabels_;
+    std::vector<const EntityInfo*> takenFrom_;  // whose rows have variables
+    const EntityInfo* taken_ = nullptr;         // whose rows the steps are done for
+    bool oncePerEvent_ = true;                  // false inside foreach
+    bool delivers_ = false;                     // a step of the list, or of one around it, may deliver
+    bool surely_ = false;                       // and one does so unless the list is left early
     bool waitsInVain_ = false;
 };
 

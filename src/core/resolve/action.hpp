@@ -59,6 +59,9 @@ struct BoundExpression {
     explicit operator bool() const { return expression >= 0; }
 };
 
+// The key of an emit step that is the event's time.
+inline constexpr const char* eventTimeKey = "occurred_at";
+
 struct BoundAssignment {
     std::string column;
     BoundExpression value;  // none: the event's value of the same name (create:), see `taken`
@@ -82,10 +85,12 @@ struct ResolvedStep {
     std::vector<BoundExpression> args;
     CallKind call = CallKind::none;
     const ActionInfo* calledAction = nullptr;
-    std::string calledFunction;  // quoted and qualified
-    bool ownRow = false;         // update/delete of the row the event is about
-    int byContext = -1;          // update/delete of the row that this context leads to
-    int way = -1;                // the same among the ways, while names are bound
+    std::string calledFunction;   // quoted and qualified
+    bool takes = false;           // bulk: this update/delete takes the rows that the steps behind it are done for
+    std::optional<Value> rowKey;  // update/delete of the row with this key: a taken row, or one that it refers to
+    bool ownRow = false;          // update/delete of the row the event is about
+    int byContext = -1;           // update/delete of the row that this context leads to
+    int way = -1;                 // the same among the ways, while names are bound
     std::vector<ResolvedStep> then, otherwise;
 };
 
@@ -116,7 +121,7 @@ struct Context {
     int via = -1;             // the way to the row that holds the key; -1: the event itself does
     int distance = 1;         // rows to go through
     bool byPathOnly = false;  // no bare name leads there
-    std::string variable;     // v_debit: what holds the row in generated code
+    std::string variable;     // what holds the row in generated code: debit of v_debit
     std::set<std::string> columns;
     bool locked = false;
 };

@@ -85,9 +85,10 @@ private:
     void findMatchKeys();
     EntityInfo* knownTable(const std::string& table);
     void addPayloadKey(const std::string& name);
-    void findKeysIn(ExpressionRef ref);
-    void findKeysIn(const std::vector<Step>& steps);
-    void findTargetsIn(const std::vector<Step>& steps);
+    // `taken`: whose row the steps of a bulk operation are done for; `target`: whose rows a WHERE is about.
+    void findKeysIn(ExpressionRef ref, EntityInfo* taken = nullptr, EntityInfo* target = nullptr);
+    void findKeysIn(const std::vector<Step>& steps, EntityInfo* taken = nullptr);
+    void findTargetsIn(const std::vector<Step>& steps, EntityInfo* taken = nullptr);
     // The context of a way, made when first used.
     int useContext(int way);
 
@@ -147,7 +148,6 @@ private:
                          const ColumnInfo* column = nullptr);
     void unknownName(int expression, const NameUse& use, const Scope& scope, const ColumnInfo* column,
                      const NameProblem& problem);
-    void checkEnum(const ExpressionFacts& facts, const BoundExpression& bound, const ColumnInfo* column);
 
     // --- payload types: declared, else of the field of the same name, else …_id is uuid, else by use, else text
     // --------
@@ -199,6 +199,14 @@ private:
     void bindWay(int way, ResolvedStep& resolved);
     // The row that VIA says.
     void bindVia(const Step& step, ResolvedStep& resolved);
+    // Behind an allocation: the taken row itself, or the one that it refers to. False if it leads to none.
+    bool bindTakenRow(const Step& step, ResolvedStep& resolved, const Scope& scope);
+    // The refs of an entity that lead to another.
+    std::vector<const ColumnInfo*> waysTo(const EntityInfo* entity, const EntityInfo& from);
+    bool ofTakenRef(const Scope& scope, const std::string& name) const;
+    void refuseTakenRef(Pos pos, const NameUse& use, const Scope& scope);
+    // A bulk operation is a function: nothing says which event called it, if one did.
+    void refuseEventNames();
     // LIMIT that shares a word with a field of the target allocates: rows are taken while the field's sum fits.
     void bindLimit(const Step& step, ResolvedStep& resolved, const Scope& scope);
     ResolvedStep bindStep(const Step& step, Scope& scope);

@@ -3,6 +3,7 @@
 
 #include "emit/quote.hpp"
 #include "resolve/action_resolver.hpp"
+#include "spec/habits.hpp"
 #include "spec/sql_text.hpp"
 
 namespace specql {
@@ -73,9 +74,18 @@ BoundExpression ActionResolver::bind(ExpressionRef ref, const std::string& targe
     }
     checkSqlValues(bound.expression, scope);
     hintPayloadTypes(facts, bound);
-    checkEnum(facts, bound, column);
     if (!known) bound.values.clear();  // its type would only be a second complaint
     return bound;
+}
+
+std::string wordHint(const NameUse& use, const std::string& expression, const std::string& near) {
+    const std::string& word = use.parts.back();
+    if (use.parts.size() == 1 && expression[use.offset] == '"')
+        return "a text is written in single quotes: '" + word + "'; double quotes are for names";
+    const char* meant = use.parts.size() == 1 ? habit(Habit::word, word) : nullptr;
+    if (meant) return meant;
+    if (!near.empty()) return "did you mean " + near + "?";
+    return use.parts.size() == 1 ? "a text value is quoted: \"'" + word + "'\"" : "";
 }
 
 void ActionResolver::unknownName(int expression, const NameUse& use, const Scope& scope, const ColumnInfo* column,
@@ -86,31 +96,20 @@ void ActionResolver::unknownName(int expression, const NameUse& use, const Scope
         world_.error(*action_.file, problem.code, pos, problem.message, problem.hint);
         return;
     }
+    if (use.parts.size() == 2 && ofTakenRef(scope, use.parts[0])) {
+        refuseTakenRef(pos, use, scope);
+        return;
+    }
     std::string hint;
     if (column && column->field && use.parts.size() == 1) {
-        const std::vector<std::string>& values = column->field->enumValues;
-        if (std::find(values.begin(), values.end(), name) != values.end())
-            hint = "a text value is quoted: \"'" + name + "'\"";
+        std::string value = nearestOfFew(name, column->field->enumValues);
+        if (!value.empty()) hint = "a text value is quoted: \"'" + value + "'\"";
     }
     if (hint.empty() && world_.wantsHints() && !world_.trying()) {
         std::string near = nearest(use.parts.back(), namesInReach(scope));
-        hint = !near.empty()           ? "did you mean " + near + "?"
-               : use.parts.size() == 1 ? "a text value is quoted: \"'" + name + "'\""
-                                       : "";
+        hint = wordHint(use, world_.expressionText(expression), near);
     }
     world_.error(*action_.file, "SPQL-R040", pos, "unknown name " + name, hint);
-}
-
-void ActionResolver::checkEnum(const ExpressionFacts& facts, const BoundExpression& bound, const ColumnInfo* column) {
-    if (!column || !column->field || column->field->enumValues.empty() || !facts.isLiteral ||
-        facts.literalType != "text")
-        return;
-    const std::vector<std::string>& values = column->field->enumValues;
-    if (std::find(values.begin(), values.end(), facts.literalValue) != values.end()) return;
-    std::string near = nearest(facts.literalValue, values);
-    world_.error(*action_.file, "SPQL-R042", world_.locate(bound.expression, 0),
-                 quoteLiteral(facts.literalValue) + " is not a value of " + column->name,
-                 near.empty() ? "its values are " + join(values, ", ") : "did you mean '" + near + "'?");
 }
 
 void ActionResolver::hint(const std::string& key, const std::string& type) {

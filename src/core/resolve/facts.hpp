@@ -17,6 +17,7 @@ struct NameUse {
     std::string literalPeer;  // type of a literal it is compared or computed with: integer, numeric, text, boolean
     std::vector<int> peers;   // indexes of other names that are operands of the same operator
     std::string castTo;       // `name::type`: the type as text
+    int addend = 0;           // the expression is this name and others added to it or taken away: by so many operators
 };
 
 // One function call in an expression.
@@ -39,6 +40,16 @@ struct ConditionPart {
     std::vector<ConditionPart> parts;  // all, any
 };
 
+// A text in quotes beside names: it is compared with them, is given by coalesce in their place, or is what the whole
+// expression may give. LIKE's patterns are none.
+struct LiteralUse {
+    size_t offset = 0;
+    std::string value;
+    std::vector<int> with;   // indexes into ExpressionFacts::names
+    bool isResult = false;   // the whole expression may have this value
+    bool isInstead = false;  // coalesce gives it where there is no value
+};
+
 // A value of SQL that is written like a name: current_user, localtime.
 struct SqlValueUse {
     size_t offset = 0;
@@ -57,6 +68,7 @@ struct ExpressionFacts {
     std::vector<CallUse> calls;
     std::vector<ComparisonUse> comparisons;
     ConditionPart condition;
+    std::vector<LiteralUse> literals;
     std::vector<SqlValueUse> sqlValues;
     bool isLiteral = false;   // the whole expression is one constant
     std::string literalType;  // integer, numeric, text, boolean, null
@@ -79,6 +91,7 @@ struct TableView {
     char kind = 'r';          // pg_class.relkind
     bool owned = false;       // specql created it (specql.object knows it)
     bool callerOwns = false;  // the current user owns it or is a member of the owner
+    bool fillsRows = false;   // a trigger of its own sees rows before they are inserted, and may give them values
     std::string owner;
     std::string comment;
     std::vector<ColumnView> columns;
@@ -152,6 +165,7 @@ struct TypeView {
 struct CatalogView {
     std::vector<TableView> tables;          // those with a name the specs mention, and all that specql owns
     std::vector<FunctionView> functions;    // those with a name the specs mention or generate
+    std::vector<std::string> callable;      // names of all functions that users made, for hints
     std::vector<ExtraView> extras;          // of those tables
     std::vector<std::string> schemas;       // all that exist
     std::vector<std::string> foreignTypes;  // "schema.name" of other relations and types that a name may collide with

@@ -22,8 +22,8 @@ ResolvedAction ActionResolver::run() {
     const Action& spec = *action_.spec;
     if (spec.windowed || spec.correlated) result_.window = readWindow(world_, action_);
     if (withKeys_) findWays();
-    Scope scope;
     for (const Branch& branch : spec.branches) {
+        Scope scope;
         ResolvedBranch resolved;
         resolved.spec = &branch;
         ExpressionRef condition = branch.condition ? branch.condition : spec.plainCondition;
@@ -40,6 +40,7 @@ ResolvedAction ActionResolver::run() {
         resolved.steps = bindSteps(spec.onTimeout, scope);
         result_.branches.push_back(std::move(resolved));
     }
+    if (bulk_) refuseEventNames();
     inferPayloadTypes();
     return std::move(result_);
 }
@@ -184,6 +185,7 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
             return value = payloadValue(name), true;
         }
         if (scope.handled && isNamed(*scope.handled, first)) return lookupHandled(scope, name, value);
+        if (ofTakenRef(scope, first)) return false;
         if (!binding.custom && isNamed(*binding.entity, first) && !binding.entity->columnOf(first)) {
             const ColumnInfo* column = binding.entity->columnOf(name);
             if (column)
@@ -208,6 +210,10 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
 }
 
 bool ActionResolver::lookupHandled(const Scope& scope, const std::string& name, Value& value) const {
+    if (scope.handled && name == "new")
+        return value = simple(ValueKind::handled, "", "record", "section 7: the handled row",
+                              "the row of " + scope.handled->shown() + " that was handled"),
+               true;
     const ColumnInfo* column = scope.handled ? scope.handled->columnOf(name) : nullptr;
     if (!column) return false;
     value = simple(ValueKind::handled, column->name, column->type, "section 7: column of the handled row",

@@ -115,7 +115,7 @@ void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<Step>&
 
 void Resolver::resolveEntity(EntityInfo& entity) {
     const SpecFile& file = *entity.file;
-    auto bindColumns = [&](ExpressionRef ref, const std::string& target, bool columns) {
+    auto bindColumns = [&](ExpressionRef ref, const std::string& target, bool columns, const Field* field = nullptr) {
         BoundExpression bound;
         bound.expression = ref.id + file.expressionBase;
         bound.target = target;
@@ -135,12 +135,12 @@ void Resolver::resolveEntity(EntityInfo& entity) {
                 for (const ColumnInfo& known : entity.columns)
                     names.push_back(known.name);
                 std::string near = columns && world_.wantsHints() ? nearest(use.parts.back(), names) : "";
+                std::string value = field ? nearestOfFew(use.parts.back(), field->enumValues) : "";
                 known = false;
                 world_.error(file, "SPQL-R040", world_.locate(bound.expression, use.offset),
                              "unknown name " + join(use.parts, "."),
-                             !near.empty() ? "did you mean " + near + "?"
-                             : columns     ? "only fields of the entity are known here"
-                                           : "a text value is quoted: '" + use.parts.back() + "'");
+                             !value.empty() ? "did you mean " + value + "?"
+                                            : wordHint(use, world_.expressionText(bound.expression), near));
             } else {
                 value.kind = ValueKind::target;
                 value.name = column->name;
@@ -162,12 +162,7 @@ void Resolver::resolveEntity(EntityInfo& entity) {
             if (word && std::find(values.begin(), values.end(), facts.names[0].parts[0]) != values.end())
                 expression.literal = facts.names[0].parts[0];
             else
-                expression.bound = bindColumns(field->defaultValue, column.type, false);
-            if (facts.ok && facts.isLiteral && facts.literalType == "text" && !values.empty() &&
-                std::find(values.begin(), values.end(), facts.literalValue) == values.end())
-                world_.error(file, "SPQL-R042", world_.locate(field->defaultValue.id + file.expressionBase, 0),
-                             quoteLiteral(facts.literalValue) + " is not a value of " + column.name,
-                             "its values are " + join(values, ", "));
+                expression.bound = bindColumns(field->defaultValue, column.type, false, field);
             entityExpressions.push_back(std::move(expression));
         }
         if (field->check)

@@ -91,6 +91,9 @@ ResolvedAction resolveUnder(Resolver& resolver, World& world, const ActionInfo& 
 // Every trigger's name that stands for an event of rows.
 std::vector<std::string> knownTriggers(const World& world);
 
+// What would mend a name that nothing has: a habit of other languages, the nearest name, or quotes.
+std::string wordHint(const NameUse& use, const std::string& expression, const std::string& near);
+
 // Every expression of an action, conditions and steps alike.
 void visitExpressions(ResolvedAction& action, const std::function<void(BoundExpression&)>& visit);
 

@@ -12,7 +12,9 @@ std::vector<ResolvedStep> ActionResolver::bindSteps(const std::vector<Step>& ste
     for (const Step& step : steps) {
         resolved.push_back(bindStep(step, scope));
         bool set = step.kind == StepKind::update || step.kind == StepKind::remove;
-        if (bulk_ && set && resolved.back().target) scope.handled = resolved.back().target;
+        if (!bulk_ || !set || scope.handled || !resolved.back().target) continue;
+        resolved.back().takes = true;
+        scope.handled = resolved.back().target;
     }
     return resolved;
 }
@@ -80,7 +82,12 @@ void ActionResolver::bindCreate(ResolvedStep& resolved, const Scope& scope) {
             world_.error(*action_.file, problem.code, resolved.spec->target.pos, problem.message,
                          problem.hint + ", as the value of " + column.name + " behind SET");
         if (!known || value.type == "record") continue;
-        if (value.kind == ValueKind::payload) {
+        if (bulk_) {
+            // A function has the parameters that somebody named, and no event.
+            if (value.kind == ValueKind::meta || (value.kind == ValueKind::payload && !declaredParam(column.name)))
+                continue;
+            if (value.kind == ValueKind::payload) notePayload(column.name);
+        } else if (value.kind == ValueKind::payload) {
             // Nobody promised this key: absent means NULL, so it is taken without being required.
             value.kind = ValueKind::meta;
             value.name = "payload:" + column.name;
@@ -195,7 +202,7 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
             resolved.target = targetOf(step);
             if (step.via && resolved.target)
                 bindVia(step, resolved);
-            else if (!step.where && resolved.target)
+            else if (!step.where && resolved.target && !bindTakenRow(step, resolved, scope))
                 bindOwnRow(step, resolved);
             bindSet(step, resolved, scope);
             Scope rows = scope;
@@ -220,7 +227,8 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
             for (const Assignment& assignment : step.set) {
                 BoundAssignment bound;
                 bound.column = assignment.column.value;
-                bound.value = bind(assignment.value, "", scope);
+                bound.value =
+                    bind(assignment.value, bound.column == eventTimeKey ? "timestamp with time zone" : "", scope);
                 resolved.set.push_back(std::move(bound));
             }
             break;
@@ -314,9 +322,6 @@ void ActionResolver::bindCall(const Step& step, ResolvedStep& resolved, Scope& s
                      "create it first, or write <service>: \"" + name + "(…)\" to queue a call");
     } else if (resolved.call == CallKind::none) {
         resolved.call = CallKind::queued;
-        world_.warning(*action_.file, "SPQL-R039", step.target.pos,
-                       "no action or function " + name + " yet: calls are queued for the service " + step.verb.value,
-                       "create " + schema + "." + name + ", or leave it to the service");
     }
     std::string to = resolved.call == CallKind::action ? "action " + resolved.calledAction->name()
                      : resolved.call == CallKind::function

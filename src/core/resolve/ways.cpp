@@ -19,12 +19,6 @@ std::string withoutId(const std::string& name) {
     return endsWith(name, "_id") ? name.substr(0, name.size() - 3) : name;
 }
 
-// What generated functions call their own variables.
-bool isTaken(const std::string& variable) {
-    static const std::set<std::string> own = {"v_handled", "v_count", "v_item", "v_number", "v_before", "v_errors"};
-    return own.count(variable) > 0;
-}
-
 }  // namespace
 
 int ActionResolver::addWay(EntityInfo* entity, Value key, const std::string& path, int via) {
@@ -243,35 +237,51 @@ void ActionResolver::addPayloadKey(const std::string& name) {
     if (endsWith(name, "_id")) addWay(knownTable(withoutId(name)), payloadValue(name), withoutId(name));
 }
 
-void ActionResolver::findKeysIn(ExpressionRef ref) {
+void ActionResolver::findKeysIn(ExpressionRef ref, EntityInfo* taken, EntityInfo* target) {
     if (!ref) return;
-    for (const NameUse& use : world_.facts(ref.id + action_.file->expressionBase).names)
-        if (use.parts.size() == 1 || (use.parts.size() == 2 && use.parts[0] == "payload"))
-            addPayloadKey(use.parts.back());
+    const ExpressionFacts& facts = world_.facts(ref.id + action_.file->expressionBase);
+    Scope scope;
+    scope.target = target;
+    scope.targetFirst = true;
+    std::set<int> eventSide = rightTwins(facts, scope);
+    for (size_t i = 0; i < facts.names.size(); i++) {
+        const std::vector<std::string>& parts = facts.names[i].parts;
+        bool ofRow = (taken && taken->columnOf(parts.back())) ||
+                     (target && !eventSide.count(static_cast<int>(i)) && target->columnOf(parts.back()));
+        if (parts.size() == 1 ? !ofRow : parts.size() == 2 && parts[0] == "payload") addPayloadKey(parts.back());
+    }
 }
 
-void ActionResolver::findKeysIn(const std::vector<Step>& steps) {
+void ActionResolver::findKeysIn(const std::vector<Step>& steps, EntityInfo* taken) {
     for (const Step& step : steps) {
         for (const Assignment& assignment : step.set)
-            findKeysIn(assignment.value);
-        for (ExpressionRef ref : {step.where, step.limit, step.condition})
-            findKeysIn(ref);
+            findKeysIn(assignment.value, taken);
+        for (ExpressionRef ref : {step.limit, step.condition})
+            findKeysIn(ref, taken);
         for (ExpressionRef ref : step.args)
-            findKeysIn(ref);
-        findKeysIn(step.then);
-        findKeysIn(step.otherwise);
+            findKeysIn(ref, taken);
+        bool set = step.kind == StepKind::update || step.kind == StepKind::remove;
+        EntityInfo* entity = set ? world_.entity(step.target.value, action_.schema) : nullptr;
+        findKeysIn(step.where, taken, entity);
+        findKeysIn(step.then, taken);
+        findKeysIn(step.otherwise, taken);
+        if (bulk_ && entity && !taken) taken = entity;
     }
 }
 
 // The row of an update without WHERE has its key in the payload, unless something else there leads to it.
-void ActionResolver::findTargetsIn(const std::vector<Step>& steps) {
+void ActionResolver::findTargetsIn(const std::vector<Step>& steps, EntityInfo* taken) {
     for (const Step& step : steps) {
-        findTargetsIn(step.then);
-        findTargetsIn(step.otherwise);
-        if ((step.kind != StepKind::update && step.kind != StepKind::remove) || step.where || step.via) continue;
+        findTargetsIn(step.then, taken);
+        findTargetsIn(step.otherwise, taken);
+        if (step.kind != StepKind::update && step.kind != StepKind::remove) continue;
         EntityInfo* entity = world_.entity(step.target.value, action_.schema);
-        bool known = std::any_of(ways_.begin(), ways_.end(), [&](const Context& way) { return way.entity == entity; });
-        if (entity && !known) addWay(entity, payloadValue(entity->table + "_id"), entity->table);
+        bool known =
+            std::any_of(ways_.begin(), ways_.end(), [&](const Context& way) { return way.entity == entity; }) ||
+            (taken && entity && (entity == taken || !waysTo(entity, *taken).empty()));
+        if (entity && !known && !step.where && !step.via)
+            addWay(entity, payloadValue(entity->table + "_id"), entity->table);
+        if (bulk_ && entity && !taken) taken = entity;
     }
 }
 
@@ -283,14 +293,13 @@ int ActionResolver::useContext(int way) {
     if (known.via >= 0)
         context.key = contextColumn(known.via, *ways_[known.via].entity->column(known.key.name),
                                     "rule 7: ref of a row the event leads to");
-    context.variable = "v_" + known.path.substr(known.path.rfind('.') + 1);
+    context.variable = known.path.substr(known.path.rfind('.') + 1);
     auto used = [&] {
-        return isTaken(context.variable) ||
-               std::any_of(result_.contexts.begin(), result_.contexts.end(),
+        return std::any_of(result_.contexts.begin(), result_.contexts.end(),
                            [&](const Context& other) { return other.variable == context.variable; });
     };
     if (used()) {
-        context.variable = "v_" + known.path;
+        context.variable = known.path;
         std::replace(context.variable.begin(), context.variable.end(), '.', '_');
     }
     while (used())

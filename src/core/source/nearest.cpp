@@ -77,12 +77,16 @@ Vocabulary::Vocabulary(const std::vector<std::string>& words) {
 }
 
 std::string Vocabulary::nearest(std::string_view word, size_t most) const {
+    return nearestWithin(word, std::min(most, std::max<size_t>(1, word.size() / 3)));
+}
+
+std::string Vocabulary::nearestWithin(std::string_view word, size_t edits) const {
     if (word.empty() || word.size() > longestWord) {
         return {};
     }
     std::string wanted = comparable(word);
     uint32_t letters = lettersOf(wanted);
-    size_t best = std::min(most, std::max<size_t>(1, word.size() / 3)) + 1;
+    size_t best = edits + 1;
     const Known* found = nullptr;
     for (const Known& known : known_) {
         // An edit changes the length by one at most, and adds or takes away two letters at most.
@@ -104,6 +108,10 @@ std::string Vocabulary::nearest(std::string_view word, size_t most) const {
 
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates, size_t most) {
     return Vocabulary(candidates).nearest(word, most);
+}
+
+std::string nearestOfFew(std::string_view word, const std::vector<std::string>& candidates) {
+    return Vocabulary(candidates).nearestWithin(word, std::max<size_t>(1, word.size() / 2));
 }
 
 }  // namespace specql

@@ -82,6 +82,8 @@ std::string render(const Diagnostics& diagnostics, const Source& source, size_t 
 // '_' and '-'); empty when none is near. Used for every "did you mean".
 // `most` lowers that bound further.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates, size_t most = SIZE_MAX);
+// The same among a few that one of must have been meant: half of its length may be wrong.
+std::string nearestOfFew(std::string_view word, const std::vector<std::string>& candidates);
 
 // The same for many words and the same candidates.
 class Vocabulary {
@@ -89,6 +91,7 @@ public:
     Vocabulary() = default;
     explicit Vocabulary(const std::vector<std::string>& words);
     std::string nearest(std::string_view word, size_t most = SIZE_MAX) const;
+    std::string nearestWithin(std::string_view word, size_t edits) const;
 
 private:
     struct Known {

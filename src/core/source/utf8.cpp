@@ -88,7 +88,62 @@ constexpr Range forbidden[] = {
     {0x2028, 0x2029}, {0x202A, 0x202E}, {0x2066, 0x2069}, {0xFDD0, 0xFDEF}, {0xFEFF, 0xFEFF}, {0xFFFE, 0xFFFF},
 };
 
+constexpr Range invisible[] = {
+    {0x00AD, 0x00AD}, {0x034F, 0x034F}, {0x061C, 0x061C}, {0x115F, 0x1160}, {0x17B4, 0x17B5},
+    {0x180B, 0x180E}, {0x200B, 0x200F}, {0x202A, 0x202E}, {0x2060, 0x206F}, {0x3164, 0x3164},
+    {0xFE00, 0xFE0F}, {0xFEFF, 0xFEFF}, {0xFFA0, 0xFFA0},
+};
+
+constexpr Range foreignBlanks[] = {
+    {0x00A0, 0x00A0}, {0x1680, 0x1680}, {0x2000, 0x200A}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000},
+};
+
+constexpr Range latin[] = {
+    {'A', 'Z'},       {'a', 'z'},       {0x00AA, 0x00AA}, {0x00BA, 0x00BA},
+    {0x00C0, 0x00D6}, {0x00D8, 0x00F6}, {0x00F8, 0x024F}, {0x1E00, 0x1EFF},
+};
+
+constexpr struct {
+    Range range;
+    const char* name;
+} lookAlikes[] = {
+    {{0x0370, 0x03FF}, "Greek"},          {{0x0400, 0x052F}, "Cyrillic"},  {{0x0531, 0x0587}, "Armenian"},
+    {{0x13A0, 0x13FD}, "Cherokee"},       {{0x1F00, 0x1FFF}, "Greek"},     {{0x2100, 0x214F}, "letter-like"},
+    {{0x2C80, 0x2CFF}, "Coptic"},         {{0xFF21, 0xFF3A}, "fullwidth"}, {{0xFF41, 0xFF5A}, "fullwidth"},
+    {{0x1D400, 0x1D7FF}, "mathematical"},
+};
+
 }  // namespace
+
+bool isInvisible(char32_t codePoint) {
+    return inRanges(invisible, codePoint);
+}
+
+bool isForeignBlank(char32_t codePoint) {
+    return inRanges(foreignBlanks, codePoint);
+}
+
+bool isLatin(char32_t codePoint) {
+    return inRanges(latin, codePoint);
+}
+
+const char* lookAlikeScript(char32_t codePoint) {
+    for (const auto& script : lookAlikes) {
+        if (codePoint >= script.range.first && codePoint <= script.range.last) {
+            return script.name;
+        }
+    }
+    return nullptr;
+}
+
+std::string codePointName(char32_t codePoint) {
+    static const char digits[] = "0123456789ABCDEF";
+    std::string name;
+    for (int shift = codePoint > 0xFFFF ? 20 : 12; shift >= 0; shift -= 4) {
+        name += digits[(codePoint >> shift) & 0xF];
+    }
+    return "U+" + name;
+}
 
 int displayWidth(char32_t codePoint) {
     if (codePoint < 0x300) {

@@ -24,6 +24,20 @@ inline bool isContinuationByte(char c) {
 // How many columns of a terminal the character takes: 0, 1 or 2.
 int displayWidth(char32_t codePoint);
 
+// True for characters that are there and cannot be seen: soft hyphen, zero-width space, joiners and the like.
+bool isInvisible(char32_t codePoint);
+
+// True for blanks that are none to YAML and SQL: the no-break space, wide and narrow ones.
+bool isForeignBlank(char32_t codePoint);
+
+bool isLatin(char32_t codePoint);
+
+// The script of a letter that may look like a Latin one: "Greek", "Cyrillic"; nullptr of any other character.
+const char* lookAlikeScript(char32_t codePoint);
+
+// "U+200B".
+std::string codePointName(char32_t codePoint);
+
 // True for characters that have no business in a spec: NUL and other controls, bidirectional overrides (they make a
 // line read differently from what it does), line separators YAML and editors disagree about, noncharacters.
 bool isForbidden(char32_t codePoint);

@@ -51,11 +51,13 @@ void reportTogether(ReadContext& context, const Node& node, const char* first, c
     }
 }
 
-void reportNeeds(ReadContext& context, const Node& node, const char* key, const char* needed) {
+// One of the needed keys is enough.
+void reportNeeds(ReadContext& context, const Node& node, const char* key, const Words& needed) {
     const Entry* entry = node.find(key);
-    if (entry != nullptr && node.find(needed) == nullptr) {
+    bool found = std::any_of(needed.begin(), needed.end(), [&](const std::string& other) { return node.find(other); });
+    if (entry != nullptr && !found) {
         context.diagnostics.error("SPQL-S010", entry->key.pos,
-                                  std::string("\"") + key + "\" means nothing without \"" + needed + "\"");
+                                  std::string("\"") + key + "\" means nothing without \"" + needed.front() + "\"");
     }
 }
 
@@ -191,11 +193,11 @@ void readTime(ReadContext& context, const Node& node, Action& action) {
             context.missing(node, "condition", actionKeys, "an action with \"triggers\"");
         }
     }
-    reportNeeds(context, node, "correlation_window", "triggers");
-    reportNeeds(context, node, "correlate_by", "triggers");
-    reportNeeds(context, node, "on_timeout", "triggers");
-    reportNeeds(context, node, "after_match", "condition");
-    reportNeeds(context, node, "cooldown", "condition");
+    reportNeeds(context, node, "correlation_window", {"triggers"});
+    reportNeeds(context, node, "correlate_by", {"triggers"});
+    reportNeeds(context, node, "on_timeout", {"triggers"});
+    reportNeeds(context, node, "after_match", {"condition"});
+    reportNeeds(context, node, "cooldown", {"condition"});
     action.afterMatch = context.choice(node, "after_match", afterMatchChoices);
     action.cooldown = context.text(node, "cooldown");
     if (const Node* steps = context.list(node, "on_timeout")) {
@@ -234,10 +236,7 @@ void readOrder(ReadContext& context, const Node& node, Action& action) {
         return;
     }
     action.turn = std::stoi(digits) * (isNegative ? -1 : 1);
-    if (node.find("trigger") == nullptr && node.find("triggers") == nullptr && node.find("on") == nullptr) {
-        context.diagnostics.error("SPQL-S010", node.find("order")->key.pos,
-                                  "\"order\" means nothing without \"trigger\" or \"on\"");
-    }
+    reportNeeds(context, node, "order", {"trigger", "triggers", "on"});
 }
 
 // The line of the dash in front of a list item; 0 if something else stands in front of it.
@@ -301,7 +300,8 @@ std::vector<Param> readParams(ReadContext& context, const Node& params) {
     for (const Entry& entry : params.entries) {
         Text type = context.scalar(entry.value, entry.key.value);
         if (type) {
-            result.push_back({entry.key, std::move(type)});
+            std::vector<std::string> values = enumValues(type.value);
+            result.push_back({entry.key, std::move(type), std::move(values)});
         }
     }
     return result;

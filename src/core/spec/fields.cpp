@@ -42,6 +42,20 @@ void assumeText(Field& field, Pos pos) {
     field.type.present = true;
 }
 
+// A value as it is meant: without the quotes around it.
+std::string enumValue(std::string value) {
+    bool isQuoted = value.size() > 1 && (value[0] == '\'' || value[0] == '"') && value.back() == value[0];
+    if (!isQuoted) {
+        return value;
+    }
+    std::string doubled(2, value[0]);
+    value = value.substr(1, value.size() - 2);
+    for (size_t at = value.find(doubled); at != std::string::npos; at = value.find(doubled, at + 1)) {
+        value.erase(at, 1);
+    }
+    return value;
+}
+
 void readEnum(ReadContext& context, Field& field, Slice values) {
     const std::string& type = field.type.value;
     std::set<std::string> seen;
@@ -51,16 +65,7 @@ void readEnum(ReadContext& context, Field& field, Slice values) {
         context.diagnostics.error("SPQL-S011", field.type.pos, "an enum needs at least one value");
     }
     for (Slice item : items) {
-        std::string value = type.substr(item.begin, item.end - item.begin);
-        bool isQuoted = value.size() > 1 && (value[0] == '\'' || value[0] == '"') && value.back() == value[0];
-        if (isQuoted) {
-            char quote = value[0];
-            std::string doubled(2, quote);
-            value = value.substr(1, value.size() - 2);
-            for (size_t at = value.find(doubled); at != std::string::npos; at = value.find(doubled, at + 1)) {
-                value.erase(at, 1);
-            }
-        }
+        std::string value = enumValue(type.substr(item.begin, item.end - item.begin));
         Pos pos = context.source.position(cursor.offsetOf(item.begin));
         if (value.empty()) {
             context.diagnostics.error("SPQL-S011", pos, "a value of the enum is empty");
@@ -179,6 +184,18 @@ void readFieldMapping(ReadContext& context, const Node& node, Field& field) {
 }
 
 }  // namespace
+
+std::vector<std::string> enumValues(const std::string& type) {
+    std::vector<std::string> values;
+    Slice list = inside(type, "enum");
+    if (list.begin == 0) {
+        return values;
+    }
+    for (Slice item : splitTopLevel(type, ',', list.begin, list.end)) {
+        values.push_back(enumValue(type.substr(item.begin, item.end - item.begin)));
+    }
+    return values;
+}
 
 void readFields(ReadContext& context, const Node& fields, std::vector<Field>& into) {
     for (const Entry& entry : fields.entries) {

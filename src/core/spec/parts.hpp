@@ -13,6 +13,8 @@ void readService(ReadContext& context, const Node& root);
 void readActions(ReadContext& context, const Node& actions, bool standAlone, std::vector<Action>& into);
 // Under `key`, which names the list in errors.
 void readSteps(ReadContext& context, const Node& steps, const std::string& key, std::vector<Step>& into);
+// The values of a type that is written enum(a, b); none of any other.
+std::vector<std::string> enumValues(const std::string& type);
 // name: type
 std::vector<Param> readParams(ReadContext& context, const Node& params);
 

@@ -87,6 +87,7 @@ struct Branch {
 struct Param {
     Text name;
     Text type;
+    std::vector<std::string> enumValues = {};  // of a key of a payload: type enum(...)
 };
 
 struct Action {

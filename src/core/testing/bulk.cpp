@@ -28,6 +28,7 @@ public:
         if (why.empty() && (stage_.allocations.empty() || stage_.allocations[0].row < 0))
             why = "it updates or deletes no rows that have a key";
         if (why.empty() && action_.branches.size() != 1) why = "it has more than one branch";
+        if (why.empty()) why = unclear();
         std::vector<std::string> conditions;
         if (why.empty()) {
             const ResolvedStep& step = *stage_.allocations[0].step;
@@ -60,6 +61,29 @@ private:
         action.binding.entity = nullptr;
         action.binding.ops = 0;
         return action;
+    }
+
+    template <typename Test>
+    static bool anyStep(const std::vector<ResolvedStep>& steps, Test test) {
+        return std::any_of(steps.begin(), steps.end(), [&](const ResolvedStep& one) {
+            return test(one) || anyStep(one.then, test) || anyStep(one.otherwise, test);
+        });
+    }
+
+    // Why it cannot be said which rows are taken, or what they are like in the end; empty if it can.
+    std::string unclear() const {
+        const std::vector<ResolvedStep>& steps = action_.branches.front().steps;
+        auto take = std::find_if(steps.begin(), steps.end(), [](const ResolvedStep& one) { return one.takes; });
+        bool chooses = std::any_of(steps.begin(), take, [](const ResolvedStep& one) {
+            return one.spec->kind == StepKind::branch || one.spec->kind == StepKind::foreach ||
+                   one.spec->kind == StepKind::ret;
+        });
+        if (take == steps.end() || chooses) return "the rows are taken under a condition";
+        bool again = anyStep({take + 1, steps.end()}, [&](const ResolvedStep& one) {
+            bool writes = one.spec->kind == StepKind::update || one.spec->kind == StepKind::remove;
+            return writes && one.target == take->target;
+        });
+        return again ? "a later step changes " + take->target->shown() + " too" : "";
     }
 
     Focus focus() const {
@@ -343,6 +367,9 @@ private:
 
     // Steps after it run once per handled row.
     void deliveries(const std::vector<std::string>& keys, int handled) {
+        if (anyStep(action_.branches.front().steps,
+                    [](const ResolvedStep& one) { return one.spec->kind == StepKind::ret; }))
+            return;
         for (const ResolvedStep& other : action_.branches.front().steps) {
             const Step& spec = *other.spec;
             std::string where, description;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "source/ascii.hpp"
+#include "yaml/characters.hpp"
 #include "yaml/line_scanner.hpp"
 
 namespace specql {
@@ -155,6 +156,10 @@ private:
             document_.broken = true;
             diagnostics_.error("SPQL-Y018", source_.position(offset + line.find('\t')), "a tab in the indentation",
                                "indent with spaces: YAML does not say how wide a tab is");
+        }
+        if (startsWithForeignBlank(line.substr(std::min(info.indent, line.size()))) && !document_.broken) {
+            document_.broken = true;
+            reportForeignBlank(source_, offset + info.indent, diagnostics_);
         }
         if (info.indent == 0 && line[0] == '%' && !document_.broken) {
             document_.broken = true;

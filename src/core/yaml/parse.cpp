@@ -60,15 +60,6 @@ void refuse(Diagnostics& diagnostics, const char* code, Pos pos, const std::stri
     diagnostics.error(code, pos, message, hint);
 }
 
-std::string hexName(char32_t codePoint) {
-    static const char digits[] = "0123456789ABCDEF";
-    std::string name;
-    for (int shift = codePoint > 0xFFFF ? 20 : 12; shift >= 0; shift -= 4) {
-        name += digits[(codePoint >> shift) & 0xF];
-    }
-    return "U+" + name;
-}
-
 // What must hold before a byte of it reaches yaml-cpp. Only the first character of each kind is reported: a binary
 // file has thousands.
 bool isReadable(const Source& source, const Limits& limits, Diagnostics& diagnostics, InterruptCheck interrupt) {
@@ -105,7 +96,7 @@ bool isReadable(const Source& source, const Limits& limits, Diagnostics& diagnos
             if (!forbiddenSeen) {
                 refuse(
                     diagnostics, "SPQL-Y003", source.position(begin),
-                    "character " + hexName(codePoint) + " is not allowed",
+                    "character " + codePointName(codePoint) + " is not allowed",
                     "control and bidirectional characters make a text read differently from what it says; remove it");
             }
             forbiddenSeen = true;

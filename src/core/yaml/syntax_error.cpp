@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "yaml/characters.hpp"
+
 namespace specql {
 
 namespace {
@@ -92,6 +94,12 @@ void reportSyntaxError(const YAML::Exception& error, const Source& source, const
     Place place{source, lines, builder, offset, source.position(offset)};
     const std::string& message = error.msg;
 
+    // A blank that is none to YAML, behind a colon, say; what YAML makes of it is known on the next line.
+    for (uint32_t line = place.pos.line > 1 ? place.pos.line - 1 : 1; line <= place.pos.line; ++line) {
+        if (reportForeignBlankIn(source, line, diagnostics)) {
+            return;
+        }
+    }
     if (message == Msg::EOF_IN_SCALAR || message == Msg::DOC_IN_SCALAR || lines.hasOpenQuote) {
         reportOpenQuote(place, diagnostics);
     } else if (message == Msg::END_OF_MAP_FLOW || message == Msg::END_OF_SEQ_FLOW) {

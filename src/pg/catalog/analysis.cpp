@@ -6,6 +6,8 @@
 #include "pg/catalog/expression_tree.hpp"
 #include "pg/catalog/lookup_path.hpp"
 #include "pg/catalog/server_message.hpp"
+#include "source/ascii.hpp"
+#include "spec/habits.hpp"
 #include "spec/sql_text.hpp"
 
 extern "C" {
@@ -226,7 +228,7 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
             const char* wantedText = toUtf8(typeText(wanted, -1));
             object(&check, "SPQL-E106", exprLocation(raw->tree),
                    psprintf("%s is wanted, but the expression is of type %s", wantedText, result->type),
-                   wanted == BOOLOID ? "A condition compares something: write an expression that is true or false"
+                   wanted == BOOLOID ? "A condition compares something; a value of its own is true or false"
                                      : psprintf("Cast it: (…)::%s", wantedText));
             return result;
         }
@@ -260,26 +262,45 @@ const char* codeOf(int sqlstate) {
 }
 
 // Habits from other languages, at the place of an operator that PostgreSQL does not know.
-const char* operatorHint(const char* at) {
-    static const struct {
-        const char* written;
-        const char* hint;
-    } habits[] = {
-        {"===", "Equality is written ="},       {"==", "Equality is written ="},
-        {"&&", "A conjunction is written AND"}, {"||", "A disjunction is written OR; || joins texts"},
-        {"!==", "Inequality is written <>"},
-    };
-    for (const auto& habit : habits)
-        if (strncmp(at, habit.written, strlen(habit.written)) == 0) return habit.hint;
+const char* operatorHint(const char* at, const char* message) {
+    std::string_view written(at, strspn(at, "+-*/<>=~!@#%^&|`?"));
+    // Numbers and times are added, as everywhere.
+    if (written == "+" && strstr(message, "text") == nullptr && strstr(message, "unknown") == nullptr &&
+        strstr(message, "character varying") == nullptr)
+        return nullptr;
+    return habit(Habit::symbol, written);
+}
+
+// A text beside a + was read as a number.
+bool isAddedText(const char* text, size_t offset) {
+    if (text[offset] != '\'') return false;
+    std::string_view before(text, offset);
+    while (!before.empty() && isSpace(before.back()))
+        before.remove_suffix(1);
+    const char* after = strchr(text + offset + 1, '\'');
+    after = after != nullptr ? after + 1 + strspn(after + 1, " ") : "";
+    return (!before.empty() && before.back() == '+') || *after == '+';
+}
+
+const CallUse* callAt(const ExpressionFacts& facts, size_t offset) {
+    for (const CallUse& candidate : facts.calls)
+        if (candidate.offset == offset) return &candidate;
+    return nullptr;
+}
+
+// `status.lower()` looks for a schema of that name.
+const char* methodHint(const ExpressionFacts& facts, const char* message) {
+    for (const CallUse& call : facts.calls)
+        if (call.name.size() == 2 && strstr(message, fromUtf8("\"" + call.name[0] + "\"")) != nullptr)
+            return toUtf8(
+                psprintf("a function stands before its value: %s(%s)", fromUtf8(call.name[1]), fromUtf8(call.name[0])));
     return nullptr;
 }
 
 // A function of that name in a schema where nothing is looked up, for a hint; nullptr if there is none.
 const char* functionElsewhere(const ExpressionFacts& facts, size_t offset) {
-    const CallUse* call = nullptr;
-    for (const CallUse& candidate : facts.calls)
-        if (candidate.offset == offset && candidate.name.size() == 1) call = &candidate;
-    if (call == nullptr) return nullptr;
+    const CallUse* call = callAt(facts, offset);
+    if (call == nullptr || call->name.size() != 1) return nullptr;
     const char* name = fromUtf8(call->name[0]);
     const char* hint = nullptr;
     CatCList* functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
@@ -326,11 +347,18 @@ void recordFailure(const ErrorData* error, const Bindings& bindings, const Expre
         code = "SPQL-E105";
     if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION && strncmp(error->message_id, "operator", 8) == 0) {
         code = "SPQL-E102";
-        const char* habit = operatorHint(bindings.utf8 + result.errorOffset);
-        if (habit != nullptr) hint = habit;
+        const char* meant = operatorHint(bindings.utf8 + result.errorOffset, error->message);
+        if (meant != nullptr) hint = meant;
+    } else if (error->sqlerrcode == ERRCODE_INVALID_TEXT_REPRESENTATION &&
+               isAddedText(bindings.utf8, result.errorOffset)) {
+        hint = habit(Habit::symbol, "+");
+    } else if (error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA) {
+        hint = methodHint(facts, error->message);
     } else if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION) {
         const char* elsewhere = functionElsewhere(facts, result.errorOffset);
-        if (elsewhere != nullptr) hint = elsewhere;
+        const CallUse* call = callAt(facts, result.errorOffset);
+        const char* meant = call != nullptr && call->name.size() == 1 ? habit(Habit::function, call->name[0]) : nullptr;
+        if (elsewhere != nullptr || meant != nullptr) hint = elsewhere != nullptr ? elsewhere : meant;
     }
     result.ok = false;
     result.code = code;

@@ -1,5 +1,7 @@
 #include "pg/catalog/expression_tree.hpp"
 
+#include "pg/catalog/literals.hpp"
+
 extern "C" {
 #include "nodes/nodeFuncs.h"
 #include "parser/parser.h"
@@ -33,13 +35,6 @@ bool walkNode(::Node* node, Walk* walk);
 bool refuse(Walk* walk, const char* code, int offset, const char* message, const char* hint = nullptr) {
     walk->result->refusal = {code, message, hint, Max(offset, 0)};
     return true;
-}
-
-bool isComparison(const char* name) {
-    static const char* const names[] = {"=", "<>", "<", ">", "<=", ">="};
-    for (const char* known : names)
-        if (strcmp(name, known) == 0) return true;
-    return false;
 }
 
 bool isArithmetic(const char* name) {
@@ -236,6 +231,7 @@ bool walkNode(::Node* node, Walk* walk) {
     check_stack_depth();
     bool covered = walk->covered;
     walk->covered = covered && IsA(node, List);
+    noteLiterals(node, walk->result);
     switch (nodeTag(node)) {
         case T_ColumnRef: return walkColumn(reinterpret_cast<ColumnRef*>(node), walk);
         case T_FuncCall: return walkCall(reinterpret_cast<FuncCall*>(node), walk);
@@ -367,21 +363,6 @@ int byOffset(const ListCell* a, const ListCell* b) {
     return static_cast<RawName*>(lfirst(a))->offset - static_cast<RawName*>(lfirst(b))->offset;
 }
 
-RawName* nameAt(const RawExpression* result, int offset) {
-    int low = 0;
-    int high = list_length(result->names) - 1;
-    while (low <= high) {
-        int middle = (low + high) / 2;
-        RawName* name = static_cast<RawName*>(list_nth(result->names, middle));
-        if (name->offset == offset) return name;
-        if (name->offset < offset)
-            low = middle + 1;
-        else
-            high = middle - 1;
-    }
-    return nullptr;
-}
-
 void settleNames(Walk* walk) {
     RawExpression* result = walk->result;
     list_sort(result->names, byOffset);
@@ -414,7 +395,54 @@ void settleNames(Walk* walk) {
     }
 }
 
+// x of `x + a - b` or `a + (x - b)`: what is left without it is what is added to it.
+void findAddends(RawExpression* result) {
+    List* pending = list_make1(result->tree);
+    List* depths = list_make1_int(0);
+    while (pending != NIL) {
+        ::Node* node = static_cast<::Node*>(llast(pending));
+        int depth = llast_int(depths);
+        pending = list_delete_last(pending);
+        depths = list_delete_last(depths);
+        if (IsA(node, ColumnRef)) {
+            RawName* name = nameAt(result, reinterpret_cast<ColumnRef*>(node)->location);
+            if (name != nullptr) name->addend = depth;
+        }
+        if (!isArithmeticNode(node)) continue;
+        const A_Expr* expression = reinterpret_cast<A_Expr*>(node);
+        bool adds = strcmp(operatorName(expression), "+") == 0;
+        if ((!adds && strcmp(operatorName(expression), "-") != 0) || expression->lexpr == nullptr) continue;
+        pending = lappend(pending, expression->lexpr);
+        depths = lappend_int(depths, depth + 1);
+        if (!adds) continue;
+        pending = lappend(pending, expression->rexpr);
+        depths = lappend_int(depths, depth + 1);
+    }
+}
+
 }  // namespace
+
+bool isComparison(const char* name) {
+    static const char* const names[] = {"=", "<>", "<", ">", "<=", ">="};
+    for (const char* known : names)
+        if (strcmp(name, known) == 0) return true;
+    return false;
+}
+
+RawName* nameAt(const RawExpression* expression, int offset) {
+    int low = 0;
+    int high = list_length(expression->names) - 1;
+    while (low <= high) {
+        int middle = (low + high) / 2;
+        RawName* name = static_cast<RawName*>(list_nth(expression->names, middle));
+        if (name->offset == offset) return name;
+        if (name->offset < offset)
+            low = middle + 1;
+        else
+            high = middle - 1;
+    }
+    return nullptr;
+}
 
 RawExpression* parseExpression(const char* text) {
     RawExpression* result = static_cast<RawExpression*>(palloc0(sizeof(RawExpression)));
@@ -450,6 +478,7 @@ RawExpression* parseExpression(const char* text) {
         return result;
     }
     if (walkNode(target->val, &walk)) return result;
+    noteResults(target->val, result);
     result->tree = target->val;
     result->condition =
         IsA(target->val, BoolExpr) ? walk.part : makePart(RawPart::leaf, 0, list_length(result->walked));
@@ -460,6 +489,7 @@ RawExpression* parseExpression(const char* text) {
         result->literalIsBoolean = true;
     }
     settleNames(&walk);
+    findAddends(result);
     return result;
 }
 

@@ -15,6 +15,7 @@ struct RawName {
     const char* literalPeer;  // type of a literal it is compared or computed with, or nullptr
     List* peers;              // of RawName: other operands of the same operator; may repeat
     const char* castTo;       // name::type: the type, or nullptr
+    int addend;               // operators between it and the root, if all of them add to it or take away from it
 };
 
 struct RawCall {
@@ -34,6 +35,15 @@ struct RawPart {
     enum Kind { leaf, all, any } kind;
     int begin, end;  // leaf: its names, as a range of RawExpression::walked
     List* parts;     // all, any: of RawPart
+};
+
+// A text in quotes, and the names it stands beside: values that it is compared with, or that coalesce takes before it.
+struct RawLiteral {
+    int offset;
+    const char* text;
+    List* columns;   // of ColumnRef
+    bool isResult;   // the whole expression may have this value
+    bool isInstead;  // coalesce gives it where there is no value
 };
 
 struct RawType {
@@ -59,6 +69,7 @@ struct RawExpression {
     List* calls;        // of RawCall
     List* comparisons;  // of RawComparison
     RawPart* condition;
+    List* literals;            // of RawLiteral; one text may be there several times
     List* sqlValues;           // where current_user, localtime and the like stand
     List* types;               // of RawType
     List* qualifiedOperators;  // of RawOperator
@@ -69,6 +80,12 @@ struct RawExpression {
 // Never returns nullptr. Raises PostgreSQL's syntax error (with a cursor position) if the text is no expression at all;
 // everything else that is refused comes back in `refusal`. Allocates in the current memory context.
 RawExpression* parseExpression(const char* text);
+
+// =, <>, <, > and the like.
+bool isComparison(const char* name);
+
+// The name that stands at an offset; nullptr if none does.
+RawName* nameAt(const RawExpression* expression, int offset);
 
 // The name of a type for generated code: format_type(), qualified unless it is in pg_catalog, whatever search_path is.
 char* typeText(Oid type, int32 typmod);

@@ -6,6 +6,7 @@
 #include "pg/catalog/lookup_path.hpp"
 #include "pg/catalog/server_message.hpp"
 #include "source/ascii.hpp"
+#include "spec/habits.hpp"
 #include "spec/sql_text.hpp"
 
 namespace specql {
@@ -46,6 +47,7 @@ void recordNames(const RawExpression& raw, const Both& text, ExpressionFacts& fa
         appendStrings(name->fields, use.parts);
         if (name->literalPeer != nullptr) use.literalPeer = name->literalPeer;
         if (name->castTo != nullptr) use.castTo = name->castTo;
+        use.addend = name->addend;
         const ListCell* peer;
         std::set<int> seen;
         foreach (peer, name->peers) {
@@ -119,6 +121,17 @@ void recordStructure(const RawExpression& raw, const Both& text, ExpressionFacts
                                      found->leftIsName, found->rightIsName});
     }
     recordPart(raw, raw.condition, facts.condition);
+    foreach (cell, raw.literals) {
+        const RawLiteral* found = static_cast<RawLiteral*>(lfirst(cell));
+        LiteralUse& use = facts.literals.emplace_back();
+        use.offset = text.at(found->offset);
+        use.value = found->text;
+        use.isResult = found->isResult;
+        use.isInstead = found->isInstead;
+        const ListCell* column;
+        foreach (column, found->columns)
+            use.with.push_back(nameAt(&raw, static_cast<ColumnRef*>(lfirst(column))->location)->index);
+    }
     foreach (cell, raw.sqlValues) {
         SqlValueUse& use = facts.sqlValues.emplace_back();
         use.offset = text.at(lfirst_int(cell));
@@ -164,7 +177,7 @@ void refuseComment(ExpressionFacts& facts, std::string_view text) {
 
 // PostgreSQL's parser is right that it is no expression; what the user meant is often plain from the place.
 const char* syntaxHint(const char* text, const char* at) {
-    if (strstr(text, "&&") != nullptr) return "A conjunction is written AND";
+    if (const char* meant = syntaxHabit(text, static_cast<size_t>(at - text))) return meant;
     if (at[0] == ';') return "One expression can stand here, not a statement";
     static const char* const statements[] = {"select", "with", "table", "into"};
     for (const char* word : statements) {
@@ -228,6 +241,10 @@ void gatherFacts(const std::vector<Text>& expressions, std::vector<ExpressionFac
             }
             foreach (cell, raw->calls)
                 toUtf8(static_cast<RawCall*>(lfirst(cell))->name);
+            foreach (cell, raw->literals) {
+                RawLiteral* literal = static_cast<RawLiteral*>(lfirst(cell));
+                literal->text = specql::toUtf8(literal->text);
+            }
             record(*raw, both, fact);
             MemoryContextSwitchTo(before);
             MemoryContextReset(work);

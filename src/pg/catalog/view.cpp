@@ -23,7 +23,10 @@ void gatherTables(Datum names, const std::vector<std::string>& owned, CatalogVie
     int count = spi::query(
         "SELECT n.nspname, r.relname, r.relkind, o.identity IS NOT NULL,"
         "       pg_has_role(r.relowner, 'USAGE'), pg_get_userbyid(r.relowner),"
-        "       coalesce(obj_description(r.oid, 'pg_class'), '')"
+        "       coalesce(obj_description(r.oid, 'pg_class'), ''),"
+        // A row trigger (1) before (2) an insert (4).
+        "       EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = r.oid AND t.tgtype::int & 7 = 7"
+        "                  AND NOT t.tgisinternal AND t.tgenabled <> 'D')"
         "  FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace"
         "  LEFT JOIN unnest($2) AS o(identity) ON o.identity = format('%I.%I', n.nspname, r.relname)"
         " WHERE r.relkind IN ('r', 'p') AND r.relpersistence <> 't'"
@@ -39,12 +42,14 @@ void gatherTables(Datum names, const std::vector<std::string>& owned, CatalogVie
         bool callerOwns = spi::flag(row, 5);
         const char* owner = spi::cell(row, 6);
         const char* comment = spi::cell(row, 7);
+        bool fillsRows = spi::flag(row, 8);
         TableView& table = view->tables.emplace_back();
         table.schema = schema;
         table.name = name;
         table.kind = kind[0];
         table.owned = isOwned;
         table.callerOwns = callerOwns;
+        table.fillsRows = fillsRows;
         table.owner = owner;
         table.comment = comment;
     }
@@ -60,13 +65,14 @@ void gatherColumns(const TableNames& names, CatalogView* view) {
     if (names.names.empty()) return;
     int count = spi::query(
         "SELECT k.place::int, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef OR "
-        "a.attidentity <> '',"
+        "a.attidentity <> '' OR t.typdefault IS NOT NULL,"
         "       a.attgenerated <> '', coalesce(array_position(i.indkey, a.attnum) IS NOT NULL, false),"
         "       coalesce(array_position(i.indkey, a.attnum), 0)"
         "  FROM unnest($1, $2) WITH ORDINALITY AS k(schema, name, place)"
         "  JOIN pg_namespace n ON n.nspname = k.schema"
         "  JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = k.name"
         "  JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped"
+        "  JOIN pg_type t ON t.oid = a.atttypid"
         "  LEFT JOIN pg_index i ON i.indrelid = r.oid AND i.indisprimary"
         " ORDER BY k.place, a.attnum",
         {{TEXTARRAYOID, spi::textArray(names.schemas)}, {TEXTARRAYOID, spi::textArray(names.names)}});
@@ -91,6 +97,20 @@ void gatherColumns(const TableNames& names, CatalogView* view) {
             table.primaryKey[keyPlace] = name;
         }
     }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+// What somebody may have meant who wrote the name of a function that there is not. Extensions have too many.
+void gatherCallable(CatalogView* view) {
+    int count = spi::query(
+        "SELECT DISTINCT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+        " WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'specql') AND p.prorettype <> 'trigger'::regtype"
+        "   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid"
+        "                      AND d.deptype = 'e')"
+        " ORDER BY 1",
+        {});
+    for (int row = 0; row < count; ++row)
+        view->callable.emplace_back(spi::cell(row, 1));
     SPI_freetuptable(SPI_tuptable);
 }
 
@@ -251,6 +271,7 @@ void gatherView(const ViewRequest& request, CatalogView* view) {
     gatherColumns(*tableNames, view);
     gatherExtras(*tableNames, view);
     gatherFunctions(functions, *ownedFunctions, view);
+    gatherCallable(view);
     gatherGrants(functions, view);
     gatherForeign(tables, view);
     AtEOXact_GUC(true, level);

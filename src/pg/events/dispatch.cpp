@@ -1,6 +1,6 @@
-// specql.dispatch(action, handler, capture, event, on_error): the statement trigger that hands an action its events. The
-// first one of a table that fires hands the events of the statement to all of its actions, in the order in which they run;
-// those of actions whose own trigger does not fire were never captured.
+// specql.dispatch(action, handler, capture, event, on_error): the statement trigger that hands an action its events.
+// The first one of a table that fires hands the events of the statement to all of its actions, in the order in which
+// they run; those of actions whose own trigger does not fire were never captured.
 #include "pg/bridge/entry.hpp"
 #include "pg/events/run.hpp"
 

@@ -70,8 +70,8 @@ bool rowHasBranch(EventSet* set, int branch);
 // The set whose action is the next to run among those that wait for a statement on this table to be done, captured at
 // this trigger depth in this subtransaction and frame; it waits no longer. nullptr if there is none.
 EventSet* takePending(Oid relation, int triggerDepth);
-// The next set captured in this frame (0: outside of any) that still waits: of the table with the oldest one, that of the
-// action that is the next to run.
+// The next set captured in this frame (0: outside of any) that still waits: of the table with the oldest one, that of
+// the action that is the next to run.
 EventSet* takeLeftover(uint64_t frame);
 
 bool anyPending();

@@ -103,7 +103,8 @@ bool sameOrigin(const PastEvent* first, const PastEvent* next) {
            (!left.caused || (memcmp(&left.causedBy, &right.causedBy, UUID_LEN) == 0 &&
                              memcmp(&left.root, &right.root, UUID_LEN) == 0)) &&
            first->ofRow == next->ofRow && first->relation == next->relation && first->silent == next->silent &&
-           sameKept(first->caller, next->caller) && first->attempts == next->attempts && sameText(first->message, next->message) &&
+           first->attempts == next->attempts && sameText(first->message, next->message) &&
+           sameKept(first->caller, next->caller) &&
            strcmp(first->type, next->type) == 0 && strcmp(first->action, next->action) == 0;
 }
 

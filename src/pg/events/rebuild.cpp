@@ -83,7 +83,8 @@ RebuiltEvent rebuildEvent(Rule* rule, Relation relation, Jsonb* data) {
     return event;
 }
 
-// For specql.why: (relation, action, data, caller) → a row per branch, whether it holds, and all values that the steps read.
+// For specql.why: (relation, action, data, caller) → a row per branch, whether it holds, and all values that the steps
+// read.
 SPECQL_FUNCTION(specql_recheck) {
     ResultSet result(fcinfo);
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))

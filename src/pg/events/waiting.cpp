@@ -16,7 +16,8 @@ namespace {
 
 // The columns of specql.waiting_event, in the order of its definition.
 enum Column {
-    id, action, type, entity, relation, subject, data, occurredAt, xid, causedBy, root, depth, deliver, caller, columnCount
+    id, action, type, entity, relation, subject, data, occurredAt, xid, causedBy, root, depth, deliver, caller,
+    columnCount
 };
 
 // Row locks, so that two sessions that resume do not handle an event twice. Those before $3 are done: without it, each

@@ -1,0 +1,114 @@
+// Updates whose events change a row one after the other, in a variable: what row by row would read and write each time,
+// among all the dead versions that the statement has left of the row so far, is read once and written once.
+#include <algorithm>
+
+#include "emit/quote.hpp"
+#include "emit/steps.hpp"
+#include "spec/condition.hpp"
+
+namespace specql {
+
+namespace {
+
+// `id = account` as a part that must hold: the event's value on its other side.
+std::optional<Value> keyOfWhere(const ResolvedAction& action, const World& world, const ResolvedStep& step) {
+    const std::vector<Value>& values = step.where.values;
+    const std::vector<NameUse>& names = world.facts(step.where.expression).names;
+    for (const Atom& atom : readCondition(world.expressionText(step.where.expression)).atoms)
+        for (size_t i = 0; atom.conjunct && i + 1 < values.size(); i++) {
+            if (!isEquality(world, step.where, atom, i)) continue;
+            const bool turned = values[i].kind != ValueKind::target;
+            const Value &own = values[turned ? i + 1 : i], &other = values[turned ? i : i + 1];
+            bool key = own.kind == ValueKind::target && own.name == step.target->key && isOfRow(other, action) &&
+                       sameWhenEqual(own.type, other.type);
+            if (key && names.size() == values.size()) return other;
+        }
+    return {};
+}
+
+// A rule that would see the row's changes one by one, and must.
+bool isWatched(const Resolver& resolver, const ResolvedStep& step) {
+    return std::any_of(resolver.actions.begin(), resolver.actions.end(), [&](const ResolvedAction& action) {
+        const Binding& binding = action.binding;
+        if (binding.custom || binding.entity != step.target || !(binding.ops & opUpdate)) return false;
+        return binding.changedColumn.empty() ||
+               std::any_of(step.set.begin(), step.set.end(),
+                           [&](const BoundAssignment& set) { return set.column == binding.changedColumn; });
+    });
+}
+
+}  // namespace
+
+std::optional<Value> readFold(const World& world, const Resolver& resolver, const ResolvedAction& action,
+                              const ResolvedStep& step) {
+    bool plain = step.spec->kind == StepKind::update && !step.limit && step.order.empty() && step.target &&
+                 !step.target->key.empty() && !action.binding.custom && !isBulk(*action.info);
+    if (!plain || isWatched(resolver, step)) return {};
+    std::vector<const BoundExpression*> read = {&step.where};
+    for (const BoundAssignment& set : step.set) {
+        if (set.taken || set.column == step.target->key) return {};
+        read.push_back(&set.value);
+    }
+    for (const BoundExpression* bound : read)
+        for (const Value& value : bound->values) {
+            // PostgreSQL computes a generated column when the row is written.
+            const ColumnInfo* column = value.kind == ValueKind::target ? step.target->column(value.name) : nullptr;
+            if (column ? column->generated : !isOfRow(value, action)) return {};
+        }
+    if (step.where) return keyOfWhere(action, world, step);
+    if (step.byContext < 0) return {};
+    const Value& key = action.contexts[static_cast<size_t>(step.byContext)].key;
+    return isOfRow(key, action) ? std::optional<Value>(key) : std::nullopt;
+}
+
+std::string StepEmitter::foldUpdate(const ResolvedStep& step, const Value& keyValue, const StepPlace& place) {
+    const EntityInfo& target = *step.target;
+    const std::string table = quoteName(target.schema, target.table), key = quoteName(target.key);
+    const std::string row = takenName(target, "v_row");
+    declare("v_event record;");
+    declare("v_changed boolean;");
+    declare(row + " " + table + ";");
+    printer_.eventAlias = "r";
+    const std::string grouped = printer_.print(keyValue, true);
+    printer_.eventAlias = "v_event";
+    const std::string keySql = printer_.print(keyValue, true);
+    std::string aliasBefore = printer_.targetAlias;
+    printer_.targetAlias = row;
+    std::vector<std::string> values, variables, sets;
+    for (const BoundAssignment& set : step.set) {
+        std::string column = quoteName(set.column);
+        values.push_back(assignmentSql(set));
+        variables.push_back(row + "." + column);
+        sets.push_back(column + " = " + row + "." + column);
+    }
+    std::string change = values.size() == 1
+                             ? variables[0] + " := " + values[0] + ";\n"
+                             : "SELECT " + join(values, ",\n    ") + "\nINTO " + join(variables, ", ") + ";\n";
+    change = "IF " + (step.where ? printer_.print(step.where) : row + "." + key + " IS NOT NULL") + " THEN\n" +
+             indent(change + "v_changed := true;\n", 4) + "END IF;\n";
+    printer_.targetAlias = aliasBefore;
+    printer_.eventAlias = "e";
+    std::string missing;
+    if (step.byContext >= 0)
+        missing =
+            "    IF NOT FOUND AND " + keySql +
+            " IS NOT NULL THEN\n        RAISE EXCEPTION USING ERRCODE = 'SQ201',\n            MESSAGE = format('" +
+            action_.contexts[static_cast<size_t>(step.byContext)].key.name + " %s names no row of " + target.shown() +
+            "', " + keySql + ");\n    END IF;\n";
+    std::string body = "IF v_event.first_of_row THEN\n    SELECT t.* INTO " + row + "\n    FROM " + table +
+                       " AS t\n    WHERE t." + key + " = " + keySql + "\n    FOR NO KEY UPDATE;\n" + missing +
+                       "    v_changed := false;\nEND IF;\n" + change + "IF v_event.last_of_row AND v_changed THEN\n" +
+                       indent("UPDATE " + table + " AS t\nSET " + join(sets, ",\n    ") + "\nWHERE t." + key + " = " +
+                                  row + "." + key + ";\n",
+                              4) +
+                       "END IF;\n";
+    std::string rows = place.from.substr(0, place.from.rfind(" AS "));
+    return "-- each row is read once, changed by its events in their order, and written once\nFOR v_event IN\n"
+           "    SELECT r.*, lag(true) OVER same_row IS NULL AS first_of_row, lead(true) OVER same_row IS NULL AS "
+           "last_of_row\n    FROM " +
+           rows + " WITH ORDINALITY AS r\n    WINDOW same_row AS (PARTITION BY " + grouped +
+           " ORDER BY r.ordinality)\n    ORDER BY " + grouped + ", r.ordinality\nLOOP\n" + indent(body, 4) +
+           "END LOOP;\n";
+}
+
+}  // namespace specql

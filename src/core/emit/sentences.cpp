@@ -1,0 +1,176 @@
+// What each step does, in one sentence: which rows of what it touches, and with which values. For specql.explain, so
+// that a person can compare it with what was meant.
+#include "emit/emit.hpp"
+#include "emit/printer.hpp"
+#include "emit/quote.hpp"
+#include "spec/sql_text.hpp"
+
+namespace specql {
+
+namespace {
+
+class Sentences {
+public:
+    Sentences(World& world, const Resolver& resolver, const ResolvedAction& action)
+        : world_(world), resolver_(resolver), action_(action) {}
+
+    void tell() {
+        bool numbered = action_.branches.size() > 1 || (!action_.branches.empty() && action_.branches[0].condition);
+        for (size_t i = 0; i < action_.branches.size(); i++) {
+            const ResolvedBranch& branch = action_.branches[i];
+            std::string prefix = numbered ? std::to_string(i + 1) + "." : "";
+            std::string condition = branch.onTimeout   ? "if it was not completed in time"
+                                    : branch.condition ? "if " + said(branch.condition)
+                                    : numbered         ? "always"
+                                                       : "";
+            if (numbered) add("condition " + std::to_string(i + 1), condition, "if", lineOf(branch.condition));
+            tellSteps(branch.steps, prefix);
+            tellSteps(branch.otherwise, prefix + "else.");
+        }
+    }
+
+private:
+    uint32_t lineOf(const BoundExpression& bound) const { return bound ? world_.locate(bound.expression, 0).line : 0; }
+
+    void add(const std::string& name, const std::string& sentence, const std::string& verb, uint32_t line) {
+        world_.addExplanation({action_.info->name(), name, sentence, verb, line});
+    }
+
+    void tellSteps(const std::vector<ResolvedStep>& steps, const std::string& prefix) {
+        for (size_t i = 0; i < steps.size(); i++) {
+            const ResolvedStep& step = steps[i];
+            std::string number = prefix + std::to_string(i + 1);
+            add("step " + number, sentence(step), step.spec->verb.value, step.spec->pos.line);
+            tellSteps(step.then, number + ".");
+            tellSteps(step.otherwise, number + ".else.");
+        }
+    }
+
+    // A name as it would be written out.
+    std::string name(const Value& value) const {
+        const Binding& binding = action_.binding;
+        bool either = !binding.custom && (binding.ops & opDelete) && binding.ops != opDelete && !value.strict;
+        switch (value.kind) {
+            case ValueKind::eventColumn:
+                return std::string(value.old ? "old." : either ? "(new or old)." : "new.") + quoteName(value.name);
+            case ValueKind::eventChange:
+                return "(new." + quoteName(value.name) + " - old." + quoteName(value.name) + ")";
+            case ValueKind::context:
+                return action_.contexts[static_cast<size_t>(value.context)].path + "." + quoteName(value.name);
+            case ValueKind::payload: return "payload." + quoteName(value.name);
+            case ValueKind::target: return target_ + "." + quoteName(value.name);
+            case ValueKind::handled: return "taken." + quoteName(value.name);
+            case ValueKind::caller: return "caller." + quoteName(value.name);
+            case ValueKind::meta:
+                return value.name.compare(0, 8, "payload:") == 0 ? "payload." + quoteName(value.name.substr(8))
+                                                                 : value.name;
+            default: return value.name;
+        }
+    }
+
+    std::string said(const BoundExpression& bound) const {
+        const std::string& text = world_.expressionText(bound.expression);
+        if (bound.values.size() != world_.facts(bound.expression).names.size()) return commentText(text);
+        return commentText(
+            printBound(world_, resolver_, bound, 0, text.size(), [&](const Value& value) { return name(value); }));
+    }
+
+    std::string values(const ResolvedStep& step) const {
+        std::vector<std::string> set;
+        for (const BoundAssignment& assignment : step.set)
+            set.push_back(quoteName(assignment.column) + " = " +
+                          (assignment.taken ? name(*assignment.taken) : said(assignment.value)));
+        return join(set, ", ");
+    }
+
+    bool wholeTable(const ResolvedStep& step) const {
+        if (!step.where || step.ownRow || step.byContext >= 0) return false;
+        const ExpressionFacts& facts = world_.facts(step.where.expression);
+        return facts.isLiteral && facts.literalValue == "true";
+    }
+
+    bool namesEvent(const BoundExpression& bound) const {
+        for (const Value& value : bound.values)
+            if (value.kind != ValueKind::target) return true;
+        return false;
+    }
+
+    // "the row of s.account that debit leads to", "every row of s.stock where stock.product_id = new.product_id".
+    std::string rows(const ResolvedStep& step) const {
+        const std::string shown = step.target->shown();
+        std::string and_ = step.where ? ", if " + said(step.where) : "";
+        if (step.ownRow) return "the event's own row of " + shown + and_;
+        if (step.byContext >= 0)
+            return "the one row of " + shown + " that " + action_.contexts[static_cast<size_t>(step.byContext)].path +
+                   " leads to" + and_;
+        bool taken = step.limit || !step.order.empty();
+        std::string text =
+            wholeTable(step)
+                ? std::string(taken ? "rows of " : "EVERY ROW of ") + shown + (taken ? "" : ", the whole table")
+                : (taken ? "rows of " : "every row of ") + shown + " where " + said(step.where);
+        std::vector<std::string> order;
+        for (const BoundOrder& item : step.order)
+            order.push_back(said(item.value) + (item.spec->descending ? " descending" : ""));
+        if (!order.empty()) text += ", in the order of " + join(order, ", ");
+        if (step.limit && step.allocated.empty()) text += ", at most " + said(step.limit);
+        if (step.limit && !step.allocated.empty())
+            text += ", as long as the sum of their " + step.allocated + " fits in " + said(step.limit);
+        bool same = step.where && !wholeTable(step) && !namesEvent(step.where) && !action_.window;
+        return text + (same && !taken ? ", whatever the event" : "");
+    }
+
+    std::string call(const ResolvedStep& step) const {
+        std::vector<std::string> args;
+        for (const BoundExpression& arg : step.args)
+            args.push_back(said(arg));
+        std::string with = "(" + join(args, ", ") + ")";
+        if (step.call == CallKind::action) return "calls the bulk operation " + step.calledAction->name() + with;
+        if (step.call == CallKind::function) return "calls the function " + step.calledFunction + with;
+        return "queues a call of " + step.spec->target.value + with + " to the service " + step.spec->verb.value;
+    }
+
+    std::string sentence(const ResolvedStep& step) {
+        const Step& spec = *step.spec;
+        target_ = step.target ? step.target->table : "";
+        std::string set = step.set.empty() ? "" : values(step);
+        std::string message = quoteLiteral(spec.message.value);
+        switch (spec.kind) {
+            case StepKind::insert:
+            case StepKind::create:
+            case StepKind::append:
+                if (!step.target) return {};
+                return (spec.kind == StepKind::append ? "appends a row to " : "inserts a row into ") +
+                       step.target->shown() + (set.empty() ? ", all of defaults" : " with " + set);
+            case StepKind::update: return !step.target ? "" : "updates " + rows(step) + ": " + set;
+            case StepKind::remove: return !step.target ? "" : "deletes " + rows(step);
+            case StepKind::callExternal:
+                return "queues a call to the service " + spec.target.value + ", operation " + spec.message.value;
+            case StepKind::notify: return "queues a notification of " + spec.target.value + ": " + message;
+            case StepKind::escalate: return "queues an escalation to " + spec.target.value + ": " + message;
+            case StepKind::emit:
+                return "raises the event " + spec.target.value +
+                       (set.empty() ? " with the event's own data" : " with " + set);
+            case StepKind::function:
+            case StepKind::call: return call(step);
+            case StepKind::validate: return "fails unless " + said(step.condition);
+            case StepKind::branch: return "if " + said(step.condition);
+            case StepKind::foreach: return "for each " + spec.variable.value + " of " + said(step.condition);
+            case StepKind::ret: return "is done with this event";
+        }
+        return {};
+    }
+
+    World& world_;
+    const Resolver& resolver_;
+    const ResolvedAction& action_;
+    std::string target_;  // the table that the step at hand writes
+};
+
+}  // namespace
+
+void explainSteps(World& world, const Resolver& resolver) {
+    for (const ResolvedAction& action : resolver.actions)
+        if (!action.isFeed() && action.info->unit->fresh()) Sentences(world, resolver, action).tell();
+}
+
+}  // namespace specql

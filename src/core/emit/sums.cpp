@@ -1,0 +1,361 @@
+#include "emit/sums.hpp"
+
+#include <algorithm>
+
+#include "emit/quote.hpp"
+#include "emit/steps.hpp"
+#include "spec/condition.hpp"
+
+namespace specql {
+
+namespace {
+
+bool same(const Value& one, const Value& other) {
+    return one.kind == other.kind && one.name == other.name && one.old == other.old;
+}
+
+bool isInteger(const std::string& type) {
+    return type == "smallint" || type == "integer" || type == "bigint";
+}
+
+std::string withoutModifier(const std::string& type) {
+    return type.substr(0, type.find('('));
+}
+
+// Digits behind the point of numeric(p,s); -1 if it may have any.
+int scaleOf(const std::string& type) {
+    if (type.compare(0, 7, "numeric") != 0) return 0;
+    size_t comma = type.find(',');
+    bool plain = comma != std::string::npos && comma + 1 < type.size() && type[comma + 1] != '-';
+    return plain ? std::stoi(type.substr(comma + 1)) : type.find('(') == std::string::npos ? -1 : 0;
+}
+
+class Reader {
+public:
+    Reader(const World& world, const Resolver& resolver, const ResolvedAction& action, const ResolvedStep& step)
+        : world_(world), resolver_(resolver), action_(action), step_(step) {}
+
+    std::optional<SumUpdate> read() {
+        // Custom events come one at a time.
+        if (action_.binding.custom && !isBulk(*action_.info)) return {};
+        if (step_.spec->kind != StepKind::update || step_.limit || !step_.order.empty() || !step_.target) return {};
+        for (const BoundAssignment& set : step_.set)
+            if (!readAssignment(set)) return {};
+        bool bound = step_.where ? readWhere() : readKey();
+        if (!bound || sum_.sums.empty() || sum_.keys.empty()) return {};
+        for (const BoundAssignment& set : step_.set)
+            if (sum_.read.count(set.column)) return {};
+        return std::move(sum_);
+    }
+
+private:
+    const AnalysisResult* analysed(const BoundExpression& bound) const {
+        return bound.request < 0 ? nullptr : &resolver_.results()[static_cast<size_t>(bound.request)];
+    }
+    // Nothing but the rows of the set may tell its values apart.
+    bool steady(const BoundExpression& bound) const {
+        const AnalysisResult* result = analysed(bound);
+        bool named = world_.facts(bound.expression).names.size() == bound.values.size();
+        return result && result->ok && !result->isVolatile && named;
+    }
+    bool ofRow(const Value& value) const { return isOfRow(value, action_); }
+    bool ofAll(const Value& value) const {
+        bool function = isBulk(*action_.info);
+        return function &&
+               (value.kind == ValueKind::payload || value.kind == ValueKind::context || value.kind == ValueKind::local);
+    }
+
+    bool readAssignment(const BoundAssignment& set) {
+        if (set.taken || !steady(set.value)) return false;
+        const std::vector<Value>& values = set.value.values;
+        if (std::all_of(values.begin(), values.end(), [&](const Value& value) { return ofAll(value); }))
+            return sum_.constants.push_back(&set), true;
+        size_t own = values.size();
+        for (size_t i = 0; i < values.size(); i++) {
+            bool isOwn = values[i].kind == ValueKind::target && values[i].name == set.column && own == values.size() &&
+                         world_.facts(set.value.expression).names[i].addend > 0;
+            if (isOwn)
+                own = i;
+            else if (!ofRow(values[i]) && !ofAll(values[i]))
+                return false;
+        }
+        if (own == values.size() || !exact(set, own)) return false;
+        sum_.sums.push_back({&set, own});
+        return true;
+    }
+
+    // Whole numbers, and decimals of which no addition rounds anything away, have the same sum in any order. A text
+    // or a NULL among the terms has no type of its own to be summed under.
+    bool exact(const BoundAssignment& set, size_t own) const {
+        const std::string& column = step_.target->column(set.column)->type;
+        const std::string& text = world_.expressionText(set.value.expression);
+        const std::string& type = analysed(set.value)->type;
+        if (text.find('\'') != std::string::npos) return false;
+        bool names = set.value.values.size() > 1;
+        if (!names && text.find_first_of("0123456789") == std::string::npos) return false;
+        if (isInteger(column)) return isInteger(type);
+        if (withoutModifier(column) != "numeric") return false;
+        if (withoutModifier(type) != "numeric" && !isInteger(type)) return false;
+        int scale = scaleOf(column);
+        return scale < 0 || fits(set, own, scale);
+    }
+
+    // A bound on the digits behind the point that a term can have.
+    bool fits(const BoundAssignment& set, size_t own, int scale) const {
+        const ExpressionFacts& facts = world_.facts(set.value.expression);
+        const std::string& text = world_.expressionText(set.value.expression);
+        if (!facts.calls.empty() || text.find_first_of("/%^:") != std::string::npos) return false;
+        std::vector<int> digits;
+        for (const std::string& number : readCondition(text).numbers) {
+            size_t point = number.find('.');
+            digits.push_back(point == std::string::npos ? 0 : static_cast<int>(number.size() - point) - 1);
+        }
+        for (size_t i = 0; i < set.value.values.size(); i++)
+            if (i != own) digits.push_back(scaleOf(set.value.values[i].type));
+        int most = 0, sum = 0;
+        for (int one : digits) {
+            if (one < 0) return false;
+            most = std::max(most, one);
+            sum += one;
+        }
+        return (text.find('*') == std::string::npos ? most : sum) <= scale;
+    }
+
+    void addKey(const Value& value) {
+        if (std::none_of(sum_.keys.begin(), sum_.keys.end(), [&](const Value& key) { return same(key, value); }))
+            sum_.keys.push_back(value);
+    }
+
+    bool readKey() {
+        if (step_.rowKey) return addKey(*step_.rowKey), ofRow(*step_.rowKey);
+        if (step_.byContext < 0) return false;
+        const Value& key = action_.contexts[static_cast<size_t>(step_.byContext)].key;
+        return addKey(key), ofRow(key);
+    }
+
+    // Each row of the target has one value for each column, so it is found by one group of events at most.
+    bool readWhere() {
+        if (!steady(step_.where)) return false;
+        const ExpressionFacts& facts = world_.facts(step_.where.expression);
+        const std::string& text = world_.expressionText(step_.where.expression);
+        size_t seen = 0;
+        for (const Atom& atom : readCondition(text).atoms) {
+            std::vector<size_t> names;
+            for (size_t i = 0; i < facts.names.size(); i++)
+                if (facts.names[i].offset >= atom.begin && facts.names[i].offset < atom.end) names.push_back(i);
+            seen += names.size();
+            if (!readAtom(atom, names)) return false;
+        }
+        return seen == facts.names.size();
+    }
+
+    bool readAtom(const Atom& atom, const std::vector<size_t>& names) {
+        const std::vector<Value>& values = step_.where.values;
+        bool reads = false;
+        for (size_t name : names) {
+            const Value& value = values[name];
+            if (value.kind == ValueKind::target)
+                sum_.read.insert(value.name);
+            else if (ofRow(value))
+                reads = true;
+            else if (!ofAll(value))
+                return false;
+        }
+        if (!reads) return true;
+        if (names.size() != 2 || !atom.conjunct || !isEquality(world_, step_.where, atom, names[0])) return false;
+        const Value &one = values[names[0]], &other = values[names[1]];
+        if ((one.kind == ValueKind::target) == (other.kind == ValueKind::target)) return false;
+        if (!sameWhenEqual(one.type, other.type)) return false;
+        addKey(one.kind == ValueKind::target ? other : one);
+        return true;
+    }
+
+    const World& world_;
+    const Resolver& resolver_;
+    const ResolvedAction& action_;
+    const ResolvedStep& step_;
+    SumUpdate sum_;
+};
+
+}  // namespace
+
+bool sameWhenEqual(const std::string& one, const std::string& other) {
+    auto family = [](const std::string& type) {
+        std::string base = withoutModifier(type);
+        return isInteger(base) ? "integer" : base == "character varying" ? "text" : base;
+    };
+    return family(one) == family(other) && withoutModifier(one) != "character";
+}
+
+bool isEquality(const World& world, const BoundExpression& condition, const Atom& atom, size_t name) {
+    const std::vector<NameUse>& names = world.facts(condition.expression).names;
+    if (name + 1 >= names.size()) return false;
+    const NameUse &left = names[name], &right = names[name + 1];
+    size_t end = left.offset + left.length;
+    if (left.offset != atom.begin || right.offset + right.length != atom.end) return false;
+    std::string between = world.expressionText(condition.expression).substr(end, right.offset - end);
+    between.erase(std::remove_if(between.begin(), between.end(),
+                                 [](char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }),
+                  between.end());
+    return between == "=";
+}
+
+bool isOfRow(const Value& value, const ResolvedAction& action) {
+    switch (value.kind) {
+        case ValueKind::eventColumn:
+        case ValueKind::eventChange:
+        case ValueKind::match: return true;
+        case ValueKind::handled: return !value.name.empty();
+        case ValueKind::meta: return value.name.compare(0, 8, "payload:") != 0;
+        case ValueKind::payload: return !isBulk(*action.info);
+        default: return false;
+    }
+}
+
+std::optional<SumUpdate> readSum(const World& world, const Resolver& resolver, const ResolvedAction& action,
+                                 const ResolvedStep& step) {
+    return Reader(world, resolver, action, step).read();
+}
+
+bool independent(const World& world, const SumUpdate& one, const SumUpdate& other) {
+    auto sums = [](const SumUpdate& update, const std::string& column) {
+        return std::any_of(update.sums.begin(), update.sums.end(),
+                           [&](const SumUpdate::Sum& sum) { return sum.set->column == column; });
+    };
+    for (const BoundAssignment* set : one.constants) {
+        if (sums(other, set->column) || other.read.count(set->column)) return false;
+        for (const BoundAssignment* twin : other.constants)
+            if (twin->column == set->column &&
+                world.expressionText(twin->value.expression) != world.expressionText(set->value.expression))
+                return false;
+    }
+    return std::none_of(one.sums.begin(), one.sums.end(),
+                        [&](const SumUpdate::Sum& sum) { return other.read.count(sum.set->column) > 0; });
+}
+
+// Steps that are one statement over the whole set, and come to the same as event by event.
+bool StepEmitter::setBased(const std::vector<const ResolvedStep*>& steps) const {
+    std::vector<std::pair<const EntityInfo*, SumUpdate>> sums;
+    std::vector<const EntityInfo*> folded;
+    for (const ResolvedStep* step : steps) {
+        switch (step->spec->kind) {
+            case StepKind::update:
+            case StepKind::remove: {
+                if (isOwnRow(*step)) break;
+                std::optional<SumUpdate> sum = readSum(world_, printer_.resolver(), action_, *step);
+                if (!sum && !readFold(world_, printer_.resolver(), action_, *step)) return false;
+                if (sum)
+                    sums.emplace_back(step->target, std::move(*sum));
+                else
+                    folded.push_back(step->target);
+                break;
+            }
+            case StepKind::branch:
+            case StepKind::foreach:
+            case StepKind::validate:
+            case StepKind::ret: return false;
+            default: break;
+        }
+    }
+    // What is called in between would see how far the updates have come.
+    if (!sums.empty() || !folded.empty())
+        for (const ResolvedStep* step : steps)
+            if (step->spec->kind == StepKind::emit || step->call == CallKind::action ||
+                step->call == CallKind::function)
+                return false;
+    auto stepsOn = [&](const EntityInfo* target) {
+        return std::count_if(steps.begin(), steps.end(),
+                             [&](const ResolvedStep* step) { return step->target == target; });
+    };
+    for (const EntityInfo* target : folded)
+        if (stepsOn(target) != 1) return false;
+    for (const auto& [target, sum] : sums) {
+        long others = stepsOn(target);
+        for (const auto& [otherTarget, other] : sums) {
+            if (otherTarget != target) continue;
+            if (!independent(world_, sum, other)) return false;
+            others--;
+        }
+        if (others > 0) return false;
+    }
+    return true;
+}
+
+// What is added to the column, or taken away from it: the right side of the one operator, else all of the expression
+// with a zero of the column's type in its place, so that each operator works in the types that it has row by row.
+static std::string sumTerm(const World& world, const SumUpdate::Sum& sum, const std::string& type, bool& subtracted,
+                           const std::function<std::string(size_t, size_t, const std::string&)>& print) {
+    const NameUse& own = world.facts(sum.set->value.expression).names[sum.own];
+    const std::string& text = world.expressionText(sum.set->value.expression);
+    size_t at = text.find_first_not_of(" \t\r\n", own.offset + own.length);
+    bool leads = own.offset == 0 && own.addend == 1 && at != std::string::npos;
+    subtracted = leads && text[at] == '-';
+    std::string zero = type == "integer" ? "0" : "0::" + withoutModifier(type);
+    if (!leads) return print(0, text.size(), zero);
+    return print(std::min(text.find_first_not_of(" \t\r\n", at + 1), text.size()), text.size(), "");
+}
+
+std::string StepEmitter::sumUpdate(const ResolvedStep& step, const SumUpdate& update, const StepPlace& place) {
+    auto keyName = [&](const Value& value) {
+        for (size_t i = 0; i < update.keys.size(); i++)
+            if (same(update.keys[i], value)) return "s.key_" + std::to_string(i + 1);
+        return printer_.print(value, false);
+    };
+    std::vector<std::string> columns, groups, sets;
+    for (size_t i = 0; i < update.keys.size(); i++) {
+        groups.push_back(printer_.print(update.keys[i], true));
+        columns.push_back(groups.back() + " AS key_" + std::to_string(i + 1));
+    }
+    for (const BoundAssignment& set : step.set) {
+        auto sum = std::find_if(update.sums.begin(), update.sums.end(),
+                                [&](const SumUpdate::Sum& one) { return one.set == &set; });
+        std::string column = quoteName(set.column);
+        if (sum == update.sums.end()) {
+            sets.push_back(column + " = " + assignmentSql(set));
+            continue;
+        }
+        const Value& own = set.value.values[sum->own];
+        bool subtracted = false;
+        const std::string& type = step.target->column(set.column)->type;
+        std::string term =
+            sumTerm(world_, *sum, type, subtracted, [&](size_t begin, size_t end, const std::string& zero) {
+                return printBound(world_, printer_.resolver(), set.value, begin, end, [&](const Value& value) {
+                    return &value == &own ? zero : printer_.print(value, false);
+                });
+            });
+        std::string name = quoteName("sum_" + set.column);
+        bool known = set.value.values.size() == 1;  // a number, which is never NULL
+        columns.push_back(
+            (known ? "sum(" + term + ")" : "CASE WHEN count(" + term + ") = count(*) THEN sum(" + term + ") END") +
+            " AS " + name);
+        sets.push_back(column + " = t." + column + (subtracted ? " - s." : " + s.") + name);
+    }
+    const std::string table = quoteName(step.target->schema, step.target->table);
+    std::string where;
+    if (step.where)
+        where = printBound(world_, printer_.resolver(), step.where, 0,
+                           world_.expressionText(step.where.expression).size(), keyName);
+    else
+        where = "t." + quoteName(step.target->key) + " = s.key_1";
+    return rowsThere(step, place) + "UPDATE " + table + " AS t\nSET " + join(sets, ",\n    ") +
+           "\nFROM (\n    -- what each row gets of all that name it; a sum with a NULL in it is NULL\n    SELECT " +
+           join(columns, ",\n           ") + "\n    FROM " + place.from + "\n    GROUP BY " + join(groups, ", ") +
+           "\n) AS s\nWHERE " + where + ";\n";
+}
+
+// The rows that keys name must be there, as they must where they are read one by one.
+std::string StepEmitter::rowsThere(const ResolvedStep& step, const StepPlace& place) {
+    if (step.byContext < 0 || place.rows != StepPlace::Rows::set) return "";
+    const Value& key = action_.contexts[static_cast<size_t>(step.byContext)].key;
+    const EntityInfo& target = *step.target;
+    std::string value = printer_.print(key, true), column = "t." + quoteName(target.key);
+    declare("v_missing text;");
+    return "SELECT " + value + " INTO v_missing\nFROM " + place.from + "\nLEFT JOIN " +
+           quoteName(target.schema, target.table) + " AS t ON " + column + " = " + value + "\nWHERE " + column +
+           " IS NULL AND " + value +
+           " IS NOT NULL\nLIMIT 1;\nIF FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = "
+           "format('" +
+           key.name + " %s names no row of " + target.shown() + "', v_missing);\nEND IF;\n";
+}
+
+}  // namespace specql

@@ -1,0 +1,12 @@
+// What is asked of steps once every action is understood.
+#pragma once
+
+#include "resolve/resolver.hpp"
+
+namespace specql {
+
+// Reports inserts that leave out what a row must have, calls of services and operations that nobody declared, and
+// messages that look like templates.
+void checkSteps(World& world, const Resolver& resolver);
+
+}  // namespace specql

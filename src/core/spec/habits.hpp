@@ -1,0 +1,22 @@
+// What people write who have other languages in their fingers, and how PostgreSQL says it.
+#pragma once
+
+#include <string_view>
+
+namespace specql {
+
+enum class Habit {
+    word,      // a name that nothing has: now
+    function,  // a function that there is not: ifnull
+    symbol,    // an operator that there is not: ==
+    infix,     // a word between two values: contains
+    moment     // a text that a time is read from: 'now'
+};
+
+// The hint; nullptr if nobody writes that. Words are given in lower case.
+const char* habit(Habit kind, std::string_view written);
+
+// The hint for a syntax error at `offset`; nullptr if it is none that people make.
+const char* syntaxHabit(std::string_view text, size_t offset);
+
+}  // namespace specql

@@ -1,0 +1,202 @@
+#include "pg/catalog/literals.hpp"
+
+namespace specql {
+
+namespace {
+
+// What a node's value may be, through CASE, COALESCE, NULLIF and casts to a text.
+struct Possible {
+    List* columns;   // of ColumnRef
+    List* literals;  // of A_Const
+    List* standIns;  // of A_Const: what COALESCE gives where there is no value
+};
+
+// A text beside more names than these is checked against the first ones.
+constexpr int maxColumns = 64;
+// A side that may be one of more texts than these is compared with names alone.
+constexpr int maxLiterals = 64;
+
+bool isTextConstant(const A_Const* constant) {
+    return compat::constantOf(constant).kind == compat::ConstKind::text;
+}
+
+bool isTextType(const TypeName* type) {
+    static const char* const names[] = {"text", "varchar", "bpchar", "citext"};
+    if (type->names == NIL) return false;
+    const char* written = strVal(llast(type->names));
+    for (const char* name : names)
+        if (strcmp(written, name) == 0) return true;
+    return false;
+}
+
+void gather(::Node* node, Possible* to);
+
+void gatherAll(const List* nodes, Possible* to) {
+    const ListCell* cell;
+    foreach (cell, nodes)
+        gather(static_cast<::Node*>(lfirst(cell)), to);
+}
+
+// Texts among the arguments of COALESCE stand in for the others.
+void gatherFirst(const List* nodes, Possible* to) {
+    List* literals = to->literals;
+    to->literals = NIL;
+    gatherAll(nodes, to);
+    to->standIns = list_concat(to->standIns, to->literals);
+    to->literals = literals;
+}
+
+void gather(::Node* node, Possible* to) {
+    check_stack_depth();
+    if (node == nullptr) return;
+    switch (nodeTag(node)) {
+        case T_ColumnRef:
+            if (list_length(to->columns) < maxColumns) to->columns = lappend(to->columns, node);
+            break;
+        case T_A_Const:
+            if (isTextConstant(reinterpret_cast<A_Const*>(node))) to->literals = lappend(to->literals, node);
+            break;
+        case T_TypeCast: {
+            TypeCast* cast = reinterpret_cast<TypeCast*>(node);
+            if (isTextType(cast->typeName)) gather(cast->arg, to);
+            break;
+        }
+        case T_CollateClause: gather(reinterpret_cast<CollateClause*>(node)->arg, to); break;
+        case T_CaseExpr: {
+            CaseExpr* choice = reinterpret_cast<CaseExpr*>(node);
+            ListCell* cell;
+            foreach (cell, choice->args)
+                gather(reinterpret_cast<::Node*>(lfirst_node(CaseWhen, cell)->result), to);
+            gather(reinterpret_cast<::Node*>(choice->defresult), to);
+            break;
+        }
+        case T_CoalesceExpr: gatherFirst(reinterpret_cast<CoalesceExpr*>(node)->args, to); break;
+        case T_MinMaxExpr: gatherAll(reinterpret_cast<MinMaxExpr*>(node)->args, to); break;
+        case T_A_ArrayExpr: gatherAll(reinterpret_cast<A_ArrayExpr*>(node)->elements, to); break;
+        case T_A_Expr: {
+            A_Expr* expression = reinterpret_cast<A_Expr*>(node);
+            if (expression->kind == AEXPR_NULLIF) gather(expression->lexpr, to);
+            break;
+        }
+        default: break;
+    }
+}
+
+void add(RawExpression* expression, const List* literals, List* columns, bool isResult, bool isInstead) {
+    const ListCell* cell;
+    foreach (cell, literals) {
+        const A_Const* constant = static_cast<A_Const*>(lfirst(cell));
+        RawLiteral* literal = static_cast<RawLiteral*>(palloc(sizeof(RawLiteral)));
+        *literal = {constant->location, compat::constantOf(constant).text, columns, isResult, isInstead};
+        expression->literals = lappend(expression->literals, literal);
+    }
+}
+
+// A text that the other side may be as it stands, as in coalesce(status, '') = '', compares with that.
+List* without(List* literals, const Possible& side) {
+    const List* others = list_concat_copy(side.literals, side.standIns);
+    if (list_length(others) > maxLiterals) return NIL;
+    List* result = NIL;
+    const ListCell *cell, *other;
+    foreach (cell, literals) {
+        bool found = false;
+        foreach (other, others)
+            found = found || strcmp(compat::constantOf(static_cast<A_Const*>(lfirst(cell))).text,
+                                    compat::constantOf(static_cast<A_Const*>(lfirst(other))).text) == 0;
+        if (!found) result = lappend(result, lfirst(cell));
+    }
+    return result;
+}
+
+void addPair(RawExpression* expression, const Possible& left, const Possible& right) {
+    if (right.columns != NIL) add(expression, without(left.literals, right), right.columns, false, false);
+    if (left.columns != NIL) add(expression, without(right.literals, left), left.columns, false, false);
+}
+
+// Two sides of a comparison; the right one may be a list, and both may be rows.
+void compare(::Node* left, ::Node* right, RawExpression* expression) {
+    check_stack_depth();
+    if (left == nullptr || right == nullptr) return;
+    Possible ofLeft = {NIL, NIL, NIL};
+    gather(left, &ofLeft);
+    List* others = IsA(right, List) ? reinterpret_cast<List*>(right) : list_make1(right);
+    ListCell* cell;
+    foreach (cell, others) {
+        ::Node* other = static_cast<::Node*>(lfirst(cell));
+        if (IsA(left, RowExpr) && IsA(other, RowExpr)) {
+            ListCell *one, *two;
+            forboth(one, reinterpret_cast<RowExpr*>(left)->args, two, reinterpret_cast<RowExpr*>(other)->args)
+                compare(static_cast<::Node*>(lfirst(one)), static_cast<::Node*>(lfirst(two)), expression);
+            continue;
+        }
+        Possible ofOther = {NIL, NIL, NIL};
+        gather(other, &ofOther);
+        addPair(expression, ofLeft, ofOther);
+    }
+}
+
+void noteOperator(A_Expr* expression, RawExpression* to) {
+    switch (expression->kind) {
+        case AEXPR_OP_ANY:
+        case AEXPR_OP_ALL:
+            // A text there is a whole array.
+            if (!IsA(expression->rexpr, A_ArrayExpr) && !IsA(expression->rexpr, TypeCast)) return;
+            if (IsA(expression->rexpr, TypeCast) &&
+                !IsA(reinterpret_cast<TypeCast*>(expression->rexpr)->arg, A_ArrayExpr))
+                return;
+            [[fallthrough]];
+        case AEXPR_OP:
+            if (!isComparison(strVal(llast(expression->name)))) return;
+            [[fallthrough]];
+        case AEXPR_DISTINCT:
+        case AEXPR_NOT_DISTINCT:
+        case AEXPR_IN:
+        case AEXPR_NULLIF:
+        case AEXPR_BETWEEN:
+        case AEXPR_NOT_BETWEEN:
+        case AEXPR_BETWEEN_SYM:
+        case AEXPR_NOT_BETWEEN_SYM: compare(expression->lexpr, expression->rexpr, to); return;
+        default: return;  // a pattern
+    }
+}
+
+}  // namespace
+
+void noteLiterals(::Node* node, RawExpression* expression) {
+    switch (nodeTag(node)) {
+        case T_A_Expr: noteOperator(reinterpret_cast<A_Expr*>(node), expression); break;
+        case T_CaseExpr: {
+            CaseExpr* choice = reinterpret_cast<CaseExpr*>(node);
+            List* wanted = NIL;
+            ListCell* cell;
+            foreach (cell, choice->args)
+                wanted = lappend(wanted, lfirst_node(CaseWhen, cell)->expr);
+            compare(reinterpret_cast<::Node*>(choice->arg), reinterpret_cast<::Node*>(wanted), expression);
+            break;
+        }
+        case T_CoalesceExpr: {
+            List *literals = NIL, *columns = NIL;
+            ListCell* cell;
+            foreach (cell, reinterpret_cast<CoalesceExpr*>(node)->args) {
+                ::Node* argument = static_cast<::Node*>(lfirst(cell));
+                // A COALESCE within is noted by itself.
+                if (IsA(argument, CoalesceExpr)) continue;
+                Possible values = {NIL, NIL, NIL};
+                gather(argument, &values);
+                columns = list_concat(columns, values.columns);
+                literals = list_concat(literals, values.literals);
+            }
+            if (columns != NIL) add(expression, literals, list_truncate(columns, maxColumns), false, true);
+            break;
+        }
+        default: break;
+    }
+}
+
+void noteResults(::Node* tree, RawExpression* expression) {
+    Possible values = {NIL, NIL, NIL};
+    gather(tree, &values);
+    add(expression, list_concat(values.literals, values.standIns), NIL, true, false);
+}
+
+}  // namespace specql
