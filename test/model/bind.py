@@ -1,6 +1,6 @@
 """Expressions whose names have become References, and the sentences about them that the docs call errors."""
 import sql
-from names import Reference, Refused, TargetScope
+from names import Reference, Refused, TargetScope, Undecided
 
 COMPARED = sql.COMPARISONS | {'is distinct from', 'is not distinct from'}
 
@@ -73,6 +73,8 @@ def both_of_target(sides, bound, scope):
         return
     names = [n for side in sides for n in bare_names(side) if scope.entity.field(n.parts[0])]
     for name in names:
+        if scope.event.custom and name.parts[0] not in scope.event.keys:
+            raise Undecided(f'{name}: of a custom event any name can be a key')
         if scope.event.means_something(name.parts[0]):
             raise Refused(f'{name} is a column of the target, compared with another, but means something of the event')
 
@@ -108,7 +110,7 @@ def references(expression):
 
 
 def checked(expression):
-    """A literal compared with an enum must be one of its values ("… is not a value of …" in the reference)."""
+    """"A text beside an enum must be one of its values": one that it is compared with."""
     if isinstance(expression, sql.Operation):
         for operand in expression.operands:
             checked(operand)
@@ -132,9 +134,12 @@ def enum_literal(expression, field):
 
 
 def assignable(expression, field):
-    """The same for a literal that is given to an enum, also by CASE."""
-    if isinstance(expression, sql.Operation) and expression.name == 'case':
-        for result in expression.operands[1::2] + expression.operands[-1:]:
-            enum_literal(result, field)
+    """The same for "one that it is set to, also through `CASE`, `coalesce` or `::text`"."""
+    results = ()
+    if isinstance(expression, sql.Operation):
+        results = {'case': expression.operands[1::2] + expression.operands[-1:], 'coalesce': expression.operands,
+                   'cast': expression.operands[:1]}.get(expression.name, ())
+    for result in results:
+        assignable(result, field)
     enum_literal(expression, field)
     return expression

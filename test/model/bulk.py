@@ -27,6 +27,7 @@ class BulkModel(Model):
 
     def run_bulk(self, program, event):
         context = Context(event, self.store.snapshot())
+        self.demand_keys(program, context)
         if not all(self.holds(v, context) for v in program.validations):
             raise Failure('SQ206')
         self.run_steps(program, program.before, [context])

@@ -196,12 +196,22 @@ class Model:
         if any(e.depth > MAX_DEPTH for e in events):
             raise Failure('SQ202', 'the cascade is too deep')
         contexts = [Context(e, before) for e in events]
+        for context in contexts:
+            self.demand_keys(program, context)
         chosen = [([c for c in contexts if self.holds(condition, c)], steps) for condition, steps in program.branches]
         for context in contexts:
             if not all(self.holds(v, context) for v in program.validations):
                 raise Failure('SQ206')
         for group, steps in chosen:
             self.run_steps(program, steps, group)
+
+    def demand_keys(self, program, context):
+        """"A key that the action uses must be in the payload"; if it names a row that is used, the row must be there."""
+        for reference in program.used:
+            payload_value(context.event, reference.key)
+        for reference in program.used:
+            if reference.kind == 'row':
+                self.payload_row(reference, context)
 
     # --- steps -----------------------------------------------------------------------------------------------------
 

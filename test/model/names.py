@@ -77,6 +77,9 @@ class EventScope:
                 raise Undecided(f'{name} of a taken row')
             if found:
                 return found
+        if self.taken:
+            # "Rows that its refs lead to are not read", and an unknown name is a parameter.
+            raise Undecided(f'{name} behind an allocation, which no params: declare')
         found = self.led_to(name)
         if found:
             return found
@@ -167,6 +170,8 @@ class EventScope:
             return Reference('caller', key=rest[0])
         own = self.entity.field(head) if self.entity else None
         named = self.spec.entity(head)
+        if self.taken and (own or named is not self.entity):
+            raise Refused(f'{head}: rows that a taken row leads to are not read')
         if own and own.ref:
             if named and named is self.entity:
                 raise Undecided(f'{head} is a ref and the entity itself')
@@ -184,6 +189,13 @@ class EventScope:
         if far and far.kind == 'row' and far.field.ref:
             return self.follow(self.spec.entities[far.field.ref], far.side, far.key, far.way + (far.field,), rest)
         raise Refused(f'{head} is unknown')
+
+    def leads_by(self, head):
+        """Is this the name of a ref of the event's row, or of a payload's key that leads to a row?"""
+        if self.entity:
+            own = self.entity.field(head)
+            return own is not None and own.ref is not None
+        return bool(self.keys & {head, head + '_id'})
 
     def follow(self, entity, side, key, way, rest):
         """"`<ref>.<ref>.x`"."""
@@ -250,10 +262,9 @@ class TargetScope:
 
     def qualified(self, name):
         head, rest = name.parts[0], name.parts[1:]
-        own = self.event.entity.field(head) if self.event.entity else None
         named = self.event.spec.entity(head) is self.entity
-        if named and own and own.ref:
-            raise Undecided(f'{head}.{rest[0]}: of the ref, or of the target?')
+        if named and self.event.leads_by(head):
+            raise Refused(f'{head}.{rest[0]} can be of the target, and of the row that the event leads to')
         if head == 'target' or named:
             if len(rest) > 1:
                 raise Undecided(f'a path from the target: {name}')

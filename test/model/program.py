@@ -34,12 +34,13 @@ class Bound:
 
 @dataclass
 class Program:
-    """An action: `steps` are those of branches; of a bulk operation `take` takes the rows and `steps` are behind it."""
+    """An action; of a bulk operation `take` takes the rows, and the steps of the one branch are behind it."""
     action: Any
     branches: list
     validations: list = field(default_factory=list)
     before: list = field(default_factory=list)
     take: Optional[Bound] = None
+    used: list = field(default_factory=list)          # References to keys of the payload
 
 
 def compile_text(text):
@@ -56,7 +57,20 @@ def compile_spec(spec):
 
 
 def compile_one(spec, action):
-    return compile_bulk(spec, action) if action.bulk else compile_action(spec, action)
+    found = compile_bulk(spec, action) if action.bulk else compile_action(spec, action)
+    found.used = [r for r in references_in(found) if r.key and r.kind in ('payload', 'row')]
+    return found
+
+
+def references_in(part):
+    """All References of a program, or of a part of it."""
+    if isinstance(part, Reference):
+        return [part]
+    if isinstance(part, (Program, Bound, Rows, sql.Operation)):
+        part = [value for key, value in vars(part).items() if key not in ('action', 'entity')]
+    if isinstance(part, (list, tuple)):
+        return [r for inner in part for r in references_in(inner)]
+    return []
 
 
 def compile_action(spec, action):
@@ -109,7 +123,7 @@ def insertion(spec, step, scope):
         columns.append((found, assignable(bind_event(value, scope), found)))
     for found in entity.fields:
         if found.required and found.default is None and found not in [f for f, _ in columns]:
-            raise Undecided(f'{found.name} is required and left out')
+            raise Refused(f'{found.name} is required and left out')
     return Bound(step.kind, entity, columns=columns)
 
 
@@ -125,7 +139,7 @@ def creation(spec, step, scope):
         elif scope.custom or any(scope.means_something(n) for n in found.names):
             raise Undecided(f'create: {found.name} from farther away')
         elif found.required and found.default is None:
-            raise Undecided(f'{found.name} is required and left out')
+            raise Refused(f'{found.name} is required and left out')
     return Bound('insert', entity, columns=columns)
 
 
