@@ -1,4 +1,6 @@
 """Runs a case on specql: in one transaction, which is rolled back, so that nothing is left of it."""
+import time
+
 import psycopg2
 
 from interpret import MAX_DEPTH
@@ -15,7 +17,7 @@ class Server:
         self.connect_afresh()
 
     def connect_afresh(self):
-        with_admin = psycopg2.connect(dbname='postgres')
+        with_admin = self.connect_patiently('postgres')
         with_admin.autocommit = True
         with with_admin.cursor() as cursor:
             cursor.execute(f'DROP DATABASE IF EXISTS {self.database} WITH (FORCE)')
@@ -27,6 +29,16 @@ class Server:
         self.cursor.execute(f'SET specql.max_cascade_depth = {MAX_DEPTH}')
         self.cursor.execute('SET client_min_messages = error')
         self.connection.commit()
+
+    @staticmethod
+    def connect_patiently(database):
+        """A server that has crashed comes back by itself."""
+        for _ in range(60):
+            try:
+                return psycopg2.connect(dbname=database)
+            except psycopg2.OperationalError:
+                time.sleep(1)
+        return psycopg2.connect(dbname=database)
 
     def close(self):
         self.connection.close()
@@ -52,8 +64,8 @@ class Server:
         """The Outcome of a spec's text and statements; tables are those to look at."""
         try:
             found = self.play(text, statements, tables)
-        except psycopg2.OperationalError as error:
-            found = Outcome(why=str(error), statements=[f'the server: {error}'])
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            found = Outcome(why=str(error), statements=['the server crashes'])
             self.connect_afresh()
         self.connection.rollback()
         return found
