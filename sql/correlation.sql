@@ -173,9 +173,9 @@ fields:
   event_type: enum(low_stock, restock)
   product_id: uuid
   quantity: integer
-  triggered_at: timestamp
+  occurred_at: timestamp
 $$);
-INSERT INTO app.stock_event (event_type, quantity, product_id, triggered_at)
+INSERT INTO app.stock_event (event_type, quantity, product_id, occurred_at)
 SELECT CASE WHEN i % 4 = 0 THEN 'restock' ELSE 'low_stock' END, i, ('00000000-0000-7000-8000-00000000000' || i % 2)::uuid,
        timestamptz '2020-03-01 00:00 UTC' + i * interval '10 min'
 FROM generate_series(1, 12) AS i;

@@ -5,10 +5,12 @@
 
 #include "emit/emit.hpp"
 #include "emit/picture.hpp"
+#include "plan/moved.hpp"
 #include "plan/plan.hpp"
 #include "resolve/contradiction.hpp"
 #include "resolve/graph.hpp"
 #include "resolve/order.hpp"
+#include "resolve/references.hpp"
 #include "resolve/resolver.hpp"
 #include "resolve/steps_check.hpp"
 #include "resolve/values.hpp"
@@ -103,7 +105,7 @@ void collectGenerated(const World& world, const std::string& base, const std::st
     collectGenerated(base, functions);
     if (trigger.compare(0, 4, "any_") != 0) return;
     for (const EntityInfo& entity : world.entities)
-        collectGenerated(base + "_" + entity.table, functions);
+        collectGenerated(base + "_" + entity.word, functions);
 }
 
 void collectAction(const World& world, const ActionInfo& action, Names& types, Names& tables, Names& functions) {
@@ -195,7 +197,8 @@ void Compiler::collectNames() {
     Names types, tables, functions;
     for (const EntityInfo& entity : state.world.entities) {
         tables.add(entity.table);
-        functions.add("create_" + entity.table);
+        tables.add(entity.word);
+        functions.add("create_" + entity.word);
         for (const Field& field : entity.spec->fields) {
             types.add(typeToLookUp(field.type.value));
             tables.addTable(field.refTarget.value);
@@ -206,6 +209,10 @@ void Compiler::collectNames() {
     state.typeTexts = types.list();
     state.tableNames = tables.list();
     state.functionNames = functions.list();
+}
+
+Compiler::Outcome Compiler::follow(CatalogView& catalog) noexcept {
+    return guarded([&] { followMoved(catalog, state_->world); });
 }
 
 Compiler::Outcome Compiler::bind(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) noexcept {
@@ -245,8 +252,14 @@ Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) n
         state.windows = windowHistories(state.world, *state.resolver);
         for (const Object& object : state.all)
             if (fresh.count(object.unit)) state.own.push_back(object);
+        reportMoved(state.world, *state.resolver);
         state.questions = askOfTables(state.world, *state.resolver, state.all);
     });
+}
+
+Compiler::Outcome Compiler::findReferences(const std::vector<std::string>& units,
+                                           std::vector<std::string>* sentences) noexcept {
+    return guarded([&] { *sentences = referencesTo(state_->world, *state_->resolver, {units.begin(), units.end()}); });
 }
 
 Compiler::Outcome Compiler::plan(const std::vector<TableAnswer>& answers) noexcept {
@@ -295,6 +308,9 @@ const std::vector<AnalysisRequest>& Compiler::requests() const noexcept {
 }
 const std::vector<Object>& Compiler::objects() const noexcept {
     return state_->own;
+}
+const std::vector<Object>& Compiler::allObjects() const noexcept {
+    return state_->all;
 }
 const std::vector<Explanation>& Compiler::explanations() const noexcept {
     return state_->explanations;

@@ -45,6 +45,9 @@ public:
     const std::vector<std::string>& functionNames()
         const noexcept;  // names (without schema) of functions that may matter
 
+    // Objects of tables that were moved get their names of today, where the text says the new place or the unit goes.
+    Outcome follow(CatalogView& catalog) noexcept;
+
     // Stage 2: names, triggers, entities.
     Outcome bind(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) noexcept;
     const std::vector<AnalysisRequest>& requests() const noexcept;
@@ -55,9 +58,13 @@ public:
     // Stage 3: types known; the objects that should exist.
     Outcome finish(const std::vector<AnalysisResult>& results) noexcept;
     const std::vector<Object>& objects() const noexcept;  // those of the new text's units only
+    const std::vector<Object>& allObjects() const noexcept;
     const std::vector<Explanation>& explanations() const noexcept;
     const std::vector<WindowHistory>& windows() const noexcept;  // those of the new text
     const std::vector<InstalledUnit>& units() const noexcept;    // the units of the new text, to be recorded
+
+    // After finish() of readInstalled(): who refers to these units, a sentence each.
+    Outcome findReferences(const std::vector<std::string>& units, std::vector<std::string>* sentences) noexcept;
 
     // Tables that are there and not as their changed entities want them.
     const std::vector<TableQuestion>& tableQuestions() const noexcept;

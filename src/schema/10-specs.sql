@@ -72,6 +72,42 @@ COMMENT ON COLUMN specql.object.sql IS 'The commands it was made with';
 COMMENT ON COLUMN specql.object.state IS 'What the catalog said of it then, as specql.object_state gives it';
 COMMENT ON COLUMN specql.object.server IS 'The major version of the server that said it';
 
+-- No part of a dump: oids are of one database, and in another the names are the tables'.
+CREATE TABLE specql.object_relation (
+    identity text PRIMARY KEY,
+    relation oid NOT NULL
+);
+COMMENT ON TABLE specql.object_relation IS 'Which relations the tables of specql.object are, whatever they are called by now';
+COMMENT ON COLUMN specql.object_relation.identity IS 'As in specql.object';
+COMMENT ON COLUMN specql.object_relation.relation IS 'Of pg_class, in this database';
+
+CREATE VIEW specql.moved_table AS
+    SELECT m.identity, m.unit, m.former, m.schema, m.name, m.with_schema,
+           pg_catalog.concat_ws('; ',
+               CASE WHEN m.with_schema THEN pg_catalog.format('ALTER SCHEMA %I RENAME TO %I', m.schema, m.former[1])
+                    WHEN m.schema <> m.former[1] THEN pg_catalog.format('ALTER TABLE %I.%I SET SCHEMA %I', m.schema, m.name, m.former[1]) END,
+               CASE WHEN m.name <> m.former[2] THEN pg_catalog.format('ALTER TABLE %I.%I RENAME TO %I', m.former[1], m.name, m.former[2]) END) AS back
+    FROM (SELECT o.identity, o.unit, pg_catalog.parse_ident(o.identity) AS former, n.nspname::text AS schema, c.relname::text AS name,
+                 NOT EXISTS (SELECT FROM pg_catalog.pg_namespace AS f
+                             WHERE f.nspname = (pg_catalog.parse_ident(o.identity))[1]) AS with_schema
+          FROM specql.object AS o
+          JOIN specql.object_relation AS r ON r.identity = o.identity
+          JOIN pg_catalog.pg_class AS c ON c.oid = r.relation
+          JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+          WHERE o.kind = 'table' AND c.relkind IN ('r', 'p')) AS m
+    WHERE m.former <> ARRAY[m.schema, m.name]
+      -- One that is known under that name is not a moved one.
+      AND NOT EXISTS (SELECT FROM specql.object AS k
+                      WHERE k.kind = 'table' AND k.identity = pg_catalog.format('%I.%I', m.schema, m.name));
+COMMENT ON VIEW specql.moved_table IS 'Tables of specs that somebody renamed, or moved to another schema, since they were applied';
+COMMENT ON COLUMN specql.moved_table.identity IS 'As it was applied, quoted and qualified';
+COMMENT ON COLUMN specql.moved_table.unit IS 'The unit whose table it is, as kind:schema.name';
+COMMENT ON COLUMN specql.moved_table.former IS 'The same as schema and name';
+COMMENT ON COLUMN specql.moved_table.schema IS 'Where it is now';
+COMMENT ON COLUMN specql.moved_table.name IS 'What it is called now';
+COMMENT ON COLUMN specql.moved_table.with_schema IS 'Its schema was renamed';
+COMMENT ON COLUMN specql.moved_table.back IS 'The commands that would undo it';
+
 COMMENT ON SEQUENCE specql.spec_id_seq IS 'Numbers specql.spec';
 COMMENT ON SEQUENCE specql.object_id_seq IS 'Numbers specql.object';
 SELECT pg_catalog.pg_extension_config_dump('specql.spec', '');
@@ -98,16 +134,15 @@ CREATE VIEW specql.entities AS
     SELECT u.schema, u.name AS entity, o.identity AS "table", u.version, s.applied_at, s.applied_by, u.text
     FROM specql.unit u
     JOIN specql.spec s ON s.id = u.spec
-    -- Tables that the entity's steps imply are the unit's too.
+    -- Tables that the entity's steps imply are the unit's too; their comments say so.
     LEFT JOIN LATERAL (
         SELECT t.identity FROM specql.object AS t
-        WHERE t.kind = 'table' AND t.unit = 'entity:' || u.schema || '.' || u.name
-        ORDER BY t.identity <> pg_catalog.quote_ident(u.schema) || '.' || pg_catalog.quote_ident(
-                     pg_catalog.lower(pg_catalog.regexp_replace(u.name, '([a-z0-9])([A-Z])', '\1_\2', 'g'))), t.id
+        WHERE t.kind = 'table' AND t.unit = u.key
+        ORDER BY pg_catalog.strpos(t.sql, ', made from the steps that write it'';') > 0, t.id
         LIMIT 1) o ON true
     WHERE u.kind = 'entity';
 COMMENT ON VIEW specql.entities IS 'The entities in force, with the table of each';
-COMMENT ON COLUMN specql.entities.schema IS 'Of the entity, and of its table';
+COMMENT ON COLUMN specql.entities.schema IS 'Of the entity';
 COMMENT ON COLUMN specql.entities.entity IS 'As the spec says it';
 COMMENT ON COLUMN specql.entities."table" IS 'Quoted and qualified';
 COMMENT ON COLUMN specql.entities.version IS 'Counts from 1';
@@ -115,7 +150,7 @@ COMMENT ON COLUMN specql.entities.applied_at IS 'When this version was applied';
 COMMENT ON COLUMN specql.entities.applied_by IS 'The role that applied it';
 COMMENT ON COLUMN specql.entities.text IS 'YAML that reads to exactly this entity';
 
-GRANT SELECT ON specql.spec, specql.unit, specql.unit_version, specql.object, specql.history, specql.entities TO specql_admin;
+GRANT SELECT ON specql.spec, specql.unit, specql.unit_version, specql.object, specql.moved_table, specql.history, specql.entities TO specql_admin;
 
 CREATE FUNCTION specql.apply(spec text, schema text DEFAULT NULL, adopt boolean DEFAULT false,
                              allow_destructive boolean DEFAULT false)

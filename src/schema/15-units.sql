@@ -73,11 +73,53 @@ END $$;
 COMMENT ON FUNCTION specql.rollback(text, integer, boolean) IS
 'Applies an older version of an entity, action or service, as specql.history has it; it becomes the newest version. Also brings back what specql.remove took away';
 
+CREATE FUNCTION specql.remove_units(units text[], drop_tables boolean)
+RETURNS TABLE (action text, kind text, object text, detail text)
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'specql_remove_units';
+COMMENT ON FUNCTION specql.remove_units(text[], boolean) IS
+'Takes units, given as specql.known_unit gives them, out of force at once: what specql.remove and specql.remove_schema do';
+
 CREATE FUNCTION specql.remove(entity text, drop_table boolean DEFAULT false)
 RETURNS TABLE (action text, kind text, object text, detail text)
-LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'specql_remove';
+LANGUAGE sql VOLATILE AS $$
+    SELECT * FROM specql.remove_units(ARRAY[specql.known_unit($1)], $2)
+$$;
 COMMENT ON FUNCTION specql.remove(text, boolean) IS
-'Takes an entity, with its rules, an action or a service out of force, or raises an error if others need it. Tables and their data stay unless drop_table is true';
+'Takes an entity, with its rules, an action or a service out of force, or raises an error that lists who refers to it. Its table stays as it is, with foreign keys, indexes, checks and data, unless drop_table is true';
+
+CREATE FUNCTION specql.remove(VARIADIC names text[])
+RETURNS TABLE (action text, kind text, object text, detail text)
+LANGUAGE sql VOLATILE AS $$
+    SELECT * FROM specql.remove_units(ARRAY(SELECT DISTINCT specql.known_unit(n) FROM unnest($1) AS n ORDER BY 1), false)
+$$;
+COMMENT ON FUNCTION specql.remove(text[]) IS
+'The same for several at once, which may refer to each other. Their tables stay';
+
+CREATE FUNCTION specql.remove(drop_tables boolean, VARIADIC names text[])
+RETURNS TABLE (action text, kind text, object text, detail text)
+LANGUAGE sql VOLATILE AS $$
+    SELECT * FROM specql.remove_units(ARRAY(SELECT DISTINCT specql.known_unit(n) FROM unnest($2) AS n ORDER BY 1), $1)
+$$;
+COMMENT ON FUNCTION specql.remove(boolean, text[]) IS
+'The same for several at once, with their tables if drop_tables is true';
+
+CREATE FUNCTION specql.remove_schema(name text, drop_tables boolean DEFAULT false)
+RETURNS TABLE (action text, kind text, object text, detail text)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    units constant text[] := ARRAY(SELECT u.key FROM specql.unit AS u WHERE u.schema = remove_schema.name ORDER BY 1);
+BEGIN
+    IF units = '{}' THEN
+        RAISE EXCEPTION 'no entity and no action is in force in a schema %', coalesce(remove_schema.name, 'NULL')
+            USING ERRCODE = 'undefined_object',
+                  HINT = coalesce((SELECT 'There are some in ' || string_agg(DISTINCT u.schema, ', ') || '.'
+                                   FROM specql.unit AS u WHERE u.schema <> ''), 'No spec is installed.');
+    END IF;
+    RETURN QUERY SELECT * FROM specql.remove_units(units, remove_schema.drop_tables);
+END $$;
+COMMENT ON FUNCTION specql.remove_schema(text, boolean) IS
+'Takes all entities and actions of a schema out of force, with their tables if drop_tables is true; the schema stays';
 
 -- ---- drift -----------------------------------------------------------------------------------------------------------
 
@@ -162,28 +204,51 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     WITH mine AS MATERIALIZED (
         SELECT o AS whole, o.id, o.kind, o.identity,
                regexp_replace(o.unit, '^[a-z]+:\.?', '') AS unit
-        FROM specql.object AS o JOIN specql.unit AS u ON o.unit = u.key)
+        FROM specql.object AS o JOIN specql.unit AS u ON o.unit = u.key),
+    problems AS MATERIALIZED (
+        SELECT m.id, m.kind, m.identity, m.unit, m.whole, p.problem
+        FROM mine AS m CROSS JOIN LATERAL (SELECT specql.object_problem(m.whole) AS problem) AS p
+        WHERE p.problem IS NOT NULL)
     SELECT d.kind, d.identity, d.problem, d.fix
     FROM (
-        SELECT m.id, m.kind, m.identity, p.problem,
-               CASE WHEN m.kind = 'table' AND p.problem <> 'is missing' AND p.problem !~ '^column [^;]* is missing$'
-                    THEN format('ALTER TABLE %s, or change the spec', m.identity)
-                    ELSE format('SELECT * FROM specql.apply(specql.export(%L));', m.unit) END AS fix
-        FROM mine AS m CROSS JOIN LATERAL (SELECT specql.object_problem(m.whole) AS problem) AS p
-        WHERE p.problem IS NOT NULL
+        SELECT p.id, p.kind, p.identity, p.problem,
+               -- Applying the spec of a table that is gone would make an empty one.
+               CASE WHEN p.kind = 'table' AND p.problem = 'is missing'
+                    THEN format('bring it back from a backup, or SELECT * FROM specql.remove(%L);', p.unit)
+                    WHEN EXISTS (SELECT FROM problems AS t
+                                 WHERE t.kind = 'table' AND t.problem = 'is missing' AND t.unit = p.unit)
+                    THEN 'bring the table back first'
+                    WHEN p.kind = 'table' AND p.problem !~ '^column [^;]* is missing$'
+                    THEN format('ALTER TABLE %s, or change the spec', p.identity)
+                    ELSE format('SELECT * FROM specql.apply(specql.export(%L));', p.unit) END AS fix
+        FROM problems AS p
+        -- What is of a moved table, or reads it, differs with it.
+        WHERE NOT EXISTS (SELECT FROM specql.moved_table AS t
+                          WHERE strpos((p.whole).sql, t.identity) > 0
+                             OR t.with_schema AND starts_with(p.identity || '.', quote_ident(t.former[1]) || '.'))
         UNION ALL
-        SELECT m.id, m.kind, m.identity, 'is disabled',
-               format('ALTER TABLE %s ENABLE TRIGGER %I;', t.tgrelid::regclass, t.tgname)
+        SELECT m.id, m.kind, m.identity, format('is %I.%I now', t.schema, t.name),
+               format('%s; or in the spec table: %I.%I', t.back, t.schema, t.name)
+        FROM mine AS m JOIN specql.moved_table AS t ON t.identity = m.identity
+        WHERE m.kind = 'table'
+        UNION ALL
+        -- A spec that says enabled: false disables the trigger itself.
+        SELECT m.id, m.kind, m.identity, CASE t.tgenabled WHEN 'D' THEN 'is disabled' ELSE 'is enabled' END,
+               format('ALTER TABLE %s %s TRIGGER %I;', t.tgrelid::regclass, CASE t.tgenabled WHEN 'D' THEN 'ENABLE' ELSE 'DISABLE' END,
+                      t.tgname)
         FROM mine AS m
         JOIN pg_trigger AS t ON m.identity = quote_ident(t.tgname) || ' on ' || t.tgrelid::regclass::text
-        WHERE m.kind = 'trigger' AND t.tgenabled = 'D') AS d
+        WHERE m.kind = 'trigger'
+          AND (t.tgenabled = 'D') <> starts_with(reverse((m.whole).sql), reverse('DISABLE TRIGGER ' || quote_ident(t.tgname) || ';'))) AS d
     ORDER BY d.id, d.problem
 $$;
 COMMENT ON FUNCTION specql.drift() IS
-'Objects of specs in force that somebody altered, dropped or disabled by hand, and what would mend each; columns added to tables do not count';
+'Objects of specs in force that somebody altered, moved, dropped or disabled by hand, and what would mend each; columns added to tables do not count';
 
 REVOKE ALL ON FUNCTION specql.known_unit(text, boolean), specql.export(text), specql.rollback(text, integer, boolean),
-    specql.remove(text, boolean), specql.server_major(), specql.object_state(text, text),
+    specql.remove_units(text[], boolean), specql.remove(text, boolean), specql.remove(text[]),
+    specql.remove(boolean, text[]), specql.remove_schema(text, boolean), specql.server_major(), specql.object_state(text, text),
     specql.object_problem(specql.object), specql.drift() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.known_unit(text, boolean), specql.export(text), specql.rollback(text, integer, boolean),
-    specql.remove(text, boolean), specql.drift() TO specql_admin;
+    specql.remove_units(text[], boolean), specql.remove(text, boolean), specql.remove(text[]),
+    specql.remove(boolean, text[]), specql.remove_schema(text, boolean), specql.drift() TO specql_admin;

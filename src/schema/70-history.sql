@@ -521,10 +521,61 @@ $$;
 COMMENT ON FUNCTION specql.full_capture(regclass) IS
 'An action that handles every change of a table''s rows, so that their events are in the log, its type of event, and since when';
 
-CREATE FUNCTION specql.state_at(entity text, id uuid, at timestamptz) RETURNS jsonb
+CREATE FUNCTION specql.key_columns(relation regclass) RETURNS TABLE (name text, type text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT a.attname::text, format_type(a.atttypid, a.atttypmod)
+    FROM pg_index AS i CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS k(attnum, place)
+    JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    WHERE i.indrelid = $1 AND i.indisprimary AND k.place <= i.indnkeyatts
+    ORDER BY k.place
+$$;
+COMMENT ON FUNCTION specql.key_columns(regclass) IS 'The columns of a table''s primary key, in its order, and their types';
+
+-- The same expression that capture functions are generated with.
+CREATE FUNCTION specql.subject_sql(relation regclass, alias text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN count(*) = 1 THEN min(CASE WHEN k.type = 'date' OR k.type LIKE 'timestamp%'
+                                                THEN format('(to_jsonb(%s) #>> ''{}'')', v.value) ELSE v.value || '::text' END)
+                WHEN count(*) > 1 THEN format('jsonb_build_array(%s)::text', string_agg(v.value, ', ' ORDER BY k.place)) END
+    FROM specql.key_columns($1) WITH ORDINALITY AS k(name, type, place)
+    CROSS JOIN LATERAL (SELECT CASE k.type WHEN 'timestamp with time zone' THEN format('(%s.%I AT TIME ZONE ''UTC'')', $2, k.name)
+                                           ELSE format('%s.%I', $2, k.name) END) AS v(value)
+$$;
+COMMENT ON FUNCTION specql.subject_sql(regclass, text) IS
+'The expression that gives the subject of a row''s events: its key as text, of several columns a JSON array; NULL if it has no primary key';
+
+CREATE FUNCTION specql.subject_of(relation regclass, id text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    expression constant text := specql.subject_sql(relation, 'k');
+    columns constant integer := (SELECT count(*) FROM specql.key_columns(relation));
+    listed constant text := (SELECT string_agg(k.name || ' ' || k.type, ', ') FROM specql.key_columns(relation) AS k);
+    result text;
+BEGIN
+    IF expression IS NULL THEN
+        RAISE EXCEPTION '% has no primary key that tells its rows apart', relation USING ERRCODE = 'no_data_found';
+    END IF;
+    IF columns > 1 AND (CASE WHEN jsonb_typeof(id::jsonb) = 'array' THEN jsonb_array_length(id::jsonb) END) IS DISTINCT FROM columns THEN
+        RAISE EXCEPTION 'the key of % is a JSON array of %', relation, listed USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    EXECUTE format('SELECT %s FROM (SELECT %s) AS k', expression,
+        (SELECT string_agg(CASE WHEN columns = 1 THEN format('$1::%s AS %I', k.type, k.name)
+                                ELSE format('($1::jsonb ->> %s)::%s AS %I', k.place - 1, k.type, k.name) END, ', ')
+         FROM specql.key_columns(relation) WITH ORDINALITY AS k(name, type, place)))
+    INTO result USING id;
+    RETURN result;
+EXCEPTION WHEN data_exception THEN
+    RAISE EXCEPTION '% is no key of %', id, relation
+        USING ERRCODE = 'invalid_parameter_value', DETAIL = SQLERRM || '.',
+              HINT = format('It is %s.', CASE WHEN columns > 1 THEN 'a JSON array of ' ELSE '' END || listed);
+END $$;
+COMMENT ON FUNCTION specql.subject_of(regclass, text) IS 'The subject of a row''s events, from its key as somebody wrote it; an error if it is none';
+
+CREATE FUNCTION specql.state_at(entity text, id text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel regclass := specql.entity_table(state_at.entity);
+    row_subject text;
     complete record;
     l record;
     logs text[] := '{}';
@@ -537,9 +588,10 @@ BEGIN
     IF state_at.id IS NULL OR state_at.at IS NULL THEN
         RETURN NULL;
     END IF;
+    row_subject := specql.subject_of(rel, state_at.id);
     SELECT * INTO complete FROM specql.full_capture(rel);
     SELECT count(*) INTO waiting FROM specql.unhandled_events AS e
-    WHERE e.action = complete.action AND e.type = complete.type AND e.subject = state_at.id::text AND e.occurred_at <= state_at.at;
+    WHERE e.action = complete.action AND e.type = complete.type AND e.subject = row_subject AND e.occurred_at <= state_at.at;
     FOR l IN SELECT * FROM specql.state_logs(rel) LOOP
         EXECUTE format('SELECT t.%I::jsonb FROM %s AS t WHERE t.%I = %L AND t.%I <= $1%s ORDER BY t.%I DESC LIMIT 1',
             l.state_column, l.log, l.key_column, state_at.id, l.time_column,
@@ -561,13 +613,13 @@ BEGIN
     -- The event log holds the old row too, but only of the last events.
     IF complete.action IS NOT NULL THEN
         SELECT e.data -> 'new', e.occurred_at INTO state, found_time FROM specql.events AS e
-        WHERE e.action = complete.action AND e.type = complete.type AND e.subject = state_at.id::text AND e.occurred_at <= state_at.at
+        WHERE e.action = complete.action AND e.type = complete.type AND e.subject = row_subject AND e.occurred_at <= state_at.at
         ORDER BY e.id DESC LIMIT 1;
         IF FOUND THEN
             RETURN nullif(state, 'null');
         END IF;
         SELECT e.data -> 'old', e.occurred_at INTO state, found_time FROM specql.events AS e
-        WHERE e.action = complete.action AND e.type = complete.type AND e.subject = state_at.id::text
+        WHERE e.action = complete.action AND e.type = complete.type AND e.subject = row_subject
         ORDER BY e.id LIMIT 1;
         -- Before it was inserted it was not there; or nothing was expired between then and that event, and nothing happened unseen.
         IF FOUND THEN
@@ -578,8 +630,11 @@ BEGIN
         ELSIF begins IS NULL AND state_at.at >= complete.since AND (logs <> '{}'
               OR state_at.at >= now() - specql.setting('event_retention')::interval) THEN
             -- Since that time every change is logged, and of this row there is none.
-            EXECUTE format('SELECT to_jsonb(t) FROM %s AS t WHERE t.%I = %L', rel, specql.key_of(rel), state_at.id)
-            INTO state;
+            EXECUTE format('SELECT to_jsonb(t) FROM %s AS t WHERE %s', rel,
+                (SELECT CASE WHEN count(*) = 1 THEN min(format('t.%I = $1::%s', k.name, k.type))
+                             ELSE string_agg(format('t.%I = ($1::jsonb ->> %s)::%s', k.name, k.place - 1, k.type), ' AND ') END
+                 FROM specql.key_columns(rel) WITH ORDINALITY AS k(name, type, place)))
+            INTO state USING state_at.id;
             IF state IS NOT NULL THEN
                 RETURN state;
             END IF;
@@ -599,8 +654,12 @@ BEGIN
               HINT = format('An action with trigger: any_%s_change and a step append: SomeLog SET entity_id: "%s_id", event_data: "row_to_json(NEW)", event_timestamp: "event_time" keeps it.',
                   (SELECT c.relname FROM pg_class AS c WHERE c.oid = rel), (SELECT c.relname FROM pg_class AS c WHERE c.oid = rel));
 END $$;
-COMMENT ON FUNCTION specql.state_at(text, uuid, timestamptz) IS
-'The row of an entity as its append-only log says it was at a time, or else the event log; NULL if it was deleted; an error if history does not reach back';
+COMMENT ON FUNCTION specql.state_at(text, text, timestamptz) IS
+'The row of an entity, given by its key (of several columns a JSON array), as its append-only log says it was at a time, or else the event log; NULL if it was deleted; an error if history does not reach back';
+
+CREATE FUNCTION specql.state_at(entity text, id anyelement, at timestamptz) RETURNS jsonb
+LANGUAGE sql STABLE AS $$ SELECT specql.state_at($1, $2::text, $3) $$;
+COMMENT ON FUNCTION specql.state_at(text, anyelement, timestamptz) IS 'The same for a key of any type: uuid, bigint, date, jsonb, ...';
 
 CREATE FUNCTION specql.key_of(relation regclass) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -633,6 +692,7 @@ DECLARE
     source text;
     columns text;
     filled boolean;
+    from_log boolean;
     result bigint;
     unknown bigint;
 BEGIN
@@ -653,7 +713,8 @@ BEGIN
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Rebuild into an empty table.';
     END IF;
     SELECT * INTO l FROM specql.state_logs(rel) LIMIT 1;
-    IF FOUND THEN
+    from_log := FOUND;
+    IF from_log THEN
         source := format('SELECT DISTINCT ON (t.%1$I) t.%1$I::text AS key, t.%2$I::jsonb AS state FROM %3$s AS t WHERE t.%4$I <= %5$L%6$s ORDER BY t.%1$I, t.%7$I DESC',
             l.key_column, l.state_column, l.log, l.time_column, upto,
             l.filter, l.order_column);
@@ -675,9 +736,10 @@ BEGIN
         source, into_table, columns,
         (SELECT string_agg('r.' || c.name, ', ') FROM unnest(string_to_array(columns, ', ')) AS c(name)), rel);
     GET DIAGNOSTICS result = ROW_COUNT;
-    IF rebuild.at IS NULL AND specql.key_of(rel) IS NOT NULL THEN
-        EXECUTE format('SELECT count(*) FROM %1$s AS t WHERE NOT EXISTS (SELECT FROM (%2$s) AS h WHERE h.key = t.%3$I::text)',
-            rel, source, specql.key_of(rel)) INTO unknown;
+    IF rebuild.at IS NULL AND specql.subject_sql(rel, 't') IS NOT NULL THEN
+        EXECUTE format('SELECT count(*) FROM %s AS t WHERE NOT EXISTS (SELECT FROM (%s) AS h WHERE h.key = %s)',
+            rel, source, CASE WHEN from_log THEN format('t.%I::text', specql.key_of(rel)) ELSE specql.subject_sql(rel, 't') END)
+        INTO unknown;
         IF unknown > 0 THEN
             RAISE WARNING 'rows of % that are not in its history: %', rel, unknown
                 USING DETAIL = 'They have not changed since it began, or the log was thinned out.';
@@ -702,7 +764,8 @@ REVOKE ALL ON FUNCTION specql.known_action(text), specql.own_action(text), specq
     specql.create_reader(text, timestamptz), specql.drop_reader(text), specql.committed_snapshot(),
     specql.oldest_unread(specql.reader),
     specql.read_events(text, integer), specql.log_readings(), specql.state_logs(regclass), specql.full_capture(regclass),
-    specql.state_at(text, uuid, timestamptz), specql.key_of(regclass), specql.misfits(regclass, regclass),
+    specql.state_at(text, text, timestamptz), specql.state_at(text, anyelement, timestamptz), specql.key_columns(regclass),
+    specql.subject_sql(regclass, text), specql.subject_of(regclass, text), specql.key_of(regclass), specql.misfits(regclass, regclass),
     specql.rebuild(text, regclass, timestamptz), specql.expire_log(regclass, timestamptz)
 FROM PUBLIC;
 REVOKE ALL ON PROCEDURE specql.continue_replay(bigint, integer),
@@ -711,7 +774,9 @@ GRANT EXECUTE ON FUNCTION specql.known_action(text), specql.entity_table(text), 
     specql.start_replay(text, timestamptz, timestamptz, boolean), specql.replay_batch(bigint, integer),
     specql.replay(text, timestamptz, timestamptz, boolean),
     specql.create_reader(text, timestamptz), specql.drop_reader(text), specql.oldest_unread(specql.reader), specql.read_events(text, integer),
-    specql.log_readings(), specql.state_logs(regclass), specql.full_capture(regclass), specql.state_at(text, uuid, timestamptz),
+    specql.log_readings(), specql.state_logs(regclass), specql.full_capture(regclass),
+    specql.state_at(text, text, timestamptz), specql.state_at(text, anyelement, timestamptz), specql.key_columns(regclass),
+    specql.subject_sql(regclass, text), specql.subject_of(regclass, text),
     specql.first_uuid(timestamptz), specql.key_of(regclass), specql.misfits(regclass, regclass), specql.rebuild(text, regclass, timestamptz),
     specql.expire_log(regclass, timestamptz)
 TO specql_admin;

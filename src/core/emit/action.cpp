@@ -4,6 +4,8 @@
 #include "emit/emit.hpp"
 #include "emit/quote.hpp"
 #include "emit/steps.hpp"
+#include "emit/subject.hpp"
+#include "resolve/event_time.hpp"
 #include "spec/sql_text.hpp"
 
 namespace specql {
@@ -195,12 +197,12 @@ private:
 
     std::string feedTime() {
         std::string time = printer_.meta("event_time", "timestamp with time zone");
-        const ColumnInfo* column = binding_.custom ? nullptr : binding_.entity->column("occurred_at");
-        if (!column) return time;
+        EventTime said = eventTime(world_, binding_);
+        if (!said) return time;
         Value value;
         value.kind = ValueKind::eventColumn;
-        value.name = column->name;
-        value.type = column->type;
+        value.name = said.column;
+        value.type = said.type;
         return "coalesce(" + printer_.print(value, true) + ", " + time + ")";
     }
 
@@ -240,7 +242,7 @@ private:
             if (!binding_.custom) {
                 const EntityInfo& entity = *binding_.entity;
                 const ColumnInfo* column = entity.column(key);
-                if (!column && key == entity.table + "_id" && !entity.key.empty()) column = entity.column(entity.key);
+                if (!column && key == entity.word + "_id" && !entity.key.empty()) column = entity.column(entity.key);
                 if (!column) {
                     world_.error(*info_.file, "SPQL-R059", info_.spec->name.pos,
                                  "the rows of " + entity.shown() + " have no value for the parameter " + key,
@@ -398,8 +400,7 @@ private:
         for (size_t i = 0; i < branches.size(); i++)
             conditions += (i > 0 ? ",\n" : "") + branches[i];
         values.push_back("ARRAY[\n" + indent(conditions, 4) + "\n]");
-        std::string key = entity.key.empty() ? "NULL::text" : keyValue(entity) + "::text";
-        values.push_back(key);
+        values.push_back(subjectSql(binding_));
         std::vector<std::string> images;
         if (binding_.ops != opInsert) images.push_back("'old', to_jsonb(old)");
         if (binding_.ops != opDelete) images.push_back("'new', to_jsonb(new)");
@@ -424,12 +425,6 @@ private:
         function.comment =
             "What action " + info_.name() + " captures of a changed row: which branches match, and the values they use";
         return function;
-    }
-
-    std::string keyValue(const EntityInfo& entity) const {
-        std::string key = quoteName(entity.key);
-        if (!(binding_.ops & opDelete)) return "new." + key;
-        return binding_.ops == opDelete ? "old." + key : "coalesce(new." + key + ", old." + key + ")";
     }
 
     // --- what makes it run

@@ -21,7 +21,9 @@ const InstalledObject* recorded(const CatalogView& catalog, const std::string& k
 std::vector<Object> schemaObjects(const World& world) {
     std::map<std::string, std::string> wanted;  // schema → unit
     for (const EntityInfo& entity : world.entities)
-        if (entity.unit) wanted.emplace(entity.schema, entity.unit->key());
+        if (entity.unit)
+            for (const std::string& schema : {entity.schema, entity.home})
+                wanted.emplace(schema, entity.unit->key());
     for (const ActionInfo& action : world.actions)
         wanted.emplace(action.schema, action.unit->key());
     std::vector<Object> objects;
@@ -195,7 +197,7 @@ std::vector<Object> emitObjects(World& world, Resolver& resolver) {
         size_t firstExtra = extras.size(), firstFunction = functions.size();
         append(extras, tableExtras(world, resolver, entity));
         append(functions, eventFunction(world, entity));
-        std::string origin = entity.impliedByStep ? "" : "entity " + entity.schema + "." + entity.name;
+        std::string origin = entity.impliedByStep ? "" : "entity " + entity.home + "." + entity.name;
         mark(objects, objects.size() - 1, origin, {});
         mark(extras, firstExtra, origin, {});
         mark(functions, firstFunction, origin, entity.pos);

@@ -131,7 +131,7 @@ private:
 
     std::string sentence(const ResolvedStep& step) {
         const Step& spec = *step.spec;
-        target_ = step.target ? step.target->table : "";
+        target_ = step.target ? step.target->word : "";
         std::string set = step.set.empty() ? "" : values(step);
         std::string message = quoteLiteral(spec.message.value);
         switch (spec.kind) {

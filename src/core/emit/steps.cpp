@@ -265,7 +265,7 @@ std::string StepEmitter::emitEvent(const ResolvedStep& step, const StepPlace& pl
             const char* which = action_.binding.ops == opDelete ? "old" : "new";
             data = "(" + data + " -> '" + which + "')";
             if (!entity.key.empty())
-                data += " || jsonb_build_object(" + quoteLiteral(entity.table + "_id") + ", " +
+                data += " || jsonb_build_object(" + quoteLiteral(entity.word + "_id") + ", " +
                         printer_.print(key, true) + ")";
         }
     } else {

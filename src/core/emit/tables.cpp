@@ -152,7 +152,7 @@ std::vector<TableCheck> tableChecks(const World& world, const Resolver& resolver
     std::vector<TableCheck> checks;
     for (const ColumnInfo& column : entity.columns) {
         auto add = [&](const char* suffix, std::string condition) {
-            checks.push_back({fittingName(entity.table, column.name, suffix), std::move(condition), &column});
+            checks.push_back({fittingName(entity.word, column.name, suffix), std::move(condition), &column});
         };
         if (!column.check.empty()) add("check", replaceColumn(column.check, column.name));
         if (!column.field) continue;
@@ -175,7 +175,7 @@ Object tableObject(const World& world, const Resolver& resolver, const EntityInf
     for (const ColumnInfo& column : entity.columns)
         lines.push_back(columnSql(world, resolver, entity, column));
     if (!entity.key.empty())
-        lines.push_back("CONSTRAINT " + quoteName(fittingName(entity.table, "", "pkey")) + " PRIMARY KEY (" +
+        lines.push_back("CONSTRAINT " + quoteName(fittingName(entity.word, "", "pkey")) + " PRIMARY KEY (" +
                         quoteName(entity.key) + ")");
     for (const TableCheck& check : tableChecks(world, resolver, entity))
         lines.push_back(check.sql());
@@ -222,10 +222,10 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
     };
     for (const ColumnInfo& column : entity.columns) {
         if (!column.field || column.field->refTarget.empty()) continue;
-        const EntityInfo* target = world.entity(column.field->refTarget.value, entity.schema);
+        const EntityInfo* target = world.entity(column.field->refTarget.value, entity.home);
         if (!target || target->key.empty()) continue;
         pos = column.field->name.pos;
-        std::string name = madeName(world, entity, column.field->name.pos, entity.table + "_" + column.name + "_fkey");
+        std::string name = madeName(world, entity, column.field->name.pos, entity.word + "_" + column.name + "_fkey");
         std::string onDelete = column.field->refOnDelete;
         std::transform(onDelete.begin(), onDelete.end(), onDelete.begin(),
                        [](char c) { return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c; });
@@ -235,7 +235,7 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
                 (onDelete.empty() ? "" : " ON DELETE " + onDelete) + ";",
             "CONSTRAINT " + quoteName(name) + " ON " + tableName(entity) + " IS " +
                 quoteLiteral("Field " + column.field->name.value + ": " + column.field->type.value));
-        std::string index = madeName(world, entity, column.field->name.pos, entity.table + "_" + column.name + "_idx");
+        std::string index = madeName(world, entity, column.field->name.pos, entity.word + "_" + column.name + "_idx");
         addIndex(index, "INDEX " + quoteName(index) + " ON " + tableName(entity) + " (" + quoteName(column.name) + ")",
                  "Finds the rows that refer to a row of " + target->shown());
     }
@@ -243,7 +243,7 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
         for (const IndexSpec& index : entity.spec->indexes) {
             pos = index.pos;
             std::vector<std::string> columns;
-            std::string made = entity.table;
+            std::string made = entity.word;
             for (const Text& column : index.columns) {
                 const std::string& name = entity.columnOf(column.value)->name;
                 columns.push_back(quoteName(name));
@@ -299,8 +299,8 @@ std::vector<Object> eventFunction(World& world, const EntityInfo& entity) {
         }
     }
     FunctionText function;
-    function.schema = entity.schema;
-    function.name = madeName(world, entity, entity.spec->name.pos, "create_" + entity.table);
+    function.schema = entity.home;
+    function.name = madeName(world, entity, entity.spec->name.pos, "create_" + entity.word);
     function.identityArguments = join(types, ", ");
     function.arguments = "\n    " + join(parameters, ",\n    ") + "\n";
     function.returns = entity.column(entity.key)->type;

@@ -1,6 +1,9 @@
 // Windows and correlations as the runtime takes them: numbered terms, and how they are joined.
+#include <algorithm>
+
 #include "emit/emit.hpp"
 #include "emit/quote.hpp"
+#include "resolve/event_time.hpp"
 #include "spec/sql_text.hpp"
 
 namespace specql {
@@ -39,22 +42,22 @@ std::string termsJson(const Window& window) {
     return "[" + join(terms, ",\n      ") + "]";
 }
 
-// The column that says when a row of events happened: by its name, else the only time there is.
-std::string timeColumn(const EntityInfo& entity) {
-    std::vector<const ColumnInfo*> times;
-    for (const ColumnInfo& column : entity.columns)
-        if (startsWith(column.type, "timestamp")) times.push_back(&column);
-    for (const char* name : {"occurred_at", "event_time", "event_timestamp", "triggered_at", "happened_at",
-                             "measured_at", "recorded_at", "created_at", "inserted_at"})
-        for (const ColumnInfo* column : times)
-            if (column->name == name) return column->name;
-    return times.size() == 1 ? times.front()->name : "";
+// The column that comes nearest to the time at which a row was captured: by its name, else the only time there is.
+std::string captureColumn(const EntityInfo& entity) {
+    std::vector<std::string> times;
+    for (const ColumnView& column : entity.present->columns)
+        if (startsWith(column.type, "timestamp")) times.push_back(column.name);
+    for (const char* name : {"created_at", "inserted_at", "recorded_at", "event_time", "event_timestamp",
+                             "triggered_at", "happened_at", "measured_at"})
+        if (std::find(times.begin(), times.end(), name) != times.end()) return name;
+    return times.size() == 1 ? times.front() : "";
 }
 
 class HistoryWriter {
 public:
     HistoryWriter(const World& world, const Resolver& resolver, const ResolvedAction& feed)
-        : feed_(feed),
+        : world_(world),
+          feed_(feed),
           printer_(world, resolver, feed, feed.binding.custom ? Printer::Place::handler : Printer::Place::capture) {}
 
     // One query for each term that the source counts for; none if there is no table yet.
@@ -71,7 +74,7 @@ public:
                 where.push_back("new." + quoteName(binding.valueColumn) + " = " + quoteLiteral(binding.value));
             if (branch.condition) where.push_back("(" + printer_.print(branch.condition) + ")");
             queries.push_back("SELECT " + std::to_string(branch.feed->term + 1) + " AS term, " + key(*branch.feed) +
-                              " AS key, " + (table ? tableTime() : "e.event_time") + " AS at, " +
+                              " AS key, " + (table ? tableTime() : changeTime()) + " AS at, " +
                               (table ? tableId() : "e.event_id::text") + " AS id, " + value(*branch.feed) +
                               " AS value\nFROM " +
                               (binding.custom ? events()
@@ -88,12 +91,26 @@ private:
         const std::string& key = feed_.binding.entity->key;
         return key.empty() ? "new.ctid::text" : "new." + quoteName(key) + "::text";
     }
+    // As the row says it; else when it was captured, which its key tells if it is of version 7.
     std::string tableTime() const {
         const EntityInfo& entity = *feed_.binding.entity;
-        std::string column = timeColumn(entity);
-        if (!column.empty()) return "new." + quoteName(column) + "::timestamptz";
+        std::vector<std::string> times;
+        if (EventTime said = eventTime(world_, feed_.binding))
+            times.push_back("new." + quoteName(said.column) + "::timestamptz");
         const ColumnInfo* key = entity.column(entity.key);
-        return key && key->type == "uuid" ? "specql.uuid_time(new." + quoteName(entity.key) + ")" : "NULL::timestamptz";
+        if (key && key->type == "uuid") times.push_back("specql.uuid_time(new." + quoteName(entity.key) + ")");
+        std::string column = captureColumn(entity);
+        if (!column.empty()) times.push_back("new." + quoteName(column) + "::timestamptz");
+        return times.empty() ? "NULL::timestamptz" : "coalesce(" + join(times, ", ") + ")";
+    }
+    std::string changeTime() {
+        EventTime said = eventTime(world_, feed_.binding);
+        if (!said) return "e.event_time";
+        Value value;
+        value.kind = ValueKind::eventColumn;
+        value.name = said.column;
+        value.type = said.type;
+        return "coalesce(" + printer_.print(value, true) + "::timestamptz, e.event_time)";
     }
 
     // An event that several actions handled stands in the log once for each.
@@ -138,6 +155,7 @@ private:
         return printer_.print(feed.field, true) + (feed.field.target == "numeric" ? "::numeric::text" : "::text");
     }
 
+    const World& world_;
     const ResolvedAction& feed_;
     Printer printer_;
 };

@@ -36,6 +36,9 @@ bool leftBehind(const Object& object, const TableView& table);
 // Is this what was recorded of a table that others made?
 bool wasAdopted(const std::string& recorded);
 
+// The table that a recorded table, constraint, index or trigger is of, quoted and qualified; empty for others.
+std::string tableOf(const InstalledObject& object);
+
 // The commands that put `object` in the place of the function that is there. With the same arguments and result that is
 // CREATE OR REPLACE; otherwise it is dropped and made again, and belongs to its owner and is granted as before.
 std::vector<std::string> replaceFunction(const Object& object, const FunctionView& function);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "emit/quote.hpp"
+#include "plan/moved.hpp"
 
 namespace specql {
 
@@ -40,7 +41,8 @@ public:
         for (const InstalledObject& object : catalog_.objects)
             installed_[object.kind + " " + object.identity] = &object;
         for (const Unit& unit : world.units)
-            if (unit.fresh()) fresh_.insert(unit.key());
+            (unit.fresh() ? fresh_ : inForce_).insert(unit.key());
+        inForce_.insert(fresh_.begin(), fresh_.end());
     }
 
     std::vector<PlanStep> run() {
@@ -58,11 +60,12 @@ public:
             step.desired.identity = object->identity;
             step.desired.unit = object->unit;
             std::string sql = dropSql(object->kind, object->identity);
-            bool removed = object->unit == catalog_.removed;
             bool table = object->kind == "table";
+            bool removed = isRemoved(object->unit);
             if (object->kind == "schema" || (table && !removed)) continue;
-            if (table && !catalog_.dropTables) {
-                if (object->present) add(step.desired, "unchanged", {}, "stays, with its data");
+            if (staysWithTable(*object, wanted)) {
+                if (removed && object->present)
+                    add(step.desired, "unchanged", {}, table ? "stays, with its data" : "stays with its table");
                 continue;
             }
             step.destructive = table;
@@ -78,6 +81,17 @@ public:
     }
 
 private:
+    bool isRemoved(const std::string& unit) const {
+        return std::count(catalog_.removed.begin(), catalog_.removed.end(), unit) > 0;
+    }
+    // What stays with its table when the unit that it came with is gone, because it guards the data. What another unit
+    // makes of the table now is that one's affair.
+    bool staysWithTable(const InstalledObject& object, const std::set<std::string>& wanted) const {
+        bool dropped = isRemoved(object.unit) && catalog_.dropTables;
+        return object.kind != "trigger" && !tableOf(object).empty() && !dropped && !inForce_.count(object.unit) &&
+               !wanted.count("table " + tableOf(object));
+    }
+
     void add(const Object& object, const char* action, std::vector<std::string> sql, std::string detail = {},
              bool destructive = false) {
         PlanStep step;
@@ -123,6 +137,7 @@ private:
         auto found = installed_.find(object.kind + " " + object.identity);
         const InstalledObject* before = found == installed_.end() ? nullptr : found->second;
         if (object.kind == "table" && planTable(object, before)) return;
+        if (before && object.kind != "table" && leadsElsewhere(object, *before)) return;
         if (object.kind == "function" && remade_.count(object.identity))
             return add(object, "create", remakeFunction(object, *functionOf(object)));
         // What was dropped by hand comes back when its own spec is applied, not with any other.
@@ -138,6 +153,35 @@ private:
         if (before->sql != object.sql()) return replace(object);
         if (before->altered) return replace(object, "was altered by hand");
         unchanged(object);
+    }
+
+    // A name that meant a table of its own schema, which was dropped, does not come to mean another schema's namesake.
+    // What the text did not name stays as it is.
+    bool leadsElsewhere(const Object& object, const InstalledObject& before) {
+        size_t colon = object.unit.find(':') + 1;
+        std::string schema = object.unit.substr(colon, object.unit.find('.', colon) - colon), sql = object.sql();
+        for (const EntityInfo& entity : world_.entities) {
+            std::string own = quoteName(schema, entity.word), now = quoteName(entity.schema, entity.table);
+            if (says(object.unit, entity.home + "." + entity.name) ||
+                says(object.unit, entity.home + "." + entity.word))
+                continue;
+            if (entity.home == schema || catalog_.table(schema, entity.word) || !holdsName(before.sql, own) ||
+                !holdsName(sql, now) || holdsName(before.sql, now))
+                continue;
+            if (fresh_.count(object.unit) && told_.insert(object.origin + own).second)
+                world_.diagnostics().error(
+                    "SPQL-P014", object.pos,
+                    entity.name + " meant " + own + " here, which is gone; it would mean " + now + " now",
+                    "write " + entity.home + "." + entity.name + " if that is meant; or bring the table back");
+            return true;
+        }
+        return false;
+    }
+
+    bool says(const std::string& unit, const std::string& name) const {
+        return std::any_of(world_.units.begin(), world_.units.end(), [&](const Unit& one) {
+            return one.key() == unit && one.text.find(name) != std::string::npos;
+        });
     }
 
     const FunctionView* functionOf(const Object& object) const {
@@ -263,7 +307,7 @@ private:
             problems.insert(problems.end(), change.losses.begin(), change.losses.end());
         if (!problems.empty()) {
             world_.error(*entity.file, "SPQL-P004", posOf(entity),
-                         "the entity " + entity.schema + "." + entity.name +
+                         "the entity " + entity.home + "." + entity.name +
                              " was applied before and changed: " + join(problems, "; "),
                          change.refused.empty()
                              ? "keep it as it was, or allow it: allow_destructive => true"
@@ -290,12 +334,28 @@ private:
     const std::vector<TableAnswer>& answers_;
     std::map<std::string, TableChange> changes_;  // by the table's identity
     std::set<std::string> readers_;               // functions that read a column that changes
+    std::set<std::string> told_;                  // of names that would lead elsewhere
     std::set<std::string> remade_;                // those that were dropped for it
     std::set<std::string> fresh_;                 // units of the text being applied
+    std::set<std::string> inForce_;               // and all there are with them
     std::vector<PlanStep> steps_;
 };
 
 }  // namespace
+
+std::vector<std::string> changedMeanings(const std::vector<Object>& before, const std::vector<Object>& after) {
+    std::map<std::string, const Object*> known;
+    for (const Object& object : before)
+        if (object.kind == "function" || object.kind == "constraint")
+            known[object.kind + " " + object.identity] = &object;
+    std::vector<std::string> changed;
+    for (const Object& object : after) {
+        auto found = known.find(object.kind + " " + object.identity);
+        if (found == known.end() || found->second->sql() == object.sql()) continue;
+        if (std::find(changed.begin(), changed.end(), object.origin) == changed.end()) changed.push_back(object.origin);
+    }
+    return changed;
+}
 
 std::vector<PlanStep> makePlan(World& world, const Resolver& resolver, const std::vector<Object>& objects,
                                const std::vector<TableQuestion>& questions, const std::vector<TableAnswer>& answers) {

@@ -13,4 +13,8 @@ namespace specql {
 std::vector<PlanStep> makePlan(World& world, const Resolver& resolver, const std::vector<Object>& objects,
                                const std::vector<TableQuestion>& questions, const std::vector<TableAnswer>& answers);
 
+// Functions and foreign keys that are wanted before and after, but not the same: what rules and refs that stay would
+// mean something else. A sentence for each of those: "action ta.on_x".
+std::vector<std::string> changedMeanings(const std::vector<Object>& before, const std::vector<Object>& after);
+
 }  // namespace specql

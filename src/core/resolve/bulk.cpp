@@ -11,7 +11,7 @@ std::vector<const ColumnInfo*> ActionResolver::waysTo(const EntityInfo* entity, 
     std::vector<const ColumnInfo*> ways;
     for (const ColumnInfo& column : from.columns) {
         if (!column.field || column.field->refTarget.empty()) continue;
-        if (world_.entity(column.field->refTarget.value, from.schema) == entity) ways.push_back(&column);
+        if (world_.entity(column.field->refTarget.value, from.home) == entity) ways.push_back(&column);
     }
     return ways;
 }

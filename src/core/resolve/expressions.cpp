@@ -25,7 +25,7 @@ std::vector<std::string> ActionResolver::namesInReach(const Scope& scope) const 
     for (const Context& way : ways_)
         add(way.entity);
     if (const EntityInfo* entity = result_.binding.entity) {
-        names.push_back(entity->table + "_id");
+        names.push_back(entity->word + "_id");
         for (const std::string& word : words(result_.binding.changedColumn)) {
             names.push_back("new_" + word);
             names.push_back("previous_" + word);
@@ -172,7 +172,7 @@ std::string ActionResolver::payloadType(const std::string& key) {
     for (const Context& way : ways_)
         if (const ColumnInfo* column = way.entity->column(key)) return column->type;
     for (const EntityInfo& entity : world_.entities)
-        if (entity.schema == action_.schema && entity.unit && !entity.impliedByStep)
+        if (entity.home == action_.schema && entity.unit && !entity.impliedByStep)
             if (const ColumnInfo* column = entity.column(key)) return column->type;
     if (endsWith(key, "_id")) return "uuid";
     auto found = hints_.find(key);

@@ -154,6 +154,17 @@ struct InstalledObject {
     std::string sql;       // the text it was made with
     bool present = true;   // it is still in the catalog
     bool altered = false;  // by somebody else since; known only of units that the text names
+    std::string recorded;  // what the record calls it, if it was moved since
+};
+
+// A table of specs that somebody gave another name or schema. It is known by what does not change.
+struct MovedTable {
+    std::string identity, formerSchema, formerName;  // as recorded
+    std::string schema, name;                        // where it is now
+    std::string unit;
+    std::string back;                                // the commands that would undo it
+    bool withSchema = false;  // its former schema is gone: that was renamed
+    bool followed = false;    // the objects are known under their new names
 };
 
 struct TypeView {
@@ -173,9 +184,10 @@ struct CatalogView {
     std::vector<InstalledUnit> units;
     std::vector<InstalledObject> objects;
     std::map<std::string, Place> places;  // of actions, by schema and name; also of those that are gone
-    bool adopt = false;                   // apply's arguments
+    std::vector<MovedTable> moved;
+    bool adopt = false;  // apply's arguments
     bool allowDestructive = false;
-    std::string removed;      // the unit that is taken away, as kind:schema.name
+    std::vector<std::string> removed;  // the units that are taken away, as kind:schema.name
     bool dropTables = false;  // with its tables
     int serverVersion = 150000;
 

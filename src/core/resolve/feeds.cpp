@@ -3,6 +3,7 @@
 
 #include "emit/quote.hpp"
 #include "resolve/action_resolver.hpp"
+#include "resolve/event_time.hpp"
 #include "spec/sql_text.hpp"
 
 namespace specql {
@@ -160,7 +161,7 @@ bool Resolver::knownSource(const ActionInfo& action, const WindowTerm& term) {
     Text text = written(action, term.sourceWritten, term.source);
     if (const EntityInfo* entity = world_.entity(term.source, action.schema)) {
         world_.error(*action.file, "SPQL-R086", text.pos, term.source + " is an entity, not an event",
-                     "for example " + entity->table + "_created");
+                     "for example " + entity->word + "_created");
         return false;
     }
     std::vector<std::string> events = customEvents(action);
@@ -210,10 +211,12 @@ void Resolver::addFeeds(const ActionInfo& action, const Window& window, const st
     std::vector<Binding> bindings = resolveTrigger(*this, world_, action, text);
     for (const Binding& binding : bindings) {
         ResolvedAction feed = ActionResolver(*this, world_, action, binding, false).runFeed(window, source);
-        feed.base += "_" + snakeCase(source) + (bindings.size() > 1 ? "_" + binding.entity->table : "");
+        feed.base += "_" + snakeCase(source) + (bindings.size() > 1 ? "_" + binding.entity->word : "");
         world_.addExplanation({action.name(), text.value, binding.shown(),
                                window.correlation ? binding.rule : "section 9: source of a window, " + binding.rule,
                                text.pos.line});
+        world_.addExplanation({action.name(), source, eventTime(world_, binding).why,
+                               "section 9: when an event of a window happened", text.pos.line});
         if (const ColumnInfo* at = binding.custom ? nullptr : binding.entity->column("occurred_at"))
             if (!isTime(at->type))
                 world_.error(*action.file, "SPQL-R087", text.pos,

@@ -118,11 +118,9 @@ const ColumnInfo* ActionResolver::fieldNamed(const EntityInfo& entity, const std
 }
 
 bool isNamed(const EntityInfo& entity, const std::string& word) {
-    auto lower = [](std::string text) {
-        std::transform(text.begin(), text.end(), text.begin(), toAsciiLower);
-        return text;
-    };
-    return word == entity.table || word == snakeCase(entity.name) || word == entity.name || word == lower(entity.name);
+    std::string lower = entity.name;
+    std::transform(lower.begin(), lower.end(), lower.begin(), toAsciiLower);
+    return word == entity.word || word == entity.name || word == lower;
 }
 
 bool ActionResolver::lookupTarget(const Scope& scope, const NameUse& use, Value& value) const {
@@ -242,8 +240,7 @@ bool ActionResolver::lookupRow(const std::string& name, Value& value) {
     }
     if (const ColumnInfo* column = entity.columnOf(name))
         return value = eventColumn(entity, *column, false, "rule 3: column of the event's row"), true;
-    std::string own = snakeCase(entity.name);
-    bool isKey = name == own || name == own + "_id" || name == entity.table + "_id";
+    bool isKey = name == entity.word || name == entity.word + "_id";
     if (entity.key.empty() || !isKey) return false;
     value = eventColumn(entity, *entity.column(entity.key), false, "rule 4: <entity>_id is that row's id");
     return true;

@@ -283,7 +283,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
     }
     for (const Binding& binding : bindings) {
         ResolvedAction resolved = resolveUnder(*this, world_, action, binding);
-        if (bindings.size() > 1) resolved.base += "_" + binding.entity->table;
+        if (bindings.size() > 1) resolved.base += "_" + binding.entity->word;
         world_.checkName(*action.file, handlerName(resolved), spec.name.pos, "the generated function");
         actions.push_back(std::move(resolved));
     }

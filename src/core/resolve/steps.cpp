@@ -286,13 +286,19 @@ void ActionResolver::bindCall(const Step& step, ResolvedStep& resolved, Scope& s
     std::string schema = dot == std::string::npos ? action_.schema : function.substr(0, dot);
     std::string name = dot == std::string::npos ? function : function.substr(dot + 1);
 
+    // An action of the own schema, else the only one elsewhere.
+    std::vector<const ActionInfo*> elsewhere;
     for (const ActionInfo& other : world_.actions) {
         bool named = step.kind == StepKind::function ? other.spec->name.value == step.verb.value
                                                      : other.spec->name.value == name;
-        if (!named || !isBulk(other) || (resolved.calledAction && other.schema != action_.schema)) continue;
-        resolved.call = CallKind::action;
-        resolved.calledAction = &other;
+        if (!named || !isBulk(other)) continue;
+        if (other.schema == action_.schema)
+            resolved.calledAction = &other;
+        else
+            elsewhere.push_back(&other);
     }
+    if (!resolved.calledAction && elsewhere.size() == 1) resolved.calledAction = elsewhere.front();
+    if (resolved.calledAction) resolved.call = CallKind::action;
     std::vector<std::string> arities;
     if (resolved.call == CallKind::none) {
         for (const FunctionView& view : world_.catalog().functions) {

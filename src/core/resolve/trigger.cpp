@@ -62,7 +62,7 @@ Binding changeBinding(EntityInfo* entity, const std::string& column, std::string
 // The on: that says the same outright.
 std::string onLine(const Binding& binding) {
     const char* verb = binding.ops == opInsert ? "insert " : binding.ops == opDelete ? "delete " : "update ";
-    return std::string("on: ") + verb + binding.entity->schema + "." + binding.entity->name +
+    return std::string("on: ") + verb + binding.entity->home + "." + binding.entity->name +
            (binding.changedColumn.empty() ? "" : "." + binding.changedColumn);
 }
 
@@ -188,9 +188,9 @@ private:
         world_.error(*action_.file, "SPQL-R025", on.pos,
                      "on: " + on.value + " can mean the field " + column.name + " of " + owner.shown() +
                          " and the entity " + entity.shown(),
-                     "settle it with on: update " + owner.schema + "." + owner.name + "." + column.name +
+                     "settle it with on: update " + owner.home + "." + owner.name + "." + column.name +
                          ", or with on: " + (on.value.find(' ') == std::string::npos ? "" : "update ") + entity.name +
-                         " in a document with schema: " + entity.schema);
+                         " in a document with schema: " + entity.home);
     }
 
     void ambiguous(const std::vector<Binding>& found) {
@@ -207,7 +207,7 @@ private:
     std::vector<Binding> preferOwnSchema(std::vector<Binding> found) const {
         std::vector<Binding> own;
         for (const Binding& binding : found)
-            if (binding.entity->schema == action_.schema) own.push_back(binding);
+            if (binding.entity->home == action_.schema) own.push_back(binding);
         return own.empty() ? found : own;
     }
 
@@ -222,7 +222,7 @@ private:
     std::vector<Binding> settle(std::vector<Binding> found) {
         found = preferOwnSchema(std::move(found));
         bool aggregates = action_.spec->windowed || action_.spec->correlated;  // the names there are those of a match
-        if (found.empty() || found.front().entity->schema == action_.schema || aggregates) return found;
+        if (found.empty() || found.front().entity->home == action_.schema || aggregates) return found;
         std::vector<Binding> kept;
         for (Binding& binding : found)
             (resolves(binding, true) ? kept : aside_).push_back(std::move(binding));
@@ -233,15 +233,16 @@ private:
         for (const Verb& verb : rowVerbs) {
             std::string table = name_;
             if (!stripSuffix(table, verb.suffix)) continue;
+            auto bind = [&](EntityInfo* entity) {
+                return rowBinding(entity, verb.op, verb.event,
+                                  std::string("rule 1: ") + (entity->unit ? "<entity>" : "<table>") + verb.suffix);
+            };
+            if (EntityInfo* own = world_.ofSchema(table, action_.schema)) return {bind(own)};
             std::vector<Binding> found;
             for (EntityInfo* entity : all_)
-                if (entity->table == table && entity->unit)
-                    found.push_back(
-                        rowBinding(entity, verb.op, verb.event, "rule 1: <entity>" + std::string(verb.suffix)));
-            if (found.empty())
-                if (EntityInfo* entity = world_.table(table, action_.schema))
-                    found.push_back(
-                        rowBinding(entity, verb.op, verb.event, "rule 1: <table>" + std::string(verb.suffix)));
+                if (entity->word == table && entity->unit) found.push_back(bind(entity));
+            EntityInfo* open = found.empty() ? world_.ofSchema(table, "public") : nullptr;
+            if (open) found.push_back(bind(open));
             return settle(std::move(found));
         }
         return {};
@@ -252,7 +253,7 @@ private:
         if (!stripSuffix(field, "_changed")) return {};
         std::vector<Binding> found;
         for (EntityInfo* entity : all_) {
-            std::string rest = field, prefix = entity->table + "_";
+            std::string rest = field, prefix = entity->word + "_";
             if (rest.compare(0, prefix.size(), prefix) == 0 && entity->column(rest.substr(prefix.size())))
                 found.push_back(changeBinding(entity, rest.substr(prefix.size()), "rule 2: <entity>_<field>_changed"));
         }
@@ -302,7 +303,7 @@ private:
         std::vector<Binding> found;
         for (EntityInfo* entity : all_) {
             if (!entity->unit || written.count(entity->shown())) continue;
-            if (entity->schema != text && !containsWords(entity->table, text)) continue;
+            if (entity->home != text && !containsWords(entity->word, text)) continue;
             if (entity->appendOnly) continue;
             Binding binding =
                 rowBinding(entity, opInsert | opUpdate | opDelete, "changed",
@@ -351,7 +352,7 @@ std::vector<std::string> knownTriggers(const World& world) {
     std::vector<std::string> names;
     for (const EntityInfo& entity : world.entities) {
         for (const Verb& verb : rowVerbs)
-            names.push_back(entity.table + verb.suffix);
+            names.push_back(entity.word + verb.suffix);
         for (const ColumnInfo& column : entity.columns) {
             if (column.name != "id") names.push_back(column.name + "_changed");
             if (column.field && column.name == "event_type")

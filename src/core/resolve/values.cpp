@@ -111,7 +111,7 @@ private:
             if (near.count(&entity)) add(entity);
         if (!origins.empty()) return origins;
         for (const EntityInfo& entity : world_.entities)
-            if (entity.schema == action.info->schema && entity.spec) add(entity);
+            if (entity.home == action.info->schema && entity.spec) add(entity);
         return origins.empty() ? std::vector<Origin>{Origin()} : origins;
     }
 

@@ -41,7 +41,7 @@ void ActionResolver::findWays() {
         EntityInfo& entity = *result_.binding.entity;
         for (const ColumnInfo& column : entity.columns) {
             EntityInfo* named = column.field && !column.field->refTarget.empty()
-                                    ? world_.entity(column.field->refTarget.value, entity.schema)
+                                    ? world_.entity(column.field->refTarget.value, entity.home)
                                 : endsWith(column.name, "_id") ? knownTable(withoutId(column.name))
                                                                : nullptr;
             addWay(named, eventColumn(entity, column, false, "rule 3: column of the event's row"),
@@ -81,7 +81,7 @@ void ActionResolver::followRefs() {
         if (distance > longestWay || ways_[i].byPathOnly) continue;
         for (const ColumnInfo& column : holder.columns) {
             if (!column.field || column.field->refTarget.empty()) continue;
-            EntityInfo* target = world_.entity(column.field->refTarget.value, holder.schema);
+            EntityInfo* target = world_.entity(column.field->refTarget.value, holder.home);
             if (!target || target == result_.binding.entity) continue;
             auto found = reached.emplace(target, std::make_pair(distance, 0)).first;
             if (found->second.first < distance || found->second.second >= mostWays) continue;
@@ -101,7 +101,7 @@ int ActionResolver::follow(int from, const std::string& ref, bool old, bool stri
     if (!column) column = holder->column(ref + "_id");
     if (!column) return -1;
     EntityInfo* target = column->field && !column->field->refTarget.empty()
-                             ? world_.entity(column->field->refTarget.value, holder->schema)
+                             ? world_.entity(column->field->refTarget.value, holder->home)
                          : from < 0 && endsWith(column->name, "_id") ? knownTable(withoutId(column->name))
                                                                      : nullptr;
     Value key;
@@ -208,7 +208,7 @@ void ActionResolver::findMatchKeys() {
                 if (!column) continue;
                 matchKeys_[k].type = column->type;
                 if (column->field && !column->field->refTarget.empty())
-                    named = world_.entity(column->field->refTarget.value, source.entity->schema);
+                    named = world_.entity(column->field->refTarget.value, source.entity->home);
                 else if (column->name == source.entity->key)
                     named = source.entity;
                 else if (endsWith(column->name, "_id"))
@@ -219,15 +219,15 @@ void ActionResolver::findMatchKeys() {
     }
     for (const MatchKey& key : matchKeys_)
         addWay(key.entity, payloadValue(key.name),
-               key.entity && key.name == key.entity->key ? snakeCase(key.entity->name) : withoutId(key.name));
+               key.entity && key.name == key.entity->key ? key.entity->word : withoutId(key.name));
 }
 
 EntityInfo* ActionResolver::knownTable(const std::string& table) {
     EntityInfo* found = nullptr;
     int elsewhere = 0;
     for (EntityInfo& entity : world_.entities) {
-        if (entity.table != table || entity.impliedByStep) continue;
-        if (entity.schema == action_.schema) return &entity;
+        if (entity.word != table || entity.impliedByStep) continue;
+        if (entity.home == action_.schema) return &entity;
         if (entity.unit) found = &entity, elsewhere++;
     }
     return elsewhere == 1 ? found : nullptr;
@@ -280,7 +280,7 @@ void ActionResolver::findTargetsIn(const std::vector<Step>& steps, EntityInfo* t
             std::any_of(ways_.begin(), ways_.end(), [&](const Context& way) { return way.entity == entity; }) ||
             (taken && entity && (entity == taken || !waysTo(entity, *taken).empty()));
         if (entity && !known && !step.where && !step.via)
-            addWay(entity, payloadValue(entity->table + "_id"), entity->table);
+            addWay(entity, payloadValue(entity->word + "_id"), entity->word);
         if (bulk_ && entity && !taken) taken = entity;
     }
 }

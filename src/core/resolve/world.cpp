@@ -194,8 +194,10 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
         if (!added) continue;
         EntityInfo entity;
         entity.name = spec.name.value;
-        entity.schema = added->schema;
-        entity.table = snakeCase(spec.name.value);
+        entity.home = added->schema;
+        entity.word = snakeCase(spec.name.value);
+        entity.schema = spec.tableSchema.empty() ? entity.home : spec.tableSchema;
+        entity.table = spec.tableName.empty() ? entity.word : spec.tableName;
         entity.unit = added;
         entity.file = &file;
         entity.spec = &spec;
@@ -259,14 +261,18 @@ void World::checkColumn(const SpecFile& file, const std::string& name, Pos pos) 
 void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) {
     catalog_ = &catalog;
     facts_ = &facts;
-    std::set<std::string> tables;
+    std::map<std::string, const EntityInfo*> tables;
     for (size_t i = 0; i < entities.size(); i++) {  // by index: a ref may add a plain table at the end
         EntityInfo& entity = entities[i];
         if (!entity.spec) continue;
         entity.present = catalog.table(entity.schema, entity.table);
-        if (!tables.insert(entity.shown()).second)
-            error(*entity.file, "SPQL-R003", entity.pos, "two entities would be the table " + entity.shown(),
+        auto [first, alone] = tables.emplace(entity.shown(), &entity);
+        if (!alone) {
+            const EntityInfo& told = entity.file->fresh ? entity : *first->second;
+            error(*told.file, "SPQL-R003", told.pos, "two entities would be the table " + entity.shown(),
                   "rename one of them");
+        }
+        checkPlace(entity, entity.spec->table ? entity.spec->table.pos : entity.spec->name.pos);
         if (std::find(catalog.foreignTypes.begin(), catalog.foreignTypes.end(), entity.shown()) !=
             catalog.foreignTypes.end())
             error(*entity.file, "SPQL-P001", entity.pos, entity.shown() + " exists and is not a table",
@@ -277,7 +283,7 @@ void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>
     for (size_t i = 0; i < entities.size(); i++)
         for (ColumnInfo& column : entities[i].columns) {
             if (!column.field || column.field->refTarget.empty()) continue;
-            const EntityInfo* target = entity(column.field->refTarget.value, entities[i].schema);
+            const EntityInfo* target = entity(column.field->refTarget.value, entities[i].home);
             const ColumnInfo* key = target ? target->column(target->key) : nullptr;
             if (key) column.type = key->type;
         }
@@ -303,7 +309,7 @@ void World::buildEntity(EntityInfo& entity) {
     if (entity.schema.compare(0, 3, "pg_") == 0 || entity.schema == "specql" || entity.schema == "information_schema")
         error(file, "SPQL-R005", entity.spec->schema.pos, "the schema " + entity.schema + " is not for user tables",
               "choose another schema");
-    checkName(file, entity.table, entity.spec->name.pos, "table");
+    checkName(file, entity.table, entity.spec->table ? entity.spec->table.pos : entity.spec->name.pos, "table");
 
     bool declaresId = std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
                                   [](const Field& field) { return field.name.value == "id"; });
@@ -379,7 +385,7 @@ void World::buildEntity(EntityInfo& entity) {
                   "two fields of " + entity.name + " would be the column " + column.name, "rename one of them");
         if (!field.refTarget.empty()) {
             std::vector<std::string> candidates;
-            if (!this->entity(field.refTarget.value, entity.schema, &candidates)) {
+            if (!this->entity(field.refTarget.value, entity.home, &candidates)) {
                 std::string near = nearestEntity(field.refTarget.value);
                 if (candidates.empty())
                     error(file, "SPQL-R012", field.refTarget.pos, "ref names no entity: " + field.refTarget.value,
@@ -394,100 +400,22 @@ void World::buildEntity(EntityInfo& entity) {
     }
 }
 
-EntityInfo* World::entity(std::string_view name, std::string_view schema, std::vector<std::string>* candidates) {
-    size_t dot = name.find('.');
-    std::string_view wantedSchema = dot == std::string_view::npos ? schema : name.substr(0, dot);
-    std::string_view wanted = dot == std::string_view::npos ? name : name.substr(dot + 1);
-    std::string table = snakeCase(wanted);
-    std::vector<EntityInfo*> found;
-    for (EntityInfo& candidate : entities) {
-        if (candidate.name != wanted && candidate.table != table) continue;
-        if (candidate.schema == wantedSchema) return &candidate;
-        found.push_back(&candidate);
-    }
-    if (dot != std::string_view::npos) return ofSchema(table, wantedSchema);
-    if (found.size() == 1) return found.front();
-    if (candidates)
-        for (EntityInfo* candidate : found)
-            candidates->push_back(candidate->schema + "." + candidate->name);
-    if (!found.empty()) return nullptr;
-    return this->table(table, wantedSchema);
-}
-
-EntityInfo* World::table(std::string_view table, std::string_view schema) {
-    if (EntityInfo* own = ofSchema(table, schema)) return own;
-    for (EntityInfo& candidate : entities)
-        if (candidate.table == table) return &candidate;
-    return ofSchema(table, "public");
-}
-
-EntityInfo* World::ofSchema(std::string_view table, std::string_view schema) {
-    for (EntityInfo& candidate : entities)
-        if (candidate.table == table && candidate.schema == schema) return &candidate;
-    for (const TableView& view : catalog_->tables)
-        if (view.name == table && view.schema == schema && (view.kind == 'r' || view.kind == 'p'))
-            return addPlainTable(view);
-    return nullptr;
-}
-
-// A table of the database that no spec declares: known by its columns, touched only by triggers and statements.
-EntityInfo* World::addPlainTable(const TableView& plain) {
-    EntityInfo info;
-    info.name = plain.name;
-    info.schema = plain.schema;
-    info.table = plain.name;
-    info.present = &plain;
-    for (const ColumnView& column : plain.columns) {
-        ColumnInfo known;
-        known.name = column.name;
-        known.type = column.type;
-        known.notNull = column.notNull;
-        known.generated = column.generated;
-        info.columns.push_back(std::move(known));
-    }
-    if (plain.primaryKey.size() == 1) info.key = plain.primaryKey.front();
-    entities.push_back(std::move(info));
-    return &entities.back();
-}
-
-std::string World::nearestEntity(const std::string& name) const {
-    if (!wantsHints()) return {};
-    size_t dot = name.find('.');
-    std::string table = snakeCase(name.substr(dot == std::string::npos ? 0 : dot + 1));
-    std::vector<std::string> names, elsewhere;
-    auto add = [&](const std::string& schema, const std::string& known, bool same) {
-        std::string qualified = schema + "." + known;
-        names.push_back(dot == std::string::npos ? known : qualified);
-        if (same && std::find(elsewhere.begin(), elsewhere.end(), qualified) == elsewhere.end())
-            elsewhere.push_back(std::move(qualified));
-    };
-    for (const EntityInfo& entity : entities)
-        add(entity.schema, entity.name, entity.table == table);
-    for (const TableView& plain : catalog_->tables) {
-        bool isEntity = std::any_of(entities.begin(), entities.end(), [&](const EntityInfo& entity) {
-            return entity.table == plain.name && entity.schema == plain.schema;
-        });
-        if (!isEntity && (plain.kind == 'r' || plain.kind == 'p')) add(plain.schema, plain.name, plain.name == table);
-    }
-    std::string near = nearest(name, names);
-    return near.empty() ? join(elsewhere, " or ") : near;
-}
-
 std::string impliedComment(bool appendOnly) {
-    return std::string(appendOnly ? "Append-only log" : "Rows") + ", made from the steps that write it";
+    return std::string(appendOnly ? "Append-only log" : "Rows") + impliedMark;
 }
 
 EntityInfo World::implied(const ActionInfo& action, std::string name, std::string schema, Pos pos, bool appendOnly) {
     EntityInfo info;
-    info.table = snakeCase(name);
+    info.table = info.word = snakeCase(name);
     info.name = std::move(name);
-    info.schema = std::move(schema);
+    info.schema = info.home = std::move(schema);
     info.unit = action.unit;
     info.file = action.file;
     info.impliedByStep = true;
     info.appendOnly = appendOnly;
     info.pos = pos;
     info.present = catalog_->table(info.schema, info.table);
+    checkPlace(info, pos);
     info.key = "id";
     ColumnInfo id;
     id.name = "id";

@@ -49,7 +49,10 @@ struct ColumnInfo {
 };
 
 struct EntityInfo {
-    std::string name, schema, table;
+    std::string name;            // InventoryEvent
+    std::string home;            // the schema of its document, in which its names are looked up
+    std::string word;            // inventory_event: what triggers, keys and generated names call it
+    std::string schema, table;   // where the rows are: the same two, unless the document says table:
     const Unit* unit = nullptr;  // null: a plain table that no spec declares
     const SpecFile* file = nullptr;
     const Entity* spec = nullptr;        // null: made by a step (append, create), or a plain table
@@ -109,13 +112,13 @@ public:
     std::deque<ActionInfo> actions;
     std::vector<std::unique_ptr<SpecFile>> files;
 
-    // "Product", looked for in `schema` first, then anywhere; several: null and `candidates` set. "sales.Backorder" is
-    // of that schema or nothing.
+    // "Product": the entity or plain table of `schema`; only if there is none the one entity of another schema, or
+    // public's table. Several entities: null and `candidates` set. "sales.Backorder" is of that schema or nothing.
     EntityInfo* entity(std::string_view name, std::string_view schema, std::vector<std::string>* candidates = nullptr);
     // What somebody may have meant who wrote a name that entity() does not know; empty if nothing is near.
     std::string nearestEntity(const std::string& name) const;
-    // By table name (snake case), same rule; also plain tables of the database.
-    EntityInfo* table(std::string_view table, std::string_view schema);
+    // By its word, or its table's name, of that schema alone; also plain tables of the database.
+    EntityInfo* ofSchema(std::string_view word, std::string_view schema);
     // An entity that no text declares, made by a step; it has an id and whatever the step assigns.
     EntityInfo implied(const ActionInfo& action, std::string name, std::string schema, Pos pos, bool appendOnly);
 
@@ -150,7 +153,8 @@ public:
 
 private:
     void buildEntity(EntityInfo& entity);
-    EntityInfo* ofSchema(std::string_view table, std::string_view schema);
+    // Reports that the table of an entity was moved: an empty one must not be made in its place.
+    void checkPlace(const EntityInfo& entity, Pos pos);
     EntityInfo* addPlainTable(const TableView& plain);
     int addExpression(const SpecFile& file, Text text);
     void addIntervals(const SpecFile& file, const Action& action);
@@ -168,6 +172,7 @@ private:
     size_t* trial_ = nullptr;
 };
 
+inline constexpr const char* impliedMark = ", made from the steps that write it";
 // The comment of a table that World::implied() makes; it tells one that an apply left whose record is gone.
 std::string impliedComment(bool appendOnly);
 // A longer text that begins, or ends, with the shorter one.

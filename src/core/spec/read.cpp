@@ -1,13 +1,51 @@
 #include "spec/read.hpp"
 
+#include "source/ascii.hpp"
 #include "spec/parts.hpp"
+#include "spec/sql_text.hpp"
 
 namespace specql {
 
 namespace {
 
-const Words entityKeys = {"entity", "schema", "description", "fields", "indexes", "actions"};
+const Words entityKeys = {"entity", "schema", "table", "description", "fields", "indexes", "actions"};
 const Words rulesKeys = {"actions", "schema"};
+
+// The table of an entity under a name of its own, as SQL would say it.
+void readTable(ReadContext& context, const Node& root, Entity& entity) {
+    entity.table = context.text(root, "table");
+    if (!entity.table) {
+        return;
+    }
+    const std::string& written = entity.table.value;
+    Words parts = nameParts(written);
+    if (parts.empty() || parts.size() > 2) {
+        context.diagnostics.error("SPQL-S045", entity.table.pos, "\"table\" is not the name of a table: " + written,
+                                  "for example shipments, legacy.shipments or '\"Shipment\"'");
+        return;
+    }
+    bool isFolded = false;
+    bool isQuoted = false;
+    for (char c : written) {
+        isQuoted = c == '"' ? !isQuoted : isQuoted;
+        isFolded = isFolded || (!isQuoted && isAsciiUpper(c));
+    }
+    if (isFolded) {
+        std::string quoted, lower;
+        for (const std::string& part : parts) {
+            lower += (lower.empty() ? "" : ".") + part;
+        }
+        for (char c : written) {
+            quoted += c == '.' && !isQuoted ? "\".\"" : c == '"' ? "" : std::string(1, c);
+        }
+        context.diagnostics.error("SPQL-S046", entity.table.pos,
+                                  "PostgreSQL reads " + written + " as " + lower + " unless it stands in double quotes",
+                                  "write table: '\"" + quoted + "\"', or table: " + lower);
+        return;
+    }
+    entity.tableName = parts.back();
+    entity.tableSchema = parts.size() > 1 ? parts.front() : "";
+}
 
 void readEntity(ReadContext& context, const Node& root) {
     context.checkKeys(root, entityKeys, "an entity");
@@ -17,6 +55,7 @@ void readEntity(ReadContext& context, const Node& root) {
     entity.lastLine = root.end.line;
     entity.name = context.text(root, "entity");
     entity.schema = context.text(root, "schema");
+    readTable(context, root, entity);
     entity.description = context.text(root, "description");
     if (const Node* fields = context.mapping(root, "fields")) {
         readFields(context, *fields, entity.fields);

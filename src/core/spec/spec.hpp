@@ -134,6 +134,8 @@ struct Service {
 struct Entity {
     Text name;          // InventoryEvent
     Text schema;        // empty: public
+    Text table;         // as written; empty: the name in snake case, in the schema
+    std::string tableSchema, tableName;  // what it says; no schema: the entity's
     Text description;
     std::vector<Field> fields;
     std::vector<IndexSpec> indexes;

@@ -181,6 +181,25 @@ size_t nameLength(std::string_view text, size_t at) {
     }
 }
 
+std::vector<std::string> nameParts(std::string_view name) {
+    std::vector<std::string> parts;
+    if (name.empty() || nameLength(name, 0) != name.size()) {
+        return parts;
+    }
+    for (size_t at = 0; at < name.size(); ++at) {
+        std::string part;
+        bool isQuoted = name[at] == '"';
+        size_t end = isQuoted ? afterQuoted(name, at, false) : std::min(name.find('.', at), name.size());
+        for (size_t i = at + isQuoted; i < end - isQuoted; ++i) {
+            part += isQuoted ? name[i] : toAsciiLower(name[i]);
+            i += isQuoted && name[i] == '"' ? 1 : 0;
+        }
+        parts.push_back(std::move(part));
+        at = end;
+    }
+    return parts;
+}
+
 bool hasComment(std::string_view text) {
     for (size_t at = 0; at < text.size(); at = afterUnit(text, at)) {
         std::string_view two = text.substr(at, 2);

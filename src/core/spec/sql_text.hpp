@@ -29,6 +29,9 @@ size_t closingParen(std::string_view text, size_t open);
 // The length in bytes of the (possibly quoted, possibly dotted) name that starts at `at`.
 size_t nameLength(std::string_view text, size_t at);
 
+// The parts of a name, schema."Table": unquoted ones in lower case, as PostgreSQL reads them. None if it is no name.
+std::vector<std::string> nameParts(std::string_view name);
+
 // True if the text holds a comment outside quotes: `--` or `/*`. It would swallow what is spliced after it.
 bool hasComment(std::string_view text);
 

@@ -453,7 +453,7 @@ std::string emittedCondition(const Stage& stage, const ResolvedStep& step, const
         data = "v.data = " + stage.payload(literal);
     } else if (step.set.empty()) {
         const EntityInfo& entity = *stage.action.binding.entity;
-        data = "v.data ->> " + quoteLiteral(entity.table + "_id") + " = " + stage.subject(literal);
+        data = "v.data ->> " + quoteLiteral(entity.word + "_id") + " = " + stage.subject(literal);
     } else {
         std::vector<std::string> pairs;
         for (const BoundAssignment& assignment : step.set) {

@@ -3,6 +3,7 @@
 
 #include "emit/quote.hpp"
 #include "policy/decimal.hpp"
+#include "resolve/event_time.hpp"
 #include "testing/stage.hpp"
 
 namespace specql {
@@ -64,12 +65,12 @@ void Stage::useFeed(const FeedTerm& feed) {
         payload(name, "text", true);
     if (!feed.fieldName.empty()) payload(feed.fieldName, compared ? "numeric" : "text", false);
     // The time at which a row says that it happened.
-    const ColumnInfo* at = action.binding.custom ? nullptr : action.binding.entity->column("occurred_at");
+    EventTime at = eventTime(world_, action.binding);
     if (!at) return;
     Value value;
     value.kind = ValueKind::eventColumn;
-    value.name = at->name;
-    value.type = at->type;
+    value.name = at.column;
+    value.type = at.type;
     Dimension& dimension = scenario.dimensions[static_cast<size_t>(use(value, "", nullptr))];
     dimension.candidates = {"specql.clock()"};
     dimension.fixed = true;

@@ -1,12 +1,16 @@
-// specql.apply: the database as the spec says, or an error; specql.remove: a unit's rules gone.
+// specql.apply: the database as the spec says, or an error; specql.remove: the rules of units gone.
+#include <algorithm>
+
 #include "pg/apply/compilation.hpp"
 #include "pg/apply/steps.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
+#include "pg/bridge/holder.hpp"
 #include "pg/bridge/result_set.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/catalog/registry.hpp"
+#include "plan/plan.hpp"
 
 extern "C" {
 #include "utils/fmgrprotos.h"
@@ -22,22 +26,78 @@ void lockApply() {
     DirectFunctionCall2(pg_advisory_xact_lock_int4, Int32GetDatum(0x5350514C), Int32GetDatum(1));
 }
 
-// Messages of all errors, a line each; pure C++.
-void writeNeeds(Compilation* compilation) {
-    for (const Diagnostic& problem : compilation->problems) {
-        if (problem.severity != Severity::error) continue;
-        compilation->detail += (compilation->detail.empty() ? "" : "\n") + problem.message;
-    }
+// Pure C++.
+void addLine(const std::string& line, std::string* to) {
+    *to += (to->empty() ? "" : "\n") + line;
 }
 
-// The units that stay must be understood without the one that goes.
-void requireNotNeeded(Compilation* compilation) {
-    if (compilation->errors == 0) return;
-    writeNeeds(compilation);
+// Messages of all errors, a line each; pure C++.
+void writeNeeds(Compilation* compilation) {
+    for (const Diagnostic& problem : compilation->problems)
+        if (problem.severity == Severity::error) addLine(problem.message, &compilation->detail);
+}
+
+// "entity:ta.Ticket, entity:ta.Agent are"; pure C++.
+void writeRemoved(Compilation* compilation) {
+    const std::vector<std::string>& units = compilation->view.removed;
+    for (const std::string& unit : units)
+        compilation->message += (compilation->message.empty() ? "" : ", ") + unit;
+    compilation->message += units.size() == 1 ? " is" : " are";
+}
+
+[[noreturn]] void refuseRemoval(Compilation* compilation, const char* hint) {
+    writeRemoved(compilation);
     ereport(ERROR, (errcode(sqlstate::notAllowed),
-                    errmsg("%s is needed by others and cannot be removed", shown(compilation->view.removed)),
-                    errdetail("%s", shown(compilation->detail)),
-                    errhint("Change or remove those first, or all of them in one apply and then this one.")));
+                    errmsg("%s needed by others and cannot be removed", shown(compilation->message)),
+                    errdetail("%s", shown(compilation->detail)), errhint("%s", hint)));
+    pg_unreachable();
+}
+
+// Pure C++.
+void writeChanges(const Compilation* whole, Compilation* compilation) {
+    for (const std::string& who : changedMeanings(whole->compiler.allObjects(), compilation->compiler.allObjects()))
+        addLine("What " + who + " says would mean something else.", &compilation->detail);
+}
+
+// Somebody else may have been faster.
+void requireInForce(const Compilation* whole, Compilation* compilation) {
+    for (const std::string& unit : compilation->view.removed)
+        if (std::none_of(whole->units.begin(), whole->units.end(),
+                         [&](const InstalledUnit& known) { return known.key() == unit; }))
+            compilation->message = unit;
+    if (compilation->message.empty()) return;
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("%s is not in force", shown(compilation->message))));
+}
+
+// Nothing that stays refers to what goes: a name would mean nothing then, or silently something else.
+void requireNotReferredTo(Compilation* whole, Compilation* compilation) {
+    std::vector<std::string>* sentences = makeHeld<std::vector<std::string>>(compilation->context);
+    requireDone(whole->compiler.findReferences(compilation->view.removed, sentences));
+    for (const std::string& sentence : *sentences)
+        addLine(sentence, &compilation->detail);
+    if (!compilation->detail.empty())
+        refuseRemoval(compilation,
+                      "Remove those too, in the same call: specql.remove(VARIADIC names). Or change them first.");
+    if (compilation->errors > 0) {
+        writeNeeds(compilation);
+        refuseRemoval(compilation, "Change or remove those first.");
+    }
+    writeChanges(whole, compilation);
+    if (!compilation->detail.empty())
+        refuseRemoval(
+            compilation,
+            "Say in their specs what is meant (schema.Entity, a payload key in params:), and apply them first.");
+}
+
+int readUnitNames(ArrayType* array, const char* const** names) {
+    Datum* values;
+    int count;
+    deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, nullptr, &count);
+    const char** texts = static_cast<const char**>(palloc(sizeof(char*) * Max(count, 1)));
+    for (int i = 0; i < count; ++i)
+        texts[i] = TextDatumGetCString(values[i]);
+    *names = texts;
+    return count;
 }
 
 void showSteps(const Compilation* compilation, ResultSet* rows) {
@@ -62,28 +122,34 @@ SPECQL_FUNCTION(specql_apply) {
     requireValid(compilation);
     runSteps(compilation->compiler.steps());
     recordApply(compilation->text, GetUserId(), compilation->units, compilation->compiler.units(),
-                compilation->compiler.steps());
+                compilation->view.objects, compilation->compiler.steps());
     showSteps(compilation, &rows);
     spi::finish();
     MemoryContextDelete(compilation->context);
     PG_RETURN_NULL();
 }
 
-SPECQL_FUNCTION(specql_remove) {
-    const char* name = PG_ARGISNULL(0) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(0));
-    ResultSet rows(fcinfo);
-    lockApply();
-    spi::connect();
+// (units, drop_tables); a unit as kind:schema.name, in force.
+SPECQL_FUNCTION(specql_remove_units) {
     CompileArguments arguments;
     arguments.installedOnly = true;
-    arguments.removed = knownUnit(name);
-    arguments.dropTables = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+    arguments.removedCount = readUnitNames(PG_GETARG_ARRAYTYPE_P(0), &arguments.removed);
+    arguments.dropTables = PG_GETARG_BOOL(1);
+    ResultSet rows(fcinfo);
+    if (arguments.removedCount == 0) PG_RETURN_NULL();
+    lockApply();
+    spi::connect();
+    CompileArguments all;
+    all.installedOnly = true;
+    Compilation* whole = compile(all);
     Compilation* compilation = compile(arguments);
-    requireNotNeeded(compilation);
+    requireInForce(whole, compilation);
+    requireNotReferredTo(whole, compilation);
     runSteps(compilation->compiler.steps());
-    recordRemoval(compilation->view.removed, GetUserId(), compilation->compiler.steps());
+    recordRemoval(compilation->view.removed, GetUserId(), compilation->view.objects, compilation->compiler.steps());
     showSteps(compilation, &rows);
     spi::finish();
+    MemoryContextDelete(whole->context);
     MemoryContextDelete(compilation->context);
     PG_RETURN_NULL();
 }

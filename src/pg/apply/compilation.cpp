@@ -65,11 +65,15 @@ int writeReport(Compilation* compilation) {
     return sqlstateOf(*first);
 }
 
+bool isRemoved(const CatalogView& view, const std::string& unit) {
+    return std::find(view.removed.begin(), view.removed.end(), unit) != view.removed.end();
+}
+
 // What shall be gone is not there to be found; pure C++.
-void leaveOutUnit(CatalogView* view) {
+void leaveOutUnits(CatalogView* view) {
     auto& units = view->units;
     units.erase(std::remove_if(units.begin(), units.end(),
-                               [view](const InstalledUnit& unit) { return unit.key() == view->removed; }),
+                               [view](const InstalledUnit& unit) { return isRemoved(*view, unit.key()); }),
                 units.end());
 }
 
@@ -77,7 +81,7 @@ void leaveOutTables(CatalogView* view) {
     if (!view->dropTables) return;
     auto gone = [view](const TableView& table) {
         return std::any_of(view->objects.begin(), view->objects.end(), [&](const InstalledObject& object) {
-            return object.kind == "table" && object.unit == view->removed &&
+            return object.kind == "table" && isRemoved(*view, object.unit) &&
                    object.identity == quoteName(table.schema, table.name);
         });
     };
@@ -99,19 +103,25 @@ Compilation* compile(const CompileArguments& arguments) {
     work->schema = schema;
     work->view.adopt = arguments.adopt;
     work->view.allowDestructive = arguments.allowDestructive;
-    work->view.removed = arguments.removed != nullptr ? toUtf8(arguments.removed) : "";
+    for (int i = 0; i < arguments.removedCount; ++i) {
+        const char* unit = toUtf8(arguments.removed[i]);
+        work->view.removed.emplace_back(unit);
+    }
     work->view.dropTables = arguments.dropTables;
     readUnits(&work->units);
     work->view.units = work->units;
-    leaveOutUnit(&work->view);
+    leaveOutUnits(&work->view);
     readObjects(&work->view.objects);
     readPlaces(&work->view.places);
+    readMoved(&work->view.moved);
 
     Limits limits;
     limits.bytes = static_cast<size_t>(maxSpecSize);
     requireDone(arguments.installedOnly
                     ? work->compiler.readInstalled(work->view.units, limits, interruptPending)
                     : work->compiler.read(work->text, work->schema, work->view.units, limits, interruptPending));
+    requireDone(work->compiler.follow(work->view));
+    lookUpMoved(&work->view.objects);
     markAltered(work->compiler.units(), &work->view.objects);
     gatherFacts(work->compiler.expressions(), &work->facts);
 
@@ -121,7 +131,7 @@ Compilation* compile(const CompileArguments& arguments) {
     requireDone(work->compiler.bind(work->view, work->facts));
     analyse(work->compiler.expressions(), work->facts, work->compiler.requests(), &work->results);
     requireDone(work->compiler.finish(work->results));
-    if (!arguments.installedOnly || arguments.removed != nullptr) {
+    if (!arguments.installedOnly || arguments.removedCount > 0) {
         gatherTableStates(work->compiler.tableQuestions(), &work->answers);
         requireDone(work->compiler.plan(work->answers));
     }

@@ -27,9 +27,10 @@ struct CompileArguments {
     const char* schema = nullptr;  // may be nullptr
     bool adopt = false;
     bool allowDestructive = false;
-    bool installedOnly = false;     // no text: what is installed, as it is
-    const char* removed = nullptr;  // with installedOnly: without this unit, given as kind:schema.name
-    bool dropTables = false;        // and without its tables
+    bool installedOnly = false;            // no text: what is installed, as it is
+    int removedCount = 0;                  // with installedOnly: without these units,
+    const char* const* removed = nullptr;  // each given as kind:schema.name
+    bool dropTables = false;               // and without their tables
 };
 
 // Runs all stages; needs an SPI connection. Problems of the spec are in `problems`; raises errors only for what is no

@@ -66,10 +66,9 @@ void gatherUnits(const std::vector<InstalledUnit>& before, const std::vector<Ins
     }
 }
 
-void gatherObjects(const std::vector<PlanStep>& steps, Rows* made, Rows* dropped) {
+void gatherObjects(const std::vector<PlanStep>& steps, Rows* made, Rows* dropped, Rows* kept) {
     for (const PlanStep& step : steps) {
-        if (step.action == "unchanged") continue;
-        Rows* rows = step.action == "drop" ? dropped : made;
+        Rows* rows = step.action == "unchanged" ? kept : step.action == "drop" ? dropped : made;
         rows->kinds.push_back(step.desired.kind);
         rows->names.push_back(step.desired.identity);
         rows->units.push_back(step.desired.unit);
@@ -149,6 +148,46 @@ void readObjects(std::vector<InstalledObject>* objects) {
     });
 }
 
+void readMoved(std::vector<MovedTable>* moved) {
+    runAsExtensionOwner([moved] {
+        int count = spi::query(
+            "SELECT identity, former[1], former[2], schema, name, unit, with_schema, back FROM specql.moved_table"
+            " ORDER BY identity");
+        for (int row = 0; row < count; ++row) {
+            const char* identity = spi::cell(row, 1);
+            const char* formerSchema = spi::cell(row, 2);
+            const char* formerName = spi::cell(row, 3);
+            const char* schema = spi::cell(row, 4);
+            const char* name = spi::cell(row, 5);
+            const char* unit = spi::cell(row, 6);
+            bool withSchema = spi::flag(row, 7);
+            const char* back = spi::cell(row, 8);
+            MovedTable& table = moved->emplace_back();
+            table.identity = identity;
+            table.formerSchema = formerSchema;
+            table.formerName = formerName;
+            table.schema = schema;
+            table.name = name;
+            table.unit = unit;
+            table.withSchema = withSchema;
+            table.back = back;
+        }
+        SPI_freetuptable(SPI_tuptable);
+    });
+}
+
+void lookUpMoved(std::vector<InstalledObject>* objects) {
+    for (InstalledObject& object : *objects) {
+        if (object.recorded.empty()) continue;
+        runAsExtensionOwner([&object] {
+            spi::query("SELECT specql.object_state($1, $2) IS NOT NULL",
+                       {{TEXTOID, spi::text(object.kind)}, {TEXTOID, spi::text(object.identity)}});
+            object.present = spi::flag(0, 1);
+            SPI_freetuptable(SPI_tuptable);
+        });
+    }
+}
+
 namespace {
 
 Datum recordText(const std::string& text, Oid caller) {
@@ -158,7 +197,53 @@ Datum recordText(const std::string& text, Oid caller) {
     return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull);
 }
 
-void recordObjects(const Rows* made, const Rows* dropped) {
+// Those of moved tables, under the names they have now.
+void gatherMoved(const std::vector<InstalledObject>& objects, Rows* moved) {
+    for (const InstalledObject& object : objects) {
+        if (object.recorded.empty()) continue;
+        moved->kinds.push_back(object.kind);
+        moved->schemas.push_back(object.recorded);
+        moved->names.push_back(object.identity);
+        moved->texts.push_back(object.sql);
+    }
+}
+
+void recordMoved(const Rows* moved) {
+    if (moved->kinds.empty()) return;
+    spi::query(
+        "UPDATE specql.object AS o SET identity = n.identity, sql = n.sql, state = specql.object_state(o.kind, "
+        "n.identity)"
+        "  FROM unnest($1, $2, $3, $4) AS n(kind, was, identity, sql) WHERE o.kind = n.kind AND o.identity = n.was",
+        {{TEXTARRAYOID, spi::textArray(moved->kinds)},
+         {TEXTARRAYOID, spi::textArray(moved->schemas)},
+         {TEXTARRAYOID, spi::textArray(moved->names)},
+         {TEXTARRAYOID, spi::textArray(moved->texts)}});
+}
+
+// By what the tables will be known when they are called something else.
+void recordRelations(const Rows* made) {
+    spi::query(
+        "DELETE FROM specql.object_relation AS r"
+        " WHERE NOT EXISTS (SELECT FROM specql.object AS o WHERE o.kind = 'table' AND o.identity = r.identity)");
+    spi::query(
+        "INSERT INTO specql.object_relation AS r (identity, relation)"
+        " SELECT o.identity, to_regclass(o.identity) FROM specql.object AS o"
+        "  WHERE o.kind = 'table' AND to_regclass(o.identity) IS NOT NULL"
+        "    AND (o.identity = ANY ($1)"
+        "         OR NOT EXISTS (SELECT FROM specql.object_relation AS k WHERE k.identity = o.identity))"
+        " ON CONFLICT (identity) DO UPDATE SET relation = excluded.relation WHERE r.relation <> excluded.relation",
+        {{TEXTARRAYOID, spi::textArray(made->names)}});
+}
+
+void recordObjects(const Rows* made, const Rows* dropped, const Rows* kept) {
+    // A table that several units' steps write is the next one's when the first goes.
+    if (!kept->kinds.empty())
+        spi::query(
+            "UPDATE specql.object AS o SET unit = n.unit FROM unnest($1, $2, $3) AS n(kind, identity, unit)"
+            " WHERE o.kind = n.kind AND o.identity = n.identity AND o.unit <> n.unit",
+            {{TEXTARRAYOID, spi::textArray(kept->kinds)},
+             {TEXTARRAYOID, spi::textArray(kept->names)},
+             {TEXTARRAYOID, spi::textArray(kept->units)}});
     if (!dropped->kinds.empty())
         spi::query("DELETE FROM specql.object WHERE (kind, identity) IN (SELECT * FROM unnest($1, $2))",
                    {{TEXTARRAYOID, spi::textArray(dropped->kinds)}, {TEXTARRAYOID, spi::textArray(dropped->names)}});
@@ -173,6 +258,7 @@ void recordObjects(const Rows* made, const Rows* dropped) {
              {TEXTARRAYOID, spi::textArray(made->names)},
              {TEXTARRAYOID, spi::textArray(made->units)},
              {TEXTARRAYOID, spi::textArray(made->texts)}});
+    recordRelations(made);
 }
 
 }  // namespace
@@ -192,7 +278,8 @@ void markAltered(const std::vector<InstalledUnit>& units, std::vector<InstalledO
             const char* kind = spi::cell(row, 1);
             const char* identity = spi::cell(row, 2);
             for (InstalledObject& object : *objects)
-                if (object.kind == kind && object.identity == identity) object.altered = true;
+                if (object.kind == kind && object.identity == identity && object.recorded.empty())
+                    object.altered = true;
         }
         SPI_freetuptable(SPI_tuptable);
     });
@@ -200,15 +287,20 @@ void markAltered(const std::vector<InstalledUnit>& units, std::vector<InstalledO
 }
 
 void recordApply(const std::string& text, Oid caller, const std::vector<InstalledUnit>& before,
-                 const std::vector<InstalledUnit>& after, const std::vector<PlanStep>& steps) {
+                 const std::vector<InstalledUnit>& after, const std::vector<InstalledObject>& objects,
+                 const std::vector<PlanStep>& steps) {
     MemoryContext work = makeWorkContext("specql record");
     Rows* units = makeHeld<Rows>(work);
     Rows* made = makeHeld<Rows>(work);
     Rows* dropped = makeHeld<Rows>(work);
+    Rows* moved = makeHeld<Rows>(work);
     gatherUnits(before, after, units);
-    gatherObjects(steps, made, dropped);
-    if (!units->kinds.empty() || !made->kinds.empty() || !dropped->kinds.empty())
-        runAsExtensionOwner([&text, caller, units, made, dropped] {
+    Rows* kept = makeHeld<Rows>(work);
+    gatherObjects(steps, made, dropped, kept);
+    gatherMoved(objects, moved);
+    if (!units->kinds.empty() || !made->kinds.empty() || !dropped->kinds.empty() || !moved->kinds.empty())
+        runAsExtensionOwner([&text, caller, units, made, dropped, kept, moved] {
+            recordMoved(moved);
             Datum spec = recordText(text, caller);
             if (!units->kinds.empty())
                 spi::query(
@@ -228,35 +320,30 @@ void recordApply(const std::string& text, Oid caller, const std::vector<Installe
                      {TEXTARRAYOID, spi::textArray(units->names)},
                      {TEXTARRAYOID, spi::textArray(units->texts)},
                      {INT8OID, spec}});
-            recordObjects(made, dropped);
+            recordObjects(made, dropped, kept);
         });
     MemoryContextDelete(work);
 }
 
-void recordRemoval(const std::string& unit, Oid caller, const std::vector<PlanStep>& steps) {
+void recordRemoval(const std::vector<std::string>& units, Oid caller, const std::vector<InstalledObject>& objects,
+                   const std::vector<PlanStep>& steps) {
     MemoryContext work = makeWorkContext("specql record");
     Rows* made = makeHeld<Rows>(work);
     Rows* dropped = makeHeld<Rows>(work);
     std::string* note = makeHeld<std::string>(work);
-    *note = "# removed: " + unit + "\n";
-    gatherObjects(steps, made, dropped);
-    runAsExtensionOwner([&unit, caller, note, made, dropped] {
+    for (const std::string& unit : units)
+        *note += "# removed: " + unit + "\n";
+    Rows* moved = makeHeld<Rows>(work);
+    Rows* kept = makeHeld<Rows>(work);
+    gatherObjects(steps, made, dropped, kept);
+    gatherMoved(objects, moved);
+    runAsExtensionOwner([&units, caller, note, made, dropped, kept, moved] {
+        recordMoved(moved);
         (void)recordText(*note, caller);
-        spi::query("DELETE FROM specql.unit WHERE key = $1",
-                   {{TEXTOID, spi::text(unit)}});
-        recordObjects(made, dropped);
+        spi::query("DELETE FROM specql.unit WHERE key = ANY ($1)", {{TEXTARRAYOID, spi::textArray(units)}});
+        recordObjects(made, dropped, kept);
     });
     MemoryContextDelete(work);
-}
-
-char* knownUnit(const char* name) {
-    MemoryContext caller = CurrentMemoryContext;
-    char* unit = nullptr;
-    runAsExtensionOwner([name, caller, &unit] {
-        spi::query("SELECT specql.known_unit($1)", {{TEXTOID, CStringGetTextDatum(name)}});
-        unit = MemoryContextStrdup(caller, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
-    });
-    return unit;
 }
 
 }  // namespace specql

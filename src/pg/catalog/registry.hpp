@@ -12,6 +12,9 @@ namespace specql {
 void readUnits(std::vector<InstalledUnit>* units);
 // With `present` looked up in the catalog. Objects come in the order in which they were recorded.
 void readObjects(std::vector<InstalledObject>* objects);
+void readMoved(std::vector<MovedTable>* moved);
+// Looks up `present` of those that are recorded under another name.
+void lookUpMoved(std::vector<InstalledObject>* objects);
 
 // Where actions stand in the order of the texts; also those that are gone.
 void readPlaces(std::map<std::string, Place>* places);
@@ -19,15 +22,14 @@ void readPlaces(std::map<std::string, Place>* places);
 // Tells `altered` of the objects of these units, which an apply made and somebody changed since.
 void markAltered(const std::vector<InstalledUnit>& units, std::vector<InstalledObject>* objects);
 
-// The new state after the steps of an apply were run by `caller`. Writes nothing when no unit differs from `before` and
-// no step did anything.
+// The new state after the steps of an apply were run by `caller`. Writes nothing when no unit differs from `before`, no
+// object was moved and no step did anything.
 void recordApply(const std::string& text, Oid caller, const std::vector<InstalledUnit>& before,
-                 const std::vector<InstalledUnit>& after, const std::vector<PlanStep>& steps);
+                 const std::vector<InstalledUnit>& after, const std::vector<InstalledObject>& objects,
+                 const std::vector<PlanStep>& steps);
 
-// The same after a unit, kind:schema.name, was taken away.
-void recordRemoval(const std::string& unit, Oid caller, const std::vector<PlanStep>& steps);
-
-// The unit that a person means by a name: kind:schema.name, in memory of the caller. An error if there is none.
-char* knownUnit(const char* name);
+// The same after units, kind:schema.name, were taken away.
+void recordRemoval(const std::vector<std::string>& units, Oid caller, const std::vector<InstalledObject>& objects,
+                   const std::vector<PlanStep>& steps);
 
 }  // namespace specql

@@ -1,0 +1,38 @@
+#include "emit/subject.hpp"
+
+#include <vector>
+
+#include "emit/quote.hpp"
+
+namespace specql {
+
+namespace {
+
+// A time of an instant is written in one zone, whatever the session's is.
+std::string keyValue(unsigned ops, const std::string& column, const std::string& type) {
+    std::string key = quoteName(column);
+    std::string value = !(ops & opDelete) ? "new." + key
+                        : ops == opDelete ? "old." + key
+                                          : "coalesce(new." + key + ", old." + key + ")";
+    return type == "timestamp with time zone" ? "(" + value + " AT TIME ZONE 'UTC')" : value;
+}
+
+}  // namespace
+
+std::string subjectSql(const Binding& binding) {
+    const EntityInfo& entity = *binding.entity;
+    if (!entity.key.empty()) {
+        const std::string& type = entity.column(entity.key)->type;
+        std::string key = keyValue(binding.ops, entity.key, type);
+        // JSON's way to write times does not follow DateStyle.
+        bool time = type == "date" || startsWith(type, "timestamp");
+        return time ? "(to_jsonb(" + key + ") #>> '{}')" : key + "::text";
+    }
+    std::vector<std::string> parts;
+    if (entity.present)
+        for (const std::string& column : entity.present->primaryKey)
+            parts.push_back(keyValue(binding.ops, column, entity.present->column(column)->type));
+    return parts.empty() ? "NULL::text" : "jsonb_build_array(" + join(parts, ", ") + ")::text";
+}
+
+}  // namespace specql

@@ -1,0 +1,14 @@
+// What an event says of the row it is about.
+#pragma once
+
+#include <string>
+
+#include "resolve/action.hpp"
+
+namespace specql {
+
+// The expression, over the rows old and new, of the key of the row that changed, as text: what specql.subject_sql gives
+// for a row there is. A key of several columns is a JSON array; NULL where there is none.
+std::string subjectSql(const Binding& binding);
+
+}  // namespace specql
