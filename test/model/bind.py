@@ -64,6 +64,8 @@ def comparison(expression, scope):
         return sql.Operation(expression.name, (scope.in_where(left), scope.event.meaning(right)))
     bound = [where_part(side, scope) for side in (left, right)]
     both_of_target([left, right], bound, scope)
+    if all(references(side) and all(r.kind != 'target' for r in references(side)) for side in bound):
+        raise Refused('only the event\'s values are compared')
     return sql.Operation(expression.name, tuple(bound))
 
 

@@ -31,6 +31,8 @@ class Sentence:
 
     def misses(self, found: Outcome):
         """What is not as it should be, as text lines."""
+        if found.statements and str(found.statements[0]).startswith(('the server', 'apply')):
+            return [found.statements[0]]
         if found.refused != bool(self.given.get('refused')):
             return ['it is refused: ' + found.why.strip() if found.refused else 'it is accepted']
         if found.refused:

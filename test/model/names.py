@@ -63,7 +63,9 @@ class EventScope:
         if name in self.local:
             return Reference('local', key=name)
         if self.custom and name not in self.keys and name + '_id' in self.keys and self.spec.entity(name):
-            # "A `ref` goes by either of its names", and so does a key that leads to a row.
+            # A key that leads to a row goes by either name too, as a ref does; the docs do not say which of both is nearer.
+            if any(entity.field(name) for level in self.levels() for entity, _, _ in level):
+                raise Undecided(f'{name}: the key, or a column of a row that a key leads to')
             name += '_id'
         # Behind an allocation "a bare name is its column …, else a parameter".
         if name in self.keys and not (self.taken and self.entity.field(name)):
@@ -83,6 +85,8 @@ class EventScope:
         found = self.led_to(name)
         if found:
             return found
+        if self.action.bulk:
+            raise Undecided(f'{name}: a parameter that no params: declare, whose place among the arguments is not told')
         return Reference('payload', self.payload_field(name), key=name) if self.custom else None
 
     def own_id(self, name):
