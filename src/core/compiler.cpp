@@ -238,13 +238,15 @@ Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) n
     return guarded([&] {
         State& state = *state_;
         state.resolver->applyResults(results);
-        explainSteps(state.world, *state.resolver);
+        // A half-understood world has neither sentences nor SQL.
+        bool understood = !state.diagnostics.hasErrors();
+        if (understood) explainSteps(state.world, *state.resolver);
         std::set<std::string> own;
         for (const ActionInfo& action : state.world.actions)
             if (action.unit->fresh()) own.insert(action.name());
         for (const Explanation& explanation : state.world.explanations)
             if (own.count(explanation.action)) state.explanations.push_back(explanation);
-        if (state.diagnostics.hasErrors()) return;  // a half-understood world has no SQL
+        if (!understood) return;
         state.all = emitObjects(state.world, *state.resolver);
         std::set<std::string> fresh;
         for (const InstalledUnit& unit : state.units)

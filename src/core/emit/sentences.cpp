@@ -37,10 +37,12 @@ private:
     }
 
     void tellSteps(const std::vector<ResolvedStep>& steps, const std::string& prefix) {
+        std::string each;
         for (size_t i = 0; i < steps.size(); i++) {
             const ResolvedStep& step = steps[i];
             std::string number = prefix + std::to_string(i + 1);
-            add("step " + number, sentence(step), step.spec->verb.value, step.spec->pos.line);
+            add("step " + number, each + sentence(step), step.spec->verb.value, step.spec->pos.line);
+            if (step.takes) each = "for each row that was taken, ";
             tellSteps(step.then, number + ".");
             tellSteps(step.otherwise, number + ".else.");
         }
@@ -103,6 +105,7 @@ private:
         if (step.byContext >= 0)
             return "the one row of " + shown + " that " + action_.contexts[static_cast<size_t>(step.byContext)].path +
                    " leads to" + and_;
+        if (step.rowKey) return "the row of " + shown + " with the key " + name(*step.rowKey) + and_;
         bool taken = step.limit || !step.order.empty();
         std::string text =
             wholeTable(step)

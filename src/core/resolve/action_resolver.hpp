@@ -132,6 +132,11 @@ private:
     void checkWhere(const BoundExpression& where, const Scope& scope, bool bound);
     // False if it was reported.
     bool checkComparison(const BoundExpression& where, const ComparisonUse& comparison, const Scope& scope);
+    // False if a column of the target stands in these names more than once, where the event has something of that name.
+    bool checkTwice(const BoundExpression& bound, const std::vector<int>& names, const Scope& scope);
+    bool checkParts(const BoundExpression& where, const ConditionPart& part, const Scope& scope);
+    // The same for a whole expression: of SET, of ORDER BY.
+    void checkValue(const BoundExpression& bound, const Scope& scope);
     void checkSelfAssignment(const BoundAssignment& assignment, const ColumnInfo& column, const Scope& scope);
     // Words that are values of SQL although a field has their name; and who current_user is in a handler.
     void checkSqlValues(int expression, const Scope& scope);

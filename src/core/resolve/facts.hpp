@@ -31,6 +31,7 @@ struct CallUse {
 struct ComparisonUse {
     std::vector<int> left, right;
     bool leftIsName = false, rightIsName = false;  // the side is one name and nothing else
+    bool otherOperator = false;                    // && or @> or the like, between two names
 };
 
 // How a condition is put together of AND and OR. Where NOT stood before them, they have changed places.
@@ -162,7 +163,7 @@ struct MovedTable {
     std::string identity, formerSchema, formerName;  // as recorded
     std::string schema, name;                        // where it is now
     std::string unit;
-    std::string back;                                // the commands that would undo it
+    std::string back;         // the commands that would undo it
     bool withSchema = false;  // its former schema is gone: that was renamed
     bool followed = false;    // the objects are known under their new names
 };
@@ -188,7 +189,7 @@ struct CatalogView {
     bool adopt = false;  // apply's arguments
     bool allowDestructive = false;
     std::vector<std::string> removed;  // the units that are taken away, as kind:schema.name
-    bool dropTables = false;  // with its tables
+    bool dropTables = false;           // with its tables
     int serverVersion = 150000;
 
     const TableView* table(const std::string& schema, const std::string& name) const;

@@ -62,7 +62,10 @@ void ActionResolver::bindSet(const Step& step, ResolvedStep& resolved, const Sco
             scope.targetWay = resolved.way;
         }
         bound.value = bind(assignment.value, column ? column->type : "", scope, column);
-        if (scope.target && column) checkSelfAssignment(bound, *column, scope);
+        if (scope.target && column) {
+            checkSelfAssignment(bound, *column, scope);
+            checkValue(bound.value, scope);
+        }
         resolved.set.push_back(std::move(bound));
     }
 }
@@ -218,8 +221,10 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
                              "rows of " + resolved.target->shown() +
                                  " cannot be taken in order: it has no primary key of one column",
                              "give it one, or leave out ORDER BY and LIMIT");
-            for (const OrderItem& item : step.orderBy)
+            for (const OrderItem& item : step.orderBy) {
                 resolved.order.push_back({bind(item.value, "", rows), &item});
+                if (resolved.target) checkValue(resolved.order.back().value, rows);
+            }
             if (step.limit) bindLimit(step, resolved, scope);
             break;
         }

@@ -89,7 +89,7 @@ bool ActionResolver::checkComparison(const BoundExpression& where, const Compari
     auto written = [&](int name) { return join(facts.names[name].parts, "."); };
     int left = comparison.left.front(), right = comparison.right.front();
     Pos pos = world_.locate(where.expression, facts.names[left].offset);
-    if (!anyTarget(comparison.left) && !anyTarget(comparison.right)) {
+    if (!comparison.otherOperator && !anyTarget(comparison.left) && !anyTarget(comparison.right)) {
         world_.error(*action_.file, "SPQL-R102", pos,
                      "this comparison of the WHERE is about the event alone: " + written(left) + " and " +
                          written(right) + " are both the event's",
@@ -126,6 +126,40 @@ bool ActionResolver::checkComparison(const BoundExpression& where, const Compari
     return true;
 }
 
+// One name can hardly mean the same value twice: abs(position - position), greatest(high, high).
+bool ActionResolver::checkTwice(const BoundExpression& bound, const std::vector<int>& names, const Scope& scope) {
+    const ExpressionFacts& facts = world_.facts(bound.expression);
+    std::set<std::string> seen;
+    for (int name : names) {
+        const NameUse& use = facts.names[name];
+        if (!isBare(use) || bound.values[name].kind != ValueKind::target) continue;
+        if (seen.insert(bound.values[name].name).second) continue;
+        std::string event = meaningOfEvent(scope, use);
+        if (event.empty()) continue;
+        const std::string& word = use.parts.front();
+        world_.error(*action_.file, "SPQL-R109", world_.locate(bound.expression, use.offset),
+                     word + " stands here twice as the column of " + scope.target->name +
+                         ", and means something of the event too",
+                     "write " + event + " where the event's is meant, and " + scope.target->name + "." + word +
+                         " where the column is");
+        return false;
+    }
+    return true;
+}
+
+bool ActionResolver::checkParts(const BoundExpression& where, const ConditionPart& part, const Scope& scope) {
+    if (part.kind == ConditionPart::Kind::leaf) return checkTwice(where, part.names, scope);
+    return std::all_of(part.parts.begin(), part.parts.end(),
+                       [&](const ConditionPart& each) { return checkParts(where, each, scope); });
+}
+
+void ActionResolver::checkValue(const BoundExpression& bound, const Scope& scope) {
+    std::vector<int> all;
+    for (size_t i = 0; i < bound.values.size(); i++)
+        all.push_back(static_cast<int>(i));
+    checkTwice(bound, all, scope);
+}
+
 void ActionResolver::checkWhere(const BoundExpression& where, const Scope& scope, bool bound) {
     const ExpressionFacts& facts = world_.facts(where.expression);
     if (!scope.target || !facts.ok || where.values.size() != facts.names.size()) return;
@@ -133,6 +167,7 @@ void ActionResolver::checkWhere(const BoundExpression& where, const Scope& scope
                                    [&](const SqlValueUse& use) { return !fieldToo(use, scope).empty(); });
     for (const ComparisonUse& comparison : facts.comparisons)
         understood = checkComparison(where, comparison, scope) && understood;
+    understood = understood && checkParts(where, facts.condition, scope);
     bool literal = facts.isLiteral && facts.literalType == "boolean";
     if (!understood || bound || literal || binds(facts.condition, where.values)) return;
     bool part = std::any_of(where.values.begin(), where.values.end(),
@@ -180,11 +215,11 @@ std::string ActionResolver::writtenOut(const Scope& scope, const std::string& na
     return "write " + join(ways, " or ") + " for the field";
 }
 
-// The field that a word of SQL could mean too; empty if there is none.
+// The field that a word of SQL could mean too; empty if there is none. Everybody reads current_date as today.
 std::string ActionResolver::fieldToo(const SqlValueUse& use, const Scope& scope) const {
     if (inScope(scope, use.name)) return use.name;
-    bool prefixed = startsWith(use.name, "current_") && !result_.binding.custom &&
-                    result_.binding.entity->columnOf(use.name.substr(8));
+    bool person = use.name == "current_user" || use.name == "current_role";
+    bool prefixed = person && !result_.binding.custom && result_.binding.entity->columnOf(use.name.substr(8));
     return prefixed ? use.name.substr(8) : "";
 }
 

@@ -143,20 +143,27 @@ bool isComparisonNode(const A_Expr* expression) {
     }
 }
 
+// What makes a value of two values, for which two equal names are no riddle.
+bool isComputing(const char* name) {
+    return isArithmetic(name) || strcmp(name, "||") == 0 || strncmp(name, "->", 2) == 0 || strncmp(name, "#>", 2) == 0;
+}
+
 bool isName(const ::Node* node) {
     return node != nullptr && IsA(node, ColumnRef);
 }
 
 bool walkSides(A_Expr* expression, Walk* walk) {
     bool covered = walk->covered;
-    RawComparison sides = {list_length(walk->result->walked), 0, 0, isName(expression->lexpr),
-                           isName(expression->rexpr)};
+    RawComparison sides = {list_length(walk->result->walked), 0,    0, isName(expression->lexpr),
+                           isName(expression->rexpr),         false};
     if (walkNode(expression->lexpr, walk)) return true;
     walk->covered = covered;
     sides.middle = list_length(walk->result->walked);
     if (walkNode(expression->rexpr, walk)) return true;
     sides.end = list_length(walk->result->walked);
-    if (isComparisonNode(expression)) {
+    bool between = sides.leftIsName && sides.rightIsName && expression->kind == AEXPR_OP;
+    sides.otherOperator = between && !isComparisonNode(expression) && !isComputing(operatorName(expression));
+    if (sides.otherOperator || isComparisonNode(expression)) {
         RawComparison* found = static_cast<RawComparison*>(palloc(sizeof(RawComparison)));
         *found = sides;
         walk->result->comparisons = lappend(walk->result->comparisons, found);

@@ -28,6 +28,7 @@ struct RawCall {
 struct RawComparison {
     int begin, middle, end;  // left: [begin, middle), right: [middle, end)
     bool leftIsName, rightIsName;
+    bool otherOperator;  // && or @> or the like, between two names
 };
 
 // How a condition is put together. NOTs are gone: under one, `all` and `any` have changed places.

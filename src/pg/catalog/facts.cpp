@@ -118,7 +118,7 @@ void recordStructure(const RawExpression& raw, const Both& text, ExpressionFacts
     foreach (cell, raw.comparisons) {
         const RawComparison* found = static_cast<RawComparison*>(lfirst(cell));
         facts.comparisons.push_back({sideOf(raw, found->begin, found->middle), sideOf(raw, found->middle, found->end),
-                                     found->leftIsName, found->rightIsName});
+                                     found->leftIsName, found->rightIsName, found->otherOperator});
     }
     recordPart(raw, raw.condition, facts.condition);
     foreach (cell, raw.literals) {
