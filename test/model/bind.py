@@ -21,9 +21,22 @@ def bind_event(expression, scope):
 
 def bind_set(expression, scope, column):
     """The right side of SET in an update. "`SET status = status` is an error"."""
-    if isinstance(expression, sql.Name) and expression.bare and expression.parts[0] in column.names:
+    found = bind(expression, lambda name: scope.in_set(name, column))
+    if found == Reference('target', column):
         raise Refused(f'{column.name} would be set to itself')
-    return assignable(checked(bind(expression, lambda name: scope.in_set(name, column))), column)
+    twice(expression, scope, {column})
+    return assignable(checked(found), column)
+
+
+def twice(expression, scope, columns):
+    """"So is a bare name that stands twice as the target's column", if the event has it too."""
+    for column in columns:
+        names = [n.parts[0] for n in bare_names(expression) if n.parts[0] in column.names]
+        if len(names) > 1:
+            if scope.event.custom and not scope.event.keys & column.names:
+                raise Undecided(f'{column.name}: of a custom event any name can be a key')
+            if any(scope.event.means_something(n) for n in names):
+                raise Refused(f'{column.name} stands twice as the column of the target, and the event has it too')
 
 
 # --- WHERE ---------------------------------------------------------------------------------------------------------
@@ -62,6 +75,8 @@ def comparison(expression, scope):
                for side in (left, right)]
     if columns[0] and columns[0] is columns[1]:
         return sql.Operation(expression.name, (scope.in_where(left), scope.event.meaning(right)))
+    for side in (left, right):
+        twice(side, scope, scope.entity.fields)
     bound = [where_part(side, scope) for side in (left, right)]
     both_of_target([left, right], bound, scope)
     if all(references(side) and all(r.kind != 'target' for r in references(side)) for side in bound):
