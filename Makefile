@@ -3,8 +3,10 @@
 # The first target is what plain `make` does.
 default: all
 
-# Settings one may give: PG_CONFIG=/path/to/pg_config, DEBUG=1, V=1 (show commands), FUZZ_SECONDS=3600 (fuzz).
+# Settings one may give: PG_CONFIG=/path/to/pg_config, DEBUG=1, V=1 (show commands), FUZZ_SECONDS=3600 (fuzz),
+# SECONDS=3600 and SEED=7 (model).
 FUZZ_SECONDS ?= 600
+SECONDS ?= 600
 CLANG_FORMAT ?= clang-format
 
 help:
@@ -18,6 +20,8 @@ help:
 	@echo '  make installcheck  the regression tests alone, against the server that PGHOST, PGPORT name'
 	@echo '  make bench         speed against bare tables and hand-written SQL (QUICK=1 for a short look)'
 	@echo '  make fuzz          the fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo '  make model         random specs and statements, compared with a model of the language, for SECONDS=$(SECONDS)'
+	@echo '                     (SEED=7 replays the cases of a seed)'
 	@echo '  make format        clang-format over src and test'
 	@echo '  make clean         remove what was built; stop and remove the private servers'
 	@echo
@@ -46,6 +50,10 @@ bench:
 fuzz:
 	@test/fuzz/run $(FUZZ_SECONDS)
 
+model:
+	@scripts/deps
+	@test/model/run --server --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
 format:
 	@$(CLANG_FORMAT) -i $$(find src test -name '*.cpp' -o -name '*.hpp')
 
@@ -53,4 +61,4 @@ clean:
 	@scripts/server remove
 	@rm -rf build specql.so libspecql.a specql--*.sql results regression.diffs regression.out
 
-.PHONY: default help deps all install uninstall installcheck demo check bench fuzz format clean
+.PHONY: default help deps all install uninstall installcheck demo check bench fuzz model format clean

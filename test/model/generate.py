@@ -1,0 +1,396 @@
+"""Random specs and statements for hypothesis.
+
+A case is honest or has exactly one mistake: each step that is drawn is shown to the docs' rules (program.py), and left
+out if they refuse it, unless it is to be the mistake. What the docs leave undecided is left out always."""
+import re
+
+import sql
+from cases import Case
+from expressions import Drawn, Place, condition, kind_of, name, spelled, value, where
+from hypothesis import strategies as st
+from names import Refused, Undecided
+from program import compile_one
+from spec import Action, Malformed, Trigger, note_targets, read
+
+INTEGERS = ['qty', 'position', 'stock_quantity', 'reserved_quantity']
+ENTITIES = ['Product', 'Stock', 'Account', 'OrderLine', 'Employee']
+ENUMS = ['enum(open, paid, closed)', "enum(open, paid) = 'open'", 'enum(open, closed)']
+EVENTS = {'parcel_sent': {'qty': 'integer', 'label': 'text'}, 'count_asked': {'amount': 'integer'}}
+
+
+@st.composite
+def cases(draw):
+    return Maker(Drawn(draw)).case()
+
+
+class Maker:
+    def __init__(self, drawn):
+        self.drawn = drawn
+        self.mistakes = 1 if drawn.chance(25) else 0
+        self.heard = []                    # entities whose changes raise events
+        self.taking = []                   # the first step of the bulk operation whose other steps are drawn
+
+    def case(self):
+        entities = self.entities()
+        self.spec = read('\n---\n'.join(entities))
+        self.declared = list(self.spec.entities.values())
+        self.events = {e: dict(keys) for e, keys in EVENTS.items() if self.drawn.chance(30)}
+        for keys in self.events.values():
+            for entity in self.spec.entities.values():
+                if self.drawn.chance(30):
+                    keys[entity.table + '_id'] = 'uuid'
+        self.bulk = None
+        actions = [self.bulk_operation()] if self.drawn.chance(15) else []
+        actions += [self.action(i) for i in range(1, self.drawn.number(1, 4) + 1)]
+        actions = [a for a in actions if a]
+        text = '\n---\n'.join(entities)
+        if actions:
+            text += '\n---\nschema: m\nactions:\n' + '\n'.join(line for a in actions for line in a)
+        return Case(text + '\n', self.statements())
+
+    # --- entities --------------------------------------------------------------------------------------------------
+
+    def entities(self):
+        names = self.drawn.some(ENTITIES, 1, 45)[:3]
+        texts = [self.entity(names, n) for n in names]
+        return texts + [self.note(names)]
+
+    def entity(self, names, own):
+        drawn, fields = self.drawn, []
+        fields += [f'{n}: integer' + drawn.pick(['', ' = 0', ' = 1']) for n in drawn.some(INTEGERS, 1, 40)]
+        if drawn.chance(40):
+            fields.append('status: ' + drawn.pick(ENUMS))
+        fields += [f for f in ('label: text', 'urgent: boolean') if drawn.chance(35)]
+        if drawn.chance(15):
+            fields.append('sizes: list(integer)')
+        if drawn.chance(8):
+            fields.append('user: text')
+        for other in names[:names.index(own)]:
+            if drawn.chance(70):
+                pair = drawn.chance(30) and not any(f.startswith('debit') for f in fields)
+                fields += [f'{ref}: ref({other})' for ref in
+                           (('debit', 'credit') if pair else (read_table(other),))]
+        if drawn.chance(30):
+            fields.append(f'parent: ref({own})')
+        return f'entity: {own}\nschema: m\nfields:\n' + '\n'.join('  ' + f for f in fields)
+
+    def note(self, names):
+        """What steps insert: a column of each type, with names that others have too."""
+        fields = ['qty: integer', 'label: text', 'who: uuid', 'urgent: boolean', 'status: enum(open, paid)']
+        if self.drawn.chance(30):
+            fields.append(f'{read_table(names[0])}: ref({names[0]})')
+        return 'entity: Note\nschema: m\nfields:\n' + '\n'.join('  ' + f for f in fields)
+
+    # --- actions ---------------------------------------------------------------------------------------------------
+
+    def action(self, number):
+        """The lines of an action, or None if nothing of it is left."""
+        drawn = self.drawn
+        on, line = self.trigger()
+        self.heard.append(on.entity)
+        lines = [f'  - name: action_{number}', '    ' + line]
+        if drawn.chance(30):
+            lines.append('    on_error: abort')
+        if drawn.chance(20):
+            lines.append(f'    order: {drawn.pick([0, 1, -1])}')
+        keys = self.events.get(on.event, {})
+        if keys:
+            lines += ['    params:'] + [f'      {k}: {t}' for k, t in keys.items()]
+        self.params = keys
+        self.on = on
+        place = Place(self.spec, self.spec.entities.get(on.entity), keys=keys)
+        form = drawn.number(0, 3)
+        if form == 3:
+            branches = []
+            for _ in range(drawn.number(1, 2)):
+                tested, steps = self.tested(place), self.steps(place, 2)
+                if tested and steps:
+                    branches += [f'      - if: {yaml(tested)}', '        then:', *indented(steps, 10)]
+            return lines + ['    conditions:'] + branches if branches else None
+        tested = self.tested(place) if form == 2 else None
+        if tested:
+            lines.append(f'    condition: {yaml(tested)}')
+        steps = self.steps(place, 3)
+        return lines + ['    steps:'] + indented(steps, 6) if steps else None
+
+    def bulk_operation(self):
+        """The lines of a bulk operation, or None if its first step is not wanted."""
+        drawn, entity = self.drawn, self.drawn.pick(self.declared)
+        self.params = {'room': 'integer', **({'qty': 'integer'} if drawn.chance(50) else {}),
+                       **({'label': 'text'} if drawn.chance(30) else {})}
+        self.on = Trigger(event='truck_arrived')
+        place = Place(self.spec, target=entity, keys=self.params)
+        fields = drawn.some(plain_fields(entity), 1, 30)[:2]
+        numbers = [f.name for f in entity.fields if f.base == 'integer']
+        deletes = drawn.chance(30)
+        if deletes:
+            line = f'- delete: {entity.name}'
+        else:
+            line = f'- update: {entity.name} SET ' + ', '.join(
+                f'{spelled(f, drawn)} = {self.assigned(place, f)}' for f in fields)
+        line += ' WHERE ' + where(drawn, place)
+        form = 0 if deletes else drawn.number(0, 4)
+        if form > 0:
+            line += f' ORDER BY {drawn.pick(numbers)}{drawn.pick(["", " DESC"])}, id'
+        if form > 1:
+            line += ' LIMIT ' + (f'SUM({drawn.pick(numbers)}) <= room' if form == 4 else drawn.pick(['2', '1']))
+        if not self.wanted(lambda: self.check_step([line])):
+            return None
+        self.taking = read_lines([line])
+        behind = self.steps(Place(self.spec, entity, keys=self.params, taken=True), 2) if drawn.chance(70) else []
+        self.taking = []
+        # The function takes what the steps use.
+        used = set(re.findall(r'\w+', '\n'.join([line] + behind)))
+        self.bulk = self.params = {k: t for k, t in self.params.items() if k in used}
+        if not self.bulk:
+            return None
+        return ['  - name: load', '    pattern: batch/bulk_operation', '    trigger: truck_arrived', '    params:',
+                *[f'      {k}: {t}' for k, t in self.params.items()], '    steps:', *indented([line] + behind, 6)]
+
+    def trigger(self):
+        drawn = self.drawn
+        if self.events and drawn.chance(50):
+            event = drawn.pick(sorted(self.events))
+            return Trigger(event=event), drawn.pick([f'on: event {event}', f'trigger: {event}'])
+        entity = drawn.pick(self.declared)
+        form = drawn.number(0, 6)
+        if form < 3:
+            operation = drawn.pick(['insert', 'update', 'delete'])
+            return Trigger((operation,), entity.name), f'on: {operation} {entity.name}'
+        if form == 3:
+            return Trigger(('insert', 'update', 'delete'), entity.name), f'on: {entity.name}'
+        if form == 4:
+            return Trigger(('insert',), entity.name), f'trigger: {entity.table}_created'
+        found = drawn.pick(entity.fields)
+        spelling = spelled(found, drawn).strip('"')
+        text = f'on: update {entity.name}.{spelling}' if form == 5 else f'trigger: {entity.table}_{spelling}_changed'
+        return Trigger(('update',), entity.name, found), text
+
+    def tested(self, place):
+        """A condition, or None if it is not wanted."""
+        text = condition(self.drawn, place)
+        wanted = self.wanted(lambda: compile_one(self.spec, self.probe([], sql.parse(text))))
+        return text if wanted else None
+
+    def steps(self, place, most, depth=1):
+        found = []
+        for _ in range(self.drawn.number(1, most)):
+            lines = self.step(place, depth)
+            if lines and (depth == 0 or self.wanted(lambda: self.check_step(lines))):
+                found += lines
+        return found
+
+    def check_step(self, lines):
+        steps = read_lines(lines)
+        note_targets(self.spec, steps)
+        compile_one(self.spec, self.probe(self.taking + steps))
+
+    def probe(self, steps, tested=None):
+        bulk = self.on.event == 'truck_arrived'
+        return Action('probe', self.on, [(tested, steps)], params=self.params, bulk=bulk)
+
+    def wanted(self, check):
+        """Is this right by the docs, or the mistake that the case is to have?"""
+        try:
+            check()
+        except Undecided:
+            return False
+        except (Refused, Malformed, sql.ParseError):
+            self.mistakes -= 1
+            return self.mistakes >= 0
+        return True
+
+    # --- steps -----------------------------------------------------------------------------------------------------
+
+    def step(self, place, depth):
+        form = self.drawn.pick(['notify', 'update', 'insert', 'update', 'insert', 'update', 'delete', 'update',
+                                'validate', 'call', 'emit', 'if', 'create', 'return', 'append', 'foreach'])
+        if form in ('if', 'foreach') and depth == 0:
+            form = 'insert'
+        return getattr(self, 'make_' + form)(place, depth)
+
+    def make_notify(self, place, depth):
+        return [f'- {self.drawn.pick(["notify", "escalate"])}: sales "seen"']
+
+    def make_call(self, place, depth):
+        # Of several arguments the docs do not tell the order.
+        if self.bulk and len(self.bulk) == 1 and not place.taken and self.drawn.chance(50):
+            arguments = [value(self.drawn, place, kind, 0) for kind in self.bulk.values()]
+            return [f'- load: {yaml("load(" + ", ".join(arguments) + ")")}']
+        return [f'- call_external: warehouse "{self.drawn.pick(["pack", "count"])}"']
+
+    def make_return(self, place, depth):
+        return ['- return:']
+
+    def make_insert(self, place, depth, key='insert'):
+        entity = self.drawn.pick([self.spec.entities['Note'], *self.declared])
+        lines = [f'- {key}: {entity.name} SET']
+        for f in self.drawn.some(plain_fields(entity), 1, 45):
+            lines.append(f'    {spelled(f, self.drawn)}: {yaml(value(self.drawn, place, kind_of(f)))}')
+        return lines
+
+    def make_append(self, place, depth):
+        """A log that no document declares: its columns are made from the step."""
+        return ['- append: History SET', f'    seen: {yaml(name(self.drawn, place, "integer"))}']
+
+    def make_create(self, place, depth):
+        return ['- create: ' + self.drawn.pick(self.declared).name]
+
+    def make_update(self, place, depth):
+        inner, head = self.target(place)
+        fields = self.drawn.some(plain_fields(inner.target), 1, 25)[:2]
+        assignments = ', '.join(f'{spelled(f, self.drawn)} = {self.assigned(inner, f)}' for f in fields)
+        return [f'- update: {head[0]} SET {assignments}{head[1]}']
+
+    def assigned(self, place, found):
+        """A value for SET: bare names of the target are the more interesting ones."""
+        kind, own = kind_of(found), spelled(found, self.drawn)
+        if kind == 'integer' and self.drawn.chance(50):
+            return f'{own} {self.drawn.pick(["+", "-"])} {value(self.drawn, place, kind, 0)}'
+        more = [(2, spelled(f, self.drawn)) for f in place.target.fields if kind_of(f) == kind]
+        return value(self.drawn, place, kind, 1, more)
+
+    def make_delete(self, place, depth):
+        head = self.target(place)[1]
+        return [f'- delete: {head[0]}{head[1]}']
+
+    def target(self, place):
+        """(the place with its target, (entity and VIA, WHERE))."""
+        drawn = self.drawn
+        entity = drawn.pick(self.declared)
+        inner = place.onto(entity)
+        form = drawn.number(0, 9)
+        if form < 2:
+            return inner, (entity.name, '')
+        refs = [f for f in place.entity.fields if f.ref] if place.entity else []
+        if form == 2 and refs:
+            ref = drawn.pick(refs)
+            via = spelled(ref, drawn)
+            return place.onto(self.spec.entities[ref.ref]), (f'{ref.ref} VIA {via}', '')
+        return inner, (entity.name, ' WHERE ' + where(drawn, inner))
+
+    def make_validate(self, place, depth):
+        return [f'- validate: {yaml(condition(self.drawn, place))}', '  error: "not so"']
+
+    def make_emit(self, place, depth):
+        if not self.events:
+            return self.make_notify(place, depth)
+        event = self.drawn.pick(sorted(self.events))
+        lines = [f'- emit: {event} SET']
+        return lines + [f'    {k}: {yaml(value(self.drawn, place, t, 0))}' for k, t in self.events[event].items()]
+
+    def make_if(self, place, depth):
+        lines = [f'- if: {yaml(condition(self.drawn, place))}', '  then:']
+        lines += indented(self.steps(place, 2, 0), 4)
+        if self.drawn.chance(40):
+            lines += ['  else:'] + indented(self.steps(place, 1, 0), 4)
+        return lines
+
+    def make_foreach(self, place, depth):
+        arrays = [f for f in place.entity.fields if f.base == 'integer[]'] if place.entity else []
+        if not arrays:
+            return self.make_insert(place, depth)
+        inner = place.with_local('size', 'integer')
+        steps = self.steps(inner, 2, 0)
+        return ['- foreach: size in sizes', '  do:', *indented(steps, 4)]
+
+    # --- statements ------------------------------------------------------------------------------------------------
+
+    def statements(self):
+        entities = self.declared
+        self.made = {e.name: [] for e in entities}
+        found = [self.insert(e) for e in entities if e.name != 'Note' or self.drawn.chance(30)]
+        heard = [self.spec.entities[n] for n in self.heard if n]
+        for _ in range(self.drawn.number(1, 5)):
+            entity = self.drawn.pick(heard * 3 + entities)
+            form = self.drawn.number(0, 9)
+            if self.bulk and form in (3, 4):
+                found.append(self.call())
+            elif self.events and form >= 6:
+                found.append(self.emit())
+            elif form < 2 or not self.made[entity.name]:
+                found.append(self.insert(entity))
+            elif form == 9 or form == 5:
+                found.append(f'DELETE FROM m.{entity.table}' + self.which(entity))
+            else:
+                found.append(self.update(entity))
+        return found
+
+    def insert(self, entity):
+        fields = self.drawn.some(entity.fields, 1, 80)
+        rows = []
+        for _ in range(self.drawn.number(1, 2)):
+            key = uuid(100 * (1 + list(self.spec.entities).index(entity.name)) + len(self.made[entity.name]) + 1)
+            self.made[entity.name].append(key)
+            rows.append(f"('{key}', " + ', '.join(self.given(f) for f in fields) + ')')
+        columns = ', '.join(['id'] + [f'"{f.column}"' for f in fields])
+        return f'INSERT INTO m.{entity.table} ({columns}) VALUES ' + ', '.join(rows)
+
+    def given(self, found):
+        drawn = self.drawn
+        if found.base == 'integer[]':
+            return drawn.pick(["'{1,2}'", "'{}'", "'{3}'", 'NULL'])
+        if found.base == 'uuid':
+            known = self.made.get(found.ref) or [k for keys in self.made.values() for k in keys]
+            return f"'{drawn.pick(known)}'" if known and drawn.chance(80) else 'NULL'
+        if drawn.chance(10):
+            return 'NULL'
+        return drawn.pick({'integer': ['1', '2', '3', '0', '7', '-1'], 'text': ["'a'", "'b'"],
+                           'boolean': ['true', 'false']}[found.base] if not found.values
+                          else [f"'{v}'" for v in found.values])
+
+    def update(self, entity):
+        fields = self.drawn.some(entity.fields, 1, 40)
+        sets = ', '.join(f'"{f.column}" = ' + (f'{f.column} + 1' if f.base == 'integer' and self.drawn.chance(40)
+                                               else self.given(f)) for f in fields)
+        return f'UPDATE m.{entity.table} SET {sets}' + self.which(entity)
+
+    def which(self, entity):
+        """One row, or all."""
+        return f" WHERE id = '{self.drawn.pick(self.made[entity.name])}'" if self.drawn.chance(75) else ''
+
+    def call(self):
+        """The bulk operation, as a function or by its event."""
+        given = {k: str(self.drawn.number(0, 8)) if t == 'integer' else self.drawn.pick(['"a"', '"b"'])
+                 for k, t in self.bulk.items()}
+        if len(given) == 1 and self.drawn.chance(70):
+            return f'SELECT m.load({given.popitem()[1]})'.replace('"', "'")
+        return "SELECT specql.emit('truck_arrived', '{" + ', '.join(f'"{k}": {v}' for k, v in given.items()) + "}')"
+
+    def emit(self):
+        event = self.drawn.pick(sorted(self.events))
+        given = []
+        for key, kind in self.events[event].items():
+            known = self.made.get(next((e.name for e in self.spec.entities.values() if key == e.table + '_id'), ''))
+            text = {'integer': str(self.drawn.number(0, 3)), 'text': '"a"',
+                    'uuid': f'"{self.drawn.pick(known)}"' if known else 'null'}[kind]
+            given.append(f'"{key}": {text}')
+        return f"SELECT specql.emit('{event}', '{{{', '.join(given)}}}')"
+
+
+def plain_fields(entity):
+    """Those that are no arrays."""
+    return [f for f in entity.fields if not f.base.endswith('[]')]
+
+
+def read_lines(lines):
+    """The steps that these lines of YAML are."""
+    text = 'actions:\n  - name: a\n    on: event x\n    steps:\n' + '\n'.join(indented(lines, 6))
+    return read(text).actions[0].branches[0][1]
+
+
+def read_table(entity):
+    return ''.join('_' + c.lower() if c.isupper() else c for c in entity).lstrip('_')
+
+
+def uuid(number):
+    return f'00000000-0000-0000-0000-{number:012}'
+
+
+def yaml(text):
+    escaped = text.replace('\\', '\\\\').replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def indented(lines, by):
+    return [' ' * by + line for line in lines]

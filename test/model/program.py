@@ -1,0 +1,226 @@
+"""A spec whose names are bound: what interpret.py runs. `compile_spec` raises Refused for what the docs call errors."""
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+import sql
+from bind import assignable, bind_event, bind_set, bind_where, checked
+from names import EventScope, Reference, Refused, TargetScope, Undecided
+from spec import Entity, Malformed, read
+
+
+@dataclass
+class Rows:
+    """Which rows a step writes: those that a WHERE chooses, or the one that the event leads to."""
+    where: Any = None
+    reference: Optional[Reference] = None
+
+
+@dataclass
+class Bound:
+    """A step. `columns` are (field, value) pairs of insert and of SET, or (key, value) of emit."""
+    kind: str
+    entity: Optional[Entity] = None
+    rows: Optional[Rows] = None
+    columns: list = field(default_factory=list)
+    condition: Any = None
+    then: list = field(default_factory=list)
+    otherwise: list = field(default_factory=list)
+    name: str = ''
+    words: tuple = ()
+    order: list = field(default_factory=list)
+    limit: Any = None
+    limit_field: Any = None
+
+
+@dataclass
+class Program:
+    """An action; of a bulk operation `take` takes the rows, and the steps of the one branch are behind it."""
+    action: Any
+    branches: list
+    validations: list = field(default_factory=list)
+    before: list = field(default_factory=list)
+    take: Optional[Bound] = None
+    used: list = field(default_factory=list)          # References to keys of the payload
+
+
+def compile_text(text):
+    """(spec, programs) of a text, or Refused."""
+    try:
+        spec = read(text)
+    except (Malformed, sql.ParseError) as error:
+        raise Refused(str(error)) from error
+    return spec, compile_spec(spec)
+
+
+def compile_spec(spec):
+    return [compile_one(spec, a) for a in spec.actions]
+
+
+def compile_one(spec, action):
+    found = compile_bulk(spec, action) if action.bulk else compile_action(spec, action)
+    found.used = [r for r in references_in(found) if r.key and r.kind in ('payload', 'row')]
+    return found
+
+
+def references_in(part):
+    """All References of a program, or of a part of it."""
+    if isinstance(part, Reference):
+        return [part]
+    if isinstance(part, (Program, Bound, Rows, sql.Operation)):
+        part = [value for key, value in vars(part).items() if key not in ('action', 'entity')]
+    if isinstance(part, (list, tuple)):
+        return [r for inner in part for r in references_in(inner)]
+    return []
+
+
+def compile_action(spec, action):
+    scope = EventScope(spec, action)
+    branches = [(bind_event(condition, scope) if condition else sql.Literal(True), compile_steps(spec, steps, scope))
+                for condition, steps in action.branches]
+    return Program(action, branches, [bind_event(v, scope) for v in action.validations])
+
+
+def compile_bulk(spec, action):
+    """"The first `update:` or `delete:` of the steps takes the rows …. The taken row is for them what the event's row
+    is elsewhere: a bare name is its column …, else a parameter"."""
+    scope = EventScope(spec, action)
+    steps = action.branches[0][1]
+    at = next((i for i, s in enumerate(steps) if s.kind in ('update', 'delete')), None)
+    if at is None:
+        raise Undecided('a bulk operation that takes no rows')
+    take = compile_step(spec, steps[at], scope)
+    behind = EventScope(spec, action, bulk_entity=take.entity.name)
+    return Program(action, [(sql.Literal(True), compile_steps(spec, steps[at + 1:], behind))],
+                   [bind_event(v, scope) for v in action.validations], compile_steps(spec, steps[:at], scope), take)
+
+
+def compile_steps(spec, steps, scope):
+    return [compile_step(spec, s, scope) for s in steps]
+
+
+def compile_step(spec, step, scope):
+    maker = {'insert': insertion, 'append': insertion, 'create': creation, 'update': change, 'delete': change,
+             'emit': emission, 'if': choice, 'foreach': loop, 'validate': demand, 'call': call}.get(step.kind)
+    return maker(spec, step, scope) if maker else Bound(step.kind, words=step.words)
+
+
+def target(spec, step):
+    entity = spec.entity(step.target)
+    if not entity:
+        raise Refused(f'unknown entity {step.target}')
+    return entity
+
+
+def insertion(spec, step, scope):
+    entity = target(spec, step)
+    columns = []
+    for name, value in step.columns.items():
+        found = entity.field(name)
+        if not found:
+            raise Refused(f'{entity.name} has no field {name}')
+        if found in [f for f, _ in columns]:
+            raise Refused(f'{name} is given twice')
+        columns.append((found, assignable(bind_event(value, scope), found)))
+    for found in entity.fields:
+        if found.required and found.default is None and found not in [f for f, _ in columns]:
+            raise Refused(f'{found.name} is required and left out')
+    return Bound(step.kind, entity, columns=columns)
+
+
+def creation(spec, step, scope):
+    """"inserts a row that takes the event's values of the same names"; which values of rows that the event leads to
+    belong to these, the docs do not say."""
+    entity = target(spec, step)
+    columns = []
+    for found in entity.fields:
+        own = scope.entity and scope.entity.field(found.name)
+        if own and own.column == found.column:
+            columns.append((found, Reference('row', own)))
+        elif scope.custom or any(scope.means_something(n) for n in found.names):
+            raise Undecided(f'create: {found.name} from farther away')
+        elif found.required and found.default is None:
+            raise Refused(f'{found.name} is required and left out')
+    return Bound('insert', entity, columns=columns)
+
+
+def change(spec, step, scope):
+    entity = target(spec, step)
+    both = TargetScope(scope, entity)
+    sentence = step.sentence
+    columns = []
+    for name, value in sentence.assignments:
+        found = entity.field(name)
+        if not found:
+            raise Refused(f'{entity.name} has no field {name}')
+        if found in [f for f, _ in columns]:
+            raise Refused(f'{name} is set twice')
+        columns.append((found, bind_set(value, both, found)))
+    order = [(checked(both.in_where(key)) if isinstance(key, sql.Name) else key, down) for key, down in sentence.order]
+    limit = None if sentence.limit is None else bind_event(sentence.limit, scope)
+    summed = entity.field(sentence.limit_sum.parts[0]) if sentence.limit_sum else None
+    if sentence.limit_sum and not summed:
+        raise Refused(f'{entity.name} has no field {sentence.limit_sum}')
+    return Bound(step.kind, entity, rows_of(scope, entity, sentence, both), columns, order=order, limit=limit,
+                 limit_field=summed)
+
+
+def rows_of(scope, entity, sentence, both):
+    if sentence.via:
+        return Rows(reference=way_of(scope, entity, sentence.via))
+    if sentence.where is not None:
+        return Rows(where=bind_where(sentence.where, both))
+    # "Without WHERE: the row of `E` that the event is about, or leads to by its keys and refs"
+    if scope.entity is entity:
+        return Rows(reference=Reference('row', entity.field('id')))
+    found = scope.way_to(entity)
+    if found:
+        key, way = found
+        return Rows(reference=Reference('row', entity.field('id'), way=way, key=key))
+    if scope.custom and not scope.action.bulk:
+        return Rows(reference=Reference('row', entity.field('id'), key=entity.table + '_id'))
+    raise Refused(f'nothing says which row of {entity.name} is meant')
+
+
+def way_of(scope, entity, via):
+    """"Which row an update or a delete is about is said by `VIA`"."""
+    if scope.custom:
+        raise Undecided('VIA of a custom event')
+    parts, side = via.parts, 'there'
+    if parts[0] in ('old', 'new'):
+        raise Undecided('VIA old or new')
+    found = scope.follow(scope.entity, side, None, (), parts)
+    if not found.field.ref:
+        raise Refused(f'{via} is no ref')
+    if found.field.ref != entity.name:
+        raise Refused(f'{via} leads to {found.field.ref}, not to {entity.name}')
+    return Reference('row', entity.field('id'), side, found.way + (found.field,))
+
+
+def emission(spec, step, scope):
+    return Bound('emit', name=step.target, columns=[(k, bind_event(v, scope)) for k, v in step.columns.items()])
+
+
+def choice(spec, step, scope):
+    return Bound('if', condition=bind_event(step.condition, scope), then=compile_steps(spec, step.then, scope),
+                 otherwise=compile_steps(spec, step.otherwise, scope))
+
+
+def loop(spec, step, scope):
+    if not isinstance(step.condition, sql.Name):
+        raise Refused('foreach goes over one name')
+    return Bound('foreach', name=step.target, condition=bind_event(step.condition, scope),
+                 then=compile_steps(spec, step.then, scope.with_local(step.target)))
+
+
+def demand(spec, step, scope):
+    return Bound('validate', condition=bind_event(step.condition, scope), words=step.words)
+
+
+def call(spec, step, scope):
+    """`<action>: "f(args)"`: "calls the function of that action"."""
+    found = next((a for a in spec.actions if a.bulk and a.name == step.target), None)
+    if not found:
+        raise Undecided(f'a call of {step.target}')
+    if len(step.arguments) != len(found.params):
+        raise Refused(f'{found.name} takes {len(found.params)} arguments')
+    return Bound('call', name=found.name, columns=[bind_event(a, scope) for a in step.arguments])

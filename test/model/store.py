@@ -1,0 +1,88 @@
+"""The tables of the model: rows by id, constraints, and what a statement changes."""
+import itertools
+
+from values import Failure
+
+
+class Store:
+    """Tables as dicts of rows by id. Rows are never changed in place, so that a copy of the dicts is a snapshot."""
+
+    def __init__(self, spec):
+        self.spec = spec
+        self.tables = {e.name: {} for e in spec.entities.values()}
+        self.numbers = itertools.count(1)
+
+    def snapshot(self):
+        return {name: dict(rows) for name, rows in self.tables.items()}
+
+    def restore(self, snapshot):
+        self.tables = {name: dict(rows) for name, rows in snapshot.items()}
+
+    def new_id(self):
+        """An id that nobody has said; compare.py takes it for any other such."""
+        return f'made-{next(self.numbers)}'
+
+    # --- one statement: returns the changes as (old, new) pairs, in order ------------------------------------------
+
+    def insert(self, entity, rows):
+        table, done = self.tables[entity.name], []
+        for row in rows:
+            self.check(entity, row)
+            if row['id'] in table:
+                raise Failure('23505', f'{entity.name} {row["id"]}')
+            table[row['id']] = row
+            done.append((None, row))
+        self.check_refs(entity, rows)
+        return done
+
+    def update(self, entity, changes):
+        """changes: (id, new row). An updated row goes to the end, as in a heap."""
+        self.check_log(entity)
+        table, done = self.tables[entity.name], []
+        for key, row in changes:
+            self.check(entity, row)
+            done.append((table.pop(key), row))
+            table[key] = row
+        self.check_refs(entity, [new for old, new in done if any(
+            old[f.column] != new[f.column] for f in entity.fields if f.ref)])
+        return done
+
+    def delete(self, entity, keys):
+        self.check_log(entity)
+        table = self.tables[entity.name]
+        done = [(table.pop(key), None) for key in keys]
+        self.check_referrers(entity, keys)
+        return done
+
+    # --- constraints -----------------------------------------------------------------------------------------------
+
+    def check_log(self, entity):
+        """Statements on an append-only log are refused, if they touch a row or not."""
+        if entity.name in self.spec.appended:
+            raise Failure('SQ204', f'{entity.name} is append-only')
+
+    def check(self, entity, row):
+        for field in entity.fields:
+            value = row[field.column]
+            if value is None and field.required:
+                raise Failure('23502', f'{entity.name}.{field.name}')
+        for field in entity.fields:
+            value = row[field.column]
+            if value is not None and field.values and value not in field.values:
+                raise Failure('23514', f'{entity.name}.{field.name} = {value}')
+
+    def check_refs(self, entity, rows):
+        for row in rows:
+            for field in entity.fields:
+                value = row[field.column]
+                if field.ref and value is not None and value not in self.tables[field.ref]:
+                    raise Failure('23503', f'{entity.name}.{field.name} = {value}')
+
+    def check_referrers(self, entity, keys):
+        keys = set(keys)
+        for other in self.spec.entities.values():
+            for field in other.fields:
+                if field.ref == entity.name:
+                    for row in self.tables[other.name].values():
+                        if row[field.column] in keys:
+                            raise Failure('23503', f'{other.name}.{field.name} refers to it')
