@@ -123,7 +123,7 @@ Value ActionResolver::simple(ValueKind kind, std::string name, std::string type,
 }
 
 const ColumnInfo* ActionResolver::fieldNamed(const EntityInfo& entity, const std::string& word, bool guess) const {
-    if (const ColumnInfo* exact = entity.column(word)) return exact;
+    if (const ColumnInfo* exact = entity.columnOf(word)) return exact;
     const std::string& changed = result_.binding.changedColumn;
     if (&entity == result_.binding.entity && !changed.empty() && containsWords(changed, word))
         return entity.column(changed);

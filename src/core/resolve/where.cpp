@@ -258,8 +258,9 @@ void ActionResolver::checkSelfAssignment(const BoundAssignment& assignment, cons
     const BoundExpression& bound = assignment.value;
     if (bound.values.size() != 1 || bound.values.front().kind != ValueKind::target) return;
     const NameUse& use = world_.facts(bound.expression).names.front();
-    if (bound.values.front().name != column.name || use.length != world_.expressionText(bound.expression).size())
-        return;
+    std::string rest = world_.expressionText(bound.expression);
+    rest.erase(use.offset, use.length);
+    if (bound.values.front().name != column.name || rest.find_first_not_of("() \t\n") != std::string::npos) return;
     std::string event = meaningOfEvent(scope, use);
     world_.error(*action_.file, "SPQL-R104", world_.locate(bound.expression, 0),
                  column.name + " of " + scope.target->name + " would be set to itself",
@@ -402,7 +403,7 @@ void ActionResolver::checkMissingRows(const BoundExpression& bound) {
         const Value& value = bound.values[i];
         bool old = value.old && binding.ops == opInsert, gone = value.strict && binding.ops == opDelete;
         if (value.kind != ValueKind::eventColumn || (!old && !gone)) continue;
-        world_.error(*action_.file, "SPQL-R114", world_.locate(bound.expression, facts.names[i].offset),
+        world_.warning(*action_.file, "SPQL-R114", world_.locate(bound.expression, facts.names[i].offset),
                      join(facts.names[i].parts, ".") +
                          " is always NULL: " + (old ? "an insertion has no old row" : "a deletion has no new row"),
                      "write " + std::string(old ? "new." : "old.") + quoteName(value.name));
