@@ -111,9 +111,9 @@ actions:
     params: {size: integer, place: integer}
     steps:
       - delete: Slot WHERE place = place
-      - if: "place = 2"
+      - if: "new.place = 2"
         then:
-          - update: Depot SET used = used + place + size
+          - update: Depot SET used = used + new.place + size
         else:
           - validate: "size < 10"
   - name: tell_sizes

@@ -37,4 +37,4 @@ SELECT length(specql.help('names')) > 100, length(specql.help('settings')) > 100
 RESET ROLE;
 DROP ROLE specql_test_asker;
 -- An error that has nothing better to propose names the page of its code.
-SELECT specql.apply(E'entity: A\nfields: {a: integer}\nactions:\n  - name: on_a\n    trigger: a_changed\n    steps:\n      - update: A SET a = nowhere.q\n');
+SELECT specql.apply(E'entity: A\nfields: {a: integer}\nactions:\n  - name: on_a\n    on: update A.a\n    steps:\n      - update: A SET a = nowhere.q\n');

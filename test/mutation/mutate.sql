@@ -55,6 +55,8 @@ END $$;
 
 SELECT pg_temp.run(m) FROM mutant AS m ORDER BY n;
 
+\i test/mutation/where.sql
+
 -- Nothing of all this has stayed.
 SELECT CASE WHEN (SELECT count(*) FROM inventory.product) + (SELECT count(*) FROM sales.backorder)
                + (SELECT count(*) FROM inventory.inventory_event) + (SELECT count(*) FROM inventory.inventory_event_log)

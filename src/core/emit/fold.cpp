@@ -43,7 +43,8 @@ std::optional<Value> readFold(const World& world, const Resolver& resolver, cons
                               const ResolvedStep& step) {
     bool plain = step.spec->kind == StepKind::update && !step.limit && step.order.empty() && step.target &&
                  !step.target->key.empty() && !action.binding.custom && !isBulk(*action.info);
-    if (!plain || isWatched(resolver, step)) return {};
+    // A row that VIA leads to and WHERE may still leave out is looked at event by event.
+    if (!plain || (step.where && step.byContext >= 0) || isWatched(resolver, step)) return {};
     std::vector<const BoundExpression*> read = {&step.where};
     for (const BoundAssignment& set : step.set) {
         if (set.taken || set.column == step.target->key) return {};

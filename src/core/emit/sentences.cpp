@@ -58,7 +58,7 @@ private:
             case ValueKind::eventChange:
                 return "(new." + quoteName(value.name) + " - old." + quoteName(value.name) + ")";
             case ValueKind::context:
-                return action_.contexts[static_cast<size_t>(value.context)].path + "." + quoteName(value.name);
+                return written(action_.contexts[static_cast<size_t>(value.context)].path) + "." + quoteName(value.name);
             case ValueKind::payload: return "payload." + quoteName(value.name);
             case ValueKind::target: return target_ + "." + quoteName(value.name);
             case ValueKind::handled: return "taken." + quoteName(value.name);
@@ -68,6 +68,25 @@ private:
                                                                  : value.name;
             default: return value.name;
         }
+    }
+
+    // A path may begin with the target's name.
+    std::string written(const std::string& path) const {
+        bool same = path == target_ || path.compare(0, target_.size() + 1, target_ + ".") == 0;
+        return same && !target_.empty() ? (action_.binding.custom ? "payload." : "new.") + path : path;
+    }
+
+    // One row by its key, as far as the sentence shows.
+    bool byKey(const ResolvedStep& step) const {
+        for (const ComparisonUse& comparison : world_.facts(step.where.expression).comparisons) {
+            if (!comparison.leftIsName || !comparison.rightIsName) continue;
+            for (int side : {comparison.left.front(), comparison.right.front()}) {
+                const Value& value = step.where.values[static_cast<size_t>(side)];
+                if (value.kind == ValueKind::target && value.name == step.target->key)
+                    return world_.facts(step.where.expression).condition.kind != ConditionPart::Kind::any;
+            }
+        }
+        return false;
     }
 
     std::string said(const BoundExpression& bound) const {
@@ -107,10 +126,12 @@ private:
                    " leads to" + and_;
         if (step.rowKey) return "the row of " + shown + " with the key " + name(*step.rowKey) + and_;
         bool taken = step.limit || !step.order.empty();
-        std::string text =
-            wholeTable(step)
-                ? std::string(taken ? "rows of " : "EVERY ROW of ") + shown + (taken ? "" : ", the whole table")
-                : (taken ? "rows of " : "every row of ") + shown + " where " + said(step.where);
+        std::string text = wholeTable(step) ? std::string(taken ? "rows of " : "EVERY ROW of ") + shown +
+                                                  (taken ? "" : ", the whole table")
+                                            : (taken         ? "rows of "
+                                               : byKey(step) ? "the row of "
+                                                             : "every row of ") +
+                                                  shown + " where " + said(step.where);
         std::vector<std::string> order;
         for (const BoundOrder& item : step.order)
             order.push_back(said(item.value) + (item.spec->descending ? " descending" : ""));

@@ -202,9 +202,9 @@ std::string StepEmitter::insert(const ResolvedStep& step, const StepPlace& place
 
 // WHERE of an update or delete: the row that the event is about or leads to, and what the step says.
 std::string StepEmitter::rowCondition(const ResolvedStep& step, const std::string& alias) {
-    if (!step.ownRow && step.byContext < 0) return printer_.print(step.where);
     const EntityInfo& target = *step.target;
     if (step.rowKey) return keyOf(target, alias) + " = " + printer_.print(*step.rowKey, false);
+    if (!step.ownRow && step.byContext < 0) return printer_.print(step.where);
     Value key;
     if (step.byContext >= 0) {
         key = action_.contexts[step.byContext].key;

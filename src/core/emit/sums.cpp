@@ -41,7 +41,8 @@ public:
         if (step_.spec->kind != StepKind::update || step_.limit || !step_.order.empty() || !step_.target) return {};
         for (const BoundAssignment& set : step_.set)
             if (!readAssignment(set)) return {};
-        bool bound = step_.where ? readWhere() : readKey();
+        // A row that VIA leads to and WHERE may still leave out is looked at event by event.
+        bool bound = step_.where ? step_.byContext < 0 && readWhere() : readKey();
         if (!bound || sum_.sums.empty() || sum_.keys.empty()) return {};
         for (const BoundAssignment& set : step_.set)
             if (sum_.read.count(set.column)) return {};

@@ -147,6 +147,8 @@ private:
                                     [&](const FunctionView& function) { return leftBehind(object, function); }) ||
                         std::any_of(catalog_.extras.begin(), catalog_.extras.end(),
                                     [&](const ExtraView& extra) { return leftBehind(object, extra); });
+            if (!left && isThere(object))
+                return add(object, "adopt", {}, "a constraint that was there, taken as it is");
             if (!left) return add(object, "create", object.commands);
             return replace(object, leftDetail);
         }
@@ -182,6 +184,14 @@ private:
         return std::any_of(world_.units.begin(), world_.units.end(), [&](const Unit& one) {
             return one.key() == unit && one.text.find(name) != std::string::npos;
         });
+    }
+
+    // A foreign key under the name that PostgreSQL itself would give it, on a table that others made.
+    bool isThere(const Object& object) const {
+        return object.kind == "constraint" &&
+               std::any_of(catalog_.extras.begin(), catalog_.extras.end(), [&](const ExtraView& extra) {
+                   return extra.kind == object.kind && extra.identity == object.identity && extra.callerOwns;
+               });
     }
 
     const FunctionView* functionOf(const Object& object) const {

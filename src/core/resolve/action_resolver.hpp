@@ -32,6 +32,7 @@ struct Scope {
     bool targetFirst = false;       // WHERE, ORDER BY: a bare name is the target's column if it has one
     std::string assigned;           // SET: the column whose current value its own name means
     int targetWay = -1;             // the target is the row at the end of this way
+    bool ownRow = false;            // or the event's own
     EntityInfo* handled = nullptr;  // steps after a bulk operation
     std::vector<Value> locals;
 };
@@ -101,8 +102,10 @@ private:
     static Value simple(ValueKind kind, std::string name, std::string type, std::string rule, std::string shown);
     Value targetColumn(const Scope& scope, const ColumnInfo& column) const;
     // The field that a word names: the exact one, else the changed one if it contains the word, else the only one.
-    const ColumnInfo* fieldNamed(const EntityInfo& entity, const std::string& word) const;
+    // `guess`: the last of these too.
+    const ColumnInfo* fieldNamed(const EntityInfo& entity, const std::string& word, bool guess) const;
     bool lookupTarget(const Scope& scope, const NameUse& use, Value& value) const;
+    bool isTargetsRef(const Scope& scope, const NameUse& use, NameProblem& problem) const;
     bool lookupTargetQualified(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
     bool lookupQualified(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
     bool lookupHandled(const Scope& scope, const std::string& name, Value& value) const;
@@ -115,6 +118,7 @@ private:
     // Rule 7. Two ways to such a column that are equally near are a problem that names both.
     bool lookupWays(const std::string& name, Value& value, NameProblem& problem);
     bool declaredParam(const std::string& name) const;
+    void orderParameters();
     // The key of a payload that a bare name means by rule 8; of a match only a key that it has.
     bool lookupPayload(const std::string& name, Value& value) const;
     // In the event's scope alone.
@@ -130,6 +134,7 @@ private:
     // payload might have as a key.
     std::string meaningOfEvent(const Scope& scope, const NameUse& use);
     void checkWhere(const BoundExpression& where, const Scope& scope, bool bound);
+    bool checkMixedSide(const BoundExpression& where, const std::vector<int>& side, const Scope& scope);
     // False if it was reported.
     bool checkComparison(const BoundExpression& where, const ComparisonUse& comparison, const Scope& scope);
     // False if a column of the target stands in these names more than once, where the event has something of that name.
@@ -137,10 +142,22 @@ private:
     bool checkParts(const BoundExpression& where, const ConditionPart& part, const Scope& scope);
     // The same for a whole expression: of SET, of ORDER BY.
     void checkValue(const BoundExpression& bound, const Scope& scope);
+    void checkOrder(const BoundExpression& bound, const Scope& scope);
+    // Keys of rows of different entities are never the same.
+    const EntityInfo* rowOf(const Value& value, const Scope& scope) const;
+    void checkAssignedRow(const BoundAssignment& assignment, const ColumnInfo& column, const EntityInfo& target,
+                          const Scope& scope);
+    // One word that is the target's in one assignment of a step and the event's in another.
+    void checkMixedSet(const ResolvedStep& step, const Scope& scope);
     void checkSelfAssignment(const BoundAssignment& assignment, const ColumnInfo& column, const Scope& scope);
     // Words that are values of SQL although a field has their name; and who current_user is in a handler.
     void checkSqlValues(int expression, const Scope& scope);
+    void checkRowTests(const BoundExpression& bound);
+    // Values of a row that the event never has.
+    void checkMissingRows(const BoundExpression& bound);
     std::string fieldToo(const SqlValueUse& use, const Scope& scope) const;
+    // A field or a variable of this name that no row has to be read for.
+    bool isField(const Scope& scope, const std::string& name) const;
     bool inScope(const Scope& scope, const std::string& name) const;
     // new.x, "x": how a field is written whose name is a word of SQL.
     std::string writtenOut(const Scope& scope, const std::string& name) const;

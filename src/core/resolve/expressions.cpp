@@ -73,6 +73,8 @@ BoundExpression ActionResolver::bind(ExpressionRef ref, const std::string& targe
         bound.values.push_back(std::move(value));
     }
     checkSqlValues(bound.expression, scope);
+    checkRowTests(bound);
+    if (scope.target || column) checkMissingRows(bound);
     hintPayloadTypes(facts, bound);
     if (!known) bound.values.clear();  // its type would only be a second complaint
     return bound;

@@ -69,6 +69,7 @@ struct ExpressionFacts {
     std::vector<CallUse> calls;
     std::vector<ComparisonUse> comparisons;
     ConditionPart condition;
+    std::vector<ConditionPart> conditions;  // those that stand within something else too: (a OR b) IS TRUE
     std::vector<LiteralUse> literals;
     std::vector<SqlValueUse> sqlValues;
     bool isLiteral = false;   // the whole expression is one constant

@@ -16,6 +16,13 @@ std::string differenceType(const std::string& type) {
     return type == "date" ? "integer" : type;
 }
 
+bool hasDifference(const std::string& type) {
+    for (const char* known : {"smallint", "integer", "bigint", "numeric", "real", "double precision", "money", "date",
+                              "time", "timestamp", "interval", "inet", "jsonb"})
+        if (type == known || startsWith(type, known)) return true;
+    return type.find('.') != std::string::npos;  // a type of somebody's own may have any operator
+}
+
 }  // namespace
 
 ResolvedAction ActionResolver::run() {
@@ -41,8 +48,20 @@ ResolvedAction ActionResolver::run() {
         result_.branches.push_back(std::move(resolved));
     }
     if (bulk_) refuseEventNames();
+    if (bulk_) orderParameters();
     inferPayloadTypes();
     return std::move(result_);
+}
+
+// Those that are declared come as they are declared, then the others as they are used.
+void ActionResolver::orderParameters() {
+    const std::vector<Param>& params = action_.spec->params;
+    auto place = [&](const std::string& key) {
+        return std::find_if(params.begin(), params.end(), [&](const Param& param) { return param.name.value == key; }) -
+               params.begin();
+    };
+    std::stable_sort(result_.payloadOrder.begin(), result_.payloadOrder.end(),
+                     [&](const std::string& left, const std::string& right) { return place(left) < place(right); });
 }
 
 Value ActionResolver::eventColumn(const EntityInfo& entity, const ColumnInfo& column, bool old,
@@ -103,11 +122,12 @@ Value ActionResolver::simple(ValueKind kind, std::string name, std::string type,
     return value;
 }
 
-const ColumnInfo* ActionResolver::fieldNamed(const EntityInfo& entity, const std::string& word) const {
+const ColumnInfo* ActionResolver::fieldNamed(const EntityInfo& entity, const std::string& word, bool guess) const {
     if (const ColumnInfo* exact = entity.column(word)) return exact;
     const std::string& changed = result_.binding.changedColumn;
     if (&entity == result_.binding.entity && !changed.empty() && containsWords(changed, word))
         return entity.column(changed);
+    if (!guess) return nullptr;
     const ColumnInfo* only = nullptr;
     for (const ColumnInfo& column : entity.columns) {
         if (!containsWords(column.name, word)) continue;
@@ -148,7 +168,7 @@ bool ActionResolver::lookupTargetQualified(const Scope& scope, const NameUse& us
         problem = noField(*scope.target, use.parts.back());
         return false;
     }
-    for (size_t i = 0; i < ways_.size() && first != "target"; i++) {
+    for (size_t i = 0; i < ways_.size() && first != "target" && !scope.targetFirst; i++) {
         const Context& way = ways_[i];
         if (way.via >= 0 || way.path != first || static_cast<int>(i) == scope.targetWay) continue;
         if (!way.entity->columnOf(use.parts.back())) continue;
@@ -158,7 +178,37 @@ bool ActionResolver::lookupTargetQualified(const Scope& scope, const NameUse& us
                        first + "." + use.parts.back()};
         return false;
     }
+    bool sameEntity = first != "target" && !result_.binding.custom && scope.target == result_.binding.entity;
+    if (sameEntity && !scope.ownRow) {
+        problem = {join(use.parts, ".") + " can be of the " + scope.target->name +
+                       " that is written, and of the one that the event is about",
+                   "write target." + use.parts.back() + ", or new." + use.parts.back()};
+        return false;
+    }
     value = targetColumn(scope, *column);
+    return true;
+}
+
+// The target may have a ref of that name as well, and in its own scope a bare one would be the target's.
+bool ActionResolver::isTargetsRef(const Scope& scope, const NameUse& use, NameProblem& problem) const {
+    const std::string& first = use.parts.front();
+    if (!scope.target || first == "new" || first == "old" || first == "payload") return false;
+    bool explicitly = first == "target" || isNamed(*scope.target, first);
+    const std::string& ref = explicitly && use.parts.size() > 2 ? use.parts[1] : first;
+    const ColumnInfo* column = scope.target->columnOf(ref);
+    if (!column) column = scope.target->column(ref + "_id");
+    if (!column || !column->field || column->field->refTarget.empty()) return false;
+    if (explicitly && use.parts.size() > 2) {
+        problem = {"a row that the " + scope.target->name + " refers to is not read here",
+                   "call a function that reads it, or keep the value in " + scope.target->name, "SPQL-R040"};
+        return true;
+    }
+    // The event's own row refers to the same rows, whichever of the two is meant.
+    if (scope.ownRow) return false;
+    problem = {join(use.parts, ".") + " can be of the row that " + ref + " of the " + scope.target->name +
+                   " leads to, and of the one that the event's leads to",
+               std::string("write ") + (result_.binding.custom ? "payload." : "new.") + join(use.parts, ".") +
+                   " for the event's; rows that the target refers to are not read here"};
     return true;
 }
 
@@ -193,6 +243,7 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
             return column != nullptr;
         }
     }
+    if (isTargetsRef(scope, use, problem)) return false;
     int way = wayOf({use.parts.begin(), use.parts.end() - 1}, name, problem);
     if (way >= 0) {
         const ColumnInfo* column = ways_[way].entity->columnOf(name);
@@ -202,7 +253,7 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
             problem = noField(*ways_[way].entity, name);
         return column != nullptr;
     }
-    if (use.parts.size() != 2 || first != "caller" || !problem.message.empty() || inScope(scope, first)) return false;
+    if (use.parts.size() != 2 || first != "caller" || !problem.message.empty() || isField(scope, first)) return false;
     value = simple(ValueKind::caller, name, "text", "caller: who did it", "the caller's " + name);
     return true;
 }
@@ -253,28 +304,35 @@ bool ActionResolver::lookupPrefixed(const std::string& name, Value& value, NameP
         std::string word = name.substr(std::string(prefix).size());
         bool old = prefix[0] == 'p' || prefix[0] == 'o';
         std::string rule = std::string("rule 5: ") + prefix + "<field>";
+        // current_year is hardly the year of birth.
+        bool guess = prefix[0] != 'c';
         if (!binding.custom) {
-            if (const ColumnInfo* column = fieldNamed(*binding.entity, word))
+            if (const ColumnInfo* column = fieldNamed(*binding.entity, word, guess))
                 return value = rowColumn(*column, old, rule), true;
         }
         if (old) continue;
         std::vector<int> ways;
         for (size_t i = 0; i < ways_.size(); i++)
-            if (ways_[i].distance == 1 && !ways_[i].byPathOnly && fieldNamed(*ways_[i].entity, word))
+            if (ways_[i].distance == 1 && !ways_[i].byPathOnly && fieldNamed(*ways_[i].entity, word, guess))
                 ways.push_back(static_cast<int>(i));
         if (ways.size() > 1) {
-            problem = ambiguous(name, ways, "." + fieldNamed(*ways_[ways.front()].entity, word)->name);
+            problem = ambiguous(name, ways, "." + fieldNamed(*ways_[ways.front()].entity, word, guess)->name);
             return false;
         }
         if (ways.size() == 1) {
-            value = contextColumn(ways.front(), *fieldNamed(*ways_[ways.front()].entity, word),
+            value = contextColumn(ways.front(), *fieldNamed(*ways_[ways.front()].entity, word, guess),
                                   rule + " of a row the event leads to");
             return true;
         }
     }
     if (binding.custom || !endsWith(name, "_change") || !(binding.ops & opUpdate)) return false;
-    const ColumnInfo* column = fieldNamed(*binding.entity, name.substr(0, name.size() - 7));
+    const ColumnInfo* column = fieldNamed(*binding.entity, name.substr(0, name.size() - 7), true);
     if (!column) return false;
+    if (!hasDifference(column->type)) {
+        problem = {name + " would be the new " + column->name + " minus the old one, and that is " + column->type,
+                   "write new." + quoteName(column->name), "SPQL-R113"};
+        return false;
+    }
     value = simple(ValueKind::eventChange, column->name, differenceType(column->type), "rule 5: <field>_change",
                    binding.entity->shown() + "." + column->name + ", new minus old");
     return true;
@@ -325,6 +383,11 @@ bool ActionResolver::lookupEvent(const Scope& scope, const NameUse& use, Value& 
     const Binding& binding = result_.binding;
     for (const Value& local : scope.locals)
         if (local.name == name) return value = local, true;
+    if (scope.handled && !scope.target && declaredParam(name) && scope.handled->columnOf(name)) {
+        problem = {name + " is a parameter, and a column of the taken " + scope.handled->name,
+                   "write payload." + name + ", or new." + name};
+        return false;
+    }
     if (lookupWindow(name, value) || lookupHandled(scope, name, value)) return true;
     if (binding.custom && (result_.window || declaredParam(name)) && lookupPayload(name, value)) return true;
     if (lookupRow(name, value)) return true;
@@ -337,6 +400,14 @@ bool ActionResolver::lookup(const Scope& scope, const NameUse& use, bool eventSi
                             NameProblem& problem) {
     if (use.parts.size() > 1) return lookupQualified(scope, use, value, problem);
     const std::string& name = use.parts.front();
+    const ColumnInfo* column = scope.target ? scope.target->columnOf(name) : nullptr;
+    bool variable = column && std::any_of(scope.locals.begin(), scope.locals.end(),
+                                          [&](const Value& local) { return local.name == name; });
+    if (variable) {
+        problem = {name + " is the variable of foreach, and a column of " + scope.target->name,
+                   "give the variable another name"};
+        return false;
+    }
     if (!eventSide && lookupTarget(scope, use, value)) return true;
     if (lookupEvent(scope, use, value, problem)) return true;
     if (!problem.message.empty()) return false;
@@ -355,7 +426,10 @@ bool ActionResolver::lookup(const Scope& scope, const NameUse& use, bool eventSi
         return false;
     }
     if (own) return value = targetColumn(scope, *own), true;
-    return guessed && lookupPayload(name, value);
+    // Where parameters are declared, what is nearly a known name is none of them.
+    bool misspelt = bulk_ && !action_.spec->params.empty() && !declaredParam(name) && world_.wantsHints() &&
+                    !nearest(name, namesInReach(scope)).empty();
+    return guessed && !misspelt && lookupPayload(name, value);
 }
 
 ResolvedAction resolveUnder(Resolver& resolver, World& world, const ActionInfo& action, const Binding& binding,

@@ -127,9 +127,14 @@ void Resolver::resolveEntity(EntityInfo& entity) {
             return bound;
         }
         bool known = true;
+        for (const SqlValueUse& use : facts.sqlValues)
+            if (columns && entity.columnOf(use.name))
+                world_.error(file, "SPQL-R105", world_.locate(bound.expression, use.offset),
+                             use.name + " is a word of SQL with a value of its own, and a field here",
+                             "write \"" + use.name + "\" in double quotes for the field");
         for (const NameUse& use : facts.names) {
             Value value;
-            const ColumnInfo* column = columns && use.parts.size() == 1 ? entity.column(use.parts.front()) : nullptr;
+            const ColumnInfo* column = columns && use.parts.size() == 1 ? entity.columnOf(use.parts.front()) : nullptr;
             if (!column) {
                 std::vector<std::string> names;
                 for (const ColumnInfo& known : entity.columns)

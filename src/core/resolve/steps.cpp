@@ -60,12 +60,19 @@ void ActionResolver::bindSet(const Step& step, ResolvedStep& resolved, const Sco
             scope.target = resolved.target;
             scope.assigned = bound.column;
             scope.targetWay = resolved.way;
+            scope.ownRow = resolved.ownRow;
         }
         bound.value = bind(assignment.value, column ? column->type : "", scope, column);
+        if (resolved.target && column && bound.value) checkAssignedRow(bound, *column, *resolved.target, scope);
         if (scope.target && column) {
             checkSelfAssignment(bound, *column, scope);
             checkValue(bound.value, scope);
         }
+        bool twice = std::any_of(resolved.set.begin(), resolved.set.end(),
+                                 [&](const BoundAssignment& other) { return other.column == bound.column; });
+        if (twice)
+            world_.error(*action_.file, "SPQL-S025", assignment.column.pos,
+                         "column \"" + bound.column + "\" is set twice", "a ref and its column are the same");
         resolved.set.push_back(std::move(bound));
     }
 }
@@ -212,10 +219,12 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
             rows.target = resolved.target;
             rows.targetFirst = true;
             rows.targetWay = resolved.way;
+            rows.ownRow = resolved.ownRow;
             if (step.where) {
                 resolved.where = bind(step.where, "boolean", rows);
                 checkWhere(resolved.where, rows, bool(step.via));
             }
+            if (resolved.target) checkMixedSet(resolved, rows);
             if ((bulk_ || step.limit || !step.orderBy.empty()) && resolved.target && resolved.target->key.empty())
                 world_.error(*action_.file, "SPQL-R086", step.target.pos,
                              "rows of " + resolved.target->shown() +
@@ -223,7 +232,7 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
                              "give it one, or leave out ORDER BY and LIMIT");
             for (const OrderItem& item : step.orderBy) {
                 resolved.order.push_back({bind(item.value, "", rows), &item});
-                if (resolved.target) checkValue(resolved.order.back().value, rows);
+                if (resolved.target) checkOrder(resolved.order.back().value, rows);
             }
             if (step.limit) bindLimit(step, resolved, scope);
             break;

@@ -149,6 +149,7 @@ public:
                          "for example trigger: order_created");
             return {};
         }
+        if (entityChanged()) return {};
         using Rule = std::vector<Binding> (TriggerResolver::*)();
         constexpr Rule rules[] = {&TriggerResolver::rowEvent, &TriggerResolver::fieldChanged,
                                   &TriggerResolver::wordsChanged, &TriggerResolver::anyChange,
@@ -229,6 +230,31 @@ private:
         return kept;
     }
 
+    // booking_changed is read as a change of a booking, whatever refs to bookings there are. True if that was reported.
+    bool entityChanged() {
+        std::string word = name_;
+        if (!stripSuffix(word, "_changed") || resolver_.emitters_.count(name_)) return false;
+        EntityInfo* named = nullptr;
+        for (EntityInfo* entity : all_)
+            if (entity->word == word && entity->unit && !entity->impliedByStep && entity->home == action_.schema)
+                named = entity;
+        if (!named) return false;
+        std::vector<Binding> fields = fieldChanged();
+        fields.insert(fields.begin(), rowBinding(named, opUpdate, "updated", "rule 1: <entity>_changed"));
+        std::vector<std::string> readings, lines;
+        for (const Binding& binding : fields) {
+            readings.push_back(binding.shown());
+            lines.push_back(onLine(binding));
+        }
+        if (fields.size() == 1) {
+            readings.push_back("a custom event " + name_);
+            lines.push_back("on: event " + name_);
+        }
+        world_.error(*action_.file, "SPQL-R025", pos_, "the trigger " + name_ + " can mean " + join(readings, " and "),
+                     "settle it with " + join(lines, " or "));
+        return true;
+    }
+
     std::vector<Binding> rowEvent() {
         for (const Verb& verb : rowVerbs) {
             std::string table = name_;
@@ -254,13 +280,15 @@ private:
         std::vector<Binding> found;
         for (EntityInfo* entity : all_) {
             std::string rest = field, prefix = entity->word + "_";
-            if (rest.compare(0, prefix.size(), prefix) == 0 && entity->column(rest.substr(prefix.size())))
-                found.push_back(changeBinding(entity, rest.substr(prefix.size()), "rule 2: <entity>_<field>_changed"));
+            const ColumnInfo* column = rest.compare(0, prefix.size(), prefix) == 0 && rest.size() > prefix.size()
+                                           ? entity->columnOf(rest.substr(prefix.size()))
+                                           : nullptr;
+            if (column) found.push_back(changeBinding(entity, column->name, "rule 2: <entity>_<field>_changed"));
         }
         if (!found.empty()) return settle(std::move(found));
         for (EntityInfo* entity : all_)
-            if (entity->unit && !entity->appendOnly && entity->column(field))
-                found.push_back(changeBinding(entity, field, "rule 2: <field>_changed"));
+            if (const ColumnInfo* column = entity->unit && !entity->appendOnly ? entity->columnOf(field) : nullptr)
+                found.push_back(changeBinding(entity, column->name, "rule 2: <field>_changed"));
         return settle(std::move(found));
     }
 
@@ -294,7 +322,8 @@ private:
         std::string text = name_;
         if (text.compare(0, 4, "any_") != 0 || !(stripSuffix(text, "_change") || stripSuffix(text, "_changes")))
             return {};
-        text = text.substr(4);
+        // any_change alone is about the action's own schema.
+        text = text.size() > 4 ? text.substr(4) : action_.schema;
         std::set<std::string> written;
         for (const Branch& branch : action_.spec->branches) {
             collectWritten(branch.steps, written);

@@ -160,7 +160,7 @@ int ActionResolver::wayOf(const std::vector<std::string>& path, const std::strin
         int further = follow(way, path[next], false, false);
         if (further < 0)
             problem = {ways_[way].entity->name + " has no ref " + path[next],
-                       "a path goes from ref to ref: order.customer.name", "SPQL-R040"};
+                       "a path goes from ref to ref: purchase.customer.name", "SPQL-R040"};
         way = further;
     }
     return way;
@@ -205,6 +205,10 @@ void ActionResolver::findMatchKeys() {
             EntityInfo* named = endsWith(name, "_id") ? knownTable(withoutId(name)) : nullptr;
             for (const Binding& source : sources) {
                 const ColumnInfo* column = source.custom ? nullptr : source.entity->columnOf(name);
+                if (!column && !source.custom && !source.entity->key.empty() && name == source.entity->word) {
+                    named = source.entity;
+                    matchKeys_[k].type = source.entity->column(source.entity->key)->type;
+                }
                 if (!column) continue;
                 matchKeys_[k].type = column->type;
                 if (column->field && !column->field->refTarget.empty())

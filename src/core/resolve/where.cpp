@@ -62,11 +62,14 @@ std::string ActionResolver::meaningOfEvent(const Scope& scope, const NameUse& us
     NameProblem problem;
     std::string written;
     if (lookupEvent(event, use, value, problem)) {
-        written = value.kind == ValueKind::eventColumn ? (value.old ? "old." : "new.") + value.name
-                  : value.kind == ValueKind::context   ? result_.contexts[value.context].path + "." + value.name
-                  : value.kind == ValueKind::payload   ? "payload." + value.name
-                  : value.kind == ValueKind::handled   ? "new." + value.name
-                                                       : name;
+        std::string column = quoteName(value.name), row = result_.binding.custom ? "payload." : "new.";
+        const std::string path = value.context < 0 ? "" : result_.contexts[value.context].path;
+        written = value.kind == ValueKind::eventColumn ? (value.old ? "old." : "new.") + column
+                  : value.kind == ValueKind::context
+                      ? (startsWith(path, "old.") || startsWith(path, "new.") ? "" : row) + path + "." + column
+                  : value.kind == ValueKind::payload ? "payload." + value.name
+                  : value.kind == ValueKind::handled ? "new." + column
+                                                     : name;
     } else if (!problem.message.empty()) {
         written = "<ref>." + name;
     } else if (payload.count(name) || (result_.binding.custom && scope.target && name == scope.target->key)) {
@@ -77,6 +80,27 @@ std::string ActionResolver::meaningOfEvent(const Scope& scope, const NameUse& us
     result_.payload = std::move(payload);
     result_.payloadOrder = std::move(order);
     return written;
+}
+
+// ARRAY[id, passenger]: one bare name is the target's, though the event has it too, and its neighbour is the event's.
+bool ActionResolver::checkMixedSide(const BoundExpression& where, const std::vector<int>& side, const Scope& scope) {
+    const ExpressionFacts& facts = world_.facts(where.expression);
+    bool mixed = std::any_of(side.begin(), side.end(), [&](int name) {
+        return isBare(facts.names[name]) && where.values[name].kind != ValueKind::target;
+    });
+    for (int name : side) {
+        const NameUse& use = facts.names[name];
+        if (!mixed || !isBare(use) || where.values[name].kind != ValueKind::target) continue;
+        std::string event = meaningOfEvent(scope, use);
+        if (event.empty()) continue;
+        const std::string& word = use.parts.front();
+        world_.error(*action_.file, "SPQL-R103", world_.locate(where.expression, use.offset),
+                     word + " is the column of " + scope.target->name +
+                         " here, beside a value of the event, and means something of the event too",
+                     "write " + event + " for the event's, or target." + word + " for the column");
+        return false;
+    }
+    return true;
 }
 
 bool ActionResolver::checkComparison(const BoundExpression& where, const ComparisonUse& comparison,
@@ -96,7 +120,32 @@ bool ActionResolver::checkComparison(const BoundExpression& where, const Compari
                      "compare with a column of " + scope.target->name + ", or put it into the step's if:");
         return false;
     }
-    if (!allTarget(comparison.left) || !allTarget(comparison.right)) return true;
+    bool same = comparison.leftIsName && comparison.rightIsName && isTarget(left) && isTarget(right) &&
+                where.values[left].name == where.values[right].name;
+    if (same) {
+        NameUse bare;
+        bare.parts = {facts.names[right].parts.back()};
+        std::string event = meaningOfEvent(scope, bare);
+        world_.error(*action_.file, "SPQL-R103", pos,
+                     written(left) + " and " + written(right) + " are both the column of " + scope.target->name,
+                     "write the event's value on one side" + (event.empty() ? "" : ": " + event));
+        return false;
+    }
+    bool both = allTarget(comparison.left) && allTarget(comparison.right);
+    if (comparison.leftIsName && comparison.rightIsName && !both) {
+        const EntityInfo* one = rowOf(where.values[left], scope);
+        const EntityInfo* other = rowOf(where.values[right], scope);
+        if (one && other && one != other) {
+            world_.error(*action_.file, "SPQL-R111", pos,
+                         written(left) + " is the key of a row of " + one->name + ", and " + written(right) +
+                             " that of one of " + other->name + ": they are never the same",
+                         "compare keys of rows of one entity");
+            return false;
+        }
+    }
+    if (!both)
+        return !anyTarget(comparison.left) || !anyTarget(comparison.right) ||
+               (checkMixedSide(where, comparison.left, scope) && checkMixedSide(where, comparison.right, scope));
     const std::string& entity = scope.target->name;
     for (const std::vector<int>* side : {&comparison.right, &comparison.left})
         for (int name : *side) {
@@ -128,20 +177,25 @@ bool ActionResolver::checkComparison(const BoundExpression& where, const Compari
 
 // One name can hardly mean the same value twice: abs(position - position), greatest(high, high).
 bool ActionResolver::checkTwice(const BoundExpression& bound, const std::vector<int>& names, const Scope& scope) {
+    Scope ofEvent = scope;
+    ofEvent.target = nullptr;
     const ExpressionFacts& facts = world_.facts(bound.expression);
-    std::set<std::string> seen;
-    for (int name : names) {
-        const NameUse& use = facts.names[name];
-        if (!isBare(use) || bound.values[name].kind != ValueKind::target) continue;
-        if (seen.insert(bound.values[name].name).second) continue;
+    std::map<std::string, int> times;
+    for (int name : names)
+        if (bound.values[name].kind == ValueKind::target) times[bound.values[name].name]++;
+    for (auto at = names.rbegin(); at != names.rend(); ++at) {
+        const NameUse& use = facts.names[*at];
+        const Value& value = bound.values[*at];
+        if (!isBare(use) || value.kind != ValueKind::target || times[value.name] < 2) continue;
+        // What is set is often a column of the very row that the event leads to.
+        if (!scope.targetFirst && !isField(ofEvent, use.parts.front())) continue;
         std::string event = meaningOfEvent(scope, use);
         if (event.empty()) continue;
         const std::string& word = use.parts.front();
         world_.error(*action_.file, "SPQL-R109", world_.locate(bound.expression, use.offset),
                      word + " stands here twice as the column of " + scope.target->name +
                          ", and means something of the event too",
-                     "write " + event + " where the event's is meant, and " + scope.target->name + "." + word +
-                         " where the column is");
+                     "write " + event + " where the event's is meant, and target." + word + " where the column is");
         return false;
     }
     return true;
@@ -160,6 +214,18 @@ void ActionResolver::checkValue(const BoundExpression& bound, const Scope& scope
     checkTwice(bound, all, scope);
 }
 
+void ActionResolver::checkOrder(const BoundExpression& bound, const Scope& scope) {
+    checkValue(bound, scope);
+    bool named = std::any_of(bound.values.begin(), bound.values.end(),
+                             [](const Value& value) { return value.kind == ValueKind::target; });
+    const ExpressionFacts& facts = world_.facts(bound.expression);
+    if (named || !facts.ok || bound.values.size() != facts.names.size() || !facts.calls.empty()) return;
+    world_.error(
+        *action_.file, "SPQL-R112", world_.locate(bound.expression, 0),
+        "ORDER BY " + world_.expressionText(bound.expression) + " is the same for all rows of " + scope.target->name,
+        "name a column of " + scope.target->name);
+}
+
 void ActionResolver::checkWhere(const BoundExpression& where, const Scope& scope, bool bound) {
     const ExpressionFacts& facts = world_.facts(where.expression);
     if (!scope.target || !facts.ok || where.values.size() != facts.names.size()) return;
@@ -168,11 +234,15 @@ void ActionResolver::checkWhere(const BoundExpression& where, const Scope& scope
     for (const ComparisonUse& comparison : facts.comparisons)
         understood = checkComparison(where, comparison, scope) && understood;
     understood = understood && checkParts(where, facts.condition, scope);
+    auto alternative = std::find_if(facts.conditions.begin(), facts.conditions.end(), [&](const ConditionPart& each) {
+        return each.kind == ConditionPart::Kind::any && !binds(each, where.values);
+    });
     bool literal = facts.isLiteral && facts.literalType == "boolean";
-    if (!understood || bound || literal || binds(facts.condition, where.values)) return;
+    if (!understood || bound || literal) return;
+    if (binds(facts.condition, where.values) && alternative == facts.conditions.end()) return;
     bool part = std::any_of(where.values.begin(), where.values.end(),
                             [](const Value& value) { return value.kind == ValueKind::target; });
-    int name = firstUnbound(facts.condition, where.values);
+    int name = firstUnbound(binds(facts.condition, where.values) ? *alternative : facts.condition, where.values);
     world_.error(*action_.file, "SPQL-R101", world_.locate(where.expression, name < 0 ? 0 : facts.names[name].offset),
                  part ? "an alternative of this WHERE says nothing about the rows of " + scope.target->name +
                             ": it would take all of them"
@@ -196,14 +266,92 @@ void ActionResolver::checkSelfAssignment(const BoundAssignment& assignment, cons
                  event.empty() ? "leave it out" : "write " + event + " for the event's value, or leave it out");
 }
 
-bool ActionResolver::inScope(const Scope& scope, const std::string& name) const {
+// Whose row a value is the key of; null if it is no key, or of a table whose keys may be those of another.
+const EntityInfo* ActionResolver::rowOf(const Value& value, const Scope& scope) const {
+    const EntityInfo* entity = value.kind == ValueKind::eventColumn ? result_.binding.entity
+                               : value.kind == ValueKind::context   ? result_.contexts[value.context].entity
+                               : value.kind == ValueKind::target    ? scope.target
+                               : value.kind == ValueKind::handled   ? scope.handled
+                                                                    : nullptr;
+    const ColumnInfo* column = entity ? entity->column(value.name) : nullptr;
+    if (!column) return nullptr;
+    if (column->field && !column->field->refTarget.empty())
+        return world_.entity(column->field->refTarget.value, entity->home);
+    bool own = column->name == entity->key && !column->field && entity->spec && !column->defaultSql.empty();
+    return own ? entity : nullptr;
+}
+
+void ActionResolver::checkAssignedRow(const BoundAssignment& assignment, const ColumnInfo& column,
+                                      const EntityInfo& target, const Scope& scope) {
+    const BoundExpression& bound = assignment.value;
+    if (bound.values.size() != 1 || !column.field || column.field->refTarget.empty()) return;
+    const NameUse& use = world_.facts(bound.expression).names.front();
+    if (use.length != world_.expressionText(bound.expression).size()) return;
+    const EntityInfo* wanted = world_.entity(column.field->refTarget.value, target.home);
+    const EntityInfo* given = rowOf(bound.values.front(), scope);
+    if (!wanted || !given || wanted == given) return;
+    world_.error(*action_.file, "SPQL-R111", world_.locate(bound.expression, 0),
+                 column.name + " refers to a row of " + wanted->name + ", and " + join(use.parts, ".") +
+                     " is the key of one of " + given->name,
+                 "take the key of a row of " + wanted->name);
+}
+
+void ActionResolver::checkMixedSet(const ResolvedStep& step, const Scope& scope) {
+    const std::vector<BoundAssignment>& set = step.set;
+    // A word that WHERE has on both sides is the event's there too.
+    std::set<std::string> chosenBy, twins;
+    for (size_t i = 0; step.where && i < step.where.values.size(); i++) {
+        const NameUse& use = world_.facts(step.where.expression).names[i];
+        if (isBare(use)) (step.where.values[i].kind == ValueKind::target ? chosenBy : twins).insert(use.parts.front());
+    }
+    auto isSet = [&](const std::string& column) {
+        return std::any_of(set.begin(), set.end(),
+                           [&](const BoundAssignment& other) { return other.column == column; });
+    };
+    for (const BoundAssignment& assignment : set) {
+        const BoundExpression& bound = assignment.value;
+        if (!bound) continue;
+        const ExpressionFacts& facts = world_.facts(bound.expression);
+        for (size_t i = 0; i < bound.values.size(); i++) {
+            const NameUse& use = facts.names[i];
+            const Value& value = bound.values[i];
+            const ColumnInfo* own = isBare(use) ? scope.target->columnOf(use.parts.front()) : nullptr;
+            bool sameRow = value.kind == ValueKind::context && scope.targetWay >= 0 &&
+                           result_.contexts[value.context].path == ways_[scope.targetWay].path;
+            if (!own || value.kind == ValueKind::target || own->name == assignment.column || sameRow) continue;
+            bool chosen = chosenBy.count(use.parts.front()) > 0 && twins.count(use.parts.front()) == 0;
+            bool read =
+                isSet(own->name) && std::any_of(set.begin(), set.end(), [&](const BoundAssignment& other) {
+                    return other.column == own->name &&
+                           std::any_of(other.value.values.begin(), other.value.values.end(), [&](const Value& used) {
+                               return used.kind == ValueKind::target && used.name == own->name;
+                           });
+                });
+            Scope ofEvent = scope;
+            ofEvent.target = nullptr;
+            if ((!read && !chosen) || !isField(ofEvent, use.parts.front())) continue;
+            std::string event = meaningOfEvent(scope, use);
+            world_.error(
+                *action_.file, "SPQL-R110", world_.locate(bound.expression, use.offset),
+                use.parts.front() + " is the event's here, and the column of " + scope.target->name +
+                    " where that is set in the same step",
+                "write " + (event.empty() ? "new." + use.parts.front() : event) + " or target." + use.parts.front());
+        }
+    }
+}
+
+bool ActionResolver::isField(const Scope& scope, const std::string& name) const {
     if (scope.target && scope.target->columnOf(name)) return true;
     if (scope.handled && scope.handled->columnOf(name)) return true;
     if (!result_.binding.custom && result_.binding.entity->columnOf(name)) return true;
     if (result_.binding.custom && declaredParam(name)) return true;
-    for (const Value& local : scope.locals)
-        if (local.name == name) return true;
-    return !nearestWays([&](const EntityInfo& entity) { return entity.columnOf(name) != nullptr; }).empty();
+    return std::any_of(scope.locals.begin(), scope.locals.end(),
+                       [&](const Value& local) { return local.name == name; });
+}
+
+bool ActionResolver::inScope(const Scope& scope, const std::string& name) const {
+    return isField(scope, name) ||
+           !nearestWays([&](const EntityInfo& entity) { return entity.columnOf(name) != nullptr; }).empty();
 }
 
 std::string ActionResolver::writtenOut(const Scope& scope, const std::string& name) const {
@@ -221,6 +369,44 @@ std::string ActionResolver::fieldToo(const SqlValueUse& use, const Scope& scope)
     bool person = use.name == "current_user" || use.name == "current_role";
     bool prefixed = person && !result_.binding.custom && result_.binding.entity->columnOf(use.name.substr(8));
     return prefixed ? use.name.substr(8) : "";
+}
+
+// A row is not NULL, to SQL, only if none of its columns is.
+void ActionResolver::checkRowTests(const BoundExpression& bound) {
+    const ExpressionFacts& facts = world_.facts(bound.expression);
+    const std::string& text = world_.expressionText(bound.expression);
+    for (size_t i = 0; i < bound.values.size(); i++) {
+        if (bound.values[i].kind != ValueKind::eventRow) continue;
+        size_t at = facts.names[i].offset + facts.names[i].length;
+        std::string rest;  // what follows, in capitals and with single blanks
+        for (; at < text.size() && rest.size() < 12; at++) {
+            char c = isSpace(text[at])        ? ' '
+                     : isAsciiLower(text[at]) ? static_cast<char>(text[at] - 'a' + 'A')
+                                              : text[at];
+            if (c != ' ' || (!rest.empty() && rest.back() != ' ')) rest += c;
+        }
+        if (rest.compare(0, 11, "IS NOT NULL") != 0) continue;
+        const std::string& row = facts.names[i].parts.front();
+        const std::string& key = result_.binding.entity->key;
+        world_.error(*action_.file, "SPQL-R115", world_.locate(bound.expression, facts.names[i].offset),
+                     row + " IS NOT NULL holds only if no column of the row is NULL",
+                     "write " + row + "." + (key.empty() ? "column" : quoteName(key)) + " IS NOT NULL");
+    }
+}
+
+void ActionResolver::checkMissingRows(const BoundExpression& bound) {
+    const Binding& binding = result_.binding;
+    if (binding.custom) return;
+    const ExpressionFacts& facts = world_.facts(bound.expression);
+    for (size_t i = 0; i < bound.values.size(); i++) {
+        const Value& value = bound.values[i];
+        bool old = value.old && binding.ops == opInsert, gone = value.strict && binding.ops == opDelete;
+        if (value.kind != ValueKind::eventColumn || (!old && !gone)) continue;
+        world_.error(*action_.file, "SPQL-R114", world_.locate(bound.expression, facts.names[i].offset),
+                     join(facts.names[i].parts, ".") +
+                         " is always NULL: " + (old ? "an insertion has no old row" : "a deletion has no new row"),
+                     "write " + std::string(old ? "new." : "old.") + quoteName(value.name));
+    }
 }
 
 void ActionResolver::checkSqlValues(int expression, const Scope& scope) {

@@ -4,6 +4,8 @@
 #include "emit/printer.hpp"
 #include "emit/quote.hpp"
 #include "spec/sql_text.hpp"
+#include "testing/doubts.hpp"
+#include "testing/knowable.hpp"
 #include "testing/wording.hpp"
 #include "testing/writer.hpp"
 
@@ -48,7 +50,8 @@ public:
             writer_.skip(name_ + " handles rows", why);
         } else {
             run(fixture, false);
-            if (original_.binding.custom && !original_.binding.event.empty()) run(fixture, true);
+            if (original_.binding.custom && !original_.binding.event.empty() && writer_.isStopped(original_).empty())
+                run(fixture, true);
             if (!action_.batchParameter.empty()) elements(fixture, "(" + join(conditions, ") AND (") + ")");
         }
         if (stage_.allocations[0].step->where) strangers();
@@ -104,6 +107,13 @@ private:
             if (order.value.values.size() != 1 || order.value.values[0].kind != ValueKind::target) return false;
             const Value& value = order.value.values[0];
             // WHERE, or what another action demands, is about the very column.
+            // What a row becomes is the same wherever it stands.
+            bool read = std::any_of(step().set.begin(), step().set.end(), [&](const BoundAssignment& assignment) {
+                return std::any_of(
+                    assignment.value.values.begin(), assignment.value.values.end(),
+                    [&](const Value& one) { return one.kind == ValueKind::target && one.name == value.name; });
+            });
+            if (read) return false;
             int known = stage_.dimension("b0." + value.name);
             if (known >= 0 && stage_.scenario.dimensions[static_cast<size_t>(known)].essential) return false;
             int turned = order.spec->descending ? 10 - place : place;
@@ -178,7 +188,7 @@ private:
         const Allocation& allocation = stage_.allocations[0];
         Stage::Render literal = writer_.literals(stage_, fixture);
         writer_.begin(original_.info->name() + (byEvent ? ": by its event" : ": which rows, and what becomes of them"));
-        writer_.fixture(stage_.fixture(literal));
+        writer_.rows(stage_, literal);
         bool allocates = !step().allocated.empty();
         if (step().limit) (void)stage_.print(step().limit, literal, "b0", limit, why);
         Cells trial;
@@ -227,16 +237,18 @@ private:
                                      stage_.scenario.dimensions[static_cast<size_t>(read)].unique;
                           });
         if (parameters) {
-            writer_.fixture(stage_.fixture(others));
+            writer_.rows(stage_, others);
             writer_.fixture(stage_.allocationRow(allocation, others, early));
         }
         if (byEvent) {
+            writer_.add("rehearsal", markSql(), "");
             writer_.add("fire",
                         "DO $do$ BEGIN PERFORM specql.emit(" + quoteLiteral(original_.binding.event) + ", " +
                             payload(literal) + "); END $do$",
                         "");
             return changed(literal, handled, original_.binding.event + " runs " + name_);
         }
+        writer_.add("rehearsal", markSql(), "");
         writer_.add("rehearsal", perform(literal), "");
         std::string returns = name_ + " returns how many rows it handled";
         // Without parameters that mean rows of this test alone it may find others.
@@ -297,7 +309,7 @@ private:
         const Allocation& allocation = stage_.allocations[0];
         Cells cells;
         if (!step().allocated.empty()) cells[step().allocated] = "1";
-        writer_.fixture(stage_.fixture(literal));
+        writer_.rows(stage_, literal);
         writer_.fixture(stage_.allocationRow(allocation, literal, cells));
         std::string key =
             "t." + quoteName(step().target->key) + " = " +
@@ -347,12 +359,22 @@ private:
     }
 
     bool volatileValue(const BoundAssignment& assignment) const {
-        int request = assignment.value.request;
-        return request >= 0 && writer_.resolver.results()[static_cast<size_t>(request)].isVolatile;
+        return !unknowable(writer_.world, writer_.resolver, assignment.value).empty();
+    }
+
+    // Another action may write the same, because of what this one has done.
+    void doubtOthers(const std::string& description, Meddled what) {
+        for (const Meddler& other : meddlers(writer_.resolver, original_, step(), what))
+            writer_.add("excuse", other.excuse(stage_, nullptr), description);
     }
 
     void changed(const Stage::Render& literal, int handled, const std::string& description) {
         bool remove = step().spec->kind == StepKind::remove;
+        const std::string changing = stage_.tableOf(*step().target)->triggerOf(remove ? opDelete : opUpdate);
+        if (!changing.empty()) return writer_.skip(description, "the " + changing + " may change what is written");
+        if (!remove && setCondition(literal).empty())
+            return writer_.skip(description, "its values are different every time");
+        doubtOthers(description, Meddled::effect);
         std::string count =
             "SELECT count(*) FROM " + table() + " AS t\n    WHERE " + keys_ + (remove ? "" : setCondition(literal));
         writer_.check(countIs(count, remove ? "0" : std::to_string(handled), description), description);
@@ -360,6 +382,9 @@ private:
 
     void untouched(const Stage::Render& literal, const std::string& key, const std::string& description) {
         bool remove = step().spec->kind == StepKind::remove;
+        if (!remove && setCondition(literal).empty())
+            return writer_.skip(description, "its values are different every time");
+        doubtOthers(description, Meddled::bystander);
         std::string count =
             "SELECT count(*) FROM " + table() + " AS t\n    WHERE " + key + (remove ? "" : setCondition(literal));
         writer_.check(countIs(count, remove ? "1" : "0", description), description);
@@ -418,11 +443,12 @@ private:
             // Of two values there is no third that a row could have before.
             if (isSetBefore(literal)) continue;
             writer_.begin(original_.info->name() + ": rows for which " + shown + " does not hold");
-            writer_.fixture(stage_.fixture(literal));
+            writer_.rows(stage_, literal);
             Cells cells;
             if (!step().allocated.empty()) cells[step().allocated] = "1";
             const Allocation& allocation = stage_.allocations[0];
             writer_.fixture(stage_.allocationRow(allocation, literal, cells));
+            writer_.add("rehearsal", markSql(), "");
             writer_.add("fire", perform(literal), "");
             const PlannedRow& row = stage_.scenario.rows[static_cast<size_t>(allocation.row)];
             untouched(literal,

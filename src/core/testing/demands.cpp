@@ -6,6 +6,7 @@
 
 #include "emit/printer.hpp"
 #include "emit/quote.hpp"
+#include "testing/knowable.hpp"
 #include "testing/stage.hpp"
 
 namespace specql {
@@ -202,6 +203,7 @@ std::string Stage::demandSql(const Demand& demand, size_t part, std::string& why
     const BoundExpression& written =
         part < demand.when.size() ? *demand.invariant.when[part].condition : *demand.invariant.holds;
     std::string sql;
+    if (std::string problem = unknowable(world_, resolver_, written); !problem.empty()) why = problem;
     if (!demand.step) {
         (void)print(part < demand.when.size() ? demand.when[part] : demand.holds, Scenario::reference, "", sql, why);
         return sql;

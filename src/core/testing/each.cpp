@@ -4,6 +4,7 @@
 #include "emit/printer.hpp"
 #include "emit/quote.hpp"
 #include "testing/effects.hpp"
+#include "testing/knowable.hpp"
 
 namespace specql {
 
@@ -230,9 +231,7 @@ private:
         std::vector<std::map<std::string, std::string>> cells;
         std::string why, own;
         for (const BoundAssignment& assignment : step.set) {
-            int request = assignment.value.request;
-            bool known =
-                assignment.value && !(request >= 0 && resolver_.results()[static_cast<size_t>(request)].isVolatile);
+            bool known = assignment.value && unknowable(world_, resolver_, assignment.value).empty();
             if (known) columns.push_back(assignment.column);
         }
         if (columns.empty()) return skipped(description, "its values are different every time");

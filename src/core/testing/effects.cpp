@@ -4,6 +4,7 @@
 
 #include "emit/quote.hpp"
 #include "spec/sql_text.hpp"
+#include "testing/knowable.hpp"
 #include "testing/wording.hpp"
 
 namespace specql {
@@ -12,10 +13,6 @@ namespace {
 
 std::string tableName(const EntityInfo& entity) {
     return quoteName(entity.schema, entity.table);
-}
-
-bool isVolatile(const Resolver& resolver, const BoundExpression& bound) {
-    return bound.request >= 0 && resolver.results()[static_cast<size_t>(bound.request)].isVolatile;
 }
 
 std::string quotedQuery(const std::string& query) {
@@ -107,6 +104,13 @@ bool sets(const ResolvedStep& step, const EntityInfo* target, const std::string&
            std::any_of(step.otherwise.begin(), step.otherwise.end(), within);
 }
 
+bool removes(const ResolvedStep& step, const EntityInfo* target) {
+    auto within = [&](const ResolvedStep& inner) { return removes(inner, target); };
+    return (step.target == target && step.spec->kind == StepKind::remove) ||
+           std::any_of(step.then.begin(), step.then.end(), within) ||
+           std::any_of(step.otherwise.begin(), step.otherwise.end(), within);
+}
+
 class Effects {
 public:
     Effects(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
@@ -114,8 +118,12 @@ public:
         : world_(world), resolver_(resolver), stage_(stage), arm_(arm), literal_(literal) {}
 
     std::vector<Effect> all() {
-        for (size_t i = 0; i < arm_.steps.size(); i++)
+        for (size_t i = 0; i < arm_.steps.size(); i++) {
+            size_t known = effects_.size();
             add(*arm_.steps[i], i);
+            for (; known < effects_.size(); known++)
+                effects_[known].step = arm_.steps[i];
+        }
         return std::move(effects_);
     }
 
@@ -130,7 +138,7 @@ private:
             case StepKind::append:
             case StepKind::create: return insert(step, place);
             case StepKind::update: return update(step, place);
-            case StepKind::remove: return remove(step);
+            case StepKind::remove: return remove(step, place);
             case StepKind::callExternal:
             case StepKind::notify:
             case StepKind::escalate: return delivery(step, place);
@@ -173,6 +181,14 @@ private:
         effect.count = more(
             "SELECT count(*) FROM " + tableName(*row.entity) + " AS t" + (where.empty() ? "" : "\n    WHERE " + where),
             where, effect);
+        std::vector<std::string> columns, values;
+        for (size_t i = 0; i < row.columns.size(); i++) {
+            columns.push_back(quoteName(row.columns[i]));
+            values.push_back(castTo(row.values[i], row.types[i]));
+        }
+        effect.reference = "INSERT INTO " + tableName(*row.entity) +
+                           (columns.empty() ? " DEFAULT VALUES"
+                                            : " (" + join(columns, ", ") + ")\nVALUES (" + join(values, ", ") + ")");
         // Several steps that write rows which look alike are counted together.
         size_t alike = 0;
         for (size_t i = 0; i < arm_.steps.size(); i++) {
@@ -227,6 +243,8 @@ private:
     std::string keyCondition(const ResolvedStep& step, std::string& why) const {
         const EntityInfo& target = *step.target;
         int row = stage_.rowOf(stage_.ownOf(step));
+        std::string sql;
+        if (step.where && !stage_.print(step.where, literal_, stage_.ownOf(step), sql, why)) return "";
         if (row < 0 || target.key.empty()) {
             why = step.limit || !step.order.empty() ? "an allocation is tested where it is a bulk operation"
                                                     : "the rows it is about have no key";
@@ -238,33 +256,75 @@ private:
         return "t." + quoteName(target.key) + " = " + literal_(key->second);
     }
 
+    // Whether another step of the arm is about one row, which is another one.
+    bool isElsewhere(const ResolvedStep& other, const ResolvedStep& step, const std::string& key) const {
+        std::string own = stage_.ownOf(other), why;
+        if (own.empty() || other.target != step.target) return false;
+        bool led = other.ownRow || other.byContext >= 0;
+        if (other.where && !led && !stage_.isShared(own, other.target->key)) return false;
+        std::string its = keyCondition(other, why);
+        return !its.empty() && its != key;
+    }
+
+    // What earlier steps of the arm have done to what a step reads, or later ones do to its row; empty if nothing.
+    std::string others(const ResolvedStep& step, size_t place, const std::string& key) const {
+        auto reads = [&](const BoundExpression& bound, const ResolvedStep& other) {
+            return std::any_of(bound.values.begin(), bound.values.end(), [&](const Value& value) {
+                return value.kind == ValueKind::target && sets(other, step.target, value.name);
+            });
+        };
+        for (size_t i = 0; i < arm_.steps.size(); i++) {
+            const ResolvedStep& other = *arm_.steps[i];
+            if (i == place || isElsewhere(other, step, key)) continue;
+            if (step.spec->kind == StepKind::update && removes(other, step.target))
+                return "another step deletes rows of the same table";
+            if (i > place) continue;
+            bool changed = reads(step.where, other);
+            for (const BoundAssignment& assignment : step.set)
+                changed = changed || reads(assignment.value, other);
+            if (changed) return "an earlier step changes what it reads";
+        }
+        return "";
+    }
+
     void update(const ResolvedStep& step, size_t place) {
         std::string description = stepPhrase(world_, arm_, step), why;
         std::string key = keyCondition(step, why);
         if (key.empty()) return skip(description, why);
-        std::vector<std::string> have, want, facts = {key};
+        if (why = others(step, place, key); !why.empty()) return skip(description, why);
+        std::vector<std::string> have, want, assigned, facts = {key};
         for (const BoundAssignment& assignment : step.set) {
-            if (!assignment.value || isVolatile(resolver_, assignment.value)) continue;
+            if (!assignment.value) continue;
+            if (std::string unknown = unknowable(world_, resolver_, assignment.value); !unknown.empty()) {
+                why = unknown;
+                continue;
+            }
             // The last step that sets a column of the row decides.
             bool later = false;
             for (size_t i = place + 1; i < arm_.steps.size(); i++)
-                later = later || sets(*arm_.steps[i], step.target, assignment.column);
-            if (later) continue;
+                later = later || (sets(*arm_.steps[i], step.target, assignment.column) &&
+                                  !isElsewhere(*arm_.steps[i], step, key));
+            if (later) {
+                why = "a later step sets the same";
+                continue;
+            }
             std::string sql;
             if (!stage_.print(assignment.value, literal_, stage_.ownOf(step), sql, why)) return skip(description, why);
             const std::string& type = step.target->column(assignment.column)->type;
             have.push_back(comparable("t." + quoteName(assignment.column), type));
             want.push_back(comparable(castTo(sql, type), type));
             facts.push_back(have.back() + " IS NOT DISTINCT FROM " + want.back());
+            assigned.push_back(quoteName(assignment.column) + " = " + castTo(sql, type));
         }
-        if (have.empty()) return skip(description, "its values are different every time");
+        if (have.empty()) return skip(description, why);
         Effect effect;
         effect.description = description;
-        if (!isSetBefore(step, want)) {
-            effect.count =
-                "SELECT count(*) FROM " + tableName(*step.target) + " AS t\n    WHERE " + join(facts, "\n      AND ");
-            effect.facts = std::move(facts);
-        }
+        if (isSetBefore(step, want)) return skip(description, "its row is so before the event");
+        effect.count =
+            "SELECT count(*) FROM " + tableName(*step.target) + " AS t\n    WHERE " + join(facts, "\n      AND ");
+        effect.facts = std::move(facts);
+        effect.key = key;
+        effect.reference = "UPDATE " + tableName(*step.target) + " AS t SET " + join(assigned, ", ") + "\nWHERE " + key;
         effect.check = "is((SELECT ROW(" + join(have, ", ") + ")::text FROM " + tableName(*step.target) +
                        " AS t WHERE " + key + "),\n    ROW(" + join(want, ", ") + ")::text, " +
                        quoteLiteral(description) + ")";
@@ -284,12 +344,16 @@ private:
         return same >= want.size();
     }
 
-    void remove(const ResolvedStep& step) {
+    void remove(const ResolvedStep& step, size_t place) {
         std::string description = stepPhrase(world_, arm_, step), why;
         std::string key = keyCondition(step, why);
         if (key.empty()) return skip(description, why);
+        if (why = others(step, place, key); !why.empty()) return skip(description, why);
         std::string left = "SELECT count(*) FROM " + tableName(*step.target) + " AS t WHERE " + key;
-        effects_.push_back({description, countIs(left, "0", description), "SELECT 1 - (" + left + ")", "", {}});
+        Effect effect{description, countIs(left, "0", description), "SELECT 1 - (" + left + ")", "", {}};
+        effect.key = key;
+        effect.reference = "DELETE FROM " + tableName(*step.target) + " AS t WHERE " + key;
+        effects_.push_back(std::move(effect));
     }
 
     void delivery(const ResolvedStep& step, size_t place) {
@@ -385,7 +449,7 @@ bool insertedRow(const World& world, const Resolver& resolver, const Stage& stag
         std::string sql;
         bool link = false;
         if (assignment.value) {
-            if (isVolatile(resolver, assignment.value)) continue;
+            if (!unknowable(world, resolver, assignment.value).empty()) continue;
             if (!stage.print(assignment.value, literal, "", sql, why)) return false;
             const ExpressionFacts& facts = world.facts(assignment.value.expression);
             const std::string& text = world.expressionText(assignment.value.expression);

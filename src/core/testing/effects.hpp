@@ -18,6 +18,9 @@ struct Effect {
     // A statement to run before the event: where nothing tells what it does from what others have done, `count` and
     // `check` are about how much more there is.
     std::string before = {};
+    const ResolvedStep* step = nullptr;
+    std::string reference = {};  // a statement that does to rows what the step should
+    std::string key = {};        // of an update or a delete: which row, over t
 
     // Whether this effect alone makes `count` of another one see it.
     bool shows(const Effect& other) const;

@@ -4,6 +4,8 @@
 #include "emit/quote.hpp"
 #include "resolve/contradiction.hpp"
 #include "spec/sql_text.hpp"
+#include "testing/bystanders.hpp"
+#include "testing/doubts.hpp"
 #include "testing/wording.hpp"
 #include "testing/writer.hpp"
 
@@ -37,11 +39,12 @@ public:
     }
 
     void write() {
-        std::string name = action_.info->name() + suffix_;
-        if (!stage_.unfit.empty()) {
+        std::string name = action_.info->name() + suffix_, unfit = writer_.isStopped(action_);
+        if (unfit.empty()) unfit = stage_.unfit;
+        if (!unfit.empty()) {
             writer_.begin(name);
             for (const Arm& arm : arms_)
-                writer_.skip(arm.label + suffix_, stage_.unfit);
+                writer_.skip(arm.label + suffix_, unfit);
             return;
         }
         std::vector<Fixture> found;
@@ -64,10 +67,10 @@ private:
         std::vector<std::string> asked, strict = {conditions_[which]};
         for (size_t i = 0; i < arms_.size(); i++)
             if (i != which && !conditions_[i].empty()) asked.push_back(conditions_[i]);
+        for (const std::string& where : stage_.wheres(arms_[which]))
+            strict.push_back(where);
         for (const ResolvedStep* step : arms_[which].steps) {
-            std::string sql, why, own = stage_.ownOf(*step);
-            if (step->where && !own.empty() && stage_.print(step->where, Scenario::reference, own, sql, why))
-                strict.push_back(sql);
+            std::string sql, why;
             for (int k = 0; stage_.loopOf(*step) >= 0 && k < 2; k++) {
                 Stage::Element element(stage_, stage_.loopOf(*step), k);
                 for (const ResolvedStep& inner : step->then)
@@ -86,8 +89,11 @@ private:
         }
         Focus focus = stage_.focus(arms_[which]);
         std::vector<std::string> telling = strict;
-        for (const ResolvedStep* step : arms_[which].steps)
+        for (const ResolvedStep* step : arms_[which].steps) {
             if (stage_.loopOf(*step) >= 0) tellApart(*step, telling);
+            std::string changes = stage_.changes(*step);
+            if (!changes.empty()) telling.push_back(changes);
+        }
         // Rather without the rows that steps need than against what other actions demand.
         for (bool strictly : {true, false})
             for (const std::vector<std::string>& conditions : {telling, strict, {conditions_[which]}}) {
@@ -111,18 +117,16 @@ private:
         }
     }
 
-    void stageUp(const Fixture& fixture, Stage::Render& literal, const Arm* arm = nullptr) {
+    void stageUp(const Fixture& fixture, Stage::Render& literal) {
         literal = writer_.literals(stage_, fixture);
-        writer_.fixture(stage_.fixture(literal));
-        for (const Allocation& allocation : stage_.allocations)
-            if (allocation.row >= 0) writer_.fixture(stage_.allocationRow(allocation, literal, amount(allocation)));
-        if (arm) countBefore(*arm, literal);
+        plant(literal);
         writer_.fire(stage_, stage_.fire(literal), literal);
     }
 
-    void countBefore(const Arm& arm, const Stage::Render& literal) {
-        for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arm, literal))
-            if (!effect.before.empty()) writer_.step(effect.before);
+    void plant(const Stage::Render& literal) {
+        writer_.rows(stage_, literal);
+        for (const Allocation& allocation : stage_.allocations)
+            if (allocation.row >= 0) writer_.fixture(stage_.allocationRow(allocation, literal, amount(allocation)));
     }
 
     // A flag that a step of the arm sets is not set before.
@@ -161,14 +165,19 @@ private:
         stageUp(found[first_], literal);
         std::string one = "SELECT count(*) FROM specql.events AS v\n    WHERE " + stage_.eventCondition(literal, "v") +
                           " AND v.type = " + quoteLiteral(binding.entity->shown() + "." + binding.event);
+        writer_.doubtNumber(stage_, literal, description);
         writer_.check(countIs(one, "1", description), description);
         if (operation_ != opUpdate || binding.changedColumn.empty()) return;
         description = action_.base + "_trigger does not fire when " + binding.changedColumn + " stays the same";
         std::string table = quoteName(binding.entity->schema, binding.entity->table);
-        std::string column = quoteName(binding.changedColumn), key = quoteName(binding.entity->key);
+        const TestColumn* changed = stage_.eventTable()->column(binding.changedColumn);
+        bool made = changed && !changed->generatedFrom.empty();
+        std::string column = quoteName(made ? changed->generatedFrom.front() : binding.changedColumn);
+        std::string key = quoteName(binding.entity->key);
         writer_.begin(action_.info->name() + ": " + binding.changedColumn + " stays the same");
         stageUp(found[first_], literal);
         one = "SELECT count(*) FROM specql.events AS v\n    WHERE " + stage_.eventCondition(literal, "v");
+        writer_.doubtNumber(stage_, literal, description);
         writer_.add("fire",
                     "UPDATE " + table + " SET " + column + " = " + column + "\nWHERE " + key + " = " +
                         literal(stage_.dimension("row." + binding.entity->key)),
@@ -184,13 +193,22 @@ private:
             return;
         }
         Fixture values = differing(arm, fixture);
-        Stage::Render literal, others = writer_.literals(stage_, values);
-        bool writes = std::any_of(arm.steps.begin(), arm.steps.end(), [&](const ResolvedStep* step) {
-            return stage_.rowOf(stage_.ownOf(*step)) >= 0 && !stage_.ownOf(*step).empty();
+        Stage::Render others = writer_.literals(stage_, values), literal = writer_.literals(stage_, values);
+        bool writes = std::any_of(arm.steps.begin(), arm.steps.end(), [](const ResolvedStep* step) {
+            return changesRowsOf(*step, step->target) || step->spec->kind == StepKind::foreach;
         });
-        if (writes) writer_.fixture(stage_.fixture(others));
-        stageUp(values, literal, &arm);
-        for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, suffixed(arm), literal)) {
+        if (writes) writer_.rows(stage_, others);
+        plant(literal);
+        std::vector<Effect> expected = effectsOf(world_, writer_.resolver, stage_, suffixed(arm), literal);
+        for (const Effect& effect : expected) {
+            writer_.doubt(stage_, effect, literal, effect.description);
+            if (!effect.before.empty()) writer_.step(effect.before);
+        }
+        Bystanders bystanders(writer_, stage_);
+        if (writes) bystanders.watch(suffixed(arm), literal, others);
+        writer_.fire(stage_, stage_.fire(literal), literal);
+        for (const Effect& effect : expected) {
+            writer_.doubtOthers(stage_, effect, literal, true, effect.description);
             if (effect.reason.empty())
                 writer_.check(effect.check, effect.description);
             else
@@ -199,51 +217,9 @@ private:
         for (size_t i = 0; i < stage_.allocations.size(); i++)
             if (std::find(arm.steps.begin(), arm.steps.end(), stage_.allocations[i].caller) != arm.steps.end())
                 called(arm, i, literal);
-        if (writes) bystanders(arm, others);
+        bystanders.check();
         writeProcessed(writer_, stage_, suffixed(arm), literal);
-    }
-
-    // Rows like those of the event, with keys of their own, stay as they are.
-    void bystanders(const Arm& arm, const Stage::Render& others) {
-        std::set<std::string> said;
-        for (const ResolvedStep* step : arm.steps) {
-            std::string own = stage_.ownOf(*step);
-            if (own.empty() || !stage_.meansOne(*step, own)) continue;
-            std::string description = arm.label + suffix_ + " leaves other rows of " + step->target->table + " alone";
-            std::string before = asInserted(*step, own, others, description);
-            if (!before.empty()) {
-                if (said.insert(description).second) writer_.check(before, description);
-                continue;
-            }
-            Arm one = suffixed(arm);
-            one.steps = {step};
-            for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, one, others))
-                if (!effect.count.empty() && said.insert(description).second)
-                    writer_.check(countIs(effect.count, "0", description), description);
-        }
-    }
-
-    // That an updated column still has the value that it was inserted with; empty if that is not known.
-    std::string asInserted(const ResolvedStep& step, const std::string& own, const Stage::Render& literal,
-                           const std::string& description) const {
-        int row = stage_.rowOf(own == "new" ? "old" : own);
-        if (step.spec->kind != StepKind::update || row < 0 || (own == "new" && operation_ == opInsert)) return "";
-        const auto& columns = stage_.scenario.rows[static_cast<size_t>(row)].columns;
-        auto key = columns.find(step.target->key);
-        if (key == columns.end()) return "";
-        std::vector<std::string> have, want;
-        for (const BoundAssignment& assignment : step.set) {
-            auto known = columns.find(assignment.column);
-            if (known == columns.end()) continue;
-            const std::string& type = step.target->column(assignment.column)->type;
-            have.push_back(comparable("t." + quoteName(assignment.column), type));
-            want.push_back(comparable(castTo(literal(known->second), type), type));
-        }
-        if (have.empty()) return "";
-        return "is((SELECT ROW(" + join(have, ", ") + ")::text FROM " +
-               quoteName(step.target->schema, step.target->table) + " AS t WHERE t." + quoteName(step.target->key) +
-               " = " + literal(key->second) + "),\n    ROW(" + join(want, ", ") + ")::text, " +
-               quoteLiteral(description) + ")";
+        bystanders.strangers(suffixed(arm), conditions_[which], values);
     }
 
     Arm suffixed(Arm arm) const {
@@ -277,12 +253,12 @@ private:
             std::string sql, why;
             bool known =
                 assignment.value && stage_.print(assignment.value, literal, "b" + std::to_string(which), sql, why);
-            if (!known || writer_.resolver.results()[static_cast<size_t>(assignment.value.request)].isVolatile)
-                continue;
+            if (!known) continue;
             const std::string& type = step.target->column(assignment.column)->type;
             have.push_back(comparable("t." + quoteName(assignment.column), type));
             want.push_back(comparable(castTo(sql, type), type));
         }
+        if (have.empty()) return writer_.skip(description, "its values are different every time");
         writer_.check("is((SELECT ROW(" + join(have, ", ") + ")::text FROM " + table + " AS t WHERE " + key +
                           "),\n    ROW(" + join(want, ", ") + ")::text, " + quoteLiteral(description) + ")",
                       description);
@@ -337,7 +313,9 @@ private:
         if (read.empty()) return;  // a constant
         for (bool greater : {true, false}) {
             Fixture inside, outside;
-            if (!writer_.findPair(stage_, conditions_[which], sql, asked, read, greater, focus, inside, outside))
+            if (!writer_.findPair(stage_, conditions_[which], sql, asked, read, greater, focus, inside, outside,
+                                  stage_.wheres(arm)) &&
+                !writer_.findPair(stage_, conditions_[which], sql, asked, read, greater, focus, inside, outside))
                 continue;
             any = true;
             if (part.validate && !visible(which, inside))
@@ -355,15 +333,15 @@ private:
     void side(size_t which, const BoundExpression& bound, const Atom& atom, const Fixture& fixture,
               const std::vector<size_t>& askedArms, const std::string& words) {
         Stage::Render literal = writer_.literals(stage_, differing(arms_[which], fixture));
-        Effect marker;
-        for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[which], literal))
-            if (marker.count.empty()) marker = effect;
+        const Effect marker = markerOf(which, literal);
         std::string description = words + valuesOf(bound, atom, fixture);
         if (!sides_.insert(description).second) return;
         if (marker.count.empty()) return writer_.skip(description, "nothing that can be seen tells whether it fired");
-        writer_.fixture(stage_.fixture(literal));
+        writer_.rows(stage_, literal);
+        writer_.doubt(stage_, marker, literal, description);
         if (!marker.before.empty()) writer_.step(marker.before);
         writer_.fire(stage_, stage_.fire(literal), literal);
+        writer_.doubtOthers(stage_, marker, literal, false, description);
         // Other branches that fire too may do the very same.
         int wanted = 0;
         for (size_t k = 0; k < askedArms.size(); k++) {
@@ -375,12 +353,32 @@ private:
         writer_.check(countIs(marker.count, std::to_string(wanted), description), description);
     }
 
+    bool setsLiterals(const ResolvedStep& step) const {
+        return std::all_of(step.set.begin(), step.set.end(), [&](const BoundAssignment& assignment) {
+            return assignment.value && world_.facts(assignment.value.expression).isLiteral;
+        });
+    }
+
+    // What tells that an arm has fired: rather something new than a row that is changed, which values may hide, and
+    // rather what no other action writes.
+    Effect markerOf(size_t which, const Stage::Render& literal) const {
+        Effect best;
+        int least = 0;
+        for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[which], literal)) {
+            if (effect.count.empty()) continue;
+            bool shared = effect.step && effect.step->target &&
+                          !meddlers(writer_.resolver, action_, *effect.step, Meddled::row).empty();
+            int hidden = (shared ? 2 : 0) + (effect.facts.empty() || setsLiterals(*effect.step) ? 0 : 1);
+            if (!best.count.empty() && hidden >= least) continue;
+            best = effect;
+            least = hidden;
+        }
+        return best;
+    }
+
     // Whether something tells that an arm has fired.
     bool visible(size_t which, const Fixture& fixture) {
-        Stage::Render literal = writer_.literals(stage_, fixture);
-        for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[which], literal))
-            if (!effect.count.empty()) return true;
-        return false;
+        return !markerOf(which, writer_.literals(stage_, fixture)).count.empty();
     }
 
     // All that a validate step does is not to say no.
@@ -389,7 +387,7 @@ private:
         std::string description = words + valuesOf(bound, atom, fixture);
         if (!sides_.insert(description).second) return;
         Stage::Render literal = writer_.literals(stage_, differing(arms_[which], fixture));
-        writer_.fixture(stage_.fixture(literal));
+        writer_.rows(stage_, literal);
         if (action_.info->spec->onError.value == "abort") {
             writer_.rehearse(stage_, stage_.fire(literal), literal);
             return writer_.check(
@@ -408,7 +406,7 @@ private:
         std::string description = words + valuesOf(bound, atom, fixture);
         if (!sides_.insert(description).second) return;
         Stage::Render literal = writer_.literals(stage_, fixture);
-        writer_.fixture(stage_.fixture(literal));
+        writer_.rows(stage_, literal);
         std::string message = validate.spec->message.empty()
                                   ? "validation failed: " + world_.expressionText(validate.condition.expression)
                                   : validate.spec->message.value;
@@ -459,10 +457,12 @@ private:
         if (first_ == arms_.size()) return writer_.skip(description, reasons_[0]);
         writer_.failureShown = writer_.failureShown || !abort;
         Stage::Render literal = writer_.literals(stage_, differing(arms_[first_], found[first_]));
-        writer_.fixture(stage_.fixture(literal));
-        for (const Allocation& allocation : stage_.allocations)
-            if (allocation.row >= 0) writer_.fixture(stage_.allocationRow(allocation, literal, amount(allocation)));
+        plant(literal);
+        const Effect marker = markerOf(first_, literal);
+        const std::string again = "retried: " + marker.description;
+        writer_.doubt(stage_, marker, literal, again);
         writer_.rehearse(stage_, stage_.fire(literal), literal);
+        writer_.doubtOthers(stage_, marker, literal, true, again);
         for (const std::string& sql : breakHandler(action_, "RAISE EXCEPTION '" + message + "';"))
             writer_.step(sql);
         if (abort) {
@@ -473,7 +473,7 @@ private:
                 writer_.step(sql);
             return;
         }
-        countBefore(arms_[first_], literal);
+        if (!marker.before.empty()) writer_.step(marker.before);
         writer_.step(stage_.fire(literal));
         for (const std::string& sql : mendHandler(action_))
             writer_.step(sql);
@@ -484,12 +484,7 @@ private:
                 stage_.eventCondition(literal, "f") + "),\n    ROW('" + status + "', 1, " + quoteLiteral(message) +
                 ", 1)::text, " + quoteLiteral(description) + ")",
             description);
-        for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[first_], literal))
-            if (!effect.count.empty()) {
-                std::string again = "retried: " + effect.description;
-                writer_.check(countIs(effect.count, "1", again), again);
-                return;
-            }
+        if (!marker.count.empty()) writer_.check(countIs(marker.count, "1", again), again);
     }
 
     Writer& writer_;

@@ -65,7 +65,9 @@ int Scenario::addRow(const TestTables& tables, const TestTable& table, std::map<
         bool self = key.schema == table.schema && key.table == table.name;
         const TestTable* parent = findTable(tables, key.schema, key.table);
         if (self || !parent) {
-            for (size_t i = 0; self && i < key.columns.size(); i++)
+            bool said = self && std::all_of(key.columns.begin(), key.columns.end(),
+                                            [&](const std::string& column) { return asked.count(column) > 0; });
+            for (size_t i = 0; self && !said && i < key.columns.size(); i++)
                 if (given.count(key.referenced[i])) given[key.columns[i]] = given[key.referenced[i]];
             continue;
         }
@@ -171,15 +173,19 @@ std::vector<std::string> Scenario::rowChecks() const {
     std::vector<std::string> checks;
     for (const PlannedRow& row : rows)
         for (const TestCheck& check : row.table->checks) {
-            if (check.columns.size() < 2) continue;
-            std::vector<std::string> columns;
+            std::vector<std::string> columns, made = {"plain.*"};
             for (const TestColumn& column : row.table->columns) {
+                if (contains(check.columns, column.name) && !column.generation.empty())
+                    made.push_back(column.generation + " AS " + quoteName(column.name));
+                if (column.generated) continue;
                 auto found = row.columns.find(column.name);
                 columns.push_back((found == row.columns.end() ? "NULL::" + column.type : reference(found->second)) +
                                   " AS " + quoteName(column.name));
             }
-            checks.push_back("(SELECT (" + check.sql + ") IS NOT FALSE FROM (SELECT " + join(columns, ", ") +
-                             ") AS checked)");
+            // What one column must be is part of its values already.
+            if (check.columns.size() < 2 && made.size() < 2) continue;
+            checks.push_back("(SELECT (" + check.sql + ") IS NOT FALSE FROM (SELECT " + join(made, ", ") +
+                             " FROM (SELECT " + join(columns, ", ") + ") AS plain) AS checked)");
         }
     return checks;
 }
@@ -238,12 +244,12 @@ std::string Scenario::combinations(const std::vector<std::string>& columns, cons
             }
         }
         std::string name = quoteName(dimension.column.empty() ? "v" : dimension.column);
-        std::string sql =
-            "(SELECT c." + name + " AS v, c.n, c.p FROM (VALUES " + join(values, ", ") + ") AS c(" + name + ", n, p)";
+        std::string sql = "(SELECT c." + name + " AS v, c.specql_n AS n, c.specql_p AS p FROM (VALUES " +
+                          join(values, ", ") + ") AS c(" + name + ", specql_n, specql_p)";
         if (!dimension.checks.empty() && !dimension.unique)
             sql += " WHERE ((" + join(dimension.checks, ") AND (") + ")) IS NOT FALSE";
         int limit = focus.count(static_cast<int>(i)) ? each : dimension.essential ? static_cast<int>(mostOfChecked) : 1;
-        sql += " ORDER BY c.p LIMIT " + std::to_string(limit) + ") AS d" + std::to_string(i);
+        sql += " ORDER BY c.specql_p LIMIT " + std::to_string(limit) + ") AS d" + std::to_string(i);
         from.push_back(std::move(sql));
     }
     from.insert(from.end(), made.begin(), made.end());
@@ -338,7 +344,10 @@ std::string Scenario::findPair(const std::string& condition, const std::string& 
                 same.push_back("i.n" + std::to_string(i) + " = o.n" + std::to_string(i));
         bool ordered = distance != "0";
         if (!ordered && !greater) continue;
-        if (ordered) same.push_back("o." + value + (greater ? " > i." : " < i.") + value);
+        // NULL is neither greater nor less.
+        if (ordered)
+            same.push_back("(o." + value + (greater ? " > i." : " < i.") + value +
+                           (greater ? " OR (o." + value + " IS NULL) <> (i." + value + " IS NULL)" : "") + ")");
         std::string joined = same.empty() ? "true" : join(same, " AND ");
         pairs.push_back(
             "(SELECT " + join(wanted, ", ") + ", " + distance +

@@ -37,8 +37,18 @@ void Stage::build(bool demanding) {
                 if (value.kind == ValueKind::eventChange || (value.kind == ValueKind::eventColumn && value.old))
                     split_.insert(value.name);
         });
+        std::set<std::string> made;
+        if (const TestTable* table = tableOf(*action.binding.entity))
+            for (const std::string& name : split_)
+                if (const TestColumn* column = table->column(name))
+                    made.insert(column->generatedFrom.begin(), column->generatedFrom.end());
+        split_.insert(made.begin(), made.end());
         if (split_.empty()) chooseStirred();
     }
+    // A row that the old key leads to is another one than the new key's.
+    for (const Context& context : contexts_)
+        if (operation == opUpdate && context.key.kind == ValueKind::eventColumn && context.key.old)
+            split_.insert(context.key.name);
     if (demanding) findDemands();
     for (const Context& context : contexts_)
         use(context.key, "", nullptr);
@@ -90,149 +100,6 @@ void Stage::chooseStirred() {
 
 const TestTable* Stage::tableOf(const EntityInfo& entity) const {
     return findTable(tables_, entity.schema, entity.table);
-}
-
-// --- names ---------------------------------------------------------------------------------------------------------
-
-std::string Stage::nameOf(const Value& value, const std::string& own) const {
-    const Allocation* allocation = allocationOf(own);
-    if (allocation && allocation->caller && value.kind == ValueKind::payload) {
-        auto found = allocation->params.find(value.name);
-        return found == allocation->params.end() ? "" : found->second;
-    }
-    if (allocation && allocation->caller && value.kind == ValueKind::context) {
-        const EntityInfo* entity = allocation->bulk->contexts[static_cast<size_t>(value.context)].entity;
-        if (!action.binding.custom && entity == action.binding.entity)
-            return (split_.count(value.name) ? "new." : "row.") + value.name;
-        for (size_t i = 0; i < contexts_.size(); i++)
-            if (contexts_[i].entity == entity) return "c" + std::to_string(i) + "." + value.name;
-        return "";
-    }
-    switch (value.kind) {
-        case ValueKind::eventColumn:
-            if (value.old && operation == opInsert) return "";
-            return (!split_.count(value.name) ? "row." : value.old ? "old." : "new.") + value.name;
-        case ValueKind::context: return "c" + std::to_string(value.context) + "." + value.name;
-        case ValueKind::payload: return "p." + value.name;
-        case ValueKind::target:
-            if (own.empty()) return "";
-            if (own == "new") return (split_.count(value.name) ? "new." : "row.") + value.name;
-            return own + "." + value.name;
-        case ValueKind::meta:
-            if (value.name.compare(0, 8, "payload:") == 0) return "p." + value.name.substr(8);
-            return "";
-        case ValueKind::local:
-            if (loop_ < 0 || loops_[static_cast<size_t>(loop_)].step->spec->variable.value != value.name) return "";
-            return "l" + std::to_string(loop_) + "_" + std::to_string(element_) + "." + value.name;
-        default: return "";
-    }
-}
-
-int Stage::dimension(const std::string& name) const {
-    auto found = scenario.names.find(name);
-    return found == scenario.names.end() ? -1 : found->second;
-}
-
-int Stage::nameDimension(const Value& value, const std::string& own) const {
-    std::string name = nameOf(value, own);
-    return name.empty() ? -1 : dimension(name);
-}
-
-const Allocation* Stage::allocationOf(const std::string& own) const {
-    for (size_t i = 0; i < allocations.size(); i++)
-        if (own == "b" + std::to_string(i)) return &allocations[i];
-    return nullptr;
-}
-
-// Whose column a value is.
-const EntityInfo* Stage::entityOf(const Value& value, const std::string& own) const {
-    const Allocation* allocation = allocationOf(own);
-    if (value.kind == ValueKind::eventColumn) return action.binding.entity;
-    if (value.kind == ValueKind::context)
-        return (allocation ? allocation->bulk->contexts : contexts_)[static_cast<size_t>(value.context)].entity;
-    if (value.kind != ValueKind::target) return nullptr;
-    if (allocation) return allocation->step->target;
-    if (own == "new") return action.binding.entity;
-    if (own.front() == 'c') return contexts_[static_cast<size_t>(std::stoi(own.substr(1)))].entity;
-    return whereSteps_[static_cast<size_t>(std::stoi(own.substr(1)))].step->target;
-}
-
-void Stage::unify(const BoundExpression& where, const std::string& own) {
-    if (!where) return;
-    const std::string& text = world_.expressionText(where.expression);
-    const ExpressionFacts& facts = world_.facts(where.expression);
-    for (const Atom& atom : readCondition(text).atoms) {
-        Bound bound;
-        std::string part = text.substr(atom.begin, atom.end - atom.begin);
-        if (!atom.conjunct || !readBound(part, bound) || bound.kind != Bound::Kind::name || bound.comparison != "=")
-            continue;
-        std::vector<const Value*> sides;
-        for (size_t i = 0; i < where.values.size(); i++)
-            if (facts.names[i].offset >= atom.begin && facts.names[i].offset < atom.end)
-                sides.push_back(&where.values[i]);
-        if (sides.size() != 2) continue;
-        if (sides[0]->kind != ValueKind::target) std::swap(sides[0], sides[1]);
-        if (sides[0]->kind != ValueKind::target || sides[1]->kind == ValueKind::target) continue;
-        int other = use(*sides[1], own, nullptr);
-        if (other < 0) continue;
-        scenario.names.emplace(nameOf(*sides[0], own), other);
-        const EntityInfo* target = entityOf(*sides[0], own);
-        Dimension& dimension = scenario.dimensions[static_cast<size_t>(other)];
-        bool tells = (target && target->key == sides[0]->name) || isText(dimension.baseType);
-        if (tells && !dimension.essential)
-            dimension.unique = dimension.unique || !uniqueValue(dimension.baseType, 1).empty();
-    }
-}
-
-// The dimension of a name, made when it is met first.
-int Stage::use(const Value& value, const std::string& own, const ConditionText* condition) {
-    if (value.kind == ValueKind::eventChange) {
-        Value column = value;
-        column.kind = ValueKind::eventColumn;
-        column.type = action.binding.entity->column(value.name)->type;
-        column.old = true;
-        use(column, own, condition);
-        column.old = false;
-        return use(column, own, condition);
-    }
-    std::string name = nameOf(value, own);
-    if (name.empty()) return -1;
-    int known = dimension(name);
-    if (known < 0) {
-        const EntityInfo* entity = entityOf(value, own);
-        Dimension dimension;
-        dimension.type = dimension.baseType = value.type;
-        if (entity)
-            if (const TestTable* table = tableOf(*entity))
-                if (const TestColumn* column = table->column(value.name)) {
-                    dimension.type = column->type;
-                    dimension.baseType = column->baseType;
-                }
-        known = scenario.add(std::move(dimension));
-        scenario.names[name] = known;
-    }
-    Dimension& dimension = scenario.dimensions[static_cast<size_t>(known)];
-    const TestColumn* column = nullptr;
-    if (value.kind == ValueKind::eventColumn)
-        if (const TestTable* table = tableOf(*action.binding.entity)) column = table->column(value.name);
-    bool key = value.kind == ValueKind::eventColumn && value.name == action.binding.entity->key;
-    if (condition && !dimension.unique && !key) dimension.essential = true;
-    if (!dimension.elements.empty() || dimension.fixed) return known;
-    if (condition || dimension.candidates.empty())
-        for (std::string& candidate :
-             candidates(dimension.baseType, column ? column->labels : std::vector<std::string>{},
-                        condition ? *condition : ConditionText(), static_cast<size_t>(known)))
-            if (std::find(dimension.candidates.begin(), dimension.candidates.end(), candidate) ==
-                dimension.candidates.end())
-                dimension.candidates.push_back(std::move(candidate));
-    return known;
-}
-
-void Stage::useAll(const BoundExpression& bound, const std::string& own, bool essential) {
-    if (!bound) return;
-    ConditionText text = readCondition(world_.expressionText(bound.expression));
-    for (const Value& value : bound.values)
-        use(value, own, essential ? &text : nullptr);
 }
 
 std::string Stage::ownOf(const ResolvedStep& step) const {
@@ -297,13 +164,15 @@ void Stage::useAssigned(const ResolvedStep& step, const std::string& own) {
         if (!writes || own.empty() || !assignment.value || !step.target) continue;
         const ExpressionFacts& facts = world_.facts(assignment.value.expression);
         const ColumnInfo* column = step.target->column(assignment.column);
-        if (!facts.isLiteral || !column || facts.literalType == "null") continue;
+        if (!facts.isLiteral || !column) continue;
         Value value;
         value.kind = ValueKind::target;
         value.name = column->name;
         value.type = column->type;
         Dimension& dimension = scenario.dimensions[static_cast<size_t>(use(value, own, nullptr))];
-        dimension.avoided = facts.literalType != "text" ? facts.literalValue : quoteLiteral(facts.literalValue);
+        dimension.avoided = facts.literalType == "null"   ? "NULL"
+                            : facts.literalType == "text" ? quoteLiteral(facts.literalValue)
+                                                          : facts.literalValue;
     }
 }
 
@@ -399,7 +268,12 @@ void Stage::buildRows() {
         key.kind = ValueKind::eventColumn;
         key.name = entity.key;
         key.type = entity.column(entity.key)->type;
-        Dimension& keyDimension = scenario.dimensions[static_cast<size_t>(use(key, "", nullptr))];
+        int keyKnown = use(key, "", nullptr);
+        if (keyKnown < 0) {
+            unfit = "the key of " + entity.shown() + " is a generated column";
+            return;
+        }
+        Dimension& keyDimension = scenario.dimensions[static_cast<size_t>(keyKnown)];
         keyDimension.unique = !uniqueValue(keyDimension.baseType, 1).empty();
         keyDimension.essential = false;
         if (!action.binding.valueColumn.empty()) {
@@ -407,7 +281,12 @@ void Stage::buildRows() {
             column.kind = ValueKind::eventColumn;
             column.name = action.binding.valueColumn;
             column.type = entity.column(column.name)->type;
-            Dimension& dimension = scenario.dimensions[static_cast<size_t>(use(column, "", nullptr))];
+            int known = use(column, "", nullptr);
+            if (known < 0) {
+                unfit = column.name + " is a generated column";
+                return;
+            }
+            Dimension& dimension = scenario.dimensions[static_cast<size_t>(known)];
             dimension.candidates = {quoteLiteral(action.binding.value)};
             dimension.fixed = true;
         }
@@ -419,7 +298,7 @@ void Stage::buildRows() {
             for (bool old : {true, false}) {
                 column.old = old;
                 int side = use(column, "", nullptr);
-                if (name == action.binding.changedColumn || name == stirred_)
+                if (side >= 0 && (name == action.binding.changedColumn || name == stirred_))
                     scenario.dimensions[static_cast<size_t>(side)].essential = true;
             }
         }
@@ -439,8 +318,12 @@ void Stage::buildRows() {
         }
         std::string name = stirred_.empty() ? action.binding.changedColumn : stirred_;
         if (operation == opUpdate && !name.empty()) {
-            scenario.demands.push_back(Scenario::reference(dimension("old." + name)) + " IS DISTINCT FROM " +
-                                       Scenario::reference(dimension("new." + name)));
+            Value change;
+            change.name = name;
+            std::vector<std::string> sides;
+            for (const Value& side : bothSides(change))
+                sides.push_back(value(side, Scenario::reference, "", unfit));
+            scenario.demands.push_back(join(sides, " IS DISTINCT FROM "));
         }
     }
     // Rows of other tests have other identifiers.

@@ -43,7 +43,10 @@ public:
     bool printValue(const Value& value, const Render& render, std::string& sql, std::string& why,
                     const std::string& own = "") const;
     bool printSlice(const BoundExpression& bound, size_t begin, size_t end, const Render& render, std::string& sql,
-                    std::string& why) const;
+                    std::string& why, const std::string& own = "") const;
+    // Which rows a step that updates or deletes is about, over an alias of its table.
+    bool rowCondition(const ResolvedStep& step, const Render& render, const std::string& alias, std::string& sql,
+                      std::string& why) const;
     // All conditions of an arm; "true" if it has none.
     bool condition(const Arm& arm, const Render& render, std::string& sql, std::string& why) const;
     // What a search for values of an arm is about: everything that its conditions and its steps' WHERE read.
@@ -77,6 +80,10 @@ public:
         const Stage& stage_;
     };
 
+    // As conditions of a search: what the steps' WHERE demand of their rows, and that a row becomes another one.
+    std::vector<std::string> wheres(const Arm& arm) const;
+    std::string changes(const ResolvedStep& step) const;
+
     // Whether a step's WHERE, if it has one, tells its row from others like it.
     bool meansOne(const ResolvedStep& step, const std::string& own) const;
     // Where a step's target row is: "new", "c0", "t0"; empty if the step has none.
@@ -85,8 +92,22 @@ public:
     int rowOf(const std::string& own) const;
     int dimension(const std::string& name) const;
 
+    // Whether a column's value in the row of a place has another name too.
+    bool isShared(const std::string& own, const std::string& column) const;
+    const TestTable* tableOf(const EntityInfo& entity) const;
+    const TestTable* eventTable() const;  // null for a custom event
+
     // Insert what must be there before, make the event happen, name the row it is about.
     std::vector<std::string> fixture(const Render& literal) const;
+    // For each row of the fixture a condition: it is there as it was written.
+    std::vector<std::string> rowsThere(const Render& literal) const;
+    // The event's row is as the event has left it.
+    std::string eventDone(const Render& literal) const;
+    // A row like one of the scenario, without an event of its own.
+    std::vector<std::string> quietRow(int row, const Render& literal) const;
+    std::vector<std::string> quietRow(int row, const std::function<std::string(const std::string&)>& cell) const;
+    // Statements that make the tables capture nothing.
+    std::string unheard(const std::vector<const TestTable*>& tables) const;
     std::string fire(const Render& literal) const;
     std::string insertRow(int row, const Render& literal) const;
     std::string payload(const Render& literal) const;
@@ -149,7 +170,13 @@ private:
     bool isContent(const ResolvedAction& owner, size_t stated) const;
 
     std::string value(const Value& value, const Render& render, const std::string& own, std::string& why) const;
+    bool isMissing(const Value& value) const;
     int nameDimension(const Value& value, const std::string& own) const;
+    // The generated column that a value is, and the values that it is made of; null if it is none.
+    const TestColumn* generated(const Value& value, const std::string& own, std::vector<Value>& parts) const;
+    // The new value and the old one that a change is between.
+    std::vector<Value> bothSides(const Value& change) const;
+    void addDimensions(const Value& value, const std::string& own, std::set<int>& found) const;
     std::string nameOf(const Value& value, const std::string& own) const;
     int use(const Value& value, const std::string& own, const ConditionText* condition);
     void useAll(const BoundExpression& bound, const std::string& own, bool essential);
@@ -171,7 +198,10 @@ private:
     void chooseStirred();
     void referenceParents(const std::vector<ResolvedStep>& steps);
     std::map<std::string, int> given(const std::string& prefix) const;
-    const TestTable* tableOf(const EntityInfo& entity) const;
+    bool isPlanted(int row) const;
+    std::string isThere(int row, const Render& literal) const;
+    // Whether any action listens to one of these operations on a table.
+    bool isHeard(const TestTable& table, unsigned operations) const;
 
     const World& world_;
     const Resolver& resolver_;

@@ -3,6 +3,8 @@
 
 #include "emit/printer.hpp"
 #include "emit/quote.hpp"
+#include "testing/effects.hpp"
+#include "testing/knowable.hpp"
 #include "testing/stage.hpp"
 
 namespace specql {
@@ -20,14 +22,21 @@ std::string Stage::value(const Value& value, const Render& render, const std::st
         std::string sql = outside->value(value);
         if (!sql.empty()) return sql;
     }
+    if (std::vector<Value> parts; const TestColumn* column = generated(value, own, parts)) {
+        std::vector<std::string> cells;
+        for (const Value& part : parts)
+            cells.push_back(this->value(part, render, own, why) + " AS " + quoteName(part.name));
+        if (cells.empty()) cells.push_back("1");
+        return "(SELECT " + column->generation + " FROM (SELECT " + join(cells, ", ") + ") AS made)";
+    }
     switch (value.kind) {
         case ValueKind::eventChange: {
             Value column = value;
             column.kind = ValueKind::eventColumn;
             column.old = false;
-            std::string sql = render(nameDimension(column, own));
+            std::string sql = this->value(column, render, own, why);
             column.old = true;
-            return "(" + sql + " - " + render(nameDimension(column, own)) + ")";
+            return "(" + sql + " - " + this->value(column, render, own, why) + ")";
         }
         case ValueKind::eventRow: {
             if (action.binding.custom || !action.binding.entity) break;
@@ -38,7 +47,7 @@ std::string Stage::value(const Value& value, const Render& render, const std::st
                    " ORDER BY v.id DESC LIMIT 1))";
         }
         case ValueKind::eventColumn:
-            if (value.old && operation == opInsert) return "NULL::" + value.type;
+            if (isMissing(value)) return "NULL::" + value.type;
             break;
         case ValueKind::meta: {
             if (nameDimension(value, own) >= 0) break;
@@ -64,10 +73,10 @@ std::string Stage::value(const Value& value, const Render& render, const std::st
 }
 
 bool Stage::printSlice(const BoundExpression& bound, size_t begin, size_t end, const Render& render, std::string& sql,
-                       std::string& why) const {
-    std::string problem;
+                       std::string& why, const std::string& own) const {
+    std::string problem = unknowable(world_, resolver_, bound);
     sql = printBound(world_, resolver_, bound, begin, end,
-                     [&](const Value& name) { return value(name, render, "", problem); });
+                     [&](const Value& name) { return value(name, render, own, problem); });
     if (!problem.empty()) why = problem;
     return problem.empty();
 }
@@ -82,7 +91,7 @@ bool Stage::printValue(const Value& name, const Render& render, std::string& sql
 
 bool Stage::print(const BoundExpression& bound, const Render& render, const std::string& own, std::string& sql,
                   std::string& why) const {
-    std::string problem;
+    std::string problem = unknowable(world_, resolver_, bound);
     sql = printBound(world_, resolver_, bound, 0, world_.expressionText(bound.expression).size(),
                      [&](const Value& name) { return value(name, render, own, problem); });
     if (!problem.empty()) why = problem;
@@ -154,17 +163,20 @@ std::set<int> Stage::dimensionsOf(const BoundExpression& bound, size_t begin, si
     const ExpressionFacts& facts = world_.facts(bound.expression);
     for (size_t i = 0; i < bound.values.size(); i++) {
         if (facts.names[i].offset < begin || facts.names[i].offset >= end) continue;
-        Value value = bound.values[i];
-        if (value.kind == ValueKind::eventChange) {
-            value.kind = ValueKind::eventColumn;
-            value.old = true;
-            found.insert(nameDimension(value, own));
-            value.old = false;
-        }
-        found.insert(nameDimension(value, own));
+        addDimensions(bound.values[i], own, found);
     }
     found.erase(-1);
     return found;
+}
+
+void Stage::addDimensions(const Value& value, const std::string& own, std::set<int>& found) const {
+    std::vector<Value> parts;
+    if (value.kind == ValueKind::eventChange)
+        parts = bothSides(value);
+    else if (!generated(value, own, parts))
+        found.insert(nameDimension(value, own));
+    for (const Value& part : parts)
+        addDimensions(part, own, found);
 }
 
 std::set<int> Stage::before(const std::set<int>& dimensions) const {
@@ -177,8 +189,37 @@ std::set<int> Stage::before(const std::set<int>& dimensions) const {
     return found;
 }
 
+// What WHERE demands of the rows that the steps are about.
+std::vector<std::string> Stage::wheres(const Arm& arm) const {
+    std::vector<std::string> found;
+    for (const ResolvedStep* step : arm.steps) {
+        std::string sql, why, own = ownOf(*step);
+        if (step->where && !own.empty() && print(step->where, Scenario::reference, own, sql, why)) found.push_back(sql);
+    }
+    return found;
+}
+
+// That a row is not before what an update makes of it; empty if the values of the test do not say that.
+std::string Stage::changes(const ResolvedStep& step) const {
+    std::string own = ownOf(step);
+    if (step.spec->kind != StepKind::update || own.empty()) return "";
+    std::vector<std::string> differ;
+    for (const BoundAssignment& assignment : step.set) {
+        Value before;
+        before.kind = ValueKind::target;
+        before.name = assignment.column;
+        std::string sql, why;
+        int known = nameDimension(before, own);
+        if (known < 0 || !assignment.value || !print(assignment.value, Scenario::reference, own, sql, why)) return "";
+        const std::string& type = step.target->column(assignment.column)->type;
+        differ.push_back(comparable(castTo("(" + sql + ")", type), type) + " IS DISTINCT FROM " +
+                         comparable(Scenario::reference(known), type));
+    }
+    return differ.empty() ? "" : "(" + join(differ, " OR ") + ")";
+}
+
 bool Stage::meansOne(const ResolvedStep& step, const std::string& own) const {
-    if (!step.where) return true;
+    if (!step.where || step.ownRow || step.byContext >= 0) return true;
     const std::string& text = world_.expressionText(step.where.expression);
     std::set<int> read = dimensionsOf(step.where, 0, text.size(), own);
     return std::any_of(read.begin(), read.end(),
@@ -218,11 +259,8 @@ std::vector<std::string> Stage::allocationRow(const Allocation& allocation, cons
 std::vector<std::string> Stage::quietly(std::vector<std::string> statements,
                                         const std::set<const TestTable*>& tables) const {
     std::set<std::string> listening;
-    for (const ResolvedAction& other : resolver_.actions)
-        for (const TestTable* table : tables)
-            if (!other.binding.custom && !other.window && (other.binding.ops & opInsert) && other.binding.entity &&
-                other.binding.entity->schema == table->schema && other.binding.entity->table == table->name)
-                listening.insert(tableName(*table));
+    for (const TestTable* table : tables)
+        if (isHeard(*table, opInsert)) listening.insert(tableName(*table));
     for (const std::string& table : listening) {
         statements.insert(statements.begin(), "ALTER TABLE " + table + " DISABLE TRIGGER specql_capture");
         statements.push_back("ALTER TABLE " + table + " ENABLE TRIGGER specql_capture");
@@ -230,21 +268,114 @@ std::vector<std::string> Stage::quietly(std::vector<std::string> statements,
     return statements;
 }
 
+bool Stage::isHeard(const TestTable& table, unsigned operations) const {
+    return std::any_of(resolver_.actions.begin(), resolver_.actions.end(), [&](const ResolvedAction& other) {
+        return !other.binding.custom && !other.window && (other.binding.ops & operations) && other.binding.entity &&
+               other.binding.entity->schema == table.schema && other.binding.entity->table == table.name;
+    });
+}
+
+std::string Stage::unheard(const std::vector<const TestTable*>& tables) const {
+    std::set<std::string> statements;
+    for (const TestTable* table : tables)
+        if (isHeard(*table, opInsert | opUpdate | opDelete))
+            statements.insert("ALTER TABLE " + tableName(*table) + " DISABLE TRIGGER specql_capture;\n");
+    return join({statements.begin(), statements.end()}, "");
+}
+
+std::vector<std::string> Stage::quietRow(int row, const Render& literal) const {
+    return quietly({insertRow(row, literal)}, {scenario.rows[static_cast<size_t>(row)].table});
+}
+
+std::vector<std::string> Stage::quietRow(int row, const std::function<std::string(const std::string&)>& cell) const {
+    const PlannedRow& planned = scenario.rows[static_cast<size_t>(row)];
+    return quietly({insertInto(planned, cell)}, {planned.table});
+}
+
+// Whether the fixture inserts a row: not one that the event brings, or that is there already.
+bool Stage::isPlanted(int row) const {
+    auto fired = rows_.find("new");
+    bool allocated = std::any_of(allocations.begin(), allocations.end(),
+                                 [&](const Allocation& allocation) { return allocation.row == row; });
+    return !allocated && !present.count(row) && (fired == rows_.end() || row != fired->second);
+}
+
 std::vector<std::string> Stage::fixture(const Render& literal) const {
     std::vector<std::string> statements;
     std::set<const TestTable*> tables;
-    auto fired = rows_.find("new");
     for (size_t i = 0; i < scenario.rows.size(); i++) {
-        bool allocated = std::any_of(allocations.begin(), allocations.end(), [&](const Allocation& allocation) {
-            return allocation.row == static_cast<int>(i);
-        });
-        if (allocated || present.count(static_cast<int>(i)) ||
-            (fired != rows_.end() && static_cast<int>(i) == fired->second))
-            continue;
+        if (!isPlanted(static_cast<int>(i))) continue;
         statements.push_back(insertRow(static_cast<int>(i), literal));
         tables.insert(scenario.rows[i].table);
     }
     return quietly(std::move(statements), tables);
+}
+
+// Compared as text: a value reads the same whatever its type, and there are types without equality.
+std::string Stage::isThere(int which, const Render& literal) const {
+    const PlannedRow& row = scenario.rows[static_cast<size_t>(which)];
+    std::vector<std::string> conditions;
+    std::set<int> named;
+    for (const auto& [name, dimension] : scenario.names)
+        named.insert(dimension);
+    for (const auto& [name, dimension] : row.columns) {
+        // Of a row that others only refer to, one that an earlier test has left will do.
+        if (row.referred && !named.count(dimension)) continue;
+        std::string column = "t." + quoteName(name);
+        if (scenario.dimensions[static_cast<size_t>(dimension)].unique)
+            conditions.push_back(column + " = " + literal(dimension));
+        else
+            conditions.push_back(column + "::text IS NOT DISTINCT FROM CAST(" + literal(dimension) + " AS " +
+                                 row.table->column(name)->type + ")::text");
+    }
+    return "EXISTS (SELECT FROM " + tableName(*row.table) + " AS t" +
+           (conditions.empty() ? "" : " WHERE " + join(conditions, " AND ")) + ")";
+}
+
+std::vector<std::string> Stage::rowsThere(const Render& literal) const {
+    std::vector<std::string> conditions;
+    for (size_t i = 0; i < scenario.rows.size(); i++)
+        if (isPlanted(static_cast<int>(i))) conditions.push_back(isThere(static_cast<int>(i), literal));
+    return conditions;
+}
+
+const TestTable* Stage::eventTable() const {
+    return action.binding.custom || !action.binding.entity ? nullptr : tableOf(*action.binding.entity);
+}
+
+std::string Stage::eventDone(const Render& literal) const {
+    if (operation != opDelete) return isThere(rows_.at("new"), literal);
+    return "NOT " + isThere(rows_.at("old"), literal);
+}
+
+bool Stage::isShared(const std::string& own, const std::string& column) const {
+    int known = dimension(own + "." + column);
+    return known >= 0 && std::any_of(scenario.names.begin(), scenario.names.end(), [&](const auto& name) {
+               return name.second == known && name.first != own + "." + column;
+           });
+}
+
+bool Stage::rowCondition(const ResolvedStep& step, const Render& render, const std::string& alias, std::string& sql,
+                         std::string& why) const {
+    auto column = [&](const std::string& name) { return alias + "." + quoteName(name); };
+    std::string problem = step.where ? unknowable(world_, resolver_, step.where) : "";
+    std::vector<std::string> parts;
+    if (step.ownRow) parts.push_back(column(step.target->key) + " = " + render(dimension("row." + step.target->key)));
+    if (step.byContext >= 0)
+        parts.push_back(column(step.target->key) + " = " +
+                        value(contexts_[static_cast<size_t>(step.byContext)].key, render, "", problem));
+    if (step.where)
+        parts.push_back(
+            "(" +
+            printBound(world_, resolver_, step.where, 0, world_.expressionText(step.where.expression).size(),
+                       [&](const Value& name) {
+                           return name.kind == ValueKind::target ? column(name.name) : value(name, render, "", problem);
+                       }) +
+            ")");
+    if (parts.empty()) problem = "its rows are not known";
+    sql = join(parts, " AND ");
+    if (!problem.empty()) why = problem;
+    return problem.empty();
 }
 
 std::string Stage::payload(const Render& literal) const {

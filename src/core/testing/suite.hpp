@@ -20,14 +20,20 @@ struct TestStatement {
     // back for later tests what a fixture changed, in the trial also if this test has been given up.
     // fire: makes the event happen; if the rules or constraints of others refuse it, it cannot be tested. guard: a
     // query that gives message and context of what failed while the event was handled. excuse: a query that gives a
-    // reason why nothing can be tested. The trial of the rows reads guards and excuses, and runs a rehearsal as it runs
-    // a fire; none of these is a statement of the suite. check: an expression that gives a line of TAP. skip: a line
-    // that says why there is no check.
+    // reason why nothing can be tested. probe: the same, after statements that are taken back at once. The trial of the
+    // rows reads guards, excuses and probes, and runs a rehearsal as it runs a fire; none of these is a statement of
+    // the suite. check: an expression that gives a line of TAP. skip: a line that says why there is no check.
     std::string kind;
     std::string sql;          // without ';'; for skip the reason
-    std::string description;  // of check and skip
+    std::string description;  // of check and skip; of excuse and probe the check that they are about, or empty: all
     Tested tested;            // whose errors are no reason to skip the test
 };
+
+// Whether only the trial knows a statement.
+inline bool isOfTrial(const TestStatement& statement) {
+    return statement.kind == "guard" || statement.kind == "excuse" || statement.kind == "probe" ||
+           statement.kind == "rehearsal";
+}
 
 // What a query of WrittenSuite::searches gave: the cells of its one row; none if there is no such row.
 struct SearchAnswer {

@@ -16,6 +16,8 @@ struct TestColumn {
     bool generated = false;
     bool identity = false;            // GENERATED ALWAYS AS IDENTITY
     std::vector<std::string> labels;  // of an enum type
+    std::string generation;           // of a generated column: SQL over the bare names of columns
+    std::vector<std::string> generatedFrom;
 };
 
 struct TestCheck {
@@ -29,17 +31,30 @@ struct TestForeignKey {
     std::vector<std::string> referenced;
 };
 
+// A trigger or a rule that somebody else made: it may change what is written.
+struct TestTrigger {
+    std::string name;
+    unsigned operations = 0;  // bits of Op
+};
+
 struct TestTable {
     std::string schema, name;
     std::vector<TestColumn> columns;
     std::vector<TestCheck> checks;
     std::vector<TestForeignKey> foreignKeys;
     std::vector<std::vector<std::string>> uniques;
+    std::vector<TestTrigger> triggers;
 
     const TestColumn* column(const std::string& name) const {
         for (const TestColumn& column : columns)
             if (column.name == name) return &column;
         return nullptr;
+    }
+    // The name of what may change what one of these operations writes; empty if nothing does.
+    std::string triggerOf(unsigned operations) const {
+        for (const TestTrigger& trigger : triggers)
+            if (trigger.operations & operations) return trigger.name;
+        return "";
     }
 };
 

@@ -4,6 +4,7 @@
 
 #include "emit/quote.hpp"
 #include "spec/sql_text.hpp"
+#include "testing/doubts.hpp"
 #include "testing/wording.hpp"
 
 namespace specql {
@@ -22,6 +23,17 @@ void Writer::begin(const std::string& title) {
     title_ = title;
 }
 
+std::string Writer::isStopped(const ResolvedAction& action) {
+    const SearchAnswer* answer =
+        ask("SELECT CASE WHEN a.paused_at IS NOT NULL THEN 'the action is paused' ELSE 'its trigger is disabled' END\n"
+            "FROM specql.action AS a WHERE a.action = " +
+            quoteLiteral(action.info->name()) +
+            " AND (a.paused_at IS NOT NULL OR EXISTS (\n    SELECT FROM pg_trigger AS t\n"
+            "    WHERE t.tgrelid = to_regclass(a.relation) AND t.tgenabled = 'D' AND t.tgname = " +
+            quoteLiteral(action.base + "_trigger") + "))");
+    return answer && !answer->cells.empty() ? answer->cells[0] : "";
+}
+
 void Writer::add(const char* kind, const std::string& sql, const std::string& description) {
     suite.statements.push_back({test_, title_, kind, sql, description, tested_});
 }
@@ -32,13 +44,50 @@ void Writer::fixture(const std::vector<std::string>& statements) {
         add(endsWith(sql, " ENABLE TRIGGER specql_capture") ? "restore" : "fixture", sql, "");
 }
 
+void Writer::rows(const Stage& stage, const Stage::Render& literal) {
+    fixture(stage.fixture(literal));
+    for (const std::string& condition : stage.rowsThere(literal))
+        add("excuse", "SELECT 'a row is not as it was written' WHERE NOT " + condition, "");
+}
+
+void Writer::doubt(const Stage& stage, const Effect& effect, const Stage::Render& literal, const std::string& check) {
+    for (const Doubt& one : doubtsOf(stage, effect, literal))
+        add(one.takenBack ? "probe" : "excuse", one.sql, check);
+}
+
+void Writer::doubtOthers(const Stage& stage, const Effect& effect, const Stage::Render& literal, bool fired,
+                         const std::string& check) {
+    const TestTable* table = stage.eventTable();
+    if (table && !table->triggers.empty()) add("excuse", Meddler{&stage.action, true}.excuse(stage, nullptr), check);
+    if (!effect.step) return;
+    for (const Meddler& other : meddlers(resolver, stage.action, *effect.step, Meddled::effect))
+        add("excuse", other.excuse(stage, fired ? &literal : nullptr), check);
+}
+
+void Writer::doubtNumber(const Stage& stage, const Stage::Render& literal, const std::string& check) {
+    const TestTable* table = stage.eventTable();
+    if (table && !table->triggers.empty()) add("excuse", Meddler{&stage.action, true}.excuse(stage, nullptr), check);
+    for (const Meddler& other : stirrers(resolver, stage.action))
+        add("excuse", other.excuse(stage, &literal), check);
+}
+
 void Writer::rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
     size_t before = suite.statements.size();
     fire(stage, sql, literal);
-    suite.statements[before].kind = "rehearsal";
+    for (size_t i = before; i < suite.statements.size(); i++)
+        if (suite.statements[i].kind == "fire") suite.statements[i].kind = "rehearsal";
 }
 
 void Writer::fire(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
+    const TestTable* table = stage.eventTable();
+    const std::string changing = table ? table->triggerOf(stage.operation) : "";
+    if (!changing.empty())
+        add("probe",
+            stage.unheard({table}) + sql + ";\nSELECT " +
+                quoteLiteral("the " + changing + " of " + table->name + " changes what is written") + " WHERE NOT (" +
+                stage.eventDone(literal) + ")",
+            "");
+    add("rehearsal", markSql(), "");
     add("fire", sql, "");
     if (stage.action.info->spec->onError.value != "abort")
         add("guard",
@@ -95,7 +144,7 @@ Fixture Writer::find(const Stage& stage, const std::vector<std::string>& conditi
 
 bool Writer::findPair(const Stage& stage, const std::string& condition, const std::string& atom,
                       const std::vector<std::string>& asked, const std::set<int>& varied, bool greater,
-                      const Focus& focus, Fixture& inside, Fixture& outside) {
+                      const Focus& focus, Fixture& inside, Fixture& outside, const std::vector<std::string>& demands) {
     std::set<int> free;
     for (int dimension : varied)
         if (!stage.scenario.dimensions[static_cast<size_t>(dimension)].unique) free.insert(dimension);
@@ -105,6 +154,7 @@ bool Writer::findPair(const Stage& stage, const std::string& condition, const st
         for (bool loosely : {false, true}) {
             if ((!ruled && stage.scenario.rules.empty()) || (loosely && before.empty())) continue;
             Scenario scenario = ruled ? stage.scenario : unruled(stage.scenario);
+            scenario.demands.insert(scenario.demands.end(), demands.begin(), demands.end());
             const SearchAnswer* answer = ask(
                 scenario.findPair(condition, atom, asked, free, greater, focus, loosely ? before : std::set<int>{}));
             if (!answer) return false;
@@ -250,7 +300,7 @@ WrittenSuite writeSuite(const World& world, const Resolver& resolver, const Test
             writeBulk(writer, action);
         } else {
             writeEventDriven(writer, action);
-            tested.push_back(&action);
+            if (writer.isStopped(action).empty()) tested.push_back(&action);
         }
     }
     writeConsistency(writer, tested);

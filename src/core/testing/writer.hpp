@@ -27,10 +27,14 @@ public:
     // Errors that come from this action fail the tests that follow, those of others make them be skipped.
     void about(const ResolvedAction& action);
     void begin(const std::string& title);
+    // Why an action does nothing at present, though the spec does not say so; empty if it does.
+    std::string isStopped(const ResolvedAction& action);
     // A number that no other part of the suite gets.
     int next() { return ++numbers_; }
     void fixture(const std::string& sql) { add("fixture", sql, ""); }
     void fixture(const std::vector<std::string>& statements);
+    // The rows that a stage needs; the trial sees whether they are there as they were written.
+    void rows(const Stage& stage, const Stage::Render& literal);
     void restore(const std::vector<std::string>& statements) {
         for (const std::string& sql : statements)
             add("restore", sql, "");
@@ -40,6 +44,13 @@ public:
     void fire(const Stage& stage, const std::string& sql, const Stage::Render& literal);
     // The same for the trial alone, where the test itself sets the event off in another way.
     void rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal);
+    // Before the event, and after it: why an effect may be there, or may not, though the action does what it should.
+    // `fired`: it must be there. The check is left out then.
+    void doubt(const Stage& stage, const Effect& effect, const Stage::Render& literal, const std::string& check);
+    void doubtOthers(const Stage& stage, const Effect& effect, const Stage::Render& literal, bool fired,
+                     const std::string& check);
+    // After the event: why there may have been more than one.
+    void doubtNumber(const Stage& stage, const Stage::Render& literal, const std::string& check);
     void check(const std::string& call, const std::string& description) { add("check", call, description); }
     void skip(const std::string& description, const std::string& reason) { add("skip", reason, description); }
 
@@ -51,7 +62,7 @@ public:
     // too: where there are two values, one of them is always the old one.
     bool findPair(const Stage& stage, const std::string& condition, const std::string& atom,
                   const std::vector<std::string>& asked, const std::set<int>& varied, bool greater, const Focus& focus,
-                  Fixture& inside, Fixture& outside);
+                  Fixture& inside, Fixture& outside, const std::vector<std::string>& demands = {});
 
     // How a fixture's values are written. Each call gives rows of their own: keys that no other has.
     Stage::Render literals(const Stage& stage, const Fixture& fixture);

@@ -25,6 +25,7 @@ struct Walk {
     bool covered;   // the parent's operands were gathered through arithmetic, so a child's need not be
     bool negated;   // an odd number of NOTs stands around the node, and nothing but AND, OR and NOT between
     RawPart* part;  // of the AND, OR or NOT walked last
+    bool direct;    // the node to be walked stands right under an AND, OR or NOT
 };
 
 // Beyond this many operands (a long IN list) peers say nothing that the first ones did not say.
@@ -181,6 +182,8 @@ RawPart* makePart(RawPart::Kind kind, int begin, int end) {
 
 // Under NOT an AND is an OR of what is under it, and the other way round.
 bool walkBoolean(BoolExpr* expression, Walk* walk) {
+    bool direct = walk->direct;
+    if (!direct) walk->negated = false;
     bool negated = walk->negated;
     bool any = (expression->boolop == OR_EXPR) != negated;
     RawPart* whole = makePart(any ? RawPart::any : RawPart::all, 0, 0);
@@ -189,13 +192,16 @@ bool walkBoolean(BoolExpr* expression, Walk* walk) {
         ::Node* operand = static_cast<::Node*>(lfirst(cell));
         walk->negated = (expression->boolop == NOT_EXPR) != negated;
         int begin = list_length(walk->result->walked);
+        walk->direct = IsA(operand, BoolExpr);
         if (walkNode(operand, walk)) return true;
+        walk->direct = false;
         RawPart* part =
             IsA(operand, BoolExpr) ? walk->part : makePart(RawPart::leaf, begin, list_length(walk->result->walked));
         whole->parts = lappend(whole->parts, part);
     }
     walk->negated = negated;
     walk->part = expression->boolop == NOT_EXPR ? static_cast<RawPart*>(linitial(whole->parts)) : whole;
+    if (!direct) walk->result->conditions = lappend(walk->result->conditions, walk->part);
     return false;
 }
 
@@ -453,7 +459,7 @@ RawName* nameAt(const RawExpression* expression, int offset) {
 
 RawExpression* parseExpression(const char* text) {
     RawExpression* result = static_cast<RawExpression*>(palloc0(sizeof(RawExpression)));
-    Walk walk = {result, NIL, NIL, false, false, nullptr};
+    Walk walk = {result, NIL, NIL, false, false, nullptr, false};
     List* statements = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
     SelectStmt* statement = castNode(SelectStmt, linitial_node(RawStmt, statements)->stmt);
 

@@ -64,12 +64,13 @@ struct Refusal {
 
 struct RawExpression {
     Refusal refusal;
-    ::Node* tree;       // nullptr if refused
-    List* names;        // of RawName, in text order
-    List* walked;       // the same in the order of the tree
-    List* calls;        // of RawCall
-    List* comparisons;  // of RawComparison
-    RawPart* condition;
+    ::Node* tree;              // nullptr if refused
+    List* names;               // of RawName, in text order
+    List* walked;              // the same in the order of the tree
+    List* calls;               // of RawCall
+    List* comparisons;         // of RawComparison
+    RawPart* condition;        // the whole
+    List* conditions;          // of RawPart: each AND, OR and NOT that stands under something else, or is the whole
     List* literals;            // of RawLiteral; one text may be there several times
     List* sqlValues;           // where current_user, localtime and the like stand
     List* types;               // of RawType

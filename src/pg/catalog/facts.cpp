@@ -121,6 +121,8 @@ void recordStructure(const RawExpression& raw, const Both& text, ExpressionFacts
                                      found->leftIsName, found->rightIsName, found->otherOperator});
     }
     recordPart(raw, raw.condition, facts.condition);
+    foreach (cell, raw.conditions)
+        recordPart(raw, static_cast<RawPart*>(lfirst(cell)), facts.conditions.emplace_back());
     foreach (cell, raw.literals) {
         const RawLiteral* found = static_cast<RawLiteral*>(lfirst(cell));
         LiteralUse& use = facts.literals.emplace_back();

@@ -227,8 +227,10 @@ void recordRelations(const Rows* made) {
         " WHERE NOT EXISTS (SELECT FROM specql.object AS o WHERE o.kind = 'table' AND o.identity = r.identity)");
     spi::query(
         "INSERT INTO specql.object_relation AS r (identity, relation)"
-        " SELECT o.identity, to_regclass(o.identity) FROM specql.object AS o"
-        "  WHERE o.kind = 'table' AND to_regclass(o.identity) IS NOT NULL"
+        " SELECT o.identity, t.oid FROM specql.object AS o"
+        // Names of other kinds are no names of relations, and which condition comes first is the planner's to choose.
+        "  CROSS JOIN LATERAL (SELECT CASE WHEN o.kind = 'table' THEN to_regclass(o.identity) END AS oid) AS t"
+        "  WHERE t.oid IS NOT NULL"
         "    AND (o.identity = ANY ($1)"
         "         OR NOT EXISTS (SELECT FROM specql.object_relation AS k WHERE k.identity = o.identity))"
         " ON CONFLICT (identity) DO UPDATE SET relation = excluded.relation WHERE r.relation <> excluded.relation",

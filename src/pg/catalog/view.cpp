@@ -200,9 +200,10 @@ void gatherExtras(const TableNames& names, CatalogView* view) {
         "   FROM t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class r ON r.oid = i.indexrelid"
         "   JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = r.oid AND d.objsubid = 0"
         " UNION ALL"
-        " SELECT 'constraint', format('%I on %I.%I', c.conname, t.nspname, t.relname), d.description, t.mine"
+        " SELECT 'constraint', format('%I on %I.%I', c.conname, t.nspname, t.relname), coalesce(d.description, ''),"
+        "        t.mine"
         "   FROM t JOIN pg_constraint c ON c.conrelid = t.oid"
-        "   JOIN pg_description d ON d.classoid = 'pg_constraint'::regclass AND d.objoid = c.oid",
+        "   LEFT JOIN pg_description d ON d.classoid = 'pg_constraint'::regclass AND d.objoid = c.oid",
         {{TEXTARRAYOID, spi::textArray(names.schemas)}, {TEXTARRAYOID, spi::textArray(names.names)}});
     for (int row = 0; row < count; ++row) {
         const char* kind = spi::cell(row, 1);

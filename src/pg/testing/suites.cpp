@@ -62,23 +62,26 @@ void answerSearches(Work* work) {
 
 // --- trying the fixtures -------------------------------------------------------------------------------------------
 
-void skipTest(std::vector<TestStatement>* statements, int test, const char* reason) {
+struct Refused {
+    int test;
+    const char* check;  // its description; empty: the whole test
+    const char* reason;
+};
+
+void skipRefused(std::vector<TestStatement>* statements, const Refused& refused) {
     std::vector<TestStatement> kept;
+    bool whole = *refused.check == '\0';
     for (TestStatement& statement : *statements) {
-        if (statement.test == test && statement.kind != "check" && statement.kind != "skip") continue;
-        if (statement.test == test && statement.kind == "check") {
+        bool meant = statement.test == refused.test && (whole || statement.description == refused.check);
+        if (whole && meant && statement.kind != "check" && statement.kind != "skip") continue;
+        if (meant && statement.kind == "check") {
             statement.kind = "skip";
-            statement.sql = std::string("it cannot be set up: ") + reason;
+            statement.sql = (whole ? "it cannot be set up: " : "") + std::string(refused.reason);
         }
         kept.push_back(std::move(statement));
     }
     *statements = std::move(kept);
 }
-
-struct Refused {
-    int test;
-    const char* reason;
-};
 
 // Whether somebody else refuses what the statement does. A failure that was logged is the tested action's own unless
 // it names another.
@@ -111,33 +114,37 @@ void tryFixtures(Work* work) {
         error_context_stack = nullptr;
         for (int i = 0; i < count; ++i) {
             const TestStatement& statement = (*statements)[static_cast<size_t>(i)];
-            bool known = refusals > 0 && refused[refusals - 1].test == statement.test;
-            bool guard = statement.kind == "guard", excuse = statement.kind == "excuse";
-            bool restore = statement.kind == "restore";
+            bool known =
+                refusals > 0 && refused[refusals - 1].test == statement.test && *refused[refusals - 1].check == '\0';
+            bool guard = statement.kind == "guard", restore = statement.kind == "restore";
+            bool probe = statement.kind == "probe", excuse = probe || statement.kind == "excuse";
             if ((known && !restore) || !(guard || excuse || restore || statement.kind == "fixture" ||
                                          statement.kind == "fire" || statement.kind == "rehearsal"))
                 continue;
             CHECK_FOR_INTERRUPTS();
             const char* reason = nullptr;
-            ErrorData* error = trySubtransaction([&statement, &reason, guard, excuse, keep] {
+            ErrorData* error = trySubtransaction([&statement, &reason, guard, probe, excuse, keep] {
                 int rows = spi::query(fromUtf8(statement.sql));
                 if (guard) reason = refusalIn(&statement, rows, keep);
                 if (excuse && rows > 0) reason = MemoryContextStrdup(keep, toUtf8(spi::cell(0, 1)));
+                if (probe)
+                    ereport(ERROR, (errcode(sqlstate::testsRolledBack), errmsg_internal("nothing of a probe stays")));
             });
-            if (error != nullptr) {
+            if (error != nullptr && !(probe && error->sqlerrcode == sqlstate::testsRolledBack)) {
                 const char* message = toUtf8(error->message);
                 const char* context = error->context != nullptr ? toUtf8(error->context) : nullptr;
                 if (isOthers(&statement, message, context)) reason = message;
             }
             if (reason == nullptr || known) continue;
             refused[refusals].test = statement.test;
+            refused[refusals].check = excuse ? pstrdup(statement.description.c_str()) : "";
             refused[refusals++].reason = reason;
         }
         ereport(ERROR, (errcode(sqlstate::testsRolledBack), errmsg_internal("taking the rows out again")));
     });
     if (end != nullptr && end->sqlerrcode != sqlstate::testsRolledBack) ReThrowError(end);
     for (int i = 0; i < refusals; ++i)
-        skipTest(statements, refused[i].test, refused[i].reason);
+        skipRefused(statements, refused[i]);
 }
 
 // --- the whole -----------------------------------------------------------------------------------------------------
@@ -192,7 +199,7 @@ SPECQL_FUNCTION(specql_test_statements) {
     Compilation* compilation = compileSuites(work);
     writeSuite(compilation, suite, work);
     for (const TestStatement& statement : work->written.statements)
-        if (statement.kind != "guard" && statement.kind != "excuse" && statement.kind != "rehearsal")
+        if (!isOfTrial(statement))
             rows.row()
                 .integer(statement.test)
                 .text(fromUtf8(statement.title))

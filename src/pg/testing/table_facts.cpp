@@ -151,6 +151,61 @@ void gatherUniques(std::initializer_list<spi::Argument> arguments, TestTables* t
     SPI_freetuptable(SPI_tuptable);
 }
 
+// What generated columns are made of, and from which columns.
+void gatherGenerated(std::initializer_list<spi::Argument> arguments, TestTables* tables) {
+    int count = spi::query(
+        joined("SELECT t.schema, t.name, a.attname, pg_get_expr(d.adbin, d.adrelid),"
+               "       (SELECT string_agg(DISTINCT f.attname, chr(31))"
+               "          FROM pg_depend p JOIN pg_attribute f ON f.attrelid = t.oid AND f.attnum = p.refobjsubid"
+               "         WHERE p.refclassid = 'pg_class'::regclass AND p.refobjid = t.oid AND p.refobjsubid <> a.attnum"
+               "           AND (p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid"
+               "                OR p.classid = 'pg_class'::regclass AND p.objid = t.oid AND p.objsubid = a.attnum))"
+               "  FROM t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attgenerated <> '' AND NOT a.attisdropped"
+               "  JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum"
+               " ORDER BY t.schema, t.name, a.attnum"),
+        arguments);
+    for (int row = 0; row < count; ++row) {
+        const char* schema = spi::cell(row, 1);
+        const char* name = spi::cell(row, 2);
+        const char* column = spi::cell(row, 3);
+        const char* sql = spi::cell(row, 4);
+        const char* from = spi::cell(row, 5);
+        for (TestColumn& known : tableOf(tables, schema, name)->columns)
+            if (known.name == column) {
+                known.generation = sql;
+                split(from, &known.generatedFrom);
+            }
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+// What is not ours, of the tables and of those below them: bits of Op, as a trigger's or a rule's type says.
+void gatherTriggers(std::initializer_list<spi::Argument> arguments, TestTables* tables) {
+    int count = spi::query(
+        joined(
+            ", b AS (SELECT t.schema, t.name, t.oid FROM t"
+            "        UNION SELECT b.schema, b.name, i.inhrelid FROM b JOIN pg_inherits i ON i.inhparent = b.oid) "
+            "SELECT b.schema, b.name, 'trigger ' || g.tgname,"
+            "       (g.tgtype >> 2 & 1) + (g.tgtype >> 4 & 1) * 2 + (g.tgtype >> 3 & 1) * 4"
+            "  FROM b JOIN pg_trigger g ON g.tgrelid = b.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'"
+            "  JOIN pg_proc p ON p.oid = g.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace"
+            " WHERE n.nspname <> 'specql' "
+            "UNION "
+            "SELECT b.schema, b.name, 'rule ' || r.rulename, CASE r.ev_type WHEN '3' THEN 1 WHEN '2' THEN 2 ELSE 4 END"
+            "  FROM b JOIN pg_rewrite r ON r.ev_class = b.oid AND r.ev_type <> '1' AND r.ev_enabled <> 'D'"
+            " ORDER BY 1, 2, 3"),
+        arguments);
+    for (int row = 0; row < count; ++row) {
+        const char* schema = spi::cell(row, 1);
+        const char* name = spi::cell(row, 2);
+        const char* shown = spi::cell(row, 3);
+        TestTrigger& added = tableOf(tables, schema, name)->triggers.emplace_back();
+        added.name = shown;
+        added.operations = static_cast<unsigned>(spi::number(row, 4));
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
 }  // namespace
 
 void gatherTestTables(const std::vector<std::string>* schemas, const std::vector<std::string>* names,
@@ -164,6 +219,8 @@ void gatherTestTables(const std::vector<std::string>* schemas, const std::vector
     gatherChecks(arguments, tables);
     gatherForeignKeys(arguments, tables);
     gatherUniques(arguments, tables);
+    gatherGenerated(arguments, tables);
+    gatherTriggers(arguments, tables);
     AtEOXact_GUC(true, level);
 }
 
