@@ -163,7 +163,8 @@ def literal(drawn, kind):
 
 def name(drawn, place, kind, more=()):
     found = names(place, kind) + list(more)
-    if drawn.chance(2):
+    if drawn.chance(2) and (place.entity or kind == 'uuid'):
+        # Of a custom event it is a key, of whatever type it is used for, unless that ends in _id.
         return UNKNOWN.get(kind, 'statsu')
     if not found or (kind not in ('uuid',) and drawn.chance(10)):
         return literal(drawn, kind)

@@ -208,10 +208,11 @@ class Model:
     def demand_keys(self, program, context):
         """"A key that the action uses must be in the payload"; if it names a row that is used, the row must be there."""
         for reference in program.used:
-            payload_value(context.event, reference.key)
+            if reference.key:
+                payload_value(context.event, reference.key)
         for reference in program.used:
             if reference.kind == 'row':
-                self.payload_row(reference, context)
+                self.row_value(reference, context)
 
     # --- steps -----------------------------------------------------------------------------------------------------
 
@@ -342,7 +343,10 @@ class Model:
         else:
             row, way = getattr(context.event, reference.side), reference.way
         for ref in way:
-            row = None if row is None else context.before[ref.ref].get(row[ref.column])
+            key = None if row is None else row[ref.column]
+            row = context.before[ref.ref].get(key)
+            if key is not None and row is None:
+                raise Failure('SQ201', f'{ref.name} {key}')
         return None if row is None else row[reference.field.column]
 
     def payload_row(self, reference, context):

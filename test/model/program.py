@@ -40,7 +40,7 @@ class Program:
     validations: list = field(default_factory=list)
     before: list = field(default_factory=list)
     take: Optional[Bound] = None
-    used: list = field(default_factory=list)          # References to keys of the payload
+    used: list = field(default_factory=list)          # References to keys of the payload, and over refs
 
 
 def compile_text(text):
@@ -58,7 +58,7 @@ def compile_spec(spec):
 
 def compile_one(spec, action):
     found = compile_bulk(spec, action) if action.bulk else compile_action(spec, action)
-    found.used = [r for r in references_in(found) if r.key and r.kind in ('payload', 'row')]
+    found.used = [r for r in references_in(found) if r.kind in ('payload', 'row') and (r.key or r.way)]
     return found
 
 

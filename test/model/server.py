@@ -9,23 +9,37 @@ from outcome import Outcome
 SCHEMA = 'm'
 
 
+CASES = 50             # before what was rolled back makes the catalog slow
+
+
 class Server:
-    """One connection to a database of its own."""
+    """One connection to a database of its own, that is made anew now and then."""
 
     def __init__(self, database='model'):
         self.database = database
+        self.template = database + '_template'
+        self.connection = None
+        self.make(self.template, 'template1')
+        with psycopg2.connect(dbname=self.template) as connection, connection.cursor() as cursor:
+            cursor.execute('CREATE EXTENSION specql')
+        connection.close()
         self.connect_afresh()
 
-    def connect_afresh(self):
+    def make(self, database, template):
         with_admin = self.connect_patiently('postgres')
         with_admin.autocommit = True
         with with_admin.cursor() as cursor:
-            cursor.execute(f'DROP DATABASE IF EXISTS {self.database} WITH (FORCE)')
-            cursor.execute(f'CREATE DATABASE {self.database}')
+            cursor.execute(f'DROP DATABASE IF EXISTS {database} WITH (FORCE)')
+            cursor.execute(f'CREATE DATABASE {database} TEMPLATE {template}')
         with_admin.close()
+
+    def connect_afresh(self):
+        if self.connection:
+            self.connection.close()
+        self.make(self.database, self.template)
+        self.cases = 0
         self.connection = psycopg2.connect(dbname=self.database)
         self.cursor = self.connection.cursor()
-        self.cursor.execute('CREATE EXTENSION specql')
         self.cursor.execute(f'SET specql.max_cascade_depth = {MAX_DEPTH}')
         self.cursor.execute('SET client_min_messages = error')
         self.connection.commit()
@@ -62,6 +76,9 @@ class Server:
 
     def run(self, text, statements, tables):
         """The Outcome of a spec's text and statements; tables are those to look at."""
+        self.cases += 1
+        if self.cases > CASES:
+            self.connect_afresh()
         try:
             found = self.play(text, statements, tables)
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:

@@ -108,7 +108,7 @@ class Spec:
 
     def entity(self, word):
         """The entity of this name, in any case of letters, or None."""
-        return next((e for e in self.entities.values() if e.table == snake(word)), None)
+        return next((e for e in self.entities.values() if word in (e.name, e.table, e.name.lower())), None)
 
 
 def read(text):
