@@ -167,7 +167,7 @@ class EventScope:
                 raise Undecided('old of a taken row')
             return self.follow(self.entity, head, None, (), rest)
         if head == 'payload':
-            if not self.custom:
+            if not self.custom and not self.taken:
                 raise Refused('payload: the event has none')
             return Reference('payload', self.payload_field(rest[0]), key=rest[0])
         if head == 'caller':

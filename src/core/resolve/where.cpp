@@ -177,6 +177,7 @@ bool ActionResolver::checkComparison(const BoundExpression& where, const Compari
 
 // One name can hardly mean the same value twice: abs(position - position), greatest(high, high).
 bool ActionResolver::checkTwice(const BoundExpression& bound, const std::vector<int>& names, const Scope& scope) {
+    if (scope.ownRow && !scope.targetFirst) return true;  // one row, whichever is meant
     Scope ofEvent = scope;
     ofEvent.target = nullptr;
     const ExpressionFacts& facts = world_.facts(bound.expression);
@@ -298,6 +299,7 @@ void ActionResolver::checkAssignedRow(const BoundAssignment& assignment, const C
 }
 
 void ActionResolver::checkMixedSet(const ResolvedStep& step, const Scope& scope) {
+    if (scope.ownRow) return;
     const std::vector<BoundAssignment>& set = step.set;
     // A word that WHERE has on both sides is the event's there too.
     std::set<std::string> chosenBy, twins;
@@ -404,9 +406,9 @@ void ActionResolver::checkMissingRows(const BoundExpression& bound) {
         bool old = value.old && binding.ops == opInsert, gone = value.strict && binding.ops == opDelete;
         if (value.kind != ValueKind::eventColumn || (!old && !gone)) continue;
         world_.warning(*action_.file, "SPQL-R114", world_.locate(bound.expression, facts.names[i].offset),
-                     join(facts.names[i].parts, ".") +
-                         " is always NULL: " + (old ? "an insertion has no old row" : "a deletion has no new row"),
-                     "write " + std::string(old ? "new." : "old.") + quoteName(value.name));
+                       join(facts.names[i].parts, ".") +
+                           " is always NULL: " + (old ? "an insertion has no old row" : "a deletion has no new row"),
+                       "write " + std::string(old ? "new." : "old.") + quoteName(value.name));
     }
 }
 
