@@ -59,7 +59,7 @@ actions:
   - name: on_rating
     on: update Payee.rating
     steps:
-      - update: Payee SET name = name || bank.rating(name), drawn = true
+      - update: Payee SET name = new.name || bank.rating(new.name), drawn = true
   - name: on_drawn
     on: update Payee.drawn
     condition: "random() < 0.5"
