@@ -383,7 +383,8 @@ bool ActionResolver::lookupEvent(const Scope& scope, const NameUse& use, Value& 
     const Binding& binding = result_.binding;
     for (const Value& local : scope.locals)
         if (local.name == name) return value = local, true;
-    if (scope.handled && !scope.target && declaredParam(name) && scope.handled->columnOf(name)) {
+    bool isWritten = use.length > 0;  // create: asks for the names of columns
+    if (isWritten && scope.handled && !scope.target && declaredParam(name) && scope.handled->columnOf(name)) {
         problem = {name + " is a parameter, and a column of the taken " + scope.handled->name,
                    "write payload." + name + ", or new." + name};
         return false;
