@@ -116,7 +116,7 @@ class Maker:
     def bulk_operation(self):
         """The lines of a bulk operation, or None if its first step is not wanted."""
         drawn, entity = self.drawn, self.drawn.pick(self.declared)
-        self.params = {'room': 'integer', **({'qty': 'integer'} if drawn.chance(50) else {}),
+        self.params = {'room': 'integer', **({'pieces': 'integer'} if drawn.chance(50) else {}),
                        **({'label': 'text'} if drawn.chance(30) else {})}
         self.on = Trigger(event='truck_arrived')
         place = Place(self.spec, target=entity, keys=self.params)

@@ -194,7 +194,8 @@ class Model:
     def run_set(self, program, events):
         before = self.store.snapshot()
         if any(e.depth > MAX_DEPTH for e in events):
-            raise Failure('SQ202', 'the cascade is too deep')
+            # Whether a condition that reads other rows is looked at before is not told.
+            raise TooMuch('the cascade is too deep')
         contexts = [Context(e, before) for e in events]
         for context in contexts:
             self.demand_keys(program, context)

@@ -264,10 +264,10 @@ class TargetScope:
         self.event = event
         self.entity = entity
 
-    def qualified(self, name):
+    def qualified(self, name, in_set=False):
         head, rest = name.parts[0], name.parts[1:]
         named = self.event.spec.entity(head) is self.entity
-        if named and self.event.leads_by(head):
+        if named and in_set and self.event.leads_by(head):
             raise Refused(f'{head}.{rest[0]} can be of the target, and of the row that the event leads to')
         if head == 'target' or named:
             if len(rest) > 1:
@@ -292,7 +292,7 @@ class TargetScope:
         """"the target's current value, if it is the very column that is set (`x = x + 1`); else the event's", and
         "otherwise the target's column"."""
         if not name.bare:
-            return self.qualified(name)
+            return self.qualified(name, in_set=True)
         word = name.parts[0]
         found = self.entity.field(word)
         if word in sql.SQL_VALUES and not name.quoted:

@@ -123,7 +123,8 @@ def report(number, case, expected, actual):
 def options():
     reader = argparse.ArgumentParser(description=__doc__)
     reader.add_argument('--seconds', type=float, default=120, help='how long random cases are tried')
-    reader.add_argument('--seed', type=int, help='run the cases of this seed, all of them and no others')
+    reader.add_argument('--seed', type=int, help='run the cases of this seed and no others')
+    reader.add_argument('--seeds', type=int, default=1, help='so many, from --seed on')
     reader.add_argument('--no-fixed', action='store_true', help='without the fixed sentences')
     reader.add_argument('--only-fixed', action='store_true', help='without random cases')
     reader.add_argument('--most', type=int, default=5, help='end after so many differences')
@@ -137,13 +138,13 @@ def main():
     if not chosen.only_fixed:
         only = chosen.seed is not None
         first = chosen.seed if only else random.randrange(10**6)
-        print(f'random cases, SEED={first}' + ('' if only else f' and on, for {chosen.seconds:.0f} s'), flush=True)
+        print(f'random cases, SEED={first}' + (f', {chosen.seeds} of them' if only else f' and on, for {chosen.seconds:.0f} s'), flush=True)
         search = Search(server, float('inf') if only else time.time() + chosen.seconds)
         number = first
         while time.time() < search.until and len(search.differences) < chosen.most:
             search.try_seed(number)
             number += 1
-            if only:
+            if only and number >= first + chosen.seeds:
                 break
         search.tell()
         passed += search.passed

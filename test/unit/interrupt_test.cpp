@@ -51,7 +51,7 @@ TEST_F(Interrupt, EndsBinding) {
         EXPECT_EQ(Compiler::Outcome::ok, compiler.read(manyActions(), "public", {}, Limits(), stopping));
         std::vector<ExpressionFacts> facts(compiler.expressions().size());
         for (ExpressionFacts& one : facts)
-            one.ok = true;
+            one.ok = one.isLiteral = true, one.literalType = "boolean", one.literalValue = "true";
         CatalogView catalog;
         for (const std::string& type : compiler.typeTexts())
             catalog.types[type] = {true, "integer", ""};
