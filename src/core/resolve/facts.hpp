@@ -58,7 +58,7 @@ struct SqlValueUse {
 };
 
 // Refused by the gatherer with `error` set: more than one expression, sub-select, parameter, DEFAULT, star,
-// aggregate or window syntax, comments (hazards.md, "Expressions").
+// aggregate or window syntax, comments.
 struct ExpressionFacts {
     bool ok = false;
     std::string code;  // diagnostic code of the refusal

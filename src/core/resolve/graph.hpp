@@ -1,5 +1,4 @@
-// The event graph: what raises which event, which action that sets off, what it writes and calls (runtime.md, promise
-// 4).
+// The event graph: what raises which event, which action that sets off, what it writes and calls.
 #pragma once
 
 #include <string>

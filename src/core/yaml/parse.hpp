@@ -1,4 +1,4 @@
-// Text to located trees: the dialect pass, then yaml-cpp's event parser behind every guard of hazards.md.
+// Text to located trees: the dialect pass, then yaml-cpp's event parser behind every guard there is.
 #pragma once
 
 #include <vector>
@@ -8,7 +8,7 @@
 
 namespace specql {
 
-// Each is a refusal with its own code. Defaults are the safe ones of hazards.md.
+// Each is a refusal with its own code. Defaults are the safe ones.
 struct Limits {
     size_t bytes = 1 << 20;        // setting specql.max_spec_size; hard ceiling 8 MiB
     size_t depth = 32;
