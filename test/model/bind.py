@@ -24,7 +24,9 @@ def bind_set(expression, scope, column):
     found = bind(expression, lambda name: scope.in_set(name, column))
     if found == Reference('target', column):
         raise Refused(f'{column.name} would be set to itself')
-    twice(expression, scope, {column})
+    if not scope.own_row:
+        twice(expression, scope, {column})
+    same_keys(found, column.keys)
     return assignable(checked(found), column)
 
 
@@ -73,7 +75,7 @@ def comparison(expression, scope):
     left, right = expression.operands
     columns = [scope.entity.field(side.parts[0]) if isinstance(side, sql.Name) and side.bare else None
                for side in (left, right)]
-    if columns[0] and columns[0] is columns[1]:
+    if columns[0] and columns[0] == columns[1]:
         return sql.Operation(expression.name, (scope.in_where(left), scope.event.meaning(right)))
     for side in (left, right):
         twice(side, scope, scope.entity.fields)
@@ -81,6 +83,8 @@ def comparison(expression, scope):
     both_of_target([left, right], bound, scope)
     if all(references(side) and all(r.kind != 'target' for r in references(side)) for side in bound):
         raise Refused('only the event\'s values are compared')
+    if {r.kind for side in bound for r in references(side)} > {'target'}:
+        same_keys(bound[0], keys_of(bound[1]))
     return sql.Operation(expression.name, tuple(bound))
 
 
@@ -123,7 +127,7 @@ def references(expression):
     return []
 
 
-# --- enums ---------------------------------------------------------------------------------------------------------
+# --- keys and enums ---------------------------------------------------------------------------------------------------------
 
 
 def checked(expression):
@@ -137,6 +141,20 @@ def checked(expression):
                 for other in sides:
                     literal_of_enum(one, other)
     return expression
+
+
+def keys_of(expression):
+    """The entity that a column's value is a key of, or None."""
+    known = isinstance(expression, Reference) and expression.field and expression.kind in ('row', 'target')
+    return expression.field.keys if known else None
+
+
+def same_keys(expression, wanted):
+    """"The keys of rows of two entities are never the same, so comparing them, or setting a ref to the key of another
+    entity's row, is an error": in a WHERE, where the target's is compared with the event's."""
+    found = keys_of(expression)
+    if found and wanted and found != wanted:
+        raise Refused(f'a key of {found} beside one of {wanted}')
 
 
 def literal_of_enum(reference, literal):

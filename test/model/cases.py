@@ -53,7 +53,7 @@ def run(spec, programs, case, choice):
     try:
         states = [model.execute(s) for s in case.statements]
     except TooMuch as error:
-        raise Undecided('too many events') from error
+        raise Undecided(str(error) or 'too many events') from error
     return Outcome(statements=states, deliveries=model.deliveries, failures=model.failures,
                    tables={e.table: list(model.store.tables[e.name].values()) for e in spec.entities.values()})
 

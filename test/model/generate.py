@@ -2,8 +2,6 @@
 
 A case is honest or has exactly one mistake: each step that is drawn is shown to the docs' rules (program.py), and left
 out if they refuse it, unless it is to be the mistake. What the docs leave undecided is left out always."""
-import re
-
 import sql
 from cases import Case
 from expressions import Drawn, Place, condition, kind_of, name, spelled, value, where
@@ -140,7 +138,7 @@ class Maker:
         behind = self.steps(Place(self.spec, entity, keys=self.params, taken=True), 2) if drawn.chance(70) else []
         self.taking = []
         # The function takes what the steps use.
-        used = set(re.findall(r'\w+', '\n'.join([line] + behind)))
+        used = {r.key for r in compile_one(self.spec, self.probe(read_lines([line] + behind))).used}
         self.bulk = self.params = {k: t for k, t in self.params.items() if k in used}
         if not self.bulk:
             return None

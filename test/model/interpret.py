@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sql
+from bind import references
 from program import compile_spec
 from store import Store
 from values import Failure, evaluate, strict
@@ -159,9 +160,11 @@ class Model:
         before = self.store.snapshot()
         # A change that matches no condition is no event; a custom event is one before its conditions are read.
         if program.action.on.event is None:
-            events = [e for e in events if any(self.holds(c, Context(e, before)) for c, _ in program.branches)]
+            events = [e for e in events if self.matches(program, Context(e, before))]
         if not events:
             return
+        if events[0].depth > MAX_DEPTH and any(r.way for c, _ in program.branches for r in references(c)):
+            raise TooMuch('whether an event is one too many before its condition has read other rows')
         self.events += len(events)
         if self.events > 200:
             raise TooMuch()
@@ -179,6 +182,13 @@ class Model:
                 else:
                     for event in group:
                         self.handle_alone(program, event)
+
+    def matches(self, program, context):
+        try:
+            return any(self.holds(condition, context) for condition, _ in program.branches)
+        except Failure:
+            # That is for the handler to fail with.
+            return True
 
     def handle_alone(self, program, event):
         saved = self.save()

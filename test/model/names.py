@@ -98,7 +98,7 @@ class EventScope:
         for words, side in ((OLD_WORDS, 'old'), (NEW_WORDS, 'new')):
             for word in words:
                 if name.startswith(word):
-                    found = self.field_of_word(name[len(word):])
+                    found = self.field_of_word(name[len(word):], word != 'current_')
                     if found:
                         return Reference('row', found, side)
         if name.endswith('_change'):
@@ -106,19 +106,21 @@ class EventScope:
             if found:
                 if self.action.on.operations != ('update',):
                     raise Undecided(f'{name} of an event that is no update')
+                if found.base != 'integer':
+                    raise Refused(f'{found.name} has no difference')
                 return Reference('difference', found)
         return None
 
-    def field_of_word(self, word):
+    def field_of_word(self, word, share=True):
         """"the field of that name, else the changed field if its name contains the word, else the only field that
-        does"."""
+        does (not for `current_<w>`)"."""
         found = self.entity.field(word)
         if found and found.name != 'id':
             return found
         if self.changed and word in self.changed.name.split('_'):
             return self.changed
         fields = [f for f in self.entity.fields if word in f.name.split('_')]
-        return fields[0] if len(fields) == 1 else None
+        return fields[0] if share and len(fields) == 1 else None
 
     def led_to(self, name):
         """7. "a column of a row that the event leads to …, nearest first"."""
@@ -260,14 +262,18 @@ class EventScope:
 class TargetScope:
     """The two scopes of a step with a target: "the rows that a step writes with `update:` or `delete:`"."""
 
-    def __init__(self, event, entity):
+    def __init__(self, event, entity, own_row=False, led=False):
         self.event = event
         self.entity = entity
+        self.own_row = own_row             # is the row that is written the event's?
+        self.led = led                     # or the one that the event leads to?
 
     def qualified(self, name, in_set=False):
         head, rest = name.parts[0], name.parts[1:]
         named = self.event.spec.entity(head) is self.entity
         if named and in_set and self.event.leads_by(head):
+            if self.led:
+                raise Undecided(f'{head}.{rest[0]}: both are the same row')
             raise Refused(f'{head}.{rest[0]} can be of the target, and of the row that the event leads to')
         if head == 'target' or named:
             if len(rest) > 1:
@@ -299,7 +305,7 @@ class TargetScope:
             if found:
                 raise Refused(f'{word} is a value of SQL and a field')
             return self.event.sql_value(word)
-        if found is column:
+        if found == column:
             return Reference('target', found)
         if self.event.custom and found and word not in self.event.keys:
             # Of a custom event any name can be a key.

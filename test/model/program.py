@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import sql
-from bind import assignable, bind_event, bind_set, bind_where, checked
+from bind import assignable, bind_event, bind_set, bind_where, checked, same_keys
 from names import EventScope, Reference, Refused, TargetScope, Undecided
 from spec import Entity, Malformed, read
 
@@ -120,7 +120,9 @@ def insertion(spec, step, scope):
             raise Refused(f'{entity.name} has no field {name}')
         if found in [f for f, _ in columns]:
             raise Refused(f'{name} is given twice')
-        columns.append((found, assignable(bind_event(value, scope), found)))
+        bound = assignable(bind_event(value, scope), found)
+        same_keys(bound, found.keys)
+        columns.append((found, bound))
     for found in entity.fields:
         if found.required and found.default is None and found not in [f for f, _ in columns]:
             raise Refused(f'{found.name} is required and left out')
@@ -145,8 +147,9 @@ def creation(spec, step, scope):
 
 def change(spec, step, scope):
     entity = target(spec, step)
-    both = TargetScope(scope, entity)
     sentence = step.sentence
+    led = sentence.where is None
+    both = TargetScope(scope, entity, led and scope.entity is entity and not sentence.via, led)
     columns = []
     for name, value in sentence.assignments:
         found = entity.field(name)

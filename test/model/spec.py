@@ -37,13 +37,16 @@ class Field:
     on_delete: str = 'no action'
     required: bool = False
     default: Any = None
+    of: Optional[str] = None             # the entity whose key this is, of `id`
 
     @property
     def names(self):
         return {self.name, self.column}
 
-
-ID = Field('id', 'id', 'uuid', required=True)
+    @property
+    def keys(self):
+        """The entity whose rows this names, or None."""
+        return self.ref or self.of
 
 
 @dataclass
@@ -58,11 +61,11 @@ class Entity:
 
     def field(self, name):
         """The field that goes by this name, or None."""
-        return next((f for f in [ID, *self.fields] if name in f.names), None)
+        return next((f for f in [self.id, *self.fields] if name in f.names), None)
 
     @property
-    def columns(self):
-        return ['id'] + [f.column for f in self.fields]
+    def id(self):
+        return Field('id', 'id', 'uuid', required=True, of=self.name)
 
 
 @dataclass

@@ -309,6 +309,7 @@ bool ActionResolver::lookupPrefixed(const std::string& name, Value& value, NameP
         if (!binding.custom) {
             if (const ColumnInfo* column = fieldNamed(*binding.entity, word, guess))
                 return value = rowColumn(*column, old, rule), true;
+            continue;  // new and current are the event's row, not one that it leads to
         }
         if (old) continue;
         std::vector<int> ways;
