@@ -1,5 +1,5 @@
-// Functions that the catalog of an earlier version names. CREATE EXTENSION … VERSION and pg_upgrade want them to be there; the update of the
-// extension forgets them.
+// Functions that the catalog of an earlier version names. CREATE EXTENSION … VERSION and pg_upgrade want them to be
+// there; the update of the extension forgets them.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
 
