@@ -97,11 +97,9 @@ COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, i
 
 -- Functions that run as the extension's owner ask for whom: the user of the session, or whom SET ROLE has made of it.
 CREATE FUNCTION specql.viewer() RETURNS oid
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT r.oid FROM pg_roles AS r
-    WHERE r.rolname = CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role')::name END
-$$;
-COMMENT ON FUNCTION specql.viewer() IS 'The role that this session works as, whatever function it is in';
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'specql_viewer';
+COMMENT ON FUNCTION specql.viewer() IS
+'The role that this session works as, whatever function it is in; in code that it runs for another role, that role';
 
 CREATE FUNCTION specql.sees(action text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -265,6 +263,7 @@ CREATE TABLE specql.failure (
     CHECK ((status = 'failed') = (next_attempt_at IS NOT NULL))
 );
 CREATE INDEX failure_due ON specql.failure (next_attempt_at) WHERE status = 'failed';
+CREATE INDEX failure_action ON specql.failure (action, next_attempt_at) WHERE status = 'failed';
 CREATE INDEX failure_caused_by ON specql.failure (caused_by) WHERE caused_by IS NOT NULL;
 COMMENT ON TABLE specql.failure IS 'Events whose handler failed: waiting for the next attempt, or parked; shown by specql.failures';
 COMMENT ON COLUMN specql.failure.id IS 'The event';
@@ -364,7 +363,7 @@ COMMENT ON FUNCTION specql.retry(uuid, text) IS
 CREATE FUNCTION specql.retry_due(max_items integer DEFAULT NULL) RETURNS integer
 LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'specql_retry_due';
 COMMENT ON FUNCTION specql.retry_due(integer) IS
-'Tries all failed events again whose time has come; how many it tried. The worker and specql.drain() do it';
+'Tries the failed events of the caller''s actions again whose time has come; how many it tried. specql.drain() does it';
 
 -- Looks at the ids at both ends of each partition's index only.
 CREATE FUNCTION specql.expire_events() RETURNS TABLE (partition text, newest timestamptz)

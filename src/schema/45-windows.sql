@@ -1,8 +1,8 @@
 -- Windows and correlations: what their events are, what is known of each key, and how it is worked out.
 --
--- A listener of each source writes its events into specql.window_event, in the transaction that raised them. The worker,
--- or specql.drain(), takes them out in order, brings specql.window_key and specql.window_entry up to date and raises what
--- matched, in one transaction.
+-- A listener of each source writes its events into specql.window_event, in the transaction that raised them. A worker,
+-- or specql.drain(), takes them out in order, brings specql.window_key and specql.window_entry up to date and writes what
+-- matched into specql.waiting_event, in one transaction; from there it is handled like what waited for specql.resume.
 
 CREATE TABLE specql.window_rule (
     action text NOT NULL PRIMARY KEY,
@@ -128,14 +128,7 @@ SELECT pg_catalog.pg_extension_config_dump('specql.window_entry', '');
 
 -- One session at a time works on a window, until the end of its transaction.
 CREATE FUNCTION specql.lock_window(action text, wait boolean) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF wait THEN
-        PERFORM pg_advisory_xact_lock(1397772631, hashtext(action));
-        RETURN true;
-    END IF;
-    RETURN pg_try_advisory_xact_lock(1397772631, hashtext(action));
-END $$;
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_lock_window';
 COMMENT ON FUNCTION specql.lock_window(text, boolean) IS
 'Takes the lock of whoever works on a window or correlation; false if another session has it and this one is not to wait';
 -- What was counted under another condition means nothing under this one; counting starts anew.
@@ -214,7 +207,13 @@ CREATE FUNCTION specql.evaluate_windows(max_items integer DEFAULT NULL, wait boo
 LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
 SET enable_bitmapscan = off AS 'MODULE_PATHNAME', 'specql_evaluate_windows';
 COMMENT ON FUNCTION specql.evaluate_windows(integer, boolean) IS
-'Counts the committed events that wait, in order, and runs the steps of what matches; how many events and deadlines. For the worker and specql.drain()';
+'Counts the committed events that wait for windows of the caller, in order, and runs the steps of what matches; how many events and deadlines. For specql.drain()';
+
+CREATE FUNCTION specql.evaluate_window(action text, max_items bigint) RETURNS bigint
+LANGUAGE c VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
+SET enable_bitmapscan = off AS 'MODULE_PATHNAME', 'specql_evaluate_window';
+COMMENT ON FUNCTION specql.evaluate_window(text, bigint) IS
+'Counts what waits for one window or correlation; matches wait for their actions. How many events and deadlines; 0 while another session counts. For the worker';
 
 -- For tests, which are rolled back: their events are never committed, and nobody else's may be counted with them.
 CREATE FUNCTION specql.evaluate_own_window(action text) RETURNS bigint
@@ -310,7 +309,7 @@ REVOKE ALL ON FUNCTION
     specql.drop_window(text, oid), specql.register_window(text, text, text, text, jsonb, text[], text, interval, boolean),
     specql.forget_window(text), specql.unregister_window(text), specql.lock_window(text, boolean),
     specql.window_events(text, integer, uuid[], timestamptz[], text[], text[]), specql.evaluate_windows(integer, boolean),
-    specql.evaluate_own_window(text), specql.window_horizon(), specql.expire_windows(), specql.rebuild_window(text),
+    specql.evaluate_window(text, bigint), specql.evaluate_own_window(text), specql.window_horizon(), specql.expire_windows(), specql.rebuild_window(text),
     specql.backtest(text, timestamptz, timestamptz, text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.register_window(text, text, text, text, jsonb, text[], text, interval, boolean),

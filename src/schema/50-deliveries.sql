@@ -164,20 +164,21 @@ COMMENT ON FUNCTION specql.start_worker() IS
 CREATE FUNCTION specql.stop_worker() RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    signalled integer[] := '{}';
     pids integer[] := specql.worker_pids();
 BEGIN
-    IF pids = '{}' THEN
-        RETURN false;
-    END IF;
-    -- Once each: a second signal does not let them put back what they were sending.
-    PERFORM pg_terminate_backend(p) FROM unnest(pids) AS p;
     FOR i IN 1..1000 LOOP
+        -- Those that start others have not started their last ones before they end.
+        pids := pids || ARRAY(SELECT w.pid FROM specql.owner_workers() AS w);
+        -- Once each: a second signal does not let them put back what they were sending.
+        PERFORM pg_terminate_backend(p) FROM unnest(pids) AS p WHERE p <> ALL (signalled);
+        signalled := signalled || pids;
         PERFORM pg_stat_clear_snapshot();
-        pids := ARRAY(SELECT p FROM unnest(pids) AS p WHERE EXISTS (SELECT FROM pg_stat_get_activity(p)));
+        pids := ARRAY(SELECT DISTINCT p FROM unnest(pids) AS p WHERE EXISTS (SELECT FROM pg_stat_get_activity(p)));
         EXIT WHEN pids = '{}';
         PERFORM pg_sleep(0.01);
     END LOOP;
-    RETURN pids = '{}';
+    RETURN signalled <> '{}' AND pids = '{}';
 END $$;
 COMMENT ON FUNCTION specql.stop_worker() IS
 'Ends this database''s background workers after what they are sending; they come back with the next work unless specql.worker is off';
@@ -314,6 +315,15 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
 $$;
 COMMENT ON FUNCTION specql.resume_deliveries() IS 'Makes a restored or cloned database deliver, from now on';
 
+CREATE FUNCTION specql.works_for(owner name) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT pg_has_role(specql.viewer(), x.extowner, 'USAGE')
+           OR EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = $1 AND pg_has_role(specql.viewer(), r.oid, 'USAGE'))
+    FROM pg_extension AS x WHERE x.extname = 'specql'
+$$;
+COMMENT ON FUNCTION specql.works_for(name) IS 'Has the user of this session the rights of a role, or of whoever owns the extension?';
+REVOKE ALL ON FUNCTION specql.works_for(name) FROM PUBLIC;
+
 -- `place`: of the worker, by which the next one there knows what it leased. `probe_after`: after so many failures in a row, one call at a time until one succeeds. `busy` and `busy_calls`: how many
 -- calls of which service this worker has not reported back yet. `reached`, `reached_at`, `reached_id`: up to where services
 -- have been claimed.
@@ -334,6 +344,8 @@ BEGIN
     END IF;
     FOR s IN SELECT v.* FROM specql.service AS v
              WHERE v.url IS NOT NULL AND v.disabled IS NULL AND (v.paused_until IS NULL OR v.paused_until <= clock_timestamp())
+               -- A session sends what is its user's.
+               AND (place > 0 OR specql.works_for(v.owner))
              ORDER BY random() LOOP
         room := least(left_items, CASE WHEN s.failures >= probe_after THEN 1 ELSE per_service END
                                   - coalesce(busy_calls[array_position(busy, s.name)], 0));
@@ -407,7 +419,6 @@ CREATE FUNCTION specql.finish_events(event_ids uuid[], actions text[]) RETURNS v
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
 DECLARE
     a record;
-    problem text;
 BEGIN
     PERFORM FROM specql.event_log AS l WHERE l.id = ANY (event_ids) AND l.deliveries > 1 ORDER BY l.id FOR UPDATE;
     FOR a IN
@@ -417,13 +428,19 @@ BEGIN
         WHERE NOT EXISTS (SELECT FROM specql.outbox AS o WHERE o.event_id = e.id AND o.action IS NOT DISTINCT FROM e.action)
           AND NOT EXISTS (SELECT FROM specql.dead_letter AS d WHERE d.event_id = e.id AND d.action IS NOT DISTINCT FROM e.action)
         GROUP BY e.action LOOP
-        problem := specql.call_processed(a.processed, a.ids);
-        UPDATE specql.event_log AS l
-        SET processed_at = CASE WHEN problem IS NULL THEN clock_timestamp() END, last_error = coalesce(problem, l.last_error)
-        WHERE l.id = ANY (a.ids) AND l.action = a.action AND l.processed_at IS NULL;
+        IF a.processed IS NULL THEN
+            UPDATE specql.event_log AS l SET processed_at = clock_timestamp()
+            WHERE l.id = ANY (a.ids) AND l.action = a.action AND l.processed_at IS NULL;
+        ELSE
+            -- The function runs with its owner's rights, in a session of that role.
+            INSERT INTO specql.finished_event AS f (action, event_id, due_at) SELECT a.action, u.id, specql.clock() FROM unnest(a.ids) AS u(id)
+            ON CONFLICT ON CONSTRAINT finished_event_pkey DO UPDATE SET attempts = 0, due_at = excluded.due_at;
+            PERFORM specql.wake_worker();
+        END IF;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION specql.finish_events(uuid[], text[]) IS 'Marks events as processed whose last delivery has succeeded';
+COMMENT ON FUNCTION specql.finish_events(uuid[], text[]) IS
+'Marks events as processed whose last delivery has succeeded, or queues them for the function that their action names as processed';
 
 -- Verdicts: done, retry (after `delays`, in milliseconds), dead. Items that are not in the outbox any more are passed over.
 CREATE FUNCTION specql.record_results(ids uuid[], verdicts text[], delays bigint[], errors text[], http_statuses integer[],
@@ -488,12 +505,14 @@ DECLARE
     verdicts text[] := '{}';
     errors text[] := '{}';
     pauses bigint[] := '{}';
+    visible constant text[] := specql.visible_actions();
 BEGIN
     IF specql.is_copy() THEN
         RETURN 0;
     END IF;
     FOR d IN SELECT o.* FROM specql.outbox AS o
              WHERE o.service IS NULL AND o.available_at <= clock_timestamp()
+               AND (visible IS NULL OR o.action IS NULL OR o.action = ANY (visible))
              ORDER BY o.available_at, o.id LIMIT max_items FOR UPDATE SKIP LOCKED LOOP
         ids := ids || d.id;
         pauses := pauses || (extract(epoch FROM d.repeat_after) * 1000)::bigint;
@@ -524,40 +543,6 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     SELECT count(*)::integer FROM released
 $$;
 COMMENT ON FUNCTION specql.release_leases(integer) IS 'Puts back what the worker before this one was sending, at the same place; how many';
-
--- What the worker waits for: milliseconds until something is due, at most `limit_ms`; NULL if nothing ever will be.
-CREATE FUNCTION specql.next_work(limit_ms bigint) RETURNS bigint
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
-    WITH moved AS (SELECT coalesce(nullif(specql.setting('clock_offset'), ''), '0')::interval AS moved),
-    heard AS (SELECT a.action FROM specql.action AS a WHERE a.part = 'match' AND a.enabled)
-    SELECT least($1, greatest(0, ceil(extract(epoch FROM min(w.due) - clock_timestamp()) * 1000))::bigint)
-    FROM (
-        SELECT min(f.next_attempt_at) - m.moved AS due FROM specql.failure AS f, moved AS m WHERE f.status = 'failed'
-        GROUP BY m.moved
-        UNION ALL
-        -- What has not been counted although its time has come waits for a transaction, whose end wakes nobody.
-        SELECT greatest(e.at - m.moved, clock_timestamp() + interval '200 ms')
-        FROM moved AS m, heard AS r,
-             LATERAL (SELECT v.at FROM specql.window_event AS v WHERE v.action = r.action ORDER BY v.at, v.id LIMIT 1) AS e
-        UNION ALL
-        SELECT greatest(k.deadline - m.moved, clock_timestamp() + CASE WHEN k.deadline_xid IS NULL THEN '0' ELSE '200 ms' END::interval)
-        FROM moved AS m, heard AS r,
-             LATERAL (SELECT v.deadline, v.deadline_xid FROM specql.window_key AS v
-                      WHERE v.action = r.action AND v.deadline IS NOT NULL ORDER BY v.deadline LIMIT 1) AS k
-        UNION ALL
-        SELECT clock_timestamp() FROM specql.released_actions
-        UNION ALL
-        (SELECT o.available_at FROM specql.outbox AS o WHERE o.service IS NULL AND NOT specql.is_copy()
-         ORDER BY o.available_at LIMIT 1)
-        UNION ALL
-        SELECT greatest(q.available_at, s.paused_until)
-        FROM specql.service AS s,
-             LATERAL (SELECT o.available_at FROM specql.outbox AS o WHERE o.service = s.name
-                      ORDER BY o.available_at LIMIT 1) AS q
-        WHERE s.url IS NOT NULL AND s.disabled IS NULL AND NOT specql.is_copy()) AS w
-    HAVING min(w.due) IS NOT NULL
-$$;
-COMMENT ON FUNCTION specql.next_work(bigint) IS 'Milliseconds until something is due for the worker; NULL if nothing waits. For the worker';
 
 CREATE FUNCTION specql.first_uuid(at timestamptz) RETURNS uuid
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -717,10 +702,13 @@ BEGIN
     handled := specql.evaluate_windows(max_items);
     handled := handled + specql.retry_due(max_items - handled);
     handled := handled + specql.call_functions(max_items - handled);
-    RETURN handled + specql.deliver(max_items - handled);
+    handled := handled + specql.deliver(max_items - handled);
+    -- Not counted: they belong to what was.
+    PERFORM specql.tell_finished();
+    RETURN handled;
 END $$;
 COMMENT ON FUNCTION specql.drain(integer) IS
-'Does the worker''s due work in this session: windows, retries of failed events, calls of functions, deliveries; how many items. Its transaction stays open while it sends';
+'Does the workers'' due work in this session, as far as it is the caller''s: windows, retries of failed events, calls of functions, deliveries; how many items. Of whoever owns the extension it is everybody''s. Its transaction stays open while it sends';
 
 -- ---- looking ---------------------------------------------------------------------------------------------------------
 
@@ -785,6 +773,22 @@ BEGIN
     status := CASE WHEN pids <> '{}' OR used < slots THEN 'ok' ELSE 'full' END;
     detail := format('%s of %s of max_worker_processes in use', used, slots);
     RETURN NEXT;
+    SELECT count(*) AS n INTO r FROM specql.waiting_owners(false) AS w WHERE w.due_ms = 0;
+    "check" := 'owners';
+    status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'waiting' END;
+    detail := format('%s of specql.owner_workers = %s run, %s roles wait for their turn', (SELECT count(*) FROM specql.owner_workers()),
+                     specql.setting('owner_workers'), r.n);
+    RETURN NEXT;
+    FOR r IN SELECT o.oid, pg_get_userbyid(o.oid) AS name, specql.no_session(o.oid) AS problem, w.xact_start
+             FROM (SELECT DISTINCT specql.owner_of(a.action) AS oid FROM specql.action AS a) AS o
+             LEFT JOIN (SELECT v.owner, a.xact_start FROM specql.owner_workers() AS v, pg_stat_get_activity(v.pid) AS a) AS w ON w.owner = o.oid
+             WHERE specql.no_session(o.oid) IS NOT NULL OR w.xact_start < clock_timestamp() - interval '1 min' ORDER BY 2 LOOP
+        "check" := 'owner ' || r.name;
+        status := CASE WHEN r.xact_start < clock_timestamp() - interval '1 min' THEN 'held up' ELSE 'restricted' END;
+        detail := concat_ws('; ', CASE WHEN status = 'held up' THEN format('code of it runs since %s', r.xact_start) END,
+                            'no worker can be connected as it, ' || r.problem || ': its code runs in a session of another role, under restrictions');
+        RETURN NEXT;
+    END LOOP;
     "check" := 'copy';
     status := CASE WHEN specql.is_copy() THEN 'paused' ELSE 'ok' END;
     detail := CASE status WHEN 'ok' THEN 'deliveries leave from here'
@@ -861,7 +865,7 @@ REVOKE ALL ON FUNCTION
     specql.call_processed(text, uuid[]), specql.finish_events(uuid[], text[]),
     specql.record_results(uuid[], text[], bigint[], text[], integer[], text[]),
     specql.record_services(text[], integer[], integer[], bigint[], text[], text[]), specql.send_notifications(integer),
-    specql.release_leases(integer), specql.next_work(bigint), specql.first_uuid(timestamptz),
+    specql.release_leases(integer), specql.first_uuid(timestamptz),
     specql.expire_deliveries(), specql.take(text, integer, interval),
     specql.ack(uuid[]), specql.nack(uuid, text, interval), specql.redrive(uuid), specql.redrive(text, timestamptz),
     specql.discard(uuid), specql.acknowledge(uuid), specql.deliver(integer), specql.drain(integer), specql.health()

@@ -3,6 +3,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/events/frame.hpp"
+#include "pg/events/owner.hpp"
 #include "pg/events/settings.hpp"
 
 extern "C" {
@@ -35,8 +36,7 @@ bool isLatest(Oid user, const char* claims) {
 }
 
 Caller* sessionCaller() {
-    // The role that SET ROLE has chosen, whatever function this is in.
-    Oid user = GetOuterUserId();
+    Oid user = workingUser();
     const char* claims = sessionClaims();
     if (!isLatest(user, claims)) {
         auto* caller = static_cast<Caller*>(MemoryContextAllocZero(TopTransactionContext, sizeof(Caller)));

@@ -7,6 +7,7 @@
 #include "pg/events/log.hpp"
 #include "pg/events/run.hpp"
 #include "pg/events/uuid.hpp"
+#include "pg/events/waiting.hpp"
 
 namespace specql {
 
@@ -25,7 +26,7 @@ Datum emptyPayload() {
     return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
 }
 
-void handleBy(Rule* rule, const Emission* emission, const Lineage* lineage) {
+EventSet* setFor(Rule* rule, const Emission* emission, const Lineage* lineage) {
     EventSet* set = makeEventSet(rule, false);
     if (lineage != nullptr) {
         set->lineage = *lineage;
@@ -47,7 +48,7 @@ void handleBy(Rule* rule, const Emission* emission, const Lineage* lineage) {
     size_t size = sizeof(pg_uuid_t) * emission->count;
     set->ids = static_cast<pg_uuid_t*>(MemoryContextAllocHuge(set->context, size));
     memcpy(set->ids, emission->ids, size);
-    handleSet(set, nullptr);
+    return set;
 }
 
 void raise(Emission* emission) {
@@ -63,7 +64,7 @@ void raise(Emission* emission) {
         logUnheard(emission->type, emission->ids, emission->payloads, emission->times, emission->count);
     ListCell* cell;
     foreach (cell, listeners)
-        handleBy(static_cast<Rule*>(lfirst(cell)), emission, nullptr);
+        handleSet(setFor(static_cast<Rule*>(lfirst(cell)), emission, nullptr), nullptr);
 }
 
 const char* typeArgument(FunctionCallInfo fcinfo) {
@@ -91,8 +92,15 @@ void raiseMatch(const MatchEvent* match) {
     ListCell* cell;
     foreach (cell, listenersOf(match->type, match->action)) {
         Rule* rule = static_cast<Rule*>(lfirst(cell));
-        if (rule->onlyMatches || !match->timedOut)
-            handleBy(rule, &emission, &match->lineage);
+        if (!rule->onlyMatches && match->timedOut)
+            continue;
+        EventSet* set = setFor(rule, &emission, &match->lineage);
+        if (match->waits) {
+            keepWaiting(set);
+            dropEventSet(set);
+        } else {
+            handleSet(set, nullptr);
+        }
     }
 }
 

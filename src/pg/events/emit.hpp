@@ -12,9 +12,10 @@ struct MatchEvent {
     TimestampTz time;
     Lineage lineage;
     bool timedOut;        // then nobody else hears of it
+    bool waits;           // its actions handle it later, as what waited for a pause to end
 };
 
-// Runs the steps of the match's own action, and every other action that listens to the event.
+// Runs the steps of the match's own action, and every other action that listens to the event, or has them wait for it.
 void raiseMatch(const MatchEvent* match);
 
 }  // namespace specql

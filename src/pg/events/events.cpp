@@ -3,6 +3,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/events/caller.hpp"
 #include "pg/events/listeners.hpp"
+#include "pg/events/owner.hpp"
 #include "pg/events/run.hpp"
 #include "pg/events/settings.hpp"
 #include "pg/events/tables.hpp"
@@ -23,6 +24,7 @@ void atTransactionEvent(XactEvent event, void*) {
             dropAllFrames();
             dropAllEventSets();
             forgetCaller();
+            forgetOwnersOf(InvalidSubTransactionId);
             freeOutdatedRules();
             freeOutdatedListeners();
             break;
@@ -36,6 +38,7 @@ void atSubtransactionEvent(SubXactEvent event, SubTransactionId own, SubTransact
         case SUBXACT_EVENT_ABORT_SUB:
             dropFramesOf(own);
             dropEventSetsOf(own);
+            forgetOwnersOf(own);
             break;
         case SUBXACT_EVENT_COMMIT_SUB:
             passEventSets(own, parent);
@@ -52,6 +55,7 @@ void initEvents() {
     registerTableInvalidation();
     registerRuleInvalidation();
     registerListenerInvalidation();
+    initOwners();
     RegisterXactCallback(atTransactionEvent, nullptr);
     RegisterSubXactCallback(atSubtransactionEvent, nullptr);
 }

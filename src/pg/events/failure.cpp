@@ -1,6 +1,7 @@
 #include "pg/events/failure.hpp"
 
 #include "pg/bridge/extension.hpp"
+#include "pg/bridge/sqlstate.hpp"
 #include "pg/events/frame.hpp"
 #include "pg/worker/wake.hpp"
 
@@ -23,13 +24,22 @@ SET status = t.status, attempts = f.attempts + 1, sqlstate = $2, message = $3, d
 FROM specql.failure AS g, specql.next_attempt($1, g.attempts + 1, $8) AS t
 WHERE f.id = $7 AND f.action = $1 AND g.id = $7 AND g.action = $1)";
 
+const char* const recordNotedSql = R"(
+UPDATE specql.failure AS f
+SET sqlstate = $2, message = $3, detail = $4, hint = $5, context = $6, last_failed_at = clock_timestamp()
+WHERE f.id = $7 AND f.action = $1)";
+
+const char* const putOffSql = R"(
+UPDATE specql.failure AS f SET next_attempt_at = specql.clock() + interval '1 s' * (0.5 + random())
+WHERE f.id = $1 AND f.action = $2 AND f.status = 'failed')";
+
 const char* const recordWaitingSql = R"(
 INSERT INTO specql.failure
        (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth, caller,
         sqlstate, message, detail, hint, context, status, attempts, first_failed_at, last_failed_at, next_attempt_at)
 SELECT w.id, w.action, w.type, w.entity, w.relation, w.subject, w.data, w.occurred_at, w.xid, w.caused_by, w.root,
        w.depth, w.caller, $2, $3, $4, $5, $6, t.status, 1, clock_timestamp(), clock_timestamp(), t.next_attempt_at
-FROM specql.waiting_event AS w, specql.next_attempt($1, 1, NOT w.deliver) AS t
+FROM specql.waiting_event AS w, specql.next_attempt($1, 1, $8 OR NOT w.deliver) AS t
 WHERE w.id = $7 AND w.action = $1)";
 
 constexpr int maxArguments = 18;
@@ -138,6 +148,7 @@ void recordWaitingFailure(const pg_uuid_t* id, const char* action, const ErrorDa
     arguments.count = 0;
     arguments.addError(action, error);
     arguments.add(UUIDOID, UUIDPGetDatum(id));
+    arguments.add(BOOLOID, BoolGetDatum(error->sqlerrcode == sqlstate::cascadeTooDeep));
     execute(recordWaitingSql, &arguments);
     wakeWorkerAtCommit();
 }
@@ -149,6 +160,22 @@ void recordFailureAgain(const pg_uuid_t* id, const char* action, const ErrorData
     arguments.add(UUIDOID, UUIDPGetDatum(id));
     arguments.add(BOOLOID, BoolGetDatum(park));
     execute(recordAgainSql, &arguments);
+}
+
+void recordFailureOfNoted(const pg_uuid_t* id, const char* action, const ErrorData* error) {
+    Arguments arguments;
+    arguments.count = 0;
+    arguments.addError(action, error);
+    arguments.add(UUIDOID, UUIDPGetDatum(id));
+    execute(recordNotedSql, &arguments);
+}
+
+void putOff(const pg_uuid_t* id, const char* action) {
+    Arguments arguments;
+    arguments.count = 0;
+    arguments.add(UUIDOID, UUIDPGetDatum(id));
+    arguments.addText(action);
+    execute(putOffSql, &arguments);
 }
 
 }  // namespace specql

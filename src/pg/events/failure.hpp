@@ -17,4 +17,10 @@ void recordWaitingFailure(const pg_uuid_t* id, const char* action, const ErrorDa
 // The same for an event that stands in specql.failure and has failed again.
 void recordFailureAgain(const pg_uuid_t* id, const char* action, const ErrorData* error, bool park);
 
+// The error of an attempt that is counted already.
+void recordFailureOfNoted(const pg_uuid_t* id, const char* action, const ErrorData* error);
+
+// Not tried, and so not counted: what it needs is held by somebody else.
+void putOff(const pg_uuid_t* id, const char* action);
+
 }  // namespace specql

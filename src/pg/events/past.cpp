@@ -3,6 +3,7 @@
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/events/listeners.hpp"
+#include "pg/events/owner.hpp"
 #include "pg/events/rebuild.hpp"
 #include "pg/events/run.hpp"
 #include "pg/events/settings.hpp"
@@ -69,18 +70,14 @@ EventSet* openSet(Rule* rule, const PastEvent* events, int count, bool replayed)
     return set;
 }
 
-EventSet* setOf(const PastEvent* events, int count, bool replayed) {
-    if (!events->ofRow) {
-        EventSet* set = openSet(listenerOf(events), events, count, replayed);
+// Events of rows have their table open.
+EventSet* setOf(Rule* rule, Relation relation, const PastEvent* events, int count, bool replayed) {
+    EventSet* set = openSet(rule, events, count, replayed);
+    if (relation == nullptr) {
         for (int i = 0; i < count; ++i)
             appendCustom(set, &events[i]);
         return set;
     }
-    if (!OidIsValid(events->relation) || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(events->relation)))
-        refuseUnknown(events);
-    Relation relation = table_open(events->relation, AccessShareLock);
-    Rule* rule = ruleOf(events, relation);
-    EventSet* set = openSet(rule, events, count, replayed);
     // Conditions that ask who did it are asked on behalf of the events.
     Frame* frame = pushFrame(set, 0, 0);
     for (int i = 0; i < count; ++i) {
@@ -88,8 +85,18 @@ EventSet* setOf(const PastEvent* events, int count, bool replayed) {
         append(set, &events[i], event.row, event.maskBytes);
     }
     popFrame(frame);
-    table_close(relation, NoLock);
     return set;
+}
+
+void handleAsOwner(Rule* rule, Relation relation, const PastEvent* events, int count, bool replayed) {
+    EventSet* set = setOf(rule, relation, events, count, replayed);
+    if (const char* chain = cascadeChain(set))
+        ereport(ERROR, (errcode(sqlstate::cascadeTooDeep),
+                        errmsg("event %s would be number %d of a cascade; specql.max_cascade_depth is %d", events->type,
+                               events->lineage.depth, settings::maxCascadeDepth),
+                        errdetail("The chain of actions is %s.", chain)));
+    runHandler(set, 0, count, nullptr);
+    dropEventSet(set);
 }
 
 bool sameText(const char* left, const char* right) {
@@ -135,7 +142,7 @@ void tryRange(const PastEvent* events, int count, bool replayed, ErrorData** err
         return;
     if (error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && IsolationUsesXactSnapshot())
         ReThrowError(error);
-    if (count == 1)
+    if (count == 1 || isContention(error))
         return;
     tryRange(events, count / 2, replayed, errors);
     tryRange(events + count / 2, count - count / 2, replayed, errors + count / 2);
@@ -169,14 +176,19 @@ PastEvent readPast(HeapTuple tuple, TupleDesc descriptor) {
 }
 
 void handlePast(const PastEvent* events, int count, bool replayed) {
-    EventSet* set = setOf(events, count, replayed);
-    if (const char* chain = cascadeChain(set))
-        ereport(ERROR, (errcode(sqlstate::cascadeTooDeep),
-                        errmsg("event %s would be number %d of a cascade; specql.max_cascade_depth is %d", events->type,
-                               events->lineage.depth, settings::maxCascadeDepth),
-                        errdetail("The chain of actions is %s.", chain)));
-    runHandler(set, 0, count, nullptr);
-    dropEventSet(set);
+    Relation relation = nullptr;
+    if (events->ofRow) {
+        if (!OidIsValid(events->relation) || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(events->relation)))
+            refuseUnknown(events);
+        relation = table_open(events->relation, AccessShareLock);
+    }
+    Rule* rule = relation != nullptr ? ruleOf(events, relation) : listenerOf(events);
+    prepareHandler(rule);
+    asOwner(rule->handlerUser, [rule, relation, events, count, replayed] {
+        handleAsOwner(rule, relation, events, count, replayed);
+    });
+    if (relation != nullptr)
+        table_close(relation, NoLock);
 }
 
 void handleEach(const PastEvent* events, int count, bool replayed, ErrorData** errors) {

@@ -80,11 +80,6 @@ bool endsTransaction(const ErrorData* error) {
     return error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && IsolationUsesXactSnapshot();
 }
 
-// Somebody else holds what the handler needs: halves of the set would wait for it too, each as long.
-bool isContention(const ErrorData* error) {
-    return error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
-}
-
 void tryRange(Attempt* attempt, int64_t first, int64_t count) {
     ErrorData* error = trySubtransaction(
         [attempt, first, count] { runHandler(attempt->set, first, count, attempt->trigger); });
@@ -134,6 +129,10 @@ void refuseDepth(EventSet* set, const char* chain) {
 }
 
 }  // namespace
+
+bool isContention(const ErrorData* error) {
+    return error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+}
 
 char* cascadeChain(const EventSet* set) {
     return set->lineage.depth > settings::maxCascadeDepth ? chainOfActions(set) : nullptr;

@@ -25,6 +25,9 @@ void callHandlerAlone(EventSet* set);
 // partition or a replica applied them. For the end of the transaction.
 void handleLeftovers();
 
+// Somebody else holds what the handler needs: others would wait for it too, each as long.
+bool isContention(const ErrorData* error);
+
 // Raised or recorded by handleSet; nullptr if the set is not too deep. Lies in the current memory context.
 char* cascadeChain(const EventSet* set);
 

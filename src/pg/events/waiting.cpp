@@ -2,11 +2,13 @@
 #include "pg/events/waiting.hpp"
 
 #include "pg/bridge/entry.hpp"
+#include "pg/bridge/extension.hpp"
 #include "pg/bridge/settings.hpp"
 #include "pg/events/bulk.hpp"
 #include "pg/events/failure.hpp"
 #include "pg/events/frame.hpp"
 #include "pg/events/past.hpp"
+#include "pg/events/retry.hpp"
 #include "pg/events/settings.hpp"
 #include "pg/worker/wake.hpp"
 
@@ -25,9 +27,23 @@ enum Column {
 const char* const claimSql = "SELECT " PAST_COLUMNS R"(, deliver FROM specql.waiting_event
 WHERE action = $1 AND id > $3 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
-const char* const releasedSql = "SELECT action FROM specql.released_actions";
+const char* const releasedSql = "SELECT action FROM specql.released_actions WHERE specql.sees(action) ORDER BY action";
 
 const char* const doneSql = "DELETE FROM specql.waiting_event WHERE action = $1 AND id = ANY ($2)";
+
+const char* const failSql = R"(
+WITH moved AS (
+    DELETE FROM specql.waiting_event AS w WHERE w.action = $1 AND w.id = ANY (ARRAY(
+        SELECT v.id FROM specql.waiting_event AS v WHERE v.action = $1 ORDER BY v.id LIMIT $2 FOR UPDATE SKIP LOCKED))
+    RETURNING w.*)
+INSERT INTO specql.failure
+       (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth, caller,
+        sqlstate, message, status, attempts, first_failed_at, last_failed_at, next_attempt_at)
+SELECT m.id, m.action, m.type, m.entity, m.relation, m.subject, m.data, m.occurred_at, m.xid, m.caused_by, m.root,
+       m.depth, m.caller, '57P01', 'it was handled together with others, and the attempt ended its session',
+       CASE WHEN m.deliver THEN 'failed' ELSE 'parked' END, 0, clock_timestamp(), clock_timestamp(),
+       CASE WHEN m.deliver THEN specql.clock() END
+FROM moved AS m)";
 
 void set(TupleTableSlot* row, Column column, Datum value) {
     row->tts_values[column] = value;
@@ -35,36 +51,39 @@ void set(TupleTableSlot* row, Column column, Datum value) {
 }
 
 // The planner knows nothing of a table that was empty a moment ago: its index is the only way that does not read all of
-// it for every batch. Ends with AtEOXact_GUC(true, level).
-int useIndexOnly() {
-    int level = NewGUCNestLevel();
-    setLocal("enable_seqscan", "off");
-    setLocal("enable_bitmapscan", "off");
-    setLocal("enable_sort", "off");
-    return level;
+// it for every batch. `read` takes what it gave, and is told the caller's memory context.
+template <typename Read>
+void execute(const char* sql, Oid* types, Datum* values, int count, Read&& read) {
+    MemoryContext caller = CurrentMemoryContext;
+    runAsExtensionOwner([sql, types, values, count, caller, &read] {
+        setLocal("enable_seqscan", "off");
+        setLocal("enable_bitmapscan", "off");
+        setLocal("enable_sort", "off");
+        SPI_connect();
+        int code = SPI_execute_with_args(sql, count, types, values, nullptr, false, 0);
+        if (code < 0)
+            elog(ERROR, "specql: handling waiting events gave %s", SPI_result_code_string(code));
+        read(caller);
+        SPI_finish();
+    });
 }
 
 PastEvent* claim(const char* action, int64_t limit, const pg_uuid_t* after, int* count) {
     Oid types[3] = {TEXTOID, INT8OID, UUIDOID};
     Datum values[3] = {CStringGetTextDatum(action), Int64GetDatum(limit), UUIDPGetDatum(after)};
-    MemoryContext caller = CurrentMemoryContext;
-    int level = useIndexOnly();
-    SPI_connect();
-    int code = SPI_execute_with_args(claimSql, 3, types, values, nullptr, false, 0);
-    if (code != SPI_OK_SELECT)
-        elog(ERROR, "specql: claiming waiting events gave %s", SPI_result_code_string(code));
-    MemoryContext spi = MemoryContextSwitchTo(caller);
-    *count = static_cast<int>(SPI_processed);
-    auto* events = static_cast<PastEvent*>(palloc(sizeof(PastEvent) * (SPI_processed + 1)));
-    for (uint64_t i = 0; i < SPI_processed; ++i) {
-        bool isNull;
-        events[i] = readPast(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
-        events[i].silent =
-            !DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, pastColumns + 1, &isNull));
-    }
-    MemoryContextSwitchTo(spi);
-    SPI_finish();
-    AtEOXact_GUC(true, level);
+    PastEvent* events = nullptr;
+    execute(claimSql, types, values, 3, [count, &events](MemoryContext caller) {
+        MemoryContext spi = MemoryContextSwitchTo(caller);
+        *count = static_cast<int>(SPI_processed);
+        events = static_cast<PastEvent*>(palloc(sizeof(PastEvent) * (SPI_processed + 1)));
+        for (uint64_t i = 0; i < SPI_processed; ++i) {
+            bool isNull;
+            events[i] = readPast(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+            events[i].silent =
+                !DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, pastColumns + 1, &isNull));
+        }
+        MemoryContextSwitchTo(spi);
+    });
     return events;
 }
 
@@ -75,11 +94,7 @@ void remove(const char* action, const PastEvent* events, int count) {
     ArrayType* array = construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
     Oid types[2] = {TEXTOID, UUIDARRAYOID};
     Datum values[2] = {CStringGetTextDatum(action), PointerGetDatum(array)};
-    int level = useIndexOnly();
-    SPI_connect();
-    SPI_execute_with_args(doneSql, 2, types, values, nullptr, false, 0);
-    SPI_finish();
-    AtEOXact_GUC(true, level);
+    execute(doneSql, types, values, 2, [](MemoryContext) {});
 }
 
 // Up to `limit` events of an action after `after`, which becomes the last of them; how many there were.
@@ -192,6 +207,12 @@ int64_t handleReleased(const char* action, int64_t limit) {
     for (int i = 0; i < count && handled < limit; ++i)
         handled += handleAll(actions[i], limit - handled);
     return handled;
+}
+
+void failReleased(const char* action, int64_t limit) {
+    Oid types[2] = {TEXTOID, INT8OID};
+    Datum values[2] = {CStringGetTextDatum(action), Int64GetDatum(limit)};
+    execute(failSql, types, values, 2, [](MemoryContext) {});
 }
 
 SPECQL_FUNCTION(specql_handle_released) {

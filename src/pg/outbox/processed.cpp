@@ -1,14 +1,14 @@
 // specql.call_processed: tells an action's function which of its events are done.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/subtransaction.hpp"
-#include "pg/outbox/owner.hpp"
+#include "pg/events/owner.hpp"
+#include "pg/outbox/owned_calls.hpp"
 
 namespace specql {
 
 namespace {
 
-// The function runs with its owner's rights even if it is not SECURITY DEFINER: who calls it is the worker, a
-// superuser.
+// The function runs with its owner's rights even if it is not SECURITY DEFINER.
 void callAsOwner(const char* name, Datum ids) {
     Oid argument = UUIDARRAYOID;
     Oid function = LookupFuncName(compat::nameParts(name), 1, &argument, false);
@@ -29,12 +29,15 @@ void callAsOwner(const char* name, Datum ids) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_call_processed) {
-    const char* name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-    Datum ids = PG_GETARG_DATUM(1);
+ErrorData* callProcessed(const char* name, Datum ids) {
     ErrorData* error = trySubtransaction([name, ids] { callAsOwner(name, ids); });
+    if (error != nullptr) ereport(WARNING, (errcode(error->sqlerrcode), errmsg("%s failed: %s", name, error->message)));
+    return error;
+}
+
+SPECQL_FUNCTION(specql_call_processed) {
+    ErrorData* error = callProcessed(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_DATUM(1));
     if (error == nullptr) PG_RETURN_NULL();
-    ereport(WARNING, (errcode(error->sqlerrcode), errmsg("%s failed: %s", name, error->message)));
     PG_RETURN_TEXT_P(cstring_to_text(error->message));
 }
 

@@ -1,7 +1,8 @@
 // specql.run_as: a call of a function that did not exist when its spec was applied.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/subtransaction.hpp"
-#include "pg/outbox/owner.hpp"
+#include "pg/events/owner.hpp"
+#include "pg/outbox/owned_calls.hpp"
 
 extern "C" {
 #include "executor/spi.h"
@@ -9,11 +10,8 @@ extern "C" {
 
 namespace specql {
 
-SPECQL_FUNCTION(specql_run_as) {
-    Oid owner = PG_GETARG_OID(0);
-    const char* command = text_to_cstring(PG_GETARG_TEXT_PP(1));
-    Datum argument = PG_GETARG_DATUM(2);
-    ErrorData* error = trySubtransaction([owner, command, argument] {
+ErrorData* runCommandAs(Oid owner, const char* command, Datum argument) {
+    return trySubtransaction([owner, command, argument] {
         asOwner(owner, [command, argument] {
             Oid type = JSONBOID;
             Datum value = argument;
@@ -23,6 +21,10 @@ SPECQL_FUNCTION(specql_run_as) {
             SPI_finish();
         });
     });
+}
+
+SPECQL_FUNCTION(specql_run_as) {
+    ErrorData* error = runCommandAs(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_DATUM(2));
     if (error == nullptr) PG_RETURN_NULL();
     PG_RETURN_TEXT_P(cstring_to_text(error->message));
 }

@@ -1,5 +1,5 @@
-// specql.evaluate_windows: committed events are counted in their order, each once, and what matches runs its steps.
-// Both are one transaction.
+// specql.evaluate_windows: committed events are counted in their order, each once, by the engine alone. What matches
+// waits, as events of a paused action do, and is handled with the rights of those whose steps it sets off.
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/holder.hpp"
@@ -7,7 +7,9 @@
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/events/clock.hpp"
 #include "pg/events/emit.hpp"
+#include "pg/events/waiting.hpp"
 #include "pg/windows/engine.hpp"
+#include "pg/worker/locks.hpp"
 
 namespace specql {
 
@@ -21,9 +23,8 @@ SELECT r.action FROM specql.window_rule AS r
 WHERE (EXISTS (SELECT FROM specql.window_event AS e WHERE e.action = r.action AND e.at <= $1)
        OR EXISTS (SELECT FROM specql.window_key AS k WHERE k.action = r.action AND k.deadline <= $1))
   AND EXISTS (SELECT FROM specql.action AS a WHERE a.action = r.action AND a.part = 'match' AND a.enabled)
+  AND specql.sees(r.action)
 ORDER BY r.action)";
-
-const char* const lockSql = "SELECT specql.lock_window($1, $2)";
 
 // $6: the names of the keys, $7: their values as one text (of several, a JSON array).
 const char* const payloadSql = R"(
@@ -63,6 +64,7 @@ void raise(WindowRun* run, WindowFound* found) {
     match.time = found->match.at;
     match.lineage = lineageOf(found);
     match.timedOut = found->match.timedOut;
+    match.waits = run->counted == Counted::committed;
     raiseMatch(&match);
 }
 
@@ -199,11 +201,9 @@ int64_t recountWindow(const char* action, Micros now) {
 }
 
 bool lockWindow(const char* action, bool wait) {
-    spi::connect();
-    spi::query(lockSql, {{TEXTOID, CStringGetTextDatum(fromUtf8(action))}, {BOOLOID, BoolGetDatum(wait)}});
-    bool got = spi::flag(0, 1);
-    spi::finish();
-    return got;
+    const char* name = fromUtf8(action);
+    auto hash = static_cast<uint32_t>(hash_bytes(reinterpret_cast<const unsigned char*>(name), static_cast<int>(strlen(name))));
+    return lockForTransaction(Lock::window, hash, wait);
 }
 
 SPECQL_FUNCTION(specql_evaluate_windows) {
@@ -215,10 +215,6 @@ SPECQL_FUNCTION(specql_evaluate_windows) {
     foreach (cell, dueWindows(now)) {
         const char* action = static_cast<const char*>(lfirst(cell));
         if (done >= limit || !lockWindow(action, wait)) continue;
-        if (wait) {
-            done += evaluateWindow(action, Counted::committed, now, limit - done);
-            continue;
-        }
         // One that cannot be counted must not hold up the others.
         ErrorData* error = trySubtransaction(
             [&done, action, now, limit] { done += evaluateWindow(action, Counted::committed, now, limit - done); });
@@ -226,7 +222,20 @@ SPECQL_FUNCTION(specql_evaluate_windows) {
             ereport(WARNING, (errcode(error->sqlerrcode),
                               errmsg("events of action %s cannot be counted: %s", action, error->message)));
     }
+    (void)handleReleased(nullptr, PG_INT64_MAX);
     PG_RETURN_INT32(static_cast<int32>(Min(done, static_cast<int64_t>(INT_MAX))));
+}
+
+// specql.evaluate_window: one of them, for a worker, which has the matches handled in another transaction.
+SPECQL_FUNCTION(specql_evaluate_window) {
+    const char* action = toUtf8(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+    if (!lockWindow(action, false)) PG_RETURN_INT64(0);
+    PG_RETURN_INT64(evaluateWindow(action, Counted::committed, engineTime(), PG_GETARG_INT64(1)));
+}
+
+// specql.lock_window
+SPECQL_FUNCTION(specql_lock_window) {
+    PG_RETURN_BOOL(lockWindow(toUtf8(text_to_cstring(PG_GETARG_TEXT_PP(0))), PG_GETARG_BOOL(1)));
 }
 
 SPECQL_FUNCTION(specql_evaluate_own_window) {

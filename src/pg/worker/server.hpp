@@ -29,6 +29,7 @@ extern "C" {
 #include "tcop/tcopprot.h"
 #include "utils/array.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 #if PG_VERSION_NUM >= 150000
@@ -47,6 +48,13 @@ inline double chance() {
     return static_cast<double>(random()) / (static_cast<double>(MAX_RANDOM_VALUE) + 1);
 #endif
 }
+
+// For a connection as a role that has no LOGIN, where there are such.
+#ifdef BGWORKER_BYPASS_ROLELOGINCHECK
+constexpr uint32 withoutLogin = BGWORKER_BYPASS_ROLELOGINCHECK;
+#else
+constexpr uint32 withoutLogin = 0;
+#endif
 
 // Calls `visit` for the process slots in which background workers of this database may be.
 template <typename Visit>

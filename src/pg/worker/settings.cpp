@@ -6,6 +6,8 @@ namespace specql::settings {
 
 int workerMode = workerAuto;
 int workers = 1;
+int ownerWorkers = 3;
+int handlerTimeout = 5 * 60 * 1000;
 int pollInterval = 1000;
 int maxConcurrency = 32;
 int deliveryRetention = 7 * 24 * 3600;
@@ -26,8 +28,16 @@ void defineWorkerSettings() {
         "off: none starts, and one that runs ends.",
         &workerMode, workerAuto, workerOptions, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("specql.workers", "How many background workers a database with work gets.",
-                            "More than one keep delivering while a handler that is tried again takes its time.",
+                            "They deliver; code of users runs in other processes, see specql.owner_workers.",
                             &workers, 1, 1, 32, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("specql.owner_workers",
+                            "How many background workers run code of users in a database at once.",
+                            "Each works for one owner of actions, who has turns if there are more owners with work.",
+                            &ownerWorkers, 3, 1, 256, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("specql.handler_timeout",
+                            "How long a background worker lets code of a user run at most; 0: for ever.",
+                            "What takes longer is cancelled, and counts as a failed attempt.", &handlerTimeout,
+                            5 * 60 * 1000, 0, INT_MAX, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("specql.poll_interval", "How often the worker looks for work that nobody woke it for.",
                             nullptr, &pollInterval, 1000, 10, 3600 * 1000, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr,
                             nullptr);

@@ -7,6 +7,8 @@ enum WorkerMode { workerOff, workerAuto, workerOn };
 
 extern int workerMode;         // a WorkerMode
 extern int workers;            // for each database
+extern int ownerWorkers;       // at once, for each database
+extern int handlerTimeout;     // milliseconds; 0: none
 extern int pollInterval;       // milliseconds
 extern int maxConcurrency;     // HTTP calls at once
 extern int deliveryRetention;  // seconds

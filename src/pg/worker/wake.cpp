@@ -1,6 +1,7 @@
 #include "pg/worker/wake.hpp"
 
 #include "pg/bridge/entry.hpp"
+#include "pg/worker/locks.hpp"
 #include "pg/worker/server.hpp"
 #include "pg/worker/settings.hpp"
 
@@ -15,14 +16,6 @@ int missing = 0;            // workers, when it was about to commit
 TimestampTz lastStart = 0;  // of a worker, by this session
 constexpr int restartSeconds = 5;
 
-// A kind of advisory lock that SQL cannot take (it uses 1 and 2), so that nobody is in the worker's way by accident.
-// specql.worker_pids() in 50-deliveries.sql knows these numbers.
-LOCKTAG placeTag(int place) {
-    LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 1936749411, static_cast<uint32>(place), 3);
-    return tag;
-}
-
 void registerWorkers(int count) {
     BackgroundWorker worker;
     describeWorker(&worker, MyDatabaseId, DatabasePath);
@@ -30,12 +23,9 @@ void registerWorkers(int count) {
         (void)RegisterDynamicBackgroundWorker(&worker, nullptr);
 }
 
-bool isFree(int place) {
-    if (place == ownPlace) return false;  // one's own lock is in nobody's own way
-    LOCKTAG tag = placeTag(place);
-    if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL) return false;
-    LockRelease(&tag, ShareLock, true);
-    return true;
+bool placeIsFree(int place) {
+    // One's own lock is in nobody's own way.
+    return place != ownPlace && isFree(Lock::place, static_cast<uint32_t>(place));
 }
 
 // Runs after the commit, where nothing may fail: no locks, no memory.
@@ -101,8 +91,7 @@ void wakeWorkerAtCommit() {
 
 int takeWorkerPlace() {
     for (int place = 1; place <= settings::workers; ++place) {
-        LOCKTAG tag = placeTag(place);
-        if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL) return ownPlace = place;
+        if (takeLock(Lock::place, static_cast<uint32_t>(place))) return ownPlace = place;
     }
     return 0;
 }
@@ -110,7 +99,7 @@ int takeWorkerPlace() {
 int freeWorkerPlaces() {
     int count = 0;
     for (int place = 1; place <= settings::workers; ++place)
-        count += isFree(place) ? 1 : 0;
+        count += placeIsFree(place) ? 1 : 0;
     return count;
 }
 
