@@ -587,9 +587,12 @@ CREATE FUNCTION specql.ack(VARIADIC ids uuid[]) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
 DECLARE
     found_ids uuid[] := ARRAY(SELECT o.id FROM specql.outbox AS o WHERE o.id = ANY (ack.ids) ORDER BY o.id FOR UPDATE);
+    actions constant text[] := ARRAY(SELECT DISTINCT o.action FROM specql.outbox AS o WHERE o.id = ANY (found_ids));
 BEGIN
     IF cardinality(found_ids) > 0 THEN
         PERFORM specql.record_results(found_ids, array_fill('done'::text, ARRAY[cardinality(found_ids)]), NULL, NULL, NULL, NULL);
+        -- What is not the caller's is for a worker.
+        PERFORM specql.tell_finished(actions);
     END IF;
     RETURN cardinality(found_ids);
 END $$;
@@ -703,7 +706,7 @@ BEGIN
     handled := handled + specql.retry_due(max_items - handled);
     handled := handled + specql.call_functions(max_items - handled);
     handled := handled + specql.deliver(max_items - handled);
-    -- Not counted: they belong to what was.
+    -- Not counted: it belongs to what was.
     PERFORM specql.tell_finished();
     RETURN handled;
 END $$;

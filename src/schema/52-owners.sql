@@ -87,27 +87,24 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION specql.end_finished(text, uuid[], text) IS 'What became of events of specql.claim_finished: processed, or why not';
 
-CREATE FUNCTION specql.tell_finished(max_items integer DEFAULT NULL) RETURNS integer
+CREATE FUNCTION specql.tell_finished(actions text[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     a record;
     c record;
-    told integer := 0;
 BEGIN
     FOR a IN SELECT DISTINCT e.action FROM specql.finished_event AS e
-             WHERE e.due_at <= specql.clock() AND specql.sees(e.action) ORDER BY e.action LOOP
+             WHERE e.due_at <= specql.clock() AND (actions IS NULL OR e.action = ANY (actions)) AND specql.sees(e.action)
+             ORDER BY e.action LOOP
         LOOP
-            EXIT WHEN told >= max_items;
             SELECT * INTO c FROM specql.claim_finished(a.action);
             EXIT WHEN c.ids = '{}';
             PERFORM specql.end_finished(a.action, c.ids, specql.call_processed(c.processed, c.ids));
-            told := told + cardinality(c.ids);
         END LOOP;
     END LOOP;
-    RETURN told;
 END $$;
-COMMENT ON FUNCTION specql.tell_finished(integer) IS
-'Tells the functions of the caller''s actions which of their events are done; how many events. For specql.drain()';
+COMMENT ON FUNCTION specql.tell_finished(text[]) IS
+'Tells the functions of the caller''s actions, or of some of them, which of their events are done';
 
 -- ---- what is due -----------------------------------------------------------------------------------------------------
 
@@ -193,5 +190,5 @@ $$;
 COMMENT ON FUNCTION specql.next_work(bigint) IS 'Milliseconds until something is due for a worker; NULL if nothing waits. For the worker';
 
 REVOKE ALL ON FUNCTION specql.next_work(bigint), specql.owner_of(text), specql.no_session(oid), specql.owner_workers(), specql.claim_finished(text),
-    specql.end_finished(text, uuid[], text), specql.tell_finished(integer), specql.owner_work(boolean), specql.waiting_owners(boolean)
+    specql.end_finished(text, uuid[], text), specql.tell_finished(text[]), specql.owner_work(boolean), specql.waiting_owners(boolean)
 FROM PUBLIC;

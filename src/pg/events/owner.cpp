@@ -57,8 +57,7 @@ const char* const deferredSql = R"(
 SELECT n.nspname::text, c.conname::text FROM pg_constraint AS c JOIN pg_namespace AS n ON n.oid = c.connamespace
 GROUP BY n.nspname, c.conname HAVING bool_or(c.condeferred) AND bool_and(c.condeferrable))";
 
-// Firing them has made all constraints immediate for the rest of the transaction: what comes next finds them as they
-// are declared.
+// All constraints have been immediate: what comes next in the transaction finds them as they are declared.
 void restoreDeferred() {
     runAsExtensionOwner([] {
         MemoryContext caller = CurrentMemoryContext;
@@ -73,27 +72,26 @@ void restoreDeferred() {
         }
         MemoryContextSwitchTo(spi);
         SPI_finish();
+        setConstraints(NIL, false);
         if (names != NIL) setConstraints(names, true);
     });
 }
 
-// Fires what waits for the end of the transaction, with the rights of the current user.
-void settle() {
-    setConstraints(NIL, false);
-    // Rows written straight to a partition wait for their actions; these may put off more.
-    while (EventSet* set = takeLeftover(currentFrameSerial())) {
+// Rows written straight to a partition wait for their actions until the end of the transaction.
+void handleWaiting() {
+    while (EventSet* set = takeLeftover(currentFrameSerial()))
         handleSet(set, nullptr);
-        setConstraints(NIL, false);
-    }
-    restoreDeferred();
 }
 
+// What the session itself has put off runs with its rights.
 void settleSession() {
     Oid user;
     int context;
     GetUserIdAndSecContext(&user, &context);
     SetUserIdAndSecContext(workingUser(), context | SECURITY_LOCAL_USERID_CHANGE);
-    settle();
+    setConstraints(NIL, false);
+    handleWaiting();
+    setConstraints(NIL, false);
     SetUserIdAndSecContext(user, context);
 }
 
@@ -188,12 +186,13 @@ void detail::asOwner(Oid owner, void (*body)(void*), void* closure) {
     SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
     applySettings(owner);
     body(closure);
-    settle();
+    handleWaiting();
     closePortals(call->subtransaction);
     AtEOXact_GUC(false, settings);
     SetUserIdAndSecContext(user, context);
     innermost = call->outer;
     pfree(call);
+    if (innermost == nullptr) restoreDeferred();
 }
 
 void initOwners() {

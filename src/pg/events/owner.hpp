@@ -13,11 +13,10 @@ void asOwner(Oid owner, void (*body)(void*), void* closure);
 // Runs `body` with the rights of `owner`, for whom it is.
 //
 // In a session of the owner that is all there is to it: what the code puts off until the end of the transaction runs as
-// the owner too. In any other session nothing of it outlives the call: it is a security-restricted operation (SET ROLE,
-// temporary tables, prepared statements and cursors WITH HOLD are refused, and SET CONSTRAINTS by us), the settings of
-// the role are in force and those that the code changes are undone, deferred constraints and triggers fire before it
-// returns, and portals that it has left open are closed. What the session itself had put off by then fires first, with
-// the session's rights.
+// the owner too. In any other session nothing of it outlives the call: it is a security-restricted operation (the server
+// refuses SET ROLE, temporary tables, prepared statements, cursors WITH HOLD and whatever would defer a trigger), so
+// constraints are checked at once; the settings of the role are in force, and those that the code changes are undone;
+// portals that it has left open are closed. What the session itself had put off by then fires before, with its rights.
 //
 // An error leaves all that to the abort of the (sub)transaction, which must be one that began for this call.
 template <typename Body>

@@ -12,10 +12,9 @@ ALTER TABLE specql.event_log ADD COLUMN caller jsonb;
 ALTER TABLE specql.failure ADD COLUMN caller jsonb;
 ALTER TABLE specql.waiting_event ADD COLUMN caller jsonb;
 -- @new specql.object_relation
--- @new specql.failure_action
+-- @new failure_action
 -- @new specql.begun_work
 -- @new specql.finished_event
--- @new specql.finished_event_due
 
 -- Those whose tables were renamed or dropped since have none, as after a restore.
 INSERT INTO specql.object_relation
