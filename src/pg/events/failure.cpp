@@ -77,8 +77,7 @@ void execute(const char* sql, const Arguments* arguments) {
         SPI_connect();
         int code = SPI_execute_with_args(sql, arguments->count, const_cast<Oid*>(arguments->types),
                                          const_cast<Datum*>(arguments->values), arguments->nulls, false, 0);
-        if (code < 0)
-            elog(ERROR, "specql: recording a failure gave %s", SPI_result_code_string(code));
+        if (code < 0) elog(ERROR, "specql: recording a failure gave %s", SPI_result_code_string(code));
         SPI_finish();
     });
 }
@@ -115,8 +114,7 @@ Arguments argumentsOf(EventSet* set, int64_t index, const ErrorData* error, bool
 
 void recordFailures(EventSet* set, int64_t first, int64_t count, const ErrorData* error, bool park) {
     // Tried again outside of the replay, it would deliver: the event that is being replayed fails instead.
-    if (isSilent(currentFrame()))
-        ReThrowError(const_cast<ErrorData*>(error));
+    if (isSilent(currentFrame())) ReThrowError(const_cast<ErrorData*>(error));
     // All of a large set may fail: the statement is planned once, and memory is given back after each event.
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql failure", ALLOCSET_SMALL_SIZES);
     Datum caller = callerToKeep(set->caller);
@@ -127,13 +125,11 @@ void recordFailures(EventSet* set, int64_t first, int64_t count, const ErrorData
             MemoryContext before = MemoryContextSwitchTo(scratch);
             Arguments arguments = argumentsOf(set, i, error, park, caller);
             MemoryContextSwitchTo(before);
-            if (plan == nullptr)
-                plan = SPI_prepare(recordSql, arguments.count, arguments.types);
+            if (plan == nullptr) plan = SPI_prepare(recordSql, arguments.count, arguments.types);
             if (plan == nullptr)
                 elog(ERROR, "specql: preparing to record failures gave %s", SPI_result_code_string(SPI_result));
             int code = SPI_execute_plan(plan, arguments.values, arguments.nulls, false, 0);
-            if (code < 0)
-                elog(ERROR, "specql: recording a failure gave %s", SPI_result_code_string(code));
+            if (code < 0) elog(ERROR, "specql: recording a failure gave %s", SPI_result_code_string(code));
             MemoryContextReset(scratch);
             CHECK_FOR_INTERRUPTS();
         }

@@ -36,9 +36,10 @@ void refuseToPutOff(PlannedStmt* statement, const char* text, bool readOnlyTree,
                     ParamListInfo parameters, QueryEnvironment* environment, DestReceiver* receiver,
                     QueryCompletion* completion) {
     if (statement->utilityStmt != nullptr && IsA(statement->utilityStmt, ConstraintsSetStmt) && isRestricted())
-        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                        errmsg("SET CONSTRAINTS is not possible in code that runs for its owner in a session of another role"),
-                        errhint("With LOGIN and CONNECT the owner gets sessions of its own.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                 errmsg("SET CONSTRAINTS is not possible in code that runs for its owner in a session of another role"),
+                 errhint("With LOGIN and CONNECT the owner gets sessions of its own.")));
     (nextUtility != nullptr ? nextUtility : standard_ProcessUtility)(statement, text, readOnlyTree, context, parameters,
                                                                      environment, receiver, completion);
 }

@@ -13,21 +13,23 @@ void asOwner(Oid owner, void (*body)(void*), void* closure);
 // Runs `body` with the rights of `owner`, for whom it is.
 //
 // In a session of the owner that is all there is to it: what the code puts off until the end of the transaction runs as
-// the owner too. In any other session nothing of it outlives the call: it is a security-restricted operation (the server
-// refuses SET ROLE, temporary tables, prepared statements, cursors WITH HOLD and whatever would defer a trigger), so
-// constraints are checked at once; the settings of the role are in force, and those that the code changes are undone;
-// portals that it has left open are closed. What the session itself had put off by then fires before, with its rights.
+// the owner too. In any other session nothing of it outlives the call: it is a security-restricted operation (the
+// server refuses SET ROLE, temporary tables, prepared statements, cursors WITH HOLD and whatever would defer a
+// trigger), so constraints are checked at once; the settings of the role are in force, and those that the code changes
+// are undone; portals that it has left open are closed. What the session itself had put off by then fires before, with
+// its rights.
 //
 // An error leaves all that to the abort of the (sub)transaction, which must be one that began for this call.
 template <typename Body>
 void asOwner(Oid owner, Body&& body) {
     using Closure = std::remove_reference_t<Body>;
-    detail::asOwner(owner, [](void* closure) { (*static_cast<Closure*>(closure))(); },
-                    const_cast<void*>(static_cast<const void*>(&body)));
+    detail::asOwner(
+        owner, [](void* closure) { (*static_cast<Closure*>(closure))(); },
+        const_cast<void*>(static_cast<const void*>(&body)));
 }
 
-// For whom this session works: the owner of the innermost restricted call, else the role that SET ROLE has chosen or the
-// user of the session, whatever function this is in.
+// For whom this session works: the owner of the innermost restricted call, else the role that SET ROLE has chosen or
+// the user of the session, whatever function this is in.
 Oid workingUser();
 
 // At the abort of a subtransaction, and (InvalidSubTransactionId) at the end of the transaction: its calls are over.

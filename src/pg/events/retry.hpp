@@ -9,9 +9,10 @@ namespace specql {
 // subtransaction. How many. `contended`: somebody holds what the handler needs, and the rest has been left for later.
 int64_t retryAction(const char* action, int64_t limit, TimestampTz stopAt, bool* contended);
 
-// An event that may end the session, or the transaction, is tried in three steps, the first and the last in transactions
-// of their own: its next attempt is written down as one that failed; it is tried, which removes it; if that ended with an
-// error after all, the error is written down. An event that ends the session so comes to be parked like any other.
+// An event that may end the session, or the transaction, is tried in three steps, the first and the last in
+// transactions of their own: its next attempt is written down as one that failed; it is tried, which removes it; if
+// that ended with an error after all, the error is written down. An event that ends the session so comes to be parked
+// like any other.
 PastEvent* noteAttempt(const char* action);  // of the event that is due first; nullptr if none is
 void tryNoted(const PastEvent* failed);
 void recordNoted(const PastEvent* failed, const ErrorData* error);

@@ -18,7 +18,20 @@ namespace {
 
 // The columns of specql.waiting_event, in the order of its definition.
 enum Column {
-    id, action, type, entity, relation, subject, data, occurredAt, xid, causedBy, root, depth, deliver, caller,
+    id,
+    action,
+    type,
+    entity,
+    relation,
+    subject,
+    data,
+    occurredAt,
+    xid,
+    causedBy,
+    root,
+    depth,
+    deliver,
+    caller,
     columnCount
 };
 
@@ -61,8 +74,7 @@ void execute(const char* sql, Oid* types, Datum* values, int count, Read&& read)
         setLocal("enable_sort", "off");
         SPI_connect();
         int code = SPI_execute_with_args(sql, count, types, values, nullptr, false, 0);
-        if (code < 0)
-            elog(ERROR, "specql: handling waiting events gave %s", SPI_result_code_string(code));
+        if (code < 0) elog(ERROR, "specql: handling waiting events gave %s", SPI_result_code_string(code));
         read(caller);
         SPI_finish();
     });
@@ -101,8 +113,7 @@ void remove(const char* action, const PastEvent* events, int count) {
 int handleSome(const char* action, int64_t limit, pg_uuid_t* after) {
     int count;
     PastEvent* events = claim(action, limit, after, &count);
-    if (count == 0)
-        return 0;
+    if (count == 0) return 0;
     auto* errors = static_cast<ErrorData**>(palloc0(sizeof(ErrorData*) * count));
     handleEach(events, count, false, errors);
     int failed = 0;
@@ -124,8 +135,7 @@ char** releasedActions(int* count) {
     MemoryContext caller = CurrentMemoryContext;
     SPI_connect();
     int code = SPI_execute(releasedSql, false, 0);
-    if (code != SPI_OK_SELECT)
-        elog(ERROR, "specql: looking for waiting events gave %s", SPI_result_code_string(code));
+    if (code != SPI_OK_SELECT) elog(ERROR, "specql: looking for waiting events gave %s", SPI_result_code_string(code));
     MemoryContext spi = MemoryContextSwitchTo(caller);
     *count = static_cast<int>(SPI_processed);
     auto** names = static_cast<char**>(palloc(sizeof(char*) * (SPI_processed + 1)));
@@ -145,8 +155,7 @@ int64_t handleAll(const char* action, int64_t limit) {
     while (handled < limit) {
         int64_t some = Min(limit - handled, static_cast<int64_t>(Max(settings::batchSize, 1)));
         int count = handleSome(action, some, &after);
-        if (count == 0)
-            break;
+        if (count == 0) break;
         handled += count;
         MemoryContextReset(scratch);
     }
@@ -178,19 +187,15 @@ void keepWaiting(EventSet* events) {
             set(row, entity, entityName);
             set(row, relation, ObjectIdGetDatum(rule->relation));
         }
-        if (!nulls[captured::subject])
-            set(row, subject, values[captured::subject]);
-        if (!nulls[captured::data])
-            set(row, data, values[captured::data]);
+        if (!nulls[captured::subject]) set(row, subject, values[captured::subject]);
+        if (!nulls[captured::data]) set(row, data, values[captured::data]);
         set(row, occurredAt, values[captured::time]);
         set(row, xid, FullTransactionIdGetDatum(transaction));
-        if (events->lineage.caused)
-            set(row, causedBy, UUIDPGetDatum(&events->lineage.causedBy));
+        if (events->lineage.caused) set(row, causedBy, UUIDPGetDatum(&events->lineage.causedBy));
         set(row, root, UUIDPGetDatum(events->lineage.caused ? &events->lineage.root : &events->ids[i]));
         set(row, depth, Int32GetDatum(events->lineage.depth));
         set(row, deliver, BoolGetDatum(leaves));
-        if (keptBy != 0)
-            set(row, caller, keptBy);
+        if (keptBy != 0) set(row, caller, keptBy);
         writeRow(rows);
     }
     closeWriter(rows);
@@ -199,8 +204,7 @@ void keepWaiting(EventSet* events) {
 }
 
 int64_t handleReleased(const char* action, int64_t limit) {
-    if (action != nullptr)
-        return handleAll(action, limit);
+    if (action != nullptr) return handleAll(action, limit);
     int count;
     char** actions = releasedActions(&count);
     int64_t handled = 0;

@@ -202,7 +202,8 @@ int64_t recountWindow(const char* action, Micros now) {
 
 bool lockWindow(const char* action, bool wait) {
     const char* name = fromUtf8(action);
-    auto hash = static_cast<uint32_t>(hash_bytes(reinterpret_cast<const unsigned char*>(name), static_cast<int>(strlen(name))));
+    auto hash =
+        static_cast<uint32_t>(hash_bytes(reinterpret_cast<const unsigned char*>(name), static_cast<int>(strlen(name))));
     return lockForTransaction(Lock::window, hash, wait);
 }
 

@@ -1,6 +1,6 @@
-// A session for one owner of actions: code of that role runs here, and of no other. It is connected as the owner, so that
-// what the code puts off, to the end of the transaction or of the session, is the owner's too. The engine's own statements
-// run as the owner of the extension, in transactions of their own where the code might end the session.
+// A session for one owner of actions: code of that role runs here, and of no other. It is connected as the owner, so
+// that what the code puts off, to the end of the transaction or of the session, is the owner's too. The engine's own
+// statements run as the owner of the extension, in transactions of their own where the code might end the session.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/spi.hpp"
@@ -413,7 +413,8 @@ void serve() {
             ConfigReloadPending = false;
             ProcessConfigFile(PGC_SIGHUP);
         }
-        if (settings::workerMode == settings::workerOff || !takeLock(Lock::owner, self.owner)) return;
+        if (settings::workerMode == settings::workerOff || databaseIsWanted()) return;
+        if (!takeLock(Lock::owner, self.owner)) return;
         int64_t soonestMs;
         MemoryContextReset(self.round);
         MemoryContextSwitchTo(self.round);
@@ -423,7 +424,7 @@ void serve() {
         }
         if (othersWait() || GetCurrentTimestamp() >= lastWork + idleMs * INT64CONST(1000)) return;
         pgstat_report_stat(true);
-        if (databaseIsWanted() || !sleepUntilWork(Max(soonestMs, 1))) return;
+        if (!sleepUntilWork(Max(soonestMs, 1))) return;
         self.turnBegan = GetCurrentTimestamp();
         int64_t rest = millisecondsUntil(begun + restMs * 1000);
         if (rest > 0) (void)WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, rest, PG_WAIT_EXTENSION);

@@ -7,8 +7,8 @@ namespace specql {
 
 namespace {
 
-constexpr int afterDeathMs = 1000;           // before a role whose worker has died gets another
-constexpr int restrictedMs = 60 * 1000;      // for which a role that could not be connected as is not tried again
+constexpr int afterDeathMs = 1000;       // before a role whose worker has died gets another
+constexpr int restrictedMs = 60 * 1000;  // for which a role that could not be connected as is not tried again
 
 // A role that has had a turn.
 struct Turn {
@@ -149,8 +149,9 @@ Waiting* waitingOwners(int* count) {
     ErrorData* error = tryTransaction("specql owners", [functions, caller, count, &result] {
         if (!extensionIsThere()) return;
         SPI_connect();
-        if (SPI_execute(functions ? "SELECT * FROM specql.waiting_owners(true)" : "SELECT * FROM specql.waiting_owners(false)",
-                        false, 0) != SPI_OK_SELECT)
+        if (SPI_execute(
+                functions ? "SELECT * FROM specql.waiting_owners(true)" : "SELECT * FROM specql.waiting_owners(false)",
+                false, 0) != SPI_OK_SELECT)
             elog(ERROR, "specql: looking for waiting owners failed");
         *count = static_cast<int>(SPI_processed);
         result = static_cast<Waiting*>(MemoryContextAlloc(caller, sizeof(Waiting) * Max(SPI_processed, 1)));
@@ -203,8 +204,7 @@ int64_t startSome() {
 int64_t startOwners() {
     if (board == nullptr) makeBoard();
     if (board == nullptr) return -1;
-    static MemoryContext scratch =
-        AllocSetContextCreate(TopMemoryContext, "specql owners", ALLOCSET_SMALL_SIZES);
+    static MemoryContext scratch = AllocSetContextCreate(TopMemoryContext, "specql owners", ALLOCSET_SMALL_SIZES);
     MemoryContext before = MemoryContextSwitchTo(scratch);
     int64_t soonest = startSome();
     MemoryContextSwitchTo(before);

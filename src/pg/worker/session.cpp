@@ -53,6 +53,10 @@ void setUpSession() {
     if (synchronous_commit < SYNCHRONOUS_COMMIT_REMOTE_FLUSH && synchronous_commit != SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
         SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_OVERRIDE);
     SetConfigOption("jit", "off", PGC_USERSET, PGC_S_OVERRIDE);
+    SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_OVERRIDE);
+    SetConfigOption("default_transaction_isolation", "read committed", PGC_USERSET, PGC_S_OVERRIDE);
+    // What a transaction waits for must not hold up the next ones for long.
+    if (LockTimeout == 0) SetConfigOption("lock_timeout", "10s", PGC_USERSET, PGC_S_OVERRIDE);
 }
 
 }  // namespace specql

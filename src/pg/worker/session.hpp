@@ -61,7 +61,7 @@ inline int64_t millisecondsUntil(TimestampTz time) {
     return Max((time - GetCurrentTimestamp()) / 1000, 0);
 }
 
-// The settings that the engine's own work needs, in every worker.
+// The settings that the engine's own work needs, in every worker, whatever the role's are.
 void setUpSession();
 
 }  // namespace specql

@@ -28,8 +28,8 @@ void defineWorkerSettings() {
         "off: none starts, and one that runs ends.",
         &workerMode, workerAuto, workerOptions, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("specql.workers", "How many background workers a database with work gets.",
-                            "They deliver; code of users runs in other processes, see specql.owner_workers.",
-                            &workers, 1, 1, 32, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+                            "They deliver; code of users runs in other processes, see specql.owner_workers.", &workers,
+                            1, 1, 32, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("specql.owner_workers",
                             "How many background workers run code of users in a database at once.",
                             "Each works for one owner of actions, who has turns if there are more owners with work.",

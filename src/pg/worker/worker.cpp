@@ -220,7 +220,6 @@ void specql_worker_main(Datum argument) {
     pgstat_report_appname("specql worker");
     setUpSession();
     SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_OVERRIDE);
-    SetConfigOption("lock_timeout", "10s", PGC_USERSET, PGC_S_OVERRIDE);
     if (settings::workerMode == settings::workerOff) proc_exit(0);
     int place = takePlace();
     if (place == 0) proc_exit(0);
