@@ -431,15 +431,6 @@ void serve() {
     }
 }
 
-// A session that asks who runs holds a lock for a moment.
-bool takeOwner(Oid owner) {
-    for (int i = 0; i < 20; ++i) {
-        if (takeLock(Lock::owner, owner)) return true;
-        pg_usleep(10 * 1000);
-    }
-    return false;
-}
-
 void report(OwnerState state) {
     if (self.board != nullptr) self.board->states[self.slot] = state;
 }
@@ -471,7 +462,7 @@ void specql_owner_main(Datum argument) {
     pgstat_report_appname("specql owner worker");
     setUpSession();
     self.overtime = RegisterTimeout(USER_TIMEOUT, atOvertime);
-    if (settings::workerMode != settings::workerOff && takeOwner(order.owner))
+    if (settings::workerMode != settings::workerOff && takeLock(Lock::owner, order.owner))
         atBoundary([] {
             self.round = AllocSetContextCreate(TopMemoryContext, "specql round", ALLOCSET_DEFAULT_SIZES);
             serve();
