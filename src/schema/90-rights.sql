@@ -21,11 +21,13 @@ BEGIN
         EXECUTE pg_catalog.format('GRANT SELECT ON specql.%I TO specql_reader', name);
         EXECUTE pg_catalog.format($policy$
             CREATE POLICY own_actions ON specql.%I FOR SELECT TO specql_reader
-            USING (action IS NULL
+            USING (action IS NULL%s
                    OR (SELECT pg_catalog.pg_has_role(x.extowner, 'USAGE') FROM pg_catalog.pg_extension AS x WHERE x.extname = 'specql')
-                   OR action IN (SELECT o.action FROM specql.own_actions AS o))$policy$, name);
+                   OR action IN (SELECT o.action FROM specql.own_actions AS o))$policy$, name,
+            CASE WHEN name IN ('outbox', 'delivery_history', 'dead_letter') THEN
+                ' AND owner IN (SELECT r.rolname FROM pg_catalog.pg_roles AS r WHERE pg_catalog.pg_has_role(r.oid, ''USAGE''))' END);
         EXECUTE pg_catalog.format('COMMENT ON POLICY own_actions ON specql.%I IS %L', name,
-                                  'Nobody sees what came of the rules of others; what no rule is about, all who may look');
+                                  'Nobody sees what came of the rules of others, or what others queued; events that no rule is about, all who may look');
     END LOOP;
     FOREACH name IN ARRAY '{logged_events,unhandled_events,events,failures,deliveries,dead_letters,escalations,windows}'::text[] LOOP
         EXECUTE pg_catalog.format('ALTER VIEW specql.%I OWNER TO specql_reader', name);
