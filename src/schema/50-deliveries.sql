@@ -486,11 +486,15 @@ END $$;
 COMMENT ON FUNCTION specql.due_calls(text, integer, timestamptz, uuid, timestamptz) IS
 'Calls of a service that may leave now, when they were due, and the sizes of their payloads; locked for this transaction; with ordering, at most the first of each key';
 
+-- A payload that no setting lets leave (see settings.hpp) is not copied.
 CREATE FUNCTION specql.bury(id uuid, reason text) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     WITH gone AS (DELETE FROM specql.outbox AS o WHERE o.id = $1 RETURNING o.*)
     INSERT INTO specql.dead_letter
-    SELECT g.id, g.aggregatetype, g.aggregateid, g.type, g.payload, g.kind, g.service, g.operation, g.channel, g.message,
+    SELECT g.id, g.aggregatetype, g.aggregateid, g.type,
+           CASE WHEN specql.payload_size(g.payload) > 100 * 1024 * 1024
+                THEN jsonb_build_object('specql.omitted_bytes', specql.payload_size(g.payload)) ELSE g.payload END,
+           g.kind, g.service, g.operation, g.channel, g.message,
            g.event_id, g.action, 'dead', g.attempts, g.available_at, NULL, concat_ws('; before: ', $2, g.last_error), g.created_at,
            g.acknowledged_at, g.acknowledged_by, g.severity, g.repeat_after, NULL, clock_timestamp(), NULL, NULL, g.owner
     FROM gone AS g
@@ -551,6 +555,7 @@ DECLARE
     leased_rows integer;
     left_items integer := max_items;
     left_bytes bigint := max_bytes;
+    most_bytes bigint := pg_size_bytes(specql.setting('max_payload_size'));
 BEGIN
     IF specql.is_copy() THEN
         RETURN;
@@ -568,7 +573,11 @@ BEGIN
         fitting := 0;
         FOR i IN 1..cardinality(due.ids) LOOP
             size := due.sizes[i];
-            IF size > large_bytes THEN
+            IF size > most_bytes THEN
+                -- Not written out to find that it cannot be: that would take as long as all others together.
+                PERFORM specql.bury(due.ids[i], format('the delivery has %s kB, specql.max_payload_size is %s kB',
+                                                       (size + 1023) / 1024, most_bytes / 1024));
+            ELSIF size > large_bytes THEN
                 EXIT WHEN NOT takes_large;
                 takes_large := false;
             ELSE
