@@ -15,7 +15,7 @@ CREATE TABLE specql.service (
     on_failure text NOT NULL CHECK (on_failure IN ('block', 'skip')),
     retry_on integer[] NOT NULL,
     operations jsonb NOT NULL,
-    owner name NOT NULL,
+    owner specql.role NOT NULL,
     disabled text,
     failures integer NOT NULL DEFAULT 0,
     pauses integer NOT NULL DEFAULT 0,
@@ -75,13 +75,12 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     SELECT specql.require_owner('service ' || s.name, s.owner, $13) FROM specql.service AS s WHERE s.name = $1;
     INSERT INTO specql.service AS s
     SELECT $1, $2, coalesce($3, '10 s'), coalesce($4, 8), coalesce($5, '1 s'), coalesce($6, '{}'), coalesce($7, '{}'),
-           coalesce($8, 'cloudevents'), $9, coalesce($10, 'block'), coalesce($11, '{}'), coalesce($12, '{}'), r.rolname
-    FROM pg_roles AS r WHERE r.oid = $13
+           coalesce($8, 'cloudevents'), $9, coalesce($10, 'block'), coalesce($11, '{}'), coalesce($12, '{}'), $13::specql.role
     ON CONFLICT (name) DO UPDATE
     SET url = excluded.url, timeout = excluded.timeout, retries = excluded.retries, backoff = excluded.backoff,
         headers = excluded.headers, secrets = excluded.secrets, format = excluded.format, ordering = excluded.ordering,
         on_failure = excluded.on_failure, retry_on = excluded.retry_on, operations = excluded.operations,
-        owner = CASE WHEN EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = s.owner) THEN s.owner ELSE excluded.owner END,
+        owner = CASE WHEN EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = s.owner) THEN s.owner ELSE excluded.owner END,
         disabled = NULL, failures = 0, pauses = 0, paused_until = NULL;
     SELECT specql.wake_worker();
 $$;
@@ -166,6 +165,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     pids integer[] := specql.worker_pids();
 BEGIN
+    PERFORM specql.require_database_owner('the worker');
     IF pids = '{}' THEN
         RETURN false;
     END IF;
@@ -307,6 +307,7 @@ COMMENT ON FUNCTION specql.is_copy() IS
 
 CREATE FUNCTION specql.resume_deliveries() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_database_owner('the place that deliveries leave from');
     SELECT specql.wake_worker();
     DELETE FROM specql.installation;
     INSERT INTO specql.installation
@@ -819,7 +820,7 @@ BEGIN
     detail := CASE WHEN r.n = 0 THEN 'all objects are as they were applied' ELSE format('%s; see specql.drift()', r.n) END;
     RETURN NEXT;
     "check" := 'escalations';
-    SELECT count(*) AS n INTO r FROM specql.escalations;
+    SELECT count(*) AS n INTO r FROM specql.every_escalation;
     status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'open' END;
     detail := CASE WHEN r.n = 0 THEN 'none open' ELSE format('%s open; see specql.escalations', r.n) END;
     RETURN NEXT;
