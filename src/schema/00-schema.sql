@@ -45,7 +45,7 @@ BEGIN
             RAISE EXCEPTION 'role specql_reader has members: %', members
                 USING ERRCODE = 'duplicate_object', DETAIL = 'They could change what the views of specql do.',
                       HINT = pg_catalog.format('REVOKE specql_reader FROM %s;', members);
-        ELSIF members IS NOT NULL THEN
+        ELSIF members IS NOT NULL AND pg_catalog.to_regclass('specql.event_log') IS NULL THEN
             RAISE WARNING 'role specql_admin has members already: %', members
                 USING DETAIL = 'They may apply specs in this database too.';
         END IF;

@@ -314,7 +314,6 @@ COMMENT ON PROCEDURE specql.run_replay(text, timestamptz, timestamptz, boolean, 
 
 CREATE TABLE specql.reader (
     name text NOT NULL PRIMARY KEY,
-    owner specql.role NOT NULL,
     since timestamptz NOT NULL,
     seen pg_snapshot,
     target pg_snapshot,
@@ -322,7 +321,8 @@ CREATE TABLE specql.reader (
     at_action text,
     events bigint NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    read_at timestamptz
+    read_at timestamptz,
+    owner specql.role NOT NULL
 );
 COMMENT ON TABLE specql.reader IS 'Where each reader of specql.read_events is; shown by specql.readers. Snapshots belong to one server: dumps leave it out';
 COMMENT ON COLUMN specql.reader.name IS 'As its caller named it';

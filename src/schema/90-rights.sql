@@ -17,8 +17,6 @@ GRANT SELECT ON specql.own_actions TO specql_reader;
 DO $$
 DECLARE
     name text;
-    original regclass;
-    one record;
 BEGIN
     FOREACH name IN ARRAY '{event_log,failure,waiting_event,outbox,delivery_history,dead_letter,window_rule,window_key,window_event}'::text[] LOOP
         EXECUTE pg_catalog.format('ALTER TABLE specql.%I ENABLE ROW LEVEL SECURITY', name);
@@ -31,6 +29,18 @@ BEGIN
         EXECUTE pg_catalog.format('COMMENT ON POLICY own_actions ON specql.%I IS %L', name,
                                   'Nobody sees what came of the rules of others; what no rule is about, all who may look');
     END LOOP;
+    FOREACH name IN ARRAY '{logged_events,unhandled_events,events,failures,deliveries,dead_letters,escalations,windows}'::text[] LOOP
+        EXECUTE pg_catalog.format('ALTER VIEW specql.%I OWNER TO specql_reader', name);
+    END LOOP;
+END
+$$;
+
+DO $$
+DECLARE
+    name text;
+    original regclass;
+    one record;
+BEGIN
     FOREACH name IN ARRAY '{logged_event,unhandled_event,event,delivery,escalation}'::text[] LOOP
         original := pg_catalog.to_regclass('specql.' || CASE name WHEN 'delivery' THEN 'deliveries' ELSE name || 's' END);
         EXECUTE pg_catalog.format('CREATE VIEW specql.every_%s AS %s', name, CASE name
@@ -41,9 +51,6 @@ BEGIN
                    FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = original AND a.attnum > 0 LOOP
             EXECUTE pg_catalog.format('COMMENT ON COLUMN specql.every_%s.%I IS %L', name, one.attname, one.comment);
         END LOOP;
-    END LOOP;
-    FOREACH name IN ARRAY '{logged_events,unhandled_events,events,failures,deliveries,dead_letters,escalations,windows}'::text[] LOOP
-        EXECUTE pg_catalog.format('ALTER VIEW specql.%I OWNER TO specql_reader', name);
     END LOOP;
 END
 $$;
