@@ -95,9 +95,10 @@ COMMENT ON COLUMN specql.dead_letter.response IS 'The beginning of its body';
 SELECT pg_catalog.pg_extension_config_dump('specql.dead_letter', '');
 
 -- Whose a delivery is: its payload goes to nobody whom this role has not got the rights of, or has not let have it.
-ALTER TABLE specql.outbox ADD COLUMN owner name DEFAULT CURRENT_USER;
-ALTER TABLE specql.delivery_history ADD COLUMN owner name;
-ALTER TABLE specql.dead_letter ADD COLUMN owner name;
+ALTER TABLE specql.outbox ADD COLUMN owner specql.role
+    DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid::specql.role;
+ALTER TABLE specql.delivery_history ADD COLUMN owner specql.role;
+ALTER TABLE specql.dead_letter ADD COLUMN owner specql.role;
 COMMENT ON COLUMN specql.outbox.owner IS 'The role that queued it: of an action''s delivery its owner; NULL: the owner of the extension';
 COMMENT ON COLUMN specql.delivery_history.owner IS 'The role that queued it';
 COMMENT ON COLUMN specql.dead_letter.owner IS 'The role that queued it';

@@ -210,7 +210,7 @@ DECLARE
 BEGIN
     step := 0;
     FOR e IN SELECT v.*, f.relation, f.sqlstate, f.context, f.next_attempt_at
-             FROM specql.events AS v LEFT JOIN specql.failure AS f ON f.id = v.id AND f.action = v.action
+             FROM specql.every_event AS v LEFT JOIN specql.failure AS f ON f.id = v.id AND f.action = v.action
              WHERE v.id = why.event_id AND specql.sees(v.action) ORDER BY v.action LOOP
         IF NOT known THEN
             known := true;
@@ -225,12 +225,12 @@ BEGIN
                     SELECT e.caused_by AS id, e.depth - 1 AS depth WHERE e.caused_by IS NOT NULL
                     UNION
                     SELECT v.caused_by, c.depth - 1
-                    FROM causes AS c JOIN specql.events AS v ON v.id = c.id WHERE v.caused_by IS NOT NULL)
+                    FROM causes AS c JOIN specql.every_event AS v ON v.id = c.id WHERE v.caused_by IS NOT NULL)
                 SELECT DISTINCT ON (c.depth, c.id) c.id, v.type, v.action, v.subject
-                FROM causes AS c LEFT JOIN specql.events AS v ON v.id = c.id
+                FROM causes AS c LEFT JOIN specql.every_event AS v ON v.id = c.id AND specql.sees(v.action)
                 ORDER BY c.depth DESC, c.id, v.action LOOP
                 step := step + 1;
-                what := coalesce(r.type || coalesce(' of ' || r.subject, ''), 'an event that is no longer logged');
+                what := coalesce(r.type || coalesce(' of ' || r.subject, ''), 'an event that is no longer logged, or of another''s action');
                 detail := r.id || coalesce(', handled by ' || r.action, '');
                 RETURN NEXT;
             END LOOP;
@@ -262,15 +262,15 @@ BEGIN
             END;
         END IF;
         kind := 'delivery';
-        FOR r IN SELECT * FROM specql.deliveries AS o WHERE o.event_id = e.id AND o.action = e.action ORDER BY o.id LOOP
+        FOR r IN SELECT * FROM specql.every_delivery AS o WHERE o.event_id = e.id AND o.action = e.action ORDER BY o.id LOOP
             step := step + 1;
             what := format('%s %s: %s', r.kind, coalesce(r.service, r.channel), coalesce(r.operation, r.message));
             detail := format('%s, %s attempts%s', r.status, r.attempts, coalesce(', ' || r.last_error, ''));
             RETURN NEXT;
         END LOOP;
         kind := 'caused';
-        FOR r IN SELECT v.id, v.type, v.action, v.subject, v.status FROM specql.events AS v
-                 WHERE v.caused_by = e.batch ORDER BY v.id, v.action LOOP
+        FOR r IN SELECT v.id, v.type, v.action, v.subject, v.status FROM specql.every_event AS v
+                 WHERE v.caused_by = e.batch AND specql.sees(v.action) ORDER BY v.id, v.action LOOP
             step := step + 1;
             what := r.type || coalesce(' of ' || r.subject, '');
             detail := format('%s%s, %s', r.id, coalesce(', handled by ' || r.action, ''), r.status);

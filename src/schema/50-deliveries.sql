@@ -15,7 +15,7 @@ CREATE TABLE specql.service (
     on_failure text NOT NULL CHECK (on_failure IN ('block', 'skip')),
     retry_on integer[] NOT NULL,
     operations jsonb NOT NULL,
-    owner name NOT NULL,
+    owner specql.role NOT NULL,
     disabled text,
     failures integer NOT NULL DEFAULT 0,
     pauses integer NOT NULL DEFAULT 0,
@@ -43,21 +43,13 @@ COMMENT ON COLUMN specql.service.paused_until IS 'The circuit breaker is open un
 COMMENT ON COLUMN specql.service.last_error IS 'Of the last call that failed';
 SELECT pg_catalog.pg_extension_config_dump('specql.service', '');
 
--- Roles by name, because they may be gone; then nobody has their rights but superusers.
-CREATE FUNCTION specql.has_rights_of(role name, other name) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce((SELECT r.rolsuper OR pg_has_role(r.oid, o.oid, 'USAGE')
-                     FROM pg_roles AS r LEFT JOIN pg_roles AS o ON o.rolname = $2 WHERE r.rolname = $1), false)
-$$;
-COMMENT ON FUNCTION specql.has_rights_of(name, name) IS 'Is a role the other one, or a member of it, or a superuser? False if it is gone';
-
 -- No grants, and not in dumps.
 CREATE TABLE specql.secret (
     name text NOT NULL PRIMARY KEY,
     value text NOT NULL,
     sent_to text[] NOT NULL DEFAULT '{}',
     signs_for text[] NOT NULL DEFAULT '{}',
-    owner name
+    owner specql.role
 );
 REVOKE ALL ON specql.secret FROM PUBLIC;
 COMMENT ON TABLE specql.secret IS 'Keys that services sign with, by name. Only its owner can read it, and dumps leave its rows out';
@@ -68,13 +60,13 @@ COMMENT ON COLUMN specql.secret.signs_for IS 'Services whose calls it signs; no 
 COMMENT ON COLUMN specql.secret.owner IS
 'The role that must own those services, itself or by a member; NULL: whoever has declared them';
 
-CREATE FUNCTION specql.secret_for(name text, service text, service_owner name, purpose text) RETURNS text
+CREATE FUNCTION specql.secret_for(name text, service text, service_owner specql.role, purpose text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT x.value FROM specql.secret AS x
     WHERE x.name = $1 AND $2 = ANY (CASE $4 WHEN 'sign' THEN x.signs_for ELSE x.sent_to END)
-      AND (x.owner IS NULL OR specql.has_rights_of($3, x.owner))
+      AND (x.owner IS NULL OR specql.works_for(x.owner, $3))
 $$;
-COMMENT ON FUNCTION specql.secret_for(text, text, name, text) IS
+COMMENT ON FUNCTION specql.secret_for(text, text, specql.role, text) IS
 'The value of a secret that a service may use: to sign its calls, or to send it in a header; NULL if there is none';
 
 -- Where deliveries left from last. A restored or cloned database finds that it is another, and delivers nothing.
@@ -94,8 +86,8 @@ COMMENT ON FUNCTION specql.wake_worker() IS 'Wakes this database''s worker when 
 -- Who lets whom have the payloads of his calls.
 CREATE TABLE specql.service_share (
     service text NOT NULL,
-    owner name NOT NULL,
-    role name NOT NULL,
+    owner specql.role NOT NULL,
+    role specql.role NOT NULL,
     PRIMARY KEY (service, owner, role)
 );
 REVOKE ALL ON specql.service_share FROM PUBLIC;
@@ -105,14 +97,12 @@ COMMENT ON COLUMN specql.service_share.owner IS 'Whose calls';
 COMMENT ON COLUMN specql.service_share.role IS 'Who may declare the service and get them';
 SELECT pg_catalog.pg_extension_config_dump('specql.service_share', '');
 
-CREATE FUNCTION specql.may_take(service text, service_owner name, call_owner name) RETURNS boolean
+CREATE FUNCTION specql.may_take(service text, service_owner specql.role, call_owner specql.role) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT specql.has_rights_of($2, coalesce($3, (SELECT r.rolname FROM pg_extension AS x JOIN pg_roles AS r ON r.oid = x.extowner
-                                                  WHERE x.extname = 'specql')))
-           OR EXISTS (SELECT FROM specql.service_share AS h
-                      WHERE h.service = $1 AND h.owner = $3 AND specql.has_rights_of($2, h.role))
+    SELECT specql.works_for(coalesce($3, (SELECT x.extowner::specql.role FROM pg_extension AS x WHERE x.extname = 'specql')), $2)
+           OR EXISTS (SELECT FROM specql.service_share AS h WHERE h.service = $1 AND h.owner = $3 AND specql.works_for(h.role, $2))
 $$;
-COMMENT ON FUNCTION specql.may_take(text, name, name) IS
+COMMENT ON FUNCTION specql.may_take(text, specql.role, specql.role) IS
 'May a service of this owner have the calls of that role: because it has its rights anyway, or by specql.share_service?';
 
 -- Calls that a service might not take are looked at again.
@@ -125,13 +115,13 @@ COMMENT ON FUNCTION specql.release_calls(text) IS 'Makes held calls of a service
 
 CREATE FUNCTION specql.share_service(name text, role name) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    other oid := (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = share_service.role);
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = share_service.role) THEN
+    IF other IS NULL THEN
         RAISE EXCEPTION 'role % does not exist', role USING ERRCODE = 'undefined_object';
     END IF;
-    INSERT INTO specql.service_share
-    SELECT share_service.name, r.rolname, share_service.role FROM pg_roles AS r WHERE r.oid = specql.viewer()
-    ON CONFLICT DO NOTHING;
+    INSERT INTO specql.service_share VALUES (share_service.name, specql.viewer(), other) ON CONFLICT DO NOTHING;
     PERFORM specql.release_calls(name);
 END $$;
 COMMENT ON FUNCTION specql.share_service(text, name) IS
@@ -140,8 +130,8 @@ COMMENT ON FUNCTION specql.share_service(text, name) IS
 CREATE FUNCTION specql.unshare_service(name text, role name) RETURNS boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH gone AS (
-        DELETE FROM specql.service_share AS h USING pg_roles AS r
-        WHERE r.oid = specql.viewer() AND h.service = $1 AND h.owner = r.rolname AND h.role = $2 RETURNING 1)
+        DELETE FROM specql.service_share AS h
+        WHERE h.owner = specql.viewer() AND h.service = $1 AND h.role = (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = $2) RETURNING 1)
     SELECT EXISTS (SELECT FROM gone)
 $$;
 COMMENT ON FUNCTION specql.unshare_service(text, name) IS
@@ -233,16 +223,16 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     s specql.service;
-    old_owner name;
+    old_owner specql.role;
 BEGIN
     s := (write_service.name, url, coalesce(timeout, '10 s'), coalesce(retries, 8), coalesce(backoff, '1 s'), coalesce(headers, '{}'),
           coalesce(secrets, '{}'), coalesce(format, 'cloudevents'), ordering, coalesce(on_failure, 'block'), coalesce(retry_on, '{}'),
-          coalesce(operations, '{}'), (SELECT r.rolname FROM pg_roles AS r WHERE r.oid = caller), NULL, 0, 0, NULL, NULL);
+          coalesce(operations, '{}'), caller::specql.role, NULL, 0, 0, NULL, NULL);
     PERFORM specql.check_service(s);
     SELECT v.owner INTO old_owner FROM specql.service AS v WHERE v.name = s.name;
     IF FOUND THEN
         PERFORM specql.require_owner('service ' || s.name, old_owner, caller);
-        IF EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = old_owner) THEN
+        IF EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = old_owner) THEN
             s.owner := old_owner;
         END IF;
     END IF;
@@ -340,6 +330,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 DECLARE
     pids integer[] := specql.worker_pids();
 BEGIN
+    PERFORM specql.require_database_owner('the worker');
     IF pids = '{}' THEN
         RETURN false;
     END IF;
@@ -421,7 +412,7 @@ DECLARE
     s record;
     due_until timestamptz := least(clock_timestamp(), due_by);
     wanted integer := max_items;
-    owners name[];
+    owners oid[];
     strangers boolean;
     held uuid[];
     seen integer := 1000;
@@ -431,16 +422,16 @@ BEGIN
     -- What its service may not take is put aside, a thousand at once, so that it is not looked at with each claim.
     FOR round IN 1..20 LOOP
         IF s.ordering IS NULL THEN
-            SELECT array_agg(d.id), array_agg(d.available_at), array_agg(d.size), array_agg(d.owner), bool_or(d.owner IS DISTINCT FROM s.owner)
+            SELECT array_agg(d.id), array_agg(d.available_at), array_agg(d.size), array_agg(d.owner), bool_or(d.owner IS DISTINCT FROM s.owner::oid)
             INTO ids, due_at, sizes, owners, strangers
-            FROM (SELECT o.id, o.available_at, specql.payload_size(o.payload) AS size, o.owner FROM specql.outbox AS o
+            FROM (SELECT o.id, o.available_at, specql.payload_size(o.payload) AS size, o.owner::oid AS owner FROM specql.outbox AS o
                   WHERE o.service = due_calls.service AND o.available_at <= due_until
                     AND (o.available_at, o.id) > (coalesce(after_at, '-infinity'), coalesce(after_id, '00000000-0000-0000-0000-000000000000'))
                   ORDER BY o.available_at, o.id LIMIT wanted FOR UPDATE SKIP LOCKED) AS d;
         ELSE
             -- The first of each key among the oldest; if all of those wait, among twice as many.
             LOOP
-                SELECT array_agg(d.id), array_agg(d.available_at), array_agg(d.size), array_agg(d.owner), bool_or(d.owner IS DISTINCT FROM s.owner)
+                SELECT array_agg(d.id), array_agg(d.available_at), array_agg(d.size), array_agg(d.owner), bool_or(d.owner IS DISTINCT FROM s.owner::oid)
                 INTO ids, due_at, sizes, owners, strangers
                 FROM (
                     WITH oldest AS (
@@ -452,7 +443,7 @@ BEGIN
                         WHERE s.on_failure = 'block'
                            OR NOT (w.status = 'waiting' AND w.attempts > 0 AND w.available_at > clock_timestamp())
                         ORDER BY w.key, w.id)
-                    SELECT o.id, o.available_at, specql.payload_size(o.payload) AS size, o.owner
+                    SELECT o.id, o.available_at, specql.payload_size(o.payload) AS size, o.owner::oid AS owner
                     FROM heads AS h JOIN specql.outbox AS o ON o.id = h.id
                     WHERE o.available_at <= due_until
                       AND (s.on_failure = 'skip' OR NOT EXISTS (
@@ -469,12 +460,12 @@ BEGIN
         END IF;
         EXIT WHEN strangers IS NOT TRUE;
         held := ARRAY(SELECT u.id FROM unnest(ids, owners) AS u(id, owner)
-                      WHERE u.owner IS DISTINCT FROM s.owner AND NOT specql.may_take(due_calls.service, s.owner, u.owner));
+                      WHERE u.owner IS DISTINCT FROM s.owner::oid AND NOT specql.may_take(due_calls.service, s.owner, u.owner::specql.role));
         EXIT WHEN held = '{}';
         UPDATE specql.outbox AS o
         SET status = 'held', available_at = clock_timestamp() + interval '1 day',
             last_error = format('%s has not let %s have its calls: specql.share_service(%L, %L)',
-                                coalesce(o.owner, 'the owner of the extension'), s.owner, o.service, s.owner)
+                                coalesce(o.owner::text, 'the owner of the extension'), s.owner, o.service, s.owner)
         WHERE o.id = ANY (held);
         SELECT array_agg(u.id), array_agg(u.at), array_agg(u.size) INTO ids, due_at, sizes
         FROM unnest(ids, due_at, sizes) AS u(id, at, size) WHERE u.id <> ALL (held);
@@ -524,9 +515,7 @@ COMMENT ON FUNCTION specql.is_copy() IS
 
 CREATE FUNCTION specql.resume_deliveries() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    -- It decides for everybody's deliveries.
-    SELECT specql.require_owner('database ' || d.datname, r.rolname, specql.viewer())
-    FROM pg_database AS d JOIN pg_roles AS r ON r.oid = d.datdba WHERE d.datname = current_database();
+    SELECT specql.require_database_owner('the place that deliveries leave from');
     SELECT specql.wake_worker();
     DELETE FROM specql.installation;
     INSERT INTO specql.installation
@@ -889,28 +878,26 @@ COMMENT ON FUNCTION specql.expire_deliveries() IS
 -- ---- take, ack, nack -------------------------------------------------------------------------------------------------
 
 -- Who may say what becomes of a delivery: whose it is.
-CREATE FUNCTION specql.may_handle(action text, owner name) RETURNS boolean
+CREATE FUNCTION specql.may_handle(action text, owner specql.role) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN $1 IS NOT NULL THEN specql.sees($1)
-                ELSE (SELECT specql.has_rights_of(v.rolname, coalesce($2, e.rolname)) OR pg_has_role(v.oid, e.oid, 'USAGE')
-                      FROM pg_roles AS v, pg_extension AS x JOIN pg_roles AS e ON e.oid = x.extowner
-                      WHERE v.oid = specql.viewer() AND x.extname = 'specql') END
+                ELSE specql.works_for(coalesce($2, (SELECT x.extowner::specql.role FROM pg_extension AS x WHERE x.extname = 'specql')), specql.viewer()) END
 $$;
-COMMENT ON FUNCTION specql.may_handle(text, name) IS
+COMMENT ON FUNCTION specql.may_handle(text, specql.role) IS
 'May the user of this session look after a delivery, by its action or, if it has none, by who queued it?';
 
 -- And of one that is taken: whoever owns its service.
-CREATE FUNCTION specql.require_taker(service text, action text, owner name) RETURNS void
+CREATE FUNCTION specql.require_taker(service text, action text, owner specql.role) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF EXISTS (SELECT FROM specql.service AS s WHERE s.name = service) THEN
         PERFORM specql.require_service(service);
     ELSIF NOT specql.may_handle(action, owner) THEN
-        RAISE EXCEPTION 'the delivery belongs to %', coalesce(owner, 'the owner of the extension')
+        RAISE EXCEPTION 'the delivery belongs to %', coalesce(owner::text, 'the owner of the extension')
             USING ERRCODE = 'SQ101', HINT = 'Let that role do it, or become a member of it.';
     END IF;
 END $$;
-COMMENT ON FUNCTION specql.require_taker(text, text, name) IS 'An error unless the user of this session may take, and be done with, such a delivery';
+COMMENT ON FUNCTION specql.require_taker(text, text, specql.role) IS 'An error unless the user of this session may take, and be done with, such a delivery';
 
 CREATE FUNCTION specql.take(service text, n integer DEFAULT 1, lease interval DEFAULT '30 s') RETURNS SETOF specql.deliveries
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10 AS $$
@@ -948,14 +935,14 @@ DECLARE
     found_ids uuid[];
     services text[];
     actions text[];
-    owners name[];
+    owners oid[];
 BEGIN
     SELECT array_agg(d.id), array_agg(d.service), array_agg(d.action), array_agg(d.owner) INTO found_ids, services, actions, owners
-    FROM (SELECT o.id, o.service, o.action, o.owner FROM specql.outbox AS o WHERE o.id = ANY (ack.ids) ORDER BY o.id FOR UPDATE) AS d;
+    FROM (SELECT o.id, o.service, o.action, o.owner::oid AS owner FROM specql.outbox AS o WHERE o.id = ANY (ack.ids) ORDER BY o.id FOR UPDATE) AS d;
     IF found_ids IS NULL THEN
         RETURN 0;
     END IF;
-    PERFORM specql.require_taker(d.service, d.action, d.owner)
+    PERFORM specql.require_taker(d.service, d.action, d.owner::specql.role)
     FROM (SELECT DISTINCT u.service, u.action, u.owner FROM unnest(services, actions, owners) AS u(service, action, owner)) AS d;
     PERFORM specql.record_results(found_ids, array_fill('done'::text, ARRAY[cardinality(found_ids)]), NULL, NULL, NULL, NULL);
     RETURN cardinality(found_ids);
@@ -1196,7 +1183,7 @@ BEGIN
     detail := CASE WHEN r.n = 0 THEN 'all objects are as they were applied' ELSE format('%s; see specql.drift()', r.n) END;
     RETURN NEXT;
     "check" := 'escalations';
-    SELECT count(*) AS n INTO r FROM specql.escalations;
+    SELECT count(*) AS n INTO r FROM specql.every_escalation;
     status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'open' END;
     detail := CASE WHEN r.n = 0 THEN 'none open' ELSE format('%s open; see specql.escalations', r.n) END;
     RETURN NEXT;
@@ -1235,10 +1222,10 @@ REVOKE ALL ON FUNCTION
     specql.delivery_body(text, specql.outbox, integer), specql.notification(specql.outbox),
     specql.delivery_key(text, uuid, text, text, jsonb), specql.due_calls(text, integer, timestamptz, uuid, timestamptz), specql.is_copy(),
     specql.resume_deliveries(), specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[], bigint, bigint, boolean, timestamptz, text),
-    specql.has_rights_of(name, name), specql.secret_for(text, text, name, text), specql.may_take(text, name, name), specql.release_calls(text),
+    specql.secret_for(text, text, specql.role, text), specql.may_take(text, specql.role, specql.role), specql.release_calls(text),
     specql.share_service(text, name), specql.unshare_service(text, name), specql.url_problem(text), specql.is_header(text, text),
     specql.check_service(specql.service), specql.bury(uuid, text), specql.set_aside(text, text, timestamptz), specql.notify_all(uuid[]),
-    specql.may_handle(text, name), specql.require_taker(text, text, name), specql.is_too_large(specql.dead_letter),
+    specql.may_handle(text, specql.role), specql.require_taker(text, text, specql.role), specql.is_too_large(specql.dead_letter),
     specql.call_processed(text, uuid[]), specql.finish_events(uuid[], text[]),
     specql.record_results(uuid[], text[], bigint[], text[], integer[], text[]),
     specql.record_services(text[], integer[], integer[], bigint[], text[], text[]), specql.send_notifications(integer, timestamptz, boolean),

@@ -15,7 +15,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                JOIN jsonb_object_keys($1.payload) AS k(key) ON a.name IN (k.key, 'p_' || k.key)
                JOIN pg_type AS t ON t.oid = a.type))
     FROM specql.action AS c
-    JOIN pg_proc AS h ON h.oid = to_regproc(c.handler)
+    JOIN specql.owned_action AS w ON w.action = c.action
+    JOIN pg_proc AS h ON h.oid = to_regprocedure(c.handler || '()') AND h.proowner = w.owner
     JOIN pg_proc AS p ON p.pronamespace = h.pronamespace AND p.proname = $1.operation AND p.proowner = h.proowner
     JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE c.action = $1.action AND p.prokind = 'f' AND p.proargmodes IS NULL

@@ -21,6 +21,19 @@ uint64_t currentFrameSerial() {
     return innermost != nullptr ? innermost->serial : 0;
 }
 
+Oid viewer() {
+    if (innermost == nullptr)
+        return GetOuterUserId();
+    const Rule* rule = innermost->rule();
+    if (OidIsValid(rule->handler.fn_oid))
+        return rule->handlerUser;
+    return OidIsValid(rule->captureOwner) ? rule->captureOwner : GetOuterUserId();
+}
+
+SPECQL_FUNCTION(specql_viewer) {
+    PG_RETURN_OID(viewer());
+}
+
 Frame* requireFrame(const char* function) {
     if (innermost == nullptr)
         ereport(

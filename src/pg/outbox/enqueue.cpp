@@ -77,7 +77,7 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expect
         checkName(queue.text, "an operation", kind);
     }
     queue.kindName = CStringGetTextDatum(kindNames[kind]);
-    queue.owner = DirectFunctionCall1(namein, CStringGetDatum(GetUserNameFromId(GetUserId(), false)));
+    queue.owner = ObjectIdGetDatum(GetUserId());
     if (frame != nullptr) {
         const Rule* rule = frame->rule();
         queue.aggregate = CStringGetTextDatum(rule->entity != nullptr ? rule->entity : rule->eventType);

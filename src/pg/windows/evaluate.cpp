@@ -237,6 +237,7 @@ SPECQL_FUNCTION(specql_evaluate_own_window) {
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no window or correlation \"%s\"", action),
                         errhint("SELECT DISTINCT action FROM specql.windows shows those there are.")));
     bool enabled = spi::flag(0, 1);
+    spi::query("SELECT specql.require_action($1, specql.viewer())", {{TEXTOID, PG_GETARG_DATUM(0)}});
     spi::finish();
     if (!enabled) PG_RETURN_INT64(0);
     lockWindow(toUtf8(action), true);

@@ -1,6 +1,7 @@
 #include "pg/worker/wake.hpp"
 
 #include "pg/bridge/entry.hpp"
+#include "pg/bridge/lock.hpp"
 #include "pg/worker/server.hpp"
 #include "pg/worker/settings.hpp"
 
@@ -15,12 +16,9 @@ int missing = 0;            // workers, when it was about to commit
 TimestampTz lastStart = 0;  // of a worker, by this session
 constexpr int restartSeconds = 5;
 
-// A kind of advisory lock that SQL cannot take (it uses 1 and 2), so that nobody is in the worker's way by accident.
-// specql.worker_pids() in 50-deliveries.sql knows these numbers.
+// specql.worker_pids() in 50-deliveries.sql knows what this looks like in pg_locks.
 LOCKTAG placeTag(int place) {
-    LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 1936749411, static_cast<uint32>(place), 3);
-    return tag;
+    return privateLock(LockKind::worker, static_cast<uint32>(place));
 }
 
 void registerWorkers(int count) {
