@@ -126,8 +126,9 @@ DROP ROLE own_a;
 SET ROLE own_b;
 SELECT DISTINCT action FROM specql.events;
 SELECT count(*) > 0 AS made FROM specql.apply(E'service: bank\nurl: https://elsewhere.example.org/\n');
-SELECT owner FROM specql.services WHERE name = 'bank';
 RESET ROLE;
+SELECT count(*) > 0 AS made FROM specql.apply(E'service: bank\nurl: https://elsewhere.example.org/\n');
+SELECT owner::text = current_user AS mine FROM specql.services WHERE name = 'bank';
 SELECT DISTINCT action FROM specql.events ORDER BY 1;
 \set ECHO none
 DROP OWNED BY own_b, own_app CASCADE;

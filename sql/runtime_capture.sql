@@ -46,6 +46,7 @@ CREATE TRIGGER stock_change_trigger AFTER UPDATE ON rt.product
         'rt.on_stock_change', 'rt.trigger_stock_change_events', 'rt.stock_change_capture', 'stock_quantity_changed', 'retry');
 CREATE TRIGGER specql_capture AFTER INSERT OR UPDATE OR DELETE ON rt.product
     FOR EACH ROW EXECUTE FUNCTION specql.capture();
+SELECT specql.register_action('rt.on_stock_change', 'stock_quantity_changed', 'rt.product', 'rt.trigger_stock_change_events', 'rt.stock_change_capture');
 
 INSERT INTO rt.product VALUES ('00000000-0000-0000-0000-000000000001', 50, 10), ('00000000-0000-0000-0000-000000000002', 50, 10),
     ('00000000-0000-0000-0000-000000000003', NULL, 10);

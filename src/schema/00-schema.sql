@@ -8,10 +8,14 @@ COMMENT ON SCHEMA specql IS 'Event-driven rules: specs, events, deliveries. Star
 -- Handlers and column defaults of the users' tables call functions in it; each function has its own grants.
 GRANT USAGE ON SCHEMA specql TO PUBLIC;
 
--- Roles belong to the whole cluster: another database may have made these, even at this moment.
+-- Roles belong to the whole cluster: another database may have made these, even at this moment. So may somebody who wants to be
+-- one of them: a member of specql_reader can change what its views do, and superusers look at them. specql_admin has members where a
+-- whole cluster is restored, which makes roles first.
 DO $$
 DECLARE
     role record;
+    present record;
+    members text;
 BEGIN
     FOR role IN SELECT * FROM (VALUES
             ('specql_admin', 'Members may apply specs with specql.apply and look after their events and deliveries'),
@@ -26,9 +30,49 @@ BEGIN
             WHEN duplicate_object OR unique_violation THEN
                 NULL;
         END;
+        SELECT r.*, EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m WHERE m.member = r.oid) AS is_member INTO present
+        FROM pg_catalog.pg_roles AS r WHERE r.rolname = role.name;
+        IF present.rolcanlogin OR present.rolsuper OR present.rolcreaterole OR present.rolcreatedb OR present.rolreplication
+           OR present.rolbypassrls OR present.is_member THEN
+            RAISE EXCEPTION 'there is a role % that is not the one of specql', role.name
+                USING ERRCODE = 'duplicate_object', DETAIL = 'It may log in, has attributes, or is a member of another role.',
+                      HINT = pg_catalog.format('Rename it, or take that from it: ALTER ROLE %I NOLOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS.', role.name);
+        END IF;
+        SELECT pg_catalog.string_agg(pg_catalog.quote_ident(r.rolname), ', ' ORDER BY r.rolname) INTO members
+        FROM pg_catalog.pg_auth_members AS m JOIN pg_catalog.pg_roles AS r ON r.oid = m.member
+        WHERE m.roleid = present.oid AND NOT r.rolsuper;
+        IF members IS NOT NULL AND role.name = 'specql_reader' THEN
+            RAISE EXCEPTION 'role specql_reader has members: %', members
+                USING ERRCODE = 'duplicate_object', DETAIL = 'They could change what the views of specql do.',
+                      HINT = pg_catalog.format('REVOKE specql_reader FROM %s;', members);
+        ELSIF members IS NOT NULL AND pg_catalog.to_regclass('specql.event_log') IS NULL THEN
+            RAISE WARNING 'role specql_admin has members already: %', members
+                USING DETAIL = 'They may apply specs in this database too.';
+        END IF;
     END LOOP;
 END
 $$;
+
+-- Who owns what is registered: an OID, which a rename does not change, written as a name, by which a dump is read elsewhere.
+CREATE TYPE specql.role;
+CREATE FUNCTION specql.role_in(cstring) RETURNS specql.role
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_role_in';
+COMMENT ON FUNCTION specql.role_in(cstring) IS 'Reads a specql.role: the role of this name; nobody if there is none';
+CREATE FUNCTION specql.role_out(specql.role) RETURNS cstring
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_role_out';
+COMMENT ON FUNCTION specql.role_out(specql.role) IS 'Writes a specql.role: its name; - if it is gone';
+CREATE TYPE specql.role (INPUT = specql.role_in, OUTPUT = specql.role_out, LIKE = pg_catalog.oid);
+COMMENT ON TYPE specql.role IS 'A role: kept by its OID, written as its name; - is nobody';
+CREATE CAST (specql.role AS pg_catalog.oid) WITHOUT FUNCTION AS IMPLICIT;
+COMMENT ON CAST (specql.role AS pg_catalog.oid) IS 'That of pg_roles';
+CREATE CAST (pg_catalog.oid AS specql.role) WITHOUT FUNCTION AS ASSIGNMENT;
+COMMENT ON CAST (pg_catalog.oid AS specql.role) IS 'That of pg_roles';
+
+CREATE FUNCTION specql.lock_number(kind text, number bigint, wait boolean) RETURNS boolean
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_lock_number';
+COMMENT ON FUNCTION specql.lock_number(text, bigint, boolean) IS
+'Takes the lock of a window or replay until the end of the transaction, one that pg_advisory_lock cannot take; false if another session has it and this one is not to wait';
+REVOKE ALL ON FUNCTION specql.lock_number(text, bigint, boolean) FROM PUBLIC;
 
 CREATE FUNCTION specql.setting(name text) RETURNS text
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_setting';

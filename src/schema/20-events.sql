@@ -78,14 +78,42 @@ ALTER TABLE specql.action ENABLE ALWAYS TRIGGER action_changed;
 -- Kept when an action goes: its events are still in the log.
 CREATE TABLE specql.action_owner (
     action text NOT NULL PRIMARY KEY,
-    owner name NOT NULL,
+    owner specql.role NOT NULL,
     place integer[] NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE specql.action_owner IS 'Whose actions the events in the log were for; see 90-rights.sql for what follows from it. And where they stand, for when one that is gone comes back';
 COMMENT ON COLUMN specql.action_owner.place IS 'Its place in the order of the texts, the last one it had';
 COMMENT ON COLUMN specql.action_owner.action IS 'Schema and name';
-COMMENT ON COLUMN specql.action_owner.owner IS 'The role that registered it; its name, because roles may go';
+COMMENT ON COLUMN specql.action_owner.owner IS 'Who owned its handler when it was registered; see specql.owned_action';
 SELECT pg_catalog.pg_extension_config_dump('specql.action_owner', '');
+CREATE TRIGGER action_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON specql.action_owner
+    FOR EACH STATEMENT EXECUTE FUNCTION specql.action_changed();
+COMMENT ON TRIGGER action_changed ON specql.action_owner IS 'Makes all sessions read the actions again when one has another owner';
+ALTER TABLE specql.action_owner ENABLE ALWAYS TRIGGER action_changed;
+
+-- No part of a dump, as oids are of one database: there the owner is who was it when the action was registered.
+CREATE TABLE specql.action_function (
+    action text NOT NULL,
+    function oid NOT NULL,
+    PRIMARY KEY (action, function)
+);
+COMMENT ON TABLE specql.action_function IS 'The handlers of actions, by which their owner changes with that of their functions: REASSIGN OWNED';
+COMMENT ON COLUMN specql.action_function.action IS 'Schema and name';
+COMMENT ON COLUMN specql.action_function.function IS 'Of pg_proc, in this database';
+
+-- A function that was dropped and made again by somebody is not the one that was registered.
+CREATE VIEW specql.owned_action AS
+    SELECT o.action,
+           coalesce((SELECT p.proowner
+                     FROM specql.action_function AS f
+                     JOIN pg_catalog.pg_proc AS p ON p.oid = f.function
+                     JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+                     JOIN specql.action AS a ON a.action = f.action AND pg_catalog.parse_ident(a.handler) = ARRAY[n.nspname, p.proname]::text[]
+                     WHERE f.action = o.action ORDER BY f.function LIMIT 1), o.owner::oid)::specql.role AS owner
+    FROM specql.action_owner AS o;
+COMMENT ON VIEW specql.owned_action IS 'Who owns each action now';
+COMMENT ON COLUMN specql.owned_action.action IS 'Schema and name';
+COMMENT ON COLUMN specql.owned_action.owner IS 'Who owns its handler; or, when that is gone, owned it at the last';
 
 CREATE FUNCTION specql.register_action(action text, event text, relation text, handler text, capture text,
     on_error text DEFAULT 'retry', max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL,
@@ -93,20 +121,37 @@ CREATE FUNCTION specql.register_action(action text, event text, relation text, h
     place integer[] DEFAULT '{}', uses_caller boolean DEFAULT false) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_register_action';
 COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean) IS
-'Tells the runtime of an action; again with other values changes it. A custom event''s handler can only be registered by its owner. Generated code calls this';
+'Tells the runtime of an action; again with other values changes it. Handler and capture function must belong to the caller and to roles with the rights of the table''s owner. Generated code calls this';
 
--- Functions that run as the extension's owner ask for whom: the user of the session, or whom SET ROLE has made of it.
+-- Functions that run as the extension's owner ask for whom.
 CREATE FUNCTION specql.viewer() RETURNS oid
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'specql_viewer';
 COMMENT ON FUNCTION specql.viewer() IS
-'The role that this session works as, whatever function it is in; in code that it runs for another role, that role';
+'For whom functions work that run as the extension''s owner: in a handler its owner, else who the session is, or has become with SET ROLE';
+
+-- What belongs to nobody, because its role was dropped, is for the owner of the database.
+CREATE FUNCTION specql.works_for(owner specql.role, caller oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT pg_has_role($2, coalesce(r.oid, d.datdba), 'USAGE')
+           OR (SELECT pg_has_role($2, x.extowner, 'USAGE') FROM pg_extension AS x WHERE x.extname = 'specql')
+    FROM pg_database AS d LEFT JOIN pg_roles AS r ON r.oid = $1::oid
+    WHERE d.datname = current_database()
+$$;
+COMMENT ON FUNCTION specql.works_for(specql.role, oid) IS
+'Has the caller the rights of the owner, or of the database''s owner if that role is gone?';
+
+-- In a view current_user is whoever reads it.
+CREATE FUNCTION specql.is_mine(owner specql.role) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.works_for($1, (SELECT r.oid FROM pg_roles AS r WHERE r.rolname = current_user))
+$$;
+COMMENT ON FUNCTION specql.is_mine(specql.role) IS 'Has the current user the rights of the owner? For views';
 
 CREATE FUNCTION specql.sees(action text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT $1 IS NULL
            OR (SELECT pg_has_role(specql.viewer(), x.extowner, 'USAGE') FROM pg_extension AS x WHERE x.extname = 'specql')
-           OR EXISTS (SELECT FROM specql.action_owner AS o JOIN pg_roles AS r ON r.rolname = o.owner
-                      WHERE o.action = $1 AND pg_has_role(specql.viewer(), r.oid, 'USAGE'))
+           OR EXISTS (SELECT FROM specql.owned_action AS o WHERE o.action = $1 AND specql.works_for(o.owner, specql.viewer()))
 $$;
 COMMENT ON FUNCTION specql.sees(text) IS
 'May the user of this session see the events of an action? For functions that run with other rights';
@@ -115,38 +160,64 @@ COMMENT ON FUNCTION specql.sees(text) IS
 CREATE FUNCTION specql.visible_actions() RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN NOT pg_has_role(v.role, x.extowner, 'USAGE')
-                THEN ARRAY(SELECT o.action FROM specql.action_owner AS o JOIN pg_roles AS r ON r.rolname = o.owner
-                           WHERE pg_has_role(v.role, r.oid, 'USAGE')) END
+                THEN ARRAY(SELECT o.action FROM specql.owned_action AS o WHERE specql.works_for(o.owner, v.role)) END
     FROM (SELECT specql.viewer() AS role OFFSET 0) AS v, pg_extension AS x WHERE x.extname = 'specql'
 $$;
 COMMENT ON FUNCTION specql.visible_actions() IS 'Actions whose events the user of this session may see; NULL: all';
 
+-- What views ask with the rights of whoever reads them is left to PUBLIC: works_for, is_mine.
 REVOKE ALL ON FUNCTION specql.viewer(), specql.sees(text), specql.visible_actions() FROM PUBLIC;
 
--- The owner's name is kept, not the role: it may be gone, and then anybody may tidy up.
-CREATE FUNCTION specql.require_owner(what text, owner name, caller oid) RETURNS void
+CREATE FUNCTION specql.require_owner(what text, owner specql.role, caller oid) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    responsible text := owner::text;
 BEGIN
-    IF EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = require_owner.owner AND NOT pg_has_role(caller, r.oid, 'USAGE')) THEN
-        RAISE EXCEPTION '% belongs to %', what, owner
-            USING ERRCODE = 'SQ101', HINT = format('Let %s do it, or become a member of that role.', owner);
+    IF NOT specql.works_for(owner, caller) THEN
+        IF responsible = '-' THEN
+            responsible := (SELECT d.datdba::regrole::text FROM pg_database AS d WHERE d.datname = current_database());
+            what := format('%s, whose owner is gone,', what);
+        END IF;
+        RAISE EXCEPTION '% belongs to %', what, responsible
+            USING ERRCODE = 'SQ101', HINT = format('Let %s do it, or become a member of that role.', responsible);
     END IF;
 END $$;
-COMMENT ON FUNCTION specql.require_owner(text, name, oid) IS 'An error unless the caller has the rights of the owner; none if that role is gone';
+COMMENT ON FUNCTION specql.require_owner(text, specql.role, oid) IS
+'An error unless the caller has the rights of the owner; what belongs to nobody any more is the database''s owner''s';
+
+CREATE FUNCTION specql.require_database_owner(what text) RETURNS void
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_owner($1, d.datdba::specql.role, specql.viewer()) FROM pg_database AS d WHERE d.datname = current_database()
+$$;
+COMMENT ON FUNCTION specql.require_database_owner(text) IS 'An error unless the viewer has the rights of the database''s owner';
+
+-- Names are in the schemas that they begin with: nobody takes one where he could not make the action's functions.
+CREATE FUNCTION specql.require_name(action text, caller oid) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_namespace AS n
+                   WHERE starts_with(require_name.action, n.nspname || '.') AND has_schema_privilege(caller, n.oid, 'CREATE'))
+       AND NOT (SELECT pg_has_role(caller, x.extowner, 'USAGE') FROM pg_extension AS x WHERE x.extname = 'specql') THEN
+        RAISE EXCEPTION 'an action % cannot be registered by you', action
+            USING ERRCODE = 'SQ101', DETAIL = 'Its name begins with no schema that you may create objects in.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION specql.require_name(text, oid) IS 'An error unless the name of an action begins with a schema that the caller may create objects in';
 
 CREATE FUNCTION specql.require_action(action text, caller oid) RETURNS void
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT specql.require_owner('action ' || o.action, o.owner, $2) FROM specql.action_owner AS o WHERE o.action = $1
+    SELECT specql.require_owner('action ' || o.action, o.owner, $2) FROM specql.owned_action AS o WHERE o.action = $1
 $$;
 COMMENT ON FUNCTION specql.require_action(text, oid) IS 'An error if an action belongs to somebody else than the caller';
 
 CREATE FUNCTION specql.drop_action(action text, caller oid) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     SELECT specql.require_action($1, $2);
+    DELETE FROM specql.action_function AS f WHERE f.action = $1;
     DELETE FROM specql.action AS a WHERE a.action = $1;
 $$;
-REVOKE ALL ON FUNCTION specql.require_owner(text, name, oid), specql.require_action(text, oid),
-    specql.drop_action(text, oid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION specql.require_owner(text, specql.role, oid), specql.require_database_owner(text), specql.require_name(text, oid),
+    specql.require_action(text, oid), specql.drop_action(text, oid) FROM PUBLIC;
 COMMENT ON FUNCTION specql.drop_action(text, oid) IS 'What specql.unregister_action does, for its caller';
 
 CREATE FUNCTION specql.unregister_action(action text) RETURNS void

@@ -14,7 +14,7 @@ CREATE TABLE specql.outbox (
     message text,
     event_id uuid,
     action text,
-    status text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'leased')),
+    status text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'leased', 'held')),
     attempts integer NOT NULL DEFAULT 0,
     available_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     leased_until timestamptz,
@@ -47,7 +47,7 @@ COMMENT ON COLUMN specql.outbox.channel IS 'Whom to notify';
 COMMENT ON COLUMN specql.outbox.message IS 'What to tell them';
 COMMENT ON COLUMN specql.outbox.event_id IS 'The event that the handler worked on';
 COMMENT ON COLUMN specql.outbox.action IS 'The action whose step queued it; NULL for an operation that a person called';
-COMMENT ON COLUMN specql.outbox.status IS 'waiting, or leased (being delivered)';
+COMMENT ON COLUMN specql.outbox.status IS 'waiting; leased (being delivered); held (its service may not take it, see last_error)';
 COMMENT ON COLUMN specql.outbox.attempts IS 'How often delivery was tried';
 COMMENT ON COLUMN specql.outbox.available_at IS 'Not before this time; while leased, when the lease ends and others may take it';
 COMMENT ON COLUMN specql.outbox.leased_until IS 'While leased: when others may take it';
@@ -60,7 +60,7 @@ COMMENT ON COLUMN specql.outbox.repeat_after IS 'Escalations: how often it is se
 COMMENT ON COLUMN specql.outbox.leased_by IS 'While leased: worker, or the role that took it';
 SELECT pg_catalog.pg_extension_config_dump('specql.outbox', '');
 
--- What has left the outbox. Both begin with its columns, in its order.
+-- What has left the outbox. Both begin with its columns, in its order; the owner is the last of each.
 CREATE TABLE specql.delivery_history (
     LIKE specql.outbox INCLUDING COMMENTS,
     finished_at timestamptz NOT NULL,
@@ -93,6 +93,19 @@ COMMENT ON COLUMN specql.dead_letter.finished_at IS 'When it was given up';
 COMMENT ON COLUMN specql.dead_letter.http_status IS 'The receiver''s last answer';
 COMMENT ON COLUMN specql.dead_letter.response IS 'The beginning of its body';
 SELECT pg_catalog.pg_extension_config_dump('specql.dead_letter', '');
+
+-- Whose a delivery is: its payload goes to nobody whom this role has not got the rights of, or has not let have it.
+ALTER TABLE specql.outbox ADD COLUMN owner specql.role
+    DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid::specql.role;
+ALTER TABLE specql.delivery_history ADD COLUMN owner specql.role;
+ALTER TABLE specql.dead_letter ADD COLUMN owner specql.role;
+COMMENT ON COLUMN specql.outbox.owner IS 'The role that queued it: of an action''s delivery its owner; NULL: the owner of the extension';
+COMMENT ON COLUMN specql.delivery_history.owner IS 'The role that queued it';
+COMMENT ON COLUMN specql.dead_letter.owner IS 'The role that queued it';
+
+CREATE FUNCTION specql.payload_size(payload jsonb) RETURNS bigint
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload_size';
+COMMENT ON FUNCTION specql.payload_size(jsonb) IS 'The bytes of a payload before compression, without reading it';
 
 CREATE FUNCTION specql.focus(event_id uuid) RETURNS void
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_focus';
@@ -135,6 +148,7 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_escalate_one';
 COMMENT ON FUNCTION specql.escalate(text, text, uuid, jsonb, text, interval) IS
 'Queues an escalation for one event, by default that of specql.focus, or the first; it stays open until acknowledged; its id';
 
+REVOKE ALL ON FUNCTION specql.payload_size(jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION specql.focus(uuid), specql.undelivered(), specql.call_external(text, text, integer), specql.call_external(text, text, uuid, jsonb),
     specql.notify(text, text, integer), specql.notify(text, text, uuid, jsonb),
     specql.escalate(text, text, integer, text, interval), specql.escalate(text, text, uuid, jsonb, text, interval)

@@ -111,7 +111,8 @@ COMMENT ON COLUMN specql.deliveries.type IS 'The event''s type';
 COMMENT ON COLUMN specql.deliveries.action IS 'The action whose step queued it';
 COMMENT ON COLUMN specql.deliveries.aggregatetype IS 'The table that the event is about, or the custom event';
 COMMENT ON COLUMN specql.deliveries.aggregateid IS 'The id of the row that the event is about';
-COMMENT ON COLUMN specql.deliveries.status IS 'waiting, leased (being delivered), done, dead (given up), or discarded (by specql.discard)';
+COMMENT ON COLUMN specql.deliveries.status IS
+'waiting, leased (being delivered), held (its service may not take it: specql.share_service), done, dead (given up), or discarded (by specql.discard)';
 COMMENT ON COLUMN specql.deliveries.attempts IS 'How often delivery was tried';
 COMMENT ON COLUMN specql.deliveries.available_at IS 'Not before this time';
 COMMENT ON COLUMN specql.deliveries.leased_until IS 'While leased: when others may take it';
@@ -209,7 +210,7 @@ DECLARE
 BEGIN
     step := 0;
     FOR e IN SELECT v.*, f.relation, f.sqlstate, f.context, f.next_attempt_at
-             FROM specql.events AS v LEFT JOIN specql.failure AS f ON f.id = v.id AND f.action = v.action
+             FROM specql.every_event AS v LEFT JOIN specql.failure AS f ON f.id = v.id AND f.action = v.action
              WHERE v.id = why.event_id AND specql.sees(v.action) ORDER BY v.action LOOP
         IF NOT known THEN
             known := true;
@@ -224,12 +225,12 @@ BEGIN
                     SELECT e.caused_by AS id, e.depth - 1 AS depth WHERE e.caused_by IS NOT NULL
                     UNION
                     SELECT v.caused_by, c.depth - 1
-                    FROM causes AS c JOIN specql.events AS v ON v.id = c.id WHERE v.caused_by IS NOT NULL)
+                    FROM causes AS c JOIN specql.every_event AS v ON v.id = c.id WHERE v.caused_by IS NOT NULL)
                 SELECT DISTINCT ON (c.depth, c.id) c.id, v.type, v.action, v.subject
-                FROM causes AS c LEFT JOIN specql.events AS v ON v.id = c.id
+                FROM causes AS c LEFT JOIN specql.every_event AS v ON v.id = c.id AND specql.sees(v.action)
                 ORDER BY c.depth DESC, c.id, v.action LOOP
                 step := step + 1;
-                what := coalesce(r.type || coalesce(' of ' || r.subject, ''), 'an event that is no longer logged');
+                what := coalesce(r.type || coalesce(' of ' || r.subject, ''), 'an event that is no longer logged, or of another''s action');
                 detail := r.id || coalesce(', handled by ' || r.action, '');
                 RETURN NEXT;
             END LOOP;
@@ -261,15 +262,15 @@ BEGIN
             END;
         END IF;
         kind := 'delivery';
-        FOR r IN SELECT * FROM specql.deliveries AS o WHERE o.event_id = e.id AND o.action = e.action ORDER BY o.id LOOP
+        FOR r IN SELECT * FROM specql.every_delivery AS o WHERE o.event_id = e.id AND o.action = e.action ORDER BY o.id LOOP
             step := step + 1;
             what := format('%s %s: %s', r.kind, coalesce(r.service, r.channel), coalesce(r.operation, r.message));
             detail := format('%s, %s attempts%s', r.status, r.attempts, coalesce(', ' || r.last_error, ''));
             RETURN NEXT;
         END LOOP;
         kind := 'caused';
-        FOR r IN SELECT v.id, v.type, v.action, v.subject, v.status FROM specql.events AS v
-                 WHERE v.caused_by = e.batch ORDER BY v.id, v.action LOOP
+        FOR r IN SELECT v.id, v.type, v.action, v.subject, v.status FROM specql.every_event AS v
+                 WHERE v.caused_by = e.batch AND specql.sees(v.action) ORDER BY v.id, v.action LOOP
             step := step + 1;
             what := r.type || coalesce(' of ' || r.subject, '');
             detail := format('%s%s, %s', r.id, coalesce(', handled by ' || r.action, ''), r.status);

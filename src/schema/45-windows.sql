@@ -128,7 +128,9 @@ SELECT pg_catalog.pg_extension_config_dump('specql.window_entry', '');
 
 -- One session at a time works on a window, until the end of its transaction.
 CREATE FUNCTION specql.lock_window(action text, wait boolean) RETURNS boolean
-LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_lock_window';
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.lock_number('window', hashtext($1), $2)
+$$;
 COMMENT ON FUNCTION specql.lock_window(text, boolean) IS
 'Takes the lock of whoever works on a window or correlation; false if another session has it and this one is not to wait';
 -- What was counted under another condition means nothing under this one; counting starts anew.
@@ -138,7 +140,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     longest interval := (SELECT max((t ->> 'within')::interval) FROM jsonb_array_elements(write_window.terms) AS t);
 BEGIN
-    PERFORM specql.require_action(action, caller);
+    PERFORM specql.require_action(action, caller), specql.require_name(action, caller);
     IF EXISTS (SELECT FROM jsonb_array_elements(write_window.terms) AS t
                WHERE extract(epoch FROM (t ->> 'within')::interval) <= 0) OR cooldown < '0' THEN
         RAISE EXCEPTION 'a window of action % has no length', action USING ERRCODE = 'invalid_parameter_value';

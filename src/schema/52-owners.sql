@@ -2,7 +2,7 @@
 
 CREATE FUNCTION specql.owner_of(action text) RETURNS oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce((SELECT r.oid FROM specql.action_owner AS o JOIN pg_roles AS r ON r.rolname = o.owner WHERE o.action = $1),
+    SELECT coalesce((SELECT r.oid FROM specql.owned_action AS o JOIN pg_roles AS r ON r.oid = o.owner::oid WHERE o.action = $1),
                     (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database()))
 $$;
 COMMENT ON FUNCTION specql.owner_of(text) IS 'The role that an action is of; of one whose role is gone, the owner of the database';

@@ -17,9 +17,9 @@ BEGIN
                JOIN pg_type AS t ON t.oid = a.type))
     INTO owner, command
     FROM specql.action AS c
-    JOIN pg_proc AS h ON h.oid = to_regproc(c.handler)
+    JOIN specql.owned_action AS w ON w.action = c.action
+    JOIN pg_proc AS h ON h.oid = to_regprocedure(c.handler || '()') AND h.proowner = w.owner
     JOIN pg_proc AS p ON p.pronamespace = h.pronamespace AND p.proname = d.operation AND p.proowner = h.proowner
-         AND p.proowner = specql.owner_of(c.action)
     JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE c.action = d.action AND p.prokind = 'f' AND p.proargmodes IS NULL
       -- Each key is an argument, and each argument that has no default is a key.

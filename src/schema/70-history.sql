@@ -157,12 +157,13 @@ CREATE VIEW specql.replays AS
            CASE WHEN r.finished_at IS NOT NULL THEN 'done'
                 WHEN EXISTS (SELECT FROM pg_catalog.pg_locks AS l
                              WHERE l.locktype = 'advisory' AND l.classid = 1936749412 AND l.objid = (r.id % 2147483647)::oid
-                               AND l.objsubid = 2 AND l.granted
+                               AND l.objsubid = 3 AND l.granted
                                AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d
                                                  WHERE d.datname = pg_catalog.current_database())) THEN 'running'
                 ELSE 'stopped' END AS status,
            r.total, r.handled, r.present, r.failed, r.started_by, r.started_at, r.moved_at, r.finished_at
-    FROM specql.replay_run AS r;
+    FROM specql.replay_run AS r
+    WHERE EXISTS (SELECT FROM specql.owned_action AS o WHERE o.action = r.action AND specql.is_mine(o.owner));
 COMMENT ON VIEW specql.replays IS 'Replays and how far each has come. A stopped one goes on with CALL specql.continue_replay(id)';
 COMMENT ON COLUMN specql.replays.id IS 'For specql.continue_replay';
 COMMENT ON COLUMN specql.replays.action IS 'The action whose events are replayed';
@@ -228,13 +229,16 @@ DECLARE
     newest uuid;
     undelivered uuid[];
 BEGIN
-    -- Held while a batch runs: specql.replays looks at it.
-    PERFORM pg_advisory_xact_lock(1936749412, (replay_batch.replay % 2147483647)::integer);
-    SELECT * INTO r FROM specql.replay_run AS p WHERE p.id = replay_batch.replay FOR UPDATE;
+    SELECT * INTO r FROM specql.replay_run AS p WHERE p.id = replay_batch.replay;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no replay %', replay_batch.replay
             USING ERRCODE = 'undefined_object', HINT = 'SELECT id, action, status FROM specql.replays';
-    ELSIF r.finished_at IS NOT NULL THEN
+    END IF;
+    PERFORM specql.require_action(r.action, specql.viewer());
+    -- Held while a batch runs: specql.replays looks at it.
+    PERFORM specql.lock_number('replay', replay_batch.replay % 2147483647, true);
+    SELECT * INTO r FROM specql.replay_run AS p WHERE p.id = replay_batch.replay FOR UPDATE;
+    IF r.finished_at IS NOT NULL THEN
         RETURN false;
     ELSIF coalesce(max_items, 0) < 1 THEN
         RAISE EXCEPTION 'a batch has at least one event, not %', coalesce(max_items::text, 'NULL')
@@ -317,10 +321,12 @@ CREATE TABLE specql.reader (
     at_action text,
     events bigint NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    read_at timestamptz
+    read_at timestamptz,
+    owner specql.role NOT NULL
 );
 COMMENT ON TABLE specql.reader IS 'Where each reader of specql.read_events is; shown by specql.readers. Snapshots belong to one server: dumps leave it out';
 COMMENT ON COLUMN specql.reader.name IS 'As its caller named it';
+COMMENT ON COLUMN specql.reader.owner IS 'Who made it, and reads by it';
 COMMENT ON COLUMN specql.reader.created_at IS 'When it first read';
 COMMENT ON COLUMN specql.reader.read_at IS 'When it last read';
 COMMENT ON COLUMN specql.reader.since IS 'Older events are left out when it begins';
@@ -353,7 +359,8 @@ COMMENT ON FUNCTION specql.oldest_unread(specql.reader) IS 'When the oldest even
 
 CREATE VIEW specql.readers AS
     SELECT r.name, r.since, r.events, r.created_at, r.read_at, specql.oldest_unread(r) AS oldest_unread
-    FROM specql.reader AS r;
+    FROM specql.reader AS r
+    WHERE specql.is_mine(r.owner);
 COMMENT ON VIEW specql.readers IS 'Readers of specql.read_events, and how far behind each is; the log keeps what they have not read';
 COMMENT ON COLUMN specql.readers.name IS 'For specql.read_events and specql.drop_reader';
 COMMENT ON COLUMN specql.readers.since IS 'Older events were left out when it began';
@@ -365,7 +372,8 @@ COMMENT ON COLUMN specql.readers.oldest_unread IS 'When the oldest event happene
 CREATE FUNCTION specql.create_reader(name text, since timestamptz DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO specql.reader (name, since) VALUES (create_reader.name, coalesce(create_reader.since, '-infinity'));
+    INSERT INTO specql.reader (name, owner, since)
+    VALUES (create_reader.name, specql.viewer(), coalesce(create_reader.since, '-infinity'));
 EXCEPTION WHEN unique_violation THEN
     RAISE EXCEPTION 'there is a reader % already', create_reader.name
         USING ERRCODE = 'duplicate_object', HINT = 'SELECT * FROM specql.readers';
@@ -376,6 +384,7 @@ COMMENT ON FUNCTION specql.create_reader(text, timestamptz) IS
 CREATE FUNCTION specql.drop_reader(name text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM specql.require_owner('reader ' || r.name, r.owner, specql.viewer()) FROM specql.reader AS r WHERE r.name = drop_reader.name;
     DELETE FROM specql.reader AS r WHERE r.name = drop_reader.name;
     RETURN FOUND;
 END $$;
@@ -418,6 +427,7 @@ BEGIN
             USING ERRCODE = 'undefined_object',
                   HINT = format('SELECT specql.create_reader(%L) makes one that begins at the start of the log.', read_events.reader);
     END IF;
+    PERFORM specql.require_owner('reader ' || r.name, r.owner, specql.viewer());
     LOOP
         fresh := r.target IS NULL;
         r.target := coalesce(r.target, specql.committed_snapshot());
@@ -425,7 +435,7 @@ BEGIN
         r.at_action := coalesce(r.at_action, '');
         IF r.seen IS NULL THEN
             FOR e IN
-                SELECT v.* FROM specql.logged_events AS v
+                SELECT v.* FROM specql.every_logged_event AS v
                 WHERE v.id >= r.at_id AND (v.id, coalesce(v.action, '')) > (r.at_id, r.at_action)
                   AND v.occurred_at >= r.since AND pg_visible_in_snapshot(v.xid, r.target)
                   AND (visible IS NULL OR v.action IS NULL OR v.action = ANY (visible))
@@ -438,10 +448,10 @@ BEGIN
         ELSE
             FOR e IN
                 SELECT v.* FROM (
-                    SELECT n.* FROM specql.logged_events AS n
+                    SELECT n.* FROM specql.every_logged_event AS n
                     WHERE n.xid >= pg_snapshot_xmax(r.seen) AND n.xid < pg_snapshot_xmax(r.target)
                     UNION ALL
-                    SELECT n.* FROM specql.logged_events AS n
+                    SELECT n.* FROM specql.every_logged_event AS n
                     WHERE n.xid = ANY (ARRAY(SELECT pg_snapshot_xip(r.seen)))) AS v
                 WHERE pg_visible_in_snapshot(v.xid, r.target) AND (v.id, coalesce(v.action, '')) > (r.at_id, r.at_action)
                   AND (visible IS NULL OR v.action IS NULL OR v.action = ANY (visible))

@@ -32,7 +32,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
            percentile_cont(0.5) WITHIN GROUP (ORDER BY n.latency) FILTER (WHERE n.fires),
            percentile_cont(0.99) WITHIN GROUP (ORDER BY n.latency) FILTER (WHERE n.fires),
            max(n.occurred_at) FILTER (WHERE n.fires), min(c.since)
-    FROM (SELECT DISTINCT r.action FROM specql.action AS r) AS a
+    FROM (SELECT DISTINCT r.action FROM specql.action AS r WHERE specql.sees(r.action)) AS a
     CROSS JOIN covered AS c
     LEFT JOIN (
         SELECT e.*, coalesce(e.type = r.event, true) AS fires

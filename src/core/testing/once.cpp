@@ -170,6 +170,8 @@ void writeCascade(Writer& writer, const std::vector<const ResolvedAction*>& acti
         if (!set || written) continue;
         written = true;
         const std::string schema = action->info->schema, loop = quoteName(schema, "specql_test_loop");
+        // Names of actions begin with a schema of whoever registers them.
+        const std::string loopAction = schema + ".specql_test_loop";
         const std::string again = "PERFORM specql.emit('specql_test_loop', '{}'::jsonb);";
         writer.about(*action);
         writer.begin(action->info->name() + ": a cascade without end");
@@ -179,21 +181,21 @@ void writeCascade(Writer& writer, const std::vector<const ResolvedAction*>& acti
                     "() RETURNS void LANGUAGE plpgsql SECURITY DEFINER\nSET search_path = pg_catalog, pg_temp AS "
                     "$body$ BEGIN " +
                     again + " END $body$");
-        writer.step("DO $do$ BEGIN PERFORM specql.register_action('specql_test.loop', 'specql_test_loop', NULL, " +
-                    quoteLiteral(loop) + ", NULL); END $do$");
+        writer.step("DO $do$ BEGIN PERFORM specql.register_action(" + quoteLiteral(loopAction) +
+                    ", 'specql_test_loop', NULL, " + quoteLiteral(loop) + ", NULL); END $do$");
         writer.rehearse(stage, stage.fire(literal), literal);
         for (const std::string& sql : breakHandler(*action, again))
             writer.step(sql);
         writer.step(stage.fire(literal));
         writer.check("is((SELECT ROW(f.status, f.depth, f.detail LIKE " +
-                         quoteLiteral("%" + action->info->name() + " → specql_test.loop%") +
-                         ")::text\n    FROM specql.failures AS f WHERE f.action = 'specql_test.loop'),\n    "
-                         "ROW('parked', current_setting('specql.max_cascade_depth')::integer + 1, true)::text, " +
+                         quoteLiteral("%" + action->info->name() + " → " + loopAction + "%") +
+                         ")::text\n    FROM specql.failures AS f WHERE f.action = " + quoteLiteral(loopAction) +
+                         "),\n    ROW('parked', current_setting('specql.max_cascade_depth')::integer + 1, true)::text, " +
                          quoteLiteral(description) + ")",
                      description);
         for (const std::string& sql : mendHandler(*action))
             writer.step(sql);
-        writer.step("DO $do$ BEGIN PERFORM specql.unregister_action('specql_test.loop'); END $do$");
+        writer.step("DO $do$ BEGIN PERFORM specql.unregister_action(" + quoteLiteral(loopAction) + "); END $do$");
         writer.step("DROP FUNCTION " + loop + "()");
     }
     if (!written && !actions.empty()) {

@@ -6,24 +6,21 @@
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/holder.hpp"
+#include "pg/bridge/lock.hpp"
 #include "pg/bridge/result_set.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/catalog/registry.hpp"
 #include "plan/plan.hpp"
 
-extern "C" {
-#include "utils/fmgrprotos.h"
-}
-
 namespace specql {
 
 namespace {
 
 // Two sessions applying at once take turns until the end of the first one's transaction; the second then sees what the
-// first made. Taken by specql only; no reader or writer of a table waits for it. 'SPQL', 1.
+// first made. Taken by specql only; no reader or writer of a table waits for it.
 void lockApply() {
-    DirectFunctionCall2(pg_advisory_xact_lock_int4, Int32GetDatum(0x5350514C), Int32GetDatum(1));
+    (void)takeLock(LockKind::apply, 1, true);
 }
 
 // Pure C++.

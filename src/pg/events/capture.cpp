@@ -218,6 +218,8 @@ SPECQL_FUNCTION(specql_capture) {
                         errmsg("specql.capture must be an AFTER ... FOR EACH ROW trigger")));
     RelationRules* rules = rulesOf(trigger->tg_relation);
     Operation operation = operationOf(trigger->tg_event);
+    if (trigger->tg_trigger->tgoid != rules->captureTrigger[operation])
+        return PointerGetDatum(nullptr);
     for (int i = 0; i < rules->sourceCount; ++i)
         if (rules->sources[i].group->listens[operation])
             captureBy(&rules->sources[i], operation, trigger);

@@ -41,13 +41,18 @@ bool isEntry(const Query* query, int index, Relation relation, const char* alias
            strcmp(entry->eref->aliasname, alias) == 0;
 }
 
-// The one SELECT of a body that is BEGIN ATOMIC … END or RETURN ….
-Query* bodyQuery(HeapTuple tuple, Relation relation, CaptureFunction* function) {
+// The tree of a body that is BEGIN ATOMIC … END or RETURN …; nullptr if it is something else.
+Node* bodyTree(HeapTuple tuple) {
     bool isNull;
     Datum body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &isNull);
-    if (isNull)
+    return isNull ? nullptr : static_cast<Node*>(stringToNode(TextDatumGetCString(body)));
+}
+
+// The one SELECT of a body that is BEGIN ATOMIC … END or RETURN ….
+Query* bodyQuery(HeapTuple tuple, Relation relation, CaptureFunction* function) {
+    Node* tree = bodyTree(tuple);
+    if (tree == nullptr)
         refuse(function->name, "its body is not BEGIN ATOMIC ... END");
-    Node* tree = static_cast<Node*>(stringToNode(TextDatumGetCString(body)));
     if (IsA(tree, List)) {
         List* statements = linitial_node(List, reinterpret_cast<List*>(tree));
         if (list_length(statements) != 1)
@@ -68,21 +73,15 @@ Query* bodyQuery(HeapTuple tuple, Relation relation, CaptureFunction* function) 
 }
 
 CaptureFunction readFunction(const char* name, Relation relation) {
-    Oid row = relation->rd_rel->reltype;
-    Oid arguments[2] = {row, row};
     CaptureFunction result;
     memset(&result, 0, sizeof result);
     result.name = name;
-    List* parts = compat::nameParts(name);
-    Oid oid = LookupFuncName(parts, 0, nullptr, true);
-    if (!OidIsValid(oid))
-        oid = LookupFuncName(parts, 2, arguments, true);
-    if (!OidIsValid(oid))
-        refuse(name, "it does not exist");
+    Oid oid = captureFunction(name, relation);
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
     if (!HeapTupleIsValid(tuple))
         elog(ERROR, "cache lookup failed for function %u", oid);
     result.owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+    requireRightsOver(relation, result.owner, "capture function");
 
     Query* query = bodyQuery(tuple, relation, &result);
     Oid* types;
@@ -225,6 +224,62 @@ void requireType(const char* name, const Output* output, Oid type) {
 }
 
 }  // namespace
+
+Oid findCapture(const char* name, Relation relation) {
+    Oid row = relation->rd_rel->reltype;
+    Oid arguments[2] = {row, row};
+    List* parts = compat::nameParts(name);
+    Oid function = LookupFuncName(parts, 0, nullptr, true);
+    return OidIsValid(function) ? function : LookupFuncName(parts, 2, arguments, true);
+}
+
+Oid captureFunction(const char* name, Relation relation) {
+    Oid function = findCapture(name, relation);
+    if (!OidIsValid(function))
+        refuse(name, "it does not exist");
+    return function;
+}
+
+Captures capturesRowsOf(Oid function, Relation relation) {
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(tuple))
+        return Captures::unknown;
+    bool ofRows = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->pronargs == 2;
+    Node* tree = ofRows ? nullptr : bodyTree(tuple);
+    ReleaseSysCache(tuple);
+    if (ofRows)
+        return Captures::table;   // it was looked up by the type of its rows
+    if (tree != nullptr && IsA(tree, List)) {
+        List* statements = linitial_node(List, reinterpret_cast<List*>(tree));
+        tree = statements == NIL ? nullptr : static_cast<Node*>(linitial(statements));
+    }
+    if (tree == nullptr || !IsA(tree, Query) || castNode(Query, tree)->rtable == NIL)
+        return Captures::unknown;
+    const RangeTblEntry* entry = rt_fetch(1, castNode(Query, tree)->rtable);
+    return entry->relid == RelationGetRelid(relation) ? Captures::table : Captures::another;
+}
+
+Oid functionOwner(Oid function) {
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for function %u", function);
+    Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+    ReleaseSysCache(tuple);
+    return owner;
+}
+
+void requireRightsOver(Relation relation, Oid functionOwner, const char* what) {
+    if (compat::ownsTable(RelationGetRelid(relation), functionOwner))
+        return;
+    const char* owner = GetUserNameFromId(relation->rd_rel->relowner, true);
+    const char* other = GetUserNameFromId(functionOwner, true);
+    ereport(ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+             errmsg("the %s of an action on %s.%s belongs to %s, who has not the rights of the table's owner %s", what,
+                    get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation),
+                    other != nullptr ? other : "nobody", owner != nullptr ? owner : "nobody"),
+             errhint("Let the table's owner apply the spec of the action.")));
+}
 
 ExprState* initExpression(Expr* expression, Oid owner) {
     Oid user;

@@ -3,6 +3,7 @@
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/sqlstate.hpp"
+#include "pg/events/owner.hpp"
 
 namespace specql {
 
@@ -19,6 +20,19 @@ Frame* currentFrame() {
 
 uint64_t currentFrameSerial() {
     return innermost != nullptr ? innermost->serial : 0;
+}
+
+Oid viewer() {
+    if (innermost == nullptr)
+        return workingUser();
+    const Rule* rule = innermost->rule();
+    if (OidIsValid(rule->handler.fn_oid))
+        return rule->handlerUser;
+    return OidIsValid(rule->captureOwner) ? rule->captureOwner : workingUser();
+}
+
+SPECQL_FUNCTION(specql_viewer) {
+    PG_RETURN_OID(viewer());
 }
 
 Frame* requireFrame(const char* function) {

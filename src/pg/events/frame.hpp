@@ -26,6 +26,10 @@ Frame* currentFrame();
 Frame* requireFrame(const char* function);
 uint64_t currentFrameSerial();
 
+// For whom functions of specql work that run as the extension's owner: in a handler, or where conditions are asked
+// again, whoever they run as; else the role that the session is, or has become with SET ROLE.
+Oid viewer();
+
 // How an event that happens now comes about.
 Lineage currentLineage();
 

@@ -1,6 +1,7 @@
 #include "pg/events/listeners.hpp"
 
 #include "pg/bridge/entry.hpp"
+#include "pg/events/compile.hpp"
 #include "pg/events/tables.hpp"
 
 namespace specql {
@@ -10,7 +11,8 @@ namespace {
 MemoryContext context = nullptr;   // nullptr: not read yet, or out of date
 List* listeners = NIL;
 List* outdated = NIL;
-Oid registry = InvalidOid;
+Oid registry = InvalidOid;        // InvalidOid: not read yet, or out of date
+Oid lastRegistry = InvalidOid;    // what it is, or was
 uint64_t changes = 0;
 uint64_t generation = 0;   // counts loads
 
@@ -27,6 +29,15 @@ struct Standing {
 Standing* standings = nullptr;   // by name
 int standingCount = 0;
 constexpr int unregistered = INT_MAX;
+
+// What runs for the rows of a table.
+struct OfTable {
+    const char* action;
+    const char* relation;
+    const char* handler;
+    const char* capture;
+};
+List* ofTables = NIL;
 
 void relationChanged(Datum, Oid relation) {
     if (OidIsValid(relation) && relation != registry)
@@ -121,6 +132,77 @@ void addStanding(List** found, HeapTuple tuple, TupleDesc descriptor) {
     *found = lappend(*found, standing);
 }
 
+void addOfTable(List** found, HeapTuple tuple, TupleDesc descriptor) {
+    auto* added = static_cast<OfTable*>(palloc0(sizeof(OfTable)));
+    added->action = textAt(tuple, descriptor, "action");
+    added->relation = textAt(tuple, descriptor, "relation");
+    added->handler = textAt(tuple, descriptor, "handler");
+    added->capture = textAt(tuple, descriptor, "capture");
+    *found = lappend(*found, added);
+}
+
+struct Owner {
+    const char* action;
+    Oid role;
+};
+
+int byOwnersAction(const ListCell* left, const ListCell* right) {
+    return strcmp(static_cast<const Owner*>(lfirst(left))->action, static_cast<const Owner*>(lfirst(right))->action);
+}
+
+// InvalidOid if the list, which is in the order of the names, says nothing of the action.
+Oid ownerIn(const List* owners, const char* action) {
+    int low = 0, high = list_length(owners) - 1;
+    while (low <= high) {
+        int middle = (low + high) / 2;
+        const auto* owner = static_cast<const Owner*>(list_nth(owners, middle));
+        int order = strcmp(action, owner->action);
+        if (order == 0)
+            return owner->role;
+        if (order < 0)
+            high = middle - 1;
+        else
+            low = middle + 1;
+    }
+    return InvalidOid;
+}
+
+// A table of actions and OIDs, which `roleOf` makes roles of; InvalidOid is left out.
+List* readOwners(const char* name, const char* column, Oid (*roleOf)(Oid)) {
+    List* owners = NIL;
+    Relation table = table_open(tableOid(name), AccessShareLock);
+    TupleDesc descriptor = RelationGetDescr(table);
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    TableScanDesc scan = table_beginscan(table, snapshot, 0, nullptr);
+    TupleTableSlot* slot = table_slot_create(table, nullptr);
+    while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+        bool owned, isNull;
+        HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &owned);
+        Oid found = DatumGetObjectId(heap_getattr(tuple, SPI_fnumber(descriptor, column), descriptor, &isNull));
+        Oid role = roleOf(found);
+        if (!OidIsValid(role))
+            continue;
+        auto* owner = static_cast<Owner*>(palloc(sizeof(Owner)));
+        owner->action = textAt(tuple, descriptor, "action");
+        owner->role = role;
+        owners = lappend(owners, owner);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+    table_endscan(scan);
+    UnregisterSnapshot(snapshot);
+    table_close(table, AccessShareLock);
+    list_sort(owners, byOwnersAction);
+    return owners;
+}
+
+Oid itself(Oid role) {
+    return role;
+}
+
+Oid currentOwner(Oid function) {
+    return SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)) ? functionOwner(function) : InvalidOid;
+}
+
 // Numbers the actions in their order, and makes them ready to be found by their names.
 void arrange(List* found) {
     int count = list_length(found);
@@ -153,8 +235,12 @@ void load() {
     MemoryContext fresh = AllocSetContextCreate(CurrentMemoryContext, "specql listeners", ALLOCSET_SMALL_SIZES);
     List* found = NIL;
     List* all = NIL;
+    List* watching = NIL;
     Relation table = table_open(tableOid("action"), AccessShareLock);
     uint64_t changesBefore = changes;
+    // As specql.owned_action has it.
+    List* owners = readOwners("action_owner", "owner", itself);
+    List* current = readOwners("action_function", "function", currentOwner);
     TupleDesc descriptor = RelationGetDescr(table);
     Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
     TableScanDesc scan = table_beginscan(table, snapshot, 0, nullptr);
@@ -164,12 +250,18 @@ void load() {
         HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &owned);
         MemoryContext before = MemoryContextSwitchTo(fresh);
         addStanding(&all, tuple, descriptor);
+        bool ofTable = isSet(tuple, descriptor, "relation");
+        if (ofTable)
+            addOfTable(&watching, tuple, descriptor);
         MemoryContextSwitchTo(before);
-        if (textAt(tuple, descriptor, "relation") != nullptr || !flagAt(tuple, descriptor, "enabled"))
+        if (ofTable || !flagAt(tuple, descriptor, "enabled"))
             continue;
         const char* onError = textAt(tuple, descriptor, "on_error");
         Rule* rule = makeListener(fresh, textAt(tuple, descriptor, "action"), textAt(tuple, descriptor, "event"),
                                   textAt(tuple, descriptor, "handler"), strcmp(onError, "abort") == 0);
+        rule->owner = ownerIn(current, rule->action);
+        if (!OidIsValid(rule->owner))
+            rule->owner = ownerIn(owners, rule->action);
         rule->onlyMatches = strcmp(textAt(tuple, descriptor, "part"), "match") == 0;
         before = MemoryContextSwitchTo(fresh);
         found = lappend(found, rule);
@@ -197,6 +289,8 @@ void load() {
     MemoryContextSetParent(fresh, CacheMemoryContext);
     context = fresh;
     listeners = found;
+    ofTables = watching;
+    lastRegistry = oid;
     registry = changes == changesBefore ? oid : InvalidOid;
 }
 
@@ -243,6 +337,38 @@ bool runsBefore(Rule* left, Rule* right) {
     return left->number < right->number;
 }
 
+namespace {
+
+bool isNamed(Relation relation, const char* name) {
+    return strcmp(quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
+                                             RelationGetRelationName(relation)),
+                  name) == 0;
+}
+
+}  // namespace
+
+bool isRegistered(const Rule* rule, const char* capture, Relation relation) {
+    if (!OidIsValid(registry))
+        load();
+    ListCell* cell;
+    foreach (cell, ofTables) {
+        const auto* known = static_cast<const OfTable*>(lfirst(cell));
+        if (strcmp(known->action, rule->action) != 0 || strcmp(known->handler, rule->handlerName) != 0 ||
+            strcmp(known->capture, capture) != 0)
+            continue;
+        // The function knows its table, whatever that is called by now. Where there is none, as after the rename of a
+        // schema, nothing can run, but what happens is kept.
+        Oid function = findCapture(capture, relation);
+        Captures captures = OidIsValid(function) ? capturesRowsOf(function, relation) : Captures::table;
+        return captures == Captures::table || (captures == Captures::unknown && isNamed(relation, known->relation));
+    }
+    return false;
+}
+
+Oid registryTable() {
+    return lastRegistry;
+}
+
 bool isPaused(const char* action) {
     const Standing* standing = standingOf(action);
     return standing != nullptr && standing->paused;
@@ -267,12 +393,12 @@ void freeOutdatedListeners() {
     outdated = NIL;
 }
 
-// The trigger on specql.action: tells all backends to read it again.
+// The trigger on specql.action and specql.action_owner: tells all backends to read it again.
 SPECQL_FUNCTION(specql_action_changed) {
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("specql.action_changed is a trigger function")));
-    CacheInvalidateRelcacheByRelid(RelationGetRelid(reinterpret_cast<TriggerData*>(fcinfo->context)->tg_relation));
+    CacheInvalidateRelcacheByRelid(tableOid("action"));
     return PointerGetDatum(nullptr);
 }
 

@@ -16,6 +16,12 @@ List* listenersOf(const char* event, const char* matched);
 // the trigger whose name is the smaller one is the first.
 bool runsBefore(Rule* left, Rule* right);
 
+// Is this what an action's trigger on a table runs? What a trigger says by itself counts for nothing: whoever has
+// TRIGGER on a table may write it.
+bool isRegistered(const Rule* rule, const char* capture, Relation relation);
+// The table of the registry; InvalidOid if it has not been read yet.
+Oid registryTable();
+
 // Has specql.pause stopped this action?
 bool isPaused(const char* action);
 

@@ -201,9 +201,4 @@ void initOwners() {
     ProcessUtility_hook = refuseToPutOff;
 }
 
-// specql.viewer()
-SPECQL_FUNCTION(specql_viewer) {
-    PG_RETURN_OID(workingUser());
-}
-
 }  // namespace specql

@@ -2,7 +2,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/sqlstate.hpp"
-#include "pg/events/server.hpp"
+#include "pg/events/compile.hpp"
 
 namespace specql {
 
@@ -21,22 +21,23 @@ SET event = excluded.event, handler = excluded.handler, capture = excluded.captu
     uses_caller = excluded.uses_caller
 WHERE a.* IS DISTINCT FROM excluded.*)";
 
-// Nobody comes by another's events by giving an action of their own the same name.
+// Nobody comes by another's events by giving an action of their own the same name, nor takes a name away.
 const char* const requireOwnerSql = R"(
-SELECT specql.require_action($1, $2))";
+SELECT specql.require_action($1, $2), specql.require_name($1, $2))";
 
 const char* const ownerSql = R"(
-INSERT INTO specql.action_owner AS o
-SELECT $1, r.rolname, coalesce($3, '{}') FROM pg_roles AS r WHERE r.oid = $2
-ON CONFLICT (action) DO UPDATE
-SET owner = CASE WHEN EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = o.owner) THEN o.owner ELSE excluded.owner END,
-    place = excluded.place
-WHERE o.place <> excluded.place OR NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = o.owner))";
+INSERT INTO specql.action_owner AS o VALUES ($1, $2, coalesce($3, '{}'))
+ON CONFLICT (action) DO UPDATE SET owner = excluded.owner, place = excluded.place
+WHERE (o.owner::oid, o.place) IS DISTINCT FROM (excluded.owner::oid, excluded.place))";
+
+const char* const functionSql = R"(
+INSERT INTO specql.action_function VALUES ($1, $2) ON CONFLICT DO NOTHING)";
 
 constexpr int argumentCount = 14;
 constexpr int processedArgument = 9;
 constexpr int relationArgument = 2;
 constexpr int handlerArgument = 3;
+constexpr int captureArgument = 4;
 constexpr int placeArgument = 12;
 const Oid argumentTypes[argumentCount] = {TEXTOID,     TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,      INT4OID,
                                           INTERVALOID, BOOLOID, TEXTOID, TEXTOID, INT4OID, INT4ARRAYOID, BOOLOID};
@@ -51,6 +52,32 @@ void execute(const char* sql, int count, Oid* types, Datum* values, const char* 
     if (code < 0) elog(ERROR, "specql: registering an action gave %s", SPI_result_code_string(code));
 }
 
+// The owner of a function that the caller names. Whoever names it lends its owner's rights to those who raise the event,
+// so only the owner may arrange that.
+Oid ownerOf(Oid function, const char* what, const char* name) {
+    if (!compat::ownsFunction(function, GetUserId()))
+        ereport(ERROR, (errcode(sqlstate::notAllowed), errmsg("%s %s belongs to somebody else", what, name),
+                        errhint("Its owner must register it.")));
+    return functionOwner(function);
+}
+
+const char* textArgument(FunctionCallInfo fcinfo, int number) {
+    return PG_ARGISNULL(number) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(number));
+}
+
+// A rule on a table is for those who have the rights of its owner: the caller, and whoever owns what runs.
+void requireTable(const char* name, Oid handlerOwner, const char* capture) {
+    RangeVar* place = makeRangeVarFromNameList(compat::nameParts(name));
+    Relation relation = table_openrv(place, AccessShareLock);
+    Oid captureOwner = ownerOf(captureFunction(capture, relation), "capture function", capture);
+    if (!compat::ownsTable(RelationGetRelid(relation), GetUserId()))
+        ereport(ERROR, (errcode(sqlstate::notAllowed), errmsg("%s belongs to somebody else", name),
+                        errhint("Its owner may register actions on it.")));
+    requireRightsOver(relation, handlerOwner, "handler");
+    requireRightsOver(relation, captureOwner, "capture function");
+    table_close(relation, NoLock);
+}
+
 }  // namespace
 
 SPECQL_FUNCTION(specql_register_action) {
@@ -59,34 +86,32 @@ SPECQL_FUNCTION(specql_register_action) {
         arguments.values[i] = PG_ARGISNULL(i) ? 0 : PG_GETARG_DATUM(i);
         arguments.nulls[i] = PG_ARGISNULL(i) ? 'n' : ' ';
     }
-    // Whoever emits the event makes the handler run with its owner's rights; only the owner may arrange that. With a
-    // table the trigger says what runs.
-    if (PG_ARGISNULL(relationArgument) && !PG_ARGISNULL(handlerArgument)) {
-        const char* handler = text_to_cstring(PG_GETARG_TEXT_PP(handlerArgument));
-        Oid function = LookupFuncName(compat::nameParts(handler), 0, nullptr, false);
-        if (!compat::ownsFunction(function, GetUserId()))
-            ereport(ERROR, (errcode(sqlstate::notAllowed), errmsg("handler %s belongs to somebody else", handler),
-                            errhint("Its owner must register it.")));
-    }
-    // The same holds for the function that is told of processed events.
-    if (!PG_ARGISNULL(processedArgument)) {
-        const char* processed = text_to_cstring(PG_GETARG_TEXT_PP(processedArgument));
+    const char* relation = textArgument(fcinfo, relationArgument);
+    const char* handler = textArgument(fcinfo, handlerArgument);
+    const char* capture = textArgument(fcinfo, captureArgument);
+    if (handler == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("an action needs a handler")));
+    Oid function = LookupFuncName(compat::nameParts(handler), 0, nullptr, false);
+    Oid owner = ownerOf(function, "handler", handler);
+    if (relation != nullptr && capture != nullptr)
+        requireTable(relation, owner, capture);
+    if (const char* processed = textArgument(fcinfo, processedArgument)) {
         Oid argument = UUIDARRAYOID;
-        Oid function = LookupFuncName(compat::nameParts(processed), 1, &argument, false);
-        if (!compat::ownsFunction(function, GetUserId()))
-            ereport(ERROR, (errcode(sqlstate::notAllowed), errmsg("function %s belongs to somebody else", processed),
-                            errhint("Its owner must register it.")));
+        (void)ownerOf(LookupFuncName(compat::nameParts(processed), 1, &argument, false), "function", processed);
     }
     const Arguments* all = &arguments;
     Oid caller = GetUserId();
-    runAsExtensionOwner([all, caller] {
+    runAsExtensionOwner([all, caller, owner, function] {
         SPI_connect();
         Oid types[] = {TEXTOID, OIDOID, INT4ARRAYOID};
         Datum values[] = {all->values[0], ObjectIdGetDatum(caller), all->values[placeArgument]};
         const char nulls[] = {' ', ' ', all->nulls[placeArgument]};
         execute(requireOwnerSql, 2, types, values, nullptr);
+        values[1] = ObjectIdGetDatum(owner);
         execute(upsertSql, argumentCount, const_cast<Oid*>(argumentTypes), const_cast<Datum*>(all->values), all->nulls);
         execute(ownerSql, lengthof(types), types, values, nulls);
+        values[1] = ObjectIdGetDatum(function);
+        execute(functionSql, 2, types, values, nullptr);
         SPI_finish();
     });
     PG_RETURN_VOID();

@@ -2,6 +2,7 @@
 
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/events/compile.hpp"
+#include "pg/events/listeners.hpp"
 
 namespace specql {
 
@@ -21,9 +22,8 @@ bool firesNow(char enabled) {
     return enabled == TRIGGER_FIRES_ON_ORIGIN || enabled == TRIGGER_FIRES_ALWAYS;
 }
 
-Oid dispatchFunction() {
-    return LookupFuncName(list_make2(makeString(pstrdup("specql")), makeString(pstrdup("dispatch"))), 0, nullptr,
-                          false);
+Oid ownFunction(const char* name) {
+    return LookupFuncName(list_make2(makeString(pstrdup("specql")), makeString(pstrdup(name))), 0, nullptr, false);
 }
 
 Rule* ruleOfTrigger(Relation relation, const Trigger* trigger, MemoryContext context) {
@@ -41,7 +41,6 @@ Rule* ruleOfTrigger(Relation relation, const Trigger* trigger, MemoryContext con
     rule->entity = psprintf("%s.%s", schema, RelationGetRelationName(relation));
     rule->eventType = psprintf("%s.%s", rule->entity, trigger->tgargs[3]);
     rule->relation = RelationGetRelid(relation);
-    rule->tableOwner = relation->rd_rel->relowner;
     if (TRIGGER_FOR_INSERT(trigger->tgtype))
         rule->operations |= 1 << opInsert;
     if (TRIGGER_FOR_UPDATE(trigger->tgtype))
@@ -52,6 +51,58 @@ Rule* ruleOfTrigger(Relation relation, const Trigger* trigger, MemoryContext con
     rule->abortOnError = strcmp(trigger->tgargs[4], "abort") == 0;
     rule->context = context;
     return rule;
+}
+
+int byAge(const ListCell* left, const ListCell* right) {
+    Oid one = static_cast<const Trigger*>(lfirst(left))->tgoid;
+    Oid other = static_cast<const Trigger*>(lfirst(right))->tgoid;
+    return one < other ? -1 : one > other;
+}
+
+// The triggers with a function, the oldest first: whoever adds another one for the same does not take its place.
+List* triggersByAge(TriggerDesc* triggers, Oid function) {
+    List* found = NIL;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
+        if (triggers->triggers[i].tgfoid == function)
+            found = lappend(found, &triggers->triggers[i]);
+    list_sort(found, byAge);
+    return found;
+}
+
+// The oldest trigger of specql.capture that fires for an operation.
+void findCaptureTriggers(Relation relation, Oid found[operationCount]) {
+    ListCell* cell;
+    foreach (cell, triggersByAge(relation->trigdesc, ownFunction("capture"))) {
+        const auto* trigger = static_cast<const Trigger*>(lfirst(cell));
+        if (!firesNow(trigger->tgenabled))
+            continue;
+        const bool fires[operationCount] = {TRIGGER_FOR_INSERT(trigger->tgtype) != 0,
+                                            TRIGGER_FOR_UPDATE(trigger->tgtype) != 0,
+                                            TRIGGER_FOR_DELETE(trigger->tgtype) != 0};
+        for (int operation = 0; operation < operationCount; ++operation)
+            if (fires[operation] && !OidIsValid(found[operation]))
+                found[operation] = trigger->tgoid;
+    }
+}
+
+// One that another trigger has run already.
+bool isRepeated(const RuleGroup* group, const Rule* rule) {
+    for (int i = 0; i < group->ruleCount; ++i)
+        if (strcmp(group->rules[i]->action, rule->action) == 0 &&
+            strcmp(group->rules[i]->handlerName, rule->handlerName) == 0)
+            return true;
+    return false;
+}
+
+// Nothing runs for it; but an invariant that does not hold is worse than a statement that fails.
+void passOver(const Rule* rule, const Trigger* trigger) {
+    if (!rule->enabled)
+        return;
+    ereport(rule->abortOnError ? ERROR : WARNING,
+            (errcode(ERRCODE_UNDEFINED_OBJECT),
+             errmsg("trigger \"%s\" of %s is not that of a registered action%s", trigger->tgname, rule->entity,
+                    rule->abortOnError ? "" : ", and runs nothing"),
+             errhint("Drop it, or apply the spec of action %s again.", rule->action)));
 }
 
 // ---- groups
@@ -96,7 +147,7 @@ void compileRule(Rule* rule, const char* captureName, Relation relation, ExprCon
     if (rule->broken == nullptr)
         return;
     rule->shape = makeShape(0);
-    rule->captureOwner = rule->tableOwner;
+    rule->captureOwner = relation->rd_rel->relowner;
     for (int operation = 0; operation < operationCount; ++operation) {
         rule->compiled[operation] = nullptr;
         if (rule->operations & (1 << operation))
@@ -112,14 +163,17 @@ RuleGroup* buildGroup(Relation relation, MemoryContext context) {
         return group;
     group->evaluation = CreateStandaloneExprContext();
     group->rules = static_cast<Rule**>(palloc(sizeof(Rule*) * triggers->numtriggers));
-    Oid dispatch = dispatchFunction();
+    Oid dispatch = ownFunction("dispatch");
     List* conditions[operationCount] = {NIL, NIL, NIL};
     bool sameOwner = true;
-    for (int i = 0; i < triggers->numtriggers; ++i) {
-        const Trigger* trigger = &triggers->triggers[i];
-        if (trigger->tgfoid != dispatch)
-            continue;
+    ListCell* cell;
+    foreach (cell, triggersByAge(triggers, dispatch)) {
+        const auto* trigger = static_cast<const Trigger*>(lfirst(cell));
         Rule* rule = ruleOfTrigger(relation, trigger, context);
+        if (isRepeated(group, rule) || !isRegistered(rule, trigger->tgargs[2], relation)) {
+            passOver(rule, trigger);
+            continue;
+        }
         if (rule->enabled) {
             compileRule(rule, trigger->tgargs[2], relation, group->evaluation, conditions);
             if (!OidIsValid(group->owner))
@@ -133,7 +187,7 @@ RuleGroup* buildGroup(Relation relation, MemoryContext context) {
                     group->callsForeign[operation] |= compiled != nullptr && compiled->callsForeign;
                 }
         }
-        rule->number = group->ruleCount;
+        rule->number = static_cast<int>(trigger - triggers->triggers);
         group->rules[group->ruleCount++] = rule;
     }
     if (!sameOwner)
@@ -175,6 +229,7 @@ void buildEntry(RelationRules* entry, Relation relation) {
     List* ancestors = relation->rd_rel->relispartition ? get_partition_ancestors(built.relation) : NIL;
     built.sources = static_cast<RuleSource*>(palloc0(sizeof(RuleSource) * (list_length(ancestors) + 1)));
     built.dependencies = lappend_oid(NIL, built.relation);
+    findCaptureTriggers(relation, built.captureTrigger);
     built.own = buildGroup(relation, context);
     addSource(&built, built.own, relation, relation);
     ListCell* cell;
@@ -216,10 +271,11 @@ void retire(RelationRules* entry) {
 void relationChanged(Datum, Oid relation) {
     ++changes;
     if (cache != nullptr)
-        invalidate(relation);
+        invalidate(relation == registryTable() ? InvalidOid : relation);
 }
 
-// A changed function may be a capture function, a handler, or inlined in an expression.
+// A changed function may be a capture function, a handler, or inlined in an expression; a changed role may have rights
+// no more.
 void functionChanged(Datum, int, uint32) {
     relationChanged(0, InvalidOid);
 }
@@ -282,23 +338,24 @@ Rule* makeListener(MemoryContext context, const char* action, const char* event,
     return rule;
 }
 
-// A handler that is not SECURITY DEFINER must not get the rights of whoever writes or drains: it runs as the table's
-// owner, who could have called it, or, for a custom event, as its own owner, who registered it.
+// A handler that is not SECURITY DEFINER must not get the rights of whoever writes or drains: all run as their owners,
+// who are asked each time they are looked up, because a function that is dropped leaves its name to others.
 void prepareHandler(Rule* rule) {
     if (OidIsValid(rule->handler.fn_oid))
         return;
     // Functions of triggers and listeners take no arguments.
     Oid function = LookupFuncName(compat::nameParts(rule->handlerName), 0, nullptr, false);
-    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-    if (!HeapTupleIsValid(tuple))
-        elog(ERROR, "cache lookup failed for function %u", function);
-    const auto* procedure = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple));
-    bool ofTable = OidIsValid(rule->trigger);
-    rule->handlerUser = ofTable && !procedure->prosecdef ? rule->tableOwner : procedure->proowner;
-    ReleaseSysCache(tuple);
-    if (ofTable && !compat::mayExecute(function, rule->tableOwner))
+    Oid owner = functionOwner(function);
+    if (OidIsValid(rule->trigger)) {
+        Relation relation = table_open(rule->relation, AccessShareLock);
+        requireRightsOver(relation, owner, "handler");
+        table_close(relation, NoLock);
+    } else if (owner != rule->owner) {
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                        errmsg("the owner of %s has no right to execute handler %s", rule->entity, rule->handlerName)));
+                        errmsg("handler %s does not belong to the owner of action %s", rule->handlerName, rule->action),
+                        errhint("Apply the spec of the action again.")));
+    }
+    rule->handlerUser = owner;
     fmgr_info_cxt(function, &rule->handler, rule->context);
 }
 
@@ -307,6 +364,7 @@ void registerRuleInvalidation() {
     CacheRegisterSyscacheCallback(PROCOID, functionChanged, 0);
     // Functions are found by name.
     CacheRegisterSyscacheCallback(NAMESPACEOID, functionChanged, 0);
+    CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, functionChanged, 0);
 }
 
 void freeOutdatedRules() {

@@ -45,12 +45,12 @@ struct Rule {
     int operations;             // bits: 1 << Operation
     bool enabled;               // its own trigger fires in this session's replication role
     bool abortOnError;
+    Oid owner;                  // of a listener's action; its handler must belong to this role
     bool onlyMatches;           // handles the matches of a window or correlation, whoever else emits their event
     Oid captureOwner;           // whose rights conditions and values are evaluated with
     TupleDesc shape;            // of a captured row
     CompiledCapture* compiled[operationCount];   // nullptr where it does not listen, or is broken
     const ErrorData* broken;    // why its capture function cannot be used; nullptr if it can
-    Oid tableOwner;
     FmgrInfo handler;           // fn_oid is InvalidOid until the first call
     Oid handlerUser;            // whose rights the handler runs with
     MemoryContext context;
@@ -91,6 +91,7 @@ struct RelationRules {
     RuleGroup* own;
     int sourceCount;
     RuleSource* sources;
+    Oid captureTrigger[operationCount];   // the one that counts, should somebody add another one
 };
 
 // The rules that rows of this relation are subject to. The result is good until the next call that can process
@@ -108,7 +109,8 @@ Rule* makeListener(MemoryContext context, const char* action, const char* event,
 // returned. 0 means that none holds.
 int evaluateBranches(Rule* rule, CompiledCapture* compiled, ExprContext* evaluation);
 
-// Makes handler and handlerUser ready; an error if the function does not exist, or the table's owner may not call it.
+// Makes handler and handlerUser ready; an error if the function does not exist, or belongs to somebody without the
+// rights of the table's owner, or to another role than the one that registered it.
 void prepareHandler(Rule* rule);
 
 void registerRuleInvalidation();

@@ -50,6 +50,7 @@ struct Call {
     bool refusedAddress = false;
     bool cut = false;  // the answer was longer than is kept
     size_t bodyLimit = 0;
+    size_t headerBytes = 0;
     std::string body;
     char message[CURL_ERROR_SIZE] = "";
 
@@ -94,6 +95,14 @@ size_t keepBody(char* data, size_t size, size_t count, void* closure) {
     if (bytes <= room) return bytes;
     call->cut = true;
     return 0;
+}
+
+constexpr size_t mostHeaderBytes = 64 * 1024;  // of an answer
+
+size_t countHeader(char*, size_t size, size_t count, void* closure) {
+    Call* call = static_cast<Call*>(closure);
+    call->headerBytes += size * count;
+    return call->headerBytes <= mostHeaderBytes ? size * count : 0;
 }
 
 bool isInitialised = false;
@@ -213,6 +222,8 @@ private:
         }
         curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, keepBody);
         curl_easy_setopt(handle, CURLOPT_WRITEDATA, &call);
+        curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, countHeader);
+        curl_easy_setopt(handle, CURLOPT_HEADERDATA, &call);
         curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, openSocket);
         curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, &call);
         curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, call.message);
@@ -255,7 +266,10 @@ private:
             response.error = "the address of this host is private; specql.allowed_hosts does not name it";
         } else {
             response.result.ending = Ending::unreachable;
-            response.error = call.message[0] != '\0' ? call.message : curl_easy_strerror(code);
+            if (call.headerBytes > mostHeaderBytes)
+                response.error = "the headers of the answer are too long";
+            else
+                response.error = call.message[0] != '\0' ? call.message : curl_easy_strerror(code);
         }
 #if LIBCURL_VERSION_NUM >= 0x075300
         curl_header* retryAfter = nullptr;

@@ -18,7 +18,7 @@ SPECQL_FUNCTION(specql_deliver) {
     int64_t handled = 0;
     MemoryContext context = makeWorkContext("specql deliver");
     MemoryContext scratch = AllocSetContextCreate(context, "specql deliver batch", ALLOCSET_DEFAULT_SIZES);
-    Courier* courier = makeHeld<Courier>(context, 0);
+    Courier* courier = makeHeld<Courier>(context, 0, GetCurrentTimestamp());
     MemoryContext before = MemoryContextSwitchTo(scratch);
     SPI_connect();
     while (left > 0) {

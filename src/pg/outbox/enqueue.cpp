@@ -3,7 +3,13 @@
 #include "pg/events/bulk.hpp"
 #include "pg/events/frame.hpp"
 #include "pg/events/uuid.hpp"
+#include "pg/worker/settings.hpp"
 #include "pg/worker/wake.hpp"
+
+extern "C" {
+#include "access/detoast.h"
+#include "miscadmin.h"
+}
 
 namespace specql {
 
@@ -13,18 +19,22 @@ enum Kind { kindCall, kindNotify, kindEscalation };
 const char* const kindNames[] = {"call", "notify", "escalation"};
 const char* const functionNames[] = {"specql.call_external", "specql.notify", "specql.escalate"};
 
-// The columns of specql.outbox, in the order of its definition.
+// The columns of specql.outbox, in the order of its definition; those of specql.dead_letter begin with the same.
 enum Column {
     id, aggregateType, aggregateId, type, payload, kind, service, operation, channel, message, eventId, action, status,
     attempts, availableAt, leasedUntil, lastError, createdAt, acknowledgedAt, acknowledgedBy, severity, repeatAfter,
-    leasedBy
+    leasedBy, owner, finishedAt
 };
 
+constexpr Size longestName = 255;  // bytes of a service or an operation: both are in indexes
+constexpr double shortestRepeat = 0.1, longestRepeat = 366 * 24 * 3600.0;  // seconds
+
 struct Queue {
-    BulkWriter* rows;    // nullptr: a replay that delivers nothing
-    Frame* frame;        // nullptr outside of handlers
+    BulkWriter* rows;  // nullptr: a replay that delivers nothing
+    Frame* frame;      // nullptr outside of handlers
     Kind kind;
-    Datum kindName, target, text, aggregate, type, action, waiting;
+    Datum kindName, target, text, aggregate, type, action, waiting, owner;
+    Size ownBytes;                   // what each delivery holds beside its payload and subject
     NullableDatum severity, repeat;  // of escalations
     TimestampTz now;
 };
@@ -35,6 +45,25 @@ Datum argument(FunctionCallInfo fcinfo, int number, const char* what, Kind kind)
     return PG_GETARG_DATUM(number);
 }
 
+Size sizeOf(Datum value) {
+    return toast_raw_datum_size(value) - VARHDRSZ;
+}
+
+void checkName(Datum value, const char* what, Kind kind) {
+    if (sizeOf(value) > longestName)
+        ereport(ERROR, (errcode(ERRCODE_NAME_TOO_LONG),
+                        errmsg("%s: %s has at most %zu bytes", functionNames[kind], what, longestName)));
+}
+
+void checkRepeat(const Interval* repeat) {
+    double days = 30.0 * repeat->month + repeat->day;
+    double seconds = days * 24 * 3600 + static_cast<double>(repeat->time) / USECS_PER_SEC;
+    if (seconds < shortestRepeat || seconds > longestRepeat)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("specql.escalate: repeat must be from 100 milliseconds to 366 days"),
+                        errhint("NULL sends the escalation once.")));
+}
+
 // `options` is the number of the argument after those that all kinds have.
 Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expected, int options) {
     Queue queue;
@@ -43,7 +72,12 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expect
     queue.kind = kind;
     queue.target = argument(fcinfo, 0, kind == kindCall ? "a service" : "a channel", kind);
     queue.text = argument(fcinfo, 1, kind == kindCall ? "an operation" : "a message", kind);
+    if (kind == kindCall) {
+        checkName(queue.target, "a service", kind);
+        checkName(queue.text, "an operation", kind);
+    }
     queue.kindName = CStringGetTextDatum(kindNames[kind]);
+    queue.owner = ObjectIdGetDatum(GetUserId());
     if (frame != nullptr) {
         const Rule* rule = frame->rule();
         queue.aggregate = CStringGetTextDatum(rule->entity != nullptr ? rule->entity : rule->eventType);
@@ -58,7 +92,10 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expect
     if (kind == kindEscalation) {
         queue.severity = fcinfo->args[options];
         queue.repeat = fcinfo->args[options + 1];
+        if (!queue.repeat.isnull) checkRepeat(DatumGetIntervalP(queue.repeat.value));
     }
+    queue.ownBytes = sizeOf(queue.target) + sizeOf(queue.text) + sizeOf(queue.aggregate) + sizeOf(queue.type) +
+                     (queue.severity.isnull ? 0 : sizeOf(queue.severity.value));
     queue.now = GetCurrentTimestamp();
     if (isSilent(frame)) return queue;
     queue.rows = openWriter("outbox", expected);
@@ -69,6 +106,33 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expect
 void set(TupleTableSlot* row, Column column, Datum value) {
     row->tts_values[column] = value;
     row->tts_isnull[column] = false;
+}
+
+// What is too large to be sent dies at once: it must neither fail the statement that raised its event, nor be copied
+// again and again. Its payload is kept if it could be sent under another setting. Outside of handlers somebody is there
+// to be told.
+void buryTooLarge(Queue* queue, TupleTableSlot* row, Size bytes) {
+    const char* problem = psprintf("the delivery has %zu kB, specql.max_payload_size is %d kB", (bytes + 1023) / 1024,
+                                   settings::maxPayloadSize);
+    if (queue->frame == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("%s: %s", functionNames[queue->kind], problem),
+                        errhint("Send a reference to the data instead, or let a superuser raise the setting.")));
+    BulkWriter* writer = openWriter("dead_letter", 1);
+    TupleTableSlot* dead = nextRow(writer);
+    memcpy(dead->tts_values, row->tts_values, sizeof(Datum) * (owner + 1));
+    memcpy(dead->tts_isnull, row->tts_isnull, sizeof(bool) * (owner + 1));
+    set(dead, status, CStringGetTextDatum("dead"));
+    set(dead, lastError, CStringGetTextDatum(problem));
+    set(dead, finishedAt, TimestampTzGetDatum(queue->now));
+    if (bytes > static_cast<Size>(settings::largestPayloadSize) * 1024) {
+        const char* omitted = psprintf("{\"specql.omitted_bytes\": %zu}", bytes);
+        set(dead, payload, DirectFunctionCall1(jsonb_in, CStringGetDatum(omitted)));
+        for (Column text : {aggregateId, channel, message, severity})
+            if (!dead->tts_isnull[text] && sizeOf(dead->tts_values[text]) > longestName)
+                set(dead, text, CStringGetTextDatum("(left out)"));
+    }
+    writeRow(writer);
+    closeWriter(writer);
 }
 
 // `event` is its index in the frame, or -1 for a delivery of no event of the frame.
@@ -85,19 +149,22 @@ void enqueue(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, const pg_
     set(row, kind, queue->kindName);
     set(row, queue->kind == kindCall ? service : channel, queue->target);
     set(row, queue->kind == kindCall ? operation : message, queue->text);
-    if (idOfEvent != nullptr)
-        set(row, eventId, UUIDPGetDatum(idOfEvent));
-    if (queue->frame != nullptr)
-        set(row, action, queue->action);
+    if (idOfEvent != nullptr) set(row, eventId, UUIDPGetDatum(idOfEvent));
+    if (queue->frame != nullptr) set(row, action, queue->action);
     set(row, status, queue->waiting);
     set(row, attempts, Int32GetDatum(0));
     set(row, availableAt, TimestampTzGetDatum(queue->now));
     set(row, createdAt, TimestampTzGetDatum(queue->now));
     if (!queue->severity.isnull) set(row, severity, queue->severity.value);
     if (!queue->repeat.isnull) set(row, repeatAfter, queue->repeat.value);
-    writeRow(queue->rows);
-    if (event >= 0)
-        countDelivery(queue->frame, event);
+    set(row, owner, queue->owner);
+    Size bytes = queue->ownBytes + sizeOf(row->tts_values[payload]) +
+                 (row->tts_isnull[aggregateId] ? 0 : sizeOf(row->tts_values[aggregateId]));
+    if (bytes > static_cast<Size>(settings::maxPayloadSize) * 1024)
+        buryTooLarge(queue, row, bytes);
+    else
+        writeRow(queue->rows);
+    if (event >= 0) countDelivery(queue->frame, event);
 }
 
 // One delivery for each event of the branch; how many.
@@ -110,8 +177,7 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
     int64_t queued = 0;
     for (int64_t i = 0; i < frame->count; ++i) {
         readEvent(events, frame->first + i);
-        if (!everyBranch && !rowHasBranch(events, branch))
-            continue;
+        if (!everyBranch && !rowHasBranch(events, branch)) continue;
         slot_getsomeattrs(events->row, captured::data + 1);
         pg_uuid_t deliveryId;
         newUuid(&deliveryId);
@@ -129,8 +195,7 @@ Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
     PreventCommandIfReadOnly(functionNames[kind]);
     Frame* frame = currentFrame();
     const pg_uuid_t* event = PG_ARGISNULL(2) ? nullptr : PG_GETARG_UUID_P(2);
-    if (event == nullptr && frame != nullptr)
-        event = frame->id(frame->focus);
+    if (event == nullptr && frame != nullptr) event = frame->id(frame->focus);
     int64_t index = event != nullptr && frame != nullptr ? findEvent(frame, event) : -1;
     if (index >= 0) {
         readEvent(frame->set, frame->first + index);
@@ -146,11 +211,26 @@ Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_call_external) { return enqueueBranch(fcinfo, kindCall); }
-SPECQL_FUNCTION(specql_notify) { return enqueueBranch(fcinfo, kindNotify); }
-SPECQL_FUNCTION(specql_escalate) { return enqueueBranch(fcinfo, kindEscalation); }
-SPECQL_FUNCTION(specql_call_external_one) { return enqueueOne(fcinfo, kindCall); }
-SPECQL_FUNCTION(specql_notify_one) { return enqueueOne(fcinfo, kindNotify); }
-SPECQL_FUNCTION(specql_escalate_one) { return enqueueOne(fcinfo, kindEscalation); }
+SPECQL_FUNCTION(specql_call_external) {
+    return enqueueBranch(fcinfo, kindCall);
+}
+SPECQL_FUNCTION(specql_notify) {
+    return enqueueBranch(fcinfo, kindNotify);
+}
+SPECQL_FUNCTION(specql_escalate) {
+    return enqueueBranch(fcinfo, kindEscalation);
+}
+SPECQL_FUNCTION(specql_call_external_one) {
+    return enqueueOne(fcinfo, kindCall);
+}
+SPECQL_FUNCTION(specql_notify_one) {
+    return enqueueOne(fcinfo, kindNotify);
+}
+SPECQL_FUNCTION(specql_escalate_one) {
+    return enqueueOne(fcinfo, kindEscalation);
+}
+SPECQL_FUNCTION(specql_payload_size) {
+    PG_RETURN_INT64(static_cast<int64>(sizeOf(PG_GETARG_DATUM(0))));
+}
 
 }  // namespace specql

@@ -3,6 +3,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/events/server.hpp"
+#include "policy/destination.hpp"
 
 namespace specql {
 
@@ -33,11 +34,35 @@ void runForCaller(FunctionCallInfo fcinfo, const char* sql) {
     });
 }
 
+// Copied, because an error of the server would jump over the strings. No length if nothing is wrong.
+template <size_t size>
+size_t urlProblem(std::string_view text, char (&problem)[size]) {
+    Url url;
+    return parseUrl(text, url).copy(problem, size);
+}
+
 }  // namespace
 
 SPECQL_FUNCTION(specql_register_service) {
     runForCaller(fcinfo, "SELECT specql.write_service($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
     PG_RETURN_VOID();
+}
+
+// What is wrong with the url of a service, or NULL.
+SPECQL_FUNCTION(specql_url_problem) {
+    text* argument = PG_GETARG_TEXT_PP(0);
+    char problem[256];
+    size_t length = urlProblem(std::string_view(VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument)), problem);
+    if (length == 0) PG_RETURN_NULL();
+    PG_RETURN_TEXT_P(cstring_to_text_with_len(problem, static_cast<int>(length)));
+}
+
+// Can a call be sent with this header?
+SPECQL_FUNCTION(specql_is_header) {
+    text* name = PG_GETARG_TEXT_PP(0);
+    text* value = PG_GETARG_TEXT_PP(1);
+    PG_RETURN_BOOL(isHeaderName(std::string_view(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name))) &&
+                   isHeaderValue(std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value))));
 }
 
 SPECQL_FUNCTION(specql_unregister_service) {

@@ -1,5 +1,6 @@
 // specql.window_events: the events of a source, on their way into a window.
 #include "pg/bridge/entry.hpp"
+#include "pg/bridge/sqlstate.hpp"
 #include "pg/events/bulk.hpp"
 #include "pg/events/frame.hpp"
 #include "pg/worker/wake.hpp"
@@ -50,6 +51,10 @@ Datum shortKey(Datum key) {
 SPECQL_FUNCTION(specql_window_events) {
     Frame* frame = requireFrame("specql.window_events");
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3)) PG_RETURN_VOID();
+    // An action counts its own events, not those of others.
+    if (strcmp(frame->rule()->action, text_to_cstring(PG_GETARG_TEXT_PP(0))) != 0)
+        ereport(ERROR, (errcode(sqlstate::notAllowed),
+                        errmsg("action %s cannot hand events to another action", frame->rule()->action)));
     Items ids = unpack(fcinfo, 2, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
     Items times = unpack(fcinfo, 3, TIMESTAMPTZOID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
     Items keys = unpack(fcinfo, 4, TEXTOID, -1, false, TYPALIGN_INT);

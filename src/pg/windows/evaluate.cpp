@@ -9,7 +9,6 @@
 #include "pg/events/emit.hpp"
 #include "pg/events/waiting.hpp"
 #include "pg/windows/engine.hpp"
-#include "pg/worker/locks.hpp"
 
 namespace specql {
 
@@ -25,6 +24,8 @@ WHERE (EXISTS (SELECT FROM specql.window_event AS e WHERE e.action = r.action AN
   AND EXISTS (SELECT FROM specql.action AS a WHERE a.action = r.action AND a.part = 'match' AND a.enabled)
   AND specql.sees(r.action)
 ORDER BY r.action)";
+
+const char* const lockSql = "SELECT specql.lock_window($1, $2)";
 
 // $6: the names of the keys, $7: their values as one text (of several, a JSON array).
 const char* const payloadSql = R"(
@@ -201,10 +202,11 @@ int64_t recountWindow(const char* action, Micros now) {
 }
 
 bool lockWindow(const char* action, bool wait) {
-    const char* name = fromUtf8(action);
-    auto hash =
-        static_cast<uint32_t>(hash_bytes(reinterpret_cast<const unsigned char*>(name), static_cast<int>(strlen(name))));
-    return lockForTransaction(Lock::window, hash, wait);
+    spi::connect();
+    spi::query(lockSql, {{TEXTOID, CStringGetTextDatum(fromUtf8(action))}, {BOOLOID, BoolGetDatum(wait)}});
+    bool got = spi::flag(0, 1);
+    spi::finish();
+    return got;
 }
 
 SPECQL_FUNCTION(specql_evaluate_windows) {
@@ -234,11 +236,6 @@ SPECQL_FUNCTION(specql_evaluate_window) {
     PG_RETURN_INT64(evaluateWindow(action, Counted::committed, engineTime(), PG_GETARG_INT64(1)));
 }
 
-// specql.lock_window
-SPECQL_FUNCTION(specql_lock_window) {
-    PG_RETURN_BOOL(lockWindow(toUtf8(text_to_cstring(PG_GETARG_TEXT_PP(0))), PG_GETARG_BOOL(1)));
-}
-
 SPECQL_FUNCTION(specql_evaluate_own_window) {
     if (PG_ARGISNULL(0)) PG_RETURN_INT64(0);
     const char* action = text_to_cstring(PG_GETARG_TEXT_PP(0));
@@ -247,6 +244,7 @@ SPECQL_FUNCTION(specql_evaluate_own_window) {
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no window or correlation \"%s\"", action),
                         errhint("SELECT DISTINCT action FROM specql.windows shows those there are.")));
     bool enabled = spi::flag(0, 1);
+    spi::query("SELECT specql.require_action($1, specql.viewer())", {{TEXTOID, PG_GETARG_DATUM(0)}});
     spi::finish();
     if (!enabled) PG_RETURN_INT64(0);
     lockWindow(toUtf8(action), true);

@@ -27,7 +27,7 @@ FROM specql.window_rule AS r, LATERAL (SELECT jsonb_array_length(r.terms) AS n) 
      LATERAL (
          SELECT DISTINCT ON (coalesce(l.data ->> 'match_key', '')) coalesce(l.data ->> 'match_key', '') AS key,
                 l.occurred_at AS at, coalesce(l.data -> 'event_ids' ->> -1, '') AS last_id
-         FROM specql.events AS l
+         FROM specql.every_event AS l
          WHERE l.action = r.action AND l.type = r.event AND l.entity IS NULL AND l.occurred_at > $2 - r.memory
            AND NOT l.data ? 'timed_out'
          ORDER BY coalesce(l.data ->> 'match_key', ''), l.occurred_at DESC, l.id DESC) AS m

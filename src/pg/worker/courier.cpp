@@ -3,12 +3,16 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cerrno>
+#include <climits>
+#include <cstdlib>
 #include <ctime>
 
 #include "pg/worker/hmac.hpp"
 #include "pg/worker/settings.hpp"
 #include "policy/destination.hpp"
+#include "policy/secret_source.hpp"
 #include "policy/signature.hpp"
 
 namespace specql {
@@ -22,24 +26,34 @@ HttpLimits currentLimits() {
     HttpLimits limits;
     limits.allowedHosts = settings::allowedHosts != nullptr ? settings::allowedHosts : "";
     limits.caFile = settings::caFile != nullptr ? settings::caFile : "";
+    // Answers take no more than a quarter of the worker's memory.
+    size_t share =
+        static_cast<size_t>(settings::workerMemory) * 1024 / 4 / static_cast<size_t>(settings::maxConcurrency);
+    limits.bodyBytes = std::clamp(share, keptResponse, limits.bodyBytes);
     return limits;
 }
 
-// What a secret holds, or what is wrong with it in `problem`. Never shows it.
-std::string findSecret(const std::string& secret, std::string& problem) {
-    if (secret.compare(0, 4, "key:") == 0) return secret.substr(4);
-    if (secret.compare(0, 4, "env:") == 0) {
-        const char* value = getenv(secret.c_str() + 4);
-        if (value != nullptr && *value != '\0') return value;
-        problem = "the secret " + secret + " is not set in the server's environment";
+size_t smallCallsMemory() {
+    return static_cast<size_t>(settings::workerMemory) * 1024 / 2;
+}
+
+bool isAllowed(const std::string& source) {
+    return settings::secretSources != nullptr && allowsSource(settings::secretSources, source);
+}
+
+// What a file holds that only the server's user can read; or what is wrong in `problem`.
+std::string readSecret(const std::string& secret, std::string& problem) {
+    char path[PATH_MAX];
+    // A link may lead to a place that the list does not name.
+    if (realpath(secret.c_str() + 5, path) == nullptr) {
+        problem = "the secret " + secret + " cannot be read: " + strerror(errno);
         return {};
     }
-    if (secret.compare(0, 5, "file:") != 0) {
-        problem = "there is no secret " + secret.substr(secret.find(':') + 1) + " in specql.secret";
+    if (!isAllowed(std::string("file:") + path)) {
+        problem = "the secret " + secret + " is a link to a place that specql.secret_sources does not allow";
         return {};
     }
-    const char* path = secret.c_str() + 5;
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     struct stat state;
     char bytes[longestSecret + 1];
     ssize_t size = -1;
@@ -51,6 +65,26 @@ std::string findSecret(const std::string& secret, std::string& problem) {
         problem = "the secret " + secret + " is empty or too long";
     if (file >= 0) close(file);
     return problem.empty() ? std::string(bytes, static_cast<size_t>(size)) : std::string();
+}
+
+// What a secret holds, or what is wrong with it in `problem`. Never shows it.
+std::string findSecret(const std::string& secret, std::string& problem) {
+    if (secret.compare(0, 4, "key:") == 0) return secret.substr(4);
+    bool isFile = secret.compare(0, 5, "file:") == 0;
+    if (!isFile && secret.compare(0, 4, "env:") != 0) {
+        problem = "there is no secret " + secret.substr(secret.find(':') + 1) + " in specql.secret";
+        return {};
+    }
+    // Before anything is looked at: nobody learns by trial what there is.
+    if (!isAllowed(secret)) {
+        problem = "specql.secret_sources does not allow the secret " + secret;
+        return {};
+    }
+    if (isFile) return readSecret(secret, problem);
+    const char* value = getenv(secret.c_str() + 4);
+    if (value == nullptr || *value == '\0')
+        problem = "the secret " + secret + " is not set in the server's environment";
+    return problem.empty() ? value : std::string();
 }
 
 // Puts the secret in the place of its name, which specql.claim_calls marks. The problem, or nothing.
@@ -70,7 +104,8 @@ std::string fillIn(std::string& header) {
 
 }  // namespace
 
-Courier::Courier(int place) : place_(place), transport_(makeHttpTransport(currentLimits())) {}
+Courier::Courier(int place, TimestampTz dueBy)
+    : place_(place), dueBy_(dueBy), transport_(makeHttpTransport(currentLimits())) {}
 
 void Courier::reconfigure() {
     transport_->setLimits(currentLimits());
@@ -81,6 +116,18 @@ int Courier::room() const {
     int most = settings::maxConcurrency * 2;
     int taken = static_cast<int>(underWay());
     return taken < most ? most - taken : 0;
+}
+
+// A call that is not small is sent alone; the small ones share half of the memory, the other half is for it.
+Courier::Memory Courier::memory() const {
+    size_t half = smallCallsMemory(), used = 0;
+    Memory memory = {half, half, true};
+    for (const Call& call : waiting_)
+        call.bytes > half ? memory.roomForLarge = false : used += call.bytes;
+    for (const auto& entry : carried_)
+        entry.second.bytes > half ? memory.roomForLarge = false : used += entry.second.bytes;
+    memory.left = used < half ? half - used : 0;
+    return memory;
 }
 
 bool Courier::accept(const Claims& claims) {
@@ -100,6 +147,8 @@ bool Courier::accept(const Claims& claims) {
         call.request.method = claim.method;
         call.request.headers.assign(claim.headers, claim.headers + claim.headerCount);
         call.request.body = claim.body;
+        call.bytes = call.request.body.size();
+        pfree(const_cast<char*>(claim.body));  // a second copy of all of them would be too much
         call.request.timeoutMs = claim.timeoutMs;
         call.policy.attempt = claim.attempt;
         call.policy.maxAttempts = claim.maxAttempts;
@@ -152,7 +201,7 @@ void Courier::startOne() {
     waiting_.pop_front();
     std::string problem = sign(call);
     if (problem.empty()) {
-        transport_->start(key, call.request);
+        transport_->start(key, std::move(call.request));
         return;
     }
     HttpResponse response;

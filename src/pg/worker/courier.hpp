@@ -46,10 +46,12 @@ struct Claims {
 
 class Courier {
 public:
-    // `place`: of the worker, by which its leases are known; 0 in a session that drains.
-    explicit Courier(int place);
+    // `place`: of the worker, by which its leases are known; 0 in a session that drains, which takes what was due when
+    // it began: what it tries again, or repeats, would keep it for ever.
+    explicit Courier(int place, TimestampTz dueBy = DT_NOEND);
 
     // ---- with SPI connected; errors of the server pass, and leave the courier as it was -----------------------------
+    // What one call, service or notification is the cause of, fails alone; what passes would fail for all.
 
     // Writes down what became of calls. Call recorded() when that is committed.
     void record() const;
@@ -85,6 +87,7 @@ private:
         HttpRequest request;
         CallPolicy policy;
         std::vector<std::string> secrets;
+        size_t bytes = 0;  // of its body
         bool probing = false;
     };
     struct Place {
@@ -106,12 +109,23 @@ private:
         std::string error, disabled;
     };
 
+    struct Memory {
+        size_t left;   // for small bodies
+        size_t large;  // what is longer is not small
+        bool roomForLarge;
+    };
+
+    Memory memory() const;
     void startOne();
     void end(const Call& call, const HttpResponse& response);
     std::string sign(Call& call) const;
+    void recordOutcomes(size_t first, size_t count) const;
     void recordServices() const;
+    Claims claimOf(const char* service, int limit) const;
+    Claims claimByService(int limit) const;
 
     int place_;
+    TimestampTz dueBy_;
     std::unique_ptr<Transport> transport_;
     std::deque<Call> waiting_;
     std::map<uint64_t, Call> carried_;

@@ -1,6 +1,7 @@
 // The courier's side that speaks to the database: plain data in, plain data out.
 #include "pg/worker/courier.hpp"
 
+#include "pg/bridge/subtransaction.hpp"
 #include "pg/events/server.hpp"
 #include "pg/worker/settings.hpp"
 
@@ -67,10 +68,15 @@ Datum uuids(const Column& column) {
     return arrayOf(column, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
 }
 
-void execute(const char* sql, int count, const Oid* types, const Datum* values) {
-    int code =
-        SPI_execute_with_args(sql, count, const_cast<Oid*>(types), const_cast<Datum*>(values), nullptr, false, 0);
+// `nulls` as SPI takes them: 'n' for NULL.
+void execute(const char* sql, int count, const Oid* types, const Datum* values, const char* nulls = nullptr) {
+    int code = SPI_execute_with_args(sql, count, const_cast<Oid*>(types), const_cast<Datum*>(values), nulls, false, 0);
     if (code < 0) elog(ERROR, "specql: %s gave %s", sql, SPI_result_code_string(code));
+}
+
+void warn(const char* what, ErrorData* error) {
+    ereport(WARNING, (errcode(error->sqlerrcode), errmsg("specql: %s: %s", what, error->message)));
+    FreeErrorData(error);
 }
 
 struct Row {
@@ -87,6 +93,14 @@ Datum cell(const Row& row, int column) {
 const char* textCell(const Row& row, int column) {
     char* value = SPI_getvalue(row.tuple, row.descriptor, column);
     return MemoryContextStrdup(row.keep, value != nullptr ? value : "");
+}
+
+// For what is large: without a copy on the way.
+const char* bodyCell(const Row& row, int column) {
+    MemoryContext before = MemoryContextSwitchTo(row.keep);
+    char* value = TextDatumGetCString(cell(row, column));
+    MemoryContextSwitchTo(before);
+    return value;
 }
 
 const char** textsCell(const Row& row, int column, int* count) {
@@ -117,7 +131,7 @@ Claim readClaim(const Row& row) {
     claim.url = textCell(row, 3);
     claim.method = textCell(row, 4);
     claim.headers = textsCell(row, 5, &claim.headerCount);
-    claim.body = textCell(row, 6);
+    claim.body = bodyCell(row, 6);
     claim.timeoutMs = DatumGetInt32(cell(row, 7));
     claim.attempt = DatumGetInt32(cell(row, 8));
     claim.maxAttempts = DatumGetInt32(cell(row, 9));
@@ -132,26 +146,36 @@ Claim readClaim(const Row& row) {
 
 }  // namespace
 
+// One that cannot be recorded stays leased: it is made again when that ends, until its attempts are used up.
 void Courier::record() const {
     if (!outcomes_.empty()) {
-        Column ids = makeColumn(outcomes_.size()), verdicts = makeColumn(outcomes_.size()),
-               delays = makeColumn(outcomes_.size()), errors = makeColumn(outcomes_.size()),
-               statuses = makeColumn(outcomes_.size()), responses = makeColumn(outcomes_.size());
-        for (const Outcome& outcome : outcomes_) {
-            add(&ids, UUIDPGetDatum(&outcome.id));
-            add(&verdicts, CStringGetTextDatum(outcome.verdict));
-            add(&delays, Int64GetDatum(outcome.delayMs));
-            addText(&errors, outcome.error);
-            statuses.nulls[statuses.count] = outcome.status == 0;
-            add(&statuses, Int32GetDatum(outcome.status));
-            addText(&responses, outcome.response);
+        ErrorData* error = trySubtransaction([this] { recordOutcomes(0, outcomes_.size()); });
+        for (size_t i = 0; error != nullptr && i < outcomes_.size(); ++i) {
+            ErrorData* own = trySubtransaction([this, i] { recordOutcomes(i, 1); });
+            if (own != nullptr) warn("the result of a call cannot be recorded", own);
         }
-        const Oid types[] = {UUIDARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID};
-        const Datum values[] = {uuids(ids),    texts(verdicts),    bigints(delays),
-                                texts(errors), integers(statuses), texts(responses)};
-        execute("SELECT specql.record_results($1, $2, $3, $4, $5, $6)", lengthof(types), types, values);
     }
-    recordServices();
+    ErrorData* error = trySubtransaction([this] { recordServices(); });
+    if (error != nullptr) warn("what became of services cannot be recorded", error);
+}
+
+void Courier::recordOutcomes(size_t first, size_t count) const {
+    Column ids = makeColumn(count), verdicts = makeColumn(count), delays = makeColumn(count),
+           errors = makeColumn(count), statuses = makeColumn(count), responses = makeColumn(count);
+    for (size_t i = first; i < first + count; ++i) {
+        const Outcome& outcome = outcomes_[i];
+        add(&ids, UUIDPGetDatum(&outcome.id));
+        add(&verdicts, CStringGetTextDatum(outcome.verdict));
+        add(&delays, Int64GetDatum(outcome.delayMs));
+        addText(&errors, outcome.error);
+        statuses.nulls[statuses.count] = outcome.status == 0;
+        add(&statuses, Int32GetDatum(outcome.status));
+        addText(&responses, outcome.response);
+    }
+    const Oid types[] = {UUIDARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID};
+    const Datum values[] = {uuids(ids),    texts(verdicts),    bigints(delays),
+                            texts(errors), integers(statuses), texts(responses)};
+    execute("SELECT specql.record_results($1, $2, $3, $4, $5, $6)", lengthof(types), types, values);
 }
 
 void Courier::recordServices() const {
@@ -176,18 +200,73 @@ void Courier::recordServices() const {
 }
 
 int Courier::sendNotifications(int limit) const {
-    const Oid types[] = {INT4OID};
-    const Datum values[] = {Int32GetDatum(limit)};
-    execute("SELECT specql.send_notifications($1)", 1, types, values);
-    Row row = {SPI_tuptable->vals[0], SPI_tuptable->tupdesc, CurrentMemoryContext};
-    return DatumGetInt32(cell(row, 1));
+    int sent = 0;
+    for (bool oneByOne : {false, true}) {
+        ErrorData* error = trySubtransaction([this, limit, oneByOne, &sent] {
+            const Oid types[] = {INT4OID, TIMESTAMPTZOID, BOOLOID};
+            const Datum values[] = {Int32GetDatum(limit), TimestampTzGetDatum(dueBy_), BoolGetDatum(oneByOne)};
+            execute("SELECT specql.send_notifications($1, $2, $3)", lengthof(types), types, values);
+            Row row = {SPI_tuptable->vals[0], SPI_tuptable->tupdesc, CurrentMemoryContext};
+            sent = DatumGetInt32(cell(row, 1));
+            SPI_freetuptable(SPI_tuptable);
+        });
+        if (error == nullptr) break;
+        sent = 0;
+        warn("notifications cannot be sent", error);
+    }
+    return sent;
 }
 
 Claims Courier::claim(int limit) const {
+    limit = Min(limit, room());
+    Claims claims = {nullptr, 0};
+    if (limit <= 0) return claims;
+    ErrorData* error = trySubtransaction([this, limit, &claims] { claims = claimOf(nullptr, limit); });
+    if (error == nullptr) return claims;
+    FreeErrorData(error);
+    return claimByService(limit);
+}
+
+// Something is the cause that a claim fails: each service by itself, and from the one that fails specql.set_aside takes
+// what it is.
+Claims Courier::claimByService(int limit) const {
+    MemoryContext keep = CurrentMemoryContext;
+    Claims all = {static_cast<Claim*>(palloc0(sizeof(Claim) * static_cast<Size>(limit))), 0};
+    execute("SELECT s.name FROM specql.service AS s WHERE s.url IS NOT NULL AND s.disabled IS NULL ORDER BY random()",
+            0, nullptr, nullptr);
+    MemoryContextSwitchTo(keep);  // SPI has left its own
+    SPITupleTable* services = SPI_tuptable;
+    uint64 count = SPI_processed;
+    for (uint64 i = 0; i < count && all.count < limit; ++i) {
+        const char* name = textCell({services->vals[i], services->tupdesc, keep}, 1);
+        Claims claims = {nullptr, 0};
+        ErrorData* error =
+            trySubtransaction([this, name, limit, &all, &claims] { claims = claimOf(name, limit - all.count); });
+        if (error == nullptr) {
+            memcpy(all.items + all.count, claims.items, sizeof(Claim) * static_cast<Size>(claims.count));
+            all.count += claims.count;
+            // What is left of the memory is counted anew by the next claim.
+            if (claims.count > 0) break;
+            continue;
+        }
+        const char* reason = error->message;
+        ErrorData* own = trySubtransaction([this, name, reason] {
+            const Oid types[] = {TEXTOID, TEXTOID, TIMESTAMPTZOID};
+            const Datum values[] = {CStringGetTextDatum(name), CStringGetTextDatum(reason),
+                                    TimestampTzGetDatum(dueBy_)};
+            execute("SELECT specql.set_aside($1, $2, $3)", lengthof(types), types, values);
+        });
+        warn(psprintf("calls of service %s cannot be made", name), error);
+        if (own != nullptr) warn("what is the cause cannot be set aside", own);
+    }
+    SPI_freetuptable(services);
+    return all;
+}
+
+// Of one service, or of all for nullptr.
+Claims Courier::claimOf(const char* service, int limit) const {
     MemoryContext keep = CurrentMemoryContext;
     Claims claims = {nullptr, 0};
-    limit = Min(limit, room());
-    if (limit <= 0) return claims;
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql claim", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(scratch);
     Column names = makeColumn(services_.size()), busy = makeColumn(services_.size());
@@ -204,9 +283,10 @@ Claims Courier::claim(int limit) const {
         add(&reachedAt, TimestampTzGetDatum(entry.second.dueAt));
         add(&reachedId, UUIDPGetDatum(&entry.second.id));
     }
-    const Oid types[] = {INT4OID,      INT4OID,      INT4OID,      INT4OID,
-                         TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
-                         UUIDARRAYOID};
+    Memory bytes = memory();
+    const Oid types[] = {
+        INT4OID,      INT4OID, INT4OID, INT4OID, TEXTARRAYOID,   INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
+        UUIDARRAYOID, INT8OID, INT8OID, BOOLOID, TIMESTAMPTZOID, TEXTOID};
     const Datum values[] = {Int32GetDatum(place_),
                             Int32GetDatum(limit),
                             Int32GetDatum(perService),
@@ -215,13 +295,25 @@ Claims Courier::claim(int limit) const {
                             integers(busy),
                             texts(reached),
                             times(reachedAt),
-                            uuids(reachedId)};
-    execute("SELECT * FROM specql.claim_calls($1, $2, $3, $4, $5, $6, $7, $8, $9)", lengthof(types), types, values);
+                            uuids(reachedId),
+                            Int64GetDatum(static_cast<int64>(bytes.left)),
+                            Int64GetDatum(static_cast<int64>(bytes.large)),
+                            BoolGetDatum(bytes.roomForLarge),
+                            TimestampTzGetDatum(dueBy_),
+                            service != nullptr ? CStringGetTextDatum(service) : 0};
+    char nulls[lengthof(types) + 1];
+    memset(nulls, ' ', lengthof(types));
+    nulls[lengthof(types)] = '\0';
+    if (service == nullptr) nulls[lengthof(types) - 1] = 'n';
+    execute("SELECT * FROM specql.claim_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            lengthof(types), types, values, nulls);
     MemoryContextSwitchTo(scratch);  // SPI has left its own
     claims.count = static_cast<int>(SPI_processed);
     claims.items = static_cast<Claim*>(MemoryContextAlloc(keep, sizeof(Claim) * Max(claims.count, 1)));
-    for (int i = 0; i < claims.count; ++i)
+    for (int i = 0; i < claims.count; ++i) {
         claims.items[i] = readClaim({SPI_tuptable->vals[i], SPI_tuptable->tupdesc, keep});
+        heap_freetuple(SPI_tuptable->vals[i]);
+    }
     SPI_freetuptable(SPI_tuptable);
     MemoryContextSwitchTo(keep);
     MemoryContextDelete(scratch);

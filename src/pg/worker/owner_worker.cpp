@@ -111,7 +111,7 @@ void resetSession() {
     PortalHashTableDeleteAll();
     ResetAllOptions();
     LockReleaseSession(USER_LOCKMETHOD);
-    (void)takeLock(Lock::owner, self.owner);
+    (void)holdLock(LockKind::owner, self.owner);
 }
 
 // Code of the owner, as long as specql.handler_timeout allows. nullptr, or its error.
@@ -414,7 +414,7 @@ void serve() {
             ProcessConfigFile(PGC_SIGHUP);
         }
         if (settings::workerMode == settings::workerOff || databaseIsWanted()) return;
-        if (!takeLock(Lock::owner, self.owner)) return;
+        if (!holdLock(LockKind::owner, self.owner)) return;
         int64_t soonestMs;
         MemoryContextReset(self.round);
         MemoryContextSwitchTo(self.round);
@@ -462,7 +462,7 @@ void specql_owner_main(Datum argument) {
     pgstat_report_appname("specql owner worker");
     setUpSession();
     self.overtime = RegisterTimeout(USER_TIMEOUT, atOvertime);
-    if (settings::workerMode != settings::workerOff && takeLock(Lock::owner, order.owner))
+    if (settings::workerMode != settings::workerOff && holdLock(LockKind::owner, order.owner))
         atBoundary([] {
             self.round = AllocSetContextCreate(TopMemoryContext, "specql round", ALLOCSET_DEFAULT_SIZES);
             serve();

@@ -11,8 +11,11 @@ int handlerTimeout = 5 * 60 * 1000;
 int pollInterval = 1000;
 int maxConcurrency = 32;
 int deliveryRetention = 7 * 24 * 3600;
+int maxPayloadSize = 10 * 1024;
+int workerMemory = 64 * 1024;
 char* allowedHosts = nullptr;
 char* caFile = nullptr;
+char* secretSources = nullptr;
 
 namespace {
 
@@ -47,6 +50,16 @@ void defineWorkerSettings() {
     DefineCustomIntVariable("specql.delivery_retention", "How long finished deliveries stay in specql.deliveries.",
                             nullptr, &deliveryRetention, 7 * 24 * 3600, 0, INT_MAX, PGC_SUSET, GUC_UNIT_S, nullptr,
                             nullptr, nullptr);
+    DefineCustomIntVariable(
+        "specql.max_payload_size", "The largest delivery that is sent, with its payload as it is stored.",
+        "A larger one that a handler queues is a dead letter at once; outside of handlers it is "
+        "an error.",
+        &maxPayloadSize, 10 * 1024, 1, largestPayloadSize, PGC_SUSET, GUC_UNIT_KB, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("specql.worker_memory", "How much of what it sends and receives a worker holds at once.",
+                            "Fewer calls are under way at once when their bodies are large. One body that is larger "
+                            "than half of it is sent at a time, beside the smaller ones.",
+                            &workerMemory, 64 * 1024, 1024, MAX_KILOBYTES, PGC_SUSET, GUC_UNIT_KB, nullptr, nullptr,
+                            nullptr);
     DefineCustomStringVariable("specql.allowed_hosts", "Hosts that services may reach at private addresses.",
                                "A list like \"localhost:8080, 10.0.0.7, *.internal\". Loopback, private and link-local "
                                "addresses are refused for all others.",
@@ -54,6 +67,11 @@ void defineWorkerSettings() {
     DefineCustomStringVariable("specql.ca_file",
                                "Certificates of authorities that HTTPS calls trust instead of the system's.", nullptr,
                                &caFile, "", PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomStringVariable("specql.secret_sources",
+                               "Secrets of the server's environment and files that services may use.",
+                               "A list like \"env:WEBHOOK_*, file:/etc/specql/*\"; * stands for any characters but a "
+                               "slash. Services may use no others; rows of specql.secret say themselves who may.",
+                               &secretSources, "", PGC_SUSET, GUC_SUPERUSER_ONLY, nullptr, nullptr, nullptr);
 }
 
 }  // namespace specql::settings

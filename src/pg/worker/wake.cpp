@@ -25,7 +25,7 @@ void registerWorkers(int count) {
 
 bool placeIsFree(int place) {
     // One's own lock is in nobody's own way.
-    return place != ownPlace && isFree(Lock::place, static_cast<uint32_t>(place));
+    return place != ownPlace && isFree(LockKind::worker, static_cast<uint32>(place));
 }
 
 // Runs after the commit, where nothing may fail: no locks, no memory.
@@ -91,7 +91,7 @@ void wakeWorkerAtCommit() {
 
 int takeWorkerPlace() {
     for (int place = 1; place <= settings::workers; ++place) {
-        if (takeLock(Lock::place, static_cast<uint32_t>(place))) return ownPlace = place;
+        if (holdLock(LockKind::worker, static_cast<uint32>(place))) return ownPlace = place;
     }
     return 0;
 }

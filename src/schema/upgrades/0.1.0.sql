@@ -8,6 +8,63 @@ ALTER TABLE specql.action
     ADD COLUMN place integer[] NOT NULL DEFAULT '{}',
     ADD COLUMN uses_caller boolean NOT NULL DEFAULT false;
 ALTER TABLE specql.action_owner ADD COLUMN place integer[] NOT NULL DEFAULT '{}';
+
+-- Owners are roles, and no names.
+CREATE TYPE specql.role;
+CREATE FUNCTION specql.role_in(cstring) RETURNS specql.role
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_role_in';
+CREATE FUNCTION specql.role_out(specql.role) RETURNS cstring
+LANGUAGE c STABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_role_out';
+CREATE TYPE specql.role (INPUT = specql.role_in, OUTPUT = specql.role_out, LIKE = pg_catalog.oid);
+CREATE CAST (specql.role AS pg_catalog.oid) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (pg_catalog.oid AS specql.role) WITHOUT FUNCTION AS ASSIGNMENT;
+CREATE OR REPLACE VIEW specql.own_actions AS SELECT NULL::text AS action WHERE false;
+ALTER TABLE specql.action_owner ALTER COLUMN owner TYPE specql.role USING pg_catalog.quote_ident(owner)::specql.role;
+DROP VIEW specql.services;
+ALTER TABLE specql.service ALTER COLUMN owner TYPE specql.role USING pg_catalog.quote_ident(owner)::specql.role;
+-- Readers had no owner.
+ALTER TABLE specql.reader ADD COLUMN owner specql.role;
+UPDATE specql.reader SET owner = d.datdba FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database();
+ALTER TABLE specql.reader ALTER COLUMN owner SET NOT NULL;
+ALTER TABLE specql.replay_failure ENABLE ROW LEVEL SECURITY;
+-- @new specql.action_function
+INSERT INTO specql.action_function
+SELECT DISTINCT a.action, pg_catalog.to_regprocedure(a.handler || '()')::oid FROM specql.action AS a
+WHERE pg_catalog.to_regprocedure(a.handler || '()') IS NOT NULL;
+CREATE TRIGGER action_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON specql.action_owner
+    FOR EACH STATEMENT EXECUTE FUNCTION specql.action_changed();
+ALTER TABLE specql.action_owner ENABLE ALWAYS TRIGGER action_changed;
+
+-- Deliveries belong to whom their action belongs, or to the owner of the extension; secrets sign for the services that use them now.
+ALTER TABLE specql.outbox ADD COLUMN owner specql.role
+    DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid::specql.role;
+ALTER TABLE specql.delivery_history ADD COLUMN owner specql.role;
+ALTER TABLE specql.dead_letter ADD COLUMN owner specql.role;
+UPDATE specql.outbox AS d SET owner = o.owner FROM specql.action_owner AS o WHERE o.action = d.action;
+UPDATE specql.dead_letter AS d SET owner = o.owner FROM specql.action_owner AS o WHERE o.action = d.action;
+ALTER TABLE specql.outbox DROP CONSTRAINT outbox_status_check,
+    ADD CONSTRAINT outbox_status_check CHECK (status IN ('waiting', 'leased', 'held'));
+ALTER TABLE specql.secret ADD COLUMN signs_for text[] NOT NULL DEFAULT '{}', ADD COLUMN owner specql.role;
+UPDATE specql.secret AS x SET signs_for = ARRAY(SELECT s.name FROM specql.service AS s WHERE x.name = ANY (s.secrets));
+-- @new specql.service_share
+DO $$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY '{event_log,failure,waiting_event,outbox,delivery_history,dead_letter,window_rule,window_key,window_event}'::text[] LOOP
+        IF name IN ('outbox', 'delivery_history', 'dead_letter') THEN
+            EXECUTE pg_catalog.format($policy$
+                ALTER POLICY own_actions ON specql.%I
+                USING (action IS NULL AND owner IN (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE pg_catalog.pg_has_role(r.oid, 'USAGE'))
+                       OR (SELECT pg_catalog.pg_has_role(x.extowner, 'USAGE') FROM pg_catalog.pg_extension AS x WHERE x.extname = 'specql')
+                       OR action IN (SELECT o.action FROM specql.own_actions AS o))$policy$, name);
+        END IF;
+        EXECUTE pg_catalog.format('COMMENT ON POLICY own_actions ON specql.%I IS %L', name,
+                                  'Nobody sees what came of the rules of others, or what others queued; events that no rule is about, all who may look');
+    END LOOP;
+END
+$$;
+
 ALTER TABLE specql.event_log ADD COLUMN caller jsonb;
 ALTER TABLE specql.failure ADD COLUMN caller jsonb;
 ALTER TABLE specql.waiting_event ADD COLUMN caller jsonb;
@@ -36,8 +93,12 @@ UPDATE specql.action_owner AS o SET place = a.place FROM specql.action AS a WHER
 
 -- Other arguments, or another result.
 DROP FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text);
+DROP FUNCTION specql.require_owner(text, name, oid);
 DROP FUNCTION specql.recheck(regclass, text, jsonb);
 DROP FUNCTION specql.state_at(text, uuid, timestamptz);
+DROP FUNCTION specql.due_calls(text, integer, timestamptz, uuid);
+DROP FUNCTION specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[]);
+DROP FUNCTION specql.send_notifications(integer);
 
 -- @functions
 DELETE FROM specql.help_page;

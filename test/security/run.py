@@ -1,0 +1,156 @@
+"""Tries the attacks of attacks/*.yaml, each in a database of its own, copied from one with the spec of start.yaml.
+
+The last line is "N passed, N failed"."""
+import pathlib
+import re
+import sys
+
+import psycopg2
+import yaml
+
+HERE = pathlib.Path(__file__).parent
+MODEL = 'security'            # every attack gets a copy of it
+COPY = 'security_attack'
+PATIENCE = 30000              # milliseconds; what takes longer hangs
+
+ROLES = {
+    'app': '',                # writes to the owner's tables, and no more
+    'trigger_only': '',       # the same, with TRIGGER on them, and a schema of its own
+    'owner': 'specql_admin',  # of the tables, and of the rules
+    'admin': 'specql_admin',
+    'other_admin': 'specql_admin',
+}
+KEYS = {'attack', 'in', 'as', 'before', 'sql', 'after', 'refused', 'holds'}
+
+
+class Broken(Exception):
+    """An attack that cannot be tried, or that did not end as it says."""
+
+
+def connect(role, database):
+    return psycopg2.connect(dbname=database, **({'user': role} if role else {}),
+                            options=f'-c statement_timeout={PATIENCE} -c client_min_messages=error')
+
+
+def run(role, sql, database=COPY):
+    """Runs statements as a role that connects for them (None: the superuser); what the last one gave."""
+    connection = connect(role, database)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+def each(parts):
+    """The steps of `before` and `after`: a text is for the superuser, a list has one role and its text in each item."""
+    if parts is None:
+        return []
+    if isinstance(parts, str):
+        return [(None, parts)]
+    return [(role if role != 'superuser' else None, sql) for part in parts for role, sql in part.items()]
+
+
+# ---- the model -------------------------------------------------------------------------------------------------------
+
+def forget():
+    for database in (COPY, MODEL):
+        run(None, f'DROP DATABASE IF EXISTS {database} WITH (FORCE)', 'postgres')
+    for role in ROLES:
+        run(None, f'DROP ROLE IF EXISTS {role}', 'postgres')
+
+
+def make_model():
+    forget()
+    run(None, f'CREATE DATABASE {MODEL}', 'postgres')
+    for role in ROLES:
+        run(None, f'CREATE ROLE {role} LOGIN', 'postgres')
+    run(None, 'CREATE EXTENSION specql', MODEL)
+    for role, group in ROLES.items():
+        if group:
+            run(None, f'GRANT {group} TO {role}', MODEL)
+    start = yaml.safe_load((HERE / 'start.yaml').read_text())
+    for role, sql in each(start['before']):
+        run(role, sql, MODEL)
+    connection = connect('owner', MODEL)
+    with connection, connection.cursor() as cursor:
+        cursor.execute('SELECT count(*) FROM specql.apply(%s)', (start['spec'],))
+    connection.close()
+    for role, sql in each(start['after']):
+        run(role, sql, MODEL)
+
+
+def make_copy(template):
+    run(None, f'DROP DATABASE IF EXISTS {COPY} WITH (FORCE)', 'postgres')
+    run(None, f'CREATE DATABASE {COPY} TEMPLATE {template}', 'postgres')
+
+
+# ---- one attack ------------------------------------------------------------------------------------------------------
+
+def code_of(error, wanted):
+    """The first of the codes that the error has: its SQLSTATE, or a code in what it says."""
+    said = str(error)
+    return next((code for code in wanted if str(code) == error.pgcode or re.search(rf'\b{code}\b', said)), None)
+
+
+def try_one(attack):
+    unknown = set(attack) - KEYS
+    if unknown or 'sql' not in attack or not ({'refused', 'holds'} & set(attack)):
+        raise Broken(f'an attack has attack, as, sql, and refused or holds; unknown: {sorted(unknown)}')
+    make_copy('template1' if attack.get('in') == 'empty' else MODEL)
+    for role, sql in each(attack.get('before')):
+        try:
+            run(role, sql)
+        except psycopg2.Error as error:
+            raise Broken(f'what comes before it failed: {error}') from error
+    role = attack.get('as', 'app')
+    outcome = 'it succeeded'
+    refused = False
+    try:
+        run(role if role != 'superuser' else None, attack['sql'])
+    except psycopg2.Error as error:
+        if error.pgcode == '57014':
+            raise Broken('it hangs') from error
+        outcome = f'{error.pgcode} {error}'
+        refused = bool(code_of(error, attack.get('refused', [])))
+    for other, sql in each(attack.get('after')):
+        try:
+            run(other, sql)
+        except psycopg2.Error as error:
+            # The victim's statement may fail; what matters is what it has done.
+            outcome += f'; afterwards {other or "the superuser"} got {error.pgcode} {error}'
+    if 'refused' in attack and not refused:
+        raise Broken(f'not refused with {", ".join(map(str, attack["refused"]))}: {outcome}')
+    if 'holds' in attack and run(None, attack['holds']) != [(True,)]:
+        raise Broken(f'afterwards this does not hold: {attack["holds"].strip()}\n{outcome}')
+
+
+def selected(attack, file, names):
+    return not names or any(name == file.stem or name in attack['attack'] for name in names)
+
+
+def main(names):
+    make_model()
+    passed = failed = 0
+    for file in sorted((HERE / 'attacks').glob('*.yaml')):
+        for attack in yaml.safe_load(file.read_text()) or []:
+            if not selected(attack, file, names):
+                continue
+            try:
+                try_one(attack)
+                passed += 1
+                print(f'ok - {file.stem}: {attack["attack"]}', flush=True)
+            except (Broken, psycopg2.Error) as error:
+                failed += 1
+                print(f'not ok - {file.stem}: {attack["attack"]}', flush=True)
+                print('\n'.join('    ' + line for line in str(error).splitlines()), flush=True)
+    print(f'{passed} attacks refused, {failed} succeeded')
+    forget()
+    print(f'{passed} passed, {failed} failed')
+    return 0 if failed == 0 and passed > 0 else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
