@@ -325,8 +325,9 @@ $$;
 COMMENT ON FUNCTION specql.start_worker() IS
 'Starts this database''s background worker, or all specql.workers of them, if they do not run, and waits for it; its process id. Fails if there is no slot for it';
 
+-- Of one that has ended by itself meanwhile nobody needs to be told.
 CREATE FUNCTION specql.stop_worker() RETURNS boolean
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $$
 DECLARE
     signalled integer[] := '{}';
     pids integer[] := specql.worker_pids();
