@@ -228,6 +228,7 @@ struct AnalysisResult {
     size_t errorOffset = 0;  // byte offset in the expression text
     bool isVolatile = false;
     bool isImmutable = true;  // only what the names stand for decides
+    bool readsRows = false;   // a function of somebody's own may read tables
 };
 
 }  // namespace specql

@@ -11,6 +11,8 @@
 #include "spec/sql_text.hpp"
 
 extern "C" {
+#include "access/transam.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
@@ -62,8 +64,21 @@ struct Analysed {
     const char* type;  // in UTF-8
     bool isVolatile;
     bool isImmutable;
+    bool readsRows;
     List* qualifications;  // of Qualification
 };
+
+// Functions of the server that are not volatile see no rows of users' tables.
+bool functionReadsRows(Oid function, void*) {
+    return function >= FirstNormalObjectId && func_volatile(function) != PROVOLATILE_IMMUTABLE &&
+           get_func_namespace(function) != get_namespace_oid("specql", true);
+}
+
+bool readsRows(::Node* node, void* context) {
+    if (node == nullptr) return false;
+    return check_functions_in_node(node, functionReadsRows, nullptr) ||
+           expression_tree_walker(node, compat::walkerArgument(readsRows), context);
+}
 
 // Every name gets a value of its type: a parameter node, which the analyser treats as any value.
 ::Node* bindColumn(ParseState* state, ColumnRef* column) {
@@ -242,6 +257,7 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
     assign_expr_collations(state, value);
     result->isVolatile = contain_volatile_functions(value);
     result->isImmutable = !contain_mutable_functions(value);
+    result->readsRows = readsRows(value, nullptr);
     free_parsestate(state);
     return result;
 }
@@ -326,6 +342,7 @@ void record(const Analysed& analysed, const Bindings& bindings, AnalysisResult& 
     result.type = analysed.type;
     result.isVolatile = analysed.isVolatile;
     result.isImmutable = analysed.isImmutable;
+    result.readsRows = analysed.readsRows;
     ListCell* cell;
     foreach (cell, analysed.qualifications) {
         const Qualification* found = static_cast<Qualification*>(lfirst(cell));
