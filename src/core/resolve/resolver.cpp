@@ -374,6 +374,19 @@ void Resolver::addRequests(ResolvedAction& action) {
     }
 }
 
+// A time that stands still from the moment at which the text was applied is not what anybody meant.
+void Resolver::checkMoments() {
+    std::set<std::pair<int, size_t>> reported;
+    for (size_t i = 0; i < results_.size() && i < requests_.size(); i++) {
+        int expression = requests_[i].expression;
+        for (const MomentUse& moment : results_[i].moments)
+            if (world_.fileOf(expression).fresh && reported.insert({expression, moment.offset}).second)
+                world_.error(world_.fileOf(expression), "SPQL-R127", world_.locate(expression, moment.offset),
+                             quoteLiteral(moment.text) + " would be the time at which this was applied, for ever",
+                             moment.hint);
+    }
+}
+
 void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
     results_ = results;
     std::set<std::pair<int, std::string>> reported;
@@ -390,6 +403,7 @@ void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
         world_.error(world_.fileOf(expression), result.code.empty() ? "SPQL-E100" : result.code,
                      world_.locate(expression, result.errorOffset), result.error, result.hint);
     }
+    checkMoments();
     for (const EntityExpression& expression : entityExpressions) {
         int request = expression.bound.request;
         if (!expression.index || request < 0 || !results[request].ok || results[request].isImmutable) continue;

@@ -56,6 +56,7 @@ private:
     void addRequests(ResolvedAction& action);
     void addRequest(BoundExpression& bound);
     void checkIntervals(const ActionInfo& action);
+    void checkMoments();
     std::string batchParameter(const ActionInfo& action);
     void checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep>& steps);
     // Events that steps, matches and on: event name, for hints about near misses.

@@ -18,12 +18,14 @@ bool isBare(const NameUse& use) {
 // Does every row that fits say something of the target: a column of theirs in all parts of an OR, in one of an AND?
 bool binds(const ConditionPart& part, const std::vector<Value>& values) {
     auto inner = [&](const ConditionPart& each) { return binds(each, values); };
+    auto isTarget = [&](int name) { return values[name].kind == ValueKind::target; };
     switch (part.kind) {
+        case ConditionPart::Kind::never: return true;  // takes no row
+        case ConditionPart::Kind::missing:
+            return !part.names.empty() && std::all_of(part.names.begin(), part.names.end(), isTarget);
         case ConditionPart::Kind::all: return std::any_of(part.parts.begin(), part.parts.end(), inner);
         case ConditionPart::Kind::any: return std::all_of(part.parts.begin(), part.parts.end(), inner);
-        default:
-            return std::any_of(part.names.begin(), part.names.end(),
-                               [&](int name) { return values[name].kind == ValueKind::target; });
+        default: return std::any_of(part.names.begin(), part.names.end(), isTarget);
     }
 }
 

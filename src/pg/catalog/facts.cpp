@@ -98,9 +98,13 @@ std::vector<int> indexes(const RawExpression& raw, int begin, int end) {
 }
 
 void recordPart(const RawExpression& raw, const RawPart* part, ConditionPart& to) {
-    to.kind = part->kind == RawPart::leaf  ? ConditionPart::Kind::leaf
-              : part->kind == RawPart::all ? ConditionPart::Kind::all
-                                           : ConditionPart::Kind::any;
+    switch (part->kind) {
+        case RawPart::leaf: to.kind = ConditionPart::Kind::leaf; break;
+        case RawPart::missing: to.kind = ConditionPart::Kind::missing; break;
+        case RawPart::never: to.kind = ConditionPart::Kind::never; break;
+        case RawPart::all: to.kind = ConditionPart::Kind::all; break;
+        case RawPart::any: to.kind = ConditionPart::Kind::any; break;
+    }
     to.names = indexes(raw, part->begin, part->end);
     const ListCell* cell;
     foreach (cell, part->parts)
@@ -111,6 +115,15 @@ void recordPart(const RawExpression& raw, const RawPart* part, ConditionPart& to
 std::vector<int> sideOf(const RawExpression& raw, int begin, int end) {
     constexpr int most = 64;
     return indexes(raw, begin, Min(end, begin + most));
+}
+
+void recordColumns(const RawExpression& raw, const List* columns, std::vector<int>& to) {
+    const ListCell* cell;
+    std::set<int> seen;
+    foreach (cell, columns) {
+        int index = nameAt(&raw, static_cast<ColumnRef*>(lfirst(cell))->location)->index;
+        if (seen.insert(index).second) to.push_back(index);
+    }
 }
 
 void recordStructure(const RawExpression& raw, const Both& text, ExpressionFacts& facts) {
@@ -134,6 +147,8 @@ void recordStructure(const RawExpression& raw, const Both& text, ExpressionFacts
         foreach (column, found->columns)
             use.with.push_back(nameAt(&raw, static_cast<ColumnRef*>(lfirst(column))->location)->index);
     }
+    recordColumns(raw, raw.ordered, facts.ordered);
+    recordColumns(raw, raw.results, facts.results);
     foreach (cell, raw.sqlValues) {
         SqlValueUse& use = facts.sqlValues.emplace_back();
         use.offset = text.at(lfirst_int(cell));
