@@ -35,9 +35,14 @@ static std::string overArray(const ResolvedAction& action, const std::string& bo
                         : "RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = " + failed + ";\n") +
               "END;\n";
     }
-    std::string loop = label + "FOR v_item IN SELECT j.value FROM jsonb_array_elements(" +
-                       quoteName("p_" + action.batchParameter) + ") AS j LOOP\n    v_number := v_number + 1;\n" +
-                       indent(one, 4) + "END LOOP;\n";
+    std::string given = quoteName("p_" + action.batchParameter);
+    std::string check = "IF jsonb_typeof(" + given +
+                        ") <> 'array' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ200',\n"
+                        "        MESSAGE = format(" +
+                        quoteLiteral(action.batchParameter + " must be a JSON array of objects, and is %s") +
+                        ", jsonb_typeof(" + given + "));\nEND IF;\n";
+    std::string loop = check + label + "FOR v_item IN SELECT j.value FROM jsonb_array_elements(" + given +
+                       ") AS j LOOP\n    v_number := v_number + 1;\n" + indent(one, 4) + "END LOOP;\n";
     if (handling == "collect_errors")
         loop +=
             "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206',\n"

@@ -66,8 +66,9 @@ struct ExpressionFacts {
     std::string code;  // diagnostic code of the refusal
     std::string error;
     std::string hint;
-    size_t errorOffset = 0;      // byte offset in the expression text
-    std::vector<NameUse> names;  // in text order
+    size_t errorOffset = 0;             // byte offset in the expression text
+    std::vector<std::string> keywords;  // of a syntax error: the words at its place that no column can have as a name
+    std::vector<NameUse> names;         // in text order
     std::vector<CallUse> calls;
     std::vector<ComparisonUse> comparisons;
     ConditionPart condition;
@@ -76,6 +77,7 @@ struct ExpressionFacts {
     std::vector<int> ordered;  // names that <, > or BETWEEN put in an order, or GREATEST and LEAST
     std::vector<int> results;  // names whose value the whole expression may have
     std::vector<SqlValueUse> sqlValues;
+    bool isJsonPart = false;  // the whole is x -> key or x #> path, which stay JSON
     bool isLiteral = false;   // the whole expression is one constant
     std::string literalType;  // integer, numeric, text, boolean, null
     std::string literalValue;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "emit/quote.hpp"
+#include "policy/duration.hpp"
 #include "spec/sql_text.hpp"
 
 namespace specql {
@@ -212,9 +213,18 @@ void Resolver::checkIntervals(const ActionInfo& action) {
         BoundExpression bound;
         bound.expression = expression;
         bound.target = "interval";
+        if (!checkUnit(action, *text)) continue;
         addRequest(bound);
         intervals_[expression] = *text;
     }
+}
+
+// To PostgreSQL a number alone is seconds, and to people whatever they had in mind.
+bool Resolver::checkUnit(const ActionInfo& action, const Text& text) {
+    if (!action.file->fresh || !lacksUnit(text.value)) return true;
+    world_.error(*action.file, "SPQL-R054", text.pos, text.value + " has no unit",
+                 "write a number and a unit, for example " + text.value + " minutes");
+    return false;
 }
 
 // Asked for every trigger and every source of a window: so gathered once.
@@ -279,7 +289,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
         Binding body;
         body.custom = true;
         body.event = bindings.empty() ? "" : bindings.front().event;
-        body.rule = "section 7: body of a bulk operation";
+        body.rule = "body of a bulk operation";
         ResolvedAction resolved = resolveUnder(*this, world_, action, body);
         resolved.batchParameter = batchParameter(action);
         if (!bindings.empty()) resolved.binding = bindings.front();

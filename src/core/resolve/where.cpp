@@ -122,9 +122,9 @@ bool ActionResolver::checkComparison(const BoundExpression& where, const Compari
                      "compare with a column of " + scope.target->name + ", or put it into the step's if:");
         return false;
     }
-    bool same = comparison.leftIsName && comparison.rightIsName && isTarget(left) && isTarget(right) &&
-                where.values[left].name == where.values[right].name;
-    if (same) {
+    bool sameColumn = comparison.leftIsName && comparison.rightIsName && isTarget(left) && isTarget(right) &&
+                      where.values[left].name == where.values[right].name;
+    if (sameColumn) {
         NameUse bare;
         bare.parts = {facts.names[right].parts.back()};
         std::string event = meaningOfEvent(scope, bare);
@@ -148,17 +148,19 @@ bool ActionResolver::checkComparison(const BoundExpression& where, const Compari
     if (!both)
         return !anyTarget(comparison.left) || !anyTarget(comparison.right) ||
                (checkMixedSide(where, comparison.left, scope) && checkMixedSide(where, comparison.right, scope));
-    const std::string& entity = scope.target->name;
+    // Where the event's row is of the same entity, the entity's name says nothing.
+    bool same = !result_.binding.custom && scope.target == result_.binding.entity;
+    const std::string &entity = scope.target->name, qualifier = same ? "target" : entity;
     for (const std::vector<int>* side : {&comparison.right, &comparison.left})
         for (int name : *side) {
             const NameUse& use = facts.names[name];
             std::string event = isBare(use) ? meaningOfEvent(scope, use) : "";
             if (event.empty()) continue;
-            std::string hint = "write " + event + " for the event's, or " + entity + "." + use.parts.front() +
+            std::string hint = "write " + event + " for the event's, or " + qualifier + "." + use.parts.front() +
                                " for the column of " + entity;
             if (comparison.leftIsName && comparison.rightIsName) {
                 auto ofTarget = [&](int other) {
-                    return isBare(facts.names[other]) ? entity + "." + written(other) : written(other);
+                    return isBare(facts.names[other]) ? qualifier + "." + written(other) : written(other);
                 };
                 size_t end = facts.names[left].offset + facts.names[left].length;
                 std::string compared =
@@ -439,23 +441,8 @@ void ActionResolver::checkSqlValues(int expression, const Scope& scope) {
 
 // A field may be called like a keyword, which PostgreSQL's parser then stumbles over.
 std::string ActionResolver::keywordHint(int expression, const Scope& scope) const {
-    const std::string& text = world_.expressionText(expression);
-    size_t at = world_.facts(expression).errorOffset;
-    auto wordAround = [&](size_t place) {
-        size_t begin = place, end = place;
-        while (begin > 0 && isNamePart(text[begin - 1]))
-            begin--;
-        while (end < text.size() && isNamePart(text[end]))
-            end++;
-        std::string word = text.substr(begin, end - begin);
-        std::transform(word.begin(), word.end(), word.begin(), toAsciiLower);
-        return begin > 0 && text[begin - 1] == '.' ? std::string() : word;
-    };
-    size_t before = std::min(at, text.size());
-    while (before > 0 && !isNamePart(text[before - 1]))
-        before--;
-    for (const std::string& word : {at < text.size() ? wordAround(at) : std::string(), wordAround(before)})
-        if (!word.empty() && inScope(scope, word)) return word + " is a keyword of SQL: " + writtenOut(scope, word);
+    for (const std::string& word : world_.facts(expression).keywords)
+        if (inScope(scope, word)) return word + " is a keyword of SQL: " + writtenOut(scope, word);
     return {};
 }
 

@@ -1,5 +1,5 @@
 // The specification as plain structs, each element with its position. Nothing is resolved here.
-// Source: design/language.md sections 1, 2, 3, 6, 8.
+// docs/language.md tells what each part means.
 #pragma once
 
 #include <string>

@@ -448,6 +448,10 @@ RawExpression* parseExpression(const char* text) {
     noteResults(target->val, result);
     result->tree = target->val;
     result->condition = walk.part;
+    if (IsA(target->val, A_Expr) && reinterpret_cast<A_Expr*>(target->val)->kind == AEXPR_OP) {
+        const char* name = operatorName(reinterpret_cast<A_Expr*>(target->val));
+        result->isJsonPart = strcmp(name, "->") == 0 || strcmp(name, "#>") == 0;
+    }
     if (IsA(target->val, A_Const)) {
         result->literal = reinterpret_cast<A_Const*>(target->val);
     } else if (IsA(target->val, TypeCast) && compat::isBooleanLiteralCast(reinterpret_cast<TypeCast*>(target->val))) {

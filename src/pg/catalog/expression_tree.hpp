@@ -78,6 +78,7 @@ struct RawExpression {
     List* sqlValues;           // where current_user, localtime and the like stand
     List* types;               // of RawType
     List* qualifiedOperators;  // of RawOperator
+    bool isJsonPart;           // the whole is x -> key or x #> path
     const A_Const* literal;    // the whole expression, if it is one constant
     bool literalIsBoolean;     // that constant is TRUE or FALSE, whatever its node says
 };
