@@ -39,7 +39,7 @@ SELECT problems(:'world' || rule('update Ticket', NULL, 'update: Stock SET quant
 SELECT problems(:'world' || rule('update Ticket', NULL, 'update: Stock SET quantity = 1 WHERE quantity = CASE WHEN new.n > 3 OR new.n < 0 THEN 1 ELSE 2 END'));
 
 -- JSON as a text.
-SELECT problems(:'world' || rule('event told', NULL, E'foreach: item in items\n        do:\n          - insert: Ticket SET title = item\n          - insert: Ticket SET title = item.name, n = item\n          - insert: Ticket SET title = item -> ''name''\n          - insert: Ticket SET title = item #>> ''{}'''));
+SELECT problems(:'world' || rule('event told', NULL, E'foreach: item in items\n        do:\n          - insert: Ticket SET title = item\n          - insert: Ticket SET title = item.name, n = item\n          - insert: Ticket SET title = item -> ''name''\n          - insert: "Ticket SET title = item #>> ''{}''"'));
 
 -- An event that is raised, and waited for as a change of a row.
 SELECT problems(:'world' || rule('insert Ticket', NULL, E'emit: stock_created\n  - name: deaf\n    trigger: stock_created\n    steps:\n      - notify: x "y"'));
@@ -83,7 +83,7 @@ SELECT specql.drain() > 0;
 SELECT key, matches FROM specql.windows WHERE action = 's.w' ORDER BY key;
 
 -- What a bulk operation is given must be an array.
-SELECT count(*) > 0 FROM specql.apply(E'schema: s\nactions:\n  - name: moves\n    pattern: batch/bulk_operation\n    batch_field: stock_moves\n    steps:\n      - update: Stock SET quantity = wanted WHERE quantity = given\n');
+SELECT count(*) > 0 FROM specql.apply(E'schema: s\nactions:\n  - name: moves\n    pattern: batch/bulk_operation\n    batch_field: visit_moves\n    steps:\n      - update: Visit SET "order" = wanted WHERE "user" = given\n');
 SELECT s.moves('{}');
 SELECT s.moves('[3]');
-SELECT s.moves('[{"wanted": 1, "given": 0}]');
+SELECT s.moves('[{"wanted": 1, "given": "bob"}]');

@@ -148,8 +148,8 @@ private:
                 if (value.kind != ValueKind::local || value.type != "jsonb") continue;
                 const NameUse& use = facts.names[static_cast<size_t>(name)];
                 reportJson(bound, use.offset, value.name, column->name,
-                           "write " + value.name + " #>> '{}' for the text, or " + value.name +
-                               " ->> 'key' for a value in it");
+                           "write " + value.name + " ->> 'key' for a value in it, or \"" + value.name +
+                               " #>> '{}'\" for the whole, in double quotes: a # begins a comment in YAML");
             }
             bool ofJson = std::any_of(bound.values.begin(), bound.values.end(), [](const Value& value) {
                 return startsWith(value.type, "json") || value.kind == ValueKind::payload;
