@@ -278,8 +278,7 @@ bool ActionResolver::lookupWindow(const std::string& name, Value& value) const {
     if (!result_.window) return false;
     for (const NamedType& known : matchNames)
         if (name == known.name)
-            return value = simple(ValueKind::match, name, known.type, "value of the match", "of the match"),
-                   true;
+            return value = simple(ValueKind::match, name, known.type, "value of the match", "of the match"), true;
     return false;
 }
 
