@@ -137,13 +137,19 @@ class Maker:
         self.taking = read_lines([line])
         behind = self.steps(Place(self.spec, entity, keys=self.params, taken=True), 2) if drawn.chance(70) else []
         self.taking = []
-        # The function takes what the steps use.
-        used = {r.key for r in compile_one(self.spec, self.probe(read_lines([line] + behind))).used}
-        self.bulk = self.params = {k: t for k, t in self.params.items() if k in used}
+        self.bulk = self.params = self.used([line] + behind)
         if not self.bulk:
             return None
         return ['  - name: load', '    pattern: batch/bulk_operation', '    trigger: truck_arrived', '    params:',
                 *[f'      {k}: {t}' for k, t in self.params.items()], '    steps:', *indented([line] + behind, 6)]
+
+    def used(self, lines):
+        """The parameters that these steps use: the function takes no others. If they are the mistake, it is never made."""
+        try:
+            used = {r.key for r in compile_one(self.spec, self.probe(read_lines(lines))).used}
+        except (Refused, Malformed, sql.ParseError):
+            return self.params
+        return {k: t for k, t in self.params.items() if k in used}
 
     def trigger(self):
         drawn = self.drawn
