@@ -212,6 +212,8 @@ def condition(drawn, place, depth=1):
         operator = drawn.pick(COMPARE[:3] if kind in ('enum', 'uuid') else COMPARE)
         return f'{left} {operator} {right}'
     if form == 4:
+        if place.entity and drawn.chance(20):
+            return drawn.pick(['new', 'old']) + ' IS ' + ('NOT NULL' if drawn.chance(10) else 'NULL')
         return f'{name(drawn, place, drawn.pick(list(TYPES)))} IS {drawn.pick(["", "NOT "])}NULL'
     if form == 5:
         return name(drawn, place, 'boolean') if drawn.chance(60) else \

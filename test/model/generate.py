@@ -269,7 +269,11 @@ class Maker:
         refs = [f for f in place.entity.fields if f.ref] if place.entity else []
         if form == 2 and refs:
             ref = drawn.pick(refs)
-            via = spelled(ref, drawn)
+            via = drawn.pick(['', '', '', 'old.', 'new.']) + spelled(ref, drawn)
+            farther = [f for f in self.spec.entities[ref.ref].fields if f.ref]
+            if farther and drawn.chance(40):
+                ref = drawn.pick(farther)
+                via += '.' + spelled(ref, drawn)
             return place.onto(self.spec.entities[ref.ref]), (f'{ref.ref} VIA {via}', '')
         return inner, (entity.name, ' WHERE ' + where(drawn, inner))
 

@@ -236,6 +236,8 @@ class EventScope:
                 raise Refused('target: the step has none')
             return self.qualified(name.parts)
         word = name.parts[0]
+        if word in ('new', 'old'):
+            raise Undecided(f'{word} as a value')
         if word in sql.SQL_VALUES and not name.quoted:
             return self.sql_value(word)
         found = self.bare(word)
@@ -259,6 +261,11 @@ class EventScope:
         return found is not None and not (found.kind == 'payload' and word not in self.keys)
 
 
+    def has(self, word):
+        """Has the event's own row a field of this name, or its payload a key?"""
+        return word in self.keys or self.entity is not None and self.entity.field(word) is not None
+
+
 class TargetScope:
     """The two scopes of a step with a target: "the rows that a step writes with `update:` or `delete:`"."""
 
@@ -272,9 +279,12 @@ class TargetScope:
         head, rest = name.parts[0], name.parts[1:]
         named = self.event.spec.entity(head) is self.entity
         if named and in_set and self.event.leads_by(head):
-            if self.led:
-                raise Undecided(f'{head}.{rest[0]}: both are the same row')
-            raise Refused(f'{head}.{rest[0]} can be of the target, and of the row that the event leads to')
+            if not self.led:
+                raise Refused(f'{head}.{rest[0]} can be of the target, and of the row that the event leads to')
+        if named and self.event.entity is self.entity and not self.own_row:
+            raise Refused(f'{head}.{rest[0]}: the event\'s row, and another row of its entity')
+        if not named and self.ref_of_both(head):
+            raise Refused(f'{head}: a ref of the event and of the target')
         if head == 'target' or named:
             if len(rest) > 1:
                 raise Undecided(f'a path from the target: {name}')
@@ -284,11 +294,22 @@ class TargetScope:
             return Reference('target', found)
         return self.event.qualified(name.parts)
 
+    def ref_of_both(self, head):
+        """A path "by a ref that both the event and the target have"."""
+        found = self.entity.field(head)
+        return found is not None and found.ref is not None and not self.own_row and self.event.leads_by(head)
+
+    def no_variable(self, word):
+        """Refuses "a variable that is called like a column of the target"."""
+        if word in self.event.local and self.entity.field(word):
+            raise Refused(f'{word}: a variable, and a column of {self.entity.name}')
+
     def in_where(self, name):
         """"the target's column, if it has one of that name", else the event's."""
         if not name.bare:
             return self.qualified(name)
         word = name.parts[0]
+        self.no_variable(word)
         found = self.entity.field(word)
         if word in sql.SQL_VALUES and not name.quoted and found:
             raise Refused(f'{word} is a value of SQL and a field')
@@ -300,6 +321,7 @@ class TargetScope:
         if not name.bare:
             return self.qualified(name, in_set=True)
         word = name.parts[0]
+        self.no_variable(word)
         found = self.entity.field(word)
         if word in sql.SQL_VALUES and not name.quoted:
             if found:

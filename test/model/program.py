@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import sql
-from bind import assignable, bind_event, bind_set, bind_where, checked, same_keys
+from bind import assignable, bare_names, bind_event, bind_order, bind_set, bind_where, names_of_target, same_keys
 from names import EventScope, Reference, Refused, TargetScope, Undecided
 from spec import Entity, Malformed, read
 
@@ -158,13 +158,30 @@ def change(spec, step, scope):
         if found in [f for f, _ in columns]:
             raise Refused(f'{name} is set twice')
         columns.append((found, bind_set(value, both, found)))
-    order = [(checked(both.in_where(key)) if isinstance(key, sql.Name) else key, down) for key, down in sentence.order]
+    one_value_each(sentence, both)
+    order = [(bind_order(key, both), down) for key, down in sentence.order]
     limit = None if sentence.limit is None else bind_event(sentence.limit, scope)
     summed = entity.field(sentence.limit_sum.parts[0]) if sentence.limit_sum else None
     if sentence.limit_sum and not summed:
         raise Refused(f'{entity.name} has no field {sentence.limit_sum}')
     return Bound(step.kind, entity, rows_of(scope, entity, sentence, both), columns, order=order, limit=limit,
                  limit_field=summed)
+
+
+def one_value_each(sentence, scope):
+    """Refuses "a field of both, which is the target's in one place (its own assignment, WHERE) and would be the event's in
+    the value of another column"."""
+    entity = scope.entity
+    if scope.own_row:
+        return
+    assigned = [(entity.field(name), bare_names(value)) for name, value in sentence.assignments]
+    of_target = [n for column, names in assigned for n in names if entity.field(n.parts[0]) == column]
+    of_target = {entity.field(n.parts[0]) for n in of_target + names_of_target(sentence.where, entity)}
+    for column, names in assigned:
+        for name in names:
+            found = entity.field(name.parts[0])
+            if found and found != column and found in of_target and scope.event.has(name.parts[0]):
+                raise Refused(f'{name} is the event\'s here, and the column of {entity.name} elsewhere')
 
 
 def rows_of(scope, entity, sentence, both):
@@ -190,7 +207,7 @@ def way_of(scope, entity, via):
         raise Undecided('VIA of a custom event')
     parts, side = via.parts, 'there'
     if parts[0] in ('old', 'new'):
-        raise Undecided('VIA old or new')
+        side, parts = parts[0], parts[1:]
     found = scope.follow(scope.entity, side, None, (), parts)
     if not found.field.ref:
         raise Refused(f'{via} is no ref')
