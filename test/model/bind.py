@@ -62,7 +62,7 @@ def bind_order(expression, scope):
 
 def bind_where(expression, scope: TargetScope):
     """"What WHERE binds"."""
-    if expression == sql.Literal(True):
+    if expression in (sql.Literal(True), sql.Literal(False)):
         return expression
     found = checked(where_part(expression, scope))
     if not binds(found, True):

@@ -101,9 +101,10 @@ def own_names(place, kind):
             if not f.ref and place.target is not entity:
                 found.append((1, f'{entity.name}.{name}'))
         found += [(1, f'new_{f.name}'), (1, f'previous_{f.name}'), (1, f'old_{f.name}'), (1, f'current_{f.name}')]
+        words = f.name.split('_')[1:]
         if kind == 'integer':
-            found.append((1, f'{f.name}_change'))
-            found += [(1, f'new_{w}') for w in f.name.split('_')[1:]]
+            found += [(1, f'{w}_change') for w in [f.name, *words]]
+        found += [(1, prefix + w) for w in words for prefix in WORDS]
         if f.name == 'user':
             found.append((4, 'user'))
     if kind == 'uuid':
@@ -111,9 +112,12 @@ def own_names(place, kind):
     return found
 
 
+WORDS = ['new_', 'current_', 'available_', 'previous_']
+
+
 def is_plain(name):
     """No old row, and no word for a field."""
-    return not name.startswith(('old', 'previous_', 'new_', 'current_')) and not name.endswith('_change')
+    return not name.startswith(('old', 'previous_', 'new_', 'current_', 'available_')) and not name.endswith('_change')
 
 
 def led_names(spec, entity, kind):
@@ -126,10 +130,11 @@ def led_names(spec, entity, kind):
             if kind_of(f) == kind:
                 name = f.name
                 found += [(2, f'{ref.name}.{name}'), (1, quoted(name)), (1, f'{led.name}.{name}'),
-                          (1, f'old.{ref.name}.{name}')]
+                          (1, f'old.{ref.name}.{name}'), (1, f'new.{ref.name}.{name}')]
+                found += [(1, prefix + name.split('_')[-1]) for prefix in WORDS[:2]]
             if f.ref:
-                found += [(1, f'{ref.name}.{f.name}.{g.name}') for g in spec.entities[f.ref].fields
-                          if kind_of(g) == kind]
+                found += [(1, f'{side}{ref.name}.{f.name}.{g.name}') for g in spec.entities[f.ref].fields
+                          if kind_of(g) == kind for side in ('', 'old.')]
         if kind == 'uuid':
             found.append((1, f'{ref.name}.id'))
     return found

@@ -26,6 +26,7 @@ class Maker:
         self.drawn = drawn
         self.mistakes = 1 if drawn.chance(25) else 0
         self.heard = []                    # entities whose changes raise events
+        self.batch = None                  # the key of an array, of a bulk operation
         self.taking = []                   # the first step of the bulk operation whose other steps are drawn
 
     def case(self):
@@ -66,11 +67,15 @@ class Maker:
         for other in names[:names.index(own)]:
             if drawn.chance(70):
                 pair = drawn.chance(30) and not any(f.startswith('debit') for f in fields)
-                fields += [f'{ref}: ref({other})' for ref in
+                fields += [self.ref(ref, other) for ref in
                            (('debit', 'credit') if pair else (read_table(other),))]
         if drawn.chance(30):
-            fields.append(f'parent: ref({own})')
+            fields.append(self.ref('parent', own))
         return f'entity: {own}\nschema: m\nfields:\n' + '\n'.join('  ' + f for f in fields)
+
+    def ref(self, name, other):
+        gone = self.drawn.pick(['', '', '', ', on_delete: cascade', ', on_delete: set null', ', on_delete: restrict'])
+        return f'{name}: "ref({other}{gone})"' if gone else f'{name}: ref({other})'
 
     def note(self, names):
         """What steps insert: a column of each type, with names that others have too."""
@@ -129,7 +134,10 @@ class Maker:
         line += ' WHERE ' + where(drawn, place)
         form = 0 if deletes else drawn.number(0, 4)
         if form > 0:
-            line += f' ORDER BY {drawn.pick(numbers)}{drawn.pick(["", " DESC"])}, id'
+            first = drawn.pick(numbers)
+            if drawn.chance(30):
+                first = f'abs({first} - {value(drawn, place, "integer", 0, [(6, n) for n in numbers])})'
+            line += f' ORDER BY {first}{drawn.pick(["", " DESC"])}, id'
         if form > 1:
             line += ' LIMIT ' + (f'SUM({drawn.pick(numbers)}) <= room' if form == 4 else drawn.pick(['2', '1']))
         if not self.wanted(lambda: self.check_step([line])):
@@ -140,7 +148,12 @@ class Maker:
         self.bulk = self.params = self.used([line] + behind)
         if not self.bulk:
             return None
-        return ['  - name: load', '    pattern: batch/bulk_operation', '    trigger: truck_arrived', '    params:',
+        batch = []
+        if drawn.chance(35):
+            self.batch = 'moves'
+            batch = ['    batch_field: moves'] + drawn.pick([[], ['    error_handling: continue_on_error'],
+                                                             ['    error_handling: collect_errors']])
+        return ['  - name: load', '    pattern: batch/bulk_operation', '    trigger: truck_arrived', *batch, '    params:',
                 *[f'      {k}: {t}' for k, t in self.params.items()], '    steps:', *indented([line] + behind, 6)]
 
     def used(self, lines):
@@ -218,7 +231,7 @@ class Maker:
 
     def make_call(self, place, depth):
         # Of several arguments the docs do not tell the order.
-        if self.bulk and len(self.bulk) == 1 and not place.taken and self.drawn.chance(50):
+        if self.bulk and len(self.bulk) == 1 and not self.batch and not place.taken and self.drawn.chance(50):
             arguments = [value(self.drawn, place, kind, 0) for kind in self.bulk.values()]
             return [f'- load: {yaml("load(" + ", ".join(arguments) + ")")}']
         return [f'- call_external: warehouse "{self.drawn.pick(["pack", "count"])}"']
@@ -274,7 +287,8 @@ class Maker:
             if farther and drawn.chance(40):
                 ref = drawn.pick(farther)
                 via += '.' + spelled(ref, drawn)
-            return place.onto(self.spec.entities[ref.ref]), (f'{ref.ref} VIA {via}', '')
+            inner = place.onto(self.spec.entities[ref.ref])
+            return inner, (f'{ref.ref} VIA {via}', ' WHERE ' + where(drawn, inner) if drawn.chance(20) else '')
         return inner, (entity.name, ' WHERE ' + where(drawn, inner))
 
     def make_validate(self, place, depth):
@@ -298,9 +312,9 @@ class Maker:
         arrays = [f for f in place.entity.fields if f.base == 'integer[]'] if place.entity else []
         if not arrays:
             return self.make_insert(place, depth)
-        inner = place.with_local('size', 'integer')
-        steps = self.steps(inner, 2, 0)
-        return ['- foreach: size in sizes', '  do:', *indented(steps, 4)]
+        item = self.drawn.pick(['size', 'size', 'size', 'qty', 'position'])
+        steps = self.steps(place.with_local(item, 'integer'), 2, 0)
+        return [f'- foreach: {item} in sizes', '  do:', *indented(steps, 4)]
 
     # --- statements ------------------------------------------------------------------------------------------------
 
@@ -359,11 +373,22 @@ class Maker:
 
     def call(self):
         """The bulk operation, as a function or by its event."""
-        given = {k: str(self.drawn.number(0, 8)) if t == 'integer' else self.drawn.pick(['"a"', '"b"'])
-                 for k, t in self.bulk.items()}
-        if len(given) == 1 and self.drawn.chance(70):
-            return f'SELECT m.load({given.popitem()[1]})'.replace('"', "'")
-        return "SELECT specql.emit('truck_arrived', '{" + ', '.join(f'"{k}": {v}' for k, v in given.items()) + "}')"
+        if self.batch:
+            elements = '[' + ', '.join(self.arguments() for _ in range(self.drawn.number(0, 3))) + ']'
+            if self.drawn.chance(50):
+                return f"SELECT m.load('{elements}')"
+            return f"""SELECT specql.emit('truck_arrived', '{{"{self.batch}": {elements}}}')"""
+        if len(self.bulk) == 1 and self.drawn.chance(70):
+            return 'SELECT m.load(' + self.argument(*self.bulk.values()).replace('"', "'") + ')'
+        return f"SELECT specql.emit('truck_arrived', '{self.arguments()}')"
+
+    def arguments(self):
+        """A JSON object with the keys of the bulk operation; of an array's element one may be missing."""
+        left_out = self.drawn.pick(sorted(self.bulk)) if self.batch and self.drawn.chance(15) else None
+        return '{' + ', '.join(f'"{k}": {self.argument(t)}' for k, t in self.bulk.items() if k != left_out) + '}'
+
+    def argument(self, kind):
+        return str(self.drawn.number(0, 8)) if kind == 'integer' else self.drawn.pick(['"a"', '"b"'])
 
     def emit(self):
         event = self.drawn.pick(sorted(self.events))

@@ -25,13 +25,16 @@ class Choice:
 
     backwards: in which order a statement that says none takes its rows.
     by_event: whether the steps of a set of events are done event by event.
-    apart: whether changes of one row by several events of a set are one statement or several."""
+    apart: whether changes of one row by several events of a set are one statement or several.
+    referrers_first: whether a deletion is told of the rows that refer to what is gone before it is told of that."""
     backwards: bool = False
     by_event: bool = False
     apart: bool = False
+    referrers_first: bool = False
 
 
-CHOICES = [Choice(), Choice(backwards=True), Choice(by_event=True), Choice(apart=True)]
+CHOICES = [Choice(), Choice(backwards=True), Choice(by_event=True), Choice(apart=True),
+           Choice(referrers_first=True)]
 
 
 @dataclass
@@ -113,10 +116,10 @@ class Model:
             return
         found = [row for row in self.in_order(entity) if evaluate(statement.where, column_of(row)) is True]
         if statement.kind == 'delete':
-            changes = self.store.delete(entity, [row['id'] for row in found])
-        else:
-            changes = self.store.update(entity, [(row['id'], {**row, **{
-                c: typed(entity, c, evaluate(v, column_of(row))) for c, v in statement.assignments}}) for row in found])
+            self.flush_deleted(entity, [row['id'] for row in found], 0)
+            return
+        changes = self.store.update(entity, [(row['id'], {**row, **{
+            c: typed(entity, c, evaluate(v, column_of(row))) for c, v in statement.assignments}}) for row in found])
         self.changed(entity, statement.kind, changes, 0)
 
     def in_order(self, entity):
@@ -266,9 +269,12 @@ class Model:
         self.flush_deleted(step.entity, keys, contexts[0].event.depth)
 
     def flush_deleted(self, entity, keys, depth):
+        """One DELETE, and what refs do then: "the actions of a table run when the rows of that table are done"."""
         done = self.store.delete(entity, keys)
-        if done:
-            self.changed(entity, 'delete', done, depth)
+        if not keys:
+            return
+        for entity, operation, changes in done[::-1] if self.choice.referrers_first else done:
+            self.changed(entity, operation, changes, depth)
 
     def step_call(self, program, step, contexts):
         """`<action>: "f(args)"`, a call of a bulk operation."""
@@ -279,7 +285,8 @@ class Model:
         if step.rows.reference:
             key = self.value(step.rows.reference, context)
             row = self.store.tables[step.entity.name].get(key)
-            return [row] if row else []
+            chosen = row and (step.rows.where is None or self.holds(step.rows.where, context, row))
+            return [row] if chosen else []
         return [row for row in self.in_order(step.entity) if self.holds(step.rows.where, context, row)]
 
     def step_emit(self, program, step, contexts):

@@ -148,7 +148,7 @@ def creation(spec, step, scope):
 def change(spec, step, scope):
     entity = target(spec, step)
     sentence = step.sentence
-    led = sentence.where is None
+    led = sentence.where is None or sentence.via is not None
     both = TargetScope(scope, entity, led and scope.entity is entity and not sentence.via, led)
     columns = []
     for name, value in sentence.assignments:
@@ -181,12 +181,15 @@ def one_value_each(sentence, scope):
         for name in names:
             found = entity.field(name.parts[0])
             if found and found != column and found in of_target and scope.event.has(name.parts[0]):
+                if found.ref:
+                    raise Undecided('a ref on both sides of x = x by its two names')
                 raise Refused(f'{name} is the event\'s here, and the column of {entity.name} elsewhere')
 
 
 def rows_of(scope, entity, sentence, both):
     if sentence.via:
-        return Rows(reference=way_of(scope, entity, sentence.via))
+        where = None if sentence.where is None else bind_where(sentence.where, both)
+        return Rows(where, way_of(scope, entity, sentence.via))
     if sentence.where is not None:
         return Rows(where=bind_where(sentence.where, both))
     # "Without WHERE: the row of `E` that the event is about, or leads to by its keys and refs"
@@ -196,6 +199,8 @@ def rows_of(scope, entity, sentence, both):
     if found:
         key, way = found
         return Rows(reference=Reference('row', entity.field('id'), way=way, key=key))
+    if scope.taken and scope.action.batch:
+        raise Undecided('a row that a key of the element may name')
     if scope.custom and not scope.action.bulk:
         return Rows(reference=Reference('row', entity.field('id'), key=entity.table + '_id'))
     raise Refused(f'nothing says which row of {entity.name} is meant')

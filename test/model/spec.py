@@ -99,6 +99,8 @@ class Action:
     order: int = 0
     params: dict = field(default_factory=dict)
     bulk: bool = False
+    batch: Optional[str] = None          # the payload's key that holds the array
+    errors: str = 'stop_on_error'
     validations: list = field(default_factory=list)
 
 
@@ -171,7 +173,8 @@ def read_action(spec, given):
     else:
         on = read_on(spec, given['on']) if 'on' in given else read_trigger(spec, given['trigger'])
     return Action(given['name'], on, branches, given.get('on_error') == 'abort', int(given.get('order', 0)), params,
-                  bulk, [sql.parse(v) for v in given.get('validations') or []])
+                  bulk, given.get('batch_field'), given.get('error_handling', 'stop_on_error'),
+                  [sql.parse(v) for v in given.get('validations') or []])
 
 
 def read_on(spec, text):
