@@ -169,7 +169,7 @@ def read_action(spec, given):
         branches = [(condition, read_steps(given['steps']))]
     params = {k: v for k, v in (given.get('params') or {}).items()}
     if bulk:
-        on = Trigger(event=given['trigger'])
+        on = Trigger(event=given['trigger']) if 'trigger' in given else None
     else:
         on = read_on(spec, given['on']) if 'on' in given else read_trigger(spec, given['trigger'])
     return Action(given['name'], on, branches, given.get('on_error') == 'abort', int(given.get('order', 0)), params,
