@@ -157,7 +157,8 @@ def weighted(drawn, found):
 
 
 LITERALS = {'integer': ['0', '1', '2', '3', '5'], 'text': ["'a'", "'b'", "''"], 'boolean': ['true', 'false'],
-            'enum': ENUM_LITERALS, 'uuid': ['NULL']}
+            'enum': ENUM_LITERALS, 'uuid': ['NULL'],
+            'integer[]': ['NULL']}
 
 
 def literal(drawn, kind):
@@ -171,7 +172,7 @@ def name(drawn, place, kind, more=()):
     if drawn.chance(2) and (place.entity or kind == 'uuid'):
         # Of a custom event it is a key, of whatever type it is used for, unless that ends in _id.
         return UNKNOWN.get(kind, 'statsu')
-    if not found or (kind not in ('uuid',) and drawn.chance(10)):
+    if not found or (kind not in ('uuid', 'integer[]') and drawn.chance(10)):
         return literal(drawn, kind)
     return weighted(drawn, found)
 
@@ -182,7 +183,7 @@ def value(drawn, place, kind, depth=1, more=()):
         return value(drawn, place, inner, depth - 1, more if inner == kind else ())
 
     form = drawn.number(0, 9) if depth else 0
-    if form < 5 or kind == 'uuid':
+    if form < 5 or kind in ('uuid', 'integer[]'):
         return name(drawn, place, kind, more)
     if form == 5:
         return f'CASE WHEN {condition(drawn, place, 0)} THEN {part()} ELSE {part()} END'

@@ -35,6 +35,8 @@ class Maker:
         self.declared = list(self.spec.entities.values())
         self.events = {e: dict(keys) for e, keys in EVENTS.items() if self.drawn.chance(30)}
         for keys in self.events.values():
+            if self.drawn.chance(30):
+                keys['sizes'] = 'integer[]'
             for entity in self.spec.entities.values():
                 if self.drawn.chance(30):
                     keys[entity.table + '_id'] = 'uuid'
@@ -56,7 +58,7 @@ class Maker:
 
     def entity(self, names, own):
         drawn, fields = self.drawn, []
-        fields += [f'{n}: integer' + drawn.pick(['', ' = 0', ' = 1']) for n in drawn.some(INTEGERS, 1, 40)]
+        fields += [f'{n}: integer' + drawn.pick(['', '', ' = 0', ' = 0', ' = 1', '!', '! = 2']) for n in drawn.some(INTEGERS, 1, 40)]
         if drawn.chance(40):
             fields.append('status: ' + drawn.pick(ENUMS))
         fields += [f for f in ('label: text', 'urgent: boolean') if drawn.chance(35)]
@@ -309,7 +311,7 @@ class Maker:
         return lines
 
     def make_foreach(self, place, depth):
-        arrays = [f for f in place.entity.fields if f.base == 'integer[]'] if place.entity else []
+        arrays = place.entity.field('sizes') if place.entity else place.keys.get('sizes')
         if not arrays:
             return self.make_insert(place, depth)
         item = self.drawn.pick(['size', 'size', 'size', 'qty', 'position'])
@@ -340,6 +342,7 @@ class Maker:
 
     def insert(self, entity):
         fields = self.drawn.some(entity.fields, 1, 80)
+        fields += [f for f in entity.fields if f.required and f.default is None and f not in fields]
         rows = []
         for _ in range(self.drawn.number(1, 2)):
             key = uuid(100 * (1 + list(self.spec.entities).index(entity.name)) + len(self.made[entity.name]) + 1)
@@ -355,7 +358,7 @@ class Maker:
         if found.base == 'uuid':
             known = self.made.get(found.ref) or [k for keys in self.made.values() for k in keys]
             return f"'{drawn.pick(known)}'" if known and drawn.chance(80) else 'NULL'
-        if drawn.chance(10):
+        if drawn.chance(2 if found.required else 10):
             return 'NULL'
         return drawn.pick({'integer': ['1', '2', '3', '0', '7', '-1'], 'text': ["'a'", "'b'"],
                            'boolean': ['true', 'false']}[found.base] if not found.values
@@ -396,7 +399,8 @@ class Maker:
         for key, kind in self.events[event].items():
             known = self.made.get(next((e.name for e in self.spec.entities.values() if key == e.table + '_id'), ''))
             text = {'integer': str(self.drawn.number(0, 3)), 'text': '"a"',
-                    'uuid': f'"{self.drawn.pick(known)}"' if known else 'null'}[kind]
+                    'uuid': f'"{self.drawn.pick(known)}"' if known else 'null',
+                    'integer[]': '[' + ', '.join('123'[:self.drawn.number(0, 2)]) + ']'}[kind]
             given.append(f'"{key}": {text}')
         return f"SELECT specql.emit('{event}', '{{{', '.join(given)}}}')"
 

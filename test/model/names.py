@@ -71,7 +71,7 @@ class EventScope:
         if name in self.keys and not (self.taken and self.entity.field(name)):
             return Reference('payload', self.payload_field(name), key=name)
         if self.entity:
-            found = self.entity.field(name) or self.own_id(name)
+            found = self.entity.field(name) or (None if self.taken else self.own_id(name))
             if found:
                 return Reference('row', found)
             found = self.worded(name)
@@ -87,6 +87,8 @@ class EventScope:
             return found
         if self.action.bulk:
             raise Undecided(f'{name}: a parameter that no params: declare, whose place among the arguments is not told')
+        if self.custom and self.spec.entity(name.removesuffix('_id')):
+            raise Undecided(f'{name}: a key that leads to a row, which no params: declare')
         return Reference('payload', self.payload_field(name), key=name) if self.custom else None
 
     def own_id(self, name):
@@ -167,6 +169,8 @@ class EventScope:
                 raise Refused(f'{head}: a custom event has no row')
             if self.taken and head == 'old':
                 raise Undecided('old of a taken row')
+            if self.taken and len(rest) > 1:
+                raise Refused(f'{rest[0]}: rows that a taken row leads to are not read')
             return self.follow(self.entity, head, None, (), rest)
         if head == 'payload':
             if not self.custom and not self.taken:

@@ -208,6 +208,8 @@ def rows_of(scope, entity, sentence, both):
 
 def way_of(scope, entity, via):
     """"Which row an update or a delete is about is said by `VIA`"."""
+    if scope.taken:
+        raise Refused('VIA of a taken row')
     if scope.custom:
         raise Undecided('VIA of a custom event')
     parts, side = via.parts, 'there'
