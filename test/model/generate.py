@@ -291,6 +291,16 @@ class Maker:
                 via += '.' + spelled(ref, drawn)
             inner = place.onto(self.spec.entities[ref.ref])
             return inner, (f'{ref.ref} VIA {via}', ' WHERE ' + where(drawn, inner) if drawn.chance(20) else '')
+        keys = [k for k in place.keys if k.endswith('_id') and not place.taken]
+        if form == 3 and keys:
+            via = drawn.pick(keys)
+            entity = self.spec.entity(via[:-3])
+            farther = [f for f in entity.fields if f.ref]
+            via = drawn.pick([via, via[:-3]])
+            if farther and drawn.chance(40):
+                ref = drawn.pick(farther)
+                entity, via = self.spec.entities[ref.ref], f'{via}.{spelled(ref, drawn)}'
+            return place.onto(entity), (f'{entity.name} VIA {via}', '')
         return inner, (entity.name, ' WHERE ' + where(drawn, inner))
 
     def make_validate(self, place, depth):

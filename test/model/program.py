@@ -211,7 +211,7 @@ def way_of(scope, entity, via):
     if scope.taken:
         raise Refused('VIA of a taken row')
     if scope.custom:
-        raise Undecided('VIA of a custom event')
+        return way_of_key(scope, entity, via)
     parts, side = via.parts, 'there'
     if parts[0] in ('old', 'new'):
         side, parts = parts[0], parts[1:]
@@ -221,6 +221,20 @@ def way_of(scope, entity, via):
     if found.field.ref != entity.name:
         raise Refused(f'{via} leads to {found.field.ref}, not to {entity.name}')
     return Reference('row', entity.field('id'), side, found.way + (found.field,))
+
+
+def way_of_key(scope, entity, via):
+    """The same for a custom event: a key of the payload leads to a row."""
+    head, rest = via.parts[0], via.parts[1:]
+    key = next((k for k in (head, head + '_id') if k in scope.keys), None)
+    led = scope.spec.entity(key.removesuffix('_id')) if key else None
+    if not led:
+        raise Undecided(f'VIA {via}: no key that is known to lead to a row')
+    found = scope.follow(led, 'there', key, (), rest or ('id',))
+    way = found.way + ((found.field,) if rest else ())
+    if (found.field.ref if rest else led.name) != entity.name:
+        raise Refused(f'{via} leads to no row of {entity.name}')
+    return Reference('row', entity.field('id'), way=way, key=key)
 
 
 def emission(spec, step, scope):
