@@ -28,8 +28,10 @@ PG_OBJS := $(PG_SOURCES:src/%.cpp=$(BUILD)/%.o)
 OBJS = $(PG_OBJS) $(CORE_OBJS)
 
 SCHEMA_PARTS := $(sort $(wildcard src/schema/*.sql))
-DATA_built = specql--$(EXTVERSION).sql
-DATA = $(wildcard src/schema/upgrades/specql--*--*.sql)
+# What an upgrade from a version does stands in src/schema/upgrades/VERSION.sql; the rest of its script is the install script's.
+FORMER_VERSIONS := $(notdir $(basename $(wildcard src/schema/upgrades/*.sql)))
+UPGRADES := $(FORMER_VERSIONS:%=specql--%--$(EXTVERSION).sql)
+DATA_built = specql--$(EXTVERSION).sql $(UPGRADES)
 DOCS = README.md
 
 # installcheck is scripts/regress.
@@ -69,11 +71,16 @@ $(OBJS): extension.mk specql.control
 
 HELP_SOURCES := $(shell scripts/help --files)
 
-$(DATA_built): $(SCHEMA_PARTS) $(HELP_SOURCES) $(CORE_SOURCES) specql.control extension.mk
+specql--$(EXTVERSION).sql: $(SCHEMA_PARTS) $(HELP_SOURCES) $(CORE_SOURCES) specql.control extension.mk
 	echo "  SQL  $@"
 	{ printf '%s\n' '-- Generated from src/schema/*.sql.' \
 	      '\echo Use "CREATE EXTENSION specql" to load this file. \quit'; \
 	  cat $(SCHEMA_PARTS) && scripts/help; } > $@.tmp
+	mv $@.tmp $@
+
+$(UPGRADES): specql--%--$(EXTVERSION).sql: src/schema/upgrades/%.sql specql--$(EXTVERSION).sql scripts/upgrade
+	echo "  SQL  $@"
+	scripts/upgrade $* > $@.tmp
 	mv $@.tmp $@
 
 all:

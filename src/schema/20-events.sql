@@ -250,7 +250,6 @@ CREATE TABLE specql.failure (
     caused_by uuid,
     root uuid NOT NULL,
     depth integer NOT NULL,
-    caller jsonb,
     status text NOT NULL CHECK (status IN ('failed', 'parked')),
     attempts integer NOT NULL,
     sqlstate text NOT NULL,
@@ -261,6 +260,7 @@ CREATE TABLE specql.failure (
     first_failed_at timestamptz NOT NULL,
     last_failed_at timestamptz NOT NULL,
     next_attempt_at timestamptz,
+    caller jsonb,
     PRIMARY KEY (id, action),
     CHECK ((status = 'failed') = (next_attempt_at IS NOT NULL))
 );
@@ -279,7 +279,6 @@ COMMENT ON COLUMN specql.failure.xid IS 'The transaction';
 COMMENT ON COLUMN specql.failure.caused_by IS 'The event whose handler caused this one';
 COMMENT ON COLUMN specql.failure.root IS 'The event at the start of the chain of causes';
 COMMENT ON COLUMN specql.failure.depth IS 'The place in that chain';
-COMMENT ON COLUMN specql.failure.caller IS 'Who did it: the role as user, and the claims';
 COMMENT ON COLUMN specql.failure.status IS 'failed: will be tried again; parked: waits for specql.retry';
 COMMENT ON COLUMN specql.failure.attempts IS 'How often the handler failed for it';
 COMMENT ON COLUMN specql.failure.sqlstate IS 'Of the last error';
@@ -290,6 +289,7 @@ COMMENT ON COLUMN specql.failure.context IS 'Of the last error: where in the han
 COMMENT ON COLUMN specql.failure.first_failed_at IS 'When it failed first';
 COMMENT ON COLUMN specql.failure.last_failed_at IS 'When it failed last';
 COMMENT ON COLUMN specql.failure.next_attempt_at IS 'When the next attempt is due; NULL if parked';
+COMMENT ON COLUMN specql.failure.caller IS 'Who did it: the role as user, and the claims';
 SELECT pg_catalog.pg_extension_config_dump('specql.failure', '');
 
 -- ---- events of paused actions -----------------------------------------------------------------------------------------

@@ -338,10 +338,12 @@ std::string StepEmitter::sumUpdate(const ResolvedStep& step, const SumUpdate& up
                            world_.expressionText(step.where.expression).size(), keyName);
     else
         where = "t." + quoteName(step.target->key) + " = s.key_1";
+    // Sessions that write the same rows lock them in the same order.
+    std::string keys = join(groups, ", ");
     return rowsThere(step, place) + "UPDATE " + table + " AS t\nSET " + join(sets, ",\n    ") +
            "\nFROM (\n    -- what each row gets of all that name it; a sum with a NULL in it is NULL\n    SELECT " +
-           join(columns, ",\n           ") + "\n    FROM " + place.from + "\n    GROUP BY " + join(groups, ", ") +
-           "\n) AS s\nWHERE " + where + ";\n";
+           join(columns, ",\n           ") + "\n    FROM " + place.from + "\n    GROUP BY " + keys +
+           "\n    ORDER BY " + keys + "\n) AS s\nWHERE " + where + ";\n";
 }
 
 // The rows that keys name must be there, as they must where they are read one by one.
