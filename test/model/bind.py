@@ -16,7 +16,7 @@ def bind(expression, meaning):
 
 
 def row_test(expression, meaning):
-    """`new IS NULL`: is there no such row? "`new IS NOT NULL` … holds only if *no* column of the row is NULL", an error."""
+    """`new IS NULL`: is there no such row? "`new IS NOT NULL`" holds only if no column is NULL: an error."""
     row = expression.operands[0] if expression.name in ('is null', 'is not null') else None
     if row not in (sql.Name(('new',)), sql.Name(('old',))):
         return None
@@ -36,16 +36,17 @@ def bind_set(expression, scope, column):
     if found == Reference('target', column):
         raise Refused(f'{column.name} would be set to itself')
     if not scope.own_row:
-        twice(expression, {column}, scope.event.has)
+        twice(expression, [column], scope, scope.event.has)
     same_keys(found, column.keys)
     return assignable(checked(found), column)
 
 
-def twice(expression, columns, means_something):
-    """"A bare name that stands twice as the target's column", if the event has it too."""
+def twice(expression, columns, scope, means_something):
+    """"A bare name that stands twice as the target's column", or beside it, if the event has it too."""
     for column in columns:
-        names = [n.parts[0] for n in bare_names(expression) if n.parts[0] in column.names]
-        if len(names) > 1 and any(means_something(n) for n in names):
+        names = [n for n in names_in(expression) if n.parts[-1] in column.names and
+                 (n.bare or len(n.parts) == 2 and scope.is_target(n.parts[0]))]
+        if len(names) > 1 and any(n.bare and means_something(n.parts[0]) for n in names):
             raise Refused(f'{column.name} stands twice as the column of the target, and the event has it too')
 
 
@@ -81,7 +82,7 @@ def where_part(expression, scope):
         return row_test(expression, scope.event.meaning)
     if expression.name not in ('and', 'or', 'not') and not any(
             isinstance(e, sql.Operation) and e.name in COMPARED for e in expression.operands):
-        twice(expression, [scope.entity.id, *scope.entity.fields], scope.event.means_something)
+        twice(expression, [scope.entity.id, *scope.entity.fields], scope, scope.event.means_something)
     if expression.name == 'in':
         # A list is one side.
         sides = [expression.operands[0], sql.Operation('list', expression.operands[1:])]
@@ -101,7 +102,7 @@ def comparison(expression, scope):
         same_keys(bound[0], keys_of(bound[1]))
         return sql.Operation(expression.name, bound)
     for side in (left, right):
-        twice(side, [scope.entity.id, *scope.entity.fields], scope.event.means_something)
+        twice(side, [scope.entity.id, *scope.entity.fields], scope, scope.event.means_something)
     bound = compared([left, right], scope)
     if all(references(side) and all(r.kind != 'target' for r in references(side)) for side in bound):
         raise Refused('only the event\'s values are compared')
@@ -111,10 +112,10 @@ def comparison(expression, scope):
 
 
 def compared(sides, scope):
-    """Both sides of a comparison, bound. "The same column of the target twice in one comparison, or columns of it on both
-    sides, and the event has something of that name" is an error; so is a column that is compared with itself."""
+    """Both sides of a comparison, bound. "The same column of the target twice in one comparison, or columns of it on
+    both sides, and the event has something of that name" is an error; so is a column that is compared with itself."""
     bound = [where_part(side, scope) for side in sides]
-    if all(part.kind == 'target' if isinstance(part, Reference) else False for part in bound) and bound[0] == bound[1]:
+    if bound[0] == bound[1] and isinstance(bound[0], Reference) and bound[0].kind == 'target':
         raise Refused('a column is compared with itself')
     if all(any(r.kind == 'target' for r in references(part)) for part in bound):
         meant_twice([n for side in sides for n in bare_names(side) if scope.entity.field(n.parts[0])], scope)
@@ -130,12 +131,16 @@ def meant_twice(names, scope):
         raise Undecided('of a custom event any name can be a key')
 
 
-def bare_names(expression):
+def names_in(expression):
     if isinstance(expression, sql.Name):
-        return [expression] if expression.bare else []
+        return [expression]
     if isinstance(expression, sql.Operation):
-        return [n for e in expression.operands for n in bare_names(e)]
+        return [n for e in expression.operands for n in names_in(e)]
     return []
+
+
+def bare_names(expression):
+    return [n for n in names_in(expression) if n.bare]
 
 
 def names_of_target(expression, entity):
@@ -145,9 +150,9 @@ def names_of_target(expression, entity):
     if not isinstance(expression, sql.Operation):
         return []
     found = [n for e in expression.operands for n in names_of_target(e, entity)]
-    same = expression.name in COMPARED and len(found) == 2 and all(isinstance(e, sql.Name) for e in expression.operands) \
-        and len({entity.field(n.parts[0]) for n in found}) == 1
-    return [] if same else found
+    plain = expression.name in COMPARED and all(isinstance(e, sql.Name) for e in expression.operands)
+    same = len(found) == 2 and entity.field(found[0].parts[0]) == entity.field(found[1].parts[0])
+    return [] if plain and same else found
 
 
 def binds(expression, positive):
@@ -169,7 +174,7 @@ def references(expression):
     return []
 
 
-# --- keys and enums ---------------------------------------------------------------------------------------------------------
+# --- keys and enums ------------------------------------------------------------------------------------------------
 
 
 def checked(expression):

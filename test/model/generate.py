@@ -58,7 +58,8 @@ class Maker:
 
     def entity(self, names, own):
         drawn, fields = self.drawn, []
-        fields += [f'{n}: integer' + drawn.pick(['', '', ' = 0', ' = 0', ' = 1', '!', '! = 2']) for n in drawn.some(INTEGERS, 1, 40)]
+        fields += [f'{n}: integer' + drawn.pick(['', '', ' = 0', ' = 0', ' = 1', '!', '! = 2'])
+                   for n in drawn.some(INTEGERS, 1, 40)]
         if drawn.chance(40):
             fields.append('status: ' + drawn.pick(ENUMS))
         fields += [f for f in ('label: text', 'urgent: boolean') if drawn.chance(35)]
@@ -155,11 +156,12 @@ class Maker:
             self.batch = 'moves'
             batch = ['    batch_field: moves'] + drawn.pick([[], ['    error_handling: continue_on_error'],
                                                              ['    error_handling: collect_errors']])
-        return ['  - name: load', '    pattern: batch/bulk_operation', '    trigger: truck_arrived', *batch, '    params:',
-                *[f'      {k}: {t}' for k, t in self.params.items()], '    steps:', *indented([line] + behind, 6)]
+        return ['  - name: load', '    pattern: batch/bulk_operation', '    trigger: truck_arrived', *batch,
+                '    params:', *[f'      {k}: {t}' for k, t in self.params.items()],
+                '    steps:', *indented([line] + behind, 6)]
 
     def used(self, lines):
-        """The parameters that these steps use: the function takes no others. If they are the mistake, it is never made."""
+        """The parameters that these steps use: the function takes no others. If they are the mistake, there is none."""
         try:
             used = {r.key for r in compile_one(self.spec, self.probe(read_lines(lines))).used}
         except (Refused, Malformed, sql.ParseError):

@@ -11,6 +11,7 @@ from program import compile_spec
 from store import Store
 from values import Failure, evaluate, strict
 
+ARITHMETIC = {'+', '-', '*', '/', '%'}
 MAX_DEPTH = 5          # specql.max_cascade_depth of the runs
 USER = 'postgres'
 
@@ -220,7 +221,7 @@ class Model:
             self.run_steps(program, steps, group)
 
     def demand_keys(self, program, context):
-        """"A key that the action uses must be in the payload"; if it names a row that is used, the row must be there."""
+        """"A key that the action uses must be in the payload"; a row that it names must be there too."""
         for reference in program.used:
             if reference.key:
                 payload_value(context.event, reference.key)
@@ -243,6 +244,20 @@ class Model:
     step_append = step_insert
 
     def step_update(self, program, step, contexts):
+        self.update_rows(step, contexts)
+        for context in contexts:
+            self.demand_values(step, context)
+
+    def demand_values(self, step, context):
+        """A value of the event alone that cannot be computed: does the step fail if it is computed for no row?"""
+        for part in operations_in([step.rows.where, *[v for _, v in step.columns]]):
+            if part.name in ARITHMETIC and all(r.kind != 'target' for r in references(part)):
+                try:
+                    self.value(part, context)
+                except Failure as failure:
+                    raise TooMuch('a value that fails, if any row needs it') from failure
+
+    def update_rows(self, step, contexts):
         depth = contexts[0].event.depth
         before, changes = {}, {}
         for context in contexts:
@@ -375,6 +390,11 @@ class Model:
         if row is None:
             raise Failure('SQ201', reference.key)
         return row
+
+
+def operations_in(expressions):
+    found = [e for e in expressions if isinstance(e, sql.Operation)]
+    return found + [o for e in found for o in operations_in(e.operands)]
 
 
 def payload_value(event, key):

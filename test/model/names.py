@@ -63,7 +63,7 @@ class EventScope:
         if name in self.local:
             return Reference('local', key=name)
         if self.custom and name not in self.keys and name + '_id' in self.keys and self.spec.entity(name):
-            # A key that leads to a row goes by either name too, as a ref does; the docs do not say which of both is nearer.
+            # A key that leads to a row goes by either name too, as a ref does; which is nearer the docs do not say.
             if any(entity.field(name) for level in self.levels() for entity, _, _ in level):
                 raise Undecided(f'{name}: the key, or a column of a row that a key leads to')
             name += '_id'
@@ -132,6 +132,7 @@ class EventScope:
             if len(found) > 1:
                 raise Refused(f'{name} can be reached in more than one way')
             if found:
+                self.action.led.add(name)
                 return found[0]
         return None
 
@@ -281,7 +282,7 @@ class TargetScope:
 
     def qualified(self, name, in_set=False):
         head, rest = name.parts[0], name.parts[1:]
-        named = self.event.spec.entity(head) is self.entity
+        named = self.is_target(head) and head != 'target'
         if named and in_set and self.event.leads_by(head):
             if not self.led:
                 raise Refused(f'{head}.{rest[0]} can be of the target, and of the row that the event leads to')
@@ -297,6 +298,9 @@ class TargetScope:
                 raise Refused(f'{self.entity.name} has no field {rest[0]}')
             return Reference('target', found)
         return self.event.qualified(name.parts)
+
+    def is_target(self, head):
+        return head == 'target' or self.event.spec.entity(head) is self.entity
 
     def ref_of_both(self, head):
         """A path "by a ref that both the event and the target have"."""

@@ -58,8 +58,14 @@ def compile_spec(spec):
 
 def compile_one(spec, action):
     found = compile_bulk(spec, action) if action.bulk else compile_action(spec, action)
+    if scope_is_open(action):
+        raise Undecided('a name of a row that a key leads to, which no params: declare')
     found.used = [r for r in references_in(found) if r.kind in ('payload', 'row') and (r.key or r.way)]
     return found
+
+
+def scope_is_open(action):
+    return any(entity.field(name) for entity in action.implied for name in action.led)
 
 
 def references_in(part):
@@ -169,8 +175,8 @@ def change(spec, step, scope):
 
 
 def one_value_each(sentence, scope):
-    """Refuses "a field of both, which is the target's in one place (its own assignment, WHERE) and would be the event's in
-    the value of another column"."""
+    """Refuses "a field of both rows, which is the target's in one place (its own assignment, WHERE, …) and would be
+    the event's in the value of another column"."""
     entity = scope.entity
     if scope.own_row:
         return
@@ -202,6 +208,7 @@ def rows_of(scope, entity, sentence, both):
     if scope.taken and scope.action.batch:
         raise Undecided('a row that a key of the element may name')
     if scope.custom and not scope.action.bulk:
+        scope.action.implied.append(entity)
         return Rows(reference=Reference('row', entity.field('id'), key=entity.table + '_id'))
     raise Refused(f'nothing says which row of {entity.name} is meant')
 

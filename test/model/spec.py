@@ -99,9 +99,11 @@ class Action:
     order: int = 0
     params: dict = field(default_factory=dict)
     bulk: bool = False
+    validations: list = field(default_factory=list)
     batch: Optional[str] = None          # the payload's key that holds the array
     errors: str = 'stop_on_error'
-    validations: list = field(default_factory=list)
+    led: set = field(default_factory=set)          # bare names that a row farther away has
+    implied: list = field(default_factory=list)    # entities of rows that keys name which nothing declares
 
 
 @dataclass
@@ -173,8 +175,8 @@ def read_action(spec, given):
     else:
         on = read_on(spec, given['on']) if 'on' in given else read_trigger(spec, given['trigger'])
     return Action(given['name'], on, branches, given.get('on_error') == 'abort', int(given.get('order', 0)), params,
-                  bulk, given.get('batch_field'), given.get('error_handling', 'stop_on_error'),
-                  [sql.parse(v) for v in given.get('validations') or []])
+                  bulk, [sql.parse(v) for v in given.get('validations') or []],
+                  given.get('batch_field'), given.get('error_handling', 'stop_on_error'))
 
 
 def read_on(spec, text):
