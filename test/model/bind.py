@@ -95,9 +95,7 @@ def comparison(expression, scope):
     """"the same column on both sides: the left one is the target's, the right one the event's. Any comparison is read
     so"; two different columns of the target "if neither name means anything of the event"."""
     left, right = expression.operands
-    columns = [scope.entity.field(side.parts[0]) if isinstance(side, sql.Name) and side.bare else None
-               for side in (left, right)]
-    if columns[0] and columns[0] == columns[1]:
+    if is_twin(expression, scope.entity):
         bound = (scope.in_where(left), scope.event.meaning(right))
         same_keys(bound[0], keys_of(bound[1]))
         return sql.Operation(expression.name, bound)
@@ -145,14 +143,29 @@ def bare_names(expression):
 
 def names_of_target(expression, entity):
     """The bare names of a WHERE that are the target's alone: none of those that stand on both sides, as in `x = x`."""
-    if isinstance(expression, sql.Name):
-        return [expression] if expression.bare and entity.field(expression.parts[0]) else []
-    if not isinstance(expression, sql.Operation):
+    if is_twin(expression, entity):
         return []
-    found = [n for e in expression.operands for n in names_of_target(e, entity)]
-    plain = expression.name in COMPARED and all(isinstance(e, sql.Name) for e in expression.operands)
-    same = len(found) == 2 and entity.field(found[0].parts[0]) == entity.field(found[1].parts[0])
-    return [] if plain and same else found
+    if isinstance(expression, sql.Operation):
+        return [n for e in expression.operands for n in names_of_target(e, entity)]
+    return [n for n in bare_names(expression) if entity.field(n.parts[0])]
+
+
+def is_twin(expression, entity):
+    """Is it `x = x`, or any such comparison?"""
+    if not isinstance(expression, sql.Operation) or expression.name not in COMPARED:
+        return False
+    left, right = [entity.field(n.parts[0]) for n in bare_names(expression)] if all(
+        isinstance(e, sql.Name) and e.bare for e in expression.operands) else (None, None)
+    return left is not None and left == right
+
+
+def twins(expression, entity):
+    """The names of a WHERE that stand on both sides."""
+    if is_twin(expression, entity):
+        return bare_names(expression)
+    if isinstance(expression, sql.Operation):
+        return [n for e in expression.operands for n in twins(e, entity)]
+    return []
 
 
 def binds(expression, positive):

@@ -258,10 +258,29 @@ class Maker:
         return ['- create: ' + self.drawn.pick(self.declared).name]
 
     def make_update(self, place, depth):
+        counted = self.counted(place) if self.drawn.chance(30) else None
+        if counted:
+            return [f'- update: {counted}']
         inner, head = self.target(place)
         fields = self.drawn.some(plain_fields(inner.target), 1, 25)[:2]
         assignments = ', '.join(f'{spelled(f, self.drawn)} = {self.assigned(inner, f)}' for f in fields)
         return [f'- update: {head[0]} SET {assignments}{head[1]}']
+
+    def counted(self, place):
+        """A sum of what many events give to a row that a ref of theirs leads to: "Many events, one row"."""
+        refs = [f for f in place.entity.fields if f.ref] if place.entity and not place.taken else []
+        if not refs:
+            return None
+        ref = self.drawn.pick(refs)
+        led = self.spec.entities[ref.ref]
+        numbers = [f.name for f in led.fields if f.base == 'integer']
+        own = [f.name for f in place.entity.fields if f.base == 'integer'] + ['1', '2']
+        column = self.drawn.pick(numbers)
+        term = self.drawn.pick([n for n in own if n != column])
+        sets = f'SET {column} = {column} {self.drawn.pick(["+", "-"])} {term}'
+        if self.drawn.chance(40):
+            return f'{led.name} {sets} WHERE id = new.{spelled(ref, self.drawn)}'
+        return f'{led.name} VIA {spelled(ref, self.drawn)} {sets}'
 
     def assigned(self, place, found):
         """A value for SET: bare names of the target are the more interesting ones."""
@@ -356,7 +375,7 @@ class Maker:
         fields = self.drawn.some(entity.fields, 1, 80)
         fields += [f for f in entity.fields if f.required and f.default is None and f not in fields]
         rows = []
-        for _ in range(self.drawn.number(1, 2)):
+        for _ in range(self.drawn.number(1, 3)):
             key = uuid(100 * (1 + list(self.spec.entities).index(entity.name)) + len(self.made[entity.name]) + 1)
             self.made[entity.name].append(key)
             rows.append(f"('{key}', " + ', '.join(self.given(f) for f in fields) + ')')

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import sql
-from bind import assignable, bare_names, bind_event, bind_order, bind_set, bind_where, names_of_target, same_keys
+from bind import assignable, bare_names, bind_event, bind_order, bind_set, bind_where, names_of_target, same_keys, twins
 from names import EventScope, Reference, Refused, TargetScope, Undecided
 from spec import Entity, Malformed, read
 
@@ -186,10 +186,12 @@ def one_value_each(sentence, scope):
     for column, names in assigned:
         for name in names:
             found = entity.field(name.parts[0])
-            if found and found != column and found in of_target and scope.event.has(name.parts[0]):
-                if found.ref:
-                    raise Undecided('a ref on both sides of x = x by its two names')
+            if not found or found == column or not scope.event.has(name.parts[0]):
+                continue
+            if found in of_target:
                 raise Refused(f'{name} is the event\'s here, and the column of {entity.name} elsewhere')
+            if len({n for n in twins(sentence.where, entity) if entity.field(n.parts[0]) == found}) > 1:
+                raise Undecided(f'{name}: on both sides of x = x by its two names')
 
 
 def rows_of(scope, entity, sentence, both):
