@@ -67,8 +67,10 @@ class EventScope:
             if any(entity.field(name) for level in self.levels() for entity, _, _ in level):
                 raise Undecided(f'{name}: the key, or a column of a row that a key leads to')
             name += '_id'
-        # Behind an allocation "a bare name is its column …, else a parameter".
-        if name in self.keys and not (self.taken and self.entity.field(name)):
+        if name in self.keys and self.taken and self.entity.field(name):
+            # "a declared parameter that is called like a column is an error".
+            raise Refused(f'{name}: a parameter, and a column of the taken row')
+        if name in self.keys:
             return Reference('payload', self.payload_field(name), key=name)
         if self.entity:
             found = self.entity.field(name) or (None if self.taken else self.own_id(name))
