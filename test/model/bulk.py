@@ -9,16 +9,18 @@ from values import Failure
 class BulkModel(Model):
     """The model with bulk operations, called as functions or by their events."""
 
-    def run_call(self, name, arguments, depth):
+    def run_call(self, name, arguments, depth, origin):
+        was, self.origin = self.origin, origin
         program = next(p for p in self.programs if p.action.name == name)
         if program.action.batch:
             self.run_batch(program, json.loads(arguments[0]), depth)
         else:
             self.run_bulk(program, Event(payload=dict(zip(program.action.params, arguments)), depth=depth))
+        self.origin = was
 
     def run_bulk_event(self, program, event):
         """A call that fails is a failure of the event, or of the statement."""
-        saved = self.save()
+        saved, was, self.origin = self.save(), self.origin, (program.action.name, None)
         try:
             if event.depth > MAX_DEPTH:
                 raise Failure('SQ202', 'the cascade is too deep')
@@ -31,6 +33,7 @@ class BulkModel(Model):
             if program.action.abort:
                 raise
             self.failed(program, event, failure)
+        self.origin = was
 
     def run_batch(self, program, elements, depth):
         """The steps "are done for each element, whose keys they use as those of an event's payload"."""

@@ -75,6 +75,7 @@ class Model:
         self.failures = []
         self.caller = {}
         self.events = 0
+        self.origin = (None, None)          # the action and the row of the event that a bulk operation is done for
 
     # --- taking back -----------------------------------------------------------------------------------------------
 
@@ -105,7 +106,7 @@ class Model:
             self.dispatch_custom(statement.subject, [Event(payload=statement.payload)])
             return
         if statement.kind == 'call':
-            self.run_call(statement.subject, statement.payload, 0)
+            self.run_call(statement.subject, statement.payload, 0, (None, None))
             return
         entity = next(e for e in self.spec.entities.values() if e.table == statement.subject)
         if statement.kind == 'insert':
@@ -294,7 +295,8 @@ class Model:
     def step_call(self, program, step, contexts):
         """`<action>: "f(args)"`, a call of a bulk operation."""
         for context in contexts:
-            self.run_call(step.name, [self.value(v, context) for v in step.columns], context.event.depth)
+            arguments = [self.value(v, context) for v in step.columns]
+            self.run_call(step.name, arguments, context.event.depth, self.about(program, context))
 
     def rows_of(self, step, context):
         if step.rows.reference:
@@ -311,8 +313,14 @@ class Model:
 
     def deliver(self, kind, program, step, contexts):
         for context in contexts:
-            row = context.event.there
-            self.deliveries.append((kind, *step.words, program.action.name, row['id'] if row else None))
+            self.deliveries.append((kind, *step.words, *self.about(program, context)))
+
+    def about(self, program, context):
+        """The action and the row that are noted with a delivery: those of the event that is handled."""
+        if program.action.bulk:
+            return self.origin
+        row = context.event.there
+        return program.action.name, row['id'] if row else None
 
     def step_call_external(self, program, step, contexts):
         self.deliver('call', program, step, contexts)
