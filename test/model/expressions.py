@@ -131,7 +131,7 @@ def led_names(spec, entity, kind):
                 name = f.name
                 found += [(2, f'{ref.name}.{name}'), (1, quoted(name)), (1, f'{led.name}.{name}'),
                           (1, f'old.{ref.name}.{name}'), (1, f'new.{ref.name}.{name}')]
-                found += [(1, prefix + name.split('_')[-1]) for prefix in WORDS[:2]]
+                found += [(1, prefix + name.split('_')[-1]) for prefix in WORDS[:2] if kind != 'uuid']
             if f.ref:
                 found += [(1, f'{side}{ref.name}.{f.name}.{g.name}') for g in spec.entities[f.ref].fields
                           if kind_of(g) == kind for side in ('', 'old.')]
