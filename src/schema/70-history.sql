@@ -548,19 +548,22 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                                                 THEN format('(to_jsonb(%s) #>> ''{}'')', v.value) ELSE v.value || '::text' END)
                 WHEN count(*) > 1 THEN format('jsonb_build_array(%s)::text', string_agg(v.value, ', ' ORDER BY k.place)) END
     FROM specql.key_columns($1) WITH ORDINALITY AS k(name, type, place)
-    CROSS JOIN LATERAL (SELECT CASE k.type WHEN 'timestamp with time zone' THEN format('(%s.%I AT TIME ZONE ''UTC'')', $2, k.name)
+    CROSS JOIN LATERAL (SELECT CASE WHEN k.type LIKE 'timestamp%with time zone' THEN format('(%s.%I AT TIME ZONE ''UTC'')', $2, k.name)
                                            ELSE format('%s.%I', $2, k.name) END) AS v(value)
 $$;
 COMMENT ON FUNCTION specql.subject_sql(regclass, text) IS
 'The expression that gives the subject of a row''s events: its key as text, of several columns a JSON array; NULL if it has no primary key';
 
+-- In the formats of captured rows, whatever the session's are.
 CREATE FUNCTION specql.subject_of(relation regclass, id text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO' SET "IntervalStyle" = 'postgres'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     expression constant text := specql.subject_sql(relation, 'k');
     columns constant integer := (SELECT count(*) FROM specql.key_columns(relation));
     listed constant text := (SELECT string_agg(k.name || ' ' || k.type, ', ') FROM specql.key_columns(relation) AS k);
     result text;
+    stored text;
 BEGIN
     IF expression IS NULL THEN
         RAISE EXCEPTION '% has no primary key that tells its rows apart', relation USING ERRCODE = 'no_data_found';
@@ -573,7 +576,16 @@ BEGIN
                                 ELSE format('($1::jsonb ->> %s)::%s AS %I', k.place - 1, k.type, k.name) END, ', ')
          FROM specql.key_columns(relation) WITH ORDINALITY AS k(name, type, place)))
     INTO result USING id;
-    RETURN result;
+    IF NOT has_table_privilege(relation, 'SELECT') THEN
+        RETURN result;
+    END IF;
+    -- Equal keys may be written differently, as 1.5 and 1.50; events have the row's own.
+    EXECUTE format('SELECT %s FROM %s AS k WHERE %s', expression, relation,
+        (SELECT CASE WHEN columns = 1 THEN min(format('k.%I = $1::%s', k.name, k.type))
+                     ELSE string_agg(format('k.%I = ($1::jsonb ->> %s)::%s', k.name, k.place - 1, k.type), ' AND ') END
+         FROM specql.key_columns(relation) WITH ORDINALITY AS k(name, type, place)))
+    INTO stored USING id;
+    RETURN coalesce(stored, result);
 EXCEPTION WHEN data_exception THEN
     RAISE EXCEPTION '% is no key of %', id, relation
         USING ERRCODE = 'invalid_parameter_value', DETAIL = SQLERRM || '.',
@@ -586,6 +598,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel regclass := specql.entity_table(state_at.entity);
     row_subject text;
+    logged_key text;
     complete record;
     l record;
     logs text[] := '{}';
@@ -599,12 +612,13 @@ BEGIN
         RETURN NULL;
     END IF;
     row_subject := specql.subject_of(rel, state_at.id);
+    logged_key := CASE WHEN (SELECT count(*) FROM specql.key_columns(rel)) = 1 THEN row_subject ELSE state_at.id END;
     SELECT * INTO complete FROM specql.full_capture(rel);
     SELECT count(*) INTO waiting FROM specql.unhandled_events AS e
     WHERE e.action = complete.action AND e.type = complete.type AND e.subject = row_subject AND e.occurred_at <= state_at.at;
     FOR l IN SELECT * FROM specql.state_logs(rel) LOOP
         EXECUTE format('SELECT t.%I::jsonb FROM %s AS t WHERE t.%I = %L AND t.%I <= $1%s ORDER BY t.%I DESC LIMIT 1',
-            l.state_column, l.log, l.key_column, state_at.id, l.time_column,
+            l.state_column, l.log, l.key_column, logged_key, l.time_column,
             l.filter, l.order_column)
         INTO state USING state_at.at;
         GET DIAGNOSTICS rows_found = ROW_COUNT;
@@ -615,7 +629,7 @@ BEGIN
             END IF;
             RETURN state;
         END IF;
-        EXECUTE format('SELECT min(t.%I) FROM %s AS t WHERE t.%I = %L%s', l.time_column, l.log, l.key_column, state_at.id,
+        EXECUTE format('SELECT min(t.%I) FROM %s AS t WHERE t.%I = %L%s', l.time_column, l.log, l.key_column, logged_key,
             l.filter) INTO found_time;
         begins := least(begins, found_time);
         logs := logs || l.log::text;
@@ -640,7 +654,7 @@ BEGIN
         ELSIF begins IS NULL AND state_at.at >= complete.since AND (logs <> '{}'
               OR state_at.at >= now() - specql.setting('event_retention')::interval) THEN
             -- Since that time every change is logged, and of this row there is none.
-            EXECUTE format('SELECT to_jsonb(t) FROM %s AS t WHERE %s', rel,
+            EXECUTE format('SELECT to_jsonb(t.*) FROM %s AS t WHERE %s', rel,
                 (SELECT CASE WHEN count(*) = 1 THEN min(format('t.%I = $1::%s', k.name, k.type))
                              ELSE string_agg(format('t.%I = ($1::jsonb ->> %s)::%s', k.name, k.place - 1, k.type), ' AND ') END
                  FROM specql.key_columns(rel) WITH ORDINALITY AS k(name, type, place)))
@@ -692,7 +706,8 @@ $$;
 COMMENT ON FUNCTION specql.misfits(regclass, regclass) IS 'What keeps a table from taking an entity''s rows; NULL if nothing does';
 
 CREATE FUNCTION specql.rebuild(entity text, into_table regclass, at timestamptz DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO' SET "IntervalStyle" = 'postgres'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     rel regclass := specql.entity_table(rebuild.entity);
     misfits text := specql.misfits(rel, into_table);
