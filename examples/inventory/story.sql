@@ -30,7 +30,7 @@ SELECT action, count(*) FROM specql.apply(pg_read_file(:'specs' || '/inventory_e
 \echo
 \echo [5/10] A receiver for the calls; two products, three customers waiting for a grinder
 \set ECHO queries
-INSERT INTO specql.secret VALUES ('demo', 'demo key');
+INSERT INTO specql.secret (name, value, signs_for) VALUES ('demo', 'demo key', '{notification_service,procurement_service}');
 SELECT action, kind, object FROM specql.apply(format($$
 service: notification_service
 url: %1$s/notify

@@ -73,6 +73,7 @@ CREATE INDEX delivery_history_event ON specql.delivery_history (event_id);
 CREATE INDEX delivery_history_open ON specql.delivery_history (id) WHERE kind = 'escalation' AND acknowledged_at IS NULL;
 COMMENT ON TABLE specql.delivery_history IS
 'Deliveries that have left, for specql.delivery_retention; escalations stay until they are acknowledged';
+COMMENT ON COLUMN specql.delivery_history.status IS 'done, or discarded';
 COMMENT ON COLUMN specql.delivery_history.finished_at IS 'When it had left';
 COMMENT ON COLUMN specql.delivery_history.http_status IS 'The receiver''s answer';
 COMMENT ON COLUMN specql.delivery_history.response IS 'The beginning of its body';
@@ -89,6 +90,7 @@ CREATE INDEX dead_letter_event ON specql.dead_letter (event_id);
 CREATE INDEX dead_letter_service ON specql.dead_letter (service, id);
 COMMENT ON TABLE specql.dead_letter IS
 'Deliveries that ran out of attempts or were refused for good; they stay until specql.redrive or specql.discard; shown by specql.dead_letters';
+COMMENT ON COLUMN specql.dead_letter.status IS 'dead';
 COMMENT ON COLUMN specql.dead_letter.finished_at IS 'When it was given up';
 COMMENT ON COLUMN specql.dead_letter.http_status IS 'The receiver''s last answer';
 COMMENT ON COLUMN specql.dead_letter.response IS 'The beginning of its body';

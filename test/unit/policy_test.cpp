@@ -4,6 +4,7 @@
 #include "policy/backoff.hpp"
 #include "policy/destination.hpp"
 #include "policy/duration.hpp"
+#include "policy/secret_source.hpp"
 #include "policy/signature.hpp"
 #include "policy/verdict.hpp"
 
@@ -171,6 +172,24 @@ TEST(Destination, FindsHostsInTheList) {
     EXPECT_FALSE(namesHost(list, "::1", 91));
     EXPECT_FALSE(namesHost("", "x", 1));
     EXPECT_FALSE(namesHost(" , ,", "x", 1));
+}
+
+TEST(SecretSource, AllowsWhatTheListNames) {
+    const char* list = "env:WEBHOOK_*, file:/etc/specql/* ,env:ONE,file:/run/*/key";
+    for (const char* good :
+         {"env:WEBHOOK_A", "env:WEBHOOK_", "env:ONE", "file:/etc/specql/a", "file:/etc/specql/a.b", "file:/run/x/key"})
+        EXPECT_TRUE(allowsSource(list, good)) << good;
+    for (const char* bad : {"env:WEBHOOK", "env:ONES", "env:PATH", "env:/etc/specql/a", "file:/etc/specql/a/b",
+                            "file:/etc/specql/", "file:/etc/specql", "file:/etc/specql/..", "file:/etc/specql/.",
+                            "file:/etc/specql//a", "file:/etc/specql/../x", "file:/run/../key", "file:/run/x/y/key",
+                            "file:etc/specql/a", "file:", "key:a", "missing:ONE", ""})
+        EXPECT_FALSE(allowsSource(list, bad)) << bad;
+    EXPECT_FALSE(allowsSource("", "env:A"));
+    EXPECT_FALSE(allowsSource(" , ,*", "env:A"));
+    EXPECT_TRUE(allowsSource("env:*", "env:A"));
+    EXPECT_FALSE(allowsSource("file:*", "file:/a"));
+    EXPECT_TRUE(allowsSource("env:*a*b", "env:aabab"));
+    EXPECT_FALSE(allowsSource("env:*a*b", "env:aaba"));
 }
 
 TEST(Duration, ReadsWhatPeopleWrite) {
