@@ -85,6 +85,7 @@ def make_model():
 def make_copy(template):
     run(None, f'DROP DATABASE IF EXISTS {COPY} WITH (FORCE)', 'postgres')
     run(None, f'CREATE DATABASE {COPY} TEMPLATE {template}', 'postgres')
+    run(None, f'GRANT CREATE ON DATABASE {COPY} TO owner, admin, other_admin, trigger_only', 'postgres')
 
 
 # ---- one attack ------------------------------------------------------------------------------------------------------
@@ -113,6 +114,8 @@ def try_one(attack):
     except psycopg2.Error as error:
         if error.pgcode == '57014':
             raise Broken('it hangs') from error
+        if 'refused' not in attack:
+            raise Broken(f'it could not be tried: {error.pgcode} {error}') from error
         outcome = f'{error.pgcode} {error}'
         refused = bool(code_of(error, attack.get('refused', [])))
     for other, sql in each(attack.get('after')):
