@@ -1,8 +1,8 @@
 // specql.execute_as: a statement of a test, run as the owner of its suite.
+#include "pg/testing/execute.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/result_set.hpp"
 #include "pg/bridge/sqlstate.hpp"
-#include "pg/testing/execute.hpp"
 
 extern "C" {
 #include "executor/spi.h"
