@@ -61,3 +61,31 @@ SELECT specql.rebuild('ByPair', 'k.again_pair');
 SELECT specql.rebuild('ByDate', 'k.again_date', :'t1');
 SELECT * FROM k.again_pair;
 SELECT * FROM k.again_date;
+-- An equal key that is written differently, and rows captured under other formats than those of whoever asks.
+CREATE SCHEMA plain;
+CREATE TABLE plain.price (amount numeric PRIMARY KEY, v integer);
+CREATE TABLE plain.slot (starts timestamptz(3) PRIMARY KEY, period daterange, lasts interval, share double precision);
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+entity: Price
+schema: plain
+fields: {v: integer}
+actions:
+  - {name: on_price, trigger: any_price_change, steps: [{notify: nobody "price"}]}
+---
+entity: Slot
+schema: plain
+fields: {share: "double precision"}
+actions:
+  - {name: on_slot, trigger: any_slot_change, steps: [{notify: nobody "slot"}]}
+$$, adopt => true);
+INSERT INTO plain.price VALUES (1.5, 1);
+SELECT clock_timestamp() AS then \gset
+UPDATE plain.price SET v = 2;
+SELECT specql.state_at('plain.Price', '1.50', :'then') ->> 'v' AS v;
+SET DateStyle = 'SQL, DMY'; SET IntervalStyle = 'sql_standard'; SET extra_float_digits = 0; SET timezone = 'Europe/Berlin';
+INSERT INTO plain.slot VALUES ('2026-05-01 12:00+02', '[2026-01-05,2026-01-09)', '-1 day -2 hours', 0.1::float8 + 0.2::float8);
+RESET DateStyle; RESET IntervalStyle; RESET extra_float_digits; RESET timezone;
+CREATE TABLE plain.slot_again (LIKE plain.slot);
+SELECT specql.rebuild('plain.Slot', 'plain.slot_again');
+SELECT a = s AS same FROM plain.slot AS s, plain.slot_again AS a;
+SELECT subject, data -> 'new' -> 'period' AS period FROM specql.events WHERE entity = 'plain.slot';

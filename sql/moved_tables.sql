@@ -111,3 +111,12 @@ SELECT to_regnamespace('shop') IS NULL AS no_new_schema;
 -- Dropped: to apply its spec would make an empty one, so drift does not say that.
 DROP TABLE outlet.sale CASCADE;
 SELECT DISTINCT fix FROM specql.drift();
+-- An adopted table that somebody moved is not made again by what is applied or removed elsewhere.
+CREATE SCHEMA here; CREATE SCHEMA there;
+CREATE TABLE here.kept (id uuid PRIMARY KEY, s text);
+INSERT INTO here.kept VALUES ('00000000-0000-0000-0000-000000000001', 'data');
+SELECT count(*) > 0 AS applied FROM specql.apply(E'entity: Kept\nschema: here\nfields: {s: text}\nactions:\n  - {name: on_kept, on: insert Kept, steps: [{notify: x "y"}]}\n', adopt => true);
+ALTER TABLE here.kept SET SCHEMA there;
+SELECT action, kind, object FROM specql.apply(E'entity: Other\nschema: elsewhere\nfields: {s: text}\n') WHERE object LIKE '%kept%';
+SELECT action, kind, object FROM specql.remove('elsewhere.Other', true) WHERE object LIKE '%kept%';
+SELECT to_regclass('here.kept') AS made_again, identity, schema FROM specql.moved_table WHERE identity = 'here.kept';

@@ -139,7 +139,7 @@ SELECT * FROM pg_temp.failing(:'E', :'dish', '= v_part AND', '= e.parts[1] AND')
 SELECT * FROM pg_temp.failing(:'E', 'pantry.trigger_weighed_events()', 'clock_timestamp()', 'NULL');
 SELECT * FROM pg_temp.failing(:'E', 'pantry.handle_menu_events()', 'v_line ->> ', 'e.lines -> 0 ->> ');
 -- A bad element is passed over; it ends a call that it should not; it is counted; nothing is told of it.
-SELECT * FROM pg_temp.failing(:'B', 'pantry.strictly(jsonb)', 'RAISE EXCEPTION', 'CONTINUE; RAISE EXCEPTION');
+SELECT * FROM pg_temp.failing(:'B', 'pantry.strictly(jsonb)', 'RAISE EXCEPTION USING ERRCODE = ''SQ206''', 'CONTINUE; RAISE EXCEPTION USING ERRCODE = ''SQ206''');
 SELECT * FROM pg_temp.failing(:'B', 'pantry.leniently(jsonb)', 'RAISE WARNING USING', 'RAISE EXCEPTION USING');
 SELECT * FROM pg_temp.failing(:'B', 'pantry.leniently(jsonb)', 'v_count := v_before', 'v_count := v_before + 1');
 SELECT * FROM pg_temp.failing(:'B', 'pantry.together(jsonb)', 'IF v_errors <> ''{}''', 'IF false');

@@ -493,6 +493,19 @@ LANGUAGE c STABLE STRICT PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'spe
 COMMENT ON FUNCTION specql.rows(integer) IS
 'In a handler: its events for which this branch holds. The caller''s column list chooses by name among event_id, event_type, event_time, event_data, subject and the outputs of the capture function';
 
+CREATE FUNCTION specql.several() RETURNS boolean
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'specql_several';
+COMMENT ON FUNCTION specql.several() IS 'In a handler: has it more than one event to handle?';
+
+CREATE FUNCTION specql.has_update_rules(relation regclass) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM pg_trigger AS t
+                   WHERE t.tgrelid = $1 AND t.tgfoid = 'specql.dispatch()'::regprocedure
+                     AND t.tgtype & 16 <> 0 AND t.tgenabled <> 'D')
+$$;
+COMMENT ON FUNCTION specql.has_update_rules(regclass) IS
+'In a handler: does an action that is switched on listen to updates of this table? Then each change of a row is made by itself';
+
 -- Conditions and steps call it as the owner of the action, so it is everybody's. Whoever asks learns only who he is himself.
 CREATE FUNCTION specql.caller(key text) RETURNS text
 LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'specql_caller';
@@ -543,13 +556,13 @@ COMMENT ON FUNCTION specql.recheck(regclass, text, jsonb, jsonb) IS
 REVOKE ALL ON FUNCTION specql.action_changed(), specql.capture(), specql.dispatch(), specql.refuse_change(),
     specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean), specql.unregister_action(text),
     specql.handle_released(text, bigint), specql.next_attempt(text, integer, boolean), specql.retry(uuid, text), specql.retry_due(integer), specql.expire_events(),
-    specql.matched(integer), specql.rows(integer),
+    specql.matched(integer), specql.rows(integer), specql.several(), specql.has_update_rules(regclass),
     specql.emit(text, jsonb, timestamptz), specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text),
     specql.recheck(regclass, text, jsonb, jsonb)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.capture(), specql.dispatch(), specql.refuse_change(),
     specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean), specql.unregister_action(text),
     specql.retry(uuid, text), specql.retry_due(integer), specql.expire_events(),
-    specql.matched(integer), specql.rows(integer),
+    specql.matched(integer), specql.rows(integer), specql.several(), specql.has_update_rules(regclass),
     specql.emit(text, jsonb, timestamptz), specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text)
 TO specql_admin;

@@ -569,7 +569,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                                                 THEN format('(to_jsonb(%s) #>> ''{}'')', v.value) ELSE v.value || '::text' END)
                 WHEN count(*) > 1 THEN format('jsonb_build_array(%s)::text', string_agg(v.value, ', ' ORDER BY k.place)) END
     FROM specql.key_columns($1) WITH ORDINALITY AS k(name, type, place)
-    CROSS JOIN LATERAL (SELECT CASE k.type WHEN 'timestamp with time zone' THEN format('(%s.%I AT TIME ZONE ''UTC'')', $2, k.name)
+    CROSS JOIN LATERAL (SELECT CASE WHEN k.type LIKE 'timestamp%with time zone' THEN format('(%s.%I AT TIME ZONE ''UTC'')', $2, k.name)
                                            ELSE format('%s.%I', $2, k.name) END) AS c(expression)
     -- A type that does not come with the server may have a cast, which would be code of its owner.
     CROSS JOIN LATERAL (SELECT CASE WHEN k.type::regtype::oid < 16384 THEN c.expression ELSE format('format(''%%s'', %s)', c.expression) END) AS v(value)
@@ -577,14 +577,17 @@ $$;
 COMMENT ON FUNCTION specql.subject_sql(regclass, text) IS
 'The expression that gives the subject of a row''s events: its key as text, of several columns a JSON array; NULL if it has no primary key';
 
+-- In the formats of captured rows, whatever the session's are.
 CREATE FUNCTION specql.subject_of(relation regclass, id text) RETURNS text
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO' SET "IntervalStyle" = 'postgres'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     expression constant text := specql.subject_sql(relation, 'k');
     columns constant integer := (SELECT count(*) FROM specql.key_columns(relation));
     listed constant text := (SELECT string_agg(k.name || ' ' || k.type, ', ') FROM specql.key_columns(relation) AS k);
     key_values text[];
     result text;
+    stored text;
 BEGIN
     IF expression IS NULL THEN
         RAISE EXCEPTION '% has no primary key that tells its rows apart', relation USING ERRCODE = 'no_data_found';
@@ -601,7 +604,15 @@ BEGIN
         (SELECT string_agg(format('%L::%s AS %I', key_values[k.place], k.type, k.name), ', ')
          FROM specql.key_columns(relation) WITH ORDINALITY AS k(name, type, place)))
     INTO result;
-    RETURN result;
+    IF NOT has_table_privilege(relation, 'SELECT') THEN
+        RETURN result;
+    END IF;
+    -- Equal keys may be written differently, as 1.5 and 1.50; events have the row's own.
+    EXECUTE format('SELECT %s FROM %s AS k WHERE %s', expression, relation,
+        (SELECT string_agg(format('k.%I = %L::%s', k.name, key_values[k.place], k.type), ' AND ')
+         FROM specql.key_columns(relation) WITH ORDINALITY AS k(name, type, place)))
+    INTO stored;
+    RETURN coalesce(stored, result);
 EXCEPTION WHEN data_exception THEN
     RAISE EXCEPTION '% is no key of %', id, relation
         USING ERRCODE = 'invalid_parameter_value', DETAIL = SQLERRM || '.',
@@ -623,6 +634,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     rel regclass := specql.entity_table(state_at.entity);
     row_subject text;
+    logged_key text;
     complete record;
     l record;
     logs text[] := '{}';
@@ -637,12 +649,13 @@ BEGIN
         RETURN NULL;
     END IF;
     row_subject := specql.subject_of(rel, state_at.id);
+    logged_key := CASE WHEN (SELECT count(*) FROM specql.key_columns(rel)) = 1 THEN row_subject ELSE state_at.id END;
     SELECT * INTO complete FROM specql.full_capture(rel);
     SELECT count(*) INTO waiting FROM specql.unhandled_events AS e
     WHERE e.action = complete.action AND e.type = complete.type AND e.subject = row_subject AND e.occurred_at <= state_at.at;
     FOR l IN SELECT * FROM specql.state_logs(rel) LOOP
         EXECUTE format('SELECT t.%I::jsonb FROM %s AS t WHERE t.%I = %L AND t.%I <= $1%s ORDER BY t.%I DESC LIMIT 1',
-            l.state_column, l.log, l.key_column, state_at.id, l.time_column,
+            l.state_column, l.log, l.key_column, logged_key, l.time_column,
             l.filter, l.order_column)
         INTO state USING state_at.at;
         GET DIAGNOSTICS rows_found = ROW_COUNT;
@@ -653,7 +666,7 @@ BEGIN
             END IF;
             RETURN state;
         END IF;
-        EXECUTE format('SELECT min(t.%I) FROM %s AS t WHERE t.%I = %L%s', l.time_column, l.log, l.key_column, state_at.id,
+        EXECUTE format('SELECT min(t.%I) FROM %s AS t WHERE t.%I = %L%s', l.time_column, l.log, l.key_column, logged_key,
             l.filter) INTO found_time;
         begins := least(begins, found_time);
         logs := logs || l.log::text;
@@ -683,7 +696,7 @@ BEGIN
             ELSE
                 key_values := ARRAY(SELECT jsonb_array_elements_text(state_at.id::jsonb));
             END IF;
-            EXECUTE format('SELECT specql.row_as_owner(%L::regclass, format(''%%s'', t)) FROM %s AS t WHERE %s', rel, rel,
+            EXECUTE format('SELECT specql.row_as_owner(%L::regclass, format(''%%s'', t.*)) FROM %s AS t WHERE %s', rel, rel,
                 (SELECT string_agg(format('t.%I = %L::%s', k.name, key_values[k.place], k.type), ' AND ')
                  FROM specql.key_columns(rel) WITH ORDINALITY AS k(name, type, place)))
             INTO state;
@@ -734,7 +747,8 @@ $$;
 COMMENT ON FUNCTION specql.misfits(regclass, regclass) IS 'What keeps a table from taking an entity''s rows; NULL if nothing does';
 
 CREATE FUNCTION specql.rebuild(entity text, into_table regclass, at timestamptz DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO' SET "IntervalStyle" = 'postgres'
+SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE
     rel regclass := specql.entity_table(rebuild.entity);
     misfits text := specql.misfits(rel, into_table);

@@ -10,8 +10,19 @@ def bind(expression, meaning):
     if isinstance(expression, sql.Name):
         return meaning(expression)
     if isinstance(expression, sql.Operation):
-        return sql.Operation(expression.name, tuple(bind(e, meaning) for e in expression.operands))
+        return row_test(expression, meaning) or sql.Operation(
+            expression.name, tuple(bind(e, meaning) for e in expression.operands))
     return expression
+
+
+def row_test(expression, meaning):
+    """`new IS NULL`: is there no such row? "`new IS NOT NULL`" holds only if no column is NULL: an error."""
+    row = expression.operands[0] if expression.name in ('is null', 'is not null') else None
+    if row not in (sql.Name(('new',)), sql.Name(('old',))):
+        return None
+    if expression.name == 'is not null':
+        raise Refused(f'{row} IS NOT NULL')
+    return sql.Operation('is null', (meaning(sql.Name((row.parts[0], 'id'))),))
 
 
 def bind_event(expression, scope):
@@ -25,20 +36,26 @@ def bind_set(expression, scope, column):
     if found == Reference('target', column):
         raise Refused(f'{column.name} would be set to itself')
     if not scope.own_row:
-        twice(expression, scope, {column})
+        twice(expression, [column], scope, scope.event.has)
     same_keys(found, column.keys)
     return assignable(checked(found), column)
 
 
-def twice(expression, scope, columns):
-    """"So is a bare name that stands twice as the target's column", if the event has it too."""
+def twice(expression, columns, scope, means_something):
+    """"A bare name that stands twice as the target's column", or beside it, if the event has it too."""
     for column in columns:
-        names = [n.parts[0] for n in bare_names(expression) if n.parts[0] in column.names]
-        if len(names) > 1:
-            if scope.event.custom and not scope.event.keys & column.names:
-                raise Undecided(f'{column.name}: of a custom event any name can be a key')
-            if any(scope.event.means_something(n) for n in names):
-                raise Refused(f'{column.name} stands twice as the column of the target, and the event has it too')
+        names = [n for n in names_in(expression) if n.parts[-1] in column.names and
+                 (n.bare or len(n.parts) == 2 and scope.is_target(n.parts[0]))]
+        if len(names) > 1 and any(n.bare and means_something(n.parts[0]) for n in names):
+            raise Refused(f'{column.name} stands twice as the column of the target, and the event has it too')
+
+
+def bind_order(expression, scope):
+    """"ORDER BY must name a column of the target." """
+    found = checked(where_part(expression, scope))
+    if not any(r.kind == 'target' for r in references(found)):
+        raise Refused('ORDER BY names no column of the target')
+    return found
 
 
 # --- WHERE ---------------------------------------------------------------------------------------------------------
@@ -46,7 +63,7 @@ def twice(expression, scope, columns):
 
 def bind_where(expression, scope: TargetScope):
     """"What WHERE binds"."""
-    if expression == sql.Literal(True):
+    if expression in (sql.Literal(True), sql.Literal(False)):
         return expression
     found = checked(where_part(expression, scope))
     if not binds(found, True):
@@ -61,11 +78,16 @@ def where_part(expression, scope):
         return expression
     if expression.name in COMPARED:
         return comparison(expression, scope)
+    if row_test(expression, scope.event.meaning):
+        return row_test(expression, scope.event.meaning)
+    if expression.name not in ('and', 'or', 'not') and not any(
+            isinstance(e, sql.Operation) and e.name in COMPARED for e in expression.operands):
+        twice(expression, [scope.entity.id, *scope.entity.fields], scope, scope.event.means_something)
     if expression.name == 'in':
-        bound = [where_part(e, scope) for e in expression.operands]
-        for other in range(1, len(bound)):
-            both_of_target([expression.operands[0], expression.operands[other]], [bound[0], bound[other]], scope)
-        return sql.Operation('in', tuple(bound))
+        # A list is one side.
+        sides = [expression.operands[0], sql.Operation('list', expression.operands[1:])]
+        bound = compared(sides, scope)
+        return sql.Operation('in', (bound[0], *bound[1].operands))
     return sql.Operation(expression.name, tuple(where_part(e, scope) for e in expression.operands))
 
 
@@ -73,14 +95,13 @@ def comparison(expression, scope):
     """"the same column on both sides: the left one is the target's, the right one the event's. Any comparison is read
     so"; two different columns of the target "if neither name means anything of the event"."""
     left, right = expression.operands
-    columns = [scope.entity.field(side.parts[0]) if isinstance(side, sql.Name) and side.bare else None
-               for side in (left, right)]
-    if columns[0] and columns[0] == columns[1]:
-        return sql.Operation(expression.name, (scope.in_where(left), scope.event.meaning(right)))
+    if is_twin(expression, scope.entity):
+        bound = (scope.in_where(left), scope.event.meaning(right))
+        same_keys(bound[0], keys_of(bound[1]))
+        return sql.Operation(expression.name, bound)
     for side in (left, right):
-        twice(side, scope, scope.entity.fields)
-    bound = [where_part(side, scope) for side in (left, right)]
-    both_of_target([left, right], bound, scope)
+        twice(side, [scope.entity.id, *scope.entity.fields], scope, scope.event.means_something)
+    bound = compared([left, right], scope)
     if all(references(side) and all(r.kind != 'target' for r in references(side)) for side in bound):
         raise Refused('only the event\'s values are compared')
     if {r.kind for side in bound for r in references(side)} > {'target'}:
@@ -88,23 +109,62 @@ def comparison(expression, scope):
     return sql.Operation(expression.name, tuple(bound))
 
 
-def both_of_target(sides, bound, scope):
-    """Columns of the target on both sides: an error if a bare name among them means something of the event too."""
-    if not all(any(r.kind == 'target' for r in references(side)) for side in bound):
-        return
-    names = [n for side in sides for n in bare_names(side) if scope.entity.field(n.parts[0])]
+def compared(sides, scope):
+    """Both sides of a comparison, bound. "The same column of the target twice in one comparison, or columns of it on
+    both sides, and the event has something of that name" is an error; so is a column that is compared with itself."""
+    bound = [where_part(side, scope) for side in sides]
+    if bound[0] == bound[1] and isinstance(bound[0], Reference) and bound[0].kind == 'target':
+        raise Refused('a column is compared with itself')
+    if all(any(r.kind == 'target' for r in references(part)) for part in bound):
+        meant_twice([n for side in sides for n in bare_names(side) if scope.entity.field(n.parts[0])], scope)
+    return bound
+
+
+def meant_twice(names, scope):
+    """An error if a name of a column of the target means something of the event too."""
     for name in names:
-        if scope.event.custom and name.parts[0] not in scope.event.keys:
-            raise Undecided(f'{name}: of a custom event any name can be a key')
         if scope.event.means_something(name.parts[0]):
-            raise Refused(f'{name} is a column of the target, compared with another, but means something of the event')
+            raise Refused(f'{name} is a column of the target, and means something of the event too')
+    if names and scope.event.custom:
+        raise Undecided('of a custom event any name can be a key')
+
+
+def names_in(expression):
+    if isinstance(expression, sql.Name):
+        return [expression]
+    if isinstance(expression, sql.Operation):
+        return [n for e in expression.operands for n in names_in(e)]
+    return []
 
 
 def bare_names(expression):
-    if isinstance(expression, sql.Name):
-        return [expression] if expression.bare else []
+    return [n for n in names_in(expression) if n.bare]
+
+
+def names_of_target(expression, entity):
+    """The bare names of a WHERE that are the target's alone: none of those that stand on both sides, as in `x = x`."""
+    if is_twin(expression, entity):
+        return []
     if isinstance(expression, sql.Operation):
-        return [n for e in expression.operands for n in bare_names(e)]
+        return [n for e in expression.operands for n in names_of_target(e, entity)]
+    return [n for n in bare_names(expression) if entity.field(n.parts[0])]
+
+
+def is_twin(expression, entity):
+    """Is it `x = x`, or any such comparison?"""
+    if not isinstance(expression, sql.Operation) or expression.name not in COMPARED:
+        return False
+    left, right = [entity.field(n.parts[0]) for n in bare_names(expression)] if all(
+        isinstance(e, sql.Name) and e.bare for e in expression.operands) else (None, None)
+    return left is not None and left == right
+
+
+def twins(expression, entity):
+    """The names of a WHERE that stand on both sides."""
+    if is_twin(expression, entity):
+        return bare_names(expression)
+    if isinstance(expression, sql.Operation):
+        return [n for e in expression.operands for n in twins(e, entity)]
     return []
 
 
@@ -127,7 +187,7 @@ def references(expression):
     return []
 
 
-# --- keys and enums ---------------------------------------------------------------------------------------------------------
+# --- keys and enums ------------------------------------------------------------------------------------------------
 
 
 def checked(expression):

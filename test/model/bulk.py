@@ -1,5 +1,7 @@
 """Bulk operations: the chapter of that name in docs/language.md. A part of interpret.Model."""
-from interpret import Context, Event, Model, MAX_DEPTH
+import json
+
+from interpret import Context, Event, Model, MAX_DEPTH, payload_value
 from names import Undecided
 from values import Failure
 
@@ -7,23 +9,47 @@ from values import Failure
 class BulkModel(Model):
     """The model with bulk operations, called as functions or by their events."""
 
-    def run_call(self, name, arguments, depth):
+    def run_call(self, name, arguments, depth, origin):
+        was, self.origin = self.origin, origin
         program = next(p for p in self.programs if p.action.name == name)
-        payload = dict(zip(program.action.params, arguments))
-        self.run_bulk(program, Event(payload=payload, depth=depth))
+        if program.action.batch:
+            self.run_batch(program, json.loads(arguments[0]), depth)
+        else:
+            self.run_bulk(program, Event(payload=dict(zip(program.action.params, arguments)), depth=depth))
+        self.origin = was
 
     def run_bulk_event(self, program, event):
         """A call that fails is a failure of the event, or of the statement."""
-        saved = self.save()
+        saved, was, self.origin = self.save(), self.origin, (program.action.name, None)
         try:
             if event.depth > MAX_DEPTH:
                 raise Failure('SQ202', 'the cascade is too deep')
-            self.run_bulk(program, event)
+            if program.action.batch:
+                self.run_batch(program, payload_value(event, program.action.batch), event.depth)
+            else:
+                self.run_bulk(program, event)
         except Failure as failure:
             self.restore(saved)
             if program.action.abort:
                 raise
             self.failed(program, event, failure)
+        self.origin = was
+
+    def run_batch(self, program, elements, depth):
+        """The steps "are done for each element, whose keys they use as those of an event's payload"."""
+        whole, failed = self.save(), False
+        for element in elements or []:
+            saved = self.save()
+            try:
+                self.run_bulk(program, Event(payload=element, depth=depth))
+            except Failure:
+                if program.action.errors == 'stop_on_error':
+                    raise
+                self.restore(saved)
+                failed = True
+        if failed and program.action.errors == 'collect_errors':
+            self.restore(whole)
+            raise Failure('SQ206', 'elements failed')
 
     def run_bulk(self, program, event):
         context = Context(event, self.store.snapshot())

@@ -101,9 +101,10 @@ def own_names(place, kind):
             if not f.ref and place.target is not entity:
                 found.append((1, f'{entity.name}.{name}'))
         found += [(1, f'new_{f.name}'), (1, f'previous_{f.name}'), (1, f'old_{f.name}'), (1, f'current_{f.name}')]
+        words = f.name.split('_')[1:]
         if kind == 'integer':
-            found.append((1, f'{f.name}_change'))
-            found += [(1, f'new_{w}') for w in f.name.split('_')[1:]]
+            found += [(1, f'{w}_change') for w in [f.name, *words]]
+        found += [(1, prefix + w) for w in words for prefix in WORDS]
         if f.name == 'user':
             found.append((4, 'user'))
     if kind == 'uuid':
@@ -111,9 +112,12 @@ def own_names(place, kind):
     return found
 
 
+WORDS = ['new_', 'current_', 'available_', 'previous_']
+
+
 def is_plain(name):
     """No old row, and no word for a field."""
-    return not name.startswith(('old', 'previous_', 'new_', 'current_')) and not name.endswith('_change')
+    return not name.startswith(('old', 'previous_', 'new_', 'current_', 'available_')) and not name.endswith('_change')
 
 
 def led_names(spec, entity, kind):
@@ -126,10 +130,11 @@ def led_names(spec, entity, kind):
             if kind_of(f) == kind:
                 name = f.name
                 found += [(2, f'{ref.name}.{name}'), (1, quoted(name)), (1, f'{led.name}.{name}'),
-                          (1, f'old.{ref.name}.{name}')]
+                          (1, f'old.{ref.name}.{name}'), (1, f'new.{ref.name}.{name}')]
+                found += [(1, prefix + name.split('_')[-1]) for prefix in WORDS[:2] if kind != 'uuid']
             if f.ref:
-                found += [(1, f'{ref.name}.{f.name}.{g.name}') for g in spec.entities[f.ref].fields
-                          if kind_of(g) == kind]
+                found += [(1, f'{side}{ref.name}.{f.name}.{g.name}') for g in spec.entities[f.ref].fields
+                          if kind_of(g) == kind for side in ('', 'old.')]
         if kind == 'uuid':
             found.append((1, f'{ref.name}.id'))
     return found
@@ -152,7 +157,8 @@ def weighted(drawn, found):
 
 
 LITERALS = {'integer': ['0', '1', '2', '3', '5'], 'text': ["'a'", "'b'", "''"], 'boolean': ['true', 'false'],
-            'enum': ENUM_LITERALS, 'uuid': ['NULL']}
+            'enum': ENUM_LITERALS, 'uuid': ['NULL'],
+            'integer[]': ['NULL']}
 
 
 def literal(drawn, kind):
@@ -166,7 +172,7 @@ def name(drawn, place, kind, more=()):
     if drawn.chance(2) and (place.entity or kind == 'uuid'):
         # Of a custom event it is a key, of whatever type it is used for, unless that ends in _id.
         return UNKNOWN.get(kind, 'statsu')
-    if not found or (kind not in ('uuid',) and drawn.chance(10)):
+    if not found or (kind not in ('uuid', 'integer[]') and drawn.chance(10)):
         return literal(drawn, kind)
     return weighted(drawn, found)
 
@@ -177,7 +183,7 @@ def value(drawn, place, kind, depth=1, more=()):
         return value(drawn, place, inner, depth - 1, more if inner == kind else ())
 
     form = drawn.number(0, 9) if depth else 0
-    if form < 5 or kind == 'uuid':
+    if form < 5 or kind in ('uuid', 'integer[]'):
         return name(drawn, place, kind, more)
     if form == 5:
         return f'CASE WHEN {condition(drawn, place, 0)} THEN {part()} ELSE {part()} END'
@@ -212,6 +218,8 @@ def condition(drawn, place, depth=1):
         operator = drawn.pick(COMPARE[:3] if kind in ('enum', 'uuid') else COMPARE)
         return f'{left} {operator} {right}'
     if form == 4:
+        if place.entity and drawn.chance(20):
+            return drawn.pick(['new', 'old']) + ' IS ' + ('NOT NULL' if drawn.chance(10) else 'NULL')
         return f'{name(drawn, place, drawn.pick(list(TYPES)))} IS {drawn.pick(["", "NOT "])}NULL'
     if form == 5:
         return name(drawn, place, 'boolean') if drawn.chance(60) else \

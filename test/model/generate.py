@@ -26,6 +26,7 @@ class Maker:
         self.drawn = drawn
         self.mistakes = 1 if drawn.chance(25) else 0
         self.heard = []                    # entities whose changes raise events
+        self.batch = None                  # the key of an array, of a bulk operation
         self.taking = []                   # the first step of the bulk operation whose other steps are drawn
 
     def case(self):
@@ -34,6 +35,8 @@ class Maker:
         self.declared = list(self.spec.entities.values())
         self.events = {e: dict(keys) for e, keys in EVENTS.items() if self.drawn.chance(30)}
         for keys in self.events.values():
+            if self.drawn.chance(30):
+                keys['sizes'] = 'integer[]'
             for entity in self.spec.entities.values():
                 if self.drawn.chance(30):
                     keys[entity.table + '_id'] = 'uuid'
@@ -55,7 +58,8 @@ class Maker:
 
     def entity(self, names, own):
         drawn, fields = self.drawn, []
-        fields += [f'{n}: integer' + drawn.pick(['', ' = 0', ' = 1']) for n in drawn.some(INTEGERS, 1, 40)]
+        fields += [f'{n}: integer' + drawn.pick(['', '', ' = 0', ' = 0', ' = 1', '!', '! = 2'])
+                   for n in drawn.some(INTEGERS, 1, 40)]
         if drawn.chance(40):
             fields.append('status: ' + drawn.pick(ENUMS))
         fields += [f for f in ('label: text', 'urgent: boolean') if drawn.chance(35)]
@@ -66,11 +70,15 @@ class Maker:
         for other in names[:names.index(own)]:
             if drawn.chance(70):
                 pair = drawn.chance(30) and not any(f.startswith('debit') for f in fields)
-                fields += [f'{ref}: ref({other})' for ref in
+                fields += [self.ref(ref, other) for ref in
                            (('debit', 'credit') if pair else (read_table(other),))]
         if drawn.chance(30):
-            fields.append(f'parent: ref({own})')
+            fields.append(self.ref('parent', own))
         return f'entity: {own}\nschema: m\nfields:\n' + '\n'.join('  ' + f for f in fields)
+
+    def ref(self, name, other):
+        gone = self.drawn.pick(['', '', '', ', on_delete: cascade', ', on_delete: set null', ', on_delete: restrict'])
+        return f'{name}: "ref({other}{gone})"' if gone else f'{name}: ref({other})'
 
     def note(self, names):
         """What steps insert: a column of each type, with names that others have too."""
@@ -129,7 +137,10 @@ class Maker:
         line += ' WHERE ' + where(drawn, place)
         form = 0 if deletes else drawn.number(0, 4)
         if form > 0:
-            line += f' ORDER BY {drawn.pick(numbers)}{drawn.pick(["", " DESC"])}, id'
+            first = drawn.pick(numbers)
+            if drawn.chance(30):
+                first = f'abs({first} - {value(drawn, place, "integer", 0, [(6, n) for n in numbers])})'
+            line += f' ORDER BY {first}{drawn.pick(["", " DESC"])}, id'
         if form > 1:
             line += ' LIMIT ' + (f'SUM({drawn.pick(numbers)}) <= room' if form == 4 else drawn.pick(['2', '1']))
         if not self.wanted(lambda: self.check_step([line])):
@@ -137,13 +148,25 @@ class Maker:
         self.taking = read_lines([line])
         behind = self.steps(Place(self.spec, entity, keys=self.params, taken=True), 2) if drawn.chance(70) else []
         self.taking = []
-        # The function takes what the steps use.
-        used = {r.key for r in compile_one(self.spec, self.probe(read_lines([line] + behind))).used}
-        self.bulk = self.params = {k: t for k, t in self.params.items() if k in used}
+        self.bulk = self.params = self.used([line] + behind)
         if not self.bulk:
             return None
-        return ['  - name: load', '    pattern: batch/bulk_operation', '    trigger: truck_arrived', '    params:',
-                *[f'      {k}: {t}' for k, t in self.params.items()], '    steps:', *indented([line] + behind, 6)]
+        batch = []
+        if drawn.chance(35):
+            self.batch = 'moves'
+            batch = ['    batch_field: moves'] + drawn.pick([[], ['    error_handling: continue_on_error'],
+                                                             ['    error_handling: collect_errors']])
+        return ['  - name: load', '    pattern: batch/bulk_operation', '    trigger: truck_arrived', *batch,
+                '    params:', *[f'      {k}: {t}' for k, t in self.params.items()],
+                '    steps:', *indented([line] + behind, 6)]
+
+    def used(self, lines):
+        """The parameters that these steps use: the function takes no others. If they are the mistake, there is none."""
+        try:
+            used = {r.key for r in compile_one(self.spec, self.probe(read_lines(lines))).used}
+        except (Refused, Malformed, sql.ParseError):
+            return self.params
+        return {k: t for k, t in self.params.items() if k in used}
 
     def trigger(self):
         drawn = self.drawn
@@ -212,7 +235,7 @@ class Maker:
 
     def make_call(self, place, depth):
         # Of several arguments the docs do not tell the order.
-        if self.bulk and len(self.bulk) == 1 and not place.taken and self.drawn.chance(50):
+        if self.bulk and len(self.bulk) == 1 and not self.batch and not place.taken and self.drawn.chance(50):
             arguments = [value(self.drawn, place, kind, 0) for kind in self.bulk.values()]
             return [f'- load: {yaml("load(" + ", ".join(arguments) + ")")}']
         return [f'- call_external: warehouse "{self.drawn.pick(["pack", "count"])}"']
@@ -235,10 +258,29 @@ class Maker:
         return ['- create: ' + self.drawn.pick(self.declared).name]
 
     def make_update(self, place, depth):
+        counted = self.counted(place) if self.drawn.chance(30) else None
+        if counted:
+            return [f'- update: {counted}']
         inner, head = self.target(place)
         fields = self.drawn.some(plain_fields(inner.target), 1, 25)[:2]
         assignments = ', '.join(f'{spelled(f, self.drawn)} = {self.assigned(inner, f)}' for f in fields)
         return [f'- update: {head[0]} SET {assignments}{head[1]}']
+
+    def counted(self, place):
+        """A sum of what many events give to a row that a ref of theirs leads to: "Many events, one row"."""
+        refs = [f for f in place.entity.fields if f.ref] if place.entity and not place.taken else []
+        if not refs:
+            return None
+        ref = self.drawn.pick(refs)
+        led = self.spec.entities[ref.ref]
+        numbers = [f.name for f in led.fields if f.base == 'integer']
+        own = [f.name for f in place.entity.fields if f.base == 'integer'] + ['1', '2']
+        column = self.drawn.pick(numbers)
+        term = self.drawn.pick([n for n in own if n != column])
+        sets = f'SET {column} = {column} {self.drawn.pick(["+", "-"])} {term}'
+        if self.drawn.chance(40):
+            return f'{led.name} {sets} WHERE id = new.{spelled(ref, self.drawn)}'
+        return f'{led.name} VIA {spelled(ref, self.drawn)} {sets}'
 
     def assigned(self, place, found):
         """A value for SET: bare names of the target are the more interesting ones."""
@@ -263,8 +305,23 @@ class Maker:
         refs = [f for f in place.entity.fields if f.ref] if place.entity else []
         if form == 2 and refs:
             ref = drawn.pick(refs)
-            via = spelled(ref, drawn)
-            return place.onto(self.spec.entities[ref.ref]), (f'{ref.ref} VIA {via}', '')
+            via = drawn.pick(['', '', '', 'old.', 'new.']) + spelled(ref, drawn)
+            farther = [f for f in self.spec.entities[ref.ref].fields if f.ref]
+            if farther and drawn.chance(40):
+                ref = drawn.pick(farther)
+                via += '.' + spelled(ref, drawn)
+            inner = place.onto(self.spec.entities[ref.ref])
+            return inner, (f'{ref.ref} VIA {via}', ' WHERE ' + where(drawn, inner) if drawn.chance(20) else '')
+        keys = [k for k in place.keys if k.endswith('_id') and not place.taken]
+        if form == 3 and keys:
+            via = drawn.pick(keys)
+            entity = self.spec.entity(via[:-3])
+            farther = [f for f in entity.fields if f.ref]
+            via = drawn.pick([via, via[:-3]])
+            if farther and drawn.chance(40):
+                ref = drawn.pick(farther)
+                entity, via = self.spec.entities[ref.ref], f'{via}.{spelled(ref, drawn)}'
+            return place.onto(entity), (f'{entity.name} VIA {via}', '')
         return inner, (entity.name, ' WHERE ' + where(drawn, inner))
 
     def make_validate(self, place, depth):
@@ -285,12 +342,12 @@ class Maker:
         return lines
 
     def make_foreach(self, place, depth):
-        arrays = [f for f in place.entity.fields if f.base == 'integer[]'] if place.entity else []
+        arrays = place.entity.field('sizes') if place.entity else place.keys.get('sizes')
         if not arrays:
             return self.make_insert(place, depth)
-        inner = place.with_local('size', 'integer')
-        steps = self.steps(inner, 2, 0)
-        return ['- foreach: size in sizes', '  do:', *indented(steps, 4)]
+        item = self.drawn.pick(['size', 'size', 'size', 'qty', 'position'])
+        steps = self.steps(place.with_local(item, 'integer'), 2, 0)
+        return [f'- foreach: {item} in sizes', '  do:', *indented(steps, 4)]
 
     # --- statements ------------------------------------------------------------------------------------------------
 
@@ -316,8 +373,9 @@ class Maker:
 
     def insert(self, entity):
         fields = self.drawn.some(entity.fields, 1, 80)
+        fields += [f for f in entity.fields if f.required and f.default is None and f not in fields]
         rows = []
-        for _ in range(self.drawn.number(1, 2)):
+        for _ in range(self.drawn.number(1, 3)):
             key = uuid(100 * (1 + list(self.spec.entities).index(entity.name)) + len(self.made[entity.name]) + 1)
             self.made[entity.name].append(key)
             rows.append(f"('{key}', " + ', '.join(self.given(f) for f in fields) + ')')
@@ -331,7 +389,7 @@ class Maker:
         if found.base == 'uuid':
             known = self.made.get(found.ref) or [k for keys in self.made.values() for k in keys]
             return f"'{drawn.pick(known)}'" if known and drawn.chance(80) else 'NULL'
-        if drawn.chance(10):
+        if drawn.chance(2 if found.required else 10):
             return 'NULL'
         return drawn.pick({'integer': ['1', '2', '3', '0', '7', '-1'], 'text': ["'a'", "'b'"],
                            'boolean': ['true', 'false']}[found.base] if not found.values
@@ -349,11 +407,22 @@ class Maker:
 
     def call(self):
         """The bulk operation, as a function or by its event."""
-        given = {k: str(self.drawn.number(0, 8)) if t == 'integer' else self.drawn.pick(['"a"', '"b"'])
-                 for k, t in self.bulk.items()}
-        if len(given) == 1 and self.drawn.chance(70):
-            return f'SELECT m.load({given.popitem()[1]})'.replace('"', "'")
-        return "SELECT specql.emit('truck_arrived', '{" + ', '.join(f'"{k}": {v}' for k, v in given.items()) + "}')"
+        if self.batch:
+            elements = '[' + ', '.join(self.arguments() for _ in range(self.drawn.number(0, 3))) + ']'
+            if self.drawn.chance(50):
+                return f"SELECT m.load('{elements}')"
+            return f"""SELECT specql.emit('truck_arrived', '{{"{self.batch}": {elements}}}')"""
+        if len(self.bulk) == 1 and self.drawn.chance(70):
+            return 'SELECT m.load(' + self.argument(*self.bulk.values()).replace('"', "'") + ')'
+        return f"SELECT specql.emit('truck_arrived', '{self.arguments()}')"
+
+    def arguments(self):
+        """A JSON object with the keys of the bulk operation; of an array's element one may be missing."""
+        left_out = self.drawn.pick(sorted(self.bulk)) if self.batch and self.drawn.chance(15) else None
+        return '{' + ', '.join(f'"{k}": {self.argument(t)}' for k, t in self.bulk.items() if k != left_out) + '}'
+
+    def argument(self, kind):
+        return str(self.drawn.number(0, 8)) if kind == 'integer' else self.drawn.pick(['"a"', '"b"'])
 
     def emit(self):
         event = self.drawn.pick(sorted(self.events))
@@ -361,7 +430,8 @@ class Maker:
         for key, kind in self.events[event].items():
             known = self.made.get(next((e.name for e in self.spec.entities.values() if key == e.table + '_id'), ''))
             text = {'integer': str(self.drawn.number(0, 3)), 'text': '"a"',
-                    'uuid': f'"{self.drawn.pick(known)}"' if known else 'null'}[kind]
+                    'uuid': f'"{self.drawn.pick(known)}"' if known else 'null',
+                    'integer[]': '[' + ', '.join('123'[:self.drawn.number(0, 2)]) + ']'}[kind]
             given.append(f'"{key}": {text}')
         return f"SELECT specql.emit('{event}', '{{{', '.join(given)}}}')"
 

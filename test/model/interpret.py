@@ -11,6 +11,7 @@ from program import compile_spec
 from store import Store
 from values import Failure, evaluate, strict
 
+ARITHMETIC = {'+', '-', '*', '/', '%'}
 MAX_DEPTH = 5          # specql.max_cascade_depth of the runs
 USER = 'postgres'
 
@@ -25,13 +26,16 @@ class Choice:
 
     backwards: in which order a statement that says none takes its rows.
     by_event: whether the steps of a set of events are done event by event.
-    apart: whether changes of one row by several events of a set are one statement or several."""
+    apart: whether changes of one row by several events of a set are one statement or several.
+    referrers_first: whether a deletion is told of the rows that refer to what is gone before it is told of that."""
     backwards: bool = False
     by_event: bool = False
     apart: bool = False
+    referrers_first: bool = False
 
 
-CHOICES = [Choice(), Choice(backwards=True), Choice(by_event=True), Choice(apart=True)]
+CHOICES = [Choice(), Choice(backwards=True), Choice(by_event=True), Choice(apart=True),
+           Choice(referrers_first=True)]
 
 
 @dataclass
@@ -71,6 +75,7 @@ class Model:
         self.failures = []
         self.caller = {}
         self.events = 0
+        self.origin = (None, None)          # the action and the row of the event that a bulk operation is done for
 
     # --- taking back -----------------------------------------------------------------------------------------------
 
@@ -101,7 +106,7 @@ class Model:
             self.dispatch_custom(statement.subject, [Event(payload=statement.payload)])
             return
         if statement.kind == 'call':
-            self.run_call(statement.subject, statement.payload, 0)
+            self.run_call(statement.subject, statement.payload, 0, (None, None))
             return
         entity = next(e for e in self.spec.entities.values() if e.table == statement.subject)
         if statement.kind == 'insert':
@@ -113,10 +118,10 @@ class Model:
             return
         found = [row for row in self.in_order(entity) if evaluate(statement.where, column_of(row)) is True]
         if statement.kind == 'delete':
-            changes = self.store.delete(entity, [row['id'] for row in found])
-        else:
-            changes = self.store.update(entity, [(row['id'], {**row, **{
-                c: typed(entity, c, evaluate(v, column_of(row))) for c, v in statement.assignments}}) for row in found])
+            self.flush_deleted(entity, [row['id'] for row in found], 0)
+            return
+        changes = self.store.update(entity, [(row['id'], {**row, **{
+            c: typed(entity, c, evaluate(v, column_of(row))) for c, v in statement.assignments}}) for row in found])
         self.changed(entity, statement.kind, changes, 0)
 
     def in_order(self, entity):
@@ -217,7 +222,7 @@ class Model:
             self.run_steps(program, steps, group)
 
     def demand_keys(self, program, context):
-        """"A key that the action uses must be in the payload"; if it names a row that is used, the row must be there."""
+        """"A key that the action uses must be in the payload"; a row that it names must be there too."""
         for reference in program.used:
             if reference.key:
                 payload_value(context.event, reference.key)
@@ -240,6 +245,20 @@ class Model:
     step_append = step_insert
 
     def step_update(self, program, step, contexts):
+        self.update_rows(step, contexts)
+        for context in contexts:
+            self.demand_values(step, context)
+
+    def demand_values(self, step, context):
+        """A value of the event alone that cannot be computed: does the step fail if it is computed for no row?"""
+        for part in operations_in([step.rows.where, *[v for _, v in step.columns]]):
+            if part.name in ARITHMETIC and all(r.kind != 'target' for r in references(part)):
+                try:
+                    self.value(part, context)
+                except Failure as failure:
+                    raise TooMuch('a value that fails, if any row needs it') from failure
+
+    def update_rows(self, step, contexts):
         depth = contexts[0].event.depth
         before, changes = {}, {}
         for context in contexts:
@@ -266,20 +285,25 @@ class Model:
         self.flush_deleted(step.entity, keys, contexts[0].event.depth)
 
     def flush_deleted(self, entity, keys, depth):
+        """One DELETE, and what refs do then: "the actions of a table run when the rows of that table are done"."""
         done = self.store.delete(entity, keys)
-        if done:
-            self.changed(entity, 'delete', done, depth)
+        if not keys:
+            return
+        for entity, operation, changes in done[::-1] if self.choice.referrers_first else done:
+            self.changed(entity, operation, changes, depth)
 
     def step_call(self, program, step, contexts):
         """`<action>: "f(args)"`, a call of a bulk operation."""
         for context in contexts:
-            self.run_call(step.name, [self.value(v, context) for v in step.columns], context.event.depth)
+            arguments = [self.value(v, context) for v in step.columns]
+            self.run_call(step.name, arguments, context.event.depth, self.about(program, context))
 
     def rows_of(self, step, context):
         if step.rows.reference:
             key = self.value(step.rows.reference, context)
             row = self.store.tables[step.entity.name].get(key)
-            return [row] if row else []
+            chosen = row and (step.rows.where is None or self.holds(step.rows.where, context, row))
+            return [row] if chosen else []
         return [row for row in self.in_order(step.entity) if self.holds(step.rows.where, context, row)]
 
     def step_emit(self, program, step, contexts):
@@ -289,8 +313,14 @@ class Model:
 
     def deliver(self, kind, program, step, contexts):
         for context in contexts:
-            row = context.event.there
-            self.deliveries.append((kind, *step.words, program.action.name, row['id'] if row else None))
+            self.deliveries.append((kind, *step.words, *self.about(program, context)))
+
+    def about(self, program, context):
+        """The action and the row that are noted with a delivery: those of the event that is handled."""
+        if program.action.bulk:
+            return self.origin
+        row = context.event.there
+        return program.action.name, row['id'] if row else None
 
     def step_call_external(self, program, step, contexts):
         self.deliver('call', program, step, contexts)
@@ -368,6 +398,11 @@ class Model:
         if row is None:
             raise Failure('SQ201', reference.key)
         return row
+
+
+def operations_in(expressions):
+    found = [e for e in expressions if isinstance(e, sql.Operation)]
+    return found + [o for e in found for o in operations_in(e.operands)]
 
 
 def payload_value(event, key):

@@ -63,15 +63,17 @@ class EventScope:
         if name in self.local:
             return Reference('local', key=name)
         if self.custom and name not in self.keys and name + '_id' in self.keys and self.spec.entity(name):
-            # A key that leads to a row goes by either name too, as a ref does; the docs do not say which of both is nearer.
+            # A key that leads to a row goes by either name too, as a ref does; which is nearer the docs do not say.
             if any(entity.field(name) for level in self.levels() for entity, _, _ in level):
                 raise Undecided(f'{name}: the key, or a column of a row that a key leads to')
             name += '_id'
-        # Behind an allocation "a bare name is its column …, else a parameter".
-        if name in self.keys and not (self.taken and self.entity.field(name)):
+        if name in self.keys and self.taken and self.entity.field(name):
+            # "a declared parameter that is called like a column is an error".
+            raise Refused(f'{name}: a parameter, and a column of the taken row')
+        if name in self.keys:
             return Reference('payload', self.payload_field(name), key=name)
         if self.entity:
-            found = self.entity.field(name) or self.own_id(name)
+            found = self.entity.field(name) or (None if self.taken else self.own_id(name))
             if found:
                 return Reference('row', found)
             found = self.worded(name)
@@ -87,6 +89,8 @@ class EventScope:
             return found
         if self.action.bulk:
             raise Undecided(f'{name}: a parameter that no params: declare, whose place among the arguments is not told')
+        if self.custom and self.spec.entity(name.removesuffix('_id')):
+            raise Undecided(f'{name}: a key that leads to a row, which no params: declare')
         return Reference('payload', self.payload_field(name), key=name) if self.custom else None
 
     def own_id(self, name):
@@ -130,6 +134,7 @@ class EventScope:
             if len(found) > 1:
                 raise Refused(f'{name} can be reached in more than one way')
             if found:
+                self.action.led.add(name)
                 return found[0]
         return None
 
@@ -167,6 +172,8 @@ class EventScope:
                 raise Refused(f'{head}: a custom event has no row')
             if self.taken and head == 'old':
                 raise Undecided('old of a taken row')
+            if self.taken and len(rest) > 1:
+                raise Refused(f'{rest[0]}: rows that a taken row leads to are not read')
             return self.follow(self.entity, head, None, (), rest)
         if head == 'payload':
             if not self.custom and not self.taken:
@@ -236,6 +243,8 @@ class EventScope:
                 raise Refused('target: the step has none')
             return self.qualified(name.parts)
         word = name.parts[0]
+        if word in ('new', 'old'):
+            raise Undecided(f'{word} as a value')
         if word in sql.SQL_VALUES and not name.quoted:
             return self.sql_value(word)
         found = self.bare(word)
@@ -259,6 +268,11 @@ class EventScope:
         return found is not None and not (found.kind == 'payload' and word not in self.keys)
 
 
+    def has(self, word):
+        """Has the event's own row a field of this name, or its payload a key?"""
+        return word in self.keys or self.entity is not None and self.entity.field(word) is not None
+
+
 class TargetScope:
     """The two scopes of a step with a target: "the rows that a step writes with `update:` or `delete:`"."""
 
@@ -270,11 +284,14 @@ class TargetScope:
 
     def qualified(self, name, in_set=False):
         head, rest = name.parts[0], name.parts[1:]
-        named = self.event.spec.entity(head) is self.entity
+        named = self.is_target(head) and head != 'target'
         if named and in_set and self.event.leads_by(head):
-            if self.led:
-                raise Undecided(f'{head}.{rest[0]}: both are the same row')
-            raise Refused(f'{head}.{rest[0]} can be of the target, and of the row that the event leads to')
+            if not self.led:
+                raise Refused(f'{head}.{rest[0]} can be of the target, and of the row that the event leads to')
+        if named and self.event.entity is self.entity and not self.own_row:
+            raise Refused(f'{head}.{rest[0]}: the event\'s row, and another row of its entity')
+        if not named and self.ref_of_both(head):
+            raise Refused(f'{head}: a ref of the event and of the target')
         if head == 'target' or named:
             if len(rest) > 1:
                 raise Undecided(f'a path from the target: {name}')
@@ -284,11 +301,25 @@ class TargetScope:
             return Reference('target', found)
         return self.event.qualified(name.parts)
 
+    def is_target(self, head):
+        return head == 'target' or self.event.spec.entity(head) is self.entity
+
+    def ref_of_both(self, head):
+        """A path "by a ref that both the event and the target have"."""
+        found = self.entity.field(head)
+        return found is not None and found.ref is not None and not self.own_row and self.event.leads_by(head)
+
+    def no_variable(self, word):
+        """Refuses "a variable that is called like a column of the target"."""
+        if word in self.event.local and self.entity.field(word):
+            raise Refused(f'{word}: a variable, and a column of {self.entity.name}')
+
     def in_where(self, name):
         """"the target's column, if it has one of that name", else the event's."""
         if not name.bare:
             return self.qualified(name)
         word = name.parts[0]
+        self.no_variable(word)
         found = self.entity.field(word)
         if word in sql.SQL_VALUES and not name.quoted and found:
             raise Refused(f'{word} is a value of SQL and a field')
@@ -300,6 +331,7 @@ class TargetScope:
         if not name.bare:
             return self.qualified(name, in_set=True)
         word = name.parts[0]
+        self.no_variable(word)
         found = self.entity.field(word)
         if word in sql.SQL_VALUES and not name.quoted:
             if found:

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import sql
-from bind import assignable, bind_event, bind_set, bind_where, checked, same_keys
+from bind import assignable, bare_names, bind_event, bind_order, bind_set, bind_where, names_of_target, same_keys, twins
 from names import EventScope, Reference, Refused, TargetScope, Undecided
 from spec import Entity, Malformed, read
 
@@ -58,8 +58,14 @@ def compile_spec(spec):
 
 def compile_one(spec, action):
     found = compile_bulk(spec, action) if action.bulk else compile_action(spec, action)
+    if scope_is_open(action):
+        raise Undecided('a name of a row that a key leads to, which no params: declare')
     found.used = [r for r in references_in(found) if r.kind in ('payload', 'row') and (r.key or r.way)]
     return found
+
+
+def scope_is_open(action):
+    return any(entity.field(name) for entity in action.implied for name in action.led)
 
 
 def references_in(part):
@@ -148,7 +154,7 @@ def creation(spec, step, scope):
 def change(spec, step, scope):
     entity = target(spec, step)
     sentence = step.sentence
-    led = sentence.where is None
+    led = sentence.where is None or sentence.via is not None
     both = TargetScope(scope, entity, led and scope.entity is entity and not sentence.via, led)
     columns = []
     for name, value in sentence.assignments:
@@ -158,7 +164,8 @@ def change(spec, step, scope):
         if found in [f for f, _ in columns]:
             raise Refused(f'{name} is set twice')
         columns.append((found, bind_set(value, both, found)))
-    order = [(checked(both.in_where(key)) if isinstance(key, sql.Name) else key, down) for key, down in sentence.order]
+    one_value_each(sentence, both)
+    order = [(bind_order(key, both), down) for key, down in sentence.order]
     limit = None if sentence.limit is None else bind_event(sentence.limit, scope)
     summed = entity.field(sentence.limit_sum.parts[0]) if sentence.limit_sum else None
     if sentence.limit_sum and not summed:
@@ -167,9 +174,30 @@ def change(spec, step, scope):
                  limit_field=summed)
 
 
+def one_value_each(sentence, scope):
+    """Refuses "a field of both rows, which is the target's in one place (its own assignment, WHERE, …) and would be
+    the event's in the value of another column"."""
+    entity = scope.entity
+    if scope.own_row:
+        return
+    assigned = [(entity.field(name), bare_names(value)) for name, value in sentence.assignments]
+    of_target = [n for column, names in assigned for n in names if entity.field(n.parts[0]) == column]
+    of_target = {entity.field(n.parts[0]) for n in of_target + names_of_target(sentence.where, entity)}
+    for column, names in assigned:
+        for name in names:
+            found = entity.field(name.parts[0])
+            if not found or found == column or not scope.event.has(name.parts[0]):
+                continue
+            if found in of_target:
+                raise Refused(f'{name} is the event\'s here, and the column of {entity.name} elsewhere')
+            if len({n for n in twins(sentence.where, entity) if entity.field(n.parts[0]) == found}) > 1:
+                raise Undecided(f'{name}: on both sides of x = x by its two names')
+
+
 def rows_of(scope, entity, sentence, both):
     if sentence.via:
-        return Rows(reference=way_of(scope, entity, sentence.via))
+        where = None if sentence.where is None else bind_where(sentence.where, both)
+        return Rows(where, way_of(scope, entity, sentence.via))
     if sentence.where is not None:
         return Rows(where=bind_where(sentence.where, both))
     # "Without WHERE: the row of `E` that the event is about, or leads to by its keys and refs"
@@ -179,24 +207,43 @@ def rows_of(scope, entity, sentence, both):
     if found:
         key, way = found
         return Rows(reference=Reference('row', entity.field('id'), way=way, key=key))
+    if scope.taken and scope.action.batch:
+        raise Undecided('a row that a key of the element may name')
     if scope.custom and not scope.action.bulk:
+        scope.action.implied.append(entity)
         return Rows(reference=Reference('row', entity.field('id'), key=entity.table + '_id'))
     raise Refused(f'nothing says which row of {entity.name} is meant')
 
 
 def way_of(scope, entity, via):
     """"Which row an update or a delete is about is said by `VIA`"."""
+    if scope.taken:
+        raise Refused('VIA of a taken row')
     if scope.custom:
-        raise Undecided('VIA of a custom event')
+        return way_of_key(scope, entity, via)
     parts, side = via.parts, 'there'
     if parts[0] in ('old', 'new'):
-        raise Undecided('VIA old or new')
+        side, parts = parts[0], parts[1:]
     found = scope.follow(scope.entity, side, None, (), parts)
     if not found.field.ref:
         raise Refused(f'{via} is no ref')
     if found.field.ref != entity.name:
         raise Refused(f'{via} leads to {found.field.ref}, not to {entity.name}')
     return Reference('row', entity.field('id'), side, found.way + (found.field,))
+
+
+def way_of_key(scope, entity, via):
+    """The same for a custom event: a key of the payload leads to a row."""
+    head, rest = via.parts[0], via.parts[1:]
+    key = next((k for k in (head, head + '_id') if k in scope.keys), None)
+    led = scope.spec.entity(key.removesuffix('_id')) if key else None
+    if not led:
+        raise Undecided(f'VIA {via}: no key that is known to lead to a row')
+    found = scope.follow(led, 'there', key, (), rest or ('id',))
+    way = found.way + ((found.field,) if rest else ())
+    if (found.field.ref if rest else led.name) != entity.name:
+        raise Refused(f'{via} leads to no row of {entity.name}')
+    return Reference('row', entity.field('id'), way=way, key=key)
 
 
 def emission(spec, step, scope):

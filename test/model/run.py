@@ -138,7 +138,8 @@ def main():
     if not chosen.only_fixed:
         only = chosen.seed is not None
         first = chosen.seed if only else random.randrange(10**6)
-        print(f'random cases, SEED={first}' + (f', {chosen.seeds} of them' if only else f' and on, for {chosen.seconds:.0f} s'), flush=True)
+        how_long = f', {chosen.seeds} of them' if only else f' and on, for {chosen.seconds:.0f} s'
+        print(f'random cases, SEED={first}{how_long}', flush=True)
         search = Search(server, float('inf') if only else time.time() + chosen.seconds)
         number = first
         while time.time() < search.until and len(search.differences) < chosen.most:

@@ -100,6 +100,10 @@ class Action:
     params: dict = field(default_factory=dict)
     bulk: bool = False
     validations: list = field(default_factory=list)
+    batch: Optional[str] = None          # the payload's key that holds the array
+    errors: str = 'stop_on_error'
+    led: set = field(default_factory=set)          # bare names that a row farther away has
+    implied: list = field(default_factory=list)    # entities of rows that keys name which nothing declares
 
 
 @dataclass
@@ -167,11 +171,12 @@ def read_action(spec, given):
         branches = [(condition, read_steps(given['steps']))]
     params = {k: v for k, v in (given.get('params') or {}).items()}
     if bulk:
-        on = Trigger(event=given['trigger'])
+        on = Trigger(event=given['trigger']) if 'trigger' in given else None
     else:
         on = read_on(spec, given['on']) if 'on' in given else read_trigger(spec, given['trigger'])
     return Action(given['name'], on, branches, given.get('on_error') == 'abort', int(given.get('order', 0)), params,
-                  bulk, [sql.parse(v) for v in given.get('validations') or []])
+                  bulk, [sql.parse(v) for v in given.get('validations') or []],
+                  given.get('batch_field'), given.get('error_handling', 'stop_on_error'))
 
 
 def read_on(spec, text):

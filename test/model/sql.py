@@ -141,7 +141,7 @@ class Parser:
             if self.take('is', 'null'):
                 left = Operation('is null', (left,))
             elif self.take('is', 'not', 'null'):
-                left = Operation('not', (Operation('is null', (left,)),))
+                left = Operation('is not null', (left,))
             elif self.take('is', 'distinct', 'from'):
                 left = Operation('is distinct from', (left, self.comparison()))
             elif self.take('is', 'not', 'distinct', 'from'):

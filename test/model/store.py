@@ -1,6 +1,7 @@
 """The tables of the model: rows by id, constraints, and what a statement changes."""
 import itertools
 
+from names import Undecided
 from values import Failure
 
 
@@ -48,11 +49,45 @@ class Store:
         return done
 
     def delete(self, entity, keys):
+        """(entity, operation, changes) of each table: of this one first, then of those whose refs lead to it."""
         self.check_log(entity)
         table = self.tables[entity.name]
+        self.held = False
         done = [(table.pop(key), None) for key in keys]
-        self.check_referrers(entity, keys)
-        return done
+        changes = {(entity.name, 'delete'): done}
+        self.follow(entity, keys, changes)
+        for (name, kind), found in changes.items():
+            touched = [old['id'] for old, _ in found]
+            if len(touched) > len(set(touched)) or kind == 'update' and set(touched) & {
+                    old['id'] for old, _ in changes.get((name, 'delete'), [])}:
+                raise Undecided('a row that several refs change')
+            if kind == 'delete':
+                self.check_referrers(self.spec.entities[name], touched)
+        if self.held:
+            raise Undecided('a row that refers to what is gone, until it is gone itself')
+        return [(self.spec.entities[name], kind, found) for (name, kind), found in changes.items()]
+
+    def follow(self, entity, keys, changes):
+        """What refs with `on_delete` do when the rows that they lead to are gone: cascade, or set null."""
+        keys = set(keys)
+        for other in self.spec.entities.values():
+            table = self.tables[other.name]
+            for field in other.fields:
+                found = [row for row in table.values() if field.ref == entity.name and row[field.column] in keys]
+                if not found:
+                    continue
+                if field.on_delete == 'cascade':
+                    changes.setdefault((other.name, 'delete'), []).extend((table.pop(r['id']), None) for r in found)
+                    self.follow(other, [row['id'] for row in found], changes)
+                elif field.on_delete == 'set null':
+                    done = changes.setdefault((other.name, 'update'), [])
+                    for row in found:
+                        del table[row['id']]
+                        table[row['id']] = {**row, field.column: None}
+                        self.check(other, table[row['id']])
+                        done.append((row, table[row['id']]))
+                else:
+                    self.held = True
 
     # --- constraints -----------------------------------------------------------------------------------------------
 
@@ -85,4 +120,5 @@ class Store:
                 if field.ref == entity.name:
                     for row in self.tables[other.name].values():
                         if row[field.column] in keys:
+                            self.held = False
                             raise Failure('23503', f'{other.name}.{field.name} refers to it')

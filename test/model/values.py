@@ -97,6 +97,8 @@ def evaluate(expression, value_of):
         return logical_or(operand(0), operand(1))
     if name == 'is null':
         return operand(0) is None
+    if name == 'is not null':
+        return operand(0) is not None
     if name == 'is distinct from':
         return operand(0) != operand(1)
     if name == 'is not distinct from':

@@ -12,8 +12,8 @@ std::string StepEmitter::allocation(const ResolvedStep& step, const std::string&
     std::string table = quoteName(target.schema, target.table), key = quoteName(target.key);
     bool remove = step.spec->kind == StepKind::remove;
     std::vector<std::string> order, runningOrder;
-    std::vector<std::string> columns = {"t." + key};
-    if (!step.allocated.empty()) columns.push_back("t." + quoteName(step.allocated));
+    std::vector<std::string> columns = {"t." + key + " AS row_key"};
+    if (!step.allocated.empty()) columns.push_back("t." + quoteName(step.allocated) + " AS amount");
     for (const BoundOrder& item : step.order) {
         std::string suffix = item.spec->descending ? " DESC" : "";
         if (item.spec->nulls) suffix += item.spec->nulls == 1 ? " NULLS FIRST" : " NULLS LAST";
@@ -24,42 +24,46 @@ std::string StepEmitter::allocation(const ResolvedStep& step, const std::string&
         runningOrder.push_back("c." + name + suffix);
     }
     order.push_back("t." + key);
-    runningOrder.push_back("c." + key);
+    runningOrder.push_back("c.row_key");
 
     std::string sql = "WITH candidate AS MATERIALIZED (\n    SELECT " + join(columns, ", ") + "\n    FROM " + table +
                       " AS t\n    WHERE " + indent(rowCondition(step, "t"), 0) + "\n    ORDER BY " + join(order, ", ");
-    if (step.limit && step.allocated.empty()) sql += "\n    LIMIT " + printer_.print(step.limit);
+    if (step.limit && step.allocated.empty()) {
+        // LIMIT NULL would be all of them.
+        std::string limit = printer_.print(step.limit);
+        bool plain = limit.find_first_not_of("0123456789") == std::string::npos;
+        sql += "\n    LIMIT " + (plain ? limit : "greatest(coalesce(" + limit + ", 0), 0)");
+    }
     sql += "\n    FOR UPDATE\n), taken AS (\n";
     if (step.allocated.empty()) {
-        sql += "    SELECT c." + key + ", row_number() OVER (ORDER BY " + join(runningOrder, ", ") +
+        sql += "    SELECT c.row_key, row_number() OVER (ORDER BY " + join(runningOrder, ", ") +
                ") AS place, true AS fits\n"
                "    FROM candidate AS c\n";
     } else {
         // The first row that does not fit ends it: fits stays false from there on.
-        std::string amount = "c." + quoteName(step.allocated), by = join(runningOrder, ", ");
-        sql += "    SELECT r." + key +
-               ", r.place,\n"
-               "           bool_and(coalesce(r.total <= " +
-               printer_.print(step.limit, true) +
-               " AND r.amount IS NOT NULL, false))\n               OVER (ORDER BY r.place) AS fits\n"
-               "    FROM (\n"
-               "        SELECT c." +
-               key + ", " + amount +
-               " AS amount,\n"
-               "               row_number() OVER (ORDER BY " +
-               by +
-               ") AS place,\n"
-               "               sum(" +
-               amount + ") OVER (ORDER BY " + by +
-               " ROWS UNBOUNDED PRECEDING) AS total\n"
-               "        FROM candidate AS c\n"
-               "    ) AS r\n";
+        std::string by = join(runningOrder, ", ");
+        sql +=
+            "    SELECT r.row_key, r.place,\n"
+            "           bool_and(coalesce(r.total <= " +
+            printer_.print(step.limit, true) +
+            " AND r.amount IS NOT NULL, false))\n               OVER (ORDER BY r.place) AS fits\n"
+            "    FROM (\n"
+            "        SELECT c.row_key, c.amount,\n"
+            "               row_number() OVER (ORDER BY " +
+            by +
+            ") AS place,\n"
+            "               sum(c.amount) OVER (ORDER BY " +
+            by +
+            " ROWS UNBOUNDED PRECEDING) AS total\n"
+            "        FROM candidate AS c\n"
+            "    ) AS r\n";
     }
     std::string change = remove ? "DELETE FROM " + table + " AS t\nUSING taken\n"
                                 : "UPDATE " + table + " AS t\nSET " + assignments(step) + "\nFROM taken\n";
-    change += "WHERE t." + key + " = taken." + key + " AND taken.fits";
+    change += "WHERE t." + key + " = taken.row_key AND taken.fits";
     if (into.empty()) return sql + ")\n" + change + ";\n";
-    return sql + "), handled AS (\n" + indent(change + "\nRETURNING t AS handled_row, taken.place\n", 4) +
+    return sql + "), handled AS (\n" +
+           indent(change + "\nRETURNING (t.*)::" + table + " AS handled_row, taken.place\n", 4) +
            ")\nSELECT coalesce(array_agg(handled.handled_row ORDER BY handled.place), '{}')\nINTO " + into +
            "\nFROM handled;\n";
 }

@@ -8,6 +8,14 @@
 
 namespace specql {
 
+// What is no such JSON is refused in words: an operation is called by hand too.
+static std::string mustBe(const std::string& value, const std::string& type, const std::string& message,
+                          const std::string& arguments) {
+    return "IF jsonb_typeof(" + value + ") <> '" + type + "' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ200',\n" +
+           "        MESSAGE = format(" + quoteLiteral(message) + ", " + arguments + "jsonb_typeof(" + value +
+           "));\nEND IF;\n";
+}
+
 // The body of a bulk operation for each element of its array, whose keys become variables.
 static std::string overArray(const ResolvedAction& action, const std::string& body, const std::string& label,
                              std::vector<std::string>& declarations) {
@@ -22,6 +30,9 @@ static std::string overArray(const ResolvedAction& action, const std::string& bo
         one += name + " := specql.payload(v_item, " + quoteLiteral(key) + ")::" + action.payload.at(key) + ";\n";
     }
     one += one.empty() ? body : "\n" + body;
+    one = mustBe("v_item", "object", "element %s of " + action.batchParameter + " must be a JSON object, and is %s",
+                 "v_number, ") +
+          one;
     if (keepsOn) {
         bool collects = handling == "collect_errors";
         declarations.push_back("v_before integer;");
@@ -35,9 +46,11 @@ static std::string overArray(const ResolvedAction& action, const std::string& bo
                         : "RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = " + failed + ";\n") +
               "END;\n";
     }
-    std::string loop = label + "FOR v_item IN SELECT j.value FROM jsonb_array_elements(" +
-                       quoteName("p_" + action.batchParameter) + ") AS j LOOP\n    v_number := v_number + 1;\n" +
-                       indent(one, 4) + "END LOOP;\n";
+    std::string given = quoteName("p_" + action.batchParameter);
+    std::string check =
+        mustBe(given, "array", action.batchParameter + " must be a JSON array of objects, and is %s", "");
+    std::string loop = check + label + "FOR v_item IN SELECT j.value FROM jsonb_array_elements(" + given +
+                       ") AS j LOOP\n    v_number := v_number + 1;\n" + indent(one, 4) + "END LOOP;\n";
     if (handling == "collect_errors")
         loop +=
             "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206',\n"

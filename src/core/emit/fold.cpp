@@ -26,14 +26,11 @@ std::optional<Value> keyOfWhere(const ResolvedAction& action, const World& world
     return {};
 }
 
-// A rule that would see the row's changes one by one, and must.
-bool isWatched(const Resolver& resolver, const ResolvedStep& step) {
-    return std::any_of(resolver.actions.begin(), resolver.actions.end(), [&](const ResolvedAction& action) {
-        const Binding& binding = action.binding;
-        if (binding.custom || binding.entity != step.target || !(binding.ops & opUpdate)) return false;
-        return binding.changedColumn.empty() ||
-               std::any_of(step.set.begin(), step.set.end(),
-                           [&](const BoundAssignment& set) { return set.column == binding.changedColumn; });
+// What the row's events are read with beside their values.
+bool collides(const ResolvedAction& action) {
+    const std::vector<ColumnInfo>& columns = action.binding.entity->columns;
+    return std::any_of(columns.begin(), columns.end(), [](const ColumnInfo& column) {
+        return column.name == "ordinality" || column.name == "first_of_row" || column.name == "last_of_row";
     });
 }
 
@@ -44,18 +41,24 @@ std::optional<Value> readFold(const World& world, const Resolver& resolver, cons
     bool plain = step.spec->kind == StepKind::update && !step.limit && step.order.empty() && step.target &&
                  !step.target->key.empty() && !action.binding.custom && !isBulk(*action.info);
     // A row that VIA leads to and WHERE may still leave out is looked at event by event.
-    if (!plain || (step.where && step.byContext >= 0) || isWatched(resolver, step)) return {};
+    if (!plain || (step.where && step.byContext >= 0) || collides(action)) return {};
     std::vector<const BoundExpression*> read = {&step.where};
     for (const BoundAssignment& set : step.set) {
         if (set.taken || set.column == step.target->key) return {};
         read.push_back(&set.value);
     }
-    for (const BoundExpression* bound : read)
+    for (const BoundExpression* bound : read) {
+        // What looks at tables must see the row as it is by then, and a sequence counts in the order of the events.
+        if (bound->request >= 0) {
+            const AnalysisResult& result = resolver.results()[static_cast<size_t>(bound->request)];
+            if (!result.ok || result.isVolatile || result.readsRows) return {};
+        }
         for (const Value& value : bound->values) {
             // PostgreSQL computes a generated column when the row is written.
             const ColumnInfo* column = value.kind == ValueKind::target ? step.target->column(value.name) : nullptr;
             if (column ? column->generated : !isOfRow(value, action)) return {};
         }
+    }
     if (step.where) return keyOfWhere(action, world, step);
     if (step.byContext < 0) return {};
     const Value& key = action.contexts[static_cast<size_t>(step.byContext)].key;
@@ -68,6 +71,7 @@ std::string StepEmitter::foldUpdate(const ResolvedStep& step, const Value& keyVa
     const std::string row = takenName(target, "v_row");
     declare("v_event record;");
     declare("v_changed boolean;");
+    declare("v_each boolean;");
     declare(row + " " + table + ";");
     printer_.eventAlias = "r";
     const std::string grouped = printer_.print(keyValue, true);
@@ -104,12 +108,15 @@ std::string StepEmitter::foldUpdate(const ResolvedStep& step, const Value& keyVa
                               4) +
                        "END IF;\n";
     std::string rows = place.from.substr(0, place.from.rfind(" AS "));
-    return "-- each row is read once, changed by its events in their order, and written once\nFOR v_event IN\n"
-           "    SELECT r.*, lag(true) OVER same_row IS NULL AS first_of_row, lead(true) OVER same_row IS NULL AS "
-           "last_of_row\n    FROM " +
+    return "-- each row is read once, changed by its events in their order, and written once; by each of them if a "
+           "rule listens to it\nv_each := specql.has_update_rules(" +
+           quoteLiteral(table) +
+           ");\nFOR v_event IN\n"
+           "    SELECT r.*, v_each OR lag(true) OVER same_row IS NULL AS first_of_row,\n"
+           "           v_each OR lead(true) OVER same_row IS NULL AS last_of_row\n    FROM " +
            rows + " WITH ORDINALITY AS r\n    WINDOW same_row AS (PARTITION BY " + grouped +
-           " ORDER BY r.ordinality)\n    ORDER BY " + grouped + ", r.ordinality\nLOOP\n" + indent(body, 4) +
-           "END LOOP;\n";
+           " ORDER BY r.ordinality)\n    ORDER BY CASE WHEN NOT v_each THEN " + grouped + " END, r.ordinality\nLOOP\n" +
+           indent(body, 4) + "END LOOP;\n";
 }
 
 }  // namespace specql

@@ -1,5 +1,7 @@
 // What each step does, in one sentence: which rows of what it touches, and with which values. For specql.explain, so
 // that a person can compare it with what was meant.
+#include <map>
+
 #include "emit/emit.hpp"
 #include "emit/printer.hpp"
 #include "emit/quote.hpp"
@@ -15,6 +17,7 @@ public:
         : world_(world), resolver_(resolver), action_(action) {}
 
     void tell() {
+        if (action_.window && action_.window->understood) tellWindow(*action_.window);
         bool numbered = action_.branches.size() > 1 || (!action_.branches.empty() && action_.branches[0].condition);
         for (size_t i = 0; i < action_.branches.size(); i++) {
             const ResolvedBranch& branch = action_.branches[i];
@@ -30,6 +33,68 @@ public:
     }
 
 private:
+    // --- windows and correlations: what is counted, over what time, by which key
+    // --------------------------------------
+
+    void tellWindow(const Window& window) {
+        const Action& spec = *action_.info->spec;
+        std::string condition;
+        for (size_t at = 0; at < window.joined.size();) {
+            size_t digits = window.joined.find_first_not_of("0123456789", at);
+            size_t end = digits == std::string::npos ? window.joined.size() : digits;
+            if (end == at) {
+                condition += window.joined[at++];
+                continue;
+            }
+            const WindowTerm& term = window.terms[std::stoul(window.joined.substr(at, end - at)) - 1];
+            condition += window.correlation ? term.source : counted(term);
+            at = end;
+        }
+        std::string sentence = "matches when " + condition;
+        if (window.correlation)
+            sentence += " within " + spec.correlationWindow.value + sameKey(spec);
+        else if (!window.terms.empty() && !window.terms.front().by.empty())
+            sentence += ", for each " + join(matchKeyNames(spec, window), " and ") + " by itself";
+        const std::string& after = spec.afterMatch.value;
+        sentence += after == "edge"    ? "; again when it has ceased to hold in between"
+                    : after == "every" ? "; with each event under which it holds"
+                                       : "; the events so far are used up then";
+        if (!spec.cooldown.empty()) sentence += "; at most once in " + spec.cooldown.value;
+        add("condition", sentence, window.correlation ? "correlation" : "window", spec.condition.pos.line);
+    }
+
+    // "the number of reading_created with celsius > -10 is at least 3 within 15 minutes"
+    static std::string counted(const WindowTerm& term) {
+        static const std::map<std::string, const char*> aggregates = {{"count", "the number"},
+                                                                      {"sum", "the sum"},
+                                                                      {"avg", "the average"},
+                                                                      {"min", "the smallest"},
+                                                                      {"max", "the greatest"}};
+        static const std::map<std::string, const char*> comparisons = {
+            {">=", "at least "}, {">", "more than "}, {"<=", "at most "}, {"<", "less than "}, {"=", ""}};
+        auto comparison = comparisons.find(term.comparison);
+        std::string what = aggregates.at(term.aggregate);
+        if (term.distinct) what += " of different values";
+        if (term.field) what += " of " + term.field.text;
+        return what + (term.field ? " in " : " of ") + term.source +
+               (term.filter ? " with " + commentText(term.filter.text) : "") + " is " +
+               (comparison == comparisons.end() ? "not " : comparison->second) + term.number + " within " +
+               term.interval.text;
+    }
+
+    static std::string sameKey(const Action& spec) {
+        if (spec.correlateBy.empty()) return "";
+        std::vector<std::string> keys;
+        for (size_t i = 0; i < spec.correlateBy.size(); i++)
+            keys.push_back(
+                (spec.correlateBy.size() > 1 && i < spec.triggers.size() ? spec.triggers[i].value + "." : "") +
+                spec.correlateBy[i].value);
+        return keys.size() == 1 ? ", with the same " + keys.front() : ", with " + join(keys, " = ");
+    }
+
+    // --- steps
+    // ---------------------------------------------------------------------------------------------------------
+
     uint32_t lineOf(const BoundExpression& bound) const { return bound ? world_.locate(bound.expression, 0).line : 0; }
 
     void add(const std::string& name, const std::string& sentence, const std::string& verb, uint32_t line) {

@@ -109,7 +109,7 @@ std::string StepEmitter::eventId(const StepPlace& place) {
 }
 
 std::string StepEmitter::eventData(const StepPlace& place) {
-    if (place.rows == StepPlace::Rows::taken) return "to_jsonb(" + printer_.handledAlias + ")";
+    if (place.rows == StepPlace::Rows::taken) return "to_jsonb(" + printer_.handledAlias + ".*)";
     if (place.rows != StepPlace::Rows::once) return printer_.meta("event_data", "jsonb");
     if (!action_.batchParameter.empty()) return "v_item";
     std::vector<std::string> pairs;

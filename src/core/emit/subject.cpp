@@ -14,7 +14,8 @@ std::string keyValue(unsigned ops, const std::string& column, const std::string&
     std::string value = !(ops & opDelete) ? "new." + key
                         : ops == opDelete ? "old." + key
                                           : "coalesce(new." + key + ", old." + key + ")";
-    return type == "timestamp with time zone" ? "(" + value + " AT TIME ZONE 'UTC')" : value;
+    bool instant = startsWith(type, "timestamp") && endsWith(type, "with time zone");
+    return instant ? "(" + value + " AT TIME ZONE 'UTC')" : value;
 }
 
 }  // namespace

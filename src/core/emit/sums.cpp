@@ -22,12 +22,13 @@ std::string withoutModifier(const std::string& type) {
     return type.substr(0, type.find('('));
 }
 
-// Digits behind the point of numeric(p,s); -1 if it may have any.
+// Digits behind the point of a whole number or of numeric(p,s); -1 if they are not known.
 int scaleOf(const std::string& type) {
-    if (type.compare(0, 7, "numeric") != 0) return 0;
+    if (isInteger(type)) return 0;
+    if (type.compare(0, 8, "numeric(") != 0) return -1;
     size_t comma = type.find(',');
-    bool plain = comma != std::string::npos && comma + 1 < type.size() && type[comma + 1] != '-';
-    return plain ? std::stoi(type.substr(comma + 1)) : type.find('(') == std::string::npos ? -1 : 0;
+    if (comma == std::string::npos) return 0;
+    return type[comma + 1] == '-' ? -1 : std::stoi(type.substr(comma + 1));
 }
 
 class Reader {
@@ -57,7 +58,7 @@ private:
     bool steady(const BoundExpression& bound) const {
         const AnalysisResult* result = analysed(bound);
         bool named = world_.facts(bound.expression).names.size() == bound.values.size();
-        return result && result->ok && !result->isVolatile && named;
+        return result && result->ok && !result->isVolatile && !result->readsRows && named;
     }
     bool ofRow(const Value& value) const { return isOfRow(value, action_); }
     bool ofAll(const Value& value) const {
@@ -97,15 +98,22 @@ private:
         if (isInteger(column)) return isInteger(type);
         if (withoutModifier(column) != "numeric") return false;
         if (withoutModifier(type) != "numeric" && !isInteger(type)) return false;
+        if (column == "numeric") return true;
         int scale = scaleOf(column);
-        return scale < 0 || fits(set, own, scale);
+        return scale >= 0 && fits(set, own, scale);
     }
 
-    // A bound on the digits behind the point that a term can have.
+    // A bound on the digits behind the point that a term of nothing but + - * can have.
     bool fits(const BoundAssignment& set, size_t own, int scale) const {
         const ExpressionFacts& facts = world_.facts(set.value.expression);
         const std::string& text = world_.expressionText(set.value.expression);
-        if (!facts.calls.empty() || text.find_first_of("/%^:") != std::string::npos) return false;
+        size_t at = 0;
+        for (size_t i = 0; i <= facts.names.size(); i++) {
+            size_t end = i < facts.names.size() ? facts.names[i].offset : text.size();
+            if (text.substr(at, end - at).find_first_not_of("0123456789.+-*() \n\r\t") != std::string::npos)
+                return false;
+            if (i < facts.names.size()) at = end + facts.names[i].length;
+        }
         std::vector<int> digits;
         for (const std::string& number : readCondition(text).numbers) {
             size_t point = number.find('.');
@@ -122,16 +130,21 @@ private:
         return (text.find('*') == std::string::npos ? most : sum) <= scale;
     }
 
-    void addKey(const Value& value) {
-        if (std::none_of(sum_.keys.begin(), sum_.keys.end(), [&](const Value& key) { return same(key, value); }))
+    // In an adopted table two different texts may be equal, by a collation of its own, and name one row.
+    bool addKey(const Value& value, const std::string& column) {
+        bool ours = !step_.target->present || step_.target->present->owned;
+        if (!ofRow(value) || (!ours && sameWhenEqual(value.type, "text"))) return false;
+        if (std::none_of(sum_.keys.begin(), sum_.keys.end(), [&](const Value& key) { return same(key, value); })) {
             sum_.keys.push_back(value);
+            sum_.keyColumns.push_back(column);
+        }
+        return true;
     }
 
     bool readKey() {
-        if (step_.rowKey) return addKey(*step_.rowKey), ofRow(*step_.rowKey);
-        if (step_.byContext < 0) return false;
-        const Value& key = action_.contexts[static_cast<size_t>(step_.byContext)].key;
-        return addKey(key), ofRow(key);
+        if (step_.rowKey) return addKey(*step_.rowKey, step_.target->key);
+        return step_.byContext >= 0 &&
+               addKey(action_.contexts[static_cast<size_t>(step_.byContext)].key, step_.target->key);
     }
 
     // Each row of the target has one value for each column, so it is found by one group of events at most.
@@ -155,6 +168,8 @@ private:
         bool reads = false;
         for (size_t name : names) {
             const Value& value = values[name];
+            // What PostgreSQL computes of other columns changes with them.
+            if (value.kind == ValueKind::target && step_.target->column(value.name)->generated) return false;
             if (value.kind == ValueKind::target)
                 sum_.read.insert(value.name);
             else if (ofRow(value))
@@ -167,8 +182,7 @@ private:
         const Value &one = values[names[0]], &other = values[names[1]];
         if ((one.kind == ValueKind::target) == (other.kind == ValueKind::target)) return false;
         if (!sameWhenEqual(one.type, other.type)) return false;
-        addKey(one.kind == ValueKind::target ? other : one);
-        return true;
+        return one.kind == ValueKind::target ? addKey(other, one.name) : addKey(one, other.name);
     }
 
     const World& world_;
@@ -181,11 +195,17 @@ private:
 }  // namespace
 
 bool sameWhenEqual(const std::string& one, const std::string& other) {
-    auto family = [](const std::string& type) {
+    auto family = [](const std::string& type) -> std::string {
+        for (const char* known : {"uuid", "text", "date", "boolean", "bytea", "inet"})
+            if (type == known) return type;
         std::string base = withoutModifier(type);
-        return isInteger(base) ? "integer" : base == "character varying" ? "text" : base;
+        if (isInteger(base)) return "integer";
+        if (base == "character varying") return "text";
+        if (base == "numeric") return base;
+        if (base.compare(0, 9, "timestamp") != 0) return "";
+        return type.find("with time zone") != std::string::npos ? "timestamptz" : "timestamp";
     };
-    return family(one) == family(other) && withoutModifier(one) != "character";
+    return !family(one).empty() && family(one) == family(other);
 }
 
 bool isEquality(const World& world, const BoundExpression& condition, const Atom& atom, size_t name) {
@@ -259,11 +279,16 @@ bool StepEmitter::setBased(const std::vector<const ResolvedStep*>& steps) const 
         }
     }
     // What is called in between would see how far the updates have come.
-    if (!sums.empty() || !folded.empty())
-        for (const ResolvedStep* step : steps)
-            if (step->spec->kind == StepKind::emit || step->call == CallKind::action ||
-                step->call == CallKind::function)
-                return false;
+    auto reads = [&](const BoundExpression& bound) {
+        return bound.request >= 0 && printer_.resolver().results()[static_cast<size_t>(bound.request)].readsRows;
+    };
+    auto looks = [&](const ResolvedStep* step) {
+        return step->spec->kind == StepKind::emit || step->call == CallKind::action ||
+               step->call == CallKind::function || reads(step->where) ||
+               std::any_of(step->set.begin(), step->set.end(),
+                           [&](const BoundAssignment& set) { return reads(set.value); });
+    };
+    if ((!sums.empty() || !folded.empty()) && std::any_of(steps.begin(), steps.end(), looks)) return false;
     auto stepsOn = [&](const EntityInfo* target) {
         return std::count_if(steps.begin(), steps.end(),
                              [&](const ResolvedStep* step) { return step->target == target; });
@@ -338,12 +363,19 @@ std::string StepEmitter::sumUpdate(const ResolvedStep& step, const SumUpdate& up
                            world_.expressionText(step.where.expression).size(), keyName);
     else
         where = "t." + quoteName(step.target->key) + " = s.key_1";
-    // Sessions that write the same rows lock them in the same order.
-    std::string keys = join(groups, ", ");
-    return rowsThere(step, place) + "UPDATE " + table + " AS t\nSET " + join(sets, ",\n    ") +
+    std::vector<std::string> found;
+    for (const std::string& column : update.keyColumns)
+        found.push_back("t." + quoteName(column));
+    const std::string keys = join(groups, ", "), order = join(found, ", ");
+    std::string lock = "PERFORM FROM " + table + " AS t\nWHERE " + (found.size() > 1 ? "(" + order + ")" : order) +
+                       " IN (SELECT " + keys + " FROM " + place.from + ")\nORDER BY " + order +
+                       "\nFOR NO KEY UPDATE;\n";
+    if (place.rows == StepPlace::Rows::set) lock = "IF specql.several() THEN\n" + indent(lock, 4) + "END IF;\n";
+    lock = "-- in the order of their keys, so that sessions never wait for each other in a circle\n" + lock;
+    return rowsThere(step, place) + lock + "UPDATE " + table + " AS t\nSET " + join(sets, ",\n    ") +
            "\nFROM (\n    -- what each row gets of all that name it; a sum with a NULL in it is NULL\n    SELECT " +
            join(columns, ",\n           ") + "\n    FROM " + place.from + "\n    GROUP BY " + keys +
-           "\n    ORDER BY " + keys + "\n) AS s\nWHERE " + where + ";\n";
+           "\n) AS s\nWHERE " + where + ";\n";
 }
 
 // The rows that keys name must be there, as they must where they are read one by one.

@@ -21,6 +21,7 @@ struct SumUpdate {
     std::vector<Sum> sums;
     std::vector<const BoundAssignment*> constants;  // the same for all events
     std::vector<Value> keys;                        // of the events: what tells the target's rows
+    std::vector<std::string> keyColumns;            // of the target: what each of them is equal to
     std::set<std::string> read;                     // columns of the target that WHERE reads
 };
 

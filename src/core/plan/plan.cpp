@@ -140,8 +140,10 @@ private:
         if (before && object.kind != "table" && leadsElsewhere(object, *before)) return;
         if (object.kind == "function" && remade_.count(object.identity))
             return add(object, "create", remakeFunction(object, *functionOf(object)));
-        // What was dropped by hand comes back when its own spec is applied, not with any other.
-        if (before && !before->present && before->sql == object.sql() && !fresh_.count(object.unit)) return;
+        // What was dropped or moved by hand comes back when its own spec is applied, not with any other. A table that
+        // was adopted is recorded without the commands that would make it.
+        bool same = before && (object.kind == "table" || before->sql == object.sql());
+        if (same && !before->present && !fresh_.count(object.unit)) return;
         if (!before || !before->present) {
             bool left = std::any_of(catalog_.functions.begin(), catalog_.functions.end(),
                                     [&](const FunctionView& function) { return leftBehind(object, function); }) ||

@@ -62,4 +62,9 @@ int64_t durationMs(std::string_view text) {
     return -1;
 }
 
+bool lacksUnit(std::string_view text) {
+    bool digits = text.find_first_of("0123456789") != std::string_view::npos;
+    return digits && text.find_first_not_of("0123456789.+- \t") == std::string_view::npos;
+}
+
 }  // namespace specql

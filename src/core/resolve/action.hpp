@@ -1,4 +1,4 @@
-// An action understood: what raises it, and what every name in it means (language.md sections 3 to 6).
+// An action understood: what raises it, and what every name in it means.
 #pragma once
 
 #include <map>

@@ -168,6 +168,7 @@ private:
     std::vector<std::string> namesInReach(const Scope& scope) const;
     BoundExpression bind(ExpressionRef ref, const std::string& target, const Scope& scope,
                          const ColumnInfo* column = nullptr);
+    std::string partHint(const NameUse& use, const Scope& scope) const;
     void unknownName(int expression, const NameUse& use, const Scope& scope, const ColumnInfo* column,
                      const NameProblem& problem);
 
@@ -176,6 +177,8 @@ private:
     void hint(const std::string& key, const std::string& type);
     void hintPayloadTypes(const ExpressionFacts& facts, const BoundExpression& bound);
     void inferPayloadTypes();
+    // Keys of a payload that nobody declares, and that are nearly something known.
+    void checkKeys();
     std::string payloadType(const std::string& key);
 
 public:
@@ -217,6 +220,7 @@ private:
     // create: columns take the event's values of the same name.
     void bindCreate(ResolvedStep& resolved, const Scope& scope);
     // Which row an update or delete without WHERE is about.
+    std::string refHint(const EntityInfo& target) const;
     void bindOwnRow(const Step& step, ResolvedStep& resolved);
     void bindWay(int way, ResolvedStep& resolved);
     // The row that VIA says.

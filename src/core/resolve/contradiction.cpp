@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <iterator>
 
 #include "emit/quote.hpp"
 #include "spec/condition.hpp"
@@ -121,13 +122,63 @@ private:
         }
         std::vector<const Value*> values = valuesIn(atom);
         bool isNull = false;
-        Bound bound;
+        Bound bound, high;
+        Choice choice;
         if (readNullTest(said, isNull)) {
             if (values.size() == 1) addNullTest(*values[0], isNull, said);
         } else if (readBound(said, bound)) {
             addBound(bound, values, said);
+        } else if (readBetween(said, bound, high)) {
+            if (bound.kind == Bound::Kind::text && high.kind == bound.kind && high.other < bound.other &&
+                sortsAlike(bound.other, high.other) && values.size() == 1) {
+                problem_ = commentText(said) + " is never true: the smaller value comes first";
+                return;
+            }
+            // Each end is a comparison with the values that it names.
+            size_t middle = bound.kind == Bound::Kind::name ? 2 : 1;
+            if (values.size() < middle) return;
+            addBound(bound, {values.begin(), values.begin() + static_cast<long>(middle)}, said);
+            std::vector<const Value*> ofHigh = {values.front()};
+            ofHigh.insert(ofHigh.end(), values.begin() + static_cast<long>(middle), values.end());
+            if (problem_.empty()) addBound(high, ofHigh, said);
+        } else if (readChoice(said, choice)) {
+            addChoice(choice, values, said);
         }
     }
+
+    // Texts of digits, as dates and times are written, are in one order whatever the collation.
+    static bool sortsAlike(const std::string& left, const std::string& right) {
+        const char* plain = "0123456789-: ";
+        return left.size() == right.size() && left.find_first_not_of(plain) == std::string::npos &&
+               right.find_first_not_of(plain) == std::string::npos;
+    }
+
+    void addChoice(const Choice& choice, const std::vector<const Value*>& values, const std::string& said) {
+        bool empty = choice.numbers.empty() && choice.texts.empty();
+        if (choice.hasNull && (choice.isNegated || empty)) {
+            problem_ = commentText(said) + " is never true, because of the NULL: write IS NULL, or IS NOT NULL";
+            return;
+        }
+        if (values.size() != 1 || choice.isNegated) return;
+        std::string key = keyOf(*values[0]);
+        if (key.empty()) return;
+        addNullTest(*values[0], false, said);
+        bool numbers = isNumber(values[0]->type) && choice.texts.empty();
+        if (values[0]->type == "text" && ours(*values[0]) && choice.numbers.empty()) {
+            allow(key, {choice.texts.begin(), choice.texts.end()}, said);
+        } else if (numbers && std::all_of(choice.numbers.begin(), choice.numbers.end(), isShort)) {
+            double low = HUGE_VAL, high = -HUGE_VAL;
+            for (const std::string& number : choice.numbers) {
+                low = std::min(low, std::strtod(number.c_str(), nullptr));
+                high = std::max(high, std::strtod(number.c_str(), nullptr));
+            }
+            narrow(key, greater | equal, low, isInteger(values[0]->type), said);
+            if (problem_.empty()) narrow(key, less | equal, high, isInteger(values[0]->type), said);
+        }
+    }
+
+    // A double tells such numbers apart.
+    static bool isShort(const std::string& number) { return number.size() < 15; }
 
     void addNullTest(const Value& value, bool isNull, const std::string& said) {
         std::string key = keyOf(value);
@@ -158,7 +209,7 @@ private:
         std::string key = keyOf(*values[0]);
         if (names == 2) {
             relate(key, keyOf(*values[1]), relationOf(bound.comparison), said);
-        } else if (bound.kind == Bound::Kind::number && isNumber(values[0]->type) && bound.other.size() < 15) {
+        } else if (bound.kind == Bound::Kind::number && isNumber(values[0]->type) && isShort(bound.other)) {
             narrow(key, relationOf(bound.comparison), std::strtod(bound.other.c_str(), nullptr),
                    isInteger(values[0]->type), said);
         } else if (bound.kind == Bound::Kind::text && values[0]->type == "text" && ours(*values[0])) {
@@ -168,17 +219,28 @@ private:
 
     // Equal to one text, and to another, or not to that one.
     void compareText(const std::string& key, const Bound& bound, const std::string& said) {
-        if (bound.comparison == "<>") {
-            unequal_[key].emplace(bound.other, said);
-        } else if (bound.comparison == "=") {
-            auto [found, added] = equal_.emplace(key, std::pair(bound.other, said));
-            if (!added && found->second.first != bound.other) exclude(found->second.second, said);
+        if (bound.comparison == "=") allow(key, {bound.other}, said);
+        if (bound.comparison != "<>") return;
+        unequal_[key].emplace(bound.other, said);
+        auto wanted = allowed_.find(key);
+        if (wanted == allowed_.end()) return;
+        wanted->second.first.erase(bound.other);
+        if (wanted->second.first.empty()) exclude(wanted->second.second, said);
+    }
+
+    // One of these texts, and of those that were allowed before.
+    void allow(const std::string& key, std::set<std::string> texts, const std::string& said) {
+        std::string before;
+        for (const auto& refused : unequal_[key])
+            if (texts.erase(refused.first) && before.empty()) before = refused.second;
+        auto [found, added] = allowed_.emplace(key, std::pair(texts, said));
+        if (!added) {
+            std::set<std::string>& kept = found->second.first;
+            for (auto at = kept.begin(); at != kept.end();)
+                at = texts.count(*at) ? std::next(at) : kept.erase(at);
+            if (before.empty()) before = found->second.second;
         }
-        auto wanted = equal_.find(key);
-        if (wanted == equal_.end()) return;
-        auto refused = unequal_[key].find(wanted->second.first);
-        if (refused != unequal_[key].end())
-            bound.comparison == "=" ? exclude(refused->second, said) : exclude(wanted->second.second, said);
+        if (found->second.first.empty()) exclude(before, said);
     }
 
     void relate(const std::string& left, const std::string& right, unsigned relation, const std::string& said) {
@@ -225,8 +287,8 @@ private:
     const std::string& text_;
     std::map<std::pair<std::string, std::string>, std::pair<unsigned, std::string>> relations_;
     std::map<std::string, Interval> intervals_;
-    // By value: the text it equals, those it does not, and what says that it is NULL or is not.
-    std::map<std::string, std::pair<std::string, std::string>> equal_;
+    // By value: the texts of which it is one, those it is not, and what says that it is NULL or is not.
+    std::map<std::string, std::pair<std::set<std::string>, std::string>> allowed_;
     std::map<std::string, std::map<std::string, std::string>> unequal_;
     std::map<std::string, std::string> null_, notNull_;
     std::string problem_;

@@ -1,4 +1,4 @@
-// Expressions bound name by name, and the types of payload keys (language.md section 5).
+// Expressions bound name by name, and the types of payload keys.
 #include <algorithm>
 
 #include "emit/quote.hpp"
@@ -7,6 +7,13 @@
 #include "spec/sql_text.hpp"
 
 namespace specql {
+
+namespace {
+
+// Shorter names are near to each other without being mistaken.
+constexpr size_t shortestTypo = 5;
+
+}  // namespace
 
 void ActionResolver::notePayload(const std::string& name) {
     if (result_.payload.emplace(name, "").second) result_.payloadOrder.push_back(name);
@@ -90,6 +97,29 @@ std::string wordHint(const NameUse& use, const std::string& expression, const st
     return use.parts.size() == 1 ? "a text value is quoted: \"'" + word + "'\"" : "";
 }
 
+// What a name of several parts may have meant: a key of JSON, or a row that is not read here.
+std::string ActionResolver::partHint(const NameUse& use, const Scope& scope) const {
+    const std::string& first = use.parts.front();
+    auto isJson = [](const std::string& type) { return type == "jsonb" || type == "json"; };
+    bool json = std::any_of(scope.locals.begin(), scope.locals.end(),
+                            [&](const Value& local) { return local.name == first && isJson(local.type); });
+    for (const Param& param : action_.spec->params)
+        json = json || (result_.binding.custom && param.name.value == first && isJson(param.type.value));
+    const ColumnInfo* column = result_.binding.custom ? nullptr : result_.binding.entity->columnOf(first);
+    if (json || (column && isJson(column->type))) {
+        std::string path = first;
+        for (size_t i = 1; i < use.parts.size(); i++)
+            path += (i + 1 < use.parts.size() ? " -> " : " ->> ") + quoteLiteral(use.parts[i]);
+        return first + " is JSON: write " + path;
+    }
+    bool isRef = column && column->field && !column->field->refTarget.empty();
+    return isRef && result_.isFeed()
+               ? "a FILTER reads the event's own row and none that it refers to: a function can, or "
+                 "keep the value in " +
+                     result_.binding.entity->name
+               : "";
+}
+
 void ActionResolver::unknownName(int expression, const NameUse& use, const Scope& scope, const ColumnInfo* column,
                                  const NameProblem& problem) {
     std::string name = join(use.parts, ".");
@@ -102,7 +132,7 @@ void ActionResolver::unknownName(int expression, const NameUse& use, const Scope
         refuseTakenRef(pos, use, scope);
         return;
     }
-    std::string hint;
+    std::string hint = use.parts.size() == 1 ? "" : partHint(use, scope);
     if (column && column->field && use.parts.size() == 1) {
         std::string value = nearestOfFew(name, column->field->enumValues);
         if (!value.empty()) hint = "a text value is quoted: \"'" + value + "'\"";
@@ -181,6 +211,47 @@ std::string ActionResolver::payloadType(const std::string& key) {
     if (found != hints_.end()) return found->second;
     found = literalHints_.find(key);
     return found == literalHints_.end() ? "text" : found->second;
+}
+
+// A payload may have any key, so a slip of the finger is one too.
+void ActionResolver::checkKeys() {
+    if (world_.trying() || !action_.file->fresh || result_.window || !world_.wantsHints()) return;
+    std::vector<std::string> declared(emitted_.begin(), emitted_.end()), fields;
+    for (const ActionInfo& other : world_.actions) {
+        const Action& spec = *other.spec;
+        bool same =
+            &other == &action_ ||
+            (!result_.binding.event.empty() && other.schema == action_.schema &&
+             (spec.trigger.value == result_.binding.event || spec.on.value == "event " + result_.binding.event));
+        for (const Param& param : spec.params)
+            if (same) declared.push_back(param.name.value);
+    }
+    for (const EntityInfo* entity : touched_)
+        for (const ColumnInfo& column : entity->columns)
+            fields.push_back(column.name);
+    for (const Context& way : ways_)
+        for (const ColumnInfo& column : way.entity->columns)
+            fields.push_back(column.name);
+    auto known = [](const std::vector<std::string>& names, const std::string& name) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    std::set<std::string> reported;
+    forEachExpression(result_, [&](BoundExpression& bound) {
+        for (size_t i = 0; i < bound.values.size(); i++) {
+            const std::string& key = bound.values[i].name;
+            if (bound.values[i].kind != ValueKind::payload || declaredParam(key) || known(declared, key) ||
+                known(fields, key) || known(fields, key + "_id") || !reported.insert(key).second)
+                continue;
+            std::string near = nearest(key, declared, 2);
+            if (near.empty() && key.size() >= shortestTypo) near = nearest(key, fields, 1);
+            if (near.empty() || near + "_id" == key || key + "_id" == near) continue;
+            world_.warning(*action_.file, "SPQL-R134",
+                           world_.locate(bound.expression, world_.facts(bound.expression).names[i].offset),
+                           key + " is taken for " + (bulk_ ? "a parameter" : "a key of the payload") + ", and " + near +
+                               " is known",
+                           "did you mean " + near + "? If not, declare it: params: {" + key + ": type}");
+        }
+    });
 }
 
 void ActionResolver::explain() {

@@ -34,10 +34,12 @@ struct ComparisonUse {
     bool otherOperator = false;                    // && or @> or the like, between two names
 };
 
-// How a condition is put together of AND and OR. Where NOT stood before them, they have changed places.
+// How a condition is put together of AND and OR, and of CASE, COALESCE and IS NOT FALSE, which hide them. Where NOT
+// stood before them, they have changed places.
 struct ConditionPart {
-    enum class Kind { leaf, all, any } kind = Kind::leaf;
-    std::vector<int> names;            // leaf: indexes into ExpressionFacts::names
+    // missing: holds where a value that it names is NULL; never: holds nowhere
+    enum class Kind { leaf, missing, never, all, any } kind = Kind::leaf;
+    std::vector<int> names;            // leaf, missing: indexes into ExpressionFacts::names
     std::vector<ConditionPart> parts;  // all, any
 };
 
@@ -64,14 +66,18 @@ struct ExpressionFacts {
     std::string code;  // diagnostic code of the refusal
     std::string error;
     std::string hint;
-    size_t errorOffset = 0;      // byte offset in the expression text
-    std::vector<NameUse> names;  // in text order
+    size_t errorOffset = 0;             // byte offset in the expression text
+    std::vector<std::string> keywords;  // of a syntax error: the words at its place that no column can have as a name
+    std::vector<NameUse> names;         // in text order
     std::vector<CallUse> calls;
     std::vector<ComparisonUse> comparisons;
     ConditionPart condition;
     std::vector<ConditionPart> conditions;  // those that stand within something else too: (a OR b) IS TRUE
     std::vector<LiteralUse> literals;
+    std::vector<int> ordered;  // names that <, > or BETWEEN put in an order, or GREATEST and LEAST
+    std::vector<int> results;  // names whose value the whole expression may have
     std::vector<SqlValueUse> sqlValues;
+    bool isJsonPart = false;  // the whole is x -> key or x #> path, which stay JSON
     bool isLiteral = false;   // the whole expression is one constant
     std::string literalType;  // integer, numeric, text, boolean, null
     std::string literalValue;
@@ -218,16 +224,25 @@ struct QualifiedUse {
     std::string sql;  // quoted and schema-qualified
 };
 
+// A text like 'now' where a time is wanted: PostgreSQL reads it once, and it stands still from then on.
+struct MomentUse {
+    size_t offset = 0;  // byte offset in the expression text
+    std::string text;
+    std::string hint;
+};
+
 struct AnalysisResult {
     bool ok = false;
     std::string code;                     // diagnostic code of the refusal: SPQL-E1xx
     std::vector<QualifiedUse> qualified;  // in text order
-    std::string type;                     // of the expression before the assignment cast
+    std::vector<MomentUse> moments;
+    std::string type;  // of the expression before the assignment cast
     std::string error;
     std::string hint;
     size_t errorOffset = 0;  // byte offset in the expression text
     bool isVolatile = false;
     bool isImmutable = true;  // only what the names stand for decides
+    bool readsRows = false;   // a function of somebody's own may read tables
 };
 
 }  // namespace specql

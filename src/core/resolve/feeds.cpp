@@ -1,4 +1,4 @@
-// Windows and correlations: what their sources are, and what each source's event hands to them (language.md section 9).
+// Windows and correlations: what their sources are, and what each source's event hands to them.
 #include <algorithm>
 
 #include "emit/quote.hpp"
@@ -45,14 +45,14 @@ ResolvedAction ActionResolver::runFeed(const Window& window, const std::string& 
                 const ExpressionFacts& facts = world_.facts(key);
                 const std::string& text = world_.expressionText(key);
                 bool repeated = i > 0 && action_.spec->correlateBy.size() == 1;  // the same key for all triggers
-                if (repeated) {
-                    feed.keyNames.push_back(text);
-                    continue;
-                }
-                if (!facts.ok || facts.names.size() != 1 || facts.names[0].length != text.size())
+                bool isName = facts.ok && facts.names.size() == 1 && facts.names[0].length == text.size();
+                bool isWord = !facts.ok || !facts.sqlValues.empty();
+                if (!isName && !repeated)
                     world_.error(*action_.file, "SPQL-R081", world_.locate(key, 0),
-                                 "a custom event has its key under one name: " + text, "for example order_id");
-                feed.keyNames.push_back(text);
+                                 "a custom event has its key under one name: " + text,
+                                 isWord ? text + " is a word of SQL: write it in double quotes, \"" + text + "\""
+                                        : "for example order_id");
+                feed.keyNames.push_back(isName ? facts.names[0].parts.back() : text);
             }
         } else {
             feed.field = bind(ref(expressions[i].field), term.aggregate == "count" ? "" : "numeric", scope);
@@ -80,7 +80,7 @@ void Resolver::resolveWindowed(const ActionInfo& action) {
     checkWithin(action);
     Binding match;
     match.custom = true;
-    match.rule = "section 9: the event that a match raises";
+    match.rule = "the event that a match raises";
     match.event = spec.name.value;
     ResolvedAction resolved = resolveUnder(*this, world_, action, match);
     const Window window = *resolved.window;
@@ -203,7 +203,7 @@ void Resolver::checkWithin(const ActionInfo& action) {
     for (size_t i = 0; i < expressions.size() && i < window.terms.size(); i++) {
         const WindowPiece& interval = window.terms[i].interval;
         Text text = written(action, interval, interval.text);
-        if (length(text)) check(expressions[i].interval, text);
+        if (length(text) && checkUnit(action, text)) check(expressions[i].interval, text);
     }
 }
 
@@ -213,10 +213,10 @@ void Resolver::addFeeds(const ActionInfo& action, const Window& window, const st
         ResolvedAction feed = ActionResolver(*this, world_, action, binding, false).runFeed(window, source);
         feed.base += "_" + snakeCase(source) + (bindings.size() > 1 ? "_" + binding.entity->word : "");
         world_.addExplanation({action.name(), text.value, binding.shown(),
-                               window.correlation ? binding.rule : "section 9: source of a window, " + binding.rule,
+                               window.correlation ? binding.rule : "source of a window, " + binding.rule,
                                text.pos.line});
         world_.addExplanation({action.name(), source, eventTime(world_, binding).why,
-                               "section 9: when an event of a window happened", text.pos.line});
+                               "when an event of a window happened", text.pos.line});
         if (const ColumnInfo* at = binding.custom ? nullptr : binding.entity->column("occurred_at"))
             if (!isTime(at->type))
                 world_.error(*action.file, "SPQL-R087", text.pos,

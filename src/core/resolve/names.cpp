@@ -49,6 +49,7 @@ ResolvedAction ActionResolver::run() {
     }
     if (bulk_) refuseEventNames();
     if (bulk_) orderParameters();
+    checkKeys();
     inferPayloadTypes();
     return std::move(result_);
 }
@@ -156,8 +157,11 @@ NameProblem ActionResolver::noField(const EntityInfo& entity, const std::string&
     for (const ColumnInfo& column : entity.columns)
         names.push_back(column.name);
     std::string near = world_.wantsHints() && !world_.trying() ? nearest(name, names) : "";
+    for (std::string& known : names)
+        known = quoteName(known);  // as an expression has to write it
     return {entity.name + " has no field " + name,
-            near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?", "SPQL-R040"};
+            near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + quoteName(near) + "?",
+            "SPQL-R040"};
 }
 
 // Of the row being written, where no ref of the event's has the same name and leads to another row.
@@ -260,12 +264,12 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
 
 bool ActionResolver::lookupHandled(const Scope& scope, const std::string& name, Value& value) const {
     if (scope.handled && name == "new")
-        return value = simple(ValueKind::handled, "", "record", "section 7: the handled row",
+        return value = simple(ValueKind::handled, "", "record", "the handled row",
                               "the row of " + scope.handled->shown() + " that was handled"),
                true;
     const ColumnInfo* column = scope.handled ? scope.handled->columnOf(name) : nullptr;
     if (!column) return false;
-    value = simple(ValueKind::handled, column->name, column->type, "section 7: column of the handled row",
+    value = simple(ValueKind::handled, column->name, column->type, "column of the handled row",
                    scope.handled->shown() + "." + column->name + " (the row that was handled)");
     return true;
 }
@@ -274,8 +278,7 @@ bool ActionResolver::lookupWindow(const std::string& name, Value& value) const {
     if (!result_.window) return false;
     for (const NamedType& known : matchNames)
         if (name == known.name)
-            return value = simple(ValueKind::match, name, known.type, "section 9: value of the match", "of the match"),
-                   true;
+            return value = simple(ValueKind::match, name, known.type, "value of the match", "of the match"), true;
     return false;
 }
 

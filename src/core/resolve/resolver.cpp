@@ -4,6 +4,7 @@
 #include <array>
 
 #include "emit/quote.hpp"
+#include "policy/duration.hpp"
 #include "spec/sql_text.hpp"
 
 namespace specql {
@@ -212,9 +213,18 @@ void Resolver::checkIntervals(const ActionInfo& action) {
         BoundExpression bound;
         bound.expression = expression;
         bound.target = "interval";
+        if (!checkUnit(action, *text)) continue;
         addRequest(bound);
         intervals_[expression] = *text;
     }
+}
+
+// To PostgreSQL a number alone is seconds, and to people whatever they had in mind.
+bool Resolver::checkUnit(const ActionInfo& action, const Text& text) {
+    if (!action.file->fresh || !lacksUnit(text.value)) return true;
+    world_.error(*action.file, "SPQL-R054", text.pos, text.value + " has no unit",
+                 "write a number and a unit, for example " + text.value + " minutes");
+    return false;
 }
 
 // Asked for every trigger and every source of a window: so gathered once.
@@ -279,7 +289,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
         Binding body;
         body.custom = true;
         body.event = bindings.empty() ? "" : bindings.front().event;
-        body.rule = "section 7: body of a bulk operation";
+        body.rule = "body of a bulk operation";
         ResolvedAction resolved = resolveUnder(*this, world_, action, body);
         resolved.batchParameter = batchParameter(action);
         if (!bindings.empty()) resolved.binding = bindings.front();
@@ -374,6 +384,19 @@ void Resolver::addRequests(ResolvedAction& action) {
     }
 }
 
+// A time that stands still from the moment at which the text was applied is not what anybody meant.
+void Resolver::checkMoments() {
+    std::set<std::pair<int, size_t>> reported;
+    for (size_t i = 0; i < results_.size() && i < requests_.size(); i++) {
+        int expression = requests_[i].expression;
+        for (const MomentUse& moment : results_[i].moments)
+            if (world_.fileOf(expression).fresh && reported.insert({expression, moment.offset}).second)
+                world_.error(world_.fileOf(expression), "SPQL-R127", world_.locate(expression, moment.offset),
+                             quoteLiteral(moment.text) + " would be the time at which this was applied, for ever",
+                             moment.hint);
+    }
+}
+
 void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
     results_ = results;
     std::set<std::pair<int, std::string>> reported;
@@ -390,6 +413,7 @@ void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
         world_.error(world_.fileOf(expression), result.code.empty() ? "SPQL-E100" : result.code,
                      world_.locate(expression, result.errorOffset), result.error, result.hint);
     }
+    checkMoments();
     for (const EntityExpression& expression : entityExpressions) {
         int request = expression.bound.request;
         if (!expression.index || request < 0 || !results[request].ok || results[request].isImmutable) continue;

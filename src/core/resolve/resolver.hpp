@@ -56,6 +56,8 @@ private:
     void addRequests(ResolvedAction& action);
     void addRequest(BoundExpression& bound);
     void checkIntervals(const ActionInfo& action);
+    bool checkUnit(const ActionInfo& action, const Text& text);
+    void checkMoments();
     std::string batchParameter(const ActionInfo& action);
     void checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep>& steps);
     // Events that steps, matches and on: event name, for hints about near misses.
@@ -79,12 +81,12 @@ private:
     std::vector<AnalysisResult> results_;
 };
 
-// Finds what a trigger's name means (language.md section 4). Several bindings: rule 4. None: an error was reported.
+// Finds what a name of a trigger means. Several bindings: an any_<words>_change. None: an error was reported.
 // `trigger` is one of the action's own texts: its on:, its trigger:, or one of its triggers:.
 std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const ActionInfo& action, const Text& trigger);
 
 // Resolves one action under one binding. Reports problems to the world; with a World::Trial they are only counted.
-// `withKeys`: names may be columns of rows that the event names by a key (section 5, rule 7).
+// `withKeys`: names may be columns of rows that the event names by a key.
 ResolvedAction resolveUnder(Resolver& resolver, World& world, const ActionInfo& action, const Binding& binding,
                             bool withKeys = true);
 

@@ -1,4 +1,4 @@
-// Steps: their targets, assignments and calls (language.md sections 6 and 7).
+// Steps: their targets, assignments and calls.
 #include <algorithm>
 
 #include "emit/quote.hpp"
@@ -111,6 +111,20 @@ void ActionResolver::bindCreate(ResolvedStep& resolved, const Scope& scope) {
     }
 }
 
+// The WHERE that follows the one ref from the target to the event's row.
+std::string ActionResolver::refHint(const EntityInfo& target) const {
+    const Binding& binding = result_.binding;
+    if (binding.custom || binding.entity->key.empty()) return {};
+    std::vector<std::string> refs;
+    for (const ColumnInfo& column : target.columns)
+        if (column.field && !column.field->refTarget.empty() &&
+            world_.entity(column.field->refTarget.value, target.home) == binding.entity)
+            refs.push_back(column.field->name.value);
+    if (refs.size() != 1) return {};
+    return ": WHERE " + refs.front() + " = " + (binding.ops == opDelete ? "old." : "new.") +
+           quoteName(binding.entity->key);
+}
+
 void ActionResolver::bindOwnRow(const Step& step, ResolvedStep& resolved) {
     if (resolved.target == result_.binding.entity && !resolved.target->key.empty()) {
         resolved.ownRow = true;
@@ -131,7 +145,7 @@ void ActionResolver::bindOwnRow(const Step& step, ResolvedStep& resolved) {
         world_.error(*action_.file, "SPQL-R034", step.target.pos,
                      "nothing says which row of " + resolved.target->name +
                          " is meant: the event is not about one and names none by its key",
-                     "add WHERE; WHERE true means every row");
+                     "add WHERE" + refHint(*resolved.target) + "; WHERE true means every row");
     }
 }
 
@@ -348,7 +362,7 @@ void ActionResolver::bindCall(const Step& step, ResolvedStep& resolved, Scope& s
                          ? "function " + resolved.calledFunction
                          : "queued call to service " + step.verb.value + ", operation " + name;
     if (resolved.call != CallKind::none)
-        world_.addExplanation({action_.name(), shown, to, "section 6: " + step.verb.value, step.pos.line});
+        world_.addExplanation({action_.name(), shown, to, "call: " + step.verb.value, step.pos.line});
 }
 
 }  // namespace specql

@@ -56,12 +56,18 @@ private:
             check(step.otherwise);
             // An action of several tables has its steps several times.
             if (!seen_.insert(step.spec).second) continue;
+            checkJson(step);
             switch (step.spec->kind) {
                 case StepKind::insert:
                 case StepKind::append:
                 case StepKind::create:
                     if (step.target) checkInsert(step);
                     break;
+                case StepKind::update:
+                case StepKind::remove:
+                    if (step.target) checkRows(step);
+                    break;
+                case StepKind::emit: checkHeard(*step.spec); break;
                 case StepKind::callExternal: checkService(step.spec->target, step.spec->message); break;
                 case StepKind::function:
                 case StepKind::call:
@@ -127,6 +133,88 @@ private:
                          (missing.size() == 1 ? "it is" : "they are") + " required and " +
                          (missing.size() == 1 ? "has" : "have") + " no default",
                      hint);
+    }
+
+    // A text in JSON has quotes of its own, and keeps them in a column of texts.
+    void checkJson(const ResolvedStep& step) {
+        for (const BoundAssignment& assignment : step.set) {
+            const ColumnInfo* column = step.target ? step.target->column(assignment.column) : nullptr;
+            const BoundExpression& bound = assignment.value;
+            if (!column || !bound || !isText(column->type)) continue;
+            const ExpressionFacts& facts = world_.facts(bound.expression);
+            if (!facts.ok || bound.values.size() != facts.names.size()) continue;
+            for (int name : facts.results) {
+                const Value& value = bound.values[static_cast<size_t>(name)];
+                if (value.kind != ValueKind::local || value.type != "jsonb") continue;
+                const NameUse& use = facts.names[static_cast<size_t>(name)];
+                reportJson(bound, use.offset, value.name, column->name,
+                           "write " + value.name + " ->> 'key' for a value in it, or \"" + value.name +
+                               " #>> '{}'\" for the whole, in double quotes: a # begins a comment in YAML");
+            }
+            bool ofJson = std::any_of(bound.values.begin(), bound.values.end(), [](const Value& value) {
+                return startsWith(value.type, "json") || value.kind == ValueKind::payload;
+            });
+            if (facts.isJsonPart && ofJson)
+                reportJson(bound, 0, world_.expressionText(bound.expression), column->name,
+                           "->> and #>> give the text, -> and #> what stays JSON");
+        }
+    }
+
+    static bool isText(const std::string& type) { return type == "text" || startsWith(type, "character"); }
+
+    void reportJson(const BoundExpression& bound, size_t offset, const std::string& shown, const std::string& column,
+                    const std::string& hint) {
+        world_.error(*action_->info->file, "SPQL-R132", world_.locate(bound.expression, offset),
+                     commentText(shown) + " is JSON: a text in it would keep its quotes in " + column, hint);
+    }
+
+    // --- which rows ------------------------------------------------------------------------------------------------
+
+    void checkRows(const ResolvedStep& step) {
+        const EntityInfo& entity = *step.target;
+        const SpecFile& file = *action_->info->file;
+        bool remove = step.spec->kind == StepKind::remove;
+        if (entity.appendOnly)
+            world_.warning(file, "SPQL-R136", step.spec->target.pos,
+                           std::string(remove ? "deletions" : "updates") + " of " + entity.name +
+                               " are refused: a step appends to it, which makes it an append-only log",
+                           "write insert: in place of append:, or leave this step out");
+        // Old rows may well be cleared away at any event; a condition without a function or the time names other rows.
+        const BoundExpression& where = step.where;
+        bool single = step.ownRow || step.byContext >= 0 || step.rowKey || step.limit;
+        if (!where || single || action_->binding.custom || &entity != action_->binding.entity) return;
+        const ExpressionFacts& facts = world_.facts(where.expression);
+        bool ofTarget = std::all_of(where.values.begin(), where.values.end(),
+                                    [](const Value& value) { return value.kind == ValueKind::target; });
+        if (!facts.ok || facts.names.empty() || where.values.size() != facts.names.size() || !ofTarget ||
+            !facts.calls.empty() || !facts.sqlValues.empty())
+            return;
+        std::string own = entity.key.empty() ? "" : " AND " + quoteName(entity.key) + " = new." + quoteName(entity.key);
+        world_.warning(file, "SPQL-R135", world_.locate(where.expression, 0),
+                       "every " + entity.name + " for which this holds is meant, not the event's alone",
+                       own.empty()
+                           ? "a condition of the event's row goes into the step's if:"
+                           : "for the event's alone add" + own + ", or put the condition into if: without WHERE");
+    }
+
+    // --- events ----------------------------------------------------------------------------------------------------
+
+    // stock_created is raised by an emit:, and waited for as an insertion of a stock.
+    void checkHeard(const Step& step) {
+        const std::string& event = step.target.value;
+        const ResolvedAction* deaf = nullptr;
+        for (const ResolvedAction& other : resolver_.actions) {
+            if (other.window) continue;
+            if (other.binding.custom && other.binding.event == event) return;
+            const Action& spec = *other.info->spec;
+            bool named = other.isFeed() ? other.source == event : !spec.on && spec.trigger.value == event;
+            if (named && !deaf) deaf = &other;
+        }
+        if (deaf)
+            world_.warning(*action_->info->file, "SPQL-R133", step.target.pos,
+                           deaf->info->name() + " does not hear this: its " + event + " is " + deaf->binding.shown(),
+                           deaf->isFeed() ? "give the event another name"
+                                          : "write on: event " + event + " there, or give the event another name");
     }
 
     // --- services --------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-// The trigger's name to what raises the event: language.md section 4, the first rule with exactly one answer.
+// The trigger's name to what raises the event: the first rule with exactly one answer.
 #include <algorithm>
 
 #include "emit/quote.hpp"

@@ -1,4 +1,4 @@
-// Field types of the language and what they are in PostgreSQL (language.md section 2).
+// Field types of the language and what they are in PostgreSQL.
 #pragma once
 
 #include <map>

@@ -21,6 +21,14 @@ std::string lowerCase(const std::string& text) {
     return lower;
 }
 
+std::vector<std::string> firstOf(std::vector<std::string> values) {
+    if (values.size() > mostShown) {
+        values.resize(mostShown);
+        values.push_back("…");
+    }
+    return values;
+}
+
 bool holds(const std::vector<std::string>& values, const std::string& text) {
     return std::find(values.begin(), values.end(), text) != values.end();
 }
@@ -160,8 +168,10 @@ private:
                                                         : columnOrigin(step.target, assignment.column));
             for (const BoundExpression* bound : {&step.where, &step.limit, &step.condition})
                 check(*bound, place, {});
-            for (const BoundOrder& order : step.order)
+            for (const BoundOrder& order : step.order) {
                 check(order.value, place, {});
+                checkOrder(order.value, place);
+            }
             for (size_t i = 0; i < step.args.size(); i++)
                 check(step.args[i], place,
                       step.calledAction ? parameterOrigin(step.calledAction, i) : std::vector<Origin>());
@@ -185,9 +195,6 @@ private:
                     all.push_back(std::move(origin));
             return all;
         };
-        if (named)
-            for (const LiteralUse& use : facts.literals)
-                checkMoment(bound, use);
         for (const LiteralUse& use : facts.literals) {
             if (use.isInstead) continue;
             if (use.isResult)
@@ -201,7 +208,22 @@ private:
         for (const ComparisonUse& use : facts.comparisons) {
             if (use.rightIsName) checkWord(bound, use.right[0], origins(use.left));
             if (use.leftIsName) checkWord(bound, use.left[0], origins(use.right));
+            if (use.leftIsName && use.rightIsName && !use.otherOperator)
+                checkCommon(bound, use.right[0], origins(use.right), origins(use.left));
         }
+        for (int name : facts.results) {
+            checkWord(bound, name, assigned);
+            checkCommon(bound, name, origins({name}), assigned);
+        }
+        for (int name : facts.ordered)
+            checkAlphabet(bound, name, origins({name}));
+    }
+
+    void checkOrder(const BoundExpression& bound, const Site& place) {
+        const ExpressionFacts& facts = world_.facts(bound.expression);
+        if (!bound || !facts.ok || bound.values.size() != facts.names.size()) return;
+        for (int name : facts.results)
+            checkAlphabet(bound, name, originsOf(bound.values[static_cast<size_t>(name)], place));
     }
 
     // The enum that refuses the text; null if one of the values may be it.
@@ -217,8 +239,7 @@ private:
         if (!origin) return;
         const SpecFile& file = world_.fileOf(bound.expression);
         // What is installed stands, unless the enum is another one now.
-        bool concerned = file.fresh || (origin->entity && origin->entity->file && origin->entity->file->fresh);
-        if (!concerned || !reported_.insert({bound.expression, use.offset}).second) return;
+        if (!isNews(bound, *origin, use.offset)) return;
         Pos pos = world_.locate(bound.expression, use.offset);
         std::string text = quoteLiteral(use.value), shown = origin->shown;
         if (!file.fresh)
@@ -239,19 +260,65 @@ private:
         }
     }
 
-    // 'now' is read once, when the table or the function is made, and stands still from then on.
-    void checkMoment(const BoundExpression& bound, const LiteralUse& use) {
-        const SpecFile& file = world_.fileOf(bound.expression);
-        const char* meant = habit(Habit::moment, lowerCase(use.value));
-        bool isTime = use.isResult && isTimeType(bound.target);
-        for (int name : use.with)
-            isTime = isTime || isTimeType(bound.values[static_cast<size_t>(name)].type);
-        if (!meant || !isTime || !file.fresh || !reported_.insert({bound.expression, use.offset}).second) return;
-        world_.error(file, "SPQL-R127", world_.locate(bound.expression, use.offset),
-                     quoteLiteral(use.value) + " would be the time at which this was applied, for ever", meant);
+    // Reported once, for a text that is being applied, or because the enum is.
+    bool isNews(const BoundExpression& bound, const Origin& origin, size_t offset) {
+        bool enumIsFresh = origin.entity && origin.entity->file && origin.entity->file->fresh;
+        return (world_.fileOf(bound.expression).fresh || enumIsFresh) &&
+               reported_.insert({bound.expression, offset}).second;
     }
 
-    static bool isTimeType(const std::string& type) { return type == "date" || type.compare(0, 4, "time") == 0; }
+    // Values of an enum are texts to PostgreSQL, so < and ORDER BY go by the alphabet, and people by the list.
+    void checkAlphabet(const BoundExpression& bound, int name, const std::vector<Origin>& origins) {
+        for (const Origin& origin : origins)
+            if (!origin.values || isAlphabetical(*origin.values)) return;
+        const NameUse& use = world_.facts(bound.expression).names[static_cast<size_t>(name)];
+        if (origins.empty() || !isNews(bound, origins.front(), use.offset)) return;
+        const std::string shown = join(use.parts, ".");
+        std::vector<std::string> sorted = *origins.front().values, list;
+        std::sort(sorted.begin(), sorted.end());
+        for (const std::string& value : *origins.front().values)
+            list.push_back(quoteLiteral(value));
+        report(bound, use.offset, origins.front().guessed, "SPQL-R130",
+               shown + " would be put in the order of the alphabet, " + join(firstOf(sorted), ", ") +
+                   ", and not in that of " + origins.front().shown,
+               "its place in the list is array_position(ARRAY[" + join(firstOf(list), ", ") + "], " + shown +
+                   "); or name the values: IN (…)");
+    }
+
+    static bool isAlphabetical(const std::vector<std::string>& values) {
+        return std::is_sorted(values.begin(), values.end()) &&
+               std::is_sorted(values.begin(), values.end(), [](const std::string& left, const std::string& right) {
+                   return lowerCase(left) < lowerCase(right);
+               });
+    }
+
+    // Two enums without a value in common never have the same one.
+    void checkCommon(const BoundExpression& bound, int name, const std::vector<Origin>& origins,
+                     const std::vector<Origin>& others) {
+        if (origins.empty() || others.empty()) return;
+        bool guessed = false;
+        for (const Origin& origin : origins)
+            for (const Origin& other : others) {
+                if (!origin.values || !other.values) return;
+                guessed = guessed || origin.guessed || other.guessed;
+                for (const std::string& value : *origin.values)
+                    if (holds(*other.values, value)) return;
+            }
+        const NameUse& use = world_.facts(bound.expression).names[static_cast<size_t>(name)];
+        if (!isNews(bound, origins.front(), use.offset)) return;
+        report(bound, use.offset, guessed, "SPQL-R131",
+               join(use.parts, ".") + " is never a value of " + others.front().shown + ": " + origins.front().shown +
+                   " has none in common with it",
+               others.front().shown + " has " + join(firstOf(*others.front().values), ", ") + ", and " +
+                   origins.front().shown + " has " + join(firstOf(*origins.front().values), ", "));
+    }
+
+    void report(const BoundExpression& bound, size_t offset, bool isDoubtful, const char* code,
+                const std::string& message, const std::string& hint) {
+        const SpecFile& file = world_.fileOf(bound.expression);
+        Pos pos = world_.locate(bound.expression, offset);
+        isDoubtful ? world_.warning(file, code, pos, message, hint) : world_.error(file, code, pos, message, hint);
+    }
 
     // `status = paid`: a custom event may have any key, and so also one that is called like a value.
     void checkWord(const BoundExpression& bound, int name, const std::vector<Origin>& others) {
@@ -283,8 +350,7 @@ std::string valueHint(const std::vector<std::string>& values, const std::string&
             return "did you mean '" + value + "'? Upper and lower case are told apart";
     std::string near = nearestOfFew(text, values);
     if (!near.empty()) return "did you mean '" + near + "'?";
-    std::vector<std::string> shown(values.begin(), values.begin() + std::min(values.size(), mostShown));
-    return "its values are " + join(shown, ", ") + (values.size() > mostShown ? ", …" : "");
+    return "its values are " + join(firstOf(values), ", ");
 }
 
 void checkValues(World& world, const Resolver& resolver) {

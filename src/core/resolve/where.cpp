@@ -18,12 +18,14 @@ bool isBare(const NameUse& use) {
 // Does every row that fits say something of the target: a column of theirs in all parts of an OR, in one of an AND?
 bool binds(const ConditionPart& part, const std::vector<Value>& values) {
     auto inner = [&](const ConditionPart& each) { return binds(each, values); };
+    auto isTarget = [&](int name) { return values[name].kind == ValueKind::target; };
     switch (part.kind) {
+        case ConditionPart::Kind::never: return true;  // takes no row
+        case ConditionPart::Kind::missing:
+            return !part.names.empty() && std::all_of(part.names.begin(), part.names.end(), isTarget);
         case ConditionPart::Kind::all: return std::any_of(part.parts.begin(), part.parts.end(), inner);
         case ConditionPart::Kind::any: return std::all_of(part.parts.begin(), part.parts.end(), inner);
-        default:
-            return std::any_of(part.names.begin(), part.names.end(),
-                               [&](int name) { return values[name].kind == ValueKind::target; });
+        default: return std::any_of(part.names.begin(), part.names.end(), isTarget);
     }
 }
 
@@ -120,9 +122,9 @@ bool ActionResolver::checkComparison(const BoundExpression& where, const Compari
                      "compare with a column of " + scope.target->name + ", or put it into the step's if:");
         return false;
     }
-    bool same = comparison.leftIsName && comparison.rightIsName && isTarget(left) && isTarget(right) &&
-                where.values[left].name == where.values[right].name;
-    if (same) {
+    bool sameColumn = comparison.leftIsName && comparison.rightIsName && isTarget(left) && isTarget(right) &&
+                      where.values[left].name == where.values[right].name;
+    if (sameColumn) {
         NameUse bare;
         bare.parts = {facts.names[right].parts.back()};
         std::string event = meaningOfEvent(scope, bare);
@@ -146,17 +148,19 @@ bool ActionResolver::checkComparison(const BoundExpression& where, const Compari
     if (!both)
         return !anyTarget(comparison.left) || !anyTarget(comparison.right) ||
                (checkMixedSide(where, comparison.left, scope) && checkMixedSide(where, comparison.right, scope));
-    const std::string& entity = scope.target->name;
+    // Where the event's row is of the same entity, the entity's name says nothing.
+    bool same = !result_.binding.custom && scope.target == result_.binding.entity;
+    const std::string &entity = scope.target->name, qualifier = same ? "target" : entity;
     for (const std::vector<int>* side : {&comparison.right, &comparison.left})
         for (int name : *side) {
             const NameUse& use = facts.names[name];
             std::string event = isBare(use) ? meaningOfEvent(scope, use) : "";
             if (event.empty()) continue;
-            std::string hint = "write " + event + " for the event's, or " + entity + "." + use.parts.front() +
+            std::string hint = "write " + event + " for the event's, or " + qualifier + "." + use.parts.front() +
                                " for the column of " + entity;
             if (comparison.leftIsName && comparison.rightIsName) {
                 auto ofTarget = [&](int other) {
-                    return isBare(facts.names[other]) ? entity + "." + written(other) : written(other);
+                    return isBare(facts.names[other]) ? qualifier + "." + written(other) : written(other);
                 };
                 size_t end = facts.names[left].offset + facts.names[left].length;
                 std::string compared =
@@ -437,23 +441,8 @@ void ActionResolver::checkSqlValues(int expression, const Scope& scope) {
 
 // A field may be called like a keyword, which PostgreSQL's parser then stumbles over.
 std::string ActionResolver::keywordHint(int expression, const Scope& scope) const {
-    const std::string& text = world_.expressionText(expression);
-    size_t at = world_.facts(expression).errorOffset;
-    auto wordAround = [&](size_t place) {
-        size_t begin = place, end = place;
-        while (begin > 0 && isNamePart(text[begin - 1]))
-            begin--;
-        while (end < text.size() && isNamePart(text[end]))
-            end++;
-        std::string word = text.substr(begin, end - begin);
-        std::transform(word.begin(), word.end(), word.begin(), toAsciiLower);
-        return begin > 0 && text[begin - 1] == '.' ? std::string() : word;
-    };
-    size_t before = std::min(at, text.size());
-    while (before > 0 && !isNamePart(text[before - 1]))
-        before--;
-    for (const std::string& word : {at < text.size() ? wordAround(at) : std::string(), wordAround(before)})
-        if (!word.empty() && inScope(scope, word)) return word + " is a keyword of SQL: " + writtenOut(scope, word);
+    for (const std::string& word : world_.facts(expression).keywords)
+        if (inScope(scope, word)) return word + " is a keyword of SQL: " + writtenOut(scope, word);
     return {};
 }
 

@@ -42,8 +42,9 @@ std::vector<Token> tokenize(const std::string& text) {
         } else if (digit(c)) {
             while (end < text.size() && (digit(text[end]) || text[end] == '.'))
                 end++;
-        } else if (c == '\'') {
-            while (end < text.size() && text[end] != '\'')
+        } else if (c == '\'' || c == '"') {
+            word = c == '"';
+            while (end < text.size() && text[end] != c)
                 end++;
             end = std::min(end + 1, text.size());
         } else if ((c == '<' || c == '>' || c == '!') && end < text.size() && (text[end] == '=' || text[end] == '>')) {
@@ -325,8 +326,10 @@ std::vector<std::string> matchKeyNames(const Action& spec, const Window& window)
         for (const WindowPiece& key : window.terms.front().by)
             names.push_back(key.text);
     }
-    for (std::string& name : names)
+    for (std::string& name : names) {
         name = name.substr(name.rfind('.') + 1);
+        if (name.size() > 2 && name.front() == '"' && name.back() == '"') name = name.substr(1, name.size() - 2);
+    }
     return names;
 }
 

@@ -1,4 +1,4 @@
-// Conditions over time (language.md section 9): the grammar of windows and of correlations, as plain structs.
+// Conditions over time: the grammar of windows and of correlations, as plain structs.
 #pragma once
 
 #include <string>

@@ -14,14 +14,18 @@ struct Pos {
     uint32_t col = 0;
 };
 
-inline bool operator==(Pos a, Pos b) { return a.line == b.line && a.col == b.col; }
-inline bool operator<(Pos a, Pos b) { return a.line != b.line ? a.line < b.line : a.col < b.col; }
+inline bool operator==(Pos a, Pos b) {
+    return a.line == b.line && a.col == b.col;
+}
+inline bool operator<(Pos a, Pos b) {
+    return a.line != b.line ? a.line < b.line : a.col < b.col;
+}
 
 enum class Severity { error, warning, notice };
 
 struct Diagnostic {
     Severity severity = Severity::error;
-    std::string code;     // stable, "SPQL-Y001"; the whole list with meanings is docs/reference.md
+    std::string code;  // stable, "SPQL-Y001"; the whole list with meanings is docs/reference.md
     Pos pos;
     std::string message;  // one sentence, no trailing full stop
     std::string hint;     // what would mend it; may be empty

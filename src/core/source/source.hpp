@@ -15,10 +15,10 @@ namespace specql {
 // character (after an opening quote), so that locate() can find any byte of the value again.
 struct Text {
     std::string value;
-    Pos pos;              // of the scalar itself (its opening quote, if it has one)
-    size_t offset = 0;    // byte offset in the source of the first character of the content
-    char style = 0;       // 0 plain, '\'' or '"' quoted, '|' or '>' block
-    bool present = false; // the user wrote it (an empty quoted scalar is present)
+    Pos pos;               // of the scalar itself (its opening quote, if it has one)
+    size_t offset = 0;     // byte offset in the source of the first character of the content
+    char style = 0;        // 0 plain, '\'' or '"' quoted, '|' or '>' block
+    bool present = false;  // the user wrote it (an empty quoted scalar is present)
 
     bool empty() const { return value.empty(); }
     explicit operator bool() const { return present; }
@@ -46,7 +46,7 @@ private:
 
     std::string text_;
     std::vector<size_t> lineStarts_;
-    std::vector<size_t> continuationsBefore_;   // UTF-8 continuation bytes before each checkpoint
+    std::vector<size_t> continuationsBefore_;  // UTF-8 continuation bytes before each checkpoint
 };
 
 // Locates bytes of one text like Source does, without starting anew each time as long as they ascend: for texts that
@@ -67,7 +67,7 @@ private:
 
     const Source& source_;
     const Text& text_;
-    bool isVerbatim_ = false;   // the value stands in the source as it is
+    bool isVerbatim_ = false;  // the value stands in the source as it is
     size_t value_ = 0;
     size_t at_;
 };

@@ -25,11 +25,15 @@ bool isWindowed(const std::string& condition) {
     if (findKeyword(condition, "WITHIN") != std::string::npos) {
         return true;
     }
-    // Terms may stand in parentheses; without them all of the text is at top level.
+    // A query counts rows and not events; it is refused as what it is.
     std::string flat = condition;
     for (char& c : flat) {
         c = c == '(' || c == ')' || c == '[' || c == ']' ? ' ' : c;
     }
+    if (findKeyword(flat, "SELECT") != std::string::npos) {
+        return false;
+    }
+    // Terms may stand in parentheses; without them all of the text is at top level.
     for (const std::string& aggregate : aggregates) {
         for (size_t at = findKeyword(flat, aggregate); at != std::string::npos;
              at = findKeyword(flat, aggregate, at + 1)) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <set>
 
 namespace specql {
 
@@ -186,6 +187,41 @@ std::string mirrored(const std::string& comparison) {
     return comparison;
 }
 
+bool isWord(const Token& token, const char* word) {
+    return token.kind == Token::Kind::word && token.text == word;
+}
+
+// A minus before a number belongs to it, unless it stands behind a value.
+std::vector<Token> withSigns(std::vector<Token> all) {
+    for (size_t at = 0; at + 1 < all.size(); at++) {
+        bool begins = at == 0 || all[at - 1].kind == Token::Kind::sign || all[at - 1].kind == Token::Kind::open ||
+                      isWord(all[at - 1], "between") || isWord(all[at - 1], "and");
+        if (all[at].text != "-" || all[at + 1].kind != Token::Kind::number || !begins) continue;
+        all[at + 1].text = "-" + all[at + 1].text;
+        all.erase(all.begin() + static_cast<long>(at));
+    }
+    return all;
+}
+
+// Two sides of a comparison, of which one is a name.
+bool boundOf(const Token& left, const std::string& sign, const Token& right, Bound& bound) {
+    std::string comparison = sign == "!=" ? "<>" : sign;
+    static const std::set<std::string> known = {"=", "<>", "<", "<=", ">", ">="};
+    bool turned = left.kind != Token::Kind::word;
+    const Token& name = turned ? right : left;
+    const Token& other = turned ? left : right;
+    if (!known.count(comparison) || name.kind != Token::Kind::word) return false;
+    bound.name = name.text;
+    bound.comparison = turned ? mirrored(comparison) : comparison;
+    bound.other = other.text;
+    switch (other.kind) {
+        case Token::Kind::number: bound.kind = Bound::Kind::number; return true;
+        case Token::Kind::string: bound.kind = Bound::Kind::text; return true;
+        case Token::Kind::word: bound.kind = Bound::Kind::name; return true;
+        default: return false;
+    }
+}
+
 }  // namespace
 
 ConditionText readCondition(const std::string& text) {
@@ -215,36 +251,36 @@ ConditionText readCondition(const std::string& text) {
 }
 
 bool readBound(const std::string& atom, Bound& bound) {
-    std::vector<Token> all = tokens(atom);
-    // A sign before a number belongs to it.
-    for (size_t at = 0; at + 1 < all.size(); at++)
-        if (all[at].text == "-" && all[at + 1].kind == Token::Kind::number &&
-            (at == 0 || all[at - 1].kind == Token::Kind::sign)) {
-            all[at + 1].text = "-" + all[at + 1].text;
-            all.erase(all.begin() + static_cast<long>(at));
-        }
-    if (all.size() != 3 || all[1].kind != Token::Kind::sign) return false;
-    std::string comparison = all[1].text == "!=" ? "<>" : all[1].text;
-    for (const char* known : {"=", "<>", "<", "<=", ">", ">="}) {
-        if (comparison != known) continue;
-        bool turned = all[0].kind != Token::Kind::word;
-        const Token& name = turned ? all[2] : all[0];
-        const Token& other = turned ? all[0] : all[2];
-        if (name.kind != Token::Kind::word) return false;
-        bound.name = name.text;
-        bound.comparison = turned ? mirrored(comparison) : comparison;
-        bound.other = other.text;
-        if (other.kind == Token::Kind::number)
-            bound.kind = Bound::Kind::number;
-        else if (other.kind == Token::Kind::string)
-            bound.kind = Bound::Kind::text;
-        else if (other.kind == Token::Kind::word)
-            bound.kind = Bound::Kind::name;
+    std::vector<Token> all = withSigns(tokens(atom));
+    return all.size() == 3 && all[1].kind == Token::Kind::sign && boundOf(all[0], all[1].text, all[2], bound);
+}
+
+bool readBetween(const std::string& atom, Bound& low, Bound& high) {
+    std::vector<Token> all = withSigns(tokens(atom));
+    return all.size() == 5 && all[0].kind == Token::Kind::word && isWord(all[1], "between") && isWord(all[3], "and") &&
+           boundOf(all[0], ">=", all[2], low) && boundOf(all[0], "<=", all[4], high);
+}
+
+bool readChoice(const std::string& atom, Choice& choice) {
+    std::vector<Token> all = withSigns(tokens(atom));
+    if (all.size() < 5 || all[0].kind != Token::Kind::word) return false;
+    choice.isNegated = isWord(all[1], "not");
+    size_t at = choice.isNegated ? 2 : 1;
+    if (!isWord(all[at], "in") || all[at + 1].text != "(" || all.back().text != ")") return false;
+    for (at += 2; at + 1 < all.size(); at += 2) {
+        const Token& value = all[at];
+        if (value.kind == Token::Kind::number)
+            choice.numbers.push_back(value.text);
+        else if (value.kind == Token::Kind::string)
+            choice.texts.push_back(value.text);
+        else if (isWord(value, "null"))
+            choice.hasNull = true;
         else
             return false;
-        return true;
+        bool last = at + 2 == all.size();
+        if (!last && all[at + 1].text != ",") return false;
     }
-    return false;
+    return true;
 }
 
 bool readNullTest(const std::string& atom, bool& isNull) {

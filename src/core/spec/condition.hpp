@@ -33,6 +33,16 @@ struct Bound {
 };
 bool readBound(const std::string& atom, Bound& bound);
 
+// `column BETWEEN a AND b`: what it says of the column, at both ends.
+bool readBetween(const std::string& atom, Bound& low, Bound& high);
+
+// `column IN (a, b)` or NOT IN, with constants and NULL alone.
+struct Choice {
+    bool isNegated = false, hasNull = false;
+    std::vector<std::string> numbers, texts;
+};
+bool readChoice(const std::string& atom, Choice& choice);
+
 // `column IS NULL` or `column IS NOT NULL`, without anything else.
 bool readNullTest(const std::string& atom, bool& isNull);
 

@@ -72,6 +72,11 @@ void ReadContext::checkKeys(const Node& mapping, const Words& known, const std::
 
 void ReadContext::checkDuration(const std::string& key, const Text& value, int64_t longestMs) {
     int64_t ms = durationMs(value.value);
+    if (ms >= 1 && lacksUnit(value.value)) {
+        diagnostics.error("SPQL-S032", value.pos, "\"" + key + "\" is a number without a unit",
+                          "write " + value.value + " s, " + value.value + " min or " + value.value + " ms");
+        return;
+    }
     if (ms < 1 || ms > longestMs) {
         diagnostics.error(
             "SPQL-S032", value.pos,

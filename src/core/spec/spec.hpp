@@ -1,5 +1,5 @@
 // The specification as plain structs, each element with its position. Nothing is resolved here.
-// Source: design/language.md sections 1, 2, 3, 6, 8.
+// docs/language.md tells what each part means.
 #pragma once
 
 #include <string>
@@ -17,8 +17,8 @@ struct ExpressionRef {
 };
 
 struct Field {
-    Text name;          // as written, e.g. product_id
-    Text type;          // e.g. enum(a, b), decimal(10,2), ref(Product); without '!' and '= default'
+    Text name;  // as written, e.g. product_id
+    Text type;  // e.g. enum(a, b), decimal(10,2), ref(Product); without '!' and '= default'
     bool required = false;
     ExpressionRef defaultValue;
     Text description;
@@ -31,7 +31,7 @@ struct Field {
 struct IndexSpec {
     Text name;
     std::vector<Text> columns;
-    Text type;          // btree, gin, gist, brin, hash; empty means btree
+    Text type;  // btree, gin, gist, brin, hash; empty means btree
     bool unique = false;
     ExpressionRef where;
     Pos pos;
@@ -45,32 +45,43 @@ struct Assignment {
 struct OrderItem {
     ExpressionRef value;
     bool descending = false;
-    int nulls = 0;      // 0 unsaid, 1 first, 2 last
+    int nulls = 0;  // 0 unsaid, 1 first, 2 last
 };
 
 enum class StepKind {
-    insert, update, remove /* delete: */, append, create,
-    callExternal, notify, escalate, emit,
-    function,           // <anything>: "f(args)" — an action, a function, or a queued call; resolve decides
-    validate, branch /* if/then/else */, foreach, call, ret
+    insert,
+    update,
+    remove /* delete: */,
+    append,
+    create,
+    callExternal,
+    notify,
+    escalate,
+    emit,
+    function,  // <anything>: "f(args)" — an action, a function, or a queued call; resolve decides
+    validate,
+    branch /* if/then/else */,
+    foreach,
+    call,
+    ret
 };
 
 struct Step {
     StepKind kind = StepKind::insert;
-    Text verb;                         // the key as written: insert, process_backorders, …
-    Text target;                       // entity, service, channel, event name, or function name
-    Text via;                          // update, delete: the path to the one row that is meant
+    Text verb;    // the key as written: insert, process_backorders, …
+    Text target;  // entity, service, channel, event name, or function name
+    Text via;     // update, delete: the path to the one row that is meant
     std::vector<Assignment> set;
     ExpressionRef where;
     std::vector<OrderItem> orderBy;
     ExpressionRef limit;
-    Text limitSum;                     // LIMIT SUM(quantity) <= …: the column; `limit` is then the right side
-    Text severity, repeat;             // escalate: how bad, and how often it is sent until somebody acknowledges it
-    Text message;                      // operation of call_external; message of notify/escalate/validate error
-    std::vector<ExpressionRef> args;   // function/call; return: the value, if there is one
-    ExpressionRef condition;           // validate, branch; foreach: the array
-    Text variable;                     // foreach: the loop variable; call: where the result goes
-    std::vector<Step> then;            // branch then; foreach body
+    Text limitSum;                    // LIMIT SUM(quantity) <= …: the column; `limit` is then the right side
+    Text severity, repeat;            // escalate: how bad, and how often it is sent until somebody acknowledges it
+    Text message;                     // operation of call_external; message of notify/escalate/validate error
+    std::vector<ExpressionRef> args;  // function/call; return: the value, if there is one
+    ExpressionRef condition;          // validate, branch; foreach: the array
+    Text variable;                    // foreach: the loop variable; call: where the result goes
+    std::vector<Step> then;           // branch then; foreach body
     std::vector<Step> otherwise;
     Pos pos;
 };
@@ -93,38 +104,38 @@ struct Param {
 struct Action {
     Text name;
     Text description;
-    Text pattern;                      // empty means event_driven_orchestrator
-    Text trigger;                      // exactly one of trigger, triggers, on for event-driven actions
+    Text pattern;  // empty means event_driven_orchestrator
+    Text trigger;  // exactly one of trigger, triggers, on for event-driven actions
     std::vector<Text> triggers;
     Text on;
-    std::vector<Branch> branches;      // conditions: or steps:
-    Text condition;                    // condition: as text; windowed, correlated or a plain expression
-    ExpressionRef plainCondition;      // set when `condition` is neither windowed nor correlated
-    bool windowed = false;             // condition contains WITHIN, or aggregates
-    bool correlated = false;           // triggers: with correlation_window
-    Text operation;                    // batch: update, insert, delete
+    std::vector<Branch> branches;  // conditions: or steps:
+    Text condition;                // condition: as text; windowed, correlated or a plain expression
+    ExpressionRef plainCondition;  // set when `condition` is neither windowed nor correlated
+    bool windowed = false;         // condition contains WITHIN, or aggregates
+    bool correlated = false;       // triggers: with correlation_window
+    Text operation;                // batch: update, insert, delete
     Text batchField;
     Text correlationWindow;
     std::vector<Text> correlateBy;
     Text afterMatch, cooldown, onError, maxAttempts, backoff, enabled;
-    Text order;                        // as written
-    int turn = 0;                      // its value
+    Text order;    // as written
+    int turn = 0;  // its value
     std::vector<Step> onTimeout;
-    std::vector<Text> validations;          // they are also the first steps of every branch
+    std::vector<Text> validations;  // they are also the first steps of every branch
     Text errorHandling;
     std::vector<Param> params;
     Pos pos;
-    uint32_t firstLine = 0, lastLine = 0;   // the slice of the source that is this action
+    uint32_t firstLine = 0, lastLine = 0;  // the slice of the source that is this action
 };
 
 struct Operation {
     Text name;
-    std::vector<Param> settings;       // path, method, …
+    std::vector<Param> settings;  // path, method, …
 };
 
 struct Service {
     Text name;
-    std::vector<Param> settings;       // url, timeout, retries, secret, format, ordering, …: key and raw value
+    std::vector<Param> settings;  // url, timeout, retries, secret, format, ordering, …: key and raw value
     std::vector<Param> headers;
     std::vector<Operation> operations;
     Pos pos;
@@ -132,9 +143,9 @@ struct Service {
 };
 
 struct Entity {
-    Text name;          // InventoryEvent
-    Text schema;        // empty: public
-    Text table;         // as written; empty: the name in snake case, in the schema
+    Text name;                           // InventoryEvent
+    Text schema;                         // empty: public
+    Text table;                          // as written; empty: the name in snake case, in the schema
     std::string tableSchema, tableName;  // what it says; no schema: the entity's
     Text description;
     std::vector<Field> fields;
@@ -146,7 +157,7 @@ struct Entity {
 
 // A document with only actions: they join the schema of the document before them, else their own, else apply's.
 struct Rules {
-    Text schema;        // empty: apply's argument
+    Text schema;  // empty: apply's argument
     std::vector<Action> actions;
     Pos pos;
     uint32_t firstLine = 0, lastLine = 0;
@@ -156,7 +167,7 @@ struct Spec {
     std::vector<Entity> entities;
     std::vector<Rules> rules;
     std::vector<Service> services;
-    std::vector<Text> expressions;     // every SQL expression of the text; ExpressionRef::id is the index
+    std::vector<Text> expressions;  // every SQL expression of the text; ExpressionRef::id is the index
 };
 
 }  // namespace specql

@@ -79,7 +79,14 @@ public:
             return;
         }
         cutClauses(rest);
-        if (!checkStart(rest) || !checkOrder() || !checkAllowed()) {
+        if (!checkStart(rest) || !checkOrder()) {
+            return;
+        }
+        if (!checkAllowed()) {
+            // What is right all the same must not be missed later.
+            if (where_.begin != npos && step_.kind == StepKind::remove) {
+                step_.where = body(where_);
+            }
             return;
         }
         if (set_.begin != npos) {
@@ -218,7 +225,11 @@ private:
         if (isAllowed || clause.begin == npos) {
             return true;
         }
-        error("SPQL-S020", clause.begin, "\"" + step_.verb.value + "\" takes no " + clause.keyword);
+        bool ofRows = step_.kind == StepKind::remove && &clause != &set_;
+        error("SPQL-S020", clause.begin, "\"" + step_.verb.value + "\" takes no " + clause.keyword,
+              ofRows
+                  ? "a delete takes every row that fits its WHERE; rows are taken in order, and so many, by an update"
+                  : "");
         return false;
     }
 
@@ -273,6 +284,24 @@ private:
         }
     }
 
+    // `x += 1` and `(a, b) = …` as they are written here; empty if it is neither.
+    std::string assignmentHint(const Slice& item, size_t name, size_t at) const {
+        if (value_[item.begin] == '(') {
+            return "write 'SET a = …, b = …': each column has its own value";
+        }
+        size_t sign = at;
+        while (sign < item.end && std::string("+-*/|").find(value_[sign]) != npos) {
+            ++sign;
+        }
+        if (name == 0 || sign == at || sign >= item.end || value_[sign] != '=') {
+            return {};
+        }
+        std::string column = value_.substr(item.begin, name);
+        size_t right = skipSpace(value_, sign + 1);
+        return "write '" + column + " = " + column + " " + value_.substr(at, sign - at) + " " +
+               value_.substr(right, std::max(right, item.end) - right) + "'";
+    }
+
     void readAssignment(const Slice& item) {
         if (item.empty()) {
             error("SPQL-S018", item.begin, "an assignment is missing between two commas");
@@ -283,6 +312,10 @@ private:
         bool isColumn = name > 0 && value_[item.begin] != '.' &&
                         (value_[item.begin] == '"' || value_.substr(item.begin, name).find('.') == npos);
         if (!isColumn || equals >= item.end || value_[equals] != '=') {
+            if (std::string hint = assignmentHint(item, name, equals); !hint.empty()) {
+                error("SPQL-S018", item.begin, "SET needs 'column = expression' here", hint);
+                return;
+            }
             error("SPQL-S018", item.begin, "SET needs 'column = expression' here",
                   "a ',' inside an expression must stand in parentheses or quotes");
             return;

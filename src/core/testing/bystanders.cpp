@@ -60,7 +60,7 @@ void Bystanders::watchStep(const ResolvedStep& step, const Arm& arm, const Stage
 
 void Bystanders::watchRow(const ResolvedStep& step, const std::string& key, const std::string& description) {
     std::string row =
-        "(SELECT t::text FROM " + quoteName(step.target->schema, step.target->table) + " AS t WHERE " + key + ")";
+        "(SELECT (t.*)::text FROM " + quoteName(step.target->schema, step.target->table) + " AS t WHERE " + key + ")";
     std::string setting = "'specql_test.row_" + std::to_string(writer_.next()) + "'";
     writer_.add("excuse", "SELECT 'a row that it does not mean could not be kept' WHERE " + row + " IS NULL",
                 description);

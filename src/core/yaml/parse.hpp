@@ -10,12 +10,12 @@ namespace specql {
 
 // Each is a refusal with its own code. Defaults are the safe ones.
 struct Limits {
-    size_t bytes = 1 << 20;        // setting specql.max_spec_size; hard ceiling 8 MiB
+    size_t bytes = 1 << 20;  // setting specql.max_spec_size; hard ceiling 8 MiB
     size_t depth = 32;
     size_t nodes = 100000;
     size_t documents = 1000;
     size_t scalarBytes = 64 << 10;
-    size_t flowOpeners = 4096;     // '[' and '{' bytes
+    size_t flowOpeners = 4096;  // '[' and '{' bytes
 };
 
 // Called now and then from every loop that may run long; throws Interrupted to stop. May be null.
@@ -27,7 +27,7 @@ struct Interrupted {};
 std::string dialectToYaml(const Source& source, std::vector<uint32_t>& documentStarts);
 
 struct ParsedText {
-    std::vector<Node> documents;   // one root mapping each
+    std::vector<Node> documents;  // one root mapping each
 };
 
 // `text` must be UTF-8 (the caller converts). Problems go to `diagnostics`; what could be read is returned.

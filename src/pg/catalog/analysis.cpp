@@ -11,6 +11,8 @@
 #include "spec/sql_text.hpp"
 
 extern "C" {
+#include "access/transam.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
@@ -22,6 +24,7 @@ extern "C" {
 #include "parser/parse_expr.h"
 #include "parser/parse_node.h"
 #include "utils/catcache.h"
+#include "utils/formatting.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 }
@@ -57,13 +60,33 @@ struct Qualification {
     const char* text;  // in UTF-8
 };
 
+struct Moment {
+    int offset;  // in the server's text
+    const char* text;
+    const char* hint;
+};
+
 struct Analysed {
     Finding finding;
     const char* type;  // in UTF-8
     bool isVolatile;
     bool isImmutable;
+    bool readsRows;
     List* qualifications;  // of Qualification
+    List* moments;         // of Moment
 };
+
+// Functions of the server that are not volatile see no rows of users' tables.
+bool functionReadsRows(Oid function, void*) {
+    return function >= FirstNormalObjectId && func_volatile(function) != PROVOLATILE_IMMUTABLE &&
+           get_func_namespace(function) != get_namespace_oid("specql", true);
+}
+
+bool readsRows(::Node* node, void* context) {
+    if (node == nullptr) return false;
+    return check_functions_in_node(node, functionReadsRows, nullptr) ||
+           expression_tree_walker(node, compat::walkerArgument(readsRows), context);
+}
 
 // Every name gets a value of its type: a parameter node, which the analyser treats as any value.
 ::Node* bindColumn(ParseState* state, ColumnRef* column) {
@@ -200,6 +223,52 @@ void qualifyTypes(Check* check) {
     }
 }
 
+bool isTimeType(Oid type) {
+    return type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID || type == TIMETZOID || type == TIMEOID;
+}
+
+// The text between the quotes at this place, in small letters; nullptr if none begins there.
+char* quotedText(const char* at) {
+    const char* end = *at == '\'' ? strchr(at + 1, '\'') : nullptr;
+    return end == nullptr ? nullptr : asc_tolower(at + 1, static_cast<size_t>(end - at - 1));
+}
+
+// What would mend a text from which a time is read that moves on: the first such word in it.
+const char* momentHint(const char* text) {
+    if (const char* whole = habit(Habit::moment, text)) return whole;
+    for (const char* at = text; *at != '\0';) {
+        at += strcspn(at, "nyt");
+        size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz");
+        bool begins = at == text || !isNamePart(at[-1]);
+        if (const char* hint = begins ? habit(Habit::moment, std::string_view(at, length)) : nullptr) return hint;
+        at += Max(length, *at != '\0' ? 1 : 0);
+    }
+    return nullptr;
+}
+
+struct MomentSearch {
+    const char* server;
+    Analysed* result;
+};
+
+// 'now' as a time is read here and now, and would stand still from then on.
+bool noteMoments(::Node* node, void* context) {
+    MomentSearch* search = static_cast<MomentSearch*>(context);
+    if (node == nullptr) return false;
+    if (IsA(node, Const)) {
+        Const* constant = reinterpret_cast<Const*>(node);
+        const char* text = isTimeType(constant->consttype) && constant->location >= 0
+                               ? quotedText(search->server + constant->location)
+                               : nullptr;
+        if (const char* hint = text != nullptr ? momentHint(text) : nullptr) {
+            Moment* moment = static_cast<Moment*>(palloc(sizeof(Moment)));
+            *moment = {constant->location, text, hint};
+            search->result->moments = lappend(search->result->moments, moment);
+        }
+    }
+    return expression_tree_walker(node, compat::walkerArgument(noteMoments), context);
+}
+
 // Runs the analyser; raises its errors. Allocates in the current memory context.
 Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
     Analysed* result = static_cast<Analysed*>(palloc0(sizeof(Analysed)));
@@ -228,8 +297,11 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
             const char* wantedText = toUtf8(typeText(wanted, -1));
             object(&check, "SPQL-E106", exprLocation(raw->tree),
                    psprintf("%s is wanted, but the expression is of type %s", wantedText, result->type),
-                   wanted == BOOLOID ? "A condition compares something; a value of its own is true or false"
-                                     : psprintf("Cast it: (…)::%s", wantedText));
+                   wanted == BOOLOID  ? "A condition compares something; a value of its own is true or false"
+                   : type == JSONBOID ? psprintf("A value within JSON is taken out by ->> 'key', and the whole by #>> "
+                                                 "'{}': (… #>> '{}')::%s",
+                                                 wantedText)
+                                      : psprintf("Cast it: (…)::%s", wantedText));
             return result;
         }
         value = assigned;
@@ -240,8 +312,11 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
         return result;
     }
     assign_expr_collations(state, value);
+    MomentSearch search = {bindings->server, result};
+    noteMoments(value, &search);
     result->isVolatile = contain_volatile_functions(value);
     result->isImmutable = !contain_mutable_functions(value);
+    result->readsRows = readsRows(value, nullptr);
     free_parsestate(state);
     return result;
 }
@@ -260,6 +335,10 @@ const char* codeOf(int sqlstate) {
         default: return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_DATA_EXCEPTION ? "SPQL-E108" : "SPQL-E100";
     }
 }
+
+constexpr const char* jsonHint =
+    "A value within JSON is taken out as a text by ->> 'key', and the whole by #>> '{}'; a JSON text has quotes of its "
+    "own";
 
 // Habits from other languages, at the place of an operator that PostgreSQL does not know.
 const char* operatorHint(const char* at, const char* message) {
@@ -326,6 +405,7 @@ void record(const Analysed& analysed, const Bindings& bindings, AnalysisResult& 
     result.type = analysed.type;
     result.isVolatile = analysed.isVolatile;
     result.isImmutable = analysed.isImmutable;
+    result.readsRows = analysed.readsRows;
     ListCell* cell;
     foreach (cell, analysed.qualifications) {
         const Qualification* found = static_cast<Qualification*>(lfirst(cell));
@@ -333,6 +413,11 @@ void record(const Analysed& analysed, const Bindings& bindings, AnalysisResult& 
         use.offset = utf8Offset(bindings.server, bindings.utf8, static_cast<size_t>(found->offset));
         use.length = nameLength(bindings.utf8, use.offset);
         use.sql = found->text;
+    }
+    foreach (cell, analysed.moments) {
+        const Moment* found = static_cast<Moment*>(lfirst(cell));
+        result.moments.push_back(
+            {utf8Offset(bindings.server, bindings.utf8, static_cast<size_t>(found->offset)), found->text, found->hint});
     }
     result.ok = true;
 }
@@ -349,9 +434,16 @@ void recordFailure(const ErrorData* error, const Bindings& bindings, const Expre
         code = "SPQL-E102";
         const char* meant = operatorHint(bindings.utf8 + result.errorOffset, error->message);
         if (meant != nullptr) hint = meant;
+        if (meant == nullptr && strstr(error->message, "jsonb") != nullptr) hint = jsonHint;
     } else if (error->sqlerrcode == ERRCODE_INVALID_TEXT_REPRESENTATION &&
                isAddedText(bindings.utf8, result.errorOffset)) {
         hint = habit(Habit::symbol, "+");
+    } else if (error->sqlerrcode == ERRCODE_INVALID_TEXT_REPRESENTATION && strstr(error->message, "json") != nullptr) {
+        hint = jsonHint;
+    } else if (error->sqlerrcode == ERRCODE_INVALID_DATETIME_FORMAT) {
+        const char* text = quotedText(bindings.server + (message.offset < 0 ? 0 : message.offset));
+        const char* meant = text != nullptr ? momentHint(text) : nullptr;
+        if (meant != nullptr) hint = meant;
     } else if (error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA) {
         hint = methodHint(facts, error->message);
     } else if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION) {

@@ -1,5 +1,6 @@
 #include "pg/catalog/expression_tree.hpp"
 
+#include "pg/catalog/expression_walk.hpp"
 #include "pg/catalog/literals.hpp"
 
 extern "C" {
@@ -18,20 +19,8 @@ struct Group {
     const char* literal;
 };
 
-struct Walk {
-    RawExpression* result;
-    List* groups;
-    List* casts;    // of TypeCast over a ColumnRef
-    bool covered;   // the parent's operands were gathered through arithmetic, so a child's need not be
-    bool negated;   // an odd number of NOTs stands around the node, and nothing but AND, OR and NOT between
-    RawPart* part;  // of the AND, OR or NOT walked last
-    bool direct;    // the node to be walked stands right under an AND, OR or NOT
-};
-
 // Beyond this many operands (a long IN list) peers say nothing that the first ones did not say.
 constexpr int maxPeers = 64;
-
-bool walkNode(::Node* node, Walk* walk);
 
 bool refuse(Walk* walk, const char* code, int offset, const char* message, const char* hint = nullptr) {
     walk->result->refusal = {code, message, hint, Max(offset, 0)};
@@ -84,14 +73,6 @@ void gather(::Node* node, Group* group, bool inArithmetic) {
         gather(reinterpret_cast<A_Expr*>(node)->lexpr, group, true);
         gather(reinterpret_cast<A_Expr*>(node)->rexpr, group, true);
     }
-}
-
-void addGroup(Walk* walk, ::Node* left, ::Node* right, bool inArithmetic) {
-    Group* group = static_cast<Group*>(palloc0(sizeof(Group)));
-    gather(left, group, inArithmetic);
-    gather(right, group, inArithmetic);
-    if (group->columns != NIL) walk->groups = lappend(walk->groups, group);
-    walk->covered = true;
 }
 
 void noteOperands(A_Expr* expression, Walk* walk) {
@@ -172,39 +153,6 @@ bool walkSides(A_Expr* expression, Walk* walk) {
     return false;
 }
 
-RawPart* makePart(RawPart::Kind kind, int begin, int end) {
-    RawPart* part = static_cast<RawPart*>(palloc0(sizeof(RawPart)));
-    part->kind = kind;
-    part->begin = begin;
-    part->end = end;
-    return part;
-}
-
-// Under NOT an AND is an OR of what is under it, and the other way round.
-bool walkBoolean(BoolExpr* expression, Walk* walk) {
-    bool direct = walk->direct;
-    if (!direct) walk->negated = false;
-    bool negated = walk->negated;
-    bool any = (expression->boolop == OR_EXPR) != negated;
-    RawPart* whole = makePart(any ? RawPart::any : RawPart::all, 0, 0);
-    ListCell* cell;
-    foreach (cell, expression->args) {
-        ::Node* operand = static_cast<::Node*>(lfirst(cell));
-        walk->negated = (expression->boolop == NOT_EXPR) != negated;
-        int begin = list_length(walk->result->walked);
-        walk->direct = IsA(operand, BoolExpr);
-        if (walkNode(operand, walk)) return true;
-        walk->direct = false;
-        RawPart* part =
-            IsA(operand, BoolExpr) ? walk->part : makePart(RawPart::leaf, begin, list_length(walk->result->walked));
-        whole->parts = lappend(whole->parts, part);
-    }
-    walk->negated = negated;
-    walk->part = expression->boolop == NOT_EXPR ? static_cast<RawPart*>(linitial(whole->parts)) : whole;
-    if (!direct) walk->result->conditions = lappend(walk->result->conditions, walk->part);
-    return false;
-}
-
 bool walkCall(FuncCall* call, Walk* walk) {
     if (call->over != nullptr)
         return refuse(walk, "SPQL-E011", call->location, "a window function (OVER) cannot be used in an expression",
@@ -236,91 +184,6 @@ bool walkCast(TypeCast* cast, Walk* walk) {
 
 bool walkChild(::Node* node, void* walk) {
     return walkNode(node, static_cast<Walk*>(walk));
-}
-
-// True: refused, stop.
-bool walkNode(::Node* node, Walk* walk) {
-    if (node == nullptr) return false;
-    check_stack_depth();
-    bool covered = walk->covered;
-    walk->covered = covered && IsA(node, List);
-    noteLiterals(node, walk->result);
-    switch (nodeTag(node)) {
-        case T_ColumnRef: return walkColumn(reinterpret_cast<ColumnRef*>(node), walk);
-        case T_FuncCall: return walkCall(reinterpret_cast<FuncCall*>(node), walk);
-        case T_TypeCast: return walkCast(reinterpret_cast<TypeCast*>(node), walk);
-        case T_A_Const:
-        case T_String: return false;
-        case T_SQLValueFunction:
-            walk->result->sqlValues =
-                lappend_int(walk->result->sqlValues, reinterpret_cast<SQLValueFunction*>(node)->location);
-            return false;
-        case T_BoolExpr: return walkBoolean(reinterpret_cast<BoolExpr*>(node), walk);
-        case T_SubLink:
-            return refuse(walk, "SPQL-E006", reinterpret_cast<SubLink*>(node)->location,
-                          "a sub-select cannot be used in an expression", "Put it into an SQL function and call that");
-        case T_ParamRef:
-            return refuse(walk, "SPQL-E007", exprLocation(node), "a numbered parameter has no meaning here",
-                          "Write the name of the value");
-        case T_SetToDefault:
-            return refuse(walk, "SPQL-E008", exprLocation(node), "DEFAULT cannot be used in an expression",
-                          "Leave the column out; an insert gives it its default");
-        case T_A_Star:
-            return refuse(walk, "SPQL-E009", 0, "\"*\" stands for a row of columns, not for one value",
-                          "Name the value; the whole row is \"new\" or \"old\"");
-        case T_GroupingFunc:
-            return refuse(walk, "SPQL-E010", exprLocation(node), "GROUPING cannot be used in an expression");
-        case T_A_Expr: {
-            A_Expr* expression = reinterpret_cast<A_Expr*>(node);
-            if (covered && isArithmeticNode(node))
-                walk->covered = true;
-            else
-                noteOperands(expression, walk);
-            if (list_length(expression->name) > 1) {
-                RawOperator* qualified = static_cast<RawOperator*>(palloc0(sizeof(RawOperator)));
-                qualified->offset = expression->location;
-                walk->result->qualifiedOperators = lappend(walk->result->qualifiedOperators, qualified);
-            }
-            return walkSides(expression, walk);
-        }
-        case T_CoalesceExpr:
-            addGroup(walk, reinterpret_cast<::Node*>(reinterpret_cast<CoalesceExpr*>(node)->args), nullptr, false);
-            break;
-        case T_MinMaxExpr:
-            addGroup(walk, reinterpret_cast<::Node*>(reinterpret_cast<MinMaxExpr*>(node)->args), nullptr, false);
-            break;
-        case T_XmlSerialize: return walkNode(reinterpret_cast<XmlSerialize*>(node)->expr, walk);
-        case T_List: {
-            ListCell* cell;
-            foreach (cell, reinterpret_cast<List*>(node)) {
-                walk->covered = covered;
-                if (walkNode(static_cast<::Node*>(lfirst(cell)), walk)) return true;
-            }
-            return false;
-        }
-        case T_NullTest:
-        case T_BooleanTest:
-        case T_CaseExpr:
-        case T_CaseWhen:
-        case T_A_ArrayExpr:
-        case T_A_Indirection:
-        case T_A_Indices:
-        case T_NamedArgExpr:
-        case T_CollateClause:
-        case T_RowExpr:
-        case T_XmlExpr:
-        case T_ResTarget:  // XMLFOREST(a AS b)
-            break;
-        case T_TypeName: return false;  // of a JSON constructor
-        default:
-            if (compat::isJsonAggregateNode(nodeTag(node)))
-                return refuse(walk, "SPQL-E010", 0, "an aggregate cannot be used in an expression");
-            if (!compat::isScalarJsonNode(nodeTag(node)))
-                return refuse(walk, "SPQL-E014", exprLocation(node), "this form of SQL cannot be used in an expression",
-                              "Operators, function calls, CASE and constants can");
-            break;
-    }
-    return raw_expression_tree_walker(node, compat::walkerArgument(walkChild), walk);
 }
 
 // Where the keyword of a clause stands whose first operand is at `before`: the last one before it.
@@ -435,6 +298,97 @@ void findAddends(RawExpression* result) {
 
 }  // namespace
 
+void addGroup(Walk* walk, ::Node* left, ::Node* right, bool inArithmetic) {
+    Group* group = static_cast<Group*>(palloc0(sizeof(Group)));
+    gather(left, group, inArithmetic);
+    gather(right, group, inArithmetic);
+    if (group->columns != NIL) walk->groups = lappend(walk->groups, group);
+    walk->covered = true;
+}
+
+bool walkNode(::Node* node, Walk* walk) {
+    if (node == nullptr) return false;
+    check_stack_depth();
+    bool covered = walk->covered;
+    bool direct = walk->direct;
+    walk->covered = covered && IsA(node, List);
+    walk->direct = false;
+    noteLiterals(node, walk->result);
+    switch (nodeTag(node)) {
+        case T_ColumnRef: return walkColumn(reinterpret_cast<ColumnRef*>(node), walk);
+        case T_FuncCall: return walkCall(reinterpret_cast<FuncCall*>(node), walk);
+        case T_TypeCast: return walkCast(reinterpret_cast<TypeCast*>(node), walk);
+        case T_A_Const:
+        case T_String: return false;
+        case T_SQLValueFunction:
+            walk->result->sqlValues =
+                lappend_int(walk->result->sqlValues, reinterpret_cast<SQLValueFunction*>(node)->location);
+            return false;
+        case T_BoolExpr: return walkBoolean(reinterpret_cast<BoolExpr*>(node), direct, walk);
+        case T_CaseExpr: return walkCase(reinterpret_cast<CaseExpr*>(node), direct, walk);
+        case T_CoalesceExpr: return walkCoalesce(reinterpret_cast<CoalesceExpr*>(node), direct, walk);
+        case T_BooleanTest: return walkTest(reinterpret_cast<BooleanTest*>(node), direct, walk);
+        case T_SubLink:
+            return refuse(walk, "SPQL-E006", reinterpret_cast<SubLink*>(node)->location,
+                          "a sub-select cannot be used in an expression", "Put it into an SQL function and call that");
+        case T_ParamRef:
+            return refuse(walk, "SPQL-E007", exprLocation(node), "a numbered parameter has no meaning here",
+                          "Write the name of the value");
+        case T_SetToDefault:
+            return refuse(walk, "SPQL-E008", exprLocation(node), "DEFAULT cannot be used in an expression",
+                          "Leave the column out; an insert gives it its default");
+        case T_A_Star:
+            return refuse(walk, "SPQL-E009", 0, "\"*\" stands for a row of columns, not for one value",
+                          "Name the value; the whole row is \"new\" or \"old\"");
+        case T_GroupingFunc:
+            return refuse(walk, "SPQL-E010", exprLocation(node), "GROUPING cannot be used in an expression");
+        case T_A_Expr: {
+            A_Expr* expression = reinterpret_cast<A_Expr*>(node);
+            if (covered && isArithmeticNode(node))
+                walk->covered = true;
+            else
+                noteOperands(expression, walk);
+            if (list_length(expression->name) > 1) {
+                RawOperator* qualified = static_cast<RawOperator*>(palloc0(sizeof(RawOperator)));
+                qualified->offset = expression->location;
+                walk->result->qualifiedOperators = lappend(walk->result->qualifiedOperators, qualified);
+            }
+            return walkSides(expression, walk);
+        }
+        case T_MinMaxExpr:
+            addGroup(walk, reinterpret_cast<::Node*>(reinterpret_cast<MinMaxExpr*>(node)->args), nullptr, false);
+            break;
+        case T_XmlSerialize: return walkNode(reinterpret_cast<XmlSerialize*>(node)->expr, walk);
+        case T_List: {
+            ListCell* cell;
+            foreach (cell, reinterpret_cast<List*>(node)) {
+                walk->covered = covered;
+                if (walkNode(static_cast<::Node*>(lfirst(cell)), walk)) return true;
+            }
+            return false;
+        }
+        case T_NullTest:
+        case T_A_ArrayExpr:
+        case T_A_Indirection:
+        case T_A_Indices:
+        case T_NamedArgExpr:
+        case T_CollateClause:
+        case T_RowExpr:
+        case T_XmlExpr:
+        case T_ResTarget:  // XMLFOREST(a AS b)
+            break;
+        case T_TypeName: return false;  // of a JSON constructor
+        default:
+            if (compat::isJsonAggregateNode(nodeTag(node)))
+                return refuse(walk, "SPQL-E010", 0, "an aggregate cannot be used in an expression");
+            if (!compat::isScalarJsonNode(nodeTag(node)))
+                return refuse(walk, "SPQL-E014", exprLocation(node), "this form of SQL cannot be used in an expression",
+                              "Operators, function calls, CASE and constants can");
+            break;
+    }
+    return raw_expression_tree_walker(node, compat::walkerArgument(walkChild), walk);
+}
+
 bool isComparison(const char* name) {
     static const char* const names[] = {"=", "<>", "<", ">", "<=", ">="};
     for (const char* known : names)
@@ -459,7 +413,7 @@ RawName* nameAt(const RawExpression* expression, int offset) {
 
 RawExpression* parseExpression(const char* text) {
     RawExpression* result = static_cast<RawExpression*>(palloc0(sizeof(RawExpression)));
-    Walk walk = {result, NIL, NIL, false, false, nullptr, false};
+    Walk walk = {result, NIL, NIL, false, false, false, nullptr};
     List* statements = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
     SelectStmt* statement = castNode(SelectStmt, linitial_node(RawStmt, statements)->stmt);
 
@@ -490,11 +444,14 @@ RawExpression* parseExpression(const char* text) {
                "An operator may be missing before it; a text is written in single quotes");
         return result;
     }
-    if (walkNode(target->val, &walk)) return result;
+    if (walkCondition(target->val, false, &walk)) return result;
     noteResults(target->val, result);
     result->tree = target->val;
-    result->condition =
-        IsA(target->val, BoolExpr) ? walk.part : makePart(RawPart::leaf, 0, list_length(result->walked));
+    result->condition = walk.part;
+    if (IsA(target->val, A_Expr) && reinterpret_cast<A_Expr*>(target->val)->kind == AEXPR_OP) {
+        const char* name = operatorName(reinterpret_cast<A_Expr*>(target->val));
+        result->isJsonPart = strcmp(name, "->") == 0 || strcmp(name, "#>") == 0;
+    }
     if (IsA(target->val, A_Const)) {
         result->literal = reinterpret_cast<A_Const*>(target->val);
     } else if (IsA(target->val, TypeCast) && compat::isBooleanLiteralCast(reinterpret_cast<TypeCast*>(target->val))) {

@@ -31,10 +31,11 @@ struct RawComparison {
     bool otherOperator;  // && or @> or the like, between two names
 };
 
-// How a condition is put together. NOTs are gone: under one, `all` and `any` have changed places.
+// How a condition is put together, through CASE, COALESCE and IS NOT FALSE too. NOTs are gone: under one, `all` and
+// `any` have changed places. `missing` holds where a value that it names is NULL, `never` nowhere.
 struct RawPart {
-    enum Kind { leaf, all, any } kind;
-    int begin, end;  // leaf: its names, as a range of RawExpression::walked
+    enum Kind { leaf, missing, never, all, any } kind;
+    int begin, end;  // leaf, missing: its names, as a range of RawExpression::walked
     List* parts;     // all, any: of RawPart
 };
 
@@ -72,9 +73,12 @@ struct RawExpression {
     RawPart* condition;        // the whole
     List* conditions;          // of RawPart: each AND, OR and NOT that stands under something else, or is the whole
     List* literals;            // of RawLiteral; one text may be there several times
+    List* ordered;             // of ColumnRef: what <, BETWEEN or GREATEST put in an order; may repeat
+    List* results;             // of ColumnRef: what the whole expression may be
     List* sqlValues;           // where current_user, localtime and the like stand
     List* types;               // of RawType
     List* qualifiedOperators;  // of RawOperator
+    bool isJsonPart;           // the whole is x -> key or x #> path
     const A_Const* literal;    // the whole expression, if it is one constant
     bool literalIsBoolean;     // that constant is TRUE or FALSE, whatever its node says
 };

@@ -1,5 +1,7 @@
 #include "pg/catalog/facts.hpp"
 
+#include <algorithm>
+
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/catalog/expression_tree.hpp"
@@ -8,6 +10,10 @@
 #include "source/ascii.hpp"
 #include "spec/habits.hpp"
 #include "spec/sql_text.hpp"
+
+extern "C" {
+#include "common/keywords.h"
+}
 
 namespace specql {
 
@@ -98,9 +104,13 @@ std::vector<int> indexes(const RawExpression& raw, int begin, int end) {
 }
 
 void recordPart(const RawExpression& raw, const RawPart* part, ConditionPart& to) {
-    to.kind = part->kind == RawPart::leaf  ? ConditionPart::Kind::leaf
-              : part->kind == RawPart::all ? ConditionPart::Kind::all
-                                           : ConditionPart::Kind::any;
+    switch (part->kind) {
+        case RawPart::leaf: to.kind = ConditionPart::Kind::leaf; break;
+        case RawPart::missing: to.kind = ConditionPart::Kind::missing; break;
+        case RawPart::never: to.kind = ConditionPart::Kind::never; break;
+        case RawPart::all: to.kind = ConditionPart::Kind::all; break;
+        case RawPart::any: to.kind = ConditionPart::Kind::any; break;
+    }
     to.names = indexes(raw, part->begin, part->end);
     const ListCell* cell;
     foreach (cell, part->parts)
@@ -111,6 +121,15 @@ void recordPart(const RawExpression& raw, const RawPart* part, ConditionPart& to
 std::vector<int> sideOf(const RawExpression& raw, int begin, int end) {
     constexpr int most = 64;
     return indexes(raw, begin, Min(end, begin + most));
+}
+
+void recordColumns(const RawExpression& raw, const List* columns, std::vector<int>& to) {
+    const ListCell* cell;
+    std::set<int> seen;
+    foreach (cell, columns) {
+        int index = nameAt(&raw, static_cast<ColumnRef*>(lfirst(cell))->location)->index;
+        if (seen.insert(index).second) to.push_back(index);
+    }
 }
 
 void recordStructure(const RawExpression& raw, const Both& text, ExpressionFacts& facts) {
@@ -134,6 +153,8 @@ void recordStructure(const RawExpression& raw, const Both& text, ExpressionFacts
         foreach (column, found->columns)
             use.with.push_back(nameAt(&raw, static_cast<ColumnRef*>(lfirst(column))->location)->index);
     }
+    recordColumns(raw, raw.ordered, facts.ordered);
+    recordColumns(raw, raw.results, facts.results);
     foreach (cell, raw.sqlValues) {
         SqlValueUse& use = facts.sqlValues.emplace_back();
         use.offset = text.at(lfirst_int(cell));
@@ -161,6 +182,7 @@ void record(const RawExpression& raw, const Both& text, ExpressionFacts& facts) 
         use.args = call->args;
     }
     recordStructure(raw, text, facts);
+    facts.isJsonPart = raw.isJsonPart;
     recordLiteral(raw, facts);
     facts.ok = true;
 }
@@ -191,6 +213,25 @@ const char* syntaxHint(const char* text, const char* at) {
     return "Write one value, as in a SELECT list";
 }
 
+// The words at and before the place, as far as PostgreSQL reads them as something else than a name.
+void recordKeywords(std::string_view text, size_t offset, ExpressionFacts& facts) {
+    size_t before = std::min(offset, text.size());
+    while (before > 0 && !isNamePart(text[before - 1]))
+        --before;
+    for (size_t place : {offset, before}) {
+        size_t begin = std::min(place, text.size()), end = begin;
+        while (begin > 0 && isNamePart(text[begin - 1]))
+            --begin;
+        while (end < text.size() && isNamePart(text[end]))
+            ++end;
+        std::string word(text.substr(begin, end - begin));
+        std::transform(word.begin(), word.end(), word.begin(), toAsciiLower);
+        bool qualified = begin > 0 && (text[begin - 1] == '.' || text[begin - 1] == '"');
+        int keyword = word.empty() || qualified ? -1 : ScanKeywordLookup(word.c_str(), &ScanKeywords);
+        if (keyword >= 0 && ScanKeywordCategories[keyword] != UNRESERVED_KEYWORD) facts.keywords.push_back(word);
+    }
+}
+
 void recordFailure(const ErrorData* error, ExpressionFacts& facts, const Both& text) {
     ServerMessage message = describe(error, text.server);
     size_t offset = message.offset < 0 ? 0 : text.at(message.offset);
@@ -210,6 +251,7 @@ void recordFailure(const ErrorData* error, ExpressionFacts& facts, const Both& t
         case ERRCODE_CHARACTER_NOT_IN_REPERTOIRE: facts.code = "SPQL-E015"; break;
         default:
             facts.code = "SPQL-E002";
+            recordKeywords(text.utf8, offset, facts);
             facts.hint = message.hint != nullptr ? message.hint : syntaxHint(text.utf8, text.utf8 + offset);
             break;
     }

@@ -7,8 +7,14 @@ namespace {
 // What a node's value may be, through CASE, COALESCE, NULLIF and casts to a text.
 struct Possible {
     List* columns;   // of ColumnRef
-    List* literals;  // of A_Const
-    List* standIns;  // of A_Const: what COALESCE gives where there is no value
+    List* literals;  // of Written
+    List* standIns;  // of Written: what COALESCE gives where there is no value
+};
+
+// A text in quotes, or an element of the array in them.
+struct Written {
+    int offset;
+    const char* text;
 };
 
 // A text beside more names than these is checked against the first ones.
@@ -18,6 +24,37 @@ constexpr int maxLiterals = 64;
 
 bool isTextConstant(const A_Const* constant) {
     return compat::constantOf(constant).kind == compat::ConstKind::text;
+}
+
+void addWritten(int offset, const char* text, List** to) {
+    Written* written = static_cast<Written*>(palloc(sizeof(Written)));
+    *written = {offset, text};
+    *to = lappend(*to, written);
+}
+
+void addConstant(const A_Const* constant, List** to) {
+    if (isTextConstant(constant)) addWritten(constant->location, compat::constantOf(constant).text, to);
+}
+
+// The elements of '{open,paid}'. What has braces within, or a backslash, is left alone.
+void addElements(const A_Const* constant, List** to) {
+    if (!isTextConstant(constant)) return;
+    const char* text = compat::constantOf(constant).text;
+    size_t length = strlen(text);
+    if (length < 2 || text[0] != '{' || text[length - 1] != '}' || strcspn(text + 1, "{}\\") != length - 2) return;
+    for (const char *at = text + 1, *last = text + length - 1; at < last; ++at) {
+        at += strspn(at, " \t\n");
+        bool quoted = *at == '"';
+        const char* end = quoted ? strchr(at + 1, '"') : at + strcspn(at, ",}");
+        if (end == nullptr) return;
+        const char* next = end + strcspn(end, ",}");
+        while (!quoted && end > at && strchr(" \t\n", end[-1]) != nullptr)
+            --end;
+        char* element = quoted ? pnstrdup(at + 1, end - at - 1) : pnstrdup(at, end - at);
+        if (quoted || (*element != '\0' && pg_strcasecmp(element, "null") != 0))
+            addWritten(constant->location, element, to);
+        at = next;
+    }
 }
 
 bool isTextType(const TypeName* type) {
@@ -53,9 +90,7 @@ void gather(::Node* node, Possible* to) {
         case T_ColumnRef:
             if (list_length(to->columns) < maxColumns) to->columns = lappend(to->columns, node);
             break;
-        case T_A_Const:
-            if (isTextConstant(reinterpret_cast<A_Const*>(node))) to->literals = lappend(to->literals, node);
-            break;
+        case T_A_Const: addConstant(reinterpret_cast<A_Const*>(node), &to->literals); break;
         case T_TypeCast: {
             TypeCast* cast = reinterpret_cast<TypeCast*>(node);
             if (isTextType(cast->typeName)) gather(cast->arg, to);
@@ -85,9 +120,9 @@ void gather(::Node* node, Possible* to) {
 void add(RawExpression* expression, const List* literals, List* columns, bool isResult, bool isInstead) {
     const ListCell* cell;
     foreach (cell, literals) {
-        const A_Const* constant = static_cast<A_Const*>(lfirst(cell));
+        const Written* written = static_cast<Written*>(lfirst(cell));
         RawLiteral* literal = static_cast<RawLiteral*>(palloc(sizeof(RawLiteral)));
-        *literal = {constant->location, compat::constantOf(constant).text, columns, isResult, isInstead};
+        *literal = {written->offset, written->text, columns, isResult, isInstead};
         expression->literals = lappend(expression->literals, literal);
     }
 }
@@ -101,8 +136,8 @@ List* without(List* literals, const Possible& side) {
     foreach (cell, literals) {
         bool found = false;
         foreach (other, others)
-            found = found || strcmp(compat::constantOf(static_cast<A_Const*>(lfirst(cell))).text,
-                                    compat::constantOf(static_cast<A_Const*>(lfirst(other))).text) == 0;
+            found = found ||
+                    strcmp(static_cast<Written*>(lfirst(cell))->text, static_cast<Written*>(lfirst(other))->text) == 0;
         if (!found) result = lappend(result, lfirst(cell));
     }
     return result;
@@ -113,12 +148,18 @@ void addPair(RawExpression* expression, const Possible& left, const Possible& ri
     if (left.columns != NIL) add(expression, without(right.literals, left), left.columns, false, false);
 }
 
-// Two sides of a comparison; the right one may be a list, and both may be rows.
-void compare(::Node* left, ::Node* right, RawExpression* expression) {
+// Which names a comparison puts in an order.
+void noteOrdered(const Possible& side, RawExpression* expression) {
+    expression->ordered = list_concat(expression->ordered, side.columns);
+}
+
+// Two sides of a comparison; the right one may be a list, and both may be rows. `ordered`: by <, > or BETWEEN.
+void compare(::Node* left, ::Node* right, bool ordered, RawExpression* expression) {
     check_stack_depth();
     if (left == nullptr || right == nullptr) return;
     Possible ofLeft = {NIL, NIL, NIL};
     gather(left, &ofLeft);
+    if (ordered) noteOrdered(ofLeft, expression);
     List* others = IsA(right, List) ? reinterpret_cast<List*>(right) : list_make1(right);
     ListCell* cell;
     foreach (cell, others) {
@@ -126,36 +167,46 @@ void compare(::Node* left, ::Node* right, RawExpression* expression) {
         if (IsA(left, RowExpr) && IsA(other, RowExpr)) {
             ListCell *one, *two;
             forboth(one, reinterpret_cast<RowExpr*>(left)->args, two, reinterpret_cast<RowExpr*>(other)->args)
-                compare(static_cast<::Node*>(lfirst(one)), static_cast<::Node*>(lfirst(two)), expression);
+                compare(static_cast<::Node*>(lfirst(one)), static_cast<::Node*>(lfirst(two)), ordered, expression);
             continue;
         }
         Possible ofOther = {NIL, NIL, NIL};
         gather(other, &ofOther);
+        if (ordered) noteOrdered(ofOther, expression);
         addPair(expression, ofLeft, ofOther);
     }
 }
 
+// The right side of = ANY (…): ARRAY[…] or '{…}', with a cast or without one.
+void compareArray(::Node* left, ::Node* array, bool ordered, RawExpression* expression) {
+    if (IsA(array, TypeCast)) array = reinterpret_cast<TypeCast*>(array)->arg;
+    if (IsA(array, A_ArrayExpr)) return compare(left, array, ordered, expression);
+    Possible ofLeft = {NIL, NIL, NIL}, elements = {NIL, NIL, NIL};
+    gather(left, &ofLeft);
+    if (ordered) noteOrdered(ofLeft, expression);
+    if (IsA(array, A_Const)) addElements(reinterpret_cast<A_Const*>(array), &elements.literals);
+    addPair(expression, ofLeft, elements);
+}
+
 void noteOperator(A_Expr* expression, RawExpression* to) {
+    const char* name = strVal(llast(expression->name));
+    bool ordered = isComparison(name) && strcmp(name, "=") != 0 && strcmp(name, "<>") != 0;
     switch (expression->kind) {
         case AEXPR_OP_ANY:
         case AEXPR_OP_ALL:
-            // A text there is a whole array.
-            if (!IsA(expression->rexpr, A_ArrayExpr) && !IsA(expression->rexpr, TypeCast)) return;
-            if (IsA(expression->rexpr, TypeCast) &&
-                !IsA(reinterpret_cast<TypeCast*>(expression->rexpr)->arg, A_ArrayExpr))
-                return;
-            [[fallthrough]];
+            if (isComparison(name)) compareArray(expression->lexpr, expression->rexpr, ordered, to);
+            return;
         case AEXPR_OP:
-            if (!isComparison(strVal(llast(expression->name)))) return;
-            [[fallthrough]];
+            if (isComparison(name)) compare(expression->lexpr, expression->rexpr, ordered, to);
+            return;
         case AEXPR_DISTINCT:
         case AEXPR_NOT_DISTINCT:
         case AEXPR_IN:
-        case AEXPR_NULLIF:
+        case AEXPR_NULLIF: compare(expression->lexpr, expression->rexpr, false, to); return;
         case AEXPR_BETWEEN:
         case AEXPR_NOT_BETWEEN:
         case AEXPR_BETWEEN_SYM:
-        case AEXPR_NOT_BETWEEN_SYM: compare(expression->lexpr, expression->rexpr, to); return;
+        case AEXPR_NOT_BETWEEN_SYM: compare(expression->lexpr, expression->rexpr, true, to); return;
         default: return;  // a pattern
     }
 }
@@ -171,7 +222,13 @@ void noteLiterals(::Node* node, RawExpression* expression) {
             ListCell* cell;
             foreach (cell, choice->args)
                 wanted = lappend(wanted, lfirst_node(CaseWhen, cell)->expr);
-            compare(reinterpret_cast<::Node*>(choice->arg), reinterpret_cast<::Node*>(wanted), expression);
+            compare(reinterpret_cast<::Node*>(choice->arg), reinterpret_cast<::Node*>(wanted), false, expression);
+            break;
+        }
+        case T_MinMaxExpr: {
+            Possible values = {NIL, NIL, NIL};
+            gather(node, &values);
+            noteOrdered(values, expression);
             break;
         }
         case T_CoalesceExpr: {
@@ -197,6 +254,7 @@ void noteResults(::Node* tree, RawExpression* expression) {
     Possible values = {NIL, NIL, NIL};
     gather(tree, &values);
     add(expression, list_concat(values.literals, values.standIns), NIL, true, false);
+    expression->results = values.columns;
 }
 
 }  // namespace specql

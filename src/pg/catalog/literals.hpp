@@ -6,10 +6,11 @@
 
 namespace specql {
 
-// Notes the texts that a comparison, NULLIF, CASE … WHEN or COALESCE sets beside names. Other nodes say nothing.
+// Notes the texts that a comparison, NULLIF, CASE … WHEN or COALESCE sets beside names, and the names that a node puts
+// in an order. Other nodes say nothing.
 void noteLiterals(::Node* node, RawExpression* expression);
 
-// Notes the texts that the whole expression may have as its value.
+// Notes the texts and the names that the whole expression may have as its value.
 void noteResults(::Node* tree, RawExpression* expression);
 
 }  // namespace specql

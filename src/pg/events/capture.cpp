@@ -7,6 +7,11 @@
 #include "pg/events/failure.hpp"
 #include "pg/events/settings.hpp"
 
+extern "C" {
+#include "utils/bytea.h"
+#include "utils/float.h"
+}
+
 namespace specql {
 
 namespace {
@@ -152,6 +157,20 @@ void captureFor(Rule* rule, Operation operation, const TriggerData* trigger, Exp
         append(rule, operation, trigger, row, bytes);
 }
 
+// What is kept of a row as text is read again by other sessions, whose settings may be others. Ends with
+// AtEOXact_GUC(true, level); 0 if nothing had to be changed.
+int usePlainFormats() {
+    if (DateStyle == USE_ISO_DATES && IntervalStyle == INTSTYLE_POSTGRES && extra_float_digits > 0 &&
+        bytea_output == BYTEA_OUTPUT_HEX)
+        return 0;
+    int level = NewGUCNestLevel();
+    setLocal("DateStyle", "ISO");
+    setLocal("IntervalStyle", "postgres");
+    setLocal("extra_float_digits", "1");
+    setLocal("bytea_output", "hex");
+    return level;
+}
+
 void captureBy(RuleSource* source, Operation operation, const TriggerData* trigger) {
     TupleTableSlot* oldRow = operation == opInsert ? nullptr : trigger->tg_trigslot;
     TupleTableSlot* newRow = operation == opInsert   ? trigger->tg_trigslot
@@ -174,9 +193,9 @@ void captureBy(RuleSource* source, Operation operation, const TriggerData* trigg
     SetUserIdAndSecContext(OidIsValid(group->owner) ? group->owner : user,
                            securityContext | SECURITY_LOCAL_USERID_CHANGE);
     // As handlers do: the writer's search path must not choose what a function of the owner's finds.
-    int settingsLevel = 0;
+    int settingsLevel = usePlainFormats();
     if (group->callsForeign[operation]) {
-        settingsLevel = NewGUCNestLevel();
+        if (settingsLevel == 0) settingsLevel = NewGUCNestLevel();
         setLocal("search_path", "pg_catalog, pg_temp");
     }
     Evaluated evaluated = {group, nullptr};

@@ -75,6 +75,10 @@ SPECQL_FUNCTION(specql_matched) {
     PG_RETURN_BOOL(frameMatches(requireFrame("specql.matched"), PG_GETARG_INT32(0)));
 }
 
+SPECQL_FUNCTION(specql_several) {
+    PG_RETURN_BOOL(requireFrame("specql.several")->count > 1);
+}
+
 SPECQL_FUNCTION(specql_rows) {
     Frame* frame = requireFrame("specql.rows");
     int branch = PG_GETARG_INT32(0);
