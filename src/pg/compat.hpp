@@ -194,6 +194,15 @@ inline List* nameParts(const char* name) {
 #endif
 }
 
+// Has the first role the rights of the other, as a member that inherits them, or as a superuser?
+inline bool hasRightsOf(Oid role, Oid other) {
+    return has_privs_of_role(role, other);
+}
+
+inline bool mayRead(Oid table, Oid role) {
+    return pg_class_aclcheck(table, role, ACL_SELECT) == ACLCHECK_OK;
+}
+
 inline bool mayExecute(Oid function, Oid role) {
 #if PG_VERSION_NUM >= 160000
     return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;

@@ -479,17 +479,24 @@ COMMENT ON FUNCTION specql.read_events(text, integer) IS
 
 -- ---- the state of the past ---------------------------------------------------------------------------------------------
 
--- What the triggers of append-only logs say; src/core/emit writes their arguments.
+-- What the triggers of append-only logs say, as apply made them: others may put such a trigger on a table, or write it anew, who may
+-- not be believed. src/core/emit writes their arguments.
 CREATE FUNCTION specql.log_readings() RETURNS TABLE (relation text, log regclass, key_column text, state_column text,
     time_column text, type_column text, type_value text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT t.args[n], t.log, t.args[n + 1], t.args[n + 2], t.args[n + 3], nullif(t.args[n + 4], ''), nullif(t.args[n + 5], '')
-    FROM (SELECT g.tgrelid::regclass AS log, g.tgnargs,
+    FROM (SELECT g.tgrelid::regclass AS log, g.tgname AS name, g.tgnargs,
                  ARRAY(SELECT convert_from(decode(p.part, 'escape'), getdatabaseencoding())
                        FROM unnest(string_to_array(encode(g.tgargs, 'escape'), '\000')) WITH ORDINALITY AS p(part, n)
                        ORDER BY p.n) AS args
           FROM pg_trigger AS g WHERE g.tgfoid = 'specql.refuse_change()'::regprocedure) AS t,
          generate_series(1, t.tgnargs, 6) AS n
+    WHERE EXISTS (
+        SELECT FROM specql.object AS o
+        WHERE o.kind = 'trigger'
+          AND o.identity = quote_ident(t.name) || ' on ' || coalesce((SELECT r.identity FROM specql.object_relation AS r WHERE r.relation = t.log), t.log::text)
+          AND strpos(o.sql, format('specql.refuse_change(%s)', (SELECT string_agg(quote_literal(a.value), ', ' ORDER BY a.place)
+                                    FROM unnest(t.args[:t.tgnargs]) WITH ORDINALITY AS a(value, place)))) > 0)
 $$;
 COMMENT ON FUNCTION specql.log_readings() IS
 'Which append-only logs every change of a table''s rows is written to as a whole row, and in which columns';
@@ -502,7 +509,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
            coalesce((SELECT a.attname::text FROM pg_attribute AS a
                      WHERE a.attrelid = r.log AND a.attname = 'id' AND a.atttypid = 'uuid'::regtype), r.time_column),
            CASE WHEN r.type_column IS NULL THEN '' ELSE format(' AND t.%I = %L', r.type_column, r.type_value) END
-    FROM specql.log_readings() AS r WHERE to_regclass(r.relation) = $1 ORDER BY r.log::text
+    FROM specql.log_readings() AS r
+    JOIN pg_class AS l ON l.oid = r.log
+    JOIN pg_class AS e ON e.oid = $1
+    WHERE to_regclass(r.relation) = $1
+      -- Of the entity's owner, or of somebody who has that role's rights.
+      AND pg_has_role(l.relowner, e.relowner, 'USAGE')
+      -- No other type's cast, which would be code of its owner, is run.
+      AND EXISTS (SELECT FROM pg_attribute AS s WHERE s.attrelid = r.log AND s.attname = r.state_column AND s.atttypid IN ('json'::regtype, 'jsonb'::regtype))
+    ORDER BY r.log::text
 $$;
 COMMENT ON FUNCTION specql.state_logs(regclass) IS 'The logs from which the state of a table''s rows can be read back';
 
@@ -533,13 +548,19 @@ COMMENT ON FUNCTION specql.full_capture(regclass) IS
 
 CREATE FUNCTION specql.key_columns(relation regclass) RETURNS TABLE (name text, type text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT a.attname::text, format_type(a.atttypid, a.atttypmod)
+    SELECT a.attname::text, format_type(t.id, CASE WHEN t.id = a.atttypid THEN a.atttypmod END)
     FROM pg_index AS i CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS k(attnum, place)
     JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+    CROSS JOIN LATERAL (
+        WITH RECURSIVE base AS (
+            SELECT a.atttypid AS id
+            UNION ALL SELECT y.typbasetype FROM base AS b JOIN pg_type AS y ON y.oid = b.id WHERE y.typtype = 'd')
+        SELECT b.id FROM base AS b JOIN pg_type AS y ON y.oid = b.id WHERE y.typtype <> 'd') AS t
     WHERE i.indrelid = $1 AND i.indisprimary AND k.place <= i.indnkeyatts
     ORDER BY k.place
 $$;
-COMMENT ON FUNCTION specql.key_columns(regclass) IS 'The columns of a table''s primary key, in its order, and their types';
+COMMENT ON FUNCTION specql.key_columns(regclass) IS
+'The columns of a table''s primary key, in its order, and their types; of a domain that below it, so that nobody''s check is run';
 
 -- The same expression that capture functions are generated with.
 CREATE FUNCTION specql.subject_sql(relation regclass, alias text) RETURNS text
@@ -549,7 +570,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                 WHEN count(*) > 1 THEN format('jsonb_build_array(%s)::text', string_agg(v.value, ', ' ORDER BY k.place)) END
     FROM specql.key_columns($1) WITH ORDINALITY AS k(name, type, place)
     CROSS JOIN LATERAL (SELECT CASE WHEN k.type LIKE 'timestamp%with time zone' THEN format('(%s.%I AT TIME ZONE ''UTC'')', $2, k.name)
-                                           ELSE format('%s.%I', $2, k.name) END) AS v(value)
+                                           ELSE format('%s.%I', $2, k.name) END) AS c(expression)
+    -- A type that does not come with the server may have a cast, which would be code of its owner.
+    CROSS JOIN LATERAL (SELECT CASE WHEN k.type::regtype::oid < 16384 THEN c.expression ELSE format('format(''%%s'', %s)', c.expression) END) AS v(value)
 $$;
 COMMENT ON FUNCTION specql.subject_sql(regclass, text) IS
 'The expression that gives the subject of a row''s events: its key as text, of several columns a JSON array; NULL if it has no primary key';
@@ -562,6 +585,7 @@ DECLARE
     expression constant text := specql.subject_sql(relation, 'k');
     columns constant integer := (SELECT count(*) FROM specql.key_columns(relation));
     listed constant text := (SELECT string_agg(k.name || ' ' || k.type, ', ') FROM specql.key_columns(relation) AS k);
+    key_values text[];
     result text;
     stored text;
 BEGIN
@@ -571,20 +595,23 @@ BEGIN
     IF columns > 1 AND (CASE WHEN jsonb_typeof(id::jsonb) = 'array' THEN jsonb_array_length(id::jsonb) END) IS DISTINCT FROM columns THEN
         RAISE EXCEPTION 'the key of % is a JSON array of %', relation, listed USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    IF columns = 1 THEN
+        key_values := ARRAY[id];
+    ELSE
+        key_values := ARRAY(SELECT jsonb_array_elements_text(id::jsonb));
+    END IF;
     EXECUTE format('SELECT %s FROM (SELECT %s) AS k', expression,
-        (SELECT string_agg(CASE WHEN columns = 1 THEN format('$1::%s AS %I', k.type, k.name)
-                                ELSE format('($1::jsonb ->> %s)::%s AS %I', k.place - 1, k.type, k.name) END, ', ')
+        (SELECT string_agg(format('%L::%s AS %I', key_values[k.place], k.type, k.name), ', ')
          FROM specql.key_columns(relation) WITH ORDINALITY AS k(name, type, place)))
-    INTO result USING id;
+    INTO result;
     IF NOT has_table_privilege(relation, 'SELECT') THEN
         RETURN result;
     END IF;
     -- Equal keys may be written differently, as 1.5 and 1.50; events have the row's own.
     EXECUTE format('SELECT %s FROM %s AS k WHERE %s', expression, relation,
-        (SELECT CASE WHEN columns = 1 THEN min(format('k.%I = $1::%s', k.name, k.type))
-                     ELSE string_agg(format('k.%I = ($1::jsonb ->> %s)::%s', k.name, k.place - 1, k.type), ' AND ') END
+        (SELECT string_agg(format('k.%I = %L::%s', k.name, key_values[k.place], k.type), ' AND ')
          FROM specql.key_columns(relation) WITH ORDINALITY AS k(name, type, place)))
-    INTO stored USING id;
+    INTO stored;
     RETURN coalesce(stored, result);
 EXCEPTION WHEN data_exception THEN
     RAISE EXCEPTION '% is no key of %', id, relation
@@ -592,6 +619,15 @@ EXCEPTION WHEN data_exception THEN
               HINT = format('It is %s.', CASE WHEN columns > 1 THEN 'a JSON array of ' ELSE '' END || listed);
 END $$;
 COMMENT ON FUNCTION specql.subject_of(regclass, text) IS 'The subject of a row''s events, from its key as somebody wrote it; an error if it is none';
+
+-- Types of columns bring code along: checks of domains, casts. It is that of the table's owner, whoever looks at history.
+CREATE FUNCTION specql.row_as_owner(relation regclass, "row" text) RETURNS jsonb
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_row_as_owner';
+COMMENT ON FUNCTION specql.row_as_owner(regclass, text) IS 'A row of a table, given as format(''%s'', row), as JSON; types'' code runs as the table''s owner. For specql.state_at';
+
+CREATE FUNCTION specql.row_of_state(relation regclass, state jsonb) RETURNS SETOF record
+LANGUAGE c STABLE STRICT ROWS 1 AS 'MODULE_PATHNAME', 'specql_row_of_state';
+COMMENT ON FUNCTION specql.row_of_state(regclass, jsonb) IS 'A row of a table from its JSON; types'' code runs as the table''s owner. For specql.rebuild';
 
 CREATE FUNCTION specql.state_at(entity text, id text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -607,6 +643,7 @@ DECLARE
     begins timestamptz;
     found_time timestamptz;
     waiting bigint;
+    key_values text[];
 BEGIN
     IF state_at.id IS NULL OR state_at.at IS NULL THEN
         RETURN NULL;
@@ -654,11 +691,15 @@ BEGIN
         ELSIF begins IS NULL AND state_at.at >= complete.since AND (logs <> '{}'
               OR state_at.at >= now() - specql.setting('event_retention')::interval) THEN
             -- Since that time every change is logged, and of this row there is none.
-            EXECUTE format('SELECT to_jsonb(t.*) FROM %s AS t WHERE %s', rel,
-                (SELECT CASE WHEN count(*) = 1 THEN min(format('t.%I = $1::%s', k.name, k.type))
-                             ELSE string_agg(format('t.%I = ($1::jsonb ->> %s)::%s', k.name, k.place - 1, k.type), ' AND ') END
+            IF (SELECT count(*) FROM specql.key_columns(rel)) = 1 THEN
+                key_values := ARRAY[state_at.id];
+            ELSE
+                key_values := ARRAY(SELECT jsonb_array_elements_text(state_at.id::jsonb));
+            END IF;
+            EXECUTE format('SELECT specql.row_as_owner(%L::regclass, format(''%%s'', t.*)) FROM %s AS t WHERE %s', rel, rel,
+                (SELECT string_agg(format('t.%I = %L::%s', k.name, key_values[k.place], k.type), ' AND ')
                  FROM specql.key_columns(rel) WITH ORDINALITY AS k(name, type, place)))
-            INTO state USING state_at.id;
+            INTO state;
             IF state IS NOT NULL THEN
                 RETURN state;
             END IF;
@@ -757,9 +798,11 @@ BEGIN
     WHERE a.attrelid = rel AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
     EXECUTE format('WITH h AS MATERIALIZED (%1$s)
         INSERT INTO %2$s (%3$s) OVERRIDING SYSTEM VALUE
-        SELECT %4$s FROM h, LATERAL jsonb_populate_record(NULL::%5$s, h.state) AS r WHERE h.state IS NOT NULL',
+        SELECT %4$s FROM h, LATERAL specql.row_of_state(%5$L::regclass, h.state) AS r(%6$s) WHERE h.state IS NOT NULL',
         source, into_table, columns,
-        (SELECT string_agg('r.' || c.name, ', ') FROM unnest(string_to_array(columns, ', ')) AS c(name)), rel);
+        (SELECT string_agg('r.' || c.name, ', ') FROM unnest(string_to_array(columns, ', ')) AS c(name)), rel,
+        (SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+         FROM pg_attribute AS a WHERE a.attrelid = rel AND a.attnum > 0 AND NOT a.attisdropped));
     GET DIAGNOSTICS result = ROW_COUNT;
     IF rebuild.at IS NULL AND specql.subject_sql(rel, 't') IS NOT NULL THEN
         EXECUTE format('SELECT count(*) FROM %s AS t WHERE NOT EXISTS (SELECT FROM (%s) AS h WHERE h.key = %s)',
@@ -788,6 +831,7 @@ REVOKE ALL ON FUNCTION specql.known_action(text), specql.own_action(text), specq
     specql.replay(text, timestamptz, timestamptz, boolean),
     specql.create_reader(text, timestamptz), specql.drop_reader(text), specql.committed_snapshot(),
     specql.oldest_unread(specql.reader),
+    specql.row_as_owner(regclass, text), specql.row_of_state(regclass, jsonb),
     specql.read_events(text, integer), specql.log_readings(), specql.state_logs(regclass), specql.full_capture(regclass),
     specql.state_at(text, text, timestamptz), specql.state_at(text, anyelement, timestamptz), specql.key_columns(regclass),
     specql.subject_sql(regclass, text), specql.subject_of(regclass, text), specql.key_of(regclass), specql.misfits(regclass, regclass),
@@ -799,7 +843,8 @@ GRANT EXECUTE ON FUNCTION specql.known_action(text), specql.entity_table(text), 
     specql.start_replay(text, timestamptz, timestamptz, boolean), specql.replay_batch(bigint, integer),
     specql.replay(text, timestamptz, timestamptz, boolean),
     specql.create_reader(text, timestamptz), specql.drop_reader(text), specql.oldest_unread(specql.reader), specql.read_events(text, integer),
-    specql.log_readings(), specql.state_logs(regclass), specql.full_capture(regclass),
+    specql.log_readings(), specql.state_logs(regclass), specql.full_capture(regclass), specql.row_as_owner(regclass, text),
+    specql.row_of_state(regclass, jsonb),
     specql.state_at(text, text, timestamptz), specql.state_at(text, anyelement, timestamptz), specql.key_columns(regclass),
     specql.subject_sql(regclass, text), specql.subject_of(regclass, text),
     specql.first_uuid(timestamptz), specql.key_of(regclass), specql.misfits(regclass, regclass), specql.rebuild(text, regclass, timestamptz),
@@ -807,4 +852,4 @@ GRANT EXECUTE ON FUNCTION specql.known_action(text), specql.entity_table(text), 
 TO specql_admin;
 GRANT EXECUTE ON PROCEDURE specql.continue_replay(bigint, integer),
     specql.run_replay(text, timestamptz, timestamptz, boolean, integer) TO specql_admin;
-GRANT SELECT ON specql.action, specql.replays, specql.replay_failure, specql.readers TO specql_admin;
+GRANT SELECT ON specql.object_relation, specql.action, specql.replays, specql.replay_failure, specql.readers TO specql_admin;

@@ -18,11 +18,36 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION specql.pgtap_schema() IS 'The schema of the extension pgtap in this database; NULL if it is not installed';
 
+-- Tests run what rules and tables reach: as whoever owns the actions, not as whoever wants to see them tested.
+CREATE FUNCTION specql.suite_owner(suite text) RETURNS oid
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    tested_schema constant text := regexp_replace(suite, '\.[^.]*$', '');
+    owners constant oid[] := ARRAY(SELECT DISTINCT o.owner::oid FROM specql.action AS a JOIN specql.owned_action AS o ON o.action = a.action
+                                   WHERE starts_with(a.action, tested_schema || '.'));
+BEGIN
+    IF cardinality(owners) > 1 THEN
+        RAISE EXCEPTION 'actions of schema % belong to several roles: %', tested_schema,
+            (SELECT string_agg(r.rolname, ', ' ORDER BY r.rolname) FROM pg_roles AS r WHERE r.oid = ANY (owners))
+            USING ERRCODE = 'SQ101', DETAIL = 'A suite runs as the owner of what it tests.',
+                  HINT = 'Let one of them, or a role that both are members of, apply all specs of a schema; REASSIGN OWNED gives functions to another role.';
+    END IF;
+    -- Nothing is registered: there is nothing of others to run.
+    RETURN coalesce(owners[1], specql.viewer());
+END $$;
+COMMENT ON FUNCTION specql.suite_owner(text) IS 'The role that owns the actions of a suite, as which its statements run';
+
+CREATE FUNCTION specql.execute_as(owner oid, sql text) RETURNS TABLE (place integer, line text)
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_execute_as';
+COMMENT ON FUNCTION specql.execute_as(oid, text) IS
+'Runs a statement as a role whose rights the caller has, and gives its first column. For specql.runtests';
+
 -- Everything happens in a subtransaction that is rolled back: nothing is delivered, nothing stays.
 CREATE FUNCTION specql.runtests(suite text) RETURNS SETOF text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     pgtap constant text := specql.pgtap_schema();
+    owner oid;
     statements jsonb;
     s record;
     line text;
@@ -37,17 +62,18 @@ BEGIN
                                 current_setting('server_version_num')::integer / 10000);
     END IF;
     SELECT coalesce(jsonb_agg(to_jsonb(t)), '[]') INTO statements FROM specql.test_statements($1) AS t;
+    owner := specql.suite_owner($1);
     BEGIN
         PERFORM set_config('search_path', format('pg_catalog, %s, pg_temp', pgtap), true),
                 set_config('client_min_messages', 'error', true);
-        EXECUTE 'SELECT plan($1)' INTO line
-        USING (SELECT count(*)::integer FROM jsonb_array_elements(statements) AS e
-               WHERE e ->> 'kind' IN ('check', 'skip'));
+        SELECT e.line INTO line FROM specql.execute_as(owner, format('SELECT plan(%s)',
+            (SELECT count(*) FROM jsonb_array_elements(statements) AS e WHERE e ->> 'kind' IN ('check', 'skip')))) AS e;
         lines := array_append(lines, line);
         FOR s IN SELECT * FROM jsonb_to_recordset(statements)
                  AS e(test integer, title text, kind text, sql text, description text) LOOP
             IF s.kind = 'skip' THEN
-                EXECUTE 'SELECT ok(true, $1) || '' '' || diag(''SKIP '' || $2)' INTO line USING s.description, s.sql;
+                SELECT e.line INTO line FROM specql.execute_as(owner,
+                    format('SELECT ok(true, %L) || '' '' || diag(''SKIP '' || %L)', s.description, s.sql)) AS e;
                 lines := array_append(lines, line);
                 CONTINUE;
             END IF;
@@ -56,14 +82,15 @@ BEGIN
                     IF s.test = broken THEN
                         RAISE EXCEPTION '%', problem;
                     END IF;
-                    EXECUTE 'SELECT ' || s.sql INTO line;
+                    SELECT e.line INTO line FROM specql.execute_as(owner, 'SELECT ' || s.sql) AS e;
                     lines := array_append(lines, line);
                 ELSE
-                    EXECUTE s.sql;
+                    PERFORM specql.execute_as(owner, s.sql);
                 END IF;
             EXCEPTION WHEN OTHERS THEN
                 IF s.kind = 'check' THEN
-                    EXECUTE 'SELECT fail($1) || E''\n'' || diag($2)' INTO line USING s.description, SQLERRM;
+                    SELECT e.line INTO line FROM specql.execute_as(owner,
+                        format('SELECT fail(%L) || E''\n'' || diag(%L)', s.description, SQLERRM)) AS e;
                     lines := array_append(lines, line);
                 ELSIF s.test <> broken THEN
                     broken := s.test;
@@ -71,7 +98,7 @@ BEGIN
                 END IF;
             END;
         END LOOP;
-        FOR line IN EXECUTE 'SELECT * FROM finish()' LOOP
+        FOR line IN SELECT e.line FROM specql.execute_as(owner, 'SELECT * FROM finish()') AS e ORDER BY e.place LOOP
             lines := array_append(lines, line);
         END LOOP;
         RAISE EXCEPTION USING ERRCODE = 'SQ207', MESSAGE = 'the tests are rolled back';
@@ -109,7 +136,7 @@ $$;
 COMMENT ON FUNCTION specql.test_script(text) IS
 'A suite as a psql script that ends with ROLLBACK: to read, to keep, and for pg_prove';
 
-REVOKE ALL ON FUNCTION specql.test_suites(), specql.test_statements(text), specql.pgtap_schema(), specql.runtests(text),
-    specql.test_script(text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION specql.test_suites(), specql.test_statements(text), specql.pgtap_schema(),
-    specql.runtests(text), specql.test_script(text) TO specql_admin;
+REVOKE ALL ON FUNCTION specql.test_suites(), specql.test_statements(text), specql.pgtap_schema(), specql.suite_owner(text), specql.execute_as(oid, text),
+    specql.runtests(text), specql.test_script(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.test_suites(), specql.test_statements(text), specql.pgtap_schema(), specql.suite_owner(text),
+    specql.execute_as(oid, text), specql.runtests(text), specql.test_script(text) TO specql_admin;

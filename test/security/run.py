@@ -85,6 +85,7 @@ def make_model():
 def make_copy(template):
     run(None, f'DROP DATABASE IF EXISTS {COPY} WITH (FORCE)', 'postgres')
     run(None, f'CREATE DATABASE {COPY} TEMPLATE {template}', 'postgres')
+    run(None, f'GRANT CREATE ON DATABASE {COPY} TO owner, admin, other_admin, trigger_only', 'postgres')
 
 
 # ---- one attack ------------------------------------------------------------------------------------------------------
@@ -113,6 +114,8 @@ def try_one(attack):
     except psycopg2.Error as error:
         if error.pgcode == '57014':
             raise Broken('it hangs') from error
+        if 'refused' not in attack:
+            raise Broken(f'it could not be tried: {error.pgcode} {error}') from error
         outcome = f'{error.pgcode} {error}'
         refused = bool(code_of(error, attack.get('refused', [])))
     for other, sql in each(attack.get('after')):
@@ -127,27 +130,99 @@ def try_one(attack):
         raise Broken(f'afterwards this does not hold: {attack["holds"].strip()}\n{outcome}')
 
 
+# ---- what is installed ----------------------------------------------------------------------------------------------
+
+FUNCTIONS = """
+SELECT format('%s(%s)', p.proname, oidvectortypes(p.proargtypes)), has_function_privilege(%s::name, p.oid, 'EXECUTE'), p.prosecdef
+FROM pg_proc AS p WHERE p.pronamespace = 'specql'::regnamespace"""
+RELATIONS = """
+SELECT c.relname, has_table_privilege(%s::name, c.oid, 'SELECT'), has_table_privilege(%s::name, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
+FROM pg_class AS c WHERE c.relnamespace = 'specql'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition"""
+# SQL-standard bodies are bound when they are made; procedures that commit, and what must see the caller's path, can set none.
+WITHOUT_PATH = {'uuid_time', 'continue_replay', 'run_replay', 'remove', 'state_at'}
+
+
+def ask(sql, *values):
+    connection = connect(None, MODEL)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(sql.replace("'%s(%s)'", "'%%s(%%s)'"), values)
+        found = cursor.fetchall()
+    connection.close()
+    return found
+
+
+def may(who, role):
+    return who == 'everybody' or who == 'specql_admin' and bool(ROLES[role])
+
+
+def check_rights():
+    """What differs from functions.yaml, a sentence each."""
+    known = yaml.safe_load((HERE / 'functions.yaml').read_text())
+    wrong = []
+    for role in ROLES:
+        for name, allowed, definer in ask(FUNCTIONS, role):
+            if name not in known['functions']:
+                wrong.append(f'{name} is not in functions.yaml')
+                continue
+            who, rights, _ = known['functions'][name]
+            if allowed != may(who, role):
+                wrong.append(f'{role} may {"" if allowed else "not "}call {name}')
+            if definer != (rights == 'owner of the extension'):
+                wrong.append(f'{name} works with the rights of its {"owner" if definer else "caller"}')
+        for name, readable, writable in ask(RELATIONS, role, role):
+            if name not in known['relations']:
+                wrong.append(f'{name} is not in functions.yaml')
+            elif readable != may(known['relations'][name][0], role) or writable:
+                wrong.append(f'{role} may {"write" if writable else "read" if readable else "not read"} {name}')
+    installed = {name for name, _, _ in ask(FUNCTIONS, 'app')} | {name for name, _, _ in ask(RELATIONS, 'app', 'app')}
+    wrong += [f'{name} is in functions.yaml only' for part in known.values() for name in part if name not in installed]
+    return sorted(set(wrong))
+
+
+def check_paths():
+    """Functions whose names could be looked up where an attacker makes objects, as pgspot looks for them."""
+    found = ask("""
+        SELECT p.proname, p.prosecdef, coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false), l.lanname
+        FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang WHERE p.pronamespace = 'specql'::regnamespace""")
+    return sorted({f'{name} has no search_path of its own' for name, definer, has_path, language in found
+                   if not has_path and (definer or language != 'c' and name not in WITHOUT_PATH)})
+
+
+CHECKS = {'every function and relation is for whom functions.yaml says': check_rights,
+          'no function looks names up where others make objects': check_paths}
+
+
 def selected(attack, file, names):
     return not names or any(name == file.stem or name in attack['attack'] for name in names)
 
 
 def main(names):
     make_model()
-    passed = failed = 0
+    passed = failed = refused = succeeded = 0
+    for sentence, check in CHECKS.items():
+        if names:
+            continue
+        wrong = check()
+        passed += not wrong
+        failed += bool(wrong)
+        print(f'{"not " if wrong else ""}ok - {sentence}')
+        print(''.join(f'    {line}\n' for line in wrong), end='')
     for file in sorted((HERE / 'attacks').glob('*.yaml')):
         for attack in yaml.safe_load(file.read_text()) or []:
             if not selected(attack, file, names):
                 continue
             try:
                 try_one(attack)
-                passed += 1
+                refused += 1
                 print(f'ok - {file.stem}: {attack["attack"]}', flush=True)
             except (Broken, psycopg2.Error) as error:
-                failed += 1
+                succeeded += 1
                 print(f'not ok - {file.stem}: {attack["attack"]}', flush=True)
                 print('\n'.join('    ' + line for line in str(error).splitlines()), flush=True)
-    print(f'{passed} attacks refused, {failed} succeeded')
+    print(f'{refused} attacks refused, {succeeded} succeeded')
     forget()
+    passed += refused
+    failed += succeeded
     print(f'{passed} passed, {failed} failed')
     return 0 if failed == 0 and passed > 0 else 1
 

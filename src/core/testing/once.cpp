@@ -187,12 +187,13 @@ void writeCascade(Writer& writer, const std::vector<const ResolvedAction*>& acti
         for (const std::string& sql : breakHandler(*action, again))
             writer.step(sql);
         writer.step(stage.fire(literal));
-        writer.check("is((SELECT ROW(f.status, f.depth, f.detail LIKE " +
-                         quoteLiteral("%" + action->info->name() + " → " + loopAction + "%") +
-                         ")::text\n    FROM specql.failures AS f WHERE f.action = " + quoteLiteral(loopAction) +
-                         "),\n    ROW('parked', current_setting('specql.max_cascade_depth')::integer + 1, true)::text, " +
-                         quoteLiteral(description) + ")",
-                     description);
+        writer.check(
+            "is((SELECT ROW(f.status, f.depth, f.detail LIKE " +
+                quoteLiteral("%" + action->info->name() + " → " + loopAction + "%") +
+                ")::text\n    FROM specql.failures AS f WHERE f.action = " + quoteLiteral(loopAction) +
+                "),\n    ROW('parked', current_setting('specql.max_cascade_depth')::integer + 1, true)::text, " +
+                quoteLiteral(description) + ")",
+            description);
         for (const std::string& sql : mendHandler(*action))
             writer.step(sql);
         writer.step("DO $do$ BEGIN PERFORM specql.unregister_action(" + quoteLiteral(loopAction) + "); END $do$");

@@ -15,7 +15,8 @@ ResultSet::ResultSet(FunctionCallInfo fcinfo) {
     MemoryContext before = MemoryContextSwitchTo(info->econtext->ecxt_per_query_memory);
     if (get_call_result_type(fcinfo, nullptr, &descriptor_) != TYPEFUNC_COMPOSITE)
         elog(ERROR, "return type must be a row type");
-    descriptor_ = BlessTupleDesc(descriptor_);
+    // A copy: the server frees it, and where the caller lists the columns it is the caller's own.
+    descriptor_ = BlessTupleDesc(CreateTupleDescCopy(descriptor_));
     store_ = tuplestore_begin_heap((info->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
     MemoryContextSwitchTo(before);
     info->returnMode = SFRM_Materialize;

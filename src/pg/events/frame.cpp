@@ -36,7 +36,9 @@ SPECQL_FUNCTION(specql_viewer) {
 }
 
 Frame* requireFrame(const char* function) {
-    if (innermost == nullptr)
+    // A handler that another role's handler sets off by itself, as a plain trigger, is not that of the event.
+    if (innermost == nullptr ||
+        (OidIsValid(innermost->rule()->handler.fn_oid) && innermost->rule()->handlerUser != GetUserId()))
         ereport(
             ERROR,
             (errcode(sqlstate::outsideHandler), errmsg("%s can only be called by the handler of an event", function),

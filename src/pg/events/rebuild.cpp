@@ -1,6 +1,7 @@
 #include "pg/events/rebuild.hpp"
 
 #include "pg/bridge/entry.hpp"
+#include "pg/bridge/restricted.hpp"
 #include "pg/bridge/result_set.hpp"
 #include "pg/bridge/settings.hpp"
 #include "pg/events/frame.hpp"
@@ -81,6 +82,79 @@ RebuiltEvent rebuildEvent(Rule* rule, Relation relation, Jsonb* data) {
     AtEOXact_GUC(true, level);
     SetUserIdAndSecContext(user, securityContext);
     return event;
+}
+
+namespace {
+
+Relation openReadable(Oid table) {
+    Relation relation = table_open(table, AccessShareLock);
+    if (!compat::mayRead(table, GetUserId()))
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("permission denied for table %s", RelationGetRelationName(relation))));
+    return relation;
+}
+
+[[noreturn]] void refuseColumns(Relation relation) {
+    ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                    errmsg("these are not the columns of table %s", RelationGetRelationName(relation))));
+    pg_unreachable();
+}
+
+}  // namespace
+
+// (relation, row): its JSON.
+SPECQL_FUNCTION(specql_row_as_owner) {
+    Relation relation = openReadable(PG_GETARG_OID(0));
+    const char* table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
+                                                   RelationGetRelationName(relation));
+    Datum row = PG_GETARG_DATUM(1);
+    Datum result = 0;
+    MemoryContext caller = CurrentMemoryContext;
+    asRestricted(relation->rd_rel->relowner, [table, row, caller, &result] {
+        Oid type = TEXTOID;
+        Datum value = row;
+        SPI_connect();
+        const char* sql = psprintf("SELECT pg_catalog.to_jsonb($1::%s)", table);
+        if (SPI_execute_with_args(sql, 1, &type, &value, nullptr, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+            elog(ERROR, "specql: reading a row failed");
+        bool isNull;
+        Datum json = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull);
+        MemoryContext spi = MemoryContextSwitchTo(caller);
+        result = PointerGetDatum(DatumGetJsonbPCopy(json));
+        MemoryContextSwitchTo(spi);
+        SPI_finish();
+    });
+    table_close(relation, NoLock);
+    return result;
+}
+
+// (relation, state): the row, in the columns of the table.
+SPECQL_FUNCTION(specql_row_of_state) {
+    ResultSet result(fcinfo);
+    Relation relation = openReadable(PG_GETARG_OID(0));
+    Jsonb* state = PG_GETARG_JSONB_P(1);
+    TupleTableSlot* slot = nullptr;
+    asRestricted(relation->rd_rel->relowner, [relation, state, &slot] { slot = rowFrom(relation, state); });
+    slot_getallattrs(slot);
+    TupleDesc columns = RelationGetDescr(relation);
+    auto* values = static_cast<Datum*>(palloc(sizeof(Datum) * Max(columns->natts, 1)));
+    auto* nulls = static_cast<bool*>(palloc(sizeof(bool) * Max(columns->natts, 1)));
+    TupleDesc wanted = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo)->expectedDesc;
+    int count = 0;
+    for (int i = 0; i < columns->natts; ++i) {
+        Form_pg_attribute column = TupleDescAttr(columns, i);
+        if (column->attisdropped)
+            continue;
+        if (count >= wanted->natts || TupleDescAttr(wanted, count)->atttypid != column->atttypid)
+            refuseColumns(relation);
+        values[count] = slot->tts_values[i];
+        nulls[count++] = slot->tts_isnull[i];
+    }
+    if (count != wanted->natts)
+        refuseColumns(relation);
+    result.add(values, nulls);
+    table_close(relation, NoLock);
+    return 0;
 }
 
 // For specql.why: (relation, action, data, caller) → a row per branch, whether it holds, and all values that the steps

@@ -52,8 +52,8 @@ void execute(const char* sql, int count, Oid* types, Datum* values, const char* 
     if (code < 0) elog(ERROR, "specql: registering an action gave %s", SPI_result_code_string(code));
 }
 
-// The owner of a function that the caller names. Whoever names it lends its owner's rights to those who raise the event,
-// so only the owner may arrange that.
+// The owner of a function that the caller names. Whoever names it lends its owner's rights to those who raise the
+// event, so only the owner may arrange that.
 Oid ownerOf(Oid function, const char* what, const char* name) {
     if (!compat::ownsFunction(function, GetUserId()))
         ereport(ERROR, (errcode(sqlstate::notAllowed), errmsg("%s %s belongs to somebody else", what, name),
@@ -93,8 +93,7 @@ SPECQL_FUNCTION(specql_register_action) {
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("an action needs a handler")));
     Oid function = LookupFuncName(compat::nameParts(handler), 0, nullptr, false);
     Oid owner = ownerOf(function, "handler", handler);
-    if (relation != nullptr && capture != nullptr)
-        requireTable(relation, owner, capture);
+    if (relation != nullptr && capture != nullptr) requireTable(relation, owner, capture);
     if (const char* processed = textArgument(fcinfo, processedArgument)) {
         Oid argument = UUIDARRAYOID;
         (void)ownerOf(LookupFuncName(compat::nameParts(processed), 1, &argument, false), "function", processed);

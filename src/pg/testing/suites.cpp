@@ -3,11 +3,13 @@
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/holder.hpp"
+#include "pg/bridge/restricted.hpp"
 #include "pg/bridge/result_set.hpp"
 #include "pg/bridge/settings.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
+#include "pg/testing/execute.hpp"
 #include "pg/testing/table_facts.hpp"
 
 namespace specql {
@@ -157,6 +159,12 @@ Compilation* compileSuites(Work* work) {
     return compilation;
 }
 
+Oid suiteOwner(const char* suite) {
+    spi::query("SELECT specql.suite_owner($1)", {{TEXTOID, CStringGetTextDatum(fromUtf8(suite))}});
+    bool isNull;
+    return DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull));
+}
+
 void writeSuite(Compilation* compilation, const char* suite, Work* work) {
     if (work->suites.count(suite) == 0)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no test suite \"%s\"", shown(suite)),
@@ -164,13 +172,16 @@ void writeSuite(Compilation* compilation, const char* suite, Work* work) {
                                              : errhint("There are: %s.", shown(work->message))));
     requireDone(compilation->compiler.listTestTables(&work->schemas, &work->names));
     gatherTestTables(&work->schemas, &work->names, &work->tables);
-    int level = NewGUCNestLevel();
-    setLocal("search_path", "pg_catalog, pg_temp");
+    Oid owner = suiteOwner(suite);
+    requireSuiteOwner(owner);
     do {
-        answerSearches(work);
+        // Checks and functions that the searches reach belong to others.
+        asRestricted(owner, [work] { answerSearches(work); });
         requireDone(compilation->compiler.writeTests(suite, work->tables, work->answers, &work->written));
     } while (!work->written.searches.empty());
-    tryFixtures(work);
+    int level = NewGUCNestLevel();
+    setLocal("search_path", "pg_catalog, pg_temp");
+    asSuiteOwner(owner, [work] { tryFixtures(work); });
     AtEOXact_GUC(true, level);
 }
 
