@@ -104,13 +104,13 @@ const char* refusalIn(const TestStatement* statement, int rows, MemoryContext ke
 
 // Inserts the rows of all tests, sets the events off, and takes it all out again: what somebody else's rule, constraint
 // or trigger refuses cannot be tested. What the tested action itself spoils is for its tests to show.
-void tryFixtures(Work* work) {
+void tryFixtures(Work* work, Oid caller) {
     std::vector<TestStatement>* statements = &work->written.statements;
     int count = static_cast<int>(statements->size());
     Refused* refused = static_cast<Refused*>(palloc(sizeof(Refused) * static_cast<size_t>(Max(count, 1))));
     int refusals = 0;
     MemoryContext keep = CurrentMemoryContext;
-    ErrorData* end = trySubtransaction([statements, count, refused, &refusals, keep] {
+    ErrorData* end = trySubtransaction([statements, count, refused, &refusals, keep, caller] {
         setLocal("client_min_messages", "error");
         // Contexts begin with the trial, whoever called it.
         error_context_stack = nullptr;
@@ -125,8 +125,10 @@ void tryFixtures(Work* work) {
                 continue;
             CHECK_FOR_INTERRUPTS();
             const char* reason = nullptr;
-            ErrorData* error = trySubtransaction([&statement, &reason, guard, probe, excuse, keep] {
-                int rows = spi::query(fromUtf8(statement.sql));
+            ErrorData* error = trySubtransaction([&statement, &reason, guard, probe, excuse, keep, caller] {
+                const char* sql = fromUtf8(statement.sql);
+                int rows = 0;
+                asSuiteOwner(movesClock(sql) ? caller : GetUserId(), [sql, &rows] { rows = spi::query(sql); });
                 if (guard) reason = refusalIn(&statement, rows, keep);
                 if (excuse && rows > 0) reason = MemoryContextStrdup(keep, toUtf8(spi::cell(0, 1)));
                 if (probe)
@@ -181,7 +183,8 @@ void writeSuite(Compilation* compilation, const char* suite, Work* work) {
     } while (!work->written.searches.empty());
     int level = NewGUCNestLevel();
     setLocal("search_path", "pg_catalog, pg_temp");
-    asSuiteOwner(owner, [work] { tryFixtures(work); });
+    Oid caller = GetUserId();
+    asSuiteOwner(owner, [work, caller] { tryFixtures(work, caller); });
     AtEOXact_GUC(true, level);
 }
 
