@@ -1,6 +1,6 @@
 // Resolves one action under one binding; split over ways.cpp (rows that the event leads to), names.cpp (names),
-// where.cpp (what WHERE binds), expressions.cpp (expressions and the types of payload keys), steps.cpp and feeds.cpp
-// (what windows and correlations listen to).
+// where.cpp (what WHERE binds), one_word.cpp (words that could be two values), expressions.cpp (expressions and the
+// types of payload keys), steps.cpp and feeds.cpp (what windows and correlations listen to).
 #pragma once
 
 #include <functional>
