@@ -180,4 +180,7 @@ DROP TABLE ta.clerk CASCADE;
 SELECT action, kind, object FROM specql.apply(E'entity: Chair\nschema: tb\nfields: {legs: integer}\n');
 SELECT prosrc ~ 'ta.clerk' AS as_it_was FROM pg_proc WHERE proname = 'trigger_counter_events';
 SELECT code, line, col, message, hint FROM specql.validate(:'desk');
+-- What a description or a longer name says of it is not what the sentence says.
+SELECT code, line FROM specql.validate(replace(:'desk', 'fields:', E'description: |\n  later perhaps tb.Clerk\nfields:'));
+SELECT code, line FROM specql.validate(replace(:'desk', 'update: Clerk', E'notify: x "tb.Clerks"\n      - update: Clerk'));
 SELECT action, kind, object FROM specql.apply(replace(:'desk', 'Clerk', 'tb.Clerk')) WHERE kind IN ('constraint', 'function');

@@ -82,7 +82,7 @@ actions:
     condition: "NOT new.active"
     steps:
       - update: Employee SET reports_to_nobody = true WHERE manager = new.id
-      - update: Employee VIA manager SET note = name || ' has left'
+      - update: Employee VIA manager SET note = new.name || ' has left'
 $$);
 INSERT INTO s.employee (name) VALUES ('Ada');
 INSERT INTO s.employee (name, manager_id) SELECT 'Bob', id FROM s.employee WHERE name = 'Ada';

@@ -87,3 +87,46 @@ SELECT count(*) > 0 FROM specql.apply(E'schema: s\nactions:\n  - name: moves\n  
 SELECT s.moves('{}');
 SELECT s.moves('[3]');
 SELECT s.moves('[{"wanted": 1, "given": "bob"}]');
+
+-- Rows that are not there, and words that are fields of two rows.
+\set staff 'entity: Team\nschema: s\nfields:\n  lead_name: text\n---\nentity: Emp\nschema: s\nfields:\n  team: ref(Team)\n  "drivenBy": ref(Team)\n  boss: ref(Emp)\n  name: text\n  salary: integer\n  bonus: integer\n---\nentity: Pay\nschema: s\nfields:\n  team: ref(Team)\n  boss: ref(Emp)\n  bonus: integer\n  lead_name: text\n---\nschema: s\nactions:\n'
+SELECT problems(:'staff' || rule('delete Emp', NULL, s)) FROM unnest(ARRAY['update: Pay SET lead_name = new.team.lead_name WHERE boss = old.boss',
+    'update: Emp VIA new.boss SET bonus = 1', 'update: Pay SET bonus = 1 WHERE team.lead_name = ''x''', 'update: Emp SET bonus = 1 WHERE emp.salary = 1',
+    'insert: Pay SET bonus = new.salary', 'update: Emp SET bonus = salary WHERE boss = old.id']) AS s;
+SELECT problems(:'staff' || rule('insert Emp', 'old.team.lead_name = ''x''', s)) FROM unnest(ARRAY['insert: Pay SET lead_name = old.boss.name',
+    'update: Emp VIA old.boss SET bonus = 1']) AS s;
+SELECT problems(:'staff' || rule('update Emp', NULL, s)) FROM unnest(ARRAY['update: Emp SET bonus = salary / 10 WHERE boss = new.id',
+    'update: Pay SET bonus = length(lead_name) WHERE boss = new.id', 'update: Emp SET bonus = salary / 10 WHERE id = new.id', 'update: Emp VIA boss SET bonus = salary',
+    'update: Team SET lead_name = lead_name', 'notify: x "y"']) AS s;
+SELECT problems(:'staff' || rule('update Emp', c, 'notify: x "y"')) FROM unnest(ARRAY['drivenBy.lead_name = ''x''', 'old NOTNULL', '(new) IS NOT NULL', 'NOT old IS NULL']) AS c;
+SELECT problems(:'staff' || rule('event told', NULL, s)) FROM unnest(ARRAY['update: Team SET lead_name = lead_name', 'update: Pay SET bonus = 1, lead_name = team.lead_name WHERE team_id = team_id']) AS s;
+SELECT problems(:'staff' || E'  - name: take\n    pattern: batch/bulk_operation\n    params: {n: integer}\n    steps:\n      - update: Pay SET bonus = n WHERE boss = boss_id AND bonus < salary\n      - update: Emp SET bonus = n WHERE salary = lead_name_id\n      - update: Team SET lead_name = ''x''\n');
+SELECT problems(:'staff' || E'  - name: take\n    pattern: batch/bulk_operation\n    steps:\n      - update: Team SET lead_name = ''x'' WHERE lead_name = ''y''\n      - update: Emp SET bonus = 1\n      - update: Team SET lead_name = upper(lead_name) WHERE id = new.id\n');
+
+-- Checks that fail for some of the events, and conditions in steps that nothing satisfies.
+SELECT problems(:'staff' || rule('Emp', NULL, E'validate: "' || v || '"')) FROM unnest(ARRAY['new.salary > 0', 'bonus > 0 AND old.salary IN (1, 2)',
+    'salary > 0', 'new.salary > 0 OR old.salary > 0', 'salary = NULL', 'coalesce(new.salary, 1) > 0']) AS v;
+SELECT problems(:'staff' || rule('Emp', NULL, E'if: "new.salary IS NULL"\n        then:\n          - return:\n      - validate: "new.salary > 0"'));
+SELECT problems(:'staff' || rule('update Emp', NULL, s)) FROM unnest(ARRAY[E'if: "salary <> NULL"\n        then:\n          - notify: x "y"',
+    'update: Pay SET bonus = 1 WHERE boss = new.id AND bonus = NULL', 'delete: Pay WHERE boss = new.id AND (bonus = NULL OR bonus = 1)']) AS s;
+SELECT problems(:'staff' || E'  - name: v\n    trigger: many\n    condition: "COUNT(emp_created) FILTER (WHERE salary = NULL) >= 3 WITHIN 15 min"\n    steps:\n      - notify: x "y"\n');
+SELECT problems(E'entity: Flag\nschema: s\nunique: [a, b]\nfields: {a: text, b: text}\n');
+
+-- A declared parameter is the key of the row that an update without WHERE is about.
+SELECT count(*) > 0 FROM specql.apply(E'entity: Wagon\nschema: s\nfields: {n: integer = 0}\nactions:\n  - name: met\n    on: event met\n    params: {wagon: uuid}\n    steps:\n      - update: Wagon SET n = n + 1\n  - name: meet\n    pattern: batch/bulk_operation\n    params: {wagon: uuid}\n    steps:\n      - update: Wagon SET n = n + 10\n');
+INSERT INTO s.wagon DEFAULT VALUES;
+SELECT specql.emit('met', jsonb_build_object('wagon', id)) IS NOT NULL, s.meet(id) FROM s.wagon;
+SELECT specql.drain() >= 0, (SELECT n FROM s.wagon);
+
+-- A row of a table whose key is not one column.
+CREATE TABLE s.ck (a integer, b integer, PRIMARY KEY (a, b));
+CREATE TABLE s.heap ("Größe" integer);
+SELECT problems(E'entity: Leaf\nschema: s\nfields: {ck: ref(ck), heap: ref(Heap)}\n');
+SELECT problems(E'entity: Heap\nschema: s\nfields: {"Größe": integer}\nactions:\n  - name: r\n    on: update Heap\n    condition: "Größe > 1"\n    steps:\n      - notify: x "y"\n');
+
+-- "The row" is one that its key names.
+SELECT name, resolved_to FROM specql.explain(:'staff' || rule('update Emp', NULL, E'delete: Emp WHERE id = new.boss\n      - delete: Emp WHERE id <> new.boss\n      - delete: Emp WHERE NOT id = new.boss\n      - delete: Emp WHERE id >= new.boss\n      - delete: Emp WHERE id = new.boss OR bonus = 1\n      - delete: Emp WHERE id = new.boss AND bonus = 1')) WHERE name LIKE 'step%';
+
+-- YAML would take the quotes of a name for its own.
+ALTER TABLE s.wagon RENAME TO "Cargo";
+SELECT problems(E'entity: Wagon\nschema: s\nfields: {n: integer = 0}\n');

@@ -228,8 +228,11 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
                              OR t.with_schema AND starts_with(p.identity || '.', quote_ident(t.former[1]) || '.'))
         UNION ALL
         SELECT m.id, m.kind, m.identity, format('is %I.%I now', t.schema, t.name),
-               format('%s; or in the spec table: %I.%I', t.back, t.schema, t.name)
-        FROM mine AS m JOIN specql.moved_table AS t ON t.identity = m.identity
+               -- YAML would take the double quotes that a name begins with for its own.
+               format('%s; or in the spec table: %s', t.back,
+                      CASE WHEN n.name LIKE '"%' THEN quote_literal(n.name) ELSE n.name END)
+        FROM mine AS m JOIN specql.moved_table AS t ON t.identity = m.identity,
+             format('%I.%I', t.schema, t.name) AS n (name)
         WHERE m.kind = 'table'
         UNION ALL
         -- A spec that says enabled: false disables the trigger itself.

@@ -141,19 +141,6 @@ private:
         return same && !target_.empty() ? (action_.binding.custom ? "payload." : "new.") + path : path;
     }
 
-    // One row by its key, as far as the sentence shows.
-    bool byKey(const ResolvedStep& step) const {
-        for (const ComparisonUse& comparison : world_.facts(step.where.expression).comparisons) {
-            if (!comparison.leftIsName || !comparison.rightIsName) continue;
-            for (int side : {comparison.left.front(), comparison.right.front()}) {
-                const Value& value = step.where.values[static_cast<size_t>(side)];
-                if (value.kind == ValueKind::target && value.name == step.target->key)
-                    return world_.facts(step.where.expression).condition.kind != ConditionPart::Kind::any;
-            }
-        }
-        return false;
-    }
-
     std::string said(const BoundExpression& bound) const {
         const std::string& text = world_.expressionText(bound.expression);
         if (bound.values.size() != world_.facts(bound.expression).names.size()) return commentText(text);
@@ -193,9 +180,9 @@ private:
         bool taken = step.limit || !step.order.empty();
         std::string text = wholeTable(step) ? std::string(taken ? "rows of " : "EVERY ROW of ") + shown +
                                                   (taken ? "" : ", the whole table")
-                                            : (taken         ? "rows of "
-                                               : byKey(step) ? "the row of "
-                                                             : "every row of ") +
+                                            : (taken                      ? "rows of "
+                                               : keyInWhere(world_, step) ? "the row of "
+                                                                          : "every row of ") +
                                                   shown + " where " + said(step.where);
         std::vector<std::string> order;
         for (const BoundOrder& item : step.order)

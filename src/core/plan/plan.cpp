@@ -184,8 +184,27 @@ private:
 
     bool says(const std::string& unit, const std::string& name) const {
         return std::any_of(world_.units.begin(), world_.units.end(), [&](const Unit& one) {
-            return one.key() == unit && one.text.find(name) != std::string::npos;
+            return one.key() == unit && holdsName(withoutDescriptions(one.text), name);
         });
+    }
+
+    // The lines of a YAML text but for descriptions, and what is indented under them, and comments.
+    static std::string withoutDescriptions(const std::string& text) {
+        std::string rest;
+        size_t described = std::string::npos;  // the indent of the description that goes on
+        for (size_t at = 0, end = 0; at < text.size(); at = end + 1) {
+            end = std::min(text.find('\n', at), text.size());
+            std::string line = text.substr(at, end - at);
+            size_t indent = line.find_first_not_of(" -");
+            bool blank = indent == std::string::npos;
+            if (described != std::string::npos && (blank || indent > described)) continue;
+            described = std::string::npos;
+            if (!blank && line.compare(indent, 12, "description:") == 0)
+                described = indent;
+            else if (!blank && line[indent] != '#')
+                rest += line + '\n';
+        }
+        return rest;
     }
 
     // A foreign key under the name that PostgreSQL itself would give it, on a table that others made.

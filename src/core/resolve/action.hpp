@@ -94,6 +94,9 @@ struct ResolvedStep {
     std::vector<ResolvedStep> then, otherwise;
 };
 
+// What the key of the written row must be equal to, by the step's WHERE; null if it says no such thing.
+const Value* keyInWhere(const World& world, const ResolvedStep& step);
+
 // What a listener hands to a window's term for each event. Names stand for keys of a custom event's payload, which may
 // be missing; expressions for values of a row.
 struct FeedTerm {

@@ -1,6 +1,6 @@
 // Resolves one action under one binding; split over ways.cpp (rows that the event leads to), names.cpp (names),
-// where.cpp (what WHERE binds), expressions.cpp (expressions and the types of payload keys), steps.cpp and feeds.cpp
-// (what windows and correlations listen to).
+// where.cpp (what WHERE binds), one_word.cpp (words that could be two values), expressions.cpp (expressions and the
+// types of payload keys), steps.cpp and feeds.cpp (what windows and correlations listen to).
 #pragma once
 
 #include <functional>
@@ -34,6 +34,7 @@ struct Scope {
     int targetWay = -1;             // the target is the row at the end of this way
     bool ownRow = false;            // or the event's own
     EntityInfo* handled = nullptr;  // steps after a bulk operation
+    bool ofBranch = false;          // a condition of the action, of which more is said when it can never hold
     std::vector<Value> locals;
 };
 
@@ -118,6 +119,8 @@ private:
     // Rule 7. Two ways to such a column that are equally near are a problem that names both.
     bool lookupWays(const std::string& name, Value& value, NameProblem& problem);
     bool declaredParam(const std::string& name) const;
+    // A ref has two names, and its key in the payload one of them: the declared one.
+    std::string keyInPayload(const std::string& name) const;
     void orderParameters();
     // The key of a payload that a bare name means by rule 8; of a match only a key that it has.
     bool lookupPayload(const std::string& name, Value& value) const;
@@ -147,14 +150,9 @@ private:
     const EntityInfo* rowOf(const Value& value, const Scope& scope) const;
     void checkAssignedRow(const BoundAssignment& assignment, const ColumnInfo& column, const EntityInfo& target,
                           const Scope& scope);
-    // One word that is the target's in one assignment of a step and the event's in another.
-    void checkMixedSet(const ResolvedStep& step, const Scope& scope);
     void checkSelfAssignment(const BoundAssignment& assignment, const ColumnInfo& column, const Scope& scope);
     // Words that are values of SQL although a field has their name; and who current_user is in a handler.
     void checkSqlValues(int expression, const Scope& scope);
-    void checkRowTests(const BoundExpression& bound);
-    // Values of a row that the event never has.
-    void checkMissingRows(const BoundExpression& bound);
     std::string fieldToo(const SqlValueUse& use, const Scope& scope) const;
     // A field or a variable of this name that no row has to be read for.
     bool isField(const Scope& scope, const std::string& name) const;
@@ -162,6 +160,24 @@ private:
     // new.x, "x": how a field is written whose name is a word of SQL.
     std::string writtenOut(const Scope& scope, const std::string& name) const;
     std::string keywordHint(int expression, const Scope& scope) const;
+
+    // --- words that could be two values, and rows that are not there (one_word.cpp) --------------------------------
+    // One word that is the target's in one assignment of a step and the event's in another; or that is a field of the
+    // written row, and of another row of its entity or one that the event only leads to.
+    void checkMixedSet(const ResolvedStep& step, const Scope& scope);
+    // Is the row that this value is of the one that the step writes?
+    bool isWrittenRow(const ResolvedStep& step, const Value& value) const;
+    void checkRowTests(const BoundExpression& bound);
+    // Values of a row that the event never has.
+    void checkMissingRows(const BoundExpression& bound, const Scope& scope);
+    void checkMissingVia(const Step& step, int way);
+    // Why there is never a row that a value of the event, or the way that starts with it, could be of; null if there
+    // is.
+    const char* missingRow(const Value& start) const;
+    // The event's value that a way starts with.
+    const Value& startOf(const Context& way) const;
+    // "new.", of a deletion "old.", of a custom event "payload.".
+    std::string eventPrefix() const;
 
     // --- expressions -------------------------------------------------------------------------------------------------
     void notePayload(const std::string& name);
@@ -221,7 +237,8 @@ private:
     void bindCreate(ResolvedStep& resolved, const Scope& scope);
     // Which row an update or delete without WHERE is about.
     std::string refHint(const EntityInfo& target) const;
-    void bindOwnRow(const Step& step, ResolvedStep& resolved);
+    // `handled`: the entity of the taken row, behind an allocation.
+    void bindOwnRow(const Step& step, ResolvedStep& resolved, const EntityInfo* handled);
     void bindWay(int way, ResolvedStep& resolved);
     // The row that VIA says.
     void bindVia(const Step& step, ResolvedStep& resolved);

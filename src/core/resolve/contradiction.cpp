@@ -61,8 +61,13 @@ struct Interval {
 
 class Condition {
 public:
-    Condition(const World& world, const ResolvedAction& action, const BoundExpression& bound)
-        : world_(world), action_(action), bound_(bound), text_(world.expressionText(bound.expression)) {
+    // `missingRows`: what is asked of a row that there never is counts as well.
+    Condition(const World& world, const ResolvedAction& action, const BoundExpression& bound, bool missingRows)
+        : world_(world),
+          action_(action),
+          bound_(bound),
+          text_(world.expressionText(bound.expression)),
+          missingRows_(missingRows) {
         const std::string& changed = action.binding.changedColumn;
         if (!changed.empty()) {
             std::string shown = "a change of " + changed;
@@ -109,7 +114,7 @@ private:
 
     // The row does not exist: it has no values, and nothing compares with them.
     const char* missingRow(const Value& value) const {
-        if (value.kind != ValueKind::eventColumn) return nullptr;
+        if (value.kind != ValueKind::eventColumn || !missingRows_) return nullptr;
         if (value.old && action_.binding.ops == opInsert) return "an insert has no old row";
         return !value.old && action_.binding.ops == opDelete ? "a delete has no new row" : nullptr;
     }
@@ -285,6 +290,7 @@ private:
     const ResolvedAction& action_;
     const BoundExpression& bound_;
     const std::string& text_;
+    bool missingRows_;
     std::map<std::pair<std::string, std::string>, std::pair<unsigned, std::string>> relations_;
     std::map<std::string, Interval> intervals_;
     // By value: the texts of which it is one, those it is not, and what says that it is NULL or is not.
@@ -296,23 +302,58 @@ private:
 
 }  // namespace
 
-std::string contradictionIn(const World& world, const ResolvedAction& action, const BoundExpression& condition) {
+std::string contradictionIn(const World& world, const ResolvedAction& action, const BoundExpression& condition,
+                            bool missingRows) {
     // Where a name is unknown there are no values: that has been reported.
     if (!condition || !world.facts(condition.expression).ok ||
         condition.values.size() != world.facts(condition.expression).names.size())
         return "";
-    return Condition(world, action, condition).contradiction();
+    return Condition(world, action, condition, missingRows).contradiction();
 }
+
+namespace {
+
+class Contradictions {
+public:
+    Contradictions(World& world, const ResolvedAction& action, std::set<int>& reported)
+        : world_(world), action_(action), reported_(reported) {}
+
+    void report(const BoundExpression& condition, bool isBranch) {
+        // Of values of a row that there never is R114 tells, where they stand in a step.
+        std::string problem = contradictionIn(world_, action_, condition, isBranch);
+        if (problem.empty() || !reported_.insert(condition.expression).second) return;
+        world_.warning(*action_.info->file, "SPQL-R075", world_.locate(condition.expression, 0),
+                       (isBranch ? "this branch can never fire: " : "this condition can never hold: ") + problem,
+                       std::string("mend the condition, or take ") + (isBranch ? "the branch" : "it") + " out");
+    }
+
+    void reportSteps(const std::vector<ResolvedStep>& steps) {
+        for (const ResolvedStep& step : steps) {
+            report(step.where, false);
+            if (step.spec->kind == StepKind::branch || step.spec->kind == StepKind::validate)
+                report(step.condition, false);
+            reportSteps(step.then);
+            reportSteps(step.otherwise);
+        }
+    }
+
+private:
+    World& world_;
+    const ResolvedAction& action_;
+    std::set<int>& reported_;
+};
+
+}  // namespace
 
 void reportContradictions(World& world, const Resolver& resolver) {
     std::set<int> reported;  // an action of several tables has its conditions several times
     for (const ResolvedAction& action : resolver.actions) {
-        if (!action.info->file->fresh || action.window) continue;
+        if (!action.info->file->fresh) continue;
+        Contradictions contradictions(world, action, reported);
         for (const ResolvedBranch& branch : action.branches) {
-            std::string problem = contradictionIn(world, action, branch.condition);
-            if (problem.empty() || !reported.insert(branch.condition.expression).second) continue;
-            world.warning(*action.info->file, "SPQL-R075", world.locate(branch.condition.expression, 0),
-                          "this branch can never fire: " + problem, "mend the condition, or take the branch out");
+            if (!action.window) contradictions.report(branch.condition, !branch.feed);
+            contradictions.reportSteps(branch.steps);
+            contradictions.reportSteps(branch.otherwise);
         }
     }
 }

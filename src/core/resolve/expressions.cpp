@@ -81,7 +81,7 @@ BoundExpression ActionResolver::bind(ExpressionRef ref, const std::string& targe
     }
     checkSqlValues(bound.expression, scope);
     checkRowTests(bound);
-    if (scope.target || column) checkMissingRows(bound);
+    checkMissingRows(bound, scope);
     hintPayloadTypes(facts, bound);
     if (!known) bound.values.clear();  // its type would only be a second complaint
     return bound;
@@ -112,6 +112,14 @@ std::string ActionResolver::partHint(const NameUse& use, const Scope& scope) con
             path += (i + 1 < use.parts.size() ? " -> " : " ->> ") + quoteLiteral(use.parts[i]);
         return first + " is JSON: write " + path;
     }
+    // PostgreSQL folds drivenBy before anybody sees it.
+    auto squeezed = [](std::string word) {
+        word.erase(std::remove(word.begin(), word.end(), '_'), word.end());
+        return word;
+    };
+    for (const Context& way : ways_)
+        if (way.via < 0 && way.path != first && squeezed(way.path) == squeezed(first) && !way.byPathOnly)
+            return "did you mean " + way.path + "." + join({use.parts.begin() + 1, use.parts.end()}, ".") + "?";
     bool isRef = column && column->field && !column->field->refTarget.empty();
     return isRef && result_.isFeed()
                ? "a FILTER reads the event's own row and none that it refers to: a function can, or "
@@ -139,7 +147,10 @@ void ActionResolver::unknownName(int expression, const NameUse& use, const Scope
     }
     if (hint.empty() && world_.wantsHints() && !world_.trying()) {
         std::string near = nearest(use.parts.back(), namesInReach(scope));
-        hint = wordHint(use, world_.expressionText(expression), near);
+        if (bulk_ && use.parts.size() == 1 && near == name)
+            hint = "declare it as a parameter: params: {" + name + ": " + payloadType(name) + "}";
+        else
+            hint = wordHint(use, world_.expressionText(expression), near.empty() ? near : quoteName(near));
     }
     world_.error(*action_.file, "SPQL-R040", pos, "unknown name " + name, hint);
 }

@@ -32,6 +32,7 @@ struct ComparisonUse {
     std::vector<int> left, right;
     bool leftIsName = false, rightIsName = false;  // the side is one name and nothing else
     bool otherOperator = false;                    // && or @> or the like, between two names
+    bool isEqual = false;                          // =, as a part of the condition and not under NOT
 };
 
 // How a condition is put together of AND and OR, and of CASE, COALESCE and IS NOT FALSE, which hide them. Where NOT
@@ -76,6 +77,7 @@ struct ExpressionFacts {
     std::vector<LiteralUse> literals;
     std::vector<int> ordered;  // names that <, > or BETWEEN put in an order, or GREATEST and LEAST
     std::vector<int> results;  // names whose value the whole expression may have
+    std::vector<int> notNull;  // names of which IS NOT NULL is asked
     std::vector<SqlValueUse> sqlValues;
     bool isJsonPart = false;  // the whole is x -> key or x #> path, which stay JSON
     bool isLiteral = false;   // the whole expression is one constant

@@ -8,6 +8,15 @@
 
 namespace specql {
 
+namespace {
+
+// YAML would take the double quotes that a name begins with for its own.
+std::string inYaml(const std::string& name) {
+    return name.front() == '"' ? quoteLiteral(name) : name;
+}
+
+}  // namespace
+
 EntityInfo* World::entity(std::string_view name, std::string_view schema, std::vector<std::string>* candidates) {
     size_t dot = name.find('.');
     std::string_view wantedSchema = dot == std::string_view::npos ? schema : name.substr(0, dot);
@@ -68,7 +77,7 @@ void World::checkPlace(const EntityInfo& entity, Pos pos) {
         if (moved.identity == place)
             error(*entity.file, "SPQL-P010", pos, "the table " + place + " of " + shown + " is " + now + " now",
                   "move it back: " + moved.back + (entity.spec ? "; or say where it is: table: " : "") +
-                      (entity.spec ? moved.schema == entity.home ? quoteName(moved.name) : now : ""));
+                      (entity.spec ? inYaml(moved.schema == entity.home ? quoteName(moved.name) : now) : ""));
         else if (now == place)
             error(*entity.file, "SPQL-P012", pos,
                   "the table " + place + " is that of " + moved.unit + ", which knows it as " + moved.identity,

@@ -34,7 +34,9 @@ ResolvedAction ActionResolver::run() {
         ResolvedBranch resolved;
         resolved.spec = &branch;
         ExpressionRef condition = branch.condition ? branch.condition : spec.plainCondition;
+        scope.ofBranch = true;
         if (condition) resolved.condition = bind(condition, "boolean", scope);
+        scope.ofBranch = false;
         resolved.steps = bindSteps(branch.steps, scope);
         Scope otherwise;
         resolved.otherwise = bindSteps(branch.otherwise, otherwise);
@@ -178,15 +180,14 @@ bool ActionResolver::lookupTargetQualified(const Scope& scope, const NameUse& us
         if (!way.entity->columnOf(use.parts.back())) continue;
         problem = {join(use.parts, ".") + " can be of the " + scope.target->name +
                        " that is written, and of the one that the event's " + first + " leads to",
-                   "write target." + use.parts.back() + ", or " + (result_.binding.custom ? "payload." : "new.") +
-                       first + "." + use.parts.back()};
+                   "write target." + use.parts.back() + ", or " + eventPrefix() + first + "." + use.parts.back()};
         return false;
     }
     bool sameEntity = first != "target" && !result_.binding.custom && scope.target == result_.binding.entity;
     if (sameEntity && !scope.ownRow) {
         problem = {join(use.parts, ".") + " can be of the " + scope.target->name +
                        " that is written, and of the one that the event is about",
-                   "write target." + use.parts.back() + ", or new." + use.parts.back()};
+                   "write target." + use.parts.back() + ", or " + eventPrefix() + use.parts.back()};
         return false;
     }
     value = targetColumn(scope, *column);
@@ -211,7 +212,7 @@ bool ActionResolver::isTargetsRef(const Scope& scope, const NameUse& use, NamePr
     if (scope.ownRow) return false;
     problem = {join(use.parts, ".") + " can be of the row that " + ref + " of the " + scope.target->name +
                    " leads to, and of the one that the event's leads to",
-               std::string("write ") + (result_.binding.custom ? "payload." : "new.") + join(use.parts, ".") +
+               std::string("write ") + eventPrefix() + join(use.parts, ".") +
                    " for the event's; rows that the target refers to are not read here"};
     return true;
 }
@@ -369,11 +370,14 @@ bool ActionResolver::declaredParam(const std::string& name) const {
                                                [&](const Param& param) { return param.name.value == name; });
 }
 
+std::string ActionResolver::keyInPayload(const std::string& name) const {
+    std::string other = endsWith(name, "_id") ? name.substr(0, name.size() - 3) : name + "_id";
+    return !declaredParam(name) && declaredParam(other) ? other : name;
+}
+
 bool ActionResolver::lookupPayload(const std::string& name, Value& value) const {
     if (!result_.window) {
-        // A ref has two names, and its key in the payload one of them.
-        std::string other = endsWith(name, "_id") ? name.substr(0, name.size() - 3) : name + "_id";
-        value = payloadValue(!declaredParam(name) && declaredParam(other) ? other : name);
+        value = payloadValue(keyInPayload(name));
         return true;
     }
     for (const MatchKey& key : matchKeys_)
@@ -420,7 +424,7 @@ bool ActionResolver::lookup(const Scope& scope, const NameUse& use, bool eventSi
     if (eventSide && !guessed) {
         problem = {
             "both sides are the column " + name + " of " + scope.target->name + ": the event has nothing of that name",
-            "write the event's value on the right, such as new.id", "SPQL-R103"};
+            "write the event's value on the right, such as " + eventPrefix() + "id", "SPQL-R103"};
         return false;
     }
     const ColumnInfo* own = scope.target && !scope.assigned.empty() ? scope.target->columnOf(name) : nullptr;

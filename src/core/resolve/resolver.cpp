@@ -146,7 +146,8 @@ void Resolver::resolveEntity(EntityInfo& entity) {
                 world_.error(file, "SPQL-R040", world_.locate(bound.expression, use.offset),
                              "unknown name " + join(use.parts, "."),
                              !value.empty() ? "did you mean " + value + "?"
-                                            : wordHint(use, world_.expressionText(bound.expression), near));
+                                            : wordHint(use, world_.expressionText(bound.expression),
+                                                       near.empty() ? near : quoteName(near)));
             } else {
                 value.kind = ValueKind::target;
                 value.name = column->name;

@@ -125,7 +125,7 @@ std::string ActionResolver::refHint(const EntityInfo& target) const {
            quoteName(binding.entity->key);
 }
 
-void ActionResolver::bindOwnRow(const Step& step, ResolvedStep& resolved) {
+void ActionResolver::bindOwnRow(const Step& step, ResolvedStep& resolved, const EntityInfo* handled) {
     if (resolved.target == result_.binding.entity && !resolved.target->key.empty()) {
         resolved.ownRow = true;
         return;
@@ -143,8 +143,9 @@ void ActionResolver::bindOwnRow(const Step& step, ResolvedStep& resolved) {
         bindWay(ways.front(), resolved);
     } else {
         world_.error(*action_.file, "SPQL-R034", step.target.pos,
-                     "nothing says which row of " + resolved.target->name +
-                         " is meant: the event is not about one and names none by its key",
+                     "nothing says which row of " + resolved.target->name + " is meant: " +
+                         (handled ? "it is not the taken " + handled->name + ", and no ref of that leads to one"
+                                  : "the event is not about one and names none by its key"),
                      "add WHERE" + refHint(*resolved.target) + "; WHERE true means every row");
     }
 }
@@ -161,7 +162,10 @@ void ActionResolver::bindVia(const Step& step, ResolvedStep& resolved) {
         path.push_back(snakeCase(step.via.value.substr(part.begin, part.end - part.begin)));
     NameProblem problem;
     int way = wayOf(path, "", problem);
-    if (way >= 0 && ways_[way].entity == resolved.target) return bindWay(way, resolved);
+    if (way >= 0 && ways_[way].entity == resolved.target) {
+        checkMissingVia(step, way);
+        return bindWay(way, resolved);
+    }
     std::vector<std::string> ways;
     for (const Context& known : ways_)
         if (known.entity == resolved.target) ways.push_back(known.path);
@@ -227,7 +231,7 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
             if (step.via && resolved.target)
                 bindVia(step, resolved);
             else if (!step.where && resolved.target && !bindTakenRow(step, resolved, scope))
-                bindOwnRow(step, resolved);
+                bindOwnRow(step, resolved, scope.handled);
             bindSet(step, resolved, scope);
             Scope rows = scope;
             rows.target = resolved.target;

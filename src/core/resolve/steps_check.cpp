@@ -4,6 +4,7 @@
 
 #include "emit/quote.hpp"
 #include "source/ascii.hpp"
+#include "spec/condition.hpp"
 #include "spec/sql_text.hpp"
 
 namespace specql {
@@ -30,8 +31,10 @@ public:
                 return delivers(branch.steps) || delivers(branch.otherwise);
             });
             for (const ResolvedBranch& branch : action.branches) {
-                check(branch.steps);
-                check(branch.otherwise);
+                for (const std::vector<ResolvedStep>* steps : {&branch.steps, &branch.otherwise}) {
+                    guarded_ = tellsEvents(branch.condition);
+                    check(*steps);
+                }
             }
         }
     }
@@ -52,6 +55,8 @@ private:
 
     void check(const std::vector<ResolvedStep>& steps) {
         for (const ResolvedStep& step : steps) {
+            // What follows `if: new.x IS NULL`, `then: return` is guarded as well.
+            guarded_ = guarded_ || (step.spec->kind == StepKind::branch && tellsEvents(step.condition));
             check(step.then);
             check(step.otherwise);
             // An action of several tables has its steps several times.
@@ -73,9 +78,9 @@ private:
                 case StepKind::call:
                     if (step.call == CallKind::queued) checkQueued(*step.spec);
                     break;
+                case StepKind::validate: checkMissingRow(step.condition); [[fallthrough]];
                 case StepKind::notify:
-                case StepKind::escalate:
-                case StepKind::validate: checkMessage(step.spec->message); break;
+                case StepKind::escalate: checkMessage(step.spec->message); break;
                 default: break;
             }
         }
@@ -197,6 +202,47 @@ private:
                            : "for the event's alone add" + own + ", or put the condition into if: without WHERE");
     }
 
+    // --- rows that some of the events have not ---------------------------------------------------------------------
+
+    // A condition that may tell deletions and insertions from other events.
+    static bool tellsEvents(const BoundExpression& bound) {
+        return std::any_of(bound.values.begin(), bound.values.end(), [](const Value& value) {
+            bool ofOneRow = value.kind == ValueKind::eventColumn && (value.old || value.strict);
+            return ofOneRow || value.kind == ValueKind::eventRow || value.kind == ValueKind::eventChange ||
+                   value.kind == ValueKind::meta;
+        });
+    }
+
+    void checkMissingRow(const BoundExpression& bound) {
+        const Binding& binding = action_->binding;
+        bool oneEvent = binding.ops == opInsert || binding.ops == opDelete;
+        if (guarded_ || binding.custom || oneEvent || !bound) return;
+        const std::vector<NameUse>& names = world_.facts(bound.expression).names;
+        const std::string& text = world_.expressionText(bound.expression);
+        for (const Atom& atom : readCondition(text).atoms) {
+            std::string said = text.substr(atom.begin, atom.end - atom.begin);
+            Bound low, high;
+            Choice choice;
+            if (!atom.conjunct || !(readBound(said, low) || readBetween(said, low, high) || readChoice(said, choice)))
+                continue;
+            for (size_t i = 0; i < bound.values.size(); i++) {
+                const Value& value = bound.values[i];
+                if (names[i].offset < atom.begin || names[i].offset >= atom.end) continue;
+                bool gone = value.strict && (binding.ops & opDelete), added = value.old && (binding.ops & opInsert);
+                if (value.kind != ValueKind::eventColumn || (!gone && !added)) continue;
+                std::string others = "listen to other events alone: on: update " + binding.entity->name;
+                if (gone)
+                    others = "write " + quoteName(value.name) + ", which is of the row there is, or " + others +
+                             ", on: insert " + binding.entity->name;
+                world_.warning(*action_->info->file, "SPQL-R117", world_.locate(bound.expression, names[i].offset),
+                               join(names[i].parts, ".") + " is NULL when a row is " + (gone ? "deleted" : "inserted") +
+                                   ", so this fails then",
+                               others);
+                return;
+            }
+        }
+    }
+
     // --- events ----------------------------------------------------------------------------------------------------
 
     // stock_created is raised by an emit:, and waited for as an insertion of a stock.
@@ -287,6 +333,7 @@ private:
     const Resolver& resolver_;
     const ResolvedAction* action_ = nullptr;
     bool delivers_ = false;
+    bool guarded_ = false;  // some condition before tells which of its events an action sees
     std::map<std::string, const Service*> services_;
     std::vector<std::string> serviceNames_;
     std::set<const Step*> seen_;

@@ -238,7 +238,7 @@ EntityInfo* ActionResolver::knownTable(const std::string& table) {
 }
 
 void ActionResolver::addPayloadKey(const std::string& name) {
-    if (endsWith(name, "_id")) addWay(knownTable(withoutId(name)), payloadValue(name), withoutId(name));
+    if (endsWith(name, "_id")) addWay(knownTable(withoutId(name)), payloadValue(keyInPayload(name)), withoutId(name));
 }
 
 void ActionResolver::findKeysIn(ExpressionRef ref, EntityInfo* taken, EntityInfo* target) {
@@ -283,8 +283,9 @@ void ActionResolver::findTargetsIn(const std::vector<Step>& steps, EntityInfo* t
         bool known =
             std::any_of(ways_.begin(), ways_.end(), [&](const Context& way) { return way.entity == entity; }) ||
             (taken && entity && (entity == taken || !waysTo(entity, *taken).empty()));
-        if (entity && !known && !step.where && !step.via)
-            addWay(entity, payloadValue(entity->word + "_id"), entity->word);
+        // Behind an allocation the taken row says which one is meant.
+        if (entity && !known && !taken && !step.where && !step.via)
+            addWay(entity, payloadValue(keyInPayload(entity->word + "_id")), entity->word);
         if (bulk_ && entity && !taken) taken = entity;
     }
 }

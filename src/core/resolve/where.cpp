@@ -29,6 +29,14 @@ bool binds(const ConditionPart& part, const std::vector<Value>& values) {
     }
 }
 
+// A comparison that no row is taken without.
+bool isDemanded(const ConditionPart& part, const ComparisonUse& comparison) {
+    auto inner = [&](const ConditionPart& each) { return isDemanded(each, comparison); };
+    if (part.kind == ConditionPart::Kind::all) return std::any_of(part.parts.begin(), part.parts.end(), inner);
+    return part.kind == ConditionPart::Kind::leaf && part.names.size() == 2 &&
+           part.names[0] == comparison.left.front() && part.names[1] == comparison.right.front();
+}
+
 // The first name of the part that binds nothing; -1 if it has none.
 int firstUnbound(const ConditionPart& part, const std::vector<Value>& values) {
     for (const ConditionPart& each : part.parts)
@@ -37,6 +45,23 @@ int firstUnbound(const ConditionPart& part, const std::vector<Value>& values) {
 }
 
 }  // namespace
+
+const Value* keyInWhere(const World& world, const ResolvedStep& step) {
+    if (!step.where || !step.target || step.target->key.empty()) return nullptr;
+    const ExpressionFacts& facts = world.facts(step.where.expression);
+    if (!facts.ok || step.where.values.size() != facts.names.size()) return nullptr;
+    for (const ComparisonUse& comparison : facts.comparisons) {
+        if (!comparison.isEqual || !comparison.leftIsName || !comparison.rightIsName) continue;
+        if (!isDemanded(facts.condition, comparison)) continue;
+        const Value& left = step.where.values[static_cast<size_t>(comparison.left.front())];
+        const Value& right = step.where.values[static_cast<size_t>(comparison.right.front())];
+        auto isKey = [&](const Value& value) {
+            return value.kind == ValueKind::target && value.name == step.target->key;
+        };
+        if (isKey(left) != isKey(right)) return isKey(left) ? &right : &left;
+    }
+    return nullptr;
+}
 
 std::set<int> ActionResolver::rightTwins(const ExpressionFacts& facts, const Scope& scope) const {
     std::set<int> twins;
@@ -64,7 +89,7 @@ std::string ActionResolver::meaningOfEvent(const Scope& scope, const NameUse& us
     NameProblem problem;
     std::string written;
     if (lookupEvent(event, use, value, problem)) {
-        std::string column = quoteName(value.name), row = result_.binding.custom ? "payload." : "new.";
+        std::string column = quoteName(value.name), row = eventPrefix();
         const std::string path = value.context < 0 ? "" : result_.contexts[value.context].path;
         written = value.kind == ValueKind::eventColumn ? (value.old ? "old." : "new.") + column
                   : value.kind == ValueKind::context
@@ -267,6 +292,9 @@ void ActionResolver::checkSelfAssignment(const BoundAssignment& assignment, cons
     rest.erase(use.offset, use.length);
     if (bound.values.front().name != column.name || rest.find_first_not_of("() \t\n") != std::string::npos) return;
     std::string event = meaningOfEvent(scope, use);
+    // By its key the event leads to the very row that is written.
+    bool sameRow = scope.targetWay >= 0 && endsWith(event, ways_[scope.targetWay].path + "." + quoteName(column.name));
+    if (sameRow) event = result_.binding.custom ? "payload." + quoteName(column.name) : "";
     world_.error(*action_.file, "SPQL-R104", world_.locate(bound.expression, 0),
                  column.name + " of " + scope.target->name + " would be set to itself",
                  event.empty() ? "leave it out" : "write " + event + " for the event's value, or leave it out");
@@ -302,51 +330,6 @@ void ActionResolver::checkAssignedRow(const BoundAssignment& assignment, const C
                  "take the key of a row of " + wanted->name);
 }
 
-void ActionResolver::checkMixedSet(const ResolvedStep& step, const Scope& scope) {
-    if (scope.ownRow) return;
-    const std::vector<BoundAssignment>& set = step.set;
-    // A word that WHERE has on both sides is the event's there too.
-    std::set<std::string> chosenBy, twins;
-    for (size_t i = 0; step.where && i < step.where.values.size(); i++) {
-        const NameUse& use = world_.facts(step.where.expression).names[i];
-        if (isBare(use)) (step.where.values[i].kind == ValueKind::target ? chosenBy : twins).insert(use.parts.front());
-    }
-    auto isSet = [&](const std::string& column) {
-        return std::any_of(set.begin(), set.end(),
-                           [&](const BoundAssignment& other) { return other.column == column; });
-    };
-    for (const BoundAssignment& assignment : set) {
-        const BoundExpression& bound = assignment.value;
-        if (!bound) continue;
-        const ExpressionFacts& facts = world_.facts(bound.expression);
-        for (size_t i = 0; i < bound.values.size(); i++) {
-            const NameUse& use = facts.names[i];
-            const Value& value = bound.values[i];
-            const ColumnInfo* own = isBare(use) ? scope.target->columnOf(use.parts.front()) : nullptr;
-            bool sameRow = value.kind == ValueKind::context && scope.targetWay >= 0 &&
-                           result_.contexts[value.context].path == ways_[scope.targetWay].path;
-            if (!own || value.kind == ValueKind::target || own->name == assignment.column || sameRow) continue;
-            bool chosen = chosenBy.count(use.parts.front()) > 0 && twins.count(use.parts.front()) == 0;
-            bool read =
-                isSet(own->name) && std::any_of(set.begin(), set.end(), [&](const BoundAssignment& other) {
-                    return other.column == own->name &&
-                           std::any_of(other.value.values.begin(), other.value.values.end(), [&](const Value& used) {
-                               return used.kind == ValueKind::target && used.name == own->name;
-                           });
-                });
-            Scope ofEvent = scope;
-            ofEvent.target = nullptr;
-            if ((!read && !chosen) || !isField(ofEvent, use.parts.front())) continue;
-            std::string event = meaningOfEvent(scope, use);
-            world_.error(
-                *action_.file, "SPQL-R110", world_.locate(bound.expression, use.offset),
-                use.parts.front() + " is the event's here, and the column of " + scope.target->name +
-                    " where that is set in the same step",
-                "write " + (event.empty() ? "new." + use.parts.front() : event) + " or target." + use.parts.front());
-        }
-    }
-}
-
 bool ActionResolver::isField(const Scope& scope, const std::string& name) const {
     if (scope.target && scope.target->columnOf(name)) return true;
     if (scope.handled && scope.handled->columnOf(name)) return true;
@@ -364,7 +347,7 @@ bool ActionResolver::inScope(const Scope& scope, const std::string& name) const 
 std::string ActionResolver::writtenOut(const Scope& scope, const std::string& name) const {
     std::vector<std::string> ways;
     if (scope.target && scope.target->columnOf(name)) ways.push_back("target." + name);
-    if (!result_.binding.custom && result_.binding.entity->columnOf(name)) ways.push_back("new." + name);
+    if (!result_.binding.custom && result_.binding.entity->columnOf(name)) ways.push_back(eventPrefix() + name);
     if (result_.binding.custom && declaredParam(name)) ways.push_back("payload." + name);
     ways.push_back("\"" + name + "\" in double quotes");
     return "write " + join(ways, " or ") + " for the field";
@@ -378,44 +361,6 @@ std::string ActionResolver::fieldToo(const SqlValueUse& use, const Scope& scope)
     return prefixed ? use.name.substr(8) : "";
 }
 
-// A row is not NULL, to SQL, only if none of its columns is.
-void ActionResolver::checkRowTests(const BoundExpression& bound) {
-    const ExpressionFacts& facts = world_.facts(bound.expression);
-    const std::string& text = world_.expressionText(bound.expression);
-    for (size_t i = 0; i < bound.values.size(); i++) {
-        if (bound.values[i].kind != ValueKind::eventRow) continue;
-        size_t at = facts.names[i].offset + facts.names[i].length;
-        std::string rest;  // what follows, in capitals and with single blanks
-        for (; at < text.size() && rest.size() < 12; at++) {
-            char c = isSpace(text[at])        ? ' '
-                     : isAsciiLower(text[at]) ? static_cast<char>(text[at] - 'a' + 'A')
-                                              : text[at];
-            if (c != ' ' || (!rest.empty() && rest.back() != ' ')) rest += c;
-        }
-        if (rest.compare(0, 11, "IS NOT NULL") != 0) continue;
-        const std::string& row = facts.names[i].parts.front();
-        const std::string& key = result_.binding.entity->key;
-        world_.error(*action_.file, "SPQL-R115", world_.locate(bound.expression, facts.names[i].offset),
-                     row + " IS NOT NULL holds only if no column of the row is NULL",
-                     "write " + row + "." + (key.empty() ? "column" : quoteName(key)) + " IS NOT NULL");
-    }
-}
-
-void ActionResolver::checkMissingRows(const BoundExpression& bound) {
-    const Binding& binding = result_.binding;
-    if (binding.custom) return;
-    const ExpressionFacts& facts = world_.facts(bound.expression);
-    for (size_t i = 0; i < bound.values.size(); i++) {
-        const Value& value = bound.values[i];
-        bool old = value.old && binding.ops == opInsert, gone = value.strict && binding.ops == opDelete;
-        if (value.kind != ValueKind::eventColumn || (!old && !gone)) continue;
-        world_.warning(*action_.file, "SPQL-R114", world_.locate(bound.expression, facts.names[i].offset),
-                       join(facts.names[i].parts, ".") +
-                           " is always NULL: " + (old ? "an insertion has no old row" : "a deletion has no new row"),
-                       "write " + std::string(old ? "new." : "old.") + quoteName(value.name));
-    }
-}
-
 void ActionResolver::checkSqlValues(int expression, const Scope& scope) {
     for (const SqlValueUse& use : world_.facts(expression).sqlValues) {
         Pos pos = world_.locate(expression, use.offset);
@@ -427,7 +372,7 @@ void ActionResolver::checkSqlValues(int expression, const Scope& scope) {
         } else if (!field.empty()) {
             world_.error(*action_.file, "SPQL-R105", pos,
                          use.name + " is a word of SQL with a value of its own, and could be the new value of " + field,
-                         "write new." + field + " for the field");
+                         "write " + eventPrefix() + field + " for the field");
         } else if (use.name == "user" || use.name == "current_user" || use.name == "current_role" ||
                    use.name == "session_user") {
             world_.warning(*action_.file, "SPQL-R106", pos,

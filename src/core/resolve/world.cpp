@@ -286,6 +286,11 @@ void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>
             const EntityInfo* target = entity(column.field->refTarget.value, entities[i].home);
             const ColumnInfo* key = target ? target->column(target->key) : nullptr;
             if (key) column.type = key->type;
+            if (target && !key && entities[i].file->fresh)
+                error(*entities[i].file, "SPQL-R015", column.field->refTarget.pos,
+                      target->name + " has no key of one column, so nothing can refer to a row of it",
+                      "give " + target->shown() +
+                          " a primary key of one column, or declare the columns of its key as fields of their own");
         }
     std::map<std::string, const ActionInfo*> bases;  // on_x and x would generate the same functions
     for (const ActionInfo& action : actions) {

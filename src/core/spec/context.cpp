@@ -4,6 +4,7 @@
 
 #include "policy/duration.hpp"
 #include "source/ascii.hpp"
+#include "spec/habits.hpp"
 
 namespace specql {
 
@@ -62,7 +63,8 @@ void ReadContext::checkKeys(const Node& mapping, const Words& known, const std::
         if (std::find(known.begin(), known.end(), entry.key.value) != known.end()) {
             continue;
         }
-        std::string hint = didYouMean(entry.key.value, known);
+        const char* meant = habit(Habit::key, entry.key.value + " in " + what);
+        std::string hint = meant ? meant : didYouMean(entry.key.value, known);
         if (hint.empty()) {
             hint = what + " has " + orList(known);
         }

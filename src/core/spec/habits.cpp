@@ -143,6 +143,8 @@ constexpr struct {
     {Habit::infix, "current_timestamp", "current_timestamp is written without parentheses"},
     {Habit::infix, "current_time", "current_time is written without parentheses"},
     {Habit::infix, "current_user", "current_user is written without parentheses"},
+
+    {Habit::key, "unique in an entity", "write indexes: [{columns: [a, b], unique: true}]"},
 };
 
 std::string lowerCase(std::string_view text) {

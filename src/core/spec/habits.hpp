@@ -10,7 +10,8 @@ enum class Habit {
     function,  // a function that there is not: ifnull
     symbol,    // an operator that there is not: ==
     infix,     // a word between two values: contains
-    moment     // a text that a time is read from: 'now'
+    moment,    // a text that a time is read from: 'now'
+    key        // a key that a mapping has not: unique in an entity
 };
 
 // The hint; nullptr if nobody writes that. Words are given in lower case.

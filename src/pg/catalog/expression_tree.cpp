@@ -134,10 +134,13 @@ bool isName(const ::Node* node) {
     return node != nullptr && IsA(node, ColumnRef);
 }
 
-bool walkSides(A_Expr* expression, Walk* walk) {
+bool walkSides(A_Expr* expression, bool demanded, Walk* walk) {
     bool covered = walk->covered;
-    RawComparison sides = {list_length(walk->result->walked), 0,    0, isName(expression->lexpr),
-                           isName(expression->rexpr),         false};
+    RawComparison sides = {};
+    sides.begin = list_length(walk->result->walked);
+    sides.leftIsName = isName(expression->lexpr);
+    sides.rightIsName = isName(expression->rexpr);
+    sides.isEqual = demanded && expression->kind == AEXPR_OP && strcmp(operatorName(expression), "=") == 0;
     if (walkNode(expression->lexpr, walk)) return true;
     walk->covered = covered;
     sides.middle = list_length(walk->result->walked);
@@ -311,6 +314,7 @@ bool walkNode(::Node* node, Walk* walk) {
     check_stack_depth();
     bool covered = walk->covered;
     bool direct = walk->direct;
+    bool negated = walk->negated;
     walk->covered = covered && IsA(node, List);
     walk->direct = false;
     noteLiterals(node, walk->result);
@@ -353,7 +357,7 @@ bool walkNode(::Node* node, Walk* walk) {
                 qualified->offset = expression->location;
                 walk->result->qualifiedOperators = lappend(walk->result->qualifiedOperators, qualified);
             }
-            return walkSides(expression, walk);
+            return walkSides(expression, direct && !negated, walk);
         }
         case T_MinMaxExpr:
             addGroup(walk, reinterpret_cast<::Node*>(reinterpret_cast<MinMaxExpr*>(node)->args), nullptr, false);
@@ -367,7 +371,13 @@ bool walkNode(::Node* node, Walk* walk) {
             }
             return false;
         }
-        case T_NullTest:
+        case T_NullTest: {
+            const NullTest* test = reinterpret_cast<NullTest*>(node);
+            ::Node* tested = reinterpret_cast<::Node*>(test->arg);
+            if (test->nulltesttype == IS_NOT_NULL && isName(tested))
+                walk->result->notNull = lappend(walk->result->notNull, tested);
+            break;
+        }
         case T_A_ArrayExpr:
         case T_A_Indirection:
         case T_A_Indices:

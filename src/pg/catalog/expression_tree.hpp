@@ -29,6 +29,7 @@ struct RawComparison {
     int begin, middle, end;  // left: [begin, middle), right: [middle, end)
     bool leftIsName, rightIsName;
     bool otherOperator;  // && or @> or the like, between two names
+    bool isEqual;        // =, as a part of the condition and not under NOT
 };
 
 // How a condition is put together, through CASE, COALESCE and IS NOT FALSE too. NOTs are gone: under one, `all` and
@@ -75,6 +76,7 @@ struct RawExpression {
     List* literals;            // of RawLiteral; one text may be there several times
     List* ordered;             // of ColumnRef: what <, BETWEEN or GREATEST put in an order; may repeat
     List* results;             // of ColumnRef: what the whole expression may be
+    List* notNull;             // of ColumnRef: of what IS NOT NULL is asked
     List* sqlValues;           // where current_user, localtime and the like stand
     List* types;               // of RawType
     List* qualifiedOperators;  // of RawOperator

@@ -137,7 +137,7 @@ void recordStructure(const RawExpression& raw, const Both& text, ExpressionFacts
     foreach (cell, raw.comparisons) {
         const RawComparison* found = static_cast<RawComparison*>(lfirst(cell));
         facts.comparisons.push_back({sideOf(raw, found->begin, found->middle), sideOf(raw, found->middle, found->end),
-                                     found->leftIsName, found->rightIsName, found->otherOperator});
+                                     found->leftIsName, found->rightIsName, found->otherOperator, found->isEqual});
     }
     recordPart(raw, raw.condition, facts.condition);
     foreach (cell, raw.conditions)
@@ -155,6 +155,7 @@ void recordStructure(const RawExpression& raw, const Both& text, ExpressionFacts
     }
     recordColumns(raw, raw.ordered, facts.ordered);
     recordColumns(raw, raw.results, facts.results);
+    recordColumns(raw, raw.notNull, facts.notNull);
     foreach (cell, raw.sqlValues) {
         SqlValueUse& use = facts.sqlValues.emplace_back();
         use.offset = text.at(lfirst_int(cell));
