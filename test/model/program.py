@@ -3,7 +3,8 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import sql
-from bind import assignable, bare_names, bind_event, bind_order, bind_set, bind_where, names_of_target, same_keys, twins
+from bind import (assignable, bare_names, bind_event, bind_order, bind_set, bind_where, names_in, names_of_target, same_keys,
+                  twins)
 from names import EventScope, Reference, Refused, TargetScope, Undecided
 from spec import Entity, Malformed, read
 
@@ -192,6 +193,25 @@ def one_value_each(sentence, scope):
                 raise Refused(f'{name} is the event\'s here, and the column of {entity.name} elsewhere')
             if len({n for n in twins(sentence.where, entity) if entity.field(n.parts[0]) == found}) > 1:
                 raise Undecided(f'{name}: on both sides of x = x by its two names')
+    for column, names in assigned:
+        for name in names:
+            found = entity.field(name.parts[0])
+            if found and found != column:
+                one_row(name, scope.event.bare(name.parts[0]), sentence, scope)
+
+
+def one_row(name, meant, sentence, scope):
+    """Refuses "a field of two rows of one entity, that of the event and the one that is written", and "a column of the
+    target, and of a row that the event leads to". Nothing is asked "where it is one row"."""
+    if meant is None or meant.kind != 'row':
+        return
+    farther = bool(meant.way) or meant.key is not None
+    if not farther and scope.event.entity is not scope.entity:
+        return
+    keyed = sentence.where is not None and any(n.parts[-1] in scope.entity.id.names for n in names_in(sentence.where))
+    if meant.field in scope.entity.fields and (keyed or scope.led):
+        raise Undecided(f'{name}: of the row that is written, perhaps by its key')
+    raise Refused(f'{name} can be of the {scope.entity.name} that is written, and of another row')
 
 
 def rows_of(scope, entity, sentence, both):
