@@ -85,7 +85,7 @@ INSERT INTO mutant (name, function, old, nth, new, suite, noticed) VALUES
 -- the bulk operation
 ('it raises', :'lorry', 'v_count := v_count', 1, 'v_count := 1 / 0', 'shop.batch_test', 'load_lorry returns how many rows it handled'),
 ('it does what an invariant refuses', :'lorry', '''shipped''', 1, '''paid''', 'shop.batch_test', 'load_lorry updates status of order in order'),
-('the first come last', :'backorders', 'ORDER BY c.order_1, c.id)', 1, 'ORDER BY c.order_1 DESC, c.id)', :'B', 'process_backorders updates status, fulfilled_at of backorder in order'),
+('the first come last', :'backorders', 'ORDER BY c.order_1, c.row_key)', 1, 'ORDER BY c.order_1 DESC, c.row_key)', :'B', 'process_backorders updates status, fulfilled_at of backorder in order'),
 ('an allocation takes less than there is', :'backorders', 'r.total <= v_product', 1, 'r.total < v_product', :'B', 'process_backorders returns how many rows it handled'),
 ('an allocation takes all', :'backorders', 'r.total <= v_product.stock_quantity', 1, 'r.total IS NOT NULL', :'B', 'process_backorders stops at the first row that does not fit'),
 ('a row that does not fit is only left out', :'backorders', 'ROWS UNBOUNDED PRECEDING', 1, 'ROWS CURRENT ROW', :'B', 'process_backorders stops at the first row that does not fit'),
