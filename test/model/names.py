@@ -276,9 +276,10 @@ class EventScope:
 class TargetScope:
     """The two scopes of a step with a target: "the rows that a step writes with `update:` or `delete:`"."""
 
-    def __init__(self, event, entity, own_row=False, led=False):
+    def __init__(self, event, entity, own_row=False, led=False, via=None):
         self.event = event
         self.entity = entity
+        self.via = via                     # the way that the step names
         self.own_row = own_row             # is the row that is written the event's?
         self.led = led                     # or the one that the event leads to?
 
@@ -286,7 +287,7 @@ class TargetScope:
         head, rest = name.parts[0], name.parts[1:]
         named = self.is_target(head) and head != 'target'
         if named and in_set and self.event.leads_by(head):
-            if not self.led:
+            if not self.led or self.by_another_way(head):
                 raise Refused(f'{head}.{rest[0]} can be of the target, and of the row that the event leads to')
         if named and self.event.entity is self.entity and not self.own_row:
             raise Refused(f'{head}.{rest[0]}: the event\'s row, and another row of its entity')
@@ -300,6 +301,15 @@ class TargetScope:
                 raise Refused(f'{self.entity.name} has no field {rest[0]}')
             return Reference('target', found)
         return self.event.qualified(name.parts)
+
+    def by_another_way(self, head):
+        """"`VIA` on another way, says which row is written"."""
+        if self.via is None or self.event.custom:
+            return False
+        same = self.event.entity.field(head).names
+        if len(self.via.parts) == 2 and self.via.parts[0] == 'new' and self.via.parts[1] in same:
+            raise Undecided(f'{head} and VIA {self.via}')
+        return len(self.via.parts) != 1 or self.via.parts[0] not in same
 
     def is_target(self, head):
         return head == 'target' or self.event.spec.entity(head) is self.entity

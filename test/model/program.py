@@ -156,7 +156,7 @@ def change(spec, step, scope):
     entity = target(spec, step)
     sentence = step.sentence
     led = sentence.where is None or sentence.via is not None
-    both = TargetScope(scope, entity, led and scope.entity is entity and not sentence.via, led)
+    both = TargetScope(scope, entity, led and scope.entity is entity and not sentence.via, led, sentence.via)
     columns = []
     for name, value in sentence.assignments:
         found = entity.field(name)
