@@ -424,9 +424,10 @@ void serve() {
         }
         if (othersWait() || GetCurrentTimestamp() >= lastWork + idleMs * INT64CONST(1000)) return;
         pgstat_report_stat(true);
+        TimestampTz due = GetCurrentTimestamp() + Max(soonestMs, 1) * INT64CONST(1000);
         if (!sleepUntilWork(Max(soonestMs, 1))) return;
         self.turnBegan = GetCurrentTimestamp();
-        int64_t rest = millisecondsUntil(begun + restMs * 1000);
+        int64_t rest = Min(millisecondsUntil(begun + restMs * 1000), millisecondsUntil(due));
         if (rest > 0) (void)WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, rest, PG_WAIT_EXTENSION);
     }
 }
