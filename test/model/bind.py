@@ -116,8 +116,17 @@ def compared(sides, scope):
     if bound[0] == bound[1] and isinstance(bound[0], Reference) and bound[0].kind == 'target':
         raise Refused('a column is compared with itself')
     if all(any(r.kind == 'target' for r in references(part)) for part in bound):
-        meant_twice([n for side in sides for n in bare_names(side) if scope.entity.field(n.parts[0])], scope)
+        names = [n for side in sides for n in bare_names(side) if scope.entity.field(n.parts[0])]
+        if any(scope.event.means_something(n.parts[0]) for n in names) and any(is_comparison(side) for side in sides):
+            raise Undecided('a comparison within a comparison, as in CASE')
+        meant_twice(names, scope)
     return bound
+
+
+def is_comparison(expression):
+    """Is it one, or is there one in it?"""
+    return isinstance(expression, sql.Operation) and (
+        expression.name in COMPARED or any(is_comparison(e) for e in expression.operands))
 
 
 def meant_twice(names, scope):

@@ -209,7 +209,7 @@ def one_row(name, meant, sentence, scope):
     if not farther and scope.event.entity is not scope.entity:
         return
     keyed = sentence.where is not None and any(n.parts[-1] in scope.entity.id.names for n in names_in(sentence.where))
-    if meant.field in scope.entity.fields and (keyed or scope.led):
+    if meant.field in (scope.entity.id, *scope.entity.fields) and (keyed or scope.led):
         raise Undecided(f'{name}: of the row that is written, perhaps by its key')
     raise Refused(f'{name} can be of the {scope.entity.name} that is written, and of another row')
 

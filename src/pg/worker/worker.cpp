@@ -166,6 +166,8 @@ void serve(Worker* worker) {
             return;
         }
         if (worker->gone) continue;
+        // What was claimed is on its way before anybody looks at what else is due.
+        worker->courier->carry(0);
         int64_t ownersMs = -1;
         if (worker->place == 1 && !stopping) ownersMs = startOwners();
         bool worked = worker->claims.count > 0 || worker->notified > 0;
