@@ -67,8 +67,15 @@ def bind_where(expression, scope: TargetScope):
         return expression
     found = checked(where_part(expression, scope))
     if not binds(found, True):
+        if has_false(expression):
+            raise Undecided('a WHERE that is never true')
         raise Refused('the WHERE says nothing about the target')
     return found
+
+
+def has_false(expression):
+    return expression == sql.Literal(False) or isinstance(expression, sql.Operation) and any(
+        has_false(e) for e in expression.operands)
 
 
 def where_part(expression, scope):
@@ -96,6 +103,8 @@ def comparison(expression, scope):
     so"; two different columns of the target "if neither name means anything of the event"."""
     left, right = expression.operands
     if is_twin(expression, scope.entity):
+        if scope.event.custom and left.parts[-1] in scope.entity.id.names:
+            raise Undecided('whose id, of a custom event that leads to rows')
         bound = (scope.in_where(left), scope.event.meaning(right))
         same_keys(bound[0], keys_of(bound[1]))
         return sql.Operation(expression.name, bound)
