@@ -122,9 +122,8 @@ TEST(Spec, ReadsFieldTypes) {
               fieldOf("timestamp with time zone = now()"));
     EXPECT_EQ("  field f : enum( a, 'b c', \"d\"\"e\" )\n    value a\n    value b c\n    value d\"e\n",
               fieldOf("enum( a, 'b c', \"d\"\"e\" )"));
-    EXPECT_EQ(
-        "  field f : ref(sales.Order, on_delete: set_null)\n    references sales.Order\n    on delete set null\n",
-        fieldOf("ref(sales.Order, on_delete: set_null)"));
+    EXPECT_EQ("  field f : ref(sales.Order, on_delete: set_null)\n    references sales.Order\n    on delete set null\n",
+              fieldOf("ref(sales.Order, on_delete: set_null)"));
     EXPECT_EQ("  field f : text[]\n", fieldOf("text[]"));
     EXPECT_EQ("  field f : numeric required\n    default $ 0\n    check $ f >= 0\n    description how much\n",
               fieldOf("{type: numeric, required: yes, default: 0, check: f >= 0, description: how much}"));

@@ -76,9 +76,9 @@ TEST(WindowSearch, CompletesACorrelationInEveryOrder) {
 }
 
 TEST(WindowSearch, LetsEachSideOfAnOrMatchByItself) {
-    WindowRule either = rule({term(Aggregate::sum, Comparison::greaterEqual, "1000"),
-                              term(Aggregate::count, Comparison::greaterEqual, "3")},
-                             "1 OR 2");
+    WindowRule either = rule(
+        {term(Aggregate::sum, Comparison::greaterEqual, "1000"), term(Aggregate::count, Comparison::greaterEqual, "3")},
+        "1 OR 2");
     std::vector<CountedKind> kinds = {kind({0}, "1000"), kind({0, 1}, "500"), kind({0, 1}, "1")};
     WindowSearch search(either, kinds);
     search.run();

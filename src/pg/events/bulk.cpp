@@ -17,7 +17,7 @@ struct BulkWriter {
     Relation relation;
     EState* state;
     ResultRelInfo* target;
-    BulkInsertState bulk;        // nullptr for a few rows
+    BulkInsertState bulk;  // nullptr for a few rows
     TupleTableSlot* slots[maxRows];
     int slotCount;
     int used;
@@ -51,8 +51,7 @@ int columnOf(BulkWriter* writer, const char* name) {
     TupleDesc descriptor = RelationGetDescr(writer->relation);
     for (int i = 0; i < descriptor->natts; ++i) {
         Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
-        if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0)
-            return i;
+        if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0) return i;
     }
     elog(ERROR, "specql: table \"%s\" has no column \"%s\"", RelationGetRelationName(writer->relation), name);
     pg_unreachable();
@@ -71,8 +70,7 @@ TupleTableSlot* nextRow(BulkWriter* writer) {
 }
 
 static void flush(BulkWriter* writer) {
-    if (writer->used == 0)
-        return;
+    if (writer->used == 0) return;
     MemoryContext before = MemoryContextSwitchTo(writer->scratch);
     CommandId command = GetCurrentCommandId(true);
     if (writer->used == 1)
@@ -98,8 +96,7 @@ void writeRow(BulkWriter* writer) {
     ExecMaterializeSlot(slot);
     bool owned;
     writer->bytes += ExecFetchSlotHeapTuple(slot, false, &owned)->t_len;
-    if (writer->used == maxRows || writer->bytes > maxBytes)
-        flush(writer);
+    if (writer->used == maxRows || writer->bytes > maxBytes) flush(writer);
 }
 
 void closeWriter(BulkWriter* writer) {

@@ -16,8 +16,8 @@ namespace {
 
 constexpr const char* userKey = "user";
 
-Caller* latest = nullptr;   // of this session; lives as long as the transaction
-bool warned = false;        // of claims that cannot be read
+Caller* latest = nullptr;  // of this session; lives as long as the transaction
+bool warned = false;       // of claims that cannot be read
 
 // The text of the first of the named settings that is set. What only superusers may see is none of them.
 const char* sessionClaims() {
@@ -30,8 +30,7 @@ const char* sessionClaims() {
 }
 
 bool isLatest(Oid user, const char* claims) {
-    if (latest == nullptr || latest->user != user || (latest->claims == nullptr) != (claims == nullptr))
-        return false;
+    if (latest == nullptr || latest->user != user || (latest->claims == nullptr) != (claims == nullptr)) return false;
     return claims == nullptr || strcmp(latest->claims, claims) == 0;
 }
 
@@ -50,10 +49,9 @@ Caller* sessionCaller() {
 // Anybody may put anything into a setting: what is no JSON object counts as not set, and fails nobody's statement.
 Datum readClaims(const char* claims) {
     Datum read = 0;
-    ErrorData* error = trySubtransaction(
-        [&read, claims] { read = DirectFunctionCall1(jsonb_in, CStringGetDatum(claims)); });
-    if (error == nullptr && JB_ROOT_IS_OBJECT(DatumGetJsonbP(read)))
-        return read;
+    ErrorData* error =
+        trySubtransaction([&read, claims] { read = DirectFunctionCall1(jsonb_in, CStringGetDatum(claims)); });
+    if (error == nullptr && JB_ROOT_IS_OBJECT(DatumGetJsonbP(read))) return read;
     if (!warned)
         ereport(WARNING, (errmsg("the caller's claims are not a JSON object and count as not set"),
                           errdetail("%s", error != nullptr ? error->message : "They are another JSON value."),
@@ -111,8 +109,7 @@ Datum callerToKeep(Caller* caller) {
 }
 
 bool sameKept(Datum left, Datum right) {
-    if (left == 0 || right == 0)
-        return left == right;
+    if (left == 0 || right == 0) return left == right;
     const auto* one = reinterpret_cast<const varlena*>(DatumGetPointer(left));
     const auto* other = reinterpret_cast<const varlena*>(DatumGetPointer(right));
     return VARSIZE_ANY(one) == VARSIZE_ANY(other) && memcmp(one, other, VARSIZE_ANY(one)) == 0;
@@ -130,21 +127,18 @@ SPECQL_FUNCTION(specql_caller) {
     if (!caller->known && VARSIZE_ANY_EXHDR(key) == strlen(userKey) &&
         memcmp(VARDATA_ANY(key), userKey, strlen(userKey)) == 0) {
         const char* name = GetUserNameFromId(caller->user, true);
-        if (name == nullptr)
-            PG_RETURN_NULL();
+        if (name == nullptr) PG_RETURN_NULL();
         PG_RETURN_TEXT_P(cstring_to_text(name));
     }
     Jsonb* data = callerData(caller);
-    if (data == nullptr)
-        PG_RETURN_NULL();
+    if (data == nullptr) PG_RETURN_NULL();
     LOCAL_FCINFO(call, 2);
     InitFunctionCallInfoData(*call, nullptr, 2, InvalidOid, nullptr, nullptr);
     call->args[0].value = JsonbPGetDatum(data);
     call->args[1].value = PG_GETARG_DATUM(0);
     call->args[0].isnull = call->args[1].isnull = false;
     Datum value = jsonb_object_field_text(call);
-    if (call->isnull)
-        PG_RETURN_NULL();
+    if (call->isnull) PG_RETURN_NULL();
     return value;
 }
 

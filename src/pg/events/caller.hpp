@@ -7,10 +7,10 @@ namespace specql {
 
 // As it was when an event was captured or emitted. What it amounts to is made only if somebody asks.
 struct Caller {
-    Oid user;             // the role that the session worked as
-    const char* claims;   // the setting's text; nullptr if there was none
-    bool known;           // `data` is made
-    Jsonb* data;          // the claims with the role's name as "user"; nullptr: nobody is known
+    Oid user;            // the role that the session worked as
+    const char* claims;  // the setting's text; nullptr if there was none
+    bool known;          // `data` is made
+    Jsonb* data;         // the claims with the role's name as "user"; nullptr: nobody is known
 };
 
 // The caller of what happens now: in a handler that of its event, else the session's. Those of events that happen in

@@ -22,17 +22,15 @@ int triggerDepth() {
 }
 
 Operation operationOf(TriggerEvent event) {
-    if (TRIGGER_FIRED_BY_INSERT(event))
-        return opInsert;
-    if (TRIGGER_FIRED_BY_UPDATE(event))
-        return opUpdate;
+    if (TRIGGER_FIRED_BY_INSERT(event)) return opInsert;
+    if (TRIGGER_FIRED_BY_UPDATE(event)) return opUpdate;
     return opDelete;
 }
 
 // Whose condition it was, for the error that one raises.
 struct Evaluated {
     const RuleGroup* group;
-    const Rule* rule;   // nullptr: all of the group's
+    const Rule* rule;  // nullptr: all of the group's
 };
 void describeRule(void* argument) {
     const auto* evaluated = static_cast<const Evaluated*>(argument);
@@ -47,8 +45,7 @@ void describeRule(void* argument) {
 TupleTableSlot* evaluate(Rule* rule, Operation operation, ExprContext* evaluation, int* bytes) {
     CompiledCapture* compiled = rule->compiled[operation];
     *bytes = evaluateBranches(rule, compiled, evaluation);
-    if (*bytes == 0 && settings::logEvents != settings::logAll)
-        return nullptr;
+    if (*bytes == 0 && settings::logEvents != settings::logAll) return nullptr;
     MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
     TupleTableSlot* row = ExecProject(compiled->row);
     MemoryContextSwitchTo(before);
@@ -66,8 +63,7 @@ Datum imagesOf(Operation operation, ExprContext* evaluation) {
     StringInfoData images;
     initStringInfo(&images);
     for (int isNew = 0; isNew < 2; ++isNew) {
-        if (isNew ? operation == opDelete : operation == opInsert)
-            continue;
+        if (isNew ? operation == opDelete : operation == opInsert) continue;
         TupleTableSlot* slot = isNew ? evaluation->ecxt_outertuple : evaluation->ecxt_innertuple;
         Datum json = DirectFunctionCall1(row_to_json, ExecFetchSlotHeapTupleDatum(slot));
         appendStringInfo(&images, "%s\"%s\": %s", images.len > 0 ? ", " : "{", isNew ? "new" : "old",
@@ -100,8 +96,7 @@ void recordRaised(Rule* rule, Operation operation, ExprContext* evaluation, cons
     recordFailures(set, 0, 1, error, false);
     dropEventSet(set);
     ExecDropSingleTupleTableSlot(row);
-    if (rule->warnedAt == GetCurrentStatementStartTimestamp())
-        return;
+    if (rule->warnedAt == GetCurrentStatementStartTimestamp()) return;
     rule->warnedAt = GetCurrentStatementStartTimestamp();
     const char* what = compiled == nullptr
                            ? psprintf("action %s is broken", rule->action)
@@ -112,10 +107,9 @@ void recordRaised(Rule* rule, Operation operation, ExprContext* evaluation, cons
 
 // Whether this transaction has written the row before. If not, nothing that it captured so far is about the same row.
 bool writtenBefore(const TriggerData* trigger) {
-    if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-        return false;
+    if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) return false;
     if (trigger->tg_relation->rd_rel->relam != HEAP_TABLE_AM_OID)
-        return true;   // where xmin may mean something else, or nothing
+        return true;  // where xmin may mean something else, or nothing
     return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(trigger->tg_trigtuple->t_data));
 }
 
@@ -147,14 +141,12 @@ void captureFor(Rule* rule, Operation operation, const TriggerData* trigger, Exp
             [&row, &bytes, rule, operation, evaluation] { row = evaluate(rule, operation, evaluation, &bytes); });
         if (error != nullptr && error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && IsolationUsesXactSnapshot())
             ReThrowError(error);
-        if (error != nullptr)
-            recordRaised(rule, operation, evaluation, error);
+        if (error != nullptr) recordRaised(rule, operation, evaluation, error);
         MemoryContextSwitchTo(before);
     } else {
         row = evaluate(rule, operation, evaluation, &bytes);
     }
-    if (row != nullptr)
-        append(rule, operation, trigger, row, bytes);
+    if (row != nullptr) append(rule, operation, trigger, row, bytes);
 }
 
 // What is kept of a row as text is read again by other sessions, whose settings may be others. Ends with
@@ -178,10 +170,8 @@ void captureBy(RuleSource* source, Operation operation, const TriggerData* trigg
                                                      : nullptr;
     RuleGroup* group = source->group;
     if (source->map != nullptr) {
-        if (oldRow != nullptr)
-            oldRow = execute_attr_map_slot(source->map, oldRow, source->oldRow);
-        if (newRow != nullptr)
-            newRow = execute_attr_map_slot(source->map, newRow, source->newRow);
+        if (oldRow != nullptr) oldRow = execute_attr_map_slot(source->map, oldRow, source->oldRow);
+        if (newRow != nullptr) newRow = execute_attr_map_slot(source->map, newRow, source->newRow);
     }
     ExprContext* evaluation = group->evaluation;
     evaluation->ecxt_innertuple = oldRow;
@@ -211,16 +201,14 @@ void captureBy(RuleSource* source, Operation operation, const TriggerData* trigg
     if (match) {
         for (int i = 0; i < group->ruleCount; ++i) {
             Rule* rule = group->rules[i];
-            if (!rule->enabled || (rule->operations & (1 << operation)) == 0)
-                continue;
+            if (!rule->enabled || (rule->operations & (1 << operation)) == 0) continue;
             evaluated.rule = rule;
             SetUserIdAndSecContext(rule->captureOwner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
             captureFor(rule, operation, trigger, evaluation);
         }
     }
     error_context_stack = context.previous;
-    if (settingsLevel > 0)
-        AtEOXact_GUC(true, settingsLevel);
+    if (settingsLevel > 0) AtEOXact_GUC(true, settingsLevel);
     SetUserIdAndSecContext(user, securityContext);
     ResetExprContext(evaluation);
 }
@@ -237,11 +225,9 @@ SPECQL_FUNCTION(specql_capture) {
                         errmsg("specql.capture must be an AFTER ... FOR EACH ROW trigger")));
     RelationRules* rules = rulesOf(trigger->tg_relation);
     Operation operation = operationOf(trigger->tg_event);
-    if (trigger->tg_trigger->tgoid != rules->captureTrigger[operation])
-        return PointerGetDatum(nullptr);
+    if (trigger->tg_trigger->tgoid != rules->captureTrigger[operation]) return PointerGetDatum(nullptr);
     for (int i = 0; i < rules->sourceCount; ++i)
-        if (rules->sources[i].group->listens[operation])
-            captureBy(&rules->sources[i], operation, trigger);
+        if (rules->sources[i].group->listens[operation]) captureBy(&rules->sources[i], operation, trigger);
     return PointerGetDatum(nullptr);
 }
 

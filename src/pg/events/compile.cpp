@@ -12,7 +12,7 @@ namespace {
 struct Output {
     const char* name;
     Oid type;
-    Expr* value;   // as written
+    Expr* value;  // as written
 };
 
 // The old and new row are either two parameters of the table's row type, or two range table entries of the table. The
@@ -21,7 +21,7 @@ struct Output {
 struct CaptureFunction {
     const char* name;
     Oid owner;
-    int oldEntry;   // range table index of the old row; 0 for parameters
+    int oldEntry;  // range table index of the old row; 0 for parameters
     int newEntry;
     int outputCount;
     Output* outputs;
@@ -51,20 +51,17 @@ Node* bodyTree(HeapTuple tuple) {
 // The one SELECT of a body that is BEGIN ATOMIC … END or RETURN ….
 Query* bodyQuery(HeapTuple tuple, Relation relation, CaptureFunction* function) {
     Node* tree = bodyTree(tuple);
-    if (tree == nullptr)
-        refuse(function->name, "its body is not BEGIN ATOMIC ... END");
+    if (tree == nullptr) refuse(function->name, "its body is not BEGIN ATOMIC ... END");
     if (IsA(tree, List)) {
         List* statements = linitial_node(List, reinterpret_cast<List*>(tree));
-        if (list_length(statements) != 1)
-            refuse(function->name, "its body is more than one statement");
+        if (list_length(statements) != 1) refuse(function->name, "its body is more than one statement");
         tree = static_cast<Node*>(linitial(statements));
     }
     Query* query = castNode(Query, tree);
     if (query->commandType != CMD_SELECT || query->hasSubLinks || query->hasAggs || query->hasWindowFuncs ||
         query->hasTargetSRFs || query->setOperations != nullptr || query->cteList != NIL)
         refuse(function->name, "its body is more than a list of expressions");
-    if (query->jointree->fromlist == NIL)
-        return query;
+    if (query->jointree->fromlist == NIL) return query;
     if (list_length(query->rtable) != 2 || !isEntry(query, 1, relation, "old") || !isEntry(query, 2, relation, "new"))
         refuse(function->name, "its body reads something else than the table AS old, the table AS new");
     function->oldEntry = 1;
@@ -78,8 +75,7 @@ CaptureFunction readFunction(const char* name, Relation relation) {
     result.name = name;
     Oid oid = captureFunction(name, relation);
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
-    if (!HeapTupleIsValid(tuple))
-        elog(ERROR, "cache lookup failed for function %u", oid);
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", oid);
     result.owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
     requireRightsOver(relation, result.owner, "capture function");
 
@@ -88,13 +84,11 @@ CaptureFunction readFunction(const char* name, Relation relation) {
     char** names;
     char* modes;
     int count = get_func_arg_info(tuple, &types, &names, &modes);
-    if (modes == nullptr || names == nullptr)
-        refuse(name, "it has no OUT parameters");
+    if (modes == nullptr || names == nullptr) refuse(name, "it has no OUT parameters");
     result.outputs = static_cast<Output*>(palloc0(sizeof(Output) * count));
     ListCell* cell = list_head(query->targetList);
     for (int i = 0; i < count; ++i) {
-        if (modes[i] != PROARGMODE_OUT)
-            continue;
+        if (modes[i] != PROARGMODE_OUT) continue;
         if (cell == nullptr || lfirst_node(TargetEntry, cell)->resjunk)
             refuse(name, "it has more OUT parameters than expressions");
         Output* output = &result.outputs[result.outputCount++];
@@ -104,8 +98,7 @@ CaptureFunction readFunction(const char* name, Relation relation) {
         output->value = reinterpret_cast<Expr*>(
             coerce_to_target_type(nullptr, reinterpret_cast<Node*>(value), exprType(reinterpret_cast<Node*>(value)),
                                   types[i], -1, COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1));
-        if (output->value == nullptr)
-            refuse(name, psprintf("its output \"%s\" has the wrong type", names[i]));
+        if (output->value == nullptr) refuse(name, psprintf("its output \"%s\" has the wrong type", names[i]));
         cell = lnext(query->targetList, cell);
     }
     ReleaseSysCache(tuple);
@@ -124,20 +117,17 @@ Node* rowReference(const Rewrite* rewrite, bool isOld, int column, Oid type, int
     // Where there is no old (insert) or no new row (delete), it and its fields are NULL, and the planner simplifies
     // what depends on them.
     bool absent = isOld ? rewrite->operation == opInsert : rewrite->operation == opDelete;
-    if (absent)
-        return reinterpret_cast<Node*>(makeNullConst(type, typmod, collation));
-    return reinterpret_cast<Node*>(makeVar(isOld ? INNER_VAR : OUTER_VAR, static_cast<AttrNumber>(column), type, typmod,
-                                           collation, 0));
+    if (absent) return reinterpret_cast<Node*>(makeNullConst(type, typmod, collation));
+    return reinterpret_cast<Node*>(
+        makeVar(isOld ? INNER_VAR : OUTER_VAR, static_cast<AttrNumber>(column), type, typmod, collation, 0));
 }
 
 Node* overRows(Node* node, void* context) {
-    if (node == nullptr)
-        return nullptr;
+    if (node == nullptr) return nullptr;
     const auto* rewrite = static_cast<const Rewrite*>(context);
     if (IsA(node, Var)) {
         const Var* var = reinterpret_cast<Var*>(node);
-        if (var->varattno < 0)
-            refuse(rewrite->function->name, "it reads a system column");
+        if (var->varattno < 0) refuse(rewrite->function->name, "it reads a system column");
         return rowReference(rewrite, var->varno == rewrite->function->oldEntry, var->varattno, var->vartype,
                             var->vartypmod, var->varcollid);
     }
@@ -235,50 +225,43 @@ Oid findCapture(const char* name, Relation relation) {
 
 Oid captureFunction(const char* name, Relation relation) {
     Oid function = findCapture(name, relation);
-    if (!OidIsValid(function))
-        refuse(name, "it does not exist");
+    if (!OidIsValid(function)) refuse(name, "it does not exist");
     return function;
 }
 
 Captures capturesRowsOf(Oid function, Relation relation) {
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-    if (!HeapTupleIsValid(tuple))
-        return Captures::unknown;
+    if (!HeapTupleIsValid(tuple)) return Captures::unknown;
     bool ofRows = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->pronargs == 2;
     Node* tree = ofRows ? nullptr : bodyTree(tuple);
     ReleaseSysCache(tuple);
-    if (ofRows)
-        return Captures::table;   // it was looked up by the type of its rows
+    if (ofRows) return Captures::table;  // it was looked up by the type of its rows
     if (tree != nullptr && IsA(tree, List)) {
         List* statements = linitial_node(List, reinterpret_cast<List*>(tree));
         tree = statements == NIL ? nullptr : static_cast<Node*>(linitial(statements));
     }
-    if (tree == nullptr || !IsA(tree, Query) || castNode(Query, tree)->rtable == NIL)
-        return Captures::unknown;
+    if (tree == nullptr || !IsA(tree, Query) || castNode(Query, tree)->rtable == NIL) return Captures::unknown;
     const RangeTblEntry* entry = rt_fetch(1, castNode(Query, tree)->rtable);
     return entry->relid == RelationGetRelid(relation) ? Captures::table : Captures::another;
 }
 
 Oid functionOwner(Oid function) {
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-    if (!HeapTupleIsValid(tuple))
-        elog(ERROR, "cache lookup failed for function %u", function);
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", function);
     Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
     ReleaseSysCache(tuple);
     return owner;
 }
 
 void requireRightsOver(Relation relation, Oid functionOwner, const char* what) {
-    if (compat::ownsTable(RelationGetRelid(relation), functionOwner))
-        return;
+    if (compat::ownsTable(RelationGetRelid(relation), functionOwner)) return;
     const char* owner = GetUserNameFromId(relation->rd_rel->relowner, true);
     const char* other = GetUserNameFromId(functionOwner, true);
-    ereport(ERROR,
-            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-             errmsg("the %s of an action on %s.%s belongs to %s, who has not the rights of the table's owner %s", what,
-                    get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation),
-                    other != nullptr ? other : "nobody", owner != nullptr ? owner : "nobody"),
-             errhint("Let the table's owner apply the spec of the action.")));
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("the %s of an action on %s.%s belongs to %s, who has not the rights of the table's owner %s",
+                           what, get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation),
+                           other != nullptr ? other : "nobody", owner != nullptr ? owner : "nobody"),
+                    errhint("Let the table's owner apply the spec of the action.")));
 }
 
 ExprState* initExpression(Expr* expression, Oid owner) {
@@ -353,8 +336,7 @@ uint8_t* roomForMask(Rule* rule, int bytes) {
 int evaluateArray(Rule* rule, ExprState* array, ExprContext* evaluation) {
     bool isNull;
     Datum value = ExecEvalExprSwitchContext(array, evaluation, &isNull);
-    if (isNull)
-        return 0;
+    if (isNull) return 0;
     Datum* elements;
     bool* nulls;
     int count;

@@ -17,7 +17,7 @@ namespace {
 struct Emission {
     const char* type;
     int count;
-    Datum* payloads;       // jsonb
+    Datum* payloads;  // jsonb
     TimestampTz* times;
     pg_uuid_t* ids;
 };
@@ -57,8 +57,7 @@ void raise(Emission* emission) {
     emission->ids = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t) * Max(emission->count, 1)));
     for (int i = 0; i < emission->count; ++i)
         newUuid(&emission->ids[i]);
-    if (emission->count == 0)
-        return;
+    if (emission->count == 0) return;
     List* listeners = listenersOf(emission->type, nullptr);
     if (listeners == NIL)
         logUnheard(emission->type, emission->ids, emission->payloads, emission->times, emission->count);
@@ -68,14 +67,12 @@ void raise(Emission* emission) {
 }
 
 const char* typeArgument(FunctionCallInfo fcinfo) {
-    if (PG_ARGISNULL(0))
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("an event needs a type")));
+    if (PG_ARGISNULL(0)) ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("an event needs a type")));
     return text_to_cstring(PG_GETARG_TEXT_PP(0));
 }
 
 Datum emitOne(const char* type, Datum payload, bool hasTime, TimestampTz time) {
-    if (!hasTime)
-        time = engineTime();
+    if (!hasTime) time = engineTime();
     Emission emission = {type, 1, &payload, &time, nullptr};
     raise(&emission);
     return UUIDPGetDatum(emission.ids);
@@ -92,8 +89,7 @@ void raiseMatch(const MatchEvent* match) {
     ListCell* cell;
     foreach (cell, listenersOf(match->type, match->action)) {
         Rule* rule = static_cast<Rule*>(lfirst(cell));
-        if (!rule->onlyMatches && match->timedOut)
-            continue;
+        if (!rule->onlyMatches && match->timedOut) continue;
         EventSet* set = setFor(rule, &emission, &match->lineage);
         if (match->waits) {
             keepWaiting(set);
@@ -131,8 +127,7 @@ SPECQL_FUNCTION(specql_emit_array) {
         deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), JSONBOID, -1, false, TYPALIGN_INT, &emission.payloads, &nulls,
                           &emission.count);
     for (int i = 0; i < emission.count; ++i)
-        if (nulls[i])
-            emission.payloads[i] = emptyPayload();
+        if (nulls[i]) emission.payloads[i] = emptyPayload();
     emission.times = static_cast<TimestampTz*>(palloc(sizeof(TimestampTz) * Max(emission.count, 1)));
     Datum* given = nullptr;
     bool* notGiven = nullptr;

@@ -6,13 +6,13 @@
 namespace specql {
 
 struct MatchEvent {
-    const char* type;     // the event's name
-    const char* action;   // whose window or correlation it is
-    Datum data;           // jsonb
+    const char* type;    // the event's name
+    const char* action;  // whose window or correlation it is
+    Datum data;          // jsonb
     TimestampTz time;
     Lineage lineage;
-    bool timedOut;        // then nobody else hears of it
-    bool waits;           // its actions handle it later, as what waited for a pause to end
+    bool timedOut;  // then nobody else hears of it
+    bool waits;     // its actions handle it later, as what waited for a pause to end
 };
 
 // Runs the steps of the match's own action, and every other action that listens to the event, or has them wait for it.

@@ -29,8 +29,7 @@ void settle(EventSet* set) {
         set->pending = false;
         --pendingCount;
     }
-    if (set->rule->openSet == set)
-        set->rule->openSet = nullptr;
+    if (set->rule->openSet == set) set->rule->openSet = nullptr;
 }
 
 bool fits(const EventSet* set, int triggerDepth) {
@@ -41,8 +40,7 @@ bool fits(const EventSet* set, int triggerDepth) {
 void addBranches(EventSet* set, const uint8_t* mask, int bytes) {
     if (bytes > set->branchBytes) {
         auto* larger = static_cast<uint8_t*>(MemoryContextAllocZero(set->context, bytes));
-        if (set->branchBytes > 0)
-            memcpy(larger, set->branches, set->branchBytes);
+        if (set->branchBytes > 0) memcpy(larger, set->branches, set->branchBytes);
         set->branches = larger;
         set->branchBytes = bytes;
     }
@@ -69,7 +67,7 @@ EventSet* makeEventSet(Rule* rule, bool pending) {
     CurrentResourceOwner = ownerBefore;
     set->row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsMinimalTuple);
     set->pending = pending;
-    set->mayRepeat = !pending;   // capture knows more
+    set->mayRepeat = !pending;  // capture knows more
     pendingCount += pending ? 1 : 0;
     link(set);
     MemoryContextSwitchTo(before);
@@ -81,12 +79,10 @@ EventSet* openEventSet(Rule* rule, int triggerDepth, bool mayLinger) {
     auto isOpen = [triggerDepth, caller](const EventSet* set) {
         return fits(set, triggerDepth) && (caller == nullptr || set->caller == caller);
     };
-    if (rule->openSet != nullptr && isOpen(rule->openSet))
-        return rule->openSet;
+    if (rule->openSet != nullptr && isOpen(rule->openSet)) return rule->openSet;
     // A set of an older version of the rule has another shape: the rule is compared, not its trigger.
     for (EventSet* set = newest; set != nullptr; set = set->older)
-        if (set->rule == rule && isOpen(set))
-            return rule->openSet = set;
+        if (set->rule == rule && isOpen(set)) return rule->openSet = set;
     EventSet* set = makeEventSet(rule, true);
     set->triggerDepth = triggerDepth;
     return rule->openSet = set;
@@ -112,8 +108,7 @@ void assignIds(EventSet* set) {
 }
 
 int64_t endOfRound(EventSet* set, int64_t first) {
-    if (!set->mayRepeat || set->count - first < 2 || !OidIsValid(set->rule->trigger))
-        return set->count;
+    if (!set->mayRepeat || set->count - first < 2 || !OidIsValid(set->rule->trigger)) return set->count;
     HASHCTL control;
     memset(&control, 0, sizeof control);
     control.keysize = control.entrysize = sizeof(uint64);
@@ -125,14 +120,12 @@ int64_t endOfRound(EventSet* set, int64_t first) {
         readEvent(set, end);
         bool isNull, found = false;
         Datum subject = slot_getattr(set->row, captured::subject + 1, &isNull);
-        if (isNull)
-            continue;
+        if (isNull) continue;
         auto* text = reinterpret_cast<varlena*>(DatumGetPointer(subject));
         uint64 hash = hash_bytes_extended(reinterpret_cast<unsigned char*>(VARDATA_ANY(text)),
                                           static_cast<int>(VARSIZE_ANY_EXHDR(text)), 0);
         hash_search(seen, &hash, HASH_ENTER, &found);
-        if (found)
-            break;
+        if (found) break;
     }
     hash_destroy(seen);
     return end;
@@ -140,14 +133,12 @@ int64_t endOfRound(EventSet* set, int64_t first) {
 
 void readEvent(EventSet* set, int64_t index) {
     Assert(index >= 0 && index < set->count);
-    if (index == set->position - 1)
-        return;
+    if (index == set->position - 1) return;
     if (index < set->position) {
         tuplestore_rescan(set->store);
         set->position = 0;
     }
-    if (index > set->position)
-        tuplestore_skiptuples(set->store, index - set->position, true);
+    if (index > set->position) tuplestore_skiptuples(set->store, index - set->position, true);
     // A row read back from disk belongs to the slot, which outlives the caller's context.
     MemoryContext before = MemoryContextSwitchTo(set->context);
     bool found = tuplestore_gettupleslot(set->store, true, false, set->row);
@@ -177,8 +168,7 @@ EventSet* takePending(Oid relation, int triggerDepth) {
         if (set->rule->relation == relation && fits(set, triggerDepth) &&
             (first == nullptr || runsBefore(set->rule, first->rule)))
             first = set;
-    if (first != nullptr)
-        settle(first);
+    if (first != nullptr) settle(first);
     return first;
 }
 
@@ -188,8 +178,7 @@ EventSet* takeLeftover(uint64_t frame) {
         if (set->pending && set->frame == frame &&
             (first == nullptr || (set->rule->relation == first->rule->relation && runsBefore(set->rule, first->rule))))
             first = set;
-    if (first != nullptr)
-        settle(first);
+    if (first != nullptr) settle(first);
     return first;
 }
 
@@ -213,15 +202,13 @@ void dropEventSetsOf(SubTransactionId subtransaction) {
     EventSet* next;
     for (EventSet* set = oldest; set != nullptr; set = next) {
         next = set->newer;
-        if (set->subtransaction == subtransaction)
-            dropEventSet(set);
+        if (set->subtransaction == subtransaction) dropEventSet(set);
     }
 }
 
 void passEventSets(SubTransactionId from, SubTransactionId to) {
     for (EventSet* set = oldest; set != nullptr; set = set->newer)
-        if (set->subtransaction == from)
-            set->subtransaction = to;
+        if (set->subtransaction == from) set->subtransaction = to;
 }
 
 }  // namespace specql

@@ -8,30 +8,30 @@ namespace specql {
 
 // How an event came about. Plain data.
 struct Lineage {
-    bool caused;            // by another event
-    pg_uuid_t causedBy;     // the first event of the set whose handler caused it
+    bool caused;         // by another event
+    pg_uuid_t causedBy;  // the first event of the set whose handler caused it
     pg_uuid_t root;
-    int depth;              // 1 for an event that nothing caused
+    int depth;  // 1 for an event that nothing caused
 };
 
 // Rows of one action, captured by the triggers of one statement. Sets belong to the subtransaction that captured them:
 // its abort discards them, its commit passes them to the parent.
 struct EventSet {
-    EventSet* older;        // in the list of all sets
+    EventSet* older;  // in the list of all sets
     EventSet* newer;
-    bool pending;           // still waits for its dispatch
+    bool pending;  // still waits for its dispatch
     MemoryContext context;
     Rule* rule;
     int triggerDepth;
     SubTransactionId subtransaction;
-    uint64_t frame;         // serial of the frame it was captured in; 0: none
+    uint64_t frame;  // serial of the frame it was captured in; 0: none
     Lineage lineage;
-    Caller* caller;         // of all its events
+    Caller* caller;  // of all its events
     Tuplestorestate* store;
-    TupleTableSlot* row;    // the row last read
-    int64_t position;       // how many rows have been read since the last rewind
+    TupleTableSlot* row;  // the row last read
+    int64_t position;     // how many rows have been read since the last rewind
     int64_t count;
-    uint8_t* branches;      // those that hold for any row, as in captured::branches
+    uint8_t* branches;  // those that hold for any row, as in captured::branches
     int branchBytes;
     pg_uuid_t* ids;         // one per row once assigned
     int attempts;           // that failed before

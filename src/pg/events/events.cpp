@@ -15,9 +15,7 @@ namespace {
 void atTransactionEvent(XactEvent event, void*) {
     switch (event) {
         case XACT_EVENT_PRE_COMMIT:
-        case XACT_EVENT_PRE_PREPARE:
-            atBoundary([] { handleLeftovers(); });
-            break;
+        case XACT_EVENT_PRE_PREPARE: atBoundary([] { handleLeftovers(); }); break;
         case XACT_EVENT_COMMIT:
         case XACT_EVENT_PREPARE:
         case XACT_EVENT_ABORT:
@@ -28,8 +26,7 @@ void atTransactionEvent(XactEvent event, void*) {
             freeOutdatedRules();
             freeOutdatedListeners();
             break;
-        default:
-            break;
+        default: break;
     }
 }
 
@@ -40,11 +37,8 @@ void atSubtransactionEvent(SubXactEvent event, SubTransactionId own, SubTransact
             dropEventSetsOf(own);
             forgetOwnersOf(own);
             break;
-        case SUBXACT_EVENT_COMMIT_SUB:
-            passEventSets(own, parent);
-            break;
-        default:
-            break;
+        case SUBXACT_EVENT_COMMIT_SUB: passEventSets(own, parent); break;
+        default: break;
     }
 }
 

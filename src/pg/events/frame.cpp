@@ -23,11 +23,9 @@ uint64_t currentFrameSerial() {
 }
 
 Oid viewer() {
-    if (innermost == nullptr)
-        return workingUser();
+    if (innermost == nullptr) return workingUser();
     const Rule* rule = innermost->rule();
-    if (OidIsValid(rule->handler.fn_oid))
-        return rule->handlerUser;
+    if (OidIsValid(rule->handler.fn_oid)) return rule->handlerUser;
     return OidIsValid(rule->captureOwner) ? rule->captureOwner : workingUser();
 }
 
@@ -97,8 +95,7 @@ int64_t findEvent(const Frame* frame, const pg_uuid_t* id) {
     while (low <= high) {
         int64_t middle = (low + high) / 2;
         int order = memcmp(id->data, frame->id(middle)->data, UUID_LEN);
-        if (order == 0)
-            return middle;
+        if (order == 0) return middle;
         if (order < 0)
             high = middle - 1;
         else
@@ -124,15 +121,13 @@ SPECQL_FUNCTION(specql_undelivered) {
     auto* ids = static_cast<Datum*>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Datum) * frame->count));
     int count = 0;
     for (int64_t i = 0; i < frame->count; ++i)
-        if (frame->deliveries == nullptr || frame->deliveries[i] == 0)
-            ids[count++] = UUIDPGetDatum(frame->id(i));
+        if (frame->deliveries == nullptr || frame->deliveries[i] == 0) ids[count++] = UUIDPGetDatum(frame->id(i));
     PG_RETURN_ARRAYTYPE_P(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 }
 
 bool isSilent(const Frame* frame) {
     for (; frame != nullptr; frame = frame->parent)
-        if (frame->set->silent)
-            return true;
+        if (frame->set->silent) return true;
     return false;
 }
 
@@ -147,8 +142,7 @@ namespace {
 
 // A retried event begins a new stack: its causes ran long ago.
 void appendOrigin(StringInfo chain, const EventSet* first) {
-    if (first->lineage.depth > 1)
-        appendStringInfoString(chain, shown("… → "));
+    if (first->lineage.depth > 1) appendStringInfoString(chain, shown("… → "));
 }
 
 void appendFrames(StringInfo chain, const Frame* frame) {

@@ -7,13 +7,13 @@ namespace specql {
 
 struct Frame {
     Frame* parent;
-    uint64_t serial;            // never used twice
+    uint64_t serial;  // never used twice
     SubTransactionId subtransaction;
     EventSet* set;
-    int64_t first;              // the events are set rows [first, first + count)
+    int64_t first;  // the events are set rows [first, first + count)
     int64_t count;
-    int64_t focus;              // index of the event that deliveries without one belong to
-    int32_t* deliveries;        // queued for each event; nullptr until the first
+    int64_t focus;        // index of the event that deliveries without one belong to
+    int32_t* deliveries;  // queued for each event; nullptr until the first
     MemoryContext context;
 
     Rule* rule() const { return set->rule; }

@@ -8,13 +8,13 @@ namespace specql {
 
 namespace {
 
-MemoryContext context = nullptr;   // nullptr: not read yet, or out of date
+MemoryContext context = nullptr;  // nullptr: not read yet, or out of date
 List* listeners = NIL;
 List* outdated = NIL;
-Oid registry = InvalidOid;        // InvalidOid: not read yet, or out of date
-Oid lastRegistry = InvalidOid;    // what it is, or was
+Oid registry = InvalidOid;      // InvalidOid: not read yet, or out of date
+Oid lastRegistry = InvalidOid;  // what it is, or was
 uint64_t changes = 0;
-uint64_t generation = 0;   // counts loads
+uint64_t generation = 0;  // counts loads
 
 // What the registry says of an action, whatever it listens to.
 struct Standing {
@@ -22,11 +22,11 @@ struct Standing {
     int order;
     bool invariant;
     ArrayType* place;
-    int turn;   // its number in the order of all actions
+    int turn;  // its number in the order of all actions
     bool paused;
     bool usesCaller;
 };
-Standing* standings = nullptr;   // by name
+Standing* standings = nullptr;  // by name
 int standingCount = 0;
 constexpr int unregistered = INT_MAX;
 
@@ -40,8 +40,7 @@ struct OfTable {
 List* ofTables = NIL;
 
 void relationChanged(Datum, Oid relation) {
-    if (OidIsValid(relation) && relation != registry)
-        return;
+    if (OidIsValid(relation) && relation != registry) return;
     ++changes;
     registry = InvalidOid;
 }
@@ -63,18 +62,15 @@ int comparePlaces(const ArrayType* left, const ArrayType* right) {
     const auto* leftParts = reinterpret_cast<const int32*>(ARR_DATA_PTR(left));
     const auto* rightParts = reinterpret_cast<const int32*>(ARR_DATA_PTR(right));
     for (int i = 0; i < Min(leftCount, rightCount); ++i)
-        if (leftParts[i] != rightParts[i])
-            return leftParts[i] < rightParts[i] ? -1 : 1;
+        if (leftParts[i] != rightParts[i]) return leftParts[i] < rightParts[i] ? -1 : 1;
     return leftCount - rightCount;
 }
 
 int byTurn(const void* left, const void* right) {
     const auto* one = *static_cast<Standing* const*>(left);
     const auto* other = *static_cast<Standing* const*>(right);
-    if (one->order != other->order)
-        return one->order < other->order ? -1 : 1;
-    if (one->invariant != other->invariant)
-        return one->invariant ? -1 : 1;
+    if (one->order != other->order) return one->order < other->order ? -1 : 1;
+    if (one->invariant != other->invariant) return one->invariant ? -1 : 1;
     int places = comparePlaces(one->place, other->place);
     return places != 0 ? places : strcmp(one->action, other->action);
 }
@@ -157,8 +153,7 @@ Oid ownerIn(const List* owners, const char* action) {
         int middle = (low + high) / 2;
         const auto* owner = static_cast<const Owner*>(list_nth(owners, middle));
         int order = strcmp(action, owner->action);
-        if (order == 0)
-            return owner->role;
+        if (order == 0) return owner->role;
         if (order < 0)
             high = middle - 1;
         else
@@ -180,8 +175,7 @@ List* readOwners(const char* name, const char* column, Oid (*roleOf)(Oid)) {
         HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &owned);
         Oid found = DatumGetObjectId(heap_getattr(tuple, SPI_fnumber(descriptor, column), descriptor, &isNull));
         Oid role = roleOf(found);
-        if (!OidIsValid(role))
-            continue;
+        if (!OidIsValid(role)) continue;
         auto* owner = static_cast<Owner*>(palloc(sizeof(Owner)));
         owner->action = textAt(tuple, descriptor, "action");
         owner->role = role;
@@ -251,17 +245,14 @@ void load() {
         MemoryContext before = MemoryContextSwitchTo(fresh);
         addStanding(&all, tuple, descriptor);
         bool ofTable = isSet(tuple, descriptor, "relation");
-        if (ofTable)
-            addOfTable(&watching, tuple, descriptor);
+        if (ofTable) addOfTable(&watching, tuple, descriptor);
         MemoryContextSwitchTo(before);
-        if (ofTable || !flagAt(tuple, descriptor, "enabled"))
-            continue;
+        if (ofTable || !flagAt(tuple, descriptor, "enabled")) continue;
         const char* onError = textAt(tuple, descriptor, "on_error");
         Rule* rule = makeListener(fresh, textAt(tuple, descriptor, "action"), textAt(tuple, descriptor, "event"),
                                   textAt(tuple, descriptor, "handler"), strcmp(onError, "abort") == 0);
         rule->owner = ownerIn(current, rule->action);
-        if (!OidIsValid(rule->owner))
-            rule->owner = ownerIn(owners, rule->action);
+        if (!OidIsValid(rule->owner)) rule->owner = ownerIn(owners, rule->action);
         rule->onlyMatches = strcmp(textAt(tuple, descriptor, "part"), "match") == 0;
         before = MemoryContextSwitchTo(fresh);
         found = lappend(found, rule);
@@ -273,8 +264,7 @@ void load() {
     Oid oid = RelationGetRelid(table);
     table_close(table, AccessShareLock);
     MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
-    if (context != nullptr)
-        outdated = lappend(outdated, context);
+    if (context != nullptr) outdated = lappend(outdated, context);
     MemoryContextSwitchTo(fresh);
     arrange(all);
     MemoryContextSwitchTo(before);
@@ -295,14 +285,12 @@ void load() {
 }
 
 const Standing* standingOf(const char* action) {
-    if (!OidIsValid(registry))
-        load();
+    if (!OidIsValid(registry)) load();
     return findStanding(action);
 }
 
 int turnOf(Rule* rule) {
-    if (!OidIsValid(registry))
-        load();
+    if (!OidIsValid(registry)) load();
     if (rule->turnRead != generation) {
         const Standing* standing = findStanding(rule->action);
         rule->turn = standing != nullptr ? standing->turn : unregistered;
@@ -314,26 +302,21 @@ int turnOf(Rule* rule) {
 }  // namespace
 
 List* listenersOf(const char* event, const char* matched) {
-    if (!OidIsValid(registry))
-        load();
+    if (!OidIsValid(registry)) load();
     List* result = NIL;
     ListCell* cell;
     foreach (cell, listeners) {
         Rule* rule = static_cast<Rule*>(lfirst(cell));
-        if (rule->onlyMatches && (matched == nullptr || strcmp(rule->action, matched) != 0))
-            continue;
-        if (strcmp(rule->eventType, event) == 0)
-            result = lappend(result, rule);
+        if (rule->onlyMatches && (matched == nullptr || strcmp(rule->action, matched) != 0)) continue;
+        if (strcmp(rule->eventType, event) == 0) result = lappend(result, rule);
     }
     return result;
 }
 
 bool runsBefore(Rule* left, Rule* right) {
     int leftTurn = turnOf(left), rightTurn = turnOf(right);
-    if (leftTurn != rightTurn)
-        return leftTurn < rightTurn;
-    if (left->abortOnError != right->abortOnError)
-        return left->abortOnError;
+    if (leftTurn != rightTurn) return leftTurn < rightTurn;
+    if (left->abortOnError != right->abortOnError) return left->abortOnError;
     return left->number < right->number;
 }
 
@@ -348,8 +331,7 @@ bool isNamed(Relation relation, const char* name) {
 }  // namespace
 
 bool isRegistered(const Rule* rule, const char* capture, Relation relation) {
-    if (!OidIsValid(registry))
-        load();
+    if (!OidIsValid(registry)) load();
     ListCell* cell;
     foreach (cell, ofTables) {
         const auto* known = static_cast<const OfTable*>(lfirst(cell));

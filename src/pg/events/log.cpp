@@ -21,8 +21,26 @@ int partitionOf(TimestampTz now) {
 
 // The columns of specql.event_log, in the order of its definition.
 enum Column {
-    slot, id, type, action, entity, subject, data, occurredAt, xid, causedBy, root, depth, batch, status, attempts,
-    deliveries, lastError, processedAt, caller, columnCount
+    slot,
+    id,
+    type,
+    action,
+    entity,
+    subject,
+    data,
+    occurredAt,
+    xid,
+    causedBy,
+    root,
+    depth,
+    batch,
+    status,
+    attempts,
+    deliveries,
+    lastError,
+    processedAt,
+    caller,
+    columnCount
 };
 
 struct LogWriter {
@@ -33,7 +51,7 @@ struct LogWriter {
     bool hasAction, hasEntity;
     FullTransactionId transaction;
     Lineage lineage;
-    Datum caller;   // 0: it is not kept
+    Datum caller;  // 0: it is not kept
 };
 
 Datum text(const char* value) {
@@ -72,20 +90,16 @@ TupleTableSlot* beginRow(LogWriter* log, const pg_uuid_t* eventId, const pg_uuid
     set(row, slot, Int16GetDatum(log->partition));
     set(row, id, UUIDPGetDatum(eventId));
     set(row, type, log->type);
-    if (log->hasAction)
-        set(row, action, log->action);
-    if (log->hasEntity)
-        set(row, entity, log->entity);
+    if (log->hasAction) set(row, action, log->action);
+    if (log->hasEntity) set(row, entity, log->entity);
     set(row, occurredAt, time);
     set(row, xid, FullTransactionIdGetDatum(log->transaction));
-    if (log->lineage.caused)
-        set(row, causedBy, UUIDPGetDatum(&log->lineage.causedBy));
+    if (log->lineage.caused) set(row, causedBy, UUIDPGetDatum(&log->lineage.causedBy));
     set(row, root, UUIDPGetDatum(log->lineage.caused ? &log->lineage.root : eventId));
     set(row, depth, Int32GetDatum(log->lineage.depth));
     set(row, batch, UUIDPGetDatum(batchId));
     set(row, status, state);
-    if (log->caller != 0)
-        set(row, caller, log->caller);
+    if (log->caller != 0) set(row, caller, log->caller);
     return row;
 }
 
@@ -93,8 +107,7 @@ TupleTableSlot* beginRow(LogWriter* log, const pg_uuid_t* eventId, const pg_uuid
 
 void logHandled(const Frame* frame) {
     EventSet* events = frame->set;
-    if (settings::logEvents == settings::logFailed && events->attempts == 0)
-        return;
+    if (settings::logEvents == settings::logFailed && events->attempts == 0) return;
     const Rule* rule = events->rule;
     LogWriter log = openLog(frame->count, rule->eventType, rule->action, rule->entity, events->lineage,
                             usesCaller(rule->action) ? callerToKeep(events->caller) : 0);
@@ -103,30 +116,24 @@ void logHandled(const Frame* frame) {
         slot_getsomeattrs(events->row, captured::data + 1);
         const Datum* values = events->row->tts_values;
         const bool* nulls = events->row->tts_isnull;
-        bool matched = !OidIsValid(rule->trigger) ||
-                       VARSIZE_ANY_EXHDR(DatumGetPointer(values[captured::branches])) > 0;
-        TupleTableSlot* row = beginRow(&log, frame->id(i), frame->id(0), values[captured::time],
-                                       matched ? log.done : log.unmatched);
-        if (!nulls[captured::subject])
-            set(row, subject, values[captured::subject]);
-        if (!nulls[captured::data])
-            set(row, data, values[captured::data]);
+        bool matched = !OidIsValid(rule->trigger) || VARSIZE_ANY_EXHDR(DatumGetPointer(values[captured::branches])) > 0;
+        TupleTableSlot* row =
+            beginRow(&log, frame->id(i), frame->id(0), values[captured::time], matched ? log.done : log.unmatched);
+        if (!nulls[captured::subject]) set(row, subject, values[captured::subject]);
+        if (!nulls[captured::data]) set(row, data, values[captured::data]);
         int queued = frame->deliveries != nullptr ? frame->deliveries[i] : 0;
         set(row, attempts, Int32GetDatum(events->attempts + 1));
         set(row, deliveries, Int32GetDatum(queued));
-        if (events->lastError != nullptr)
-            set(row, lastError, text(events->lastError));
+        if (events->lastError != nullptr) set(row, lastError, text(events->lastError));
         // An event is processed when its last delivery has succeeded.
-        if (queued == 0)
-            set(row, processedAt, TimestampTzGetDatum(log.now));
+        if (queued == 0) set(row, processedAt, TimestampTzGetDatum(log.now));
         writeRow(log.rows);
     }
     closeWriter(log.rows);
 }
 
 void logUnheard(const char* type, const pg_uuid_t* ids, const Datum* payloads, const TimestampTz* times, int count) {
-    if (settings::logEvents == settings::logFailed)
-        return;
+    if (settings::logEvents == settings::logFailed) return;
     // An action that listens to it one day may ask who it was.
     LogWriter log = openLog(count, type, nullptr, nullptr, currentLineage(), callerToKeep(currentCaller()));
     for (int i = 0; i < count; ++i) {

@@ -26,16 +26,14 @@ Rule* listenerOf(const PastEvent* event) {
     ListCell* cell;
     foreach (cell, listenersOf(event->type, event->action)) {
         Rule* rule = static_cast<Rule*>(lfirst(cell));
-        if (strcmp(rule->action, event->action) == 0)
-            return rule;
+        if (strcmp(rule->action, event->action) == 0) return rule;
     }
     refuseUnknown(event);
 }
 
 Rule* ruleOf(const PastEvent* event, Relation relation) {
     Rule* rule = findRule(relation, event->action, event->type);
-    if (rule == nullptr)
-        refuseUnknown(event);
+    if (rule == nullptr) refuseUnknown(event);
     return rule;
 }
 
@@ -111,8 +109,8 @@ bool sameOrigin(const PastEvent* first, const PastEvent* next) {
                              memcmp(&left.root, &right.root, UUID_LEN) == 0)) &&
            first->ofRow == next->ofRow && first->relation == next->relation && first->silent == next->silent &&
            first->attempts == next->attempts && sameText(first->message, next->message) &&
-           sameKept(first->caller, next->caller) &&
-           strcmp(first->type, next->type) == 0 && strcmp(first->action, next->action) == 0;
+           sameKept(first->caller, next->caller) && strcmp(first->type, next->type) == 0 &&
+           strcmp(first->action, next->action) == 0;
 }
 
 // How many events, from the first, one statement could have raised: it changes no row twice.
@@ -120,15 +118,11 @@ int lengthOfSet(const PastEvent* events, int count) {
     int length = 1;
     for (; length < count && length < largestSet; ++length) {
         const PastEvent* next = &events[length];
-        if (!sameOrigin(events, next))
-            break;
-        if (!next->ofRow)
-            continue;
-        if (next->subject == nullptr)
-            break;
+        if (!sameOrigin(events, next)) break;
+        if (!next->ofRow) continue;
+        if (next->subject == nullptr) break;
         for (int i = 0; i < length; ++i)
-            if (sameText(events[i].subject, next->subject))
-                return length;
+            if (sameText(events[i].subject, next->subject)) return length;
     }
     return length;
 }
@@ -138,12 +132,9 @@ void tryRange(const PastEvent* events, int count, bool replayed, ErrorData** err
     ErrorData* error = trySubtransaction([events, count, replayed] { handlePast(events, count, replayed); });
     for (int i = 0; i < count; ++i)
         errors[i] = error;
-    if (error == nullptr)
-        return;
-    if (error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && IsolationUsesXactSnapshot())
-        ReThrowError(error);
-    if (count == 1 || isContention(error))
-        return;
+    if (error == nullptr) return;
+    if (error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && IsolationUsesXactSnapshot()) ReThrowError(error);
+    if (count == 1 || isContention(error)) return;
     tryRange(events, count / 2, replayed, errors);
     tryRange(events + count / 2, count - count / 2, replayed, errors + count / 2);
 }
@@ -166,8 +157,7 @@ PastEvent readPast(HeapTuple tuple, TupleDesc descriptor) {
     event.time = DatumGetTimestampTz(SPI_getbinval(tuple, descriptor, 8, &isNull));
     Datum causedBy = SPI_getbinval(tuple, descriptor, 9, &isNull);
     event.lineage.caused = !isNull;
-    if (!isNull)
-        event.lineage.causedBy = *DatumGetUUIDP(causedBy);
+    if (!isNull) event.lineage.causedBy = *DatumGetUUIDP(causedBy);
     event.lineage.root = *DatumGetUUIDP(SPI_getbinval(tuple, descriptor, 10, &isNull));
     event.lineage.depth = DatumGetInt32(SPI_getbinval(tuple, descriptor, 11, &isNull));
     Datum caller = SPI_getbinval(tuple, descriptor, 12, &isNull);
@@ -184,11 +174,9 @@ void handlePast(const PastEvent* events, int count, bool replayed) {
     }
     Rule* rule = relation != nullptr ? ruleOf(events, relation) : listenerOf(events);
     prepareHandler(rule);
-    asOwner(rule->handlerUser, [rule, relation, events, count, replayed] {
-        handleAsOwner(rule, relation, events, count, replayed);
-    });
-    if (relation != nullptr)
-        table_close(relation, NoLock);
+    asOwner(rule->handlerUser,
+            [rule, relation, events, count, replayed] { handleAsOwner(rule, relation, events, count, replayed); });
+    if (relation != nullptr) table_close(relation, NoLock);
 }
 
 void handleEach(const PastEvent* events, int count, bool replayed, ErrorData** errors) {

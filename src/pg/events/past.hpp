@@ -11,16 +11,16 @@ struct PastEvent {
     pg_uuid_t id;
     const char* action;
     const char* type;
-    bool ofRow;            // a row changed; else a custom event
-    Oid relation;          // whose; InvalidOid if it is gone
+    bool ofRow;    // a row changed; else a custom event
+    Oid relation;  // whose; InvalidOid if it is gone
     const char* subject;
-    Datum data;            // 0: NULL
+    Datum data;  // 0: NULL
     TimestampTz time;
     Lineage lineage;
-    Datum caller;          // as it was kept; 0: NULL
-    int attempts;          // that failed
-    const char* message;   // of the last of those; nullptr if there were none
-    bool silent;           // nothing that comes of it may leave the database
+    Datum caller;         // as it was kept; 0: NULL
+    int attempts;         // that failed
+    const char* message;  // of the last of those; nullptr if there were none
+    bool silent;          // nothing that comes of it may leave the database
 };
 
 // The columns that readPast expects, from a table with these and a regclass or NULL named relation.

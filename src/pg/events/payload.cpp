@@ -10,13 +10,11 @@ namespace {
 // As ->> gives it.
 text* asText(JsonbValue* value) {
     switch (value->type) {
-        case jbvString:
-            return cstring_to_text_with_len(value->val.string.val, value->val.string.len);
+        case jbvString: return cstring_to_text_with_len(value->val.string.val, value->val.string.len);
         case jbvNumeric:
             return cstring_to_text(
                 DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric))));
-        case jbvBool:
-            return cstring_to_text(value->val.boolean ? "true" : "false");
+        case jbvBool: return cstring_to_text(value->val.boolean ? "true" : "false");
         default: {
             Jsonb* whole = JsonbValueToJsonb(value);
             return cstring_to_text(JsonbToCString(nullptr, &whole->root, VARSIZE(whole)));

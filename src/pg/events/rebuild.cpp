@@ -12,16 +12,14 @@ namespace {
 
 // The object under `key`; nullptr if it is not there or null.
 Jsonb* objectAt(Jsonb* data, const char* key) {
-    if (!JB_ROOT_IS_OBJECT(data))
-        return nullptr;
+    if (!JB_ROOT_IS_OBJECT(data)) return nullptr;
     JsonbValue* value = getKeyJsonValueFromContainer(&data->root, key, static_cast<int>(strlen(key)), nullptr);
     return value == nullptr || value->type != jbvBinary ? nullptr : JsonbValueToJsonb(value);
 }
 
 // Input functions and domain constraints run as the owner, with a search path that nobody else writes to.
 TupleTableSlot* rowFrom(Relation relation, Jsonb* object) {
-    if (object == nullptr)
-        return nullptr;
+    if (object == nullptr) return nullptr;
     const char* table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
                                                    RelationGetRelationName(relation));
     const char* sql = psprintf("SELECT pg_catalog.jsonb_populate_record(NULL::%s, $1)", table);
@@ -54,8 +52,7 @@ RebuiltEvent rebuildEvent(Rule* rule, Relation relation, Jsonb* data) {
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("the data of the event has neither an old nor a new row")));
     Operation operation = oldData == nullptr ? opInsert : newData == nullptr ? opDelete : opUpdate;
-    if (rule->broken != nullptr)
-        ReThrowError(const_cast<ErrorData*>(rule->broken));
+    if (rule->broken != nullptr) ReThrowError(const_cast<ErrorData*>(rule->broken));
     CompiledCapture* compiled = rule->compiled[operation];
     if (compiled == nullptr)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -143,15 +140,13 @@ SPECQL_FUNCTION(specql_row_of_state) {
     int count = 0;
     for (int i = 0; i < columns->natts; ++i) {
         Form_pg_attribute column = TupleDescAttr(columns, i);
-        if (column->attisdropped)
-            continue;
+        if (column->attisdropped) continue;
         if (count >= wanted->natts || TupleDescAttr(wanted, count)->atttypid != column->atttypid)
             refuseColumns(relation);
         values[count] = slot->tts_values[i];
         nulls[count++] = slot->tts_isnull[i];
     }
-    if (count != wanted->natts)
-        refuseColumns(relation);
+    if (count != wanted->natts) refuseColumns(relation);
     result.add(values, nulls);
     table_close(relation, NoLock);
     return 0;
@@ -161,8 +156,7 @@ SPECQL_FUNCTION(specql_row_of_state) {
 // read.
 SPECQL_FUNCTION(specql_recheck) {
     ResultSet result(fcinfo);
-    if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
-        return 0;
+    if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) return 0;
     Relation relation = table_open(PG_GETARG_OID(0), AccessShareLock);
     Rule* rule = findRule(relation, text_to_cstring(PG_GETARG_TEXT_PP(1)), nullptr);
     if (rule != nullptr) {

@@ -7,8 +7,8 @@ namespace specql {
 
 // A row-changing event, read back from its `data` ({"old": …, "new": …}) with today's rules.
 struct RebuiltEvent {
-    TupleTableSlot* row;   // of rule->shape; the branches are not in it but in rule->mask
-    int maskBytes;         // 0: no branch holds
+    TupleTableSlot* row;  // of rule->shape; the branches are not in it but in rule->mask
+    int maskBytes;        // 0: no branch holds
     int branchCount;
 };
 

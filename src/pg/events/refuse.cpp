@@ -8,7 +8,7 @@ namespace specql {
 
 namespace {
 
-Oid expiring = InvalidOid;   // the log whose old rows are being deleted now
+Oid expiring = InvalidOid;  // the log whose old rows are being deleted now
 
 // What is read back from the log must not be lost with it: of each key the last row before `before` stays.
 const char* const conditionSql = R"(
@@ -29,8 +29,8 @@ const char* deleteStatement(Oid log) {
 }
 
 void requireLog(Relation log) {
-    const char* name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(log)),
-                                                  RelationGetRelationName(log));
+    const char* name =
+        quote_qualified_identifier(get_namespace_name(RelationGetNamespace(log)), RelationGetRelationName(log));
     if (!compat::ownsTable(RelationGetRelid(log), GetUserId()))
         ereport(ERROR, (errcode(sqlstate::notAllowed), errmsg("%s belongs to somebody else", name),
                         errhint("Its owner may remove old rows.")));
@@ -87,8 +87,8 @@ SPECQL_FUNCTION(specql_refuse_change) {
     Relation table = trigger->tg_relation;
     if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event) && RelationGetRelid(table) == expiring)
         return PointerGetDatum(nullptr);
-    const char* name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
-                                                  RelationGetRelationName(table));
+    const char* name =
+        quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)), RelationGetRelationName(table));
     ereport(ERROR,
             (errcode(sqlstate::appendOnly), errmsg("cannot %s %s: it is an append-only log", verb, name),
              errdetail("Its rows are history; rules and reports rely on their staying as they were written."),

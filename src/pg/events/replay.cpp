@@ -30,7 +30,7 @@ WHERE (l.action = $1 OR l.action IS NULL AND l.type = $2 AND NOT EXISTS (
 ORDER BY l.id LIMIT $9)";
 
 constexpr int argumentCount = 9;
-const Oid argumentTypes[argumentCount] = {TEXTOID,        TEXTOID,       UUIDOID, UUIDOID, TIMESTAMPTZOID,
+const Oid argumentTypes[argumentCount] = {TEXTOID,        TEXTOID,        UUIDOID, UUIDOID, TIMESTAMPTZOID,
                                           TIMESTAMPTZOID, PG_SNAPSHOTOID, XID8OID, INT4OID};
 
 PastEvent* read(FunctionCallInfo fcinfo, bool silent, int* count) {
@@ -42,10 +42,8 @@ PastEvent* read(FunctionCallInfo fcinfo, bool silent, int* count) {
     }
     MemoryContext caller = CurrentMemoryContext;
     SPI_connect();
-    int code =
-        SPI_execute_with_args(readSql, argumentCount, const_cast<Oid*>(argumentTypes), values, nulls, true, 0);
-    if (code != SPI_OK_SELECT)
-        elog(ERROR, "specql: reading logged events gave %s", SPI_result_code_string(code));
+    int code = SPI_execute_with_args(readSql, argumentCount, const_cast<Oid*>(argumentTypes), values, nulls, true, 0);
+    if (code != SPI_OK_SELECT) elog(ERROR, "specql: reading logged events gave %s", SPI_result_code_string(code));
     MemoryContext spi = MemoryContextSwitchTo(caller);
     *count = static_cast<int>(SPI_processed);
     auto* events = static_cast<PastEvent*>(palloc(sizeof(PastEvent) * (SPI_processed + 1)));
@@ -65,8 +63,7 @@ bool isPresent(const ErrorData* error) {
         return false;
     Oid schema = get_namespace_oid(error->schema_name, true);
     Oid table = OidIsValid(schema) ? get_relname_relid(error->table_name, schema) : InvalidOid;
-    if (!OidIsValid(table))
-        return false;
+    if (!OidIsValid(table)) return false;
     Relation relation = table_open(table, AccessShareLock);
     RelationGetIndexList(relation);
     Oid index = relation->rd_pkindex;

@@ -26,10 +26,10 @@ int sourceOf(const Rule* rule, const char* name, Oid* type) {
             return i;
         }
     }
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-                    errmsg("events of action %s have no column \"%s\"", rule->action, name),
-                    errhint("They have event_id, event_type, event_time, event_data, subject, and the outputs of the "
-                            "action's capture function.")));
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("events of action %s have no column \"%s\"", rule->action, name),
+             errhint("They have event_id, event_type, event_time, event_data, subject, and the outputs of the "
+                     "action's capture function.")));
     pg_unreachable();
 }
 
@@ -55,16 +55,12 @@ bool belongs(const Frame* frame, int branch) {
 
 bool frameMatches(const Frame* frame, int branch) {
     EventSet* set = frame->set;
-    if (!OidIsValid(frame->rule()->trigger))
-        return branch >= 1;
-    if (!hasBranch(set->branches, set->branchBytes, branch))
-        return false;
-    if (frame->count == set->count)
-        return true;
+    if (!OidIsValid(frame->rule()->trigger)) return branch >= 1;
+    if (!hasBranch(set->branches, set->branchBytes, branch)) return false;
+    if (frame->count == set->count) return true;
     for (int64_t i = 0; i < frame->count; ++i) {
         readEvent(set, frame->first + i);
-        if (rowHasBranch(set, branch))
-            return true;
+        if (rowHasBranch(set, branch)) return true;
     }
     return false;
 }
@@ -100,13 +96,12 @@ SPECQL_FUNCTION(specql_rows) {
     MemoryContextSwitchTo(before);
     for (int64_t i = 0; i < frame->count; ++i) {
         readEvent(set, frame->first + i);
-        if (!belongs(frame, branch))
-            continue;
+        if (!belongs(frame, branch)) continue;
         slot_getallattrs(set->row);
         for (int column = 0; column < wanted->natts; ++column) {
             int source = sources[column];
             nulls[column] = source >= 0 && set->row->tts_isnull[source];
-            values[column] = source >= 0              ? set->row->tts_values[source]
+            values[column] = source >= 0             ? set->row->tts_values[source]
                              : source == fromEventId ? UUIDPGetDatum(frame->id(i))
                                                      : eventType;
         }

@@ -10,9 +10,9 @@ namespace {
 
 HTAB* cache = nullptr;
 RelationRules* lastUsed = nullptr;
-List* outdated = NIL;   // memory contexts of replaced entries, freed when nothing can point into them
-bool someInvalid = false;   // an entry is; its relation may be gone for good
-uint64_t changes = 0;   // counts invalidations, so that one that arrives during a build is not lost
+List* outdated = NIL;      // memory contexts of replaced entries, freed when nothing can point into them
+bool someInvalid = false;  // an entry is; its relation may be gone for good
+uint64_t changes = 0;      // counts invalidations, so that one that arrives during a build is not lost
 
 // ---- reading the triggers ------------------------------------------------------------------------------------------
 
@@ -41,12 +41,9 @@ Rule* ruleOfTrigger(Relation relation, const Trigger* trigger, MemoryContext con
     rule->entity = psprintf("%s.%s", schema, RelationGetRelationName(relation));
     rule->eventType = psprintf("%s.%s", rule->entity, trigger->tgargs[3]);
     rule->relation = RelationGetRelid(relation);
-    if (TRIGGER_FOR_INSERT(trigger->tgtype))
-        rule->operations |= 1 << opInsert;
-    if (TRIGGER_FOR_UPDATE(trigger->tgtype))
-        rule->operations |= 1 << opUpdate;
-    if (TRIGGER_FOR_DELETE(trigger->tgtype))
-        rule->operations |= 1 << opDelete;
+    if (TRIGGER_FOR_INSERT(trigger->tgtype)) rule->operations |= 1 << opInsert;
+    if (TRIGGER_FOR_UPDATE(trigger->tgtype)) rule->operations |= 1 << opUpdate;
+    if (TRIGGER_FOR_DELETE(trigger->tgtype)) rule->operations |= 1 << opDelete;
     rule->enabled = firesNow(trigger->tgenabled);
     rule->abortOnError = strcmp(trigger->tgargs[4], "abort") == 0;
     rule->context = context;
@@ -63,8 +60,7 @@ int byAge(const ListCell* left, const ListCell* right) {
 List* triggersByAge(TriggerDesc* triggers, Oid function) {
     List* found = NIL;
     for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
-        if (triggers->triggers[i].tgfoid == function)
-            found = lappend(found, &triggers->triggers[i]);
+        if (triggers->triggers[i].tgfoid == function) found = lappend(found, &triggers->triggers[i]);
     list_sort(found, byAge);
     return found;
 }
@@ -74,14 +70,12 @@ void findCaptureTriggers(Relation relation, Oid found[operationCount]) {
     ListCell* cell;
     foreach (cell, triggersByAge(relation->trigdesc, ownFunction("capture"))) {
         const auto* trigger = static_cast<const Trigger*>(lfirst(cell));
-        if (!firesNow(trigger->tgenabled))
-            continue;
+        if (!firesNow(trigger->tgenabled)) continue;
         const bool fires[operationCount] = {TRIGGER_FOR_INSERT(trigger->tgtype) != 0,
                                             TRIGGER_FOR_UPDATE(trigger->tgtype) != 0,
                                             TRIGGER_FOR_DELETE(trigger->tgtype) != 0};
         for (int operation = 0; operation < operationCount; ++operation)
-            if (fires[operation] && !OidIsValid(found[operation]))
-                found[operation] = trigger->tgoid;
+            if (fires[operation] && !OidIsValid(found[operation])) found[operation] = trigger->tgoid;
     }
 }
 
@@ -96,8 +90,7 @@ bool isRepeated(const RuleGroup* group, const Rule* rule) {
 
 // Nothing runs for it; but an invariant that does not hold is worse than a statement that fails.
 void passOver(const Rule* rule, const Trigger* trigger) {
-    if (!rule->enabled)
-        return;
+    if (!rule->enabled) return;
     ereport(rule->abortOnError ? ERROR : WARNING,
             (errcode(ERRCODE_UNDEFINED_OBJECT),
              errmsg("trigger \"%s\" of %s is not that of a registered action%s", trigger->tgname, rule->entity,
@@ -111,23 +104,20 @@ void passOver(const Rule* rule, const Trigger* trigger) {
 // One expression for all branches of all rules lets the executor fetch a row's columns once and stop at the first
 // match.
 ExprState* combine(RuleGroup* group, List** conditions, Operation operation) {
-    if (!OidIsValid(group->owner) || conditions[operation] == NIL)
-        return nullptr;
+    if (!OidIsValid(group->owner) || conditions[operation] == NIL) return nullptr;
     List* arguments = NIL;
     ListCell* cell;
     foreach (cell, conditions[operation]) {
         Node* condition = static_cast<Node*>(lfirst(cell));
-        if (condition == nullptr)
-            return nullptr;
+        if (condition == nullptr) return nullptr;
         if (IsA(condition, Const)) {
             Const* constant = reinterpret_cast<Const*>(condition);
-            if (constant->constisnull || !DatumGetBool(constant->constvalue))
-                continue;
+            if (constant->constisnull || !DatumGetBool(constant->constvalue)) continue;
             return nullptr;
         }
         arguments = lappend(arguments, condition);
     }
-    Expr* any = arguments == NIL ? reinterpret_cast<Expr*>(makeBoolConst(false, false))
+    Expr* any = arguments == NIL              ? reinterpret_cast<Expr*>(makeBoolConst(false, false))
                 : list_length(arguments) == 1 ? static_cast<Expr*>(linitial(arguments))
                                               : makeBoolExpr(OR_EXPR, arguments, -1);
     return initExpression(any, group->owner);
@@ -144,14 +134,12 @@ void compileRule(Rule* rule, const char* captureName, Relation relation, ExprCon
     rule->broken = trySubtransaction([rule, captureName, relation, evaluation, conditions] {
         compileCapture(rule, captureName, relation, evaluation, conditions);
     });
-    if (rule->broken == nullptr)
-        return;
+    if (rule->broken == nullptr) return;
     rule->shape = makeShape(0);
     rule->captureOwner = relation->rd_rel->relowner;
     for (int operation = 0; operation < operationCount; ++operation) {
         rule->compiled[operation] = nullptr;
-        if (rule->operations & (1 << operation))
-            conditions[operation] = lappend(conditions[operation], nullptr);
+        if (rule->operations & (1 << operation)) conditions[operation] = lappend(conditions[operation], nullptr);
     }
 }
 
@@ -159,8 +147,7 @@ RuleGroup* buildGroup(Relation relation, MemoryContext context) {
     auto* group = static_cast<RuleGroup*>(palloc0(sizeof(RuleGroup)));
     group->relation = RelationGetRelid(relation);
     TriggerDesc* triggers = relation->trigdesc;
-    if (triggers == nullptr)
-        return group;
+    if (triggers == nullptr) return group;
     group->evaluation = CreateStandaloneExprContext();
     group->rules = static_cast<Rule**>(palloc(sizeof(Rule*) * triggers->numtriggers));
     Oid dispatch = ownFunction("dispatch");
@@ -190,23 +177,19 @@ RuleGroup* buildGroup(Relation relation, MemoryContext context) {
         rule->number = static_cast<int>(trigger - triggers->triggers);
         group->rules[group->ruleCount++] = rule;
     }
-    if (!sameOwner)
-        group->owner = InvalidOid;
+    if (!sameOwner) group->owner = InvalidOid;
     for (int operation = 0; operation < operationCount; ++operation)
         group->anyMatch[operation] = combine(group, conditions, static_cast<Operation>(operation));
     return group;
 }
 
 void addSource(RelationRules* entry, RuleGroup* group, Relation rowRelation, Relation relation) {
-    if (group->ruleCount == 0)
-        return;
+    if (group->ruleCount == 0) return;
     RuleSource* source = &entry->sources[entry->sourceCount++];
     source->group = group;
-    if (rowRelation == relation)
-        return;
+    if (rowRelation == relation) return;
     TupleConversionMap* map = convert_tuples_by_name(RelationGetDescr(rowRelation), RelationGetDescr(relation));
-    if (map == nullptr)
-        return;
+    if (map == nullptr) return;
     TupleDesc descriptor = CreateTupleDescCopy(RelationGetDescr(relation));
     source->map = map->attrMap;
     source->oldRow = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
@@ -250,14 +233,12 @@ void invalidate(Oid relation) {
     HASH_SEQ_STATUS scan;
     hash_seq_init(&scan, cache);
     while (auto* entry = static_cast<RelationRules*>(hash_seq_search(&scan)))
-        if (!OidIsValid(relation) || list_member_oid(entry->dependencies, relation))
-            entry->valid = false;
+        if (!OidIsValid(relation) || list_member_oid(entry->dependencies, relation)) entry->valid = false;
     someInvalid = true;
 }
 
 void retire(RelationRules* entry) {
-    if (entry->context == nullptr)
-        return;
+    if (entry->context == nullptr) return;
     // Partitions point to the rules of the tables above them.
     invalidate(entry->relation);
     MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
@@ -270,8 +251,7 @@ void retire(RelationRules* entry) {
 // Runs inside invalidation processing: it may only mark.
 void relationChanged(Datum, Oid relation) {
     ++changes;
-    if (cache != nullptr)
-        invalidate(relation == registryTable() ? InvalidOid : relation);
+    if (cache != nullptr) invalidate(relation == registryTable() ? InvalidOid : relation);
 }
 
 // A changed function may be a capture function, a handler, or inlined in an expression; a changed role may have rights
@@ -315,10 +295,8 @@ Rule* findRule(Relation relation, const char* action, const char* eventType) {
     Rule* found = nullptr;
     for (int i = 0; i < own->ruleCount; ++i) {
         Rule* rule = own->rules[i];
-        if (strcmp(rule->action, action) != 0)
-            continue;
-        if (found == nullptr || (eventType != nullptr && strcmp(rule->eventType, eventType) == 0))
-            found = rule;
+        if (strcmp(rule->action, action) != 0) continue;
+        if (found == nullptr || (eventType != nullptr && strcmp(rule->eventType, eventType) == 0)) found = rule;
     }
     return found;
 }
@@ -341,8 +319,7 @@ Rule* makeListener(MemoryContext context, const char* action, const char* event,
 // A handler that is not SECURITY DEFINER must not get the rights of whoever writes or drains: all run as their owners,
 // who are asked each time they are looked up, because a function that is dropped leaves its name to others.
 void prepareHandler(Rule* rule) {
-    if (OidIsValid(rule->handler.fn_oid))
-        return;
+    if (OidIsValid(rule->handler.fn_oid)) return;
     // Functions of triggers and listeners take no arguments.
     Oid function = LookupFuncName(compat::nameParts(rule->handlerName), 0, nullptr, false);
     Oid owner = functionOwner(function);
@@ -374,10 +351,8 @@ void freeOutdatedRules() {
         HASH_SEQ_STATUS scan;
         hash_seq_init(&scan, cache);
         while (auto* entry = static_cast<RelationRules*>(hash_seq_search(&scan))) {
-            if (entry->valid)
-                continue;
-            if (entry->context != nullptr)
-                MemoryContextDelete(entry->context);
+            if (entry->valid) continue;
+            if (entry->context != nullptr) MemoryContextDelete(entry->context);
             hash_search(cache, &entry->relation, HASH_REMOVE, nullptr);
         }
         lastUsed = nullptr;

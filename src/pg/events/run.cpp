@@ -33,10 +33,8 @@ void callHandler(Rule* rule, TriggerData* trigger) {
 // What was done, as far as it is known.
 TriggerEvent eventOf(const EventSet* set) {
     int operations = set->operations != 0 ? set->operations : set->rule->operations;
-    if (operations & (1 << opUpdate))
-        return TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_AFTER;
-    if (operations & (1 << opInsert))
-        return TRIGGER_EVENT_INSERT | TRIGGER_EVENT_AFTER;
+    if (operations & (1 << opUpdate)) return TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_AFTER;
+    if (operations & (1 << opInsert)) return TRIGGER_EVENT_INSERT | TRIGGER_EVENT_AFTER;
     return TRIGGER_EVENT_DELETE | TRIGGER_EVENT_AFTER;
 }
 
@@ -50,8 +48,7 @@ void callAsTrigger(const EventSet* set) {
     trigger.tg_event = eventOf(set);
     trigger.tg_relation = relation;
     for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
-        if (triggers->triggers[i].tgoid == rule->trigger)
-            trigger.tg_trigger = &triggers->triggers[i];
+        if (triggers->triggers[i].tgoid == rule->trigger) trigger.tg_trigger = &triggers->triggers[i];
     if (trigger.tg_trigger == nullptr)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                         errmsg("action %s has lost its trigger on %s", rule->action, rule->entity)));
@@ -81,14 +78,13 @@ bool endsTransaction(const ErrorData* error) {
 }
 
 void tryRange(Attempt* attempt, int64_t first, int64_t count) {
-    ErrorData* error = trySubtransaction(
-        [attempt, first, count] { runHandler(attempt->set, first, count, attempt->trigger); });
+    ErrorData* error =
+        trySubtransaction([attempt, first, count] { runHandler(attempt->set, first, count, attempt->trigger); });
     if (error == nullptr) {
         attempt->succeeded += count;
         return;
     }
-    if (endsTransaction(error))
-        ReThrowError(error);
+    if (endsTransaction(error)) ReThrowError(error);
     attempt->lastError = error;
     bool hopeless = attempt->succeeded == 0 && attempt->failed >= hopelessAfter;
     if (count == 1 || hopeless || isContention(error)) {
@@ -144,7 +140,7 @@ void runHandler(EventSet* set, int64_t first, int64_t count, TriggerData* trigge
     if (!OidIsValid(rule->trigger))
         callHandler(rule, nullptr);
     else if (set->branchBytes == 0)
-        ;   // only logged: log_events = all, and no branch holds for any row
+        ;  // only logged: log_events = all, and no branch holds for any row
     else if (trigger != nullptr)
         callHandler(rule, trigger);
     else
@@ -152,8 +148,7 @@ void runHandler(EventSet* set, int64_t first, int64_t count, TriggerData* trigge
     // What the handler wrote straight to partitions belongs to its success or failure.
     while (EventSet* leftover = takeLeftover(frame->serial))
         handleSet(leftover, nullptr);
-    if (!set->replayed)
-        logHandled(frame);
+    if (!set->replayed) logHandled(frame);
     popFrame(frame);
 }
 
@@ -169,8 +164,7 @@ void callHandlerAlone(EventSet* set) {
 void handleSet(EventSet* set, TriggerData* trigger) {
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql handling", ALLOCSET_SMALL_SIZES);
     MemoryContext before = MemoryContextSwitchTo(scratch);
-    if (set->ids == nullptr)
-        assignIds(set);
+    if (set->ids == nullptr) assignIds(set);
     if (isPaused(set->rule->action)) {
         keepWaiting(set);
     } else if (const char* chain = cascadeChain(set)) {
@@ -185,8 +179,7 @@ void handleSet(EventSet* set, TriggerData* trigger) {
             else
                 tryRange(&attempt, first, end - first);
         }
-        if (attempt.failed > 0)
-            warn(&attempt);
+        if (attempt.failed > 0) warn(&attempt);
     }
     MemoryContextSwitchTo(before);
     MemoryContextDelete(scratch);
@@ -194,8 +187,7 @@ void handleSet(EventSet* set, TriggerData* trigger) {
 }
 
 void handleLeftovers() {
-    if (!anyPending())
-        return;
+    if (!anyPending()) return;
     PushActiveSnapshot(GetTransactionSnapshot());
     while (EventSet* set = takeLeftover(0)) {
         handleSet(set, nullptr);

@@ -41,8 +41,7 @@ bool checkCallerClaims(char** value, void** extra, GucSource) {
     }
     list_free(names);
     pfree(list);
-    if (!isList)
-        GUC_check_errdetail("It is not a list of names with commas between them.");
+    if (!isList) GUC_check_errdetail("It is not a list of names with commas between them.");
     *extra = kept;
     return kept != nullptr;
 }
@@ -55,14 +54,13 @@ void assignCallerClaims(const char*, void* extra) {
 bool checkClockOffset(char** value, void** extra, GucSource) {
     int64_t micros = 0;
     if ((*value)[0] != '\0') {
-        Interval* offset = DatumGetIntervalP(DirectFunctionCall3(
-            interval_in, CStringGetDatum(*value), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+        Interval* offset = DatumGetIntervalP(
+            DirectFunctionCall3(interval_in, CStringGetDatum(*value), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
         micros = offset->time + (static_cast<int64_t>(offset->month) * DAYS_PER_MONTH + offset->day) * USECS_PER_DAY;
         pfree(offset);
     }
     auto* kept = static_cast<int64_t*>(compat::settingMemory(sizeof(int64_t)));
-    if (kept == nullptr)
-        return false;
+    if (kept == nullptr) return false;
     *kept = micros;
     *extra = kept;
     return true;

@@ -25,15 +25,13 @@ void relationChanged(Datum, Oid relation) {
 
 Oid tableOid(const char* name) {
     for (int i = 0; i < knownCount; ++i)
-        if (known[i].name == name)
-            return known[i].oid;
+        if (known[i].name == name) return known[i].oid;
     Oid schema = get_namespace_oid("specql", true);
     Oid oid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
     if (!OidIsValid(oid))
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table specql.%s does not exist", name),
                         errhint("Type CREATE EXTENSION specql.")));
-    if (knownCount < maxKnown)
-        known[knownCount++] = {name, oid};
+    if (knownCount < maxKnown) known[knownCount++] = {name, oid};
     return oid;
 }
 

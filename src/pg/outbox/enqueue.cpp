@@ -21,9 +21,31 @@ const char* const functionNames[] = {"specql.call_external", "specql.notify", "s
 
 // The columns of specql.outbox, in the order of its definition; those of specql.dead_letter begin with the same.
 enum Column {
-    id, aggregateType, aggregateId, type, payload, kind, service, operation, channel, message, eventId, action, status,
-    attempts, availableAt, leasedUntil, lastError, createdAt, acknowledgedAt, acknowledgedBy, severity, repeatAfter,
-    leasedBy, owner, finishedAt
+    id,
+    aggregateType,
+    aggregateId,
+    type,
+    payload,
+    kind,
+    service,
+    operation,
+    channel,
+    message,
+    eventId,
+    action,
+    status,
+    attempts,
+    availableAt,
+    leasedUntil,
+    lastError,
+    createdAt,
+    acknowledgedAt,
+    acknowledgedBy,
+    severity,
+    repeatAfter,
+    leasedBy,
+    owner,
+    finishedAt
 };
 
 constexpr Size longestName = 255;  // bytes of a service or an operation: both are in indexes

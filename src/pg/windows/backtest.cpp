@@ -115,8 +115,8 @@ void report(Trial* trial, const WindowHistory& history, Micros since, ResultSet*
 SPECQL_FUNCTION(specql_backtest) {
     if (PG_ARGISNULL(1)) ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("since must be given")));
     CompileArguments arguments = {PG_ARGISNULL(0) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(0)),
-                                  PG_ARGISNULL(3) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(3)),
-                                  false, false, false};
+                                  PG_ARGISNULL(3) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(3)), false, false,
+                                  false};
     Micros since = PG_GETARG_TIMESTAMPTZ(1);
     Micros until = PG_ARGISNULL(2) ? engineTime() : PG_GETARG_TIMESTAMPTZ(2);
     if (TIMESTAMP_NOT_FINITE(since) || TIMESTAMP_NOT_FINITE(until))

@@ -41,8 +41,7 @@ constexpr size_t longestKey = 1024;
 
 Datum shortKey(Datum key) {
     auto* whole = DatumGetTextPP(key);
-    if (VARSIZE_ANY_EXHDR(whole) <= longestKey)
-        return PointerGetDatum(whole);
+    if (VARSIZE_ANY_EXHDR(whole) <= longestKey) return PointerGetDatum(whole);
     return DirectFunctionCall1(md5_text, PointerGetDatum(whole));
 }
 
