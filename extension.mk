@@ -21,7 +21,7 @@ endif
 
 # Objects of one server version never meet those of another; the core knows no server, and is built once.
 BUILD := build/pg$(shell $(PG_CONFIG) --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
-CORE_SOURCES := $(sort $(wildcard src/core/*.cpp src/core/*/*.cpp))
+CORE_SOURCES := $(sort $(wildcard src/core/*.cpp src/core/*/*.cpp src/testgen/*.cpp))
 PG_SOURCES := $(sort $(wildcard src/*.cpp src/pg/*.cpp src/pg/*/*.cpp))
 CORE_OBJS := $(CORE_SOURCES:src/%.cpp=build/%.o)
 PG_OBJS := $(PG_SOURCES:src/%.cpp=$(BUILD)/%.o)
@@ -59,7 +59,7 @@ endif
 $(CORE_OBJS): build/%.o: src/%.cpp
 	mkdir -p $(@D)
 	echo "  CXX  $<"
-	$(CXX) $(CXXFLAGS) $(SPECQL_CXXFLAGS) -Isrc/core -c -o $@ $<
+	$(CXX) $(CXXFLAGS) $(SPECQL_CXXFLAGS) -Isrc/core -Isrc -c -o $@ $<
 
 # The macros of nodeFuncs.h cast function types.
 $(PG_OBJS): $(BUILD)/%.o: src/%.cpp

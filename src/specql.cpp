@@ -1,8 +1,8 @@
 // The module: what the server loads, and what it is made of.
-#include "pg/apply/settings.hpp"
+#include "pg/base/apply_settings.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/compat.hpp"
-#include "pg/events/events.hpp"
+#include "pg/handling/events.hpp"
 #include "pg/worker/worker.hpp"
 
 extern "C" {

@@ -15,7 +15,7 @@
 #include "resolve/steps_check.hpp"
 #include "resolve/values.hpp"
 #include "spec/read.hpp"
-#include "spec/sql_text.hpp"
+#include "text/sql_text.hpp"
 #include "yaml/characters.hpp"
 
 namespace specql {

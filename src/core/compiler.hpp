@@ -14,11 +14,11 @@
 #include <string>
 #include <vector>
 
-#include "plan/object.hpp"
-#include "plan/table_state.hpp"
-#include "resolve/facts.hpp"
-#include "source/source.hpp"
-#include "testing/suite.hpp"
+#include "model/object.hpp"
+#include "model/table_state.hpp"
+#include "model/facts.hpp"
+#include "text/source.hpp"
+#include "testgen/suite.hpp"
 #include "yaml/parse.hpp"
 
 namespace specql {

@@ -100,7 +100,7 @@ COMMENT ON COLUMN specql.window_key.deadline_xid IS 'Transactions before this on
 COMMENT ON COLUMN specql.window_key.held IS 'Whether the condition held after the last event';
 COMMENT ON COLUMN specql.window_key.counts IS 'Events in the window, term by term';
 COMMENT ON COLUMN specql.window_key.sums IS 'The sums of their values';
-COMMENT ON COLUMN specql.window_key.details IS 'What MIN, MAX, COUNT(DISTINCT) and NOT must remember; see core/policy/window_details.hpp';
+COMMENT ON COLUMN specql.window_key.details IS 'What MIN, MAX, COUNT(DISTINCT) and NOT must remember; see core/time/window_details.hpp';
 COMMENT ON COLUMN specql.window_key.matches IS 'How often the condition was met';
 COMMENT ON COLUMN specql.window_key.suppressed IS 'Matches that the cooldown kept quiet';
 COMMENT ON COLUMN specql.window_key.forgotten_after IS 'After this time the row tells nothing any more';

@@ -74,6 +74,8 @@ def bind_where(expression, scope: TargetScope):
 
 
 def has_false(expression):
+    if expression == sql.Operation('not', (sql.Literal(True),)):
+        return True
     return expression == sql.Literal(False) or isinstance(expression, sql.Operation) and any(
         has_false(e) for e in expression.operands)
 
@@ -125,11 +127,18 @@ def compared(sides, scope):
     if bound[0] == bound[1] and isinstance(bound[0], Reference) and bound[0].kind == 'target':
         raise Refused('a column is compared with itself')
     if all(any(r.kind == 'target' for r in references(part)) for part in bound):
-        names = [n for side in sides for n in bare_names(side) if scope.entity.field(n.parts[0])]
+        # A side of the target alone, beside one with a value of the event, is the usual comparison.
+        whole = all(only_target(part) for part in bound)
+        names = [n for side, part in zip(sides, bound) if whole or not only_target(part)
+                 for n in bare_names(side) if scope.entity.field(n.parts[0])]
         if any(scope.event.means_something(n.parts[0]) for n in names) and any(is_comparison(side) for side in sides):
             raise Undecided('a comparison within a comparison, as in CASE')
         meant_twice(names, scope)
     return bound
+
+
+def only_target(part):
+    return all(r.kind == 'target' for r in references(part))
 
 
 def is_comparison(expression):

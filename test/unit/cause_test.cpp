@@ -1,5 +1,5 @@
 // Whose an error is that the trial of a test's rows meets.
-#include "testing/cause.hpp"
+#include "testgen/cause.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,12 +1,12 @@
 // The arithmetic of deliveries: when to try again, what an answer means, what is signed, where calls may go.
 #include <gtest/gtest.h>
 
-#include "policy/backoff.hpp"
-#include "policy/destination.hpp"
-#include "policy/duration.hpp"
-#include "policy/secret_source.hpp"
-#include "policy/signature.hpp"
-#include "policy/verdict.hpp"
+#include "delivery/backoff.hpp"
+#include "delivery/destination.hpp"
+#include "text/duration.hpp"
+#include "delivery/secret_source.hpp"
+#include "delivery/signature.hpp"
+#include "delivery/verdict.hpp"
 
 namespace specql {
 namespace {

@@ -1,5 +1,5 @@
 // Texts that regular expressions match.
-#include "testing/sample.hpp"
+#include "testgen/sample.hpp"
 
 #include <gtest/gtest.h>
 

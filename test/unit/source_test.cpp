@@ -1,8 +1,8 @@
-#include "source/source.hpp"
+#include "text/source.hpp"
 
 #include <gtest/gtest.h>
 
-#include "source/utf8.hpp"
+#include "text/utf8.hpp"
 #include "support.hpp"
 
 namespace specql::test {

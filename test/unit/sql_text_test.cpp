@@ -1,4 +1,4 @@
-#include "spec/sql_text.hpp"
+#include "text/sql_text.hpp"
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "testing/window_search.hpp"
+#include "testgen/window_search.hpp"
 
 namespace specql {
 namespace {

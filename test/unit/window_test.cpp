@@ -7,8 +7,8 @@
 #include <sstream>
 #include <tuple>
 
-#include "policy/window.hpp"
-#include "policy/window_details.hpp"
+#include "time/window.hpp"
+#include "time/window_details.hpp"
 
 namespace specql {
 namespace {

@@ -1,9 +1,9 @@
 // The rows that a bulk operation takes, and the steps that are done for each of them.
 #include <algorithm>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 #include "emit/steps.hpp"
-#include "spec/sql_text.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

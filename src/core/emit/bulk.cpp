@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "emit/emit.hpp"
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 #include "emit/steps.hpp"
-#include "spec/sql_text.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

@@ -4,13 +4,11 @@
 #include <map>
 #include <set>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 
 namespace specql {
 
 namespace {
-
-constexpr const char* adoptedMark = "-- an existing table, adopted\n";
 
 const InstalledObject* recorded(const CatalogView& catalog, const std::string& kind, const std::string& identity) {
     for (const InstalledObject& object : catalog.objects)
@@ -150,36 +148,6 @@ void checkCollisions(World& world, const std::vector<Object>& objects) {
 }
 
 }  // namespace
-
-bool leftBehind(const Object& object, const FunctionView& function) {
-    if (object.kind != "function" || !function.callerOwns || function.identity != object.identity) return false;
-    std::string comment = "COMMENT ON FUNCTION " + object.identity + " IS " + quoteLiteral(function.comment) + ";";
-    return !function.comment.empty() &&
-           std::find(object.commands.begin(), object.commands.end(), comment) != object.commands.end();
-}
-
-bool leftBehind(const Object& object, const TableView& table) {
-    if (!table.callerOwns || table.comment.empty()) return false;
-    std::string comment = "COMMENT ON TABLE " + object.identity + " IS " + quoteLiteral(table.comment) + ";";
-    return std::find(object.commands.begin(), object.commands.end(), comment) != object.commands.end();
-}
-
-bool wasAdopted(const std::string& recorded) {
-    return recorded.compare(0, std::string(adoptedMark).size(), adoptedMark) == 0;
-}
-
-bool leftBehind(const Object& object, const ExtraView& extra) {
-    if (object.kind != extra.kind || !extra.callerOwns || extra.identity != object.identity) return false;
-    std::string comment = " IS " + quoteLiteral(extra.comment) + ";";
-    return std::any_of(object.commands.begin(), object.commands.end(), [&](const std::string& command) {
-        return command.compare(0, 11, "COMMENT ON ") == 0 && command.size() > comment.size() &&
-               command.compare(command.size() - comment.size(), comment.size(), comment) == 0;
-    });
-}
-
-std::string Object::sql() const {
-    return (adopted ? adoptedMark : "") + join(commands, "\n");
-}
 
 std::vector<Object> emitObjects(World& world, Resolver& resolver) {
     std::vector<Object> objects = schemaObjects(world), extras, functions, triggers;

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "emit/printer.hpp"
-#include "plan/object.hpp"
+#include "model/object.hpp"
 #include "resolve/resolver.hpp"
 
 namespace specql {
@@ -66,8 +66,6 @@ struct FunctionText {
     std::string comment;
 };
 Object functionObject(const FunctionText& text, const std::string& unit);
-// "numeric(10,2), text" as a function knows its types: "numeric, text".
-std::string withoutModifiers(const std::string& types);
 // "a, b, c" broken over lines of at most 100 columns, each moved right by `spaces`.
 std::string wrapList(const std::vector<std::string>& items, size_t spaces);
 

@@ -2,7 +2,7 @@
 // among all the dead versions that the statement has left of the row so far, is read once and written once.
 #include <algorithm>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 #include "emit/steps.hpp"
 #include "spec/condition.hpp"
 

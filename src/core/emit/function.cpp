@@ -1,7 +1,7 @@
 // The text of generated functions.
 #include "emit/emit.hpp"
-#include "emit/quote.hpp"
-#include "spec/sql_text.hpp"
+#include "text/quote.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 
@@ -19,21 +19,6 @@ std::string wrapList(const std::vector<std::string>& items, size_t spaces) {
         }
         text += items[i];
         line += items[i].size() + 2;
-    }
-    return text;
-}
-
-std::string withoutModifiers(const std::string& types) {
-    std::string text;
-    bool quoted = false;
-    for (size_t i = 0; i < types.size(); i++) {
-        if (types[i] == '"') quoted = !quoted;
-        bool open = !quoted && types[i] == '(';
-        size_t end = open ? types.find_first_not_of("0123456789,", i + 1) : std::string::npos;
-        if (end != std::string::npos && end > i + 1 && types[end] == ')')
-            i = end;
-        else
-            text += types[i];
     }
     return text;
 }

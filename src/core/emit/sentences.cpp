@@ -4,8 +4,8 @@
 
 #include "emit/emit.hpp"
 #include "emit/printer.hpp"
-#include "emit/quote.hpp"
-#include "spec/sql_text.hpp"
+#include "text/quote.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

@@ -1,8 +1,8 @@
 // A service: no object of the database, but a row that the worker reads.
 #include "emit/emit.hpp"
 
-#include "emit/quote.hpp"
-#include "policy/duration.hpp"
+#include "text/quote.hpp"
+#include "text/duration.hpp"
 
 namespace specql {
 

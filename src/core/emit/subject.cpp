@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 
 namespace specql {
 

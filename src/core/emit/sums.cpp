@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 #include "emit/steps.hpp"
 #include "spec/condition.hpp"
 

@@ -3,8 +3,8 @@
 #include <set>
 
 #include "emit/emit.hpp"
-#include "emit/quote.hpp"
-#include "spec/sql_text.hpp"
+#include "text/quote.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

@@ -1,8 +1,9 @@
 // A function in the place of another: what callers, owners and grants see of it stays where PostgreSQL lets it.
 #include <algorithm>
 
-#include "emit/emit.hpp"
-#include "emit/quote.hpp"
+#include "model/object.hpp"
+#include "text/quote.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "emit/quote.hpp"
-#include "plan/object.hpp"
+#include "text/quote.hpp"
+#include "model/object.hpp"
 #include "resolve/references.hpp"
 
 namespace specql {
@@ -55,17 +55,6 @@ void rename(InstalledObject& object, const MovedTable& moved, bool withFunctions
 
 bool holdsName(const std::string& sql, const std::string& name) {
     return renamed(sql, name, "") != sql;
-}
-
-std::string tableOf(const InstalledObject& object) {
-    if (object.kind == "table") return object.identity;
-    size_t on = object.identity.find(" on ");
-    if (object.kind == "constraint" || object.kind == "trigger")
-        return on == std::string::npos ? "" : object.identity.substr(on + 4);
-    size_t begin = object.kind == "index" ? object.sql.find(" ON ") : std::string::npos;
-    if (begin == std::string::npos) return {};
-    begin += 4;
-    return object.sql.substr(begin, std::min(object.sql.find(" (", begin), object.sql.find(" USING ", begin)) - begin);
 }
 
 void followMoved(CatalogView& catalog, const World& world) {

@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 #include "plan/moved.hpp"
 
 namespace specql {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "emit/emit.hpp"
-#include "plan/table_state.hpp"
+#include "model/table_state.hpp"
 
 namespace specql {
 

@@ -2,7 +2,7 @@
 // place.
 #include <algorithm>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 #include "resolve/action_resolver.hpp"
 
 namespace specql {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <iterator>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 #include "spec/condition.hpp"
 
 namespace specql {

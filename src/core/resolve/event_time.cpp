@@ -1,7 +1,6 @@
 #include "resolve/event_time.hpp"
 
-#include "emit/emit.hpp"
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 
 namespace specql {
 

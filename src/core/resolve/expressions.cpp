@@ -1,10 +1,10 @@
 // Expressions bound name by name, and the types of payload keys.
 #include <algorithm>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 #include "resolve/action_resolver.hpp"
 #include "spec/habits.hpp"
-#include "spec/sql_text.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

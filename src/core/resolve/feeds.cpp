@@ -1,10 +1,10 @@
 // Windows and correlations: what their sources are, and what each source's event hands to them.
 #include <algorithm>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 #include "resolve/action_resolver.hpp"
 #include "resolve/event_time.hpp"
-#include "spec/sql_text.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

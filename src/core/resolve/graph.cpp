@@ -5,8 +5,8 @@
 #include <map>
 #include <set>
 
-#include "emit/quote.hpp"
-#include "spec/sql_text.hpp"
+#include "text/quote.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

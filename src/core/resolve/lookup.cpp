@@ -2,9 +2,9 @@
 // only if there is none, so that what is applied or removed elsewhere moves no name that has a meaning at home.
 #include <algorithm>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 #include "resolve/world.hpp"
-#include "spec/sql_text.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

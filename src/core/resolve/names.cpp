@@ -1,10 +1,10 @@
 // What every name in an action means under one binding: the event's scope and the target's.
 #include <algorithm>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 #include "resolve/action_resolver.hpp"
-#include "source/ascii.hpp"
-#include "spec/sql_text.hpp"
+#include "text/ascii.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

@@ -1,7 +1,7 @@
 // Words that could well be read as two values, and rows that an event never has.
 #include <algorithm>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 #include "resolve/action_resolver.hpp"
 
 namespace specql {

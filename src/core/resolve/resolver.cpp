@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 
-#include "emit/quote.hpp"
-#include "policy/duration.hpp"
-#include "spec/sql_text.hpp"
+#include "text/quote.hpp"
+#include "text/duration.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

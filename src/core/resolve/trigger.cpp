@@ -1,9 +1,9 @@
 // The trigger's name to what raises the event: the first rule with exactly one answer.
 #include <algorithm>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 #include "resolve/resolver.hpp"
-#include "spec/sql_text.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "spec/sql_text.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

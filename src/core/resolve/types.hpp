@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "resolve/facts.hpp"
+#include "model/facts.hpp"
 
 namespace specql {
 

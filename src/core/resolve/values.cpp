@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "emit/quote.hpp"
-#include "source/ascii.hpp"
+#include "text/quote.hpp"
+#include "text/ascii.hpp"
 #include "spec/habits.hpp"
-#include "spec/sql_text.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

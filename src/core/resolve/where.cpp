@@ -2,10 +2,10 @@
 // sentence means what a person reads in it, or is an error.
 #include <algorithm>
 
-#include "emit/quote.hpp"
+#include "text/quote.hpp"
 #include "resolve/action_resolver.hpp"
-#include "source/ascii.hpp"
-#include "spec/sql_text.hpp"
+#include "text/ascii.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

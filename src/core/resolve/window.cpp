@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "policy/formula.hpp"
+#include "time/formula.hpp"
 #include "resolve/world.hpp"
 
 namespace specql {

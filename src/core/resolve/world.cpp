@@ -3,22 +3,10 @@
 #include <algorithm>
 #include <set>
 
-#include "emit/quote.hpp"
-#include "spec/sql_text.hpp"
+#include "text/quote.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
-
-const TableView* CatalogView::table(const std::string& schema, const std::string& name) const {
-    for (const TableView& view : tables)
-        if (view.name == name && view.schema == schema) return &view;
-    return nullptr;
-}
-
-const ColumnView* TableView::column(const std::string& name) const {
-    for (const ColumnView& candidate : columns)
-        if (candidate.name == name) return &candidate;
-    return nullptr;
-}
 
 const ColumnInfo* EntityInfo::column(std::string_view name) const {
     for (const ColumnInfo& candidate : columns)

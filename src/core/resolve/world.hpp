@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "plan/object.hpp"
-#include "resolve/facts.hpp"
+#include "model/object.hpp"
+#include "model/facts.hpp"
 #include "resolve/types.hpp"
 #include "resolve/window.hpp"
 #include "spec/spec.hpp"

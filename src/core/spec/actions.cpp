@@ -1,8 +1,8 @@
 #include <algorithm>
 
-#include "source/ascii.hpp"
+#include "text/ascii.hpp"
 #include "spec/parts.hpp"
-#include "spec/sql_text.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

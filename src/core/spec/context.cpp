@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "policy/duration.hpp"
-#include "source/ascii.hpp"
+#include "text/duration.hpp"
+#include "text/ascii.hpp"
 #include "spec/habits.hpp"
 
 namespace specql {

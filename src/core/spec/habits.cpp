@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "source/ascii.hpp"
+#include "text/ascii.hpp"
 
 namespace specql {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "policy/destination.hpp"
-#include "source/ascii.hpp"
+#include "delivery/destination.hpp"
+#include "text/ascii.hpp"
 
 namespace specql {
 

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <set>
 
-#include "source/ascii.hpp"
+#include "text/ascii.hpp"
 #include "spec/parts.hpp"
-#include "spec/sql_text.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql {
 

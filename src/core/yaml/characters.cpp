@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "source/utf8.hpp"
+#include "text/utf8.hpp"
 
 namespace specql {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "source/ascii.hpp"
+#include "text/ascii.hpp"
 #include "yaml/characters.hpp"
 #include "yaml/line_scanner.hpp"
 

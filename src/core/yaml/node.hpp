@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "source/source.hpp"
+#include "text/source.hpp"
 
 namespace specql {
 

@@ -6,7 +6,7 @@
 #include <istream>
 #include <streambuf>
 
-#include "source/utf8.hpp"
+#include "text/utf8.hpp"
 #include "yaml/dialect.hpp"
 #include "yaml/syntax_error.hpp"
 #include "yaml/tree_builder.hpp"

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "source/source.hpp"
+#include "text/source.hpp"
 #include "yaml/node.hpp"
 
 namespace specql {

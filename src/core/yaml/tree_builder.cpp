@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "source/ascii.hpp"
-#include "source/utf8.hpp"
+#include "text/ascii.hpp"
+#include "text/utf8.hpp"
 
 namespace specql {
 

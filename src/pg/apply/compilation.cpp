@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "emit/quote.hpp"
-#include "pg/apply/settings.hpp"
+#include "text/quote.hpp"
+#include "pg/base/apply_settings.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/holder.hpp"

@@ -1,7 +1,7 @@
 // specql.nearest: the hint of the diagnostics, for SQL.
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
-#include "source/source.hpp"
+#include "text/source.hpp"
 
 extern "C" {
 #include "utils/array.h"

@@ -1,7 +1,7 @@
 // A plan carried out.
 #pragma once
 
-#include "plan/object.hpp"
+#include "model/object.hpp"
 
 namespace specql {
 

@@ -6,9 +6,9 @@
 #include "pg/catalog/expression_tree.hpp"
 #include "pg/catalog/lookup_path.hpp"
 #include "pg/catalog/server_message.hpp"
-#include "source/ascii.hpp"
+#include "text/ascii.hpp"
 #include "spec/habits.hpp"
-#include "spec/sql_text.hpp"
+#include "text/sql_text.hpp"
 
 extern "C" {
 #include "access/transam.h"

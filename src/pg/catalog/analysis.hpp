@@ -1,8 +1,8 @@
 // Types: what PostgreSQL's analyser makes of an expression once each name in it has a type.
 #pragma once
 
-#include "resolve/facts.hpp"
-#include "source/source.hpp"
+#include "model/facts.hpp"
+#include "text/source.hpp"
 
 namespace specql {
 

@@ -1,8 +1,8 @@
 // Expression strings to what the core may know of them: the names and calls they use, or why they are refused.
 #pragma once
 
-#include "resolve/facts.hpp"
-#include "source/source.hpp"
+#include "model/facts.hpp"
+#include "text/source.hpp"
 
 namespace specql {
 

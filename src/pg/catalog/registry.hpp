@@ -2,8 +2,8 @@
 #pragma once
 
 #include "pg/compat.hpp"
-#include "plan/object.hpp"
-#include "resolve/facts.hpp"
+#include "model/object.hpp"
+#include "model/facts.hpp"
 
 namespace specql {
 

@@ -1,7 +1,7 @@
 // Columns, defaults and checks of tables beside what changed entities want of them.
 #pragma once
 
-#include "plan/table_state.hpp"
+#include "model/table_state.hpp"
 
 namespace specql {
 

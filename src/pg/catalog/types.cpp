@@ -4,7 +4,7 @@
 #include "pg/catalog/expression_tree.hpp"
 #include "pg/catalog/lookup_path.hpp"
 #include "pg/catalog/server_message.hpp"
-#include "spec/sql_text.hpp"
+#include "text/sql_text.hpp"
 
 extern "C" {
 #include "utils/lsyscache.h"

@@ -1,7 +1,7 @@
 // The catalog as the core sees it: plain data about what a spec mentions.
 #pragma once
 
-#include "resolve/facts.hpp"
+#include "model/facts.hpp"
 
 namespace specql {
 

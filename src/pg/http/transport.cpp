@@ -18,8 +18,8 @@
 
 #include <curl/curl.h>
 
-#include "policy/backoff.hpp"
-#include "policy/destination.hpp"
+#include "delivery/backoff.hpp"
+#include "delivery/destination.hpp"
 
 namespace specql {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "policy/verdict.hpp"
+#include "delivery/verdict.hpp"
 
 namespace specql {
 

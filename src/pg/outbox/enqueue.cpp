@@ -1,10 +1,10 @@
 // call_external, notify, escalate: deliveries queued by handlers, in their transaction, as rows of specql.outbox.
 #include "pg/bridge/entry.hpp"
-#include "pg/events/bulk.hpp"
-#include "pg/events/frame.hpp"
-#include "pg/events/uuid.hpp"
-#include "pg/worker/settings.hpp"
-#include "pg/worker/wake.hpp"
+#include "pg/base/table_writer.hpp"
+#include "pg/capture/frame.hpp"
+#include "pg/base/uuid.hpp"
+#include "pg/base/worker_settings.hpp"
+#include "pg/base/wake.hpp"
 
 extern "C" {
 #include "access/detoast.h"

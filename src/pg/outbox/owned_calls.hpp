@@ -1,7 +1,7 @@
 // Calls of functions that belong to roles, by the worker or specql.drain(). Each is made in a subtransaction.
 #pragma once
 
-#include "pg/events/server.hpp"
+#include "pg/base/server.hpp"
 
 namespace specql {
 

@@ -1,7 +1,7 @@
 // specql.call_processed: tells an action's function which of its events are done.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/subtransaction.hpp"
-#include "pg/events/owner.hpp"
+#include "pg/handling/owner.hpp"
 #include "pg/outbox/owned_calls.hpp"
 
 namespace specql {

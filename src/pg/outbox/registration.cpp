@@ -2,8 +2,8 @@
 // extension's owner and that nobody else may call: it could not know by itself on whose behalf.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
-#include "pg/events/server.hpp"
-#include "policy/destination.hpp"
+#include "pg/base/server.hpp"
+#include "delivery/destination.hpp"
 
 namespace specql {
 

@@ -1,7 +1,7 @@
 // specql.run_as: a call of a function that did not exist when its spec was applied.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/subtransaction.hpp"
-#include "pg/events/owner.hpp"
+#include "pg/handling/owner.hpp"
 #include "pg/outbox/owned_calls.hpp"
 
 extern "C" {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "pg/compat.hpp"
-#include "testing/table_facts.hpp"
+#include "testgen/table_facts.hpp"
 
 namespace specql {
 

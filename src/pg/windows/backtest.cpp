@@ -7,9 +7,9 @@
 #include "pg/bridge/holder.hpp"
 #include "pg/bridge/result_set.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/events/clock.hpp"
+#include "pg/base/clock.hpp"
 #include "pg/windows/rule.hpp"
-#include "policy/window_batch.hpp"
+#include "time/window_batch.hpp"
 
 namespace specql {
 

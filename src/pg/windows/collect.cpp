@@ -1,9 +1,9 @@
 // specql.window_events: the events of a source, on their way into a window.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/sqlstate.hpp"
-#include "pg/events/bulk.hpp"
-#include "pg/events/frame.hpp"
-#include "pg/worker/wake.hpp"
+#include "pg/base/table_writer.hpp"
+#include "pg/capture/frame.hpp"
+#include "pg/base/wake.hpp"
 
 namespace specql {
 

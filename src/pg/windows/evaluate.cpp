@@ -5,9 +5,9 @@
 #include "pg/bridge/holder.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/subtransaction.hpp"
-#include "pg/events/clock.hpp"
-#include "pg/events/emit.hpp"
-#include "pg/events/waiting.hpp"
+#include "pg/base/clock.hpp"
+#include "pg/handling/emit.hpp"
+#include "pg/history/released.hpp"
 #include "pg/windows/engine.hpp"
 
 namespace specql {

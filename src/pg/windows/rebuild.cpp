@@ -1,11 +1,11 @@
 // specql.rebuild_window: what a window knows, worked out again from the event log.
-#include "pg/events/rebuild.hpp"
+#include "pg/history/rebuild.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/events/clock.hpp"
-#include "pg/events/listeners.hpp"
-#include "pg/events/run.hpp"
+#include "pg/base/clock.hpp"
+#include "pg/capture/listeners.hpp"
+#include "pg/handling/run.hpp"
 #include "pg/windows/engine.hpp"
 
 namespace specql {

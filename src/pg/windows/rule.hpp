@@ -2,7 +2,7 @@
 #pragma once
 
 #include "pg/compat.hpp"
-#include "policy/window.hpp"
+#include "time/window.hpp"
 
 namespace specql {
 

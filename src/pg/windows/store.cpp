@@ -5,8 +5,8 @@
 
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/events/clock.hpp"
-#include "policy/window_details.hpp"
+#include "pg/base/clock.hpp"
+#include "time/window_details.hpp"
 
 namespace specql {
 

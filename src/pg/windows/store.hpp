@@ -1,9 +1,9 @@
 // One run over a window or correlation: the waiting events, what is kept of their keys, and what is written back.
 #pragma once
 
-#include "pg/events/server.hpp"
+#include "pg/base/server.hpp"
 #include "pg/windows/rule.hpp"
-#include "policy/window_batch.hpp"
+#include "time/window_batch.hpp"
 
 namespace specql {
 

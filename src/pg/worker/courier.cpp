@@ -10,10 +10,10 @@
 #include <ctime>
 
 #include "pg/worker/hmac.hpp"
-#include "pg/worker/settings.hpp"
-#include "policy/destination.hpp"
-#include "policy/secret_source.hpp"
-#include "policy/signature.hpp"
+#include "pg/base/worker_settings.hpp"
+#include "delivery/destination.hpp"
+#include "delivery/secret_source.hpp"
+#include "delivery/signature.hpp"
 
 namespace specql {
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "pg/http/transport.hpp"
-#include "pg/worker/server.hpp"
+#include "pg/base/background_worker.hpp"
 
 namespace specql {
 

@@ -1,9 +1,9 @@
 #include "pg/worker/launcher.hpp"
 
 #include "pg/bridge/entry.hpp"
-#include "pg/worker/server.hpp"
-#include "pg/worker/settings.hpp"
-#include "pg/worker/wake.hpp"
+#include "pg/base/background_worker.hpp"
+#include "pg/base/worker_settings.hpp"
+#include "pg/base/wake.hpp"
 
 extern "C" {
 #include "access/heapam.h"

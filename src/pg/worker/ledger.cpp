@@ -2,8 +2,8 @@
 #include "pg/worker/courier.hpp"
 
 #include "pg/bridge/subtransaction.hpp"
-#include "pg/events/server.hpp"
-#include "pg/worker/settings.hpp"
+#include "pg/base/server.hpp"
+#include "pg/base/worker_settings.hpp"
 
 namespace specql {
 

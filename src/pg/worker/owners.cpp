@@ -1,7 +1,7 @@
 #include "pg/worker/owners.hpp"
 
 #include "pg/worker/session.hpp"
-#include "pg/worker/settings.hpp"
+#include "pg/base/worker_settings.hpp"
 
 namespace specql {
 

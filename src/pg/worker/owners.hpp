@@ -1,7 +1,7 @@
 // The coordinating worker's side of owner workers: it starts one for each role with work, in turn.
 #pragma once
 
-#include "pg/worker/server.hpp"
+#include "pg/base/background_worker.hpp"
 
 extern "C" {
 #include "storage/dsm.h"

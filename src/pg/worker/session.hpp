@@ -1,7 +1,7 @@
 // What the sessions of all background workers have in common.
 #pragma once
 
-#include "pg/worker/server.hpp"
+#include "pg/base/background_worker.hpp"
 
 namespace specql {
 

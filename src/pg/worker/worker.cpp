@@ -11,13 +11,13 @@
 
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
-#include "pg/events/settings.hpp"
+#include "pg/base/event_settings.hpp"
 #include "pg/worker/courier.hpp"
 #include "pg/worker/launcher.hpp"
 #include "pg/worker/owners.hpp"
 #include "pg/worker/session.hpp"
-#include "pg/worker/settings.hpp"
-#include "pg/worker/wake.hpp"
+#include "pg/base/worker_settings.hpp"
+#include "pg/base/wake.hpp"
 
 namespace specql {
 

@@ -1,0 +1,44 @@
+// Lexical cuts in SQL text: where a clause, a list item or a name ends. It never decides what an expression means;
+// PostgreSQL's parser does that with each piece.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace specql {
+
+// A piece of a larger text: [begin, end) in bytes, trimmed of white space.
+struct Slice {
+    size_t begin = 0;
+    size_t end = 0;
+    bool empty() const { return begin >= end; }
+};
+
+// Cuts at `separator` outside quotes, dollar quotes, parentheses and brackets. An empty text gives no slice.
+std::vector<Slice> splitTopLevel(std::string_view text, char separator, size_t begin = 0,
+                                 size_t end = std::string_view::npos);
+
+// The first occurrence at top level of the keyword (whole word, any case; "ORDER BY" allows any white space between),
+// from `from` on; npos if there is none.
+size_t findKeyword(std::string_view text, std::string_view keyword, size_t from = 0);
+
+// Where the parenthesis that opens at `open` is closed; npos if it is not.
+size_t closingParen(std::string_view text, size_t open);
+
+// The length in bytes of the (possibly quoted, possibly dotted) name that starts at `at`.
+size_t nameLength(std::string_view text, size_t at);
+
+// The parts of a name, schema."Table": unquoted ones in lower case, as PostgreSQL reads them. None if it is no name.
+std::vector<std::string> nameParts(std::string_view name);
+
+// True if the text holds a comment outside quotes: `--` or `/*`. It would swallow what is spliced after it.
+bool hasComment(std::string_view text);
+
+// InventoryEvent → inventory_event, HTTPCall → http_call, order_item → order_item.
+std::string snakeCase(std::string_view name);
+
+// "numeric(10,2), text" as a function knows its types: "numeric, text".
+std::string withoutModifiers(const std::string& types);
+
+}  // namespace specql

@@ -1,0 +1,13 @@
+// The clock of events, windows and retries: the server's, moved by specql.clock_offset.
+#pragma once
+
+#include "pg/base/server.hpp"
+#include "pg/base/event_settings.hpp"
+
+namespace specql {
+
+inline TimestampTz engineTime() {
+    return GetCurrentTimestamp() + settings::clockOffset;
+}
+
+}  // namespace specql

@@ -1,0 +1,107 @@
+#include "pg/base/event_settings.hpp"
+
+#include "pg/base/server.hpp"
+
+namespace specql::settings {
+
+int maxCascadeDepth = 16;
+int logEvents = logMatched;
+int eventRetention = 30 * 24 * 3600;
+int batchSize = 100;
+int64_t clockOffset = 0;
+int windowPatience = 10000;
+const char* callerClaims = "";
+
+namespace {
+
+const config_enum_entry logEventsOptions[] = {
+    {"failed", logFailed, false}, {"matched", logMatched, false}, {"all", logAll, false}, {nullptr, 0, false}};
+
+char* clockOffsetText = nullptr;
+char* callerText = nullptr;
+char* callerClaimsText = nullptr;
+
+bool checkCallerClaims(char** value, void** extra, GucSource) {
+    char* list = pstrdup(*value);
+    List* names = NIL;
+    bool isList = SplitGUCList(list, ',', &names);
+    size_t size = 1;
+    ListCell* cell;
+    foreach (cell, names)
+        size += strlen(static_cast<const char*>(lfirst(cell))) + 1;
+    auto* kept = isList ? static_cast<char*>(compat::settingMemory(size)) : nullptr;
+    if (kept != nullptr) {
+        char* end = kept;
+        foreach (cell, names) {
+            size_t length = strlen(static_cast<const char*>(lfirst(cell))) + 1;
+            memcpy(end, lfirst(cell), length);
+            end += length;
+        }
+        *end = '\0';
+    }
+    list_free(names);
+    pfree(list);
+    if (!isList) GUC_check_errdetail("It is not a list of names with commas between them.");
+    *extra = kept;
+    return kept != nullptr;
+}
+
+void assignCallerClaims(const char*, void* extra) {
+    callerClaims = static_cast<const char*>(extra);
+}
+
+// As the server reads its own time zones that are intervals.
+bool checkClockOffset(char** value, void** extra, GucSource) {
+    int64_t micros = 0;
+    if ((*value)[0] != '\0') {
+        Interval* offset = DatumGetIntervalP(
+            DirectFunctionCall3(interval_in, CStringGetDatum(*value), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+        micros = offset->time + (static_cast<int64_t>(offset->month) * DAYS_PER_MONTH + offset->day) * USECS_PER_DAY;
+        pfree(offset);
+    }
+    auto* kept = static_cast<int64_t*>(compat::settingMemory(sizeof(int64_t)));
+    if (kept == nullptr) return false;
+    *kept = micros;
+    *extra = kept;
+    return true;
+}
+
+void assignClockOffset(const char*, void* extra) {
+    clockOffset = *static_cast<int64_t*>(extra);
+}
+
+}  // namespace
+
+void defineEventSettings() {
+    DefineCustomIntVariable("specql.max_cascade_depth", "How many events may cause one another in a chain.",
+                            "The event that would be one too many fails with the whole chain in its error.",
+                            &maxCascadeDepth, 16, 1, 1000, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable("specql.log_events", "Which events specql.events keeps.",
+                             "failed: those that failed at least once; matched: all that an action handled, and custom "
+                             "events; all: also row changes that no condition of an action matched.",
+                             &logEvents, logMatched, logEventsOptions, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "specql.event_retention", "How long finished events stay in specql.events.",
+        "specql.expire_events() empties whole partitions of the log that are older; what is pending or "
+        "failed stays.",
+        &eventRetention, 30 * 24 * 3600, 3600, INT_MAX, PGC_SUSET, GUC_UNIT_S, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("specql.batch_size", "How many waiting items are claimed at once.", nullptr, &batchSize,
+                            100, 1, 100000, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomStringVariable("specql.clock_offset", "How far the engine's clock is ahead of the server's.",
+                               "An interval, for tests: moves the time of events, windows, deadlines and retries.",
+                               &clockOffsetText, "", PGC_SUSET, 0, checkClockOffset, assignClockOffset, nullptr);
+    DefineCustomIntVariable("specql.window_patience", "How long windows and correlations wait for older transactions.",
+                            "Events are counted in order once every transaction that began before has ended; after "
+                            "this time they are counted anyway, and what those transactions commit comes late.",
+                            &windowPatience, 10000, 0, 24 * 3600 * 1000, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr,
+                            nullptr);
+    DefineCustomStringVariable("specql.caller", "What the application says of whoever it works for.",
+                               "A JSON object, whose keys are caller.<key> in specs.", &callerText, "", PGC_USERSET, 0,
+                               nullptr, nullptr, nullptr);
+    DefineCustomStringVariable("specql.caller_claims", "The settings that say who the caller is.",
+                               "Names with commas between them: the first one that is set counts.", &callerClaimsText,
+                               "request.jwt.claims, specql.caller", PGC_USERSET, 0, checkCallerClaims,
+                               assignCallerClaims, nullptr);
+}
+
+}  // namespace specql::settings

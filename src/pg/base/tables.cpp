@@ -1,0 +1,42 @@
+#include "pg/base/tables.hpp"
+
+namespace specql {
+
+namespace {
+
+struct Known {
+    const char* name;
+    Oid oid;
+};
+constexpr int maxKnown = 32;
+Known known[maxKnown];
+int knownCount = 0;
+
+// Dropping the extension drops its tables; a new one has others.
+void relationChanged(Datum, Oid relation) {
+    for (int i = 0; i < knownCount; ++i)
+        if (!OidIsValid(relation) || known[i].oid == relation) {
+            knownCount = 0;
+            return;
+        }
+}
+
+}  // namespace
+
+Oid tableOid(const char* name) {
+    for (int i = 0; i < knownCount; ++i)
+        if (known[i].name == name) return known[i].oid;
+    Oid schema = get_namespace_oid("specql", true);
+    Oid oid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+    if (!OidIsValid(oid))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("table specql.%s does not exist", name),
+                        errhint("Type CREATE EXTENSION specql.")));
+    if (knownCount < maxKnown) known[knownCount++] = {name, oid};
+    return oid;
+}
+
+void registerTableInvalidation() {
+    CacheRegisterRelcacheCallback(relationChanged, 0);
+}
+
+}  // namespace specql

@@ -1,0 +1,75 @@
+#include "pg/base/uuid.hpp"
+
+#include <ctime>
+
+#include "pg/bridge/entry.hpp"
+
+namespace specql {
+
+namespace {
+
+// The generator of the operating system is asked for many identifiers at once. A forked process must not use its
+// parent's pool.
+struct RandomPool {
+    uint8_t bytes[1024];
+    size_t used = sizeof bytes;
+    int pid = 0;
+};
+RandomPool pool;
+
+uint64_t lastTick = 0;
+
+const uint8_t* randomBytes(size_t count) {
+    if (pool.used + count > sizeof pool.bytes || pool.pid != MyProcPid) {
+        if (!pg_strong_random(pool.bytes, sizeof pool.bytes))
+            ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate random values")));
+        pool.used = 0;
+        pool.pid = MyProcPid;
+    }
+    const uint8_t* result = pool.bytes + pool.used;
+    pool.used += count;
+    return result;
+}
+
+// Milliseconds in the upper 48 of 60 bits, 1/4096 of them (a quarter of a microsecond) in the lower 12.
+uint64_t nextTick() {
+    timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t nanoseconds = static_cast<uint64_t>(now.tv_nsec);
+    uint64_t milliseconds = static_cast<uint64_t>(now.tv_sec) * 1000 + nanoseconds / 1000000;
+    uint64_t tick = (milliseconds << 12) | ((nanoseconds % 1000000) * 4096 / 1000000);
+    lastTick = tick > lastTick ? tick : lastTick + 1;
+    return lastTick;
+}
+
+}  // namespace
+
+void newUuid(pg_uuid_t* uuid) {
+    uint64_t tick = nextTick();
+    const uint8_t* random = randomBytes(8);
+    for (int i = 0; i < 6; ++i)
+        uuid->data[i] = static_cast<unsigned char>(tick >> (52 - 8 * i));
+    uuid->data[6] = static_cast<unsigned char>(0x70 | ((tick >> 8) & 0x0f));
+    uuid->data[7] = static_cast<unsigned char>(tick);
+    memcpy(uuid->data + 8, random, 8);
+    uuid->data[8] = static_cast<unsigned char>(0x80 | (uuid->data[8] & 0x3f));
+}
+
+SPECQL_FUNCTION(specql_uuid_v7) {
+    pg_uuid_t* uuid = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
+    newUuid(uuid);
+    PG_RETURN_UUID_P(uuid);
+}
+
+// The number goes into the random tail, which is as random afterwards as it was before.
+SPECQL_FUNCTION(specql_reaction_id) {
+    const pg_uuid_t* event = PG_GETARG_UUID_P(0);
+    pg_uuid_t* uuid = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
+    *uuid = *event;
+    auto number = static_cast<uint32_t>(PG_GETARG_INT32(1));
+    for (int i = 0; i < 4; ++i)
+        uuid->data[15 - i] ^= static_cast<unsigned char>(number >> (8 * i));
+    PG_RETURN_UUID_P(uuid);
+}
+
+}  // namespace specql

@@ -1,0 +1,375 @@
+#include "pg/capture/compile.hpp"
+
+#include "pg/bridge/entry.hpp"
+#include "pg/capture/safety.hpp"
+
+namespace specql {
+
+namespace {
+
+// ---- reading the function ------------------------------------------------------------------------------------------
+
+struct Output {
+    const char* name;
+    Oid type;
+    Expr* value;  // as written
+};
+
+// The old and new row are either two parameters of the table's row type, or two range table entries of the table. The
+// second form leaves ALTER TABLE free: a server since the minor releases of 2026 refuses to rewrite a table, or to add
+// a column with a default to it, while a stored function body mentions its row type.
+struct CaptureFunction {
+    const char* name;
+    Oid owner;
+    int oldEntry;  // range table index of the old row; 0 for parameters
+    int newEntry;
+    int outputCount;
+    Output* outputs;
+};
+
+[[noreturn]] void refuse(const char* name, const char* why) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION), errmsg("function %s cannot capture events: %s", name, why),
+             errhint("Apply the spec of the action again.")));
+    pg_unreachable();
+}
+
+// Is this the table under the name `alias`?
+bool isEntry(const Query* query, int index, Relation relation, const char* alias) {
+    const RangeTblEntry* entry = rt_fetch(index, query->rtable);
+    return entry->rtekind == RTE_RELATION && entry->relid == RelationGetRelid(relation) &&
+           strcmp(entry->eref->aliasname, alias) == 0;
+}
+
+// The tree of a body that is BEGIN ATOMIC … END or RETURN …; nullptr if it is something else.
+Node* bodyTree(HeapTuple tuple) {
+    bool isNull;
+    Datum body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &isNull);
+    return isNull ? nullptr : static_cast<Node*>(stringToNode(TextDatumGetCString(body)));
+}
+
+// The one SELECT of a body that is BEGIN ATOMIC … END or RETURN ….
+Query* bodyQuery(HeapTuple tuple, Relation relation, CaptureFunction* function) {
+    Node* tree = bodyTree(tuple);
+    if (tree == nullptr) refuse(function->name, "its body is not BEGIN ATOMIC ... END");
+    if (IsA(tree, List)) {
+        List* statements = linitial_node(List, reinterpret_cast<List*>(tree));
+        if (list_length(statements) != 1) refuse(function->name, "its body is more than one statement");
+        tree = static_cast<Node*>(linitial(statements));
+    }
+    Query* query = castNode(Query, tree);
+    if (query->commandType != CMD_SELECT || query->hasSubLinks || query->hasAggs || query->hasWindowFuncs ||
+        query->hasTargetSRFs || query->setOperations != nullptr || query->cteList != NIL)
+        refuse(function->name, "its body is more than a list of expressions");
+    if (query->jointree->fromlist == NIL) return query;
+    if (list_length(query->rtable) != 2 || !isEntry(query, 1, relation, "old") || !isEntry(query, 2, relation, "new"))
+        refuse(function->name, "its body reads something else than the table AS old, the table AS new");
+    function->oldEntry = 1;
+    function->newEntry = 2;
+    return query;
+}
+
+CaptureFunction readFunction(const char* name, Relation relation) {
+    CaptureFunction result;
+    memset(&result, 0, sizeof result);
+    result.name = name;
+    Oid oid = captureFunction(name, relation);
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", oid);
+    result.owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+    requireRightsOver(relation, result.owner, "capture function");
+
+    Query* query = bodyQuery(tuple, relation, &result);
+    Oid* types;
+    char** names;
+    char* modes;
+    int count = get_func_arg_info(tuple, &types, &names, &modes);
+    if (modes == nullptr || names == nullptr) refuse(name, "it has no OUT parameters");
+    result.outputs = static_cast<Output*>(palloc0(sizeof(Output) * count));
+    ListCell* cell = list_head(query->targetList);
+    for (int i = 0; i < count; ++i) {
+        if (modes[i] != PROARGMODE_OUT) continue;
+        if (cell == nullptr || lfirst_node(TargetEntry, cell)->resjunk)
+            refuse(name, "it has more OUT parameters than expressions");
+        Output* output = &result.outputs[result.outputCount++];
+        Expr* value = lfirst_node(TargetEntry, cell)->expr;
+        output->name = names[i];
+        output->type = types[i];
+        output->value = reinterpret_cast<Expr*>(
+            coerce_to_target_type(nullptr, reinterpret_cast<Node*>(value), exprType(reinterpret_cast<Node*>(value)),
+                                  types[i], -1, COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1));
+        if (output->value == nullptr) refuse(name, psprintf("its output \"%s\" has the wrong type", names[i]));
+        cell = lnext(query->targetList, cell);
+    }
+    ReleaseSysCache(tuple);
+    return result;
+}
+
+// ---- references become rows
+// ------------------------------------------------------------------------------------------
+
+struct Rewrite {
+    const CaptureFunction* function;
+    Operation operation;
+};
+
+Node* rowReference(const Rewrite* rewrite, bool isOld, int column, Oid type, int32 typmod, Oid collation) {
+    // Where there is no old (insert) or no new row (delete), it and its fields are NULL, and the planner simplifies
+    // what depends on them.
+    bool absent = isOld ? rewrite->operation == opInsert : rewrite->operation == opDelete;
+    if (absent) return reinterpret_cast<Node*>(makeNullConst(type, typmod, collation));
+    return reinterpret_cast<Node*>(
+        makeVar(isOld ? INNER_VAR : OUTER_VAR, static_cast<AttrNumber>(column), type, typmod, collation, 0));
+}
+
+Node* overRows(Node* node, void* context) {
+    if (node == nullptr) return nullptr;
+    const auto* rewrite = static_cast<const Rewrite*>(context);
+    if (IsA(node, Var)) {
+        const Var* var = reinterpret_cast<Var*>(node);
+        if (var->varattno < 0) refuse(rewrite->function->name, "it reads a system column");
+        return rowReference(rewrite, var->varno == rewrite->function->oldEntry, var->varattno, var->vartype,
+                            var->vartypmod, var->varcollid);
+    }
+    if (IsA(node, FieldSelect) && IsA(reinterpret_cast<FieldSelect*>(node)->arg, Param)) {
+        const FieldSelect* field = reinterpret_cast<FieldSelect*>(node);
+        return rowReference(rewrite, reinterpret_cast<Param*>(field->arg)->paramid == 1, field->fieldnum,
+                            field->resulttype, field->resulttypmod, field->resultcollid);
+    }
+    if (IsA(node, Param)) {
+        const Param* param = reinterpret_cast<Param*>(node);
+        return rowReference(rewrite, param->paramid == 1, 0, param->paramtype, param->paramtypmod, param->paramcollid);
+    }
+    return expression_tree_mutator(node, compat::mutatorArgument(overRows), context);
+}
+
+Expr* planned(const CaptureFunction& function, Expr* value, Operation operation) {
+    Rewrite rewrite = {&function, operation};
+    return expression_planner(reinterpret_cast<Expr*>(overRows(reinterpret_cast<Node*>(value), &rewrite)));
+}
+
+// ---- one operation
+// ---------------------------------------------------------------------------------------------------
+
+void compileBranches(const CaptureFunction& function, CompiledCapture* compiled, Expr* branches, Operation operation,
+                     List** conditions) {
+    List* elements = NIL;
+    if (branches != nullptr && IsA(branches, ArrayExpr) && !reinterpret_cast<ArrayExpr*>(branches)->multidims)
+        elements = reinterpret_cast<ArrayExpr*>(branches)->elements;
+    if (elements == NIL) {
+        Expr* array = branches == nullptr ? nullptr : planned(function, branches, operation);
+        compiled->branchArray = ExecInitExpr(array, nullptr);
+        compiled->mayRaise = mayRaise(reinterpret_cast<Node*>(array));
+        compiled->callsForeign = callsForeign(reinterpret_cast<Node*>(array));
+        *conditions = lappend(*conditions, nullptr);
+        return;
+    }
+    compiled->branchCount = list_length(elements);
+    compiled->branches = static_cast<ExprState**>(palloc(sizeof(ExprState*) * compiled->branchCount));
+    for (int i = 0; i < compiled->branchCount; ++i) {
+        Expr* condition = planned(function, static_cast<Expr*>(list_nth(elements, i)), operation);
+        compiled->branches[i] = ExecInitExpr(condition, nullptr);
+        compiled->mayRaise |= mayRaise(reinterpret_cast<Node*>(condition));
+        compiled->callsForeign |= callsForeign(reinterpret_cast<Node*>(condition));
+        *conditions = lappend(*conditions, safePrefix(condition));
+    }
+}
+
+Expr* nullOf(TupleDesc shape, int column) {
+    Form_pg_attribute attribute = TupleDescAttr(shape, column);
+    return reinterpret_cast<Expr*>(makeNullConst(attribute->atttypid, attribute->atttypmod, attribute->attcollation));
+}
+
+CompiledCapture* compileFor(const CaptureFunction& function, const int* places, TupleDesc shape, Operation operation,
+                            ExprContext* evaluation, List** conditions) {
+    auto* compiled = static_cast<CompiledCapture*>(palloc0(sizeof(CompiledCapture)));
+    Expr** values = static_cast<Expr**>(palloc0(sizeof(Expr*) * shape->natts));
+    Expr* branches = nullptr;
+    for (int i = 0; i < function.outputCount; ++i) {
+        if (places[i] == captured::branches)
+            branches = function.outputs[i].value;
+        else
+            values[places[i]] = planned(function, function.outputs[i].value, operation);
+    }
+    compileBranches(function, compiled, branches, operation, conditions);
+    List* targets = NIL;
+    for (int column = 0; column < shape->natts; ++column) {
+        Expr* value = values[column] != nullptr ? values[column] : nullOf(shape, column);
+        targets = lappend(targets, makeTargetEntry(value, static_cast<AttrNumber>(column + 1), nullptr, false));
+        compiled->mayRaise |= mayRaise(reinterpret_cast<Node*>(value));
+        compiled->callsForeign |= callsForeign(reinterpret_cast<Node*>(value));
+    }
+    if (compiled->mayRaise) {
+        compiled->subject = ExecInitExpr(values[captured::subject], nullptr);
+        compiled->data = ExecInitExpr(values[captured::data], nullptr);
+    }
+    TupleTableSlot* slot = MakeSingleTupleTableSlot(shape, &TTSOpsVirtual);
+    compiled->row = ExecBuildProjectionInfo(targets, evaluation, slot, nullptr, nullptr);
+    return compiled;
+}
+
+void requireType(const char* name, const Output* output, Oid type) {
+    if (output->type != type)
+        refuse(name, psprintf("its output \"%s\" must be of type %s", output->name, format_type_be(type)));
+}
+
+}  // namespace
+
+Oid findCapture(const char* name, Relation relation) {
+    Oid row = relation->rd_rel->reltype;
+    Oid arguments[2] = {row, row};
+    List* parts = compat::nameParts(name);
+    Oid function = LookupFuncName(parts, 0, nullptr, true);
+    return OidIsValid(function) ? function : LookupFuncName(parts, 2, arguments, true);
+}
+
+Oid captureFunction(const char* name, Relation relation) {
+    Oid function = findCapture(name, relation);
+    if (!OidIsValid(function)) refuse(name, "it does not exist");
+    return function;
+}
+
+Captures capturesRowsOf(Oid function, Relation relation) {
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(tuple)) return Captures::unknown;
+    bool ofRows = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->pronargs == 2;
+    Node* tree = ofRows ? nullptr : bodyTree(tuple);
+    ReleaseSysCache(tuple);
+    if (ofRows) return Captures::table;  // it was looked up by the type of its rows
+    if (tree != nullptr && IsA(tree, List)) {
+        List* statements = linitial_node(List, reinterpret_cast<List*>(tree));
+        tree = statements == NIL ? nullptr : static_cast<Node*>(linitial(statements));
+    }
+    if (tree == nullptr || !IsA(tree, Query) || castNode(Query, tree)->rtable == NIL) return Captures::unknown;
+    const RangeTblEntry* entry = rt_fetch(1, castNode(Query, tree)->rtable);
+    return entry->relid == RelationGetRelid(relation) ? Captures::table : Captures::another;
+}
+
+Oid functionOwner(Oid function) {
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", function);
+    Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+    ReleaseSysCache(tuple);
+    return owner;
+}
+
+void requireRightsOver(Relation relation, Oid functionOwner, const char* what) {
+    if (compat::ownsTable(RelationGetRelid(relation), functionOwner)) return;
+    const char* owner = GetUserNameFromId(relation->rd_rel->relowner, true);
+    const char* other = GetUserNameFromId(functionOwner, true);
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("the %s of an action on %s.%s belongs to %s, who has not the rights of the table's owner %s",
+                           what, get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation),
+                           other != nullptr ? other : "nobody", owner != nullptr ? owner : "nobody"),
+                    errhint("Let the table's owner apply the spec of the action.")));
+}
+
+ExprState* initExpression(Expr* expression, Oid owner) {
+    Oid user;
+    int securityContext;
+    GetUserIdAndSecContext(&user, &securityContext);
+    SetUserIdAndSecContext(owner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
+    ExprState* state = ExecInitExpr(expression, nullptr);
+    SetUserIdAndSecContext(user, securityContext);
+    return state;
+}
+
+TupleDesc makeShape(int outputs) {
+    TupleDesc shape = CreateTemplateTupleDesc(captured::firstOutput + outputs);
+    TupleDescInitEntry(shape, captured::branches + 1, "branches", BYTEAOID, -1, 0);
+    TupleDescInitEntry(shape, captured::time + 1, "event_time", TIMESTAMPTZOID, -1, 0);
+    TupleDescInitEntry(shape, captured::subject + 1, "subject", TEXTOID, -1, 0);
+    TupleDescInitEntry(shape, captured::data + 1, "event_data", JSONBOID, -1, 0);
+    return shape;
+}
+
+void compileCapture(Rule* rule, const char* captureName, Relation relation, ExprContext* evaluation,
+                    List* conditions[operationCount]) {
+    CaptureFunction function = readFunction(captureName, relation);
+    int* places = static_cast<int*>(palloc(sizeof(int) * Max(function.outputCount, 1)));
+    int outputs = 0;
+    for (int i = 0; i < function.outputCount; ++i) {
+        const Output* output = &function.outputs[i];
+        if (strcmp(output->name, "branches") == 0) {
+            requireType(captureName, output, BOOLARRAYOID);
+            places[i] = captured::branches;
+        } else if (strcmp(output->name, "subject") == 0) {
+            requireType(captureName, output, TEXTOID);
+            places[i] = captured::subject;
+        } else if (strcmp(output->name, "data") == 0) {
+            requireType(captureName, output, JSONBOID);
+            places[i] = captured::data;
+        } else {
+            places[i] = captured::firstOutput + outputs++;
+        }
+    }
+    rule->shape = makeShape(outputs);
+    for (int i = 0; i < function.outputCount; ++i)
+        if (places[i] >= captured::firstOutput)
+            TupleDescInitEntry(rule->shape, static_cast<AttrNumber>(places[i] + 1), function.outputs[i].name,
+                               function.outputs[i].type, -1, 0);
+    rule->captureOwner = function.owner;
+
+    // As in initExpression, for all of them.
+    Oid user;
+    int securityContext;
+    GetUserIdAndSecContext(&user, &securityContext);
+    SetUserIdAndSecContext(function.owner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
+    for (int operation = 0; operation < operationCount; ++operation)
+        if (rule->operations & (1 << operation))
+            rule->compiled[operation] = compileFor(function, places, rule->shape, static_cast<Operation>(operation),
+                                                   evaluation, &conditions[operation]);
+    SetUserIdAndSecContext(user, securityContext);
+}
+
+namespace {
+
+uint8_t* roomForMask(Rule* rule, int bytes) {
+    if (rule->maskSize < bytes) {
+        rule->mask = static_cast<uint8_t*>(MemoryContextAlloc(rule->context, bytes));
+        rule->maskSize = bytes;
+    }
+    memset(rule->mask, 0, bytes);
+    return rule->mask;
+}
+
+int evaluateArray(Rule* rule, ExprState* array, ExprContext* evaluation) {
+    bool isNull;
+    Datum value = ExecEvalExprSwitchContext(array, evaluation, &isNull);
+    if (isNull) return 0;
+    Datum* elements;
+    bool* nulls;
+    int count;
+    MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
+    deconstruct_array(DatumGetArrayTypeP(value), BOOLOID, 1, true, TYPALIGN_CHAR, &elements, &nulls, &count);
+    MemoryContextSwitchTo(before);
+    uint8_t* mask = roomForMask(rule, (count + 7) / 8);
+    bool matched = false;
+    for (int i = 0; i < count; ++i)
+        if (!nulls[i] && DatumGetBool(elements[i])) {
+            mask[i / 8] |= static_cast<uint8_t>(1 << (i % 8));
+            matched = true;
+        }
+    return matched ? (count + 7) / 8 : 0;
+}
+
+}  // namespace
+
+int evaluateBranches(Rule* rule, CompiledCapture* compiled, ExprContext* evaluation) {
+    if (compiled->branches == nullptr)
+        return compiled->branchArray == nullptr ? 0 : evaluateArray(rule, compiled->branchArray, evaluation);
+    int bytes = (compiled->branchCount + 7) / 8;
+    uint8_t* mask = roomForMask(rule, bytes);
+    bool matched = false;
+    for (int i = 0; i < compiled->branchCount; ++i) {
+        bool isNull;
+        Datum value = ExecEvalExprSwitchContext(compiled->branches[i], evaluation, &isNull);
+        if (!isNull && DatumGetBool(value)) {
+            mask[i / 8] |= static_cast<uint8_t>(1 << (i % 8));
+            matched = true;
+        }
+    }
+    return matched ? bytes : 0;
+}
+
+}  // namespace specql

@@ -1,0 +1,90 @@
+#include "pg/capture/safety.hpp"
+
+extern "C" {
+#include "access/transam.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/fmgroids.h"
+}
+
+namespace specql {
+
+namespace {
+
+// Not marked leakproof, because their errors or timing would tell something, or for lack of a proof; they do not fail
+// on values that are in a table.
+const Oid trusted[] = {F_TO_JSONB,   F_JSONB_BUILD_OBJECT_ANY,
+                       F_NUMERIC_EQ, F_NUMERIC_NE,
+                       F_NUMERIC_LT, F_NUMERIC_LE,
+                       F_NUMERIC_GT, F_NUMERIC_GE,
+                       F_NUMERIC_CMP};
+
+bool walkChildren(Node* node, compat::TreeWalker walk, void* context) {
+    return expression_tree_walker(node, compat::walkerArgument(walk), context);
+}
+
+bool functionMayRaise(Oid function, void*) {
+    for (Oid known : trusted)
+        if (function == known) return false;
+    return !get_func_leakproof(function);
+}
+
+bool walk(Node* node, void* context) {
+    if (node == nullptr) return false;
+    switch (nodeTag(node)) {
+        case T_CoerceToDomain:
+        case T_XmlExpr: return true;
+        case T_CoerceViaIO:
+            // Any value can be written as text; reading one from text may fail.
+            if (reinterpret_cast<CoerceViaIO*>(node)->resulttype == TEXTOID)
+                return walk(reinterpret_cast<Node*>(reinterpret_cast<CoerceViaIO*>(node)->arg), context);
+            return true;
+        default: return check_functions_in_node(node, functionMayRaise, nullptr) || walkChildren(node, walk, context);
+    }
+}
+
+// Of a function or a type, other than the function at `context`.
+bool isForeign(Oid object, void* context) {
+    return object >= FirstNormalObjectId && (context == nullptr || object != *static_cast<const Oid*>(context));
+}
+
+bool walkForeign(Node* node, void* context) {
+    if (node == nullptr) return false;
+    // Domains have constraints, and types input and output functions, that may be anybody's.
+    if (IsA(node, CoerceToDomain)) return true;
+    if (IsA(node, CoerceViaIO)) {
+        const auto* coerced = reinterpret_cast<CoerceViaIO*>(node);
+        if (isForeign(coerced->resulttype, nullptr) ||
+            isForeign(exprType(reinterpret_cast<Node*>(coerced->arg)), nullptr))
+            return true;
+    }
+    return check_functions_in_node(node, isForeign, context) || walkChildren(node, walkForeign, context);
+}
+
+}  // namespace
+
+bool callsForeign(Node* expression) {
+    // Ours, which looks nothing up by its name.
+    Oid argument = TEXTOID;
+    Oid caller =
+        LookupFuncName(list_make2(makeString(pstrdup("specql")), makeString(pstrdup("caller"))), 1, &argument, true);
+    return walkForeign(expression, &caller);
+}
+
+bool mayRaise(Node* expression) {
+    return walk(expression, nullptr);
+}
+
+Expr* safePrefix(Expr* condition) {
+    if (!mayRaise(reinterpret_cast<Node*>(condition))) return condition;
+    List* safe = NIL;
+    if (is_andclause(condition)) {
+        ListCell* cell;
+        foreach (cell, reinterpret_cast<BoolExpr*>(condition)->args) {
+            if (mayRaise(static_cast<Node*>(lfirst(cell)))) break;
+            safe = lappend(safe, lfirst(cell));
+        }
+    }
+    return make_ands_explicit(safe);
+}
+
+}  // namespace specql

@@ -1,0 +1,150 @@
+// specql.emit: raises custom events.
+#include "pg/handling/emit.hpp"
+
+#include "pg/bridge/entry.hpp"
+#include "pg/base/clock.hpp"
+#include "pg/capture/listeners.hpp"
+#include "pg/handling/log.hpp"
+#include "pg/handling/run.hpp"
+#include "pg/base/uuid.hpp"
+#include "pg/handling/waiting.hpp"
+
+namespace specql {
+
+namespace {
+
+// Events of one type, raised together.
+struct Emission {
+    const char* type;
+    int count;
+    Datum* payloads;  // jsonb
+    TimestampTz* times;
+    pg_uuid_t* ids;
+};
+
+Datum emptyPayload() {
+    return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+}
+
+EventSet* setFor(Rule* rule, const Emission* emission, const Lineage* lineage) {
+    EventSet* set = makeEventSet(rule, false);
+    if (lineage != nullptr) {
+        set->lineage = *lineage;
+        // Many may have had a part in a match: nobody is its caller.
+        set->caller = keptCaller(set->context, 0);
+    }
+    TupleTableSlot* row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsVirtual);
+    for (int i = 0; i < emission->count; ++i) {
+        ExecClearTuple(row);
+        row->tts_values[captured::time] = TimestampTzGetDatum(emission->times[i]);
+        row->tts_values[captured::data] = emission->payloads[i];
+        row->tts_isnull[captured::time] = row->tts_isnull[captured::data] = false;
+        row->tts_isnull[captured::subject] = true;
+        ExecStoreVirtualTuple(row);
+        appendEvent(set, row, nullptr, 0);
+    }
+    ExecDropSingleTupleTableSlot(row);
+    // The same event has the same id for all its listeners.
+    size_t size = sizeof(pg_uuid_t) * emission->count;
+    set->ids = static_cast<pg_uuid_t*>(MemoryContextAllocHuge(set->context, size));
+    memcpy(set->ids, emission->ids, size);
+    return set;
+}
+
+void raise(Emission* emission) {
+    PreventCommandIfReadOnly("specql.emit()");
+    PreventCommandIfParallelMode("specql.emit()");
+    emission->ids = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t) * Max(emission->count, 1)));
+    for (int i = 0; i < emission->count; ++i)
+        newUuid(&emission->ids[i]);
+    if (emission->count == 0) return;
+    List* listeners = listenersOf(emission->type, nullptr);
+    if (listeners == NIL)
+        logUnheard(emission->type, emission->ids, emission->payloads, emission->times, emission->count);
+    ListCell* cell;
+    foreach (cell, listeners)
+        handleSet(setFor(static_cast<Rule*>(lfirst(cell)), emission, nullptr), nullptr);
+}
+
+const char* typeArgument(FunctionCallInfo fcinfo) {
+    if (PG_ARGISNULL(0)) ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("an event needs a type")));
+    return text_to_cstring(PG_GETARG_TEXT_PP(0));
+}
+
+Datum emitOne(const char* type, Datum payload, bool hasTime, TimestampTz time) {
+    if (!hasTime) time = engineTime();
+    Emission emission = {type, 1, &payload, &time, nullptr};
+    raise(&emission);
+    return UUIDPGetDatum(emission.ids);
+}
+
+}  // namespace
+
+void raiseMatch(const MatchEvent* match) {
+    Datum payload = match->data;
+    TimestampTz time = match->time;
+    pg_uuid_t id;
+    newUuid(&id);
+    Emission emission = {match->type, 1, &payload, &time, &id};
+    ListCell* cell;
+    foreach (cell, listenersOf(match->type, match->action)) {
+        Rule* rule = static_cast<Rule*>(lfirst(cell));
+        if (!rule->onlyMatches && match->timedOut) continue;
+        EventSet* set = setFor(rule, &emission, &match->lineage);
+        if (match->waits) {
+            keepWaiting(set);
+            dropEventSet(set);
+        } else {
+            handleSet(set, nullptr);
+        }
+    }
+}
+
+SPECQL_FUNCTION(specql_emit) {
+    const char* type = typeArgument(fcinfo);
+    Datum payload = PG_ARGISNULL(1) ? emptyPayload() : PointerGetDatum(PG_GETARG_JSONB_P(1));
+    return emitOne(type, payload, !PG_ARGISNULL(2), PG_ARGISNULL(2) ? 0 : PG_GETARG_TIMESTAMPTZ(2));
+}
+
+// For literals whose type the parser does not know: with the array form beside the other, it would have to guess.
+SPECQL_FUNCTION(specql_emit_text) {
+    const char* type = typeArgument(fcinfo);
+    Datum payload = PG_ARGISNULL(1)
+                        ? emptyPayload()
+                        : DirectFunctionCall1(jsonb_in, CStringGetDatum(text_to_cstring(PG_GETARG_TEXT_PP(1))));
+    TimestampTz time = 0;
+    if (!PG_ARGISNULL(2))
+        time = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
+                                                       CStringGetDatum(text_to_cstring(PG_GETARG_TEXT_PP(2))),
+                                                       ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+    return emitOne(type, payload, !PG_ARGISNULL(2), time);
+}
+
+SPECQL_FUNCTION(specql_emit_array) {
+    Emission emission = {typeArgument(fcinfo), 0, nullptr, nullptr, nullptr};
+    bool* nulls = nullptr;
+    if (!PG_ARGISNULL(1))
+        deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), JSONBOID, -1, false, TYPALIGN_INT, &emission.payloads, &nulls,
+                          &emission.count);
+    for (int i = 0; i < emission.count; ++i)
+        if (nulls[i]) emission.payloads[i] = emptyPayload();
+    emission.times = static_cast<TimestampTz*>(palloc(sizeof(TimestampTz) * Max(emission.count, 1)));
+    Datum* given = nullptr;
+    bool* notGiven = nullptr;
+    int givenCount = emission.count;
+    if (!PG_ARGISNULL(2))
+        deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &given,
+                          &notGiven, &givenCount);
+    if (givenCount != emission.count)
+        ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+                        errmsg("%d events have %d times", emission.count, givenCount)));
+    for (int i = 0; i < emission.count; ++i)
+        emission.times[i] = given != nullptr && !notGiven[i] ? DatumGetTimestampTz(given[i]) : engineTime();
+    raise(&emission);
+    auto* ids = static_cast<Datum*>(palloc(sizeof(Datum) * Max(emission.count, 1)));
+    for (int i = 0; i < emission.count; ++i)
+        ids[i] = UUIDPGetDatum(&emission.ids[i]);
+    PG_RETURN_ARRAYTYPE_P(construct_array(ids, emission.count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
+}  // namespace specql

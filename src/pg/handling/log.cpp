@@ -1,0 +1,150 @@
+#include "pg/handling/log.hpp"
+
+#include "pg/base/table_writer.hpp"
+#include "pg/capture/listeners.hpp"
+#include "pg/base/event_settings.hpp"
+
+namespace specql {
+
+namespace {
+
+// The log is a ring of partitions that each take the events of a stretch of time, so that history is dropped by
+// emptying one of them. 20-events.sql explains.
+constexpr int partitionCount = 8;
+const char* const partitions[partitionCount] = {"event_log_0", "event_log_1", "event_log_2", "event_log_3",
+                                                "event_log_4", "event_log_5", "event_log_6", "event_log_7"};
+
+int partitionOf(TimestampTz now) {
+    int64_t width = static_cast<int64_t>(settings::eventRetention) * USECS_PER_SEC / (partitionCount - 2);
+    return static_cast<int>((now / width) % partitionCount);
+}
+
+// The columns of specql.event_log, in the order of its definition.
+enum Column {
+    slot,
+    id,
+    type,
+    action,
+    entity,
+    subject,
+    data,
+    occurredAt,
+    xid,
+    causedBy,
+    root,
+    depth,
+    batch,
+    status,
+    attempts,
+    deliveries,
+    lastError,
+    processedAt,
+    caller,
+    columnCount
+};
+
+struct LogWriter {
+    BulkWriter* rows;
+    int partition;
+    TimestampTz now;
+    Datum type, action, entity, done, unmatched, unheard;
+    bool hasAction, hasEntity;
+    FullTransactionId transaction;
+    Lineage lineage;
+    Datum caller;  // 0: it is not kept
+};
+
+Datum text(const char* value) {
+    return CStringGetTextDatum(value);
+}
+
+LogWriter openLog(int64_t expected, const char* type, const char* action, const char* entity, const Lineage& lineage,
+                  Datum caller) {
+    LogWriter log;
+    memset(&log, 0, sizeof log);
+    log.caller = caller;
+    log.now = GetCurrentTimestamp();
+    log.partition = partitionOf(log.now);
+    log.rows = openWriter(partitions[log.partition], expected);
+    log.type = text(type);
+    log.hasAction = action != nullptr;
+    log.action = action != nullptr ? text(action) : 0;
+    log.hasEntity = entity != nullptr;
+    log.entity = entity != nullptr ? text(entity) : 0;
+    log.done = text("done");
+    log.unmatched = text("unmatched");
+    log.unheard = text("unheard");
+    log.transaction = GetTopFullTransactionId();
+    log.lineage = lineage;
+    return log;
+}
+
+void set(TupleTableSlot* row, Column column, Datum value) {
+    row->tts_values[column] = value;
+    row->tts_isnull[column] = false;
+}
+
+// All but subject, data, attempts, deliveries.
+TupleTableSlot* beginRow(LogWriter* log, const pg_uuid_t* eventId, const pg_uuid_t* batchId, Datum time, Datum state) {
+    TupleTableSlot* row = nextRow(log->rows);
+    set(row, slot, Int16GetDatum(log->partition));
+    set(row, id, UUIDPGetDatum(eventId));
+    set(row, type, log->type);
+    if (log->hasAction) set(row, action, log->action);
+    if (log->hasEntity) set(row, entity, log->entity);
+    set(row, occurredAt, time);
+    set(row, xid, FullTransactionIdGetDatum(log->transaction));
+    if (log->lineage.caused) set(row, causedBy, UUIDPGetDatum(&log->lineage.causedBy));
+    set(row, root, UUIDPGetDatum(log->lineage.caused ? &log->lineage.root : eventId));
+    set(row, depth, Int32GetDatum(log->lineage.depth));
+    set(row, batch, UUIDPGetDatum(batchId));
+    set(row, status, state);
+    if (log->caller != 0) set(row, caller, log->caller);
+    return row;
+}
+
+}  // namespace
+
+void logHandled(const Frame* frame) {
+    EventSet* events = frame->set;
+    if (settings::logEvents == settings::logFailed && events->attempts == 0) return;
+    const Rule* rule = events->rule;
+    LogWriter log = openLog(frame->count, rule->eventType, rule->action, rule->entity, events->lineage,
+                            usesCaller(rule->action) ? callerToKeep(events->caller) : 0);
+    for (int64_t i = 0; i < frame->count; ++i) {
+        readEvent(events, frame->first + i);
+        slot_getsomeattrs(events->row, captured::data + 1);
+        const Datum* values = events->row->tts_values;
+        const bool* nulls = events->row->tts_isnull;
+        bool matched = !OidIsValid(rule->trigger) || VARSIZE_ANY_EXHDR(DatumGetPointer(values[captured::branches])) > 0;
+        TupleTableSlot* row =
+            beginRow(&log, frame->id(i), frame->id(0), values[captured::time], matched ? log.done : log.unmatched);
+        if (!nulls[captured::subject]) set(row, subject, values[captured::subject]);
+        if (!nulls[captured::data]) set(row, data, values[captured::data]);
+        int queued = frame->deliveries != nullptr ? frame->deliveries[i] : 0;
+        set(row, attempts, Int32GetDatum(events->attempts + 1));
+        set(row, deliveries, Int32GetDatum(queued));
+        if (events->lastError != nullptr) set(row, lastError, text(events->lastError));
+        // An event is processed when its last delivery has succeeded.
+        if (queued == 0) set(row, processedAt, TimestampTzGetDatum(log.now));
+        writeRow(log.rows);
+    }
+    closeWriter(log.rows);
+}
+
+void logUnheard(const char* type, const pg_uuid_t* ids, const Datum* payloads, const TimestampTz* times, int count) {
+    if (settings::logEvents == settings::logFailed) return;
+    // An action that listens to it one day may ask who it was.
+    LogWriter log = openLog(count, type, nullptr, nullptr, currentLineage(), callerToKeep(currentCaller()));
+    for (int i = 0; i < count; ++i) {
+        TupleTableSlot* row = beginRow(&log, &ids[i], &ids[0], TimestampTzGetDatum(times[i]), log.unheard);
+        set(row, data, payloads[i]);
+        set(row, attempts, Int32GetDatum(0));
+        set(row, deliveries, Int32GetDatum(0));
+        set(row, processedAt, TimestampTzGetDatum(log.now));
+        writeRow(log.rows);
+    }
+    closeWriter(log.rows);
+}
+
+}  // namespace specql

@@ -1,0 +1,117 @@
+// specql.matched(branch) and specql.rows(branch): how a handler sees its events.
+#include "pg/bridge/entry.hpp"
+#include "pg/capture/frame.hpp"
+
+namespace specql {
+
+namespace {
+
+// Where a column of the caller's list comes from: a place in the captured row, or one of these.
+constexpr int fromEventId = -1;
+constexpr int fromEventType = -2;
+
+int sourceOf(const Rule* rule, const char* name, Oid* type) {
+    if (strcmp(name, "event_id") == 0) {
+        *type = UUIDOID;
+        return fromEventId;
+    }
+    if (strcmp(name, "event_type") == 0) {
+        *type = TEXTOID;
+        return fromEventType;
+    }
+    for (int i = captured::time; i < rule->shape->natts; ++i) {
+        Form_pg_attribute attribute = TupleDescAttr(rule->shape, i);
+        if (strcmp(NameStr(attribute->attname), name) == 0) {
+            *type = attribute->atttypid;
+            return i;
+        }
+    }
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("events of action %s have no column \"%s\"", rule->action, name),
+             errhint("They have event_id, event_type, event_time, event_data, subject, and the outputs of the "
+                     "action's capture function.")));
+    pg_unreachable();
+}
+
+int* sourcesOf(const Rule* rule, TupleDesc wanted) {
+    int* sources = static_cast<int*>(palloc(sizeof(int) * wanted->natts));
+    for (int i = 0; i < wanted->natts; ++i) {
+        Form_pg_attribute attribute = TupleDescAttr(wanted, i);
+        Oid type;
+        sources[i] = sourceOf(rule, NameStr(attribute->attname), &type);
+        if (type != attribute->atttypid)
+            ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                            errmsg("column \"%s\" of the events of action %s is of type %s, not %s",
+                                   NameStr(attribute->attname), rule->action, format_type_be(type),
+                                   format_type_be(attribute->atttypid))));
+    }
+    return sources;
+}
+
+// Custom events match every branch: their conditions stand in the handler.
+bool belongs(const Frame* frame, int branch) {
+    return !OidIsValid(frame->rule()->trigger) || rowHasBranch(frame->set, branch);
+}
+
+bool frameMatches(const Frame* frame, int branch) {
+    EventSet* set = frame->set;
+    if (!OidIsValid(frame->rule()->trigger)) return branch >= 1;
+    if (!hasBranch(set->branches, set->branchBytes, branch)) return false;
+    if (frame->count == set->count) return true;
+    for (int64_t i = 0; i < frame->count; ++i) {
+        readEvent(set, frame->first + i);
+        if (rowHasBranch(set, branch)) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+SPECQL_FUNCTION(specql_matched) {
+    PG_RETURN_BOOL(frameMatches(requireFrame("specql.matched"), PG_GETARG_INT32(0)));
+}
+
+SPECQL_FUNCTION(specql_several) {
+    PG_RETURN_BOOL(requireFrame("specql.several")->count > 1);
+}
+
+SPECQL_FUNCTION(specql_rows) {
+    Frame* frame = requireFrame("specql.rows");
+    int branch = PG_GETARG_INT32(0);
+    auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    if (info == nullptr || !IsA(info, ReturnSetInfo) || (info->allowedModes & SFRM_Materialize) == 0 ||
+        info->expectedDesc == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("specql.rows needs a list of columns"),
+                        errhint("Write FROM specql.rows(1) AS r(event_id uuid, ...).")));
+    EventSet* set = frame->set;
+    Rule* rule = frame->rule();
+    MemoryContext before = MemoryContextSwitchTo(info->econtext->ecxt_per_query_memory);
+    TupleDesc wanted = CreateTupleDescCopy(info->expectedDesc);
+    int* sources = sourcesOf(rule, wanted);
+    Tuplestorestate* result =
+        tuplestore_begin_heap((info->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
+    Datum eventType = CStringGetTextDatum(rule->eventType);
+    auto* values = static_cast<Datum*>(palloc(sizeof(Datum) * wanted->natts));
+    auto* nulls = static_cast<bool*>(palloc(sizeof(bool) * wanted->natts));
+    MemoryContextSwitchTo(before);
+    for (int64_t i = 0; i < frame->count; ++i) {
+        readEvent(set, frame->first + i);
+        if (!belongs(frame, branch)) continue;
+        slot_getallattrs(set->row);
+        for (int column = 0; column < wanted->natts; ++column) {
+            int source = sources[column];
+            nulls[column] = source >= 0 && set->row->tts_isnull[source];
+            values[column] = source >= 0             ? set->row->tts_values[source]
+                             : source == fromEventId ? UUIDPGetDatum(frame->id(i))
+                                                     : eventType;
+        }
+        tuplestore_putvalues(result, wanted, values, nulls);
+        CHECK_FOR_INTERRUPTS();
+    }
+    info->returnMode = SFRM_Materialize;
+    info->setResult = result;
+    info->setDesc = wanted;
+    return 0;
+}
+
+}  // namespace specql

@@ -1,0 +1,11 @@
+// specql.waiting_event: events of paused actions.
+#pragma once
+
+#include "pg/capture/event_set.hpp"
+
+namespace specql {
+
+// Keeps the set's events until specql.resume(action), in the order of their ids.
+void keepWaiting(EventSet* set);
+
+}  // namespace specql

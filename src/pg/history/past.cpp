@@ -1,0 +1,190 @@
+#include "pg/history/past.hpp"
+
+#include "pg/bridge/sqlstate.hpp"
+#include "pg/bridge/subtransaction.hpp"
+#include "pg/capture/listeners.hpp"
+#include "pg/handling/owner.hpp"
+#include "pg/history/rebuild.hpp"
+#include "pg/handling/run.hpp"
+#include "pg/base/event_settings.hpp"
+
+namespace specql {
+
+namespace {
+
+// Enough to be cheap; few enough for the search for repeated rows.
+constexpr int largestSet = 256;
+
+[[noreturn]] void refuseUnknown(const PastEvent* event) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                    errmsg("action %s does not handle %s any more", event->action, event->type),
+                    errhint("Apply its spec again, or delete the failure.")));
+    pg_unreachable();
+}
+
+Rule* listenerOf(const PastEvent* event) {
+    ListCell* cell;
+    foreach (cell, listenersOf(event->type, event->action)) {
+        Rule* rule = static_cast<Rule*>(lfirst(cell));
+        if (strcmp(rule->action, event->action) == 0) return rule;
+    }
+    refuseUnknown(event);
+}
+
+Rule* ruleOf(const PastEvent* event, Relation relation) {
+    Rule* rule = findRule(relation, event->action, event->type);
+    if (rule == nullptr) refuseUnknown(event);
+    return rule;
+}
+
+void append(EventSet* set, const PastEvent* event, TupleTableSlot* row, int maskBytes) {
+    row->tts_values[captured::time] = TimestampTzGetDatum(event->time);
+    row->tts_isnull[captured::time] = false;
+    appendEvent(set, row, set->rule->mask, maskBytes);
+}
+
+void appendCustom(EventSet* set, const PastEvent* event) {
+    TupleTableSlot* row = MakeSingleTupleTableSlot(set->rule->shape, &TTSOpsVirtual);
+    row->tts_values[captured::data] = event->data;
+    row->tts_isnull[captured::data] = event->data == 0;
+    row->tts_isnull[captured::subject] = true;
+    row->tts_isnull[captured::time] = false;
+    row->tts_isnull[captured::branches] = false;
+    ExecStoreVirtualTuple(row);
+    append(set, event, row, 0);
+}
+
+EventSet* openSet(Rule* rule, const PastEvent* events, int count, bool replayed) {
+    EventSet* set = makeEventSet(rule, false);
+    set->lineage = events->lineage;
+    set->caller = keptCaller(set->context, events->caller);
+    set->attempts = events->attempts;
+    set->lastError = events->message;
+    set->replayed = replayed;
+    set->silent = events->silent;
+    set->ids = static_cast<pg_uuid_t*>(MemoryContextAlloc(set->context, sizeof(pg_uuid_t) * count));
+    for (int i = 0; i < count; ++i)
+        set->ids[i] = events[i].id;
+    return set;
+}
+
+// Events of rows have their table open.
+EventSet* setOf(Rule* rule, Relation relation, const PastEvent* events, int count, bool replayed) {
+    EventSet* set = openSet(rule, events, count, replayed);
+    if (relation == nullptr) {
+        for (int i = 0; i < count; ++i)
+            appendCustom(set, &events[i]);
+        return set;
+    }
+    // Conditions that ask who did it are asked on behalf of the events.
+    Frame* frame = pushFrame(set, 0, 0);
+    for (int i = 0; i < count; ++i) {
+        RebuiltEvent event = rebuildEvent(rule, relation, DatumGetJsonbP(events[i].data));
+        append(set, &events[i], event.row, event.maskBytes);
+    }
+    popFrame(frame);
+    return set;
+}
+
+void handleAsOwner(Rule* rule, Relation relation, const PastEvent* events, int count, bool replayed) {
+    EventSet* set = setOf(rule, relation, events, count, replayed);
+    if (const char* chain = cascadeChain(set))
+        ereport(ERROR, (errcode(sqlstate::cascadeTooDeep),
+                        errmsg("event %s would be number %d of a cascade; specql.max_cascade_depth is %d", events->type,
+                               events->lineage.depth, settings::maxCascadeDepth),
+                        errdetail("The chain of actions is %s.", chain)));
+    runHandler(set, 0, count, nullptr);
+    dropEventSet(set);
+}
+
+bool sameText(const char* left, const char* right) {
+    return left == nullptr || right == nullptr ? left == right : strcmp(left, right) == 0;
+}
+
+// Can `next` be in a set that begins with `first`?
+bool sameOrigin(const PastEvent* first, const PastEvent* next) {
+    const Lineage &left = first->lineage, &right = next->lineage;
+    return left.caused == right.caused && left.depth == right.depth &&
+           (!left.caused || (memcmp(&left.causedBy, &right.causedBy, UUID_LEN) == 0 &&
+                             memcmp(&left.root, &right.root, UUID_LEN) == 0)) &&
+           first->ofRow == next->ofRow && first->relation == next->relation && first->silent == next->silent &&
+           first->attempts == next->attempts && sameText(first->message, next->message) &&
+           sameKept(first->caller, next->caller) && strcmp(first->type, next->type) == 0 &&
+           strcmp(first->action, next->action) == 0;
+}
+
+// How many events, from the first, one statement could have raised: it changes no row twice.
+int lengthOfSet(const PastEvent* events, int count) {
+    int length = 1;
+    for (; length < count && length < largestSet; ++length) {
+        const PastEvent* next = &events[length];
+        if (!sameOrigin(events, next)) break;
+        if (!next->ofRow) continue;
+        if (next->subject == nullptr) break;
+        for (int i = 0; i < length; ++i)
+            if (sameText(events[i].subject, next->subject)) return length;
+    }
+    return length;
+}
+
+void tryRange(const PastEvent* events, int count, bool replayed, ErrorData** errors) {
+    CHECK_FOR_INTERRUPTS();
+    ErrorData* error = trySubtransaction([events, count, replayed] { handlePast(events, count, replayed); });
+    for (int i = 0; i < count; ++i)
+        errors[i] = error;
+    if (error == nullptr) return;
+    if (error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && IsolationUsesXactSnapshot()) ReThrowError(error);
+    if (count == 1 || isContention(error)) return;
+    tryRange(events, count / 2, replayed, errors);
+    tryRange(events + count / 2, count - count / 2, replayed, errors + count / 2);
+}
+
+}  // namespace
+
+PastEvent readPast(HeapTuple tuple, TupleDesc descriptor) {
+    PastEvent event;
+    memset(&event, 0, sizeof event);
+    bool isNull;
+    event.id = *DatumGetUUIDP(SPI_getbinval(tuple, descriptor, 1, &isNull));
+    event.action = SPI_getvalue(tuple, descriptor, 2);
+    event.type = SPI_getvalue(tuple, descriptor, 3);
+    event.ofRow = DatumGetBool(SPI_getbinval(tuple, descriptor, 4, &isNull));
+    Datum relation = SPI_getbinval(tuple, descriptor, 5, &isNull);
+    event.relation = isNull ? InvalidOid : DatumGetObjectId(relation);
+    event.subject = SPI_getvalue(tuple, descriptor, 6);
+    Datum data = SPI_getbinval(tuple, descriptor, 7, &isNull);
+    event.data = isNull ? 0 : PointerGetDatum(DatumGetJsonbPCopy(data));
+    event.time = DatumGetTimestampTz(SPI_getbinval(tuple, descriptor, 8, &isNull));
+    Datum causedBy = SPI_getbinval(tuple, descriptor, 9, &isNull);
+    event.lineage.caused = !isNull;
+    if (!isNull) event.lineage.causedBy = *DatumGetUUIDP(causedBy);
+    event.lineage.root = *DatumGetUUIDP(SPI_getbinval(tuple, descriptor, 10, &isNull));
+    event.lineage.depth = DatumGetInt32(SPI_getbinval(tuple, descriptor, 11, &isNull));
+    Datum caller = SPI_getbinval(tuple, descriptor, 12, &isNull);
+    event.caller = isNull ? 0 : PointerGetDatum(DatumGetJsonbPCopy(caller));
+    return event;
+}
+
+void handlePast(const PastEvent* events, int count, bool replayed) {
+    Relation relation = nullptr;
+    if (events->ofRow) {
+        if (!OidIsValid(events->relation) || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(events->relation)))
+            refuseUnknown(events);
+        relation = table_open(events->relation, AccessShareLock);
+    }
+    Rule* rule = relation != nullptr ? ruleOf(events, relation) : listenerOf(events);
+    prepareHandler(rule);
+    asOwner(rule->handlerUser,
+            [rule, relation, events, count, replayed] { handleAsOwner(rule, relation, events, count, replayed); });
+    if (relation != nullptr) table_close(relation, NoLock);
+}
+
+void handleEach(const PastEvent* events, int count, bool replayed, ErrorData** errors) {
+    for (int first = 0; first < count;) {
+        int length = lengthOfSet(events + first, count - first);
+        tryRange(events + first, length, replayed, errors + first);
+        first += length;
+    }
+}
+
+}  // namespace specql

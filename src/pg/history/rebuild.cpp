@@ -1,0 +1,185 @@
+#include "pg/history/rebuild.hpp"
+
+#include "pg/bridge/entry.hpp"
+#include "pg/bridge/restricted.hpp"
+#include "pg/bridge/result_set.hpp"
+#include "pg/bridge/settings.hpp"
+#include "pg/capture/frame.hpp"
+
+namespace specql {
+
+namespace {
+
+// The object under `key`; nullptr if it is not there or null.
+Jsonb* objectAt(Jsonb* data, const char* key) {
+    if (!JB_ROOT_IS_OBJECT(data)) return nullptr;
+    JsonbValue* value = getKeyJsonValueFromContainer(&data->root, key, static_cast<int>(strlen(key)), nullptr);
+    return value == nullptr || value->type != jbvBinary ? nullptr : JsonbValueToJsonb(value);
+}
+
+// Input functions and domain constraints run as the owner, with a search path that nobody else writes to.
+TupleTableSlot* rowFrom(Relation relation, Jsonb* object) {
+    if (object == nullptr) return nullptr;
+    const char* table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
+                                                   RelationGetRelationName(relation));
+    const char* sql = psprintf("SELECT pg_catalog.jsonb_populate_record(NULL::%s, $1)", table);
+    Oid type = JSONBOID;
+    Datum value = JsonbPGetDatum(object);
+    MemoryContext caller = CurrentMemoryContext;
+    SPI_connect();
+    int code = SPI_execute_with_args(sql, 1, &type, &value, nullptr, false, 1);
+    if (code != SPI_OK_SELECT || SPI_processed != 1)
+        elog(ERROR, "specql: reading a logged row gave %s", SPI_result_code_string(code));
+    bool isNull;
+    Datum composite = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull);
+    MemoryContext spi = MemoryContextSwitchTo(caller);
+    HeapTupleHeader header = DatumGetHeapTupleHeaderCopy(composite);
+    MemoryContextSwitchTo(spi);
+    SPI_finish();
+    auto* tuple = static_cast<HeapTuple>(palloc0(sizeof(HeapTupleData)));
+    tuple->t_len = HeapTupleHeaderGetDatumLength(header);
+    tuple->t_data = header;
+    TupleTableSlot* slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(relation)), &TTSOpsHeapTuple);
+    return ExecStoreHeapTuple(tuple, slot, false);
+}
+
+}  // namespace
+
+RebuiltEvent rebuildEvent(Rule* rule, Relation relation, Jsonb* data) {
+    Jsonb* oldData = objectAt(data, "old");
+    Jsonb* newData = objectAt(data, "new");
+    if (oldData == nullptr && newData == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("the data of the event has neither an old nor a new row")));
+    Operation operation = oldData == nullptr ? opInsert : newData == nullptr ? opDelete : opUpdate;
+    if (rule->broken != nullptr) ReThrowError(const_cast<ErrorData*>(rule->broken));
+    CompiledCapture* compiled = rule->compiled[operation];
+    if (compiled == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg(rule->enabled ? "action %s does not listen to such changes of %s any more"
+                                             : "the trigger of action %s on %s is disabled",
+                               rule->action, rule->entity)));
+    Oid user;
+    int securityContext;
+    GetUserIdAndSecContext(&user, &securityContext);
+    SetUserIdAndSecContext(rule->captureOwner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
+    int level = NewGUCNestLevel();
+    setLocal("search_path", "pg_catalog, pg_temp");
+    ExprContext* evaluation = compiled->row->pi_exprContext;
+    TupleTableSlot* oldRow = rowFrom(relation, oldData);
+    TupleTableSlot* newRow = rowFrom(relation, newData);
+    evaluation->ecxt_innertuple = oldRow;
+    evaluation->ecxt_outertuple = newRow;
+    RebuiltEvent event;
+    event.maskBytes = evaluateBranches(rule, compiled, evaluation);
+    event.branchCount = compiled->branches != nullptr ? compiled->branchCount : 8 * event.maskBytes;
+    MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
+    event.row = ExecProject(compiled->row);
+    MemoryContextSwitchTo(before);
+    AtEOXact_GUC(true, level);
+    SetUserIdAndSecContext(user, securityContext);
+    return event;
+}
+
+namespace {
+
+Relation openReadable(Oid table) {
+    Relation relation = table_open(table, AccessShareLock);
+    if (!compat::mayRead(table, GetUserId()))
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("permission denied for table %s", RelationGetRelationName(relation))));
+    return relation;
+}
+
+[[noreturn]] void refuseColumns(Relation relation) {
+    ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+                    errmsg("these are not the columns of table %s", RelationGetRelationName(relation))));
+    pg_unreachable();
+}
+
+}  // namespace
+
+// (relation, row): its JSON.
+SPECQL_FUNCTION(specql_row_as_owner) {
+    Relation relation = openReadable(PG_GETARG_OID(0));
+    const char* table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
+                                                   RelationGetRelationName(relation));
+    Datum row = PG_GETARG_DATUM(1);
+    Datum result = 0;
+    MemoryContext caller = CurrentMemoryContext;
+    asRestricted(relation->rd_rel->relowner, [table, row, caller, &result] {
+        Oid type = TEXTOID;
+        Datum value = row;
+        SPI_connect();
+        const char* sql = psprintf("SELECT pg_catalog.to_jsonb($1::%s)", table);
+        if (SPI_execute_with_args(sql, 1, &type, &value, nullptr, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
+            elog(ERROR, "specql: reading a row failed");
+        bool isNull;
+        Datum json = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull);
+        MemoryContext spi = MemoryContextSwitchTo(caller);
+        result = PointerGetDatum(DatumGetJsonbPCopy(json));
+        MemoryContextSwitchTo(spi);
+        SPI_finish();
+    });
+    table_close(relation, NoLock);
+    return result;
+}
+
+// (relation, state): the row, in the columns of the table.
+SPECQL_FUNCTION(specql_row_of_state) {
+    ResultSet result(fcinfo);
+    Relation relation = openReadable(PG_GETARG_OID(0));
+    Jsonb* state = PG_GETARG_JSONB_P(1);
+    TupleTableSlot* slot = nullptr;
+    asRestricted(relation->rd_rel->relowner, [relation, state, &slot] { slot = rowFrom(relation, state); });
+    slot_getallattrs(slot);
+    TupleDesc columns = RelationGetDescr(relation);
+    auto* values = static_cast<Datum*>(palloc(sizeof(Datum) * Max(columns->natts, 1)));
+    auto* nulls = static_cast<bool*>(palloc(sizeof(bool) * Max(columns->natts, 1)));
+    TupleDesc wanted = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo)->expectedDesc;
+    int count = 0;
+    for (int i = 0; i < columns->natts; ++i) {
+        Form_pg_attribute column = TupleDescAttr(columns, i);
+        if (column->attisdropped) continue;
+        if (count >= wanted->natts || TupleDescAttr(wanted, count)->atttypid != column->atttypid)
+            refuseColumns(relation);
+        values[count] = slot->tts_values[i];
+        nulls[count++] = slot->tts_isnull[i];
+    }
+    if (count != wanted->natts) refuseColumns(relation);
+    result.add(values, nulls);
+    table_close(relation, NoLock);
+    return 0;
+}
+
+// For specql.why: (relation, action, data, caller) → a row per branch, whether it holds, and all values that the steps
+// read.
+SPECQL_FUNCTION(specql_recheck) {
+    ResultSet result(fcinfo);
+    if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) return 0;
+    Relation relation = table_open(PG_GETARG_OID(0), AccessShareLock);
+    Rule* rule = findRule(relation, text_to_cstring(PG_GETARG_TEXT_PP(1)), nullptr);
+    if (rule != nullptr) {
+        // Conditions that ask who did it are asked on behalf of the event.
+        EventSet* set = makeEventSet(rule, false);
+        set->caller = keptCaller(set->context, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3));
+        set->ids = static_cast<pg_uuid_t*>(MemoryContextAllocZero(set->context, sizeof(pg_uuid_t)));
+        Frame* frame = pushFrame(set, 0, 0);
+        RebuiltEvent event = rebuildEvent(rule, relation, PG_GETARG_JSONB_P(2));
+        HeapTuple tuple = ExecCopySlotHeapTuple(event.row);
+        Datum json = DirectFunctionCall1(row_to_json, heap_copy_tuple_as_datum(tuple, BlessTupleDesc(rule->shape)));
+        Datum values = DirectFunctionCall1(jsonb_in, CStringGetDatum(TextDatumGetCString(json)));
+        for (int branch = 1; branch <= event.branchCount; ++branch) {
+            bool held = hasBranch(rule->mask, event.maskBytes, branch);
+            Datum row[3] = {Int32GetDatum(branch), BoolGetDatum(held), values};
+            bool nulls[3] = {false, false, false};
+            result.add(row, nulls);
+        }
+        popFrame(frame);
+        dropEventSet(set);
+    }
+    table_close(relation, NoLock);
+    return 0;
+}
+
+}  // namespace specql

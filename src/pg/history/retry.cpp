@@ -1,0 +1,245 @@
+// specql.retry and specql.retry_due, and what a worker does for one owner: failed events are given to their handlers
+// again. What waited for an action that is resumed is due too.
+#include "pg/history/released.hpp"
+#include "pg/history/retry.hpp"
+
+#include "pg/bridge/entry.hpp"
+#include "pg/bridge/extension.hpp"
+#include "pg/bridge/sqlstate.hpp"
+#include "pg/bridge/subtransaction.hpp"
+#include "pg/base/clock.hpp"
+#include "pg/capture/failure.hpp"
+#include "pg/handling/run.hpp"
+#include "pg/base/event_settings.hpp"
+#include "pg/handling/waiting.hpp"
+
+namespace specql {
+
+namespace {
+
+#define FAILED_COLUMNS PAST_COLUMNS ", attempts, message"
+
+// Claims are row locks: they end with the transaction, whether it commits or dies.
+const char* const claimDueSql = "SELECT " FAILED_COLUMNS R"( FROM specql.failure
+WHERE status = 'failed' AND next_attempt_at <= $1 AND ($3 IS NULL OR action = ANY ($3))
+ORDER BY next_attempt_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+const char* const claimOfActionSql = "SELECT " FAILED_COLUMNS R"( FROM specql.failure
+WHERE status = 'failed' AND next_attempt_at <= $1 AND action = $3
+ORDER BY next_attempt_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+const char* const claimEventSql = "SELECT " FAILED_COLUMNS R"( FROM specql.failure
+WHERE id = $1 AND ($2 IS NULL OR action = $2) AND ($3 OR specql.sees(action))
+ORDER BY action FOR UPDATE SKIP LOCKED)";
+
+const char* const doneSql = "DELETE FROM specql.failure WHERE id = $1 AND action = $2";
+
+const char* const noteSql = R"(
+UPDATE specql.failure AS f
+SET status = t.status, attempts = f.attempts + 1, sqlstate = '57P01', message = 'the attempt ended its session',
+    detail = NULL, hint = NULL, context = NULL, last_failed_at = clock_timestamp(), next_attempt_at = t.next_attempt_at
+FROM specql.failure AS g, specql.next_attempt($2, g.attempts + 1, false) AS t
+WHERE f.id = $1 AND f.action = $2 AND g.id = $1 AND g.action = $2)";
+
+struct Arguments {
+    Oid types[3];
+    Datum values[3];
+    char nulls[4];
+};
+
+// ---- claiming
+// ----------------------------------------------------------------------------------------------------------
+
+PastEvent readFailed(HeapTuple tuple, TupleDesc descriptor) {
+    PastEvent failed = readPast(tuple, descriptor);
+    bool isNull;
+    failed.attempts = DatumGetInt32(SPI_getbinval(tuple, descriptor, pastColumns + 1, &isNull));
+    failed.message = SPI_getvalue(tuple, descriptor, pastColumns + 2);
+    return failed;
+}
+
+// The claimed rows in the current memory context; `count` of them.
+PastEvent* claim(const char* sql, Arguments* arguments, uint64_t* count) {
+    PastEvent* result = nullptr;
+    runAsExtensionOwner([sql, arguments, count, &result] {
+        MemoryContext caller = CurrentMemoryContext;
+        SPI_connect();
+        int code = SPI_execute_with_args(sql, 3, arguments->types, arguments->values, arguments->nulls, false, 0);
+        if (code != SPI_OK_SELECT) elog(ERROR, "specql: claiming failures gave %s", SPI_result_code_string(code));
+        MemoryContext spi = MemoryContextSwitchTo(caller);
+        *count = SPI_processed;
+        result = static_cast<PastEvent*>(palloc(sizeof(PastEvent) * (SPI_processed + 1)));
+        for (uint64_t i = 0; i < SPI_processed; ++i)
+            result[i] = readFailed(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+        MemoryContextSwitchTo(spi);
+        SPI_finish();
+    });
+    return result;
+}
+
+PastEvent* claimOfAction(const char* action, TimestampTz now, int64_t limit, uint64_t* count) {
+    Arguments arguments = {{TIMESTAMPTZOID, INT8OID, TEXTOID},
+                           {TimestampTzGetDatum(now), Int64GetDatum(limit), CStringGetTextDatum(action)},
+                           "   "};
+    return claim(claimOfActionSql, &arguments, count);
+}
+
+PastEvent* claimEvent(const PastEvent* failed, uint64_t* count) {
+    Arguments arguments = {{UUIDOID, TEXTOID, BOOLOID},
+                           {UUIDPGetDatum(&failed->id), CStringGetTextDatum(failed->action), BoolGetDatum(true)},
+                           "   "};
+    return claim(claimEventSql, &arguments, count);
+}
+
+void executeForEvent(const char* sql, const PastEvent* failed) {
+    runAsExtensionOwner([sql, failed] {
+        Oid types[2] = {UUIDOID, TEXTOID};
+        Datum values[2] = {UUIDPGetDatum(&failed->id), CStringGetTextDatum(failed->action)};
+        SPI_connect();
+        int code = SPI_execute_with_args(sql, 2, types, values, nullptr, false, 0);
+        if (code < 0) elog(ERROR, "specql: writing down an attempt gave %s", SPI_result_code_string(code));
+        SPI_finish();
+    });
+}
+
+// ---- trying
+// ------------------------------------------------------------------------------------------------------------
+
+void tryAgain(const PastEvent* failed) {
+    handlePast(failed, 1, false);
+    executeForEvent(doneSql, failed);
+}
+
+// What one call has seen of actions, in its memory context.
+struct Seen {
+    MemoryContext context;
+    List* warned;     // one that fails for all of ten thousand events must not fill the server's log
+    List* contended;  // their other events wait too
+};
+
+bool isAmong(const List* actions, const char* action) {
+    ListCell* cell;
+    foreach (cell, actions)
+        if (strcmp(static_cast<const char*>(lfirst(cell)), action) == 0) return true;
+    return false;
+}
+
+void append(Seen* seen, List** actions, const char* action) {
+    MemoryContext before = MemoryContextSwitchTo(seen->context);
+    *actions = lappend(*actions, pstrdup(action));
+    MemoryContextSwitchTo(before);
+}
+
+// True if the event is handled now.
+bool retryOne(const PastEvent* failed, Seen* seen) {
+    ErrorData* error = trySubtransaction([failed] { tryAgain(failed); });
+    if (error == nullptr) return true;
+    recordFailureAgain(&failed->id, failed->action, error, error->sqlerrcode == sqlstate::cascadeTooDeep);
+    if (isContention(error)) append(seen, &seen->contended, failed->action);
+    if (isAmong(seen->warned, failed->action)) return false;
+    append(seen, &seen->warned, failed->action);
+    ereport(WARNING,
+            (errcode(error->sqlerrcode), errmsg("action %s failed again: %s", failed->action, error->message)));
+    return false;
+}
+
+// The actions whose events the caller may have tried; 0: all.
+Datum visibleActions() {
+    Datum actions = 0;
+    MemoryContext caller = CurrentMemoryContext;
+    SPI_connect();
+    if (SPI_execute("SELECT specql.visible_actions()", true, 1) != SPI_OK_SELECT)
+        elog(ERROR, "specql: asking for visible actions failed");
+    bool isNull;
+    Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull);
+    if (!isNull) {
+        MemoryContext spi = MemoryContextSwitchTo(caller);
+        actions = PointerGetDatum(DatumGetArrayTypePCopy(value));
+        MemoryContextSwitchTo(spi);
+    }
+    SPI_finish();
+    return actions;
+}
+
+}  // namespace
+
+int64_t retryAction(const char* action, int64_t limit, TimestampTz stopAt, bool* contended) {
+    Seen seen = {CurrentMemoryContext, NIL, NIL};
+    uint64_t count;
+    PastEvent* failed = claimOfAction(action, engineTime(), limit, &count);
+    int64_t done = 0;
+    while (done < static_cast<int64_t>(count) && seen.contended == NIL) {
+        (void)retryOne(&failed[done++], &seen);
+        CHECK_FOR_INTERRUPTS();
+        if (GetCurrentTimestamp() >= stopAt) break;
+    }
+    *contended = seen.contended != NIL;
+    return done;
+}
+
+PastEvent* noteAttempt(const char* action) {
+    uint64_t count;
+    PastEvent* failed = claimOfAction(action, engineTime(), 1, &count);
+    if (count == 0) return nullptr;
+    executeForEvent(noteSql, failed);
+    return failed;
+}
+
+void tryNoted(const PastEvent* failed) {
+    // A person may have tried it meanwhile.
+    uint64_t count;
+    (void)claimEvent(failed, &count);
+    if (count > 0) tryAgain(failed);
+}
+
+void recordNoted(const PastEvent* failed, const ErrorData* error) {
+    recordFailureOfNoted(&failed->id, failed->action, error);
+}
+
+SPECQL_FUNCTION(specql_retry) {
+    if (PG_ARGISNULL(0)) PG_RETURN_INT32(0);
+    Arguments arguments = {{UUIDOID, TEXTOID, BOOLOID},
+                           {PG_GETARG_DATUM(0), PG_ARGISNULL(1) ? 0 : PG_GETARG_DATUM(1), BoolGetDatum(false)},
+                           {' ', PG_ARGISNULL(1) ? 'n' : ' ', ' ', '\0'}};
+    uint64_t count;
+    PastEvent* failed = claim(claimEventSql, &arguments, &count);
+    int handled = 0;
+    Seen seen = {CurrentMemoryContext, NIL, NIL};
+    for (uint64_t i = 0; i < count; ++i)
+        handled += retryOne(&failed[i], &seen) ? 1 : 0;
+    PG_RETURN_INT32(handled);
+}
+
+SPECQL_FUNCTION(specql_retry_due) {
+    int64_t limit = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
+    int64_t done = 0;
+    Seen seen = {CurrentMemoryContext, NIL, NIL};
+    Datum actions = visibleActions();
+    MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql drain", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext before = MemoryContextSwitchTo(scratch);
+    while (done < limit) {
+        // What fails again is due after this statement's start, and so is not claimed a second time.
+        Arguments arguments = {{TIMESTAMPTZOID, INT8OID, TEXTARRAYOID},
+                               {TimestampTzGetDatum(GetCurrentStatementStartTimestamp() + settings::clockOffset),
+                                Int64GetDatum(Min(limit - done, static_cast<int64_t>(settings::batchSize))), actions},
+                               {' ', ' ', actions == 0 ? 'n' : ' ', '\0'}};
+        uint64_t count;
+        PastEvent* failed = claim(claimDueSql, &arguments, &count);
+        if (count == 0) break;
+        for (uint64_t i = 0; i < count; ++i) {
+            if (isAmong(seen.contended, failed[i].action))
+                putOff(&failed[i].id, failed[i].action);
+            else
+                (void)retryOne(&failed[i], &seen);
+            CHECK_FOR_INTERRUPTS();
+        }
+        done += static_cast<int64_t>(count);
+        MemoryContextReset(scratch);
+    }
+    MemoryContextSwitchTo(before);
+    MemoryContextDelete(scratch);
+    if (done < limit) done += handleReleased(nullptr, limit - done);
+    PG_RETURN_INT32(static_cast<int32>(done));
+}
+
+}  // namespace specql

@@ -1,0 +1,49 @@
+// specql.deliver: the worker's deliveries, done in a session.
+#include "pg/bridge/entry.hpp"
+#include "pg/bridge/holder.hpp"
+#include "pg/base/event_settings.hpp"
+#include "pg/worker/courier.hpp"
+
+namespace specql {
+
+namespace {
+
+constexpr int waitMs = 50;  // between looks at interrupts
+
+}  // namespace
+
+// The claims are committed with the results, after the calls: if this transaction fails, they are made again.
+SPECQL_FUNCTION(specql_deliver) {
+    int64_t left = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
+    int64_t handled = 0;
+    MemoryContext context = makeWorkContext("specql deliver");
+    MemoryContext scratch = AllocSetContextCreate(context, "specql deliver batch", ALLOCSET_DEFAULT_SIZES);
+    Courier* courier = makeHeld<Courier>(context, 0, GetCurrentTimestamp());
+    MemoryContext before = MemoryContextSwitchTo(scratch);
+    SPI_connect();
+    while (left > 0) {
+        int batch = static_cast<int>(Min(left, static_cast<int64_t>(settings::batchSize)));
+        MemoryContextSwitchTo(scratch);
+        int sent = courier->sendNotifications(batch);
+        Claims claims = {nullptr, 0};
+        MemoryContextSwitchTo(scratch);  // SPI leaves its own
+        if (sent < batch) claims = courier->claim(batch - sent);
+        if (sent + claims.count == 0) break;
+        (void)courier->accept(claims);
+        while (courier->underWay() > 0) {
+            courier->carry(waitMs);
+            CHECK_FOR_INTERRUPTS();
+        }
+        courier->record();
+        courier->recorded();
+        handled += sent + claims.count;
+        left -= sent + claims.count;
+        MemoryContextReset(scratch);
+    }
+    SPI_finish();
+    MemoryContextSwitchTo(before);
+    MemoryContextDelete(context);
+    PG_RETURN_INT32(static_cast<int32>(handled));
+}
+
+}  // namespace specql

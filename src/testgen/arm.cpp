@@ -1,0 +1,80 @@
+#include "testgen/arm.hpp"
+
+#include <algorithm>
+
+namespace specql {
+
+namespace {
+
+void addArms(const World& world, const Arm& outer, const std::vector<ResolvedStep>& steps, std::vector<Arm>& arms) {
+    Arm arm = outer;
+    for (const ResolvedStep& step : steps) {
+        if (step.spec->kind == StepKind::validate) arm.parts.push_back({&step.condition, false, &step});
+        if (step.spec->kind == StepKind::ret) break;
+        if (step.spec->kind != StepKind::branch) arm.steps.push_back(&step);
+    }
+    size_t own = arms.size();
+    arms.push_back(arm);
+    arm.steps.clear();
+    arm.top = false;
+    for (const ResolvedStep& step : steps) {
+        if (step.spec->kind == StepKind::ret) break;
+        if (step.spec->kind != StepKind::branch) continue;
+        Arm inner = arm;
+        inner.parts.push_back({&step.condition, false, nullptr});
+        addArms(world, inner, step.then, arms);
+        if (step.otherwise.empty()) continue;
+        inner.parts.back().negated = true;
+        addArms(world, inner, step.otherwise, arms);
+    }
+    if (arms[own].steps.empty() && arms.size() > own + 1) arms.erase(arms.begin() + static_cast<long>(own));
+}
+
+}  // namespace
+
+std::vector<Arm> armsOf(const World& world, const ResolvedAction& action) {
+    std::vector<Arm> arms;
+    for (const ResolvedBranch& branch : action.branches) {
+        Arm arm;
+        if (branch.condition) arm.parts.push_back({&branch.condition, false, nullptr});
+        addArms(world, arm, branch.steps, arms);
+        if (branch.otherwise.empty()) continue;
+        arm.parts.back().negated = true;
+        addArms(world, arm, branch.otherwise, arms);
+    }
+    return arms;
+}
+
+bool isSwitchedOff(const ActionInfo& action) {
+    const std::string& enabled = action.spec->enabled.value;
+    return enabled == "false" || enabled == "no" || enabled == "off";
+}
+
+std::vector<Invariant> invariantsOf(const World& world, const Resolver& resolver, const ActionInfo* except,
+                                    const EntityInfo* entity, unsigned operation, const std::string& custom) {
+    std::vector<Invariant> found;
+    for (const ResolvedAction& other : resolver.actions) {
+        const Binding& binding = other.binding;
+        bool listens = custom.empty() ? !binding.custom && binding.entity == entity && (binding.ops & operation)
+                                      : binding.custom && binding.event == custom;
+        if (!listens || other.info == except || other.info->spec->onError.value != "abort" || other.window ||
+            other.isFeed() || isBulk(*other.info) || isSwitchedOff(*other.info))
+            continue;
+        std::set<const ResolvedStep*> known;
+        for (const Arm& arm : armsOf(world, other)) {
+            Invariant invariant;
+            invariant.owner = &other;
+            for (const Arm::Part& part : arm.parts) {
+                if (!part.validate) {
+                    invariant.when.push_back(part);
+                } else if (known.insert(part.validate).second) {
+                    invariant.holds = part.condition;
+                    found.push_back(invariant);
+                }
+            }
+        }
+    }
+    return found;
+}
+
+}  // namespace specql

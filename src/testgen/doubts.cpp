@@ -1,0 +1,150 @@
+#include "testgen/doubts.hpp"
+
+#include <algorithm>
+
+#include "text/quote.hpp"
+
+namespace specql {
+
+namespace {
+
+bool inserts(const ResolvedStep& step) {
+    StepKind kind = step.spec->kind;
+    return kind == StepKind::insert || kind == StepKind::append || kind == StepKind::create;
+}
+
+bool setsOneOf(const ResolvedStep& step, const std::vector<BoundAssignment>& written) {
+    return std::any_of(step.set.begin(), step.set.end(), [&](const BoundAssignment& assignment) {
+        return std::any_of(written.begin(), written.end(),
+                           [&](const BoundAssignment& other) { return other.column == assignment.column; });
+    });
+}
+
+using Test = std::function<bool(const ResolvedStep&)>;
+
+bool anyStep(const std::vector<ResolvedStep>& steps, const Test& test) {
+    return std::any_of(steps.begin(), steps.end(), [&](const ResolvedStep& step) {
+        return test(step) || anyStep(step.then, test) || anyStep(step.otherwise, test);
+    });
+}
+
+bool anyStep(const ResolvedAction& action, const Test& test) {
+    return std::any_of(action.branches.begin(), action.branches.end(), [&](const ResolvedBranch& branch) {
+        return anyStep(branch.steps, test) || anyStep(branch.otherwise, test);
+    });
+}
+
+// Whether a step may undo, overwrite or repeat what `written` does.
+bool meddles(const ResolvedStep& step, const ResolvedStep& written, Meddled what) {
+    StepKind kind = step.spec->kind;
+    if (written.spec->kind == StepKind::emit)
+        return kind == StepKind::emit && step.spec->target.value == written.spec->target.value;
+    if (!step.target || step.target != written.target) return false;
+    if (what == Meddled::bystander && !step.where) return false;
+    if (kind == StepKind::remove) return true;
+    if (kind == StepKind::update) return what != Meddled::effect || setsOneOf(step, written.set);
+    return what == Meddled::effect && inserts(written) && inserts(step);
+}
+
+// Whether an action hears what another one, or itself, writes.
+bool hears(const ResolvedAction& action, const ResolvedAction& writer) {
+    const Binding& binding = action.binding;
+    return anyStep(writer, [&](const ResolvedStep& step) {
+        StepKind kind = step.spec->kind;
+        if (binding.custom) return kind == StepKind::emit && step.spec->target.value == binding.event;
+        if (!step.target || step.target != binding.entity) return false;
+        if (kind == StepKind::remove) return (binding.ops & opDelete) != 0;
+        if (inserts(step)) return (binding.ops & opInsert) != 0;
+        return kind == StepKind::update && (binding.ops & opUpdate) != 0 &&
+               (binding.changedColumn.empty() ||
+                std::any_of(step.set.begin(), step.set.end(), [&](const BoundAssignment& assignment) {
+                    return assignment.column == binding.changedColumn;
+                }));
+    });
+}
+
+std::string eventsOf(const ResolvedAction& action) {
+    return "FROM specql.events AS o WHERE o.action = " + quoteLiteral(action.info->name()) +
+           "\n      AND o.xid = pg_current_xact_id() AND o.id > current_setting('specql_test.mark', true)::uuid";
+}
+
+}  // namespace
+
+std::string markSql() {
+    return "DO $do$ BEGIN PERFORM set_config('specql_test.mark', specql.uuid_v7()::text, true); END $do$";
+}
+
+std::string Meddler::excuse(const Stage& stage, const Stage::Render* fired) const {
+    std::string sql =
+        "SELECT " +
+        quoteLiteral(again ? "what it writes sets it off again" : action->info->name() + " writes there too") +
+        "\nWHERE (SELECT count(*) " + eventsOf(*action) + ") > " + (again ? "1" : "0");
+    if (fired && !again)
+        sql += "\n  AND EXISTS (SELECT FROM specql.events AS v WHERE " + stage.eventCondition(*fired, "v") + ")";
+    return sql;
+}
+
+std::vector<Meddler> meddlers(const Resolver& resolver, const ResolvedAction& tested, const ResolvedStep& step,
+                              Meddled what) {
+    std::vector<Meddler> found;
+    for (const ResolvedAction& other : resolver.actions) {
+        if (other.isFeed() || isSwitchedOff(*other.info)) continue;
+        bool same = other.info == tested.info;
+        Test test = [&](const ResolvedStep& one) {
+            if (same && inserts(one)) return false;
+            if (meddles(one, step, what)) return true;
+            // What it calls has no event of its own.
+            return one.calledAction &&
+                   std::any_of(resolver.actions.begin(), resolver.actions.end(), [&](const ResolvedAction& called) {
+                       return called.info == one.calledAction &&
+                              anyStep(called, [&](const ResolvedStep& inner) { return meddles(inner, step, what); });
+                   });
+        };
+        if ((!same || hears(tested, tested)) && anyStep(other, test)) found.push_back({&other, same});
+    }
+    return found;
+}
+
+std::vector<Meddler> stirrers(const Resolver& resolver, const ResolvedAction& tested) {
+    std::vector<Meddler> found;
+    for (const ResolvedAction& other : resolver.actions)
+        if (!other.isFeed() && !isSwitchedOff(*other.info) && hears(tested, other))
+            found.push_back({&other, other.info == tested.info});
+    return found;
+}
+
+std::vector<Doubt> doubtsOf(const Stage& stage, const Effect& effect, const Stage::Render& literal) {
+    std::vector<Doubt> doubts;
+    if (effect.count.empty()) return doubts;
+    const std::string before = effect.before.empty() ? "" : effect.before + ";\n";
+    const TestTable* table = stage.eventTable();
+    const std::string changing = table ? table->triggerOf(stage.operation) : "";
+    // The row that an event brings is there only when it has happened.
+    bool brought = stage.operation == opInsert && effect.step && effect.step->ownRow;
+    if (table && (brought || !changing.empty()))
+        doubts.push_back({true, stage.unheard({table}) + before + stage.fire(literal) + ";\nSELECT " +
+                                    quoteLiteral(changing.empty() ? "it is so before the action"
+                                                                  : "it may come of the " + changing) +
+                                    " WHERE (" + effect.count + ") <> 0"});
+    else if (effect.before.empty())
+        doubts.push_back({false, "SELECT 'it is so before the event' WHERE (" + effect.count + ") <> 0"});
+    const TestTable* target = effect.step && effect.step->target ? stage.tableOf(*effect.step->target) : nullptr;
+    if (!target || effect.reference.empty()) return doubts;
+    StepKind kind = effect.step->spec->kind;
+    if (std::string condition, why;
+        effect.step->where && stage.rowCondition(*effect.step, literal, "t", condition, why))
+        doubts.push_back({false, "SELECT 'its WHERE does not mean the row' WHERE NOT EXISTS (SELECT FROM " +
+                                     quoteName(target->schema, target->name) + " AS t\nWHERE " + effect.key + " AND (" +
+                                     condition + "))"});
+    const std::string writing = target->triggerOf(kind == StepKind::update   ? opUpdate
+                                                  : kind == StepKind::remove ? opDelete
+                                                                             : opInsert);
+    if (writing.empty()) return doubts;
+    std::string sql = table ? stage.unheard({table, target}) + stage.fire(literal) + ";\n" : stage.unheard({target});
+    doubts.push_back({true, sql + before + effect.reference + ";\nSELECT " +
+                                quoteLiteral("the " + writing + " changes what is written") + " WHERE (" +
+                                effect.count + ") IS DISTINCT FROM 1"});
+    return doubts;
+}
+
+}  // namespace specql

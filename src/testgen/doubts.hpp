@@ -1,0 +1,41 @@
+// Why what a test expects may not come about though the tested action does what it should: other actions that write
+// the same, triggers and rules of somebody else, rows that are so before. The trial of the rows finds out.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "testgen/effects.hpp"
+
+namespace specql {
+
+// An action, maybe the tested one once more, that may write what a step has written.
+struct Meddler {
+    const ResolvedAction* action;
+    bool again;  // the tested action itself, by what it has written
+
+    // Gives a reason if it has had an event since the mark. `fired`: where the tested action must have had one too.
+    std::string excuse(const Stage& stage, const Stage::Render* fired) const;
+};
+
+// What of a step others may meddle with: what it has written; the whole row; or rows that it does not mean, which only
+// a WHERE can mean instead.
+enum class Meddled { effect, row, bystander };
+std::vector<Meddler> meddlers(const Resolver& resolver, const ResolvedAction& tested, const ResolvedStep& step,
+                              Meddled what);
+
+// Actions that may set the tested one off once more in the same test.
+std::vector<Meddler> stirrers(const Resolver& resolver, const ResolvedAction& tested);
+
+// Whether the effect is there before the event; and what somebody else's triggers and rules make of it, of the event's
+// table and of the step's. As queries for the trial: statements that it takes back, then one that gives a reason.
+struct Doubt {
+    bool takenBack;
+    std::string sql;
+};
+std::vector<Doubt> doubtsOf(const Stage& stage, const Effect& effect, const Stage::Render& literal);
+
+// The moment from which on events count.
+std::string markSql();
+
+}  // namespace specql

@@ -1,0 +1,511 @@
+// Tests of an event-driven action: each branch and its effects, both sides of each comparison, failure and retry.
+#include <algorithm>
+
+#include "text/quote.hpp"
+#include "resolve/contradiction.hpp"
+#include "text/sql_text.hpp"
+#include "testgen/bystanders.hpp"
+#include "testgen/doubts.hpp"
+#include "testgen/wording.hpp"
+#include "testgen/writer.hpp"
+
+namespace specql {
+
+namespace {
+
+class EventDriven {
+public:
+    EventDriven(Writer& writer, const ResolvedAction& action, unsigned operation)
+        : writer_(writer),
+          world_(writer.world),
+          action_(action),
+          operation_(operation),
+          stage_(writer.world, writer.resolver, writer.tables, action, operation),
+          arms_(namedArms(writer.world, action)) {
+        if (operationsOf(action).size() > 1)
+            suffix_ = operation == opInsert ? " on insert" : operation == opDelete ? " on delete" : " on update";
+        for (size_t i = 0; i < arms_.size(); i++) {
+            std::string sql, why;
+            bool known = stage_.condition(arms_[i], Scenario::reference, sql, why);
+            conditions_.push_back(known ? sql : "");
+            reasons_.push_back(known ? "" : "its condition cannot be tested: " + why);
+            never_.emplace_back();
+            for (const Arm::Part& part : arms_[i].parts) {
+                std::string problem = part.negated ? "" : contradictionIn(world_, action, *part.condition);
+                if (!problem.empty()) never_.back() = "it can never fire: " + problem;
+            }
+            if (!never_.back().empty()) reasons_.back() = never_.back();
+        }
+    }
+
+    void write() {
+        std::string name = action_.info->name() + suffix_, unfit = writer_.isStopped(action_);
+        if (unfit.empty()) unfit = stage_.unfit;
+        if (!unfit.empty()) {
+            writer_.begin(name);
+            for (const Arm& arm : arms_)
+                writer_.skip(arm.label + suffix_, unfit);
+            return;
+        }
+        std::vector<Fixture> found;
+        for (size_t i = 0; i < arms_.size(); i++)
+            found.push_back(search(i));
+        first_ = static_cast<size_t>(
+            std::find_if(found.begin(), found.end(), [](const Fixture& one) { return bool(one); }) - found.begin());
+        if (!action_.binding.custom) trigger(found);
+        for (size_t i = 0; i < arms_.size(); i++)
+            effects(i, found[i]);
+        for (size_t i = 0; i < arms_.size(); i++)
+            boundaries(i);
+        failure(found);
+    }
+
+private:
+    // Values for which an arm's condition holds and the others' rather do not; rows that its steps need exist too.
+    Fixture search(size_t which) {
+        if (conditions_[which].empty() || !never_[which].empty()) return {};
+        std::vector<std::string> asked, strict = {conditions_[which]};
+        for (size_t i = 0; i < arms_.size(); i++)
+            if (i != which && !conditions_[i].empty()) asked.push_back(conditions_[i]);
+        for (const std::string& where : stage_.wheres(arms_[which]))
+            strict.push_back(where);
+        for (const ResolvedStep* step : arms_[which].steps) {
+            std::string sql, why;
+            for (int k = 0; stage_.loopOf(*step) >= 0 && k < 2; k++) {
+                Stage::Element element(stage_, stage_.loopOf(*step), k);
+                for (const ResolvedStep& inner : step->then)
+                    if (inner.where && stage_.print(inner.where, Scenario::reference, stage_.ownOf(inner), sql, why))
+                        strict.push_back(sql);
+            }
+        }
+        for (size_t i = 0; i < stage_.allocations.size(); i++) {
+            const Allocation& allocation = stage_.allocations[i];
+            std::string sql, why, own = "b" + std::to_string(i);
+            if (allocation.step->where && stage_.print(allocation.step->where, Scenario::reference, own, sql, why))
+                strict.push_back(sql);
+            if (!allocation.step->allocated.empty() && allocation.step->limit &&
+                stage_.print(allocation.step->limit, Scenario::reference, own, sql, why))
+                strict.push_back("(" + sql + ") >= 1");
+        }
+        Focus focus = stage_.focus(arms_[which]);
+        std::vector<std::string> telling = strict;
+        for (const ResolvedStep* step : arms_[which].steps) {
+            if (stage_.loopOf(*step) >= 0) tellApart(*step, telling);
+            std::string changes = stage_.changes(*step);
+            if (!changes.empty()) telling.push_back(changes);
+        }
+        // Rather without the rows that steps need than against what other actions demand.
+        for (bool strictly : {true, false})
+            for (const std::vector<std::string>& conditions : {telling, strict, {conditions_[which]}}) {
+                reasons_[which].clear();
+                Fixture best = writer_.find(stage_, conditions, asked, focus, reasons_[which], strictly);
+                if (best || reasons_[which].empty()) return best;
+            }
+        return {};
+    }
+
+    // An if within a foreach holds for the first element and not for the second.
+    void tellApart(const ResolvedStep& loop, std::vector<std::string>& conditions) const {
+        for (int k = 0; k < 2; k++) {
+            Stage::Element element(stage_, stage_.loopOf(loop), k);
+            for (const ResolvedStep& inner : loop.then) {
+                std::string sql, why;
+                if (inner.spec->kind == StepKind::branch &&
+                    stage_.print(inner.condition, Scenario::reference, "", sql, why))
+                    conditions.push_back("(" + sql + (k == 0 ? ") IS TRUE" : ") IS NOT TRUE"));
+            }
+        }
+    }
+
+    void stageUp(const Fixture& fixture, Stage::Render& literal) {
+        literal = writer_.literals(stage_, fixture);
+        plant(literal);
+        writer_.fire(stage_, stage_.fire(literal), literal);
+    }
+
+    void plant(const Stage::Render& literal) {
+        writer_.rows(stage_, literal);
+        for (const Allocation& allocation : stage_.allocations)
+            if (allocation.row >= 0) writer_.fixture(stage_.allocationRow(allocation, literal, amount(allocation)));
+    }
+
+    // A flag that a step of the arm sets is not set before.
+    Fixture differing(const Arm& arm, Fixture fixture) const {
+        for (const ResolvedStep* step : arm.steps)
+            for (const BoundAssignment& assignment : step->set) {
+                std::string own = stage_.ownOf(*step);
+                if (own.empty() || !assignment.value) continue;
+                const ExpressionFacts& facts = world_.facts(assignment.value.expression);
+                if (!facts.isLiteral || facts.literalType != "boolean") continue;
+                int known = stage_.dimension((own == "new" ? "row" : own) + "." + assignment.column);
+                if (known >= 0 && !stage_.scenario.dimensions[static_cast<size_t>(known)].essential)
+                    fixture.values[static_cast<size_t>(known)] = facts.literalValue == "true" ? "false" : "true";
+            }
+        return fixture;
+    }
+
+    static std::map<std::string, std::string> amount(const Allocation& allocation) {
+        if (allocation.step->allocated.empty()) return {};
+        return {{allocation.step->allocated, "1"}};
+    }
+
+    // "stock_change_trigger fires on quantity update"
+    void trigger(const std::vector<Fixture>& found) {
+        const Binding& binding = action_.binding;
+        std::string what =
+            binding.changedColumn.empty() ? binding.entity->table : unsaidWords(binding.changedColumn, action_.base);
+        const char* verb = operation_ == opInsert ? " insert" : operation_ == opDelete ? " delete" : " update";
+        std::string description = action_.base + "_trigger fires on " + what + verb;
+        writer_.begin(action_.info->name() + ": the trigger");
+        if (first_ == arms_.size()) {
+            writer_.skip(description, reasons_[0]);
+            return;
+        }
+        Stage::Render literal;
+        stageUp(found[first_], literal);
+        std::string one = "SELECT count(*) FROM specql.events AS v\n    WHERE " + stage_.eventCondition(literal, "v") +
+                          " AND v.type = " + quoteLiteral(binding.entity->shown() + "." + binding.event);
+        writer_.doubtNumber(stage_, literal, description);
+        writer_.check(countIs(one, "1", description), description);
+        if (operation_ != opUpdate || binding.changedColumn.empty()) return;
+        description = action_.base + "_trigger does not fire when " + binding.changedColumn + " stays the same";
+        std::string table = quoteName(binding.entity->schema, binding.entity->table);
+        const TestColumn* changed = stage_.eventTable()->column(binding.changedColumn);
+        bool made = changed && !changed->generatedFrom.empty();
+        std::string column = quoteName(made ? changed->generatedFrom.front() : binding.changedColumn);
+        std::string key = quoteName(binding.entity->key);
+        writer_.begin(action_.info->name() + ": " + binding.changedColumn + " stays the same");
+        stageUp(found[first_], literal);
+        one = "SELECT count(*) FROM specql.events AS v\n    WHERE " + stage_.eventCondition(literal, "v");
+        writer_.doubtNumber(stage_, literal, description);
+        writer_.add("fire",
+                    "UPDATE " + table + " SET " + column + " = " + column + "\nWHERE " + key + " = " +
+                        literal(stage_.dimension("row." + binding.entity->key)),
+                    "");
+        writer_.check(countIs(one, "1", description), description);
+    }
+
+    void effects(size_t which, const Fixture& fixture) {
+        const Arm& arm = arms_[which];
+        writer_.begin(action_.info->name() + suffix_ + ": " + shownCondition(arm));
+        if (!fixture) {
+            writer_.skip(arm.label + (arm.eventLabel ? " event" : "") + " fires" + suffix_, reasons_[which]);
+            return;
+        }
+        Fixture values = differing(arm, fixture);
+        Stage::Render others = writer_.literals(stage_, values), literal = writer_.literals(stage_, values);
+        bool writes = std::any_of(arm.steps.begin(), arm.steps.end(), [](const ResolvedStep* step) {
+            return changesRowsOf(*step, step->target) || step->spec->kind == StepKind::foreach;
+        });
+        if (writes) writer_.rows(stage_, others);
+        plant(literal);
+        std::vector<Effect> expected = effectsOf(world_, writer_.resolver, stage_, suffixed(arm), literal);
+        for (const Effect& effect : expected) {
+            writer_.doubt(stage_, effect, literal, effect.description);
+            if (!effect.before.empty()) writer_.step(effect.before);
+        }
+        Bystanders bystanders(writer_, stage_);
+        if (writes) bystanders.watch(suffixed(arm), literal, others);
+        writer_.fire(stage_, stage_.fire(literal), literal);
+        for (const Effect& effect : expected) {
+            writer_.doubtOthers(stage_, effect, literal, true, effect.description);
+            if (effect.reason.empty())
+                writer_.check(effect.check, effect.description);
+            else
+                writer_.skip(effect.description, effect.reason);
+        }
+        for (size_t i = 0; i < stage_.allocations.size(); i++)
+            if (std::find(arm.steps.begin(), arm.steps.end(), stage_.allocations[i].caller) != arm.steps.end())
+                called(arm, i, literal);
+        bystanders.check();
+        writeProcessed(writer_, stage_, suffixed(arm), literal);
+        bystanders.strangers(suffixed(arm), conditions_[which], values);
+    }
+
+    Arm suffixed(Arm arm) const {
+        arm.label += suffix_;
+        return arm;
+    }
+
+    // "restock processes pending backorders"
+    void called(const Arm& arm, size_t which, const Stage::Render& literal) {
+        const Allocation& allocation = stage_.allocations[which];
+        const Step& spec = *allocation.caller->spec;
+        std::vector<std::string> verb = words(spec.verb.value),
+                                 function = words(spec.target.value.substr(spec.target.value.rfind('.') + 1));
+        std::vector<std::string> what(verb.begin() + (verb.empty() ? 0 : 1), verb.end());
+        std::vector<std::string> more(function.begin() + (function.empty() ? 0 : 1), function.end());
+        bool says = std::all_of(what.begin(), what.end(), [&](const std::string& word) {
+            return std::find(more.begin(), more.end(), word) != more.end();
+        });
+        std::string description = arm.label + suffix_ + " " + (verb.empty() ? "calls" : thirdPerson(verb[0])) + " " +
+                                  join(says ? more : what, " ");
+        const ResolvedStep& step = *allocation.step;
+        if (allocation.row < 0) return writer_.skip(description, "the rows it handles have no key");
+        const auto& columns = stage_.scenario.rows[static_cast<size_t>(allocation.row)].columns;
+        std::string table = quoteName(step.target->schema, step.target->table);
+        std::string key = "t." + quoteName(step.target->key) + " = " + literal(columns.at(step.target->key));
+        if (step.spec->kind == StepKind::remove)
+            return writer_.check(countIs("SELECT count(*) FROM " + table + " AS t WHERE " + key, "0", description),
+                                 description);
+        std::vector<std::string> have, want;
+        for (const BoundAssignment& assignment : step.set) {
+            std::string sql, why;
+            bool known =
+                assignment.value && stage_.print(assignment.value, literal, "b" + std::to_string(which), sql, why);
+            if (!known) continue;
+            const std::string& type = step.target->column(assignment.column)->type;
+            have.push_back(comparable("t." + quoteName(assignment.column), type));
+            want.push_back(comparable(castTo(sql, type), type));
+        }
+        if (have.empty()) return writer_.skip(description, "its values are different every time");
+        writer_.check("is((SELECT ROW(" + join(have, ", ") + ")::text FROM " + table + " AS t WHERE " + key +
+                          "),\n    ROW(" + join(want, ", ") + ")::text, " + quoteLiteral(description) + ")",
+                      description);
+    }
+
+    std::string shownCondition(const Arm& arm) const {
+        std::vector<std::string> parts;
+        for (const Arm::Part& part : arm.parts)
+            parts.push_back((part.negated ? "not " : "") +
+                            commentText(world_.expressionText(part.condition->expression)));
+        return parts.empty() ? arm.label : arm.label + ": " + join(parts, ", and ");
+    }
+
+    // --- both sides of each comparison ---------------------------------------------------------------------------
+
+    void boundaries(size_t which) {
+        const Arm& arm = arms_[which];
+        for (size_t p = 0; p < arm.parts.size(); p++) {
+            const BoundExpression& bound = *arm.parts[p].condition;
+            // What leads to a nested if has been tested with the steps around it.
+            if (!tested_.insert({&bound, arm.parts[p].negated}).second) continue;
+            const std::string& text = world_.expressionText(bound.expression);
+            for (const Atom& atom : readCondition(text).atoms)
+                boundary(which, arm.parts[p], atom);
+        }
+    }
+
+    void boundary(size_t which, const Arm::Part& part, const Atom& atom) {
+        const Arm& arm = arms_[which];
+        const BoundExpression& bound = *part.condition;
+        std::string shown =
+            commentText(world_.expressionText(bound.expression).substr(atom.begin, atom.end - atom.begin));
+        std::string fires = arm.label + suffix_ + (arm.eventLabel ? " event" : "");
+        writer_.begin(action_.info->name() + suffix_ + ": " + arm.label + ", both sides of " + shown);
+        std::string sql, why = never_[which];
+        if (!why.empty() || conditions_[which].empty() ||
+            !stage_.printSlice(bound, atom.begin, atom.end, Scenario::reference, sql, why))
+            return writer_.skip(fires + " on both sides of " + shown, why.empty() ? reasons_[which] : why);
+        std::vector<std::string> asked;
+        std::vector<size_t> askedArms;
+        for (size_t i = 0; i < arms_.size(); i++)
+            if (!conditions_[i].empty()) {
+                asked.push_back(conditions_[i]);
+                askedArms.push_back(i);
+            }
+        std::set<int> read = stage_.dimensionsOf(bound, atom.begin, atom.end);
+        bool any = false;
+        Focus focus;
+        stage_.focusOn(bound, "", focus);
+        for (const auto& [dimension, order] : stage_.focus(arm))
+            focus.emplace(dimension, order);
+        if (read.empty()) return;  // a constant
+        for (bool greater : {true, false}) {
+            Fixture inside, outside;
+            if (!writer_.findPair(stage_, conditions_[which], sql, asked, read, greater, focus, inside, outside,
+                                  stage_.wheres(arm)) &&
+                !writer_.findPair(stage_, conditions_[which], sql, asked, read, greater, focus, inside, outside))
+                continue;
+            any = true;
+            if (part.validate && !visible(which, inside))
+                accepted(which, bound, atom, inside, arm.label + suffix_ + " is accepted at ");
+            else
+                side(which, bound, atom, inside, askedArms, fires + " fires at ");
+            if (part.validate)
+                refused(*part.validate, bound, atom, outside, fires + " is refused at ");
+            else
+                side(which, bound, atom, outside, askedArms, fires + " does not fire at ");
+        }
+        if (!any) writer_.skip(fires + " on both sides of " + shown, "no values were found on both sides");
+    }
+
+    void side(size_t which, const BoundExpression& bound, const Atom& atom, const Fixture& fixture,
+              const std::vector<size_t>& askedArms, const std::string& words) {
+        Stage::Render literal = writer_.literals(stage_, differing(arms_[which], fixture));
+        const Effect marker = markerOf(which, literal);
+        std::string description = words + valuesOf(bound, atom, fixture);
+        if (!sides_.insert(description).second) return;
+        if (marker.count.empty()) return writer_.skip(description, "nothing that can be seen tells whether it fired");
+        writer_.rows(stage_, literal);
+        writer_.doubt(stage_, marker, literal, description);
+        if (!marker.before.empty()) writer_.step(marker.before);
+        writer_.fire(stage_, stage_.fire(literal), literal);
+        writer_.doubtOthers(stage_, marker, literal, false, description);
+        // Other branches that fire too may do the very same.
+        int wanted = 0;
+        for (size_t k = 0; k < askedArms.size(); k++) {
+            if (!fixture.held[k]) continue;
+            for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[askedArms[k]], literal))
+                wanted += effect.shows(marker);
+        }
+        if (!marker.facts.empty()) wanted = std::min(wanted, 1);
+        writer_.check(countIs(marker.count, std::to_string(wanted), description), description);
+    }
+
+    bool setsLiterals(const ResolvedStep& step) const {
+        return std::all_of(step.set.begin(), step.set.end(), [&](const BoundAssignment& assignment) {
+            return assignment.value && world_.facts(assignment.value.expression).isLiteral;
+        });
+    }
+
+    // What tells that an arm has fired: rather something new than a row that is changed, which values may hide, and
+    // rather what no other action writes.
+    Effect markerOf(size_t which, const Stage::Render& literal) const {
+        Effect best;
+        int least = 0;
+        for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[which], literal)) {
+            if (effect.count.empty()) continue;
+            bool shared = effect.step && effect.step->target &&
+                          !meddlers(writer_.resolver, action_, *effect.step, Meddled::row).empty();
+            int hidden = (shared ? 2 : 0) + (effect.facts.empty() || setsLiterals(*effect.step) ? 0 : 1);
+            if (!best.count.empty() && hidden >= least) continue;
+            best = effect;
+            least = hidden;
+        }
+        return best;
+    }
+
+    // Whether something tells that an arm has fired.
+    bool visible(size_t which, const Fixture& fixture) {
+        return !markerOf(which, writer_.literals(stage_, fixture)).count.empty();
+    }
+
+    // All that a validate step does is not to say no.
+    void accepted(size_t which, const BoundExpression& bound, const Atom& atom, const Fixture& fixture,
+                  const std::string& words) {
+        std::string description = words + valuesOf(bound, atom, fixture);
+        if (!sides_.insert(description).second) return;
+        Stage::Render literal = writer_.literals(stage_, differing(arms_[which], fixture));
+        writer_.rows(stage_, literal);
+        if (action_.info->spec->onError.value == "abort") {
+            writer_.rehearse(stage_, stage_.fire(literal), literal);
+            return writer_.check(
+                "lives_ok(" + dollarQuote(stage_.fire(literal), "sql") + ", " + quoteLiteral(description) + ")",
+                description);
+        }
+        writer_.fire(stage_, stage_.fire(literal), literal);
+        writer_.check(countIs("SELECT count(*) FROM specql.failures AS f WHERE " + stage_.eventCondition(literal, "f"),
+                              "0", description),
+                      description);
+    }
+
+    // A validate step says no.
+    void refused(const ResolvedStep& validate, const BoundExpression& bound, const Atom& atom, const Fixture& fixture,
+                 const std::string& words) {
+        std::string description = words + valuesOf(bound, atom, fixture);
+        if (!sides_.insert(description).second) return;
+        Stage::Render literal = writer_.literals(stage_, fixture);
+        writer_.rows(stage_, literal);
+        std::string message = validate.spec->message.empty()
+                                  ? "validation failed: " + world_.expressionText(validate.condition.expression)
+                                  : validate.spec->message.value;
+        writer_.rehearse(stage_, stage_.fire(literal), literal);
+        if (action_.info->spec->onError.value == "abort")
+            return writer_.check("throws_ok(" + dollarQuote(stage_.fire(literal), "sql") + ", 'SQ206', " +
+                                     quoteLiteral(message) + ", " + quoteLiteral(description) + ")",
+                                 description);
+        writer_.step(stage_.fire(literal));
+        writer_.check("is((SELECT ROW(f.sqlstate, f.message)::text FROM specql.failures AS f WHERE " +
+                          stage_.eventCondition(literal, "f") + "),\n    ROW('SQ206', " + quoteLiteral(message) +
+                          ")::text, " + quoteLiteral(description) + ")",
+                      description);
+    }
+
+    // "new_stock = 10, reorder_point = 10"
+    std::string valuesOf(const BoundExpression& bound, const Atom& atom, const Fixture& fixture) const {
+        const ExpressionFacts& facts = world_.facts(bound.expression);
+        std::vector<std::string> shown;
+        for (size_t i = 0; i < facts.names.size(); i++) {
+            const NameUse& use = facts.names[i];
+            if (use.offset < atom.begin || use.offset >= atom.end) continue;
+            std::set<int> read = stage_.dimensionsOf(bound, use.offset, use.offset + use.length);
+            std::vector<std::string> values;
+            for (int dimension : read) {
+                const std::string& value = fixture.values[static_cast<size_t>(dimension)];
+                bool own = stage_.scenario.dimensions[static_cast<size_t>(dimension)].unique ||
+                           value.find(numberMark) != std::string::npos;
+                values.push_back(own ? "its own" : value.empty() ? "two elements" : value);
+            }
+            std::string text = join(use.parts, ".") + (values.size() > 1 ? " from " : " = ") + join(values, " and ");
+            if (std::find(shown.begin(), shown.end(), text) == shown.end()) shown.push_back(text);
+        }
+        return join(shown, ", ");
+    }
+
+    // --- failure ---------------------------------------------------------------------------------------------------
+
+    void failure(const std::vector<Fixture>& found) {
+        if (operation_ != operationsOf(action_).front()) return;
+        std::string description = writer_.failureShown
+                                      ? "failed events of " + action_.info->spec->name.value + " are logged and retried"
+                                      : "failed events are logged and retried";
+        static const std::string message = "broken by a test";
+        bool abort = action_.info->spec->onError.value == "abort";
+        if (abort) description = "a failing handler of " + action_.info->spec->name.value + " fails the statement";
+        writer_.begin(action_.info->name() + ": its handler fails");
+        if (first_ == arms_.size()) return writer_.skip(description, reasons_[0]);
+        writer_.failureShown = writer_.failureShown || !abort;
+        Stage::Render literal = writer_.literals(stage_, differing(arms_[first_], found[first_]));
+        plant(literal);
+        const Effect marker = markerOf(first_, literal);
+        const std::string again = "retried: " + marker.description;
+        writer_.doubt(stage_, marker, literal, again);
+        writer_.rehearse(stage_, stage_.fire(literal), literal);
+        writer_.doubtOthers(stage_, marker, literal, true, again);
+        for (const std::string& sql : breakHandler(action_, "RAISE EXCEPTION '" + message + "';"))
+            writer_.step(sql);
+        if (abort) {
+            writer_.check("throws_ok(" + dollarQuote(stage_.fire(literal), "sql") + ", 'P0001', " +
+                              quoteLiteral(message) + ", " + quoteLiteral(description) + ")",
+                          description);
+            for (const std::string& sql : mendHandler(action_))
+                writer_.step(sql);
+            return;
+        }
+        if (!marker.before.empty()) writer_.step(marker.before);
+        writer_.step(stage_.fire(literal));
+        for (const std::string& sql : mendHandler(action_))
+            writer_.step(sql);
+        std::string status = action_.info->spec->maxAttempts.value == "1" ? "parked" : "failed";
+        writer_.check(
+            "is((SELECT ROW(f.status, f.attempts, f.message, specql.retry(f.id, f.action))::text\n"
+            "    FROM specql.failures AS f WHERE " +
+                stage_.eventCondition(literal, "f") + "),\n    ROW('" + status + "', 1, " + quoteLiteral(message) +
+                ", 1)::text, " + quoteLiteral(description) + ")",
+            description);
+        if (!marker.count.empty()) writer_.check(countIs(marker.count, "1", again), again);
+    }
+
+    Writer& writer_;
+    const World& world_;
+    const ResolvedAction& action_;
+    unsigned operation_;
+    Stage stage_;
+    std::vector<Arm> arms_;
+    std::vector<std::string> conditions_, reasons_;
+    std::vector<std::string> never_;  // why an arm's condition contradicts itself
+    std::string suffix_;
+    std::set<std::pair<const BoundExpression*, bool>> tested_;
+    std::set<std::string> sides_;  // descriptions of boundaries that are written
+    size_t first_ = 0;             // the first arm for which values were found
+};
+
+}  // namespace
+
+void writeEventDriven(Writer& writer, const ResolvedAction& action) {
+    for (unsigned operation : operationsOf(action))
+        EventDriven(writer, action, operation).write();
+}
+
+}  // namespace specql

@@ -1,0 +1,64 @@
+// Test suites made from specs: per schema and pattern one, as statements that pgTAP runs.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "resolve/resolver.hpp"
+#include "testgen/cause.hpp"
+#include "testgen/table_facts.hpp"
+#include "testgen/window_search.hpp"
+
+namespace specql {
+
+// A statement of a suite, in order.
+struct TestStatement {
+    int test = 0;       // statements of one test belong together
+    std::string title;  // what the test is about
+    // fixture: inserts what must be there, nothing else can be tested if it fails. step: does something. restore: puts
+    // back for later tests what a fixture changed, in the trial also if this test has been given up.
+    // fire: makes the event happen; if the rules or constraints of others refuse it, it cannot be tested. guard: a
+    // query that gives message and context of what failed while the event was handled. excuse: a query that gives a
+    // reason why nothing can be tested. probe: the same, after statements that are taken back at once. The trial of the
+    // rows reads guards, excuses and probes, and runs a rehearsal as it runs a fire; none of these is a statement of
+    // the suite. check: an expression that gives a line of TAP. skip: a line that says why there is no check.
+    std::string kind;
+    std::string sql;          // without ';'; for skip the reason
+    std::string description;  // of check and skip; of excuse and probe the check that they are about, or empty: all
+    Tested tested;            // whose errors are no reason to skip the test
+};
+
+// Whether only the trial knows a statement.
+inline bool isOfTrial(const TestStatement& statement) {
+    return statement.kind == "guard" || statement.kind == "excuse" || statement.kind == "probe" ||
+           statement.kind == "rehearsal";
+}
+
+// What a query of WrittenSuite::searches gave: the cells of its one row; none if there is no such row.
+struct SearchAnswer {
+    std::string search;
+    std::vector<std::string> cells;
+    std::string error;
+};
+
+struct WrittenSuite {
+    std::vector<std::string> searches;  // still to be answered
+    std::vector<TestStatement> statements;
+    std::map<std::string, WindowFindings> windows;  // by action: found once, for the next time the suite is written
+};
+
+// inventory.event_driven_test, inventory.batch_test, inventory.window_test: those that have something to test, with the
+// number of their actions.
+std::map<std::string, int> suiteNames(const Resolver& resolver);
+
+// Tables whose rows the tests of the suite write: schema and name.
+std::vector<std::pair<std::string, std::string>> suiteTables(const World& world, const Resolver& resolver);
+
+// Writes the suite: first without answers, to learn what is to be searched; then with them, until nothing is left to
+// search. `windows`: of the time before.
+WrittenSuite writeSuite(const World& world, const Resolver& resolver, const TestTables& tables,
+                        const std::string& suite, const std::vector<SearchAnswer>& answers,
+                        std::map<std::string, WindowFindings> windows);
+
+}  // namespace specql

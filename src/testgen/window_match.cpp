@@ -1,0 +1,266 @@
+#include "testgen/window_match.hpp"
+
+#include <algorithm>
+
+#include "text/quote.hpp"
+#include "testgen/wording.hpp"
+
+namespace specql {
+
+namespace {
+
+// Stands where a value would that no test has chosen.
+const char* const unknown = "specql_unknown";
+
+ResolvedAction only(const ResolvedAction& action, bool onTimeout) {
+    ResolvedAction part = action;
+    part.branches.erase(std::remove_if(part.branches.begin(), part.branches.end(),
+                                       [&](const ResolvedBranch& branch) { return branch.onTimeout != onTimeout; }),
+                        part.branches.end());
+    return part;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+MatchSteps::MatchSteps(WindowEvents& events, bool onTimeout)
+    : events_(events),
+      writer_(events.writer),
+      action_(only(events.action, onTimeout)),
+      stage_(writer_.world, writer_.resolver, writer_.tables, action_, 0),
+      arms_(action_.branches.empty() ? std::vector<Arm>() : namedArms(writer_.world, action_)) {
+    for (Arm& arm : arms_)
+        if (onTimeout) arm.label += " on timeout";
+    for (size_t k = 0; k < events.keyNames.size(); k++) {
+        int dimension = stage_.dimension("p." + events.keyNames[k]);
+        if (dimension < 0) continue;
+        Dimension& known = stage_.scenario.dimensions[static_cast<size_t>(dimension)];
+        known.unique = !known.essential && !uniqueValue(known.baseType, 1).empty();
+    }
+}
+
+std::string MatchSteps::ofMatch(const std::string& column, const WindowPlay& play) const {
+    return "(SELECT " + column + " FROM specql.events AS v WHERE " + play.matchCondition("v") +
+           " ORDER BY v.id DESC LIMIT 1)";
+}
+
+// What names of the match mean: before it there is only its count.
+void MatchSteps::speak(const WindowPlay* play, size_t count) {
+    auto match = [this, play, count](const Value& value) -> std::string {
+        if (value.kind != ValueKind::match) return "";
+        if (value.name == "match_count") return std::to_string(count) + "::bigint";
+        if (play == nullptr) return "";
+        if (value.name == "match_key") return play->keyText();
+        if (value.type == "uuid[]")
+            return ofMatch("ARRAY(SELECT j.value FROM jsonb_array_elements_text(v.data -> " + quoteLiteral(value.name) +
+                               ") AS j)::uuid[]",
+                           *play);
+        return ofMatch("(v.data ->> " + quoteLiteral(value.name) + ")::" + value.type, *play);
+    };
+    auto event = [play](const std::string& alias) {
+        return play ? play->matchCondition(alias) : alias + ".id IS NULL";
+    };
+    stage_.outside = Outside{match, event, play ? ofMatch("v.data", *play) : "NULL::jsonb"};
+}
+
+Fixture MatchSteps::search(size_t which, size_t count, std::string& why) {
+    if (!stage_.unfit.empty()) return why = stage_.unfit, Fixture();
+
+    speak(nullptr, count);
+    const Arm& arm = arms_[which];
+    std::string sql;
+    if (!stage_.condition(arm, Scenario::reference, sql, why)) {
+        why = "its condition is not decided before the match: " + why;
+        return {};
+    }
+    std::vector<std::string> strict = {sql};
+    for (const ResolvedStep* step : arm.steps) {
+        std::string where, ignored, own = stage_.ownOf(*step);
+        if (step->where && !own.empty() && stage_.print(step->where, Scenario::reference, own, where, ignored))
+            strict.push_back(where);
+    }
+    Focus focus = stage_.focus(arm);
+    Fixture best = writer_.find(stage_, strict, {}, focus, why);
+    if (!best && !why.empty() && strict.size() > 1) {
+        why.clear();
+        best = writer_.find(stage_, {sql}, {}, focus, why);
+    }
+    if (!best && !why.empty()) why += ", for a match of " + std::to_string(count) + " events";
+    return best;
+}
+
+// A row that the events themselves are about is not written twice.
+void MatchSteps::findPresent(const std::vector<size_t>& kinds) {
+    stage_.present.clear();
+    ofEvent_.clear();
+    open_.clear();
+
+    for (size_t number : kinds) {
+        size_t which = events_.kinds[number].source;
+        const EventSource& source = events_.sources[which];
+        if (source.feed->binding.custom || !source.sameRow || source.operation == opDelete) continue;
+
+        const EntityInfo& entity = *source.feed->binding.entity;
+        for (size_t i = 0; i < stage_.scenario.rows.size(); i++) {
+            const PlannedRow& row = stage_.scenario.rows[i];
+            if (row.table->schema != entity.schema || row.table->name != entity.table) continue;
+            bool same = false;
+            for (size_t k = 0; k < events_.keyNames.size(); k++) {
+                int named = stage_.dimension("p." + events_.keyNames[k]);
+                auto column = row.columns.find(entity.key);
+                bool ownKey = source.stage->dimension("row." + entity.key) == *source.keys[k].begin();
+                same = same || (ownKey && column != row.columns.end() && named >= 0 && column->second == named);
+            }
+            if (!same) continue;
+            if (!stage_.present.insert(static_cast<int>(i)).second) continue;
+
+            keys_[static_cast<int>(i)] = entity.key;
+
+            const PlannedRow& own = source.stage->scenario.rows[static_cast<size_t>(source.stage->rowOf("new"))];
+            for (const auto& [column, dimension] : row.columns) {
+                auto said = own.columns.find(column);
+                if (column == entity.key) continue;
+                if (said != own.columns.end())
+                    ofEvent_[dimension] = {which, said->second};
+                else
+                    open_[static_cast<int>(i)].push_back(column);
+            }
+        }
+    }
+}
+
+std::string MatchSteps::undecided(size_t arm, const std::vector<size_t>& kinds) {
+    findPresent(kinds);
+    for (const Arm::Part& part : arms_[arm].parts)
+        for (int dimension : stage_.dimensionsOf(*part.condition, 0, static_cast<size_t>(-1)))
+            if (ofEvent_.count(dimension)) return "its condition reads what the events write";
+    return "";
+}
+
+// Columns of the events' rows of which the events say nothing.
+void MatchSteps::completePresent(const Stage::Render& literal) {
+    for (const auto& [which, columns] : open_) {
+        const PlannedRow& row = stage_.scenario.rows[static_cast<size_t>(which)];
+        std::string table = quoteName(row.table->schema, row.table->name);
+        std::vector<std::string> set;
+        for (const std::string& column : columns)
+            set.push_back(quoteName(column) + " = " + literal(row.columns.at(column)));
+
+        const std::string& key = keys_.at(which);
+        writer_.fixture(unseen(table, "UPDATE " + table + " SET " + join(set, ", ") + " WHERE " + quoteName(key) +
+                                          " = " + literal(row.columns.at(key))));
+    }
+}
+
+Stage::Render MatchSteps::render(const Fixture& fixture, int key) const {
+    Stage::Render base = writer_.literals(stage_, fixture);
+    std::map<int, std::string> fixed;
+    for (size_t k = 0; k < events_.keyNames.size(); k++) {
+        int dimension = stage_.dimension("p." + events_.keyNames[k]);
+        if (dimension >= 0)
+            fixed[dimension] = events_.keyLiteral(stage_.scenario.dimensions[static_cast<size_t>(dimension)], k, key);
+    }
+    return [base, fixed](int which) {
+        auto found = fixed.find(which);
+        return found == fixed.end() ? base(which) : found->second;
+    };
+}
+
+bool MatchSteps::writesRows(const Arm& arm) const {
+    return std::any_of(arm.steps.begin(), arm.steps.end(), [&](const ResolvedStep* step) {
+        std::string own = stage_.ownOf(*step);
+        return !own.empty() && stage_.rowOf(own) >= 0;
+    });
+}
+
+void MatchSteps::fixture(const Fixture& fixture, int key, const std::vector<size_t>& kinds) {
+    key_ = key;
+    others_ = render(fixture, writer_.fresh());
+    stage_.present.clear();
+    writer_.fixture(stage_.fixture(others_));
+    findPresent(kinds);
+
+    literal_ = render(fixture, key);
+    writer_.fixture(stage_.fixture(literal_));
+}
+
+std::vector<Effect> MatchSteps::effects(size_t arm, const Stage::Render& literal) const {
+    return effectsOf(writer_.world, writer_.resolver, stage_, arms_[arm], literal);
+}
+
+void MatchSteps::before(size_t which, const WindowPlay& play, size_t count) {
+    speak(&play, count);
+    Stage::Render plain = literal_;
+    Stage::Render literal = [this, plain, &play](int dimension) -> std::string {
+        auto found = ofEvent_.find(dimension);
+        if (found == ofEvent_.end()) return plain(dimension);
+        const Stage::Render* row = play.row(found->second.first, key_);
+        return row == nullptr ? unknown : (*row)(found->second.second);
+    };
+    completePresent(literal);
+    expected_ = effects(which, literal);
+    checks_.clear();
+    size_t number = 0;
+    for (Effect& effect : expected_) {
+        if (effect.reason.empty() && contains(effect.check, unknown))
+            effect.reason = "it depends on values of a row that the events do not say";
+        checks_.push_back(effect.check);
+        if (effect.reason.empty() && !effect.before.empty()) {
+            writer_.fixture(effect.before);
+            continue;
+        }
+        // Rows of earlier matches may look the same.
+        std::string counted = "is((" + effect.count + "),";
+        bool alike = !effect.count.empty() && !contains(effect.count, "specql_test.since") &&
+                     effect.check.compare(0, counted.size(), counted) == 0;
+        if (!effect.reason.empty() || !alike || contains(effect.count, "SELECT 1 - ")) continue;
+        std::string name = "specql_test.before_" + std::to_string(++number);
+        writer_.fixture("DO $do$ BEGIN PERFORM set_config('" + name + "', (" + effect.count +
+                        ")::text, true); END $do$");
+        checks_.back() = "is((" + effect.count + ") - current_setting('" + name + "')::bigint," +
+                         effect.check.substr(counted.size());
+        effect.count = "SELECT (" + effect.count + ") - current_setting('" + name + "')::bigint";
+    }
+    bystanders_.clear();
+    if (!writesRows(arms_[which])) return;
+    for (const ResolvedStep* step : arms_[which].steps) {
+        std::string own = stage_.ownOf(*step);
+        if (own.empty() || !stage_.meansOne(*step, own)) continue;
+        Arm one = arms_[which];
+        one.steps = {step};
+        for (Effect& effect : effectsOf(writer_.world, writer_.resolver, stage_, one, others_)) {
+            if (effect.count.empty() || contains(effect.count, unknown)) continue;
+            effect.description = one.label + " leaves other rows of " + step->target->table + " alone";
+            bool said = std::any_of(bystanders_.begin(), bystanders_.end(),
+                                    [&](const Effect& other) { return other.description == effect.description; });
+            if (said) continue;
+            if (!effect.before.empty()) writer_.fixture(effect.before);
+            bystanders_.push_back(effect);
+        }
+    }
+}
+
+void MatchSteps::check() {
+    for (size_t i = 0; i < expected_.size(); i++) {
+        if (expected_[i].reason.empty())
+            writer_.check(checks_[i], expected_[i].description);
+        else
+            writer_.skip(expected_[i].description, expected_[i].reason);
+    }
+    for (const Effect& effect : bystanders_)
+        writer_.check(countIs(effect.count, "0", effect.description), effect.description);
+}
+
+void MatchSteps::checkAgain(const std::string& words) {
+    for (const Effect& effect : expected_)
+        if (effect.reason.empty() && !effect.count.empty()) {
+            std::string description = words + effect.description;
+            writer_.check(countIs(effect.count, "1", description), description);
+            return;
+        }
+}
+
+}  // namespace specql

@@ -1,0 +1,311 @@
+#include "testgen/writer.hpp"
+
+#include <algorithm>
+
+#include "text/quote.hpp"
+#include "text/sql_text.hpp"
+#include "testgen/doubts.hpp"
+#include "testgen/wording.hpp"
+
+namespace specql {
+
+// What hands events to a window is as much a part of its action as what handles the matches.
+void Writer::about(const ResolvedAction& action) {
+    tested_ = testedOf(action);
+    for (const ResolvedAction& other : resolver.actions)
+        if (other.info == action.info && other.isFeed())
+            for (std::string& function : testedOf(other).functions)
+                tested_.functions.push_back(std::move(function));
+}
+
+void Writer::begin(const std::string& title) {
+    test_++;
+    title_ = title;
+}
+
+std::string Writer::isStopped(const ResolvedAction& action) {
+    const SearchAnswer* answer =
+        ask("SELECT CASE WHEN a.paused_at IS NOT NULL THEN 'the action is paused' ELSE 'its trigger is disabled' END\n"
+            "FROM specql.action AS a WHERE a.action = " +
+            quoteLiteral(action.info->name()) +
+            " AND (a.paused_at IS NOT NULL OR EXISTS (\n    SELECT FROM pg_trigger AS t\n"
+            "    WHERE t.tgrelid = to_regclass(a.relation) AND t.tgenabled = 'D' AND t.tgname = " +
+            quoteLiteral(action.base + "_trigger") + "))");
+    return answer && !answer->cells.empty() ? answer->cells[0] : "";
+}
+
+void Writer::add(const char* kind, const std::string& sql, const std::string& description) {
+    suite.statements.push_back({test_, title_, kind, sql, description, tested_});
+}
+
+void Writer::fixture(const std::vector<std::string>& statements) {
+    // Triggers that a fixture disables are enabled again, come what may.
+    for (const std::string& sql : statements)
+        add(endsWith(sql, " ENABLE TRIGGER specql_capture") ? "restore" : "fixture", sql, "");
+}
+
+void Writer::rows(const Stage& stage, const Stage::Render& literal) {
+    fixture(stage.fixture(literal));
+    for (const std::string& condition : stage.rowsThere(literal))
+        add("excuse", "SELECT 'a row is not as it was written' WHERE NOT " + condition, "");
+}
+
+void Writer::doubt(const Stage& stage, const Effect& effect, const Stage::Render& literal, const std::string& check) {
+    for (const Doubt& one : doubtsOf(stage, effect, literal))
+        add(one.takenBack ? "probe" : "excuse", one.sql, check);
+}
+
+void Writer::doubtOthers(const Stage& stage, const Effect& effect, const Stage::Render& literal, bool fired,
+                         const std::string& check) {
+    const TestTable* table = stage.eventTable();
+    if (table && !table->triggers.empty()) add("excuse", Meddler{&stage.action, true}.excuse(stage, nullptr), check);
+    if (!effect.step) return;
+    for (const Meddler& other : meddlers(resolver, stage.action, *effect.step, Meddled::effect))
+        add("excuse", other.excuse(stage, fired ? &literal : nullptr), check);
+}
+
+void Writer::doubtNumber(const Stage& stage, const Stage::Render& literal, const std::string& check) {
+    const TestTable* table = stage.eventTable();
+    if (table && !table->triggers.empty()) add("excuse", Meddler{&stage.action, true}.excuse(stage, nullptr), check);
+    for (const Meddler& other : stirrers(resolver, stage.action))
+        add("excuse", other.excuse(stage, &literal), check);
+}
+
+void Writer::rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
+    size_t before = suite.statements.size();
+    fire(stage, sql, literal);
+    for (size_t i = before; i < suite.statements.size(); i++)
+        if (suite.statements[i].kind == "fire") suite.statements[i].kind = "rehearsal";
+}
+
+void Writer::fire(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
+    const TestTable* table = stage.eventTable();
+    const std::string changing = table ? table->triggerOf(stage.operation) : "";
+    if (!changing.empty())
+        add("probe",
+            stage.unheard({table}) + sql + ";\nSELECT " +
+                quoteLiteral("the " + changing + " of " + table->name + " changes what is written") + " WHERE NOT (" +
+                stage.eventDone(literal) + ")",
+            "");
+    add("rehearsal", markSql(), "");
+    add("fire", sql, "");
+    if (stage.action.info->spec->onError.value != "abort")
+        add("guard",
+            "SELECT f.message, f.context FROM specql.failures AS f WHERE " + stage.eventCondition(literal, "f"), "");
+}
+
+const SearchAnswer* Writer::ask(const std::string& sql) {
+    auto found = answers_.find(sql);
+    if (found == answers_.end()) {
+        suite.searches.push_back(sql);
+        found = answers_.emplace(sql, nullptr).first;
+    }
+    return found->second;
+}
+
+namespace {
+
+// Where nothing fits, what other actions demand is left to the trial of the rows, whose reason says more.
+Scenario unruled(Scenario scenario) {
+    scenario.rules.clear();
+    return scenario;
+}
+
+Fixture read(const Stage& stage, const std::vector<std::string>& cells, size_t numbers, size_t flags, size_t asked) {
+    Fixture fixture;
+    for (size_t i = 0; i < stage.scenario.dimensions.size(); i++) {
+        const Dimension& dimension = stage.scenario.dimensions[i];
+        size_t n = static_cast<size_t>(std::stoul(cells[numbers + i]));
+        fixture.values.push_back(dimension.unique ? "" : dimension.candidates[n]);
+    }
+    if (fixture.values.empty()) fixture.values.push_back("");
+    for (size_t i = 0; i < asked; i++)
+        fixture.held.push_back(cells[flags + i] == "t");
+    return fixture;
+}
+
+}  // namespace
+
+Fixture Writer::find(const Stage& stage, const std::vector<std::string>& conditions,
+                     const std::vector<std::string>& asked, const Focus& focus, std::string& why, bool strictly) {
+    const SearchAnswer* answer = ask(stage.scenario.find(conditions, asked, focus));
+    bool unruledAnswer = !strictly && answer && answer->cells.empty() && !stage.scenario.rules.empty();
+    if (unruledAnswer) answer = ask(unruled(stage.scenario).find(conditions, asked, focus));
+    if (!answer) return {};
+    if (answer->cells.empty()) {
+        why = answer->error.empty() ? "no values were found that satisfy the condition and the tables' constraints"
+                                    : "the search for values failed: " + commentText(answer->error);
+        return {};
+    }
+    Fixture fixture = read(stage, answer->cells, 0, stage.scenario.dimensions.size(), asked.size());
+    fixture.ruled = !unruledAnswer;
+    return fixture;
+}
+
+bool Writer::findPair(const Stage& stage, const std::string& condition, const std::string& atom,
+                      const std::vector<std::string>& asked, const std::set<int>& varied, bool greater,
+                      const Focus& focus, Fixture& inside, Fixture& outside, const std::vector<std::string>& demands) {
+    std::set<int> free;
+    for (int dimension : varied)
+        if (!stage.scenario.dimensions[static_cast<size_t>(dimension)].unique) free.insert(dimension);
+    if (free.empty()) return false;
+    const std::set<int> before = stage.before(free);
+    for (bool ruled : {true, false})
+        for (bool loosely : {false, true}) {
+            if ((!ruled && stage.scenario.rules.empty()) || (loosely && before.empty())) continue;
+            Scenario scenario = ruled ? stage.scenario : unruled(stage.scenario);
+            scenario.demands.insert(scenario.demands.end(), demands.begin(), demands.end());
+            const SearchAnswer* answer = ask(
+                scenario.findPair(condition, atom, asked, free, greater, focus, loosely ? before : std::set<int>{}));
+            if (!answer) return false;
+            if (answer->cells.empty()) continue;
+            size_t count = scenario.dimensions.size();
+            inside = read(stage, answer->cells, 0, 2 * count, asked.size());
+            outside = read(stage, answer->cells, count, 2 * count + asked.size(), asked.size());
+            inside.ruled = outside.ruled = ruled;
+            return true;
+        }
+    return false;
+}
+
+Stage::Render Writer::literals(const Stage& stage, const Fixture& fixture) {
+    int base = fresh();
+    tested_.contented = fixture.ruled ? stage.contented : std::vector<std::string>{};
+    Stage::Render plain = [&stage, fixture, base](int which) {
+        const Dimension& dimension = stage.scenario.dimensions[static_cast<size_t>(which)];
+        return typedValue(dimension.unique ? uniqueValue(dimension.baseType, base + which)
+                                           : numbered(fixture.values[static_cast<size_t>(which)], base + which),
+                          dimension.baseType);
+    };
+    return [&stage, fixture, plain](int which) {
+        const Dimension& dimension = stage.scenario.dimensions[static_cast<size_t>(which)];
+        if (dimension.elements.empty() || !fixture.values[static_cast<size_t>(which)].empty()) return plain(which);
+        std::vector<std::string> elements;
+        for (int element : dimension.elements)
+            elements.push_back(plain(element));
+        return Scenario::array(dimension, elements);
+    };
+}
+
+std::vector<std::string> breakHandler(const ResolvedAction& action, const std::string& body) {
+    std::string name = handlerName(action), handler = quoteName(action.info->schema, name);
+    return {"ALTER FUNCTION " + handler + "() RENAME TO specql_test_aside",
+            "CREATE FUNCTION " + handler + "() RETURNS " + (action.binding.custom ? "void" : "trigger") +
+                " LANGUAGE plpgsql AS $body$\nBEGIN\n    " + body + "\n    " +
+                (action.binding.custom ? "" : "RETURN NULL;") + "\nEND $body$"};
+}
+
+std::vector<std::string> mendHandler(const ResolvedAction& action) {
+    std::string name = handlerName(action);
+    return {
+        "DROP FUNCTION " + quoteName(action.info->schema, name) + "()",
+        "ALTER FUNCTION " + quoteName(action.info->schema, "specql_test_aside") + "() RENAME TO " + quoteName(name)};
+}
+
+std::vector<unsigned> operationsOf(const ResolvedAction& action) {
+    if (action.binding.custom) return {0};
+    std::vector<unsigned> operations;
+    for (unsigned op :
+         {static_cast<unsigned>(opUpdate), static_cast<unsigned>(opInsert), static_cast<unsigned>(opDelete)})
+        if (action.binding.ops & op) operations.push_back(op);
+    return operations;
+}
+
+std::vector<Arm> namedArms(const World& world, const ResolvedAction& action) {
+    std::vector<Arm> arms = armsOf(world, action);
+    std::string base = occurrence(action.base);
+    if (arms.size() == 1) {
+        arms[0].label = base;
+        return arms;
+    }
+    for (size_t i = 0; i < arms.size(); i++) {
+        Arm& arm = arms[i];
+        arm.label = base + " branch " + std::to_string(i + 1);
+        for (const ResolvedStep* step : arm.steps)
+            for (const BoundAssignment& assignment : step->set) {
+                if (assignment.column != "event_type" || !assignment.value || arm.eventLabel) continue;
+                const ExpressionFacts& facts = world.facts(assignment.value.expression);
+                if (!facts.isLiteral) continue;
+                bool taken = std::any_of(arms.begin(), arms.begin() + static_cast<long>(i),
+                                         [&](const Arm& other) { return other.label == facts.literalValue; });
+                if (taken) continue;
+                arm.label = facts.literalValue;
+                arm.eventLabel = true;
+            }
+    }
+    return arms;
+}
+
+// --- suites --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+std::string suiteOf(const ResolvedAction& action) {
+    const char* pattern = action.window ? "window_test" : isBulk(*action.info) ? "batch_test" : "event_driven_test";
+    return action.info->schema + "." + pattern;
+}
+
+void collectTargets(const std::vector<ResolvedStep>& steps, std::set<std::pair<std::string, std::string>>& tables) {
+    for (const ResolvedStep& step : steps) {
+        if (step.target) tables.emplace(step.target->schema, step.target->table);
+        collectTargets(step.then, tables);
+        collectTargets(step.otherwise, tables);
+    }
+}
+
+}  // namespace
+
+std::map<std::string, int> suiteNames(const Resolver& resolver) {
+    std::map<std::string, std::set<std::string>> names;
+    for (const ResolvedAction& action : resolver.actions)
+        if (!action.isFeed()) names[suiteOf(action)].insert(action.info->name());
+    std::map<std::string, int> counted;
+    for (const auto& [suite, actions] : names)
+        counted[suite] = static_cast<int>(actions.size());
+    return counted;
+}
+
+std::vector<std::pair<std::string, std::string>> suiteTables(const World& world, const Resolver& resolver) {
+    std::set<std::pair<std::string, std::string>> tables;
+    for (const EntityInfo& entity : world.entities)
+        if (entity.unit) tables.emplace(entity.schema, entity.table);
+    for (const ResolvedAction& action : resolver.actions) {
+        if (action.binding.entity) tables.emplace(action.binding.entity->schema, action.binding.entity->table);
+        for (const Context& context : action.contexts)
+            tables.emplace(context.entity->schema, context.entity->table);
+        for (const ResolvedBranch& branch : action.branches) {
+            collectTargets(branch.steps, tables);
+            collectTargets(branch.otherwise, tables);
+        }
+    }
+    return {tables.begin(), tables.end()};
+}
+
+WrittenSuite writeSuite(const World& world, const Resolver& resolver, const TestTables& tables,
+                        const std::string& suite, const std::vector<SearchAnswer>& answers,
+                        std::map<std::string, WindowFindings> windows) {
+    Writer writer(world, resolver, tables, answers);
+    writer.suite.windows = std::move(windows);
+    std::vector<const ResolvedAction*> tested;
+    for (const ResolvedAction& action : resolver.actions) {
+        // What feeds a window only counts.
+        if (action.isFeed() || suiteOf(action) != suite) continue;
+        writer.about(action);
+        if (isSwitchedOff(*action.info)) {
+            writer.begin(action.info->name());
+            writer.skip(action.info->name(), "the action is switched off in the spec");
+        } else if (action.window) {
+            writeWindow(writer, action);
+        } else if (isBulk(*action.info)) {
+            writeBulk(writer, action);
+        } else {
+            writeEventDriven(writer, action);
+            if (writer.isStopped(action).empty()) tested.push_back(&action);
+        }
+    }
+    writeConsistency(writer, tested);
+    writeCascade(writer, tested);
+    return std::move(writer.suite);
+}
+
+}  // namespace specql
