@@ -17,8 +17,8 @@ void _PG_init(void) {
         specql::initApply();
         // Before the events: at the end of a transaction the last to register is asked first, and handlers may run
         // then.
-        specql::initWorker();
-        specql::initEvents();
+        specql::worker::initWorker();
+        specql::handling::initEvents();
         specql::compat::reserveSettingPrefix("specql");
     });
 }

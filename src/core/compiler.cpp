@@ -22,9 +22,9 @@ namespace specql {
 
 struct Compiler::State {
     Diagnostics diagnostics;
-    World world{diagnostics};
-    std::unique_ptr<Resolver> resolver;
-    const SpecFile* fresh = nullptr;
+    resolve::World world{diagnostics};
+    std::unique_ptr<resolve::Resolver> resolver;
+    const resolve::SpecFile* fresh = nullptr;
     std::vector<std::string> typeTexts, tableNames, functionNames;
     std::vector<AnalysisRequest> noRequests;
     std::vector<Object> all, own;
@@ -43,7 +43,7 @@ Compiler::Outcome guarded(Work work) noexcept {
     try {
         work();
         return Compiler::Outcome::ok;
-    } catch (const Interrupted&) {
+    } catch (const yaml::Interrupted&) {
         return Compiler::Outcome::interrupted;
     } catch (const std::bad_alloc&) {
         return Compiler::Outcome::outOfMemory;
@@ -66,15 +66,15 @@ private:
     std::set<std::string> names_;
 };
 
-void collectSteps(const std::vector<Step>& steps, Names& tables, Names& functions) {
-    for (const Step& step : steps) {
+void collectSteps(const std::vector<spec::Step>& steps, Names& tables, Names& functions) {
+    for (const spec::Step& step : steps) {
         switch (step.kind) {
-            case StepKind::function:
-            case StepKind::call: functions.add(step.target.value.substr(step.target.value.rfind('.') + 1)); break;
-            case StepKind::callExternal:
-            case StepKind::notify:
-            case StepKind::escalate:
-            case StepKind::emit: break;
+            case spec::StepKind::function:
+            case spec::StepKind::call: functions.add(step.target.value.substr(step.target.value.rfind('.') + 1)); break;
+            case spec::StepKind::callExternal:
+            case spec::StepKind::notify:
+            case spec::StepKind::escalate:
+            case spec::StepKind::emit: break;
             default: tables.addTable(step.target.value);
         }
         collectSteps(step.then, tables, functions);
@@ -101,18 +101,20 @@ void collectGenerated(const std::string& base, Names& functions) {
 }
 
 // The same, and for a name that may stand for several tables those of each.
-void collectGenerated(const World& world, const std::string& base, const std::string& trigger, Names& functions) {
+void collectGenerated(const resolve::World& world, const std::string& base, const std::string& trigger,
+                      Names& functions) {
     collectGenerated(base, functions);
     if (trigger.compare(0, 4, "any_") != 0) return;
-    for (const EntityInfo& entity : world.entities)
+    for (const resolve::EntityInfo& entity : world.entities)
         collectGenerated(base + "_" + entity.word, functions);
 }
 
-void collectAction(const World& world, const ActionInfo& action, Names& types, Names& tables, Names& functions) {
-    const Action& spec = *action.spec;
-    for (const Param& param : spec.params)
-        types.add(typeToLookUp(param.type.value));
-    for (const Branch& branch : spec.branches) {
+void collectAction(const resolve::World& world, const resolve::ActionInfo& action, Names& types, Names& tables,
+                   Names& functions) {
+    const spec::Action& spec = *action.spec;
+    for (const spec::Param& param : spec.params)
+        types.add(resolve::typeToLookUp(param.type.value));
+    for (const spec::Branch& branch : spec.branches) {
         collectSteps(branch.steps, tables, functions);
         collectSteps(branch.otherwise, tables, functions);
     }
@@ -130,8 +132,8 @@ void collectAction(const World& world, const ActionInfo& action, Names& types, N
     for (const Text& trigger : spec.triggers)
         collectGenerated(world, action.base + "_" + snakeCase(trigger.value), trigger.value, functions);
     if (!spec.windowed) return;
-    std::vector<WindowProblem> ignored;  // reported when the action is resolved
-    for (const WindowTerm& term : parseWindow(spec, ignored).terms)
+    std::vector<resolve::WindowProblem> ignored;  // reported when the action is resolved
+    for (const resolve::WindowTerm& term : resolve::parseWindow(spec, ignored).terms)
         collectGenerated(world, action.base + "_" + snakeCase(term.source), term.source, functions);
 }
 
@@ -141,24 +143,24 @@ Compiler::Compiler() = default;
 Compiler::~Compiler() = default;
 
 Compiler::Outcome Compiler::read(const std::string& text, const std::string& defaultSchema,
-                                 const std::vector<InstalledUnit>& installed, const Limits& limits,
-                                 InterruptCheck interrupt) noexcept {
+                                 const std::vector<InstalledUnit>& installed, const yaml::Limits& limits,
+                                 yaml::InterruptCheck interrupt) noexcept {
     return guarded([&] {
         state_ = std::make_unique<State>();
         State& state = *state_;
         state.world.setInterrupt(interrupt);
-        auto file = std::make_unique<SpecFile>(text);
+        auto file = std::make_unique<resolve::SpecFile>(text);
         file->fresh = true;
         state.fresh = file.get();
-        ParsedText parsed = parseText(file->source, limits, state.diagnostics, interrupt);
+        yaml::ParsedText parsed = yaml::parseText(file->source, limits, state.diagnostics, interrupt);
         size_t errors = state.diagnostics.errorCount();
-        for (const Node& document : parsed.documents)
-            checkCharacters(document, file->source, state.diagnostics);
+        for (const yaml::Node& document : parsed.documents)
+            yaml::checkCharacters(document, file->source, state.diagnostics);
         // Whatever else is wrong with a name that is not what it looks like is no help.
         if (state.diagnostics.errorCount() > errors) parsed.documents.clear();
-        file->spec = readSpec(file->source, parsed, defaultSchema, state.diagnostics);
+        file->spec = spec::readSpec(file->source, parsed, defaultSchema, state.diagnostics);
         state.world.addFile(std::move(file), {});
-        for (const Unit& unit : state.world.units)
+        for (const resolve::Unit& unit : state.world.units)
             state.units.push_back({unit.kind, unit.schema, unit.name, unit.text});
 
         addInstalled(installed, limits, interrupt);
@@ -166,8 +168,8 @@ Compiler::Outcome Compiler::read(const std::string& text, const std::string& def
     });
 }
 
-Compiler::Outcome Compiler::readInstalled(const std::vector<InstalledUnit>& installed, const Limits& limits,
-                                          InterruptCheck interrupt) noexcept {
+Compiler::Outcome Compiler::readInstalled(const std::vector<InstalledUnit>& installed, const yaml::Limits& limits,
+                                          yaml::InterruptCheck interrupt) noexcept {
     return guarded([&] {
         state_ = std::make_unique<State>();
         addInstalled(installed, limits, interrupt);
@@ -175,19 +177,20 @@ Compiler::Outcome Compiler::readInstalled(const std::vector<InstalledUnit>& inst
     });
 }
 
-void Compiler::addInstalled(const std::vector<InstalledUnit>& installed, const Limits& limits,
-                            InterruptCheck interrupt) {
+void Compiler::addInstalled(const std::vector<InstalledUnit>& installed, const yaml::Limits& limits,
+                            yaml::InterruptCheck interrupt) {
     State& state = *state_;
     std::set<std::string> replaced;
-    for (const Unit& unit : state.world.units)
+    for (const resolve::Unit& unit : state.world.units)
         replaced.insert(unit.key());
     for (const InstalledUnit& unit : installed) {
         std::string key = unit.key();
         if (replaced.count(key)) continue;
-        auto old = std::make_unique<SpecFile>(unit.text);
+        auto old = std::make_unique<resolve::SpecFile>(unit.text);
         old->label = unit.kind + " " + (unit.schema.empty() ? "" : unit.schema + ".") + unit.name;
         Diagnostics ignored;  // it was read without problems when it was applied
-        old->spec = readSpec(old->source, parseText(old->source, limits, ignored, interrupt), unit.schema, ignored);
+        old->spec =
+            spec::readSpec(old->source, yaml::parseText(old->source, limits, ignored, interrupt), unit.schema, ignored);
         state.world.addFile(std::move(old), {key});
     }
 }
@@ -195,16 +198,16 @@ void Compiler::addInstalled(const std::vector<InstalledUnit>& installed, const L
 void Compiler::collectNames() {
     State& state = *state_;
     Names types, tables, functions;
-    for (const EntityInfo& entity : state.world.entities) {
+    for (const resolve::EntityInfo& entity : state.world.entities) {
         tables.add(entity.table);
         tables.add(entity.word);
         functions.add("create_" + entity.word);
-        for (const Field& field : entity.spec->fields) {
-            types.add(typeToLookUp(field.type.value));
+        for (const spec::Field& field : entity.spec->fields) {
+            types.add(resolve::typeToLookUp(field.type.value));
             tables.addTable(field.refTarget.value);
         }
     }
-    for (const ActionInfo& action : state.world.actions)
+    for (const resolve::ActionInfo& action : state.world.actions)
         collectAction(state.world, action, types, tables, functions);
     state.typeTexts = types.list();
     state.tableNames = tables.list();
@@ -212,26 +215,26 @@ void Compiler::collectNames() {
 }
 
 Compiler::Outcome Compiler::follow(CatalogView& catalog) noexcept {
-    return guarded([&] { followMoved(catalog, state_->world); });
+    return guarded([&] { plan::followMoved(catalog, state_->world); });
 }
 
 Compiler::Outcome Compiler::bind(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) noexcept {
     return guarded([&] {
         State& state = *state_;
         state.world.build(catalog, facts);
-        state.resolver = std::make_unique<Resolver>(state.world);
+        state.resolver = std::make_unique<resolve::Resolver>(state.world);
         state.resolver->resolveAll();
-        placeActions(state.world);
-        explainOrder(state.world, *state.resolver);
-        reportCycles(state.world, *state.resolver);
-        reportContradictions(state.world, *state.resolver);
-        checkSteps(state.world, *state.resolver);
-        checkValues(state.world, *state.resolver);
+        resolve::placeActions(state.world);
+        resolve::explainOrder(state.world, *state.resolver);
+        resolve::reportCycles(state.world, *state.resolver);
+        resolve::reportContradictions(state.world, *state.resolver);
+        resolve::checkSteps(state.world, *state.resolver);
+        resolve::checkValues(state.world, *state.resolver);
     });
 }
 
 Compiler::Outcome Compiler::draw(const std::string& format, std::string& picture) noexcept {
-    return guarded([&] { picture = drawGraph(eventGraph(state_->world, *state_->resolver), format); });
+    return guarded([&] { picture = emit::drawGraph(resolve::eventGraph(state_->world, *state_->resolver), format); });
 }
 
 Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) noexcept {
@@ -240,56 +243,60 @@ Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) n
         state.resolver->applyResults(results);
         // A half-understood world has neither sentences nor SQL.
         bool understood = !state.diagnostics.hasErrors();
-        if (understood) explainSteps(state.world, *state.resolver);
+        if (understood) emit::explainSteps(state.world, *state.resolver);
         std::set<std::string> own;
-        for (const ActionInfo& action : state.world.actions)
+        for (const resolve::ActionInfo& action : state.world.actions)
             if (action.unit->fresh()) own.insert(action.name());
         for (const Explanation& explanation : state.world.explanations)
             if (own.count(explanation.action)) state.explanations.push_back(explanation);
         if (!understood) return;
-        state.all = emitObjects(state.world, *state.resolver);
+        state.all = emit::emitObjects(state.world, *state.resolver);
         std::set<std::string> fresh;
         for (const InstalledUnit& unit : state.units)
             fresh.insert(unit.key());
-        state.windows = windowHistories(state.world, *state.resolver);
+        state.windows = emit::windowHistories(state.world, *state.resolver);
         for (const Object& object : state.all)
             if (fresh.count(object.unit)) state.own.push_back(object);
-        reportMoved(state.world, *state.resolver);
-        state.questions = askOfTables(state.world, *state.resolver, state.all);
+        plan::reportMoved(state.world, *state.resolver);
+        state.questions = plan::askOfTables(state.world, *state.resolver, state.all);
     });
 }
 
 Compiler::Outcome Compiler::findReferences(const std::vector<std::string>& units,
                                            std::vector<std::string>* sentences) noexcept {
-    return guarded([&] { *sentences = referencesTo(state_->world, *state_->resolver, {units.begin(), units.end()}); });
+    return guarded([&] {
+        *sentences = resolve::referencesTo(state_->world, *state_->resolver, {units.begin(), units.end()});
+    });
 }
 
 Compiler::Outcome Compiler::plan(const std::vector<TableAnswer>& answers) noexcept {
     return guarded([&] {
         State& state = *state_;
         if (state.diagnostics.hasErrors()) return;
-        state.steps = makePlan(state.world, *state.resolver, state.all, state.questions, answers);
+        state.steps = plan::makePlan(state.world, *state.resolver, state.all, state.questions, answers);
     });
 }
 
 Compiler::Outcome Compiler::listSuites(std::map<std::string, int>* names) noexcept {
-    return guarded([&] { *names = suiteNames(*state_->resolver); });
+    return guarded([&] { *names = testgen::suiteNames(*state_->resolver); });
 }
 
 Compiler::Outcome Compiler::listTestTables(std::vector<std::string>* schemas,
                                            std::vector<std::string>* names) noexcept {
     return guarded([&] {
-        for (auto& [schema, name] : suiteTables(state_->world, *state_->resolver)) {
+        for (auto& [schema, name] : testgen::suiteTables(state_->world, *state_->resolver)) {
             schemas->push_back(schema);
             names->push_back(name);
         }
     });
 }
 
-Compiler::Outcome Compiler::writeTests(const std::string& suite, const TestTables& tables,
-                                       const std::vector<SearchAnswer>& answers, WrittenSuite* written) noexcept {
+Compiler::Outcome Compiler::writeTests(const std::string& suite, const testgen::TestTables& tables,
+                                       const std::vector<testgen::SearchAnswer>& answers,
+                                       testgen::WrittenSuite* written) noexcept {
     return guarded([&] {
-        *written = writeSuite(state_->world, *state_->resolver, tables, suite, answers, std::move(written->windows));
+        *written =
+            testgen::writeSuite(state_->world, *state_->resolver, tables, suite, answers, std::move(written->windows));
     });
 }
 

@@ -14,11 +14,11 @@
 #include <string>
 #include <vector>
 
+#include "model/facts.hpp"
 #include "model/object.hpp"
 #include "model/table_state.hpp"
-#include "model/facts.hpp"
-#include "text/source.hpp"
 #include "testgen/suite.hpp"
+#include "text/source.hpp"
 #include "yaml/parse.hpp"
 
 namespace specql {
@@ -35,10 +35,10 @@ public:
     // Stage 1: the new text, and every unit installed before (each is read again; the new text replaces those it
     // names).
     Outcome read(const std::string& text, const std::string& defaultSchema, const std::vector<InstalledUnit>& installed,
-                 const Limits& limits, InterruptCheck interrupt) noexcept;
+                 const yaml::Limits& limits, yaml::InterruptCheck interrupt) noexcept;
     // The same for the installed units alone: nothing is new.
-    Outcome readInstalled(const std::vector<InstalledUnit>& installed, const Limits& limits,
-                          InterruptCheck interrupt) noexcept;
+    Outcome readInstalled(const std::vector<InstalledUnit>& installed, const yaml::Limits& limits,
+                          yaml::InterruptCheck interrupt) noexcept;
     const std::vector<Text>& expressions() const noexcept;        // of the new text and the installed units
     const std::vector<std::string>& typeTexts() const noexcept;   // field and param types to look up
     const std::vector<std::string>& tableNames() const noexcept;  // names (without schema) of tables that may matter
@@ -77,14 +77,15 @@ public:
     // of, and one suite's statements. They are written twice: first without answers, to learn the searches.
     Outcome listSuites(std::map<std::string, int>* names) noexcept;
     Outcome listTestTables(std::vector<std::string>* schemas, std::vector<std::string>* names) noexcept;
-    Outcome writeTests(const std::string& suite, const TestTables& tables, const std::vector<SearchAnswer>& answers,
-                       WrittenSuite* written) noexcept;
+    Outcome writeTests(const std::string& suite, const testgen::TestTables& tables,
+                       const std::vector<testgen::SearchAnswer>& answers, testgen::WrittenSuite* written) noexcept;
 
     const Diagnostics& diagnostics() const noexcept;
     const Source& source() const noexcept;  // of the new text
 
 private:
-    void addInstalled(const std::vector<InstalledUnit>& installed, const Limits& limits, InterruptCheck interrupt);
+    void addInstalled(const std::vector<InstalledUnit>& installed, const yaml::Limits& limits,
+                      yaml::InterruptCheck interrupt);
     void collectNames();
 
     struct State;

@@ -14,8 +14,7 @@ namespace {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_remove) {
-    refuseFormer();
-}
+SPECQL_FUNCTION(specql_remove)
+{ refuseFormer(); }
 
 }  // namespace specql

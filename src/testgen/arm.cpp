@@ -2,24 +2,25 @@
 
 #include <algorithm>
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
-void addArms(const World& world, const Arm& outer, const std::vector<ResolvedStep>& steps, std::vector<Arm>& arms) {
+void addArms(const resolve::World& world, const Arm& outer, const std::vector<resolve::ResolvedStep>& steps,
+             std::vector<Arm>& arms) {
     Arm arm = outer;
-    for (const ResolvedStep& step : steps) {
-        if (step.spec->kind == StepKind::validate) arm.parts.push_back({&step.condition, false, &step});
-        if (step.spec->kind == StepKind::ret) break;
-        if (step.spec->kind != StepKind::branch) arm.steps.push_back(&step);
+    for (const resolve::ResolvedStep& step : steps) {
+        if (step.spec->kind == spec::StepKind::validate) arm.parts.push_back({&step.condition, false, &step});
+        if (step.spec->kind == spec::StepKind::ret) break;
+        if (step.spec->kind != spec::StepKind::branch) arm.steps.push_back(&step);
     }
     size_t own = arms.size();
     arms.push_back(arm);
     arm.steps.clear();
     arm.top = false;
-    for (const ResolvedStep& step : steps) {
-        if (step.spec->kind == StepKind::ret) break;
-        if (step.spec->kind != StepKind::branch) continue;
+    for (const resolve::ResolvedStep& step : steps) {
+        if (step.spec->kind == spec::StepKind::ret) break;
+        if (step.spec->kind != spec::StepKind::branch) continue;
         Arm inner = arm;
         inner.parts.push_back({&step.condition, false, nullptr});
         addArms(world, inner, step.then, arms);
@@ -32,9 +33,9 @@ void addArms(const World& world, const Arm& outer, const std::vector<ResolvedSte
 
 }  // namespace
 
-std::vector<Arm> armsOf(const World& world, const ResolvedAction& action) {
+std::vector<Arm> armsOf(const resolve::World& world, const resolve::ResolvedAction& action) {
     std::vector<Arm> arms;
-    for (const ResolvedBranch& branch : action.branches) {
+    for (const resolve::ResolvedBranch& branch : action.branches) {
         Arm arm;
         if (branch.condition) arm.parts.push_back({&branch.condition, false, nullptr});
         addArms(world, arm, branch.steps, arms);
@@ -45,22 +46,23 @@ std::vector<Arm> armsOf(const World& world, const ResolvedAction& action) {
     return arms;
 }
 
-bool isSwitchedOff(const ActionInfo& action) {
+bool isSwitchedOff(const resolve::ActionInfo& action) {
     const std::string& enabled = action.spec->enabled.value;
     return enabled == "false" || enabled == "no" || enabled == "off";
 }
 
-std::vector<Invariant> invariantsOf(const World& world, const Resolver& resolver, const ActionInfo* except,
-                                    const EntityInfo* entity, unsigned operation, const std::string& custom) {
+std::vector<Invariant> invariantsOf(const resolve::World& world, const resolve::Resolver& resolver,
+                                    const resolve::ActionInfo* except, const resolve::EntityInfo* entity,
+                                    unsigned operation, const std::string& custom) {
     std::vector<Invariant> found;
-    for (const ResolvedAction& other : resolver.actions) {
-        const Binding& binding = other.binding;
+    for (const resolve::ResolvedAction& other : resolver.actions) {
+        const resolve::Binding& binding = other.binding;
         bool listens = custom.empty() ? !binding.custom && binding.entity == entity && (binding.ops & operation)
                                       : binding.custom && binding.event == custom;
         if (!listens || other.info == except || other.info->spec->onError.value != "abort" || other.window ||
-            other.isFeed() || isBulk(*other.info) || isSwitchedOff(*other.info))
+            other.isFeed() || resolve::isBulk(*other.info) || isSwitchedOff(*other.info))
             continue;
-        std::set<const ResolvedStep*> known;
+        std::set<const resolve::ResolvedStep*> known;
         for (const Arm& arm : armsOf(world, other)) {
             Invariant invariant;
             invariant.owner = &other;
@@ -77,4 +79,4 @@ std::vector<Invariant> invariantsOf(const World& world, const Resolver& resolver
     return found;
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

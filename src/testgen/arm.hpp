@@ -6,38 +6,39 @@
 
 #include "resolve/resolver.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 // One way through an action: steps, and the conditions under which they run.
 struct Arm {
     struct Part {
-        const BoundExpression* condition;
+        const resolve::BoundExpression* condition;
         bool negated;
-        const ResolvedStep* validate;  // the step, if it is one that refuses the event
+        const resolve::ResolvedStep* validate;  // the step, if it is one that refuses the event
     };
     std::vector<Part> parts;
-    std::vector<const ResolvedStep*> steps;  // nested if/then/else have arms of their own
-    bool top = true;                         // a branch of the action itself
-    std::string label;                       // low_stock
-    bool eventLabel = false;                 // the label is an event type
+    std::vector<const resolve::ResolvedStep*> steps;  // nested if/then/else have arms of their own
+    bool top = true;                                  // a branch of the action itself
+    std::string label;                                // low_stock
+    bool eventLabel = false;                          // the label is an event type
 };
 
 // The arms of an action, in order.
-std::vector<Arm> armsOf(const World& world, const ResolvedAction& action);
+std::vector<Arm> armsOf(const resolve::World& world, const resolve::ResolvedAction& action);
 
 // A validate step of an action with `on_error: abort`: the statement that breaks it fails, whoever types it.
 struct Invariant {
-    const ResolvedAction* owner = nullptr;
+    const resolve::ResolvedAction* owner = nullptr;
     std::vector<Arm::Part> when;  // where these hold …
-    const BoundExpression* holds = nullptr;
+    const resolve::BoundExpression* holds = nullptr;
 };
 
 // Those of the actions in force that listen to an operation on the rows of an entity (`custom` empty), or to a custom
 // event; without those of the action `except`.
-std::vector<Invariant> invariantsOf(const World& world, const Resolver& resolver, const ActionInfo* except,
-                                    const EntityInfo* entity, unsigned operation, const std::string& custom);
+std::vector<Invariant> invariantsOf(const resolve::World& world, const resolve::Resolver& resolver,
+                                    const resolve::ActionInfo* except, const resolve::EntityInfo* entity,
+                                    unsigned operation, const std::string& custom);
 
 // Whether the spec switches the action off.
-bool isSwitchedOff(const ActionInfo& action);
+bool isSwitchedOff(const resolve::ActionInfo& action);
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -2,14 +2,14 @@
 #include <algorithm>
 
 #include "emit/printer.hpp"
-#include "text/quote.hpp"
-#include "text/sql_text.hpp"
 #include "testgen/doubts.hpp"
 #include "testgen/knowable.hpp"
 #include "testgen/wording.hpp"
 #include "testgen/writer.hpp"
+#include "text/quote.hpp"
+#include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
@@ -17,7 +17,7 @@ using Cells = std::map<std::string, std::string>;
 
 class Bulk {
 public:
-    Bulk(Writer& writer, const ResolvedAction& action)
+    Bulk(Writer& writer, const resolve::ResolvedAction& action)
         : writer_(writer),
           action_(alone(action)),
           original_(action),
@@ -33,14 +33,14 @@ public:
         if (why.empty()) why = unclear();
         std::vector<std::string> conditions;
         if (why.empty()) {
-            const ResolvedStep& step = *stage_.allocations[0].step;
+            const resolve::ResolvedStep& step = *stage_.allocations[0].step;
             if (step.where && stage_.print(step.where, Scenario::reference, "b0", sql, why)) conditions.push_back(sql);
             if (!step.allocated.empty() && step.limit && stage_.print(step.limit, Scenario::reference, "b0", sql, why))
                 conditions.push_back("(" + sql + ") >= 3");
-            const BoundExpression& guard = action_.branches.front().condition;
+            const resolve::BoundExpression& guard = action_.branches.front().condition;
             if (guard && stage_.print(guard, Scenario::reference, "", sql, why)) conditions.push_back(sql);
-            for (const ResolvedStep& one : action_.branches.front().steps)
-                if (one.spec->kind == StepKind::validate &&
+            for (const resolve::ResolvedStep& one : action_.branches.front().steps)
+                if (one.spec->kind == spec::StepKind::validate &&
                     stage_.print(one.condition, Scenario::reference, "", sql, why))
                     conditions.push_back(sql);
         }
@@ -59,7 +59,7 @@ public:
 
 private:
     // The function by itself, whatever calls it.
-    static ResolvedAction alone(ResolvedAction action) {
+    static resolve::ResolvedAction alone(resolve::ResolvedAction action) {
         action.binding.custom = true;
         action.binding.entity = nullptr;
         action.binding.ops = 0;
@@ -67,23 +67,24 @@ private:
     }
 
     template <typename Test>
-    static bool anyStep(const std::vector<ResolvedStep>& steps, Test test) {
-        return std::any_of(steps.begin(), steps.end(), [&](const ResolvedStep& one) {
+    static bool anyStep(const std::vector<resolve::ResolvedStep>& steps, Test test) {
+        return std::any_of(steps.begin(), steps.end(), [&](const resolve::ResolvedStep& one) {
             return test(one) || anyStep(one.then, test) || anyStep(one.otherwise, test);
         });
     }
 
     // Why it cannot be said which rows are taken, or what they are like in the end; empty if it can.
     std::string unclear() const {
-        const std::vector<ResolvedStep>& steps = action_.branches.front().steps;
-        auto take = std::find_if(steps.begin(), steps.end(), [](const ResolvedStep& one) { return one.takes; });
-        bool chooses = std::any_of(steps.begin(), take, [](const ResolvedStep& one) {
-            return one.spec->kind == StepKind::branch || one.spec->kind == StepKind::foreach ||
-                   one.spec->kind == StepKind::ret;
+        const std::vector<resolve::ResolvedStep>& steps = action_.branches.front().steps;
+        auto take =
+            std::find_if(steps.begin(), steps.end(), [](const resolve::ResolvedStep& one) { return one.takes; });
+        bool chooses = std::any_of(steps.begin(), take, [](const resolve::ResolvedStep& one) {
+            return one.spec->kind == spec::StepKind::branch || one.spec->kind == spec::StepKind::foreach ||
+                   one.spec->kind == spec::StepKind::ret;
         });
         if (take == steps.end() || chooses) return "the rows are taken under a condition";
-        bool again = anyStep({take + 1, steps.end()}, [&](const ResolvedStep& one) {
-            bool writes = one.spec->kind == StepKind::update || one.spec->kind == StepKind::remove;
+        bool again = anyStep({take + 1, steps.end()}, [&](const resolve::ResolvedStep& one) {
+            bool writes = one.spec->kind == spec::StepKind::update || one.spec->kind == spec::StepKind::remove;
             return writes && one.target == take->target;
         });
         return again ? "a later step changes " + take->target->shown() + " too" : "";
@@ -91,28 +92,31 @@ private:
 
     Focus focus() const {
         Arm arm;
-        const BoundExpression& guard = action_.branches.front().condition;
+        const resolve::BoundExpression& guard = action_.branches.front().condition;
         if (guard) arm.parts.push_back({&guard, false, nullptr});
-        for (const ResolvedStep& one : action_.branches.front().steps)
-            if (one.spec->kind == StepKind::validate) arm.parts.push_back({&one.condition, false, &one});
+        for (const resolve::ResolvedStep& one : action_.branches.front().steps)
+            if (one.spec->kind == spec::StepKind::validate) arm.parts.push_back({&one.condition, false, &one});
         return stage_.focus(arm);
     }
 
-    const ResolvedStep& step() const { return *stage_.allocations[0].step; }
+    const resolve::ResolvedStep& step() const { return *stage_.allocations[0].step; }
     std::string table() const { return quoteName(step().target->schema, step().target->table); }
 
     // Values that put rows in a place of the order, if it is by one column of a type that is understood.
     bool ordered(int place, Cells& cells) const {
-        for (const BoundOrder& order : step().order) {
-            if (order.value.values.size() != 1 || order.value.values[0].kind != ValueKind::target) return false;
-            const Value& value = order.value.values[0];
+        for (const resolve::BoundOrder& order : step().order) {
+            if (order.value.values.size() != 1 || order.value.values[0].kind != resolve::ValueKind::target)
+                return false;
+            const resolve::Value& value = order.value.values[0];
             // WHERE, or what another action demands, is about the very column.
             // What a row becomes is the same wherever it stands.
-            bool read = std::any_of(step().set.begin(), step().set.end(), [&](const BoundAssignment& assignment) {
-                return std::any_of(
-                    assignment.value.values.begin(), assignment.value.values.end(),
-                    [&](const Value& one) { return one.kind == ValueKind::target && one.name == value.name; });
-            });
+            bool read =
+                std::any_of(step().set.begin(), step().set.end(), [&](const resolve::BoundAssignment& assignment) {
+                    return std::any_of(assignment.value.values.begin(), assignment.value.values.end(),
+                                       [&](const resolve::Value& one) {
+                                           return one.kind == resolve::ValueKind::target && one.name == value.name;
+                                       });
+                });
             if (read) return false;
             int known = stage_.dimension("b0." + value.name);
             if (known >= 0 && stage_.scenario.dimensions[static_cast<size_t>(known)].essential) return false;
@@ -230,12 +234,13 @@ private:
         Cells early;
         if (inOrder) ordered(0, early);
         if (allocates) early[step().allocated] = "1";
-        bool parameters = step().where &&
-                          std::any_of(step().where.values.begin(), step().where.values.end(), [&](const Value& value) {
-                              int read = stage_.dimension("p." + value.name);
-                              return value.kind == ValueKind::payload && read >= 0 &&
-                                     stage_.scenario.dimensions[static_cast<size_t>(read)].unique;
-                          });
+        bool parameters =
+            step().where &&
+            std::any_of(step().where.values.begin(), step().where.values.end(), [&](const resolve::Value& value) {
+                int read = stage_.dimension("p." + value.name);
+                return value.kind == resolve::ValueKind::payload && read >= 0 &&
+                       stage_.scenario.dimensions[static_cast<size_t>(read)].unique;
+            });
         if (parameters) {
             writer_.rows(stage_, others);
             writer_.fixture(stage_.allocationRow(allocation, others, early));
@@ -257,12 +262,12 @@ private:
                           std::to_string(handled) + ", " + quoteLiteral(returns) + ")",
                       returns);
         std::vector<std::string> columns;
-        for (const BoundAssignment& assignment : step().set)
+        for (const resolve::BoundAssignment& assignment : step().set)
             columns.push_back(assignment.column);
         changed(literal, handled,
-                step().spec->kind == StepKind::remove ? name_ + " deletes " + step().target->table
-                                                      : name_ + " updates " + join(columns, ", ") + " of " +
-                                                            step().target->table + (inOrder ? " in order" : ""));
+                step().spec->kind == spec::StepKind::remove ? name_ + " deletes " + step().target->table
+                                                            : name_ + " updates " + join(columns, ", ") + " of " +
+                                                                  step().target->table + (inOrder ? " in order" : ""));
         if (stops) {
             std::string description = name_ + " stops at the first row that does not fit";
             untouched(literal, "t." + quoteName(key.name) + " = " + keys[2], description);
@@ -275,10 +280,10 @@ private:
 
     // An element that a validation refuses, or that lacks a key.
     std::string badElement(const std::string& whole, Fixture& inside, std::string& sqlstate) {
-        for (const ResolvedStep& one : action_.branches.front().steps) {
-            if (one.spec->kind != StepKind::validate) continue;
+        for (const resolve::ResolvedStep& one : action_.branches.front().steps) {
+            if (one.spec->kind != spec::StepKind::validate) continue;
             const std::string& text = writer_.world.expressionText(one.condition.expression);
-            for (const Atom& atom : readCondition(text).atoms) {
+            for (const spec::Atom& atom : spec::readCondition(text).atoms) {
                 std::string slice, why;
                 if (!stage_.printSlice(one.condition, atom.begin, atom.end, Scenario::reference, slice, why)) continue;
                 std::set<int> read = stage_.dimensionsOf(one.condition, atom.begin, atom.end);
@@ -332,8 +337,8 @@ private:
 
     bool isSetBefore(const Stage::Render& literal) const {
         const auto& columns = stage_.scenario.rows[static_cast<size_t>(stage_.allocations[0].row)].columns;
-        return step().spec->kind == StepKind::update &&
-               std::all_of(step().set.begin(), step().set.end(), [&](const BoundAssignment& assignment) {
+        return step().spec->kind == spec::StepKind::update &&
+               std::all_of(step().set.begin(), step().set.end(), [&](const resolve::BoundAssignment& assignment) {
                    auto known = columns.find(assignment.column);
                    std::string sql, why;
                    if (known == columns.end() || !assignment.value ||
@@ -346,7 +351,7 @@ private:
 
     std::string setCondition(const Stage::Render& literal) {
         std::string where;
-        for (const BoundAssignment& assignment : step().set) {
+        for (const resolve::BoundAssignment& assignment : step().set) {
             std::string sql, why;
             if (!assignment.value || volatileValue(assignment) ||
                 !stage_.print(assignment.value, literal, "b0", sql, why))
@@ -358,7 +363,7 @@ private:
         return where;
     }
 
-    bool volatileValue(const BoundAssignment& assignment) const {
+    bool volatileValue(const resolve::BoundAssignment& assignment) const {
         return !unknowable(writer_.world, writer_.resolver, assignment.value).empty();
     }
 
@@ -369,8 +374,9 @@ private:
     }
 
     void changed(const Stage::Render& literal, int handled, const std::string& description) {
-        bool remove = step().spec->kind == StepKind::remove;
-        const std::string changing = stage_.tableOf(*step().target)->triggerOf(remove ? opDelete : opUpdate);
+        bool remove = step().spec->kind == spec::StepKind::remove;
+        const std::string changing =
+            stage_.tableOf(*step().target)->triggerOf(remove ? resolve::opDelete : resolve::opUpdate);
         if (!changing.empty()) return writer_.skip(description, "the " + changing + " may change what is written");
         if (!remove && setCondition(literal).empty())
             return writer_.skip(description, "its values are different every time");
@@ -381,7 +387,7 @@ private:
     }
 
     void untouched(const Stage::Render& literal, const std::string& key, const std::string& description) {
-        bool remove = step().spec->kind == StepKind::remove;
+        bool remove = step().spec->kind == spec::StepKind::remove;
         if (!remove && setCondition(literal).empty())
             return writer_.skip(description, "its values are different every time");
         doubtOthers(description, Meddled::bystander);
@@ -393,17 +399,17 @@ private:
     // Steps after it run once per handled row.
     void deliveries(const std::vector<std::string>& keys, int handled) {
         if (anyStep(action_.branches.front().steps,
-                    [](const ResolvedStep& one) { return one.spec->kind == StepKind::ret; }))
+                    [](const resolve::ResolvedStep& one) { return one.spec->kind == spec::StepKind::ret; }))
             return;
-        for (const ResolvedStep& other : action_.branches.front().steps) {
-            const Step& spec = *other.spec;
+        for (const resolve::ResolvedStep& other : action_.branches.front().steps) {
+            const spec::Step& spec = *other.spec;
             std::string where, description;
-            if (spec.kind == StepKind::notify || spec.kind == StepKind::escalate) {
+            if (spec.kind == spec::StepKind::notify || spec.kind == spec::StepKind::escalate) {
                 where = "d.channel = " + quoteLiteral(spec.target.value) +
                         " AND d.message = " + quoteLiteral(spec.message.value);
                 description =
-                    name_ + (spec.kind == StepKind::notify ? " notifies " : " escalates to ") + spec.target.value;
-            } else if (spec.kind == StepKind::callExternal) {
+                    name_ + (spec.kind == spec::StepKind::notify ? " notifies " : " escalates to ") + spec.target.value;
+            } else if (spec.kind == spec::StepKind::callExternal) {
                 where = "d.service = " + quoteLiteral(spec.target.value) +
                         " AND d.operation = " + quoteLiteral(spec.message.value);
                 description = name_ + " " + operationPhrase(spec.message.value);
@@ -420,21 +426,21 @@ private:
 
     // A row that differs in one value, so that WHERE does not hold for it, stays as it is.
     void strangers() {
-        const BoundExpression& where = step().where;
+        const resolve::BoundExpression& where = step().where;
         const std::string& text = writer_.world.expressionText(where.expression);
         std::string whole, why;
         if (!stage_.print(where, Scenario::reference, "b0", whole, why)) return;
         const ExpressionFacts& facts = writer_.world.facts(where.expression);
-        for (const Atom& atom : readCondition(text).atoms) {
+        for (const spec::Atom& atom : spec::readCondition(text).atoms) {
             std::string shown = commentText(text.substr(atom.begin, atom.end - atom.begin));
             std::set<int> varied;
             for (size_t i = 0; i < where.values.size(); i++)
                 if (facts.names[i].offset >= atom.begin && facts.names[i].offset < atom.end &&
-                    where.values[i].kind == ValueKind::target)
+                    where.values[i].kind == resolve::ValueKind::target)
                     varied.insert(stage_.dimension("b0." + where.values[i].name));
             varied.erase(-1);
-            std::string slice = printBound(writer_.world, writer_.resolver, where, atom.begin, atom.end,
-                                           [&](const Value& value) { return stageValue(value); });
+            std::string slice = emit::printBound(writer_.world, writer_.resolver, where, atom.begin, atom.end,
+                                                 [&](const resolve::Value& value) { return stageValue(value); });
             Fixture inside, outside;
             if (!writer_.findPair(stage_, whole, slice, {}, varied, true, focus(), inside, outside) &&
                 !writer_.findPair(stage_, whole, slice, {}, varied, false, focus(), inside, outside))
@@ -457,14 +463,14 @@ private:
         }
     }
 
-    std::string stageValue(const Value& value) const {
+    std::string stageValue(const resolve::Value& value) const {
         std::string sql, why;
         return stage_.printValue(value, Scenario::reference, sql, why, "b0") ? sql : "NULL";
     }
 
     Writer& writer_;
-    ResolvedAction action_;
-    const ResolvedAction& original_;
+    resolve::ResolvedAction action_;
+    const resolve::ResolvedAction& original_;
     std::string name_;
     Stage stage_;
     std::string keys_;
@@ -472,8 +478,8 @@ private:
 
 }  // namespace
 
-void writeBulk(Writer& writer, const ResolvedAction& action) {
+void writeBulk(Writer& writer, const resolve::ResolvedAction& action) {
     Bulk(writer, action).write();
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -3,20 +3,20 @@
 #include <algorithm>
 
 #include "emit/printer.hpp"
-#include "text/quote.hpp"
 #include "testgen/doubts.hpp"
 #include "testgen/wording.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
-bool writesRows(const ResolvedStep& step) {
-    return step.target && (step.spec->kind == StepKind::update || step.spec->kind == StepKind::remove);
+bool writesRows(const resolve::ResolvedStep& step) {
+    return step.target && (step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove);
 }
 
-void collectWriting(const std::vector<ResolvedStep>& steps, std::vector<const ResolvedStep*>& found) {
-    for (const ResolvedStep& step : steps) {
+void collectWriting(const std::vector<resolve::ResolvedStep>& steps, std::vector<const resolve::ResolvedStep*>& found) {
+    for (const resolve::ResolvedStep& step : steps) {
         if (writesRows(step)) found.push_back(&step);
         collectWriting(step.then, found);
         collectWriting(step.otherwise, found);
@@ -27,21 +27,21 @@ void collectWriting(const std::vector<ResolvedStep>& steps, std::vector<const Re
 
 void Bystanders::watch(const Arm& arm, const Stage::Render& mine, const Stage::Render& others) {
     watched_.clear();
-    for (const ResolvedStep* step : arm.steps) {
+    for (const resolve::ResolvedStep* step : arm.steps) {
         if (writesRows(*step)) watchStep(*step, arm, mine, others);
         int loop = stage_.loopOf(*step);
         if (loop < 0) continue;
-        std::vector<const ResolvedStep*> inner;
+        std::vector<const resolve::ResolvedStep*> inner;
         collectWriting(step->then, inner);
         for (int k = 0; k < 2; k++) {
             Stage::Element element(stage_, loop, k);
-            for (const ResolvedStep* one : inner)
+            for (const resolve::ResolvedStep* one : inner)
                 watchStep(*one, arm, mine, others);
         }
     }
 }
 
-void Bystanders::watchStep(const ResolvedStep& step, const Arm& arm, const Stage::Render& mine,
+void Bystanders::watchStep(const resolve::ResolvedStep& step, const Arm& arm, const Stage::Render& mine,
                            const Stage::Render& others) {
     std::string own = stage_.ownOf(step);
     int row = own.empty() ? -1 : stage_.rowOf(own);
@@ -51,14 +51,14 @@ void Bystanders::watchStep(const ResolvedStep& step, const Arm& arm, const Stage
     // A key of which there are few values is the same in every test.
     if (column == planned.columns.end() || others(column->second) == mine(column->second)) return;
     std::string key = "t." + quoteName(step.target->key) + " = " + others(column->second);
-    bool brought = own == "new" && stage_.operation == opInsert;
+    bool brought = own == "new" && stage_.operation == resolve::opInsert;
     if (brought && std::none_of(watched_.begin(), watched_.end(), [&](const Watched& one) { return one.key == key; }))
         writer_.fixture(stage_.quietRow(row, others));
     watchRow(step, key, arm.label + " leaves other rows of " + step.target->table + " alone");
     excuseSteps(watched_.back(), mine);
 }
 
-void Bystanders::watchRow(const ResolvedStep& step, const std::string& key, const std::string& description) {
+void Bystanders::watchRow(const resolve::ResolvedStep& step, const std::string& key, const std::string& description) {
     std::string row =
         "(SELECT (t.*)::text FROM " + quoteName(step.target->schema, step.target->table) + " AS t WHERE " + key + ")";
     std::string setting = "'specql_test.row_" + std::to_string(writer_.next()) + "'";
@@ -70,12 +70,12 @@ void Bystanders::watchRow(const ResolvedStep& step, const std::string& key, cons
 
 // Another step of the action may mean the row.
 void Bystanders::excuseSteps(const Watched& watched, const Stage::Render& mine) {
-    std::vector<const ResolvedStep*> all;
-    for (const ResolvedBranch& branch : stage_.action.branches) {
+    std::vector<const resolve::ResolvedStep*> all;
+    for (const resolve::ResolvedBranch& branch : stage_.action.branches) {
         collectWriting(branch.steps, all);
         collectWriting(branch.otherwise, all);
     }
-    for (const ResolvedStep* other : all) {
+    for (const resolve::ResolvedStep* other : all) {
         if (other->target != watched.step->target || other == watched.step) continue;
         std::string condition, why;
         if (!stage_.rowCondition(*other, mine, "t", condition, why)) condition = "true";
@@ -101,18 +101,18 @@ void Bystanders::check() {
 }
 
 void Bystanders::strangers(const Arm& arm, const std::string& condition, const Fixture& fixture) {
-    for (const ResolvedStep* step : arm.steps) {
+    for (const resolve::ResolvedStep* step : arm.steps) {
         // What WHERE says of the one row that a step leads to is another matter.
         if (!writesRows(*step) || !step->where || step->ownRow || step->byContext >= 0 || step->limit ||
             !step->order.empty() || step->target->key.empty() || stage_.rowOf(stage_.ownOf(*step)) < 0)
             continue;
-        for (const Atom& atom : readCondition(writer_.world.expressionText(step->where.expression)).atoms)
+        for (const spec::Atom& atom : spec::readCondition(writer_.world.expressionText(step->where.expression)).atoms)
             stranger(*step, arm, condition, fixture, atom);
     }
 }
 
-void Bystanders::stranger(const ResolvedStep& step, const Arm& arm, const std::string& condition,
-                          const Fixture& fixture, const Atom& atom) {
+void Bystanders::stranger(const resolve::ResolvedStep& step, const Arm& arm, const std::string& condition,
+                          const Fixture& fixture, const spec::Atom& atom) {
     const std::string own = stage_.ownOf(step);
     const std::string& text = writer_.world.expressionText(step.where.expression);
     const ExpressionFacts& facts = writer_.world.facts(step.where.expression);
@@ -120,8 +120,9 @@ void Bystanders::stranger(const ResolvedStep& step, const Arm& arm, const std::s
     std::set<std::string> columns;
     std::set<int> varied;
     for (size_t i = 0; i < step.where.values.size(); i++) {
-        const Value& value = step.where.values[i];
-        if (value.kind != ValueKind::target || facts.names[i].offset < atom.begin || facts.names[i].offset >= atom.end)
+        const resolve::Value& value = step.where.values[i];
+        if (value.kind != resolve::ValueKind::target || facts.names[i].offset < atom.begin ||
+            facts.names[i].offset >= atom.end)
             continue;
         auto known = planned.columns.find(value.name);
         if (known == planned.columns.end()) return;
@@ -142,9 +143,9 @@ void Bystanders::stranger(const ResolvedStep& step, const Arm& arm, const std::s
     std::string other;
     if (stage_.isShared(own, column)) {
         // The event has this value too, and WHERE demands that they are equal.
-        Bound bound;
-        bool equal = atom.conjunct && readBound(text.substr(atom.begin, atom.end - atom.begin), bound) &&
-                     bound.kind == Bound::Kind::name && bound.comparison == "=";
+        spec::Bound bound;
+        bool equal = atom.conjunct && spec::readBound(text.substr(atom.begin, atom.end - atom.begin), bound) &&
+                     bound.kind == spec::Bound::Kind::name && bound.comparison == "=";
         if (!equal) return;
         for (const std::string& candidate : dimension.candidates)
             if (other.empty() && candidate != "NULL" && candidate != fixture.values[static_cast<size_t>(which)] &&
@@ -202,4 +203,4 @@ void Bystanders::stranger(const ResolvedStep& step, const Arm& arm, const std::s
     check();
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

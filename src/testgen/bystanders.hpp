@@ -6,7 +6,7 @@
 
 #include "testgen/writer.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 class Bystanders {
 public:
@@ -25,18 +25,19 @@ public:
 private:
     struct Watched {
         std::string description, key, row, setting;
-        const ResolvedStep* step;
+        const resolve::ResolvedStep* step;
     };
 
-    void watchStep(const ResolvedStep& step, const Arm& arm, const Stage::Render& mine, const Stage::Render& others);
-    void watchRow(const ResolvedStep& step, const std::string& key, const std::string& description);
+    void watchStep(const resolve::ResolvedStep& step, const Arm& arm, const Stage::Render& mine,
+                   const Stage::Render& others);
+    void watchRow(const resolve::ResolvedStep& step, const std::string& key, const std::string& description);
     void excuseSteps(const Watched& watched, const Stage::Render& mine);
-    void stranger(const ResolvedStep& step, const Arm& arm, const std::string& condition, const Fixture& fixture,
-                  const Atom& atom);
+    void stranger(const resolve::ResolvedStep& step, const Arm& arm, const std::string& condition,
+                  const Fixture& fixture, const spec::Atom& atom);
 
     Writer& writer_;
     const Stage& stage_;
     std::vector<Watched> watched_;
 };
 
-}  // namespace specql
+}  // namespace specql::testgen

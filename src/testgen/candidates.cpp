@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "text/quote.hpp"
 #include "resolve/world.hpp"
 #include "testgen/sample.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
@@ -55,7 +55,7 @@ bool shifted(const std::string& number, long long steps, size_t places, std::str
 size_t wholeDigits(const std::string& type) {
     if (type == "smallint") return 4;
     if (type == "integer") return 9;
-    if (!startsWith(type, "numeric(")) return 18;
+    if (!resolve::startsWith(type, "numeric(")) return 18;
     size_t comma = type.find(',');
     size_t digits = std::strtoul(type.c_str() + 8, nullptr, 10);
     size_t places = comma == std::string::npos ? 0 : std::strtoul(type.c_str() + comma + 1, nullptr, 10);
@@ -71,12 +71,12 @@ bool isUuid(const std::string& text) {
     return text.size() == 36 && text.find_first_not_of("0123456789abcdefABCDEF-") == std::string::npos;
 }
 
-void addNumbers(Values& values, const std::string& type, const ConditionText& condition, size_t place) {
+void addNumbers(Values& values, const std::string& type, const spec::ConditionText& condition, size_t place) {
     bool whole = isInteger(type);
     size_t places = whole ? 0 : 2;
     size_t comma = type.find(',');
     if (comma != std::string::npos) places = std::min<size_t>(std::strtoul(type.c_str() + comma + 1, nullptr, 10), 6);
-    if (startsWith(type, "numeric(") && comma == std::string::npos) places = 0;
+    if (resolve::startsWith(type, "numeric(") && comma == std::string::npos) places = 0;
     std::string value;
     auto add = [&](std::initializer_list<long long> shifts) {
         for (const std::string& number : condition.numbers) {
@@ -99,7 +99,7 @@ void addNumbers(Values& values, const std::string& type, const ConditionText& co
                       values.list.end());
 }
 
-void addTimes(Values& values, const std::string& type, const ConditionText& condition, size_t place) {
+void addTimes(Values& values, const std::string& type, const spec::ConditionText& condition, size_t place) {
     auto add = [&](const std::string& sql) { values.add(type == "date" ? "(" + sql + ")::date" : sql); };
     for (const std::string& interval : condition.intervals)
         for (const char* shift : {"", " + interval '1 second'", " - interval '1 second'", " + interval '1 day'"}) {
@@ -142,7 +142,7 @@ constexpr const char* usualTexts[] = {"specql",
                                       "DEF",
                                       "fr"};
 
-void addTexts(Values& values, const ConditionText& condition, size_t place) {
+void addTexts(Values& values, const spec::ConditionText& condition, size_t place) {
     for (const std::string& text : condition.texts) {
         values.text(text);
         std::string plain = text;
@@ -163,7 +163,7 @@ void addTexts(Values& values, const ConditionText& condition, size_t place) {
         values.text(text);
 }
 
-void addObjects(Values& values, const ConditionText& condition) {
+void addObjects(Values& values, const spec::ConditionText& condition) {
     auto object = [&](const std::string& value) {
         std::vector<std::string> pairs;
         for (const std::string& key : condition.keys)
@@ -226,18 +226,18 @@ bool isInteger(const std::string& type) {
     return type == "integer" || type == "bigint" || type == "smallint";
 }
 bool isNumeric(const std::string& type) {
-    return isInteger(type) || type == "numeric" || startsWith(type, "numeric(") || type == "real" ||
+    return isInteger(type) || type == "numeric" || resolve::startsWith(type, "numeric(") || type == "real" ||
            type == "double precision";
 }
 bool isTime(const std::string& type) {
-    return startsWith(type, "timestamp") || type == "date";
+    return resolve::startsWith(type, "timestamp") || type == "date";
 }
 bool isText(const std::string& type) {
-    return type == "text" || startsWith(type, "character") || type == "citext" || type == "name";
+    return type == "text" || resolve::startsWith(type, "character") || type == "citext" || type == "name";
 }
 
 std::vector<std::string> candidates(const std::string& type, const std::vector<std::string>& enumLabels,
-                                    const ConditionText& condition, size_t place) {
+                                    const spec::ConditionText& condition, size_t place) {
     Values values;
     if (!enumLabels.empty()) {
         for (const std::string& text : condition.texts)
@@ -260,23 +260,23 @@ std::vector<std::string> candidates(const std::string& type, const std::vector<s
         values.add(uniqueValue(type, 800000 + static_cast<int>(place)));
     } else if (type == "jsonb" || type == "json") {
         addObjects(values, condition);
-    } else if (type == "interval" || startsWith(type, "interval ")) {
+    } else if (type == "interval" || resolve::startsWith(type, "interval ")) {
         for (const std::string& interval : condition.intervals)
             for (const char* shift : {"", " + interval '1 second'", " - interval '1 second'"})
                 values.add("interval " + quoteLiteral(interval) + shift);
         values.add("interval '1 hour'");
         values.add("interval '2 days'");
-    } else if (endsWith(type, "[]")) {
+    } else if (resolve::endsWith(type, "[]")) {
         std::vector<std::string> inner = candidates(type.substr(0, type.size() - 2), {}, condition, place);
         if (inner.size() > 1) values.add("ARRAY[" + inner[0] + ", " + inner[1] + "]");
         for (const std::string& value : inner)
             values.add("ARRAY[" + value + "]");
         values.add("'{}'");
-    } else if (endsWith(type, "range")) {
+    } else if (resolve::endsWith(type, "range")) {
         addRanges(values, type);
     } else {
         for (const auto& other : others)
-            if (type == other[0] || startsWith(type, std::string(other[0]) + "(")) {
+            if (type == other[0] || resolve::startsWith(type, std::string(other[0]) + "(")) {
                 values.add(other[1]);
                 values.add(other[2]);
             }
@@ -293,7 +293,7 @@ std::string uniqueValue(const std::string& type, int number) {
     if (type == "smallint") return std::to_string(30000 + number % 2000);
     if (type == "integer" || type == "bigint") return std::to_string(1900000000 + number);
     if (type == "numeric") return std::to_string(1900000000 + number);
-    if (startsWith(type, "character") && type.back() == ')') {
+    if (resolve::startsWith(type, "character") && type.back() == ')') {
         size_t length = std::strtoul(type.c_str() + type.find('(') + 1, nullptr, 10);
         if (length < 16) return shortText(length, number);
     }
@@ -338,9 +338,10 @@ std::string castTo(const std::string& sql, const std::string& type) {
     if ((number && type == "integer") || (type == "boolean" && (sql == "true" || sql == "false"))) return sql;
     // A literal that has the type already.
     std::string ending = "::" + type;
-    if (endsWith(sql, ending) && sql.find('\'', 1) == sql.size() - ending.size() - 1 && sql[0] == '\'') return sql;
+    if (resolve::endsWith(sql, ending) && sql.find('\'', 1) == sql.size() - ending.size() - 1 && sql[0] == '\'')
+        return sql;
     bool literal = sql.size() >= 2 && sql[0] == '\'' && sql.find('\'', 1) == sql.size() - 1;
     return (literal ? sql : "(" + sql + ")") + ending;
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -8,12 +8,12 @@
 #include "spec/condition.hpp"
 #include "testgen/table_facts.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 // SQL expressions without a cast, best first, without duplicates; empty if nothing is known of the type.
 // `place` shifts the plain values, so that columns of one row differ from each other.
 std::vector<std::string> candidates(const std::string& type, const std::vector<std::string>& enumLabels,
-                                    const ConditionText& condition, size_t place);
+                                    const spec::ConditionText& condition, size_t place);
 
 // A value that no other row has, for keys and unique columns; empty if there is none for the type.
 std::string uniqueValue(const std::string& type, int number);
@@ -34,4 +34,4 @@ std::string typedValue(const std::string& value, const std::string& type);
 // The same for any expression.
 std::string castTo(const std::string& sql, const std::string& type);
 
-}  // namespace specql
+}  // namespace specql::testgen

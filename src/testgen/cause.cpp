@@ -5,7 +5,7 @@
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
@@ -20,13 +20,14 @@ bool names(const std::string& text, const std::string& function) {
 
 }  // namespace
 
-Tested testedOf(const ResolvedAction& action) {
+Tested testedOf(const resolve::ResolvedAction& action) {
     const std::string& schema = action.info->schema;
     Tested tested{action.info->name(),
-                  {quoteName(schema, handlerName(action)), quoteName(schema, action.base + "_capture"),
+                  {quoteName(schema, resolve::handlerName(action)), quoteName(schema, action.base + "_capture"),
                    quoteName(schema, action.base + "_rows")},
                   {}};
-    if (isBulk(*action.info)) tested.functions.push_back(quoteName(schema, snakeCase(action.info->spec->name.value)));
+    if (resolve::isBulk(*action.info))
+        tested.functions.push_back(quoteName(schema, snakeCase(action.info->spec->name.value)));
     return tested;
 }
 
@@ -43,10 +44,10 @@ bool isOfTested(const Tested& tested, const std::string& message, const std::str
         std::string line = context.substr(begin, end - begin);
         begin = end + 1;
         static const std::string condition = "condition or values of action ";
-        if (startsWith(line, condition)) return line.substr(condition.size()) == tested.action;
+        if (resolve::startsWith(line, condition)) return line.substr(condition.size()) == tested.action;
         // The test's own DO is nobody's.
-        if (startsWith(line, "PL/pgSQL function inline_code_block ")) continue;
-        if (!startsWith(line, "PL/pgSQL function ")) continue;
+        if (resolve::startsWith(line, "PL/pgSQL function inline_code_block ")) continue;
+        if (!resolve::startsWith(line, "PL/pgSQL function ")) continue;
         if (refused || named(line)) return named(line);
         // What the tested handler does is refused by one that has no reason, unless it does something else.
         refused = anyOf(tested.contented, line);
@@ -57,4 +58,4 @@ bool isOfTested(const Tested& tested, const std::string& message, const std::str
     return otherwise;
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -7,7 +7,7 @@
 
 #include "resolve/resolver.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 // What a test is about, as errors name it.
 struct Tested {
@@ -15,10 +15,10 @@ struct Tested {
     std::vector<std::string> functions;  // inventory.trigger_stock_change_events, …
     std::vector<std::string> contented;  // functions of others that do not refuse what these do, if they do it right
 };
-Tested testedOf(const ResolvedAction& action);
+Tested testedOf(const resolve::ResolvedAction& action);
 
 // `context` has a line for each level, the innermost first, in PostgreSQL's English; in another language only the
 // tested functions are found in it. `otherwise` is the answer if neither message nor context names anybody.
 bool isOfTested(const Tested& tested, const std::string& message, const std::string& context, bool otherwise);
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -5,21 +5,21 @@
 #include <iterator>
 
 #include "emit/printer.hpp"
-#include "text/quote.hpp"
 #include "testgen/knowable.hpp"
 #include "testgen/stage.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
-const BoundAssignment* assignmentOf(const ResolvedStep& step, const std::string& column) {
-    for (const BoundAssignment& assignment : step.set)
+const resolve::BoundAssignment* assignmentOf(const resolve::ResolvedStep& step, const std::string& column) {
+    for (const resolve::BoundAssignment& assignment : step.set)
         if (assignment.column == column) return &assignment;
     return nullptr;
 }
 
-bool sameKey(const Value& a, const Value& b) {
+bool sameKey(const resolve::Value& a, const resolve::Value& b) {
     return a.kind == b.kind && a.name == b.name && a.old == b.old && a.context == b.context;
 }
 
@@ -28,12 +28,12 @@ bool sameKey(const Value& a, const Value& b) {
 // --- finding them ---------------------------------------------------------------------------------------------------
 
 // The place among contexts_ of a row that another action reads; -1 if this stage cannot have it.
-int Stage::contextLike(const ResolvedAction& other, int which) {
-    Context context = other.contexts[static_cast<size_t>(which)];
-    if (context.key.kind == ValueKind::context) {
+int Stage::contextLike(const resolve::ResolvedAction& other, int which) {
+    resolve::Context context = other.contexts[static_cast<size_t>(which)];
+    if (context.key.kind == resolve::ValueKind::context) {
         context.key.context = contextLike(other, context.key.context);
         if (context.key.context < 0) return -1;
-    } else if (context.key.kind != ValueKind::eventColumn && context.key.kind != ValueKind::payload) {
+    } else if (context.key.kind != resolve::ValueKind::eventColumn && context.key.kind != resolve::ValueKind::payload) {
         return -1;
     }
     if (!tableOf(*context.entity) || context.entity->key.empty()) return -1;
@@ -44,11 +44,11 @@ int Stage::contextLike(const ResolvedAction& other, int which) {
 }
 
 // Gives another action's names their meaning here; false if one has none.
-bool Stage::adopt(const ResolvedAction& other, BoundExpression& bound) {
-    for (Value& value : bound.values) {
-        bool known = value.kind == ValueKind::eventColumn || value.kind == ValueKind::eventChange ||
-                     value.kind == ValueKind::payload;
-        if (value.kind == ValueKind::context) {
+bool Stage::adopt(const resolve::ResolvedAction& other, resolve::BoundExpression& bound) {
+    for (resolve::Value& value : bound.values) {
+        bool known = value.kind == resolve::ValueKind::eventColumn || value.kind == resolve::ValueKind::eventChange ||
+                     value.kind == resolve::ValueKind::payload;
+        if (value.kind == resolve::ValueKind::context) {
             value.context = contextLike(other, value.context);
             known = value.context >= 0;
         }
@@ -58,16 +58,16 @@ bool Stage::adopt(const ResolvedAction& other, BoundExpression& bound) {
 }
 
 void Stage::findDemands() {
-    const Binding& binding = action.binding;
+    const resolve::Binding& binding = action.binding;
     std::string custom = binding.custom ? binding.event : "";
     if (binding.custom ? custom.empty() : !binding.entity) return;
     std::vector<Invariant> invariants = invariantsOf(world_, resolver_, action.info, binding.entity, operation, custom);
-    if (operation == opUpdate)
+    if (operation == resolve::opUpdate)
         for (const Invariant& invariant : invariants)
             splitChanging(invariant);
     for (Invariant& invariant : invariants) {
         const std::string& changed = invariant.owner->binding.changedColumn;
-        if (operation == opUpdate && !changed.empty() && !split_.count(changed)) continue;
+        if (operation == resolve::opUpdate && !changed.empty() && !split_.count(changed)) continue;
         Demand demand;
         demand.holds = *invariant.holds;
         bool known = adopt(*invariant.owner, demand.holds);
@@ -85,17 +85,17 @@ void Stage::splitChanging(const Invariant& invariant) {
     if (!invariant.owner->binding.changedColumn.empty()) return;
     const std::string& text = world_.expressionText(invariant.holds->expression);
     const ExpressionFacts& facts = world_.facts(invariant.holds->expression);
-    for (const Atom& atom : readCondition(text).atoms) {
-        Bound bound;
-        bool plain = readBound(text.substr(atom.begin, atom.end - atom.begin), bound);
+    for (const spec::Atom& atom : spec::readCondition(text).atoms) {
+        spec::Bound bound;
+        bool plain = spec::readBound(text.substr(atom.begin, atom.end - atom.begin), bound);
         if (!atom.conjunct || (plain && bound.comparison.find('=') != std::string::npos)) continue;
         std::set<std::string> before, after;
         for (size_t i = 0; i < invariant.holds->values.size(); i++) {
-            const Value& value = invariant.holds->values[i];
+            const resolve::Value& value = invariant.holds->values[i];
             if (facts.names[i].offset < atom.begin || facts.names[i].offset >= atom.end) continue;
-            bool change = value.kind == ValueKind::eventChange;
-            if (change || (value.kind == ValueKind::eventColumn && value.old)) before.insert(value.name);
-            if (change || (value.kind == ValueKind::eventColumn && !value.old)) after.insert(value.name);
+            bool change = value.kind == resolve::ValueKind::eventChange;
+            if (change || (value.kind == resolve::ValueKind::eventColumn && value.old)) before.insert(value.name);
+            if (change || (value.kind == resolve::ValueKind::eventColumn && !value.old)) after.insert(value.name);
         }
         std::set_intersection(before.begin(), before.end(), after.begin(), after.end(),
                               std::inserter(split_, split_.end()));
@@ -104,16 +104,16 @@ void Stage::splitChanging(const Invariant& invariant) {
 
 void Stage::findDemandsOfSteps() {
     for (const Arm& arm : arms_)
-        for (const ResolvedStep* step : arm.steps)
+        for (const resolve::ResolvedStep* step : arm.steps)
             if (!ownOf(*step).empty()) findDemandsOfStep(*step, ownOf(*step));
     for (size_t i = 0; i < allocations.size(); i++)
         findDemandsOfStep(*allocations[i].step, "b" + std::to_string(i));
 }
 
-void Stage::findDemandsOfStep(const ResolvedStep& step, const std::string& own) {
-    bool remove = step.spec->kind == StepKind::remove;
-    if (!step.target || (!remove && step.spec->kind != StepKind::update)) return;
-    unsigned op = remove ? opDelete : opUpdate;
+void Stage::findDemandsOfStep(const resolve::ResolvedStep& step, const std::string& own) {
+    bool remove = step.spec->kind == spec::StepKind::remove;
+    if (!step.target || (!remove && step.spec->kind != spec::StepKind::update)) return;
+    unsigned op = remove ? resolve::opDelete : resolve::opUpdate;
     for (Invariant& invariant : invariantsOf(world_, resolver_, action.info, step.target, op, "")) {
         const std::string& changed = invariant.owner->binding.changedColumn;
         if (!remove && !changed.empty() && !assignmentOf(step, changed)) continue;
@@ -121,11 +121,12 @@ void Stage::findDemandsOfStep(const ResolvedStep& step, const std::string& own) 
         demand.step = &step;
         demand.own = own;
         bool known = true;
-        auto retargeted = [&](BoundExpression bound) {
-            for (Value& value : bound.values) {
-                known = known && (value.kind == ValueKind::eventColumn || value.kind == ValueKind::eventChange);
-                value.kind = ValueKind::target;
-                if (const ColumnInfo* column = step.target->column(value.name)) value.type = column->type;
+        auto retargeted = [&](resolve::BoundExpression bound) {
+            for (resolve::Value& value : bound.values) {
+                known = known && (value.kind == resolve::ValueKind::eventColumn ||
+                                  value.kind == resolve::ValueKind::eventChange);
+                value.kind = resolve::ValueKind::target;
+                if (const resolve::ColumnInfo* column = step.target->column(value.name)) value.type = column->type;
             }
             return bound;
         };
@@ -141,17 +142,17 @@ void Stage::findDemandsOfStep(const ResolvedStep& step, const std::string& own) 
 
 void Stage::useDemands() {
     for (const Demand& demand : demands_) {
-        const Binding& binding = demand.invariant.owner->binding;
+        const resolve::Binding& binding = demand.invariant.owner->binding;
         // Another listener of a custom event fails without the keys that it uses.
         if (!demand.step && binding.custom)
             for (const std::string& key : demand.invariant.owner->payloadOrder)
                 useKey(*demand.invariant.owner, key);
         useAll(demand.holds, demand.own, true);
-        for (const BoundExpression& when : demand.when)
+        for (const resolve::BoundExpression& when : demand.when)
             useAll(when, demand.own, true);
         if (!demand.step || binding.changedColumn.empty()) continue;
-        Value value;
-        value.kind = ValueKind::target;
+        resolve::Value value;
+        value.kind = resolve::ValueKind::target;
         value.name = binding.changedColumn;
         value.type = demand.step->target->column(value.name)->type;
         use(value, demand.own, nullptr);
@@ -162,7 +163,7 @@ void Stage::focusOnDemands(const Arm& arm, Focus& focus) const {
     for (const Demand& demand : demands_) {
         if (demand.step && !does(arm, demand)) continue;
         focusOn(demand.holds, demand.own, focus);
-        for (const BoundExpression& when : demand.when)
+        for (const resolve::BoundExpression& when : demand.when)
             focusOn(when, demand.own, focus);
     }
 }
@@ -171,25 +172,25 @@ void Stage::focusOnDemands(const Arm& arm, Focus& focus) const {
 
 bool Stage::does(const Arm& arm, const Demand& demand) const {
     const Allocation* allocation = allocationOf(demand.own);
-    const ResolvedStep* step = allocation && allocation->caller ? allocation->caller : demand.step;
+    const resolve::ResolvedStep* step = allocation && allocation->caller ? allocation->caller : demand.step;
     return std::find(arm.steps.begin(), arm.steps.end(), step) != arm.steps.end();
 }
 
 // A column of the changed row, before or after the change.
 std::string Stage::changedColumn(const Demand& demand, const std::string& column, bool old, std::string& why) const {
     std::string sql;
-    Value value;
+    resolve::Value value;
     value.name = column;
     value.old = old;
     if (!demand.step) {
-        value.kind = ValueKind::eventColumn;
+        value.kind = resolve::ValueKind::eventColumn;
         value.type = action.binding.entity->column(column)->type;
         (void)printValue(value, Scenario::reference, sql, why);
         return sql;
     }
-    value.kind = ValueKind::target;
+    value.kind = resolve::ValueKind::target;
     value.type = demand.step->target->column(column)->type;
-    const BoundAssignment* assignment = old ? nullptr : assignmentOf(*demand.step, column);
+    const resolve::BoundAssignment* assignment = old ? nullptr : assignmentOf(*demand.step, column);
     if (assignment && assignment->taken)
         (void)printValue(*assignment->taken, Scenario::reference, sql, why, demand.own);
     else if (assignment)
@@ -200,7 +201,7 @@ std::string Stage::changedColumn(const Demand& demand, const std::string& column
 }
 
 std::string Stage::demandSql(const Demand& demand, size_t part, std::string& why) const {
-    const BoundExpression& written =
+    const resolve::BoundExpression& written =
         part < demand.when.size() ? *demand.invariant.when[part].condition : *demand.invariant.holds;
     std::string sql;
     if (std::string problem = unknowable(world_, resolver_, written); !problem.empty()) why = problem;
@@ -208,21 +209,21 @@ std::string Stage::demandSql(const Demand& demand, size_t part, std::string& why
         (void)print(part < demand.when.size() ? demand.when[part] : demand.holds, Scenario::reference, "", sql, why);
         return sql;
     }
-    return printBound(world_, resolver_, written, 0, world_.expressionText(written.expression).size(),
-                      [&](const Value& value) {
-                          if (value.kind == ValueKind::eventColumn)
-                              return changedColumn(demand, value.name, value.old, why);
-                          return "(" + changedColumn(demand, value.name, false, why) + " - " +
-                                 changedColumn(demand, value.name, true, why) + ")";
-                      });
+    return emit::printBound(world_, resolver_, written, 0, world_.expressionText(written.expression).size(),
+                            [&](const resolve::Value& value) {
+                                if (value.kind == resolve::ValueKind::eventColumn)
+                                    return changedColumn(demand, value.name, value.old, why);
+                                return "(" + changedColumn(demand, value.name, false, why) + " - " +
+                                       changedColumn(demand, value.name, true, why) + ")";
+                            });
 }
 
 void Stage::stateDemands() {
     for (const Demand& demand : demands_) {
         std::string why;
         std::vector<std::string> unless;
-        const Binding& binding = demand.invariant.owner->binding;
-        bool updates = demand.step ? demand.step->spec->kind == StepKind::update : operation == opUpdate;
+        const resolve::Binding& binding = demand.invariant.owner->binding;
+        bool updates = demand.step ? demand.step->spec->kind == spec::StepKind::update : operation == resolve::opUpdate;
         if (updates && !binding.changedColumn.empty())
             unless.push_back(changedColumn(demand, binding.changedColumn, true, why) + " IS NOT DISTINCT FROM " +
                              changedColumn(demand, binding.changedColumn, false, why));
@@ -250,37 +251,40 @@ void Stage::stateDemands() {
         if (why.empty() && demand.step) stated_[demand.invariant.owner]++;
     }
     for (const auto& [owner, count] : stated_)
-        if (isContent(*owner, count)) contented.push_back(quoteName(owner->info->schema, handlerName(*owner)));
+        if (isContent(*owner, count)) contented.push_back(quoteName(owner->info->schema, resolve::handlerName(*owner)));
 }
 
 // Whether nothing that the action writes as its spec says can be refused by this other one: the only step that it
 // listens to is the one whose demands, all of them, are part of the search.
-bool Stage::isContent(const ResolvedAction& owner, size_t stated) const {
-    const Binding& binding = owner.binding;
-    std::vector<const ResolvedStep*> heard;
-    std::function<void(const std::vector<ResolvedStep>&)> listen = [&](const std::vector<ResolvedStep>& steps) {
-        for (const ResolvedStep& step : steps) {
-            StepKind kind = step.spec->kind;
-            unsigned op = kind == StepKind::update ? opUpdate : kind == StepKind::remove ? opDelete : opInsert;
-            bool unchanged =
-                op == opUpdate && !binding.changedColumn.empty() && !assignmentOf(step, binding.changedColumn);
-            if (step.target == binding.entity && (binding.ops & op) && !unchanged) heard.push_back(&step);
-            listen(step.then);
-            listen(step.otherwise);
-        }
-    };
-    for (const ResolvedBranch& branch : action.branches) {
+bool Stage::isContent(const resolve::ResolvedAction& owner, size_t stated) const {
+    const resolve::Binding& binding = owner.binding;
+    std::vector<const resolve::ResolvedStep*> heard;
+    std::function<void(const std::vector<resolve::ResolvedStep>&)> listen =
+        [&](const std::vector<resolve::ResolvedStep>& steps) {
+            for (const resolve::ResolvedStep& step : steps) {
+                spec::StepKind kind = step.spec->kind;
+                unsigned op = kind == spec::StepKind::update   ? resolve::opUpdate
+                              : kind == spec::StepKind::remove ? resolve::opDelete
+                                                               : resolve::opInsert;
+                bool unchanged = op == resolve::opUpdate && !binding.changedColumn.empty() &&
+                                 !assignmentOf(step, binding.changedColumn);
+                if (step.target == binding.entity && (binding.ops & op) && !unchanged) heard.push_back(&step);
+                listen(step.then);
+                listen(step.otherwise);
+            }
+        };
+    for (const resolve::ResolvedBranch& branch : action.branches) {
         listen(branch.steps);
         listen(branch.otherwise);
     }
     bool calls = std::any_of(allocations.begin(), allocations.end(),
                              [](const Allocation& allocation) { return allocation.caller != nullptr; });
     if (calls || heard.size() != 1) return false;
-    unsigned op = heard.front()->spec->kind == StepKind::remove ? opDelete : opUpdate;
+    unsigned op = heard.front()->spec->kind == spec::StepKind::remove ? resolve::opDelete : resolve::opUpdate;
     size_t all = 0;
     for (const Invariant& invariant : invariantsOf(world_, resolver_, action.info, binding.entity, op, ""))
         all += invariant.owner == &owner;
     return all == stated;
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -4,66 +4,66 @@
 
 #include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
-bool inserts(const ResolvedStep& step) {
-    StepKind kind = step.spec->kind;
-    return kind == StepKind::insert || kind == StepKind::append || kind == StepKind::create;
+bool inserts(const resolve::ResolvedStep& step) {
+    spec::StepKind kind = step.spec->kind;
+    return kind == spec::StepKind::insert || kind == spec::StepKind::append || kind == spec::StepKind::create;
 }
 
-bool setsOneOf(const ResolvedStep& step, const std::vector<BoundAssignment>& written) {
-    return std::any_of(step.set.begin(), step.set.end(), [&](const BoundAssignment& assignment) {
+bool setsOneOf(const resolve::ResolvedStep& step, const std::vector<resolve::BoundAssignment>& written) {
+    return std::any_of(step.set.begin(), step.set.end(), [&](const resolve::BoundAssignment& assignment) {
         return std::any_of(written.begin(), written.end(),
-                           [&](const BoundAssignment& other) { return other.column == assignment.column; });
+                           [&](const resolve::BoundAssignment& other) { return other.column == assignment.column; });
     });
 }
 
-using Test = std::function<bool(const ResolvedStep&)>;
+using Test = std::function<bool(const resolve::ResolvedStep&)>;
 
-bool anyStep(const std::vector<ResolvedStep>& steps, const Test& test) {
-    return std::any_of(steps.begin(), steps.end(), [&](const ResolvedStep& step) {
+bool anyStep(const std::vector<resolve::ResolvedStep>& steps, const Test& test) {
+    return std::any_of(steps.begin(), steps.end(), [&](const resolve::ResolvedStep& step) {
         return test(step) || anyStep(step.then, test) || anyStep(step.otherwise, test);
     });
 }
 
-bool anyStep(const ResolvedAction& action, const Test& test) {
-    return std::any_of(action.branches.begin(), action.branches.end(), [&](const ResolvedBranch& branch) {
+bool anyStep(const resolve::ResolvedAction& action, const Test& test) {
+    return std::any_of(action.branches.begin(), action.branches.end(), [&](const resolve::ResolvedBranch& branch) {
         return anyStep(branch.steps, test) || anyStep(branch.otherwise, test);
     });
 }
 
 // Whether a step may undo, overwrite or repeat what `written` does.
-bool meddles(const ResolvedStep& step, const ResolvedStep& written, Meddled what) {
-    StepKind kind = step.spec->kind;
-    if (written.spec->kind == StepKind::emit)
-        return kind == StepKind::emit && step.spec->target.value == written.spec->target.value;
+bool meddles(const resolve::ResolvedStep& step, const resolve::ResolvedStep& written, Meddled what) {
+    spec::StepKind kind = step.spec->kind;
+    if (written.spec->kind == spec::StepKind::emit)
+        return kind == spec::StepKind::emit && step.spec->target.value == written.spec->target.value;
     if (!step.target || step.target != written.target) return false;
     if (what == Meddled::bystander && !step.where) return false;
-    if (kind == StepKind::remove) return true;
-    if (kind == StepKind::update) return what != Meddled::effect || setsOneOf(step, written.set);
+    if (kind == spec::StepKind::remove) return true;
+    if (kind == spec::StepKind::update) return what != Meddled::effect || setsOneOf(step, written.set);
     return what == Meddled::effect && inserts(written) && inserts(step);
 }
 
 // Whether an action hears what another one, or itself, writes.
-bool hears(const ResolvedAction& action, const ResolvedAction& writer) {
-    const Binding& binding = action.binding;
-    return anyStep(writer, [&](const ResolvedStep& step) {
-        StepKind kind = step.spec->kind;
-        if (binding.custom) return kind == StepKind::emit && step.spec->target.value == binding.event;
+bool hears(const resolve::ResolvedAction& action, const resolve::ResolvedAction& writer) {
+    const resolve::Binding& binding = action.binding;
+    return anyStep(writer, [&](const resolve::ResolvedStep& step) {
+        spec::StepKind kind = step.spec->kind;
+        if (binding.custom) return kind == spec::StepKind::emit && step.spec->target.value == binding.event;
         if (!step.target || step.target != binding.entity) return false;
-        if (kind == StepKind::remove) return (binding.ops & opDelete) != 0;
-        if (inserts(step)) return (binding.ops & opInsert) != 0;
-        return kind == StepKind::update && (binding.ops & opUpdate) != 0 &&
+        if (kind == spec::StepKind::remove) return (binding.ops & resolve::opDelete) != 0;
+        if (inserts(step)) return (binding.ops & resolve::opInsert) != 0;
+        return kind == spec::StepKind::update && (binding.ops & resolve::opUpdate) != 0 &&
                (binding.changedColumn.empty() ||
-                std::any_of(step.set.begin(), step.set.end(), [&](const BoundAssignment& assignment) {
+                std::any_of(step.set.begin(), step.set.end(), [&](const resolve::BoundAssignment& assignment) {
                     return assignment.column == binding.changedColumn;
                 }));
     });
 }
 
-std::string eventsOf(const ResolvedAction& action) {
+std::string eventsOf(const resolve::ResolvedAction& action) {
     return "FROM specql.events AS o WHERE o.action = " + quoteLiteral(action.info->name()) +
            "\n      AND o.xid = pg_current_xact_id() AND o.id > current_setting('specql_test.mark', true)::uuid";
 }
@@ -84,30 +84,32 @@ std::string Meddler::excuse(const Stage& stage, const Stage::Render* fired) cons
     return sql;
 }
 
-std::vector<Meddler> meddlers(const Resolver& resolver, const ResolvedAction& tested, const ResolvedStep& step,
-                              Meddled what) {
+std::vector<Meddler> meddlers(const resolve::Resolver& resolver, const resolve::ResolvedAction& tested,
+                              const resolve::ResolvedStep& step, Meddled what) {
     std::vector<Meddler> found;
-    for (const ResolvedAction& other : resolver.actions) {
+    for (const resolve::ResolvedAction& other : resolver.actions) {
         if (other.isFeed() || isSwitchedOff(*other.info)) continue;
         bool same = other.info == tested.info;
-        Test test = [&](const ResolvedStep& one) {
+        Test test = [&](const resolve::ResolvedStep& one) {
             if (same && inserts(one)) return false;
             if (meddles(one, step, what)) return true;
             // What it calls has no event of its own.
-            return one.calledAction &&
-                   std::any_of(resolver.actions.begin(), resolver.actions.end(), [&](const ResolvedAction& called) {
-                       return called.info == one.calledAction &&
-                              anyStep(called, [&](const ResolvedStep& inner) { return meddles(inner, step, what); });
-                   });
+            return one.calledAction && std::any_of(resolver.actions.begin(), resolver.actions.end(),
+                                                   [&](const resolve::ResolvedAction& called) {
+                                                       return called.info == one.calledAction &&
+                                                              anyStep(called, [&](const resolve::ResolvedStep& inner) {
+                                                                  return meddles(inner, step, what);
+                                                              });
+                                                   });
         };
         if ((!same || hears(tested, tested)) && anyStep(other, test)) found.push_back({&other, same});
     }
     return found;
 }
 
-std::vector<Meddler> stirrers(const Resolver& resolver, const ResolvedAction& tested) {
+std::vector<Meddler> stirrers(const resolve::Resolver& resolver, const resolve::ResolvedAction& tested) {
     std::vector<Meddler> found;
-    for (const ResolvedAction& other : resolver.actions)
+    for (const resolve::ResolvedAction& other : resolver.actions)
         if (!other.isFeed() && !isSwitchedOff(*other.info) && hears(tested, other))
             found.push_back({&other, other.info == tested.info});
     return found;
@@ -120,7 +122,7 @@ std::vector<Doubt> doubtsOf(const Stage& stage, const Effect& effect, const Stag
     const TestTable* table = stage.eventTable();
     const std::string changing = table ? table->triggerOf(stage.operation) : "";
     // The row that an event brings is there only when it has happened.
-    bool brought = stage.operation == opInsert && effect.step && effect.step->ownRow;
+    bool brought = stage.operation == resolve::opInsert && effect.step && effect.step->ownRow;
     if (table && (brought || !changing.empty()))
         doubts.push_back({true, stage.unheard({table}) + before + stage.fire(literal) + ";\nSELECT " +
                                     quoteLiteral(changing.empty() ? "it is so before the action"
@@ -130,15 +132,15 @@ std::vector<Doubt> doubtsOf(const Stage& stage, const Effect& effect, const Stag
         doubts.push_back({false, "SELECT 'it is so before the event' WHERE (" + effect.count + ") <> 0"});
     const TestTable* target = effect.step && effect.step->target ? stage.tableOf(*effect.step->target) : nullptr;
     if (!target || effect.reference.empty()) return doubts;
-    StepKind kind = effect.step->spec->kind;
+    spec::StepKind kind = effect.step->spec->kind;
     if (std::string condition, why;
         effect.step->where && stage.rowCondition(*effect.step, literal, "t", condition, why))
         doubts.push_back({false, "SELECT 'its WHERE does not mean the row' WHERE NOT EXISTS (SELECT FROM " +
                                      quoteName(target->schema, target->name) + " AS t\nWHERE " + effect.key + " AND (" +
                                      condition + "))"});
-    const std::string writing = target->triggerOf(kind == StepKind::update   ? opUpdate
-                                                  : kind == StepKind::remove ? opDelete
-                                                                             : opInsert);
+    const std::string writing = target->triggerOf(kind == spec::StepKind::update   ? resolve::opUpdate
+                                                  : kind == spec::StepKind::remove ? resolve::opDelete
+                                                                                   : resolve::opInsert);
     if (writing.empty()) return doubts;
     std::string sql = table ? stage.unheard({table, target}) + stage.fire(literal) + ";\n" : stage.unheard({target});
     doubts.push_back({true, sql + before + effect.reference + ";\nSELECT " +
@@ -147,4 +149,4 @@ std::vector<Doubt> doubtsOf(const Stage& stage, const Effect& effect, const Stag
     return doubts;
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -7,11 +7,11 @@
 
 #include "testgen/effects.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 // An action, maybe the tested one once more, that may write what a step has written.
 struct Meddler {
-    const ResolvedAction* action;
+    const resolve::ResolvedAction* action;
     bool again;  // the tested action itself, by what it has written
 
     // Gives a reason if it has had an event since the mark. `fired`: where the tested action must have had one too.
@@ -21,11 +21,11 @@ struct Meddler {
 // What of a step others may meddle with: what it has written; the whole row; or rows that it does not mean, which only
 // a WHERE can mean instead.
 enum class Meddled { effect, row, bystander };
-std::vector<Meddler> meddlers(const Resolver& resolver, const ResolvedAction& tested, const ResolvedStep& step,
-                              Meddled what);
+std::vector<Meddler> meddlers(const resolve::Resolver& resolver, const resolve::ResolvedAction& tested,
+                              const resolve::ResolvedStep& step, Meddled what);
 
 // Actions that may set the tested one off once more in the same test.
-std::vector<Meddler> stirrers(const Resolver& resolver, const ResolvedAction& tested);
+std::vector<Meddler> stirrers(const resolve::Resolver& resolver, const resolve::ResolvedAction& tested);
 
 // Whether the effect is there before the event; and what somebody else's triggers and rules make of it, of the event's
 // table and of the step's. As queries for the trial: statements that it takes back, then one that gives a reason.
@@ -38,4 +38,4 @@ std::vector<Doubt> doubtsOf(const Stage& stage, const Effect& effect, const Stag
 // The moment from which on events count.
 std::string markSql();
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -2,11 +2,11 @@
 #include <algorithm>
 
 #include "emit/printer.hpp"
-#include "text/quote.hpp"
 #include "testgen/effects.hpp"
 #include "testgen/knowable.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
@@ -16,8 +16,8 @@ std::string equalTo(const std::string& have, const std::string& want, const std:
 
 class Each {
 public:
-    Each(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm, const ResolvedStep& loop,
-         const Stage::Render& literal)
+    Each(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage, const Arm& arm,
+         const resolve::ResolvedStep& loop, const Stage::Render& literal)
         : world_(world),
           resolver_(resolver),
           stage_(stage),
@@ -40,15 +40,15 @@ public:
 private:
     // A step, and the conditions of the ifs around it; the second says whether it is in the else.
     struct Inner {
-        const ResolvedStep* step;
-        std::vector<std::pair<const BoundExpression*, bool>> guards;
+        const resolve::ResolvedStep* step;
+        std::vector<std::pair<const resolve::BoundExpression*, bool>> guards;
     };
 
-    void flatten(const std::vector<ResolvedStep>& steps,
-                 const std::vector<std::pair<const BoundExpression*, bool>>& guards) {
-        for (const ResolvedStep& step : steps) {
-            if (step.spec->kind == StepKind::ret) return;
-            if (step.spec->kind != StepKind::branch) {
+    void flatten(const std::vector<resolve::ResolvedStep>& steps,
+                 const std::vector<std::pair<const resolve::BoundExpression*, bool>>& guards) {
+        for (const resolve::ResolvedStep& step : steps) {
+            if (step.spec->kind == spec::StepKind::ret) return;
+            if (step.spec->kind != spec::StepKind::branch) {
                 inner_.push_back({&step, guards});
                 continue;
             }
@@ -81,29 +81,29 @@ private:
     }
 
     Effect effect(const Inner& inner, size_t place) const {
-        const ResolvedStep& step = *inner.step;
-        StepKind kind = step.spec->kind;
+        const resolve::ResolvedStep& step = *inner.step;
+        spec::StepKind kind = step.spec->kind;
         std::string description =
             stepPhrase(world_, arm_, step) + " for each element" + (inner.guards.empty() ? "" : " that it is about");
-        if (!inner.guards.empty() && (kind == StepKind::update || kind == StepKind::remove))
+        if (!inner.guards.empty() && (kind == spec::StepKind::update || kind == spec::StepKind::remove))
             return skipped(description, "what an if within a foreach changes is not tested");
         switch (kind) {
-            case StepKind::insert:
-            case StepKind::append:
-            case StepKind::create: return inserted(inner, place, description);
-            case StepKind::update: return updated(step, description);
-            case StepKind::remove: return removed(step, description);
-            case StepKind::emit:
+            case spec::StepKind::insert:
+            case spec::StepKind::append:
+            case spec::StepKind::create: return inserted(inner, place, description);
+            case spec::StepKind::update: return updated(step, description);
+            case spec::StepKind::remove: return removed(step, description);
+            case spec::StepKind::emit:
                 return counted(inner, description, "specql.events AS v", "count(DISTINCT v.id)",
-                               [this](const ResolvedStep& other, std::string& why) {
+                               [this](const resolve::ResolvedStep& other, std::string& why) {
                                    return emittedCondition(stage_, other, literal_, why);
                                });
-            case StepKind::validate: return skipped(description, "a loop that goes on shows nothing");
-            case StepKind::foreach: return skipped(description, "steps within it are not tested");
+            case spec::StepKind::validate: return skipped(description, "a loop that goes on shows nothing");
+            case spec::StepKind::foreach: return skipped(description, "steps within it are not tested");
             default: break;
         }
         return counted(inner, description, "specql.deliveries AS d", "count(*)",
-                       [this](const ResolvedStep& other, std::string& why) {
+                       [this](const resolve::ResolvedStep& other, std::string& why) {
                            return deliveryCondition(world_, stage_, other, literal_, why);
                        });
     }
@@ -122,7 +122,7 @@ private:
     // Deliveries and events, with those that other steps of the arm make.
     Effect counted(const Inner& inner, const std::string& description, const std::string& from,
                    const std::string& count,
-                   const std::function<std::string(const ResolvedStep&, std::string&)>& condition) const {
+                   const std::function<std::string(const resolve::ResolvedStep&, std::string&)>& condition) const {
         std::vector<std::string> where, queries, wanted;
         std::vector<std::pair<std::string, std::string>> made;
         std::string why, ignored;
@@ -136,7 +136,7 @@ private:
             for (const Inner& other : inner_)
                 made.emplace_back(condition(*other.step, ignored), timesOf(other, why));
         }
-        for (const ResolvedStep* other : arm_.steps)
+        for (const resolve::ResolvedStep* other : arm_.steps)
             if (other != &loop_) made.emplace_back(condition(*other, ignored), "1");
         if (!why.empty()) return skipped(description, why);
         for (const std::string& one : where) {
@@ -149,7 +149,7 @@ private:
     }
 
     Effect inserted(const Inner& inner, size_t place, const std::string& description) const {
-        const ResolvedStep& step = *inner.step;
+        const resolve::ResolvedStep& step = *inner.step;
         bool changed = std::any_of(inner_.begin() + static_cast<long>(place) + 1, inner_.end(),
                                    [&](const Inner& other) { return changesRowsOf(*other.step, step.target); });
         for (auto other = std::find(arm_.steps.begin(), arm_.steps.end(), &loop_) + 1; other != arm_.steps.end();
@@ -176,7 +176,7 @@ private:
     }
 
     // The row of a step for the current element: its WHERE, and the place where its columns are.
-    std::string keyOf(const ResolvedStep& step, std::string& own) const {
+    std::string keyOf(const resolve::ResolvedStep& step, std::string& own) const {
         own = stage_.ownOf(step);
         int row = own.empty() ? -1 : stage_.rowOf(own);
         if (row < 0 || step.target->key.empty()) return "";
@@ -186,23 +186,23 @@ private:
     }
 
     // Whether WHERE says by name alone which element a row is about: then such rows are there.
-    bool namesRows(const ResolvedStep& step) const {
+    bool namesRows(const resolve::ResolvedStep& step) const {
         if (!step.where) return true;
         const std::string& text = world_.expressionText(step.where.expression);
         const ExpressionFacts& facts = world_.facts(step.where.expression);
-        for (const Atom& atom : readCondition(text).atoms) {
+        for (const spec::Atom& atom : spec::readCondition(text).atoms) {
             bool local = false;
             for (size_t i = 0; i < step.where.values.size(); i++)
-                local = local || (step.where.values[i].kind == ValueKind::local &&
+                local = local || (step.where.values[i].kind == resolve::ValueKind::local &&
                                   facts.names[i].offset >= atom.begin && facts.names[i].offset < atom.end);
-            Bound bound;
-            bool plain = readBound(text.substr(atom.begin, atom.end - atom.begin), bound);
-            if (local && !(plain && bound.kind == Bound::Kind::name && bound.comparison == "=")) return false;
+            spec::Bound bound;
+            bool plain = spec::readBound(text.substr(atom.begin, atom.end - atom.begin), bound);
+            if (local && !(plain && bound.kind == spec::Bound::Kind::name && bound.comparison == "=")) return false;
         }
         return true;
     }
 
-    Effect removed(const ResolvedStep& step, const std::string& description) const {
+    Effect removed(const resolve::ResolvedStep& step, const std::string& description) const {
         std::vector<std::string> keys;
         std::string own;
         if (!namesRows(step)) return skipped(description, "its WHERE takes the element apart");
@@ -218,11 +218,11 @@ private:
     }
 
     // A row that both elements change is what the second has made of what the first left.
-    Effect updated(const ResolvedStep& step, const std::string& description) const {
+    Effect updated(const resolve::ResolvedStep& step, const std::string& description) const {
         bool another = std::any_of(inner_.begin(), inner_.end(), [&](const Inner& other) {
             return other.step != &step && other.step->target == step.target;
         });
-        for (const ResolvedStep* other : arm_.steps)
+        for (const resolve::ResolvedStep* other : arm_.steps)
             another =
                 another || (other != &loop_ && (other->target == step.target || changesRowsOf(*other, step.target)));
         if (another) return skipped(description, "another step is about the same table");
@@ -230,7 +230,7 @@ private:
         std::vector<std::string> columns, keys;
         std::vector<std::map<std::string, std::string>> cells;
         std::string why, own;
-        for (const BoundAssignment& assignment : step.set) {
+        for (const resolve::BoundAssignment& assignment : step.set) {
             bool known = assignment.value && unknowable(world_, resolver_, assignment.value).empty();
             if (known) columns.push_back(assignment.column);
         }
@@ -264,17 +264,17 @@ private:
     }
 
     // What the columns are set to, where they were `before`.
-    std::map<std::string, std::string> assigned(const ResolvedStep& step, const std::string& own,
+    std::map<std::string, std::string> assigned(const resolve::ResolvedStep& step, const std::string& own,
                                                 const std::map<std::string, std::string>& before,
                                                 std::string& why) const {
         std::map<std::string, std::string> cells;
-        for (const BoundAssignment& assignment : step.set) {
+        for (const resolve::BoundAssignment& assignment : step.set) {
             if (!assignment.value) continue;
             const std::string& text = world_.expressionText(assignment.value.expression);
             cells[assignment.column] =
-                printBound(world_, resolver_, assignment.value, 0, text.size(), [&](const Value& value) {
+                emit::printBound(world_, resolver_, assignment.value, 0, text.size(), [&](const resolve::Value& value) {
                     auto changed = before.find(value.name);
-                    if (value.kind == ValueKind::target && changed != before.end())
+                    if (value.kind == resolve::ValueKind::target && changed != before.end())
                         return "(" + castTo(changed->second, step.target->column(value.name)->type) + ")";
                     std::string sql;
                     (void)stage_.printValue(value, literal_, sql, why, own);
@@ -284,11 +284,11 @@ private:
         return cells;
     }
 
-    const World& world_;
-    const Resolver& resolver_;
+    const resolve::World& world_;
+    const resolve::Resolver& resolver_;
     const Stage& stage_;
     const Arm& arm_;
-    const ResolvedStep& loop_;
+    const resolve::ResolvedStep& loop_;
     const Stage::Render& literal_;
     int number_;
     std::vector<Inner> inner_;
@@ -297,9 +297,9 @@ private:
 
 }  // namespace
 
-std::vector<Effect> effectsOfEach(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
-                                  const ResolvedStep& loop, const Stage::Render& literal) {
+std::vector<Effect> effectsOfEach(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
+                                  const Arm& arm, const resolve::ResolvedStep& loop, const Stage::Render& literal) {
     return Each(world, resolver, stage, arm, loop, literal).all();
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

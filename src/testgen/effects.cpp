@@ -2,15 +2,15 @@
 
 #include <algorithm>
 
+#include "testgen/knowable.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
-#include "testgen/knowable.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
-std::string tableName(const EntityInfo& entity) {
+std::string tableName(const resolve::EntityInfo& entity) {
     return quoteName(entity.schema, entity.table);
 }
 
@@ -18,25 +18,25 @@ std::string quotedQuery(const std::string& query) {
     return dollarQuote("\n    " + indent(query, 0) + "\n", "sql");
 }
 
-bool sets(const ResolvedStep& step, const EntityInfo* target, const std::string& column) {
-    auto within = [&](const ResolvedStep& inner) { return sets(inner, target, column); };
+bool sets(const resolve::ResolvedStep& step, const resolve::EntityInfo* target, const std::string& column) {
+    auto within = [&](const resolve::ResolvedStep& inner) { return sets(inner, target, column); };
     return (step.target == target &&
             std::any_of(step.set.begin(), step.set.end(),
-                        [&](const BoundAssignment& assignment) { return assignment.column == column; })) ||
+                        [&](const resolve::BoundAssignment& assignment) { return assignment.column == column; })) ||
            std::any_of(step.then.begin(), step.then.end(), within) ||
            std::any_of(step.otherwise.begin(), step.otherwise.end(), within);
 }
 
-bool removes(const ResolvedStep& step, const EntityInfo* target) {
-    auto within = [&](const ResolvedStep& inner) { return removes(inner, target); };
-    return (step.target == target && step.spec->kind == StepKind::remove) ||
+bool removes(const resolve::ResolvedStep& step, const resolve::EntityInfo* target) {
+    auto within = [&](const resolve::ResolvedStep& inner) { return removes(inner, target); };
+    return (step.target == target && step.spec->kind == spec::StepKind::remove) ||
            std::any_of(step.then.begin(), step.then.end(), within) ||
            std::any_of(step.otherwise.begin(), step.otherwise.end(), within);
 }
 
 class Effects {
 public:
-    Effects(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
+    Effects(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage, const Arm& arm,
             const Stage::Render& literal)
         : world_(world), resolver_(resolver), stage_(stage), arm_(arm), literal_(literal) {}
 
@@ -55,20 +55,20 @@ private:
         effects_.push_back({description, "", "", reason, {}});
     }
 
-    void add(const ResolvedStep& step, size_t place) {
+    void add(const resolve::ResolvedStep& step, size_t place) {
         switch (step.spec->kind) {
-            case StepKind::insert:
-            case StepKind::append:
-            case StepKind::create: return insert(step, place);
-            case StepKind::update: return update(step, place);
-            case StepKind::remove: return remove(step, place);
-            case StepKind::callExternal:
-            case StepKind::notify:
-            case StepKind::escalate: return delivery(step, place);
-            case StepKind::emit: return emit(step);
-            case StepKind::function:
-            case StepKind::call: return call(step, place);
-            case StepKind::foreach:
+            case spec::StepKind::insert:
+            case spec::StepKind::append:
+            case spec::StepKind::create: return insert(step, place);
+            case spec::StepKind::update: return update(step, place);
+            case spec::StepKind::remove: return remove(step, place);
+            case spec::StepKind::callExternal:
+            case spec::StepKind::notify:
+            case spec::StepKind::escalate: return delivery(step, place);
+            case spec::StepKind::emit: return emit(step);
+            case spec::StepKind::function:
+            case spec::StepKind::call: return call(step, place);
+            case spec::StepKind::foreach:
                 for (Effect& effect : effectsOfEach(world_, resolver_, stage_, arm_, step, literal_))
                     effects_.push_back(std::move(effect));
                 return;
@@ -87,7 +87,7 @@ private:
         return "SELECT (" + query + ") - current_setting(" + name + ")::bigint";
     }
 
-    void insert(const ResolvedStep& step, size_t place) {
+    void insert(const resolve::ResolvedStep& step, size_t place) {
         std::string description = stepPhrase(world_, arm_, step), why;
         InsertedRow row;
         if (!insertedRow(world_, resolver_, stage_, step, literal_, row, why)) return skip(description, why);
@@ -115,7 +115,7 @@ private:
         // Several steps that write rows which look alike are counted together.
         size_t alike = 0;
         for (size_t i = 0; i < arm_.steps.size(); i++) {
-            const ResolvedStep& other = *arm_.steps[i];
+            const resolve::ResolvedStep& other = *arm_.steps[i];
             InsertedRow same;
             std::string ignored;
             bool inserts = other.target == step.target && other.spec->kind == step.spec->kind;
@@ -150,9 +150,9 @@ private:
         effects_.push_back(std::move(effect));
     }
 
-    size_t sameAs(const ResolvedStep& step, const InsertedRow& row) {
+    size_t sameAs(const resolve::ResolvedStep& step, const InsertedRow& row) {
         size_t same = 0;
-        for (const ResolvedStep* other : arm_.steps) {
+        for (const resolve::ResolvedStep* other : arm_.steps) {
             InsertedRow found;
             std::string ignored;
             if (other->target == step.target && other->spec->kind == step.spec->kind &&
@@ -163,8 +163,8 @@ private:
         return same;
     }
 
-    std::string keyCondition(const ResolvedStep& step, std::string& why) const {
-        const EntityInfo& target = *step.target;
+    std::string keyCondition(const resolve::ResolvedStep& step, std::string& why) const {
+        const resolve::EntityInfo& target = *step.target;
         int row = stage_.rowOf(stage_.ownOf(step));
         std::string sql;
         if (step.where && !stage_.print(step.where, literal_, stage_.ownOf(step), sql, why)) return "";
@@ -180,7 +180,8 @@ private:
     }
 
     // Whether another step of the arm is about one row, which is another one.
-    bool isElsewhere(const ResolvedStep& other, const ResolvedStep& step, const std::string& key) const {
+    bool isElsewhere(const resolve::ResolvedStep& other, const resolve::ResolvedStep& step,
+                     const std::string& key) const {
         std::string own = stage_.ownOf(other), why;
         if (own.empty() || other.target != step.target) return false;
         bool led = other.ownRow || other.byContext >= 0;
@@ -190,33 +191,33 @@ private:
     }
 
     // What earlier steps of the arm have done to what a step reads, or later ones do to its row; empty if nothing.
-    std::string others(const ResolvedStep& step, size_t place, const std::string& key) const {
-        auto reads = [&](const BoundExpression& bound, const ResolvedStep& other) {
-            return std::any_of(bound.values.begin(), bound.values.end(), [&](const Value& value) {
-                return value.kind == ValueKind::target && sets(other, step.target, value.name);
+    std::string others(const resolve::ResolvedStep& step, size_t place, const std::string& key) const {
+        auto reads = [&](const resolve::BoundExpression& bound, const resolve::ResolvedStep& other) {
+            return std::any_of(bound.values.begin(), bound.values.end(), [&](const resolve::Value& value) {
+                return value.kind == resolve::ValueKind::target && sets(other, step.target, value.name);
             });
         };
         for (size_t i = 0; i < arm_.steps.size(); i++) {
-            const ResolvedStep& other = *arm_.steps[i];
+            const resolve::ResolvedStep& other = *arm_.steps[i];
             if (i == place || isElsewhere(other, step, key)) continue;
-            if (step.spec->kind == StepKind::update && removes(other, step.target))
+            if (step.spec->kind == spec::StepKind::update && removes(other, step.target))
                 return "another step deletes rows of the same table";
             if (i > place) continue;
             bool changed = reads(step.where, other);
-            for (const BoundAssignment& assignment : step.set)
+            for (const resolve::BoundAssignment& assignment : step.set)
                 changed = changed || reads(assignment.value, other);
             if (changed) return "an earlier step changes what it reads";
         }
         return "";
     }
 
-    void update(const ResolvedStep& step, size_t place) {
+    void update(const resolve::ResolvedStep& step, size_t place) {
         std::string description = stepPhrase(world_, arm_, step), why;
         std::string key = keyCondition(step, why);
         if (key.empty()) return skip(description, why);
         if (why = others(step, place, key); !why.empty()) return skip(description, why);
         std::vector<std::string> have, want, assigned, facts = {key};
-        for (const BoundAssignment& assignment : step.set) {
+        for (const resolve::BoundAssignment& assignment : step.set) {
             if (!assignment.value) continue;
             if (std::string unknown = unknowable(world_, resolver_, assignment.value); !unknown.empty()) {
                 why = unknown;
@@ -255,11 +256,11 @@ private:
     }
 
     // A row that has all values already does not tell whether they were set.
-    bool isSetBefore(const ResolvedStep& step, const std::vector<std::string>& want) const {
+    bool isSetBefore(const resolve::ResolvedStep& step, const std::vector<std::string>& want) const {
         int row = stage_.rowOf(stage_.ownOf(step));
         const auto& columns = stage_.scenario.rows[static_cast<size_t>(row)].columns;
         size_t same = 0;
-        for (const BoundAssignment& assignment : step.set) {
+        for (const resolve::BoundAssignment& assignment : step.set) {
             auto found = columns.find(assignment.column);
             if (found != columns.end() && std::find(want.begin(), want.end(), literal_(found->second)) != want.end())
                 same++;
@@ -267,7 +268,7 @@ private:
         return same >= want.size();
     }
 
-    void remove(const ResolvedStep& step, size_t place) {
+    void remove(const resolve::ResolvedStep& step, size_t place) {
         std::string description = stepPhrase(world_, arm_, step), why;
         std::string key = keyCondition(step, why);
         if (key.empty()) return skip(description, why);
@@ -279,7 +280,7 @@ private:
         effects_.push_back(std::move(effect));
     }
 
-    void delivery(const ResolvedStep& step, size_t place) {
+    void delivery(const resolve::ResolvedStep& step, size_t place) {
         std::string description = stepPhrase(world_, arm_, step), why;
         std::string where = deliveryCondition(world_, stage_, step, literal_, why);
         if (where.empty()) return skip(description, why);
@@ -296,7 +297,7 @@ private:
         effects_.push_back(std::move(effect));
     }
 
-    void emit(const ResolvedStep& step) {
+    void emit(const resolve::ResolvedStep& step) {
         std::string description = stepPhrase(world_, arm_, step), why;
         std::string where = emittedCondition(stage_, step, literal_, why);
         if (where.empty()) return skip(description, why);
@@ -306,14 +307,14 @@ private:
         effects_.push_back(std::move(effect));
     }
 
-    void call(const ResolvedStep& step, size_t place) {
-        if (step.call == CallKind::queued) return delivery(step, place);
-        if (step.call == CallKind::action) return;  // tested with rows for it to handle
+    void call(const resolve::ResolvedStep& step, size_t place) {
+        if (step.call == resolve::CallKind::queued) return delivery(step, place);
+        if (step.call == resolve::CallKind::action) return;  // tested with rows for it to handle
         skip(stepPhrase(world_, arm_, step), "what the function does is known to its author only");
     }
 
-    const World& world_;
-    const Resolver& resolver_;
+    const resolve::World& world_;
+    const resolve::Resolver& resolver_;
     const Stage& stage_;
     const Arm& arm_;
     const Stage::Render& literal_;
@@ -322,10 +323,10 @@ private:
 
 }  // namespace
 
-bool changesRowsOf(const ResolvedStep& step, const EntityInfo* target) {
-    auto within = [&](const ResolvedStep& inner) { return changesRowsOf(inner, target); };
-    StepKind kind = step.spec->kind;
-    return (step.target == target && (kind == StepKind::update || kind == StepKind::remove)) ||
+bool changesRowsOf(const resolve::ResolvedStep& step, const resolve::EntityInfo* target) {
+    auto within = [&](const resolve::ResolvedStep& inner) { return changesRowsOf(inner, target); };
+    spec::StepKind kind = step.spec->kind;
+    return (step.target == target && (kind == spec::StepKind::update || kind == spec::StepKind::remove)) ||
            std::any_of(step.then.begin(), step.then.end(), within) ||
            std::any_of(step.otherwise.begin(), step.otherwise.end(), within);
 }
@@ -357,13 +358,13 @@ std::string countIs(const std::string& query, const std::string& wanted, const s
     return "is((" + query + "),\n    " + wanted + "::bigint, " + quoteLiteral(description) + ")";
 }
 
-bool insertedRow(const World& world, const Resolver& resolver, const Stage& stage, const ResolvedStep& step,
-                 const Stage::Render& literal, InsertedRow& row, std::string& why) {
+bool insertedRow(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
+                 const resolve::ResolvedStep& step, const Stage::Render& literal, InsertedRow& row, std::string& why) {
     bool unique = false;
     row.entity = step.target;
     if (!step.target) return why = "its table is not known", false;
-    for (const BoundAssignment& assignment : step.set) {
-        const ColumnInfo* column = step.target->column(assignment.column);
+    for (const resolve::BoundAssignment& assignment : step.set) {
+        const resolve::ColumnInfo* column = step.target->column(assignment.column);
         if (!column) continue;
         std::string sql;
         bool link = false;
@@ -390,16 +391,17 @@ bool insertedRow(const World& world, const Resolver& resolver, const Stage& stag
     return true;
 }
 
-std::string deliveryCondition(const World& world, const Stage& stage, const ResolvedStep& step,
+std::string deliveryCondition(const resolve::World& world, const Stage& stage, const resolve::ResolvedStep& step,
                               const Stage::Render& literal, std::string& why) {
-    const Step& spec = *step.spec;
-    bool queued = (spec.kind == StepKind::function || spec.kind == StepKind::call) && step.call == CallKind::queued;
+    const spec::Step& spec = *step.spec;
+    bool queued = (spec.kind == spec::StepKind::function || spec.kind == spec::StepKind::call) &&
+                  step.call == resolve::CallKind::queued;
     std::string where;
-    if (spec.kind == StepKind::notify || spec.kind == StepKind::escalate)
-        where = std::string("d.kind = '") + (spec.kind == StepKind::notify ? "notify" : "escalation") +
+    if (spec.kind == spec::StepKind::notify || spec.kind == spec::StepKind::escalate)
+        where = std::string("d.kind = '") + (spec.kind == spec::StepKind::notify ? "notify" : "escalation") +
                 "' AND d.channel = " + quoteLiteral(spec.target.value) +
                 " AND d.message = " + quoteLiteral(spec.message.value);
-    else if (spec.kind == StepKind::callExternal)
+    else if (spec.kind == spec::StepKind::callExternal)
         where = "d.kind = 'call' AND d.service = " + quoteLiteral(spec.target.value) +
                 " AND d.operation = " + quoteLiteral(spec.message.value);
     else if (queued)
@@ -428,18 +430,18 @@ std::string deliveryCondition(const World& world, const Stage& stage, const Reso
     return where;
 }
 
-std::string emittedCondition(const Stage& stage, const ResolvedStep& step, const Stage::Render& literal,
+std::string emittedCondition(const Stage& stage, const resolve::ResolvedStep& step, const Stage::Render& literal,
                              std::string& why) {
-    if (step.spec->kind != StepKind::emit) return "";
+    if (step.spec->kind != spec::StepKind::emit) return "";
     std::string data;
     if (step.set.empty() && stage.action.binding.custom) {
         data = "v.data = " + stage.payload(literal);
     } else if (step.set.empty()) {
-        const EntityInfo& entity = *stage.action.binding.entity;
+        const resolve::EntityInfo& entity = *stage.action.binding.entity;
         data = "v.data ->> " + quoteLiteral(entity.word + "_id") + " = " + stage.subject(literal);
     } else {
         std::vector<std::string> pairs;
-        for (const BoundAssignment& assignment : step.set) {
+        for (const resolve::BoundAssignment& assignment : step.set) {
             std::string sql;
             if (!stage.print(assignment.value, literal, "", sql, why)) return "";
             pairs.push_back(quoteLiteral(assignment.column) + ", " + sql);
@@ -449,9 +451,9 @@ std::string emittedCondition(const Stage& stage, const ResolvedStep& step, const
     return "v.type = " + quoteLiteral(step.spec->target.value) + " AND " + data;
 }
 
-std::vector<Effect> effectsOf(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
-                              const Stage::Render& literal) {
+std::vector<Effect> effectsOf(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
+                              const Arm& arm, const Stage::Render& literal) {
     return Effects(world, resolver, stage, arm, literal).all();
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -6,7 +6,7 @@
 
 #include "testgen/stage.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 struct Effect {
     std::string description;
@@ -18,7 +18,7 @@ struct Effect {
     // A statement to run before the event: where nothing tells what it does from what others have done, `count` and
     // `check` are about how much more there is.
     std::string before = {};
-    const ResolvedStep* step = nullptr;
+    const resolve::ResolvedStep* step = nullptr;
     std::string reference = {};  // a statement that does to rows what the step should
     std::string key = {};        // of an update or a delete: which row, over t
 
@@ -27,43 +27,43 @@ struct Effect {
 };
 
 // `literal` gives the values of the fixture.
-std::vector<Effect> effectsOf(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
-                              const Stage::Render& literal);
+std::vector<Effect> effectsOf(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
+                              const Arm& arm, const Stage::Render& literal);
 
 // The same for the steps of a foreach.
-std::vector<Effect> effectsOfEach(const World& world, const Resolver& resolver, const Stage& stage, const Arm& arm,
-                                  const ResolvedStep& loop, const Stage::Render& literal);
+std::vector<Effect> effectsOfEach(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
+                                  const Arm& arm, const resolve::ResolvedStep& loop, const Stage::Render& literal);
 
 // Whether a step, or one within it, changes or deletes rows that are there.
-bool changesRowsOf(const ResolvedStep& step, const EntityInfo* target);
+bool changesRowsOf(const resolve::ResolvedStep& step, const resolve::EntityInfo* target);
 
 // Whether a condition speaks of a value that no other test has.
 bool isTied(const Stage& stage, const Stage::Render& literal, const std::string& condition);
 
 // What a step does, in words: "low_stock event sends low stock alert".
-std::string stepPhrase(const World& world, const Arm& arm, const ResolvedStep& step);
+std::string stepPhrase(const resolve::World& world, const Arm& arm, const resolve::ResolvedStep& step);
 
 // "is((SELECT …), 1::bigint, '…')"
 std::string countIs(const std::string& query, const std::string& wanted, const std::string& description);
 
 // Where an inserted row's values come from, so that several events can be checked together.
 struct InsertedRow {
-    const EntityInfo* entity = nullptr;
+    const resolve::EntityInfo* entity = nullptr;
     std::vector<std::string> columns, types, values;  // values: SQL of the fixture; volatile ones are left out
     std::vector<std::string> links;                   // conditions over t that find the rows of this event only
 };
-bool insertedRow(const World& world, const Resolver& resolver, const Stage& stage, const ResolvedStep& step,
-                 const Stage::Render& literal, InsertedRow& row, std::string& why);
+bool insertedRow(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
+                 const resolve::ResolvedStep& step, const Stage::Render& literal, InsertedRow& row, std::string& why);
 
 // The deliveries that a step queues, over `d`; empty if the step queues none.
-std::string deliveryCondition(const World& world, const Stage& stage, const ResolvedStep& step,
+std::string deliveryCondition(const resolve::World& world, const Stage& stage, const resolve::ResolvedStep& step,
                               const Stage::Render& literal, std::string& why);
 
 // The events that an emit raises, over `v`; empty, and why, if its values cannot be known.
-std::string emittedCondition(const Stage& stage, const ResolvedStep& step, const Stage::Render& literal,
+std::string emittedCondition(const Stage& stage, const resolve::ResolvedStep& step, const Stage::Render& literal,
                              std::string& why);
 
 // A type that has no equality is compared in another form.
 std::string comparable(const std::string& sql, const std::string& type);
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -1,21 +1,21 @@
 // Tests of an event-driven action: each branch and its effects, both sides of each comparison, failure and retry.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "resolve/contradiction.hpp"
-#include "text/sql_text.hpp"
 #include "testgen/bystanders.hpp"
 #include "testgen/doubts.hpp"
 #include "testgen/wording.hpp"
 #include "testgen/writer.hpp"
+#include "text/quote.hpp"
+#include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
 class EventDriven {
 public:
-    EventDriven(Writer& writer, const ResolvedAction& action, unsigned operation)
+    EventDriven(Writer& writer, const resolve::ResolvedAction& action, unsigned operation)
         : writer_(writer),
           world_(writer.world),
           action_(action),
@@ -23,7 +23,9 @@ public:
           stage_(writer.world, writer.resolver, writer.tables, action, operation),
           arms_(namedArms(writer.world, action)) {
         if (operationsOf(action).size() > 1)
-            suffix_ = operation == opInsert ? " on insert" : operation == opDelete ? " on delete" : " on update";
+            suffix_ = operation == resolve::opInsert   ? " on insert"
+                      : operation == resolve::opDelete ? " on delete"
+                                                       : " on update";
         for (size_t i = 0; i < arms_.size(); i++) {
             std::string sql, why;
             bool known = stage_.condition(arms_[i], Scenario::reference, sql, why);
@@ -31,7 +33,7 @@ public:
             reasons_.push_back(known ? "" : "its condition cannot be tested: " + why);
             never_.emplace_back();
             for (const Arm::Part& part : arms_[i].parts) {
-                std::string problem = part.negated ? "" : contradictionIn(world_, action, *part.condition);
+                std::string problem = part.negated ? "" : resolve::contradictionIn(world_, action, *part.condition);
                 if (!problem.empty()) never_.back() = "it can never fire: " + problem;
             }
             if (!never_.back().empty()) reasons_.back() = never_.back();
@@ -69,11 +71,11 @@ private:
             if (i != which && !conditions_[i].empty()) asked.push_back(conditions_[i]);
         for (const std::string& where : stage_.wheres(arms_[which]))
             strict.push_back(where);
-        for (const ResolvedStep* step : arms_[which].steps) {
+        for (const resolve::ResolvedStep* step : arms_[which].steps) {
             std::string sql, why;
             for (int k = 0; stage_.loopOf(*step) >= 0 && k < 2; k++) {
                 Stage::Element element(stage_, stage_.loopOf(*step), k);
-                for (const ResolvedStep& inner : step->then)
+                for (const resolve::ResolvedStep& inner : step->then)
                     if (inner.where && stage_.print(inner.where, Scenario::reference, stage_.ownOf(inner), sql, why))
                         strict.push_back(sql);
             }
@@ -89,7 +91,7 @@ private:
         }
         Focus focus = stage_.focus(arms_[which]);
         std::vector<std::string> telling = strict;
-        for (const ResolvedStep* step : arms_[which].steps) {
+        for (const resolve::ResolvedStep* step : arms_[which].steps) {
             if (stage_.loopOf(*step) >= 0) tellApart(*step, telling);
             std::string changes = stage_.changes(*step);
             if (!changes.empty()) telling.push_back(changes);
@@ -105,12 +107,12 @@ private:
     }
 
     // An if within a foreach holds for the first element and not for the second.
-    void tellApart(const ResolvedStep& loop, std::vector<std::string>& conditions) const {
+    void tellApart(const resolve::ResolvedStep& loop, std::vector<std::string>& conditions) const {
         for (int k = 0; k < 2; k++) {
             Stage::Element element(stage_, stage_.loopOf(loop), k);
-            for (const ResolvedStep& inner : loop.then) {
+            for (const resolve::ResolvedStep& inner : loop.then) {
                 std::string sql, why;
-                if (inner.spec->kind == StepKind::branch &&
+                if (inner.spec->kind == spec::StepKind::branch &&
                     stage_.print(inner.condition, Scenario::reference, "", sql, why))
                     conditions.push_back("(" + sql + (k == 0 ? ") IS TRUE" : ") IS NOT TRUE"));
             }
@@ -131,8 +133,8 @@ private:
 
     // A flag that a step of the arm sets is not set before.
     Fixture differing(const Arm& arm, Fixture fixture) const {
-        for (const ResolvedStep* step : arm.steps)
-            for (const BoundAssignment& assignment : step->set) {
+        for (const resolve::ResolvedStep* step : arm.steps)
+            for (const resolve::BoundAssignment& assignment : step->set) {
                 std::string own = stage_.ownOf(*step);
                 if (own.empty() || !assignment.value) continue;
                 const ExpressionFacts& facts = world_.facts(assignment.value.expression);
@@ -151,10 +153,12 @@ private:
 
     // "stock_change_trigger fires on quantity update"
     void trigger(const std::vector<Fixture>& found) {
-        const Binding& binding = action_.binding;
+        const resolve::Binding& binding = action_.binding;
         std::string what =
             binding.changedColumn.empty() ? binding.entity->table : unsaidWords(binding.changedColumn, action_.base);
-        const char* verb = operation_ == opInsert ? " insert" : operation_ == opDelete ? " delete" : " update";
+        const char* verb = operation_ == resolve::opInsert   ? " insert"
+                           : operation_ == resolve::opDelete ? " delete"
+                                                             : " update";
         std::string description = action_.base + "_trigger fires on " + what + verb;
         writer_.begin(action_.info->name() + ": the trigger");
         if (first_ == arms_.size()) {
@@ -167,7 +171,7 @@ private:
                           " AND v.type = " + quoteLiteral(binding.entity->shown() + "." + binding.event);
         writer_.doubtNumber(stage_, literal, description);
         writer_.check(countIs(one, "1", description), description);
-        if (operation_ != opUpdate || binding.changedColumn.empty()) return;
+        if (operation_ != resolve::opUpdate || binding.changedColumn.empty()) return;
         description = action_.base + "_trigger does not fire when " + binding.changedColumn + " stays the same";
         std::string table = quoteName(binding.entity->schema, binding.entity->table);
         const TestColumn* changed = stage_.eventTable()->column(binding.changedColumn);
@@ -194,8 +198,8 @@ private:
         }
         Fixture values = differing(arm, fixture);
         Stage::Render others = writer_.literals(stage_, values), literal = writer_.literals(stage_, values);
-        bool writes = std::any_of(arm.steps.begin(), arm.steps.end(), [](const ResolvedStep* step) {
-            return changesRowsOf(*step, step->target) || step->spec->kind == StepKind::foreach;
+        bool writes = std::any_of(arm.steps.begin(), arm.steps.end(), [](const resolve::ResolvedStep* step) {
+            return changesRowsOf(*step, step->target) || step->spec->kind == spec::StepKind::foreach;
         });
         if (writes) writer_.rows(stage_, others);
         plant(literal);
@@ -230,9 +234,9 @@ private:
     // "restock processes pending backorders"
     void called(const Arm& arm, size_t which, const Stage::Render& literal) {
         const Allocation& allocation = stage_.allocations[which];
-        const Step& spec = *allocation.caller->spec;
-        std::vector<std::string> verb = words(spec.verb.value),
-                                 function = words(spec.target.value.substr(spec.target.value.rfind('.') + 1));
+        const spec::Step& spec = *allocation.caller->spec;
+        std::vector<std::string> verb = resolve::words(spec.verb.value),
+                                 function = resolve::words(spec.target.value.substr(spec.target.value.rfind('.') + 1));
         std::vector<std::string> what(verb.begin() + (verb.empty() ? 0 : 1), verb.end());
         std::vector<std::string> more(function.begin() + (function.empty() ? 0 : 1), function.end());
         bool says = std::all_of(what.begin(), what.end(), [&](const std::string& word) {
@@ -240,16 +244,16 @@ private:
         });
         std::string description = arm.label + suffix_ + " " + (verb.empty() ? "calls" : thirdPerson(verb[0])) + " " +
                                   join(says ? more : what, " ");
-        const ResolvedStep& step = *allocation.step;
+        const resolve::ResolvedStep& step = *allocation.step;
         if (allocation.row < 0) return writer_.skip(description, "the rows it handles have no key");
         const auto& columns = stage_.scenario.rows[static_cast<size_t>(allocation.row)].columns;
         std::string table = quoteName(step.target->schema, step.target->table);
         std::string key = "t." + quoteName(step.target->key) + " = " + literal(columns.at(step.target->key));
-        if (step.spec->kind == StepKind::remove)
+        if (step.spec->kind == spec::StepKind::remove)
             return writer_.check(countIs("SELECT count(*) FROM " + table + " AS t WHERE " + key, "0", description),
                                  description);
         std::vector<std::string> have, want;
-        for (const BoundAssignment& assignment : step.set) {
+        for (const resolve::BoundAssignment& assignment : step.set) {
             std::string sql, why;
             bool known =
                 assignment.value && stage_.print(assignment.value, literal, "b" + std::to_string(which), sql, why);
@@ -277,18 +281,18 @@ private:
     void boundaries(size_t which) {
         const Arm& arm = arms_[which];
         for (size_t p = 0; p < arm.parts.size(); p++) {
-            const BoundExpression& bound = *arm.parts[p].condition;
+            const resolve::BoundExpression& bound = *arm.parts[p].condition;
             // What leads to a nested if has been tested with the steps around it.
             if (!tested_.insert({&bound, arm.parts[p].negated}).second) continue;
             const std::string& text = world_.expressionText(bound.expression);
-            for (const Atom& atom : readCondition(text).atoms)
+            for (const spec::Atom& atom : spec::readCondition(text).atoms)
                 boundary(which, arm.parts[p], atom);
         }
     }
 
-    void boundary(size_t which, const Arm::Part& part, const Atom& atom) {
+    void boundary(size_t which, const Arm::Part& part, const spec::Atom& atom) {
         const Arm& arm = arms_[which];
-        const BoundExpression& bound = *part.condition;
+        const resolve::BoundExpression& bound = *part.condition;
         std::string shown =
             commentText(world_.expressionText(bound.expression).substr(atom.begin, atom.end - atom.begin));
         std::string fires = arm.label + suffix_ + (arm.eventLabel ? " event" : "");
@@ -330,7 +334,7 @@ private:
         if (!any) writer_.skip(fires + " on both sides of " + shown, "no values were found on both sides");
     }
 
-    void side(size_t which, const BoundExpression& bound, const Atom& atom, const Fixture& fixture,
+    void side(size_t which, const resolve::BoundExpression& bound, const spec::Atom& atom, const Fixture& fixture,
               const std::vector<size_t>& askedArms, const std::string& words) {
         Stage::Render literal = writer_.literals(stage_, differing(arms_[which], fixture));
         const Effect marker = markerOf(which, literal);
@@ -353,8 +357,8 @@ private:
         writer_.check(countIs(marker.count, std::to_string(wanted), description), description);
     }
 
-    bool setsLiterals(const ResolvedStep& step) const {
-        return std::all_of(step.set.begin(), step.set.end(), [&](const BoundAssignment& assignment) {
+    bool setsLiterals(const resolve::ResolvedStep& step) const {
+        return std::all_of(step.set.begin(), step.set.end(), [&](const resolve::BoundAssignment& assignment) {
             return assignment.value && world_.facts(assignment.value.expression).isLiteral;
         });
     }
@@ -382,7 +386,7 @@ private:
     }
 
     // All that a validate step does is not to say no.
-    void accepted(size_t which, const BoundExpression& bound, const Atom& atom, const Fixture& fixture,
+    void accepted(size_t which, const resolve::BoundExpression& bound, const spec::Atom& atom, const Fixture& fixture,
                   const std::string& words) {
         std::string description = words + valuesOf(bound, atom, fixture);
         if (!sides_.insert(description).second) return;
@@ -401,8 +405,8 @@ private:
     }
 
     // A validate step says no.
-    void refused(const ResolvedStep& validate, const BoundExpression& bound, const Atom& atom, const Fixture& fixture,
-                 const std::string& words) {
+    void refused(const resolve::ResolvedStep& validate, const resolve::BoundExpression& bound, const spec::Atom& atom,
+                 const Fixture& fixture, const std::string& words) {
         std::string description = words + valuesOf(bound, atom, fixture);
         if (!sides_.insert(description).second) return;
         Stage::Render literal = writer_.literals(stage_, fixture);
@@ -423,7 +427,7 @@ private:
     }
 
     // "new_stock = 10, reorder_point = 10"
-    std::string valuesOf(const BoundExpression& bound, const Atom& atom, const Fixture& fixture) const {
+    std::string valuesOf(const resolve::BoundExpression& bound, const spec::Atom& atom, const Fixture& fixture) const {
         const ExpressionFacts& facts = world_.facts(bound.expression);
         std::vector<std::string> shown;
         for (size_t i = 0; i < facts.names.size(); i++) {
@@ -488,24 +492,24 @@ private:
     }
 
     Writer& writer_;
-    const World& world_;
-    const ResolvedAction& action_;
+    const resolve::World& world_;
+    const resolve::ResolvedAction& action_;
     unsigned operation_;
     Stage stage_;
     std::vector<Arm> arms_;
     std::vector<std::string> conditions_, reasons_;
     std::vector<std::string> never_;  // why an arm's condition contradicts itself
     std::string suffix_;
-    std::set<std::pair<const BoundExpression*, bool>> tested_;
+    std::set<std::pair<const resolve::BoundExpression*, bool>> tested_;
     std::set<std::string> sides_;  // descriptions of boundaries that are written
     size_t first_ = 0;             // the first arm for which values were found
 };
 
 }  // namespace
 
-void writeEventDriven(Writer& writer, const ResolvedAction& action) {
+void writeEventDriven(Writer& writer, const resolve::ResolvedAction& action) {
     for (unsigned operation : operationsOf(action))
         EventDriven(writer, action, operation).write();
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

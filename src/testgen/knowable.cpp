@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
@@ -46,7 +46,8 @@ bool isSomebodys(const AnalysisResult& result, const CallUse& call) {
 
 }  // namespace
 
-std::string unknowable(const World& world, const Resolver& resolver, const BoundExpression& bound) {
+std::string unknowable(const resolve::World& world, const resolve::Resolver& resolver,
+                       const resolve::BoundExpression& bound) {
     if (bound.request < 0) return "";
     const AnalysisResult& result = resolver.results()[static_cast<size_t>(bound.request)];
     const ExpressionFacts& facts = world.facts(bound.expression);
@@ -61,4 +62,4 @@ std::string unknowable(const World& world, const Resolver& resolver, const Bound
     return "";
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -5,9 +5,10 @@
 
 #include "resolve/resolver.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 // Why the value of an expression is not known even where all its names are; empty if it is.
-std::string unknowable(const World& world, const Resolver& resolver, const BoundExpression& bound);
+std::string unknowable(const resolve::World& world, const resolve::Resolver& resolver,
+                       const resolve::BoundExpression& bound);
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -2,29 +2,29 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "text/quote.hpp"
 #include "testgen/stage.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
 // Keys of elements, and the whole numbers that conditions compare them with.
-void collectKeys(const World& world, const std::vector<ResolvedStep>& steps, std::vector<std::string>& keys,
-                 std::vector<long>& numbers) {
-    auto add = [&](const BoundExpression& bound, bool compared) {
+void collectKeys(const resolve::World& world, const std::vector<resolve::ResolvedStep>& steps,
+                 std::vector<std::string>& keys, std::vector<long>& numbers) {
+    auto add = [&](const resolve::BoundExpression& bound, bool compared) {
         if (!bound) return;
-        ConditionText text = readCondition(world.expressionText(bound.expression));
+        spec::ConditionText text = spec::readCondition(world.expressionText(bound.expression));
         for (const std::string& key : text.keys)
             if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
         for (const std::string& number : text.numbers)
             if (compared && number.find('.') == std::string::npos && number.size() < 9)
                 numbers.push_back(std::atol(number.c_str()));
     };
-    for (const ResolvedStep& step : steps) {
-        for (const BoundAssignment& assignment : step.set)
+    for (const resolve::ResolvedStep& step : steps) {
+        for (const resolve::BoundAssignment& assignment : step.set)
             add(assignment.value, false);
-        for (const BoundExpression& arg : step.args)
+        for (const resolve::BoundExpression& arg : step.args)
             add(arg, false);
         add(step.where, false);
         add(step.condition, true);
@@ -38,14 +38,15 @@ std::string objectOf(const std::vector<std::string>& keys, size_t place, long nu
     std::vector<std::string> pairs;
     for (const std::string& key : keys)
         pairs.push_back(quoteLiteral(key) + ", " +
-                        (endsWith(key, "_id") ? uniqueValue("uuid", 500000 + static_cast<int>(place)) + "::text"
-                                              : std::to_string(number)));
+                        (resolve::endsWith(key, "_id")
+                             ? uniqueValue("uuid", 500000 + static_cast<int>(place)) + "::text"
+                             : std::to_string(number)));
     return keys.empty() ? "to_jsonb(" + std::to_string(number) + ")" : "jsonb_build_object(" + join(pairs, ", ") + ")";
 }
 
 }  // namespace
 
-int Stage::loopOf(const ResolvedStep& step) const {
+int Stage::loopOf(const resolve::ResolvedStep& step) const {
     for (size_t i = 0; i < loops_.size(); i++)
         if (loops_[i].step == &step) return static_cast<int>(i);
     return -1;
@@ -56,15 +57,15 @@ bool Stage::isEmptied(int loop, const Render& literal) const {
            literal(loops_[static_cast<size_t>(loop)].array).find("'[]'") == 0;
 }
 
-void Stage::useLoop(const ResolvedStep& step) {
+void Stage::useLoop(const resolve::ResolvedStep& step) {
     if (loop_ >= 0 || step.condition.values.size() != 1) return;
-    const Value& value = step.condition.values.front();
+    const resolve::Value& value = step.condition.values.front();
     int array = use(value, "", nullptr);
     if (array < 0) return;
     Loop loop{&step, array, {}};
     std::string type = scenario.dimensions[static_cast<size_t>(array)].baseType;
     bool json = type == "jsonb";
-    std::string element = json ? "jsonb" : elementType(type);
+    std::string element = json ? "jsonb" : resolve::elementType(type);
     if (element.empty()) return;
     if (scenario.dimensions[static_cast<size_t>(array)].elements.empty()) {
         std::vector<std::string> keys;
@@ -83,7 +84,7 @@ void Stage::useLoop(const ResolvedStep& step) {
                         dimension.candidates.push_back(objectOf(keys, place, number + shift));
                 dimension.candidates.push_back(objectOf(keys, place, static_cast<long>(place) + 3));
             } else {
-                dimension.candidates = candidates(element, {}, ConditionText(), place);
+                dimension.candidates = candidates(element, {}, spec::ConditionText(), place);
             }
             loop.elements.push_back(scenario.add(std::move(dimension)));
         }
@@ -100,8 +101,8 @@ void Stage::useLoop(const ResolvedStep& step) {
     loops_.push_back(loop);
     loop_ = static_cast<int>(loops_.size()) - 1;
     for (element_ = 0; element_ < 2; element_++) {
-        Value variable;
-        variable.kind = ValueKind::local;
+        resolve::Value variable;
+        variable.kind = resolve::ValueKind::local;
         variable.name = step.spec->variable.value;
         scenario.names[nameOf(variable, "")] = loop.elements[static_cast<size_t>(element_)];
         useSteps(step.then);
@@ -110,4 +111,4 @@ void Stage::useLoop(const ResolvedStep& step) {
     element_ = 0;
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -1,11 +1,11 @@
 // Tests that a suite has once: rows of a whole statement are consistent with their events, and a cascade ends.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "testgen/doubts.hpp"
 #include "testgen/writer.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
@@ -24,9 +24,9 @@ Fixture firing(Writer& writer, const Stage& stage) {
 // One event row for each arm, all changed by one statement.
 class Together {
 public:
-    Together(Writer& writer, const ResolvedAction& action)
+    Together(Writer& writer, const resolve::ResolvedAction& action)
         : writer_(writer),
-          stage_(writer.world, writer.resolver, writer.tables, action, opUpdate),
+          stage_(writer.world, writer.resolver, writer.tables, action, resolve::opUpdate),
           arms_(namedArms(writer.world, action)) {}
 
     // False if the action writes no rows that tell which event they are about.
@@ -48,7 +48,7 @@ public:
             if (alone) add(arms_[i], writer_.literals(stage_, fixture));
         }
         if (rows_.empty() || changes_.empty()) return false;
-        const EntityInfo& entity = *stage_.action.binding.entity;
+        const resolve::EntityInfo& entity = *stage_.action.binding.entity;
         // What triggers and rules of others make of the rows is not known here.
         if (!stage_.eventTable()->triggers.empty() || !stage_.tableOf(*entity_)->triggers.empty()) return false;
         writer_.about(stage_.action);
@@ -68,7 +68,7 @@ public:
                         "\nFROM (VALUES " + join(changes_, ",\n             ") + ") AS v(" + join(names, ", ") +
                         ")\nWHERE t." + quoteName(entity.key) + " = v.key",
                     "");
-        for (const ResolvedStep* step : steps_)
+        for (const resolve::ResolvedStep* step : steps_)
             for (const Meddler& other : meddlers(writer_.resolver, stage_.action, *step, Meddled::effect))
                 writer_.add("excuse", other.excuse(stage_, nullptr), "");
         compare(description);
@@ -78,10 +78,10 @@ public:
 private:
     void add(const Arm& arm, const Stage::Render& literal) {
         std::vector<InsertedRow> inserted;
-        for (const ResolvedStep* step : arm.steps) {
+        for (const resolve::ResolvedStep* step : arm.steps) {
             InsertedRow row;
             std::string why;
-            if (step->spec->kind != StepKind::insert ||
+            if (step->spec->kind != spec::StepKind::insert ||
                 !insertedRow(writer_.world, writer_.resolver, stage_, *step, literal, row, why) || row.links.empty())
                 continue;
             if (!entity_) entity_ = row.entity;
@@ -90,7 +90,7 @@ private:
             steps_.push_back(step);
         }
         if (inserted.empty()) return;
-        const EntityInfo& entity = *stage_.action.binding.entity;
+        const resolve::EntityInfo& entity = *stage_.action.binding.entity;
         columns_.clear();
         std::vector<std::string> values = {literal(stage_.dimension("row." + entity.key))};
         for (const auto& [name, dimension] : stage_.scenario.names)
@@ -144,26 +144,26 @@ private:
     Writer& writer_;
     Stage stage_;
     std::vector<Arm> arms_;
-    const EntityInfo* entity_ = nullptr;
+    const resolve::EntityInfo* entity_ = nullptr;
     std::vector<InsertedRow> rows_;
     std::vector<std::vector<std::string>> fixtures_;
     std::vector<std::string> columns_, changes_, shared_, there_;
-    std::vector<const ResolvedStep*> steps_;
+    std::vector<const resolve::ResolvedStep*> steps_;
 };
 
 }  // namespace
 
-void writeConsistency(Writer& writer, const std::vector<const ResolvedAction*>& actions) {
-    for (const ResolvedAction* action : actions) {
-        if (action->binding.custom || !(action->binding.ops & opUpdate)) continue;
+void writeConsistency(Writer& writer, const std::vector<const resolve::ResolvedAction*>& actions) {
+    for (const resolve::ResolvedAction* action : actions) {
+        if (action->binding.custom || !(action->binding.ops & resolve::opUpdate)) continue;
         if (Together(writer, *action).write("event processing maintains data consistency")) return;
     }
 }
 
-void writeCascade(Writer& writer, const std::vector<const ResolvedAction*>& actions) {
+void writeCascade(Writer& writer, const std::vector<const resolve::ResolvedAction*>& actions) {
     const std::string description = "event cascade prevents infinite loops";
     bool written = false;
-    for (const ResolvedAction* action : actions) {
+    for (const resolve::ResolvedAction* action : actions) {
         unsigned operation = operationsOf(*action).front();
         Stage stage(writer.world, writer.resolver, writer.tables, *action, operation);
         Fixture set = firing(writer, stage);
@@ -205,4 +205,4 @@ void writeCascade(Writer& writer, const std::vector<const ResolvedAction*>& acti
     }
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

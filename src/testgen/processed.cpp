@@ -2,41 +2,41 @@
 // delivery has arrived.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "emit/steps.hpp"
 #include "testgen/doubts.hpp"
 #include "testgen/writer.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
-bool holds(const std::vector<ResolvedStep>& steps, const ResolvedStep* wanted) {
-    return std::any_of(steps.begin(), steps.end(), [&](const ResolvedStep& step) {
+bool holds(const std::vector<resolve::ResolvedStep>& steps, const resolve::ResolvedStep* wanted) {
+    return std::any_of(steps.begin(), steps.end(), [&](const resolve::ResolvedStep& step) {
         return &step == wanted || holds(step.then, wanted) || holds(step.otherwise, wanted);
     });
 }
 
 // Whether something may leave the database with the steps around this one.
-bool waits(const ResolvedAction& action, const ResolvedStep* step) {
-    for (const ResolvedBranch& branch : action.branches)
-        for (const std::vector<ResolvedStep>* steps : {&branch.steps, &branch.otherwise})
-            if (holds(*steps, step)) return StepEmitter::delivers(*steps);
+bool waits(const resolve::ResolvedAction& action, const resolve::ResolvedStep* step) {
+    for (const resolve::ResolvedBranch& branch : action.branches)
+        for (const std::vector<resolve::ResolvedStep>* steps : {&branch.steps, &branch.otherwise})
+            if (holds(*steps, step)) return emit::StepEmitter::delivers(*steps);
     return false;
 }
 
-bool marksItself(const ResolvedStep& step) {
-    StepKind kind = step.spec->kind;
-    bool inserts = kind == StepKind::insert || kind == StepKind::append || kind == StepKind::create;
+bool marksItself(const resolve::ResolvedStep& step) {
+    spec::StepKind kind = step.spec->kind;
+    bool inserts = kind == spec::StepKind::insert || kind == spec::StepKind::append || kind == spec::StepKind::create;
     if (!inserts || !step.target || !step.target->column("event_type")) return false;
-    const EntityInfo& entity = *step.target;
-    const ColumnInfo* processed = entity.column("processed_at");
-    const ColumnInfo* key = entity.column(entity.key);
+    const resolve::EntityInfo& entity = *step.target;
+    const resolve::ColumnInfo* processed = entity.column("processed_at");
+    const resolve::ColumnInfo* key = entity.column(entity.key);
     auto sets = [&](const std::string& column) {
         return std::any_of(step.set.begin(), step.set.end(),
-                           [&](const BoundAssignment& assignment) { return assignment.column == column; });
+                           [&](const resolve::BoundAssignment& assignment) { return assignment.column == column; });
     };
-    return processed && startsWith(processed->type, "timestamp") && !sets("processed_at") && key &&
+    return processed && resolve::startsWith(processed->type, "timestamp") && !sets("processed_at") && key &&
            key->type == "uuid" && !sets(entity.key);
 }
 
@@ -44,7 +44,7 @@ bool marksItself(const ResolvedStep& step) {
 
 void writeProcessed(Writer& writer, const Stage& stage, const Arm& arm, const Stage::Render& literal) {
     std::string name = arm.label + (arm.eventLabel ? " event" : "");
-    for (const ResolvedStep* step : arm.steps) {
+    for (const resolve::ResolvedStep* step : arm.steps) {
         InsertedRow row;
         std::string why;
         if (!marksItself(*step) || !insertedRow(writer.world, writer.resolver, stage, *step, literal, row, why) ||
@@ -82,4 +82,4 @@ void writeProcessed(Writer& writer, const Stage& stage, const Arm& arm, const St
     }
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
@@ -169,4 +169,4 @@ bool numberedSampleOf(const std::string& expression, const std::string& mark, st
     return Sampler(expression, 0, mark).sample(sample) && sample.find(mark) != std::string::npos;
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

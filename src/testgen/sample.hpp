@@ -3,7 +3,7 @@
 
 #include <string>
 
-namespace specql {
+namespace specql::testgen {
 
 // Different variants give different texts where the expression leaves a choice. False if it is not understood, or no
 // regular expression at all. PostgreSQL has the last word: what comes out is only worth trying.
@@ -12,4 +12,4 @@ bool sampleOf(const std::string& expression, size_t variant, std::string& sample
 // The same with `mark` where the expression has room for a number of any length; false if it has none.
 bool numberedSampleOf(const std::string& expression, const std::string& mark, std::string& sample);
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -5,7 +5,7 @@
 
 #include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
@@ -110,10 +110,10 @@ int Scenario::addRow(const TestTables& tables, const TestTable& table, std::map<
         }
         Dimension& dimension = dimensions[static_cast<size_t>(given[name])];
         if (dimension.unique && uniqueValue(dimension.baseType, 1).empty()) dimension.unique = false;
-        ConditionText spoken;
+        spec::ConditionText spoken;
         for (const TestCheck& check : table.checks) {
             if (!contains(check.columns, name)) continue;
-            ConditionText found = readCondition(check.sql);
+            spec::ConditionText found = spec::readCondition(check.sql);
             for (auto [to, from] : {std::pair(&spoken.numbers, &found.numbers), std::pair(&spoken.texts, &found.texts),
                                     std::pair(&spoken.intervals, &found.intervals)})
                 to->insert(to->end(), from->begin(), from->end());
@@ -364,4 +364,4 @@ std::string Scenario::findPair(const std::string& condition, const std::string& 
            ", distance, others, place)\nORDER BY distance, others, place LIMIT 1";
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

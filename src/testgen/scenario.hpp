@@ -10,7 +10,7 @@
 #include "testgen/candidates.hpp"
 #include "testgen/table_facts.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 // One value to be found; several columns may share it.
 struct Dimension {
@@ -81,4 +81,4 @@ struct Fixture {
     explicit operator bool() const { return !values.empty(); }
 };
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -4,10 +4,10 @@
 
 #include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
-Stage::Stage(const World& world, const Resolver& resolver, const TestTables& tables, const ResolvedAction& which,
-             unsigned which_operation)
+Stage::Stage(const resolve::World& world, const resolve::Resolver& resolver, const TestTables& tables,
+             const resolve::ResolvedAction& which, unsigned which_operation)
     : action(which),
       operation(which_operation),
       world_(world),
@@ -29,12 +29,13 @@ Stage::Stage(const World& world, const Resolver& resolver, const TestTables& tab
 
 void Stage::build(bool demanding) {
     contexts_ = action.contexts;
-    if (operation == opUpdate && split_.empty()) {
+    if (operation == resolve::opUpdate && split_.empty()) {
         if (!action.binding.changedColumn.empty()) split_.insert(action.binding.changedColumn);
-        ResolvedAction copy = action;
-        visitExpressions(copy, [&](BoundExpression& bound) {
-            for (const Value& value : bound.values)
-                if (value.kind == ValueKind::eventChange || (value.kind == ValueKind::eventColumn && value.old))
+        resolve::ResolvedAction copy = action;
+        resolve::visitExpressions(copy, [&](resolve::BoundExpression& bound) {
+            for (const resolve::Value& value : bound.values)
+                if (value.kind == resolve::ValueKind::eventChange ||
+                    (value.kind == resolve::ValueKind::eventColumn && value.old))
                     split_.insert(value.name);
         });
         std::set<std::string> made;
@@ -46,21 +47,21 @@ void Stage::build(bool demanding) {
         if (split_.empty()) chooseStirred();
     }
     // A row that the old key leads to is another one than the new key's.
-    for (const Context& context : contexts_)
-        if (operation == opUpdate && context.key.kind == ValueKind::eventColumn && context.key.old)
+    for (const resolve::Context& context : contexts_)
+        if (operation == resolve::opUpdate && context.key.kind == resolve::ValueKind::eventColumn && context.key.old)
             split_.insert(context.key.name);
     if (demanding) findDemands();
-    for (const Context& context : contexts_)
+    for (const resolve::Context& context : contexts_)
         use(context.key, "", nullptr);
     for (const auto& [name, dimension] : scenario.names)
         scenario.dimensions[static_cast<size_t>(dimension)].unique = true;
-    for (const ResolvedBranch& branch : action.branches)
+    for (const resolve::ResolvedBranch& branch : action.branches)
         if (branch.condition) useAll(branch.condition, "", true);
-    for (const ResolvedBranch& branch : action.branches) {
+    for (const resolve::ResolvedBranch& branch : action.branches) {
         useSteps(branch.steps);
         useSteps(branch.otherwise);
     }
-    for (const ResolvedBranch& branch : action.branches)
+    for (const resolve::ResolvedBranch& branch : action.branches)
         if (branch.feed) useFeed(*branch.feed);
     for (const std::string& key : action.payloadOrder)
         useKey(action, key);
@@ -72,9 +73,9 @@ void Stage::build(bool demanding) {
     if (unfit.empty()) stateDemands();
 }
 
-void Stage::useKey(const ResolvedAction& of, const std::string& key) {
-    Value value;
-    value.kind = ValueKind::payload;
+void Stage::useKey(const resolve::ResolvedAction& of, const std::string& key) {
+    resolve::Value value;
+    value.kind = resolve::ValueKind::payload;
     value.name = key;
     value.type = of.payload.at(key);
     int dimension = use(value, "", nullptr);
@@ -83,7 +84,7 @@ void Stage::useKey(const ResolvedAction& of, const std::string& key) {
 }
 
 void Stage::chooseStirred() {
-    const EntityInfo& entity = *action.binding.entity;
+    const resolve::EntityInfo& entity = *action.binding.entity;
     const TestTable* table = tableOf(entity);
     if (!table) return;
     for (const TestColumn& column : table->columns) {
@@ -98,11 +99,11 @@ void Stage::chooseStirred() {
     }
 }
 
-const TestTable* Stage::tableOf(const EntityInfo& entity) const {
+const TestTable* Stage::tableOf(const resolve::EntityInfo& entity) const {
     return findTable(tables_, entity.schema, entity.table);
 }
 
-std::string Stage::ownOf(const ResolvedStep& step) const {
+std::string Stage::ownOf(const resolve::ResolvedStep& step) const {
     if (step.ownRow) return "new";
     if (step.byContext >= 0) return "c" + std::to_string(step.byContext);
     for (size_t i = 0; i < whereSteps_.size(); i++)
@@ -111,21 +112,21 @@ std::string Stage::ownOf(const ResolvedStep& step) const {
     return "";
 }
 
-void Stage::useSteps(const std::vector<ResolvedStep>& steps) {
-    for (const ResolvedStep& step : steps) {
-        StepKind kind = step.spec->kind;
-        if (kind == StepKind::foreach) {
+void Stage::useSteps(const std::vector<resolve::ResolvedStep>& steps) {
+    for (const resolve::ResolvedStep& step : steps) {
+        spec::StepKind kind = step.spec->kind;
+        if (kind == spec::StepKind::foreach) {
             useLoop(step);
             continue;
         }
-        bool writes = kind == StepKind::update || kind == StepKind::remove;
-        bool allocates = step.limit || !step.order.empty() || isBulk(*action.info);
+        bool writes = kind == spec::StepKind::update || kind == spec::StepKind::remove;
+        bool allocates = step.limit || !step.order.empty() || resolve::isBulk(*action.info);
         if (writes && step.target && allocates) {
             useAllocation({&step, &action, nullptr, {}, -1, 0});
             continue;
         }
-        if (step.call == CallKind::action) {
-            for (const ResolvedAction& called : resolver_.actions) {
+        if (step.call == resolve::CallKind::action) {
+            for (const resolve::ResolvedAction& called : resolver_.actions) {
                 if (called.info != step.calledAction || called.branches.empty()) continue;
                 Allocation allocation{nullptr, &called, &step, {}, -1, 0};
                 for (size_t i = 0; i < step.args.size() && i < called.payloadOrder.size(); i++)
@@ -133,9 +134,9 @@ void Stage::useSteps(const std::vector<ResolvedStep>& steps) {
                         use(step.args[i].values.front(), "", nullptr);
                         allocation.params[called.payloadOrder[i]] = nameOf(step.args[i].values.front(), "");
                     }
-                for (const ResolvedStep& work : called.branches.front().steps)
-                    if ((work.spec->kind == StepKind::update || work.spec->kind == StepKind::remove) && work.target &&
-                        !allocation.step)
+                for (const resolve::ResolvedStep& work : called.branches.front().steps)
+                    if ((work.spec->kind == spec::StepKind::update || work.spec->kind == spec::StepKind::remove) &&
+                        work.target && !allocation.step)
                         allocation.step = &work;
                 if (allocation.step) useAllocation(std::move(allocation));
             }
@@ -146,27 +147,27 @@ void Stage::useSteps(const std::vector<ResolvedStep>& steps) {
             unify(step.where, own);
             useAll(step.where, own, true);
         }
-        if (kind == StepKind::validate || kind == StepKind::branch) useAll(step.condition, "", true);
+        if (kind == spec::StepKind::validate || kind == spec::StepKind::branch) useAll(step.condition, "", true);
         useAssigned(step, own);
-        for (const BoundExpression& arg : step.args)
+        for (const resolve::BoundExpression& arg : step.args)
             useAll(arg, "", false);
         useSteps(step.then);
         useSteps(step.otherwise);
     }
 }
 
-void Stage::useAssigned(const ResolvedStep& step, const std::string& own) {
-    bool writes = step.spec->kind == StepKind::update || step.spec->kind == StepKind::remove;
-    for (const BoundAssignment& assignment : step.set) {
+void Stage::useAssigned(const resolve::ResolvedStep& step, const std::string& own) {
+    bool writes = step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove;
+    for (const resolve::BoundAssignment& assignment : step.set) {
         if (assignment.value) useAll(assignment.value, own, false);
         if (assignment.taken) use(*assignment.taken, own, nullptr);
         // A row that has the value already would not show that the step ran.
         if (!writes || own.empty() || !assignment.value || !step.target) continue;
         const ExpressionFacts& facts = world_.facts(assignment.value.expression);
-        const ColumnInfo* column = step.target->column(assignment.column);
+        const resolve::ColumnInfo* column = step.target->column(assignment.column);
         if (!facts.isLiteral || !column) continue;
-        Value value;
-        value.kind = ValueKind::target;
+        resolve::Value value;
+        value.kind = resolve::ValueKind::target;
         value.name = column->name;
         value.type = column->type;
         Dimension& dimension = scenario.dimensions[static_cast<size_t>(use(value, own, nullptr))];
@@ -179,7 +180,7 @@ void Stage::useAssigned(const ResolvedStep& step, const std::string& own) {
 void Stage::useAllocation(Allocation allocation) {
     std::string own = "b" + std::to_string(allocations.size());
     allocations.push_back(std::move(allocation));
-    const ResolvedStep& step = *allocations.back().step;
+    const resolve::ResolvedStep& step = *allocations.back().step;
     unify(step.where, own);
     if (step.where) useAll(step.where, own, true);
     if (step.limit) useAll(step.limit, own, true);
@@ -196,24 +197,24 @@ std::map<std::string, int> Stage::given(const std::string& prefix) const {
 }
 
 // Rows that an inserted row will refer to.
-void Stage::referenceParents(const std::vector<ResolvedStep>& steps) {
-    for (const ResolvedStep& step : steps) {
-        int loop = step.spec->kind == StepKind::foreach ? loopOf(step) : -1;
+void Stage::referenceParents(const std::vector<resolve::ResolvedStep>& steps) {
+    for (const resolve::ResolvedStep& step : steps) {
+        int loop = step.spec->kind == spec::StepKind::foreach ? loopOf(step) : -1;
         for (int k = 0; loop >= 0 && k < 2; k++) {
             Element element(*this, loop, k);
             referenceParents(step.then);
         }
-        if (step.spec->kind == StepKind::foreach) continue;
+        if (step.spec->kind == spec::StepKind::foreach) continue;
         referenceParents(step.then);
         referenceParents(step.otherwise);
-        bool inserts = step.spec->kind == StepKind::insert || step.spec->kind == StepKind::append ||
-                       step.spec->kind == StepKind::create;
+        bool inserts = step.spec->kind == spec::StepKind::insert || step.spec->kind == spec::StepKind::append ||
+                       step.spec->kind == spec::StepKind::create;
         const TestTable* table = inserts && step.target ? tableOf(*step.target) : nullptr;
         if (!table) continue;
-        for (const BoundAssignment& assignment : step.set) {
-            const Value* value = assignment.taken                      ? &*assignment.taken
-                                 : assignment.value.values.size() == 1 ? &assignment.value.values.front()
-                                                                       : nullptr;
+        for (const resolve::BoundAssignment& assignment : step.set) {
+            const resolve::Value* value = assignment.taken                      ? &*assignment.taken
+                                          : assignment.value.values.size() == 1 ? &assignment.value.values.front()
+                                                                                : nullptr;
             int known = value ? nameDimension(*value, "") : -1;
             if (known < 0) continue;
             for (const TestForeignKey& key : table->foreignKeys) {
@@ -234,14 +235,14 @@ void Stage::referenceParents(const std::vector<ResolvedStep>& steps) {
 }
 
 void Stage::buildRows() {
-    auto table = [&](const EntityInfo& entity) {
+    auto table = [&](const resolve::EntityInfo& entity) {
         const TestTable* found = tableOf(entity);
         if (!found && unfit.empty()) unfit = "the table " + entity.shown() + " does not exist";
         return found;
     };
     // A row that another one refers to comes after it here: it must be planned first, or it would be planned twice.
     for (size_t i = contexts_.size(); i-- > 0;) {
-        const Context& context = contexts_[i];
+        const resolve::Context& context = contexts_[i];
         const TestTable* found = table(*context.entity);
         if (!found) return;
         std::string place = "c" + std::to_string(i);
@@ -257,15 +258,15 @@ void Stage::buildRows() {
         if (scenario.unfit.empty() && action.isFeed()) scenario.rows[static_cast<size_t>(rows_[place])].referred = true;
     }
     if (!action.binding.custom && action.binding.entity) {
-        const EntityInfo& entity = *action.binding.entity;
+        const resolve::EntityInfo& entity = *action.binding.entity;
         const TestTable* found = table(entity);
         if (!found) return;
         if (entity.key.empty()) {
             unfit = "the table " + entity.shown() + " has no key that tells its rows apart";
             return;
         }
-        Value key;
-        key.kind = ValueKind::eventColumn;
+        resolve::Value key;
+        key.kind = resolve::ValueKind::eventColumn;
         key.name = entity.key;
         key.type = entity.column(entity.key)->type;
         int keyKnown = use(key, "", nullptr);
@@ -277,8 +278,8 @@ void Stage::buildRows() {
         keyDimension.unique = !uniqueValue(keyDimension.baseType, 1).empty();
         keyDimension.essential = false;
         if (!action.binding.valueColumn.empty()) {
-            Value column;
-            column.kind = ValueKind::eventColumn;
+            resolve::Value column;
+            column.kind = resolve::ValueKind::eventColumn;
             column.name = action.binding.valueColumn;
             column.type = entity.column(column.name)->type;
             int known = use(column, "", nullptr);
@@ -291,8 +292,8 @@ void Stage::buildRows() {
             dimension.fixed = true;
         }
         for (const std::string& name : split_) {
-            Value column;
-            column.kind = ValueKind::eventColumn;
+            resolve::Value column;
+            column.kind = resolve::ValueKind::eventColumn;
             column.name = name;
             column.type = entity.column(name)->type;
             for (bool old : {true, false}) {
@@ -303,7 +304,7 @@ void Stage::buildRows() {
             }
         }
         std::map<std::string, int> columns = given("row");
-        if (operation == opUpdate) {
+        if (operation == resolve::opUpdate) {
             std::map<std::string, int> before = columns, old = given("old");
             before.insert(old.begin(), old.end());
             int row = scenario.addRow(tables_, *found, before);
@@ -314,14 +315,14 @@ void Stage::buildRows() {
                 after[name] = dimension;
             rows_["new"] = scenario.addRow(tables_, *found, after);
         } else {
-            rows_[operation == opInsert ? "new" : "old"] = scenario.addRow(tables_, *found, columns);
+            rows_[operation == resolve::opInsert ? "new" : "old"] = scenario.addRow(tables_, *found, columns);
         }
         std::string name = stirred_.empty() ? action.binding.changedColumn : stirred_;
-        if (operation == opUpdate && !name.empty()) {
-            Value change;
+        if (operation == resolve::opUpdate && !name.empty()) {
+            resolve::Value change;
             change.name = name;
             std::vector<std::string> sides;
-            for (const Value& side : bothSides(change))
+            for (const resolve::Value& side : bothSides(change))
                 sides.push_back(value(side, Scenario::reference, "", unfit));
             scenario.demands.push_back(join(sides, " IS DISTINCT FROM "));
         }
@@ -331,7 +332,7 @@ void Stage::buildRows() {
         if (dimension.baseType == "uuid" && !dimension.essential && !dimension.fixed && dimension.checks.empty())
             dimension.unique = true;
     for (size_t i = 0; i < whereSteps_.size(); i++) {
-        const EntityInfo& entity = *whereSteps_[i].step->target;
+        const resolve::EntityInfo& entity = *whereSteps_[i].step->target;
         const TestTable* found = table(entity);
         if (!found || entity.key.empty()) continue;
         std::string place = "t" + std::to_string(i);
@@ -365,7 +366,7 @@ void Stage::buildRows() {
     }
     for (size_t i = 0; i < allocations.size() && scenario.unfit.empty(); i++) {
         Allocation& allocation = allocations[i];
-        const EntityInfo& entity = *allocation.step->target;
+        const resolve::EntityInfo& entity = *allocation.step->target;
         const TestTable* found = table(entity);
         if (!found || entity.key.empty()) continue;
         std::string place = "b" + std::to_string(i);
@@ -378,12 +379,12 @@ void Stage::buildRows() {
         };
         need(entity.key, true);
         if (!allocation.step->allocated.empty()) need(allocation.step->allocated, false);
-        for (const BoundOrder& order : allocation.step->order)
-            for (const Value& value : order.value.values)
+        for (const resolve::BoundOrder& order : allocation.step->order)
+            for (const resolve::Value& value : order.value.values)
                 need(value.name, false);
         allocation.row = scenario.addRow(tables_, *found, given(place));
     }
-    for (const ResolvedBranch& branch : action.branches) {
+    for (const resolve::ResolvedBranch& branch : action.branches) {
         referenceParents(branch.steps);
         referenceParents(branch.otherwise);
     }
@@ -396,4 +397,4 @@ int Stage::rowOf(const std::string& own) const {
     return found == rows_.end() ? -1 : found->second;
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

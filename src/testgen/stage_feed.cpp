@@ -1,20 +1,20 @@
 // What a listener of a window reads of its event: values that a test chooses.
 #include <algorithm>
 
-#include "text/quote.hpp"
-#include "time/decimal.hpp"
 #include "resolve/event_time.hpp"
 #include "testgen/stage.hpp"
+#include "text/quote.hpp"
+#include "time/decimal.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
 // Values of which a few make the number, and its neighbours.
-ConditionText around(const WindowTerm& term, std::string text) {
-    ConditionText spoken = readCondition(text);
-    Decimal number;
-    if (term.aggregate == "count" || !Decimal::parse(term.number, number)) return spoken;
+spec::ConditionText around(const resolve::WindowTerm& term, std::string text) {
+    spec::ConditionText spoken = spec::readCondition(text);
+    time::Decimal number;
+    if (term.aggregate == "count" || !time::Decimal::parse(term.number, number)) return spoken;
     if (term.number[0] != '-') spoken.numbers.push_back(term.number);
     double whole = std::stod(term.number);
     for (int share = 2; share <= 6 && term.aggregate == "sum" && whole > 0; share++) {
@@ -34,14 +34,15 @@ bool roomFor(const std::string& type) {
 
 }  // namespace
 
-void Stage::useFeed(const FeedTerm& feed) {
-    auto window = std::find_if(resolver_.actions.begin(), resolver_.actions.end(),
-                               [&](const ResolvedAction& other) { return other.info == action.info && other.window; });
+void Stage::useFeed(const resolve::FeedTerm& feed) {
+    auto window =
+        std::find_if(resolver_.actions.begin(), resolver_.actions.end(),
+                     [&](const resolve::ResolvedAction& other) { return other.info == action.info && other.window; });
     if (window == resolver_.actions.end()) return;
-    const WindowTerm& term = window->window->terms[static_cast<size_t>(feed.term)];
-    ConditionText text = around(term, term.filter.text);
+    const resolve::WindowTerm& term = window->window->terms[static_cast<size_t>(feed.term)];
+    spec::ConditionText text = around(term, term.filter.text);
     bool compared = term.aggregate != "count";
-    auto note = [&](Value value, bool key) {
+    auto note = [&](resolve::Value value, bool key) {
         int known = use(value, "", !key && compared ? &text : nullptr);
         if (known < 0) return;
         Dimension& dimension = scenario.dimensions[static_cast<size_t>(known)];
@@ -49,13 +50,13 @@ void Stage::useFeed(const FeedTerm& feed) {
         if (distinct && !dimension.essential && !dimension.fixed)
             dimension.unique = !uniqueValue(dimension.baseType, 1).empty() && roomFor(dimension.baseType);
     };
-    for (const BoundExpression& key : feed.keys)
-        for (const Value& value : key.values)
+    for (const resolve::BoundExpression& key : feed.keys)
+        for (const resolve::Value& value : key.values)
             note(value, true);
-    for (const Value& value : feed.field.values)
+    for (const resolve::Value& value : feed.field.values)
         note(value, false);
     auto payload = [&](const std::string& name, const std::string& type, bool key) {
-        Value value;
+        resolve::Value value;
         value.name = name;
         auto known = window->payload.find(name);
         value.type = known != window->payload.end() && key ? known->second : type;
@@ -65,10 +66,10 @@ void Stage::useFeed(const FeedTerm& feed) {
         payload(name, "text", true);
     if (!feed.fieldName.empty()) payload(feed.fieldName, compared ? "numeric" : "text", false);
     // The time at which a row says that it happened.
-    EventTime at = eventTime(world_, action.binding);
+    resolve::EventTime at = resolve::eventTime(world_, action.binding);
     if (!at) return;
-    Value value;
-    value.kind = ValueKind::eventColumn;
+    resolve::Value value;
+    value.kind = resolve::ValueKind::eventColumn;
     value.name = at.column;
     value.type = at.type;
     Dimension& dimension = scenario.dimensions[static_cast<size_t>(use(value, "", nullptr))];
@@ -76,4 +77,4 @@ void Stage::useFeed(const FeedTerm& feed) {
     dimension.fixed = true;
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -3,16 +3,16 @@
 
 #include "testgen/stage.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
-std::string Stage::nameOf(const Value& value, const std::string& own) const {
+std::string Stage::nameOf(const resolve::Value& value, const std::string& own) const {
     const Allocation* allocation = allocationOf(own);
-    if (allocation && allocation->caller && value.kind == ValueKind::payload) {
+    if (allocation && allocation->caller && value.kind == resolve::ValueKind::payload) {
         auto found = allocation->params.find(value.name);
         return found == allocation->params.end() ? "" : found->second;
     }
-    if (allocation && allocation->caller && value.kind == ValueKind::context) {
-        const EntityInfo* entity = allocation->bulk->contexts[static_cast<size_t>(value.context)].entity;
+    if (allocation && allocation->caller && value.kind == resolve::ValueKind::context) {
+        const resolve::EntityInfo* entity = allocation->bulk->contexts[static_cast<size_t>(value.context)].entity;
         if (!action.binding.custom && entity == action.binding.entity)
             return (split_.count(value.name) ? "new." : "row.") + value.name;
         // Of several rows of that entity none is meant.
@@ -23,19 +23,19 @@ std::string Stage::nameOf(const Value& value, const std::string& own) const {
         return found == "several" ? "" : found;
     }
     switch (value.kind) {
-        case ValueKind::eventColumn:
+        case resolve::ValueKind::eventColumn:
             if (isMissing(value)) return "";
             return (!split_.count(value.name) ? "row." : value.old ? "old." : "new.") + value.name;
-        case ValueKind::context: return "c" + std::to_string(value.context) + "." + value.name;
-        case ValueKind::payload: return "p." + value.name;
-        case ValueKind::target:
+        case resolve::ValueKind::context: return "c" + std::to_string(value.context) + "." + value.name;
+        case resolve::ValueKind::payload: return "p." + value.name;
+        case resolve::ValueKind::target:
             if (own.empty()) return "";
             if (own == "new") return (split_.count(value.name) ? "new." : "row.") + value.name;
             return own + "." + value.name;
-        case ValueKind::meta:
+        case resolve::ValueKind::meta:
             if (value.name.compare(0, 8, "payload:") == 0) return "p." + value.name.substr(8);
             return "";
-        case ValueKind::local:
+        case resolve::ValueKind::local:
             if (loop_ < 0 || loops_[static_cast<size_t>(loop_)].step->spec->variable.value != value.name) return "";
             return "l" + std::to_string(loop_) + "_" + std::to_string(element_) + "." + value.name;
         default: return "";
@@ -44,8 +44,9 @@ std::string Stage::nameOf(const Value& value, const std::string& own) const {
 
 // A column of a row that there is not: the old one of an insertion, the new one of a deletion where it is named as
 // that.
-bool Stage::isMissing(const Value& value) const {
-    return (value.old && operation == opInsert) || (value.strict && !value.old && operation == opDelete);
+bool Stage::isMissing(const resolve::Value& value) const {
+    return (value.old && operation == resolve::opInsert) ||
+           (value.strict && !value.old && operation == resolve::opDelete);
 }
 
 int Stage::dimension(const std::string& name) const {
@@ -53,7 +54,7 @@ int Stage::dimension(const std::string& name) const {
     return found == scenario.names.end() ? -1 : found->second;
 }
 
-int Stage::nameDimension(const Value& value, const std::string& own) const {
+int Stage::nameDimension(const resolve::Value& value, const std::string& own) const {
     std::string name = nameOf(value, own);
     return name.empty() ? -1 : dimension(name);
 }
@@ -65,27 +66,28 @@ const Allocation* Stage::allocationOf(const std::string& own) const {
 }
 
 // Whose column a value is.
-const EntityInfo* Stage::entityOf(const Value& value, const std::string& own) const {
+const resolve::EntityInfo* Stage::entityOf(const resolve::Value& value, const std::string& own) const {
     const Allocation* allocation = allocationOf(own);
-    if (value.kind == ValueKind::eventColumn) return action.binding.entity;
-    if (value.kind == ValueKind::context)
+    if (value.kind == resolve::ValueKind::eventColumn) return action.binding.entity;
+    if (value.kind == resolve::ValueKind::context)
         return (allocation ? allocation->bulk->contexts : contexts_)[static_cast<size_t>(value.context)].entity;
-    if (value.kind != ValueKind::target) return nullptr;
+    if (value.kind != resolve::ValueKind::target) return nullptr;
     if (allocation) return allocation->step->target;
     if (own == "new") return action.binding.entity;
     if (own.front() == 'c') return contexts_[static_cast<size_t>(std::stoi(own.substr(1)))].entity;
     return whereSteps_[static_cast<size_t>(std::stoi(own.substr(1)))].step->target;
 }
 
-const TestColumn* Stage::generated(const Value& value, const std::string& own, std::vector<Value>& parts) const {
-    bool column = value.kind == ValueKind::eventColumn || value.kind == ValueKind::context ||
-                  (value.kind == ValueKind::target && !own.empty());
-    const EntityInfo* entity = column && !nameOf(value, own).empty() ? entityOf(value, own) : nullptr;
+const TestColumn* Stage::generated(const resolve::Value& value, const std::string& own,
+                                   std::vector<resolve::Value>& parts) const {
+    bool column = value.kind == resolve::ValueKind::eventColumn || value.kind == resolve::ValueKind::context ||
+                  (value.kind == resolve::ValueKind::target && !own.empty());
+    const resolve::EntityInfo* entity = column && !nameOf(value, own).empty() ? entityOf(value, own) : nullptr;
     const TestTable* table = entity ? tableOf(*entity) : nullptr;
     const TestColumn* found = table ? table->column(value.name) : nullptr;
     if (!found || found->generation.empty()) return nullptr;
     for (const std::string& name : found->generatedFrom) {
-        Value part = value;
+        resolve::Value part = value;
         part.name = name;
         part.type = table->column(name)->type;
         parts.push_back(std::move(part));
@@ -93,36 +95,37 @@ const TestColumn* Stage::generated(const Value& value, const std::string& own, s
     return found;
 }
 
-std::vector<Value> Stage::bothSides(const Value& change) const {
-    Value after = change;
-    after.kind = ValueKind::eventColumn;
+std::vector<resolve::Value> Stage::bothSides(const resolve::Value& change) const {
+    resolve::Value after = change;
+    after.kind = resolve::ValueKind::eventColumn;
     after.type = action.binding.entity->column(change.name)->type;
     after.old = false;
-    Value before = after;
+    resolve::Value before = after;
     before.old = true;
     return {after, before};
 }
 
-void Stage::unify(const BoundExpression& where, const std::string& own) {
+void Stage::unify(const resolve::BoundExpression& where, const std::string& own) {
     if (!where) return;
     const std::string& text = world_.expressionText(where.expression);
     const ExpressionFacts& facts = world_.facts(where.expression);
-    for (const Atom& atom : readCondition(text).atoms) {
-        Bound bound;
+    for (const spec::Atom& atom : spec::readCondition(text).atoms) {
+        spec::Bound bound;
         std::string part = text.substr(atom.begin, atom.end - atom.begin);
-        if (!atom.conjunct || !readBound(part, bound) || bound.kind != Bound::Kind::name || bound.comparison != "=")
+        if (!atom.conjunct || !spec::readBound(part, bound) || bound.kind != spec::Bound::Kind::name ||
+            bound.comparison != "=")
             continue;
-        std::vector<const Value*> sides;
+        std::vector<const resolve::Value*> sides;
         for (size_t i = 0; i < where.values.size(); i++)
             if (facts.names[i].offset >= atom.begin && facts.names[i].offset < atom.end)
                 sides.push_back(&where.values[i]);
         if (sides.size() != 2) continue;
-        if (sides[0]->kind != ValueKind::target) std::swap(sides[0], sides[1]);
-        if (sides[0]->kind != ValueKind::target || sides[1]->kind == ValueKind::target) continue;
+        if (sides[0]->kind != resolve::ValueKind::target) std::swap(sides[0], sides[1]);
+        if (sides[0]->kind != resolve::ValueKind::target || sides[1]->kind == resolve::ValueKind::target) continue;
         int other = use(*sides[1], own, nullptr);
         if (other < 0) continue;
         scenario.names.emplace(nameOf(*sides[0], own), other);
-        const EntityInfo* target = entityOf(*sides[0], own);
+        const resolve::EntityInfo* target = entityOf(*sides[0], own);
         Dimension& dimension = scenario.dimensions[static_cast<size_t>(other)];
         bool tells =
             (target && target->key == sides[0]->name) || isText(dimension.baseType) || dimension.baseType == "uuid";
@@ -132,14 +135,14 @@ void Stage::unify(const BoundExpression& where, const std::string& own) {
 }
 
 // The dimension of a name, made when it is met first.
-int Stage::use(const Value& value, const std::string& own, const ConditionText* condition) {
-    if (value.kind == ValueKind::eventChange) {
-        std::vector<Value> sides = bothSides(value);
+int Stage::use(const resolve::Value& value, const std::string& own, const spec::ConditionText* condition) {
+    if (value.kind == resolve::ValueKind::eventChange) {
+        std::vector<resolve::Value> sides = bothSides(value);
         use(sides[1], own, condition);
         return use(sides[0], own, condition);
     }
-    if (std::vector<Value> parts; generated(value, own, parts)) {
-        for (const Value& part : parts)
+    if (std::vector<resolve::Value> parts; generated(value, own, parts)) {
+        for (const resolve::Value& part : parts)
             use(part, own, condition);
         return -1;
     }
@@ -147,7 +150,7 @@ int Stage::use(const Value& value, const std::string& own, const ConditionText* 
     if (name.empty()) return -1;
     int known = dimension(name);
     if (known < 0) {
-        const EntityInfo* entity = entityOf(value, own);
+        const resolve::EntityInfo* entity = entityOf(value, own);
         Dimension dimension;
         dimension.type = dimension.baseType = value.type;
         if (entity)
@@ -161,26 +164,26 @@ int Stage::use(const Value& value, const std::string& own, const ConditionText* 
     }
     Dimension& dimension = scenario.dimensions[static_cast<size_t>(known)];
     const TestColumn* column = nullptr;
-    if (value.kind == ValueKind::eventColumn)
+    if (value.kind == resolve::ValueKind::eventColumn)
         if (const TestTable* table = tableOf(*action.binding.entity)) column = table->column(value.name);
-    bool key = value.kind == ValueKind::eventColumn && value.name == action.binding.entity->key;
+    bool key = value.kind == resolve::ValueKind::eventColumn && value.name == action.binding.entity->key;
     if (condition && !dimension.unique && !key) dimension.essential = true;
     if (!dimension.elements.empty() || dimension.fixed) return known;
     if (condition || dimension.candidates.empty())
         for (std::string& candidate :
              candidates(dimension.baseType, column ? column->labels : std::vector<std::string>{},
-                        condition ? *condition : ConditionText(), static_cast<size_t>(known)))
+                        condition ? *condition : spec::ConditionText(), static_cast<size_t>(known)))
             if (std::find(dimension.candidates.begin(), dimension.candidates.end(), candidate) ==
                 dimension.candidates.end())
                 dimension.candidates.push_back(std::move(candidate));
     return known;
 }
 
-void Stage::useAll(const BoundExpression& bound, const std::string& own, bool essential) {
+void Stage::useAll(const resolve::BoundExpression& bound, const std::string& own, bool essential) {
     if (!bound) return;
-    ConditionText text = readCondition(world_.expressionText(bound.expression));
-    for (const Value& value : bound.values)
+    spec::ConditionText text = spec::readCondition(world_.expressionText(bound.expression));
+    for (const resolve::Value& value : bound.values)
         use(value, own, essential ? &text : nullptr);
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -2,12 +2,12 @@
 #include <algorithm>
 
 #include "emit/printer.hpp"
-#include "text/quote.hpp"
 #include "testgen/effects.hpp"
 #include "testgen/knowable.hpp"
 #include "testgen/stage.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
@@ -17,39 +17,40 @@ std::string tableName(const TestTable& table) {
 
 }  // namespace
 
-std::string Stage::value(const Value& value, const Render& render, const std::string& own, std::string& why) const {
+std::string Stage::value(const resolve::Value& value, const Render& render, const std::string& own,
+                         std::string& why) const {
     if (outside) {
         std::string sql = outside->value(value);
         if (!sql.empty()) return sql;
     }
-    if (std::vector<Value> parts; const TestColumn* column = generated(value, own, parts)) {
+    if (std::vector<resolve::Value> parts; const TestColumn* column = generated(value, own, parts)) {
         std::vector<std::string> cells;
-        for (const Value& part : parts)
+        for (const resolve::Value& part : parts)
             cells.push_back(this->value(part, render, own, why) + " AS " + quoteName(part.name));
         if (cells.empty()) cells.push_back("1");
         return "(SELECT " + column->generation + " FROM (SELECT " + join(cells, ", ") + ") AS made)";
     }
     switch (value.kind) {
-        case ValueKind::eventChange: {
-            Value column = value;
-            column.kind = ValueKind::eventColumn;
+        case resolve::ValueKind::eventChange: {
+            resolve::Value column = value;
+            column.kind = resolve::ValueKind::eventColumn;
             column.old = false;
             std::string sql = this->value(column, render, own, why);
             column.old = true;
             return "(" + sql + " - " + this->value(column, render, own, why) + ")";
         }
-        case ValueKind::eventRow: {
+        case resolve::ValueKind::eventRow: {
             if (action.binding.custom || !action.binding.entity) break;
-            const EntityInfo& entity = *action.binding.entity;
+            const resolve::EntityInfo& entity = *action.binding.entity;
             return "jsonb_populate_record(NULL::" + quoteName(entity.schema, entity.table) +
                    ", (SELECT nullif(v.data -> '" + (value.old ? "old" : "new") +
                    "', 'null') FROM specql.events AS v WHERE " + eventCondition(render, "v") +
                    " ORDER BY v.id DESC LIMIT 1))";
         }
-        case ValueKind::eventColumn:
+        case resolve::ValueKind::eventColumn:
             if (isMissing(value)) return "NULL::" + value.type;
             break;
-        case ValueKind::meta: {
+        case resolve::ValueKind::meta: {
             if (nameDimension(value, own) >= 0) break;
             if (value.name == "event_type")
                 return quoteLiteral((action.binding.custom ? "" : action.binding.entity->shown() + ".") +
@@ -72,16 +73,16 @@ std::string Stage::value(const Value& value, const Render& render, const std::st
     return render(known);
 }
 
-bool Stage::printSlice(const BoundExpression& bound, size_t begin, size_t end, const Render& render, std::string& sql,
-                       std::string& why, const std::string& own) const {
+bool Stage::printSlice(const resolve::BoundExpression& bound, size_t begin, size_t end, const Render& render,
+                       std::string& sql, std::string& why, const std::string& own) const {
     std::string problem = unknowable(world_, resolver_, bound);
-    sql = printBound(world_, resolver_, bound, begin, end,
-                     [&](const Value& name) { return value(name, render, own, problem); });
+    sql = emit::printBound(world_, resolver_, bound, begin, end,
+                           [&](const resolve::Value& name) { return value(name, render, own, problem); });
     if (!problem.empty()) why = problem;
     return problem.empty();
 }
 
-bool Stage::printValue(const Value& name, const Render& render, std::string& sql, std::string& why,
+bool Stage::printValue(const resolve::Value& name, const Render& render, std::string& sql, std::string& why,
                        const std::string& own) const {
     std::string problem;
     sql = value(name, render, own, problem);
@@ -89,11 +90,11 @@ bool Stage::printValue(const Value& name, const Render& render, std::string& sql
     return problem.empty();
 }
 
-bool Stage::print(const BoundExpression& bound, const Render& render, const std::string& own, std::string& sql,
+bool Stage::print(const resolve::BoundExpression& bound, const Render& render, const std::string& own, std::string& sql,
                   std::string& why) const {
     std::string problem = unknowable(world_, resolver_, bound);
-    sql = printBound(world_, resolver_, bound, 0, world_.expressionText(bound.expression).size(),
-                     [&](const Value& name) { return value(name, render, own, problem); });
+    sql = emit::printBound(world_, resolver_, bound, 0, world_.expressionText(bound.expression).size(),
+                           [&](const resolve::Value& name) { return value(name, render, own, problem); });
     if (!problem.empty()) why = problem;
     return problem.empty();
 }
@@ -109,10 +110,10 @@ bool Stage::condition(const Arm& arm, const Render& render, std::string& sql, st
     return true;
 }
 
-void Stage::focusOn(const BoundExpression& bound, const std::string& own, Focus& focus) const {
+void Stage::focusOn(const resolve::BoundExpression& bound, const std::string& own, Focus& focus) const {
     if (!bound) return;
     const std::string& text = world_.expressionText(bound.expression);
-    ConditionText condition = readCondition(text);
+    spec::ConditionText condition = spec::readCondition(text);
     for (int known : dimensionsOf(bound, 0, text.size(), own)) {
         const Dimension& dimension = scenario.dimensions[static_cast<size_t>(known)];
         if (dimension.unique) continue;
@@ -140,7 +141,7 @@ Focus Stage::focus(const Arm& arm) const {
     Focus found;
     for (const Arm::Part& part : arm.parts)
         focusOn(*part.condition, "", found);
-    for (const ResolvedStep* step : arm.steps)
+    for (const resolve::ResolvedStep* step : arm.steps)
         if (!ownOf(*step).empty()) focusOn(step->where, ownOf(*step), found);
     for (size_t i = 0; i < allocations.size(); i++) {
         focusOn(allocations[i].step->where, "b" + std::to_string(i), found);
@@ -157,7 +158,7 @@ Focus Stage::focus(const Arm& arm) const {
     return found;
 }
 
-std::set<int> Stage::dimensionsOf(const BoundExpression& bound, size_t begin, size_t end,
+std::set<int> Stage::dimensionsOf(const resolve::BoundExpression& bound, size_t begin, size_t end,
                                   const std::string& own) const {
     std::set<int> found;
     const ExpressionFacts& facts = world_.facts(bound.expression);
@@ -169,13 +170,13 @@ std::set<int> Stage::dimensionsOf(const BoundExpression& bound, size_t begin, si
     return found;
 }
 
-void Stage::addDimensions(const Value& value, const std::string& own, std::set<int>& found) const {
-    std::vector<Value> parts;
-    if (value.kind == ValueKind::eventChange)
+void Stage::addDimensions(const resolve::Value& value, const std::string& own, std::set<int>& found) const {
+    std::vector<resolve::Value> parts;
+    if (value.kind == resolve::ValueKind::eventChange)
         parts = bothSides(value);
     else if (!generated(value, own, parts))
         found.insert(nameDimension(value, own));
-    for (const Value& part : parts)
+    for (const resolve::Value& part : parts)
         addDimensions(part, own, found);
 }
 
@@ -192,7 +193,7 @@ std::set<int> Stage::before(const std::set<int>& dimensions) const {
 // What WHERE demands of the rows that the steps are about.
 std::vector<std::string> Stage::wheres(const Arm& arm) const {
     std::vector<std::string> found;
-    for (const ResolvedStep* step : arm.steps) {
+    for (const resolve::ResolvedStep* step : arm.steps) {
         std::string sql, why, own = ownOf(*step);
         if (step->where && !own.empty() && print(step->where, Scenario::reference, own, sql, why)) found.push_back(sql);
     }
@@ -200,13 +201,13 @@ std::vector<std::string> Stage::wheres(const Arm& arm) const {
 }
 
 // That a row is not before what an update makes of it; empty if the values of the test do not say that.
-std::string Stage::changes(const ResolvedStep& step) const {
+std::string Stage::changes(const resolve::ResolvedStep& step) const {
     std::string own = ownOf(step);
-    if (step.spec->kind != StepKind::update || own.empty()) return "";
+    if (step.spec->kind != spec::StepKind::update || own.empty()) return "";
     std::vector<std::string> differ;
-    for (const BoundAssignment& assignment : step.set) {
-        Value before;
-        before.kind = ValueKind::target;
+    for (const resolve::BoundAssignment& assignment : step.set) {
+        resolve::Value before;
+        before.kind = resolve::ValueKind::target;
         before.name = assignment.column;
         std::string sql, why;
         int known = nameDimension(before, own);
@@ -218,7 +219,7 @@ std::string Stage::changes(const ResolvedStep& step) const {
     return differ.empty() ? "" : "(" + join(differ, " OR ") + ")";
 }
 
-bool Stage::meansOne(const ResolvedStep& step, const std::string& own) const {
+bool Stage::meansOne(const resolve::ResolvedStep& step, const std::string& own) const {
     if (!step.where || step.ownRow || step.byContext >= 0) return true;
     const std::string& text = world_.expressionText(step.where.expression);
     std::set<int> read = dimensionsOf(step.where, 0, text.size(), own);
@@ -260,7 +261,7 @@ std::vector<std::string> Stage::quietly(std::vector<std::string> statements,
                                         const std::set<const TestTable*>& tables) const {
     std::set<std::string> listening;
     for (const TestTable* table : tables)
-        if (isHeard(*table, opInsert)) listening.insert(tableName(*table));
+        if (isHeard(*table, resolve::opInsert)) listening.insert(tableName(*table));
     for (const std::string& table : listening) {
         statements.insert(statements.begin(), "ALTER TABLE " + table + " DISABLE TRIGGER specql_capture");
         statements.push_back("ALTER TABLE " + table + " ENABLE TRIGGER specql_capture");
@@ -269,7 +270,7 @@ std::vector<std::string> Stage::quietly(std::vector<std::string> statements,
 }
 
 bool Stage::isHeard(const TestTable& table, unsigned operations) const {
-    return std::any_of(resolver_.actions.begin(), resolver_.actions.end(), [&](const ResolvedAction& other) {
+    return std::any_of(resolver_.actions.begin(), resolver_.actions.end(), [&](const resolve::ResolvedAction& other) {
         return !other.binding.custom && !other.window && (other.binding.ops & operations) && other.binding.entity &&
                other.binding.entity->schema == table.schema && other.binding.entity->table == table.name;
     });
@@ -278,7 +279,7 @@ bool Stage::isHeard(const TestTable& table, unsigned operations) const {
 std::string Stage::unheard(const std::vector<const TestTable*>& tables) const {
     std::set<std::string> statements;
     for (const TestTable* table : tables)
-        if (isHeard(*table, opInsert | opUpdate | opDelete))
+        if (isHeard(*table, resolve::opInsert | resolve::opUpdate | resolve::opDelete))
             statements.insert("ALTER TABLE " + tableName(*table) + " DISABLE TRIGGER specql_capture;\n");
     return join({statements.begin(), statements.end()}, "");
 }
@@ -344,7 +345,7 @@ const TestTable* Stage::eventTable() const {
 }
 
 std::string Stage::eventDone(const Render& literal) const {
-    if (operation != opDelete) return isThere(rows_.at("new"), literal);
+    if (operation != resolve::opDelete) return isThere(rows_.at("new"), literal);
     return "NOT " + isThere(rows_.at("old"), literal);
 }
 
@@ -355,8 +356,8 @@ bool Stage::isShared(const std::string& own, const std::string& column) const {
            });
 }
 
-bool Stage::rowCondition(const ResolvedStep& step, const Render& render, const std::string& alias, std::string& sql,
-                         std::string& why) const {
+bool Stage::rowCondition(const resolve::ResolvedStep& step, const Render& render, const std::string& alias,
+                         std::string& sql, std::string& why) const {
     auto column = [&](const std::string& name) { return alias + "." + quoteName(name); };
     std::string problem = step.where ? unknowable(world_, resolver_, step.where) : "";
     std::vector<std::string> parts;
@@ -367,10 +368,11 @@ bool Stage::rowCondition(const ResolvedStep& step, const Render& render, const s
     if (step.where)
         parts.push_back(
             "(" +
-            printBound(world_, resolver_, step.where, 0, world_.expressionText(step.where.expression).size(),
-                       [&](const Value& name) {
-                           return name.kind == ValueKind::target ? column(name.name) : value(name, render, "", problem);
-                       }) +
+            emit::printBound(world_, resolver_, step.where, 0, world_.expressionText(step.where.expression).size(),
+                             [&](const resolve::Value& name) {
+                                 return name.kind == resolve::ValueKind::target ? column(name.name)
+                                                                                : value(name, render, "", problem);
+                             }) +
             ")");
     if (parts.empty()) problem = "its rows are not known";
     sql = join(parts, " AND ");
@@ -404,11 +406,11 @@ std::string Stage::fire(const Render& literal) const {
     if (action.binding.custom)
         return "DO $do$ BEGIN PERFORM specql.emit(" + quoteLiteral(action.binding.event) + ", " + payload(literal) +
                "); END $do$";
-    if (operation == opInsert) return insertRow(rows_.at("new"), literal);
-    const EntityInfo& entity = *action.binding.entity;
+    if (operation == resolve::opInsert) return insertRow(rows_.at("new"), literal);
+    const resolve::EntityInfo& entity = *action.binding.entity;
     std::string table = quoteName(entity.schema, entity.table);
     std::string where = "\nWHERE " + quoteName(entity.key) + " = " + literal(dimension("row." + entity.key));
-    if (operation == opDelete) return "DELETE FROM " + table + where;
+    if (operation == resolve::opDelete) return "DELETE FROM " + table + where;
     std::vector<std::string> set;
     for (const std::string& column : split_)
         if (dimension("new." + column) >= 0)
@@ -417,4 +419,4 @@ std::string Stage::fire(const Render& literal) const {
     return "UPDATE " + table + " SET " + join(set, ", ") + where;
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -10,7 +10,7 @@
 #include "testgen/table_facts.hpp"
 #include "testgen/window_search.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 // A statement of a suite, in order.
 struct TestStatement {
@@ -50,15 +50,16 @@ struct WrittenSuite {
 
 // inventory.event_driven_test, inventory.batch_test, inventory.window_test: those that have something to test, with the
 // number of their actions.
-std::map<std::string, int> suiteNames(const Resolver& resolver);
+std::map<std::string, int> suiteNames(const resolve::Resolver& resolver);
 
 // Tables whose rows the tests of the suite write: schema and name.
-std::vector<std::pair<std::string, std::string>> suiteTables(const World& world, const Resolver& resolver);
+std::vector<std::pair<std::string, std::string>> suiteTables(const resolve::World& world,
+                                                             const resolve::Resolver& resolver);
 
 // Writes the suite: first without answers, to learn what is to be searched; then with them, until nothing is left to
 // search. `windows`: of the time before.
-WrittenSuite writeSuite(const World& world, const Resolver& resolver, const TestTables& tables,
+WrittenSuite writeSuite(const resolve::World& world, const resolve::Resolver& resolver, const TestTables& tables,
                         const std::string& suite, const std::vector<SearchAnswer>& answers,
                         std::map<std::string, WindowFindings> windows);
 
-}  // namespace specql
+}  // namespace specql::testgen

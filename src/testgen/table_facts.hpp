@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace specql {
+namespace specql::testgen {
 
 struct TestColumn {
     std::string name;
@@ -66,4 +66,4 @@ inline const TestTable* findTable(const TestTables& tables, const std::string& s
     return nullptr;
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -2,22 +2,22 @@
 // match, absence, failure; and the steps of its matches.
 #include <algorithm>
 
-#include "text/quote.hpp"
-#include "text/sql_text.hpp"
 #include "testgen/window_filter.hpp"
 #include "testgen/window_match.hpp"
 #include "testgen/wording.hpp"
+#include "text/quote.hpp"
+#include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
 // A window that is not much longer than a test takes may end while it runs.
-constexpr Micros shortest = 10 * 1000000;
+constexpr time::Micros shortest = 10 * 1000000;
 
 class WindowTests {
 public:
-    WindowTests(Writer& writer, const ResolvedAction& action)
+    WindowTests(Writer& writer, const resolve::ResolvedAction& action)
         : writer_(writer),
           action_(action),
           events_(writer, action),
@@ -27,7 +27,7 @@ public:
 
     void write() {
         if (writer_.pending()) return;
-        for (const WindowTermRule& term : events_.rule.terms)
+        for (const time::WindowTermRule& term : events_.rule.terms)
             if (term.within < shortest && events_.why.empty())
                 events_.why = "a window of " + spokenInterval(term.within) + " may end while a test runs";
         if (!events_.why.empty()) {
@@ -130,7 +130,7 @@ private:
 
     // The events, then what the steps must have done.
     void steps(MatchSteps& steps, const std::vector<ArmFixture>& fixtures, const std::vector<size_t>& kinds,
-               Micros wait = 0) {
+               time::Micros wait = 0) {
         if (kinds.empty()) return;
         for (size_t i = 0; i < steps.arms().size(); i++) {
             const Arm& arm = steps.arms()[i];
@@ -255,7 +255,7 @@ private:
     }
 
     void cooldown() {
-        const Micros length = events_.rule.cooldown;
+        const time::Micros length = events_.rule.cooldown;
         const std::string shown = commentText(action_.info->spec->cooldown.value);
         for (bool over : {false, true}) {
             WindowPlay play(events_, name() + ": cooldown, " + (over ? "over" : "not over"));
@@ -345,20 +345,22 @@ private:
 
     // --- time --------------------------------------------------------------------------------------------------------
 
-    static Micros margin(Micros length) { return std::max(length / 10, std::min<Micros>(length / 2, 5000000)); }
+    static time::Micros margin(time::Micros length) {
+        return std::max(length / 10, std::min<time::Micros>(length / 2, 5000000));
+    }
 
     void time(const std::vector<size_t>& kinds) {
         if (kinds.size() < 2) return;
-        std::set<Micros> lengths;
-        for (const WindowTermRule& term : events_.rule.terms)
+        std::set<time::Micros> lengths;
+        for (const time::WindowTermRule& term : events_.rule.terms)
             lengths.insert(term.within);
-        for (Micros length : lengths)
+        for (time::Micros length : lengths)
             for (bool inside : {false, true})
                 shifted(kinds, length, inside ? length - margin(length) : length, inside);
     }
 
     // The last event comes later.
-    void shifted(const std::vector<size_t>& kinds, Micros length, Micros shift, bool inside) {
+    void shifted(const std::vector<size_t>& kinds, time::Micros length, time::Micros shift, bool inside) {
         WindowPlay play(events_, name() + (inside ? ": just within " : ": beyond ") + spokenInterval(length));
         int key = play.key();
         play.prepare(kinds, key);
@@ -383,7 +385,7 @@ private:
             return writer_.skip(label_ + " fires at its deadline", "no events were found that make it match");
         }
         if (first_.empty()) steps(inTime_, inTimeFixtures_, kinds, events_.rule.longest());
-        Micros longest = events_.rule.longest();
+        time::Micros longest = events_.rule.longest();
         {
             WindowPlay play(events_, name() + ": what is awaited does not come");
             int key = play.key();
@@ -434,7 +436,7 @@ private:
             writer_.begin(name() + ": timeout");
             return writer_.skip(label_ + " tells what is not completed", "no events were found that begin it");
         }
-        Micros longest = events_.rule.longest();
+        time::Micros longest = events_.rule.longest();
         steps(late_, lateFixtures_, kinds, longest);
         WindowPlay play(events_, name() + ": not completed in time");
         int key = play.key();
@@ -456,7 +458,7 @@ private:
     // --- failure -----------------------------------------------------------------------------------------------------
 
     // A match whose steps fail is logged and tried again; its events are used up all the same.
-    void failure(const std::vector<size_t>& kinds, Micros wait) {
+    void failure(const std::vector<size_t>& kinds, time::Micros wait) {
         std::string description = "failed matches of " + action_.info->spec->name.value + " are logged and retried";
         size_t arm = 0;
         while (arm < inTimeFixtures_.size() &&
@@ -478,7 +480,7 @@ private:
         putAside("RAISE EXCEPTION '" + message + "';");
         play.count();
         // Its events are used up all the same.
-        if (kinds.size() > 1 && events_.rule.afterMatch != AfterMatch::every) {
+        if (kinds.size() > 1 && events_.rule.afterMatch != time::AfterMatch::every) {
             play.raise(kinds.front(), key);
             play.count();
             play.checkMatches(label_ + " counts on after a match that failed");
@@ -497,7 +499,7 @@ private:
     }
 
     Writer& writer_;
-    const ResolvedAction& action_;
+    const resolve::ResolvedAction& action_;
     WindowEvents events_;
     std::string label_;
     MatchSteps inTime_, late_;
@@ -508,7 +510,7 @@ private:
 
 }  // namespace
 
-void writeWindow(Writer& writer, const ResolvedAction& action) {
+void writeWindow(Writer& writer, const resolve::ResolvedAction& action) {
     size_t before = writer.suite.statements.size();
     WindowTests(writer, action).write();
     // What turned out to be no test: the rule does not say what the sentence would.
@@ -521,4 +523,4 @@ void writeWindow(Writer& writer, const ResolvedAction& action) {
                      statements.end());
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

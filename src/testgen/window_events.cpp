@@ -4,7 +4,7 @@
 
 #include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
@@ -42,7 +42,7 @@ constexpr size_t mostValues = 30, mostKinds = 20;
 }  // namespace
 
 std::set<int> EventSource::field(size_t branch) const {
-    const FeedTerm& term = *feed->branches[branch].feed;
+    const resolve::FeedTerm& term = *feed->branches[branch].feed;
     if (term.field) return stage->dimensionsOf(term.field, 0, static_cast<size_t>(-1));
     std::set<int> found;
     if (!term.fieldName.empty()) found.insert(stage->dimension("p." + term.fieldName));
@@ -51,9 +51,9 @@ std::set<int> EventSource::field(size_t branch) const {
 }
 
 std::vector<std::string> EventSource::keyTexts(const Stage::Render& literal) const {
-    const FeedTerm& term = *feed->branches.front().feed;
+    const resolve::FeedTerm& term = *feed->branches.front().feed;
     std::vector<std::string> texts;
-    for (const BoundExpression& key : term.keys) {
+    for (const resolve::BoundExpression& key : term.keys) {
         std::string sql, problem;
         if (stage->print(key, literal, "", sql, problem)) texts.push_back("(" + sql + ")::text");
     }
@@ -62,8 +62,8 @@ std::vector<std::string> EventSource::keyTexts(const Stage::Render& literal) con
     return texts;
 }
 
-std::string EventSource::fieldText(const Window& window, size_t branch, const Stage::Render& literal) const {
-    const FeedTerm& term = *feed->branches[branch].feed;
+std::string EventSource::fieldText(const resolve::Window& window, size_t branch, const Stage::Render& literal) const {
+    const resolve::FeedTerm& term = *feed->branches[branch].feed;
     std::string sql, problem;
     if (!term.fieldName.empty())
         return "(jsonb_build_object('value', " + literal(stage->dimension("p." + term.fieldName)) + ") ->> 'value')";
@@ -72,7 +72,7 @@ std::string EventSource::fieldText(const Window& window, size_t branch, const St
     return "(" + sql + ")" + (number ? "::numeric::text" : "::text");
 }
 
-WindowEvents::WindowEvents(Writer& writer, const ResolvedAction& action)
+WindowEvents::WindowEvents(Writer& writer, const resolve::ResolvedAction& action)
     : writer(writer), action(action), window(*action.window) {
     readRule();
     addSources();
@@ -83,9 +83,9 @@ WindowEvents::WindowEvents(Writer& writer, const ResolvedAction& action)
 
 // From the spec, not from what the runtime was told.
 void WindowEvents::readRule() {
-    const Action& spec = *action.info->spec;
+    const spec::Action& spec = *action.info->spec;
     std::vector<std::string> intervals;
-    for (const WindowTerm& term : window.terms)
+    for (const resolve::WindowTerm& term : window.terms)
         intervals.push_back(term.interval.text);
     intervals.push_back(spec.cooldown.empty() ? "0" : spec.cooldown.value);
     std::vector<std::string> columns;
@@ -97,36 +97,38 @@ void WindowEvents::readRule() {
         why = "its intervals are not understood";
         return;
     }
-    const std::map<std::string, Aggregate> aggregates = {{"count", Aggregate::count},
-                                                         {"sum", Aggregate::sum},
-                                                         {"avg", Aggregate::avg},
-                                                         {"min", Aggregate::min},
-                                                         {"max", Aggregate::max}};
-    const std::map<std::string, Comparison> comparisons = {
-        {"<", Comparison::less},      {"<=", Comparison::lessEqual}, {"=", Comparison::equal},
-        {"<>", Comparison::notEqual}, {"!=", Comparison::notEqual},  {">=", Comparison::greaterEqual},
-        {">", Comparison::greater}};
+    const std::map<std::string, time::Aggregate> aggregates = {{"count", time::Aggregate::count},
+                                                               {"sum", time::Aggregate::sum},
+                                                               {"avg", time::Aggregate::avg},
+                                                               {"min", time::Aggregate::min},
+                                                               {"max", time::Aggregate::max}};
+    const std::map<std::string, time::Comparison> comparisons = {
+        {"<", time::Comparison::less},      {"<=", time::Comparison::lessEqual}, {"=", time::Comparison::equal},
+        {"<>", time::Comparison::notEqual}, {"!=", time::Comparison::notEqual},  {">=", time::Comparison::greaterEqual},
+        {">", time::Comparison::greater}};
     for (size_t i = 0; i < window.terms.size(); i++) {
-        const WindowTerm& written = window.terms[i];
-        WindowTermRule term;
+        const resolve::WindowTerm& written = window.terms[i];
+        time::WindowTermRule term;
         term.aggregate = aggregates.at(written.aggregate);
         term.distinct = written.distinct;
         term.hasField = bool(written.field);
         term.comparison = comparisons.at(written.comparison);
-        if (!Decimal::parse(written.number, term.number)) why = written.number + " is too large a number";
+        if (!time::Decimal::parse(written.number, term.number)) why = written.number + " is too large a number";
         term.within = std::stoll(answer->cells[i]);
         rule.terms.push_back(term);
     }
-    if (!Formula::parse(window.joined, static_cast<int>(rule.terms.size()), rule.formula))
+    if (!time::Formula::parse(window.joined, static_cast<int>(rule.terms.size()), rule.formula))
         why = "its condition is not understood";
     const std::string& after = spec.afterMatch.value;
-    rule.afterMatch = after == "edge" ? AfterMatch::edge : after == "every" ? AfterMatch::every : AfterMatch::consume;
+    rule.afterMatch = after == "edge"    ? time::AfterMatch::edge
+                      : after == "every" ? time::AfterMatch::every
+                                         : time::AfterMatch::consume;
     rule.cooldown = std::stoll(answer->cells.back());
     rule.onTimeout = !spec.onTimeout.empty();
     if (window.correlation) {
         if (!spec.correlateBy.empty()) keyNames.push_back(spec.correlateBy.front().value);
     } else {
-        for (const WindowPiece& key : window.terms.front().by)
+        for (const resolve::WindowPiece& key : window.terms.front().by)
             keyNames.push_back(key.text);
     }
     for (std::string& name : keyNames)
@@ -134,7 +136,7 @@ void WindowEvents::readRule() {
 }
 
 void WindowEvents::addSources() {
-    for (const ResolvedAction& feed : writer.resolver.actions) {
+    for (const resolve::ResolvedAction& feed : writer.resolver.actions) {
         if (!feed.isFeed() || feed.info != action.info) continue;
         for (unsigned operation : operationsOf(feed)) {
             EventSource source;
@@ -158,8 +160,8 @@ void WindowEvents::addSources() {
 }
 
 void WindowEvents::readKeys(EventSource& source) const {
-    const FeedTerm& feed = *source.feed->branches.front().feed;
-    for (const BoundExpression& key : feed.keys) {
+    const resolve::FeedTerm& feed = *source.feed->branches.front().feed;
+    for (const resolve::BoundExpression& key : feed.keys) {
         const std::string& text = writer.world.expressionText(key.expression);
         const ExpressionFacts& facts = writer.world.facts(key.expression);
         std::set<int> read = source.stage->dimensionsOf(key, 0, text.size());
@@ -170,7 +172,7 @@ void WindowEvents::readKeys(EventSource& source) const {
     for (const std::string& name : feed.keyNames)
         source.keys.push_back({source.stage->dimension("p." + name)});
     if (source.feed->binding.custom) return;
-    const EntityInfo& entity = *source.feed->binding.entity;
+    const resolve::EntityInfo& entity = *source.feed->binding.entity;
     const TestTable* table = findTable(writer.tables, entity.schema, entity.table);
     std::set<std::string> columns;
     for (const auto& [name, dimension] : source.stage->scenario.names)
@@ -206,7 +208,7 @@ void WindowEvents::chooseKeys() {
         keyPatterns_.push_back("");
         patternTypes_.push_back("");
         if (free) continue;
-        std::set<const ResolvedAction*> feeds;
+        std::set<const resolve::ResolvedAction*> feeds;
         for (const EventSource& source : sources)
             feeds.insert(source.feed);
         if (feeds.size() > 1) why = "its key " + keyNames[key] + " has values of its own in each event";
@@ -250,8 +252,8 @@ bool WindowEvents::kindOf(size_t which, const Fixture& fixture, const std::vecto
     const SearchAnswer* answer = columns.empty() ? nullptr : writer.ask("SELECT " + join(columns, ", "));
     if (!columns.empty() && (!answer || answer->cells.size() != columns.size())) return false;
     for (size_t i = 0; i < branches.size(); i++) {
-        const FeedTerm& feed = *source.feed->branches[branches[i]].feed;
-        const WindowTerm& term = window.terms[static_cast<size_t>(feed.term)];
+        const resolve::FeedTerm& feed = *source.feed->branches[branches[i]].feed;
+        const resolve::WindowTerm& term = window.terms[static_cast<size_t>(feed.term)];
         std::set<int> read = source.field(branches[i]);
         bool fresh = !read.empty() && std::all_of(read.begin(), read.end(), [&](int dimension) {
             return stage.scenario.dimensions[static_cast<size_t>(dimension)].unique;
@@ -261,8 +263,8 @@ bool WindowEvents::kindOf(size_t which, const Fixture& fixture, const std::vecto
             kind.counted.fresh.insert(feed.term);
             continue;
         }
-        Decimal number;
-        bool plain = term.aggregate != "count" && Decimal::parse(answer->cells[i], number);
+        time::Decimal number;
+        bool plain = term.aggregate != "count" && time::Decimal::parse(answer->cells[i], number);
         std::string text = term.field.text + " " + (plain ? number.text() : answer->cells[i]);
 
         if (term.field && (term.distinct || term.aggregate != "count") &&
@@ -326,7 +328,7 @@ void WindowEvents::findKinds(size_t which) {
     std::set<int> compared;
     std::vector<std::set<int>> own;
     for (size_t branch = 0; branch < source.arms.size(); branch++) {
-        const WindowTerm& term = window.terms[static_cast<size_t>(source.feed->branches[branch].feed->term)];
+        const resolve::WindowTerm& term = window.terms[static_cast<size_t>(source.feed->branches[branch].feed->term)];
         bool compares = term.field && (term.aggregate != "count" || term.distinct);
         own.push_back(compares ? source.field(branch) : std::set<int>());
         compared.insert(own.back().begin(), own.back().end());
@@ -404,4 +406,4 @@ std::vector<CountedKind> WindowEvents::counted() const {
     return found;
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

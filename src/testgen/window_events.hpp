@@ -10,10 +10,10 @@
 #include "testgen/window_search.hpp"
 #include "testgen/writer.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 struct EventSource {
-    const ResolvedAction* feed = nullptr;
+    const resolve::ResolvedAction* feed = nullptr;
     unsigned operation = 0;
     std::unique_ptr<Stage> stage;
     std::vector<Arm> arms;                // one for each of the feed's branches
@@ -28,7 +28,7 @@ struct EventSource {
     std::set<int> field(size_t branch) const;
     // Of each key and field, as texts: what the listener hands on.
     std::vector<std::string> keyTexts(const Stage::Render& literal) const;
-    std::string fieldText(const Window& window, size_t branch, const Stage::Render& literal) const;
+    std::string fieldText(const resolve::Window& window, size_t branch, const Stage::Render& literal) const;
 };
 
 struct EventKind {
@@ -41,12 +41,12 @@ struct EventKind {
 class WindowEvents {
 public:
     // Asks for what must be searched; while that is pending nothing else can be relied on.
-    WindowEvents(Writer& writer, const ResolvedAction& action);
+    WindowEvents(Writer& writer, const resolve::ResolvedAction& action);
 
     Writer& writer;
-    const ResolvedAction& action;
-    const Window& window;
-    WindowRule rule;
+    const resolve::ResolvedAction& action;
+    const resolve::Window& window;
+    time::WindowRule rule;
     std::vector<std::string> keyNames;
     std::vector<EventSource> sources;
     std::vector<EventKind> kinds;
@@ -85,4 +85,4 @@ private:
     std::vector<std::string> patternTypes_;  // and the type in which it is one
 };
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -5,7 +5,7 @@
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 WindowFilter::WindowFilter(WindowEvents& events, std::string label) : events_(events), label_(std::move(label)) {
     if (events_.writer.pending()) return;
@@ -17,13 +17,14 @@ WindowFilter::WindowFilter(WindowEvents& events, std::string label) : events_(ev
 }
 
 void WindowFilter::searchSides(size_t source, size_t branch) {
-    const BoundExpression& bound = events_.sources[source].feed->branches[branch].condition;
+    const resolve::BoundExpression& bound = events_.sources[source].feed->branches[branch].condition;
     if (!bound || events_.sources[source].conditions[branch].empty()) return;
-    for (const Atom& atom : readCondition(events_.writer.world.expressionText(bound.expression)).atoms)
+    for (const spec::Atom& atom : spec::readCondition(events_.writer.world.expressionText(bound.expression)).atoms)
         searchAtom(source, branch, bound, atom);
 }
 
-void WindowFilter::searchAtom(size_t which, size_t branch, const BoundExpression& bound, const Atom& atom) {
+void WindowFilter::searchAtom(size_t which, size_t branch, const resolve::BoundExpression& bound,
+                              const spec::Atom& atom) {
     EventSource& source = events_.sources[which];
     Writer& writer = events_.writer;
     std::string sql, why,
@@ -100,9 +101,9 @@ const EventKind* WindowFilter::kindOf(size_t source) const {
 void WindowFilter::unchanged() {
     for (size_t i = 0; i < events_.sources.size(); i++) {
         const EventSource& source = events_.sources[i];
-        const Binding& binding = source.feed->binding;
+        const resolve::Binding& binding = source.feed->binding;
         const EventKind* kind = kindOf(i);
-        if (source.operation != opUpdate || binding.changedColumn.empty() || !kind) continue;
+        if (source.operation != resolve::opUpdate || binding.changedColumn.empty() || !kind) continue;
         WindowPlay play(events_, events_.action.info->name() + ": " + binding.changedColumn + " stays the same");
         Stage::Render literal = play.raise(*kind, play.key());
         std::string column = quoteName(binding.changedColumn);
@@ -120,7 +121,7 @@ void WindowFilter::unchanged() {
 void WindowFilter::otherValues() {
     for (size_t i = 0; i < events_.sources.size(); i++) {
         const EventSource& source = events_.sources[i];
-        const Binding& binding = source.feed->binding;
+        const resolve::Binding& binding = source.feed->binding;
         const EventKind* kind = kindOf(i);
         if (binding.custom || binding.valueColumn.empty() || !kind) continue;
         const TestTable* table = findTable(events_.writer.tables, binding.entity->schema, binding.entity->table);
@@ -129,7 +130,7 @@ void WindowFilter::otherValues() {
         std::vector<std::string> values = column->labels;
         for (const TestCheck& check : table->checks)
             if (check.columns == std::vector<std::string>{binding.valueColumn})
-                for (const std::string& text : readCondition(check.sql).texts)
+                for (const std::string& text : spec::readCondition(check.sql).texts)
                     values.push_back(text);
         if (values.empty() && isText(column->baseType)) values.push_back(binding.value + "x");
         auto other = std::find_if(values.begin(), values.end(),
@@ -160,16 +161,16 @@ void WindowFilter::write() {
         checkWaiting(play, counted, description);
     };
     // Operations that no other test sets off.
-    std::set<const ResolvedAction*> seen;
+    std::set<const resolve::ResolvedAction*> seen;
     for (size_t i = 0; i < events_.sources.size(); i++) {
         const EventSource& source = events_.sources[i];
         bool other = !seen.insert(source.feed).second;
         const EventKind* kind = kindOf(i);
         if (!other || !kind) continue;
         std::string description = label_ + " counts " + source.feed->source + " on " +
-                                  (source.operation == opInsert   ? "insert"
-                                   : source.operation == opDelete ? "delete"
-                                                                  : "update");
+                                  (source.operation == resolve::opInsert   ? "insert"
+                                   : source.operation == resolve::opDelete ? "delete"
+                                                                           : "update");
         waiting(source, kind->fixture, kind->counted.values.size(), description);
     }
     for (const Side& side : sides_)
@@ -182,4 +183,4 @@ void WindowFilter::write() {
     }
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -3,7 +3,7 @@
 
 #include "testgen/window_play.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 class WindowFilter {
 public:
@@ -19,7 +19,7 @@ private:
         std::string description;
     };
     void searchSides(size_t source, size_t branch);
-    void searchAtom(size_t source, size_t branch, const BoundExpression& bound, const Atom& atom);
+    void searchAtom(size_t source, size_t branch, const resolve::BoundExpression& bound, const spec::Atom& atom);
     const EventKind* kindOf(size_t source) const;
     void checkWaiting(WindowPlay& play, size_t counted, const std::string& description);
     void unchanged();
@@ -32,4 +32,4 @@ private:
     std::vector<std::pair<std::string, std::string>> skipped_;
 };
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -2,21 +2,22 @@
 
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "testgen/wording.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
 // Stands where a value would that no test has chosen.
 const char* const unknown = "specql_unknown";
 
-ResolvedAction only(const ResolvedAction& action, bool onTimeout) {
-    ResolvedAction part = action;
-    part.branches.erase(std::remove_if(part.branches.begin(), part.branches.end(),
-                                       [&](const ResolvedBranch& branch) { return branch.onTimeout != onTimeout; }),
-                        part.branches.end());
+resolve::ResolvedAction only(const resolve::ResolvedAction& action, bool onTimeout) {
+    resolve::ResolvedAction part = action;
+    part.branches.erase(
+        std::remove_if(part.branches.begin(), part.branches.end(),
+                       [&](const resolve::ResolvedBranch& branch) { return branch.onTimeout != onTimeout; }),
+        part.branches.end());
     return part;
 }
 
@@ -49,8 +50,8 @@ std::string MatchSteps::ofMatch(const std::string& column, const WindowPlay& pla
 
 // What names of the match mean: before it there is only its count.
 void MatchSteps::speak(const WindowPlay* play, size_t count) {
-    auto match = [this, play, count](const Value& value) -> std::string {
-        if (value.kind != ValueKind::match) return "";
+    auto match = [this, play, count](const resolve::Value& value) -> std::string {
+        if (value.kind != resolve::ValueKind::match) return "";
         if (value.name == "match_count") return std::to_string(count) + "::bigint";
         if (play == nullptr) return "";
         if (value.name == "match_key") return play->keyText();
@@ -77,7 +78,7 @@ Fixture MatchSteps::search(size_t which, size_t count, std::string& why) {
         return {};
     }
     std::vector<std::string> strict = {sql};
-    for (const ResolvedStep* step : arm.steps) {
+    for (const resolve::ResolvedStep* step : arm.steps) {
         std::string where, ignored, own = stage_.ownOf(*step);
         if (step->where && !own.empty() && stage_.print(step->where, Scenario::reference, own, where, ignored))
             strict.push_back(where);
@@ -101,9 +102,9 @@ void MatchSteps::findPresent(const std::vector<size_t>& kinds) {
     for (size_t number : kinds) {
         size_t which = events_.kinds[number].source;
         const EventSource& source = events_.sources[which];
-        if (source.feed->binding.custom || !source.sameRow || source.operation == opDelete) continue;
+        if (source.feed->binding.custom || !source.sameRow || source.operation == resolve::opDelete) continue;
 
-        const EntityInfo& entity = *source.feed->binding.entity;
+        const resolve::EntityInfo& entity = *source.feed->binding.entity;
         for (size_t i = 0; i < stage_.scenario.rows.size(); i++) {
             const PlannedRow& row = stage_.scenario.rows[i];
             if (row.table->schema != entity.schema || row.table->name != entity.table) continue;
@@ -170,7 +171,7 @@ Stage::Render MatchSteps::render(const Fixture& fixture, int key) const {
 }
 
 bool MatchSteps::writesRows(const Arm& arm) const {
-    return std::any_of(arm.steps.begin(), arm.steps.end(), [&](const ResolvedStep* step) {
+    return std::any_of(arm.steps.begin(), arm.steps.end(), [&](const resolve::ResolvedStep* step) {
         std::string own = stage_.ownOf(*step);
         return !own.empty() && stage_.rowOf(own) >= 0;
     });
@@ -226,7 +227,7 @@ void MatchSteps::before(size_t which, const WindowPlay& play, size_t count) {
     }
     bystanders_.clear();
     if (!writesRows(arms_[which])) return;
-    for (const ResolvedStep* step : arms_[which].steps) {
+    for (const resolve::ResolvedStep* step : arms_[which].steps) {
         std::string own = stage_.ownOf(*step);
         if (own.empty() || !stage_.meansOne(*step, own)) continue;
         Arm one = arms_[which];
@@ -263,4 +264,4 @@ void MatchSteps::checkAgain(const std::string& words) {
         }
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -4,7 +4,7 @@
 #include "testgen/effects.hpp"
 #include "testgen/window_play.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 // The steps for matches, or those for what was not completed in time.
 class MatchSteps {
@@ -36,7 +36,7 @@ private:
 
     WindowEvents& events_;
     Writer& writer_;
-    ResolvedAction action_;  // with only these steps
+    resolve::ResolvedAction action_;  // with only these steps
     Stage stage_;
     std::vector<Arm> arms_;
     Stage::Render literal_, others_;
@@ -51,4 +51,4 @@ private:
     std::vector<std::string> checks_;
 };
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -4,11 +4,11 @@
 
 #include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
-constexpr Micros step = 1000;
+constexpr time::Micros step = 1000;
 
 std::string perform(const std::string& call) {
     return "DO $do$ BEGIN PERFORM " + call + "; END $do$";
@@ -21,15 +21,15 @@ std::vector<std::string> unseen(const std::string& table, const std::string& sta
             "ALTER TABLE " + table + " ENABLE TRIGGER specql_capture"};
 }
 
-std::string spokenInterval(Micros length) {
+std::string spokenInterval(time::Micros length) {
     struct Unit {
-        Micros size;
+        time::Micros size;
         const char* name;
     };
     std::vector<std::string> parts;
     for (const Unit& unit : {Unit{86400000000, "day"}, Unit{3600000000, "hour"}, Unit{60000000, "minute"},
                              Unit{1000000, "second"}, Unit{1, "microsecond"}}) {
-        Micros count = length / unit.size;
+        time::Micros count = length / unit.size;
         length %= unit.size;
         if (count > 0) parts.push_back(std::to_string(count) + " " + unit.name + (count == 1 ? "" : "s"));
     }
@@ -65,15 +65,15 @@ void WindowPlay::checkMatches(const std::string& description) {
 }
 
 size_t WindowPlay::timeouts() const {
-    return static_cast<size_t>(
-        std::count_if(found_.begin(), found_.end(), [](const WindowFound& found) { return found.match.timedOut; }));
+    return static_cast<size_t>(std::count_if(found_.begin(), found_.end(),
+                                             [](const time::WindowFound& found) { return found.match.timedOut; }));
 }
 
 // --- events ----------------------------------------------------------------------------------------------------------
 
 // Rows that an update or delete is about are there before.
 bool WindowPlay::writesRow(const EventSource& source) const {
-    return source.operation == opUpdate || source.operation == opDelete;
+    return source.operation == resolve::opUpdate || source.operation == resolve::opDelete;
 }
 
 Stage::Render WindowPlay::render(const EventKind& kind, int key, bool again, bool ownKeys) {
@@ -111,7 +111,7 @@ void WindowPlay::prepare(const std::vector<size_t>& kinds, int key) {
     for (size_t number : kinds) {
         const EventKind& kind = events_.kinds[number];
         const EventSource& source = events_.sources[kind.source];
-        if (source.ownKey && source.operation == opInsert) inserted.insert(tableOf(source));
+        if (source.ownKey && source.operation == resolve::opInsert) inserted.insert(tableOf(source));
         bool there = source.ownKey ? inserted.count(tableOf(source)) || own_.count({tableOf(source), key})
                                    : source.sameRow && rows_.count({kind.source, key});
         if (!writesRow(source) || there) continue;
@@ -126,18 +126,18 @@ void WindowPlay::prepare(const std::vector<size_t>& kinds, int key) {
 }
 
 std::string WindowPlay::tableOf(const EventSource& source) {
-    const EntityInfo& entity = *source.feed->binding.entity;
+    const resolve::EntityInfo& entity = *source.feed->binding.entity;
     return quoteName(entity.schema, entity.table);
 }
 
 // The row as it must be before its next event, whatever events it has had.
 void WindowPlay::putBack(const EventSource& source, const Stage::Render& literal) {
-    const EntityInfo& entity = *source.feed->binding.entity;
+    const resolve::EntityInfo& entity = *source.feed->binding.entity;
     std::string table = tableOf(source);
     std::string where =
         " WHERE " + quoteName(entity.key) + " = " + literal(source.stage->dimension("row." + entity.key));
     Stage& stage = *source.stage;
-    if (source.operation == opInsert) {
+    if (source.operation == resolve::opInsert) {
         writer_.fixture(unseen(table, "DELETE FROM " + table + where));
         return writer_.fixture(stage.fixture(literal));
     }
@@ -158,15 +158,15 @@ void WindowPlay::putBack(const EventSource& source, const Stage::Render& literal
 void WindowPlay::simulate(const EventKind& kind, int key, bool again) {
     if (!again) fresh_++;
     raised_++;
-    WindowEvent event = eventOf(kind.counted, 0, fresh_);
-    std::vector<WindowInput> inputs;
+    time::WindowEvent event = eventOf(kind.counted, 0, fresh_);
+    std::vector<time::WindowInput> inputs;
     std::string digits = std::to_string(raised_);
-    for (const WindowValue& value : event.values) {
-        WindowInput input;
+    for (const time::WindowValue& value : event.values) {
+        time::WindowInput input;
         input.term = value.term;
         input.hasKey = key != nobody;
         input.key = events_.keyNames.empty() ? "" : std::to_string(key);
-        input.at = offset_ + static_cast<Micros>(raised_) * step;
+        input.at = offset_ + static_cast<time::Micros>(raised_) * step;
         input.id = std::string(12 - digits.size(), '0') + digits;
         input.hasValue = value.present;
         input.value = value.text;
@@ -177,7 +177,7 @@ void WindowPlay::simulate(const EventKind& kind, int key, bool again) {
 }
 
 void WindowPlay::take() {
-    for (WindowFound& found : batch_.found)
+    for (time::WindowFound& found : batch_.found)
         found_.push_back(std::move(found));
     batch_.found.clear();
 }
@@ -213,7 +213,7 @@ void WindowPlay::raise(size_t number, int key) {
         else
             writer_.fixture(source.stage->fixture(literal));
     }
-    if (source.ownKey) own_[{tableOf(source), key}] = {source.operation != opDelete, kind.source};
+    if (source.ownKey) own_[{tableOf(source), key}] = {source.operation != resolve::opDelete, kind.source};
     if (source.sameRow) {
         rows_[place] = literal;
         used_.insert(place);
@@ -233,7 +233,7 @@ bool WindowPlay::isReady(const EventSource& source, const std::pair<size_t, int>
 
 bool WindowPlay::isThere(const EventSource& source, const std::pair<size_t, int>& place) const {
     if (!source.sameRow) return false;
-    if (!source.ownKey) return rows_.count(place) > 0 && source.operation != opDelete;
+    if (!source.ownKey) return rows_.count(place) > 0 && source.operation != resolve::opDelete;
     auto own = own_.find({tableOf(source), place.second});
     return own != own_.end() && own->second.first;
 }
@@ -265,7 +265,7 @@ void WindowPlay::noteKey(const EventSource& source, const Stage::Render& literal
 
 // --- time ------------------------------------------------------------------------------------------------------------
 
-void WindowPlay::moveClock(Micros offset) {
+void WindowPlay::moveClock(time::Micros offset) {
     moved_ = true;
     offset_ = offset;
     writer_.fixture("SET LOCAL specql.clock_offset = " + quoteLiteral(spokenInterval(offset)));
@@ -288,7 +288,7 @@ void WindowPlay::guard() {
 }
 
 void WindowPlay::count() {
-    Micros now = offset_ + static_cast<Micros>(raised_) * step + step / 2;
+    time::Micros now = offset_ + static_cast<time::Micros>(raised_) * step + step / 2;
     batch_.passAll(now);
     take();
     guard();
@@ -309,4 +309,4 @@ void WindowPlay::guardRetry() {
     guardRefusals();
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "time/window_batch.hpp"
 #include "testgen/window_events.hpp"
+#include "time/window_batch.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 class WindowPlay {
 public:
@@ -29,7 +29,7 @@ public:
     // An event that is of no kind: it is not simulated. How it was written.
     Stage::Render raise(const EventKind& kind, int key);
     // Time goes by, from the beginning of the test.
-    void moveClock(Micros offset);
+    void moveClock(time::Micros offset);
     // Puts it back: the last statement of a test that moved it.
     void end();
     void count();
@@ -41,7 +41,7 @@ public:
     // What the rule says so far.
     size_t matches() const { return found_.size() - timeouts(); }
     size_t timeouts() const;
-    const WindowFound& last() const { return found_.back(); }
+    const time::WindowFound& last() const { return found_.back(); }
 
     // Queries and conditions of this test's matches.
     std::string matchCondition(const std::string& alias) const;
@@ -69,9 +69,9 @@ private:
 
     WindowEvents& events_;
     Writer& writer_;
-    const ResolvedAction& action_;
-    WindowBatch batch_;
-    std::vector<WindowFound> found_;
+    const resolve::ResolvedAction& action_;
+    time::WindowBatch batch_;
+    std::vector<time::WindowFound> found_;
     std::map<std::pair<size_t, int>, Stage::Render> rows_;  // by source and key, where a key has one row
     std::set<std::pair<size_t, int>> used_;                 // of these, those that have had an event
     // By table and key, where it is the row's own: whether the row is there, and the source that wrote it last.
@@ -81,13 +81,13 @@ private:
     std::string keyText_;
     size_t raised_ = 0, fresh_ = 0;
     size_t statements_ = 0;  // that raised an event
-    Micros offset_ = 0;
+    time::Micros offset_ = 0;
     bool moved_ = false;
 };
 
 // A statement about rows of a test that is no event.
 std::vector<std::string> unseen(const std::string& table, const std::string& statement);
 // An interval as people write it.
-std::string spokenInterval(Micros length);
+std::string spokenInterval(time::Micros length);
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
@@ -12,40 +12,41 @@ constexpr size_t mostStates = 500;
 // Events that are tried at all.
 constexpr size_t mostWork = 20000;
 
-constexpr Micros step = 1000;
+constexpr time::Micros step = 1000;
 // How much longer than the shortest events those may be that come nearest to a number.
 constexpr size_t mostMore = 3;
 constexpr double near = 0.0001;
 // Without another event beside it that does not match, one is not near.
 constexpr double alone = 1e6;
 
-double numberOf(const Decimal& decimal) {
+double numberOf(const time::Decimal& decimal) {
     return std::stod(decimal.text());
 }
 
 }  // namespace
 
 bool CountedKind::counts(int term) const {
-    return std::any_of(values.begin(), values.end(), [&](const WindowValue& value) { return value.term == term; });
+    return std::any_of(values.begin(), values.end(),
+                       [&](const time::WindowValue& value) { return value.term == term; });
 }
 
-WindowEvent eventOf(const CountedKind& kind, Micros at, size_t place) {
+time::WindowEvent eventOf(const CountedKind& kind, time::Micros at, size_t place) {
     std::string digits = std::to_string(place);
-    WindowEvent event{at, std::string(12 - std::min<size_t>(12, digits.size()), '0') + digits, kind.values};
-    for (WindowValue& value : event.values)
+    time::WindowEvent event{at, std::string(12 - std::min<size_t>(12, digits.size()), '0') + digits, kind.values};
+    for (time::WindowValue& value : event.values)
         if (kind.fresh.count(value.term)) value.text = "value " + digits;
     return event;
 }
 
 // States that differ in nothing that the rule can see; the distinct values as they are.
-std::string WindowSearch::signature(const WindowKey& key) const {
+std::string WindowSearch::signature(const time::WindowKey& key) const {
     std::string text = key.held ? "h" : "";
     for (size_t i = 0; i < key.terms.size(); i++) {
-        const TermState& term = key.terms[i];
-        text += ';' + std::to_string(term.count) + (term.newest == never ? "" : "n");
-        if (rule_.terms[i].aggregate != Aggregate::count)
-            text += "," + term.sum.text() + (term.below == never ? "" : "<") + (term.equal == never ? "" : "=") +
-                    (term.above == never ? "" : ">");
+        const time::TermState& term = key.terms[i];
+        text += ';' + std::to_string(term.count) + (term.newest == time::never ? "" : "n");
+        if (rule_.terms[i].aggregate != time::Aggregate::count)
+            text += "," + term.sum.text() + (term.below == time::never ? "" : "<") +
+                    (term.equal == time::never ? "" : "=") + (term.above == time::never ? "" : ">");
         if (!rule_.terms[i].distinct) continue;
         std::set<std::string> values;
         for (const auto& [value, time] : term.distinct)
@@ -61,17 +62,17 @@ std::string WindowSearch::signature(const WindowKey& key) const {
     return text;
 }
 
-double WindowSearch::distance(const WindowKey& key, const WindowEvent& last) const {
+double WindowSearch::distance(const time::WindowKey& key, const time::WindowEvent& last) const {
     double sum = 0;
     for (size_t i = 0; i < key.terms.size(); i++) {
-        const WindowTermRule& term = rule_.terms[i];
-        const TermState& state = key.terms[i];
-        if (term.aggregate == Aggregate::count || state.count == 0) continue;
+        const time::WindowTermRule& term = rule_.terms[i];
+        const time::TermState& state = key.terms[i];
+        if (term.aggregate == time::Aggregate::count || state.count == 0) continue;
         double number = numberOf(term.number), value = numberOf(state.sum);
-        if (term.aggregate == Aggregate::avg) value /= static_cast<double>(state.count);
-        if (term.aggregate == Aggregate::min || term.aggregate == Aggregate::max) {
+        if (term.aggregate == time::Aggregate::avg) value /= static_cast<double>(state.count);
+        if (term.aggregate == time::Aggregate::min || term.aggregate == time::Aggregate::max) {
             value = number;
-            for (const WindowValue& own : last.values)
+            for (const time::WindowValue& own : last.values)
                 if (own.term == static_cast<int>(i) && !own.text.empty())
                     value = std::strtod(own.text.c_str(), nullptr);
         }
@@ -81,10 +82,10 @@ double WindowSearch::distance(const WindowKey& key, const WindowEvent& last) con
 }
 
 void WindowSearch::deadline(const State& state) {
-    if (state.key.deadline == never) return;
-    WindowEvaluator evaluator(rule_);
-    WindowKey key = state.key;
-    std::vector<WindowMatch> matches;
+    if (state.key.deadline == time::never) return;
+    time::WindowEvaluator evaluator(rule_);
+    time::WindowKey key = state.key;
+    std::vector<time::WindowMatch> matches;
     evaluator.pass(key, key.deadline, matches);
     if (matches.size() != 1) return;
     if (matches[0].timedOut) {
@@ -95,19 +96,19 @@ void WindowSearch::deadline(const State& state) {
     absent = state.kinds;
     size_t place = state.kinds.size();
     for (size_t k = 0; k < kinds_.size(); k++) {
-        WindowKey prevented = state.key;
-        std::vector<WindowMatch> none;
-        evaluator.advance(prevented, eventOf(kinds_[k], static_cast<Micros>(place) * step, place), none);
-        if (!none.empty() || prevented.deadline == never) continue;
+        time::WindowKey prevented = state.key;
+        std::vector<time::WindowMatch> none;
+        evaluator.advance(prevented, eventOf(kinds_[k], static_cast<time::Micros>(place) * step, place), none);
+        if (!none.empty() || prevented.deadline == time::never) continue;
         evaluator.pass(prevented, state.key.deadline, none);
         if (!none.empty()) continue;
-        for (const WindowValue& value : kinds_[k].values)
+        for (const time::WindowValue& value : kinds_[k].values)
             if (!rule_.formula.uses(value.term, false)) awaited.emplace(value.term, k);
     }
 }
 
 void WindowSearch::expand(const State& state, std::vector<State>& next, std::map<int, Completed>& best) {
-    WindowEvaluator evaluator(rule_);
+    time::WindowEvaluator evaluator(rule_);
     size_t place = state.kinds.size();
     struct Last {
         size_t kind;
@@ -118,16 +119,16 @@ void WindowSearch::expand(const State& state, std::vector<State>& next, std::map
     for (size_t k = 0; k < kinds_.size(); k++) {
         State after = state;
         after.kinds.push_back(k);
-        std::vector<WindowMatch> matches;
-        WindowEvent event = eventOf(kinds_[k], static_cast<Micros>(place) * step, place);
+        std::vector<time::WindowMatch> matches;
+        time::WindowEvent event = eventOf(kinds_[k], static_cast<time::Micros>(place) * step, place);
         evaluator.advance(after.key, event, matches);
         if (!matches.empty()) {
             // Consumed: what it was is seen with a rule that keeps it.
-            WindowRule keeping = rule_;
-            keeping.afterMatch = AfterMatch::every;
-            WindowKey kept = state.key;
-            std::vector<WindowMatch> again;
-            WindowEvaluator(keeping).advance(kept, event, again);
+            time::WindowRule keeping = rule_;
+            keeping.afterMatch = time::AfterMatch::every;
+            time::WindowKey kept = state.key;
+            std::vector<time::WindowMatch> again;
+            time::WindowEvaluator(keeping).advance(kept, event, again);
             inside.push_back({k, distance(kept, event)});
             continue;
         }
@@ -139,15 +140,15 @@ void WindowSearch::expand(const State& state, std::vector<State>& next, std::map
     // Only beside an event that matches the others are of interest.
     for (size_t k : outside) {
         if (inside.empty()) break;
-        WindowKey key = state.key;
-        std::vector<WindowMatch> none;
-        WindowEvent event = eventOf(kinds_[k], static_cast<Micros>(place) * step, place);
+        time::WindowKey key = state.key;
+        std::vector<time::WindowMatch> none;
+        time::WindowEvent event = eventOf(kinds_[k], static_cast<time::Micros>(place) * step, place);
         evaluator.advance(key, event, none);
         beside.push_back({k, distance(key, event)});
     }
     auto terms = [](const CountedKind& kind) {
         std::set<int> counted;
-        for (const WindowValue& value : kind.values)
+        for (const time::WindowValue& value : kind.values)
             counted.insert(value.term);
         return counted;
     };
@@ -163,7 +164,7 @@ void WindowSearch::expand(const State& state, std::vector<State>& next, std::map
             found.distance = last.distance + other.distance;
             found.other = other.kind;
         }
-        for (const WindowValue& value : kinds_[last.kind].values) {
+        for (const time::WindowValue& value : kinds_[last.kind].values) {
             if (!rule_.formula.uses(value.term, false)) continue;
             auto known = best.find(value.term);
             bool better = known == best.end() || found.distance < known->second.distance;
@@ -177,17 +178,17 @@ bool WindowSearch::decides(int term, const std::vector<size_t>& kinds) const {
     std::vector<bool> holds;
     bool turned = false;
     for (size_t t = 0; t < rule_.terms.size(); t++) {
-        WindowRule alone = rule_;
-        alone.afterMatch = AfterMatch::edge;
+        time::WindowRule alone = rule_;
+        alone.afterMatch = time::AfterMatch::edge;
         alone.cooldown = 0;
         alone.onTimeout = false;
-        (void)Formula::parse(std::to_string(t + 1), static_cast<int>(rule_.terms.size()), alone.formula);
-        WindowEvaluator evaluator(alone);
-        WindowKey key = evaluator.emptyKey();
-        std::vector<WindowMatch> matches;
+        (void)time::Formula::parse(std::to_string(t + 1), static_cast<int>(rule_.terms.size()), alone.formula);
+        time::WindowEvaluator evaluator(alone);
+        time::WindowKey key = evaluator.emptyKey();
+        std::vector<time::WindowMatch> matches;
         for (size_t i = 0; i < kinds.size(); i++) {
             matches.clear();
-            evaluator.advance(key, eventOf(kinds_[kinds[i]], static_cast<Micros>(i) * step, i), matches);
+            evaluator.advance(key, eventOf(kinds_[kinds[i]], static_cast<time::Micros>(i) * step, i), matches);
         }
         holds.push_back(key.held);
         if (static_cast<int>(t) == term) turned = !matches.empty();
@@ -205,7 +206,8 @@ bool WindowSearch::done() const {
 
 bool WindowSearch::nearer() const {
     for (size_t i = 0; i < rule_.terms.size(); i++) {
-        if (rule_.terms[i].aggregate == Aggregate::count || !rule_.formula.uses(static_cast<int>(i), false)) continue;
+        if (rule_.terms[i].aggregate == time::Aggregate::count || !rule_.formula.uses(static_cast<int>(i), false))
+            continue;
         auto found = nearest.find(static_cast<int>(i));
         if (found == nearest.end() || found->second.distance > near) return true;
     }
@@ -213,7 +215,7 @@ bool WindowSearch::nearer() const {
 }
 
 void WindowSearch::run() {
-    std::vector<State> states = {{WindowEvaluator(rule_).emptyKey(), {}}};
+    std::vector<State> states = {{time::WindowEvaluator(rule_).emptyKey(), {}}};
     size_t more = 0;
     for (size_t length = 0; length < longest && !states.empty(); length++) {
         if (work_ > mostWork || (done() && (!nearer() || more++ == mostMore))) break;
@@ -245,4 +247,4 @@ void WindowSearch::run() {
     }
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -10,17 +10,17 @@
 
 #include "time/window.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 // An event that a test can raise, as the terms count it.
 struct CountedKind {
-    std::vector<WindowValue> values;
+    std::vector<time::WindowValue> values;
     std::set<int> fresh;  // terms whose value is another one with each event
     bool counts(int term) const;
 };
 
 // `place` tells events apart.
-WindowEvent eventOf(const CountedKind& kind, Micros at, size_t place);
+time::WindowEvent eventOf(const CountedKind& kind, time::Micros at, size_t place);
 
 struct Completed {
     std::vector<size_t> kinds;    // the last one makes the match, no earlier one does
@@ -41,7 +41,7 @@ struct WindowFindings {
 
 class WindowSearch : public WindowFindings {
 public:
-    WindowSearch(const WindowRule& rule, const std::vector<CountedKind>& kinds) : rule_(rule), kinds_(kinds) {}
+    WindowSearch(const time::WindowRule& rule, const std::vector<CountedKind>& kinds) : rule_(rule), kinds_(kinds) {}
 
     void run();
 
@@ -49,22 +49,22 @@ public:
 
 private:
     struct State {
-        WindowKey key;
+        time::WindowKey key;
         std::vector<size_t> kinds;
     };
     void expand(const State& state, std::vector<State>& next, std::map<int, Completed>& best);
     void deadline(const State& state);
     bool decides(int term, const std::vector<size_t>& kinds) const;
-    std::string signature(const WindowKey& key) const;
-    double distance(const WindowKey& key, const WindowEvent& last) const;
+    std::string signature(const time::WindowKey& key) const;
+    double distance(const time::WindowKey& key, const time::WindowEvent& last) const;
     bool done() const;
     // Some term's values are compared, and none that is near enough has been found.
     bool nearer() const;
 
-    const WindowRule& rule_;
+    const time::WindowRule& rule_;
     const std::vector<CountedKind>& kinds_;
     std::set<std::string> seen_;
     size_t work_ = 0;
 };
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -5,7 +5,7 @@
 
 #include "text/quote.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 namespace {
 
@@ -27,7 +27,7 @@ bool isVowel(char c) {
 std::string withS(const std::string& word) {
     if (word.empty()) return word;
     for (const char* ending : {"s", "x", "z", "sh", "ch", "o"})
-        if (endsWith(word, ending)) return word + "es";
+        if (resolve::endsWith(word, ending)) return word + "es";
     if (word.back() == 'y' && word.size() > 1 && !isVowel(word[word.size() - 2]))
         return word.substr(0, word.size() - 1) + "ies";
     return word + "s";
@@ -36,7 +36,7 @@ std::string withS(const std::string& word) {
 }  // namespace
 
 std::string occurrence(const std::string& name) {
-    std::vector<std::string> parts = words(name);
+    std::vector<std::string> parts = resolve::words(name);
     for (const Occurrence& known : occurrences)
         if (!parts.empty() && parts.back() == known.verb) parts.back() = known.noun;
     return join(parts, "_");
@@ -51,24 +51,24 @@ std::string plural(const std::string& noun) {
 }
 
 std::string operationPhrase(const std::string& operation) {
-    std::vector<std::string> parts = words(operation);
+    std::vector<std::string> parts = resolve::words(operation);
     if (parts.empty()) return operation;
     parts.front() = thirdPerson(parts.front());
     return join(parts, " ");
 }
 
 std::string unsaidWords(const std::string& field, const std::string& name) {
-    std::vector<std::string> said = words(name), left;
-    for (const std::string& word : words(field))
+    std::vector<std::string> said = resolve::words(name), left;
+    for (const std::string& word : resolve::words(field))
         if (std::find(said.begin(), said.end(), word) == said.end()) left.push_back(word);
     return left.empty() ? field : join(left, " ");
 }
 
 std::string alertPhrase(const std::string& eventType) {
-    std::vector<std::string> parts = words(eventType);
+    std::vector<std::string> parts = resolve::words(eventType);
     constexpr std::array alarming = {"low", "high", "out", "over", "under", "no", "missing", "critical"};
     if (parts.size() < 2 || std::find(alarming.begin(), alarming.end(), parts.front()) == alarming.end()) return "";
     return parts.back() + " alerts";
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -5,7 +5,7 @@
 
 #include "resolve/action.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 // order_placed → order_placement, reorder_received → reorder_receipt; other names stay as they are.
 std::string occurrence(const std::string& name);
@@ -20,4 +20,4 @@ std::string unsaidWords(const std::string& field, const std::string& name);
 // low_stock → "stock alerts"; empty unless the event type says that something is too little or too much.
 std::string alertPhrase(const std::string& eventType);
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -2,17 +2,17 @@
 
 #include <algorithm>
 
-#include "text/quote.hpp"
-#include "text/sql_text.hpp"
 #include "testgen/doubts.hpp"
 #include "testgen/wording.hpp"
+#include "text/quote.hpp"
+#include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 // What hands events to a window is as much a part of its action as what handles the matches.
-void Writer::about(const ResolvedAction& action) {
+void Writer::about(const resolve::ResolvedAction& action) {
     tested_ = testedOf(action);
-    for (const ResolvedAction& other : resolver.actions)
+    for (const resolve::ResolvedAction& other : resolver.actions)
         if (other.info == action.info && other.isFeed())
             for (std::string& function : testedOf(other).functions)
                 tested_.functions.push_back(std::move(function));
@@ -23,7 +23,7 @@ void Writer::begin(const std::string& title) {
     title_ = title;
 }
 
-std::string Writer::isStopped(const ResolvedAction& action) {
+std::string Writer::isStopped(const resolve::ResolvedAction& action) {
     const SearchAnswer* answer =
         ask("SELECT CASE WHEN a.paused_at IS NOT NULL THEN 'the action is paused' ELSE 'its trigger is disabled' END\n"
             "FROM specql.action AS a WHERE a.action = " +
@@ -41,7 +41,7 @@ void Writer::add(const char* kind, const std::string& sql, const std::string& de
 void Writer::fixture(const std::vector<std::string>& statements) {
     // Triggers that a fixture disables are enabled again, come what may.
     for (const std::string& sql : statements)
-        add(endsWith(sql, " ENABLE TRIGGER specql_capture") ? "restore" : "fixture", sql, "");
+        add(resolve::endsWith(sql, " ENABLE TRIGGER specql_capture") ? "restore" : "fixture", sql, "");
 }
 
 void Writer::rows(const Stage& stage, const Stage::Render& literal) {
@@ -187,31 +187,31 @@ Stage::Render Writer::literals(const Stage& stage, const Fixture& fixture) {
     };
 }
 
-std::vector<std::string> breakHandler(const ResolvedAction& action, const std::string& body) {
-    std::string name = handlerName(action), handler = quoteName(action.info->schema, name);
+std::vector<std::string> breakHandler(const resolve::ResolvedAction& action, const std::string& body) {
+    std::string name = resolve::handlerName(action), handler = quoteName(action.info->schema, name);
     return {"ALTER FUNCTION " + handler + "() RENAME TO specql_test_aside",
             "CREATE FUNCTION " + handler + "() RETURNS " + (action.binding.custom ? "void" : "trigger") +
                 " LANGUAGE plpgsql AS $body$\nBEGIN\n    " + body + "\n    " +
                 (action.binding.custom ? "" : "RETURN NULL;") + "\nEND $body$"};
 }
 
-std::vector<std::string> mendHandler(const ResolvedAction& action) {
-    std::string name = handlerName(action);
+std::vector<std::string> mendHandler(const resolve::ResolvedAction& action) {
+    std::string name = resolve::handlerName(action);
     return {
         "DROP FUNCTION " + quoteName(action.info->schema, name) + "()",
         "ALTER FUNCTION " + quoteName(action.info->schema, "specql_test_aside") + "() RENAME TO " + quoteName(name)};
 }
 
-std::vector<unsigned> operationsOf(const ResolvedAction& action) {
+std::vector<unsigned> operationsOf(const resolve::ResolvedAction& action) {
     if (action.binding.custom) return {0};
     std::vector<unsigned> operations;
-    for (unsigned op :
-         {static_cast<unsigned>(opUpdate), static_cast<unsigned>(opInsert), static_cast<unsigned>(opDelete)})
+    for (unsigned op : {static_cast<unsigned>(resolve::opUpdate), static_cast<unsigned>(resolve::opInsert),
+                        static_cast<unsigned>(resolve::opDelete)})
         if (action.binding.ops & op) operations.push_back(op);
     return operations;
 }
 
-std::vector<Arm> namedArms(const World& world, const ResolvedAction& action) {
+std::vector<Arm> namedArms(const resolve::World& world, const resolve::ResolvedAction& action) {
     std::vector<Arm> arms = armsOf(world, action);
     std::string base = occurrence(action.base);
     if (arms.size() == 1) {
@@ -221,8 +221,8 @@ std::vector<Arm> namedArms(const World& world, const ResolvedAction& action) {
     for (size_t i = 0; i < arms.size(); i++) {
         Arm& arm = arms[i];
         arm.label = base + " branch " + std::to_string(i + 1);
-        for (const ResolvedStep* step : arm.steps)
-            for (const BoundAssignment& assignment : step->set) {
+        for (const resolve::ResolvedStep* step : arm.steps)
+            for (const resolve::BoundAssignment& assignment : step->set) {
                 if (assignment.column != "event_type" || !assignment.value || arm.eventLabel) continue;
                 const ExpressionFacts& facts = world.facts(assignment.value.expression);
                 if (!facts.isLiteral) continue;
@@ -240,13 +240,16 @@ std::vector<Arm> namedArms(const World& world, const ResolvedAction& action) {
 
 namespace {
 
-std::string suiteOf(const ResolvedAction& action) {
-    const char* pattern = action.window ? "window_test" : isBulk(*action.info) ? "batch_test" : "event_driven_test";
+std::string suiteOf(const resolve::ResolvedAction& action) {
+    const char* pattern = action.window                   ? "window_test"
+                          : resolve::isBulk(*action.info) ? "batch_test"
+                                                          : "event_driven_test";
     return action.info->schema + "." + pattern;
 }
 
-void collectTargets(const std::vector<ResolvedStep>& steps, std::set<std::pair<std::string, std::string>>& tables) {
-    for (const ResolvedStep& step : steps) {
+void collectTargets(const std::vector<resolve::ResolvedStep>& steps,
+                    std::set<std::pair<std::string, std::string>>& tables) {
+    for (const resolve::ResolvedStep& step : steps) {
         if (step.target) tables.emplace(step.target->schema, step.target->table);
         collectTargets(step.then, tables);
         collectTargets(step.otherwise, tables);
@@ -255,9 +258,9 @@ void collectTargets(const std::vector<ResolvedStep>& steps, std::set<std::pair<s
 
 }  // namespace
 
-std::map<std::string, int> suiteNames(const Resolver& resolver) {
+std::map<std::string, int> suiteNames(const resolve::Resolver& resolver) {
     std::map<std::string, std::set<std::string>> names;
-    for (const ResolvedAction& action : resolver.actions)
+    for (const resolve::ResolvedAction& action : resolver.actions)
         if (!action.isFeed()) names[suiteOf(action)].insert(action.info->name());
     std::map<std::string, int> counted;
     for (const auto& [suite, actions] : names)
@@ -265,15 +268,16 @@ std::map<std::string, int> suiteNames(const Resolver& resolver) {
     return counted;
 }
 
-std::vector<std::pair<std::string, std::string>> suiteTables(const World& world, const Resolver& resolver) {
+std::vector<std::pair<std::string, std::string>> suiteTables(const resolve::World& world,
+                                                             const resolve::Resolver& resolver) {
     std::set<std::pair<std::string, std::string>> tables;
-    for (const EntityInfo& entity : world.entities)
+    for (const resolve::EntityInfo& entity : world.entities)
         if (entity.unit) tables.emplace(entity.schema, entity.table);
-    for (const ResolvedAction& action : resolver.actions) {
+    for (const resolve::ResolvedAction& action : resolver.actions) {
         if (action.binding.entity) tables.emplace(action.binding.entity->schema, action.binding.entity->table);
-        for (const Context& context : action.contexts)
+        for (const resolve::Context& context : action.contexts)
             tables.emplace(context.entity->schema, context.entity->table);
-        for (const ResolvedBranch& branch : action.branches) {
+        for (const resolve::ResolvedBranch& branch : action.branches) {
             collectTargets(branch.steps, tables);
             collectTargets(branch.otherwise, tables);
         }
@@ -281,13 +285,13 @@ std::vector<std::pair<std::string, std::string>> suiteTables(const World& world,
     return {tables.begin(), tables.end()};
 }
 
-WrittenSuite writeSuite(const World& world, const Resolver& resolver, const TestTables& tables,
+WrittenSuite writeSuite(const resolve::World& world, const resolve::Resolver& resolver, const TestTables& tables,
                         const std::string& suite, const std::vector<SearchAnswer>& answers,
                         std::map<std::string, WindowFindings> windows) {
     Writer writer(world, resolver, tables, answers);
     writer.suite.windows = std::move(windows);
-    std::vector<const ResolvedAction*> tested;
-    for (const ResolvedAction& action : resolver.actions) {
+    std::vector<const resolve::ResolvedAction*> tested;
+    for (const resolve::ResolvedAction& action : resolver.actions) {
         // What feeds a window only counts.
         if (action.isFeed() || suiteOf(action) != suite) continue;
         writer.about(action);
@@ -296,7 +300,7 @@ WrittenSuite writeSuite(const World& world, const Resolver& resolver, const Test
             writer.skip(action.info->name(), "the action is switched off in the spec");
         } else if (action.window) {
             writeWindow(writer, action);
-        } else if (isBulk(*action.info)) {
+        } else if (resolve::isBulk(*action.info)) {
             writeBulk(writer, action);
         } else {
             writeEventDriven(writer, action);
@@ -308,4 +312,4 @@ WrittenSuite writeSuite(const World& world, const Resolver& resolver, const Test
     return std::move(writer.suite);
 }
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -7,28 +7,28 @@
 #include "testgen/effects.hpp"
 #include "testgen/suite.hpp"
 
-namespace specql {
+namespace specql::testgen {
 
 class Writer {
 public:
-    Writer(const World& world, const Resolver& resolver, const TestTables& tables,
+    Writer(const resolve::World& world, const resolve::Resolver& resolver, const TestTables& tables,
            const std::vector<SearchAnswer>& answers)
         : world(world), resolver(resolver), tables(tables) {
         for (const SearchAnswer& answer : answers)
             answers_[answer.search] = &answer;
     }
 
-    const World& world;
-    const Resolver& resolver;
+    const resolve::World& world;
+    const resolve::Resolver& resolver;
     const TestTables& tables;
     WrittenSuite suite;
     bool failureShown = false;  // the sentence about failures has been used
 
     // Errors that come from this action fail the tests that follow, those of others make them be skipped.
-    void about(const ResolvedAction& action);
+    void about(const resolve::ResolvedAction& action);
     void begin(const std::string& title);
     // Why an action does nothing at present, though the spec does not say so; empty if it does.
-    std::string isStopped(const ResolvedAction& action);
+    std::string isStopped(const resolve::ResolvedAction& action);
     // A number that no other part of the suite gets.
     int next() { return ++numbers_; }
     void fixture(const std::string& sql) { add("fixture", sql, ""); }
@@ -83,21 +83,21 @@ private:
 };
 
 // The handler of an action is put aside while it is tested what happens if it fails.
-std::vector<std::string> breakHandler(const ResolvedAction& action, const std::string& body);
-std::vector<std::string> mendHandler(const ResolvedAction& action);
+std::vector<std::string> breakHandler(const resolve::ResolvedAction& action, const std::string& body);
+std::vector<std::string> mendHandler(const resolve::ResolvedAction& action);
 
 // After an event, whose effects have been looked at: processed_at of the rows that tell of it.
 void writeProcessed(Writer& writer, const Stage& stage, const Arm& arm, const Stage::Render& literal);
-void writeEventDriven(Writer& writer, const ResolvedAction& action);
+void writeEventDriven(Writer& writer, const resolve::ResolvedAction& action);
 // Tests that a suite has once: consistency and the end of cascades, with an action that can be set off.
-void writeConsistency(Writer& writer, const std::vector<const ResolvedAction*>& actions);
-void writeCascade(Writer& writer, const std::vector<const ResolvedAction*>& actions);
-void writeBulk(Writer& writer, const ResolvedAction& action);
-void writeWindow(Writer& writer, const ResolvedAction& action);
+void writeConsistency(Writer& writer, const std::vector<const resolve::ResolvedAction*>& actions);
+void writeCascade(Writer& writer, const std::vector<const resolve::ResolvedAction*>& actions);
+void writeBulk(Writer& writer, const resolve::ResolvedAction& action);
+void writeWindow(Writer& writer, const resolve::ResolvedAction& action);
 
 // The operations that set an action off: bits of Op; 0 for a custom event.
-std::vector<unsigned> operationsOf(const ResolvedAction& action);
+std::vector<unsigned> operationsOf(const resolve::ResolvedAction& action);
 // Arms with the names that tests call them by.
-std::vector<Arm> namedArms(const World& world, const ResolvedAction& action);
+std::vector<Arm> namedArms(const resolve::World& world, const resolve::ResolvedAction& action);
 
-}  // namespace specql
+}  // namespace specql::testgen

@@ -7,6 +7,8 @@
 
 namespace {
 
+using namespace specql::spec;
+
 void require(bool holds) {
     if (!holds) {
         std::abort();

@@ -12,6 +12,9 @@
 
 namespace specql::test {
 
+using namespace specql::spec;
+using namespace specql::yaml;
+
 namespace {
 
 namespace fs = std::filesystem;

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 namespace specql {
+
+using namespace specql::testgen;
 namespace {
 
 const Tested tested{"shop.on_paid", {"shop.trigger_paid_events", "shop.paid_capture", "shop.paid_rows"}, {}};

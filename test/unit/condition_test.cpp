@@ -4,6 +4,8 @@
 
 namespace specql::test {
 
+using namespace specql::spec;
+
 namespace {
 
 using Parts = std::vector<std::string>;

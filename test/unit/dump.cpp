@@ -2,6 +2,9 @@
 
 namespace specql::test {
 
+using namespace specql::spec;
+using namespace specql::yaml;
+
 namespace {
 
 std::string place(Pos pos) {

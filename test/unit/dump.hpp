@@ -8,11 +8,11 @@
 
 namespace specql::test {
 
-std::string dumpTree(const ParsedText& parsed);
+std::string dumpTree(const yaml::ParsedText& parsed);
 
 // `withPlaces`: each text with the line:column at which it stands. Without, two readings of the same unit at different
 // places in a text give the same dump.
-std::string dumpSpec(const Spec& spec, bool withPlaces = true);
+std::string dumpSpec(const spec::Spec& spec, bool withPlaces = true);
 
 std::string dumpDiagnostics(const Diagnostics& diagnostics);
 

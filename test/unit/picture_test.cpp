@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 namespace specql {
+
+using namespace specql::emit;
+using namespace specql::resolve;
 namespace {
 
 EventGraph twoNodes(const std::string& name, const std::string& label, bool cycle = false) {

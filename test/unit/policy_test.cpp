@@ -3,12 +3,14 @@
 
 #include "delivery/backoff.hpp"
 #include "delivery/destination.hpp"
-#include "text/duration.hpp"
 #include "delivery/secret_source.hpp"
 #include "delivery/signature.hpp"
 #include "delivery/verdict.hpp"
+#include "text/duration.hpp"
 
 namespace specql {
+
+using namespace specql::delivery;
 namespace {
 
 TEST(Backoff, DoublesUpToAnHour) {

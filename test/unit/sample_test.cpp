@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 namespace specql {
+
+using namespace specql::testgen;
 namespace {
 
 std::string sample(const std::string& expression, size_t variant = 0) {

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "text/utf8.hpp"
 #include "support.hpp"
+#include "text/utf8.hpp"
 
 namespace specql::test {
+
+using namespace specql::spec;
+using namespace specql::yaml;
 
 namespace {
 

@@ -5,6 +5,9 @@
 
 namespace specql::test {
 
+using namespace specql::spec;
+using namespace specql::yaml;
+
 std::string testDirectory() {
     return SPECQL_TEST_DIRECTORY;
 }

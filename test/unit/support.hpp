@@ -8,15 +8,15 @@
 namespace specql::test {
 
 struct FrontEnd {
-    explicit FrontEnd(const std::string& text, const std::string& defaultSchema = "", const Limits& limits = {})
+    explicit FrontEnd(const std::string& text, const std::string& defaultSchema = "", const yaml::Limits& limits = {})
         : source(text),
-          parsed(parseText(source, limits, diagnostics, nullptr)),
-          spec(readSpec(source, parsed, defaultSchema, diagnostics)) {}
+          parsed(yaml::parseText(source, limits, diagnostics, nullptr)),
+          spec(spec::readSpec(source, parsed, defaultSchema, diagnostics)) {}
 
     Diagnostics diagnostics;
     Source source;
-    ParsedText parsed;
-    Spec spec;
+    yaml::ParsedText parsed;
+    spec::Spec spec;
 };
 
 // Directory of the test tree, and the whole of a file in it (an absent file is empty).

@@ -6,6 +6,9 @@
 #include "testgen/window_search.hpp"
 
 namespace specql {
+
+using namespace specql::testgen;
+using namespace specql::time;
 namespace {
 
 constexpr Micros hour = 3600000000;

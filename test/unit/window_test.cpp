@@ -11,6 +11,8 @@
 #include "time/window_details.hpp"
 
 namespace specql {
+
+using namespace specql::time;
 namespace {
 
 Micros minutes(double count) {

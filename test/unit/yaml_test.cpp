@@ -10,6 +10,8 @@
 
 namespace specql::test {
 
+using namespace specql::yaml;
+
 namespace {
 
 // What the yaml stage alone has to say.

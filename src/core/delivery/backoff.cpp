@@ -5,7 +5,7 @@
 
 #include "text/ascii.hpp"
 
-namespace specql {
+namespace specql::delivery {
 
 namespace {
 
@@ -74,4 +74,4 @@ int64_t retryAfterSeconds(std::string_view value, int64_t now) {
     return std::min(seconds, longestWaitSeconds);
 }
 
-}  // namespace specql
+}  // namespace specql::delivery

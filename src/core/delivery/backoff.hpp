@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace specql {
+namespace specql::delivery {
 
 constexpr int64_t longestBackoffMs = 3600 * 1000;
 
@@ -16,4 +16,4 @@ int64_t backoffMs(int64_t baseMs, int attempt, double chance);
 // ("Fri, 31 Dec 1999 23:59:59 GMT"). -1 if it is neither; never more than a day, never less than 0.
 int64_t retryAfterSeconds(std::string_view value, int64_t now);
 
-}  // namespace specql
+}  // namespace specql::delivery

@@ -5,7 +5,7 @@
 
 #include "text/ascii.hpp"
 
-namespace specql {
+namespace specql::delivery {
 
 namespace {
 
@@ -156,4 +156,4 @@ bool namesHost(std::string_view list, std::string_view host, int port) {
     return false;
 }
 
-}  // namespace specql
+}  // namespace specql::delivery

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace specql {
+namespace specql::delivery {
 
 struct Url {
     bool https = false;
@@ -32,4 +32,4 @@ bool isPrivateAddress6(const uint8_t* bytes);
 // Does a list like "localhost:8080, 10.0.0.7, *.internal" name this host? An entry without a port is for all ports.
 bool namesHost(std::string_view list, std::string_view host, int port);
 
-}  // namespace specql
+}  // namespace specql::delivery

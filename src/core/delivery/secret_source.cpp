@@ -1,6 +1,6 @@
 #include "delivery/secret_source.hpp"
 
-namespace specql {
+namespace specql::delivery {
 
 namespace {
 
@@ -57,4 +57,4 @@ bool allowsSource(std::string_view list, std::string_view source) {
     return false;
 }
 
-}  // namespace specql
+}  // namespace specql::delivery

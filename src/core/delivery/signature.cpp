@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace specql {
+namespace specql::delivery {
 
 namespace {
 
@@ -83,4 +83,4 @@ std::string signatureHeader(const std::vector<std::string>& hmacs) {
     return header;
 }
 
-}  // namespace specql
+}  // namespace specql::delivery

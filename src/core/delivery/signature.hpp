@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace specql {
+namespace specql::delivery {
 
 std::string base64(std::string_view bytes);
 // The bytes; `valid` is false if `text` is not base64 (padding may be missing).
@@ -21,4 +21,4 @@ std::string stringToSign(std::string_view id, int64_t timestamp, std::string_vie
 // "v1,<base64> v1,<base64>": one for each HMAC, so that a receiver finds its key among several while they rotate.
 std::string signatureHeader(const std::vector<std::string>& hmacs);
 
-}  // namespace specql
+}  // namespace specql::delivery

@@ -4,7 +4,7 @@
 
 #include "delivery/backoff.hpp"
 
-namespace specql {
+namespace specql::delivery {
 
 Decision decide(const CallResult& result, const CallPolicy& policy, double chance) {
     Decision decision;
@@ -47,4 +47,4 @@ int64_t Breaker::fail(bool probing) {
     return pause;
 }
 
-}  // namespace specql
+}  // namespace specql::delivery

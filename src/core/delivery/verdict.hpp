@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace specql {
+namespace specql::delivery {
 
 // How a call ended.
 enum class Ending {
@@ -55,4 +55,4 @@ struct Breaker {
     int64_t fail(bool probing);
 };
 
-}  // namespace specql
+}  // namespace specql::delivery

@@ -2,31 +2,32 @@
 #include <algorithm>
 
 #include "emit/emit.hpp"
-#include "text/quote.hpp"
 #include "emit/steps.hpp"
 #include "emit/subject.hpp"
 #include "resolve/event_time.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 namespace {
 
 using Rows = StepPlace::Rows;
 
 // A condition that can be tested where the row is captured: it reads nothing but the row itself.
-bool capturable(const BoundExpression& condition) {
-    return std::all_of(condition.values.begin(), condition.values.end(), [](const Value& value) {
-        return value.kind == ValueKind::eventColumn || value.kind == ValueKind::eventChange ||
-               value.kind == ValueKind::eventRow || (value.kind == ValueKind::meta && value.name == "event_type");
+bool capturable(const resolve::BoundExpression& condition) {
+    return std::all_of(condition.values.begin(), condition.values.end(), [](const resolve::Value& value) {
+        return value.kind == resolve::ValueKind::eventColumn || value.kind == resolve::ValueKind::eventChange ||
+               value.kind == resolve::ValueKind::eventRow ||
+               (value.kind == resolve::ValueKind::meta && value.name == "event_type");
     });
 }
 
 // One arm: the steps of a branch's then, or of its else.
 struct Arm {
-    const ResolvedBranch* branch;
+    const resolve::ResolvedBranch* branch;
     bool negated;
-    const std::vector<ResolvedStep>& steps() const { return negated ? branch->otherwise : branch->steps; }
+    const std::vector<resolve::ResolvedStep>& steps() const { return negated ? branch->otherwise : branch->steps; }
 };
 
 // '{3,1}', an array of integers.
@@ -39,15 +40,15 @@ std::string placeLiteral(const Place& place) {
 
 std::string verbs(unsigned ops) {
     std::vector<std::string> names;
-    if (ops & opInsert) names.push_back("INSERT");
-    if (ops & opUpdate) names.push_back("UPDATE");
-    if (ops & opDelete) names.push_back("DELETE");
+    if (ops & resolve::opInsert) names.push_back("INSERT");
+    if (ops & resolve::opUpdate) names.push_back("UPDATE");
+    if (ops & resolve::opDelete) names.push_back("DELETE");
     return join(names, " OR ");
 }
 
 class ActionEmitter {
 public:
-    ActionEmitter(World& world, const Resolver& resolver, const ResolvedAction& action)
+    ActionEmitter(resolve::World& world, const resolve::Resolver& resolver, const resolve::ResolvedAction& action)
         : world_(world),
           resolver_(resolver),
           action_(action),
@@ -55,23 +56,23 @@ public:
           info_(*action.info),
           printer_(world, resolver, action, Printer::Place::handler),
           steps_(world, action, printer_) {
-        for (const ResolvedBranch& branch : action.branches) {
+        for (const resolve::ResolvedBranch& branch : action.branches) {
             arms_.push_back({&branch, false});
             if (!branch.otherwise.empty()) arms_.push_back({&branch, true});
         }
-        bulk_ = isBulk(info_);
+        bulk_ = resolve::isBulk(info_);
         bool conditions =
             std::any_of(arms_.begin(), arms_.end(), [](const Arm& arm) { return bool(arm.branch->condition); });
         allCapturable_ = !binding_.custom && std::all_of(arms_.begin(), arms_.end(), [](const Arm& arm) {
             return capturable(arm.branch->condition);
         });
-        std::vector<const ResolvedStep*> steps;
+        std::vector<const resolve::ResolvedStep*> steps;
         for (const Arm& arm : arms_)
-            for (const ResolvedStep& step : arm.steps())
+            for (const resolve::ResolvedStep& step : arm.steps())
                 steps.push_back(&step);
         // A row that is only updated need not be read.
         bool reads = std::any_of(action.contexts.begin(), action.contexts.end(),
-                                 [](const Context& context) { return !context.columns.empty(); });
+                                 [](const resolve::Context& context) { return !context.columns.empty(); });
         set_ = !reads && (!conditions || allCapturable_ || action.isFeed()) && !hasTimeout() && steps_.setBased(steps);
     }
 
@@ -153,7 +154,7 @@ private:
     // Rows that a key names, as they are when handling starts: every condition and step sees the same values.
     std::string readContexts() {
         std::string sql;
-        for (const Context& context : action_.contexts) {
+        for (const resolve::Context& context : action_.contexts) {
             std::vector<std::string> columns;
             for (const std::string& column : context.columns)
                 columns.push_back("t." + quoteName(column));
@@ -165,7 +166,7 @@ private:
                    "FROM " + quoteName(context.entity->schema, context.entity->table) + " AS t\n" + "WHERE t." +
                    quoteName(context.entity->key) + " = " + key + (context.locked ? "\nFOR NO KEY UPDATE" : "") + ";\n";
             // A payload promises the row; a column of a table may be NULL.
-            bool promised = binding_.custom && context.key.kind == ValueKind::payload;
+            bool promised = binding_.custom && context.key.kind == resolve::ValueKind::payload;
             sql += promised ? "IF NOT FOUND THEN\n" : "IF NOT FOUND AND " + key + " IS NOT NULL THEN\n";
             sql += "    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" + context.key.name +
                    " %s names no row of " + context.entity->shown() + "', coalesce(" + key +
@@ -178,7 +179,7 @@ private:
     std::string feedBody() {
         std::string body;
         for (size_t i = 0; i < action_.branches.size(); i++) {
-            const ResolvedBranch& branch = action_.branches[i];
+            const resolve::ResolvedBranch& branch = action_.branches[i];
             std::string where;
             if (branch.condition && !allCapturable_) where = "\nWHERE " + printer_.print(branch.condition);
             std::string sql = "PERFORM specql.window_events(" + quoteLiteral(info_.name()) + ", " +
@@ -197,16 +198,16 @@ private:
 
     std::string feedTime() {
         std::string time = printer_.meta("event_time", "timestamp with time zone");
-        EventTime said = eventTime(world_, binding_);
+        resolve::EventTime said = resolve::eventTime(world_, binding_);
         if (!said) return time;
-        Value value;
-        value.kind = ValueKind::eventColumn;
+        resolve::Value value;
+        value.kind = resolve::ValueKind::eventColumn;
         value.name = said.column;
         value.type = said.type;
         return "coalesce(" + printer_.print(value, true) + ", " + time + ")";
     }
 
-    std::string feedText(const BoundExpression& bound, bool number) {
+    std::string feedText(const resolve::BoundExpression& bound, bool number) {
         std::string sql = printer_.print(bound, true) + (number ? "::numeric::text" : "::text");
         return sql;
     }
@@ -215,9 +216,9 @@ private:
     }
 
     // Several keys are one JSON array; if one of them is missing the key is.
-    std::string feedKey(const FeedTerm& feed) {
+    std::string feedKey(const resolve::FeedTerm& feed) {
         std::vector<std::string> keys;
-        for (const BoundExpression& key : feed.keys)
+        for (const resolve::BoundExpression& key : feed.keys)
             keys.push_back(feedText(key, false));
         for (const std::string& key : feed.keyNames)
             keys.push_back(feedText(key));
@@ -226,7 +227,7 @@ private:
         return "array_agg(CASE WHEN num_nulls(" + join(keys, ", ") + ") = 0 THEN jsonb_build_array(" +
                join(keys, ", ") + ")::text END)";
     }
-    std::string feedValue(const FeedTerm& feed) {
+    std::string feedValue(const resolve::FeedTerm& feed) {
         if (!feed.fieldName.empty()) return "array_agg(" + feedText(feed.fieldName) + ")";
         return feed.field ? "array_agg(" + feedText(feed.field, feed.field.target == "numeric") + ")" : "NULL";
     }
@@ -235,13 +236,13 @@ private:
     std::string callBody() {
         std::vector<std::string> args;
         for (const auto& [key, type] : action_.parameters()) {
-            Value value;
-            value.kind = ValueKind::payload;
+            resolve::Value value;
+            value.kind = resolve::ValueKind::payload;
             value.name = key;
             value.type = type;
             if (!binding_.custom) {
-                const EntityInfo& entity = *binding_.entity;
-                const ColumnInfo* column = entity.column(key);
+                const resolve::EntityInfo& entity = *binding_.entity;
+                const resolve::ColumnInfo* column = entity.column(key);
                 if (!column && key == entity.word + "_id" && !entity.key.empty()) column = entity.column(entity.key);
                 if (!column) {
                     world_.error(*info_.file, "SPQL-R059", info_.spec->name.pos,
@@ -249,7 +250,7 @@ private:
                                  "raise it as a custom event that carries " + key);
                     continue;
                 }
-                value.kind = ValueKind::eventColumn;
+                value.kind = resolve::ValueKind::eventColumn;
                 value.name = column->name;
                 value.type = column->type;
             }
@@ -263,7 +264,7 @@ private:
     FunctionText handler(const std::string& body) {
         FunctionText function;
         function.schema = info_.schema;
-        function.name = handlerName(action_);
+        function.name = resolve::handlerName(action_);
         function.returns = binding_.custom ? "void" : "trigger";
         function.language = "plpgsql";
         std::string text = "-- Action " + info_.name() + (binding_.event.empty() ? "" : ", " + raisedBy()) + ".\n";
@@ -271,7 +272,7 @@ private:
         text += "-- Generated by specql: change the spec and apply it again.\n";
         std::vector<std::string> declarations = steps_.declarations();
         if (!bulk_)
-            for (const Context& context : action_.contexts)
+            for (const resolve::Context& context : action_.contexts)
                 if (!context.columns.empty()) declarations.push_back(contextVariable(context) + " record;");
         if (!bulk_ && !set_) declarations.insert(declarations.begin(), "e record;");
         if (!declarations.empty()) text += "DECLARE\n" + indent(join(declarations, "\n"), 4) + "\n";
@@ -339,7 +340,7 @@ private:
         };
         for (size_t i = 0; i < reactions.size(); i++) {
             if (!first(i)) continue;
-            const EntityInfo& entity = *reactions[i].entity;
+            const resolve::EntityInfo& entity = *reactions[i].entity;
             std::vector<std::string> ids;
             for (const StepEmitter::Reaction& reaction : reactions)
                 if (reaction.entity == &entity)
@@ -392,7 +393,7 @@ private:
             std::string condition = join(any, ") OR (");
             branches.push_back(both(base, !rulesOut ? "" : any.size() > 1 ? "(" + condition + ")" : condition));
         }
-        const EntityInfo& entity = *binding_.entity;
+        const resolve::EntityInfo& entity = *binding_.entity;
         std::string table = quoteName(entity.schema, entity.table);
         std::vector<std::string> outputs = {"OUT branches boolean[]", "OUT subject text", "OUT data jsonb"};
         std::vector<std::string> values;
@@ -402,8 +403,8 @@ private:
         values.push_back("ARRAY[\n" + indent(conditions, 4) + "\n]");
         values.push_back(subjectSql(binding_));
         std::vector<std::string> images;
-        if (binding_.ops != opInsert) images.push_back("'old', to_jsonb(old)");
-        if (binding_.ops != opDelete) images.push_back("'new', to_jsonb(new)");
+        if (binding_.ops != resolve::opInsert) images.push_back("'old', to_jsonb(old)");
+        if (binding_.ops != resolve::opDelete) images.push_back("'new', to_jsonb(new)");
         values.push_back("jsonb_build_object(" + join(images, ", ") + ")");
         for (const EventColumn& column : printer_.used()) {
             if (column.captureSql.empty()) continue;
@@ -440,7 +441,7 @@ private:
         std::string table = quoteName(binding_.entity->schema, binding_.entity->table);
         std::string name = quoteName(action_.base + "_trigger");
         std::vector<std::string> args = {
-            quoteLiteral(info_.name()), quoteLiteral(quoteName(info_.schema, handlerName(action_))),
+            quoteLiteral(info_.name()), quoteLiteral(quoteName(info_.schema, resolve::handlerName(action_))),
             quoteLiteral(quoteName(info_.schema, action_.base + "_capture")), quoteLiteral(binding_.event),
             quoteLiteral(setting(info_.spec->onError, "retry"))};
         Object object;
@@ -465,7 +466,7 @@ private:
             quoteLiteral(info_.name()),
             quoteLiteral(binding_.event),
             row ? quoteLiteral(quoteName(binding_.entity->schema, binding_.entity->table)) : "NULL",
-            quoteLiteral(quoteName(info_.schema, handlerName(action_))),
+            quoteLiteral(quoteName(info_.schema, resolve::handlerName(action_))),
             row ? quoteLiteral(quoteName(info_.schema, action_.base + "_capture")) : "NULL",
             quoteLiteral(setting(info_.spec->onError, "retry")),
             setting(info_.spec->maxAttempts, "8"),
@@ -492,11 +493,11 @@ private:
         return object;
     }
 
-    World& world_;
-    const Resolver& resolver_;
-    const ResolvedAction& action_;
-    const Binding& binding_;
-    const ActionInfo& info_;
+    resolve::World& world_;
+    const resolve::Resolver& resolver_;
+    const resolve::ResolvedAction& action_;
+    const resolve::Binding& binding_;
+    const resolve::ActionInfo& info_;
     Printer printer_;
     StepEmitter steps_;
     std::vector<Arm> arms_;
@@ -507,12 +508,12 @@ private:
 
 }  // namespace
 
-void emitAction(World& world, const Resolver& resolver, const ResolvedAction& action, std::vector<Object>& functions,
-                std::vector<Object>& triggers) {
+void emitAction(resolve::World& world, const resolve::Resolver& resolver, const resolve::ResolvedAction& action,
+                std::vector<Object>& functions, std::vector<Object>& triggers) {
     if (action.window) functions.push_back(windowObject(action));
-    if (isBulk(*action.info)) functions.push_back(bulkFunction(world, resolver, action));
-    if (isBulk(*action.info) && action.binding.event.empty()) return;
+    if (resolve::isBulk(*action.info)) functions.push_back(bulkFunction(world, resolver, action));
+    if (resolve::isBulk(*action.info) && action.binding.event.empty()) return;
     ActionEmitter(world, resolver, action).emit(functions, triggers);
 }
 
-}  // namespace specql
+}  // namespace specql::emit

@@ -1,20 +1,20 @@
 // The rows that a bulk operation takes, and the steps that are done for each of them.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "emit/steps.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::emit {
 
-std::string StepEmitter::allocation(const ResolvedStep& step, const std::string& into) {
-    const EntityInfo& target = *step.target;
+std::string StepEmitter::allocation(const resolve::ResolvedStep& step, const std::string& into) {
+    const resolve::EntityInfo& target = *step.target;
     std::string table = quoteName(target.schema, target.table), key = quoteName(target.key);
-    bool remove = step.spec->kind == StepKind::remove;
+    bool remove = step.spec->kind == spec::StepKind::remove;
     std::vector<std::string> order, runningOrder;
     std::vector<std::string> columns = {"t." + key + " AS row_key"};
     if (!step.allocated.empty()) columns.push_back("t." + quoteName(step.allocated) + " AS amount");
-    for (const BoundOrder& item : step.order) {
+    for (const resolve::BoundOrder& item : step.order) {
         std::string suffix = item.spec->descending ? " DESC" : "";
         if (item.spec->nulls) suffix += item.spec->nulls == 1 ? " NULLS FIRST" : " NULLS LAST";
         std::string name = "order_" + std::to_string(runningOrder.size() + 1);
@@ -69,15 +69,15 @@ std::string StepEmitter::allocation(const ResolvedStep& step, const std::string&
 }
 
 // One array of rows and one variable for a row of it, for each entity whose rows are taken.
-std::string StepEmitter::takenName(const EntityInfo& entity, const std::string& prefix) {
+std::string StepEmitter::takenName(const resolve::EntityInfo& entity, const std::string& prefix) {
     auto place = std::find(takenFrom_.begin(), takenFrom_.end(), &entity);
     size_t number = static_cast<size_t>(place - takenFrom_.begin());
     if (place == takenFrom_.end()) takenFrom_.push_back(&entity);
     return prefix + (number == 0 ? "" : "_" + std::to_string(number + 1));
 }
 
-std::string StepEmitter::take(const ResolvedStep& step, const std::vector<ResolvedStep>& behind) {
-    const EntityInfo& entity = *step.target;
+std::string StepEmitter::take(const resolve::ResolvedStep& step, const std::vector<resolve::ResolvedStep>& behind) {
+    const resolve::EntityInfo& entity = *step.target;
     const std::string rows = takenName(entity, "v_handled"), row = takenName(entity, "v_taken");
     declare(rows + " " + quoteName(entity.schema, entity.table) + "[];");
     std::string fits = step.allocated.empty() ? ""
@@ -86,8 +86,8 @@ std::string StepEmitter::take(const ResolvedStep& step, const std::vector<Resolv
     std::string sql = "-- " + commentText(step.spec->verb.value + ": " + step.spec->target.value) + fits + "\n" +
                       allocation(step, rows) + "v_count := v_count + cardinality(" + rows + ");\n";
     if (behind.empty()) return sql;
-    std::vector<const ResolvedStep*> steps;
-    for (const ResolvedStep& one : behind)
+    std::vector<const resolve::ResolvedStep*> steps;
+    for (const resolve::ResolvedStep& one : behind)
         steps.push_back(&one);
     taken_ = &entity;
     std::string aliasBefore = printer_.handledAlias;
@@ -108,4 +108,4 @@ std::string StepEmitter::take(const ResolvedStep& step, const std::vector<Resolv
     return sql;
 }
 
-}  // namespace specql
+}  // namespace specql::emit

@@ -2,11 +2,11 @@
 #include <algorithm>
 
 #include "emit/emit.hpp"
-#include "text/quote.hpp"
 #include "emit/steps.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 // What is no such JSON is refused in words: an operation is called by hand too.
 static std::string mustBe(const std::string& value, const std::string& type, const std::string& message,
@@ -17,7 +17,7 @@ static std::string mustBe(const std::string& value, const std::string& type, con
 }
 
 // The body of a bulk operation for each element of its array, whose keys become variables.
-static std::string overArray(const ResolvedAction& action, const std::string& body, const std::string& label,
+static std::string overArray(const resolve::ResolvedAction& action, const std::string& body, const std::string& label,
                              std::vector<std::string>& declarations) {
     const std::string& handling = action.info->spec->errorHandling.value;
     bool keepsOn = handling == "continue_on_error" || handling == "collect_errors";
@@ -59,14 +59,15 @@ static std::string overArray(const ResolvedAction& action, const std::string& bo
     return loop;
 }
 
-static bool takes(const std::vector<ResolvedStep>& steps) {
-    return std::any_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
+static bool takes(const std::vector<resolve::ResolvedStep>& steps) {
+    return std::any_of(steps.begin(), steps.end(), [](const resolve::ResolvedStep& step) {
         return step.takes || takes(step.then) || takes(step.otherwise);
     });
 }
 
-Object bulkFunction(const World& world, const Resolver& resolver, const ResolvedAction& action) {
-    const ActionInfo& info = *action.info;
+Object bulkFunction(const resolve::World& world, const resolve::Resolver& resolver,
+                    const resolve::ResolvedAction& action) {
+    const resolve::ActionInfo& info = *action.info;
     Printer printer(world, resolver, action, Printer::Place::function);
     StepEmitter steps(world, action, printer);
     std::vector<std::string> arguments, types, declarations = {"v_count integer := 0;"};
@@ -75,7 +76,7 @@ Object bulkFunction(const World& world, const Resolver& resolver, const Resolved
         types.push_back(type);
     }
     std::string body;
-    for (const Context& context : action.contexts) {
+    for (const resolve::Context& context : action.contexts) {
         std::vector<std::string> columns;
         for (const std::string& column : context.columns)
             columns.push_back("t." + quoteName(column));
@@ -96,17 +97,18 @@ Object bulkFunction(const World& world, const Resolver& resolver, const Resolved
     }
     StepPlace place{StepPlace::Rows::once, "", 0, action.batchParameter.empty() ? "" : "elements"};
     // What takes no rows is counted by itself.
-    if (std::none_of(action.branches.begin(), action.branches.end(),
-                     [](const ResolvedBranch& branch) { return takes(branch.steps) || takes(branch.otherwise); }))
+    if (std::none_of(action.branches.begin(), action.branches.end(), [](const resolve::ResolvedBranch& branch) {
+            return takes(branch.steps) || takes(branch.otherwise);
+        }))
         body += "v_count := v_count + 1;\n";
-    for (const ResolvedBranch& branch : action.branches) {
+    for (const resolve::ResolvedBranch& branch : action.branches) {
         std::string block = steps.emit(branch.steps, place);
         if (branch.condition) {
             block = "IF " + printer.print(branch.condition) + " THEN\n" + indent(block, 4);
             if (!branch.otherwise.empty()) block += "ELSE\n" + indent(steps.emit(branch.otherwise, place), 4);
             block += "END IF;\n";
         }
-        body += (body.empty() || endsWith(body, "\n\n") ? "" : "\n") + block;
+        body += (body.empty() || resolve::endsWith(body, "\n\n") ? "" : "\n") + block;
     }
     for (const std::string& declaration : steps.declarations())
         declarations.push_back(declaration);
@@ -127,4 +129,4 @@ Object bulkFunction(const World& world, const Resolver& resolver, const Resolved
     return functionObject(function, info.unit->key());
 }
 
-}  // namespace specql
+}  // namespace specql::emit

@@ -6,7 +6,7 @@
 
 #include "text/quote.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 namespace {
 
@@ -16,13 +16,13 @@ const InstalledObject* recorded(const CatalogView& catalog, const std::string& k
     return nullptr;
 }
 
-std::vector<Object> schemaObjects(const World& world) {
+std::vector<Object> schemaObjects(const resolve::World& world) {
     std::map<std::string, std::string> wanted;  // schema → unit
-    for (const EntityInfo& entity : world.entities)
+    for (const resolve::EntityInfo& entity : world.entities)
         if (entity.unit)
             for (const std::string& schema : {entity.schema, entity.home})
                 wanted.emplace(schema, entity.unit->key());
-    for (const ActionInfo& action : world.actions)
+    for (const resolve::ActionInfo& action : world.actions)
         wanted.emplace(action.schema, action.unit->key());
     std::vector<Object> objects;
     for (const auto& [schema, unit] : wanted) {
@@ -41,10 +41,10 @@ std::vector<Object> schemaObjects(const World& world) {
 }
 
 // One capture trigger serves all actions of a table; it fires for what any of them listens to.
-std::vector<Object> captureTriggers(const Resolver& resolver) {
+std::vector<Object> captureTriggers(const resolve::Resolver& resolver) {
     std::vector<std::pair<std::string, unsigned>> tables;
     std::map<std::string, std::string> units;
-    for (const ResolvedAction& action : resolver.actions) {
+    for (const resolve::ResolvedAction& action : resolver.actions) {
         if (action.binding.custom || action.window || !action.binding.entity) continue;
         std::string table = quoteName(action.binding.entity->schema, action.binding.entity->table);
         auto found =
@@ -58,9 +58,9 @@ std::vector<Object> captureTriggers(const Resolver& resolver) {
     std::vector<Object> objects;
     for (const auto& [table, ops] : tables) {
         std::vector<std::string> verbs;
-        if (ops & opInsert) verbs.push_back("INSERT");
-        if (ops & opUpdate) verbs.push_back("UPDATE");
-        if (ops & opDelete) verbs.push_back("DELETE");
+        if (ops & resolve::opInsert) verbs.push_back("INSERT");
+        if (ops & resolve::opUpdate) verbs.push_back("UPDATE");
+        if (ops & resolve::opDelete) verbs.push_back("DELETE");
         Object object;
         object.kind = "trigger";
         object.identity = "specql_capture on " + table;
@@ -111,10 +111,10 @@ void mark(std::vector<Object>& objects, size_t first, const std::string& origin,
 }
 
 // What nothing smaller wants is the unit's.
-void markUnits(const World& world, std::vector<Object>& objects) {
+void markUnits(const resolve::World& world, std::vector<Object>& objects) {
     for (Object& object : objects) {
         if (!object.origin.empty()) continue;
-        for (const Unit& unit : world.units) {
+        for (const resolve::Unit& unit : world.units) {
             if (unit.key() != object.unit) continue;
             object.origin = unit.kind + " " + (unit.schema.empty() ? "" : unit.schema + ".") + unit.name;
             if (object.pos.line == 0) object.pos = {unit.firstLine, 1};
@@ -123,15 +123,15 @@ void markUnits(const World& world, std::vector<Object>& objects) {
 }
 
 // Nothing is overwritten that someone else made, and no two of ours are the same.
-void checkCollisions(World& world, const std::vector<Object>& objects) {
-    std::map<std::string, const Unit*> units;
-    for (const Unit& unit : world.units)
+void checkCollisions(resolve::World& world, const std::vector<Object>& objects) {
+    std::map<std::string, const resolve::Unit*> units;
+    for (const resolve::Unit& unit : world.units)
         units[unit.key()] = &unit;
     std::set<std::string> seen;
     for (const Object& object : objects) {
         auto found = units.find(object.unit);
         if (found == units.end()) continue;
-        const Unit* unit = found->second;
+        const resolve::Unit* unit = found->second;
         Pos pos{unit->firstLine, 1};
         if (!seen.insert(object.kind + " " + object.identity).second)
             world.error(*unit->file, "SPQL-R006", pos,
@@ -149,13 +149,13 @@ void checkCollisions(World& world, const std::vector<Object>& objects) {
 
 }  // namespace
 
-std::vector<Object> emitObjects(World& world, Resolver& resolver) {
+std::vector<Object> emitObjects(resolve::World& world, resolve::Resolver& resolver) {
     std::vector<Object> objects = schemaObjects(world), extras, functions, triggers;
     auto append = [](std::vector<Object>& to, std::vector<Object> from) {
         std::move(from.begin(), from.end(), std::back_inserter(to));
     };
     for (size_t i = 0; i < world.entities.size(); i++) {
-        EntityInfo& entity = world.entities[i];
+        resolve::EntityInfo& entity = world.entities[i];
         if (!entity.unit) continue;
         objects.push_back(tableObject(world, resolver, entity));
         const InstalledObject* before = recorded(world.catalog(), "table", objects.back().identity);
@@ -170,13 +170,13 @@ std::vector<Object> emitObjects(World& world, Resolver& resolver) {
         mark(extras, firstExtra, origin, {});
         mark(functions, firstFunction, origin, entity.pos);
     }
-    for (const ResolvedAction& action : resolver.actions) {
+    for (const resolve::ResolvedAction& action : resolver.actions) {
         size_t firstFunction = functions.size(), firstTrigger = triggers.size();
         emitAction(world, resolver, action, functions, triggers);
         mark(functions, firstFunction, "action " + action.info->name(), action.info->spec->name.pos);
         mark(triggers, firstTrigger, "action " + action.info->name(), action.info->spec->name.pos);
     }
-    for (const Unit& unit : world.units)
+    for (const resolve::Unit& unit : world.units)
         if (unit.kind == "service") functions.push_back(serviceObject(unit));
     mergeRegistrations(triggers);
     append(objects, std::move(extras));
@@ -188,4 +188,4 @@ std::vector<Object> emitObjects(World& world, Resolver& resolver) {
     return objects;
 }
 
-}  // namespace specql
+}  // namespace specql::emit

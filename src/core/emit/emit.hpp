@@ -8,47 +8,51 @@
 #include "model/object.hpp"
 #include "resolve/resolver.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 // All objects that the world wants, in the order in which they can be created: schemas, tables, constraints and
 // indexes, functions, triggers, registrations.
-std::vector<Object> emitObjects(World& world, Resolver& resolver);
+std::vector<Object> emitObjects(resolve::World& world, resolve::Resolver& resolver);
 
 // --- pieces, each in a file of its own ---------------------------------------------------------------------------
 
 // CREATE TABLE with its comments; `columnSql` is one column's line, for ALTER TABLE … ADD COLUMN too.
-Object tableObject(const World& world, const Resolver& resolver, const EntityInfo& entity);
-std::string columnSql(const World& world, const Resolver& resolver, const EntityInfo& entity, const ColumnInfo& column);
+Object tableObject(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& entity);
+std::string columnSql(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& entity,
+                      const resolve::ColumnInfo& column);
 // The expression of a column's default; empty if it has none.
-std::string columnDefault(const World& world, const Resolver& resolver, const EntityInfo& entity,
-                          const ColumnInfo& column);
+std::string columnDefault(const resolve::World& world, const resolve::Resolver& resolver,
+                          const resolve::EntityInfo& entity, const resolve::ColumnInfo& column);
 // The CHECK constraints of its fields.
 struct TableCheck {
     std::string name, condition;
-    const ColumnInfo* column;
+    const resolve::ColumnInfo* column;
     std::string sql() const;  // CONSTRAINT name CHECK (condition)
 };
-std::vector<TableCheck> tableChecks(const World& world, const Resolver& resolver, const EntityInfo& entity);
+std::vector<TableCheck> tableChecks(const resolve::World& world, const resolve::Resolver& resolver,
+                                    const resolve::EntityInfo& entity);
 // Foreign keys and indexes; for append-only logs the trigger that keeps them so.
-std::vector<Object> tableExtras(World& world, const Resolver& resolver, const EntityInfo& entity);
+std::vector<Object> tableExtras(resolve::World& world, const resolve::Resolver& resolver,
+                                const resolve::EntityInfo& entity);
 // inventory.create_inventory_event(…) of an entity with an event_type enum; none otherwise.
-std::vector<Object> eventFunction(World& world, const EntityInfo& entity);
+std::vector<Object> eventFunction(resolve::World& world, const resolve::EntityInfo& entity);
 // Capture, rows, handler and trigger or registration of one resolved action.
-void emitAction(World& world, const Resolver& resolver, const ResolvedAction& action, std::vector<Object>& functions,
-                std::vector<Object>& triggers);
+void emitAction(resolve::World& world, const resolve::Resolver& resolver, const resolve::ResolvedAction& action,
+                std::vector<Object>& functions, std::vector<Object>& triggers);
 // Does a condition or a step ask who did it, or a bulk operation that a step calls? Then the log keeps that of its
 // events.
-bool usesCaller(const World& world, const Resolver& resolver, const ResolvedAction& action);
+bool usesCaller(const resolve::World& world, const resolve::Resolver& resolver, const resolve::ResolvedAction& action);
 // The function of a bulk operation, and what calls it when its trigger is raised.
-Object bulkFunction(const World& world, const Resolver& resolver, const ResolvedAction& action);
+Object bulkFunction(const resolve::World& world, const resolve::Resolver& resolver,
+                    const resolve::ResolvedAction& action);
 // The registration of a window or correlation: its terms, and how they are joined.
-Object windowObject(const ResolvedAction& action);
+Object windowObject(const resolve::ResolvedAction& action);
 // Where the history of the events stands that the fresh windows and correlations count.
-std::vector<WindowHistory> windowHistories(const World& world, const Resolver& resolver);
+std::vector<WindowHistory> windowHistories(const resolve::World& world, const resolve::Resolver& resolver);
 // Adds to the world's explanations what each step of the fresh actions does, in a sentence.
-void explainSteps(World& world, const Resolver& resolver);
+void explainSteps(resolve::World& world, const resolve::Resolver& resolver);
 // The registration of a service.
-Object serviceObject(const Unit& unit);
+Object serviceObject(const resolve::Unit& unit);
 
 // --- shared by them ----------------------------------------------------------------------------------------------
 
@@ -69,4 +73,4 @@ Object functionObject(const FunctionText& text, const std::string& unit);
 // "a, b, c" broken over lines of at most 100 columns, each moved right by `spaces`.
 std::string wrapList(const std::vector<std::string>& items, size_t spaces);
 
-}  // namespace specql
+}  // namespace specql::emit

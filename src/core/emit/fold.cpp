@@ -2,71 +2,74 @@
 // among all the dead versions that the statement has left of the row so far, is read once and written once.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "emit/steps.hpp"
 #include "spec/condition.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 namespace {
 
 // `id = account` as a part that must hold: the event's value on its other side.
-std::optional<Value> keyOfWhere(const ResolvedAction& action, const World& world, const ResolvedStep& step) {
-    const std::vector<Value>& values = step.where.values;
+std::optional<resolve::Value> keyOfWhere(const resolve::ResolvedAction& action, const resolve::World& world,
+                                         const resolve::ResolvedStep& step) {
+    const std::vector<resolve::Value>& values = step.where.values;
     const std::vector<NameUse>& names = world.facts(step.where.expression).names;
-    for (const Atom& atom : readCondition(world.expressionText(step.where.expression)).atoms)
+    for (const spec::Atom& atom : spec::readCondition(world.expressionText(step.where.expression)).atoms)
         for (size_t i = 0; atom.conjunct && i + 1 < values.size(); i++) {
             if (!isEquality(world, step.where, atom, i)) continue;
-            const bool turned = values[i].kind != ValueKind::target;
-            const Value &own = values[turned ? i + 1 : i], &other = values[turned ? i : i + 1];
-            bool key = own.kind == ValueKind::target && own.name == step.target->key && isOfRow(other, action) &&
-                       sameWhenEqual(own.type, other.type);
+            const bool turned = values[i].kind != resolve::ValueKind::target;
+            const resolve::Value &own = values[turned ? i + 1 : i], &other = values[turned ? i : i + 1];
+            bool key = own.kind == resolve::ValueKind::target && own.name == step.target->key &&
+                       isOfRow(other, action) && sameWhenEqual(own.type, other.type);
             if (key && names.size() == values.size()) return other;
         }
     return {};
 }
 
 // What the row's events are read with beside their values.
-bool collides(const ResolvedAction& action) {
-    const std::vector<ColumnInfo>& columns = action.binding.entity->columns;
-    return std::any_of(columns.begin(), columns.end(), [](const ColumnInfo& column) {
+bool collides(const resolve::ResolvedAction& action) {
+    const std::vector<resolve::ColumnInfo>& columns = action.binding.entity->columns;
+    return std::any_of(columns.begin(), columns.end(), [](const resolve::ColumnInfo& column) {
         return column.name == "ordinality" || column.name == "first_of_row" || column.name == "last_of_row";
     });
 }
 
 }  // namespace
 
-std::optional<Value> readFold(const World& world, const Resolver& resolver, const ResolvedAction& action,
-                              const ResolvedStep& step) {
-    bool plain = step.spec->kind == StepKind::update && !step.limit && step.order.empty() && step.target &&
-                 !step.target->key.empty() && !action.binding.custom && !isBulk(*action.info);
+std::optional<resolve::Value> readFold(const resolve::World& world, const resolve::Resolver& resolver,
+                                       const resolve::ResolvedAction& action, const resolve::ResolvedStep& step) {
+    bool plain = step.spec->kind == spec::StepKind::update && !step.limit && step.order.empty() && step.target &&
+                 !step.target->key.empty() && !action.binding.custom && !resolve::isBulk(*action.info);
     // A row that VIA leads to and WHERE may still leave out is looked at event by event.
     if (!plain || (step.where && step.byContext >= 0) || collides(action)) return {};
-    std::vector<const BoundExpression*> read = {&step.where};
-    for (const BoundAssignment& set : step.set) {
+    std::vector<const resolve::BoundExpression*> read = {&step.where};
+    for (const resolve::BoundAssignment& set : step.set) {
         if (set.taken || set.column == step.target->key) return {};
         read.push_back(&set.value);
     }
-    for (const BoundExpression* bound : read) {
+    for (const resolve::BoundExpression* bound : read) {
         // What looks at tables must see the row as it is by then, and a sequence counts in the order of the events.
         if (bound->request >= 0) {
             const AnalysisResult& result = resolver.results()[static_cast<size_t>(bound->request)];
             if (!result.ok || result.isVolatile || result.readsRows) return {};
         }
-        for (const Value& value : bound->values) {
+        for (const resolve::Value& value : bound->values) {
             // PostgreSQL computes a generated column when the row is written.
-            const ColumnInfo* column = value.kind == ValueKind::target ? step.target->column(value.name) : nullptr;
+            const resolve::ColumnInfo* column =
+                value.kind == resolve::ValueKind::target ? step.target->column(value.name) : nullptr;
             if (column ? column->generated : !isOfRow(value, action)) return {};
         }
     }
     if (step.where) return keyOfWhere(action, world, step);
     if (step.byContext < 0) return {};
-    const Value& key = action.contexts[static_cast<size_t>(step.byContext)].key;
-    return isOfRow(key, action) ? std::optional<Value>(key) : std::nullopt;
+    const resolve::Value& key = action.contexts[static_cast<size_t>(step.byContext)].key;
+    return isOfRow(key, action) ? std::optional<resolve::Value>(key) : std::nullopt;
 }
 
-std::string StepEmitter::foldUpdate(const ResolvedStep& step, const Value& keyValue, const StepPlace& place) {
-    const EntityInfo& target = *step.target;
+std::string StepEmitter::foldUpdate(const resolve::ResolvedStep& step, const resolve::Value& keyValue,
+                                    const StepPlace& place) {
+    const resolve::EntityInfo& target = *step.target;
     const std::string table = quoteName(target.schema, target.table), key = quoteName(target.key);
     const std::string row = takenName(target, "v_row");
     declare("v_event record;");
@@ -80,7 +83,7 @@ std::string StepEmitter::foldUpdate(const ResolvedStep& step, const Value& keyVa
     std::string aliasBefore = printer_.targetAlias;
     printer_.targetAlias = row;
     std::vector<std::string> values, variables, sets;
-    for (const BoundAssignment& set : step.set) {
+    for (const resolve::BoundAssignment& set : step.set) {
         std::string column = quoteName(set.column);
         values.push_back(assignmentSql(set));
         variables.push_back(row + "." + column);
@@ -119,4 +122,4 @@ std::string StepEmitter::foldUpdate(const ResolvedStep& step, const Value& keyVa
            indent(body, 4) + "END LOOP;\n";
 }
 
-}  // namespace specql
+}  // namespace specql::emit

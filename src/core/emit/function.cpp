@@ -3,7 +3,7 @@
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 std::string wrapList(const std::vector<std::string>& items, size_t spaces) {
     constexpr size_t width = 100;
@@ -47,4 +47,4 @@ Object functionObject(const FunctionText& text, const std::string& unit) {
     return object;
 }
 
-}  // namespace specql
+}  // namespace specql::emit

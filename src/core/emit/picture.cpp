@@ -1,24 +1,24 @@
 #include "emit/picture.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 namespace {
 
 struct Look {
-    GraphNode::Kind kind;
+    resolve::GraphNode::Kind kind;
     const char* open;  // of a mermaid node
     const char* close;
     const char* dot;  // attributes of a Graphviz node
 };
 constexpr Look looks[] = {
-    {GraphNode::Kind::entity, "[(", ")]", "shape=cylinder"},
-    {GraphNode::Kind::event, "([", "])", "shape=box, style=rounded"},
-    {GraphNode::Kind::action, "[", "]", "shape=box"},
-    {GraphNode::Kind::service, "{{", "}}", "shape=hexagon"},
-    {GraphNode::Kind::channel, ">", "]", "shape=cds"},
+    {resolve::GraphNode::Kind::entity, "[(", ")]", "shape=cylinder"},
+    {resolve::GraphNode::Kind::event, "([", "])", "shape=box, style=rounded"},
+    {resolve::GraphNode::Kind::action, "[", "]", "shape=box"},
+    {resolve::GraphNode::Kind::service, "{{", "}}", "shape=hexagon"},
+    {resolve::GraphNode::Kind::channel, ">", "]", "shape=cds"},
 };
 
-const Look& lookOf(const GraphNode& node) {
+const Look& lookOf(const resolve::GraphNode& node) {
     for (const Look& look : looks)
         if (look.kind == node.kind) return look;
     return looks[0];
@@ -49,16 +49,16 @@ std::string nodeId(size_t node) {
     return "n" + std::to_string(node + 1);
 }
 
-std::string mermaid(const EventGraph& graph) {
+std::string mermaid(const resolve::EventGraph& graph) {
     std::string text = "flowchart LR\n", onCycle, links;
     for (size_t i = 0; i < graph.nodes.size(); i++) {
-        const GraphNode& node = graph.nodes[i];
+        const resolve::GraphNode& node = graph.nodes[i];
         const Look& look = lookOf(node);
         text += "    " + nodeId(i) + look.open + mermaidText(node.name) + look.close + "\n";
         if (node.cycle) onCycle += (onCycle.empty() ? "" : ",") + nodeId(i);
     }
     for (size_t i = 0; i < graph.edges.size(); i++) {
-        const GraphEdge& edge = graph.edges[i];
+        const resolve::GraphEdge& edge = graph.edges[i];
         text += "    " + nodeId(edge.from) + (edge.cycle ? " ==>" : " -->") +
                 (edge.label.empty() ? "" : "|" + mermaidText(edge.label) + "|") + " " + nodeId(edge.to) + "\n";
         if (edge.cycle) links += (links.empty() ? "" : ",") + std::to_string(i);
@@ -69,14 +69,14 @@ std::string mermaid(const EventGraph& graph) {
     return text;
 }
 
-std::string dot(const EventGraph& graph) {
+std::string dot(const resolve::EventGraph& graph) {
     std::string text = "digraph specql {\n    rankdir=LR;\n";
     for (size_t i = 0; i < graph.nodes.size(); i++) {
-        const GraphNode& node = graph.nodes[i];
+        const resolve::GraphNode& node = graph.nodes[i];
         text += "    " + nodeId(i) + " [label=" + dotText(node.name) + ", " + lookOf(node).dot +
                 (node.cycle ? ", color=red, penwidth=2" : "") + "];\n";
     }
-    for (const GraphEdge& edge : graph.edges) {
+    for (const resolve::GraphEdge& edge : graph.edges) {
         text += "    " + nodeId(edge.from) + " -> " + nodeId(edge.to) + " [label=" + dotText(edge.label) +
                 (edge.cycle ? ", color=red, penwidth=2" : "") + "];\n";
     }
@@ -85,7 +85,7 @@ std::string dot(const EventGraph& graph) {
 
 struct Format {
     const char* name;
-    std::string (*draw)(const EventGraph&);
+    std::string (*draw)(const resolve::EventGraph&);
 };
 constexpr Format formats[] = {{"mermaid", mermaid}, {"dot", dot}};
 
@@ -97,10 +97,10 @@ bool isPictureFormat(const std::string& format) {
     return false;
 }
 
-std::string drawGraph(const EventGraph& graph, const std::string& format) {
+std::string drawGraph(const resolve::EventGraph& graph, const std::string& format) {
     for (const Format& known : formats)
         if (format == known.name) return known.draw(graph);
     return {};
 }
 
-}  // namespace specql
+}  // namespace specql::emit

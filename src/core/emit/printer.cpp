@@ -4,7 +4,7 @@
 
 #include "text/quote.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 namespace {
 
@@ -26,7 +26,7 @@ std::string splice(const std::string& text, std::vector<Splice> splices) {
     return result.append(text, at, std::string::npos);
 }
 
-std::vector<Splice> qualified(const Resolver& resolver, const BoundExpression& bound) {
+std::vector<Splice> qualified(const resolve::Resolver& resolver, const resolve::BoundExpression& bound) {
     std::vector<Splice> splices;
     if (bound.request < 0 || !resolver.results()[bound.request].ok) return splices;
     for (const QualifiedUse& use : resolver.results()[bound.request].qualified)
@@ -67,12 +67,13 @@ std::string variableName(const std::string& name) {
     return quoteName("v_" + name + (collides ? "_" : ""));
 }
 
-std::string contextVariable(const Context& context) {
+std::string contextVariable(const resolve::Context& context) {
     return variableName(context.variable);
 }
 
-std::string printBound(const World& world, const Resolver& resolver, const BoundExpression& bound, size_t begin,
-                       size_t end, const std::function<std::string(const Value&)>& name) {
+std::string printBound(const resolve::World& world, const resolve::Resolver& resolver,
+                       const resolve::BoundExpression& bound, size_t begin, size_t end,
+                       const std::function<std::string(const resolve::Value&)>& name) {
     std::vector<Splice> splices;
     for (Splice& piece : qualified(resolver, bound))
         if (piece.offset >= begin && piece.offset < end)
@@ -86,12 +87,13 @@ std::string printBound(const World& world, const Resolver& resolver, const Bound
     return splice(world.expressionText(bound.expression).substr(begin, end - begin), std::move(splices));
 }
 
-std::string printPlain(const World& world, const Resolver& resolver, const BoundExpression& bound) {
+std::string printPlain(const resolve::World& world, const resolve::Resolver& resolver,
+                       const resolve::BoundExpression& bound) {
     return printBound(world, resolver, bound, 0, world.expressionText(bound.expression).size(),
-                      [](const Value& value) { return quoteName(value.name); });
+                      [](const resolve::Value& value) { return quoteName(value.name); });
 }
 
-std::string Printer::print(const BoundExpression& bound, bool operand) {
+std::string Printer::print(const resolve::BoundExpression& bound, bool operand) {
     const ExpressionFacts& facts = world_.facts(bound.expression);
     const std::string& text = world_.expressionText(bound.expression);
     std::vector<Splice> splices = qualified(resolver_, bound);
@@ -120,11 +122,11 @@ std::string Printer::use(EventColumn column) {
 
 // A column of the event's row over old and new; after a delete the new row is not there.
 std::string Printer::captured(const std::string& column, bool old, bool strict) const {
-    const Binding& binding = action_.binding;
+    const resolve::Binding& binding = action_.binding;
     std::string name = quoteName(column);
     if (old) return "old." + name;
-    if (strict || !(binding.ops & opDelete)) return "new." + name;
-    if (binding.ops == opDelete) return "old." + name;
+    if (strict || !(binding.ops & resolve::opDelete)) return "new." + name;
+    if (binding.ops == resolve::opDelete) return "old." + name;
     std::string key = quoteName(binding.entity->key.empty() ? column : binding.entity->key);
     if (column == binding.entity->key) return "coalesce(new." + name + ", old." + name + ")";
     return "CASE WHEN new." + key + " IS NULL THEN old." + name + " ELSE new." + name + " END";
@@ -132,7 +134,9 @@ std::string Printer::captured(const std::string& column, bool old, bool strict) 
 
 std::string Printer::eventColumn(const std::string& column, const std::string& type, bool old, bool strict) {
     if (place_ == Place::capture) return captured(column, old, strict);
-    std::string name = old && action_.binding.ops != opDelete ? "old_" + column : strict ? "new_" + column : column;
+    std::string name = old && action_.binding.ops != resolve::opDelete ? "old_" + column
+                       : strict                                        ? "new_" + column
+                                                                       : column;
     if (std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved)) name = "row_" + name;
     return use({name, type, captured(column, old, strict), ""});
 }
@@ -154,24 +158,24 @@ std::string Printer::ofMatch(const std::string& name, const std::string& type) {
     return use({name, type, "", "(r.event_data ->> " + quoteLiteral(name) + ")" + (type == "text" ? "" : "::" + type)});
 }
 
-std::string Printer::print(const Value& value, bool whole) {
+std::string Printer::print(const resolve::Value& value, bool whole) {
     switch (value.kind) {
-        case ValueKind::eventColumn: return eventColumn(value.name, value.type, value.old, value.strict);
-        case ValueKind::eventChange: {
+        case resolve::ValueKind::eventColumn: return eventColumn(value.name, value.type, value.old, value.strict);
+        case resolve::ValueKind::eventChange: {
             const std::string& type = action_.binding.entity->column(value.name)->type;
             std::string sql =
                 eventColumn(value.name, type, false, false) + " - " + eventColumn(value.name, type, true, false);
             return whole ? sql : "(" + sql + ")";
         }
-        case ValueKind::eventRow: {
+        case resolve::ValueKind::eventRow: {
             std::string row = value.old ? "old" : "new";
             if (place_ == Place::capture) return row;
             // Through the logged data: a column of the row's type would forbid rewriting the table.
-            const EntityInfo& entity = *action_.binding.entity;
+            const resolve::EntityInfo& entity = *action_.binding.entity;
             return "jsonb_populate_record(NULL::" + quoteName(entity.schema, entity.table) + ", nullif(" +
                    meta("event_data", "jsonb") + " -> '" + row + "', 'null'))";
         }
-        case ValueKind::meta: {
+        case resolve::ValueKind::meta: {
             if (value.name.compare(0, 8, "payload:") == 0) {
                 std::string key = quoteLiteral(value.name.substr(8));
                 return "(" + meta("event_data", "jsonb") + " ->> " + key + ")::" + value.type;
@@ -179,25 +183,26 @@ std::string Printer::print(const Value& value, bool whole) {
             if (value.name == "event_type" && place_ == Place::capture) return quoteLiteral(action_.binding.event);
             return meta(value.name, value.type);
         }
-        case ValueKind::context: return contextVariable(action_.contexts[value.context]) + "." + quoteName(value.name);
-        case ValueKind::payload: {
+        case resolve::ValueKind::context:
+            return contextVariable(action_.contexts[value.context]) + "." + quoteName(value.name);
+        case resolve::ValueKind::payload: {
             if (place_ == Place::function) return quoteName("p_" + value.name);
             // JSON's own types must not become text on the way.
             bool isJson = value.type == "jsonb" || value.type == "json";
-            const char* function = isJson                             ? "specql.payload_json"
-                                   : !elementType(value.type).empty() ? "specql.payload_array"
-                                                                      : "specql.payload";
+            const char* function = isJson                                      ? "specql.payload_json"
+                                   : !resolve::elementType(value.type).empty() ? "specql.payload_array"
+                                                                               : "specql.payload";
             std::string sql = std::string(function) + "(r.event_data, " + quoteLiteral(value.name) + ")";
             if (value.type != "text" && value.type != "jsonb") sql += "::" + value.type;
             return use({value.name, value.type, "", sql});
         }
-        case ValueKind::target: return targetAlias + "." + quoteName(value.name);
-        case ValueKind::handled: return handledAlias + (value.name.empty() ? "" : "." + quoteName(value.name));
-        case ValueKind::local: return variableName(value.name);
-        case ValueKind::match: return ofMatch(value.name, value.type);
-        case ValueKind::caller: return "specql.caller(" + quoteLiteral(value.name) + ")";
+        case resolve::ValueKind::target: return targetAlias + "." + quoteName(value.name);
+        case resolve::ValueKind::handled: return handledAlias + (value.name.empty() ? "" : "." + quoteName(value.name));
+        case resolve::ValueKind::local: return variableName(value.name);
+        case resolve::ValueKind::match: return ofMatch(value.name, value.type);
+        case resolve::ValueKind::caller: return "specql.caller(" + quoteLiteral(value.name) + ")";
     }
     return {};
 }
 
-}  // namespace specql
+}  // namespace specql::emit

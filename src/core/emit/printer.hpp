@@ -7,7 +7,7 @@
 
 #include "resolve/resolver.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 // A column that a handler reads of each event, in the order of first use.
 struct EventColumn {
@@ -26,19 +26,20 @@ public:
         function  // the body of a bulk operation: p_key parameters
     };
 
-    Printer(const World& world, const Resolver& resolver, const ResolvedAction& action, Place place)
+    Printer(const resolve::World& world, const resolve::Resolver& resolver, const resolve::ResolvedAction& action,
+            Place place)
         : world_(world), resolver_(resolver), action_(action), place_(place) {}
 
     // The SQL of an expression; `operand`: it will stand beside an operator, so put parentheses if it needs them.
-    std::string print(const BoundExpression& bound, bool operand = false);
-    std::string print(const Value& value, bool whole);
+    std::string print(const resolve::BoundExpression& bound, bool operand = false);
+    std::string print(const resolve::Value& value, bool whole);
     // e.event_id and the like; noted as used.
     std::string meta(const std::string& name, const std::string& type);
     // Whether the match of a correlation is one that was not completed in time.
     std::string timedOut();
 
     const std::vector<EventColumn>& used() const { return used_; }
-    const Resolver& resolver() const { return resolver_; }
+    const resolve::Resolver& resolver() const { return resolver_; }
     std::string eventAlias = "e";
     std::string handledAlias = "h";
     std::string targetAlias = "t";
@@ -49,24 +50,26 @@ private:
     std::string captured(const std::string& column, bool old, bool strict) const;
     std::string eventColumn(const std::string& column, const std::string& type, bool old, bool strict);
 
-    const World& world_;
-    const Resolver& resolver_;
-    const ResolvedAction& action_;
+    const resolve::World& world_;
+    const resolve::Resolver& resolver_;
+    const resolve::ResolvedAction& action_;
     Place place_;
     std::vector<EventColumn> used_;
 };
 
 // The SQL text of an expression over the columns of its own table (defaults, checks, index conditions).
-std::string printPlain(const World& world, const Resolver& resolver, const BoundExpression& bound);
+std::string printPlain(const resolve::World& world, const resolve::Resolver& resolver,
+                       const resolve::BoundExpression& bound);
 
 // The part [begin, end) of an expression's text, with each name that stands in it written by `name`.
-std::string printBound(const World& world, const Resolver& resolver, const BoundExpression& bound, size_t begin,
-                       size_t end, const std::function<std::string(const Value&)>& name);
+std::string printBound(const resolve::World& world, const resolve::Resolver& resolver,
+                       const resolve::BoundExpression& bound, size_t begin, size_t end,
+                       const std::function<std::string(const resolve::Value&)>& name);
 
 // v_product: a variable of a generated function that the spec names. Those that every bulk operation has keep theirs.
 std::string variableName(const std::string& name);
 
 // v_debit: the variable that holds the row at the end of a way.
-std::string contextVariable(const Context& context);
+std::string contextVariable(const resolve::Context& context);
 
-}  // namespace specql
+}  // namespace specql::emit

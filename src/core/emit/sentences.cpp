@@ -7,20 +7,20 @@
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 namespace {
 
 class Sentences {
 public:
-    Sentences(World& world, const Resolver& resolver, const ResolvedAction& action)
+    Sentences(resolve::World& world, const resolve::Resolver& resolver, const resolve::ResolvedAction& action)
         : world_(world), resolver_(resolver), action_(action) {}
 
     void tell() {
         if (action_.window && action_.window->understood) tellWindow(*action_.window);
         bool numbered = action_.branches.size() > 1 || (!action_.branches.empty() && action_.branches[0].condition);
         for (size_t i = 0; i < action_.branches.size(); i++) {
-            const ResolvedBranch& branch = action_.branches[i];
+            const resolve::ResolvedBranch& branch = action_.branches[i];
             std::string prefix = numbered ? std::to_string(i + 1) + "." : "";
             std::string condition = branch.onTimeout   ? "if it was not completed in time"
                                     : branch.condition ? "if " + said(branch.condition)
@@ -36,8 +36,8 @@ private:
     // --- windows and correlations: what is counted, over what time, by which key
     // --------------------------------------
 
-    void tellWindow(const Window& window) {
-        const Action& spec = *action_.info->spec;
+    void tellWindow(const resolve::Window& window) {
+        const spec::Action& spec = *action_.info->spec;
         std::string condition;
         for (size_t at = 0; at < window.joined.size();) {
             size_t digits = window.joined.find_first_not_of("0123456789", at);
@@ -46,7 +46,7 @@ private:
                 condition += window.joined[at++];
                 continue;
             }
-            const WindowTerm& term = window.terms[std::stoul(window.joined.substr(at, end - at)) - 1];
+            const resolve::WindowTerm& term = window.terms[std::stoul(window.joined.substr(at, end - at)) - 1];
             condition += window.correlation ? term.source : counted(term);
             at = end;
         }
@@ -54,7 +54,7 @@ private:
         if (window.correlation)
             sentence += " within " + spec.correlationWindow.value + sameKey(spec);
         else if (!window.terms.empty() && !window.terms.front().by.empty())
-            sentence += ", for each " + join(matchKeyNames(spec, window), " and ") + " by itself";
+            sentence += ", for each " + join(resolve::matchKeyNames(spec, window), " and ") + " by itself";
         const std::string& after = spec.afterMatch.value;
         sentence += after == "edge"    ? "; again when it has ceased to hold in between"
                     : after == "every" ? "; with each event under which it holds"
@@ -64,7 +64,7 @@ private:
     }
 
     // "the number of reading_created with celsius > -10 is at least 3 within 15 minutes"
-    static std::string counted(const WindowTerm& term) {
+    static std::string counted(const resolve::WindowTerm& term) {
         static const std::map<std::string, const char*> aggregates = {{"count", "the number"},
                                                                       {"sum", "the sum"},
                                                                       {"avg", "the average"},
@@ -82,7 +82,7 @@ private:
                term.interval.text;
     }
 
-    static std::string sameKey(const Action& spec) {
+    static std::string sameKey(const spec::Action& spec) {
         if (spec.correlateBy.empty()) return "";
         std::vector<std::string> keys;
         for (size_t i = 0; i < spec.correlateBy.size(); i++)
@@ -95,16 +95,18 @@ private:
     // --- steps
     // ---------------------------------------------------------------------------------------------------------
 
-    uint32_t lineOf(const BoundExpression& bound) const { return bound ? world_.locate(bound.expression, 0).line : 0; }
+    uint32_t lineOf(const resolve::BoundExpression& bound) const {
+        return bound ? world_.locate(bound.expression, 0).line : 0;
+    }
 
     void add(const std::string& name, const std::string& sentence, const std::string& verb, uint32_t line) {
         world_.addExplanation({action_.info->name(), name, sentence, verb, line});
     }
 
-    void tellSteps(const std::vector<ResolvedStep>& steps, const std::string& prefix) {
+    void tellSteps(const std::vector<resolve::ResolvedStep>& steps, const std::string& prefix) {
         std::string each;
         for (size_t i = 0; i < steps.size(); i++) {
-            const ResolvedStep& step = steps[i];
+            const resolve::ResolvedStep& step = steps[i];
             std::string number = prefix + std::to_string(i + 1);
             add("step " + number, each + sentence(step), step.spec->verb.value, step.spec->pos.line);
             if (step.takes) each = "for each row that was taken, ";
@@ -114,21 +116,22 @@ private:
     }
 
     // A name as it would be written out.
-    std::string name(const Value& value) const {
-        const Binding& binding = action_.binding;
-        bool either = !binding.custom && (binding.ops & opDelete) && binding.ops != opDelete && !value.strict;
+    std::string name(const resolve::Value& value) const {
+        const resolve::Binding& binding = action_.binding;
+        bool either =
+            !binding.custom && (binding.ops & resolve::opDelete) && binding.ops != resolve::opDelete && !value.strict;
         switch (value.kind) {
-            case ValueKind::eventColumn:
+            case resolve::ValueKind::eventColumn:
                 return std::string(value.old ? "old." : either ? "(new or old)." : "new.") + quoteName(value.name);
-            case ValueKind::eventChange:
+            case resolve::ValueKind::eventChange:
                 return "(new." + quoteName(value.name) + " - old." + quoteName(value.name) + ")";
-            case ValueKind::context:
+            case resolve::ValueKind::context:
                 return written(action_.contexts[static_cast<size_t>(value.context)].path) + "." + quoteName(value.name);
-            case ValueKind::payload: return "payload." + quoteName(value.name);
-            case ValueKind::target: return target_ + "." + quoteName(value.name);
-            case ValueKind::handled: return "taken." + quoteName(value.name);
-            case ValueKind::caller: return "caller." + quoteName(value.name);
-            case ValueKind::meta:
+            case resolve::ValueKind::payload: return "payload." + quoteName(value.name);
+            case resolve::ValueKind::target: return target_ + "." + quoteName(value.name);
+            case resolve::ValueKind::handled: return "taken." + quoteName(value.name);
+            case resolve::ValueKind::caller: return "caller." + quoteName(value.name);
+            case resolve::ValueKind::meta:
                 return value.name.compare(0, 8, "payload:") == 0 ? "payload." + quoteName(value.name.substr(8))
                                                                  : value.name;
             default: return value.name;
@@ -141,35 +144,35 @@ private:
         return same && !target_.empty() ? (action_.binding.custom ? "payload." : "new.") + path : path;
     }
 
-    std::string said(const BoundExpression& bound) const {
+    std::string said(const resolve::BoundExpression& bound) const {
         const std::string& text = world_.expressionText(bound.expression);
         if (bound.values.size() != world_.facts(bound.expression).names.size()) return commentText(text);
-        return commentText(
-            printBound(world_, resolver_, bound, 0, text.size(), [&](const Value& value) { return name(value); }));
+        return commentText(printBound(world_, resolver_, bound, 0, text.size(),
+                                      [&](const resolve::Value& value) { return name(value); }));
     }
 
-    std::string values(const ResolvedStep& step) const {
+    std::string values(const resolve::ResolvedStep& step) const {
         std::vector<std::string> set;
-        for (const BoundAssignment& assignment : step.set)
+        for (const resolve::BoundAssignment& assignment : step.set)
             set.push_back(quoteName(assignment.column) + " = " +
                           (assignment.taken ? name(*assignment.taken) : said(assignment.value)));
         return join(set, ", ");
     }
 
-    bool wholeTable(const ResolvedStep& step) const {
+    bool wholeTable(const resolve::ResolvedStep& step) const {
         if (!step.where || step.ownRow || step.byContext >= 0) return false;
         const ExpressionFacts& facts = world_.facts(step.where.expression);
         return facts.isLiteral && facts.literalValue == "true";
     }
 
-    bool namesEvent(const BoundExpression& bound) const {
-        for (const Value& value : bound.values)
-            if (value.kind != ValueKind::target) return true;
+    bool namesEvent(const resolve::BoundExpression& bound) const {
+        for (const resolve::Value& value : bound.values)
+            if (value.kind != resolve::ValueKind::target) return true;
         return false;
     }
 
     // "the row of s.account that debit leads to", "every row of s.stock where stock.product_id = new.product_id".
-    std::string rows(const ResolvedStep& step) const {
+    std::string rows(const resolve::ResolvedStep& step) const {
         const std::string shown = step.target->shown();
         std::string and_ = step.where ? ", if " + said(step.where) : "";
         if (step.ownRow) return "the event's own row of " + shown + and_;
@@ -180,12 +183,12 @@ private:
         bool taken = step.limit || !step.order.empty();
         std::string text = wholeTable(step) ? std::string(taken ? "rows of " : "EVERY ROW of ") + shown +
                                                   (taken ? "" : ", the whole table")
-                                            : (taken                      ? "rows of "
-                                               : keyInWhere(world_, step) ? "the row of "
-                                                                          : "every row of ") +
+                                            : (taken                               ? "rows of "
+                                               : resolve::keyInWhere(world_, step) ? "the row of "
+                                                                                   : "every row of ") +
                                                   shown + " where " + said(step.where);
         std::vector<std::string> order;
-        for (const BoundOrder& item : step.order)
+        for (const resolve::BoundOrder& item : step.order)
             order.push_back(said(item.value) + (item.spec->descending ? " descending" : ""));
         if (!order.empty()) text += ", in the order of " + join(order, ", ");
         if (step.limit && step.allocated.empty()) text += ", at most " + said(step.limit);
@@ -195,58 +198,59 @@ private:
         return text + (same && !taken ? ", whatever the event" : "");
     }
 
-    std::string call(const ResolvedStep& step) const {
+    std::string call(const resolve::ResolvedStep& step) const {
         std::vector<std::string> args;
-        for (const BoundExpression& arg : step.args)
+        for (const resolve::BoundExpression& arg : step.args)
             args.push_back(said(arg));
         std::string with = "(" + join(args, ", ") + ")";
-        if (step.call == CallKind::action) return "calls the bulk operation " + step.calledAction->name() + with;
-        if (step.call == CallKind::function) return "calls the function " + step.calledFunction + with;
+        if (step.call == resolve::CallKind::action)
+            return "calls the bulk operation " + step.calledAction->name() + with;
+        if (step.call == resolve::CallKind::function) return "calls the function " + step.calledFunction + with;
         return "queues a call of " + step.spec->target.value + with + " to the service " + step.spec->verb.value;
     }
 
-    std::string sentence(const ResolvedStep& step) {
-        const Step& spec = *step.spec;
+    std::string sentence(const resolve::ResolvedStep& step) {
+        const spec::Step& spec = *step.spec;
         target_ = step.target ? step.target->word : "";
         std::string set = step.set.empty() ? "" : values(step);
         std::string message = quoteLiteral(spec.message.value);
         switch (spec.kind) {
-            case StepKind::insert:
-            case StepKind::create:
-            case StepKind::append:
+            case spec::StepKind::insert:
+            case spec::StepKind::create:
+            case spec::StepKind::append:
                 if (!step.target) return {};
-                return (spec.kind == StepKind::append ? "appends a row to " : "inserts a row into ") +
+                return (spec.kind == spec::StepKind::append ? "appends a row to " : "inserts a row into ") +
                        step.target->shown() + (set.empty() ? ", all of defaults" : " with " + set);
-            case StepKind::update: return !step.target ? "" : "updates " + rows(step) + ": " + set;
-            case StepKind::remove: return !step.target ? "" : "deletes " + rows(step);
-            case StepKind::callExternal:
+            case spec::StepKind::update: return !step.target ? "" : "updates " + rows(step) + ": " + set;
+            case spec::StepKind::remove: return !step.target ? "" : "deletes " + rows(step);
+            case spec::StepKind::callExternal:
                 return "queues a call to the service " + spec.target.value + ", operation " + spec.message.value;
-            case StepKind::notify: return "queues a notification of " + spec.target.value + ": " + message;
-            case StepKind::escalate: return "queues an escalation to " + spec.target.value + ": " + message;
-            case StepKind::emit:
+            case spec::StepKind::notify: return "queues a notification of " + spec.target.value + ": " + message;
+            case spec::StepKind::escalate: return "queues an escalation to " + spec.target.value + ": " + message;
+            case spec::StepKind::emit:
                 return "raises the event " + spec.target.value +
                        (set.empty() ? " with the event's own data" : " with " + set);
-            case StepKind::function:
-            case StepKind::call: return call(step);
-            case StepKind::validate: return "fails unless " + said(step.condition);
-            case StepKind::branch: return "if " + said(step.condition);
-            case StepKind::foreach: return "for each " + spec.variable.value + " of " + said(step.condition);
-            case StepKind::ret: return "is done with this event";
+            case spec::StepKind::function:
+            case spec::StepKind::call: return call(step);
+            case spec::StepKind::validate: return "fails unless " + said(step.condition);
+            case spec::StepKind::branch: return "if " + said(step.condition);
+            case spec::StepKind::foreach: return "for each " + spec.variable.value + " of " + said(step.condition);
+            case spec::StepKind::ret: return "is done with this event";
         }
         return {};
     }
 
-    World& world_;
-    const Resolver& resolver_;
-    const ResolvedAction& action_;
+    resolve::World& world_;
+    const resolve::Resolver& resolver_;
+    const resolve::ResolvedAction& action_;
     std::string target_;  // the table that the step at hand writes
 };
 
 }  // namespace
 
-void explainSteps(World& world, const Resolver& resolver) {
-    for (const ResolvedAction& action : resolver.actions)
+void explainSteps(resolve::World& world, const resolve::Resolver& resolver) {
+    for (const resolve::ResolvedAction& action : resolver.actions)
         if (!action.isFeed() && action.info->unit->fresh()) Sentences(world, resolver, action).tell();
 }
 
-}  // namespace specql
+}  // namespace specql::emit

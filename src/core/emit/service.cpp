@@ -1,10 +1,10 @@
 // A service: no object of the database, but a row that the worker reads.
 #include "emit/emit.hpp"
 
-#include "text/quote.hpp"
 #include "text/duration.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 namespace {
 
@@ -33,9 +33,9 @@ std::string intervalText(const Text& value) {
     return std::to_string(durationMs(value.value)) + " ms";
 }
 
-std::string operationJson(const Operation& operation) {
+std::string operationJson(const spec::Operation& operation) {
     std::vector<std::string> members;
-    for (const Param& setting : operation.settings) {
+    for (const spec::Param& setting : operation.settings) {
         const std::string& key = setting.name.value;
         std::string value = key == "timeout" ? intervalText(setting.type) : setting.type.value;
         members.push_back(jsonText(key) + ": " + jsonText(value));
@@ -44,10 +44,10 @@ std::string operationJson(const Operation& operation) {
 }
 
 // The arguments of specql.register_service after the name, in the order in which a reader looks for them.
-std::vector<std::string> arguments(const Service& service) {
+std::vector<std::string> arguments(const spec::Service& service) {
     std::vector<std::string> args, secrets, statuses, headers, operations;
     std::string url = "NULL";
-    for (const Param& setting : service.settings) {
+    for (const spec::Param& setting : service.settings) {
         const std::string& key = setting.name.value;
         const std::string& value = setting.type.value;
         if (key == "url")
@@ -67,9 +67,9 @@ std::vector<std::string> arguments(const Service& service) {
         } else
             args.push_back(key + " => " + quoteLiteral(value));
     }
-    for (const Param& header : service.headers)
+    for (const spec::Param& header : service.headers)
         headers.push_back(jsonText(header.name.value) + ": " + jsonText(header.type.value));
-    for (const Operation& operation : service.operations)
+    for (const spec::Operation& operation : service.operations)
         operations.push_back(operationJson(operation));
     if (!headers.empty()) args.push_back("headers => " + quoteLiteral(jsonObject(headers)));
     if (!secrets.empty()) args.push_back("secrets => ARRAY[" + join(secrets, ", ") + "]");
@@ -81,13 +81,13 @@ std::vector<std::string> arguments(const Service& service) {
 
 }  // namespace
 
-Object serviceObject(const Unit& unit) {
+Object serviceObject(const resolve::Unit& unit) {
     Object object;
     object.kind = "service";
     object.identity = unit.name;
     object.unit = unit.key();
     object.replaceable = true;
-    for (const Service& service : unit.file->spec.services) {
+    for (const spec::Service& service : unit.file->spec.services) {
         if (service.name.value != unit.name) continue;
         std::vector<std::string> args = arguments(service);
         object.detail = args.front() == "NULL" ? "calls wait until consumers take them" : "called by the worker";
@@ -98,4 +98,4 @@ Object serviceObject(const Unit& unit) {
     return object;
 }
 
-}  // namespace specql
+}  // namespace specql::emit

@@ -6,57 +6,57 @@
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 namespace {
 
-std::string tableName(const EntityInfo& entity) {
+std::string tableName(const resolve::EntityInfo& entity) {
     return quoteName(entity.schema, entity.table);
 }
 
-std::string keyOf(const EntityInfo& entity, const std::string& alias) {
+std::string keyOf(const resolve::EntityInfo& entity, const std::string& alias) {
     return alias + "." + quoteName(entity.key);
 }
 
 }  // namespace
 
 // Of steps as written; calls among them may deliver or not, which then counts as yes.
-static bool delivers(const std::vector<Step>& steps) {
-    return std::any_of(steps.begin(), steps.end(), [](const Step& step) {
+static bool delivers(const std::vector<spec::Step>& steps) {
+    return std::any_of(steps.begin(), steps.end(), [](const spec::Step& step) {
         switch (step.kind) {
-            case StepKind::callExternal:
-            case StepKind::notify:
-            case StepKind::escalate:
-            case StepKind::function:
-            case StepKind::call: return true;
+            case spec::StepKind::callExternal:
+            case spec::StepKind::notify:
+            case spec::StepKind::escalate:
+            case spec::StepKind::function:
+            case spec::StepKind::call: return true;
             default: return delivers(step.then) || delivers(step.otherwise);
         }
     });
 }
 
-static bool delivers(const std::vector<Branch>& branches) {
+static bool delivers(const std::vector<spec::Branch>& branches) {
     return std::any_of(branches.begin(), branches.end(),
-                       [](const Branch& branch) { return delivers(branch.steps) || delivers(branch.otherwise); });
+                       [](const spec::Branch& branch) { return delivers(branch.steps) || delivers(branch.otherwise); });
 }
 
-static bool deliversByItself(const ResolvedStep& step) {
+static bool deliversByItself(const resolve::ResolvedStep& step) {
     switch (step.spec->kind) {
-        case StepKind::callExternal:
-        case StepKind::notify:
-        case StepKind::escalate: return true;
-        default: return step.call == CallKind::queued;
+        case spec::StepKind::callExternal:
+        case spec::StepKind::notify:
+        case spec::StepKind::escalate: return true;
+        default: return step.call == resolve::CallKind::queued;
     }
 }
 
-bool StepEmitter::delivers(const std::vector<ResolvedStep>& steps) {
-    return std::any_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
+bool StepEmitter::delivers(const std::vector<resolve::ResolvedStep>& steps) {
+    return std::any_of(steps.begin(), steps.end(), [](const resolve::ResolvedStep& step) {
         // A bulk operation delivers what its own steps say.
         return deliversByItself(step) || delivers(step.then) || delivers(step.otherwise) ||
-               (step.calledAction && specql::delivers(step.calledAction->spec->branches));
+               (step.calledAction && emit::delivers(step.calledAction->spec->branches));
     });
 }
 
-std::string StepEmitter::emit(const std::vector<ResolvedStep>& steps, const StepPlace& place) {
+std::string StepEmitter::emit(const std::vector<resolve::ResolvedStep>& steps, const StepPlace& place) {
     bool before = delivers_, surelyBefore = surely_;
     delivers_ = delivers_ || delivers(steps);
     surely_ = surely_ || std::any_of(steps.begin(), steps.end(), deliversByItself);
@@ -75,23 +75,23 @@ std::string StepEmitter::emit(const std::vector<ResolvedStep>& steps, const Step
 }
 
 // The step as the user would recognise it, where the statement does not say it by itself.
-std::string StepEmitter::comment(const ResolvedStep& step) const {
-    const Step& spec = *step.spec;
+std::string StepEmitter::comment(const resolve::ResolvedStep& step) const {
+    const spec::Step& spec = *step.spec;
     std::string text = spec.verb.value;
     switch (spec.kind) {
-        case StepKind::callExternal:
-        case StepKind::notify:
-        case StepKind::escalate: return "";
-        case StepKind::function:
-        case StepKind::call:
+        case spec::StepKind::callExternal:
+        case spec::StepKind::notify:
+        case spec::StepKind::escalate: return "";
+        case spec::StepKind::function:
+        case spec::StepKind::call:
             text += ": " + spec.target.value + "(";
             for (size_t i = 0; i < step.args.size(); i++)
                 text += (i > 0 ? ", " : "") + world_.expressionText(step.args[i].expression);
             text += ")";
             break;
-        case StepKind::validate:
-        case StepKind::branch:
-        case StepKind::foreach: text += ": " + world_.expressionText(step.condition.expression); break;
+        case spec::StepKind::validate:
+        case spec::StepKind::branch:
+        case spec::StepKind::foreach: text += ": " + world_.expressionText(step.condition.expression); break;
         default: text += ": " + spec.target.value;
     }
     return "-- " + commentText(text) + "\n";
@@ -118,7 +118,7 @@ std::string StepEmitter::eventData(const StepPlace& place) {
     return "jsonb_build_object(" + join(pairs, ", ") + ")";
 }
 
-std::string StepEmitter::queue(const std::string& function, const Step& step, const StepPlace& place) {
+std::string StepEmitter::queue(const std::string& function, const spec::Step& step, const StepPlace& place) {
     std::string head =
         "specql." + function + "(" + quoteLiteral(step.target.value) + ", " + quoteLiteral(step.message.value) + ", ";
     std::string tail;
@@ -128,7 +128,7 @@ std::string StepEmitter::queue(const std::string& function, const Step& step, co
     return perform(head + eventId(place) + ", " + eventData(place) + tail + ")", place);
 }
 
-std::string StepEmitter::assignmentSql(const BoundAssignment& assignment) {
+std::string StepEmitter::assignmentSql(const resolve::BoundAssignment& assignment) {
     return assignment.taken ? printer_.print(*assignment.taken, true) : printer_.print(assignment.value);
 }
 
@@ -139,7 +139,7 @@ bool sets(const std::vector<std::string>& columns, const std::string& column) {
 }
 
 // All listeners of a custom event are given the same event: their rows are told apart by the action's name.
-int reactionNumber(const ResolvedAction& action, int insert) {
+int reactionNumber(const resolve::ResolvedAction& action, int insert) {
     if (!action.binding.custom) return insert;
     uint32_t hash = 2166136261u;
     for (unsigned char c : action.info->name())
@@ -150,10 +150,10 @@ int reactionNumber(const ResolvedAction& action, int insert) {
 }  // namespace
 
 // Handled again, an event finds the rows it has written: a retry or a replay never writes them twice.
-int StepEmitter::giveReactionId(const EntityInfo& entity, const StepPlace& place, bool delivers,
+int StepEmitter::giveReactionId(const resolve::EntityInfo& entity, const StepPlace& place, bool delivers,
                                 std::vector<std::string>& columns, std::vector<std::string>& values) {
     bool hasEvent = place.rows == StepPlace::Rows::set || place.rows == StepPlace::Rows::loop;
-    const ColumnInfo* key = entity.column(entity.key);
+    const resolve::ColumnInfo* key = entity.column(entity.key);
     if (!hasEvent || !oncePerEvent_ || !key || key->type != "uuid" || (key->field && !delivers) ||
         sets(columns, entity.key))
         return 0;
@@ -165,10 +165,10 @@ int StepEmitter::giveReactionId(const EntityInfo& entity, const StepPlace& place
 
 // An event row is processed when the reactions to it are done: at once if nothing leaves the database, else when the
 // last delivery has arrived.
-void StepEmitter::markProcessed(const EntityInfo& entity, int reaction, bool delivers,
+void StepEmitter::markProcessed(const resolve::EntityInfo& entity, int reaction, bool delivers,
                                 std::vector<std::string>& columns, std::vector<std::string>& values) {
-    const ColumnInfo* processed = entity.column("processed_at");
-    if (!processed || !entity.column("event_type") || !startsWith(processed->type, "timestamp") ||
+    const resolve::ColumnInfo* processed = entity.column("processed_at");
+    if (!processed || !entity.column("event_type") || !resolve::startsWith(processed->type, "timestamp") ||
         sets(columns, "processed_at"))
         return;
     if (delivers) {
@@ -181,9 +181,9 @@ void StepEmitter::markProcessed(const EntityInfo& entity, int reaction, bool del
     values.push_back("clock_timestamp()");
 }
 
-std::string StepEmitter::insert(const ResolvedStep& step, const StepPlace& place, bool delivers) {
+std::string StepEmitter::insert(const resolve::ResolvedStep& step, const StepPlace& place, bool delivers) {
     std::vector<std::string> columns, values;
-    for (const BoundAssignment& assignment : step.set) {
+    for (const resolve::BoundAssignment& assignment : step.set) {
         columns.push_back(quoteName(assignment.column));
         values.push_back(assignmentSql(assignment));
     }
@@ -201,26 +201,26 @@ std::string StepEmitter::insert(const ResolvedStep& step, const StepPlace& place
 }
 
 // WHERE of an update or delete: the row that the event is about or leads to, and what the step says.
-std::string StepEmitter::rowCondition(const ResolvedStep& step, const std::string& alias) {
-    const EntityInfo& target = *step.target;
+std::string StepEmitter::rowCondition(const resolve::ResolvedStep& step, const std::string& alias) {
+    const resolve::EntityInfo& target = *step.target;
     if (step.rowKey) return keyOf(target, alias) + " = " + printer_.print(*step.rowKey, false);
     if (!step.ownRow && step.byContext < 0) return printer_.print(step.where);
-    Value key;
+    resolve::Value key;
     if (step.byContext >= 0) {
         key = action_.contexts[step.byContext].key;
     } else {
-        key.kind = ValueKind::eventColumn;
+        key.kind = resolve::ValueKind::eventColumn;
         key.name = target.key;
         key.type = target.column(target.key)->type;
-        key.old = action_.binding.ops == opDelete;
+        key.old = action_.binding.ops == resolve::opDelete;
     }
     std::string row = keyOf(target, alias) + " = " + printer_.print(key, false);
     return step.where ? row + "\n    AND (" + printer_.print(step.where) + ")" : row;
 }
 
-std::string StepEmitter::assignments(const ResolvedStep& step) {
+std::string StepEmitter::assignments(const resolve::ResolvedStep& step) {
     std::vector<std::string> set;
-    for (const BoundAssignment& assignment : step.set)
+    for (const resolve::BoundAssignment& assignment : step.set)
         set.push_back(quoteName(assignment.column) + " = " + assignmentSql(assignment));
     return join(set, ",\n    ");
 }
@@ -230,20 +230,20 @@ void StepEmitter::declare(const std::string& declaration) {
         declarations_.push_back(declaration);
 }
 
-bool StepEmitter::isOwnRow(const ResolvedStep& step) const {
+bool StepEmitter::isOwnRow(const resolve::ResolvedStep& step) const {
     if (step.limit || !step.order.empty()) return false;
     return step.ownRow || (step.rowKey && step.target == taken_ && step.rowKey->name == step.target->key);
 }
 
-std::string StepEmitter::update(const ResolvedStep& step, const StepPlace& place) {
+std::string StepEmitter::update(const resolve::ResolvedStep& step, const StepPlace& place) {
     if (step.limit || !step.order.empty()) return allocation(step, "");
     if (!place.from.empty() && !isOwnRow(step)) {
         if (std::optional<SumUpdate> sum = readSum(world_, printer_.resolver(), action_, step))
             return sumUpdate(step, *sum, place);
-        if (std::optional<Value> key = readFold(world_, printer_.resolver(), action_, step))
+        if (std::optional<resolve::Value> key = readFold(world_, printer_.resolver(), action_, step))
             return foldUpdate(step, *key, place);
     }
-    bool remove = step.spec->kind == StepKind::remove;
+    bool remove = step.spec->kind == spec::StepKind::remove;
     std::string sql = remove ? "DELETE FROM " : "UPDATE ";
     sql += tableName(*step.target) + " AS t";
     if (!remove) sql += "\nSET " + assignments(step);
@@ -251,18 +251,18 @@ std::string StepEmitter::update(const ResolvedStep& step, const StepPlace& place
     return sql + "\nWHERE " + rowCondition(step, "t") + ";\n";
 }
 
-std::string StepEmitter::emitEvent(const ResolvedStep& step, const StepPlace& place) {
+std::string StepEmitter::emitEvent(const resolve::ResolvedStep& step, const StepPlace& place) {
     std::string data, time;
     if (step.set.empty()) {
         data = eventData(place);
         bool row = !action_.binding.custom && place.rows != StepPlace::Rows::taken;
         if (row) {
-            const EntityInfo& entity = *action_.binding.entity;
-            Value key;
-            key.kind = ValueKind::eventColumn;
+            const resolve::EntityInfo& entity = *action_.binding.entity;
+            resolve::Value key;
+            key.kind = resolve::ValueKind::eventColumn;
             key.name = entity.key;
             key.type = "uuid";
-            const char* which = action_.binding.ops == opDelete ? "old" : "new";
+            const char* which = action_.binding.ops == resolve::opDelete ? "old" : "new";
             data = "(" + data + " -> '" + which + "')";
             if (!entity.key.empty())
                 data += " || jsonb_build_object(" + quoteLiteral(entity.word + "_id") + ", " +
@@ -270,9 +270,9 @@ std::string StepEmitter::emitEvent(const ResolvedStep& step, const StepPlace& pl
         }
     } else {
         std::vector<std::string> pairs;
-        for (const BoundAssignment& assignment : step.set) {
+        for (const resolve::BoundAssignment& assignment : step.set) {
             pairs.push_back(quoteLiteral(assignment.column) + ", " + assignmentSql(assignment));
-            if (assignment.column == eventTimeKey)
+            if (assignment.column == resolve::eventTimeKey)
                 time = ", (" + assignmentSql(assignment) + ")::timestamp with time zone";
         }
         data = "jsonb_build_object(" + join(pairs, ", ") + ")";
@@ -280,14 +280,15 @@ std::string StepEmitter::emitEvent(const ResolvedStep& step, const StepPlace& pl
     return perform("specql.emit(" + quoteLiteral(step.spec->target.value) + ", " + data + time + ")", place);
 }
 
-std::string StepEmitter::call(const ResolvedStep& step, const StepPlace& place) {
+std::string StepEmitter::call(const resolve::ResolvedStep& step, const StepPlace& place) {
     std::vector<std::string> args;
-    for (const BoundExpression& arg : step.args)
+    for (const resolve::BoundExpression& arg : step.args)
         args.push_back(printer_.print(arg));
-    if (step.call != CallKind::queued) {
-        std::string function = step.call == CallKind::action ? quoteName(step.calledAction->schema,
-                                                                         snakeCase(step.calledAction->spec->name.value))
-                                                             : step.calledFunction;
+    if (step.call != resolve::CallKind::queued) {
+        std::string function =
+            step.call == resolve::CallKind::action
+                ? quoteName(step.calledAction->schema, snakeCase(step.calledAction->spec->name.value))
+                : step.calledFunction;
         std::string call = function + "(" + join(args, ", ") + ")";
         // What the function queues belongs to the event that it is called for.
         bool hasEvent = place.rows == StepPlace::Rows::set || place.rows == StepPlace::Rows::loop;
@@ -307,14 +308,14 @@ std::string StepEmitter::call(const ResolvedStep& step, const StepPlace& place) 
                    place);
 }
 
-std::string StepEmitter::foreach (const ResolvedStep& step, const StepPlace& place) {
-    const Value& array = step.condition.values.front();
+std::string StepEmitter::foreach (const resolve::ResolvedStep& step, const StepPlace& place) {
+    const resolve::Value& array = step.condition.values.front();
     std::string variable = variableName(step.spec->variable.value);
-    std::string element = array.type == "jsonb" ? "jsonb" : elementType(array.type);
+    std::string element = array.type == "jsonb" ? "jsonb" : resolve::elementType(array.type);
     // Of another type it was declared for another loop: then it has a block of its own.
     std::string declaration = variable + " " + element + ";";
     bool shadows = std::any_of(declarations_.begin(), declarations_.end(), [&](const std::string& known) {
-        return startsWith(known, variable + " ") && known != declaration;
+        return resolve::startsWith(known, variable + " ") && known != declaration;
     });
     if (!shadows) declare(declaration);
     std::string over = printer_.print(step.condition);
@@ -329,21 +330,21 @@ std::string StepEmitter::foreach (const ResolvedStep& step, const StepPlace& pla
     return shadows ? "DECLARE\n    " + declaration + "\nBEGIN\n" + indent(loop, 4) + "END;\n" : loop;
 }
 
-std::string StepEmitter::one(const ResolvedStep& step, const StepPlace& place) {
-    const Step& spec = *step.spec;
+std::string StepEmitter::one(const resolve::ResolvedStep& step, const StepPlace& place) {
+    const spec::Step& spec = *step.spec;
     switch (spec.kind) {
-        case StepKind::insert:
-        case StepKind::append:
-        case StepKind::create: return insert(step, place, delivers_);
-        case StepKind::update:
-        case StepKind::remove: return update(step, place);
-        case StepKind::callExternal: return queue("call_external", spec, place);
-        case StepKind::notify: return queue("notify", spec, place);
-        case StepKind::escalate: return queue("escalate", spec, place);
-        case StepKind::emit: return emitEvent(step, place);
-        case StepKind::function:
-        case StepKind::call: return call(step, place);
-        case StepKind::validate: {
+        case spec::StepKind::insert:
+        case spec::StepKind::append:
+        case spec::StepKind::create: return insert(step, place, delivers_);
+        case spec::StepKind::update:
+        case spec::StepKind::remove: return update(step, place);
+        case spec::StepKind::callExternal: return queue("call_external", spec, place);
+        case spec::StepKind::notify: return queue("notify", spec, place);
+        case spec::StepKind::escalate: return queue("escalate", spec, place);
+        case spec::StepKind::emit: return emitEvent(step, place);
+        case spec::StepKind::function:
+        case spec::StepKind::call: return call(step, place);
+        case spec::StepKind::validate: {
             std::string message = spec.message.empty()
                                       ? "validation failed: " + world_.expressionText(step.condition.expression)
                                       : spec.message.value;
@@ -351,13 +352,13 @@ std::string StepEmitter::one(const ResolvedStep& step, const StepPlace& place) {
                    ") IS NOT TRUE THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206', MESSAGE = " +
                    quoteLiteral(message) + ";\nEND IF;\n";
         }
-        case StepKind::branch: {
+        case spec::StepKind::branch: {
             std::string sql = "IF " + printer_.print(step.condition) + " THEN\n" + indent(emit(step.then, place), 4);
             if (!step.otherwise.empty()) sql += "ELSE\n" + indent(emit(step.otherwise, place), 4);
             return sql + "END IF;\n";
         }
-        case StepKind::foreach: return foreach (step, place);
-        case StepKind::ret:
+        case spec::StepKind::foreach: return foreach (step, place);
+        case spec::StepKind::ret:
             if (place.label.empty()) return "RETURN v_count;\n";
             usedLabels_.insert(place.label);
             return "CONTINUE " + place.label + ";\n";
@@ -365,4 +366,4 @@ std::string StepEmitter::one(const ResolvedStep& step, const StepPlace& place) {
     return {};
 }
 
-}  // namespace specql
+}  // namespace specql::emit

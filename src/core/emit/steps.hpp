@@ -9,7 +9,7 @@
 #include "emit/printer.hpp"
 #include "emit/sums.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 struct StepPlace {
     enum class Rows { set, loop, taken, once } rows = Rows::once;
@@ -20,18 +20,18 @@ struct StepPlace {
 
 class StepEmitter {
 public:
-    StepEmitter(const World& world, const ResolvedAction& action, Printer& printer)
+    StepEmitter(const resolve::World& world, const resolve::ResolvedAction& action, Printer& printer)
         : world_(world), action_(action), printer_(printer) {}
 
-    std::string emit(const std::vector<ResolvedStep>& steps, const StepPlace& place);
+    std::string emit(const std::vector<resolve::ResolvedStep>& steps, const StepPlace& place);
     // Steps that are one statement each over all rows of a set, and come to the same as row by row.
-    bool setBased(const std::vector<const ResolvedStep*>& steps) const;
+    bool setBased(const std::vector<const resolve::ResolvedStep*>& steps) const;
 
     // Variables that the statements need in DECLARE.
     const std::vector<std::string>& declarations() const { return declarations_; }
     // Event rows that wait for deliveries: where to find them again.
     struct Reaction {
-        const EntityInfo* entity;
+        const resolve::EntityInfo* entity;
         int number;  // the second argument of specql.reaction_id
     };
     const std::vector<Reaction>& reactions() const { return reactions_; }
@@ -40,55 +40,55 @@ public:
     // True if event rows may wait for deliveries that no step has queued in the end.
     bool mayEndUndelivered() const { return waitsInVain_ || (!usedLabels_.empty() && !reactions_.empty()); }
     // True if something leaves the transaction because of these steps: then the event is done when it was delivered.
-    static bool delivers(const std::vector<ResolvedStep>& steps);
+    static bool delivers(const std::vector<resolve::ResolvedStep>& steps);
 
 private:
-    std::string one(const ResolvedStep& step, const StepPlace& place);
-    std::string insert(const ResolvedStep& step, const StepPlace& place, bool delivers);
+    std::string one(const resolve::ResolvedStep& step, const StepPlace& place);
+    std::string insert(const resolve::ResolvedStep& step, const StepPlace& place, bool delivers);
     // The id of the row is made from the event's; the number that makes it, or 0 if the row is not written once per
     // event, or its id is no business of ours.
-    int giveReactionId(const EntityInfo& entity, const StepPlace& place, bool delivers,
+    int giveReactionId(const resolve::EntityInfo& entity, const StepPlace& place, bool delivers,
                        std::vector<std::string>& columns, std::vector<std::string>& values);
-    void markProcessed(const EntityInfo& entity, int reaction, bool delivers, std::vector<std::string>& columns,
-                       std::vector<std::string>& values);
-    std::string update(const ResolvedStep& step, const StepPlace& place);
-    std::string sumUpdate(const ResolvedStep& step, const SumUpdate& update, const StepPlace& place);
-    std::string foldUpdate(const ResolvedStep& step, const Value& keyValue, const StepPlace& place);
-    std::string rowsThere(const ResolvedStep& step, const StepPlace& place);
+    void markProcessed(const resolve::EntityInfo& entity, int reaction, bool delivers,
+                       std::vector<std::string>& columns, std::vector<std::string>& values);
+    std::string update(const resolve::ResolvedStep& step, const StepPlace& place);
+    std::string sumUpdate(const resolve::ResolvedStep& step, const SumUpdate& update, const StepPlace& place);
+    std::string foldUpdate(const resolve::ResolvedStep& step, const resolve::Value& keyValue, const StepPlace& place);
+    std::string rowsThere(const resolve::ResolvedStep& step, const StepPlace& place);
     // The row that the event or the taken row is itself: no two of a set have the same.
-    bool isOwnRow(const ResolvedStep& step) const;
+    bool isOwnRow(const resolve::ResolvedStep& step) const;
     // Rows in order while their sum fits, or the first so many: one statement, safe against the same in another
     // session. `into`: the variable that gets the rows as they are afterwards.
-    std::string allocation(const ResolvedStep& step, const std::string& into);
+    std::string allocation(const resolve::ResolvedStep& step, const std::string& into);
     // An update or delete of a bulk operation, and what is done for each of the rows that it takes.
-    std::string take(const ResolvedStep& step, const std::vector<ResolvedStep>& behind);
-    std::string takenName(const EntityInfo& entity, const std::string& prefix);
-    std::string assignments(const ResolvedStep& step);
+    std::string take(const resolve::ResolvedStep& step, const std::vector<resolve::ResolvedStep>& behind);
+    std::string takenName(const resolve::EntityInfo& entity, const std::string& prefix);
+    std::string assignments(const resolve::ResolvedStep& step);
     void declare(const std::string& declaration);
-    std::string queue(const std::string& function, const Step& step, const StepPlace& place);
-    std::string emitEvent(const ResolvedStep& step, const StepPlace& place);
-    std::string call(const ResolvedStep& step, const StepPlace& place);
-    std::string foreach (const ResolvedStep& step, const StepPlace& place);
+    std::string queue(const std::string& function, const spec::Step& step, const StepPlace& place);
+    std::string emitEvent(const resolve::ResolvedStep& step, const StepPlace& place);
+    std::string call(const resolve::ResolvedStep& step, const StepPlace& place);
+    std::string foreach (const resolve::ResolvedStep& step, const StepPlace& place);
     std::string perform(const std::string& expression, const StepPlace& place) const;
-    std::string rowCondition(const ResolvedStep& step, const std::string& alias);
-    std::string comment(const ResolvedStep& step) const;
+    std::string rowCondition(const resolve::ResolvedStep& step, const std::string& alias);
+    std::string comment(const resolve::ResolvedStep& step) const;
     std::string eventId(const StepPlace& place);
     std::string eventData(const StepPlace& place);
-    std::string assignmentSql(const BoundAssignment& assignment);
+    std::string assignmentSql(const resolve::BoundAssignment& assignment);
 
-    const World& world_;
-    const ResolvedAction& action_;
+    const resolve::World& world_;
+    const resolve::ResolvedAction& action_;
     Printer& printer_;
     std::vector<std::string> declarations_;
     std::vector<Reaction> reactions_;
     int inserts_ = 0;  // with a reaction id, so far
     std::set<std::string> usedLabels_;
-    std::vector<const EntityInfo*> takenFrom_;  // whose rows have variables
-    const EntityInfo* taken_ = nullptr;         // whose rows the steps are done for
-    bool oncePerEvent_ = true;                  // false inside foreach
-    bool delivers_ = false;                     // a step of the list, or of one around it, may deliver
-    bool surely_ = false;                       // and one does so unless the list is left early
+    std::vector<const resolve::EntityInfo*> takenFrom_;  // whose rows have variables
+    const resolve::EntityInfo* taken_ = nullptr;         // whose rows the steps are done for
+    bool oncePerEvent_ = true;                           // false inside foreach
+    bool delivers_ = false;                              // a step of the list, or of one around it, may deliver
+    bool surely_ = false;                                // and one does so unless the list is left early
     bool waitsInVain_ = false;
 };
 
-}  // namespace specql
+}  // namespace specql::emit

@@ -4,29 +4,29 @@
 
 #include "text/quote.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 namespace {
 
 // A time of an instant is written in one zone, whatever the session's is.
 std::string keyValue(unsigned ops, const std::string& column, const std::string& type) {
     std::string key = quoteName(column);
-    std::string value = !(ops & opDelete) ? "new." + key
-                        : ops == opDelete ? "old." + key
-                                          : "coalesce(new." + key + ", old." + key + ")";
-    bool instant = startsWith(type, "timestamp") && endsWith(type, "with time zone");
+    std::string value = !(ops & resolve::opDelete) ? "new." + key
+                        : ops == resolve::opDelete ? "old." + key
+                                                   : "coalesce(new." + key + ", old." + key + ")";
+    bool instant = resolve::startsWith(type, "timestamp") && resolve::endsWith(type, "with time zone");
     return instant ? "(" + value + " AT TIME ZONE 'UTC')" : value;
 }
 
 }  // namespace
 
-std::string subjectSql(const Binding& binding) {
-    const EntityInfo& entity = *binding.entity;
+std::string subjectSql(const resolve::Binding& binding) {
+    const resolve::EntityInfo& entity = *binding.entity;
     if (!entity.key.empty()) {
         const std::string& type = entity.column(entity.key)->type;
         std::string key = keyValue(binding.ops, entity.key, type);
         // JSON's way to write times does not follow DateStyle.
-        bool time = type == "date" || startsWith(type, "timestamp");
+        bool time = type == "date" || resolve::startsWith(type, "timestamp");
         return time ? "(to_jsonb(" + key + ") #>> '{}')" : key + "::text";
     }
     std::vector<std::string> parts;
@@ -36,4 +36,4 @@ std::string subjectSql(const Binding& binding) {
     return parts.empty() ? "NULL::text" : "jsonb_build_array(" + join(parts, ", ") + ")::text";
 }
 
-}  // namespace specql
+}  // namespace specql::emit

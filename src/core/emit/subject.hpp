@@ -5,10 +5,10 @@
 
 #include "resolve/action.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 // The expression, over the rows old and new, of the key of the row that changed, as text: what specql.subject_sql gives
 // for a row there is. A key of several columns is a JSON array; NULL where there is none.
-std::string subjectSql(const Binding& binding);
+std::string subjectSql(const resolve::Binding& binding);
 
-}  // namespace specql
+}  // namespace specql::emit

@@ -2,15 +2,15 @@
 
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "emit/steps.hpp"
 #include "spec/condition.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 namespace {
 
-bool same(const Value& one, const Value& other) {
+bool same(const resolve::Value& one, const resolve::Value& other) {
     return one.kind == other.kind && one.name == other.name && one.old == other.old;
 }
 
@@ -33,49 +33,51 @@ int scaleOf(const std::string& type) {
 
 class Reader {
 public:
-    Reader(const World& world, const Resolver& resolver, const ResolvedAction& action, const ResolvedStep& step)
+    Reader(const resolve::World& world, const resolve::Resolver& resolver, const resolve::ResolvedAction& action,
+           const resolve::ResolvedStep& step)
         : world_(world), resolver_(resolver), action_(action), step_(step) {}
 
     std::optional<SumUpdate> read() {
         // Custom events come one at a time.
-        if (action_.binding.custom && !isBulk(*action_.info)) return {};
-        if (step_.spec->kind != StepKind::update || step_.limit || !step_.order.empty() || !step_.target) return {};
-        for (const BoundAssignment& set : step_.set)
+        if (action_.binding.custom && !resolve::isBulk(*action_.info)) return {};
+        if (step_.spec->kind != spec::StepKind::update || step_.limit || !step_.order.empty() || !step_.target)
+            return {};
+        for (const resolve::BoundAssignment& set : step_.set)
             if (!readAssignment(set)) return {};
         // A row that VIA leads to and WHERE may still leave out is looked at event by event.
         bool bound = step_.where ? step_.byContext < 0 && readWhere() : readKey();
         if (!bound || sum_.sums.empty() || sum_.keys.empty()) return {};
-        for (const BoundAssignment& set : step_.set)
+        for (const resolve::BoundAssignment& set : step_.set)
             if (sum_.read.count(set.column)) return {};
         return std::move(sum_);
     }
 
 private:
-    const AnalysisResult* analysed(const BoundExpression& bound) const {
+    const AnalysisResult* analysed(const resolve::BoundExpression& bound) const {
         return bound.request < 0 ? nullptr : &resolver_.results()[static_cast<size_t>(bound.request)];
     }
     // Nothing but the rows of the set may tell its values apart.
-    bool steady(const BoundExpression& bound) const {
+    bool steady(const resolve::BoundExpression& bound) const {
         const AnalysisResult* result = analysed(bound);
         bool named = world_.facts(bound.expression).names.size() == bound.values.size();
         return result && result->ok && !result->isVolatile && !result->readsRows && named;
     }
-    bool ofRow(const Value& value) const { return isOfRow(value, action_); }
-    bool ofAll(const Value& value) const {
-        bool function = isBulk(*action_.info);
-        return function &&
-               (value.kind == ValueKind::payload || value.kind == ValueKind::context || value.kind == ValueKind::local);
+    bool ofRow(const resolve::Value& value) const { return isOfRow(value, action_); }
+    bool ofAll(const resolve::Value& value) const {
+        bool function = resolve::isBulk(*action_.info);
+        return function && (value.kind == resolve::ValueKind::payload || value.kind == resolve::ValueKind::context ||
+                            value.kind == resolve::ValueKind::local);
     }
 
-    bool readAssignment(const BoundAssignment& set) {
+    bool readAssignment(const resolve::BoundAssignment& set) {
         if (set.taken || !steady(set.value)) return false;
-        const std::vector<Value>& values = set.value.values;
-        if (std::all_of(values.begin(), values.end(), [&](const Value& value) { return ofAll(value); }))
+        const std::vector<resolve::Value>& values = set.value.values;
+        if (std::all_of(values.begin(), values.end(), [&](const resolve::Value& value) { return ofAll(value); }))
             return sum_.constants.push_back(&set), true;
         size_t own = values.size();
         for (size_t i = 0; i < values.size(); i++) {
-            bool isOwn = values[i].kind == ValueKind::target && values[i].name == set.column && own == values.size() &&
-                         world_.facts(set.value.expression).names[i].addend > 0;
+            bool isOwn = values[i].kind == resolve::ValueKind::target && values[i].name == set.column &&
+                         own == values.size() && world_.facts(set.value.expression).names[i].addend > 0;
             if (isOwn)
                 own = i;
             else if (!ofRow(values[i]) && !ofAll(values[i]))
@@ -88,7 +90,7 @@ private:
 
     // Whole numbers, and decimals of which no addition rounds anything away, have the same sum in any order. A text
     // or a NULL among the terms has no type of its own to be summed under.
-    bool exact(const BoundAssignment& set, size_t own) const {
+    bool exact(const resolve::BoundAssignment& set, size_t own) const {
         const std::string& column = step_.target->column(set.column)->type;
         const std::string& text = world_.expressionText(set.value.expression);
         const std::string& type = analysed(set.value)->type;
@@ -104,7 +106,7 @@ private:
     }
 
     // A bound on the digits behind the point that a term of nothing but + - * can have.
-    bool fits(const BoundAssignment& set, size_t own, int scale) const {
+    bool fits(const resolve::BoundAssignment& set, size_t own, int scale) const {
         const ExpressionFacts& facts = world_.facts(set.value.expression);
         const std::string& text = world_.expressionText(set.value.expression);
         size_t at = 0;
@@ -115,7 +117,7 @@ private:
             if (i < facts.names.size()) at = end + facts.names[i].length;
         }
         std::vector<int> digits;
-        for (const std::string& number : readCondition(text).numbers) {
+        for (const std::string& number : spec::readCondition(text).numbers) {
             size_t point = number.find('.');
             digits.push_back(point == std::string::npos ? 0 : static_cast<int>(number.size() - point) - 1);
         }
@@ -131,10 +133,11 @@ private:
     }
 
     // In an adopted table two different texts may be equal, by a collation of its own, and name one row.
-    bool addKey(const Value& value, const std::string& column) {
+    bool addKey(const resolve::Value& value, const std::string& column) {
         bool ours = !step_.target->present || step_.target->present->owned;
         if (!ofRow(value) || (!ours && sameWhenEqual(value.type, "text"))) return false;
-        if (std::none_of(sum_.keys.begin(), sum_.keys.end(), [&](const Value& key) { return same(key, value); })) {
+        if (std::none_of(sum_.keys.begin(), sum_.keys.end(),
+                         [&](const resolve::Value& key) { return same(key, value); })) {
             sum_.keys.push_back(value);
             sum_.keyColumns.push_back(column);
         }
@@ -153,7 +156,7 @@ private:
         const ExpressionFacts& facts = world_.facts(step_.where.expression);
         const std::string& text = world_.expressionText(step_.where.expression);
         size_t seen = 0;
-        for (const Atom& atom : readCondition(text).atoms) {
+        for (const spec::Atom& atom : spec::readCondition(text).atoms) {
             std::vector<size_t> names;
             for (size_t i = 0; i < facts.names.size(); i++)
                 if (facts.names[i].offset >= atom.begin && facts.names[i].offset < atom.end) names.push_back(i);
@@ -163,14 +166,14 @@ private:
         return seen == facts.names.size();
     }
 
-    bool readAtom(const Atom& atom, const std::vector<size_t>& names) {
-        const std::vector<Value>& values = step_.where.values;
+    bool readAtom(const spec::Atom& atom, const std::vector<size_t>& names) {
+        const std::vector<resolve::Value>& values = step_.where.values;
         bool reads = false;
         for (size_t name : names) {
-            const Value& value = values[name];
+            const resolve::Value& value = values[name];
             // What PostgreSQL computes of other columns changes with them.
-            if (value.kind == ValueKind::target && step_.target->column(value.name)->generated) return false;
-            if (value.kind == ValueKind::target)
+            if (value.kind == resolve::ValueKind::target && step_.target->column(value.name)->generated) return false;
+            if (value.kind == resolve::ValueKind::target)
                 sum_.read.insert(value.name);
             else if (ofRow(value))
                 reads = true;
@@ -179,16 +182,16 @@ private:
         }
         if (!reads) return true;
         if (names.size() != 2 || !atom.conjunct || !isEquality(world_, step_.where, atom, names[0])) return false;
-        const Value &one = values[names[0]], &other = values[names[1]];
-        if ((one.kind == ValueKind::target) == (other.kind == ValueKind::target)) return false;
+        const resolve::Value &one = values[names[0]], &other = values[names[1]];
+        if ((one.kind == resolve::ValueKind::target) == (other.kind == resolve::ValueKind::target)) return false;
         if (!sameWhenEqual(one.type, other.type)) return false;
-        return one.kind == ValueKind::target ? addKey(other, one.name) : addKey(one, other.name);
+        return one.kind == resolve::ValueKind::target ? addKey(other, one.name) : addKey(one, other.name);
     }
 
-    const World& world_;
-    const Resolver& resolver_;
-    const ResolvedAction& action_;
-    const ResolvedStep& step_;
+    const resolve::World& world_;
+    const resolve::Resolver& resolver_;
+    const resolve::ResolvedAction& action_;
+    const resolve::ResolvedStep& step_;
     SumUpdate sum_;
 };
 
@@ -208,7 +211,8 @@ bool sameWhenEqual(const std::string& one, const std::string& other) {
     return !family(one).empty() && family(one) == family(other);
 }
 
-bool isEquality(const World& world, const BoundExpression& condition, const Atom& atom, size_t name) {
+bool isEquality(const resolve::World& world, const resolve::BoundExpression& condition, const spec::Atom& atom,
+                size_t name) {
     const std::vector<NameUse>& names = world.facts(condition.expression).names;
     if (name + 1 >= names.size()) return false;
     const NameUse &left = names[name], &right = names[name + 1];
@@ -221,31 +225,31 @@ bool isEquality(const World& world, const BoundExpression& condition, const Atom
     return between == "=";
 }
 
-bool isOfRow(const Value& value, const ResolvedAction& action) {
+bool isOfRow(const resolve::Value& value, const resolve::ResolvedAction& action) {
     switch (value.kind) {
-        case ValueKind::eventColumn:
-        case ValueKind::eventChange:
-        case ValueKind::match: return true;
-        case ValueKind::handled: return !value.name.empty();
-        case ValueKind::meta: return value.name.compare(0, 8, "payload:") != 0;
-        case ValueKind::payload: return !isBulk(*action.info);
+        case resolve::ValueKind::eventColumn:
+        case resolve::ValueKind::eventChange:
+        case resolve::ValueKind::match: return true;
+        case resolve::ValueKind::handled: return !value.name.empty();
+        case resolve::ValueKind::meta: return value.name.compare(0, 8, "payload:") != 0;
+        case resolve::ValueKind::payload: return !resolve::isBulk(*action.info);
         default: return false;
     }
 }
 
-std::optional<SumUpdate> readSum(const World& world, const Resolver& resolver, const ResolvedAction& action,
-                                 const ResolvedStep& step) {
+std::optional<SumUpdate> readSum(const resolve::World& world, const resolve::Resolver& resolver,
+                                 const resolve::ResolvedAction& action, const resolve::ResolvedStep& step) {
     return Reader(world, resolver, action, step).read();
 }
 
-bool independent(const World& world, const SumUpdate& one, const SumUpdate& other) {
+bool independent(const resolve::World& world, const SumUpdate& one, const SumUpdate& other) {
     auto sums = [](const SumUpdate& update, const std::string& column) {
         return std::any_of(update.sums.begin(), update.sums.end(),
                            [&](const SumUpdate::Sum& sum) { return sum.set->column == column; });
     };
-    for (const BoundAssignment* set : one.constants) {
+    for (const resolve::BoundAssignment* set : one.constants) {
         if (sums(other, set->column) || other.read.count(set->column)) return false;
-        for (const BoundAssignment* twin : other.constants)
+        for (const resolve::BoundAssignment* twin : other.constants)
             if (twin->column == set->column &&
                 world.expressionText(twin->value.expression) != world.expressionText(set->value.expression))
                 return false;
@@ -255,13 +259,13 @@ bool independent(const World& world, const SumUpdate& one, const SumUpdate& othe
 }
 
 // Steps that are one statement over the whole set, and come to the same as event by event.
-bool StepEmitter::setBased(const std::vector<const ResolvedStep*>& steps) const {
-    std::vector<std::pair<const EntityInfo*, SumUpdate>> sums;
-    std::vector<const EntityInfo*> folded;
-    for (const ResolvedStep* step : steps) {
+bool StepEmitter::setBased(const std::vector<const resolve::ResolvedStep*>& steps) const {
+    std::vector<std::pair<const resolve::EntityInfo*, SumUpdate>> sums;
+    std::vector<const resolve::EntityInfo*> folded;
+    for (const resolve::ResolvedStep* step : steps) {
         switch (step->spec->kind) {
-            case StepKind::update:
-            case StepKind::remove: {
+            case spec::StepKind::update:
+            case spec::StepKind::remove: {
                 if (isOwnRow(*step)) break;
                 std::optional<SumUpdate> sum = readSum(world_, printer_.resolver(), action_, *step);
                 if (!sum && !readFold(world_, printer_.resolver(), action_, *step)) return false;
@@ -271,29 +275,29 @@ bool StepEmitter::setBased(const std::vector<const ResolvedStep*>& steps) const 
                     folded.push_back(step->target);
                 break;
             }
-            case StepKind::branch:
-            case StepKind::foreach:
-            case StepKind::validate:
-            case StepKind::ret: return false;
+            case spec::StepKind::branch:
+            case spec::StepKind::foreach:
+            case spec::StepKind::validate:
+            case spec::StepKind::ret: return false;
             default: break;
         }
     }
     // What is called in between would see how far the updates have come.
-    auto reads = [&](const BoundExpression& bound) {
+    auto reads = [&](const resolve::BoundExpression& bound) {
         return bound.request >= 0 && printer_.resolver().results()[static_cast<size_t>(bound.request)].readsRows;
     };
-    auto looks = [&](const ResolvedStep* step) {
-        return step->spec->kind == StepKind::emit || step->call == CallKind::action ||
-               step->call == CallKind::function || reads(step->where) ||
+    auto looks = [&](const resolve::ResolvedStep* step) {
+        return step->spec->kind == spec::StepKind::emit || step->call == resolve::CallKind::action ||
+               step->call == resolve::CallKind::function || reads(step->where) ||
                std::any_of(step->set.begin(), step->set.end(),
-                           [&](const BoundAssignment& set) { return reads(set.value); });
+                           [&](const resolve::BoundAssignment& set) { return reads(set.value); });
     };
     if ((!sums.empty() || !folded.empty()) && std::any_of(steps.begin(), steps.end(), looks)) return false;
-    auto stepsOn = [&](const EntityInfo* target) {
+    auto stepsOn = [&](const resolve::EntityInfo* target) {
         return std::count_if(steps.begin(), steps.end(),
-                             [&](const ResolvedStep* step) { return step->target == target; });
+                             [&](const resolve::ResolvedStep* step) { return step->target == target; });
     };
-    for (const EntityInfo* target : folded)
+    for (const resolve::EntityInfo* target : folded)
         if (stepsOn(target) != 1) return false;
     for (const auto& [target, sum] : sums) {
         long others = stepsOn(target);
@@ -309,7 +313,8 @@ bool StepEmitter::setBased(const std::vector<const ResolvedStep*>& steps) const 
 
 // What is added to the column, or taken away from it: the right side of the one operator, else all of the expression
 // with a zero of the column's type in its place, so that each operator works in the types that it has row by row.
-static std::string sumTerm(const World& world, const SumUpdate::Sum& sum, const std::string& type, bool& subtracted,
+static std::string sumTerm(const resolve::World& world, const SumUpdate::Sum& sum, const std::string& type,
+                           bool& subtracted,
                            const std::function<std::string(size_t, size_t, const std::string&)>& print) {
     const NameUse& own = world.facts(sum.set->value.expression).names[sum.own];
     const std::string& text = world.expressionText(sum.set->value.expression);
@@ -321,8 +326,8 @@ static std::string sumTerm(const World& world, const SumUpdate::Sum& sum, const 
     return print(std::min(text.find_first_not_of(" \t\r\n", at + 1), text.size()), text.size(), "");
 }
 
-std::string StepEmitter::sumUpdate(const ResolvedStep& step, const SumUpdate& update, const StepPlace& place) {
-    auto keyName = [&](const Value& value) {
+std::string StepEmitter::sumUpdate(const resolve::ResolvedStep& step, const SumUpdate& update, const StepPlace& place) {
+    auto keyName = [&](const resolve::Value& value) {
         for (size_t i = 0; i < update.keys.size(); i++)
             if (same(update.keys[i], value)) return "s.key_" + std::to_string(i + 1);
         return printer_.print(value, false);
@@ -332,7 +337,7 @@ std::string StepEmitter::sumUpdate(const ResolvedStep& step, const SumUpdate& up
         groups.push_back(printer_.print(update.keys[i], true));
         columns.push_back(groups.back() + " AS key_" + std::to_string(i + 1));
     }
-    for (const BoundAssignment& set : step.set) {
+    for (const resolve::BoundAssignment& set : step.set) {
         auto sum = std::find_if(update.sums.begin(), update.sums.end(),
                                 [&](const SumUpdate::Sum& one) { return one.set == &set; });
         std::string column = quoteName(set.column);
@@ -340,12 +345,12 @@ std::string StepEmitter::sumUpdate(const ResolvedStep& step, const SumUpdate& up
             sets.push_back(column + " = " + assignmentSql(set));
             continue;
         }
-        const Value& own = set.value.values[sum->own];
+        const resolve::Value& own = set.value.values[sum->own];
         bool subtracted = false;
         const std::string& type = step.target->column(set.column)->type;
         std::string term =
             sumTerm(world_, *sum, type, subtracted, [&](size_t begin, size_t end, const std::string& zero) {
-                return printBound(world_, printer_.resolver(), set.value, begin, end, [&](const Value& value) {
+                return printBound(world_, printer_.resolver(), set.value, begin, end, [&](const resolve::Value& value) {
                     return &value == &own ? zero : printer_.print(value, false);
                 });
             });
@@ -379,10 +384,10 @@ std::string StepEmitter::sumUpdate(const ResolvedStep& step, const SumUpdate& up
 }
 
 // The rows that keys name must be there, as they must where they are read one by one.
-std::string StepEmitter::rowsThere(const ResolvedStep& step, const StepPlace& place) {
+std::string StepEmitter::rowsThere(const resolve::ResolvedStep& step, const StepPlace& place) {
     if (step.byContext < 0 || place.rows != StepPlace::Rows::set) return "";
-    const Value& key = action_.contexts[static_cast<size_t>(step.byContext)].key;
-    const EntityInfo& target = *step.target;
+    const resolve::Value& key = action_.contexts[static_cast<size_t>(step.byContext)].key;
+    const resolve::EntityInfo& target = *step.target;
     std::string value = printer_.print(key, true), column = "t." + quoteName(target.key);
     declare("v_missing text;");
     return "SELECT " + value + " INTO v_missing\nFROM " + place.from + "\nLEFT JOIN " +
@@ -393,4 +398,4 @@ std::string StepEmitter::rowsThere(const ResolvedStep& step, const StepPlace& pl
            key.name + " %s names no row of " + target.shown() + "', v_missing);\nEND IF;\n";
 }
 
-}  // namespace specql
+}  // namespace specql::emit

@@ -6,16 +6,16 @@
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 namespace {
 
-std::string tableName(const EntityInfo& entity) {
+std::string tableName(const resolve::EntityInfo& entity) {
     return quoteName(entity.schema, entity.table);
 }
 
 // A name made of parts must fit PostgreSQL's 63 bytes; it is never cut.
-std::string madeName(World& world, const EntityInfo& entity, Pos pos, const std::string& name) {
+std::string madeName(resolve::World& world, const resolve::EntityInfo& entity, Pos pos, const std::string& name) {
     if (name.size() > maxNameBytes)
         world.error(
             *entity.file, "SPQL-R002", pos,
@@ -29,9 +29,10 @@ std::string replaceColumn(std::string check, const std::string& column) {
     return at == std::string::npos ? check : check.replace(at, 2, quoteName(column));
 }
 
-const Resolver::EntityExpression* expressionOf(const Resolver& resolver, const EntityInfo& entity, const Field* field,
-                                               bool check) {
-    for (const Resolver::EntityExpression& expression : resolver.entityExpressions)
+const resolve::Resolver::EntityExpression* expressionOf(const resolve::Resolver& resolver,
+                                                        const resolve::EntityInfo& entity, const spec::Field* field,
+                                                        bool check) {
+    for (const resolve::Resolver::EntityExpression& expression : resolver.entityExpressions)
         if (expression.entity == &entity && expression.field == field && field && expression.isCheck == check)
             return &expression;
     return nullptr;
@@ -42,14 +43,14 @@ const Resolver::EntityExpression* expressionOf(const Resolver& resolver, const E
 // and the time, and the column and value that tell the entity's rows from others' ('' where all are the entity's).
 class LogReader {
 public:
-    LogReader(const World& world, const Resolver& resolver, const EntityInfo& log)
+    LogReader(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& log)
         : world_(world), resolver_(resolver), log_(log) {}
 
     std::vector<std::string> arguments() {
-        for (const ResolvedAction& action : resolver_.actions)
-            for (const ResolvedBranch& branch : action.branches)
-                for (const ResolvedStep& step : branch.steps)
-                    if (step.spec->kind == StepKind::append && step.target == &log_)
+        for (const resolve::ResolvedAction& action : resolver_.actions)
+            for (const resolve::ResolvedBranch& branch : action.branches)
+                for (const resolve::ResolvedStep& step : branch.steps)
+                    if (step.spec->kind == spec::StepKind::append && step.target == &log_)
                         appends_.push_back({&action, &branch, &step});
         // In an order of their own: actions come in another one when another text is applied.
         std::set<std::vector<std::string>> readings;
@@ -64,45 +65,46 @@ public:
 
 private:
     struct Append {
-        const ResolvedAction* action;
-        const ResolvedBranch* branch;
-        const ResolvedStep* step;
+        const resolve::ResolvedAction* action;
+        const resolve::ResolvedBranch* branch;
+        const resolve::ResolvedStep* step;
     };
 
     // The expression without spaces, in lower case.
-    std::string bare(const BoundExpression& bound) const {
+    std::string bare(const resolve::BoundExpression& bound) const {
         std::string text;
         for (char c : world_.expressionText(bound.expression))
             if (c != ' ' && c != '\n') text += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
         return text;
     }
     // The one name that the whole expression consists of.
-    const Value* name(const BoundExpression& bound) const {
+    const resolve::Value* name(const resolve::BoundExpression& bound) const {
         if (bound.values.size() != 1) return nullptr;
         const NameUse& use = world_.facts(bound.expression).names.front();
         return use.length == world_.expressionText(bound.expression).size() ? &bound.values.front() : nullptr;
     }
 
     std::vector<std::string> reading(const Append& append) const {
-        const Binding& binding = append.action->binding;
-        bool everyChange = !binding.custom && binding.ops == (opInsert | opUpdate | opDelete) &&
+        const resolve::Binding& binding = append.action->binding;
+        bool everyChange = !binding.custom &&
+                           binding.ops == (resolve::opInsert | resolve::opUpdate | resolve::opDelete) &&
                            binding.changedColumn.empty() && !append.branch->condition;
         if (!everyChange) return {};
         std::string key, state, time, type, value;
-        for (const BoundAssignment& assignment : append.step->set) {
+        for (const resolve::BoundAssignment& assignment : append.step->set) {
             if (!assignment.value) continue;
             std::string text = bare(assignment.value);
-            const Value* whole = name(assignment.value);
+            const resolve::Value* whole = name(assignment.value);
             if (text == "row_to_json(new)" || text == "to_jsonb(new)" || text == "to_json(new)")
                 state = assignment.column;
             else if (text == "now()" || text == "clock_timestamp()" || text == "transaction_timestamp()" ||
                      text == "statement_timestamp()" || text == "current_timestamp" ||
-                     (whole && whole->kind == ValueKind::meta && whole->name == "event_time"))
+                     (whole && whole->kind == resolve::ValueKind::meta && whole->name == "event_time"))
                 time = assignment.column;
-            else if (whole && whole->kind == ValueKind::eventColumn && whole->name == binding.entity->key &&
+            else if (whole && whole->kind == resolve::ValueKind::eventColumn && whole->name == binding.entity->key &&
                      !whole->old)
                 key = assignment.column;
-            else if (whole && whole->kind == ValueKind::meta && whole->name == "event_type")
+            else if (whole && whole->kind == resolve::ValueKind::meta && whole->name == "event_type")
                 type = assignment.column;
         }
         if (key.empty() || state.empty() || time.empty()) return {};
@@ -113,22 +115,23 @@ private:
         return {quoteName(binding.entity->schema, binding.entity->table), key, state, time, type, value};
     }
 
-    const World& world_;
-    const Resolver& resolver_;
-    const EntityInfo& log_;
+    const resolve::World& world_;
+    const resolve::Resolver& resolver_;
+    const resolve::EntityInfo& log_;
     std::vector<Append> appends_;
 };
 
-std::vector<std::string> readings(const World& world, const Resolver& resolver, const EntityInfo& log) {
+std::vector<std::string> readings(const resolve::World& world, const resolve::Resolver& resolver,
+                                  const resolve::EntityInfo& log) {
     return LogReader(world, resolver, log).arguments();
 }
 
 }  // namespace
 
-std::string columnDefault(const World& world, const Resolver& resolver, const EntityInfo& entity,
-                          const ColumnInfo& column) {
+std::string columnDefault(const resolve::World& world, const resolve::Resolver& resolver,
+                          const resolve::EntityInfo& entity, const resolve::ColumnInfo& column) {
     if (!column.defaultSql.empty()) return column.defaultSql;
-    const Resolver::EntityExpression* expression = expressionOf(resolver, entity, column.field, false);
+    const resolve::Resolver::EntityExpression* expression = expressionOf(resolver, entity, column.field, false);
     if (!expression) return {};
     std::string value = !expression->literal.empty() ? quoteLiteral(expression->literal)
                                                      : printPlain(world, resolver, expression->bound);
@@ -136,8 +139,8 @@ std::string columnDefault(const World& world, const Resolver& resolver, const En
     return simple ? value : "(" + value + ")";
 }
 
-std::string columnSql(const World& world, const Resolver& resolver, const EntityInfo& entity,
-                      const ColumnInfo& column) {
+std::string columnSql(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& entity,
+                      const resolve::ColumnInfo& column) {
     std::string sql = quoteName(column.name) + " " + column.type;
     std::string value = columnDefault(world, resolver, entity, column);
     if (!value.empty()) sql += " DEFAULT " + value;
@@ -148,9 +151,10 @@ std::string TableCheck::sql() const {
     return "CONSTRAINT " + quoteName(name) + " CHECK (" + condition + ")";
 }
 
-std::vector<TableCheck> tableChecks(const World& world, const Resolver& resolver, const EntityInfo& entity) {
+std::vector<TableCheck> tableChecks(const resolve::World& world, const resolve::Resolver& resolver,
+                                    const resolve::EntityInfo& entity) {
     std::vector<TableCheck> checks;
-    for (const ColumnInfo& column : entity.columns) {
+    for (const resolve::ColumnInfo& column : entity.columns) {
         auto add = [&](const char* suffix, std::string condition) {
             checks.push_back({fittingName(entity.word, column.name, suffix), std::move(condition), &column});
         };
@@ -162,7 +166,7 @@ std::vector<TableCheck> tableChecks(const World& world, const Resolver& resolver
                 values.push_back(quoteLiteral(value));
             add("check", quoteName(column.name) + " IN (" + join(values, ", ") + ")");
         }
-        if (const Resolver::EntityExpression* check = expressionOf(resolver, entity, column.field, true)) {
+        if (const resolve::Resolver::EntityExpression* check = expressionOf(resolver, entity, column.field, true)) {
             bool taken = !column.check.empty() || !column.field->enumValues.empty();
             add(taken ? "check1" : "check", printPlain(world, resolver, check->bound));
         }
@@ -170,9 +174,9 @@ std::vector<TableCheck> tableChecks(const World& world, const Resolver& resolver
     return checks;
 }
 
-Object tableObject(const World& world, const Resolver& resolver, const EntityInfo& entity) {
+Object tableObject(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& entity) {
     std::vector<std::string> lines;
-    for (const ColumnInfo& column : entity.columns)
+    for (const resolve::ColumnInfo& column : entity.columns)
         lines.push_back(columnSql(world, resolver, entity, column));
     if (!entity.key.empty())
         lines.push_back("CONSTRAINT " + quoteName(fittingName(entity.word, "", "pkey")) + " PRIMARY KEY (" +
@@ -190,11 +194,11 @@ Object tableObject(const World& world, const Resolver& resolver, const EntityInf
                                   quoteLiteral(entity.spec->description.value) + ";");
     else if (entity.impliedByStep)
         object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " +
-                                  quoteLiteral(impliedComment(entity.appendOnly)) + ";");
+                                  quoteLiteral(resolve::impliedComment(entity.appendOnly)) + ";");
     else if (entity.spec)
         object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " +
                                   quoteLiteral("Entity " + entity.name) + ";");
-    for (const ColumnInfo& column : entity.columns)
+    for (const resolve::ColumnInfo& column : entity.columns)
         if (column.field && !column.field->description.empty())
             object.commands.push_back("COMMENT ON COLUMN " + tableName(entity) + "." + quoteName(column.name) + " IS " +
                                       quoteLiteral(column.field->description.value) + ";");
@@ -202,7 +206,8 @@ Object tableObject(const World& world, const Resolver& resolver, const EntityInf
     return object;
 }
 
-std::vector<Object> tableExtras(World& world, const Resolver& resolver, const EntityInfo& entity) {
+std::vector<Object> tableExtras(resolve::World& world, const resolve::Resolver& resolver,
+                                const resolve::EntityInfo& entity) {
     std::vector<Object> objects;
     std::string unit = entity.unit ? entity.unit->key() : "";
     Pos pos = entity.pos;
@@ -220,9 +225,9 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
         std::string identity = quoteName(entity.schema, name);
         add("index", identity, "CREATE " + definition + ";", "INDEX " + identity + " IS " + quoteLiteral(use));
     };
-    for (const ColumnInfo& column : entity.columns) {
+    for (const resolve::ColumnInfo& column : entity.columns) {
         if (!column.field || column.field->refTarget.empty()) continue;
-        const EntityInfo* target = world.entity(column.field->refTarget.value, entity.home);
+        const resolve::EntityInfo* target = world.entity(column.field->refTarget.value, entity.home);
         if (!target || target->key.empty()) continue;
         pos = column.field->name.pos;
         std::string name = madeName(world, entity, column.field->name.pos, entity.word + "_" + column.name + "_fkey");
@@ -240,7 +245,7 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
                  "Finds the rows that refer to a row of " + target->shown());
     }
     if (entity.spec) {
-        for (const IndexSpec& index : entity.spec->indexes) {
+        for (const spec::IndexSpec& index : entity.spec->indexes) {
             pos = index.pos;
             std::vector<std::string> columns;
             std::string made = entity.word;
@@ -255,7 +260,7 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
                 std::string(index.unique ? "UNIQUE " : "") + "INDEX " + quoteName(name) + " ON " + tableName(entity);
             if (!index.type.empty()) sql += " USING " + quoteName(index.type.value);
             sql += " (" + join(columns, ", ") + ")";
-            for (const Resolver::EntityExpression& expression : resolver.entityExpressions)
+            for (const resolve::Resolver::EntityExpression& expression : resolver.entityExpressions)
                 if (expression.index == &index) sql += "\n    WHERE " + printPlain(world, resolver, expression.bound);
             addIndex(name, sql, "Index of entity " + entity.name);
         }
@@ -277,15 +282,15 @@ std::vector<Object> tableExtras(World& world, const Resolver& resolver, const En
 }
 
 // As in the seed: every field is a parameter but the times, which are now.
-std::vector<Object> eventFunction(World& world, const EntityInfo& entity) {
-    const ColumnInfo* type = entity.column("event_type");
+std::vector<Object> eventFunction(resolve::World& world, const resolve::EntityInfo& entity) {
+    const resolve::ColumnInfo* type = entity.column("event_type");
     if (!entity.spec || !type || !type->field || type->field->enumValues.empty() || entity.key.empty()) return {};
-    auto isTime = [](const ColumnInfo& column) {
+    auto isTime = [](const resolve::ColumnInfo& column) {
         return column.type.compare(0, 9, "timestamp") == 0 &&
                (column.name == "triggered_at" || column.name == "occurred_at" || column.name == "created_at");
     };
     std::vector<std::string> parameters, types, columns, values;
-    for (const ColumnInfo& column : entity.columns) {
+    for (const resolve::ColumnInfo& column : entity.columns) {
         if (column.name == entity.key || column.generated) continue;
         columns.push_back(quoteName(column.name));
         if (column.name == "processed_at") {
@@ -311,4 +316,4 @@ std::vector<Object> eventFunction(World& world, const EntityInfo& entity) {
     return {functionObject(function, entity.unit->key())};
 }
 
-}  // namespace specql
+}  // namespace specql::emit

@@ -2,11 +2,11 @@
 #include <algorithm>
 
 #include "emit/emit.hpp"
-#include "text/quote.hpp"
 #include "resolve/event_time.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::emit {
 
 namespace {
 
@@ -22,7 +22,7 @@ std::string jsonText(const std::string& text) {
     return result + "\"";
 }
 
-std::string termJson(const WindowTerm& term) {
+std::string termJson(const resolve::WindowTerm& term) {
     std::string json = "{\"counts\": " + jsonText(term.written) + ", \"source\": " + jsonText(term.source) +
                        ", \"aggregate\": " + jsonText(term.aggregate);
     if (term.distinct) json += ", \"distinct\": true";
@@ -31,22 +31,22 @@ std::string termJson(const WindowTerm& term) {
            ", \"number\": " + jsonText(term.number) + ", \"within\": " + jsonText(term.interval.text) + "}";
 }
 
-std::vector<std::string> keyNames(const ResolvedAction& action) {
-    return matchKeyNames(*action.info->spec, *action.window);
+std::vector<std::string> keyNames(const resolve::ResolvedAction& action) {
+    return resolve::matchKeyNames(*action.info->spec, *action.window);
 }
 
-std::string termsJson(const Window& window) {
+std::string termsJson(const resolve::Window& window) {
     std::vector<std::string> terms;
-    for (const WindowTerm& term : window.terms)
+    for (const resolve::WindowTerm& term : window.terms)
         terms.push_back(termJson(term));
     return "[" + join(terms, ",\n      ") + "]";
 }
 
 // The column that comes nearest to the time at which a row was captured: by its name, else the only time there is.
-std::string captureColumn(const EntityInfo& entity) {
+std::string captureColumn(const resolve::EntityInfo& entity) {
     std::vector<std::string> times;
     for (const ColumnView& column : entity.present->columns)
-        if (startsWith(column.type, "timestamp")) times.push_back(column.name);
+        if (resolve::startsWith(column.type, "timestamp")) times.push_back(column.name);
     for (const char* name : {"created_at", "inserted_at", "recorded_at", "event_time", "event_timestamp",
                              "triggered_at", "happened_at", "measured_at"})
         if (std::find(times.begin(), times.end(), name) != times.end()) return name;
@@ -55,17 +55,17 @@ std::string captureColumn(const EntityInfo& entity) {
 
 class HistoryWriter {
 public:
-    HistoryWriter(const World& world, const Resolver& resolver, const ResolvedAction& feed)
+    HistoryWriter(const resolve::World& world, const resolve::Resolver& resolver, const resolve::ResolvedAction& feed)
         : world_(world),
           feed_(feed),
           printer_(world, resolver, feed, feed.binding.custom ? Printer::Place::handler : Printer::Place::capture) {}
 
     // One query for each term that the source counts for; none if there is no table yet.
     void write(std::vector<std::string>& queries) {
-        const Binding& binding = feed_.binding;
+        const resolve::Binding& binding = feed_.binding;
         if (!binding.custom && !binding.entity->present) return;
-        bool table = !binding.custom && binding.ops == opInsert;
-        for (const ResolvedBranch& branch : feed_.branches) {
+        bool table = !binding.custom && binding.ops == resolve::opInsert;
+        for (const resolve::ResolvedBranch& branch : feed_.branches) {
             std::vector<std::string> where;
             if (!binding.changedColumn.empty())
                 where.push_back("old." + quoteName(binding.changedColumn) + " IS DISTINCT FROM new." +
@@ -93,21 +93,21 @@ private:
     }
     // As the row says it; else when it was captured, which its key tells if it is of version 7.
     std::string tableTime() const {
-        const EntityInfo& entity = *feed_.binding.entity;
+        const resolve::EntityInfo& entity = *feed_.binding.entity;
         std::vector<std::string> times;
-        if (EventTime said = eventTime(world_, feed_.binding))
+        if (resolve::EventTime said = resolve::eventTime(world_, feed_.binding))
             times.push_back("new." + quoteName(said.column) + "::timestamptz");
-        const ColumnInfo* key = entity.column(entity.key);
+        const resolve::ColumnInfo* key = entity.column(entity.key);
         if (key && key->type == "uuid") times.push_back("specql.uuid_time(new." + quoteName(entity.key) + ")");
         std::string column = captureColumn(entity);
         if (!column.empty()) times.push_back("new." + quoteName(column) + "::timestamptz");
         return times.empty() ? "NULL::timestamptz" : "coalesce(" + join(times, ", ") + ")";
     }
     std::string changeTime() {
-        EventTime said = eventTime(world_, feed_.binding);
+        resolve::EventTime said = resolve::eventTime(world_, feed_.binding);
         if (!said) return "e.event_time";
-        Value value;
-        value.kind = ValueKind::eventColumn;
+        resolve::Value value;
+        value.kind = resolve::ValueKind::eventColumn;
         value.name = said.column;
         value.type = said.type;
         return "coalesce(" + printer_.print(value, true) + "::timestamptz, e.event_time)";
@@ -121,13 +121,13 @@ private:
                quoteLiteral(feed_.binding.event) + ") AS e";
     }
     std::string changes() const {
-        const Binding& binding = feed_.binding;
+        const resolve::Binding& binding = feed_.binding;
         std::vector<std::string> kinds;
         std::string noOld = "coalesce(v.data -> 'old', 'null') = 'null'",
                     noNew = "coalesce(v.data -> 'new', 'null') = 'null'";
-        if (binding.ops & opInsert) kinds.push_back(noOld);
-        if (binding.ops & opUpdate) kinds.push_back("NOT (" + noOld + " OR " + noNew + ")");
-        if (binding.ops & opDelete) kinds.push_back(noNew);
+        if (binding.ops & resolve::opInsert) kinds.push_back(noOld);
+        if (binding.ops & resolve::opUpdate) kinds.push_back("NOT (" + noOld + " OR " + noNew + ")");
+        if (binding.ops & resolve::opDelete) kinds.push_back(noNew);
         auto record = [&](const char* name) {
             return "jsonb_populate_record(NULL::" + tableName() + ", nullif(e.event_data -> '" + name +
                    "', 'null')) AS " + name;
@@ -138,9 +138,9 @@ private:
                record("old") + ", " + record("new");
     }
 
-    std::string key(const FeedTerm& feed) {
+    std::string key(const resolve::FeedTerm& feed) {
         std::vector<std::string> keys;
-        for (const BoundExpression& bound : feed.keys)
+        for (const resolve::BoundExpression& bound : feed.keys)
             keys.push_back(printer_.print(bound, true) + "::text");
         for (const std::string& name : feed.keyNames)
             keys.push_back("(e.event_data ->> " + quoteLiteral(name) + ")");
@@ -149,24 +149,24 @@ private:
         return "CASE WHEN num_nulls(" + join(keys, ", ") + ") = 0 THEN jsonb_build_array(" + join(keys, ", ") +
                ")::text END";
     }
-    std::string value(const FeedTerm& feed) {
+    std::string value(const resolve::FeedTerm& feed) {
         if (!feed.fieldName.empty()) return "(e.event_data ->> " + quoteLiteral(feed.fieldName) + ")";
         if (!feed.field) return "NULL::text";
         return printer_.print(feed.field, true) + (feed.field.target == "numeric" ? "::numeric::text" : "::text");
     }
 
-    const World& world_;
-    const ResolvedAction& feed_;
+    const resolve::World& world_;
+    const resolve::ResolvedAction& feed_;
     Printer printer_;
 };
 
 }  // namespace
 
-std::vector<WindowHistory> windowHistories(const World& world, const Resolver& resolver) {
+std::vector<WindowHistory> windowHistories(const resolve::World& world, const resolve::Resolver& resolver) {
     std::vector<WindowHistory> histories;
-    for (const ResolvedAction& action : resolver.actions) {
+    for (const resolve::ResolvedAction& action : resolver.actions) {
         if (!action.window || !action.info->file->fresh) continue;
-        const Action& spec = *action.info->spec;
+        const spec::Action& spec = *action.info->spec;
         WindowHistory history;
         history.action = action.info->name();
         history.joined = action.window->joined;
@@ -174,16 +174,16 @@ std::vector<WindowHistory> windowHistories(const World& world, const Resolver& r
         history.afterMatch = spec.afterMatch.empty() ? "consume" : spec.afterMatch.value;
         history.cooldown = spec.cooldown.value;
         history.onTimeout = !spec.onTimeout.empty();
-        for (const ResolvedAction& feed : resolver.actions)
+        for (const resolve::ResolvedAction& feed : resolver.actions)
             if (feed.isFeed() && feed.info == action.info) HistoryWriter(world, resolver, feed).write(history.sources);
         histories.push_back(std::move(history));
     }
     return histories;
 }
 
-Object windowObject(const ResolvedAction& action) {
-    const Window& window = *action.window;
-    const Action& spec = *action.info->spec;
+Object windowObject(const resolve::ResolvedAction& action) {
+    const resolve::Window& window = *action.window;
+    const spec::Action& spec = *action.info->spec;
     std::vector<std::string> keys;
     for (const std::string& name : keyNames(action))
         keys.push_back(quoteLiteral(name));
@@ -207,4 +207,4 @@ Object windowObject(const ResolvedAction& action) {
     return object;
 }
 
-}  // namespace specql
+}  // namespace specql::emit

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "text/ascii.hpp"
+#include "text/quote.hpp"
 
 namespace specql {
 

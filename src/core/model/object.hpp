@@ -39,12 +39,6 @@ bool wasAdopted(const std::string& recorded);
 // The table that a recorded table, constraint, index or trigger is of, quoted and qualified; empty for others.
 std::string tableOf(const InstalledObject& object);
 
-// The commands that put `object` in the place of the function that is there. With the same arguments and result that is
-// CREATE OR REPLACE; otherwise it is dropped and made again, and belongs to its owner and is granted as before.
-std::vector<std::string> replaceFunction(const Object& object, const FunctionView& function);
-// The commands that make it after it was dropped by an earlier step of the same plan.
-std::vector<std::string> remakeFunction(const Object& object, const FunctionView& function);
-
 // What apply does, and what plan shows.
 struct PlanStep {
     std::string action;  // create, alter, replace, drop, adopt, unchanged

@@ -1,11 +1,12 @@
 // A function in the place of another: what callers, owners and grants see of it stays where PostgreSQL lets it.
+#include "plan/function_change.hpp"
+
 #include <algorithm>
 
-#include "model/object.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::plan {
 
 namespace {
 
@@ -56,4 +57,4 @@ std::vector<std::string> remakeFunction(const Object& object, const FunctionView
     return sql;
 }
 
-}  // namespace specql
+}  // namespace specql::plan

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "model/object.hpp"
 #include "resolve/references.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::plan {
 
 namespace {
 
@@ -57,22 +57,24 @@ bool holdsName(const std::string& sql, const std::string& name) {
     return renamed(sql, name, "") != sql;
 }
 
-void followMoved(CatalogView& catalog, const World& world) {
+void followMoved(CatalogView& catalog, const resolve::World& world) {
     for (MovedTable& moved : catalog.moved) {
         bool gone = std::count(catalog.removed.begin(), catalog.removed.end(), moved.unit) > 0;
-        const Unit* owner = nullptr;
-        for (const Unit& unit : world.units)
+        const resolve::Unit* owner = nullptr;
+        for (const resolve::Unit& unit : world.units)
             if (unit.key() == moved.unit) owner = &unit;
-        bool claimed = std::any_of(world.entities.begin(), world.entities.end(), [&](const EntityInfo& entity) {
-            return entity.file->fresh && entity.schema == moved.schema && entity.table == moved.name &&
-                   (!owner || entity.unit == owner);
-        });
+        bool claimed =
+            std::any_of(world.entities.begin(), world.entities.end(), [&](const resolve::EntityInfo& entity) {
+                return entity.file->fresh && entity.schema == moved.schema && entity.table == moved.name &&
+                       (!owner || entity.unit == owner);
+            });
         moved.followed = gone || claimed || !owner;
         if (!moved.followed) continue;
         for (InstalledObject& object : catalog.objects) {
             bool ours = std::count(catalog.removed.begin(), catalog.removed.end(), object.unit) > 0 ||
-                        std::any_of(world.units.begin(), world.units.end(),
-                                    [&](const Unit& unit) { return unit.fresh() && unit.key() == object.unit; });
+                        std::any_of(world.units.begin(), world.units.end(), [&](const resolve::Unit& unit) {
+                            return unit.fresh() && unit.key() == object.unit;
+                        });
             rename(object, moved, ours);
         }
     }
@@ -83,12 +85,12 @@ void followMoved(CatalogView& catalog, const World& world) {
                 object.sql = renamed(object.sql, moved.identity, quoteName(moved.schema, moved.name));
 }
 
-void reportMoved(World& world, Resolver& resolver) {
+void reportMoved(resolve::World& world, resolve::Resolver& resolver) {
     for (const MovedTable& moved : world.catalog().moved) {
         bool stays = std::any_of(world.units.begin(), world.units.end(),
-                                 [&](const Unit& unit) { return unit.key() == moved.unit && !unit.fresh(); });
+                                 [&](const resolve::Unit& unit) { return unit.key() == moved.unit && !unit.fresh(); });
         if (moved.followed || !stays) continue;
-        for (const std::string& sentence : referencesTo(world, resolver, {moved.unit}, true))
+        for (const std::string& sentence : resolve::referencesTo(world, resolver, {moved.unit}, true))
             world.diagnostics().error(
                 "SPQL-P013", Pos{},
                 sentence + ", but the table " + moved.identity + " is " + quoteName(moved.schema, moved.name) + " now",
@@ -97,4 +99,4 @@ void reportMoved(World& world, Resolver& resolver) {
     }
 }
 
-}  // namespace specql
+}  // namespace specql::plan

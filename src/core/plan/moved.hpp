@@ -3,16 +3,16 @@
 
 #include "resolve/resolver.hpp"
 
-namespace specql {
+namespace specql::plan {
 
 // Gives the objects of a moved table the names of today, if the new text says the new place, or its unit is, or goes,
 // out of force. To be called before anything is looked up by these names.
-void followMoved(CatalogView& catalog, const World& world);
+void followMoved(CatalogView& catalog, const resolve::World& world);
 
 // Does the SQL hold this name, as quoteName() writes it, as a whole?
 bool holdsName(const std::string& sql, const std::string& name);
 
 // Reports what of the new text refers to entities whose tables are not where their specs say.
-void reportMoved(World& world, Resolver& resolver);
+void reportMoved(resolve::World& world, resolve::Resolver& resolver);
 
-}  // namespace specql
+}  // namespace specql::plan

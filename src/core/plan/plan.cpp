@@ -4,10 +4,11 @@
 #include <map>
 #include <set>
 
-#include "text/quote.hpp"
+#include "plan/function_change.hpp"
 #include "plan/moved.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::plan {
 
 namespace {
 
@@ -30,7 +31,7 @@ std::string dropSql(const std::string& kind, const std::string& identity) {
 
 class Planner {
 public:
-    Planner(World& world, const Resolver& resolver, const std::vector<Object>& objects,
+    Planner(resolve::World& world, const resolve::Resolver& resolver, const std::vector<Object>& objects,
             const std::vector<TableQuestion>& questions, const std::vector<TableAnswer>& answers)
         : world_(world),
           resolver_(resolver),
@@ -40,7 +41,7 @@ public:
           answers_(answers) {
         for (const InstalledObject& object : catalog_.objects)
             installed_[object.kind + " " + object.identity] = &object;
-        for (const Unit& unit : world.units)
+        for (const resolve::Unit& unit : world.units)
             (unit.fresh() ? fresh_ : inForce_).insert(unit.key());
         inForce_.insert(fresh_.begin(), fresh_.end());
     }
@@ -110,10 +111,10 @@ private:
     void changeTable(const Object& object) {
         for (size_t i = 0; i < questions_.size() && i < answers_.size(); i++) {
             if (object.kind != "table" || questions_[i].identity != object.identity) continue;
-            const EntityInfo& entity = *entityOf(world_, object);
+            const resolve::EntityInfo& entity = *entityOf(world_, object);
             std::string before = madeText(catalog_, object);
             if (!before.empty() && entity.impliedByStep && holdsSame(entity, before)) return;
-            TableChange change = specql::changeTable(world_, resolver_, entity, before, questions_[i], answers_[i]);
+            TableChange change = plan::changeTable(world_, resolver_, entity, before, questions_[i], answers_[i]);
             for (const ColumnReader& reader : answers_[i].readers)
                 if (std::count(change.columns.begin(), change.columns.end(), reader.column) > 0)
                     readers_.insert(reader.function);
@@ -164,7 +165,7 @@ private:
     bool leadsElsewhere(const Object& object, const InstalledObject& before) {
         size_t colon = object.unit.find(':') + 1;
         std::string schema = object.unit.substr(colon, object.unit.find('.', colon) - colon), sql = object.sql();
-        for (const EntityInfo& entity : world_.entities) {
+        for (const resolve::EntityInfo& entity : world_.entities) {
             std::string own = quoteName(schema, entity.word), now = quoteName(entity.schema, entity.table);
             if (says(object.unit, entity.home + "." + entity.name) ||
                 says(object.unit, entity.home + "." + entity.word))
@@ -183,7 +184,7 @@ private:
     }
 
     bool says(const std::string& unit, const std::string& name) const {
-        return std::any_of(world_.units.begin(), world_.units.end(), [&](const Unit& one) {
+        return std::any_of(world_.units.begin(), world_.units.end(), [&](const resolve::Unit& one) {
             return one.key() == unit && holdsName(withoutDescriptions(one.text), name);
         });
     }
@@ -238,7 +239,7 @@ private:
 
     // True if the step was planned (or refused) here.
     bool planTable(const Object& object, const InstalledObject* before) {
-        const EntityInfo* entity = entityOf(world_, object);
+        const resolve::EntityInfo* entity = entityOf(world_, object);
         if (!entity || !entity->present) return false;
         if (before && before->sql == object.sql()) return restoreColumns(object, *entity), true;
         std::string made = madeText(catalog_, object);
@@ -251,7 +252,7 @@ private:
 
     // Columns that were dropped by hand come back with their spec, and defaults when the caller says so; what else was
     // done to a table stays.
-    void restoreColumns(const Object& object, const EntityInfo& entity) {
+    void restoreColumns(const Object& object, const resolve::EntityInfo& entity) {
         std::vector<std::string> problems, missing;
         if (fresh_.count(object.unit)) missing = missingColumns(entity, problems);
         if (problems.empty()) warnOfDefaults(entity);
@@ -260,9 +261,9 @@ private:
     }
 
     // DROP EXTENSION took the default with it, or the table never had one.
-    void warnOfDefaults(const EntityInfo& entity) {
+    void warnOfDefaults(const resolve::EntityInfo& entity) {
         if (adopts(entity)) return;
-        for (const ColumnInfo& column : entity.columns) {
+        for (const resolve::ColumnInfo& column : entity.columns) {
             const ColumnView* found = entity.present->column(column.name);
             if (!found || found->hasDefault || found->generated || column.defaultSql.empty()) continue;
             world_.warning(*entity.file, "SPQL-P005", posOf(entity),
@@ -274,7 +275,7 @@ private:
 
     // A table that several steps write has the columns of all of them, in the order in which the steps were met: that
     // is another one when another text is applied.
-    bool holdsSame(const EntityInfo& entity, const std::string& before) const {
+    bool holdsSame(const resolve::EntityInfo& entity, const std::string& before) const {
         std::vector<std::string> problems;
         if (!missingColumns(entity, problems).empty() || !problems.empty()) return false;
         const auto& columns = entity.present->columns;
@@ -283,17 +284,18 @@ private:
         });
     }
 
-    std::vector<std::string> missingColumns(const EntityInfo& entity, std::vector<std::string>& problems) const {
+    std::vector<std::string> missingColumns(const resolve::EntityInfo& entity,
+                                            std::vector<std::string>& problems) const {
         std::string alter = "ALTER TABLE " + quoteName(entity.schema, entity.table) + "\n    ";
         std::vector<std::string> sql;
-        for (const ColumnInfo& column : entity.columns) {
+        for (const resolve::ColumnInfo& column : entity.columns) {
             const ColumnView* found = entity.present->column(column.name);
-            std::string value = columnDefault(world_, resolver_, entity, column);
+            std::string value = emit::columnDefault(world_, resolver_, entity, column);
             if (!found) {
-                sql.push_back(alter + "ADD COLUMN " + columnSql(world_, resolver_, entity, column) + ";");
-                for (const TableCheck& check : tableChecks(world_, resolver_, entity))
+                sql.push_back(alter + "ADD COLUMN " + emit::columnSql(world_, resolver_, entity, column) + ";");
+                for (const emit::TableCheck& check : emit::tableChecks(world_, resolver_, entity))
                     if (check.column == &column) sql.push_back(alter + "ADD " + check.sql() + ";");
-            } else if (!compatible(column.type, found->type)) {
+            } else if (!resolve::compatible(column.type, found->type)) {
                 problems.push_back(column.name + " is " + found->type + ", the spec says " + column.type);
             } else if (adopts(entity) && !value.empty() && !found->hasDefault && !found->generated) {
                 sql.push_back(alter + "ALTER COLUMN " + quoteName(column.name) + " SET DEFAULT " + value + ";");
@@ -303,18 +305,20 @@ private:
     }
 
     // What may be added to a table that is there is said of the tables of the text alone.
-    bool adopts(const EntityInfo& entity) const { return catalog_.adopt && fresh_.count(entity.unit->key()) > 0; }
+    bool adopts(const resolve::EntityInfo& entity) const {
+        return catalog_.adopt && fresh_.count(entity.unit->key()) > 0;
+    }
 
-    Pos posOf(const EntityInfo& entity) const { return entity.spec ? entity.spec->name.pos : entity.pos; }
+    Pos posOf(const resolve::EntityInfo& entity) const { return entity.spec ? entity.spec->name.pos : entity.pos; }
 
-    void adopt(const Object& object, const EntityInfo& entity) {
+    void adopt(const Object& object, const resolve::EntityInfo& entity) {
         const TableView& table = *entity.present;
         std::vector<std::string> problems;
         std::vector<std::string> missing = missingColumns(entity, problems);
         if (table.kind != 'r' && table.kind != 'p')
             problems.insert(problems.begin(), "it is not an ordinary or partitioned table");
         if (!adopts(entity))
-            for (const ColumnInfo& column : entity.columns)
+            for (const resolve::ColumnInfo& column : entity.columns)
                 if (!table.column(column.name)) problems.push_back(column.name + " is missing (" + column.type + ")");
         if (!table.callerOwns) problems.push_back("it belongs to " + table.owner);
         if (!problems.empty()) {
@@ -330,7 +334,7 @@ private:
     }
 
     // `before` is the CREATE TABLE that was run; empty if its record is gone.
-    void alter(const Object& object, const EntityInfo& entity, const std::string& before) {
+    void alter(const Object& object, const resolve::EntityInfo& entity, const std::string& before) {
         const TableChange& change = changes_[object.identity];
         bool loses = !change.losses.empty();
         std::vector<std::string> problems = change.refused;
@@ -356,8 +360,8 @@ private:
         steps_.back().places = change.places;
     }
 
-    World& world_;
-    const Resolver& resolver_;
+    resolve::World& world_;
+    const resolve::Resolver& resolver_;
     const CatalogView& catalog_;
     const std::vector<Object>& objects_;
     std::map<std::string, const InstalledObject*> installed_;
@@ -388,9 +392,10 @@ std::vector<std::string> changedMeanings(const std::vector<Object>& before, cons
     return changed;
 }
 
-std::vector<PlanStep> makePlan(World& world, const Resolver& resolver, const std::vector<Object>& objects,
-                               const std::vector<TableQuestion>& questions, const std::vector<TableAnswer>& answers) {
+std::vector<PlanStep> makePlan(resolve::World& world, const resolve::Resolver& resolver,
+                               const std::vector<Object>& objects, const std::vector<TableQuestion>& questions,
+                               const std::vector<TableAnswer>& answers) {
     return Planner(world, resolver, objects, questions, answers).run();
 }
 
-}  // namespace specql
+}  // namespace specql::plan

@@ -4,7 +4,7 @@
 
 #include "text/quote.hpp"
 
-namespace specql {
+namespace specql::plan {
 
 namespace {
 
@@ -16,8 +16,8 @@ bool hasLine(const std::string& before, const std::string& line) {
 
 class TableChanger {
 public:
-    TableChanger(const World& world, const Resolver& resolver, const EntityInfo& entity, const std::string& before,
-                 const TableQuestion& question, const TableAnswer& answer)
+    TableChanger(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& entity,
+                 const std::string& before, const TableQuestion& question, const TableAnswer& answer)
         : world_(world),
           resolver_(resolver),
           entity_(entity),
@@ -28,20 +28,20 @@ public:
 
     // Checks go before the columns they read change, and come when all columns are as they shall be.
     TableChange run() {
-        std::vector<TableCheck> checks = tableChecks(world_, resolver_, entity_);
+        std::vector<emit::TableCheck> checks = emit::tableChecks(world_, resolver_, entity_);
         dropChecks(checks);
-        for (const ColumnInfo& column : entity_.columns)
+        for (const resolve::ColumnInfo& column : entity_.columns)
             if (const ColumnView* view = entity_.present->column(column.name))
                 alterColumn(column, *view);
             else
-                add(posOf(column), "ADD COLUMN " + columnSql(world_, resolver_, entity_, column));
+                add(posOf(column), "ADD COLUMN " + emit::columnSql(world_, resolver_, entity_, column));
         for (const ColumnView& column : entity_.present->columns) {
             if (entity_.column(column.name) || !madeColumn(before_, column.name)) continue;
             add(entity_.pos, "DROP COLUMN " + quoteName(column.name));
             change_.losses.push_back("the field " + column.name + " would be dropped with its data");
             change_.columns.push_back(column.name);
         }
-        for (const TableCheck& check : checks) {
+        for (const emit::TableCheck& check : checks) {
             CheckState state = stateOf(check);
             if (state == CheckState::same) continue;
             add(posOf(*check.column), "ADD " + check.sql());
@@ -56,32 +56,32 @@ private:
         change_.sql.push_back(alter_ + action + ";");
         change_.places.push_back(pos);
     }
-    Pos posOf(const ColumnInfo& column) const { return column.field ? column.field->name.pos : entity_.pos; }
+    Pos posOf(const resolve::ColumnInfo& column) const { return column.field ? column.field->name.pos : entity_.pos; }
 
     // Of a check that was not asked for nothing changed.
-    CheckState stateOf(const TableCheck& check) const {
+    CheckState stateOf(const emit::TableCheck& check) const {
         for (size_t i = 0; i < question_.checks.size(); i++)
             if (question_.checks[i].name == check.name) return answer_.checks[i];
         return CheckState::same;
     }
 
-    void dropChecks(const std::vector<TableCheck>& wanted) {
+    void dropChecks(const std::vector<emit::TableCheck>& wanted) {
         for (const std::string& name : answer_.present) {
-            auto found =
-                std::find_if(wanted.begin(), wanted.end(), [&](const TableCheck& check) { return check.name == name; });
+            auto found = std::find_if(wanted.begin(), wanted.end(),
+                                      [&](const emit::TableCheck& check) { return check.name == name; });
             bool ours = before_.find("\n    CONSTRAINT " + quoteName(name) + " CHECK (") != std::string::npos;
             if (found == wanted.end() ? ours : stateOf(*found) != CheckState::same)
                 add(found == wanted.end() ? entity_.pos : posOf(*found->column), "DROP CONSTRAINT " + quoteName(name));
         }
     }
 
-    void alterColumn(const ColumnInfo& column, const ColumnView& view) {
+    void alterColumn(const resolve::ColumnInfo& column, const ColumnView& view) {
         for (size_t i = 0; i < question_.columns.size(); i++)
             if (question_.columns[i].name == column.name)
                 alterColumn(column, view, question_.columns[i], answer_.columns[i]);
     }
 
-    void alterColumn(const ColumnInfo& column, const ColumnView& view, const ColumnQuestion& wanted,
+    void alterColumn(const resolve::ColumnInfo& column, const ColumnView& view, const ColumnQuestion& wanted,
                      const ColumnAnswer& found) {
         if (found.type == TypeChange::impossible) {
             change_.refused.push_back("no cast turns the field " + column.name + " from " + view.type + " into " +
@@ -110,9 +110,9 @@ private:
         if (!actions.empty()) add(posOf(column), join(actions, ",\n    "));
     }
 
-    const World& world_;
-    const Resolver& resolver_;
-    const EntityInfo& entity_;
+    const resolve::World& world_;
+    const resolve::Resolver& resolver_;
+    const resolve::EntityInfo& entity_;
     const std::string& before_;
     const TableQuestion& question_;
     const TableAnswer& answer_;
@@ -132,19 +132,19 @@ bool madeColumn(const std::string& before, const std::string& column) {
     return before.find("\n    " + quoteName(column) + " ") != std::string::npos;
 }
 
-const EntityInfo* entityOf(const World& world, const Object& object) {
-    for (const EntityInfo& entity : world.entities)
+const resolve::EntityInfo* entityOf(const resolve::World& world, const Object& object) {
+    for (const resolve::EntityInfo& entity : world.entities)
         if (entity.unit && object.kind == "table" && quoteName(entity.schema, entity.table) == object.identity)
             return &entity;
     return nullptr;
 }
 
-std::vector<TableQuestion> askOfTables(const World& world, const Resolver& resolver,
+std::vector<TableQuestion> askOfTables(const resolve::World& world, const resolve::Resolver& resolver,
                                        const std::vector<Object>& objects) {
     std::vector<TableQuestion> questions;
     for (const Object& object : objects) {
         if (object.adopted) continue;
-        const EntityInfo* entity = entityOf(world, object);
+        const resolve::EntityInfo* entity = entityOf(world, object);
         if (!entity || !entity->present) continue;
         std::string before = madeText(world.catalog(), object);
         if (before == object.sql()) continue;
@@ -152,23 +152,25 @@ std::vector<TableQuestion> askOfTables(const World& world, const Resolver& resol
         question.identity = object.identity;
         question.schema = entity->schema;
         question.name = entity->table;
-        for (const ColumnInfo& column : entity->columns) {
+        for (const resolve::ColumnInfo& column : entity->columns) {
             const ColumnView* view = entity->present->column(column.name);
-            bool stays = view && hasLine(before, columnSql(world, resolver, *entity, column)) &&
-                         compatible(column.type, view->type);
+            bool stays = view && hasLine(before, emit::columnSql(world, resolver, *entity, column)) &&
+                         resolve::compatible(column.type, view->type);
             if (view && !stays)
-                question.columns.push_back({column.name, column.type, columnDefault(world, resolver, *entity, column)});
+                question.columns.push_back(
+                    {column.name, column.type, emit::columnDefault(world, resolver, *entity, column)});
         }
-        for (const TableCheck& check : tableChecks(world, resolver, *entity))
+        for (const emit::TableCheck& check : emit::tableChecks(world, resolver, *entity))
             if (!hasLine(before, check.sql())) question.checks.push_back({check.name, check.condition});
         questions.push_back(std::move(question));
     }
     return questions;
 }
 
-TableChange changeTable(const World& world, const Resolver& resolver, const EntityInfo& entity,
-                        const std::string& before, const TableQuestion& question, const TableAnswer& answer) {
+TableChange changeTable(const resolve::World& world, const resolve::Resolver& resolver,
+                        const resolve::EntityInfo& entity, const std::string& before, const TableQuestion& question,
+                        const TableAnswer& answer) {
     return TableChanger(world, resolver, entity, before, question, answer).run();
 }
 
-}  // namespace specql
+}  // namespace specql::plan

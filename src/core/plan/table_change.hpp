@@ -4,13 +4,13 @@
 #include "emit/emit.hpp"
 #include "model/table_state.hpp"
 
-namespace specql {
+namespace specql::plan {
 
 // The CREATE TABLE that was run; empty if others made the table, or the record of it is gone.
 std::string madeText(const CatalogView& catalog, const Object& table);
 
 // The columns and checks to ask of, for each table that is there and was made from another CREATE TABLE.
-std::vector<TableQuestion> askOfTables(const World& world, const Resolver& resolver,
+std::vector<TableQuestion> askOfTables(const resolve::World& world, const resolve::Resolver& resolver,
                                        const std::vector<Object>& objects);
 
 struct TableChange {
@@ -23,13 +23,14 @@ struct TableChange {
 
 // `before` is the CREATE TABLE that was run: what it did not make is not ours to drop, and what the entity wants as it
 // did stays as it is.
-TableChange changeTable(const World& world, const Resolver& resolver, const EntityInfo& entity,
-                        const std::string& before, const TableQuestion& question, const TableAnswer& answer);
+TableChange changeTable(const resolve::World& world, const resolve::Resolver& resolver,
+                        const resolve::EntityInfo& entity, const std::string& before, const TableQuestion& question,
+                        const TableAnswer& answer);
 
 // True if the CREATE TABLE that was run made this column.
 bool madeColumn(const std::string& before, const std::string& column);
 
 // The entity whose table the object is; null if there is none, or the object is no table.
-const EntityInfo* entityOf(const World& world, const Object& object);
+const resolve::EntityInfo* entityOf(const resolve::World& world, const Object& object);
 
-}  // namespace specql
+}  // namespace specql::plan

@@ -10,7 +10,7 @@
 #include "resolve/window.hpp"
 #include "resolve/world.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 enum Op : unsigned { opInsert = 1, opUpdate = 2, opDelete = 4 };
 
@@ -70,13 +70,13 @@ struct BoundAssignment {
 
 struct BoundOrder {
     BoundExpression value;
-    const OrderItem* spec = nullptr;
+    const spec::OrderItem* spec = nullptr;
 };
 
 enum class CallKind { none, action, function, queued };
 
 struct ResolvedStep {
-    const Step* spec = nullptr;
+    const spec::Step* spec = nullptr;
     EntityInfo* target = nullptr;
     std::vector<BoundAssignment> set;
     BoundExpression where, limit, condition;
@@ -108,7 +108,7 @@ struct FeedTerm {
 };
 
 struct ResolvedBranch {
-    const Branch* spec = nullptr;
+    const spec::Branch* spec = nullptr;
     bool onTimeout = false;        // of a correlation: for matches that are timeouts
     std::optional<FeedTerm> feed;  // of a listener that feeds a window; its condition is the term's FILTER
     BoundExpression condition;
@@ -152,4 +152,4 @@ struct ResolvedAction {
     }
 };
 
-}  // namespace specql
+}  // namespace specql::resolve

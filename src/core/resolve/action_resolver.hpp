@@ -11,7 +11,7 @@
 
 #include "resolve/resolver.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 // Names that every event, or every match of a window, has.
 struct NamedType {
@@ -88,9 +88,9 @@ private:
     EntityInfo* knownTable(const std::string& table);
     void addPayloadKey(const std::string& name);
     // `taken`: whose row the steps of a bulk operation are done for; `target`: whose rows a WHERE is about.
-    void findKeysIn(ExpressionRef ref, EntityInfo* taken = nullptr, EntityInfo* target = nullptr);
-    void findKeysIn(const std::vector<Step>& steps, EntityInfo* taken = nullptr);
-    void findTargetsIn(const std::vector<Step>& steps, EntityInfo* taken = nullptr);
+    void findKeysIn(spec::ExpressionRef ref, EntityInfo* taken = nullptr, EntityInfo* target = nullptr);
+    void findKeysIn(const std::vector<spec::Step>& steps, EntityInfo* taken = nullptr);
+    void findTargetsIn(const std::vector<spec::Step>& steps, EntityInfo* taken = nullptr);
     // The context of a way, made when first used.
     int useContext(int way);
 
@@ -170,7 +170,7 @@ private:
     void checkRowTests(const BoundExpression& bound);
     // Values of a row that the event never has.
     void checkMissingRows(const BoundExpression& bound, const Scope& scope);
-    void checkMissingVia(const Step& step, int way);
+    void checkMissingVia(const spec::Step& step, int way);
     // Why there is never a row that a value of the event, or the way that starts with it, could be of; null if there
     // is.
     const char* missingRow(const Value& start) const;
@@ -182,7 +182,7 @@ private:
     // --- expressions -------------------------------------------------------------------------------------------------
     void notePayload(const std::string& name);
     std::vector<std::string> namesInReach(const Scope& scope) const;
-    BoundExpression bind(ExpressionRef ref, const std::string& target, const Scope& scope,
+    BoundExpression bind(spec::ExpressionRef ref, const std::string& target, const Scope& scope,
                          const ColumnInfo* column = nullptr);
     std::string partHint(const NameUse& use, const Scope& scope) const;
     void unknownName(int expression, const NameUse& use, const Scope& scope, const ColumnInfo* column,
@@ -230,20 +230,20 @@ private:
     void explain();
 
     // --- steps -------------------------------------------------------------------------------------------------------
-    std::vector<ResolvedStep> bindSteps(const std::vector<Step>& steps, Scope& scope);
-    EntityInfo* targetOf(const Step& step);
-    void bindSet(const Step& step, ResolvedStep& resolved, const Scope& outer);
+    std::vector<ResolvedStep> bindSteps(const std::vector<spec::Step>& steps, Scope& scope);
+    EntityInfo* targetOf(const spec::Step& step);
+    void bindSet(const spec::Step& step, ResolvedStep& resolved, const Scope& outer);
     // create: columns take the event's values of the same name.
     void bindCreate(ResolvedStep& resolved, const Scope& scope);
     // Which row an update or delete without WHERE is about.
     std::string refHint(const EntityInfo& target) const;
     // `handled`: the entity of the taken row, behind an allocation.
-    void bindOwnRow(const Step& step, ResolvedStep& resolved, const EntityInfo* handled);
+    void bindOwnRow(const spec::Step& step, ResolvedStep& resolved, const EntityInfo* handled);
     void bindWay(int way, ResolvedStep& resolved);
     // The row that VIA says.
-    void bindVia(const Step& step, ResolvedStep& resolved);
+    void bindVia(const spec::Step& step, ResolvedStep& resolved);
     // Behind an allocation: the taken row itself, or the one that it refers to. False if it leads to none.
-    bool bindTakenRow(const Step& step, ResolvedStep& resolved, const Scope& scope);
+    bool bindTakenRow(const spec::Step& step, ResolvedStep& resolved, const Scope& scope);
     // The refs of an entity that lead to another.
     std::vector<const ColumnInfo*> waysTo(const EntityInfo* entity, const EntityInfo& from);
     bool ofTakenRef(const Scope& scope, const std::string& name) const;
@@ -251,11 +251,11 @@ private:
     // A bulk operation is a function: nothing says which event called it, if one did.
     void refuseEventNames();
     // LIMIT that shares a word with a field of the target allocates: rows are taken while the field's sum fits.
-    void bindLimit(const Step& step, ResolvedStep& resolved, const Scope& scope);
-    ResolvedStep bindStep(const Step& step, Scope& scope);
-    void bindForeach(const Step& step, ResolvedStep& resolved, Scope& scope);
+    void bindLimit(const spec::Step& step, ResolvedStep& resolved, const Scope& scope);
+    ResolvedStep bindStep(const spec::Step& step, Scope& scope);
+    void bindForeach(const spec::Step& step, ResolvedStep& resolved, Scope& scope);
     // <action>: "f(args)" calls the action; a function of that name is called; otherwise the call is queued.
-    void bindCall(const Step& step, ResolvedStep& resolved, Scope& scope);
+    void bindCall(const spec::Step& step, ResolvedStep& resolved, Scope& scope);
 
     Resolver& resolver_;
     World& world_;
@@ -271,4 +271,4 @@ private:
     std::map<std::string, std::string> literalHints_;  // used where there is no other
 };
 
-}  // namespace specql
+}  // namespace specql::resolve

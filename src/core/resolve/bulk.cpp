@@ -2,10 +2,10 @@
 // place.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "resolve/action_resolver.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 std::vector<const ColumnInfo*> ActionResolver::waysTo(const EntityInfo* entity, const EntityInfo& from) {
     std::vector<const ColumnInfo*> ways;
@@ -16,7 +16,7 @@ std::vector<const ColumnInfo*> ActionResolver::waysTo(const EntityInfo* entity, 
     return ways;
 }
 
-bool ActionResolver::bindTakenRow(const Step& step, ResolvedStep& resolved, const Scope& scope) {
+bool ActionResolver::bindTakenRow(const spec::Step& step, ResolvedStep& resolved, const Scope& scope) {
     if (!scope.handled) return false;
     EntityInfo& taken = *scope.handled;
     auto byColumn = [&](const std::string& name) {
@@ -62,4 +62,4 @@ void ActionResolver::refuseEventNames() {
     });
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -5,10 +5,10 @@
 #include <cstdlib>
 #include <iterator>
 
-#include "text/quote.hpp"
 #include "spec/condition.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
@@ -77,7 +77,7 @@ public:
 
     // The two parts that exclude each other, or the one that is never true; empty if none were found.
     std::string contradiction() {
-        for (const Atom& atom : readCondition(text_).atoms)
+        for (const spec::Atom& atom : spec::readCondition(text_).atoms)
             if (atom.conjunct && problem_.empty()) add(atom);
         return problem_;
     }
@@ -102,7 +102,7 @@ private:
     }
 
     // The values that the atom names, in text order.
-    std::vector<const Value*> valuesIn(const Atom& atom) const {
+    std::vector<const Value*> valuesIn(const spec::Atom& atom) const {
         const std::vector<NameUse>& names = world_.facts(bound_.expression).names;
         auto first = std::lower_bound(names.begin(), names.end(), atom.begin,
                                       [](const NameUse& use, size_t offset) { return use.offset < offset; });
@@ -119,34 +119,34 @@ private:
         return !value.old && action_.binding.ops == opDelete ? "a delete has no new row" : nullptr;
     }
 
-    void add(const Atom& atom) {
+    void add(const spec::Atom& atom) {
         std::string said = text_.substr(atom.begin, atom.end - atom.begin);
-        if (isNeverTrue(said)) {
+        if (spec::isNeverTrue(said)) {
             problem_ = commentText(said) + " is never true";
             return;
         }
         std::vector<const Value*> values = valuesIn(atom);
         bool isNull = false;
-        Bound bound, high;
-        Choice choice;
-        if (readNullTest(said, isNull)) {
+        spec::Bound bound, high;
+        spec::Choice choice;
+        if (spec::readNullTest(said, isNull)) {
             if (values.size() == 1) addNullTest(*values[0], isNull, said);
-        } else if (readBound(said, bound)) {
+        } else if (spec::readBound(said, bound)) {
             addBound(bound, values, said);
-        } else if (readBetween(said, bound, high)) {
-            if (bound.kind == Bound::Kind::text && high.kind == bound.kind && high.other < bound.other &&
+        } else if (spec::readBetween(said, bound, high)) {
+            if (bound.kind == spec::Bound::Kind::text && high.kind == bound.kind && high.other < bound.other &&
                 sortsAlike(bound.other, high.other) && values.size() == 1) {
                 problem_ = commentText(said) + " is never true: the smaller value comes first";
                 return;
             }
             // Each end is a comparison with the values that it names.
-            size_t middle = bound.kind == Bound::Kind::name ? 2 : 1;
+            size_t middle = bound.kind == spec::Bound::Kind::name ? 2 : 1;
             if (values.size() < middle) return;
             addBound(bound, {values.begin(), values.begin() + static_cast<long>(middle)}, said);
             std::vector<const Value*> ofHigh = {values.front()};
             ofHigh.insert(ofHigh.end(), values.begin() + static_cast<long>(middle), values.end());
             if (problem_.empty()) addBound(high, ofHigh, said);
-        } else if (readChoice(said, choice)) {
+        } else if (spec::readChoice(said, choice)) {
             addChoice(choice, values, said);
         }
     }
@@ -158,7 +158,7 @@ private:
                right.find_first_not_of(plain) == std::string::npos;
     }
 
-    void addChoice(const Choice& choice, const std::vector<const Value*>& values, const std::string& said) {
+    void addChoice(const spec::Choice& choice, const std::vector<const Value*>& values, const std::string& said) {
         bool empty = choice.numbers.empty() && choice.texts.empty();
         if (choice.hasNull && (choice.isNegated || empty)) {
             problem_ = commentText(said) + " is never true, because of the NULL: write IS NULL, or IS NOT NULL";
@@ -197,8 +197,8 @@ private:
         same.emplace(key, said);
     }
 
-    void addBound(const Bound& bound, const std::vector<const Value*>& values, const std::string& said) {
-        size_t names = bound.kind == Bound::Kind::name ? 2 : 1;
+    void addBound(const spec::Bound& bound, const std::vector<const Value*>& values, const std::string& said) {
+        size_t names = bound.kind == spec::Bound::Kind::name ? 2 : 1;
         if (names == 2 && values.size() == 1 && (bound.other == "null" || bound.name == "null")) {
             problem_ = commentText(said) + " is never true: write IS NULL, or IS NOT NULL";
             return;
@@ -214,16 +214,16 @@ private:
         std::string key = keyOf(*values[0]);
         if (names == 2) {
             relate(key, keyOf(*values[1]), relationOf(bound.comparison), said);
-        } else if (bound.kind == Bound::Kind::number && isNumber(values[0]->type) && isShort(bound.other)) {
+        } else if (bound.kind == spec::Bound::Kind::number && isNumber(values[0]->type) && isShort(bound.other)) {
             narrow(key, relationOf(bound.comparison), std::strtod(bound.other.c_str(), nullptr),
                    isInteger(values[0]->type), said);
-        } else if (bound.kind == Bound::Kind::text && values[0]->type == "text" && ours(*values[0])) {
+        } else if (bound.kind == spec::Bound::Kind::text && values[0]->type == "text" && ours(*values[0])) {
             compareText(key, bound, said);
         }
     }
 
     // Equal to one text, and to another, or not to that one.
-    void compareText(const std::string& key, const Bound& bound, const std::string& said) {
+    void compareText(const std::string& key, const spec::Bound& bound, const std::string& said) {
         if (bound.comparison == "=") allow(key, {bound.other}, said);
         if (bound.comparison != "<>") return;
         unequal_[key].emplace(bound.other, said);
@@ -330,7 +330,7 @@ public:
     void reportSteps(const std::vector<ResolvedStep>& steps) {
         for (const ResolvedStep& step : steps) {
             report(step.where, false);
-            if (step.spec->kind == StepKind::branch || step.spec->kind == StepKind::validate)
+            if (step.spec->kind == spec::StepKind::branch || step.spec->kind == spec::StepKind::validate)
                 report(step.condition, false);
             reportSteps(step.then);
             reportSteps(step.otherwise);
@@ -358,4 +358,4 @@ void reportContradictions(World& world, const Resolver& resolver) {
     }
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

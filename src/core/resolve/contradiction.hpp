@@ -3,7 +3,7 @@
 
 #include "resolve/resolver.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 // Warns of every condition of the new text, of a branch, an if:, a validate: or a WHERE, that cannot hold for any
 // values: two of its parts, or one part and what raises the event, exclude each other, or a part is never true by
@@ -14,4 +14,4 @@ void reportContradictions(World& world, const Resolver& resolver);
 std::string contradictionIn(const World& world, const ResolvedAction& action, const BoundExpression& condition,
                             bool missingRows = true);
 
-}  // namespace specql
+}  // namespace specql::resolve

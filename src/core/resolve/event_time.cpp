@@ -2,7 +2,7 @@
 
 #include "text/quote.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 bool isForeign(const World& world, const EntityInfo& entity) {
     if (!entity.unit) return true;
@@ -37,4 +37,4 @@ EventTime eventTime(const World& world, const Binding& binding) {
     return only ? only : none;
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

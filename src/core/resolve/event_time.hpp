@@ -3,7 +3,7 @@
 
 #include "resolve/action.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 // A column of the event's row, or none: then the event happened when it was captured.
 struct EventTime {
@@ -19,4 +19,4 @@ EventTime eventTime(const World& world, const Binding& binding);
 // Was the table there before specql, or does no entity declare it?
 bool isForeign(const World& world, const EntityInfo& entity);
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -1,12 +1,12 @@
 // Expressions bound name by name, and the types of payload keys.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "resolve/action_resolver.hpp"
 #include "spec/habits.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
@@ -50,7 +50,7 @@ std::vector<std::string> ActionResolver::namesInReach(const Scope& scope) const 
     return names;
 }
 
-BoundExpression ActionResolver::bind(ExpressionRef ref, const std::string& target, const Scope& scope,
+BoundExpression ActionResolver::bind(spec::ExpressionRef ref, const std::string& target, const Scope& scope,
                                      const ColumnInfo* column) {
     BoundExpression bound;
     if (!ref) return bound;  // the reader has said what is missing
@@ -91,7 +91,7 @@ std::string wordHint(const NameUse& use, const std::string& expression, const st
     const std::string& word = use.parts.back();
     if (use.parts.size() == 1 && expression[use.offset] == '"')
         return "a text is written in single quotes: '" + word + "'; double quotes are for names";
-    const char* meant = use.parts.size() == 1 ? habit(Habit::word, word) : nullptr;
+    const char* meant = use.parts.size() == 1 ? spec::habit(spec::Habit::word, word) : nullptr;
     if (meant) return meant;
     if (!near.empty()) return "did you mean " + near + "?";
     return use.parts.size() == 1 ? "a text value is quoted: \"'" + word + "'\"" : "";
@@ -103,7 +103,7 @@ std::string ActionResolver::partHint(const NameUse& use, const Scope& scope) con
     auto isJson = [](const std::string& type) { return type == "jsonb" || type == "json"; };
     bool json = std::any_of(scope.locals.begin(), scope.locals.end(),
                             [&](const Value& local) { return local.name == first && isJson(local.type); });
-    for (const Param& param : action_.spec->params)
+    for (const spec::Param& param : action_.spec->params)
         json = json || (result_.binding.custom && param.name.value == first && isJson(param.type.value));
     const ColumnInfo* column = result_.binding.custom ? nullptr : result_.binding.entity->columnOf(first);
     if (json || (column && isJson(column->type))) {
@@ -196,7 +196,7 @@ void ActionResolver::inferPayloadTypes() {
 }
 
 std::string ActionResolver::payloadType(const std::string& key) {
-    for (const Param& param : action_.spec->params) {
+    for (const spec::Param& param : action_.spec->params) {
         if (param.name.value != key) continue;
         ColumnType type = columnType(param.type.value, world_.catalog().types);
         if (type.ok) return type.sql;
@@ -229,12 +229,12 @@ void ActionResolver::checkKeys() {
     if (world_.trying() || !action_.file->fresh || result_.window || !world_.wantsHints()) return;
     std::vector<std::string> declared(emitted_.begin(), emitted_.end()), fields;
     for (const ActionInfo& other : world_.actions) {
-        const Action& spec = *other.spec;
+        const spec::Action& spec = *other.spec;
         bool same =
             &other == &action_ ||
             (!result_.binding.event.empty() && other.schema == action_.schema &&
              (spec.trigger.value == result_.binding.event || spec.on.value == "event " + result_.binding.event));
-        for (const Param& param : spec.params)
+        for (const spec::Param& param : spec.params)
             if (same) declared.push_back(param.name.value);
     }
     for (const EntityInfo* entity : touched_)
@@ -279,4 +279,4 @@ void ActionResolver::explain() {
     });
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -1,12 +1,12 @@
 // Windows and correlations: what their sources are, and what each source's event hands to them.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "resolve/action_resolver.hpp"
 #include "resolve/event_time.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
@@ -28,7 +28,7 @@ ResolvedAction ActionResolver::runFeed(const Window& window, const std::string& 
     bool custom = result_.binding.custom;
     Scope scope;
     auto ref = [&](int expression) {
-        ExpressionRef result;
+        spec::ExpressionRef result;
         if (expression >= 0) result.id = expression - action_.file->expressionBase;
         return result;
     };
@@ -76,7 +76,7 @@ ResolvedAction ActionResolver::runFeed(const Window& window, const std::string& 
 
 // A trigger's name may be a source too: then matches are called after the action.
 void Resolver::resolveWindowed(const ActionInfo& action) {
-    const Action& spec = *action.spec;
+    const spec::Action& spec = *action.spec;
     checkWithin(action);
     Binding match;
     match.custom = true;
@@ -107,7 +107,7 @@ void Resolver::resolveWindowed(const ActionInfo& action) {
 // A match has what it counted and its keys; what is declared beside these is there only if somebody adds it by hand.
 void Resolver::checkMatchParams(const ActionInfo& action, const ResolvedAction& resolved) {
     std::vector<std::string> keys = matchKeyNames(*action.spec, *resolved.window);
-    for (const Param& param : action.spec->params) {
+    for (const spec::Param& param : action.spec->params) {
         const std::string& name = param.name.value;
         if (!resolved.payload.count(name) || std::find(keys.begin(), keys.end(), name) != keys.end()) continue;
         world_.warning(*action.file, "SPQL-R108", param.name.pos,
@@ -117,7 +117,7 @@ void Resolver::checkMatchParams(const ActionInfo& action, const ResolvedAction& 
 }
 
 void Resolver::checkWindow(const ActionInfo& action, const Window& window) {
-    const Action& spec = *action.spec;
+    const spec::Action& spec = *action.spec;
     if (spec.onError.value == "abort")
         world_.error(*action.file, "SPQL-R083", spec.onError.pos,
                      "matches are found after the events are committed: there is no statement to abort",
@@ -147,7 +147,7 @@ std::vector<std::string> Resolver::customEvents(const ActionInfo& except) const 
     for (const auto& emitter : emitters_)
         events.push_back(emitter.first);
     for (const ActionInfo& other : world_.actions) {
-        const Action& spec = *other.spec;
+        const spec::Action& spec = *other.spec;
         if (startsWith(spec.on.value, "event ")) events.push_back(spec.on.value.substr(6));
         if (&other == &except) continue;
         if (spec.windowed && spec.trigger) events.push_back(spec.trigger.value);
@@ -230,4 +230,4 @@ void Resolver::addFeeds(const ActionInfo& action, const Window& window, const st
     }
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

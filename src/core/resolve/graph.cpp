@@ -8,14 +8,14 @@
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
 // Something an action does that may raise an event.
 struct Write {
     size_t by = 0;  // the action whose step it is: the one that runs, or a bulk operation it calls
-    StepKind kind = StepKind::insert;
+    spec::StepKind kind = spec::StepKind::insert;
     const EntityInfo* entity = nullptr;  // a row of it is written
     unsigned op = 0;
     std::map<std::string, std::string> literals;  // column → text literal it is set to
@@ -152,12 +152,12 @@ private:
             write.by = action;
             write.kind = step.spec->kind;
             switch (step.spec->kind) {
-                case StepKind::insert:
-                case StepKind::append:
-                case StepKind::create: write.op = opInsert; break;
-                case StepKind::update: write.op = opUpdate; break;
-                case StepKind::remove: write.op = opDelete; break;
-                case StepKind::emit: write.event = step.spec->target.value; break;
+                case spec::StepKind::insert:
+                case spec::StepKind::append:
+                case spec::StepKind::create: write.op = opInsert; break;
+                case spec::StepKind::update: write.op = opUpdate; break;
+                case spec::StepKind::remove: write.op = opDelete; break;
+                case spec::StepKind::emit: write.event = step.spec->target.value; break;
                 default: continue;
             }
             write.entity = step.target;
@@ -187,9 +187,10 @@ private:
     // Only branches that write can go on.
     static bool writesSomething(const std::vector<ResolvedStep>& steps) {
         return std::any_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
-            StepKind kind = step.spec->kind;
-            bool writes = kind == StepKind::insert || kind == StepKind::update || kind == StepKind::remove ||
-                          kind == StepKind::append || kind == StepKind::create || kind == StepKind::emit ||
+            spec::StepKind kind = step.spec->kind;
+            bool writes = kind == spec::StepKind::insert || kind == spec::StepKind::update ||
+                          kind == spec::StepKind::remove || kind == spec::StepKind::append ||
+                          kind == spec::StepKind::create || kind == spec::StepKind::emit ||
                           step.call == CallKind::action;
             return writes || writesSomething(step.then) || writesSomething(step.otherwise);
         });
@@ -300,7 +301,7 @@ private:
     }
 
     // What a window counts, or within which time a correlation waits; empty for other actions.
-    static std::string overTime(const Action& spec) {
+    static std::string overTime(const spec::Action& spec) {
         if (spec.correlated) return "within " + spec.correlationWindow.value;
         return spec.windowed ? commentText(spec.condition.value) : "";
     }
@@ -323,7 +324,7 @@ private:
 
     // What a window counts or a correlation waits for, and the event that a match raises.
     void drawWindow(const ResolvedAction& action) {
-        const Action& spec = *action.info->spec;
+        const spec::Action& spec = *action.info->spec;
         size_t self = actionNode(action);
         // Its sources may be resolved as actions of their own, which say more exactly what raises them.
         bool fed = std::any_of(actions_.begin(), actions_.end(),
@@ -352,16 +353,16 @@ private:
     void drawSteps(const ResolvedAction& action, const std::vector<ResolvedStep>& steps) {
         for (const ResolvedStep& step : steps) {
             size_t self = actionNode(action);
-            const Step& spec = *step.spec;
+            const spec::Step& spec = *step.spec;
             switch (spec.kind) {
-                case StepKind::callExternal:
+                case spec::StepKind::callExternal:
                     edge(self, node(GraphNode::Kind::service, spec.target.value), spec.message.value);
                     break;
-                case StepKind::notify:
-                case StepKind::escalate:
+                case spec::StepKind::notify:
+                case spec::StepKind::escalate:
                     edge(self, node(GraphNode::Kind::channel, spec.target.value), spec.verb.value);
                     break;
-                case StepKind::emit: edge(self, node(GraphNode::Kind::event, spec.target.value), "emit"); break;
+                case spec::StepKind::emit: edge(self, node(GraphNode::Kind::event, spec.target.value), "emit"); break;
                 default: break;
             }
             if (step.call == CallKind::action)
@@ -375,12 +376,12 @@ private:
         }
     }
 
-    static const char* writeVerb(StepKind kind) {
+    static const char* writeVerb(spec::StepKind kind) {
         switch (kind) {
-            case StepKind::update: return "update";
-            case StepKind::remove: return "delete";
-            case StepKind::append: return "append";
-            case StepKind::create: return "create";
+            case spec::StepKind::update: return "update";
+            case spec::StepKind::remove: return "delete";
+            case spec::StepKind::append: return "append";
+            case spec::StepKind::create: return "create";
             default: return "insert";
         }
     }
@@ -420,4 +421,4 @@ EventGraph eventGraph(World& world, const Resolver& resolver) {
     return Drawing(world, resolver).draw();
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -6,7 +6,7 @@
 
 #include "resolve/resolver.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 struct GraphNode {
     enum class Kind { entity, event, action, service, channel };
@@ -34,4 +34,4 @@ EventGraph eventGraph(World& world, const Resolver& resolver);
 // demands another literal than the one assigned) is no edge.
 void reportCycles(World& world, const Resolver& resolver);
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -2,11 +2,11 @@
 // only if there is none, so that what is applied or removed elsewhere moves no name that has a meaning at home.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "resolve/world.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
@@ -123,4 +123,4 @@ std::string World::nearestEntity(const std::string& name) const {
     return near.empty() ? join(elsewhere, " or ") : near;
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -1,12 +1,12 @@
 // What every name in an action means under one binding: the event's scope and the target's.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "resolve/action_resolver.hpp"
 #include "text/ascii.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
@@ -26,14 +26,14 @@ bool hasDifference(const std::string& type) {
 }  // namespace
 
 ResolvedAction ActionResolver::run() {
-    const Action& spec = *action_.spec;
+    const spec::Action& spec = *action_.spec;
     if (spec.windowed || spec.correlated) result_.window = readWindow(world_, action_);
     if (withKeys_) findWays();
-    for (const Branch& branch : spec.branches) {
+    for (const spec::Branch& branch : spec.branches) {
         Scope scope;
         ResolvedBranch resolved;
         resolved.spec = &branch;
-        ExpressionRef condition = branch.condition ? branch.condition : spec.plainCondition;
+        spec::ExpressionRef condition = branch.condition ? branch.condition : spec.plainCondition;
         scope.ofBranch = true;
         if (condition) resolved.condition = bind(condition, "boolean", scope);
         scope.ofBranch = false;
@@ -58,9 +58,10 @@ ResolvedAction ActionResolver::run() {
 
 // Those that are declared come as they are declared, then the others as they are used.
 void ActionResolver::orderParameters() {
-    const std::vector<Param>& params = action_.spec->params;
+    const std::vector<spec::Param>& params = action_.spec->params;
     auto place = [&](const std::string& key) {
-        return std::find_if(params.begin(), params.end(), [&](const Param& param) { return param.name.value == key; }) -
+        return std::find_if(params.begin(), params.end(),
+                            [&](const spec::Param& param) { return param.name.value == key; }) -
                params.begin();
     };
     std::stable_sort(result_.payloadOrder.begin(), result_.payloadOrder.end(),
@@ -367,7 +368,7 @@ bool ActionResolver::lookupWays(const std::string& name, Value& value, NameProbl
 
 bool ActionResolver::declaredParam(const std::string& name) const {
     return emitted_.count(name) || std::any_of(action_.spec->params.begin(), action_.spec->params.end(),
-                                               [&](const Param& param) { return param.name.value == name; });
+                                               [&](const spec::Param& param) { return param.name.value == name; });
 }
 
 std::string ActionResolver::keyInPayload(const std::string& name) const {
@@ -450,4 +451,4 @@ void visitExpressions(ResolvedAction& action, const std::function<void(BoundExpr
     ActionResolver::forEachExpression(action, visit);
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

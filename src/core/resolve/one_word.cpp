@@ -1,10 +1,10 @@
 // Words that could well be read as two values, and rows that an event never has.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "resolve/action_resolver.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
@@ -49,7 +49,7 @@ void ActionResolver::checkMissingRows(const BoundExpression& bound, const Scope&
     }
 }
 
-void ActionResolver::checkMissingVia(const Step& step, int way) {
+void ActionResolver::checkMissingVia(const spec::Step& step, int way) {
     const char* missing = missingRow(startOf(ways_[static_cast<size_t>(way)]));
     if (!missing) return;
     std::string there = missing == noOldRow ? "new" : "old";
@@ -139,4 +139,4 @@ void ActionResolver::checkMixedSet(const ResolvedStep& step, const Scope& scope)
     }
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
@@ -212,4 +212,4 @@ void explainOrder(World& world, const Resolver& resolver) {
     world.explanations = std::move(all);
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -4,7 +4,7 @@
 
 #include "resolve/resolver.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 // Gives every action of the world its place. Those of the fresh text stand in the text's order: as many as do already
 // keep the places they have, so that an apply changes as little as can be, and the others stand behind the one that is
@@ -15,4 +15,4 @@ void placeActions(World& world);
 // Adds to the explanations in which turn each action runs that shares its event with others.
 void explainOrder(World& world, const Resolver& resolver);
 
-}  // namespace specql
+}  // namespace specql::resolve

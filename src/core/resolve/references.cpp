@@ -4,21 +4,21 @@
 
 #include "text/quote.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
-const char* verbOf(StepKind kind) {
+const char* verbOf(spec::StepKind kind) {
     switch (kind) {
-        case StepKind::update: return "updates";
-        case StepKind::remove: return "deletes from";
-        case StepKind::append: return "appends to";
+        case spec::StepKind::update: return "updates";
+        case spec::StepKind::remove: return "deletes from";
+        case spec::StepKind::append: return "appends to";
         default: return "inserts into";
     }
 }
 
-bool implies(StepKind kind) {
-    return kind == StepKind::append || kind == StepKind::create;
+bool implies(spec::StepKind kind) {
+    return kind == spec::StepKind::append || kind == spec::StepKind::create;
 }
 
 class References {
@@ -140,4 +140,4 @@ std::vector<std::string> referencesTo(World& world, Resolver& resolver, const st
     return References(world, resolver, units, freshOnly).find();
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

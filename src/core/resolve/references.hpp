@@ -7,7 +7,7 @@
 
 #include "resolve/resolver.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 // One sentence for each reference from a unit that stays to one of `units`, which are keys of units:
 // "ta.Ticket.agent refers to ta.Agent", "action ta.on_x updates ta.Agent". To be asked after Resolver::applyResults().
@@ -15,4 +15,4 @@ namespace specql {
 std::vector<std::string> referencesTo(World& world, Resolver& resolver, const std::set<std::string>& units,
                                       bool freshOnly = false);
 
-}  // namespace specql
+}  // namespace specql::resolve

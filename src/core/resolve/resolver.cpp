@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <array>
 
-#include "text/quote.hpp"
 #include "text/duration.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
@@ -18,8 +18,8 @@ constexpr std::array patterns = {
     Pattern{"bulk_operation", true},
 };
 
-bool stepsImply(StepKind kind) {
-    return kind == StepKind::append || kind == StepKind::create;
+bool stepsImply(spec::StepKind kind) {
+    return kind == spec::StepKind::append || kind == spec::StepKind::create;
 }
 
 ColumnInfo impliedColumn(std::string name, std::string type) {
@@ -57,7 +57,7 @@ bool isBulk(const ActionInfo& action) {
 // Logs and rows whose entity nobody declares are made from the step that writes them.
 void Resolver::implyEntities() {
     for (const ActionInfo& action : world_.actions)
-        for (const Branch& branch : action.spec->branches) {
+        for (const spec::Branch& branch : action.spec->branches) {
             implyFromSteps(action, branch.steps);
             implyFromSteps(action, branch.otherwise);
         }
@@ -65,8 +65,8 @@ void Resolver::implyEntities() {
         implyFromSteps(action, action.spec->onTimeout);
 }
 
-void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<Step>& steps) {
-    for (const Step& step : steps) {
+void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<spec::Step>& steps) {
+    for (const spec::Step& step : steps) {
         implyFromSteps(action, step.then);
         implyFromSteps(action, step.otherwise);
         if (!stepsImply(step.kind) || step.target.empty()) continue;
@@ -76,14 +76,15 @@ void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<Step>&
         // A table of that name that specql made for such a step before is still the step's.
         bool madeBefore =
             known && !known->unit && known->present &&
-            (known->present->owned ||
-             (known->present->callerOwns && known->present->comment == impliedComment(step.kind == StepKind::append)));
+            (known->present->owned || (known->present->callerOwns &&
+                                       known->present->comment == impliedComment(step.kind == spec::StepKind::append)));
         if (known && !known->impliedByStep && !madeBefore) continue;
         size_t dot = step.target.value.find('.');
         std::string schema = dot == std::string::npos ? action.schema : step.target.value.substr(0, dot);
         std::string name = dot == std::string::npos ? step.target.value : step.target.value.substr(dot + 1);
         if (!known || madeBefore) {
-            EntityInfo implied = world_.implied(action, name, schema, step.target.pos, step.kind == StepKind::append);
+            EntityInfo implied =
+                world_.implied(action, name, schema, step.target.pos, step.kind == spec::StepKind::append);
             if (madeBefore)
                 *known = std::move(implied);
             else
@@ -92,7 +93,7 @@ void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<Step>&
                 *action.file, "SPQL-R060", step.target.pos,
                 "no entity " + step.target.value + ": the table " + known->shown() + " is made from this step",
                 "declare the entity to choose its fields yourself");
-            if (step.kind == StepKind::create) {
+            if (step.kind == spec::StepKind::create) {
                 for (const char* name :
                      {"event_id uuid", "event_type text", "event_time timestamp with time zone", "event_data jsonb"})
                     known->columns.push_back(impliedColumn(std::string(name, std::string(name).find(' ')),
@@ -106,7 +107,7 @@ void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<Step>&
                                           std::string(name).substr(std::string(name).find(' ') + 1)));
             }
         }
-        for (const Assignment& assignment : step.set) {
+        for (const spec::Assignment& assignment : step.set) {
             std::string column = snakeCase(assignment.column.value);
             if (!known->column(column)) world_.checkColumn(*action.file, column, assignment.column.pos);
             if (!known->column(column)) known->columns.push_back(impliedColumn(column, ""));
@@ -116,7 +117,8 @@ void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<Step>&
 
 void Resolver::resolveEntity(EntityInfo& entity) {
     const SpecFile& file = *entity.file;
-    auto bindColumns = [&](ExpressionRef ref, const std::string& target, bool columns, const Field* field = nullptr) {
+    auto bindColumns = [&](spec::ExpressionRef ref, const std::string& target, bool columns,
+                           const spec::Field* field = nullptr) {
         BoundExpression bound;
         bound.expression = ref.id + file.expressionBase;
         bound.target = target;
@@ -159,7 +161,7 @@ void Resolver::resolveEntity(EntityInfo& entity) {
         return bound;
     };
     for (const ColumnInfo& column : entity.columns) {
-        const Field* field = column.field;
+        const spec::Field* field = column.field;
         if (!field) continue;
         if (field->defaultValue) {
             EntityExpression expression{&entity, field, nullptr, false, {}, ""};
@@ -176,7 +178,7 @@ void Resolver::resolveEntity(EntityInfo& entity) {
             entityExpressions.push_back(
                 {&entity, field, nullptr, true, bindColumns(field->check, "boolean", true), ""});
     }
-    for (const IndexSpec& index : entity.spec->indexes) {
+    for (const spec::IndexSpec& index : entity.spec->indexes) {
         for (const Text& column : index.columns)
             if (!entity.columnOf(column.value))
                 world_.error(file, "SPQL-R014", column.pos, entity.name + " has no field " + column.value,
@@ -231,7 +233,7 @@ bool Resolver::checkUnit(const ActionInfo& action, const Text& text) {
 // Asked for every trigger and every source of a window: so gathered once.
 void Resolver::noteEmitters() {
     for (const ActionInfo& action : world_.actions) {
-        for (const Branch& branch : action.spec->branches) {
+        for (const spec::Branch& branch : action.spec->branches) {
             noteEmitters(branch.steps);
             noteEmitters(branch.otherwise);
         }
@@ -252,16 +254,16 @@ const Vocabulary& Resolver::triggerNames() {
     return *triggerNames_;
 }
 
-void Resolver::noteEmitters(const std::vector<Step>& steps) {
-    for (const Step& step : steps) {
+void Resolver::noteEmitters(const std::vector<spec::Step>& steps) {
+    for (const spec::Step& step : steps) {
         noteEmitters(step.then);
         noteEmitters(step.otherwise);
-        if (step.kind == StepKind::emit) emitters_[step.target.value].push_back(&step);
+        if (step.kind == spec::StepKind::emit) emitters_[step.target.value].push_back(&step);
     }
 }
 
 void Resolver::resolveAction(const ActionInfo& action) {
-    const Action& spec = *action.spec;
+    const spec::Action& spec = *action.spec;
     if (!findPattern(spec.pattern.value)) {
         std::string near = nearest(spec.pattern.value, patternNames());
         world_.error(*action.file, "SPQL-R057", spec.pattern.pos, "unknown pattern " + spec.pattern.value,
@@ -434,4 +436,4 @@ void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
             if (column.type.empty()) column.type = "text";
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

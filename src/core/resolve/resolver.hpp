@@ -9,7 +9,7 @@
 
 #include "resolve/action.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 class Resolver {
 public:
@@ -26,8 +26,8 @@ public:
     // Expressions that belong to entities, not to actions.
     struct EntityExpression {
         const EntityInfo* entity;
-        const Field* field;      // default or check
-        const IndexSpec* index;  // or the index's WHERE
+        const spec::Field* field;      // default or check
+        const spec::IndexSpec* index;  // or the index's WHERE
         bool isCheck;
         BoundExpression bound;
         std::string literal;  // `= pending` of an enum field: the value meant
@@ -47,11 +47,11 @@ private:
     };
 
     void implyEntities();
-    void implyFromSteps(const ActionInfo& action, const std::vector<Step>& steps);
+    void implyFromSteps(const ActionInfo& action, const std::vector<spec::Step>& steps);
     void resolveEntity(EntityInfo& entity);
     void resolveAction(const ActionInfo& action);
     void noteEmitters();
-    void noteEmitters(const std::vector<Step>& steps);
+    void noteEmitters(const std::vector<spec::Step>& steps);
     void noteWords();
     void addRequests(ResolvedAction& action);
     void addRequest(BoundExpression& bound);
@@ -73,7 +73,7 @@ private:
     World& world_;
     std::vector<AnalysisRequest> requests_;
     std::vector<ImpliedColumn> impliedColumns_;
-    std::map<std::string, std::vector<const Step*>> emitters_;                  // by event: the steps that raise it
+    std::map<std::string, std::vector<const spec::Step*>> emitters_;            // by event: the steps that raise it
     std::map<std::string, std::set<std::pair<size_t, size_t>>> columnsByWord_;  // entity and column, by their indexes
     std::unique_ptr<Vocabulary> triggerNames_;
     std::map<int, Text> intervals_;
@@ -111,4 +111,4 @@ const Pattern* findPattern(const std::string& name);
 std::vector<std::string> patternNames();
 bool isBulk(const ActionInfo& action);
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -1,17 +1,17 @@
 // Steps: their targets, assignments and calls.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "resolve/action_resolver.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
-std::vector<ResolvedStep> ActionResolver::bindSteps(const std::vector<Step>& steps, Scope& scope) {
+std::vector<ResolvedStep> ActionResolver::bindSteps(const std::vector<spec::Step>& steps, Scope& scope) {
     std::vector<ResolvedStep> resolved;
-    for (const Step& step : steps) {
+    for (const spec::Step& step : steps) {
         resolved.push_back(bindStep(step, scope));
-        bool set = step.kind == StepKind::update || step.kind == StepKind::remove;
+        bool set = step.kind == spec::StepKind::update || step.kind == spec::StepKind::remove;
         if (!bulk_ || !set || scope.handled || !resolved.back().target) continue;
         resolved.back().takes = true;
         scope.handled = resolved.back().target;
@@ -19,7 +19,7 @@ std::vector<ResolvedStep> ActionResolver::bindSteps(const std::vector<Step>& ste
     return resolved;
 }
 
-EntityInfo* ActionResolver::targetOf(const Step& step) {
+EntityInfo* ActionResolver::targetOf(const spec::Step& step) {
     std::vector<std::string> candidates;
     EntityInfo* entity = world_.entity(step.target.value, action_.schema, &candidates);
     if (entity) {
@@ -36,8 +36,8 @@ EntityInfo* ActionResolver::targetOf(const Step& step) {
     return nullptr;
 }
 
-void ActionResolver::bindSet(const Step& step, ResolvedStep& resolved, const Scope& outer) {
-    for (const Assignment& assignment : step.set) {
+void ActionResolver::bindSet(const spec::Step& step, ResolvedStep& resolved, const Scope& outer) {
+    for (const spec::Assignment& assignment : step.set) {
         BoundAssignment bound;
         const ColumnInfo* column = resolved.target ? resolved.target->columnOf(assignment.column.value) : nullptr;
         bound.column = column ? column->name : snakeCase(assignment.column.value);
@@ -56,7 +56,7 @@ void ActionResolver::bindSet(const Step& step, ResolvedStep& resolved, const Sco
                              ": it is a generated column",
                          "set the columns that it is computed from");
         Scope scope = outer;
-        if (step.kind == StepKind::update) {
+        if (step.kind == spec::StepKind::update) {
             scope.target = resolved.target;
             scope.assigned = bound.column;
             scope.targetWay = resolved.way;
@@ -125,7 +125,7 @@ std::string ActionResolver::refHint(const EntityInfo& target) const {
            quoteName(binding.entity->key);
 }
 
-void ActionResolver::bindOwnRow(const Step& step, ResolvedStep& resolved, const EntityInfo* handled) {
+void ActionResolver::bindOwnRow(const spec::Step& step, ResolvedStep& resolved, const EntityInfo* handled) {
     if (resolved.target == result_.binding.entity && !resolved.target->key.empty()) {
         resolved.ownRow = true;
         return;
@@ -156,7 +156,7 @@ void ActionResolver::bindWay(int way, ResolvedStep& resolved) {
     result_.contexts[resolved.byContext].locked = true;
 }
 
-void ActionResolver::bindVia(const Step& step, ResolvedStep& resolved) {
+void ActionResolver::bindVia(const spec::Step& step, ResolvedStep& resolved) {
     std::vector<std::string> path;
     for (const Slice& part : splitTopLevel(step.via.value, '.'))
         path.push_back(snakeCase(step.via.value.substr(part.begin, part.end - part.begin)));
@@ -182,7 +182,7 @@ void ActionResolver::bindVia(const Step& step, ResolvedStep& resolved) {
                      hint);
 }
 
-void ActionResolver::bindLimit(const Step& step, ResolvedStep& resolved, const Scope& scope) {
+void ActionResolver::bindLimit(const spec::Step& step, ResolvedStep& resolved, const Scope& scope) {
     const ExpressionFacts& limit = world_.facts(step.limit.id + action_.file->expressionBase);
     if (limit.ok && limit.isLiteral && startsWith(limit.literalValue, "-"))
         world_.error(*action_.file, "SPQL-R095", world_.locate(step.limit.id + action_.file->expressionBase, 0),
@@ -213,20 +213,20 @@ void ActionResolver::bindLimit(const Step& step, ResolvedStep& resolved, const S
     resolved.limit = bind(step.limit, resolved.allocated.empty() ? "bigint" : "numeric", scope);
 }
 
-ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
+ResolvedStep ActionResolver::bindStep(const spec::Step& step, Scope& scope) {
     ResolvedStep resolved;
     resolved.spec = &step;
     switch (step.kind) {
-        case StepKind::insert:
-        case StepKind::append:
-        case StepKind::create:
+        case spec::StepKind::insert:
+        case spec::StepKind::append:
+        case spec::StepKind::create:
             resolved.target = targetOf(step);
             bindSet(step, resolved, scope);
-            if (step.kind == StepKind::append && resolved.target) resolved.target->appendOnly = true;
-            if (step.kind == StepKind::create && resolved.target) bindCreate(resolved, scope);
+            if (step.kind == spec::StepKind::append && resolved.target) resolved.target->appendOnly = true;
+            if (step.kind == spec::StepKind::create && resolved.target) bindCreate(resolved, scope);
             break;
-        case StepKind::update:
-        case StepKind::remove: {
+        case spec::StepKind::update:
+        case spec::StepKind::remove: {
             resolved.target = targetOf(step);
             if (step.via && resolved.target)
                 bindVia(step, resolved);
@@ -248,15 +248,15 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
                              "rows of " + resolved.target->shown() +
                                  " cannot be taken in order: it has no primary key of one column",
                              "give it one, or leave out ORDER BY and LIMIT");
-            for (const OrderItem& item : step.orderBy) {
+            for (const spec::OrderItem& item : step.orderBy) {
                 resolved.order.push_back({bind(item.value, "", rows), &item});
                 if (resolved.target) checkOrder(resolved.order.back().value, rows);
             }
             if (step.limit) bindLimit(step, resolved, scope);
             break;
         }
-        case StepKind::emit:
-            for (const Assignment& assignment : step.set) {
+        case spec::StepKind::emit:
+            for (const spec::Assignment& assignment : step.set) {
                 BoundAssignment bound;
                 bound.column = assignment.column.value;
                 bound.value =
@@ -264,31 +264,31 @@ ResolvedStep ActionResolver::bindStep(const Step& step, Scope& scope) {
                 resolved.set.push_back(std::move(bound));
             }
             break;
-        case StepKind::callExternal:
-        case StepKind::notify:
-        case StepKind::escalate:
-        case StepKind::ret: break;
-        case StepKind::function:
-        case StepKind::call:
+        case spec::StepKind::callExternal:
+        case spec::StepKind::notify:
+        case spec::StepKind::escalate:
+        case spec::StepKind::ret: break;
+        case spec::StepKind::function:
+        case spec::StepKind::call:
             if (step.variable)
                 world_.error(*action_.file, "SPQL-R096", step.variable.pos, "what a function returns is not kept",
                              "call it where its value is wanted: SET total = f(x), or if: \"f(x)\"");
             bindCall(step, resolved, scope);
             break;
-        case StepKind::validate: resolved.condition = bind(step.condition, "boolean", scope); break;
-        case StepKind::branch: {
+        case spec::StepKind::validate: resolved.condition = bind(step.condition, "boolean", scope); break;
+        case spec::StepKind::branch: {
             resolved.condition = bind(step.condition, "boolean", scope);
             Scope then = scope, otherwise = scope;
             resolved.then = bindSteps(step.then, then);
             resolved.otherwise = bindSteps(step.otherwise, otherwise);
             break;
         }
-        case StepKind::foreach: bindForeach(step, resolved, scope); break;
+        case spec::StepKind::foreach: bindForeach(step, resolved, scope); break;
     }
     return resolved;
 }
 
-void ActionResolver::bindForeach(const Step& step, ResolvedStep& resolved, Scope& scope) {
+void ActionResolver::bindForeach(const spec::Step& step, ResolvedStep& resolved, Scope& scope) {
     resolved.condition = bind(step.condition, "", scope);
     if (!resolved.condition) return;
     std::string type;
@@ -312,7 +312,7 @@ void ActionResolver::bindForeach(const Step& step, ResolvedStep& resolved, Scope
     resolved.then = bindSteps(step.then, body);
 }
 
-void ActionResolver::bindCall(const Step& step, ResolvedStep& resolved, Scope& scope) {
+void ActionResolver::bindCall(const spec::Step& step, ResolvedStep& resolved, Scope& scope) {
     const std::string& function = step.target.value;
     size_t dot = function.rfind('.');
     std::string schema = dot == std::string::npos ? action_.schema : function.substr(0, dot);
@@ -321,8 +321,8 @@ void ActionResolver::bindCall(const Step& step, ResolvedStep& resolved, Scope& s
     // An action of the own schema, else the only one elsewhere.
     std::vector<const ActionInfo*> elsewhere;
     for (const ActionInfo& other : world_.actions) {
-        bool named = step.kind == StepKind::function ? other.spec->name.value == step.verb.value
-                                                     : other.spec->name.value == name;
+        bool named = step.kind == spec::StepKind::function ? other.spec->name.value == step.verb.value
+                                                           : other.spec->name.value == name;
         if (!named || !isBulk(other)) continue;
         if (other.schema == action_.schema)
             resolved.calledAction = &other;
@@ -346,7 +346,7 @@ void ActionResolver::bindCall(const Step& step, ResolvedStep& resolved, Scope& s
             resolved.calledFunction = quoteName(schema, name);
         }
     }
-    for (ExpressionRef arg : step.args)
+    for (spec::ExpressionRef arg : step.args)
         resolved.args.push_back(bind(arg, "", scope));
     std::string shown =
         function + "(" + std::to_string(step.args.size()) + (step.args.size() == 1 ? " argument)" : " arguments)");
@@ -355,7 +355,7 @@ void ActionResolver::bindCall(const Step& step, ResolvedStep& resolved, Scope& s
                      quoteName(schema, name) + " takes " + join(arities, " or ") + " arguments, not " +
                          std::to_string(step.args.size()),
                      "give it as many as it takes");
-    } else if (resolved.call == CallKind::none && step.kind == StepKind::call) {
+    } else if (resolved.call == CallKind::none && step.kind == spec::StepKind::call) {
         world_.error(*action_.file, "SPQL-R038", step.target.pos, "no function " + schema + "." + name,
                      "create it first, or write <service>: \"" + name + "(…)\" to queue a call");
     } else if (resolved.call == CallKind::none) {
@@ -369,4 +369,4 @@ void ActionResolver::bindCall(const Step& step, ResolvedStep& resolved, Scope& s
         world_.addExplanation({action_.name(), shown, to, "call: " + step.verb.value, step.pos.line});
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

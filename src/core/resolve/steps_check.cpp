@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "text/quote.hpp"
-#include "text/ascii.hpp"
 #include "spec/condition.hpp"
+#include "text/ascii.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
@@ -16,7 +16,7 @@ public:
     StepCheck(World& world, const Resolver& resolver) : world_(world), resolver_(resolver) {
         for (const Unit& unit : world_.units) {
             if (unit.kind != "service") continue;
-            for (const Service& service : unit.file->spec.services)
+            for (const spec::Service& service : unit.file->spec.services)
                 if (service.name.value == unit.name) services_[unit.name] = &service;
         }
         for (const auto& service : services_)
@@ -43,11 +43,11 @@ private:
     static bool delivers(const std::vector<ResolvedStep>& steps) {
         return std::any_of(steps.begin(), steps.end(), [](const ResolvedStep& step) {
             switch (step.spec->kind) {
-                case StepKind::callExternal:
-                case StepKind::notify:
-                case StepKind::escalate:
-                case StepKind::function:
-                case StepKind::call: return true;
+                case spec::StepKind::callExternal:
+                case spec::StepKind::notify:
+                case spec::StepKind::escalate:
+                case spec::StepKind::function:
+                case spec::StepKind::call: return true;
                 default: return delivers(step.then) || delivers(step.otherwise);
             }
         });
@@ -56,31 +56,31 @@ private:
     void check(const std::vector<ResolvedStep>& steps) {
         for (const ResolvedStep& step : steps) {
             // What follows `if: new.x IS NULL`, `then: return` is guarded as well.
-            guarded_ = guarded_ || (step.spec->kind == StepKind::branch && tellsEvents(step.condition));
+            guarded_ = guarded_ || (step.spec->kind == spec::StepKind::branch && tellsEvents(step.condition));
             check(step.then);
             check(step.otherwise);
             // An action of several tables has its steps several times.
             if (!seen_.insert(step.spec).second) continue;
             checkJson(step);
             switch (step.spec->kind) {
-                case StepKind::insert:
-                case StepKind::append:
-                case StepKind::create:
+                case spec::StepKind::insert:
+                case spec::StepKind::append:
+                case spec::StepKind::create:
                     if (step.target) checkInsert(step);
                     break;
-                case StepKind::update:
-                case StepKind::remove:
+                case spec::StepKind::update:
+                case spec::StepKind::remove:
                     if (step.target) checkRows(step);
                     break;
-                case StepKind::emit: checkHeard(*step.spec); break;
-                case StepKind::callExternal: checkService(step.spec->target, step.spec->message); break;
-                case StepKind::function:
-                case StepKind::call:
+                case spec::StepKind::emit: checkHeard(*step.spec); break;
+                case spec::StepKind::callExternal: checkService(step.spec->target, step.spec->message); break;
+                case spec::StepKind::function:
+                case spec::StepKind::call:
                     if (step.call == CallKind::queued) checkQueued(*step.spec);
                     break;
-                case StepKind::validate: checkMissingRow(step.condition); [[fallthrough]];
-                case StepKind::notify:
-                case StepKind::escalate: checkMessage(step.spec->message); break;
+                case spec::StepKind::validate: checkMissingRow(step.condition); [[fallthrough]];
+                case spec::StepKind::notify:
+                case spec::StepKind::escalate: checkMessage(step.spec->message); break;
                 default: break;
             }
         }
@@ -178,7 +178,7 @@ private:
     void checkRows(const ResolvedStep& step) {
         const EntityInfo& entity = *step.target;
         const SpecFile& file = *action_->info->file;
-        bool remove = step.spec->kind == StepKind::remove;
+        bool remove = step.spec->kind == spec::StepKind::remove;
         if (entity.appendOnly)
             world_.warning(file, "SPQL-R136", step.spec->target.pos,
                            std::string(remove ? "deletions" : "updates") + " of " + entity.name +
@@ -219,11 +219,12 @@ private:
         if (guarded_ || binding.custom || oneEvent || !bound) return;
         const std::vector<NameUse>& names = world_.facts(bound.expression).names;
         const std::string& text = world_.expressionText(bound.expression);
-        for (const Atom& atom : readCondition(text).atoms) {
+        for (const spec::Atom& atom : spec::readCondition(text).atoms) {
             std::string said = text.substr(atom.begin, atom.end - atom.begin);
-            Bound low, high;
-            Choice choice;
-            if (!atom.conjunct || !(readBound(said, low) || readBetween(said, low, high) || readChoice(said, choice)))
+            spec::Bound low, high;
+            spec::Choice choice;
+            if (!atom.conjunct ||
+                !(spec::readBound(said, low) || spec::readBetween(said, low, high) || spec::readChoice(said, choice)))
                 continue;
             for (size_t i = 0; i < bound.values.size(); i++) {
                 const Value& value = bound.values[i];
@@ -246,13 +247,13 @@ private:
     // --- events ----------------------------------------------------------------------------------------------------
 
     // stock_created is raised by an emit:, and waited for as an insertion of a stock.
-    void checkHeard(const Step& step) {
+    void checkHeard(const spec::Step& step) {
         const std::string& event = step.target.value;
         const ResolvedAction* deaf = nullptr;
         for (const ResolvedAction& other : resolver_.actions) {
             if (other.window) continue;
             if (other.binding.custom && other.binding.event == event) return;
-            const Action& spec = *other.info->spec;
+            const spec::Action& spec = *other.info->spec;
             bool named = other.isFeed() ? other.source == event : !spec.on && spec.trigger.value == event;
             if (named && !deaf) deaf = &other;
         }
@@ -278,7 +279,7 @@ private:
             return !near.empty();
         }
         std::vector<std::string> operations;
-        for (const Operation& declared : found->second->operations) {
+        for (const spec::Operation& declared : found->second->operations) {
             if (declared.name.value == operation.value) return true;
             operations.push_back(declared.name.value);
         }
@@ -291,7 +292,7 @@ private:
     }
 
     // A call that no function and no action answers is one of a service, if that is what was meant.
-    void checkQueued(const Step& step) {
+    void checkQueued(const spec::Step& step) {
         const SpecFile& file = *action_->info->file;
         std::string name = step.target.value.substr(step.target.value.rfind('.') + 1);
         Text operation = step.target;
@@ -334,9 +335,9 @@ private:
     const ResolvedAction* action_ = nullptr;
     bool delivers_ = false;
     bool guarded_ = false;  // some condition before tells which of its events an action sees
-    std::map<std::string, const Service*> services_;
+    std::map<std::string, const spec::Service*> services_;
     std::vector<std::string> serviceNames_;
-    std::set<const Step*> seen_;
+    std::set<const spec::Step*> seen_;
 };
 
 }  // namespace
@@ -345,4 +346,4 @@ void checkSteps(World& world, const Resolver& resolver) {
     StepCheck(world, resolver).run();
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -3,10 +3,10 @@
 
 #include "resolve/resolver.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 // Reports inserts that leave out what a row must have, calls of services and operations that nobody declared, and
 // messages that look like templates.
 void checkSteps(World& world, const Resolver& resolver);
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -1,11 +1,11 @@
 // The trigger's name to what raises the event: the first rule with exactly one answer.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "resolve/resolver.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 std::string Binding::shown() const {
     if (custom) return "custom event " + event + " (specql.emit)";
@@ -325,7 +325,7 @@ private:
         // any_change alone is about the action's own schema.
         text = text.size() > 4 ? text.substr(4) : action_.schema;
         std::set<std::string> written;
-        for (const Branch& branch : action_.spec->branches) {
+        for (const spec::Branch& branch : action_.spec->branches) {
             collectWritten(branch.steps, written);
             collectWritten(branch.otherwise, written);
         }
@@ -342,10 +342,11 @@ private:
         return found;
     }
 
-    void collectWritten(const std::vector<Step>& steps, std::set<std::string>& written) {
-        for (const Step& step : steps) {
-            if (step.kind == StepKind::insert || step.kind == StepKind::update || step.kind == StepKind::remove ||
-                step.kind == StepKind::append || step.kind == StepKind::create)
+    void collectWritten(const std::vector<spec::Step>& steps, std::set<std::string>& written) {
+        for (const spec::Step& step : steps) {
+            if (step.kind == spec::StepKind::insert || step.kind == spec::StepKind::update ||
+                step.kind == spec::StepKind::remove || step.kind == spec::StepKind::append ||
+                step.kind == spec::StepKind::create)
                 if (EntityInfo* entity = world_.entity(step.target.value, action_.schema))
                     written.insert(entity->shown());
             collectWritten(step.then, written);
@@ -412,4 +413,4 @@ std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const Acti
     return found;
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -5,7 +5,7 @@
 
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
@@ -161,4 +161,4 @@ bool compatible(std::string_view declared, std::string_view actual) {
     return isTime(from) && isTime(to);
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

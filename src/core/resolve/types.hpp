@@ -7,7 +7,7 @@
 
 #include "model/facts.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 // What a field's type becomes.
 struct ColumnType {
@@ -31,4 +31,4 @@ std::string elementType(std::string_view type);
 // holds every value of it (varchar for text, bigint for integer).
 bool compatible(std::string_view declared, std::string_view actual);
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "text/quote.hpp"
-#include "text/ascii.hpp"
 #include "spec/habits.hpp"
+#include "text/ascii.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
@@ -74,7 +74,7 @@ public:
 private:
     // --- what values stand for -----------------------------------------------------------------------------------
 
-    static std::vector<Origin> originOf(const EntityInfo* entity, const Field* field) {
+    static std::vector<Origin> originOf(const EntityInfo* entity, const spec::Field* field) {
         if (!entity || !field) return {Origin()};
         return {{field->enumValues.empty() ? nullptr : &field->enumValues, entity->name + "." + field->name.value,
                  entity, false}};
@@ -96,7 +96,7 @@ private:
     // A key of a payload is what params: says, else what a field of its name is: of an entity that the action deals
     // with, else of its schema.
     std::vector<Origin> payloadOrigin(const ResolvedAction& action, const std::string& key) const {
-        for (const Param& param : action.info->spec->params)
+        for (const spec::Param& param : action.info->spec->params)
             if (param.name.value == key)
                 return {
                     {param.enumValues.empty() ? nullptr : &param.enumValues, "the parameter " + key, nullptr, false}};
@@ -164,8 +164,8 @@ private:
             place.target = step.target;
             for (const BoundAssignment& assignment : step.set)
                 check(assignment.value, place,
-                      step.spec->kind == StepKind::emit ? keyOrigin(step.spec->target.value, assignment.column)
-                                                        : columnOrigin(step.target, assignment.column));
+                      step.spec->kind == spec::StepKind::emit ? keyOrigin(step.spec->target.value, assignment.column)
+                                                              : columnOrigin(step.target, assignment.column));
             for (const BoundExpression* bound : {&step.where, &step.limit, &step.condition})
                 check(*bound, place, {});
             for (const BoundOrder& order : step.order) {
@@ -177,7 +177,7 @@ private:
                       step.calledAction ? parameterOrigin(step.calledAction, i) : std::vector<Origin>());
             checkSteps(step.then, place);
             checkSteps(step.otherwise, place);
-            bool handles = step.spec->kind == StepKind::update || step.spec->kind == StepKind::remove;
+            bool handles = step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove;
             if (handles && step.target) place.handled = step.target;
         }
     }
@@ -357,4 +357,4 @@ void checkValues(World& world, const Resolver& resolver) {
     ValueCheck(world, resolver).run();
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

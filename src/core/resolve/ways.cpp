@@ -2,11 +2,11 @@
 // refs of those rows.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "resolve/action_resolver.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
@@ -53,16 +53,16 @@ void ActionResolver::findWays() {
         findMatchKeys();
         return followRefs();
     }
-    for (const Param& param : action_.spec->params)
+    for (const spec::Param& param : action_.spec->params)
         addPayloadKey(param.name.value);
     findEmittedKeys();
-    for (const Branch& branch : action_.spec->branches) {
+    for (const spec::Branch& branch : action_.spec->branches) {
         findKeysIn(branch.condition);
         findKeysIn(branch.steps);
         findKeysIn(branch.otherwise);
     }
     findKeysIn(action_.spec->plainCondition);
-    for (const Branch& branch : action_.spec->branches) {
+    for (const spec::Branch& branch : action_.spec->branches) {
         findTargetsIn(branch.steps);
         findTargetsIn(branch.otherwise);
     }
@@ -181,8 +181,8 @@ std::vector<int> ActionResolver::nearestWays(const std::function<bool(const Enti
 void ActionResolver::findEmittedKeys() {
     auto found = resolver_.emitters_.find(result_.binding.event);
     if (found == resolver_.emitters_.end()) return;
-    for (const Step* step : found->second)
-        for (const Assignment& assignment : step->set) {
+    for (const spec::Step* step : found->second)
+        for (const spec::Assignment& assignment : step->set) {
             emitted_.insert(assignment.column.value);
             addPayloadKey(assignment.column.value);
         }
@@ -241,7 +241,7 @@ void ActionResolver::addPayloadKey(const std::string& name) {
     if (endsWith(name, "_id")) addWay(knownTable(withoutId(name)), payloadValue(keyInPayload(name)), withoutId(name));
 }
 
-void ActionResolver::findKeysIn(ExpressionRef ref, EntityInfo* taken, EntityInfo* target) {
+void ActionResolver::findKeysIn(spec::ExpressionRef ref, EntityInfo* taken, EntityInfo* target) {
     if (!ref) return;
     const ExpressionFacts& facts = world_.facts(ref.id + action_.file->expressionBase);
     Scope scope;
@@ -256,15 +256,15 @@ void ActionResolver::findKeysIn(ExpressionRef ref, EntityInfo* taken, EntityInfo
     }
 }
 
-void ActionResolver::findKeysIn(const std::vector<Step>& steps, EntityInfo* taken) {
-    for (const Step& step : steps) {
-        for (const Assignment& assignment : step.set)
+void ActionResolver::findKeysIn(const std::vector<spec::Step>& steps, EntityInfo* taken) {
+    for (const spec::Step& step : steps) {
+        for (const spec::Assignment& assignment : step.set)
             findKeysIn(assignment.value, taken);
-        for (ExpressionRef ref : {step.limit, step.condition})
+        for (spec::ExpressionRef ref : {step.limit, step.condition})
             findKeysIn(ref, taken);
-        for (ExpressionRef ref : step.args)
+        for (spec::ExpressionRef ref : step.args)
             findKeysIn(ref, taken);
-        bool set = step.kind == StepKind::update || step.kind == StepKind::remove;
+        bool set = step.kind == spec::StepKind::update || step.kind == spec::StepKind::remove;
         EntityInfo* entity = set ? world_.entity(step.target.value, action_.schema) : nullptr;
         findKeysIn(step.where, taken, entity);
         findKeysIn(step.then, taken);
@@ -274,11 +274,11 @@ void ActionResolver::findKeysIn(const std::vector<Step>& steps, EntityInfo* take
 }
 
 // The row of an update without WHERE has its key in the payload, unless something else there leads to it.
-void ActionResolver::findTargetsIn(const std::vector<Step>& steps, EntityInfo* taken) {
-    for (const Step& step : steps) {
+void ActionResolver::findTargetsIn(const std::vector<spec::Step>& steps, EntityInfo* taken) {
+    for (const spec::Step& step : steps) {
         findTargetsIn(step.then, taken);
         findTargetsIn(step.otherwise, taken);
-        if (step.kind != StepKind::update && step.kind != StepKind::remove) continue;
+        if (step.kind != spec::StepKind::update && step.kind != spec::StepKind::remove) continue;
         EntityInfo* entity = world_.entity(step.target.value, action_.schema);
         bool known =
             std::any_of(ways_.begin(), ways_.end(), [&](const Context& way) { return way.entity == entity; }) ||
@@ -322,4 +322,4 @@ NameProblem ActionResolver::ambiguous(const std::string& what, const std::vector
     return {what + " is ambiguous: it can be " + join(written, " and "), "write " + join(written, " or ")};
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -2,12 +2,12 @@
 // sentence means what a person reads in it, or is an error.
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "resolve/action_resolver.hpp"
 #include "text/ascii.hpp"
+#include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
@@ -391,4 +391,4 @@ std::string ActionResolver::keywordHint(int expression, const Scope& scope) cons
     return {};
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

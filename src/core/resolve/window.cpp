@@ -4,10 +4,10 @@
 #include <map>
 #include <set>
 
-#include "time/formula.hpp"
 #include "resolve/world.hpp"
+#include "time/formula.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 namespace {
 
@@ -69,7 +69,7 @@ const std::set<std::string> units = {"second", "seconds", "s",     "sec",   "sec
 // A leaf is a window term or, in a correlation, a trigger's name.
 class Reader {
 public:
-    Reader(const Action& spec, Window& window, std::vector<WindowProblem>& problems)
+    Reader(const spec::Action& spec, Window& window, std::vector<WindowProblem>& problems)
         : spec_(spec), window_(window), problems_(problems), text_(spec.condition.value), tokens_(tokenize(text_)) {}
 
     void read() {
@@ -108,9 +108,10 @@ private:
     }
     void failDeep() {
         failed_ = true;
-        problem("SPQL-R090", here(),
-                "the condition has more than " + std::to_string(Formula::deepest) + " parentheses within each other",
-                "take out those that change nothing");
+        problem(
+            "SPQL-R090", here(),
+            "the condition has more than " + std::to_string(time::Formula::deepest) + " parentheses within each other",
+            "take out those that change nothing");
     }
     void problem(const char* code, size_t offset, const std::string& message, const std::string& hint) {
         problems_.push_back({code, offset, message, hint});
@@ -147,7 +148,7 @@ private:
         while (window_.correlation && take("not"))
             negated = !negated;
         if (is("(")) {
-            if (depth_ == Formula::deepest) return failDeep(), std::string();
+            if (depth_ == time::Formula::deepest) return failDeep(), std::string();
             at_++;
             depth_++;
             std::string inner = readOr();
@@ -274,8 +275,8 @@ private:
 
     // Nothing could raise an event for a condition that is true on nothing.
     void checkFormula() {
-        Formula formula;
-        if (!Formula::parse(window_.joined, static_cast<int>(window_.terms.size()), formula)) return;
+        time::Formula formula;
+        if (!time::Formula::parse(window_.joined, static_cast<int>(window_.terms.size()), formula)) return;
         if (formula.holds([](int, bool) { return false; }))
             problem("SPQL-R085", 0, "this condition is true when nothing has happened",
                     "join what stands under NOT by AND to an event without NOT");
@@ -296,7 +297,7 @@ private:
         problem("SPQL-R082", term.offset, "this count holds when nothing has happened", "compare with >= 1 or more");
     }
 
-    const Action& spec_;
+    const spec::Action& spec_;
     Window& window_;
     std::vector<WindowProblem>& problems_;
     const std::string& text_;
@@ -310,7 +311,7 @@ private:
 
 }  // namespace
 
-Window parseWindow(const Action& spec, std::vector<WindowProblem>& problems) {
+Window parseWindow(const spec::Action& spec, std::vector<WindowProblem>& problems) {
     Window window;
     window.correlation = spec.correlated;
     if (spec.condition.empty()) return window;  // the spec reader has said so
@@ -318,7 +319,7 @@ Window parseWindow(const Action& spec, std::vector<WindowProblem>& problems) {
     return window;
 }
 
-std::vector<std::string> matchKeyNames(const Action& spec, const Window& window) {
+std::vector<std::string> matchKeyNames(const spec::Action& spec, const Window& window) {
     std::vector<std::string> names;
     if (window.correlation) {
         if (!spec.correlateBy.empty()) names.push_back(spec.correlateBy.front().value);
@@ -344,7 +345,7 @@ Text sourceText(const ActionInfo& action, const Window& window, size_t term) {
 
 Window readWindow(World& world, const ActionInfo& action) {
     Window window;
-    const Action& spec = *action.spec;
+    const spec::Action& spec = *action.spec;
     window.correlation = spec.correlated;
     if (spec.condition.empty()) return window;
     std::vector<WindowProblem> problems;
@@ -367,4 +368,4 @@ Window readWindow(World& world, const ActionInfo& action) {
     return window;
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -6,7 +6,7 @@
 
 #include "spec/spec.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 struct ActionInfo;
 class World;
@@ -49,10 +49,10 @@ struct WindowProblem {
 };
 
 // Reads `condition:` of an action whose spec says windowed or correlated. Terms up to the first problem are complete.
-Window parseWindow(const Action& spec, std::vector<WindowProblem>& problems);
+Window parseWindow(const spec::Action& spec, std::vector<WindowProblem>& problems);
 
 // The names under which its matches have their keys: BY, or correlate_by of the first trigger.
-std::vector<std::string> matchKeyNames(const Action& spec, const Window& window);
+std::vector<std::string> matchKeyNames(const spec::Action& spec, const Window& window);
 // The name of the term's event where the text has it.
 Text sourceText(const ActionInfo& action, const Window& window, size_t term);
 
@@ -65,4 +65,4 @@ struct TermExpressions {
     std::vector<int> by;
 };
 
-}  // namespace specql
+}  // namespace specql::resolve

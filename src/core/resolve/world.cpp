@@ -6,7 +6,7 @@
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 const ColumnInfo* EntityInfo::column(std::string_view name) const {
     for (const ColumnInfo& candidate : columns)
@@ -102,7 +102,7 @@ int World::addExpression(const SpecFile& file, Text text) {
 }
 
 // PostgreSQL reads intervals: each is asked about as a literal of that type.
-void World::addIntervals(const SpecFile& file, const Action& action) {
+void World::addIntervals(const SpecFile& file, const spec::Action& action) {
     for (const Text* text : {&action.correlationWindow, &action.cooldown, &action.backoff}) {
         if (text->empty()) continue;
         Text literal = *text;
@@ -112,7 +112,7 @@ void World::addIntervals(const SpecFile& file, const Action& action) {
 }
 
 // Fields, filters and keys of a window are pieces of its condition, but expressions like any other.
-void World::addWindow(const SpecFile& file, const Action& action) {
+void World::addWindow(const SpecFile& file, const spec::Action& action) {
     if (!action.windowed && !action.correlated) return;
     std::vector<WindowProblem> ignored;  // reported when the action is resolved
     Window window = parseWindow(action, ignored);
@@ -170,7 +170,7 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
         return &units.back();
     };
 
-    for (const Entity& spec : file.spec.entities) {
+    for (const spec::Entity& spec : file.spec.entities) {
         Unit unit{"entity",
                   schemaOr(spec.schema, "public"),
                   spec.name.value,
@@ -191,16 +191,16 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
         entity.spec = &spec;
         entity.pos = spec.pos;
         entities.push_back(std::move(entity));
-        for (const Action& action : spec.actions) {
+        for (const spec::Action& action : spec.actions) {
             addIntervals(file, action);
             addWindow(file, action);
             actions.push_back(
                 {added, &file, &action, added->schema, baseName(action.name.value), &entities.back(), {}});
         }
     }
-    for (const Rules& rules : file.spec.rules) {
+    for (const spec::Rules& rules : file.spec.rules) {
         std::string schema = schemaOr(rules.schema, "public");
-        for (const Action& action : rules.actions) {
+        for (const spec::Action& action : rules.actions) {
             Unit unit{
                 "action",
                 schema,
@@ -216,7 +216,7 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
             actions.push_back({added, &file, &action, schema, baseName(action.name.value), nullptr, {}});
         }
     }
-    for (const Service& service : file.spec.services) {
+    for (const spec::Service& service : file.spec.services) {
         Unit unit{"service",
                   "",
                   service.name.value,
@@ -305,7 +305,7 @@ void World::buildEntity(EntityInfo& entity) {
     checkName(file, entity.table, entity.spec->table ? entity.spec->table.pos : entity.spec->name.pos, "table");
 
     bool declaresId = std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
-                                  [](const Field& field) { return field.name.value == "id"; });
+                                  [](const spec::Field& field) { return field.name.value == "id"; });
     // An id of another type is the table's own, whether it is the key or not.
     auto ourId = [](const TableView& table) {
         return std::any_of(table.columns.begin(), table.columns.end(),
@@ -313,7 +313,7 @@ void World::buildEntity(EntityInfo& entity) {
     };
     auto hasColumn = [](const TableView& table, const std::string& name) { return table.column(name) != nullptr; };
     // A table that is there may have mixed-case columns.
-    auto columnName = [&](const Field& field) {
+    auto columnName = [&](const spec::Field& field) {
         const std::string& written = field.name.value;
         std::string snake = snakeCase(written);
         bool keeps = entity.present && !hasColumn(*entity.present, snake) && hasColumn(*entity.present, written);
@@ -328,7 +328,7 @@ void World::buildEntity(EntityInfo& entity) {
     if (ownKey) {
         if (hasKey) entity.key = entity.present->primaryKey.front();
         bool declared = std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
-                                    [&](const Field& field) { return columnName(field) == entity.key; });
+                                    [&](const spec::Field& field) { return columnName(field) == entity.key; });
         for (const ColumnView& column : entity.present->columns) {
             if (column.name != entity.key || declared) continue;
             ColumnInfo known;
@@ -347,7 +347,7 @@ void World::buildEntity(EntityInfo& entity) {
         entity.columns.push_back(std::move(id));
     }
     if (!ownKey) entity.key = "id";
-    for (const Field& field : entity.spec->fields) {
+    for (const spec::Field& field : entity.spec->fields) {
         if (entity.columns.size() == mostColumns) {
             error(file, "SPQL-R092", field.name.pos,
                   "the columns of " + entity.name + " are more than a table can have: " + std::to_string(mostColumns),
@@ -420,4 +420,4 @@ EntityInfo World::implied(const ActionInfo& action, std::string name, std::strin
     return info;
 }
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -10,20 +10,20 @@
 #include <string>
 #include <vector>
 
-#include "model/object.hpp"
 #include "model/facts.hpp"
+#include "model/object.hpp"
 #include "resolve/types.hpp"
 #include "resolve/window.hpp"
 #include "spec/spec.hpp"
 #include "yaml/parse.hpp"
 
-namespace specql {
+namespace specql::resolve {
 
 // One text that was read: the new one, or that of an installed unit.
 struct SpecFile {
     explicit SpecFile(std::string text) : source(std::move(text)) {}
     Source source;
-    Spec spec;
+    spec::Spec spec;
     int expressionBase = 0;  // added to ExpressionRef::id it gives the index into the world's expressions
     bool fresh = false;      // part of the text being applied now
     std::string label;       // of an installed unit, for messages
@@ -40,9 +40,9 @@ struct Unit {
 
 struct ColumnInfo {
     std::string name;
-    std::string type;              // PostgreSQL's name of it
-    const Field* field = nullptr;  // null for implied columns (id, columns of adopted or step-made tables)
-    std::string check;             // of a rich type, over %s
+    std::string type;                    // PostgreSQL's name of it
+    const spec::Field* field = nullptr;  // null for implied columns (id, columns of adopted or step-made tables)
+    std::string check;                   // of a rich type, over %s
     bool notNull = false;
     bool generated = false;
     std::string defaultSql;  // implied columns only
@@ -55,7 +55,7 @@ struct EntityInfo {
     std::string schema, table;   // where the rows are: the same two, unless the document says table:
     const Unit* unit = nullptr;  // null: a plain table that no spec declares
     const SpecFile* file = nullptr;
-    const Entity* spec = nullptr;        // null: made by a step (append, create), or a plain table
+    const spec::Entity* spec = nullptr;  // null: made by a step (append, create), or a plain table
     const TableView* present = nullptr;  // it exists in the database
     bool appendOnly = false;
     bool impliedByStep = false;
@@ -72,7 +72,7 @@ struct EntityInfo {
 struct ActionInfo {
     const Unit* unit = nullptr;
     const SpecFile* file = nullptr;
-    const Action* spec = nullptr;
+    const spec::Action* spec = nullptr;
     std::string schema;
     std::string base;                  // on_stock_change → stock_change
     const EntityInfo* home = nullptr;  // the entity that declares it; null in a rules document
@@ -85,9 +85,9 @@ public:
     explicit World(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
 
     // Asked now and then from every loop that may run long; throws Interrupted. May be null.
-    void setInterrupt(InterruptCheck interrupt) { interrupt_ = interrupt; }
+    void setInterrupt(yaml::InterruptCheck interrupt) { interrupt_ = interrupt; }
     void poll() const {
-        if (interrupt_ && interrupt_()) throw Interrupted();
+        if (interrupt_ && interrupt_()) throw yaml::Interrupted();
     }
     // A hint is searched for among all names there are. A text with more problems than this has no use for more hints.
     bool wantsHints() const { return diagnostics_.errorCount() < 200; }
@@ -103,7 +103,7 @@ public:
     // The expression that stands for an interval the user wrote as plain text; -1 if there is none.
     int intervalExpression(const Text& text) const;
     // The pieces of a window's or correlation's condition that are expressions, term by term.
-    const std::vector<TermExpressions>& termExpressions(const Action& action) const {
+    const std::vector<TermExpressions>& termExpressions(const spec::Action& action) const {
         return termExpressions_.at(&action);
     }
 
@@ -157,18 +157,18 @@ private:
     void checkPlace(const EntityInfo& entity, Pos pos);
     EntityInfo* addPlainTable(const TableView& plain);
     int addExpression(const SpecFile& file, Text text);
-    void addIntervals(const SpecFile& file, const Action& action);
-    void addWindow(const SpecFile& file, const Action& action);
+    void addIntervals(const SpecFile& file, const spec::Action& action);
+    void addWindow(const SpecFile& file, const spec::Action& action);
 
     Diagnostics& diagnostics_;
-    InterruptCheck interrupt_ = nullptr;
+    yaml::InterruptCheck interrupt_ = nullptr;
     std::set<std::string> unitKeys_;
     const CatalogView* catalog_ = nullptr;
     const std::vector<ExpressionFacts>* facts_ = nullptr;
     std::vector<Text> expressions_;
     std::vector<const SpecFile*> expressionFile_;
     std::map<const Text*, int> intervals_;
-    std::map<const Action*, std::vector<TermExpressions>> termExpressions_;
+    std::map<const spec::Action*, std::vector<TermExpressions>> termExpressions_;
     size_t* trial_ = nullptr;
 };
 
@@ -183,4 +183,4 @@ std::vector<std::string> words(std::string_view name);
 // True if every word of `part` is among the words of `whole`.
 bool containsWords(std::string_view whole, std::string_view part);
 
-}  // namespace specql
+}  // namespace specql::resolve

@@ -1,10 +1,10 @@
 #include <algorithm>
 
-#include "text/ascii.hpp"
 #include "spec/parts.hpp"
+#include "text/ascii.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::spec {
 
 namespace {
 
@@ -46,8 +46,8 @@ bool isWindowed(const std::string& condition) {
     return false;
 }
 
-void reportTogether(ReadContext& context, const Node& node, const char* first, const char* second) {
-    const Entry* entry = node.find(second);
+void reportTogether(ReadContext& context, const yaml::Node& node, const char* first, const char* second) {
+    const yaml::Entry* entry = node.find(second);
     if (node.find(first) != nullptr && entry != nullptr) {
         context.diagnostics.error("SPQL-S009", entry->key.pos,
                                   std::string("\"") + first + "\" and \"" + second + "\" exclude each other",
@@ -56,8 +56,8 @@ void reportTogether(ReadContext& context, const Node& node, const char* first, c
 }
 
 // One of the needed keys is enough.
-void reportNeeds(ReadContext& context, const Node& node, const char* key, const Words& needed) {
-    const Entry* entry = node.find(key);
+void reportNeeds(ReadContext& context, const yaml::Node& node, const char* key, const Words& needed) {
+    const yaml::Entry* entry = node.find(key);
     bool found = std::any_of(needed.begin(), needed.end(), [&](const std::string& other) { return node.find(other); });
     if (entry != nullptr && !found) {
         context.diagnostics.error("SPQL-S010", entry->key.pos,
@@ -66,10 +66,10 @@ void reportNeeds(ReadContext& context, const Node& node, const char* key, const 
 }
 
 // False if the action has nothing that could raise it, though it needs that.
-bool readTrigger(ReadContext& context, const Node& node, Action& action) {
+bool readTrigger(ReadContext& context, const yaml::Node& node, Action& action) {
     action.trigger = context.text(node, "trigger");
     action.on = context.text(node, "on");
-    if (const Entry* triggers = node.find("triggers")) {
+    if (const yaml::Entry* triggers = node.find("triggers")) {
         action.triggers = context.texts(triggers->value, "triggers");
     }
     reportTogether(context, node, "trigger", "triggers");
@@ -86,27 +86,27 @@ bool readTrigger(ReadContext& context, const Node& node, Action& action) {
     return action.trigger || action.on || !action.triggers.empty() || !isEventDriven;
 }
 
-void readBranches(ReadContext& context, const Node& node, Action& action) {
+void readBranches(ReadContext& context, const yaml::Node& node, Action& action) {
     reportTogether(context, node, "conditions", "steps");
     reportTogether(context, node, "conditions", "condition");
     if (node.find("conditions") == nullptr && node.find("steps") == nullptr) {
         context.missing(node, "steps", actionKeys, "an action");
     }
-    if (const Node* steps = context.list(node, "steps")) {
+    if (const yaml::Node* steps = context.list(node, "steps")) {
         Branch branch;
         branch.pos = steps->pos;
         readSteps(context, *steps, "steps", branch.steps);
         action.branches.push_back(std::move(branch));
     }
-    const Node* conditions = context.list(node, "conditions");
+    const yaml::Node* conditions = context.list(node, "conditions");
     if (conditions == nullptr) {
         return;
     }
     if (conditions->items.empty()) {
         context.diagnostics.error("SPQL-S004", conditions->pos, "\"conditions\" is empty");
     }
-    for (const Node& item : conditions->items) {
-        if (item.kind != Node::Kind::mapping) {
+    for (const yaml::Node& item : conditions->items) {
+        if (item.kind != yaml::Node::Kind::mapping) {
             context.diagnostics.error("SPQL-S003", item.pos, "a condition must be a mapping with if and then");
             continue;
         }
@@ -118,10 +118,10 @@ void readBranches(ReadContext& context, const Node& node, Action& action) {
         if (item.find("then") == nullptr) {
             context.missing(item, "then", conditionKeys, "a condition");
         }
-        if (const Node* then = context.list(item, "then")) {
+        if (const yaml::Node* then = context.list(item, "then")) {
             readSteps(context, *then, "then", branch.steps);
         }
-        if (const Node* otherwise = context.list(item, "else")) {
+        if (const yaml::Node* otherwise = context.list(item, "else")) {
             readSteps(context, *otherwise, "else", branch.otherwise);
         }
         action.branches.push_back(std::move(branch));
@@ -129,8 +129,8 @@ void readBranches(ReadContext& context, const Node& node, Action& action) {
 }
 
 // What must hold before anything is done.
-void readValidations(ReadContext& context, const Node& node, Action& action) {
-    const Entry* entry = node.find("validations");
+void readValidations(ReadContext& context, const yaml::Node& node, Action& action) {
+    const yaml::Entry* entry = node.find("validations");
     if (entry == nullptr) {
         return;
     }
@@ -153,13 +153,13 @@ void readValidations(ReadContext& context, const Node& node, Action& action) {
 }
 
 // One key for all triggers, or one for each: as a list in their order, or by name.
-void readCorrelateBy(ReadContext& context, const Node& node, Action& action) {
-    const Entry* entry = node.find("correlate_by");
+void readCorrelateBy(ReadContext& context, const yaml::Node& node, Action& action) {
+    const yaml::Entry* entry = node.find("correlate_by");
     if (entry == nullptr) {
         return;
     }
-    const Node& value = entry->value;
-    if (value.kind != Node::Kind::mapping) {
+    const yaml::Node& value = entry->value;
+    if (value.kind != yaml::Node::Kind::mapping) {
         action.correlateBy = context.texts(value, "correlate_by");
         bool fits = action.correlateBy.size() <= 1 || action.correlateBy.size() == action.triggers.size();
         if (!fits) {
@@ -180,7 +180,7 @@ void readCorrelateBy(ReadContext& context, const Node& node, Action& action) {
     context.checkKeys(value, names, "\"correlate_by\"");
 }
 
-void readTime(ReadContext& context, const Node& node, Action& action) {
+void readTime(ReadContext& context, const yaml::Node& node, Action& action) {
     action.condition = context.text(node, "condition");
     action.correlationWindow = context.text(node, "correlation_window");
     action.correlated = node.find("triggers") != nullptr;
@@ -204,12 +204,12 @@ void readTime(ReadContext& context, const Node& node, Action& action) {
     reportNeeds(context, node, "cooldown", {"condition"});
     action.afterMatch = context.choice(node, "after_match", afterMatchChoices);
     action.cooldown = context.text(node, "cooldown");
-    if (const Node* steps = context.list(node, "on_timeout")) {
+    if (const yaml::Node* steps = context.list(node, "on_timeout")) {
         readSteps(context, *steps, "on_timeout", action.onTimeout);
     }
 }
 
-void readRetries(ReadContext& context, const Node& node, Action& action) {
+void readRetries(ReadContext& context, const yaml::Node& node, Action& action) {
     action.onError = context.choice(node, "on_error", onErrorChoices);
     action.backoff = context.text(node, "backoff");
     action.enabled = context.boolean(node, "enabled");
@@ -225,7 +225,7 @@ void readRetries(ReadContext& context, const Node& node, Action& action) {
 }
 
 // When it runs among others.
-void readOrder(ReadContext& context, const Node& node, Action& action) {
+void readOrder(ReadContext& context, const yaml::Node& node, Action& action) {
     action.order = context.text(node, "order");
     if (!action.order) {
         return;
@@ -263,8 +263,8 @@ uint32_t dashLine(const Source& source, Pos item) {
     return 0;
 }
 
-void readAction(ReadContext& context, const Node& node, bool standAlone, std::vector<Action>& into) {
-    if (node.kind != Node::Kind::mapping) {
+void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, std::vector<Action>& into) {
+    if (node.kind != yaml::Node::Kind::mapping) {
         context.diagnostics.error("SPQL-S003", node.pos, "an action must be a mapping", "begin it with '- name: on_…'");
         return;
     }
@@ -281,7 +281,7 @@ void readAction(ReadContext& context, const Node& node, bool standAlone, std::ve
     action.description = context.text(node, "description");
     action.pattern = context.text(node, "pattern");
     bool canBeRaised = readTrigger(context, node, action);
-    if (const Node* params = context.mapping(node, "params")) {
+    if (const yaml::Node* params = context.mapping(node, "params")) {
         action.params = readParams(context, *params);
     }
     readBranches(context, node, action);
@@ -299,9 +299,9 @@ void readAction(ReadContext& context, const Node& node, bool standAlone, std::ve
 
 }  // namespace
 
-std::vector<Param> readParams(ReadContext& context, const Node& params) {
+std::vector<Param> readParams(ReadContext& context, const yaml::Node& params) {
     std::vector<Param> result;
-    for (const Entry& entry : params.entries) {
+    for (const yaml::Entry& entry : params.entries) {
         Text type = context.scalar(entry.value, entry.key.value);
         if (type) {
             std::vector<std::string> values = enumValues(type.value);
@@ -311,10 +311,10 @@ std::vector<Param> readParams(ReadContext& context, const Node& params) {
     return result;
 }
 
-void readActions(ReadContext& context, const Node& actions, bool standAlone, std::vector<Action>& into) {
-    for (const Node& item : actions.items) {
+void readActions(ReadContext& context, const yaml::Node& actions, bool standAlone, std::vector<Action>& into) {
+    for (const yaml::Node& item : actions.items) {
         readAction(context, item, standAlone, into);
     }
 }
 
-}  // namespace specql
+}  // namespace specql::spec

@@ -5,7 +5,7 @@
 #include <deque>
 #include <set>
 
-namespace specql {
+namespace specql::spec {
 
 namespace {
 
@@ -298,4 +298,4 @@ bool isNeverTrue(const std::string& atom) {
     return all.size() == 1 && all[0].kind == Token::Kind::word && (all[0].text == "false" || all[0].text == "null");
 }
 
-}  // namespace specql
+}  // namespace specql::spec

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace specql {
+namespace specql::spec {
 
 // A part of a condition that is joined to others by AND, OR and NOT: `new_stock > 0`.
 struct Atom {
@@ -49,4 +49,4 @@ bool readNullTest(const std::string& atom, bool& isNull);
 // FALSE or NULL as a whole condition, in any case.
 bool isNeverTrue(const std::string& atom);
 
-}  // namespace specql
+}  // namespace specql::spec

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "text/duration.hpp"
-#include "text/ascii.hpp"
 #include "spec/habits.hpp"
+#include "text/ascii.hpp"
+#include "text/duration.hpp"
 
-namespace specql {
+namespace specql::spec {
 
 namespace {
 
@@ -58,8 +58,8 @@ ExpressionRef ReadContext::expression(const Text& text) {
     return ref;
 }
 
-void ReadContext::checkKeys(const Node& mapping, const Words& known, const std::string& what) {
-    for (const Entry& entry : mapping.entries) {
+void ReadContext::checkKeys(const yaml::Node& mapping, const Words& known, const std::string& what) {
+    for (const yaml::Entry& entry : mapping.entries) {
         if (std::find(known.begin(), known.end(), entry.key.value) != known.end()) {
             continue;
         }
@@ -87,8 +87,9 @@ void ReadContext::checkDuration(const std::string& key, const Text& value, int64
     }
 }
 
-void ReadContext::missing(const Node& mapping, const std::string& key, const Words& known, const std::string& what) {
-    for (const Entry& entry : mapping.entries) {
+void ReadContext::missing(const yaml::Node& mapping, const std::string& key, const Words& known,
+                          const std::string& what) {
+    for (const yaml::Entry& entry : mapping.entries) {
         bool isKnown = std::find(known.begin(), known.end(), entry.key.value) != known.end();
         if (!isKnown && nearest(entry.key.value, known) == key) {
             return;
@@ -97,20 +98,22 @@ void ReadContext::missing(const Node& mapping, const std::string& key, const Wor
     diagnostics.error("SPQL-S002", mapping.pos, what + " lacks the key " + quoted(key));
 }
 
-Text ReadContext::scalar(const Node& node, const std::string& name) {
+Text ReadContext::scalar(const yaml::Node& node, const std::string& name) {
     switch (node.kind) {
-        case Node::Kind::scalar:
+        case yaml::Node::Kind::scalar:
             if (isBlankText(node.scalar.value)) {
                 diagnostics.error("SPQL-S004", node.pos, quoted(name) + " is empty");
                 return {};
             }
             return node.scalar;
-        case Node::Kind::null: diagnostics.error("SPQL-S004", node.pos, quoted(name) + " has no value"); return {};
-        case Node::Kind::sequence:
+        case yaml::Node::Kind::null:
+            diagnostics.error("SPQL-S004", node.pos, quoted(name) + " has no value");
+            return {};
+        case yaml::Node::Kind::sequence:
             diagnostics.error("SPQL-S003", node.pos, quoted(name) + " must be a text, not a list",
                               "to begin a text with '[', put it in quotes");
             return {};
-        case Node::Kind::mapping:
+        case yaml::Node::Kind::mapping:
             diagnostics.error("SPQL-S003", node.pos, quoted(name) + " must be a text, not a mapping",
                               "to begin a text with '{', put it in quotes");
             return {};
@@ -118,12 +121,12 @@ Text ReadContext::scalar(const Node& node, const std::string& name) {
     return {};
 }
 
-Text ReadContext::text(const Node& mapping, const std::string& key) {
-    const Entry* entry = mapping.find(key);
+Text ReadContext::text(const yaml::Node& mapping, const std::string& key) {
+    const yaml::Entry* entry = mapping.find(key);
     return entry == nullptr ? Text() : scalar(entry->value, key);
 }
 
-Text ReadContext::requiredText(const Node& mapping, const std::string& key, const Words& known,
+Text ReadContext::requiredText(const yaml::Node& mapping, const std::string& key, const Words& known,
                                const std::string& what) {
     if (mapping.find(key) == nullptr) {
         missing(mapping, key, known, what);
@@ -132,11 +135,11 @@ Text ReadContext::requiredText(const Node& mapping, const std::string& key, cons
     return text(mapping, key);
 }
 
-ExpressionRef ReadContext::expressionAt(const Node& mapping, const std::string& key) {
+ExpressionRef ReadContext::expressionAt(const yaml::Node& mapping, const std::string& key) {
     return expression(text(mapping, key));
 }
 
-Text ReadContext::choice(const Node& mapping, const std::string& key, const Words& choices) {
+Text ReadContext::choice(const yaml::Node& mapping, const std::string& key, const Words& choices) {
     Text found = text(mapping, key);
     if (found && std::find(choices.begin(), choices.end(), found.value) == choices.end()) {
         std::string hint = didYouMean(found.value, choices);
@@ -146,7 +149,7 @@ Text ReadContext::choice(const Node& mapping, const std::string& key, const Word
     return found;
 }
 
-Text ReadContext::boolean(const Node& mapping, const std::string& key) {
+Text ReadContext::boolean(const yaml::Node& mapping, const std::string& key) {
     Text found = text(mapping, key);
     bool valid = true;
     if (found) {
@@ -159,15 +162,15 @@ Text ReadContext::boolean(const Node& mapping, const std::string& key) {
     return found;
 }
 
-const Node* ReadContext::list(const Node& mapping, const std::string& key) {
-    const Entry* entry = mapping.find(key);
+const yaml::Node* ReadContext::list(const yaml::Node& mapping, const std::string& key) {
+    const yaml::Entry* entry = mapping.find(key);
     if (entry == nullptr) {
         return nullptr;
     }
-    if (entry->value.kind == Node::Kind::sequence) {
+    if (entry->value.kind == yaml::Node::Kind::sequence) {
         return &entry->value;
     }
-    if (entry->value.kind == Node::Kind::null) {
+    if (entry->value.kind == yaml::Node::Kind::null) {
         diagnostics.error("SPQL-S004", entry->value.pos, quoted(key) + " has no value",
                           "begin each item with '- ' on a line of its own");
     } else {
@@ -177,15 +180,15 @@ const Node* ReadContext::list(const Node& mapping, const std::string& key) {
     return nullptr;
 }
 
-const Node* ReadContext::mapping(const Node& mapping, const std::string& key) {
-    const Entry* entry = mapping.find(key);
+const yaml::Node* ReadContext::mapping(const yaml::Node& mapping, const std::string& key) {
+    const yaml::Entry* entry = mapping.find(key);
     if (entry == nullptr) {
         return nullptr;
     }
-    if (entry->value.kind == Node::Kind::mapping) {
+    if (entry->value.kind == yaml::Node::Kind::mapping) {
         return &entry->value;
     }
-    if (entry->value.kind == Node::Kind::null) {
+    if (entry->value.kind == yaml::Node::Kind::null) {
         diagnostics.error("SPQL-S004", entry->value.pos, quoted(key) + " has no value");
     } else {
         diagnostics.error("SPQL-S003", entry->value.pos, quoted(key) + " must be a mapping of names to values");
@@ -193,16 +196,16 @@ const Node* ReadContext::mapping(const Node& mapping, const std::string& key) {
     return nullptr;
 }
 
-std::vector<Text> ReadContext::texts(const Node& node, const std::string& name) {
+std::vector<Text> ReadContext::texts(const yaml::Node& node, const std::string& name) {
     std::vector<Text> result;
-    if (node.kind != Node::Kind::sequence) {
+    if (node.kind != yaml::Node::Kind::sequence) {
         Text only = scalar(node, name);
         if (only) {
             result.push_back(std::move(only));
         }
         return result;
     }
-    for (const Node& item : node.items) {
+    for (const yaml::Node& item : node.items) {
         Text one = scalar(item, name);
         if (one) {
             result.push_back(std::move(one));
@@ -214,4 +217,4 @@ std::vector<Text> ReadContext::texts(const Node& node, const std::string& name) 
     return result;
 }
 
-}  // namespace specql
+}  // namespace specql::spec

@@ -7,7 +7,7 @@
 #include "spec/spec.hpp"
 #include "yaml/node.hpp"
 
-namespace specql {
+namespace specql::spec {
 
 using Words = std::vector<std::string>;
 
@@ -21,31 +21,31 @@ struct ReadContext {
 
     // Reports every key that is not among `known`, with the nearest one as a hint. `what` names the mapping: "an
     // action".
-    void checkKeys(const Node& mapping, const Words& known, const std::string& what);
+    void checkKeys(const yaml::Node& mapping, const Words& known, const std::string& what);
 
     // The text at a key; not present if the key is missing. Lists, mappings and nothing at all are errors.
-    Text text(const Node& mapping, const std::string& key);
+    Text text(const yaml::Node& mapping, const std::string& key);
     // The same, and the key must be there. Says nothing if another key looks like it and was reported.
-    Text requiredText(const Node& mapping, const std::string& key, const Words& known, const std::string& what);
-    ExpressionRef expressionAt(const Node& mapping, const std::string& key);
+    Text requiredText(const yaml::Node& mapping, const std::string& key, const Words& known, const std::string& what);
+    ExpressionRef expressionAt(const yaml::Node& mapping, const std::string& key);
     // The text at a key, which must be one of `choices`.
-    Text choice(const Node& mapping, const std::string& key, const Words& choices);
+    Text choice(const yaml::Node& mapping, const std::string& key, const Words& choices);
     // The text at a key, which must be a boolean as PostgreSQL reads it.
-    Text boolean(const Node& mapping, const std::string& key);
+    Text boolean(const yaml::Node& mapping, const std::string& key);
 
     // The list, or mapping, at a key; null if the key is missing or holds something else, which is an error.
-    const Node* list(const Node& mapping, const std::string& key);
-    const Node* mapping(const Node& mapping, const std::string& key);
+    const yaml::Node* list(const yaml::Node& mapping, const std::string& key);
+    const yaml::Node* mapping(const yaml::Node& mapping, const std::string& key);
 
     // The text of a node that must be one; `name` says what it is for in the error.
-    Text scalar(const Node& node, const std::string& name);
+    Text scalar(const yaml::Node& node, const std::string& name);
     // A list of texts, or one text alone.
-    std::vector<Text> texts(const Node& node, const std::string& name);
+    std::vector<Text> texts(const yaml::Node& node, const std::string& name);
 
     // Reports a text that is no length of time, or longer than that; `key` names it.
     void checkDuration(const std::string& key, const Text& value, int64_t longestMs);
 
-    void missing(const Node& mapping, const std::string& key, const Words& known, const std::string& what);
+    void missing(const yaml::Node& mapping, const std::string& key, const Words& known, const std::string& what);
 };
 
 // True for true, yes, on, 1 (any case); `valid` says whether it is a boolean at all.
@@ -57,4 +57,4 @@ std::string didYouMean(const std::string& word, const Words& candidates);
 // `a`, `b` or `c`.
 std::string orList(const Words& words);
 
-}  // namespace specql
+}  // namespace specql::spec

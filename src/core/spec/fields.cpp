@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <set>
 
-#include "text/ascii.hpp"
 #include "spec/parts.hpp"
+#include "text/ascii.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::spec {
 
 namespace {
 
@@ -159,7 +159,7 @@ void readType(ReadContext& context, const Text& text, Field& field) {
     }
 }
 
-void readFieldMapping(ReadContext& context, const Node& node, Field& field) {
+void readFieldMapping(ReadContext& context, const yaml::Node& node, Field& field) {
     context.checkKeys(node, fieldKeys, "a field");
     Text type = context.requiredText(node, "type", fieldKeys, "field \"" + field.name.value + "\"");
     if (type) {
@@ -197,8 +197,8 @@ std::vector<std::string> enumValues(const std::string& type) {
     return values;
 }
 
-void readFields(ReadContext& context, const Node& fields, std::vector<Field>& into) {
-    for (const Entry& entry : fields.entries) {
+void readFields(ReadContext& context, const yaml::Node& fields, std::vector<Field>& into) {
+    for (const yaml::Entry& entry : fields.entries) {
         Field field;
         field.name = entry.key;
         if (entry.key.empty()) {
@@ -206,10 +206,10 @@ void readFields(ReadContext& context, const Node& fields, std::vector<Field>& in
             continue;
         }
         switch (entry.value.kind) {
-            case Node::Kind::scalar: readType(context, entry.value.scalar, field); break;
-            case Node::Kind::mapping: readFieldMapping(context, entry.value, field); break;
-            case Node::Kind::null:
-            case Node::Kind::sequence:
+            case yaml::Node::Kind::scalar: readType(context, entry.value.scalar, field); break;
+            case yaml::Node::Kind::mapping: readFieldMapping(context, entry.value, field); break;
+            case yaml::Node::Kind::null:
+            case yaml::Node::Kind::sequence:
                 context.diagnostics.error("SPQL-S013", entry.value.pos, "field \"" + entry.key.value + "\" has no type",
                                           "write '" + entry.key.value + ": text', or any other type");
                 assumeText(field, entry.value.pos);
@@ -224,9 +224,9 @@ void readFields(ReadContext& context, const Node& fields, std::vector<Field>& in
     }
 }
 
-void readIndexes(ReadContext& context, const Node& indexes, std::vector<IndexSpec>& into) {
-    for (const Node& item : indexes.items) {
-        if (item.kind != Node::Kind::mapping) {
+void readIndexes(ReadContext& context, const yaml::Node& indexes, std::vector<IndexSpec>& into) {
+    for (const yaml::Node& item : indexes.items) {
+        if (item.kind != yaml::Node::Kind::mapping) {
             context.diagnostics.error("SPQL-S003", item.pos, "an index must be a mapping",
                                       "for example {columns: [status, created_at]}");
             continue;
@@ -235,7 +235,7 @@ void readIndexes(ReadContext& context, const Node& indexes, std::vector<IndexSpe
         IndexSpec index;
         index.pos = item.pos;
         index.name = context.text(item, "name");
-        if (const Entry* columns = item.find("columns")) {
+        if (const yaml::Entry* columns = item.find("columns")) {
             index.columns = context.texts(columns->value, "columns");
         } else {
             context.missing(item, "columns", indexKeys, "an index");
@@ -249,4 +249,4 @@ void readIndexes(ReadContext& context, const Node& indexes, std::vector<IndexSpe
     }
 }
 
-}  // namespace specql
+}  // namespace specql::spec

@@ -4,7 +4,7 @@
 
 #include "text/ascii.hpp"
 
-namespace specql {
+namespace specql::spec {
 
 namespace {
 
@@ -182,4 +182,4 @@ const char* syntaxHabit(std::string_view text, size_t offset) {
     return text.find(" ? ") != std::string_view::npos ? caseHint : nullptr;
 }
 
-}  // namespace specql
+}  // namespace specql::spec

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-namespace specql {
+namespace specql::spec {
 
 enum class Habit {
     word,      // a name that nothing has: now
@@ -20,4 +20,4 @@ const char* habit(Habit kind, std::string_view written);
 // The hint for a syntax error at `offset`; nullptr if it is none that people make.
 const char* syntaxHabit(std::string_view text, size_t offset);
 
-}  // namespace specql
+}  // namespace specql::spec

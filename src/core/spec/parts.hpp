@@ -3,27 +3,27 @@
 
 #include "spec/context.hpp"
 
-namespace specql {
+namespace specql::spec {
 
-void readFields(ReadContext& context, const Node& fields, std::vector<Field>& into);
-void readIndexes(ReadContext& context, const Node& indexes, std::vector<IndexSpec>& into);
-void readService(ReadContext& context, const Node& root);
+void readFields(ReadContext& context, const yaml::Node& fields, std::vector<Field>& into);
+void readIndexes(ReadContext& context, const yaml::Node& indexes, std::vector<IndexSpec>& into);
+void readService(ReadContext& context, const yaml::Node& root);
 
 // `standAlone`: of a rules document, where each action must be a run of lines of its own.
-void readActions(ReadContext& context, const Node& actions, bool standAlone, std::vector<Action>& into);
+void readActions(ReadContext& context, const yaml::Node& actions, bool standAlone, std::vector<Action>& into);
 // Under `key`, which names the list in errors.
-void readSteps(ReadContext& context, const Node& steps, const std::string& key, std::vector<Step>& into);
+void readSteps(ReadContext& context, const yaml::Node& steps, const std::string& key, std::vector<Step>& into);
 // The values of a type that is written enum(a, b); none of any other.
 std::vector<std::string> enumValues(const std::string& type);
 // name: type
-std::vector<Param> readParams(ReadContext& context, const Node& params);
+std::vector<Param> readParams(ReadContext& context, const yaml::Node& params);
 
 // The SQL-like part of a step: "Product SET a = 1 WHERE b ORDER BY c LIMIT 3" for the step's kind. `columns`, if
 // given, are what SET says when it is written as a mapping below.
-void readStatement(ReadContext& context, const Text& statement, const Node* columns, Step& step);
+void readStatement(ReadContext& context, const Text& statement, const yaml::Node* columns, Step& step);
 // "f(args)" or "schema.f(args)" into target and args; false, and nothing said, if the text is no call.
 bool readCall(ReadContext& context, const Text& text, Step& step);
 // "channel message" into target and message.
 void readAddressed(ReadContext& context, const Text& text, const std::string& messageName, Step& step);
 
-}  // namespace specql
+}  // namespace specql::spec

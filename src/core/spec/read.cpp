@@ -1,10 +1,10 @@
 #include "spec/read.hpp"
 
-#include "text/ascii.hpp"
 #include "spec/parts.hpp"
+#include "text/ascii.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::spec {
 
 namespace {
 
@@ -12,7 +12,7 @@ const Words entityKeys = {"entity", "schema", "table", "description", "fields", 
 const Words rulesKeys = {"actions", "schema"};
 
 // The table of an entity under a name of its own, as SQL would say it.
-void readTable(ReadContext& context, const Node& root, Entity& entity) {
+void readTable(ReadContext& context, const yaml::Node& root, Entity& entity) {
     entity.table = context.text(root, "table");
     if (!entity.table) {
         return;
@@ -47,7 +47,7 @@ void readTable(ReadContext& context, const Node& root, Entity& entity) {
     entity.tableSchema = parts.size() > 1 ? parts.front() : "";
 }
 
-void readEntity(ReadContext& context, const Node& root) {
+void readEntity(ReadContext& context, const yaml::Node& root) {
     context.checkKeys(root, entityKeys, "an entity");
     Entity entity;
     entity.pos = root.pos;
@@ -57,20 +57,20 @@ void readEntity(ReadContext& context, const Node& root) {
     entity.schema = context.text(root, "schema");
     readTable(context, root, entity);
     entity.description = context.text(root, "description");
-    if (const Node* fields = context.mapping(root, "fields")) {
+    if (const yaml::Node* fields = context.mapping(root, "fields")) {
         readFields(context, *fields, entity.fields);
     }
-    if (const Node* indexes = context.list(root, "indexes")) {
+    if (const yaml::Node* indexes = context.list(root, "indexes")) {
         readIndexes(context, *indexes, entity.indexes);
     }
-    if (const Node* actions = context.list(root, "actions")) {
+    if (const yaml::Node* actions = context.list(root, "actions")) {
         readActions(context, *actions, false, entity.actions);
     }
     context.spec.entities.push_back(std::move(entity));
 }
 
 // `inherited` is the schema of the document before, if there is one.
-Text readRules(ReadContext& context, const Node& root, const Text& inherited, std::string_view defaultSchema) {
+Text readRules(ReadContext& context, const yaml::Node& root, const Text& inherited, std::string_view defaultSchema) {
     context.checkKeys(root, rulesKeys, "a rules document");
     Rules rules;
     rules.pos = root.pos;
@@ -81,7 +81,7 @@ Text readRules(ReadContext& context, const Node& root, const Text& inherited, st
     if (!rules.schema) {
         rules.schema.value = std::string(defaultSchema);
     }
-    if (const Node* actions = context.list(root, "actions")) {
+    if (const yaml::Node* actions = context.list(root, "actions")) {
         readActions(context, *actions, true, rules.actions);
     }
     Text schema = rules.schema;
@@ -89,9 +89,9 @@ Text readRules(ReadContext& context, const Node& root, const Text& inherited, st
     return schema;
 }
 
-void reportUnknownDocument(ReadContext& context, const Node& root) {
+void reportUnknownDocument(ReadContext& context, const yaml::Node& root) {
     const Words kinds = {"entity", "service", "actions"};
-    for (const Entry& entry : root.entries) {
+    for (const yaml::Entry& entry : root.entries) {
         std::string hint = didYouMean(entry.key.value, kinds);
         if (!hint.empty()) {
             context.diagnostics.error("SPQL-S001", entry.key.pos, "unknown key \"" + entry.key.value + "\"", hint);
@@ -104,12 +104,12 @@ void reportUnknownDocument(ReadContext& context, const Node& root) {
 
 }  // namespace
 
-Spec readSpec(const Source& source, const ParsedText& parsed, std::string_view defaultSchema,
+Spec readSpec(const Source& source, const yaml::ParsedText& parsed, std::string_view defaultSchema,
               Diagnostics& diagnostics) {
     Spec spec;
     ReadContext context{source, spec, diagnostics};
     Text schemaBefore;
-    for (const Node& root : parsed.documents) {
+    for (const yaml::Node& root : parsed.documents) {
         if (root.find("entity") != nullptr) {
             readEntity(context, root);
             schemaBefore = spec.entities.back().schema;
@@ -129,4 +129,4 @@ Spec readSpec(const Source& source, const ParsedText& parsed, std::string_view d
     return spec;
 }
 
-}  // namespace specql
+}  // namespace specql::spec

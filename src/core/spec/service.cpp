@@ -5,7 +5,7 @@
 #include "delivery/destination.hpp"
 #include "text/ascii.hpp"
 
-namespace specql {
+namespace specql::spec {
 
 namespace {
 
@@ -49,8 +49,8 @@ int number(const std::string& text, int most) {
 // ---------------------------------------------------------------------------
 
 void checkUrl(ReadContext& context, const Text& value) {
-    Url url;
-    std::string problem = parseUrl(value.value, url);
+    delivery::Url url;
+    std::string problem = delivery::parseUrl(value.value, url);
     if (!problem.empty()) {
         context.diagnostics.error("SPQL-S031", value.pos,
                                   "the url \"" + value.value + "\" cannot be called: " + problem,
@@ -70,7 +70,7 @@ void checkSecret(ReadContext& context, const Text& value) {
     if (name.compare(0, 4, "env:") == 0) {
         known = name.size() > 4 && std::all_of(name.begin() + 4, name.end(), isNamePart);
     } else if (name.compare(0, 5, "file:") == 0) {
-        known = name.size() > 6 && name[5] == '/' && isHeaderValue(name);
+        known = name.size() > 6 && name[5] == '/' && delivery::isHeaderValue(name);
     } else {
         known = std::all_of(name.begin(), name.end(), [](char c) { return isNamePart(c) || c == '-' || c == '.'; });
     }
@@ -93,8 +93,8 @@ void checkOrdering(ReadContext& context, const Text& value) {
 }
 
 void checkPath(ReadContext& context, const Text& value) {
-    Url url;
-    if (value.value.front() != '/' || !parseUrl("http://host" + value.value, url).empty()) {
+    delivery::Url url;
+    if (value.value.front() != '/' || !delivery::parseUrl("http://host" + value.value, url).empty()) {
         context.diagnostics.error("SPQL-S036", value.pos,
                                   "\"path\" must begin with '/' and hold no space, control character or fragment",
                                   "for example /orders; characters beyond ASCII are written %C3%A9");
@@ -118,12 +118,12 @@ bool namesSecret(const std::string& value) {
 }
 
 void checkHeader(ReadContext& context, const Text& name, const Text& value) {
-    if (!isHeaderName(name.value)) {
+    if (!delivery::isHeaderName(name.value)) {
         context.diagnostics.error("SPQL-S038", name.pos, "\"" + name.value + "\" cannot be the name of a header",
                                   "letters, digits and - are allowed");
     } else if (isOneOf(lower(name.value), ownHeaders)) {
         context.diagnostics.error("SPQL-S038", name.pos, "the header " + name.value + " is set with each call");
-    } else if (!isHeaderValue(value.value)) {
+    } else if (!delivery::isHeaderValue(value.value)) {
         context.diagnostics.error(
             "SPQL-S038", value.pos,
             "the value of the header " + name.value + " holds a line end or another control character");
@@ -158,9 +158,9 @@ void checkSetting(ReadContext& context, const std::string& key, const Text& valu
 // -------------------------------------------------------------------------------------------------------------
 
 // Every key but those that have a shape of their own becomes a setting; one that has a list becomes several.
-std::vector<Param> readSettings(ReadContext& context, const Node& mapping, const Words& known) {
+std::vector<Param> readSettings(ReadContext& context, const yaml::Node& mapping, const Words& known) {
     std::vector<Param> settings;
-    for (const Entry& entry : mapping.entries) {
+    for (const yaml::Entry& entry : mapping.entries) {
         const std::string& key = entry.key.value;
         bool isSetting = key != "service" && key != "headers" && key != "operations";
         if (!isSetting || !isOneOf(key, known)) {
@@ -182,10 +182,10 @@ std::vector<Param> readSettings(ReadContext& context, const Node& mapping, const
     return settings;
 }
 
-Operation readOperation(ReadContext& context, const Entry& entry) {
+Operation readOperation(ReadContext& context, const yaml::Entry& entry) {
     Operation operation;
     operation.name = entry.key;
-    if (entry.value.kind == Node::Kind::mapping) {
+    if (entry.value.kind == yaml::Node::Kind::mapping) {
         context.checkKeys(entry.value, operationKeys, "an operation");
         operation.settings = readSettings(context, entry.value, operationKeys);
         for (const Param& setting : operation.settings) {
@@ -193,7 +193,7 @@ Operation readOperation(ReadContext& context, const Entry& entry) {
                 context.choice(entry.value, "method", methods);
             }
         }
-    } else if (entry.value.kind != Node::Kind::null) {
+    } else if (entry.value.kind != yaml::Node::Kind::null) {
         context.diagnostics.error("SPQL-S003", entry.value.pos,
                                   "operation \"" + entry.key.value + "\" must be a mapping",
                                   "for example {path: /orders, method: POST}");
@@ -203,7 +203,7 @@ Operation readOperation(ReadContext& context, const Entry& entry) {
 
 }  // namespace
 
-void readService(ReadContext& context, const Node& root) {
+void readService(ReadContext& context, const yaml::Node& root) {
     context.checkKeys(root, serviceKeys, "a service");
     Service service;
     service.pos = root.pos;
@@ -216,8 +216,8 @@ void readService(ReadContext& context, const Node& root) {
             context.choice(root, "format", formats);
         }
     }
-    if (const Node* headers = context.mapping(root, "headers")) {
-        for (const Entry& entry : headers->entries) {
+    if (const yaml::Node* headers = context.mapping(root, "headers")) {
+        for (const yaml::Entry& entry : headers->entries) {
             Text value = context.scalar(entry.value, entry.key.value);
             if (value) {
                 checkHeader(context, entry.key, value);
@@ -225,12 +225,12 @@ void readService(ReadContext& context, const Node& root) {
             }
         }
     }
-    if (const Node* operations = context.mapping(root, "operations")) {
-        for (const Entry& entry : operations->entries) {
+    if (const yaml::Node* operations = context.mapping(root, "operations")) {
+        for (const yaml::Entry& entry : operations->entries) {
             service.operations.push_back(readOperation(context, entry));
         }
     }
     context.spec.services.push_back(std::move(service));
 }
 
-}  // namespace specql
+}  // namespace specql::spec

@@ -7,7 +7,7 @@
 
 #include "text/source.hpp"
 
-namespace specql {
+namespace specql::spec {
 
 // One SQL scalar expression as the user wrote it. `id` indexes Spec::expressions and everything that is later
 // known about it (ExpressionFacts, types).
@@ -170,4 +170,4 @@ struct Spec {
     std::vector<Text> expressions;  // every SQL expression of the text; ExpressionRef::id is the index
 };
 
-}  // namespace specql
+}  // namespace specql::spec

@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <set>
 
-#include "text/ascii.hpp"
 #include "spec/parts.hpp"
+#include "text/ascii.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::spec {
 
 namespace {
 
@@ -66,7 +66,7 @@ public:
     StatementReader(ReadContext& context, const Text& statement, Step& step)
         : context_(context), value_(statement.value), cursor_(context.source, statement), step_(step) {}
 
-    void read(const Node* columns) {
+    void read(const yaml::Node* columns) {
         size_t begin = skipSpace(value_, 0);
         size_t name = nameLength(value_, begin);
         if (name == 0) {
@@ -243,7 +243,7 @@ private:
         }
     }
 
-    void readColumns(const Node& columns) {
+    void readColumns(const yaml::Node& columns) {
         if (skipSpace(value_, set_.body) < set_.end) {
             error("SPQL-S018", set_.body, "columns stand both behind SET and below it", "write them in one place");
             return;
@@ -252,12 +252,12 @@ private:
             error("SPQL-S018", set_.begin, "SET has more than 1600 columns");
             return;
         }
-        for (const Entry& entry : columns.entries) {
+        for (const yaml::Entry& entry : columns.entries) {
             if (entry.key.empty()) {
                 context_.diagnostics.error("SPQL-S004", entry.key.pos, "the name of a column is empty");
-            } else if (entry.value.kind == Node::Kind::scalar) {
+            } else if (entry.value.kind == yaml::Node::Kind::scalar) {
                 addAssignment(entry.key, context_.expression(entry.value.scalar));
-            } else if (entry.value.kind == Node::Kind::null) {
+            } else if (entry.value.kind == yaml::Node::Kind::null) {
                 context_.diagnostics.error("SPQL-S004", entry.key.pos,
                                            "column \"" + entry.key.value + "\" has no value",
                                            "write an SQL expression; null is one");
@@ -404,7 +404,7 @@ private:
 
 }  // namespace
 
-void readStatement(ReadContext& context, const Text& statement, const Node* columns, Step& step) {
+void readStatement(ReadContext& context, const Text& statement, const yaml::Node* columns, Step& step) {
     StatementReader(context, statement, step).read(columns);
 }
 
@@ -476,4 +476,4 @@ void readAddressed(ReadContext& context, const Text& text, const std::string& me
     }
 }
 
-}  // namespace specql
+}  // namespace specql::spec

@@ -1,10 +1,10 @@
 #include <algorithm>
 
-#include "text/ascii.hpp"
 #include "spec/parts.hpp"
+#include "text/ascii.hpp"
 #include "text/sql_text.hpp"
 
-namespace specql {
+namespace specql::spec {
 
 namespace {
 
@@ -72,17 +72,17 @@ bool isStatementKey(const std::string& key) {
 
 class StepReader {
 public:
-    StepReader(ReadContext& context, const Node& node) : context_(context), node_(node) {}
+    StepReader(ReadContext& context, const yaml::Node& node) : context_(context), node_(node) {}
 
     // False if there is nothing to keep.
     bool read(Step& step) {
         step.pos = node_.pos;
-        if (node_.kind != Node::Kind::mapping || node_.entries.empty()) {
+        if (node_.kind != yaml::Node::Kind::mapping || node_.entries.empty()) {
             reportNoMapping();
             return false;
         }
-        const Entry* main = &node_.entries[0];
-        for (const Entry& entry : node_.entries) {
+        const yaml::Entry* main = &node_.entries[0];
+        for (const yaml::Entry& entry : node_.entries) {
             const Verb* verb = findVerb(entry.key.value);
             if (verb != nullptr && !verb->companions.empty()) {
                 main = &entry;
@@ -109,7 +109,7 @@ public:
 private:
     void reportNoMapping() {
         std::string hint = "for example 'notify: sales_team \"…\"'";
-        if (node_.kind == Node::Kind::scalar) {
+        if (node_.kind == yaml::Node::Kind::scalar) {
             const std::string& text = node_.scalar.value;
             std::string word = text.substr(0, text.find_first_of(" :"));
             std::string known = nearest(word, verbWords());
@@ -119,8 +119,8 @@ private:
     }
 
     // Other keys than the step's own: either they belong to it, or the next step lacks its dash.
-    bool checkCompanions(const Entry& main, const Words& companions) {
-        for (const Entry& entry : node_.entries) {
+    bool checkCompanions(const yaml::Entry& main, const Words& companions) {
+        for (const yaml::Entry& entry : node_.entries) {
             bool isKnown =
                 &entry == &main || std::find(companions.begin(), companions.end(), entry.key.value) != companions.end();
             if (isKnown) {
@@ -138,7 +138,7 @@ private:
 
     static std::string firstWord(const std::string& key) { return key.substr(0, key.find_first_of(" \t")); }
 
-    bool readStatementKey(const Entry& entry, Step& step) {
+    bool readStatementKey(const yaml::Entry& entry, Step& step) {
         size_t wordEnd = entry.key.value.find_first_of(" \t");
         step.verb = context_.source.piece(entry.key, 0, wordEnd);
         const Verb* verb = findVerb(step.verb.value);
@@ -150,7 +150,7 @@ private:
         if (!checkCompanions(entry, {})) {
             return false;
         }
-        if (entry.value.kind != Node::Kind::mapping) {
+        if (entry.value.kind != yaml::Node::Kind::mapping) {
             context_.diagnostics.error("SPQL-S018", entry.value.pos, "SET must be followed by columns and their values",
                                        "write 'column: \"expression\"' on the lines below");
             return false;
@@ -172,12 +172,12 @@ private:
 
     // <anything>: "f(args)". A word that is one slip away from a known step is taken for that slip: a misspelt step
     // must not turn into a queued call that nobody answers.
-    bool readFunction(const Entry& main, Step& step) {
+    bool readFunction(const yaml::Entry& main, Step& step) {
         step.kind = StepKind::function;
         std::string known = nearest(main.key.value, verbWords());
         bool isSlip = !known.empty() && main.key.value.size() + 1 >= known.size() &&
                       known.size() + 1 >= main.key.value.size() && known.size() >= 4;
-        bool isText = main.value.kind == Node::Kind::scalar;
+        bool isText = main.value.kind == yaml::Node::Kind::scalar;
         size_t errorsBefore = context_.diagnostics.errorCount();
         if (main.key.empty()) {
             context_.diagnostics.error("SPQL-S004", main.key.pos, "the name of a step is empty");
@@ -203,7 +203,7 @@ private:
         }
     }
 
-    void readVerb(const Node& value, Step& step) {
+    void readVerb(const yaml::Node& value, Step& step) {
         switch (step.kind) {
             case StepKind::validate:
                 step.condition = context_.expression(context_.scalar(value, "validate"));
@@ -213,7 +213,7 @@ private:
             case StepKind::foreach: readForeach(value, step); return;
             case StepKind::call: readCallStep(value, step); return;
             case StepKind::ret:
-                if (value.kind != Node::Kind::null) {
+                if (value.kind != yaml::Node::Kind::null) {
                     ExpressionRef result = context_.expression(context_.scalar(value, "return"));
                     if (result) {
                         step.args.push_back(result);
@@ -221,7 +221,7 @@ private:
                 }
                 return;
             case StepKind::escalate:
-                if (value.kind == Node::Kind::mapping) {
+                if (value.kind == yaml::Node::Kind::mapping) {
                     readEscalation(value, step);
                     return;
                 }
@@ -233,8 +233,8 @@ private:
         }
     }
 
-    void readStatementValue(const Node& value, Step& step) {
-        if (value.kind == Node::Kind::mapping) {
+    void readStatementValue(const yaml::Node& value, Step& step) {
+        if (value.kind == yaml::Node::Kind::mapping) {
             context_.diagnostics.error("SPQL-S003", value.pos,
                                        "\"" + step.verb.value + "\" must be a text, not a mapping",
                                        "write '" + step.verb.value + ": Entity SET' and the columns below it");
@@ -246,14 +246,14 @@ private:
         }
     }
 
-    void readAddress(const Node& value, const std::string& messageName, Step& step) {
+    void readAddress(const yaml::Node& value, const std::string& messageName, Step& step) {
         Text text = context_.scalar(value, step.verb.value);
         if (text) {
             readAddressed(context_, text, messageName, step);
         }
     }
 
-    void readEscalation(const Node& value, Step& step) {
+    void readEscalation(const yaml::Node& value, Step& step) {
         static const Words keys = {"channel", "message", "severity", "repeat"};
         context_.checkKeys(value, keys, "an escalation");
         step.target = context_.requiredText(value, "channel", keys, "an escalation");
@@ -265,21 +265,21 @@ private:
         }
     }
 
-    void readIf(const Node& value, Step& step) {
+    void readIf(const yaml::Node& value, Step& step) {
         step.condition = context_.expression(context_.scalar(value, "if"));
         if (node_.find("then") == nullptr) {
             context_.missing(node_, "then", {"if", "then", "else"}, "\"if\"");
         }
-        if (const Node* then = context_.list(node_, "then")) {
+        if (const yaml::Node* then = context_.list(node_, "then")) {
             readSteps(context_, *then, "then", step.then);
         }
-        if (const Node* otherwise = context_.list(node_, "else")) {
+        if (const yaml::Node* otherwise = context_.list(node_, "else")) {
             readSteps(context_, *otherwise, "else", step.otherwise);
         }
     }
 
     // "item in array".
-    void readForeach(const Node& value, Step& step) {
+    void readForeach(const yaml::Node& value, Step& step) {
         Text text = context_.scalar(value, "foreach");
         if (text) {
             size_t name = nameLength(text.value, 0);
@@ -296,12 +296,12 @@ private:
         if (node_.find("do") == nullptr) {
             context_.missing(node_, "do", {"foreach", "do"}, "\"foreach\"");
         }
-        if (const Node* body = context_.list(node_, "do")) {
+        if (const yaml::Node* body = context_.list(node_, "do")) {
             readSteps(context_, *body, "do", step.then);
         }
     }
 
-    void readCallStep(const Node& value, Step& step) {
+    void readCallStep(const yaml::Node& value, Step& step) {
         Text text = context_.scalar(value, "call");
         if (text && !readCall(context_, text, step)) {
             context_.diagnostics.error("SPQL-S023", text.pos, "\"call\" must be written 'function(arguments)'",
@@ -311,16 +311,16 @@ private:
     }
 
     ReadContext& context_;
-    const Node& node_;
+    const yaml::Node& node_;
 };
 
 }  // namespace
 
-void readSteps(ReadContext& context, const Node& steps, const std::string& key, std::vector<Step>& into) {
+void readSteps(ReadContext& context, const yaml::Node& steps, const std::string& key, std::vector<Step>& into) {
     if (steps.items.empty()) {
         context.diagnostics.error("SPQL-S004", steps.pos, "\"" + key + "\" is empty");
     }
-    for (const Node& item : steps.items) {
+    for (const yaml::Node& item : steps.items) {
         Step step;
         if (StepReader(context, item).read(step)) {
             into.push_back(std::move(step));
@@ -328,4 +328,4 @@ void readSteps(ReadContext& context, const Node& steps, const std::string& key, 
     }
 }
 
-}  // namespace specql
+}  // namespace specql::spec

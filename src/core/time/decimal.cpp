@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace specql {
+namespace specql::time {
 
 namespace {
 
@@ -68,4 +68,4 @@ int Decimal::compare(const Decimal& other, int64_t count) const {
     return units_ < product ? -1 : units_ > product ? 1 : 0;
 }
 
-}  // namespace specql
+}  // namespace specql::time

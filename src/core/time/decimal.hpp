@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace specql {
+namespace specql::time {
 
 class Decimal {
 public:
@@ -35,4 +35,4 @@ private:
     __int128 units_ = 0;
 };
 
-}  // namespace specql
+}  // namespace specql::time

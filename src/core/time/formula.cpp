@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace specql {
+namespace specql::time {
 
 // or := and ('OR' and)*; and := unit ('AND' unit)*; unit := 'NOT' unit | '(' or ')' | number.
 class FormulaReader {
@@ -128,4 +128,4 @@ bool Formula::canHold() const {
     return false;
 }
 
-}  // namespace specql
+}  // namespace specql::time

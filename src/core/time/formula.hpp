@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace specql {
+namespace specql::time {
 
 class Formula {
 public:
@@ -34,4 +34,4 @@ private:
     std::vector<Part> parts_;  // operands before their operator
 };
 
-}  // namespace specql
+}  // namespace specql::time

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
-namespace specql {
+namespace specql::time {
 
 namespace {
 
@@ -280,4 +280,4 @@ void WindowEvaluator::pass(WindowKey& key, Micros now, std::vector<WindowMatch>&
     }
 }
 
-}  // namespace specql
+}  // namespace specql::time

@@ -15,7 +15,7 @@
 #include "time/decimal.hpp"
 #include "time/formula.hpp"
 
-namespace specql {
+namespace specql::time {
 
 using Micros = int64_t;
 constexpr Micros never = INT64_MIN;
@@ -140,4 +140,4 @@ private:
     const WindowRule& rule_;
 };
 
-}  // namespace specql
+}  // namespace specql::time

@@ -1,6 +1,6 @@
 #include "time/window_batch.hpp"
 
-namespace specql {
+namespace specql::time {
 
 void WindowBatch::run(const std::vector<WindowInput>& inputs) {
     std::vector<WindowMatch> matches;
@@ -46,4 +46,4 @@ void WindowBatch::passAll(Micros now) {
         pass(name, now);
 }
 
-}  // namespace specql
+}  // namespace specql::time

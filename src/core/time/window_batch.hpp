@@ -7,7 +7,7 @@
 
 #include "time/window.hpp"
 
-namespace specql {
+namespace specql::time {
 
 // One event as one term counts it.
 struct WindowInput {
@@ -50,4 +50,4 @@ private:
     WindowEvaluator evaluator_;
 };
 
-}  // namespace specql
+}  // namespace specql::time

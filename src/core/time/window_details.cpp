@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-namespace specql {
+namespace specql::time {
 
 namespace {
 
@@ -89,4 +89,4 @@ bool readDetails(std::string_view text, WindowKey& key) {
     return reader.done();
 }
 
-}  // namespace specql
+}  // namespace specql::time

@@ -8,10 +8,10 @@
 
 #include "time/window.hpp"
 
-namespace specql {
+namespace specql::time {
 
 std::string writeDetails(const WindowKey& key);
 // Into a key that has its terms; false if the text is not understood.
 bool readDetails(std::string_view text, WindowKey& key);
 
-}  // namespace specql
+}  // namespace specql::time

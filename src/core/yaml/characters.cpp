@@ -5,7 +5,7 @@
 
 #include "text/utf8.hpp"
 
-namespace specql {
+namespace specql::yaml {
 
 namespace {
 
@@ -143,4 +143,4 @@ bool reportForeignBlankIn(const Source& source, uint32_t number, Diagnostics& di
     return false;
 }
 
-}  // namespace specql
+}  // namespace specql::yaml

@@ -3,7 +3,7 @@
 
 #include "yaml/node.hpp"
 
-namespace specql {
+namespace specql::yaml {
 
 // Refuses what cannot be seen, or looks like a blank and is none, in keys, names and expressions of a document, and
 // warns of words that mix Latin letters with those of a script that looks alike. Texts in quotes, descriptions and
@@ -15,4 +15,4 @@ void reportForeignBlank(const Source& source, size_t offset, Diagnostics& diagno
 // The first one of a line outside of quotes; false if there is none.
 bool reportForeignBlankIn(const Source& source, uint32_t line, Diagnostics& diagnostics);
 
-}  // namespace specql
+}  // namespace specql::yaml

@@ -7,7 +7,7 @@
 #include "yaml/characters.hpp"
 #include "yaml/line_scanner.hpp"
 
-namespace specql {
+namespace specql::yaml {
 
 namespace {
 
@@ -294,4 +294,4 @@ std::string dialectToYaml(const Source& source, std::vector<uint32_t>& documentS
     return std::move(dialect.text);
 }
 
-}  // namespace specql
+}  // namespace specql::yaml

@@ -7,7 +7,7 @@
 
 #include "yaml/parse.hpp"
 
-namespace specql {
+namespace specql::yaml {
 
 // One document: a run of lines that is parsed on its own, so that a slip in one leaves the others readable.
 struct DocumentLines {
@@ -33,4 +33,4 @@ struct Dialect {
 
 Dialect readDialect(const Source& source, Diagnostics& diagnostics, InterruptCheck interrupt);
 
-}  // namespace specql
+}  // namespace specql::yaml

@@ -1,6 +1,6 @@
 #include "yaml/line_scanner.hpp"
 
-namespace specql {
+namespace specql::yaml {
 
 size_t LineScanner::blanksFrom(size_t at) const {
     while (at < line_.size() && (line_[at] == ' ' || line_[at] == '\t')) {
@@ -236,4 +236,4 @@ void LineScanner::scanFlow() {
     }
 }
 
-}  // namespace specql
+}  // namespace specql::yaml

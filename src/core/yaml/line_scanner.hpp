@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace specql {
+namespace specql::yaml {
 
 class LineScanner {
 public:
@@ -71,4 +71,4 @@ private:
     size_t at_ = 0;
 };
 
-}  // namespace specql
+}  // namespace specql::yaml

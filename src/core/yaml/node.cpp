@@ -1,6 +1,6 @@
 #include "yaml/node.hpp"
 
-namespace specql {
+namespace specql::yaml {
 
 const Entry* Node::find(std::string_view key) const {
     for (const Entry& entry : entries) {
@@ -11,4 +11,4 @@ const Entry* Node::find(std::string_view key) const {
     return nullptr;
 }
 
-}  // namespace specql
+}  // namespace specql::yaml

@@ -6,7 +6,7 @@
 
 #include "text/source.hpp"
 
-namespace specql {
+namespace specql::yaml {
 
 struct Entry;
 
@@ -27,4 +27,4 @@ struct Entry {
     Node value;
 };
 
-}  // namespace specql
+}  // namespace specql::yaml

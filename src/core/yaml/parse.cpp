@@ -11,7 +11,7 @@
 #include "yaml/syntax_error.hpp"
 #include "yaml/tree_builder.hpp"
 
-namespace specql {
+namespace specql::yaml {
 
 namespace {
 
@@ -164,4 +164,4 @@ ParsedText parseText(const Source& source, const Limits& limits, Diagnostics& di
     return result;
 }
 
-}  // namespace specql
+}  // namespace specql::yaml

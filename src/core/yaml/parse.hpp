@@ -6,7 +6,7 @@
 #include "text/source.hpp"
 #include "yaml/node.hpp"
 
-namespace specql {
+namespace specql::yaml {
 
 // Each is a refusal with its own code. Defaults are the safe ones.
 struct Limits {
@@ -33,4 +33,4 @@ struct ParsedText {
 // `text` must be UTF-8 (the caller converts). Problems go to `diagnostics`; what could be read is returned.
 ParsedText parseText(const Source& source, const Limits& limits, Diagnostics& diagnostics, InterruptCheck interrupt);
 
-}  // namespace specql
+}  // namespace specql::yaml

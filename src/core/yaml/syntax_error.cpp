@@ -5,7 +5,7 @@
 
 #include "yaml/characters.hpp"
 
-namespace specql {
+namespace specql::yaml {
 
 namespace {
 
@@ -148,4 +148,4 @@ void reportSyntaxError(const YAML::Exception& error, const Source& source, const
     }
 }
 
-}  // namespace specql
+}  // namespace specql::yaml

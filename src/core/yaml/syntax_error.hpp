@@ -6,9 +6,9 @@
 #include "yaml/dialect.hpp"
 #include "yaml/tree_builder.hpp"
 
-namespace specql {
+namespace specql::yaml {
 
 void reportSyntaxError(const YAML::Exception& error, const Source& source, const DocumentLines& lines,
                        const TreeBuilder& builder, Diagnostics& diagnostics);
 
-}  // namespace specql
+}  // namespace specql::yaml

@@ -6,7 +6,7 @@
 #include "text/ascii.hpp"
 #include "text/utf8.hpp"
 
-namespace specql {
+namespace specql::yaml {
 
 namespace {
 
@@ -391,4 +391,4 @@ void TreeBuilder::closeContainer(char bracket) {
     addValue(std::move(frame.node), end);
 }
 
-}  // namespace specql
+}  // namespace specql::yaml

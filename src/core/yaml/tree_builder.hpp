@@ -11,7 +11,7 @@
 
 #include "yaml/dialect.hpp"
 
-namespace specql {
+namespace specql::yaml {
 
 // Thrown once its reason has been reported: the first ends the text, the second the document.
 struct TextRefused {};
@@ -91,4 +91,4 @@ private:
     size_t events_ = 0;
 };
 
-}  // namespace specql
+}  // namespace specql::yaml

@@ -13,7 +13,7 @@
 #include "pg/catalog/registry.hpp"
 #include "plan/plan.hpp"
 
-namespace specql {
+namespace specql::apply {
 
 namespace {
 
@@ -52,7 +52,8 @@ void writeRemoved(Compilation* compilation) {
 
 // Pure C++.
 void writeChanges(const Compilation* whole, Compilation* compilation) {
-    for (const std::string& who : changedMeanings(whole->compiler.allObjects(), compilation->compiler.allObjects()))
+    for (const std::string& who :
+         plan::changedMeanings(whole->compiler.allObjects(), compilation->compiler.allObjects()))
         addLine("What " + who + " says would mean something else.", &compilation->detail);
 }
 
@@ -109,7 +110,8 @@ void showSteps(const Compilation* compilation, ResultSet* rows) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_apply) {
+SPECQL_FUNCTION(specql_apply)
+{
     CompileArguments arguments = compileArguments(fcinfo);
     ResultSet rows(fcinfo);
     lockApply();
@@ -118,8 +120,8 @@ SPECQL_FUNCTION(specql_apply) {
     reportWarnings(compilation);
     requireValid(compilation);
     runSteps(compilation->compiler.steps());
-    recordApply(compilation->text, GetUserId(), compilation->units, compilation->compiler.units(),
-                compilation->view.objects, compilation->compiler.steps());
+    catalog::recordApply(compilation->text, GetUserId(), compilation->units, compilation->compiler.units(),
+                         compilation->view.objects, compilation->compiler.steps());
     showSteps(compilation, &rows);
     spi::finish();
     MemoryContextDelete(compilation->context);
@@ -127,7 +129,8 @@ SPECQL_FUNCTION(specql_apply) {
 }
 
 // (units, drop_tables); a unit as kind:schema.name, in force.
-SPECQL_FUNCTION(specql_remove_units) {
+SPECQL_FUNCTION(specql_remove_units)
+{
     CompileArguments arguments;
     arguments.installedOnly = true;
     arguments.removedCount = readUnitNames(PG_GETARG_ARRAYTYPE_P(0), &arguments.removed);
@@ -143,7 +146,8 @@ SPECQL_FUNCTION(specql_remove_units) {
     requireInForce(whole, compilation);
     requireNotReferredTo(whole, compilation);
     runSteps(compilation->compiler.steps());
-    recordRemoval(compilation->view.removed, GetUserId(), compilation->view.objects, compilation->compiler.steps());
+    catalog::recordRemoval(compilation->view.removed, GetUserId(), compilation->view.objects,
+                           compilation->compiler.steps());
     showSteps(compilation, &rows);
     spi::finish();
     MemoryContextDelete(whole->context);
@@ -151,4 +155,4 @@ SPECQL_FUNCTION(specql_remove_units) {
     PG_RETURN_NULL();
 }
 
-}  // namespace specql
+}  // namespace specql::apply

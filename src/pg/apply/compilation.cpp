@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "text/quote.hpp"
 #include "pg/base/apply_settings.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/extension.hpp"
@@ -14,8 +13,9 @@
 #include "pg/catalog/registry.hpp"
 #include "pg/catalog/table_state.hpp"
 #include "pg/catalog/view.hpp"
+#include "text/quote.hpp"
 
-namespace specql {
+namespace specql::apply {
 
 void requireDone(Compiler::Outcome outcome) {
     if (outcome == Compiler::Outcome::interrupted) reportInterrupt();
@@ -108,31 +108,32 @@ Compilation* compile(const CompileArguments& arguments) {
         work->view.removed.emplace_back(unit);
     }
     work->view.dropTables = arguments.dropTables;
-    readUnits(&work->units);
+    catalog::readUnits(&work->units);
     work->view.units = work->units;
     leaveOutUnits(&work->view);
-    readObjects(&work->view.objects);
-    readPlaces(&work->view.places);
-    readMoved(&work->view.moved);
+    catalog::readObjects(&work->view.objects);
+    catalog::readPlaces(&work->view.places);
+    catalog::readMoved(&work->view.moved);
 
-    Limits limits;
+    yaml::Limits limits;
     limits.bytes = static_cast<size_t>(maxSpecSize);
     requireDone(arguments.installedOnly
                     ? work->compiler.readInstalled(work->view.units, limits, interruptPending)
                     : work->compiler.read(work->text, work->schema, work->view.units, limits, interruptPending));
     requireDone(work->compiler.follow(work->view));
-    lookUpMoved(&work->view.objects);
-    markAltered(work->compiler.units(), &work->view.objects);
-    gatherFacts(work->compiler.expressions(), &work->facts);
+    catalog::lookUpMoved(&work->view.objects);
+    catalog::markAltered(work->compiler.units(), &work->view.objects);
+    catalog::gatherFacts(work->compiler.expressions(), &work->facts);
 
-    ViewRequest request = {&work->compiler.tableNames(), &work->compiler.functionNames(), &work->compiler.typeTexts()};
-    gatherView(request, &work->view);
+    catalog::ViewRequest request = {&work->compiler.tableNames(), &work->compiler.functionNames(),
+                                    &work->compiler.typeTexts()};
+    catalog::gatherView(request, &work->view);
     leaveOutTables(&work->view);
     requireDone(work->compiler.bind(work->view, work->facts));
-    analyse(work->compiler.expressions(), work->facts, work->compiler.requests(), &work->results);
+    catalog::analyse(work->compiler.expressions(), work->facts, work->compiler.requests(), &work->results);
     requireDone(work->compiler.finish(work->results));
     if (!arguments.installedOnly || arguments.removedCount > 0) {
-        gatherTableStates(work->compiler.tableQuestions(), &work->answers);
+        catalog::gatherTableStates(work->compiler.tableQuestions(), &work->answers);
         requireDone(work->compiler.plan(work->answers));
     }
     sortProblems(work);
@@ -167,4 +168,4 @@ void reportWarnings(Compilation* compilation) {
     }
 }
 
-}  // namespace specql
+}  // namespace specql::apply

@@ -4,7 +4,7 @@
 #include "compiler.hpp"
 #include "pg/compat.hpp"
 
-namespace specql {
+namespace specql::apply {
 
 // Everything that has a destructor, held by a memory context. Texts are UTF-8.
 struct Compilation {
@@ -49,4 +49,4 @@ void requireValid(Compilation* compilation);
 // Raises its warnings and notices as such.
 void reportWarnings(Compilation* compilation);
 
-}  // namespace specql
+}  // namespace specql::apply

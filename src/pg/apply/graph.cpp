@@ -5,11 +5,12 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/spi.hpp"
 
-namespace specql {
+namespace specql::apply {
 
-SPECQL_FUNCTION(specql_graph) {
+SPECQL_FUNCTION(specql_graph)
+{
     const char* format = text_to_cstring(PG_GETARG_TEXT_PP(0));
-    if (!isPictureFormat(format))
+    if (!emit::isPictureFormat(format))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown graph format \"%s\"", format),
                         errhint("The formats are mermaid and dot.")));
     MemoryContext caller = CurrentMemoryContext;
@@ -27,4 +28,4 @@ SPECQL_FUNCTION(specql_graph) {
     return result;
 }
 
-}  // namespace specql
+}  // namespace specql::apply

@@ -5,7 +5,7 @@
 #include "pg/bridge/result_set.hpp"
 #include "pg/bridge/spi.hpp"
 
-namespace specql {
+namespace specql::apply {
 
 namespace {
 
@@ -39,7 +39,8 @@ void joinObjects(const std::vector<Object>& objects, std::string* to) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_plan) {
+SPECQL_FUNCTION(specql_plan)
+{
     CompileArguments arguments = compileArguments(fcinfo);
     ResultSet rows(fcinfo);
     spi::connect();
@@ -63,7 +64,8 @@ SPECQL_FUNCTION(specql_plan) {
     PG_RETURN_NULL();
 }
 
-SPECQL_FUNCTION(specql_script) {
+SPECQL_FUNCTION(specql_script)
+{
     CompileArguments arguments = compileArguments(fcinfo);
     MemoryContext caller = CurrentMemoryContext;
     spi::connect();
@@ -79,7 +81,8 @@ SPECQL_FUNCTION(specql_script) {
     return result;
 }
 
-SPECQL_FUNCTION(specql_validate) {
+SPECQL_FUNCTION(specql_validate)
+{
     CompileArguments arguments = compileArguments(fcinfo);
     ResultSet rows(fcinfo);
     spi::connect();
@@ -98,7 +101,8 @@ SPECQL_FUNCTION(specql_validate) {
     PG_RETURN_NULL();
 }
 
-SPECQL_FUNCTION(specql_explain) {
+SPECQL_FUNCTION(specql_explain)
+{
     CompileArguments arguments = compileArguments(fcinfo);
     ResultSet rows(fcinfo);
     spi::connect();
@@ -116,4 +120,4 @@ SPECQL_FUNCTION(specql_explain) {
     PG_RETURN_NULL();
 }
 
-}  // namespace specql
+}  // namespace specql::apply

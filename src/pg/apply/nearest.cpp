@@ -7,7 +7,7 @@ extern "C" {
 #include "utils/array.h"
 }
 
-namespace specql {
+namespace specql::apply {
 
 namespace {
 
@@ -22,7 +22,8 @@ int nearestOf(const char* word, char* const* candidates, int count) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_nearest) {
+SPECQL_FUNCTION(specql_nearest)
+{
     const char* word = toUtf8(text_to_cstring(PG_GETARG_TEXT_PP(0)));
     Datum* elements;
     bool* nulls;
@@ -36,4 +37,4 @@ SPECQL_FUNCTION(specql_nearest) {
     return elements[found];
 }
 
-}  // namespace specql
+}  // namespace specql::apply

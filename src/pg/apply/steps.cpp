@@ -12,7 +12,7 @@ extern "C" {
 #include "utils/varlena.h"
 }
 
-namespace specql {
+namespace specql::apply {
 
 namespace {
 
@@ -186,4 +186,4 @@ void runSteps(const std::vector<PlanStep>& steps) {
     AtEOXact_GUC(true, level);
 }
 
-}  // namespace specql
+}  // namespace specql::apply

@@ -4,8 +4,7 @@
 
 namespace specql {
 
-SPECQL_FUNCTION(specql_clock) {
-    PG_RETURN_TIMESTAMPTZ(engineTime());
-}
+SPECQL_FUNCTION(specql_clock)
+{ PG_RETURN_TIMESTAMPTZ(engineTime()); }
 
 }  // namespace specql

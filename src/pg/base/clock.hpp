@@ -1,8 +1,8 @@
 // The clock of events, windows and retries: the server's, moved by specql.clock_offset.
 #pragma once
 
-#include "pg/base/server.hpp"
 #include "pg/base/event_settings.hpp"
+#include "pg/base/server.hpp"
 
 namespace specql {
 

@@ -55,14 +55,16 @@ void newUuid(pg_uuid_t* uuid) {
     uuid->data[8] = static_cast<unsigned char>(0x80 | (uuid->data[8] & 0x3f));
 }
 
-SPECQL_FUNCTION(specql_uuid_v7) {
+SPECQL_FUNCTION(specql_uuid_v7)
+{
     pg_uuid_t* uuid = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
     newUuid(uuid);
     PG_RETURN_UUID_P(uuid);
 }
 
 // The number goes into the random tail, which is as random afterwards as it was before.
-SPECQL_FUNCTION(specql_reaction_id) {
+SPECQL_FUNCTION(specql_reaction_id)
+{
     const pg_uuid_t* event = PG_GETARG_UUID_P(0);
     pg_uuid_t* uuid = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
     *uuid = *event;

@@ -1,9 +1,9 @@
 #include "pg/base/wake.hpp"
 
-#include "pg/bridge/entry.hpp"
-#include "pg/base/locks.hpp"
 #include "pg/base/background_worker.hpp"
+#include "pg/base/locks.hpp"
 #include "pg/base/worker_settings.hpp"
+#include "pg/bridge/entry.hpp"
 
 namespace specql {
 
@@ -112,7 +112,8 @@ void registerWakeCallbacks() {
     RegisterSubXactCallback(atSubtransactionEvent, nullptr);
 }
 
-SPECQL_FUNCTION(specql_wake_worker) {
+SPECQL_FUNCTION(specql_wake_worker)
+{
     wakeWorkerAtCommit();
     PG_RETURN_VOID();
 }
@@ -141,7 +142,8 @@ void startWorker(bool required) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_start_workers) {
+SPECQL_FUNCTION(specql_start_workers)
+{
     if (settings::workerMode == settings::workerOff)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("specql.worker is off"),
                         errhint("Set it to auto or on first, with ALTER SYSTEM or ALTER DATABASE.")));

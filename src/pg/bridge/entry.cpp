@@ -58,9 +58,8 @@ void reportCaught(const Caught& caught) {
 }
 
 #ifdef SPECQL_DEBUG
-SPECQL_FUNCTION(specql_live_objects) {
-    PG_RETURN_INT64(Live::count());
-}
+SPECQL_FUNCTION(specql_live_objects)
+{ PG_RETURN_INT64(Live::count()); }
 #endif
 
 }  // namespace specql

@@ -5,7 +5,8 @@
 namespace specql {
 
 // (kind, number, wait)
-SPECQL_FUNCTION(specql_lock_number) {
+SPECQL_FUNCTION(specql_lock_number)
+{
     const char* kind = text_to_cstring(PG_GETARG_TEXT_PP(0));
     auto number = static_cast<uint32>(PG_GETARG_INT64(1));
     bool isWindow = strcmp(kind, "window") == 0;

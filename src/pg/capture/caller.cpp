@@ -1,16 +1,16 @@
 #include "pg/capture/caller.hpp"
 
+#include "pg/base/event_settings.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/frame.hpp"
 #include "pg/capture/working_user.hpp"
-#include "pg/base/event_settings.hpp"
 
 extern "C" {
 #include "utils/json.h"
 }
 
-namespace specql {
+namespace specql::capture {
 
 namespace {
 
@@ -120,7 +120,8 @@ void forgetCaller() {
 }
 
 // specql.caller(key)
-SPECQL_FUNCTION(specql_caller) {
+SPECQL_FUNCTION(specql_caller)
+{
     Caller* caller = currentCaller();
     const text* key = PG_GETARG_TEXT_PP(0);
     // Whoever only asks for the role is not told of claims.
@@ -142,4 +143,4 @@ SPECQL_FUNCTION(specql_caller) {
     return value;
 }
 
-}  // namespace specql
+}  // namespace specql::capture

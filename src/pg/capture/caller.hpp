@@ -3,7 +3,7 @@
 
 #include "pg/base/server.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 // As it was when an event was captured or emitted. What it amounts to is made only if somebody asks.
 struct Caller {
@@ -29,4 +29,4 @@ bool sameKept(Datum left, Datum right);
 // Transaction ends.
 void forgetCaller();
 
-}  // namespace specql
+}  // namespace specql::capture

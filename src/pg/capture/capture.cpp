@@ -1,18 +1,18 @@
 // specql.capture(): the row trigger that decides which rows are events.
+#include "pg/base/clock.hpp"
+#include "pg/base/event_settings.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/settings.hpp"
 #include "pg/bridge/subtransaction.hpp"
-#include "pg/base/clock.hpp"
 #include "pg/capture/event_set.hpp"
 #include "pg/capture/failure.hpp"
-#include "pg/base/event_settings.hpp"
 
 extern "C" {
 #include "utils/bytea.h"
 #include "utils/float.h"
 }
 
-namespace specql {
+namespace specql::capture {
 
 namespace {
 
@@ -215,7 +215,8 @@ void captureBy(RuleSource* source, Operation operation, const TriggerData* trigg
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_capture) {
+SPECQL_FUNCTION(specql_capture)
+{
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR,
                 (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("specql.capture is a trigger function")));
@@ -231,4 +232,4 @@ SPECQL_FUNCTION(specql_capture) {
     return PointerGetDatum(nullptr);
 }
 
-}  // namespace specql
+}  // namespace specql::capture

@@ -3,7 +3,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/capture/safety.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 namespace {
 
@@ -372,4 +372,4 @@ int evaluateBranches(Rule* rule, CompiledCapture* compiled, ExprContext* evaluat
     return matched ? bytes : 0;
 }
 
-}  // namespace specql
+}  // namespace specql::capture

@@ -3,7 +3,7 @@
 
 #include "pg/capture/rules.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 // Compiles the capture function of `rule` for every operation it listens to; allocates in the current memory context.
 // Appends to conditions[operation] what must hold for each branch to hold and cannot raise an error, or nullptr if
@@ -30,4 +30,4 @@ ExprState* initExpression(Expr* expression, Oid owner);
 // The shape of a captured row with `outputs` more columns, which the caller describes.
 TupleDesc makeShape(int outputs);
 
-}  // namespace specql
+}  // namespace specql::capture

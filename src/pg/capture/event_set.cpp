@@ -1,10 +1,10 @@
 #include "pg/capture/event_set.hpp"
 
+#include "pg/base/uuid.hpp"
 #include "pg/capture/frame.hpp"
 #include "pg/capture/listeners.hpp"
-#include "pg/base/uuid.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 namespace {
 
@@ -211,4 +211,4 @@ void passEventSets(SubTransactionId from, SubTransactionId to) {
         if (set->subtransaction == from) set->subtransaction = to;
 }
 
-}  // namespace specql
+}  // namespace specql::capture

@@ -4,7 +4,7 @@
 #include "pg/capture/caller.hpp"
 #include "pg/capture/rules.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 // How an event came about. Plain data.
 struct Lineage {
@@ -82,4 +82,4 @@ void dropAllEventSets();
 void dropEventSetsOf(SubTransactionId subtransaction);
 void passEventSets(SubTransactionId from, SubTransactionId to);
 
-}  // namespace specql
+}  // namespace specql::capture

@@ -1,11 +1,11 @@
 #include "pg/capture/failure.hpp"
 
+#include "pg/base/wake.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/capture/frame.hpp"
-#include "pg/base/wake.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 namespace {
 
@@ -174,4 +174,4 @@ void putOff(const pg_uuid_t* id, const char* action) {
     execute(putOffSql, &arguments);
 }
 
-}  // namespace specql
+}  // namespace specql::capture

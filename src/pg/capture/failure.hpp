@@ -3,7 +3,7 @@
 
 #include "pg/capture/event_set.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 // Records events [first, first + count) of the set as failed with `error`: new rows in specql.failure. Each is due
 // again after an exponentially growing, random delay, or parked when the action's attempts are used up; `park` parks
@@ -23,4 +23,4 @@ void recordFailureOfNoted(const pg_uuid_t* id, const char* action, const ErrorDa
 // Not tried, and so not counted: what it needs is held by somebody else.
 void putOff(const pg_uuid_t* id, const char* action);
 
-}  // namespace specql
+}  // namespace specql::capture

@@ -5,7 +5,7 @@
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/capture/working_user.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 namespace {
 
@@ -29,9 +29,8 @@ Oid viewer() {
     return OidIsValid(rule->captureOwner) ? rule->captureOwner : workingUser();
 }
 
-SPECQL_FUNCTION(specql_viewer) {
-    PG_RETURN_OID(viewer());
-}
+SPECQL_FUNCTION(specql_viewer)
+{ PG_RETURN_OID(viewer()); }
 
 Frame* requireFrame(const char* function) {
     // A handler that another role's handler sets off by itself, as a plain trigger, is not that of the event.
@@ -105,7 +104,8 @@ int64_t findEvent(const Frame* frame, const pg_uuid_t* id) {
 }
 
 // specql.focus(event_id)
-SPECQL_FUNCTION(specql_focus) {
+SPECQL_FUNCTION(specql_focus)
+{
     Frame* frame = requireFrame("specql.focus");
     int64_t index = findEvent(frame, PG_GETARG_UUID_P(0));
     if (index < 0)
@@ -116,7 +116,8 @@ SPECQL_FUNCTION(specql_focus) {
     PG_RETURN_VOID();
 }
 
-SPECQL_FUNCTION(specql_undelivered) {
+SPECQL_FUNCTION(specql_undelivered)
+{
     Frame* frame = requireFrame("specql.undelivered");
     auto* ids = static_cast<Datum*>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Datum) * frame->count));
     int count = 0;
@@ -166,4 +167,4 @@ char* chainOfActions(const EventSet* last) {
     return chain.data;
 }
 
-}  // namespace specql
+}  // namespace specql::capture

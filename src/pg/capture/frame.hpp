@@ -3,7 +3,7 @@
 
 #include "pg/capture/event_set.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 struct Frame {
     Frame* parent;
@@ -51,4 +51,4 @@ void countDelivery(Frame* frame, int64_t index);
 // "a → b → c": the actions of the frames, outermost first, and that of the set which would be next.
 char* chainOfActions(const EventSet* last);
 
-}  // namespace specql
+}  // namespace specql::capture

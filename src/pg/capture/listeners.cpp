@@ -1,10 +1,10 @@
 #include "pg/capture/listeners.hpp"
 
+#include "pg/base/tables.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/capture/compile.hpp"
-#include "pg/base/tables.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 namespace {
 
@@ -376,7 +376,8 @@ void freeOutdatedListeners() {
 }
 
 // The trigger on specql.action and specql.action_owner: tells all backends to read it again.
-SPECQL_FUNCTION(specql_action_changed) {
+SPECQL_FUNCTION(specql_action_changed)
+{
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("specql.action_changed is a trigger function")));
@@ -384,4 +385,4 @@ SPECQL_FUNCTION(specql_action_changed) {
     return PointerGetDatum(nullptr);
 }
 
-}  // namespace specql
+}  // namespace specql::capture

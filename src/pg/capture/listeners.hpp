@@ -3,7 +3,7 @@
 
 #include "pg/capture/rules.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 // The rules (Rule*) of all enabled actions that listen to this custom event, in the order in which they run; NIL if
 // there are none. The handler of a window's or correlation's matches is among them only if it is that of `matched`, an
@@ -32,4 +32,4 @@ void registerListenerInvalidation();
 // Frees listeners that were replaced. Only to be called at the end of a transaction.
 void freeOutdatedListeners();
 
-}  // namespace specql
+}  // namespace specql::capture

@@ -4,7 +4,7 @@
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/capture/compile.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 namespace {
 
@@ -80,7 +80,8 @@ void requireTable(const char* name, Oid handlerOwner, const char* capture) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_register_action) {
+SPECQL_FUNCTION(specql_register_action)
+{
     Arguments arguments;
     for (int i = 0; i < argumentCount; ++i) {
         arguments.values[i] = PG_ARGISNULL(i) ? 0 : PG_GETARG_DATUM(i);
@@ -116,4 +117,4 @@ SPECQL_FUNCTION(specql_register_action) {
     PG_RETURN_VOID();
 }
 
-}  // namespace specql
+}  // namespace specql::capture

@@ -4,7 +4,7 @@
 #include "pg/capture/compile.hpp"
 #include "pg/capture/listeners.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 namespace {
 
@@ -365,4 +365,4 @@ void freeOutdatedRules() {
     outdated = NIL;
 }
 
-}  // namespace specql
+}  // namespace specql::capture

@@ -4,7 +4,7 @@
 
 #include "pg/base/server.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 enum Operation { opInsert, opUpdate, opDelete, operationCount };
 
@@ -117,4 +117,4 @@ void registerRuleInvalidation();
 // Frees compiled rules that were replaced. Only to be called at the end of a transaction.
 void freeOutdatedRules();
 
-}  // namespace specql
+}  // namespace specql::capture

@@ -6,7 +6,7 @@ extern "C" {
 #include "utils/fmgroids.h"
 }
 
-namespace specql {
+namespace specql::capture {
 
 namespace {
 
@@ -87,4 +87,4 @@ Expr* safePrefix(Expr* condition) {
     return make_ands_explicit(safe);
 }
 
-}  // namespace specql
+}  // namespace specql::capture

@@ -3,7 +3,7 @@
 
 #include "pg/base/server.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 // False only if every function in the (planned) expression is leakproof, which includes that it never fails, or is one
 // of a few that are known not to.
@@ -15,4 +15,4 @@ bool callsForeign(Node* expression);
 // What must hold for `condition` to hold and cannot raise an error: the conjuncts before the first that may.
 Expr* safePrefix(Expr* condition);
 
-}  // namespace specql
+}  // namespace specql::capture

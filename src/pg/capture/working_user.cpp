@@ -1,6 +1,6 @@
 #include "pg/capture/working_user.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 namespace {
 
@@ -42,4 +42,4 @@ void forgetOwnersOf(SubTransactionId subtransaction) {
         innermost = innermost->outer;
 }
 
-}  // namespace specql
+}  // namespace specql::capture

@@ -4,7 +4,7 @@
 
 #include "pg/base/server.hpp"
 
-namespace specql {
+namespace specql::capture {
 
 // Is the innermost call of a role's code restricted, in a session of another role?
 bool inRestrictedCall();
@@ -19,4 +19,4 @@ Oid workingUser();
 // At the abort of a subtransaction, and (InvalidSubTransactionId) at the end of the transaction: its calls are over.
 void forgetOwnersOf(SubTransactionId subtransaction);
 
-}  // namespace specql
+}  // namespace specql::capture

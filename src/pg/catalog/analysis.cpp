@@ -6,8 +6,8 @@
 #include "pg/catalog/expression_tree.hpp"
 #include "pg/catalog/lookup_path.hpp"
 #include "pg/catalog/server_message.hpp"
-#include "text/ascii.hpp"
 #include "spec/habits.hpp"
+#include "text/ascii.hpp"
 #include "text/sql_text.hpp"
 
 extern "C" {
@@ -29,7 +29,7 @@ extern "C" {
 #include "utils/syscache.h"
 }
 
-namespace specql {
+namespace specql::catalog {
 
 namespace {
 
@@ -235,12 +235,13 @@ char* quotedText(const char* at) {
 
 // What would mend a text from which a time is read that moves on: the first such word in it.
 const char* momentHint(const char* text) {
-    if (const char* whole = habit(Habit::moment, text)) return whole;
+    if (const char* whole = spec::habit(spec::Habit::moment, text)) return whole;
     for (const char* at = text; *at != '\0';) {
         at += strcspn(at, "nyt");
         size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz");
         bool begins = at == text || !isNamePart(at[-1]);
-        if (const char* hint = begins ? habit(Habit::moment, std::string_view(at, length)) : nullptr) return hint;
+        if (const char* hint = begins ? spec::habit(spec::Habit::moment, std::string_view(at, length)) : nullptr)
+            return hint;
         at += Max(length, *at != '\0' ? 1 : 0);
     }
     return nullptr;
@@ -347,7 +348,7 @@ const char* operatorHint(const char* at, const char* message) {
     if (written == "+" && strstr(message, "text") == nullptr && strstr(message, "unknown") == nullptr &&
         strstr(message, "character varying") == nullptr)
         return nullptr;
-    return habit(Habit::symbol, written);
+    return spec::habit(spec::Habit::symbol, written);
 }
 
 // A text beside a + was read as a number.
@@ -437,7 +438,7 @@ void recordFailure(const ErrorData* error, const Bindings& bindings, const Expre
         if (meant == nullptr && strstr(error->message, "jsonb") != nullptr) hint = jsonHint;
     } else if (error->sqlerrcode == ERRCODE_INVALID_TEXT_REPRESENTATION &&
                isAddedText(bindings.utf8, result.errorOffset)) {
-        hint = habit(Habit::symbol, "+");
+        hint = spec::habit(spec::Habit::symbol, "+");
     } else if (error->sqlerrcode == ERRCODE_INVALID_TEXT_REPRESENTATION && strstr(error->message, "json") != nullptr) {
         hint = jsonHint;
     } else if (error->sqlerrcode == ERRCODE_INVALID_DATETIME_FORMAT) {
@@ -449,7 +450,8 @@ void recordFailure(const ErrorData* error, const Bindings& bindings, const Expre
     } else if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION) {
         const char* elsewhere = functionElsewhere(facts, result.errorOffset);
         const CallUse* call = callAt(facts, result.errorOffset);
-        const char* meant = call != nullptr && call->name.size() == 1 ? habit(Habit::function, call->name[0]) : nullptr;
+        const char* meant =
+            call != nullptr && call->name.size() == 1 ? spec::habit(spec::Habit::function, call->name[0]) : nullptr;
         if (elsewhere != nullptr || meant != nullptr) hint = elsewhere != nullptr ? elsewhere : meant;
     }
     result.ok = false;
@@ -527,4 +529,4 @@ void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionF
     MemoryContextDelete(all);
 }
 
-}  // namespace specql
+}  // namespace specql::catalog

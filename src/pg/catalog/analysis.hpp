@@ -4,7 +4,7 @@
 #include "model/facts.hpp"
 #include "text/source.hpp"
 
-namespace specql {
+namespace specql::catalog {
 
 // Functions, operators and types that are named without schema are looked up in pg_catalog, then in public. What is
 // found outside pg_catalog comes back as a QualifiedUse, because generated code runs with search_path = pg_catalog,
@@ -22,4 +22,4 @@ void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionF
 // %TYPE are refused.
 void lookUpTypes(const std::vector<std::string>& texts, std::map<std::string, TypeView>* types);
 
-}  // namespace specql
+}  // namespace specql::catalog

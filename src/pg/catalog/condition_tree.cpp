@@ -5,7 +5,7 @@ extern "C" {
 #include "nodes/nodeFuncs.h"
 }
 
-namespace specql {
+namespace specql::catalog {
 
 namespace {
 
@@ -146,4 +146,4 @@ bool walkTest(BooleanTest* test, bool direct, Walk* walk) {
     return false;
 }
 
-}  // namespace specql
+}  // namespace specql::catalog

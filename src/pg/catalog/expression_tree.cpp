@@ -9,7 +9,7 @@ extern "C" {
 #include "utils/syscache.h"
 }
 
-namespace specql {
+namespace specql::catalog {
 
 namespace {
 
@@ -479,4 +479,4 @@ char* typeText(Oid type, int32 typmod) {
     return strncmp(text, prefix, sizeof prefix - 1) == 0 ? text + sizeof prefix - 1 : text;
 }
 
-}  // namespace specql
+}  // namespace specql::catalog

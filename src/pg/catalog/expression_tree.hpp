@@ -4,7 +4,7 @@
 
 #include "pg/compat.hpp"
 
-namespace specql {
+namespace specql::catalog {
 
 // All of this is palloc'd plain data; offsets are bytes in the text that was parsed (in the server's encoding).
 
@@ -98,4 +98,4 @@ RawName* nameAt(const RawExpression* expression, int offset);
 // The name of a type for generated code: format_type(), qualified unless it is in pg_catalog, whatever search_path is.
 char* typeText(Oid type, int32 typmod);
 
-}  // namespace specql
+}  // namespace specql::catalog

@@ -3,7 +3,7 @@
 
 #include "pg/catalog/expression_tree.hpp"
 
-namespace specql {
+namespace specql::catalog {
 
 struct Walk {
     RawExpression* result;
@@ -33,4 +33,4 @@ bool walkCoalesce(CoalesceExpr* choice, bool direct, Walk* walk);
 // x IS NOT FALSE holds where x does, and where it is missing.
 bool walkTest(BooleanTest* test, bool direct, Walk* walk);
 
-}  // namespace specql
+}  // namespace specql::catalog

@@ -7,15 +7,15 @@
 #include "pg/catalog/expression_tree.hpp"
 #include "pg/catalog/lookup_path.hpp"
 #include "pg/catalog/server_message.hpp"
-#include "text/ascii.hpp"
 #include "spec/habits.hpp"
+#include "text/ascii.hpp"
 #include "text/sql_text.hpp"
 
 extern "C" {
 #include "common/keywords.h"
 }
 
-namespace specql {
+namespace specql::catalog {
 
 namespace {
 
@@ -202,7 +202,7 @@ void refuseComment(ExpressionFacts& facts, std::string_view text) {
 
 // PostgreSQL's parser is right that it is no expression; what the user meant is often plain from the place.
 const char* syntaxHint(const char* text, const char* at) {
-    if (const char* meant = syntaxHabit(text, static_cast<size_t>(at - text))) return meant;
+    if (const char* meant = spec::syntaxHabit(text, static_cast<size_t>(at - text))) return meant;
     if (at[0] == ';') return "One expression can stand here, not a statement";
     static const char* const statements[] = {"select", "with", "table", "into"};
     for (const char* word : statements) {
@@ -305,4 +305,4 @@ void gatherFacts(const std::vector<Text>& expressions, std::vector<ExpressionFac
     MemoryContextDelete(work);
 }
 
-}  // namespace specql
+}  // namespace specql::catalog

@@ -4,7 +4,7 @@
 #include "model/facts.hpp"
 #include "text/source.hpp"
 
-namespace specql {
+namespace specql::catalog {
 
 // Fills `facts` with one entry per expression. `facts` must be held (a server error may fly through), and so must
 // `expressions`. Codes of refusals:
@@ -15,4 +15,4 @@ namespace specql {
 //   SPQL-E006 sub-select         SPQL-E011 window function
 void gatherFacts(const std::vector<Text>& expressions, std::vector<ExpressionFacts>* facts);
 
-}  // namespace specql
+}  // namespace specql::catalog

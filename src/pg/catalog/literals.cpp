@@ -1,6 +1,6 @@
 #include "pg/catalog/literals.hpp"
 
-namespace specql {
+namespace specql::catalog {
 
 namespace {
 
@@ -257,4 +257,4 @@ void noteResults(::Node* tree, RawExpression* expression) {
     expression->results = values.columns;
 }
 
-}  // namespace specql
+}  // namespace specql::catalog

@@ -4,7 +4,7 @@
 
 #include "pg/catalog/expression_tree.hpp"
 
-namespace specql {
+namespace specql::catalog {
 
 // Notes the texts that a comparison, NULLIF, CASE … WHEN or COALESCE sets beside names, and the names that a node puts
 // in an order. Other nodes say nothing.
@@ -13,4 +13,4 @@ void noteLiterals(::Node* node, RawExpression* expression);
 // Notes the texts and the names that the whole expression may have as its value.
 void noteResults(::Node* tree, RawExpression* expression);
 
-}  // namespace specql
+}  // namespace specql::catalog

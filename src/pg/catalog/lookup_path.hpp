@@ -3,7 +3,7 @@
 
 #include "pg/bridge/settings.hpp"
 
-namespace specql {
+namespace specql::catalog {
 
 // pg_catalog, then public; temporary objects last. Not the schemas of the entities and not an argument of one call:
 // expressions of installed units are looked up again by every later apply and must be found to mean the same.
@@ -19,4 +19,4 @@ inline void endLookupPath(int level) {
     AtEOXact_GUC(true, level);
 }
 
-}  // namespace specql
+}  // namespace specql::catalog

@@ -11,7 +11,7 @@ extern "C" {
 #include "utils/lsyscache.h"
 }
 
-namespace specql {
+namespace specql::catalog {
 
 namespace {
 
@@ -348,4 +348,4 @@ void recordRemoval(const std::vector<std::string>& units, Oid caller, const std:
     MemoryContextDelete(work);
 }
 
-}  // namespace specql
+}  // namespace specql::catalog

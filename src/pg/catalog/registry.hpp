@@ -1,11 +1,11 @@
 // What was applied: the extension's own tables specql.spec, unit, unit_version and object.
 #pragma once
 
-#include "pg/compat.hpp"
-#include "model/object.hpp"
 #include "model/facts.hpp"
+#include "model/object.hpp"
+#include "pg/compat.hpp"
 
-namespace specql {
+namespace specql::catalog {
 
 // All of these read and write as the extension's owner, need an SPI connection, and want held arguments.
 
@@ -32,4 +32,4 @@ void recordApply(const std::string& text, Oid caller, const std::vector<Installe
 void recordRemoval(const std::vector<std::string>& units, Oid caller, const std::vector<InstalledObject>& objects,
                    const std::vector<PlanStep>& steps);
 
-}  // namespace specql
+}  // namespace specql::catalog

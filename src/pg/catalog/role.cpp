@@ -2,7 +2,7 @@
 // in another server. A role that is gone, or that a dump names and nobody has made, is nobody: "-".
 #include "pg/bridge/entry.hpp"
 
-namespace specql {
+namespace specql::catalog {
 
 namespace {
 
@@ -10,7 +10,8 @@ constexpr const char* nobody = "-";
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_role_in) {
+SPECQL_FUNCTION(specql_role_in)
+{
     const char* text = PG_GETARG_CSTRING(0);
     if (strcmp(text, nobody) == 0) PG_RETURN_OID(InvalidOid);
     List* parts = compat::nameParts(text);
@@ -20,9 +21,10 @@ SPECQL_FUNCTION(specql_role_in) {
 }
 
 // A role that is called "-" is written in quotes.
-SPECQL_FUNCTION(specql_role_out) {
+SPECQL_FUNCTION(specql_role_out)
+{
     const char* name = GetUserNameFromId(PG_GETARG_OID(0), true);
     PG_RETURN_CSTRING(pstrdup(name == nullptr ? nobody : quote_identifier(name)));
 }
 
-}  // namespace specql
+}  // namespace specql::catalog

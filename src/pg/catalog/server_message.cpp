@@ -2,7 +2,7 @@
 
 #include "pg/bridge/encoding.hpp"
 
-namespace specql {
+namespace specql::catalog {
 
 ServerMessage describe(const ErrorData* error, const char* expression) {
     ServerMessage message;
@@ -13,4 +13,4 @@ ServerMessage describe(const ErrorData* error, const char* expression) {
     return message;
 }
 
-}  // namespace specql
+}  // namespace specql::catalog

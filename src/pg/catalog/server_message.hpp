@@ -3,7 +3,7 @@
 
 #include "pg/compat.hpp"
 
-namespace specql {
+namespace specql::catalog {
 
 // Plain data in the current memory context; texts in UTF-8.
 struct ServerMessage {
@@ -15,4 +15,4 @@ struct ServerMessage {
 // `expression` is the text (in the server's encoding) that error->cursorpos counts in.
 ServerMessage describe(const ErrorData* error, const char* expression);
 
-}  // namespace specql
+}  // namespace specql::catalog

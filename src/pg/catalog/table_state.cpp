@@ -19,7 +19,7 @@ extern "C" {
 #include "utils/lsyscache.h"
 }
 
-namespace specql {
+namespace specql::catalog {
 
 namespace {
 
@@ -199,4 +199,4 @@ void gatherTableStates(const std::vector<TableQuestion>& questions, std::vector<
     AtEOXact_GUC(true, level);
 }
 
-}  // namespace specql
+}  // namespace specql::catalog

@@ -7,7 +7,7 @@ extern "C" {
 #include "utils/lsyscache.h"
 }
 
-namespace specql {
+namespace specql::catalog {
 
 namespace {
 
@@ -82,4 +82,4 @@ TypeChange typeChange(Oid from, int32 fromTypmod, Oid to, int32 toTypmod) {
                                                                                      : TypeChange::narrowing;
 }
 
-}  // namespace specql
+}  // namespace specql::catalog

@@ -10,7 +10,7 @@ extern "C" {
 #include "utils/lsyscache.h"
 }
 
-namespace specql {
+namespace specql::catalog {
 
 namespace {
 
@@ -57,4 +57,4 @@ void lookUpTypes(const std::vector<std::string>& texts, std::map<std::string, Ty
     endLookupPath(level);
 }
 
-}  // namespace specql
+}  // namespace specql::catalog

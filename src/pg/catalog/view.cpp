@@ -5,7 +5,7 @@
 #include "pg/bridge/spi.hpp"
 #include "pg/catalog/analysis.hpp"
 
-namespace specql {
+namespace specql::catalog {
 
 namespace {
 
@@ -281,4 +281,4 @@ void gatherView(const ViewRequest& request, CatalogView* view) {
     MemoryContextDelete(work);
 }
 
-}  // namespace specql
+}  // namespace specql::catalog

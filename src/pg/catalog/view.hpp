@@ -3,7 +3,7 @@
 
 #include "model/facts.hpp"
 
-namespace specql {
+namespace specql::catalog {
 
 // What to gather: names without schema, as the Compiler asks for them.
 struct ViewRequest {
@@ -17,4 +17,4 @@ struct ViewRequest {
 // queries. `view` must be held.
 void gatherView(const ViewRequest& request, CatalogView* view);
 
-}  // namespace specql
+}  // namespace specql::catalog

@@ -4,22 +4,23 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/handling/run.hpp"
 
-namespace specql {
+namespace specql::handling {
 
-SPECQL_FUNCTION(specql_dispatch) {
+SPECQL_FUNCTION(specql_dispatch)
+{
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR,
                 (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("specql.dispatch is a trigger function")));
-    if (!anyPending()) return PointerGetDatum(nullptr);
+    if (!capture::anyPending()) return PointerGetDatum(nullptr);
     auto* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
     if (!TRIGGER_FIRED_AFTER(trigger->tg_event) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("specql.dispatch must be an AFTER ... FOR EACH STATEMENT trigger")));
     LOCAL_FCINFO(depth, 0);
     int triggerDepth = DatumGetInt32(pg_trigger_depth(depth));
-    while (EventSet* set = takePending(RelationGetRelid(trigger->tg_relation), triggerDepth))
+    while (capture::EventSet* set = capture::takePending(RelationGetRelid(trigger->tg_relation), triggerDepth))
         handleSet(set, set->rule->trigger == trigger->tg_trigger->tgoid ? trigger : nullptr);
     return PointerGetDatum(nullptr);
 }
 
-}  // namespace specql
+}  // namespace specql::handling

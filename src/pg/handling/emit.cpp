@@ -1,15 +1,15 @@
 // specql.emit: raises custom events.
 #include "pg/handling/emit.hpp"
 
-#include "pg/bridge/entry.hpp"
 #include "pg/base/clock.hpp"
+#include "pg/base/uuid.hpp"
+#include "pg/bridge/entry.hpp"
 #include "pg/capture/listeners.hpp"
 #include "pg/handling/log.hpp"
 #include "pg/handling/run.hpp"
-#include "pg/base/uuid.hpp"
 #include "pg/handling/waiting.hpp"
 
-namespace specql {
+namespace specql::handling {
 
 namespace {
 
@@ -26,22 +26,22 @@ Datum emptyPayload() {
     return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
 }
 
-EventSet* setFor(Rule* rule, const Emission* emission, const Lineage* lineage) {
-    EventSet* set = makeEventSet(rule, false);
+capture::EventSet* setFor(capture::Rule* rule, const Emission* emission, const capture::Lineage* lineage) {
+    capture::EventSet* set = capture::makeEventSet(rule, false);
     if (lineage != nullptr) {
         set->lineage = *lineage;
         // Many may have had a part in a match: nobody is its caller.
-        set->caller = keptCaller(set->context, 0);
+        set->caller = capture::keptCaller(set->context, 0);
     }
     TupleTableSlot* row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsVirtual);
     for (int i = 0; i < emission->count; ++i) {
         ExecClearTuple(row);
-        row->tts_values[captured::time] = TimestampTzGetDatum(emission->times[i]);
-        row->tts_values[captured::data] = emission->payloads[i];
-        row->tts_isnull[captured::time] = row->tts_isnull[captured::data] = false;
-        row->tts_isnull[captured::subject] = true;
+        row->tts_values[capture::captured::time] = TimestampTzGetDatum(emission->times[i]);
+        row->tts_values[capture::captured::data] = emission->payloads[i];
+        row->tts_isnull[capture::captured::time] = row->tts_isnull[capture::captured::data] = false;
+        row->tts_isnull[capture::captured::subject] = true;
         ExecStoreVirtualTuple(row);
-        appendEvent(set, row, nullptr, 0);
+        capture::appendEvent(set, row, nullptr, 0);
     }
     ExecDropSingleTupleTableSlot(row);
     // The same event has the same id for all its listeners.
@@ -58,12 +58,12 @@ void raise(Emission* emission) {
     for (int i = 0; i < emission->count; ++i)
         newUuid(&emission->ids[i]);
     if (emission->count == 0) return;
-    List* listeners = listenersOf(emission->type, nullptr);
+    List* listeners = capture::listenersOf(emission->type, nullptr);
     if (listeners == NIL)
         logUnheard(emission->type, emission->ids, emission->payloads, emission->times, emission->count);
     ListCell* cell;
     foreach (cell, listeners)
-        handleSet(setFor(static_cast<Rule*>(lfirst(cell)), emission, nullptr), nullptr);
+        handleSet(setFor(static_cast<capture::Rule*>(lfirst(cell)), emission, nullptr), nullptr);
 }
 
 const char* typeArgument(FunctionCallInfo fcinfo) {
@@ -87,27 +87,29 @@ void raiseMatch(const MatchEvent* match) {
     newUuid(&id);
     Emission emission = {match->type, 1, &payload, &time, &id};
     ListCell* cell;
-    foreach (cell, listenersOf(match->type, match->action)) {
-        Rule* rule = static_cast<Rule*>(lfirst(cell));
+    foreach (cell, capture::listenersOf(match->type, match->action)) {
+        capture::Rule* rule = static_cast<capture::Rule*>(lfirst(cell));
         if (!rule->onlyMatches && match->timedOut) continue;
-        EventSet* set = setFor(rule, &emission, &match->lineage);
+        capture::EventSet* set = setFor(rule, &emission, &match->lineage);
         if (match->waits) {
             keepWaiting(set);
-            dropEventSet(set);
+            capture::dropEventSet(set);
         } else {
             handleSet(set, nullptr);
         }
     }
 }
 
-SPECQL_FUNCTION(specql_emit) {
+SPECQL_FUNCTION(specql_emit)
+{
     const char* type = typeArgument(fcinfo);
     Datum payload = PG_ARGISNULL(1) ? emptyPayload() : PointerGetDatum(PG_GETARG_JSONB_P(1));
     return emitOne(type, payload, !PG_ARGISNULL(2), PG_ARGISNULL(2) ? 0 : PG_GETARG_TIMESTAMPTZ(2));
 }
 
 // For literals whose type the parser does not know: with the array form beside the other, it would have to guess.
-SPECQL_FUNCTION(specql_emit_text) {
+SPECQL_FUNCTION(specql_emit_text)
+{
     const char* type = typeArgument(fcinfo);
     Datum payload = PG_ARGISNULL(1)
                         ? emptyPayload()
@@ -120,7 +122,8 @@ SPECQL_FUNCTION(specql_emit_text) {
     return emitOne(type, payload, !PG_ARGISNULL(2), time);
 }
 
-SPECQL_FUNCTION(specql_emit_array) {
+SPECQL_FUNCTION(specql_emit_array)
+{
     Emission emission = {typeArgument(fcinfo), 0, nullptr, nullptr, nullptr};
     bool* nulls = nullptr;
     if (!PG_ARGISNULL(1))
@@ -147,4 +150,4 @@ SPECQL_FUNCTION(specql_emit_array) {
     PG_RETURN_ARRAYTYPE_P(construct_array(ids, emission.count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 }
 
-}  // namespace specql
+}  // namespace specql::handling

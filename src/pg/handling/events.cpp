@@ -1,15 +1,15 @@
 #include "pg/handling/events.hpp"
 
+#include "pg/base/event_settings.hpp"
+#include "pg/base/tables.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/capture/caller.hpp"
 #include "pg/capture/listeners.hpp"
-#include "pg/handling/owner.hpp"
 #include "pg/capture/working_user.hpp"
+#include "pg/handling/owner.hpp"
 #include "pg/handling/run.hpp"
-#include "pg/base/event_settings.hpp"
-#include "pg/base/tables.hpp"
 
-namespace specql {
+namespace specql::handling {
 
 namespace {
 
@@ -20,12 +20,12 @@ void atTransactionEvent(XactEvent event, void*) {
         case XACT_EVENT_COMMIT:
         case XACT_EVENT_PREPARE:
         case XACT_EVENT_ABORT:
-            dropAllFrames();
-            dropAllEventSets();
-            forgetCaller();
-            forgetOwnersOf(InvalidSubTransactionId);
-            freeOutdatedRules();
-            freeOutdatedListeners();
+            capture::dropAllFrames();
+            capture::dropAllEventSets();
+            capture::forgetCaller();
+            capture::forgetOwnersOf(InvalidSubTransactionId);
+            capture::freeOutdatedRules();
+            capture::freeOutdatedListeners();
             break;
         default: break;
     }
@@ -34,11 +34,11 @@ void atTransactionEvent(XactEvent event, void*) {
 void atSubtransactionEvent(SubXactEvent event, SubTransactionId own, SubTransactionId parent, void*) {
     switch (event) {
         case SUBXACT_EVENT_ABORT_SUB:
-            dropFramesOf(own);
-            dropEventSetsOf(own);
-            forgetOwnersOf(own);
+            capture::dropFramesOf(own);
+            capture::dropEventSetsOf(own);
+            capture::forgetOwnersOf(own);
             break;
-        case SUBXACT_EVENT_COMMIT_SUB: passEventSets(own, parent); break;
+        case SUBXACT_EVENT_COMMIT_SUB: capture::passEventSets(own, parent); break;
         default: break;
     }
 }
@@ -48,11 +48,11 @@ void atSubtransactionEvent(SubXactEvent event, SubTransactionId own, SubTransact
 void initEvents() {
     settings::defineEventSettings();
     registerTableInvalidation();
-    registerRuleInvalidation();
-    registerListenerInvalidation();
+    capture::registerRuleInvalidation();
+    capture::registerListenerInvalidation();
     initOwners();
     RegisterXactCallback(atTransactionEvent, nullptr);
     RegisterSubXactCallback(atSubtransactionEvent, nullptr);
 }
 
-}  // namespace specql
+}  // namespace specql::handling

@@ -1,10 +1,10 @@
 #include "pg/handling/log.hpp"
 
+#include "pg/base/event_settings.hpp"
 #include "pg/base/table_writer.hpp"
 #include "pg/capture/listeners.hpp"
-#include "pg/base/event_settings.hpp"
 
-namespace specql {
+namespace specql::handling {
 
 namespace {
 
@@ -50,7 +50,7 @@ struct LogWriter {
     Datum type, action, entity, done, unmatched, unheard;
     bool hasAction, hasEntity;
     FullTransactionId transaction;
-    Lineage lineage;
+    capture::Lineage lineage;
     Datum caller;  // 0: it is not kept
 };
 
@@ -58,8 +58,8 @@ Datum text(const char* value) {
     return CStringGetTextDatum(value);
 }
 
-LogWriter openLog(int64_t expected, const char* type, const char* action, const char* entity, const Lineage& lineage,
-                  Datum caller) {
+LogWriter openLog(int64_t expected, const char* type, const char* action, const char* entity,
+                  const capture::Lineage& lineage, Datum caller) {
     LogWriter log;
     memset(&log, 0, sizeof log);
     log.caller = caller;
@@ -105,22 +105,23 @@ TupleTableSlot* beginRow(LogWriter* log, const pg_uuid_t* eventId, const pg_uuid
 
 }  // namespace
 
-void logHandled(const Frame* frame) {
-    EventSet* events = frame->set;
+void logHandled(const capture::Frame* frame) {
+    capture::EventSet* events = frame->set;
     if (settings::logEvents == settings::logFailed && events->attempts == 0) return;
-    const Rule* rule = events->rule;
+    const capture::Rule* rule = events->rule;
     LogWriter log = openLog(frame->count, rule->eventType, rule->action, rule->entity, events->lineage,
-                            usesCaller(rule->action) ? callerToKeep(events->caller) : 0);
+                            capture::usesCaller(rule->action) ? capture::callerToKeep(events->caller) : 0);
     for (int64_t i = 0; i < frame->count; ++i) {
-        readEvent(events, frame->first + i);
-        slot_getsomeattrs(events->row, captured::data + 1);
+        capture::readEvent(events, frame->first + i);
+        slot_getsomeattrs(events->row, capture::captured::data + 1);
         const Datum* values = events->row->tts_values;
         const bool* nulls = events->row->tts_isnull;
-        bool matched = !OidIsValid(rule->trigger) || VARSIZE_ANY_EXHDR(DatumGetPointer(values[captured::branches])) > 0;
-        TupleTableSlot* row =
-            beginRow(&log, frame->id(i), frame->id(0), values[captured::time], matched ? log.done : log.unmatched);
-        if (!nulls[captured::subject]) set(row, subject, values[captured::subject]);
-        if (!nulls[captured::data]) set(row, data, values[captured::data]);
+        bool matched =
+            !OidIsValid(rule->trigger) || VARSIZE_ANY_EXHDR(DatumGetPointer(values[capture::captured::branches])) > 0;
+        TupleTableSlot* row = beginRow(&log, frame->id(i), frame->id(0), values[capture::captured::time],
+                                       matched ? log.done : log.unmatched);
+        if (!nulls[capture::captured::subject]) set(row, subject, values[capture::captured::subject]);
+        if (!nulls[capture::captured::data]) set(row, data, values[capture::captured::data]);
         int queued = frame->deliveries != nullptr ? frame->deliveries[i] : 0;
         set(row, attempts, Int32GetDatum(events->attempts + 1));
         set(row, deliveries, Int32GetDatum(queued));
@@ -135,7 +136,8 @@ void logHandled(const Frame* frame) {
 void logUnheard(const char* type, const pg_uuid_t* ids, const Datum* payloads, const TimestampTz* times, int count) {
     if (settings::logEvents == settings::logFailed) return;
     // An action that listens to it one day may ask who it was.
-    LogWriter log = openLog(count, type, nullptr, nullptr, currentLineage(), callerToKeep(currentCaller()));
+    LogWriter log = openLog(count, type, nullptr, nullptr, capture::currentLineage(),
+                            capture::callerToKeep(capture::currentCaller()));
     for (int i = 0; i < count; ++i) {
         TupleTableSlot* row = beginRow(&log, &ids[i], &ids[0], TimestampTzGetDatum(times[i]), log.unheard);
         set(row, data, payloads[i]);
@@ -147,4 +149,4 @@ void logUnheard(const char* type, const pg_uuid_t* ids, const Datum* payloads, c
     closeWriter(log.rows);
 }
 
-}  // namespace specql
+}  // namespace specql::handling

@@ -3,12 +3,12 @@
 
 #include "pg/capture/frame.hpp"
 
-namespace specql {
+namespace specql::handling {
 
 // Logs the frame's events as handled.
-void logHandled(const Frame* frame);
+void logHandled(const capture::Frame* frame);
 
 // Logs custom events that no action listens to.
 void logUnheard(const char* type, const pg_uuid_t* ids, const Datum* data, const TimestampTz* times, int count);
 
-}  // namespace specql
+}  // namespace specql::handling

@@ -11,20 +11,21 @@ extern "C" {
 #include "utils/portal.h"
 }
 
-namespace specql {
+namespace specql::handling {
 
 namespace {
 
 ProcessUtility_hook_type nextUtility = nullptr;
 
 bool isOwnSession(Oid owner) {
-    return !inRestrictedCall() && GetSessionUserId() == owner && GetOuterUserId() == owner;
+    return !capture::inRestrictedCall() && GetSessionUserId() == owner && GetOuterUserId() == owner;
 }
 
 void refuseToPutOff(PlannedStmt* statement, const char* text, bool readOnlyTree, ProcessUtilityContext context,
                     ParamListInfo parameters, QueryEnvironment* environment, DestReceiver* receiver,
                     QueryCompletion* completion) {
-    if (statement->utilityStmt != nullptr && IsA(statement->utilityStmt, ConstraintsSetStmt) && inRestrictedCall())
+    if (statement->utilityStmt != nullptr && IsA(statement->utilityStmt, ConstraintsSetStmt) &&
+        capture::inRestrictedCall())
         ereport(ERROR,
                 (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                  errmsg("SET CONSTRAINTS is not possible in code that runs for its owner in a session of another role"),
@@ -69,7 +70,7 @@ void restoreDeferred() {
 
 // Rows written straight to a partition wait for their actions until the end of the transaction.
 void handleWaiting() {
-    while (EventSet* set = takeLeftover(currentFrameSerial()))
+    while (capture::EventSet* set = capture::takeLeftover(capture::currentFrameSerial()))
         handleSet(set, nullptr);
 }
 
@@ -78,7 +79,7 @@ void settleSession() {
     Oid user;
     int context;
     GetUserIdAndSecContext(&user, &context);
-    SetUserIdAndSecContext(workingUser(), context | SECURITY_LOCAL_USERID_CHANGE);
+    SetUserIdAndSecContext(capture::workingUser(), context | SECURITY_LOCAL_USERID_CHANGE);
     setConstraints(NIL, false);
     handleWaiting();
     setConstraints(NIL, false);
@@ -159,7 +160,7 @@ void detail::asOwner(Oid owner, void (*body)(void*), void* closure) {
         return;
     }
     settleSession();
-    beginRestrictedCall(owner);
+    capture::beginRestrictedCall(owner);
     int settings = NewGUCNestLevel();
     SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
     applySettings(owner);
@@ -168,7 +169,7 @@ void detail::asOwner(Oid owner, void (*body)(void*), void* closure) {
     closePortals(GetCurrentSubTransactionId());
     AtEOXact_GUC(false, settings);
     SetUserIdAndSecContext(user, context);
-    if (endRestrictedCall()) restoreDeferred();
+    if (capture::endRestrictedCall()) restoreDeferred();
 }
 
 void initOwners() {
@@ -176,4 +177,4 @@ void initOwners() {
     ProcessUtility_hook = refuseToPutOff;
 }
 
-}  // namespace specql
+}  // namespace specql::handling

@@ -4,7 +4,7 @@
 
 #include "pg/base/server.hpp"
 
-namespace specql {
+namespace specql::handling {
 
 namespace detail {
 void asOwner(Oid owner, void (*body)(void*), void* closure);
@@ -30,4 +30,4 @@ void asOwner(Oid owner, Body&& body) {
 
 void initOwners();
 
-}  // namespace specql
+}  // namespace specql::handling

@@ -1,9 +1,9 @@
 // specql.payload(data, key): a value that the event's payload must have.
+#include "pg/base/server.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/sqlstate.hpp"
-#include "pg/base/server.hpp"
 
-namespace specql {
+namespace specql::handling {
 
 namespace {
 
@@ -74,19 +74,22 @@ void appendArray(StringInfo literal, JsonbContainer* array) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_payload) {
+SPECQL_FUNCTION(specql_payload)
+{
     JsonbValue* value = valueAt(fcinfo);
     if (value == nullptr) PG_RETURN_NULL();
     PG_RETURN_TEXT_P(asText(value));
 }
 
-SPECQL_FUNCTION(specql_payload_json) {
+SPECQL_FUNCTION(specql_payload_json)
+{
     JsonbValue* value = valueAt(fcinfo);
     if (value == nullptr) PG_RETURN_NULL();
     PG_RETURN_JSONB_P(JsonbValueToJsonb(value));
 }
 
-SPECQL_FUNCTION(specql_payload_array) {
+SPECQL_FUNCTION(specql_payload_array)
+{
     JsonbValue* value = valueAt(fcinfo);
     if (value == nullptr) PG_RETURN_NULL();
     if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data)) PG_RETURN_TEXT_P(asText(value));
@@ -96,4 +99,4 @@ SPECQL_FUNCTION(specql_payload_array) {
     PG_RETURN_TEXT_P(cstring_to_text_with_len(literal.data, literal.len));
 }
 
-}  // namespace specql
+}  // namespace specql::handling

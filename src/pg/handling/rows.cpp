@@ -2,7 +2,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/capture/frame.hpp"
 
-namespace specql {
+namespace specql::handling {
 
 namespace {
 
@@ -10,7 +10,7 @@ namespace {
 constexpr int fromEventId = -1;
 constexpr int fromEventType = -2;
 
-int sourceOf(const Rule* rule, const char* name, Oid* type) {
+int sourceOf(const capture::Rule* rule, const char* name, Oid* type) {
     if (strcmp(name, "event_id") == 0) {
         *type = UUIDOID;
         return fromEventId;
@@ -19,7 +19,7 @@ int sourceOf(const Rule* rule, const char* name, Oid* type) {
         *type = TEXTOID;
         return fromEventType;
     }
-    for (int i = captured::time; i < rule->shape->natts; ++i) {
+    for (int i = capture::captured::time; i < rule->shape->natts; ++i) {
         Form_pg_attribute attribute = TupleDescAttr(rule->shape, i);
         if (strcmp(NameStr(attribute->attname), name) == 0) {
             *type = attribute->atttypid;
@@ -33,7 +33,7 @@ int sourceOf(const Rule* rule, const char* name, Oid* type) {
     pg_unreachable();
 }
 
-int* sourcesOf(const Rule* rule, TupleDesc wanted) {
+int* sourcesOf(const capture::Rule* rule, TupleDesc wanted) {
     int* sources = static_cast<int*>(palloc(sizeof(int) * wanted->natts));
     for (int i = 0; i < wanted->natts; ++i) {
         Form_pg_attribute attribute = TupleDescAttr(wanted, i);
@@ -49,42 +49,41 @@ int* sourcesOf(const Rule* rule, TupleDesc wanted) {
 }
 
 // Custom events match every branch: their conditions stand in the handler.
-bool belongs(const Frame* frame, int branch) {
-    return !OidIsValid(frame->rule()->trigger) || rowHasBranch(frame->set, branch);
+bool belongs(const capture::Frame* frame, int branch) {
+    return !OidIsValid(frame->rule()->trigger) || capture::rowHasBranch(frame->set, branch);
 }
 
-bool frameMatches(const Frame* frame, int branch) {
-    EventSet* set = frame->set;
+bool frameMatches(const capture::Frame* frame, int branch) {
+    capture::EventSet* set = frame->set;
     if (!OidIsValid(frame->rule()->trigger)) return branch >= 1;
-    if (!hasBranch(set->branches, set->branchBytes, branch)) return false;
+    if (!capture::hasBranch(set->branches, set->branchBytes, branch)) return false;
     if (frame->count == set->count) return true;
     for (int64_t i = 0; i < frame->count; ++i) {
-        readEvent(set, frame->first + i);
-        if (rowHasBranch(set, branch)) return true;
+        capture::readEvent(set, frame->first + i);
+        if (capture::rowHasBranch(set, branch)) return true;
     }
     return false;
 }
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_matched) {
-    PG_RETURN_BOOL(frameMatches(requireFrame("specql.matched"), PG_GETARG_INT32(0)));
-}
+SPECQL_FUNCTION(specql_matched)
+{ PG_RETURN_BOOL(frameMatches(capture::requireFrame("specql.matched"), PG_GETARG_INT32(0))); }
 
-SPECQL_FUNCTION(specql_several) {
-    PG_RETURN_BOOL(requireFrame("specql.several")->count > 1);
-}
+SPECQL_FUNCTION(specql_several)
+{ PG_RETURN_BOOL(capture::requireFrame("specql.several")->count > 1); }
 
-SPECQL_FUNCTION(specql_rows) {
-    Frame* frame = requireFrame("specql.rows");
+SPECQL_FUNCTION(specql_rows)
+{
+    capture::Frame* frame = capture::requireFrame("specql.rows");
     int branch = PG_GETARG_INT32(0);
     auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
     if (info == nullptr || !IsA(info, ReturnSetInfo) || (info->allowedModes & SFRM_Materialize) == 0 ||
         info->expectedDesc == nullptr)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("specql.rows needs a list of columns"),
                         errhint("Write FROM specql.rows(1) AS r(event_id uuid, ...).")));
-    EventSet* set = frame->set;
-    Rule* rule = frame->rule();
+    capture::EventSet* set = frame->set;
+    capture::Rule* rule = frame->rule();
     MemoryContext before = MemoryContextSwitchTo(info->econtext->ecxt_per_query_memory);
     TupleDesc wanted = CreateTupleDescCopy(info->expectedDesc);
     int* sources = sourcesOf(rule, wanted);
@@ -95,7 +94,7 @@ SPECQL_FUNCTION(specql_rows) {
     auto* nulls = static_cast<bool*>(palloc(sizeof(bool) * wanted->natts));
     MemoryContextSwitchTo(before);
     for (int64_t i = 0; i < frame->count; ++i) {
-        readEvent(set, frame->first + i);
+        capture::readEvent(set, frame->first + i);
         if (!belongs(frame, branch)) continue;
         slot_getallattrs(set->row);
         for (int column = 0; column < wanted->natts; ++column) {
@@ -114,4 +113,4 @@ SPECQL_FUNCTION(specql_rows) {
     return 0;
 }
 
-}  // namespace specql
+}  // namespace specql::handling

@@ -1,14 +1,14 @@
 #include "pg/handling/run.hpp"
 
+#include "pg/base/event_settings.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/failure.hpp"
 #include "pg/capture/listeners.hpp"
 #include "pg/handling/log.hpp"
-#include "pg/base/event_settings.hpp"
 #include "pg/handling/waiting.hpp"
 
-namespace specql {
+namespace specql::handling {
 
 namespace {
 
@@ -18,8 +18,8 @@ constexpr int hopelessAfter = 16;
 // ---- calling
 // ---------------------------------------------------------------------------------------------------------
 
-void callHandler(Rule* rule, TriggerData* trigger) {
-    prepareHandler(rule);
+void callHandler(capture::Rule* rule, TriggerData* trigger) {
+    capture::prepareHandler(rule);
     LOCAL_FCINFO(call, 0);
     InitFunctionCallInfoData(*call, &rule->handler, 0, InvalidOid, reinterpret_cast<fmNodePtr>(trigger), nullptr);
     Oid user;
@@ -31,15 +31,15 @@ void callHandler(Rule* rule, TriggerData* trigger) {
 }
 
 // What was done, as far as it is known.
-TriggerEvent eventOf(const EventSet* set) {
+TriggerEvent eventOf(const capture::EventSet* set) {
     int operations = set->operations != 0 ? set->operations : set->rule->operations;
-    if (operations & (1 << opUpdate)) return TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_AFTER;
-    if (operations & (1 << opInsert)) return TRIGGER_EVENT_INSERT | TRIGGER_EVENT_AFTER;
+    if (operations & (1 << capture::opUpdate)) return TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_AFTER;
+    if (operations & (1 << capture::opInsert)) return TRIGGER_EVENT_INSERT | TRIGGER_EVENT_AFTER;
     return TRIGGER_EVENT_DELETE | TRIGGER_EVENT_AFTER;
 }
 
-void callAsTrigger(const EventSet* set) {
-    Rule* rule = set->rule;
+void callAsTrigger(const capture::EventSet* set) {
+    capture::Rule* rule = set->rule;
     Relation relation = table_open(rule->relation, AccessShareLock);
     TriggerDesc* triggers = relation->trigdesc;
     TriggerData trigger;
@@ -60,7 +60,7 @@ void callAsTrigger(const EventSet* set) {
 // -----------------------------------------------------------------------------------------------------------
 
 struct Attempt {
-    EventSet* set;
+    capture::EventSet* set;
     TriggerData* trigger;
     int64_t failed;
     int64_t succeeded;
@@ -68,7 +68,7 @@ struct Attempt {
 };
 
 void giveUpOn(Attempt* attempt, int64_t first, int64_t count) {
-    recordFailures(attempt->set, first, count, attempt->lastError, false);
+    capture::recordFailures(attempt->set, first, count, attempt->lastError, false);
     attempt->failed += count;
 }
 
@@ -97,7 +97,7 @@ void tryRange(Attempt* attempt, int64_t first, int64_t count) {
 }
 
 void warn(const Attempt* attempt) {
-    const Rule* rule = attempt->set->rule;
+    const capture::Rule* rule = attempt->set->rule;
     ereport(WARNING, (errcode(attempt->lastError->sqlerrcode),
                       errmsg("action %s failed for %lld of %lld events: %s", rule->action,
                              static_cast<long long>(attempt->failed), static_cast<long long>(attempt->set->count),
@@ -105,7 +105,7 @@ void warn(const Attempt* attempt) {
                       errhint("They wait in specql.failures and are tried again by specql.drain().")));
 }
 
-void refuseDepth(EventSet* set, const char* chain) {
+void refuseDepth(capture::EventSet* set, const char* chain) {
     // Chain and limit, as an error that is raised or recorded.
     ErrorData* error = static_cast<ErrorData*>(palloc0(sizeof(ErrorData)));
     error->elevel = ERROR;
@@ -119,7 +119,7 @@ void refuseDepth(EventSet* set, const char* chain) {
     if (set->rule->abortOnError)
         ereport(ERROR, (errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
                         errdetail_internal("%s", error->detail), errhint("%s", error->hint)));
-    recordFailures(set, 0, set->count, error, true);
+    capture::recordFailures(set, 0, set->count, error, true);
     ereport(WARNING, (errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
                       errdetail_internal("%s", error->detail)));
 }
@@ -130,13 +130,13 @@ bool isContention(const ErrorData* error) {
     return error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
-char* cascadeChain(const EventSet* set) {
-    return set->lineage.depth > settings::maxCascadeDepth ? chainOfActions(set) : nullptr;
+char* cascadeChain(const capture::EventSet* set) {
+    return set->lineage.depth > settings::maxCascadeDepth ? capture::chainOfActions(set) : nullptr;
 }
 
-void runHandler(EventSet* set, int64_t first, int64_t count, TriggerData* trigger) {
-    Frame* frame = pushFrame(set, first, count);
-    Rule* rule = set->rule;
+void runHandler(capture::EventSet* set, int64_t first, int64_t count, TriggerData* trigger) {
+    capture::Frame* frame = capture::pushFrame(set, first, count);
+    capture::Rule* rule = set->rule;
     if (!OidIsValid(rule->trigger))
         callHandler(rule, nullptr);
     else if (set->branchBytes == 0)
@@ -146,26 +146,26 @@ void runHandler(EventSet* set, int64_t first, int64_t count, TriggerData* trigge
     else
         callAsTrigger(set);
     // What the handler wrote straight to partitions belongs to its success or failure.
-    while (EventSet* leftover = takeLeftover(frame->serial))
+    while (capture::EventSet* leftover = capture::takeLeftover(frame->serial))
         handleSet(leftover, nullptr);
     if (!set->replayed) logHandled(frame);
-    popFrame(frame);
+    capture::popFrame(frame);
 }
 
-void callHandlerAlone(EventSet* set) {
-    Frame* frame = pushFrame(set, 0, set->count);
+void callHandlerAlone(capture::EventSet* set) {
+    capture::Frame* frame = capture::pushFrame(set, 0, set->count);
     if (OidIsValid(set->rule->trigger))
         callAsTrigger(set);
     else
         callHandler(set->rule, nullptr);
-    popFrame(frame);
+    capture::popFrame(frame);
 }
 
-void handleSet(EventSet* set, TriggerData* trigger) {
+void handleSet(capture::EventSet* set, TriggerData* trigger) {
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql handling", ALLOCSET_SMALL_SIZES);
     MemoryContext before = MemoryContextSwitchTo(scratch);
-    if (set->ids == nullptr) assignIds(set);
-    if (isPaused(set->rule->action)) {
+    if (set->ids == nullptr) capture::assignIds(set);
+    if (capture::isPaused(set->rule->action)) {
         keepWaiting(set);
     } else if (const char* chain = cascadeChain(set)) {
         refuseDepth(set, chain);
@@ -173,7 +173,7 @@ void handleSet(EventSet* set, TriggerData* trigger) {
         Attempt attempt = {set, trigger, 0, 0, nullptr};
         int64_t end;
         for (int64_t first = 0; first < set->count; first = end) {
-            end = endOfRound(set, first);
+            end = capture::endOfRound(set, first);
             if (set->rule->abortOnError)
                 runHandler(set, first, end - first, trigger);
             else
@@ -183,13 +183,13 @@ void handleSet(EventSet* set, TriggerData* trigger) {
     }
     MemoryContextSwitchTo(before);
     MemoryContextDelete(scratch);
-    dropEventSet(set);
+    capture::dropEventSet(set);
 }
 
 void handleLeftovers() {
-    if (!anyPending()) return;
+    if (!capture::anyPending()) return;
     PushActiveSnapshot(GetTransactionSnapshot());
-    while (EventSet* set = takeLeftover(0)) {
+    while (capture::EventSet* set = capture::takeLeftover(0)) {
         handleSet(set, nullptr);
         // Constraints and triggers that handlers have deferred: the server has fired the transaction's own before.
         PopActiveSnapshot();
@@ -199,4 +199,4 @@ void handleLeftovers() {
     PopActiveSnapshot();
 }
 
-}  // namespace specql
+}  // namespace specql::handling

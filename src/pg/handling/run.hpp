@@ -3,7 +3,7 @@
 
 #include "pg/capture/frame.hpp"
 
-namespace specql {
+namespace specql::handling {
 
 // Handles the events of a set, logs them, and drops the set. `trigger` is what the handler shall be called with;
 // nullptr where no trigger is running (it is made up then, for handlers that are trigger functions).
@@ -13,13 +13,13 @@ namespace specql {
 // raised. Where taking apart is no use (a lock that cannot be had, a handler that always fails) they are recorded
 // together. Events about the same row are handled one after the other. Events beyond specql.max_cascade_depth are not
 // run: with abort that is an error, else they are parked failures.
-void handleSet(EventSet* set, TriggerData* trigger);
+void handleSet(capture::EventSet* set, TriggerData* trigger);
 
 // Runs the handler over events [first, first + count) of the set and logs them; every error is the caller's.
-void runHandler(EventSet* set, int64_t first, int64_t count, TriggerData* trigger);
+void runHandler(capture::EventSet* set, int64_t first, int64_t count, TriggerData* trigger);
 
 // Calls the handler with all events of the set and does nothing else: no log, no retry; every error is the caller's.
-void callHandlerAlone(EventSet* set);
+void callHandlerAlone(capture::EventSet* set);
 
 // Handles what was captured outside of any frame and never dispatched, because rows were written straight to a
 // partition or a replica applied them. For the end of the transaction.
@@ -29,6 +29,6 @@ void handleLeftovers();
 bool isContention(const ErrorData* error);
 
 // Raised or recorded by handleSet; nullptr if the set is not too deep. Lies in the current memory context.
-char* cascadeChain(const EventSet* set);
+char* cascadeChain(const capture::EventSet* set);
 
-}  // namespace specql
+}  // namespace specql::handling

@@ -6,7 +6,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/capture/frame.hpp"
 
-namespace specql {
+namespace specql::handling {
 
 namespace {
 
@@ -36,17 +36,17 @@ void set(TupleTableSlot* row, Column column, Datum value) {
 
 }  // namespace
 
-void keepWaiting(EventSet* events) {
-    const Rule* rule = events->rule;
-    Datum keptBy = callerToKeep(events->caller);
+void keepWaiting(capture::EventSet* events) {
+    const capture::Rule* rule = events->rule;
+    Datum keptBy = capture::callerToKeep(events->caller);
     BulkWriter* rows = openWriter("waiting_event", events->count);
     Datum actionName = CStringGetTextDatum(rule->action), typeName = CStringGetTextDatum(rule->eventType);
     Datum entityName = rule->entity != nullptr ? CStringGetTextDatum(rule->entity) : 0;
     FullTransactionId transaction = GetTopFullTransactionId();
-    bool leaves = !events->silent && !isSilent(currentFrame());
+    bool leaves = !events->silent && !capture::isSilent(capture::currentFrame());
     for (int64_t i = 0; i < events->count; ++i) {
-        readEvent(events, i);
-        slot_getsomeattrs(events->row, captured::data + 1);
+        capture::readEvent(events, i);
+        slot_getsomeattrs(events->row, capture::captured::data + 1);
         const Datum* values = events->row->tts_values;
         const bool* nulls = events->row->tts_isnull;
         TupleTableSlot* row = nextRow(rows);
@@ -57,9 +57,9 @@ void keepWaiting(EventSet* events) {
             set(row, entity, entityName);
             set(row, relation, ObjectIdGetDatum(rule->relation));
         }
-        if (!nulls[captured::subject]) set(row, subject, values[captured::subject]);
-        if (!nulls[captured::data]) set(row, data, values[captured::data]);
-        set(row, occurredAt, values[captured::time]);
+        if (!nulls[capture::captured::subject]) set(row, subject, values[capture::captured::subject]);
+        if (!nulls[capture::captured::data]) set(row, data, values[capture::captured::data]);
+        set(row, occurredAt, values[capture::captured::time]);
         set(row, xid, FullTransactionIdGetDatum(transaction));
         if (events->lineage.caused) set(row, causedBy, UUIDPGetDatum(&events->lineage.causedBy));
         set(row, root, UUIDPGetDatum(events->lineage.caused ? &events->lineage.root : &events->ids[i]));
@@ -73,4 +73,4 @@ void keepWaiting(EventSet* events) {
     wakeWorkerAtCommit();
 }
 
-}  // namespace specql
+}  // namespace specql::handling

@@ -3,9 +3,9 @@
 
 #include "pg/capture/event_set.hpp"
 
-namespace specql {
+namespace specql::handling {
 
 // Keeps the set's events until specql.resume(action), in the order of their ids.
-void keepWaiting(EventSet* set);
+void keepWaiting(capture::EventSet* set);
 
-}  // namespace specql
+}  // namespace specql::handling

@@ -1,14 +1,14 @@
 #include "pg/history/past.hpp"
 
+#include "pg/base/event_settings.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/listeners.hpp"
 #include "pg/handling/owner.hpp"
-#include "pg/history/rebuild.hpp"
 #include "pg/handling/run.hpp"
-#include "pg/base/event_settings.hpp"
+#include "pg/history/rebuild.hpp"
 
-namespace specql {
+namespace specql::history {
 
 namespace {
 
@@ -22,42 +22,42 @@ constexpr int largestSet = 256;
     pg_unreachable();
 }
 
-Rule* listenerOf(const PastEvent* event) {
+capture::Rule* listenerOf(const PastEvent* event) {
     ListCell* cell;
-    foreach (cell, listenersOf(event->type, event->action)) {
-        Rule* rule = static_cast<Rule*>(lfirst(cell));
+    foreach (cell, capture::listenersOf(event->type, event->action)) {
+        capture::Rule* rule = static_cast<capture::Rule*>(lfirst(cell));
         if (strcmp(rule->action, event->action) == 0) return rule;
     }
     refuseUnknown(event);
 }
 
-Rule* ruleOf(const PastEvent* event, Relation relation) {
-    Rule* rule = findRule(relation, event->action, event->type);
+capture::Rule* ruleOf(const PastEvent* event, Relation relation) {
+    capture::Rule* rule = capture::findRule(relation, event->action, event->type);
     if (rule == nullptr) refuseUnknown(event);
     return rule;
 }
 
-void append(EventSet* set, const PastEvent* event, TupleTableSlot* row, int maskBytes) {
-    row->tts_values[captured::time] = TimestampTzGetDatum(event->time);
-    row->tts_isnull[captured::time] = false;
-    appendEvent(set, row, set->rule->mask, maskBytes);
+void append(capture::EventSet* set, const PastEvent* event, TupleTableSlot* row, int maskBytes) {
+    row->tts_values[capture::captured::time] = TimestampTzGetDatum(event->time);
+    row->tts_isnull[capture::captured::time] = false;
+    capture::appendEvent(set, row, set->rule->mask, maskBytes);
 }
 
-void appendCustom(EventSet* set, const PastEvent* event) {
+void appendCustom(capture::EventSet* set, const PastEvent* event) {
     TupleTableSlot* row = MakeSingleTupleTableSlot(set->rule->shape, &TTSOpsVirtual);
-    row->tts_values[captured::data] = event->data;
-    row->tts_isnull[captured::data] = event->data == 0;
-    row->tts_isnull[captured::subject] = true;
-    row->tts_isnull[captured::time] = false;
-    row->tts_isnull[captured::branches] = false;
+    row->tts_values[capture::captured::data] = event->data;
+    row->tts_isnull[capture::captured::data] = event->data == 0;
+    row->tts_isnull[capture::captured::subject] = true;
+    row->tts_isnull[capture::captured::time] = false;
+    row->tts_isnull[capture::captured::branches] = false;
     ExecStoreVirtualTuple(row);
     append(set, event, row, 0);
 }
 
-EventSet* openSet(Rule* rule, const PastEvent* events, int count, bool replayed) {
-    EventSet* set = makeEventSet(rule, false);
+capture::EventSet* openSet(capture::Rule* rule, const PastEvent* events, int count, bool replayed) {
+    capture::EventSet* set = capture::makeEventSet(rule, false);
     set->lineage = events->lineage;
-    set->caller = keptCaller(set->context, events->caller);
+    set->caller = capture::keptCaller(set->context, events->caller);
     set->attempts = events->attempts;
     set->lastError = events->message;
     set->replayed = replayed;
@@ -69,32 +69,32 @@ EventSet* openSet(Rule* rule, const PastEvent* events, int count, bool replayed)
 }
 
 // Events of rows have their table open.
-EventSet* setOf(Rule* rule, Relation relation, const PastEvent* events, int count, bool replayed) {
-    EventSet* set = openSet(rule, events, count, replayed);
+capture::EventSet* setOf(capture::Rule* rule, Relation relation, const PastEvent* events, int count, bool replayed) {
+    capture::EventSet* set = openSet(rule, events, count, replayed);
     if (relation == nullptr) {
         for (int i = 0; i < count; ++i)
             appendCustom(set, &events[i]);
         return set;
     }
     // Conditions that ask who did it are asked on behalf of the events.
-    Frame* frame = pushFrame(set, 0, 0);
+    capture::Frame* frame = capture::pushFrame(set, 0, 0);
     for (int i = 0; i < count; ++i) {
         RebuiltEvent event = rebuildEvent(rule, relation, DatumGetJsonbP(events[i].data));
         append(set, &events[i], event.row, event.maskBytes);
     }
-    popFrame(frame);
+    capture::popFrame(frame);
     return set;
 }
 
-void handleAsOwner(Rule* rule, Relation relation, const PastEvent* events, int count, bool replayed) {
-    EventSet* set = setOf(rule, relation, events, count, replayed);
-    if (const char* chain = cascadeChain(set))
+void handleAsOwner(capture::Rule* rule, Relation relation, const PastEvent* events, int count, bool replayed) {
+    capture::EventSet* set = setOf(rule, relation, events, count, replayed);
+    if (const char* chain = handling::cascadeChain(set))
         ereport(ERROR, (errcode(sqlstate::cascadeTooDeep),
                         errmsg("event %s would be number %d of a cascade; specql.max_cascade_depth is %d", events->type,
                                events->lineage.depth, settings::maxCascadeDepth),
                         errdetail("The chain of actions is %s.", chain)));
-    runHandler(set, 0, count, nullptr);
-    dropEventSet(set);
+    handling::runHandler(set, 0, count, nullptr);
+    capture::dropEventSet(set);
 }
 
 bool sameText(const char* left, const char* right) {
@@ -103,13 +103,13 @@ bool sameText(const char* left, const char* right) {
 
 // Can `next` be in a set that begins with `first`?
 bool sameOrigin(const PastEvent* first, const PastEvent* next) {
-    const Lineage &left = first->lineage, &right = next->lineage;
+    const capture::Lineage &left = first->lineage, &right = next->lineage;
     return left.caused == right.caused && left.depth == right.depth &&
            (!left.caused || (memcmp(&left.causedBy, &right.causedBy, UUID_LEN) == 0 &&
                              memcmp(&left.root, &right.root, UUID_LEN) == 0)) &&
            first->ofRow == next->ofRow && first->relation == next->relation && first->silent == next->silent &&
            first->attempts == next->attempts && sameText(first->message, next->message) &&
-           sameKept(first->caller, next->caller) && strcmp(first->type, next->type) == 0 &&
+           capture::sameKept(first->caller, next->caller) && strcmp(first->type, next->type) == 0 &&
            strcmp(first->action, next->action) == 0;
 }
 
@@ -134,7 +134,7 @@ void tryRange(const PastEvent* events, int count, bool replayed, ErrorData** err
         errors[i] = error;
     if (error == nullptr) return;
     if (error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && IsolationUsesXactSnapshot()) ReThrowError(error);
-    if (count == 1 || isContention(error)) return;
+    if (count == 1 || handling::isContention(error)) return;
     tryRange(events, count / 2, replayed, errors);
     tryRange(events + count / 2, count - count / 2, replayed, errors + count / 2);
 }
@@ -172,10 +172,11 @@ void handlePast(const PastEvent* events, int count, bool replayed) {
             refuseUnknown(events);
         relation = table_open(events->relation, AccessShareLock);
     }
-    Rule* rule = relation != nullptr ? ruleOf(events, relation) : listenerOf(events);
-    prepareHandler(rule);
-    asOwner(rule->handlerUser,
-            [rule, relation, events, count, replayed] { handleAsOwner(rule, relation, events, count, replayed); });
+    capture::Rule* rule = relation != nullptr ? ruleOf(events, relation) : listenerOf(events);
+    capture::prepareHandler(rule);
+    handling::asOwner(rule->handlerUser, [rule, relation, events, count, replayed] {
+        handleAsOwner(rule, relation, events, count, replayed);
+    });
     if (relation != nullptr) table_close(relation, NoLock);
 }
 
@@ -187,4 +188,4 @@ void handleEach(const PastEvent* events, int count, bool replayed, ErrorData** e
     }
 }
 
-}  // namespace specql
+}  // namespace specql::history

@@ -4,7 +4,7 @@
 
 #include "pg/capture/event_set.hpp"
 
-namespace specql {
+namespace specql::history {
 
 // One of them. Plain data, in the memory context of whoever read it.
 struct PastEvent {
@@ -16,7 +16,7 @@ struct PastEvent {
     const char* subject;
     Datum data;  // 0: NULL
     TimestampTz time;
-    Lineage lineage;
+    capture::Lineage lineage;
     Datum caller;         // as it was kept; 0: NULL
     int attempts;         // that failed
     const char* message;  // of the last of those; nullptr if there were none
@@ -40,4 +40,4 @@ void handlePast(const PastEvent* events, int count, bool replayed);
 // memory context.
 void handleEach(const PastEvent* events, int count, bool replayed, ErrorData** errors);
 
-}  // namespace specql
+}  // namespace specql::history

@@ -6,7 +6,7 @@
 #include "pg/bridge/settings.hpp"
 #include "pg/capture/frame.hpp"
 
-namespace specql {
+namespace specql::history {
 
 namespace {
 
@@ -45,15 +45,17 @@ TupleTableSlot* rowFrom(Relation relation, Jsonb* object) {
 
 }  // namespace
 
-RebuiltEvent rebuildEvent(Rule* rule, Relation relation, Jsonb* data) {
+RebuiltEvent rebuildEvent(capture::Rule* rule, Relation relation, Jsonb* data) {
     Jsonb* oldData = objectAt(data, "old");
     Jsonb* newData = objectAt(data, "new");
     if (oldData == nullptr && newData == nullptr)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("the data of the event has neither an old nor a new row")));
-    Operation operation = oldData == nullptr ? opInsert : newData == nullptr ? opDelete : opUpdate;
+    capture::Operation operation = oldData == nullptr   ? capture::opInsert
+                                   : newData == nullptr ? capture::opDelete
+                                                        : capture::opUpdate;
     if (rule->broken != nullptr) ReThrowError(const_cast<ErrorData*>(rule->broken));
-    CompiledCapture* compiled = rule->compiled[operation];
+    capture::CompiledCapture* compiled = rule->compiled[operation];
     if (compiled == nullptr)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg(rule->enabled ? "action %s does not listen to such changes of %s any more"
@@ -71,7 +73,7 @@ RebuiltEvent rebuildEvent(Rule* rule, Relation relation, Jsonb* data) {
     evaluation->ecxt_innertuple = oldRow;
     evaluation->ecxt_outertuple = newRow;
     RebuiltEvent event;
-    event.maskBytes = evaluateBranches(rule, compiled, evaluation);
+    event.maskBytes = capture::evaluateBranches(rule, compiled, evaluation);
     event.branchCount = compiled->branches != nullptr ? compiled->branchCount : 8 * event.maskBytes;
     MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
     event.row = ExecProject(compiled->row);
@@ -100,7 +102,8 @@ Relation openReadable(Oid table) {
 }  // namespace
 
 // (relation, row): its JSON.
-SPECQL_FUNCTION(specql_row_as_owner) {
+SPECQL_FUNCTION(specql_row_as_owner)
+{
     Relation relation = openReadable(PG_GETARG_OID(0));
     const char* table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
                                                    RelationGetRelationName(relation));
@@ -126,7 +129,8 @@ SPECQL_FUNCTION(specql_row_as_owner) {
 }
 
 // (relation, state): the row, in the columns of the table.
-SPECQL_FUNCTION(specql_row_of_state) {
+SPECQL_FUNCTION(specql_row_of_state)
+{
     ResultSet result(fcinfo);
     Relation relation = openReadable(PG_GETARG_OID(0));
     Jsonb* state = PG_GETARG_JSONB_P(1);
@@ -154,32 +158,33 @@ SPECQL_FUNCTION(specql_row_of_state) {
 
 // For specql.why: (relation, action, data, caller) → a row per branch, whether it holds, and all values that the steps
 // read.
-SPECQL_FUNCTION(specql_recheck) {
+SPECQL_FUNCTION(specql_recheck)
+{
     ResultSet result(fcinfo);
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) return 0;
     Relation relation = table_open(PG_GETARG_OID(0), AccessShareLock);
-    Rule* rule = findRule(relation, text_to_cstring(PG_GETARG_TEXT_PP(1)), nullptr);
+    capture::Rule* rule = capture::findRule(relation, text_to_cstring(PG_GETARG_TEXT_PP(1)), nullptr);
     if (rule != nullptr) {
         // Conditions that ask who did it are asked on behalf of the event.
-        EventSet* set = makeEventSet(rule, false);
-        set->caller = keptCaller(set->context, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3));
+        capture::EventSet* set = capture::makeEventSet(rule, false);
+        set->caller = capture::keptCaller(set->context, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3));
         set->ids = static_cast<pg_uuid_t*>(MemoryContextAllocZero(set->context, sizeof(pg_uuid_t)));
-        Frame* frame = pushFrame(set, 0, 0);
+        capture::Frame* frame = capture::pushFrame(set, 0, 0);
         RebuiltEvent event = rebuildEvent(rule, relation, PG_GETARG_JSONB_P(2));
         HeapTuple tuple = ExecCopySlotHeapTuple(event.row);
         Datum json = DirectFunctionCall1(row_to_json, heap_copy_tuple_as_datum(tuple, BlessTupleDesc(rule->shape)));
         Datum values = DirectFunctionCall1(jsonb_in, CStringGetDatum(TextDatumGetCString(json)));
         for (int branch = 1; branch <= event.branchCount; ++branch) {
-            bool held = hasBranch(rule->mask, event.maskBytes, branch);
+            bool held = capture::hasBranch(rule->mask, event.maskBytes, branch);
             Datum row[3] = {Int32GetDatum(branch), BoolGetDatum(held), values};
             bool nulls[3] = {false, false, false};
             result.add(row, nulls);
         }
-        popFrame(frame);
-        dropEventSet(set);
+        capture::popFrame(frame);
+        capture::dropEventSet(set);
     }
     table_close(relation, NoLock);
     return 0;
 }
 
-}  // namespace specql
+}  // namespace specql::history

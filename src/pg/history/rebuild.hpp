@@ -3,7 +3,7 @@
 
 #include "pg/capture/event_set.hpp"
 
-namespace specql {
+namespace specql::history {
 
 // A row-changing event, read back from its `data` ({"old": …, "new": …}) with today's rules.
 struct RebuiltEvent {
@@ -14,6 +14,6 @@ struct RebuiltEvent {
 
 // Old and new row are made with the rights of the table's owner. An error if the action does not listen to such a
 // change, is switched off, or the data does not fit the table any more. Valid until the rule evaluates another row.
-RebuiltEvent rebuildEvent(Rule* rule, Relation relation, Jsonb* data);
+RebuiltEvent rebuildEvent(capture::Rule* rule, Relation relation, Jsonb* data);
 
-}  // namespace specql
+}  // namespace specql::history

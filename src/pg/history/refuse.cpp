@@ -1,10 +1,10 @@
 // specql.refuse_change(): the trigger that keeps an append-only log append-only; and specql.expire_log, the way around
 // it that retention takes.
+#include "pg/base/server.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/sqlstate.hpp"
-#include "pg/base/server.hpp"
 
-namespace specql {
+namespace specql::history {
 
 namespace {
 
@@ -52,7 +52,8 @@ void requireLog(Relation log) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_expire_log) {
+SPECQL_FUNCTION(specql_expire_log)
+{
     Relation log = table_open(PG_GETARG_OID(0), AccessShareLock);
     requireLog(log);
     SPI_connect();
@@ -76,7 +77,8 @@ SPECQL_FUNCTION(specql_expire_log) {
     PG_RETURN_INT64(static_cast<int64_t>(count));
 }
 
-SPECQL_FUNCTION(specql_refuse_change) {
+SPECQL_FUNCTION(specql_refuse_change)
+{
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("specql.refuse_change is a trigger function")));
@@ -98,4 +100,4 @@ SPECQL_FUNCTION(specql_refuse_change) {
     pg_unreachable();
 }
 
-}  // namespace specql
+}  // namespace specql::history

@@ -8,7 +8,7 @@
 #include "pg/capture/failure.hpp"
 #include "pg/history/past.hpp"
 
-namespace specql {
+namespace specql::history {
 
 namespace {
 
@@ -91,7 +91,7 @@ int handleSome(const char* action, int64_t limit, pg_uuid_t* after) {
     int failed = 0;
     for (int i = 0; i < count; ++i)
         if (errors[i] != nullptr) {
-            recordWaitingFailure(&events[i].id, action, errors[i]);
+            capture::recordWaitingFailure(&events[i].id, action, errors[i]);
             ++failed;
         }
     remove(action, events, count);
@@ -154,9 +154,10 @@ void failReleased(const char* action, int64_t limit) {
     execute(failSql, types, values, 2, [](MemoryContext) {});
 }
 
-SPECQL_FUNCTION(specql_handle_released) {
+SPECQL_FUNCTION(specql_handle_released)
+{
     const char* action = PG_ARGISNULL(0) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(0));
     PG_RETURN_INT64(handleReleased(action, PG_ARGISNULL(1) ? PG_INT64_MAX : PG_GETARG_INT64(1)));
 }
 
-}  // namespace specql
+}  // namespace specql::history

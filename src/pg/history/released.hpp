@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace specql {
+namespace specql::history {
 
 // Handles what waits for an action, or (nullptr) for all that are not paused any more, up to `limit` events. What fails
 // goes to specql.failure. How many events.
@@ -11,4 +11,4 @@ int64_t handleReleased(const char* action, int64_t limit);
 // Moves up to `limit` events that wait though their action is not paused to the failures, due at once.
 void failReleased(const char* action, int64_t limit);
 
-}  // namespace specql
+}  // namespace specql::history

@@ -4,7 +4,7 @@
 #include "pg/bridge/result_set.hpp"
 #include "pg/history/past.hpp"
 
-namespace specql {
+namespace specql::history {
 
 namespace {
 
@@ -74,7 +74,8 @@ bool isPresent(const ErrorData* error) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_replay_events) {
+SPECQL_FUNCTION(specql_replay_events)
+{
     ResultSet result(fcinfo);
     bool deliver = !PG_ARGISNULL(argumentCount) && PG_GETARG_BOOL(argumentCount);
     int count;
@@ -103,4 +104,4 @@ SPECQL_FUNCTION(specql_replay_events) {
     return 0;
 }
 
-}  // namespace specql
+}  // namespace specql::history

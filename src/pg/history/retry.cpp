@@ -1,19 +1,19 @@
 // specql.retry and specql.retry_due, and what a worker does for one owner: failed events are given to their handlers
 // again. What waited for an action that is resumed is due too.
-#include "pg/history/released.hpp"
 #include "pg/history/retry.hpp"
+#include "pg/history/released.hpp"
 
+#include "pg/base/clock.hpp"
+#include "pg/base/event_settings.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
-#include "pg/base/clock.hpp"
 #include "pg/capture/failure.hpp"
 #include "pg/handling/run.hpp"
-#include "pg/base/event_settings.hpp"
 #include "pg/handling/waiting.hpp"
 
-namespace specql {
+namespace specql::history {
 
 namespace {
 
@@ -134,8 +134,8 @@ void append(Seen* seen, List** actions, const char* action) {
 bool retryOne(const PastEvent* failed, Seen* seen) {
     ErrorData* error = trySubtransaction([failed] { tryAgain(failed); });
     if (error == nullptr) return true;
-    recordFailureAgain(&failed->id, failed->action, error, error->sqlerrcode == sqlstate::cascadeTooDeep);
-    if (isContention(error)) append(seen, &seen->contended, failed->action);
+    capture::recordFailureAgain(&failed->id, failed->action, error, error->sqlerrcode == sqlstate::cascadeTooDeep);
+    if (handling::isContention(error)) append(seen, &seen->contended, failed->action);
     if (isAmong(seen->warned, failed->action)) return false;
     append(seen, &seen->warned, failed->action);
     ereport(WARNING,
@@ -193,10 +193,11 @@ void tryNoted(const PastEvent* failed) {
 }
 
 void recordNoted(const PastEvent* failed, const ErrorData* error) {
-    recordFailureOfNoted(&failed->id, failed->action, error);
+    capture::recordFailureOfNoted(&failed->id, failed->action, error);
 }
 
-SPECQL_FUNCTION(specql_retry) {
+SPECQL_FUNCTION(specql_retry)
+{
     if (PG_ARGISNULL(0)) PG_RETURN_INT32(0);
     Arguments arguments = {{UUIDOID, TEXTOID, BOOLOID},
                            {PG_GETARG_DATUM(0), PG_ARGISNULL(1) ? 0 : PG_GETARG_DATUM(1), BoolGetDatum(false)},
@@ -210,7 +211,8 @@ SPECQL_FUNCTION(specql_retry) {
     PG_RETURN_INT32(handled);
 }
 
-SPECQL_FUNCTION(specql_retry_due) {
+SPECQL_FUNCTION(specql_retry_due)
+{
     int64_t limit = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
     int64_t done = 0;
     Seen seen = {CurrentMemoryContext, NIL, NIL};
@@ -228,7 +230,7 @@ SPECQL_FUNCTION(specql_retry_due) {
         if (count == 0) break;
         for (uint64_t i = 0; i < count; ++i) {
             if (isAmong(seen.contended, failed[i].action))
-                putOff(&failed[i].id, failed[i].action);
+                capture::putOff(&failed[i].id, failed[i].action);
             else
                 (void)retryOne(&failed[i], &seen);
             CHECK_FOR_INTERRUPTS();
@@ -242,4 +244,4 @@ SPECQL_FUNCTION(specql_retry_due) {
     PG_RETURN_INT32(static_cast<int32>(done));
 }
 
-}  // namespace specql
+}  // namespace specql::history

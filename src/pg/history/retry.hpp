@@ -3,7 +3,7 @@
 
 #include "pg/history/past.hpp"
 
-namespace specql {
+namespace specql::history {
 
 // Tries up to `limit` due events of an action, in this transaction, no longer than until `stopAt`; each in a
 // subtransaction. How many. `contended`: somebody holds what the handler needs, and the rest has been left for later.
@@ -17,4 +17,4 @@ PastEvent* noteAttempt(const char* action);  // of the event that is due first; 
 void tryNoted(const PastEvent* failed);
 void recordNoted(const PastEvent* failed, const ErrorData* error);
 
-}  // namespace specql
+}  // namespace specql::history

@@ -21,7 +21,7 @@
 #include "delivery/backoff.hpp"
 #include "delivery/destination.hpp"
 
-namespace specql {
+namespace specql::http {
 
 namespace {
 
@@ -65,10 +65,10 @@ struct Call {
 
 bool isPrivate(const sockaddr* address) {
     if (address->sa_family == AF_INET)
-        return isPrivateAddress4(
+        return delivery::isPrivateAddress4(
             reinterpret_cast<const uint8_t*>(&reinterpret_cast<const sockaddr_in*>(address)->sin_addr));
     if (address->sa_family == AF_INET6)
-        return isPrivateAddress6(
+        return delivery::isPrivateAddress6(
             reinterpret_cast<const uint8_t*>(&reinterpret_cast<const sockaddr_in6*>(address)->sin6_addr));
     return true;
 }
@@ -146,7 +146,7 @@ public:
         std::string problem = prepare(*call);
         if (!problem.empty()) {
             HttpResponse response;
-            response.result.ending = Ending::forbidden;
+            response.result.ending = delivery::Ending::forbidden;
             response.error = problem;
             ended_.emplace_back(key, std::move(response));
             return;
@@ -180,14 +180,14 @@ private:
     // What is wrong with the request, or nothing.
     std::string prepare(Call& call) {
         const HttpRequest& request = call.request;
-        Url url;
-        std::string problem = parseUrl(request.url, url);
+        delivery::Url url;
+        std::string problem = delivery::parseUrl(request.url, url);
         if (!problem.empty()) return "the url cannot be called: " + problem;
-        if (!isHeaderName(request.method)) return "the method cannot be sent";
+        if (!delivery::isHeaderName(request.method)) return "the method cannot be sent";
         for (const std::string& header : request.headers)
-            if (!isHeaderValue(header) || !isHeaderName(header.substr(0, header.find(':'))))
+            if (!delivery::isHeaderValue(header) || !delivery::isHeaderName(header.substr(0, header.find(':'))))
                 return "a header holds a line end or another character that cannot be sent";
-        call.privateAllowed = namesHost(limits_.allowedHosts, url.host, url.port);
+        call.privateAllowed = delivery::namesHost(limits_.allowedHosts, url.host, url.port);
 
         call.handle = curl_easy_init();
         if (call.handle == nullptr) throw std::bad_alloc();
@@ -257,15 +257,15 @@ private:
         response.body = std::move(call.body);
         // What was cut off was an answer all the same.
         if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && call.cut)) {
-            response.result.ending = Ending::answered;
+            response.result.ending = delivery::Ending::answered;
             if (status < 200 || status > 299)
                 response.error =
                     "HTTP " + std::to_string(status) + (status >= 300 && status < 400 ? ", which is not followed" : "");
         } else if (call.refusedAddress) {
-            response.result.ending = Ending::forbidden;
+            response.result.ending = delivery::Ending::forbidden;
             response.error = "the address of this host is private; specql.allowed_hosts does not name it";
         } else {
-            response.result.ending = Ending::unreachable;
+            response.result.ending = delivery::Ending::unreachable;
             if (call.headerBytes > mostHeaderBytes)
                 response.error = "the headers of the answer are too long";
             else
@@ -274,7 +274,7 @@ private:
 #if LIBCURL_VERSION_NUM >= 0x075300
         curl_header* retryAfter = nullptr;
         if (curl_easy_header(call.handle, "Retry-After", 0, CURLH_HEADER, -1, &retryAfter) == CURLHE_OK)
-            response.result.retryAfterSeconds = specql::retryAfterSeconds(retryAfter->value, time(nullptr));
+            response.result.retryAfterSeconds = delivery::retryAfterSeconds(retryAfter->value, time(nullptr));
 #else
         curl_off_t seconds = 0;
         if (curl_easy_getinfo(call.handle, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
@@ -296,4 +296,4 @@ std::unique_ptr<Transport> makeHttpTransport(HttpLimits limits) {
     return std::make_unique<CurlTransport>(std::move(limits));
 }
 
-}  // namespace specql
+}  // namespace specql::http

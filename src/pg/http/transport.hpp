@@ -8,7 +8,7 @@
 
 #include "delivery/verdict.hpp"
 
-namespace specql {
+namespace specql::http {
 
 struct HttpRequest {
     std::string url;
@@ -19,7 +19,7 @@ struct HttpRequest {
 };
 
 struct HttpResponse {
-    CallResult result;
+    delivery::CallResult result;
     std::string error;  // what went wrong; empty for 2xx
     std::string body;   // its beginning
 };
@@ -47,4 +47,4 @@ public:
 // By libcurl, which is initialised at the first call: never in a process that forks later.
 std::unique_ptr<Transport> makeHttpTransport(HttpLimits limits);
 
-}  // namespace specql
+}  // namespace specql::http

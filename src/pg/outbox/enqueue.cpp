@@ -1,17 +1,17 @@
 // call_external, notify, escalate: deliveries queued by handlers, in their transaction, as rows of specql.outbox.
-#include "pg/bridge/entry.hpp"
 #include "pg/base/table_writer.hpp"
-#include "pg/capture/frame.hpp"
 #include "pg/base/uuid.hpp"
-#include "pg/base/worker_settings.hpp"
 #include "pg/base/wake.hpp"
+#include "pg/base/worker_settings.hpp"
+#include "pg/bridge/entry.hpp"
+#include "pg/capture/frame.hpp"
 
 extern "C" {
 #include "access/detoast.h"
 #include "miscadmin.h"
 }
 
-namespace specql {
+namespace specql::outbox {
 
 namespace {
 
@@ -52,8 +52,8 @@ constexpr Size longestName = 255;  // bytes of a service or an operation: both a
 constexpr double shortestRepeat = 0.1, longestRepeat = 366 * 24 * 3600.0;  // seconds
 
 struct Queue {
-    BulkWriter* rows;  // nullptr: a replay that delivers nothing
-    Frame* frame;      // nullptr outside of handlers
+    BulkWriter* rows;       // nullptr: a replay that delivers nothing
+    capture::Frame* frame;  // nullptr outside of handlers
     Kind kind;
     Datum kindName, target, text, aggregate, type, action, waiting, owner;
     Size ownBytes;                   // what each delivery holds beside its payload and subject
@@ -87,7 +87,7 @@ void checkRepeat(const Interval* repeat) {
 }
 
 // `options` is the number of the argument after those that all kinds have.
-Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expected, int options) {
+Queue openQueue(FunctionCallInfo fcinfo, Kind kind, capture::Frame* frame, int64_t expected, int options) {
     Queue queue;
     memset(&queue, 0, sizeof queue);
     queue.frame = frame;
@@ -101,7 +101,7 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expect
     queue.kindName = CStringGetTextDatum(kindNames[kind]);
     queue.owner = ObjectIdGetDatum(GetUserId());
     if (frame != nullptr) {
-        const Rule* rule = frame->rule();
+        const capture::Rule* rule = frame->rule();
         queue.aggregate = CStringGetTextDatum(rule->entity != nullptr ? rule->entity : rule->eventType);
         queue.type = CStringGetTextDatum(rule->eventType);
         queue.action = CStringGetTextDatum(rule->action);
@@ -119,7 +119,7 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, Frame* frame, int64_t expect
     queue.ownBytes = sizeOf(queue.target) + sizeOf(queue.text) + sizeOf(queue.aggregate) + sizeOf(queue.type) +
                      (queue.severity.isnull ? 0 : sizeOf(queue.severity.value));
     queue.now = GetCurrentTimestamp();
-    if (isSilent(frame)) return queue;
+    if (capture::isSilent(frame)) return queue;
     queue.rows = openWriter("outbox", expected);
     wakeWorkerAtCommit();
     return queue;
@@ -164,8 +164,8 @@ void enqueue(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, const pg_
     TupleTableSlot* row = nextRow(queue->rows);
     set(row, id, UUIDPGetDatum(deliveryId));
     set(row, aggregateType, queue->aggregate);
-    if (event >= 0 && !queue->frame->set->row->tts_isnull[captured::subject])
-        set(row, aggregateId, queue->frame->set->row->tts_values[captured::subject]);
+    if (event >= 0 && !queue->frame->set->row->tts_isnull[capture::captured::subject])
+        set(row, aggregateId, queue->frame->set->row->tts_values[capture::captured::subject]);
     set(row, type, queue->type);
     set(row, payload, hasData ? data : DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
     set(row, kind, queue->kindName);
@@ -186,25 +186,25 @@ void enqueue(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, const pg_
         buryTooLarge(queue, row, bytes);
     else
         writeRow(queue->rows);
-    if (event >= 0) countDelivery(queue->frame, event);
+    if (event >= 0) capture::countDelivery(queue->frame, event);
 }
 
 // One delivery for each event of the branch; how many.
 Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
-    Frame* frame = requireFrame(functionNames[kind]);
+    capture::Frame* frame = capture::requireFrame(functionNames[kind]);
     int branch = DatumGetInt32(argument(fcinfo, 2, "a branch", kind));
-    EventSet* events = frame->set;
+    capture::EventSet* events = frame->set;
     Queue queue = openQueue(fcinfo, kind, frame, frame->count, 3);
     bool everyBranch = !OidIsValid(frame->rule()->trigger);
     int64_t queued = 0;
     for (int64_t i = 0; i < frame->count; ++i) {
-        readEvent(events, frame->first + i);
-        if (!everyBranch && !rowHasBranch(events, branch)) continue;
-        slot_getsomeattrs(events->row, captured::data + 1);
+        capture::readEvent(events, frame->first + i);
+        if (!everyBranch && !capture::rowHasBranch(events, branch)) continue;
+        slot_getsomeattrs(events->row, capture::captured::data + 1);
         pg_uuid_t deliveryId;
         newUuid(&deliveryId);
-        enqueue(&queue, &deliveryId, i, frame->id(i), events->row->tts_values[captured::data],
-                !events->row->tts_isnull[captured::data]);
+        enqueue(&queue, &deliveryId, i, frame->id(i), events->row->tts_values[capture::captured::data],
+                !events->row->tts_isnull[capture::captured::data]);
         ++queued;
     }
     if (queue.rows != nullptr) closeWriter(queue.rows);
@@ -215,13 +215,13 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
 // the first of the frame. Functions of bulk operations call this too when people call them: then there is no frame.
 Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
     PreventCommandIfReadOnly(functionNames[kind]);
-    Frame* frame = currentFrame();
+    capture::Frame* frame = capture::currentFrame();
     const pg_uuid_t* event = PG_ARGISNULL(2) ? nullptr : PG_GETARG_UUID_P(2);
     if (event == nullptr && frame != nullptr) event = frame->id(frame->focus);
-    int64_t index = event != nullptr && frame != nullptr ? findEvent(frame, event) : -1;
+    int64_t index = event != nullptr && frame != nullptr ? capture::findEvent(frame, event) : -1;
     if (index >= 0) {
-        readEvent(frame->set, frame->first + index);
-        slot_getsomeattrs(frame->set->row, captured::subject + 1);
+        capture::readEvent(frame->set, frame->first + index);
+        slot_getsomeattrs(frame->set->row, capture::captured::subject + 1);
     }
     Queue queue = openQueue(fcinfo, kind, frame, 1, 4);
     auto* deliveryId = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
@@ -233,26 +233,19 @@ Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_call_external) {
-    return enqueueBranch(fcinfo, kindCall);
-}
-SPECQL_FUNCTION(specql_notify) {
-    return enqueueBranch(fcinfo, kindNotify);
-}
-SPECQL_FUNCTION(specql_escalate) {
-    return enqueueBranch(fcinfo, kindEscalation);
-}
-SPECQL_FUNCTION(specql_call_external_one) {
-    return enqueueOne(fcinfo, kindCall);
-}
-SPECQL_FUNCTION(specql_notify_one) {
-    return enqueueOne(fcinfo, kindNotify);
-}
-SPECQL_FUNCTION(specql_escalate_one) {
-    return enqueueOne(fcinfo, kindEscalation);
-}
-SPECQL_FUNCTION(specql_payload_size) {
-    PG_RETURN_INT64(static_cast<int64>(sizeOf(PG_GETARG_DATUM(0))));
-}
+SPECQL_FUNCTION(specql_call_external)
+{ return enqueueBranch(fcinfo, kindCall); }
+SPECQL_FUNCTION(specql_notify)
+{ return enqueueBranch(fcinfo, kindNotify); }
+SPECQL_FUNCTION(specql_escalate)
+{ return enqueueBranch(fcinfo, kindEscalation); }
+SPECQL_FUNCTION(specql_call_external_one)
+{ return enqueueOne(fcinfo, kindCall); }
+SPECQL_FUNCTION(specql_notify_one)
+{ return enqueueOne(fcinfo, kindNotify); }
+SPECQL_FUNCTION(specql_escalate_one)
+{ return enqueueOne(fcinfo, kindEscalation); }
+SPECQL_FUNCTION(specql_payload_size)
+{ PG_RETURN_INT64(static_cast<int64>(sizeOf(PG_GETARG_DATUM(0)))); }
 
-}  // namespace specql
+}  // namespace specql::outbox

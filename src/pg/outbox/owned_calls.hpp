@@ -3,7 +3,7 @@
 
 #include "pg/base/server.hpp"
 
-namespace specql {
+namespace specql::outbox {
 
 // Runs a command with one jsonb argument, $1, as `owner`.
 ErrorData* runCommandAs(Oid owner, const char* command, Datum argument);
@@ -11,4 +11,4 @@ ErrorData* runCommandAs(Oid owner, const char* command, Datum argument);
 // Tells the function that an action names as `processed` which events (a uuid[]) are done, as the function's owner.
 ErrorData* callProcessed(const char* name, Datum ids);
 
-}  // namespace specql
+}  // namespace specql::outbox

@@ -4,7 +4,7 @@
 #include "pg/handling/owner.hpp"
 #include "pg/outbox/owned_calls.hpp"
 
-namespace specql {
+namespace specql::outbox {
 
 namespace {
 
@@ -16,7 +16,7 @@ void callAsOwner(const char* name, Datum ids) {
     if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", function);
     Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
     ReleaseSysCache(tuple);
-    asOwner(owner, [function, ids] {
+    handling::asOwner(owner, [function, ids] {
         FmgrInfo info;
         fmgr_info(function, &info);
         LOCAL_FCINFO(call, 1);
@@ -35,10 +35,11 @@ ErrorData* callProcessed(const char* name, Datum ids) {
     return error;
 }
 
-SPECQL_FUNCTION(specql_call_processed) {
+SPECQL_FUNCTION(specql_call_processed)
+{
     ErrorData* error = callProcessed(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_DATUM(1));
     if (error == nullptr) PG_RETURN_NULL();
     PG_RETURN_TEXT_P(cstring_to_text(error->message));
 }
 
-}  // namespace specql
+}  // namespace specql::outbox

@@ -1,11 +1,11 @@
 // What only the owner of an action or a service may do to it. The caller is told to a function that runs as the
 // extension's owner and that nobody else may call: it could not know by itself on whose behalf.
+#include "delivery/destination.hpp"
+#include "pg/base/server.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
-#include "pg/base/server.hpp"
-#include "delivery/destination.hpp"
 
-namespace specql {
+namespace specql::outbox {
 
 namespace {
 
@@ -37,19 +37,21 @@ void runForCaller(FunctionCallInfo fcinfo, const char* sql) {
 // Copied, because an error of the server would jump over the strings. No length if nothing is wrong.
 template <size_t size>
 size_t urlProblem(std::string_view text, char (&problem)[size]) {
-    Url url;
-    return parseUrl(text, url).copy(problem, size);
+    delivery::Url url;
+    return delivery::parseUrl(text, url).copy(problem, size);
 }
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_register_service) {
+SPECQL_FUNCTION(specql_register_service)
+{
     runForCaller(fcinfo, "SELECT specql.write_service($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
     PG_RETURN_VOID();
 }
 
 // What is wrong with the url of a service, or NULL.
-SPECQL_FUNCTION(specql_url_problem) {
+SPECQL_FUNCTION(specql_url_problem)
+{
     text* argument = PG_GETARG_TEXT_PP(0);
     char problem[256];
     size_t length = urlProblem(std::string_view(VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument)), problem);
@@ -58,31 +60,36 @@ SPECQL_FUNCTION(specql_url_problem) {
 }
 
 // Can a call be sent with this header?
-SPECQL_FUNCTION(specql_is_header) {
+SPECQL_FUNCTION(specql_is_header)
+{
     text* name = PG_GETARG_TEXT_PP(0);
     text* value = PG_GETARG_TEXT_PP(1);
-    PG_RETURN_BOOL(isHeaderName(std::string_view(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name))) &&
-                   isHeaderValue(std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value))));
+    PG_RETURN_BOOL(delivery::isHeaderName(std::string_view(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name))) &&
+                   delivery::isHeaderValue(std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value))));
 }
 
-SPECQL_FUNCTION(specql_unregister_service) {
+SPECQL_FUNCTION(specql_unregister_service)
+{
     runForCaller(fcinfo, "SELECT specql.drop_service($1, $2)");
     PG_RETURN_VOID();
 }
 
-SPECQL_FUNCTION(specql_register_window) {
+SPECQL_FUNCTION(specql_register_window)
+{
     runForCaller(fcinfo, "SELECT specql.write_window($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
     PG_RETURN_VOID();
 }
 
-SPECQL_FUNCTION(specql_unregister_window) {
+SPECQL_FUNCTION(specql_unregister_window)
+{
     runForCaller(fcinfo, "SELECT specql.drop_window($1, $2)");
     PG_RETURN_VOID();
 }
 
-SPECQL_FUNCTION(specql_unregister_action) {
+SPECQL_FUNCTION(specql_unregister_action)
+{
     runForCaller(fcinfo, "SELECT specql.drop_action($1, $2)");
     PG_RETURN_VOID();
 }
 
-}  // namespace specql
+}  // namespace specql::outbox

@@ -8,11 +8,11 @@ extern "C" {
 #include "executor/spi.h"
 }
 
-namespace specql {
+namespace specql::outbox {
 
 ErrorData* runCommandAs(Oid owner, const char* command, Datum argument) {
     return trySubtransaction([owner, command, argument] {
-        asOwner(owner, [command, argument] {
+        handling::asOwner(owner, [command, argument] {
             Oid type = JSONBOID;
             Datum value = argument;
             SPI_connect();
@@ -23,10 +23,11 @@ ErrorData* runCommandAs(Oid owner, const char* command, Datum argument) {
     });
 }
 
-SPECQL_FUNCTION(specql_run_as) {
+SPECQL_FUNCTION(specql_run_as)
+{
     ErrorData* error = runCommandAs(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_DATUM(2));
     if (error == nullptr) PG_RETURN_NULL();
     PG_RETURN_TEXT_P(cstring_to_text(error->message));
 }
 
-}  // namespace specql
+}  // namespace specql::outbox

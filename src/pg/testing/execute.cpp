@@ -8,7 +8,7 @@ extern "C" {
 #include "executor/spi.h"
 }
 
-namespace specql {
+namespace specql::testing {
 
 void requireSuiteOwner(Oid owner) {
     if (!compat::hasRightsOf(GetUserId(), owner))
@@ -23,7 +23,8 @@ bool movesClock(const char* sql) {
 }
 
 // (owner, sql): the first column of what it gives, as text.
-SPECQL_FUNCTION(specql_execute_as) {
+SPECQL_FUNCTION(specql_execute_as)
+{
     ResultSet rows(fcinfo);
     Oid owner = PG_GETARG_OID(0);
     const char* sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
@@ -43,4 +44,4 @@ SPECQL_FUNCTION(specql_execute_as) {
     PG_RETURN_NULL();
 }
 
-}  // namespace specql
+}  // namespace specql::testing

@@ -3,7 +3,7 @@
 
 #include "pg/compat.hpp"
 
-namespace specql {
+namespace specql::testing {
 
 // An error unless the caller has the rights of the role that owns the tested actions.
 void requireSuiteOwner(Oid owner);
@@ -22,4 +22,4 @@ void asSuiteOwner(Oid owner, Body&& body) {
     SetUserIdAndSecContext(user, securityContext);
 }
 
-}  // namespace specql
+}  // namespace specql::testing

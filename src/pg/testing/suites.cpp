@@ -12,7 +12,7 @@
 #include "pg/testing/execute.hpp"
 #include "pg/testing/table_facts.hpp"
 
-namespace specql {
+namespace specql::testing {
 
 namespace {
 
@@ -20,9 +20,9 @@ namespace {
 struct Work {
     std::map<std::string, int> suites;  // and how many actions each has
     std::vector<std::string> schemas, names;
-    TestTables tables;
-    std::vector<SearchAnswer> answers;
-    WrittenSuite written;
+    testgen::TestTables tables;
+    std::vector<testgen::SearchAnswer> answers;
+    testgen::WrittenSuite written;
     std::string message;
 };
 
@@ -32,7 +32,7 @@ void joinSuites(Work* work) {
 }
 
 // One row of text cells, or none.
-void recordAnswer(SearchAnswer* answer, int rows) {
+void recordAnswer(testgen::SearchAnswer* answer, int rows) {
     for (int column = 1; rows > 0 && column <= SPI_tuptable->tupdesc->natts; ++column) {
         const char* value = spi::cell(0, column);
         answer->cells.emplace_back(value != nullptr ? value : "");
@@ -53,7 +53,7 @@ void answerSearches(Work* work) {
         static_cast<int>(work->answers.size() - before),
         [work, before](int index) {
             CHECK_FOR_INTERRUPTS();
-            SearchAnswer* answer = &work->answers[before + static_cast<size_t>(index)];
+            testgen::SearchAnswer* answer = &work->answers[before + static_cast<size_t>(index)];
             recordAnswer(answer, spi::query(fromUtf8(answer->search)));
             SPI_freetuptable(SPI_tuptable);
         },
@@ -70,10 +70,10 @@ struct Refused {
     const char* reason;
 };
 
-void skipRefused(std::vector<TestStatement>* statements, const Refused& refused) {
-    std::vector<TestStatement> kept;
+void skipRefused(std::vector<testgen::TestStatement>* statements, const Refused& refused) {
+    std::vector<testgen::TestStatement> kept;
     bool whole = *refused.check == '\0';
-    for (TestStatement& statement : *statements) {
+    for (testgen::TestStatement& statement : *statements) {
         bool meant = statement.test == refused.test && (whole || statement.description == refused.check);
         if (whole && meant && statement.kind != "check" && statement.kind != "skip") continue;
         if (meant && statement.kind == "check") {
@@ -87,12 +87,13 @@ void skipRefused(std::vector<TestStatement>* statements, const Refused& refused)
 
 // Whether somebody else refuses what the statement does. A failure that was logged is the tested action's own unless
 // it names another.
-bool isOthers(const TestStatement* statement, const char* message, const char* context) {
-    return !isOfTested(statement->tested, message, context != nullptr ? context : "", statement->kind == "guard");
+bool isOthers(const testgen::TestStatement* statement, const char* message, const char* context) {
+    return !testgen::isOfTested(statement->tested, message, context != nullptr ? context : "",
+                                statement->kind == "guard");
 }
 
 // The first failure that a guard found to be somebody else's.
-const char* refusalIn(const TestStatement* statement, int rows, MemoryContext keep) {
+const char* refusalIn(const testgen::TestStatement* statement, int rows, MemoryContext keep) {
     for (int row = 0; row < rows; ++row) {
         const char* message = toUtf8(spi::cell(row, 1));
         const char* context = spi::cell(row, 2);
@@ -105,7 +106,7 @@ const char* refusalIn(const TestStatement* statement, int rows, MemoryContext ke
 // Inserts the rows of all tests, sets the events off, and takes it all out again: what somebody else's rule, constraint
 // or trigger refuses cannot be tested. What the tested action itself spoils is for its tests to show.
 void tryFixtures(Work* work, Oid caller) {
-    std::vector<TestStatement>* statements = &work->written.statements;
+    std::vector<testgen::TestStatement>* statements = &work->written.statements;
     int count = static_cast<int>(statements->size());
     Refused* refused = static_cast<Refused*>(palloc(sizeof(Refused) * static_cast<size_t>(Max(count, 1))));
     int refusals = 0;
@@ -115,7 +116,7 @@ void tryFixtures(Work* work, Oid caller) {
         // Contexts begin with the trial, whoever called it.
         error_context_stack = nullptr;
         for (int i = 0; i < count; ++i) {
-            const TestStatement& statement = (*statements)[static_cast<size_t>(i)];
+            const testgen::TestStatement& statement = (*statements)[static_cast<size_t>(i)];
             bool known =
                 refusals > 0 && refused[refusals - 1].test == statement.test && *refused[refusals - 1].check == '\0';
             bool guard = statement.kind == "guard", restore = statement.kind == "restore";
@@ -153,10 +154,10 @@ void tryFixtures(Work* work, Oid caller) {
 
 // --- the whole -----------------------------------------------------------------------------------------------------
 
-Compilation* compileSuites(Work* work) {
-    Compilation* compilation = compile({nullptr, nullptr, false, false, true});
-    requireValid(compilation);
-    requireDone(compilation->compiler.listSuites(&work->suites));
+apply::Compilation* compileSuites(Work* work) {
+    apply::Compilation* compilation = apply::compile({nullptr, nullptr, false, false, true});
+    apply::requireValid(compilation);
+    apply::requireDone(compilation->compiler.listSuites(&work->suites));
     joinSuites(work);
     return compilation;
 }
@@ -167,19 +168,19 @@ Oid suiteOwner(const char* suite) {
     return DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull));
 }
 
-void writeSuite(Compilation* compilation, const char* suite, Work* work) {
+void writeSuite(apply::Compilation* compilation, const char* suite, Work* work) {
     if (work->suites.count(suite) == 0)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no test suite \"%s\"", shown(suite)),
                         work->suites.empty() ? errhint("No spec with actions is installed; specql.apply installs one.")
                                              : errhint("There are: %s.", shown(work->message))));
-    requireDone(compilation->compiler.listTestTables(&work->schemas, &work->names));
+    apply::requireDone(compilation->compiler.listTestTables(&work->schemas, &work->names));
     gatherTestTables(&work->schemas, &work->names, &work->tables);
     Oid owner = suiteOwner(suite);
     requireSuiteOwner(owner);
     do {
         // Checks and functions that the searches reach belong to others.
         asRestricted(owner, [work] { answerSearches(work); });
-        requireDone(compilation->compiler.writeTests(suite, work->tables, work->answers, &work->written));
+        apply::requireDone(compilation->compiler.writeTests(suite, work->tables, work->answers, &work->written));
     } while (!work->written.searches.empty());
     int level = NewGUCNestLevel();
     setLocal("search_path", "pg_catalog, pg_temp");
@@ -190,12 +191,13 @@ void writeSuite(Compilation* compilation, const char* suite, Work* work) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_test_suites) {
+SPECQL_FUNCTION(specql_test_suites)
+{
     ResultSet rows(fcinfo);
     spi::connect();
     MemoryContext context = makeWorkContext("specql tests");
     Work* work = makeHeld<Work>(context);
-    Compilation* compilation = compileSuites(work);
+    apply::Compilation* compilation = compileSuites(work);
     for (const auto& [suite, actions] : work->suites)
         rows.row().text(shown(suite)).integer(actions).end();
     spi::finish();
@@ -204,16 +206,17 @@ SPECQL_FUNCTION(specql_test_suites) {
     PG_RETURN_NULL();
 }
 
-SPECQL_FUNCTION(specql_test_statements) {
+SPECQL_FUNCTION(specql_test_statements)
+{
     const char* suite = PG_ARGISNULL(0) ? "" : toUtf8(text_to_cstring(PG_GETARG_TEXT_PP(0)));
     ResultSet rows(fcinfo);
     spi::connect();
     MemoryContext context = makeWorkContext("specql tests");
     Work* work = makeHeld<Work>(context);
-    Compilation* compilation = compileSuites(work);
+    apply::Compilation* compilation = compileSuites(work);
     writeSuite(compilation, suite, work);
-    for (const TestStatement& statement : work->written.statements)
-        if (!isOfTrial(statement))
+    for (const testgen::TestStatement& statement : work->written.statements)
+        if (!testgen::isOfTrial(statement))
             rows.row()
                 .integer(statement.test)
                 .text(fromUtf8(statement.title))
@@ -227,4 +230,4 @@ SPECQL_FUNCTION(specql_test_statements) {
     PG_RETURN_NULL();
 }
 
-}  // namespace specql
+}  // namespace specql::testing

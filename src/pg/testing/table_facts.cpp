@@ -3,7 +3,7 @@
 #include "pg/bridge/settings.hpp"
 #include "pg/bridge/spi.hpp"
 
-namespace specql {
+namespace specql::testing {
 
 namespace {
 
@@ -35,16 +35,16 @@ void split(const char* list, std::vector<std::string>* to) {
     }
 }
 
-TestTable* tableOf(TestTables* tables, const char* schema, const char* name) {
-    for (TestTable& table : *tables)
+testgen::TestTable* tableOf(testgen::TestTables* tables, const char* schema, const char* name) {
+    for (testgen::TestTable& table : *tables)
         if (table.schema == schema && table.name == name) return &table;
-    TestTable& table = tables->emplace_back();
+    testgen::TestTable& table = tables->emplace_back();
     table.schema = schema;
     table.name = name;
     return &table;
 }
 
-void gatherColumns(std::initializer_list<spi::Argument> arguments, TestTables* tables) {
+void gatherColumns(std::initializer_list<spi::Argument> arguments, testgen::TestTables* tables) {
     int count = spi::query(
         joined("SELECT t.schema, t.name, a.attname, format_type(a.atttypid, a.atttypmod),"
                "       format_type(coalesce(nullif(y.typbasetype, 0), a.atttypid),"
@@ -64,8 +64,8 @@ void gatherColumns(std::initializer_list<spi::Argument> arguments, TestTables* t
         const char* type = spi::cell(row, 4);
         const char* baseType = spi::cell(row, 5);
         const char* labels = spi::cell(row, 10);
-        TestTable* table = tableOf(tables, schema, name);
-        TestColumn& added = table->columns.emplace_back();
+        testgen::TestTable* table = tableOf(tables, schema, name);
+        testgen::TestColumn& added = table->columns.emplace_back();
         added.name = column;
         added.type = type;
         added.baseType = baseType;
@@ -79,7 +79,7 @@ void gatherColumns(std::initializer_list<spi::Argument> arguments, TestTables* t
 }
 
 // Of the tables, and of the domains of their columns.
-void gatherChecks(std::initializer_list<spi::Argument> arguments, TestTables* tables) {
+void gatherChecks(std::initializer_list<spi::Argument> arguments, testgen::TestTables* tables) {
     int count = spi::query(
         joined("SELECT t.schema, t.name, pg_get_expr(k.conbin, k.conrelid),"
                "       (SELECT string_agg(a.attname, chr(31) ORDER BY a.attnum) FROM pg_attribute a"
@@ -98,14 +98,14 @@ void gatherChecks(std::initializer_list<spi::Argument> arguments, TestTables* ta
         const char* name = spi::cell(row, 2);
         const char* sql = spi::cell(row, 3);
         const char* columns = spi::cell(row, 4);
-        TestCheck& check = tableOf(tables, schema, name)->checks.emplace_back();
+        testgen::TestCheck& check = tableOf(tables, schema, name)->checks.emplace_back();
         check.sql = sql;
         split(columns, &check.columns);
     }
     SPI_freetuptable(SPI_tuptable);
 }
 
-void gatherForeignKeys(std::initializer_list<spi::Argument> arguments, TestTables* tables) {
+void gatherForeignKeys(std::initializer_list<spi::Argument> arguments, testgen::TestTables* tables) {
     int count = spi::query(
         joined("SELECT t.schema, t.name, p.schema, p.name,"
                "       (SELECT string_agg(a.attname, chr(31) ORDER BY u.place)"
@@ -125,7 +125,7 @@ void gatherForeignKeys(std::initializer_list<spi::Argument> arguments, TestTable
         const char* parent = spi::cell(row, 4);
         const char* columns = spi::cell(row, 5);
         const char* referenced = spi::cell(row, 6);
-        TestForeignKey& key = tableOf(tables, schema, name)->foreignKeys.emplace_back();
+        testgen::TestForeignKey& key = tableOf(tables, schema, name)->foreignKeys.emplace_back();
         key.schema = parentSchema;
         key.table = parent;
         split(columns, &key.columns);
@@ -134,7 +134,7 @@ void gatherForeignKeys(std::initializer_list<spi::Argument> arguments, TestTable
     SPI_freetuptable(SPI_tuptable);
 }
 
-void gatherUniques(std::initializer_list<spi::Argument> arguments, TestTables* tables) {
+void gatherUniques(std::initializer_list<spi::Argument> arguments, testgen::TestTables* tables) {
     int count = spi::query(
         joined("SELECT t.schema, t.name,"
                "       (SELECT string_agg(a.attname, chr(31) ORDER BY a.attnum) FROM pg_attribute a"
@@ -152,7 +152,7 @@ void gatherUniques(std::initializer_list<spi::Argument> arguments, TestTables* t
 }
 
 // What generated columns are made of, and from which columns.
-void gatherGenerated(std::initializer_list<spi::Argument> arguments, TestTables* tables) {
+void gatherGenerated(std::initializer_list<spi::Argument> arguments, testgen::TestTables* tables) {
     int count = spi::query(
         joined("SELECT t.schema, t.name, a.attname, pg_get_expr(d.adbin, d.adrelid),"
                "       (SELECT string_agg(DISTINCT f.attname, chr(31))"
@@ -170,7 +170,7 @@ void gatherGenerated(std::initializer_list<spi::Argument> arguments, TestTables*
         const char* column = spi::cell(row, 3);
         const char* sql = spi::cell(row, 4);
         const char* from = spi::cell(row, 5);
-        for (TestColumn& known : tableOf(tables, schema, name)->columns)
+        for (testgen::TestColumn& known : tableOf(tables, schema, name)->columns)
             if (known.name == column) {
                 known.generation = sql;
                 split(from, &known.generatedFrom);
@@ -180,7 +180,7 @@ void gatherGenerated(std::initializer_list<spi::Argument> arguments, TestTables*
 }
 
 // What is not ours, of the tables and of those below them: bits of Op, as a trigger's or a rule's type says.
-void gatherTriggers(std::initializer_list<spi::Argument> arguments, TestTables* tables) {
+void gatherTriggers(std::initializer_list<spi::Argument> arguments, testgen::TestTables* tables) {
     int count = spi::query(
         joined(
             ", b AS (SELECT t.schema, t.name, t.oid FROM t"
@@ -199,7 +199,7 @@ void gatherTriggers(std::initializer_list<spi::Argument> arguments, TestTables* 
         const char* schema = spi::cell(row, 1);
         const char* name = spi::cell(row, 2);
         const char* shown = spi::cell(row, 3);
-        TestTrigger& added = tableOf(tables, schema, name)->triggers.emplace_back();
+        testgen::TestTrigger& added = tableOf(tables, schema, name)->triggers.emplace_back();
         added.name = shown;
         added.operations = static_cast<unsigned>(spi::number(row, 4));
     }
@@ -209,7 +209,7 @@ void gatherTriggers(std::initializer_list<spi::Argument> arguments, TestTables* 
 }  // namespace
 
 void gatherTestTables(const std::vector<std::string>* schemas, const std::vector<std::string>* names,
-                      TestTables* tables) {
+                      testgen::TestTables* tables) {
     // Types and expressions come out qualified, as generated code needs them.
     int level = NewGUCNestLevel();
     setLocal("search_path", "pg_catalog, pg_temp");
@@ -224,4 +224,4 @@ void gatherTestTables(const std::vector<std::string>* schemas, const std::vector
     AtEOXact_GUC(true, level);
 }
 
-}  // namespace specql
+}  // namespace specql::testing

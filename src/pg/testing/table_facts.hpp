@@ -4,10 +4,10 @@
 #include "pg/compat.hpp"
 #include "testgen/table_facts.hpp"
 
-namespace specql {
+namespace specql::testing {
 
 // Of these tables and all that they refer to. Needs an SPI connection; all three must be held.
 void gatherTestTables(const std::vector<std::string>* schemas, const std::vector<std::string>* names,
-                      TestTables* tables);
+                      testgen::TestTables* tables);
 
-}  // namespace specql
+}  // namespace specql::testing

@@ -2,16 +2,16 @@
 #include <algorithm>
 
 #include "pg/apply/compilation.hpp"
+#include "pg/base/clock.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/holder.hpp"
 #include "pg/bridge/result_set.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/base/clock.hpp"
 #include "pg/windows/rule.hpp"
 #include "time/window_batch.hpp"
 
-namespace specql {
+namespace specql::windows {
 
 namespace {
 
@@ -25,9 +25,9 @@ const char* const cooldownSql =
 
 // Held by a memory context.
 struct Trial {
-    WindowRule rule;
-    WindowBatch batch{rule};
-    std::vector<WindowInput> inputs, held;  // of the last event: its terms may go on
+    time::WindowRule rule;
+    time::WindowBatch batch{rule};
+    std::vector<time::WindowInput> inputs, held;  // of the last event: its terms may go on
     std::string sql;
 };
 
@@ -41,7 +41,7 @@ void writeQuery(const WindowHistory& history, std::string* sql) {
 }
 
 void addInput(Trial* trial, int row) {
-    WindowInput input;
+    time::WindowInput input;
     input.term = spi::number(row, 1) - 1;
     const char* key = spi::cell(row, 2);
     const char* value = spi::cell(row, 5);
@@ -56,7 +56,7 @@ void addInput(Trial* trial, int row) {
 
 // All but the last event, whose terms may be cut.
 void runAhead(Trial* trial, bool last) {
-    std::vector<WindowInput>& inputs = trial->inputs;
+    std::vector<time::WindowInput>& inputs = trial->inputs;
     trial->held.clear();
     while (!last && !inputs.empty() && (trial->held.empty() || inputs.back().id == trial->held.back().id)) {
         trial->held.push_back(std::move(inputs.back()));
@@ -73,7 +73,7 @@ void loadTrial(Trial* trial, const WindowHistory& history) {
     setRule(&trial->rule, history.joined.c_str(), history.afterMatch.c_str(), window::bigint(0, 1), history.onTimeout);
 }
 
-void runTrial(Trial* trial, const WindowHistory& history, Micros since, Micros until) {
+void runTrial(Trial* trial, const WindowHistory& history, time::Micros since, time::Micros until) {
     if (history.sources.empty()) return;
     writeQuery(history, &trial->sql);
     Oid types[2] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
@@ -94,13 +94,13 @@ void runTrial(Trial* trial, const WindowHistory& history, Micros since, Micros u
     trial->batch.passAll(until);
 }
 
-bool byTime(const WindowFound& left, const WindowFound& right) {
+bool byTime(const time::WindowFound& left, const time::WindowFound& right) {
     return left.match.at != right.match.at ? left.match.at < right.match.at : left.key < right.key;
 }
 
-void report(Trial* trial, const WindowHistory& history, Micros since, ResultSet* rows) {
+void report(Trial* trial, const WindowHistory& history, time::Micros since, ResultSet* rows) {
     std::sort(trial->batch.found.begin(), trial->batch.found.end(), byTime);
-    for (const WindowFound& found : trial->batch.found) {
+    for (const time::WindowFound& found : trial->batch.found) {
         if (found.match.at < since) continue;
         Datum values[5] = {spi::text(history.action), TimestampTzGetDatum(found.match.at), spi::text(found.key),
                            Int64GetDatum(static_cast<int64_t>(found.match.ids.size())),
@@ -112,19 +112,20 @@ void report(Trial* trial, const WindowHistory& history, Micros since, ResultSet*
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_backtest) {
+SPECQL_FUNCTION(specql_backtest)
+{
     if (PG_ARGISNULL(1)) ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("since must be given")));
-    CompileArguments arguments = {PG_ARGISNULL(0) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(0)),
-                                  PG_ARGISNULL(3) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(3)), false, false,
-                                  false};
-    Micros since = PG_GETARG_TIMESTAMPTZ(1);
-    Micros until = PG_ARGISNULL(2) ? engineTime() : PG_GETARG_TIMESTAMPTZ(2);
+    apply::CompileArguments arguments = {PG_ARGISNULL(0) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(0)),
+                                         PG_ARGISNULL(3) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(3)), false,
+                                         false, false};
+    time::Micros since = PG_GETARG_TIMESTAMPTZ(1);
+    time::Micros until = PG_ARGISNULL(2) ? engineTime() : PG_GETARG_TIMESTAMPTZ(2);
     if (TIMESTAMP_NOT_FINITE(since) || TIMESTAMP_NOT_FINITE(until))
         ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("since and until must be finite")));
     ResultSet rows(fcinfo);
     spi::connect();
-    Compilation* compilation = compile(arguments);
-    requireValid(compilation);
+    apply::Compilation* compilation = apply::compile(arguments);
+    apply::requireValid(compilation);
     if (compilation->compiler.windows().empty())
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the spec has no window and no correlation"),
                         errhint("specql.replay runs the steps of an applied action over past events.")));
@@ -141,4 +142,4 @@ SPECQL_FUNCTION(specql_backtest) {
     PG_RETURN_NULL();
 }
 
-}  // namespace specql
+}  // namespace specql::windows

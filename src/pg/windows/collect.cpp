@@ -1,11 +1,11 @@
 // specql.window_events: the events of a source, on their way into a window.
+#include "pg/base/table_writer.hpp"
+#include "pg/base/wake.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/sqlstate.hpp"
-#include "pg/base/table_writer.hpp"
 #include "pg/capture/frame.hpp"
-#include "pg/base/wake.hpp"
 
-namespace specql {
+namespace specql::windows {
 
 namespace {
 
@@ -47,8 +47,9 @@ Datum shortKey(Datum key) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_window_events) {
-    Frame* frame = requireFrame("specql.window_events");
+SPECQL_FUNCTION(specql_window_events)
+{
+    capture::Frame* frame = capture::requireFrame("specql.window_events");
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3)) PG_RETURN_VOID();
     // An action counts its own events, not those of others.
     if (strcmp(frame->rule()->action, text_to_cstring(PG_GETARG_TEXT_PP(0))) != 0)
@@ -62,7 +63,7 @@ SPECQL_FUNCTION(specql_window_events) {
     requireSameLength(ids.count, keys);
     requireSameLength(ids.count, values);
     if (ids.count == 0) PG_RETURN_VOID();
-    const Lineage& lineage = frame->set->lineage;
+    const capture::Lineage& lineage = frame->set->lineage;
     Datum noKey = CStringGetTextDatum("");
     Datum transaction = FullTransactionIdGetDatum(GetTopFullTransactionId());
     BulkWriter* rows = openWriter("window_event", ids.count);
@@ -91,4 +92,4 @@ SPECQL_FUNCTION(specql_window_events) {
     PG_RETURN_VOID();
 }
 
-}  // namespace specql
+}  // namespace specql::windows

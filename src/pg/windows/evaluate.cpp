@@ -1,16 +1,16 @@
 // specql.evaluate_windows: committed events are counted in their order, each once, by the engine alone. What matches
 // waits, as events of a paused action do, and is handled with the rights of those whose steps it sets off.
+#include "pg/base/clock.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/holder.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/subtransaction.hpp"
-#include "pg/base/clock.hpp"
 #include "pg/handling/emit.hpp"
 #include "pg/history/released.hpp"
 #include "pg/windows/engine.hpp"
 
-namespace specql {
+namespace specql::windows {
 
 namespace {
 
@@ -36,8 +36,8 @@ SELECT jsonb_build_object('match_count', $1, 'match_key', nullif($2, ''), 'first
           ELSE (SELECT jsonb_object_agg(n.name, $2::jsonb -> (n.place - 1)::integer)
                 FROM unnest($6) WITH ORDINALITY AS n(name, place)) END)";
 
-Lineage lineageOf(const WindowFound* found) {
-    Lineage lineage;
+capture::Lineage lineageOf(const time::WindowFound* found) {
+    capture::Lineage lineage;
     memset(&lineage, 0, sizeof lineage);
     lineage.depth = 1;
     if (found->root.empty()) return lineage;
@@ -48,7 +48,7 @@ Lineage lineageOf(const WindowFound* found) {
     return lineage;
 }
 
-void raise(WindowRun* run, WindowFound* found) {
+void raise(WindowRun* run, time::WindowFound* found) {
     spi::query(payloadSql, {{INT8OID, Int64GetDatum(found->match.count)},
                             {TEXTOID, spi::text(found->key)},
                             {TIMESTAMPTZOID, TimestampTzGetDatum(found->match.firstAt)},
@@ -57,7 +57,7 @@ void raise(WindowRun* run, WindowFound* found) {
                             {TEXTARRAYOID, spi::textArray(run->definition.keyNames)},
                             {BOOLOID, BoolGetDatum(found->match.timedOut)}});
     bool isNull;
-    MatchEvent match;
+    handling::MatchEvent match;
     match.type = fromUtf8(run->definition.event);
     match.action = fromUtf8(run->definition.action);
     match.data =
@@ -66,15 +66,15 @@ void raise(WindowRun* run, WindowFound* found) {
     match.lineage = lineageOf(found);
     match.timedOut = found->match.timedOut;
     match.waits = run->counted == Counted::committed;
-    raiseMatch(&match);
+    handling::raiseMatch(&match);
 }
 
 // What came out is written before any step runs: steps may raise events that this very window counts.
 void finish(WindowRun* run) {
-    for (WindowFound& found : run->batch.found)
+    for (time::WindowFound& found : run->batch.found)
         completeMatch(run, &found);
     saveRun(run);
-    for (WindowFound& found : run->batch.found) {
+    for (time::WindowFound& found : run->batch.found) {
         if (!run->quiet) raise(run, &found);
         CHECK_FOR_INTERRUPTS();
     }
@@ -108,7 +108,8 @@ void setMode(WindowRun* run, const Mode* mode) {
 }
 
 // How many events; `more` if others wait whose turn it is.
-int64_t countEvents(const char* action, const Mode* mode, Micros now, int64_t limit, bool* more, Micros* blockedAt) {
+int64_t countEvents(const char* action, const Mode* mode, time::Micros now, int64_t limit, bool* more,
+                    time::Micros* blockedAt) {
     MemoryContext context;
     int64_t count = 0;
     *more = false;
@@ -134,7 +135,7 @@ void passDeadlines(WindowRun* run) {
         run->batch.pass(name, key.deadline);
 }
 
-int64_t countDeadlines(const char* action, const Mode* mode, Micros now, Micros blockedAt, int64_t limit) {
+int64_t countDeadlines(const char* action, const Mode* mode, time::Micros now, time::Micros blockedAt, int64_t limit) {
     MemoryContext context;
     int64_t count = 0;
     WindowRun* run = begin(action, &context);
@@ -152,7 +153,7 @@ int64_t countDeadlines(const char* action, const Mode* mode, Micros now, Micros 
     return count;
 }
 
-List* dueWindows(Micros now) {
+List* dueWindows(time::Micros now) {
     MemoryContext caller = CurrentMemoryContext;
     List* actions = NIL;
     spi::connect();
@@ -172,11 +173,11 @@ FROM specql.window_rule AS r WHERE r.action = $1)";
 
 }  // namespace
 
-int64_t evaluateWindow(const char* action, Counted counted, Micros now, int64_t limit) {
+int64_t evaluateWindow(const char* action, Counted counted, time::Micros now, int64_t limit) {
     int64_t done = 0;
     Mode mode = {counted, false, FirstNormalFullTransactionId};
     for (int64_t passed = 1; passed > 0 && done < limit;) {
-        Micros blockedAt = INT64_MAX;
+        time::Micros blockedAt = INT64_MAX;
         if (counted == Counted::committed) {
             spi::connect();
             mode.horizon = findHorizon(action, now);
@@ -192,9 +193,9 @@ int64_t evaluateWindow(const char* action, Counted counted, Micros now, int64_t 
     return done;
 }
 
-int64_t recountWindow(const char* action, Micros now) {
+int64_t recountWindow(const char* action, time::Micros now) {
     int64_t done = 0;
-    Micros blockedAt;
+    time::Micros blockedAt;
     const Mode mode = {Counted::own, true, FirstNormalFullTransactionId};
     for (bool more = true; more;)
         done += countEvents(action, &mode, now, mostAtOnce, &more, &blockedAt);
@@ -209,10 +210,11 @@ bool lockWindow(const char* action, bool wait) {
     return got;
 }
 
-SPECQL_FUNCTION(specql_evaluate_windows) {
+SPECQL_FUNCTION(specql_evaluate_windows)
+{
     int64_t limit = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
     bool wait = PG_ARGISNULL(1) || PG_GETARG_BOOL(1);
-    Micros now = engineTime();
+    time::Micros now = engineTime();
     int64_t done = 0;
     ListCell* cell;
     foreach (cell, dueWindows(now)) {
@@ -225,18 +227,20 @@ SPECQL_FUNCTION(specql_evaluate_windows) {
             ereport(WARNING, (errcode(error->sqlerrcode),
                               errmsg("events of action %s cannot be counted: %s", action, error->message)));
     }
-    (void)handleReleased(nullptr, PG_INT64_MAX);
+    (void)history::handleReleased(nullptr, PG_INT64_MAX);
     PG_RETURN_INT32(static_cast<int32>(Min(done, static_cast<int64_t>(INT_MAX))));
 }
 
 // specql.evaluate_window: one of them, for a worker, which has the matches handled in another transaction.
-SPECQL_FUNCTION(specql_evaluate_window) {
+SPECQL_FUNCTION(specql_evaluate_window)
+{
     const char* action = toUtf8(text_to_cstring(PG_GETARG_TEXT_PP(0)));
     if (!lockWindow(action, false)) PG_RETURN_INT64(0);
     PG_RETURN_INT64(evaluateWindow(action, Counted::committed, engineTime(), PG_GETARG_INT64(1)));
 }
 
-SPECQL_FUNCTION(specql_evaluate_own_window) {
+SPECQL_FUNCTION(specql_evaluate_own_window)
+{
     if (PG_ARGISNULL(0)) PG_RETURN_INT64(0);
     const char* action = text_to_cstring(PG_GETARG_TEXT_PP(0));
     spi::connect();
@@ -251,4 +255,4 @@ SPECQL_FUNCTION(specql_evaluate_own_window) {
     PG_RETURN_INT64(evaluateWindow(toUtf8(action), Counted::own, engineTime(), PG_INT64_MAX));
 }
 
-}  // namespace specql
+}  // namespace specql::windows

@@ -1,14 +1,14 @@
 // specql.rebuild_window: what a window knows, worked out again from the event log.
 #include "pg/history/rebuild.hpp"
+#include "pg/base/clock.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/base/clock.hpp"
 #include "pg/capture/listeners.hpp"
 #include "pg/handling/run.hpp"
 #include "pg/windows/engine.hpp"
 
-namespace specql {
+namespace specql::windows {
 
 namespace {
 
@@ -48,7 +48,7 @@ struct Logged {
     Oid relation;
     Datum data;
     TimestampTz time;
-    Lineage lineage;
+    capture::Lineage lineage;
     Datum caller;  // 0: NULL
 };
 
@@ -72,33 +72,33 @@ Logged readLogged(HeapTuple tuple, TupleDesc descriptor) {
     return logged;
 }
 
-EventSet* setFor(Rule* rule, const Logged* logged) {
-    EventSet* set = makeEventSet(rule, false);
+capture::EventSet* setFor(capture::Rule* rule, const Logged* logged) {
+    capture::EventSet* set = capture::makeEventSet(rule, false);
     set->lineage = logged->lineage;
-    set->caller = keptCaller(set->context, logged->caller);
+    set->caller = capture::keptCaller(set->context, logged->caller);
     set->ids = static_cast<pg_uuid_t*>(MemoryContextAlloc(set->context, sizeof(pg_uuid_t)));
     *set->ids = logged->id;
     return set;
 }
 
 // The set is gone afterwards.
-void feed(EventSet* set, const Logged* logged, TupleTableSlot* row, int maskBytes) {
-    row->tts_values[captured::time] = TimestampTzGetDatum(logged->time);
-    row->tts_isnull[captured::time] = false;
-    appendEvent(set, row, set->rule->mask, maskBytes);
-    callHandlerAlone(set);
-    dropEventSet(set);
+void feed(capture::EventSet* set, const Logged* logged, TupleTableSlot* row, int maskBytes) {
+    row->tts_values[capture::captured::time] = TimestampTzGetDatum(logged->time);
+    row->tts_isnull[capture::captured::time] = false;
+    capture::appendEvent(set, row, set->rule->mask, maskBytes);
+    handling::callHandlerAlone(set);
+    capture::dropEventSet(set);
 }
 
 void feedCustom(const char* action, const Logged* logged) {
     ListCell* cell;
-    foreach (cell, listenersOf(logged->type, nullptr)) {
-        Rule* rule = static_cast<Rule*>(lfirst(cell));
+    foreach (cell, capture::listenersOf(logged->type, nullptr)) {
+        capture::Rule* rule = static_cast<capture::Rule*>(lfirst(cell));
         if (strcmp(rule->action, action) != 0) continue;
         TupleTableSlot* row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsVirtual);
         memset(row->tts_isnull, true, sizeof(bool) * rule->shape->natts);
-        row->tts_values[captured::data] = logged->data;
-        row->tts_isnull[captured::data] = false;
+        row->tts_values[capture::captured::data] = logged->data;
+        row->tts_isnull[capture::captured::data] = false;
         ExecStoreVirtualTuple(row);
         feed(setFor(rule, logged), logged, row, 0);
         ExecDropSingleTupleTableSlot(row);
@@ -108,16 +108,16 @@ void feedCustom(const char* action, const Logged* logged) {
 // By today's rules: what is no source any more is passed over.
 void feedRow(const char* action, const Logged* logged) {
     Relation relation = table_open(logged->relation, AccessShareLock);
-    Rule* rule = findRule(relation, action, logged->type);
+    capture::Rule* rule = capture::findRule(relation, action, logged->type);
     if (rule != nullptr) {
-        EventSet* set = setFor(rule, logged);
-        Frame* frame = pushFrame(set, 0, 0);
-        RebuiltEvent event = rebuildEvent(rule, relation, DatumGetJsonbP(logged->data));
-        popFrame(frame);
+        capture::EventSet* set = setFor(rule, logged);
+        capture::Frame* frame = capture::pushFrame(set, 0, 0);
+        history::RebuiltEvent event = history::rebuildEvent(rule, relation, DatumGetJsonbP(logged->data));
+        capture::popFrame(frame);
         if (event.maskBytes > 0)
             feed(set, logged, event.row, event.maskBytes);
         else
-            dropEventSet(set);
+            capture::dropEventSet(set);
     }
     table_close(relation, NoLock);
 }
@@ -145,7 +145,8 @@ void feedHistory(const char* action, Datum name, TimestampTz now) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_rebuild_window) {
+SPECQL_FUNCTION(specql_rebuild_window)
+{
     if (PG_ARGISNULL(0)) PG_RETURN_INT64(0);
     const char* action = text_to_cstring(PG_GETARG_TEXT_PP(0));
     Datum name = PG_GETARG_DATUM(0);
@@ -165,4 +166,4 @@ SPECQL_FUNCTION(specql_rebuild_window) {
     PG_RETURN_INT64(recountWindow(toUtf8(action), now));
 }
 
-}  // namespace specql
+}  // namespace specql::windows

@@ -7,7 +7,7 @@ extern "C" {
 #include "utils/timestamp.h"
 }
 
-namespace specql {
+namespace specql::windows {
 
 namespace {
 
@@ -37,21 +37,21 @@ bool find(const char* const (&names)[count], const char* name, Enum* value) {
 }
 
 // Pure C++.
-bool addTerm(WindowRule* rule, const char* aggregate, bool distinct, bool hasField, const char* comparison,
+bool addTerm(time::WindowRule* rule, const char* aggregate, bool distinct, bool hasField, const char* comparison,
              const char* number, int64_t within) {
-    WindowTermRule term;
+    time::WindowTermRule term;
     term.distinct = distinct;
     term.hasField = hasField;
     term.within = within;
     bool good = find(aggregates, aggregate, &term.aggregate) && find(comparisons, comparison, &term.comparison) &&
-                number != nullptr && Decimal::parse(number, term.number) && within > 0;
+                number != nullptr && time::Decimal::parse(number, term.number) && within > 0;
     rule->terms.push_back(term);
     return good;
 }
 
-bool setText(WindowRule* rule, const char* joined, const char* afterMatch) {
+bool setText(time::WindowRule* rule, const char* joined, const char* afterMatch) {
     return find(modes, afterMatch, &rule->afterMatch) && joined != nullptr &&
-           Formula::parse(joined, static_cast<int>(rule->terms.size()), rule->formula);
+           time::Formula::parse(joined, static_cast<int>(rule->terms.size()), rule->formula);
 }
 
 void setKeys(WindowDefinition* definition, const char* keys) {
@@ -71,14 +71,14 @@ void setKeys(WindowDefinition* definition, const char* keys) {
 
 }  // namespace
 
-void readTerms(WindowRule* rule) {
+void readTerms(time::WindowRule* rule) {
     for (int row = 0; row < static_cast<int>(SPI_processed); ++row)
         if (!addTerm(rule, spi::cell(row, 1), spi::flag(row, 2), spi::flag(row, 3), spi::cell(row, 4),
                      spi::cell(row, 5), window::bigint(row, 6)))
             refuse();
 }
 
-void setRule(WindowRule* rule, const char* joined, const char* afterMatch, int64_t cooldown, bool onTimeout) {
+void setRule(time::WindowRule* rule, const char* joined, const char* afterMatch, int64_t cooldown, bool onTimeout) {
     rule->cooldown = cooldown;
     rule->onTimeout = onTimeout;
     if (!setText(rule, joined, afterMatch)) refuse();
@@ -104,19 +104,19 @@ int64_t bigint(int row, int column) {
     return isNull ? 0 : DatumGetInt64(value);
 }
 
-Micros time(int row, int column) {
+time::Micros time(int row, int column) {
     bool isNull;
     Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isNull);
-    return isNull ? never : DatumGetTimestampTz(value);
+    return isNull ? time::never : DatumGetTimestampTz(value);
 }
 
-Datum times(const std::vector<Micros>& items) {
+Datum times(const std::vector<time::Micros>& items) {
     int count = static_cast<int>(items.size());
     auto* values = static_cast<Datum*>(palloc(sizeof(Datum) * Max(count, 1)));
     auto* nulls = static_cast<bool*>(palloc(sizeof(bool) * Max(count, 1)));
     for (int i = 0; i < count; ++i) {
         values[i] = TimestampTzGetDatum(items[i]);
-        nulls[i] = items[i] == never;
+        nulls[i] = items[i] == time::never;
     }
     int lower = 1;
     return PointerGetDatum(construct_md_array(values, nulls, 1, &count, &lower, TIMESTAMPTZOID, sizeof(int64),
@@ -133,4 +133,4 @@ Datum integers(const std::vector<int>& items) {
 
 }  // namespace window
 
-}  // namespace specql
+}  // namespace specql::windows

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <set>
 
+#include "pg/base/clock.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/base/clock.hpp"
 #include "time/window_details.hpp"
 
-namespace specql {
+namespace specql::windows {
 
 namespace {
 
@@ -101,7 +101,7 @@ WHERE r.action = $1)";
 // -----------------------------------------------------------------
 
 void addInput(WindowRun* run, int row) {
-    WindowInput input;
+    time::WindowInput input;
     input.term = spi::number(row, 2) - 1;
     const char* key = spi::cell(row, 3);
     input.hasKey = key != nullptr;
@@ -127,20 +127,20 @@ void leaveOutLast(WindowRun* run) {
     }
 }
 
-void readNumbers(const char* counts, const char* sums, WindowKey* key) {
-    for (TermState& term : key->terms) {
+void readNumbers(const char* counts, const char* sums, time::WindowKey* key) {
+    for (time::TermState& term : key->terms) {
         char* end;
         term.count = strtoll(counts, &end, 10);
         counts = *end == ' ' ? end + 1 : end;
         const char* space = strchr(sums, ' ');
         size_t length = space != nullptr ? static_cast<size_t>(space - sums) : strlen(sums);
-        (void)Decimal::parse(std::string_view(sums, length), term.sum);
+        (void)time::Decimal::parse(std::string_view(sums, length), term.sum);
         sums += length + (space != nullptr ? 1 : 0);
     }
 }
 
 void addKey(WindowRun* run, int row) {
-    WindowKey key;
+    time::WindowKey key;
     key.terms.resize(run->definition.rule.terms.size());
     key.latest = window::time(row, 2);
     key.latestId = spi::cell(row, 3);
@@ -150,22 +150,22 @@ void addKey(WindowRun* run, int row) {
     key.deadline = window::time(row, 7);
     key.held = spi::flag(row, 8);
     readNumbers(spi::cell(row, 9), spi::cell(row, 10), &key);
-    (void)readDetails(spi::cell(row, 11), key);
+    (void)time::readDetails(spi::cell(row, 11), key);
     key.matches = window::bigint(row, 12);
     key.suppressed = window::bigint(row, 13);
-    for (const TermState& term : key.terms)
+    for (const time::TermState& term : key.terms)
         key.stored = key.stored || term.count > 0;
     run->batch.keys[spi::cell(row, 1)] = std::move(key);
 }
 
 void addEntry(WindowRun* run, int row) {
-    WindowKey& key = run->batch.keys[spi::cell(row, 1)];
+    time::WindowKey& key = run->batch.keys[spi::cell(row, 1)];
     size_t term = static_cast<size_t>(spi::number(row, 2) - 1);
     if (term >= key.terms.size()) return;
-    WindowEntry entry;
+    time::WindowEntry entry;
     entry.at = window::time(row, 3);
     entry.id = spi::cell(row, 4);
-    (void)Decimal::parse(spi::cell(row, 5), entry.value);
+    (void)time::Decimal::parse(spi::cell(row, 5), entry.value);
     entry.stored = true;
     run->stored.push_back({spi::cell(row, 1), static_cast<int>(term), entry.at, spi::cell(row, 6)});
     key.terms[term].entries.push_back(std::move(entry));
@@ -177,7 +177,7 @@ void addEntry(WindowRun* run, int row) {
 void columnsOfKeys(WindowRun* run) {
     run->clearColumns();
     std::set<std::string> names;
-    for (const WindowInput& input : run->inputs)
+    for (const time::WindowInput& input : run->inputs)
         if (input.hasKey) names.insert(input.key);
     for (const auto& [name, key] : run->batch.keys)
         names.insert(name);
@@ -185,13 +185,13 @@ void columnsOfKeys(WindowRun* run) {
 }
 
 // For each key with members, and each term, until when they may leave the window in this run.
-void columnsOfEntries(WindowRun* run, Micros until) {
+void columnsOfEntries(WindowRun* run, time::Micros until) {
     run->clearColumns();
     for (const auto& [name, key] : run->batch.keys) {
         if (!key.stored) continue;
         for (size_t i = 0; i < key.terms.size(); i++) {
             if (key.terms[i].count == 0) continue;
-            Micros last = std::max({until, key.latest, key.deadline});
+            time::Micros last = std::max({until, key.latest, key.deadline});
             run->keys.push_back(name);
             run->terms.push_back(static_cast<int>(i) + 1);
             run->times.push_back(last - run->definition.rule.terms[i].within);
@@ -209,9 +209,9 @@ void columnsOfDropped(WindowRun* run) {
 void columnsOfExpired(WindowRun* run) {
     run->clearColumns();
     for (const StoredEntry& entry : run->stored) {
-        const WindowKey& key = run->batch.keys[entry.key];
-        Micros within = run->definition.rule.terms[static_cast<size_t>(entry.term)].within;
-        if (!key.dropStored && key.expiredAt != never && entry.at <= key.expiredAt - within)
+        const time::WindowKey& key = run->batch.keys[entry.key];
+        time::Micros within = run->definition.rule.terms[static_cast<size_t>(entry.term)].within;
+        if (!key.dropStored && key.expiredAt != time::never && entry.at <= key.expiredAt - within)
             run->texts.push_back(entry.place);
     }
 }
@@ -220,7 +220,7 @@ void columnsOfFresh(WindowRun* run) {
     run->clearColumns();
     for (const auto& [name, key] : run->batch.keys)
         for (size_t i = 0; i < key.terms.size(); i++)
-            for (const WindowEntry& entry : key.terms[i].entries) {
+            for (const time::WindowEntry& entry : key.terms[i].entries) {
                 if (entry.stored) continue;
                 run->keys.push_back(name);
                 run->terms.push_back(static_cast<int>(i) + 1);
@@ -232,10 +232,10 @@ void columnsOfFresh(WindowRun* run) {
 
 void columnsOfStates(WindowRun* run) {
     run->clearColumns();
-    WindowEvaluator evaluator(run->definition.rule);
+    time::WindowEvaluator evaluator(run->definition.rule);
     for (const auto& [name, key] : run->batch.keys) {
         std::string counts, sums;
-        for (const TermState& term : key.terms) {
+        for (const time::TermState& term : key.terms) {
             counts += (counts.empty() ? "{" : ",") + std::to_string(term.count);
             sums += (sums.empty() ? "{" : ",") + term.sum.text();
         }
@@ -243,7 +243,7 @@ void columnsOfStates(WindowRun* run) {
         run->texts.push_back(key.latestId + "\n" + key.consumedId + "\n" + (key.held ? "t" : "f") + "\n" + counts +
                              "}\n" + sums + "}\n" + std::to_string(key.matches) + "\n" +
                              std::to_string(key.suppressed));
-        run->others.push_back(writeDetails(key));
+        run->others.push_back(time::writeDetails(key));
         run->times.push_back(key.latest);
         run->ends.push_back(key.consumedAt);
         run->marks.push_back(key.matchedAt);
@@ -253,9 +253,9 @@ void columnsOfStates(WindowRun* run) {
         run->forgotten.push_back(evaluator.forgottenAfter(key));
 }
 
-void columnsOfMembers(WindowRun* run, const WindowFound* found) {
+void columnsOfMembers(WindowRun* run, const time::WindowFound* found) {
     run->clearColumns();
-    const WindowRule& rule = run->definition.rule;
+    const time::WindowRule& rule = run->definition.rule;
     for (size_t i = 0; i < rule.terms.size(); i++) {
         if (!rule.formula.uses(static_cast<int>(i), false)) continue;
         run->terms.push_back(static_cast<int>(i) + 1);
@@ -265,7 +265,7 @@ void columnsOfMembers(WindowRun* run, const WindowFound* found) {
 }
 
 // The members outside come before those of this run.
-void addMembers(WindowFound* found, int rows) {
+void addMembers(time::WindowFound* found, int rows) {
     std::vector<std::string> ids;
     for (int row = 0; row < rows; ++row)
         ids.push_back(spi::cell(row, 2));
@@ -273,8 +273,8 @@ void addMembers(WindowFound* found, int rows) {
     found->match.ids = std::move(ids);
 }
 
-void countMembers(WindowRun* run, WindowFound* found) {
-    WindowMatch& match = found->match;
+void countMembers(WindowRun* run, time::WindowFound* found) {
+    time::WindowMatch& match = found->match;
     if (run->definition.rule.terms.size() > 1 && match.ids.size() <= mostMembers)
         match.count = static_cast<int64_t>(match.ids.size());
     else
@@ -301,9 +301,9 @@ Totals totalsOf(const WindowRun* run) {
     return totals;
 }
 
-Micros lastMatch(const WindowRun* run) {
-    Micros last = never;
-    for (const WindowFound& found : run->batch.found)
+time::Micros lastMatch(const WindowRun* run) {
+    time::Micros last = time::never;
+    for (const time::WindowFound& found : run->batch.found)
         last = std::max(last, found.match.at);
     return last;
 }
@@ -322,7 +322,7 @@ void WindowRun::clearColumns() {
     terms.clear();
 }
 
-FullTransactionId findHorizon(const char* action, Micros now) {
+FullTransactionId findHorizon(const char* action, time::Micros now) {
     spi::query(markDeadlinesSql,
                {{TEXTOID, CStringGetTextDatum(fromUtf8(action))}, {TIMESTAMPTZOID, TimestampTzGetDatum(now)}});
     spi::query("SELECT specql.window_horizon()");
@@ -330,7 +330,7 @@ FullTransactionId findHorizon(const char* action, Micros now) {
     return DatumGetFullTransactionId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull));
 }
 
-void loadEvents(WindowRun* run, Micros now, int64_t limit) {
+void loadEvents(WindowRun* run, time::Micros now, int64_t limit) {
     int64_t most = limit + static_cast<int64_t>(run->definition.rule.terms.size());
     int count = spi::query(eventsSql, {action(run),
                                        {TIMESTAMPTZOID, TimestampTzGetDatum(now)},
@@ -350,8 +350,8 @@ void loadEvents(WindowRun* run, Micros now, int64_t limit) {
     if (run->more) leaveOutLast(run);
 }
 
-int64_t loadDeadlines(WindowRun* run, Micros now, int64_t limit) {
-    Micros until = Min(now, run->blockedAt);
+int64_t loadDeadlines(WindowRun* run, time::Micros now, int64_t limit) {
+    time::Micros until = Min(now, run->blockedAt);
     int count = spi::query(deadlinesSql, {action(run),
                                           {TIMESTAMPTZOID, TimestampTzGetDatum(until)},
                                           {INT8OID, Int64GetDatum(limit)},
@@ -369,7 +369,7 @@ void loadKeys(WindowRun* run) {
     for (int row = 0; row < count; ++row)
         addKey(run, row);
     noteBefore(run);
-    columnsOfEntries(run, run->inputs.empty() ? never : run->inputs.back().at);
+    columnsOfEntries(run, run->inputs.empty() ? time::never : run->inputs.back().at);
     if (run->keys.empty()) return;
     count = spi::query(entriesSql, {action(run),
                                     {TEXTARRAYOID, spi::textArray(run->keys)},
@@ -379,10 +379,10 @@ void loadKeys(WindowRun* run) {
         addEntry(run, row);
 }
 
-void completeMatch(WindowRun* run, WindowFound* found) {
+void completeMatch(WindowRun* run, time::WindowFound* found) {
     if (found->match.takesStored) {
         columnsOfMembers(run, found);
-        Micros until = found->match.upTo == INT64_MAX ? DT_NOEND : found->match.upTo;
+        time::Micros until = found->match.upTo == INT64_MAX ? DT_NOEND : found->match.upTo;
         int rows = spi::query(membersSql, {action(run),
                                            {TEXTOID, spi::text(run->texts.front())},
                                            {INT4ARRAYOID, window::integers(run->terms)},
@@ -431,4 +431,4 @@ void saveRun(WindowRun* run) {
                           {TIMESTAMPTZOID, TimestampTzGetDatum(matches > 0 ? lastMatch(run) : 0)}});
 }
 
-}  // namespace specql
+}  // namespace specql::windows

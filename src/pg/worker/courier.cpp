@@ -9,21 +9,21 @@
 #include <cstdlib>
 #include <ctime>
 
-#include "pg/worker/hmac.hpp"
-#include "pg/base/worker_settings.hpp"
 #include "delivery/destination.hpp"
 #include "delivery/secret_source.hpp"
 #include "delivery/signature.hpp"
+#include "pg/base/worker_settings.hpp"
+#include "pg/worker/hmac.hpp"
 
-namespace specql {
+namespace specql::worker {
 
 namespace {
 
 constexpr size_t keptResponse = 2000;  // bytes of an answer that are recorded
 constexpr size_t longestSecret = 4096;
 
-HttpLimits currentLimits() {
-    HttpLimits limits;
+http::HttpLimits currentLimits() {
+    http::HttpLimits limits;
     limits.allowedHosts = settings::allowedHosts != nullptr ? settings::allowedHosts : "";
     limits.caFile = settings::caFile != nullptr ? settings::caFile : "";
     // Answers take no more than a quarter of the worker's memory.
@@ -38,7 +38,7 @@ size_t smallCallsMemory() {
 }
 
 bool isAllowed(const std::string& source) {
-    return settings::secretSources != nullptr && allowsSource(settings::secretSources, source);
+    return settings::secretSources != nullptr && delivery::allowsSource(settings::secretSources, source);
 }
 
 // What a file holds that only the server's user can read; or what is wrong in `problem`.
@@ -97,7 +97,7 @@ std::string fillIn(std::string& header) {
     std::string problem, secret = findSecret(header.substr(mark + 1), problem);
     while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r'))
         secret.pop_back();
-    if (problem.empty() && !isHeaderValue(secret)) problem = "a secret in a header holds a control character";
+    if (problem.empty() && !delivery::isHeaderValue(secret)) problem = "a secret in a header holds a control character";
     header.replace(mark, std::string::npos, secret);
     return problem;
 }
@@ -105,7 +105,7 @@ std::string fillIn(std::string& header) {
 }  // namespace
 
 Courier::Courier(int place, TimestampTz dueBy)
-    : place_(place), dueBy_(dueBy), transport_(makeHttpTransport(currentLimits())) {}
+    : place_(place), dueBy_(dueBy), transport_(http::makeHttpTransport(currentLimits())) {}
 
 void Courier::reconfigure() {
     transport_->setLimits(currentLimits());
@@ -155,7 +155,7 @@ bool Courier::accept(const Claims& claims) {
         call.policy.backoffMs = claim.backoffMs;
         call.policy.retryOn.assign(claim.retryOn, claim.retryOn + claim.retryOnCount);
         call.secrets.assign(claim.secrets, claim.secrets + claim.secretCount);
-        call.probing = claim.failures >= Breaker::failuresToOpen;
+        call.probing = claim.failures >= delivery::Breaker::failuresToOpen;
         Service& service = services_[call.service];
         if (service.busy == 0 && !service.changed) service.breaker = {claim.failures, claim.pauses};
         ++service.busy;
@@ -178,20 +178,20 @@ std::string Courier::sign(Call& call) const {
     call.request.headers.push_back("webhook-id: " + call.idText);
     call.request.headers.push_back("webhook-timestamp: " + std::to_string(now));
     if (call.secrets.empty()) return {};
-    std::string text = stringToSign(call.idText, now, call.request.body);
+    std::string text = delivery::stringToSign(call.idText, now, call.request.body);
     std::vector<std::string> hmacs;
     std::string problem, lastProblem;
     for (const std::string& secret : call.secrets) {
         problem.clear();
         std::string key = findSecret(secret, problem);
         if (problem.empty())
-            hmacs.push_back(hmacSha256(keyBytes(key), text));
+            hmacs.push_back(hmacSha256(delivery::keyBytes(key), text));
         else
             lastProblem = problem;
     }
     // While keys rotate, one of them may be gone already.
     if (hmacs.empty()) return lastProblem;
-    call.request.headers.push_back("webhook-signature: " + signatureHeader(hmacs));
+    call.request.headers.push_back("webhook-signature: " + delivery::signatureHeader(hmacs));
     return {};
 }
 
@@ -204,7 +204,7 @@ void Courier::startOne() {
         transport_->start(key, std::move(call.request));
         return;
     }
-    HttpResponse response;
+    http::HttpResponse response;
     response.error = problem;
     end(call, response);
     carried_.erase(key);
@@ -225,16 +225,16 @@ void Courier::carry(int timeoutMs) {
         startOne();
 }
 
-void Courier::end(const Call& call, const HttpResponse& response) {
-    Decision decision = decide(response.result, call.policy, compat::chance());
+void Courier::end(const Call& call, const http::HttpResponse& response) {
+    delivery::Decision decision = delivery::decide(response.result, call.policy, compat::chance());
     Outcome outcome;
     outcome.id = call.id;
-    outcome.verdict = decision.verdict == Verdict::done    ? "done"
-                      : decision.verdict == Verdict::retry ? "retry"
-                                                           : "dead";
+    outcome.verdict = decision.verdict == delivery::Verdict::done    ? "done"
+                      : decision.verdict == delivery::Verdict::retry ? "retry"
+                                                                     : "dead";
     outcome.delayMs = decision.delayMs;
     outcome.error = response.error;
-    outcome.status = response.result.ending == Ending::answered ? response.result.status : 0;
+    outcome.status = response.result.ending == delivery::Ending::answered ? response.result.status : 0;
     outcome.response = response.body.substr(0, keptResponse);
 
     Service& service = services_[call.service];
@@ -262,7 +262,7 @@ void Courier::abandon() {
         outcomes_.push_back({call.id, "retry", 0, "the worker was stopped before the call", "", 0});
     carried_.clear();
     waiting_.clear();
-    transport_ = makeHttpTransport(currentLimits());
+    transport_ = http::makeHttpTransport(currentLimits());
 }
 
 void Courier::recorded() {
@@ -278,4 +278,4 @@ void Courier::recorded() {
     }
 }
 
-}  // namespace specql
+}  // namespace specql::worker

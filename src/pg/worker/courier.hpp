@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "pg/http/transport.hpp"
 #include "pg/base/background_worker.hpp"
+#include "pg/http/transport.hpp"
 
-namespace specql {
+namespace specql::worker {
 
 // A row of specql.claim_calls(): plain data in a memory context.
 struct Claim {
@@ -84,8 +84,8 @@ private:
     struct Call {
         pg_uuid_t id;
         std::string idText, service;
-        HttpRequest request;
-        CallPolicy policy;
+        http::HttpRequest request;
+        delivery::CallPolicy policy;
         std::vector<std::string> secrets;
         size_t bytes = 0;  // of its body
         bool probing = false;
@@ -102,7 +102,7 @@ private:
         int status;
     };
     struct Service {
-        Breaker breaker;
+        delivery::Breaker breaker;
         int busy = 0;  // calls accepted and without a result
         bool changed = false;
         int64_t pauseMs = 0;
@@ -117,7 +117,7 @@ private:
 
     Memory memory() const;
     void startOne();
-    void end(const Call& call, const HttpResponse& response);
+    void end(const Call& call, const http::HttpResponse& response);
     std::string sign(Call& call) const;
     void recordOutcomes(size_t first, size_t count) const;
     void recordServices() const;
@@ -126,7 +126,7 @@ private:
 
     int place_;
     TimestampTz dueBy_;
-    std::unique_ptr<Transport> transport_;
+    std::unique_ptr<http::Transport> transport_;
     std::deque<Call> waiting_;
     std::map<uint64_t, Call> carried_;
     std::map<std::string, Service> services_;
@@ -138,4 +138,4 @@ private:
     uint64_t nextKey_ = 1;
 };
 
-}  // namespace specql
+}  // namespace specql::worker

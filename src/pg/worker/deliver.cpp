@@ -1,10 +1,10 @@
 // specql.deliver: the worker's deliveries, done in a session.
+#include "pg/base/event_settings.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/holder.hpp"
-#include "pg/base/event_settings.hpp"
 #include "pg/worker/courier.hpp"
 
-namespace specql {
+namespace specql::worker {
 
 namespace {
 
@@ -13,7 +13,8 @@ constexpr int waitMs = 50;  // between looks at interrupts
 }  // namespace
 
 // The claims are committed with the results, after the calls: if this transaction fails, they are made again.
-SPECQL_FUNCTION(specql_deliver) {
+SPECQL_FUNCTION(specql_deliver)
+{
     int64_t left = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
     int64_t handled = 0;
     MemoryContext context = makeWorkContext("specql deliver");
@@ -46,4 +47,4 @@ SPECQL_FUNCTION(specql_deliver) {
     PG_RETURN_INT32(static_cast<int32>(handled));
 }
 
-}  // namespace specql
+}  // namespace specql::worker

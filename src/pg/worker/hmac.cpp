@@ -8,7 +8,7 @@ extern "C" {
 #include "common/sha2.h"
 }
 
-namespace specql {
+namespace specql::worker {
 
 std::string hmacSha256(const std::string& key, const std::string& text) {
     uint8 result[PG_SHA256_DIGEST_LENGTH];
@@ -32,4 +32,4 @@ std::string hmacSha256(const std::string& key, const std::string& text) {
     return std::string(reinterpret_cast<const char*>(result), sizeof result);
 }
 
-}  // namespace specql
+}  // namespace specql::worker

@@ -3,9 +3,9 @@
 
 #include <string>
 
-namespace specql {
+namespace specql::worker {
 
 // 32 bytes. Throws ServerError if the server cannot compute it.
 std::string hmacSha256(const std::string& key, const std::string& text);
 
-}  // namespace specql
+}  // namespace specql::worker

@@ -1,9 +1,9 @@
 #include "pg/worker/launcher.hpp"
 
-#include "pg/bridge/entry.hpp"
 #include "pg/base/background_worker.hpp"
-#include "pg/base/worker_settings.hpp"
 #include "pg/base/wake.hpp"
+#include "pg/base/worker_settings.hpp"
+#include "pg/bridge/entry.hpp"
 
 extern "C" {
 #include "access/heapam.h"
@@ -11,7 +11,7 @@ extern "C" {
 #include "access/tableam.h"
 }
 
-namespace specql {
+namespace specql::worker {
 
 namespace {
 
@@ -71,7 +71,7 @@ void registerLauncher() {
     RegisterBackgroundWorker(&worker);
 }
 
-}  // namespace specql
+}  // namespace specql::worker
 
 extern "C" {
 SPECQL_EXPORT void specql_launcher_main(Datum argument);
@@ -79,6 +79,7 @@ SPECQL_EXPORT void specql_launcher_main(Datum argument);
 // Gives every database a worker once. Those whose database has no work end again; from then on, work starts them.
 void specql_launcher_main(Datum) {
     using namespace specql;
+    using namespace specql::worker;
     pqsignal(SIGTERM, die);
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     BackgroundWorkerUnblockSignals();

@@ -1,11 +1,11 @@
 // The courier's side that speaks to the database: plain data in, plain data out.
 #include "pg/worker/courier.hpp"
 
-#include "pg/bridge/subtransaction.hpp"
 #include "pg/base/server.hpp"
 #include "pg/base/worker_settings.hpp"
+#include "pg/bridge/subtransaction.hpp"
 
-namespace specql {
+namespace specql::worker {
 
 namespace {
 
@@ -290,7 +290,7 @@ Claims Courier::claimOf(const char* service, int limit) const {
     const Datum values[] = {Int32GetDatum(place_),
                             Int32GetDatum(limit),
                             Int32GetDatum(perService),
-                            Int32GetDatum(Breaker::failuresToOpen),
+                            Int32GetDatum(delivery::Breaker::failuresToOpen),
                             texts(names),
                             integers(busy),
                             texts(reached),
@@ -320,4 +320,4 @@ Claims Courier::claimOf(const char* service, int limit) const {
     return claims;
 }
 
-}  // namespace specql
+}  // namespace specql::worker

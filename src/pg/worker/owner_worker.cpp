@@ -1,24 +1,24 @@
 // A session for one owner of actions: code of that role runs here, and of no other. It is connected as the owner, so
 // that what the code puts off, to the end of the transaction or of the session, is the owner's too. The engine's own
 // statements run as the owner of the extension, in transactions of their own where the code might end the session.
+#include "pg/base/event_settings.hpp"
+#include "pg/base/locks.hpp"
+#include "pg/base/worker_settings.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/history/retry.hpp"
-#include "pg/base/event_settings.hpp"
 #include "pg/history/released.hpp"
+#include "pg/history/retry.hpp"
 #include "pg/outbox/owned_calls.hpp"
-#include "pg/base/locks.hpp"
 #include "pg/worker/owners.hpp"
 #include "pg/worker/session.hpp"
-#include "pg/base/worker_settings.hpp"
 
 extern "C" {
 #include "utils/portal.h"
 #include "utils/timeout.h"
 }
 
-namespace specql {
+namespace specql::worker {
 
 namespace {
 
@@ -171,7 +171,7 @@ bool beginBatch(const Job* job) {
 int retryTogether(const Job* job) {
     bool contended = false;
     (void)inOwnersTransaction([job, &contended] {
-        (void)retryAction(job->action, settings::batchSize, later(batchMs), &contended);
+        (void)history::retryAction(job->action, settings::batchSize, later(batchMs), &contended);
         endBatch(job);
     });
     return contended ? contendedMs : 0;
@@ -180,17 +180,17 @@ int retryTogether(const Job* job) {
 int retryOneByOne(const Job* job) {
     for (int i = 0; i < settings::batchSize; ++i) {
         if (turnIsOver() || self.gone) return 0;
-        PastEvent* failed = nullptr;
+        history::PastEvent* failed = nullptr;
         MemoryContext keep = CurrentMemoryContext;
         ErrorData* problem = tryTransaction("specql owner", [job, keep, &failed] {
             if (!isThere()) return;
             MemoryContextSwitchTo(keep);
-            failed = noteAttempt(job->action);
+            failed = history::noteAttempt(job->action);
         });
         if (problem != nullptr) return failedMs;
         if (failed == nullptr) break;
-        if (ErrorData* error = inOwnersTransaction([failed] { tryNoted(failed); }))
-            (void)tryTransaction("specql owner", [failed, error] { recordNoted(failed, error); });
+        if (ErrorData* error = inOwnersTransaction([failed] { history::tryNoted(failed); }))
+            (void)tryTransaction("specql owner", [failed, error] { history::recordNoted(failed, error); });
     }
     (void)tryTransaction("specql owner", [job] { endBatch(job); });
     return 0;
@@ -203,7 +203,7 @@ int doFailures(const Job* job) {
 int doReleased(const Job* job) {
     if (beginBatch(job)) {
         (void)inOwnersTransaction([job] {
-            (void)handleReleased(job->action, settings::batchSize);
+            (void)history::handleReleased(job->action, settings::batchSize);
             endBatch(job);
         });
         return 0;
@@ -211,7 +211,7 @@ int doReleased(const Job* job) {
     const Job alone = {"failures", job->action, 0};
     (void)beginBatch(&alone);
     ErrorData* error = tryTransaction("specql owner", [job] {
-        failReleased(job->action, settings::batchSize);
+        history::failReleased(job->action, settings::batchSize);
         endBatch(job);
     });
     return error != nullptr ? failedMs : 0;
@@ -264,7 +264,7 @@ int doFunctions(const Job* job) {
     if (!good) return failedMs;
     if (call.command == nullptr) return settings::pollInterval;
     ErrorData* error = inOwnersTransaction([&call] {
-        ErrorData* problem = runCommandAs(call.owner, call.command, call.payload);
+        ErrorData* problem = outbox::runCommandAs(call.owner, call.command, call.payload);
         endFunctionCall(&call, problem != nullptr ? messageOf(problem) : "");
     });
     if (error != nullptr)
@@ -297,7 +297,7 @@ int doFinished(const Job* job) {
     if (!good) return failedMs;
     if (ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(ids)), ARR_DIMS(DatumGetArrayTypeP(ids))) == 0) return blockedMs;
     ErrorData* error = inOwnersTransaction([job, ids, function] {
-        ErrorData* problem = function != nullptr ? callProcessed(function, ids) : nullptr;
+        ErrorData* problem = function != nullptr ? outbox::callProcessed(function, ids) : nullptr;
         endFinished(job, ids, problem != nullptr ? messageOf(problem) : "");
     });
     if (error != nullptr)
@@ -438,13 +438,14 @@ void report(OwnerState state) {
 
 }  // namespace
 
-}  // namespace specql
+}  // namespace specql::worker
 
 extern "C" {
 SPECQL_EXPORT void specql_owner_main(Datum argument);
 
 void specql_owner_main(Datum argument) {
     using namespace specql;
+    using namespace specql::worker;
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     pqsignal(SIGTERM, atTerminate);
     BackgroundWorkerUnblockSignals();

@@ -1,9 +1,9 @@
 #include "pg/worker/owners.hpp"
 
-#include "pg/worker/session.hpp"
 #include "pg/base/worker_settings.hpp"
+#include "pg/worker/session.hpp"
 
-namespace specql {
+namespace specql::worker {
 
 namespace {
 
@@ -212,4 +212,4 @@ int64_t startOwners() {
     return soonest;
 }
 
-}  // namespace specql
+}  // namespace specql::worker

@@ -7,7 +7,7 @@ extern "C" {
 #include "storage/dsm.h"
 }
 
-namespace specql {
+namespace specql::worker {
 
 // How an owner worker has come along. The coordinator learns nothing else of one that has ended.
 enum class OwnerState : uint8_t { starting, connected, ended };
@@ -32,4 +32,4 @@ struct OwnerOrder {
 // longest ago first. In how many milliseconds to come again at the latest; -1 if there is no telling.
 int64_t startOwners();
 
-}  // namespace specql
+}  // namespace specql::worker

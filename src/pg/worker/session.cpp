@@ -1,6 +1,6 @@
 #include "pg/worker/session.hpp"
 
-namespace specql {
+namespace specql::worker {
 
 namespace {
 
@@ -59,4 +59,4 @@ void setUpSession() {
     if (LockTimeout == 0) SetConfigOption("lock_timeout", "10s", PGC_USERSET, PGC_S_OVERRIDE);
 }
 
-}  // namespace specql
+}  // namespace specql::worker

@@ -3,7 +3,7 @@
 
 #include "pg/base/background_worker.hpp"
 
-namespace specql {
+namespace specql::worker {
 
 // Runs `body` in a transaction with SPI, as the user of the session. nullptr, or the error, which is undone, in the
 // memory context that was current. `body` holds plain data only.
@@ -64,4 +64,4 @@ inline int64_t millisecondsUntil(TimestampTz time) {
 // The settings that the engine's own work needs, in every worker, whatever the role's are.
 void setUpSession();
 
-}  // namespace specql
+}  // namespace specql::worker

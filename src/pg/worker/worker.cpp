@@ -9,17 +9,17 @@
 
 #include <sys/stat.h>
 
+#include "pg/base/event_settings.hpp"
+#include "pg/base/wake.hpp"
+#include "pg/base/worker_settings.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
-#include "pg/base/event_settings.hpp"
 #include "pg/worker/courier.hpp"
 #include "pg/worker/launcher.hpp"
 #include "pg/worker/owners.hpp"
 #include "pg/worker/session.hpp"
-#include "pg/base/worker_settings.hpp"
-#include "pg/base/wake.hpp"
 
-namespace specql {
+namespace specql::worker {
 
 namespace {
 
@@ -204,7 +204,7 @@ void initWorker() {
     registerLauncher();
 }
 
-}  // namespace specql
+}  // namespace specql::worker
 
 extern "C" {
 SPECQL_EXPORT void specql_worker_main(Datum argument);
@@ -212,6 +212,7 @@ SPECQL_EXPORT void specql_worker_main(Datum argument);
 // Exit code 0 says that it is not to be started again: the next work does that.
 void specql_worker_main(Datum argument) {
     using namespace specql;
+    using namespace specql::worker;
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     pqsignal(SIGTERM, atTerminate);
     BackgroundWorkerUnblockSignals();
