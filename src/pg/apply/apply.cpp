@@ -45,8 +45,8 @@ void writeRemoved(Compilation* compilation) {
 [[noreturn]] void refuseRemoval(Compilation* compilation, const char* hint) {
     writeRemoved(compilation);
     ereport(ERROR, (errcode(sqlstate::notAllowed),
-                    errmsg("%s needed by others and cannot be removed", shown(compilation->message)),
-                    errdetail("%s", shown(compilation->detail)), errhint("%s", hint)));
+                    errmsg("%s needed by others and cannot be removed", displayText(compilation->message)),
+                    errdetail("%s", displayText(compilation->detail)), errhint("%s", hint)));
     pg_unreachable();
 }
 
@@ -64,7 +64,8 @@ void requireInForce(const Compilation* whole, Compilation* compilation) {
                          [&](const InstalledUnit& known) { return known.key() == unit; }))
             compilation->message = unit;
     if (compilation->message.empty()) return;
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("%s is not in force", shown(compilation->message))));
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("%s is not in force", displayText(compilation->message))));
 }
 
 // Nothing that stays refers to what goes: a name would mean nothing then, or silently something else.
@@ -101,10 +102,10 @@ int readUnitNames(ArrayType* array, const char* const** names) {
 void showSteps(const Compilation* compilation, ResultSet* rows) {
     for (const PlanStep& step : compilation->compiler.steps())
         rows->row()
-            .text(shown(step.action))
-            .text(shown(step.kind))
-            .text(shown(step.object))
-            .text(step.detail.empty() ? nullptr : shown(step.detail))
+            .text(displayText(step.action))
+            .text(displayText(step.kind))
+            .text(displayText(step.object))
+            .text(step.detail.empty() ? nullptr : displayText(step.detail))
             .end();
 }
 

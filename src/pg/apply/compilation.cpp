@@ -153,18 +153,19 @@ CompileArguments compileArguments(FunctionCallInfo fcinfo) {
 void requireValid(Compilation* compilation) {
     if (compilation->errors == 0) return;
     int sqlstate = writeReport(compilation);
-    const char* hint = compilation->hint.empty() ? nullptr : shown(compilation->hint);
-    ereport(ERROR, (errcode(sqlstate), errmsg("%s", shown(compilation->message)),
-                    errdetail_internal("%s", shown(compilation->detail)), hint != nullptr ? errhint("%s", hint) : 0));
+    const char* hint = compilation->hint.empty() ? nullptr : displayText(compilation->hint);
+    ereport(ERROR,
+            (errcode(sqlstate), errmsg("%s", displayText(compilation->message)),
+             errdetail_internal("%s", displayText(compilation->detail)), hint != nullptr ? errhint("%s", hint) : 0));
 }
 
 void reportWarnings(Compilation* compilation) {
     for (const Diagnostic& problem : compilation->problems) {
         if (problem.severity == Severity::error) continue;
         writeProblem(problem, &compilation->message);
-        const char* hint = problem.hint.empty() ? nullptr : shown(problem.hint);
+        const char* hint = problem.hint.empty() ? nullptr : displayText(problem.hint);
         ereport(problem.severity == Severity::warning ? WARNING : NOTICE,
-                (errmsg("%s", shown(compilation->message)), hint != nullptr ? errhint("%s", hint) : 0));
+                (errmsg("%s", displayText(compilation->message)), hint != nullptr ? errhint("%s", hint) : 0));
     }
 }
 

@@ -38,9 +38,9 @@ void stepContext(void* argument) {
     const PlanStep& step = *running.step;
     StringInfoData text;
     initStringInfo(&text);
-    appendStringInfo(&text, "applying %s %s", step.kind.c_str(), shown(step.object));
+    appendStringInfo(&text, "applying %s %s", step.kind.c_str(), displayText(step.object));
     if (!step.desired.origin.empty())
-        appendStringInfo(&text, " of %s%s", step.ofText ? "" : "the installed ", shown(step.desired.origin));
+        appendStringInfo(&text, " of %s%s", step.ofText ? "" : "the installed ", displayText(step.desired.origin));
     Pos place = placeOf(running);
     if (step.ofText && place.line > 0) appendStringInfo(&text, ", line %u, column %u", place.line, place.col);
     errcontext("%s", text.data);
@@ -95,7 +95,7 @@ TriggerPlace placeOf(const char* identity) {
 
 // Who has only TRIGGER on a table could otherwise run code as whoever writes to it.
 void requireTableOwner(const TriggerPlace& trigger) {
-    if (!compat::ownsRelation(trigger.relation, GetUserId()))
+    if (!compat::ownsTable(trigger.relation, GetUserId()))
         ereport(
             ERROR,
             (errcode(sqlstate::notAllowed), errmsg("you are not the owner of table %s", trigger.table),

@@ -170,9 +170,9 @@ Oid suiteOwner(const char* suite) {
 
 void writeSuite(apply::Compilation* compilation, const char* suite, Work* work) {
     if (work->suites.count(suite) == 0)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no test suite \"%s\"", shown(suite)),
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no test suite \"%s\"", displayText(suite)),
                         work->suites.empty() ? errhint("No spec with actions is installed; specql.apply installs one.")
-                                             : errhint("There are: %s.", shown(work->message))));
+                                             : errhint("There are: %s.", displayText(work->message))));
     apply::requireDone(compilation->compiler.listTestTables(&work->schemas, &work->names));
     gatherTestTables(&work->schemas, &work->names, &work->tables);
     Oid owner = suiteOwner(suite);
@@ -199,7 +199,7 @@ SPECQL_FUNCTION(specql_test_suites)
     Work* work = makeHeld<Work>(context);
     apply::Compilation* compilation = compileSuites(work);
     for (const auto& [suite, actions] : work->suites)
-        rows.row().text(shown(suite)).integer(actions).end();
+        rows.row().text(displayText(suite)).integer(actions).end();
     spi::finish();
     MemoryContextDelete(compilation->context);
     MemoryContextDelete(context);

@@ -4,7 +4,7 @@
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/capture/listeners.hpp"
+#include "pg/capture/registry.hpp"
 #include "pg/handling/run.hpp"
 #include "pg/windows/engine.hpp"
 
@@ -72,10 +72,10 @@ Logged readLogged(HeapTuple tuple, TupleDesc descriptor) {
     return logged;
 }
 
-capture::EventSet* setFor(capture::Rule* rule, const Logged* logged) {
-    capture::EventSet* set = capture::makeEventSet(rule, false);
+capture::EventSet* setFor(capture::Listener* listener, const Logged* logged) {
+    capture::EventSet* set = capture::makeEventSet(listener, false);
     set->lineage = logged->lineage;
-    set->caller = capture::keptCaller(set->context, logged->caller);
+    set->caller = capture::storedCaller(set->context, logged->caller);
     set->ids = static_cast<pg_uuid_t*>(MemoryContextAlloc(set->context, sizeof(pg_uuid_t)));
     *set->ids = logged->id;
     return set;
@@ -85,34 +85,34 @@ capture::EventSet* setFor(capture::Rule* rule, const Logged* logged) {
 void feed(capture::EventSet* set, const Logged* logged, TupleTableSlot* row, int maskBytes) {
     row->tts_values[capture::captured::time] = TimestampTzGetDatum(logged->time);
     row->tts_isnull[capture::captured::time] = false;
-    capture::appendEvent(set, row, set->rule->mask, maskBytes);
-    handling::callHandlerAlone(set);
+    capture::appendEvent(set, row, set->listener->mask, maskBytes);
+    handling::callHandlerOnly(set);
     capture::dropEventSet(set);
 }
 
 void feedCustom(const char* action, const Logged* logged) {
     ListCell* cell;
-    foreach (cell, capture::listenersOf(logged->type, nullptr)) {
-        capture::Rule* rule = static_cast<capture::Rule*>(lfirst(cell));
-        if (strcmp(rule->action, action) != 0) continue;
-        TupleTableSlot* row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsVirtual);
-        memset(row->tts_isnull, true, sizeof(bool) * rule->shape->natts);
+    foreach (cell, capture::eventListeners(logged->type, nullptr)) {
+        capture::Listener* listener = static_cast<capture::Listener*>(lfirst(cell));
+        if (strcmp(listener->action, action) != 0) continue;
+        TupleTableSlot* row = MakeSingleTupleTableSlot(listener->rowDescriptor, &TTSOpsVirtual);
+        memset(row->tts_isnull, true, sizeof(bool) * listener->rowDescriptor->natts);
         row->tts_values[capture::captured::data] = logged->data;
         row->tts_isnull[capture::captured::data] = false;
         ExecStoreVirtualTuple(row);
-        feed(setFor(rule, logged), logged, row, 0);
+        feed(setFor(listener, logged), logged, row, 0);
         ExecDropSingleTupleTableSlot(row);
     }
 }
 
-// By today's rules: what is no source any more is passed over.
+// By today's listeners: what is no source any more is passed over.
 void feedRow(const char* action, const Logged* logged) {
     Relation relation = table_open(logged->relation, AccessShareLock);
-    capture::Rule* rule = capture::findRule(relation, action, logged->type);
-    if (rule != nullptr) {
-        capture::EventSet* set = setFor(rule, logged);
+    capture::Listener* listener = capture::findListener(relation, action, logged->type);
+    if (listener != nullptr) {
+        capture::EventSet* set = setFor(listener, logged);
         capture::Frame* frame = capture::pushFrame(set, 0, 0);
-        history::RebuiltEvent event = history::rebuildEvent(rule, relation, DatumGetJsonbP(logged->data));
+        history::RebuiltEvent event = history::rebuildEvent(listener, relation, DatumGetJsonbP(logged->data));
         capture::popFrame(frame);
         if (event.maskBytes > 0)
             feed(set, logged, event.row, event.maskBytes);

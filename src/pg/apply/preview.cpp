@@ -52,9 +52,9 @@ SPECQL_FUNCTION(specql_plan)
         joinCommands(step.sql, &compilation->detail);
         rows.row()
             .integer(++number)
-            .text(shown(step.action))
-            .text(shown(step.kind))
-            .text(shown(step.object))
+            .text(displayText(step.action))
+            .text(displayText(step.kind))
+            .text(displayText(step.object))
             .boolean(step.destructive)
             .text(step.sql.empty() ? nullptr : fromUtf8(compilation->detail))
             .end();
@@ -89,12 +89,12 @@ SPECQL_FUNCTION(specql_validate)
     Compilation* compilation = compile(arguments);
     for (const Diagnostic& problem : compilation->problems) {
         ResultSet::Row row = rows.row();
-        row.text(severityName(problem.severity)).text(shown(problem.code));
+        row.text(severityName(problem.severity)).text(displayText(problem.code));
         if (problem.pos.line > 0)
             row.integer(static_cast<int>(problem.pos.line)).integer(static_cast<int>(problem.pos.col));
         else
             row.null().null();
-        row.text(shown(problem.message)).text(problem.hint.empty() ? nullptr : shown(problem.hint)).end();
+        row.text(displayText(problem.message)).text(problem.hint.empty() ? nullptr : displayText(problem.hint)).end();
     }
     spi::finish();
     MemoryContextDelete(compilation->context);
@@ -110,10 +110,10 @@ SPECQL_FUNCTION(specql_explain)
     requireValid(compilation);
     for (const Explanation& explanation : compilation->compiler.explanations())
         rows.row()
-            .text(shown(explanation.action))
-            .text(shown(explanation.name))
-            .text(shown(explanation.resolvedTo))
-            .text(shown(explanation.rule))
+            .text(displayText(explanation.action))
+            .text(displayText(explanation.name))
+            .text(displayText(explanation.resolvedTo))
+            .text(displayText(explanation.rule))
             .end();
     spi::finish();
     MemoryContextDelete(compilation->context);
