@@ -1,4 +1,4 @@
-// specql.plan, script, validate, explain: what apply would do and why, without doing it.
+// specql.plan, script, validate and explain: show what specql.apply would do, without doing it.
 #include "pg/apply/compilation.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
@@ -17,7 +17,7 @@ const char* severityName(Severity severity) {
     }
 }
 
-// Texts one after the other with an empty line between paragraphs; pure C++.
+// Appends a text, with a separator before it unless it is the first; pure C++.
 void appendParagraph(std::string* to, const std::string& paragraph, const char* separator) {
     if (paragraph.empty()) return;
     if (!to->empty()) *to += separator;

@@ -1,4 +1,4 @@
-// specql.window_events: the events of a source, on their way into a window.
+// specql.window_events: the handler of a source writes its events to specql.window_event, to be counted later.
 #include "pg/base/table_writer.hpp"
 #include "pg/base/wake.hpp"
 #include "pg/bridge/entry.hpp"
@@ -31,7 +31,7 @@ void requireSameLength(int count, const Items& other) {
         ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("arrays of different lengths")));
 }
 
-// Indexes hold keys of a few kilobytes; a longer one stands for itself by its hash.
+// An index entry may have at most about 2700 bytes, so a long key is replaced by its hash.
 constexpr size_t longestKey = 1024;
 
 Datum shortKey(Datum key) {
@@ -46,7 +46,7 @@ SPECQL_FUNCTION(specql_window_events)
 {
     capture::Frame* frame = capture::requireFrame("specql.window_events");
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3)) PG_RETURN_VOID();
-    // An action counts its own events, not those of others.
+    // The handler may only hand events to the window of its own action.
     if (strcmp(frame->listener()->action, text_to_cstring(PG_GETARG_TEXT_PP(0))) != 0)
         ereport(ERROR, (errcode(sqlstate::notAllowed),
                         errmsg("action %s cannot hand events to another action", frame->listener()->action)));

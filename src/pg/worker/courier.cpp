@@ -123,10 +123,16 @@ int Courier::room() const {
 Courier::Memory Courier::memory() const {
     size_t half = smallCallsMemory(), used = 0;
     Memory memory = {half, half, true};
+    auto add = [half, &used, &memory](const Call& call) {
+        if (call.bytes > half)
+            memory.roomForLarge = false;
+        else
+            used += call.bytes;
+    };
     for (const Call& call : waiting_)
-        call.bytes > half ? memory.roomForLarge = false : used += call.bytes;
+        add(call);
     for (const auto& entry : inFlight_)
-        entry.second.bytes > half ? memory.roomForLarge = false : used += entry.second.bytes;
+        add(entry.second);
     memory.left = used < half ? half - used : 0;
     return memory;
 }
