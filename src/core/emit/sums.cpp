@@ -73,8 +73,10 @@ private:
     bool readAssignment(const resolve::BoundAssignment& set) {
         if (set.taken || !steady(set.value)) return false;
         const std::vector<resolve::Value>& values = set.value.values;
-        if (std::all_of(values.begin(), values.end(), [&](const resolve::Value& value) { return ofAll(value); }))
-            return sum_.constants.push_back(&set), true;
+        if (std::all_of(values.begin(), values.end(), [&](const resolve::Value& value) { return ofAll(value); })) {
+            sum_.constants.push_back(&set);
+            return true;
+        }
         size_t own = values.size();
         for (size_t i = 0; i < values.size(); i++) {
             bool isOwn = values[i].kind == resolve::ValueKind::target && values[i].name == set.column &&
