@@ -195,14 +195,6 @@ inline bool mayRead(Oid table, Oid role) {
     return pg_class_aclcheck(table, role, ACL_SELECT) == ACLCHECK_OK;
 }
 
-inline bool mayExecute(Oid function, Oid role) {
-#if PG_VERSION_NUM >= 160000
-    return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
-#else
-    return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
-#endif
-}
-
 // Does `role` own the table, as its owner, as a member of the owner, or as superuser?
 inline bool ownsTable(Oid table, Oid role) {
 #if PG_VERSION_NUM >= 160000

@@ -323,7 +323,7 @@ Listener* makeEventListener(MemoryContext context, const char* action, const cha
 // role may create a function of that name.
 void prepareHandler(Listener* listener) {
     if (OidIsValid(listener->handler.fn_oid)) return;
-    // Functions of triggers and listeners take no arguments.
+    // Handlers have no arguments, whether they are trigger functions or not.
     Oid function = LookupFuncName(compat::nameParts(listener->handlerName), 0, nullptr, false);
     Oid owner = functionOwner(function);
     if (OidIsValid(listener->trigger)) {

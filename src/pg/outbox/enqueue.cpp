@@ -9,7 +9,6 @@
 
 extern "C" {
 #include "access/detoast.h"
-#include "miscadmin.h"
 }
 
 namespace specql::outbox {
