@@ -1,8 +1,8 @@
-// The ways from an event to rows of other entities: by the refs of its row or the keys of its payload, and on by the
-// refs of those rows.
+#include "resolve/event_scope.hpp"
+
 #include <algorithm>
 
-#include "resolve/action_resolver.hpp"
+#include "text/ascii.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -21,7 +21,108 @@ std::string withoutId(const std::string& name) {
 
 }  // namespace
 
-int ActionResolver::addWay(EntityInfo* entity, Value key, const std::string& path, int via) {
+bool isNamed(const EntityInfo& entity, const std::string& word) {
+    std::string lower = entity.name;
+    std::transform(lower.begin(), lower.end(), lower.begin(), toAsciiLower);
+    return word == entity.word || word == entity.name || word == lower;
+}
+
+Value simpleValue(ValueKind kind, std::string name, std::string type, std::string rule, std::string shown) {
+    Value value;
+    value.kind = kind;
+    value.name = std::move(name);
+    value.type = std::move(type);
+    value.rule = std::move(rule);
+    value.shown = std::move(shown);
+    return value;
+}
+
+Value payloadValue(const std::string& name) {
+    Value value;
+    value.kind = ValueKind::payload;
+    value.name = name;
+    value.rule = "rule 8: key of the event's payload";
+    return value;
+}
+
+Value EventScope::eventColumn(const EntityInfo& entity, const ColumnInfo& column, bool old, std::string rule) const {
+    bool useOld = old || result_.binding.ops == opDelete;
+    Value value;
+    value.kind = ValueKind::eventColumn;
+    value.name = column.name;
+    value.old = useOld;
+    value.type = column.type;
+    value.rule = std::move(rule);
+    value.shown = entity.shown() + "." + column.name + (useOld ? " (old row)" : " (new row)");
+    return value;
+}
+
+// As new.x or old.x: NULL where there is no such row.
+Value EventScope::rowColumn(const ColumnInfo& column, bool old, std::string rule) const {
+    Value value = eventColumn(*result_.binding.entity, column, old, std::move(rule));
+    if (old) return value;
+    value.old = false;
+    value.strict = (result_.binding.ops & opDelete) != 0;
+    value.shown = result_.binding.entity->shown() + "." + column.name + " (new row)";
+    return value;
+}
+
+Value EventScope::contextColumn(int way, const ColumnInfo& column, std::string rule) {
+    Value value;
+    value.kind = ValueKind::context;
+    value.context = useContext(way);
+    value.name = column.name;
+    value.type = column.type;
+    value.rule = std::move(rule);
+    value.shown = ways_[way].entity->shown() + "." + column.name + " of the row that " + ways_[way].path + " leads to";
+    result_.contexts[value.context].columns.insert(column.name);
+    return value;
+}
+
+int EventScope::useContext(int way) {
+    const Context known = ways_[way];  // a copy: what follows may add ways
+    for (size_t i = 0; i < result_.contexts.size(); i++)
+        if (result_.contexts[i].path == known.path) return static_cast<int>(i);
+    Context context = known;
+    if (known.via >= 0)
+        context.key = contextColumn(known.via, *ways_[known.via].entity->column(known.key.name),
+                                    "rule 7: ref of a row the event leads to");
+    context.variable = known.path.substr(known.path.rfind('.') + 1);
+    auto used = [&] {
+        return std::any_of(result_.contexts.begin(), result_.contexts.end(),
+                           [&](const Context& other) { return other.variable == context.variable; });
+    };
+    if (used()) {
+        context.variable = known.path;
+        std::replace(context.variable.begin(), context.variable.end(), '.', '_');
+    }
+    while (used())
+        context.variable += '_';
+    result_.contexts.push_back(context);
+    if (context.key.kind == ValueKind::payload) notePayload(context.key.name);
+    return static_cast<int>(result_.contexts.size()) - 1;
+}
+
+void EventScope::notePayload(const std::string& name) {
+    if (result_.payload.emplace(name, "").second) result_.payloadOrder.push_back(name);
+}
+
+bool EventScope::declaredParam(const std::string& name) const {
+    return emitted_.count(name) || std::any_of(action_.spec->params.begin(), action_.spec->params.end(),
+                                               [&](const spec::Param& param) { return param.name.value == name; });
+}
+
+std::string EventScope::keyInPayload(const std::string& name) const {
+    std::string other = endsWith(name, "_id") ? name.substr(0, name.size() - 3) : name + "_id";
+    return !declaredParam(name) && declaredParam(other) ? other : name;
+}
+
+std::string EventScope::eventPrefix() const {
+    if (result_.binding.custom) return "payload.";
+    return result_.binding.ops == opDelete ? "old." : "new.";
+}
+
+int EventScope::addWay(EntityInfo* entity, Value key, const std::string& path, int via) {
     if (!entity || entity->key.empty() || entity->impliedByStep) return -1;
     for (size_t i = 0; i < ways_.size(); i++)
         if (ways_[i].path == path) return static_cast<int>(i);
@@ -36,7 +137,7 @@ int ActionResolver::addWay(EntityInfo* entity, Value key, const std::string& pat
     return static_cast<int>(ways_.size()) - 1;
 }
 
-void ActionResolver::findWays() {
+void EventScope::findWays() {
     if (!result_.binding.custom) {
         EntityInfo& entity = *result_.binding.entity;
         for (const ColumnInfo& column : entity.columns) {
@@ -69,7 +170,7 @@ void ActionResolver::findWays() {
     followRefs();
 }
 
-void ActionResolver::followRefs() {
+void EventScope::followRefs() {
     std::map<const EntityInfo*, std::pair<int, int>> reached;  // the nearest distance, and how many ways have it
     for (const Context& way : ways_) {
         auto found = reached.emplace(way.entity, std::make_pair(way.distance, 0)).first;
@@ -94,7 +195,7 @@ void ActionResolver::followRefs() {
     }
 }
 
-int ActionResolver::follow(int from, const std::string& ref, bool old, bool strict) {
+int EventScope::follow(int from, const std::string& ref, bool old, bool strict) {
     EntityInfo* holder = from < 0 ? result_.binding.entity : ways_[from].entity;
     if (!holder) return -1;
     const ColumnInfo* column = holder->columnOf(ref);
@@ -124,7 +225,7 @@ int ActionResolver::follow(int from, const std::string& ref, bool old, bool stri
     return way;
 }
 
-int ActionResolver::wayOf(const std::vector<std::string>& path, const std::string& field, NameProblem& problem) {
+int EventScope::wayOf(const std::vector<std::string>& path, const std::string& field, NameProblem& problem) {
     const Binding& binding = result_.binding;
     if (!withKeys_) return -1;
     size_t next = 0;
@@ -166,7 +267,7 @@ int ActionResolver::wayOf(const std::vector<std::string>& path, const std::strin
     return way;
 }
 
-std::vector<int> ActionResolver::nearestWays(const std::function<bool(const EntityInfo&)>& fits) const {
+std::vector<int> EventScope::nearestWays(const std::function<bool(const EntityInfo&)>& fits) const {
     std::vector<int> found;
     for (size_t i = 0; i < ways_.size(); i++) {
         const Context& way = ways_[i];
@@ -178,9 +279,9 @@ std::vector<int> ActionResolver::nearestWays(const std::function<bool(const Enti
     return found;
 }
 
-void ActionResolver::findEmittedKeys() {
-    auto found = resolver_.emitters_.find(result_.binding.event);
-    if (found == resolver_.emitters_.end()) return;
+void EventScope::findEmittedKeys() {
+    auto found = resolver_.emitters().find(result_.binding.event);
+    if (found == resolver_.emitters().end()) return;
     for (const spec::Step* step : found->second)
         for (const spec::Assignment& assignment : step->set) {
             emitted_.insert(assignment.column.value);
@@ -189,7 +290,7 @@ void ActionResolver::findEmittedKeys() {
 }
 
 // A key of a match leads to a row as the column does that it was in the events.
-void ActionResolver::findMatchKeys() {
+void EventScope::findMatchKeys() {
     World::Trial trial(world_);  // what is wrong with the sources is reported when they are resolved
     for (const std::string& name : matchKeyNames(*action_.spec, *result_.window))
         matchKeys_.push_back({name, "", nullptr, {}});
@@ -226,7 +327,7 @@ void ActionResolver::findMatchKeys() {
                key.entity && key.name == key.entity->key ? key.entity->word : withoutId(key.name));
 }
 
-EntityInfo* ActionResolver::knownTable(const std::string& table) {
+EntityInfo* EventScope::knownTable(const std::string& table) {
     EntityInfo* found = nullptr;
     int elsewhere = 0;
     for (EntityInfo& entity : world_.entities) {
@@ -237,11 +338,11 @@ EntityInfo* ActionResolver::knownTable(const std::string& table) {
     return elsewhere == 1 ? found : nullptr;
 }
 
-void ActionResolver::addPayloadKey(const std::string& name) {
+void EventScope::addPayloadKey(const std::string& name) {
     if (endsWith(name, "_id")) addWay(knownTable(withoutId(name)), payloadValue(keyInPayload(name)), withoutId(name));
 }
 
-void ActionResolver::findKeysIn(spec::ExpressionRef ref, EntityInfo* taken, EntityInfo* target) {
+void EventScope::findKeysIn(spec::ExpressionRef ref, EntityInfo* taken, EntityInfo* target) {
     if (!ref) return;
     const ExpressionFacts& facts = world_.facts(ref.id + action_.file->expressionBase);
     Scope scope;
@@ -256,7 +357,7 @@ void ActionResolver::findKeysIn(spec::ExpressionRef ref, EntityInfo* taken, Enti
     }
 }
 
-void ActionResolver::findKeysIn(const std::vector<spec::Step>& steps, EntityInfo* taken) {
+void EventScope::findKeysIn(const std::vector<spec::Step>& steps, EntityInfo* taken) {
     for (const spec::Step& step : steps) {
         for (const spec::Assignment& assignment : step.set)
             findKeysIn(assignment.value, taken);
@@ -274,7 +375,7 @@ void ActionResolver::findKeysIn(const std::vector<spec::Step>& steps, EntityInfo
 }
 
 // The row of an update without WHERE has its key in the payload, unless something else there leads to it.
-void ActionResolver::findTargetsIn(const std::vector<spec::Step>& steps, EntityInfo* taken) {
+void EventScope::findTargetsIn(const std::vector<spec::Step>& steps, EntityInfo* taken) {
     for (const spec::Step& step : steps) {
         findTargetsIn(step.then, taken);
         findTargetsIn(step.otherwise, taken);
@@ -290,32 +391,31 @@ void ActionResolver::findTargetsIn(const std::vector<spec::Step>& steps, EntityI
     }
 }
 
-int ActionResolver::useContext(int way) {
-    const Context known = ways_[way];  // a copy: what follows may add ways
-    for (size_t i = 0; i < result_.contexts.size(); i++)
-        if (result_.contexts[i].path == known.path) return static_cast<int>(i);
-    Context context = known;
-    if (known.via >= 0)
-        context.key = contextColumn(known.via, *ways_[known.via].entity->column(known.key.name),
-                                    "rule 7: ref of a row the event leads to");
-    context.variable = known.path.substr(known.path.rfind('.') + 1);
-    auto used = [&] {
-        return std::any_of(result_.contexts.begin(), result_.contexts.end(),
-                           [&](const Context& other) { return other.variable == context.variable; });
-    };
-    if (used()) {
-        context.variable = known.path;
-        std::replace(context.variable.begin(), context.variable.end(), '.', '_');
+std::vector<const ColumnInfo*> EventScope::waysTo(const EntityInfo* entity, const EntityInfo& from) {
+    std::vector<const ColumnInfo*> ways;
+    for (const ColumnInfo& column : from.columns) {
+        if (!column.field || column.field->refTarget.empty()) continue;
+        if (world_.entity(column.field->refTarget.value, from.home) == entity) ways.push_back(&column);
     }
-    while (used())
-        context.variable += '_';
-    result_.contexts.push_back(context);
-    if (context.key.kind == ValueKind::payload) notePayload(context.key.name);
-    return static_cast<int>(result_.contexts.size()) - 1;
+    return ways;
 }
 
-NameProblem ActionResolver::ambiguous(const std::string& what, const std::vector<int>& ways,
-                                      const std::string& suffix) const {
+const Value& EventScope::startOf(const Context& way) const {
+    const Context* at = &way;
+    while (at->via >= 0)
+        at = &ways_[static_cast<size_t>(at->via)];
+    return at->key;
+}
+
+const char* EventScope::missingRow(const Value& start) const {
+    const Binding& binding = result_.binding;
+    if (binding.custom || start.kind != ValueKind::eventColumn) return nullptr;
+    if (start.old && binding.ops == opInsert) return noOldRow;
+    return start.strict && binding.ops == opDelete ? noNewRow : nullptr;
+}
+
+NameProblem EventScope::ambiguous(const std::string& what, const std::vector<int>& ways,
+                                  const std::string& suffix) const {
     std::vector<std::string> written;
     for (int way : ways)
         written.push_back(ways_[way].path + suffix);

@@ -1,44 +1,20 @@
-// Words that could well be read as two values, and rows that an event never has.
+#include "resolve/word_checks.hpp"
+
 #include <algorithm>
 
-#include "resolve/action_resolver.hpp"
+#include "text/ascii.hpp"
 #include "text/quote.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql::resolve {
 
-namespace {
-
-const char* const noOldRow = "an insertion has no old row";
-const char* const noNewRow = "a deletion has no new row";
-
-}  // namespace
-
-std::string ActionResolver::eventPrefix() const {
-    if (result_.binding.custom) return "payload.";
-    return result_.binding.ops == opDelete ? "old." : "new.";
-}
-
-const Value& ActionResolver::startOf(const Context& way) const {
-    const Context* at = &way;
-    while (at->via >= 0)
-        at = &ways_[static_cast<size_t>(at->via)];
-    return at->key;
-}
-
-const char* ActionResolver::missingRow(const Value& start) const {
-    const Binding& binding = result_.binding;
-    if (binding.custom || start.kind != ValueKind::eventColumn) return nullptr;
-    if (start.old && binding.ops == opInsert) return noOldRow;
-    return start.strict && binding.ops == opDelete ? noNewRow : nullptr;
-}
-
-void ActionResolver::checkMissingRows(const BoundExpression& bound, const Scope& scope) {
+void WordChecks::checkMissingRows(const BoundExpression& bound, const Scope& scope) {
     const ExpressionFacts& facts = world_.facts(bound.expression);
     for (size_t i = 0; i < bound.values.size(); i++) {
         const Value& value = bound.values[i];
         bool farther = value.kind == ValueKind::context;
         const char* missing =
-            missingRow(farther ? startOf(result_.contexts[static_cast<size_t>(value.context)]) : value);
+            event_.missingRow(farther ? event_.startOf(result_.contexts[static_cast<size_t>(value.context)]) : value);
         if (!missing || (scope.ofBranch && !farther)) continue;
         const std::vector<std::string>& parts = facts.names[i].parts;
         std::string there = missing == noOldRow ? "new." : "old.";
@@ -49,8 +25,8 @@ void ActionResolver::checkMissingRows(const BoundExpression& bound, const Scope&
     }
 }
 
-void ActionResolver::checkMissingVia(const spec::Step& step, int way) {
-    const char* missing = missingRow(startOf(ways_[static_cast<size_t>(way)]));
+void WordChecks::checkMissingVia(const spec::Step& step, int way) {
+    const char* missing = event_.missingRow(event_.startOf(event_.ways()[static_cast<size_t>(way)]));
     if (!missing) return;
     std::string there = missing == noOldRow ? "new" : "old";
     world_.warning(*action_.file, "SPQL-R114", step.via.pos,
@@ -59,7 +35,7 @@ void ActionResolver::checkMissingVia(const spec::Step& step, int way) {
 }
 
 // A row is not NULL, to SQL, only if none of its columns is.
-void ActionResolver::checkRowTests(const BoundExpression& bound) {
+void WordChecks::checkRowTests(const BoundExpression& bound) {
     const ExpressionFacts& facts = world_.facts(bound.expression);
     for (int name : facts.notNull) {
         if (bound.values[static_cast<size_t>(name)].kind != ValueKind::eventRow) continue;
@@ -72,19 +48,19 @@ void ActionResolver::checkRowTests(const BoundExpression& bound) {
     }
 }
 
-bool ActionResolver::isWrittenRow(const ResolvedStep& step, const Value& value) const {
+bool WordChecks::isWrittenRow(const ResolvedStep& step, const Value& value) const {
     const Value* key = step.rowKey ? &*step.rowKey : keyInWhere(world_, step);
     auto byKeyOf = [&](ValueKind kind) { return key && key->kind == kind && key->name == step.target->key; };
     if (value.kind == ValueKind::handled) return byKeyOf(value.kind);
     if (value.kind == ValueKind::eventColumn) return step.ownRow || byKeyOf(value.kind);
     if (value.kind != ValueKind::context) return false;
     const Context& context = result_.contexts[static_cast<size_t>(value.context)];
-    if (step.way >= 0) return context.path == ways_[static_cast<size_t>(step.way)].path;
+    if (step.way >= 0) return context.path == event_.ways()[static_cast<size_t>(step.way)].path;
     return key && context.entity == step.target && key->kind == context.key.kind && key->name == context.key.name &&
            key->context == context.key.context;
 }
 
-void ActionResolver::checkMixedSet(const ResolvedStep& step, const Scope& scope) {
+void WordChecks::checkMixedSet(const ResolvedStep& step, const Scope& scope) {
     if (scope.ownRow) return;
     const std::vector<BoundAssignment>& set = step.set;
     // A column that WHERE has on both sides is the event's there too.
@@ -116,14 +92,14 @@ void ActionResolver::checkMixedSet(const ResolvedStep& step, const Scope& scope)
             const ColumnInfo* own = scope.target->columnOf(word);
             if (!own || own->name == assignment.column || isWrittenRow(step, value)) continue;
             bool chosen = chosenBy.count(own->name) > 0 && twins.count(own->name) == 0;
-            bool mixed = (chosen || readsItself(own->name)) && isField(ofEvent, word);
+            bool mixed = (chosen || readsItself(own->name)) && names_.isField(ofEvent, word);
             bool ofEntity = (value.kind == ValueKind::eventColumn && scope.target == result_.binding.entity) ||
                             (value.kind == ValueKind::handled && scope.target == scope.handled);
             bool farther = value.kind == ValueKind::context;
             if (!mixed && !ofEntity && !farther) continue;
-            std::string event = meaningOfEvent(scope, use);
+            std::string event = names_.meaningOfEvent(scope, use);
             std::string hint =
-                "write " + (event.empty() ? eventPrefix() + word : event) + " or target." + quoteName(own->name);
+                "write " + (event.empty() ? event_.eventPrefix() + word : event) + " or target." + quoteName(own->name);
             Pos pos = world_.locate(bound.expression, use.offset);
             if (mixed)
                 world_.error(*action_.file, "SPQL-R110", pos,
