@@ -72,7 +72,7 @@ bool Names::lookupEvent(const Scope& scope, const NameUse& use, Value& value, Na
             return true;
         }
     bool isWritten = use.length > 0;  // create: asks for the names of columns
-    if (isWritten && scope.handled && !scope.target && event_.declaredParam(name) && scope.handled->columnOf(name)) {
+    if (isWritten && scope.handled && event_.declaredParam(name) && scope.handled->columnOf(name)) {
         problem = {name + " is a parameter, and a column of the taken " + scope.handled->name,
                    "write payload." + name + ", or new." + name};
         return false;
