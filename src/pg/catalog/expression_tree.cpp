@@ -431,7 +431,7 @@ RawExpression* parseExpression(const char* text) {
     const char* clause = otherClause(text, statement, &offset);
     if (clause != nullptr) {
         refuse(&walk, "SPQL-E005", offset, psprintf("an expression cannot have a clause %s", clause),
-               "Write one value, as in a SELECT list");
+               "Write one value, without the clauses of a query; a query goes into an SQL function");
         return result;
     }
     if (list_length(statement->targetList) != 1) {

@@ -211,7 +211,9 @@ const char* syntaxHint(const char* text, const char* at) {
             return "Write the value alone, without SELECT; a query goes into an SQL function that the expression calls";
     }
     if (at[0] == '\0') return "The expression ends too early";
-    return "Write one value, as in a SELECT list";
+    if ((at[0] == '\'' || at[0] == '"') && strchr(at + 1, at[0]) == nullptr)
+        return "The quote is never closed; a quote within a text is doubled";
+    return "Write one value, as in a SELECT list; something before it may be missing";
 }
 
 // Records the words at the error and before it that are keywords of PostgreSQL, for hints.
