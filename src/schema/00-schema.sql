@@ -1,5 +1,6 @@
--- The schema and the role. Every part of this script names objects with their schema, creates them plainly (an object
--- that somebody put there before must not be captured) and takes EXECUTE on what changes something from PUBLIC.
+-- The schema and the role. Every part of this script names objects with their schema and creates them plainly (an object
+-- that somebody put there before must not be captured). Everything that changes something, or shows other people's data, is for
+-- specql_admin, and for whoever it is granted to: EXECUTE on it is taken from PUBLIC.
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 

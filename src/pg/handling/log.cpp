@@ -9,7 +9,7 @@ namespace specql::handling {
 namespace {
 
 // The log is a ring of partitions that each take the events of a stretch of time, so that history is dropped by
-// emptying one of them. 20-events.sql explains.
+// emptying one of them. src/schema/28-event-log.sql explains.
 constexpr int partitionCount = 8;
 const char* const partitions[partitionCount] = {"event_log_0", "event_log_1", "event_log_2", "event_log_3",
                                                 "event_log_4", "event_log_5", "event_log_6", "event_log_7"};

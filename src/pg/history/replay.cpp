@@ -1,5 +1,5 @@
 // specql.replay_events: a stretch of logged events given to their action's handler again. What becomes of the replay as
-// a whole is kept in SQL: 70-history.sql.
+// a whole is kept in SQL: src/schema/74-replays.sql.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/result_set.hpp"
 #include "pg/history/past.hpp"
