@@ -25,6 +25,11 @@ CREATE TABLE specql.outbox (
     severity text,
     repeat_after interval,
     leased_by text,
+    finished_at timestamptz,
+    http_status integer,
+    response text,
+    -- Whose a delivery is: its payload goes to nobody whom this role has not got the rights of, or has not let have it.
+    owner specql.role DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid::specql.role,
     PRIMARY KEY (id),
     CHECK (CASE WHEN kind = 'call' THEN service IS NOT NULL AND operation IS NOT NULL
                 ELSE channel IS NOT NULL AND message IS NOT NULL END)
@@ -58,6 +63,10 @@ COMMENT ON COLUMN specql.outbox.acknowledged_by IS 'Escalations: who did';
 COMMENT ON COLUMN specql.outbox.severity IS 'Escalations: how bad it is, in the spec''s words';
 COMMENT ON COLUMN specql.outbox.repeat_after IS 'Escalations: how often it is sent until someone acknowledges it; NULL: once';
 COMMENT ON COLUMN specql.outbox.leased_by IS 'While leased: worker, or the role that took it';
+COMMENT ON COLUMN specql.outbox.finished_at IS 'NULL until it has left';
+COMMENT ON COLUMN specql.outbox.http_status IS 'NULL until it has left';
+COMMENT ON COLUMN specql.outbox.response IS 'NULL until it has left';
+COMMENT ON COLUMN specql.outbox.owner IS 'The role that queued it: of an action''s delivery its owner; NULL: the owner of the extension';
 SELECT pg_catalog.pg_extension_config_dump('specql.outbox', '');
 
 CREATE FUNCTION specql.payload_size(payload jsonb) RETURNS bigint

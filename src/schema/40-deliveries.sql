@@ -1,20 +1,13 @@
 -- All deliveries in one view, wherever they are; and who may say what becomes of one.
 
 CREATE VIEW specql.deliveries AS
-    SELECT o.id, o.kind, o.service, o.operation, o.channel, o.message, o.payload, o.event_id, o.type, o.action,
-           o.aggregatetype, o.aggregateid, o.status, o.attempts, o.available_at, o.leased_until, o.last_error, o.created_at,
-           NULL::timestamptz AS finished_at, NULL::integer AS http_status, NULL::text AS response
-    FROM specql.outbox AS o
-    UNION ALL
-    SELECT h.id, h.kind, h.service, h.operation, h.channel, h.message, h.payload, h.event_id, h.type, h.action,
-           h.aggregatetype, h.aggregateid, h.status, h.attempts, NULL, NULL, h.last_error, h.created_at,
-           h.finished_at, h.http_status, h.response
-    FROM specql.delivery_history AS h
-    UNION ALL
     SELECT d.id, d.kind, d.service, d.operation, d.channel, d.message, d.payload, d.event_id, d.type, d.action,
-           d.aggregatetype, d.aggregateid, d.status, d.attempts, NULL, NULL, d.last_error, d.created_at,
+           d.aggregatetype, d.aggregateid, d.status, d.attempts,
+           CASE WHEN d.finished_at IS NULL THEN d.available_at END AS available_at, d.leased_until, d.last_error, d.created_at,
            d.finished_at, d.http_status, d.response
-    FROM specql.dead_letter AS d;
+    FROM (SELECT * FROM specql.outbox UNION ALL
+          SELECT * FROM specql.delivery_history UNION ALL
+          SELECT * FROM specql.dead_letter) AS d;
 COMMENT ON VIEW specql.deliveries IS 'Calls, notifications and escalations that handlers queued, and what became of each';
 COMMENT ON COLUMN specql.deliveries.id IS 'The delivery; the same for all its attempts';
 COMMENT ON COLUMN specql.deliveries.kind IS 'call, notify or escalation';

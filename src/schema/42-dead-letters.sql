@@ -51,10 +51,13 @@ BEGIN
     END IF;
     PERFORM specql.wake_worker();
     DELETE FROM specql.dead_letter AS d WHERE d.id = redrive.id;
-    INSERT INTO specql.outbox
-    SELECT r.id, r.aggregatetype, r.aggregateid, r.type, r.payload, r.kind, r.service, r.operation, r.channel, r.message,
-           r.event_id, r.action, 'waiting', 0, clock_timestamp(), NULL, r.last_error, r.created_at,
-           r.acknowledged_at, r.acknowledged_by, r.severity, r.repeat_after, NULL, r.owner;
+    r.status := 'waiting';
+    r.attempts := 0;
+    r.available_at := clock_timestamp();
+    r.finished_at := NULL;
+    r.http_status := NULL;
+    r.response := NULL;
+    INSERT INTO specql.outbox VALUES (r.*);
     RETURN 1;
 END $$;
 COMMENT ON FUNCTION specql.redrive(uuid) IS 'Queues a dead letter again, with all its attempts; 0 if there is none with this id';
@@ -71,15 +74,18 @@ COMMENT ON FUNCTION specql.redrive(text, timestamptz) IS
 
 CREATE FUNCTION specql.discard(id uuid) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    r specql.dead_letter;
 BEGIN
+    DELETE FROM specql.dead_letter AS d WHERE d.id = discard.id AND specql.may_handle(d.action, d.owner) RETURNING d.* INTO r;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
     PERFORM specql.wake_worker();
-    WITH gone AS (DELETE FROM specql.dead_letter AS d WHERE d.id = discard.id AND specql.may_handle(d.action, d.owner) RETURNING d.*)
-    INSERT INTO specql.delivery_history
-    SELECT g.id, g.aggregatetype, g.aggregateid, g.type, g.payload, g.kind, g.service, g.operation, g.channel, g.message,
-           g.event_id, g.action, 'discarded', g.attempts, g.available_at, NULL, g.last_error, g.created_at,
-           g.acknowledged_at, g.acknowledged_by, g.severity, g.repeat_after, NULL, clock_timestamp(), g.http_status, g.response, g.owner
-    FROM gone AS g;
-    RETURN FOUND;
+    r.status := 'discarded';
+    r.finished_at := clock_timestamp();
+    INSERT INTO specql.delivery_history VALUES (r.*);
+    RETURN true;
 END $$;
 COMMENT ON FUNCTION specql.discard(uuid) IS
 'Gives a dead letter up for good: later calls of its key are not blocked by it any more. Its event stays unprocessed';

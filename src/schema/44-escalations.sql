@@ -1,17 +1,12 @@
 -- Escalations that are open: they stay, wherever the delivery is, until somebody takes them in hand.
 
 CREATE VIEW specql.escalations AS
-    SELECT id, channel, message, severity, payload, event_id, type, action, aggregatetype, aggregateid, attempts, created_at
-    FROM specql.outbox
-    WHERE kind = 'escalation' AND acknowledged_at IS NULL
-    UNION ALL
-    SELECT id, channel, message, severity, payload, event_id, type, action, aggregatetype, aggregateid, attempts, created_at
-    FROM specql.delivery_history
-    WHERE kind = 'escalation' AND acknowledged_at IS NULL
-    UNION ALL
-    SELECT id, channel, message, severity, payload, event_id, type, action, aggregatetype, aggregateid, attempts, created_at
-    FROM specql.dead_letter
-    WHERE kind = 'escalation' AND acknowledged_at IS NULL;
+    SELECT d.id, d.channel, d.message, d.severity, d.payload, d.event_id, d.type, d.action, d.aggregatetype, d.aggregateid,
+           d.attempts, d.created_at
+    FROM (SELECT * FROM specql.outbox UNION ALL
+          SELECT * FROM specql.delivery_history UNION ALL
+          SELECT * FROM specql.dead_letter) AS d
+    WHERE d.kind = 'escalation' AND d.acknowledged_at IS NULL;
 COMMENT ON VIEW specql.escalations IS 'Escalations that nobody has acknowledged; SELECT specql.acknowledge(id) does';
 COMMENT ON COLUMN specql.escalations.id IS 'For specql.acknowledge';
 COMMENT ON COLUMN specql.escalations.channel IS 'Who should act';

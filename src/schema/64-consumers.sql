@@ -18,6 +18,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 DECLARE
     until timestamptz;
+    due uuid[];
 BEGIN
     IF NOT EXISTS (SELECT FROM specql.service AS s WHERE s.name = take.service) THEN
         RAISE EXCEPTION 'no spec declares service %, so nobody may take its calls', take.service
@@ -28,16 +29,11 @@ BEGIN
         RAISE EXCEPTION 'the lease must be from 1 ms to 1 day' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     until := clock_timestamp() + lease;
-    RETURN QUERY
-        WITH taken AS (
-            UPDATE specql.outbox AS o
-            SET status = 'leased', attempts = o.attempts + 1, leased_by = session_user, leased_until = until, available_at = until
-            WHERE o.id = ANY (ARRAY(SELECT unnest(d.ids) FROM specql.due_calls(take.service, greatest(n, 0)) AS d))
-            RETURNING o.*)
-        SELECT o.id, o.kind, o.service, o.operation, o.channel, o.message, o.payload, o.event_id, o.type, o.action,
-               o.aggregatetype, o.aggregateid, o.status, o.attempts, o.available_at, o.leased_until, o.last_error, o.created_at,
-               NULL::timestamptz, NULL::integer, NULL::text
-        FROM taken AS o ORDER BY o.id;
+    SELECT d.ids INTO due FROM specql.due_calls(take.service, greatest(n, 0)) AS d;
+    UPDATE specql.outbox AS o
+    SET status = 'leased', attempts = o.attempts + 1, leased_by = session_user, leased_until = until, available_at = until
+    WHERE o.id = ANY (due);
+    RETURN QUERY SELECT d.* FROM specql.every_delivery AS d WHERE d.id = ANY (due) ORDER BY d.id;
 END $$;
 COMMENT ON FUNCTION specql.take(text, integer, interval) IS
 'Leases up to n waiting calls of a service to the caller, who says specql.ack(id) or specql.nack(id) before the lease ends, else others get them';
