@@ -69,12 +69,6 @@ COMMENT ON CAST (specql.role AS pg_catalog.oid) IS 'That of pg_roles';
 CREATE CAST (pg_catalog.oid AS specql.role) WITHOUT FUNCTION AS ASSIGNMENT;
 COMMENT ON CAST (pg_catalog.oid AS specql.role) IS 'That of pg_roles';
 
-CREATE FUNCTION specql.lock_number(kind text, number bigint, wait boolean) RETURNS boolean
-LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_lock_number';
-COMMENT ON FUNCTION specql.lock_number(text, bigint, boolean) IS
-'Takes the lock of a window or replay until the end of the transaction, one that pg_advisory_lock cannot take; false if another session has it and this one is not to wait';
-REVOKE ALL ON FUNCTION specql.lock_number(text, bigint, boolean) FROM PUBLIC;
-
 CREATE FUNCTION specql.setting(name text) RETURNS text
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_setting';
 COMMENT ON FUNCTION specql.setting(text) IS

@@ -9,12 +9,10 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_start_workers';
 COMMENT ON FUNCTION specql.start_workers() IS
 'Starts those of this database''s specql.workers background workers that do not run, and waits for them. For specql.start_worker()';
 
--- The locks that workers hold as long as they live; wake.cpp knows the same numbers.
+-- A worker holds the lock of its place as long as it lives.
 CREATE FUNCTION specql.worker_pids() RETURNS integer[]
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(array_agg(l.pid ORDER BY l.objid::bigint), '{}') FROM pg_locks AS l
-    WHERE l.locktype = 'advisory' AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-      AND l.classid = 1936749411 AND l.objsubid = 3 AND l.mode = 'ExclusiveLock' AND l.granted
+    SELECT coalesce(array_agg(l.pid ORDER BY l.number), '{}') FROM specql.held_locks('worker') AS l
 $$;
 COMMENT ON FUNCTION specql.worker_pids() IS 'The process ids of this database''s background workers';
 
@@ -62,12 +60,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION specql.no_session(oid) IS 'Why a background worker cannot be connected as a role; NULL if it can';
 
--- The locks that owner workers hold as long as they live; locks.hpp knows the same number.
+-- And an owner worker that of its role.
 CREATE FUNCTION specql.owner_workers() RETURNS TABLE (owner oid, pid integer)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT l.objid, l.pid FROM pg_locks AS l
-    WHERE l.locktype = 'advisory' AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
-      AND l.classid = 1936749413 AND l.objsubid = 3 AND l.mode = 'ExclusiveLock' AND l.granted
+    SELECT l.number, l.pid FROM specql.held_locks('owner') AS l
 $$;
 COMMENT ON FUNCTION specql.owner_workers() IS 'The background workers that run code of roles, and for which role each does';
 

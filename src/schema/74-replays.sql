@@ -65,11 +65,7 @@ COMMENT ON COLUMN specql.replay_failure.context IS 'Of the error: where in the h
 CREATE VIEW specql.replays AS
     SELECT r.id, r.action, r.since, r.until, r.deliver,
            CASE WHEN r.finished_at IS NOT NULL THEN 'done'
-                WHEN EXISTS (SELECT FROM pg_catalog.pg_locks AS l
-                             WHERE l.locktype = 'advisory' AND l.classid = 1936749412 AND l.objid = (r.id % 2147483647)::oid
-                               AND l.objsubid = 3 AND l.granted
-                               AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d
-                                                 WHERE d.datname = pg_catalog.current_database())) THEN 'running'
+                WHEN EXISTS (SELECT FROM specql.held_locks('replay') AS l WHERE l.number = (r.id % 2147483647)::oid) THEN 'running'
                 ELSE 'stopped' END AS status,
            r.total, r.handled, r.present, r.failed, r.started_by, r.started_at, r.moved_at, r.finished_at
     FROM specql.replay_run AS r
