@@ -42,10 +42,10 @@ CREATE VIEW specql.released_actions AS
 COMMENT ON VIEW specql.released_actions IS 'Actions whose events wait though they are not paused: work that is due';
 COMMENT ON COLUMN specql.released_actions.action IS 'Schema and name';
 
-CREATE FUNCTION specql.handle_released(action text DEFAULT NULL, max_items bigint DEFAULT NULL) RETURNS bigint
-LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'specql_handle_released';
-COMMENT ON FUNCTION specql.handle_released(text, bigint) IS
-'Handles events that waited for an action to be resumed, of one action or all; how many. specql.resume and the worker do it';
+CREATE FUNCTION specql.handle_released(action text) RETURNS bigint
+LANGUAGE c VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'specql_handle_released';
+COMMENT ON FUNCTION specql.handle_released(text) IS
+'Handles events that waited for an action to be resumed; how many. For specql.resume';
 
 CREATE FUNCTION specql.pause(action text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -72,5 +72,5 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION specql.resume(text) IS 'Handles, in their order, the events that waited for a paused action, and ends the pause; how many there were';
 
-REVOKE ALL ON FUNCTION specql.handle_released(text, bigint), specql.pause(text), specql.resume(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION specql.handle_released(text), specql.pause(text), specql.resume(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.pause(text), specql.resume(text) TO specql_admin;

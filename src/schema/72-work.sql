@@ -4,14 +4,12 @@
 CREATE TABLE specql.begun_work (
     action text NOT NULL,
     kind text NOT NULL,
-    begun_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (action, kind)
 );
 COMMENT ON TABLE specql.begun_work IS
 'Events that an owner worker is handling together. What it finds here when it begins has ended a session: those events are tried one at a time';
 COMMENT ON COLUMN specql.begun_work.action IS 'Whose events';
 COMMENT ON COLUMN specql.begun_work.kind IS 'failures or released';
-COMMENT ON COLUMN specql.begun_work.begun_at IS 'Since when';
 
 -- From action to action along the indexes, however many events wait for each. Functions that have come into being by now
 -- are looked for only if `functions`.
