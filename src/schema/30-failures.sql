@@ -56,14 +56,20 @@ COMMENT ON COLUMN specql.failure.next_attempt_at IS 'When the next attempt is du
 COMMENT ON COLUMN specql.failure.caller IS 'Who did it: the role as user, and the claims';
 SELECT pg_catalog.pg_extension_config_dump('specql.failure', '');
 
--- Full jitter: any time up to backoff * 2^(attempts - 1), at most an hour, so that what failed in one moment does not
--- come back in one moment.
+-- Full jitter, so that what failed in one moment does not come back in one moment.
+CREATE FUNCTION specql.pause_after(attempts integer, backoff interval) RETURNS interval
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT random() * least($2 * 2 ^ least($1 - 1, 20), interval '1 hour')
+$$;
+COMMENT ON FUNCTION specql.pause_after(integer, interval) IS
+'How long to wait after so many failed attempts: any time up to backoff * 2^(attempts - 1), at most an hour';
+
 CREATE FUNCTION specql.next_attempt(action text, attempts integer, park boolean,
     OUT status text, OUT next_attempt_at timestamptz)
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN p.park THEN 'parked' ELSE 'failed' END,
            CASE WHEN NOT p.park
-                THEN specql.clock() + random() * least(p.backoff * 2 ^ least($2 - 1, 20), interval '1 hour') END
+                THEN specql.clock() + specql.pause_after($2, p.backoff) END
     FROM (SELECT $3 OR $2 >= coalesce(max(a.max_attempts), 8) AS park,
                  coalesce(max(a.backoff), interval '1 second') AS backoff
           FROM specql.action AS a WHERE a.action = $1) AS p
@@ -107,7 +113,7 @@ COMMENT ON COLUMN specql.failures.caused_by IS 'The event whose handler caused t
 COMMENT ON COLUMN specql.failures.root IS 'The event at the start of the chain of causes';
 COMMENT ON COLUMN specql.failures.depth IS 'The place in that chain';
 
-REVOKE ALL ON FUNCTION specql.next_attempt(text, integer, boolean), specql.retry(uuid, text), specql.retry_due(integer)
+REVOKE ALL ON FUNCTION specql.pause_after(integer, interval), specql.next_attempt(text, integer, boolean), specql.retry(uuid, text), specql.retry_due(integer)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.retry(uuid, text), specql.retry_due(integer) TO specql_admin;
 GRANT SELECT ON specql.failures TO specql_admin;

@@ -129,9 +129,21 @@ DECLARE
     s specql.service;
     old_owner specql.role;
 BEGIN
-    s := (write_service.name, url, coalesce(timeout, '10 s'), coalesce(retries, 8), coalesce(backoff, '1 s'), coalesce(headers, '{}'),
-          coalesce(secrets, '{}'), coalesce(format, 'cloudevents'), ordering, coalesce(on_failure, 'block'), coalesce(retry_on, '{}'),
-          coalesce(operations, '{}'), caller::specql.role, NULL, 0, 0, NULL, NULL);
+    s.name := write_service.name;
+    s.url := url;
+    s.timeout := coalesce(timeout, '10 s');
+    s.retries := coalesce(retries, 8);
+    s.backoff := coalesce(backoff, '1 s');
+    s.headers := coalesce(headers, '{}');
+    s.secrets := coalesce(secrets, '{}');
+    s.format := coalesce(format, 'cloudevents');
+    s.ordering := ordering;
+    s.on_failure := coalesce(on_failure, 'block');
+    s.retry_on := coalesce(retry_on, '{}');
+    s.operations := coalesce(operations, '{}');
+    s.owner := caller::specql.role;
+    s.failures := 0;
+    s.pauses := 0;
     PERFORM specql.check_service(s);
     SELECT v.owner INTO old_owner FROM specql.service AS v WHERE v.name = s.name;
     IF FOUND THEN

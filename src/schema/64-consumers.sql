@@ -77,7 +77,7 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM specql.require_taker(d.service, d.action, d.owner);
-    pause := coalesce(retry_in, random() * least(d.backoff * 2 ^ least(d.attempts - 1, 20), interval '1 hour'));
+    pause := coalesce(retry_in, specql.pause_after(d.attempts, d.backoff));
     PERFORM specql.record_results(ARRAY[nack.id],
         ARRAY[CASE WHEN d.attempts < 1 + coalesce((d.operations -> d.operation ->> 'retries')::integer, d.retries, 8) THEN 'retry' ELSE 'dead' END],
         ARRAY[(extract(epoch FROM pause) * 1000)::bigint], ARRAY[left(nack.error, 10000)], NULL, NULL);
