@@ -202,10 +202,10 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_window_events';
 COMMENT ON FUNCTION specql.window_events(text, integer, uuid[], timestamptz[], text[], text[]) IS
 'In a handler: hands events to a term of a window or correlation. Without keys all belong to one window; an event whose key is NULL belongs to none';
 
-CREATE FUNCTION specql.evaluate_windows(max_items integer DEFAULT NULL) RETURNS integer
+CREATE FUNCTION specql.evaluate_windows(max_items integer DEFAULT NULL, wait boolean DEFAULT true) RETURNS integer
 LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
 SET enable_bitmapscan = off AS 'MODULE_PATHNAME', 'specql_evaluate_windows';
-COMMENT ON FUNCTION specql.evaluate_windows(integer) IS
+COMMENT ON FUNCTION specql.evaluate_windows(integer, boolean) IS
 'Counts the committed events that wait for windows of the caller, in order, and runs the steps of what matches; how many events and deadlines. For specql.drain()';
 
 CREATE FUNCTION specql.evaluate_window(action text, max_items bigint) RETURNS bigint
@@ -306,14 +306,14 @@ REVOKE ALL ON FUNCTION specql.write_window(text, text, text, text, jsonb, text[]
     specql.register_window(text, text, text, text, jsonb, text[], text, interval, boolean), specql.forget_window(text),
     specql.unregister_window(text), specql.lock_window(text, boolean),
     specql.window_events(text, integer, uuid[], timestamptz[], text[], text[]),
-    specql.evaluate_windows(integer), specql.evaluate_window(text, bigint), specql.evaluate_own_window(text),
+    specql.evaluate_windows(integer, boolean), specql.evaluate_window(text, bigint), specql.evaluate_own_window(text),
     specql.window_horizon(), specql.expire_windows(), specql.rebuild_window(text),
     specql.backtest(text, timestamptz, timestamptz, text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.register_window(text, text, text, text, jsonb, text[], text, interval, boolean),
     specql.forget_window(text), specql.unregister_window(text),
     specql.window_events(text, integer, uuid[], timestamptz[], text[], text[]),
-    specql.evaluate_windows(integer), specql.evaluate_own_window(text), specql.expire_windows(),
+    specql.evaluate_windows(integer, boolean), specql.evaluate_own_window(text), specql.expire_windows(),
     specql.rebuild_window(text), specql.backtest(text, timestamptz, timestamptz, text)
 TO specql_admin;
 GRANT SELECT ON specql.windows TO specql_admin;

@@ -213,13 +213,13 @@ bool lockWindow(const char* action, bool wait) {
 SPECQL_FUNCTION(specql_evaluate_windows)
 {
     int64_t limit = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
+    bool wait = PG_ARGISNULL(1) || PG_GETARG_BOOL(1);
     time::Micros now = engineTime();
     int64_t done = 0;
     ListCell* cell;
     foreach (cell, dueWindows(now)) {
         const char* action = static_cast<const char*>(lfirst(cell));
-        if (done >= limit) break;
-        lockWindow(action, true);
+        if (done >= limit || !lockWindow(action, wait)) continue;
         // One that cannot be counted must not hold up the others.
         ErrorData* error = trySubtransaction(
             [&done, action, now, limit] { done += evaluateWindow(action, Counted::committed, now, limit - done); });

@@ -102,7 +102,6 @@ DROP FUNCTION specql.state_at(text, uuid, timestamptz);
 DROP FUNCTION specql.due_calls(text, integer, timestamptz, uuid);
 DROP FUNCTION specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[]);
 DROP FUNCTION specql.send_notifications(integer);
-DROP FUNCTION specql.evaluate_windows(integer, boolean);
 DROP FUNCTION specql.handle_released(text, bigint);
 
 -- @functions
