@@ -1,5 +1,6 @@
--- The schema and the role. Every part of this script names objects with their schema, creates them plainly (an object
--- that somebody put there before must not be captured) and takes EXECUTE on what changes something from PUBLIC.
+-- The schema and the role. Every part of this script names objects with their schema and creates them plainly (an object
+-- that somebody put there before must not be captured). Everything that changes something, or shows other people's data, is for
+-- specql_admin, and for whoever it is granted to: EXECUTE on it is taken from PUBLIC.
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
@@ -67,12 +68,6 @@ CREATE CAST (specql.role AS pg_catalog.oid) WITHOUT FUNCTION AS IMPLICIT;
 COMMENT ON CAST (specql.role AS pg_catalog.oid) IS 'That of pg_roles';
 CREATE CAST (pg_catalog.oid AS specql.role) WITHOUT FUNCTION AS ASSIGNMENT;
 COMMENT ON CAST (pg_catalog.oid AS specql.role) IS 'That of pg_roles';
-
-CREATE FUNCTION specql.lock_number(kind text, number bigint, wait boolean) RETURNS boolean
-LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_lock_number';
-COMMENT ON FUNCTION specql.lock_number(text, bigint, boolean) IS
-'Takes the lock of a window or replay until the end of the transaction, one that pg_advisory_lock cannot take; false if another session has it and this one is not to wait';
-REVOKE ALL ON FUNCTION specql.lock_number(text, bigint, boolean) FROM PUBLIC;
 
 CREATE FUNCTION specql.setting(name text) RETURNS text
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_setting';

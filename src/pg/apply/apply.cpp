@@ -3,10 +3,10 @@
 
 #include "pg/apply/compilation.hpp"
 #include "pg/apply/steps.hpp"
+#include "pg/base/locks.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/holder.hpp"
-#include "pg/bridge/lock.hpp"
 #include "pg/bridge/result_set.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/sqlstate.hpp"

@@ -9,7 +9,7 @@ namespace specql::handling {
 namespace {
 
 // The log is a ring of partitions. Each takes the events of one span of time in turn, so that old events are dropped by
-// truncating a partition. src/schema/20-events.sql explains.
+// truncating a partition. src/schema/28-event-log.sql explains.
 constexpr int partitionCount = 8;
 const char* const partitions[partitionCount] = {"event_log_0", "event_log_1", "event_log_2", "event_log_3",
                                                 "event_log_4", "event_log_5", "event_log_6", "event_log_7"};

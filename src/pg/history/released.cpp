@@ -155,10 +155,11 @@ void failReleased(const char* action, int64_t limit) {
     execute(failSql, types, values, 2, [](MemoryContext) {});
 }
 
+// In 0.1.0 the action may be NULL.
 SPECQL_FUNCTION(specql_handle_released)
 {
     const char* action = PG_ARGISNULL(0) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(0));
-    PG_RETURN_INT64(handleReleased(action, PG_ARGISNULL(1) ? PG_INT64_MAX : PG_GETARG_INT64(1)));
+    PG_RETURN_INT64(handleReleased(action, PG_INT64_MAX));
 }
 
 }  // namespace specql::history

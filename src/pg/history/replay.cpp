@@ -1,4 +1,4 @@
-// specql.replay_events: gives a batch of logged events to the handler of their action again. src/schema/70-history.sql
+// specql.replay_events: gives a batch of logged events to the handler of their action again. src/schema/74-replays.sql
 // keeps the progress of the whole replay.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/result_set.hpp"

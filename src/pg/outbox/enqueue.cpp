@@ -19,7 +19,7 @@ enum Kind { kindCall, kindNotify, kindEscalation };
 const char* const kindNames[] = {"call", "notify", "escalation"};
 const char* const functionNames[] = {"specql.call_external", "specql.notify", "specql.escalate"};
 
-// The columns of specql.outbox, in the order of its definition; those of specql.dead_letter begin with the same.
+// The columns of specql.outbox, in the order of its definition; specql.dead_letter has the same.
 enum Column {
     id,
     aggregateType,
@@ -44,8 +44,10 @@ enum Column {
     severity,
     repeatAfter,
     leasedBy,
-    owner,
-    finishedAt
+    finishedAt,
+    httpStatus,
+    response,
+    owner
 };
 
 constexpr Size longestName = 255;  // bytes of a service or an operation: both are in indexes

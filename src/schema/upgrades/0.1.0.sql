@@ -36,8 +36,11 @@ CREATE TRIGGER action_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON sp
 ALTER TABLE specql.action_owner ENABLE ALWAYS TRIGGER action_changed;
 
 -- Deliveries belong to whom their action belongs, or to the owner of the extension; secrets sign for the services that use them now.
-ALTER TABLE specql.outbox ADD COLUMN owner specql.role
-    DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid::specql.role;
+ALTER TABLE specql.outbox
+    ADD COLUMN finished_at timestamptz,
+    ADD COLUMN http_status integer,
+    ADD COLUMN response text,
+    ADD COLUMN owner specql.role DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid::specql.role;
 ALTER TABLE specql.delivery_history ADD COLUMN owner specql.role;
 ALTER TABLE specql.dead_letter ADD COLUMN owner specql.role;
 UPDATE specql.outbox AS d SET owner = o.owner FROM specql.action_owner AS o WHERE o.action = d.action;
@@ -99,6 +102,7 @@ DROP FUNCTION specql.state_at(text, uuid, timestamptz);
 DROP FUNCTION specql.due_calls(text, integer, timestamptz, uuid);
 DROP FUNCTION specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[]);
 DROP FUNCTION specql.send_notifications(integer);
+DROP FUNCTION specql.handle_released(text, bigint);
 
 -- @functions
 DELETE FROM specql.help_page;

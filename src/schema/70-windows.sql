@@ -124,8 +124,6 @@ COMMENT ON COLUMN specql.window_entry.id IS 'The event';
 COMMENT ON COLUMN specql.window_entry.value IS 'The value of the term''s field; 0 without one';
 SELECT pg_catalog.pg_extension_config_dump('specql.window_entry', '');
 
--- ---- registration ----------------------------------------------------------------------------------------------------
-
 -- One session at a time works on a window, until the end of its transaction.
 CREATE FUNCTION specql.lock_window(action text, wait boolean) RETURNS boolean
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -133,6 +131,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION specql.lock_window(text, boolean) IS
 'Takes the lock of whoever works on a window or correlation; false if another session has it and this one is not to wait';
+
 -- What was counted under another condition means nothing under this one; counting starts anew.
 CREATE FUNCTION specql.write_window(action text, event text, condition text, joined text, terms jsonb, keys text[],
     after_match text, cooldown interval, on_timeout boolean, caller oid) RETURNS void
@@ -196,8 +195,6 @@ COMMENT ON FUNCTION specql.drop_window(text, oid) IS 'What specql.unregister_win
 CREATE FUNCTION specql.unregister_window(action text) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_unregister_window';
 COMMENT ON FUNCTION specql.unregister_window(text) IS 'Makes the runtime forget a window or correlation';
-
--- ---- events in, matches out ------------------------------------------------------------------------------------------
 
 CREATE FUNCTION specql.window_events(action text, term integer, event_ids uuid[], times timestamptz[], keys text[],
     "values" text[]) RETURNS void
@@ -269,8 +266,6 @@ LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'M
 COMMENT ON FUNCTION specql.rebuild_window(text) IS
 'Forgets what a window or correlation has counted and counts the events of the log again, as far as they still matter, without running steps; how many';
 
--- ---- looking ---------------------------------------------------------------------------------------------------------
-
 -- A row for each window or correlation, and one for each of its keys.
 CREATE VIEW specql.windows AS
     SELECT r.action, NULL::text AS key, r.condition, k.counts, k.latest AS last_at, r.matches, r.last_match_at, r.suppressed,
@@ -306,18 +301,19 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_backtest';
 COMMENT ON FUNCTION specql.backtest(text, timestamptz, timestamptz, text) IS
 'When the windows and correlations of a spec would have fired over the history there is, without applying it';
 
-REVOKE ALL ON FUNCTION
-    specql.write_window(text, text, text, text, jsonb, text[], text, interval, boolean, oid), specql.clear_window(text),
-    specql.drop_window(text, oid), specql.register_window(text, text, text, text, jsonb, text[], text, interval, boolean),
-    specql.forget_window(text), specql.unregister_window(text), specql.lock_window(text, boolean),
-    specql.window_events(text, integer, uuid[], timestamptz[], text[], text[]), specql.evaluate_windows(integer, boolean),
-    specql.evaluate_window(text, bigint), specql.evaluate_own_window(text), specql.window_horizon(), specql.expire_windows(), specql.rebuild_window(text),
+REVOKE ALL ON FUNCTION specql.write_window(text, text, text, text, jsonb, text[], text, interval, boolean, oid),
+    specql.clear_window(text), specql.drop_window(text, oid),
+    specql.register_window(text, text, text, text, jsonb, text[], text, interval, boolean), specql.forget_window(text),
+    specql.unregister_window(text), specql.lock_window(text, boolean),
+    specql.window_events(text, integer, uuid[], timestamptz[], text[], text[]),
+    specql.evaluate_windows(integer, boolean), specql.evaluate_window(text, bigint), specql.evaluate_own_window(text),
+    specql.window_horizon(), specql.expire_windows(), specql.rebuild_window(text),
     specql.backtest(text, timestamptz, timestamptz, text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.register_window(text, text, text, text, jsonb, text[], text, interval, boolean),
     specql.forget_window(text), specql.unregister_window(text),
-    specql.window_events(text, integer, uuid[], timestamptz[], text[], text[]), specql.evaluate_windows(integer, boolean),
-    specql.evaluate_own_window(text), specql.expire_windows(), specql.rebuild_window(text),
-    specql.backtest(text, timestamptz, timestamptz, text)
+    specql.window_events(text, integer, uuid[], timestamptz[], text[], text[]),
+    specql.evaluate_windows(integer, boolean), specql.evaluate_own_window(text), specql.expire_windows(),
+    specql.rebuild_window(text), specql.backtest(text, timestamptz, timestamptz, text)
 TO specql_admin;
 GRANT SELECT ON specql.windows TO specql_admin;

@@ -91,8 +91,7 @@ BEGIN
                 CONTINUE;
             END IF;
             UPDATE specql.outbox AS o
-            SET attempts = o.attempts + 1,
-                available_at = clock_timestamp() + random() * least(interval '1 s' * 2 ^ o.attempts, interval '1 hour')
+            SET attempts = o.attempts + 1, available_at = clock_timestamp() + specql.pause_after(o.attempts + 1, '1 s')
             WHERE o.id = d.id;
             id := d.id;
             payload := d.payload;

@@ -25,6 +25,11 @@ CREATE TABLE specql.outbox (
     severity text,
     repeat_after interval,
     leased_by text,
+    finished_at timestamptz,
+    http_status integer,
+    response text,
+    -- Whose a delivery is: its payload goes to nobody whom this role has not got the rights of, or has not let have it.
+    owner specql.role DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid::specql.role,
     PRIMARY KEY (id),
     CHECK (CASE WHEN kind = 'call' THEN service IS NOT NULL AND operation IS NOT NULL
                 ELSE channel IS NOT NULL AND message IS NOT NULL END)
@@ -58,52 +63,11 @@ COMMENT ON COLUMN specql.outbox.acknowledged_by IS 'Escalations: who did';
 COMMENT ON COLUMN specql.outbox.severity IS 'Escalations: how bad it is, in the spec''s words';
 COMMENT ON COLUMN specql.outbox.repeat_after IS 'Escalations: how often it is sent until someone acknowledges it; NULL: once';
 COMMENT ON COLUMN specql.outbox.leased_by IS 'While leased: worker, or the role that took it';
-SELECT pg_catalog.pg_extension_config_dump('specql.outbox', '');
-
--- What has left the outbox. Both begin with its columns, in its order; the owner is the last of each.
-CREATE TABLE specql.delivery_history (
-    LIKE specql.outbox INCLUDING COMMENTS,
-    finished_at timestamptz NOT NULL,
-    http_status integer,
-    response text
-);
--- Ids grow with time: old rows are at its left end.
-CREATE INDEX delivery_history_id ON specql.delivery_history (id);
-CREATE INDEX delivery_history_event ON specql.delivery_history (event_id);
-CREATE INDEX delivery_history_open ON specql.delivery_history (id) WHERE kind = 'escalation' AND acknowledged_at IS NULL;
-COMMENT ON TABLE specql.delivery_history IS
-'Deliveries that have left, for specql.delivery_retention; escalations stay until they are acknowledged';
-COMMENT ON COLUMN specql.delivery_history.status IS 'done, or discarded';
-COMMENT ON COLUMN specql.delivery_history.finished_at IS 'When it had left';
-COMMENT ON COLUMN specql.delivery_history.http_status IS 'The receiver''s answer';
-COMMENT ON COLUMN specql.delivery_history.response IS 'The beginning of its body';
-SELECT pg_catalog.pg_extension_config_dump('specql.delivery_history', '');
-
-CREATE TABLE specql.dead_letter (
-    LIKE specql.outbox INCLUDING COMMENTS,
-    finished_at timestamptz NOT NULL,
-    http_status integer,
-    response text,
-    PRIMARY KEY (id)
-);
-CREATE INDEX dead_letter_event ON specql.dead_letter (event_id);
-CREATE INDEX dead_letter_service ON specql.dead_letter (service, id);
-COMMENT ON TABLE specql.dead_letter IS
-'Deliveries that ran out of attempts or were refused for good; they stay until specql.redrive or specql.discard; shown by specql.dead_letters';
-COMMENT ON COLUMN specql.dead_letter.status IS 'dead';
-COMMENT ON COLUMN specql.dead_letter.finished_at IS 'When it was given up';
-COMMENT ON COLUMN specql.dead_letter.http_status IS 'The receiver''s last answer';
-COMMENT ON COLUMN specql.dead_letter.response IS 'The beginning of its body';
-SELECT pg_catalog.pg_extension_config_dump('specql.dead_letter', '');
-
--- Whose a delivery is: its payload goes to nobody whom this role has not got the rights of, or has not let have it.
-ALTER TABLE specql.outbox ADD COLUMN owner specql.role
-    DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid::specql.role;
-ALTER TABLE specql.delivery_history ADD COLUMN owner specql.role;
-ALTER TABLE specql.dead_letter ADD COLUMN owner specql.role;
+COMMENT ON COLUMN specql.outbox.finished_at IS 'NULL until it has left';
+COMMENT ON COLUMN specql.outbox.http_status IS 'NULL until it has left';
+COMMENT ON COLUMN specql.outbox.response IS 'NULL until it has left';
 COMMENT ON COLUMN specql.outbox.owner IS 'The role that queued it: of an action''s delivery its owner; NULL: the owner of the extension';
-COMMENT ON COLUMN specql.delivery_history.owner IS 'The role that queued it';
-COMMENT ON COLUMN specql.dead_letter.owner IS 'The role that queued it';
+SELECT pg_catalog.pg_extension_config_dump('specql.outbox', '');
 
 CREATE FUNCTION specql.payload_size(payload jsonb) RETURNS bigint
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload_size';
@@ -150,12 +114,13 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_escalate_one';
 COMMENT ON FUNCTION specql.escalate(text, text, uuid, jsonb, text, interval) IS
 'Queues an escalation for one event, by default that of specql.focus, or the first; it stays open until acknowledged; its id';
 
-REVOKE ALL ON FUNCTION specql.payload_size(jsonb) FROM PUBLIC;
-REVOKE ALL ON FUNCTION specql.focus(uuid), specql.undelivered(), specql.call_external(text, text, integer), specql.call_external(text, text, uuid, jsonb),
+REVOKE ALL ON FUNCTION specql.payload_size(jsonb), specql.focus(uuid), specql.undelivered(),
+    specql.call_external(text, text, integer), specql.call_external(text, text, uuid, jsonb),
     specql.notify(text, text, integer), specql.notify(text, text, uuid, jsonb),
     specql.escalate(text, text, integer, text, interval), specql.escalate(text, text, uuid, jsonb, text, interval)
 FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION specql.focus(uuid), specql.undelivered(), specql.call_external(text, text, integer), specql.call_external(text, text, uuid, jsonb),
-    specql.notify(text, text, integer), specql.notify(text, text, uuid, jsonb),
-    specql.escalate(text, text, integer, text, interval), specql.escalate(text, text, uuid, jsonb, text, interval)
+GRANT EXECUTE ON FUNCTION specql.focus(uuid), specql.undelivered(), specql.call_external(text, text, integer),
+    specql.call_external(text, text, uuid, jsonb), specql.notify(text, text, integer),
+    specql.notify(text, text, uuid, jsonb), specql.escalate(text, text, integer, text, interval),
+    specql.escalate(text, text, uuid, jsonb, text, interval)
 TO specql_admin;

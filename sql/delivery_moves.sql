@@ -1,0 +1,59 @@
+-- A delivery moves as a whole: from the outbox to the history or the dead letters, from there back, or to the history. Only
+-- what a move is about changes.
+CREATE EXTENSION specql;
+SET client_min_messages = warning;
+-- All three tables have the same columns.
+SELECT array_agg(DISTINCT c.names) = ARRAY[min(c.names)] AS same_columns
+FROM (SELECT a.attrelid, string_agg(a.attname || ' ' || a.atttypid::regtype, ', ' ORDER BY a.attnum) AS names
+      FROM pg_attribute AS a
+      WHERE a.attrelid IN ('specql.outbox'::regclass, 'specql.delivery_history'::regclass, 'specql.dead_letter'::regclass)
+        AND a.attnum > 0 AND NOT a.attisdropped GROUP BY a.attrelid) AS c;
+CREATE FUNCTION changes(one jsonb, other jsonb) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(format('%s: %s', k, CASE WHEN k LIKE '%\_at' THEN coalesce(left($2 ->> k, 0), 'NULL') ELSE coalesce($2 ->> k, 'NULL') END), ', ' ORDER BY k)
+    FROM jsonb_object_keys($1) AS k WHERE $1 -> k IS DISTINCT FROM $2 -> k
+$$;
+-- Every column has a value.
+INSERT INTO specql.outbox
+SELECT ('00000000-0000-7000-8000-00000000000' || n)::uuid, 'shop.order', '7', 'shop.order.created', '{"id": 7}', 'escalation', 'mail', 'send', 'desk', 'look',
+       '00000000-0000-7000-8000-0000000000ff', NULL, 'leased', 3, '2030-01-01', '2030-01-02', 'busy', '2020-01-03',
+       '2020-01-04', 'somebody', 'high', '2 hours', 'worker 1', '2020-01-05', 100, 'none', current_user::regrole::oid::specql.role
+FROM generate_series(1, 3) AS n;
+SELECT count(*) AS missing FROM specql.outbox AS o, jsonb_each(to_jsonb(o)) AS e WHERE e.value = 'null' AND e.key <> 'action';
+CREATE TABLE was AS SELECT o.id, to_jsonb(o) AS row FROM specql.outbox AS o;
+
+SELECT * FROM specql.retire(ARRAY(SELECT o.id FROM specql.outbox AS o ORDER BY o.id), '{done,dead,retry}', '{NULL,broken,NULL}', '{200,500,503}', '{fine,NULL,NULL}');
+SELECT changes(w.row, to_jsonb(h)) AS done FROM was AS w JOIN specql.delivery_history AS h ON h.id = w.id;
+SELECT changes(w.row, to_jsonb(d)) AS dead FROM was AS w JOIN specql.dead_letter AS d ON d.id = w.id;
+SELECT changes(w.row, to_jsonb(o)) AS stays FROM was AS w JOIN specql.outbox AS o ON o.id = w.id;
+SELECT specql.bury(id, 'too heavy') FROM specql.outbox;
+SELECT changes(w.row, to_jsonb(d)) AS buried FROM was AS w JOIN specql.dead_letter AS d ON d.id = w.id ORDER BY w.id DESC LIMIT 1;
+TRUNCATE was;
+INSERT INTO was SELECT d.id, to_jsonb(d) FROM specql.dead_letter AS d;
+SELECT specql.redrive(max(d.id::text)::uuid) FROM specql.dead_letter AS d;
+SELECT changes(w.row, to_jsonb(o)) AS redriven FROM was AS w JOIN specql.outbox AS o ON o.id = w.id;
+SELECT specql.discard(d.id) FROM specql.dead_letter AS d;
+SELECT changes(w.row, to_jsonb(h)) AS discarded FROM was AS w JOIN specql.delivery_history AS h ON h.id = w.id;
+SELECT specql.discard('00000000-0000-7000-8000-000000000001'), specql.redrive('00000000-0000-7000-8000-000000000001'::uuid);
+-- Nobody takes what has left.
+SELECT * FROM specql.retire('{00000000-0000-7000-8000-000000000001}', '{done}', NULL, NULL, NULL);
+SELECT count(*) FROM specql.deliveries;
+
+-- What a handler queues that is too large is a dead letter of the same shape, and its owner's.
+SELECT count(*) FROM specql.apply($$
+entity: Note
+schema: desk
+fields:
+  body: text
+actions:
+  - name: on_note
+    on: insert Note
+    steps:
+      - notify: desk "a note"
+$$);
+SET specql.max_payload_size = '1kB';
+INSERT INTO desk.note (body) SELECT string_agg(md5(n::text), '') FROM generate_series(1, 100) AS n;
+SELECT status, attempts, last_error, finished_at - created_at AS after, http_status, response, owner = current_user::regrole::oid AS own
+FROM specql.dead_letter;
+RESET specql.max_payload_size;
+SELECT specql.redrive(id) FROM specql.dead_letters;
+SELECT status, attempts, finished_at, owner = current_user::regrole::oid AS own FROM specql.outbox WHERE channel = 'desk' AND kind = 'notify';

@@ -1,0 +1,86 @@
+-- What generated code calls: the triggers that capture changes and dispatch them, what a handler asks of its events,
+-- and emit.
+
+CREATE FUNCTION specql.capture() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'specql_capture';
+COMMENT ON FUNCTION specql.capture() IS
+'Row trigger, one for all actions of a table: keeps the rows that match a condition for the end of the statement';
+
+CREATE FUNCTION specql.dispatch() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'specql_dispatch';
+COMMENT ON FUNCTION specql.dispatch() IS
+'Statement trigger of an action; arguments: action, handler, capture function, event, on_error. Runs the handler once for all captured rows';
+
+CREATE FUNCTION specql.matched(branch integer) RETURNS boolean
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'specql_matched';
+COMMENT ON FUNCTION specql.matched(integer) IS 'In a handler: does this branch hold for any of its events?';
+
+CREATE FUNCTION specql.rows(branch integer) RETURNS SETOF record
+LANGUAGE c STABLE STRICT PARALLEL RESTRICTED ROWS 100 AS 'MODULE_PATHNAME', 'specql_rows';
+COMMENT ON FUNCTION specql.rows(integer) IS
+'In a handler: its events for which this branch holds. The caller''s column list chooses by name among event_id, event_type, event_time, event_data, subject and the outputs of the capture function';
+
+CREATE FUNCTION specql.several() RETURNS boolean
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'specql_several';
+COMMENT ON FUNCTION specql.several() IS 'In a handler: has it more than one event to handle?';
+
+CREATE FUNCTION specql.has_update_rules(relation regclass) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM pg_trigger AS t
+                   WHERE t.tgrelid = $1 AND t.tgfoid = 'specql.dispatch()'::regprocedure
+                     AND t.tgtype & 16 <> 0 AND t.tgenabled <> 'D')
+$$;
+COMMENT ON FUNCTION specql.has_update_rules(regclass) IS
+'In a handler: does an action that is switched on listen to updates of this table? Then each change of a row is made by itself';
+
+-- Conditions and steps call it as the owner of the action, so it is everybody's. Whoever asks learns only who he is himself.
+CREATE FUNCTION specql.caller(key text) RETURNS text
+LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'specql_caller';
+COMMENT ON FUNCTION specql.caller(text) IS
+'Who did it, for user the role that the session works as, for any other key that of the claims in the first of the settings named by specql.caller_claims that is set; in a handler of the event that is handled, as it was when that happened';
+
+CREATE FUNCTION specql.payload(data jsonb, key text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload';
+COMMENT ON FUNCTION specql.payload(jsonb, text) IS
+'In a handler: the value at a key as text; an error that names the key if it is not there, NULL for JSON null';
+
+CREATE FUNCTION specql.payload_json(data jsonb, key text) RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload_json';
+COMMENT ON FUNCTION specql.payload_json(jsonb, text) IS
+'The value at a key as it is; an error that names the key if it is not there, NULL for JSON null';
+
+CREATE FUNCTION specql.payload_array(data jsonb, key text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload_array';
+COMMENT ON FUNCTION specql.payload_array(jsonb, text) IS
+'The same for a JSON array, written as PostgreSQL reads arrays; text is taken as it is';
+
+CREATE FUNCTION specql.emit(type text, data jsonb DEFAULT '{}', occurred_at timestamptz DEFAULT NULL) RETURNS uuid
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_emit';
+COMMENT ON FUNCTION specql.emit(text, jsonb, timestamptz) IS
+'Raises a custom event in this transaction; its handlers have run when it returns. The event''s id';
+
+CREATE FUNCTION specql.emit(type text, data jsonb[], occurred_at timestamptz[] DEFAULT NULL) RETURNS uuid[]
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_emit_array';
+COMMENT ON FUNCTION specql.emit(text, jsonb[], timestamptz[]) IS 'Raises many custom events of one type, handled as one set';
+
+CREATE FUNCTION specql.emit(type text, data text, occurred_at text DEFAULT NULL) RETURNS uuid
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_emit_text';
+COMMENT ON FUNCTION specql.emit(text, text, text) IS
+'The same for a payload written as a plain literal, whose type PostgreSQL would otherwise have to guess';
+
+CREATE FUNCTION specql.recheck(relation regclass, action text, data jsonb, caller jsonb DEFAULT NULL)
+RETURNS TABLE (branch integer, held boolean, "values" jsonb)
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_recheck';
+COMMENT ON FUNCTION specql.recheck(regclass, text, jsonb, jsonb) IS
+'Which conditions of an action hold for a logged change of a row, by today''s rules, and the values its steps read';
+
+-- Left to PUBLIC: payload and caller.
+REVOKE ALL ON FUNCTION specql.capture(), specql.dispatch(), specql.matched(integer), specql.rows(integer),
+    specql.several(), specql.has_update_rules(regclass), specql.emit(text, jsonb, timestamptz),
+    specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text),
+    specql.recheck(regclass, text, jsonb, jsonb)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.capture(), specql.dispatch(), specql.matched(integer), specql.rows(integer),
+    specql.several(), specql.has_update_rules(regclass), specql.emit(text, jsonb, timestamptz),
+    specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text)
+TO specql_admin;

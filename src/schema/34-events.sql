@@ -1,0 +1,61 @@
+-- All events in one view, wherever they are: in the log, failed, or waiting.
+
+CREATE VIEW specql.logged_events AS
+    SELECT l.id, l.type, l.action, l.entity, l.subject, l.data, l.occurred_at, l.xid, l.caused_by, l.root, l.depth,
+           CASE WHEN l.deliveries > 0 AND l.processed_at IS NULL THEN 'pending' ELSE l.status END AS status,
+           l.attempts, l.last_error, l.processed_at, l.batch, l.deliveries, l.caller
+    FROM specql.event_log AS l;
+COMMENT ON VIEW specql.logged_events IS 'The part of specql.events that is in the log: events that were handled, or that no action listens to';
+
+CREATE VIEW specql.unhandled_events AS
+    SELECT f.id, f.type, f.action, f.entity, f.subject, f.data, f.occurred_at, f.xid, f.caused_by, f.root, f.depth,
+           f.status, f.attempts, f.message AS last_error, NULL::timestamptz AS processed_at, f.id AS batch, 0 AS deliveries,
+           f.caller
+    FROM specql.failure AS f
+    UNION ALL
+    SELECT w.id, w.type, w.action, w.entity, w.subject, w.data, w.occurred_at, w.xid, w.caused_by, w.root, w.depth,
+           'paused', 0, NULL, NULL, w.id, 0, w.caller
+    FROM specql.waiting_event AS w;
+COMMENT ON VIEW specql.unhandled_events IS 'The part of specql.events that is still to be handled: failed, parked, paused';
+
+CREATE VIEW specql.events AS
+    SELECT * FROM specql.logged_events UNION ALL SELECT * FROM specql.unhandled_events;
+COMMENT ON VIEW specql.events IS 'The event log: what happened, who handled it, and what became of it';
+COMMENT ON COLUMN specql.events.id IS 'Time-ordered; an event that several actions handled has a row for each';
+COMMENT ON COLUMN specql.events.type IS 'Table and event (inventory.product.stock_quantity_changed), or the custom event';
+COMMENT ON COLUMN specql.events.action IS 'The action that handled it; NULL for a custom event nobody listens to';
+COMMENT ON COLUMN specql.events.entity IS 'The table whose row changed';
+COMMENT ON COLUMN specql.events.subject IS 'The id of that row';
+COMMENT ON COLUMN specql.events.data IS 'Old and new row, or the payload';
+COMMENT ON COLUMN specql.events.occurred_at IS 'By the clock when the row was captured, or as given to specql.emit';
+COMMENT ON COLUMN specql.events.xid IS 'The transaction';
+COMMENT ON COLUMN specql.events.caused_by IS 'The event whose handler caused this one; the first of them, if it handled several together';
+COMMENT ON COLUMN specql.events.root IS 'The event at the start of the chain of causes';
+COMMENT ON COLUMN specql.events.depth IS 'The place in that chain; 1 for an event that nothing caused';
+COMMENT ON COLUMN specql.events.status IS
+'done; pending: a delivery waits; failed: will be tried again; parked: waits for specql.retry; paused: waits for specql.resume; unheard: no action listens; unmatched: log_events = all';
+COMMENT ON COLUMN specql.events.attempts IS 'How often the handler ran for it';
+COMMENT ON COLUMN specql.events.last_error IS 'Of the last attempt that failed';
+COMMENT ON COLUMN specql.events.processed_at IS 'When the reactions were done; NULL while anything is pending or failed';
+COMMENT ON COLUMN specql.events.batch IS 'The first of the events that were handled together';
+COMMENT ON COLUMN specql.events.deliveries IS 'How many deliveries the handler queued for it';
+COMMENT ON COLUMN specql.events.caller IS
+'Who did it: the role as user, and the claims. Kept of events whose action asks for it, that failed or wait, and that nobody listens to';
+
+-- Its parts have the same columns.
+DO $$
+DECLARE
+    part text;
+    one record;
+BEGIN
+    FOREACH part IN ARRAY '{logged_events,unhandled_events}'::text[] LOOP
+        FOR one IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment
+                   FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = 'specql.events'::pg_catalog.regclass AND a.attnum > 0 LOOP
+            EXECUTE pg_catalog.format('COMMENT ON COLUMN specql.%I.%I IS %L', part, one.attname, one.comment);
+        END LOOP;
+    END LOOP;
+END
+$$;
+
+-- Events hold the rows of other people's tables.
+GRANT SELECT ON specql.events, specql.logged_events, specql.unhandled_events TO specql_admin;

@@ -1,0 +1,88 @@
+-- What has left the outbox: what was delivered is history for a while, what was given up is a dead letter. All three tables
+-- have the same columns, so that a delivery moves from one to another as a whole.
+
+CREATE TABLE specql.delivery_history (LIKE specql.outbox INCLUDING COMMENTS);
+ALTER TABLE specql.delivery_history ALTER COLUMN finished_at SET NOT NULL;
+-- Ids grow with time: old rows are at its left end.
+CREATE INDEX delivery_history_id ON specql.delivery_history (id);
+CREATE INDEX delivery_history_event ON specql.delivery_history (event_id);
+CREATE INDEX delivery_history_open ON specql.delivery_history (id) WHERE kind = 'escalation' AND acknowledged_at IS NULL;
+COMMENT ON TABLE specql.delivery_history IS
+'Deliveries that have left, for specql.delivery_retention; escalations stay until they are acknowledged';
+COMMENT ON COLUMN specql.delivery_history.status IS 'done, or discarded';
+COMMENT ON COLUMN specql.delivery_history.finished_at IS 'When it had left';
+COMMENT ON COLUMN specql.delivery_history.http_status IS 'The receiver''s answer';
+COMMENT ON COLUMN specql.delivery_history.response IS 'The beginning of its body';
+COMMENT ON COLUMN specql.delivery_history.owner IS 'The role that queued it';
+SELECT pg_catalog.pg_extension_config_dump('specql.delivery_history', '');
+
+CREATE TABLE specql.dead_letter (LIKE specql.outbox INCLUDING COMMENTS, PRIMARY KEY (id));
+ALTER TABLE specql.dead_letter ALTER COLUMN finished_at SET NOT NULL;
+CREATE INDEX dead_letter_event ON specql.dead_letter (event_id);
+CREATE INDEX dead_letter_service ON specql.dead_letter (service, id);
+COMMENT ON TABLE specql.dead_letter IS
+'Deliveries that ran out of attempts or were refused for good; they stay until specql.redrive or specql.discard; shown by specql.dead_letters';
+COMMENT ON COLUMN specql.dead_letter.status IS 'dead';
+COMMENT ON COLUMN specql.dead_letter.finished_at IS 'When it was given up';
+COMMENT ON COLUMN specql.dead_letter.http_status IS 'The receiver''s last answer';
+COMMENT ON COLUMN specql.dead_letter.response IS 'The beginning of its body';
+COMMENT ON COLUMN specql.dead_letter.owner IS 'The role that queued it';
+SELECT pg_catalog.pg_extension_config_dump('specql.dead_letter', '');
+
+-- The one way out of the outbox. Items that are not in it any more are passed over, and those with another verdict.
+CREATE FUNCTION specql.retire(ids uuid[], verdicts text[], errors text[], http_statuses integer[], responses text[],
+    OUT event_ids uuid[], OUT actions text[])
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+DECLARE
+    d specql.outbox;
+BEGIN
+    FOR i IN 1..coalesce(cardinality(ids), 0) LOOP
+        CONTINUE WHEN verdicts[i] NOT IN ('done', 'dead');
+        DELETE FROM specql.outbox AS o WHERE o.id = ids[i] RETURNING o.* INTO d;
+        CONTINUE WHEN NOT FOUND;
+        d.status := verdicts[i];
+        d.last_error := coalesce(errors[i], d.last_error);
+        d.leased_until := NULL;
+        d.leased_by := NULL;
+        d.finished_at := clock_timestamp();
+        d.http_status := http_statuses[i];
+        d.response := responses[i];
+        IF d.status = 'dead' THEN
+            INSERT INTO specql.dead_letter VALUES (d.*);
+            CONTINUE;
+        END IF;
+        INSERT INTO specql.delivery_history VALUES (d.*);
+        IF d.event_id IS NOT NULL THEN
+            event_ids := event_ids || d.event_id;
+            actions := actions || d.action;
+        END IF;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION specql.retire(uuid[], text[], text[], integer[], text[]) IS
+'Takes deliveries out of the outbox, into the history (verdict done) or to the dead letters (dead); the events of those that are done, and their actions';
+
+-- A payload that no setting lets leave (see settings.hpp) is not copied.
+CREATE FUNCTION specql.bury(id uuid, reason text) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE specql.outbox AS o SET payload = jsonb_build_object('specql.omitted_bytes', specql.payload_size(o.payload))
+    WHERE o.id = $1 AND specql.payload_size(o.payload) > 100 * 1024 * 1024;
+    SELECT specql.retire(ARRAY[o.id], '{dead}', ARRAY[concat_ws('; before: ', $2, o.last_error)], NULL, NULL)
+    FROM specql.outbox AS o WHERE o.id = $1;
+$$;
+COMMENT ON FUNCTION specql.bury(uuid, text) IS 'Makes a waiting delivery a dead letter';
+
+CREATE FUNCTION specql.expire_deliveries() RETURNS bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH old AS (
+        SELECT h.ctid FROM specql.delivery_history AS h
+        WHERE h.id < specql.first_uuid(now() - specql.setting('delivery_retention')::interval)
+          AND (h.kind <> 'escalation' OR h.acknowledged_at IS NOT NULL)
+        ORDER BY h.id LIMIT 10000),
+    gone AS (DELETE FROM specql.delivery_history AS h USING old WHERE h.ctid = old.ctid RETURNING 1)
+    SELECT count(*) FROM gone
+$$;
+COMMENT ON FUNCTION specql.expire_deliveries() IS
+'Removes up to 10,000 deliveries from the history that are older than specql.delivery_retention; how many. The worker does it';
+
+REVOKE ALL ON FUNCTION specql.retire(uuid[], text[], text[], integer[], text[]), specql.bury(uuid, text), specql.expire_deliveries() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.expire_deliveries() TO specql_admin;

@@ -1,0 +1,260 @@
+-- Services: where calls go and how, who declared them, and switching them off and on.
+
+CREATE TABLE specql.service (
+    name text NOT NULL PRIMARY KEY,
+    url text,
+    timeout interval NOT NULL,
+    retries integer NOT NULL CHECK (retries >= 0),
+    backoff interval NOT NULL,
+    headers jsonb NOT NULL,
+    secrets text[] NOT NULL,
+    format text NOT NULL CHECK (format IN ('cloudevents', 'hasura', 'supabase', 'plain')),
+    ordering text,
+    on_failure text NOT NULL CHECK (on_failure IN ('block', 'skip')),
+    retry_on integer[] NOT NULL,
+    operations jsonb NOT NULL,
+    owner specql.role NOT NULL,
+    disabled text,
+    failures integer NOT NULL DEFAULT 0,
+    pauses integer NOT NULL DEFAULT 0,
+    paused_until timestamptz,
+    last_error text
+);
+COMMENT ON TABLE specql.service IS 'Services as the worker knows them: written by specql.register_service, shown by specql.services';
+COMMENT ON COLUMN specql.service.name IS 'As steps call it';
+COMMENT ON COLUMN specql.service.url IS 'Where calls go; NULL: consumers take them';
+COMMENT ON COLUMN specql.service.timeout IS 'From the send to the end of the answer';
+COMMENT ON COLUMN specql.service.retries IS 'Attempts after the first';
+COMMENT ON COLUMN specql.service.backoff IS 'The longest pause before the first retry; it doubles with each, up to an hour';
+COMMENT ON COLUMN specql.service.headers IS 'Sent with every call';
+COMMENT ON COLUMN specql.service.secrets IS 'Names of the keys that sign: env:NAME, file:PATH, or a row of specql.secret';
+COMMENT ON COLUMN specql.service.format IS 'Of the body: cloudevents, hasura, supabase or plain';
+COMMENT ON COLUMN specql.service.ordering IS 'The key of the payload whose calls leave one after the other';
+COMMENT ON COLUMN specql.service.on_failure IS 'What a failing call does to the later ones of its key: block or skip';
+COMMENT ON COLUMN specql.service.retry_on IS 'Further 4xx answers that are tried again';
+COMMENT ON COLUMN specql.service.operations IS 'Path, method, timeout and retries by operation';
+COMMENT ON COLUMN specql.service.owner IS 'The role that declared it; others may call it, but not change it, nor take its calls';
+COMMENT ON COLUMN specql.service.disabled IS 'Why it is not called: the receiver said 410, or specql.pause_service; NULL if it is';
+COMMENT ON COLUMN specql.service.failures IS 'Failed calls in a row';
+COMMENT ON COLUMN specql.service.pauses IS 'How often in a row the circuit breaker has opened';
+COMMENT ON COLUMN specql.service.paused_until IS 'The circuit breaker is open until then';
+COMMENT ON COLUMN specql.service.last_error IS 'Of the last call that failed';
+SELECT pg_catalog.pg_extension_config_dump('specql.service', '');
+
+CREATE FUNCTION specql.url_problem(url text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'specql_url_problem';
+COMMENT ON FUNCTION specql.url_problem(text) IS 'Why a url cannot be called; NULL if it can';
+
+CREATE FUNCTION specql.is_header(name text, value text) RETURNS boolean
+LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'specql_is_header';
+COMMENT ON FUNCTION specql.is_header(text, text) IS 'Can a call be sent with this header?';
+
+-- The same limits as in specs. Whoever calls this by hand, or restores a row that nobody checked, learns what is wrong with it.
+CREATE FUNCTION specql.check_service(s specql.service) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    problem text;
+BEGIN
+    problem := CASE
+        WHEN s.name IS NULL OR octet_length(s.name) NOT BETWEEN 1 AND 255 THEN 'a name has 1 to 255 bytes'
+        WHEN specql.url_problem(s.url) IS NOT NULL THEN 'the url cannot be called: ' || specql.url_problem(s.url)
+        WHEN octet_length(s.url) > 8000 THEN 'a url has at most 8000 bytes'
+        WHEN s.timeout IS NULL OR s.timeout NOT BETWEEN '1 ms' AND '10 min' THEN 'timeout must be from 1 ms to 10 min'
+        WHEN s.retries IS NULL OR s.retries NOT BETWEEN 0 AND 100 THEN 'retries must be from 0 to 100'
+        WHEN s.backoff IS NULL OR s.backoff NOT BETWEEN '1 ms' AND '1 hour' THEN 'backoff must be from 1 ms to 1 hour'
+        WHEN s.format IS NULL OR s.format NOT IN ('cloudevents', 'hasura', 'supabase', 'plain')
+            THEN 'format must be cloudevents, hasura, supabase or plain'
+        WHEN s.on_failure IS NULL OR s.on_failure NOT IN ('block', 'skip') THEN 'on_failure must be block or skip'
+        WHEN octet_length(s.ordering) NOT BETWEEN 1 AND 255 THEN 'ordering must be a key of the payload'
+        WHEN s.retry_on IS NULL OR array_position(s.retry_on, NULL) IS NOT NULL
+             OR EXISTS (SELECT FROM unnest(s.retry_on) AS u(status) WHERE u.status NOT BETWEEN 400 AND 499 OR u.status = 410)
+            THEN 'retry_on must list answers from 400 to 499, without 410'
+        WHEN s.secrets IS NULL OR array_position(s.secrets, NULL) IS NOT NULL OR cardinality(s.secrets) > 10
+             OR EXISTS (SELECT FROM unnest(s.secrets) AS u(secret)
+                        WHERE octet_length(u.secret) NOT BETWEEN 1 AND 1000 OR NOT specql.is_header('x', u.secret))
+            THEN 'secrets must be at most ten names of keys'
+        WHEN jsonb_typeof(s.headers) IS DISTINCT FROM 'object' THEN 'headers must be an object of texts'
+        WHEN octet_length(s.headers::text) > 32000 THEN 'headers have at most 32000 bytes'
+        WHEN jsonb_typeof(s.operations) IS DISTINCT FROM 'object' THEN 'operations must be an object of objects'
+        WHEN octet_length(s.operations::text) > 1000000 THEN 'operations have at most 1000000 bytes' END;
+    IF problem IS NULL THEN
+        SELECT CASE
+            WHEN jsonb_typeof(h.value) <> 'string' THEN format('the header %s must be a text', h.key)
+            WHEN lower(h.key) IN ('host', 'content-length', 'content-type', 'transfer-encoding', 'connection', 'expect',
+                                  'webhook-id', 'webhook-timestamp', 'webhook-signature') THEN format('the header %s is set with each call', h.key)
+            WHEN NOT specql.is_header(h.key, h.value #>> '{}') THEN format('the header %s cannot be sent', to_json(h.key)) END AS found
+        INTO problem FROM jsonb_each(s.headers) AS h(key, value) ORDER BY 1 NULLS LAST LIMIT 1;
+    END IF;
+    IF problem IS NULL THEN
+        SELECT format('operation %s: ', o.key) || CASE
+            WHEN octet_length(o.key) > 255 THEN 'a name has at most 255 bytes'
+            WHEN jsonb_typeof(o.value) <> 'object' THEN 'it must be an object'
+            WHEN NOT o.keys <@ '{path,method,timeout,retries}' THEN 'it has path, method, timeout and retries'
+            WHEN EXISTS (SELECT FROM jsonb_each(o.value) AS e(key, value) WHERE jsonb_typeof(e.value) NOT IN ('string', 'number'))
+                THEN 'path, method, timeout and retries are texts'
+            WHEN o.value ->> 'path' NOT LIKE '/%' OR specql.url_problem('http://host' || (o.value ->> 'path')) IS NOT NULL
+                THEN 'its path must begin with / and hold no space, control character or fragment'
+            WHEN o.value ->> 'method' NOT IN ('POST', 'PUT', 'PATCH', 'DELETE', 'GET') THEN 'its method must be POST, PUT, PATCH, DELETE or GET'
+            WHEN o.value ->> 'retries' !~ '^([0-9]{1,2}|100)$' THEN 'its retries must be from 0 to 100'
+            END AS found
+        INTO problem
+        FROM (SELECT e.key, e.value, CASE WHEN jsonb_typeof(e.value) = 'object' THEN ARRAY(SELECT jsonb_object_keys(e.value)) END AS keys
+              FROM jsonb_each(s.operations) AS e(key, value)) AS o ORDER BY 1 NULLS LAST LIMIT 1;
+    END IF;
+    IF problem IS NULL THEN
+        DECLARE
+            o record;
+        BEGIN
+            FOR o IN SELECT e.key, e.value ->> 'timeout' AS timeout FROM jsonb_each(s.operations) AS e(key, value) WHERE e.value ? 'timeout' LOOP
+                IF o.timeout::interval NOT BETWEEN '1 ms' AND '10 min' THEN
+                    problem := format('operation %s: its timeout must be from 1 ms to 10 min', o.key);
+                END IF;
+            END LOOP;
+        EXCEPTION WHEN data_exception THEN
+            problem := format('operation %s: its timeout must be an interval', o.key);
+        END;
+    END IF;
+    IF problem IS NOT NULL THEN
+        RAISE EXCEPTION 'service %: %', coalesce(left(s.name, 255), 'NULL'), problem
+            USING ERRCODE = 'invalid_parameter_value', HINT = 'SELECT specql.help(''services'') shows what a service may say.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION specql.check_service(specql.service) IS 'An error that says what is wrong with the declaration of a service, if anything is';
+
+CREATE FUNCTION specql.write_service(name text, url text, timeout interval, retries integer, backoff interval, headers jsonb,
+    secrets text[], format text, ordering text, on_failure text, retry_on integer[], operations jsonb, caller oid) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    s specql.service;
+    old_owner specql.role;
+BEGIN
+    s.name := write_service.name;
+    s.url := url;
+    s.timeout := coalesce(timeout, '10 s');
+    s.retries := coalesce(retries, 8);
+    s.backoff := coalesce(backoff, '1 s');
+    s.headers := coalesce(headers, '{}');
+    s.secrets := coalesce(secrets, '{}');
+    s.format := coalesce(format, 'cloudevents');
+    s.ordering := ordering;
+    s.on_failure := coalesce(on_failure, 'block');
+    s.retry_on := coalesce(retry_on, '{}');
+    s.operations := coalesce(operations, '{}');
+    s.owner := caller::specql.role;
+    s.failures := 0;
+    s.pauses := 0;
+    PERFORM specql.check_service(s);
+    SELECT v.owner INTO old_owner FROM specql.service AS v WHERE v.name = s.name;
+    IF FOUND THEN
+        PERFORM specql.require_owner('service ' || s.name, old_owner, caller);
+        IF EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = old_owner) THEN
+            s.owner := old_owner;
+        END IF;
+    END IF;
+    INSERT INTO specql.service AS v SELECT s.*
+    ON CONFLICT (name) DO UPDATE
+    SET url = excluded.url, timeout = excluded.timeout, retries = excluded.retries, backoff = excluded.backoff,
+        headers = excluded.headers, secrets = excluded.secrets, format = excluded.format, ordering = excluded.ordering,
+        on_failure = excluded.on_failure, retry_on = excluded.retry_on, operations = excluded.operations,
+        owner = excluded.owner, disabled = NULL, failures = 0, pauses = 0, paused_until = NULL
+    WHERE v.owner = coalesce(old_owner, excluded.owner);
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'service % was declared by somebody else at the same time', s.name USING ERRCODE = 'serialization_failure';
+    END IF;
+    PERFORM specql.release_calls(s.name);
+END $$;
+COMMENT ON FUNCTION specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, oid) IS
+'What specql.register_service does, for its caller';
+
+CREATE FUNCTION specql.register_service(name text, url text, timeout interval DEFAULT NULL, retries integer DEFAULT NULL,
+    backoff interval DEFAULT NULL, headers jsonb DEFAULT NULL, secrets text[] DEFAULT NULL, format text DEFAULT NULL,
+    ordering text DEFAULT NULL, on_failure text DEFAULT NULL, retry_on integer[] DEFAULT NULL, operations jsonb DEFAULT NULL)
+RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_register_service';
+COMMENT ON FUNCTION specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb) IS
+'Tells the worker of a service; again with other values changes it, which only its owner may, and calls it again if it was paused. Generated code calls this';
+
+CREATE FUNCTION specql.drop_service(name text, caller oid) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_owner('service ' || s.name, s.owner, $2) FROM specql.service AS s WHERE s.name = $1;
+    DELETE FROM specql.service AS s WHERE s.name = $1;
+    SELECT specql.release_calls($1);
+$$;
+COMMENT ON FUNCTION specql.drop_service(text, oid) IS 'What specql.unregister_service does, for its caller';
+
+CREATE FUNCTION specql.unregister_service(name text) RETURNS void
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_unregister_service';
+COMMENT ON FUNCTION specql.unregister_service(text) IS 'Forgets a service; its calls wait';
+
+CREATE FUNCTION specql.require_service(name text) RETURNS void
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_owner('service ' || s.name, s.owner, specql.viewer()) FROM specql.service AS s WHERE s.name = $1
+$$;
+COMMENT ON FUNCTION specql.require_service(text) IS 'An error if a service belongs to somebody else';
+
+CREATE FUNCTION specql.pause_service(name text, reason text DEFAULT 'paused by hand') RETURNS boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_service($1);
+    WITH paused AS (UPDATE specql.service AS s SET disabled = $2 WHERE s.name = $1 RETURNING 1)
+    SELECT EXISTS (SELECT FROM paused)
+$$;
+COMMENT ON FUNCTION specql.pause_service(text, text) IS 'Stops calling a service; its calls wait. False if there is none of this name';
+
+CREATE FUNCTION specql.resume_service(name text) RETURNS boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.require_service($1);
+    SELECT specql.release_calls($1);
+    WITH resumed AS (
+        UPDATE specql.service AS s SET disabled = NULL, failures = 0, pauses = 0, paused_until = NULL
+        WHERE s.name = $1 RETURNING 1)
+    SELECT EXISTS (SELECT FROM resumed)
+$$;
+COMMENT ON FUNCTION specql.resume_service(text) IS 'Calls a paused or disabled service again, at once';
+
+CREATE VIEW specql.services AS
+    SELECT s.name, s.url, CASE WHEN s.disabled IS NOT NULL THEN 'disabled'
+                               WHEN s.paused_until > clock_timestamp() THEN 'paused'
+                               WHEN s.url IS NULL THEN 'taken by consumers' ELSE 'active' END AS status,
+           coalesce(s.disabled, CASE WHEN s.failures > 0 OR s.paused_until > clock_timestamp() THEN s.last_error END,
+                    (SELECT o.last_error FROM specql.outbox AS o WHERE o.service = s.name AND o.status = 'held' LIMIT 1)) AS reason, s.paused_until,
+           (SELECT count(*) FROM specql.outbox AS o WHERE o.service = s.name) AS waiting,
+           (SELECT count(*) FROM specql.dead_letter AS d WHERE d.service = s.name) AS dead,
+           s.timeout, s.retries, s.backoff, s.format, s.ordering, s.on_failure, s.operations, s.owner
+    FROM specql.service AS s
+    UNION ALL
+    SELECT o.service, NULL, 'undeclared', 'no spec declares it; its calls wait', NULL, count(*), 0,
+           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    FROM specql.outbox AS o
+    WHERE o.service IS NOT NULL AND NOT EXISTS (SELECT FROM specql.service AS s WHERE s.name = o.service)
+    GROUP BY o.service;
+COMMENT ON VIEW specql.services IS 'Services that specs declare, and those that are called without';
+COMMENT ON COLUMN specql.services.name IS 'As steps call it';
+COMMENT ON COLUMN specql.services.url IS 'Where calls go';
+COMMENT ON COLUMN specql.services.status IS
+'active; paused by the circuit breaker; disabled (410, or specql.pause_service); taken by consumers (no url); undeclared';
+COMMENT ON COLUMN specql.services.reason IS 'Why it is not active, or the last error';
+COMMENT ON COLUMN specql.services.paused_until IS 'When the circuit breaker lets one call through';
+COMMENT ON COLUMN specql.services.waiting IS 'Calls in the outbox';
+COMMENT ON COLUMN specql.services.dead IS 'Dead letters';
+COMMENT ON COLUMN specql.services.timeout IS 'From the send to the end of the answer';
+COMMENT ON COLUMN specql.services.retries IS 'Attempts after the first';
+COMMENT ON COLUMN specql.services.backoff IS 'The longest pause before the first retry; it doubles with each';
+COMMENT ON COLUMN specql.services.format IS 'Of the body';
+COMMENT ON COLUMN specql.services.ordering IS 'The key whose calls leave one after the other';
+COMMENT ON COLUMN specql.services.on_failure IS 'What a failing call does to the later ones of its key: block or skip';
+COMMENT ON COLUMN specql.services.owner IS 'Who declared it, and alone may change, pause and take from it';
+COMMENT ON COLUMN specql.services.operations IS 'Path, method, timeout and retries by operation';
+
+REVOKE ALL ON FUNCTION specql.require_service(text),
+    specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, oid),
+    specql.drop_service(text, oid),
+    specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb),
+    specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text),
+    specql.url_problem(text), specql.is_header(text, text), specql.check_service(specql.service)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb),
+    specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text)
+TO specql_admin;
+GRANT SELECT ON specql.services TO specql_admin;

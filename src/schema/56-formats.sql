@@ -1,0 +1,44 @@
+-- What is sent: the body of a call in the format of its service, and the text of a notification.
+
+CREATE FUNCTION specql.delivery_body(format text, d specql.outbox, max_retries integer) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (CASE $1
+        WHEN 'cloudevents' THEN jsonb_strip_nulls(jsonb_build_object(
+            'specversion', '1.0', 'id', d.id, 'type', d.type,
+            'source', '/specql/' || current_database() || '/' || replace(d.aggregatetype, '.', '/'),
+            'subject', d.aggregateid, 'time', d.created_at, 'datacontenttype', 'application/json',
+            'operation', d.operation, 'eventid', d.event_id)) || jsonb_build_object('data', d.payload)
+        WHEN 'hasura' THEN jsonb_build_object(
+            'id', d.id, 'created_at', d.created_at, 'trigger', jsonb_build_object('name', d.operation),
+            'table', jsonb_build_object('schema', split_part(d.aggregatetype, '.', 1), 'name', split_part(d.aggregatetype, '.', 2)),
+            'event', jsonb_build_object('op', o.op, 'session_variables', NULL, 'data', CASE WHEN o.row THEN
+                jsonb_build_object('old', d.payload -> 'old', 'new', d.payload -> 'new')
+                ELSE jsonb_build_object('old', NULL, 'new', d.payload) END),
+            'delivery_info', jsonb_build_object('current_retry', d.attempts - 1, 'max_retries', $3))
+        WHEN 'supabase' THEN jsonb_build_object(
+            'type', o.op, 'schema', split_part(d.aggregatetype, '.', 1), 'table', split_part(d.aggregatetype, '.', 2),
+            'record', CASE WHEN o.row THEN d.payload -> 'new' ELSE d.payload END,
+            'old_record', CASE WHEN o.row THEN d.payload -> 'old' END)
+        ELSE d.payload END)::text
+    FROM (SELECT d.payload ?& '{old,new}' AS row,
+                 CASE WHEN NOT d.payload ?& '{old,new}' OR jsonb_typeof(d.payload -> 'old') = 'null' THEN 'INSERT'
+                      WHEN jsonb_typeof(d.payload -> 'new') = 'null' THEN 'DELETE' ELSE 'UPDATE' END AS op) AS o
+$$;
+COMMENT ON FUNCTION specql.delivery_body(text, specql.outbox, integer) IS 'The body of a call in the format of its service';
+
+-- A notification holds less than 8,000 bytes.
+CREATE FUNCTION specql.notification(d specql.outbox) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(CASE WHEN octet_length(n.message) <= 7900 THEN n.message END, jsonb_build_object('ref', d.id, 'truncated', true)::text)
+    -- A payload of so many bytes is longer as a text: it need not be written to know that.
+    FROM (SELECT CASE WHEN specql.payload_size(d.payload) + octet_length(d.message) < 100000 THEN jsonb_strip_nulls(jsonb_build_object('id', d.id, 'message', d.message, 'type', d.type,
+                     'subject', d.aggregateid, 'event_id', d.event_id, 'created_at', d.created_at,
+                     'severity', d.severity, 'acknowledge', CASE WHEN d.kind = 'escalation' THEN true END))
+                 || jsonb_build_object('data', d.payload) END AS body) AS b,
+         LATERAL (SELECT b.body::text AS message) AS n
+$$;
+COMMENT ON FUNCTION specql.notification(specql.outbox) IS
+'The payload of a notification; for one that is too long a reference to the row of specql.deliveries';
+
+REVOKE ALL ON FUNCTION specql.delivery_body(text, specql.outbox, integer), specql.notification(specql.outbox)
+FROM PUBLIC;

@@ -1,0 +1,249 @@
+-- Claims: a worker leases the calls that may leave now, in the order of their keys, before it makes them.
+
+-- The value that keeps calls in order; calls without one are in nobody's way.
+CREATE FUNCTION specql.delivery_key(ordering text, d_id uuid, aggregatetype text, aggregateid text, payload jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce($5 ->> $1, $5 -> 'new' ->> $1, $5 -> 'old' ->> $1,
+                    CASE WHEN $1 IN ('subject', split_part($3, '.', 2) || '_id') THEN $4 END, $2::text)
+$$;
+COMMENT ON FUNCTION specql.delivery_key(text, uuid, text, text, jsonb) IS 'What calls of a service with ordering are kept in order by';
+
+-- The planner's statistics of a queue are always old: the settings keep it on the indexes. What they make it believe of
+-- costs would have every statement compiled.
+--
+-- `after_at`, `after_id`: the last call that was claimed before. Those that have left since, and that an old snapshot keeps,
+-- lie before it in the index. Who gives them must begin anew now and then: a transaction may commit late. `due_by`: what
+-- was not due then is not taken.
+CREATE FUNCTION specql.due_calls(service text, max_items integer, after_at timestamptz DEFAULT NULL, after_id uuid DEFAULT NULL,
+    due_by timestamptz DEFAULT NULL, OUT ids uuid[], OUT due_at timestamptz[], OUT sizes bigint[])
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+DECLARE
+    s record;
+    due_until timestamptz := least(clock_timestamp(), due_by);
+    wanted integer := max_items;
+    owners oid[];
+    strangers boolean;
+    held uuid[];
+    seen integer := 1000;
+    found_rows bigint;
+BEGIN
+    SELECT v.owner, v.ordering, v.on_failure INTO s FROM specql.service AS v WHERE v.name = due_calls.service;
+    -- What its service may not take is put aside, a thousand at once, so that it is not looked at with each claim.
+    FOR round IN 1..20 LOOP
+        IF s.ordering IS NULL THEN
+            SELECT array_agg(d.id), array_agg(d.available_at), array_agg(d.size), array_agg(d.owner), bool_or(d.owner IS DISTINCT FROM s.owner::oid)
+            INTO ids, due_at, sizes, owners, strangers
+            FROM (SELECT o.id, o.available_at, specql.payload_size(o.payload) AS size, o.owner::oid AS owner FROM specql.outbox AS o
+                  WHERE o.service = due_calls.service AND o.available_at <= due_until
+                    AND (o.available_at, o.id) > (coalesce(after_at, '-infinity'), coalesce(after_id, '00000000-0000-0000-0000-000000000000'))
+                  ORDER BY o.available_at, o.id LIMIT wanted FOR UPDATE SKIP LOCKED) AS d;
+        ELSE
+            -- The first of each key among the oldest; if all of those wait, among twice as many.
+            LOOP
+                SELECT array_agg(d.id), array_agg(d.available_at), array_agg(d.size), array_agg(d.owner), bool_or(d.owner IS DISTINCT FROM s.owner::oid)
+                INTO ids, due_at, sizes, owners, strangers
+                FROM (
+                    WITH oldest AS (
+                        SELECT o.id, o.available_at, o.status, o.attempts,
+                               specql.delivery_key(s.ordering, o.id, o.aggregatetype, o.aggregateid, o.payload) AS key
+                        FROM specql.outbox AS o WHERE o.service = due_calls.service AND o.status <> 'held' ORDER BY o.id LIMIT seen),
+                    heads AS (
+                        SELECT DISTINCT ON (w.key) w.id, w.key FROM oldest AS w
+                        WHERE s.on_failure = 'block'
+                           OR NOT (w.status = 'waiting' AND w.attempts > 0 AND w.available_at > clock_timestamp())
+                        ORDER BY w.key, w.id)
+                    SELECT o.id, o.available_at, specql.payload_size(o.payload) AS size, o.owner::oid AS owner
+                    FROM heads AS h JOIN specql.outbox AS o ON o.id = h.id
+                    WHERE o.available_at <= due_until
+                      AND (s.on_failure = 'skip' OR NOT EXISTS (
+                          SELECT FROM specql.dead_letter AS d
+                          WHERE d.service = due_calls.service AND d.id < h.id AND specql.may_take(due_calls.service, s.owner, d.owner)
+                            AND specql.delivery_key(s.ordering, d.id, d.aggregatetype, d.aggregateid, d.payload) = h.key))
+                    ORDER BY o.id LIMIT wanted FOR UPDATE OF o SKIP LOCKED) AS d;
+                EXIT WHEN ids IS NOT NULL;
+                SELECT count(*) INTO found_rows FROM (
+                    SELECT FROM specql.outbox AS o WHERE o.service = due_calls.service LIMIT seen + 1) AS o;
+                EXIT WHEN found_rows <= seen;
+                seen := seen * 2;
+            END LOOP;
+        END IF;
+        EXIT WHEN strangers IS NOT TRUE;
+        held := ARRAY(SELECT u.id FROM unnest(ids, owners) AS u(id, owner)
+                      WHERE u.owner IS DISTINCT FROM s.owner::oid AND NOT specql.may_take(due_calls.service, s.owner, u.owner::specql.role));
+        EXIT WHEN held = '{}';
+        UPDATE specql.outbox AS o
+        SET status = 'held', available_at = clock_timestamp() + interval '1 day',
+            last_error = format('%s has not let %s have its calls: specql.share_service(%L, %L)',
+                                coalesce(o.owner::text, 'the owner of the extension'), s.owner, o.service, s.owner)
+        WHERE o.id = ANY (held);
+        SELECT array_agg(u.id), array_agg(u.at), array_agg(u.size) INTO ids, due_at, sizes
+        FROM unnest(ids, due_at, sizes) AS u(id, at, size) WHERE u.id <> ALL (held);
+        EXIT WHEN ids IS NOT NULL;
+        wanted := greatest(max_items, 1000);
+    END LOOP;
+    ids := coalesce(ids[:max_items], '{}');
+END $$;
+COMMENT ON FUNCTION specql.due_calls(text, integer, timestamptz, uuid, timestamptz) IS
+'Calls of a service that may leave now, when they were due, and the sizes of their payloads; locked for this transaction; with ordering, at most the first of each key';
+
+-- `place`: of the worker, by which the next one there knows what it leased. `probe_after`: after so many failures in a row, one call at a time until one succeeds. `busy` and `busy_calls`: how many
+-- calls of which service this worker has not reported back yet. `reached`, `reached_at`, `reached_id`: up to where services
+-- have been claimed. `max_bytes`: of payloads that have at most `large_bytes`; one that has more only if `takes_large`.
+-- `one_service`: of no other.
+CREATE FUNCTION specql.claim_calls(place integer, max_items integer, per_service integer, probe_after integer, busy text[], busy_calls integer[],
+    reached text[], reached_at timestamptz[], reached_id uuid[], max_bytes bigint, large_bytes bigint, takes_large boolean,
+    due_by timestamptz, one_service text)
+RETURNS TABLE (id uuid, service text, url text, method text, headers text[], body text, timeout_ms integer, attempt integer,
+    max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer, due_at timestamptz)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+#variable_conflict use_column
+DECLARE
+    s specql.service;
+    room integer;
+    due record;
+    size bigint;
+    fitting integer;
+    lease interval;
+    leased_rows integer;
+    left_items integer := max_items;
+    left_bytes bigint := max_bytes;
+    most_bytes bigint := pg_size_bytes(specql.setting('max_payload_size'));
+BEGIN
+    IF specql.is_copy() THEN
+        RETURN;
+    END IF;
+    FOR s IN SELECT v.* FROM specql.service AS v
+             WHERE v.url IS NOT NULL AND v.disabled IS NULL AND (v.paused_until IS NULL OR v.paused_until <= clock_timestamp())
+               AND (one_service IS NULL OR v.name = one_service)
+               -- A session sends what is its user's.
+               AND (place > 0 OR specql.works_for(v.owner, specql.viewer()))
+             ORDER BY random() LOOP
+        room := least(left_items, CASE WHEN s.failures >= probe_after THEN 1 ELSE per_service END
+                                  - coalesce(busy_calls[array_position(busy, s.name)], 0));
+        CONTINUE WHEN room <= 0;
+        SELECT * INTO due FROM specql.due_calls(s.name, room, reached_at[array_position(reached, s.name)],
+                                                reached_id[array_position(reached, s.name)], due_by);
+        CONTINUE WHEN due.ids = '{}';
+        fitting := 0;
+        FOR i IN 1..cardinality(due.ids) LOOP
+            size := due.sizes[i];
+            IF size > most_bytes THEN
+                -- Not written out to find that it cannot be: that would take as long as all others together.
+                PERFORM specql.bury(due.ids[i], format('the delivery has %s kB, specql.max_payload_size is %s kB',
+                                                       (size + 1023) / 1024, most_bytes / 1024));
+            ELSIF size > large_bytes THEN
+                EXIT WHEN NOT takes_large;
+                takes_large := false;
+            ELSE
+                EXIT WHEN size > left_bytes;
+                left_bytes := left_bytes - size;
+            END IF;
+            fitting := i;
+        END LOOP;
+        CONTINUE WHEN fitting = 0;
+        left_items := left_items - fitting;
+        -- Longer than any of its calls can take.
+        lease := greatest(interval '1 min', interval '30 s' + 2 * greatest(
+            s.timeout, (SELECT max((e.value ->> 'timeout')::interval) FROM jsonb_each(s.operations) AS e(key, value))));
+        RETURN QUERY
+            WITH leased AS (
+                UPDATE specql.outbox AS o
+                SET status = 'leased', attempts = o.attempts + 1, leased_by = 'worker ' || place,
+                    leased_until = clock_timestamp() + lease, available_at = clock_timestamp() + lease
+                FROM unnest(due.ids[:fitting], due.due_at[:fitting]) AS d(id, due_at)
+                WHERE o.id = d.id AND o.attempts < 1 + coalesce((s.operations -> o.operation ->> 'retries')::integer, s.retries)
+                RETURNING o AS item, d.due_at, coalesce(s.operations -> o.operation, '{}') AS operation)
+            SELECT (l.item).id, s.name,
+                   CASE WHEN l.operation ->> 'path' IS NULL THEN s.url
+                        ELSE rtrim(s.url, '/') || '/' || ltrim(l.operation ->> 'path', '/') END,
+                   coalesce(l.operation ->> 'method', 'POST'),
+                   -- What is to be filled in follows the mark, a character that no header has.
+                   ARRAY(SELECT h.key || ': ' || CASE
+                             WHEN h.value ~ '(^| )secret:[^ ]+$' THEN regexp_replace(h.value, '[^ ]+$', E'\x01')
+                                 || coalesce('key:' || specql.secret_for(substring(h.value FROM 'secret:([^ ]+)$'), s.name, s.owner, 'send'),
+                                             'missing:' || substring(h.value FROM 'secret:([^ ]+)$') || ' that may be sent to ' || s.name)
+                             ELSE h.value END
+                         FROM jsonb_each_text(s.headers) AS h)
+                   || CASE s.format WHEN 'cloudevents' THEN 'Content-Type: application/cloudevents+json; charset=utf-8'
+                                    ELSE 'Content-Type: application/json; charset=utf-8' END::text,
+                   specql.delivery_body(s.format, l.item, coalesce((l.operation ->> 'retries')::integer, s.retries)),
+                   (extract(epoch FROM coalesce((l.operation ->> 'timeout')::interval, s.timeout)) * 1000)::integer, (l.item).attempts,
+                   1 + coalesce((l.operation ->> 'retries')::integer, s.retries),
+                   (extract(epoch FROM s.backoff) * 1000)::bigint, s.retry_on,
+                   -- A stored key goes along as it is, others by their name.
+                   ARRAY(SELECT CASE WHEN k LIKE 'env:%' OR k LIKE 'file:%' THEN k
+                                     ELSE coalesce('key:' || specql.secret_for(k, s.name, s.owner, 'sign'),
+                                                   'missing:' || k || ' that may sign for ' || s.name) END
+                         FROM unnest(s.secrets) WITH ORDINALITY AS u(k, place) ORDER BY place),
+                   s.failures, s.pauses, l.due_at
+            FROM leased AS l;
+        GET DIAGNOSTICS leased_rows = ROW_COUNT;
+        IF leased_rows < fitting THEN
+            -- The last attempt did not report back: the worker died of it, or with it.
+            PERFORM specql.bury(d.id, 'the last attempt never came back')
+            FROM unnest(due.ids[:fitting]) AS d(id) JOIN specql.outbox AS o ON o.id = d.id
+            WHERE o.attempts >= 1 + coalesce((s.operations -> o.operation ->> 'retries')::integer, s.retries) AND o.available_at <= clock_timestamp();
+        END IF;
+        EXIT WHEN left_items <= 0;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[], bigint, bigint, boolean, timestamptz, text) IS
+'Leases calls that may leave now and counts the attempt; commit before sending. For the worker';
+
+-- What makes the claims of a service fail: the service itself, whose calls wait until it is declared anew; some of its
+-- calls, which are dead letters then; or something that is not known, and may pass.
+CREATE FUNCTION specql.set_aside(service text, reason text, due_by timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    s specql.service;
+    d specql.outbox;
+    due uuid[];
+    problem text;
+    buried integer := 0;
+BEGIN
+    SELECT v.* INTO s FROM specql.service AS v WHERE v.name = set_aside.service;
+    BEGIN
+        PERFORM specql.check_service(s);
+    EXCEPTION WHEN OTHERS THEN
+        problem := SQLERRM;
+    END;
+    IF problem IS NOT NULL THEN
+        UPDATE specql.service AS v SET disabled = problem WHERE v.name = set_aside.service;
+        RETURN;
+    END IF;
+    SELECT c.ids INTO due FROM specql.due_calls(set_aside.service, 100, due_by => set_aside.due_by) AS c;
+    FOR d IN SELECT o.* FROM specql.outbox AS o WHERE o.id = ANY (due) ORDER BY o.id LOOP
+        problem := NULL;
+        BEGIN
+            PERFORM length(specql.delivery_body(s.format, d, s.retries));
+        EXCEPTION WHEN OTHERS THEN
+            problem := SQLERRM;
+        END;
+        IF problem IS NOT NULL THEN
+            PERFORM specql.bury(d.id, 'its body cannot be written: ' || problem);
+            buried := buried + 1;
+        END IF;
+    END LOOP;
+    IF buried = 0 THEN
+        UPDATE specql.service AS v SET paused_until = clock_timestamp() + interval '1 min', last_error = reason
+        WHERE v.name = set_aside.service;
+    END IF;
+END $$;
+COMMENT ON FUNCTION specql.set_aside(text, text, timestamptz) IS
+'Takes out of the way what makes the claims of a service fail, so that it fails alone. For the worker';
+
+-- At the start of a worker: its predecessor is dead, and so is whatever it was sending.
+CREATE FUNCTION specql.release_leases(place integer) RETURNS integer
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    WITH released AS (
+        UPDATE specql.outbox SET status = 'waiting', available_at = clock_timestamp(), leased_until = NULL, leased_by = NULL
+        WHERE status = 'leased' AND leased_by = 'worker ' || $1 RETURNING 1)
+    SELECT count(*)::integer FROM released
+$$;
+COMMENT ON FUNCTION specql.release_leases(integer) IS 'Puts back what the worker before this one was sending, at the same place; how many';
+
+REVOKE ALL ON FUNCTION specql.delivery_key(text, uuid, text, text, jsonb),
+    specql.due_calls(text, integer, timestamptz, uuid, timestamptz),
+    specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[], bigint, bigint, boolean, timestamptz, text),
+    specql.set_aside(text, text, timestamptz), specql.release_leases(integer)
+FROM PUBLIC;

@@ -1,0 +1,93 @@
+-- Services without a url: consumers take their calls, and say ack or nack.
+
+-- And of one that is taken: whoever owns its service.
+CREATE FUNCTION specql.require_taker(service text, action text, owner specql.role) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM specql.service AS s WHERE s.name = service) THEN
+        PERFORM specql.require_service(service);
+    ELSIF NOT specql.may_handle(action, owner) THEN
+        RAISE EXCEPTION 'the delivery belongs to %', coalesce(owner::text, 'the owner of the extension')
+            USING ERRCODE = 'SQ101', HINT = 'Let that role do it, or become a member of it.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION specql.require_taker(text, text, specql.role) IS 'An error unless the user of this session may take, and be done with, such a delivery';
+
+CREATE FUNCTION specql.take(service text, n integer DEFAULT 1, lease interval DEFAULT '30 s') RETURNS SETOF specql.deliveries
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10 AS $$
+#variable_conflict use_column
+DECLARE
+    until timestamptz;
+    due uuid[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM specql.service AS s WHERE s.name = take.service) THEN
+        RAISE EXCEPTION 'no spec declares service %, so nobody may take its calls', take.service
+            USING ERRCODE = 'SQ101', HINT = format('SELECT * FROM specql.apply(%L)', 'service: ' || take.service);
+    END IF;
+    PERFORM specql.require_service(take.service);
+    IF lease IS NULL OR lease NOT BETWEEN '1 ms' AND '1 day' THEN
+        RAISE EXCEPTION 'the lease must be from 1 ms to 1 day' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    until := clock_timestamp() + lease;
+    SELECT d.ids INTO due FROM specql.due_calls(take.service, greatest(n, 0)) AS d;
+    UPDATE specql.outbox AS o
+    SET status = 'leased', attempts = o.attempts + 1, leased_by = session_user, leased_until = until, available_at = until
+    WHERE o.id = ANY (due);
+    RETURN QUERY SELECT d.* FROM specql.every_delivery AS d WHERE d.id = ANY (due) ORDER BY d.id;
+END $$;
+COMMENT ON FUNCTION specql.take(text, integer, interval) IS
+'Leases up to n waiting calls of a service to the caller, who says specql.ack(id) or specql.nack(id) before the lease ends, else others get them';
+
+-- Variadic: ack(id) for one, ack(VARIADIC ids) for many at the price of a few.
+CREATE FUNCTION specql.ack(VARIADIC ids uuid[]) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+DECLARE
+    found_ids uuid[];
+    services text[];
+    actions text[];
+    owners oid[];
+BEGIN
+    SELECT array_agg(d.id), array_agg(d.service), array_agg(d.action), array_agg(d.owner) INTO found_ids, services, actions, owners
+    FROM (SELECT o.id, o.service, o.action, o.owner::oid AS owner FROM specql.outbox AS o WHERE o.id = ANY (ack.ids) ORDER BY o.id FOR UPDATE) AS d;
+    IF found_ids IS NULL THEN
+        RETURN 0;
+    END IF;
+    PERFORM specql.require_taker(d.service, d.action, d.owner::specql.role)
+    FROM (SELECT DISTINCT u.service, u.action, u.owner FROM unnest(services, actions, owners) AS u(service, action, owner)) AS d;
+    PERFORM specql.record_results(found_ids, array_fill('done'::text, ARRAY[cardinality(found_ids)]), NULL, NULL, NULL, NULL);
+    -- What is not the caller's is for a worker.
+    PERFORM specql.tell_finished(actions);
+    RETURN cardinality(found_ids);
+END $$;
+COMMENT ON FUNCTION specql.ack(uuid[]) IS
+'Taken calls are done: specql.ack(id), or specql.ack(VARIADIC ids); how many of them were still in the outbox';
+
+CREATE FUNCTION specql.nack(id uuid, error text DEFAULT NULL, retry_in interval DEFAULT NULL) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    d record;
+    pause interval;
+BEGIN
+    IF retry_in NOT BETWEEN '0' AND '366 days' THEN
+        RAISE EXCEPTION 'retry_in must be from 0 to 366 days' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT o.service, o.action, o.owner, o.attempts, o.operation, s.operations, s.retries, coalesce(s.backoff, '1 s') AS backoff
+    INTO d FROM specql.outbox AS o LEFT JOIN specql.service AS s ON s.name = o.service WHERE o.id = nack.id FOR UPDATE OF o;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM specql.require_taker(d.service, d.action, d.owner);
+    pause := coalesce(retry_in, specql.pause_after(d.attempts, d.backoff));
+    PERFORM specql.record_results(ARRAY[nack.id],
+        ARRAY[CASE WHEN d.attempts < 1 + coalesce((d.operations -> d.operation ->> 'retries')::integer, d.retries, 8) THEN 'retry' ELSE 'dead' END],
+        ARRAY[(extract(epoch FROM pause) * 1000)::bigint], ARRAY[left(nack.error, 10000)], NULL, NULL);
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION specql.nack(uuid, text, interval) IS
+'A taken call failed: it is due again after retry_in (default: the backoff of its service), or a dead letter when its attempts are used up';
+
+REVOKE ALL ON FUNCTION specql.require_taker(text, text, specql.role), specql.take(text, integer, interval),
+    specql.ack(uuid[]), specql.nack(uuid, text, interval)
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.take(text, integer, interval), specql.ack(uuid[]), specql.nack(uuid, text, interval)
+TO specql_admin;

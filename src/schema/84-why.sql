@@ -1,0 +1,97 @@
+-- The trace of one event: what caused it, which conditions held, what it caused.
+
+-- Conditions are asked again of the logged rows, by today's rules and with the rights of whoever wrote them.
+CREATE FUNCTION specql.why(event_id uuid) RETURNS TABLE (step integer, kind text, what text, detail text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    e record;
+    r record;
+    known boolean := false;
+BEGIN
+    step := 0;
+    FOR e IN SELECT v.*, f.relation, f.sqlstate, f.context, f.next_attempt_at
+             FROM specql.every_event AS v LEFT JOIN specql.failure AS f ON f.id = v.id AND f.action = v.action
+             WHERE v.id = why.event_id AND specql.sees(v.action) ORDER BY v.action LOOP
+        IF NOT known THEN
+            known := true;
+            step := step + 1;
+            kind := 'event';
+            what := e.type || coalesce(' of ' || e.subject, '');
+            detail := e.data::text;
+            RETURN NEXT;
+            kind := 'cause';
+            FOR r IN
+                WITH RECURSIVE causes AS (
+                    SELECT e.caused_by AS id, e.depth - 1 AS depth WHERE e.caused_by IS NOT NULL
+                    UNION
+                    SELECT v.caused_by, c.depth - 1
+                    FROM causes AS c JOIN specql.every_event AS v ON v.id = c.id WHERE v.caused_by IS NOT NULL)
+                SELECT DISTINCT ON (c.depth, c.id) c.id, v.type, v.action, v.subject
+                FROM causes AS c LEFT JOIN specql.every_event AS v ON v.id = c.id AND specql.sees(v.action)
+                ORDER BY c.depth DESC, c.id, v.action LOOP
+                step := step + 1;
+                what := coalesce(r.type || coalesce(' of ' || r.subject, ''), 'an event that is no longer logged, or of another''s action');
+                detail := r.id || coalesce(', handled by ' || r.action, '');
+                RETURN NEXT;
+            END LOOP;
+        END IF;
+        CONTINUE WHEN e.action IS NULL;
+        step := step + 1;
+        kind := 'action';
+        what := e.action || ': ' || e.status;
+        detail := format('%s attempt%s%s', e.attempts, CASE WHEN e.attempts = 1 THEN '' ELSE 's' END,
+            (SELECT format(', handled together with %s other event%s', count(*) - 1, CASE WHEN count(*) > 2 THEN 's' ELSE '' END) FROM specql.event_log AS l
+             WHERE l.batch = e.batch AND l.action = e.action AND l.id >= e.batch AND l.xid = e.xid HAVING count(*) > 1));
+        RETURN NEXT;
+        IF e.entity IS NOT NULL THEN
+            kind := 'branch';
+            BEGIN
+                FOR r IN SELECT c.branch, c.held,
+                                c."values" - '{branches,event_time,event_data,subject}'::text[] AS seen
+                         FROM specql.recheck(coalesce(e.relation, to_regclass(e.entity)), e.action, e.data, e.caller) AS c LOOP
+                    step := step + 1;
+                    what := format('%s %s', r.branch, CASE WHEN r.held THEN 'held' ELSE 'did not hold' END);
+                    detail := r.seen::text;
+                    RETURN NEXT;
+                END LOOP;
+            EXCEPTION WHEN OTHERS THEN
+                step := step + 1;
+                what := 'the conditions cannot be asked again';
+                detail := SQLERRM;
+                RETURN NEXT;
+            END;
+        END IF;
+        kind := 'delivery';
+        FOR r IN SELECT * FROM specql.every_delivery AS o WHERE o.event_id = e.id AND o.action = e.action ORDER BY o.id LOOP
+            step := step + 1;
+            what := format('%s %s: %s', r.kind, coalesce(r.service, r.channel), coalesce(r.operation, r.message));
+            detail := format('%s, %s attempts%s', r.status, r.attempts, coalesce(', ' || r.last_error, ''));
+            RETURN NEXT;
+        END LOOP;
+        kind := 'caused';
+        FOR r IN SELECT v.id, v.type, v.action, v.subject, v.status FROM specql.every_event AS v
+                 WHERE v.caused_by = e.batch AND specql.sees(v.action) ORDER BY v.id, v.action LOOP
+            step := step + 1;
+            what := r.type || coalesce(' of ' || r.subject, '');
+            detail := format('%s%s, %s', r.id, coalesce(', handled by ' || r.action, ''), r.status);
+            RETURN NEXT;
+        END LOOP;
+        IF e.sqlstate IS NOT NULL THEN
+            step := step + 1;
+            kind := 'failure';
+            what := format('%s: %s', e.sqlstate, e.last_error);
+            detail := concat_ws(E'\n', CASE WHEN e.next_attempt_at IS NULL THEN 'parked' ELSE 'next attempt ' || e.next_attempt_at END,
+                                e.context);
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+    IF NOT known THEN
+        RAISE EXCEPTION 'there is no event % in the log', why.event_id
+            USING ERRCODE = 'no_data_found', HINT = 'SELECT id, type, occurred_at FROM specql.events ORDER BY id DESC LIMIT 10';
+    END IF;
+END $$;
+COMMENT ON FUNCTION specql.why(uuid) IS
+'The trace of an event: what caused it, which conditions held with which values, what was queued, what it caused, what failed';
+
+REVOKE ALL ON FUNCTION specql.why(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.why(uuid) TO specql_admin;

@@ -1,0 +1,112 @@
+-- Is everything moving?
+
+CREATE FUNCTION specql.health() RETURNS TABLE ("check" text, status text, detail text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    pids integer[] := specql.worker_pids();
+    due bigint := specql.next_work(86400000);
+    slots integer := current_setting('max_worker_processes')::integer;
+    used bigint;
+    r record;
+BEGIN
+    SELECT count(*) INTO used FROM pg_stat_get_activity(NULL) AS a
+    WHERE a.backend_type NOT IN ('client backend', 'autovacuum launcher', 'autovacuum worker', 'walsender', 'checkpointer',
+        'background writer', 'walwriter', 'archiver', 'startup', 'logger', 'walreceiver', 'standalone backend', 'walsummarizer',
+        'slotsync worker', 'io worker');
+    "check" := 'worker';
+    status := CASE WHEN pg_is_in_recovery() THEN 'standby'
+                   WHEN pids <> '{}' OR due IS NULL AND specql.setting('worker') <> 'on' THEN 'ok'
+                   WHEN specql.setting('worker') = 'off' THEN 'off' ELSE 'missing' END;
+    detail := CASE WHEN pg_is_in_recovery() THEN 'the primary delivers; this server will after a promotion'
+                   WHEN pids <> '{}' THEN format('process %s', array_to_string(pids, ', '))
+                   WHEN specql.setting('worker') = 'off' THEN 'specql.worker is off; specql.drain() does its work'
+                   WHEN due IS NULL THEN 'none, and nothing to do; it starts by itself'
+                   ELSE 'there is work but no worker: SELECT specql.start_worker()' END;
+    RETURN NEXT;
+    "check" := 'worker slots';
+    status := CASE WHEN pids <> '{}' OR used < slots THEN 'ok' ELSE 'full' END;
+    detail := format('%s of %s of max_worker_processes in use', used, slots);
+    RETURN NEXT;
+    SELECT count(*) AS n INTO r FROM specql.waiting_owners(false) AS w WHERE w.due_ms = 0;
+    "check" := 'owners';
+    status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'waiting' END;
+    detail := format('%s of specql.owner_workers = %s run, %s roles wait for their turn', (SELECT count(*) FROM specql.owner_workers()),
+                     specql.setting('owner_workers'), r.n);
+    RETURN NEXT;
+    FOR r IN SELECT o.oid, pg_get_userbyid(o.oid) AS name, specql.no_session(o.oid) AS problem, w.xact_start
+             FROM (SELECT DISTINCT specql.owner_of(a.action) AS oid FROM specql.action AS a) AS o
+             LEFT JOIN (SELECT v.owner, a.xact_start FROM specql.owner_workers() AS v, pg_stat_get_activity(v.pid) AS a) AS w ON w.owner = o.oid
+             WHERE specql.no_session(o.oid) IS NOT NULL OR w.xact_start < clock_timestamp() - interval '1 min' ORDER BY 2 LOOP
+        "check" := 'owner ' || r.name;
+        status := CASE WHEN r.xact_start < clock_timestamp() - interval '1 min' THEN 'held up' ELSE 'restricted' END;
+        detail := concat_ws('; ', CASE WHEN status = 'held up' THEN format('code of it runs since %s', r.xact_start) END,
+                            'no worker can be connected as it, ' || r.problem || ': its code runs in a session of another role, under restrictions');
+        RETURN NEXT;
+    END LOOP;
+    "check" := 'copy';
+    status := CASE WHEN specql.is_copy() THEN 'paused' ELSE 'ok' END;
+    detail := CASE status WHEN 'ok' THEN 'deliveries leave from here'
+              ELSE 'a restored or cloned database delivers nothing; SELECT specql.resume_deliveries() if it shall' END;
+    RETURN NEXT;
+    SELECT count(*) AS n, min(o.created_at) AS oldest INTO r FROM specql.outbox AS o;
+    "check" := 'waiting deliveries';
+    status := CASE WHEN r.oldest < clock_timestamp() - interval '5 min' THEN 'late' ELSE 'ok' END;
+    detail := CASE WHEN r.n = 0 THEN 'none' ELSE format('%s, the oldest since %s', r.n, r.oldest) END;
+    RETURN NEXT;
+    "check" := 'dead letters';
+    SELECT count(*) AS n INTO r FROM specql.dead_letter;
+    status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'look' END;
+    detail := CASE WHEN r.n = 0 THEN 'none' ELSE format('%s; see specql.dead_letters', r.n) END;
+    RETURN NEXT;
+    "check" := 'failures';
+    SELECT count(*) AS n, count(*) FILTER (WHERE f.status = 'parked') AS parked INTO r FROM specql.failure AS f;
+    status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'look' END;
+    detail := CASE WHEN r.n = 0 THEN 'none' ELSE format('%s, of which %s parked; see specql.failures', r.n, r.parked) END;
+    RETURN NEXT;
+    -- Events of windows wait for older transactions no longer than this setting says.
+    SELECT count(*) AS n, (array_agg(e.id ORDER BY e.id))[1] AS oldest INTO r FROM specql.window_event AS e
+    WHERE e.at <= specql.clock();
+    "check" := 'windows';
+    status := CASE WHEN specql.uuid_time(r.oldest) < clock_timestamp() - specql.setting('window_patience')::interval
+                        - interval '1 min' THEN 'late' ELSE 'ok' END;
+    detail := CASE WHEN r.n = 0 THEN 'nothing waits to be counted' ELSE format('%s events wait to be counted', r.n) END;
+    RETURN NEXT;
+    "check" := 'drift';
+    SELECT count(*) AS n INTO r FROM specql.drift();
+    status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'look' END;
+    detail := CASE WHEN r.n = 0 THEN 'all objects are as they were applied' ELSE format('%s; see specql.drift()', r.n) END;
+    RETURN NEXT;
+    "check" := 'escalations';
+    SELECT count(*) AS n INTO r FROM specql.every_escalation;
+    status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'open' END;
+    detail := CASE WHEN r.n = 0 THEN 'none open' ELSE format('%s open; see specql.escalations', r.n) END;
+    RETURN NEXT;
+    FOR r IN SELECT a.action, a.paused_at, (SELECT count(*) FROM specql.waiting_event AS w WHERE w.action = a.action) AS n
+             FROM (SELECT s.action, min(s.paused_at) AS paused_at FROM specql.action AS s
+                   WHERE s.paused_at IS NOT NULL GROUP BY s.action) AS a ORDER BY a.action LOOP
+        "check" := 'action ' || r.action;
+        status := 'paused';
+        detail := format('since %s, %s events wait; SELECT specql.resume(%L)', r.paused_at, r.n, r.action);
+        RETURN NEXT;
+    END LOOP;
+    FOR r IN SELECT v.* FROM specql.services AS v WHERE v.status IN ('paused', 'disabled', 'undeclared') ORDER BY v.name LOOP
+        "check" := 'service ' || r.name;
+        status := r.status;
+        detail := concat_ws(', ', r.reason, format('%s calls wait', r.waiting));
+        RETURN NEXT;
+    END LOOP;
+    -- A snapshot that is held for long keeps rows that have left the queue in its way.
+    SELECT a.pid, a.xact_start INTO r FROM pg_stat_get_activity(NULL) AS a
+    WHERE a.backend_xmin IS NOT NULL AND a.xact_start < clock_timestamp() - interval '5 min' ORDER BY a.xact_start LIMIT 1;
+    IF FOUND THEN
+        "check" := 'old snapshot';
+        status := 'look';
+        detail := format('process %s holds one since %s: vacuum cannot clean the queue', r.pid, r.xact_start);
+        RETURN NEXT;
+    END IF;
+END $$;
+COMMENT ON FUNCTION specql.health() IS 'Is everything moving? A row per check; status ok where nothing is to do';
+
+REVOKE ALL ON FUNCTION specql.health() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.health() TO specql_admin;
