@@ -10,7 +10,7 @@ namespace specql {
 enum class LockKind : uint32 {
     apply = 0x5350514C,   // always 1
     window = 1397772631,  // the hash of its action's name
-    worker = 1936749411,  // its place
+    worker = 1936749411,  // its number
     replay = 1936749412,  // the replay
     owner = 1936749413,   // the role that an owner worker works for
 };
@@ -20,6 +20,6 @@ bool takeLock(LockKind kind, uint32 number, bool wait);
 // As long as the process lives, if nobody has it; false if somebody does. Taken again, it is held once.
 bool holdLock(LockKind kind, uint32 number);
 // Is it held by no session, or by this one? May be asked at any time in a transaction.
-bool isFree(LockKind kind, uint32 number);
+bool isLockFree(LockKind kind, uint32 number);
 
 }  // namespace specql
