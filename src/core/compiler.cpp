@@ -132,8 +132,7 @@ void collectAction(const resolve::World& world, const resolve::ActionInfo& actio
     for (const Text& trigger : spec.triggers)
         collectGenerated(world, action.base + "_" + snakeCase(trigger.value), trigger.value, functions);
     if (!spec.windowed) return;
-    std::vector<resolve::WindowProblem> ignored;  // reported when the action is resolved
-    for (const resolve::WindowTerm& term : resolve::parseWindow(spec, ignored).terms)
+    for (const spec::WindowTerm& term : spec.window.terms)
         collectGenerated(world, action.base + "_" + snakeCase(term.source), term.source, functions);
 }
 

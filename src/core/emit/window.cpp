@@ -23,16 +23,16 @@ std::string jsonText(const std::string& text) {
 }
 
 std::string termJson(const resolve::WindowTerm& term) {
-    std::string json = "{\"counts\": " + jsonText(term.written) + ", \"source\": " + jsonText(term.source) +
+    std::string json = "{\"counts\": " + jsonText(term.written.value) + ", \"source\": " + jsonText(term.source) +
                        ", \"aggregate\": " + jsonText(term.aggregate);
     if (term.distinct) json += ", \"distinct\": true";
-    if (term.field) json += ", \"field\": " + jsonText(term.field.text);
+    if (term.field) json += ", \"field\": " + jsonText(term.field.value);
     return json + ", \"comparison\": " + jsonText(term.comparison == "!=" ? "<>" : term.comparison) +
-           ", \"number\": " + jsonText(term.number) + ", \"within\": " + jsonText(term.interval.text) + "}";
+           ", \"number\": " + jsonText(term.number) + ", \"within\": " + jsonText(term.interval.value) + "}";
 }
 
 std::vector<std::string> keyNames(const resolve::ResolvedAction& action) {
-    return resolve::matchKeyNames(*action.info->spec, *action.window);
+    return spec::matchKeyNames(*action.info->spec);
 }
 
 std::string termsJson(const resolve::Window& window) {

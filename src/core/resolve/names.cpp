@@ -27,7 +27,7 @@ bool hasDifference(const std::string& type) {
 
 ResolvedAction ActionResolver::run() {
     const spec::Action& spec = *action_.spec;
-    if (spec.windowed || spec.correlated) result_.window = readWindow(world_, action_);
+    if (spec.windowed || spec.correlated) result_.window = &spec.window;
     if (withKeys_) findWays();
     for (const spec::Branch& branch : spec.branches) {
         Scope scope;
