@@ -257,7 +257,7 @@ Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) n
         for (const Object& object : state.all)
             if (fresh.count(object.unit)) state.own.push_back(object);
         plan::reportMoved(state.world, *state.resolver);
-        state.questions = plan::askOfTables(state.world, *state.resolver, state.all);
+        state.questions = plan::askOfTables(state.world, state.all);
     });
 }
 
@@ -272,7 +272,7 @@ Compiler::Outcome Compiler::plan(const std::vector<TableAnswer>& answers) noexce
     return guarded([&] {
         State& state = *state_;
         if (state.diagnostics.hasErrors()) return;
-        state.steps = plan::makePlan(state.world, *state.resolver, state.all, state.questions, answers);
+        state.steps = plan::makePlan(state.world, state.all, state.questions, answers);
     });
 }
 

@@ -16,21 +16,8 @@ std::vector<Object> emitObjects(resolve::World& world, resolve::Resolver& resolv
 
 // --- pieces, each in a file of its own ---------------------------------------------------------------------------
 
-// CREATE TABLE with its comments; `columnSql` is one column's line, for ALTER TABLE … ADD COLUMN too.
+// CREATE TABLE with its comments, and the shape that it gives the table.
 Object tableObject(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& entity);
-std::string columnSql(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& entity,
-                      const resolve::ColumnInfo& column);
-// The expression of a column's default; empty if it has none.
-std::string columnDefault(const resolve::World& world, const resolve::Resolver& resolver,
-                          const resolve::EntityInfo& entity, const resolve::ColumnInfo& column);
-// The CHECK constraints of its fields.
-struct TableCheck {
-    std::string name, condition;
-    const resolve::ColumnInfo* column;
-    std::string sql() const;  // CONSTRAINT name CHECK (condition)
-};
-std::vector<TableCheck> tableChecks(const resolve::World& world, const resolve::Resolver& resolver,
-                                    const resolve::EntityInfo& entity);
 // Foreign keys and indexes; for append-only logs the trigger that keeps them so.
 std::vector<Object> tableExtras(resolve::World& world, const resolve::Resolver& resolver,
                                 const resolve::EntityInfo& entity);

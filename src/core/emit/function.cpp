@@ -35,9 +35,10 @@ Object functionObject(const FunctionText& text, const std::string& unit) {
     else
         sql += "\nAS " + dollarQuote("\n" + text.body, "function") + ";";
     Object object;
-    object.kind = "function";
+    object.kind = ObjectKind::function;
     object.identity = identity;
     object.unit = unit;
+    object.comment = text.comment;
     object.signature = text.arguments + ") " + text.returns;
     object.commands.push_back(std::move(sql));
     // Closed to PUBLIC but for trigger functions, which nobody can call.

@@ -83,7 +83,7 @@ std::vector<std::string> arguments(const spec::Service& service) {
 
 Object serviceObject(const resolve::Unit& unit) {
     Object object;
-    object.kind = "service";
+    object.kind = ObjectKind::service;
     object.identity = unit.name;
     object.unit = unit.key();
     object.replaceable = true;

@@ -10,16 +10,12 @@ namespace specql::emit {
 
 namespace {
 
+// On one line: the text is kept as people see it.
 std::string jsonText(const std::string& text) {
-    std::string result = "\"";
-    for (char c : text) {
-        if (c == '"' || c == '\\') result += '\\';
-        if (static_cast<unsigned char>(c) < ' ')
-            result += ' ';
-        else
-            result += c;
-    }
-    return result + "\"";
+    std::string line = text;
+    std::replace_if(
+        line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
+    return quoteJson(line);
 }
 
 std::string termJson(const resolve::WindowTerm& term) {
@@ -191,7 +187,7 @@ Object windowObject(const resolve::ResolvedAction& action) {
     std::vector<std::string> args = {quoteLiteral(action.info->name()), quoteLiteral(action.binding.event),
                                      quoteLiteral(spec.condition.value), quoteLiteral(window.joined)};
     Object object;
-    object.kind = "window";
+    object.kind = ObjectKind::window;
     object.identity = action.info->name();
     object.unit = action.info->unit->key();
     object.replaceable = true;

@@ -389,7 +389,7 @@ void World::buildEntity(EntityInfo& entity) {
 }
 
 std::string impliedComment(bool appendOnly) {
-    return std::string(appendOnly ? "Append-only log" : "Rows") + impliedMark;
+    return std::string(appendOnly ? "Append-only log" : "Rows") + ", made from the steps that write it";
 }
 
 EntityInfo World::implied(const ActionInfo& action, std::string name, std::string schema, Pos pos, bool appendOnly) {

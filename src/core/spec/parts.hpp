@@ -11,8 +11,6 @@ void readService(ReadContext& context, const yaml::Node& root);
 
 // `standAlone`: of a rules document, where each action must be a run of lines of its own.
 void readActions(ReadContext& context, const yaml::Node& actions, bool standAlone, std::vector<Action>& into);
-// The condition of an action that is windowed or correlated; says what is wrong with it.
-WindowCondition readWindow(ReadContext& context, const Action& action);
 // Under `key`, which names the list in errors.
 void readSteps(ReadContext& context, const yaml::Node& steps, const std::string& key, std::vector<Step>& into);
 // The values of a type that is written enum(a, b); none of any other.

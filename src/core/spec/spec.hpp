@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "spec/window.hpp"
 #include "text/source.hpp"
 
 namespace specql::spec {
@@ -101,33 +102,6 @@ struct Param {
     std::vector<std::string> enumValues = {};  // of a key of a payload: type enum(...)
 };
 
-// One `COUNT(low_stock_events) >= 5 WITHIN 1 hour BY product_id`, or a trigger of a correlation.
-struct WindowTerm {
-    Text written;           // the whole term
-    std::string aggregate;  // count, sum, avg, min, max
-    bool distinct = false;
-    std::string source;  // low_stock: the event type, suffix _events stripped
-    Text sourceWritten;
-    Text field;
-    Text filter;             // FILTER (WHERE …)
-    std::string comparison;  // >=, >, =, <, <=, <>
-    std::string number;
-    Text interval;
-    std::vector<Text> by;
-
-    // The event type where the text has it.
-    Text event() const;
-};
-
-// `condition:` of an action that is windowed or correlated.
-struct WindowCondition {
-    bool correlation = false;
-    std::vector<WindowTerm> terms;  // up to the first problem; a correlation has one for each trigger, in their order
-    bool understood = false;
-    std::string joined;       // the condition with terms numbered: "1 AND (2 OR NOT 3)"
-    bool impossible = false;  // a correlation's condition demands an event and its absence
-};
-
 struct Action {
     Text name;
     Text description;
@@ -155,9 +129,6 @@ struct Action {
     Pos pos;
     uint32_t firstLine = 0, lastLine = 0;  // the slice of the source that is this action
 };
-
-// The names under which matches of a window or correlation have their keys: BY, or correlate_by of the first trigger.
-std::vector<std::string> matchKeyNames(const Action& action);
 
 struct Operation {
     Text name;

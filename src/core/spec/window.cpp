@@ -1,9 +1,10 @@
-// The grammar of windows and of correlations.
+#include "spec/window.hpp"
+
 #include <algorithm>
 #include <map>
 #include <set>
 
-#include "spec/parts.hpp"
+#include "spec/context.hpp"
 #include "time/formula.hpp"
 
 namespace specql::spec {

@@ -101,9 +101,9 @@ int readUnitNames(ArrayType* array, const char* const** names) {
 void showSteps(const Compilation* compilation, ResultSet* rows) {
     for (const PlanStep& step : compilation->compiler.steps())
         rows->row()
-            .text(shown(step.action))
-            .text(shown(step.kind))
-            .text(shown(step.object))
+            .text(toWord(step.action))
+            .text(toWord(step.desired.kind))
+            .text(shown(step.desired.identity))
             .text(step.detail.empty() ? nullptr : shown(step.detail))
             .end();
 }

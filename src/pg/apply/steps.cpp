@@ -38,7 +38,7 @@ void stepContext(void* argument) {
     const PlanStep& step = *running.step;
     StringInfoData text;
     initStringInfo(&text);
-    appendStringInfo(&text, "applying %s %s", step.kind.c_str(), shown(step.object));
+    appendStringInfo(&text, "applying %s %s", toWord(step.desired.kind), shown(step.desired.identity));
     if (!step.desired.origin.empty())
         appendStringInfo(&text, " of %s%s", step.ofText ? "" : "the installed ", shown(step.desired.origin));
     Pos place = placeOf(running);
@@ -48,7 +48,7 @@ void stepContext(void* argument) {
 
 // Rows that are there would lack what a field demands.
 bool lacksValues(const Running& running, const ErrorData* error) {
-    return running.step->kind == "table" && error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION;
+    return running.step->desired.kind == ObjectKind::table && error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION;
 }
 
 // A command of thousands of lines stands in the context; its beginning says enough.
@@ -73,22 +73,16 @@ void explainError(const Running& running, ErrorData* error) {
             "The table has rows. Give the field a default; or add it without !, fill it in, and apply it with ! then.");
 }
 
-// "name on table", as the identity of a trigger.
 struct TriggerPlace {
     const char* name;   // unquoted
     const char* table;  // quoted
     Oid relation;
 };
 
-TriggerPlace placeOf(const char* identity) {
+TriggerPlace placeOf(const Object& trigger) {
     TriggerPlace place;
-    const char* on = nullptr;
-    for (const char* at = strstr(identity, " on "); at != nullptr; at = strstr(at + 1, " on "))
-        on = at;
-    if (on == nullptr) elog(ERROR, "\"%s\" does not say on which table the trigger is", identity);
-    List* name = textToQualifiedNameList(cstring_to_text_with_len(identity, static_cast<int>(on - identity)));
-    place.name = strVal(linitial(name));
-    place.table = on + 4;
+    place.name = strVal(linitial(textToQualifiedNameList(DatumGetTextPP(spi::text(trigger.name)))));
+    place.table = fromUtf8(trigger.table);
     place.relation = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(place.table)));
     return place;
 }
@@ -138,10 +132,10 @@ void runStep(const PlanStep& step, Running* running) {
     callback.arg = running;
     callback.previous = error_context_stack;
     error_context_stack = &callback;
-    if (step.kind == "trigger" && step.action != "drop" && !step.sql.empty()) {
-        TriggerPlace trigger = placeOf(fromUtf8(step.object));
+    if (step.desired.kind == ObjectKind::trigger && step.action != PlanAction::drop && !step.sql.empty()) {
+        TriggerPlace trigger = placeOf(step.desired);
         requireTableOwner(trigger);
-        if (step.action == "create") requireFreeName(trigger);
+        if (step.action == PlanAction::create) requireFreeName(trigger);
     }
     for (; running->command < step.sql.size(); ++running->command) {
         CHECK_FOR_INTERRUPTS();
