@@ -136,7 +136,7 @@ struct ResolvedAction {
     std::vector<Context> contexts;
     std::map<std::string, std::string> payload;  // custom: key → type
     std::vector<std::string> payloadOrder;       // in order of first use
-    std::string batchParameter;    // bulk: the array whose elements have these keys; empty if they are parameters
+    std::string batchParameter;      // bulk: the array whose elements have these keys; empty if they are parameters
     const Window* window = nullptr;  // set for the action that handles the window's matches
     std::string source;              // set for a listener that feeds it: the name of its event
     bool isFeed() const { return !source.empty(); }
