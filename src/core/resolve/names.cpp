@@ -236,7 +236,8 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
             return lookupTargetQualified(scope, use, value, problem);
         if (binding.custom && first == "payload") {
             if (result_.window) return lookupPayload(name, value);
-            return value = payloadValue(name), true;
+            value = payloadValue(name);
+            return true;
         }
         if (scope.handled && isNamed(*scope.handled, first)) return lookupHandled(scope, name, value);
         if (ofTakenRef(scope, first)) return false;
@@ -265,10 +266,11 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
 }
 
 bool ActionResolver::lookupHandled(const Scope& scope, const std::string& name, Value& value) const {
-    if (scope.handled && name == "new")
-        return value = simple(ValueKind::handled, "", "record", "the handled row",
-                              "the row of " + scope.handled->shown() + " that was handled"),
-               true;
+    if (scope.handled && name == "new") {
+        value = simple(ValueKind::handled, "", "record", "the handled row",
+                       "the row of " + scope.handled->shown() + " that was handled");
+        return true;
+    }
     const ColumnInfo* column = scope.handled ? scope.handled->columnOf(name) : nullptr;
     if (!column) return false;
     value = simple(ValueKind::handled, column->name, column->type, "column of the handled row",
@@ -279,8 +281,10 @@ bool ActionResolver::lookupHandled(const Scope& scope, const std::string& name, 
 bool ActionResolver::lookupWindow(const std::string& name, Value& value) const {
     if (!result_.window) return false;
     for (const NamedType& known : matchNames)
-        if (name == known.name)
-            return value = simple(ValueKind::match, name, known.type, "value of the match", "of the match"), true;
+        if (name == known.name) {
+            value = simple(ValueKind::match, name, known.type, "value of the match", "of the match");
+            return true;
+        }
     return false;
 }
 
@@ -294,8 +298,10 @@ bool ActionResolver::lookupRow(const std::string& name, Value& value) {
         value.old = name == "old";
         return true;
     }
-    if (const ColumnInfo* column = entity.columnOf(name))
-        return value = eventColumn(entity, *column, false, "rule 3: column of the event's row"), true;
+    if (const ColumnInfo* column = entity.columnOf(name)) {
+        value = eventColumn(entity, *column, false, "rule 3: column of the event's row");
+        return true;
+    }
     bool isKey = name == entity.word || name == entity.word + "_id";
     if (entity.key.empty() || !isKey) return false;
     value = eventColumn(entity, *entity.column(entity.key), false, "rule 4: <entity>_id is that row's id");
@@ -312,8 +318,10 @@ bool ActionResolver::lookupPrefixed(const std::string& name, Value& value, NameP
         // current_year is hardly the year of birth.
         bool guess = prefix[0] != 'c';
         if (!binding.custom) {
-            if (const ColumnInfo* column = fieldNamed(*binding.entity, word, guess))
-                return value = rowColumn(*column, old, rule), true;
+            if (const ColumnInfo* column = fieldNamed(*binding.entity, word, guess)) {
+                value = rowColumn(*column, old, rule);
+                return true;
+            }
             continue;  // new and current are the event's row, not one that it leads to
         }
         if (old) continue;
@@ -346,10 +354,10 @@ bool ActionResolver::lookupPrefixed(const std::string& name, Value& value, NameP
 
 bool ActionResolver::lookupMeta(const std::string& name, Value& value) const {
     for (const NamedType& known : metaNames)
-        if (name == known.name)
-            return value =
-                       simple(ValueKind::meta, name, known.type, "rule 6: of the event itself", "the event's " + name),
-                   true;
+        if (name == known.name) {
+            value = simple(ValueKind::meta, name, known.type, "rule 6: of the event itself", "the event's " + name);
+            return true;
+        }
     return false;
 }
 
@@ -382,16 +390,23 @@ bool ActionResolver::lookupPayload(const std::string& name, Value& value) const 
         return true;
     }
     for (const MatchKey& key : matchKeys_)
-        if (key.name == name || key.name == name + "_id" || key.name + "_id" == name || key.aliases.count(name))
-            return value = payloadValue(key.name), true;
-    return declaredParam(name) && (value = payloadValue(name), true);
+        if (key.name == name || key.name == name + "_id" || key.name + "_id" == name || key.aliases.count(name)) {
+            value = payloadValue(key.name);
+            return true;
+        }
+    if (!declaredParam(name)) return false;
+    value = payloadValue(name);
+    return true;
 }
 
 bool ActionResolver::lookupEvent(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem) {
     const std::string& name = use.parts.front();
     const Binding& binding = result_.binding;
     for (const Value& local : scope.locals)
-        if (local.name == name) return value = local, true;
+        if (local.name == name) {
+            value = local;
+            return true;
+        }
     bool isWritten = use.length > 0;  // create: asks for the names of columns
     if (isWritten && scope.handled && !scope.target && declaredParam(name) && scope.handled->columnOf(name)) {
         problem = {name + " is a parameter, and a column of the taken " + scope.handled->name,
@@ -435,7 +450,10 @@ bool ActionResolver::lookup(const Scope& scope, const NameUse& use, bool eventSi
                    "write target." + name + ", or payload." + name};
         return false;
     }
-    if (own) return value = targetColumn(scope, *own), true;
+    if (own) {
+        value = targetColumn(scope, *own);
+        return true;
+    }
     // Where parameters are declared, what is nearly a known name is none of them.
     bool misspelt = bulk_ && !action_.spec->params.empty() && !declaredParam(name) && world_.wantsHints() &&
                     !nearest(name, namesInReach(scope)).empty();
