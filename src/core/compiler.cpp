@@ -5,6 +5,8 @@
 
 #include "emit/emit.hpp"
 #include "emit/picture.hpp"
+#include "emit/sentences.hpp"
+#include "emit/window.hpp"
 #include "plan/moved.hpp"
 #include "plan/plan.hpp"
 #include "resolve/contradiction.hpp"

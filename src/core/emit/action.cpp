@@ -1,9 +1,13 @@
-// Actions to functions, triggers and registrations: the shapes that src/README.md shows.
+#include "emit/action.hpp"
+
 #include <algorithm>
 
-#include "emit/emit.hpp"
+#include "emit/bulk.hpp"
+#include "emit/caller.hpp"
+#include "emit/function.hpp"
 #include "emit/steps.hpp"
 #include "emit/subject.hpp"
+#include "emit/window.hpp"
 #include "resolve/event_time.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"

@@ -4,6 +4,9 @@
 #include <map>
 #include <set>
 
+#include "emit/action.hpp"
+#include "emit/service.hpp"
+#include "emit/tables.hpp"
 #include "text/quote.hpp"
 
 namespace specql::emit {

@@ -1,5 +1,5 @@
-// The text of generated functions.
-#include "emit/emit.hpp"
+#include "emit/function.hpp"
+
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 

@@ -1,8 +1,7 @@
-// What each step does, in one sentence: which rows of what it touches, and with which values. For specql.explain, so
-// that a person can compare it with what was meant.
+#include "emit/sentences.hpp"
+
 #include <map>
 
-#include "emit/emit.hpp"
 #include "emit/printer.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"

@@ -1,8 +1,10 @@
-// Entities to tables, constraints, indexes, and the function that creates an event row.
+#include "emit/tables.hpp"
+
 #include <algorithm>
 #include <set>
 
-#include "emit/emit.hpp"
+#include "emit/function.hpp"
+#include "emit/printer.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 

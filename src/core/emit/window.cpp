@@ -1,7 +1,8 @@
-// Windows and correlations as the runtime takes them: numbered terms, and how they are joined.
+#include "emit/window.hpp"
+
 #include <algorithm>
 
-#include "emit/emit.hpp"
+#include "emit/printer.hpp"
 #include "resolve/event_time.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
