@@ -155,7 +155,8 @@ private:
                indent(inside, 4) + "END LOOP;\n";
     }
 
-    // Rows that a key names, as they are when handling starts: every condition and step sees the same values.
+    // Rows that a key names, as they are when handling starts: every condition and step sees the same values. A row
+    // that is gone has no values: all of them are NULL.
     std::string readContexts() {
         std::string sql;
         for (const resolve::Context& context : action_.contexts) {
@@ -163,16 +164,19 @@ private:
             for (const std::string& column : context.columns)
                 columns.push_back("t." + quoteName(column));
             std::string key = printer_.print(context.key, false);
+            // A payload promises the row; a column of a table may be NULL.
+            bool promised = binding_.custom && context.key.kind == resolve::ValueKind::payload;
+            const std::string owed = promised ? "" : printer_.owed(context);
+            const bool mayBeGone = !promised && owed.empty();
+            if (mayBeGone && columns.empty() && !context.locked) continue;
             sql += "-- the row of " + context.entity->shown() + " that " + context.path + " leads to, as it is now" +
                    (context.locked ? ", locked because it is updated below" : "") + "\n" +
                    (columns.empty() ? "PERFORM 1\n"
                                     : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
                    "FROM " + quoteName(context.entity->schema, context.entity->table) + " AS t\n" + "WHERE t." +
                    quoteName(context.entity->key) + " = " + key + (context.locked ? "\nFOR NO KEY UPDATE" : "") + ";\n";
-            // A payload key must name a row, or the event fails. A column of a table may be NULL, and then no row is
-            // read.
-            bool promised = binding_.custom && context.key.kind == resolve::ValueKind::payload;
-            sql += promised ? "IF NOT FOUND THEN\n" : "IF NOT FOUND AND " + key + " IS NOT NULL THEN\n";
+            if (mayBeGone) continue;
+            sql += promised ? "IF NOT FOUND THEN\n" : "IF NOT FOUND AND " + owed + " THEN\n";
             sql += "    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" + context.key.name +
                    " %s names no row of " + context.entity->shown() + "', coalesce(" + key +
                    "::text, 'null'));\nEND IF;\n";

@@ -81,6 +81,8 @@ std::string StepEmitter::foldUpdate(const resolve::ResolvedStep& step, const res
     const std::string grouped = printer_.print(keyValue, true);
     printer_.eventAlias = "v_event";
     const std::string keySql = printer_.print(keyValue, true);
+    const std::string owed =
+        step.byContext < 0 ? "" : printer_.owed(action_.contexts[static_cast<size_t>(step.byContext)]);
     std::string aliasBefore = printer_.targetAlias;
     printer_.targetAlias = row;
     std::vector<std::string> values, variables, sets;
@@ -98,12 +100,10 @@ std::string StepEmitter::foldUpdate(const resolve::ResolvedStep& step, const res
     printer_.targetAlias = aliasBefore;
     printer_.eventAlias = "e";
     std::string missing;
-    if (step.byContext >= 0)
-        missing =
-            "    IF NOT FOUND AND " + keySql +
-            " IS NOT NULL THEN\n        RAISE EXCEPTION USING ERRCODE = 'SQ201',\n            MESSAGE = format('" +
-            action_.contexts[static_cast<size_t>(step.byContext)].key.name + " %s names no row of " + target.shown() +
-            "', " + keySql + ");\n    END IF;\n";
+    if (!owed.empty())
+        missing = "    IF NOT FOUND AND " + owed +
+                  " THEN\n        RAISE EXCEPTION USING ERRCODE = 'SQ201',\n            MESSAGE = format('" +
+                  keyValue.name + " %s names no row of " + target.shown() + "', " + keySql + ");\n    END IF;\n";
     std::string body = "IF v_event.first_of_row THEN\n    SELECT t.* INTO " + row + "\n    FROM " + table +
                        " AS t\n    WHERE t." + key + " = " + keySql + "\n    FOR NO KEY UPDATE;\n" + missing +
                        "    v_changed := false;\nEND IF;\n" + change + "IF v_event.last_of_row AND v_changed THEN\n" +

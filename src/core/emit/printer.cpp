@@ -206,4 +206,19 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
     return {};
 }
 
+std::string Printer::owed(const resolve::Context& context) {
+    const resolve::Context* first = &context;
+    while (first->key.kind == resolve::ValueKind::context)
+        first = &action_.contexts[static_cast<size_t>(first->key.context)];
+    std::string there = print(context.key, true) + " IS NOT NULL";
+    if (first->key.kind != resolve::ValueKind::eventColumn) return there;
+    const unsigned ops = action_.binding.ops;
+    if (first->key.old || ops == resolve::opDelete) return "";
+    if (first->key.strict || !(ops & resolve::opDelete)) return there;
+    resolve::Value kept = first->key;
+    kept.strict = true;
+    std::string unlessDeleted = print(kept, true) + " IS NOT NULL";
+    return first == &context ? unlessDeleted : unlessDeleted + " AND " + there;
+}
+
 }  // namespace specql::emit

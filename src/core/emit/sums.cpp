@@ -390,16 +390,18 @@ std::string StepEmitter::sumUpdate(const resolve::ResolvedStep& step, const SumU
 // A key that names no row is an error here too, as it is where the rows are read one by one.
 std::string StepEmitter::rowsThere(const resolve::ResolvedStep& step, const StepPlace& place) {
     if (step.byContext < 0 || place.rows != StepPlace::Rows::set) return "";
-    const resolve::Value& key = action_.contexts[static_cast<size_t>(step.byContext)].key;
+    const resolve::Context& context = action_.contexts[static_cast<size_t>(step.byContext)];
+    const std::string owed = printer_.owed(context);
+    if (owed.empty()) return "";
     const resolve::EntityInfo& target = *step.target;
-    std::string value = printer_.print(key, true), column = "t." + quoteName(target.key);
+    std::string value = printer_.print(context.key, true), column = "t." + quoteName(target.key);
     declare("v_missing text;");
     return "SELECT " + value + " INTO v_missing\nFROM " + place.from + "\nLEFT JOIN " +
            quoteName(target.schema, target.table) + " AS t ON " + column + " = " + value + "\nWHERE " + column +
-           " IS NULL AND " + value +
-           " IS NOT NULL\nLIMIT 1;\nIF FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = "
+           " IS NULL AND " + owed +
+           "\nLIMIT 1;\nIF FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = "
            "format('" +
-           key.name + " %s names no row of " + target.shown() + "', v_missing);\nEND IF;\n";
+           context.key.name + " %s names no row of " + target.shown() + "', v_missing);\nEND IF;\n";
 }
 
 }  // namespace specql::emit

@@ -1,5 +1,5 @@
-// Functions that the catalog of an earlier version names. CREATE EXTENSION … VERSION and pg_upgrade want them to be
-// there; the update of the extension forgets them.
+// C functions of earlier versions. CREATE EXTENSION … VERSION and pg_upgrade look their symbols up before the update
+// script of the extension drops the SQL functions.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
 

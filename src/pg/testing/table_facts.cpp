@@ -153,7 +153,8 @@ void gatherGenerated(std::initializer_list<spi::Argument> arguments, testgen::Te
         });
 }
 
-// What is not ours, of the tables and of those below them: bits of Op, as a trigger's or a rule's type says.
+// Triggers and rewrite rules of others, on the tables and their partitions, with the operations (bits of Op) for which
+// they fire.
 void gatherTriggers(std::initializer_list<spi::Argument> arguments, testgen::TestTables* tables) {
     gather(
         ", b AS (SELECT t.schema, t.name, t.oid FROM t"
