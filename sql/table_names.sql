@@ -95,3 +95,39 @@ SELECT action, kind, object FROM specql.apply(E'entity: Fresh\nschema: legacy\nt
 SELECT severity, code, line, col, message, hint FROM specql.validate(E'entity: A\ntable: Shipment\nfields: {v: integer}\n---\nentity: B\ntable: a.b.c\nfields: {v: integer}\n---\nentity: C\ntable: legacy."Made Here"\nfields: {v: integer}\n');
 SELECT action, kind, object FROM specql.remove('dispatch.Shipment', 'Parcel', 'Carrier') WHERE kind IN ('table', 'constraint', 'index', 'trigger');
 SELECT * FROM specql.drift();
+
+-- " on " in a name, which also stands between names and their tables.
+SELECT $$
+entity: Lamp
+schema: house
+table: '"turn on lamp"'
+fields:
+  socket: ref(Socket)
+  lit: boolean = false
+actions:
+  - name: on_lit
+    on: update Lamp.lit
+    steps:
+      - update: Socket SET uses = uses + 1
+      - append: LampLog SET
+          lamp_id: "id"
+---
+entity: Socket
+schema: house
+fields: {uses: integer = 0}
+$$ AS lamp \gset
+SELECT action, kind, object FROM specql.apply(:'lamp') WHERE kind NOT IN ('function', 'schema');
+SELECT DISTINCT action FROM specql.apply(:'lamp');
+SELECT kind, identity, on_table FROM specql.object WHERE on_table LIKE 'house.%' AND state IS NOT NULL ORDER BY 1, 2;
+INSERT INTO house.socket DEFAULT VALUES;
+INSERT INTO house."turn on lamp" (socket_id) SELECT id FROM house.socket;
+UPDATE house."turn on lamp" SET lit = true;
+SELECT uses, (SELECT count(*) FROM house.lamp_log) AS logged FROM house.socket;
+ALTER TABLE house."turn on lamp" RENAME TO "put on lamp";
+SELECT action, kind, object FROM specql.apply(replace(:'lamp', 'turn on', 'put on')) WHERE action <> 'unchanged' AND kind <> 'function';
+SELECT * FROM specql.drift();
+SELECT kind, identity, on_table FROM specql.object WHERE on_table LIKE 'house.%' AND state IS NOT NULL ORDER BY 1, 2;
+ALTER TABLE house."put on lamp" DISABLE TRIGGER lit_trigger;
+SELECT kind, object, problem, fix FROM specql.drift();
+SELECT action, kind, object FROM specql.remove('Lamp', true) WHERE kind <> 'function';
+SELECT count(*) AS left_over FROM pg_trigger WHERE tgrelid = to_regclass('house."put on lamp"');

@@ -5,6 +5,8 @@
 
 #include "emit/emit.hpp"
 #include "emit/picture.hpp"
+#include "emit/sentences.hpp"
+#include "emit/window.hpp"
 #include "plan/moved.hpp"
 #include "plan/plan.hpp"
 #include "resolve/contradiction.hpp"
@@ -132,8 +134,7 @@ void collectAction(const resolve::World& world, const resolve::ActionInfo& actio
     for (const Text& trigger : spec.triggers)
         collectGenerated(world, action.base + "_" + snakeCase(trigger.value), trigger.value, functions);
     if (!spec.windowed) return;
-    std::vector<resolve::WindowProblem> ignored;  // reported when the action is resolved
-    for (const resolve::WindowTerm& term : resolve::parseWindow(spec, ignored).terms)
+    for (const spec::WindowTerm& term : spec.window.terms)
         collectGenerated(world, action.base + "_" + snakeCase(term.source), term.source, functions);
 }
 
@@ -258,7 +259,7 @@ Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) n
         for (const Object& object : state.all)
             if (fresh.count(object.unit)) state.own.push_back(object);
         plan::reportMoved(state.world, *state.resolver);
-        state.questions = plan::askOfTables(state.world, *state.resolver, state.all);
+        state.questions = plan::askOfTables(state.world, state.all);
     });
 }
 
@@ -273,7 +274,7 @@ Compiler::Outcome Compiler::plan(const std::vector<TableAnswer>& answers) noexce
     return guarded([&] {
         State& state = *state_;
         if (state.diagnostics.hasErrors()) return;
-        state.steps = plan::makePlan(state.world, *state.resolver, state.all, state.questions, answers);
+        state.steps = plan::makePlan(state.world, state.all, state.questions, answers);
     });
 }
 

@@ -61,6 +61,8 @@ CREATE TABLE specql.object (
     sql text NOT NULL,
     state text,
     server integer NOT NULL,
+    on_table text,
+    shape jsonb,
     PRIMARY KEY (kind, identity)
 );
 COMMENT ON TABLE specql.object IS 'The objects that apply made or adopted';
@@ -71,6 +73,8 @@ COMMENT ON COLUMN specql.object.unit IS 'The unit that wants it, as kind:schema.
 COMMENT ON COLUMN specql.object.sql IS 'The commands it was made with';
 COMMENT ON COLUMN specql.object.state IS 'What the catalog said of it then, as specql.object_state gives it';
 COMMENT ON COLUMN specql.object.server IS 'The major version of the server that said it';
+COMMENT ON COLUMN specql.object.on_table IS 'Of a constraint, index or trigger: its table, quoted and qualified';
+COMMENT ON COLUMN specql.object.shape IS 'Of a table: its columns, key and checks as apply made them, and whether it was adopted or made from steps';
 
 -- No part of a dump: oids are of one database, and in another the names are the tables'.
 CREATE TABLE specql.object_relation (
@@ -134,11 +138,11 @@ CREATE VIEW specql.entities AS
     SELECT u.schema, u.name AS entity, o.identity AS "table", u.version, s.applied_at, s.applied_by, u.text
     FROM specql.unit u
     JOIN specql.spec s ON s.id = u.spec
-    -- Tables that the entity's steps imply are the unit's too; their comments say so.
+    -- Tables that the entity's steps imply are the unit's too.
     LEFT JOIN LATERAL (
         SELECT t.identity FROM specql.object AS t
         WHERE t.kind = 'table' AND t.unit = u.key
-        ORDER BY pg_catalog.strpos(t.sql, ', made from the steps that write it'';') > 0, t.id
+        ORDER BY (t.shape ->> 'implied')::boolean, t.id
         LIMIT 1) o ON true
     WHERE u.kind = 'entity';
 COMMENT ON VIEW specql.entities IS 'The entities in force, with the table of each';

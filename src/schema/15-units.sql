@@ -130,11 +130,12 @@ $$;
 COMMENT ON FUNCTION specql.server_major() IS 'The server''s major version: catalogs of different ones word definitions differently';
 
 -- Settings that change how the server words a definition are held.
-CREATE FUNCTION specql.object_state(kind text, identity text) RETURNS text
+CREATE FUNCTION specql.object_state(kind text, identity text, on_table text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO, YMD' SET "TimeZone" = 'UTC'
 SET "IntervalStyle" = 'postgres' SET extra_float_digits = 1 SET bytea_output = 'hex' SET quote_all_identifiers = off AS $$
 DECLARE
-    place constant text[] := regexp_match(identity, '^(.*) on (.*)$');
+    -- Of a trigger or constraint, whose identity is "name on table".
+    own_name constant text := left(identity, -length(' on ' || on_table));
 BEGIN
     CASE kind
     WHEN 'schema' THEN
@@ -153,10 +154,10 @@ BEGIN
         RETURN md5(pg_get_functiondef(to_regprocedure(identity)));
     WHEN 'trigger' THEN
         RETURN (SELECT md5(pg_get_triggerdef(t.oid)) FROM pg_trigger AS t
-                WHERE t.tgrelid = to_regclass(place[2]) AND quote_ident(t.tgname) = place[1] AND NOT t.tgisinternal);
+                WHERE t.tgrelid = to_regclass(on_table) AND quote_ident(t.tgname) = own_name AND NOT t.tgisinternal);
     WHEN 'constraint' THEN
         RETURN (SELECT md5(pg_get_constraintdef(c.oid)) FROM pg_constraint AS c
-                WHERE c.conrelid = to_regclass(place[2]) AND quote_ident(c.conname) = place[1]);
+                WHERE c.conrelid = to_regclass(on_table) AND quote_ident(c.conname) = own_name);
     WHEN 'registration' THEN
         RETURN (SELECT 'present' FROM specql.action AS a WHERE a.action = identity LIMIT 1);
     WHEN 'window' THEN
@@ -171,14 +172,14 @@ EXCEPTION
     WHEN undefined_object OR invalid_name OR invalid_schema_name THEN
         RETURN NULL;
 END $$;
-COMMENT ON FUNCTION specql.object_state(text, text) IS
+COMMENT ON FUNCTION specql.object_state(text, text, text) IS
 'What the catalog says of an object of specql.object: the columns of a table, a digest of the definition of others; NULL if it is not there';
 
 -- Columns that were added to a table are nobody's business.
 CREATE FUNCTION specql.object_problem(o specql.object) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    now_is constant text := CASE WHEN o.state IS NOT NULL THEN specql.object_state(o.kind, o.identity) END;
+    now_is constant text := CASE WHEN o.state IS NOT NULL THEN specql.object_state(o.kind, o.identity, o.on_table) END;
 BEGIN
     IF o.state IS NULL THEN
         RETURN NULL;
@@ -250,7 +251,7 @@ COMMENT ON FUNCTION specql.drift() IS
 
 REVOKE ALL ON FUNCTION specql.known_unit(text, boolean), specql.export(text), specql.rollback(text, integer, boolean),
     specql.remove_units(text[], boolean), specql.remove(text, boolean), specql.remove(text[]),
-    specql.remove(boolean, text[]), specql.remove_schema(text, boolean), specql.server_major(), specql.object_state(text, text),
+    specql.remove(boolean, text[]), specql.remove_schema(text, boolean), specql.server_major(), specql.object_state(text, text, text),
     specql.object_problem(specql.object), specql.drift() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.known_unit(text, boolean), specql.export(text), specql.rollback(text, integer, boolean),
     specql.remove_units(text[], boolean), specql.remove(text, boolean), specql.remove(text[]),

@@ -40,7 +40,7 @@ void Stage::useFeed(const resolve::FeedTerm& feed) {
                      [&](const resolve::ResolvedAction& other) { return other.info == action.info && other.window; });
     if (window == resolver_.actions.end()) return;
     const resolve::WindowTerm& term = window->window->terms[static_cast<size_t>(feed.term)];
-    spec::ConditionText text = around(term, term.filter.text);
+    spec::ConditionText text = around(term, term.filter.value);
     bool compared = term.aggregate != "count";
     auto note = [&](resolve::Value value, bool key) {
         int known = use(value, "", !key && compared ? &text : nullptr);

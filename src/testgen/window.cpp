@@ -98,9 +98,9 @@ private:
                 continue;
             // A term that only a deadline completes.
             if (!search.absent.empty() && counted(search.absent, static_cast<int>(i))) continue;
-            writer_.begin(name() + ": " + commentText(events_.window.terms[i].written));
+            writer_.begin(name() + ": " + commentText(events_.window.terms[i].written.value));
             writer_.skip(
-                label_ + " fires with " + commentText(events_.window.terms[i].written),
+                label_ + " fires with " + commentText(events_.window.terms[i].written.value),
                 "no events were found that make it match by this, up to " + std::to_string(WindowSearch::longest));
         }
     }
@@ -287,7 +287,7 @@ private:
             all(play, kinds, key);
             fresh ? play.repeat(kinds.back(), key) : play.raise(kinds.back(), key);
             play.count();
-            check(play, 0, label_ + " does not count a " + commentText(events_.window.terms[i].field.text) + " twice");
+            check(play, 0, label_ + " does not count a " + commentText(events_.window.terms[i].field.value) + " twice");
         }
     }
 

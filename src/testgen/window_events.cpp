@@ -86,7 +86,7 @@ void WindowEvents::readRule() {
     const spec::Action& spec = *action.info->spec;
     std::vector<std::string> intervals;
     for (const resolve::WindowTerm& term : window.terms)
-        intervals.push_back(term.interval.text);
+        intervals.push_back(term.interval.value);
     intervals.push_back(spec.cooldown.empty() ? "0" : spec.cooldown.value);
     std::vector<std::string> columns;
     for (const std::string& interval : intervals)
@@ -128,8 +128,8 @@ void WindowEvents::readRule() {
     if (window.correlation) {
         if (!spec.correlateBy.empty()) keyNames.push_back(spec.correlateBy.front().value);
     } else {
-        for (const resolve::WindowPiece& key : window.terms.front().by)
-            keyNames.push_back(key.text);
+        for (const Text& key : window.terms.front().by)
+            keyNames.push_back(key.value);
     }
     for (std::string& name : keyNames)
         name = name.substr(name.rfind('.') + 1);
@@ -265,7 +265,7 @@ bool WindowEvents::kindOf(size_t which, const Fixture& fixture, const std::vecto
         }
         time::Decimal number;
         bool plain = term.aggregate != "count" && time::Decimal::parse(answer->cells[i], number);
-        std::string text = term.field.text + " " + (plain ? number.text() : answer->cells[i]);
+        std::string text = term.field.value + " " + (plain ? number.text() : answer->cells[i]);
 
         if (term.field && (term.distinct || term.aggregate != "count") &&
             std::find(shown.begin(), shown.end(), text) == shown.end())

@@ -1,9 +1,13 @@
-// Actions to functions, triggers and registrations: the shapes that src/README.md shows.
+#include "emit/action.hpp"
+
 #include <algorithm>
 
-#include "emit/emit.hpp"
+#include "emit/bulk.hpp"
+#include "emit/caller.hpp"
+#include "emit/function.hpp"
 #include "emit/steps.hpp"
 #include "emit/subject.hpp"
+#include "emit/window.hpp"
 #include "resolve/event_time.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -451,8 +455,8 @@ private:
             quoteLiteral(quoteName(info_.schema, action_.base + "_capture")), quoteLiteral(binding_.event),
             quoteLiteral(setting(info_.spec->onError, "retry"))};
         Object object;
-        object.kind = "trigger";
-        object.identity = name + " on " + table;
+        object.kind = ObjectKind::trigger;
+        object.nameOn(name, table);
         object.unit = unit();
         object.replaceable = true;
         object.commands.push_back("CREATE OR REPLACE TRIGGER " + name + "\n    AFTER " + verbs(binding_.ops) + " ON " +
@@ -488,12 +492,13 @@ private:
         if (info_.spec->turn != 0) args.push_back("run_order => " + std::to_string(info_.spec->turn));
         if (usesCaller(world_, resolver_, action_)) args.push_back("uses_caller => true");
         Object object;
-        object.kind = "registration";
+        object.kind = ObjectKind::registration;
         object.identity = info_.name();
         object.unit = unit();
         object.detail = action_.window ? "matches, raised as " + binding_.event : binding_.shown();
         // The window may have had other sources before, so its former registrations go first.
-        if (action_.window)
+        object.forgets = action_.window != nullptr;
+        if (object.forgets)
             object.commands.push_back("SELECT specql.unregister_action(" + quoteLiteral(info_.name()) + ");");
         object.commands.push_back("SELECT specql.register_action(\n    " + wrapList(args, 4) + ");");
         return object;

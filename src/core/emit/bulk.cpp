@@ -1,7 +1,8 @@
-// Bulk operations: a function over a set, called by name, by its trigger or from psql.
+#include "emit/bulk.hpp"
+
 #include <algorithm>
 
-#include "emit/emit.hpp"
+#include "emit/function.hpp"
 #include "emit/steps.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"

@@ -1,7 +1,6 @@
-// Which actions ask who did it.
-#include <algorithm>
+#include "emit/caller.hpp"
 
-#include "emit/emit.hpp"
+#include <algorithm>
 
 namespace specql::emit {
 

@@ -4,13 +4,16 @@
 #include <map>
 #include <set>
 
+#include "emit/action.hpp"
+#include "emit/service.hpp"
+#include "emit/tables.hpp"
 #include "text/quote.hpp"
 
 namespace specql::emit {
 
 namespace {
 
-const InstalledObject* recorded(const CatalogView& catalog, const std::string& kind, const std::string& identity) {
+const InstalledObject* recorded(const CatalogView& catalog, ObjectKind kind, const std::string& identity) {
     for (const InstalledObject& object : catalog.objects)
         if (object.kind == kind && object.identity == identity) return &object;
     return nullptr;
@@ -28,9 +31,9 @@ std::vector<Object> schemaObjects(const resolve::World& world) {
     for (const auto& [schema, unit] : wanted) {
         const CatalogView& catalog = world.catalog();
         bool exists = std::find(catalog.schemas.begin(), catalog.schemas.end(), schema) != catalog.schemas.end();
-        if (exists && !recorded(catalog, "schema", quoteName(schema))) continue;
+        if (exists && !recorded(catalog, ObjectKind::schema, quoteName(schema))) continue;
         Object object;
-        object.kind = "schema";
+        object.kind = ObjectKind::schema;
         object.identity = quoteName(schema);
         object.unit = unit;
         object.commands.push_back("CREATE SCHEMA " + quoteName(schema) + ";");
@@ -62,8 +65,8 @@ std::vector<Object> captureTriggers(const resolve::Resolver& resolver) {
         if (ops & resolve::opUpdate) verbs.push_back("UPDATE");
         if (ops & resolve::opDelete) verbs.push_back("DELETE");
         Object object;
-        object.kind = "trigger";
-        object.identity = "specql_capture on " + table;
+        object.kind = ObjectKind::trigger;
+        object.nameOn("specql_capture", table);
         object.unit = units[table];
         object.replaceable = true;
         object.detail = "serves all actions of the table";
@@ -77,11 +80,6 @@ std::vector<Object> captureTriggers(const resolve::Resolver& resolver) {
     return objects;
 }
 
-// Of a window: it begins by forgetting the sources of before.
-bool forgets(const Object& registration) {
-    return registration.commands.front().find("unregister_action") != std::string::npos;
-}
-
 // An action on several tables is registered as a whole, so that it can be forgotten as a whole. The first registration
 // stays the first; the order of the others, which is another one when another text is applied, must not matter.
 void mergeRegistrations(std::vector<Object>& objects) {
@@ -89,8 +87,9 @@ void mergeRegistrations(std::vector<Object>& objects) {
     std::vector<Object> merged;
     for (Object& object : objects) {
         auto [found, added] = first.emplace(object.identity, merged.size());
-        if (object.kind != "registration" || added) {
-            if (object.kind == "registration") own[object.identity] = forgets(object) ? object.commands.size() : 0;
+        if (object.kind != ObjectKind::registration || added) {
+            if (object.kind == ObjectKind::registration)
+                own[object.identity] = object.forgets ? object.commands.size() : 0;
             merged.push_back(std::move(object));
             continue;
         }
@@ -127,17 +126,19 @@ void checkCollisions(resolve::World& world, const std::vector<Object>& objects) 
     std::map<std::string, const resolve::Unit*> units;
     for (const resolve::Unit& unit : world.units)
         units[unit.key()] = &unit;
-    std::set<std::string> seen;
+    std::set<ObjectKey> seen;
     for (const Object& object : objects) {
         auto found = units.find(object.unit);
         if (found == units.end()) continue;
         const resolve::Unit* unit = found->second;
         Pos pos{unit->firstLine, 1};
-        if (!seen.insert(object.kind + " " + object.identity).second)
-            world.error(*unit->file, "SPQL-R006", pos,
-                        "two parts of the specs generate the " + object.kind + " " + object.identity,
-                        "rename one of the actions or entities");
-        if (object.kind != "function" || recorded(world.catalog(), "function", object.identity)) continue;
+        if (!seen.insert(object.key()).second)
+            world.error(
+                *unit->file, "SPQL-R006", pos,
+                std::string("two parts of the specs generate the ") + toWord(object.kind) + " " + object.identity,
+                "rename one of the actions or entities");
+        if (object.kind != ObjectKind::function || recorded(world.catalog(), ObjectKind::function, object.identity))
+            continue;
         std::string name = object.identity.substr(0, object.identity.find('('));
         for (const FunctionView& function : world.catalog().functions)
             if (!function.owned && !leftBehind(object, function) && quoteName(function.schema, function.name) == name)
@@ -158,10 +159,10 @@ std::vector<Object> emitObjects(resolve::World& world, resolve::Resolver& resolv
         resolve::EntityInfo& entity = world.entities[i];
         if (!entity.unit) continue;
         objects.push_back(tableObject(world, resolver, entity));
-        const InstalledObject* before = recorded(world.catalog(), "table", objects.back().identity);
+        const InstalledObject* before = recorded(world.catalog(), ObjectKind::table, objects.back().identity);
         bool taken = world.catalog().adopt && entity.unit->fresh() && entity.present &&
                      leftBehind(objects.back(), *entity.present);
-        objects.back().adopted = entity.present && !taken && (!before || wasAdopted(before->sql));
+        objects.back().shape.adopted = entity.present && !taken && (!before || before->shape.adopted);
         size_t firstExtra = extras.size(), firstFunction = functions.size();
         append(extras, tableExtras(world, resolver, entity));
         append(functions, eventFunction(world, entity));

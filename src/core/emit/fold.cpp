@@ -1,5 +1,5 @@
-// Updates whose events change a row one after the other, in a variable. Row by row, each update would read the row
-// again behind all the dead versions that the statement has left of it so far; here it is read once and written once.
+#include "emit/fold.hpp"
+
 #include <algorithm>
 
 #include "emit/steps.hpp"

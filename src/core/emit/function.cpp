@@ -1,5 +1,5 @@
-// The text of generated functions.
-#include "emit/emit.hpp"
+#include "emit/function.hpp"
+
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -35,9 +35,10 @@ Object functionObject(const FunctionText& text, const std::string& unit) {
     else
         sql += "\nAS " + dollarQuote("\n" + text.body, "function") + ";";
     Object object;
-    object.kind = "function";
+    object.kind = ObjectKind::function;
     object.identity = identity;
     object.unit = unit;
+    object.comment = text.comment;
     object.signature = text.arguments + ") " + text.returns;
     object.commands.push_back(std::move(sql));
     // PUBLIC may not execute it. Trigger functions need no REVOKE, because nobody can call them.

@@ -1,8 +1,7 @@
-// What each step does, in one sentence: which rows of what it touches, and with which values. For specql.explain, so
-// that a person can compare it with what was meant.
+#include "emit/sentences.hpp"
+
 #include <map>
 
-#include "emit/emit.hpp"
 #include "emit/printer.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -54,7 +53,7 @@ private:
         if (window.correlation)
             sentence += " within " + spec.correlationWindow.value + sameKey(spec);
         else if (!window.terms.empty() && !window.terms.front().by.empty())
-            sentence += ", for each " + join(resolve::matchKeyNames(spec, window), " and ") + " by itself";
+            sentence += ", for each " + join(spec::matchKeyNames(spec), " and ") + " by itself";
         const std::string& after = spec.afterMatch.value;
         sentence += after == "edge"    ? "; again when it has ceased to hold in between"
                     : after == "every" ? "; with each event under which it holds"
@@ -75,11 +74,11 @@ private:
         auto comparison = comparisons.find(term.comparison);
         std::string what = aggregates.at(term.aggregate);
         if (term.distinct) what += " of different values";
-        if (term.field) what += " of " + term.field.text;
+        if (term.field) what += " of " + term.field.value;
         return what + (term.field ? " in " : " of ") + term.source +
-               (term.filter ? " with " + commentText(term.filter.text) : "") + " is " +
+               (term.filter ? " with " + commentText(term.filter.value) : "") + " is " +
                (comparison == comparisons.end() ? "not " : comparison->second) + term.number + " within " +
-               term.interval.text;
+               term.interval.value;
     }
 
     static std::string sameKey(const spec::Action& spec) {

@@ -1,5 +1,4 @@
-// A service: no object of the database, but a row that the worker reads.
-#include "emit/emit.hpp"
+#include "emit/service.hpp"
 
 #include "text/duration.hpp"
 #include "text/quote.hpp"
@@ -7,23 +6,6 @@
 namespace specql::emit {
 
 namespace {
-
-std::string jsonText(const std::string& text) {
-    std::string json = "\"";
-    for (char c : text) {
-        unsigned char byte = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') {
-            json += '\\';
-            json += c;
-        } else if (byte < 0x20) {
-            static const char digits[] = "0123456789abcdef";
-            json += std::string("\\u00") + digits[byte >> 4] + digits[byte & 15];
-        } else {
-            json += c;
-        }
-    }
-    return json + '"';
-}
 
 std::string jsonObject(const std::vector<std::string>& members) {
     return "{" + join(members, ", ") + "}";
@@ -38,9 +20,9 @@ std::string operationJson(const spec::Operation& operation) {
     for (const spec::Param& setting : operation.settings) {
         const std::string& key = setting.name.value;
         std::string value = key == "timeout" ? intervalText(setting.type) : setting.type.value;
-        members.push_back(jsonText(key) + ": " + jsonText(value));
+        members.push_back(quoteJson(key) + ": " + quoteJson(value));
     }
-    return jsonText(operation.name.value) + ": " + jsonObject(members);
+    return quoteJson(operation.name.value) + ": " + jsonObject(members);
 }
 
 // The arguments of specql.register_service after the name, in the order in which a reader looks for them.
@@ -68,7 +50,7 @@ std::vector<std::string> arguments(const spec::Service& service) {
             args.push_back(key + " => " + quoteLiteral(value));
     }
     for (const spec::Param& header : service.headers)
-        headers.push_back(jsonText(header.name.value) + ": " + jsonText(header.type.value));
+        headers.push_back(quoteJson(header.name.value) + ": " + quoteJson(header.type.value));
     for (const spec::Operation& operation : service.operations)
         operations.push_back(operationJson(operation));
     if (!headers.empty()) args.push_back("headers => " + quoteLiteral(jsonObject(headers)));
@@ -83,7 +65,7 @@ std::vector<std::string> arguments(const spec::Service& service) {
 
 Object serviceObject(const resolve::Unit& unit) {
     Object object;
-    object.kind = "service";
+    object.kind = ObjectKind::service;
     object.identity = unit.name;
     object.unit = unit.key();
     object.replaceable = true;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "emit/emit.hpp"
+#include "emit/fold.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 

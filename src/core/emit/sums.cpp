@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "emit/fold.hpp"
 #include "emit/steps.hpp"
 #include "spec/condition.hpp"
 #include "text/quote.hpp"

@@ -39,12 +39,6 @@ bool isEquality(const resolve::World& world, const resolve::BoundExpression& con
 std::optional<SumUpdate> readSum(const resolve::World& world, const resolve::Resolver& resolver,
                                  const resolve::ResolvedAction& action, const resolve::ResolvedStep& step);
 
-// An update of one row by its key, whose new values an event computes from the row's old ones: the row is read once,
-// all of its events change it in a variable, and it is written once. The event's value that is the key; none if it has
-// to be made event by event.
-std::optional<resolve::Value> readFold(const resolve::World& world, const resolve::Resolver& resolver,
-                                       const resolve::ResolvedAction& action, const resolve::ResolvedStep& step);
-
 // True if it makes no difference whether both are done event by event, or one after the other for all events.
 bool independent(const resolve::World& world, const SumUpdate& one, const SumUpdate& other);
 

@@ -1,8 +1,10 @@
-// Entities to tables, constraints, indexes, and the function that creates an event row.
+#include "emit/tables.hpp"
+
 #include <algorithm>
 #include <set>
 
-#include "emit/emit.hpp"
+#include "emit/function.hpp"
+#include "emit/printer.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -126,8 +128,7 @@ std::vector<std::string> readings(const resolve::World& world, const resolve::Re
     return LogReader(world, resolver, log).arguments();
 }
 
-}  // namespace
-
+// The expression of a column's default; empty if it has none.
 std::string columnDefault(const resolve::World& world, const resolve::Resolver& resolver,
                           const resolve::EntityInfo& entity, const resolve::ColumnInfo& column) {
     if (!column.defaultSql.empty()) return column.defaultSql;
@@ -139,24 +140,13 @@ std::string columnDefault(const resolve::World& world, const resolve::Resolver& 
     return simple ? value : "(" + value + ")";
 }
 
-std::string columnSql(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& entity,
-                      const resolve::ColumnInfo& column) {
-    std::string sql = quoteName(column.name) + " " + column.type;
-    std::string value = columnDefault(world, resolver, entity, column);
-    if (!value.empty()) sql += " DEFAULT " + value;
-    return column.notNull ? sql + " NOT NULL" : sql;
-}
-
-std::string TableCheck::sql() const {
-    return "CONSTRAINT " + quoteName(name) + " CHECK (" + condition + ")";
-}
-
-std::vector<TableCheck> tableChecks(const resolve::World& world, const resolve::Resolver& resolver,
+// The CHECK constraints of its fields.
+std::vector<ShapeCheck> tableChecks(const resolve::World& world, const resolve::Resolver& resolver,
                                     const resolve::EntityInfo& entity) {
-    std::vector<TableCheck> checks;
+    std::vector<ShapeCheck> checks;
     for (const resolve::ColumnInfo& column : entity.columns) {
         auto add = [&](const char* suffix, std::string condition) {
-            checks.push_back({fittingName(entity.word, column.name, suffix), std::move(condition), &column});
+            checks.push_back({fittingName(entity.word, column.name, suffix), std::move(condition), column.name});
         };
         if (!column.check.empty()) add("check", replaceColumn(column.check, column.name));
         if (!column.field) continue;
@@ -174,34 +164,44 @@ std::vector<TableCheck> tableChecks(const resolve::World& world, const resolve::
     return checks;
 }
 
-Object tableObject(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& entity) {
-    std::vector<std::string> lines;
+std::string tableComment(const resolve::EntityInfo& entity) {
+    if (entity.impliedByStep) return resolve::impliedComment(entity.appendOnly);
+    if (!entity.spec) return {};
+    return entity.spec->description.empty() ? "Entity " + entity.name : entity.spec->description.value;
+}
+
+TableShape shapeOf(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& entity) {
+    TableShape shape;
     for (const resolve::ColumnInfo& column : entity.columns)
-        lines.push_back(columnSql(world, resolver, entity, column));
-    if (!entity.key.empty())
-        lines.push_back("CONSTRAINT " + quoteName(fittingName(entity.word, "", "pkey")) + " PRIMARY KEY (" +
-                        quoteName(entity.key) + ")");
-    for (const TableCheck& check : tableChecks(world, resolver, entity))
-        lines.push_back(check.sql());
+        shape.columns.push_back({column.name, column.type, columnDefault(world, resolver, entity, column),
+                                 column.notNull, column.field ? column.field->description.value : ""});
+    shape.key = entity.key;
+    shape.checks = tableChecks(world, resolver, entity);
+    shape.comment = tableComment(entity);
+    shape.implied = entity.impliedByStep;
+    return shape;
+}
+
+}  // namespace
+
+Object tableObject(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& entity) {
     Object object;
-    object.kind = "table";
+    object.kind = ObjectKind::table;
     object.identity = tableName(entity);
     object.pos = entity.spec ? entity.spec->name.pos : entity.pos;
     object.unit = entity.unit ? entity.unit->key() : "";
-    object.commands.push_back("CREATE TABLE " + tableName(entity) + " (\n    " + join(lines, ",\n    ") + "\n);");
-    if (entity.spec && !entity.spec->description.empty())
-        object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " +
-                                  quoteLiteral(entity.spec->description.value) + ";");
-    else if (entity.impliedByStep)
-        object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " +
-                                  quoteLiteral(resolve::impliedComment(entity.appendOnly)) + ";");
-    else if (entity.spec)
-        object.commands.push_back("COMMENT ON TABLE " + tableName(entity) + " IS " +
-                                  quoteLiteral("Entity " + entity.name) + ";");
-    for (const resolve::ColumnInfo& column : entity.columns)
-        if (column.field && !column.field->description.empty())
-            object.commands.push_back("COMMENT ON COLUMN " + tableName(entity) + "." + quoteName(column.name) + " IS " +
-                                      quoteLiteral(column.field->description.value) + ";");
+    object.shape = shapeOf(world, resolver, entity);
+    std::vector<std::string> lines;
+    for (const ShapeColumn& column : object.shape.columns)
+        lines.push_back(column.sql());
+    if (!object.shape.key.empty())
+        lines.push_back("CONSTRAINT " + quoteName(fittingName(entity.word, "", "pkey")) + " PRIMARY KEY (" +
+                        quoteName(object.shape.key) + ")");
+    for (const ShapeCheck& check : object.shape.checks)
+        lines.push_back(check.sql());
+    object.commands = object.shape.comments(object.identity, {});
+    object.commands.insert(object.commands.begin(),
+                           "CREATE TABLE " + object.identity + " (\n    " + join(lines, ",\n    ") + "\n);");
     if (entity.impliedByStep) object.detail = "made from the step that writes it";
     return object;
 }
@@ -211,19 +211,21 @@ std::vector<Object> tableExtras(resolve::World& world, const resolve::Resolver& 
     std::vector<Object> objects;
     std::string unit = entity.unit ? entity.unit->key() : "";
     Pos pos = entity.pos;
-    auto add = [&](const char* kind, std::string identity, std::string sql, const std::string& comment) {
-        Object object;
+    const std::string table = tableName(entity);
+    auto add = [&](ObjectKind kind, const std::string& commented, std::string sql, const std::string& comment) {
+        Object& object = objects.emplace_back();
         object.pos = pos;
         object.kind = kind;
-        object.identity = std::move(identity);
         object.unit = unit;
+        object.comment = comment;
         object.commands.push_back(std::move(sql));
-        object.commands.push_back("COMMENT ON " + comment + ";");
-        objects.push_back(std::move(object));
+        object.commands.push_back("COMMENT ON " + commented + " IS " + quoteLiteral(comment) + ";");
     };
     auto addIndex = [&](const std::string& name, const std::string& definition, const std::string& use) {
         std::string identity = quoteName(entity.schema, name);
-        add("index", identity, "CREATE " + definition + ";", "INDEX " + identity + " IS " + quoteLiteral(use));
+        add(ObjectKind::index, "INDEX " + identity, "CREATE " + definition + ";", use);
+        objects.back().identity = identity;
+        objects.back().table = table;
     };
     for (const resolve::ColumnInfo& column : entity.columns) {
         if (!column.field || column.field->refTarget.empty()) continue;
@@ -234,14 +236,14 @@ std::vector<Object> tableExtras(resolve::World& world, const resolve::Resolver& 
         std::string onDelete = column.field->refOnDelete;
         std::transform(onDelete.begin(), onDelete.end(), onDelete.begin(),
                        [](char c) { return c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c; });
-        add("constraint", quoteName(name) + " on " + tableName(entity),
-            "ALTER TABLE " + tableName(entity) + " ADD CONSTRAINT " + quoteName(name) + "\n    FOREIGN KEY (" +
+        add(ObjectKind::constraint, "CONSTRAINT " + quoteName(name) + " ON " + table,
+            "ALTER TABLE " + table + " ADD CONSTRAINT " + quoteName(name) + "\n    FOREIGN KEY (" +
                 quoteName(column.name) + ") REFERENCES " + tableName(*target) + " (" + quoteName(target->key) + ")" +
                 (onDelete.empty() ? "" : " ON DELETE " + onDelete) + ";",
-            "CONSTRAINT " + quoteName(name) + " ON " + tableName(entity) + " IS " +
-                quoteLiteral("Field " + column.field->name.value + ": " + column.field->type.value));
+            "Field " + column.field->name.value + ": " + column.field->type.value);
+        objects.back().nameOn(quoteName(name), table);
         std::string index = madeName(world, entity, column.field->name.pos, entity.word + "_" + column.name + "_idx");
-        addIndex(index, "INDEX " + quoteName(index) + " ON " + tableName(entity) + " (" + quoteName(column.name) + ")",
+        addIndex(index, "INDEX " + quoteName(index) + " ON " + table + " (" + quoteName(column.name) + ")",
                  "Finds the rows that refer to a row of " + target->shown());
     }
     if (entity.spec) {
@@ -256,8 +258,7 @@ std::vector<Object> tableExtras(resolve::World& world, const resolve::Resolver& 
             }
             std::string name =
                 madeName(world, entity, index.pos, index.name.empty() ? made + "_idx" : index.name.value);
-            std::string sql =
-                std::string(index.unique ? "UNIQUE " : "") + "INDEX " + quoteName(name) + " ON " + tableName(entity);
+            std::string sql = std::string(index.unique ? "UNIQUE " : "") + "INDEX " + quoteName(name) + " ON " + table;
             if (!index.type.empty()) sql += " USING " + quoteName(index.type.value);
             sql += " (" + join(columns, ", ") + ")";
             for (const resolve::Resolver::EntityExpression& expression : resolver.entityExpressions)
@@ -270,13 +271,14 @@ std::vector<Object> tableExtras(resolve::World& world, const resolve::Resolver& 
         std::string name = "append_only_trigger";
         // What can be read back from the log stands in the trigger's arguments, where specql.state_at looks. ALWAYS: a
         // session that sets session_replication_role is no way around it.
-        add("trigger", name + " on " + tableName(entity),
-            "CREATE OR REPLACE TRIGGER " + name + "\n    BEFORE UPDATE OR DELETE OR TRUNCATE ON " + tableName(entity) +
+        add(ObjectKind::trigger, "TRIGGER " + name + " ON " + table,
+            "CREATE OR REPLACE TRIGGER " + name + "\n    BEFORE UPDATE OR DELETE OR TRUNCATE ON " + table +
                 "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.refuse_change(" +
                 join(readings(world, resolver, entity), ", ") + ");",
-            "TRIGGER " + name + " ON " + tableName(entity) + " IS 'Keeps the log append-only'");
+            "Keeps the log append-only");
+        objects.back().nameOn(name, table);
         objects.back().replaceable = true;
-        objects.back().commands.push_back("ALTER TABLE " + tableName(entity) + " ENABLE ALWAYS TRIGGER " + name + ";");
+        objects.back().commands.push_back("ALTER TABLE " + table + " ENABLE ALWAYS TRIGGER " + name + ";");
     }
     return objects;
 }

@@ -1,7 +1,8 @@
-// Windows and correlations as the runtime takes them: numbered terms, and how they are joined.
+#include "emit/window.hpp"
+
 #include <algorithm>
 
-#include "emit/emit.hpp"
+#include "emit/printer.hpp"
 #include "resolve/event_time.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -10,29 +11,25 @@ namespace specql::emit {
 
 namespace {
 
+// On one line: the text is kept as people see it.
 std::string jsonText(const std::string& text) {
-    std::string result = "\"";
-    for (char c : text) {
-        if (c == '"' || c == '\\') result += '\\';
-        if (static_cast<unsigned char>(c) < ' ')
-            result += ' ';
-        else
-            result += c;
-    }
-    return result + "\"";
+    std::string line = text;
+    std::replace_if(
+        line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
+    return quoteJson(line);
 }
 
 std::string termJson(const resolve::WindowTerm& term) {
-    std::string json = "{\"counts\": " + jsonText(term.written) + ", \"source\": " + jsonText(term.source) +
+    std::string json = "{\"counts\": " + jsonText(term.written.value) + ", \"source\": " + jsonText(term.source) +
                        ", \"aggregate\": " + jsonText(term.aggregate);
     if (term.distinct) json += ", \"distinct\": true";
-    if (term.field) json += ", \"field\": " + jsonText(term.field.text);
+    if (term.field) json += ", \"field\": " + jsonText(term.field.value);
     return json + ", \"comparison\": " + jsonText(term.comparison == "!=" ? "<>" : term.comparison) +
-           ", \"number\": " + jsonText(term.number) + ", \"within\": " + jsonText(term.interval.text) + "}";
+           ", \"number\": " + jsonText(term.number) + ", \"within\": " + jsonText(term.interval.value) + "}";
 }
 
 std::vector<std::string> keyNames(const resolve::ResolvedAction& action) {
-    return resolve::matchKeyNames(*action.info->spec, *action.window);
+    return spec::matchKeyNames(*action.info->spec);
 }
 
 std::string termsJson(const resolve::Window& window) {
@@ -191,7 +188,7 @@ Object windowObject(const resolve::ResolvedAction& action) {
     std::vector<std::string> args = {quoteLiteral(action.info->name()), quoteLiteral(action.binding.event),
                                      quoteLiteral(spec.condition.value), quoteLiteral(window.joined)};
     Object object;
-    object.kind = "window";
+    object.kind = ObjectKind::window;
     object.identity = action.info->name();
     object.unit = action.info->unit->key();
     object.replaceable = true;

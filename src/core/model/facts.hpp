@@ -3,7 +3,11 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "model/kinds.hpp"
+#include "model/table_shape.hpp"
 
 namespace specql {
 
@@ -137,7 +141,7 @@ struct FunctionView {
 
 // An index or constraint with a comment, on one of the tables.
 struct ExtraView {
-    std::string kind;  // index, constraint
+    ObjectKind kind = ObjectKind::index;  // or a constraint
     std::string identity;
     std::string comment;
     bool callerOwns = false;
@@ -156,15 +160,27 @@ struct InstalledUnit {
     std::string key() const { return kind + ":" + schema + "." + name; }
 };
 
+// What tells objects apart: kind and identity.
+using ObjectKey = std::pair<ObjectKind, std::string>;
+
 // An object that apply created for a unit.
 struct InstalledObject {
-    std::string kind;      // schema, table, index, function, trigger, comment, registration, …
-    std::string identity;  // as Object::identity
-    std::string unit;      // kind:schema.name of the unit that wants it
-    std::string sql;       // the text it was made with
+    ObjectKind kind = ObjectKind::schema;
+    std::string identity;   // as Object::identity
+    std::string table;      // as Object::table
+    std::string unit;       // kind:schema.name of the unit that wants it
+    std::string sql;        // the text it was made with
+    bool hasShape = false;  // a table, and it is known what was made of it
+    TableShape shape;
     bool present = true;   // it is still in the catalog
     bool altered = false;  // by somebody else since; known only of units that the text names
     std::string recorded;  // what the record calls it, if it was moved since
+
+    ObjectKey key() const { return {kind, identity}; }
+    // The table that it is, or is on; empty for others.
+    const std::string& ofTable() const { return kind == ObjectKind::table ? identity : table; }
+    // A constraint's or trigger's own name, quoted: its identity without " on " and the table.
+    std::string ownName() const { return identity.substr(0, identity.size() - table.size() - 4); }
 };
 
 // A table of specs that somebody gave another name or schema. It is known by what does not change.

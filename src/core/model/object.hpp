@@ -11,18 +11,25 @@ namespace specql {
 
 // One database object (or registration) that a unit wants. Objects come in the order in which they can be created.
 struct Object {
-    std::string kind;      // schema, table, constraint, index, function, trigger, registration, window
+    ObjectKind kind = ObjectKind::schema;
     std::string identity;  // quoted and qualified: inventory.product, inventory.process_backorders(uuid), "t on
                            // inventory.product"
+    std::string table;     // that a constraint, index or trigger is on, quoted and qualified
+    std::string name;      // of a constraint or trigger, quoted: see nameOn()
     std::vector<std::string> commands;  // create it: one command each, formatted for people, each ending with ';'
     std::string unit;                   // kind:schema.name of the unit that wants it
     std::string detail;                 // a word for apply's detail column
     Pos pos;                            // of what wants it, in its own text; line 0: the whole unit
     std::string origin;                 // "entity house.Lamp", "action house.on_lit"
-    bool adopted = false;               // exists already and stays as it is
+    std::string comment;                // that it is made with; it tells one that was left behind
+    TableShape shape;                   // of a table
+    bool forgets = false;               // a registration that begins by forgetting what was registered before
     bool replaceable = false;  // the commands may be run over an older version of it (CREATE OR REPLACE, registration)
     std::string signature;     // of a function: what CREATE OR REPLACE cannot change, "arguments) result"
 
+    ObjectKey key() const { return {kind, identity}; }
+    // Makes it the constraint or trigger `own`, quoted, on the table `of`.
+    void nameOn(std::string own, std::string of);
     // The text that is recorded, and compared with the recorded one to see whether anything changed.
     std::string sql() const;
 };
@@ -33,23 +40,16 @@ bool leftBehind(const Object& object, const FunctionView& function);
 // Was this index or constraint, was this table?
 bool leftBehind(const Object& object, const ExtraView& extra);
 bool leftBehind(const Object& object, const TableView& table);
-// Is this what was recorded of a table that others made?
-bool wasAdopted(const std::string& recorded);
-
-// The table that a recorded table, constraint, index or trigger is of, quoted and qualified; empty for others.
-std::string tableOf(const InstalledObject& object);
 
 // What apply does, and what plan shows.
 struct PlanStep {
-    std::string action;  // create, alter, replace, drop, adopt, unchanged
-    std::string kind;
-    std::string object;
+    PlanAction action = PlanAction::unchanged;
     std::string detail;
     bool destructive = false;
     std::vector<std::string> sql;  // one command each; empty for unchanged and adopt
     std::vector<Pos> places;       // of the commands that stand for a field of their own; may be shorter than sql
     bool ofText = false;           // positions are in the text being applied
-    Object desired;                // what to record afterwards; for drop: identity and kind only
+    Object desired;                // what it is about, and what to record afterwards; for drop: what tells it apart
 };
 
 // A window or correlation of the text, and where the history of its events stands.

@@ -33,21 +33,23 @@ std::string renamed(const std::string& text, const std::string& from, const std:
 // With its schema a function moves too, and keeps its name.
 bool movesWith(const InstalledObject& object, const MovedTable& moved) {
     std::string schema = quoteName(moved.formerSchema) + ".";
-    return object.kind == "function" && moved.withSchema && object.identity.compare(0, schema.size(), schema) == 0;
+    return object.kind == ObjectKind::function && moved.withSchema &&
+           object.identity.compare(0, schema.size(), schema) == 0;
 }
 
 void rename(InstalledObject& object, const MovedTable& moved, bool withFunctions) {
     std::string now = quoteName(moved.schema, moved.name), before = object.identity;
-    bool ofTable = tableOf(object) == moved.identity;
+    bool ofTable = object.ofTable() == moved.identity;
     if (!ofTable && !(withFunctions && movesWith(object, moved))) return;
-    if (object.kind == "index" || object.kind == "function")
+    if (object.kind == ObjectKind::index || object.kind == ObjectKind::function)
         object.identity = quoteName(moved.schema) + object.identity.substr(quoteName(moved.formerSchema).size());
-    else if (object.kind == "table")
+    else if (object.kind == ObjectKind::table)
         object.identity = now;
     else
-        object.identity = before.substr(0, before.find(" on ") + 4) + now;
+        object.identity = object.ownName() + " on " + now;
+    if (!object.table.empty()) object.table = now;
     object.sql = renamed(object.sql, moved.identity, now);
-    if (object.kind == "index") object.sql = renamed(object.sql, before, object.identity);
+    if (object.kind == ObjectKind::index) object.sql = renamed(object.sql, before, object.identity);
     if (object.recorded.empty()) object.recorded = before;
 }
 

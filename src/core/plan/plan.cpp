@@ -14,59 +14,63 @@ namespace {
 
 constexpr const char* leftDetail = "left by an earlier apply whose record is gone";
 
-std::string dropSql(const std::string& kind, const std::string& identity) {
-    if (kind == "function") return "DROP FUNCTION IF EXISTS " + identity + ";";
-    if (kind == "table") return "DROP TABLE IF EXISTS " + identity + ";";
-    if (kind == "index") return "DROP INDEX IF EXISTS " + identity + ";";
-    size_t on = identity.find(" on ");
-    if (kind == "trigger" && on != std::string::npos)
-        return "DROP TRIGGER IF EXISTS " + identity.substr(0, on) + " ON " + identity.substr(on + 4) + ";";
-    if (kind == "constraint" && on != std::string::npos)
-        return "ALTER TABLE " + identity.substr(on + 4) + " DROP CONSTRAINT IF EXISTS " + identity.substr(0, on) + ";";
-    if (kind == "registration") return "SELECT specql.unregister_action(" + quoteLiteral(identity) + ");";
-    if (kind == "window") return "SELECT specql.unregister_window(" + quoteLiteral(identity) + ");";
-    if (kind == "service") return "SELECT specql.unregister_service(" + quoteLiteral(identity) + ");";
+// `name` and `table` are those of a trigger or constraint, quoted.
+std::string dropSql(ObjectKind kind, const std::string& identity, const std::string& name, const std::string& table) {
+    switch (kind) {
+        case ObjectKind::function: return "DROP FUNCTION IF EXISTS " + identity + ";";
+        case ObjectKind::table: return "DROP TABLE IF EXISTS " + identity + ";";
+        case ObjectKind::index: return "DROP INDEX IF EXISTS " + identity + ";";
+        case ObjectKind::trigger: return "DROP TRIGGER IF EXISTS " + name + " ON " + table + ";";
+        case ObjectKind::constraint: return "ALTER TABLE " + table + " DROP CONSTRAINT IF EXISTS " + name + ";";
+        case ObjectKind::registration: return "SELECT specql.unregister_action(" + quoteLiteral(identity) + ");";
+        case ObjectKind::window: return "SELECT specql.unregister_window(" + quoteLiteral(identity) + ");";
+        case ObjectKind::service: return "SELECT specql.unregister_service(" + quoteLiteral(identity) + ");";
+        case ObjectKind::schema: break;
+    }
     return {};
+}
+
+std::string dropSql(const Object& object) {
+    return dropSql(object.kind, object.identity, object.name, object.table);
+}
+
+std::string dropSql(const InstalledObject& object) {
+    bool named = object.kind == ObjectKind::trigger || object.kind == ObjectKind::constraint;
+    return dropSql(object.kind, object.identity, named ? object.ownName() : "", object.table);
 }
 
 class Planner {
 public:
-    Planner(resolve::World& world, const resolve::Resolver& resolver, const std::vector<Object>& objects,
-            const std::vector<TableQuestion>& questions, const std::vector<TableAnswer>& answers)
-        : world_(world),
-          resolver_(resolver),
-          catalog_(world.catalog()),
-          objects_(objects),
-          questions_(questions),
-          answers_(answers) {
+    Planner(resolve::World& world, const std::vector<Object>& objects, const std::vector<TableQuestion>& questions,
+            const std::vector<TableAnswer>& answers)
+        : world_(world), catalog_(world.catalog()), objects_(objects), questions_(questions), answers_(answers) {
         for (const InstalledObject& object : catalog_.objects)
-            installed_[object.kind + " " + object.identity] = &object;
+            installed_[object.key()] = &object;
         for (const resolve::Unit& unit : world.units)
             (unit.fresh() ? fresh_ : inForce_).insert(unit.key());
         inForce_.insert(fresh_.begin(), fresh_.end());
     }
 
     std::vector<PlanStep> run() {
-        std::set<std::string> wanted;
+        std::set<ObjectKey> wanted;
         for (const Object& object : objects_)
-            wanted.insert(object.kind + " " + object.identity);
+            wanted.insert(object.key());
         // What no spec wants any more goes first; tables and schemas hold data and stay.
         for (auto object = catalog_.objects.rbegin(); object != catalog_.objects.rend(); ++object) {
-            if (wanted.count(object->kind + " " + object->identity)) continue;
+            if (wanted.count(object->key())) continue;
             PlanStep step;
-            step.action = "drop";
-            step.kind = object->kind;
-            step.object = object->identity;
+            step.action = PlanAction::drop;
             step.desired.kind = object->kind;
             step.desired.identity = object->identity;
             step.desired.unit = object->unit;
-            std::string sql = dropSql(object->kind, object->identity);
-            bool table = object->kind == "table";
+            std::string sql = dropSql(*object);
+            bool table = object->kind == ObjectKind::table;
             bool removed = isRemoved(object->unit);
-            if (object->kind == "schema" || (table && !removed)) continue;
+            if (object->kind == ObjectKind::schema || (table && !removed)) continue;
             if (staysWithTable(*object, wanted)) {
                 if (removed && object->present)
-                    add(step.desired, "unchanged", {}, table ? "stays, with its data" : "stays with its table");
+                    add(step.desired, PlanAction::unchanged, {},
+                        table ? "stays, with its data" : "stays with its table");
                 continue;
             }
             step.destructive = table;
@@ -87,18 +91,16 @@ private:
     }
     // What stays with its table when the unit that it came with is gone, because it guards the data. What another unit
     // makes of the table now is that one's affair.
-    bool staysWithTable(const InstalledObject& object, const std::set<std::string>& wanted) const {
+    bool staysWithTable(const InstalledObject& object, const std::set<ObjectKey>& wanted) const {
         bool dropped = isRemoved(object.unit) && catalog_.dropTables;
-        return object.kind != "trigger" && !tableOf(object).empty() && !dropped && !inForce_.count(object.unit) &&
-               !wanted.count("table " + tableOf(object));
+        return object.kind != ObjectKind::trigger && !object.ofTable().empty() && !dropped &&
+               !inForce_.count(object.unit) && !wanted.count({ObjectKind::table, object.ofTable()});
     }
 
-    void add(const Object& object, const char* action, std::vector<std::string> sql, std::string detail = {},
+    void add(const Object& object, PlanAction action, std::vector<std::string> sql, std::string detail = {},
              bool destructive = false) {
         PlanStep step;
         step.action = action;
-        step.kind = object.kind;
-        step.object = object.identity;
         step.detail = detail.empty() ? object.detail : std::move(detail);
         step.destructive = destructive;
         step.sql = std::move(sql);
@@ -110,11 +112,11 @@ private:
     // What becomes of a table that specql made, before anything else is planned.
     void changeTable(const Object& object) {
         for (size_t i = 0; i < questions_.size() && i < answers_.size(); i++) {
-            if (object.kind != "table" || questions_[i].identity != object.identity) continue;
+            if (object.kind != ObjectKind::table || questions_[i].identity != object.identity) continue;
             const resolve::EntityInfo& entity = *entityOf(world_, object);
-            std::string before = madeText(catalog_, object);
-            if (!before.empty() && entity.impliedByStep && holdsSame(entity, before)) return;
-            TableChange change = plan::changeTable(world_, resolver_, entity, before, questions_[i], answers_[i]);
+            const TableShape* made = madeShape(catalog_, object);
+            if (made && entity.impliedByStep && holdsSame(object, entity, *made)) return;
+            TableChange change = plan::changeTable(object, entity, made, questions_[i], answers_[i]);
             for (const ColumnReader& reader : answers_[i].readers)
                 if (std::count(change.columns.begin(), change.columns.end(), reader.column) > 0)
                     readers_.insert(reader.function);
@@ -125,25 +127,25 @@ private:
     // PostgreSQL keeps a column as it is while a function reads it; those that are wanted are made again afterwards.
     void dropReaders() {
         for (auto object = objects_.rbegin(); object != objects_.rend(); ++object) {
-            if (object->kind != "function" || !readers_.count(object->identity)) continue;
+            if (object->kind != ObjectKind::function || !readers_.count(object->identity)) continue;
             const FunctionView* there = functionOf(*object);
-            bool ours = installed_.count("function " + object->identity) > 0 || (there && leftBehind(*object, *there));
+            bool ours = installed_.count(object->key()) > 0 || (there && leftBehind(*object, *there));
             if (!there || !ours) continue;
             remade_.insert(object->identity);
-            add(*object, "drop", {dropSql("function", object->identity)}, "reads a column that changes");
+            add(*object, PlanAction::drop, {dropSql(*object)}, "reads a column that changes");
         }
     }
 
     void plan(const Object& object) {
-        auto found = installed_.find(object.kind + " " + object.identity);
+        auto found = installed_.find(object.key());
         const InstalledObject* before = found == installed_.end() ? nullptr : found->second;
-        if (object.kind == "table" && planTable(object, before)) return;
-        if (before && object.kind != "table" && leadsElsewhere(object, *before)) return;
-        if (object.kind == "function" && remade_.count(object.identity))
-            return add(object, "create", remakeFunction(object, *functionOf(object)));
-        // What was dropped or moved by hand comes back when its own spec is applied, not with any other. A table that
-        // was adopted is recorded without the commands that would make it.
-        bool same = before && (object.kind == "table" || before->sql == object.sql());
+        if (object.kind == ObjectKind::table && planTable(object, before)) return;
+        if (before && object.kind != ObjectKind::table && leadsElsewhere(object, *before)) return;
+        if (object.kind == ObjectKind::function && remade_.count(object.identity))
+            return add(object, PlanAction::create, remakeFunction(object, *functionOf(object)));
+        // What was dropped or moved by hand comes back when its own spec is applied, not with any other. Of a table
+        // that is gone it does not matter what it was.
+        bool same = before && (object.kind == ObjectKind::table || before->sql == object.sql());
         if (same && !before->present && !fresh_.count(object.unit)) return;
         if (!before || !before->present) {
             bool left = std::any_of(catalog_.functions.begin(), catalog_.functions.end(),
@@ -151,8 +153,8 @@ private:
                         std::any_of(catalog_.extras.begin(), catalog_.extras.end(),
                                     [&](const ExtraView& extra) { return leftBehind(object, extra); });
             if (!left && isThere(object))
-                return add(object, "adopt", {}, "a constraint that was there, taken as it is");
-            if (!left) return add(object, "create", object.commands);
+                return add(object, PlanAction::adopt, {}, "a constraint that was there, taken as it is");
+            if (!left) return add(object, PlanAction::create, object.commands);
             return replace(object, leftDetail);
         }
         if (before->sql != object.sql()) return replace(object);
@@ -210,14 +212,14 @@ private:
 
     // A foreign key under the name that PostgreSQL itself would give it, on a table that others made.
     bool isThere(const Object& object) const {
-        return object.kind == "constraint" &&
+        return object.kind == ObjectKind::constraint &&
                std::any_of(catalog_.extras.begin(), catalog_.extras.end(), [&](const ExtraView& extra) {
                    return extra.kind == object.kind && extra.identity == object.identity && extra.callerOwns;
                });
     }
 
     const FunctionView* functionOf(const Object& object) const {
-        if (object.kind != "function") return nullptr;
+        if (object.kind != ObjectKind::function) return nullptr;
         for (const FunctionView& function : catalog_.functions)
             if (function.identity == object.identity) return &function;
         return nullptr;
@@ -228,25 +230,26 @@ private:
         if (const FunctionView* function = functionOf(object))
             sql = replaceFunction(object, *function);
         else if (!object.replaceable)
-            sql.insert(sql.begin(), dropSql(object.kind, object.identity));
-        add(object, "replace", std::move(sql), std::move(detail));
+            sql.insert(sql.begin(), dropSql(object));
+        add(object, PlanAction::replace, std::move(sql), std::move(detail));
     }
 
     // Units that the text did not name are told of only where they change.
     void unchanged(const Object& object) {
-        if (fresh_.count(object.unit)) add(object, "unchanged", {});
+        if (fresh_.count(object.unit)) add(object, PlanAction::unchanged, {});
     }
 
     // True if the step was planned (or refused) here.
     bool planTable(const Object& object, const InstalledObject* before) {
         const resolve::EntityInfo* entity = entityOf(world_, object);
         if (!entity || !entity->present) return false;
-        if (before && before->sql == object.sql()) return restoreColumns(object, *entity), true;
-        std::string made = madeText(catalog_, object);
-        bool leftover = !object.adopted && made.empty();
-        if (before && !leftover && entity->impliedByStep && holdsSame(*entity, before->sql))
+        bool known = before && before->hasShape;
+        if (known && before->shape == object.shape) return restoreColumns(object, *entity), true;
+        const TableShape* made = madeShape(catalog_, object);
+        bool leftover = !object.shape.adopted && !made;
+        if (known && !leftover && entity->impliedByStep && holdsSame(object, *entity, before->shape))
             return unchanged(object), true;
-        if (object.adopted) return adopt(object, *entity), true;
+        if (object.shape.adopted) return adopt(object, *entity), true;
         return alter(object, *entity, made), true;
     }
 
@@ -254,10 +257,10 @@ private:
     // done to a table stays.
     void restoreColumns(const Object& object, const resolve::EntityInfo& entity) {
         std::vector<std::string> problems, missing;
-        if (fresh_.count(object.unit)) missing = missingColumns(entity, problems);
+        if (fresh_.count(object.unit)) missing = missingColumns(object, entity, problems);
         if (problems.empty()) warnOfDefaults(entity);
         if (missing.empty() || !problems.empty()) return unchanged(object);
-        add(object, "alter", std::move(missing), "was altered by hand");
+        add(object, PlanAction::alter, std::move(missing), "was altered by hand");
     }
 
     // DROP EXTENSION took the default with it, or the table never had one.
@@ -275,30 +278,30 @@ private:
 
     // A table that several steps write has the columns of all of them, in the order in which the steps were met: that
     // is another one when another text is applied.
-    bool holdsSame(const resolve::EntityInfo& entity, const std::string& before) const {
+    bool holdsSame(const Object& object, const resolve::EntityInfo& entity, const TableShape& before) const {
         std::vector<std::string> problems;
-        if (!missingColumns(entity, problems).empty() || !problems.empty()) return false;
+        if (!missingColumns(object, entity, problems).empty() || !problems.empty()) return false;
         const auto& columns = entity.present->columns;
         return std::all_of(columns.begin(), columns.end(), [&](const ColumnView& column) {
-            return entity.column(column.name) || !madeColumn(before, column.name);
+            return object.shape.column(column.name) || !before.column(column.name);
         });
     }
 
-    std::vector<std::string> missingColumns(const resolve::EntityInfo& entity,
+    std::vector<std::string> missingColumns(const Object& object, const resolve::EntityInfo& entity,
                                             std::vector<std::string>& problems) const {
-        std::string alter = "ALTER TABLE " + quoteName(entity.schema, entity.table) + "\n    ";
+        std::string alter = "ALTER TABLE " + object.identity + "\n    ";
         std::vector<std::string> sql;
-        for (const resolve::ColumnInfo& column : entity.columns) {
+        for (const ShapeColumn& column : object.shape.columns) {
             const ColumnView* found = entity.present->column(column.name);
-            std::string value = emit::columnDefault(world_, resolver_, entity, column);
             if (!found) {
-                sql.push_back(alter + "ADD COLUMN " + emit::columnSql(world_, resolver_, entity, column) + ";");
-                for (const emit::TableCheck& check : emit::tableChecks(world_, resolver_, entity))
-                    if (check.column == &column) sql.push_back(alter + "ADD " + check.sql() + ";");
+                sql.push_back(alter + "ADD COLUMN " + column.sql() + ";");
+                for (const ShapeCheck& check : object.shape.checks)
+                    if (check.column == column.name) sql.push_back(alter + "ADD " + check.sql() + ";");
             } else if (!resolve::compatible(column.type, found->type)) {
                 problems.push_back(column.name + " is " + found->type + ", the spec says " + column.type);
-            } else if (adopts(entity) && !value.empty() && !found->hasDefault && !found->generated) {
-                sql.push_back(alter + "ALTER COLUMN " + quoteName(column.name) + " SET DEFAULT " + value + ";");
+            } else if (adopts(entity) && !column.defaultValue.empty() && !found->hasDefault && !found->generated) {
+                sql.push_back(alter + "ALTER COLUMN " + quoteName(column.name) + " SET DEFAULT " + column.defaultValue +
+                              ";");
             }
         }
         return sql;
@@ -314,7 +317,7 @@ private:
     void adopt(const Object& object, const resolve::EntityInfo& entity) {
         const TableView& table = *entity.present;
         std::vector<std::string> problems;
-        std::vector<std::string> missing = missingColumns(entity, problems);
+        std::vector<std::string> missing = missingColumns(object, entity, problems);
         if (table.kind != 'r' && table.kind != 'p')
             problems.insert(problems.begin(), "it is not an ordinary or partitioned table");
         if (!adopts(entity))
@@ -330,11 +333,12 @@ private:
             return;
         }
         warnOfDefaults(entity);
-        add(object, missing.empty() ? "adopt" : "alter", missing, "an existing table, taken as it is");
+        add(object, missing.empty() ? PlanAction::adopt : PlanAction::alter, missing,
+            "an existing table, taken as it is");
     }
 
-    // `before` is the CREATE TABLE that was run; empty if its record is gone.
-    void alter(const Object& object, const resolve::EntityInfo& entity, const std::string& before) {
+    // `made` is as madeShape() gives it.
+    void alter(const Object& object, const resolve::EntityInfo& entity, const TableShape* made) {
         const TableChange& change = changes_[object.identity];
         bool loses = !change.losses.empty();
         std::vector<std::string> problems = change.refused;
@@ -351,20 +355,19 @@ private:
             return;
         }
         std::vector<std::string> sql = change.sql;
-        // The first command makes the table; the others are its comments.
-        for (size_t i = 1; i < object.commands.size() && !before.empty(); i++)
-            if (before.find(object.commands[i]) == std::string::npos) sql.push_back(object.commands[i]);
-        const char* detail = before.empty() ? leftDetail : sql.empty() ? "is as the spec says already" : "";
-        const char* action = before.empty() && sql.empty() ? "adopt" : "alter";
+        if (made)
+            for (std::string& command : object.shape.comments(object.identity, *made))
+                sql.push_back(std::move(command));
+        const char* detail = !made ? leftDetail : sql.empty() ? "is as the spec says already" : "";
+        PlanAction action = !made && sql.empty() ? PlanAction::adopt : PlanAction::alter;
         add(object, action, std::move(sql), detail, loses);
         steps_.back().places = change.places;
     }
 
     resolve::World& world_;
-    const resolve::Resolver& resolver_;
     const CatalogView& catalog_;
     const std::vector<Object>& objects_;
-    std::map<std::string, const InstalledObject*> installed_;
+    std::map<ObjectKey, const InstalledObject*> installed_;
     const std::vector<TableQuestion>& questions_;
     const std::vector<TableAnswer>& answers_;
     std::map<std::string, TableChange> changes_;  // by the table's identity
@@ -379,23 +382,21 @@ private:
 }  // namespace
 
 std::vector<std::string> changedMeanings(const std::vector<Object>& before, const std::vector<Object>& after) {
-    std::map<std::string, const Object*> known;
+    std::map<ObjectKey, const Object*> known;
     for (const Object& object : before)
-        if (object.kind == "function" || object.kind == "constraint")
-            known[object.kind + " " + object.identity] = &object;
+        if (object.kind == ObjectKind::function || object.kind == ObjectKind::constraint) known[object.key()] = &object;
     std::vector<std::string> changed;
     for (const Object& object : after) {
-        auto found = known.find(object.kind + " " + object.identity);
+        auto found = known.find(object.key());
         if (found == known.end() || found->second->sql() == object.sql()) continue;
         if (std::find(changed.begin(), changed.end(), object.origin) == changed.end()) changed.push_back(object.origin);
     }
     return changed;
 }
 
-std::vector<PlanStep> makePlan(resolve::World& world, const resolve::Resolver& resolver,
-                               const std::vector<Object>& objects, const std::vector<TableQuestion>& questions,
-                               const std::vector<TableAnswer>& answers) {
-    return Planner(world, resolver, objects, questions, answers).run();
+std::vector<PlanStep> makePlan(resolve::World& world, const std::vector<Object>& objects,
+                               const std::vector<TableQuestion>& questions, const std::vector<TableAnswer>& answers) {
+    return Planner(world, objects, questions, answers).run();
 }
 
 }  // namespace specql::plan

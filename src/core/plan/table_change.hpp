@@ -1,17 +1,17 @@
 // How a table that specql made follows its changed entity.
 #pragma once
 
-#include "emit/emit.hpp"
+#include "model/object.hpp"
 #include "model/table_state.hpp"
+#include "resolve/resolver.hpp"
 
 namespace specql::plan {
 
-// The CREATE TABLE that was run; empty if others made the table, or the record of it is gone.
-std::string madeText(const CatalogView& catalog, const Object& table);
+// What apply made of the table; null if others made it, or the record of it is gone.
+const TableShape* madeShape(const CatalogView& catalog, const Object& table);
 
-// The columns and checks to ask of, for each table that is there and was made from another CREATE TABLE.
-std::vector<TableQuestion> askOfTables(const resolve::World& world, const resolve::Resolver& resolver,
-                                       const std::vector<Object>& objects);
+// The columns and checks to ask of, for each table that is there and was made another way.
+std::vector<TableQuestion> askOfTables(const resolve::World& world, const std::vector<Object>& objects);
 
 struct TableChange {
     std::vector<std::string> sql;
@@ -21,14 +21,13 @@ struct TableChange {
     std::vector<std::string> columns;  // that get another type or go: functions that read them go first
 };
 
-// `before` is the CREATE TABLE that was run: what it did not make is not ours to drop, and what the entity wants as it
-// did stays as it is.
-TableChange changeTable(const resolve::World& world, const resolve::Resolver& resolver,
-                        const resolve::EntityInfo& entity, const std::string& before, const TableQuestion& question,
-                        const TableAnswer& answer);
+// `made` is as madeShape() gives it: what apply did not make is not ours to drop, and what the entity wants as it was
+// made stays as it is.
+TableChange changeTable(const Object& table, const resolve::EntityInfo& entity, const TableShape* made,
+                        const TableQuestion& question, const TableAnswer& answer);
 
-// True if the CREATE TABLE that was run made this column.
-bool madeColumn(const std::string& before, const std::string& column);
+// The place of a column's field in the text, or of the entity.
+Pos placeOf(const resolve::EntityInfo& entity, const std::string& column);
 
 // The entity whose table the object is; null if there is none, or the object is no table.
 const resolve::EntityInfo* entityOf(const resolve::World& world, const Object& object);

@@ -136,9 +136,9 @@ struct ResolvedAction {
     std::vector<Context> contexts;
     std::map<std::string, std::string> payload;  // custom: key → type
     std::vector<std::string> payloadOrder;       // in order of first use
-    std::string batchParameter;    // bulk: the array whose elements have these keys; empty if they are parameters
-    std::optional<Window> window;  // set for the action that handles the window's matches
-    std::string source;            // set for a listener that feeds it: the name of its event
+    std::string batchParameter;      // bulk: the array whose elements have these keys; empty if they are parameters
+    const Window* window = nullptr;  // set for the action that handles the window's matches
+    std::string source;              // set for a listener that feeds it: the name of its event
     bool isFeed() const { return !source.empty(); }
     std::string base;  // with the table's name when the action has several
 

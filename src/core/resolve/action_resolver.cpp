@@ -56,7 +56,7 @@ ActionResolver::ActionResolver(Resolver& resolver, World& world, const ActionInf
 
 ResolvedAction ActionResolver::run() {
     const spec::Action& spec = *action_.spec;
-    if (spec.windowed || spec.correlated) result_.window = readWindow(world_, action_);
+    if (spec.windowed || spec.correlated) result_.window = &spec.window;
     if (context_.withKeys) event_.findWays();
     for (const spec::Branch& branch : spec.branches) {
         Scope scope;
@@ -103,7 +103,7 @@ ResolvedAction ActionResolver::runFeed(const Window& window, const std::string& 
         FeedTerm feed;
         feed.term = static_cast<int>(i);
         if (custom) {
-            feed.fieldName = term.field.text;
+            feed.fieldName = term.field.value;
             for (int key : expressions[i].by) {
                 const ExpressionFacts& facts = world_.facts(key);
                 const std::string& text = world_.expressionText(key);

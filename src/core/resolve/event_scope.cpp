@@ -292,12 +292,11 @@ void EventScope::findEmittedKeys() {
 // A key of a match leads to a row as the column does that it was in the events.
 void EventScope::findMatchKeys() {
     World::Trial trial(world_);  // what is wrong with the sources is reported when they are resolved
-    for (const std::string& name : matchKeyNames(*action_.spec, *result_.window))
+    for (const std::string& name : matchKeyNames(*action_.spec))
         matchKeys_.push_back({name, "", nullptr, {}});
     const std::vector<TermExpressions>& expressions = world_.termExpressions(*action_.spec);
     for (size_t i = 0; i < result_.window->terms.size() && i < expressions.size(); i++) {
-        std::vector<Binding> sources =
-            resolveTrigger(resolver_, world_, action_, sourceText(action_, *result_.window, i));
+        std::vector<Binding> sources = resolveTrigger(resolver_, world_, action_, result_.window->terms[i].event());
         for (size_t k = 0; k < expressions[i].by.size() && k < matchKeys_.size(); k++) {
             const ExpressionFacts& facts = world_.facts(expressions[i].by[k]);
             if (!facts.ok || facts.names.size() != 1) continue;

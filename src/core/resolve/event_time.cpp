@@ -8,8 +8,8 @@ bool isForeign(const World& world, const EntityInfo& entity) {
     if (!entity.unit) return true;
     if (!entity.present) return false;
     for (const InstalledObject& object : world.catalog().objects)
-        if (object.kind == "table" && object.identity == quoteName(entity.schema, entity.table))
-            return wasAdopted(object.sql);
+        if (object.kind == ObjectKind::table && object.identity == quoteName(entity.schema, entity.table))
+            return object.shape.adopted;
     // What an apply left whose record is gone has its comment still.
     const std::string& comment = entity.present->comment;
     bool ours = entity.impliedByStep ? comment == impliedComment(entity.appendOnly)

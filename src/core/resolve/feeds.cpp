@@ -14,12 +14,6 @@ bool isTime(const std::string& type) {
     return startsWith(type, "timestamp") || type == "date";
 }
 
-Text written(const ActionInfo& action, const WindowPiece& piece, const std::string& value) {
-    Text text = action.file->source.piece(action.spec->condition, piece.offset, piece.offset + piece.text.size());
-    text.value = value;
-    return text;
-}
-
 }  // namespace
 
 // A trigger's name may be a source too: then matches are called after the action.
@@ -31,9 +25,9 @@ void Resolver::resolveWindowed(const ActionInfo& action) {
     match.rule = "the event that a match raises";
     match.event = spec.name.value;
     ResolvedAction resolved = resolveUnder(*this, world_, action, match);
-    const Window window = *resolved.window;
+    const Window& window = spec.window;
     bool counted = std::any_of(window.terms.begin(), window.terms.end(), [&](const WindowTerm& term) {
-        return term.source == spec.trigger.value || term.sourceWritten.text == spec.trigger.value;
+        return term.source == spec.trigger.value || term.sourceWritten.value == spec.trigger.value;
     });
     if (spec.trigger && !counted) resolved.binding.event = spec.trigger.value;
     world_.addExplanation({action.name(), spec.trigger ? spec.trigger.value : spec.name.value, resolved.binding.shown(),
@@ -47,14 +41,13 @@ void Resolver::resolveWindowed(const ActionInfo& action) {
     for (size_t i = 0; i < window.terms.size(); i++) {
         const WindowTerm& term = window.terms[i];
         if (!done.insert(term.source).second) continue;
-        if (window.correlation || knownSource(action, term))
-            addFeeds(action, window, term.source, sourceText(action, window, i));
+        if (window.correlation || knownSource(action, term)) addFeeds(action, window, term.source, term.event());
     }
 }
 
 // A match has what it counted and its keys; what is declared beside these is there only if somebody adds it by hand.
 void Resolver::checkMatchParams(const ActionInfo& action, const ResolvedAction& resolved) {
-    std::vector<std::string> keys = matchKeyNames(*action.spec, *resolved.window);
+    std::vector<std::string> keys = matchKeyNames(*action.spec);
     for (const spec::Param& param : action.spec->params) {
         const std::string& name = param.name.value;
         if (!resolved.payload.count(name) || std::find(keys.begin(), keys.end(), name) != keys.end()) continue;
@@ -77,16 +70,15 @@ void Resolver::checkWindow(const ActionInfo& action, const Window& window) {
     for (size_t i = 0; i < window.terms.size() && !window.correlation; i++) {
         const WindowTerm& term = window.terms[i];
         std::vector<std::string> own;
-        for (const WindowPiece& key : term.by)
-            own.push_back(key.text);
+        for (const Text& key : term.by)
+            own.push_back(key.value);
         if (i == 0) by = own;
         if (own != by)
-            world_.error(*action.file, "SPQL-R080", action.file->source.locate(spec.condition, term.offset),
-                         "all terms of a condition have the same keys",
+            world_.error(*action.file, "SPQL-R080", term.written.pos, "all terms of a condition have the same keys",
                          by.empty() ? "write BY after every term, or after none" : "write BY " + join(by, ", "));
         if (term.distinct && term.number.size() > 3)
-            world_.error(*action.file, "SPQL-R080", action.file->source.locate(spec.condition, term.offset),
-                         "distinct values are counted up to 999", "compare with a smaller number");
+            world_.error(*action.file, "SPQL-R080", term.written.pos, "distinct values are counted up to 999",
+                         "compare with a smaller number");
     }
 }
 
@@ -106,9 +98,9 @@ std::vector<std::string> Resolver::customEvents(const ActionInfo& except) const 
 
 // A window would wait for ever for an event that nobody raises.
 bool Resolver::knownSource(const ActionInfo& action, const WindowTerm& term) {
-    Text text = written(action, term.sourceWritten, term.source);
+    Pos pos = term.sourceWritten.pos;
     if (const EntityInfo* entity = world_.entity(term.source, action.schema)) {
-        world_.error(*action.file, "SPQL-R086", text.pos, term.source + " is an entity, not an event",
+        world_.error(*action.file, "SPQL-R086", pos, term.source + " is an entity, not an event",
                      "for example " + entity->word + "_created");
         return false;
     }
@@ -119,7 +111,7 @@ bool Resolver::knownSource(const ActionInfo& action, const WindowTerm& term) {
     if (near.empty() && !raised) near = nearest(term.source, events, 2);
     if (near.empty()) return true;
     world_.error(
-        *action.file, "SPQL-R086", text.pos, "unknown event " + term.source,
+        *action.file, "SPQL-R086", pos, "unknown event " + term.source,
         "did you mean " + near + "? If not, some action has to emit it, or listen to it with on: event " + term.source);
     return false;
 }
@@ -146,11 +138,8 @@ void Resolver::checkWithin(const ActionInfo& action) {
     length(action.spec->correlationWindow);
     if (action.spec->correlated) return;
     const std::vector<TermExpressions>& expressions = world_.termExpressions(*action.spec);
-    std::vector<WindowProblem> ignored;
-    Window window = parseWindow(*action.spec, ignored);
-    for (size_t i = 0; i < expressions.size() && i < window.terms.size(); i++) {
-        const WindowPiece& interval = window.terms[i].interval;
-        Text text = written(action, interval, interval.text);
+    for (size_t i = 0; i < expressions.size(); i++) {
+        const Text& text = action.spec->window.terms[i].interval;
         if (length(text) && checkUnit(action, text)) check(expressions[i].interval, text);
     }
 }

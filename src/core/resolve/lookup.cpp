@@ -90,8 +90,8 @@ void World::checkPlace(const EntityInfo& entity, Pos pos) {
                                [&](const InstalledUnit& unit) { return unit.key() == entity.unit->key(); });
     if (entity.present || entity.impliedByStep || !inForce) return;
     for (const InstalledObject& object : catalog_->objects) {
-        bool rows = object.kind == "table" && object.unit == entity.unit->key() && object.present &&
-                    object.identity != place && object.sql.find(impliedMark) == std::string::npos;
+        bool rows = object.kind == ObjectKind::table && object.unit == entity.unit->key() && object.present &&
+                    object.identity != place && !object.shape.implied;
         if (rows)
             error(*entity.file, "SPQL-P011", pos,
                   shown + " has its rows in " + object.identity + ", and there is no table " + place,

@@ -115,7 +115,7 @@ private:
     // Functions that a unit generated may be called like any other.
     void ofFunction(const std::string& function, const std::string& who) {
         for (const InstalledObject& object : world_.catalog().objects)
-            if (object.kind == "function" && units_.count(object.unit) > 0 &&
+            if (object.kind == ObjectKind::function && units_.count(object.unit) > 0 &&
                 object.identity.compare(0, function.size() + 1, function + "(") == 0)
                 add(who + " calls the function " + object.identity);
     }

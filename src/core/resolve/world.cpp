@@ -114,26 +114,21 @@ void World::addIntervals(const SpecFile& file, const spec::Action& action) {
 // Fields, filters and keys of a window are pieces of its condition, but expressions like any other.
 void World::addWindow(const SpecFile& file, const spec::Action& action) {
     if (!action.windowed && !action.correlated) return;
-    std::vector<WindowProblem> ignored;  // reported when the action is resolved
-    Window window = parseWindow(action, ignored);
-    auto piece = [&](const WindowPiece& part) {
-        if (!part) return -1;
-        return addExpression(file, file.source.piece(action.condition, part.offset, part.offset + part.text.size()));
-    };
+    auto add = [&](const Text& text) { return text ? addExpression(file, text) : -1; };
     std::vector<TermExpressions>& all = termExpressions_[&action];
-    for (size_t i = 0; i < window.terms.size(); i++) {
-        const WindowTerm& term = window.terms[i];
+    for (size_t i = 0; i < action.window.terms.size(); i++) {
+        const WindowTerm& term = action.window.terms[i];
         TermExpressions expressions;
-        if (!window.correlation) {
-            Text interval = file.source.piece(action.condition, term.interval.offset, term.interval.offset);
-            interval.value = "interval " + quoteLiteral(term.interval.text);
+        if (!action.correlated) {
+            Text interval = term.interval;
+            interval.value = "interval " + quoteLiteral(term.interval.value);
             expressions.interval = addExpression(file, std::move(interval));
         }
-        expressions.filter = piece(term.filter);
-        expressions.field = piece(term.field);
-        for (const WindowPiece& key : term.by)
-            expressions.by.push_back(piece(key));
-        if (window.correlation && !action.correlateBy.empty())
+        expressions.filter = add(term.filter);
+        expressions.field = add(term.field);
+        for (const Text& key : term.by)
+            expressions.by.push_back(addExpression(file, key));
+        if (action.correlated && !action.correlateBy.empty())
             expressions.by.push_back(addExpression(file, action.correlateBy[action.correlateBy.size() > i ? i : 0]));
         all.push_back(std::move(expressions));
     }
@@ -394,7 +389,7 @@ void World::buildEntity(EntityInfo& entity) {
 }
 
 std::string impliedComment(bool appendOnly) {
-    return std::string(appendOnly ? "Append-only log" : "Rows") + impliedMark;
+    return std::string(appendOnly ? "Append-only log" : "Rows") + ", made from the steps that write it";
 }
 
 EntityInfo World::implied(const ActionInfo& action, std::string name, std::string schema, Pos pos, bool appendOnly) {

@@ -172,7 +172,6 @@ private:
     size_t* trial_ = nullptr;
 };
 
-inline constexpr const char* impliedMark = ", made from the steps that write it";
 // The comment of a table that World::implied() makes; it tells one that an apply left whose record is gone.
 std::string impliedComment(bool appendOnly);
 // A longer text that begins, or ends, with the shorter one.

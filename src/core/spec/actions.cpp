@@ -293,6 +293,9 @@ void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, s
     readValidations(context, node, action);
     action.errorHandling = context.choice(node, "error_handling", errorHandlingChoices);
     if (canBeRaised) {
+        if (action.windowed || action.correlated) {
+            action.window = readWindow(context, action);
+        }
         into.push_back(std::move(action));
     }
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "spec/window.hpp"
 #include "text/source.hpp"
 
 namespace specql::spec {
@@ -113,6 +114,7 @@ struct Action {
     ExpressionRef plainCondition;  // set when `condition` is neither windowed nor correlated
     bool windowed = false;         // condition contains WITHIN, or aggregates
     bool correlated = false;       // triggers: with correlation_window
+    WindowCondition window;        // of both
     Text operation;                // batch: update, insert, delete
     Text batchField;
     Text correlationWindow;

@@ -211,6 +211,20 @@ std::string quoteLiteral(std::string_view value) {
     return quoted + '\'';
 }
 
+std::string quoteJson(std::string_view value) {
+    constexpr const char* digits = "0123456789abcdef";
+    std::string quoted = "\"";
+    for (char c : value) {
+        if (static_cast<unsigned char>(c) < ' ') {
+            quoted += std::string("\\u00") + digits[c >> 4] + digits[c & 15];
+            continue;
+        }
+        if (c == '"' || c == '\\') quoted += '\\';
+        quoted += c;
+    }
+    return quoted + '"';
+}
+
 std::string dollarQuote(std::string_view body, std::string_view tag) {
     std::string mark = "$" + std::string(tag) + "$";
     for (int n = 1; body.find(mark) != std::string_view::npos; n++)

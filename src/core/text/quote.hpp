@@ -14,6 +14,8 @@ std::string quoteName(std::string_view name);
 std::string quoteName(std::string_view schema, std::string_view name);
 // A string literal; E'' form when it holds a backslash or a line end.
 std::string quoteLiteral(std::string_view value);
+// A string of JSON.
+std::string quoteJson(std::string_view value);
 // A dollar-quoted body: $tag$body$tag$ with a tag that does not occur in the body.
 std::string dollarQuote(std::string_view body, std::string_view tag);
 // Text for a `--` comment: one line, no line end inside.

@@ -102,9 +102,9 @@ int readUnitNames(ArrayType* array, const char* const** names) {
 void showSteps(const Compilation* compilation, ResultSet* rows) {
     for (const PlanStep& step : compilation->compiler.steps())
         rows->row()
-            .text(displayText(step.action))
-            .text(displayText(step.kind))
-            .text(displayText(step.object))
+            .text(toWord(step.action))
+            .text(toWord(step.desired.kind))
+            .text(displayText(step.desired.identity))
             .text(step.detail.empty() ? nullptr : displayText(step.detail))
             .end();
 }

@@ -81,7 +81,7 @@ void leaveOutTables(CatalogView* view) {
     if (!view->dropTables) return;
     auto gone = [view](const TableView& table) {
         return std::any_of(view->objects.begin(), view->objects.end(), [&](const InstalledObject& object) {
-            return object.kind == "table" && isRemoved(*view, object.unit) &&
+            return object.kind == ObjectKind::table && isRemoved(*view, object.unit) &&
                    object.identity == quoteName(table.schema, table.name);
         });
     };

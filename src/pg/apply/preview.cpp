@@ -33,7 +33,7 @@ void joinCommands(const std::vector<std::string>& commands, std::string* to) {
 void joinObjects(const std::vector<Object>& objects, std::string* to) {
     to->clear();
     for (const Object& object : objects)
-        if (!object.adopted) appendParagraph(to, object.sql(), "\n\n");
+        if (!object.shape.adopted) appendParagraph(to, object.sql(), "\n\n");
     if (!to->empty()) *to += '\n';
 }
 
@@ -52,9 +52,9 @@ SPECQL_FUNCTION(specql_plan)
         joinCommands(step.sql, &compilation->detail);
         rows.row()
             .integer(++number)
-            .text(displayText(step.action))
-            .text(displayText(step.kind))
-            .text(displayText(step.object))
+            .text(toWord(step.action))
+            .text(toWord(step.desired.kind))
+            .text(displayText(step.desired.identity))
             .boolean(step.destructive)
             .text(step.sql.empty() ? nullptr : fromUtf8(compilation->detail))
             .end();

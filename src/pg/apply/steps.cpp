@@ -38,7 +38,7 @@ void stepContext(void* argument) {
     const PlanStep& step = *running.step;
     StringInfoData text;
     initStringInfo(&text);
-    appendStringInfo(&text, "applying %s %s", step.kind.c_str(), displayText(step.object));
+    appendStringInfo(&text, "applying %s %s", toWord(step.desired.kind), displayText(step.desired.identity));
     if (!step.desired.origin.empty())
         appendStringInfo(&text, " of %s%s", step.ofText ? "" : "the installed ", displayText(step.desired.origin));
     Pos position = positionOf(running);
@@ -48,7 +48,7 @@ void stepContext(void* argument) {
 
 // Did a field fail that must not be NULL, because the table has rows?
 bool lacksValues(const RunningStep& running, const ErrorData* error) {
-    return running.step->kind == "table" && error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION;
+    return running.step->desired.kind == ObjectKind::table && error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION;
 }
 
 // Shortens the command in the error's context, which may have thousands of lines.
@@ -73,24 +73,18 @@ void explainError(const RunningStep& running, ErrorData* error) {
             "The table has rows. Give the field a default; or add it without !, fill it in, and apply it with ! then.");
 }
 
-// A trigger, from its identity "name on table".
 struct TriggerName {
     const char* name;   // unquoted
     const char* table;  // quoted
     Oid relation;
 };
 
-TriggerName parseIdentity(const char* identity) {
-    TriggerName trigger;
-    const char* on = nullptr;
-    for (const char* at = strstr(identity, " on "); at != nullptr; at = strstr(at + 1, " on "))
-        on = at;
-    if (on == nullptr) elog(ERROR, "\"%s\" does not say on which table the trigger is", identity);
-    List* name = textToQualifiedNameList(cstring_to_text_with_len(identity, static_cast<int>(on - identity)));
-    trigger.name = strVal(linitial(name));
-    trigger.table = on + 4;
-    trigger.relation = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(trigger.table)));
-    return trigger;
+TriggerName nameOf(const Object& trigger) {
+    TriggerName found;
+    found.name = strVal(linitial(textToQualifiedNameList(DatumGetTextPP(spi::text(trigger.name)))));
+    found.table = fromUtf8(trigger.table);
+    found.relation = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(found.table)));
+    return found;
 }
 
 // A role with only the TRIGGER privilege on the table could otherwise make others run its code.
@@ -138,10 +132,10 @@ void runStep(const PlanStep& step, RunningStep* running) {
     callback.arg = running;
     callback.previous = error_context_stack;
     error_context_stack = &callback;
-    if (step.kind == "trigger" && step.action != "drop" && !step.sql.empty()) {
-        TriggerName trigger = parseIdentity(fromUtf8(step.object));
+    if (step.desired.kind == ObjectKind::trigger && step.action != PlanAction::drop && !step.sql.empty()) {
+        TriggerName trigger = nameOf(step.desired);
         requireTableOwner(trigger);
-        if (step.action == "create") requireFreeName(trigger);
+        if (step.action == PlanAction::create) requireFreeName(trigger);
     }
     for (; running->command < step.sql.size(); ++running->command) {
         CHECK_FOR_INTERRUPTS();

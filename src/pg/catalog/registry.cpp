@@ -36,9 +36,9 @@ void lookUpPresence(std::vector<InstalledObject>* objects) {
         static_cast<int>(objects->size()),
         [objects](int index) {
             InstalledObject& object = (*objects)[static_cast<size_t>(index)];
-            if (object.kind == "table" || object.kind == "index")
+            if (object.kind == ObjectKind::table || object.kind == ObjectKind::index)
                 object.present = exists(to_regclass, object.identity);
-            else if (object.kind == "function")
+            else if (object.kind == ObjectKind::function)
                 object.present = exists(to_regprocedure, object.identity);
         },
         [objects](int index, ErrorData*) { (*objects)[static_cast<size_t>(index)].present = false; });
@@ -50,7 +50,7 @@ bool sameUnit(const InstalledUnit& a, const InstalledUnit& b) {
 
 // Rows to write, column by column.
 struct Rows {
-    std::vector<std::string> kinds, schemas, names, texts, units;
+    std::vector<std::string> kinds, schemas, names, tables, texts, units, shapes;
 };
 
 void gatherUnits(const std::vector<InstalledUnit>& before, const std::vector<InstalledUnit>& after, Rows* rows) {
@@ -68,12 +68,82 @@ void gatherUnits(const std::vector<InstalledUnit>& before, const std::vector<Ins
 
 void gatherObjects(const std::vector<PlanStep>& steps, Rows* made, Rows* dropped, Rows* kept) {
     for (const PlanStep& step : steps) {
-        Rows* rows = step.action == "unchanged" ? kept : step.action == "drop" ? dropped : made;
-        rows->kinds.push_back(step.desired.kind);
-        rows->names.push_back(step.desired.identity);
-        rows->units.push_back(step.desired.unit);
-        rows->texts.push_back(step.desired.sql());
+        Rows* rows = step.action == PlanAction::unchanged ? kept : step.action == PlanAction::drop ? dropped : made;
+        const Object& object = step.desired;
+        rows->kinds.emplace_back(toWord(object.kind));
+        rows->names.push_back(object.identity);
+        rows->tables.push_back(object.table);
+        rows->units.push_back(object.unit);
+        rows->texts.push_back(object.sql());
+        rows->shapes.push_back(object.kind == ObjectKind::table ? object.shape.json() : "");
     }
+}
+
+// The shape of the next table of that name; rows come in the order of the objects.
+TableShape* shapeOf(std::vector<InstalledObject>* objects, size_t* at, const char* table) {
+    while ((*objects)[*at].kind != ObjectKind::table || (*objects)[*at].identity != table)
+        ++*at;
+    (*objects)[*at].hasShape = true;
+    return &(*objects)[*at].shape;
+}
+
+void readShapes(std::vector<InstalledObject>* objects) {
+    int count = spi::query(
+        "SELECT identity, shape ->> 'key', shape ->> 'comment', (shape ->> 'adopted')::boolean,"
+        "       (shape ->> 'implied')::boolean"
+        "  FROM specql.object WHERE shape IS NOT NULL ORDER BY id");
+    size_t at = 0;
+    for (int row = 0; row < count; ++row) {
+        const char* key = spi::cell(row, 2);
+        const char* comment = spi::cell(row, 3);
+        bool adopted = spi::flag(row, 4);
+        bool implied = spi::flag(row, 5);
+        TableShape* shape = shapeOf(objects, &at, spi::cell(row, 1));
+        shape->key = orEmpty(key);
+        shape->comment = orEmpty(comment);
+        shape->adopted = adopted;
+        shape->implied = implied;
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+void readColumns(std::vector<InstalledObject>* objects) {
+    int count = spi::query(
+        "SELECT o.identity, c.value ->> 'name', c.value ->> 'type', c.value ->> 'default',"
+        "       (c.value ->> 'not_null')::boolean, c.value ->> 'comment'"
+        "  FROM specql.object AS o CROSS JOIN LATERAL jsonb_array_elements(o.shape -> 'columns') WITH ORDINALITY AS c"
+        " ORDER BY o.id, c.ordinality");
+    size_t at = 0;
+    for (int row = 0; row < count; ++row) {
+        const char* name = spi::cell(row, 2);
+        const char* type = spi::cell(row, 3);
+        const char* value = spi::cell(row, 4);
+        bool notNull = spi::flag(row, 5);
+        const char* comment = spi::cell(row, 6);
+        ShapeColumn& column = shapeOf(objects, &at, spi::cell(row, 1))->columns.emplace_back();
+        column.name = name;
+        column.type = type;
+        column.defaultValue = orEmpty(value);
+        column.notNull = notNull;
+        column.comment = orEmpty(comment);
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+void readChecks(std::vector<InstalledObject>* objects) {
+    int count = spi::query(
+        "SELECT o.identity, c.value ->> 'name', c.value ->> 'condition'"
+        "  FROM specql.object AS o CROSS JOIN LATERAL jsonb_array_elements(o.shape -> 'checks') WITH ORDINALITY AS c"
+        " ORDER BY o.id, c.ordinality");
+    size_t at = 0;
+    for (int row = 0; row < count; ++row) {
+        const char* name = spi::cell(row, 2);
+        const char* condition = spi::cell(row, 3);
+        ShapeCheck& check = shapeOf(objects, &at, spi::cell(row, 1))->checks.emplace_back();
+        check.name = name;
+        check.condition = condition;
+    }
+    SPI_freetuptable(SPI_tuptable);
 }
 
 }  // namespace
@@ -117,7 +187,7 @@ void readObjects(std::vector<InstalledObject>* objects) {
             "       CASE o.kind WHEN 'schema' THEN n.nspname IS NOT NULL"
             "                   WHEN 'trigger' THEN t.identity IS NOT NULL"
             "                   WHEN 'constraint' THEN c.identity IS NOT NULL"
-            "                   ELSE true END"
+            "                   ELSE true END, o.on_table"
             "  FROM specql.object o"
             "  LEFT JOIN pg_namespace n ON o.kind = 'schema' AND quote_ident(n.nspname) = o.identity"
             "  LEFT JOIN (SELECT format('%I on %I.%I', t.tgname, n.nspname, r.relname) AS identity"
@@ -136,14 +206,21 @@ void readObjects(std::vector<InstalledObject>* objects) {
             const char* unit = spi::cell(row, 3);
             const char* sql = spi::cell(row, 4);
             bool present = spi::flag(row, 5);
+            const char* table = spi::cell(row, 6);
+            ObjectKind known;
+            if (!fromWord(kind, known)) elog(ERROR, "specql.object has an object of the kind \"%s\"", kind);
             InstalledObject& object = objects->emplace_back();
-            object.kind = kind;
+            object.kind = known;
             object.identity = identity;
+            object.table = orEmpty(table);
             object.unit = orEmpty(unit);
             object.sql = orEmpty(sql);
             object.present = present;
         }
         SPI_freetuptable(SPI_tuptable);
+        readShapes(objects);
+        readColumns(objects);
+        readChecks(objects);
         lookUpPresence(objects);
     });
 }
@@ -180,8 +257,10 @@ void lookUpMoved(std::vector<InstalledObject>* objects) {
     for (InstalledObject& object : *objects) {
         if (object.recorded.empty()) continue;
         runAsExtensionOwner([&object] {
-            spi::query("SELECT specql.object_state($1, $2) IS NOT NULL",
-                       {{TEXTOID, spi::text(object.kind)}, {TEXTOID, spi::text(object.identity)}});
+            spi::query("SELECT specql.object_state($1, $2, $3) IS NOT NULL",
+                       {{TEXTOID, CStringGetTextDatum(toWord(object.kind))},
+                        {TEXTOID, spi::text(object.identity)},
+                        {TEXTOID, spi::text(object.table)}});
             object.present = spi::flag(0, 1);
             SPI_freetuptable(SPI_tuptable);
         });
@@ -201,9 +280,10 @@ Datum insertSpec(const std::string& text, Oid caller) {
 void gatherMoved(const std::vector<InstalledObject>& objects, Rows* moved) {
     for (const InstalledObject& object : objects) {
         if (object.recorded.empty()) continue;
-        moved->kinds.push_back(object.kind);
+        moved->kinds.emplace_back(toWord(object.kind));
         moved->schemas.push_back(object.recorded);
         moved->names.push_back(object.identity);
+        moved->tables.push_back(object.table);
         moved->texts.push_back(object.sql);
     }
 }
@@ -211,13 +291,15 @@ void gatherMoved(const std::vector<InstalledObject>& objects, Rows* moved) {
 void recordMoved(const Rows* moved) {
     if (moved->kinds.empty()) return;
     spi::query(
-        "UPDATE specql.object AS o SET identity = n.identity, sql = n.sql, state = specql.object_state(o.kind, "
-        "n.identity)"
-        "  FROM unnest($1, $2, $3, $4) AS n(kind, was, identity, sql) WHERE o.kind = n.kind AND o.identity = n.was",
+        "UPDATE specql.object AS o SET identity = n.identity, on_table = nullif(n.on_table, ''), sql = n.sql,"
+        "                              state = specql.object_state(o.kind, n.identity, n.on_table)"
+        "  FROM unnest($1, $2, $3, $4, $5) AS n(kind, was, identity, sql, on_table)"
+        " WHERE o.kind = n.kind AND o.identity = n.was",
         {{TEXTARRAYOID, spi::textArray(moved->kinds)},
          {TEXTARRAYOID, spi::textArray(moved->schemas)},
          {TEXTARRAYOID, spi::textArray(moved->names)},
-         {TEXTARRAYOID, spi::textArray(moved->texts)}});
+         {TEXTARRAYOID, spi::textArray(moved->texts)},
+         {TEXTARRAYOID, spi::textArray(moved->tables)}});
 }
 
 // Records the OIDs of the tables, by which they are found after a rename.
@@ -251,15 +333,21 @@ void recordObjects(const Rows* made, const Rows* dropped, const Rows* kept) {
                    {{TEXTARRAYOID, spi::textArray(dropped->kinds)}, {TEXTARRAYOID, spi::textArray(dropped->names)}});
     if (!made->kinds.empty())
         spi::query(
-            "INSERT INTO specql.object (kind, identity, unit, sql, state, server)"
-            " SELECT kind, identity, unit, sql, specql.object_state(kind, identity), specql.server_major()"
-            "   FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS n(kind, identity, unit, sql, place) ORDER BY place"
-            " ON CONFLICT (kind, identity) DO UPDATE SET unit = excluded.unit, sql = excluded.sql,"
+            "INSERT INTO specql.object (kind, identity, on_table, unit, sql, shape, state, server)"
+            " SELECT kind, identity, nullif(on_table, ''), unit, sql, nullif(shape, '')::jsonb,"
+            "        specql.object_state(kind, identity, on_table), specql.server_major()"
+            "   FROM unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY AS n(kind, identity, unit, sql, on_table, shape, "
+            "place)"
+            "  ORDER BY place"
+            " ON CONFLICT (kind, identity) DO UPDATE SET on_table = excluded.on_table, unit = excluded.unit,"
+            "                                            sql = excluded.sql, shape = excluded.shape,"
             "                                            state = excluded.state, server = excluded.server",
             {{TEXTARRAYOID, spi::textArray(made->kinds)},
              {TEXTARRAYOID, spi::textArray(made->names)},
              {TEXTARRAYOID, spi::textArray(made->units)},
-             {TEXTARRAYOID, spi::textArray(made->texts)}});
+             {TEXTARRAYOID, spi::textArray(made->texts)},
+             {TEXTARRAYOID, spi::textArray(made->tables)},
+             {TEXTARRAYOID, spi::textArray(made->shapes)}});
     recordRelations(made);
 }
 
@@ -280,7 +368,7 @@ void markAltered(const std::vector<InstalledUnit>& units, std::vector<InstalledO
             const char* kind = spi::cell(row, 1);
             const char* identity = spi::cell(row, 2);
             for (InstalledObject& object : *objects)
-                if (object.kind == kind && object.identity == identity && object.recorded.empty())
+                if (object.identity == identity && strcmp(toWord(object.kind), kind) == 0 && object.recorded.empty())
                     object.altered = true;
         }
         SPI_freetuptable(SPI_tuptable);

@@ -198,22 +198,22 @@ void gatherExtras(const TableNames& names, CatalogView* view) {
         "WITH t AS (SELECT r.oid, n.nspname, r.relname, pg_has_role(r.relowner, 'USAGE') AS mine"
         "             FROM unnest($1, $2) AS k(schema, name) JOIN pg_namespace n ON n.nspname = k.schema"
         "             JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = k.name)"
-        " SELECT 'index', format('%I.%I', t.nspname, r.relname), d.description, t.mine"
+        " SELECT false, format('%I.%I', t.nspname, r.relname), d.description, t.mine"
         "   FROM t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class r ON r.oid = i.indexrelid"
         "   JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = r.oid AND d.objsubid = 0"
         " UNION ALL"
-        " SELECT 'constraint', format('%I on %I.%I', c.conname, t.nspname, t.relname), coalesce(d.description, ''),"
+        " SELECT true, format('%I on %I.%I', c.conname, t.nspname, t.relname), coalesce(d.description, ''),"
         "        t.mine"
         "   FROM t JOIN pg_constraint c ON c.conrelid = t.oid"
         "   LEFT JOIN pg_description d ON d.classoid = 'pg_constraint'::regclass AND d.objoid = c.oid",
         {{TEXTARRAYOID, spi::textArray(names.schemas)}, {TEXTARRAYOID, spi::textArray(names.names)}});
     for (int row = 0; row < count; ++row) {
-        const char* kind = spi::cell(row, 1);
+        bool isConstraint = spi::flag(row, 1);
         const char* identity = spi::cell(row, 2);
         const char* comment = spi::cell(row, 3);
         bool callerOwns = spi::flag(row, 4);
         ExtraView& extra = view->extras.emplace_back();
-        extra.kind = kind;
+        extra.kind = isConstraint ? ObjectKind::constraint : ObjectKind::index;
         extra.identity = identity;
         extra.comment = comment;
         extra.callerOwns = callerOwns;
@@ -240,7 +240,7 @@ void gatherForeign(Datum names, CatalogView* view) {
 }
 
 // The identities of installed objects of one kind that exist.
-void ownedIdentities(const CatalogView& view, const char* kind, std::vector<std::string>* identities) {
+void ownedIdentities(const CatalogView& view, ObjectKind kind, std::vector<std::string>* identities) {
     for (const InstalledObject& object : view.objects)
         if (object.present && object.kind == kind) identities->push_back(object.identity);
 }
@@ -259,8 +259,8 @@ void gatherView(const ViewRequest& request, CatalogView* view) {
     auto* ownedTables = makeHeld<std::vector<std::string>>(work);
     auto* ownedFunctions = makeHeld<std::vector<std::string>>(work);
     auto* tableNames = makeHeld<TableNames>(work);
-    ownedIdentities(*view, "table", ownedTables);
-    ownedIdentities(*view, "function", ownedFunctions);
+    ownedIdentities(*view, ObjectKind::table, ownedTables);
+    ownedIdentities(*view, ObjectKind::function, ownedFunctions);
 
     // With this search path format_type() qualifies all types outside of pg_catalog.
     int level = NewGUCNestLevel();

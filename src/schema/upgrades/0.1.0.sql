@@ -71,6 +71,17 @@ $$;
 ALTER TABLE specql.event_log ADD COLUMN caller jsonb;
 ALTER TABLE specql.failure ADD COLUMN caller jsonb;
 ALTER TABLE specql.waiting_event ADD COLUMN caller jsonb;
+ALTER TABLE specql.object ADD COLUMN on_table text, ADD COLUMN shape jsonb;
+-- What tables were made as stood in the text of their commands alone, and the tables of other objects in their names and commands.
+CREATE FUNCTION specql.former_shape(commands text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_former_shape';
+UPDATE specql.object SET shape = specql.former_shape(sql)::jsonb WHERE kind = 'table';
+DROP FUNCTION specql.former_shape(text);
+UPDATE specql.object SET on_table = (pg_catalog.regexp_match(identity, '^(?:"(?:[^"]|"")*"|[^" ]+) on (.*)$'))[1]
+WHERE kind IN ('constraint', 'trigger');
+UPDATE specql.object
+SET on_table = (pg_catalog.regexp_match(sql, '^CREATE (?:UNIQUE )?INDEX (?:"(?:[^"]|"")*"|[^" ]+) ON ((?:"(?:[^"]|"")*"|[^" ])+)'))[1]
+WHERE kind = 'index';
 -- @new specql.object_relation
 -- @new failure_action
 -- @new specql.begun_work
@@ -97,6 +108,7 @@ UPDATE specql.action_owner AS o SET place = a.place FROM specql.action AS a WHER
 -- Other arguments, or another result.
 DROP FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text);
 DROP FUNCTION specql.require_owner(text, name, oid);
+DROP FUNCTION specql.object_state(text, text);
 DROP FUNCTION specql.recheck(regclass, text, jsonb);
 DROP FUNCTION specql.state_at(text, uuid, timestamptz);
 DROP FUNCTION specql.due_calls(text, integer, timestamptz, uuid);

@@ -1,13 +1,13 @@
-#include "resolve/window.hpp"
+#include "spec/window.hpp"
 
 #include <algorithm>
 #include <map>
 #include <set>
 
-#include "resolve/world.hpp"
+#include "spec/context.hpp"
 #include "time/formula.hpp"
 
-namespace specql::resolve {
+namespace specql::spec {
 
 namespace {
 
@@ -67,28 +67,29 @@ const std::set<std::string> units = {"second", "seconds", "s",     "sec",   "sec
 
 // Recursive descent over: or := and ('OR' and)*; and := unit ('AND' unit)*; unit := 'NOT'* ('(' or ')' | leaf).
 // A leaf is a window term or, in a correlation, a trigger's name.
-class Reader {
+class WindowReader {
 public:
-    Reader(const spec::Action& spec, Window& window, std::vector<WindowProblem>& problems)
-        : spec_(spec), window_(window), problems_(problems), text_(spec.condition.value), tokens_(tokenize(text_)) {}
+    WindowReader(ReadContext& context, const Action& action, WindowCondition& window)
+        : context_(context),
+          action_(action),
+          window_(window),
+          text_(action.condition.value),
+          tokens_(tokenize(text_)),
+          cursor_(context.source, action.condition) {}
 
     void read() {
-        for (size_t i = 0; window_.correlation && i < spec_.triggers.size(); i++) {
-            window_.terms.push_back(triggerTerm(i));
-            triggers_.emplace(spec_.triggers[i].value, i);
+        for (size_t i = 0; window_.correlation && i < action_.triggers.size(); i++) {
+            window_.terms.push_back(triggerTerm(action_.triggers[i]));
+            triggers_.emplace(action_.triggers[i].value, i);
         }
         window_.joined = readOr();
         if (!failed_ && at_ < tokens_.size())
             fail("unexpected " + tokens_[at_].raw + " after the condition", "join conditions by AND or OR");
-        if (!failed_ && window_.correlation) checkFormula();
-    }
-
-    // Triggers that the condition has not used.
-    std::vector<const Text*> unused() const {
-        std::vector<const Text*> result;
-        for (size_t i = 0; !failed_ && i < spec_.triggers.size(); i++)
-            if (!used_.count(i)) result.push_back(&spec_.triggers[i]);
-        return result;
+        if (!failed_ && window_.correlation) {
+            checkFormula();
+            checkUse();
+        }
+        window_.understood = understood_;
     }
 
 private:
@@ -104,29 +105,31 @@ private:
     void fail(const std::string& message, const std::string& hint) {
         if (failed_) return;
         failed_ = true;
-        problem(window_.correlation ? "SPQL-R081" : "SPQL-R080", here(), message, hint);
+        problem(window_.correlation ? "SPQL-R081" : "SPQL-R080", context_.source.locate(action_.condition, here()),
+                message, hint);
     }
     void failDeep() {
         failed_ = true;
         problem(
-            "SPQL-R090", here(),
+            "SPQL-R090", context_.source.locate(action_.condition, here()),
             "the condition has more than " + std::to_string(time::Formula::deepest) + " parentheses within each other",
             "take out those that change nothing");
     }
-    void problem(const char* code, size_t offset, const std::string& message, const std::string& hint) {
-        problems_.push_back({code, offset, message, hint});
+    void problem(const char* code, Pos pos, const std::string& message, const std::string& hint) {
+        understood_ = false;
+        context_.diagnostics.error(code, pos, message, hint);
     }
-    WindowPiece piece(const Token& token) const { return {token.raw, token.offset}; }
+    Text piece(const Token& token) { return cursor_.piece(token.offset, token.offset + token.raw.size()); }
 
     // A trigger of a correlation is one event of its kind within the window.
-    WindowTerm triggerTerm(size_t index) const {
+    WindowTerm triggerTerm(const Text& trigger) const {
         WindowTerm term;
         term.aggregate = "count";
-        term.source = spec_.triggers[index].value;
+        term.source = trigger.value;
+        term.sourceWritten = term.written = trigger;
         term.comparison = ">=";
         term.number = "1";
-        term.interval.text = spec_.correlationWindow.value;
-        term.written = term.source;
+        term.interval = action_.correlationWindow;
         return term;
     }
 
@@ -169,7 +172,7 @@ private:
         auto found = triggers_.find(token.raw);
         if (found == triggers_.end()) {
             std::vector<std::string> names;
-            for (const Text& trigger : spec_.triggers)
+            for (const Text& trigger : action_.triggers)
                 names.push_back(trigger.value);
             std::string near = nearest(token.raw, names);
             fail(token.raw + " is not among the triggers",
@@ -184,7 +187,8 @@ private:
 
     std::string readTerm() {
         WindowTerm term;
-        term.offset = at_ < tokens_.size() ? tokens_[at_].offset : text_.size();
+        size_t begin = here();
+        term.written = cursor_.piece(begin, begin);
         if (at_ >= tokens_.size() || !aggregates.count(tokens_[at_].text)) {
             fail("expected COUNT, SUM, AVG, MIN or MAX", "for example COUNT(low_stock_events) >= 5 WITHIN 1 hour");
             return {};
@@ -208,7 +212,7 @@ private:
         if ((term.aggregate != "count" || term.distinct) && !term.field) {
             at_--;
             return fail(term.aggregate + (term.distinct ? " of distinct values" : "") + " needs a field",
-                        "for example SUM(" + term.sourceWritten.text + ".quantity)"),
+                        "for example SUM(" + term.sourceWritten.value + ".quantity)"),
                    std::string();
         }
         if (take("filter")) readFilter(term);
@@ -236,17 +240,17 @@ private:
         }
         checkSense(term);
         if (failed_) return {};
-        size_t end = at_ < tokens_.size() ? tokens_[at_].offset : text_.size();
-        while (end > term.offset && static_cast<unsigned char>(text_[end - 1]) <= ' ')
+        size_t end = here();
+        while (end > begin && static_cast<unsigned char>(text_[end - 1]) <= ' ')
             end--;
-        term.written = text_.substr(term.offset, end - term.offset);
+        term.written.value = text_.substr(begin, end - begin);
         window_.terms.push_back(std::move(term));
         return std::to_string(window_.terms.size());
     }
 
     void readFilter(WindowTerm& term) {
         if (!take("(") || !take("where")) return fail("FILTER is written FILTER (WHERE …)", "");
-        size_t begin = at_ < tokens_.size() ? tokens_[at_].offset : text_.size();
+        size_t begin = here();
         int depth = 1;
         for (; at_ < tokens_.size(); at_++) {
             depth += tokens_[at_].text == "(" ? 1 : tokens_[at_].text == ")" ? -1 : 0;
@@ -256,25 +260,29 @@ private:
         size_t end = tokens_[at_].offset;
         while (end > begin && static_cast<unsigned char>(text_[end - 1]) <= ' ')
             end--;
-        term.filter = {text_.substr(begin, end - begin), begin};
-        if (!term.filter) return fail("FILTER (WHERE …) has no condition", "for example FILTER (WHERE quantity > 10)");
+        if (end == begin) return fail("FILTER (WHERE …) has no condition", "for example FILTER (WHERE quantity > 10)");
+        term.filter = cursor_.piece(begin, end);
         at_++;
     }
 
     void readInterval(WindowTerm& term) {
-        if (at_ < tokens_.size()) term.interval.offset = tokens_[at_].offset;
+        std::string interval;
+        size_t begin = here();
         if (at_ < tokens_.size() && tokens_[at_].raw[0] == '\'') {
             const std::string& quoted = tokens_[at_].raw;
             if (quoted.size() < 2 || quoted.back() != '\'') return fail("a quote is not closed", "add '");
-            term.interval.text = quoted.substr(1, quoted.size() - 2);
+            interval = quoted.substr(1, quoted.size() - 2);
             at_++;
         }
         while (at_ + 1 < tokens_.size() && digit(tokens_[at_].raw[0]) && units.count(tokens_[at_ + 1].text)) {
-            if (term.interval) term.interval.text += ' ';
-            term.interval.text += tokens_[at_].raw + " " + tokens_[at_ + 1].text;
+            if (!interval.empty()) interval += ' ';
+            interval += tokens_[at_].raw + " " + tokens_[at_ + 1].text;
             at_ += 2;
         }
-        if (!term.interval) fail("expected an interval after WITHIN", "for example WITHIN 1 hour, WITHIN 30 minutes");
+        if (interval.empty())
+            return fail("expected an interval after WITHIN", "for example WITHIN 1 hour, WITHIN 30 minutes");
+        term.interval = cursor_.piece(begin, begin);
+        term.interval.value = interval;
     }
 
     // Nothing could raise an event for a condition that is true on nothing.
@@ -282,9 +290,22 @@ private:
         time::Formula formula;
         if (!time::Formula::parse(window_.joined, static_cast<int>(window_.terms.size()), formula)) return;
         if (formula.holds([](int, bool) { return false; }))
-            problem("SPQL-R085", 0, "this condition is true when nothing has happened",
+            problem("SPQL-R085", action_.condition.pos, "this condition is true when nothing has happened",
                     "join what stands under NOT by AND to an event without NOT");
         window_.impossible = !formula.canHold();
+        if (window_.impossible)
+            context_.diagnostics.warning("SPQL-R075", action_.condition.pos,
+                                         "this condition can never hold, so that the action can never fire: an event "
+                                         "and its absence exclude each other",
+                                         "mend the condition, or take the action out");
+    }
+
+    void checkUse() {
+        for (size_t i = 0; i < action_.triggers.size(); i++)
+            if (!used_.count(i))
+                problem("SPQL-R084", action_.triggers[i].pos,
+                        "the condition does not use the trigger " + action_.triggers[i].value,
+                        "use it in condition:, or take it out of triggers:");
     }
 
     // A condition that is true on nothing would fire for ever without an event.
@@ -298,16 +319,19 @@ private:
                          : term.comparison == ">"  ? negative
                                                    : true;
         if (!onNothing) return;
-        problem("SPQL-R082", term.offset, "this count holds when nothing has happened", "compare with >= 1 or more");
+        problem("SPQL-R082", term.written.pos, "this count holds when nothing has happened",
+                "compare with >= 1 or more");
     }
 
-    const spec::Action& spec_;
-    Window& window_;
-    std::vector<WindowProblem>& problems_;
+    ReadContext& context_;
+    const Action& action_;
+    WindowCondition& window_;
     const std::string& text_;
     std::vector<Token> tokens_;
+    TextCursor cursor_;
     size_t at_ = 0;
     bool failed_ = false;
+    bool understood_ = true;
     int depth_ = 0;  // open parentheses
     std::map<std::string, size_t> triggers_;
     std::set<size_t> used_;  // triggers
@@ -315,21 +339,27 @@ private:
 
 }  // namespace
 
-Window parseWindow(const spec::Action& spec, std::vector<WindowProblem>& problems) {
-    Window window;
-    window.correlation = spec.correlated;
-    if (spec.condition.empty()) return window;  // the spec reader has said so
-    Reader(spec, window, problems).read();
+Text WindowTerm::event() const {
+    Text text = sourceWritten;
+    text.value = source;
+    return text;
+}
+
+WindowCondition readWindow(ReadContext& context, const Action& action) {
+    WindowCondition window;
+    window.correlation = action.correlated;
+    // That a correlation has none was said.
+    if (!action.condition.empty()) WindowReader(context, action, window).read();
     return window;
 }
 
-std::vector<std::string> matchKeyNames(const spec::Action& spec, const Window& window) {
+std::vector<std::string> matchKeyNames(const Action& action) {
     std::vector<std::string> names;
-    if (window.correlation) {
-        if (!spec.correlateBy.empty()) names.push_back(spec.correlateBy.front().value);
-    } else if (!window.terms.empty()) {
-        for (const WindowPiece& key : window.terms.front().by)
-            names.push_back(key.text);
+    if (action.window.correlation) {
+        if (!action.correlateBy.empty()) names.push_back(action.correlateBy.front().value);
+    } else if (!action.window.terms.empty()) {
+        for (const Text& key : action.window.terms.front().by)
+            names.push_back(key.value);
     }
     for (std::string& name : names) {
         name = name.substr(name.rfind('.') + 1);
@@ -338,38 +368,4 @@ std::vector<std::string> matchKeyNames(const spec::Action& spec, const Window& w
     return names;
 }
 
-Text sourceText(const ActionInfo& action, const Window& window, size_t term) {
-    const WindowTerm& found = window.terms[term];
-    if (window.correlation) return action.spec->triggers[term];
-    size_t begin = found.sourceWritten.offset;
-    Text text = action.file->source.piece(action.spec->condition, begin, begin + found.sourceWritten.text.size());
-    text.value = found.source;
-    return text;
-}
-
-Window readWindow(World& world, const ActionInfo& action) {
-    Window window;
-    const spec::Action& spec = *action.spec;
-    window.correlation = spec.correlated;
-    if (spec.condition.empty()) return window;
-    std::vector<WindowProblem> problems;
-    Reader reader(spec, window, problems);
-    reader.read();
-    for (const WindowProblem& problem : problems)
-        world.error(*action.file, problem.code,
-                    problem.code == "SPQL-R085" ? spec.condition.pos
-                                                : action.file->source.locate(spec.condition, problem.offset),
-                    problem.message, problem.hint);
-    if (window.impossible)
-        world.warning(*action.file, "SPQL-R075", spec.condition.pos,
-                      "this condition can never hold, so that the action can never fire: an event and its absence "
-                      "exclude each other",
-                      "mend the condition, or take the action out");
-    window.understood = problems.empty() && reader.unused().empty();
-    for (const Text* trigger : reader.unused())
-        world.error(*action.file, "SPQL-R084", trigger->pos, "the condition does not use the trigger " + trigger->value,
-                    "use it in condition:, or take it out of triggers:");
-    return window;
-}
-
-}  // namespace specql::resolve
+}  // namespace specql::spec

@@ -1,0 +1,12 @@
+// What each step does, in one sentence: which rows of what it touches, and with which values. For specql.explain, so
+// that a person can compare it with what was meant.
+#pragma once
+
+#include "resolve/resolver.hpp"
+
+namespace specql::emit {
+
+// Adds to the world's explanations what each step of the fresh actions does, in a sentence.
+void explainSteps(resolve::World& world, const resolve::Resolver& resolver);
+
+}  // namespace specql::emit

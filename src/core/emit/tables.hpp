@@ -1,0 +1,19 @@
+// Entities to tables, constraints, indexes, and the function that creates an event row.
+#pragma once
+
+#include <vector>
+
+#include "model/object.hpp"
+#include "resolve/resolver.hpp"
+
+namespace specql::emit {
+
+// CREATE TABLE with its comments, and the shape that it gives the table.
+Object tableObject(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& entity);
+// Foreign keys and indexes; for append-only logs the trigger that keeps them so.
+std::vector<Object> tableExtras(resolve::World& world, const resolve::Resolver& resolver,
+                                const resolve::EntityInfo& entity);
+// inventory.create_inventory_event(…) of an entity with an event_type enum; none otherwise.
+std::vector<Object> eventFunction(resolve::World& world, const resolve::EntityInfo& entity);
+
+}  // namespace specql::emit
