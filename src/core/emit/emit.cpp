@@ -134,16 +134,16 @@ void checkCollisions(resolve::World& world, const std::vector<Object>& objects) 
         const resolve::Unit* unit = found->second;
         Pos pos{unit->firstLine, 1};
         if (!seen.insert(object.kind + " " + object.identity).second)
-            world.error(*unit->file, "SPQL-R006", pos,
-                        "two parts of the specs generate the " + object.kind + " " + object.identity,
-                        "rename one of the actions or entities");
+            world.report(*unit->file, Code::R006, pos,
+                         "two parts of the specs generate the " + object.kind + " " + object.identity,
+                         "rename one of the actions or entities");
         if (object.kind != "function" || recorded(world.catalog(), "function", object.identity)) continue;
         std::string name = object.identity.substr(0, object.identity.find('('));
         for (const FunctionView& function : world.catalog().functions)
             if (!function.owned && !leftBehind(object, function) && quoteName(function.schema, function.name) == name)
-                world.error(*unit->file, "SPQL-P002", pos,
-                            "the function " + function.identity + " is in the way: specql did not create it",
-                            "rename the action, or drop or rename that function");
+                world.report(*unit->file, Code::P002, pos,
+                             "the function " + function.identity + " is in the way: specql did not create it",
+                             "rename the action, or drop or rename that function");
     }
 }
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "text/diagnostic.hpp"
+
 namespace specql {
 
 // --- expressions, parsed by PostgreSQL's own parser (raw parse tree, nothing analysed) -------------------------
@@ -64,7 +66,7 @@ struct SqlValueUse {
 // aggregate or window syntax, comments.
 struct ExpressionFacts {
     bool ok = false;
-    std::string code;  // diagnostic code of the refusal
+    Code code = Code::none;  // of the refusal
     std::string error;
     std::string hint;
     size_t errorOffset = 0;             // byte offset in the expression text
@@ -235,7 +237,7 @@ struct MomentUse {
 
 struct AnalysisResult {
     bool ok = false;
-    std::string code;                     // diagnostic code of the refusal: SPQL-E1xx
+    Code code = Code::none;               // of the refusal
     std::vector<QualifiedUse> qualified;  // in text order
     std::vector<MomentUse> moments;
     std::string type;  // of the expression before the assignment cast

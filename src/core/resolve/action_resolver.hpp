@@ -52,7 +52,7 @@ bool isNamed(const EntityInfo& entity, const std::string& word);
 // Why a name means nothing here.
 struct NameProblem {
     std::string message, hint;
-    const char* code = "SPQL-R041";  // ambiguous
+    Code code = Code::R041;  // ambiguous
 };
 
 class ActionResolver {
@@ -111,18 +111,19 @@ private:
     bool lookupQualified(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
     bool lookupHandled(const Scope& scope, const std::string& name, Value& value) const;
     bool lookupWindow(const std::string& name, Value& value) const;
-    // Rules 2 to 4: the row the event is about.
+    // The row the event is about: old.x and new.x, its columns, its key.
     bool lookupRow(const std::string& name, Value& value);
-    // Rule 5: old and new value of the field that a word names.
+    // previous_x, new_x and x_change: old and new value of the field that a word names.
     bool lookupPrefixed(const std::string& name, Value& value, NameProblem& problem);
     bool lookupMeta(const std::string& name, Value& value) const;
-    // Rule 7. Two ways to such a column that are equally near are a problem that names both.
+    // A column of a row that the event leads to. Two ways to such a column that are equally near are a problem that
+    // names both.
     bool lookupWays(const std::string& name, Value& value, NameProblem& problem);
     bool declaredParam(const std::string& name) const;
     // A ref has two names, and its key in the payload one of them: the declared one.
     std::string keyInPayload(const std::string& name) const;
     void orderParameters();
-    // The key of a payload that a bare name means by rule 8; of a match only a key that it has.
+    // The key of a payload that a bare name means when nothing else has it; of a match only a key that it has.
     bool lookupPayload(const std::string& name, Value& value) const;
     // In the event's scope alone.
     bool lookupEvent(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);

@@ -30,9 +30,9 @@ bool ActionResolver::bindTakenRow(const spec::Step& step, ResolvedStep& resolved
     std::vector<std::string> fields;
     for (const ColumnInfo* way : ways)
         fields.push_back(way->field->name.value);
-    world_.error(*action_.file, "SPQL-R140", step.target.pos,
-                 "the taken row leads to " + resolved.target->name + " by more than one way: " + join(fields, ", "),
-                 "say which: WHERE " + resolved.target->key + " = " + fields.front());
+    world_.report(*action_.file, Code::R140, step.target.pos,
+                  "the taken row leads to " + resolved.target->name + " by more than one way: " + join(fields, ", "),
+                  "say which: WHERE " + resolved.target->key + " = " + fields.front());
     return true;
 }
 
@@ -43,10 +43,10 @@ bool ActionResolver::ofTakenRef(const Scope& scope, const std::string& name) con
 
 void ActionResolver::refuseTakenRef(Pos pos, const NameUse& use, const Scope& scope) {
     const std::string& ref = use.parts[0];
-    world_.error(*action_.file, "SPQL-R141", pos,
-                 join(use.parts, ".") + " would be read of the row that " + ref + " of each taken " +
-                     scope.handled->name + " names, and steps behind an allocation see the taken row alone",
-                 "call a function that reads it, f(" + ref + "), or keep it in " + scope.handled->name);
+    world_.report(*action_.file, Code::R141, pos,
+                  join(use.parts, ".") + " would be read of the row that " + ref + " of each taken " +
+                      scope.handled->name + " names, and steps behind an allocation see the taken row alone",
+                  "call a function that reads it, f(" + ref + "), or keep it in " + scope.handled->name);
 }
 
 void ActionResolver::refuseEventNames() {
@@ -55,9 +55,9 @@ void ActionResolver::refuseEventNames() {
         for (size_t i = 0; i < bound.values.size(); i++) {
             const Value& value = bound.values[i];
             if (value.kind != ValueKind::meta) continue;
-            world_.error(*action_.file, "SPQL-R142", world_.locate(bound.expression, facts.names[i].offset),
-                         "a bulk operation is called as a function too, so there is no " + value.name,
-                         "declare it as a parameter: params: {" + value.name + ": " + value.type + "}");
+            world_.report(*action_.file, Code::R142, world_.locate(bound.expression, facts.names[i].offset),
+                          "a bulk operation is called as a function too, so there is no " + value.name,
+                          "declare it as a parameter: params: {" + value.name + ": " + value.type + "}");
         }
     });
 }

@@ -61,8 +61,8 @@ BoundExpression ActionResolver::bind(spec::ExpressionRef ref, const std::string&
     if (!facts.ok) {
         if (world_.trying() || resolver_.badExpressions_.insert(bound.expression).second) {
             std::string keyword = keywordHint(bound.expression, scope);
-            world_.error(*action_.file, facts.code, world_.locate(bound.expression, facts.errorOffset), facts.error,
-                         keyword.empty() ? facts.hint : keyword);
+            world_.report(*action_.file, facts.code, world_.locate(bound.expression, facts.errorOffset), facts.error,
+                          keyword.empty() ? facts.hint : keyword);
         }
         return bound;
     }
@@ -133,7 +133,7 @@ void ActionResolver::unknownName(int expression, const NameUse& use, const Scope
     std::string name = join(use.parts, ".");
     Pos pos = world_.locate(expression, use.offset);
     if (!problem.message.empty()) {
-        world_.error(*action_.file, problem.code, pos, problem.message, problem.hint);
+        world_.report(*action_.file, problem.code, pos, problem.message, problem.hint);
         return;
     }
     if (use.parts.size() == 2 && ofTakenRef(scope, use.parts[0])) {
@@ -152,7 +152,7 @@ void ActionResolver::unknownName(int expression, const NameUse& use, const Scope
         else
             hint = wordHint(use, world_.expressionText(expression), near.empty() ? near : quoteName(near));
     }
-    world_.error(*action_.file, "SPQL-R040", pos, "unknown name " + name, hint);
+    world_.report(*action_.file, Code::R040, pos, "unknown name " + name, hint);
 }
 
 void ActionResolver::hint(const std::string& key, const std::string& type) {
@@ -200,9 +200,9 @@ std::string ActionResolver::payloadType(const std::string& key) {
         if (param.name.value != key) continue;
         ColumnType type = columnType(param.type.value, world_.catalog().types);
         if (type.ok) return type.sql;
-        world_.error(*action_.file, "SPQL-R010", param.type.pos,
-                     "unknown type " + param.type.value + " of parameter " + key,
-                     "use a type of the language or one PostgreSQL knows");
+        world_.report(*action_.file, Code::R010, param.type.pos,
+                      "unknown type " + param.type.value + " of parameter " + key,
+                      "use a type of the language or one PostgreSQL knows");
     }
     for (const MatchKey& known : matchKeys_)
         if (known.name == key && !known.type.empty()) return known.type;
@@ -256,11 +256,11 @@ void ActionResolver::checkKeys() {
             std::string near = nearest(key, declared, 2);
             if (near.empty() && key.size() >= shortestTypo) near = nearest(key, fields, 1);
             if (near.empty() || near + "_id" == key || key + "_id" == near) continue;
-            world_.warning(*action_.file, "SPQL-R134",
-                           world_.locate(bound.expression, world_.facts(bound.expression).names[i].offset),
-                           key + " is taken for " + (bulk_ ? "a parameter" : "a key of the payload") + ", and " + near +
-                               " is known",
-                           "did you mean " + near + "? If not, declare it: params: {" + key + ": type}");
+            world_.report(*action_.file, Code::R134,
+                          world_.locate(bound.expression, world_.facts(bound.expression).names[i].offset),
+                          key + " is taken for " + (bulk_ ? "a parameter" : "a key of the payload") + ", and " + near +
+                              " is known",
+                          "did you mean " + near + "? If not, declare it: params: {" + key + ": type}");
         }
     });
 }

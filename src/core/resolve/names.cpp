@@ -112,7 +112,7 @@ Value ActionResolver::payloadValue(const std::string& name) {
     Value value;
     value.kind = ValueKind::payload;
     value.name = name;
-    value.rule = "rule 8: key of the event's payload";
+    value.rule = "key of the event's payload";
     return value;
 }
 
@@ -163,8 +163,7 @@ NameProblem ActionResolver::noField(const EntityInfo& entity, const std::string&
     for (std::string& known : names)
         known = quoteName(known);  // as an expression has to write it
     return {entity.name + " has no field " + name,
-            near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + quoteName(near) + "?",
-            "SPQL-R040"};
+            near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + quoteName(near) + "?", Code::R040};
 }
 
 // Of the row being written, where no ref of the event's has the same name and leads to another row.
@@ -206,7 +205,7 @@ bool ActionResolver::isTargetsRef(const Scope& scope, const NameUse& use, NamePr
     if (!column || !column->field || column->field->refTarget.empty()) return false;
     if (explicitly && use.parts.size() > 2) {
         problem = {"a row that the " + scope.target->name + " refers to is not read here",
-                   "call a function that reads it, or keep the value in " + scope.target->name, "SPQL-R040"};
+                   "call a function that reads it, or keep the value in " + scope.target->name, Code::R040};
         return true;
     }
     // The event's own row refers to the same rows, whichever of the two is meant.
@@ -227,7 +226,7 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
         if (!binding.custom && (first == "new" || first == "old")) {
             const ColumnInfo* column = binding.entity->columnOf(name);
             if (column)
-                value = rowColumn(*column, first == "old", "rule 2: " + first + ".column");
+                value = rowColumn(*column, first == "old", "" + first + ".column");
             else
                 problem = noField(*binding.entity, name);
             return column != nullptr;
@@ -243,7 +242,7 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
         if (!binding.custom && isNamed(*binding.entity, first) && !binding.entity->columnOf(first)) {
             const ColumnInfo* column = binding.entity->columnOf(name);
             if (column)
-                value = eventColumn(*binding.entity, *column, false, "rule 3: column of the event's row");
+                value = eventColumn(*binding.entity, *column, false, "column of the event's row");
             else
                 problem = noField(*binding.entity, name);
             return column != nullptr;
@@ -254,7 +253,7 @@ bool ActionResolver::lookupQualified(const Scope& scope, const NameUse& use, Val
     if (way >= 0) {
         const ColumnInfo* column = ways_[way].entity->columnOf(name);
         if (column)
-            value = contextColumn(way, *column, "rule 7: column of a row the event leads to");
+            value = contextColumn(way, *column, "column of a row the event leads to");
         else
             problem = noField(*ways_[way].entity, name);
         return column != nullptr;
@@ -289,16 +288,16 @@ bool ActionResolver::lookupRow(const std::string& name, Value& value) {
     if (binding.custom) return false;
     EntityInfo& entity = *binding.entity;
     if (name == "new" || name == "old") {
-        value = simple(ValueKind::eventRow, name, "record", "rule 2: the whole row",
-                       "the " + name + " row of " + entity.shown());
+        value =
+            simple(ValueKind::eventRow, name, "record", "the whole row", "the " + name + " row of " + entity.shown());
         value.old = name == "old";
         return true;
     }
     if (const ColumnInfo* column = entity.columnOf(name))
-        return value = eventColumn(entity, *column, false, "rule 3: column of the event's row"), true;
+        return value = eventColumn(entity, *column, false, "column of the event's row"), true;
     bool isKey = name == entity.word || name == entity.word + "_id";
     if (entity.key.empty() || !isKey) return false;
-    value = eventColumn(entity, *entity.column(entity.key), false, "rule 4: <entity>_id is that row's id");
+    value = eventColumn(entity, *entity.column(entity.key), false, "<entity>_id is that row's id");
     return true;
 }
 
@@ -308,7 +307,7 @@ bool ActionResolver::lookupPrefixed(const std::string& name, Value& value, NameP
         if (!startsWith(name, prefix)) continue;
         std::string word = name.substr(std::string(prefix).size());
         bool old = prefix[0] == 'p' || prefix[0] == 'o';
-        std::string rule = std::string("rule 5: ") + prefix + "<field>";
+        std::string rule = std::string("") + prefix + "<field>";
         // current_year is hardly the year of birth.
         bool guess = prefix[0] != 'c';
         if (!binding.custom) {
@@ -336,10 +335,10 @@ bool ActionResolver::lookupPrefixed(const std::string& name, Value& value, NameP
     if (!column) return false;
     if (!hasDifference(column->type)) {
         problem = {name + " would be the new " + column->name + " minus the old one, and that is " + column->type,
-                   "write new." + quoteName(column->name), "SPQL-R113"};
+                   "write new." + quoteName(column->name), Code::R113};
         return false;
     }
-    value = simple(ValueKind::eventChange, column->name, differenceType(column->type), "rule 5: <field>_change",
+    value = simple(ValueKind::eventChange, column->name, differenceType(column->type), "<field>_change",
                    binding.entity->shown() + "." + column->name + ", new minus old");
     return true;
 }
@@ -347,8 +346,7 @@ bool ActionResolver::lookupPrefixed(const std::string& name, Value& value, NameP
 bool ActionResolver::lookupMeta(const std::string& name, Value& value) const {
     for (const NamedType& known : metaNames)
         if (name == known.name)
-            return value =
-                       simple(ValueKind::meta, name, known.type, "rule 6: of the event itself", "the event's " + name),
+            return value = simple(ValueKind::meta, name, known.type, "of the event itself", "the event's " + name),
                    true;
     return false;
 }
@@ -361,8 +359,8 @@ bool ActionResolver::lookupWays(const std::string& name, Value& value, NameProbl
         problem = ambiguous(name, ways, "." + name);
         return false;
     }
-    value = contextColumn(ways.front(), *ways_[ways.front()].entity->columnOf(name),
-                          "rule 7: column of a row the event leads to");
+    value =
+        contextColumn(ways.front(), *ways_[ways.front()].entity->columnOf(name), "column of a row the event leads to");
     return true;
 }
 
@@ -425,7 +423,7 @@ bool ActionResolver::lookup(const Scope& scope, const NameUse& use, bool eventSi
     if (eventSide && !guessed) {
         problem = {
             "both sides are the column " + name + " of " + scope.target->name + ": the event has nothing of that name",
-            "write the event's value on the right, such as " + eventPrefix() + "id", "SPQL-R103"};
+            "write the event's value on the right, such as " + eventPrefix() + "id", Code::R103};
         return false;
     }
     const ColumnInfo* own = scope.target && !scope.assigned.empty() ? scope.target->columnOf(name) : nullptr;

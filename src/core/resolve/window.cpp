@@ -104,16 +104,16 @@ private:
     void fail(const std::string& message, const std::string& hint) {
         if (failed_) return;
         failed_ = true;
-        problem(window_.correlation ? "SPQL-R081" : "SPQL-R080", here(), message, hint);
+        problem(window_.correlation ? Code::R081 : Code::R080, here(), message, hint);
     }
     void failDeep() {
         failed_ = true;
         problem(
-            "SPQL-R090", here(),
+            Code::R090, here(),
             "the condition has more than " + std::to_string(time::Formula::deepest) + " parentheses within each other",
             "take out those that change nothing");
     }
-    void problem(const char* code, size_t offset, const std::string& message, const std::string& hint) {
+    void problem(Code code, size_t offset, const std::string& message, const std::string& hint) {
         problems_.push_back({code, offset, message, hint});
     }
     WindowPiece piece(const Token& token) const { return {token.raw, token.offset}; }
@@ -278,7 +278,7 @@ private:
         time::Formula formula;
         if (!time::Formula::parse(window_.joined, static_cast<int>(window_.terms.size()), formula)) return;
         if (formula.holds([](int, bool) { return false; }))
-            problem("SPQL-R085", 0, "this condition is true when nothing has happened",
+            problem(Code::R085, 0, "this condition is true when nothing has happened",
                     "join what stands under NOT by AND to an event without NOT");
         window_.impossible = !formula.canHold();
     }
@@ -294,7 +294,7 @@ private:
                          : term.comparison == ">"  ? negative
                                                    : true;
         if (!onNothing) return;
-        problem("SPQL-R082", term.offset, "this count holds when nothing has happened", "compare with >= 1 or more");
+        problem(Code::R082, term.offset, "this count holds when nothing has happened", "compare with >= 1 or more");
     }
 
     const spec::Action& spec_;
@@ -352,19 +352,19 @@ Window readWindow(World& world, const ActionInfo& action) {
     Reader reader(spec, window, problems);
     reader.read();
     for (const WindowProblem& problem : problems)
-        world.error(*action.file, problem.code,
-                    problem.code == "SPQL-R085" ? spec.condition.pos
+        world.report(*action.file, problem.code,
+                     problem.code == Code::R085 ? spec.condition.pos
                                                 : action.file->source.locate(spec.condition, problem.offset),
-                    problem.message, problem.hint);
+                     problem.message, problem.hint);
     if (window.impossible)
-        world.warning(*action.file, "SPQL-R075", spec.condition.pos,
-                      "this condition can never hold, so that the action can never fire: an event and its absence "
-                      "exclude each other",
-                      "mend the condition, or take the action out");
+        world.report(*action.file, Code::R075, spec.condition.pos,
+                     "this condition can never hold, so that the action can never fire: an event and its absence "
+                     "exclude each other",
+                     "mend the condition, or take the action out");
     window.understood = problems.empty() && reader.unused().empty();
     for (const Text* trigger : reader.unused())
-        world.error(*action.file, "SPQL-R084", trigger->pos, "the condition does not use the trigger " + trigger->value,
-                    "use it in condition:, or take it out of triggers:");
+        world.report(*action.file, Code::R084, trigger->pos, "the condition does not use the trigger " + trigger->value,
+                     "use it in condition:, or take it out of triggers:");
     return window;
 }
 

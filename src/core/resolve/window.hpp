@@ -43,7 +43,7 @@ struct Window {
 };
 
 struct WindowProblem {
-    std::string code;
+    Code code;
     size_t offset = 0;  // in the condition
     std::string message, hint;
 };

@@ -10,11 +10,7 @@ namespace specql::catalog {
 // found outside pg_catalog comes back as a QualifiedUse, because generated code runs with search_path = pg_catalog,
 // pg_temp; an operator outside pg_catalog must be written OPERATOR(schema.op).
 //
-// Fills `results` with one entry per request; all arguments must be held (a server error may fly through). Codes:
-//   SPQL-E100 anything else       SPQL-E104 aggregate                SPQL-E108 value PostgreSQL cannot read
-//   SPQL-E101 no such function    SPQL-E105 window function          SPQL-E109 result has no type a column can have
-//   SPQL-E102 no such operator    SPQL-E106 wrong type               SPQL-E110 no such type
-//   SPQL-E103 returns a set       SPQL-E107 operator outside pg_catalog
+// Fills `results` with one entry per request; all arguments must be held (a server error may fly through).
 void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionFacts>& facts,
              const std::vector<AnalysisRequest>& requests, std::vector<AnalysisResult>* results);
 
