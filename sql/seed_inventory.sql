@@ -163,7 +163,7 @@ FROM inventory.inventory_event
 GROUP BY event_type
 ) AS failures ORDER BY event_type;
 
--- The function that the seed's own trigger calls exists under its name.
+-- The function that writes the log has its own name, for triggers written by hand.
 SELECT inventory.create_inventory_event(:bystander, 'backorder', -1, 50, 49, NULL) IS NOT NULL AS created;
 SELECT event_type, quantity_change, previous_stock, new_stock, event_data FROM inventory.inventory_event
 WHERE event_type = 'backorder';

@@ -22,7 +22,7 @@ SELECT * FROM specql.runtests('inventory.event_drivn_test');
 \set VERBOSITY terse
 SELECT * FROM specql.runtests(NULL);
 
--- As the seed says it; pgTAP has functions of this name too.
+-- Called without its schema; pgTAP has functions of this name too.
 SET search_path = specql, public;
 SELECT * FROM runtests('inventory.event_driven_test');
 SELECT * FROM runtests('inventory.batch_test');

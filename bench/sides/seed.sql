@@ -1,4 +1,4 @@
--- The seed's "Generated SQL" as it stands; the functions it calls and does not define are one outbox insert each.
+-- Row-level triggers as one writes them by hand; the functions it calls and does not define are one outbox insert each.
 
 CREATE FUNCTION inventory.notify_low_stock(p_product_id uuid) RETURNS void LANGUAGE sql AS $$
     INSERT INTO bench.outbox (service, operation, aggregateid, payload)

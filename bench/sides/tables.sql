@@ -1,4 +1,4 @@
--- The same on every side: the seed's tables as specql makes them, without its rules. :rows products.
+-- The same on every side: the tables of the inventory as specql makes them, without its rules. :rows products.
 SET client_min_messages = warning;
 CREATE EXTENSION specql;
 SELECT count(*) AS objects FROM specql.apply($$

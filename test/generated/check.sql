@@ -1,4 +1,4 @@
--- The seed's inventory and a spec with every shape of a bulk operation, applied; then every function that they gave.
+-- The inventory of examples and a spec with every shape of a bulk operation, applied; then every function that they gave.
 SET client_min_messages = warning;
 CREATE EXTENSION specql;
 \set inventory `cat examples/inventory/inventory_events.yaml`

@@ -279,7 +279,7 @@ std::string dumpDiagnostics(const Diagnostics& diagnostics) {
         const char* severity = one.severity == Severity::error     ? "error"
                                : one.severity == Severity::warning ? "warning"
                                                                    : "notice";
-        out += std::string(severity) + " " + one.code + " " + place(one.pos) + "\n";
+        out += std::string(severity) + " " + codeName(one.code) + " " + place(one.pos) + "\n";
     }
     return out;
 }

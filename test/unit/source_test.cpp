@@ -61,7 +61,8 @@ TEST(Source, ByteOrderMarkIsNoColumn) {
         "entity: A\nfeilds: {}");
     EXPECT_EQ("error SPQL-S001 2:1\n", [&] {
         const Diagnostic& one = read.diagnostics.all().at(0);
-        return "error " + one.code + " " + std::to_string(one.pos.line) + ":" + std::to_string(one.pos.col) + "\n";
+        return std::string("error ") + codeName(one.code) + " " + std::to_string(one.pos.line) + ":" +
+               std::to_string(one.pos.col) + "\n";
     }());
 }
 
@@ -151,9 +152,9 @@ TEST(Source, EveryExpressionOfTheSeedIsWhereItSays) {
 
 TEST(Diagnostics, AreSortedByPlaceAndKeepTheirOrder) {
     Diagnostics diagnostics;
-    diagnostics.error("SPQL-Y001", {2, 1}, "second");
-    diagnostics.warning("SPQL-Y002", {1, 5}, "first");
-    diagnostics.notice("SPQL-Y003", {2, 1}, "third");
+    diagnostics.report(Code::Y001, {2, 1}, "second");
+    diagnostics.warn(Code::Y002, {1, 5}, "first");
+    diagnostics.report(Code::R027, {2, 1}, "third");
     std::vector<Diagnostic> sorted = diagnostics.sorted();
     EXPECT_EQ("first", sorted[0].message);
     EXPECT_EQ("second", sorted[1].message);
@@ -166,7 +167,7 @@ TEST(Diagnostics, AreSortedByPlaceAndKeepTheirOrder) {
 }
 
 std::string renderAt(const std::string& text, Pos pos, const std::string& hint = "") {
-    return render(Diagnostic{Severity::error, "SPQL-Y001", pos, "wrong", hint}, Source(text));
+    return render(Diagnostic{Severity::error, Code::Y001, pos, "wrong", hint}, Source(text));
 }
 
 TEST(Render, ShowsLineCaretAndHint) {
@@ -201,12 +202,12 @@ TEST(Render, ClipsLongLinesAroundTheCaret) {
 TEST(Render, LimitsHowManyAreShown) {
     Diagnostics diagnostics;
     for (uint32_t i = 1; i <= 60; ++i) {
-        diagnostics.error("SPQL-Y001", {1, i}, "wrong");
+        diagnostics.report(Code::Y001, {1, i}, "wrong");
     }
     std::string out = render(diagnostics, Source("x"), 50);
     EXPECT_NE(std::string::npos, out.find("… and 10 more"));
     EXPECT_EQ("warning: wrong [SPQL-Y001]",
-              render(Diagnostic{Severity::warning, "SPQL-Y001", {}, "wrong", ""}, Source("x")));
+              render(Diagnostic{Severity::warning, Code::Y001, {}, "wrong", ""}, Source("x")));
 }
 
 TEST(Nearest, FindsSlipsOnly) {

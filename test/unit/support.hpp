@@ -23,7 +23,7 @@ struct FrontEnd {
 std::string testDirectory();
 std::string readFile(const std::string& path);
 
-// The YAML blocks of the seed document, in order, as they stand there.
+// The specs of test/baseline/seed-*, in order.
 const std::vector<std::string>& seedBlocks();
 
 }  // namespace specql::test

@@ -254,9 +254,9 @@ private:
                 const resolve::ColumnInfo* column = entity.column(key);
                 if (!column && key == entity.word + "_id" && !entity.key.empty()) column = entity.column(entity.key);
                 if (!column) {
-                    world_.error(*info_.file, "SPQL-R059", info_.spec->name.pos,
-                                 "the rows of " + entity.shown() + " have no value for the parameter " + key,
-                                 "raise it as a custom event that carries " + key);
+                    world_.report(*info_.file, Code::R059, info_.spec->name.pos,
+                                  "the rows of " + entity.shown() + " have no value for the parameter " + key,
+                                  "raise it as a custom event that carries " + key);
                     continue;
                 }
                 value.kind = resolve::ValueKind::eventColumn;

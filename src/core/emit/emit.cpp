@@ -133,8 +133,8 @@ void checkCollisions(resolve::World& world, const std::vector<Object>& objects) 
         const resolve::Unit* unit = found->second;
         Pos pos{unit->firstLine, 1};
         if (!seen.insert(object.key()).second)
-            world.error(
-                *unit->file, "SPQL-R006", pos,
+            world.report(
+                *unit->file, Code::R006, pos,
                 std::string("two parts of the specs generate the ") + toWord(object.kind) + " " + object.identity,
                 "rename one of the actions or entities");
         if (object.kind != ObjectKind::function || recorded(world.catalog(), ObjectKind::function, object.identity))
@@ -142,9 +142,9 @@ void checkCollisions(resolve::World& world, const std::vector<Object>& objects) 
         std::string name = object.identity.substr(0, object.identity.find('('));
         for (const FunctionView& function : world.catalog().functions)
             if (!function.owned && !leftBehind(object, function) && quoteName(function.schema, function.name) == name)
-                world.error(*unit->file, "SPQL-P002", pos,
-                            "the function " + function.identity + " is in the way: specql did not create it",
-                            "rename the action, or drop or rename that function");
+                world.report(*unit->file, Code::P002, pos,
+                             "the function " + function.identity + " is in the way: specql did not create it",
+                             "rename the action, or drop or rename that function");
     }
 }
 

@@ -19,8 +19,8 @@ std::string tableName(const resolve::EntityInfo& entity) {
 // A name made of parts must fit PostgreSQL's 63 bytes; it is never cut.
 std::string madeName(resolve::World& world, const resolve::EntityInfo& entity, Pos pos, const std::string& name) {
     if (name.size() > maxNameBytes)
-        world.error(
-            *entity.file, "SPQL-R002", pos,
+        world.report(
+            *entity.file, Code::R002, pos,
             "the generated name " + name + " has " + std::to_string(name.size()) + " bytes; PostgreSQL keeps 63",
             "shorten the entity's or the field's name");
     return name;
@@ -283,7 +283,7 @@ std::vector<Object> tableExtras(resolve::World& world, const resolve::Resolver& 
     return objects;
 }
 
-// As in the seed: every field is a parameter but the times, which are now.
+// Every field is a parameter but the times, which are now.
 std::vector<Object> eventFunction(resolve::World& world, const resolve::EntityInfo& entity) {
     const resolve::ColumnInfo* type = entity.column("event_type");
     if (!entity.spec || !type || !type->field || type->field->enumValues.empty() || entity.key.empty()) return {};

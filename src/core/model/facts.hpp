@@ -8,6 +8,7 @@
 
 #include "model/kinds.hpp"
 #include "model/table_shape.hpp"
+#include "text/diagnostic.hpp"
 
 namespace specql {
 
@@ -68,7 +69,7 @@ struct SqlValueUse {
 // aggregate or window syntax, comments.
 struct ExpressionFacts {
     bool ok = false;
-    std::string code;  // diagnostic code of the refusal
+    Code code = Code::none;  // of the refusal
     std::string error;
     std::string hint;
     size_t errorOffset = 0;             // byte offset in the expression text
@@ -251,7 +252,7 @@ struct MomentUse {
 
 struct AnalysisResult {
     bool ok = false;
-    std::string code;                     // diagnostic code of the refusal: SPQL-E1xx
+    Code code = Code::none;               // of the refusal
     std::vector<QualifiedUse> qualified;  // in text order
     std::vector<MomentUse> moments;
     std::string type;  // of the expression before the assignment cast

@@ -93,8 +93,8 @@ void reportMoved(resolve::World& world, resolve::Resolver& resolver) {
                                  [&](const resolve::Unit& unit) { return unit.key() == moved.unit && !unit.fresh(); });
         if (moved.followed || !stays) continue;
         for (const std::string& sentence : resolve::referencesTo(world, resolver, {moved.unit}, true))
-            world.diagnostics().error(
-                "SPQL-P013", Pos{},
+            world.diagnostics().report(
+                Code::P013, Pos{},
                 sentence + ", but the table " + moved.identity + " is " + quoteName(moved.schema, moved.name) + " now",
                 "move it back: " + moved.back + "; or say where it is in the spec of its entity, " +
                     "and apply that first");

@@ -176,8 +176,8 @@ private:
                 !holdsName(sql, now) || holdsName(before.sql, now))
                 continue;
             if (fresh_.count(object.unit) && told_.insert(object.origin + own).second)
-                world_.diagnostics().error(
-                    "SPQL-P014", object.pos,
+                world_.diagnostics().report(
+                    Code::P014, object.pos,
                     entity.name + " meant " + own + " here, which is gone; it would mean " + now + " now",
                     "write " + entity.home + "." + entity.name + " if that is meant; or bring the table back");
             return true;
@@ -269,10 +269,10 @@ private:
         for (const resolve::ColumnInfo& column : entity.columns) {
             const ColumnView* found = entity.present->column(column.name);
             if (!found || found->hasDefault || found->generated || column.defaultSql.empty()) continue;
-            world_.warning(*entity.file, "SPQL-P005", posOf(entity),
-                           "the column " + column.name + " of " + entity.shown() +
-                               " has no default: rows that are inserted without it fail",
-                           "adopt => true gives it " + column.defaultSql + "; or declare the field " + column.name);
+            world_.report(*entity.file, Code::P005, posOf(entity),
+                          "the column " + column.name + " of " + entity.shown() +
+                              " has no default: rows that are inserted without it fail",
+                          "adopt => true gives it " + column.defaultSql + "; or declare the field " + column.name);
         }
     }
 
@@ -325,11 +325,11 @@ private:
                 if (!table.column(column.name)) problems.push_back(column.name + " is missing (" + column.type + ")");
         if (!table.callerOwns) problems.push_back("it belongs to " + table.owner);
         if (!problems.empty()) {
-            world_.error(*entity.file, "SPQL-P003", posOf(entity),
-                         "the table " + entity.shown() + " exists and does not fit: " + join(problems, "; "),
-                         adopts(entity)
-                             ? "change the spec or the table"
-                             : "change the spec or the table, or let apply add missing columns: adopt => true");
+            world_.report(*entity.file, Code::P003, posOf(entity),
+                          "the table " + entity.shown() + " exists and does not fit: " + join(problems, "; "),
+                          adopts(entity)
+                              ? "change the spec or the table"
+                              : "change the spec or the table, or let apply add missing columns: adopt => true");
             return;
         }
         warnOfDefaults(entity);
@@ -345,13 +345,13 @@ private:
         if (loses && !catalog_.allowDestructive)
             problems.insert(problems.end(), change.losses.begin(), change.losses.end());
         if (!problems.empty()) {
-            world_.error(*entity.file, "SPQL-P004", posOf(entity),
-                         "the entity " + entity.home + "." + entity.name +
-                             " was applied before and changed: " + join(problems, "; "),
-                         change.refused.empty()
-                             ? "keep it as it was, or allow it: allow_destructive => true"
-                             : "take the field away and apply, with allow_destructive => true, then add it anew; or "
-                               "change the column with ALTER TABLE … TYPE … USING and apply again");
+            world_.report(*entity.file, Code::P004, posOf(entity),
+                          "the entity " + entity.home + "." + entity.name +
+                              " was applied before and changed: " + join(problems, "; "),
+                          change.refused.empty()
+                              ? "keep it as it was, or allow it: allow_destructive => true"
+                              : "take the field away and apply, with allow_destructive => true, then add it anew; or "
+                                "change the column with ALTER TABLE … TYPE … USING and apply again");
             return;
         }
         std::vector<std::string> sql = change.sql;

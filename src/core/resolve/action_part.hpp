@@ -48,7 +48,7 @@ struct Scope {
 // Why a name means nothing here.
 struct NameProblem {
     std::string message, hint;
-    const char* code = "SPQL-R041";  // ambiguous
+    Code code = Code::R041;  // ambiguous
 };
 
 }  // namespace specql::resolve

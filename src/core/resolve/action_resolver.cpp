@@ -111,10 +111,10 @@ ResolvedAction ActionResolver::runFeed(const Window& window, const std::string& 
                 bool isName = facts.ok && facts.names.size() == 1 && facts.names[0].length == text.size();
                 bool isWord = !facts.ok || !facts.sqlValues.empty();
                 if (!isName && !repeated)
-                    world_.error(*action_.file, "SPQL-R081", world_.locate(key, 0),
-                                 "a custom event has its key under one name: " + text,
-                                 isWord ? text + " is a word of SQL: write it in double quotes, \"" + text + "\""
-                                        : "for example order_id");
+                    world_.report(*action_.file, Code::R081, world_.locate(key, 0),
+                                  "a custom event has its key under one name: " + text,
+                                  isWord ? text + " is a word of SQL: write it in double quotes, \"" + text + "\""
+                                         : "for example order_id");
                 feed.keyNames.push_back(isName ? facts.names[0].parts.back() : text);
             }
         } else {
@@ -156,9 +156,9 @@ void ActionResolver::refuseEventNames() {
         for (size_t i = 0; i < bound.values.size(); i++) {
             const Value& value = bound.values[i];
             if (value.kind != ValueKind::meta) continue;
-            world_.error(*action_.file, "SPQL-R142", world_.locate(bound.expression, facts.names[i].offset),
-                         "a bulk operation is called as a function too, so there is no " + value.name,
-                         "declare it as a parameter: params: {" + value.name + ": " + value.type + "}");
+            world_.report(*action_.file, Code::R142, world_.locate(bound.expression, facts.names[i].offset),
+                          "a bulk operation is called as a function too, so there is no " + value.name,
+                          "declare it as a parameter: params: {" + value.name + ": " + value.type + "}");
         }
     });
 }
@@ -212,11 +212,11 @@ void ActionResolver::checkKeys() {
             std::string near = nearest(key, declared, 2);
             if (near.empty() && key.size() >= shortestTypo) near = nearest(key, fields, 1);
             if (near.empty() || near + "_id" == key || key + "_id" == near) continue;
-            world_.warning(*action_.file, "SPQL-R134",
-                           world_.locate(bound.expression, world_.facts(bound.expression).names[i].offset),
-                           key + " is taken for " + (bulk_ ? "a parameter" : "a key of the payload") + ", and " + near +
-                               " is known",
-                           "did you mean " + near + "? If not, declare it: params: {" + key + ": type}");
+            world_.report(*action_.file, Code::R134,
+                          world_.locate(bound.expression, world_.facts(bound.expression).names[i].offset),
+                          key + " is taken for " + (bulk_ ? "a parameter" : "a key of the payload") + ", and " + near +
+                              " is known",
+                          "did you mean " + near + "? If not, declare it: params: {" + key + ": type}");
         }
     });
 }

@@ -322,9 +322,9 @@ public:
         // Of values of a row that there never is R114 tells, where they stand in a step.
         std::string problem = contradictionIn(world_, action_, condition, isBranch);
         if (problem.empty() || !reported_.insert(condition.expression).second) return;
-        world_.warning(*action_.info->file, "SPQL-R075", world_.locate(condition.expression, 0),
-                       (isBranch ? "this branch can never fire: " : "this condition can never hold: ") + problem,
-                       std::string("mend the condition, or take ") + (isBranch ? "the branch" : "it") + " out");
+        world_.report(*action_.info->file, Code::R075, world_.locate(condition.expression, 0),
+                      (isBranch ? "this branch can never fire: " : "this condition can never hold: ") + problem,
+                      std::string("mend the condition, or take ") + (isBranch ? "the branch" : "it") + " out");
     }
 
     void reportSteps(const std::vector<ResolvedStep>& steps) {

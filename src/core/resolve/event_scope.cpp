@@ -41,7 +41,7 @@ Value payloadValue(const std::string& name) {
     Value value;
     value.kind = ValueKind::payload;
     value.name = name;
-    value.rule = "rule 8: key of the event's payload";
+    value.rule = "key of the event's payload";
     return value;
 }
 
@@ -86,7 +86,7 @@ int EventScope::useContext(int way) {
     Context context = known;
     if (known.via >= 0)
         context.key = contextColumn(known.via, *ways_[known.via].entity->column(known.key.name),
-                                    "rule 7: ref of a row the event leads to");
+                                    "ref of a row the event leads to");
     context.variable = known.path.substr(known.path.rfind('.') + 1);
     auto used = [&] {
         return std::any_of(result_.contexts.begin(), result_.contexts.end(),
@@ -145,8 +145,7 @@ void EventScope::findWays() {
                                     ? world_.entity(column.field->refTarget.value, entity.home)
                                 : endsWith(column.name, "_id") ? knownTable(withoutId(column.name))
                                                                : nullptr;
-            addWay(named, eventColumn(entity, column, false, "rule 3: column of the event's row"),
-                   withoutId(column.name));
+            addWay(named, eventColumn(entity, column, false, "column of the event's row"), withoutId(column.name));
         }
         return followRefs();
     }
@@ -212,7 +211,7 @@ int EventScope::follow(int from, const std::string& ref, bool old, bool strict) 
         path = ways_[from].path + "." + path;
         if (ways_[from].distance >= longestWay) return -1;
     } else {
-        key = eventColumn(*holder, *column, old, old ? "rule 2: old.column" : "rule 3: column of the event's row");
+        key = eventColumn(*holder, *column, old, old ? "old.column" : "column of the event's row");
         if (old || strict) {
             key.old = old;
             key.strict = strict;
@@ -261,7 +260,7 @@ int EventScope::wayOf(const std::vector<std::string>& path, const std::string& f
         int further = follow(way, path[next], false, false);
         if (further < 0)
             problem = {ways_[way].entity->name + " has no ref " + path[next],
-                       "a path goes from ref to ref: purchase.customer.name", "SPQL-R040"};
+                       "a path goes from ref to ref: purchase.customer.name", Code::R040};
         way = further;
     }
     return way;

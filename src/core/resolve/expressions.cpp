@@ -30,8 +30,8 @@ BoundExpression ExpressionBinder::bind(spec::ExpressionRef ref, const std::strin
     if (!facts.ok) {
         if (world_.trying() || resolver_.isFirstReport(bound.expression)) {
             std::string keyword = sqlWords_.keywordHint(bound.expression, scope);
-            world_.error(*action_.file, facts.code, world_.locate(bound.expression, facts.errorOffset), facts.error,
-                         keyword.empty() ? facts.hint : keyword);
+            world_.report(*action_.file, facts.code, world_.locate(bound.expression, facts.errorOffset), facts.error,
+                          keyword.empty() ? facts.hint : keyword);
         }
         return bound;
     }
@@ -92,7 +92,7 @@ void ExpressionBinder::unknownName(int expression, const NameUse& use, const Sco
     std::string name = join(use.parts, ".");
     Pos pos = world_.locate(expression, use.offset);
     if (!problem.message.empty()) {
-        world_.error(*action_.file, problem.code, pos, problem.message, problem.hint);
+        world_.report(*action_.file, problem.code, pos, problem.message, problem.hint);
         return;
     }
     if (use.parts.size() == 2 && names_.ofTakenRef(scope, use.parts[0])) {
@@ -111,15 +111,15 @@ void ExpressionBinder::unknownName(int expression, const NameUse& use, const Sco
         else
             hint = wordHint(use, world_.expressionText(expression), near.empty() ? near : quoteName(near));
     }
-    world_.error(*action_.file, "SPQL-R040", pos, "unknown name " + name, hint);
+    world_.report(*action_.file, Code::R040, pos, "unknown name " + name, hint);
 }
 
 void ExpressionBinder::refuseTakenRef(Pos pos, const NameUse& use, const Scope& scope) {
     const std::string& ref = use.parts[0];
-    world_.error(*action_.file, "SPQL-R141", pos,
-                 join(use.parts, ".") + " would be read of the row that " + ref + " of each taken " +
-                     scope.handled->name + " names, and steps behind an allocation see the taken row alone",
-                 "call a function that reads it, f(" + ref + "), or keep it in " + scope.handled->name);
+    world_.report(*action_.file, Code::R141, pos,
+                  join(use.parts, ".") + " would be read of the row that " + ref + " of each taken " +
+                      scope.handled->name + " names, and steps behind an allocation see the taken row alone",
+                  "call a function that reads it, f(" + ref + "), or keep it in " + scope.handled->name);
 }
 
 }  // namespace specql::resolve

@@ -51,21 +51,21 @@ void Resolver::checkMatchParams(const ActionInfo& action, const ResolvedAction& 
     for (const spec::Param& param : action.spec->params) {
         const std::string& name = param.name.value;
         if (!resolved.payload.count(name) || std::find(keys.begin(), keys.end(), name) != keys.end()) continue;
-        world_.warning(*action.file, "SPQL-R108", param.name.pos,
-                       "no match has a value for " + name + ": steps that use it will fail",
-                       keys.empty() ? "a match has keys if its condition says BY" : "its keys are " + join(keys, ", "));
+        world_.report(*action.file, Code::R108, param.name.pos,
+                      "no match has a value for " + name + ": steps that use it will fail",
+                      keys.empty() ? "a match has keys if its condition says BY" : "its keys are " + join(keys, ", "));
     }
 }
 
 void Resolver::checkWindow(const ActionInfo& action, const Window& window) {
     const spec::Action& spec = *action.spec;
     if (spec.onError.value == "abort")
-        world_.error(*action.file, "SPQL-R083", spec.onError.pos,
-                     "matches are found after the events are committed: there is no statement to abort",
-                     "leave on_error: out; a match whose steps fail is tried again");
+        world_.report(*action.file, Code::R083, spec.onError.pos,
+                      "matches are found after the events are committed: there is no statement to abort",
+                      "leave on_error: out; a match whose steps fail is tried again");
     if (spec.on)
-        world_.error(*action.file, "SPQL-R080", spec.on.pos, "a window counts the events that its condition names",
-                     "leave on: out; trigger: names the event that a match raises");
+        world_.report(*action.file, Code::R080, spec.on.pos, "a window counts the events that its condition names",
+                      "leave on: out; trigger: names the event that a match raises");
     std::vector<std::string> by;
     for (size_t i = 0; i < window.terms.size() && !window.correlation; i++) {
         const WindowTerm& term = window.terms[i];
@@ -74,11 +74,11 @@ void Resolver::checkWindow(const ActionInfo& action, const Window& window) {
             own.push_back(key.value);
         if (i == 0) by = own;
         if (own != by)
-            world_.error(*action.file, "SPQL-R080", term.written.pos, "all terms of a condition have the same keys",
-                         by.empty() ? "write BY after every term, or after none" : "write BY " + join(by, ", "));
+            world_.report(*action.file, Code::R080, term.written.pos, "all terms of a condition have the same keys",
+                          by.empty() ? "write BY after every term, or after none" : "write BY " + join(by, ", "));
         if (term.distinct && term.number.size() > 3)
-            world_.error(*action.file, "SPQL-R080", term.written.pos, "distinct values are counted up to 999",
-                         "compare with a smaller number");
+            world_.report(*action.file, Code::R080, term.written.pos, "distinct values are counted up to 999",
+                          "compare with a smaller number");
     }
 }
 
@@ -100,8 +100,8 @@ std::vector<std::string> Resolver::customEvents(const ActionInfo& except) const 
 bool Resolver::knownSource(const ActionInfo& action, const WindowTerm& term) {
     Pos pos = term.sourceWritten.pos;
     if (const EntityInfo* entity = world_.entity(term.source, action.schema)) {
-        world_.error(*action.file, "SPQL-R086", pos, term.source + " is an entity, not an event",
-                     "for example " + entity->word + "_created");
+        world_.report(*action.file, Code::R086, pos, term.source + " is an entity, not an event",
+                      "for example " + entity->word + "_created");
         return false;
     }
     std::vector<std::string> events = customEvents(action);
@@ -110,8 +110,8 @@ bool Resolver::knownSource(const ActionInfo& action, const WindowTerm& term) {
     if (near == term.source) return true;
     if (near.empty() && !raised) near = nearest(term.source, events, 2);
     if (near.empty()) return true;
-    world_.error(
-        *action.file, "SPQL-R086", pos, "unknown event " + term.source,
+    world_.report(
+        *action.file, Code::R086, pos, "unknown event " + term.source,
         "did you mean " + near + "? If not, some action has to emit it, or listen to it with on: event " + term.source);
     return false;
 }
@@ -131,8 +131,8 @@ void Resolver::checkWithin(const ActionInfo& action) {
                         text.value.find('-') == std::string::npos && text.value.find("ago") == std::string::npos;
         bool none = digits && !positive;
         if (none)
-            world_.error(*action.file, "SPQL-R054", text.pos, text.value + " is no length of time",
-                         "write a number and a unit, for example 10 minutes");
+            world_.report(*action.file, Code::R054, text.pos, text.value + " is no length of time",
+                          "write a number and a unit, for example 10 minutes");
         return !none;
     };
     length(action.spec->correlationWindow);
@@ -156,11 +156,12 @@ void Resolver::addFeeds(const ActionInfo& action, const Window& window, const st
                                "when an event of a window happened", text.pos.line});
         if (const ColumnInfo* at = binding.custom ? nullptr : binding.entity->column("occurred_at"))
             if (!isTime(at->type))
-                world_.error(*action.file, "SPQL-R087", text.pos,
-                             "occurred_at of " + binding.entity->shown() + " is " + at->type + ", not a time",
-                             "rename the field, or make it a timestamp: a window's events happen at their occurred_at");
+                world_.report(
+                    *action.file, Code::R087, text.pos,
+                    "occurred_at of " + binding.entity->shown() + " is " + at->type + ", not a time",
+                    "rename the field, or make it a timestamp: a window's events happen at their occurred_at");
         if (binding.custom && !emitters_.count(source))
-            world_.notice(*action.file, "SPQL-R027", text.pos,
+            world_.report(*action.file, Code::R027, text.pos,
                           source + " is a custom event, raised by specql.emit('" + source + "', …)", "");
         world_.checkName(*action.file, handlerName(feed), action.spec->name.pos, "the generated function");
         actions.push_back(std::move(feed));

@@ -74,11 +74,11 @@ public:
             }
             names.push_back(names.front());
             const ActionInfo& info = *actions_[start].info;
-            world_.warning(*info.file, "SPQL-R070", info.spec->name.pos,
-                           names.size() == 2
-                               ? "the action " + names.front() + " can set itself off: " + join(names, " → ")
-                               : "these actions can set each other off: " + join(names, " → "),
-                           "a cascade stops with an error at specql.max_cascade_depth; end it with a condition");
+            world_.report(*info.file, Code::R070, info.spec->name.pos,
+                          names.size() == 2
+                              ? "the action " + names.front() + " can set itself off: " + join(names, " → ")
+                              : "these actions can set each other off: " + join(names, " → "),
+                          "a cascade stops with an error at specql.max_cascade_depth; end it with a condition");
         }
     }
 

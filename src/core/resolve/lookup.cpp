@@ -75,16 +75,16 @@ void World::checkPlace(const EntityInfo& entity, Pos pos) {
         std::string now = quoteName(moved.schema, moved.name);
         if (moved.followed) continue;
         if (moved.identity == place)
-            error(*entity.file, "SPQL-P010", pos, "the table " + place + " of " + shown + " is " + now + " now",
-                  "move it back: " + moved.back + (entity.spec ? "; or say where it is: table: " : "") +
-                      (entity.spec ? inYaml(moved.schema == entity.home ? quoteName(moved.name) : now) : ""));
+            report(*entity.file, Code::P010, pos, "the table " + place + " of " + shown + " is " + now + " now",
+                   "move it back: " + moved.back + (entity.spec ? "; or say where it is: table: " : "") +
+                       (entity.spec ? inYaml(moved.schema == entity.home ? quoteName(moved.name) : now) : ""));
         else if (now == place)
-            error(*entity.file, "SPQL-P012", pos,
-                  "the table " + place + " is that of " + moved.unit + ", which knows it as " + moved.identity,
-                  "take that out of force first: SELECT * FROM specql.remove" +
-                      (moved.withSchema ? "_schema(" + quoteLiteral(moved.formerSchema)
-                                        : "(" + quoteLiteral(moved.unit)) +
-                      "); or move it back: " + moved.back);
+            report(*entity.file, Code::P012, pos,
+                   "the table " + place + " is that of " + moved.unit + ", which knows it as " + moved.identity,
+                   "take that out of force first: SELECT * FROM specql.remove" +
+                       (moved.withSchema ? "_schema(" + quoteLiteral(moved.formerSchema)
+                                         : "(" + quoteLiteral(moved.unit)) +
+                       "); or move it back: " + moved.back);
     }
     bool inForce = std::any_of(catalog_->units.begin(), catalog_->units.end(),
                                [&](const InstalledUnit& unit) { return unit.key() == entity.unit->key(); });
@@ -93,10 +93,10 @@ void World::checkPlace(const EntityInfo& entity, Pos pos) {
         bool rows = object.kind == ObjectKind::table && object.unit == entity.unit->key() && object.present &&
                     object.identity != place && !object.shape.implied;
         if (rows)
-            error(*entity.file, "SPQL-P011", pos,
-                  shown + " has its rows in " + object.identity + ", and there is no table " + place,
-                  "rename the table first, or take the entity out of force: SELECT * FROM specql.remove(" +
-                      quoteLiteral(shown) + ")");
+            report(*entity.file, Code::P011, pos,
+                   shown + " has its rows in " + object.identity + ", and there is no table " + place,
+                   "rename the table first, or take the entity out of force: SELECT * FROM specql.remove(" +
+                       quoteLiteral(shown) + ")");
     }
 }
 

@@ -43,7 +43,7 @@ bool Names::lookup(const Scope& scope, const NameUse& use, bool eventSide, Value
     if (eventSide && !guessed) {
         problem = {
             "both sides are the column " + name + " of " + scope.target->name + ": the event has nothing of that name",
-            "write the event's value on the right, such as " + event_.eventPrefix() + "id", "SPQL-R103"};
+            "write the event's value on the right, such as " + event_.eventPrefix() + "id", Code::R103};
         return false;
     }
     const ColumnInfo* own = scope.target && !scope.assigned.empty() ? scope.target->columnOf(name) : nullptr;
@@ -133,7 +133,7 @@ bool Names::isTargetsRef(const Scope& scope, const NameUse& use, NameProblem& pr
     if (!column || !column->field || column->field->refTarget.empty()) return false;
     if (explicitly && use.parts.size() > 2) {
         problem = {"a row that the " + scope.target->name + " refers to is not read here",
-                   "call a function that reads it, or keep the value in " + scope.target->name, "SPQL-R040"};
+                   "call a function that reads it, or keep the value in " + scope.target->name, Code::R040};
         return true;
     }
     // The event's own row refers to the same rows, whichever of the two is meant.
@@ -154,7 +154,7 @@ bool Names::lookupQualified(const Scope& scope, const NameUse& use, Value& value
         if (!binding.custom && (first == "new" || first == "old")) {
             const ColumnInfo* column = binding.entity->columnOf(name);
             if (column)
-                value = event_.rowColumn(*column, first == "old", "rule 2: " + first + ".column");
+                value = event_.rowColumn(*column, first == "old", "" + first + ".column");
             else
                 problem = noField(*binding.entity, name);
             return column != nullptr;
@@ -171,7 +171,7 @@ bool Names::lookupQualified(const Scope& scope, const NameUse& use, Value& value
         if (!binding.custom && isNamed(*binding.entity, first) && !binding.entity->columnOf(first)) {
             const ColumnInfo* column = binding.entity->columnOf(name);
             if (column)
-                value = event_.eventColumn(*binding.entity, *column, false, "rule 3: column of the event's row");
+                value = event_.eventColumn(*binding.entity, *column, false, "column of the event's row");
             else
                 problem = noField(*binding.entity, name);
             return column != nullptr;
@@ -182,7 +182,7 @@ bool Names::lookupQualified(const Scope& scope, const NameUse& use, Value& value
     if (way >= 0) {
         const ColumnInfo* column = event_.ways()[way].entity->columnOf(name);
         if (column)
-            value = event_.contextColumn(way, *column, "rule 7: column of a row the event leads to");
+            value = event_.contextColumn(way, *column, "column of a row the event leads to");
         else
             problem = noField(*event_.ways()[way].entity, name);
         return column != nullptr;
@@ -220,18 +220,18 @@ bool Names::lookupRow(const std::string& name, Value& value) {
     if (binding.custom) return false;
     EntityInfo& entity = *binding.entity;
     if (name == "new" || name == "old") {
-        value = simpleValue(ValueKind::eventRow, name, "record", "rule 2: the whole row",
+        value = simpleValue(ValueKind::eventRow, name, "record", "the whole row",
                             "the " + name + " row of " + entity.shown());
         value.old = name == "old";
         return true;
     }
     if (const ColumnInfo* column = entity.columnOf(name)) {
-        value = event_.eventColumn(entity, *column, false, "rule 3: column of the event's row");
+        value = event_.eventColumn(entity, *column, false, "column of the event's row");
         return true;
     }
     bool isKey = name == entity.word || name == entity.word + "_id";
     if (entity.key.empty() || !isKey) return false;
-    value = event_.eventColumn(entity, *entity.column(entity.key), false, "rule 4: <entity>_id is that row's id");
+    value = event_.eventColumn(entity, *entity.column(entity.key), false, "<entity>_id is that row's id");
     return true;
 }
 
@@ -256,7 +256,7 @@ bool Names::lookupPrefixed(const std::string& name, Value& value, NameProblem& p
         if (!startsWith(name, prefix)) continue;
         std::string word = name.substr(std::string(prefix).size());
         bool old = prefix[0] == 'p' || prefix[0] == 'o';
-        std::string rule = std::string("rule 5: ") + prefix + "<field>";
+        std::string rule = std::string("") + prefix + "<field>";
         // current_year is hardly the year of birth.
         bool guess = prefix[0] != 'c';
         if (!binding.custom) {
@@ -288,10 +288,10 @@ bool Names::lookupPrefixed(const std::string& name, Value& value, NameProblem& p
     if (!column) return false;
     if (!hasDifference(column->type)) {
         problem = {name + " would be the new " + column->name + " minus the old one, and that is " + column->type,
-                   "write new." + quoteName(column->name), "SPQL-R113"};
+                   "write new." + quoteName(column->name), Code::R113};
         return false;
     }
-    value = simpleValue(ValueKind::eventChange, column->name, differenceType(column->type), "rule 5: <field>_change",
+    value = simpleValue(ValueKind::eventChange, column->name, differenceType(column->type), "<field>_change",
                         binding.entity->shown() + "." + column->name + ", new minus old");
     return true;
 }
@@ -299,8 +299,7 @@ bool Names::lookupPrefixed(const std::string& name, Value& value, NameProblem& p
 bool Names::lookupMeta(const std::string& name, Value& value) const {
     for (const NamedType& known : metaNames)
         if (name == known.name) {
-            value =
-                simpleValue(ValueKind::meta, name, known.type, "rule 6: of the event itself", "the event's " + name);
+            value = simpleValue(ValueKind::meta, name, known.type, "of the event itself", "the event's " + name);
             return true;
         }
     return false;
@@ -316,7 +315,7 @@ bool Names::lookupWays(const std::string& name, Value& value, NameProblem& probl
         return false;
     }
     value = event_.contextColumn(ways.front(), *event_.ways()[ways.front()].entity->columnOf(name),
-                                 "rule 7: column of a row the event leads to");
+                                 "column of a row the event leads to");
     return true;
 }
 
@@ -348,8 +347,7 @@ NameProblem Names::noField(const EntityInfo& entity, const std::string& name) co
     for (std::string& known : names)
         known = quoteName(known);  // as an expression has to write it
     return {entity.name + " has no field " + name,
-            near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + quoteName(near) + "?",
-            "SPQL-R040"};
+            near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + quoteName(near) + "?", Code::R040};
 }
 
 bool Names::isField(const Scope& scope, const std::string& name) const {

@@ -36,9 +36,9 @@ std::string PayloadTypes::payloadType(const std::string& key) {
         if (param.name.value != key) continue;
         ColumnType type = columnType(param.type.value, world_.catalog().types);
         if (type.ok) return type.sql;
-        world_.error(*action_.file, "SPQL-R010", param.type.pos,
-                     "unknown type " + param.type.value + " of parameter " + key,
-                     "use a type of the language or one PostgreSQL knows");
+        world_.report(*action_.file, Code::R010, param.type.pos,
+                      "unknown type " + param.type.value + " of parameter " + key,
+                      "use a type of the language or one PostgreSQL knows");
     }
     for (const MatchKey& known : event_.matchKeys())
         if (known.name == key && !known.type.empty()) return known.type;

@@ -89,8 +89,8 @@ void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<spec::
                 *known = std::move(implied);
             else
                 known = &world_.entities.emplace_back(std::move(implied));
-            world_.notice(
-                *action.file, "SPQL-R060", step.target.pos,
+            world_.report(
+                *action.file, Code::R060, step.target.pos,
                 "no entity " + step.target.value + ": the table " + known->shown() + " is made from this step",
                 "declare the entity to choose its fields yourself");
             if (step.kind == spec::StepKind::create) {
@@ -125,16 +125,16 @@ void Resolver::resolveEntity(EntityInfo& entity) {
         const ExpressionFacts& facts = world_.facts(bound.expression);
         if (!facts.ok) {
             if (badExpressions_.insert(bound.expression).second)
-                world_.error(file, facts.code, world_.locate(bound.expression, facts.errorOffset), facts.error,
-                             facts.hint);
+                world_.report(file, facts.code, world_.locate(bound.expression, facts.errorOffset), facts.error,
+                              facts.hint);
             return bound;
         }
         bool known = true;
         for (const SqlValueUse& use : facts.sqlValues)
             if (columns && entity.columnOf(use.name))
-                world_.error(file, "SPQL-R105", world_.locate(bound.expression, use.offset),
-                             use.name + " is a word of SQL with a value of its own, and a field here",
-                             "write \"" + use.name + "\" in double quotes for the field");
+                world_.report(file, Code::R105, world_.locate(bound.expression, use.offset),
+                              use.name + " is a word of SQL with a value of its own, and a field here",
+                              "write \"" + use.name + "\" in double quotes for the field");
         for (const NameUse& use : facts.names) {
             Value value;
             const ColumnInfo* column = columns && use.parts.size() == 1 ? entity.columnOf(use.parts.front()) : nullptr;
@@ -145,11 +145,11 @@ void Resolver::resolveEntity(EntityInfo& entity) {
                 std::string near = columns && world_.wantsHints() ? nearest(use.parts.back(), names) : "";
                 std::string value = field ? nearestOfFew(use.parts.back(), field->enumValues) : "";
                 known = false;
-                world_.error(file, "SPQL-R040", world_.locate(bound.expression, use.offset),
-                             "unknown name " + join(use.parts, "."),
-                             !value.empty() ? "did you mean " + value + "?"
-                                            : wordHint(use, world_.expressionText(bound.expression),
-                                                       near.empty() ? near : quoteName(near)));
+                world_.report(file, Code::R040, world_.locate(bound.expression, use.offset),
+                              "unknown name " + join(use.parts, "."),
+                              !value.empty() ? "did you mean " + value + "?"
+                                             : wordHint(use, world_.expressionText(bound.expression),
+                                                        near.empty() ? near : quoteName(near)));
             } else {
                 value.kind = ValueKind::target;
                 value.name = column->name;
@@ -181,8 +181,8 @@ void Resolver::resolveEntity(EntityInfo& entity) {
     for (const spec::IndexSpec& index : entity.spec->indexes) {
         for (const Text& column : index.columns)
             if (!entity.columnOf(column.value))
-                world_.error(file, "SPQL-R014", column.pos, entity.name + " has no field " + column.value,
-                             "an index is over fields of its entity");
+                world_.report(file, Code::R014, column.pos, entity.name + " has no field " + column.value,
+                              "an index is over fields of its entity");
         if (index.where)
             entityExpressions.push_back(
                 {&entity, nullptr, &index, false, bindColumns(index.where, "boolean", true), ""});
@@ -225,8 +225,8 @@ void Resolver::checkIntervals(const ActionInfo& action) {
 // To PostgreSQL a number alone is seconds, and to people whatever they had in mind.
 bool Resolver::checkUnit(const ActionInfo& action, const Text& text) {
     if (!action.file->fresh || !lacksUnit(text.value)) return true;
-    world_.error(*action.file, "SPQL-R054", text.pos, text.value + " has no unit",
-                 "write a number and a unit, for example " + text.value + " minutes");
+    world_.report(*action.file, Code::R054, text.pos, text.value + " has no unit",
+                  "write a number and a unit, for example " + text.value + " minutes");
     return false;
 }
 
@@ -266,8 +266,8 @@ void Resolver::resolveAction(const ActionInfo& action) {
     const spec::Action& spec = *action.spec;
     if (!findPattern(spec.pattern.value)) {
         std::string near = nearest(spec.pattern.value, patternNames());
-        world_.error(*action.file, "SPQL-R057", spec.pattern.pos, "unknown pattern " + spec.pattern.value,
-                     near.empty() ? "patterns are " + join(patternNames(), ", ") : "did you mean " + near + "?");
+        world_.report(*action.file, Code::R057, spec.pattern.pos, "unknown pattern " + spec.pattern.value,
+                      near.empty() ? "patterns are " + join(patternNames(), ", ") : "did you mean " + near + "?");
         return;
     }
     checkIntervals(action);
@@ -284,7 +284,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
         bindings = resolveTrigger(*this, world_, action, trigger);
         explainTrigger(trigger, bindings);
         if (bindings.size() == 1 && bindings.front().custom && !spec.on && !emitters_.count(trigger.value))
-            world_.notice(*action.file, "SPQL-R027", trigger.pos,
+            world_.report(*action.file, Code::R027, trigger.pos,
                           trigger.value + " is a custom event, raised by specql.emit('" + trigger.value + "', …)", "");
     }
     if (isBulk(action)) {
@@ -321,9 +321,9 @@ std::string Resolver::batchParameter(const ActionInfo& action) {
                 if (!name.empty() && words.find("_" + snakeCase(value) + "_") != std::string::npos) name.clear();
         }
     if (name.empty() && !handling.empty())
-        world_.error(*action.file, "SPQL-R087", handling.pos,
-                     "error_handling is about the elements of an array, and this action has none",
-                     "name the array: batch_field: order_ids");
+        world_.report(*action.file, Code::R087, handling.pos,
+                      "error_handling is about the elements of an array, and this action has none",
+                      "name the array: batch_field: order_ids");
     return name;
 }
 
@@ -339,12 +339,12 @@ void Resolver::checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep
             for (const auto& parameter : parameters)
                 names.push_back(parameter.first);
             if (step.args.size() != parameters.size()) {
-                world_.error(*caller.info->file, "SPQL-R037", step.spec->target.pos,
-                             "the action " + called.info->name() + " takes " +
-                                 (names.empty() ? "nothing" : "(" + join(names, ", ") + ")") + ", not " +
-                                 std::to_string(step.args.size()) +
-                                 (step.args.size() == 1 ? " argument" : " arguments"),
-                             "give it what it takes, in this order");
+                world_.report(*caller.info->file, Code::R037, step.spec->target.pos,
+                              "the action " + called.info->name() + " takes " +
+                                  (names.empty() ? "nothing" : "(" + join(names, ", ") + ")") + ", not " +
+                                  std::to_string(step.args.size()) +
+                                  (step.args.size() == 1 ? " argument" : " arguments"),
+                              "give it what it takes, in this order");
                 continue;
             }
             for (size_t i = 0; i < step.args.size(); i++)
@@ -394,9 +394,9 @@ void Resolver::checkMoments() {
         int expression = requests_[i].expression;
         for (const MomentUse& moment : results_[i].moments)
             if (world_.fileOf(expression).fresh && reported.insert({expression, moment.offset}).second)
-                world_.error(world_.fileOf(expression), "SPQL-R127", world_.locate(expression, moment.offset),
-                             quoteLiteral(moment.text) + " would be the time at which this was applied, for ever",
-                             moment.hint);
+                world_.report(world_.fileOf(expression), Code::R127, world_.locate(expression, moment.offset),
+                              quoteLiteral(moment.text) + " would be the time at which this was applied, for ever",
+                              moment.hint);
     }
 }
 
@@ -408,21 +408,21 @@ void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
         if (result.ok || !reported.insert({requests_[i].expression, result.error}).second) continue;
         int expression = requests_[i].expression;
         if (auto interval = intervals_.find(expression); interval != intervals_.end()) {
-            world_.error(world_.fileOf(expression), "SPQL-R054", interval->second.pos,
-                         interval->second.value + " is not an interval",
-                         "write a number and a unit, for example 10 minutes");
+            world_.report(world_.fileOf(expression), Code::R054, interval->second.pos,
+                          interval->second.value + " is not an interval",
+                          "write a number and a unit, for example 10 minutes");
             continue;
         }
-        world_.error(world_.fileOf(expression), result.code.empty() ? "SPQL-E100" : result.code,
-                     world_.locate(expression, result.errorOffset), result.error, result.hint);
+        world_.report(world_.fileOf(expression), result.code == Code::none ? Code::E100 : result.code,
+                      world_.locate(expression, result.errorOffset), result.error, result.hint);
     }
     checkMoments();
     for (const EntityExpression& expression : entityExpressions) {
         int request = expression.bound.request;
         if (!expression.index || request < 0 || !results[request].ok || results[request].isImmutable) continue;
-        world_.error(*expression.entity->file, "SPQL-R094", world_.locate(expression.bound.expression, 0),
-                     "the condition of an index must always give the same answer for the same row",
-                     "leave out what depends on time, settings or other rows, such as now()");
+        world_.report(*expression.entity->file, Code::R094, world_.locate(expression.bound.expression, 0),
+                      "the condition of an index must always give the same answer for the same row",
+                      "leave out what depends on time, settings or other rows, such as now()");
     }
     for (const ImpliedColumn& implied : impliedColumns_) {
         for (ColumnInfo& column : implied.entity->columns) {

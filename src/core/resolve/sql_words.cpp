@@ -30,20 +30,21 @@ void SqlWords::checkSqlValues(int expression, const Scope& scope) {
         Pos pos = world_.locate(expression, use.offset);
         std::string field = fieldToo(use, scope);
         if (field == use.name) {
-            world_.error(*action_.file, "SPQL-R105", pos,
-                         use.name + " is a word of SQL with a value of its own, and a field here",
-                         writtenOut(scope, use.name));
+            world_.report(*action_.file, Code::R105, pos,
+                          use.name + " is a word of SQL with a value of its own, and a field here",
+                          writtenOut(scope, use.name));
         } else if (!field.empty()) {
-            world_.error(*action_.file, "SPQL-R105", pos,
-                         use.name + " is a word of SQL with a value of its own, and could be the new value of " + field,
-                         "write " + event_.eventPrefix() + field + " for the field");
+            world_.report(
+                *action_.file, Code::R105, pos,
+                use.name + " is a word of SQL with a value of its own, and could be the new value of " + field,
+                "write " + event_.eventPrefix() + field + " for the field");
         } else if (use.name == "user" || use.name == "current_user" || use.name == "current_role" ||
                    use.name == "session_user") {
-            world_.warning(*action_.file, "SPQL-R106", pos,
-                           use.name == "session_user"
-                               ? "session_user is whoever's session handles the event: a retry is the worker's"
-                               : use.name + " is the owner of the action in a handler, not who made the change",
-                           "caller.user is the role that did it");
+            world_.report(*action_.file, Code::R106, pos,
+                          use.name == "session_user"
+                              ? "session_user is whoever's session handles the event: a retry is the worker's"
+                              : use.name + " is the owner of the action in a handler, not who made the change",
+                          "caller.user is the role that did it");
         }
     }
 }

@@ -29,11 +29,11 @@ EntityInfo* StepBinder::targetOf(const spec::Step& step) {
     }
     std::string near = world_.nearestEntity(step.target.value);
     if (!candidates.empty())
-        world_.error(*action_.file, "SPQL-R031", step.target.pos,
-                     step.target.value + " is more than one entity: " + join(candidates, ", "), "write schema.Entity");
+        world_.report(*action_.file, Code::R031, step.target.pos,
+                      step.target.value + " is more than one entity: " + join(candidates, ", "), "write schema.Entity");
     else
-        world_.error(*action_.file, "SPQL-R030", step.target.pos, "unknown entity " + step.target.value,
-                     near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
+        world_.report(*action_.file, Code::R030, step.target.pos, "unknown entity " + step.target.value,
+                      near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
     return nullptr;
 }
 
@@ -47,15 +47,15 @@ void StepBinder::bindSet(const spec::Step& step, ResolvedStep& resolved, const S
             for (const ColumnInfo& known : resolved.target->columns)
                 names.push_back(known.name);
             std::string near = nearest(bound.column, names);
-            world_.error(*action_.file, "SPQL-R032", assignment.column.pos,
-                         resolved.target->name + " has no field " + assignment.column.value,
-                         near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
+            world_.report(*action_.file, Code::R032, assignment.column.pos,
+                          resolved.target->name + " has no field " + assignment.column.value,
+                          near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
         }
         if (column && column->generated)
-            world_.error(*action_.file, "SPQL-R093", assignment.column.pos,
-                         "PostgreSQL computes " + column->name + " of " + resolved.target->shown() +
-                             ": it is a generated column",
-                         "set the columns that it is computed from");
+            world_.report(*action_.file, Code::R093, assignment.column.pos,
+                          "PostgreSQL computes " + column->name + " of " + resolved.target->shown() +
+                              ": it is a generated column",
+                          "set the columns that it is computed from");
         Scope scope = outer;
         if (step.kind == spec::StepKind::update) {
             scope.target = resolved.target;
@@ -72,8 +72,8 @@ void StepBinder::bindSet(const spec::Step& step, ResolvedStep& resolved, const S
         bool twice = std::any_of(resolved.set.begin(), resolved.set.end(),
                                  [&](const BoundAssignment& other) { return other.column == bound.column; });
         if (twice)
-            world_.error(*action_.file, "SPQL-S025", assignment.column.pos,
-                         "column \"" + bound.column + "\" is set twice", "a ref and its column are the same");
+            world_.report(*action_.file, Code::S025, assignment.column.pos,
+                          "column \"" + bound.column + "\" is set twice", "a ref and its column are the same");
         resolved.set.push_back(std::move(bound));
     }
 }
@@ -90,8 +90,8 @@ void StepBinder::bindCreate(ResolvedStep& resolved, const Scope& scope) {
         if (assigned) continue;
         bool known = names_.lookup(scope, use, false, value, problem);
         if (!problem.message.empty())
-            world_.error(*action_.file, problem.code, resolved.spec->target.pos, problem.message,
-                         problem.hint + ", as the value of " + column.name + " behind SET");
+            world_.report(*action_.file, problem.code, resolved.spec->target.pos, problem.message,
+                          problem.hint + ", as the value of " + column.name + " behind SET");
         if (!known || value.type == "record") continue;
         if (bulk_) {
             // A function has the parameters that somebody named, and no event.
@@ -137,18 +137,18 @@ void StepBinder::bindOwnRow(const spec::Step& step, ResolvedStep& resolved, cons
         std::vector<std::string> written;
         for (int way : ways)
             written.push_back(step.verb.value + ": " + resolved.target->name + " VIA " + event_.ways()[way].path);
-        world_.error(*action_.file, "SPQL-R041", step.target.pos,
-                     "more than one row of " + resolved.target->name + " can be meant: the event leads to them in " +
-                         std::to_string(ways.size()) + " ways",
-                     "write " + join(written, " or "));
+        world_.report(*action_.file, Code::R041, step.target.pos,
+                      "more than one row of " + resolved.target->name + " can be meant: the event leads to them in " +
+                          std::to_string(ways.size()) + " ways",
+                      "write " + join(written, " or "));
     } else if (ways.size() == 1) {
         bindWay(ways.front(), resolved);
     } else {
-        world_.error(*action_.file, "SPQL-R034", step.target.pos,
-                     "nothing says which row of " + resolved.target->name + " is meant: " +
-                         (handled ? "it is not the taken " + handled->name + ", and no ref of that leads to one"
-                                  : "the event is not about one and names none by its key"),
-                     "add WHERE" + refHint(*resolved.target) + "; WHERE true means every row");
+        world_.report(*action_.file, Code::R034, step.target.pos,
+                      "nothing says which row of " + resolved.target->name + " is meant: " +
+                          (handled ? "it is not the taken " + handled->name + ", and no ref of that leads to one"
+                                   : "the event is not about one and names none by its key"),
+                      "add WHERE" + refHint(*resolved.target) + "; WHERE true means every row");
     }
 }
 
@@ -174,14 +174,14 @@ void StepBinder::bindVia(const spec::Step& step, ResolvedStep& resolved) {
     std::string hint =
         ways.empty() ? "VIA takes a ref of the event's row, or a path of refs" : "write VIA " + join(ways, " or VIA ");
     if (way >= 0)
-        world_.error(*action_.file, "SPQL-R107", step.via.pos,
-                     step.via.value + " leads to a row of " + event_.ways()[way].entity->name + ", not of " +
-                         resolved.target->name,
-                     hint);
+        world_.report(*action_.file, Code::R107, step.via.pos,
+                      step.via.value + " leads to a row of " + event_.ways()[way].entity->name + ", not of " +
+                          resolved.target->name,
+                      hint);
     else
-        world_.error(*action_.file, "SPQL-R107", step.via.pos,
-                     problem.message.empty() ? "the event leads to no row by " + step.via.value : problem.message,
-                     hint);
+        world_.report(*action_.file, Code::R107, step.via.pos,
+                      problem.message.empty() ? "the event leads to no row by " + step.via.value : problem.message,
+                      hint);
 }
 
 bool StepBinder::bindTakenRow(const spec::Step& step, ResolvedStep& resolved, const Scope& scope) {
@@ -198,24 +198,24 @@ bool StepBinder::bindTakenRow(const spec::Step& step, ResolvedStep& resolved, co
     std::vector<std::string> fields;
     for (const ColumnInfo* way : ways)
         fields.push_back(way->field->name.value);
-    world_.error(*action_.file, "SPQL-R140", step.target.pos,
-                 "the taken row leads to " + resolved.target->name + " by more than one way: " + join(fields, ", "),
-                 "say which: WHERE " + resolved.target->key + " = " + fields.front());
+    world_.report(*action_.file, Code::R140, step.target.pos,
+                  "the taken row leads to " + resolved.target->name + " by more than one way: " + join(fields, ", "),
+                  "say which: WHERE " + resolved.target->key + " = " + fields.front());
     return true;
 }
 
 void StepBinder::bindLimit(const spec::Step& step, ResolvedStep& resolved, const Scope& scope) {
     const ExpressionFacts& limit = world_.facts(step.limit.id + action_.file->expressionBase);
     if (limit.ok && limit.isLiteral && startsWith(limit.literalValue, "-"))
-        world_.error(*action_.file, "SPQL-R095", world_.locate(step.limit.id + action_.file->expressionBase, 0),
-                     "LIMIT must not be negative", "leave LIMIT out to take all rows");
+        world_.report(*action_.file, Code::R095, world_.locate(step.limit.id + action_.file->expressionBase, 0),
+                      "LIMIT must not be negative", "leave LIMIT out to take all rows");
     if (step.limitSum) {
         const ColumnInfo* summed = resolved.target ? resolved.target->columnOf(step.limitSum.value) : nullptr;
         resolved.allocated = summed ? summed->name : snakeCase(step.limitSum.value);
         if (resolved.target && !summed)
-            world_.error(*action_.file, "SPQL-R032", step.limitSum.pos,
-                         resolved.target->name + " has no field " + step.limitSum.value,
-                         "SUM takes a field of the rows that are updated");
+            world_.report(*action_.file, Code::R032, step.limitSum.pos,
+                          resolved.target->name + " has no field " + step.limitSum.value,
+                          "SUM takes a field of the rows that are updated");
     } else if (resolved.target) {
         const ExpressionFacts& facts = world_.facts(step.limit.id + action_.file->expressionBase);
         if (facts.ok && facts.names.size() == 1 && facts.names[0].parts.size() == 1) {
@@ -266,10 +266,10 @@ ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
             }
             if (resolved.target) words_.checkMixedSet(resolved, rows);
             if ((bulk_ || step.limit || !step.orderBy.empty()) && resolved.target && resolved.target->key.empty())
-                world_.error(*action_.file, "SPQL-R086", step.target.pos,
-                             "rows of " + resolved.target->shown() +
-                                 " cannot be taken in order: it has no primary key of one column",
-                             "give it one, or leave out ORDER BY and LIMIT");
+                world_.report(*action_.file, Code::R086, step.target.pos,
+                              "rows of " + resolved.target->shown() +
+                                  " cannot be taken in order: it has no primary key of one column",
+                              "give it one, or leave out ORDER BY and LIMIT");
             for (const spec::OrderItem& item : step.orderBy) {
                 resolved.order.push_back({expressions_.bind(item.value, "", rows), &item});
                 if (resolved.target) where_.checkOrder(resolved.order.back().value, rows);
@@ -293,8 +293,8 @@ ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
         case spec::StepKind::function:
         case spec::StepKind::call:
             if (step.variable)
-                world_.error(*action_.file, "SPQL-R096", step.variable.pos, "what a function returns is not kept",
-                             "call it where its value is wanted: SET total = f(x), or if: \"f(x)\"");
+                world_.report(*action_.file, Code::R096, step.variable.pos, "what a function returns is not kept",
+                              "call it where its value is wanted: SET total = f(x), or if: \"f(x)\"");
             bindCall(step, resolved, scope);
             break;
         case spec::StepKind::validate: resolved.condition = expressions_.bind(step.condition, "boolean", scope); break;
@@ -325,11 +325,11 @@ void StepBinder::bindForeach(const spec::Step& step, ResolvedStep& resolved, Sco
     }
     std::string element = type == "jsonb" ? "jsonb" : elementType(type);
     if (element.empty() && world_.facts(resolved.condition.expression).ok)
-        world_.error(*action_.file, "SPQL-R036", world_.locate(resolved.condition.expression, 0),
-                     "foreach goes over one name that is an array or jsonb",
-                     "for example foreach: item in items; say the type of a payload's key in params:");
+        world_.report(*action_.file, Code::R036, world_.locate(resolved.condition.expression, 0),
+                      "foreach goes over one name that is an array or jsonb",
+                      "for example foreach: item in items; say the type of a payload's key in params:");
     Scope body = scope;
-    body.locals.push_back(simpleValue(ValueKind::local, step.variable.value, element, "rule 1: variable of foreach",
+    body.locals.push_back(simpleValue(ValueKind::local, step.variable.value, element, "variable of foreach",
                                       "element of " + world_.expressionText(resolved.condition.expression)));
     resolved.then = bindSteps(step.then, body);
 }
@@ -373,13 +373,13 @@ void StepBinder::bindCall(const spec::Step& step, ResolvedStep& resolved, Scope&
     std::string shown =
         function + "(" + std::to_string(step.args.size()) + (step.args.size() == 1 ? " argument)" : " arguments)");
     if (resolved.call == CallKind::none && !arities.empty()) {
-        world_.error(*action_.file, "SPQL-R037", step.target.pos,
-                     quoteName(schema, name) + " takes " + join(arities, " or ") + " arguments, not " +
-                         std::to_string(step.args.size()),
-                     "give it as many as it takes");
+        world_.report(*action_.file, Code::R037, step.target.pos,
+                      quoteName(schema, name) + " takes " + join(arities, " or ") + " arguments, not " +
+                          std::to_string(step.args.size()),
+                      "give it as many as it takes");
     } else if (resolved.call == CallKind::none && step.kind == spec::StepKind::call) {
-        world_.error(*action_.file, "SPQL-R038", step.target.pos, "no function " + schema + "." + name,
-                     "create it first, or write <service>: \"" + name + "(…)\" to queue a call");
+        world_.report(*action_.file, Code::R038, step.target.pos, "no function " + schema + "." + name,
+                      "create it first, or write <service>: \"" + name + "(…)\" to queue a call");
     } else if (resolved.call == CallKind::none) {
         resolved.call = CallKind::queued;
     }

@@ -133,11 +133,11 @@ private:
         if (!unknown.empty())
             hint += (hint.empty() ? "" : "; ") + std::string("declare ") + join(unknown, ", ") + " as a field of " +
                     entity.name + " to set it";
-        world_.error(file, "SPQL-R123", step.spec->target.pos,
-                     step.spec->verb.value + " leaves out " + join(missing, ", ") + " of " + entity.name + ": " +
-                         (missing.size() == 1 ? "it is" : "they are") + " required and " +
-                         (missing.size() == 1 ? "has" : "have") + " no default",
-                     hint);
+        world_.report(file, Code::R123, step.spec->target.pos,
+                      step.spec->verb.value + " leaves out " + join(missing, ", ") + " of " + entity.name + ": " +
+                          (missing.size() == 1 ? "it is" : "they are") + " required and " +
+                          (missing.size() == 1 ? "has" : "have") + " no default",
+                      hint);
     }
 
     // A text in JSON has quotes of its own, and keeps them in a column of texts.
@@ -169,8 +169,8 @@ private:
 
     void reportJson(const BoundExpression& bound, size_t offset, const std::string& shown, const std::string& column,
                     const std::string& hint) {
-        world_.error(*action_->info->file, "SPQL-R132", world_.locate(bound.expression, offset),
-                     commentText(shown) + " is JSON: a text in it would keep its quotes in " + column, hint);
+        world_.report(*action_->info->file, Code::R132, world_.locate(bound.expression, offset),
+                      commentText(shown) + " is JSON: a text in it would keep its quotes in " + column, hint);
     }
 
     // --- which rows ------------------------------------------------------------------------------------------------
@@ -180,10 +180,10 @@ private:
         const SpecFile& file = *action_->info->file;
         bool remove = step.spec->kind == spec::StepKind::remove;
         if (entity.appendOnly)
-            world_.warning(file, "SPQL-R136", step.spec->target.pos,
-                           std::string(remove ? "deletions" : "updates") + " of " + entity.name +
-                               " are refused: a step appends to it, which makes it an append-only log",
-                           "write insert: in place of append:, or leave this step out");
+            world_.report(file, Code::R136, step.spec->target.pos,
+                          std::string(remove ? "deletions" : "updates") + " of " + entity.name +
+                              " are refused: a step appends to it, which makes it an append-only log",
+                          "write insert: in place of append:, or leave this step out");
         // Old rows may well be cleared away at any event; a condition without a function or the time names other rows.
         const BoundExpression& where = step.where;
         bool single = step.ownRow || step.byContext >= 0 || step.rowKey || step.limit;
@@ -195,11 +195,11 @@ private:
             !facts.calls.empty() || !facts.sqlValues.empty())
             return;
         std::string own = entity.key.empty() ? "" : " AND " + quoteName(entity.key) + " = new." + quoteName(entity.key);
-        world_.warning(file, "SPQL-R135", world_.locate(where.expression, 0),
-                       "every " + entity.name + " for which this holds is meant, not the event's alone",
-                       own.empty()
-                           ? "a condition of the event's row goes into the step's if:"
-                           : "for the event's alone add" + own + ", or put the condition into if: without WHERE");
+        world_.report(file, Code::R135, world_.locate(where.expression, 0),
+                      "every " + entity.name + " for which this holds is meant, not the event's alone",
+                      own.empty()
+                          ? "a condition of the event's row goes into the step's if:"
+                          : "for the event's alone add" + own + ", or put the condition into if: without WHERE");
     }
 
     // --- rows that some of the events have not ---------------------------------------------------------------------
@@ -235,10 +235,10 @@ private:
                 if (gone)
                     others = "write " + quoteName(value.name) + ", which is of the row there is, or " + others +
                              ", on: insert " + binding.entity->name;
-                world_.warning(*action_->info->file, "SPQL-R117", world_.locate(bound.expression, names[i].offset),
-                               join(names[i].parts, ".") + " is NULL when a row is " + (gone ? "deleted" : "inserted") +
-                                   ", so this fails then",
-                               others);
+                world_.report(*action_->info->file, Code::R117, world_.locate(bound.expression, names[i].offset),
+                              join(names[i].parts, ".") + " is NULL when a row is " + (gone ? "deleted" : "inserted") +
+                                  ", so this fails then",
+                              others);
                 return;
             }
         }
@@ -258,10 +258,10 @@ private:
             if (named && !deaf) deaf = &other;
         }
         if (deaf)
-            world_.warning(*action_->info->file, "SPQL-R133", step.target.pos,
-                           deaf->info->name() + " does not hear this: its " + event + " is " + deaf->binding.shown(),
-                           deaf->isFeed() ? "give the event another name"
-                                          : "write on: event " + event + " there, or give the event another name");
+            world_.report(*action_->info->file, Code::R133, step.target.pos,
+                          deaf->info->name() + " does not hear this: its " + event + " is " + deaf->binding.shown(),
+                          deaf->isFeed() ? "give the event another name"
+                                         : "write on: event " + event + " there, or give the event another name");
     }
 
     // --- services --------------------------------------------------------------------------------------------------
@@ -273,8 +273,8 @@ private:
         if (found == services_.end()) {
             std::string near = nearest(service.value, serviceNames_);
             if (!near.empty())
-                world_.warning(
-                    file, "SPQL-R124", service.pos, "no service " + service.value + " is declared",
+                world_.report(
+                    file, Code::R124, service.pos, "no service " + service.value + " is declared",
                     "did you mean " + near + "? A call of a service that nobody declared waits for specql.take");
             return !near.empty();
         }
@@ -285,9 +285,9 @@ private:
         }
         if (operations.empty()) return true;
         std::string near = nearest(operation.value, operations);
-        world_.warning(file, "SPQL-R125", operation.pos,
-                       "the service " + service.value + " declares no operation " + operation.value,
-                       near.empty() ? "its operations are " + join(operations, ", ") : "did you mean " + near + "?");
+        world_.report(file, Code::R125, operation.pos,
+                      "the service " + service.value + " declares no operation " + operation.value,
+                      near.empty() ? "its operations are " + join(operations, ", ") : "did you mean " + near + "?");
         return true;
     }
 
@@ -306,10 +306,10 @@ private:
             if (isBulk(action)) callable.push_back(action.spec->name.value);
         std::string near = nearest(name, callable);
         if (near.empty() && checkService(step.verb, operation)) return;
-        world_.warning(file, "SPQL-R039", step.target.pos,
-                       "no action or function " + name + " yet: calls are queued for the service " + step.verb.value,
-                       near.empty() ? "create " + action_->info->schema + "." + name + ", or leave it to the service"
-                                    : "did you mean " + near + "?");
+        world_.report(file, Code::R039, step.target.pos,
+                      "no action or function " + name + " yet: calls are queued for the service " + step.verb.value,
+                      near.empty() ? "create " + action_->info->schema + "." + name + ", or leave it to the service"
+                                   : "did you mean " + near + "?");
     }
 
     // --- messages --------------------------------------------------------------------------------------------------
@@ -323,9 +323,9 @@ private:
                 ++end;
             if (end == open + 1 || end == text.size() || text[end] != '}' || !isNameStart(text[open + 1])) continue;
             std::string braces = text.substr(open, end + 1 - open);
-            world_.warning(*action_->info->file, "SPQL-R126", action_->info->file->source.locate(message, open),
-                           braces + " stands in the message as it is: a message is a fixed text",
-                           "the values are in the event's data, which goes out with the message");
+            world_.report(*action_->info->file, Code::R126, action_->info->file->source.locate(message, open),
+                          braces + " stands in the message as it is: a message is a fixed text",
+                          "the values are in the event's data, which goes out with the message");
             return;
         }
     }

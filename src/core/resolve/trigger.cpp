@@ -90,8 +90,8 @@ public:
         std::string verb = parts.size() == 2 ? lower(parts[0]) : "";
         if (parts.empty() || parts.size() > 2 ||
             (parts.size() == 2 && verb != "insert" && verb != "update" && verb != "delete" && verb != "event")) {
-            world_.error(
-                *action_.file, "SPQL-R020", on.pos, "on: " + on.value + " is not understood",
+            world_.report(
+                *action_.file, Code::R020, on.pos, "on: " + on.value + " is not understood",
                 "write on: Entity, on: insert Entity, on: update Entity.field, on: delete Entity or on: event name");
             return {};
         }
@@ -112,20 +112,20 @@ public:
             if (!entity) return noField(*owner, field, on.pos), std::vector<Binding>();
         }
         if (!entity && owner) {
-            world_.error(*action_.file, "SPQL-R022", on.pos, "a field changes in an update, not in " + verb,
-                         "write on: update " + target);
+            world_.report(*action_.file, Code::R022, on.pos, "a field changes in an update, not in " + verb,
+                          "write on: update " + target);
             return {};
         }
         if (!entity && !candidates.empty()) {
-            world_.error(*action_.file, "SPQL-R031", on.pos,
-                         target + " is of more than one entity: " + join(candidates, ", "), "write schema.Entity");
+            world_.report(*action_.file, Code::R031, on.pos,
+                          target + " is of more than one entity: " + join(candidates, ", "), "write schema.Entity");
             return {};
         }
         if (!entity) {
             std::string near = world_.nearestEntity(target);
             if (near.empty() && dot != std::string::npos) near = world_.nearestEntity(target.substr(0, dot));
-            world_.error(*action_.file, "SPQL-R021", on.pos, "on: names no entity: " + target,
-                         near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
+            world_.report(*action_.file, Code::R021, on.pos, "on: names no entity: " + target,
+                          near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
             return {};
         }
         unsigned ops = verb == "insert"   ? opInsert
@@ -145,8 +145,8 @@ public:
         if (name_.empty() ||
             name_.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") !=
                 std::string::npos) {
-            world_.error(*action_.file, "SPQL-R023", pos_, "a trigger is one word: " + name_,
-                         "for example trigger: order_created");
+            world_.report(*action_.file, Code::R023, pos_, "a trigger is one word: " + name_,
+                          "for example trigger: order_created");
             return {};
         }
         if (entityChanged()) return {};
@@ -160,7 +160,7 @@ public:
                 return ambiguous(found), std::vector<Binding>();
             if (!found.empty()) return found;
         }
-        return {custom(name_, "rule 6: no entity, field or event type of this name")};
+        return {custom(name_, "no entity, field or event type of this name")};
     }
 
     // What the trigger would mean if the action's names were known there.
@@ -180,18 +180,18 @@ private:
         for (const ColumnInfo& column : entity.columns)
             names.push_back(column.name);
         std::string near = nearest(field, names);
-        world_.error(*action_.file, "SPQL-R024", pos, entity.name + " has no field " + field,
-                     near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
+        world_.report(*action_.file, Code::R024, pos, entity.name + " has no field " + field,
+                      near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
     }
 
     void fieldOrEntity(const EntityInfo& owner, const ColumnInfo& column, const EntityInfo& entity) {
         const Text& on = action_.spec->on;
-        world_.error(*action_.file, "SPQL-R025", on.pos,
-                     "on: " + on.value + " can mean the field " + column.name + " of " + owner.shown() +
-                         " and the entity " + entity.shown(),
-                     "settle it with on: update " + owner.home + "." + owner.name + "." + column.name +
-                         ", or with on: " + (on.value.find(' ') == std::string::npos ? "" : "update ") + entity.name +
-                         " in a document with schema: " + entity.home);
+        world_.report(*action_.file, Code::R025, on.pos,
+                      "on: " + on.value + " can mean the field " + column.name + " of " + owner.shown() +
+                          " and the entity " + entity.shown(),
+                      "settle it with on: update " + owner.home + "." + owner.name + "." + column.name +
+                          ", or with on: " + (on.value.find(' ') == std::string::npos ? "" : "update ") + entity.name +
+                          " in a document with schema: " + entity.home);
     }
 
     void ambiguous(const std::vector<Binding>& found) {
@@ -200,8 +200,8 @@ private:
             readings.push_back(binding.shown());
             lines.push_back(onLine(binding));
         }
-        world_.error(*action_.file, "SPQL-R025", pos_, "the trigger " + name_ + " can mean " + join(readings, " and "),
-                     "settle it with " + join(lines, " or "));
+        world_.report(*action_.file, Code::R025, pos_, "the trigger " + name_ + " can mean " + join(readings, " and "),
+                      "settle it with " + join(lines, " or "));
     }
 
     // Those of the action's own schema win; others count only if there is none.
@@ -240,7 +240,7 @@ private:
                 named = entity;
         if (!named) return false;
         std::vector<Binding> fields = fieldChanged();
-        fields.insert(fields.begin(), rowBinding(named, opUpdate, "updated", "rule 1: <entity>_changed"));
+        fields.insert(fields.begin(), rowBinding(named, opUpdate, "updated", "<entity>_changed"));
         std::vector<std::string> readings, lines;
         for (const Binding& binding : fields) {
             readings.push_back(binding.shown());
@@ -250,8 +250,8 @@ private:
             readings.push_back("a custom event " + name_);
             lines.push_back("on: event " + name_);
         }
-        world_.error(*action_.file, "SPQL-R025", pos_, "the trigger " + name_ + " can mean " + join(readings, " and "),
-                     "settle it with " + join(lines, " or "));
+        world_.report(*action_.file, Code::R025, pos_, "the trigger " + name_ + " can mean " + join(readings, " and "),
+                      "settle it with " + join(lines, " or "));
         return true;
     }
 
@@ -261,7 +261,7 @@ private:
             if (!stripSuffix(table, verb.suffix)) continue;
             auto bind = [&](EntityInfo* entity) {
                 return rowBinding(entity, verb.op, verb.event,
-                                  std::string("rule 1: ") + (entity->unit ? "<entity>" : "<table>") + verb.suffix);
+                                  std::string("") + (entity->unit ? "<entity>" : "<table>") + verb.suffix);
             };
             if (EntityInfo* own = world_.ofSchema(table, action_.schema)) return {bind(own)};
             std::vector<Binding> found;
@@ -283,12 +283,12 @@ private:
             const ColumnInfo* column = rest.compare(0, prefix.size(), prefix) == 0 && rest.size() > prefix.size()
                                            ? entity->columnOf(rest.substr(prefix.size()))
                                            : nullptr;
-            if (column) found.push_back(changeBinding(entity, column->name, "rule 2: <entity>_<field>_changed"));
+            if (column) found.push_back(changeBinding(entity, column->name, "<entity>_<field>_changed"));
         }
         if (!found.empty()) return settle(std::move(found));
         for (EntityInfo* entity : all_)
             if (const ColumnInfo* column = entity->unit && !entity->appendOnly ? entity->columnOf(field) : nullptr)
-                found.push_back(changeBinding(entity, column->name, "rule 2: <field>_changed"));
+                found.push_back(changeBinding(entity, column->name, "<field>_changed"));
         return settle(std::move(found));
     }
 
@@ -306,8 +306,8 @@ private:
             if (!entity->unit || entity->appendOnly) continue;  // rows of a log never change
             const ColumnInfo& column = entity->columns[index];
             if (column.name == "id") continue;
-            candidates.push_back(changeBinding(entity, column.name,
-                                               "rule 3: a field that shares a word, under which every name resolves"));
+            candidates.push_back(
+                changeBinding(entity, column.name, "a field that shares a word, under which every name resolves"));
         }
         // A name that only a row reached by a key explains is a weaker reading: it counts when no other is left.
         for (bool withKeys : {false, true}) {
@@ -334,9 +334,8 @@ private:
             if (!entity->unit || written.count(entity->shown())) continue;
             if (entity->home != text && !containsWords(entity->word, text)) continue;
             if (entity->appendOnly) continue;
-            Binding binding =
-                rowBinding(entity, opInsert | opUpdate | opDelete, "changed",
-                           "rule 4: every entity of schema or name " + text + " under which the action resolves");
+            Binding binding = rowBinding(entity, opInsert | opUpdate | opDelete, "changed",
+                                         "every entity of schema or name " + text + " under which the action resolves");
             if (resolves(binding, true)) found.push_back(std::move(binding));
         }
         return found;
@@ -361,7 +360,7 @@ private:
             if (!column || !column->field) continue;
             const std::vector<std::string>& values = column->field->enumValues;
             if (std::find(values.begin(), values.end(), name_) == values.end()) continue;
-            Binding binding = rowBinding(entity, opInsert, name_, "rule 5: a value of event_type");
+            Binding binding = rowBinding(entity, opInsert, name_, "a value of event_type");
             binding.valueColumn = "event_type";
             binding.value = name_;
             found.push_back(std::move(binding));
@@ -399,16 +398,16 @@ std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const Acti
         const std::string& name = found.front().event;
         if (!triggers.setAside().empty() && action.file->fresh) {
             const Binding& other = triggers.setAside().front();
-            world.warning(*action.file, "SPQL-R028", trigger.pos,
-                          "the trigger " + name +
-                              " is taken as a custom event, because not every name is known in the " + other.shown(),
-                          "write " + onLine(other) + " to see which, or on: event " + name);
+            world.report(*action.file, Code::R028, trigger.pos,
+                         "the trigger " + name +
+                             " is taken as a custom event, because not every name is known in the " + other.shown(),
+                         "write " + onLine(other) + " to see which, or on: event " + name);
         }
         std::string near = resolver.triggerNames().nearest(name, 2);
         if (!near.empty() && near != name)
-            world.warning(*action.file, "SPQL-R026", trigger.pos,
-                          "the trigger " + name + " is taken as a custom event, but " + near + " is known",
-                          "did you mean " + near + "? Write on: event " + name + " if not");
+            world.report(*action.file, Code::R026, trigger.pos,
+                         "the trigger " + name + " is taken as a custom event, but " + near + " is known",
+                         "did you mean " + near + "? Write on: event " + name + " if not");
     }
     return found;
 }

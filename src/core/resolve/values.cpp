@@ -249,15 +249,15 @@ private:
         if (use.isInstead) {
             // What stands in for a missing value need not be one, but must not be a slip of the finger.
             if (!use.value.empty() && startsWith(hint, "did you mean"))
-                world_.warning(file, "SPQL-R121", pos,
-                               text + " is nearly a value of " + shown + ", which it stands in for", hint);
+                world_.report(file, Code::R121, pos,
+                              text + " is nearly a value of " + shown + ", which it stands in for", hint);
         } else if (origin->guessed) {
-            world_.warning(
-                file, "SPQL-R120", pos,
+            world_.report(
+                file, Code::R120, pos,
                 text + " is not a value of " + shown + ", which the payload's key is named after",
                 hint + (hint.back() == '?' ? " If" : "; if") + " the key is something else, say its type in params:");
         } else {
-            world_.error(file, "SPQL-R042", pos, text + " is not a value of " + shown, hint);
+            world_.report(file, Code::R042, pos, text + " is not a value of " + shown, hint);
         }
     }
 
@@ -279,7 +279,7 @@ private:
         std::sort(sorted.begin(), sorted.end());
         for (const std::string& value : *origins.front().values)
             list.push_back(quoteLiteral(value));
-        report(bound, use.offset, origins.front().guessed, "SPQL-R130",
+        report(bound, use.offset, origins.front().guessed, Code::R130,
                shown + " would be put in the order of the alphabet, " + join(firstOf(sorted), ", ") +
                    ", and not in that of " + origins.front().shown,
                "its place in the list is array_position(ARRAY[" + join(firstOf(list), ", ") + "], " + shown +
@@ -307,18 +307,18 @@ private:
             }
         const NameUse& use = world_.facts(bound.expression).names[static_cast<size_t>(name)];
         if (!isNews(bound, origins.front(), use.offset)) return;
-        report(bound, use.offset, guessed, "SPQL-R131",
+        report(bound, use.offset, guessed, Code::R131,
                join(use.parts, ".") + " is never a value of " + others.front().shown + ": " + origins.front().shown +
                    " has none in common with it",
                others.front().shown + " has " + join(firstOf(*others.front().values), ", ") + ", and " +
                    origins.front().shown + " has " + join(firstOf(*origins.front().values), ", "));
     }
 
-    void report(const BoundExpression& bound, size_t offset, bool isDoubtful, const char* code,
-                const std::string& message, const std::string& hint) {
+    void report(const BoundExpression& bound, size_t offset, bool isDoubtful, Code code, const std::string& message,
+                const std::string& hint) {
         const SpecFile& file = world_.fileOf(bound.expression);
         Pos pos = world_.locate(bound.expression, offset);
-        isDoubtful ? world_.warning(file, code, pos, message, hint) : world_.error(file, code, pos, message, hint);
+        isDoubtful ? world_.warn(file, code, pos, message, hint) : world_.report(file, code, pos, message, hint);
     }
 
     // `status = paid`: a custom event may have any key, and so also one that is called like a value.
@@ -331,9 +331,9 @@ private:
         for (const Origin& origin : others) {
             if (!origin.values || use.parts.size() != 1 || !holds(*origin.values, use.parts[0])) continue;
             if (!reported_.insert({bound.expression, use.offset}).second) return;
-            world_.warning(file, "SPQL-R122", world_.locate(bound.expression, use.offset),
-                           use.parts[0] + " is taken for a key of the payload, and it is a value of " + origin.shown,
-                           "a text value is quoted: \"'" + use.parts[0] + "'\"");
+            world_.report(file, Code::R122, world_.locate(bound.expression, use.offset),
+                          use.parts[0] + " is taken for a key of the payload, and it is a value of " + origin.shown,
+                          "a text value is quoted: \"'" + use.parts[0] + "'\"");
             return;
         }
     }

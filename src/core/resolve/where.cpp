@@ -88,10 +88,10 @@ bool WhereChecks::checkMixedSide(const BoundExpression& where, const std::vector
         std::string event = names_.meaningOfEvent(scope, use);
         if (event.empty()) continue;
         const std::string& word = use.parts.front();
-        world_.error(*action_.file, "SPQL-R103", world_.locate(where.expression, use.offset),
-                     word + " is the column of " + scope.target->name +
-                         " here, beside a value of the event, and means something of the event too",
-                     "write " + event + " for the event's, or target." + word + " for the column");
+        world_.report(*action_.file, Code::R103, world_.locate(where.expression, use.offset),
+                      word + " is the column of " + scope.target->name +
+                          " here, beside a value of the event, and means something of the event too",
+                      "write " + event + " for the event's, or target." + word + " for the column");
         return false;
     }
     return true;
@@ -107,10 +107,10 @@ bool WhereChecks::checkComparison(const BoundExpression& where, const Comparison
     int left = comparison.left.front(), right = comparison.right.front();
     Pos pos = world_.locate(where.expression, facts.names[left].offset);
     if (!comparison.otherOperator && !anyTarget(comparison.left) && !anyTarget(comparison.right)) {
-        world_.error(*action_.file, "SPQL-R102", pos,
-                     "this comparison of the WHERE is about the event alone: " + written(left) + " and " +
-                         written(right) + " are both the event's",
-                     "compare with a column of " + scope.target->name + ", or put it into the step's if:");
+        world_.report(*action_.file, Code::R102, pos,
+                      "this comparison of the WHERE is about the event alone: " + written(left) + " and " +
+                          written(right) + " are both the event's",
+                      "compare with a column of " + scope.target->name + ", or put it into the step's if:");
         return false;
     }
     bool sameColumn = comparison.leftIsName && comparison.rightIsName && isTarget(left) && isTarget(right) &&
@@ -119,9 +119,9 @@ bool WhereChecks::checkComparison(const BoundExpression& where, const Comparison
         NameUse bare;
         bare.parts = {facts.names[right].parts.back()};
         std::string event = names_.meaningOfEvent(scope, bare);
-        world_.error(*action_.file, "SPQL-R103", pos,
-                     written(left) + " and " + written(right) + " are both the column of " + scope.target->name,
-                     "write the event's value on one side" + (event.empty() ? "" : ": " + event));
+        world_.report(*action_.file, Code::R103, pos,
+                      written(left) + " and " + written(right) + " are both the column of " + scope.target->name,
+                      "write the event's value on one side" + (event.empty() ? "" : ": " + event));
         return false;
     }
     bool both = allTarget(comparison.left) && allTarget(comparison.right);
@@ -129,10 +129,10 @@ bool WhereChecks::checkComparison(const BoundExpression& where, const Comparison
         const EntityInfo* one = rowOf(where.values[left], scope);
         const EntityInfo* other = rowOf(where.values[right], scope);
         if (one && other && one != other) {
-            world_.error(*action_.file, "SPQL-R111", pos,
-                         written(left) + " is the key of a row of " + one->name + ", and " + written(right) +
-                             " that of one of " + other->name + ": they are never the same",
-                         "compare keys of rows of one entity");
+            world_.report(*action_.file, Code::R111, pos,
+                          written(left) + " is the key of a row of " + one->name + ", and " + written(right) +
+                              " that of one of " + other->name + ": they are never the same",
+                          "compare keys of rows of one entity");
             return false;
         }
     }
@@ -161,10 +161,10 @@ bool WhereChecks::checkComparison(const BoundExpression& where, const Comparison
                        " for the event's, or " + ofTarget(left) + compared + ofTarget(right) + " for two columns of " +
                        entity;
             }
-            world_.error(*action_.file, "SPQL-R103", world_.locate(where.expression, use.offset),
-                         written(left) + " and " + written(right) + " are both columns of " + entity + ", and " +
-                             use.parts.front() + " means something of the event too",
-                         hint);
+            world_.report(*action_.file, Code::R103, world_.locate(where.expression, use.offset),
+                          written(left) + " and " + written(right) + " are both columns of " + entity + ", and " +
+                              use.parts.front() + " means something of the event too",
+                          hint);
             return false;
         }
     return true;
@@ -188,10 +188,10 @@ bool WhereChecks::checkTwice(const BoundExpression& bound, const std::vector<int
         std::string event = names_.meaningOfEvent(scope, use);
         if (event.empty()) continue;
         const std::string& word = use.parts.front();
-        world_.error(*action_.file, "SPQL-R109", world_.locate(bound.expression, use.offset),
-                     word + " stands here twice as the column of " + scope.target->name +
-                         ", and means something of the event too",
-                     "write " + event + " where the event's is meant, and target." + word + " where the column is");
+        world_.report(*action_.file, Code::R109, world_.locate(bound.expression, use.offset),
+                      word + " stands here twice as the column of " + scope.target->name +
+                          ", and means something of the event too",
+                      "write " + event + " where the event's is meant, and target." + word + " where the column is");
         return false;
     }
     return true;
@@ -216,8 +216,8 @@ void WhereChecks::checkOrder(const BoundExpression& bound, const Scope& scope) {
                              [](const Value& value) { return value.kind == ValueKind::target; });
     const ExpressionFacts& facts = world_.facts(bound.expression);
     if (named || !facts.ok || bound.values.size() != facts.names.size() || !facts.calls.empty()) return;
-    world_.error(
-        *action_.file, "SPQL-R112", world_.locate(bound.expression, 0),
+    world_.report(
+        *action_.file, Code::R112, world_.locate(bound.expression, 0),
         "ORDER BY " + world_.expressionText(bound.expression) + " is the same for all rows of " + scope.target->name,
         "name a column of " + scope.target->name);
 }
@@ -239,14 +239,14 @@ void WhereChecks::checkWhere(const BoundExpression& where, const Scope& scope, b
     bool part = std::any_of(where.values.begin(), where.values.end(),
                             [](const Value& value) { return value.kind == ValueKind::target; });
     int name = firstUnbound(binds(facts.condition, where.values) ? *alternative : facts.condition, where.values);
-    world_.error(*action_.file, "SPQL-R101", world_.locate(where.expression, name < 0 ? 0 : facts.names[name].offset),
-                 part ? "an alternative of this WHERE says nothing about the rows of " + scope.target->name +
-                            ": it would take all of them"
-                      : "this WHERE says nothing about the rows of " + scope.target->name +
-                            ": it would take all of them or none",
-                 "name a column of " + scope.target->name +
-                     "; a condition of the event alone goes into the step's if:, and "
-                     "WHERE true, alone, means every row");
+    world_.report(*action_.file, Code::R101, world_.locate(where.expression, name < 0 ? 0 : facts.names[name].offset),
+                  part ? "an alternative of this WHERE says nothing about the rows of " + scope.target->name +
+                             ": it would take all of them"
+                       : "this WHERE says nothing about the rows of " + scope.target->name +
+                             ": it would take all of them or none",
+                  "name a column of " + scope.target->name +
+                      "; a condition of the event alone goes into the step's if:, and "
+                      "WHERE true, alone, means every row");
 }
 
 void WhereChecks::checkSelfAssignment(const BoundAssignment& assignment, const ColumnInfo& column, const Scope& scope) {
@@ -261,9 +261,9 @@ void WhereChecks::checkSelfAssignment(const BoundAssignment& assignment, const C
     bool sameRow =
         scope.targetWay >= 0 && endsWith(event, event_.ways()[scope.targetWay].path + "." + quoteName(column.name));
     if (sameRow) event = result_.binding.custom ? "payload." + quoteName(column.name) : "";
-    world_.error(*action_.file, "SPQL-R104", world_.locate(bound.expression, 0),
-                 column.name + " of " + scope.target->name + " would be set to itself",
-                 event.empty() ? "leave it out" : "write " + event + " for the event's value, or leave it out");
+    world_.report(*action_.file, Code::R104, world_.locate(bound.expression, 0),
+                  column.name + " of " + scope.target->name + " would be set to itself",
+                  event.empty() ? "leave it out" : "write " + event + " for the event's value, or leave it out");
 }
 
 // Whose row a value is the key of; null if it is no key, or of a table whose keys may be those of another.
@@ -290,10 +290,10 @@ void WhereChecks::checkAssignedRow(const BoundAssignment& assignment, const Colu
     const EntityInfo* wanted = world_.entity(column.field->refTarget.value, target.home);
     const EntityInfo* given = rowOf(bound.values.front(), scope);
     if (!wanted || !given || wanted == given) return;
-    world_.error(*action_.file, "SPQL-R111", world_.locate(bound.expression, 0),
-                 column.name + " refers to a row of " + wanted->name + ", and " + join(use.parts, ".") +
-                     " is the key of one of " + given->name,
-                 "take the key of a row of " + wanted->name);
+    world_.report(*action_.file, Code::R111, world_.locate(bound.expression, 0),
+                  column.name + " refers to a row of " + wanted->name + ", and " + join(use.parts, ".") +
+                      " is the key of one of " + given->name,
+                  "take the key of a row of " + wanted->name);
 }
 
 }  // namespace specql::resolve

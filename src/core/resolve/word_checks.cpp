@@ -18,8 +18,8 @@ void WordChecks::checkMissingRows(const BoundExpression& bound, const Scope& sco
         if (!missing || (scope.ofBranch && !farther)) continue;
         const std::vector<std::string>& parts = facts.names[i].parts;
         std::string there = missing == noOldRow ? "new." : "old.";
-        world_.warning(
-            *action_.file, "SPQL-R114", world_.locate(bound.expression, facts.names[i].offset),
+        world_.report(
+            *action_.file, Code::R114, world_.locate(bound.expression, facts.names[i].offset),
             join(parts, ".") + " is always NULL: " + missing,
             "write " + there + (farther ? join({parts.begin() + 1, parts.end()}, ".") : quoteName(value.name)));
     }
@@ -29,9 +29,9 @@ void WordChecks::checkMissingVia(const spec::Step& step, int way) {
     const char* missing = event_.missingRow(event_.startOf(event_.ways()[static_cast<size_t>(way)]));
     if (!missing) return;
     std::string there = missing == noOldRow ? "new" : "old";
-    world_.warning(*action_.file, "SPQL-R114", step.via.pos,
-                   "VIA " + step.via.value + " never leads to a row: " + missing,
-                   "write VIA " + there + step.via.value.substr(step.via.value.find('.')));
+    world_.report(*action_.file, Code::R114, step.via.pos,
+                  "VIA " + step.via.value + " never leads to a row: " + missing,
+                  "write VIA " + there + step.via.value.substr(step.via.value.find('.')));
 }
 
 // A row is not NULL, to SQL, only if none of its columns is.
@@ -42,9 +42,9 @@ void WordChecks::checkRowTests(const BoundExpression& bound) {
         const NameUse& use = facts.names[static_cast<size_t>(name)];
         const std::string& row = use.parts.front();
         const std::string& key = result_.binding.entity->key;
-        world_.error(*action_.file, "SPQL-R115", world_.locate(bound.expression, use.offset),
-                     row + " IS NOT NULL holds only if no column of the row is NULL",
-                     "write " + row + "." + (key.empty() ? "column" : quoteName(key)) + " IS NOT NULL");
+        world_.report(*action_.file, Code::R115, world_.locate(bound.expression, use.offset),
+                      row + " IS NOT NULL holds only if no column of the row is NULL",
+                      "write " + row + "." + (key.empty() ? "column" : quoteName(key)) + " IS NOT NULL");
     }
 }
 
@@ -102,15 +102,15 @@ void WordChecks::checkMixedSet(const ResolvedStep& step, const Scope& scope) {
                 "write " + (event.empty() ? event_.eventPrefix() + word : event) + " or target." + quoteName(own->name);
             Pos pos = world_.locate(bound.expression, use.offset);
             if (mixed)
-                world_.error(*action_.file, "SPQL-R110", pos,
-                             word + " is the event's here, and the column of " + scope.target->name +
-                                 " where that is set in the same step",
-                             hint);
+                world_.report(*action_.file, Code::R110, pos,
+                              word + " is the event's here, and the column of " + scope.target->name +
+                                  " where that is set in the same step",
+                              hint);
             else
-                world_.error(*action_.file, "SPQL-R116", pos,
-                             word + " can be of the " + scope.target->name + " that is written, and of " +
-                                 (farther ? "a row that the event leads to" : "the one that the event is about"),
-                             hint);
+                world_.report(*action_.file, Code::R116, pos,
+                              word + " can be of the " + scope.target->name + " that is written, and of " +
+                                  (farther ? "a row that the event leads to" : "the one that the event is about"),
+                              hint);
         }
     }
 }

@@ -72,23 +72,20 @@ std::string baseName(const std::string& action) {
 
 }  // namespace
 
-void World::error(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint) {
+void World::report(const SpecFile& file, Code code, Pos pos, std::string message, std::string hint) {
+    bool isError = severityOf(code) == Severity::error;
     if (trial_) {
-        ++*trial_;
+        *trial_ += isError;
         return;
     }
     if (file.fresh)
-        diagnostics_.error(std::move(code), pos, std::move(message), std::move(hint));
-    else
-        diagnostics_.error(std::move(code), Pos{}, "in the installed " + file.label + ": " + message, std::move(hint));
+        diagnostics_.report(code, pos, std::move(message), std::move(hint));
+    else if (isError)
+        diagnostics_.report(code, Pos{}, "in the installed " + file.label + ": " + message, std::move(hint));
 }
 
-void World::warning(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint) {
-    if (!trial_ && file.fresh) diagnostics_.warning(std::move(code), pos, std::move(message), std::move(hint));
-}
-
-void World::notice(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint) {
-    if (!trial_ && file.fresh) diagnostics_.notice(std::move(code), pos, std::move(message), std::move(hint));
+void World::warn(const SpecFile& file, Code code, Pos pos, std::string message, std::string hint) {
+    if (!trial_ && file.fresh) diagnostics_.warn(code, pos, std::move(message), std::move(hint));
 }
 
 Pos World::locate(int expression, size_t at) const {
@@ -155,10 +152,10 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
         if (!wanted(unit)) return nullptr;
         if (!unitKeys_.insert(unit.key()).second) {
             if (file.fresh)
-                error(file, "SPQL-R001", pos,
-                      unit.kind + " " + unit.schema + (unit.schema.empty() ? "" : ".") + unit.name +
-                          " is defined twice in this text",
-                      "rename one, or put both together");
+                report(file, Code::R001, pos,
+                       unit.kind + " " + unit.schema + (unit.schema.empty() ? "" : ".") + unit.name +
+                           " is defined twice in this text",
+                       "rename one, or put both together");
             return nullptr;
         }
         units.push_back(std::move(unit));
@@ -225,9 +222,9 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
 
 void World::checkName(const SpecFile& file, const std::string& name, Pos pos, const char* what) {
     if (name.size() <= maxNameBytes) return;
-    error(file, "SPQL-R002", pos,
-          std::string(what) + " name " + name + " has " + std::to_string(name.size()) + " bytes; PostgreSQL keeps 63",
-          "shorten it");
+    report(file, Code::R002, pos,
+           std::string(what) + " name " + name + " has " + std::to_string(name.size()) + " bytes; PostgreSQL keeps 63",
+           "shorten it");
 }
 
 void World::checkColumn(const SpecFile& file, const std::string& name, Pos pos) {
@@ -235,10 +232,10 @@ void World::checkColumn(const SpecFile& file, const std::string& name, Pos pos) 
     if (!file.fresh) return;  // what is installed came through before
     static const std::set<std::string> system = {"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"};
     if (system.count(name))
-        error(file, "SPQL-R091", pos, name + " is a column that PostgreSQL gives every table", "choose another name");
+        report(file, Code::R091, pos, name + " is a column that PostgreSQL gives every table", "choose another name");
     if (name == "old" || name == "new")
-        error(file, "SPQL-R091", pos, name + " is the row before or after a change, and no name for a column",
-              "choose another name");
+        report(file, Code::R091, pos, name + " is the row before or after a change, and no name for a column",
+               "choose another name");
 }
 
 void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) {
@@ -252,14 +249,14 @@ void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>
         auto [first, alone] = tables.emplace(entity.shown(), &entity);
         if (!alone) {
             const EntityInfo& told = entity.file->fresh ? entity : *first->second;
-            error(*told.file, "SPQL-R003", told.pos, "two entities would be the table " + entity.shown(),
-                  "rename one of them");
+            report(*told.file, Code::R003, told.pos, "two entities would be the table " + entity.shown(),
+                   "rename one of them");
         }
         checkPlace(entity, entity.spec->table ? entity.spec->table.pos : entity.spec->name.pos);
         if (std::find(catalog.foreignTypes.begin(), catalog.foreignTypes.end(), entity.shown()) !=
             catalog.foreignTypes.end())
-            error(*entity.file, "SPQL-P001", entity.pos, entity.shown() + " exists and is not a table",
-                  "rename the entity, or move what is in the way");
+            report(*entity.file, Code::P001, entity.pos, entity.shown() + " exists and is not a table",
+                   "rename the entity, or move what is in the way");
         buildEntity(entity);
     }
     // A ref is of the type of the key it refers to, which a table that was there before chose for itself.
@@ -270,10 +267,10 @@ void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>
             const ColumnInfo* key = target ? target->column(target->key) : nullptr;
             if (key) column.type = key->type;
             if (target && !key && entities[i].file->fresh)
-                error(*entities[i].file, "SPQL-R015", column.field->refTarget.pos,
-                      target->name + " has no key of one column, so nothing can refer to a row of it",
-                      "give " + target->shown() +
-                          " a primary key of one column, or declare the columns of its key as fields of their own");
+                report(*entities[i].file, Code::R015, column.field->refTarget.pos,
+                       target->name + " has no key of one column, so nothing can refer to a row of it",
+                       "give " + target->shown() +
+                           " a primary key of one column, or declare the columns of its key as fields of their own");
         }
     std::map<std::string, const ActionInfo*> bases;  // on_x and x would generate the same functions
     for (const ActionInfo& action : actions) {
@@ -281,13 +278,13 @@ void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>
         if (first) continue;
         const std::string& name = action.spec->name.value;
         if (other->second->spec->name.value == name)
-            error(*action.file, "SPQL-R004", action.spec->name.pos,
-                  "the schema " + action.schema + " has two actions called " + name, "rename one of them");
+            report(*action.file, Code::R004, action.spec->name.pos,
+                   "the schema " + action.schema + " has two actions called " + name, "rename one of them");
         else
-            error(*action.file, "SPQL-R006", action.spec->name.pos,
-                  "the actions " + other->second->spec->name.value + " and " + name +
-                      " would generate functions of the same names",
-                  "rename one of them");
+            report(*action.file, Code::R006, action.spec->name.pos,
+                   "the actions " + other->second->spec->name.value + " and " + name +
+                       " would generate functions of the same names",
+                   "rename one of them");
     }
 }
 
@@ -295,8 +292,8 @@ void World::buildEntity(EntityInfo& entity) {
     const SpecFile& file = *entity.file;
     checkName(file, entity.schema, entity.spec->schema.pos, "schema");
     if (entity.schema.compare(0, 3, "pg_") == 0 || entity.schema == "specql" || entity.schema == "information_schema")
-        error(file, "SPQL-R005", entity.spec->schema.pos, "the schema " + entity.schema + " is not for user tables",
-              "choose another schema");
+        report(file, Code::R005, entity.spec->schema.pos, "the schema " + entity.schema + " is not for user tables",
+               "choose another schema");
     checkName(file, entity.table, entity.spec->table ? entity.spec->table.pos : entity.spec->name.pos, "table");
 
     bool declaresId = std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
@@ -344,9 +341,9 @@ void World::buildEntity(EntityInfo& entity) {
     if (!ownKey) entity.key = "id";
     for (const spec::Field& field : entity.spec->fields) {
         if (entity.columns.size() == mostColumns) {
-            error(file, "SPQL-R092", field.name.pos,
-                  "the columns of " + entity.name + " are more than a table can have: " + std::to_string(mostColumns),
-                  "put some of them into another entity, or into one jsonb");
+            report(file, Code::R092, field.name.pos,
+                   "the columns of " + entity.name + " are more than a table can have: " + std::to_string(mostColumns),
+                   "put some of them into another entity, or into one jsonb");
             break;
         }
         ColumnInfo column;
@@ -358,30 +355,31 @@ void World::buildEntity(EntityInfo& entity) {
         column.notNull = field.required || column.name == "id";
         ColumnType type = columnType(field.type.value, catalog_->types);
         if (!type.ok)
-            error(file, "SPQL-R010", field.type.pos,
-                  "unknown type " + (field.type.value.size() > 200 ? "" : field.type.value + " ") + "of field " +
-                      field.name.value + (type.error.empty() ? "" : ": " + type.error),
-                  "use a type of the language (text, integer, enum(a, b), timestamp, ref(Entity), …) or one PostgreSQL "
-                  "knows");
+            report(
+                file, Code::R010, field.type.pos,
+                "unknown type " + (field.type.value.size() > 200 ? "" : field.type.value + " ") + "of field " +
+                    field.name.value + (type.error.empty() ? "" : ": " + type.error),
+                "use a type of the language (text, integer, enum(a, b), timestamp, ref(Entity), …) or one PostgreSQL "
+                "knows");
         column.type = type.ok ? type.sql : "text";
         const ColumnView* present = entity.present ? entity.present->column(column.name) : nullptr;
         column.generated = present && present->generated;
         column.check = type.check;
         checkColumn(file, column.name, field.name.pos);
         if (entity.column(column.name))
-            error(file, "SPQL-R011", field.name.pos,
-                  "two fields of " + entity.name + " would be the column " + column.name, "rename one of them");
+            report(file, Code::R011, field.name.pos,
+                   "two fields of " + entity.name + " would be the column " + column.name, "rename one of them");
         if (!field.refTarget.empty()) {
             std::vector<std::string> candidates;
             if (!this->entity(field.refTarget.value, entity.home, &candidates)) {
                 std::string near = nearestEntity(field.refTarget.value);
                 if (candidates.empty())
-                    error(file, "SPQL-R012", field.refTarget.pos, "ref names no entity: " + field.refTarget.value,
-                          near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
+                    report(file, Code::R012, field.refTarget.pos, "ref names no entity: " + field.refTarget.value,
+                           near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
                 else
-                    error(file, "SPQL-R013", field.refTarget.pos,
-                          field.refTarget.value + " is more than one entity: " + join(candidates, ", "),
-                          "write ref(schema.Entity)");
+                    report(file, Code::R013, field.refTarget.pos,
+                           field.refTarget.value + " is more than one entity: " + join(candidates, ", "),
+                           "write ref(schema.Entity)");
             }
         }
         entity.columns.push_back(std::move(column));

@@ -123,9 +123,9 @@ public:
     EntityInfo implied(const ActionInfo& action, std::string name, std::string schema, Pos pos, bool appendOnly);
 
     // Problems. Those of installed units carry no position and say which unit they are in.
-    void error(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint = {});
-    void warning(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint = {});
-    void notice(const SpecFile& file, std::string code, Pos pos, std::string message, std::string hint = {});
+    void report(const SpecFile& file, Code code, Pos pos, std::string message, std::string hint = {});
+    // What is an error elsewhere, where it rests on a guess.
+    void warn(const SpecFile& file, Code code, Pos pos, std::string message, std::string hint = {});
     // Reports a name that PostgreSQL would cut.
     void checkName(const SpecFile& file, const std::string& name, Pos pos, const char* what);
     // Reports a name that no column can have: PostgreSQL's own columns, and old and new, which are rows here.

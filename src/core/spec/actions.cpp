@@ -49,9 +49,9 @@ bool isWindowed(const std::string& condition) {
 void reportTogether(ReadContext& context, const yaml::Node& node, const char* first, const char* second) {
     const yaml::Entry* entry = node.find(second);
     if (node.find(first) != nullptr && entry != nullptr) {
-        context.diagnostics.error("SPQL-S009", entry->key.pos,
-                                  std::string("\"") + first + "\" and \"" + second + "\" exclude each other",
-                                  "remove one of them");
+        context.diagnostics.report(Code::S009, entry->key.pos,
+                                   std::string("\"") + first + "\" and \"" + second + "\" exclude each other",
+                                   "remove one of them");
     }
 }
 
@@ -60,8 +60,8 @@ void reportNeeds(ReadContext& context, const yaml::Node& node, const char* key, 
     const yaml::Entry* entry = node.find(key);
     bool found = std::any_of(needed.begin(), needed.end(), [&](const std::string& other) { return node.find(other); });
     if (entry != nullptr && !found) {
-        context.diagnostics.error("SPQL-S010", entry->key.pos,
-                                  std::string("\"") + key + "\" means nothing without \"" + needed.front() + "\"");
+        context.diagnostics.report(Code::S010, entry->key.pos,
+                                   std::string("\"") + key + "\" means nothing without \"" + needed.front() + "\"");
     }
 }
 
@@ -103,11 +103,11 @@ void readBranches(ReadContext& context, const yaml::Node& node, Action& action) 
         return;
     }
     if (conditions->items.empty()) {
-        context.diagnostics.error("SPQL-S004", conditions->pos, "\"conditions\" is empty");
+        context.diagnostics.report(Code::S004, conditions->pos, "\"conditions\" is empty");
     }
     for (const yaml::Node& item : conditions->items) {
         if (item.kind != yaml::Node::Kind::mapping) {
-            context.diagnostics.error("SPQL-S003", item.pos, "a condition must be a mapping with if and then");
+            context.diagnostics.report(Code::S003, item.pos, "a condition must be a mapping with if and then");
             continue;
         }
         context.checkKeys(item, conditionKeys, "a condition");
@@ -163,8 +163,8 @@ void readCorrelateBy(ReadContext& context, const yaml::Node& node, Action& actio
         action.correlateBy = context.texts(value, "correlate_by");
         bool fits = action.correlateBy.size() <= 1 || action.correlateBy.size() == action.triggers.size();
         if (!fits) {
-            context.diagnostics.error("SPQL-S010", value.pos,
-                                      "\"correlate_by\" must name one key, or one for each trigger");
+            context.diagnostics.report(Code::S010, value.pos,
+                                       "\"correlate_by\" must name one key, or one for each trigger");
         }
         return;
     }
@@ -219,8 +219,8 @@ void readRetries(ReadContext& context, const yaml::Node& node, Action& action) {
                    std::all_of(attempts.begin(), attempts.end(), isAsciiDigit) &&
                    attempts.find_first_not_of('0') != std::string::npos;
     if (action.maxAttempts && !isCount) {
-        context.diagnostics.error("SPQL-S008", action.maxAttempts.pos,
-                                  "\"max_attempts\" must be a number from 1 to 999999");
+        context.diagnostics.report(Code::S008, action.maxAttempts.pos,
+                                   "\"max_attempts\" must be a number from 1 to 999999");
     }
 }
 
@@ -234,9 +234,9 @@ void readOrder(ReadContext& context, const yaml::Node& node, Action& action) {
     bool isNegative = written[0] == '-';
     std::string digits = written.substr(isNegative || written[0] == '+' ? 1 : 0);
     if (digits.empty() || digits.size() > 6 || !std::all_of(digits.begin(), digits.end(), isAsciiDigit)) {
-        context.diagnostics.error("SPQL-S040", action.order.pos,
-                                  "\"order\" must be a whole number from -999999 to 999999",
-                                  "actions with a smaller one run first; without it, it is 0");
+        context.diagnostics.report(Code::S040, action.order.pos,
+                                   "\"order\" must be a whole number from -999999 to 999999",
+                                   "actions with a smaller one run first; without it, it is 0");
         return;
     }
     action.turn = std::stoi(digits) * (isNegative ? -1 : 1);
@@ -265,7 +265,7 @@ uint32_t dashLine(const Source& source, Pos item) {
 
 void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, std::vector<Action>& into) {
     if (node.kind != yaml::Node::Kind::mapping) {
-        context.diagnostics.error("SPQL-S003", node.pos, "an action must be a mapping", "begin it with '- name: on_…'");
+        context.diagnostics.report(Code::S003, node.pos, "an action must be a mapping", "begin it with '- name: on_…'");
         return;
     }
     context.checkKeys(node, actionKeys, "an action");
@@ -274,8 +274,8 @@ void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, s
     action.firstLine = dashLine(context.source, node.pos);
     action.lastLine = node.end.line;
     if (action.firstLine == 0 && standAlone) {
-        context.diagnostics.error("SPQL-S027", node.pos, "an action of a rules document needs lines of its own",
-                                  "begin each with '- name: …' on a new line");
+        context.diagnostics.report(Code::S027, node.pos, "an action of a rules document needs lines of its own",
+                                   "begin each with '- name: …' on a new line");
     }
     action.name = context.requiredText(node, "name", actionKeys, "an action");
     action.description = context.text(node, "description");

@@ -49,8 +49,8 @@ ExpressionRef ReadContext::expression(const Text& text) {
         return {};
     }
     if (isBlankText(text.value)) {
-        diagnostics.error("SPQL-S021", text.pos, "an expression is missing here",
-                          text.style == 0 ? "write a value or a condition" : "the empty text is written \"''\"");
+        diagnostics.report(Code::S021, text.pos, "an expression is missing here",
+                           text.style == 0 ? "write a value or a condition" : "the empty text is written \"''\"");
         return {};
     }
     ExpressionRef ref;
@@ -69,20 +69,20 @@ void ReadContext::checkKeys(const yaml::Node& mapping, const Words& known, const
         if (hint.empty()) {
             hint = what + " has " + orList(known);
         }
-        diagnostics.error("SPQL-S001", entry.key.pos, "unknown key " + quoted(entry.key.value) + " in " + what, hint);
+        diagnostics.report(Code::S001, entry.key.pos, "unknown key " + quoted(entry.key.value) + " in " + what, hint);
     }
 }
 
 void ReadContext::checkDuration(const std::string& key, const Text& value, int64_t longestMs) {
     int64_t ms = durationMs(value.value);
     if (ms >= 1 && lacksUnit(value.value)) {
-        diagnostics.error("SPQL-S032", value.pos, "\"" + key + "\" is a number without a unit",
-                          "write " + value.value + " s, " + value.value + " min or " + value.value + " ms");
+        diagnostics.report(Code::S032, value.pos, "\"" + key + "\" is a number without a unit",
+                           "write " + value.value + " s, " + value.value + " min or " + value.value + " ms");
         return;
     }
     if (ms < 1 || ms > longestMs) {
-        diagnostics.error(
-            "SPQL-S032", value.pos,
+        diagnostics.report(
+            Code::S032, value.pos,
             "\"" + key + "\" must be a length of time up to " + std::to_string(longestMs / 60000) + " minutes",
             "for example 10 s, 500 ms, 1 min");
     }
@@ -96,27 +96,27 @@ void ReadContext::missing(const yaml::Node& mapping, const std::string& key, con
             return;
         }
     }
-    diagnostics.error("SPQL-S002", mapping.pos, what + " lacks the key " + quoted(key));
+    diagnostics.report(Code::S002, mapping.pos, what + " lacks the key " + quoted(key));
 }
 
 Text ReadContext::scalar(const yaml::Node& node, const std::string& name) {
     switch (node.kind) {
         case yaml::Node::Kind::scalar:
             if (isBlankText(node.scalar.value)) {
-                diagnostics.error("SPQL-S004", node.pos, quoted(name) + " is empty");
+                diagnostics.report(Code::S004, node.pos, quoted(name) + " is empty");
                 return {};
             }
             return node.scalar;
         case yaml::Node::Kind::null:
-            diagnostics.error("SPQL-S004", node.pos, quoted(name) + " has no value");
+            diagnostics.report(Code::S004, node.pos, quoted(name) + " has no value");
             return {};
         case yaml::Node::Kind::sequence:
-            diagnostics.error("SPQL-S003", node.pos, quoted(name) + " must be a text, not a list",
-                              "to begin a text with '[', put it in quotes");
+            diagnostics.report(Code::S003, node.pos, quoted(name) + " must be a text, not a list",
+                               "to begin a text with '[', put it in quotes");
             return {};
         case yaml::Node::Kind::mapping:
-            diagnostics.error("SPQL-S003", node.pos, quoted(name) + " must be a text, not a mapping",
-                              "to begin a text with '{', put it in quotes");
+            diagnostics.report(Code::S003, node.pos, quoted(name) + " must be a text, not a mapping",
+                               "to begin a text with '{', put it in quotes");
             return {};
     }
     return {};
@@ -144,7 +144,7 @@ Text ReadContext::choice(const yaml::Node& mapping, const std::string& key, cons
     Text found = text(mapping, key);
     if (found && std::find(choices.begin(), choices.end(), found.value) == choices.end()) {
         std::string hint = didYouMean(found.value, choices);
-        diagnostics.error("SPQL-S006", found.pos, quoted(key) + " must be " + orList(choices), hint);
+        diagnostics.report(Code::S006, found.pos, quoted(key) + " must be " + orList(choices), hint);
         return {};
     }
     return found;
@@ -157,7 +157,7 @@ Text ReadContext::boolean(const yaml::Node& mapping, const std::string& key) {
         booleanValue(found.value, valid);
     }
     if (!valid) {
-        diagnostics.error("SPQL-S007", found.pos, quoted(key) + " must be true or false");
+        diagnostics.report(Code::S007, found.pos, quoted(key) + " must be true or false");
         return {};
     }
     return found;
@@ -172,11 +172,11 @@ const yaml::Node* ReadContext::list(const yaml::Node& mapping, const std::string
         return &entry->value;
     }
     if (entry->value.kind == yaml::Node::Kind::null) {
-        diagnostics.error("SPQL-S004", entry->value.pos, quoted(key) + " has no value",
-                          "begin each item with '- ' on a line of its own");
+        diagnostics.report(Code::S004, entry->value.pos, quoted(key) + " has no value",
+                           "begin each item with '- ' on a line of its own");
     } else {
-        diagnostics.error("SPQL-S003", entry->value.pos, quoted(key) + " must be a list",
-                          "begin each item with '- ' on a line of its own");
+        diagnostics.report(Code::S003, entry->value.pos, quoted(key) + " must be a list",
+                           "begin each item with '- ' on a line of its own");
     }
     return nullptr;
 }
@@ -190,9 +190,9 @@ const yaml::Node* ReadContext::mapping(const yaml::Node& mapping, const std::str
         return &entry->value;
     }
     if (entry->value.kind == yaml::Node::Kind::null) {
-        diagnostics.error("SPQL-S004", entry->value.pos, quoted(key) + " has no value");
+        diagnostics.report(Code::S004, entry->value.pos, quoted(key) + " has no value");
     } else {
-        diagnostics.error("SPQL-S003", entry->value.pos, quoted(key) + " must be a mapping of names to values");
+        diagnostics.report(Code::S003, entry->value.pos, quoted(key) + " must be a mapping of names to values");
     }
     return nullptr;
 }
@@ -213,7 +213,7 @@ std::vector<Text> ReadContext::texts(const yaml::Node& node, const std::string& 
         }
     }
     if (node.items.empty()) {
-        diagnostics.error("SPQL-S004", node.pos, quoted(name) + " is empty");
+        diagnostics.report(Code::S004, node.pos, quoted(name) + " is empty");
     }
     return result;
 }

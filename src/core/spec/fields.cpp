@@ -62,15 +62,15 @@ void readEnum(ReadContext& context, Field& field, Slice values) {
     TextCursor cursor(context.source, field.type);
     std::vector<Slice> items = splitTopLevel(type, ',', values.begin, values.end);
     if (items.empty()) {
-        context.diagnostics.error("SPQL-S011", field.type.pos, "an enum needs at least one value");
+        context.diagnostics.report(Code::S011, field.type.pos, "an enum needs at least one value");
     }
     for (Slice item : items) {
         std::string value = enumValue(type.substr(item.begin, item.end - item.begin));
         Pos pos = context.source.position(cursor.offsetOf(item.begin));
         if (value.empty()) {
-            context.diagnostics.error("SPQL-S011", pos, "a value of the enum is empty");
+            context.diagnostics.report(Code::S011, pos, "a value of the enum is empty");
         } else if (!seen.insert(value).second) {
-            context.diagnostics.error("SPQL-S011", pos, "enum value \"" + value + "\" is given twice");
+            context.diagnostics.report(Code::S011, pos, "enum value \"" + value + "\" is given twice");
         } else {
             field.enumValues.push_back(value);
         }
@@ -86,8 +86,8 @@ void readReference(ReadContext& context, Field& field, Slice arguments) {
     bool isName =
         !items.empty() && !items[0].empty() && nameLength(type, items[0].begin) == items[0].end - items[0].begin;
     if (!isName) {
-        context.diagnostics.error("SPQL-S012", field.type.pos, "ref(...) needs the name of an entity",
-                                  "for example ref(Product) or ref(sales.Order, on_delete: cascade)");
+        context.diagnostics.report(Code::S012, field.type.pos, "ref(...) needs the name of an entity",
+                                   "for example ref(Product) or ref(sales.Order, on_delete: cascade)");
         assumeText(field, field.type.pos);
         return;
     }
@@ -104,15 +104,15 @@ void readReference(ReadContext& context, Field& field, Slice arguments) {
         key.erase(std::find_if(key.begin(), key.end(), isSpaceOrTab), key.end());
         if (colon == std::string::npos || key != "on_delete") {
             std::string hint = didYouMean(key, {"on_delete"});
-            context.diagnostics.error("SPQL-S012", pos, "ref(...) has no option \"" + option + "\"",
-                                      hint.empty() ? "the only one is on_delete" : hint);
+            context.diagnostics.report(Code::S012, pos, "ref(...) has no option \"" + option + "\"",
+                                       hint.empty() ? "the only one is on_delete" : hint);
             continue;
         }
         std::string rule = option.substr(std::min(option.find_first_not_of(" \t", colon + 1), option.size()));
         std::replace(rule.begin(), rule.end(), '_', ' ');
         if (std::find(deleteRules.begin(), deleteRules.end(), rule) == deleteRules.end()) {
-            context.diagnostics.error("SPQL-S012", pos, "on_delete must be " + orList(deleteRules),
-                                      didYouMean(rule, deleteRules));
+            context.diagnostics.report(Code::S012, pos, "on_delete must be " + orList(deleteRules),
+                                       didYouMean(rule, deleteRules));
             continue;
         }
         field.refOnDelete = rule;
@@ -135,8 +135,8 @@ void readType(ReadContext& context, const Text& text, Field& field) {
         }
     }
     if (type.empty()) {
-        context.diagnostics.error("SPQL-S013", text.pos, "field \"" + field.name.value + "\" has no type",
-                                  "write '" + field.name.value + ": text', or any other type");
+        context.diagnostics.report(Code::S013, text.pos, "field \"" + field.name.value + "\" has no type",
+                                   "write '" + field.name.value + ": text', or any other type");
         assumeText(field, text.pos);
         return;
     }
@@ -149,8 +149,8 @@ void readType(ReadContext& context, const Text& text, Field& field) {
     }
     Slice arguments = inside(value, word);
     if (arguments.begin == 0) {
-        context.diagnostics.error(word == "enum" ? "SPQL-S011" : "SPQL-S012", field.type.pos,
-                                  word + " must be written " + (word == "enum" ? "enum(a, b, c)" : "ref(Entity)"));
+        context.diagnostics.report(word == "enum" ? Code::S011 : Code::S012, field.type.pos,
+                                   word + " must be written " + (word == "enum" ? "enum(a, b, c)" : "ref(Entity)"));
         assumeText(field, field.type.pos);
     } else if (word == "enum") {
         readEnum(context, field, arguments);
@@ -174,8 +174,8 @@ void readFieldMapping(ReadContext& context, const yaml::Node& node, Field& field
     }
     Text defaultValue = context.text(node, "default");
     if (defaultValue && field.defaultValue) {
-        context.diagnostics.error("SPQL-S009", defaultValue.pos, "field \"" + field.name.value + "\" has two defaults",
-                                  "remove one of them");
+        context.diagnostics.report(Code::S009, defaultValue.pos, "field \"" + field.name.value + "\" has two defaults",
+                                   "remove one of them");
     } else if (defaultValue) {
         field.defaultValue = context.expression(defaultValue);
     }
@@ -202,7 +202,7 @@ void readFields(ReadContext& context, const yaml::Node& fields, std::vector<Fiel
         Field field;
         field.name = entry.key;
         if (entry.key.empty()) {
-            context.diagnostics.error("SPQL-S004", entry.key.pos, "the name of a field is empty");
+            context.diagnostics.report(Code::S004, entry.key.pos, "the name of a field is empty");
             continue;
         }
         switch (entry.value.kind) {
@@ -210,15 +210,15 @@ void readFields(ReadContext& context, const yaml::Node& fields, std::vector<Fiel
             case yaml::Node::Kind::mapping: readFieldMapping(context, entry.value, field); break;
             case yaml::Node::Kind::null:
             case yaml::Node::Kind::sequence:
-                context.diagnostics.error("SPQL-S013", entry.value.pos, "field \"" + entry.key.value + "\" has no type",
-                                          "write '" + entry.key.value + ": text', or any other type");
+                context.diagnostics.report(Code::S013, entry.value.pos, "field \"" + entry.key.value + "\" has no type",
+                                           "write '" + entry.key.value + ": text', or any other type");
                 assumeText(field, entry.value.pos);
                 break;
         }
         if (field.required && field.refOnDelete == "set null") {
-            context.diagnostics.error("SPQL-S012", field.type.pos,
-                                      "field \"" + field.name.value + "\" is required and cannot be set to null",
-                                      "take the ! away, or write on_delete: cascade or restrict");
+            context.diagnostics.report(Code::S012, field.type.pos,
+                                       "field \"" + field.name.value + "\" is required and cannot be set to null",
+                                       "take the ! away, or write on_delete: cascade or restrict");
         }
         into.push_back(std::move(field));
     }
@@ -227,8 +227,8 @@ void readFields(ReadContext& context, const yaml::Node& fields, std::vector<Fiel
 void readIndexes(ReadContext& context, const yaml::Node& indexes, std::vector<IndexSpec>& into) {
     for (const yaml::Node& item : indexes.items) {
         if (item.kind != yaml::Node::Kind::mapping) {
-            context.diagnostics.error("SPQL-S003", item.pos, "an index must be a mapping",
-                                      "for example {columns: [status, created_at]}");
+            context.diagnostics.report(Code::S003, item.pos, "an index must be a mapping",
+                                       "for example {columns: [status, created_at]}");
             continue;
         }
         context.checkKeys(item, indexKeys, "an index");

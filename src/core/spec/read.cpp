@@ -20,8 +20,8 @@ void readTable(ReadContext& context, const yaml::Node& root, Entity& entity) {
     const std::string& written = entity.table.value;
     Words parts = nameParts(written);
     if (parts.empty() || parts.size() > 2) {
-        context.diagnostics.error("SPQL-S045", entity.table.pos, "\"table\" is not the name of a table: " + written,
-                                  "for example shipments, legacy.shipments or '\"Shipment\"'");
+        context.diagnostics.report(Code::S045, entity.table.pos, "\"table\" is not the name of a table: " + written,
+                                   "for example shipments, legacy.shipments or '\"Shipment\"'");
         return;
     }
     bool isFolded = false;
@@ -38,9 +38,10 @@ void readTable(ReadContext& context, const yaml::Node& root, Entity& entity) {
         for (char c : written) {
             quoted += c == '.' && !isQuoted ? "\".\"" : c == '"' ? "" : std::string(1, c);
         }
-        context.diagnostics.error("SPQL-S046", entity.table.pos,
-                                  "PostgreSQL reads " + written + " as " + lower + " unless it stands in double quotes",
-                                  "write table: '\"" + quoted + "\"', or table: " + lower);
+        context.diagnostics.report(
+            Code::S046, entity.table.pos,
+            "PostgreSQL reads " + written + " as " + lower + " unless it stands in double quotes",
+            "write table: '\"" + quoted + "\"', or table: " + lower);
         return;
     }
     entity.tableName = parts.back();
@@ -94,12 +95,12 @@ void reportUnknownDocument(ReadContext& context, const yaml::Node& root) {
     for (const yaml::Entry& entry : root.entries) {
         std::string hint = didYouMean(entry.key.value, kinds);
         if (!hint.empty()) {
-            context.diagnostics.error("SPQL-S001", entry.key.pos, "unknown key \"" + entry.key.value + "\"", hint);
+            context.diagnostics.report(Code::S001, entry.key.pos, "unknown key \"" + entry.key.value + "\"", hint);
             return;
         }
     }
-    context.diagnostics.error("SPQL-S005", root.pos, "this document says neither entity, service nor actions",
-                              "begin it with 'entity: <Name>', 'service: <name>' or 'actions:'");
+    context.diagnostics.report(Code::S005, root.pos, "this document says neither entity, service nor actions",
+                               "begin it with 'entity: <Name>', 'service: <name>' or 'actions:'");
 }
 
 }  // namespace

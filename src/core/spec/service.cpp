@@ -52,15 +52,15 @@ void checkUrl(ReadContext& context, const Text& value) {
     delivery::Url url;
     std::string problem = delivery::parseUrl(value.value, url);
     if (!problem.empty()) {
-        context.diagnostics.error("SPQL-S031", value.pos,
-                                  "the url \"" + value.value + "\" cannot be called: " + problem,
-                                  "for example https://erp.example/hooks");
+        context.diagnostics.report(Code::S031, value.pos,
+                                   "the url \"" + value.value + "\" cannot be called: " + problem,
+                                   "for example https://erp.example/hooks");
     }
 }
 
 void checkRetries(ReadContext& context, const Text& value) {
     if (number(value.value, mostRetries) < 0) {
-        context.diagnostics.error("SPQL-S033", value.pos, "\"retries\" must be a number from 0 to 100");
+        context.diagnostics.report(Code::S033, value.pos, "\"retries\" must be a number from 0 to 100");
     }
 }
 
@@ -75,8 +75,8 @@ void checkSecret(ReadContext& context, const Text& value) {
         known = std::all_of(name.begin(), name.end(), [](char c) { return isNamePart(c) || c == '-' || c == '.'; });
     }
     if (!known) {
-        context.diagnostics.error(
-            "SPQL-S034", value.pos, "\"secret\" must name a key, not be one",
+        context.diagnostics.report(
+            Code::S034, value.pos, "\"secret\" must name a key, not be one",
             "env:NAME of the server's environment, file:/absolute/path, or the name of a row of specql.secret");
     }
 }
@@ -86,26 +86,26 @@ void checkOrdering(ReadContext& context, const Text& value) {
     size_t space = value.value.find(' ');
     std::string word = space == std::string::npos ? "block" : value.value.substr(space + 1);
     if (!isOneOf(word, failureWords)) {
-        context.diagnostics.error("SPQL-S035", value.pos,
-                                  "\"ordering\" must be a key of the payload, and then block or skip",
-                                  "for example order_id, or order_id skip");
+        context.diagnostics.report(Code::S035, value.pos,
+                                   "\"ordering\" must be a key of the payload, and then block or skip",
+                                   "for example order_id, or order_id skip");
     }
 }
 
 void checkPath(ReadContext& context, const Text& value) {
     delivery::Url url;
     if (value.value.front() != '/' || !delivery::parseUrl("http://host" + value.value, url).empty()) {
-        context.diagnostics.error("SPQL-S036", value.pos,
-                                  "\"path\" must begin with '/' and hold no space, control character or fragment",
-                                  "for example /orders; characters beyond ASCII are written %C3%A9");
+        context.diagnostics.report(Code::S036, value.pos,
+                                   "\"path\" must begin with '/' and hold no space, control character or fragment",
+                                   "for example /orders; characters beyond ASCII are written %C3%A9");
     }
 }
 
 void checkRetryOn(ReadContext& context, const Text& value) {
     int status = number(value.value, 499);
     if (status < 400 || status == 410) {
-        context.diagnostics.error("SPQL-S037", value.pos, "\"retry_on\" must list answers from 400 to 499, without 410",
-                                  "for example [404, 423]; 408, 429 and 5xx are tried again anyway");
+        context.diagnostics.report(Code::S037, value.pos, "\"retry_on\" must list answers from 400 to 499, without 410",
+                                   "for example [404, 423]; 408, 429 and 5xx are tried again anyway");
     }
 }
 
@@ -119,18 +119,18 @@ bool namesSecret(const std::string& value) {
 
 void checkHeader(ReadContext& context, const Text& name, const Text& value) {
     if (!delivery::isHeaderName(name.value)) {
-        context.diagnostics.error("SPQL-S038", name.pos, "\"" + name.value + "\" cannot be the name of a header",
-                                  "letters, digits and - are allowed");
+        context.diagnostics.report(Code::S038, name.pos, "\"" + name.value + "\" cannot be the name of a header",
+                                   "letters, digits and - are allowed");
     } else if (isOneOf(lower(name.value), ownHeaders)) {
-        context.diagnostics.error("SPQL-S038", name.pos, "the header " + name.value + " is set with each call");
+        context.diagnostics.report(Code::S038, name.pos, "the header " + name.value + " is set with each call");
     } else if (!delivery::isHeaderValue(value.value)) {
-        context.diagnostics.error(
-            "SPQL-S038", value.pos,
+        context.diagnostics.report(
+            Code::S038, value.pos,
             "the value of the header " + name.value + " holds a line end or another control character");
     } else if (isOneOf(lower(name.value), credentialHeaders) && !namesSecret(value.value)) {
-        context.diagnostics.error("SPQL-S039", value.pos,
-                                  "the header " + name.value + " holds a credential, and texts of specs are kept",
-                                  "let it end with the name of a row of specql.secret: \"Bearer secret:NAME\"");
+        context.diagnostics.report(Code::S039, value.pos,
+                                   "the header " + name.value + " holds a credential, and texts of specs are kept",
+                                   "let it end with the name of a row of specql.secret: \"Bearer secret:NAME\"");
     }
 }
 
@@ -194,9 +194,9 @@ Operation readOperation(ReadContext& context, const yaml::Entry& entry) {
             }
         }
     } else if (entry.value.kind != yaml::Node::Kind::null) {
-        context.diagnostics.error("SPQL-S003", entry.value.pos,
-                                  "operation \"" + entry.key.value + "\" must be a mapping",
-                                  "for example {path: /orders, method: POST}");
+        context.diagnostics.report(Code::S003, entry.value.pos,
+                                   "operation \"" + entry.key.value + "\" must be a mapping",
+                                   "for example {path: /orders, method: POST}");
     }
     return operation;
 }

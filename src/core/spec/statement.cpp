@@ -70,7 +70,7 @@ public:
         size_t begin = skipSpace(value_, 0);
         size_t name = nameLength(value_, begin);
         if (name == 0) {
-            error("SPQL-S017", begin, std::string("\"") + step_.verb.value + "\" needs the name of " + targetName());
+            report(Code::S017, begin, std::string("\"") + step_.verb.value + "\" needs the name of " + targetName());
             return;
         }
         step_.target = piece(begin, begin + name);
@@ -106,8 +106,8 @@ public:
 private:
     const char* targetName() const { return step_.kind == StepKind::emit ? "an event" : "an entity"; }
 
-    void error(const char* code, size_t at, const std::string& message, const std::string& hint = {}) {
-        context_.diagnostics.error(code, context_.source.position(cursor_.offsetOf(at)), message, hint);
+    void report(Code code, size_t at, const std::string& message, const std::string& hint = {}) {
+        context_.diagnostics.report(code, context_.source.position(cursor_.offsetOf(at)), message, hint);
     }
 
     Text piece(size_t begin, size_t end) { return cursor_.piece(begin, end); }
@@ -136,9 +136,9 @@ private:
         size_t begin = skipSpace(value_, keywordEnd(value_, rest, "VIA"));
         size_t name = nameLength(value_, begin);
         if (!isUpdate || name == 0) {
-            error("SPQL-S020", rest,
-                  isUpdate ? "VIA needs the name of a ref" : "\"" + step_.verb.value + "\" takes no VIA",
-                  "write 'update: Entity VIA ref SET column = expression'");
+            report(Code::S020, rest,
+                   isUpdate ? "VIA needs the name of a ref" : "\"" + step_.verb.value + "\" takes no VIA",
+                   "write 'update: Entity VIA ref SET column = expression'");
             return false;
         }
         step_.via = piece(begin, begin + name);
@@ -176,9 +176,9 @@ private:
         }
         std::string word = value_.substr(rest, value_.find_first_of(" \t\n=", rest) - rest);
         std::string hint = didYouMean(word, {"SET", "VIA", "WHERE", "ORDER BY", "LIMIT"});
-        error("SPQL-S018", rest, "\"" + word + "\" cannot stand behind the name of " + targetName(),
-              hint.empty() ? "write '" + step_.verb.value + ": " + step_.target.value + " SET column = expression'"
-                           : hint);
+        report(Code::S018, rest, "\"" + word + "\" cannot stand behind the name of " + targetName(),
+               hint.empty() ? "write '" + step_.verb.value + ": " + step_.target.value + " SET column = expression'"
+                            : hint);
         return false;
     }
 
@@ -189,14 +189,14 @@ private:
                 continue;
             }
             if (clause->begin < before) {
-                error("SPQL-S019", clause->begin, std::string(clause->keyword) + " stands too early",
-                      "the order is SET, WHERE, ORDER BY, LIMIT");
+                report(Code::S019, clause->begin, std::string(clause->keyword) + " stands too early",
+                       "the order is SET, WHERE, ORDER BY, LIMIT");
                 return false;
             }
             before = clause->begin;
             size_t again = findKeyword(value_, clause->keyword, clause->body);
             if (again != npos) {
-                error("SPQL-S019", again, std::string(clause->keyword) + " is given twice");
+                report(Code::S019, again, std::string(clause->keyword) + " is given twice");
                 return false;
             }
         }
@@ -211,7 +211,7 @@ private:
             if (step_.kind == StepKind::insert) {
                 hint += "; 'create: " + step_.target.value + "' takes the event's values of the same names";
             }
-            error("SPQL-S018", 0, "\"" + step_.verb.value + "\" needs SET", hint);
+            report(Code::S018, 0, "\"" + step_.verb.value + "\" needs SET", hint);
             return false;
         }
         bool takesSet = step_.kind != StepKind::remove;
@@ -226,16 +226,16 @@ private:
             return true;
         }
         bool ofRows = step_.kind == StepKind::remove && &clause != &set_;
-        error("SPQL-S020", clause.begin, "\"" + step_.verb.value + "\" takes no " + clause.keyword,
-              ofRows
-                  ? "a delete takes every row that fits its WHERE; rows are taken in order, and so many, by an update"
-                  : "");
+        report(Code::S020, clause.begin, "\"" + step_.verb.value + "\" takes no " + clause.keyword,
+               ofRows
+                   ? "a delete takes every row that fits its WHERE; rows are taken in order, and so many, by an update"
+                   : "");
         return false;
     }
 
     void addAssignment(const Text& column, ExpressionRef value) {
         if (!columnsSeen_.insert(column.value).second) {
-            context_.diagnostics.error("SPQL-S025", column.pos, "column \"" + column.value + "\" is set twice");
+            context_.diagnostics.report(Code::S025, column.pos, "column \"" + column.value + "\" is set twice");
             return;
         }
         if (value) {
@@ -245,26 +245,26 @@ private:
 
     void readColumns(const yaml::Node& columns) {
         if (skipSpace(value_, set_.body) < set_.end) {
-            error("SPQL-S018", set_.body, "columns stand both behind SET and below it", "write them in one place");
+            report(Code::S018, set_.body, "columns stand both behind SET and below it", "write them in one place");
             return;
         }
         if (columns.entries.size() > maxColumns) {
-            error("SPQL-S018", set_.begin, "SET has more than 1600 columns");
+            report(Code::S018, set_.begin, "SET has more than 1600 columns");
             return;
         }
         for (const yaml::Entry& entry : columns.entries) {
             if (entry.key.empty()) {
-                context_.diagnostics.error("SPQL-S004", entry.key.pos, "the name of a column is empty");
+                context_.diagnostics.report(Code::S004, entry.key.pos, "the name of a column is empty");
             } else if (entry.value.kind == yaml::Node::Kind::scalar) {
                 addAssignment(entry.key, context_.expression(entry.value.scalar));
             } else if (entry.value.kind == yaml::Node::Kind::null) {
-                context_.diagnostics.error("SPQL-S004", entry.key.pos,
-                                           "column \"" + entry.key.value + "\" has no value",
-                                           "write an SQL expression; null is one");
+                context_.diagnostics.report(Code::S004, entry.key.pos,
+                                            "column \"" + entry.key.value + "\" has no value",
+                                            "write an SQL expression; null is one");
             } else {
-                context_.diagnostics.error("SPQL-S003", entry.value.pos,
-                                           "column \"" + entry.key.value + "\" must be an SQL expression",
-                                           "for JSON write \"jsonb_build_object('key', value)\"");
+                context_.diagnostics.report(Code::S003, entry.value.pos,
+                                            "column \"" + entry.key.value + "\" must be an SQL expression",
+                                            "for JSON write \"jsonb_build_object('key', value)\"");
             }
         }
     }
@@ -272,11 +272,11 @@ private:
     void readAssignments() {
         std::vector<Slice> items = splitTopLevel(value_, ',', set_.body, set_.end);
         if (items.empty()) {
-            error("SPQL-S018", set_.begin, "SET must be followed by columns and their values",
-                  "write 'SET column = expression', or the columns on the lines below, deeper than this one");
+            report(Code::S018, set_.begin, "SET must be followed by columns and their values",
+                   "write 'SET column = expression', or the columns on the lines below, deeper than this one");
         }
         if (items.size() > maxColumns) {
-            error("SPQL-S018", set_.begin, "SET has more than 1600 columns");
+            report(Code::S018, set_.begin, "SET has more than 1600 columns");
             return;
         }
         for (const Slice& item : items) {
@@ -304,7 +304,7 @@ private:
 
     void readAssignment(const Slice& item) {
         if (item.empty()) {
-            error("SPQL-S018", item.begin, "an assignment is missing between two commas");
+            report(Code::S018, item.begin, "an assignment is missing between two commas");
             return;
         }
         size_t name = std::min(nameLength(value_, item.begin), item.end - item.begin);
@@ -313,11 +313,11 @@ private:
                         (value_[item.begin] == '"' || value_.substr(item.begin, name).find('.') == npos);
         if (!isColumn || equals >= item.end || value_[equals] != '=') {
             if (std::string hint = assignmentHint(item, name, equals); !hint.empty()) {
-                error("SPQL-S018", item.begin, "SET needs 'column = expression' here", hint);
+                report(Code::S018, item.begin, "SET needs 'column = expression' here", hint);
                 return;
             }
-            error("SPQL-S018", item.begin, "SET needs 'column = expression' here",
-                  "a ',' inside an expression must stand in parentheses or quotes");
+            report(Code::S018, item.begin, "SET needs 'column = expression' here",
+                   "a ',' inside an expression must stand in parentheses or quotes");
             return;
         }
         size_t begin = std::min(skipSpace(value_, equals + 1), item.end);
@@ -329,7 +329,7 @@ private:
     void readOrder() {
         std::vector<Slice> items = splitTopLevel(value_, ',', orderBy_.body, orderBy_.end);
         if (items.empty() || items.size() > maxArguments) {
-            error("SPQL-S022", orderBy_.begin, "ORDER BY needs one to 100 expressions");
+            report(Code::S022, orderBy_.begin, "ORDER BY needs one to 100 expressions");
             return;
         }
         for (const Slice& item : items) {
@@ -379,7 +379,7 @@ private:
         size_t op = close == npos ? end : skipSpace(value_, close + 1);
         bool isColumn = name > 0 && close != npos && skipSpace(value_, column + name) == close;
         if (!isColumn || op + 2 > end || value_.compare(op, 2, "<=") != 0) {
-            error("SPQL-S022", begin, "this must be written 'LIMIT SUM(column) <= expression'");
+            report(Code::S022, begin, "this must be written 'LIMIT SUM(column) <= expression'");
             return;
         }
         Text sum = columnPiece(column, column + name);
@@ -423,13 +423,13 @@ bool readCall(ReadContext& context, const Text& text, Step& step) {
     step.target = context.source.piece(text, begin, begin + name);
     std::vector<Slice> arguments = splitTopLevel(value, ',', open + 1, close);
     if (arguments.size() > maxArguments) {
-        context.diagnostics.error("SPQL-S023", text.pos, "a call has more than 100 arguments");
+        context.diagnostics.report(Code::S023, text.pos, "a call has more than 100 arguments");
         return true;
     }
     for (const Slice& argument : arguments) {
         Text one = context.source.piece(text, argument.begin, std::max(argument.begin, argument.end));
         if (argument.empty()) {
-            context.diagnostics.error("SPQL-S023", one.pos, "an argument is missing between two commas");
+            context.diagnostics.report(Code::S023, one.pos, "an argument is missing between two commas");
             continue;
         }
         step.args.push_back(context.expression(one));
@@ -447,15 +447,15 @@ void readAddressed(ReadContext& context, const Text& text, const std::string& me
     bool isWhole = nameEnd == value.size() || isSpace(value[nameEnd]);
     std::string shape = "write '" + step.verb.value + ": name \"" + messageName + "\"'";
     if (nameEnd == begin || !isWhole) {
-        context.diagnostics.error("SPQL-S024", context.source.locate(text, begin),
-                                  "\"" + step.verb.value + "\" must begin with a name", shape);
+        context.diagnostics.report(Code::S024, context.source.locate(text, begin),
+                                   "\"" + step.verb.value + "\" must begin with a name", shape);
         return;
     }
     step.target = context.source.piece(text, begin, nameEnd);
     size_t rest = skipSpace(value, nameEnd);
     size_t end = trimEnd(value, rest, value.size());
     if (rest >= end) {
-        context.diagnostics.error("SPQL-S024", text.pos, "\"" + step.verb.value + "\" lacks the " + messageName, shape);
+        context.diagnostics.report(Code::S024, text.pos, "\"" + step.verb.value + "\" lacks the " + messageName, shape);
         return;
     }
     step.message = context.source.piece(text, rest, end);
@@ -463,16 +463,16 @@ void readAddressed(ReadContext& context, const Text& text, const std::string& me
     if (message[0] == '"' || message[0] == '\'') {
         bool isClosed = message.size() > 1 && message.back() == message[0];
         if (!isClosed || !unquote(message)) {
-            context.diagnostics.error("SPQL-S024", step.message.pos,
-                                      "the quotes around the " + messageName + " do not match", shape);
+            context.diagnostics.report(Code::S024, step.message.pos,
+                                       "the quotes around the " + messageName + " do not match", shape);
             return;
         }
         ++step.message.offset;
     }
     if (message.empty()) {
-        context.diagnostics.error("SPQL-S024", step.message.pos, "the " + messageName + " is empty", shape);
+        context.diagnostics.report(Code::S024, step.message.pos, "the " + messageName + " is empty", shape);
     } else if (step.kind == StepKind::callExternal && message.find_first_of(" \t\n") != npos) {
-        context.diagnostics.error("SPQL-S024", step.message.pos, "an operation is one word", shape);
+        context.diagnostics.report(Code::S024, step.message.pos, "an operation is one word", shape);
     }
 }
 

@@ -115,7 +115,7 @@ private:
             std::string known = nearest(word, verbWords());
             hint = known.empty() ? hint : "put a ':' and a blank behind \"" + known + "\"";
         }
-        context_.diagnostics.error("SPQL-S014", node_.pos, "a step must be a key with a value", hint);
+        context_.diagnostics.report(Code::S014, node_.pos, "a step must be a key with a value", hint);
     }
 
     // Other keys than the step's own: either they belong to it, or the next step lacks its dash.
@@ -127,10 +127,10 @@ private:
                 continue;
             }
             std::string hint = didYouMean(entry.key.value, companions);
-            context_.diagnostics.error("SPQL-S015", entry.key.pos,
-                                       "a step has one key; \"" + entry.key.value + "\" does not belong to \"" +
-                                           firstWord(main.key.value) + "\"",
-                                       hint.empty() ? "begin each step with '- '" : hint);
+            context_.diagnostics.report(Code::S015, entry.key.pos,
+                                        "a step has one key; \"" + entry.key.value + "\" does not belong to \"" +
+                                            firstWord(main.key.value) + "\"",
+                                        hint.empty() ? "begin each step with '- '" : hint);
             return false;
         }
         return true;
@@ -151,8 +151,8 @@ private:
             return false;
         }
         if (entry.value.kind != yaml::Node::Kind::mapping) {
-            context_.diagnostics.error("SPQL-S018", entry.value.pos, "SET must be followed by columns and their values",
-                                       "write 'column: \"expression\"' on the lines below");
+            context_.diagnostics.report(Code::S018, entry.value.pos, "SET must be followed by columns and their values",
+                                        "write 'column: \"expression\"' on the lines below");
             return false;
         }
         Text statement = context_.source.piece(entry.key, wordEnd, entry.key.value.size());
@@ -167,7 +167,7 @@ private:
         } else if (hint.empty()) {
             hint = "a step is " + orList(verbWords()) + ", or calls a function: 'name: \"f(arguments)\"'";
         }
-        context_.diagnostics.error("SPQL-S016", verb.pos, "unknown step \"" + verb.value + "\"", hint);
+        context_.diagnostics.report(Code::S016, verb.pos, "unknown step \"" + verb.value + "\"", hint);
     }
 
     // <anything>: "f(args)". A word that is one slip away from a known step is taken for that slip: a misspelt step
@@ -180,7 +180,7 @@ private:
         bool isText = main.value.kind == yaml::Node::Kind::scalar;
         size_t errorsBefore = context_.diagnostics.errorCount();
         if (main.key.empty()) {
-            context_.diagnostics.error("SPQL-S004", main.key.pos, "the name of a step is empty");
+            context_.diagnostics.report(Code::S004, main.key.pos, "the name of a step is empty");
             return false;
         }
         if (isSlip || !isText || !readCall(context_, main.value.scalar, step)) {
@@ -235,9 +235,9 @@ private:
 
     void readStatementValue(const yaml::Node& value, Step& step) {
         if (value.kind == yaml::Node::Kind::mapping) {
-            context_.diagnostics.error("SPQL-S003", value.pos,
-                                       "\"" + step.verb.value + "\" must be a text, not a mapping",
-                                       "write '" + step.verb.value + ": Entity SET' and the columns below it");
+            context_.diagnostics.report(Code::S003, value.pos,
+                                        "\"" + step.verb.value + "\" must be a text, not a mapping",
+                                        "write '" + step.verb.value + ": Entity SET' and the columns below it");
             return;
         }
         Text statement = context_.scalar(value, step.verb.value);
@@ -286,7 +286,7 @@ private:
             size_t in = findKeyword(text.value, "in", name);
             bool isPlainName = name > 0 && text.value.find('.') >= name;
             if (!isPlainName || in == std::string::npos || text.value.find_first_not_of(" \t\n", name) != in) {
-                context_.diagnostics.error("SPQL-S029", text.pos, "\"foreach\" must be written 'item in array'");
+                context_.diagnostics.report(Code::S029, text.pos, "\"foreach\" must be written 'item in array'");
             } else {
                 size_t begin = std::min(text.value.find_first_not_of(" \t\n", in + 2), text.value.size());
                 step.variable = context_.source.piece(text, 0, name);
@@ -304,8 +304,8 @@ private:
     void readCallStep(const yaml::Node& value, Step& step) {
         Text text = context_.scalar(value, "call");
         if (text && !readCall(context_, text, step)) {
-            context_.diagnostics.error("SPQL-S023", text.pos, "\"call\" must be written 'function(arguments)'",
-                                       "parentheses are needed even without arguments");
+            context_.diagnostics.report(Code::S023, text.pos, "\"call\" must be written 'function(arguments)'",
+                                        "parentheses are needed even without arguments");
         }
         step.variable = context_.text(node_, "into");
     }
@@ -318,7 +318,7 @@ private:
 
 void readSteps(ReadContext& context, const yaml::Node& steps, const std::string& key, std::vector<Step>& into) {
     if (steps.items.empty()) {
-        context.diagnostics.error("SPQL-S004", steps.pos, "\"" + key + "\" is empty");
+        context.diagnostics.report(Code::S004, steps.pos, "\"" + key + "\" is empty");
     }
     for (const yaml::Node& item : steps.items) {
         Step step;

@@ -105,19 +105,19 @@ private:
     void fail(const std::string& message, const std::string& hint) {
         if (failed_) return;
         failed_ = true;
-        problem(window_.correlation ? "SPQL-R081" : "SPQL-R080", context_.source.locate(action_.condition, here()),
+        problem(window_.correlation ? Code::R081 : Code::R080, context_.source.locate(action_.condition, here()),
                 message, hint);
     }
     void failDeep() {
         failed_ = true;
         problem(
-            "SPQL-R090", context_.source.locate(action_.condition, here()),
+            Code::R090, context_.source.locate(action_.condition, here()),
             "the condition has more than " + std::to_string(time::Formula::deepest) + " parentheses within each other",
             "take out those that change nothing");
     }
-    void problem(const char* code, Pos pos, const std::string& message, const std::string& hint) {
+    void problem(Code code, Pos pos, const std::string& message, const std::string& hint) {
         understood_ = false;
-        context_.diagnostics.error(code, pos, message, hint);
+        context_.diagnostics.report(code, pos, message, hint);
     }
     Text piece(const Token& token) { return cursor_.piece(token.offset, token.offset + token.raw.size()); }
 
@@ -290,20 +290,20 @@ private:
         time::Formula formula;
         if (!time::Formula::parse(window_.joined, static_cast<int>(window_.terms.size()), formula)) return;
         if (formula.holds([](int, bool) { return false; }))
-            problem("SPQL-R085", action_.condition.pos, "this condition is true when nothing has happened",
+            problem(Code::R085, action_.condition.pos, "this condition is true when nothing has happened",
                     "join what stands under NOT by AND to an event without NOT");
         window_.impossible = !formula.canHold();
         if (window_.impossible)
-            context_.diagnostics.warning("SPQL-R075", action_.condition.pos,
-                                         "this condition can never hold, so that the action can never fire: an event "
-                                         "and its absence exclude each other",
-                                         "mend the condition, or take the action out");
+            context_.diagnostics.report(Code::R075, action_.condition.pos,
+                                        "this condition can never hold, so that the action can never fire: an event "
+                                        "and its absence exclude each other",
+                                        "mend the condition, or take the action out");
     }
 
     void checkUse() {
         for (size_t i = 0; i < action_.triggers.size(); i++)
             if (!used_.count(i))
-                problem("SPQL-R084", action_.triggers[i].pos,
+                problem(Code::R084, action_.triggers[i].pos,
                         "the condition does not use the trigger " + action_.triggers[i].value,
                         "use it in condition:, or take it out of triggers:");
     }
@@ -319,7 +319,7 @@ private:
                          : term.comparison == ">"  ? negative
                                                    : true;
         if (!onNothing) return;
-        problem("SPQL-R082", term.written.pos, "this count holds when nothing has happened",
+        problem(Code::R082, term.written.pos, "this count holds when nothing has happened",
                 "compare with >= 1 or more");
     }
 

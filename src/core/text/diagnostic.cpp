@@ -5,17 +5,37 @@
 
 namespace specql {
 
-void Diagnostics::error(std::string code, Pos pos, std::string message, std::string hint) {
-    items_.push_back({Severity::error, std::move(code), pos, std::move(message), std::move(hint)});
-    ++errors_;
+namespace {
+
+struct Entry {
+    const char* name;
+    Severity severity;
+};
+
+constexpr Entry table[] = {
+    {"", Severity::error},
+#define DIAGNOSTIC(code, severity, sentence, hint) {"SPQL-" #code, Severity::severity},
+#include "diagnostics.def"
+#undef DIAGNOSTIC
+};
+
+}  // namespace
+
+const char* codeName(Code code) {
+    return table[static_cast<size_t>(code)].name;
 }
 
-void Diagnostics::warning(std::string code, Pos pos, std::string message, std::string hint) {
-    items_.push_back({Severity::warning, std::move(code), pos, std::move(message), std::move(hint)});
+Severity severityOf(Code code) {
+    return table[static_cast<size_t>(code)].severity;
 }
 
-void Diagnostics::notice(std::string code, Pos pos, std::string message, std::string hint) {
-    items_.push_back({Severity::notice, std::move(code), pos, std::move(message), std::move(hint)});
+void Diagnostics::report(Code code, Pos pos, std::string message, std::string hint) {
+    items_.push_back({severityOf(code), code, pos, std::move(message), std::move(hint)});
+    errors_ += severityOf(code) == Severity::error;
+}
+
+void Diagnostics::warn(Code code, Pos pos, std::string message, std::string hint) {
+    items_.push_back({Severity::warning, code, pos, std::move(message), std::move(hint)});
 }
 
 std::vector<Diagnostic> Diagnostics::sorted() const {

@@ -23,9 +23,21 @@ inline bool operator<(Pos a, Pos b) {
 
 enum class Severity { error, warning, notice };
 
+// What can be said, as core/diagnostics.def lists it.
+enum class Code : uint16_t {
+    none,
+#define DIAGNOSTIC(code, severity, sentence, hint) code,
+#include "diagnostics.def"
+#undef DIAGNOSTIC
+};
+
+// "SPQL-Y001"; stable. "" for none.
+const char* codeName(Code code);
+Severity severityOf(Code code);
+
 struct Diagnostic {
     Severity severity = Severity::error;
-    std::string code;  // stable, "SPQL-Y001"; the whole list with meanings is docs/reference.md
+    Code code = Code::none;
     Pos pos;
     std::string message;  // one sentence, no trailing full stop
     std::string hint;     // what would mend it; may be empty
@@ -34,9 +46,9 @@ struct Diagnostic {
 // Collects the problems of one text. Never throws but for lack of memory.
 class Diagnostics {
 public:
-    void error(std::string code, Pos pos, std::string message, std::string hint = {});
-    void warning(std::string code, Pos pos, std::string message, std::string hint = {});
-    void notice(std::string code, Pos pos, std::string message, std::string hint = {});
+    void report(Code code, Pos pos, std::string message, std::string hint = {});
+    // What is an error elsewhere, where it rests on a guess.
+    void warn(Code code, Pos pos, std::string message, std::string hint = {});
     bool hasErrors() const { return errors_ > 0; }
     size_t errorCount() const { return errors_; }
     // Sorted by position; equal positions keep the order in which they were found.

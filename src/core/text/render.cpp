@@ -78,7 +78,7 @@ std::string render(const Diagnostic& diagnostic, const Source& source) {
     }
     out += severityPrefix(diagnostic.severity);
     out += diagnostic.message;
-    out += " [" + diagnostic.code + "]";
+    out += std::string(" [") + codeName(diagnostic.code) + "]";
     if (hasPlace) {
         Picture picture = draw(source.line(diagnostic.pos.line), diagnostic.pos.col);
         out += "\n    " + picture.line + "\n    " + picture.caret;

@@ -57,9 +57,9 @@ private:
             if (codePoint == '\'') {
                 quoted = !quoted;
             } else if (!quoted && isInvisible(codePoint)) {
-                diagnostics_.error("SPQL-Y031", source_.locate(text, begin),
-                                   "the character " + codePointName(codePoint) + " cannot be seen",
-                                   "take it out: names with it and without it look the same");
+                diagnostics_.report(Code::Y031, source_.locate(text, begin),
+                                    "the character " + codePointName(codePoint) + " cannot be seen",
+                                    "take it out: names with it and without it look the same");
                 return;
             } else if (!quoted && isForeignBlank(codePoint)) {
                 reportForeignBlank(source_, source_.offsetOf(text, begin), diagnostics_);
@@ -97,9 +97,9 @@ private:
         char32_t codePoint = decodeUtf8(text.value, after);
         std::string letter = text.value.substr(place, after - place) + " (" + codePointName(codePoint) + ")";
         const char *fewer = others <= latin ? script : "Latin", *more = others <= latin ? "Latin" : script;
-        diagnostics_.warning("SPQL-Y032", source_.locate(text, place),
-                             letter + " in " + word + " is a " + fewer + " letter among " + more + " ones",
-                             "type the name anew if it should be of one script");
+        diagnostics_.report(Code::Y032, source_.locate(text, place),
+                            letter + " in " + word + " is a " + fewer + " letter among " + more + " ones",
+                            "type the name anew if it should be of one script");
     }
 
     const Source& source_;
@@ -122,8 +122,8 @@ void reportForeignBlank(const Source& source, size_t offset, Diagnostics& diagno
     size_t after = offset;
     char32_t codePoint = decodeUtf8(source.text(), after);
     std::string name = codePoint == 0x00A0 ? "a no-break space " : "the space ";
-    diagnostics.error("SPQL-Y033", source.position(offset), name + codePointName(codePoint) + ", not a blank",
-                      "type a blank in its place; copied text often holds it");
+    diagnostics.report(Code::Y033, source.position(offset), name + codePointName(codePoint) + ", not a blank",
+                       "type a blank in its place; copied text often holds it");
 }
 
 bool reportForeignBlankIn(const Source& source, uint32_t number, Diagnostics& diagnostics) {

@@ -154,8 +154,8 @@ private:
     void checkStructure(const LineScanner::Line& info, std::string_view line, uint32_t number, size_t offset) {
         if (info.tabIndented && !document_.broken) {
             document_.broken = true;
-            diagnostics_.error("SPQL-Y018", source_.position(offset + line.find('\t')), "a tab in the indentation",
-                               "indent with spaces: YAML does not say how wide a tab is");
+            diagnostics_.report(Code::Y018, source_.position(offset + line.find('\t')), "a tab in the indentation",
+                                "indent with spaces: YAML does not say how wide a tab is");
         }
         if (startsWithForeignBlank(line.substr(std::min(info.indent, line.size()))) && !document_.broken) {
             document_.broken = true;
@@ -163,7 +163,7 @@ private:
         }
         if (info.indent == 0 && line[0] == '%' && !document_.broken) {
             document_.broken = true;
-            diagnostics_.error("SPQL-Y017", {number, 1}, "YAML directives are not allowed", "remove this line");
+            diagnostics_.report(Code::Y017, {number, 1}, "YAML directives are not allowed", "remove this line");
         }
         if (rootIndent_ < 0) {
             rootIndent_ = static_cast<long>(info.indent);
@@ -216,7 +216,7 @@ private:
         return key == "update" || key == "delete" || saysSet;
     }
 
-    // "WHERE …" in the column of the "update:" that it belongs to. YAML wants it deeper, the seed does not; nothing
+    // "WHERE …" in the column of the "update:" that it belongs to. YAML wants it deeper, the language does not; nothing
     // else can begin with such a word there, as a key would be followed by ':'.
     bool continuesStatement(std::string_view line) const {
         if (statementColumn_ == LineScanner::none || !scanner_.isInPlain() ||

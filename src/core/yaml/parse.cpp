@@ -56,8 +56,8 @@ private:
     int readsAtEnd_ = 0;
 };
 
-void refuse(Diagnostics& diagnostics, const char* code, Pos pos, const std::string& message, const char* hint) {
-    diagnostics.error(code, pos, message, hint);
+void refuse(Diagnostics& diagnostics, Code code, Pos pos, const std::string& message, const char* hint) {
+    diagnostics.report(code, pos, message, hint);
 }
 
 // Checks what must hold before yaml-cpp sees the text. Only the first problem of each kind is reported, because a
@@ -66,7 +66,7 @@ bool isReadable(const Source& source, const Limits& limits, Diagnostics& diagnos
     const std::string& text = source.text();
     if (text.size() > limits.bytes) {
         refuse(
-            diagnostics, "SPQL-Y001", {1, 1},
+            diagnostics, Code::Y001, {1, 1},
             "the text has " + std::to_string(text.size()) + " bytes; " + std::to_string(limits.bytes) + " are allowed",
             "apply it in parts, or raise specql.max_spec_size");
         return false;
@@ -84,7 +84,7 @@ bool isReadable(const Source& source, const Limits& limits, Diagnostics& diagnos
         char32_t codePoint = decodeUtf8(text, at);
         if (codePoint == invalidCodePoint) {
             if (!invalidSeen) {
-                refuse(diagnostics, "SPQL-Y002", source.position(begin), "a byte that is not valid UTF-8",
+                refuse(diagnostics, Code::Y002, source.position(begin), "a byte that is not valid UTF-8",
                        "save the file as UTF-8");
             }
             invalidSeen = true;
@@ -95,14 +95,14 @@ bool isReadable(const Source& source, const Limits& limits, Diagnostics& diagnos
         if ((isForbidden(codePoint) && !isByteOrderMark) || isLoneReturn) {
             if (!forbiddenSeen) {
                 refuse(
-                    diagnostics, "SPQL-Y003", source.position(begin),
+                    diagnostics, Code::Y003, source.position(begin),
                     "character " + codePointName(codePoint) + " is not allowed",
                     "control and bidirectional characters make a text read differently from what it says; remove it");
             }
             forbiddenSeen = true;
         }
         if ((codePoint == '[' || codePoint == '{') && ++openers > limits.flowOpeners && !openersSeen) {
-            refuse(diagnostics, "SPQL-Y004", source.position(begin),
+            refuse(diagnostics, Code::Y004, source.position(begin),
                    "the text has more than " + std::to_string(limits.flowOpeners) + " '[' and '{'",
                    "write lists and mappings on lines of their own, or apply the text in parts");
             openersSeen = true;
@@ -158,8 +158,8 @@ ParsedText parseText(const Source& source, const Limits& limits, Diagnostics& di
     } catch (const TextRefused&) {
     }
     if (result.documents.empty() && diagnostics.errorCount() == errorsBefore) {
-        diagnostics.error("SPQL-Y030", {1, 1}, "the text holds no document",
-                          "begin with 'entity:', 'service:' or 'actions:'");
+        diagnostics.report(Code::Y030, {1, 1}, "the text holds no document",
+                           "begin with 'entity:', 'service:' or 'actions:'");
     }
     return result;
 }

@@ -23,7 +23,7 @@ struct Limits {
 using InterruptCheck = bool (*)();
 struct Interrupted {};
 
-// Rewrites the seed's dialect to strict YAML, line by line: characters move within a line, lines never do.
+// Rewrites the dialect of specs to strict YAML, line by line: characters move within a line, lines never do.
 // `documentStarts` gets the line numbers at which a new document begins without a `---`.
 std::string dialectToYaml(const Source& source, std::vector<uint32_t>& documentStarts);
 

@@ -33,11 +33,11 @@ void reportColon(const ErrorPlace& place, Diagnostics& diagnostics) {
     size_t start = before.find_first_not_of(" \t-");
     bool isFirstColon = before.find(": ") == std::string_view::npos;
     if (start != std::string_view::npos && isFirstColon) {
-        diagnostics.error("SPQL-Y020", place.source.position(begin + start), "a key cannot stand below a value",
-                          "the key above has a value already; for columns to set, end that line with SET");
+        diagnostics.report(Code::Y020, place.source.position(begin + start), "a key cannot stand below a value",
+                           "the key above has a value already; for columns to set, end that line with SET");
         return;
     }
-    diagnostics.error("SPQL-Y020", place.pos, "a ':' followed by a blank inside a value", quoteHint);
+    diagnostics.report(Code::Y020, place.pos, "a ':' followed by a blank inside a value", quoteHint);
 }
 
 // Something that is neither a further key (item) nor less indented.
@@ -54,7 +54,7 @@ void reportMisplaced(const ErrorPlace& place, bool inList, Diagnostics& diagnost
             Pos opened = place.source.position(place.lines.longQuoteBegin);
             hint = "the quote opened on line " + std::to_string(opened.line) + " may lack its end";
         }
-        diagnostics.error("SPQL-Y022", place.pos, "text behind the end of a value", hint);
+        diagnostics.report(Code::Y022, place.pos, "text behind the end of a value", hint);
         return;
     }
     std::string what = inList ? "list" : "mapping";
@@ -65,25 +65,25 @@ void reportMisplaced(const ErrorPlace& place, bool inList, Diagnostics& diagnost
     }
     std::string found =
         !inList && place.offset < text.size() && text[place.offset] == '-' ? "a list item" : "this line";
-    diagnostics.error("SPQL-Y021", place.pos, found + " does not fit into the " + what + " above", hint);
+    diagnostics.report(Code::Y021, place.pos, found + " does not fit into the " + what + " above", hint);
 }
 
 void reportOpenFlow(const ErrorPlace& place, Diagnostics& diagnostics) {
     Pos opened;
     char bracket = 0;
     if (!place.builder.openFlow(opened, bracket)) {
-        diagnostics.error("SPQL-Y010", place.pos, "a bracket or brace is never closed");
+        diagnostics.report(Code::Y010, place.pos, "a bracket or brace is never closed");
         return;
     }
     std::string close = bracket == '[' ? "]" : "}";
-    diagnostics.error("SPQL-Y010", opened, std::string("this '") + bracket + "' is never closed",
-                      "'" + close + "' or ',' was expected on line " + std::to_string(place.pos.line) + ", column " +
-                          std::to_string(place.pos.col));
+    diagnostics.report(Code::Y010, opened, std::string("this '") + bracket + "' is never closed",
+                       "'" + close + "' or ',' was expected on line " + std::to_string(place.pos.line) + ", column " +
+                           std::to_string(place.pos.col));
 }
 
 void reportOpenQuote(const ErrorPlace& place, Diagnostics& diagnostics) {
     Pos pos = place.lines.hasOpenQuote ? place.source.position(place.lines.openQuote) : place.pos;
-    diagnostics.error("SPQL-Y009", pos, "this quote is never closed", "everything below would be part of the text");
+    diagnostics.report(Code::Y009, pos, "this quote is never closed", "everything below would be part of the text");
 }
 
 }  // namespace
@@ -112,40 +112,40 @@ void reportSyntaxError(const YAML::Exception& error, const Source& source, const
     } else if (message == Msg::END_OF_SEQ) {
         reportMisplaced(place, true, diagnostics);
     } else if (message == Msg::FLOW_END) {
-        diagnostics.error("SPQL-Y010", place.pos, "a closing bracket or brace that nothing opened", quoteHint);
+        diagnostics.report(Code::Y010, place.pos, "a closing bracket or brace that nothing opened", quoteHint);
     } else if (message == Msg::BLOCK_ENTRY) {
-        diagnostics.error("SPQL-Y021", place.pos, "a list item cannot begin here",
-                          "begin each item on a line of its own");
+        diagnostics.report(Code::Y021, place.pos, "a list item cannot begin here",
+                           "begin each item on a line of its own");
     } else if (message == Msg::MAP_KEY) {
-        diagnostics.error("SPQL-Y021", place.pos, "a key cannot begin here", "begin each key on a line of its own");
+        diagnostics.report(Code::Y021, place.pos, "a key cannot begin here", "begin each key on a line of its own");
     } else if (startsWith(message, Msg::INVALID_ESCAPE) || message == Msg::INVALID_HEX ||
                startsWith(message, Msg::INVALID_UNICODE)) {
         size_t backslash = source.text().rfind('\\', offset);
         Pos pos = backslash == std::string::npos ? place.pos : source.position(backslash);
-        diagnostics.error("SPQL-Y023", pos, "a backslash escape that YAML does not know",
-                          "double the backslash, or use single quotes, in which it is an ordinary character");
+        diagnostics.report(Code::Y023, pos, "a backslash escape that YAML does not know",
+                           "double the backslash, or use single quotes, in which it is an ordinary character");
     } else if (message == Msg::UNKNOWN_TOKEN || message == Msg::CHAR_IN_SCALAR) {
         std::string found = place.offset < source.text().size() ? std::string(1, source.text()[place.offset]) : "";
-        diagnostics.error("SPQL-Y024", place.pos, "a value cannot begin with '" + found + "'", quoteHint);
+        diagnostics.report(Code::Y024, place.pos, "a value cannot begin with '" + found + "'", quoteHint);
     } else if (message == Msg::TAB_IN_INDENTATION) {
-        diagnostics.error("SPQL-Y018", place.pos, "a tab in the indentation",
-                          "indent with spaces: YAML does not say how wide a tab is");
+        diagnostics.report(Code::Y018, place.pos, "a tab in the indentation",
+                           "indent with spaces: YAML does not say how wide a tab is");
     } else if (message == Msg::ZERO_INDENT_IN_BLOCK || message == Msg::CHAR_IN_BLOCK) {
-        diagnostics.error("SPQL-Y025", place.pos, "'|' or '>' must be the last thing on its line",
-                          "begin the text on the next line, or put it in quotes");
+        diagnostics.report(Code::Y025, place.pos, "'|' or '>' must be the last thing on its line",
+                           "begin the text on the next line, or put it in quotes");
     } else if (message == Msg::UNKNOWN_ANCHOR || startsWith(message, Msg::UNKNOWN_ANCHOR) ||
                message == Msg::ALIAS_NOT_FOUND || message == Msg::CHAR_IN_ALIAS || message == Msg::ALIAS_CONTENT) {
-        diagnostics.error("SPQL-Y012", place.pos, "YAML aliases ('*') are not allowed",
-                          "write the value out; to begin a text with '*', put it in quotes");
+        diagnostics.report(Code::Y012, place.pos, "YAML aliases ('*') are not allowed",
+                           "write the value out; to begin a text with '*', put it in quotes");
     } else if (message == Msg::ANCHOR_NOT_FOUND || message == Msg::CHAR_IN_ANCHOR || message == Msg::MULTIPLE_ANCHORS) {
-        diagnostics.error("SPQL-Y011", place.pos, "YAML anchors ('&') are not allowed",
-                          "remove the anchor; to begin a text with '&', put it in quotes");
+        diagnostics.report(Code::Y011, place.pos, "YAML anchors ('&') are not allowed",
+                           "remove the anchor; to begin a text with '&', put it in quotes");
     } else if (message == Msg::CHAR_IN_TAG_HANDLE || message == Msg::TAG_WITH_NO_SUFFIX ||
                message == Msg::END_OF_VERBATIM_TAG || message == Msg::MULTIPLE_TAGS) {
-        diagnostics.error("SPQL-Y013", place.pos, "YAML tags ('!') are not allowed",
-                          "remove the tag; to begin a text with '!', put it in quotes");
+        diagnostics.report(Code::Y013, place.pos, "YAML tags ('!') are not allowed",
+                           "remove the tag; to begin a text with '!', put it in quotes");
     } else {
-        diagnostics.error("SPQL-Y029", place.pos, "this is not valid YAML: " + message);
+        diagnostics.report(Code::Y029, place.pos, "this is not valid YAML: " + message);
     }
 }
 

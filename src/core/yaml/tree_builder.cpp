@@ -68,9 +68,9 @@ void TreeBuilder::count(size_t offset) {
         throw Interrupted();
     }
     if (++nodes_ > limits_.nodes) {
-        diagnostics_.error("SPQL-Y006", source_.position(offset),
-                           "the text has more than " + std::to_string(limits_.nodes) + " keys and values",
-                           "apply it in parts");
+        diagnostics_.report(Code::Y006, source_.position(offset),
+                            "the text has more than " + std::to_string(limits_.nodes) + " keys and values",
+                            "apply it in parts");
         throw TextRefused();
     }
 }
@@ -81,14 +81,14 @@ bool TreeBuilder::expectsKey() const {
 
 void TreeBuilder::OnDocumentStart(const YAML::Mark& mark) {
     if (++starts_ > 1) {
-        diagnostics_.error("SPQL-Y016", source_.position(offsetOf(mark)), "this stands behind the end of the document",
-                           oneRootHint);
+        diagnostics_.report(Code::Y016, source_.position(offsetOf(mark)), "this stands behind the end of the document",
+                            oneRootHint);
         throw DocumentRefused();
     }
     if (++documents_ > limits_.documents) {
-        diagnostics_.error("SPQL-Y007", source_.position(offsetOf(mark)),
-                           "the text has more than " + std::to_string(limits_.documents) + " documents",
-                           "apply it in parts");
+        diagnostics_.report(Code::Y007, source_.position(offsetOf(mark)),
+                            "the text has more than " + std::to_string(limits_.documents) + " documents",
+                            "apply it in parts");
         throw TextRefused();
     }
 }
@@ -100,11 +100,11 @@ size_t TreeBuilder::refuseProperties(size_t offset, YAML::anchor_t anchor) {
         return offset;
     }
     if (first == '!') {
-        diagnostics_.error("SPQL-Y013", source_.position(offset), "YAML tags ('!') are not allowed",
-                           "remove the tag; to begin a text with '!', put it in quotes");
+        diagnostics_.report(Code::Y013, source_.position(offset), "YAML tags ('!') are not allowed",
+                            "remove the tag; to begin a text with '!', put it in quotes");
     } else {
-        diagnostics_.error("SPQL-Y011", source_.position(offset), "YAML anchors ('&') are not allowed",
-                           "remove the anchor; to begin a text with '&', put it in quotes");
+        diagnostics_.report(Code::Y011, source_.position(offset), "YAML anchors ('&') are not allowed",
+                            "remove the anchor; to begin a text with '&', put it in quotes");
     }
     while (at(offset) == '!' || at(offset) == '&') {
         while (at(offset) != '\0' && !isSpace(at(offset))) {
@@ -120,8 +120,8 @@ size_t TreeBuilder::refuseProperties(size_t offset, YAML::anchor_t anchor) {
 void TreeBuilder::OnAlias(const YAML::Mark& mark, YAML::anchor_t) {
     size_t offset = offsetOf(mark);
     count(offset);
-    diagnostics_.error("SPQL-Y012", source_.position(offset), "YAML aliases ('*') are not allowed",
-                       "write the value out; to begin a text with '*', put it in quotes");
+    diagnostics_.report(Code::Y012, source_.position(offset), "YAML aliases ('*') are not allowed",
+                        "write the value out; to begin a text with '*', put it in quotes");
     throw DocumentRefused();
 }
 
@@ -148,11 +148,11 @@ void TreeBuilder::OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) {
         if (!isStray) {
             return;
         }
-        diagnostics_.error("SPQL-Y016", source_.position(offset), "a document cannot begin with this", oneRootHint);
+        diagnostics_.report(Code::Y016, source_.position(offset), "a document cannot begin with this", oneRootHint);
         throw DocumentRefused();
     }
     if (expectsKey()) {
-        diagnostics_.error("SPQL-Y019", source_.position(offset), "a key is missing here", "write 'key: value'");
+        diagnostics_.report(Code::Y019, source_.position(offset), "a key is missing here", "write 'key: value'");
         throw DocumentRefused();
     }
     Node node;
@@ -194,9 +194,9 @@ void TreeBuilder::OnScalar(const YAML::Mark& mark, const std::string&, YAML::anc
     size_t offset = offsetOf(mark);
     count(offset);
     if (value.size() > limits_.scalarBytes) {
-        diagnostics_.error("SPQL-Y008", source_.position(offset),
-                           "a value has more than " + std::to_string(limits_.scalarBytes) + " bytes",
-                           "a missing quote or indentation may have swallowed the lines below");
+        diagnostics_.report(Code::Y008, source_.position(offset),
+                            "a value has more than " + std::to_string(limits_.scalarBytes) + " bytes",
+                            "a missing quote or indentation may have swallowed the lines below");
         throw TextRefused();
     }
     offset = refuseProperties(offset, anchor);
@@ -205,8 +205,8 @@ void TreeBuilder::OnScalar(const YAML::Mark& mark, const std::string&, YAML::anc
         for (size_t i = 0; i < value.size();) {
             char32_t codePoint = decodeUtf8(value, i);
             if (codePoint == invalidCodePoint || isForbidden(codePoint)) {
-                diagnostics_.error("SPQL-Y003", text.pos, "an escape stands for a character that is not allowed",
-                                   "NUL, control and bidirectional characters cannot be in a spec");
+                diagnostics_.report(Code::Y003, text.pos, "an escape stands for a character that is not allowed",
+                                    "NUL, control and bidirectional characters cannot be in a spec");
                 throw DocumentRefused();
             }
         }
@@ -284,14 +284,14 @@ void TreeBuilder::addKey(const Text& text, size_t end) {
     frame.keyEnd = end;
     frame.end = end;
     if (text.value == "<<" && text.style == 0) {
-        diagnostics_.error("SPQL-Y014", text.pos, "YAML merge keys ('<<') are not allowed", "write the keys out");
+        diagnostics_.report(Code::Y014, text.pos, "YAML merge keys ('<<') are not allowed", "write the keys out");
         throw DocumentRefused();
     }
     auto known = frame.keys.emplace(text.value, text.pos);
     if (!known.second) {
-        diagnostics_.error("SPQL-Y015", text.pos, "key \"" + text.value + "\" is given twice",
-                           "the first is on line " + std::to_string(known.first->second.line) +
-                               "; separate documents by a line '---'");
+        diagnostics_.report(Code::Y015, text.pos, "key \"" + text.value + "\" is given twice",
+                            "the first is on line " + std::to_string(known.first->second.line) +
+                                "; separate documents by a line '---'");
         frame.keyIsRefused = true;
     }
 }
@@ -299,10 +299,10 @@ void TreeBuilder::addKey(const Text& text, size_t end) {
 void TreeBuilder::addValue(Node node, size_t end) {
     if (stack_.empty()) {
         if (node.kind != Node::Kind::mapping) {
-            diagnostics_.error("SPQL-Y016", node.pos,
-                               node.kind == Node::Kind::sequence ? "a document cannot be a list"
-                                                                 : "a document cannot be a single value",
-                               oneRootHint);
+            diagnostics_.report(Code::Y016, node.pos,
+                                node.kind == Node::Kind::sequence ? "a document cannot be a list"
+                                                                  : "a document cannot be a single value",
+                                oneRootHint);
             throw DocumentRefused();
         }
         root_ = std::move(node);
@@ -327,20 +327,20 @@ void TreeBuilder::openContainerAt(const YAML::Mark& mark, YAML::anchor_t anchor,
     size_t offset = offsetOf(mark);
     count(offset);
     if (stack_.size() >= limits_.depth) {
-        diagnostics_.error("SPQL-Y005", source_.position(offset),
-                           "lists and mappings are nested more than " + std::to_string(limits_.depth) + " deep");
+        diagnostics_.report(Code::Y005, source_.position(offset),
+                            "lists and mappings are nested more than " + std::to_string(limits_.depth) + " deep");
         throw TextRefused();
     }
     offset = refuseProperties(offset, anchor);
     if (expectsKey()) {
         // yaml-cpp takes what is never closed for a key.
         if (lines_.hasOpenFlow) {
-            diagnostics_.error("SPQL-Y010", source_.position(lines_.openFlow),
-                               std::string("this '") + at(lines_.openFlow) + "' is never closed");
+            diagnostics_.report(Code::Y010, source_.position(lines_.openFlow),
+                                std::string("this '") + at(lines_.openFlow) + "' is never closed");
             throw DocumentRefused();
         }
-        diagnostics_.error("SPQL-Y019", source_.position(offset), "a key must be a word, not a list or a mapping",
-                           "to begin a key or a text with '{' or '[', put it in quotes");
+        diagnostics_.report(Code::Y019, source_.position(offset), "a key must be a word, not a list or a mapping",
+                            "to begin a key or a text with '{' or '[', put it in quotes");
         throw DocumentRefused();
     }
     Frame frame;

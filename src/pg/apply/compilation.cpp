@@ -45,8 +45,9 @@ void writeProblem(const Diagnostic& problem, std::string* to) {
 
 // The SQLSTATE for an error whose first problem is this.
 int sqlstateOf(const Diagnostic& problem) {
-    if (problem.code == "SPQL-P004") return sqlstate::destructive;
-    if (problem.code.compare(0, 6, "SPQL-P") == 0) return sqlstate::notAllowed;
+    if (problem.code == Code::P004) return sqlstate::destructive;
+    // SPQL-P…: what is installed.
+    if (codeName(problem.code)[5] == 'P') return sqlstate::notAllowed;
     return sqlstate::specInvalid;
 }
 
@@ -61,7 +62,8 @@ int writeReport(Compilation* compilation) {
                                 (compilation->errors == 2 ? "error" : "errors") + ")";
     compilation->detail = render(compilation->compiler.diagnostics(), compilation->compiler.source());
     compilation->hint = first->hint;
-    if (compilation->hint.empty()) compilation->hint = "SELECT specql.help('" + first->code + "') has an example.";
+    if (compilation->hint.empty())
+        compilation->hint = std::string("SELECT specql.help('") + codeName(first->code) + "') has an example.";
     return sqlstateOf(*first);
 }
 

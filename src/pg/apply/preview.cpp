@@ -89,7 +89,7 @@ SPECQL_FUNCTION(specql_validate)
     Compilation* compilation = compile(arguments);
     for (const Diagnostic& problem : compilation->problems) {
         ResultSet::Row row = rows.row();
-        row.text(severityName(problem.severity)).text(displayText(problem.code));
+        row.text(severityName(problem.severity)).text(codeName(problem.code));
         if (problem.pos.line > 0)
             row.integer(static_cast<int>(problem.pos.line)).integer(static_cast<int>(problem.pos.col));
         else

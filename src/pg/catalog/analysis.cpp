@@ -49,7 +49,7 @@ struct Bindings {
 
 // A problem that is found in an analysed tree, as plain data.
 struct Finding {
-    const char* code;  // nullptr if there is none
+    Code code;  // none: nothing against it
     const char* message;
     const char* hint;
     int offset;
@@ -118,7 +118,7 @@ struct Check {
     Analysed* result;
 };
 
-bool refuse(Check* check, const char* code, int offset, const char* message, const char* hint) {
+bool refuse(Check* check, Code code, int offset, const char* message, const char* hint) {
     check->result->finding = {code, message, hint, Max(offset, 0)};
     return true;
 }
@@ -159,7 +159,7 @@ bool checkOperator(Check* check, Oid oid, int offset) {
         if (static_cast<RawOperator*>(lfirst(cell))->offset == offset) return false;
     const char* schemaName = toUtf8(quote_identifier(get_namespace_name(schema)));
     return refuse(
-        check, "SPQL-E107", offset,
+        check, Code::E107, offset,
         psprintf("operator \"%s\" is found in schema %s only, where generated code does not look", name, schemaName),
         psprintf("Write OPERATOR(%s.%s)", schemaName, name));
 }
@@ -169,15 +169,15 @@ bool checkNode(::Node* node, void* context) {
     if (node == nullptr) return false;
     switch (nodeTag(node)) {
         case T_Aggref:
-            return refuse(check, "SPQL-E104", exprLocation(node), "an aggregate cannot be used in an expression",
+            return refuse(check, Code::E104, exprLocation(node), "an aggregate cannot be used in an expression",
                           "Rules over many events are written as a windowed condition: COUNT(...) >= 5 WITHIN 1 hour");
         case T_WindowFunc:
-            return refuse(check, "SPQL-E105", exprLocation(node), "a window function cannot be used in an expression",
+            return refuse(check, Code::E105, exprLocation(node), "a window function cannot be used in an expression",
                           "Rules over many events are written as a windowed condition: COUNT(...) >= 5 WITHIN 1 hour");
         case T_FuncExpr: {
             FuncExpr* call = reinterpret_cast<FuncExpr*>(node);
             if (call->funcretset)
-                return refuse(check, "SPQL-E103", call->location,
+                return refuse(check, Code::E103, call->location,
                               "a function that returns a set cannot be used in an expression",
                               "One value is wanted; call it in an SQL function that returns one");
             checkFunction(check, call->funcid, call->funcformat, call->location);
@@ -188,7 +188,7 @@ bool checkNode(::Node* node, void* context) {
         case T_NullIfExpr: {
             OpExpr* call = reinterpret_cast<OpExpr*>(node);
             if (call->opretset)
-                return refuse(check, "SPQL-E103", call->location,
+                return refuse(check, Code::E103, call->location,
                               "an operator that returns a set cannot be used in an expression", "One value is wanted");
             if (checkOperator(check, call->opno, call->location)) return true;
             break;
@@ -297,7 +297,7 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
                                                  COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1);
         if (assigned == nullptr) {
             const char* wantedText = toUtf8(typeText(wanted, -1));
-            refuse(&check, "SPQL-E106", exprLocation(raw->tree),
+            refuse(&check, Code::E106, exprLocation(raw->tree),
                    psprintf("%s is wanted, but the expression is of type %s", wantedText, result->type),
                    wanted == BOOLOID  ? "A condition compares something; a value of its own is true or false"
                    : type == JSONBOID ? psprintf("A value within JSON is taken out by ->> 'key', and the whole by #>> "
@@ -308,7 +308,7 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
         }
         value = assigned;
     } else if (get_typtype(type) == TYPTYPE_PSEUDO && !IsA(value, Param)) {
-        refuse(&check, "SPQL-E109", exprLocation(raw->tree),
+        refuse(&check, Code::E109, exprLocation(raw->tree),
                psprintf("the expression is of type %s, which is no type of a value", result->type),
                type == RECORDOID ? "Convert a row with to_jsonb(...)" : nullptr);
         return result;
@@ -323,18 +323,18 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
     return result;
 }
 
-const char* codeOf(int sqlstate) {
+Code codeOf(int sqlstate) {
     switch (sqlstate) {
         case ERRCODE_UNDEFINED_FUNCTION:
         case ERRCODE_AMBIGUOUS_FUNCTION:
-        case ERRCODE_WRONG_OBJECT_TYPE: return "SPQL-E101";
+        case ERRCODE_WRONG_OBJECT_TYPE: return Code::E101;
         case ERRCODE_DATATYPE_MISMATCH:
-        case ERRCODE_CANNOT_COERCE: return "SPQL-E106";
-        case ERRCODE_UNDEFINED_OBJECT: return "SPQL-E110";
-        case ERRCODE_WINDOWING_ERROR: return "SPQL-E105";
-        case ERRCODE_GROUPING_ERROR: return "SPQL-E104";
-        case ERRCODE_STATEMENT_TOO_COMPLEX: return "SPQL-E013";
-        default: return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_DATA_EXCEPTION ? "SPQL-E108" : "SPQL-E100";
+        case ERRCODE_CANNOT_COERCE: return Code::E106;
+        case ERRCODE_UNDEFINED_OBJECT: return Code::E110;
+        case ERRCODE_WINDOWING_ERROR: return Code::E105;
+        case ERRCODE_GROUPING_ERROR: return Code::E104;
+        case ERRCODE_STATEMENT_TOO_COMPLEX: return Code::E013;
+        default: return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_DATA_EXCEPTION ? Code::E108 : Code::E100;
     }
 }
 
@@ -397,7 +397,7 @@ const char* functionInOtherSchema(const ExpressionFacts& facts, size_t offset) {
 
 // Pure C++: nothing here calls into the server but to look at bytes.
 void record(const Analysed& analysed, const Bindings& bindings, AnalysisResult& result) {
-    if (analysed.finding.code != nullptr) {
+    if (analysed.finding.code != Code::none) {
         result.code = analysed.finding.code;
         result.error = analysed.finding.message;
         if (analysed.finding.hint != nullptr) result.hint = analysed.finding.hint;
@@ -427,13 +427,13 @@ void record(const Analysed& analysed, const Bindings& bindings, AnalysisResult& 
 void recordFailure(const ErrorData* error, const Bindings& bindings, const ExpressionFacts& facts,
                    AnalysisResult& result) {
     ServerMessage message = describe(error, bindings.server);
-    const char* code = codeOf(error->sqlerrcode);
+    Code code = codeOf(error->sqlerrcode);
     result.errorOffset = message.offset < 0 ? 0 : utf8Offset(bindings.server, bindings.utf8, message.offset);
     const char* hint = message.hint;
     if (error->sqlerrcode == ERRCODE_WRONG_OBJECT_TYPE && strncmp(error->message_id, "window function", 15) == 0)
-        code = "SPQL-E105";
+        code = Code::E105;
     if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION && strncmp(error->message_id, "operator", 8) == 0) {
-        code = "SPQL-E102";
+        code = Code::E102;
         const char* habitHint = operatorHint(bindings.utf8 + result.errorOffset, error->message);
         if (habitHint != nullptr) hint = habitHint;
         if (habitHint == nullptr && strstr(error->message, "jsonb") != nullptr) hint = jsonHint;

@@ -11,11 +11,6 @@ namespace specql::catalog {
 // pg_temp; an operator outside pg_catalog must be written OPERATOR(schema.op).
 //
 // Fills `results` with one entry per request; all arguments must be held, because a server error may jump over them.
-// Codes:
-//   SPQL-E100 anything else       SPQL-E104 aggregate                SPQL-E108 value PostgreSQL cannot read
-//   SPQL-E101 no such function    SPQL-E105 window function          SPQL-E109 result has no type a column can have
-//   SPQL-E102 no such operator    SPQL-E106 wrong type               SPQL-E110 no such type
-//   SPQL-E103 returns a set       SPQL-E107 operator outside pg_catalog
 void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionFacts>& facts,
              const std::vector<AnalysisRequest>& requests, std::vector<AnalysisResult>* results);
 

@@ -22,7 +22,7 @@ struct Group {
 // The first operands of a long IN list are enough to find a type.
 constexpr int maxPeers = 64;
 
-bool refuse(Walk* walk, const char* code, int offset, const char* message, const char* hint = nullptr) {
+bool refuse(Walk* walk, Code code, int offset, const char* message, const char* hint = nullptr) {
     walk->result->refusal = {code, message, hint, Max(offset, 0)};
     return true;
 }
@@ -95,7 +95,7 @@ bool walkColumn(ColumnRef* column, Walk* walk) {
     ListCell* cell;
     foreach (cell, column->fields)
         if (IsA(lfirst(cell), A_Star))
-            return refuse(walk, "SPQL-E009", column->location, "\"*\" stands for a row of columns, not for one value",
+            return refuse(walk, Code::E009, column->location, "\"*\" stands for a row of columns, not for one value",
                           "Name the value; the whole row is \"new\" or \"old\"");
     RawName* name = static_cast<RawName*>(palloc0(sizeof(RawName)));
     name->offset = column->location;
@@ -158,11 +158,11 @@ bool walkSides(A_Expr* expression, bool demanded, Walk* walk) {
 
 bool walkCall(FuncCall* call, Walk* walk) {
     if (call->over != nullptr)
-        return refuse(walk, "SPQL-E011", call->location, "a window function (OVER) cannot be used in an expression",
+        return refuse(walk, Code::E011, call->location, "a window function (OVER) cannot be used in an expression",
                       "Rules over many events are written as a windowed condition: COUNT(...) >= 5 WITHIN 1 hour");
     if (call->agg_star || call->agg_distinct || call->agg_order != NIL || call->agg_filter != nullptr ||
         call->agg_within_group)
-        return refuse(walk, "SPQL-E010", call->location, "an aggregate cannot be used in an expression",
+        return refuse(walk, Code::E010, call->location, "an aggregate cannot be used in an expression",
                       "Rules over many events are written as a windowed condition: COUNT(...) >= 5 WITHIN 1 hour");
     RawCall* found = static_cast<RawCall*>(palloc0(sizeof(RawCall)));
     found->offset = call->location;
@@ -174,8 +174,8 @@ bool walkCall(FuncCall* call, Walk* walk) {
 
 bool walkCast(TypeCast* cast, Walk* walk) {
     if (cast->typeName->setof || cast->typeName->pct_type)
-        return refuse(walk, "SPQL-E014", cast->typeName->location,
-                      "this form of a type cannot be used in an expression", "Write the name of the type");
+        return refuse(walk, Code::E014, cast->typeName->location, "this form of a type cannot be used in an expression",
+                      "Write the name of the type");
     if (list_length(cast->typeName->names) == 1) {
         RawType* type = static_cast<RawType*>(palloc0(sizeof(RawType)));
         type->type = cast->typeName;
@@ -333,19 +333,19 @@ bool walkNode(::Node* node, Walk* walk) {
         case T_CoalesceExpr: return walkCoalesce(reinterpret_cast<CoalesceExpr*>(node), direct, walk);
         case T_BooleanTest: return walkTest(reinterpret_cast<BooleanTest*>(node), direct, walk);
         case T_SubLink:
-            return refuse(walk, "SPQL-E006", reinterpret_cast<SubLink*>(node)->location,
+            return refuse(walk, Code::E006, reinterpret_cast<SubLink*>(node)->location,
                           "a sub-select cannot be used in an expression", "Put it into an SQL function and call that");
         case T_ParamRef:
-            return refuse(walk, "SPQL-E007", exprLocation(node), "a numbered parameter has no meaning here",
+            return refuse(walk, Code::E007, exprLocation(node), "a numbered parameter has no meaning here",
                           "Write the name of the value");
         case T_SetToDefault:
-            return refuse(walk, "SPQL-E008", exprLocation(node), "DEFAULT cannot be used in an expression",
+            return refuse(walk, Code::E008, exprLocation(node), "DEFAULT cannot be used in an expression",
                           "Leave the column out; an insert gives it its default");
         case T_A_Star:
-            return refuse(walk, "SPQL-E009", 0, "\"*\" stands for a row of columns, not for one value",
+            return refuse(walk, Code::E009, 0, "\"*\" stands for a row of columns, not for one value",
                           "Name the value; the whole row is \"new\" or \"old\"");
         case T_GroupingFunc:
-            return refuse(walk, "SPQL-E010", exprLocation(node), "GROUPING cannot be used in an expression");
+            return refuse(walk, Code::E010, exprLocation(node), "GROUPING cannot be used in an expression");
         case T_A_Expr: {
             A_Expr* expression = reinterpret_cast<A_Expr*>(node);
             if (covered && isArithmeticNode(node))
@@ -390,9 +390,9 @@ bool walkNode(::Node* node, Walk* walk) {
         case T_TypeName: return false;  // of a JSON constructor
         default:
             if (compat::isJsonAggregateNode(nodeTag(node)))
-                return refuse(walk, "SPQL-E010", 0, "an aggregate cannot be used in an expression");
+                return refuse(walk, Code::E010, 0, "an aggregate cannot be used in an expression");
             if (!compat::isScalarJsonNode(nodeTag(node)))
-                return refuse(walk, "SPQL-E014", exprLocation(node), "this form of SQL cannot be used in an expression",
+                return refuse(walk, Code::E014, exprLocation(node), "this form of SQL cannot be used in an expression",
                               "Operators, function calls, CASE and constants can");
             break;
     }
@@ -430,26 +430,26 @@ RawExpression* parseExpression(const char* text) {
     int offset;
     const char* clause = otherClause(text, statement, &offset);
     if (clause != nullptr) {
-        refuse(&walk, "SPQL-E005", offset, psprintf("an expression cannot have a clause %s", clause),
+        refuse(&walk, Code::E005, offset, psprintf("an expression cannot have a clause %s", clause),
                "Write one value, without the clauses of a query; a query goes into an SQL function");
         return result;
     }
     if (list_length(statement->targetList) != 1) {
         // The spec stage refuses empty texts, so this is a list; an empty one comes without a second item.
         bool several = statement->targetList != NIL;
-        refuse(&walk, "SPQL-E004", several ? exprLocation(static_cast<::Node*>(lsecond(statement->targetList))) : 0,
+        refuse(&walk, Code::E004, several ? exprLocation(static_cast<::Node*>(lsecond(statement->targetList))) : 0,
                several ? "one expression is wanted, but several are separated by commas" : "an expression is missing",
                "A list of values is written ARRAY[a, b], a row ROW(a, b)");
         return result;
     }
     ResTarget* target = linitial_node(ResTarget, statement->targetList);
     if (target->name != nullptr && isOperatorWord(target->name)) {
-        refuse(&walk, "SPQL-E012", aliasOffset(text, target->name),
+        refuse(&walk, Code::E012, aliasOffset(text, target->name),
                psprintf("the right side of \"%s\" is missing", target->name), "Write a condition behind it");
         return result;
     }
     if (target->name != nullptr) {
-        refuse(&walk, "SPQL-E012", aliasOffset(text, target->name),
+        refuse(&walk, Code::E012, aliasOffset(text, target->name),
                psprintf("\"%s\" follows the end of the expression", target->name),
                "An operator may be missing before it; a text is written in single quotes");
         return result;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "pg/compat.hpp"
+#include "text/diagnostic.hpp"
 
 namespace specql::catalog {
 
@@ -58,7 +59,7 @@ struct RawOperator {
 };
 
 struct Refusal {
-    const char* code;  // nullptr: not refused
+    Code code;  // none: not refused
     const char* message;
     const char* hint;  // may be nullptr
     int offset;

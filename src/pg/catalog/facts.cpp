@@ -166,7 +166,7 @@ void recordStructure(const RawExpression& raw, const ExpressionText& text, Expre
 
 // Pure C++: nothing here calls into the server but to look at bytes.
 void record(const RawExpression& raw, const ExpressionText& text, ExpressionFacts& facts) {
-    if (raw.refusal.code != nullptr) {
+    if (raw.refusal.code != Code::none) {
         facts.code = raw.refusal.code;
         facts.error = raw.refusal.message;
         if (raw.refusal.hint != nullptr) facts.hint = raw.refusal.hint;
@@ -194,7 +194,7 @@ void refuseComment(ExpressionFacts& facts, std::string_view text) {
     while (offset + 2 < text.size() && !((text.substr(offset, 2) == "--" || text.substr(offset, 2) == "/*") &&
                                          hasComment(text.substr(0, offset + 2))))
         ++offset;
-    facts.code = "SPQL-E003";
+    facts.code = Code::E003;
     facts.error = "an expression cannot hold a comment";
     facts.hint = "YAML has comments too: put it after a # outside of the quotes";
     facts.errorOffset = offset;
@@ -246,14 +246,14 @@ void recordFailure(const ErrorData* error, ExpressionFacts& facts, const Express
         error->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX || strncmp(error->message, "memory exhausted", 16) == 0;
     switch (tooDeep ? ERRCODE_STATEMENT_TOO_COMPLEX : error->sqlerrcode) {
         case ERRCODE_STATEMENT_TOO_COMPLEX:
-            facts.code = "SPQL-E013";
+            facts.code = Code::E013;
             facts.error = "the expression is too deeply nested";
             facts.hint = "Put parts of it into an SQL function";
             break;
         case ERRCODE_UNTRANSLATABLE_CHARACTER:
-        case ERRCODE_CHARACTER_NOT_IN_REPERTOIRE: facts.code = "SPQL-E015"; break;
+        case ERRCODE_CHARACTER_NOT_IN_REPERTOIRE: facts.code = Code::E015; break;
         default:
-            facts.code = "SPQL-E002";
+            facts.code = Code::E002;
             recordKeywords(text.utf8, offset, facts);
             facts.hint = message.hint != nullptr ? message.hint : syntaxHint(text.utf8, text.utf8 + offset);
             break;
