@@ -44,7 +44,7 @@ COMMENT ON FUNCTION specql.execute_as(oid, text) IS
 
 -- What is there after some statements, which are taken back. `queries` says what to look at: by place a query of jsonb.
 CREATE FUNCTION specql.test_outcome(script text, queries jsonb) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET datestyle = 'ISO, MDY' AS $$
 DECLARE
     outcome jsonb := '{}';
     q record;

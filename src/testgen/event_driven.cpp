@@ -208,9 +208,10 @@ private:
         Bystanders bystanders(writer_, stage_);
         if (writes) bystanders.watch(suffixed(arm), literal, others);
         writer_.fire(stage_, stage_.fire(literal), literal);
-        said_.clear();
-        for (const resolve::ResolvedStep* step : arm.steps)
-            checkStep(suffixed(arm), reference, *step, literal, "");
+        std::set<std::string> said;
+        for (const auto& [step, description] : sentences(suffixed(arm), arm.steps))
+            if (said.insert(description).second || step->target)
+                writer_.checkStep(stage_, reference, *step, literal, description);
         bystanders.check();
         writeProcessed(writer_, stage_, suffixed(arm), literal);
         bystanders.strangers(suffixed(arm), conditions_[which], values);
@@ -221,21 +222,29 @@ private:
         return arm;
     }
 
-    // A loop is checked by what its steps do.
-    void checkStep(const Arm& arm, const Reference& reference, const resolve::ResolvedStep& step,
-                   const Stage::Render& literal, const std::string& each) {
-        spec::StepKind kind = step.spec->kind;
-        if (kind == spec::StepKind::foreach || kind == spec::StepKind::branch) {
-            std::string more = kind == spec::StepKind::foreach && each.empty() ? " for each element" : each;
-            if (kind == spec::StepKind::branch && more == " for each element") more += " that it is about";
-            for (const std::vector<resolve::ResolvedStep>* inner : {&step.then, &step.otherwise})
-                for (const resolve::ResolvedStep& one : *inner)
-                    checkStep(arm, reference, one, literal, more);
-            return;
+    using Sentences = std::vector<std::pair<const resolve::ResolvedStep*, std::string>>;
+
+    // Steps and what they do; of a loop that is what its steps do.
+    Sentences sentences(const Arm& arm, const std::vector<const resolve::ResolvedStep*>& steps,
+                        const std::string& each = "") const {
+        Sentences found;
+        for (const resolve::ResolvedStep* step : steps) {
+            spec::StepKind kind = step->spec->kind;
+            if (kind == spec::StepKind::foreach || kind == spec::StepKind::branch) {
+                std::vector<const resolve::ResolvedStep*> inner;
+                for (const std::vector<resolve::ResolvedStep>* part : {&step->then, &step->otherwise})
+                    for (const resolve::ResolvedStep& one : *part)
+                        inner.push_back(&one);
+                bool loop = kind == spec::StepKind::foreach;
+                for (auto& one :
+                     sentences(arm, inner, loop ? " for each element" : " for each element that it is about"))
+                    found.push_back(std::move(one));
+            } else if (kind != spec::StepKind::validate && kind != spec::StepKind::ret) {
+                found.emplace_back(step,
+                                   (step->calledAction ? calls(arm, *step) : stepPhrase(world_, arm, *step)) + each);
+            }
         }
-        if (kind == spec::StepKind::validate || kind == spec::StepKind::ret) return;
-        std::string description = (step.calledAction ? calls(arm, step) : stepPhrase(world_, arm, step)) + each;
-        if (said_.insert(description).second) writer_.checkStep(stage_, reference, step, literal, description);
+        return found;
     }
 
     // "restock processes pending backorders"
@@ -444,7 +453,7 @@ private:
         const Arm& arm = arms_[first_];
         Reference reference(world_, writer_.resolver, stage_, literal);
         std::string why;
-        for (const resolve::ResolvedStep* step : arm.steps) {
+        for (const auto& [step, does] : sentences(arm, arm.steps)) {
             if (reference.places(*step, why).empty()) continue;
             std::vector<std::string> script = breakHandler(action_, "RAISE EXCEPTION '" + message + "';");
             script.push_back(stage_.fire(literal));
@@ -452,8 +461,7 @@ private:
                 script.push_back(std::move(sql));
             script.push_back("DO $do$ BEGIN PERFORM specql.retry(f.id, f.action) FROM specql.failures AS f WHERE " +
                              stage_.eventCondition(literal, "f") + "; END $do$");
-            std::string description =
-                "retried: " + (step->calledAction ? calls(arm, *step) : stepPhrase(world_, arm, *step));
+            std::string description = "retried: " + does;
             writer_.mustShow(stage_, reference, stage_.fire(literal), {step}, description);
             return writer_.checkAll(stage_, reference, join(script, ";\n"), stage_.fire(literal), description);
         }
@@ -470,7 +478,6 @@ private:
     std::string suffix_;
     std::set<std::pair<const resolve::BoundExpression*, bool>> tested_;
     std::set<std::string> sides_;  // descriptions of boundaries that are written
-    std::set<std::string> said_;   // of the steps of an arm
     size_t first_ = 0;             // the first arm for which values were found
 };
 
