@@ -1,5 +1,6 @@
-// PostgreSQL's headers as C++ can read them, and every difference between the major versions 14 to 18 that matters to
-// us. All other files of src/pg are written as if there were one version.
+// PostgreSQL's headers, included so that C++ can read them, and every difference between the major versions 14 to 18.
+// All other files of src/pg are written as if there were one version (background_worker.hpp has those of background
+// workers).
 #pragma once
 
 // port.h turns printf and its kin into macros; the C++ headers that use those names have to come first.
@@ -50,10 +51,10 @@ extern "C" {
 // Symbols are hidden by default (PostgreSQL loads extensions with global symbols); what the server looks up is not.
 #define SPECQL_EXPORT __attribute__((visibility("default")))
 
-// Nothing here may use nodeTag() or IsA(): the core has a Node of its own, which those macros would find.
+// Nothing here may use nodeTag() or IsA(): those macros name Node, and the core has another type of that name.
 namespace specql::compat {
 
-// What a constant of the grammar is.
+// The kinds of constants in the grammar.
 enum class ConstKind { null, integer, numeric, text, boolean, bits };
 
 // The kind of an A_Const and its value as the grammar wrote it; `number` is for integers and booleans, `text` for
@@ -135,16 +136,7 @@ inline void parseType(const char* text, Oid* type, int32* typmod) {
 #endif
 }
 
-// Does `role` own the relation (or is it a member of the owner, or superuser)?
-inline bool ownsRelation(Oid relation, Oid role) {
-#if PG_VERSION_NUM >= 160000
-    return object_ownercheck(RelationRelationId, relation, role);
-#else
-    return pg_class_ownercheck(relation, role);
-#endif
-}
-
-// Memory for what the check of a setting hands to its assignment; nullptr if there is none.
+// Memory for the `extra` data of a setting, which its check hook passes to its assign hook; nullptr if there is none.
 inline void* settingMemory(size_t size) {
 #if PG_VERSION_NUM >= 160000
     return guc_malloc(LOG, size);
@@ -194,7 +186,7 @@ inline List* nameParts(const char* name) {
 #endif
 }
 
-// Has the first role the rights of the other, as a member that inherits them, or as a superuser?
+// Has the first role the rights of the other: is it a member that inherits them, or a superuser?
 inline bool hasRightsOf(Oid role, Oid other) {
     return has_privs_of_role(role, other);
 }
@@ -203,14 +195,7 @@ inline bool mayRead(Oid table, Oid role) {
     return pg_class_aclcheck(table, role, ACL_SELECT) == ACLCHECK_OK;
 }
 
-inline bool mayExecute(Oid function, Oid role) {
-#if PG_VERSION_NUM >= 160000
-    return object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK;
-#else
-    return pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK;
-#endif
-}
-
+// Does `role` own the table, as its owner, as a member of the owner, or as superuser?
 inline bool ownsTable(Oid table, Oid role) {
 #if PG_VERSION_NUM >= 160000
     return object_ownercheck(RelationRelationId, table, role);

@@ -7,6 +7,7 @@ from typing import Any
 
 import sql
 from bind import references
+from names import Undecided
 from program import compile_spec
 from store import Store
 from values import Failure, evaluate, strict
@@ -165,7 +166,11 @@ class Model:
         before = self.store.snapshot()
         # A change that matches no condition is no event; a custom event is one before its conditions are read.
         if program.action.on.event is None:
-            events = [e for e in events if self.matches(program, Context(e, before))]
+            matching = [e for e in events if self.matches(program, Context(e, before))]
+            for event in events:
+                if event not in matching:
+                    self.demand_rows(program, Context(event, before))
+            events = matching
         if not events:
             return
         if events[0].depth > MAX_DEPTH and any(r.way for c, _ in program.branches for r in references(c)):
@@ -229,6 +234,13 @@ class Model:
         for reference in program.used:
             if reference.kind == 'row':
                 self.row_value(reference, context)
+
+    def demand_rows(self, program, context):
+        """Whether an event whose condition does not hold fails for want of a row is left open."""
+        try:
+            self.demand_keys(program, context)
+        except Failure as failure:
+            raise Undecided('a row that is gone, which the condition does not ask for') from failure
 
     # --- steps -----------------------------------------------------------------------------------------------------
 
@@ -376,7 +388,9 @@ class Model:
         return self.row_value(reference, context)
 
     def row_value(self, reference, context):
-        """A column of the event's row, or of the one that its refs lead to, as it was before the first step."""
+        """A column of the event's row, or of the one that its refs lead to, as it was before the first step. Rows that
+        "a deleted row, or the old row," leads to may be gone."""
+        deleted = not reference.key and (reference.side == 'old' or context.event.new is None)
         if reference.key:
             way = reference.way
             # The entity that the payload's key names is where the way begins.
@@ -386,7 +400,7 @@ class Model:
         for ref in way:
             key = None if row is None else row[ref.column]
             row = context.before[ref.ref].get(key)
-            if key is not None and row is None:
+            if key is not None and row is None and not deleted:
                 raise Failure('SQ201', f'{ref.name} {key}')
         return None if row is None else row[reference.field.column]
 

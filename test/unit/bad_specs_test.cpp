@@ -1,60 +1,71 @@
-// test/bad/yaml-* and spec-*: what the front end alone has to say about them. The server's runner says it again for the
-// whole compiler, and for the other areas.
+// test/specs: what the front end alone says about the cases of its stages. The server's runner says it again for the
+// whole compiler, and for the other stages.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
+#include <cctype>
+#include <map>
+#include <sstream>
 
-#include "dump.hpp"
 #include "support.hpp"
 
 namespace specql::test {
 
-using namespace specql::spec;
-using namespace specql::yaml;
-
 namespace {
 
-namespace fs = std::filesystem;
+struct Case {
+    std::string name;
+    std::string text;
+    std::string expected;
+};
 
-std::vector<std::string> badSpecs() {
-    std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(testDirectory() + "/bad")) {
-        std::string name = entry.path().stem().string();
-        bool isFrontEnd = name.rfind("yaml-", 0) == 0 || name.rfind("spec-", 0) == 0;
-        if (isFrontEnd && entry.path().extension() == ".yaml") {
-            names.push_back(name);
+// The parts of a text that lines "=== headline" begin, each with its line.
+std::vector<std::pair<std::string, std::string>> parts(const std::string& text) {
+    std::vector<std::pair<std::string, std::string>> parts;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        if (line.rfind("=== ", 0) == 0) {
+            parts.emplace_back(line, "");
+        } else if (!parts.empty()) {
+            parts.back().second += line + "\n";
         }
     }
-    std::sort(names.begin(), names.end());
-    return names;
+    return parts;
 }
 
-class BadSpec : public testing::TestWithParam<std::string> {};
+std::vector<Case> cases() {
+    std::vector<Case> cases;
+    for (std::string file : {"text", "yaml", "spec-entities", "spec-actions", "spec-steps", "spec-services"}) {
+        std::string base = testDirectory() + "/specs/" + file;
+        std::map<std::string, std::string> expected;
+        for (const auto& [headline, text] : parts(readFile(base + ".expected"))) {
+            expected[headline] = text;
+        }
+        for (const auto& [headline, text] : parts(readFile(base + ".cases"))) {
+            cases.push_back({file + headline.substr(3), text, expected[headline]});
+        }
+    }
+    return cases;
+}
+
+class BadSpec : public testing::TestWithParam<Case> {};
 
 TEST_P(BadSpec, IsRefusedWhereItIsWrong) {
-    std::string base = testDirectory() + "/bad/" + GetParam();
-    FrontEnd read(readFile(base + ".yaml"));
-    std::string actual = dumpDiagnostics(read.diagnostics);
-    if (std::getenv("UPDATE") != nullptr) {
-        std::ofstream(base + ".expected", std::ios::binary) << actual;
-    }
-    EXPECT_EQ(readFile(base + ".expected"), actual) << render(read.diagnostics, read.source);
-    EXPECT_TRUE(read.diagnostics.hasErrors());
+    FrontEnd read(GetParam().text);
+    EXPECT_EQ(GetParam().expected, render(read.diagnostics, read.source) + "\n\n");
     for (const Diagnostic& one : read.diagnostics.all()) {
         EXPECT_FALSE(one.message.empty() || one.message.back() == '.') << one.message;
     }
 }
 
-std::string testName(const testing::TestParamInfo<std::string>& info) {
-    std::string name = info.param;
-    std::replace(name.begin(), name.end(), '-', '_');
+std::string testName(const testing::TestParamInfo<Case>& info) {
+    std::string name = info.param.name;
+    for (char& c : name) {
+        c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+    }
     return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, BadSpec, testing::ValuesIn(badSpecs()), testName);
+INSTANTIATE_TEST_SUITE_P(Files, BadSpec, testing::ValuesIn(cases()), testName);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(BadSpec);
 
 }  // namespace

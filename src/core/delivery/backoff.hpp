@@ -8,8 +8,8 @@ namespace specql::delivery {
 
 constexpr int64_t longestBackoffMs = 3600 * 1000;
 
-// Full jitter: any time up to baseMs * 2^(attempt - 1), at most an hour, so that calls that failed in one moment do not
-// come back in one moment. `attempt` counts from 1; `chance` is from [0, 1).
+// The delay in milliseconds, with full jitter: any time up to baseMs * 2^(attempt - 1), at most an hour, so that calls
+// that failed at the same time are not retried at the same time. `attempt` counts from 1; `chance` is from [0, 1).
 int64_t backoffMs(int64_t baseMs, int attempt, double chance);
 
 // The value of a Retry-After header as seconds from `now` (Unix time): a number of seconds, or an HTTP date

@@ -1,5 +1,4 @@
-// Where calls may go: addresses, and the setting that permits private ones. What is asked of a request before it is
-// made.
+// Checks of a request before it is sent: its URL, its headers, and whether its address may be called.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +13,7 @@ struct Url {
     int port = 0;
 };
 
-// Takes an http or https URL apart. Returns what is wrong with it, or nothing: another scheme, a user name, no host, a
+// Parses an http or https URL. Returns what is wrong with it, or an empty text: another scheme, a user name, no host, a
 // bad port, spaces, control characters, or anything beyond ASCII.
 std::string parseUrl(std::string_view text, Url& url);
 
@@ -26,7 +25,7 @@ bool isHeaderValue(std::string_view value);
 // Is it an address that only this machine or its neighbours have: loopback, private, link-local, unique local,
 // multicast, unspecified, shared (100.64/10), benchmark or documentation networks? The bytes are in network order.
 bool isPrivateAddress4(const uint8_t* bytes);
-// The same for 16 bytes; an IPv4 address that is mapped or translated into IPv6 is asked as what it is.
+// The same for 16 bytes; for an IPv4 address that is mapped or translated into IPv6 the IPv4 address counts.
 bool isPrivateAddress6(const uint8_t* bytes);
 
 // Does a list like "localhost:8080, 10.0.0.7, *.internal" name this host? An entry without a port is for all ports.

@@ -5,7 +5,7 @@ namespace specql::delivery {
 namespace {
 
 bool matches(std::string_view pattern, std::string_view text) {
-    // Where the last star was, and what it has taken up to: it takes one more when the rest does not fit.
+    // Position of the last star, and how far it reaches: if the rest does not match, it is extended by one character.
     size_t at = 0, star = std::string_view::npos, taken = 0, i = 0;
     while (i < text.size()) {
         if (at < pattern.size() && pattern[at] == '*') {
@@ -49,7 +49,7 @@ bool allowsSource(std::string_view list, std::string_view source) {
             entry.remove_prefix(1);
         while (!entry.empty() && entry.back() == ' ')
             entry.remove_suffix(1);
-        // A star must not stand for the kind of source.
+        // The kind of source must be written out, so a star cannot stand for it.
         size_t kind = isFile ? 5 : 4;
         if (entry.substr(0, kind) == source.substr(0, kind) && matches(entry.substr(kind), source.substr(kind)))
             return true;

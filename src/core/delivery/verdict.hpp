@@ -1,4 +1,4 @@
-// What becomes of a call after its answer, and of its service.
+// Decides after an answer whether a call is done, retried or dead, and whether its service is paused.
 #pragma once
 
 #include <cstdint>
@@ -9,14 +9,14 @@ namespace specql::delivery {
 // How a call ended.
 enum class Ending {
     answered,     // status is what the receiver said
-    unreachable,  // refused, reset, timed out, TLS failed, no such host: may be better later
-    forbidden,    // to an address that may not be called, or not a request at all: will be the same later
+    unreachable,  // refused, reset, timed out, TLS failed, no such host: a retry may succeed
+    forbidden,    // an address that may not be called, or an invalid request: a retry would fail too
 };
 
 struct CallResult {
     Ending ending = Ending::unreachable;
     int status = 0;
-    int64_t retryAfterSeconds = -1;  // -1: the receiver did not say
+    int64_t retryAfterSeconds = -1;  // from the answer; -1 if it has no Retry-After
 };
 
 struct CallPolicy {
@@ -31,16 +31,16 @@ enum class Verdict { done, retry, dead };
 struct Decision {
     Verdict verdict = Verdict::dead;
     int64_t delayMs = 0;           // before the retry
-    bool disables = false;         // the receiver does not want calls any more (410); this one waits with the others
-    bool countsAsFailure = false;  // for the circuit breaker: the service is unwell, not the call wrong
+    bool disables = false;         // disable the service (410 Gone); this call waits until it is enabled again
+    bool countsAsFailure = false;  // counts for the circuit breaker: the service failed, and not only this call
 };
 
 // 2xx is done. 410 disables the service. 408, 429, 5xx and no answer are tried again while attempts are left, not
 // before Retry-After; other answers are final unless `retryOn` lists them. `chance` is from [0, 1).
 Decision decide(const CallResult& result, const CallPolicy& policy, double chance);
 
-// A circuit breaker. After `failuresToOpen` failures in a row the service is left alone for a while, then one call at a
-// time finds out whether it is well again; each time it is not, the while doubles.
+// A circuit breaker. After `failuresToOpen` failures in a row the service is paused; then one call at a time probes it.
+// Each probe that fails doubles the pause.
 struct Breaker {
     static constexpr int failuresToOpen = 5;
     static constexpr int64_t firstPauseMs = 1000;
@@ -50,8 +50,8 @@ struct Breaker {
     int pauses = 0;    // in a row
 
     void succeed();
-    // Milliseconds to leave the service alone; 0 if it stays as it is. Calls that were on their way when it opened
-    // (`probing` is false) do not open it further.
+    // Returns for how many milliseconds the service must be paused; 0 if nothing changes. Calls that were in flight
+    // when the breaker opened (`probing` is false) do not prolong the pause.
     int64_t fail(bool probing);
 };
 

@@ -23,7 +23,7 @@ bool capturable(const resolve::BoundExpression& condition) {
     });
 }
 
-// One arm: the steps of a branch's then, or of its else.
+// The steps of a branch: those of its then, or those of its else.
 struct Arm {
     const resolve::ResolvedBranch* branch;
     bool negated;
@@ -70,7 +70,7 @@ public:
         for (const Arm& arm : arms_)
             for (const resolve::ResolvedStep& step : arm.steps())
                 steps.push_back(&step);
-        // A row that is only updated need not be read.
+        // A row that steps only update, and whose values none of them uses, is not read before.
         bool reads = std::any_of(action.contexts.begin(), action.contexts.end(),
                                  [](const resolve::Context& context) { return !context.columns.empty(); });
         set_ = !reads && (!conditions || allCapturable_ || action.isFeed()) && !hasTimeout() && steps_.setBased(steps);
@@ -78,7 +78,7 @@ public:
 
     void emit(std::vector<Object>& functions, std::vector<Object>& triggers) {
         std::string body = action_.isFeed() ? feedBody() : bulk_ ? callBody() : set_ ? setBody() : loopBody();
-        // A set of events of which no step uses a value still has so many rows.
+        // Even if no step uses a value of the events, the rows function must give one row for each of them.
         if (printer_.used().empty() && body.find(rowsName() + "(") != std::string::npos)
             printer_.meta("event_id", "uuid");
         if (steps_.mayEndUndelivered())
@@ -115,7 +115,7 @@ private:
             StepPlace place{Rows::set, from(static_cast<int>(i) + 1), static_cast<int>(i) + 1, ""};
             if (!body.empty()) body += '\n';
             if (arms_.size() == 1) {
-                // The only branch: dispatch calls the handler for nothing else.
+                // With one branch no test is needed: dispatch calls the handler only if some row matched it.
                 body += ifComment(arms_[i]) + steps_.emit(arms_[i].steps(), place);
             } else {
                 body += ifComment(arms_[i]) + "IF specql.matched(" + std::to_string(i + 1) + ") THEN\n" +
@@ -151,7 +151,8 @@ private:
                indent(inside, 4) + "END LOOP;\n";
     }
 
-    // Rows that a key names, as they are when handling starts: every condition and step sees the same values.
+    // Rows that a key names, as they are when handling starts: every condition and step sees the same values. A row
+    // that is gone has no values: all of them are NULL.
     std::string readContexts() {
         std::string sql;
         for (const resolve::Context& context : action_.contexts) {
@@ -159,15 +160,19 @@ private:
             for (const std::string& column : context.columns)
                 columns.push_back("t." + quoteName(column));
             std::string key = printer_.print(context.key, false);
+            // A payload promises the row; a column of a table may be NULL.
+            bool promised = binding_.custom && context.key.kind == resolve::ValueKind::payload;
+            const std::string owed = promised ? "" : printer_.owed(context);
+            const bool mayBeGone = !promised && owed.empty();
+            if (mayBeGone && columns.empty() && !context.locked) continue;
             sql += "-- the row of " + context.entity->shown() + " that " + context.path + " leads to, as it is now" +
                    (context.locked ? ", locked because it is updated below" : "") + "\n" +
                    (columns.empty() ? "PERFORM 1\n"
                                     : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
                    "FROM " + quoteName(context.entity->schema, context.entity->table) + " AS t\n" + "WHERE t." +
                    quoteName(context.entity->key) + " = " + key + (context.locked ? "\nFOR NO KEY UPDATE" : "") + ";\n";
-            // A payload promises the row; a column of a table may be NULL.
-            bool promised = binding_.custom && context.key.kind == resolve::ValueKind::payload;
-            sql += promised ? "IF NOT FOUND THEN\n" : "IF NOT FOUND AND " + key + " IS NOT NULL THEN\n";
+            if (mayBeGone) continue;
+            sql += promised ? "IF NOT FOUND THEN\n" : "IF NOT FOUND AND " + owed + " THEN\n";
             sql += "    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" + context.key.name +
                    " %s names no row of " + context.entity->shown() + "', coalesce(" + key +
                    "::text, 'null'));\nEND IF;\n";
@@ -175,7 +180,7 @@ private:
         return sql;
     }
 
-    // Hands the events to the window, term by term. What the capture function can rule out never gets here.
+    // Hands the events to the window, term by term. Events that the capture function rules out never get here.
     std::string feedBody() {
         std::string body;
         for (size_t i = 0; i < action_.branches.size(); i++) {
@@ -215,7 +220,7 @@ private:
         return "(" + printer_.meta("event_data", "jsonb") + " ->> " + quoteLiteral(key) + ")";
     }
 
-    // Several keys are one JSON array; if one of them is missing the key is.
+    // Several keys are written as one JSON array. If one of them is NULL, the whole key is NULL.
     std::string feedKey(const resolve::FeedTerm& feed) {
         std::vector<std::string> keys;
         for (const resolve::BoundExpression& key : feed.keys)
@@ -381,7 +386,8 @@ private:
                 branches.push_back(both(base, condition));
             }
         } else {
-            // The handler tests again, with all it knows; what can be ruled out here never reaches it.
+            // Only the part of the condition that reads the row alone is tested at capture. The handler tests the whole
+            // of it.
             std::vector<std::string> any;
             bool rulesOut = allCapturable_ && !bulk_;
             for (const Arm& arm : arms_) {
@@ -486,7 +492,7 @@ private:
         object.identity = info_.name();
         object.unit = unit();
         object.detail = action_.window ? "matches, raised as " + binding_.event : binding_.shown();
-        // Its sources may be others than before.
+        // The window may have had other sources before, so its former registrations go first.
         if (action_.window)
             object.commands.push_back("SELECT specql.unregister_action(" + quoteLiteral(info_.name()) + ");");
         object.commands.push_back("SELECT specql.register_action(\n    " + wrapList(args, 4) + ");");

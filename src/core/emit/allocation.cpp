@@ -29,7 +29,7 @@ std::string StepEmitter::allocation(const resolve::ResolvedStep& step, const std
     std::string sql = "WITH candidate AS MATERIALIZED (\n    SELECT " + join(columns, ", ") + "\n    FROM " + table +
                       " AS t\n    WHERE " + indent(rowCondition(step, "t"), 0) + "\n    ORDER BY " + join(order, ", ");
     if (step.limit && step.allocated.empty()) {
-        // LIMIT NULL would be all of them.
+        // LIMIT NULL would take all rows, but a limit that is not known takes none.
         std::string limit = printer_.print(step.limit);
         bool plain = limit.find_first_not_of("0123456789") == std::string::npos;
         sql += "\n    LIMIT " + (plain ? limit : "greatest(coalesce(" + limit + ", 0), 0)");
@@ -40,7 +40,7 @@ std::string StepEmitter::allocation(const resolve::ResolvedStep& step, const std
                ") AS place, true AS fits\n"
                "    FROM candidate AS c\n";
     } else {
-        // The first row that does not fit ends it: fits stays false from there on.
+        // Rows are taken until the first one that does not fit; `fits` stays false for all rows behind it.
         std::string by = join(runningOrder, ", ");
         sql +=
             "    SELECT r.row_key, r.place,\n"

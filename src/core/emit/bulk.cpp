@@ -8,7 +8,7 @@
 
 namespace specql::emit {
 
-// What is no such JSON is refused in words: an operation is called by hand too.
+// People call an operation by hand, too, so an argument that is not the expected JSON is refused in words.
 static std::string mustBe(const std::string& value, const std::string& type, const std::string& message,
                           const std::string& arguments) {
     return "IF jsonb_typeof(" + value + ") <> '" + type + "' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ200',\n" +
@@ -96,7 +96,7 @@ Object bulkFunction(const resolve::World& world, const resolve::Resolver& resolv
                 "::text, 'null'));\nEND IF;\n\n";
     }
     StepPlace place{StepPlace::Rows::once, "", 0, action.batchParameter.empty() ? "" : "elements"};
-    // What takes no rows is counted by itself.
+    // An operation that takes no rows returns the number of rows that its statements wrote.
     if (std::none_of(action.branches.begin(), action.branches.end(), [](const resolve::ResolvedBranch& branch) {
             return takes(branch.steps) || takes(branch.otherwise);
         }))

@@ -39,7 +39,7 @@ std::vector<Object> eventFunction(resolve::World& world, const resolve::EntityIn
 // Capture, rows, handler and trigger or registration of one resolved action.
 void emitAction(resolve::World& world, const resolve::Resolver& resolver, const resolve::ResolvedAction& action,
                 std::vector<Object>& functions, std::vector<Object>& triggers);
-// Does a condition or a step ask who did it, or a bulk operation that a step calls? Then the log keeps that of its
+// Does a condition or a step, or a bulk operation that a step calls, use caller? Then the log keeps the caller of its
 // events.
 bool usesCaller(const resolve::World& world, const resolve::Resolver& resolver, const resolve::ResolvedAction& action);
 // The function of a bulk operation, and what calls it when its trigger is raised.

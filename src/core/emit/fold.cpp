@@ -1,5 +1,5 @@
-// Updates whose events change a row one after the other, in a variable: what row by row would read and write each time,
-// among all the dead versions that the statement has left of the row so far, is read once and written once.
+// Updates whose events change a row one after the other, in a variable. Row by row, each update would read the row
+// again behind all the dead versions that the statement has left of it so far; here it is read once and written once.
 #include <algorithm>
 
 #include "emit/steps.hpp"
@@ -41,7 +41,7 @@ std::optional<resolve::Value> readFold(const resolve::World& world, const resolv
                                        const resolve::ResolvedAction& action, const resolve::ResolvedStep& step) {
     bool plain = step.spec->kind == spec::StepKind::update && !step.limit && step.order.empty() && step.target &&
                  !step.target->key.empty() && !action.binding.custom && !resolve::isBulk(*action.info);
-    // A row that VIA leads to and WHERE may still leave out is looked at event by event.
+    // WHERE may leave out the row that VIA leads to, which is decided event by event.
     if (!plain || (step.where && step.byContext >= 0) || collides(action)) return {};
     std::vector<const resolve::BoundExpression*> read = {&step.where};
     for (const resolve::BoundAssignment& set : step.set) {
@@ -49,7 +49,8 @@ std::optional<resolve::Value> readFold(const resolve::World& world, const resolv
         read.push_back(&set.value);
     }
     for (const resolve::BoundExpression* bound : read) {
-        // What looks at tables must see the row as it is by then, and a sequence counts in the order of the events.
+        // A function that reads tables must see the row as the event before has left it, and nextval() must be called
+        // in the order of the events. Both need the row written each time.
         if (bound->request >= 0) {
             const AnalysisResult& result = resolver.results()[static_cast<size_t>(bound->request)];
             if (!result.ok || result.isVolatile || result.readsRows) return {};
@@ -80,6 +81,8 @@ std::string StepEmitter::foldUpdate(const resolve::ResolvedStep& step, const res
     const std::string grouped = printer_.print(keyValue, true);
     printer_.eventAlias = "v_event";
     const std::string keySql = printer_.print(keyValue, true);
+    const std::string owed =
+        step.byContext < 0 ? "" : printer_.owed(action_.contexts[static_cast<size_t>(step.byContext)]);
     std::string aliasBefore = printer_.targetAlias;
     printer_.targetAlias = row;
     std::vector<std::string> values, variables, sets;
@@ -97,12 +100,10 @@ std::string StepEmitter::foldUpdate(const resolve::ResolvedStep& step, const res
     printer_.targetAlias = aliasBefore;
     printer_.eventAlias = "e";
     std::string missing;
-    if (step.byContext >= 0)
-        missing =
-            "    IF NOT FOUND AND " + keySql +
-            " IS NOT NULL THEN\n        RAISE EXCEPTION USING ERRCODE = 'SQ201',\n            MESSAGE = format('" +
-            action_.contexts[static_cast<size_t>(step.byContext)].key.name + " %s names no row of " + target.shown() +
-            "', " + keySql + ");\n    END IF;\n";
+    if (!owed.empty())
+        missing = "    IF NOT FOUND AND " + owed +
+                  " THEN\n        RAISE EXCEPTION USING ERRCODE = 'SQ201',\n            MESSAGE = format('" +
+                  keyValue.name + " %s names no row of " + target.shown() + "', " + keySql + ");\n    END IF;\n";
     std::string body = "IF v_event.first_of_row THEN\n    SELECT t.* INTO " + row + "\n    FROM " + table +
                        " AS t\n    WHERE t." + key + " = " + keySql + "\n    FOR NO KEY UPDATE;\n" + missing +
                        "    v_changed := false;\nEND IF;\n" + change + "IF v_event.last_of_row AND v_changed THEN\n" +

@@ -40,7 +40,7 @@ Object functionObject(const FunctionText& text, const std::string& unit) {
     object.unit = unit;
     object.signature = text.arguments + ") " + text.returns;
     object.commands.push_back(std::move(sql));
-    // Closed to PUBLIC but for trigger functions, which nobody can call.
+    // PUBLIC may not execute it. Trigger functions need no REVOKE, because nobody can call them.
     if (text.definer && text.returns != "trigger")
         object.commands.push_back("REVOKE ALL ON FUNCTION " + identity + " FROM PUBLIC;");
     object.commands.push_back("COMMENT ON FUNCTION " + identity + " IS " + quoteLiteral(text.comment) + ";");

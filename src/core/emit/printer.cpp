@@ -34,7 +34,7 @@ std::vector<Splice> qualified(const resolve::Resolver& resolver, const resolve::
     return splices;
 }
 
-// An expression that cannot stand beside an operator as it is.
+// Must this expression stand in parentheses beside an operator?
 bool needsParentheses(const std::string& sql) {
     int depth = 0;
     char quote = 0;
@@ -170,7 +170,8 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
         case resolve::ValueKind::eventRow: {
             std::string row = value.old ? "old" : "new";
             if (place_ == Place::capture) return row;
-            // Through the logged data: a column of the row's type would forbid rewriting the table.
+            // The row is read from the logged data. An output of the row's type would forbid ALTER TABLE to rewrite the
+            // table.
             const resolve::EntityInfo& entity = *action_.binding.entity;
             return "jsonb_populate_record(NULL::" + quoteName(entity.schema, entity.table) + ", nullif(" +
                    meta("event_data", "jsonb") + " -> '" + row + "', 'null'))";
@@ -187,7 +188,7 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
             return contextVariable(action_.contexts[value.context]) + "." + quoteName(value.name);
         case resolve::ValueKind::payload: {
             if (place_ == Place::function) return quoteName("p_" + value.name);
-            // JSON's own types must not become text on the way.
+            // A JSON value must stay JSON, so it is taken by -> and not as text by ->>.
             bool isJson = value.type == "jsonb" || value.type == "json";
             const char* function = isJson                                      ? "specql.payload_json"
                                    : !resolve::elementType(value.type).empty() ? "specql.payload_array"
@@ -203,6 +204,21 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
         case resolve::ValueKind::caller: return "specql.caller(" + quoteLiteral(value.name) + ")";
     }
     return {};
+}
+
+std::string Printer::owed(const resolve::Context& context) {
+    const resolve::Context* first = &context;
+    while (first->key.kind == resolve::ValueKind::context)
+        first = &action_.contexts[static_cast<size_t>(first->key.context)];
+    std::string there = print(context.key, true) + " IS NOT NULL";
+    if (first->key.kind != resolve::ValueKind::eventColumn) return there;
+    const unsigned ops = action_.binding.ops;
+    if (first->key.old || ops == resolve::opDelete) return "";
+    if (first->key.strict || !(ops & resolve::opDelete)) return there;
+    resolve::Value kept = first->key;
+    kept.strict = true;
+    std::string unlessDeleted = print(kept, true) + " IS NOT NULL";
+    return first == &context ? unlessDeleted : unlessDeleted + " AND " + there;
 }
 
 }  // namespace specql::emit

@@ -33,6 +33,9 @@ public:
     // The SQL of an expression; `operand`: it will stand beside an operator, so put parentheses if it needs them.
     std::string print(const resolve::BoundExpression& bound, bool operand = false);
     std::string print(const resolve::Value& value, bool whole);
+    // When the row that a key leads to must be there. Empty: it need not, because what names it may be gone with it, as
+    // a child that a cascade deletes after its parent.
+    std::string owed(const resolve::Context& context);
     // e.event_id and the like; noted as used.
     std::string meta(const std::string& name, const std::string& type);
     // Whether the match of a correlation is one that was not completed in time.

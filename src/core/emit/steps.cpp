@@ -20,7 +20,7 @@ std::string keyOf(const resolve::EntityInfo& entity, const std::string& alias) {
 
 }  // namespace
 
-// Of steps as written; calls among them may deliver or not, which then counts as yes.
+// Do these steps queue deliveries? A call of a function may, so it counts as yes.
 static bool delivers(const std::vector<spec::Step>& steps) {
     return std::any_of(steps.begin(), steps.end(), [](const spec::Step& step) {
         switch (step.kind) {
@@ -192,7 +192,7 @@ std::string StepEmitter::insert(const resolve::ResolvedStep& step, const StepPla
     std::string sql = "INSERT INTO " + tableName(*step.target);
     if (columns.empty()) {
         if (place.from.empty()) return sql + " DEFAULT VALUES;\n";
-        // Rows of defaults alone.
+        // A SELECT without columns gives each row nothing but its defaults.
         return sql + "\nSELECT\nFROM " + place.from + ";\n";
     }
     sql += "\n    (" + join(columns, ", ") + ")\n";
@@ -312,7 +312,7 @@ std::string StepEmitter::foreach (const resolve::ResolvedStep& step, const StepP
     const resolve::Value& array = step.condition.values.front();
     std::string variable = variableName(step.spec->variable.value);
     std::string element = array.type == "jsonb" ? "jsonb" : resolve::elementType(array.type);
-    // Of another type it was declared for another loop: then it has a block of its own.
+    // Another loop may have declared the variable with another type; then this loop gets a block of its own.
     std::string declaration = variable + " " + element + ";";
     bool shadows = std::any_of(declarations_.begin(), declarations_.end(), [&](const std::string& known) {
         return resolve::startsWith(known, variable + " ") && known != declaration;

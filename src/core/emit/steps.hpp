@@ -46,7 +46,7 @@ private:
     std::string one(const resolve::ResolvedStep& step, const StepPlace& place);
     std::string insert(const resolve::ResolvedStep& step, const StepPlace& place, bool delivers);
     // The id of the row is made from the event's; the number that makes it, or 0 if the row is not written once per
-    // event, or its id is no business of ours.
+    // event, or if the spec gives its id.
     int giveReactionId(const resolve::EntityInfo& entity, const StepPlace& place, bool delivers,
                        std::vector<std::string>& columns, std::vector<std::string>& values);
     void markProcessed(const resolve::EntityInfo& entity, int reaction, bool delivers,
@@ -55,10 +55,10 @@ private:
     std::string sumUpdate(const resolve::ResolvedStep& step, const SumUpdate& update, const StepPlace& place);
     std::string foldUpdate(const resolve::ResolvedStep& step, const resolve::Value& keyValue, const StepPlace& place);
     std::string rowsThere(const resolve::ResolvedStep& step, const StepPlace& place);
-    // The row that the event or the taken row is itself: no two of a set have the same.
+    // The event's own row, or the taken row. No two events of a set have the same one.
     bool isOwnRow(const resolve::ResolvedStep& step) const;
-    // Rows in order while their sum fits, or the first so many: one statement, safe against the same in another
-    // session. `into`: the variable that gets the rows as they are afterwards.
+    // Takes rows in order while their sum fits, or the first so many. It is one statement that locks what it takes, so
+    // that two sessions never take the same row. `into`: the variable that gets the rows as they are afterwards.
     std::string allocation(const resolve::ResolvedStep& step, const std::string& into);
     // An update or delete of a bulk operation, and what is done for each of the rows that it takes.
     std::string take(const resolve::ResolvedStep& step, const std::vector<resolve::ResolvedStep>& behind);

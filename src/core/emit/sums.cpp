@@ -38,7 +38,7 @@ public:
         : world_(world), resolver_(resolver), action_(action), step_(step) {}
 
     std::optional<SumUpdate> read() {
-        // Custom events come one at a time.
+        // The handler of a custom event loops over the events, so there is no set to add up.
         if (action_.binding.custom && !resolve::isBulk(*action_.info)) return {};
         if (step_.spec->kind != spec::StepKind::update || step_.limit || !step_.order.empty() || !step_.target)
             return {};
@@ -56,7 +56,8 @@ private:
     const AnalysisResult* analysed(const resolve::BoundExpression& bound) const {
         return bound.request < 0 ? nullptr : &resolver_.results()[static_cast<size_t>(bound.request)];
     }
-    // Nothing but the rows of the set may tell its values apart.
+    // Is the value the same for two events that agree in the columns of the set? Functions that change or read tables
+    // may give two.
     bool steady(const resolve::BoundExpression& bound) const {
         const AnalysisResult* result = analysed(bound);
         bool named = world_.facts(bound.expression).names.size() == bound.values.size();
@@ -72,8 +73,10 @@ private:
     bool readAssignment(const resolve::BoundAssignment& set) {
         if (set.taken || !steady(set.value)) return false;
         const std::vector<resolve::Value>& values = set.value.values;
-        if (std::all_of(values.begin(), values.end(), [&](const resolve::Value& value) { return ofAll(value); }))
-            return sum_.constants.push_back(&set), true;
+        if (std::all_of(values.begin(), values.end(), [&](const resolve::Value& value) { return ofAll(value); })) {
+            sum_.constants.push_back(&set);
+            return true;
+        }
         size_t own = values.size();
         for (size_t i = 0; i < values.size(); i++) {
             bool isOwn = values[i].kind == resolve::ValueKind::target && values[i].name == set.column &&
@@ -171,7 +174,7 @@ private:
         bool reads = false;
         for (size_t name : names) {
             const resolve::Value& value = values[name];
-            // What PostgreSQL computes of other columns changes with them.
+            // A generated column changes with the columns that it is computed from.
             if (value.kind == resolve::ValueKind::target && step_.target->column(value.name)->generated) return false;
             if (value.kind == resolve::ValueKind::target)
                 sum_.read.insert(value.name);
@@ -282,7 +285,7 @@ bool StepEmitter::setBased(const std::vector<const resolve::ResolvedStep*>& step
             default: break;
         }
     }
-    // What is called in between would see how far the updates have come.
+    // A function that a step between them calls could see how many of the updates are done.
     auto reads = [&](const resolve::BoundExpression& bound) {
         return bound.request >= 0 && printer_.resolver().results()[static_cast<size_t>(bound.request)].readsRows;
     };
@@ -383,19 +386,21 @@ std::string StepEmitter::sumUpdate(const resolve::ResolvedStep& step, const SumU
            "\n) AS s\nWHERE " + where + ";\n";
 }
 
-// The rows that keys name must be there, as they must where they are read one by one.
+// A key that names no row is an error here too, as it is where the rows are read one by one.
 std::string StepEmitter::rowsThere(const resolve::ResolvedStep& step, const StepPlace& place) {
     if (step.byContext < 0 || place.rows != StepPlace::Rows::set) return "";
-    const resolve::Value& key = action_.contexts[static_cast<size_t>(step.byContext)].key;
+    const resolve::Context& context = action_.contexts[static_cast<size_t>(step.byContext)];
+    const std::string owed = printer_.owed(context);
+    if (owed.empty()) return "";
     const resolve::EntityInfo& target = *step.target;
-    std::string value = printer_.print(key, true), column = "t." + quoteName(target.key);
+    std::string value = printer_.print(context.key, true), column = "t." + quoteName(target.key);
     declare("v_missing text;");
     return "SELECT " + value + " INTO v_missing\nFROM " + place.from + "\nLEFT JOIN " +
            quoteName(target.schema, target.table) + " AS t ON " + column + " = " + value + "\nWHERE " + column +
-           " IS NULL AND " + value +
-           " IS NOT NULL\nLIMIT 1;\nIF FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = "
+           " IS NULL AND " + owed +
+           "\nLIMIT 1;\nIF FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = "
            "format('" +
-           key.name + " %s names no row of " + target.shown() + "', v_missing);\nEND IF;\n";
+           context.key.name + " %s names no row of " + target.shown() + "', v_missing);\nEND IF;\n";
 }
 
 }  // namespace specql::emit

@@ -91,7 +91,7 @@ private:
         const std::string& key = feed_.binding.entity->key;
         return key.empty() ? "new.ctid::text" : "new." + quoteName(key) + "::text";
     }
-    // As the row says it; else when it was captured, which its key tells if it is of version 7.
+    // The time column of the row, if it has one. Else the time of capture, which a key of UUID version 7 contains.
     std::string tableTime() const {
         const resolve::EntityInfo& entity = *feed_.binding.entity;
         std::vector<std::string> times;

@@ -22,58 +22,6 @@ Text written(const ActionInfo& action, const WindowPiece& piece, const std::stri
 
 }  // namespace
 
-ResolvedAction ActionResolver::runFeed(const Window& window, const std::string& source) {
-    result_.source = source;
-    const std::vector<TermExpressions>& expressions = world_.termExpressions(*action_.spec);
-    bool custom = result_.binding.custom;
-    Scope scope;
-    auto ref = [&](int expression) {
-        spec::ExpressionRef result;
-        if (expression >= 0) result.id = expression - action_.file->expressionBase;
-        return result;
-    };
-    for (size_t i = 0; i < window.terms.size(); i++) {
-        const WindowTerm& term = window.terms[i];
-        if (term.source != source) continue;
-        ResolvedBranch branch;
-        branch.condition = bind(ref(expressions[i].filter), "boolean", scope);
-        FeedTerm feed;
-        feed.term = static_cast<int>(i);
-        if (custom) {
-            feed.fieldName = term.field.text;
-            for (int key : expressions[i].by) {
-                const ExpressionFacts& facts = world_.facts(key);
-                const std::string& text = world_.expressionText(key);
-                bool repeated = i > 0 && action_.spec->correlateBy.size() == 1;  // the same key for all triggers
-                bool isName = facts.ok && facts.names.size() == 1 && facts.names[0].length == text.size();
-                bool isWord = !facts.ok || !facts.sqlValues.empty();
-                if (!isName && !repeated)
-                    world_.error(*action_.file, "SPQL-R081", world_.locate(key, 0),
-                                 "a custom event has its key under one name: " + text,
-                                 isWord ? text + " is a word of SQL: write it in double quotes, \"" + text + "\""
-                                        : "for example order_id");
-                feed.keyNames.push_back(isName ? facts.names[0].parts.back() : text);
-            }
-        } else {
-            feed.field = bind(ref(expressions[i].field), term.aggregate == "count" ? "" : "numeric", scope);
-            for (int key : expressions[i].by)
-                feed.keys.push_back(bind(ref(key), "", scope));
-        }
-        branch.feed = std::move(feed);
-        result_.branches.push_back(std::move(branch));
-    }
-    inferPayloadTypes();
-    // An event without a key that a filter reads is one that the filter does not hold for.
-    forEachExpression(result_, [](BoundExpression& bound) {
-        for (Value& value : bound.values) {
-            if (value.kind != ValueKind::payload) continue;
-            value.kind = ValueKind::meta;
-            value.name = "payload:" + value.name;
-        }
-    });
-    return std::move(result_);
-}
-
 // A trigger's name may be a source too: then matches are called after the action.
 void Resolver::resolveWindowed(const ActionInfo& action) {
     const spec::Action& spec = *action.spec;

@@ -1,5 +1,5 @@
 // In which order actions run that one statement, or one custom event, sets off: by `order:`, then invariants, then the
-// order of the text, and what was applied earlier first. The server sorts by the same; see pg/capture/listeners.hpp.
+// order of the text, and what was applied earlier first. The server sorts by the same; see pg/capture/registry.hpp.
 #pragma once
 
 #include "resolve/resolver.hpp"

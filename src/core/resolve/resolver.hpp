@@ -36,9 +36,12 @@ public:
     const std::vector<AnalysisResult>& results() const { return results_; }
     // For hints about near misses: every name of a trigger that stands for an event of rows.
     const Vocabulary& triggerNames();
+    // By custom event: the steps that raise it.
+    const std::map<std::string, std::vector<const spec::Step*>>& emitters() const { return emitters_; }
+    // False if what is wrong with the expression itself was reported before: it may be bound more than once.
+    bool isFirstReport(int expression) { return badExpressions_.insert(expression).second; }
 
 private:
-    friend class ActionResolver;
     friend class TriggerResolver;
     struct ImpliedColumn {
         EntityInfo* entity;

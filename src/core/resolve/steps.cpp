@@ -1,13 +1,14 @@
-// Steps: their targets, assignments and calls.
+#include "resolve/steps.hpp"
+
 #include <algorithm>
 
-#include "resolve/action_resolver.hpp"
+#include "text/ascii.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
 namespace specql::resolve {
 
-std::vector<ResolvedStep> ActionResolver::bindSteps(const std::vector<spec::Step>& steps, Scope& scope) {
+std::vector<ResolvedStep> StepBinder::bindSteps(const std::vector<spec::Step>& steps, Scope& scope) {
     std::vector<ResolvedStep> resolved;
     for (const spec::Step& step : steps) {
         resolved.push_back(bindStep(step, scope));
@@ -19,11 +20,11 @@ std::vector<ResolvedStep> ActionResolver::bindSteps(const std::vector<spec::Step
     return resolved;
 }
 
-EntityInfo* ActionResolver::targetOf(const spec::Step& step) {
+EntityInfo* StepBinder::targetOf(const spec::Step& step) {
     std::vector<std::string> candidates;
     EntityInfo* entity = world_.entity(step.target.value, action_.schema, &candidates);
     if (entity) {
-        touched_.push_back(entity);
+        types_.noteTarget(entity);
         return entity;
     }
     std::string near = world_.nearestEntity(step.target.value);
@@ -36,7 +37,7 @@ EntityInfo* ActionResolver::targetOf(const spec::Step& step) {
     return nullptr;
 }
 
-void ActionResolver::bindSet(const spec::Step& step, ResolvedStep& resolved, const Scope& outer) {
+void StepBinder::bindSet(const spec::Step& step, ResolvedStep& resolved, const Scope& outer) {
     for (const spec::Assignment& assignment : step.set) {
         BoundAssignment bound;
         const ColumnInfo* column = resolved.target ? resolved.target->columnOf(assignment.column.value) : nullptr;
@@ -62,11 +63,11 @@ void ActionResolver::bindSet(const spec::Step& step, ResolvedStep& resolved, con
             scope.targetWay = resolved.way;
             scope.ownRow = resolved.ownRow;
         }
-        bound.value = bind(assignment.value, column ? column->type : "", scope, column);
-        if (resolved.target && column && bound.value) checkAssignedRow(bound, *column, *resolved.target, scope);
+        bound.value = expressions_.bind(assignment.value, column ? column->type : "", scope, column);
+        if (resolved.target && column && bound.value) where_.checkAssignedRow(bound, *column, *resolved.target, scope);
         if (scope.target && column) {
-            checkSelfAssignment(bound, *column, scope);
-            checkValue(bound.value, scope);
+            where_.checkSelfAssignment(bound, *column, scope);
+            where_.checkValue(bound.value, scope);
         }
         bool twice = std::any_of(resolved.set.begin(), resolved.set.end(),
                                  [&](const BoundAssignment& other) { return other.column == bound.column; });
@@ -77,7 +78,7 @@ void ActionResolver::bindSet(const spec::Step& step, ResolvedStep& resolved, con
     }
 }
 
-void ActionResolver::bindCreate(ResolvedStep& resolved, const Scope& scope) {
+void StepBinder::bindCreate(ResolvedStep& resolved, const Scope& scope) {
     for (const ColumnInfo& column : resolved.target->columns) {
         if (column.name == resolved.target->key || column.generated) continue;
         bool assigned = std::any_of(resolved.set.begin(), resolved.set.end(),
@@ -87,16 +88,17 @@ void ActionResolver::bindCreate(ResolvedStep& resolved, const Scope& scope) {
         Value value;
         NameProblem problem;
         if (assigned) continue;
-        bool known = lookup(scope, use, false, value, problem);
+        bool known = names_.lookup(scope, use, false, value, problem);
         if (!problem.message.empty())
             world_.error(*action_.file, problem.code, resolved.spec->target.pos, problem.message,
                          problem.hint + ", as the value of " + column.name + " behind SET");
         if (!known || value.type == "record") continue;
         if (bulk_) {
             // A function has the parameters that somebody named, and no event.
-            if (value.kind == ValueKind::meta || (value.kind == ValueKind::payload && !declaredParam(column.name)))
+            if (value.kind == ValueKind::meta ||
+                (value.kind == ValueKind::payload && !event_.declaredParam(column.name)))
                 continue;
-            if (value.kind == ValueKind::payload) notePayload(column.name);
+            if (value.kind == ValueKind::payload) event_.notePayload(column.name);
         } else if (value.kind == ValueKind::payload) {
             // Nobody promised this key: absent means NULL, so it is taken without being required.
             value.kind = ValueKind::meta;
@@ -112,7 +114,7 @@ void ActionResolver::bindCreate(ResolvedStep& resolved, const Scope& scope) {
 }
 
 // The WHERE that follows the one ref from the target to the event's row.
-std::string ActionResolver::refHint(const EntityInfo& target) const {
+std::string StepBinder::refHint(const EntityInfo& target) const {
     const Binding& binding = result_.binding;
     if (binding.custom || binding.entity->key.empty()) return {};
     std::vector<std::string> refs;
@@ -125,16 +127,16 @@ std::string ActionResolver::refHint(const EntityInfo& target) const {
            quoteName(binding.entity->key);
 }
 
-void ActionResolver::bindOwnRow(const spec::Step& step, ResolvedStep& resolved, const EntityInfo* handled) {
+void StepBinder::bindOwnRow(const spec::Step& step, ResolvedStep& resolved, const EntityInfo* handled) {
     if (resolved.target == result_.binding.entity && !resolved.target->key.empty()) {
         resolved.ownRow = true;
         return;
     }
-    std::vector<int> ways = nearestWays([&](const EntityInfo& entity) { return &entity == resolved.target; });
+    std::vector<int> ways = event_.nearestWays([&](const EntityInfo& entity) { return &entity == resolved.target; });
     if (ways.size() > 1) {
         std::vector<std::string> written;
         for (int way : ways)
-            written.push_back(step.verb.value + ": " + resolved.target->name + " VIA " + ways_[way].path);
+            written.push_back(step.verb.value + ": " + resolved.target->name + " VIA " + event_.ways()[way].path);
         world_.error(*action_.file, "SPQL-R041", step.target.pos,
                      "more than one row of " + resolved.target->name + " can be meant: the event leads to them in " +
                          std::to_string(ways.size()) + " ways",
@@ -150,39 +152,59 @@ void ActionResolver::bindOwnRow(const spec::Step& step, ResolvedStep& resolved, 
     }
 }
 
-void ActionResolver::bindWay(int way, ResolvedStep& resolved) {
+void StepBinder::bindWay(int way, ResolvedStep& resolved) {
     resolved.way = way;
-    resolved.byContext = useContext(way);
+    resolved.byContext = event_.useContext(way);
     result_.contexts[resolved.byContext].locked = true;
 }
 
-void ActionResolver::bindVia(const spec::Step& step, ResolvedStep& resolved) {
+void StepBinder::bindVia(const spec::Step& step, ResolvedStep& resolved) {
     std::vector<std::string> path;
     for (const Slice& part : splitTopLevel(step.via.value, '.'))
         path.push_back(snakeCase(step.via.value.substr(part.begin, part.end - part.begin)));
     NameProblem problem;
-    int way = wayOf(path, "", problem);
-    if (way >= 0 && ways_[way].entity == resolved.target) {
-        checkMissingVia(step, way);
+    int way = event_.wayOf(path, "", problem);
+    if (way >= 0 && event_.ways()[way].entity == resolved.target) {
+        words_.checkMissingVia(step, way);
         return bindWay(way, resolved);
     }
     std::vector<std::string> ways;
-    for (const Context& known : ways_)
+    for (const Context& known : event_.ways())
         if (known.entity == resolved.target) ways.push_back(known.path);
     std::string hint =
         ways.empty() ? "VIA takes a ref of the event's row, or a path of refs" : "write VIA " + join(ways, " or VIA ");
     if (way >= 0)
-        world_.error(
-            *action_.file, "SPQL-R107", step.via.pos,
-            step.via.value + " leads to a row of " + ways_[way].entity->name + ", not of " + resolved.target->name,
-            hint);
+        world_.error(*action_.file, "SPQL-R107", step.via.pos,
+                     step.via.value + " leads to a row of " + event_.ways()[way].entity->name + ", not of " +
+                         resolved.target->name,
+                     hint);
     else
         world_.error(*action_.file, "SPQL-R107", step.via.pos,
                      problem.message.empty() ? "the event leads to no row by " + step.via.value : problem.message,
                      hint);
 }
 
-void ActionResolver::bindLimit(const spec::Step& step, ResolvedStep& resolved, const Scope& scope) {
+bool StepBinder::bindTakenRow(const spec::Step& step, ResolvedStep& resolved, const Scope& scope) {
+    if (!scope.handled) return false;
+    EntityInfo& taken = *scope.handled;
+    auto byColumn = [&](const std::string& name) {
+        resolved.rowKey = simpleValue(ValueKind::handled, name, taken.column(name)->type, "", "");
+        return true;
+    };
+    if (resolved.target == &taken && !taken.key.empty()) return byColumn(taken.key);
+    std::vector<const ColumnInfo*> ways = event_.waysTo(resolved.target, taken);
+    if (ways.empty()) return false;
+    if (ways.size() == 1) return byColumn(ways.front()->name);
+    std::vector<std::string> fields;
+    for (const ColumnInfo* way : ways)
+        fields.push_back(way->field->name.value);
+    world_.error(*action_.file, "SPQL-R140", step.target.pos,
+                 "the taken row leads to " + resolved.target->name + " by more than one way: " + join(fields, ", "),
+                 "say which: WHERE " + resolved.target->key + " = " + fields.front());
+    return true;
+}
+
+void StepBinder::bindLimit(const spec::Step& step, ResolvedStep& resolved, const Scope& scope) {
     const ExpressionFacts& limit = world_.facts(step.limit.id + action_.file->expressionBase);
     if (limit.ok && limit.isLiteral && startsWith(limit.literalValue, "-"))
         world_.error(*action_.file, "SPQL-R095", world_.locate(step.limit.id + action_.file->expressionBase, 0),
@@ -210,10 +232,10 @@ void ActionResolver::bindLimit(const spec::Step& step, ResolvedStep& resolved, c
             }
         }
     }
-    resolved.limit = bind(step.limit, resolved.allocated.empty() ? "bigint" : "numeric", scope);
+    resolved.limit = expressions_.bind(step.limit, resolved.allocated.empty() ? "bigint" : "numeric", scope);
 }
 
-ResolvedStep ActionResolver::bindStep(const spec::Step& step, Scope& scope) {
+ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
     ResolvedStep resolved;
     resolved.spec = &step;
     switch (step.kind) {
@@ -239,18 +261,18 @@ ResolvedStep ActionResolver::bindStep(const spec::Step& step, Scope& scope) {
             rows.targetWay = resolved.way;
             rows.ownRow = resolved.ownRow;
             if (step.where) {
-                resolved.where = bind(step.where, "boolean", rows);
-                checkWhere(resolved.where, rows, bool(step.via));
+                resolved.where = expressions_.bind(step.where, "boolean", rows);
+                where_.checkWhere(resolved.where, rows, bool(step.via));
             }
-            if (resolved.target) checkMixedSet(resolved, rows);
+            if (resolved.target) words_.checkMixedSet(resolved, rows);
             if ((bulk_ || step.limit || !step.orderBy.empty()) && resolved.target && resolved.target->key.empty())
                 world_.error(*action_.file, "SPQL-R086", step.target.pos,
                              "rows of " + resolved.target->shown() +
                                  " cannot be taken in order: it has no primary key of one column",
                              "give it one, or leave out ORDER BY and LIMIT");
             for (const spec::OrderItem& item : step.orderBy) {
-                resolved.order.push_back({bind(item.value, "", rows), &item});
-                if (resolved.target) checkOrder(resolved.order.back().value, rows);
+                resolved.order.push_back({expressions_.bind(item.value, "", rows), &item});
+                if (resolved.target) where_.checkOrder(resolved.order.back().value, rows);
             }
             if (step.limit) bindLimit(step, resolved, scope);
             break;
@@ -259,8 +281,8 @@ ResolvedStep ActionResolver::bindStep(const spec::Step& step, Scope& scope) {
             for (const spec::Assignment& assignment : step.set) {
                 BoundAssignment bound;
                 bound.column = assignment.column.value;
-                bound.value =
-                    bind(assignment.value, bound.column == eventTimeKey ? "timestamp with time zone" : "", scope);
+                bound.value = expressions_.bind(assignment.value,
+                                                bound.column == eventTimeKey ? "timestamp with time zone" : "", scope);
                 resolved.set.push_back(std::move(bound));
             }
             break;
@@ -275,9 +297,9 @@ ResolvedStep ActionResolver::bindStep(const spec::Step& step, Scope& scope) {
                              "call it where its value is wanted: SET total = f(x), or if: \"f(x)\"");
             bindCall(step, resolved, scope);
             break;
-        case spec::StepKind::validate: resolved.condition = bind(step.condition, "boolean", scope); break;
+        case spec::StepKind::validate: resolved.condition = expressions_.bind(step.condition, "boolean", scope); break;
         case spec::StepKind::branch: {
-            resolved.condition = bind(step.condition, "boolean", scope);
+            resolved.condition = expressions_.bind(step.condition, "boolean", scope);
             Scope then = scope, otherwise = scope;
             resolved.then = bindSteps(step.then, then);
             resolved.otherwise = bindSteps(step.otherwise, otherwise);
@@ -288,8 +310,8 @@ ResolvedStep ActionResolver::bindStep(const spec::Step& step, Scope& scope) {
     return resolved;
 }
 
-void ActionResolver::bindForeach(const spec::Step& step, ResolvedStep& resolved, Scope& scope) {
-    resolved.condition = bind(step.condition, "", scope);
+void StepBinder::bindForeach(const spec::Step& step, ResolvedStep& resolved, Scope& scope) {
+    resolved.condition = expressions_.bind(step.condition, "", scope);
     if (!resolved.condition) return;
     std::string type;
     if (resolved.condition.values.size() == 1) {
@@ -297,8 +319,8 @@ void ActionResolver::bindForeach(const spec::Step& step, ResolvedStep& resolved,
         type = array.type;
         // Of a payload nothing else may say what the key is; then it is what this use demands.
         if (type.empty() && array.kind == ValueKind::payload) {
-            hints_.emplace(array.name, "jsonb");
-            type = payloadType(array.name);
+            types_.hint(array.name, "jsonb");
+            type = types_.payloadType(array.name);
         }
     }
     std::string element = type == "jsonb" ? "jsonb" : elementType(type);
@@ -307,12 +329,12 @@ void ActionResolver::bindForeach(const spec::Step& step, ResolvedStep& resolved,
                      "foreach goes over one name that is an array or jsonb",
                      "for example foreach: item in items; say the type of a payload's key in params:");
     Scope body = scope;
-    body.locals.push_back(simple(ValueKind::local, step.variable.value, element, "rule 1: variable of foreach",
-                                 "element of " + world_.expressionText(resolved.condition.expression)));
+    body.locals.push_back(simpleValue(ValueKind::local, step.variable.value, element, "rule 1: variable of foreach",
+                                      "element of " + world_.expressionText(resolved.condition.expression)));
     resolved.then = bindSteps(step.then, body);
 }
 
-void ActionResolver::bindCall(const spec::Step& step, ResolvedStep& resolved, Scope& scope) {
+void StepBinder::bindCall(const spec::Step& step, ResolvedStep& resolved, Scope& scope) {
     const std::string& function = step.target.value;
     size_t dot = function.rfind('.');
     std::string schema = dot == std::string::npos ? action_.schema : function.substr(0, dot);
@@ -347,7 +369,7 @@ void ActionResolver::bindCall(const spec::Step& step, ResolvedStep& resolved, Sc
         }
     }
     for (spec::ExpressionRef arg : step.args)
-        resolved.args.push_back(bind(arg, "", scope));
+        resolved.args.push_back(expressions_.bind(arg, "", scope));
     std::string shown =
         function + "(" + std::to_string(step.args.size()) + (step.args.size() == 1 ? " argument)" : " arguments)");
     if (resolved.call == CallKind::none && !arities.empty()) {

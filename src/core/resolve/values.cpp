@@ -252,9 +252,10 @@ private:
                 world_.warning(file, "SPQL-R121", pos,
                                text + " is nearly a value of " + shown + ", which it stands in for", hint);
         } else if (origin->guessed) {
-            world_.warning(file, "SPQL-R120", pos,
-                           text + " is not a value of " + shown + ", which the payload's key is named after",
-                           hint + "; if the key is something else, say its type in params:");
+            world_.warning(
+                file, "SPQL-R120", pos,
+                text + " is not a value of " + shown + ", which the payload's key is named after",
+                hint + (hint.back() == '?' ? " If" : "; if") + " the key is something else, say its type in params:");
         } else {
             world_.error(file, "SPQL-R042", pos, text + " is not a value of " + shown, hint);
         }

@@ -1,8 +1,7 @@
-// What a WHERE binds, and the words that mean something in SQL whatever fields there are: the checks after which a
-// sentence means what a person reads in it, or is an error.
+#include "resolve/where.hpp"
+
 #include <algorithm>
 
-#include "resolve/action_resolver.hpp"
 #include "text/ascii.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -63,7 +62,7 @@ const Value* keyInWhere(const World& world, const ResolvedStep& step) {
     return nullptr;
 }
 
-std::set<int> ActionResolver::rightTwins(const ExpressionFacts& facts, const Scope& scope) const {
+std::set<int> rightTwins(const ExpressionFacts& facts, const Scope& scope) {
     std::set<int> twins;
     if (!scope.target || !scope.targetFirst) return twins;
     for (const ComparisonUse& comparison : facts.comparisons) {
@@ -77,40 +76,8 @@ std::set<int> ActionResolver::rightTwins(const ExpressionFacts& facts, const Sco
     return twins;
 }
 
-std::string ActionResolver::meaningOfEvent(const Scope& scope, const NameUse& use) {
-    const std::string& name = use.parts.front();
-    Scope event = scope;
-    event.target = nullptr;
-    // Asking must not make the action read a row.
-    std::vector<Context> contexts = result_.contexts;
-    std::map<std::string, std::string> payload = result_.payload;
-    std::vector<std::string> order = result_.payloadOrder;
-    Value value;
-    NameProblem problem;
-    std::string written;
-    if (lookupEvent(event, use, value, problem)) {
-        std::string column = quoteName(value.name), row = eventPrefix();
-        const std::string path = value.context < 0 ? "" : result_.contexts[value.context].path;
-        written = value.kind == ValueKind::eventColumn ? (value.old ? "old." : "new.") + column
-                  : value.kind == ValueKind::context
-                      ? (startsWith(path, "old.") || startsWith(path, "new.") ? "" : row) + path + "." + column
-                  : value.kind == ValueKind::payload ? "payload." + value.name
-                  : value.kind == ValueKind::handled ? "new." + column
-                                                     : name;
-    } else if (!problem.message.empty()) {
-        written = "<ref>." + name;
-    } else if (payload.count(name) || (result_.binding.custom && scope.target && name == scope.target->key)) {
-        // Whoever writes `cart_id = id` means the key of something else than the target.
-        written = "payload." + name;
-    }
-    result_.contexts = std::move(contexts);
-    result_.payload = std::move(payload);
-    result_.payloadOrder = std::move(order);
-    return written;
-}
-
 // ARRAY[id, passenger]: one bare name is the target's, though the event has it too, and its neighbour is the event's.
-bool ActionResolver::checkMixedSide(const BoundExpression& where, const std::vector<int>& side, const Scope& scope) {
+bool WhereChecks::checkMixedSide(const BoundExpression& where, const std::vector<int>& side, const Scope& scope) {
     const ExpressionFacts& facts = world_.facts(where.expression);
     bool mixed = std::any_of(side.begin(), side.end(), [&](int name) {
         return isBare(facts.names[name]) && where.values[name].kind != ValueKind::target;
@@ -118,7 +85,7 @@ bool ActionResolver::checkMixedSide(const BoundExpression& where, const std::vec
     for (int name : side) {
         const NameUse& use = facts.names[name];
         if (!mixed || !isBare(use) || where.values[name].kind != ValueKind::target) continue;
-        std::string event = meaningOfEvent(scope, use);
+        std::string event = names_.meaningOfEvent(scope, use);
         if (event.empty()) continue;
         const std::string& word = use.parts.front();
         world_.error(*action_.file, "SPQL-R103", world_.locate(where.expression, use.offset),
@@ -130,8 +97,7 @@ bool ActionResolver::checkMixedSide(const BoundExpression& where, const std::vec
     return true;
 }
 
-bool ActionResolver::checkComparison(const BoundExpression& where, const ComparisonUse& comparison,
-                                     const Scope& scope) {
+bool WhereChecks::checkComparison(const BoundExpression& where, const ComparisonUse& comparison, const Scope& scope) {
     const ExpressionFacts& facts = world_.facts(where.expression);
     auto isTarget = [&](int name) { return where.values[name].kind == ValueKind::target; };
     auto anyTarget = [&](const std::vector<int>& side) { return std::any_of(side.begin(), side.end(), isTarget); };
@@ -152,7 +118,7 @@ bool ActionResolver::checkComparison(const BoundExpression& where, const Compari
     if (sameColumn) {
         NameUse bare;
         bare.parts = {facts.names[right].parts.back()};
-        std::string event = meaningOfEvent(scope, bare);
+        std::string event = names_.meaningOfEvent(scope, bare);
         world_.error(*action_.file, "SPQL-R103", pos,
                      written(left) + " and " + written(right) + " are both the column of " + scope.target->name,
                      "write the event's value on one side" + (event.empty() ? "" : ": " + event));
@@ -179,7 +145,7 @@ bool ActionResolver::checkComparison(const BoundExpression& where, const Compari
     for (const std::vector<int>* side : {&comparison.right, &comparison.left})
         for (int name : *side) {
             const NameUse& use = facts.names[name];
-            std::string event = isBare(use) ? meaningOfEvent(scope, use) : "";
+            std::string event = isBare(use) ? names_.meaningOfEvent(scope, use) : "";
             if (event.empty()) continue;
             std::string hint = "write " + event + " for the event's, or " + qualifier + "." + use.parts.front() +
                                " for the column of " + entity;
@@ -205,7 +171,7 @@ bool ActionResolver::checkComparison(const BoundExpression& where, const Compari
 }
 
 // One name can hardly mean the same value twice: abs(position - position), greatest(high, high).
-bool ActionResolver::checkTwice(const BoundExpression& bound, const std::vector<int>& names, const Scope& scope) {
+bool WhereChecks::checkTwice(const BoundExpression& bound, const std::vector<int>& names, const Scope& scope) {
     if (scope.ownRow && !scope.targetFirst) return true;  // one row, whichever is meant
     Scope ofEvent = scope;
     ofEvent.target = nullptr;
@@ -218,8 +184,8 @@ bool ActionResolver::checkTwice(const BoundExpression& bound, const std::vector<
         const Value& value = bound.values[*at];
         if (!isBare(use) || value.kind != ValueKind::target || times[value.name] < 2) continue;
         // What is set is often a column of the very row that the event leads to.
-        if (!scope.targetFirst && !isField(ofEvent, use.parts.front())) continue;
-        std::string event = meaningOfEvent(scope, use);
+        if (!scope.targetFirst && !names_.isField(ofEvent, use.parts.front())) continue;
+        std::string event = names_.meaningOfEvent(scope, use);
         if (event.empty()) continue;
         const std::string& word = use.parts.front();
         world_.error(*action_.file, "SPQL-R109", world_.locate(bound.expression, use.offset),
@@ -231,20 +197,20 @@ bool ActionResolver::checkTwice(const BoundExpression& bound, const std::vector<
     return true;
 }
 
-bool ActionResolver::checkParts(const BoundExpression& where, const ConditionPart& part, const Scope& scope) {
+bool WhereChecks::checkParts(const BoundExpression& where, const ConditionPart& part, const Scope& scope) {
     if (part.kind == ConditionPart::Kind::leaf) return checkTwice(where, part.names, scope);
     return std::all_of(part.parts.begin(), part.parts.end(),
                        [&](const ConditionPart& each) { return checkParts(where, each, scope); });
 }
 
-void ActionResolver::checkValue(const BoundExpression& bound, const Scope& scope) {
+void WhereChecks::checkValue(const BoundExpression& bound, const Scope& scope) {
     std::vector<int> all;
     for (size_t i = 0; i < bound.values.size(); i++)
         all.push_back(static_cast<int>(i));
     checkTwice(bound, all, scope);
 }
 
-void ActionResolver::checkOrder(const BoundExpression& bound, const Scope& scope) {
+void WhereChecks::checkOrder(const BoundExpression& bound, const Scope& scope) {
     checkValue(bound, scope);
     bool named = std::any_of(bound.values.begin(), bound.values.end(),
                              [](const Value& value) { return value.kind == ValueKind::target; });
@@ -256,11 +222,11 @@ void ActionResolver::checkOrder(const BoundExpression& bound, const Scope& scope
         "name a column of " + scope.target->name);
 }
 
-void ActionResolver::checkWhere(const BoundExpression& where, const Scope& scope, bool bound) {
+void WhereChecks::checkWhere(const BoundExpression& where, const Scope& scope, bool bound) {
     const ExpressionFacts& facts = world_.facts(where.expression);
     if (!scope.target || !facts.ok || where.values.size() != facts.names.size()) return;
     bool understood = std::none_of(facts.sqlValues.begin(), facts.sqlValues.end(),
-                                   [&](const SqlValueUse& use) { return !fieldToo(use, scope).empty(); });
+                                   [&](const SqlValueUse& use) { return !sqlWords_.fieldToo(use, scope).empty(); });
     for (const ComparisonUse& comparison : facts.comparisons)
         understood = checkComparison(where, comparison, scope) && understood;
     understood = understood && checkParts(where, facts.condition, scope);
@@ -283,17 +249,17 @@ void ActionResolver::checkWhere(const BoundExpression& where, const Scope& scope
                      "WHERE true, alone, means every row");
 }
 
-void ActionResolver::checkSelfAssignment(const BoundAssignment& assignment, const ColumnInfo& column,
-                                         const Scope& scope) {
+void WhereChecks::checkSelfAssignment(const BoundAssignment& assignment, const ColumnInfo& column, const Scope& scope) {
     const BoundExpression& bound = assignment.value;
     if (bound.values.size() != 1 || bound.values.front().kind != ValueKind::target) return;
     const NameUse& use = world_.facts(bound.expression).names.front();
     std::string rest = world_.expressionText(bound.expression);
     rest.erase(use.offset, use.length);
     if (bound.values.front().name != column.name || rest.find_first_not_of("() \t\n") != std::string::npos) return;
-    std::string event = meaningOfEvent(scope, use);
+    std::string event = names_.meaningOfEvent(scope, use);
     // By its key the event leads to the very row that is written.
-    bool sameRow = scope.targetWay >= 0 && endsWith(event, ways_[scope.targetWay].path + "." + quoteName(column.name));
+    bool sameRow =
+        scope.targetWay >= 0 && endsWith(event, event_.ways()[scope.targetWay].path + "." + quoteName(column.name));
     if (sameRow) event = result_.binding.custom ? "payload." + quoteName(column.name) : "";
     world_.error(*action_.file, "SPQL-R104", world_.locate(bound.expression, 0),
                  column.name + " of " + scope.target->name + " would be set to itself",
@@ -301,7 +267,7 @@ void ActionResolver::checkSelfAssignment(const BoundAssignment& assignment, cons
 }
 
 // Whose row a value is the key of; null if it is no key, or of a table whose keys may be those of another.
-const EntityInfo* ActionResolver::rowOf(const Value& value, const Scope& scope) const {
+const EntityInfo* WhereChecks::rowOf(const Value& value, const Scope& scope) const {
     const EntityInfo* entity = value.kind == ValueKind::eventColumn ? result_.binding.entity
                                : value.kind == ValueKind::context   ? result_.contexts[value.context].entity
                                : value.kind == ValueKind::target    ? scope.target
@@ -315,8 +281,8 @@ const EntityInfo* ActionResolver::rowOf(const Value& value, const Scope& scope) 
     return own ? entity : nullptr;
 }
 
-void ActionResolver::checkAssignedRow(const BoundAssignment& assignment, const ColumnInfo& column,
-                                      const EntityInfo& target, const Scope& scope) {
+void WhereChecks::checkAssignedRow(const BoundAssignment& assignment, const ColumnInfo& column,
+                                   const EntityInfo& target, const Scope& scope) {
     const BoundExpression& bound = assignment.value;
     if (bound.values.size() != 1 || !column.field || column.field->refTarget.empty()) return;
     const NameUse& use = world_.facts(bound.expression).names.front();
@@ -328,67 +294,6 @@ void ActionResolver::checkAssignedRow(const BoundAssignment& assignment, const C
                  column.name + " refers to a row of " + wanted->name + ", and " + join(use.parts, ".") +
                      " is the key of one of " + given->name,
                  "take the key of a row of " + wanted->name);
-}
-
-bool ActionResolver::isField(const Scope& scope, const std::string& name) const {
-    if (scope.target && scope.target->columnOf(name)) return true;
-    if (scope.handled && scope.handled->columnOf(name)) return true;
-    if (!result_.binding.custom && result_.binding.entity->columnOf(name)) return true;
-    if (result_.binding.custom && declaredParam(name)) return true;
-    return std::any_of(scope.locals.begin(), scope.locals.end(),
-                       [&](const Value& local) { return local.name == name; });
-}
-
-bool ActionResolver::inScope(const Scope& scope, const std::string& name) const {
-    return isField(scope, name) ||
-           !nearestWays([&](const EntityInfo& entity) { return entity.columnOf(name) != nullptr; }).empty();
-}
-
-std::string ActionResolver::writtenOut(const Scope& scope, const std::string& name) const {
-    std::vector<std::string> ways;
-    if (scope.target && scope.target->columnOf(name)) ways.push_back("target." + name);
-    if (!result_.binding.custom && result_.binding.entity->columnOf(name)) ways.push_back(eventPrefix() + name);
-    if (result_.binding.custom && declaredParam(name)) ways.push_back("payload." + name);
-    ways.push_back("\"" + name + "\" in double quotes");
-    return "write " + join(ways, " or ") + " for the field";
-}
-
-// The field that a word of SQL could mean too; empty if there is none. Everybody reads current_date as today.
-std::string ActionResolver::fieldToo(const SqlValueUse& use, const Scope& scope) const {
-    if (inScope(scope, use.name)) return use.name;
-    bool person = use.name == "current_user" || use.name == "current_role";
-    bool prefixed = person && !result_.binding.custom && result_.binding.entity->columnOf(use.name.substr(8));
-    return prefixed ? use.name.substr(8) : "";
-}
-
-void ActionResolver::checkSqlValues(int expression, const Scope& scope) {
-    for (const SqlValueUse& use : world_.facts(expression).sqlValues) {
-        Pos pos = world_.locate(expression, use.offset);
-        std::string field = fieldToo(use, scope);
-        if (field == use.name) {
-            world_.error(*action_.file, "SPQL-R105", pos,
-                         use.name + " is a word of SQL with a value of its own, and a field here",
-                         writtenOut(scope, use.name));
-        } else if (!field.empty()) {
-            world_.error(*action_.file, "SPQL-R105", pos,
-                         use.name + " is a word of SQL with a value of its own, and could be the new value of " + field,
-                         "write " + eventPrefix() + field + " for the field");
-        } else if (use.name == "user" || use.name == "current_user" || use.name == "current_role" ||
-                   use.name == "session_user") {
-            world_.warning(*action_.file, "SPQL-R106", pos,
-                           use.name == "session_user"
-                               ? "session_user is whoever's session handles the event: a retry is the worker's"
-                               : use.name + " is the owner of the action in a handler, not who made the change",
-                           "caller.user is the role that did it");
-        }
-    }
-}
-
-// A field may be called like a keyword, which PostgreSQL's parser then stumbles over.
-std::string ActionResolver::keywordHint(int expression, const Scope& scope) const {
-    for (const std::string& word : world_.facts(expression).keywords)
-        if (inScope(scope, word)) return word + " is a keyword of SQL: " + writtenOut(scope, word);
-    return {};
 }
 
 }  // namespace specql::resolve

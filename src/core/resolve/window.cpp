@@ -228,6 +228,10 @@ private:
                 if (at_ >= tokens_.size() || !tokens_[at_].word)
                     return fail("expected a key after BY", ""), std::string();
                 term.by.push_back(piece(tokens_[at_++]));
+                if (is("."))
+                    return fail("a key of BY is one name, without a path",
+                                "a field of the event's own row, or a key of its payload; of a ref it is the ref"),
+                           std::string();
             } while (take(","));
         }
         checkSense(term);

@@ -364,8 +364,8 @@ void World::buildEntity(EntityInfo& entity) {
         ColumnType type = columnType(field.type.value, catalog_->types);
         if (!type.ok)
             error(file, "SPQL-R010", field.type.pos,
-                  "unknown type " + field.type.value + " of field " + field.name.value +
-                      (type.error.empty() ? "" : ": " + type.error),
+                  "unknown type " + (field.type.value.size() > 200 ? "" : field.type.value + " ") + "of field " +
+                      field.name.value + (type.error.empty() ? "" : ": " + type.error),
                   "use a type of the language (text, integer, enum(a, b), timestamp, ref(Entity), …) or one PostgreSQL "
                   "knows");
         column.type = type.ok ? type.sql : "text";

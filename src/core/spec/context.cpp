@@ -49,7 +49,8 @@ ExpressionRef ReadContext::expression(const Text& text) {
         return {};
     }
     if (isBlankText(text.value)) {
-        diagnostics.error("SPQL-S021", text.pos, "an expression is missing here", "the empty text is written \"''\"");
+        diagnostics.error("SPQL-S021", text.pos, "an expression is missing here",
+                          text.style == 0 ? "write a value or a condition" : "the empty text is written \"''\"");
         return {};
     }
     ExpressionRef ref;

@@ -1,4 +1,4 @@
-// What people write who have other languages in their fingers, and how PostgreSQL says it.
+// Hints for words and operators of other languages, which PostgreSQL writes differently.
 #pragma once
 
 #include <string_view>
@@ -14,10 +14,10 @@ enum class Habit {
     key        // a key that a mapping has not: unique in an entity
 };
 
-// The hint; nullptr if nobody writes that. Words are given in lower case.
+// The hint, or nullptr if there is none. `written` must be in lower case.
 const char* habit(Habit kind, std::string_view written);
 
-// The hint for a syntax error at `offset`; nullptr if it is none that people make.
+// The hint for a syntax error at `offset`, or nullptr if there is none.
 const char* syntaxHabit(std::string_view text, size_t offset);
 
 }  // namespace specql::spec

@@ -6,9 +6,9 @@
 
 namespace specql::spec {
 
-// What is kept can be looked at: a field has a type, an event-driven action what raises it, a step its target, its
-// condition or its call, an assignment its value. What lacks them has been reported and is left out.
-// `defaultSchema` is apply's schema argument (may be empty); it serves rules documents that say nothing.
+// Elements that are returned are complete: a field has a type, an event-driven action a trigger, a step its target,
+// condition or call, an assignment its value. Incomplete ones are reported and left out. `defaultSchema` is apply's
+// schema argument (may be empty); it serves rules documents that say nothing.
 Spec readSpec(const Source& source, const yaml::ParsedText& parsed, std::string_view defaultSchema,
               Diagnostics& diagnostics);
 

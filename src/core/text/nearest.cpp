@@ -12,7 +12,7 @@ namespace specql {
 
 namespace {
 
-// Longer words are never typed wrong in a way this finds, and the table grows with the square.
+// Longer words are not compared, because the cost grows with the square of the length.
 constexpr size_t longestWord = 128;
 
 std::string comparable(std::string_view word) {
@@ -26,7 +26,7 @@ std::string comparable(std::string_view word) {
     return out;
 }
 
-// Which letters there are, as bits; all that are none share one.
+// The letters of a word as bits; all other characters share one bit.
 uint32_t lettersOf(const std::string& word) {
     uint32_t letters = 0;
     for (char c : word) {
@@ -35,7 +35,8 @@ uint32_t lettersOf(const std::string& word) {
     return letters;
 }
 
-// Edits, an exchange of two neighbours being one of them (optimal string alignment). From `enough` on it is not exact.
+// The number of edits, where an exchange of two neighbours is one (optimal string alignment). Results from `enough` on
+// are not exact.
 size_t editDistance(const std::string& a, const std::string& b, size_t enough) {
     std::vector<size_t> beforePrevious(b.size() + 1), previous(b.size() + 1), current(b.size() + 1);
     for (size_t j = 0; j <= b.size(); ++j) {

@@ -259,7 +259,7 @@ std::string indent(std::string_view text, size_t spaces) {
     return moved;
 }
 
-// One character less.
+// Removes the last character.
 static void shorten(std::string& name) {
     while (!name.empty() && (static_cast<unsigned char>(name.back()) & 0xC0) == 0x80)
         name.pop_back();

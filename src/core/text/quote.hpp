@@ -1,4 +1,4 @@
-// The only place that turns a value into SQL text.
+// The only functions that turn values into SQL text.
 #pragma once
 
 #include <string>
@@ -19,13 +19,13 @@ std::string dollarQuote(std::string_view body, std::string_view tag);
 // Text for a `--` comment: one line, no line end inside.
 std::string commentText(std::string_view text);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
-// Every line of `text` moved right by `spaces`, but empty ones and those that begin inside a literal.
+// Indents the lines of `text` by `spaces`, except empty ones and those that begin inside a string literal.
 std::string indent(std::string_view text, size_t spaces);
 
 // PostgreSQL's NAMEDATALEN - 1; longer names are refused by resolve, never cut.
 constexpr size_t maxNameBytes = 63;
-// first_second_suffix, for what has no name of the user's own. If that is too long, the longer of the first two loses
-// its end, and a digest of the whole keeps the name unlike others.
+// A generated name first_second_suffix. If it is too long, the longer of the first two parts is cut, and a digest of
+// the whole name is added to keep it unique.
 std::string fittingName(std::string first, std::string second, const std::string& suffix);
 
 }  // namespace specql

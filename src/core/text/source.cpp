@@ -33,7 +33,7 @@ Source::Source(std::string text) : text_(std::move(text)) {
     continuationsBefore_.push_back(continuations);
 }
 
-// Continuation bytes before an offset. The checkpoints keep this short on a line of a megabyte.
+// The number of continuation bytes before an offset. The checkpoints keep this cheap in a line of a megabyte.
 size_t Source::continuationBytes(size_t byteOffset) const {
     size_t block = byteOffset / checkpointBytes;
     size_t count = continuationsBefore_[block];
@@ -114,7 +114,7 @@ size_t TextCursor::offsetOf(size_t target) {
             ++value_;
         }
     }
-    // An escaped line end is nothing in the value: the next byte stands behind it.
+    // An escaped line end is not in the value, so the next byte is behind it.
     if (text_.style == '"' && at_ + 1 < source.size() && source[at_] == '\\' && isBreak(source[at_ + 1])) {
         passEscape();
     }
@@ -146,8 +146,8 @@ bool TextCursor::blankRunEndsLine() const {
     return end < source.size() && isBreak(source[end]);
 }
 
-// Passes a run of line ends with the white space around it, and what it became in the value: one space, or line
-// feeds. When the target lies inside of it, nothing is passed and `inside` is where the target stands.
+// Passes a run of line ends with the white space around it, which is one space or some line feeds in the value. If the
+// target lies inside of it, nothing is passed, and `inside` is set to the offset of the target.
 bool TextCursor::passFold(size_t target, size_t& inside) {
     const std::string& source = source_.text();
     const std::string& value = text_.value;

@@ -1,4 +1,4 @@
-// The text a user wrote, and the way from byte offsets in it to positions and pictures.
+// The text that a user wrote, and conversions of byte offsets in it to positions and pictures.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +54,7 @@ private:
 // takes different room on each side. It never fails: where the two disagree it goes on byte by byte.
 class TextCursor {
 public:
-    // Both must live as long as the cursor.
+    // Both arguments must outlive the cursor.
     TextCursor(const Source& source, const Text& text);
     size_t offsetOf(size_t at);
     Text piece(size_t begin, size_t end);
@@ -82,10 +82,10 @@ std::string render(const Diagnostics& diagnostics, const Source& source, size_t 
 // '_' and '-'); empty when none is near. Used for every "did you mean".
 // `most` lowers that bound further.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates, size_t most = SIZE_MAX);
-// The same among a few that one of must have been meant: half of its length may be wrong.
+// The same for a few candidates of which one must be meant: up to half of the length may differ.
 std::string nearestOfFew(std::string_view word, const std::vector<std::string>& candidates);
 
-// The same for many words and the same candidates.
+// For looking up many words among the same candidates.
 class Vocabulary {
 public:
     Vocabulary() = default;

@@ -25,7 +25,7 @@ size_t afterQuoted(std::string_view text, size_t at, bool hasBackslashes) {
     return text.size();
 }
 
-// Behind `$tag$ … $tag$`; `at` + 1 if no dollar quote starts there.
+// The offset behind `$tag$ … $tag$`; `at` + 1 if no dollar quote starts at `at`.
 size_t afterDollarQuoted(std::string_view text, size_t at) {
     size_t end = at + 1;
     while (end < text.size() && isNamePart(text[end]) && text[end] != '$') {
@@ -40,7 +40,7 @@ size_t afterDollarQuoted(std::string_view text, size_t at) {
     return close == std::string_view::npos ? text.size() : close + tag.size();
 }
 
-// Behind the lexical unit at `at`: a quoted piece, a comment, a word, or a single character.
+// The offset behind the lexical unit at `at`: a quoted piece, a comment, a word, or a single character.
 size_t afterUnit(std::string_view text, size_t at) {
     char c = text[at];
     if (c == '\'') {
@@ -65,7 +65,7 @@ size_t afterUnit(std::string_view text, size_t at) {
         while (end < text.size() && isNamePart(text[end])) {
             ++end;
         }
-        // The prefix of E'…' is looked at together with its quote.
+        // In E'…' the prefix and the quote are one unit.
         return end;
     }
     return at + 1;

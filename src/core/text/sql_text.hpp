@@ -23,7 +23,7 @@ std::vector<Slice> splitTopLevel(std::string_view text, char separator, size_t b
 // from `from` on; npos if there is none.
 size_t findKeyword(std::string_view text, std::string_view keyword, size_t from = 0);
 
-// Where the parenthesis that opens at `open` is closed; npos if it is not.
+// The offset of the parenthesis that closes the one at `open`; npos if there is none.
 size_t closingParen(std::string_view text, size_t open);
 
 // The length in bytes of the (possibly quoted, possibly dotted) name that starts at `at`.
@@ -38,7 +38,7 @@ bool hasComment(std::string_view text);
 // InventoryEvent → inventory_event, HTTPCall → http_call, order_item → order_item.
 std::string snakeCase(std::string_view name);
 
-// "numeric(10,2), text" as a function knows its types: "numeric, text".
+// A list of types without modifiers, as in the identity of a function: "numeric(10,2), text" gives "numeric, text".
 std::string withoutModifiers(const std::string& types);
 
 }  // namespace specql

@@ -68,7 +68,7 @@ bool inRanges(const Range (&ranges)[N], char32_t codePoint) {
     return it != end && it->first <= codePoint;
 }
 
-// Blocks, not the whole of Unicode's tables: enough that a caret stands under what it means.
+// Whole blocks instead of Unicode's exact tables, which is enough to place a caret.
 constexpr Range zeroWidth[] = {
     {0x0300, 0x036F}, {0x0483, 0x0489}, {0x0591, 0x05BD}, {0x0610, 0x061A}, {0x064B, 0x065F},   {0x0E34, 0x0E3A},
     {0x0E47, 0x0E4E}, {0x1AB0, 0x1AFF}, {0x1DC0, 0x1DFF}, {0x200B, 0x200D}, {0x20D0, 0x20FF},   {0x302A, 0x302D},

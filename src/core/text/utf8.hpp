@@ -1,4 +1,4 @@
-// UTF-8 by hand: the core has no locale and the server's own routines are out of reach here.
+// UTF-8 functions for the core, which can use neither a locale nor the functions of the server.
 #pragma once
 
 #include <cstddef>
@@ -24,10 +24,10 @@ inline bool isContinuationByte(char c) {
 // How many columns of a terminal the character takes: 0, 1 or 2.
 int displayWidth(char32_t codePoint);
 
-// True for characters that are there and cannot be seen: soft hyphen, zero-width space, joiners and the like.
+// True for characters without a visible form: soft hyphen, zero-width space, joiners and the like.
 bool isInvisible(char32_t codePoint);
 
-// True for blanks that are none to YAML and SQL: the no-break space, wide and narrow ones.
+// True for spaces that YAML and SQL do not treat as such: the no-break space, wide and narrow spaces.
 bool isForeignBlank(char32_t codePoint);
 
 bool isLatin(char32_t codePoint);

@@ -1,4 +1,5 @@
-// Exact decimal numbers for sums that grow and shrink: twelve digits behind the point, twenty-five before it.
+// Exact decimal numbers, for sums from which values are subtracted again: twelve digits after the point, twenty-five
+// before.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,7 @@ public:
         units_ -= other.units_;
         return *this;
     }
-    // -1, 0 or 1 as it is less than, equal to or greater than other × count.
+    // -1, 0 or 1 if it is less than, equal to or greater than other × count.
     int compare(const Decimal& other, int64_t count = 1) const;
 
 private:

@@ -10,15 +10,19 @@ public:
     FormulaReader(std::string_view text, int termCount, std::vector<Formula::Part>& parts)
         : text_(text), termCount_(termCount), parts_(parts) {}
 
-    bool read() { return readOr(false) && (skip(), at_ == text_.size()); }
+    bool read() {
+        bool understood = readOr(false);
+        skipBlanks();
+        return understood && at_ == text_.size();
+    }
 
 private:
-    void skip() {
+    void skipBlanks() {
         while (at_ < text_.size() && text_[at_] == ' ')
             at_++;
     }
     bool take(std::string_view word) {
-        skip();
+        skipBlanks();
         if (text_.substr(at_, word.size()) != word) return false;
         at_ += word.size();
         return true;
@@ -57,7 +61,7 @@ private:
             depth_--;
             return read;
         }
-        skip();
+        skipBlanks();
         int number = 0;
         size_t begin = at_;
         while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9' && number <= termCount_)
@@ -119,11 +123,11 @@ bool Formula::canHold() const {
     unsigned states = 1U << used.size();
     if (parts_.size() > mostWork / states) return true;
     for (unsigned state = 0; state < states; state++) {
-        auto there = [&](int term, bool) {
-            auto place = std::find(used.begin(), used.end(), term) - used.begin();
-            return (state >> place & 1) != 0;
+        auto termHolds = [&](int term, bool) {
+            auto index = std::find(used.begin(), used.end(), term) - used.begin();
+            return (state >> index & 1) != 0;
         };
-        if (holds(there)) return true;
+        if (holds(termHolds)) return true;
     }
     return false;
 }

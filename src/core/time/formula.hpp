@@ -9,7 +9,7 @@ namespace specql::time {
 
 class Formula {
 public:
-    // Parentheses within parentheses; more are not understood. What reads them calls itself, and a stack is finite.
+    // Greatest depth of parentheses: reading them is recursive, and the stack is limited.
     static constexpr int deepest = 100;
 
     // Terms count from 1 in the text and from 0 everywhere else. False if the text is not understood.
@@ -19,8 +19,9 @@ public:
     bool holds(const std::function<bool(int term, bool negative)>& term) const;
     // Is there a use of the term that stands under NOT, or one that does not?
     bool uses(int term, bool negative) const;
+    // Does any term stand under NOT?
     bool negates() const;
-    // False if no state of its terms makes it hold. Not sure means true: a long formula over many terms is not tried.
+    // False if no combination of terms makes it hold. True also if the formula is too long to try all combinations.
     bool canHold() const;
 
 private:
@@ -31,7 +32,7 @@ private:
         int term;
         bool negative;
     };
-    std::vector<Part> parts_;  // operands before their operator
+    std::vector<Part> parts_;  // in postfix order
 };
 
 }  // namespace specql::time

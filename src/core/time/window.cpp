@@ -7,7 +7,7 @@ namespace specql::time {
 
 namespace {
 
-bool compares(int order, Comparison comparison) {
+bool holdsFor(int order, Comparison comparison) {
     switch (comparison) {
         case Comparison::less: return order < 0;
         case Comparison::lessEqual: return order <= 0;
@@ -19,16 +19,16 @@ bool compares(int order, Comparison comparison) {
     return false;
 }
 
-// Whether the least (greatest) value compares so with the number, when all that is known is whether there are values
-// beyond it on that side, at it, and on the other side.
-bool extremeCompares(bool beyond, bool equal, bool short_, Comparison outward) {
+// Does the comparison hold for the least (greatest) value? Known is only whether the window has values beyond the
+// number in that direction (`beyond`), equal to it, and on its other side (`inward`).
+bool extremeCompares(bool beyond, bool equal, bool inward, Comparison outward) {
     switch (outward) {
         case Comparison::greater: return beyond;
         case Comparison::greaterEqual: return beyond || equal;
         case Comparison::equal: return equal && !beyond;
-        case Comparison::notEqual: return beyond || (short_ && !equal);
-        case Comparison::lessEqual: return (equal || short_) && !beyond;
-        case Comparison::less: return short_ && !equal && !beyond;
+        case Comparison::notEqual: return beyond || (inward && !equal);
+        case Comparison::lessEqual: return (equal || inward) && !beyond;
+        case Comparison::less: return inward && !equal && !beyond;
     }
     return false;
 }
@@ -43,21 +43,22 @@ Comparison mirrored(Comparison comparison) {
     }
 }
 
-// More distinct values than this give no other answer.
-size_t tellApart(const WindowTermRule& term) {
+// The number of distinct values to keep: with more of them the comparison gives the same result.
+size_t distinguishableValues(const WindowTermRule& term) {
     int64_t number = term.number.floor();
     return static_cast<size_t>(std::clamp<int64_t>(number, 0, INT32_MAX)) + 2;
 }
 
-void see(std::vector<std::pair<std::string, Micros>>& values, const std::string& value, Micros at, size_t most) {
+void recordDistinct(std::vector<std::pair<std::string, Micros>>& values, const std::string& value, Micros at,
+                    size_t most) {
     auto known = std::find_if(values.begin(), values.end(), [&](const auto& item) { return item.first == value; });
     if (known != values.end()) {
         at = std::max(at, known->second);
         values.erase(known);
     }
-    auto place = std::upper_bound(values.begin(), values.end(), at,
-                                  [](Micros time, const auto& item) { return time < item.second; });
-    values.insert(place, {value, at});
+    auto position = std::upper_bound(values.begin(), values.end(), at,
+                                     [](Micros time, const auto& item) { return time < item.second; });
+    values.insert(position, {value, at});
     if (values.size() > most) values.erase(values.begin());
 }
 
@@ -91,7 +92,7 @@ Micros WindowEvaluator::forgottenAfter(const WindowKey& key) const {
     return after;
 }
 
-// What has left the window at this time.
+// Removes the entries that have left the window at this time.
 void WindowEvaluator::expire(WindowKey& key, Micros at) const {
     key.expiredAt = std::max(key.expiredAt, at);
     for (size_t i = 0; i < key.terms.size(); i++) {
@@ -120,7 +121,7 @@ bool WindowEvaluator::add(TermState& state, const WindowTermRule& term, const Wi
         Micros& side = order < 0 ? state.below : order > 0 ? state.above : state.equal;
         side = std::max(side, event.at);
     }
-    if (term.distinct) see(state.distinct, value.text, event.at, tellApart(term));
+    if (term.distinct) recordDistinct(state.distinct, value.text, event.at, distinguishableValues(term));
     state.newest = std::max(state.newest, event.at);
     state.count++;
     state.sum += entry.value;
@@ -133,11 +134,11 @@ bool WindowEvaluator::termHolds(const TermState& state, const WindowTermRule& te
     switch (term.aggregate) {
         case Aggregate::count: {
             int64_t count = term.distinct ? static_cast<int64_t>(state.distinct.size()) : state.count;
-            return compares(Decimal(count).compare(term.number), term.comparison);
+            return holdsFor(Decimal(count).compare(term.number), term.comparison);
         }
-        case Aggregate::sum: return state.count > 0 && compares(state.sum.compare(term.number), term.comparison);
+        case Aggregate::sum: return state.count > 0 && holdsFor(state.sum.compare(term.number), term.comparison);
         case Aggregate::avg:
-            return state.count > 0 && compares(state.sum.compare(term.number, state.count), term.comparison);
+            return state.count > 0 && holdsFor(state.sum.compare(term.number, state.count), term.comparison);
         case Aggregate::max:
             return extremeCompares(state.above > bound, state.equal > bound, state.below > bound, term.comparison);
         case Aggregate::min:
@@ -147,14 +148,14 @@ bool WindowEvaluator::termHolds(const TermState& state, const WindowTermRule& te
     return false;
 }
 
-// What is awaited under NOT may still come, so it counts as there.
+// A term under NOT counts as holding, because its event may still come before the deadline.
 bool WindowEvaluator::holds(const WindowKey& key, Micros at) const {
     return rule_.formula.holds(
         [&](int term, bool negative) { return negative || termHolds(key.terms[term], rule_.terms[term], at); });
 }
 
-// Nothing more can come that is within a window with all that did. Of what stands under NOT only that counts which came
-// close enough to the newest of the others.
+// At the deadline no further event can be within a window with the events that came. An event under NOT only counts if
+// it is within the window that ends with the newest of the other events.
 bool WindowEvaluator::holdsAtDeadline(const WindowKey& key) const {
     Micros newest = never;
     for (size_t i = 0; i < key.terms.size(); i++)
@@ -184,7 +185,7 @@ void WindowEvaluator::setDeadline(WindowKey& key) const {
 
 void WindowEvaluator::consume(WindowKey& key, Micros at, const std::string& id) const {
     for (size_t i = 0; i < key.terms.size(); i++) {
-        // What stands under NOT keeps standing against what comes later.
+        // A term under NOT still counts against later events.
         Micros newest = rule_.formula.uses(static_cast<int>(i), true) ? key.terms[i].newest : never;
         key.terms[i] = TermState();
         key.terms[i].newest = newest;
@@ -242,7 +243,7 @@ void WindowEvaluator::advance(WindowKey& key, const WindowEvent& event, std::vec
         if (value.term < 0 || static_cast<size_t>(value.term) >= key.terms.size()) continue;
         TermState& state = key.terms[value.term];
         const WindowTermRule& term = rule_.terms[value.term];
-        // What only stands under NOT is no member; when it came last is all that matters.
+        // Events of a term that stands only under NOT are no members; only the time of the newest matters.
         if (!rule_.formula.uses(value.term, false))
             state.newest = std::max(state.newest, event.at);
         else if (event.at > now - term.within && !add(state, term, event, value))
@@ -271,7 +272,7 @@ void WindowEvaluator::pass(WindowKey& key, Micros now, std::vector<WindowMatch>&
         found.cutoff = deadline - 1;
         found.timedOut = !holding;
         if (!holding) found.upTo = deadline - rule_.longest();
-        // What held before the deadline has been told of.
+        // With `edge`, a condition that held before the deadline has been matched already.
         if (holding ? !(rule_.afterMatch == AfterMatch::edge && key.held) : rule_.onTimeout && !key.held)
             match(key, std::move(found), matches);
         if (holding && rule_.afterMatch == AfterMatch::consume) consume(key, deadline, "");

@@ -1,9 +1,9 @@
-// Windows and correlations: what a condition over events in time says of a sequence of events. Pure arithmetic; times
-// are microseconds and arguments.
+// Windows and correlations: evaluates a condition over the events of a time span. Pure computation; times are
+// arguments, in microseconds.
 //
-// The window at time t is (t - within, t]. What must be known of one key is a WindowKey: it is fed the key's events in
-// the order of (time, id) and answers with matches. The work for one event does not depend on how many events a window
-// holds: sums and counts grow by what comes and shrink by what leaves.
+// The window at time t is (t - within, t]. The state of one key is a WindowKey. It is given the key's
+// events in the order of (time, id), and returns matches. The work for one event does not depend on how many events a
+// window holds: sums and counts grow by what comes and shrink by what leaves.
 #pragma once
 
 #include <cstdint>
@@ -42,12 +42,13 @@ struct WindowRule {
     Formula formula;
     AfterMatch afterMatch = AfterMatch::consume;
     Micros cooldown = 0;
-    bool onTimeout = false;  // what was not completed in time is told too
+    bool onTimeout = false;  // a correlation that is not completed in time gives a match too
 
+    // The longest `within` of a term.
     Micros longest() const;
     // How long an event can matter for its key.
     Micros memory() const;
-    // Time alone can change what holds: something awaited did not come.
+    // Can the passing of time alone make a match, because an event did not come?
     bool hasDeadlines() const { return onTimeout || formula.negates(); }
 };
 
@@ -68,28 +69,28 @@ struct WindowEntry {
     Micros at = 0;
     std::string id;
     Decimal value;
-    bool stored = false;  // outside there is a copy of it
+    bool stored = false;  // it is in the database
 };
 
 struct TermState {
     int64_t count = 0;  // events in the window
     Decimal sum;
     Micros newest = never;
-    // MIN and MAX: when a value below, at and above the condition's number came last.
+    // For MIN and MAX: the time of the newest value below, equal to and above the number of the condition.
     Micros below = never, equal = never, above = never;
-    // COUNT(DISTINCT): the values that came last and when, oldest first; no more than the comparison can tell apart.
+    // For COUNT(DISTINCT): the newest values with their times, oldest first; no more than the comparison needs.
     std::vector<std::pair<std::string, Micros>> distinct;
-    // Oldest first. Of those outside, the first and all that leave the window during this run must be here.
+    // Oldest first. Of the stored entries, the first and all that leave the window during this run must be loaded.
     std::deque<WindowEntry> entries;
 };
 
 struct WindowMatch {
     Micros at = 0;                 // of the event that completed it, or the deadline
     std::string lastId;            // that event; empty if a deadline did
-    int64_t count = 0;             // members among `ids` and outside; right if each event counts for one term
-    std::vector<std::string> ids;  // members that are not outside, in their order
+    int64_t count = 0;             // members, stored ones included; exact if each event counts for one term only
+    std::vector<std::string> ids;  // members that are not stored, in their order
     Micros firstAt = 0;            // of them all
-    bool takesStored = false;      // members outside: those of each term within (cutoff - within, upTo]
+    bool takesStored = false;      // stored members belong to it: those of each term within (cutoff - within, upTo]
     Micros cutoff = 0, upTo = INT64_MAX;
     bool timedOut = false;
 };
@@ -98,16 +99,16 @@ struct WindowKey {
     std::vector<TermState> terms;
     Micros latest = never;  // of the events seen
     std::string latestId;
-    Micros consumedAt = never;  // events up to this one belong to a match that was
+    Micros consumedAt = never;  // events up to this one were used up by a match
     std::string consumedId;
     Micros matchedAt = never;
     Micros deadline = never;
     bool held = false;  // the condition, after the last event
     int64_t matches = 0, suppressed = 0;
-    // Not kept: what happened in this run.
-    bool stored = false;       // there are entries outside
-    bool dropStored = false;   // they were used up
-    Micros expiredAt = never;  // entries outside that had left the window by then are of no use
+    // The rest belongs to one run and is not stored.
+    bool stored = false;       // there are stored entries
+    bool dropStored = false;   // the stored entries were used up and must be deleted
+    Micros expiredAt = never;  // stored entries that had left the window by then must be deleted
     int64_t late = 0;          // events older than one seen before
     int64_t unusable = 0;      // values that are no number
 };
@@ -118,12 +119,12 @@ public:
     explicit WindowEvaluator(const WindowRule& rule) : rule_(rule) {}
 
     WindowKey emptyKey() const;
-    // Takes in the key's next event; deadlines before it pass first. An event that is older than the latest counts as
-    // of the latest's time, if it is still within the window then.
+    // Adds the next event of the key, after passing the deadlines before it. A late event, which is older than the
+    // latest one, is evaluated at the time of the latest, and ignored if it is not within the window then.
     void advance(WindowKey& key, const WindowEvent& event, std::vector<WindowMatch>& matches) const;
     // Lets time pass up to `now`: every event before it has been given to advance().
     void pass(WindowKey& key, Micros now, std::vector<WindowMatch>& matches) const;
-    // After this time the key is as good as one never seen.
+    // The time after which the state of the key has no effect, so that it may be deleted.
     Micros forgottenAfter(const WindowKey& key) const;
 
 private:

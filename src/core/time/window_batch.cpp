@@ -5,7 +5,7 @@ namespace specql::time {
 void WindowBatch::run(const std::vector<WindowInput>& inputs) {
     std::vector<WindowMatch> matches;
     for (size_t i = 0; i < inputs.size();) {
-        // One event, or the part of it that belongs to one key: a correlation's triggers may name keys of their own.
+        // Inputs of one event for one key: the triggers of a correlation may give an event different keys.
         const WindowInput& first = inputs[i];
         WindowEvent event{first.at, first.id, {}};
         size_t end = i;

@@ -1,4 +1,4 @@
-// A run of a window or correlation over the events of many keys, in their order.
+// Runs a window or correlation over the events of many keys, in their order.
 #pragma once
 
 #include <map>
@@ -18,8 +18,8 @@ struct WindowInput {
     std::string id;
     bool hasValue = false;
     std::string value;
-    std::string root;  // of the event's chain of causes, and its place in it
-    int depth = 0;
+    std::string root;  // first event of the event's chain of causes
+    int depth = 0;     // position in that chain
 };
 
 struct WindowFound {
@@ -34,13 +34,13 @@ class WindowBatch {
 public:
     explicit WindowBatch(const WindowRule& rule) : rule_(rule), evaluator_(rule) {}
 
-    // In the order of (time, id); what several terms count of one event must come together.
+    // Inputs must be in the order of (time, id), with those of one event and key next to each other.
     void run(const std::vector<WindowInput>& inputs);
     // Lets time pass for one key.
     void pass(const std::string& key, Micros now);
     void passAll(Micros now);
 
-    // Those that there were before are put here before run().
+    // The state of known keys must be put here before run().
     std::map<std::string, WindowKey> keys;
     std::vector<WindowFound> found;
     int64_t events = 0, missingKeys = 0;

@@ -9,7 +9,7 @@ namespace specql::yaml {
 
 namespace {
 
-// Keys whose values are read by people: whole, or behind the name they begin with.
+// Keys whose values are prose, and keys whose values are prose after a name at their beginning.
 constexpr std::string_view prose[] = {"description", "error", "message"};
 constexpr std::string_view addressed[] = {"notify", "escalate"};
 
@@ -42,7 +42,7 @@ public:
     }
 
 private:
-    // Words up to `end`; a text in single quotes is none of them.
+    // Checks the words up to `end`, except those in single quotes.
     void checkText(const Text& text, size_t end) {
         const std::string& value = text.value;
         if (std::all_of(value.begin(), value.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; })) {
@@ -91,7 +91,7 @@ private:
         if (latin == 0 || others == 0 || !seen_.insert(word).second) {
             return;
         }
-        // The fewer ones are the intruders.
+        // The letters of the rarer script are reported.
         size_t place = others <= latin ? firstOther : firstLatin;
         size_t after = place;
         char32_t codePoint = decodeUtf8(text.value, after);

@@ -28,7 +28,7 @@ bool isMarker(std::string_view line, std::string_view marker) {
     return line.substr(0, 3) == marker && (line.size() == 3 || isSpaceOrTab(line[3]));
 }
 
-// Where the word behind the one at `at` begins; the end of the text if there is none.
+// The begin of the word after the one at `at`; the end of the text if there is none.
 size_t nextWord(std::string_view text, size_t at) {
     size_t end = std::min(text.find_first_of(" \t", at), text.size());
     return std::min(text.find_first_not_of(" \t", end), text.size());
@@ -66,7 +66,7 @@ bool isKeyLine(std::string_view line, size_t indent) {
     return at < line.size() && line[at] == ':' && (at + 1 == line.size() || isSpaceOrTab(line[at + 1]));
 }
 
-// The first words of lines that go on with a statement begun above.
+// Does the line begin with a keyword that continues a statement of the line above?
 bool startsWithClause(std::string_view line) {
     for (const char* keyword : {"SET", "VIA", "WHERE", "AND", "OR", "ORDER", "LIMIT"}) {
         if (isWordAt(line, 0, keyword)) {

@@ -1,4 +1,4 @@
-// The dialect pass with all it learns on its way; parse.hpp shows the part of it that is promised to others.
+// The dialect pass, which rewrites a spec to strict YAML, with all that it finds out for the parser.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace specql::yaml {
 struct DocumentLines {
     uint32_t first = 1;
     uint32_t last = 0;     // less than `first`: no lines
-    bool broken = false;   // reported already: not worth parsing
+    bool broken = false;   // an error was reported, so it is not parsed
     size_t openQuote = 0;  // offsets in the source, each only if its flag is set
     bool hasOpenQuote = false;
     size_t openFlow = 0;  // the innermost bracket or brace

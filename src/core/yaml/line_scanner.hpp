@@ -1,6 +1,6 @@
-// Knows, line by line, what a line of YAML is: structure, or the inside of a quoted, folded, literal or flow scalar.
-// It is what keeps the dialect pass from rewriting text inside of a description, and what names the line on which a
-// quote was opened that nobody closed. It recognises; yaml-cpp judges.
+// Tells for each line of YAML whether it is structure, or inside of a quoted, folded, literal or flow scalar. So the
+// dialect pass does not rewrite the text of a description, and an unclosed quote is reported where it was opened. It
+// reports no errors itself; that is left to yaml-cpp.
 #pragma once
 
 #include <cstddef>

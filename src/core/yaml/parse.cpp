@@ -15,15 +15,15 @@ namespace specql::yaml {
 
 namespace {
 
-// Feeds yaml-cpp in small helpings and looks for an interrupt before each: its scanner has loops of its own.
+// Feeds yaml-cpp in small pieces and checks for an interrupt before each, because its scanner has loops of its own.
 class InterruptibleBuffer : public std::streambuf {
 public:
     InterruptibleBuffer(std::string& text, InterruptCheck interrupt) : interrupt_(interrupt) {
         setg(text.data(), text.data(), text.data() + text.size());
     }
 
-    // From now on an interrupt throws. Not before the parser is made: yaml-cpp's constructors leak what an exception
-    // passes.
+    // From now on an interrupt throws. To be called when the parser has been constructed, because the constructors of
+    // yaml-cpp leak memory if an exception passes through them.
     void arm() {
         isArmed_ = true;
         check();
@@ -35,7 +35,7 @@ protected:
         return std::streambuf::xsgetn(to, count);
     }
 
-    // Reached at the end only. A scanner that asks again and again at the end is going in circles.
+    // Called only at the end of the text. A scanner that calls it very often is in an endless loop.
     int_type underflow() override {
         check();
         if (++readsAtEnd_ > 1000) {
@@ -60,8 +60,8 @@ void refuse(Diagnostics& diagnostics, const char* code, Pos pos, const std::stri
     diagnostics.error(code, pos, message, hint);
 }
 
-// What must hold before a byte of it reaches yaml-cpp. Only the first character of each kind is reported: a binary
-// file has thousands.
+// Checks what must hold before yaml-cpp sees the text. Only the first problem of each kind is reported, because a
+// binary file has thousands.
 bool isReadable(const Source& source, const Limits& limits, Diagnostics& diagnostics, InterruptCheck interrupt) {
     const std::string& text = source.text();
     if (text.size() > limits.bytes) {
@@ -120,7 +120,7 @@ bool parseDocument(std::string& yaml, TreeBuilder& builder, const Source& source
     try {
         YAML::Parser parser(stream);
         buffer.arm();
-        // A second round finds the end, or a second root, which the builder refuses.
+        // The second call finds the end of the text, or a second root, which the builder refuses.
         while (parser.HandleNextDocument(builder)) {
         }
         return true;

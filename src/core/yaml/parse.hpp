@@ -1,4 +1,5 @@
-// Text to located trees: the dialect pass, then yaml-cpp's event parser behind every guard there is.
+// Parses a text to located trees: first the dialect pass, then yaml-cpp's event parser, with limits against hostile
+// texts.
 #pragma once
 
 #include <vector>
@@ -8,7 +9,7 @@
 
 namespace specql::yaml {
 
-// Each is a refusal with its own code. Defaults are the safe ones.
+// What is larger is refused; each limit has a diagnostic code of its own.
 struct Limits {
     size_t bytes = 1 << 20;  // setting specql.max_spec_size; hard ceiling 8 MiB
     size_t depth = 32;
@@ -18,8 +19,8 @@ struct Limits {
     size_t flowOpeners = 4096;  // '[' and '{' bytes
 };
 
-// Called now and then from every loop that may run long; throws Interrupted to stop. May be null.
-using InterruptCheck = bool (*)();  // true: stop
+// Called regularly from every loop that may run long; if it returns true, Interrupted is thrown. May be null.
+using InterruptCheck = bool (*)();
 struct Interrupted {};
 
 // Rewrites the seed's dialect to strict YAML, line by line: characters move within a line, lines never do.

@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* quoteHint = "put the value in quotes";
 
-struct Place {
+struct ErrorPlace {
     const Source& source;
     const DocumentLines& lines;
     const TreeBuilder& builder;
@@ -23,9 +23,10 @@ bool startsWith(const std::string& text, const char* prefix) {
     return text.rfind(prefix, 0) == 0;
 }
 
-// A ':' where no mapping can begin. Three mistakes look alike to YAML: a key below a key that has a value already, a
-// ':' inside a value, and text that a quote swallowed.
-void reportColon(const Place& place, Diagnostics& diagnostics) {
+// A ':' where no mapping can begin. For YAML three mistakes look the same: a key below a key that has a value already,
+// a
+// ':' inside a value, and text after an unclosed quote.
+void reportColon(const ErrorPlace& place, Diagnostics& diagnostics) {
     std::string_view line = place.source.line(place.pos.line);
     size_t begin = line.data() - place.source.text().data();
     std::string_view before = line.substr(0, place.offset - begin);
@@ -40,7 +41,7 @@ void reportColon(const Place& place, Diagnostics& diagnostics) {
 }
 
 // Something that is neither a further key (item) nor less indented.
-void reportMisfit(const Place& place, bool inList, Diagnostics& diagnostics) {
+void reportMisplaced(const ErrorPlace& place, bool inList, Diagnostics& diagnostics) {
     const std::string& text = place.source.text();
     size_t lineBegin = place.source.line(place.pos.line).data() - text.data();
     std::string_view before = std::string_view(text).substr(lineBegin, place.offset - lineBegin);
@@ -67,7 +68,7 @@ void reportMisfit(const Place& place, bool inList, Diagnostics& diagnostics) {
     diagnostics.error("SPQL-Y021", place.pos, found + " does not fit into the " + what + " above", hint);
 }
 
-void reportOpenFlow(const Place& place, Diagnostics& diagnostics) {
+void reportOpenFlow(const ErrorPlace& place, Diagnostics& diagnostics) {
     Pos opened;
     char bracket = 0;
     if (!place.builder.openFlow(opened, bracket)) {
@@ -80,7 +81,7 @@ void reportOpenFlow(const Place& place, Diagnostics& diagnostics) {
                           std::to_string(place.pos.col));
 }
 
-void reportOpenQuote(const Place& place, Diagnostics& diagnostics) {
+void reportOpenQuote(const ErrorPlace& place, Diagnostics& diagnostics) {
     Pos pos = place.lines.hasOpenQuote ? place.source.position(place.lines.openQuote) : place.pos;
     diagnostics.error("SPQL-Y009", pos, "this quote is never closed", "everything below would be part of the text");
 }
@@ -91,10 +92,10 @@ void reportSyntaxError(const YAML::Exception& error, const Source& source, const
                        const TreeBuilder& builder, Diagnostics& diagnostics) {
     namespace Msg = YAML::ErrorMsg;
     size_t offset = builder.offsetOf(error.mark);
-    Place place{source, lines, builder, offset, source.position(offset)};
+    ErrorPlace place{source, lines, builder, offset, source.position(offset)};
     const std::string& message = error.msg;
 
-    // A blank that is none to YAML, behind a colon, say; what YAML makes of it is known on the next line.
+    // A space that YAML does not treat as such, for instance after a colon; YAML may report that only in the next line.
     for (uint32_t line = place.pos.line > 1 ? place.pos.line - 1 : 1; line <= place.pos.line; ++line) {
         if (reportForeignBlankIn(source, line, diagnostics)) {
             return;
@@ -107,9 +108,9 @@ void reportSyntaxError(const YAML::Exception& error, const Source& source, const
     } else if (message == Msg::MAP_VALUE) {
         reportColon(place, diagnostics);
     } else if (message == Msg::END_OF_MAP) {
-        reportMisfit(place, false, diagnostics);
+        reportMisplaced(place, false, diagnostics);
     } else if (message == Msg::END_OF_SEQ) {
-        reportMisfit(place, true, diagnostics);
+        reportMisplaced(place, true, diagnostics);
     } else if (message == Msg::FLOW_END) {
         diagnostics.error("SPQL-Y010", place.pos, "a closing bracket or brace that nothing opened", quoteHint);
     } else if (message == Msg::BLOCK_ENTRY) {

@@ -1,4 +1,4 @@
-// yaml-cpp's complaints, said so that the writer of the spec knows what to change.
+// Translates the errors of yaml-cpp into diagnostics that tell the author of the spec what to change.
 #pragma once
 
 #include <yaml-cpp/exceptions.h>

@@ -62,7 +62,7 @@ bool TreeBuilder::openFlow(Pos& pos, char& bracket) const {
     return false;
 }
 
-// Every event costs something; this is where limits and interrupts are looked at.
+// Called for each event of the parser: checks the limit of nodes and interrupts.
 void TreeBuilder::count(size_t offset) {
     if (interrupt_ != nullptr && ++events_ % 64 == 0 && interrupt_()) {
         throw Interrupted();
@@ -125,7 +125,7 @@ void TreeBuilder::OnAlias(const YAML::Mark& mark, YAML::anchor_t) {
     throw DocumentRefused();
 }
 
-// yaml-cpp calls the words null and ~ so too. For us they are text; a null is where nothing is written.
+// yaml-cpp also reports the words null and ~ as nulls. Here they are texts; only a missing value is a null.
 void TreeBuilder::OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) {
     size_t offset = offsetOf(mark);
     count(offset);
@@ -259,7 +259,7 @@ Text TreeBuilder::scalarText(size_t offset, const std::string& value) const {
     return text;
 }
 
-// The offset behind the scalar, its closing quote included.
+// The offset behind the scalar and its closing quote.
 size_t TreeBuilder::scalarEnd(const Text& text) const {
     size_t size = text.value.size();
     if (text.style == '|' || text.style == '>') {

@@ -13,7 +13,7 @@
 
 namespace specql::yaml {
 
-// Thrown once its reason has been reported: the first ends the text, the second the document.
+// Thrown after the reason was reported: the first ends the parsing of the text, the second that of the document.
 struct TextRefused {};
 struct DocumentRefused {};
 
@@ -23,7 +23,7 @@ public:
                 InterruptCheck interrupt)
         : source_(source), dialect_(dialect), limits_(limits), diagnostics_(diagnostics), interrupt_(interrupt) {}
 
-    // Events now come from these lines of the text.
+    // The next events belong to these lines of the text.
     void begin(const DocumentLines& lines);
     // Was there a root? An empty document has none.
     bool hasRoot() const { return hasRoot_; }

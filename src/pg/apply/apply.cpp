@@ -1,4 +1,4 @@
-// specql.apply: the database as the spec says, or an error; specql.remove: the rules of units gone.
+// specql.apply: makes the database as the spec says; specql.remove_units: removes units that are in force.
 #include <algorithm>
 
 #include "pg/apply/compilation.hpp"
@@ -17,8 +17,8 @@ namespace specql::apply {
 
 namespace {
 
-// Two sessions applying at once take turns until the end of the first one's transaction; the second then sees what the
-// first made. Taken by specql only; no reader or writer of a table waits for it.
+// Serializes applies until the end of the transaction, so that the second session sees what the first has made. No
+// reader or writer of a table waits for this lock.
 void lockApply() {
     (void)takeLock(LockKind::apply, 1, true);
 }
@@ -28,13 +28,13 @@ void addLine(const std::string& line, std::string* to) {
     *to += (to->empty() ? "" : "\n") + line;
 }
 
-// Messages of all errors, a line each; pure C++.
+// Writes the messages of all errors to `detail`, a line each; pure C++.
 void writeNeeds(Compilation* compilation) {
     for (const Diagnostic& problem : compilation->problems)
         if (problem.severity == Severity::error) addLine(problem.message, &compilation->detail);
 }
 
-// "entity:ta.Ticket, entity:ta.Agent are"; pure C++.
+// Writes the removed units to `message`, as "entity:ta.Ticket, entity:ta.Agent are"; pure C++.
 void writeRemoved(Compilation* compilation) {
     const std::vector<std::string>& units = compilation->view.removed;
     for (const std::string& unit : units)
@@ -45,29 +45,30 @@ void writeRemoved(Compilation* compilation) {
 [[noreturn]] void refuseRemoval(Compilation* compilation, const char* hint) {
     writeRemoved(compilation);
     ereport(ERROR, (errcode(sqlstate::notAllowed),
-                    errmsg("%s needed by others and cannot be removed", shown(compilation->message)),
-                    errdetail("%s", shown(compilation->detail)), errhint("%s", hint)));
+                    errmsg("%s needed by others and cannot be removed", displayText(compilation->message)),
+                    errdetail("%s", displayText(compilation->detail)), errhint("%s", hint)));
     pg_unreachable();
 }
 
-// Pure C++.
+// Writes to `detail` which units would mean something else after the removal. Pure C++.
 void writeChanges(const Compilation* whole, Compilation* compilation) {
     for (const std::string& who :
          plan::changedMeanings(whole->compiler.allObjects(), compilation->compiler.allObjects()))
         addLine("What " + who + " says would mean something else.", &compilation->detail);
 }
 
-// Somebody else may have been faster.
+// Raises an error if a unit is not in force; another session may have removed it meanwhile.
 void requireInForce(const Compilation* whole, Compilation* compilation) {
     for (const std::string& unit : compilation->view.removed)
         if (std::none_of(whole->units.begin(), whole->units.end(),
                          [&](const InstalledUnit& known) { return known.key() == unit; }))
             compilation->message = unit;
     if (compilation->message.empty()) return;
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("%s is not in force", shown(compilation->message))));
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("%s is not in force", displayText(compilation->message))));
 }
 
-// Nothing that stays refers to what goes: a name would mean nothing then, or silently something else.
+// Raises an error if a unit that stays refers to one that is removed: the name would mean nothing, or something else.
 void requireNotReferredTo(Compilation* whole, Compilation* compilation) {
     std::vector<std::string>* sentences = makeHeld<std::vector<std::string>>(compilation->context);
     requireDone(whole->compiler.findReferences(compilation->view.removed, sentences));
@@ -101,10 +102,10 @@ int readUnitNames(ArrayType* array, const char* const** names) {
 void showSteps(const Compilation* compilation, ResultSet* rows) {
     for (const PlanStep& step : compilation->compiler.steps())
         rows->row()
-            .text(shown(step.action))
-            .text(shown(step.kind))
-            .text(shown(step.object))
-            .text(step.detail.empty() ? nullptr : shown(step.detail))
+            .text(displayText(step.action))
+            .text(displayText(step.kind))
+            .text(displayText(step.object))
+            .text(step.detail.empty() ? nullptr : displayText(step.detail))
             .end();
 }
 
@@ -128,7 +129,7 @@ SPECQL_FUNCTION(specql_apply)
     PG_RETURN_NULL();
 }
 
-// (units, drop_tables); a unit as kind:schema.name, in force.
+// specql.remove_units(units, drop_tables): each unit is given as kind:schema.name.
 SPECQL_FUNCTION(specql_remove_units)
 {
     CompileArguments arguments;

@@ -34,7 +34,7 @@ void sortProblems(Compilation* compilation) {
     compilation->errors = compilation->compiler.diagnostics().errorCount();
 }
 
-// "line 2, column 1: unknown key", or the message alone when nothing is known of the place.
+// "line 2, column 1: unknown key", or the message alone if the problem has no position.
 void writeProblem(const Diagnostic& problem, std::string* to) {
     if (problem.pos.line > 0)
         *to = "line " + std::to_string(problem.pos.line) + ", column " + std::to_string(problem.pos.col) + ": " +
@@ -43,14 +43,14 @@ void writeProblem(const Diagnostic& problem, std::string* to) {
         *to = problem.message;
 }
 
-// The class of the error: what the first problem is about.
+// The SQLSTATE for an error whose first problem is this.
 int sqlstateOf(const Diagnostic& problem) {
     if (problem.code == "SPQL-P004") return sqlstate::destructive;
     if (problem.code.compare(0, 6, "SPQL-P") == 0) return sqlstate::notAllowed;
     return sqlstate::specInvalid;
 }
 
-// Fills message, detail and hint from the first error. Pure C++.
+// Writes message, detail and hint of the error, and returns its SQLSTATE. Pure C++.
 int writeReport(Compilation* compilation) {
     const Diagnostic* first = nullptr;
     for (const Diagnostic& problem : compilation->problems)
@@ -69,7 +69,7 @@ bool isRemoved(const CatalogView& view, const std::string& unit) {
     return std::find(view.removed.begin(), view.removed.end(), unit) != view.removed.end();
 }
 
-// What shall be gone is not there to be found; pure C++.
+// The compiler must not find the units that are to be removed. Pure C++.
 void leaveOutUnits(CatalogView* view) {
     auto& units = view->units;
     units.erase(std::remove_if(units.begin(), units.end(),
@@ -153,18 +153,19 @@ CompileArguments compileArguments(FunctionCallInfo fcinfo) {
 void requireValid(Compilation* compilation) {
     if (compilation->errors == 0) return;
     int sqlstate = writeReport(compilation);
-    const char* hint = compilation->hint.empty() ? nullptr : shown(compilation->hint);
-    ereport(ERROR, (errcode(sqlstate), errmsg("%s", shown(compilation->message)),
-                    errdetail_internal("%s", shown(compilation->detail)), hint != nullptr ? errhint("%s", hint) : 0));
+    const char* hint = compilation->hint.empty() ? nullptr : displayText(compilation->hint);
+    ereport(ERROR,
+            (errcode(sqlstate), errmsg("%s", displayText(compilation->message)),
+             errdetail_internal("%s", displayText(compilation->detail)), hint != nullptr ? errhint("%s", hint) : 0));
 }
 
 void reportWarnings(Compilation* compilation) {
     for (const Diagnostic& problem : compilation->problems) {
         if (problem.severity == Severity::error) continue;
         writeProblem(problem, &compilation->message);
-        const char* hint = problem.hint.empty() ? nullptr : shown(problem.hint);
+        const char* hint = problem.hint.empty() ? nullptr : displayText(problem.hint);
         ereport(problem.severity == Severity::warning ? WARNING : NOTICE,
-                (errmsg("%s", shown(compilation->message)), hint != nullptr ? errhint("%s", hint) : 0));
+                (errmsg("%s", displayText(compilation->message)), hint != nullptr ? errhint("%s", hint) : 0));
     }
 }
 

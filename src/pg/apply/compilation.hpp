@@ -1,4 +1,4 @@
-// One run of the core over a spec, with the facts that it asks for gathered between its stages.
+// One run of the compiler over a spec. Between its stages the facts are gathered that it asks for.
 #pragma once
 
 #include "compiler.hpp"
@@ -6,19 +6,19 @@
 
 namespace specql::apply {
 
-// Everything that has a destructor, held by a memory context. Texts are UTF-8.
+// Held by its memory context. Texts are UTF-8.
 struct Compilation {
-    MemoryContext context = nullptr;  // delete it when done; it goes with the (sub)transaction anyway
+    MemoryContext context = nullptr;  // to be deleted when done, else the end of the (sub)transaction does
     std::string text;
     std::string schema;
     Compiler compiler;
-    std::vector<InstalledUnit> units;  // as they were before
+    std::vector<InstalledUnit> units;  // installed before this run
     std::vector<ExpressionFacts> facts;
     CatalogView view;
     std::vector<AnalysisResult> results;
     std::vector<TableAnswer> answers;
     std::vector<Diagnostic> problems;   // sorted by position
-    std::string message, detail, hint;  // room for texts that an error report points to
+    std::string message, detail, hint;  // buffers for the texts of an error
     size_t errors = 0;
 };
 
@@ -27,26 +27,27 @@ struct CompileArguments {
     const char* schema = nullptr;  // may be nullptr
     bool adopt = false;
     bool allowDestructive = false;
-    bool installedOnly = false;            // no text: what is installed, as it is
-    int removedCount = 0;                  // with installedOnly: without these units,
+    bool installedOnly = false;            // without a text: only what is installed
+    int removedCount = 0;                  // with installedOnly: leave these units out,
     const char* const* removed = nullptr;  // each given as kind:schema.name
-    bool dropTables = false;               // and without their tables
+    bool dropTables = false;               // and their tables too
 };
 
-// Runs all stages; needs an SPI connection. Problems of the spec are in `problems`; raises errors only for what is no
-// problem of the spec: interrupts, memory, the library's version.
+// Runs all stages; needs an SPI connection. Problems of the spec are collected in `problems`. Errors are raised only
+// for other causes: interrupts, lack of memory, another version of the extension.
 Compilation* compile(const CompileArguments& arguments);
 
-// Raises an error unless a stage of the compiler came to its end.
+// Raises an error if a stage of the compiler was interrupted, had not enough memory, or failed.
 void requireDone(Compiler::Outcome outcome);
 
-// The arguments of the SQL functions: (spec, schema, adopt, allow_destructive), of which the last two may be missing.
+// The arguments of an SQL function (spec, schema, adopt, allow_destructive); the last two may be missing.
 CompileArguments compileArguments(FunctionCallInfo fcinfo);
 
-// Raises one error if the spec has errors: the first in the message, all in the detail with carets.
+// Raises an error if the spec has errors: SQ100, SQ101 or SQ102 with the first in the message, and all of them with
+// carets in the detail.
 void requireValid(Compilation* compilation);
 
-// Raises its warnings and notices as such.
+// Raises the warnings and notices of the spec.
 void reportWarnings(Compilation* compilation);
 
 }  // namespace specql::apply

@@ -1,4 +1,4 @@
-// specql.graph: what is installed as a picture.
+// specql.graph: draws what is installed, as Mermaid or DOT.
 #include "emit/picture.hpp"
 #include "pg/apply/compilation.hpp"
 #include "pg/bridge/encoding.hpp"

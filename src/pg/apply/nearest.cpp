@@ -1,4 +1,4 @@
-// specql.nearest: the hint of the diagnostics, for SQL.
+// specql.nearest(word, candidates): the most similar candidate, as the hints of diagnostics suggest it; or NULL.
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
 #include "text/source.hpp"

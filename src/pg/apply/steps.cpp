@@ -19,39 +19,39 @@ namespace {
 // The part of a command that an error shows; the rest is in specql.plan().
 constexpr size_t shownBytes = 400;
 
-// A step while it runs; its command is counted from 0.
-struct Running {
+// The step that is running, for the context of errors; commands count from 0.
+struct RunningStep {
     const PlanStep* step;
     size_t command;
     const char* text;  // of the command that was begun, in the server's encoding
 };
 
-Pos placeOf(const Running& running) {
+Pos positionOf(const RunningStep& running) {
     const PlanStep& step = *running.step;
-    bool own = running.command < step.places.size() && step.places[running.command].line > 0;
-    return own ? step.places[running.command] : step.desired.pos;
+    bool known = running.command < step.places.size() && step.places[running.command].line > 0;
+    return known ? step.places[running.command] : step.desired.pos;
 }
 
 // "applying table house.lamp of entity house.Lamp, line 4, column 3".
 void stepContext(void* argument) {
-    const Running& running = *static_cast<Running*>(argument);
+    const RunningStep& running = *static_cast<RunningStep*>(argument);
     const PlanStep& step = *running.step;
     StringInfoData text;
     initStringInfo(&text);
-    appendStringInfo(&text, "applying %s %s", step.kind.c_str(), shown(step.object));
+    appendStringInfo(&text, "applying %s %s", step.kind.c_str(), displayText(step.object));
     if (!step.desired.origin.empty())
-        appendStringInfo(&text, " of %s%s", step.ofText ? "" : "the installed ", shown(step.desired.origin));
-    Pos place = placeOf(running);
-    if (step.ofText && place.line > 0) appendStringInfo(&text, ", line %u, column %u", place.line, place.col);
+        appendStringInfo(&text, " of %s%s", step.ofText ? "" : "the installed ", displayText(step.desired.origin));
+    Pos position = positionOf(running);
+    if (step.ofText && position.line > 0) appendStringInfo(&text, ", line %u, column %u", position.line, position.col);
     errcontext("%s", text.data);
 }
 
-// Rows that are there would lack what a field demands.
-bool lacksValues(const Running& running, const ErrorData* error) {
+// Did a field fail that must not be NULL, because the table has rows?
+bool lacksValues(const RunningStep& running, const ErrorData* error) {
     return running.step->kind == "table" && error->sqlerrcode == ERRCODE_NOT_NULL_VIOLATION;
 }
 
-// A command of thousands of lines stands in the context; its beginning says enough.
+// Shortens the command in the error's context, which may have thousands of lines.
 void cutCommand(const char* command, ErrorData* error) {
     size_t length = strlen(command);
     if (length <= shownBytes) return;
@@ -66,36 +66,36 @@ void cutCommand(const char* command, ErrorData* error) {
     }
 }
 
-void explainError(const Running& running, ErrorData* error) {
+void explainError(const RunningStep& running, ErrorData* error) {
     if (running.text != nullptr) cutCommand(running.text, error);
     if (error->hint == nullptr && lacksValues(running, error))
         error->hint = pstrdup(
             "The table has rows. Give the field a default; or add it without !, fill it in, and apply it with ! then.");
 }
 
-// "name on table", as the identity of a trigger.
-struct TriggerPlace {
+// A trigger, from its identity "name on table".
+struct TriggerName {
     const char* name;   // unquoted
     const char* table;  // quoted
     Oid relation;
 };
 
-TriggerPlace placeOf(const char* identity) {
-    TriggerPlace place;
+TriggerName parseIdentity(const char* identity) {
+    TriggerName trigger;
     const char* on = nullptr;
     for (const char* at = strstr(identity, " on "); at != nullptr; at = strstr(at + 1, " on "))
         on = at;
     if (on == nullptr) elog(ERROR, "\"%s\" does not say on which table the trigger is", identity);
     List* name = textToQualifiedNameList(cstring_to_text_with_len(identity, static_cast<int>(on - identity)));
-    place.name = strVal(linitial(name));
-    place.table = on + 4;
-    place.relation = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(place.table)));
-    return place;
+    trigger.name = strVal(linitial(name));
+    trigger.table = on + 4;
+    trigger.relation = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(trigger.table)));
+    return trigger;
 }
 
-// Who has only TRIGGER on a table could otherwise run code as whoever writes to it.
-void requireTableOwner(const TriggerPlace& trigger) {
-    if (!compat::ownsRelation(trigger.relation, GetUserId()))
+// A role with only the TRIGGER privilege on the table could otherwise make others run its code.
+void requireTableOwner(const TriggerName& trigger) {
+    if (!compat::ownsTable(trigger.relation, GetUserId()))
         ereport(
             ERROR,
             (errcode(sqlstate::notAllowed), errmsg("you are not the owner of table %s", trigger.table),
@@ -104,7 +104,7 @@ void requireTableOwner(const TriggerPlace& trigger) {
              errhint("Let the owner apply this specification, or become a member of the role that owns the table.")));
 }
 
-// A dump without data has the triggers, but not the record of them.
+// Does the trigger call a function of specql? After the restore of a dump without data, triggers are not recorded.
 bool callsSpecql(Oid trigger) {
     int found = spi::query(
         "SELECT 1 FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace"
@@ -114,8 +114,8 @@ bool callsSpecql(Oid trigger) {
     return found > 0;
 }
 
-// The command replaces a trigger of the same name, which is right only for one of ours.
-void requireFreeName(const TriggerPlace& trigger) {
+// CREATE OR REPLACE TRIGGER must not replace a trigger that specql has not made.
+void requireFreeName(const TriggerName& trigger) {
     Oid present = get_trigger_oid(trigger.relation, trigger.name, true);
     if (OidIsValid(present) && !callsSpecql(present))
         ereport(ERROR,
@@ -124,7 +124,7 @@ void requireFreeName(const TriggerPlace& trigger) {
                  errhint("Drop or rename that trigger, or rename the action.")));
 }
 
-void runCommand(const std::string& command, Running* running) {
+void runCommand(const std::string& command, RunningStep* running) {
     running->text = fromUtf8(command);
     int result = SPI_execute(running->text, false, 0);
     if (result < 0) elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
@@ -132,14 +132,14 @@ void runCommand(const std::string& command, Running* running) {
     running->text = nullptr;
 }
 
-void runStep(const PlanStep& step, Running* running) {
+void runStep(const PlanStep& step, RunningStep* running) {
     ErrorContextCallback callback;
     callback.callback = stepContext;
     callback.arg = running;
     callback.previous = error_context_stack;
     error_context_stack = &callback;
     if (step.kind == "trigger" && step.action != "drop" && !step.sql.empty()) {
-        TriggerPlace trigger = placeOf(fromUtf8(step.object));
+        TriggerName trigger = parseIdentity(fromUtf8(step.object));
         requireTableOwner(trigger);
         if (step.action == "create") requireFreeName(trigger);
     }
@@ -150,10 +150,10 @@ void runStep(const PlanStep& step, Running* running) {
     error_context_stack = callback.previous;
 }
 
-// An error goes on to the caller, and says where in the spec it comes from.
+// Runs a step; an error gets a shortened command and a hint, and is rethrown.
 void runExplained(const PlanStep& step) {
     MemoryContext context = CurrentMemoryContext;
-    Running* running = static_cast<Running*>(palloc(sizeof(Running)));
+    RunningStep* running = static_cast<RunningStep*>(palloc(sizeof(RunningStep)));
     running->step = &step;
     running->command = 0;
     running->text = nullptr;
@@ -179,7 +179,7 @@ void runSteps(const std::vector<PlanStep>& steps) {
     // Generated commands name everything with its schema; what a session set must not change what they mean.
     setLocal("search_path", "pg_catalog, pg_temp");
     setLocal("standard_conforming_strings", "on");
-    // "constraint does not exist, skipping" and the like say nothing to whoever applied; warnings do.
+    // Notices like "constraint does not exist, skipping" tell users nothing; warnings do.
     if (client_min_messages < WARNING) setLocal("client_min_messages", "warning");
     for (const PlanStep& step : steps)
         runExplained(step);

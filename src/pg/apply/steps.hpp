@@ -1,4 +1,4 @@
-// A plan carried out.
+// Runs the steps of a plan.
 #pragma once
 
 #include "model/object.hpp"

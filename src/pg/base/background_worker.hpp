@@ -1,4 +1,4 @@
-// The server's headers that the worker needs beyond those of compat.hpp, and the version differences in them.
+// The server's headers for background workers, beyond those of compat.hpp, and the version differences in them.
 #pragma once
 
 #include "pg/compat.hpp"
@@ -49,14 +49,14 @@ inline double chance() {
 #endif
 }
 
-// For a connection as a role that has no LOGIN, where there are such.
+// The flag to connect as a role without LOGIN; 0 in versions that do not have it.
 #ifdef BGWORKER_BYPASS_ROLELOGINCHECK
 constexpr uint32 withoutLogin = BGWORKER_BYPASS_ROLELOGINCHECK;
 #else
 constexpr uint32 withoutLogin = 0;
 #endif
 
-// Calls `visit` for the process slots in which background workers of this database may be.
+// Calls `visit` for the PGPROC of each background worker that is connected to this database, without taking a lock.
 template <typename Visit>
 void forBackgroundWorkers(Visit visit) {
 #if PG_VERSION_NUM >= 180000

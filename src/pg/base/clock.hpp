@@ -6,6 +6,7 @@
 
 namespace specql {
 
+// The current time by that clock, not the start of the transaction.
 inline TimestampTz engineTime() {
     return GetCurrentTimestamp() + settings::clockOffset;
 }

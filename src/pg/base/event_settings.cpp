@@ -29,9 +29,9 @@ bool checkCallerClaims(char** value, void** extra, GucSource) {
     ListCell* cell;
     foreach (cell, names)
         size += strlen(static_cast<const char*>(lfirst(cell))) + 1;
-    auto* kept = isList ? static_cast<char*>(compat::settingMemory(size)) : nullptr;
-    if (kept != nullptr) {
-        char* end = kept;
+    auto* checked = isList ? static_cast<char*>(compat::settingMemory(size)) : nullptr;
+    if (checked != nullptr) {
+        char* end = checked;
         foreach (cell, names) {
             size_t length = strlen(static_cast<const char*>(lfirst(cell))) + 1;
             memcpy(end, lfirst(cell), length);
@@ -42,15 +42,15 @@ bool checkCallerClaims(char** value, void** extra, GucSource) {
     list_free(names);
     pfree(list);
     if (!isList) GUC_check_errdetail("It is not a list of names with commas between them.");
-    *extra = kept;
-    return kept != nullptr;
+    *extra = checked;
+    return checked != nullptr;
 }
 
 void assignCallerClaims(const char*, void* extra) {
     callerClaims = static_cast<const char*>(extra);
 }
 
-// As the server reads its own time zones that are intervals.
+// Like check_timezone() of the server, which also reads intervals.
 bool checkClockOffset(char** value, void** extra, GucSource) {
     int64_t micros = 0;
     if ((*value)[0] != '\0') {
@@ -59,10 +59,10 @@ bool checkClockOffset(char** value, void** extra, GucSource) {
         micros = offset->time + (static_cast<int64_t>(offset->month) * DAYS_PER_MONTH + offset->day) * USECS_PER_DAY;
         pfree(offset);
     }
-    auto* kept = static_cast<int64_t*>(compat::settingMemory(sizeof(int64_t)));
-    if (kept == nullptr) return false;
-    *kept = micros;
-    *extra = kept;
+    auto* checked = static_cast<int64_t*>(compat::settingMemory(sizeof(int64_t)));
+    if (checked == nullptr) return false;
+    *checked = micros;
+    *extra = checked;
     return true;
 }
 

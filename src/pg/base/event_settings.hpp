@@ -1,7 +1,7 @@
 // The settings of events: specql.max_cascade_depth, log_events, event_retention, batch_size,
 // clock_offset, window_patience; and caller, caller_claims.
-// All but the last two are for superusers: a caller must not be able to switch off what other people's rules do to his
-// changes. Who he is, the application says.
+// All but the last two can be set by superusers only: a session must not be able to switch off the actions of other
+// roles. The last two are set by the application, which alone knows for whom it works.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,12 @@ enum LogEvents { logFailed, logMatched, logAll };
 extern int maxCascadeDepth;       // events in one chain of causes; the next one fails
 extern int logEvents;             // a LogEvents
 extern int eventRetention;        // seconds that finished events stay in the log
-extern int batchSize;             // failures that drain() claims at once
+extern int batchSize;             // failures, waiting events or deliveries that are claimed at once
 extern int64_t clockOffset;       // microseconds that the engine's clock is ahead of the server's
 extern int windowPatience;        // milliseconds that windows wait for older transactions
-extern const char* callerClaims;  // names of settings, each with a NUL behind it, and another one behind the last
+extern const char* callerClaims;  // names of settings, each terminated by a NUL, and a second NUL after the last
 
+// Called once per backend, when the library is loaded.
 void defineEventSettings();
 
 }  // namespace specql::settings

@@ -9,7 +9,7 @@ bool holdLock(LockKind kind, uint32 number) {
     return result != LOCKACQUIRE_NOT_AVAIL;
 }
 
-bool isFree(LockKind kind, uint32 number) {
+bool isLockFree(LockKind kind, uint32 number) {
     LOCKTAG tag = privateLock(kind, number);
     if (LockAcquire(&tag, ShareLock, true, true) == LOCKACQUIRE_NOT_AVAIL) return false;
     LockRelease(&tag, ShareLock, true);

@@ -1,13 +1,14 @@
-// Locks that a process holds as long as it lives: of a worker its place, of an owner worker the role that it works for.
+// Session locks, which a background worker holds as long as it lives: each worker that of its number, each owner worker
+// that of its role.
 #pragma once
 
 #include "pg/bridge/lock.hpp"
 
 namespace specql {
 
-// If nobody has it; false if somebody does. Taken again, it is held once.
+// Takes the lock if no other session has it; false if one does. Taking it again has no effect.
 bool holdLock(LockKind kind, uint32 number);
-// Is it held by no session, or by this one? May be asked at any time in a transaction.
-bool isFree(LockKind kind, uint32 number);
+// Does no other session hold the lock? Takes it for a moment, in share mode.
+bool isLockFree(LockKind kind, uint32 number);
 
 }  // namespace specql

@@ -1,4 +1,4 @@
-// The server's headers that events and outbox need beyond those of compat.hpp.
+// The server's headers for executor, triggers and SPI, beyond those of compat.hpp.
 #pragma once
 
 #include "pg/compat.hpp"

@@ -6,7 +6,8 @@ namespace specql {
 
 namespace {
 
-// As COPY does: enough to fill pages, little enough to stay in the processor's cache.
+// Rows are inserted in batches, as by COPY: enough of them to fill pages, and few enough to stay in the processor's
+// cache.
 constexpr int maxRows = 200;
 constexpr size_t maxBytes = 64 * 1024;
 
@@ -36,8 +37,8 @@ BulkWriter* openWriter(const char* table, int64_t expected) {
     InitResultRelInfo(writer->target, writer->relation, 1, nullptr, 0);
     ExecOpenIndices(writer->target, false);
     if (expected > 50) {
-        // It keeps the current page pinned. Its small ring of buffers would make this transaction write its own pages
-        // to disk, which the checkpointer does better.
+        // A BulkInsertState keeps the current page pinned. Its ring of few buffers is not wanted, because this backend
+        // would have to write the pages to disk by itself.
         writer->bulk = GetBulkInsertState();
         FreeAccessStrategy(writer->bulk->strategy);
         writer->bulk->strategy = nullptr;
@@ -45,16 +46,6 @@ BulkWriter* openWriter(const char* table, int64_t expected) {
     writer->scratch = AllocSetContextCreate(context, "specql writer rows", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(before);
     return writer;
-}
-
-int columnOf(BulkWriter* writer, const char* name) {
-    TupleDesc descriptor = RelationGetDescr(writer->relation);
-    for (int i = 0; i < descriptor->natts; ++i) {
-        Form_pg_attribute attribute = TupleDescAttr(descriptor, i);
-        if (!attribute->attisdropped && strcmp(NameStr(attribute->attname), name) == 0) return i;
-    }
-    elog(ERROR, "specql: table \"%s\" has no column \"%s\"", RelationGetRelationName(writer->relation), name);
-    pg_unreachable();
 }
 
 TupleTableSlot* nextRow(BulkWriter* writer) {

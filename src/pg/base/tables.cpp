@@ -12,7 +12,7 @@ constexpr int maxKnown = 32;
 Known known[maxKnown];
 int knownCount = 0;
 
-// Dropping the extension drops its tables; a new one has others.
+// After DROP EXTENSION and CREATE EXTENSION the tables have other OIDs.
 void relationChanged(Datum, Oid relation) {
     for (int i = 0; i < knownCount; ++i)
         if (!OidIsValid(relation) || known[i].oid == relation) {

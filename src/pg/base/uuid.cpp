@@ -8,8 +8,8 @@ namespace specql {
 
 namespace {
 
-// The generator of the operating system is asked for many identifiers at once. A forked process must not use its
-// parent's pool.
+// Random bytes for many identifiers, to make few calls of the operating system. The pool is filled again in a process
+// that was forked, which would otherwise use the same bytes as its parent.
 struct RandomPool {
     uint8_t bytes[1024];
     size_t used = sizeof bytes;
@@ -62,7 +62,8 @@ SPECQL_FUNCTION(specql_uuid_v7)
     PG_RETURN_UUID_P(uuid);
 }
 
-// The number goes into the random tail, which is as random afterwards as it was before.
+// specql.reaction_id(event, number): the number is XORed into the last four random bytes of the event's id, so that
+// equal arguments give equal ids, and other numbers other ids.
 SPECQL_FUNCTION(specql_reaction_id)
 {
     const pg_uuid_t* event = PG_GETARG_UUID_P(0);

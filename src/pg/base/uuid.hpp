@@ -6,7 +6,7 @@
 namespace specql {
 
 // A new identifier: 48 bits of Unix milliseconds, 12 bits of their fraction, 62 random bits. Within a backend each one
-// is greater than the one before, whatever the clock does.
+// is greater than the one before, even if the clock is set back.
 void newUuid(pg_uuid_t* uuid);
 
 }  // namespace specql

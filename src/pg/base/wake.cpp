@@ -9,11 +9,11 @@ namespace specql {
 
 namespace {
 
-bool wanted = false;        // in this transaction
-SubTransactionId wantedBy;  // the first subtransaction that wanted it; meaningless if none did
-int ownPlace = 0;           // of this process, if it is a worker
-int missing = 0;            // workers, when it was about to commit
-TimestampTz lastStart = 0;  // of a worker, by this session
+bool wakeWanted = false;        // wakeWorkerAtCommit() was called in this transaction
+SubTransactionId wakeWantedBy;  // the first subtransaction that called it; valid with wakeWanted
+int ownNumber = 0;              // the number of this process, if it is a worker
+int missingWorkers = 0;         // counted before the commit
+TimestampTz lastStart = 0;      // when this session last started a worker
 constexpr int restartSeconds = 5;
 
 void registerWorkers(int count) {
@@ -23,33 +23,34 @@ void registerWorkers(int count) {
         (void)RegisterDynamicBackgroundWorker(&worker, nullptr);
 }
 
-bool placeIsFree(int place) {
-    // One's own lock is in nobody's own way.
-    return place != ownPlace && isFree(LockKind::worker, static_cast<uint32>(place));
+bool isNumberFree(int number) {
+    // A process does not conflict with its own lock.
+    return number != ownNumber && isLockFree(LockKind::worker, static_cast<uint32>(number));
 }
 
-// Runs after the commit, where nothing may fail: no locks, no memory.
+// Runs after the commit, where errors cannot be handled: it takes no lock and allocates nothing that could fail.
 void wakeOrStart() {
     if (settings::workerMode == settings::workerOff) return;
     compat::forBackgroundWorkers([](PGPROC* process) { SetLatch(&process->procLatch); });
-    if (missing == 0) return;
-    // Many sessions may find out at once that some are missing; those who find no place end at once.
+    if (missingWorkers == 0) return;
+    // Many sessions may start workers at the same time; those that find no free number end at once.
     TimestampTz now = GetCurrentTimestamp();
     if (now - lastStart < USECS_PER_SEC) return;
     lastStart = now;
-    registerWorkers(missing);
+    registerWorkers(missingWorkers);
 }
 
 void forget() {
-    wanted = false;
-    missing = 0;
+    wakeWanted = false;
+    missingWorkers = 0;
 }
 
 void atTransactionEvent(XactEvent event, void*) {
-    if (!wanted) return;
+    if (!wakeWanted) return;
     switch (event) {
         case XACT_EVENT_PRE_COMMIT:
-            atBoundary([] { missing = settings::workerMode != settings::workerOff ? freeWorkerPlaces() : 0; });
+            atBoundary(
+                [] { missingWorkers = settings::workerMode != settings::workerOff ? countMissingWorkers() : 0; });
             break;
         case XACT_EVENT_COMMIT:
             wakeOrStart();
@@ -61,10 +62,10 @@ void atTransactionEvent(XactEvent event, void*) {
     }
 }
 
-// What a subtransaction queued is gone with it. One that ends with an error takes all later ones along: they were its
-// own.
+// An aborted subtransaction has undone what it queued. The first one that called wakeWorkerAtCommit() may be a child of
+// it that has committed, which then has a higher id.
 void atSubtransactionEvent(SubXactEvent event, SubTransactionId mine, SubTransactionId, void*) {
-    if (event == SUBXACT_EVENT_ABORT_SUB && wanted && mine <= wantedBy) wanted = false;
+    if (event == SUBXACT_EVENT_ABORT_SUB && wakeWanted && mine <= wakeWantedBy) wakeWanted = false;
 }
 
 }  // namespace
@@ -73,7 +74,7 @@ void describeWorker(BackgroundWorker* worker, Oid database, const char* director
     memset(worker, 0, sizeof *worker);
     worker->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
     worker->bgw_start_time = BgWorkerStart_RecoveryFinished;
-    // After a crash of the server it comes back; when it ends by itself it does not.
+    // The postmaster restarts it after a crash of the server, but not after exit code 0.
     worker->bgw_restart_time = restartSeconds;
     worker->bgw_main_arg = ObjectIdGetDatum(database);
     strlcpy(worker->bgw_library_name, "specql", sizeof worker->bgw_library_name);
@@ -84,27 +85,29 @@ void describeWorker(BackgroundWorker* worker, Oid database, const char* director
 }
 
 void wakeWorkerAtCommit() {
-    if (wanted) return;
-    wanted = true;
-    wantedBy = GetCurrentSubTransactionId();
+    if (wakeWanted) return;
+    wakeWanted = true;
+    wakeWantedBy = GetCurrentSubTransactionId();
 }
 
-int takeWorkerPlace() {
-    for (int place = 1; place <= settings::workers; ++place) {
-        if (holdLock(LockKind::worker, static_cast<uint32>(place))) return ownPlace = place;
+int takeWorkerNumber() {
+    for (int number = 1; number <= settings::workers; ++number) {
+        if (!holdLock(LockKind::worker, static_cast<uint32>(number))) continue;
+        ownNumber = number;
+        return number;
     }
     return 0;
 }
 
-int freeWorkerPlaces() {
+int countMissingWorkers() {
     int count = 0;
-    for (int place = 1; place <= settings::workers; ++place)
-        count += placeIsFree(place) ? 1 : 0;
+    for (int number = 1; number <= settings::workers; ++number)
+        count += isNumberFree(number) ? 1 : 0;
     return count;
 }
 
 void startMissingWorkers() {
-    registerWorkers(freeWorkerPlaces());
+    registerWorkers(countMissingWorkers());
 }
 
 void registerWakeCallbacks() {
@@ -120,7 +123,7 @@ SPECQL_FUNCTION(specql_wake_worker)
 
 namespace {
 
-// Waits until it runs. The first worker must have a slot; the others take what there is.
+// Starts a worker and waits until it runs. If the server has no free slot for it, that is an error if it is `required`.
 void startWorker(bool required) {
     BackgroundWorker worker;
     describeWorker(&worker, MyDatabaseId, DatabasePath);
@@ -150,11 +153,11 @@ SPECQL_FUNCTION(specql_start_workers)
     if (RecoveryInProgress())
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("this server is a standby"),
                         errhint("The primary's worker delivers; this server's will after a promotion.")));
-    int missing = freeWorkerPlaces();
-    for (int i = 0; i < missing; ++i)
-        startWorker(i == 0 && missing == settings::workers);
-    // They serve from the moment they have their places.
-    for (int i = 0; missing > 0 && i < 100 && freeWorkerPlaces() > 0; ++i) {
+    int missingWorkers = countMissingWorkers();
+    for (int i = 0; i < missingWorkers; ++i)
+        startWorker(i == 0 && missingWorkers == settings::workers);
+    // A worker serves as soon as it holds the lock of its number.
+    for (int i = 0; missingWorkers > 0 && i < 100 && countMissingWorkers() > 0; ++i) {
         CHECK_FOR_INTERRUPTS();
         pg_usleep(20 * 1000);
     }

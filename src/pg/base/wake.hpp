@@ -1,26 +1,27 @@
-// Telling this database's workers that there is work, or starting them.
+// Wakes the background workers of this database, and starts missing ones.
 #pragma once
 
 #include "pg/base/background_worker.hpp"
 
 namespace specql {
 
-// When the current transaction commits, workers are woken, or started if some are missing and specql.worker allows it.
-// Once per transaction, however often it is called.
+// Wakes the workers when the current transaction commits, and starts missing ones if specql.worker allows it. Calling
+// it several times in a transaction has no further effect.
 void wakeWorkerAtCommit();
 
-// A worker of a database has a place, from 1 to specql.workers, and holds its lock as long as it lives. Takes the first
-// free one; 0 if there is none.
-int takeWorkerPlace();
-// How many places are free. A session may ask at any time in a transaction.
-int freeWorkerPlaces();
-// Without waiting for them; where there is no slot, not.
+// Each worker of a database has a number from 1 to specql.workers, and holds the lock of the number as long as it
+// lives. Takes the first free number for this process and returns it; 0 if there is none.
+int takeWorkerNumber();
+// How many numbers no worker has. May be called in any session, within a transaction.
+int countMissingWorkers();
+// Registers the missing workers without waiting for their start; as many as the server has slots for.
 void startMissingWorkers();
 
-// How the worker of a database is registered. By its directory (may be empty) it sees after a crash of the server
-// whether the database is still there.
+// Fills in the registration of a worker of a database. `directory` is the directory of the database, by which a worker
+// that the server restarts after a crash sees whether the database was dropped meanwhile; empty if it is not known.
 void describeWorker(BackgroundWorker* worker, Oid database, const char* directory);
 
+// Once per backend, when the library is loaded.
 void registerWakeCallbacks();
 
 }  // namespace specql

@@ -6,13 +6,13 @@ namespace specql::settings {
 enum WorkerMode { workerOff, workerAuto, workerOn };
 
 extern int workerMode;         // a WorkerMode
-extern int workers;            // for each database
-extern int ownerWorkers;       // at once, for each database
-extern int handlerTimeout;     // milliseconds; 0: none
+extern int workers;            // per database
+extern int ownerWorkers;       // per database, running at once
+extern int handlerTimeout;     // milliseconds; 0 for no limit
 extern int pollInterval;       // milliseconds
 extern int maxConcurrency;     // HTTP calls at once
 extern int deliveryRetention;  // seconds
-// What a text can still be made of if each byte of it is escaped, with room to copy it.
+// The upper bound of maxPayloadSize: a text of this size can be escaped and copied within the limit of palloc().
 constexpr int largestPayloadSize = 100 * 1024;  // kB
 extern int maxPayloadSize;                      // kB
 extern int workerMemory;                        // kB
@@ -20,6 +20,7 @@ extern char* allowedHosts;
 extern char* caFile;
 extern char* secretSources;
 
+// Called once per backend, when the library is loaded.
 void defineWorkerSettings();
 
 }  // namespace specql::settings

@@ -10,7 +10,7 @@ namespace specql {
 
 namespace {
 
-// SQL_ASCII means that PostgreSQL looks at bytes only; so do we, and the core checks that a spec is UTF-8.
+// In an SQL_ASCII database PostgreSQL converts nothing, so neither does this; the core checks that a spec is UTF-8.
 bool needsConversion() {
     return GetDatabaseEncoding() != PG_UTF8 && GetDatabaseEncoding() != PG_SQL_ASCII;
 }
@@ -25,7 +25,7 @@ const char* fromUtf8(const char* text) {
     return needsConversion() ? pg_any_to_server(text, static_cast<int>(strlen(text)), PG_UTF8) : text;
 }
 
-const char* shown(const char* text) {
+const char* displayText(const char* text) {
     if (!needsConversion()) return text;
     int encoding = GetDatabaseEncoding();
     Oid converter = FindDefaultConversionProc(PG_UTF8, encoding);

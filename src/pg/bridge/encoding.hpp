@@ -5,18 +5,21 @@
 
 namespace specql {
 
-// From the database's encoding to UTF-8; may return its argument. An error if the text cannot be converted.
+// From the database's encoding to UTF-8. Returns its argument, or a copy in the current memory context. Raises an error
+// if the text cannot be converted.
 const char* toUtf8(const char* text);
-// From UTF-8 to the database's encoding; may return its argument.
+// The reverse.
 const char* fromUtf8(const char* text);
 inline const char* fromUtf8(const std::string& text) {
     return fromUtf8(text.c_str());
 }
 
-// The same for messages to people: a character that the database's encoding lacks becomes "...", "->" or "?".
-const char* shown(const char* text);
-inline const char* shown(const std::string& text) {
-    return shown(text.c_str());
+// From UTF-8 to the database's encoding for messages: never an error, because a character that the encoding lacks
+// becomes
+// "...", "->" or "?".
+const char* displayText(const char* text);
+inline const char* displayText(const std::string& text) {
+    return displayText(text.c_str());
 }
 
 // The byte offset in `utf8` of the character that starts at byte `offset` of the same text in the server's encoding.

@@ -8,8 +8,9 @@ long Live::count_ = 0;
 
 namespace {
 
-// A copy that no exception owns; nullptr if empty or if there is no memory (an error must not come of reporting one).
-const char* keep(const std::string& text) {
+// Copies a text out of the exception that owns it; nullptr if it is empty or if memory is short, which must not raise
+// another error here.
+const char* copyText(const std::string& text) {
     if (text.empty()) return nullptr;
     size_t length = Min(text.size(), MaxAllocSize - 1);
     char* copy = static_cast<char*>(MemoryContextAllocExtended(CurrentMemoryContext, length + 1, MCXT_ALLOC_NO_OOM));
@@ -30,9 +31,9 @@ Caught describeCaught() noexcept {
         caught.server = error.release();
     } catch (const Failure& failure) {
         caught.sqlstate = failure.sqlstate;
-        caught.message = keep(failure.message);
-        caught.detail = keep(failure.detail);
-        caught.hint = keep(failure.hint);
+        caught.message = copyText(failure.message);
+        caught.detail = copyText(failure.detail);
+        caught.hint = copyText(failure.hint);
     } catch (const std::bad_alloc&) {
         caught.sqlstate = ERRCODE_OUT_OF_MEMORY;
         caught.message = "out of memory";

@@ -1,24 +1,25 @@
-// The boundary between the server and C++. Every function that the server calls goes through it; no exception leaves
-// it, and nothing is reported inside a catch block, where the exception object would be lost to a longjmp.
+// The boundary between the server and C++, which every function that the server calls passes. No exception leaves it,
+// and no error is raised inside a catch block, because the longjmp would leak the exception object.
 #pragma once
 
 #include "pg/bridge/error.hpp"
 
 namespace specql {
 
-// What a catch block takes with it: plain data that a longjmp may skip. Strings are palloc'd, or literals.
+// The description of a caught exception: plain data, over which a longjmp may jump. Strings are palloc'd, or literals.
 struct Caught {
-    ErrorData* server = nullptr;  // rethrown as it was
+    ErrorData* server = nullptr;  // an error of the server, to be rethrown unchanged
     int sqlstate = 0;
     const char* message = nullptr;
     const char* detail = nullptr;
     const char* hint = nullptr;
 };
 
-// Describes the exception that is being handled. Only to be called in a catch block; never throws, never reports.
+// Describes the exception that is being handled, in the current memory context. Only to be called in a catch block; it
+// neither throws nor raises an error.
 Caught describeCaught() noexcept;
 
-// Reports it. Only to be called where no C++ object with a destructor is alive.
+// Raises it as an error of the server. Only to be called where no C++ object with a destructor is alive.
 [[noreturn]] void reportCaught(const Caught& caught);
 
 // Runs `body` and turns every exception into a server error. For hooks and callbacks; SQL-callable functions use

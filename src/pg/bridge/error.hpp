@@ -1,5 +1,5 @@
-// Errors on their way through C++: the server's (ServerError) and our own (Failure). Neither is ever reported where it
-// is caught: see entry.hpp.
+// Exceptions for errors: those of the server (ServerError) and our own (Failure). They become errors of the server
+// again at the boundary, see entry.hpp.
 #pragma once
 
 #include "pg/bridge/live.hpp"

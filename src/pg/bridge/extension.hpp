@@ -1,19 +1,18 @@
-// The installed extension as this database knows it: its version, and its owner, as whom the specql.* tables are
-// written.
+// The extension as it is installed in this database: its version and its owner, who owns the tables of schema specql.
 #pragma once
 
 #include "pg/compat.hpp"
 
 namespace specql {
 
-// Raises SQ205 unless the version of the installed extension is that of this library. One index scan; not for hot
-// paths.
+// Raises SQ205 unless the version of the installed extension is that of this library. It scans an index of
+// pg_extension, so it is not for hot paths.
 void requireMatchingVersion();
 
 // The role that owns the extension; an error if the extension is not installed.
 Oid extensionOwner();
 
-// The rights and settings in force before runAsExtensionOwner(); plain data, because errors jump over it.
+// The user and settings to restore after runAsExtensionOwner(); plain data, because errors jump over it.
 struct OwnerSwitch {
     Oid user;
     int securityContext;

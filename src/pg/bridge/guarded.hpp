@@ -1,4 +1,4 @@
-// The rare call of the server under live C++ objects.
+// Calls of the server while C++ objects with destructors are alive.
 #pragma once
 
 #include "pg/bridge/error.hpp"
@@ -9,7 +9,7 @@ namespace detail {
 void guardedCall(void (*body)(void*), void* closure);
 }
 
-// Runs `body` so that an error of the server arrives as a ServerError, thrown from here, with everything it said.
+// Runs `body` so that an error of the server arrives as a ServerError, thrown from here, with its whole ErrorData.
 // `body` itself, and what it calls, must hold only trivially destructible locals where the server can raise an error.
 // Locks and buffers that an error in `body` leaves behind stay until the (sub)transaction ends: whoever swallows the
 // ServerError must have used trySubtransaction() instead.

@@ -6,8 +6,8 @@
 
 namespace specql {
 
-// Makes a T that is destroyed when `context` is reset or deleted: by whoever deletes it, or by the abort of the
-// transaction. The destructor must not call anything that can raise an error. An exception of the constructor passes.
+// Makes a T in `context` that is destroyed when the context is reset or deleted, also by the abort of the transaction.
+// The destructor must not call anything that can raise an error. Exceptions of the constructor are not caught.
 template <typename T, typename... Args>
 T* makeHeld(MemoryContext context, Args&&... args) {
     struct Box : Live {
@@ -18,15 +18,15 @@ T* makeHeld(MemoryContext context, Args&&... args) {
     static_assert(alignof(Box) <= MAXIMUM_ALIGNOF);
     void* space = MemoryContextAlloc(context, sizeof(Box));
     Box* box = new (space) Box(std::forward<Args>(args)...);
-    box->callback.func = [](void* held) { static_cast<Box*>(held)->~Box(); };
+    box->callback.func = [](void* box) { static_cast<Box*>(box)->~Box(); };
     box->callback.arg = box;
     MemoryContextRegisterResetCallback(context, &box->callback);
     return &box->value;
 }
 
-// A memory context that goes with the current (sub)transaction at the latest; delete it when the work is done.
-// Not a child of CurrentMemoryContext, which after an error that a caller catches may live on for long.
-// `literalName` is kept by reference.
+// A new memory context, to be deleted when the work is done; the end of the current (sub)transaction deletes it
+// otherwise. It is not a child of CurrentMemoryContext, which may live much longer if a caller catches an error.
+// `literalName` is not copied.
 inline MemoryContext makeWorkContext(const char* literalName) {
     return AllocSetContextCreateInternal(CurTransactionContext, literalName, ALLOCSET_DEFAULT_SIZES);
 }

@@ -6,8 +6,8 @@ namespace specql {
 
 namespace {
 
-// The error that a pending interrupt raised while C++ objects were alive; it waits for the boundary. One backend runs
-// one such check at a time, and the boundary takes it at once.
+// The error that an interrupt raised while C++ objects were alive, until reportInterrupt() raises it at the boundary.
+// There can be only one, because the core stops at the first.
 ErrorData* heldInterrupt = nullptr;
 
 }  // namespace

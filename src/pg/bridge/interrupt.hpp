@@ -5,8 +5,8 @@
 
 namespace specql {
 
-// The core's InterruptCheck: handles pending interrupts (so that others do not wait for this backend) and returns true
-// if the work must stop; the error then waits for reportInterrupt(). Costs one load when nothing is pending.
+// The InterruptCheck of the core. Processes pending interrupts, and returns true if one of them raised an error: the
+// core must stop, and reportInterrupt() raises the error. Costs one load when no interrupt is pending.
 bool interruptPending() noexcept;
 
 // Raises the error that stopped the core. To be called at the boundary, with no C++ object on the stack.

@@ -1,5 +1,5 @@
-// Locks between sessions that no SQL of a user can take, so that nobody holds up others with pg_advisory_lock: advisory
-// locks of a kind of their own (SQL uses 1 and 2). They end with the transaction.
+// Advisory locks that users cannot take with pg_advisory_lock(), because their locktag has another fourth field (3)
+// than those of the SQL functions (1 and 2).
 #pragma once
 
 #include "pg/compat.hpp"
@@ -10,22 +10,23 @@ extern "C" {
 
 namespace specql {
 
-// What is locked. The numbers show in pg_locks.classid, where specql.replays looks for that of a replay.
+// The values are pg_locks.classid. The view specql.replays knows that of a replay.
 enum class LockKind : uint32 {
     apply = 0x5350514C,
     window = 1397772631,
     worker = 1936749411,
     replay = 1936749412,
-    owner = 1936749413,  // for whom an owner worker works: the role
+    owner = 1936749413,  // of an owner worker; the number is the OID of its role
 };
 
+// The tag of a lock; `number` is pg_locks.objid.
 inline LOCKTAG privateLock(LockKind kind, uint32 number) {
     LOCKTAG tag;
     SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<uint32>(kind), number, 3);
     return tag;
 }
 
-// Until the transaction's end. False if another session has it and this one is not to wait.
+// Takes the lock until the end of the transaction. If another session has it, waits with `wait`, else returns false.
 inline bool takeLock(LockKind kind, uint32 number, bool wait) {
     LOCKTAG tag = privateLock(kind, number);
     return LockAcquire(&tag, ExclusiveLock, false, !wait) != LOCKACQUIRE_NOT_AVAIL;

@@ -1,10 +1,10 @@
-// specql.lock_number: the locks of bridge/lock.hpp, for functions that run as the extension's owner.
+// specql.lock_number(kind, number, wait): takes a lock of bridge/lock.hpp, for SQL functions that run as the
+// extension's owner.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/lock.hpp"
 
 namespace specql {
 
-// (kind, number, wait)
 SPECQL_FUNCTION(specql_lock_number)
 {
     const char* kind = text_to_cstring(PG_GETARG_TEXT_PP(0));

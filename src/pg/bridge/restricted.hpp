@@ -1,4 +1,4 @@
-// Code of a role that is to run with that role's rights and leave nothing behind.
+// Runs expressions and other short code of a role, of which nothing may stay behind.
 #pragma once
 
 #include "pg/bridge/settings.hpp"

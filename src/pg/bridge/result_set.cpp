@@ -15,7 +15,7 @@ ResultSet::ResultSet(FunctionCallInfo fcinfo) {
     MemoryContext before = MemoryContextSwitchTo(info->econtext->ecxt_per_query_memory);
     if (get_call_result_type(fcinfo, nullptr, &descriptor_) != TYPEFUNC_COMPOSITE)
         elog(ERROR, "return type must be a row type");
-    // A copy: the server frees it, and where the caller lists the columns it is the caller's own.
+    // A copy, because the server frees the descriptor, which may belong to the caller's list of columns.
     descriptor_ = BlessTupleDesc(CreateTupleDescCopy(descriptor_));
     store_ = tuplestore_begin_heap((info->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
     MemoryContextSwitchTo(before);

@@ -5,15 +5,17 @@
 
 namespace specql {
 
-// Plain data; the tuple store belongs to the query. All columns may be NULL.
+// Plain data; the tuple store is allocated in the per-query memory context.
 class ResultSet {
 public:
-    // For a function declared RETURNS TABLE or SETOF record with OUT parameters; an error elsewhere.
+    // For a function that is declared RETURNS TABLE or RETURNS SETOF record; an error where no set can be returned.
     explicit ResultSet(FunctionCallInfo fcinfo);
     int width() const { return descriptor_->natts; }
+    // Adds a row; the values are copied.
     void add(Datum* values, bool* nulls);
 
-    // A row, column by column from the left; texts in the server's encoding, nullptr is NULL. At most 16 columns.
+    // Builds a row, column by column from the left, of at most 16 columns; end() adds it. Texts are in the server's
+    // encoding, and nullptr is NULL.
     class Row {
     public:
         Row& text(const char* value);

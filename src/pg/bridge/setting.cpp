@@ -1,5 +1,5 @@
-// specql.setting: current_setting() for functions in SQL. A session knows this extension's settings only once it has
-// loaded the library, which calling a function in C does.
+// specql.setting(name): the setting specql.<name>. SQL functions use it instead of current_setting(), because the
+// settings exist only once the library is loaded, which the call of this C function ensures.
 #include "pg/bridge/entry.hpp"
 
 namespace specql {

@@ -5,7 +5,7 @@
 
 namespace specql {
 
-// Sets a setting until the innermost NewGUCNestLevel() ends (by AtEOXact_GUC, or by an abort).
+// Sets a setting until the innermost NewGUCNestLevel() ends, by AtEOXact_GUC() or by an abort. nullptr resets it.
 inline void setLocal(const char* name, const char* value) {
     (void)set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }

@@ -1,4 +1,4 @@
-// Fixed SQL of ours through SPI, with plain data in and out.
+// Runs fixed SQL through SPI, with plain data as arguments and results.
 #pragma once
 
 #include "pg/compat.hpp"
@@ -9,12 +9,13 @@ extern "C" {
 
 namespace specql::spi {
 
+// SPI_connect() and SPI_finish(), with an error if they fail. Between them the current memory context is that of SPI.
 void connect();
 void finish();
 
 // A text[] of strings given in UTF-8; in the current memory context.
 Datum textArray(const std::vector<std::string>& items);
-// A text of a string given in UTF-8.
+// A text of a string given in UTF-8; in the current memory context.
 Datum text(const std::string& value);
 
 // One argument of query().
@@ -23,13 +24,16 @@ struct Argument {
     Datum value;
 };
 
-// Runs one command with a fresh snapshot and returns how many rows it gave or touched; rows are read with cell().
+// Runs one command, with a new snapshot, and returns SPI_processed. The result stays in SPI_tuptable until the next
+// command or finish(). At most 16 arguments, none of them NULL.
 int query(const char* sql, std::initializer_list<Argument> arguments = {});
 
-// A value of the last query() as text in UTF-8; nullptr is NULL. Row from 0, column from 1.
+// A value of the last query() as text in UTF-8, in the current memory context; nullptr for NULL. Rows count from 0,
+// columns from 1.
 const char* cell(int row, int column);
-// The same for a boolean column; NULL is false.
+// The same for a boolean column; NULL gives false.
 bool flag(int row, int column);
+// The same for an integer column; NULL gives 0.
 int number(int row, int column);
 
 }  // namespace specql::spi

@@ -14,7 +14,7 @@ constexpr int cascadeTooDeep = MAKE_SQLSTATE('S', 'Q', '2', '0', '2');
 constexpr int outsideHandler = MAKE_SQLSTATE('S', 'Q', '2', '0', '3');  // a function that only handlers may call
 constexpr int appendOnly = MAKE_SQLSTATE('S', 'Q', '2', '0', '4');
 constexpr int versionMismatch = MAKE_SQLSTATE('S', 'Q', '2', '0', '5');   // library and extension are of two versions
-constexpr int validationFailed = MAKE_SQLSTATE('S', 'Q', '2', '0', '6');  // a rule's validate step said no
+constexpr int validationFailed = MAKE_SQLSTATE('S', 'Q', '2', '0', '6');  // a validate step of an action refuses
 constexpr int testsRolledBack = MAKE_SQLSTATE('S', 'Q', '2', '0', '7');   // how tests take back what they did
 
 }  // namespace specql::sqlstate

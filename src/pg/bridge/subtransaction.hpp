@@ -1,4 +1,5 @@
-// The one place where an error of the server is swallowed: inside a subtransaction.
+// The only way to swallow an error of the server: the work runs in a subtransaction, whose abort releases locks and
+// buffers.
 #pragma once
 
 #include "pg/compat.hpp"
@@ -10,7 +11,7 @@ namespace specql {
 // abort of the outer transaction ends it.
 class Subtransaction {
 public:
-    // The current memory context stays the caller's, so that results outlive the subtransaction.
+    // Leaves the current memory context as it is, so that results outlive the subtransaction.
     void begin();
     void commit();
     void rollback();
@@ -24,10 +25,10 @@ namespace detail {
 ErrorData* trySubtransaction(void (*body)(void*), void* closure);
 }
 
-// Runs `body` in a subtransaction. Returns nullptr if it ended well, else what the server reported, after the rollback;
-// the caller frees it (it lies in the caller's memory context). Errors that must not be swallowed (cancel, shutdown, no
-// memory, corruption) are rethrown as server errors. `body` must hold only trivially destructible locals; a C++
-// exception out of it rolls back too and goes on to the caller.
+// Runs `body` in a subtransaction. Returns nullptr if it succeeded. After an error the subtransaction is rolled back,
+// and the error is returned in the current memory context, to be freed by the caller. Errors that must not be swallowed
+// (cancel, shutdown, no memory, corruption) are rethrown as server errors. `body` must hold only trivially destructible
+// locals; a C++ exception out of it also rolls back, and is rethrown.
 template <typename Body>
 ErrorData* trySubtransaction(Body&& body) {
     using Closure = std::remove_reference_t<Body>;
@@ -37,7 +38,7 @@ ErrorData* trySubtransaction(Body&& body) {
 
 // Runs item(0) … item(count - 1) in one subtransaction for as long as they succeed, and in a new one after each that
 // fails: failed(index, error) is called for it, outside of any subtransaction of ours. What successful items changed in
-// the database may be undone by a later failure, so items should only read. The same rules as above apply to both.
+// the database may be undone by a later failure, so items should only read. For both the same holds as above.
 template <typename Item, typename Failed>
 void inBatches(int count, Item&& item, Failed&& failed) {
     int next = 0;

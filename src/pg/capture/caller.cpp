@@ -16,10 +16,11 @@ namespace {
 
 constexpr const char* userKey = "user";
 
-Caller* latest = nullptr;  // of this session; lives as long as the transaction
-bool warned = false;       // of claims that cannot be read
+Caller* latest = nullptr;  // the session's caller, as of the last event; lives to the end of the transaction
+bool warned = false;       // this session has been told that its claims cannot be read
 
-// The text of the first of the named settings that is set. What only superusers may see is none of them.
+// The text of the first setting of specql.caller_claims that is set; nullptr if none is. Settings that only superusers
+// may read are skipped, because any session can ask for the claims.
 const char* sessionClaims() {
     for (const char* name = settings::callerClaims; *name != '\0'; name += strlen(name) + 1) {
         const char* value = GetConfigOption(name, true, false);
@@ -46,7 +47,8 @@ Caller* sessionCaller() {
     return latest;
 }
 
-// Anybody may put anything into a setting: what is no JSON object counts as not set, and fails nobody's statement.
+// The claims as a jsonb object; 0 for any other text. Every session may set any text, so that raises only a warning and
+// never makes a statement fail.
 Datum readClaims(const char* claims) {
     Datum read = 0;
     ErrorData* error =
@@ -94,7 +96,7 @@ Caller* currentCaller() {
     return frame != nullptr ? frame->set->caller : sessionCaller();
 }
 
-Caller* keptCaller(MemoryContext context, Datum data) {
+Caller* storedCaller(MemoryContext context, Datum data) {
     MemoryContext before = MemoryContextSwitchTo(context);
     auto* caller = static_cast<Caller*>(palloc0(sizeof(Caller)));
     caller->known = true;
@@ -103,19 +105,19 @@ Caller* keptCaller(MemoryContext context, Datum data) {
     return caller;
 }
 
-Datum callerToKeep(Caller* caller) {
+Datum callerToStore(Caller* caller) {
     Jsonb* data = callerData(caller);
     return data != nullptr ? JsonbPGetDatum(data) : 0;
 }
 
-bool sameKept(Datum left, Datum right) {
+bool sameStoredCaller(Datum left, Datum right) {
     if (left == 0 || right == 0) return left == right;
     const auto* one = reinterpret_cast<const varlena*>(DatumGetPointer(left));
     const auto* other = reinterpret_cast<const varlena*>(DatumGetPointer(right));
     return VARSIZE_ANY(one) == VARSIZE_ANY(other) && memcmp(one, other, VARSIZE_ANY(one)) == 0;
 }
 
-void forgetCaller() {
+void forgetSessionCaller() {
     latest = nullptr;
 }
 
@@ -124,7 +126,7 @@ SPECQL_FUNCTION(specql_caller)
 {
     Caller* caller = currentCaller();
     const text* key = PG_GETARG_TEXT_PP(0);
-    // Whoever only asks for the role is not told of claims.
+    // For the name of the role the claims need not be read, nor a warning be raised about them.
     if (!caller->known && VARSIZE_ANY_EXHDR(key) == strlen(userKey) &&
         memcmp(VARDATA_ANY(key), userKey, strlen(userKey)) == 0) {
         const char* name = GetUserNameFromId(caller->user, true);

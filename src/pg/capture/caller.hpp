@@ -5,28 +5,28 @@
 
 namespace specql::capture {
 
-// As it was when an event was captured or emitted. What it amounts to is made only if somebody asks.
+// The caller at the time when an event was captured or emitted. The JSON is built when it is asked for the first time.
 struct Caller {
     Oid user;            // the role that the session worked as
-    const char* claims;  // the setting's text; nullptr if there was none
-    bool known;          // `data` is made
-    Jsonb* data;         // the claims with the role's name as "user"; nullptr: nobody is known
+    const char* claims;  // text of the setting that holds the claims; nullptr if none is set
+    bool known;          // `data` has been built
+    Jsonb* data;         // the claims, with the role's name as "user"; nullptr if the caller is not known
 };
 
-// The caller of what happens now: in a handler that of its event, else the session's. Those of events that happen in
-// one transaction are the same object as long as nothing changes.
+// The caller of an event that is raised now: in a handler the caller of its events, else the session's. It lives to the
+// end of the transaction; while neither role nor claims change, the same object is returned.
 Caller* currentCaller();
 
-// The caller that was kept with an event: a jsonb, or 0. In that memory context.
-Caller* keptCaller(MemoryContext context, Datum data);
+// The caller that was stored with an event, from a jsonb or 0. Allocated in `context`.
+Caller* storedCaller(MemoryContext context, Datum data);
 
-// What is kept with an event: a jsonb, or 0.
-Datum callerToKeep(Caller* caller);
+// What is to be stored with an event: a jsonb, or 0 if the caller is not known.
+Datum callerToStore(Caller* caller);
 
-// Kept ones: is it the same?
-bool sameKept(Datum left, Datum right);
+// Are two stored callers (jsonb or 0) equal?
+bool sameStoredCaller(Datum left, Datum right);
 
-// Transaction ends.
-void forgetCaller();
+// At the end of the transaction.
+void forgetSessionCaller();
 
 }  // namespace specql::capture

@@ -27,24 +27,24 @@ Operation operationOf(TriggerEvent event) {
     return opDelete;
 }
 
-// Whose condition it was, for the error that one raises.
-struct Evaluated {
-    const RuleGroup* group;
-    const Rule* rule;  // nullptr: all of the group's
+// The expressions that are being evaluated, for the context of an error that one of them raises.
+struct EvaluatedListeners {
+    const TableListeners* group;
+    const Listener* listener;  // nullptr: those of all listeners of the group
 };
-void describeRule(void* argument) {
-    const auto* evaluated = static_cast<const Evaluated*>(argument);
-    if (evaluated->rule != nullptr)
-        errcontext("condition or values of action %s", evaluated->rule->action);
+void describeListener(void* argument) {
+    const auto* evaluated = static_cast<const EvaluatedListeners*>(argument);
+    if (evaluated->listener != nullptr)
+        errcontext("condition or values of action %s", evaluated->listener->action);
     else
-        errcontext("conditions of the actions on %s", evaluated->group->rules[0]->entity);
+        errcontext("conditions of the actions on %s", evaluated->group->listeners[0]->entity);
 }
 
-// A row for which the rule's conditions or values can be computed, or nullptr if it matches none; `bytes` is the size
-// of the rule's mask then.
-TupleTableSlot* evaluate(Rule* rule, Operation operation, ExprContext* evaluation, int* bytes) {
-    CompiledCapture* compiled = rule->compiled[operation];
-    *bytes = evaluateBranches(rule, compiled, evaluation);
+// Evaluates the conditions and, if one of them holds (or every event is logged), the values: the captured row, in the
+// slot of the projection. nullptr if there is no event. `bytes` gets the size of listener->mask, 0 if no branch holds.
+TupleTableSlot* evaluate(Listener* listener, Operation operation, ExprContext* evaluation, int* bytes) {
+    CompiledCapture* compiled = listener->compiled[operation];
+    *bytes = evaluateBranches(listener, compiled, evaluation);
     if (*bytes == 0 && settings::logEvents != settings::logAll) return nullptr;
     MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
     TupleTableSlot* row = ExecProject(compiled->row);
@@ -58,8 +58,8 @@ void fillColumn(TupleTableSlot* row, int column, ExprState* value, ExprContext* 
     row->tts_values[column] = ExecEvalExprSwitchContext(value, evaluation, &row->tts_isnull[column]);
 }
 
-// Without a capture function: {"old": …, "new": …}, as those have it.
-Datum imagesOf(Operation operation, ExprContext* evaluation) {
+// {"old": …, "new": …}, the same data that a capture function makes, for an action whose capture function is unusable.
+Datum rowImages(Operation operation, ExprContext* evaluation) {
     StringInfoData images;
     initStringInfo(&images);
     for (int isNew = 0; isNew < 2; ++isNew) {
@@ -73,14 +73,15 @@ Datum imagesOf(Operation operation, ExprContext* evaluation) {
     return DirectFunctionCall1(jsonb_in, CStringGetDatum(images.data));
 }
 
-// The event is recorded as failed with what is known of the row; the next attempt evaluates it again.
-void recordRaised(Rule* rule, Operation operation, ExprContext* evaluation, const ErrorData* error) {
-    CompiledCapture* compiled = rule->compiled[operation];
-    TupleTableSlot* row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsVirtual);
-    memset(row->tts_isnull, true, rule->shape->natts);
+// Records the event in specql.failure with its subject and data, as far as those can be computed; a retry evaluates the
+// conditions and values again.
+void recordCaptureError(Listener* listener, Operation operation, ExprContext* evaluation, const ErrorData* error) {
+    CompiledCapture* compiled = listener->compiled[operation];
+    TupleTableSlot* row = MakeSingleTupleTableSlot(listener->rowDescriptor, &TTSOpsVirtual);
+    memset(row->tts_isnull, true, listener->rowDescriptor->natts);
     trySubtransaction([row, compiled, operation, evaluation] {
         if (compiled == nullptr) {
-            row->tts_values[captured::data] = imagesOf(operation, evaluation);
+            row->tts_values[captured::data] = rowImages(operation, evaluation);
             row->tts_isnull[captured::data] = false;
             return;
         }
@@ -90,68 +91,71 @@ void recordRaised(Rule* rule, Operation operation, ExprContext* evaluation, cons
     row->tts_values[captured::time] = TimestampTzGetDatum(engineTime());
     row->tts_isnull[captured::time] = false;
     ExecStoreVirtualTuple(row);
-    EventSet* set = makeEventSet(rule, false);
+    EventSet* set = makeEventSet(listener, false);
     appendEvent(set, row, nullptr, 0);
     assignIds(set);
     recordFailures(set, 0, 1, error, false);
     dropEventSet(set);
     ExecDropSingleTupleTableSlot(row);
-    if (rule->warnedAt == GetCurrentStatementStartTimestamp()) return;
-    rule->warnedAt = GetCurrentStatementStartTimestamp();
+    if (listener->warnedAt == GetCurrentStatementStartTimestamp()) return;
+    listener->warnedAt = GetCurrentStatementStartTimestamp();
     const char* what = compiled == nullptr
-                           ? psprintf("action %s is broken", rule->action)
-                           : psprintf("a condition or value of action %s raised an error", rule->action);
+                           ? psprintf("action %s is broken", listener->action)
+                           : psprintf("a condition or value of action %s raised an error", listener->action);
     ereport(WARNING, (errcode(error->sqlerrcode), errmsg("%s: %s", what, error->message),
                       errhint("The events wait in specql.failures and are tried again by specql.drain().")));
 }
 
-// Whether this transaction has written the row before. If not, nothing that it captured so far is about the same row.
+// Has this transaction written the old row version? If not, none of the events that it has captured so far can be about
+// this row.
 bool writtenBefore(const TriggerData* trigger) {
     if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) return false;
     if (trigger->tg_relation->rd_rel->relam != HEAP_TABLE_AM_OID)
-        return true;  // where xmin may mean something else, or nothing
+        return true;  // another access method may store no xmin
     return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(trigger->tg_trigtuple->t_data));
 }
 
-void append(Rule* rule, Operation operation, const TriggerData* trigger, TupleTableSlot* row, int bytes) {
-    // A row of a partition: the statement may be on the partition, and then the table above it has no trigger for it.
-    bool mayLinger = RelationGetRelid(trigger->tg_relation) != rule->relation;
-    EventSet* set = openEventSet(rule, triggerDepth(), mayLinger);
+void append(Listener* listener, Operation operation, const TriggerData* trigger, TupleTableSlot* row, int bytes) {
+    // A row of a partition: if the statement names the partition, the statement trigger of the table above does not
+    // fire.
+    bool mayOutliveStatement = RelationGetRelid(trigger->tg_relation) != listener->relation;
+    EventSet* set = openEventSet(listener, triggerDepth(), mayOutliveStatement);
     int before = set->operations;
     set->operations |= 1 << operation;
-    // A row that was deleted and is inserted again, as by a move to another partition, has no xmin that tells.
+    // A row that is deleted and inserted again, as when it moves to another partition, cannot be told by its xmin.
     bool mixed = before != 0 && before != set->operations;
     set->mayRepeat = set->mayRepeat || mixed || writtenBefore(trigger);
-    appendEvent(set, row, rule->mask, bytes);
+    appendEvent(set, row, listener->mask, bytes);
 }
 
-void captureFor(Rule* rule, Operation operation, const TriggerData* trigger, ExprContext* evaluation) {
+void captureForListener(Listener* listener, Operation operation, const TriggerData* trigger, ExprContext* evaluation) {
     int bytes = 0;
     TupleTableSlot* row = nullptr;
-    if (rule->broken != nullptr) {
+    if (listener->captureError != nullptr) {
         MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
-        recordRaised(rule, operation, evaluation, rule->broken);
+        recordCaptureError(listener, operation, evaluation, listener->captureError);
         MemoryContextSwitchTo(before);
         return;
     }
-    if (rule->compiled[operation]->mayRaise && !rule->abortOnError) {
-        // The caller is safe: what goes wrong with a rule's expressions is the rule's failure, not the statement's.
+    if (listener->compiled[operation]->mayRaise && !listener->abortOnError) {
+        // An error of the action's expressions makes its event fail, and not the user's statement.
         MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
-        ErrorData* error = trySubtransaction(
-            [&row, &bytes, rule, operation, evaluation] { row = evaluate(rule, operation, evaluation, &bytes); });
+        ErrorData* error = trySubtransaction([&row, &bytes, listener, operation, evaluation] {
+            row = evaluate(listener, operation, evaluation, &bytes);
+        });
         if (error != nullptr && error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && IsolationUsesXactSnapshot())
             ReThrowError(error);
-        if (error != nullptr) recordRaised(rule, operation, evaluation, error);
+        if (error != nullptr) recordCaptureError(listener, operation, evaluation, error);
         MemoryContextSwitchTo(before);
     } else {
-        row = evaluate(rule, operation, evaluation, &bytes);
+        row = evaluate(listener, operation, evaluation, &bytes);
     }
-    if (row != nullptr) append(rule, operation, trigger, row, bytes);
+    if (row != nullptr) append(listener, operation, trigger, row, bytes);
 }
 
-// What is kept of a row as text is read again by other sessions, whose settings may be others. Ends with
-// AtEOXact_GUC(true, level); 0 if nothing had to be changed.
-int usePlainFormats() {
+// Sets the output formats to fixed ones, because other sessions, with other settings, will read the text that is stored
+// of a row. Returns the level to end with AtEOXact_GUC(true, level); 0 if the settings were right already.
+int useFixedFormats() {
     if (DateStyle == USE_ISO_DATES && IntervalStyle == INTSTYLE_POSTGRES && extra_float_digits > 0 &&
         bytea_output == BYTEA_OUTPUT_HEX)
         return 0;
@@ -163,12 +167,12 @@ int usePlainFormats() {
     return level;
 }
 
-void captureBy(RuleSource* source, Operation operation, const TriggerData* trigger) {
+void captureForSource(ListenerSource* source, Operation operation, const TriggerData* trigger) {
     TupleTableSlot* oldRow = operation == opInsert ? nullptr : trigger->tg_trigslot;
     TupleTableSlot* newRow = operation == opInsert   ? trigger->tg_trigslot
                              : operation == opUpdate ? trigger->tg_newslot
                                                      : nullptr;
-    RuleGroup* group = source->group;
+    TableListeners* group = source->group;
     if (source->map != nullptr) {
         if (oldRow != nullptr) oldRow = execute_attr_map_slot(source->map, oldRow, source->oldRow);
         if (newRow != nullptr) newRow = execute_attr_map_slot(source->map, newRow, source->newRow);
@@ -179,17 +183,18 @@ void captureBy(RuleSource* source, Operation operation, const TriggerData* trigg
     Oid user;
     int securityContext;
     GetUserIdAndSecContext(&user, &securityContext);
-    // Expressions are evaluated with the rights of who wrote the rule. After an error the abort restores the user.
+    // Expressions are evaluated with the rights of the owner of the capture function. After an error the abort of the
+    // (sub)transaction restores the user.
     SetUserIdAndSecContext(OidIsValid(group->owner) ? group->owner : user,
                            securityContext | SECURITY_LOCAL_USERID_CHANGE);
-    // As handlers do: the writer's search path must not choose what a function of the owner's finds.
-    int settingsLevel = usePlainFormats();
+    // The search path of the session that writes must not decide which objects a function of the owner finds by name.
+    int settingsLevel = useFixedFormats();
     if (group->callsForeign[operation]) {
         if (settingsLevel == 0) settingsLevel = NewGUCNestLevel();
         setLocal("search_path", "pg_catalog, pg_temp");
     }
-    Evaluated evaluated = {group, nullptr};
-    ErrorContextCallback context = {error_context_stack, describeRule, &evaluated};
+    EvaluatedListeners evaluated = {group, nullptr};
+    ErrorContextCallback context = {error_context_stack, describeListener, &evaluated};
     error_context_stack = &context;
     ExprState* anyMatch = settings::logEvents == settings::logAll ? nullptr : group->anyMatch[operation];
     bool match = true;
@@ -199,12 +204,12 @@ void captureBy(RuleSource* source, Operation operation, const TriggerData* trigg
         match = !isNull && DatumGetBool(value);
     }
     if (match) {
-        for (int i = 0; i < group->ruleCount; ++i) {
-            Rule* rule = group->rules[i];
-            if (!rule->enabled || (rule->operations & (1 << operation)) == 0) continue;
-            evaluated.rule = rule;
-            SetUserIdAndSecContext(rule->captureOwner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
-            captureFor(rule, operation, trigger, evaluation);
+        for (int i = 0; i < group->count; ++i) {
+            Listener* listener = group->listeners[i];
+            if (!listener->enabled || (listener->operations & (1 << operation)) == 0) continue;
+            evaluated.listener = listener;
+            SetUserIdAndSecContext(listener->captureOwner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
+            captureForListener(listener, operation, trigger, evaluation);
         }
     }
     error_context_stack = context.previous;
@@ -224,11 +229,12 @@ SPECQL_FUNCTION(specql_capture)
     if (!TRIGGER_FIRED_AFTER(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("specql.capture must be an AFTER ... FOR EACH ROW trigger")));
-    RelationRules* rules = rulesOf(trigger->tg_relation);
+    RelationListeners* listeners = relationListeners(trigger->tg_relation);
     Operation operation = operationOf(trigger->tg_event);
-    if (trigger->tg_trigger->tgoid != rules->captureTrigger[operation]) return PointerGetDatum(nullptr);
-    for (int i = 0; i < rules->sourceCount; ++i)
-        if (rules->sources[i].group->listens[operation]) captureBy(&rules->sources[i], operation, trigger);
+    if (trigger->tg_trigger->tgoid != listeners->captureTrigger[operation]) return PointerGetDatum(nullptr);
+    for (int i = 0; i < listeners->sourceCount; ++i)
+        if (listeners->sources[i].group->listens[operation])
+            captureForSource(&listeners->sources[i], operation, trigger);
     return PointerGetDatum(nullptr);
 }
 

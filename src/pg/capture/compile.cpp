@@ -73,7 +73,7 @@ CaptureFunction readFunction(const char* name, Relation relation) {
     CaptureFunction result;
     memset(&result, 0, sizeof result);
     result.name = name;
-    Oid oid = captureFunction(name, relation);
+    Oid oid = requireCaptureFunction(name, relation);
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(oid));
     if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function %u", oid);
     result.owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
@@ -105,8 +105,7 @@ CaptureFunction readFunction(const char* name, Relation relation) {
     return result;
 }
 
-// ---- references become rows
-// ------------------------------------------------------------------------------------------
+// ---- references to the old and new row ----------------------------------------------------------------------------
 
 struct Rewrite {
     const CaptureFunction* function;
@@ -114,15 +113,15 @@ struct Rewrite {
 };
 
 Node* rowReference(const Rewrite* rewrite, bool isOld, int column, Oid type, int32 typmod, Oid collation) {
-    // Where there is no old (insert) or no new row (delete), it and its fields are NULL, and the planner simplifies
-    // what depends on them.
+    // An insert has no old row and a delete no new one: it and its columns become NULL constants, so that the planner
+    // simplifies the expressions that use them.
     bool absent = isOld ? rewrite->operation == opInsert : rewrite->operation == opDelete;
     if (absent) return reinterpret_cast<Node*>(makeNullConst(type, typmod, collation));
     return reinterpret_cast<Node*>(
         makeVar(isOld ? INNER_VAR : OUTER_VAR, static_cast<AttrNumber>(column), type, typmod, collation, 0));
 }
 
-Node* overRows(Node* node, void* context) {
+Node* replaceRowReferences(Node* node, void* context) {
     if (node == nullptr) return nullptr;
     const auto* rewrite = static_cast<const Rewrite*>(context);
     if (IsA(node, Var)) {
@@ -140,16 +139,15 @@ Node* overRows(Node* node, void* context) {
         const Param* param = reinterpret_cast<Param*>(node);
         return rowReference(rewrite, param->paramid == 1, 0, param->paramtype, param->paramtypmod, param->paramcollid);
     }
-    return expression_tree_mutator(node, compat::mutatorArgument(overRows), context);
+    return expression_tree_mutator(node, compat::mutatorArgument(replaceRowReferences), context);
 }
 
-Expr* planned(const CaptureFunction& function, Expr* value, Operation operation) {
+Expr* planForRows(const CaptureFunction& function, Expr* value, Operation operation) {
     Rewrite rewrite = {&function, operation};
-    return expression_planner(reinterpret_cast<Expr*>(overRows(reinterpret_cast<Node*>(value), &rewrite)));
+    return expression_planner(reinterpret_cast<Expr*>(replaceRowReferences(reinterpret_cast<Node*>(value), &rewrite)));
 }
 
-// ---- one operation
-// ---------------------------------------------------------------------------------------------------
+// ---- one operation ------------------------------------------------------------------------------------------------
 
 void compileBranches(const CaptureFunction& function, CompiledCapture* compiled, Expr* branches, Operation operation,
                      List** conditions) {
@@ -157,7 +155,7 @@ void compileBranches(const CaptureFunction& function, CompiledCapture* compiled,
     if (branches != nullptr && IsA(branches, ArrayExpr) && !reinterpret_cast<ArrayExpr*>(branches)->multidims)
         elements = reinterpret_cast<ArrayExpr*>(branches)->elements;
     if (elements == NIL) {
-        Expr* array = branches == nullptr ? nullptr : planned(function, branches, operation);
+        Expr* array = branches == nullptr ? nullptr : planForRows(function, branches, operation);
         compiled->branchArray = ExecInitExpr(array, nullptr);
         compiled->mayRaise = mayRaise(reinterpret_cast<Node*>(array));
         compiled->callsForeign = callsForeign(reinterpret_cast<Node*>(array));
@@ -167,7 +165,7 @@ void compileBranches(const CaptureFunction& function, CompiledCapture* compiled,
     compiled->branchCount = list_length(elements);
     compiled->branches = static_cast<ExprState**>(palloc(sizeof(ExprState*) * compiled->branchCount));
     for (int i = 0; i < compiled->branchCount; ++i) {
-        Expr* condition = planned(function, static_cast<Expr*>(list_nth(elements, i)), operation);
+        Expr* condition = planForRows(function, static_cast<Expr*>(list_nth(elements, i)), operation);
         compiled->branches[i] = ExecInitExpr(condition, nullptr);
         compiled->mayRaise |= mayRaise(reinterpret_cast<Node*>(condition));
         compiled->callsForeign |= callsForeign(reinterpret_cast<Node*>(condition));
@@ -175,26 +173,26 @@ void compileBranches(const CaptureFunction& function, CompiledCapture* compiled,
     }
 }
 
-Expr* nullOf(TupleDesc shape, int column) {
-    Form_pg_attribute attribute = TupleDescAttr(shape, column);
+Expr* nullColumn(TupleDesc rowDescriptor, int column) {
+    Form_pg_attribute attribute = TupleDescAttr(rowDescriptor, column);
     return reinterpret_cast<Expr*>(makeNullConst(attribute->atttypid, attribute->atttypmod, attribute->attcollation));
 }
 
-CompiledCapture* compileFor(const CaptureFunction& function, const int* places, TupleDesc shape, Operation operation,
-                            ExprContext* evaluation, List** conditions) {
+CompiledCapture* compileFor(const CaptureFunction& function, const int* columns, TupleDesc rowDescriptor,
+                            Operation operation, ExprContext* evaluation, List** conditions) {
     auto* compiled = static_cast<CompiledCapture*>(palloc0(sizeof(CompiledCapture)));
-    Expr** values = static_cast<Expr**>(palloc0(sizeof(Expr*) * shape->natts));
+    Expr** values = static_cast<Expr**>(palloc0(sizeof(Expr*) * rowDescriptor->natts));
     Expr* branches = nullptr;
     for (int i = 0; i < function.outputCount; ++i) {
-        if (places[i] == captured::branches)
+        if (columns[i] == captured::branches)
             branches = function.outputs[i].value;
         else
-            values[places[i]] = planned(function, function.outputs[i].value, operation);
+            values[columns[i]] = planForRows(function, function.outputs[i].value, operation);
     }
     compileBranches(function, compiled, branches, operation, conditions);
     List* targets = NIL;
-    for (int column = 0; column < shape->natts; ++column) {
-        Expr* value = values[column] != nullptr ? values[column] : nullOf(shape, column);
+    for (int column = 0; column < rowDescriptor->natts; ++column) {
+        Expr* value = values[column] != nullptr ? values[column] : nullColumn(rowDescriptor, column);
         targets = lappend(targets, makeTargetEntry(value, static_cast<AttrNumber>(column + 1), nullptr, false));
         compiled->mayRaise |= mayRaise(reinterpret_cast<Node*>(value));
         compiled->callsForeign |= callsForeign(reinterpret_cast<Node*>(value));
@@ -203,7 +201,7 @@ CompiledCapture* compileFor(const CaptureFunction& function, const int* places, 
         compiled->subject = ExecInitExpr(values[captured::subject], nullptr);
         compiled->data = ExecInitExpr(values[captured::data], nullptr);
     }
-    TupleTableSlot* slot = MakeSingleTupleTableSlot(shape, &TTSOpsVirtual);
+    TupleTableSlot* slot = MakeSingleTupleTableSlot(rowDescriptor, &TTSOpsVirtual);
     compiled->row = ExecBuildProjectionInfo(targets, evaluation, slot, nullptr, nullptr);
     return compiled;
 }
@@ -215,7 +213,7 @@ void requireType(const char* name, const Output* output, Oid type) {
 
 }  // namespace
 
-Oid findCapture(const char* name, Relation relation) {
+Oid findCaptureFunction(const char* name, Relation relation) {
     Oid row = relation->rd_rel->reltype;
     Oid arguments[2] = {row, row};
     List* parts = compat::nameParts(name);
@@ -223,26 +221,26 @@ Oid findCapture(const char* name, Relation relation) {
     return OidIsValid(function) ? function : LookupFuncName(parts, 2, arguments, true);
 }
 
-Oid captureFunction(const char* name, Relation relation) {
-    Oid function = findCapture(name, relation);
+Oid requireCaptureFunction(const char* name, Relation relation) {
+    Oid function = findCaptureFunction(name, relation);
     if (!OidIsValid(function)) refuse(name, "it does not exist");
     return function;
 }
 
-Captures capturesRowsOf(Oid function, Relation relation) {
+CaptureTarget captureTargetOf(Oid function, Relation relation) {
     HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-    if (!HeapTupleIsValid(tuple)) return Captures::unknown;
+    if (!HeapTupleIsValid(tuple)) return CaptureTarget::unknown;
     bool ofRows = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->pronargs == 2;
     Node* tree = ofRows ? nullptr : bodyTree(tuple);
     ReleaseSysCache(tuple);
-    if (ofRows) return Captures::table;  // it was looked up by the type of its rows
+    if (ofRows) return CaptureTarget::table;  // findCaptureFunction() found it by the row type of the table
     if (tree != nullptr && IsA(tree, List)) {
         List* statements = linitial_node(List, reinterpret_cast<List*>(tree));
         tree = statements == NIL ? nullptr : static_cast<Node*>(linitial(statements));
     }
-    if (tree == nullptr || !IsA(tree, Query) || castNode(Query, tree)->rtable == NIL) return Captures::unknown;
+    if (tree == nullptr || !IsA(tree, Query) || castNode(Query, tree)->rtable == NIL) return CaptureTarget::unknown;
     const RangeTblEntry* entry = rt_fetch(1, castNode(Query, tree)->rtable);
-    return entry->relid == RelationGetRelid(relation) ? Captures::table : Captures::another;
+    return entry->relid == RelationGetRelid(relation) ? CaptureTarget::table : CaptureTarget::another;
 }
 
 Oid functionOwner(Oid function) {
@@ -274,66 +272,67 @@ ExprState* initExpression(Expr* expression, Oid owner) {
     return state;
 }
 
-TupleDesc makeShape(int outputs) {
-    TupleDesc shape = CreateTemplateTupleDesc(captured::firstOutput + outputs);
-    TupleDescInitEntry(shape, captured::branches + 1, "branches", BYTEAOID, -1, 0);
-    TupleDescInitEntry(shape, captured::time + 1, "event_time", TIMESTAMPTZOID, -1, 0);
-    TupleDescInitEntry(shape, captured::subject + 1, "subject", TEXTOID, -1, 0);
-    TupleDescInitEntry(shape, captured::data + 1, "event_data", JSONBOID, -1, 0);
-    return shape;
+TupleDesc makeRowDescriptor(int outputs) {
+    TupleDesc rowDescriptor = CreateTemplateTupleDesc(captured::firstOutput + outputs);
+    TupleDescInitEntry(rowDescriptor, captured::branches + 1, "branches", BYTEAOID, -1, 0);
+    TupleDescInitEntry(rowDescriptor, captured::time + 1, "event_time", TIMESTAMPTZOID, -1, 0);
+    TupleDescInitEntry(rowDescriptor, captured::subject + 1, "subject", TEXTOID, -1, 0);
+    TupleDescInitEntry(rowDescriptor, captured::data + 1, "event_data", JSONBOID, -1, 0);
+    return rowDescriptor;
 }
 
-void compileCapture(Rule* rule, const char* captureName, Relation relation, ExprContext* evaluation,
+void compileCapture(Listener* listener, const char* captureName, Relation relation, ExprContext* evaluation,
                     List* conditions[operationCount]) {
     CaptureFunction function = readFunction(captureName, relation);
-    int* places = static_cast<int*>(palloc(sizeof(int) * Max(function.outputCount, 1)));
+    int* columns = static_cast<int*>(palloc(sizeof(int) * Max(function.outputCount, 1)));
     int outputs = 0;
     for (int i = 0; i < function.outputCount; ++i) {
         const Output* output = &function.outputs[i];
         if (strcmp(output->name, "branches") == 0) {
             requireType(captureName, output, BOOLARRAYOID);
-            places[i] = captured::branches;
+            columns[i] = captured::branches;
         } else if (strcmp(output->name, "subject") == 0) {
             requireType(captureName, output, TEXTOID);
-            places[i] = captured::subject;
+            columns[i] = captured::subject;
         } else if (strcmp(output->name, "data") == 0) {
             requireType(captureName, output, JSONBOID);
-            places[i] = captured::data;
+            columns[i] = captured::data;
         } else {
-            places[i] = captured::firstOutput + outputs++;
+            columns[i] = captured::firstOutput + outputs++;
         }
     }
-    rule->shape = makeShape(outputs);
+    listener->rowDescriptor = makeRowDescriptor(outputs);
     for (int i = 0; i < function.outputCount; ++i)
-        if (places[i] >= captured::firstOutput)
-            TupleDescInitEntry(rule->shape, static_cast<AttrNumber>(places[i] + 1), function.outputs[i].name,
-                               function.outputs[i].type, -1, 0);
-    rule->captureOwner = function.owner;
+        if (columns[i] >= captured::firstOutput)
+            TupleDescInitEntry(listener->rowDescriptor, static_cast<AttrNumber>(columns[i] + 1),
+                               function.outputs[i].name, function.outputs[i].type, -1, 0);
+    listener->captureOwner = function.owner;
 
-    // As in initExpression, for all of them.
+    // ExecInitExpr() checks EXECUTE privileges, which must be those of the owner, as in initExpression().
     Oid user;
     int securityContext;
     GetUserIdAndSecContext(&user, &securityContext);
     SetUserIdAndSecContext(function.owner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
     for (int operation = 0; operation < operationCount; ++operation)
-        if (rule->operations & (1 << operation))
-            rule->compiled[operation] = compileFor(function, places, rule->shape, static_cast<Operation>(operation),
-                                                   evaluation, &conditions[operation]);
+        if (listener->operations & (1 << operation))
+            listener->compiled[operation] =
+                compileFor(function, columns, listener->rowDescriptor, static_cast<Operation>(operation), evaluation,
+                           &conditions[operation]);
     SetUserIdAndSecContext(user, securityContext);
 }
 
 namespace {
 
-uint8_t* roomForMask(Rule* rule, int bytes) {
-    if (rule->maskSize < bytes) {
-        rule->mask = static_cast<uint8_t*>(MemoryContextAlloc(rule->context, bytes));
-        rule->maskSize = bytes;
+uint8_t* clearMask(Listener* listener, int bytes) {
+    if (listener->maskSize < bytes) {
+        listener->mask = static_cast<uint8_t*>(MemoryContextAlloc(listener->context, bytes));
+        listener->maskSize = bytes;
     }
-    memset(rule->mask, 0, bytes);
-    return rule->mask;
+    memset(listener->mask, 0, bytes);
+    return listener->mask;
 }
 
-int evaluateArray(Rule* rule, ExprState* array, ExprContext* evaluation) {
+int evaluateArray(Listener* listener, ExprState* array, ExprContext* evaluation) {
     bool isNull;
     Datum value = ExecEvalExprSwitchContext(array, evaluation, &isNull);
     if (isNull) return 0;
@@ -343,7 +342,7 @@ int evaluateArray(Rule* rule, ExprState* array, ExprContext* evaluation) {
     MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
     deconstruct_array(DatumGetArrayTypeP(value), BOOLOID, 1, true, TYPALIGN_CHAR, &elements, &nulls, &count);
     MemoryContextSwitchTo(before);
-    uint8_t* mask = roomForMask(rule, (count + 7) / 8);
+    uint8_t* mask = clearMask(listener, (count + 7) / 8);
     bool matched = false;
     for (int i = 0; i < count; ++i)
         if (!nulls[i] && DatumGetBool(elements[i])) {
@@ -355,11 +354,11 @@ int evaluateArray(Rule* rule, ExprState* array, ExprContext* evaluation) {
 
 }  // namespace
 
-int evaluateBranches(Rule* rule, CompiledCapture* compiled, ExprContext* evaluation) {
+int evaluateBranches(Listener* listener, CompiledCapture* compiled, ExprContext* evaluation) {
     if (compiled->branches == nullptr)
-        return compiled->branchArray == nullptr ? 0 : evaluateArray(rule, compiled->branchArray, evaluation);
+        return compiled->branchArray == nullptr ? 0 : evaluateArray(listener, compiled->branchArray, evaluation);
     int bytes = (compiled->branchCount + 7) / 8;
-    uint8_t* mask = roomForMask(rule, bytes);
+    uint8_t* mask = clearMask(listener, bytes);
     bool matched = false;
     for (int i = 0; i < compiled->branchCount; ++i) {
         bool isNull;

@@ -2,7 +2,7 @@
 
 #include "pg/base/uuid.hpp"
 #include "pg/capture/frame.hpp"
-#include "pg/capture/listeners.hpp"
+#include "pg/capture/registry.hpp"
 
 namespace specql::capture {
 
@@ -24,15 +24,17 @@ void unlink(EventSet* set) {
     (set->newer != nullptr ? set->newer->older : newest) = set->older;
 }
 
-void settle(EventSet* set) {
+// No longer to be found by takePending() and takeLeftover().
+void stopWaiting(EventSet* set) {
     if (set->pending) {
         set->pending = false;
         --pendingCount;
     }
-    if (set->rule->openSet == set) set->rule->openSet = nullptr;
+    if (set->listener->openSet == set) set->listener->openSet = nullptr;
 }
 
-bool fits(const EventSet* set, int triggerDepth) {
+// Does the set wait for the statement whose triggers are firing now?
+bool waitsHere(const EventSet* set, int triggerDepth) {
     return set->pending && set->triggerDepth == triggerDepth && set->frame == currentFrameSerial() &&
            set->subtransaction == GetCurrentSubTransactionId();
 }
@@ -50,14 +52,15 @@ void addBranches(EventSet* set, const uint8_t* mask, int bytes) {
 
 }  // namespace
 
-EventSet* makeEventSet(Rule* rule, bool pending) {
-    // The transaction's own context and resource owner: those of a subtransaction end with its commit, the set may not.
+EventSet* makeEventSet(Listener* listener, bool pending) {
+    // In the transaction's memory context and resource owner, because those of a subtransaction end when it commits,
+    // and the set may live longer.
     MemoryContext context = AllocSetContextCreate(TopTransactionContext, "specql event set", ALLOCSET_DEFAULT_SIZES);
     MemoryContext before = MemoryContextSwitchTo(context);
     ResourceOwner ownerBefore = CurrentResourceOwner;
     auto* set = static_cast<EventSet*>(palloc0(sizeof(EventSet)));
     set->context = context;
-    set->rule = rule;
+    set->listener = listener;
     set->subtransaction = GetCurrentSubTransactionId();
     set->frame = currentFrameSerial();
     set->lineage = currentLineage();
@@ -65,27 +68,31 @@ EventSet* makeEventSet(Rule* rule, bool pending) {
     CurrentResourceOwner = TopTransactionResourceOwner;
     set->store = tuplestore_begin_heap(true, false, work_mem);
     CurrentResourceOwner = ownerBefore;
-    set->row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsMinimalTuple);
+    set->row = MakeSingleTupleTableSlot(listener->rowDescriptor, &TTSOpsMinimalTuple);
     set->pending = pending;
-    set->mayRepeat = !pending;  // capture knows more
+    set->mayRepeat = !pending;  // for pending sets specql.capture finds out
     pendingCount += pending ? 1 : 0;
     link(set);
     MemoryContextSwitchTo(before);
     return set;
 }
 
-EventSet* openEventSet(Rule* rule, int triggerDepth, bool mayLinger) {
-    const Caller* caller = mayLinger ? currentCaller() : nullptr;
+EventSet* openEventSet(Listener* listener, int triggerDepth, bool mayOutliveStatement) {
+    const Caller* caller = mayOutliveStatement ? currentCaller() : nullptr;
     auto isOpen = [triggerDepth, caller](const EventSet* set) {
-        return fits(set, triggerDepth) && (caller == nullptr || set->caller == caller);
+        return waitsHere(set, triggerDepth) && (caller == nullptr || set->caller == caller);
     };
-    if (rule->openSet != nullptr && isOpen(rule->openSet)) return rule->openSet;
-    // A set of an older version of the rule has another shape: the rule is compared, not its trigger.
+    if (listener->openSet != nullptr && isOpen(listener->openSet)) return listener->openSet;
+    // Listeners are compared, not their triggers: a set of an outdated listener may have other columns.
     for (EventSet* set = newest; set != nullptr; set = set->older)
-        if (set->rule == rule && isOpen(set)) return rule->openSet = set;
-    EventSet* set = makeEventSet(rule, true);
+        if (set->listener == listener && isOpen(set)) {
+            listener->openSet = set;
+            return set;
+        }
+    EventSet* set = makeEventSet(listener, true);
     set->triggerDepth = triggerDepth;
-    return rule->openSet = set;
+    listener->openSet = set;
+    return set;
 }
 
 void appendEvent(EventSet* set, TupleTableSlot* row, const uint8_t* mask, int maskBytes) {
@@ -108,12 +115,12 @@ void assignIds(EventSet* set) {
 }
 
 int64_t endOfRound(EventSet* set, int64_t first) {
-    if (!set->mayRepeat || set->count - first < 2 || !OidIsValid(set->rule->trigger)) return set->count;
+    if (!set->mayRepeat || set->count - first < 2 || !OidIsValid(set->listener->trigger)) return set->count;
     HASHCTL control;
     memset(&control, 0, sizeof control);
     control.keysize = control.entrysize = sizeof(uint64);
     control.hcxt = CurrentMemoryContext;
-    // Hashes instead of subjects: two rows that share one only make the round end early.
+    // A hash of each subject is enough: if two rows share one, the round ends earlier than it must.
     HTAB* seen = hash_create("specql subjects", 1024, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
     int64_t end = first;
     for (; end < set->count; ++end) {
@@ -139,7 +146,7 @@ void readEvent(EventSet* set, int64_t index) {
         set->position = 0;
     }
     if (index > set->position) tuplestore_skiptuples(set->store, index - set->position, true);
-    // A row read back from disk belongs to the slot, which outlives the caller's context.
+    // A row that the store reads from disk is allocated for the slot, which outlives the caller's memory context.
     MemoryContext before = MemoryContextSwitchTo(set->context);
     bool found = tuplestore_gettupleslot(set->store, true, false, set->row);
     MemoryContextSwitchTo(before);
@@ -165,10 +172,10 @@ bool rowHasBranch(EventSet* set, int branch) {
 EventSet* takePending(Oid relation, int triggerDepth) {
     EventSet* first = nullptr;
     for (EventSet* set = oldest; set != nullptr; set = set->newer)
-        if (set->rule->relation == relation && fits(set, triggerDepth) &&
-            (first == nullptr || runsBefore(set->rule, first->rule)))
+        if (set->listener->relation == relation && waitsHere(set, triggerDepth) &&
+            (first == nullptr || runsBefore(set->listener, first->listener)))
             first = set;
-    if (first != nullptr) settle(first);
+    if (first != nullptr) stopWaiting(first);
     return first;
 }
 
@@ -176,9 +183,10 @@ EventSet* takeLeftover(uint64_t frame) {
     EventSet* first = nullptr;
     for (EventSet* set = oldest; set != nullptr; set = set->newer)
         if (set->pending && set->frame == frame &&
-            (first == nullptr || (set->rule->relation == first->rule->relation && runsBefore(set->rule, first->rule))))
+            (first == nullptr ||
+             (set->listener->relation == first->listener->relation && runsBefore(set->listener, first->listener))))
             first = set;
-    if (first != nullptr) settle(first);
+    if (first != nullptr) stopWaiting(first);
     return first;
 }
 
@@ -187,7 +195,7 @@ bool anyPending() {
 }
 
 void dropEventSet(EventSet* set) {
-    settle(set);
+    stopWaiting(set);
     unlink(set);
     tuplestore_end(set->store);
     MemoryContextDelete(set->context);

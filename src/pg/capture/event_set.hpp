@@ -1,17 +1,17 @@
-// Events on their way from capture to their handler: a tuple store of captured rows, and where they came from.
+// Events between their capture and their handler: a tuple store of captured rows, with what caused them.
 #pragma once
 
 #include "pg/capture/caller.hpp"
-#include "pg/capture/rules.hpp"
+#include "pg/capture/table_listeners.hpp"
 
 namespace specql::capture {
 
 // How an event came about. Plain data.
 struct Lineage {
-    bool caused;         // by another event
+    bool caused;         // by another event; else causedBy and root mean nothing
     pg_uuid_t causedBy;  // the first event of the set whose handler caused it
-    pg_uuid_t root;
-    int depth;  // 1 for an event that nothing caused
+    pg_uuid_t root;      // the first event of the whole chain
+    int depth;           // 1 for an event that nothing caused
 };
 
 // Rows of one action, captured by the triggers of one statement. Sets belong to the subtransaction that captured them:
@@ -19,65 +19,70 @@ struct Lineage {
 struct EventSet {
     EventSet* older;  // in the list of all sets
     EventSet* newer;
-    bool pending;  // still waits for its dispatch
+    bool pending;  // waits for a trigger of specql.dispatch, or for the end of the transaction
     MemoryContext context;
-    Rule* rule;
+    Listener* listener;
     int triggerDepth;
     SubTransactionId subtransaction;
-    uint64_t frame;  // serial of the frame it was captured in; 0: none
+    uint64_t frame;  // serial of the frame in which it was captured; 0 if outside of handlers
     Lineage lineage;
     Caller* caller;  // of all its events
     Tuplestorestate* store;
     TupleTableSlot* row;  // the row last read
     int64_t position;     // how many rows have been read since the last rewind
     int64_t count;
-    uint8_t* branches;  // those that hold for any row, as in captured::branches
+    uint8_t* branches;  // a bit for each branch that holds for at least one row, as in captured::branches
     int branchBytes;
-    pg_uuid_t* ids;         // one per row once assigned
-    int attempts;           // that failed before
-    const char* lastError;  // of those; nullptr if there were none
+    pg_uuid_t* ids;         // one per row; nullptr until assignIds()
+    int attempts;           // earlier ones, which failed
+    const char* lastError;  // message of the last of them; nullptr if there was none
     int operations;         // bits: 1 << Operation of captured rows
     bool mayRepeat;         // two of its events may be about the same row
-    bool replayed;          // handled before: it is not logged a second time
-    bool silent;            // nothing that comes of it may leave the database
+    bool replayed;          // logged already when it was handled first, so not again
+    bool noDeliveries;      // of a replay whose handlers must queue no deliveries
 };
 
-// A new set; pending ones wait for takePending or takeLeftover.
-EventSet* makeEventSet(Rule* rule, bool pending);
+// A new set in the current frame and subtransaction, in a memory context of its own; dropEventSet() frees it. A pending
+// one waits for takePending() or takeLeftover().
+EventSet* makeEventSet(Listener* listener, bool pending);
 
-// The pending set that the trigger running now appends captured rows to. `mayLinger`: no trigger may follow that has it
-// handled at the statement's end, and when the next statement comes the session may be somebody else's.
-EventSet* openEventSet(Rule* rule, int triggerDepth, bool mayLinger);
+// The pending set to which the row trigger that is running appends captured rows. `mayOutliveStatement`: perhaps no
+// statement trigger will take the set, so that rows of later statements may be added; then the set is only shared by
+// rows with the same caller.
+EventSet* openEventSet(Listener* listener, int triggerDepth, bool mayOutliveStatement);
 
-// The index after the last of the events from `first` on that are all about different rows; those without a subject
-// count as different. A statement over a set sees and updates a row once, so each such round needs a run of its own,
-// after which the next one finds the row as the first has left it.
+// The end of the round that begins with event `first`: the events before it are about different rows (an event without
+// a subject counts as another row). The handler is run once per round, because one statement sees and updates a row
+// only once: with two events about one row, the second must see what the handler has made of the row after the first.
 int64_t endOfRound(EventSet* set, int64_t first);
 
-// Appends a row of the rule's shape whose branches are the `maskBytes` at `mask`.
+// Appends a captured row (of listener->rowDescriptor). `mask` and `maskBytes` are its branches; the row is copied.
 void appendEvent(EventSet* set, TupleTableSlot* row, const uint8_t* mask, int maskBytes);
 
-// Gives every row an id. Done once; a second try of the same events keeps them.
+// Gives every row a new id. To be called once: the ids must stay the same when handling is tried again.
 void assignIds(EventSet* set);
 
 // Makes set->row the row with this index, from 0. Cheap when rows are read in order.
 void readEvent(EventSet* set, int64_t index);
 
+// Is the bit of this branch (from 1) set?
 bool hasBranch(const uint8_t* mask, int bytes, int branch);
 // Does this branch (from 1) hold for the row last read?
 bool rowHasBranch(EventSet* set, int branch);
 
-// The set whose action is the next to run among those that wait for a statement on this table to be done, captured at
-// this trigger depth in this subtransaction and frame; it waits no longer. nullptr if there is none.
+// Takes, of the sets that the current statement on this table has captured (at this trigger depth, in the current
+// subtransaction and frame), the one whose action is the next to run. nullptr if none waits any more.
 EventSet* takePending(Oid relation, int triggerDepth);
-// The next set captured in this frame (0: outside of any) that still waits: of the table with the oldest one, that of
-// the action that is the next to run.
+// Takes a set that was captured in this frame (0: outside of handlers) and that no statement trigger has taken. The
+// table with the oldest set comes first, and of its sets the one whose action is the next to run. nullptr if there is
+// none.
 EventSet* takeLeftover(uint64_t frame);
 
 bool anyPending();
+// Frees a set, pending or not.
 void dropEventSet(EventSet* set);
 
-// Transaction ends.
+// At the end of the transaction, at the abort of a subtransaction, and at its commit.
 void dropAllEventSets();
 void dropEventSetsOf(SubTransactionId subtransaction);
 void passEventSets(SubTransactionId from, SubTransactionId to);

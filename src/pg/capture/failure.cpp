@@ -24,12 +24,12 @@ SET status = t.status, attempts = f.attempts + 1, sqlstate = $2, message = $3, d
 FROM specql.failure AS g, specql.next_attempt($1, g.attempts + 1, $8) AS t
 WHERE f.id = $7 AND f.action = $1 AND g.id = $7 AND g.action = $1)";
 
-const char* const recordNotedSql = R"(
+const char* const recordCountedSql = R"(
 UPDATE specql.failure AS f
 SET sqlstate = $2, message = $3, detail = $4, hint = $5, context = $6, last_failed_at = clock_timestamp()
 WHERE f.id = $7 AND f.action = $1)";
 
-const char* const putOffSql = R"(
+const char* const postponeSql = R"(
 UPDATE specql.failure AS f SET next_attempt_at = specql.clock() + interval '1 s' * (0.5 + random())
 WHERE f.id = $1 AND f.action = $2 AND f.status = 'failed')";
 
@@ -61,7 +61,7 @@ struct Arguments {
         else
             add(TEXTOID, CStringGetTextDatum(value));
     }
-    // $1 to $6 of both statements.
+    // $1 to $6 of all statements that store an error.
     void addError(const char* action, const ErrorData* error) {
         addText(action);
         addText(unpack_sql_state(error->sqlerrcode));
@@ -82,9 +82,9 @@ void execute(const char* sql, const Arguments* arguments) {
     });
 }
 
-// $1 to $18 of recordSql; the event's own among them lie in the current memory context.
+// The parameters of recordSql for one event, allocated in the current memory context.
 Arguments argumentsOf(EventSet* set, int64_t index, const ErrorData* error, bool park, Datum caller) {
-    const Rule* rule = set->rule;
+    const Listener* listener = set->listener;
     const Lineage& lineage = set->lineage;
     readEvent(set, index);
     slot_getsomeattrs(set->row, captured::data + 1);
@@ -94,11 +94,11 @@ Arguments argumentsOf(EventSet* set, int64_t index, const ErrorData* error, bool
 
     Arguments arguments;
     arguments.count = 0;
-    arguments.addError(rule->action, error);
+    arguments.addError(listener->action, error);
     arguments.add(UUIDOID, UUIDPGetDatum(id));
-    arguments.addText(rule->eventType);
-    arguments.addText(rule->entity);
-    arguments.add(REGCLASSOID, ObjectIdGetDatum(rule->relation), !OidIsValid(rule->relation));
+    arguments.addText(listener->eventType);
+    arguments.addText(listener->entity);
+    arguments.add(REGCLASSOID, ObjectIdGetDatum(listener->relation), !OidIsValid(listener->relation));
     arguments.add(TEXTOID, values[captured::subject], nulls[captured::subject]);
     arguments.add(JSONBOID, values[captured::data], nulls[captured::data]);
     arguments.add(TIMESTAMPTZOID, values[captured::time]);
@@ -113,11 +113,11 @@ Arguments argumentsOf(EventSet* set, int64_t index, const ErrorData* error, bool
 }  // namespace
 
 void recordFailures(EventSet* set, int64_t first, int64_t count, const ErrorData* error, bool park) {
-    // Tried again outside of the replay, it would deliver: the event that is being replayed fails instead.
-    if (isSilent(currentFrame())) ReThrowError(const_cast<ErrorData*>(error));
-    // All of a large set may fail: the statement is planned once, and memory is given back after each event.
+    // A retry would run outside of the replay and deliver, so nothing is recorded: the event that is replayed fails.
+    if (deliversNothing(currentFrame())) ReThrowError(const_cast<ErrorData*>(error));
+    // Thousands of events may fail at once, so the statement is planned once and memory is freed after each event.
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql failure", ALLOCSET_SMALL_SIZES);
-    Datum caller = callerToKeep(set->caller);
+    Datum caller = callerToStore(set->caller);
     runAsExtensionOwner([set, first, count, error, park, scratch, caller] {
         SPI_connect();
         SPIPlanPtr plan = nullptr;
@@ -158,20 +158,20 @@ void recordFailureAgain(const pg_uuid_t* id, const char* action, const ErrorData
     execute(recordAgainSql, &arguments);
 }
 
-void recordFailureOfNoted(const pg_uuid_t* id, const char* action, const ErrorData* error) {
+void recordCountedFailure(const pg_uuid_t* id, const char* action, const ErrorData* error) {
     Arguments arguments;
     arguments.count = 0;
     arguments.addError(action, error);
     arguments.add(UUIDOID, UUIDPGetDatum(id));
-    execute(recordNotedSql, &arguments);
+    execute(recordCountedSql, &arguments);
 }
 
-void putOff(const pg_uuid_t* id, const char* action) {
+void postponeRetry(const pg_uuid_t* id, const char* action) {
     Arguments arguments;
     arguments.count = 0;
     arguments.add(UUIDOID, UUIDPGetDatum(id));
     arguments.addText(action);
-    execute(putOffSql, &arguments);
+    execute(postponeSql, &arguments);
 }
 
 }  // namespace specql::capture

@@ -1,26 +1,27 @@
-// specql.failure: events that a handler could not process, and trying them again.
+// Writes specql.failure: events whose handler failed, and the results of retries. All functions run as the extension's
+// owner; those with `park` park the failure instead of making it due again.
 #pragma once
 
 #include "pg/capture/event_set.hpp"
 
 namespace specql::capture {
 
-// Records events [first, first + count) of the set as failed with `error`: new rows in specql.failure. Each is due
-// again after an exponentially growing, random delay, or parked when the action's attempts are used up; `park` parks
-// it at once.
+// Inserts events [first, first + count) of the set with `error`. Each is due again after an exponential backoff with
+// jitter, or parked if the action's attempts are used up. In a replay that delivers nothing `error` is rethrown
+// instead.
 void recordFailures(EventSet* set, int64_t first, int64_t count, const ErrorData* error, bool park);
 
-// The same for an event that stands in specql.waiting_event: a copy of it. One of a replay that delivers nothing is
-// parked.
+// The same for an event of specql.waiting_event, which is copied from there. An event of a replay that delivers nothing
+// is parked, because a retry would deliver.
 void recordWaitingFailure(const pg_uuid_t* id, const char* action, const ErrorData* error);
 
-// The same for an event that stands in specql.failure and has failed again.
+// Counts one more failed attempt of an event of specql.failure, and stores its error.
 void recordFailureAgain(const pg_uuid_t* id, const char* action, const ErrorData* error, bool park);
 
-// The error of an attempt that is counted already.
-void recordFailureOfNoted(const pg_uuid_t* id, const char* action, const ErrorData* error);
+// Stores only the error: the attempt was counted before it began.
+void recordCountedFailure(const pg_uuid_t* id, const char* action, const ErrorData* error);
 
-// Not tried, and so not counted: what it needs is held by somebody else.
-void putOff(const pg_uuid_t* id, const char* action);
+// Makes a failure due about a second later without counting an attempt, for events of an action that met a lock.
+void postponeRetry(const pg_uuid_t* id, const char* action);
 
 }  // namespace specql::capture

@@ -24,18 +24,19 @@ uint64_t currentFrameSerial() {
 
 Oid viewer() {
     if (innermost == nullptr) return workingUser();
-    const Rule* rule = innermost->rule();
-    if (OidIsValid(rule->handler.fn_oid)) return rule->handlerUser;
-    return OidIsValid(rule->captureOwner) ? rule->captureOwner : workingUser();
+    const Listener* listener = innermost->listener();
+    if (OidIsValid(listener->handler.fn_oid)) return listener->handlerOwner;
+    return OidIsValid(listener->captureOwner) ? listener->captureOwner : workingUser();
 }
 
 SPECQL_FUNCTION(specql_viewer)
 { PG_RETURN_OID(viewer()); }
 
 Frame* requireFrame(const char* function) {
-    // A handler that another role's handler sets off by itself, as a plain trigger, is not that of the event.
+    // The frame belongs to one handler. A trigger function of another role, which fires because the handler writes to a
+    // table, must not read the handler's events.
     if (innermost == nullptr ||
-        (OidIsValid(innermost->rule()->handler.fn_oid) && innermost->rule()->handlerUser != GetUserId()))
+        (OidIsValid(innermost->listener()->handler.fn_oid) && innermost->listener()->handlerOwner != GetUserId()))
         ereport(
             ERROR,
             (errcode(sqlstate::outsideHandler), errmsg("%s can only be called by the handler of an event", function),
@@ -58,7 +59,7 @@ Lineage currentLineage() {
 }
 
 Frame* pushFrame(EventSet* set, int64_t first, int64_t count) {
-    // Lives as long as the transaction, because after an error it is read once more, to be dropped.
+    // In TopTransactionContext, because the callback that drops the frame after an error must still be able to read it.
     MemoryContext context = AllocSetContextCreate(TopTransactionContext, "specql frame", ALLOCSET_SMALL_SIZES);
     auto* frame = static_cast<Frame*>(MemoryContextAllocZero(context, sizeof(Frame)));
     frame->context = context;
@@ -89,7 +90,7 @@ void dropAllFrames() {
 }
 
 int64_t findEvent(const Frame* frame, const pg_uuid_t* id) {
-    // Ids grow within a set.
+    // The ids of a set are ascending.
     int64_t low = 0, high = frame->count - 1;
     while (low <= high) {
         int64_t middle = (low + high) / 2;
@@ -103,7 +104,7 @@ int64_t findEvent(const Frame* frame, const pg_uuid_t* id) {
     return -1;
 }
 
-// specql.focus(event_id)
+// specql.focus(event_id): deliveries that name no event belong to this one from now on.
 SPECQL_FUNCTION(specql_focus)
 {
     Frame* frame = requireFrame("specql.focus");
@@ -116,6 +117,7 @@ SPECQL_FUNCTION(specql_focus)
     PG_RETURN_VOID();
 }
 
+// specql.undelivered(): the ids of the events for which no delivery has been queued.
 SPECQL_FUNCTION(specql_undelivered)
 {
     Frame* frame = requireFrame("specql.undelivered");
@@ -126,9 +128,9 @@ SPECQL_FUNCTION(specql_undelivered)
     PG_RETURN_ARRAYTYPE_P(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 }
 
-bool isSilent(const Frame* frame) {
+bool deliversNothing(const Frame* frame) {
     for (; frame != nullptr; frame = frame->parent)
-        if (frame->set->silent) return true;
+        if (frame->set->noDeliveries) return true;
     return false;
 }
 
@@ -141,9 +143,9 @@ void countDelivery(Frame* frame, int64_t index) {
 
 namespace {
 
-// A retried event begins a new stack: its causes ran long ago.
+// A retried event begins a new stack of frames, so the handlers that caused it are shown as "…".
 void appendOrigin(StringInfo chain, const EventSet* first) {
-    if (first->lineage.depth > 1) appendStringInfoString(chain, shown("… → "));
+    if (first->lineage.depth > 1) appendStringInfoString(chain, displayText("… → "));
 }
 
 void appendFrames(StringInfo chain, const Frame* frame) {
@@ -151,7 +153,7 @@ void appendFrames(StringInfo chain, const Frame* frame) {
         appendFrames(chain, frame->parent);
     else
         appendOrigin(chain, frame->set);
-    appendStringInfo(chain, "%s%s", frame->rule()->action, shown(" → "));
+    appendStringInfo(chain, "%s%s", frame->listener()->action, displayText(" → "));
 }
 
 }  // namespace
@@ -163,7 +165,7 @@ char* chainOfActions(const EventSet* last) {
         appendFrames(&chain, innermost);
     else
         appendOrigin(&chain, last);
-    appendStringInfoString(&chain, last->rule->action);
+    appendStringInfoString(&chain, last->listener->action);
     return chain.data;
 }
 

@@ -1,4 +1,4 @@
-// specql.register_action: tells the runtime of an action.
+// specql.register_action: writes the registration of an action.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/sqlstate.hpp"
@@ -21,7 +21,8 @@ SET event = excluded.event, handler = excluded.handler, capture = excluded.captu
     uses_caller = excluded.uses_caller
 WHERE a.* IS DISTINCT FROM excluded.*)";
 
-// Nobody comes by another's events by giving an action of their own the same name, nor takes a name away.
+// Raises an error if an action of this name belongs to another role, or if its name does not begin with a schema in
+// which the caller may create objects: else a role could take over the stored events of somebody else's action.
 const char* const requireOwnerSql = R"(
 SELECT specql.require_action($1, $2), specql.require_name($1, $2))";
 
@@ -52,8 +53,8 @@ void execute(const char* sql, int count, Oid* types, Datum* values, const char* 
     if (code < 0) elog(ERROR, "specql: registering an action gave %s", SPI_result_code_string(code));
 }
 
-// The owner of a function that the caller names. Whoever names it lends its owner's rights to those who raise the
-// event, so only the owner may arrange that.
+// The owner of a function that is to be registered. Every session that raises the event will run it with its owner's
+// rights, so only that role may register it: an error otherwise.
 Oid ownerOf(Oid function, const char* what, const char* name) {
     if (!compat::ownsFunction(function, GetUserId()))
         ereport(ERROR, (errcode(sqlstate::notAllowed), errmsg("%s %s belongs to somebody else", what, name),
@@ -65,11 +66,12 @@ const char* textArgument(FunctionCallInfo fcinfo, int number) {
     return PG_ARGISNULL(number) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(number));
 }
 
-// A rule on a table is for those who have the rights of its owner: the caller, and whoever owns what runs.
+// Raises an error unless the caller, the owner of the handler and the owner of the capture function all have the rights
+// of the table's owner: the code runs for every write to the table.
 void requireTable(const char* name, Oid handlerOwner, const char* capture) {
-    RangeVar* place = makeRangeVarFromNameList(compat::nameParts(name));
-    Relation relation = table_openrv(place, AccessShareLock);
-    Oid captureOwner = ownerOf(captureFunction(capture, relation), "capture function", capture);
+    RangeVar* rangeVar = makeRangeVarFromNameList(compat::nameParts(name));
+    Relation relation = table_openrv(rangeVar, AccessShareLock);
+    Oid captureOwner = ownerOf(requireCaptureFunction(capture, relation), "capture function", capture);
     if (!compat::ownsTable(RelationGetRelid(relation), GetUserId()))
         ereport(ERROR, (errcode(sqlstate::notAllowed), errmsg("%s belongs to somebody else", name),
                         errhint("Its owner may register actions on it.")));

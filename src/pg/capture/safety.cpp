@@ -10,8 +10,7 @@ namespace specql::capture {
 
 namespace {
 
-// Not marked leakproof, because their errors or timing would tell something, or for lack of a proof; they do not fail
-// on values that are in a table.
+// Functions that PostgreSQL does not mark as leakproof, though they raise no error for any value that a table can hold.
 const Oid trusted[] = {F_TO_JSONB,   F_JSONB_BUILD_OBJECT_ANY,
                        F_NUMERIC_EQ, F_NUMERIC_NE,
                        F_NUMERIC_LT, F_NUMERIC_LE,
@@ -42,14 +41,14 @@ bool walk(Node* node, void* context) {
     }
 }
 
-// Of a function or a type, other than the function at `context`.
+// Is this function or type not one of the server? `context` may point to the OID of a function that is excepted.
 bool isForeign(Oid object, void* context) {
     return object >= FirstNormalObjectId && (context == nullptr || object != *static_cast<const Oid*>(context));
 }
 
 bool walkForeign(Node* node, void* context) {
     if (node == nullptr) return false;
-    // Domains have constraints, and types input and output functions, that may be anybody's.
+    // Anybody may have written the constraints of a domain, and the input and output functions of a type.
     if (IsA(node, CoerceToDomain)) return true;
     if (IsA(node, CoerceViaIO)) {
         const auto* coerced = reinterpret_cast<CoerceViaIO*>(node);
@@ -63,7 +62,7 @@ bool walkForeign(Node* node, void* context) {
 }  // namespace
 
 bool callsForeign(Node* expression) {
-    // Ours, which looks nothing up by its name.
+    // specql.caller() is excepted, because it looks no object up by name.
     Oid argument = TEXTOID;
     Oid caller =
         LookupFuncName(list_make2(makeString(pstrdup("specql")), makeString(pstrdup("caller"))), 1, &argument, true);

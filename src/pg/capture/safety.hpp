@@ -9,10 +9,12 @@ namespace specql::capture {
 // of a few that are known not to.
 bool mayRaise(Node* expression);
 
-// True if it calls a function that does not come with the server: such a one may look up names when it runs.
+// True if the expression calls a function that does not come with the server, which may look objects up on the search
+// path.
 bool callsForeign(Node* expression);
 
-// What must hold for `condition` to hold and cannot raise an error: the conjuncts before the first that may.
+// The conjuncts of `condition` before the first one that may raise an error. It holds whenever `condition` does; it is
+// the constant true if already the first conjunct may raise an error. Allocates in the current memory context.
 Expr* safePrefix(Expr* condition);
 
 }  // namespace specql::capture

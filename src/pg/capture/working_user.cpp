@@ -4,7 +4,7 @@ namespace specql::capture {
 
 namespace {
 
-// A restricted call that is running. They lie in the transaction's memory.
+// A restricted call that is running; allocated in TopTransactionContext.
 struct Call {
     Call* outer;
     Oid owner;
@@ -36,7 +36,7 @@ Oid workingUser() {
     return inRestrictedCall() ? innermost->owner : GetOuterUserId();
 }
 
-void forgetOwnersOf(SubTransactionId subtransaction) {
+void forgetRestrictedCalls(SubTransactionId subtransaction) {
     while (innermost != nullptr &&
            (subtransaction == InvalidSubTransactionId || innermost->subtransaction >= subtransaction))
         innermost = innermost->outer;

@@ -1,22 +1,24 @@
-// For whom a session works while it runs code of a role for that role: the stack of restricted calls (see
-// handling/owner.hpp, which makes them).
+// The role for which a session works. It differs from the user of the session inside of restricted calls: code of a
+// role that runs in a session of another one. handling/owner.hpp makes such calls; this is their stack.
 #pragma once
 
 #include "pg/base/server.hpp"
 
 namespace specql::capture {
 
-// Is the innermost call of a role's code restricted, in a session of another role?
+// Is a restricted call running?
 bool inRestrictedCall();
+// Pushes a call with code of `owner`.
 void beginRestrictedCall(Oid owner);
-// True if it was the outermost.
+// Pops the innermost call. True if it was the outermost one.
 bool endRestrictedCall();
 
-// For whom this session works: the owner of the innermost restricted call, else the role that SET ROLE has chosen or
-// the user of the session, whatever function this is in.
+// The owner of the innermost restricted call; outside of such calls the role that SET ROLE has chosen, or the user of
+// the session. SECURITY DEFINER functions do not change it.
 Oid workingUser();
 
-// At the abort of a subtransaction, and (InvalidSubTransactionId) at the end of the transaction: its calls are over.
-void forgetOwnersOf(SubTransactionId subtransaction);
+// Pops the calls that began in this subtransaction, when it aborts; with InvalidSubTransactionId all calls, at the end
+// of the transaction.
+void forgetRestrictedCalls(SubTransactionId subtransaction);
 
 }  // namespace specql::capture

@@ -39,7 +39,7 @@ struct KnownType {
 };
 using KnownTypes = std::map<std::string, KnownType>;
 
-// What the column hook needs: the names of one request, and where they stand.
+// The data of the column hook: the names of one request, and the text in both encodings.
 struct Bindings {
     const AnalysisRequest* request;
     const KnownTypes* types;
@@ -47,9 +47,9 @@ struct Bindings {
     const char* server;
 };
 
-// What is found in an analysed tree, as plain data.
+// A problem that is found in an analysed tree, as plain data.
 struct Finding {
-    const char* code;  // nullptr: nothing against it
+    const char* code;  // nullptr if there is none
     const char* message;
     const char* hint;
     int offset;
@@ -76,7 +76,7 @@ struct Analysed {
     List* moments;         // of Moment
 };
 
-// Functions of the server that are not volatile see no rows of users' tables.
+// May a function read rows of users' tables? Functions of the server and of specql do not, nor immutable ones.
 bool functionReadsRows(Oid function, void*) {
     return function >= FirstNormalObjectId && func_volatile(function) != PROVOLATILE_IMMUTABLE &&
            get_func_namespace(function) != get_namespace_oid("specql", true);
@@ -88,7 +88,7 @@ bool readsRows(::Node* node, void* context) {
            expression_tree_walker(node, compat::walkerArgument(readsRows), context);
 }
 
-// Every name gets a value of its type: a parameter node, which the analyser treats as any value.
+// Makes each name a parameter node of its type, so that the analyser treats it like any value.
 ::Node* bindColumn(ParseState* state, ColumnRef* column) {
     const Bindings* bindings = static_cast<Bindings*>(state->p_ref_hook_state);
     size_t offset = utf8Offset(bindings->server, bindings->utf8, static_cast<size_t>(column->location));
@@ -118,7 +118,7 @@ struct Check {
     Analysed* result;
 };
 
-bool object(Check* check, const char* code, int offset, const char* message, const char* hint) {
+bool refuse(Check* check, const char* code, int offset, const char* message, const char* hint) {
     check->result->finding = {code, message, hint, Max(offset, 0)};
     return true;
 }
@@ -137,7 +137,7 @@ void qualify(Check* check, int offset, Oid schema, const char* name) {
     check->result->qualifications = lappend(check->result->qualifications, found);
 }
 
-// A function that was named without schema and lies outside pg_catalog.
+// Notes the schema of a function that is named without one and is not in pg_catalog.
 void checkFunction(Check* check, Oid function, CoercionForm form, int offset) {
     if (form != COERCE_EXPLICIT_CALL) return;  // casts are found by type, not by name
     Oid schema = get_func_namespace(function);
@@ -158,7 +158,7 @@ bool checkOperator(Check* check, Oid oid, int offset) {
     foreach (cell, check->raw->qualifiedOperators)
         if (static_cast<RawOperator*>(lfirst(cell))->offset == offset) return false;
     const char* schemaName = toUtf8(quote_identifier(get_namespace_name(schema)));
-    return object(
+    return refuse(
         check, "SPQL-E107", offset,
         psprintf("operator \"%s\" is found in schema %s only, where generated code does not look", name, schemaName),
         psprintf("Write OPERATOR(%s.%s)", schemaName, name));
@@ -169,15 +169,15 @@ bool checkNode(::Node* node, void* context) {
     if (node == nullptr) return false;
     switch (nodeTag(node)) {
         case T_Aggref:
-            return object(check, "SPQL-E104", exprLocation(node), "an aggregate cannot be used in an expression",
+            return refuse(check, "SPQL-E104", exprLocation(node), "an aggregate cannot be used in an expression",
                           "Rules over many events are written as a windowed condition: COUNT(...) >= 5 WITHIN 1 hour");
         case T_WindowFunc:
-            return object(check, "SPQL-E105", exprLocation(node), "a window function cannot be used in an expression",
+            return refuse(check, "SPQL-E105", exprLocation(node), "a window function cannot be used in an expression",
                           "Rules over many events are written as a windowed condition: COUNT(...) >= 5 WITHIN 1 hour");
         case T_FuncExpr: {
             FuncExpr* call = reinterpret_cast<FuncExpr*>(node);
             if (call->funcretset)
-                return object(check, "SPQL-E103", call->location,
+                return refuse(check, "SPQL-E103", call->location,
                               "a function that returns a set cannot be used in an expression",
                               "One value is wanted; call it in an SQL function that returns one");
             checkFunction(check, call->funcid, call->funcformat, call->location);
@@ -188,7 +188,7 @@ bool checkNode(::Node* node, void* context) {
         case T_NullIfExpr: {
             OpExpr* call = reinterpret_cast<OpExpr*>(node);
             if (call->opretset)
-                return object(check, "SPQL-E103", call->location,
+                return refuse(check, "SPQL-E103", call->location,
                               "an operator that returns a set cannot be used in an expression", "One value is wanted");
             if (checkOperator(check, call->opno, call->location)) return true;
             break;
@@ -233,7 +233,8 @@ char* quotedText(const char* at) {
     return end == nullptr ? nullptr : asc_tolower(at + 1, static_cast<size_t>(end - at - 1));
 }
 
-// What would mend a text from which a time is read that moves on: the first such word in it.
+// The hint for a text like 'now' or 'tomorrow', from which a time is read: for the first such word. nullptr if there is
+// none.
 const char* momentHint(const char* text) {
     if (const char* whole = spec::habit(spec::Habit::moment, text)) return whole;
     for (const char* at = text; *at != '\0';) {
@@ -252,8 +253,8 @@ struct MomentSearch {
     Analysed* result;
 };
 
-// 'now' as a time is read here and now, and would stand still from then on.
-bool noteMoments(::Node* node, void* context) {
+// Collects constants like 'now': PostgreSQL reads them when the expression is stored, so they would never change.
+bool collectMoments(::Node* node, void* context) {
     MomentSearch* search = static_cast<MomentSearch*>(context);
     if (node == nullptr) return false;
     if (IsA(node, Const)) {
@@ -267,7 +268,7 @@ bool noteMoments(::Node* node, void* context) {
             search->result->moments = lappend(search->result->moments, moment);
         }
     }
-    return expression_tree_walker(node, compat::walkerArgument(noteMoments), context);
+    return expression_tree_walker(node, compat::walkerArgument(collectMoments), context);
 }
 
 // Runs the analyser; raises its errors. Allocates in the current memory context.
@@ -276,7 +277,7 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
     RawExpression* raw = parseExpression(bindings->server);
     Check check = {raw, result};
     if (raw->tree == nullptr) {
-        object(&check, raw->refusal.code, raw->refusal.offset, raw->refusal.message, raw->refusal.hint);
+        refuse(&check, raw->refusal.code, raw->refusal.offset, raw->refusal.message, raw->refusal.hint);
         return result;
     }
     ParseState* state = make_parsestate(nullptr);
@@ -296,7 +297,7 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
                                                  COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1);
         if (assigned == nullptr) {
             const char* wantedText = toUtf8(typeText(wanted, -1));
-            object(&check, "SPQL-E106", exprLocation(raw->tree),
+            refuse(&check, "SPQL-E106", exprLocation(raw->tree),
                    psprintf("%s is wanted, but the expression is of type %s", wantedText, result->type),
                    wanted == BOOLOID  ? "A condition compares something; a value of its own is true or false"
                    : type == JSONBOID ? psprintf("A value within JSON is taken out by ->> 'key', and the whole by #>> "
@@ -307,14 +308,14 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
         }
         value = assigned;
     } else if (get_typtype(type) == TYPTYPE_PSEUDO && !IsA(value, Param)) {
-        object(&check, "SPQL-E109", exprLocation(raw->tree),
+        refuse(&check, "SPQL-E109", exprLocation(raw->tree),
                psprintf("the expression is of type %s, which is no type of a value", result->type),
                type == RECORDOID ? "Convert a row with to_jsonb(...)" : nullptr);
         return result;
     }
     assign_expr_collations(state, value);
     MomentSearch search = {bindings->server, result};
-    noteMoments(value, &search);
+    collectMoments(value, &search);
     result->isVolatile = contain_volatile_functions(value);
     result->isImmutable = !contain_mutable_functions(value);
     result->readsRows = readsRows(value, nullptr);
@@ -341,17 +342,17 @@ constexpr const char* jsonHint =
     "A value within JSON is taken out as a text by ->> 'key', and the whole by #>> '{}'; a JSON text has quotes of its "
     "own";
 
-// Habits from other languages, at the place of an operator that PostgreSQL does not know.
+// The hint for an unknown operator that is usual in other languages.
 const char* operatorHint(const char* at, const char* message) {
     std::string_view written(at, strspn(at, "+-*/<>=~!@#%^&|`?"));
-    // Numbers and times are added, as everywhere.
+    // A + between numbers or times is no such habit.
     if (written == "+" && strstr(message, "text") == nullptr && strstr(message, "unknown") == nullptr &&
         strstr(message, "character varying") == nullptr)
         return nullptr;
     return spec::habit(spec::Habit::symbol, written);
 }
 
-// A text beside a + was read as a number.
+// Does a + stand beside the text literal, so that PostgreSQL has read it as a number?
 bool isAddedText(const char* text, size_t offset) {
     if (text[offset] != '\'') return false;
     std::string_view before(text, offset);
@@ -368,7 +369,7 @@ const CallUse* callAt(const ExpressionFacts& facts, size_t offset) {
     return nullptr;
 }
 
-// `status.lower()` looks for a schema of that name.
+// The hint for `status.lower()`, for which PostgreSQL looks for a schema "status".
 const char* methodHint(const ExpressionFacts& facts, const char* message) {
     for (const CallUse& call : facts.calls)
         if (call.name.size() == 2 && strstr(message, fromUtf8("\"" + call.name[0] + "\"")) != nullptr)
@@ -377,8 +378,8 @@ const char* methodHint(const ExpressionFacts& facts, const char* message) {
     return nullptr;
 }
 
-// A function of that name in a schema where nothing is looked up, for a hint; nullptr if there is none.
-const char* functionElsewhere(const ExpressionFacts& facts, size_t offset) {
+// The hint for a function that exists in a schema outside of the search path; nullptr if there is none.
+const char* functionInOtherSchema(const ExpressionFacts& facts, size_t offset) {
     const CallUse* call = callAt(facts, offset);
     if (call == nullptr || call->name.size() != 1) return nullptr;
     const char* name = fromUtf8(call->name[0]);
@@ -433,9 +434,9 @@ void recordFailure(const ErrorData* error, const Bindings& bindings, const Expre
         code = "SPQL-E105";
     if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION && strncmp(error->message_id, "operator", 8) == 0) {
         code = "SPQL-E102";
-        const char* meant = operatorHint(bindings.utf8 + result.errorOffset, error->message);
-        if (meant != nullptr) hint = meant;
-        if (meant == nullptr && strstr(error->message, "jsonb") != nullptr) hint = jsonHint;
+        const char* habitHint = operatorHint(bindings.utf8 + result.errorOffset, error->message);
+        if (habitHint != nullptr) hint = habitHint;
+        if (habitHint == nullptr && strstr(error->message, "jsonb") != nullptr) hint = jsonHint;
     } else if (error->sqlerrcode == ERRCODE_INVALID_TEXT_REPRESENTATION &&
                isAddedText(bindings.utf8, result.errorOffset)) {
         hint = spec::habit(spec::Habit::symbol, "+");
@@ -443,16 +444,16 @@ void recordFailure(const ErrorData* error, const Bindings& bindings, const Expre
         hint = jsonHint;
     } else if (error->sqlerrcode == ERRCODE_INVALID_DATETIME_FORMAT) {
         const char* text = quotedText(bindings.server + (message.offset < 0 ? 0 : message.offset));
-        const char* meant = text != nullptr ? momentHint(text) : nullptr;
-        if (meant != nullptr) hint = meant;
+        const char* habitHint = text != nullptr ? momentHint(text) : nullptr;
+        if (habitHint != nullptr) hint = habitHint;
     } else if (error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA) {
         hint = methodHint(facts, error->message);
     } else if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION) {
-        const char* elsewhere = functionElsewhere(facts, result.errorOffset);
+        const char* elsewhere = functionInOtherSchema(facts, result.errorOffset);
         const CallUse* call = callAt(facts, result.errorOffset);
-        const char* meant =
+        const char* habitHint =
             call != nullptr && call->name.size() == 1 ? spec::habit(spec::Habit::function, call->name[0]) : nullptr;
-        if (elsewhere != nullptr || meant != nullptr) hint = elsewhere != nullptr ? elsewhere : meant;
+        if (elsewhere != nullptr || habitHint != nullptr) hint = elsewhere != nullptr ? elsewhere : habitHint;
     }
     result.ok = false;
     result.code = code;
@@ -460,7 +461,7 @@ void recordFailure(const ErrorData* error, const Bindings& bindings, const Expre
     if (hint != nullptr) result.hint = hint;
 }
 
-// Every type that the requests mention, looked up once.
+// Collects the types that the requests mention, each once.
 void collectTypes(const std::vector<AnalysisRequest>& requests, KnownTypes* known, std::vector<std::string>* texts) {
     for (const AnalysisRequest& request : requests) {
         for (const TypedName& name : request.names)
@@ -502,7 +503,7 @@ void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionF
             CHECK_FOR_INTERRUPTS();
             const AnalysisRequest& request = requests[static_cast<size_t>(index)];
             size_t expression = static_cast<size_t>(request.expression);
-            if (!facts[expression].ok) return;  // refused already, and not to be shown to the analyser
+            if (!facts[expression].ok) return;  // already refused; the analyser might crash on it
             MemoryContext before = MemoryContextSwitchTo(each);
             const std::string& text = expressions[expression].value;
             Bindings bindings = {&request, known, text.c_str(), fromUtf8(text)};

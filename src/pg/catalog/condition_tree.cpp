@@ -1,4 +1,4 @@
-// How a condition is put together: the parts of AND, OR and NOT, and of what else stands for them.
+// The logical structure of a condition: its parts joined by AND, OR and NOT, also within CASE, COALESCE and IS TRUE.
 #include "pg/catalog/expression_walk.hpp"
 
 extern "C" {
@@ -18,12 +18,12 @@ RawPart* makePart(RawPart::Kind kind, int begin, int end) {
 }
 
 RawPart* joinParts(RawPart::Kind kind, List* parts) {
-    RawPart* whole = makePart(kind, 0, 0);
-    whole->parts = parts;
-    return whole;
+    RawPart* joined = makePart(kind, 0, 0);
+    joined->parts = parts;
+    return joined;
 }
 
-// A constant holds everywhere or nowhere, and NULL does not hold.
+// Is this a constant that makes the condition false or NULL?
 bool isNeverTrue(::Node* node, bool negated) {
     if (node != nullptr && IsA(node, TypeCast) && compat::isBooleanLiteralCast(reinterpret_cast<TypeCast*>(node)))
         return (compat::constantOf(reinterpret_cast<A_Const*>(reinterpret_cast<TypeCast*>(node)->arg)).text[0] ==
@@ -34,7 +34,7 @@ bool isNeverTrue(::Node* node, bool negated) {
     return constant.kind == compat::ConstKind::null;
 }
 
-// A CASE of more choices than these, and a COALESCE of more values, is one part of a condition.
+// A CASE with more choices, or a COALESCE with more values, is not divided into parts.
 constexpr int maxChoices = 64;
 
 bool hasParts(::Node* node) {
@@ -80,40 +80,42 @@ bool walkBoolean(BoolExpr* expression, bool direct, Walk* walk) {
 
 bool walkCase(CaseExpr* choice, bool direct, Walk* walk) {
     bool negated = direct && walk->negated;
-    bool whole = direct && hasParts(reinterpret_cast<::Node*>(choice));
-    List *asked = NIL, *alternatives = NIL;
-    auto ask = [&](int begin) {
-        if (whole) asked = lappend(asked, makePart(RawPart::leaf, begin, list_length(walk->result->walked)));
+    bool divided = direct && hasParts(reinterpret_cast<::Node*>(choice));
+    List *conditionsBefore = NIL, *alternatives = NIL;
+    auto addCondition = [&](int begin) {
+        if (divided)
+            conditionsBefore =
+                lappend(conditionsBefore, makePart(RawPart::leaf, begin, list_length(walk->result->walked)));
     };
-    auto give = [&](::Node* result) {
+    auto walkResult = [&](::Node* result) {
         if (result == nullptr) return false;  // no ELSE: NULL, which does not hold
         walk->covered = false;
-        if (!whole) return walkNode(result, walk);
+        if (!divided) return walkNode(result, walk);
         if (walkCondition(result, negated, walk)) return true;
-        alternatives = lappend(alternatives, joinParts(RawPart::all, lappend(list_copy(asked), walk->part)));
+        alternatives = lappend(alternatives, joinParts(RawPart::all, lappend(list_copy(conditionsBefore), walk->part)));
         return false;
     };
     int begin = list_length(walk->result->walked);
     if (walkNode(reinterpret_cast<::Node*>(choice->arg), walk)) return true;
-    if (choice->arg != nullptr) ask(begin);
+    if (choice->arg != nullptr) addCondition(begin);
     ListCell* cell;
     foreach (cell, choice->args) {
         CaseWhen* when = lfirst_node(CaseWhen, cell);
         begin = list_length(walk->result->walked);
         walk->covered = false;
-        // An OR there chooses a result and not rows.
+        // The WHEN is not a part of the condition, so its own structure is recorded separately.
         if (walkCondition(reinterpret_cast<::Node*>(when->expr), false, walk)) return true;
-        ask(begin);
-        if (give(reinterpret_cast<::Node*>(when->result))) return true;
+        addCondition(begin);
+        if (walkResult(reinterpret_cast<::Node*>(when->result))) return true;
     }
-    if (give(reinterpret_cast<::Node*>(choice->defresult))) return true;
-    if (whole) walk->part = joinParts(RawPart::any, alternatives);
+    if (walkResult(reinterpret_cast<::Node*>(choice->defresult))) return true;
+    if (divided) walk->part = joinParts(RawPart::any, alternatives);
     return false;
 }
 
 bool walkCoalesce(CoalesceExpr* choice, bool direct, Walk* walk) {
     bool negated = direct && walk->negated;
-    bool whole = direct && hasParts(reinterpret_cast<::Node*>(choice));
+    bool divided = direct && hasParts(reinterpret_cast<::Node*>(choice));
     List *missing = NIL, *alternatives = NIL;
     ListCell* cell;
     addGroup(walk, reinterpret_cast<::Node*>(choice->args), nullptr, false);
@@ -121,12 +123,12 @@ bool walkCoalesce(CoalesceExpr* choice, bool direct, Walk* walk) {
         ::Node* value = static_cast<::Node*>(lfirst(cell));
         int begin = list_length(walk->result->walked);
         walk->covered = true;
-        if (whole ? walkCondition(value, negated, walk) : walkNode(value, walk)) return true;
-        if (!whole) continue;
+        if (divided ? walkCondition(value, negated, walk) : walkNode(value, walk)) return true;
+        if (!divided) continue;
         alternatives = lappend(alternatives, joinParts(RawPart::all, lappend(list_copy(missing), walk->part)));
         missing = lappend(missing, makePart(RawPart::missing, begin, list_length(walk->result->walked)));
     }
-    if (whole) walk->part = joinParts(RawPart::any, alternatives);
+    if (divided) walk->part = joinParts(RawPart::any, alternatives);
     return false;
 }
 

@@ -13,13 +13,13 @@ namespace specql::catalog {
 
 namespace {
 
-// Operands of one operator, to be told about each other when all names are known.
+// The operands of one operator; resolveNames() makes each name know the others.
 struct Group {
     List* columns;  // of ColumnRef
     const char* literal;
 };
 
-// Beyond this many operands (a long IN list) peers say nothing that the first ones did not say.
+// The first operands of a long IN list are enough to find a type.
 constexpr int maxPeers = 64;
 
 bool refuse(Walk* walk, const char* code, int offset, const char* message, const char* hint = nullptr) {
@@ -59,7 +59,7 @@ void gather(::Node* node, Group* group, bool inArithmetic) {
         group->columns = lappend(group->columns, node);
     } else if (IsA(node, A_Const)) {
         const char* type = literalType(reinterpret_cast<A_Const*>(node));
-        // A quoted literal beside + or - may be anything ('1 day'); numeric says more than integer.
+        // A quoted literal beside + or - may be of any type ('1 day'); numeric is more specific than integer.
         if (type != nullptr && !(inArithmetic && strcmp(type, "text") == 0) &&
             (group->literal == nullptr || strcmp(type, "numeric") == 0))
             group->literal = type;
@@ -75,7 +75,7 @@ void gather(::Node* node, Group* group, bool inArithmetic) {
     }
 }
 
-void noteOperands(A_Expr* expression, Walk* walk) {
+void collectOperands(A_Expr* expression, Walk* walk) {
     switch (expression->kind) {
         case AEXPR_OP: {
             const char* name = operatorName(expression);
@@ -105,7 +105,7 @@ bool walkColumn(ColumnRef* column, Walk* walk) {
     return false;
 }
 
-// What is true or false of two sides, so that a name on one of them may be told from the same name on the other.
+// Is this a comparison? The same name on its two sides may mean two different values.
 bool isComparisonNode(const A_Expr* expression) {
     switch (expression->kind) {
         case AEXPR_OP: return expression->lexpr != nullptr && isComparison(operatorName(expression));
@@ -125,7 +125,7 @@ bool isComparisonNode(const A_Expr* expression) {
     }
 }
 
-// What makes a value of two values, for which two equal names are no riddle.
+// Does the operator compute a value from two? Equal names on its two sides mean the same value.
 bool isComputing(const char* name) {
     return isArithmetic(name) || strcmp(name, "||") == 0 || strncmp(name, "->", 2) == 0 || strncmp(name, "#>", 2) == 0;
 }
@@ -189,7 +189,7 @@ bool walkChild(::Node* node, void* walk) {
     return walkNode(node, static_cast<Walk*>(walk));
 }
 
-// Where the keyword of a clause stands whose first operand is at `before`: the last one before it.
+// The offset of a clause's keyword: its last occurrence before the first operand, which is at `before`.
 int keywordOffset(const char* text, const char* keyword, int before) {
     size_t length = strcspn(keyword, " ");
     for (int at = before - static_cast<int>(length); at >= 0; --at)
@@ -199,7 +199,7 @@ int keywordOffset(const char* text, const char* keyword, int before) {
     return before;
 }
 
-// Names the first clause after the expression, or gives nullptr.
+// The name of the first clause after the expression, with its offset; nullptr if there is none.
 const char* otherClause(const char* text, const SelectStmt* statement, int* offset) {
     *offset = 0;
     if (statement->distinctClause != NIL) return "DISTINCT";
@@ -230,7 +230,7 @@ bool isOperatorWord(const char* alias) {
     return false;
 }
 
-// Where the alias of the one target stands: the last place where its name occurs.
+// The offset of the target's alias: the last occurrence of its name.
 int aliasOffset(const char* text, const char* alias) {
     size_t length = strlen(alias);
     for (int at = static_cast<int>(strlen(text)) - static_cast<int>(length); at > 0; --at)
@@ -242,7 +242,7 @@ int byOffset(const ListCell* a, const ListCell* b) {
     return static_cast<RawName*>(lfirst(a))->offset - static_cast<RawName*>(lfirst(b))->offset;
 }
 
-void settleNames(Walk* walk) {
+void resolveNames(Walk* walk) {
     RawExpression* result = walk->result;
     list_sort(result->names, byOffset);
     ListCell* cell;
@@ -274,7 +274,7 @@ void settleNames(Walk* walk) {
     }
 }
 
-// x of `x + a - b` or `a + (x - b)`: what is left without it is what is added to it.
+// Finds the names that are added in a sum: x in `x + a - b` or `a + (x - b)`, so that the rest can be added to x.
 void findAddends(RawExpression* result) {
     List* pending = list_make1(result->tree);
     List* depths = list_make1_int(0);
@@ -317,7 +317,7 @@ bool walkNode(::Node* node, Walk* walk) {
     bool negated = walk->negated;
     walk->covered = covered && IsA(node, List);
     walk->direct = false;
-    noteLiterals(node, walk->result);
+    collectLiterals(node, walk->result);
     switch (nodeTag(node)) {
         case T_ColumnRef: return walkColumn(reinterpret_cast<ColumnRef*>(node), walk);
         case T_FuncCall: return walkCall(reinterpret_cast<FuncCall*>(node), walk);
@@ -351,7 +351,7 @@ bool walkNode(::Node* node, Walk* walk) {
             if (covered && isArithmeticNode(node))
                 walk->covered = true;
             else
-                noteOperands(expression, walk);
+                collectOperands(expression, walk);
             if (list_length(expression->name) > 1) {
                 RawOperator* qualified = static_cast<RawOperator*>(palloc0(sizeof(RawOperator)));
                 qualified->offset = expression->location;
@@ -431,7 +431,7 @@ RawExpression* parseExpression(const char* text) {
     const char* clause = otherClause(text, statement, &offset);
     if (clause != nullptr) {
         refuse(&walk, "SPQL-E005", offset, psprintf("an expression cannot have a clause %s", clause),
-               "Write one value, as in a SELECT list");
+               "Write one value, without the clauses of a query; a query goes into an SQL function");
         return result;
     }
     if (list_length(statement->targetList) != 1) {
@@ -455,7 +455,7 @@ RawExpression* parseExpression(const char* text) {
         return result;
     }
     if (walkCondition(target->val, false, &walk)) return result;
-    noteResults(target->val, result);
+    collectResults(target->val, result);
     result->tree = target->val;
     result->condition = walk.part;
     if (IsA(target->val, A_Expr) && reinterpret_cast<A_Expr*>(target->val)->kind == AEXPR_OP) {
@@ -468,7 +468,7 @@ RawExpression* parseExpression(const char* text) {
         result->literal = reinterpret_cast<A_Const*>(reinterpret_cast<TypeCast*>(target->val)->arg);
         result->literalIsBoolean = true;
     }
-    settleNames(&walk);
+    resolveNames(&walk);
     findAddends(result);
     return result;
 }

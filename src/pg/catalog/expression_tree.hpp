@@ -1,5 +1,5 @@
-// One SQL scalar expression, read by PostgreSQL's own parser and looked over before anything else touches it: some
-// trees crash or fool the analyser (a bare `*`), and others would do more than compute a value.
+// Reads one SQL scalar expression by PostgreSQL's parser, and refuses what is not allowed before the analyser sees it:
+// some raw trees crash the analyser (a bare `*`), and others would do more than compute a value.
 #pragma once
 
 #include "pg/compat.hpp"
@@ -12,10 +12,10 @@ struct RawName {
     int offset;
     int index;                // in RawExpression::names
     List* fields;             // of String: "new", "stock_quantity"
-    const char* literalPeer;  // type of a literal it is compared or computed with, or nullptr
+    const char* literalPeer;  // type of a literal that it is compared or computed with, or nullptr
     List* peers;              // of RawName: other operands of the same operator; may repeat
     const char* castTo;       // name::type: the type, or nullptr
-    int addend;               // operators between it and the root, if all of them add to it or take away from it
+    int addend;  // number of operators above it, if all of them are + or - of which it is an addend; else 0
 };
 
 struct RawCall {
@@ -24,7 +24,7 @@ struct RawCall {
     int args;
 };
 
-// Two sides; the names in them are ranges of RawExpression::walked.
+// The two sides of a comparison; the names in them are ranges of RawExpression::walked.
 struct RawComparison {
     int begin, middle, end;  // left: [begin, middle), right: [middle, end)
     bool leftIsName, rightIsName;
@@ -32,21 +32,21 @@ struct RawComparison {
     bool isEqual;        // =, as a part of the condition and not under NOT
 };
 
-// How a condition is put together, through CASE, COALESCE and IS NOT FALSE too. NOTs are gone: under one, `all` and
-// `any` have changed places. `missing` holds where a value that it names is NULL, `never` nowhere.
+// The logical structure of a condition, also through CASE, COALESCE and IS NOT FALSE. NOT is resolved: under it `all`
+// and `any` are exchanged. `missing` holds if a value that it names is NULL; `never` never holds.
 struct RawPart {
     enum Kind { leaf, missing, never, all, any } kind;
     int begin, end;  // leaf, missing: its names, as a range of RawExpression::walked
     List* parts;     // all, any: of RawPart
 };
 
-// A text in quotes, and the names it stands beside: values that it is compared with, or that coalesce takes before it.
+// A text literal, and the names that it may stand for: those it is compared with, or those before it in a COALESCE.
 struct RawLiteral {
     int offset;
     const char* text;
     List* columns;   // of ColumnRef
     bool isResult;   // the whole expression may have this value
-    bool isInstead;  // coalesce gives it where there is no value
+    bool isInstead;  // the value of a COALESCE if the others are NULL
 };
 
 struct RawType {
@@ -74,9 +74,9 @@ struct RawExpression {
     RawPart* condition;        // the whole
     List* conditions;          // of RawPart: each AND, OR and NOT that stands under something else, or is the whole
     List* literals;            // of RawLiteral; one text may be there several times
-    List* ordered;             // of ColumnRef: what <, BETWEEN or GREATEST put in an order; may repeat
-    List* results;             // of ColumnRef: what the whole expression may be
-    List* notNull;             // of ColumnRef: of what IS NOT NULL is asked
+    List* ordered;             // of ColumnRef: operands of <, BETWEEN, GREATEST and the like; may repeat
+    List* results;             // of ColumnRef: names whose value the whole expression may have
+    List* notNull;             // of ColumnRef: operands of IS NOT NULL
     List* sqlValues;           // where current_user, localtime and the like stand
     List* types;               // of RawType
     List* qualifiedOperators;  // of RawOperator
@@ -85,8 +85,8 @@ struct RawExpression {
     bool literalIsBoolean;     // that constant is TRUE or FALSE, whatever its node says
 };
 
-// Never returns nullptr. Raises PostgreSQL's syntax error (with a cursor position) if the text is no expression at all;
-// everything else that is refused comes back in `refusal`. Allocates in the current memory context.
+// Parses an expression in the server's encoding; never returns nullptr. Raises PostgreSQL's syntax error, with a cursor
+// position; all other refusals are returned in `refusal`. Allocates in the current memory context.
 RawExpression* parseExpression(const char* text);
 
 // =, <>, <, > and the like.

@@ -9,28 +9,28 @@ struct Walk {
     RawExpression* result;
     List* groups;
     List* casts;    // of TypeCast over a ColumnRef
-    bool covered;   // the parent's operands were gathered through arithmetic, so a child's need not be
-    bool direct;    // the truth of the node to be walked is that of the condition, or of a part of it
-    bool negated;   // and an odd number of NOTs stands around it
-    RawPart* part;  // of the node that was walked last as a part of a condition
+    bool covered;   // the operands of this arithmetic were collected with those of its parent
+    bool direct;    // the next node is the condition itself, or a part of it
+    bool negated;   // with an odd number of NOTs around it
+    RawPart* part;  // result of the last walkCondition()
 };
 
-// True: refused, stop.
+// Walks a node and its children, and fills walk->result. True if something was refused: the walk must stop.
 bool walkNode(::Node* node, Walk* walk);
-// Notes names and literals that are operands of one operator, whose sides these are.
+// Notes the names and literals in two operands of one operator, so that they can suggest types for each other.
 void addGroup(Walk* walk, ::Node* left, ::Node* right, bool inArithmetic);
 
 // --- how a condition is put together (condition_tree.cpp) ---------------------------------------------------------
 
-// A node whose truth is that of the condition, or of a part of it; what it is comes back in walk->part.
+// Walks the condition or a part of it; the result is walk->part.
 bool walkCondition(::Node* node, bool negated, Walk* walk);
-// Under NOT an AND is an OR of what is under it, and the other way round. `direct`: it is such a node.
+// AND, OR and NOT; under NOT, AND becomes OR and OR becomes AND. `direct`: as in Walk, here and below.
 bool walkBoolean(BoolExpr* expression, bool direct, Walk* walk);
-// The alternatives of a CASE: its results, each with what was asked before it.
+// CASE: any of its results holds, together with the conditions before it.
 bool walkCase(CaseExpr* choice, bool direct, Walk* walk);
-// The alternatives of a COALESCE: its values, each where those before it are missing.
+// COALESCE: any of its values holds, if those before it are NULL.
 bool walkCoalesce(CoalesceExpr* choice, bool direct, Walk* walk);
-// x IS NOT FALSE holds where x does, and where it is missing.
+// IS TRUE and the like: x IS NOT FALSE holds if x holds or is NULL.
 bool walkTest(BooleanTest* test, bool direct, Walk* walk);
 
 }  // namespace specql::catalog

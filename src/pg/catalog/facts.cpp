@@ -20,7 +20,7 @@ namespace specql::catalog {
 namespace {
 
 // One expression in both encodings.
-struct Both {
+struct ExpressionText {
     const char* utf8;
     const char* server;
     size_t at(int serverOffset) const { return utf8Offset(server, utf8, static_cast<size_t>(serverOffset)); }
@@ -42,7 +42,7 @@ void appendStrings(const List* strings, std::vector<std::string>& to) {
         to.emplace_back(strVal(lfirst(cell)));
 }
 
-void recordNames(const RawExpression& raw, const Both& text, ExpressionFacts& facts) {
+void recordNames(const RawExpression& raw, const ExpressionText& text, ExpressionFacts& facts) {
     facts.names.resize(static_cast<size_t>(list_length(raw.names)));
     ListCell* cell;
     foreach (cell, raw.names) {
@@ -117,7 +117,7 @@ void recordPart(const RawExpression& raw, const RawPart* part, ConditionPart& to
         recordPart(raw, static_cast<RawPart*>(lfirst(cell)), to.parts.emplace_back());
 }
 
-// The names of one side; comparisons within comparisons make them many, and the first ones say enough.
+// The names of one side. Nested comparisons can make them many, so only the first ones are taken.
 std::vector<int> sideOf(const RawExpression& raw, int begin, int end) {
     constexpr int most = 64;
     return indexes(raw, begin, Min(end, begin + most));
@@ -132,7 +132,7 @@ void recordColumns(const RawExpression& raw, const List* columns, std::vector<in
     }
 }
 
-void recordStructure(const RawExpression& raw, const Both& text, ExpressionFacts& facts) {
+void recordStructure(const RawExpression& raw, const ExpressionText& text, ExpressionFacts& facts) {
     const ListCell* cell;
     foreach (cell, raw.comparisons) {
         const RawComparison* found = static_cast<RawComparison*>(lfirst(cell));
@@ -165,7 +165,7 @@ void recordStructure(const RawExpression& raw, const Both& text, ExpressionFacts
 }
 
 // Pure C++: nothing here calls into the server but to look at bytes.
-void record(const RawExpression& raw, const Both& text, ExpressionFacts& facts) {
+void record(const RawExpression& raw, const ExpressionText& text, ExpressionFacts& facts) {
     if (raw.refusal.code != nullptr) {
         facts.code = raw.refusal.code;
         facts.error = raw.refusal.message;
@@ -189,7 +189,7 @@ void record(const RawExpression& raw, const Both& text, ExpressionFacts& facts) 
 }
 
 void refuseComment(ExpressionFacts& facts, std::string_view text) {
-    // The first comment mark that is one: those in quotes do not make the text up to them hold a comment.
+    // Finds the first -- or /* that is not inside of quotes.
     size_t offset = 0;
     while (offset + 2 < text.size() && !((text.substr(offset, 2) == "--" || text.substr(offset, 2) == "/*") &&
                                          hasComment(text.substr(0, offset + 2))))
@@ -200,7 +200,7 @@ void refuseComment(ExpressionFacts& facts, std::string_view text) {
     facts.errorOffset = offset;
 }
 
-// PostgreSQL's parser is right that it is no expression; what the user meant is often plain from the place.
+// The hint for a syntax error, by the text at its position.
 const char* syntaxHint(const char* text, const char* at) {
     if (const char* meant = spec::syntaxHabit(text, static_cast<size_t>(at - text))) return meant;
     if (at[0] == ';') return "One expression can stand here, not a statement";
@@ -211,10 +211,12 @@ const char* syntaxHint(const char* text, const char* at) {
             return "Write the value alone, without SELECT; a query goes into an SQL function that the expression calls";
     }
     if (at[0] == '\0') return "The expression ends too early";
-    return "Write one value, as in a SELECT list";
+    if ((at[0] == '\'' || at[0] == '"') && strchr(at + 1, at[0]) == nullptr)
+        return "The quote is never closed; a quote within a text is doubled";
+    return "Write one value, as in a SELECT list; something before it may be missing";
 }
 
-// The words at and before the place, as far as PostgreSQL reads them as something else than a name.
+// Records the words at the error and before it that are keywords of PostgreSQL, for hints.
 void recordKeywords(std::string_view text, size_t offset, ExpressionFacts& facts) {
     size_t before = std::min(offset, text.size());
     while (before > 0 && !isNamePart(text[before - 1]))
@@ -233,13 +235,13 @@ void recordKeywords(std::string_view text, size_t offset, ExpressionFacts& facts
     }
 }
 
-void recordFailure(const ErrorData* error, ExpressionFacts& facts, const Both& text) {
+void recordFailure(const ErrorData* error, ExpressionFacts& facts, const ExpressionText& text) {
     ServerMessage message = describe(error, text.server);
     size_t offset = message.offset < 0 ? 0 : text.at(message.offset);
     facts = ExpressionFacts();
     facts.error = message.text;
     facts.errorOffset = offset;
-    // The grammar's own stack is limited too, and says so as a syntax error.
+    // If the stack of the grammar is exhausted, that is reported as a syntax error.
     bool tooDeep =
         error->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX || strncmp(error->message, "memory exhausted", 16) == 0;
     switch (tooDeep ? ERRCODE_STATEMENT_TOO_COMPLEX : error->sqlerrcode) {
@@ -276,8 +278,8 @@ void gatherFacts(const std::vector<Text>& expressions, std::vector<ExpressionFac
                 return;
             }
             MemoryContext before = MemoryContextSwitchTo(work);
-            Both both = {text.c_str(), fromUtf8(text)};
-            RawExpression* raw = parseExpression(both.server);
+            ExpressionText bothTexts = {text.c_str(), fromUtf8(text)};
+            RawExpression* raw = parseExpression(bothTexts.server);
             ListCell* cell;
             foreach (cell, raw->names) {
                 RawName* name = static_cast<RawName*>(lfirst(cell));
@@ -290,7 +292,7 @@ void gatherFacts(const std::vector<Text>& expressions, std::vector<ExpressionFac
                 RawLiteral* literal = static_cast<RawLiteral*>(lfirst(cell));
                 literal->text = specql::toUtf8(literal->text);
             }
-            record(*raw, both, fact);
+            record(*raw, bothTexts, fact);
             MemoryContextSwitchTo(before);
             MemoryContextReset(work);
         },
@@ -298,8 +300,8 @@ void gatherFacts(const std::vector<Text>& expressions, std::vector<ExpressionFac
             const std::string& text = expressions[static_cast<size_t>(index)].value;
             bool readable = error->sqlerrcode != ERRCODE_UNTRANSLATABLE_CHARACTER &&
                             error->sqlerrcode != ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
-            Both both = {text.c_str(), readable ? fromUtf8(text) : text.c_str()};
-            recordFailure(error, (*facts)[static_cast<size_t>(index)], both);
+            ExpressionText bothTexts = {text.c_str(), readable ? fromUtf8(text) : text.c_str()};
+            recordFailure(error, (*facts)[static_cast<size_t>(index)], bothTexts);
         });
     endLookupPath(level);
     MemoryContextDelete(work);

@@ -1,4 +1,4 @@
-// Expression strings to what the core may know of them: the names and calls they use, or why they are refused.
+// Makes ExpressionFacts of expression strings: the names and calls that they use, or why they are refused.
 #pragma once
 
 #include "model/facts.hpp"
@@ -6,8 +6,8 @@
 
 namespace specql::catalog {
 
-// Fills `facts` with one entry per expression. `facts` must be held (a server error may fly through), and so must
-// `expressions`. Codes of refusals:
+// Fills `facts` with one entry per expression. Both must be held, because a server error may jump over
+// them. Codes of refusals:
 //   SPQL-E002 syntax             SPQL-E007 numbered parameter  SPQL-E012 something follows the expression
 //   SPQL-E003 comment            SPQL-E008 DEFAULT             SPQL-E013 too deeply nested
 //   SPQL-E004 several            SPQL-E009 star                SPQL-E014 other form of SQL

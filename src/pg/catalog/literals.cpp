@@ -4,22 +4,22 @@ namespace specql::catalog {
 
 namespace {
 
-// What a node's value may be, through CASE, COALESCE, NULLIF and casts to a text.
-struct Possible {
+// The values that a node may have, found through CASE, COALESCE, NULLIF and casts to text types.
+struct PossibleValues {
     List* columns;   // of ColumnRef
     List* literals;  // of Written
-    List* standIns;  // of Written: what COALESCE gives where there is no value
+    List* standIns;  // of WrittenText: texts in a COALESCE
 };
 
-// A text in quotes, or an element of the array in them.
-struct Written {
+// A text literal, or an element of an array literal.
+struct WrittenText {
     int offset;
     const char* text;
 };
 
-// A text beside more names than these is checked against the first ones.
+// Texts are compared with at most so many names.
 constexpr int maxColumns = 64;
-// A side that may be one of more texts than these is compared with names alone.
+// A side with more possible texts is only compared with names.
 constexpr int maxLiterals = 64;
 
 bool isTextConstant(const A_Const* constant) {
@@ -27,7 +27,7 @@ bool isTextConstant(const A_Const* constant) {
 }
 
 void addWritten(int offset, const char* text, List** to) {
-    Written* written = static_cast<Written*>(palloc(sizeof(Written)));
+    WrittenText* written = static_cast<WrittenText*>(palloc(sizeof(WrittenText)));
     *written = {offset, text};
     *to = lappend(*to, written);
 }
@@ -36,7 +36,7 @@ void addConstant(const A_Const* constant, List** to) {
     if (isTextConstant(constant)) addWritten(constant->location, compat::constantOf(constant).text, to);
 }
 
-// The elements of '{open,paid}'. What has braces within, or a backslash, is left alone.
+// The elements of '{open,paid}'. Literals with inner braces or backslashes are ignored.
 void addElements(const A_Const* constant, List** to) {
     if (!isTextConstant(constant)) return;
     const char* text = compat::constantOf(constant).text;
@@ -66,16 +66,16 @@ bool isTextType(const TypeName* type) {
     return false;
 }
 
-void gather(::Node* node, Possible* to);
+void gather(::Node* node, PossibleValues* to);
 
-void gatherAll(const List* nodes, Possible* to) {
+void gatherAll(const List* nodes, PossibleValues* to) {
     const ListCell* cell;
     foreach (cell, nodes)
         gather(static_cast<::Node*>(lfirst(cell)), to);
 }
 
-// Texts among the arguments of COALESCE stand in for the others.
-void gatherFirst(const List* nodes, Possible* to) {
+// Gathers the arguments of a COALESCE; its texts become stand-ins.
+void gatherFirst(const List* nodes, PossibleValues* to) {
     List* literals = to->literals;
     to->literals = NIL;
     gatherAll(nodes, to);
@@ -83,7 +83,7 @@ void gatherFirst(const List* nodes, Possible* to) {
     to->literals = literals;
 }
 
-void gather(::Node* node, Possible* to) {
+void gather(::Node* node, PossibleValues* to) {
     check_stack_depth();
     if (node == nullptr) return;
     switch (nodeTag(node)) {
@@ -120,15 +120,15 @@ void gather(::Node* node, Possible* to) {
 void add(RawExpression* expression, const List* literals, List* columns, bool isResult, bool isInstead) {
     const ListCell* cell;
     foreach (cell, literals) {
-        const Written* written = static_cast<Written*>(lfirst(cell));
+        const WrittenText* written = static_cast<WrittenText*>(lfirst(cell));
         RawLiteral* literal = static_cast<RawLiteral*>(palloc(sizeof(RawLiteral)));
         *literal = {written->offset, written->text, columns, isResult, isInstead};
         expression->literals = lappend(expression->literals, literal);
     }
 }
 
-// A text that the other side may be as it stands, as in coalesce(status, '') = '', compares with that.
-List* without(List* literals, const Possible& side) {
+// The literals without those that the other side may have as a literal, as '' in coalesce(status, '') = ''.
+List* withoutTextsOf(List* literals, const PossibleValues& side) {
     const List* others = list_concat_copy(side.literals, side.standIns);
     if (list_length(others) > maxLiterals) return NIL;
     List* result = NIL;
@@ -136,30 +136,29 @@ List* without(List* literals, const Possible& side) {
     foreach (cell, literals) {
         bool found = false;
         foreach (other, others)
-            found = found ||
-                    strcmp(static_cast<Written*>(lfirst(cell))->text, static_cast<Written*>(lfirst(other))->text) == 0;
+            found = found || strcmp(static_cast<WrittenText*>(lfirst(cell))->text,
+                                    static_cast<WrittenText*>(lfirst(other))->text) == 0;
         if (!found) result = lappend(result, lfirst(cell));
     }
     return result;
 }
 
-void addPair(RawExpression* expression, const Possible& left, const Possible& right) {
-    if (right.columns != NIL) add(expression, without(left.literals, right), right.columns, false, false);
-    if (left.columns != NIL) add(expression, without(right.literals, left), left.columns, false, false);
+void addPair(RawExpression* expression, const PossibleValues& left, const PossibleValues& right) {
+    if (right.columns != NIL) add(expression, withoutTextsOf(left.literals, right), right.columns, false, false);
+    if (left.columns != NIL) add(expression, withoutTextsOf(right.literals, left), left.columns, false, false);
 }
 
-// Which names a comparison puts in an order.
-void noteOrdered(const Possible& side, RawExpression* expression) {
+void collectOrdered(const PossibleValues& side, RawExpression* expression) {
     expression->ordered = list_concat(expression->ordered, side.columns);
 }
 
-// Two sides of a comparison; the right one may be a list, and both may be rows. `ordered`: by <, > or BETWEEN.
-void compare(::Node* left, ::Node* right, bool ordered, RawExpression* expression) {
+// Collects a comparison; the right side may be a list, and both may be rows. `ordered`: by <, > or BETWEEN.
+void collectComparison(::Node* left, ::Node* right, bool ordered, RawExpression* expression) {
     check_stack_depth();
     if (left == nullptr || right == nullptr) return;
-    Possible ofLeft = {NIL, NIL, NIL};
+    PossibleValues ofLeft = {NIL, NIL, NIL};
     gather(left, &ofLeft);
-    if (ordered) noteOrdered(ofLeft, expression);
+    if (ordered) collectOrdered(ofLeft, expression);
     List* others = IsA(right, List) ? reinterpret_cast<List*>(right) : list_make1(right);
     ListCell* cell;
     foreach (cell, others) {
@@ -167,68 +166,70 @@ void compare(::Node* left, ::Node* right, bool ordered, RawExpression* expressio
         if (IsA(left, RowExpr) && IsA(other, RowExpr)) {
             ListCell *one, *two;
             forboth(one, reinterpret_cast<RowExpr*>(left)->args, two, reinterpret_cast<RowExpr*>(other)->args)
-                compare(static_cast<::Node*>(lfirst(one)), static_cast<::Node*>(lfirst(two)), ordered, expression);
+                collectComparison(static_cast<::Node*>(lfirst(one)), static_cast<::Node*>(lfirst(two)), ordered,
+                                  expression);
             continue;
         }
-        Possible ofOther = {NIL, NIL, NIL};
+        PossibleValues ofOther = {NIL, NIL, NIL};
         gather(other, &ofOther);
-        if (ordered) noteOrdered(ofOther, expression);
+        if (ordered) collectOrdered(ofOther, expression);
         addPair(expression, ofLeft, ofOther);
     }
 }
 
 // The right side of = ANY (…): ARRAY[…] or '{…}', with a cast or without one.
-void compareArray(::Node* left, ::Node* array, bool ordered, RawExpression* expression) {
+void collectArrayComparison(::Node* left, ::Node* array, bool ordered, RawExpression* expression) {
     if (IsA(array, TypeCast)) array = reinterpret_cast<TypeCast*>(array)->arg;
-    if (IsA(array, A_ArrayExpr)) return compare(left, array, ordered, expression);
-    Possible ofLeft = {NIL, NIL, NIL}, elements = {NIL, NIL, NIL};
+    if (IsA(array, A_ArrayExpr)) return collectComparison(left, array, ordered, expression);
+    PossibleValues ofLeft = {NIL, NIL, NIL}, elements = {NIL, NIL, NIL};
     gather(left, &ofLeft);
-    if (ordered) noteOrdered(ofLeft, expression);
+    if (ordered) collectOrdered(ofLeft, expression);
     if (IsA(array, A_Const)) addElements(reinterpret_cast<A_Const*>(array), &elements.literals);
     addPair(expression, ofLeft, elements);
 }
 
-void noteOperator(A_Expr* expression, RawExpression* to) {
+void collectOperator(A_Expr* expression, RawExpression* to) {
     const char* name = strVal(llast(expression->name));
     bool ordered = isComparison(name) && strcmp(name, "=") != 0 && strcmp(name, "<>") != 0;
     switch (expression->kind) {
         case AEXPR_OP_ANY:
         case AEXPR_OP_ALL:
-            if (isComparison(name)) compareArray(expression->lexpr, expression->rexpr, ordered, to);
+            if (isComparison(name)) collectArrayComparison(expression->lexpr, expression->rexpr, ordered, to);
             return;
         case AEXPR_OP:
-            if (isComparison(name)) compare(expression->lexpr, expression->rexpr, ordered, to);
+            if (isComparison(name)) collectComparison(expression->lexpr, expression->rexpr, ordered, to);
             return;
         case AEXPR_DISTINCT:
         case AEXPR_NOT_DISTINCT:
         case AEXPR_IN:
-        case AEXPR_NULLIF: compare(expression->lexpr, expression->rexpr, false, to); return;
+        case AEXPR_NULLIF: collectComparison(expression->lexpr, expression->rexpr, false, to); return;
         case AEXPR_BETWEEN:
         case AEXPR_NOT_BETWEEN:
         case AEXPR_BETWEEN_SYM:
-        case AEXPR_NOT_BETWEEN_SYM: compare(expression->lexpr, expression->rexpr, true, to); return;
+        case AEXPR_NOT_BETWEEN_SYM: collectComparison(expression->lexpr, expression->rexpr, true, to); return;
         default: return;  // a pattern
     }
 }
 
 }  // namespace
 
-void noteLiterals(::Node* node, RawExpression* expression) {
+void collectLiterals(::Node* node, RawExpression* expression) {
     switch (nodeTag(node)) {
-        case T_A_Expr: noteOperator(reinterpret_cast<A_Expr*>(node), expression); break;
+        case T_A_Expr: collectOperator(reinterpret_cast<A_Expr*>(node), expression); break;
         case T_CaseExpr: {
             CaseExpr* choice = reinterpret_cast<CaseExpr*>(node);
             List* wanted = NIL;
             ListCell* cell;
             foreach (cell, choice->args)
                 wanted = lappend(wanted, lfirst_node(CaseWhen, cell)->expr);
-            compare(reinterpret_cast<::Node*>(choice->arg), reinterpret_cast<::Node*>(wanted), false, expression);
+            collectComparison(reinterpret_cast<::Node*>(choice->arg), reinterpret_cast<::Node*>(wanted), false,
+                              expression);
             break;
         }
         case T_MinMaxExpr: {
-            Possible values = {NIL, NIL, NIL};
+            PossibleValues values = {NIL, NIL, NIL};
             gather(node, &values);
-            noteOrdered(values, expression);
+            collectOrdered(values, expression);
             break;
         }
         case T_CoalesceExpr: {
@@ -236,9 +237,9 @@ void noteLiterals(::Node* node, RawExpression* expression) {
             ListCell* cell;
             foreach (cell, reinterpret_cast<CoalesceExpr*>(node)->args) {
                 ::Node* argument = static_cast<::Node*>(lfirst(cell));
-                // A COALESCE within is noted by itself.
+                // An inner COALESCE is collected when the walk reaches it.
                 if (IsA(argument, CoalesceExpr)) continue;
-                Possible values = {NIL, NIL, NIL};
+                PossibleValues values = {NIL, NIL, NIL};
                 gather(argument, &values);
                 columns = list_concat(columns, values.columns);
                 literals = list_concat(literals, values.literals);
@@ -250,8 +251,8 @@ void noteLiterals(::Node* node, RawExpression* expression) {
     }
 }
 
-void noteResults(::Node* tree, RawExpression* expression) {
-    Possible values = {NIL, NIL, NIL};
+void collectResults(::Node* tree, RawExpression* expression) {
+    PossibleValues values = {NIL, NIL, NIL};
     gather(tree, &values);
     add(expression, list_concat(values.literals, values.standIns), NIL, true, false);
     expression->results = values.columns;

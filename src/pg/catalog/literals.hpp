@@ -1,16 +1,16 @@
-// Which texts in quotes stand beside which names of an expression, so that the core can tell whether they are values
-// that the name can have.
+// Finds which text literals are compared with which names, so that the core can check whether a name can have such a
+// value.
 #pragma once
 
 #include "pg/catalog/expression_tree.hpp"
 
 namespace specql::catalog {
 
-// Notes the texts that a comparison, NULLIF, CASE … WHEN or COALESCE sets beside names, and the names that a node puts
-// in an order. Other nodes say nothing.
-void noteLiterals(::Node* node, RawExpression* expression);
+// Adds to expression->literals the texts that this node (a comparison, NULLIF, CASE … WHEN or COALESCE) compares with
+// names, and to expression->ordered the names that it compares by order. Ignores other nodes.
+void collectLiterals(::Node* node, RawExpression* expression);
 
-// Notes the texts and the names that the whole expression may have as its value.
-void noteResults(::Node* tree, RawExpression* expression);
+// Adds the texts and names whose value the whole expression may have.
+void collectResults(::Node* tree, RawExpression* expression);
 
 }  // namespace specql::catalog

@@ -5,9 +5,9 @@
 
 namespace specql::catalog {
 
-// pg_catalog, then public; temporary objects last. Not the schemas of the entities and not an argument of one call:
-// expressions of installed units are looked up again by every later apply and must be found to mean the same.
-// Returns the level for endLookupPath(); an error in between is undone by the (sub)transaction's abort.
+// Sets the search path to pg_catalog, then public, temporary objects last. It is always the same, because every later
+// apply looks up the expressions of installed units again, and must find the same objects. Returns the level for
+// endLookupPath(); after an error the abort of the (sub)transaction restores the settings.
 inline int beginLookupPath() {
     int level = NewGUCNestLevel();
     setLocal("search_path", "pg_catalog, public, pg_temp");

@@ -19,8 +19,8 @@ const char* orEmpty(const char* text) {
     return text != nullptr ? text : "";
 }
 
-// to_regclass() or to_regprocedure() of an identity; both raise an error for a name that cannot be read, and the second
-// for an argument type that is gone.
+// Does to_regclass() or to_regprocedure() find the object? Both raise an error for a malformed name, the second also
+// for an argument type that was dropped.
 bool exists(PGFunction toReg, const std::string& identity) {
     LOCAL_FCINFO(fcinfo, 1);
     InitFunctionCallInfoData(*fcinfo, nullptr, 1, InvalidOid, nullptr, nullptr);
@@ -30,7 +30,7 @@ bool exists(PGFunction toReg, const std::string& identity) {
     return !fcinfo->isnull;
 }
 
-// Relations and functions are looked up by their own parsers; the rest came with the query.
+// Sets `present` of tables, indexes and functions; for objects of other kinds the query has set it.
 void lookUpPresence(std::vector<InstalledObject>* objects) {
     inBatches(
         static_cast<int>(objects->size()),
@@ -48,7 +48,7 @@ bool sameUnit(const InstalledUnit& a, const InstalledUnit& b) {
     return a.kind == b.kind && a.schema == b.schema && a.name == b.name;
 }
 
-// The columns of rows to write, gathered before SPI sees any of them.
+// Rows to write, column by column.
 struct Rows {
     std::vector<std::string> kinds, schemas, names, texts, units;
 };
@@ -190,14 +190,14 @@ void lookUpMoved(std::vector<InstalledObject>* objects) {
 
 namespace {
 
-Datum recordText(const std::string& text, Oid caller) {
+Datum insertSpec(const std::string& text, Oid caller) {
     spi::query("INSERT INTO specql.spec (applied_by, text) VALUES ($1, $2) RETURNING id",
                {{TEXTOID, CStringGetTextDatum(GetUserNameFromId(caller, false))}, {TEXTOID, spi::text(text)}});
     bool isNull;
     return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull);
 }
 
-// Those of moved tables, under the names they have now.
+// Gathers the objects of moved tables, with their present names.
 void gatherMoved(const std::vector<InstalledObject>& objects, Rows* moved) {
     for (const InstalledObject& object : objects) {
         if (object.recorded.empty()) continue;
@@ -220,7 +220,7 @@ void recordMoved(const Rows* moved) {
          {TEXTARRAYOID, spi::textArray(moved->texts)}});
 }
 
-// By what the tables will be known when they are called something else.
+// Records the OIDs of the tables, by which they are found after a rename.
 void recordRelations(const Rows* made) {
     spi::query(
         "DELETE FROM specql.object_relation AS r"
@@ -228,7 +228,7 @@ void recordRelations(const Rows* made) {
     spi::query(
         "INSERT INTO specql.object_relation AS r (identity, relation)"
         " SELECT o.identity, t.oid FROM specql.object AS o"
-        // Names of other kinds are no names of relations, and which condition comes first is the planner's to choose.
+        // CASE ensures that to_regclass() only sees names of tables, whatever the planner evaluates first.
         "  CROSS JOIN LATERAL (SELECT CASE WHEN o.kind = 'table' THEN to_regclass(o.identity) END AS oid) AS t"
         "  WHERE t.oid IS NOT NULL"
         "    AND (o.identity = ANY ($1)"
@@ -238,7 +238,7 @@ void recordRelations(const Rows* made) {
 }
 
 void recordObjects(const Rows* made, const Rows* dropped, const Rows* kept) {
-    // A table that several units' steps write is the next one's when the first goes.
+    // A table that several units write to passes to another unit when its unit is removed.
     if (!kept->kinds.empty())
         spi::query(
             "UPDATE specql.object AS o SET unit = n.unit FROM unnest($1, $2, $3) AS n(kind, identity, unit)"
@@ -303,7 +303,7 @@ void recordApply(const std::string& text, Oid caller, const std::vector<Installe
     if (!units->kinds.empty() || !made->kinds.empty() || !dropped->kinds.empty() || !moved->kinds.empty())
         runAsExtensionOwner([&text, caller, units, made, dropped, kept, moved] {
             recordMoved(moved);
-            Datum spec = recordText(text, caller);
+            Datum spec = insertSpec(text, caller);
             if (!units->kinds.empty())
                 spi::query(
                     "WITH current AS ("
@@ -341,7 +341,7 @@ void recordRemoval(const std::vector<std::string>& units, Oid caller, const std:
     gatherMoved(objects, moved);
     runAsExtensionOwner([&units, caller, note, made, dropped, kept, moved] {
         recordMoved(moved);
-        (void)recordText(*note, caller);
+        (void)insertSpec(*note, caller);
         spi::query("DELETE FROM specql.unit WHERE key = ANY ($1)", {{TEXTARRAYOID, spi::textArray(units)}});
         recordObjects(made, dropped, kept);
     });

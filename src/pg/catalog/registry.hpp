@@ -1,4 +1,4 @@
-// What was applied: the extension's own tables specql.spec, unit, unit_version and object.
+// Reads and writes what was applied: the tables specql.spec, unit, unit_version, object and moved_table.
 #pragma once
 
 #include "model/facts.hpp"
@@ -7,28 +7,30 @@
 
 namespace specql::catalog {
 
-// All of these read and write as the extension's owner, need an SPI connection, and want held arguments.
+// All functions run as the extension's owner and need an SPI connection. Arguments with destructors must be held.
 
+// The units in force.
 void readUnits(std::vector<InstalledUnit>* units);
-// With `present` looked up in the catalog. Objects come in the order in which they were recorded.
+// The recorded objects, in the order of their recording, with `present` looked up in the catalog.
 void readObjects(std::vector<InstalledObject>* objects);
+// The tables that were renamed or moved to another schema since they were recorded.
 void readMoved(std::vector<MovedTable>* moved);
-// Looks up `present` of those that are recorded under another name.
+// Looks up `present` of objects that are recorded under another name, by their present name.
 void lookUpMoved(std::vector<InstalledObject>* objects);
 
-// Where actions stand in the order of the texts; also those that are gone.
+// The positions of actions in the specs, by name; also of actions that were removed.
 void readPlaces(std::map<std::string, Place>* places);
 
-// Tells `altered` of the objects of these units, which an apply made and somebody changed since.
+// Sets `altered` of the objects of these units that somebody has changed since they were applied.
 void markAltered(const std::vector<InstalledUnit>& units, std::vector<InstalledObject>* objects);
 
-// The new state after the steps of an apply were run by `caller`. Writes nothing when no unit differs from `before`, no
-// object was moved and no step did anything.
+// Records an apply by `caller` after its steps were run. Writes nothing if no unit differs from `before`, no object was
+// moved and no step changed anything.
 void recordApply(const std::string& text, Oid caller, const std::vector<InstalledUnit>& before,
                  const std::vector<InstalledUnit>& after, const std::vector<InstalledObject>& objects,
                  const std::vector<PlanStep>& steps);
 
-// The same after units, kind:schema.name, were taken away.
+// Records the removal of units, given as kind:schema.name.
 void recordRemoval(const std::vector<std::string>& units, Oid caller, const std::vector<InstalledObject>& objects,
                    const std::vector<PlanStep>& steps);
 

@@ -1,5 +1,5 @@
-// The type specql.role: a role by its OID, which a rename does not change, written as its name, by which a dump is read
-// in another server. A role that is gone, or that a dump names and nobody has made, is nobody: "-".
+// The type specql.role: stored as the OID of a role, which a rename does not change, and written as its name, so that a
+// dump can be restored in another server. A role that does not exist is written as "-", which is read as InvalidOid.
 #include "pg/bridge/entry.hpp"
 
 namespace specql::catalog {

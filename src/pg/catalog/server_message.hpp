@@ -1,4 +1,4 @@
-// What PostgreSQL's parser or analyser said against an expression, as a diagnostic needs it.
+// An error of PostgreSQL's parser or analyser, with what a diagnostic needs.
 #pragma once
 
 #include "pg/compat.hpp"

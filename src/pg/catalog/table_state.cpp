@@ -30,7 +30,7 @@ Relation openTable(const TableQuestion& question) {
     return relation_open(table, AccessShareLock);
 }
 
-// The text of one expression, as it stands in a command of ours.
+// Parses an expression, as it is written in a generated command.
 ::Node* parseValue(const char* text) {
     List* statements = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
     SelectStmt* statement = castNode(SelectStmt, linitial_node(RawStmt, statements)->stmt);
@@ -71,7 +71,7 @@ void answerColumn(const TableQuestion& question, size_t index, TableAnswer* answ
     relation_close(table, AccessShareLock);
 }
 
-// x IN ('a', 'b'), which is x = ANY (ARRAY[…]), or of one value x = 'a'; casts around the parts do not matter.
+// x IN ('a', 'b'), which the parser makes x = ANY (ARRAY[…]), or with one value x = 'a'. Binary casts are ignored.
 struct ValueList {
     ::Node* value;
     List* values;
@@ -134,7 +134,7 @@ void answerCheck(const TableQuestion& question, size_t index, TableAnswer* answe
     TupleConstr* constraints = RelationGetDescr(table)->constr;
     for (int i = 0; constraints != nullptr && i < constraints->num_check; ++i) {
         if (strcmp(constraints->check[i].ccname, fromUtf8(wanted.name)) != 0) continue;
-        answer->checks[index] = CheckState::differs;  // also if the wanted one is none for the columns there are
+        answer->checks[index] = CheckState::differs;  // stays if analysing the wanted check raises an error
         ParseState* state = make_parsestate(nullptr);
         ParseNamespaceItem* item = addRangeTableEntryForRelation(state, table, AccessShareLock, nullptr, false, true);
         addNSItemToQuery(state, item, true, true, true);

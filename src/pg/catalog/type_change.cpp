@@ -11,7 +11,7 @@ namespace specql::catalog {
 
 namespace {
 
-// Digits that an integer type may have; 0 for other types.
+// The greatest number of digits of an integer type; 0 for other types.
 int digitsOf(Oid type) {
     return type == INT2OID ? 5 : type == INT4OID ? 10 : type == INT8OID ? 19 : 0;
 }
@@ -27,7 +27,7 @@ struct Numeric {
     int whole() const { return precision - scale; }
 };
 
-// The planner drops a length cast that cannot change a value; what it knows of is left to it.
+// Does a length cast keep all values? The planner removes length casts that do; numeric and character are decided here.
 bool keepsLength(Oid type, int32 from, int32 to) {
     if (to < 0) return true;
     if (type == BPCHAROID && from >= 0) return to >= from;
@@ -51,13 +51,13 @@ bool keepsLength(Oid type, int32 from, int32 to) {
     return nodeTag(cast) == T_Param;
 }
 
-// Implicit casts to floating point round what has more digits than they do.
-bool rounds(Oid from, Oid to) {
+// Does an implicit cast to floating point round numbers with many digits?
+bool mayRound(Oid from, Oid to) {
     if (to == FLOAT4OID) return from != INT2OID;
     return to == FLOAT8OID && from != INT2OID && from != INT4OID && from != FLOAT4OID;
 }
 
-bool fits(Oid from, Oid to, int32 toTypmod) {
+bool holdsAllValues(Oid from, Oid to, int32 toTypmod) {
     if (toTypmod < 0 || (from == DATEOID && (to == TIMESTAMPOID || to == TIMESTAMPTZOID))) return true;
     Numeric numeric(toTypmod);
     return to == NUMERICOID && digitsOf(from) > 0 && numeric.known && numeric.whole() >= digitsOf(from);
@@ -78,8 +78,9 @@ TypeChange typeChange(Oid from, int32 fromTypmod, Oid to, int32 toTypmod) {
         return keepsLength(fromBase, fromTypmod, toTypmod) ? TypeChange::widening : TypeChange::narrowing;
     if (!can_coerce_type(1, &fromBase, &toBase, COERCION_EXPLICIT)) return TypeChange::impossible;
     bool implicit = can_coerce_type(1, &fromBase, &toBase, COERCION_IMPLICIT);
-    return implicit && !rounds(fromBase, toBase) && fits(fromBase, toBase, toTypmod) ? TypeChange::widening
-                                                                                     : TypeChange::narrowing;
+    return implicit && !mayRound(fromBase, toBase) && holdsAllValues(fromBase, toBase, toTypmod)
+               ? TypeChange::widening
+               : TypeChange::narrowing;
 }
 
 }  // namespace specql::catalog

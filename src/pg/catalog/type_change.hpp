@@ -1,4 +1,4 @@
-// What PostgreSQL would do to the values of a column that gets another type.
+// Decides whether a column's type can be changed without changing its values.
 #pragma once
 
 #include "model/table_state.hpp"
@@ -6,8 +6,8 @@
 
 namespace specql::catalog {
 
-// Widening is what PostgreSQL casts by itself (implicitly, or without touching the value), but for the casts that
-// round.
+// Widening are changes that PostgreSQL casts implicitly or without touching the value, except casts that round;
+// narrowing are those that need a cast which may fail or change the value.
 TypeChange typeChange(Oid from, int32 fromTypmod, Oid to, int32 toTypmod);
 
 }  // namespace specql::catalog

@@ -14,7 +14,7 @@ namespace specql::catalog {
 
 namespace {
 
-// Raises an error for what no column can have.
+// Raises an error for a type that no column can have.
 void requireColumnType(const char* text, Oid type) {
     if (strchr(text, '%') != nullptr || pg_strncasecmp(text, "setof ", 6) == 0)
         ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH), errmsg("\"%s\" is not the name of a type", text)));

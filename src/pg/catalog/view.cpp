@@ -18,7 +18,7 @@ void gatherSchemas(CatalogView* view) {
     SPI_freetuptable(SPI_tuptable);
 }
 
-// Tables that the spec may mean, and those that specql made whatever they are called.
+// Gathers the tables with these names, and all tables that specql has made.
 void gatherTables(Datum names, const std::vector<std::string>& owned, CatalogView* view) {
     int count = spi::query(
         "SELECT n.nspname, r.relname, r.relkind, o.identity IS NOT NULL,"
@@ -100,7 +100,8 @@ void gatherColumns(const TableNames& names, CatalogView* view) {
     SPI_freetuptable(SPI_tuptable);
 }
 
-// What somebody may have meant who wrote the name of a function that there is not. Extensions have too many.
+// Gathers names of functions for the hints of unknown ones. Functions of extensions are left out, because they are
+// many.
 void gatherCallable(CatalogView* view) {
     int count = spi::query(
         "SELECT DISTINCT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
@@ -189,7 +190,8 @@ void gatherGrants(Datum names, CatalogView* view) {
     SPI_freetuptable(SPI_tuptable);
 }
 
-// What has a comment may be what an apply left whose record is gone.
+// Gathers indexes with a comment, and constraints: by its comment an object is recognised that specql made and whose
+// record was lost.
 void gatherExtras(const TableNames& names, CatalogView* view) {
     if (names.names.empty()) return;
     int count = spi::query(
@@ -219,7 +221,7 @@ void gatherExtras(const TableNames& names, CatalogView* view) {
     SPI_freetuptable(SPI_tuptable);
 }
 
-// Relations and types in whose place no table can be made.
+// Gathers views, types and other objects whose names a new table cannot have.
 void gatherForeign(Datum names, CatalogView* view) {
     int count = spi::query(
         "SELECT n.nspname || '.' || o.name"
@@ -237,7 +239,7 @@ void gatherForeign(Datum names, CatalogView* view) {
     SPI_freetuptable(SPI_tuptable);
 }
 
-// Identities of installed objects of one kind that still exist.
+// The identities of installed objects of one kind that exist.
 void ownedIdentities(const CatalogView& view, const char* kind, std::vector<std::string>* identities) {
     for (const InstalledObject& object : view.objects)
         if (object.present && object.kind == kind) identities->push_back(object.identity);
@@ -260,7 +262,7 @@ void gatherView(const ViewRequest& request, CatalogView* view) {
     ownedIdentities(*view, "table", ownedTables);
     ownedIdentities(*view, "function", ownedFunctions);
 
-    // Types come out qualified unless they are in pg_catalog, and operators of ours are PostgreSQL's.
+    // With this search path format_type() qualifies all types outside of pg_catalog.
     int level = NewGUCNestLevel();
     setLocal("search_path", "pg_catalog, pg_temp");
     view->serverVersion = PG_VERSION_NUM;

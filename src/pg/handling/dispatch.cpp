@@ -1,6 +1,7 @@
 // specql.dispatch(action, handler, capture, event, on_error): the statement trigger that hands an action its events.
-// The first one of a table that fires hands the events of the statement to all of its actions, in the order in which
-// they run; those of actions whose own trigger does not fire were never captured.
+// The first of these triggers that fires for a statement runs all actions of the table that have captured events, in
+// their order; the later ones then find nothing to do. (Nothing is captured for an action whose own trigger is
+// disabled.)
 #include "pg/bridge/entry.hpp"
 #include "pg/handling/run.hpp"
 
@@ -19,7 +20,7 @@ SPECQL_FUNCTION(specql_dispatch)
     LOCAL_FCINFO(depth, 0);
     int triggerDepth = DatumGetInt32(pg_trigger_depth(depth));
     while (capture::EventSet* set = capture::takePending(RelationGetRelid(trigger->tg_relation), triggerDepth))
-        handleSet(set, set->rule->trigger == trigger->tg_trigger->tgoid ? trigger : nullptr);
+        handleEventSet(set, set->listener->trigger == trigger->tg_trigger->tgoid ? trigger : nullptr);
     return PointerGetDatum(nullptr);
 }
 

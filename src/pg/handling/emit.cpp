@@ -4,7 +4,7 @@
 #include "pg/base/clock.hpp"
 #include "pg/base/uuid.hpp"
 #include "pg/bridge/entry.hpp"
-#include "pg/capture/listeners.hpp"
+#include "pg/capture/registry.hpp"
 #include "pg/handling/log.hpp"
 #include "pg/handling/run.hpp"
 #include "pg/handling/waiting.hpp"
@@ -26,14 +26,14 @@ Datum emptyPayload() {
     return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
 }
 
-capture::EventSet* setFor(capture::Rule* rule, const Emission* emission, const capture::Lineage* lineage) {
-    capture::EventSet* set = capture::makeEventSet(rule, false);
+capture::EventSet* setFor(capture::Listener* listener, const Emission* emission, const capture::Lineage* lineage) {
+    capture::EventSet* set = capture::makeEventSet(listener, false);
     if (lineage != nullptr) {
         set->lineage = *lineage;
-        // Many may have had a part in a match: nobody is its caller.
-        set->caller = capture::keptCaller(set->context, 0);
+        // The events of a match may have several callers, so a match has none.
+        set->caller = capture::storedCaller(set->context, 0);
     }
-    TupleTableSlot* row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsVirtual);
+    TupleTableSlot* row = MakeSingleTupleTableSlot(listener->rowDescriptor, &TTSOpsVirtual);
     for (int i = 0; i < emission->count; ++i) {
         ExecClearTuple(row);
         row->tts_values[capture::captured::time] = TimestampTzGetDatum(emission->times[i]);
@@ -44,26 +44,26 @@ capture::EventSet* setFor(capture::Rule* rule, const Emission* emission, const c
         capture::appendEvent(set, row, nullptr, 0);
     }
     ExecDropSingleTupleTableSlot(row);
-    // The same event has the same id for all its listeners.
+    // An event has the same id for all its listeners.
     size_t size = sizeof(pg_uuid_t) * emission->count;
     set->ids = static_cast<pg_uuid_t*>(MemoryContextAllocHuge(set->context, size));
     memcpy(set->ids, emission->ids, size);
     return set;
 }
 
-void raise(Emission* emission) {
+void raiseEvents(Emission* emission) {
     PreventCommandIfReadOnly("specql.emit()");
     PreventCommandIfParallelMode("specql.emit()");
     emission->ids = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t) * Max(emission->count, 1)));
     for (int i = 0; i < emission->count; ++i)
         newUuid(&emission->ids[i]);
     if (emission->count == 0) return;
-    List* listeners = capture::listenersOf(emission->type, nullptr);
+    List* listeners = capture::eventListeners(emission->type, nullptr);
     if (listeners == NIL)
         logUnheard(emission->type, emission->ids, emission->payloads, emission->times, emission->count);
     ListCell* cell;
     foreach (cell, listeners)
-        handleSet(setFor(static_cast<capture::Rule*>(lfirst(cell)), emission, nullptr), nullptr);
+        handleEventSet(setFor(static_cast<capture::Listener*>(lfirst(cell)), emission, nullptr), nullptr);
 }
 
 const char* typeArgument(FunctionCallInfo fcinfo) {
@@ -74,7 +74,7 @@ const char* typeArgument(FunctionCallInfo fcinfo) {
 Datum emitOne(const char* type, Datum payload, bool hasTime, TimestampTz time) {
     if (!hasTime) time = engineTime();
     Emission emission = {type, 1, &payload, &time, nullptr};
-    raise(&emission);
+    raiseEvents(&emission);
     return UUIDPGetDatum(emission.ids);
 }
 
@@ -87,15 +87,15 @@ void raiseMatch(const MatchEvent* match) {
     newUuid(&id);
     Emission emission = {match->type, 1, &payload, &time, &id};
     ListCell* cell;
-    foreach (cell, capture::listenersOf(match->type, match->action)) {
-        capture::Rule* rule = static_cast<capture::Rule*>(lfirst(cell));
-        if (!rule->onlyMatches && match->timedOut) continue;
-        capture::EventSet* set = setFor(rule, &emission, &match->lineage);
+    foreach (cell, capture::eventListeners(match->type, match->action)) {
+        capture::Listener* listener = static_cast<capture::Listener*>(lfirst(cell));
+        if (!listener->onlyMatches && match->timedOut) continue;
+        capture::EventSet* set = setFor(listener, &emission, &match->lineage);
         if (match->waits) {
-            keepWaiting(set);
+            storeWaiting(set);
             capture::dropEventSet(set);
         } else {
-            handleSet(set, nullptr);
+            handleEventSet(set, nullptr);
         }
     }
 }
@@ -107,7 +107,8 @@ SPECQL_FUNCTION(specql_emit)
     return emitOne(type, payload, !PG_ARGISNULL(2), PG_ARGISNULL(2) ? 0 : PG_GETARG_TIMESTAMPTZ(2));
 }
 
-// For literals whose type the parser does not know: with the array form beside the other, it would have to guess.
+// specql.emit(type, text, text), for calls with string literals: the parser could not choose between the jsonb and the
+// jsonb[] form for a literal of unknown type.
 SPECQL_FUNCTION(specql_emit_text)
 {
     const char* type = typeArgument(fcinfo);
@@ -143,7 +144,7 @@ SPECQL_FUNCTION(specql_emit_array)
                         errmsg("%d events have %d times", emission.count, givenCount)));
     for (int i = 0; i < emission.count; ++i)
         emission.times[i] = given != nullptr && !notGiven[i] ? DatumGetTimestampTz(given[i]) : engineTime();
-    raise(&emission);
+    raiseEvents(&emission);
     auto* ids = static_cast<Datum*>(palloc(sizeof(Datum) * Max(emission.count, 1)));
     for (int i = 0; i < emission.count; ++i)
         ids[i] = UUIDPGetDatum(&emission.ids[i]);

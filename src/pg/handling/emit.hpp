@@ -11,11 +11,11 @@ struct MatchEvent {
     Datum data;          // jsonb
     TimestampTz time;
     capture::Lineage lineage;
-    bool timedOut;  // then nobody else hears of it
-    bool waits;     // its actions handle it later, as what waited for a pause to end
+    bool timedOut;  // a correlation that was not completed in time: only its own action handles it
+    bool waits;     // the event is stored in specql.waiting_event, to be handled in another transaction
 };
 
-// Runs the steps of the match's own action, and every other action that listens to the event, or has them wait for it.
+// Raises the event of a match: the action's own steps and all other listeners handle it now or, with `waits`, later.
 void raiseMatch(const MatchEvent* match);
 
 }  // namespace specql::handling

@@ -4,7 +4,7 @@
 #include "pg/base/tables.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/capture/caller.hpp"
-#include "pg/capture/listeners.hpp"
+#include "pg/capture/registry.hpp"
 #include "pg/capture/working_user.hpp"
 #include "pg/handling/owner.hpp"
 #include "pg/handling/run.hpp"
@@ -22,23 +22,23 @@ void atTransactionEvent(XactEvent event, void*) {
         case XACT_EVENT_ABORT:
             capture::dropAllFrames();
             capture::dropAllEventSets();
-            capture::forgetCaller();
-            capture::forgetOwnersOf(InvalidSubTransactionId);
-            capture::freeOutdatedRules();
+            capture::forgetSessionCaller();
+            capture::forgetRestrictedCalls(InvalidSubTransactionId);
             capture::freeOutdatedListeners();
+            capture::freeOutdatedRegistry();
             break;
         default: break;
     }
 }
 
-void atSubtransactionEvent(SubXactEvent event, SubTransactionId own, SubTransactionId parent, void*) {
+void atSubtransactionEvent(SubXactEvent event, SubTransactionId subtransaction, SubTransactionId parent, void*) {
     switch (event) {
         case SUBXACT_EVENT_ABORT_SUB:
-            capture::dropFramesOf(own);
-            capture::dropEventSetsOf(own);
-            capture::forgetOwnersOf(own);
+            capture::dropFramesOf(subtransaction);
+            capture::dropEventSetsOf(subtransaction);
+            capture::forgetRestrictedCalls(subtransaction);
             break;
-        case SUBXACT_EVENT_COMMIT_SUB: capture::passEventSets(own, parent); break;
+        case SUBXACT_EVENT_COMMIT_SUB: capture::passEventSets(subtransaction, parent); break;
         default: break;
     }
 }
@@ -48,8 +48,8 @@ void atSubtransactionEvent(SubXactEvent event, SubTransactionId own, SubTransact
 void initEvents() {
     settings::defineEventSettings();
     registerTableInvalidation();
-    capture::registerRuleInvalidation();
     capture::registerListenerInvalidation();
+    capture::registerRegistryInvalidation();
     initOwners();
     RegisterXactCallback(atTransactionEvent, nullptr);
     RegisterSubXactCallback(atSubtransactionEvent, nullptr);

@@ -3,8 +3,8 @@
 
 namespace specql::handling {
 
-// Settings, caches' invalidation, and what happens at the ends of transactions. Called once per backend, when the
-// library is loaded.
+// Defines the settings, and registers the callbacks for invalidations and for the ends of transactions. Called once per
+// backend, when the library is loaded.
 void initEvents();
 
 }  // namespace specql::handling

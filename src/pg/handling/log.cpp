@@ -2,14 +2,14 @@
 
 #include "pg/base/event_settings.hpp"
 #include "pg/base/table_writer.hpp"
-#include "pg/capture/listeners.hpp"
+#include "pg/capture/registry.hpp"
 
 namespace specql::handling {
 
 namespace {
 
-// The log is a ring of partitions that each take the events of a stretch of time, so that history is dropped by
-// emptying one of them. 20-events.sql explains.
+// The log is a ring of partitions. Each takes the events of one span of time in turn, so that old events are dropped by
+// truncating a partition. src/schema/20-events.sql explains.
 constexpr int partitionCount = 8;
 const char* const partitions[partitionCount] = {"event_log_0", "event_log_1", "event_log_2", "event_log_3",
                                                 "event_log_4", "event_log_5", "event_log_6", "event_log_7"};
@@ -51,7 +51,7 @@ struct LogWriter {
     bool hasAction, hasEntity;
     FullTransactionId transaction;
     capture::Lineage lineage;
-    Datum caller;  // 0: it is not kept
+    Datum caller;  // 0: not stored
 };
 
 Datum text(const char* value) {
@@ -79,27 +79,22 @@ LogWriter openLog(int64_t expected, const char* type, const char* action, const 
     return log;
 }
 
-void set(TupleTableSlot* row, Column column, Datum value) {
-    row->tts_values[column] = value;
-    row->tts_isnull[column] = false;
-}
-
-// All but subject, data, attempts, deliveries.
+// Begins a row and fills all columns that do not depend on the event's outcome or data.
 TupleTableSlot* beginRow(LogWriter* log, const pg_uuid_t* eventId, const pg_uuid_t* batchId, Datum time, Datum state) {
     TupleTableSlot* row = nextRow(log->rows);
-    set(row, slot, Int16GetDatum(log->partition));
-    set(row, id, UUIDPGetDatum(eventId));
-    set(row, type, log->type);
-    if (log->hasAction) set(row, action, log->action);
-    if (log->hasEntity) set(row, entity, log->entity);
-    set(row, occurredAt, time);
-    set(row, xid, FullTransactionIdGetDatum(log->transaction));
-    if (log->lineage.caused) set(row, causedBy, UUIDPGetDatum(&log->lineage.causedBy));
-    set(row, root, UUIDPGetDatum(log->lineage.caused ? &log->lineage.root : eventId));
-    set(row, depth, Int32GetDatum(log->lineage.depth));
-    set(row, batch, UUIDPGetDatum(batchId));
-    set(row, status, state);
-    if (log->caller != 0) set(row, caller, log->caller);
+    setColumn(row, slot, Int16GetDatum(log->partition));
+    setColumn(row, id, UUIDPGetDatum(eventId));
+    setColumn(row, type, log->type);
+    if (log->hasAction) setColumn(row, action, log->action);
+    if (log->hasEntity) setColumn(row, entity, log->entity);
+    setColumn(row, occurredAt, time);
+    setColumn(row, xid, FullTransactionIdGetDatum(log->transaction));
+    if (log->lineage.caused) setColumn(row, causedBy, UUIDPGetDatum(&log->lineage.causedBy));
+    setColumn(row, root, UUIDPGetDatum(log->lineage.caused ? &log->lineage.root : eventId));
+    setColumn(row, depth, Int32GetDatum(log->lineage.depth));
+    setColumn(row, batch, UUIDPGetDatum(batchId));
+    setColumn(row, status, state);
+    if (log->caller != 0) setColumn(row, caller, log->caller);
     return row;
 }
 
@@ -108,26 +103,26 @@ TupleTableSlot* beginRow(LogWriter* log, const pg_uuid_t* eventId, const pg_uuid
 void logHandled(const capture::Frame* frame) {
     capture::EventSet* events = frame->set;
     if (settings::logEvents == settings::logFailed && events->attempts == 0) return;
-    const capture::Rule* rule = events->rule;
-    LogWriter log = openLog(frame->count, rule->eventType, rule->action, rule->entity, events->lineage,
-                            capture::usesCaller(rule->action) ? capture::callerToKeep(events->caller) : 0);
+    const capture::Listener* listener = events->listener;
+    LogWriter log = openLog(frame->count, listener->eventType, listener->action, listener->entity, events->lineage,
+                            capture::usesCaller(listener->action) ? capture::callerToStore(events->caller) : 0);
     for (int64_t i = 0; i < frame->count; ++i) {
         capture::readEvent(events, frame->first + i);
         slot_getsomeattrs(events->row, capture::captured::data + 1);
         const Datum* values = events->row->tts_values;
         const bool* nulls = events->row->tts_isnull;
-        bool matched =
-            !OidIsValid(rule->trigger) || VARSIZE_ANY_EXHDR(DatumGetPointer(values[capture::captured::branches])) > 0;
+        bool matched = !OidIsValid(listener->trigger) ||
+                       VARSIZE_ANY_EXHDR(DatumGetPointer(values[capture::captured::branches])) > 0;
         TupleTableSlot* row = beginRow(&log, frame->id(i), frame->id(0), values[capture::captured::time],
                                        matched ? log.done : log.unmatched);
-        if (!nulls[capture::captured::subject]) set(row, subject, values[capture::captured::subject]);
-        if (!nulls[capture::captured::data]) set(row, data, values[capture::captured::data]);
+        if (!nulls[capture::captured::subject]) setColumn(row, subject, values[capture::captured::subject]);
+        if (!nulls[capture::captured::data]) setColumn(row, data, values[capture::captured::data]);
         int queued = frame->deliveries != nullptr ? frame->deliveries[i] : 0;
-        set(row, attempts, Int32GetDatum(events->attempts + 1));
-        set(row, deliveries, Int32GetDatum(queued));
-        if (events->lastError != nullptr) set(row, lastError, text(events->lastError));
-        // An event is processed when its last delivery has succeeded.
-        if (queued == 0) set(row, processedAt, TimestampTzGetDatum(log.now));
+        setColumn(row, attempts, Int32GetDatum(events->attempts + 1));
+        setColumn(row, deliveries, Int32GetDatum(queued));
+        if (events->lastError != nullptr) setColumn(row, lastError, text(events->lastError));
+        // An event with deliveries counts as processed when the last of them has succeeded.
+        if (queued == 0) setColumn(row, processedAt, TimestampTzGetDatum(log.now));
         writeRow(log.rows);
     }
     closeWriter(log.rows);
@@ -135,15 +130,15 @@ void logHandled(const capture::Frame* frame) {
 
 void logUnheard(const char* type, const pg_uuid_t* ids, const Datum* payloads, const TimestampTz* times, int count) {
     if (settings::logEvents == settings::logFailed) return;
-    // An action that listens to it one day may ask who it was.
+    // An action that is applied later may handle the event in a replay, and ask for its caller.
     LogWriter log = openLog(count, type, nullptr, nullptr, capture::currentLineage(),
-                            capture::callerToKeep(capture::currentCaller()));
+                            capture::callerToStore(capture::currentCaller()));
     for (int i = 0; i < count; ++i) {
         TupleTableSlot* row = beginRow(&log, &ids[i], &ids[0], TimestampTzGetDatum(times[i]), log.unheard);
-        set(row, data, payloads[i]);
-        set(row, attempts, Int32GetDatum(0));
-        set(row, deliveries, Int32GetDatum(0));
-        set(row, processedAt, TimestampTzGetDatum(log.now));
+        setColumn(row, data, payloads[i]);
+        setColumn(row, attempts, Int32GetDatum(0));
+        setColumn(row, deliveries, Int32GetDatum(0));
+        setColumn(row, processedAt, TimestampTzGetDatum(log.now));
         writeRow(log.rows);
     }
     closeWriter(log.rows);

@@ -21,9 +21,9 @@ bool isOwnSession(Oid owner) {
     return !capture::inRestrictedCall() && GetSessionUserId() == owner && GetOuterUserId() == owner;
 }
 
-void refuseToPutOff(PlannedStmt* statement, const char* text, bool readOnlyTree, ProcessUtilityContext context,
-                    ParamListInfo parameters, QueryEnvironment* environment, DestReceiver* receiver,
-                    QueryCompletion* completion) {
+void refuseSetConstraints(PlannedStmt* statement, const char* text, bool readOnlyTree, ProcessUtilityContext context,
+                          ParamListInfo parameters, QueryEnvironment* environment, DestReceiver* receiver,
+                          QueryCompletion* completion) {
     if (statement->utilityStmt != nullptr && IsA(statement->utilityStmt, ConstraintsSetStmt) &&
         capture::inRestrictedCall())
         ereport(ERROR,
@@ -34,7 +34,7 @@ void refuseToPutOff(PlannedStmt* statement, const char* text, bool readOnlyTree,
                                                                      environment, receiver, completion);
 }
 
-// ---- what was put off ---------------------------------------------------------------------------------------------
+// ---- what is deferred to the end of the transaction -----------------------------------------------------------------
 
 void setConstraints(List* names, bool deferred) {
     auto* statement = makeNode(ConstraintsSetStmt);
@@ -43,13 +43,14 @@ void setConstraints(List* names, bool deferred) {
     AfterTriggerSetState(statement);
 }
 
-// Constraints that are deferred unless somebody says otherwise. SET CONSTRAINTS means all of a name in a schema.
+// The constraints that are INITIALLY DEFERRED, by schema and name. SET CONSTRAINTS affects all constraints of a name in
+// a schema, so a name that also belongs to one that is not deferrable is left out.
 const char* const deferredSql = R"(
 SELECT n.nspname::text, c.conname::text FROM pg_constraint AS c JOIN pg_namespace AS n ON n.oid = c.connamespace
 GROUP BY n.nspname, c.conname HAVING bool_or(c.condeferred) AND bool_and(c.condeferrable))";
 
-// All constraints have been immediate: what comes next in the transaction finds them as they are declared.
-void restoreDeferred() {
+// runSessionsDeferred() has made all constraints immediate: this makes those deferred again that are declared so.
+void restoreDeferredConstraints() {
     runAsExtensionOwner([] {
         MemoryContext caller = CurrentMemoryContext;
         List* names = NIL;
@@ -68,24 +69,26 @@ void restoreDeferred() {
     });
 }
 
-// Rows written straight to a partition wait for their actions until the end of the transaction.
-void handleWaiting() {
+// Runs the actions for rows that were written directly to a partition, which otherwise wait for the end of the
+// transaction.
+void handleFrameLeftovers() {
     while (capture::EventSet* set = capture::takeLeftover(capture::currentFrameSerial()))
-        handleSet(set, nullptr);
+        handleEventSet(set, nullptr);
 }
 
-// What the session itself has put off runs with its rights.
-void settleSession() {
+// Fires the triggers and runs the actions that the session itself has deferred, with the rights of the session.
+void runSessionsDeferred() {
     Oid user;
     int context;
     GetUserIdAndSecContext(&user, &context);
     SetUserIdAndSecContext(capture::workingUser(), context | SECURITY_LOCAL_USERID_CHANGE);
     setConstraints(NIL, false);
-    handleWaiting();
+    handleFrameLeftovers();
     setConstraints(NIL, false);
     SetUserIdAndSecContext(user, context);
 }
 
+// Closes the cursors that were opened in this subtransaction or later; an error if one is in use.
 void closePortals(SubTransactionId since) {
     bool open = false;
     List* names = NIL;
@@ -121,7 +124,8 @@ WHERE s.setrole = $1 AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database AS 
   AND split_part(c.line, '=', 1) NOT IN ('role', 'session_authorization')
 ORDER BY s.setdatabase)";
 
-// What ALTER ROLE ... SET says, until the settings' level ends.
+// Applies the settings of ALTER ROLE ... SET until the innermost NewGUCNestLevel() ends. Invalid ones only raise
+// warnings.
 void applySettings(Oid owner) {
     List* lines = NIL;
     runAsExtensionOwner([&lines, owner] {
@@ -139,7 +143,7 @@ void applySettings(Oid owner) {
         MemoryContextSwitchTo(spi);
         SPI_finish();
     });
-    // The search path of the function that this is in is the engine's.
+    // The search path in force is that of a function of specql; the role starts with the default.
     setLocal("search_path", nullptr);
     for (int i = 0; i + 1 < list_length(lines); i += 2)
         (void)set_config_option(static_cast<const char*>(list_nth(lines, i)),
@@ -159,22 +163,22 @@ void detail::asOwner(Oid owner, void (*body)(void*), void* closure) {
         SetUserIdAndSecContext(user, context);
         return;
     }
-    settleSession();
+    runSessionsDeferred();
     capture::beginRestrictedCall(owner);
     int settings = NewGUCNestLevel();
     SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
     applySettings(owner);
     body(closure);
-    handleWaiting();
+    handleFrameLeftovers();
     closePortals(GetCurrentSubTransactionId());
     AtEOXact_GUC(false, settings);
     SetUserIdAndSecContext(user, context);
-    if (capture::endRestrictedCall()) restoreDeferred();
+    if (capture::endRestrictedCall()) restoreDeferredConstraints();
 }
 
 void initOwners() {
     nextUtility = ProcessUtility_hook;
-    ProcessUtility_hook = refuseToPutOff;
+    ProcessUtility_hook = refuseSetConstraints;
 }
 
 }  // namespace specql::handling

@@ -1,5 +1,5 @@
-// Code of a role that runs in a session of another one: a failed event that is tried again, a function that is called
-// for a role. Every call of such code goes through asOwner().
+// Calls of a role's code that no statement of a user makes: retries, released events, matches, functions called for a
+// role. Every such call goes through asOwner().
 #pragma once
 
 #include "pg/base/server.hpp"
@@ -10,16 +10,17 @@ namespace detail {
 void asOwner(Oid owner, void (*body)(void*), void* closure);
 }
 
-// Runs `body` with the rights of `owner`, for whom it is.
+// Runs `body` with the rights of `owner`.
 //
-// In a session of the owner that is all there is to it: what the code puts off until the end of the transaction runs as
-// the owner too. In any other session nothing of it outlives the call: it is a security-restricted operation (the
-// server refuses SET ROLE, temporary tables, prepared statements, cursors WITH HOLD and whatever would defer a
-// trigger), so constraints are checked at once; the settings of the role are in force, and those that the code changes
-// are undone; portals that it has left open are closed. What the session itself had put off by then fires before, with
-// its rights.
+// In a session of the owner it only switches the user: triggers that the code defers run as the owner anyway. In a
+// session of another role nothing that the code does may run later with that role's rights. So the body is a
+// security-restricted operation, in which the server refuses SET ROLE, temporary tables, prepared statements, cursors
+// WITH HOLD and deferred triggers. Constraints are checked at once. The role's ALTER ROLE settings are in force, and
+// settings that the code changes are reset. Cursors that it leaves open are closed. Triggers that the session itself
+// has deferred are fired before, with the session's rights.
 //
-// An error leaves all that to the abort of the (sub)transaction, which must be one that began for this call.
+// After an error the abort of the (sub)transaction restores all of this; so the call must be made in a subtransaction,
+// or a transaction, of its own.
 template <typename Body>
 void asOwner(Oid owner, Body&& body) {
     using Closure = std::remove_reference_t<Body>;
@@ -28,6 +29,8 @@ void asOwner(Oid owner, Body&& body) {
         const_cast<void*>(static_cast<const void*>(&body)));
 }
 
+// Installs the hook that refuses SET CONSTRAINTS in restricted calls. Called once per backend, when the library is
+// loaded.
 void initOwners();
 
 }  // namespace specql::handling

@@ -7,7 +7,7 @@ namespace specql::handling {
 
 namespace {
 
-// As ->> gives it.
+// The text that the operator ->> would give.
 text* asText(JsonbValue* value) {
     switch (value->type) {
         case jbvString: return cstring_to_text_with_len(value->val.string.val, value->val.string.len);
@@ -22,7 +22,7 @@ text* asText(JsonbValue* value) {
     }
 }
 
-// The value at the key; nullptr for JSON null. An error if the payload has no such key.
+// The value at the key; nullptr for JSON null. Raises SQ200 if the payload has no such key.
 JsonbValue* valueAt(FunctionCallInfo fcinfo) {
     Jsonb* data = PG_GETARG_JSONB_P(0);
     text* key = PG_GETARG_TEXT_PP(1);
@@ -53,7 +53,7 @@ void appendElement(StringInfo literal, JsonbValue* value) {
     appendStringInfoChar(literal, '"');
 }
 
-// What PostgreSQL reads as an array: {"a",NULL,{"b"}}.
+// Writes a JSON array as an array literal of PostgreSQL: {"a",NULL,{"b"}}.
 void appendArray(StringInfo literal, JsonbContainer* array) {
     check_stack_depth();
     JsonbIterator* iterator = JsonbIteratorInit(array);

@@ -6,11 +6,11 @@ namespace specql::handling {
 
 namespace {
 
-// Where a column of the caller's list comes from: a place in the captured row, or one of these.
+// The source of a column that the caller lists: the index of a column of the captured row, or one of these.
 constexpr int fromEventId = -1;
 constexpr int fromEventType = -2;
 
-int sourceOf(const capture::Rule* rule, const char* name, Oid* type) {
+int sourceOf(const capture::Listener* listener, const char* name, Oid* type) {
     if (strcmp(name, "event_id") == 0) {
         *type = UUIDOID;
         return fromEventId;
@@ -19,43 +19,44 @@ int sourceOf(const capture::Rule* rule, const char* name, Oid* type) {
         *type = TEXTOID;
         return fromEventType;
     }
-    for (int i = capture::captured::time; i < rule->shape->natts; ++i) {
-        Form_pg_attribute attribute = TupleDescAttr(rule->shape, i);
+    for (int i = capture::captured::time; i < listener->rowDescriptor->natts; ++i) {
+        Form_pg_attribute attribute = TupleDescAttr(listener->rowDescriptor, i);
         if (strcmp(NameStr(attribute->attname), name) == 0) {
             *type = attribute->atttypid;
             return i;
         }
     }
-    ereport(ERROR,
-            (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("events of action %s have no column \"%s\"", rule->action, name),
-             errhint("They have event_id, event_type, event_time, event_data, subject, and the outputs of the "
-                     "action's capture function.")));
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+                    errmsg("events of action %s have no column \"%s\"", listener->action, name),
+                    errhint("They have event_id, event_type, event_time, event_data, subject, and the outputs of the "
+                            "action's capture function.")));
     pg_unreachable();
 }
 
-int* sourcesOf(const capture::Rule* rule, TupleDesc wanted) {
+int* sourcesOf(const capture::Listener* listener, TupleDesc wanted) {
     int* sources = static_cast<int*>(palloc(sizeof(int) * wanted->natts));
     for (int i = 0; i < wanted->natts; ++i) {
         Form_pg_attribute attribute = TupleDescAttr(wanted, i);
         Oid type;
-        sources[i] = sourceOf(rule, NameStr(attribute->attname), &type);
+        sources[i] = sourceOf(listener, NameStr(attribute->attname), &type);
         if (type != attribute->atttypid)
             ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
                             errmsg("column \"%s\" of the events of action %s is of type %s, not %s",
-                                   NameStr(attribute->attname), rule->action, format_type_be(type),
+                                   NameStr(attribute->attname), listener->action, format_type_be(type),
                                    format_type_be(attribute->atttypid))));
     }
     return sources;
 }
 
-// Custom events match every branch: their conditions stand in the handler.
-bool belongs(const capture::Frame* frame, int branch) {
-    return !OidIsValid(frame->rule()->trigger) || capture::rowHasBranch(frame->set, branch);
+// Does the event read last belong to the branch? Custom events belong to every branch: the handler checks their
+// conditions.
+bool matchesBranch(const capture::Frame* frame, int branch) {
+    return !OidIsValid(frame->listener()->trigger) || capture::rowHasBranch(frame->set, branch);
 }
 
 bool frameMatches(const capture::Frame* frame, int branch) {
     capture::EventSet* set = frame->set;
-    if (!OidIsValid(frame->rule()->trigger)) return branch >= 1;
+    if (!OidIsValid(frame->listener()->trigger)) return branch >= 1;
     if (!capture::hasBranch(set->branches, set->branchBytes, branch)) return false;
     if (frame->count == set->count) return true;
     for (int64_t i = 0; i < frame->count; ++i) {
@@ -70,6 +71,7 @@ bool frameMatches(const capture::Frame* frame, int branch) {
 SPECQL_FUNCTION(specql_matched)
 { PG_RETURN_BOOL(frameMatches(capture::requireFrame("specql.matched"), PG_GETARG_INT32(0))); }
 
+// specql.several(): has the frame more than one event?
 SPECQL_FUNCTION(specql_several)
 { PG_RETURN_BOOL(capture::requireFrame("specql.several")->count > 1); }
 
@@ -83,19 +85,19 @@ SPECQL_FUNCTION(specql_rows)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("specql.rows needs a list of columns"),
                         errhint("Write FROM specql.rows(1) AS r(event_id uuid, ...).")));
     capture::EventSet* set = frame->set;
-    capture::Rule* rule = frame->rule();
+    capture::Listener* listener = frame->listener();
     MemoryContext before = MemoryContextSwitchTo(info->econtext->ecxt_per_query_memory);
     TupleDesc wanted = CreateTupleDescCopy(info->expectedDesc);
-    int* sources = sourcesOf(rule, wanted);
+    int* sources = sourcesOf(listener, wanted);
     Tuplestorestate* result =
         tuplestore_begin_heap((info->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
-    Datum eventType = CStringGetTextDatum(rule->eventType);
+    Datum eventType = CStringGetTextDatum(listener->eventType);
     auto* values = static_cast<Datum*>(palloc(sizeof(Datum) * wanted->natts));
     auto* nulls = static_cast<bool*>(palloc(sizeof(bool) * wanted->natts));
     MemoryContextSwitchTo(before);
     for (int64_t i = 0; i < frame->count; ++i) {
         capture::readEvent(set, frame->first + i);
-        if (!belongs(frame, branch)) continue;
+        if (!matchesBranch(frame, branch)) continue;
         slot_getallattrs(set->row);
         for (int column = 0; column < wanted->natts; ++column) {
             int source = sources[column];

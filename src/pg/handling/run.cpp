@@ -4,7 +4,7 @@
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/failure.hpp"
-#include "pg/capture/listeners.hpp"
+#include "pg/capture/registry.hpp"
 #include "pg/handling/log.hpp"
 #include "pg/handling/waiting.hpp"
 
@@ -12,52 +12,52 @@ namespace specql::handling {
 
 namespace {
 
-// While a handler has failed for so many single events, and for none succeeded, ranges that fail are not taken apart.
-constexpr int hopelessAfter = 16;
+// After this many failed events without a success the handler is taken to fail always: a range of events that fails is
+// then recorded as a whole, and not split any more.
+constexpr int failsAlwaysAfter = 16;
 
-// ---- calling
-// ---------------------------------------------------------------------------------------------------------
+// ---- calling ------------------------------------------------------------------------------------------------------
 
-void callHandler(capture::Rule* rule, TriggerData* trigger) {
-    capture::prepareHandler(rule);
+void callHandler(capture::Listener* listener, TriggerData* trigger) {
+    capture::prepareHandler(listener);
     LOCAL_FCINFO(call, 0);
-    InitFunctionCallInfoData(*call, &rule->handler, 0, InvalidOid, reinterpret_cast<fmNodePtr>(trigger), nullptr);
+    InitFunctionCallInfoData(*call, &listener->handler, 0, InvalidOid, reinterpret_cast<fmNodePtr>(trigger), nullptr);
     Oid user;
     int securityContext;
     GetUserIdAndSecContext(&user, &securityContext);
-    SetUserIdAndSecContext(rule->handlerUser, securityContext | SECURITY_LOCAL_USERID_CHANGE);
+    SetUserIdAndSecContext(listener->handlerOwner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
     FunctionCallInvoke(call);
     SetUserIdAndSecContext(user, securityContext);
 }
 
-// What was done, as far as it is known.
-TriggerEvent eventOf(const capture::EventSet* set) {
-    int operations = set->operations != 0 ? set->operations : set->rule->operations;
+// What TG_OP shall say: the operation of the captured rows, or of the trigger if it is not known.
+TriggerEvent triggerEventOf(const capture::EventSet* set) {
+    int operations = set->operations != 0 ? set->operations : set->listener->operations;
     if (operations & (1 << capture::opUpdate)) return TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_AFTER;
     if (operations & (1 << capture::opInsert)) return TRIGGER_EVENT_INSERT | TRIGGER_EVENT_AFTER;
     return TRIGGER_EVENT_DELETE | TRIGGER_EVENT_AFTER;
 }
 
+// Calls a handler that is a trigger function while no trigger is running, with TriggerData made up for it.
 void callAsTrigger(const capture::EventSet* set) {
-    capture::Rule* rule = set->rule;
-    Relation relation = table_open(rule->relation, AccessShareLock);
+    capture::Listener* listener = set->listener;
+    Relation relation = table_open(listener->relation, AccessShareLock);
     TriggerDesc* triggers = relation->trigdesc;
     TriggerData trigger;
     memset(&trigger, 0, sizeof trigger);
     trigger.type = T_TriggerData;
-    trigger.tg_event = eventOf(set);
+    trigger.tg_event = triggerEventOf(set);
     trigger.tg_relation = relation;
     for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
-        if (triggers->triggers[i].tgoid == rule->trigger) trigger.tg_trigger = &triggers->triggers[i];
+        if (triggers->triggers[i].tgoid == listener->trigger) trigger.tg_trigger = &triggers->triggers[i];
     if (trigger.tg_trigger == nullptr)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-                        errmsg("action %s has lost its trigger on %s", rule->action, rule->entity)));
-    callHandler(rule, &trigger);
+                        errmsg("action %s has lost its trigger on %s", listener->action, listener->entity)));
+    callHandler(listener, &trigger);
     table_close(relation, NoLock);
 }
 
-// ---- failing
-// -----------------------------------------------------------------------------------------------------------
+// ---- failing ------------------------------------------------------------------------------------------------------
 
 struct Attempt {
     capture::EventSet* set;
@@ -67,7 +67,7 @@ struct Attempt {
     ErrorData* lastError;
 };
 
-void giveUpOn(Attempt* attempt, int64_t first, int64_t count) {
+void recordFailed(Attempt* attempt, int64_t first, int64_t count) {
     capture::recordFailures(attempt->set, first, count, attempt->lastError, false);
     attempt->failed += count;
 }
@@ -86,9 +86,9 @@ void tryRange(Attempt* attempt, int64_t first, int64_t count) {
     }
     if (endsTransaction(error)) ReThrowError(error);
     attempt->lastError = error;
-    bool hopeless = attempt->succeeded == 0 && attempt->failed >= hopelessAfter;
-    if (count == 1 || hopeless || isContention(error)) {
-        giveUpOn(attempt, first, count);
+    bool failsAlways = attempt->succeeded == 0 && attempt->failed >= failsAlwaysAfter;
+    if (count == 1 || failsAlways || isContention(error)) {
+        recordFailed(attempt, first, count);
         return;
     }
     CHECK_FOR_INTERRUPTS();
@@ -97,26 +97,26 @@ void tryRange(Attempt* attempt, int64_t first, int64_t count) {
 }
 
 void warn(const Attempt* attempt) {
-    const capture::Rule* rule = attempt->set->rule;
+    const capture::Listener* listener = attempt->set->listener;
     ereport(WARNING, (errcode(attempt->lastError->sqlerrcode),
-                      errmsg("action %s failed for %lld of %lld events: %s", rule->action,
+                      errmsg("action %s failed for %lld of %lld events: %s", listener->action,
                              static_cast<long long>(attempt->failed), static_cast<long long>(attempt->set->count),
                              attempt->lastError->message),
                       errhint("They wait in specql.failures and are tried again by specql.drain().")));
 }
 
-void refuseDepth(capture::EventSet* set, const char* chain) {
-    // Chain and limit, as an error that is raised or recorded.
+void failTooDeep(capture::EventSet* set, const char* chain) {
+    // The same error is raised with on_error = abort, and recorded otherwise.
     ErrorData* error = static_cast<ErrorData*>(palloc0(sizeof(ErrorData)));
     error->elevel = ERROR;
     error->sqlerrcode = sqlstate::cascadeTooDeep;
     error->message = psprintf("event %s would be number %d of a cascade; specql.max_cascade_depth is %d",
-                              set->rule->eventType, set->lineage.depth, settings::maxCascadeDepth);
+                              set->listener->eventType, set->lineage.depth, settings::maxCascadeDepth);
     error->detail = psprintf("The chain of actions is %s.", chain);
     error->hint = pstrdup(
         "Give one of them a condition that ends the chain, or raise specql.max_cascade_depth; then type "
         "SELECT specql.retry(id) for the parked events in specql.failures.");
-    if (set->rule->abortOnError)
+    if (set->listener->abortOnError)
         ereport(ERROR, (errcode(error->sqlerrcode), errmsg_internal("%s", error->message),
                         errdetail_internal("%s", error->detail), errhint("%s", error->hint)));
     capture::recordFailures(set, 0, set->count, error, true);
@@ -136,45 +136,43 @@ char* cascadeChain(const capture::EventSet* set) {
 
 void runHandler(capture::EventSet* set, int64_t first, int64_t count, TriggerData* trigger) {
     capture::Frame* frame = capture::pushFrame(set, first, count);
-    capture::Rule* rule = set->rule;
-    if (!OidIsValid(rule->trigger))
-        callHandler(rule, nullptr);
-    else if (set->branchBytes == 0)
-        ;  // only logged: log_events = all, and no branch holds for any row
-    else if (trigger != nullptr)
-        callHandler(rule, trigger);
-    else
+    capture::Listener* listener = set->listener;
+    // Without any branch the events are only logged, which log_events = all asks for.
+    bool matched = !OidIsValid(listener->trigger) || set->branchBytes > 0;
+    if (matched && OidIsValid(listener->trigger) && trigger == nullptr)
         callAsTrigger(set);
-    // What the handler wrote straight to partitions belongs to its success or failure.
+    else if (matched)
+        callHandler(listener, trigger);
+    // Actions for rows that the handler wrote directly to a partition run here, so that their errors are the handler's.
     while (capture::EventSet* leftover = capture::takeLeftover(frame->serial))
-        handleSet(leftover, nullptr);
+        handleEventSet(leftover, nullptr);
     if (!set->replayed) logHandled(frame);
     capture::popFrame(frame);
 }
 
-void callHandlerAlone(capture::EventSet* set) {
+void callHandlerOnly(capture::EventSet* set) {
     capture::Frame* frame = capture::pushFrame(set, 0, set->count);
-    if (OidIsValid(set->rule->trigger))
+    if (OidIsValid(set->listener->trigger))
         callAsTrigger(set);
     else
-        callHandler(set->rule, nullptr);
+        callHandler(set->listener, nullptr);
     capture::popFrame(frame);
 }
 
-void handleSet(capture::EventSet* set, TriggerData* trigger) {
+void handleEventSet(capture::EventSet* set, TriggerData* trigger) {
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql handling", ALLOCSET_SMALL_SIZES);
     MemoryContext before = MemoryContextSwitchTo(scratch);
     if (set->ids == nullptr) capture::assignIds(set);
-    if (capture::isPaused(set->rule->action)) {
-        keepWaiting(set);
+    if (capture::isPaused(set->listener->action)) {
+        storeWaiting(set);
     } else if (const char* chain = cascadeChain(set)) {
-        refuseDepth(set, chain);
+        failTooDeep(set, chain);
     } else {
         Attempt attempt = {set, trigger, 0, 0, nullptr};
         int64_t end;
         for (int64_t first = 0; first < set->count; first = end) {
             end = capture::endOfRound(set, first);
-            if (set->rule->abortOnError)
+            if (set->listener->abortOnError)
                 runHandler(set, first, end - first, trigger);
             else
                 tryRange(&attempt, first, end - first);
@@ -190,8 +188,9 @@ void handleLeftovers() {
     if (!capture::anyPending()) return;
     PushActiveSnapshot(GetTransactionSnapshot());
     while (capture::EventSet* set = capture::takeLeftover(0)) {
-        handleSet(set, nullptr);
-        // Constraints and triggers that handlers have deferred: the server has fired the transaction's own before.
+        handleEventSet(set, nullptr);
+        // The server has fired the deferred triggers of the transaction already, so those that a handler has deferred
+        // must be fired here.
         PopActiveSnapshot();
         AfterTriggerFireDeferred();
         PushActiveSnapshot(GetTransactionSnapshot());

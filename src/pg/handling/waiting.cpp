@@ -1,4 +1,4 @@
-// What a paused action would have handled, kept for specql.resume.
+// Stores the events of a paused action for specql.resume().
 #include "pg/handling/waiting.hpp"
 
 #include "pg/base/table_writer.hpp"
@@ -29,47 +29,42 @@ enum Column {
     columnCount
 };
 
-void set(TupleTableSlot* row, Column column, Datum value) {
-    row->tts_values[column] = value;
-    row->tts_isnull[column] = false;
-}
-
 }  // namespace
 
-void keepWaiting(capture::EventSet* events) {
-    const capture::Rule* rule = events->rule;
-    Datum keptBy = capture::callerToKeep(events->caller);
+void storeWaiting(capture::EventSet* events) {
+    const capture::Listener* listener = events->listener;
+    Datum callerDatum = capture::callerToStore(events->caller);
     BulkWriter* rows = openWriter("waiting_event", events->count);
-    Datum actionName = CStringGetTextDatum(rule->action), typeName = CStringGetTextDatum(rule->eventType);
-    Datum entityName = rule->entity != nullptr ? CStringGetTextDatum(rule->entity) : 0;
+    Datum actionName = CStringGetTextDatum(listener->action), typeName = CStringGetTextDatum(listener->eventType);
+    Datum entityName = listener->entity != nullptr ? CStringGetTextDatum(listener->entity) : 0;
     FullTransactionId transaction = GetTopFullTransactionId();
-    bool leaves = !events->silent && !capture::isSilent(capture::currentFrame());
+    bool delivers = !events->noDeliveries && !capture::deliversNothing(capture::currentFrame());
     for (int64_t i = 0; i < events->count; ++i) {
         capture::readEvent(events, i);
         slot_getsomeattrs(events->row, capture::captured::data + 1);
         const Datum* values = events->row->tts_values;
         const bool* nulls = events->row->tts_isnull;
         TupleTableSlot* row = nextRow(rows);
-        set(row, id, UUIDPGetDatum(&events->ids[i]));
-        set(row, action, actionName);
-        set(row, type, typeName);
-        if (rule->entity != nullptr) {
-            set(row, entity, entityName);
-            set(row, relation, ObjectIdGetDatum(rule->relation));
+        setColumn(row, id, UUIDPGetDatum(&events->ids[i]));
+        setColumn(row, action, actionName);
+        setColumn(row, type, typeName);
+        if (listener->entity != nullptr) {
+            setColumn(row, entity, entityName);
+            setColumn(row, relation, ObjectIdGetDatum(listener->relation));
         }
-        if (!nulls[capture::captured::subject]) set(row, subject, values[capture::captured::subject]);
-        if (!nulls[capture::captured::data]) set(row, data, values[capture::captured::data]);
-        set(row, occurredAt, values[capture::captured::time]);
-        set(row, xid, FullTransactionIdGetDatum(transaction));
-        if (events->lineage.caused) set(row, causedBy, UUIDPGetDatum(&events->lineage.causedBy));
-        set(row, root, UUIDPGetDatum(events->lineage.caused ? &events->lineage.root : &events->ids[i]));
-        set(row, depth, Int32GetDatum(events->lineage.depth));
-        set(row, deliver, BoolGetDatum(leaves));
-        if (keptBy != 0) set(row, caller, keptBy);
+        if (!nulls[capture::captured::subject]) setColumn(row, subject, values[capture::captured::subject]);
+        if (!nulls[capture::captured::data]) setColumn(row, data, values[capture::captured::data]);
+        setColumn(row, occurredAt, values[capture::captured::time]);
+        setColumn(row, xid, FullTransactionIdGetDatum(transaction));
+        if (events->lineage.caused) setColumn(row, causedBy, UUIDPGetDatum(&events->lineage.causedBy));
+        setColumn(row, root, UUIDPGetDatum(events->lineage.caused ? &events->lineage.root : &events->ids[i]));
+        setColumn(row, depth, Int32GetDatum(events->lineage.depth));
+        setColumn(row, deliver, BoolGetDatum(delivers));
+        if (callerDatum != 0) setColumn(row, caller, callerDatum);
         writeRow(rows);
     }
     closeWriter(rows);
-    // The action may be resumed by now, by a session that does not see these events yet.
+    // A session that resumes the action now does not see these events yet, so a worker must look after the commit.
     wakeWorkerAtCommit();
 }
 

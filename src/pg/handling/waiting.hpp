@@ -5,7 +5,7 @@
 
 namespace specql::handling {
 
-// Keeps the set's events until specql.resume(action), in the order of their ids.
-void keepWaiting(capture::EventSet* set);
+// Stores the set's events, with their ids, until specql.resume(action). They are handled in the order of their ids.
+void storeWaiting(capture::EventSet* set);
 
 }  // namespace specql::handling

@@ -3,7 +3,7 @@
 #include "pg/base/event_settings.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
-#include "pg/capture/listeners.hpp"
+#include "pg/capture/registry.hpp"
 #include "pg/handling/owner.hpp"
 #include "pg/handling/run.hpp"
 #include "pg/history/rebuild.hpp"
@@ -12,7 +12,7 @@ namespace specql::history {
 
 namespace {
 
-// Enough to be cheap; few enough for the search for repeated rows.
+// Events per set. The search for repeated rows in lengthOfSet() is quadratic in it.
 constexpr int largestSet = 256;
 
 [[noreturn]] void refuseUnknown(const PastEvent* event) {
@@ -22,29 +22,29 @@ constexpr int largestSet = 256;
     pg_unreachable();
 }
 
-capture::Rule* listenerOf(const PastEvent* event) {
+capture::Listener* eventListenerOf(const PastEvent* event) {
     ListCell* cell;
-    foreach (cell, capture::listenersOf(event->type, event->action)) {
-        capture::Rule* rule = static_cast<capture::Rule*>(lfirst(cell));
-        if (strcmp(rule->action, event->action) == 0) return rule;
+    foreach (cell, capture::eventListeners(event->type, event->action)) {
+        capture::Listener* listener = static_cast<capture::Listener*>(lfirst(cell));
+        if (strcmp(listener->action, event->action) == 0) return listener;
     }
     refuseUnknown(event);
 }
 
-capture::Rule* ruleOf(const PastEvent* event, Relation relation) {
-    capture::Rule* rule = capture::findRule(relation, event->action, event->type);
-    if (rule == nullptr) refuseUnknown(event);
-    return rule;
+capture::Listener* tableListenerOf(const PastEvent* event, Relation relation) {
+    capture::Listener* listener = capture::findListener(relation, event->action, event->type);
+    if (listener == nullptr) refuseUnknown(event);
+    return listener;
 }
 
 void append(capture::EventSet* set, const PastEvent* event, TupleTableSlot* row, int maskBytes) {
     row->tts_values[capture::captured::time] = TimestampTzGetDatum(event->time);
     row->tts_isnull[capture::captured::time] = false;
-    capture::appendEvent(set, row, set->rule->mask, maskBytes);
+    capture::appendEvent(set, row, set->listener->mask, maskBytes);
 }
 
 void appendCustom(capture::EventSet* set, const PastEvent* event) {
-    TupleTableSlot* row = MakeSingleTupleTableSlot(set->rule->shape, &TTSOpsVirtual);
+    TupleTableSlot* row = MakeSingleTupleTableSlot(set->listener->rowDescriptor, &TTSOpsVirtual);
     row->tts_values[capture::captured::data] = event->data;
     row->tts_isnull[capture::captured::data] = event->data == 0;
     row->tts_isnull[capture::captured::subject] = true;
@@ -54,40 +54,41 @@ void appendCustom(capture::EventSet* set, const PastEvent* event) {
     append(set, event, row, 0);
 }
 
-capture::EventSet* openSet(capture::Rule* rule, const PastEvent* events, int count, bool replayed) {
-    capture::EventSet* set = capture::makeEventSet(rule, false);
+capture::EventSet* makeSet(capture::Listener* listener, const PastEvent* events, int count, bool replayed) {
+    capture::EventSet* set = capture::makeEventSet(listener, false);
     set->lineage = events->lineage;
-    set->caller = capture::keptCaller(set->context, events->caller);
+    set->caller = capture::storedCaller(set->context, events->caller);
     set->attempts = events->attempts;
     set->lastError = events->message;
     set->replayed = replayed;
-    set->silent = events->silent;
+    set->noDeliveries = events->noDeliveries;
     set->ids = static_cast<pg_uuid_t*>(MemoryContextAlloc(set->context, sizeof(pg_uuid_t) * count));
     for (int i = 0; i < count; ++i)
         set->ids[i] = events[i].id;
     return set;
 }
 
-// Events of rows have their table open.
-capture::EventSet* setOf(capture::Rule* rule, Relation relation, const PastEvent* events, int count, bool replayed) {
-    capture::EventSet* set = openSet(rule, events, count, replayed);
+// `relation` is the open table of row events, nullptr for custom events.
+capture::EventSet* setOf(capture::Listener* listener, Relation relation, const PastEvent* events, int count,
+                         bool replayed) {
+    capture::EventSet* set = makeSet(listener, events, count, replayed);
     if (relation == nullptr) {
         for (int i = 0; i < count; ++i)
             appendCustom(set, &events[i]);
         return set;
     }
-    // Conditions that ask who did it are asked on behalf of the events.
+    // An empty frame, so that specql.caller() in a condition gives the caller of the events.
     capture::Frame* frame = capture::pushFrame(set, 0, 0);
     for (int i = 0; i < count; ++i) {
-        RebuiltEvent event = rebuildEvent(rule, relation, DatumGetJsonbP(events[i].data));
+        RebuiltEvent event = rebuildEvent(listener, relation, DatumGetJsonbP(events[i].data));
         append(set, &events[i], event.row, event.maskBytes);
     }
     capture::popFrame(frame);
     return set;
 }
 
-void handleAsOwner(capture::Rule* rule, Relation relation, const PastEvent* events, int count, bool replayed) {
-    capture::EventSet* set = setOf(rule, relation, events, count, replayed);
+void handleAsOwner(capture::Listener* listener, Relation relation, const PastEvent* events, int count, bool replayed) {
+    capture::EventSet* set = setOf(listener, relation, events, count, replayed);
     if (const char* chain = handling::cascadeChain(set))
         ereport(ERROR, (errcode(sqlstate::cascadeTooDeep),
                         errmsg("event %s would be number %d of a cascade; specql.max_cascade_depth is %d", events->type,
@@ -101,19 +102,19 @@ bool sameText(const char* left, const char* right) {
     return left == nullptr || right == nullptr ? left == right : strcmp(left, right) == 0;
 }
 
-// Can `next` be in a set that begins with `first`?
+// Can the two events be in one set? A set has one lineage, caller, table and number of attempts.
 bool sameOrigin(const PastEvent* first, const PastEvent* next) {
     const capture::Lineage &left = first->lineage, &right = next->lineage;
     return left.caused == right.caused && left.depth == right.depth &&
            (!left.caused || (memcmp(&left.causedBy, &right.causedBy, UUID_LEN) == 0 &&
                              memcmp(&left.root, &right.root, UUID_LEN) == 0)) &&
-           first->ofRow == next->ofRow && first->relation == next->relation && first->silent == next->silent &&
-           first->attempts == next->attempts && sameText(first->message, next->message) &&
-           capture::sameKept(first->caller, next->caller) && strcmp(first->type, next->type) == 0 &&
-           strcmp(first->action, next->action) == 0;
+           first->ofRow == next->ofRow && first->relation == next->relation &&
+           first->noDeliveries == next->noDeliveries && first->attempts == next->attempts &&
+           sameText(first->message, next->message) && capture::sameStoredCaller(first->caller, next->caller) &&
+           strcmp(first->type, next->type) == 0 && strcmp(first->action, next->action) == 0;
 }
 
-// How many events, from the first, one statement could have raised: it changes no row twice.
+// The number of events, from the first, that can be handled as one set: of one origin, and each about another row.
 int lengthOfSet(const PastEvent* events, int count) {
     int length = 1;
     for (; length < count && length < largestSet; ++length) {
@@ -172,10 +173,10 @@ void handlePast(const PastEvent* events, int count, bool replayed) {
             refuseUnknown(events);
         relation = table_open(events->relation, AccessShareLock);
     }
-    capture::Rule* rule = relation != nullptr ? ruleOf(events, relation) : listenerOf(events);
-    capture::prepareHandler(rule);
-    handling::asOwner(rule->handlerUser, [rule, relation, events, count, replayed] {
-        handleAsOwner(rule, relation, events, count, replayed);
+    capture::Listener* listener = relation != nullptr ? tableListenerOf(events, relation) : eventListenerOf(events);
+    capture::prepareHandler(listener);
+    handling::asOwner(listener->handlerOwner, [listener, relation, events, count, replayed] {
+        handleAsOwner(listener, relation, events, count, replayed);
     });
     if (relation != nullptr) table_close(relation, NoLock);
 }

@@ -1,43 +1,43 @@
-// Events of the past, read back from a table and given to their handlers again: retries, what waited for a pause to
-// end, replays.
+// Events that were stored in a table and are given to their handlers later: retries, released events, replays.
 #pragma once
 
 #include "pg/capture/event_set.hpp"
 
 namespace specql::history {
 
-// One of them. Plain data, in the memory context of whoever read it.
+// Plain data; what it points to is in the memory context that was current for readPast().
 struct PastEvent {
     pg_uuid_t id;
     const char* action;
     const char* type;
-    bool ofRow;    // a row changed; else a custom event
-    Oid relation;  // whose; InvalidOid if it is gone
+    bool ofRow;    // a row event, not a custom one
+    Oid relation;  // the table of a row event; InvalidOid if it was dropped
     const char* subject;
-    Datum data;  // 0: NULL
+    Datum data;  // jsonb; 0 if NULL
     TimestampTz time;
     capture::Lineage lineage;
-    Datum caller;         // as it was kept; 0: NULL
-    int attempts;         // that failed
-    const char* message;  // of the last of those; nullptr if there were none
-    bool silent;          // nothing that comes of it may leave the database
+    Datum caller;         // jsonb, as it was stored; 0 if NULL
+    int attempts;         // failed ones
+    const char* message;  // of the last failed attempt; nullptr if there was none
+    bool noDeliveries;    // its handlers must queue no deliveries
 };
 
-// The columns that readPast expects, from a table with these and a regclass or NULL named relation.
+// The columns that readPast() reads, as a select list for tables that name them like this.
 #define PAST_COLUMNS \
     "id, action, type, entity IS NOT NULL, relation::oid, subject, data, occurred_at, caused_by, root, depth, caller"
 constexpr int pastColumns = 12;
 
-// A row of an SPI result that begins with PAST_COLUMNS; the rest of the struct is zero.
+// Reads a row of an SPI result that begins with PAST_COLUMNS. Attempts, message and noDeliveries are left at zero.
 PastEvent readPast(HeapTuple tuple, TupleDesc descriptor);
 
-// Gives events to their handler as one set, with today's rules; every error is the caller's. They must be of one action
-// and table and of one origin. With `replayed` they are not logged.
+// Runs the handler for events as one set, as the handler's owner. Conditions and values of row events are evaluated
+// again, as the action defines them now. The events must have the same action, type, table, lineage and caller. With
+// `replayed` they are not logged. Raises all errors.
 void handlePast(const PastEvent* events, int count, bool replayed);
 
-// Gives events to their handlers in order, in sets that hold no row twice, each in a subtransaction; of a set that
-// fails the halves are tried. Afterwards errors[i] is nullptr for each that was handled; others lie in the current
-// memory context.
+// Runs the handlers for events in their order, in sets without two events about one row, each in a subtransaction. A
+// set that fails is split into halves, unless it met a lock. errors[i] is set to nullptr for each event that was
+// handled, else to its error, in the current memory context.
 void handleEach(const PastEvent* events, int count, bool replayed, ErrorData** errors);
 
 }  // namespace specql::history

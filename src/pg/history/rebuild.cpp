@@ -17,7 +17,8 @@ Jsonb* objectAt(Jsonb* data, const char* key) {
     return value == nullptr || value->type != jbvBinary ? nullptr : JsonbValueToJsonb(value);
 }
 
-// Input functions and domain constraints run as the owner, with a search path that nobody else writes to.
+// Makes a row of the table from JSON, in the current memory context; nullptr for nullptr. Input functions and domain
+// checks run, so the caller must have switched to a role and a search path that are safe for them.
 TupleTableSlot* rowFrom(Relation relation, Jsonb* object) {
     if (object == nullptr) return nullptr;
     const char* table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
@@ -45,7 +46,7 @@ TupleTableSlot* rowFrom(Relation relation, Jsonb* object) {
 
 }  // namespace
 
-RebuiltEvent rebuildEvent(capture::Rule* rule, Relation relation, Jsonb* data) {
+RebuiltEvent rebuildEvent(capture::Listener* listener, Relation relation, Jsonb* data) {
     Jsonb* oldData = objectAt(data, "old");
     Jsonb* newData = objectAt(data, "new");
     if (oldData == nullptr && newData == nullptr)
@@ -54,17 +55,17 @@ RebuiltEvent rebuildEvent(capture::Rule* rule, Relation relation, Jsonb* data) {
     capture::Operation operation = oldData == nullptr   ? capture::opInsert
                                    : newData == nullptr ? capture::opDelete
                                                         : capture::opUpdate;
-    if (rule->broken != nullptr) ReThrowError(const_cast<ErrorData*>(rule->broken));
-    capture::CompiledCapture* compiled = rule->compiled[operation];
+    if (listener->captureError != nullptr) ReThrowError(const_cast<ErrorData*>(listener->captureError));
+    capture::CompiledCapture* compiled = listener->compiled[operation];
     if (compiled == nullptr)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg(rule->enabled ? "action %s does not listen to such changes of %s any more"
-                                             : "the trigger of action %s on %s is disabled",
-                               rule->action, rule->entity)));
+                        errmsg(listener->enabled ? "action %s does not listen to such changes of %s any more"
+                                                 : "the trigger of action %s on %s is disabled",
+                               listener->action, listener->entity)));
     Oid user;
     int securityContext;
     GetUserIdAndSecContext(&user, &securityContext);
-    SetUserIdAndSecContext(rule->captureOwner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
+    SetUserIdAndSecContext(listener->captureOwner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
     int level = NewGUCNestLevel();
     setLocal("search_path", "pg_catalog, pg_temp");
     ExprContext* evaluation = compiled->row->pi_exprContext;
@@ -73,7 +74,7 @@ RebuiltEvent rebuildEvent(capture::Rule* rule, Relation relation, Jsonb* data) {
     evaluation->ecxt_innertuple = oldRow;
     evaluation->ecxt_outertuple = newRow;
     RebuiltEvent event;
-    event.maskBytes = capture::evaluateBranches(rule, compiled, evaluation);
+    event.maskBytes = capture::evaluateBranches(listener, compiled, evaluation);
     event.branchCount = compiled->branches != nullptr ? compiled->branchCount : 8 * event.maskBytes;
     MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
     event.row = ExecProject(compiled->row);
@@ -101,7 +102,7 @@ Relation openReadable(Oid table) {
 
 }  // namespace
 
-// (relation, row): its JSON.
+// specql.row_as_owner(relation, row text): the row as jsonb, made with the rights of the table's owner.
 SPECQL_FUNCTION(specql_row_as_owner)
 {
     Relation relation = openReadable(PG_GETARG_OID(0));
@@ -128,7 +129,7 @@ SPECQL_FUNCTION(specql_row_as_owner)
     return result;
 }
 
-// (relation, state): the row, in the columns of the table.
+// specql.row_of_state(relation, state jsonb): the row, in the columns of the table.
 SPECQL_FUNCTION(specql_row_of_state)
 {
     ResultSet result(fcinfo);
@@ -156,26 +157,27 @@ SPECQL_FUNCTION(specql_row_of_state)
     return 0;
 }
 
-// For specql.why: (relation, action, data, caller) → a row per branch, whether it holds, and all values that the steps
-// read.
+// specql.recheck(relation, action, data, caller), for specql.why(): a row for each branch, with whether it holds for
+// the event and the values that the steps read.
 SPECQL_FUNCTION(specql_recheck)
 {
     ResultSet result(fcinfo);
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) return 0;
     Relation relation = table_open(PG_GETARG_OID(0), AccessShareLock);
-    capture::Rule* rule = capture::findRule(relation, text_to_cstring(PG_GETARG_TEXT_PP(1)), nullptr);
-    if (rule != nullptr) {
-        // Conditions that ask who did it are asked on behalf of the event.
-        capture::EventSet* set = capture::makeEventSet(rule, false);
-        set->caller = capture::keptCaller(set->context, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3));
+    capture::Listener* listener = capture::findListener(relation, text_to_cstring(PG_GETARG_TEXT_PP(1)), nullptr);
+    if (listener != nullptr) {
+        // An empty frame, so that specql.caller() in a condition gives the caller of the event.
+        capture::EventSet* set = capture::makeEventSet(listener, false);
+        set->caller = capture::storedCaller(set->context, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3));
         set->ids = static_cast<pg_uuid_t*>(MemoryContextAllocZero(set->context, sizeof(pg_uuid_t)));
         capture::Frame* frame = capture::pushFrame(set, 0, 0);
-        RebuiltEvent event = rebuildEvent(rule, relation, PG_GETARG_JSONB_P(2));
+        RebuiltEvent event = rebuildEvent(listener, relation, PG_GETARG_JSONB_P(2));
         HeapTuple tuple = ExecCopySlotHeapTuple(event.row);
-        Datum json = DirectFunctionCall1(row_to_json, heap_copy_tuple_as_datum(tuple, BlessTupleDesc(rule->shape)));
+        Datum json =
+            DirectFunctionCall1(row_to_json, heap_copy_tuple_as_datum(tuple, BlessTupleDesc(listener->rowDescriptor)));
         Datum values = DirectFunctionCall1(jsonb_in, CStringGetDatum(TextDatumGetCString(json)));
         for (int branch = 1; branch <= event.branchCount; ++branch) {
-            bool held = capture::hasBranch(rule->mask, event.maskBytes, branch);
+            bool held = capture::hasBranch(listener->mask, event.maskBytes, branch);
             Datum row[3] = {Int32GetDatum(branch), BoolGetDatum(held), values};
             bool nulls[3] = {false, false, false};
             result.add(row, nulls);

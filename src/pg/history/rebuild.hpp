@@ -1,19 +1,20 @@
-// Rows of the past: an event's captured row made again from the data that was logged.
+// Makes the captured row of an event again, from its logged data.
 #pragma once
 
 #include "pg/capture/event_set.hpp"
 
 namespace specql::history {
 
-// A row-changing event, read back from its `data` ({"old": …, "new": …}) with today's rules.
+// A row event, rebuilt from its data ({"old": …, "new": …}) with the conditions and values that the action has now.
 struct RebuiltEvent {
-    TupleTableSlot* row;  // of rule->shape; the branches are not in it but in rule->mask
-    int maskBytes;        // 0: no branch holds
+    TupleTableSlot* row;  // of listener->rowDescriptor, without the branches: those are in listener->mask
+    int maskBytes;        // size of the mask; 0 if no branch holds
     int branchCount;
 };
 
-// Old and new row are made with the rights of the table's owner. An error if the action does not listen to such a
-// change, is switched off, or the data does not fit the table any more. Valid until the rule evaluates another row.
-RebuiltEvent rebuildEvent(capture::Rule* rule, Relation relation, Jsonb* data);
+// Input functions and expressions run with the rights of the owner of the capture function. Raises an error if the
+// action does not listen to such a change any more, if its trigger is disabled, or if the data does not fit the table.
+// The row is valid until the listener evaluates another one.
+RebuiltEvent rebuildEvent(capture::Listener* listener, Relation relation, Jsonb* data);
 
 }  // namespace specql::history

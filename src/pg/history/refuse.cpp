@@ -1,5 +1,5 @@
-// specql.refuse_change(): the trigger that keeps an append-only log append-only; and specql.expire_log, the way around
-// it that retention takes.
+// specql.refuse_change(): the trigger that refuses changes of an append-only log; and specql.expire_log(), which may
+// delete its old rows.
 #include "pg/base/server.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/sqlstate.hpp"
@@ -8,9 +8,10 @@ namespace specql::history {
 
 namespace {
 
-Oid expiring = InvalidOid;  // the log whose old rows are being deleted now
+Oid expiring = InvalidOid;  // the log from which specql.expire_log() is deleting
 
-// What is read back from the log must not be lost with it: of each key the last row before `before` stays.
+// Writes the DELETE statement. specql.state_at() reads states of rows from the log, so the last row of each key before
+// the given time stays.
 const char* const conditionSql = R"(
 SELECT format('DELETE FROM %s AS t WHERE t.id < specql.first_uuid($1)', $1) || coalesce(string_agg(
            format(' AND (EXISTS (SELECT FROM %s AS n WHERE n.%I = t.%2$I AND n.id > t.id', $1, r.key_column)
@@ -19,7 +20,7 @@ SELECT format('DELETE FROM %s AS t WHERE t.id < specql.first_uuid($1)', $1) || c
                   format(' AND n.%I = %L) OR t.%1$I IS DISTINCT FROM %2$L)', r.type_column, r.type_value) END, ''), '')
 FROM specql.log_readings() AS r WHERE r.log = $1)";
 
-// In SPI's memory context.
+// The statement that deletes old rows of the log, in SPI's memory context.
 const char* deleteStatement(Oid log) {
     Oid type = REGCLASSOID;
     Datum value = ObjectIdGetDatum(log);

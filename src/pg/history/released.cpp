@@ -1,4 +1,4 @@
-// specql.handle_released: what waited for specql.resume.
+// specql.handle_released: handles the events that waited for specql.resume.
 #include "pg/history/released.hpp"
 
 #include "pg/base/event_settings.hpp"
@@ -12,8 +12,8 @@ namespace specql::history {
 
 namespace {
 
-// Row locks, so that two sessions that resume do not handle an event twice. Those before $3 are done: without it, each
-// claim would pass all that this transaction has removed.
+// Claims by row locks, so that two sessions do not handle an event twice. $3 is the last id of the batch before:
+// without it each claim would scan all index entries of the rows that this transaction has deleted already.
 const char* const claimSql = "SELECT " PAST_COLUMNS R"(, deliver FROM specql.waiting_event
 WHERE action = $1 AND id > $3 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
@@ -35,8 +35,9 @@ SELECT m.id, m.action, m.type, m.entity, m.relation, m.subject, m.data, m.occurr
        CASE WHEN m.deliver THEN specql.clock() END
 FROM moved AS m)";
 
-// The planner knows nothing of a table that was empty a moment ago: its index is the only way that does not read all of
-// it for every batch. `read` takes what it gave, and is told the caller's memory context.
+// Runs a statement as the extension's owner. It must use the index on (action, id), which planner statistics from the
+// time when the table was empty would not choose. `read` reads the SPI result; its argument is the caller's memory
+// context.
 template <typename Read>
 void execute(const char* sql, Oid* types, Datum* values, int count, Read&& read) {
     MemoryContext caller = CurrentMemoryContext;
@@ -63,7 +64,7 @@ PastEvent* claim(const char* action, int64_t limit, const pg_uuid_t* after, int*
         for (uint64_t i = 0; i < SPI_processed; ++i) {
             bool isNull;
             events[i] = readPast(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
-            events[i].silent =
+            events[i].noDeliveries =
                 !DatumGetBool(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, pastColumns + 1, &isNull));
         }
         MemoryContextSwitchTo(spi);
@@ -81,7 +82,7 @@ void remove(const char* action, const PastEvent* events, int count) {
     execute(doneSql, types, values, 2, [](MemoryContext) {});
 }
 
-// Up to `limit` events of an action after `after`, which becomes the last of them; how many there were.
+// Handles up to `limit` events of an action with ids after `after`, sets that to the last id, and returns their number.
 int handleSome(const char* action, int64_t limit, pg_uuid_t* after) {
     int count;
     PastEvent* events = claim(action, limit, after, &count);
@@ -102,7 +103,7 @@ int handleSome(const char* action, int64_t limit, pg_uuid_t* after) {
     return count;
 }
 
-// The names of actions whose events wait though they are not paused.
+// The names of the actions that have waiting events and are not paused.
 char** releasedActions(int* count) {
     MemoryContext caller = CurrentMemoryContext;
     SPI_connect();

@@ -1,14 +1,15 @@
-// What waited for a paused action, given to its handler once specql.resume has let it go.
+// Released events: they waited for a paused action (or, from a match, for another transaction) and may be handled now.
 #pragma once
 
 #include <cstdint>
 
 namespace specql::history {
 
-// Handles what waits for an action, or (nullptr) for all that are not paused any more, up to `limit` events. What fails
-// goes to specql.failure. How many events.
+// Handles up to `limit` waiting events of an action, or for nullptr of all actions that are not paused and that the
+// caller may see. Those that fail are moved to specql.failure. Returns how many events were taken.
 int64_t handleReleased(const char* action, int64_t limit);
-// Moves up to `limit` events that wait though their action is not paused to the failures, due at once.
+// Moves up to `limit` waiting events of an action to specql.failure, due at once: for a batch whose handling ended the
+// session, so that the events are tried one at a time.
 void failReleased(const char* action, int64_t limit);
 
 }  // namespace specql::history

@@ -1,5 +1,5 @@
-// specql.replay_events: a stretch of logged events given to their action's handler again. What becomes of the replay as
-// a whole is kept in SQL: 70-history.sql.
+// specql.replay_events: gives a batch of logged events to the handler of their action again. src/schema/70-history.sql
+// keeps the progress of the whole replay.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/result_set.hpp"
 #include "pg/history/past.hpp"
@@ -8,7 +8,8 @@ namespace specql::history {
 
 namespace {
 
-// The log knows a row's table by name; the action knows the object that has the name today.
+// The log stores the name of a row's table. If the action has only one table, that is taken even if it was renamed
+// since.
 const char* const readSql = R"(
 WITH watched AS (
     SELECT a.relation::regclass AS relation, n.nspname || '.' || c.relname AS entity
@@ -33,7 +34,7 @@ constexpr int argumentCount = 9;
 const Oid argumentTypes[argumentCount] = {TEXTOID,        TEXTOID,        UUIDOID, UUIDOID, TIMESTAMPTZOID,
                                           TIMESTAMPTZOID, PG_SNAPSHOTOID, XID8OID, INT4OID};
 
-PastEvent* read(FunctionCallInfo fcinfo, bool silent, int* count) {
+PastEvent* read(FunctionCallInfo fcinfo, bool noDeliveries, int* count) {
     Datum values[argumentCount];
     char nulls[argumentCount];
     for (int i = 0; i < argumentCount; ++i) {
@@ -49,14 +50,15 @@ PastEvent* read(FunctionCallInfo fcinfo, bool silent, int* count) {
     auto* events = static_cast<PastEvent*>(palloc(sizeof(PastEvent) * (SPI_processed + 1)));
     for (uint64_t i = 0; i < SPI_processed; ++i) {
         events[i] = readPast(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
-        events[i].silent = silent;
+        events[i].noDeliveries = noDeliveries;
     }
     MemoryContextSwitchTo(spi);
     SPI_finish();
     return events;
 }
 
-// A row that the first handling wrote is there: rows that steps insert have ids made from their event's.
+// Did the handler fail because a row that it inserts is there already, from the first handling? The ids of rows that
+// steps insert are derived from the id of the event, so the primary key of the table is violated then.
 bool isPresent(const ErrorData* error) {
     if (error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION || error->schema_name == nullptr ||
         error->table_name == nullptr || error->constraint_name == nullptr)

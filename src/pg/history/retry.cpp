@@ -1,5 +1,5 @@
-// specql.retry and specql.retry_due, and what a worker does for one owner: failed events are given to their handlers
-// again. What waited for an action that is resumed is due too.
+// specql.retry, specql.retry_due and the retries of owner workers: failed events are given to their handlers again.
+// specql.retry_due also handles released events.
 #include "pg/history/retry.hpp"
 #include "pg/history/released.hpp"
 
@@ -19,7 +19,7 @@ namespace {
 
 #define FAILED_COLUMNS PAST_COLUMNS ", attempts, message"
 
-// Claims are row locks: they end with the transaction, whether it commits or dies.
+// Failures are claimed by row locks, so a claim ends with the transaction, also if that is aborted.
 const char* const claimDueSql = "SELECT " FAILED_COLUMNS R"( FROM specql.failure
 WHERE status = 'failed' AND next_attempt_at <= $1 AND ($3 IS NULL OR action = ANY ($3))
 ORDER BY next_attempt_at, id LIMIT $2 FOR UPDATE SKIP LOCKED)";
@@ -34,7 +34,7 @@ ORDER BY action FOR UPDATE SKIP LOCKED)";
 
 const char* const doneSql = "DELETE FROM specql.failure WHERE id = $1 AND action = $2";
 
-const char* const noteSql = R"(
+const char* const countAttemptSql = R"(
 UPDATE specql.failure AS f
 SET status = t.status, attempts = f.attempts + 1, sqlstate = '57P01', message = 'the attempt ended its session',
     detail = NULL, hint = NULL, context = NULL, last_failed_at = clock_timestamp(), next_attempt_at = t.next_attempt_at
@@ -47,8 +47,7 @@ struct Arguments {
     char nulls[4];
 };
 
-// ---- claiming
-// ----------------------------------------------------------------------------------------------------------
+// ---- claiming -----------------------------------------------------------------------------------------------------
 
 PastEvent readFailed(HeapTuple tuple, TupleDesc descriptor) {
     PastEvent failed = readPast(tuple, descriptor);
@@ -58,7 +57,7 @@ PastEvent readFailed(HeapTuple tuple, TupleDesc descriptor) {
     return failed;
 }
 
-// The claimed rows in the current memory context; `count` of them.
+// Claims rows; returns the `count` events that were claimed, in the current memory context.
 PastEvent* claim(const char* sql, Arguments* arguments, uint64_t* count) {
     PastEvent* result = nullptr;
     runAsExtensionOwner([sql, arguments, count, &result] {
@@ -102,19 +101,18 @@ void executeForEvent(const char* sql, const PastEvent* failed) {
     });
 }
 
-// ---- trying
-// ------------------------------------------------------------------------------------------------------------
+// ---- trying -------------------------------------------------------------------------------------------------------
 
 void tryAgain(const PastEvent* failed) {
     handlePast(failed, 1, false);
     executeForEvent(doneSql, failed);
 }
 
-// What one call has seen of actions, in its memory context.
-struct Seen {
+// The actions that failed during one call of a retry function; the lists are in `context`.
+struct SeenActions {
     MemoryContext context;
-    List* warned;     // one that fails for all of ten thousand events must not fill the server's log
-    List* contended;  // their other events wait too
+    List* warned;     // a warning has been raised, and is not repeated for each of thousands of events
+    List* contended;  // an event met a lock, so the other events of the action are postponed
 };
 
 bool isAmong(const List* actions, const char* action) {
@@ -124,14 +122,14 @@ bool isAmong(const List* actions, const char* action) {
     return false;
 }
 
-void append(Seen* seen, List** actions, const char* action) {
+void append(SeenActions* seen, List** actions, const char* action) {
     MemoryContext before = MemoryContextSwitchTo(seen->context);
     *actions = lappend(*actions, pstrdup(action));
     MemoryContextSwitchTo(before);
 }
 
 // True if the event is handled now.
-bool retryOne(const PastEvent* failed, Seen* seen) {
+bool retryOne(const PastEvent* failed, SeenActions* seen) {
     ErrorData* error = trySubtransaction([failed] { tryAgain(failed); });
     if (error == nullptr) return true;
     capture::recordFailureAgain(&failed->id, failed->action, error, error->sqlerrcode == sqlstate::cascadeTooDeep);
@@ -143,7 +141,7 @@ bool retryOne(const PastEvent* failed, Seen* seen) {
     return false;
 }
 
-// The actions whose events the caller may have tried; 0: all.
+// The names (text[]) of the actions whose events the caller may have retried; 0 stands for all.
 Datum visibleActions() {
     Datum actions = 0;
     MemoryContext caller = CurrentMemoryContext;
@@ -164,7 +162,7 @@ Datum visibleActions() {
 }  // namespace
 
 int64_t retryAction(const char* action, int64_t limit, TimestampTz stopAt, bool* contended) {
-    Seen seen = {CurrentMemoryContext, NIL, NIL};
+    SeenActions seen = {CurrentMemoryContext, NIL, NIL};
     uint64_t count;
     PastEvent* failed = claimOfAction(action, engineTime(), limit, &count);
     int64_t done = 0;
@@ -177,23 +175,23 @@ int64_t retryAction(const char* action, int64_t limit, TimestampTz stopAt, bool*
     return done;
 }
 
-PastEvent* noteAttempt(const char* action) {
+PastEvent* countAttempt(const char* action) {
     uint64_t count;
     PastEvent* failed = claimOfAction(action, engineTime(), 1, &count);
     if (count == 0) return nullptr;
-    executeForEvent(noteSql, failed);
+    executeForEvent(countAttemptSql, failed);
     return failed;
 }
 
-void tryNoted(const PastEvent* failed) {
-    // A person may have tried it meanwhile.
+void retryCounted(const PastEvent* failed) {
+    // Somebody may have retried it by specql.retry() meanwhile.
     uint64_t count;
     (void)claimEvent(failed, &count);
     if (count > 0) tryAgain(failed);
 }
 
-void recordNoted(const PastEvent* failed, const ErrorData* error) {
-    capture::recordFailureOfNoted(&failed->id, failed->action, error);
+void recordCountedError(const PastEvent* failed, const ErrorData* error) {
+    capture::recordCountedFailure(&failed->id, failed->action, error);
 }
 
 SPECQL_FUNCTION(specql_retry)
@@ -205,7 +203,7 @@ SPECQL_FUNCTION(specql_retry)
     uint64_t count;
     PastEvent* failed = claim(claimEventSql, &arguments, &count);
     int handled = 0;
-    Seen seen = {CurrentMemoryContext, NIL, NIL};
+    SeenActions seen = {CurrentMemoryContext, NIL, NIL};
     for (uint64_t i = 0; i < count; ++i)
         handled += retryOne(&failed[i], &seen) ? 1 : 0;
     PG_RETURN_INT32(handled);
@@ -215,12 +213,12 @@ SPECQL_FUNCTION(specql_retry_due)
 {
     int64_t limit = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
     int64_t done = 0;
-    Seen seen = {CurrentMemoryContext, NIL, NIL};
+    SeenActions seen = {CurrentMemoryContext, NIL, NIL};
     Datum actions = visibleActions();
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql drain", ALLOCSET_DEFAULT_SIZES);
     MemoryContext before = MemoryContextSwitchTo(scratch);
     while (done < limit) {
-        // What fails again is due after this statement's start, and so is not claimed a second time.
+        // An event that fails again is due later than the start of this statement, so it is not claimed a second time.
         Arguments arguments = {{TIMESTAMPTZOID, INT8OID, TEXTARRAYOID},
                                {TimestampTzGetDatum(GetCurrentStatementStartTimestamp() + settings::clockOffset),
                                 Int64GetDatum(Min(limit - done, static_cast<int64_t>(settings::batchSize))), actions},
@@ -230,7 +228,7 @@ SPECQL_FUNCTION(specql_retry_due)
         if (count == 0) break;
         for (uint64_t i = 0; i < count; ++i) {
             if (isAmong(seen.contended, failed[i].action))
-                capture::putOff(&failed[i].id, failed[i].action);
+                capture::postponeRetry(&failed[i].id, failed[i].action);
             else
                 (void)retryOne(&failed[i], &seen);
             CHECK_FOR_INTERRUPTS();

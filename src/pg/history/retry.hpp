@@ -1,20 +1,21 @@
-// Failed events given to their handlers again, action by action: for the worker of an owner.
+// Retries of one action's failed events, for owner workers.
 #pragma once
 
 #include "pg/history/past.hpp"
 
 namespace specql::history {
 
-// Tries up to `limit` due events of an action, in this transaction, no longer than until `stopAt`; each in a
-// subtransaction. How many. `contended`: somebody holds what the handler needs, and the rest has been left for later.
+// Retries up to `limit` due events of an action, each in a subtransaction of this transaction, and begins none after
+// `stopAt`. Returns how many it has tried. `contended` is set to true if one met a lock; the rest is then left for
+// later.
 int64_t retryAction(const char* action, int64_t limit, TimestampTz stopAt, bool* contended);
 
-// An event that may end the session, or the transaction, is tried in three steps, the first and the last in
-// transactions of their own: its next attempt is written down as one that failed; it is tried, which removes it; if
-// that ended with an error after all, the error is written down. An event that ends the session so comes to be parked
-// like any other.
-PastEvent* noteAttempt(const char* action);  // of the event that is due first; nullptr if none is
-void tryNoted(const PastEvent* failed);
-void recordNoted(const PastEvent* failed, const ErrorData* error);
+// An event whose handler may end the session or the transaction is retried in up to three transactions. countAttempt()
+// stores the attempt as a failed one; retryCounted() runs the handler and deletes the failure; if that raised an error,
+// recordCountedError() stores it. So an event that ends the session each time is parked when its attempts are used up.
+// Takes the event of the action that is due first; nullptr if none is due. In the current memory context.
+PastEvent* countAttempt(const char* action);
+void retryCounted(const PastEvent* failed);
+void recordCountedError(const PastEvent* failed, const ErrorData* error);
 
 }  // namespace specql::history

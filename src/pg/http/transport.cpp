@@ -48,7 +48,7 @@ struct Call {
     HttpRequest request;
     bool privateAllowed = false;
     bool refusedAddress = false;
-    bool cut = false;  // the answer was longer than is kept
+    bool cut = false;  // the rest of the answer was dropped
     size_t bodyLimit = 0;
     size_t headerBytes = 0;
     std::string body;
@@ -73,7 +73,7 @@ bool isPrivate(const sockaddr* address) {
     return true;
 }
 
-// The address that is really connected to, whatever the name said a moment before.
+// Checks the address that is connected to, because the name may resolve to another one than before.
 curl_socket_t openSocket(void* closure, curlsocktype, curl_sockaddr* address) {
     Call* call = static_cast<Call*>(closure);
     if (!call->privateAllowed && isPrivate(&address->addr)) {
@@ -127,7 +127,7 @@ public:
     size_t inFlight() const override { return calls_.size() + ended_.size(); }
 
     void setLimits(HttpLimits limits) override {
-        // A connection that the old limits allowed must not serve the new ones.
+        // A connection that was opened under the old limits must not be used any more.
         if (limits.allowedHosts != limits_.allowedHosts || limits.caFile != limits_.caFile) reopen_ = true;
         limits_ = std::move(limits);
     }
@@ -197,7 +197,7 @@ private:
         CURL* handle = call.handle;
         curl_easy_setopt(handle, CURLOPT_URL, request.url.c_str());
         curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-        // The server's environment may name a proxy; which hosts are called is not its business.
+        // A proxy of the environment is not used: the address checks would only see the proxy.
         curl_easy_setopt(handle, CURLOPT_PROXY, "");
         curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -255,7 +255,7 @@ private:
         curl_easy_getinfo(call.handle, CURLINFO_RESPONSE_CODE, &status);
         response.result.status = static_cast<int>(status);
         response.body = std::move(call.body);
-        // What was cut off was an answer all the same.
+        // An answer that was cut off because of its length is an answer too.
         if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && call.cut)) {
             response.result.ending = delivery::Ending::answered;
             if (status < 200 || status > 299)

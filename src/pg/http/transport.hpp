@@ -1,4 +1,4 @@
-// Many HTTP requests at once. Knows nothing of PostgreSQL, but that its signals must not reach other threads.
+// Performs many HTTP requests at once. It does not use PostgreSQL.
 #pragma once
 
 #include <cstdint>
@@ -21,30 +21,31 @@ struct HttpRequest {
 struct HttpResponse {
     delivery::CallResult result;
     std::string error;  // what went wrong; empty for 2xx
-    std::string body;   // its beginning
+    std::string body;   // at most HttpLimits::bodyBytes of it
 };
 
 struct HttpLimits {
     std::string allowedHosts;      // hosts whose private addresses may be called; see namesHost()
     std::string caFile;            // of authorities to trust instead of the system's; may be empty
-    size_t bodyBytes = 64 * 1024;  // of an answer; the connection is closed at the next one
+    size_t bodyBytes = 64 * 1024;  // of an answer; if it is longer, the connection is closed
 };
 
-// Requests in flight belong to a key of the caller's. Nothing in it raises a PostgreSQL error or waits for ever;
-// std::bad_alloc may be thrown.
+// Each request has a key that the caller chooses. Functions may throw std::bad_alloc; they raise no PostgreSQL error.
 class Transport {
 public:
     virtual ~Transport() = default;
 
+    // Starts a request. One that must not be sent ends at once, with the reason as its response.
     virtual void start(uint64_t key, HttpRequest request) = 0;
-    // Works on the requests in flight for at most `timeoutMs`, less if one ends before; hands over the ended ones.
+    // Works on the requests for at most `timeoutMs`, or until one ends. Returns those that have ended.
     virtual std::vector<std::pair<uint64_t, HttpResponse>> wait(int timeoutMs) = 0;
+    // Requests that were started and not yet returned by wait().
     virtual size_t inFlight() const = 0;
-    // For the requests from now on.
+    // For requests that start from now on.
     virtual void setLimits(HttpLimits limits) = 0;
 };
 
-// By libcurl, which is initialised at the first call: never in a process that forks later.
+// A transport by libcurl, which is initialised at the first call, so never in the postmaster.
 std::unique_ptr<Transport> makeHttpTransport(HttpLimits limits);
 
 }  // namespace specql::http

@@ -1,4 +1,5 @@
-// call_external, notify, escalate: deliveries queued by handlers, in their transaction, as rows of specql.outbox.
+// specql.call_external, notify and escalate: they queue deliveries as rows of specql.outbox, in the transaction of the
+// handler.
 #include "pg/base/table_writer.hpp"
 #include "pg/base/uuid.hpp"
 #include "pg/base/wake.hpp"
@@ -8,7 +9,6 @@
 
 extern "C" {
 #include "access/detoast.h"
-#include "miscadmin.h"
 }
 
 namespace specql::outbox {
@@ -52,11 +52,11 @@ constexpr Size longestName = 255;  // bytes of a service or an operation: both a
 constexpr double shortestRepeat = 0.1, longestRepeat = 366 * 24 * 3600.0;  // seconds
 
 struct Queue {
-    BulkWriter* rows;       // nullptr: a replay that delivers nothing
+    BulkWriter* rows;       // nullptr in a replay that delivers nothing
     capture::Frame* frame;  // nullptr outside of handlers
     Kind kind;
-    Datum kindName, target, text, aggregate, type, action, waiting, owner;
-    Size ownBytes;                   // what each delivery holds beside its payload and subject
+    Datum kindName, target, text, aggregate, type, action, waitingStatus, owner;
+    Size fixedBytes;                 // size of a delivery without its payload and subject
     NullableDatum severity, repeat;  // of escalations
     TimestampTz now;
 };
@@ -86,7 +86,8 @@ void checkRepeat(const Interval* repeat) {
                         errhint("NULL sends the escalation once.")));
 }
 
-// `options` is the number of the argument after those that all kinds have.
+// Checks the arguments that all deliveries of a call share. `options` is the number of the argument with the severity,
+// which only escalations have; the interval of their repetition is the next one.
 Queue openQueue(FunctionCallInfo fcinfo, Kind kind, capture::Frame* frame, int64_t expected, int options) {
     Queue queue;
     memset(&queue, 0, sizeof queue);
@@ -101,39 +102,34 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, capture::Frame* frame, int64
     queue.kindName = CStringGetTextDatum(kindNames[kind]);
     queue.owner = ObjectIdGetDatum(GetUserId());
     if (frame != nullptr) {
-        const capture::Rule* rule = frame->rule();
-        queue.aggregate = CStringGetTextDatum(rule->entity != nullptr ? rule->entity : rule->eventType);
-        queue.type = CStringGetTextDatum(rule->eventType);
-        queue.action = CStringGetTextDatum(rule->action);
+        const capture::Listener* listener = frame->listener();
+        queue.aggregate = CStringGetTextDatum(listener->entity != nullptr ? listener->entity : listener->eventType);
+        queue.type = CStringGetTextDatum(listener->eventType);
+        queue.action = CStringGetTextDatum(listener->action);
     } else {
         queue.aggregate = queue.target;
         queue.type = kind == kindCall ? queue.text : queue.kindName;
     }
-    queue.waiting = CStringGetTextDatum("waiting");
+    queue.waitingStatus = CStringGetTextDatum("waiting");
     queue.severity.isnull = queue.repeat.isnull = true;
     if (kind == kindEscalation) {
         queue.severity = fcinfo->args[options];
         queue.repeat = fcinfo->args[options + 1];
         if (!queue.repeat.isnull) checkRepeat(DatumGetIntervalP(queue.repeat.value));
     }
-    queue.ownBytes = sizeOf(queue.target) + sizeOf(queue.text) + sizeOf(queue.aggregate) + sizeOf(queue.type) +
-                     (queue.severity.isnull ? 0 : sizeOf(queue.severity.value));
+    queue.fixedBytes = sizeOf(queue.target) + sizeOf(queue.text) + sizeOf(queue.aggregate) + sizeOf(queue.type) +
+                       (queue.severity.isnull ? 0 : sizeOf(queue.severity.value));
     queue.now = GetCurrentTimestamp();
-    if (capture::isSilent(frame)) return queue;
+    if (capture::deliversNothing(frame)) return queue;
     queue.rows = openWriter("outbox", expected);
     wakeWorkerAtCommit();
     return queue;
 }
 
-void set(TupleTableSlot* row, Column column, Datum value) {
-    row->tts_values[column] = value;
-    row->tts_isnull[column] = false;
-}
-
-// What is too large to be sent dies at once: it must neither fail the statement that raised its event, nor be copied
-// again and again. Its payload is kept if it could be sent under another setting. Outside of handlers somebody is there
-// to be told.
-void buryTooLarge(Queue* queue, TupleTableSlot* row, Size bytes) {
+// Writes a delivery that is too large to a dead letter at once, because it must neither fail the statement that raised
+// the event nor be copied again for each attempt. The payload is stored if a larger specql.max_payload_size could send
+// it. Outside of handlers an error tells the caller.
+void recordTooLarge(Queue* queue, TupleTableSlot* row, Size bytes) {
     const char* problem = psprintf("the delivery has %zu kB, specql.max_payload_size is %d kB", (bytes + 1023) / 1024,
                                    settings::maxPayloadSize);
     if (queue->frame == nullptr)
@@ -143,59 +139,60 @@ void buryTooLarge(Queue* queue, TupleTableSlot* row, Size bytes) {
     TupleTableSlot* dead = nextRow(writer);
     memcpy(dead->tts_values, row->tts_values, sizeof(Datum) * (owner + 1));
     memcpy(dead->tts_isnull, row->tts_isnull, sizeof(bool) * (owner + 1));
-    set(dead, status, CStringGetTextDatum("dead"));
-    set(dead, lastError, CStringGetTextDatum(problem));
-    set(dead, finishedAt, TimestampTzGetDatum(queue->now));
+    setColumn(dead, status, CStringGetTextDatum("dead"));
+    setColumn(dead, lastError, CStringGetTextDatum(problem));
+    setColumn(dead, finishedAt, TimestampTzGetDatum(queue->now));
     if (bytes > static_cast<Size>(settings::largestPayloadSize) * 1024) {
         const char* omitted = psprintf("{\"specql.omitted_bytes\": %zu}", bytes);
-        set(dead, payload, DirectFunctionCall1(jsonb_in, CStringGetDatum(omitted)));
+        setColumn(dead, payload, DirectFunctionCall1(jsonb_in, CStringGetDatum(omitted)));
         for (Column text : {aggregateId, channel, message, severity})
             if (!dead->tts_isnull[text] && sizeOf(dead->tts_values[text]) > longestName)
-                set(dead, text, CStringGetTextDatum("(left out)"));
+                setColumn(dead, text, CStringGetTextDatum("(left out)"));
     }
     writeRow(writer);
     closeWriter(writer);
 }
 
-// `event` is its index in the frame, or -1 for a delivery of no event of the frame.
+// Writes one delivery. `event` is the index in the frame of the event that it belongs to, or -1 if that is not in the
+// frame.
 void enqueue(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, const pg_uuid_t* idOfEvent, Datum data,
              bool hasData) {
     if (queue->rows == nullptr) return;
     TupleTableSlot* row = nextRow(queue->rows);
-    set(row, id, UUIDPGetDatum(deliveryId));
-    set(row, aggregateType, queue->aggregate);
+    setColumn(row, id, UUIDPGetDatum(deliveryId));
+    setColumn(row, aggregateType, queue->aggregate);
     if (event >= 0 && !queue->frame->set->row->tts_isnull[capture::captured::subject])
-        set(row, aggregateId, queue->frame->set->row->tts_values[capture::captured::subject]);
-    set(row, type, queue->type);
-    set(row, payload, hasData ? data : DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-    set(row, kind, queue->kindName);
-    set(row, queue->kind == kindCall ? service : channel, queue->target);
-    set(row, queue->kind == kindCall ? operation : message, queue->text);
-    if (idOfEvent != nullptr) set(row, eventId, UUIDPGetDatum(idOfEvent));
-    if (queue->frame != nullptr) set(row, action, queue->action);
-    set(row, status, queue->waiting);
-    set(row, attempts, Int32GetDatum(0));
-    set(row, availableAt, TimestampTzGetDatum(queue->now));
-    set(row, createdAt, TimestampTzGetDatum(queue->now));
-    if (!queue->severity.isnull) set(row, severity, queue->severity.value);
-    if (!queue->repeat.isnull) set(row, repeatAfter, queue->repeat.value);
-    set(row, owner, queue->owner);
-    Size bytes = queue->ownBytes + sizeOf(row->tts_values[payload]) +
+        setColumn(row, aggregateId, queue->frame->set->row->tts_values[capture::captured::subject]);
+    setColumn(row, type, queue->type);
+    setColumn(row, payload, hasData ? data : DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+    setColumn(row, kind, queue->kindName);
+    setColumn(row, queue->kind == kindCall ? service : channel, queue->target);
+    setColumn(row, queue->kind == kindCall ? operation : message, queue->text);
+    if (idOfEvent != nullptr) setColumn(row, eventId, UUIDPGetDatum(idOfEvent));
+    if (queue->frame != nullptr) setColumn(row, action, queue->action);
+    setColumn(row, status, queue->waitingStatus);
+    setColumn(row, attempts, Int32GetDatum(0));
+    setColumn(row, availableAt, TimestampTzGetDatum(queue->now));
+    setColumn(row, createdAt, TimestampTzGetDatum(queue->now));
+    if (!queue->severity.isnull) setColumn(row, severity, queue->severity.value);
+    if (!queue->repeat.isnull) setColumn(row, repeatAfter, queue->repeat.value);
+    setColumn(row, owner, queue->owner);
+    Size bytes = queue->fixedBytes + sizeOf(row->tts_values[payload]) +
                  (row->tts_isnull[aggregateId] ? 0 : sizeOf(row->tts_values[aggregateId]));
     if (bytes > static_cast<Size>(settings::maxPayloadSize) * 1024)
-        buryTooLarge(queue, row, bytes);
+        recordTooLarge(queue, row, bytes);
     else
         writeRow(queue->rows);
     if (event >= 0) capture::countDelivery(queue->frame, event);
 }
 
-// One delivery for each event of the branch; how many.
+// Queues one delivery for each event of the branch, and returns how many.
 Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
     capture::Frame* frame = capture::requireFrame(functionNames[kind]);
     int branch = DatumGetInt32(argument(fcinfo, 2, "a branch", kind));
     capture::EventSet* events = frame->set;
     Queue queue = openQueue(fcinfo, kind, frame, frame->count, 3);
-    bool everyBranch = !OidIsValid(frame->rule()->trigger);
+    bool everyBranch = !OidIsValid(frame->listener()->trigger);
     int64_t queued = 0;
     for (int64_t i = 0; i < frame->count; ++i) {
         capture::readEvent(events, frame->first + i);
@@ -211,8 +208,9 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
     PG_RETURN_INT64(queued);
 }
 
-// One delivery with a payload of its own; its id. Without an event it belongs to the one in focus, by default
-// the first of the frame. Functions of bulk operations call this too when people call them: then there is no frame.
+// Queues one delivery with its own payload, and returns its id. If no event is given it belongs to the event of
+// specql.focus(), by default the first of the frame. Users may call functions of bulk operations directly; they reach
+// this without a frame.
 Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
     PreventCommandIfReadOnly(functionNames[kind]);
     capture::Frame* frame = capture::currentFrame();

@@ -1,14 +1,16 @@
-// Calls of functions that belong to roles, by the worker or specql.drain(). Each is made in a subtransaction.
+// Calls of users' functions with the rights of a role, by a worker or specql.drain(). Each runs in a subtransaction;
+// the result is nullptr or the error, in the current memory context.
 #pragma once
 
 #include "pg/base/server.hpp"
 
 namespace specql::outbox {
 
-// Runs a command with one jsonb argument, $1, as `owner`.
+// Runs an SQL command, whose parameter $1 is a jsonb, as `owner`.
 ErrorData* runCommandAs(Oid owner, const char* command, Datum argument);
 
-// Tells the function that an action names as `processed` which events (a uuid[]) are done, as the function's owner.
+// Calls the function that an action names as `processed:` with the ids of finished events (a uuid[]), as its owner.
+// Also raises a warning if it fails.
 ErrorData* callProcessed(const char* name, Datum ids);
 
 }  // namespace specql::outbox

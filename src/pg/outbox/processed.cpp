@@ -1,4 +1,4 @@
-// specql.call_processed: tells an action's function which of its events are done.
+// specql.call_processed: calls the `processed:` function of an action with the ids of its finished events.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/handling/owner.hpp"
@@ -8,7 +8,7 @@ namespace specql::outbox {
 
 namespace {
 
-// The function runs with its owner's rights even if it is not SECURITY DEFINER.
+// The function runs as its owner, whether or not it is SECURITY DEFINER.
 void callAsOwner(const char* name, Datum ids) {
     Oid argument = UUIDARRAYOID;
     Oid function = LookupFuncName(compat::nameParts(name), 1, &argument, false);

@@ -1,5 +1,6 @@
-// What only the owner of an action or a service may do to it. The caller is told to a function that runs as the
-// extension's owner and that nobody else may call: it could not know by itself on whose behalf.
+// Functions that change a service, window or action, which only its owner may do. They run as the extension's owner a
+// function that users may not call, and pass the OID of the calling role, which that function could not find out by
+// itself.
 #include "delivery/destination.hpp"
 #include "pg/base/server.hpp"
 #include "pg/bridge/entry.hpp"
@@ -11,7 +12,7 @@ namespace {
 
 constexpr int mostArguments = 16;
 
-// `sql` has the function's own arguments, and the caller as the one after them.
+// Runs `sql`, whose parameters are the arguments of the SQL function and, after them, the OID of the calling role.
 void runForCaller(FunctionCallInfo fcinfo, const char* sql) {
     Oid types[mostArguments];
     Datum values[mostArguments];
@@ -34,7 +35,8 @@ void runForCaller(FunctionCallInfo fcinfo, const char* sql) {
     });
 }
 
-// Copied, because an error of the server would jump over the strings. No length if nothing is wrong.
+// Copies what is wrong with a URL into `problem`, so that no std::string is alive when the caller uses the server.
+// Returns the length, 0 if nothing is wrong.
 template <size_t size>
 size_t urlProblem(std::string_view text, char (&problem)[size]) {
     delivery::Url url;
@@ -49,7 +51,7 @@ SPECQL_FUNCTION(specql_register_service)
     PG_RETURN_VOID();
 }
 
-// What is wrong with the url of a service, or NULL.
+// specql.url_problem(url): what is wrong with the URL of a service, or NULL.
 SPECQL_FUNCTION(specql_url_problem)
 {
     text* argument = PG_GETARG_TEXT_PP(0);
@@ -59,7 +61,7 @@ SPECQL_FUNCTION(specql_url_problem)
     PG_RETURN_TEXT_P(cstring_to_text_with_len(problem, static_cast<int>(length)));
 }
 
-// Can a call be sent with this header?
+// specql.is_header(name, value): can this be a header of an HTTP request?
 SPECQL_FUNCTION(specql_is_header)
 {
     text* name = PG_GETARG_TEXT_PP(0);

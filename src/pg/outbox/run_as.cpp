@@ -1,4 +1,4 @@
-// specql.run_as: a call of a function that did not exist when its spec was applied.
+// specql.run_as: calls a function that did not exist when the spec was applied, as the owner of the action.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/handling/owner.hpp"

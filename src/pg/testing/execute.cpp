@@ -22,7 +22,7 @@ bool movesClock(const char* sql) {
     return strncmp(sql, begin, strlen(begin)) == 0 && strchr(sql, ';') == nullptr;
 }
 
-// (owner, sql): the first column of what it gives, as text.
+// specql.execute_as(owner, sql): the first column of the result, as text.
 SPECQL_FUNCTION(specql_execute_as)
 {
     ResultSet rows(fcinfo);

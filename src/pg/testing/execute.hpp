@@ -1,17 +1,17 @@
-// Tests run code that rules and tables reach; it is that of their owner, whoever asks for the tests.
+// Generated tests run with the rights of the role that owns the tested actions, whoever runs the tests.
 #pragma once
 
 #include "pg/compat.hpp"
 
 namespace specql::testing {
 
-// An error unless the caller has the rights of the role that owns the tested actions.
+// Raises SQ101 unless the current user has the rights of the role that owns the tested actions.
 void requireSuiteOwner(Oid owner);
 
-// A statement that only sets the engine's clock, which superusers may: it is for whoever asks for the tests.
+// Does the statement only set specql.clock_offset? That needs a superuser, so it is run as whoever runs the tests.
 bool movesClock(const char* sql);
 
-// After an error the abort of the (sub)transaction restores the user. Whoever owns the suite himself stays as he is.
+// Runs `body` as `owner`. After an error the abort of the (sub)transaction restores the user.
 template <typename Body>
 void asSuiteOwner(Oid owner, Body&& body) {
     Oid user;

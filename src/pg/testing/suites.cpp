@@ -1,4 +1,4 @@
-// specql.test_suites, specql.test_statements: the tests of what is installed, written anew from the specs in force.
+// specql.test_suites, specql.test_statements: generate the tests of the installed specs, each time anew.
 #include "pg/apply/compilation.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
@@ -16,9 +16,9 @@ namespace specql::testing {
 
 namespace {
 
-// Everything with a destructor that writing a suite needs.
+// The C++ objects that generating a suite needs; to be held by a memory context.
 struct Work {
-    std::map<std::string, int> suites;  // and how many actions each has
+    std::map<std::string, int> suites;  // with the number of their actions
     std::vector<std::string> schemas, names;
     testgen::TestTables tables;
     std::vector<testgen::SearchAnswer> answers;
@@ -31,7 +31,7 @@ void joinSuites(Work* work) {
         work->message += (work->message.empty() ? "" : ", ") + suite;
 }
 
-// One row of text cells, or none.
+// Stores the first row of a search's result, as texts; there may be none.
 void recordAnswer(testgen::SearchAnswer* answer, int rows) {
     for (int column = 1; rows > 0 && column <= SPI_tuptable->tupdesc->natts; ++column) {
         const char* value = spi::cell(0, column);
@@ -39,7 +39,7 @@ void recordAnswer(testgen::SearchAnswer* answer, int rows) {
     }
 }
 
-// The number of searches that have been answered before.
+// Adds an answer for each new search; returns how many there were before.
 size_t addAnswers(Work* work) {
     size_t before = work->answers.size();
     for (const std::string& search : work->written.searches)
@@ -66,7 +66,7 @@ void answerSearches(Work* work) {
 
 struct Refused {
     int test;
-    const char* check;  // its description; empty: the whole test
+    const char* check;  // description of the check that is refused; empty for the whole test
     const char* reason;
 };
 
@@ -85,14 +85,14 @@ void skipRefused(std::vector<testgen::TestStatement>* statements, const Refused&
     *statements = std::move(kept);
 }
 
-// Whether somebody else refuses what the statement does. A failure that was logged is the tested action's own unless
-// it names another.
+// Was the error raised by somebody else than the tested action: another action, a constraint or a trigger? A failure
+// that a guard has found counts as the tested action's own unless it names another.
 bool isOthers(const testgen::TestStatement* statement, const char* message, const char* context) {
     return !testgen::isOfTested(statement->tested, message, context != nullptr ? context : "",
                                 statement->kind == "guard");
 }
 
-// The first failure that a guard found to be somebody else's.
+// The message of the first failure in a guard's result that isOthers(); copied to `keep`. nullptr if there is none.
 const char* refusalIn(const testgen::TestStatement* statement, int rows, MemoryContext keep) {
     for (int row = 0; row < rows; ++row) {
         const char* message = toUtf8(spi::cell(row, 1));
@@ -103,8 +103,8 @@ const char* refusalIn(const testgen::TestStatement* statement, int rows, MemoryC
     return nullptr;
 }
 
-// Inserts the rows of all tests, sets the events off, and takes it all out again: what somebody else's rule, constraint
-// or trigger refuses cannot be tested. What the tested action itself spoils is for its tests to show.
+// Tries the statements of all tests in a subtransaction that is rolled back. Tests that another action, a constraint or
+// a trigger makes impossible are skipped. Errors of the tested action are left for its tests to show.
 void tryFixtures(Work* work, Oid caller) {
     std::vector<testgen::TestStatement>* statements = &work->written.statements;
     int count = static_cast<int>(statements->size());
@@ -113,7 +113,7 @@ void tryFixtures(Work* work, Oid caller) {
     MemoryContext keep = CurrentMemoryContext;
     ErrorData* end = trySubtransaction([statements, count, refused, &refusals, keep, caller] {
         setLocal("client_min_messages", "error");
-        // Contexts begin with the trial, whoever called it.
+        // Error contexts must not depend on the caller, because isOthers() reads them.
         error_context_stack = nullptr;
         for (int i = 0; i < count; ++i) {
             const testgen::TestStatement& statement = (*statements)[static_cast<size_t>(i)];
@@ -170,9 +170,9 @@ Oid suiteOwner(const char* suite) {
 
 void writeSuite(apply::Compilation* compilation, const char* suite, Work* work) {
     if (work->suites.count(suite) == 0)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no test suite \"%s\"", shown(suite)),
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no test suite \"%s\"", displayText(suite)),
                         work->suites.empty() ? errhint("No spec with actions is installed; specql.apply installs one.")
-                                             : errhint("There are: %s.", shown(work->message))));
+                                             : errhint("There are: %s.", displayText(work->message))));
     apply::requireDone(compilation->compiler.listTestTables(&work->schemas, &work->names));
     gatherTestTables(&work->schemas, &work->names, &work->tables);
     Oid owner = suiteOwner(suite);
@@ -181,7 +181,7 @@ void writeSuite(apply::Compilation* compilation, const char* suite, Work* work) 
     int level = NewGUCNestLevel();
     setLocal("jit", "off");
     do {
-        // Checks and functions that the searches reach belong to others.
+        // Searches evaluate checks and functions that may belong to other roles.
         asRestricted(owner, [work] { answerSearches(work); });
         apply::requireDone(compilation->compiler.writeTests(suite, work->tables, work->answers, &work->written));
     } while (!work->written.searches.empty());
@@ -201,7 +201,7 @@ SPECQL_FUNCTION(specql_test_suites)
     Work* work = makeHeld<Work>(context);
     apply::Compilation* compilation = compileSuites(work);
     for (const auto& [suite, actions] : work->suites)
-        rows.row().text(shown(suite)).integer(actions).end();
+        rows.row().text(displayText(suite)).integer(actions).end();
     spi::finish();
     MemoryContextDelete(compilation->context);
     MemoryContextDelete(context);

@@ -1,4 +1,4 @@
-// What rows of tables must satisfy, from the catalog.
+// Reads from the catalog what the rows of tables must satisfy.
 #pragma once
 
 #include "pg/compat.hpp"

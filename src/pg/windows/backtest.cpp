@@ -1,4 +1,4 @@
-// specql.backtest: a window or correlation that is not installed, run over the history there is.
+// specql.backtest: runs the windows and correlations of a spec, which need not be installed, over the stored history.
 #include <algorithm>
 
 #include "pg/apply/compilation.hpp"
@@ -23,15 +23,15 @@ FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS t(item, place) ORDER BY 
 const char* const cooldownSql =
     "SELECT (extract(epoch FROM coalesce(nullif($1, ''), '0')::interval) * 1000000)::bigint";
 
-// Held by a memory context.
-struct Trial {
+// To be held by a memory context.
+struct Backtest {
     time::WindowRule rule;
     time::WindowBatch batch{rule};
-    std::vector<time::WindowInput> inputs, held;  // of the last event: its terms may go on
+    std::vector<time::WindowInput> inputs, lastEvent;
     std::string sql;
 };
 
-// Pure C++.
+// One query over all sources, in the order of events. Pure C++.
 void writeQuery(const WindowHistory& history, std::string* sql) {
     sql->clear();
     for (const std::string& source : history.sources)
@@ -40,67 +40,70 @@ void writeQuery(const WindowHistory& history, std::string* sql) {
            "\n) AS h WHERE h.at > $1 AND h.at <= $2 ORDER BY h.at, h.id, h.key, h.term";
 }
 
-void addInput(Trial* trial, int row) {
+void addInput(Backtest* backtest, int row) {
     time::WindowInput input;
     input.term = spi::number(row, 1) - 1;
     const char* key = spi::cell(row, 2);
     const char* value = spi::cell(row, 5);
     input.hasKey = key != nullptr;
     if (key != nullptr) input.key = key;
-    input.at = window::time(row, 3);
+    input.at = timeCell(row, 3);
     input.id = spi::cell(row, 4);
     input.hasValue = value != nullptr;
     if (value != nullptr) input.value = value;
-    trial->inputs.push_back(std::move(input));
+    backtest->inputs.push_back(std::move(input));
 }
 
-// All but the last event, whose terms may be cut.
-void runAhead(Trial* trial, bool last) {
-    std::vector<time::WindowInput>& inputs = trial->inputs;
-    trial->held.clear();
-    while (!last && !inputs.empty() && (trial->held.empty() || inputs.back().id == trial->held.back().id)) {
-        trial->held.push_back(std::move(inputs.back()));
+// Runs the inputs. Unless they are the `last` ones, those of the last event are kept for the next call, which may bring
+// inputs of the same event for other terms.
+void runInputs(Backtest* backtest, bool last) {
+    std::vector<time::WindowInput>& inputs = backtest->inputs;
+    backtest->lastEvent.clear();
+    while (!last && !inputs.empty() &&
+           (backtest->lastEvent.empty() || inputs.back().id == backtest->lastEvent.back().id)) {
+        backtest->lastEvent.push_back(std::move(inputs.back()));
         inputs.pop_back();
     }
-    trial->batch.run(inputs);
-    inputs.assign(trial->held.rbegin(), trial->held.rend());
+    backtest->batch.run(inputs);
+    inputs.assign(backtest->lastEvent.rbegin(), backtest->lastEvent.rend());
 }
 
-void loadTrial(Trial* trial, const WindowHistory& history) {
+void loadBacktest(Backtest* backtest, const WindowHistory& history) {
     spi::query(termsSql, {{TEXTOID, spi::text(history.terms)}});
-    readTerms(&trial->rule);
+    readTerms(&backtest->rule);
     spi::query(cooldownSql, {{TEXTOID, spi::text(history.cooldown)}});
-    setRule(&trial->rule, history.joined.c_str(), history.afterMatch.c_str(), window::bigint(0, 1), history.onTimeout);
+    completeRule(&backtest->rule, history.joined.c_str(), history.afterMatch.c_str(), bigintCell(0, 1),
+                 history.onTimeout);
 }
 
-void runTrial(Trial* trial, const WindowHistory& history, time::Micros since, time::Micros until) {
+void runBacktest(Backtest* backtest, const WindowHistory& history, time::Micros since, time::Micros until) {
     if (history.sources.empty()) return;
-    writeQuery(history, &trial->sql);
+    writeQuery(history, &backtest->sql);
     Oid types[2] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
-    // Events before it may be in a window still.
-    Datum values[2] = {TimestampTzGetDatum(since - trial->rule.memory()), TimestampTzGetDatum(until)};
-    Portal portal = SPI_cursor_open_with_args(nullptr, fromUtf8(trial->sql), 2, types, values, nullptr, true, 0);
+    // Earlier events may still be in a window at the beginning.
+    Datum values[2] = {TimestampTzGetDatum(since - backtest->rule.memory()), TimestampTzGetDatum(until)};
+    Portal portal = SPI_cursor_open_with_args(nullptr, fromUtf8(backtest->sql), 2, types, values, nullptr, true, 0);
     for (;;) {
         SPI_cursor_fetch(portal, true, 1000);
         if (SPI_processed == 0) break;
         for (int row = 0; row < static_cast<int>(SPI_processed); ++row)
-            addInput(trial, row);
+            addInput(backtest, row);
         SPI_freetuptable(SPI_tuptable);
-        runAhead(trial, false);
+        runInputs(backtest, false);
         CHECK_FOR_INTERRUPTS();
     }
-    runAhead(trial, true);
+    runInputs(backtest, true);
     SPI_cursor_close(portal);
-    trial->batch.passAll(until);
+    backtest->batch.passAll(until);
 }
 
 bool byTime(const time::WindowFound& left, const time::WindowFound& right) {
     return left.match.at != right.match.at ? left.match.at < right.match.at : left.key < right.key;
 }
 
-void report(Trial* trial, const WindowHistory& history, time::Micros since, ResultSet* rows) {
-    std::sort(trial->batch.found.begin(), trial->batch.found.end(), byTime);
-    for (const time::WindowFound& found : trial->batch.found) {
+void report(Backtest* backtest, const WindowHistory& history, time::Micros since, ResultSet* rows) {
+    std::sort(backtest->batch.found.begin(), backtest->batch.found.end(), byTime);
+    for (const time::WindowFound& found : backtest->batch.found) {
         if (found.match.at < since) continue;
         Datum values[5] = {spi::text(history.action), TimestampTzGetDatum(found.match.at), spi::text(found.key),
                            Int64GetDatum(static_cast<int64_t>(found.match.ids.size())),
@@ -131,10 +134,10 @@ SPECQL_FUNCTION(specql_backtest)
                         errhint("specql.replay runs the steps of an applied action over past events.")));
     for (const WindowHistory& history : compilation->compiler.windows()) {
         MemoryContext context = makeWorkContext("specql backtest");
-        Trial* trial = makeHeld<Trial>(context);
-        loadTrial(trial, history);
-        runTrial(trial, history, since, until);
-        report(trial, history, since, &rows);
+        Backtest* backtest = makeHeld<Backtest>(context);
+        loadBacktest(backtest, history);
+        runBacktest(backtest, history, since, until);
+        report(backtest, history, since, &rows);
         MemoryContextDelete(context);
     }
     spi::finish();

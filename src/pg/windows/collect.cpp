@@ -1,4 +1,4 @@
-// specql.window_events: the events of a source, on their way into a window.
+// specql.window_events: the handler of a source writes its events to specql.window_event, to be counted later.
 #include "pg/base/table_writer.hpp"
 #include "pg/base/wake.hpp"
 #include "pg/bridge/entry.hpp"
@@ -31,12 +31,7 @@ void requireSameLength(int count, const Items& other) {
         ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("arrays of different lengths")));
 }
 
-void set(TupleTableSlot* row, Column column, Datum datum) {
-    row->tts_values[column] = datum;
-    row->tts_isnull[column] = false;
-}
-
-// Indexes hold keys of a few kilobytes; a longer one stands for itself by its hash.
+// An index entry may have at most about 2700 bytes, so a long key is replaced by its hash.
 constexpr size_t longestKey = 1024;
 
 Datum shortKey(Datum key) {
@@ -51,10 +46,10 @@ SPECQL_FUNCTION(specql_window_events)
 {
     capture::Frame* frame = capture::requireFrame("specql.window_events");
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3)) PG_RETURN_VOID();
-    // An action counts its own events, not those of others.
-    if (strcmp(frame->rule()->action, text_to_cstring(PG_GETARG_TEXT_PP(0))) != 0)
+    // The handler may only hand events to the window of its own action.
+    if (strcmp(frame->listener()->action, text_to_cstring(PG_GETARG_TEXT_PP(0))) != 0)
         ereport(ERROR, (errcode(sqlstate::notAllowed),
-                        errmsg("action %s cannot hand events to another action", frame->rule()->action)));
+                        errmsg("action %s cannot hand events to another action", frame->listener()->action)));
     Items ids = unpack(fcinfo, 2, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
     Items times = unpack(fcinfo, 3, TIMESTAMPTZOID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
     Items keys = unpack(fcinfo, 4, TEXTOID, -1, false, TYPALIGN_INT);
@@ -73,18 +68,18 @@ SPECQL_FUNCTION(specql_window_events)
             ereport(ERROR, (errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
                             errmsg("an event that is counted cannot happen at infinity")));
         TupleTableSlot* row = nextRow(rows);
-        set(row, action, PG_GETARG_DATUM(0));
-        set(row, term, PG_GETARG_DATUM(1));
+        setColumn(row, action, PG_GETARG_DATUM(0));
+        setColumn(row, term, PG_GETARG_DATUM(1));
         if (keys.values == nullptr)
-            set(row, key, noKey);
+            setColumn(row, key, noKey);
         else if (!keys.nulls[i])
-            set(row, key, shortKey(keys.values[i]));
-        set(row, at, times.values[i]);
-        set(row, id, ids.values[i]);
-        if (values.values != nullptr && !values.nulls[i]) set(row, value, values.values[i]);
-        set(row, xid, transaction);
-        set(row, root, lineage.caused ? UUIDPGetDatum(&lineage.root) : ids.values[i]);
-        set(row, depth, Int32GetDatum(lineage.depth));
+            setColumn(row, key, shortKey(keys.values[i]));
+        setColumn(row, at, times.values[i]);
+        setColumn(row, id, ids.values[i]);
+        if (values.values != nullptr && !values.nulls[i]) setColumn(row, value, values.values[i]);
+        setColumn(row, xid, transaction);
+        setColumn(row, root, lineage.caused ? UUIDPGetDatum(&lineage.root) : ids.values[i]);
+        setColumn(row, depth, Int32GetDatum(lineage.depth));
         writeRow(rows);
     }
     closeWriter(rows);

@@ -1,18 +1,21 @@
-// Counting what waits for a window or correlation.
+// Counts the events of a window or correlation.
 #pragma once
 
 #include "pg/windows/store.hpp"
 
 namespace specql::windows {
 
-// Waits for its turn if `wait`; else false if another session is at work.
+// Takes the lock of an action's window until the end of the transaction, because one session at a time may count. If
+// another session has it, waits with `wait`, else returns false. The name is UTF-8, as in all functions here.
 bool lockWindow(const char* action, bool wait);
 
-// Counts the events that wait, those that may be counted, and passes deadlines, up to `limit` of both; how many. The
-// caller has the window's lock.
-int64_t evaluateWindow(const char* action, Counted counted, time::Micros now, int64_t limit);
+// Counts waiting events, and passes deadlines until `now`, up to `limit` of both together; returns how many. The caller
+// must hold the lock of the window. Matches are written to specql.waiting_event or, for ownTransaction, handled at
+// once.
+int64_t evaluateWindow(const char* action, CountedEvents counted, time::Micros now, int64_t limit);
 
-// A rebuild: counts the events that this transaction has handed to the window; matches run no steps.
+// For a rebuild: counts the events that this transaction has handed to the window, and discards the matches. Returns
+// how many events were counted.
 int64_t recountWindow(const char* action, time::Micros now);
 
 }  // namespace specql::windows

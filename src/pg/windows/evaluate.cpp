@@ -1,5 +1,5 @@
-// specql.evaluate_windows: committed events are counted in their order, each once, by the engine alone. What matches
-// waits, as events of a paused action do, and is handled with the rights of those whose steps it sets off.
+// specql.evaluate_windows and the like: count committed events in their order, each once, without running code of
+// users. Matches are written to specql.waiting_event, and are handled like released events, in another transaction.
 #include "pg/base/clock.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
@@ -16,7 +16,8 @@ namespace {
 
 constexpr int64_t mostAtOnce = 1000;
 
-// While the steps of an action are switched off its events wait.
+// Windows with events or deadlines that are due. While the handler of its matches is disabled, a window is not
+// evaluated.
 const char* const dueSql = R"(
 SELECT r.action FROM specql.window_rule AS r
 WHERE (EXISTS (SELECT FROM specql.window_event AS e WHERE e.action = r.action AND e.at <= $1)
@@ -48,7 +49,7 @@ capture::Lineage lineageOf(const time::WindowFound* found) {
     return lineage;
 }
 
-void raise(WindowRun* run, time::WindowFound* found) {
+void raiseFound(WindowRun* run, time::WindowFound* found) {
     spi::query(payloadSql, {{INT8OID, Int64GetDatum(found->match.count)},
                             {TEXTOID, spi::text(found->key)},
                             {TIMESTAMPTZOID, TimestampTzGetDatum(found->match.firstAt)},
@@ -65,22 +66,22 @@ void raise(WindowRun* run, time::WindowFound* found) {
     match.time = found->match.at;
     match.lineage = lineageOf(found);
     match.timedOut = found->match.timedOut;
-    match.waits = run->counted == Counted::committed;
+    match.waits = run->counted == CountedEvents::committed;
     handling::raiseMatch(&match);
 }
 
-// What came out is written before any step runs: steps may raise events that this very window counts.
-void finish(WindowRun* run) {
+// The state is saved before matches are raised, because their handlers may raise events that this window counts.
+void saveAndRaise(WindowRun* run) {
     for (time::WindowFound& found : run->batch.found)
         completeMatch(run, &found);
     saveRun(run);
     for (time::WindowFound& found : run->batch.found) {
-        if (!run->quiet) raise(run, &found);
+        if (!run->discardMatches) raiseFound(run, &found);
         CHECK_FOR_INTERRUPTS();
     }
 }
 
-WindowRun* begin(const char* action, MemoryContext* context) {
+WindowRun* beginRun(const char* action, MemoryContext* context) {
     *context = makeWorkContext("specql window");
     MemoryContext before = MemoryContextSwitchTo(*context);
     WindowRun* run = makeHeld<WindowRun>(*context);
@@ -89,32 +90,33 @@ WindowRun* begin(const char* action, MemoryContext* context) {
     return loadDefinition(&run->definition, action) ? run : nullptr;
 }
 
-void end(MemoryContext context) {
+void endRun(MemoryContext context) {
     spi::finish();
     MemoryContextDelete(context);
 }
 
-// How a run counts: which events, and whether matches run their steps.
+// The options of a run; see WindowRun.
 struct Mode {
-    Counted counted;
-    bool quiet;
+    CountedEvents counted;
+    bool discardMatches;
     FullTransactionId horizon;
 };
 
 void setMode(WindowRun* run, const Mode* mode) {
     run->counted = mode->counted;
-    run->quiet = mode->quiet;
+    run->discardMatches = mode->discardMatches;
     run->horizon = mode->horizon;
 }
 
-// How many events; `more` if others wait whose turn it is.
+// Counts up to `limit` events and returns how many. `more` is set if others may be counted too, and `blockedAt` to the
+// time of the first event that waits for an open transaction.
 int64_t countEvents(const char* action, const Mode* mode, time::Micros now, int64_t limit, bool* more,
                     time::Micros* blockedAt) {
     MemoryContext context;
     int64_t count = 0;
     *more = false;
     *blockedAt = INT64_MAX;
-    if (WindowRun* run = begin(action, &context)) {
+    if (WindowRun* run = beginRun(action, &context)) {
         setMode(run, mode);
         loadEvents(run, now, limit);
         *more = run->more;
@@ -123,10 +125,10 @@ int64_t countEvents(const char* action, const Mode* mode, time::Micros now, int6
             loadKeys(run);
             run->batch.run(run->inputs);
             count = run->batch.events;
-            finish(run);
+            saveAndRaise(run);
         }
     }
-    end(context);
+    endRun(context);
     return count;
 }
 
@@ -138,7 +140,7 @@ void passDeadlines(WindowRun* run) {
 int64_t countDeadlines(const char* action, const Mode* mode, time::Micros now, time::Micros blockedAt, int64_t limit) {
     MemoryContext context;
     int64_t count = 0;
-    WindowRun* run = begin(action, &context);
+    WindowRun* run = beginRun(action, &context);
     if (run != nullptr && run->definition.rule.hasDeadlines()) {
         setMode(run, mode);
         run->blockedAt = blockedAt;
@@ -146,10 +148,10 @@ int64_t countDeadlines(const char* action, const Mode* mode, time::Micros now, t
         if (count > 0) {
             loadKeys(run);
             passDeadlines(run);
-            finish(run);
+            saveAndRaise(run);
         }
     }
-    end(context);
+    endRun(context);
     return count;
 }
 
@@ -166,19 +168,19 @@ List* dueWindows(time::Micros now) {
     return actions;
 }
 
-// A window whose steps are switched off does not count, here as in the worker.
-const char* const ownSql = R"(
+// Is the handler of the matches enabled? Like dueSql, which does not evaluate a window without it.
+const char* const stepsEnabledSql = R"(
 SELECT EXISTS (SELECT FROM specql.action AS a WHERE a.action = r.action AND a.part = 'match' AND a.enabled)
 FROM specql.window_rule AS r WHERE r.action = $1)";
 
 }  // namespace
 
-int64_t evaluateWindow(const char* action, Counted counted, time::Micros now, int64_t limit) {
+int64_t evaluateWindow(const char* action, CountedEvents counted, time::Micros now, int64_t limit) {
     int64_t done = 0;
     Mode mode = {counted, false, FirstNormalFullTransactionId};
     for (int64_t passed = 1; passed > 0 && done < limit;) {
         time::Micros blockedAt = INT64_MAX;
-        if (counted == Counted::committed) {
+        if (counted == CountedEvents::committed) {
             spi::connect();
             mode.horizon = findHorizon(action, now);
             spi::finish();
@@ -196,7 +198,7 @@ int64_t evaluateWindow(const char* action, Counted counted, time::Micros now, in
 int64_t recountWindow(const char* action, time::Micros now) {
     int64_t done = 0;
     time::Micros blockedAt;
-    const Mode mode = {Counted::own, true, FirstNormalFullTransactionId};
+    const Mode mode = {CountedEvents::ownTransaction, true, FirstNormalFullTransactionId};
     for (bool more = true; more;)
         done += countEvents(action, &mode, now, mostAtOnce, &more, &blockedAt);
     return done;
@@ -220,9 +222,10 @@ SPECQL_FUNCTION(specql_evaluate_windows)
     foreach (cell, dueWindows(now)) {
         const char* action = static_cast<const char*>(lfirst(cell));
         if (done >= limit || !lockWindow(action, wait)) continue;
-        // One that cannot be counted must not hold up the others.
-        ErrorData* error = trySubtransaction(
-            [&done, action, now, limit] { done += evaluateWindow(action, Counted::committed, now, limit - done); });
+        // An error in one window must not keep the others from being evaluated.
+        ErrorData* error = trySubtransaction([&done, action, now, limit] {
+            done += evaluateWindow(action, CountedEvents::committed, now, limit - done);
+        });
         if (error != nullptr)
             ereport(WARNING, (errcode(error->sqlerrcode),
                               errmsg("events of action %s cannot be counted: %s", action, error->message)));
@@ -231,20 +234,22 @@ SPECQL_FUNCTION(specql_evaluate_windows)
     PG_RETURN_INT32(static_cast<int32>(Min(done, static_cast<int64_t>(INT_MAX))));
 }
 
-// specql.evaluate_window: one of them, for a worker, which has the matches handled in another transaction.
+// specql.evaluate_window(action, limit): for an owner worker, which handles the matches in another transaction.
 SPECQL_FUNCTION(specql_evaluate_window)
 {
     const char* action = toUtf8(text_to_cstring(PG_GETARG_TEXT_PP(0)));
     if (!lockWindow(action, false)) PG_RETURN_INT64(0);
-    PG_RETURN_INT64(evaluateWindow(action, Counted::committed, engineTime(), PG_GETARG_INT64(1)));
+    PG_RETURN_INT64(evaluateWindow(action, CountedEvents::committed, engineTime(), PG_GETARG_INT64(1)));
 }
 
+// specql.evaluate_own_window(action): counts the events of this transaction, for generated tests, which are rolled
+// back.
 SPECQL_FUNCTION(specql_evaluate_own_window)
 {
     if (PG_ARGISNULL(0)) PG_RETURN_INT64(0);
     const char* action = text_to_cstring(PG_GETARG_TEXT_PP(0));
     spi::connect();
-    if (spi::query(ownSql, {{TEXTOID, PG_GETARG_DATUM(0)}}) == 0)
+    if (spi::query(stepsEnabledSql, {{TEXTOID, PG_GETARG_DATUM(0)}}) == 0)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("there is no window or correlation \"%s\"", action),
                         errhint("SELECT DISTINCT action FROM specql.windows shows those there are.")));
     bool enabled = spi::flag(0, 1);
@@ -252,7 +257,7 @@ SPECQL_FUNCTION(specql_evaluate_own_window)
     spi::finish();
     if (!enabled) PG_RETURN_INT64(0);
     lockWindow(toUtf8(action), true);
-    PG_RETURN_INT64(evaluateWindow(toUtf8(action), Counted::own, engineTime(), PG_INT64_MAX));
+    PG_RETURN_INT64(evaluateWindow(toUtf8(action), CountedEvents::ownTransaction, engineTime(), PG_INT64_MAX));
 }
 
 }  // namespace specql::windows

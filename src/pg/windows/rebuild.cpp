@@ -1,10 +1,10 @@
-// specql.rebuild_window: what a window knows, worked out again from the event log.
+// specql.rebuild_window: computes the state of a window again from the event log.
 #include "pg/history/rebuild.hpp"
 #include "pg/base/clock.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/spi.hpp"
-#include "pg/capture/listeners.hpp"
+#include "pg/capture/registry.hpp"
 #include "pg/handling/run.hpp"
 #include "pg/windows/engine.hpp"
 
@@ -12,12 +12,12 @@ namespace specql::windows {
 
 namespace {
 
-// What waits is not history yet: it stays, and is counted when its turn comes.
+// Waiting events are not deleted: they have not been counted yet, and will be after the rebuild.
 const char* const emptySql = R"(
 WITH keys AS (DELETE FROM specql.window_key AS k WHERE k.action = $1)
 DELETE FROM specql.window_entry AS e WHERE e.action = $1)";
 
-// Matches stand in the log too: events up to the last one of a key are used up, and its cooldown goes on.
+// The last match of each key, from the log: the events up to it are used up, and the cooldown begins with it.
 const char* const matchesSql = R"(
 INSERT INTO specql.window_key
 SELECT r.action, m.key, m.at, m.last_id, CASE WHEN r.after_match = 'consume' THEN m.at END, m.last_id, m.at,
@@ -72,57 +72,57 @@ Logged readLogged(HeapTuple tuple, TupleDesc descriptor) {
     return logged;
 }
 
-capture::EventSet* setFor(capture::Rule* rule, const Logged* logged) {
-    capture::EventSet* set = capture::makeEventSet(rule, false);
+capture::EventSet* setFor(capture::Listener* listener, const Logged* logged) {
+    capture::EventSet* set = capture::makeEventSet(listener, false);
     set->lineage = logged->lineage;
-    set->caller = capture::keptCaller(set->context, logged->caller);
+    set->caller = capture::storedCaller(set->context, logged->caller);
     set->ids = static_cast<pg_uuid_t*>(MemoryContextAlloc(set->context, sizeof(pg_uuid_t)));
     *set->ids = logged->id;
     return set;
 }
 
-// The set is gone afterwards.
-void feed(capture::EventSet* set, const Logged* logged, TupleTableSlot* row, int maskBytes) {
+// Gives one event to the handler of the source, which hands it to the window. Drops the set.
+void handOver(capture::EventSet* set, const Logged* logged, TupleTableSlot* row, int maskBytes) {
     row->tts_values[capture::captured::time] = TimestampTzGetDatum(logged->time);
     row->tts_isnull[capture::captured::time] = false;
-    capture::appendEvent(set, row, set->rule->mask, maskBytes);
-    handling::callHandlerAlone(set);
+    capture::appendEvent(set, row, set->listener->mask, maskBytes);
+    handling::callHandlerOnly(set);
     capture::dropEventSet(set);
 }
 
-void feedCustom(const char* action, const Logged* logged) {
+void handOverCustom(const char* action, const Logged* logged) {
     ListCell* cell;
-    foreach (cell, capture::listenersOf(logged->type, nullptr)) {
-        capture::Rule* rule = static_cast<capture::Rule*>(lfirst(cell));
-        if (strcmp(rule->action, action) != 0) continue;
-        TupleTableSlot* row = MakeSingleTupleTableSlot(rule->shape, &TTSOpsVirtual);
-        memset(row->tts_isnull, true, sizeof(bool) * rule->shape->natts);
+    foreach (cell, capture::eventListeners(logged->type, nullptr)) {
+        capture::Listener* listener = static_cast<capture::Listener*>(lfirst(cell));
+        if (strcmp(listener->action, action) != 0) continue;
+        TupleTableSlot* row = MakeSingleTupleTableSlot(listener->rowDescriptor, &TTSOpsVirtual);
+        memset(row->tts_isnull, true, sizeof(bool) * listener->rowDescriptor->natts);
         row->tts_values[capture::captured::data] = logged->data;
         row->tts_isnull[capture::captured::data] = false;
         ExecStoreVirtualTuple(row);
-        feed(setFor(rule, logged), logged, row, 0);
+        handOver(setFor(listener, logged), logged, row, 0);
         ExecDropSingleTupleTableSlot(row);
     }
 }
 
-// By today's rules: what is no source any more is passed over.
-void feedRow(const char* action, const Logged* logged) {
+// Conditions are evaluated as the action defines them now. Events of a table that is no source any more are ignored.
+void handOverRow(const char* action, const Logged* logged) {
     Relation relation = table_open(logged->relation, AccessShareLock);
-    capture::Rule* rule = capture::findRule(relation, action, logged->type);
-    if (rule != nullptr) {
-        capture::EventSet* set = setFor(rule, logged);
+    capture::Listener* listener = capture::findListener(relation, action, logged->type);
+    if (listener != nullptr) {
+        capture::EventSet* set = setFor(listener, logged);
         capture::Frame* frame = capture::pushFrame(set, 0, 0);
-        history::RebuiltEvent event = history::rebuildEvent(rule, relation, DatumGetJsonbP(logged->data));
+        history::RebuiltEvent event = history::rebuildEvent(listener, relation, DatumGetJsonbP(logged->data));
         capture::popFrame(frame);
         if (event.maskBytes > 0)
-            feed(set, logged, event.row, event.maskBytes);
+            handOver(set, logged, event.row, event.maskBytes);
         else
             capture::dropEventSet(set);
     }
     table_close(relation, NoLock);
 }
 
-void feedHistory(const char* action, Datum name, TimestampTz now) {
+void handOverHistory(const char* action, Datum name, TimestampTz now) {
     Oid types[2] = {TEXTOID, TIMESTAMPTZOID};
     Datum values[2] = {name, TimestampTzGetDatum(now)};
     Portal history = SPI_cursor_open_with_args(nullptr, historySql, 2, types, values, nullptr, false, 0);
@@ -133,9 +133,9 @@ void feedHistory(const char* action, Datum name, TimestampTz now) {
         for (uint64_t i = 0, count = SPI_processed; i < count; ++i) {
             Logged logged = readLogged(rows->vals[i], rows->tupdesc);
             if (OidIsValid(logged.relation))
-                feedRow(action, &logged);
+                handOverRow(action, &logged);
             else
-                feedCustom(action, &logged);
+                handOverCustom(action, &logged);
             CHECK_FOR_INTERRUPTS();
         }
         SPI_freetuptable(rows);
@@ -161,7 +161,7 @@ SPECQL_FUNCTION(specql_rebuild_window)
                         errhint("SELECT DISTINCT action FROM specql.windows shows those there are.")));
     spi::query(emptySql, {{TEXTOID, name}});
     spi::query(matchesSql, {{TEXTOID, name}, {TIMESTAMPTZOID, TimestampTzGetDatum(now)}});
-    feedHistory(action, name, now);
+    handOverHistory(action, name, now);
     spi::finish();
     PG_RETURN_INT64(recountWindow(toUtf8(action), now));
 }

@@ -27,7 +27,7 @@ constexpr const char* comparisons[] = {"<", "<=", "=", "<>", ">=", ">"};
 constexpr const char* modes[] = {"consume", "edge", "every"};
 
 template <typename Enum, size_t count>
-bool find(const char* const (&names)[count], const char* name, Enum* value) {
+bool findName(const char* const (&names)[count], const char* name, Enum* value) {
     for (size_t i = 0; i < count && name != nullptr; ++i)
         if (strcmp(names[i], name) == 0) {
             *value = static_cast<Enum>(i);
@@ -36,21 +36,22 @@ bool find(const char* const (&names)[count], const char* name, Enum* value) {
     return false;
 }
 
-// Pure C++.
+// False if a text is not understood. Pure C++.
 bool addTerm(time::WindowRule* rule, const char* aggregate, bool distinct, bool hasField, const char* comparison,
              const char* number, int64_t within) {
     time::WindowTermRule term;
     term.distinct = distinct;
     term.hasField = hasField;
     term.within = within;
-    bool good = find(aggregates, aggregate, &term.aggregate) && find(comparisons, comparison, &term.comparison) &&
-                number != nullptr && time::Decimal::parse(number, term.number) && within > 0;
+    bool good = findName(aggregates, aggregate, &term.aggregate) &&
+                findName(comparisons, comparison, &term.comparison) && number != nullptr &&
+                time::Decimal::parse(number, term.number) && within > 0;
     rule->terms.push_back(term);
     return good;
 }
 
-bool setText(time::WindowRule* rule, const char* joined, const char* afterMatch) {
-    return find(modes, afterMatch, &rule->afterMatch) && joined != nullptr &&
+bool parseFormula(time::WindowRule* rule, const char* joined, const char* afterMatch) {
+    return findName(modes, afterMatch, &rule->afterMatch) && joined != nullptr &&
            time::Formula::parse(joined, static_cast<int>(rule->terms.size()), rule->formula);
 }
 
@@ -74,14 +75,15 @@ void setKeys(WindowDefinition* definition, const char* keys) {
 void readTerms(time::WindowRule* rule) {
     for (int row = 0; row < static_cast<int>(SPI_processed); ++row)
         if (!addTerm(rule, spi::cell(row, 1), spi::flag(row, 2), spi::flag(row, 3), spi::cell(row, 4),
-                     spi::cell(row, 5), window::bigint(row, 6)))
+                     spi::cell(row, 5), bigintCell(row, 6)))
             refuse();
 }
 
-void setRule(time::WindowRule* rule, const char* joined, const char* afterMatch, int64_t cooldown, bool onTimeout) {
+void completeRule(time::WindowRule* rule, const char* joined, const char* afterMatch, int64_t cooldown,
+                  bool onTimeout) {
     rule->cooldown = cooldown;
     rule->onTimeout = onTimeout;
-    if (!setText(rule, joined, afterMatch)) refuse();
+    if (!parseFormula(rule, joined, afterMatch)) refuse();
 }
 
 bool loadDefinition(WindowDefinition* definition, const char* action) {
@@ -92,25 +94,23 @@ bool loadDefinition(WindowDefinition* definition, const char* action) {
     if (spi::query(ruleSql, {{TEXTOID, name}}) == 0) return false;
     definition->event = spi::cell(0, 1);
     setKeys(definition, spi::cell(0, 2));
-    setRule(&definition->rule, spi::cell(0, 3), spi::cell(0, 4), window::bigint(0, 5), spi::flag(0, 6));
+    completeRule(&definition->rule, spi::cell(0, 3), spi::cell(0, 4), bigintCell(0, 5), spi::flag(0, 6));
     return true;
 }
 
-namespace window {
-
-int64_t bigint(int row, int column) {
+int64_t bigintCell(int row, int column) {
     bool isNull;
     Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isNull);
     return isNull ? 0 : DatumGetInt64(value);
 }
 
-time::Micros time(int row, int column) {
+time::Micros timeCell(int row, int column) {
     bool isNull;
     Datum value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isNull);
     return isNull ? time::never : DatumGetTimestampTz(value);
 }
 
-Datum times(const std::vector<time::Micros>& items) {
+Datum timeArray(const std::vector<time::Micros>& items) {
     int count = static_cast<int>(items.size());
     auto* values = static_cast<Datum*>(palloc(sizeof(Datum) * Max(count, 1)));
     auto* nulls = static_cast<bool*>(palloc(sizeof(bool) * Max(count, 1)));
@@ -123,14 +123,12 @@ Datum times(const std::vector<time::Micros>& items) {
                                               FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-Datum integers(const std::vector<int>& items) {
+Datum integerArray(const std::vector<int>& items) {
     auto* values = static_cast<Datum*>(palloc(sizeof(Datum) * Max(items.size(), 1)));
     for (size_t i = 0; i < items.size(); ++i)
         values[i] = Int32GetDatum(items[i]);
     return PointerGetDatum(
         construct_array(values, static_cast<int>(items.size()), INT4OID, sizeof(int32), true, TYPALIGN_INT));
 }
-
-}  // namespace window
 
 }  // namespace specql::windows

@@ -1,4 +1,4 @@
-// A window or correlation as specql.window_rule has it, and rows of SPI as plain C++.
+// The definition of a window or correlation, read from specql.window_rule, and helpers for SPI.
 #pragma once
 
 #include "pg/compat.hpp"
@@ -6,32 +6,29 @@
 
 namespace specql::windows {
 
-// Held by a memory context.
+// To be held by a memory context. Texts are UTF-8.
 struct WindowDefinition {
     std::string action, event;
     std::vector<std::string> keyNames;
     time::WindowRule rule;
 };
 
-// Fills the rule's terms from the columns aggregate, is_distinct, has_field, comparison, number, within (microseconds)
-// of the last query. An error if a row is not understood.
+// Adds the terms of a rule from the rows of the last query: aggregate, distinct, has a field, comparison, number,
+// within (microseconds). Raises an error if a row is not understood.
 void readTerms(time::WindowRule* rule);
-// The rest of it.
-void setRule(time::WindowRule* rule, const char* joined, const char* afterMatch, int64_t cooldown, bool onTimeout);
+// Sets the rest of a rule that has its terms; `cooldown` is in microseconds. Raises an error if a text is not
+// understood.
+void completeRule(time::WindowRule* rule, const char* joined, const char* afterMatch, int64_t cooldown, bool onTimeout);
 
-// Reads it with SPI; false if there is none of this name.
+// Reads the definition of an action's window, given by name in UTF-8; false if it has none. Needs an SPI connection.
 bool loadDefinition(WindowDefinition* definition, const char* action);
 
-namespace window {
+// Values of the last query; rows count from 0, columns from 1. NULL gives 0, and as a time `never`.
+int64_t bigintCell(int row, int column);
+time::Micros timeCell(int row, int column);
 
-// Values of the last query, row from 0, column from 1. `never` is NULL.
-int64_t bigint(int row, int column);
-time::Micros time(int row, int column);
-
-// Arguments, in the current memory context; `never` becomes NULL.
-Datum times(const std::vector<time::Micros>& items);
-Datum integers(const std::vector<int>& items);
-
-}  // namespace window
+// Arrays as arguments of queries, in the current memory context; `never` becomes NULL.
+Datum timeArray(const std::vector<time::Micros>& items);
+Datum integerArray(const std::vector<int>& items);
 
 }  // namespace specql::windows

@@ -12,7 +12,7 @@ namespace specql::windows {
 
 namespace {
 
-// The planner's statistics of these tables are always old: OFFSET 0 keeps it on the indexes.
+// Statistics of these tables are always out of date. OFFSET 0 makes the planner use the indexes.
 const char* const eventsSql = R"(
 WITH h AS MATERIALIZED (
     SELECT pg_current_xact_id_if_assigned() AS own, specql.first_uuid(clock_timestamp() - $4 * interval '1 ms') AS old)
@@ -22,8 +22,9 @@ FROM h, specql.window_event AS e
 WHERE e.action = $1 AND e.at <= $2 AND (NOT $5 OR e.xid = h.own)
 ORDER BY e.at, e.id, e.key, e.term LIMIT $3)";
 
-// A deadline is certain when all transactions have ended that were under way at it: they may hold what was awaited.
-const char* const markDeadlinesSql = R"(
+// A deadline has passed when the transactions that were open at that time have ended, because they may bring the
+// awaited event. Their upper bound is stored when a run first sees the deadline.
+const char* const setDeadlineXidSql = R"(
 UPDATE specql.window_key AS k SET deadline_xid = pg_snapshot_xmax(pg_current_snapshot())
 WHERE k.action = $1 AND k.deadline <= $2 AND k.deadline_xid IS NULL)";
 
@@ -39,7 +40,7 @@ SELECT k.key, k.latest, k.latest_id, k.consumed_at, k.consumed_id, k.matched_at,
 FROM unnest($2) AS w(key),
      LATERAL (SELECT v.* FROM specql.window_key AS v WHERE v.action = $1 AND v.key = w.key OFFSET 0) AS k)";
 
-// What leaves a window until then, and the first that stays.
+// The entries that leave the window until the given time, and the first one that stays.
 const char* const entriesSql = R"(
 SELECT w.key, w.term, e.at, e.id::text, e.value::text, e.place::text
 FROM unnest($2, $3, $4) AS w(key, term, until),
@@ -61,21 +62,21 @@ FROM unnest($3, $4) AS t(term, after),
          ORDER BY v.at DESC, v.id DESC LIMIT $6) AS e
 ORDER BY 1, 2)";
 
-const char* const takeOutSql = "DELETE FROM specql.window_event WHERE ctid = ANY ($1::tid[])";
+const char* const deleteEventsSql = "DELETE FROM specql.window_event WHERE ctid = ANY ($1::tid[])";
 
-const char* const dropSql = R"(
+const char* const deleteAllEntriesSql = R"(
 DELETE FROM specql.window_entry WHERE ctid = ANY (ARRAY(
     SELECT e.ctid FROM unnest($2) AS w(key),
          LATERAL (SELECT v.ctid FROM specql.window_entry AS v WHERE v.action = $1 AND v.key = w.key OFFSET 0) AS e)))";
 
-const char* const expireSql = "DELETE FROM specql.window_entry WHERE ctid = ANY ($1::tid[])";
+const char* const deleteEntriesSql = "DELETE FROM specql.window_entry WHERE ctid = ANY ($1::tid[])";
 
-const char* const insertSql = R"(
+const char* const insertEntriesSql = R"(
 INSERT INTO specql.window_entry
 SELECT $1, w.key, w.term, w.at, w.id::uuid, w.value::numeric
 FROM unnest($2, $3, $4, $5, $6) AS w(key, term, at, id, value))";
 
-const char* const keepSql = R"(
+const char* const upsertKeysSql = R"(
 INSERT INTO specql.window_key AS k
 SELECT $1, w.key, w.latest, w.ids[1], w.consumed, w.ids[2], w.matched, w.deadline, NULL, w.ids[3]::boolean,
        w.ids[4]::bigint[], w.ids[5]::numeric[], w.details, w.ids[6]::bigint, w.ids[7]::bigint,
@@ -90,15 +91,14 @@ SET latest = excluded.latest, latest_id = excluded.latest_id, consumed_at = excl
     counts = excluded.counts, sums = excluded.sums, details = excluded.details, matches = excluded.matches,
     suppressed = excluded.suppressed, forgotten_after = excluded.forgotten_after)";
 
-const char* const countSql = R"(
+const char* const addTotalsSql = R"(
 UPDATE specql.window_rule AS r
 SET evaluated = r.evaluated + $2, matches = r.matches + $3, suppressed = r.suppressed + $4,
     missing_keys = r.missing_keys + $5, late = r.late + $6, unusable = r.unusable + $7,
     last_match_at = greatest(r.last_match_at, CASE WHEN $3 > 0 THEN $8 END)
 WHERE r.action = $1)";
 
-// ---- rows to C++, pure but for the reading of values
-// -----------------------------------------------------------------
+// ---- from rows to C++ objects ---------------------------------------------------------------------------------------
 
 void addInput(WindowRun* run, int row) {
     time::WindowInput input;
@@ -106,7 +106,7 @@ void addInput(WindowRun* run, int row) {
     const char* key = spi::cell(row, 3);
     input.hasKey = key != nullptr;
     if (key != nullptr) input.key = key;
-    input.at = window::time(row, 4);
+    input.at = timeCell(row, 4);
     input.id = spi::cell(row, 5);
     const char* value = spi::cell(row, 6);
     input.hasValue = value != nullptr;
@@ -114,16 +114,16 @@ void addInput(WindowRun* run, int row) {
     input.root = spi::cell(row, 7);
     input.depth = spi::number(row, 8);
     run->inputs.push_back(std::move(input));
-    run->places.push_back(spi::cell(row, 1));
+    run->ctids.push_back(spi::cell(row, 1));
 }
 
-// The last event may have terms behind the limit.
-void leaveOutLast(WindowRun* run) {
+// The limit may have cut off inputs of the last event, so all its inputs are removed, unless it is the only one.
+void removeLastEvent(WindowRun* run) {
     const std::string last = run->inputs.back().id;
     if (run->inputs.front().id == last) return;
     while (run->inputs.back().id == last) {
         run->inputs.pop_back();
-        run->places.pop_back();
+        run->ctids.pop_back();
     }
 }
 
@@ -142,17 +142,17 @@ void readNumbers(const char* counts, const char* sums, time::WindowKey* key) {
 void addKey(WindowRun* run, int row) {
     time::WindowKey key;
     key.terms.resize(run->definition.rule.terms.size());
-    key.latest = window::time(row, 2);
+    key.latest = timeCell(row, 2);
     key.latestId = spi::cell(row, 3);
-    key.consumedAt = window::time(row, 4);
+    key.consumedAt = timeCell(row, 4);
     key.consumedId = spi::cell(row, 5);
-    key.matchedAt = window::time(row, 6);
-    key.deadline = window::time(row, 7);
+    key.matchedAt = timeCell(row, 6);
+    key.deadline = timeCell(row, 7);
     key.held = spi::flag(row, 8);
     readNumbers(spi::cell(row, 9), spi::cell(row, 10), &key);
     (void)time::readDetails(spi::cell(row, 11), key);
-    key.matches = window::bigint(row, 12);
-    key.suppressed = window::bigint(row, 13);
+    key.matches = bigintCell(row, 12);
+    key.suppressed = bigintCell(row, 13);
     for (const time::TermState& term : key.terms)
         key.stored = key.stored || term.count > 0;
     run->batch.keys[spi::cell(row, 1)] = std::move(key);
@@ -163,7 +163,7 @@ void addEntry(WindowRun* run, int row) {
     size_t term = static_cast<size_t>(spi::number(row, 2) - 1);
     if (term >= key.terms.size()) return;
     time::WindowEntry entry;
-    entry.at = window::time(row, 3);
+    entry.at = timeCell(row, 3);
     entry.id = spi::cell(row, 4);
     (void)time::Decimal::parse(spi::cell(row, 5), entry.value);
     entry.stored = true;
@@ -171,8 +171,8 @@ void addEntry(WindowRun* run, int row) {
     key.terms[term].entries.push_back(std::move(entry));
 }
 
-// ---- C++ to columns, pure
-// --------------------------------------------------------------------------------------------
+// ---- from C++ objects to columns, without the server
+// -----------------------------------------------------------------
 
 void columnsOfKeys(WindowRun* run) {
     run->clearColumns();
@@ -184,8 +184,8 @@ void columnsOfKeys(WindowRun* run) {
     run->keys.assign(names.begin(), names.end());
 }
 
-// For each key with members, and each term, until when they may leave the window in this run.
-void columnsOfEntries(WindowRun* run, time::Micros until) {
+// For each key with stored entries, and each term: until what time entries may leave the window during this run.
+void columnsOfEntryBounds(WindowRun* run, time::Micros until) {
     run->clearColumns();
     for (const auto& [name, key] : run->batch.keys) {
         if (!key.stored) continue;
@@ -199,24 +199,24 @@ void columnsOfEntries(WindowRun* run, time::Micros until) {
     }
 }
 
-void columnsOfDropped(WindowRun* run) {
+void columnsOfConsumed(WindowRun* run) {
     run->clearColumns();
     for (const auto& [name, key] : run->batch.keys)
         if (key.dropStored) run->keys.push_back(name);
 }
 
-// What has left the window is among what was loaded.
+// The entries that have left the window; all of them have been loaded.
 void columnsOfExpired(WindowRun* run) {
     run->clearColumns();
     for (const StoredEntry& entry : run->stored) {
         const time::WindowKey& key = run->batch.keys[entry.key];
         time::Micros within = run->definition.rule.terms[static_cast<size_t>(entry.term)].within;
         if (!key.dropStored && key.expiredAt != time::never && entry.at <= key.expiredAt - within)
-            run->texts.push_back(entry.place);
+            run->texts.push_back(entry.ctid);
     }
 }
 
-void columnsOfFresh(WindowRun* run) {
+void columnsOfNewEntries(WindowRun* run) {
     run->clearColumns();
     for (const auto& [name, key] : run->batch.keys)
         for (size_t i = 0; i < key.terms.size(); i++)
@@ -230,7 +230,7 @@ void columnsOfFresh(WindowRun* run) {
             }
 }
 
-void columnsOfStates(WindowRun* run) {
+void columnsOfKeyStates(WindowRun* run) {
     run->clearColumns();
     time::WindowEvaluator evaluator(run->definition.rule);
     for (const auto& [name, key] : run->batch.keys) {
@@ -243,14 +243,14 @@ void columnsOfStates(WindowRun* run) {
         run->texts.push_back(key.latestId + "\n" + key.consumedId + "\n" + (key.held ? "t" : "f") + "\n" + counts +
                              "}\n" + sums + "}\n" + std::to_string(key.matches) + "\n" +
                              std::to_string(key.suppressed));
-        run->others.push_back(time::writeDetails(key));
+        run->details.push_back(time::writeDetails(key));
         run->times.push_back(key.latest);
-        run->ends.push_back(key.consumedAt);
-        run->marks.push_back(key.matchedAt);
-        run->lasts.push_back(key.deadline);
+        run->consumedTimes.push_back(key.consumedAt);
+        run->matchedTimes.push_back(key.matchedAt);
+        run->deadlines.push_back(key.deadline);
     }
     for (const auto& [name, key] : run->batch.keys)
-        run->forgotten.push_back(evaluator.forgottenAfter(key));
+        run->forgottenTimes.push_back(evaluator.forgottenAfter(key));
 }
 
 void columnsOfMembers(WindowRun* run, const time::WindowFound* found) {
@@ -264,7 +264,7 @@ void columnsOfMembers(WindowRun* run, const time::WindowFound* found) {
     run->texts.push_back(found->key);
 }
 
-// The members outside come before those of this run.
+// The stored members are older than those of this run, so they come first.
 void addMembers(time::WindowFound* found, int rows) {
     std::vector<std::string> ids;
     for (int row = 0; row < rows; ++row)
@@ -286,7 +286,7 @@ struct Totals {
     int64_t suppressed, late, unusable;
 };
 
-void noteBefore(WindowRun* run) {
+void sumSuppressedBefore(WindowRun* run) {
     for (auto& [name, key] : run->batch.keys)
         run->suppressedBefore += key.suppressed;
 }
@@ -315,15 +315,15 @@ spi::Argument action(WindowRun* run) {
 }  // namespace
 
 void WindowRun::clearColumns() {
-    for (auto* column : {&keys, &texts, &others, &numbers})
+    for (auto* column : {&keys, &texts, &details, &numbers})
         column->clear();
-    for (auto* column : {&times, &ends, &marks, &lasts, &forgotten})
+    for (auto* column : {&times, &consumedTimes, &matchedTimes, &deadlines, &forgottenTimes})
         column->clear();
     terms.clear();
 }
 
 FullTransactionId findHorizon(const char* action, time::Micros now) {
-    spi::query(markDeadlinesSql,
+    spi::query(setDeadlineXidSql,
                {{TEXTOID, CStringGetTextDatum(fromUtf8(action))}, {TIMESTAMPTZOID, TimestampTzGetDatum(now)}});
     spi::query("SELECT specql.window_horizon()");
     bool isNull;
@@ -336,18 +336,18 @@ void loadEvents(WindowRun* run, time::Micros now, int64_t limit) {
                                        {TIMESTAMPTZOID, TimestampTzGetDatum(now)},
                                        {INT8OID, Int64GetDatum(most)},
                                        {INT4OID, Int32GetDatum(settings::windowPatience)},
-                                       {BOOLOID, BoolGetDatum(run->counted == Counted::own)},
+                                       {BOOLOID, BoolGetDatum(run->counted == CountedEvents::ownTransaction)},
                                        {XID8OID, FullTransactionIdGetDatum(run->horizon)}});
     for (int row = 0; row < count; ++row) {
-        // One after the other: what comes behind an event that waits for its turn waits too.
+        // Events are counted in order, so those behind one that may not be counted have to wait too.
         if (!spi::flag(row, 9)) {
-            run->blockedAt = window::time(row, 4);
+            run->blockedAt = timeCell(row, 4);
             return;
         }
         addInput(run, row);
     }
     run->more = count == most;
-    if (run->more) leaveOutLast(run);
+    if (run->more) removeLastEvent(run);
 }
 
 int64_t loadDeadlines(WindowRun* run, time::Micros now, int64_t limit) {
@@ -357,7 +357,7 @@ int64_t loadDeadlines(WindowRun* run, time::Micros now, int64_t limit) {
                                           {INT8OID, Int64GetDatum(limit)},
                                           {INT4OID, Int32GetDatum(settings::windowPatience)},
                                           {XID8OID, FullTransactionIdGetDatum(run->horizon)},
-                                          {BOOLOID, BoolGetDatum(run->counted == Counted::own)}});
+                                          {BOOLOID, BoolGetDatum(run->counted == CountedEvents::ownTransaction)}});
     for (int row = 0; row < count; ++row)
         run->batch.keys[spi::cell(row, 1)];
     return count;
@@ -368,13 +368,13 @@ void loadKeys(WindowRun* run) {
     int count = spi::query(keysSql, {action(run), {TEXTARRAYOID, spi::textArray(run->keys)}});
     for (int row = 0; row < count; ++row)
         addKey(run, row);
-    noteBefore(run);
-    columnsOfEntries(run, run->inputs.empty() ? time::never : run->inputs.back().at);
+    sumSuppressedBefore(run);
+    columnsOfEntryBounds(run, run->inputs.empty() ? time::never : run->inputs.back().at);
     if (run->keys.empty()) return;
     count = spi::query(entriesSql, {action(run),
                                     {TEXTARRAYOID, spi::textArray(run->keys)},
-                                    {INT4ARRAYOID, window::integers(run->terms)},
-                                    {TIMESTAMPTZARRAYOID, window::times(run->times)}});
+                                    {INT4ARRAYOID, integerArray(run->terms)},
+                                    {TIMESTAMPTZARRAYOID, timeArray(run->times)}});
     for (int row = 0; row < count; ++row)
         addEntry(run, row);
 }
@@ -385,8 +385,8 @@ void completeMatch(WindowRun* run, time::WindowFound* found) {
         time::Micros until = found->match.upTo == INT64_MAX ? DT_NOEND : found->match.upTo;
         int rows = spi::query(membersSql, {action(run),
                                            {TEXTOID, spi::text(run->texts.front())},
-                                           {INT4ARRAYOID, window::integers(run->terms)},
-                                           {TIMESTAMPTZARRAYOID, window::times(run->times)},
+                                           {INT4ARRAYOID, integerArray(run->terms)},
+                                           {TIMESTAMPTZARRAYOID, timeArray(run->times)},
                                            {TIMESTAMPTZOID, TimestampTzGetDatum(until)},
                                            {INT4OID, Int32GetDatum(mostMembers)}});
         addMembers(found, rows);
@@ -395,40 +395,40 @@ void completeMatch(WindowRun* run, time::WindowFound* found) {
 }
 
 void saveRun(WindowRun* run) {
-    if (!run->places.empty()) spi::query(takeOutSql, {{TEXTARRAYOID, spi::textArray(run->places)}});
-    columnsOfDropped(run);
-    if (!run->keys.empty()) spi::query(dropSql, {action(run), {TEXTARRAYOID, spi::textArray(run->keys)}});
+    if (!run->ctids.empty()) spi::query(deleteEventsSql, {{TEXTARRAYOID, spi::textArray(run->ctids)}});
+    columnsOfConsumed(run);
+    if (!run->keys.empty()) spi::query(deleteAllEntriesSql, {action(run), {TEXTARRAYOID, spi::textArray(run->keys)}});
     columnsOfExpired(run);
-    if (!run->texts.empty()) spi::query(expireSql, {{TEXTARRAYOID, spi::textArray(run->texts)}});
-    columnsOfFresh(run);
+    if (!run->texts.empty()) spi::query(deleteEntriesSql, {{TEXTARRAYOID, spi::textArray(run->texts)}});
+    columnsOfNewEntries(run);
     if (!run->keys.empty())
-        spi::query(insertSql, {action(run),
-                               {TEXTARRAYOID, spi::textArray(run->keys)},
-                               {INT4ARRAYOID, window::integers(run->terms)},
-                               {TIMESTAMPTZARRAYOID, window::times(run->times)},
-                               {TEXTARRAYOID, spi::textArray(run->texts)},
-                               {TEXTARRAYOID, spi::textArray(run->numbers)}});
-    columnsOfStates(run);
+        spi::query(insertEntriesSql, {action(run),
+                                      {TEXTARRAYOID, spi::textArray(run->keys)},
+                                      {INT4ARRAYOID, integerArray(run->terms)},
+                                      {TIMESTAMPTZARRAYOID, timeArray(run->times)},
+                                      {TEXTARRAYOID, spi::textArray(run->texts)},
+                                      {TEXTARRAYOID, spi::textArray(run->numbers)}});
+    columnsOfKeyStates(run);
     if (!run->keys.empty())
-        spi::query(keepSql, {action(run),
-                             {TEXTARRAYOID, spi::textArray(run->keys)},
-                             {TEXTARRAYOID, spi::textArray(run->texts)},
-                             {TEXTARRAYOID, spi::textArray(run->others)},
-                             {TIMESTAMPTZARRAYOID, window::times(run->times)},
-                             {TIMESTAMPTZARRAYOID, window::times(run->ends)},
-                             {TIMESTAMPTZARRAYOID, window::times(run->marks)},
-                             {TIMESTAMPTZARRAYOID, window::times(run->lasts)},
-                             {TIMESTAMPTZARRAYOID, window::times(run->forgotten)}});
+        spi::query(upsertKeysSql, {action(run),
+                                   {TEXTARRAYOID, spi::textArray(run->keys)},
+                                   {TEXTARRAYOID, spi::textArray(run->texts)},
+                                   {TEXTARRAYOID, spi::textArray(run->details)},
+                                   {TIMESTAMPTZARRAYOID, timeArray(run->times)},
+                                   {TIMESTAMPTZARRAYOID, timeArray(run->consumedTimes)},
+                                   {TIMESTAMPTZARRAYOID, timeArray(run->matchedTimes)},
+                                   {TIMESTAMPTZARRAYOID, timeArray(run->deadlines)},
+                                   {TIMESTAMPTZARRAYOID, timeArray(run->forgottenTimes)}});
     Totals totals = totalsOf(run);
     int64_t matches = static_cast<int64_t>(run->batch.found.size());
-    spi::query(countSql, {action(run),
-                          {INT8OID, Int64GetDatum(run->batch.events)},
-                          {INT8OID, Int64GetDatum(run->quiet ? 0 : matches)},
-                          {INT8OID, Int64GetDatum(totals.suppressed)},
-                          {INT8OID, Int64GetDatum(run->batch.missingKeys)},
-                          {INT8OID, Int64GetDatum(totals.late)},
-                          {INT8OID, Int64GetDatum(totals.unusable)},
-                          {TIMESTAMPTZOID, TimestampTzGetDatum(matches > 0 ? lastMatch(run) : 0)}});
+    spi::query(addTotalsSql, {action(run),
+                              {INT8OID, Int64GetDatum(run->batch.events)},
+                              {INT8OID, Int64GetDatum(run->discardMatches ? 0 : matches)},
+                              {INT8OID, Int64GetDatum(totals.suppressed)},
+                              {INT8OID, Int64GetDatum(run->batch.missingKeys)},
+                              {INT8OID, Int64GetDatum(totals.late)},
+                              {INT8OID, Int64GetDatum(totals.unusable)},
+                              {TIMESTAMPTZOID, TimestampTzGetDatum(matches > 0 ? lastMatch(run) : 0)}});
 }
 
 }  // namespace specql::windows

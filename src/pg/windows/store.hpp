@@ -1,4 +1,4 @@
-// One run over a window or correlation: the waiting events, what is kept of their keys, and what is written back.
+// One run of a window or correlation: loads waiting events and the state of their keys, and stores the new state.
 #pragma once
 
 #include "pg/base/server.hpp"
@@ -7,55 +7,58 @@
 
 namespace specql::windows {
 
-// A row of specql.window_entry that was loaded.
+// A row of specql.window_entry that was loaded, with its ctid as text.
 struct StoredEntry {
     std::string key;
     int term;  // from 0
     time::Micros at;
-    std::string place;
+    std::string ctid;
 };
 
-// Which of the waiting events may be counted.
-enum class Counted {
-    committed,  // of transactions before the horizon, one after the other
-    own         // those that this transaction itself has brought
+// Which of the waiting events are counted.
+enum class CountedEvents {
+    committed,      // of transactions before the horizon, in the order of time and id
+    ownTransaction  // of the current transaction
 };
 
-// Held by a memory context. Texts are UTF-8.
+// To be held by a memory context. Texts are UTF-8.
 struct WindowRun {
     WindowDefinition definition;
     time::WindowBatch batch{definition.rule};
     std::vector<time::WindowInput> inputs;
-    std::vector<std::string> places;  // of the inputs in specql.window_event
+    std::vector<std::string> ctids;  // of the inputs, in specql.window_event
     std::vector<StoredEntry> stored;
-    FullTransactionId horizon = {0};     // transactions before this one have ended
-    bool more = false;                   // events wait that were left out only because there are many
-    time::Micros blockedAt = INT64_MAX;  // the first event that waits for a transaction
-    Counted counted = Counted::committed;
-    bool quiet = false;  // a rebuild: matches run no steps
+    FullTransactionId horizon = {0};     // all transactions before this one have ended
+    bool more = false;                   // the limit has left out events that may be counted
+    time::Micros blockedAt = INT64_MAX;  // time of the first event that waits for an open transaction
+    CountedEvents counted = CountedEvents::committed;
+    bool discardMatches = false;  // in a rebuild: matches are not raised
 
-    // Columns of arguments, kept here so that errors of the server leave nothing behind.
-    std::vector<std::string> keys, texts, others, numbers;
+    // Columns of parameters. They are members so that the memory context frees them after an error of the server.
+    std::vector<std::string> keys, texts, details, numbers;
     std::vector<int> terms;
-    std::vector<time::Micros> times, ends, marks, lasts, forgotten;
+    std::vector<time::Micros> times, consumedTimes, matchedTimes, deadlines, forgottenTimes;
     int64_t suppressedBefore = 0;
     void clearColumns();
 };
 
-// To be asked before loadEvents: notes which deadlines have come, and which transactions have certainly ended.
+// The oldest transaction that was open, for WindowRun::horizon; to be called before loadEvents(). It also stores, for
+// each deadline that has come, the transaction after which it counts as passed.
 FullTransactionId findHorizon(const char* action, time::Micros now);
-// Takes in up to `limit` events that happened until `now` and whose turn it is.
+// Loads up to `limit` events until `now` that may be counted, in their order; stops at the first that may not.
 void loadEvents(WindowRun* run, time::Micros now, int64_t limit);
-// The keys whose deadline has certainly passed; up to `limit`. All events that the horizon makes certain have been
-// counted. Of its own events a transaction knows for certain, as soon as the clock says so.
+// Loads up to `limit` keys whose deadline has passed, and returns how many. A deadline passes when all transactions
+// that were open at it have ended, because they may bring the awaited event; the events before it must have been
+// counted. With ownTransaction only the clock decides.
 int64_t loadDeadlines(WindowRun* run, time::Micros now, int64_t limit);
-// What is kept of the keys that the inputs (or, without inputs, run->batch.keys) are about.
+// Loads the state of the keys of the inputs, or without inputs of the keys in run->batch.keys.
 void loadKeys(WindowRun* run);
 
-// The members of a match: all ids, or the newest thousand. Fills count and firstAt.
+// Adds the stored members to a match, and counts them. A match has the ids of at most the newest `mostMembers` events.
 void completeMatch(WindowRun* run, time::WindowFound* found);
 constexpr int mostMembers = 1000;
 
+// Deletes the counted events, and stores entries, keys and statistics.
 void saveRun(WindowRun* run);
 
 }  // namespace specql::windows

@@ -26,7 +26,7 @@ http::HttpLimits currentLimits() {
     http::HttpLimits limits;
     limits.allowedHosts = settings::allowedHosts != nullptr ? settings::allowedHosts : "";
     limits.caFile = settings::caFile != nullptr ? settings::caFile : "";
-    // Answers take no more than a quarter of the worker's memory.
+    // All answers together take no more than a quarter of specql.worker_memory.
     size_t share =
         static_cast<size_t>(settings::workerMemory) * 1024 / 4 / static_cast<size_t>(settings::maxConcurrency);
     limits.bodyBytes = std::clamp(share, keptResponse, limits.bodyBytes);
@@ -41,10 +41,10 @@ bool isAllowed(const std::string& source) {
     return settings::secretSources != nullptr && delivery::allowsSource(settings::secretSources, source);
 }
 
-// What a file holds that only the server's user can read; or what is wrong in `problem`.
+// The contents of the file of a secret, which only the server's user may be able to read. `problem` gets what is wrong.
 std::string readSecret(const std::string& secret, std::string& problem) {
     char path[PATH_MAX];
-    // A link may lead to a place that the list does not name.
+    // The path without symbolic links must be allowed too.
     if (realpath(secret.c_str() + 5, path) == nullptr) {
         problem = "the secret " + secret + " cannot be read: " + strerror(errno);
         return {};
@@ -67,7 +67,7 @@ std::string readSecret(const std::string& secret, std::string& problem) {
     return problem.empty() ? std::string(bytes, static_cast<size_t>(size)) : std::string();
 }
 
-// What a secret holds, or what is wrong with it in `problem`. Never shows it.
+// The value of a secret; `problem` gets what is wrong with it, and never the value itself.
 std::string findSecret(const std::string& secret, std::string& problem) {
     if (secret.compare(0, 4, "key:") == 0) return secret.substr(4);
     bool isFile = secret.compare(0, 5, "file:") == 0;
@@ -75,7 +75,7 @@ std::string findSecret(const std::string& secret, std::string& problem) {
         problem = "there is no secret " + secret.substr(secret.find(':') + 1) + " in specql.secret";
         return {};
     }
-    // Before anything is looked at: nobody learns by trial what there is.
+    // This is checked first, so that nobody can find out by trial which files and variables exist.
     if (!isAllowed(secret)) {
         problem = "specql.secret_sources does not allow the secret " + secret;
         return {};
@@ -87,55 +87,62 @@ std::string findSecret(const std::string& secret, std::string& problem) {
     return problem.empty() ? value : std::string();
 }
 
-// Puts the secret in the place of its name, which specql.claim_calls marks. The problem, or nothing.
-std::string fillIn(std::string& header) {
-    size_t mark = header.find('\1');
-    if (mark == std::string::npos) return {};
-    // Nothing else follows a mark that specql.claim_calls has made.
-    bool marked = header.compare(mark + 1, 4, "key:") == 0 || header.compare(mark + 1, 8, "missing:") == 0;
+// Replaces the name of a secret in a header, before which specql.claim_calls has written \1, by the secret. Returns
+// what is wrong; empty if nothing is.
+std::string insertSecret(std::string& header) {
+    size_t marker = header.find('\1');
+    if (marker == std::string::npos) return {};
+    // A header may hold \1 by itself; only these two prefixes are written by specql.claim_calls.
+    bool marked = header.compare(marker + 1, 4, "key:") == 0 || header.compare(marker + 1, 8, "missing:") == 0;
     if (!marked) return "a header holds a control character";
-    std::string problem, secret = findSecret(header.substr(mark + 1), problem);
+    std::string problem, secret = findSecret(header.substr(marker + 1), problem);
     while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r'))
         secret.pop_back();
     if (problem.empty() && !delivery::isHeaderValue(secret)) problem = "a secret in a header holds a control character";
-    header.replace(mark, std::string::npos, secret);
+    header.replace(marker, std::string::npos, secret);
     return problem;
 }
 
 }  // namespace
 
-Courier::Courier(int place, TimestampTz dueBy)
-    : place_(place), dueBy_(dueBy), transport_(http::makeHttpTransport(currentLimits())) {}
+Courier::Courier(int workerNumber, TimestampTz dueBy)
+    : workerNumber_(workerNumber), dueBy_(dueBy), transport_(http::makeHttpTransport(currentLimits())) {}
 
 void Courier::reconfigure() {
     transport_->setLimits(currentLimits());
 }
 
-// More than can be under way at once is claimed, so that the transport need not wait for a commit.
+// Twice as many calls are claimed as can be in flight, so that the transport need not wait for the next commit.
 int Courier::room() const {
     int most = settings::maxConcurrency * 2;
-    int taken = static_cast<int>(underWay());
+    int taken = static_cast<int>(unfinished());
     return taken < most ? most - taken : 0;
 }
 
-// A call that is not small is sent alone; the small ones share half of the memory, the other half is for it.
+// Half of specql.worker_memory is for small calls together, the other half for one larger call at a time.
 Courier::Memory Courier::memory() const {
     size_t half = smallCallsMemory(), used = 0;
     Memory memory = {half, half, true};
+    auto add = [half, &used, &memory](const Call& call) {
+        if (call.bytes > half)
+            memory.roomForLarge = false;
+        else
+            used += call.bytes;
+    };
     for (const Call& call : waiting_)
-        call.bytes > half ? memory.roomForLarge = false : used += call.bytes;
-    for (const auto& entry : carried_)
-        entry.second.bytes > half ? memory.roomForLarge = false : used += entry.second.bytes;
+        add(call);
+    for (const auto& entry : inFlight_)
+        add(entry.second);
     memory.left = used < half ? half - used : 0;
     return memory;
 }
 
 bool Courier::accept(const Claims& claims) {
     TimestampTz now = GetCurrentTimestamp();
-    bool missed = claims.count == 0 && underWay() == 0 && !reached_.empty();
-    if (missed || now >= forgetAt_) {
-        reached_.clear();
-        forgetAt_ = now + USECS_PER_SEC;
+    bool mayBeIncomplete = claims.count == 0 && unfinished() == 0 && !claimedUpTo_.empty();
+    if (mayBeIncomplete || now >= resetClaimsAt_) {
+        claimedUpTo_.clear();
+        resetClaimsAt_ = now + USECS_PER_SEC;
     }
     for (int i = 0; i < claims.count; ++i) {
         const Claim& claim = claims.items[i];
@@ -148,7 +155,7 @@ bool Courier::accept(const Claims& claims) {
         call.request.headers.assign(claim.headers, claim.headers + claim.headerCount);
         call.request.body = claim.body;
         call.bytes = call.request.body.size();
-        pfree(const_cast<char*>(claim.body));  // a second copy of all of them would be too much
+        pfree(const_cast<char*>(claim.body));  // freed at once, because copies of all bodies would double the memory
         call.request.timeoutMs = claim.timeoutMs;
         call.policy.attempt = claim.attempt;
         call.policy.maxAttempts = claim.maxAttempts;
@@ -159,19 +166,20 @@ bool Courier::accept(const Claims& claims) {
         Service& service = services_[call.service];
         if (service.busy == 0 && !service.changed) service.breaker = {claim.failures, claim.pauses};
         ++service.busy;
-        Place& place = reached_.emplace(call.service, Place{claim.dueAt, claim.id}).first->second;
-        if (claim.dueAt > place.dueAt ||
-            (claim.dueAt == place.dueAt && memcmp(claim.id.data, place.id.data, UUID_LEN) > 0))
-            place = {claim.dueAt, claim.id};
+        ClaimPosition& position =
+            claimedUpTo_.emplace(call.service, ClaimPosition{claim.dueAt, claim.id}).first->second;
+        if (claim.dueAt > position.dueAt ||
+            (claim.dueAt == position.dueAt && memcmp(claim.id.data, position.id.data, UUID_LEN) > 0))
+            position = {claim.dueAt, claim.id};
         waiting_.push_back(std::move(call));
     }
-    return missed;
+    return mayBeIncomplete;
 }
 
-// The problem, or nothing.
+// Adds the signature and fills in secrets. Returns what is wrong; empty if nothing is.
 std::string Courier::sign(Call& call) const {
     for (std::string& header : call.request.headers) {
-        std::string missing = fillIn(header);
+        std::string missing = insertSecret(header);
         if (!missing.empty()) return missing;
     }
     int64_t now = time(nullptr);
@@ -189,7 +197,7 @@ std::string Courier::sign(Call& call) const {
         else
             lastProblem = problem;
     }
-    // While keys rotate, one of them may be gone already.
+    // While keys are rotated, one of them may have been removed: one signature is enough.
     if (hmacs.empty()) return lastProblem;
     call.request.headers.push_back("webhook-signature: " + delivery::signatureHeader(hmacs));
     return {};
@@ -197,7 +205,7 @@ std::string Courier::sign(Call& call) const {
 
 void Courier::startOne() {
     uint64_t key = nextKey_++;
-    Call& call = carried_.emplace(key, std::move(waiting_.front())).first->second;
+    Call& call = inFlight_.emplace(key, std::move(waiting_.front())).first->second;
     waiting_.pop_front();
     std::string problem = sign(call);
     if (problem.empty()) {
@@ -207,19 +215,19 @@ void Courier::startOne() {
     http::HttpResponse response;
     response.error = problem;
     end(call, response);
-    carried_.erase(key);
+    inFlight_.erase(key);
 }
 
-void Courier::carry(int timeoutMs) {
+void Courier::perform(int timeoutMs) {
     size_t most = static_cast<size_t>(settings::maxConcurrency);
     while (!waiting_.empty() && transport_->inFlight() < most)
         startOne();
     if (transport_->inFlight() == 0) return;
     for (auto& [key, response] : transport_->wait(timeoutMs)) {
-        auto found = carried_.find(key);
-        if (found == carried_.end()) continue;
+        auto found = inFlight_.find(key);
+        if (found == inFlight_.end()) continue;
         end(found->second, response);
-        carried_.erase(found);
+        inFlight_.erase(found);
     }
     while (!waiting_.empty() && transport_->inFlight() < most)
         startOne();
@@ -255,12 +263,12 @@ void Courier::end(const Call& call, const http::HttpResponse& response) {
     outcomes_.push_back(std::move(outcome));
 }
 
-void Courier::abandon() {
-    for (const auto& [key, call] : carried_)
+void Courier::abandonCalls() {
+    for (const auto& [key, call] : inFlight_)
         outcomes_.push_back({call.id, "retry", 0, "the worker was stopped during the call", "", 0});
     for (const Call& call : waiting_)
         outcomes_.push_back({call.id, "retry", 0, "the worker was stopped before the call", "", 0});
-    carried_.clear();
+    inFlight_.clear();
     waiting_.clear();
     transport_ = http::makeHttpTransport(currentLimits());
 }

@@ -1,8 +1,8 @@
-// Carries calls from the outbox to their services and the results back. Used by the worker, between transactions, and
-// by specql.drain, inside of one.
+// Delivers: claims calls of the outbox, performs them, and records their results. A worker uses it between
+// transactions, specql.drain() inside of one.
 //
 //   in a transaction:  record(); sendNotifications(); claim()     → claims as plain data, in a memory context
-//   outside of SPI:    accept(claims); carry()                    → C++ and libcurl, no server but for the HMAC
+//   outside of SPI:    accept(claims); perform()                  → C++ and libcurl; of the server only the HMAC
 #pragma once
 
 #include <deque>
@@ -46,37 +46,39 @@ struct Claims {
 
 class Courier {
 public:
-    // `place`: of the worker, by which its leases are known; 0 in a session that drains, which takes what was due when
-    // it began: what it tries again, or repeats, would keep it for ever.
-    explicit Courier(int place, TimestampTz dueBy = DT_NOEND);
+    // `workerNumber` is stored in the leases; 0 stands for a session that drains. Only deliveries that are due at
+    // `dueBy` are claimed: a session that drains must not go on for ever with those that it retries or repeats itself.
+    explicit Courier(int workerNumber, TimestampTz dueBy = DT_NOEND);
 
-    // ---- with SPI connected; errors of the server pass, and leave the courier as it was -----------------------------
-    // What one call, service or notification is the cause of, fails alone; what passes would fail for all.
+    // ---- with SPI connected; errors of the server leave the courier unchanged
+    // ----------------------------------------- An error that one call, service or notification causes is caught,
+    // raised as a warning, and only affects that one.
 
-    // Writes down what became of calls. Call recorded() when that is committed.
+    // Stores the results of calls. After the commit recorded() must be called.
     void record() const;
-    // How many were sent; at most `limit`.
+    // Sends up to `limit` notifications; returns how many.
     int sendNotifications(int limit) const;
-    // Calls to make, in the current memory context; at most `limit`, and no more than there is room for.
+    // Claims up to `limit` calls, and no more than room(); in the current memory context.
     Claims claim(int limit) const;
 
-    // ---- without; throws bad_alloc --------------------------------------------------------------------------------
+    // ---- without SPI; may throw bad_alloc
+    // -----------------------------------------------------------------------------
 
-    // Forgets the results that record() wrote.
+    // Drops the results that record() has stored.
     void recorded();
-    // True if there were none, but none were looked for before what was claimed last: there may be calls whose
-    // transactions committed late, which the next claim finds.
+    // Takes over the claims. Returns true if there are none, but the next claim may find some: this one began after the
+    // calls that were claimed last, and calls before those may have been committed since.
     bool accept(const Claims& claims);
-    // Starts what fits, and waits up to `timeoutMs` for something to end.
-    void carry(int timeoutMs);
-    // Gives up what has not been started, and what is under way: their leases are returned.
-    void abandon();
-    // Takes changed settings over.
+    // Starts as many calls as may be in flight, and waits up to `timeoutMs` for one to end.
+    void perform(int timeoutMs);
+    // Gives all unfinished calls up; their result is to be retried at once.
+    void abandonCalls();
+    // Reads the settings again.
     void reconfigure();
 
     size_t results() const { return outcomes_.size(); }
-    // Accepted, and without a result.
-    size_t underWay() const { return waiting_.size() + carried_.size(); }
+    // Calls that were accepted and have no result yet.
+    size_t unfinished() const { return waiting_.size() + inFlight_.size(); }
     // How many more calls may be claimed.
     int room() const;
 
@@ -90,7 +92,7 @@ private:
         size_t bytes = 0;  // of its body
         bool probing = false;
     };
-    struct Place {
+    struct ClaimPosition {
         TimestampTz dueAt;
         pg_uuid_t id;
     };
@@ -124,17 +126,17 @@ private:
     Claims claimOf(const char* service, int limit) const;
     Claims claimByService(int limit) const;
 
-    int place_;
+    int workerNumber_;
     TimestampTz dueBy_;
     std::unique_ptr<http::Transport> transport_;
     std::deque<Call> waiting_;
-    std::map<uint64_t, Call> carried_;
+    std::map<uint64_t, Call> inFlight_;
     std::map<std::string, Service> services_;
     std::vector<Outcome> outcomes_;
-    // Up to where each service has been claimed, so that a claim need not pass what has left already; forgotten every
-    // second, because transactions do not commit in the order of their calls.
-    std::map<std::string, Place> reached_;
-    TimestampTz forgetAt_ = 0;
+    // For each service the last call that was claimed. The next claim begins behind it, so as not to scan dead rows of
+    // calls that have left. Cleared every second, because a transaction with an earlier call may commit later.
+    std::map<std::string, ClaimPosition> claimedUpTo_;
+    TimestampTz resetClaimsAt_ = 0;
     uint64_t nextKey_ = 1;
 };
 

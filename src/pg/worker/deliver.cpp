@@ -1,4 +1,4 @@
-// specql.deliver: the worker's deliveries, done in a session.
+// specql.deliver: delivers in the calling session what a worker would deliver.
 #include "pg/base/event_settings.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/holder.hpp"
@@ -8,11 +8,11 @@ namespace specql::worker {
 
 namespace {
 
-constexpr int waitMs = 50;  // between looks at interrupts
+constexpr int waitMs = 50;  // between checks for interrupts
 
 }  // namespace
 
-// The claims are committed with the results, after the calls: if this transaction fails, they are made again.
+// Claims and results are committed together, after the calls: if this transaction aborts, the calls are made again.
 SPECQL_FUNCTION(specql_deliver)
 {
     int64_t left = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
@@ -27,12 +27,12 @@ SPECQL_FUNCTION(specql_deliver)
         MemoryContextSwitchTo(scratch);
         int sent = courier->sendNotifications(batch);
         Claims claims = {nullptr, 0};
-        MemoryContextSwitchTo(scratch);  // SPI leaves its own
+        MemoryContextSwitchTo(scratch);  // SPI has switched to its own
         if (sent < batch) claims = courier->claim(batch - sent);
         if (sent + claims.count == 0) break;
         (void)courier->accept(claims);
-        while (courier->underWay() > 0) {
-            courier->carry(waitMs);
+        while (courier->unfinished() > 0) {
+            courier->perform(waitMs);
             CHECK_FOR_INTERRUPTS();
         }
         courier->record();

@@ -16,7 +16,7 @@ std::string hmacSha256(const std::string& key, const std::string& text) {
     const std::string* t = &text;
     uint8* to = result;
     guarded([k, t, to] {
-        // OpenSSL's contexts belong to a resource owner, and between transactions there is none.
+        // An HMAC context of OpenSSL must belong to a resource owner, and there is none between transactions.
         ResourceOwner before = CurrentResourceOwner;
         ResourceOwner own = before == nullptr ? ResourceOwnerCreate(nullptr, "specql signature") : nullptr;
         if (own != nullptr) CurrentResourceOwner = own;

@@ -15,10 +15,10 @@ namespace specql::worker {
 
 namespace {
 
-constexpr int retryMs = 10 * 1000;  // when there was no slot
-constexpr int settleMs = 500;       // for a worker to find out whether its database has the extension
+constexpr int retryMs = 10 * 1000;  // before the next attempt if there was no free slot
+constexpr int settleMs = 500;       // time for a worker to find out whether its database has the extension
 
-// The databases one can connect to; in the current memory context.
+// The OIDs of the databases that allow connections and are no templates; in the current memory context.
 List* databases() {
     MemoryContext keep = CurrentMemoryContext;
     List* result = NIL;
@@ -40,7 +40,8 @@ List* databases() {
     return result;
 }
 
-// A worker whose database lacks the extension ends at once and frees its slot for the next.
+// Starts a worker, and waits until it has ended if its database lacks the extension, so that its slot is free for the
+// next. False if there is no free slot.
 bool startIn(Oid database) {
     BackgroundWorker worker;
     describeWorker(&worker, database, "");
@@ -76,7 +77,8 @@ void registerLauncher() {
 extern "C" {
 SPECQL_EXPORT void specql_launcher_main(Datum argument);
 
-// Gives every database a worker once. Those whose database has no work end again; from then on, work starts them.
+// Starts a worker in every database once. It ends if its database has no work; later the sessions that queue work start
+// it.
 void specql_launcher_main(Datum) {
     using namespace specql;
     using namespace specql::worker;

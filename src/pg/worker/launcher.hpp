@@ -1,4 +1,4 @@
-// With shared_preload_libraries: workers that come back by themselves after a restart of the server.
+// With shared_preload_libraries: starts workers after a restart of the server, before any session does.
 #pragma once
 
 namespace specql::worker {

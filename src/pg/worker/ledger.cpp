@@ -1,4 +1,4 @@
-// The courier's side that speaks to the database: plain data in, plain data out.
+// The part of the Courier that uses SQL.
 #include "pg/worker/courier.hpp"
 
 #include "pg/base/server.hpp"
@@ -9,7 +9,7 @@ namespace specql::worker {
 
 namespace {
 
-// An array of texts that may be NULL, given as a pointer to the first; empty strings are NULL.
+// The elements of an array, collected for a parameter of a statement.
 struct Column {
     Datum* values;
     bool* nulls;
@@ -28,7 +28,8 @@ void add(Column* column, Datum value) {
     column->values[column->count++] = value;
 }
 
-// What a receiver or libcurl said, as text that the database can hold.
+// Adds a text from a receiver or libcurl, with bytes replaced by "?" that the encoding of the database does not allow.
+// An empty text is added as NULL.
 void addText(Column* column, const std::string& text) {
     if (text.empty()) {
         column->nulls[column->count++] = true;
@@ -82,7 +83,7 @@ void warn(const char* what, ErrorData* error) {
 struct Row {
     HeapTuple tuple;
     TupleDesc descriptor;
-    MemoryContext keep;  // what the values are copied to
+    MemoryContext keep;  // values are copied into this context
 };
 
 Datum cell(const Row& row, int column) {
@@ -95,7 +96,7 @@ const char* textCell(const Row& row, int column) {
     return MemoryContextStrdup(row.keep, value != nullptr ? value : "");
 }
 
-// For what is large: without a copy on the way.
+// A large text, which is copied only once.
 const char* bodyCell(const Row& row, int column) {
     MemoryContext before = MemoryContextSwitchTo(row.keep);
     char* value = TextDatumGetCString(cell(row, column));
@@ -146,7 +147,8 @@ Claim readClaim(const Row& row) {
 
 }  // namespace
 
-// One that cannot be recorded stays leased: it is made again when that ends, until its attempts are used up.
+// A call whose result cannot be stored keeps its lease, and is made again when the lease ends, until its attempts are
+// used up.
 void Courier::record() const {
     if (!outcomes_.empty()) {
         ErrorData* error = trySubtransaction([this] { recordOutcomes(0, outcomes_.size()); });
@@ -227,14 +229,14 @@ Claims Courier::claim(int limit) const {
     return claimByService(limit);
 }
 
-// Something is the cause that a claim fails: each service by itself, and from the one that fails specql.set_aside takes
-// what it is.
+// Claims for each service separately, after a claim for all has failed. For a service that fails by itself,
+// specql.set_aside() sets the delivery aside that causes the error.
 Claims Courier::claimByService(int limit) const {
     MemoryContext keep = CurrentMemoryContext;
     Claims all = {static_cast<Claim*>(palloc0(sizeof(Claim) * static_cast<Size>(limit))), 0};
     execute("SELECT s.name FROM specql.service AS s WHERE s.url IS NOT NULL AND s.disabled IS NULL ORDER BY random()",
             0, nullptr, nullptr);
-    MemoryContextSwitchTo(keep);  // SPI has left its own
+    MemoryContextSwitchTo(keep);  // SPI has switched to its own
     SPITupleTable* services = SPI_tuptable;
     uint64 count = SPI_processed;
     for (uint64 i = 0; i < count && all.count < limit; ++i) {
@@ -245,7 +247,7 @@ Claims Courier::claimByService(int limit) const {
         if (error == nullptr) {
             memcpy(all.items + all.count, claims.items, sizeof(Claim) * static_cast<Size>(claims.count));
             all.count += claims.count;
-            // What is left of the memory is counted anew by the next claim.
+            // One service at a time, because the memory that is left is computed before the claim.
             if (claims.count > 0) break;
             continue;
         }
@@ -263,7 +265,7 @@ Claims Courier::claimByService(int limit) const {
     return all;
 }
 
-// Of one service, or of all for nullptr.
+// Claims calls of one service, or for nullptr of all.
 Claims Courier::claimOf(const char* service, int limit) const {
     MemoryContext keep = CurrentMemoryContext;
     Claims claims = {nullptr, 0};
@@ -274,11 +276,11 @@ Claims Courier::claimOf(const char* service, int limit) const {
         addText(&names, entry.first);
         add(&busy, Int32GetDatum(entry.second.busy));
     }
-    // One service that hangs must not take all connections.
+    // At most three quarters of the calls are for one service, so that a slow one does not block the others.
     int perService = Max(1, settings::maxConcurrency * 2 * 3 / 4);
-    Column reached = makeColumn(reached_.size()), reachedAt = makeColumn(reached_.size()),
-           reachedId = makeColumn(reached_.size());
-    for (const auto& entry : reached_) {
+    Column reached = makeColumn(claimedUpTo_.size()), reachedAt = makeColumn(claimedUpTo_.size()),
+           reachedId = makeColumn(claimedUpTo_.size());
+    for (const auto& entry : claimedUpTo_) {
         addText(&reached, entry.first);
         add(&reachedAt, TimestampTzGetDatum(entry.second.dueAt));
         add(&reachedId, UUIDPGetDatum(&entry.second.id));
@@ -287,7 +289,7 @@ Claims Courier::claimOf(const char* service, int limit) const {
     const Oid types[] = {
         INT4OID,      INT4OID, INT4OID, INT4OID, TEXTARRAYOID,   INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
         UUIDARRAYOID, INT8OID, INT8OID, BOOLOID, TIMESTAMPTZOID, TEXTOID};
-    const Datum values[] = {Int32GetDatum(place_),
+    const Datum values[] = {Int32GetDatum(workerNumber_),
                             Int32GetDatum(limit),
                             Int32GetDatum(perService),
                             Int32GetDatum(delivery::Breaker::failuresToOpen),
@@ -307,7 +309,7 @@ Claims Courier::claimOf(const char* service, int limit) const {
     if (service == nullptr) nulls[lengthof(types) - 1] = 'n';
     execute("SELECT * FROM specql.claim_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             lengthof(types), types, values, nulls);
-    MemoryContextSwitchTo(scratch);  // SPI has left its own
+    MemoryContextSwitchTo(scratch);  // SPI has switched to its own
     claims.count = static_cast<int>(SPI_processed);
     claims.items = static_cast<Claim*>(MemoryContextAlloc(keep, sizeof(Claim) * Max(claims.count, 1)));
     for (int i = 0; i < claims.count; ++i) {

@@ -1,6 +1,6 @@
-// A session for one owner of actions: code of that role runs here, and of no other. It is connected as the owner, so
-// that what the code puts off, to the end of the transaction or of the session, is the owner's too. The engine's own
-// statements run as the owner of the extension, in transactions of their own where the code might end the session.
+// An owner worker: a session that runs the code of one role, and of no other. It is connected as that role, so that
+// triggers which the code defers run as the role too. The engine's own statements run as the owner of the extension, in
+// separate transactions where the code might end the session.
 #include "pg/base/event_settings.hpp"
 #include "pg/base/locks.hpp"
 #include "pg/base/worker_settings.hpp"
@@ -22,20 +22,20 @@ namespace specql::worker {
 
 namespace {
 
-constexpr int idleMs = 10 * 1000;      // after which it ends
-constexpr int turnMs = 2 * 1000;       // after which it makes room, if others wait
-constexpr int batchMs = 1000;          // for which one transaction goes on with further events
-constexpr int restMs = 20;             // between looks: one serves all commits in between
-constexpr int blockedMs = 200;         // before events of a window are looked at again that wait for a transaction
-constexpr int contendedMs = 2 * 1000;  // for which an action's other events wait if one met a lock
-constexpr int failedMs = 10 * 1000;    // before what the engine itself could not do is tried again
-constexpr int graceMs = 5 * 1000;      // for code that was cancelled, before its session ends
+constexpr int idleMs = 10 * 1000;      // without work for so long, it ends
+constexpr int turnMs = 2 * 1000;       // after working for so long, it ends if other roles wait for a slot
+constexpr int batchMs = 1000;          // after so long, a transaction begins no further event
+constexpr int restMs = 20;             // least time between two queries for work, which so serve several commits
+constexpr int blockedMs = 200;         // pause of a window whose events wait for an open transaction
+constexpr int contendedMs = 2 * 1000;  // pause of an action whose event met a lock
+constexpr int failedMs = 10 * 1000;    // pause after an error of the engine's own statements
+constexpr int graceMs = 5 * 1000;      // time that cancelled code has to end, before the session is ended
 constexpr int64_t windowBatch = 1000;
 
 volatile sig_atomic_t stopping = false;
-volatile sig_atomic_t runsCode = false;  // of the owner
+volatile sig_atomic_t runsCode = false;  // code of the owner is running
 
-// Code of users is not asked whether it would like to end.
+// While code of a user runs, SIGTERM cancels it at once; otherwise the main loop ends by itself.
 void atTerminate(int signal) {
     if (runsCode) {
         die(signal);
@@ -47,38 +47,39 @@ void atTerminate(int signal) {
     errno = saved;
 }
 
+// The code has not reacted to its cancellation by the timeout.
 void atOvertime() {
     die(SIGTERM);
 }
 
-// Something to do for an action; the kinds are those of specql.owner_work.
+// One kind of work for one action, as specql.owner_work() gives it.
 struct Job {
     const char* kind;
     const char* action;
     int64_t dueMs;
 };
 
-// A job that is left alone for a while.
-struct Held {
+// A job that is not to be run for a while.
+struct PausedJob {
     Job job;
     TimestampTz until;
 };
 
 struct OwnerWorker {
     Oid owner;
-    OwnersBoard* board;  // nullptr if the coordinator is gone
+    OwnerWorkersState* shared;  // nullptr if the coordinator has ended
     int slot;
     TimeoutId overtime;
     TimestampTz turnBegan;
     MemoryContext round;  // reset for each
-    List* held;           // of Held
-    bool gone;            // the extension is, or the role
+    List* pausedJobs;     // of Held
+    bool isGone;          // the extension or the role was dropped
 };
 
 OwnerWorker self;
 
 bool othersWait() {
-    return self.board == nullptr || self.board->wanted;
+    return self.shared == nullptr || self.shared->wanted;
 }
 
 bool turnIsOver() {
@@ -87,16 +88,17 @@ bool turnIsOver() {
 
 // ---- transactions -------------------------------------------------------------------------------------------------
 
-bool isThere() {
-    self.gone = !extensionIsThere() || !SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(self.owner));
-    return !self.gone;
+bool canWork() {
+    self.isGone = !lockExtension() || !SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(self.owner));
+    return !self.isGone;
 }
 
-// The engine's own statements, which call nothing of users.
+// Runs `body` in a transaction with SPI, as the owner of the extension. False after an error, which is logged. Only for
+// statements that call no code of users.
 template <typename Body>
 bool inEnginesTransaction(Body&& body) {
     ErrorData* error = tryTransaction("specql owner", [&body] {
-        if (!isThere()) return;
+        if (!canWork()) return;
         runAsExtensionOwner([&body] {
             spi::connect();
             body();
@@ -106,7 +108,7 @@ bool inEnginesTransaction(Body&& body) {
     return error == nullptr;
 }
 
-// Code of a session that has ended its transaction leaves nothing to the next one of the same owner.
+// Removes what the code of the last transaction has left in the session: cursors, settings and advisory locks.
 void resetSession() {
     PortalHashTableDeleteAll();
     ResetAllOptions();
@@ -114,7 +116,8 @@ void resetSession() {
     (void)holdLock(LockKind::owner, self.owner);
 }
 
-// Code of the owner, as long as specql.handler_timeout allows. nullptr, or its error.
+// Runs `body`, which calls code of the owner, in a transaction, for at most specql.handler_timeout. Returns nullptr or
+// the error.
 template <typename Body>
 ErrorData* inOwnersTransaction(Body&& body) {
     int limit = settings::handlerTimeout;
@@ -124,7 +127,7 @@ ErrorData* inOwnersTransaction(Body&& body) {
     }
     runsCode = true;
     ErrorData* error = tryTransaction("specql handlers", [&body] {
-        if (isThere()) body();
+        if (canWork()) body();
     });
     runsCode = false;
     if (limit > 0) {
@@ -144,7 +147,7 @@ spi::Argument textArgument(const char* value) {
     return {TEXTOID, CStringGetTextDatum(value)};
 }
 
-// ---- work that is begun together ----------------------------------------------------------------------------------
+// ---- batches ------------------------------------------------------------------------------------------------------
 
 const char* const beginSql = "INSERT INTO specql.begun_work VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const char* const endSql = "DELETE FROM specql.begun_work WHERE action = $1 AND kind = $2";
@@ -157,7 +160,8 @@ void endBatch(const Job* job) {
     });
 }
 
-// False if the batch before has never come to its end.
+// Notes in specql.begun_work that a batch begins. False if such a note is there already: then the code of the batch
+// before has ended its session or was cancelled, and events must be tried one at a time.
 bool beginBatch(const Job* job) {
     bool fresh = false;
     (void)inEnginesTransaction([job, &fresh] {
@@ -166,7 +170,7 @@ bool beginBatch(const Job* job) {
     return fresh;
 }
 
-// ---- jobs: each does a stretch of work, and says how long to leave it alone then ------------------------------------
+// ---- jobs: each does a part of its work, and returns for how many milliseconds to pause the job then ----------------
 
 int retryTogether(const Job* job) {
     bool contended = false;
@@ -179,18 +183,18 @@ int retryTogether(const Job* job) {
 
 int retryOneByOne(const Job* job) {
     for (int i = 0; i < settings::batchSize; ++i) {
-        if (turnIsOver() || self.gone) return 0;
+        if (turnIsOver() || self.isGone) return 0;
         history::PastEvent* failed = nullptr;
         MemoryContext keep = CurrentMemoryContext;
         ErrorData* problem = tryTransaction("specql owner", [job, keep, &failed] {
-            if (!isThere()) return;
+            if (!canWork()) return;
             MemoryContextSwitchTo(keep);
-            failed = history::noteAttempt(job->action);
+            failed = history::countAttempt(job->action);
         });
         if (problem != nullptr) return failedMs;
         if (failed == nullptr) break;
-        if (ErrorData* error = inOwnersTransaction([failed] { history::tryNoted(failed); }))
-            (void)tryTransaction("specql owner", [failed, error] { history::recordNoted(failed, error); });
+        if (ErrorData* error = inOwnersTransaction([failed] { history::retryCounted(failed); }))
+            (void)tryTransaction("specql owner", [failed, error] { history::recordCountedError(failed, error); });
     }
     (void)tryTransaction("specql owner", [job] { endBatch(job); });
     return 0;
@@ -250,15 +254,15 @@ int doFunctions(const Job* job) {
     bool good = inEnginesTransaction([job, keep, &call] {
         (void)spi::query("SELECT * FROM specql.claim_function_call($1)", {textArgument(job->action)});
         HeapTuple row = SPI_tuptable->vals[0];
-        TupleDesc shape = SPI_tuptable->tupdesc;
+        TupleDesc rowDescriptor = SPI_tuptable->tupdesc;
         bool isNull;
-        Datum id = SPI_getbinval(row, shape, 1, &isNull);
+        Datum id = SPI_getbinval(row, rowDescriptor, 1, &isNull);
         if (isNull) return;
         MemoryContext spi = MemoryContextSwitchTo(keep);
         call.id = *DatumGetUUIDP(id);
-        call.owner = DatumGetObjectId(SPI_getbinval(row, shape, 2, &isNull));
-        call.command = SPI_getvalue(row, shape, 3);
-        call.payload = PointerGetDatum(PG_DETOAST_DATUM_COPY(SPI_getbinval(row, shape, 4, &isNull)));
+        call.owner = DatumGetObjectId(SPI_getbinval(row, rowDescriptor, 2, &isNull));
+        call.command = SPI_getvalue(row, rowDescriptor, 3);
+        call.payload = PointerGetDatum(PG_DETOAST_DATUM_COPY(SPI_getbinval(row, rowDescriptor, 4, &isNull)));
         MemoryContextSwitchTo(spi);
     });
     if (!good) return failedMs;
@@ -317,35 +321,35 @@ constexpr Kind kinds[] = {{"failures", doFailures},
 
 // ---- what is due --------------------------------------------------------------------------------------------------
 
-bool sameJob(const Job* one, const Job* other) {
+bool isSameJob(const Job* one, const Job* other) {
     return strcmp(one->kind, other->kind) == 0 && strcmp(one->action, other->action) == 0;
 }
 
-int64_t heldFor(const Job* job) {
+int64_t pausedMs(const Job* job) {
     ListCell* cell;
-    foreach (cell, self.held) {
-        const auto* held = static_cast<const Held*>(lfirst(cell));
-        if (sameJob(&held->job, job)) return millisecondsUntil(held->until);
+    foreach (cell, self.pausedJobs) {
+        const auto* paused = static_cast<const PausedJob*>(lfirst(cell));
+        if (isSameJob(&paused->job, job)) return millisecondsUntil(paused->until);
     }
     return 0;
 }
 
-void hold(const Job* job, int ms) {
+void pauseJob(const Job* job, int ms) {
     MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
     ListCell* cell;
-    Held* held = nullptr;
-    foreach (cell, self.held)
-        if (sameJob(&static_cast<Held*>(lfirst(cell))->job, job)) held = static_cast<Held*>(lfirst(cell));
-    if (held == nullptr) {
-        held = static_cast<Held*>(palloc(sizeof(Held)));
-        held->job = {pstrdup(job->kind), pstrdup(job->action), 0};
-        self.held = lappend(self.held, held);
+    PausedJob* paused = nullptr;
+    foreach (cell, self.pausedJobs)
+        if (isSameJob(&static_cast<PausedJob*>(lfirst(cell))->job, job)) paused = static_cast<PausedJob*>(lfirst(cell));
+    if (paused == nullptr) {
+        paused = static_cast<PausedJob*>(palloc(sizeof(PausedJob)));
+        paused->job = {pstrdup(job->kind), pstrdup(job->action), 0};
+        self.pausedJobs = lappend(self.pausedJobs, paused);
     }
-    held->until = later(ms);
+    paused->until = later(ms);
     MemoryContextSwitchTo(before);
 }
 
-// In the current memory context.
+// The jobs of the owner, the one that is due first in front; in the current memory context.
 Job* findJobs(int* count) {
     MemoryContext keep = CurrentMemoryContext;
     Job* jobs = nullptr;
@@ -374,17 +378,17 @@ Job* findJobs(int* count) {
 void run(const Job* job) {
     for (const Kind& kind : kinds)
         if (strcmp(kind.name, job->kind) == 0)
-            if (int pause = kind.work(job)) hold(job, pause);
+            if (int pause = kind.work(job)) pauseJob(job, pause);
 }
 
-// One stretch of all that is due. False if nothing was; then `soonestMs` says when something will be.
+// Runs each job that is due once. False if none was; `soonestMs` then tells in how many milliseconds one will be.
 bool work(int64_t* soonestMs) {
     int count;
     Job* jobs = findJobs(&count);
     bool worked = false;
     *soonestMs = settings::pollInterval;
-    for (int i = 0; i < count && !turnIsOver() && !self.gone; ++i) {
-        int64_t inMs = Max(jobs[i].dueMs, heldFor(&jobs[i]));
+    for (int i = 0; i < count && !turnIsOver() && !self.isGone; ++i) {
+        int64_t inMs = Max(jobs[i].dueMs, pausedMs(&jobs[i]));
         if (inMs > 0) {
             *soonestMs = Min(*soonestMs, inMs);
             continue;
@@ -404,7 +408,7 @@ bool work(int64_t* soonestMs) {
 void serve() {
     TimestampTz lastWork = GetCurrentTimestamp();
     self.turnBegan = lastWork;
-    while (!turnIsOver() && !self.gone) {
+    while (!turnIsOver() && !self.isGone) {
         TimestampTz begun = GetCurrentTimestamp();
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
@@ -413,7 +417,7 @@ void serve() {
             ConfigReloadPending = false;
             ProcessConfigFile(PGC_SIGHUP);
         }
-        if (settings::workerMode == settings::workerOff || databaseIsWanted()) return;
+        if (settings::workerMode == settings::workerOff || isDatabaseLocked()) return;
         if (!holdLock(LockKind::owner, self.owner)) return;
         int64_t soonestMs;
         MemoryContextReset(self.round);
@@ -433,7 +437,7 @@ void serve() {
 }
 
 void report(OwnerState state) {
-    if (self.board != nullptr) self.board->states[self.slot] = state;
+    if (self.shared != nullptr) self.shared->states[self.slot] = state;
 }
 
 }  // namespace
@@ -449,22 +453,23 @@ void specql_owner_main(Datum argument) {
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     pqsignal(SIGTERM, atTerminate);
     BackgroundWorkerUnblockSignals();
-    OwnerOrder order;
-    memcpy(&order, MyBgworkerEntry->bgw_extra, sizeof order);
+    OwnerWorkerArguments arguments;
+    memcpy(&arguments, MyBgworkerEntry->bgw_extra, sizeof arguments);
     memset(&self, 0, sizeof self);
-    self.owner = order.owner;
-    self.slot = order.slot;
-    BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), order.restricted ? InvalidOid : order.owner,
-                                              order.restricted ? 0 : compat::withoutLogin);
-    if (dsm_segment* segment = dsm_attach(order.board)) {
+    self.owner = arguments.owner;
+    self.slot = arguments.slot;
+    BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument),
+                                              arguments.restricted ? InvalidOid : arguments.owner,
+                                              arguments.restricted ? 0 : compat::withoutLogin);
+    if (dsm_segment* segment = dsm_attach(arguments.shared)) {
         dsm_pin_mapping(segment);
-        self.board = static_cast<OwnersBoard*>(dsm_segment_address(segment));
+        self.shared = static_cast<OwnerWorkersState*>(dsm_segment_address(segment));
     }
     report(OwnerState::connected);
     pgstat_report_appname("specql owner worker");
     setUpSession();
     self.overtime = RegisterTimeout(USER_TIMEOUT, atOvertime);
-    if (settings::workerMode != settings::workerOff && holdLock(LockKind::owner, order.owner))
+    if (settings::workerMode != settings::workerOff && holdLock(LockKind::owner, arguments.owner))
         atBoundary([] {
             self.round = AllocSetContextCreate(TopMemoryContext, "specql round", ALLOCSET_DEFAULT_SIZES);
             serve();

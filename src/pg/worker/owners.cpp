@@ -7,10 +7,10 @@ namespace specql::worker {
 
 namespace {
 
-constexpr int afterDeathMs = 1000;       // before a role whose worker has died gets another
-constexpr int restrictedMs = 60 * 1000;  // for which a role that could not be connected as is not tried again
+constexpr int afterDeathMs = 1000;       // after a worker has died, before its role gets another one
+constexpr int restrictedMs = 60 * 1000;  // after connecting as a role has failed, before that is tried again
 
-// A role that has had a turn.
+// What the coordinator knows of a role for which it has started, or may start, a worker.
 struct Turn {
     Oid owner;
     TimestampTz startedAt;
@@ -22,10 +22,10 @@ struct Turn {
 
 List* turns = NIL;
 dsm_segment* segment = nullptr;
-OwnersBoard* board = nullptr;
-TimestampTz functionsAt = 0;  // when to look next for functions that exist by now
+OwnerWorkersState* shared = nullptr;
+TimestampTz functionsAt = 0;  // when to check next whether missing functions exist now
 
-// A role that waits.
+// A role with work, as specql.waiting_owners() gives it.
 struct Waiting {
     Oid owner;
     int64_t dueMs;
@@ -33,18 +33,18 @@ struct Waiting {
     Turn* turn;
 };
 
-// Those who were started by a coordinator that is gone do not wait for its word.
-void leaveBoard(int, Datum) {
-    if (board != nullptr) board->wanted = true;
+// When the coordinator ends, its owner workers must make room for those of the next one.
+void releaseOwnerWorkers(int, Datum) {
+    if (shared != nullptr) shared->wanted = true;
 }
 
-void makeBoard() {
-    segment = dsm_create(sizeof(OwnersBoard), DSM_CREATE_NULL_IF_MAXSEGMENTS);
+void createSharedState() {
+    segment = dsm_create(sizeof(OwnerWorkersState), DSM_CREATE_NULL_IF_MAXSEGMENTS);
     if (segment == nullptr) return;
     dsm_pin_mapping(segment);
-    board = static_cast<OwnersBoard*>(dsm_segment_address(segment));
-    memset(board, 0, sizeof *board);
-    before_shmem_exit(leaveBoard, 0);
+    shared = static_cast<OwnerWorkersState*>(dsm_segment_address(segment));
+    memset(shared, 0, sizeof *shared);
+    before_shmem_exit(releaseOwnerWorkers, 0);
 }
 
 Turn* turnOf(Oid owner) {
@@ -61,7 +61,7 @@ Turn* turnOf(Oid owner) {
     return turn;
 }
 
-// How many run, after a look at those that do not any more.
+// Counts the workers that run, and forgets those that have ended.
 int countRunning() {
     int running = 0;
     ListCell* cell;
@@ -75,7 +75,7 @@ int countRunning() {
         }
         pfree(turn->worker);
         turn->worker = nullptr;
-        OwnerState state = board->states[turn->slot];
+        OwnerState state = shared->states[turn->slot];
         if (state == OwnerState::ended) continue;
         turn->notBefore = later(afterDeathMs);
         if (state == OwnerState::starting) turn->restrictedUntil = later(restrictedMs);
@@ -96,16 +96,16 @@ int freeSlot() {
     return slot;
 }
 
-// False if there is no slot for a background worker.
+// Starts a worker for a role. False if the server has no free slot for it.
 bool start(const Waiting* waiting) {
     Turn* turn = waiting->turn;
     TimestampTz now = GetCurrentTimestamp();
-    OwnerOrder order;
-    memset(&order, 0, sizeof order);
-    order.owner = waiting->owner;
-    order.restricted = !waiting->connects || turn->restrictedUntil > now;
-    order.slot = freeSlot();
-    order.board = dsm_segment_handle(segment);
+    OwnerWorkerArguments arguments;
+    memset(&arguments, 0, sizeof arguments);
+    arguments.owner = waiting->owner;
+    arguments.restricted = !waiting->connects || turn->restrictedUntil > now;
+    arguments.slot = freeSlot();
+    arguments.shared = dsm_segment_handle(segment);
     BackgroundWorker worker;
     memset(&worker, 0, sizeof worker);
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -116,18 +116,18 @@ bool start(const Waiting* waiting) {
     strlcpy(worker.bgw_library_name, "specql", sizeof worker.bgw_library_name);
     strlcpy(worker.bgw_function_name, "specql_owner_main", sizeof worker.bgw_function_name);
     strlcpy(worker.bgw_type, "specql owner worker", sizeof worker.bgw_type);
-    snprintf(worker.bgw_name, sizeof worker.bgw_name, "specql worker for role %u in database %u", order.owner,
+    snprintf(worker.bgw_name, sizeof worker.bgw_name, "specql worker for role %u in database %u", arguments.owner,
              MyDatabaseId);
-    static_assert(sizeof order <= sizeof worker.bgw_extra);
-    memcpy(worker.bgw_extra, &order, sizeof order);
-    board->states[order.slot] = OwnerState::starting;
+    static_assert(sizeof arguments <= sizeof worker.bgw_extra);
+    memcpy(worker.bgw_extra, &arguments, sizeof arguments);
+    shared->states[arguments.slot] = OwnerState::starting;
     MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
     BackgroundWorkerHandle* handle = nullptr;
     bool registered = RegisterDynamicBackgroundWorker(&worker, &handle);
     MemoryContextSwitchTo(before);
     if (!registered) return false;
     turn->worker = handle;
-    turn->slot = order.slot;
+    turn->slot = arguments.slot;
     turn->startedAt = now;
     return true;
 }
@@ -138,7 +138,7 @@ int byTurn(const void* left, const void* right) {
     return one < other ? -1 : one > other ? 1 : 0;
 }
 
-// In the current memory context.
+// The roles with work, in the current memory context; none after an error.
 Waiting* waitingOwners(int* count) {
     TimestampTz now = GetCurrentTimestamp();
     bool functions = now >= functionsAt;
@@ -147,7 +147,7 @@ Waiting* waitingOwners(int* count) {
     Waiting* result = nullptr;
     *count = 0;
     ErrorData* error = tryTransaction("specql owners", [functions, caller, count, &result] {
-        if (!extensionIsThere()) return;
+        if (!lockExtension()) return;
         SPI_connect();
         if (SPI_execute(
                 functions ? "SELECT * FROM specql.waiting_owners(true)" : "SELECT * FROM specql.waiting_owners(false)",
@@ -169,7 +169,7 @@ Waiting* waitingOwners(int* count) {
     return result;
 }
 
-int64_t startSome() {
+int64_t startDueOwners() {
     int running = countRunning();
     int count;
     Waiting* waiting = waitingOwners(&count);
@@ -191,7 +191,7 @@ int64_t startSome() {
             soonest = inMs;
         }
     }
-    board->wanted = wanted;
+    shared->wanted = wanted;
     if (wanted)
         compat::forBackgroundWorkers([](PGPROC* process) {
             if (process != MyProc) SetLatch(&process->procLatch);
@@ -202,11 +202,11 @@ int64_t startSome() {
 }  // namespace
 
 int64_t startOwners() {
-    if (board == nullptr) makeBoard();
-    if (board == nullptr) return -1;
+    if (shared == nullptr) createSharedState();
+    if (shared == nullptr) return -1;
     static MemoryContext scratch = AllocSetContextCreate(TopMemoryContext, "specql owners", ALLOCSET_SMALL_SIZES);
     MemoryContext before = MemoryContextSwitchTo(scratch);
-    int64_t soonest = startSome();
+    int64_t soonest = startDueOwners();
     MemoryContextSwitchTo(before);
     MemoryContextReset(scratch);
     return soonest;

@@ -1,4 +1,4 @@
-// The coordinating worker's side of owner workers: it starts one for each role with work, in turn.
+// How the coordinating worker (number 1) starts an owner worker for each role with work, and what the two share.
 #pragma once
 
 #include "pg/base/background_worker.hpp"
@@ -9,27 +9,28 @@ extern "C" {
 
 namespace specql::worker {
 
-// How an owner worker has come along. The coordinator learns nothing else of one that has ended.
+// The progress of an owner worker, from which the coordinator concludes why one has ended.
 enum class OwnerState : uint8_t { starting, connected, ended };
 
 constexpr int maxOwnerWorkers = 256;
 
-// What the coordinator and the owner workers that it has started know of each other, in shared memory.
-struct OwnersBoard {
-    volatile bool wanted;  // roles wait for a slot: who has had his turn, or has nothing to do, makes room
+// The shared memory of the coordinator and the owner workers that it has started.
+struct OwnerWorkersState {
+    volatile bool wanted;  // roles wait for a slot: workers that are idle, or whose turn is over, must end
     volatile OwnerState states[maxOwnerWorkers];
 };
 
-// What an owner worker is told, in bgw_extra.
-struct OwnerOrder {
+// The arguments of an owner worker, in bgw_extra.
+struct OwnerWorkerArguments {
     Oid owner;
-    bool restricted;  // connected as superuser, it runs the owner's code in restricted calls
+    bool restricted;  // connect as the bootstrap superuser, and run the code in restricted calls
     int slot;         // of the board
-    dsm_handle board;
+    dsm_handle shared;
 };
 
-// Starts workers for roles whose work is due, as many as may run and there are slots for; those that had their turn
-// longest ago first. In how many milliseconds to come again at the latest; -1 if there is no telling.
+// Starts workers for the roles whose work is due, up to specql.owner_workers; the roles whose last worker was started
+// longest ago come first. Returns in how many milliseconds to call it again at the latest; -1 if nothing is known to be
+// due.
 int64_t startOwners();
 
 }  // namespace specql::worker

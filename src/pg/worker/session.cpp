@@ -4,11 +4,11 @@ namespace specql::worker {
 
 namespace {
 
-constexpr int lookMs = 1000;  // between looks at who wants to drop the database, while idle
+constexpr int lookMs = 1000;  // while idle, between checks whether somebody wants to drop the database
 
 }  // namespace
 
-int64_t number(const char* sql) {
+int64_t queryNumber(const char* sql) {
     int code = SPI_execute(sql, false, 1);
     if (code < 0) elog(ERROR, "specql: %s gave %s", sql, SPI_result_code_string(code));
     if (SPI_processed == 0) return -1;
@@ -18,14 +18,14 @@ int64_t number(const char* sql) {
     return SPI_gettypeid(SPI_tuptable->tupdesc, 1) == INT4OID ? DatumGetInt32(value) : DatumGetInt64(value);
 }
 
-bool extensionIsThere() {
+bool lockExtension() {
     Oid extension = get_extension_oid("specql", true);
     if (!OidIsValid(extension)) return false;
     LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
     return OidIsValid(get_extension_oid("specql", true));
 }
 
-bool databaseIsWanted() {
+bool isDatabaseLocked() {
     LOCKTAG tag;
     SET_LOCKTAG_OBJECT(tag, InvalidOid, DatabaseRelationId, MyDatabaseId, 0);
     if (LockAcquire(&tag, RowExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL) return true;
@@ -40,7 +40,7 @@ bool sleepUntilWork(int64_t ms) {
         int events =
             WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Min(left, lookMs), PG_WAIT_EXTENSION);
         if (events & WL_LATCH_SET) return true;
-        if (databaseIsWanted()) return false;
+        if (isDatabaseLocked()) return false;
         if (left <= lookMs) return true;
     }
 }
@@ -55,7 +55,7 @@ void setUpSession() {
     SetConfigOption("jit", "off", PGC_USERSET, PGC_S_OVERRIDE);
     SetConfigOption("default_transaction_read_only", "off", PGC_USERSET, PGC_S_OVERRIDE);
     SetConfigOption("default_transaction_isolation", "read committed", PGC_USERSET, PGC_S_OVERRIDE);
-    // What a transaction waits for must not hold up the next ones for long.
+    // Without a lock timeout one transaction that waits for a lock would delay all others.
     if (LockTimeout == 0) SetConfigOption("lock_timeout", "10s", PGC_USERSET, PGC_S_OVERRIDE);
 }
 

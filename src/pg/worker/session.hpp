@@ -1,12 +1,13 @@
-// What the sessions of all background workers have in common.
+// Functions that the coordinating worker and the owner workers share.
 #pragma once
 
 #include "pg/base/background_worker.hpp"
 
 namespace specql::worker {
 
-// Runs `body` in a transaction with SPI, as the user of the session. nullptr, or the error, which is undone, in the
-// memory context that was current. `body` holds plain data only.
+// Runs `body` in a transaction, as the user of the session. Returns nullptr, or the error in the current memory
+// context, after it was logged and the transaction aborted. `what` is shown in pg_stat_activity. `body` must hold plain
+// data only.
 template <typename Body>
 ErrorData* tryTransaction(const char* what, Body&& body) {
     MemoryContext caller = CurrentMemoryContext;
@@ -37,20 +38,21 @@ ErrorData* tryTransaction(const char* what, Body&& body) {
     return error;
 }
 
-// The first number that a query gives; -1 for NULL or no row. With SPI.
-int64_t number(const char* sql);
+// The integer or bigint in the first row of a query; -1 for NULL or no row. Needs an SPI connection.
+int64_t queryNumber(const char* sql);
 
-// Until the end of the transaction it stays there: whoever drops it and a worker do not meet halfway through its
-// tables, each waiting for the other.
-bool extensionIsThere();
+// Locks the extension against DROP EXTENSION until the end of the transaction, so that dropping it and a worker cannot
+// wait for each other's tables. False if the extension does not exist.
+bool lockExtension();
 
-// Whoever drops, renames, moves or copies the database needs it without sessions, and waits five seconds for that.
-bool databaseIsWanted();
+// Does somebody hold or await an exclusive lock on the database, to drop, rename, move or copy it? The server waits
+// five seconds for all other sessions to end, so the worker must end.
+bool isDatabaseLocked();
 
-// Sleeps for at most `ms`, or until the latch is set. False if the database is wanted by somebody else.
+// Sleeps for at most `ms`, or until the latch is set. False if the worker must end because of isDatabaseLocked().
 bool sleepUntilWork(int64_t ms);
 
-// A server that is started again must not meet processes of the one before.
+// Ends the process if the postmaster has died: a new one cannot start while old processes use the shared memory.
 void endWithPostmaster();
 
 inline TimestampTz later(int64_t ms) {
@@ -61,7 +63,7 @@ inline int64_t millisecondsUntil(TimestampTz time) {
     return Max((time - GetCurrentTimestamp()) / 1000, 0);
 }
 
-// The settings that the engine's own work needs, in every worker, whatever the role's are.
+// Applies the settings that the engine's own statements need, over those of the role and the database.
 void setUpSession();
 
 }  // namespace specql::worker

@@ -1,10 +1,12 @@
-// The worker's main loop. A database has specql.workers of them: each holds the lock of its place as long as it lives.
+// The main loop of a worker. A database has up to specql.workers of them, numbered from 1; each holds the lock of its
+// number.
 //
-//   round:   one transaction writes down what ended, sends notifications and claims calls (synchronous commit: a claim
-//            must survive whatever happens after the call)
-//   owners:  the first worker starts sessions for the owners of actions with work: no code of users runs in its own
-//   between: libcurl works on the calls; no snapshot and no lock on a row is held while a socket is open
-//   idle:    it sleeps until its latch is set, or something is due, or the poll interval is over
+//   exchange: one transaction stores results, sends notifications and claims calls; it is committed synchronously,
+//   because a
+//             claim must not be lost in a crash after the call was made
+//   owners:   worker 1 starts owner workers for the roles with work; no code of users runs in its own session
+//   perform:  libcurl works on the calls, outside of transactions, so no snapshot and no lock is held meanwhile
+//   idle:     it sleeps until its latch is set, something is due, or specql.poll_interval is over
 #include "pg/worker/worker.hpp"
 
 #include <sys/stat.h>
@@ -23,11 +25,11 @@ namespace specql::worker {
 
 namespace {
 
-constexpr int idleSeconds = 60;  // after which a worker that was not told to stay ends
-constexpr int flushMs = 10;      // results wait so long for others to be written down with
-constexpr int carryMs = 20;      // between looks at the latch while calls are under way
-constexpr int restMs = 20;       // from a round that found nothing to the next: one serves all commits in between
-constexpr int stopMs = 3000;     // for calls under way to end, when the worker must
+constexpr int idleSeconds = 60;  // without work for so long, a worker ends if specql.worker is auto
+constexpr int flushMs = 10;      // results wait so long to be stored together with others
+constexpr int performMs = 20;    // between checks of the latch while calls are in flight
+constexpr int restMs = 20;       // least time between two exchanges without result, which so serve several commits
+constexpr int stopMs = 3000;     // time for calls in flight to end when the worker stops
 constexpr int afterErrorMs = 1000;
 constexpr int housekeepingMs = 5 * 60 * 1000;
 
@@ -43,23 +45,23 @@ void atTerminate(int) {
 // ---- the state between transactions -------------------------------------------------------------------------------
 
 struct Worker {
-    int place;  // from 1
+    int workerNumber;  // from 1
     Courier* courier;
     MemoryContext round;  // claims of the current one
     Claims claims;
     int notified;   // in the last round
     int64_t dueMs;  // until something is due; -1 if nothing waits
-    bool gone;      // the extension is
+    bool isGone;    // the extension is
 };
 
 // ---- transactions -------------------------------------------------------------------------------------------------
 
-// With SPI. An error is logged and undone; false then.
+// Runs `body` in a transaction with SPI, unless the extension was dropped. False after an error, which is logged.
 template <typename Body>
 bool inTransaction(Worker* worker, const char* what, Body&& body) {
     ErrorData* error = tryTransaction(what, [worker, &body] {
-        worker->gone = !extensionIsThere();
-        if (worker->gone) return;
+        worker->isGone = !lockExtension();
+        if (worker->isGone) return;
         SPI_connect();
         body();
         SPI_finish();
@@ -81,24 +83,24 @@ bool exchange(Worker* worker) {
 
 bool askWhatIsDue(Worker* worker) {
     return inTransaction(worker, "specql looking",
-                         [worker] { worker->dueMs = number("SELECT specql.next_work(3600000)"); });
+                         [worker] { worker->dueMs = queryNumber("SELECT specql.next_work(3600000)"); });
 }
 
-bool keepHouse(Worker* worker) {
+bool runHousekeeping(Worker* worker) {
     return inTransaction(worker, "specql housekeeping", [] {
-        (void)number("SELECT specql.expire_deliveries()");
-        (void)number("SELECT specql.expire_windows()");
-        (void)number("SELECT count(*) FROM specql.expire_events()");
+        (void)queryNumber("SELECT specql.expire_deliveries()");
+        (void)queryNumber("SELECT specql.expire_windows()");
+        (void)queryNumber("SELECT count(*) FROM specql.expire_events()");
     });
 }
 
 // ---- beginning and end --------------------------------------------------------------------------------------------
 
-int takePlace() {
-    // A session that asks whether there are workers holds a lock for a moment.
+int takeNumber() {
+    // Sessions that count the missing workers hold these locks for a moment, so it is tried several times.
     for (int i = 0; i < 20; ++i) {
-        int place = takeWorkerPlace();
-        if (place > 0) return place;
+        int workerNumber = takeWorkerNumber();
+        if (workerNumber > 0) return workerNumber;
         pg_usleep(10 * 1000);
     }
     return 0;
@@ -107,18 +109,18 @@ int takePlace() {
 bool begin(Worker* worker) {
     return inTransaction(worker, "specql start", [worker] {
         requireMatchingVersion();
-        (void)number(psprintf("SELECT specql.release_leases(%d)", worker->place));
-        // The launcher starts the first, a commit the missing ones.
-        if (worker->place == 1) startMissingWorkers();
+        (void)queryNumber(psprintf("SELECT specql.release_leases(%d)", worker->workerNumber));
+        // The launcher starts only one worker per database; this one starts the others.
+        if (worker->workerNumber == 1) startMissingWorkers();
     });
 }
 
-// What is under way is given a moment, the rest is put back.
+// Waits a moment for calls in flight, and gives the leases of the others back.
 void stop(Worker* worker) {
     TimestampTz until = later(stopMs);
-    while (worker->courier->underWay() > 0 && GetCurrentTimestamp() < until)
-        worker->courier->carry(carryMs);
-    worker->courier->abandon();
+    while (worker->courier->unfinished() > 0 && GetCurrentTimestamp() < until)
+        worker->courier->perform(performMs);
+    worker->courier->abandonCalls();
     if (worker->courier->results() > 0 && exchange(worker)) worker->courier->recorded();
 }
 
@@ -130,15 +132,15 @@ void reload(Worker* worker) {
 
 // ---- the loop -----------------------------------------------------------------------------------------------------
 
-// Until results should be written down, or new work looked for.
-void carryOn(Worker* worker) {
+// Performs calls until results should be stored, or new work be claimed.
+void performCalls(Worker* worker) {
     Courier* courier = worker->courier;
-    TimestampTz flush = 0, heed = later(flushMs);
-    while (courier->underWay() > 0) {
-        courier->carry(carryMs);
+    TimestampTz flush = 0, ignoreLatchUntil = later(flushMs);
+    while (courier->unfinished() > 0) {
+        courier->perform(performMs);
         endWithPostmaster();
         if (stopping || ConfigReloadPending) return;
-        if (MyLatch->is_set && GetCurrentTimestamp() >= heed) return;
+        if (MyLatch->is_set && GetCurrentTimestamp() >= ignoreLatchUntil) return;
         if (courier->results() == 0) continue;
         if (flush == 0) flush = later(flushMs);
         if (courier->results() >= static_cast<size_t>(settings::maxConcurrency) || GetCurrentTimestamp() >= flush)
@@ -147,14 +149,14 @@ void carryOn(Worker* worker) {
 }
 
 void serve(Worker* worker) {
-    TimestampTz lastWork = GetCurrentTimestamp(), house = later(housekeepingMs);
-    while (!stopping && !worker->gone) {
+    TimestampTz lastWork = GetCurrentTimestamp(), housekeepingAt = later(housekeepingMs);
+    while (!stopping && !worker->isGone) {
         TimestampTz begun = GetCurrentTimestamp();
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
         endWithPostmaster();
         if (ConfigReloadPending) reload(worker);
-        if (settings::workerMode == settings::workerOff || worker->place > settings::workers) return;
+        if (settings::workerMode == settings::workerOff || worker->workerNumber > settings::workers) return;
         worker->claims = {nullptr, 0};
         worker->notified = 0;
         bool again = false;
@@ -165,32 +167,33 @@ void serve(Worker* worker) {
         } else if (!sleepUntilWork(afterErrorMs)) {
             return;
         }
-        if (worker->gone) continue;
-        // What was claimed is on its way before anybody looks at what else is due.
-        worker->courier->carry(0);
+        if (worker->isGone) continue;
+        // The claimed calls are sent before anything else is done.
+        worker->courier->perform(0);
         int64_t ownersMs = -1;
-        if (worker->place == 1 && !stopping) ownersMs = startOwners();
+        if (worker->workerNumber == 1 && !stopping) ownersMs = startOwners();
         bool worked = worker->claims.count > 0 || worker->notified > 0;
         if (worked) lastWork = GetCurrentTimestamp();
-        if (worker->courier->underWay() > 0) {
-            carryOn(worker);
+        if (worker->courier->unfinished() > 0) {
+            performCalls(worker);
             continue;
         }
         if (worked || again || worker->courier->results() > 0) continue;
-        if (GetCurrentTimestamp() >= house) {
-            house = later(housekeepingMs);
-            keepHouse(worker);
+        if (GetCurrentTimestamp() >= housekeepingAt) {
+            housekeepingAt = later(housekeepingMs);
+            runHousekeeping(worker);
         }
-        // Nothing could be claimed, so what seems to be due waits for something else: another's turn in its order, say.
+        // Nothing could be claimed, so deliveries that are due wait for something else: in an ordered service for those
+        // before them, for instance.
         worker->dueMs = -1;
-        if (!askWhatIsDue(worker) || worker->gone) continue;
+        if (!askWhatIsDue(worker) || worker->isGone) continue;
         bool mayEnd = settings::workerMode == settings::workerAuto && worker->dueMs < 0;
         if (mayEnd && GetCurrentTimestamp() >= lastWork + static_cast<int64_t>(idleSeconds) * USECS_PER_SEC) return;
         int64_t wait = settings::pollInterval;
         if (worker->dueMs > 0 && worker->dueMs < wait) wait = worker->dueMs;
         if (ownersMs >= 0 && ownersMs < wait) wait = ownersMs;
         pgstat_report_stat(true);
-        if (databaseIsWanted() || !sleepUntilWork(wait)) return;
+        if (isDatabaseLocked() || !sleepUntilWork(wait)) return;
         int64_t rest = millisecondsUntil(begun + restMs * 1000);
         if (rest > 0) (void)WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, rest, PG_WAIT_EXTENSION);
     }
@@ -209,7 +212,7 @@ void initWorker() {
 extern "C" {
 SPECQL_EXPORT void specql_worker_main(Datum argument);
 
-// Exit code 0 says that it is not to be started again: the next work does that.
+// With exit code 0 the postmaster does not restart it; the next session that queues work does.
 void specql_worker_main(Datum argument) {
     using namespace specql;
     using namespace specql::worker;
@@ -224,16 +227,16 @@ void specql_worker_main(Datum argument) {
     setUpSession();
     SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_OVERRIDE);
     if (settings::workerMode == settings::workerOff) proc_exit(0);
-    int place = takePlace();
-    if (place == 0) proc_exit(0);
+    int workerNumber = takeNumber();
+    if (workerNumber == 0) proc_exit(0);
 
-    atBoundary([place] {
+    atBoundary([workerNumber] {
         Worker worker;
         memset(&worker, 0, sizeof worker);
-        worker.place = place;
+        worker.workerNumber = workerNumber;
         worker.round = AllocSetContextCreate(TopMemoryContext, "specql round", ALLOCSET_DEFAULT_SIZES);
-        if (!begin(&worker) || worker.gone) return;
-        worker.courier = new Courier(place);
+        if (!begin(&worker) || worker.isGone) return;
+        worker.courier = new Courier(workerNumber);
         serve(&worker);
         stop(&worker);
         delete worker.courier;

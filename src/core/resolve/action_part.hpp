@@ -1,0 +1,54 @@
+// What the classes that resolve one action under one binding share: the action, the world, and the result that grows.
+#pragma once
+
+#include "resolve/resolver.hpp"
+
+namespace specql::resolve {
+
+// One action under one binding.
+struct ActionContext {
+    Resolver& resolver;
+    World& world;
+    const ActionInfo& action;
+    bool withKeys;  // names may be columns of rows that the event names by a key
+    bool bulk;      // a bulk operation: a function, whose event is its parameters
+    ResolvedAction result;
+};
+
+// A class that does a part of it. The context outlives it.
+class ActionPart {
+protected:
+    explicit ActionPart(ActionContext& context)
+        : resolver_(context.resolver),
+          world_(context.world),
+          action_(context.action),
+          result_(context.result),
+          withKeys_(context.withKeys),
+          bulk_(context.bulk) {}
+
+    Resolver& resolver_;
+    World& world_;
+    const ActionInfo& action_;
+    ResolvedAction& result_;
+    const bool withKeys_, bulk_;
+};
+
+// Where an expression stands: what its names may mean there.
+struct Scope {
+    EntityInfo* target = nullptr;   // the rows that an update or delete writes
+    bool targetFirst = false;       // WHERE, ORDER BY: a bare name is the target's column if it has one
+    std::string assigned;           // SET: the column whose current value its own name means
+    int targetWay = -1;             // the target is the row at the end of this way
+    bool ownRow = false;            // or the event's own
+    EntityInfo* handled = nullptr;  // steps after a bulk operation
+    bool ofBranch = false;          // a condition of the action, of which more is said when it can never hold
+    std::vector<Value> locals;
+};
+
+// Why a name means nothing here.
+struct NameProblem {
+    std::string message, hint;
+    const char* code = "SPQL-R041";  // ambiguous
+};
+
+}  // namespace specql::resolve

@@ -1,0 +1,57 @@
+// What every name in an action means under one binding: in the event's scope and in the target's.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "resolve/event_scope.hpp"
+
+namespace specql::resolve {
+
+// The functions return true and fill `value`, or false, with a problem if more can be said than that the name is
+// unknown.
+class Names : ActionPart {
+public:
+    Names(ActionContext& context, EventScope& event) : ActionPart(context), event_(event) {}
+
+    // `eventSide`: the name stands where only the event's value makes sense.
+    bool lookup(const Scope& scope, const NameUse& use, bool eventSide, Value& value, NameProblem& problem);
+    // How a bare name would be written that means the event's; empty if it means nothing there, or only what any
+    // payload might have as a key.
+    std::string meaningOfEvent(const Scope& scope, const NameUse& use);
+    // A field or a variable of this name that no row has to be read for.
+    bool isField(const Scope& scope, const std::string& name) const;
+    bool inScope(const Scope& scope, const std::string& name) const;
+    // Is the name a ref of the row that a bulk operation has taken?
+    bool ofTakenRef(const Scope& scope, const std::string& name) const;
+    // For hints about near misses.
+    std::vector<std::string> namesInReach(const Scope& scope) const;
+
+private:
+    // The field that a word names: the exact one, else the changed one if it contains the word, else the only one.
+    // `guess`: the last of these too.
+    const ColumnInfo* fieldNamed(const EntityInfo& entity, const std::string& word, bool guess) const;
+    Value targetColumn(const Scope& scope, const ColumnInfo& column) const;
+    bool lookupTarget(const Scope& scope, const NameUse& use, Value& value) const;
+    bool isTargetsRef(const Scope& scope, const NameUse& use, NameProblem& problem) const;
+    bool lookupTargetQualified(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
+    bool lookupQualified(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
+    bool lookupHandled(const Scope& scope, const std::string& name, Value& value) const;
+    bool lookupWindow(const std::string& name, Value& value) const;
+    // The row that the event is about.
+    bool lookupRow(const std::string& name, Value& value);
+    // Old and new value of the field that a word names: old_price, price_change.
+    bool lookupPrefixed(const std::string& name, Value& value, NameProblem& problem);
+    bool lookupMeta(const std::string& name, Value& value) const;
+    // Two ways to such a column that are equally near are a problem that names both.
+    bool lookupWays(const std::string& name, Value& value, NameProblem& problem);
+    // The key of a payload that a bare name means; of a match only a key that it has.
+    bool lookupPayload(const std::string& name, Value& value) const;
+    // In the event's scope alone.
+    bool lookupEvent(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
+    NameProblem noField(const EntityInfo& entity, const std::string& name) const;
+
+    EventScope& event_;
+};
+
+}  // namespace specql::resolve

@@ -1,0 +1,394 @@
+#include "pg/capture/registry.hpp"
+
+#include "pg/base/tables.hpp"
+#include "pg/bridge/entry.hpp"
+#include "pg/capture/compile.hpp"
+
+namespace specql::capture {
+
+namespace {
+
+MemoryContext context = nullptr;  // of what was read last; nullptr until the first load
+List* listeners = NIL;            // of Listener: those of custom events
+List* outdated = NIL;             // memory contexts of earlier loads, freed at the end of the transaction
+Oid registry = InvalidOid;        // the OID of specql.action; InvalidOid makes the next caller load it
+Oid lastRegistry = InvalidOid;    // the same, but kept when the cache is out of date
+uint64_t changes = 0;             // counts invalidations, so that one that arrives during a load is not lost
+uint64_t generation = 0;          // counts loads
+
+// What specql.action says of an action, whatever it listens to.
+struct RegisteredAction {
+    const char* action;
+    int order;
+    bool abortOnError;
+    ArrayType* specPosition;
+    int rank;  // its position in the order in which actions run
+    bool paused;
+    bool usesCaller;
+};
+RegisteredAction* registeredActions = nullptr;  // sorted by name
+int registeredCount = 0;
+constexpr int unregistered = INT_MAX;
+
+// The registration of an action for the rows of a table.
+struct TableRegistration {
+    const char* action;
+    const char* relation;
+    const char* handler;
+    const char* capture;
+};
+List* tableRegistrations = NIL;
+
+void relationChanged(Datum, Oid relation) {
+    if (OidIsValid(relation) && relation != registry) return;
+    ++changes;
+    registry = InvalidOid;
+}
+
+// A handler is found by its name, so a change of any function may have put another one in its place.
+void functionChanged(Datum, int, uint32) {
+    ++changes;
+    registry = InvalidOid;
+}
+
+int byName(const void* left, const void* right) {
+    return strcmp(static_cast<const RegisteredAction*>(left)->action,
+                  static_cast<const RegisteredAction*>(right)->action);
+}
+
+// Positions in the spec are compared number by number; one that is the beginning of the other comes first.
+int compareSpecPositions(const ArrayType* left, const ArrayType* right) {
+    int leftCount = ArrayGetNItems(ARR_NDIM(left), ARR_DIMS(left));
+    int rightCount = ArrayGetNItems(ARR_NDIM(right), ARR_DIMS(right));
+    const auto* leftParts = reinterpret_cast<const int32*>(ARR_DATA_PTR(left));
+    const auto* rightParts = reinterpret_cast<const int32*>(ARR_DATA_PTR(right));
+    for (int i = 0; i < Min(leftCount, rightCount); ++i)
+        if (leftParts[i] != rightParts[i]) return leftParts[i] < rightParts[i] ? -1 : 1;
+    return leftCount - rightCount;
+}
+
+int byRunOrder(const void* left, const void* right) {
+    const auto* one = *static_cast<RegisteredAction* const*>(left);
+    const auto* other = *static_cast<RegisteredAction* const*>(right);
+    if (one->order != other->order) return one->order < other->order ? -1 : 1;
+    if (one->abortOnError != other->abortOnError) return one->abortOnError ? -1 : 1;
+    int positions = compareSpecPositions(one->specPosition, other->specPosition);
+    return positions != 0 ? positions : strcmp(one->action, other->action);
+}
+
+int byRank(const ListCell* left, const ListCell* right) {
+    const auto* one = static_cast<const Listener*>(lfirst(left));
+    const auto* other = static_cast<const Listener*>(lfirst(right));
+    return one->rank != other->rank ? (one->rank < other->rank ? -1 : 1) : strcmp(one->handlerName, other->handlerName);
+}
+
+const RegisteredAction* findRegistered(const char* action) {
+    RegisteredAction wanted;
+    wanted.action = action;
+    return static_cast<const RegisteredAction*>(
+        bsearch(&wanted, registeredActions, registeredCount, sizeof(RegisteredAction), byName));
+}
+
+const char* textAt(HeapTuple tuple, TupleDesc descriptor, const char* column) {
+    bool isNull;
+    int number = SPI_fnumber(descriptor, column);
+    Datum value = heap_getattr(tuple, number, descriptor, &isNull);
+    return isNull ? nullptr : TextDatumGetCString(value);
+}
+
+bool flagAt(HeapTuple tuple, TupleDesc descriptor, const char* column) {
+    bool isNull;
+    Datum value = heap_getattr(tuple, SPI_fnumber(descriptor, column), descriptor, &isNull);
+    return !isNull && DatumGetBool(value);
+}
+
+int numberAt(HeapTuple tuple, TupleDesc descriptor, const char* column) {
+    bool isNull;
+    Datum value = heap_getattr(tuple, SPI_fnumber(descriptor, column), descriptor, &isNull);
+    return isNull ? 0 : DatumGetInt32(value);
+}
+
+ArrayType* specPositionAt(HeapTuple tuple, TupleDesc descriptor) {
+    bool isNull;
+    Datum value = heap_getattr(tuple, SPI_fnumber(descriptor, "place"), descriptor, &isNull);
+    return isNull ? construct_empty_array(INT4OID) : DatumGetArrayTypePCopy(value);
+}
+
+bool isSet(HeapTuple tuple, TupleDesc descriptor, const char* column) {
+    return !heap_attisnull(tuple, SPI_fnumber(descriptor, column), descriptor);
+}
+
+// Adds one row of specql.action; rankActions() merges the rows of one action.
+void addRegistered(List** found, HeapTuple tuple, TupleDesc descriptor) {
+    auto* registered = static_cast<RegisteredAction*>(palloc0(sizeof(RegisteredAction)));
+    registered->action = textAt(tuple, descriptor, "action");
+    registered->order = numberAt(tuple, descriptor, "run_order");
+    registered->abortOnError = strcmp(textAt(tuple, descriptor, "on_error"), "abort") == 0;
+    registered->specPosition = specPositionAt(tuple, descriptor);
+    registered->paused = isSet(tuple, descriptor, "paused_at");
+    registered->usesCaller = flagAt(tuple, descriptor, "uses_caller");
+    *found = lappend(*found, registered);
+}
+
+void addTableRegistration(List** found, HeapTuple tuple, TupleDesc descriptor) {
+    auto* added = static_cast<TableRegistration*>(palloc0(sizeof(TableRegistration)));
+    added->action = textAt(tuple, descriptor, "action");
+    added->relation = textAt(tuple, descriptor, "relation");
+    added->handler = textAt(tuple, descriptor, "handler");
+    added->capture = textAt(tuple, descriptor, "capture");
+    *found = lappend(*found, added);
+}
+
+struct Owner {
+    const char* action;
+    Oid role;
+};
+
+int byOwnersAction(const ListCell* left, const ListCell* right) {
+    return strcmp(static_cast<const Owner*>(lfirst(left))->action, static_cast<const Owner*>(lfirst(right))->action);
+}
+
+// The role in the list (sorted by action) for an action; InvalidOid if the action is not in it.
+Oid ownerIn(const List* owners, const char* action) {
+    int low = 0, high = list_length(owners) - 1;
+    while (low <= high) {
+        int middle = (low + high) / 2;
+        const auto* owner = static_cast<const Owner*>(list_nth(owners, middle));
+        int order = strcmp(action, owner->action);
+        if (order == 0) return owner->role;
+        if (order < 0)
+            high = middle - 1;
+        else
+            low = middle + 1;
+    }
+    return InvalidOid;
+}
+
+// Reads a table with the columns "action" and `column` (an OID). `roleOf` turns the OID into a role; rows for which it
+// gives InvalidOid are left out.
+List* readOwners(const char* name, const char* column, Oid (*roleOf)(Oid)) {
+    List* owners = NIL;
+    Relation table = table_open(tableOid(name), AccessShareLock);
+    TupleDesc descriptor = RelationGetDescr(table);
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    TableScanDesc scan = table_beginscan(table, snapshot, 0, nullptr);
+    TupleTableSlot* slot = table_slot_create(table, nullptr);
+    while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+        bool owned, isNull;
+        HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &owned);
+        Oid found = DatumGetObjectId(heap_getattr(tuple, SPI_fnumber(descriptor, column), descriptor, &isNull));
+        Oid role = roleOf(found);
+        if (!OidIsValid(role)) continue;
+        auto* owner = static_cast<Owner*>(palloc(sizeof(Owner)));
+        owner->action = textAt(tuple, descriptor, "action");
+        owner->role = role;
+        owners = lappend(owners, owner);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+    table_endscan(scan);
+    UnregisterSnapshot(snapshot);
+    table_close(table, AccessShareLock);
+    list_sort(owners, byOwnersAction);
+    return owners;
+}
+
+Oid sameRole(Oid role) {
+    return role;
+}
+
+Oid ownerOfFunction(Oid function) {
+    return SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)) ? functionOwner(function) : InvalidOid;
+}
+
+// Gives each action its rank, and sorts them by name for findRegistered().
+void rankActions(List* found) {
+    int count = list_length(found);
+    auto** inOrder = static_cast<RegisteredAction**>(palloc(sizeof(RegisteredAction*) * Max(count, 1)));
+    for (int i = 0; i < count; ++i)
+        inOrder[i] = static_cast<RegisteredAction*>(list_nth(found, i));
+    qsort(inOrder, count, sizeof(RegisteredAction*), byRunOrder);
+    auto* arranged = static_cast<RegisteredAction*>(palloc(sizeof(RegisteredAction) * Max(count, 1)));
+    for (int i = 0; i < count; ++i) {
+        arranged[i] = *inOrder[i];
+        arranged[i].rank = i;
+    }
+    qsort(arranged, count, sizeof(RegisteredAction), byName);
+    int kept = 0;
+    for (int i = 0; i < count; ++i) {
+        if (kept == 0 || strcmp(arranged[kept - 1].action, arranged[i].action) != 0) {
+            arranged[kept++] = arranged[i];
+            continue;
+        }
+        arranged[kept - 1].rank = Min(arranged[kept - 1].rank, arranged[i].rank);
+        arranged[kept - 1].paused |= arranged[i].paused;
+        arranged[kept - 1].usesCaller |= arranged[i].usesCaller;
+    }
+    registeredActions = arranged;
+    registeredCount = kept;
+}
+
+// Scans the table instead of using SQL, because whoever emits an event needs no right to read specql.action.
+void load() {
+    MemoryContext fresh = AllocSetContextCreate(CurrentMemoryContext, "specql registry", ALLOCSET_SMALL_SIZES);
+    List* found = NIL;
+    List* actions = NIL;
+    List* onTables = NIL;
+    Relation table = table_open(tableOid("action"), AccessShareLock);
+    uint64_t changesBefore = changes;
+    // The owner of the action's function counts, and the recorded owner only if the function is gone: as in the view
+    // specql.owned_action.
+    List* recordedOwners = readOwners("action_owner", "owner", sameRole);
+    List* functionOwners = readOwners("action_function", "function", ownerOfFunction);
+    TupleDesc descriptor = RelationGetDescr(table);
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    TableScanDesc scan = table_beginscan(table, snapshot, 0, nullptr);
+    TupleTableSlot* slot = table_slot_create(table, nullptr);
+    while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+        bool owned;
+        HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &owned);
+        MemoryContext before = MemoryContextSwitchTo(fresh);
+        addRegistered(&actions, tuple, descriptor);
+        bool isOnTable = isSet(tuple, descriptor, "relation");
+        if (isOnTable) addTableRegistration(&onTables, tuple, descriptor);
+        MemoryContextSwitchTo(before);
+        if (isOnTable || !flagAt(tuple, descriptor, "enabled")) continue;
+        const char* onError = textAt(tuple, descriptor, "on_error");
+        Listener* listener =
+            makeEventListener(fresh, textAt(tuple, descriptor, "action"), textAt(tuple, descriptor, "event"),
+                              textAt(tuple, descriptor, "handler"), strcmp(onError, "abort") == 0);
+        listener->owner = ownerIn(functionOwners, listener->action);
+        if (!OidIsValid(listener->owner)) listener->owner = ownerIn(recordedOwners, listener->action);
+        listener->onlyMatches = strcmp(textAt(tuple, descriptor, "part"), "match") == 0;
+        before = MemoryContextSwitchTo(fresh);
+        found = lappend(found, listener);
+        MemoryContextSwitchTo(before);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+    table_endscan(scan);
+    UnregisterSnapshot(snapshot);
+    Oid oid = RelationGetRelid(table);
+    table_close(table, AccessShareLock);
+    MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
+    if (context != nullptr) outdated = lappend(outdated, context);
+    MemoryContextSwitchTo(fresh);
+    rankActions(actions);
+    MemoryContextSwitchTo(before);
+    ++generation;
+    ListCell* cell;
+    foreach (cell, found) {
+        Listener* listener = static_cast<Listener*>(lfirst(cell));
+        listener->rank = findRegistered(listener->action)->rank;
+        listener->rankGeneration = generation;
+    }
+    list_sort(found, byRank);
+    MemoryContextSetParent(fresh, CacheMemoryContext);
+    context = fresh;
+    listeners = found;
+    tableRegistrations = onTables;
+    lastRegistry = oid;
+    registry = changes == changesBefore ? oid : InvalidOid;
+}
+
+const RegisteredAction* registeredAction(const char* action) {
+    if (!OidIsValid(registry)) load();
+    return findRegistered(action);
+}
+
+int rankOf(Listener* listener) {
+    if (!OidIsValid(registry)) load();
+    if (listener->rankGeneration != generation) {
+        const RegisteredAction* registered = findRegistered(listener->action);
+        listener->rank = registered != nullptr ? registered->rank : unregistered;
+        listener->rankGeneration = generation;
+    }
+    return listener->rank;
+}
+
+}  // namespace
+
+List* eventListeners(const char* event, const char* matched) {
+    if (!OidIsValid(registry)) load();
+    List* result = NIL;
+    ListCell* cell;
+    foreach (cell, listeners) {
+        Listener* listener = static_cast<Listener*>(lfirst(cell));
+        if (listener->onlyMatches && (matched == nullptr || strcmp(listener->action, matched) != 0)) continue;
+        if (strcmp(listener->eventType, event) == 0) result = lappend(result, listener);
+    }
+    return result;
+}
+
+bool runsBefore(Listener* left, Listener* right) {
+    int leftRank = rankOf(left), rightRank = rankOf(right);
+    if (leftRank != rightRank) return leftRank < rightRank;
+    if (left->abortOnError != right->abortOnError) return left->abortOnError;
+    return left->triggerNumber < right->triggerNumber;
+}
+
+namespace {
+
+bool isNamed(Relation relation, const char* name) {
+    return strcmp(quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
+                                             RelationGetRelationName(relation)),
+                  name) == 0;
+}
+
+}  // namespace
+
+bool isRegistered(const Listener* listener, const char* capture, Relation relation) {
+    if (!OidIsValid(registry)) load();
+    ListCell* cell;
+    foreach (cell, tableRegistrations) {
+        const auto* known = static_cast<const TableRegistration*>(lfirst(cell));
+        if (strcmp(known->action, listener->action) != 0 || strcmp(known->handler, listener->handlerName) != 0 ||
+            strcmp(known->capture, capture) != 0)
+            continue;
+        // The capture function refers to its table by OID, so a renamed table is still recognised. If the function is
+        // not found, as after the rename of its schema, the events are captured as failures instead of being lost.
+        Oid function = findCaptureFunction(capture, relation);
+        CaptureTarget target = OidIsValid(function) ? captureTargetOf(function, relation) : CaptureTarget::table;
+        return target == CaptureTarget::table ||
+               (target == CaptureTarget::unknown && isNamed(relation, known->relation));
+    }
+    return false;
+}
+
+Oid registryTable() {
+    return lastRegistry;
+}
+
+bool isPaused(const char* action) {
+    const RegisteredAction* registered = registeredAction(action);
+    return registered != nullptr && registered->paused;
+}
+
+bool usesCaller(const char* action) {
+    const RegisteredAction* registered = registeredAction(action);
+    return registered != nullptr && registered->usesCaller;
+}
+
+void registerRegistryInvalidation() {
+    CacheRegisterRelcacheCallback(relationChanged, 0);
+    CacheRegisterSyscacheCallback(PROCOID, functionChanged, 0);
+    CacheRegisterSyscacheCallback(NAMESPACEOID, functionChanged, 0);
+}
+
+void freeOutdatedRegistry() {
+    ListCell* cell;
+    foreach (cell, outdated)
+        MemoryContextDelete(static_cast<MemoryContext>(lfirst(cell)));
+    list_free(outdated);
+    outdated = NIL;
+}
+
+// The trigger on specql.action and specql.action_owner that makes all backends load the registry again.
+SPECQL_FUNCTION(specql_action_changed)
+{
+    if (!CALLED_AS_TRIGGER(fcinfo))
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("specql.action_changed is a trigger function")));
+    CacheInvalidateRelcacheByRelid(tableOid("action"));
+    return PointerGetDatum(nullptr);
+}
+
+}  // namespace specql::capture

@@ -1,0 +1,35 @@
+// What specql.action says, cached per backend: which actions listen to a custom event, and in which order actions run.
+#pragma once
+
+#include "pg/capture/table_listeners.hpp"
+
+namespace specql::capture {
+
+// The listeners (Listener*) of all enabled actions for this custom event, in the order in which they run; NIL if there
+// are none. The list is allocated in the current memory context; the listeners live to the end of the transaction. A
+// window or correlation has a listener for its own matches too: that one is only given for `matched`, the name of the
+// action that matched (nullptr for an event that no match raised).
+List* eventListeners(const char* event, const char* matched);
+
+// Does the left one of two listeners run first? The smaller `order:` decides, then on_error = abort, then the position
+// in the spec. Actions that are not registered run last, ordered by the names of their triggers.
+bool runsBefore(Listener* left, Listener* right);
+
+// Is the listener registered in specql.action for this table, with this capture function? The arguments of a trigger
+// prove nothing, because every role with the TRIGGER privilege on the table can write them.
+bool isRegistered(const Listener* listener, const char* capture, Relation relation);
+// The OID of specql.action, to recognise its invalidations; InvalidOid before the first load.
+Oid registryTable();
+
+// Has specql.pause stopped this action?
+bool isPaused(const char* action);
+
+// Does the action ask for the caller, so that the event log must store who it was?
+bool usesCaller(const char* action);
+
+// Once per backend, when the library is loaded.
+void registerRegistryInvalidation();
+// Frees what earlier loads have read. Only to be called at the end of a transaction.
+void freeOutdatedRegistry();
+
+}  // namespace specql::capture

@@ -1,0 +1,372 @@
+#include "pg/capture/table_listeners.hpp"
+
+#include "pg/bridge/subtransaction.hpp"
+#include "pg/capture/compile.hpp"
+#include "pg/capture/registry.hpp"
+
+namespace specql::capture {
+
+namespace {
+
+HTAB* cache = nullptr;
+RelationListeners* lastUsed = nullptr;
+List* outdated = NIL;      // memory contexts of replaced entries, freed when nothing can point into them
+bool someInvalid = false;  // some entry of the cache is; its relation may have been dropped
+uint64_t changes = 0;      // counts invalidations, so that one that arrives during a build is not lost
+
+// ---- reading the triggers ------------------------------------------------------------------------------------------
+
+bool firesInThisSession(char enabled) {
+    if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
+        return enabled == TRIGGER_FIRES_ON_REPLICA || enabled == TRIGGER_FIRES_ALWAYS;
+    return enabled == TRIGGER_FIRES_ON_ORIGIN || enabled == TRIGGER_FIRES_ALWAYS;
+}
+
+Oid specqlFunction(const char* name) {
+    return LookupFuncName(list_make2(makeString(pstrdup("specql")), makeString(pstrdup(name))), 0, nullptr, false);
+}
+
+Listener* listenerOfTrigger(Relation relation, const Trigger* trigger, MemoryContext context) {
+    if (trigger->tgnargs != 5)
+        ereport(ERROR,
+                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                 errmsg("trigger \"%s\" of table \"%s\" must give specql.dispatch five arguments: action, handler, "
+                        "capture function, event, on_error",
+                        trigger->tgname, RelationGetRelationName(relation))));
+    Listener* listener = static_cast<Listener*>(palloc0(sizeof(Listener)));
+    const char* schema = get_namespace_name(RelationGetNamespace(relation));
+    listener->trigger = trigger->tgoid;
+    listener->action = pstrdup(trigger->tgargs[0]);
+    listener->handlerName = pstrdup(trigger->tgargs[1]);
+    listener->entity = psprintf("%s.%s", schema, RelationGetRelationName(relation));
+    listener->eventType = psprintf("%s.%s", listener->entity, trigger->tgargs[3]);
+    listener->relation = RelationGetRelid(relation);
+    if (TRIGGER_FOR_INSERT(trigger->tgtype)) listener->operations |= 1 << opInsert;
+    if (TRIGGER_FOR_UPDATE(trigger->tgtype)) listener->operations |= 1 << opUpdate;
+    if (TRIGGER_FOR_DELETE(trigger->tgtype)) listener->operations |= 1 << opDelete;
+    listener->enabled = firesInThisSession(trigger->tgenabled);
+    listener->abortOnError = strcmp(trigger->tgargs[4], "abort") == 0;
+    listener->context = context;
+    return listener;
+}
+
+int byAge(const ListCell* left, const ListCell* right) {
+    Oid one = static_cast<const Trigger*>(lfirst(left))->tgoid;
+    Oid other = static_cast<const Trigger*>(lfirst(right))->tgoid;
+    return one < other ? -1 : one > other;
+}
+
+// The triggers that call a function, the oldest first, so that a trigger that somebody adds later cannot replace the
+// one that specql has made.
+List* triggersByAge(TriggerDesc* triggers, Oid function) {
+    List* found = NIL;
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
+        if (triggers->triggers[i].tgfoid == function) found = lappend(found, &triggers->triggers[i]);
+    list_sort(found, byAge);
+    return found;
+}
+
+// The oldest trigger of specql.capture that fires for an operation.
+void findCaptureTriggers(Relation relation, Oid found[operationCount]) {
+    ListCell* cell;
+    foreach (cell, triggersByAge(relation->trigdesc, specqlFunction("capture"))) {
+        const auto* trigger = static_cast<const Trigger*>(lfirst(cell));
+        if (!firesInThisSession(trigger->tgenabled)) continue;
+        const bool fires[operationCount] = {TRIGGER_FOR_INSERT(trigger->tgtype) != 0,
+                                            TRIGGER_FOR_UPDATE(trigger->tgtype) != 0,
+                                            TRIGGER_FOR_DELETE(trigger->tgtype) != 0};
+        for (int operation = 0; operation < operationCount; ++operation)
+            if (fires[operation] && !OidIsValid(found[operation])) found[operation] = trigger->tgoid;
+    }
+}
+
+// Does an older trigger run the same handler for the same action?
+bool isDuplicate(const TableListeners* group, const Listener* listener) {
+    for (int i = 0; i < group->count; ++i)
+        if (strcmp(group->listeners[i]->action, listener->action) == 0 &&
+            strcmp(group->listeners[i]->handlerName, listener->handlerName) == 0)
+            return true;
+    return false;
+}
+
+// The trigger runs nothing, and only warns of it; but with on_error = abort the statement fails, because it must not
+// succeed without the check that the action makes.
+void reportUnregistered(const Listener* listener, const Trigger* trigger) {
+    if (!listener->enabled) return;
+    ereport(listener->abortOnError ? ERROR : WARNING,
+            (errcode(ERRCODE_UNDEFINED_OBJECT),
+             errmsg("trigger \"%s\" of %s is not that of a registered action%s", trigger->tgname, listener->entity,
+                    listener->abortOnError ? "" : ", and runs nothing"),
+             errhint("Drop it, or apply the spec of action %s again.", listener->action)));
+}
+
+// ---- groups
+// ----------------------------------------------------------------------------------------------------------
+
+// Joins the conditions of all listeners by OR, so that the executor fetches the row's columns once and stops at the
+// first match; nullptr if some listener must be evaluated by itself.
+ExprState* combineConditions(TableListeners* group, List** conditions, Operation operation) {
+    if (!OidIsValid(group->owner) || conditions[operation] == NIL) return nullptr;
+    List* arguments = NIL;
+    ListCell* cell;
+    foreach (cell, conditions[operation]) {
+        Node* condition = static_cast<Node*>(lfirst(cell));
+        if (condition == nullptr) return nullptr;
+        if (IsA(condition, Const)) {
+            Const* constant = reinterpret_cast<Const*>(condition);
+            if (constant->constisnull || !DatumGetBool(constant->constvalue)) continue;
+            return nullptr;
+        }
+        arguments = lappend(arguments, condition);
+    }
+    Expr* any = arguments == NIL              ? reinterpret_cast<Expr*>(makeBoolConst(false, false))
+                : list_length(arguments) == 1 ? static_cast<Expr*>(linitial(arguments))
+                                              : makeBoolExpr(OR_EXPR, arguments, -1);
+    return initExpression(any, group->owner);
+}
+
+// A capture function that was dropped, renamed or replaced by an unusable one makes the events of its action fail, but
+// not the statements on the table; unless the action has on_error = abort.
+void compileListener(Listener* listener, const char* captureName, Relation relation, ExprContext* evaluation,
+                     List* conditions[operationCount]) {
+    if (listener->abortOnError) {
+        compileCapture(listener, captureName, relation, evaluation, conditions);
+        return;
+    }
+    listener->captureError = trySubtransaction([listener, captureName, relation, evaluation, conditions] {
+        compileCapture(listener, captureName, relation, evaluation, conditions);
+    });
+    if (listener->captureError == nullptr) return;
+    listener->rowDescriptor = makeRowDescriptor(0);
+    listener->captureOwner = relation->rd_rel->relowner;
+    for (int operation = 0; operation < operationCount; ++operation) {
+        listener->compiled[operation] = nullptr;
+        if (listener->operations & (1 << operation)) conditions[operation] = lappend(conditions[operation], nullptr);
+    }
+}
+
+TableListeners* buildGroup(Relation relation, MemoryContext context) {
+    auto* group = static_cast<TableListeners*>(palloc0(sizeof(TableListeners)));
+    group->relation = RelationGetRelid(relation);
+    TriggerDesc* triggers = relation->trigdesc;
+    if (triggers == nullptr) return group;
+    group->evaluation = CreateStandaloneExprContext();
+    group->listeners = static_cast<Listener**>(palloc(sizeof(Listener*) * triggers->numtriggers));
+    Oid dispatch = specqlFunction("dispatch");
+    List* conditions[operationCount] = {NIL, NIL, NIL};
+    bool sameOwner = true;
+    ListCell* cell;
+    foreach (cell, triggersByAge(triggers, dispatch)) {
+        const auto* trigger = static_cast<const Trigger*>(lfirst(cell));
+        Listener* listener = listenerOfTrigger(relation, trigger, context);
+        if (isDuplicate(group, listener) || !isRegistered(listener, trigger->tgargs[2], relation)) {
+            reportUnregistered(listener, trigger);
+            continue;
+        }
+        if (listener->enabled) {
+            compileListener(listener, trigger->tgargs[2], relation, group->evaluation, conditions);
+            if (!OidIsValid(group->owner))
+                group->owner = listener->captureOwner;
+            else if (group->owner != listener->captureOwner)
+                sameOwner = false;
+            for (int operation = 0; operation < operationCount; ++operation)
+                if (listener->operations & (1 << operation)) {
+                    const CompiledCapture* compiled = listener->compiled[operation];
+                    group->listens[operation] = true;
+                    group->callsForeign[operation] |= compiled != nullptr && compiled->callsForeign;
+                }
+        }
+        listener->triggerNumber = static_cast<int>(trigger - triggers->triggers);
+        group->listeners[group->count++] = listener;
+    }
+    if (!sameOwner) group->owner = InvalidOid;
+    for (int operation = 0; operation < operationCount; ++operation)
+        group->anyMatch[operation] = combineConditions(group, conditions, static_cast<Operation>(operation));
+    return group;
+}
+
+void addSource(RelationListeners* entry, TableListeners* group, Relation rowRelation, Relation relation) {
+    if (group->count == 0) return;
+    ListenerSource* source = &entry->sources[entry->sourceCount++];
+    source->group = group;
+    if (rowRelation == relation) return;
+    TupleConversionMap* map = convert_tuples_by_name(RelationGetDescr(rowRelation), RelationGetDescr(relation));
+    if (map == nullptr) return;
+    TupleDesc descriptor = CreateTupleDescCopy(RelationGetDescr(relation));
+    source->map = map->attrMap;
+    source->oldRow = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
+    source->newRow = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
+}
+
+// ---- entries
+// ---------------------------------------------------------------------------------------------------------
+
+void buildEntry(RelationListeners* entry, Relation relation) {
+    // Built under a context that an error takes away, and made permanent at the end.
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "specql listeners", ALLOCSET_SMALL_SIZES);
+    MemoryContext before = MemoryContextSwitchTo(context);
+    uint64_t changesBefore = changes;
+    RelationListeners built;
+    memset(&built, 0, sizeof built);
+    built.relation = RelationGetRelid(relation);
+    built.context = context;
+    built.replicationRole = SessionReplicationRole;
+    List* ancestors = relation->rd_rel->relispartition ? get_partition_ancestors(built.relation) : NIL;
+    built.sources = static_cast<ListenerSource*>(palloc0(sizeof(ListenerSource) * (list_length(ancestors) + 1)));
+    built.dependencies = lappend_oid(NIL, built.relation);
+    findCaptureTriggers(relation, built.captureTrigger);
+    built.direct = buildGroup(relation, context);
+    addSource(&built, built.direct, relation, relation);
+    ListCell* cell;
+    foreach (cell, ancestors) {
+        // A statement that names the partition itself holds no lock on the tables above it.
+        Relation ancestor = table_open(lfirst_oid(cell), AccessShareLock);
+        built.dependencies = lappend_oid(built.dependencies, RelationGetRelid(ancestor));
+        addSource(&built, relationListeners(ancestor)->direct, relation, ancestor);
+        table_close(ancestor, NoLock);
+    }
+    built.valid = changes == changesBefore;
+    MemoryContextSwitchTo(before);
+    MemoryContextSetParent(context, CacheMemoryContext);
+    *entry = built;
+}
+
+void invalidate(Oid relation) {
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, cache);
+    while (auto* entry = static_cast<RelationListeners*>(hash_seq_search(&scan)))
+        if (!OidIsValid(relation) || list_member_oid(entry->dependencies, relation)) entry->valid = false;
+    someInvalid = true;
+}
+
+void retireEntry(RelationListeners* entry) {
+    if (entry->context == nullptr) return;
+    // Entries of partitions point into the entries of the tables above them.
+    invalidate(entry->relation);
+    MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
+    outdated = lappend(outdated, entry->context);
+    MemoryContextSwitchTo(before);
+    entry->context = nullptr;
+    entry->dependencies = NIL;
+}
+
+// Called while invalidations are processed, where no catalog may be read: entries are only marked as invalid.
+void relationChanged(Datum, Oid relation) {
+    ++changes;
+    if (cache != nullptr) invalidate(relation == registryTable() ? InvalidOid : relation);
+}
+
+// Also called for changed roles and schemas. The function may be a capture function, a handler, or inlined into any
+// expression, so all entries are out of date.
+void functionChanged(Datum, int, uint32) {
+    relationChanged(0, InvalidOid);
+}
+
+}  // namespace
+
+RelationListeners* relationListeners(Relation relation) {
+    Oid oid = RelationGetRelid(relation);
+    if (lastUsed != nullptr && lastUsed->relation == oid && lastUsed->valid &&
+        lastUsed->replicationRole == SessionReplicationRole)
+        return lastUsed;
+    if (cache == nullptr) {
+        HASHCTL control;
+        memset(&control, 0, sizeof control);
+        control.keysize = sizeof(Oid);
+        control.entrysize = sizeof(RelationListeners);
+        control.hcxt = CacheMemoryContext;
+        cache = hash_create("specql listeners", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+    }
+    bool found;
+    auto* entry = static_cast<RelationListeners*>(hash_search(cache, &oid, HASH_ENTER, &found));
+    if (!found) {
+        memset(entry, 0, sizeof *entry);
+        entry->relation = oid;
+    }
+    if (!entry->valid || entry->replicationRole != SessionReplicationRole) {
+        entry->valid = false;
+        retireEntry(entry);
+        buildEntry(entry, relation);
+    }
+    lastUsed = entry;
+    return entry;
+}
+
+Listener* findListener(Relation relation, const char* action, const char* eventType) {
+    TableListeners* direct = relationListeners(relation)->direct;
+    Listener* found = nullptr;
+    for (int i = 0; i < direct->count; ++i) {
+        Listener* listener = direct->listeners[i];
+        if (strcmp(listener->action, action) != 0) continue;
+        if (found == nullptr || (eventType != nullptr && strcmp(listener->eventType, eventType) == 0)) found = listener;
+    }
+    return found;
+}
+
+Listener* makeEventListener(MemoryContext context, const char* action, const char* event, const char* handler,
+                            bool abortOnError) {
+    MemoryContext before = MemoryContextSwitchTo(context);
+    Listener* listener = static_cast<Listener*>(palloc0(sizeof(Listener)));
+    listener->action = pstrdup(action);
+    listener->handlerName = pstrdup(handler);
+    listener->eventType = pstrdup(event);
+    listener->enabled = true;
+    listener->abortOnError = abortOnError;
+    listener->context = context;
+    listener->rowDescriptor = makeRowDescriptor(0);
+    MemoryContextSwitchTo(before);
+    return listener;
+}
+
+// Handlers run as their owners, whether or not they are SECURITY DEFINER: they must not get the rights of the session
+// that writes or drains. The owner is checked whenever the name is looked up, because after a DROP FUNCTION another
+// role may create a function of that name.
+void prepareHandler(Listener* listener) {
+    if (OidIsValid(listener->handler.fn_oid)) return;
+    // Handlers have no arguments, whether they are trigger functions or not.
+    Oid function = LookupFuncName(compat::nameParts(listener->handlerName), 0, nullptr, false);
+    Oid owner = functionOwner(function);
+    if (OidIsValid(listener->trigger)) {
+        Relation relation = table_open(listener->relation, AccessShareLock);
+        requireRightsOver(relation, owner, "handler");
+        table_close(relation, NoLock);
+    } else if (owner != listener->owner) {
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("handler %s does not belong to the owner of action %s", listener->handlerName,
+                               listener->action),
+                        errhint("Apply the spec of the action again.")));
+    }
+    listener->handlerOwner = owner;
+    fmgr_info_cxt(function, &listener->handler, listener->context);
+}
+
+void registerListenerInvalidation() {
+    CacheRegisterRelcacheCallback(relationChanged, 0);
+    CacheRegisterSyscacheCallback(PROCOID, functionChanged, 0);
+    // Functions are found by schema and name.
+    CacheRegisterSyscacheCallback(NAMESPACEOID, functionChanged, 0);
+    CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, functionChanged, 0);
+}
+
+void freeOutdatedListeners() {
+    // Invalid entries are removed, because those of dropped tables would never be rebuilt. Whatever points into an
+    // invalid entry depends on it and is invalid too, so no pointer into freed memory remains.
+    if (someInvalid && cache != nullptr) {
+        HASH_SEQ_STATUS scan;
+        hash_seq_init(&scan, cache);
+        while (auto* entry = static_cast<RelationListeners*>(hash_seq_search(&scan))) {
+            if (entry->valid) continue;
+            if (entry->context != nullptr) MemoryContextDelete(entry->context);
+            hash_search(cache, &entry->relation, HASH_REMOVE, nullptr);
+        }
+        lastUsed = nullptr;
+    }
+    someInvalid = false;
+    ListCell* cell;
+    foreach (cell, outdated)
+        MemoryContextDelete(static_cast<MemoryContext>(lfirst(cell)));
+    list_free(outdated);
+    outdated = NIL;
+}
+
+}  // namespace specql::capture
