@@ -42,9 +42,74 @@ LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_execute_as';
 COMMENT ON FUNCTION specql.execute_as(oid, text) IS
 'Runs a statement as a role whose rights the caller has, and gives its first column. For specql.runtests';
 
+-- What is there after some statements, which are taken back. `queries` says what to look at: by place a query of jsonb.
+CREATE FUNCTION specql.test_outcome(script text, queries jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET datestyle = 'ISO, MDY' AS $$
+DECLARE
+    outcome jsonb := '{}';
+    q record;
+    found jsonb;
+BEGIN
+    BEGIN
+        EXECUTE script;
+        FOR q IN SELECT e.key AS place, e.value AS query FROM jsonb_each_text(queries) AS e LOOP
+            EXECUTE format('SELECT coalesce(jsonb_agg(r.found), ''[]'') FROM (%s) AS r(found)', q.query) INTO found;
+            outcome := outcome || jsonb_build_object(q.place, found);
+        END LOOP;
+        RAISE EXCEPTION USING ERRCODE = 'SQ207', MESSAGE = 'the statements are taken back';
+    EXCEPTION WHEN SQLSTATE 'SQ207' THEN
+        NULL;
+    END;
+    RETURN outcome;
+END $$;
+COMMENT ON FUNCTION specql.test_outcome(text, jsonb) IS
+'Runs statements, looks, and takes all back: by place what is there, of a query of jsonb for each. For suites';
+
+CREATE FUNCTION specql.outcomes_differ(found jsonb, wanted jsonb, unstable jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_object_agg(d.place, d.lines) FILTER (WHERE d.lines IS NOT NULL), '{}')
+    FROM (SELECT w.place, (
+              SELECT jsonb_agg(l.line ORDER BY l.line) FROM (
+                  (SELECT '+ ' || (r - c.names)::text FROM jsonb_array_elements(found -> w.place) AS r
+                   EXCEPT ALL SELECT '+ ' || (r - c.names)::text FROM jsonb_array_elements(wanted -> w.place) AS r)
+                  UNION ALL
+                  (SELECT '- ' || (r - c.names)::text FROM jsonb_array_elements(wanted -> w.place) AS r
+                   EXCEPT ALL SELECT '- ' || (r - c.names)::text FROM jsonb_array_elements(found -> w.place) AS r)) AS l(line)) AS lines
+          FROM jsonb_object_keys(wanted) AS w(place),
+               LATERAL (SELECT ARRAY(SELECT jsonb_array_elements_text(unstable -> w.place)) AS names) AS c) AS d
+$$;
+COMMENT ON FUNCTION specql.outcomes_differ(jsonb, jsonb, jsonb) IS
+'By place the rows of one outcome that the other has not (+) and that only the other has (-), without columns that are different every time';
+
+-- Where the two differ, the reference runs once more: a column that is then different again says nothing.
+CREATE FUNCTION specql.test_difference(script text, reference text, queries jsonb) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found constant jsonb := specql.test_outcome(script, queries);
+    wanted constant jsonb := specql.test_outcome(reference, queries);
+    difference constant jsonb := specql.outcomes_differ(found, wanted, '{}');
+    again jsonb;
+    unstable jsonb;
+BEGIN
+    IF difference = '{}' THEN
+        RETURN difference;
+    END IF;
+    again := specql.test_outcome(reference, queries);
+    SELECT coalesce(jsonb_object_agg(u.place, u.names), '{}') INTO unstable
+    FROM (SELECT w.place, jsonb_agg(DISTINCT k.name) AS names
+          FROM jsonb_object_keys(wanted) AS w(place), jsonb_array_elements(wanted -> w.place) AS r(cells),
+               jsonb_object_keys(r.cells) AS k(name)
+          WHERE ARRAY(SELECT o -> k.name FROM jsonb_array_elements(wanted -> w.place) AS o ORDER BY 1)
+                <> ARRAY(SELECT o -> k.name FROM jsonb_array_elements(again -> w.place) AS o ORDER BY 1)
+          GROUP BY w.place) AS u;
+    RETURN specql.outcomes_differ(found, wanted, unstable);
+END $$;
+COMMENT ON FUNCTION specql.test_difference(text, text, jsonb) IS
+'What is different after some statements from what is there after those of a reference; all of them are taken back. For suites';
+
 -- Everything happens in a subtransaction that is rolled back: nothing is delivered, nothing stays.
 CREATE FUNCTION specql.runtests(suite text) RETURNS SETOF text
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
     pgtap constant text := specql.pgtap_schema();
     owner oid;
@@ -137,6 +202,8 @@ COMMENT ON FUNCTION specql.test_script(text) IS
 'A suite as a psql script that ends with ROLLBACK: to read, to keep, and for pg_prove';
 
 REVOKE ALL ON FUNCTION specql.test_suites(), specql.test_statements(text), specql.pgtap_schema(), specql.suite_owner(text), specql.execute_as(oid, text),
+    specql.test_outcome(text, jsonb), specql.outcomes_differ(jsonb, jsonb, jsonb), specql.test_difference(text, text, jsonb),
     specql.runtests(text), specql.test_script(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.test_suites(), specql.test_statements(text), specql.pgtap_schema(), specql.suite_owner(text),
-    specql.execute_as(oid, text), specql.runtests(text), specql.test_script(text) TO specql_admin;
+    specql.execute_as(oid, text), specql.test_outcome(text, jsonb), specql.outcomes_differ(jsonb, jsonb, jsonb),
+    specql.test_difference(text, text, jsonb), specql.runtests(text), specql.test_script(text) TO specql_admin;

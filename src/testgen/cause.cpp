@@ -48,6 +48,8 @@ bool isOfTested(const Tested& tested, const std::string& message, const std::str
         // The test's own DO is nobody's.
         if (resolve::startsWith(line, "PL/pgSQL function inline_code_block ")) continue;
         if (!resolve::startsWith(line, "PL/pgSQL function ")) continue;
+        // Its context is the whole script, which names the tested functions whatever failed.
+        if (resolve::startsWith(line, "PL/pgSQL function specql.test_outcome(")) return !refused && named(message);
         if (refused || named(line)) return named(line);
         // What the tested handler does is refused by one that has no reason, unless it does something else.
         refused = anyOf(tested.contented, line);

@@ -115,38 +115,4 @@ std::vector<Meddler> stirrers(const resolve::Resolver& resolver, const resolve::
     return found;
 }
 
-std::vector<Doubt> doubtsOf(const Stage& stage, const Effect& effect, const Stage::Render& literal) {
-    std::vector<Doubt> doubts;
-    if (effect.count.empty()) return doubts;
-    const std::string before = effect.before.empty() ? "" : effect.before + ";\n";
-    const TestTable* table = stage.eventTable();
-    const std::string changing = table ? table->triggerOf(stage.operation) : "";
-    // The row that an event brings is there only when it has happened.
-    bool brought = stage.operation == resolve::opInsert && effect.step && effect.step->ownRow;
-    if (table && (brought || !changing.empty()))
-        doubts.push_back({true, stage.unheard({table}) + before + stage.fire(literal) + ";\nSELECT " +
-                                    quoteLiteral(changing.empty() ? "it is so before the action"
-                                                                  : "it may come of the " + changing) +
-                                    " WHERE (" + effect.count + ") <> 0"});
-    else if (effect.before.empty())
-        doubts.push_back({false, "SELECT 'it is so before the event' WHERE (" + effect.count + ") <> 0"});
-    const TestTable* target = effect.step && effect.step->target ? stage.tableOf(*effect.step->target) : nullptr;
-    if (!target || effect.reference.empty()) return doubts;
-    spec::StepKind kind = effect.step->spec->kind;
-    if (std::string condition, why;
-        effect.step->where && stage.rowCondition(*effect.step, literal, "t", condition, why))
-        doubts.push_back({false, "SELECT 'its WHERE does not mean the row' WHERE NOT EXISTS (SELECT FROM " +
-                                     quoteName(target->schema, target->name) + " AS t\nWHERE " + effect.key + " AND (" +
-                                     condition + "))"});
-    const std::string writing = target->triggerOf(kind == spec::StepKind::update   ? resolve::opUpdate
-                                                  : kind == spec::StepKind::remove ? resolve::opDelete
-                                                                                   : resolve::opInsert);
-    if (writing.empty()) return doubts;
-    std::string sql = table ? stage.unheard({table, target}) + stage.fire(literal) + ";\n" : stage.unheard({target});
-    doubts.push_back({true, sql + before + effect.reference + ";\nSELECT " +
-                                quoteLiteral("the " + writing + " changes what is written") + " WHERE (" +
-                                effect.count + ") IS DISTINCT FROM 1"});
-    return doubts;
-}
-
 }  // namespace specql::testgen

@@ -1,5 +1,5 @@
 // Why what a test expects may not come about though the tested action does what it should: other actions that write
-// the same, triggers and rules of somebody else, rows that are so before. The trial of the rows finds out.
+// the same, before it does. The trial of the rows finds out.
 #pragma once
 
 #include <string>
@@ -26,14 +26,6 @@ std::vector<Meddler> meddlers(const resolve::Resolver& resolver, const resolve::
 
 // Actions that may set the tested one off once more in the same test.
 std::vector<Meddler> stirrers(const resolve::Resolver& resolver, const resolve::ResolvedAction& tested);
-
-// Whether the effect is there before the event; and what somebody else's triggers and rules make of it, of the event's
-// table and of the step's. As queries for the trial: statements that it takes back, then one that gives a reason.
-struct Doubt {
-    bool takenBack;
-    std::string sql;
-};
-std::vector<Doubt> doubtsOf(const Stage& stage, const Effect& effect, const Stage::Render& literal);
 
 // The moment from which on events count.
 std::string markSql();

@@ -1,4 +1,4 @@
-// What the steps of an arm must have done after an event, as queries that see it.
+// What steps write, in words and as rows of their tables.
 #pragma once
 
 #include <string>
@@ -8,37 +8,8 @@
 
 namespace specql::testgen {
 
-struct Effect {
-    std::string description;
-    std::string check;   // a pgTAP call; empty if `reason` says why there is none
-    std::string count;   // how often the effect is there, as a query of one number; may be empty
-    std::string reason;  // why a test cannot see it
-    // Of an update: which row, and what it has become. The same row with more that is set shows this too.
-    std::vector<std::string> facts;
-    // A statement to run before the event: where nothing tells what it does from what others have done, `count` and
-    // `check` are about how much more there is.
-    std::string before = {};
-    const resolve::ResolvedStep* step = nullptr;
-    std::string reference = {};  // a statement that does to rows what the step should
-    std::string key = {};        // of an update or a delete: which row, over t
-
-    // Whether this effect alone makes `count` of another one see it.
-    bool shows(const Effect& other) const;
-};
-
-// `literal` gives the values of the fixture.
-std::vector<Effect> effectsOf(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
-                              const Arm& arm, const Stage::Render& literal);
-
-// The same for the steps of a foreach.
-std::vector<Effect> effectsOfEach(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
-                                  const Arm& arm, const resolve::ResolvedStep& loop, const Stage::Render& literal);
-
 // Whether a step, or one within it, changes or deletes rows that are there.
 bool changesRowsOf(const resolve::ResolvedStep& step, const resolve::EntityInfo* target);
-
-// Whether a condition speaks of a value that no other test has.
-bool isTied(const Stage& stage, const Stage::Render& literal, const std::string& condition);
 
 // What a step does, in words: "low_stock event sends low stock alert".
 std::string stepPhrase(const resolve::World& world, const Arm& arm, const resolve::ResolvedStep& step);
@@ -54,14 +25,6 @@ struct InsertedRow {
 };
 bool insertedRow(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
                  const resolve::ResolvedStep& step, const Stage::Render& literal, InsertedRow& row, std::string& why);
-
-// The deliveries that a step queues, over `d`; empty if the step queues none.
-std::string deliveryCondition(const resolve::World& world, const Stage& stage, const resolve::ResolvedStep& step,
-                              const Stage::Render& literal, std::string& why);
-
-// The events that an emit raises, over `v`; empty, and why, if its values cannot be known.
-std::string emittedCondition(const Stage& stage, const resolve::ResolvedStep& step, const Stage::Render& literal,
-                             std::string& why);
 
 // A type that has no equality is compared in another form.
 std::string comparable(const std::string& sql, const std::string& type);

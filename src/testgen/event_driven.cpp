@@ -203,24 +203,15 @@ private:
         });
         if (writes) writer_.rows(stage_, others);
         plant(literal);
-        std::vector<Effect> expected = effectsOf(world_, writer_.resolver, stage_, suffixed(arm), literal);
-        for (const Effect& effect : expected) {
-            writer_.doubt(stage_, effect, literal, effect.description);
-            if (!effect.before.empty()) writer_.step(effect.before);
-        }
+        Reference reference(world_, writer_.resolver, stage_, literal);
+        writer_.compare(stage_, reference, stage_.fire(literal), stage_.fire(literal));
         Bystanders bystanders(writer_, stage_);
         if (writes) bystanders.watch(suffixed(arm), literal, others);
         writer_.fire(stage_, stage_.fire(literal), literal);
-        for (const Effect& effect : expected) {
-            writer_.doubtOthers(stage_, effect, literal, true, effect.description);
-            if (effect.reason.empty())
-                writer_.check(effect.check, effect.description);
-            else
-                writer_.skip(effect.description, effect.reason);
-        }
-        for (size_t i = 0; i < stage_.allocations.size(); i++)
-            if (std::find(arm.steps.begin(), arm.steps.end(), stage_.allocations[i].caller) != arm.steps.end())
-                called(arm, i, literal);
+        std::set<std::string> said;
+        for (const auto& [step, description] : sentences(suffixed(arm), arm.steps))
+            if (said.insert(description).second || step->target)
+                writer_.checkStep(stage_, reference, *step, literal, description);
         bystanders.check();
         writeProcessed(writer_, stage_, suffixed(arm), literal);
         bystanders.strangers(suffixed(arm), conditions_[which], values);
@@ -231,10 +222,34 @@ private:
         return arm;
     }
 
+    using Sentences = std::vector<std::pair<const resolve::ResolvedStep*, std::string>>;
+
+    // Steps and what they do; of a loop that is what its steps do.
+    Sentences sentences(const Arm& arm, const std::vector<const resolve::ResolvedStep*>& steps,
+                        const std::string& each = "") const {
+        Sentences found;
+        for (const resolve::ResolvedStep* step : steps) {
+            spec::StepKind kind = step->spec->kind;
+            if (kind == spec::StepKind::foreach || kind == spec::StepKind::branch) {
+                std::vector<const resolve::ResolvedStep*> inner;
+                for (const std::vector<resolve::ResolvedStep>* part : {&step->then, &step->otherwise})
+                    for (const resolve::ResolvedStep& one : *part)
+                        inner.push_back(&one);
+                bool loop = kind == spec::StepKind::foreach;
+                for (auto& one :
+                     sentences(arm, inner, loop ? " for each element" : " for each element that it is about"))
+                    found.push_back(std::move(one));
+            } else if (kind != spec::StepKind::validate && kind != spec::StepKind::ret) {
+                found.emplace_back(step,
+                                   (step->calledAction ? calls(arm, *step) : stepPhrase(world_, arm, *step)) + each);
+            }
+        }
+        return found;
+    }
+
     // "restock processes pending backorders"
-    void called(const Arm& arm, size_t which, const Stage::Render& literal) {
-        const Allocation& allocation = stage_.allocations[which];
-        const spec::Step& spec = *allocation.caller->spec;
+    static std::string calls(const Arm& arm, const resolve::ResolvedStep& step) {
+        const spec::Step& spec = *step.spec;
         std::vector<std::string> verb = resolve::words(spec.verb.value),
                                  function = resolve::words(spec.target.value.substr(spec.target.value.rfind('.') + 1));
         std::vector<std::string> what(verb.begin() + (verb.empty() ? 0 : 1), verb.end());
@@ -242,30 +257,7 @@ private:
         bool says = std::all_of(what.begin(), what.end(), [&](const std::string& word) {
             return std::find(more.begin(), more.end(), word) != more.end();
         });
-        std::string description = arm.label + suffix_ + " " + (verb.empty() ? "calls" : thirdPerson(verb[0])) + " " +
-                                  join(says ? more : what, " ");
-        const resolve::ResolvedStep& step = *allocation.step;
-        if (allocation.row < 0) return writer_.skip(description, "the rows it handles have no key");
-        const auto& columns = stage_.scenario.rows[static_cast<size_t>(allocation.row)].columns;
-        std::string table = quoteName(step.target->schema, step.target->table);
-        std::string key = "t." + quoteName(step.target->key) + " = " + literal(columns.at(step.target->key));
-        if (step.spec->kind == spec::StepKind::remove)
-            return writer_.check(countIs("SELECT count(*) FROM " + table + " AS t WHERE " + key, "0", description),
-                                 description);
-        std::vector<std::string> have, want;
-        for (const resolve::BoundAssignment& assignment : step.set) {
-            std::string sql, why;
-            bool known =
-                assignment.value && stage_.print(assignment.value, literal, "b" + std::to_string(which), sql, why);
-            if (!known) continue;
-            const std::string& type = step.target->column(assignment.column)->type;
-            have.push_back(comparable("t." + quoteName(assignment.column), type));
-            want.push_back(comparable(castTo(sql, type), type));
-        }
-        if (have.empty()) return writer_.skip(description, "its values are different every time");
-        writer_.check("is((SELECT ROW(" + join(have, ", ") + ")::text FROM " + table + " AS t WHERE " + key +
-                          "),\n    ROW(" + join(want, ", ") + ")::text, " + quoteLiteral(description) + ")",
-                      description);
+        return arm.label + " " + (verb.empty() ? "calls" : thirdPerson(verb[0])) + " " + join(says ? more : what, " ");
     }
 
     std::string shownCondition(const Arm& arm) const {
@@ -302,12 +294,8 @@ private:
             !stage_.printSlice(bound, atom.begin, atom.end, Scenario::reference, sql, why))
             return writer_.skip(fires + " on both sides of " + shown, why.empty() ? reasons_[which] : why);
         std::vector<std::string> asked;
-        std::vector<size_t> askedArms;
-        for (size_t i = 0; i < arms_.size(); i++)
-            if (!conditions_[i].empty()) {
-                asked.push_back(conditions_[i]);
-                askedArms.push_back(i);
-            }
+        for (const std::string& condition : conditions_)
+            if (!condition.empty()) asked.push_back(condition);
         std::set<int> read = stage_.dimensionsOf(bound, atom.begin, atom.end);
         bool any = false;
         Focus focus;
@@ -322,67 +310,41 @@ private:
                 !writer_.findPair(stage_, conditions_[which], sql, asked, read, greater, focus, inside, outside))
                 continue;
             any = true;
-            if (part.validate && !visible(which, inside))
+            Stage::Render literal = writer_.literals(stage_, inside);
+            if (part.validate && !isVisible(which, Reference(world_, writer_.resolver, stage_, literal)))
                 accepted(which, bound, atom, inside, arm.label + suffix_ + " is accepted at ");
             else
-                side(which, bound, atom, inside, askedArms, fires + " fires at ");
+                side(which, bound, atom, inside, true, fires + " fires at ");
             if (part.validate)
                 refused(*part.validate, bound, atom, outside, fires + " is refused at ");
             else
-                side(which, bound, atom, outside, askedArms, fires + " does not fire at ");
+                side(which, bound, atom, outside, false, fires + " does not fire at ");
         }
         if (!any) writer_.skip(fires + " on both sides of " + shown, "no values were found on both sides");
     }
 
     void side(size_t which, const resolve::BoundExpression& bound, const spec::Atom& atom, const Fixture& fixture,
-              const std::vector<size_t>& askedArms, const std::string& words) {
+              bool fires, const std::string& words) {
         Stage::Render literal = writer_.literals(stage_, differing(arms_[which], fixture));
-        const Effect marker = markerOf(which, literal);
         std::string description = words + valuesOf(bound, atom, fixture);
         if (!sides_.insert(description).second) return;
-        if (marker.count.empty()) return writer_.skip(description, "nothing that can be seen tells whether it fired");
+        Reference reference(world_, writer_.resolver, stage_, literal);
+        if (!isVisible(which, reference))
+            return writer_.skip(description, "nothing that can be seen tells whether it fired");
+        const std::string event = stage_.fire(literal);
         writer_.rows(stage_, literal);
-        writer_.doubt(stage_, marker, literal, description);
-        if (!marker.before.empty()) writer_.step(marker.before);
-        writer_.fire(stage_, stage_.fire(literal), literal);
-        writer_.doubtOthers(stage_, marker, literal, false, description);
-        // Other branches that fire too may do the very same.
-        int wanted = 0;
-        for (size_t k = 0; k < askedArms.size(); k++) {
-            if (!fixture.held[k]) continue;
-            for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[askedArms[k]], literal))
-                wanted += effect.shows(marker);
-        }
-        if (!marker.facts.empty()) wanted = std::min(wanted, 1);
-        writer_.check(countIs(marker.count, std::to_string(wanted), description), description);
-    }
-
-    bool setsLiterals(const resolve::ResolvedStep& step) const {
-        return std::all_of(step.set.begin(), step.set.end(), [&](const resolve::BoundAssignment& assignment) {
-            return assignment.value && world_.facts(assignment.value.expression).isLiteral;
-        });
-    }
-
-    // What tells that an arm has fired: rather something new than a row that is changed, which values may hide, and
-    // rather what no other action writes.
-    Effect markerOf(size_t which, const Stage::Render& literal) const {
-        Effect best;
-        int least = 0;
-        for (const Effect& effect : effectsOf(world_, writer_.resolver, stage_, arms_[which], literal)) {
-            if (effect.count.empty()) continue;
-            bool shared = effect.step && effect.step->target &&
-                          !meddlers(writer_.resolver, action_, *effect.step, Meddled::row).empty();
-            int hidden = (shared ? 2 : 0) + (effect.facts.empty() || setsLiterals(*effect.step) ? 0 : 1);
-            if (!best.count.empty() && hidden >= least) continue;
-            best = effect;
-            least = hidden;
-        }
-        return best;
+        if (fires) writer_.mustShow(stage_, reference, event, arms_[which].steps, description);
+        writer_.rehearse(stage_, event, literal);
+        for (const resolve::ResolvedStep* step : arms_[which].steps)
+            writer_.doubtOthers(stage_, *step, literal, false, description);
+        writer_.checkAll(stage_, reference, event, event, description);
     }
 
     // Whether something tells that an arm has fired.
-    bool visible(size_t which, const Fixture& fixture) {
-        return !markerOf(which, writer_.literals(stage_, fixture)).count.empty();
+    bool isVisible(size_t which, const Reference& reference) const {
+        std::string why;
+        return std::any_of(arms_[which].steps.begin(), arms_[which].steps.end(),
+                           [&](const resolve::ResolvedStep* step) { return !reference.places(*step, why).empty(); });
     }
 
     // All that a validate step does is not to say no.
@@ -462,11 +424,8 @@ private:
         writer_.failureShown = writer_.failureShown || !abort;
         Stage::Render literal = writer_.literals(stage_, differing(arms_[first_], found[first_]));
         plant(literal);
-        const Effect marker = markerOf(first_, literal);
-        const std::string again = "retried: " + marker.description;
-        writer_.doubt(stage_, marker, literal, again);
+        if (!abort) retried(literal, message);
         writer_.rehearse(stage_, stage_.fire(literal), literal);
-        writer_.doubtOthers(stage_, marker, literal, true, again);
         for (const std::string& sql : breakHandler(action_, "RAISE EXCEPTION '" + message + "';"))
             writer_.step(sql);
         if (abort) {
@@ -477,7 +436,6 @@ private:
                 writer_.step(sql);
             return;
         }
-        if (!marker.before.empty()) writer_.step(marker.before);
         writer_.step(stage_.fire(literal));
         for (const std::string& sql : mendHandler(action_))
             writer_.step(sql);
@@ -488,7 +446,25 @@ private:
                 stage_.eventCondition(literal, "f") + "),\n    ROW('" + status + "', 1, " + quoteLiteral(message) +
                 ", 1)::text, " + quoteLiteral(description) + ")",
             description);
-        if (!marker.count.empty()) writer_.check(countIs(marker.count, "1", again), again);
+    }
+
+    // A failed event that is tried again does what it would have done.
+    void retried(const Stage::Render& literal, const std::string& message) {
+        const Arm& arm = arms_[first_];
+        Reference reference(world_, writer_.resolver, stage_, literal);
+        std::string why;
+        for (const auto& [step, does] : sentences(arm, arm.steps)) {
+            if (reference.places(*step, why).empty()) continue;
+            std::vector<std::string> script = breakHandler(action_, "RAISE EXCEPTION '" + message + "';");
+            script.push_back(stage_.fire(literal));
+            for (std::string& sql : mendHandler(action_))
+                script.push_back(std::move(sql));
+            script.push_back("DO $do$ BEGIN PERFORM specql.retry(f.id, f.action) FROM specql.failures AS f WHERE " +
+                             stage_.eventCondition(literal, "f") + "; END $do$");
+            std::string description = "retried: " + does;
+            writer_.mustShow(stage_, reference, stage_.fire(literal), {step}, description);
+            return writer_.checkAll(stage_, reference, join(script, ";\n"), stage_.fire(literal), description);
+        }
     }
 
     Writer& writer_;

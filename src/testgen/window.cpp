@@ -149,6 +149,7 @@ private:
                 play.raise(kind, key);
             if (wait > 0) play.moveClock(wait);
             steps.before(i, play, kinds.size());
+            steps.compare();
             play.count();
             steps.check();
             play.end();
@@ -476,7 +477,7 @@ private:
         all(play, kinds, key);
         if (wait > 0) play.moveClock(wait);
         inTime_.before(arm, play, kinds.size());
-
+        inTime_.checkRetried(message);
         putAside("RAISE EXCEPTION '" + message + "';");
         play.count();
         // Its events are used up all the same.
@@ -494,7 +495,6 @@ private:
                 play.matchCondition("f") + "\n    ORDER BY f.id LIMIT 1),\n    ROW('" + status + "', 1, " +
                 quoteLiteral(message) + ", 1)::text, " + quoteLiteral(description) + ")",
             description);
-        inTime_.checkAgain("retried: ");
         play.end();
     }
 

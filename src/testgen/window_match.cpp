@@ -9,9 +9,6 @@ namespace specql::testgen {
 
 namespace {
 
-// Stands where a value would that no test has chosen.
-const char* const unknown = "specql_unknown";
-
 resolve::ResolvedAction only(const resolve::ResolvedAction& action, bool onTimeout) {
     resolve::ResolvedAction part = action;
     part.branches.erase(
@@ -19,10 +16,6 @@ resolve::ResolvedAction only(const resolve::ResolvedAction& action, bool onTimeo
                        [&](const resolve::ResolvedBranch& branch) { return branch.onTimeout != onTimeout; }),
         part.branches.end());
     return part;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
 }
 
 }  // namespace
@@ -170,13 +163,6 @@ Stage::Render MatchSteps::render(const Fixture& fixture, int key) const {
     };
 }
 
-bool MatchSteps::writesRows(const Arm& arm) const {
-    return std::any_of(arm.steps.begin(), arm.steps.end(), [&](const resolve::ResolvedStep* step) {
-        std::string own = stage_.ownOf(*step);
-        return !own.empty() && stage_.rowOf(own) >= 0;
-    });
-}
-
 void MatchSteps::fixture(const Fixture& fixture, int key, const std::vector<size_t>& kinds) {
     key_ = key;
     others_ = render(fixture, writer_.fresh());
@@ -188,80 +174,73 @@ void MatchSteps::fixture(const Fixture& fixture, int key, const std::vector<size
     writer_.fixture(stage_.fixture(literal_));
 }
 
-std::vector<Effect> MatchSteps::effects(size_t arm, const Stage::Render& literal) const {
-    return effectsOf(writer_.world, writer_.resolver, stage_, arms_[arm], literal);
+std::string MatchSteps::evaluate() const {
+    return "DO $do$ BEGIN PERFORM specql.evaluate_own_window(" + quoteLiteral(action_.info->name()) + "); END $do$";
 }
 
 void MatchSteps::before(size_t which, const WindowPlay& play, size_t count) {
+    which_ = which;
     speak(&play, count);
     Stage::Render plain = literal_;
-    Stage::Render literal = [this, plain, &play](int dimension) -> std::string {
+    full_ = [this, plain, &play](int dimension) -> std::string {
         auto found = ofEvent_.find(dimension);
         if (found == ofEvent_.end()) return plain(dimension);
         const Stage::Render* row = play.row(found->second.first, key_);
-        return row == nullptr ? unknown : (*row)(found->second.second);
+        return row == nullptr ? Reference::unknown : (*row)(found->second.second);
     };
-    completePresent(literal);
-    expected_ = effects(which, literal);
-    checks_.clear();
-    size_t number = 0;
-    for (Effect& effect : expected_) {
-        if (effect.reason.empty() && contains(effect.check, unknown))
-            effect.reason = "it depends on values of a row that the events do not say";
-        checks_.push_back(effect.check);
-        if (effect.reason.empty() && !effect.before.empty()) {
-            writer_.fixture(effect.before);
-            continue;
-        }
-        // Rows of earlier matches may look the same.
-        std::string counted = "is((" + effect.count + "),";
-        bool alike = !effect.count.empty() && !contains(effect.count, "specql_test.since") &&
-                     effect.check.compare(0, counted.size(), counted) == 0;
-        if (!effect.reason.empty() || !alike || contains(effect.count, "SELECT 1 - ")) continue;
-        std::string name = "specql_test.before_" + std::to_string(++number);
-        writer_.fixture("DO $do$ BEGIN PERFORM set_config('" + name + "', (" + effect.count +
-                        ")::text, true); END $do$");
-        checks_.back() = "is((" + effect.count + ") - current_setting('" + name + "')::bigint," +
-                         effect.check.substr(counted.size());
-        effect.count = "SELECT (" + effect.count + ") - current_setting('" + name + "')::bigint";
-    }
-    bystanders_.clear();
-    if (!writesRows(arms_[which])) return;
-    for (const resolve::ResolvedStep* step : arms_[which].steps) {
+    completePresent(full_);
+    reference_.emplace(writer_.world, writer_.resolver, stage_, full_);
+}
+
+void MatchSteps::compare() {
+    writer_.compare(stage_, *reference_, evaluate(), evaluate());
+    kept_.clear();
+    for (const resolve::ResolvedStep* step : arms_[which_].steps) {
         std::string own = stage_.ownOf(*step);
-        if (own.empty() || !stage_.meansOne(*step, own)) continue;
-        Arm one = arms_[which];
-        one.steps = {step};
-        for (Effect& effect : effectsOf(writer_.world, writer_.resolver, stage_, one, others_)) {
-            if (effect.count.empty() || contains(effect.count, unknown)) continue;
-            effect.description = one.label + " leaves other rows of " + step->target->table + " alone";
-            bool said = std::any_of(bystanders_.begin(), bystanders_.end(),
-                                    [&](const Effect& other) { return other.description == effect.description; });
-            if (said) continue;
-            if (!effect.before.empty()) writer_.fixture(effect.before);
-            bystanders_.push_back(effect);
-        }
+        int row = own.empty() ? -1 : stage_.rowOf(own);
+        if (row < 0 || !stage_.meansOne(*step, own)) continue;
+        const auto& columns = stage_.scenario.rows[static_cast<size_t>(row)].columns;
+        auto key = columns.find(step->target->key);
+        if (key == columns.end() || others_(key->second) == literal_(key->second)) continue;
+        std::string whole = "(SELECT (t.*)::text FROM " + quoteName(step->target->schema, step->target->table) +
+                            " AS t WHERE t." + quoteName(key->first) + " = " + others_(key->second) + ")";
+        std::string setting = "'specql_test.row_" + std::to_string(writer_.next()) + "'";
+        if (!kept_.emplace(step->target->table, std::make_pair(whole, setting)).second) continue;
+        writer_.step("DO $do$ BEGIN PERFORM set_config(" + setting + ", " + whole + ", true); END $do$");
     }
 }
 
 void MatchSteps::check() {
-    for (size_t i = 0; i < expected_.size(); i++) {
-        if (expected_[i].reason.empty())
-            writer_.check(checks_[i], expected_[i].description);
-        else
-            writer_.skip(expected_[i].description, expected_[i].reason);
+    const Arm& arm = arms_[which_];
+    std::set<std::string> said;
+    for (const resolve::ResolvedStep* step : arm.steps) {
+        std::string description = stepPhrase(writer_.world, arm, *step);
+        if (step->spec->kind != spec::StepKind::validate && said.insert(description).second)
+            writer_.checkStep(stage_, *reference_, *step, full_, description);
     }
-    for (const Effect& effect : bystanders_)
-        writer_.check(countIs(effect.count, "0", effect.description), effect.description);
+    for (const auto& [table, kept] : kept_) {
+        std::string description = arm.label + " leaves other rows of " + table + " alone";
+        writer_.check(
+            "is(" + kept.first + ",\n    current_setting(" + kept.second + "), " + quoteLiteral(description) + ")",
+            description);
+    }
 }
 
-void MatchSteps::checkAgain(const std::string& words) {
-    for (const Effect& effect : expected_)
-        if (effect.reason.empty() && !effect.count.empty()) {
-            std::string description = words + effect.description;
-            writer_.check(countIs(effect.count, "1", description), description);
-            return;
-        }
+void MatchSteps::checkRetried(const std::string& message) {
+    const Arm& arm = arms_[which_];
+    std::string why;
+    for (const resolve::ResolvedStep* step : arm.steps) {
+        if (reference_->places(*step, why).empty()) continue;
+        std::string description = "retried: " + stepPhrase(writer_.world, arm, *step);
+        std::vector<std::string> script = breakHandler(action_, "RAISE EXCEPTION '" + message + "';");
+        script.push_back(evaluate());
+        for (std::string& sql : mendHandler(action_))
+            script.push_back(std::move(sql));
+        script.push_back("DO $do$ BEGIN PERFORM specql.retry(f.id, f.action) FROM specql.failures AS f WHERE " +
+                         stage_.outside->event("f") + "; END $do$");
+        writer_.mustShow(stage_, *reference_, evaluate(), {step}, description);
+        return writer_.checkAll(stage_, *reference_, join(script, ";\n"), evaluate(), description);
+    }
 }
 
 }  // namespace specql::testgen

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "testgen/effects.hpp"
+#include "testgen/reference.hpp"
 #include "testgen/window_play.hpp"
 
 namespace specql::testgen {
@@ -20,9 +21,11 @@ public:
     void fixture(const Fixture& fixture, int key, const std::vector<size_t>& kinds);
     // What is there before the match is counted.
     void before(size_t arm, const WindowPlay& play, size_t count);
+    // What the steps do, counted from here, is compared with what the spec says.
+    void compare();
     void check();
-    // Of the first effect that can be seen: how often it is there.
-    void checkAgain(const std::string& words);
+    // A match whose steps failed does what it would have done when it is tried again: the first step that shows.
+    void checkRetried(const std::string& message);
 
 private:
     Stage::Render render(const Fixture& fixture, int key) const;
@@ -31,15 +34,14 @@ private:
 
     std::string ofMatch(const std::string& column, const WindowPlay& play) const;
     void speak(const WindowPlay* play, size_t count);
-    std::vector<Effect> effects(size_t arm, const Stage::Render& literal) const;
-    bool writesRows(const Arm& arm) const;
+    std::string evaluate() const;
 
     WindowEvents& events_;
     Writer& writer_;
     resolve::ResolvedAction action_;  // with only these steps
     Stage stage_;
     std::vector<Arm> arms_;
-    Stage::Render literal_, others_;
+    Stage::Render literal_, others_, full_;
     int key_ = 0;
     // Rows that the events are about: by dimension the source and its own dimension that say the value, and the columns
     // that they leave open.
@@ -47,8 +49,10 @@ private:
     std::map<int, std::vector<std::string>> open_;
     std::map<int, std::string> keys_;
 
-    std::vector<Effect> expected_, bystanders_;
-    std::vector<std::string> checks_;
+    size_t which_ = 0;
+    std::optional<Reference> reference_;
+    // By table, a row that the steps do not mean, and the setting that keeps it as it was.
+    std::map<std::string, std::pair<std::string, std::string>> kept_;
 };
 
 }  // namespace specql::testgen

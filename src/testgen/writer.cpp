@@ -50,17 +50,102 @@ void Writer::rows(const Stage& stage, const Stage::Render& literal) {
         add("excuse", "SELECT 'a row is not as it was written' WHERE NOT " + condition, "");
 }
 
-void Writer::doubt(const Stage& stage, const Effect& effect, const Stage::Render& literal, const std::string& check) {
-    for (const Doubt& one : doubtsOf(stage, effect, literal))
-        add(one.takenBack ? "probe" : "excuse", one.sql, check);
+namespace {
+
+// Statements of one script.
+std::string scriptOf(const std::vector<std::string>& statements) {
+    return dollarQuote("\n" + join(statements, ";\n") + "\n", "script");
 }
 
-void Writer::doubtOthers(const Stage& stage, const Effect& effect, const Stage::Render& literal, bool fired,
-                         const std::string& check) {
+// What the tables would hold without the action, and with what the spec says.
+std::vector<std::string> keptFrom(const Stage& stage, const std::string& fire) {
+    std::vector<std::string> statements = breakHandler(stage.action, "NULL;");
+    statements.push_back(fire);
+    for (std::string& sql : mendHandler(stage.action))
+        statements.push_back(std::move(sql));
+    return statements;
+}
+
+std::string difference(const Stage& stage, const Reference& reference, const std::string& script,
+                       const std::string& fire) {
+    std::vector<std::string> wanted = keptFrom(stage, fire);
+    wanted.push_back(reference.statement());
+    return "specql.test_difference(" + scriptOf({script}) + ", " + scriptOf(wanted) + ",\n    " + reference.queries() +
+           ")";
+}
+
+// Places where the reference leaves something else than there is without the action.
+std::string changes(const Stage& stage, const Reference& reference, const std::string& fire) {
+    std::vector<std::string> without = keptFrom(stage, fire), with = without;
+    with.push_back(reference.statement());
+    return "specql.outcomes_differ(specql.test_outcome(" + scriptOf(without) + ", q.queries), specql.test_outcome(" +
+           scriptOf(with) + ", q.queries), '{}')\nFROM (SELECT " + reference.queries() + ") AS q(queries)";
+}
+
+std::string keep(const char* setting, const std::string& value) {
+    return "DO " + dollarQuote(std::string(" BEGIN PERFORM set_config('specql_test.") + setting + "', " + value +
+                                   "::text, true); END ",
+                               "do");
+}
+
+std::string arrayOf(const std::set<std::string>& places) {
+    std::vector<std::string> quoted;
+    for (const std::string& place : places)
+        quoted.push_back(quoteLiteral(place));
+    return "ARRAY[" + join(quoted, ", ") + "]";
+}
+
+}  // namespace
+
+void Writer::compare(const Stage& stage, const Reference& reference, const std::string& script,
+                     const std::string& fire) {
+    if (reference.seesNothing()) return;
+    add("rehearsal", keep("changes", "(SELECT " + changes(stage, reference, fire) + ")"), "");
+    step(keep("difference", difference(stage, reference, script, fire)));
+}
+
+void Writer::checkStep(const Stage& stage, const Reference& reference, const resolve::ResolvedStep& step,
+                       const Stage::Render& literal, const std::string& description) {
+    std::string why;
+    std::set<std::string> places = reference.places(step, why);
+    if (places.empty()) return skip(description, why);
+    add("excuse",
+        "SELECT 'what it does changes nothing here' WHERE NOT current_setting('specql_test.changes')::jsonb ?| " +
+            arrayOf(places),
+        description);
+    if (!stage.outside) doubtOthers(stage, step, literal, true, description);
+    const std::string all = "current_setting('specql_test.difference')::jsonb";
+    std::vector<std::string> parts;
+    for (const std::string& place : places)
+        parts.push_back(all + " -> " + quoteLiteral(place));
+    check("is(" + (parts.size() == 1 ? parts.front() : "coalesce(" + join(parts, ",\n    ") + ")") + ", NULL, " +
+              quoteLiteral(description) + ")",
+          description);
+}
+
+void Writer::checkAll(const Stage& stage, const Reference& reference, const std::string& script,
+                      const std::string& fire, const std::string& description) {
+    check("is(" + difference(stage, reference, script, fire) + ",\n    '{}', " + quoteLiteral(description) + ")",
+          description);
+}
+
+void Writer::mustShow(const Stage& stage, const Reference& reference, const std::string& fire,
+                      const std::vector<const resolve::ResolvedStep*>& steps, const std::string& check) {
+    std::set<std::string> places;
+    std::string why;
+    for (const resolve::ResolvedStep* step : steps)
+        places.merge(reference.places(*step, why));
+    add("excuse",
+        "SELECT 'nothing that can be seen tells whether it fired' WHERE NOT (SELECT " +
+            changes(stage, reference, fire) + ") ?| " + arrayOf(places),
+        check);
+}
+
+void Writer::doubtOthers(const Stage& stage, const resolve::ResolvedStep& step, const Stage::Render& literal,
+                         bool fired, const std::string& check) {
     const TestTable* table = stage.eventTable();
     if (table && !table->triggers.empty()) add("excuse", Meddler{&stage.action, true}.excuse(stage, nullptr), check);
-    if (!effect.step) return;
-    for (const Meddler& other : meddlers(resolver, stage.action, *effect.step, Meddled::effect))
+    for (const Meddler& other : meddlers(resolver, stage.action, step, Meddled::effect))
         add("excuse", other.excuse(stage, fired ? &literal : nullptr), check);
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "testgen/effects.hpp"
+#include "testgen/reference.hpp"
 #include "testgen/suite.hpp"
 
 namespace specql::testgen {
@@ -44,10 +45,20 @@ public:
     void fire(const Stage& stage, const std::string& sql, const Stage::Render& literal);
     // The same for the trial alone, where the test itself sets the event off in another way.
     void rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal);
-    // Before the event, and after it: why an effect may be there, or may not, though the action does what it should.
-    // `fired`: it must be there. The check is left out then.
-    void doubt(const Stage& stage, const Effect& effect, const Stage::Render& literal, const std::string& check);
-    void doubtOthers(const Stage& stage, const Effect& effect, const Stage::Render& literal, bool fired,
+    // What the tables hold after `script`, compared with what they hold when the handler is kept from the same and the
+    // reference does its work: all in a subtransaction each, before the event itself. Checks of places may follow.
+    void compare(const Stage& stage, const Reference& reference, const std::string& script, const std::string& fire);
+    // What a step does is there as the reference says; skipped if nothing shows it.
+    void checkStep(const Stage& stage, const Reference& reference, const resolve::ResolvedStep& step,
+                   const Stage::Render& literal, const std::string& description);
+    // The same in one check, of everything that the action writes.
+    void checkAll(const Stage& stage, const Reference& reference, const std::string& script, const std::string& fire,
+                  const std::string& description);
+    // Before the event: one at least of the steps must show, else the check says nothing.
+    void mustShow(const Stage& stage, const Reference& reference, const std::string& fire,
+                  const std::vector<const resolve::ResolvedStep*>& steps, const std::string& check);
+    // After the event: others may have written what a step writes, or before it did. The check is left out then.
+    void doubtOthers(const Stage& stage, const resolve::ResolvedStep& step, const Stage::Render& literal, bool fired,
                      const std::string& check);
     // After the event: why there may have been more than one.
     void doubtNumber(const Stage& stage, const Stage::Render& literal, const std::string& check);

@@ -177,12 +177,14 @@ void writeSuite(apply::Compilation* compilation, const char* suite, Work* work) 
     gatherTestTables(&work->schemas, &work->names, &work->tables);
     Oid owner = suiteOwner(suite);
     requireSuiteOwner(owner);
+    // Many small statements, each of which is run once.
+    int level = NewGUCNestLevel();
+    setLocal("jit", "off");
     do {
         // Searches evaluate checks and functions that may belong to other roles.
         asRestricted(owner, [work] { answerSearches(work); });
         apply::requireDone(compilation->compiler.writeTests(suite, work->tables, work->answers, &work->written));
     } while (!work->written.searches.empty());
-    int level = NewGUCNestLevel();
     setLocal("search_path", "pg_catalog, pg_temp");
     Oid caller = GetUserId();
     asSuiteOwner(owner, [work, caller] { tryFixtures(work, caller); });
