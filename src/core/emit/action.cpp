@@ -300,8 +300,7 @@ private:
         return "raised by " + binding_.shown();
     }
 
-    // --- what it reads
-    // ------------------------------------------------------------------------------------------------
+    // --- what it reads -----------------------------------------------------------------------------------------------
 
     FunctionText rowsFunction() const {
         std::vector<std::string> columns, given, selected;
@@ -438,8 +437,7 @@ private:
         return function;
     }
 
-    // --- what makes it run
-    // ----------------------------------------------------------------------------------------------
+    // --- what makes it run -------------------------------------------------------------------------------------------
 
     std::string setting(const Text& text, const char* fallback) const { return text.empty() ? fallback : text.value; }
     bool enabled() const {

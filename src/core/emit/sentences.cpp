@@ -32,8 +32,7 @@ public:
     }
 
 private:
-    // --- windows and correlations: what is counted, over what time, by which key
-    // --------------------------------------
+    // --- windows and correlations: what is counted, over what time, by which key -------------------------------------
 
     void tellWindow(const resolve::Window& window) {
         const spec::Action& spec = *action_.info->spec;
@@ -91,8 +90,7 @@ private:
         return keys.size() == 1 ? ", with the same " + keys.front() : ", with " + join(keys, " = ");
     }
 
-    // --- steps
-    // ---------------------------------------------------------------------------------------------------------
+    // --- steps -------------------------------------------------------------------------------------------------------
 
     uint32_t lineOf(const resolve::BoundExpression& bound) const {
         return bound ? world_.locate(bound.expression, 0).line : 0;

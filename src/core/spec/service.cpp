@@ -45,8 +45,7 @@ int number(const std::string& text, int most) {
     return value <= most ? value : -1;
 }
 
-// ---- values, each with the error it can have
-// ---------------------------------------------------------------------------
+// ---- values, each with the error it can have ------------------------------------------------------------------------
 
 void checkUrl(ReadContext& context, const Text& value) {
     delivery::Url url;
@@ -154,8 +153,7 @@ void checkSetting(ReadContext& context, const std::string& key, const Text& valu
     }
 }
 
-// ---- reading
-// -------------------------------------------------------------------------------------------------------------
+// ---- reading --------------------------------------------------------------------------------------------------------
 
 // Every key but those that have a shape of their own becomes a setting; one that has a list becomes several.
 std::vector<Param> readSettings(ReadContext& context, const yaml::Node& mapping, const Words& known) {

@@ -111,8 +111,7 @@ void showSteps(const Compilation* compilation, ResultSet* rows) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_apply)
-{
+SPECQL_FUNCTION(specql_apply) {
     CompileArguments arguments = compileArguments(fcinfo);
     ResultSet rows(fcinfo);
     lockApply();
@@ -130,8 +129,7 @@ SPECQL_FUNCTION(specql_apply)
 }
 
 // specql.remove_units(units, drop_tables): each unit is given as kind:schema.name.
-SPECQL_FUNCTION(specql_remove_units)
-{
+SPECQL_FUNCTION(specql_remove_units) {
     CompileArguments arguments;
     arguments.installedOnly = true;
     arguments.removedCount = readUnitNames(PG_GETARG_ARRAYTYPE_P(0), &arguments.removed);

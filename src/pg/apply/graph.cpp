@@ -7,8 +7,7 @@
 
 namespace specql::apply {
 
-SPECQL_FUNCTION(specql_graph)
-{
+SPECQL_FUNCTION(specql_graph) {
     const char* format = text_to_cstring(PG_GETARG_TEXT_PP(0));
     if (!emit::isPictureFormat(format))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown graph format \"%s\"", format),

@@ -22,8 +22,7 @@ int nearestOf(const char* word, char* const* candidates, int count) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_nearest)
-{
+SPECQL_FUNCTION(specql_nearest) {
     const char* word = toUtf8(text_to_cstring(PG_GETARG_TEXT_PP(0)));
     Datum* elements;
     bool* nulls;

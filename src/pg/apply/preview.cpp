@@ -39,8 +39,7 @@ void joinObjects(const std::vector<Object>& objects, std::string* to) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_plan)
-{
+SPECQL_FUNCTION(specql_plan) {
     CompileArguments arguments = compileArguments(fcinfo);
     ResultSet rows(fcinfo);
     spi::connect();
@@ -64,8 +63,7 @@ SPECQL_FUNCTION(specql_plan)
     PG_RETURN_NULL();
 }
 
-SPECQL_FUNCTION(specql_script)
-{
+SPECQL_FUNCTION(specql_script) {
     CompileArguments arguments = compileArguments(fcinfo);
     MemoryContext caller = CurrentMemoryContext;
     spi::connect();
@@ -81,8 +79,7 @@ SPECQL_FUNCTION(specql_script)
     return result;
 }
 
-SPECQL_FUNCTION(specql_validate)
-{
+SPECQL_FUNCTION(specql_validate) {
     CompileArguments arguments = compileArguments(fcinfo);
     ResultSet rows(fcinfo);
     spi::connect();
@@ -101,8 +98,7 @@ SPECQL_FUNCTION(specql_validate)
     PG_RETURN_NULL();
 }
 
-SPECQL_FUNCTION(specql_explain)
-{
+SPECQL_FUNCTION(specql_explain) {
     CompileArguments arguments = compileArguments(fcinfo);
     ResultSet rows(fcinfo);
     spi::connect();

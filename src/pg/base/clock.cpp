@@ -4,7 +4,8 @@
 
 namespace specql {
 
-SPECQL_FUNCTION(specql_clock)
-{ PG_RETURN_TIMESTAMPTZ(engineTime()); }
+SPECQL_FUNCTION(specql_clock) {
+    PG_RETURN_TIMESTAMPTZ(engineTime());
+}
 
 }  // namespace specql

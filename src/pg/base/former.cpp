@@ -14,7 +14,8 @@ namespace {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_remove)
-{ refuseFormer(); }
+SPECQL_FUNCTION(specql_remove) {
+    refuseFormer();
+}
 
 }  // namespace specql

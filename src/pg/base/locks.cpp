@@ -56,14 +56,14 @@ bool isLockFree(LockKind kind, uint32 number) {
 }
 
 // (kind, number, wait)
-SPECQL_FUNCTION(specql_lock_number)
-{
+SPECQL_FUNCTION(specql_lock_number) {
     LockKind kind = kindOf(text_to_cstring(PG_GETARG_TEXT_PP(0)));
     PG_RETURN_BOOL(takeLock(kind, static_cast<uint32>(PG_GETARG_INT64(1)), PG_GETARG_BOOL(2)));
 }
 
 // (kind)
-SPECQL_FUNCTION(specql_lock_class)
-{ PG_RETURN_OID(static_cast<Oid>(kindOf(text_to_cstring(PG_GETARG_TEXT_PP(0))))); }
+SPECQL_FUNCTION(specql_lock_class) {
+    PG_RETURN_OID(static_cast<Oid>(kindOf(text_to_cstring(PG_GETARG_TEXT_PP(0)))));
+}
 
 }  // namespace specql

@@ -55,8 +55,7 @@ void newUuid(pg_uuid_t* uuid) {
     uuid->data[8] = static_cast<unsigned char>(0x80 | (uuid->data[8] & 0x3f));
 }
 
-SPECQL_FUNCTION(specql_uuid_v7)
-{
+SPECQL_FUNCTION(specql_uuid_v7) {
     pg_uuid_t* uuid = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
     newUuid(uuid);
     PG_RETURN_UUID_P(uuid);
@@ -64,8 +63,7 @@ SPECQL_FUNCTION(specql_uuid_v7)
 
 // specql.reaction_id(event, number): the number is XORed into the last four random bytes of the event's id, so that
 // equal arguments give equal ids, and other numbers other ids.
-SPECQL_FUNCTION(specql_reaction_id)
-{
+SPECQL_FUNCTION(specql_reaction_id) {
     const pg_uuid_t* event = PG_GETARG_UUID_P(0);
     pg_uuid_t* uuid = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
     *uuid = *event;

@@ -115,8 +115,7 @@ void registerWakeCallbacks() {
     RegisterSubXactCallback(atSubtransactionEvent, nullptr);
 }
 
-SPECQL_FUNCTION(specql_wake_worker)
-{
+SPECQL_FUNCTION(specql_wake_worker) {
     wakeWorkerAtCommit();
     PG_RETURN_VOID();
 }
@@ -145,8 +144,7 @@ void startWorker(bool required) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_start_workers)
-{
+SPECQL_FUNCTION(specql_start_workers) {
     if (settings::workerMode == settings::workerOff)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("specql.worker is off"),
                         errhint("Set it to auto or on first, with ALTER SYSTEM or ALTER DATABASE.")));

@@ -59,8 +59,9 @@ void reportCaught(const Caught& caught) {
 }
 
 #ifdef SPECQL_DEBUG
-SPECQL_FUNCTION(specql_live_objects)
-{ PG_RETURN_INT64(Live::count()); }
+SPECQL_FUNCTION(specql_live_objects) {
+    PG_RETURN_INT64(Live::count());
+}
 #endif
 
 }  // namespace specql

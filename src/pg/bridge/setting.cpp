@@ -4,8 +4,7 @@
 
 namespace specql {
 
-SPECQL_FUNCTION(specql_setting)
-{
+SPECQL_FUNCTION(specql_setting) {
     const char* name = psprintf("specql.%s", text_to_cstring(PG_GETARG_TEXT_PP(0)));
     PG_RETURN_TEXT_P(cstring_to_text(GetConfigOptionByName(name, nullptr, false)));
 }

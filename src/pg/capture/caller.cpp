@@ -122,8 +122,7 @@ void forgetSessionCaller() {
 }
 
 // specql.caller(key)
-SPECQL_FUNCTION(specql_caller)
-{
+SPECQL_FUNCTION(specql_caller) {
     Caller* caller = currentCaller();
     const text* key = PG_GETARG_TEXT_PP(0);
     // For the name of the role the claims need not be read, nor a warning be raised about them.

@@ -220,8 +220,7 @@ void captureForSource(ListenerSource* source, Operation operation, const Trigger
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_capture)
-{
+SPECQL_FUNCTION(specql_capture) {
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR,
                 (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("specql.capture is a trigger function")));

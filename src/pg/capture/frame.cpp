@@ -29,8 +29,9 @@ Oid viewer() {
     return OidIsValid(listener->captureOwner) ? listener->captureOwner : workingUser();
 }
 
-SPECQL_FUNCTION(specql_viewer)
-{ PG_RETURN_OID(viewer()); }
+SPECQL_FUNCTION(specql_viewer) {
+    PG_RETURN_OID(viewer());
+}
 
 Frame* requireFrame(const char* function) {
     // The frame belongs to one handler. A trigger function of another role, which fires because the handler writes to a
@@ -105,8 +106,7 @@ int64_t findEvent(const Frame* frame, const pg_uuid_t* id) {
 }
 
 // specql.focus(event_id): deliveries that name no event belong to this one from now on.
-SPECQL_FUNCTION(specql_focus)
-{
+SPECQL_FUNCTION(specql_focus) {
     Frame* frame = requireFrame("specql.focus");
     int64_t index = findEvent(frame, PG_GETARG_UUID_P(0));
     if (index < 0)
@@ -118,8 +118,7 @@ SPECQL_FUNCTION(specql_focus)
 }
 
 // specql.undelivered(): the ids of the events for which no delivery has been queued.
-SPECQL_FUNCTION(specql_undelivered)
-{
+SPECQL_FUNCTION(specql_undelivered) {
     Frame* frame = requireFrame("specql.undelivered");
     auto* ids = static_cast<Datum*>(MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Datum) * frame->count));
     int count = 0;

@@ -82,8 +82,7 @@ void requireTable(const char* name, Oid handlerOwner, const char* capture) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_register_action)
-{
+SPECQL_FUNCTION(specql_register_action) {
     Arguments arguments;
     for (int i = 0; i < argumentCount; ++i) {
         arguments.values[i] = PG_ARGISNULL(i) ? 0 : PG_GETARG_DATUM(i);

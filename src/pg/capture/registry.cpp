@@ -382,8 +382,7 @@ void freeOutdatedRegistry() {
 }
 
 // The trigger on specql.action and specql.action_owner that makes all backends load the registry again.
-SPECQL_FUNCTION(specql_action_changed)
-{
+SPECQL_FUNCTION(specql_action_changed) {
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("specql.action_changed is a trigger function")));

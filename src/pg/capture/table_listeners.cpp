@@ -100,8 +100,7 @@ void reportUnregistered(const Listener* listener, const Trigger* trigger) {
              errhint("Drop it, or apply the spec of action %s again.", listener->action)));
 }
 
-// ---- groups
-// ----------------------------------------------------------------------------------------------------------
+// ---- groups ---------------------------------------------------------------------------------------------------------
 
 // Joins the conditions of all listeners by OR, so that the executor fetches the row's columns once and stops at the
 // first match; nullptr if some listener must be evaluated by itself.
@@ -198,8 +197,7 @@ void addSource(RelationListeners* entry, TableListeners* group, Relation rowRela
     source->newRow = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
 }
 
-// ---- entries
-// ---------------------------------------------------------------------------------------------------------
+// ---- entries --------------------------------------------------------------------------------------------------------
 
 void buildEntry(RelationListeners* entry, Relation relation) {
     // Built under a context that an error takes away, and made permanent at the end.

@@ -15,8 +15,7 @@ void writeShape(const char* commands, std::string* json) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_former_shape)
-{
+SPECQL_FUNCTION(specql_former_shape) {
     const char* commands = toUtf8(text_to_cstring(PG_GETARG_TEXT_PP(0)));
     MemoryContext work = makeWorkContext("specql former shape");
     std::string* json = makeHeld<std::string>(work);

@@ -10,8 +10,7 @@ constexpr const char* nobody = "-";
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_role_in)
-{
+SPECQL_FUNCTION(specql_role_in) {
     const char* text = PG_GETARG_CSTRING(0);
     if (strcmp(text, nobody) == 0) PG_RETURN_OID(InvalidOid);
     List* parts = compat::nameParts(text);
@@ -21,8 +20,7 @@ SPECQL_FUNCTION(specql_role_in)
 }
 
 // A role that is called "-" is written in quotes.
-SPECQL_FUNCTION(specql_role_out)
-{
+SPECQL_FUNCTION(specql_role_out) {
     const char* name = GetUserNameFromId(PG_GETARG_OID(0), true);
     PG_RETURN_CSTRING(pstrdup(name == nullptr ? nobody : quote_identifier(name)));
 }

@@ -7,8 +7,7 @@
 
 namespace specql::handling {
 
-SPECQL_FUNCTION(specql_dispatch)
-{
+SPECQL_FUNCTION(specql_dispatch) {
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR,
                 (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("specql.dispatch is a trigger function")));

@@ -100,8 +100,7 @@ void raiseMatch(const MatchEvent* match) {
     }
 }
 
-SPECQL_FUNCTION(specql_emit)
-{
+SPECQL_FUNCTION(specql_emit) {
     const char* type = typeArgument(fcinfo);
     Datum payload = PG_ARGISNULL(1) ? emptyPayload() : PointerGetDatum(PG_GETARG_JSONB_P(1));
     return emitOne(type, payload, !PG_ARGISNULL(2), PG_ARGISNULL(2) ? 0 : PG_GETARG_TIMESTAMPTZ(2));
@@ -109,8 +108,7 @@ SPECQL_FUNCTION(specql_emit)
 
 // specql.emit(type, text, text), for calls with string literals: the parser could not choose between the jsonb and the
 // jsonb[] form for a literal of unknown type.
-SPECQL_FUNCTION(specql_emit_text)
-{
+SPECQL_FUNCTION(specql_emit_text) {
     const char* type = typeArgument(fcinfo);
     Datum payload = PG_ARGISNULL(1)
                         ? emptyPayload()
@@ -123,8 +121,7 @@ SPECQL_FUNCTION(specql_emit_text)
     return emitOne(type, payload, !PG_ARGISNULL(2), time);
 }
 
-SPECQL_FUNCTION(specql_emit_array)
-{
+SPECQL_FUNCTION(specql_emit_array) {
     Emission emission = {typeArgument(fcinfo), 0, nullptr, nullptr, nullptr};
     bool* nulls = nullptr;
     if (!PG_ARGISNULL(1))

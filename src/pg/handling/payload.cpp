@@ -74,22 +74,19 @@ void appendArray(StringInfo literal, JsonbContainer* array) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_payload)
-{
+SPECQL_FUNCTION(specql_payload) {
     JsonbValue* value = valueAt(fcinfo);
     if (value == nullptr) PG_RETURN_NULL();
     PG_RETURN_TEXT_P(asText(value));
 }
 
-SPECQL_FUNCTION(specql_payload_json)
-{
+SPECQL_FUNCTION(specql_payload_json) {
     JsonbValue* value = valueAt(fcinfo);
     if (value == nullptr) PG_RETURN_NULL();
     PG_RETURN_JSONB_P(JsonbValueToJsonb(value));
 }
 
-SPECQL_FUNCTION(specql_payload_array)
-{
+SPECQL_FUNCTION(specql_payload_array) {
     JsonbValue* value = valueAt(fcinfo);
     if (value == nullptr) PG_RETURN_NULL();
     if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data)) PG_RETURN_TEXT_P(asText(value));

@@ -68,15 +68,16 @@ bool frameMatches(const capture::Frame* frame, int branch) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_matched)
-{ PG_RETURN_BOOL(frameMatches(capture::requireFrame("specql.matched"), PG_GETARG_INT32(0))); }
+SPECQL_FUNCTION(specql_matched) {
+    PG_RETURN_BOOL(frameMatches(capture::requireFrame("specql.matched"), PG_GETARG_INT32(0)));
+}
 
 // specql.several(): has the frame more than one event?
-SPECQL_FUNCTION(specql_several)
-{ PG_RETURN_BOOL(capture::requireFrame("specql.several")->count > 1); }
+SPECQL_FUNCTION(specql_several) {
+    PG_RETURN_BOOL(capture::requireFrame("specql.several")->count > 1);
+}
 
-SPECQL_FUNCTION(specql_rows)
-{
+SPECQL_FUNCTION(specql_rows) {
     capture::Frame* frame = capture::requireFrame("specql.rows");
     int branch = PG_GETARG_INT32(0);
     auto* info = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);

@@ -103,8 +103,7 @@ Relation openReadable(Oid table) {
 }  // namespace
 
 // specql.row_as_owner(relation, row text): the row as jsonb, made with the rights of the table's owner.
-SPECQL_FUNCTION(specql_row_as_owner)
-{
+SPECQL_FUNCTION(specql_row_as_owner) {
     Relation relation = openReadable(PG_GETARG_OID(0));
     const char* table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
                                                    RelationGetRelationName(relation));
@@ -130,8 +129,7 @@ SPECQL_FUNCTION(specql_row_as_owner)
 }
 
 // specql.row_of_state(relation, state jsonb): the row, in the columns of the table.
-SPECQL_FUNCTION(specql_row_of_state)
-{
+SPECQL_FUNCTION(specql_row_of_state) {
     ResultSet result(fcinfo);
     Relation relation = openReadable(PG_GETARG_OID(0));
     Jsonb* state = PG_GETARG_JSONB_P(1);
@@ -159,8 +157,7 @@ SPECQL_FUNCTION(specql_row_of_state)
 
 // specql.recheck(relation, action, data, caller), for specql.why(): a row for each branch, with whether it holds for
 // the event and the values that the steps read.
-SPECQL_FUNCTION(specql_recheck)
-{
+SPECQL_FUNCTION(specql_recheck) {
     ResultSet result(fcinfo);
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) return 0;
     Relation relation = table_open(PG_GETARG_OID(0), AccessShareLock);

@@ -53,8 +53,7 @@ void requireLog(Relation log) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_expire_log)
-{
+SPECQL_FUNCTION(specql_expire_log) {
     Relation log = table_open(PG_GETARG_OID(0), AccessShareLock);
     requireLog(log);
     SPI_connect();
@@ -78,8 +77,7 @@ SPECQL_FUNCTION(specql_expire_log)
     PG_RETURN_INT64(static_cast<int64_t>(count));
 }
 
-SPECQL_FUNCTION(specql_refuse_change)
-{
+SPECQL_FUNCTION(specql_refuse_change) {
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("specql.refuse_change is a trigger function")));

@@ -156,8 +156,7 @@ void failReleased(const char* action, int64_t limit) {
 }
 
 // In 0.1.0 the action may be NULL.
-SPECQL_FUNCTION(specql_handle_released)
-{
+SPECQL_FUNCTION(specql_handle_released) {
     const char* action = PG_ARGISNULL(0) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(0));
     PG_RETURN_INT64(handleReleased(action, PG_INT64_MAX));
 }

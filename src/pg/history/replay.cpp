@@ -76,8 +76,7 @@ bool isPresent(const ErrorData* error) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_replay_events)
-{
+SPECQL_FUNCTION(specql_replay_events) {
     ResultSet result(fcinfo);
     bool deliver = !PG_ARGISNULL(argumentCount) && PG_GETARG_BOOL(argumentCount);
     int count;

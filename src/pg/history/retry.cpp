@@ -194,8 +194,7 @@ void recordCountedError(const PastEvent* failed, const ErrorData* error) {
     capture::recordCountedFailure(&failed->id, failed->action, error);
 }
 
-SPECQL_FUNCTION(specql_retry)
-{
+SPECQL_FUNCTION(specql_retry) {
     if (PG_ARGISNULL(0)) PG_RETURN_INT32(0);
     Arguments arguments = {{UUIDOID, TEXTOID, BOOLOID},
                            {PG_GETARG_DATUM(0), PG_ARGISNULL(1) ? 0 : PG_GETARG_DATUM(1), BoolGetDatum(false)},
@@ -209,8 +208,7 @@ SPECQL_FUNCTION(specql_retry)
     PG_RETURN_INT32(handled);
 }
 
-SPECQL_FUNCTION(specql_retry_due)
-{
+SPECQL_FUNCTION(specql_retry_due) {
     int64_t limit = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
     int64_t done = 0;
     SeenActions seen = {CurrentMemoryContext, NIL, NIL};

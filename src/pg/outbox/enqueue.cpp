@@ -233,19 +233,26 @@ Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_call_external)
-{ return enqueueBranch(fcinfo, kindCall); }
-SPECQL_FUNCTION(specql_notify)
-{ return enqueueBranch(fcinfo, kindNotify); }
-SPECQL_FUNCTION(specql_escalate)
-{ return enqueueBranch(fcinfo, kindEscalation); }
-SPECQL_FUNCTION(specql_call_external_one)
-{ return enqueueOne(fcinfo, kindCall); }
-SPECQL_FUNCTION(specql_notify_one)
-{ return enqueueOne(fcinfo, kindNotify); }
-SPECQL_FUNCTION(specql_escalate_one)
-{ return enqueueOne(fcinfo, kindEscalation); }
-SPECQL_FUNCTION(specql_payload_size)
-{ PG_RETURN_INT64(static_cast<int64>(sizeOf(PG_GETARG_DATUM(0)))); }
+SPECQL_FUNCTION(specql_call_external) {
+    return enqueueBranch(fcinfo, kindCall);
+}
+SPECQL_FUNCTION(specql_notify) {
+    return enqueueBranch(fcinfo, kindNotify);
+}
+SPECQL_FUNCTION(specql_escalate) {
+    return enqueueBranch(fcinfo, kindEscalation);
+}
+SPECQL_FUNCTION(specql_call_external_one) {
+    return enqueueOne(fcinfo, kindCall);
+}
+SPECQL_FUNCTION(specql_notify_one) {
+    return enqueueOne(fcinfo, kindNotify);
+}
+SPECQL_FUNCTION(specql_escalate_one) {
+    return enqueueOne(fcinfo, kindEscalation);
+}
+SPECQL_FUNCTION(specql_payload_size) {
+    PG_RETURN_INT64(static_cast<int64>(sizeOf(PG_GETARG_DATUM(0))));
+}
 
 }  // namespace specql::outbox

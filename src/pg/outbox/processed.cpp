@@ -35,8 +35,7 @@ ErrorData* callProcessed(const char* name, Datum ids) {
     return error;
 }
 
-SPECQL_FUNCTION(specql_call_processed)
-{
+SPECQL_FUNCTION(specql_call_processed) {
     ErrorData* error = callProcessed(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_DATUM(1));
     if (error == nullptr) PG_RETURN_NULL();
     PG_RETURN_TEXT_P(cstring_to_text(error->message));

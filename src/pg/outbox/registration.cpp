@@ -45,15 +45,13 @@ size_t urlProblem(std::string_view text, char (&problem)[size]) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_register_service)
-{
+SPECQL_FUNCTION(specql_register_service) {
     runForCaller(fcinfo, "SELECT specql.write_service($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
     PG_RETURN_VOID();
 }
 
 // specql.url_problem(url): what is wrong with the URL of a service, or NULL.
-SPECQL_FUNCTION(specql_url_problem)
-{
+SPECQL_FUNCTION(specql_url_problem) {
     text* argument = PG_GETARG_TEXT_PP(0);
     char problem[256];
     size_t length = urlProblem(std::string_view(VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument)), problem);
@@ -62,34 +60,29 @@ SPECQL_FUNCTION(specql_url_problem)
 }
 
 // specql.is_header(name, value): can this be a header of an HTTP request?
-SPECQL_FUNCTION(specql_is_header)
-{
+SPECQL_FUNCTION(specql_is_header) {
     text* name = PG_GETARG_TEXT_PP(0);
     text* value = PG_GETARG_TEXT_PP(1);
     PG_RETURN_BOOL(delivery::isHeaderName(std::string_view(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name))) &&
                    delivery::isHeaderValue(std::string_view(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value))));
 }
 
-SPECQL_FUNCTION(specql_unregister_service)
-{
+SPECQL_FUNCTION(specql_unregister_service) {
     runForCaller(fcinfo, "SELECT specql.drop_service($1, $2)");
     PG_RETURN_VOID();
 }
 
-SPECQL_FUNCTION(specql_register_window)
-{
+SPECQL_FUNCTION(specql_register_window) {
     runForCaller(fcinfo, "SELECT specql.write_window($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
     PG_RETURN_VOID();
 }
 
-SPECQL_FUNCTION(specql_unregister_window)
-{
+SPECQL_FUNCTION(specql_unregister_window) {
     runForCaller(fcinfo, "SELECT specql.drop_window($1, $2)");
     PG_RETURN_VOID();
 }
 
-SPECQL_FUNCTION(specql_unregister_action)
-{
+SPECQL_FUNCTION(specql_unregister_action) {
     runForCaller(fcinfo, "SELECT specql.drop_action($1, $2)");
     PG_RETURN_VOID();
 }

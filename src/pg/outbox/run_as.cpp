@@ -23,8 +23,7 @@ ErrorData* runCommandAs(Oid owner, const char* command, Datum argument) {
     });
 }
 
-SPECQL_FUNCTION(specql_run_as)
-{
+SPECQL_FUNCTION(specql_run_as) {
     ErrorData* error = runCommandAs(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_DATUM(2));
     if (error == nullptr) PG_RETURN_NULL();
     PG_RETURN_TEXT_P(cstring_to_text(error->message));

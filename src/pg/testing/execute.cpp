@@ -23,8 +23,7 @@ bool movesClock(const char* sql) {
 }
 
 // specql.execute_as(owner, sql): the first column of the result, as text.
-SPECQL_FUNCTION(specql_execute_as)
-{
+SPECQL_FUNCTION(specql_execute_as) {
     ResultSet rows(fcinfo);
     Oid owner = PG_GETARG_OID(0);
     const char* sql = text_to_cstring(PG_GETARG_TEXT_PP(1));

@@ -193,8 +193,7 @@ void writeSuite(apply::Compilation* compilation, const char* suite, Work* work) 
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_test_suites)
-{
+SPECQL_FUNCTION(specql_test_suites) {
     ResultSet rows(fcinfo);
     spi::connect();
     MemoryContext context = makeWorkContext("specql tests");
@@ -208,8 +207,7 @@ SPECQL_FUNCTION(specql_test_suites)
     PG_RETURN_NULL();
 }
 
-SPECQL_FUNCTION(specql_test_statements)
-{
+SPECQL_FUNCTION(specql_test_statements) {
     const char* suite = PG_ARGISNULL(0) ? "" : toUtf8(text_to_cstring(PG_GETARG_TEXT_PP(0)));
     ResultSet rows(fcinfo);
     spi::connect();

@@ -115,8 +115,7 @@ void report(Backtest* backtest, const WindowHistory& history, time::Micros since
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_backtest)
-{
+SPECQL_FUNCTION(specql_backtest) {
     if (PG_ARGISNULL(1)) ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("since must be given")));
     apply::CompileArguments arguments = {PG_ARGISNULL(0) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(0)),
                                          PG_ARGISNULL(3) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(3)), false,

@@ -42,8 +42,7 @@ Datum shortKey(Datum key) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_window_events)
-{
+SPECQL_FUNCTION(specql_window_events) {
     capture::Frame* frame = capture::requireFrame("specql.window_events");
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3)) PG_RETURN_VOID();
     // The handler may only hand events to the window of its own action.

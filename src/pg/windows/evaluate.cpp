@@ -212,8 +212,7 @@ bool lockWindow(const char* action, bool wait) {
     return got;
 }
 
-SPECQL_FUNCTION(specql_evaluate_windows)
-{
+SPECQL_FUNCTION(specql_evaluate_windows) {
     int64_t limit = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
     bool wait = PG_ARGISNULL(1) || PG_GETARG_BOOL(1);
     time::Micros now = engineTime();
@@ -235,8 +234,7 @@ SPECQL_FUNCTION(specql_evaluate_windows)
 }
 
 // specql.evaluate_window(action, limit): for an owner worker, which handles the matches in another transaction.
-SPECQL_FUNCTION(specql_evaluate_window)
-{
+SPECQL_FUNCTION(specql_evaluate_window) {
     const char* action = toUtf8(text_to_cstring(PG_GETARG_TEXT_PP(0)));
     if (!lockWindow(action, false)) PG_RETURN_INT64(0);
     PG_RETURN_INT64(evaluateWindow(action, CountedEvents::committed, engineTime(), PG_GETARG_INT64(1)));
@@ -244,8 +242,7 @@ SPECQL_FUNCTION(specql_evaluate_window)
 
 // specql.evaluate_own_window(action): counts the events of this transaction, for generated tests, which are rolled
 // back.
-SPECQL_FUNCTION(specql_evaluate_own_window)
-{
+SPECQL_FUNCTION(specql_evaluate_own_window) {
     if (PG_ARGISNULL(0)) PG_RETURN_INT64(0);
     const char* action = text_to_cstring(PG_GETARG_TEXT_PP(0));
     spi::connect();

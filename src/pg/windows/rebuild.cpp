@@ -145,8 +145,7 @@ void handOverHistory(const char* action, Datum name, TimestampTz now) {
 
 }  // namespace
 
-SPECQL_FUNCTION(specql_rebuild_window)
-{
+SPECQL_FUNCTION(specql_rebuild_window) {
     if (PG_ARGISNULL(0)) PG_RETURN_INT64(0);
     const char* action = text_to_cstring(PG_GETARG_TEXT_PP(0));
     Datum name = PG_GETARG_DATUM(0);

@@ -171,8 +171,7 @@ void addEntry(WindowRun* run, int row) {
     key.terms[term].entries.push_back(std::move(entry));
 }
 
-// ---- from C++ objects to columns, without the server
-// -----------------------------------------------------------------
+// ---- from C++ objects to columns, without the server ----------------------------------------------------------------
 
 void columnsOfKeys(WindowRun* run) {
     run->clearColumns();

@@ -61,8 +61,7 @@ public:
     // Claims up to `limit` calls, and no more than room(); in the current memory context.
     Claims claim(int limit) const;
 
-    // ---- without SPI; may throw bad_alloc
-    // -----------------------------------------------------------------------------
+    // ---- without SPI; may throw bad_alloc ---------------------------------------------------------------------------
 
     // Drops the results that record() has stored.
     void recorded();

@@ -13,8 +13,7 @@ constexpr int waitMs = 50;  // between checks for interrupts
 }  // namespace
 
 // Claims and results are committed together, after the calls: if this transaction aborts, the calls are made again.
-SPECQL_FUNCTION(specql_deliver)
-{
+SPECQL_FUNCTION(specql_deliver) {
     int64_t left = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
     int64_t handled = 0;
     MemoryContext context = makeWorkContext("specql deliver");
