@@ -83,7 +83,7 @@ actions:
           - insert: Note SET
               note_text: "tag || ' of ' || quantity"
       - update: Depot SET used = used + quantity
-      - update: Slot SET parcel = new.id WHERE depot_id = depot_id AND parcel_id IS NULL ORDER BY place LIMIT 1
+      - update: Slot SET parcel = new.id WHERE depot_id = new.depot_id AND parcel_id IS NULL ORDER BY place LIMIT 1
       - update: Parcel SET booked_at = booked_at + interval '1 hour'
       - delete: Note WHERE note_text = 'room for ' || room
       - call: "heard(quantity)"
@@ -190,7 +190,7 @@ actions:
   - name: on_parcel
     on: insert Parcel
     steps:
-      - update: Slot SET parcel = new.id WHERE depot_id = depot_id AND parcel_id IS NULL ORDER BY place DESC LIMIT 1
+      - update: Slot SET parcel = new.id WHERE depot_id = new.depot_id AND parcel_id IS NULL ORDER BY place DESC LIMIT 1
   - name: on_depot
     on: update Depot.used
     steps:
