@@ -1,7 +1,6 @@
-// The settings of events: specql.max_cascade_depth, log_events, event_retention, batch_size,
-// clock_offset, window_patience; and caller, caller_claims.
-// All but the last two can be set by superusers only: a session must not be able to switch off the actions of other
-// roles. The last two are set by the application, which alone knows for whom it works.
+// The settings of events and of their caller.
+// All but caller and caller_claims can be set by superusers only: a session must not be able to switch off the actions
+// of other roles. Those two are set by the application, which alone knows for whom it works.
 #pragma once
 
 #include <cstdint>
