@@ -69,6 +69,8 @@ def bind_where(expression, scope: TargetScope):
     if not binds(found, True):
         if has_false(expression):
             raise Undecided('a WHERE that is never true')
+        if scope.via is not None:
+            raise Undecided('a WHERE beside VIA that says nothing about the target')
         raise Refused('the WHERE says nothing about the target')
     return found
 
@@ -110,8 +112,7 @@ def comparison(expression, scope):
         bound = (scope.in_where(left), scope.event.meaning(right))
         same_keys(bound[0], keys_of(bound[1]))
         return sql.Operation(expression.name, bound)
-    for side in (left, right):
-        twice(side, [scope.entity.id, *scope.entity.fields], scope, scope.event.means_something)
+    twice(expression, [scope.entity.id, *scope.entity.fields], scope, scope.event.means_something)
     bound = compared([left, right], scope)
     if all(references(side) and all(r.kind != 'target' for r in references(side)) for side in bound):
         raise Refused('only the event\'s values are compared')

@@ -128,13 +128,13 @@ class EventScope:
 
     def led_to(self, name):
         """7. "a column of a row that the event leads to …, nearest first"."""
+        self.action.led.add(name)
         for level in self.levels():
             found = [Reference('row', entity.field(name), way=way, key=key)
                      for entity, key, way in level if entity.field(name)]
             if len(found) > 1:
                 raise Refused(f'{name} can be reached in more than one way')
             if found:
-                self.action.led.add(name)
                 return found[0]
         return None
 
@@ -304,9 +304,9 @@ class TargetScope:
 
     def by_another_way(self, head):
         """"`VIA` on another way, says which row is written"."""
-        if self.via is None or self.event.custom:
+        if self.via is None:
             return False
-        same = self.event.entity.field(head).names
+        same = (head, head + '_id') if self.event.custom else self.event.entity.field(head).names
         if len(self.via.parts) == 2 and self.via.parts[0] == 'new' and self.via.parts[1] in same:
             raise Undecided(f'{head} and VIA {self.via}')
         return len(self.via.parts) != 1 or self.via.parts[0] not in same

@@ -211,8 +211,12 @@ TEST(Spec, TellsConditionsApart) {
     Action windowed = action("    trigger: t\n    condition: COUNT(a) >= 5 within 1 hour\n");
     EXPECT_TRUE(windowed.windowed);
     EXPECT_FALSE(static_cast<bool>(windowed.plainCondition));
-    EXPECT_TRUE(action("    trigger: t\n    condition: avg (a.b) > 5\n").windowed);
-    EXPECT_TRUE(action("    trigger: t\n    condition: (NOT (sum(a.b) > 5))\n").windowed);
+    EXPECT_TRUE(action("    trigger: t\n    condition: avg (a.b) > 5 WITHIN 1 day\n").windowed);
+    FrontEnd negated(
+        "actions:\n  - name: x\n    trigger: t\n    condition: (NOT (sum(a.b) > 5))\n    steps:\n      - notify: c "
+        "m\n");
+    EXPECT_EQ("error SPQL-R080 4:17\n", dumpDiagnostics(negated.diagnostics));
+    EXPECT_TRUE(negated.spec.rules.at(0).actions.at(0).windowed);
     EXPECT_FALSE(action("    trigger: t\n    condition: (b = 'sum(a.b)' AND min > 5)\n").windowed);
     Action correlated = action(
         "    triggers: [a, b]\n    correlation_window: 1 h\n    condition: a AND b\n    correlate_by: {b: y, a: x}\n");

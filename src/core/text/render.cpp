@@ -39,7 +39,8 @@ Picture draw(std::string_view line, uint32_t col) {
             picture.line += "…";
             break;
         }
-        bool unshowable = codePoint == invalidCodePoint || (isForbidden(codePoint) && codePoint != '\t');
+        bool unshowable =
+            codePoint == invalidCodePoint || codePoint == '\r' || (isForbidden(codePoint) && codePoint != '\t');
         if (unshowable) {
             codePoint = 0xFFFD;
         }
