@@ -40,6 +40,7 @@ specql::ExpressionFacts factsOf(const std::string& text) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     using namespace specql;
+    using namespace specql::yaml;
     using Outcome = Compiler::Outcome;
     std::string text(reinterpret_cast<const char*>(data), size);
     Compiler compiler;

@@ -19,6 +19,7 @@ void require(bool holds) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     using namespace specql;
+    using namespace specql::yaml;
     Source source(std::string(reinterpret_cast<const char*>(data), size));
     Diagnostics diagnostics;
     ParsedText parsed = parseText(source, Limits(), diagnostics, nullptr);

@@ -53,7 +53,8 @@ BEGIN
     RETURN format(E'not ok - %s: "%s" should have failed\n# failed instead: %s', m.name, m.noticed, array_to_string(failed, E'\n#   '));
 END $$;
 
-SELECT pg_temp.run(m) FROM mutant AS m ORDER BY n;
+-- A statement for each, so that the memory of one is given back before the next.
+SELECT format('SELECT pg_temp.run(m) FROM mutant AS m WHERE m.n = %s;', m.n) FROM mutant AS m ORDER BY m.n \gexec
 
 \i test/mutation/where.sql
 

@@ -40,4 +40,5 @@ BEGIN
     RETURN format('%s - %s: %s tests failed', CASE WHEN failed > 0 THEN 'ok' ELSE 'not ok' END, name, failed);
 END $$;
 
-SELECT pg_temp.run_widened(w.function, w.place, w.was, w.becomes) FROM pg_temp.widened() AS w ORDER BY w.function::text, w.place, w.becomes;
+SELECT format('SELECT pg_temp.run_widened(%L::regprocedure, %s, %L, %L);', w.function, w.place, w.was, w.becomes)
+FROM pg_temp.widened() AS w ORDER BY w.function::text, w.place, w.becomes \gexec
