@@ -29,16 +29,15 @@ COMMENT ON COLUMN specql.dead_letter.response IS 'The beginning of its body';
 COMMENT ON COLUMN specql.dead_letter.owner IS 'The role that queued it';
 SELECT pg_catalog.pg_extension_config_dump('specql.dead_letter', '');
 
--- The delivery as it is kept. Fields are assigned by name. It sets no search_path, which would cost as much as its work;
--- what it calls is qualified.
+-- The delivery as it is kept. Fields are assigned by name.
 CREATE FUNCTION specql.finished_delivery(d specql.outbox, verdict text, error text, http_status integer, response text) RETURNS specql.outbox
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     d.status := verdict;
     d.last_error := coalesce(error, d.last_error);
     d.leased_until := NULL;
     d.leased_by := NULL;
-    d.finished_at := pg_catalog.clock_timestamp();
+    d.finished_at := clock_timestamp();
     d.http_status := http_status;
     d.response := response;
     RETURN d;
