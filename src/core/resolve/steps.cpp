@@ -207,8 +207,7 @@ bool StepBinder::bindTakenRow(const spec::Step& step, ResolvedStep& resolved, co
 void StepBinder::bindLimit(const spec::Step& step, ResolvedStep& resolved, const Scope& scope) {
     const ExpressionFacts& limit = world_.facts(step.limit.id + action_.file->expressionBase);
     if (limit.ok && limit.isLiteral && startsWith(limit.literalValue, "-"))
-        world_.report(*action_.file, Code::R095, world_.locate(step.limit.id + action_.file->expressionBase, 0),
-                      "LIMIT must not be negative", "leave LIMIT out to take all rows");
+        world_.report(*action_.file, Code::R095, world_.locate(step.limit.id + action_.file->expressionBase, 0));
     if (step.limitSum) {
         const ColumnInfo* summed = resolved.target ? resolved.target->columnOf(step.limitSum.value) : nullptr;
         resolved.allocated = summed ? summed->name : snakeCase(step.limitSum.value);
@@ -292,9 +291,7 @@ ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
         case spec::StepKind::ret: break;
         case spec::StepKind::function:
         case spec::StepKind::call:
-            if (step.variable)
-                world_.report(*action_.file, Code::R096, step.variable.pos, "what a function returns is not kept",
-                              "call it where its value is wanted: SET total = f(x), or if: \"f(x)\"");
+            if (step.variable) world_.report(*action_.file, Code::R096, step.variable.pos);
             bindCall(step, resolved, scope);
             break;
         case spec::StepKind::validate: resolved.condition = expressions_.bind(step.condition, "boolean", scope); break;
@@ -325,9 +322,7 @@ void StepBinder::bindForeach(const spec::Step& step, ResolvedStep& resolved, Sco
     }
     std::string element = type == "jsonb" ? "jsonb" : elementType(type);
     if (element.empty() && world_.facts(resolved.condition.expression).ok)
-        world_.report(*action_.file, Code::R036, world_.locate(resolved.condition.expression, 0),
-                      "foreach goes over one name that is an array or jsonb",
-                      "for example foreach: item in items; say the type of a payload's key in params:");
+        world_.report(*action_.file, Code::R036, world_.locate(resolved.condition.expression, 0));
     Scope body = scope;
     body.locals.push_back(simpleValue(ValueKind::local, step.variable.value, element, "variable of foreach",
                                       "element of " + world_.expressionText(resolved.condition.expression)));

@@ -124,6 +124,7 @@ public:
 
     // Problems. Those of installed units carry no position and say which unit they are in.
     void report(const SpecFile& file, Code code, Pos pos, std::string message, std::string hint = {});
+    void report(const SpecFile& file, Code code, Pos pos) { report(file, code, pos, sentenceOf(code), hintOf(code)); }
     // What is an error elsewhere, where it rests on a guess.
     void warn(const SpecFile& file, Code code, Pos pos, std::string message, std::string hint = {});
     // Reports a name that PostgreSQL would cut.

@@ -219,8 +219,7 @@ void readRetries(ReadContext& context, const yaml::Node& node, Action& action) {
                    std::all_of(attempts.begin(), attempts.end(), isAsciiDigit) &&
                    attempts.find_first_not_of('0') != std::string::npos;
     if (action.maxAttempts && !isCount) {
-        context.diagnostics.report(Code::S008, action.maxAttempts.pos,
-                                   "\"max_attempts\" must be a number from 1 to 999999");
+        context.diagnostics.report(Code::S008, action.maxAttempts.pos);
     }
 }
 
@@ -234,9 +233,7 @@ void readOrder(ReadContext& context, const yaml::Node& node, Action& action) {
     bool isNegative = written[0] == '-';
     std::string digits = written.substr(isNegative || written[0] == '+' ? 1 : 0);
     if (digits.empty() || digits.size() > 6 || !std::all_of(digits.begin(), digits.end(), isAsciiDigit)) {
-        context.diagnostics.report(Code::S040, action.order.pos,
-                                   "\"order\" must be a whole number from -999999 to 999999",
-                                   "actions with a smaller one run first; without it, it is 0");
+        context.diagnostics.report(Code::S040, action.order.pos);
         return;
     }
     action.turn = std::stoi(digits) * (isNegative ? -1 : 1);
@@ -274,8 +271,7 @@ void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, s
     action.firstLine = dashLine(context.source, node.pos);
     action.lastLine = node.end.line;
     if (action.firstLine == 0 && standAlone) {
-        context.diagnostics.report(Code::S027, node.pos, "an action of a rules document needs lines of its own",
-                                   "begin each with '- name: …' on a new line");
+        context.diagnostics.report(Code::S027, node.pos);
     }
     action.name = context.requiredText(node, "name", actionKeys, "an action");
     action.description = context.text(node, "description");

@@ -99,8 +99,7 @@ void reportUnknownDocument(ReadContext& context, const yaml::Node& root) {
             return;
         }
     }
-    context.diagnostics.report(Code::S005, root.pos, "this document says neither entity, service nor actions",
-                               "begin it with 'entity: <Name>', 'service: <name>' or 'actions:'");
+    context.diagnostics.report(Code::S005, root.pos);
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ void checkUrl(ReadContext& context, const Text& value) {
 
 void checkRetries(ReadContext& context, const Text& value) {
     if (number(value.value, mostRetries) < 0) {
-        context.diagnostics.report(Code::S033, value.pos, "\"retries\" must be a number from 0 to 100");
+        context.diagnostics.report(Code::S033, value.pos);
     }
 }
 
@@ -74,9 +74,7 @@ void checkSecret(ReadContext& context, const Text& value) {
         known = std::all_of(name.begin(), name.end(), [](char c) { return isNamePart(c) || c == '-' || c == '.'; });
     }
     if (!known) {
-        context.diagnostics.report(
-            Code::S034, value.pos, "\"secret\" must name a key, not be one",
-            "env:NAME of the server's environment, file:/absolute/path, or the name of a row of specql.secret");
+        context.diagnostics.report(Code::S034, value.pos);
     }
 }
 
@@ -85,26 +83,21 @@ void checkOrdering(ReadContext& context, const Text& value) {
     size_t space = value.value.find(' ');
     std::string word = space == std::string::npos ? "block" : value.value.substr(space + 1);
     if (!isOneOf(word, failureWords)) {
-        context.diagnostics.report(Code::S035, value.pos,
-                                   "\"ordering\" must be a key of the payload, and then block or skip",
-                                   "for example order_id, or order_id skip");
+        context.diagnostics.report(Code::S035, value.pos);
     }
 }
 
 void checkPath(ReadContext& context, const Text& value) {
     delivery::Url url;
     if (value.value.front() != '/' || !delivery::parseUrl("http://host" + value.value, url).empty()) {
-        context.diagnostics.report(Code::S036, value.pos,
-                                   "\"path\" must begin with '/' and hold no space, control character or fragment",
-                                   "for example /orders; characters beyond ASCII are written %C3%A9");
+        context.diagnostics.report(Code::S036, value.pos);
     }
 }
 
 void checkRetryOn(ReadContext& context, const Text& value) {
     int status = number(value.value, 499);
     if (status < 400 || status == 410) {
-        context.diagnostics.report(Code::S037, value.pos, "\"retry_on\" must list answers from 400 to 499, without 410",
-                                   "for example [404, 423]; 408, 429 and 5xx are tried again anyway");
+        context.diagnostics.report(Code::S037, value.pos);
     }
 }
 

@@ -115,7 +115,7 @@ private:
             std::string known = nearest(word, verbWords());
             hint = known.empty() ? hint : "put a ':' and a blank behind \"" + known + "\"";
         }
-        context_.diagnostics.report(Code::S014, node_.pos, "a step must be a key with a value", hint);
+        context_.diagnostics.report(Code::S014, node_.pos, sentenceOf(Code::S014), hint);
     }
 
     // Other keys than the step's own: either they belong to it, or the next step lacks its dash.
@@ -286,7 +286,7 @@ private:
             size_t in = findKeyword(text.value, "in", name);
             bool isPlainName = name > 0 && text.value.find('.') >= name;
             if (!isPlainName || in == std::string::npos || text.value.find_first_not_of(" \t\n", name) != in) {
-                context_.diagnostics.report(Code::S029, text.pos, "\"foreach\" must be written 'item in array'");
+                context_.diagnostics.report(Code::S029, text.pos);
             } else {
                 size_t begin = std::min(text.value.find_first_not_of(" \t\n", in + 2), text.value.size());
                 step.variable = context_.source.piece(text, 0, name);

@@ -115,6 +115,7 @@ private:
             "the condition has more than " + std::to_string(time::Formula::deepest) + " parentheses within each other",
             "take out those that change nothing");
     }
+    void problem(Code code, Pos pos) { problem(code, pos, sentenceOf(code), hintOf(code)); }
     void problem(Code code, Pos pos, const std::string& message, const std::string& hint) {
         understood_ = false;
         context_.diagnostics.report(code, pos, message, hint);
@@ -289,9 +290,7 @@ private:
     void checkFormula() {
         time::Formula formula;
         if (!time::Formula::parse(window_.joined, static_cast<int>(window_.terms.size()), formula)) return;
-        if (formula.holds([](int, bool) { return false; }))
-            problem(Code::R085, action_.condition.pos, "this condition is true when nothing has happened",
-                    "join what stands under NOT by AND to an event without NOT");
+        if (formula.holds([](int, bool) { return false; })) problem(Code::R085, action_.condition.pos);
         window_.impossible = !formula.canHold();
         if (window_.impossible)
             context_.diagnostics.report(Code::R075, action_.condition.pos,
@@ -319,8 +318,7 @@ private:
                          : term.comparison == ">"  ? negative
                                                    : true;
         if (!onNothing) return;
-        problem(Code::R082, term.written.pos, "this count holds when nothing has happened",
-                "compare with >= 1 or more");
+        problem(Code::R082, term.written.pos);
     }
 
     ReadContext& context_;

@@ -10,11 +10,13 @@ namespace {
 struct Entry {
     const char* name;
     Severity severity;
+    const char* sentence;
+    const char* hint;
 };
 
 constexpr Entry table[] = {
-    {"", Severity::error},
-#define DIAGNOSTIC(code, severity, sentence, hint) {"SPQL-" #code, Severity::severity},
+    {"", Severity::error, "", ""},
+#define DIAGNOSTIC(code, severity, sentence, hint) {"SPQL-" #code, Severity::severity, sentence, hint},
 #include "diagnostics.def"
 #undef DIAGNOSTIC
 };
@@ -27,6 +29,14 @@ const char* codeName(Code code) {
 
 Severity severityOf(Code code) {
     return table[static_cast<size_t>(code)].severity;
+}
+
+const char* sentenceOf(Code code) {
+    return table[static_cast<size_t>(code)].sentence;
+}
+
+const char* hintOf(Code code) {
+    return table[static_cast<size_t>(code)].hint;
 }
 
 void Diagnostics::report(Code code, Pos pos, std::string message, std::string hint) {

@@ -34,6 +34,9 @@ enum class Code : uint16_t {
 // "SPQL-Y001"; stable. "" for none.
 const char* codeName(Code code);
 Severity severityOf(Code code);
+// What it says, and what mends it, in general: with {words} where the report of one problem has names and values.
+const char* sentenceOf(Code code);
+const char* hintOf(Code code);
 
 struct Diagnostic {
     Severity severity = Severity::error;
@@ -47,6 +50,8 @@ struct Diagnostic {
 class Diagnostics {
 public:
     void report(Code code, Pos pos, std::string message, std::string hint = {});
+    // A problem of which the table says all.
+    void report(Code code, Pos pos) { report(code, pos, sentenceOf(code), hintOf(code)); }
     // What is an error elsewhere, where it rests on a guess.
     void warn(Code code, Pos pos, std::string message, std::string hint = {});
     bool hasErrors() const { return errors_ > 0; }

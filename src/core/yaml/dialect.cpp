@@ -154,8 +154,7 @@ private:
     void checkStructure(const LineScanner::Line& info, std::string_view line, uint32_t number, size_t offset) {
         if (info.tabIndented && !document_.broken) {
             document_.broken = true;
-            diagnostics_.report(Code::Y018, source_.position(offset + line.find('\t')), "a tab in the indentation",
-                                "indent with spaces: YAML does not say how wide a tab is");
+            diagnostics_.report(Code::Y018, source_.position(offset + line.find('\t')));
         }
         if (startsWithForeignBlank(line.substr(std::min(info.indent, line.size()))) && !document_.broken) {
             document_.broken = true;
@@ -163,7 +162,7 @@ private:
         }
         if (info.indent == 0 && line[0] == '%' && !document_.broken) {
             document_.broken = true;
-            diagnostics_.report(Code::Y017, {number, 1}, "YAML directives are not allowed", "remove this line");
+            diagnostics_.report(Code::Y017, {number, 1});
         }
         if (rootIndent_ < 0) {
             rootIndent_ = static_cast<long>(info.indent);

@@ -56,17 +56,13 @@ private:
     int readsAtEnd_ = 0;
 };
 
-void refuse(Diagnostics& diagnostics, Code code, Pos pos, const std::string& message, const char* hint) {
-    diagnostics.report(code, pos, message, hint);
-}
-
 // Checks what must hold before yaml-cpp sees the text. Only the first problem of each kind is reported, because a
 // binary file has thousands.
 bool isReadable(const Source& source, const Limits& limits, Diagnostics& diagnostics, InterruptCheck interrupt) {
     const std::string& text = source.text();
     if (text.size() > limits.bytes) {
-        refuse(
-            diagnostics, Code::Y001, {1, 1},
+        diagnostics.report(
+            Code::Y001, {1, 1},
             "the text has " + std::to_string(text.size()) + " bytes; " + std::to_string(limits.bytes) + " are allowed",
             "apply it in parts, or raise specql.max_spec_size");
         return false;
@@ -84,8 +80,7 @@ bool isReadable(const Source& source, const Limits& limits, Diagnostics& diagnos
         char32_t codePoint = decodeUtf8(text, at);
         if (codePoint == invalidCodePoint) {
             if (!invalidSeen) {
-                refuse(diagnostics, Code::Y002, source.position(begin), "a byte that is not valid UTF-8",
-                       "save the file as UTF-8");
+                diagnostics.report(Code::Y002, source.position(begin));
             }
             invalidSeen = true;
             continue;
@@ -94,17 +89,16 @@ bool isReadable(const Source& source, const Limits& limits, Diagnostics& diagnos
         bool isByteOrderMark = codePoint == 0xFEFF && begin == 0;
         if ((isForbidden(codePoint) && !isByteOrderMark) || isLoneReturn) {
             if (!forbiddenSeen) {
-                refuse(
-                    diagnostics, Code::Y003, source.position(begin),
-                    "character " + codePointName(codePoint) + " is not allowed",
+                diagnostics.report(
+                    Code::Y003, source.position(begin), "character " + codePointName(codePoint) + " is not allowed",
                     "control and bidirectional characters make a text read differently from what it says; remove it");
             }
             forbiddenSeen = true;
         }
         if ((codePoint == '[' || codePoint == '{') && ++openers > limits.flowOpeners && !openersSeen) {
-            refuse(diagnostics, Code::Y004, source.position(begin),
-                   "the text has more than " + std::to_string(limits.flowOpeners) + " '[' and '{'",
-                   "write lists and mappings on lines of their own, or apply the text in parts");
+            diagnostics.report(Code::Y004, source.position(begin),
+                               "the text has more than " + std::to_string(limits.flowOpeners) + " '[' and '{'",
+                               "write lists and mappings on lines of their own, or apply the text in parts");
             openersSeen = true;
         }
     }
@@ -158,8 +152,7 @@ ParsedText parseText(const Source& source, const Limits& limits, Diagnostics& di
     } catch (const TextRefused&) {
     }
     if (result.documents.empty() && diagnostics.errorCount() == errorsBefore) {
-        diagnostics.report(Code::Y030, {1, 1}, "the text holds no document",
-                           "begin with 'entity:', 'service:' or 'actions:'");
+        diagnostics.report(Code::Y030, {1, 1});
     }
     return result;
 }

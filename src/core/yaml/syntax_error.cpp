@@ -83,7 +83,7 @@ void reportOpenFlow(const ErrorPlace& place, Diagnostics& diagnostics) {
 
 void reportOpenQuote(const ErrorPlace& place, Diagnostics& diagnostics) {
     Pos pos = place.lines.hasOpenQuote ? place.source.position(place.lines.openQuote) : place.pos;
-    diagnostics.report(Code::Y009, pos, "this quote is never closed", "everything below would be part of the text");
+    diagnostics.report(Code::Y009, pos);
 }
 
 }  // namespace
@@ -122,28 +122,22 @@ void reportSyntaxError(const YAML::Exception& error, const Source& source, const
                startsWith(message, Msg::INVALID_UNICODE)) {
         size_t backslash = source.text().rfind('\\', offset);
         Pos pos = backslash == std::string::npos ? place.pos : source.position(backslash);
-        diagnostics.report(Code::Y023, pos, "a backslash escape that YAML does not know",
-                           "double the backslash, or use single quotes, in which it is an ordinary character");
+        diagnostics.report(Code::Y023, pos);
     } else if (message == Msg::UNKNOWN_TOKEN || message == Msg::CHAR_IN_SCALAR) {
         std::string found = place.offset < source.text().size() ? std::string(1, source.text()[place.offset]) : "";
         diagnostics.report(Code::Y024, place.pos, "a value cannot begin with '" + found + "'", quoteHint);
     } else if (message == Msg::TAB_IN_INDENTATION) {
-        diagnostics.report(Code::Y018, place.pos, "a tab in the indentation",
-                           "indent with spaces: YAML does not say how wide a tab is");
+        diagnostics.report(Code::Y018, place.pos);
     } else if (message == Msg::ZERO_INDENT_IN_BLOCK || message == Msg::CHAR_IN_BLOCK) {
-        diagnostics.report(Code::Y025, place.pos, "'|' or '>' must be the last thing on its line",
-                           "begin the text on the next line, or put it in quotes");
+        diagnostics.report(Code::Y025, place.pos);
     } else if (message == Msg::UNKNOWN_ANCHOR || startsWith(message, Msg::UNKNOWN_ANCHOR) ||
                message == Msg::ALIAS_NOT_FOUND || message == Msg::CHAR_IN_ALIAS || message == Msg::ALIAS_CONTENT) {
-        diagnostics.report(Code::Y012, place.pos, "YAML aliases ('*') are not allowed",
-                           "write the value out; to begin a text with '*', put it in quotes");
+        diagnostics.report(Code::Y012, place.pos);
     } else if (message == Msg::ANCHOR_NOT_FOUND || message == Msg::CHAR_IN_ANCHOR || message == Msg::MULTIPLE_ANCHORS) {
-        diagnostics.report(Code::Y011, place.pos, "YAML anchors ('&') are not allowed",
-                           "remove the anchor; to begin a text with '&', put it in quotes");
+        diagnostics.report(Code::Y011, place.pos);
     } else if (message == Msg::CHAR_IN_TAG_HANDLE || message == Msg::TAG_WITH_NO_SUFFIX ||
                message == Msg::END_OF_VERBATIM_TAG || message == Msg::MULTIPLE_TAGS) {
-        diagnostics.report(Code::Y013, place.pos, "YAML tags ('!') are not allowed",
-                           "remove the tag; to begin a text with '!', put it in quotes");
+        diagnostics.report(Code::Y013, place.pos);
     } else {
         diagnostics.report(Code::Y029, place.pos, "this is not valid YAML: " + message);
     }

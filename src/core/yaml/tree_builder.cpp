@@ -100,11 +100,9 @@ size_t TreeBuilder::refuseProperties(size_t offset, YAML::anchor_t anchor) {
         return offset;
     }
     if (first == '!') {
-        diagnostics_.report(Code::Y013, source_.position(offset), "YAML tags ('!') are not allowed",
-                            "remove the tag; to begin a text with '!', put it in quotes");
+        diagnostics_.report(Code::Y013, source_.position(offset));
     } else {
-        diagnostics_.report(Code::Y011, source_.position(offset), "YAML anchors ('&') are not allowed",
-                            "remove the anchor; to begin a text with '&', put it in quotes");
+        diagnostics_.report(Code::Y011, source_.position(offset));
     }
     while (at(offset) == '!' || at(offset) == '&') {
         while (at(offset) != '\0' && !isSpace(at(offset))) {
@@ -120,8 +118,7 @@ size_t TreeBuilder::refuseProperties(size_t offset, YAML::anchor_t anchor) {
 void TreeBuilder::OnAlias(const YAML::Mark& mark, YAML::anchor_t) {
     size_t offset = offsetOf(mark);
     count(offset);
-    diagnostics_.report(Code::Y012, source_.position(offset), "YAML aliases ('*') are not allowed",
-                        "write the value out; to begin a text with '*', put it in quotes");
+    diagnostics_.report(Code::Y012, source_.position(offset));
     throw DocumentRefused();
 }
 
@@ -284,7 +281,7 @@ void TreeBuilder::addKey(const Text& text, size_t end) {
     frame.keyEnd = end;
     frame.end = end;
     if (text.value == "<<" && text.style == 0) {
-        diagnostics_.report(Code::Y014, text.pos, "YAML merge keys ('<<') are not allowed", "write the keys out");
+        diagnostics_.report(Code::Y014, text.pos);
         throw DocumentRefused();
     }
     auto known = frame.keys.emplace(text.value, text.pos);

@@ -27,6 +27,10 @@ bool refuse(Walk* walk, Code code, int offset, const char* message, const char* 
     return true;
 }
 
+bool refuse(Walk* walk, Code code, int offset) {
+    return refuse(walk, code, offset, sentenceOf(code), hintOf(code));
+}
+
 bool isArithmetic(const char* name) {
     return name[0] != '\0' && name[1] == '\0' && strchr("+-*/%", name[0]) != nullptr;
 }
@@ -94,9 +98,7 @@ void collectOperands(A_Expr* expression, Walk* walk) {
 bool walkColumn(ColumnRef* column, Walk* walk) {
     ListCell* cell;
     foreach (cell, column->fields)
-        if (IsA(lfirst(cell), A_Star))
-            return refuse(walk, Code::E009, column->location, "\"*\" stands for a row of columns, not for one value",
-                          "Name the value; the whole row is \"new\" or \"old\"");
+        if (IsA(lfirst(cell), A_Star)) return refuse(walk, Code::E009, column->location);
     RawName* name = static_cast<RawName*>(palloc0(sizeof(RawName)));
     name->offset = column->location;
     name->fields = column->fields;
@@ -157,13 +159,11 @@ bool walkSides(A_Expr* expression, bool demanded, Walk* walk) {
 }
 
 bool walkCall(FuncCall* call, Walk* walk) {
-    if (call->over != nullptr)
-        return refuse(walk, Code::E011, call->location, "a window function (OVER) cannot be used in an expression",
-                      "Rules over many events are written as a windowed condition: COUNT(...) >= 5 WITHIN 1 hour");
+    if (call->over != nullptr) return refuse(walk, Code::E011, call->location);
     if (call->agg_star || call->agg_distinct || call->agg_order != NIL || call->agg_filter != nullptr ||
         call->agg_within_group)
         return refuse(walk, Code::E010, call->location, "an aggregate cannot be used in an expression",
-                      "Rules over many events are written as a windowed condition: COUNT(...) >= 5 WITHIN 1 hour");
+                      "rules over many events are written as a windowed condition: COUNT(...) >= 5 WITHIN 1 hour");
     RawCall* found = static_cast<RawCall*>(palloc0(sizeof(RawCall)));
     found->offset = call->location;
     found->name = call->funcname;
@@ -175,7 +175,7 @@ bool walkCall(FuncCall* call, Walk* walk) {
 bool walkCast(TypeCast* cast, Walk* walk) {
     if (cast->typeName->setof || cast->typeName->pct_type)
         return refuse(walk, Code::E014, cast->typeName->location, "this form of a type cannot be used in an expression",
-                      "Write the name of the type");
+                      "write the name of the type");
     if (list_length(cast->typeName->names) == 1) {
         RawType* type = static_cast<RawType*>(palloc0(sizeof(RawType)));
         type->type = cast->typeName;
@@ -332,18 +332,10 @@ bool walkNode(::Node* node, Walk* walk) {
         case T_CaseExpr: return walkCase(reinterpret_cast<CaseExpr*>(node), direct, walk);
         case T_CoalesceExpr: return walkCoalesce(reinterpret_cast<CoalesceExpr*>(node), direct, walk);
         case T_BooleanTest: return walkTest(reinterpret_cast<BooleanTest*>(node), direct, walk);
-        case T_SubLink:
-            return refuse(walk, Code::E006, reinterpret_cast<SubLink*>(node)->location,
-                          "a sub-select cannot be used in an expression", "Put it into an SQL function and call that");
-        case T_ParamRef:
-            return refuse(walk, Code::E007, exprLocation(node), "a numbered parameter has no meaning here",
-                          "Write the name of the value");
-        case T_SetToDefault:
-            return refuse(walk, Code::E008, exprLocation(node), "DEFAULT cannot be used in an expression",
-                          "Leave the column out; an insert gives it its default");
-        case T_A_Star:
-            return refuse(walk, Code::E009, 0, "\"*\" stands for a row of columns, not for one value",
-                          "Name the value; the whole row is \"new\" or \"old\"");
+        case T_SubLink: return refuse(walk, Code::E006, reinterpret_cast<SubLink*>(node)->location);
+        case T_ParamRef: return refuse(walk, Code::E007, exprLocation(node));
+        case T_SetToDefault: return refuse(walk, Code::E008, exprLocation(node));
+        case T_A_Star: return refuse(walk, Code::E009, 0);
         case T_GroupingFunc:
             return refuse(walk, Code::E010, exprLocation(node), "GROUPING cannot be used in an expression");
         case T_A_Expr: {
@@ -431,7 +423,7 @@ RawExpression* parseExpression(const char* text) {
     const char* clause = otherClause(text, statement, &offset);
     if (clause != nullptr) {
         refuse(&walk, Code::E005, offset, psprintf("an expression cannot have a clause %s", clause),
-               "Write one value, without the clauses of a query; a query goes into an SQL function");
+               "write one value, without the clauses of a query; a query goes into an SQL function");
         return result;
     }
     if (list_length(statement->targetList) != 1) {
@@ -445,13 +437,13 @@ RawExpression* parseExpression(const char* text) {
     ResTarget* target = linitial_node(ResTarget, statement->targetList);
     if (target->name != nullptr && isOperatorWord(target->name)) {
         refuse(&walk, Code::E012, aliasOffset(text, target->name),
-               psprintf("the right side of \"%s\" is missing", target->name), "Write a condition behind it");
+               psprintf("the right side of \"%s\" is missing", target->name), "write a condition behind it");
         return result;
     }
     if (target->name != nullptr) {
         refuse(&walk, Code::E012, aliasOffset(text, target->name),
                psprintf("\"%s\" follows the end of the expression", target->name),
-               "An operator may be missing before it; a text is written in single quotes");
+               "an operator may be missing before it; a text is written in single quotes");
         return result;
     }
     if (walkCondition(target->val, false, &walk)) return result;

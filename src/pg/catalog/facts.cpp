@@ -203,17 +203,17 @@ void refuseComment(ExpressionFacts& facts, std::string_view text) {
 // The hint for a syntax error, by the text at its position.
 const char* syntaxHint(const char* text, const char* at) {
     if (const char* meant = spec::syntaxHabit(text, static_cast<size_t>(at - text))) return meant;
-    if (at[0] == ';') return "One expression can stand here, not a statement";
+    if (at[0] == ';') return "one expression can stand here, not a statement";
     static const char* const statements[] = {"select", "with", "table", "into"};
     for (const char* word : statements) {
         size_t length = strlen(word);
         if (pg_strncasecmp(at, word, length) == 0 && !isalnum(static_cast<unsigned char>(at[length])))
-            return "Write the value alone, without SELECT; a query goes into an SQL function that the expression calls";
+            return "write the value alone, without SELECT; a query goes into an SQL function that the expression calls";
     }
-    if (at[0] == '\0') return "The expression ends too early";
+    if (at[0] == '\0') return "the expression ends too early";
     if ((at[0] == '\'' || at[0] == '"') && strchr(at + 1, at[0]) == nullptr)
-        return "The quote is never closed; a quote within a text is doubled";
-    return "Write one value, as in a SELECT list; something before it may be missing";
+        return "the quote is never closed; a quote within a text is doubled";
+    return "write one value, as in a SELECT list; something before it may be missing";
 }
 
 // Records the words at the error and before it that are keywords of PostgreSQL, for hints.
@@ -248,7 +248,7 @@ void recordFailure(const ErrorData* error, ExpressionFacts& facts, const Express
         case ERRCODE_STATEMENT_TOO_COMPLEX:
             facts.code = Code::E013;
             facts.error = "the expression is too deeply nested";
-            facts.hint = "Put parts of it into an SQL function";
+            facts.hint = "put parts of it into an SQL function";
             break;
         case ERRCODE_UNTRANSLATABLE_CHARACTER:
         case ERRCODE_CHARACTER_NOT_IN_REPERTOIRE: facts.code = Code::E015; break;

@@ -1,0 +1,208 @@
+#include "pg/catalog/analysed_tree.hpp"
+
+#include "pg/bridge/encoding.hpp"
+#include "spec/habits.hpp"
+#include "text/ascii.hpp"
+
+extern "C" {
+#include "access/transam.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_proc.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/formatting.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+}
+
+namespace specql::catalog {
+
+namespace {
+
+// May a function read rows of users' tables? Functions of the server and of specql do not, nor immutable ones.
+bool functionReadsRows(Oid function, void*) {
+    return function >= FirstNormalObjectId && func_volatile(function) != PROVOLATILE_IMMUTABLE &&
+           get_func_namespace(function) != get_namespace_oid("specql", true);
+}
+
+bool readsRows(::Node* node, void* context) {
+    if (node == nullptr) return false;
+    return check_functions_in_node(node, functionReadsRows, nullptr) ||
+           expression_tree_walker(node, compat::walkerArgument(readsRows), context);
+}
+
+struct Check {
+    const RawExpression* raw;
+    Analysed* result;
+};
+
+const RawCall* callAt(const RawExpression* raw, int offset) {
+    ListCell* cell;
+    foreach (cell, raw->calls)
+        if (static_cast<RawCall*>(lfirst(cell))->offset == offset) return static_cast<RawCall*>(lfirst(cell));
+    return nullptr;
+}
+
+void qualify(Check* check, int offset, Oid schema, const char* name) {
+    Qualification* found = static_cast<Qualification*>(palloc(sizeof(Qualification)));
+    found->offset = offset;
+    found->text = toUtf8(quote_qualified_identifier(get_namespace_name(schema), name));
+    check->result->qualifications = lappend(check->result->qualifications, found);
+}
+
+// Notes the schema of a function that is named without one and is not in pg_catalog.
+void checkFunction(Check* check, Oid function, CoercionForm form, int offset) {
+    if (form != COERCE_EXPLICIT_CALL) return;  // casts are found by type, not by name
+    Oid schema = get_func_namespace(function);
+    const RawCall* call = callAt(check->raw, offset);
+    if (schema != PG_CATALOG_NAMESPACE && call != nullptr && list_length(call->name) == 1)
+        qualify(check, offset, schema, get_func_name(function));
+}
+
+bool checkOperator(Check* check, Oid oid, int offset) {
+    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
+    if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for operator %u", oid);
+    Form_pg_operator form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
+    Oid schema = form->oprnamespace;
+    const char* name = pstrdup(NameStr(form->oprname));
+    ReleaseSysCache(tuple);
+    if (schema == PG_CATALOG_NAMESPACE) return false;
+    ListCell* cell;
+    foreach (cell, check->raw->qualifiedOperators)
+        if (static_cast<RawOperator*>(lfirst(cell))->offset == offset) return false;
+    const char* schemaName = toUtf8(quote_identifier(get_namespace_name(schema)));
+    return refuse(
+        check->result, Code::E107, offset,
+        psprintf("operator \"%s\" is found in schema %s only, where generated code does not look", name, schemaName),
+        psprintf("write OPERATOR(%s.%s)", schemaName, name));
+}
+
+bool checkNode(::Node* node, void* context) {
+    Check* check = static_cast<Check*>(context);
+    if (node == nullptr) return false;
+    switch (nodeTag(node)) {
+        case T_Aggref: return refuse(check->result, Code::E104, exprLocation(node));
+        case T_WindowFunc: return refuse(check->result, Code::E105, exprLocation(node));
+        case T_FuncExpr: {
+            FuncExpr* call = reinterpret_cast<FuncExpr*>(node);
+            if (call->funcretset)
+                return refuse(check->result, Code::E103, call->location,
+                              "a function that returns a set cannot be used in an expression",
+                              "one value is wanted; call it in an SQL function that returns one");
+            checkFunction(check, call->funcid, call->funcformat, call->location);
+            break;
+        }
+        case T_OpExpr:
+        case T_DistinctExpr:
+        case T_NullIfExpr: {
+            OpExpr* call = reinterpret_cast<OpExpr*>(node);
+            if (call->opretset)
+                return refuse(check->result, Code::E103, call->location,
+                              "an operator that returns a set cannot be used in an expression", "one value is wanted");
+            if (checkOperator(check, call->opno, call->location)) return true;
+            break;
+        }
+        case T_ScalarArrayOpExpr: {
+            ScalarArrayOpExpr* call = reinterpret_cast<ScalarArrayOpExpr*>(node);
+            if (checkOperator(check, call->opno, call->location)) return true;
+            break;
+        }
+        case T_RowCompareExpr: {
+            ListCell* cell;
+            foreach (cell, reinterpret_cast<RowCompareExpr*>(node)->opnos)
+                if (checkOperator(check, lfirst_oid(cell), exprLocation(node))) return true;
+            break;
+        }
+        default: break;
+    }
+    return expression_tree_walker(node, compat::walkerArgument(checkNode), context);
+}
+
+void qualifyTypes(Check* check) {
+    ListCell* cell;
+    foreach (cell, check->raw->types) {
+        TypeName* written = static_cast<RawType*>(lfirst(cell))->type;
+        int32 typmod;
+        Type type = LookupTypeName(nullptr, written, &typmod, true);
+        if (type == nullptr) continue;
+        Oid schema = reinterpret_cast<Form_pg_type>(GETSTRUCT(type))->typnamespace;
+        ReleaseSysCache(type);
+        if (schema != PG_CATALOG_NAMESPACE && written->location >= 0)
+            qualify(check, written->location, schema, strVal(linitial(written->names)));
+    }
+}
+
+bool isTimeType(Oid type) {
+    return type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID || type == TIMETZOID || type == TIMEOID;
+}
+
+struct MomentSearch {
+    const char* server;
+    Analysed* result;
+};
+
+// Collects constants like 'now': PostgreSQL reads them when the expression is stored, so they would never change.
+bool collectMoments(::Node* node, void* context) {
+    MomentSearch* search = static_cast<MomentSearch*>(context);
+    if (node == nullptr) return false;
+    if (IsA(node, Const)) {
+        Const* constant = reinterpret_cast<Const*>(node);
+        const char* text = isTimeType(constant->consttype) && constant->location >= 0
+                               ? quotedText(search->server + constant->location)
+                               : nullptr;
+        if (const char* hint = text != nullptr ? momentHint(text) : nullptr) {
+            Moment* moment = static_cast<Moment*>(palloc(sizeof(Moment)));
+            *moment = {constant->location, text, hint};
+            search->result->moments = lappend(search->result->moments, moment);
+        }
+    }
+    return expression_tree_walker(node, compat::walkerArgument(collectMoments), context);
+}
+
+}  // namespace
+
+bool refuse(Analysed* result, Code code, int offset, const char* message, const char* hint) {
+    result->finding = {code, message, hint, Max(offset, 0)};
+    return true;
+}
+
+bool refuse(Analysed* result, Code code, int offset) {
+    return refuse(result, code, offset, sentenceOf(code), hintOf(code));
+}
+
+bool checkTree(::Node* tree, const RawExpression* raw, Analysed* result) {
+    Check check = {raw, result};
+    if (checkNode(tree, &check)) return true;
+    qualifyTypes(&check);
+    return false;
+}
+
+void describeTree(::Node* tree, const char* text, Analysed* result) {
+    MomentSearch search = {text, result};
+    collectMoments(tree, &search);
+    result->isVolatile = contain_volatile_functions(tree);
+    result->isImmutable = !contain_mutable_functions(tree);
+    result->readsRows = readsRows(tree, nullptr);
+}
+
+char* quotedText(const char* at) {
+    const char* end = *at == '\'' ? strchr(at + 1, '\'') : nullptr;
+    return end == nullptr ? nullptr : asc_tolower(at + 1, static_cast<size_t>(end - at - 1));
+}
+
+const char* momentHint(const char* text) {
+    if (const char* whole = spec::habit(spec::Habit::moment, text)) return whole;
+    for (const char* at = text; *at != '\0';) {
+        at += strcspn(at, "nyt");
+        size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz");
+        bool begins = at == text || !isNamePart(at[-1]);
+        if (const char* hint = begins ? spec::habit(spec::Habit::moment, std::string_view(at, length)) : nullptr)
+            return hint;
+        at += Max(length, *at != '\0' ? 1 : 0);
+    }
+    return nullptr;
+}
+
+}  // namespace specql::catalog
