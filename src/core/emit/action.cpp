@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "emit/bulk.hpp"
-#include "emit/caller.hpp"
 #include "emit/function.hpp"
+#include "emit/registration.hpp"
 #include "emit/steps.hpp"
 #include "emit/subject.hpp"
 #include "emit/window.hpp"
@@ -33,22 +33,6 @@ struct Arm {
     bool negated;
     const std::vector<resolve::ResolvedStep>& steps() const { return negated ? branch->otherwise : branch->steps; }
 };
-
-// '{3,1}', an array of integers.
-std::string placeLiteral(const Place& place) {
-    std::vector<std::string> parts;
-    for (int part : place)
-        parts.push_back(std::to_string(part));
-    return quoteLiteral("{" + join(parts, ",") + "}");
-}
-
-std::string verbs(unsigned ops) {
-    std::vector<std::string> names;
-    if (ops & resolve::opInsert) names.push_back("INSERT");
-    if (ops & resolve::opUpdate) names.push_back("UPDATE");
-    if (ops & resolve::opDelete) names.push_back("DELETE");
-    return join(names, " OR ");
-}
 
 class ActionEmitter {
 public:
@@ -92,8 +76,8 @@ public:
         if (!printer_.used().empty()) functions.push_back(functionObject(rowsFunction(), unit()));
         functions.push_back(functionObject(handler(body), unit()));
         if (!steps_.reactions().empty()) functions.push_back(functionObject(processedFunction(), unit()));
-        triggers.push_back(binding_.custom ? registration() : trigger());
-        if (!binding_.custom) triggers.push_back(registration());
+        if (!binding_.custom) triggers.push_back(actionTrigger(action_));
+        triggers.push_back(registration(world_, resolver_, action_, steps_.reactions().empty() ? "" : processedName()));
     }
 
 private:
@@ -435,71 +419,6 @@ private:
         function.comment =
             "What action " + info_.name() + " captures of a changed row: which branches match, and the values they use";
         return function;
-    }
-
-    // --- what makes it run -------------------------------------------------------------------------------------------
-
-    std::string setting(const Text& text, const char* fallback) const { return text.empty() ? fallback : text.value; }
-    bool enabled() const {
-        const std::string& value = info_.spec->enabled.value;
-        return value != "false" && value != "no" && value != "off";
-    }
-
-    Object trigger() const {
-        std::string table = quoteName(binding_.entity->schema, binding_.entity->table);
-        std::string name = quoteName(action_.base + "_trigger");
-        std::vector<std::string> args = {
-            quoteLiteral(info_.name()), quoteLiteral(quoteName(info_.schema, resolve::handlerName(action_))),
-            quoteLiteral(quoteName(info_.schema, action_.base + "_capture")), quoteLiteral(binding_.event),
-            quoteLiteral(setting(info_.spec->onError, "retry"))};
-        Object object;
-        object.kind = ObjectKind::trigger;
-        object.nameOn(name, table);
-        object.unit = unit();
-        object.replaceable = true;
-        object.commands.push_back("CREATE OR REPLACE TRIGGER " + name + "\n    AFTER " + verbs(binding_.ops) + " ON " +
-                                  table + "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.dispatch(\n        " +
-                                  join(args, ", ") + ");");
-        const std::string& description = info_.spec->description.value;
-        object.commands.push_back(
-            "COMMENT ON TRIGGER " + name + " ON " + table + " IS " +
-            quoteLiteral(description.empty() ? "Action " + info_.name() + ": " + binding_.shown() : description) + ";");
-        if (!enabled()) object.commands.push_back("ALTER TABLE " + table + " DISABLE TRIGGER " + name + ";");
-        return object;
-    }
-
-    Object registration() const {
-        bool row = !binding_.custom;
-        std::vector<std::string> args = {
-            quoteLiteral(info_.name()),
-            quoteLiteral(binding_.event),
-            row ? quoteLiteral(quoteName(binding_.entity->schema, binding_.entity->table)) : "NULL",
-            quoteLiteral(quoteName(info_.schema, resolve::handlerName(action_))),
-            row ? quoteLiteral(quoteName(info_.schema, action_.base + "_capture")) : "NULL",
-            quoteLiteral(setting(info_.spec->onError, "retry")),
-            setting(info_.spec->maxAttempts, "8"),
-            "interval " + quoteLiteral(setting(info_.spec->backoff, "1 second")),
-            enabled() ? "true" : "false"};
-        std::string part = action_.isFeed() ? "source " + action_.source : action_.window ? "match" : "";
-        if (!steps_.reactions().empty())
-            args.push_back(quoteLiteral(processedName()));
-        else if (!part.empty())
-            args.push_back("NULL");
-        if (!part.empty()) args.push_back(quoteLiteral(part));
-        args.push_back("place => " + placeLiteral(info_.place));
-        if (info_.spec->turn != 0) args.push_back("run_order => " + std::to_string(info_.spec->turn));
-        if (usesCaller(world_, resolver_, action_)) args.push_back("uses_caller => true");
-        Object object;
-        object.kind = ObjectKind::registration;
-        object.identity = info_.name();
-        object.unit = unit();
-        object.detail = action_.window ? "matches, raised as " + binding_.event : binding_.shown();
-        // The window may have had other sources before, so its former registrations go first.
-        object.forgets = action_.window != nullptr;
-        if (object.forgets)
-            object.commands.push_back("SELECT specql.unregister_action(" + quoteLiteral(info_.name()) + ");");
-        object.commands.push_back("SELECT specql.register_action(\n    " + wrapList(args, 4) + ");");
-        return object;
     }
 
     resolve::World& world_;

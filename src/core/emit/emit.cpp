@@ -5,6 +5,7 @@
 #include <set>
 
 #include "emit/action.hpp"
+#include "emit/registration.hpp"
 #include "emit/service.hpp"
 #include "emit/tables.hpp"
 #include "text/quote.hpp"
@@ -41,64 +42,6 @@ std::vector<Object> schemaObjects(const resolve::World& world) {
         objects.push_back(std::move(object));
     }
     return objects;
-}
-
-// One capture trigger serves all actions of a table; it fires for what any of them listens to.
-std::vector<Object> captureTriggers(const resolve::Resolver& resolver) {
-    std::vector<std::pair<std::string, unsigned>> tables;
-    std::map<std::string, std::string> units;
-    for (const resolve::ResolvedAction& action : resolver.actions) {
-        if (action.binding.custom || action.window || !action.binding.entity) continue;
-        std::string table = quoteName(action.binding.entity->schema, action.binding.entity->table);
-        auto found =
-            std::find_if(tables.begin(), tables.end(), [&](const auto& known) { return known.first == table; });
-        if (found == tables.end())
-            tables.emplace_back(table, action.binding.ops);
-        else
-            found->second |= action.binding.ops;
-        units.emplace(table, action.info->unit->key());
-    }
-    std::vector<Object> objects;
-    for (const auto& [table, ops] : tables) {
-        std::vector<std::string> verbs;
-        if (ops & resolve::opInsert) verbs.push_back("INSERT");
-        if (ops & resolve::opUpdate) verbs.push_back("UPDATE");
-        if (ops & resolve::opDelete) verbs.push_back("DELETE");
-        Object object;
-        object.kind = ObjectKind::trigger;
-        object.nameOn("specql_capture", table);
-        object.unit = units[table];
-        object.replaceable = true;
-        object.detail = "serves all actions of the table";
-        object.commands.push_back("CREATE OR REPLACE TRIGGER specql_capture\n    AFTER " + join(verbs, " OR ") +
-                                  " ON " + table + "\n    FOR EACH ROW EXECUTE FUNCTION specql.capture();");
-        object.commands.push_back(
-            "COMMENT ON TRIGGER specql_capture ON " + table +
-            " IS 'Keeps the rows that actions of this table want, for the end of the statement';");
-        objects.push_back(std::move(object));
-    }
-    return objects;
-}
-
-// An action on several tables is registered as a whole, so that it can be forgotten as a whole. The first registration
-// stays the first; the order of the others, which is another one when another text is applied, must not matter.
-void mergeRegistrations(std::vector<Object>& objects) {
-    std::map<std::string, size_t> first, own;
-    std::vector<Object> merged;
-    for (Object& object : objects) {
-        auto [found, added] = first.emplace(object.identity, merged.size());
-        if (object.kind != ObjectKind::registration || added) {
-            if (object.kind == ObjectKind::registration)
-                own[object.identity] = object.forgets ? object.commands.size() : 0;
-            merged.push_back(std::move(object));
-            continue;
-        }
-        Object& whole = merged[found->second];
-        std::move(object.commands.begin(), object.commands.end(), std::back_inserter(whole.commands));
-        whole.detail += ", " + object.detail;
-        std::sort(whole.commands.begin() + static_cast<long>(own[whole.identity]), whole.commands.end());
-    }
-    objects = std::move(merged);
 }
 
 // Says of the objects from the first on what of the spec wants them.

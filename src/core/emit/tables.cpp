@@ -31,10 +31,9 @@ std::string replaceColumn(std::string check, const std::string& column) {
     return at == std::string::npos ? check : check.replace(at, 2, quoteName(column));
 }
 
-const resolve::Resolver::EntityExpression* expressionOf(const resolve::Resolver& resolver,
-                                                        const resolve::EntityInfo& entity, const spec::Field* field,
-                                                        bool check) {
-    for (const resolve::Resolver::EntityExpression& expression : resolver.entityExpressions)
+const resolve::EntityExpression* expressionOf(const resolve::Resolver& resolver, const resolve::EntityInfo& entity,
+                                              const spec::Field* field, bool check) {
+    for (const resolve::EntityExpression& expression : resolver.entityExpressions)
         if (expression.entity == &entity && expression.field == field && field && expression.isCheck == check)
             return &expression;
     return nullptr;
@@ -132,7 +131,7 @@ std::vector<std::string> readings(const resolve::World& world, const resolve::Re
 std::string columnDefault(const resolve::World& world, const resolve::Resolver& resolver,
                           const resolve::EntityInfo& entity, const resolve::ColumnInfo& column) {
     if (!column.defaultSql.empty()) return column.defaultSql;
-    const resolve::Resolver::EntityExpression* expression = expressionOf(resolver, entity, column.field, false);
+    const resolve::EntityExpression* expression = expressionOf(resolver, entity, column.field, false);
     if (!expression) return {};
     std::string value = !expression->literal.empty() ? quoteLiteral(expression->literal)
                                                      : printPlain(world, resolver, expression->bound);
@@ -156,7 +155,7 @@ std::vector<ShapeCheck> tableChecks(const resolve::World& world, const resolve::
                 values.push_back(quoteLiteral(value));
             add("check", quoteName(column.name) + " IN (" + join(values, ", ") + ")");
         }
-        if (const resolve::Resolver::EntityExpression* check = expressionOf(resolver, entity, column.field, true)) {
+        if (const resolve::EntityExpression* check = expressionOf(resolver, entity, column.field, true)) {
             bool taken = !column.check.empty() || !column.field->enumValues.empty();
             add(taken ? "check1" : "check", printPlain(world, resolver, check->bound));
         }
@@ -261,7 +260,7 @@ std::vector<Object> tableExtras(resolve::World& world, const resolve::Resolver& 
             std::string sql = std::string(index.unique ? "UNIQUE " : "") + "INDEX " + quoteName(name) + " ON " + table;
             if (!index.type.empty()) sql += " USING " + quoteName(index.type.value);
             sql += " (" + join(columns, ", ") + ")";
-            for (const resolve::Resolver::EntityExpression& expression : resolver.entityExpressions)
+            for (const resolve::EntityExpression& expression : resolver.entityExpressions)
                 if (expression.index == &index) sql += "\n    WHERE " + printPlain(world, resolver, expression.bound);
             addIndex(name, sql, "Index of entity " + entity.name);
         }

@@ -1,4 +1,5 @@
-// Windows and correlations: what their sources are, and what each source's event hands to them.
+#include "resolve/feeds.hpp"
+
 #include <algorithm>
 
 #include "resolve/action_resolver.hpp"
@@ -16,55 +17,51 @@ bool isTime(const std::string& type) {
 
 }  // namespace
 
-// A trigger's name may be a source too: then matches are called after the action.
-void Resolver::resolveWindowed(const ActionInfo& action) {
-    const spec::Action& spec = *action.spec;
-    checkWithin(action);
+void WindowResolver::resolve() {
+    const spec::Action& spec = *action_.spec;
+    checkWithin();
     Binding match;
     match.custom = true;
     match.rule = "the event that a match raises";
     match.event = spec.name.value;
-    ResolvedAction resolved = resolveUnder(*this, world_, action, match);
+    ResolvedAction resolved = resolveUnder(resolver_, world_, action_, match);
     const Window& window = spec.window;
     bool counted = std::any_of(window.terms.begin(), window.terms.end(), [&](const WindowTerm& term) {
         return term.source == spec.trigger.value || term.sourceWritten.value == spec.trigger.value;
     });
     if (spec.trigger && !counted) resolved.binding.event = spec.trigger.value;
-    world_.addExplanation({action.name(), spec.trigger ? spec.trigger.value : spec.name.value, resolved.binding.shown(),
-                           match.rule, spec.pos.line});
-    world_.checkName(*action.file, handlerName(resolved), spec.name.pos, "the generated function");
-    checkWindow(action, window);
-    checkMatchParams(action, resolved);
-    actions.push_back(std::move(resolved));
+    world_.addExplanation({action_.name(), spec.trigger ? spec.trigger.value : spec.name.value,
+                           resolved.binding.shown(), match.rule, spec.pos.line});
+    world_.checkName(*action_.file, handlerName(resolved), spec.name.pos, "the generated function");
+    checkWindow(window);
+    checkMatchParams(resolved);
+    resolver_.actions.push_back(std::move(resolved));
     if (!window.understood || (window.correlation && spec.correlationWindow.empty())) return;
     std::set<std::string> done;
     for (size_t i = 0; i < window.terms.size(); i++) {
         const WindowTerm& term = window.terms[i];
         if (!done.insert(term.source).second) continue;
-        if (window.correlation || knownSource(action, term)) addFeeds(action, window, term.source, term.event());
+        if (window.correlation || knownSource(term)) addFeeds(window, term.source, term.event());
     }
 }
 
 // A match has what it counted and its keys; what is declared beside these is there only if somebody adds it by hand.
-void Resolver::checkMatchParams(const ActionInfo& action, const ResolvedAction& resolved) {
-    std::vector<std::string> keys = matchKeyNames(*action.spec);
-    for (const spec::Param& param : action.spec->params) {
+void WindowResolver::checkMatchParams(const ResolvedAction& resolved) {
+    std::vector<std::string> keys = matchKeyNames(*action_.spec);
+    for (const spec::Param& param : action_.spec->params) {
         const std::string& name = param.name.value;
         if (!resolved.payload.count(name) || std::find(keys.begin(), keys.end(), name) != keys.end()) continue;
-        world_.report(*action.file, Code::R108, param.name.pos,
+        world_.report(*action_.file, Code::R108, param.name.pos,
                       "no match has a value for " + name + ": steps that use it will fail",
                       keys.empty() ? "a match has keys if its condition says BY" : "its keys are " + join(keys, ", "));
     }
 }
 
-void Resolver::checkWindow(const ActionInfo& action, const Window& window) {
-    const spec::Action& spec = *action.spec;
-    if (spec.onError.value == "abort")
-        world_.report(*action.file, Code::R083, spec.onError.pos,
-                      "matches are found after the events are committed: there is no statement to abort",
-                      "leave on_error: out; a match whose steps fail is tried again");
+void WindowResolver::checkWindow(const Window& window) {
+    const spec::Action& spec = *action_.spec;
+    if (spec.onError.value == "abort") world_.report(*action_.file, Code::R083, spec.onError.pos);
     if (spec.on)
-        world_.report(*action.file, Code::R080, spec.on.pos, "a window counts the events that its condition names",
+        world_.report(*action_.file, Code::R080, spec.on.pos, "a window counts the events that its condition names",
                       "leave on: out; trigger: names the event that a match raises");
     std::vector<std::string> by;
     for (size_t i = 0; i < window.terms.size() && !window.correlation; i++) {
@@ -74,22 +71,22 @@ void Resolver::checkWindow(const ActionInfo& action, const Window& window) {
             own.push_back(key.value);
         if (i == 0) by = own;
         if (own != by)
-            world_.report(*action.file, Code::R080, term.written.pos, "all terms of a condition have the same keys",
+            world_.report(*action_.file, Code::R080, term.written.pos, "all terms of a condition have the same keys",
                           by.empty() ? "write BY after every term, or after none" : "write BY " + join(by, ", "));
         if (term.distinct && term.number.size() > 3)
-            world_.report(*action.file, Code::R080, term.written.pos, "distinct values are counted up to 999",
+            world_.report(*action_.file, Code::R080, term.written.pos, "distinct values are counted up to 999",
                           "compare with a smaller number");
     }
 }
 
-std::vector<std::string> Resolver::customEvents(const ActionInfo& except) const {
+std::vector<std::string> WindowResolver::customEvents() const {
     std::vector<std::string> events;
-    for (const auto& emitter : emitters_)
+    for (const auto& emitter : resolver_.emitters())
         events.push_back(emitter.first);
     for (const ActionInfo& other : world_.actions) {
         const spec::Action& spec = *other.spec;
         if (startsWith(spec.on.value, "event ")) events.push_back(spec.on.value.substr(6));
-        if (&other == &except) continue;
+        if (&other == &action_) continue;
         if (spec.windowed && spec.trigger) events.push_back(spec.trigger.value);
         if (spec.correlated) events.push_back(spec.name.value);
     }
@@ -97,33 +94,26 @@ std::vector<std::string> Resolver::customEvents(const ActionInfo& except) const 
 }
 
 // A window would wait for ever for an event that nobody raises.
-bool Resolver::knownSource(const ActionInfo& action, const WindowTerm& term) {
+bool WindowResolver::knownSource(const WindowTerm& term) {
     Pos pos = term.sourceWritten.pos;
-    if (const EntityInfo* entity = world_.entity(term.source, action.schema)) {
-        world_.report(*action.file, Code::R086, pos, term.source + " is an entity, not an event",
+    if (const EntityInfo* entity = world_.entity(term.source, action_.schema)) {
+        world_.report(*action_.file, Code::R086, pos, term.source + " is an entity, not an event",
                       "for example " + entity->word + "_created");
         return false;
     }
-    std::vector<std::string> events = customEvents(action);
+    std::vector<std::string> events = customEvents();
     bool raised = std::find(events.begin(), events.end(), term.source) != events.end();
-    std::string near = raised ? "" : triggerNames().nearest(term.source, 2);
+    std::string near = raised ? "" : resolver_.triggerNames().nearest(term.source, 2);
     if (near == term.source) return true;
     if (near.empty() && !raised) near = nearest(term.source, events, 2);
     if (near.empty()) return true;
     world_.report(
-        *action.file, Code::R086, pos, "unknown event " + term.source,
+        *action_.file, Code::R086, pos, "unknown event " + term.source,
         "did you mean " + near + "? If not, some action has to emit it, or listen to it with on: event " + term.source);
     return false;
 }
 
-void Resolver::checkWithin(const ActionInfo& action) {
-    auto check = [&](int expression, const Text& text) {
-        BoundExpression bound;
-        bound.expression = expression;
-        bound.target = "interval";
-        addRequest(bound);
-        intervals_[expression] = text;
-    };
+void WindowResolver::checkWithin() {
     auto length = [&](const Text& text) {
         // What is no interval at all is reported as such.
         bool digits = text.value.find_first_of("0123456789") != std::string::npos;
@@ -131,40 +121,40 @@ void Resolver::checkWithin(const ActionInfo& action) {
                         text.value.find('-') == std::string::npos && text.value.find("ago") == std::string::npos;
         bool none = digits && !positive;
         if (none)
-            world_.report(*action.file, Code::R054, text.pos, text.value + " is no length of time",
+            world_.report(*action_.file, Code::R054, text.pos, text.value + " is no length of time",
                           "write a number and a unit, for example 10 minutes");
         return !none;
     };
-    length(action.spec->correlationWindow);
-    if (action.spec->correlated) return;
-    const std::vector<TermExpressions>& expressions = world_.termExpressions(*action.spec);
+    length(action_.spec->correlationWindow);
+    if (action_.spec->correlated) return;
+    const std::vector<TermExpressions>& expressions = world_.termExpressions(*action_.spec);
     for (size_t i = 0; i < expressions.size(); i++) {
-        const Text& text = action.spec->window.terms[i].interval;
-        if (length(text) && checkUnit(action, text)) check(expressions[i].interval, text);
+        const Text& text = action_.spec->window.terms[i].interval;
+        if (length(text)) resolver_.analysis().addInterval(action_, expressions[i].interval, text);
     }
 }
 
-void Resolver::addFeeds(const ActionInfo& action, const Window& window, const std::string& source, const Text& text) {
-    std::vector<Binding> bindings = resolveTrigger(*this, world_, action, text);
+void WindowResolver::addFeeds(const Window& window, const std::string& source, const Text& text) {
+    std::vector<Binding> bindings = resolveTrigger(resolver_, world_, action_, text);
     for (const Binding& binding : bindings) {
-        ResolvedAction feed = ActionResolver(*this, world_, action, binding, false).runFeed(window, source);
+        ResolvedAction feed = ActionResolver(resolver_, world_, action_, binding, false).runFeed(window, source);
         feed.base += "_" + snakeCase(source) + (bindings.size() > 1 ? "_" + binding.entity->word : "");
-        world_.addExplanation({action.name(), text.value, binding.shown(),
+        world_.addExplanation({action_.name(), text.value, binding.shown(),
                                window.correlation ? binding.rule : "source of a window, " + binding.rule,
                                text.pos.line});
-        world_.addExplanation({action.name(), source, eventTime(world_, binding).why,
+        world_.addExplanation({action_.name(), source, eventTime(world_, binding).why,
                                "when an event of a window happened", text.pos.line});
         if (const ColumnInfo* at = binding.custom ? nullptr : binding.entity->column("occurred_at"))
             if (!isTime(at->type))
                 world_.report(
-                    *action.file, Code::R087, text.pos,
+                    *action_.file, Code::R087, text.pos,
                     "occurred_at of " + binding.entity->shown() + " is " + at->type + ", not a time",
                     "rename the field, or make it a timestamp: a window's events happen at their occurred_at");
-        if (binding.custom && !emitters_.count(source))
-            world_.report(*action.file, Code::R027, text.pos,
+        if (binding.custom && !resolver_.emitters().count(source))
+            world_.report(*action_.file, Code::R027, text.pos,
                           source + " is a custom event, raised by specql.emit('" + source + "', …)", "");
-        world_.checkName(*action.file, handlerName(feed), action.spec->name.pos, "the generated function");
-        actions.push_back(std::move(feed));
+        world_.checkName(*action_.file, handlerName(feed), action_.spec->name.pos, "the generated function");
+        resolver_.actions.push_back(std::move(feed));
     }
 }
 

@@ -33,7 +33,7 @@ public:
             if (entity.spec && asked(*entity.unit)) ofEntity(entity);
         for (ResolvedAction& action : resolver_.actions)
             if (asked(*action.info->unit)) ofAction(action);
-        for (const Resolver::EntityExpression& expression : resolver_.entityExpressions)
+        for (const EntityExpression& expression : resolver_.entityExpressions)
             if (asked(*expression.entity->unit))
                 ofExpression(expression.bound, "the entity " + expression.entity->home + "." + expression.entity->name);
         return std::move(found_);

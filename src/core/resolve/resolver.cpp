@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "text/duration.hpp"
+#include "resolve/feeds.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -17,17 +17,6 @@ constexpr std::array patterns = {
     Pattern{"batch/bulk_operation", true},
     Pattern{"bulk_operation", true},
 };
-
-bool stepsImply(spec::StepKind kind) {
-    return kind == spec::StepKind::append || kind == spec::StepKind::create;
-}
-
-ColumnInfo impliedColumn(std::string name, std::string type) {
-    ColumnInfo column;
-    column.name = std::move(name);
-    column.type = std::move(type);
-    return column;
-}
 
 }  // namespace
 
@@ -54,147 +43,12 @@ bool isBulk(const ActionInfo& action) {
     return pattern && pattern->bulk;
 }
 
-// Logs and rows whose entity nobody declares are made from the step that writes them.
-void Resolver::implyEntities() {
-    for (const ActionInfo& action : world_.actions)
-        for (const spec::Branch& branch : action.spec->branches) {
-            implyFromSteps(action, branch.steps);
-            implyFromSteps(action, branch.otherwise);
-        }
-    for (const ActionInfo& action : world_.actions)
-        implyFromSteps(action, action.spec->onTimeout);
-}
-
-void Resolver::implyFromSteps(const ActionInfo& action, const std::vector<spec::Step>& steps) {
-    for (const spec::Step& step : steps) {
-        implyFromSteps(action, step.then);
-        implyFromSteps(action, step.otherwise);
-        if (!stepsImply(step.kind) || step.target.empty()) continue;
-        std::vector<std::string> candidates;
-        EntityInfo* known = world_.entity(step.target.value, action.schema, &candidates);
-        if (!candidates.empty()) continue;
-        // A table of that name that specql made for such a step before is still the step's.
-        bool madeBefore =
-            known && !known->unit && known->present &&
-            (known->present->owned || (known->present->callerOwns &&
-                                       known->present->comment == impliedComment(step.kind == spec::StepKind::append)));
-        if (known && !known->impliedByStep && !madeBefore) continue;
-        size_t dot = step.target.value.find('.');
-        std::string schema = dot == std::string::npos ? action.schema : step.target.value.substr(0, dot);
-        std::string name = dot == std::string::npos ? step.target.value : step.target.value.substr(dot + 1);
-        if (!known || madeBefore) {
-            EntityInfo implied =
-                world_.implied(action, name, schema, step.target.pos, step.kind == spec::StepKind::append);
-            if (madeBefore)
-                *known = std::move(implied);
-            else
-                known = &world_.entities.emplace_back(std::move(implied));
-            world_.report(
-                *action.file, Code::R060, step.target.pos,
-                "no entity " + step.target.value + ": the table " + known->shown() + " is made from this step",
-                "declare the entity to choose its fields yourself");
-            if (step.kind == spec::StepKind::create) {
-                for (const char* name :
-                     {"event_id uuid", "event_type text", "event_time timestamp with time zone", "event_data jsonb"})
-                    known->columns.push_back(impliedColumn(std::string(name, std::string(name).find(' ')),
-                                                           std::string(name).substr(std::string(name).find(' ') + 1)));
-                if (action.spec->windowed || action.spec->correlated)
-                    for (const char* name :
-                         {"match_count bigint", "match_key text", "first_at timestamp with time zone",
-                          "last_at timestamp with time zone", "event_ids uuid[]"})
-                        known->columns.push_back(
-                            impliedColumn(std::string(name, std::string(name).find(' ')),
-                                          std::string(name).substr(std::string(name).find(' ') + 1)));
-            }
-        }
-        for (const spec::Assignment& assignment : step.set) {
-            std::string column = snakeCase(assignment.column.value);
-            if (!known->column(column)) world_.checkColumn(*action.file, column, assignment.column.pos);
-            if (!known->column(column)) known->columns.push_back(impliedColumn(column, ""));
-        }
-    }
-}
-
-void Resolver::resolveEntity(EntityInfo& entity) {
-    const SpecFile& file = *entity.file;
-    auto bindColumns = [&](spec::ExpressionRef ref, const std::string& target, bool columns,
-                           const spec::Field* field = nullptr) {
-        BoundExpression bound;
-        bound.expression = ref.id + file.expressionBase;
-        bound.target = target;
-        const ExpressionFacts& facts = world_.facts(bound.expression);
-        if (!facts.ok) {
-            if (badExpressions_.insert(bound.expression).second)
-                world_.report(file, facts.code, world_.locate(bound.expression, facts.errorOffset), facts.error,
-                              facts.hint);
-            return bound;
-        }
-        bool known = true;
-        for (const SqlValueUse& use : facts.sqlValues)
-            if (columns && entity.columnOf(use.name))
-                world_.report(file, Code::R105, world_.locate(bound.expression, use.offset),
-                              use.name + " is a word of SQL with a value of its own, and a field here",
-                              "write \"" + use.name + "\" in double quotes for the field");
-        for (const NameUse& use : facts.names) {
-            Value value;
-            const ColumnInfo* column = columns && use.parts.size() == 1 ? entity.columnOf(use.parts.front()) : nullptr;
-            if (!column) {
-                std::vector<std::string> names;
-                for (const ColumnInfo& known : entity.columns)
-                    names.push_back(known.name);
-                std::string near = columns && world_.wantsHints() ? nearest(use.parts.back(), names) : "";
-                std::string value = field ? nearestOfFew(use.parts.back(), field->enumValues) : "";
-                known = false;
-                world_.report(file, Code::R040, world_.locate(bound.expression, use.offset),
-                              "unknown name " + join(use.parts, "."),
-                              !value.empty() ? "did you mean " + value + "?"
-                                             : wordHint(use, world_.expressionText(bound.expression),
-                                                        near.empty() ? near : quoteName(near)));
-            } else {
-                value.kind = ValueKind::target;
-                value.name = column->name;
-                value.type = column->type;
-            }
-            bound.values.push_back(std::move(value));
-        }
-        if (!known) bound.values.clear();
-        return bound;
-    };
-    for (const ColumnInfo& column : entity.columns) {
-        const spec::Field* field = column.field;
-        if (!field) continue;
-        if (field->defaultValue) {
-            EntityExpression expression{&entity, field, nullptr, false, {}, ""};
-            const ExpressionFacts& facts = world_.facts(field->defaultValue.id + file.expressionBase);
-            bool word = facts.ok && facts.names.size() == 1 && facts.names[0].parts.size() == 1;
-            const std::vector<std::string>& values = field->enumValues;
-            if (word && std::find(values.begin(), values.end(), facts.names[0].parts[0]) != values.end())
-                expression.literal = facts.names[0].parts[0];
-            else
-                expression.bound = bindColumns(field->defaultValue, column.type, false, field);
-            entityExpressions.push_back(std::move(expression));
-        }
-        if (field->check)
-            entityExpressions.push_back(
-                {&entity, field, nullptr, true, bindColumns(field->check, "boolean", true), ""});
-    }
-    for (const spec::IndexSpec& index : entity.spec->indexes) {
-        for (const Text& column : index.columns)
-            if (!entity.columnOf(column.value))
-                world_.report(file, Code::R014, column.pos, entity.name + " has no field " + column.value,
-                              "an index is over fields of its entity");
-        if (index.where)
-            entityExpressions.push_back(
-                {&entity, nullptr, &index, false, bindColumns(index.where, "boolean", true), ""});
-    }
-}
-
 void Resolver::resolveAll() {
-    implyEntities();
+    implied_.add();
     noteEmitters();
     noteWords();
     for (size_t i = 0; i < world_.entities.size(); i++)
-        if (world_.entities[i].spec) resolveEntity(world_.entities[i]);
+        if (world_.entities[i].spec) bindEntityExpressions(*this, world_, world_.entities[i]);
     for (const ActionInfo& action : world_.actions)
         resolveAction(action);
     for (ResolvedAction& action : actions)
@@ -203,31 +57,11 @@ void Resolver::resolveAll() {
             checkCalls(action, branch.otherwise);
         }
     for (EntityExpression& expression : entityExpressions)
-        addRequest(expression.bound);
-    for (ResolvedAction& action : actions)
-        addRequests(action);
-}
-
-// PostgreSQL reads intervals: each was given to its parser as a literal, and goes to its analyser now.
-void Resolver::checkIntervals(const ActionInfo& action) {
-    for (const Text* text : {&action.spec->correlationWindow, &action.spec->cooldown, &action.spec->backoff}) {
-        int expression = world_.intervalExpression(*text);
-        if (expression < 0) continue;
-        BoundExpression bound;
-        bound.expression = expression;
-        bound.target = "interval";
-        if (!checkUnit(action, *text)) continue;
-        addRequest(bound);
-        intervals_[expression] = *text;
+        requests_.add(expression.bound);
+    for (ResolvedAction& action : actions) {
+        visitExpressions(action, [&](BoundExpression& bound) { requests_.add(bound); });
+        implied_.note(action);
     }
-}
-
-// To PostgreSQL a number alone is seconds, and to people whatever they had in mind.
-bool Resolver::checkUnit(const ActionInfo& action, const Text& text) {
-    if (!action.file->fresh || !lacksUnit(text.value)) return true;
-    world_.report(*action.file, Code::R054, text.pos, text.value + " has no unit",
-                  "write a number and a unit, for example " + text.value + " minutes");
-    return false;
 }
 
 // Asked for every trigger and every source of a window: so gathered once.
@@ -270,13 +104,15 @@ void Resolver::resolveAction(const ActionInfo& action) {
                       near.empty() ? "patterns are " + join(patternNames(), ", ") : "did you mean " + near + "?");
         return;
     }
-    checkIntervals(action);
+    for (const Text* text : {&spec.correlationWindow, &spec.cooldown, &spec.backoff})
+        if (int expression = world_.intervalExpression(*text); expression >= 0)
+            requests_.addInterval(action, expression, *text);
     auto explainTrigger = [&](const Text& text, const std::vector<Binding>& found) {
         for (const Binding& binding : found)
             world_.addExplanation({action.name(), text.value, binding.shown(), binding.rule, text.pos.line});
     };
 
-    if (spec.windowed || spec.correlated) return resolveWindowed(action);
+    if (spec.windowed || spec.correlated) return WindowResolver(*this, world_, action).resolve();
 
     const Text& trigger = spec.on ? spec.on : spec.trigger;
     std::vector<Binding> bindings;
@@ -353,87 +189,14 @@ void Resolver::checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep
     }
 }
 
-void Resolver::addRequest(BoundExpression& bound) {
-    if (!bound) return;
-    const ExpressionFacts& facts = world_.facts(bound.expression);
-    if (!facts.ok || bound.values.size() != facts.names.size()) return;
-    AnalysisRequest request;
-    request.expression = bound.expression;
-    request.target = bound.target;
-    for (size_t i = 0; i < bound.values.size(); i++) {
-        // A column made from another step has no type yet; text is what it gets if nothing says more.
-        const std::string& type = bound.values[i].type;
-        request.names.push_back({facts.names[i].offset, type.empty() ? "text" : type});
-    }
-    bound.request = static_cast<int>(requests_.size());
-    requests_.push_back(std::move(request));
-}
-
-void Resolver::addRequests(ResolvedAction& action) {
-    visitExpressions(action, [&](BoundExpression& bound) { addRequest(bound); });
-    std::function<void(const std::vector<ResolvedStep>&)> note = [&](const std::vector<ResolvedStep>& steps) {
-        for (const ResolvedStep& step : steps) {
-            note(step.then);
-            note(step.otherwise);
-            if (!step.target || !step.target->impliedByStep) continue;
-            for (const BoundAssignment& assignment : step.set)
-                if (assignment.value.request >= 0)
-                    impliedColumns_.push_back({step.target, assignment.column, assignment.value.request});
-        }
-    };
-    for (const ResolvedBranch& branch : action.branches) {
-        note(branch.steps);
-        note(branch.otherwise);
-    }
-}
-
-// A time that stands still from the moment at which the text was applied is not what anybody meant.
-void Resolver::checkMoments() {
-    std::set<std::pair<int, size_t>> reported;
-    for (size_t i = 0; i < results_.size() && i < requests_.size(); i++) {
-        int expression = requests_[i].expression;
-        for (const MomentUse& moment : results_[i].moments)
-            if (world_.fileOf(expression).fresh && reported.insert({expression, moment.offset}).second)
-                world_.report(world_.fileOf(expression), Code::R127, world_.locate(expression, moment.offset),
-                              quoteLiteral(moment.text) + " would be the time at which this was applied, for ever",
-                              moment.hint);
-    }
-}
-
 void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
-    results_ = results;
-    std::set<std::pair<int, std::string>> reported;
-    for (size_t i = 0; i < results.size() && i < requests_.size(); i++) {
-        const AnalysisResult& result = results[i];
-        if (result.ok || !reported.insert({requests_[i].expression, result.error}).second) continue;
-        int expression = requests_[i].expression;
-        if (auto interval = intervals_.find(expression); interval != intervals_.end()) {
-            world_.report(world_.fileOf(expression), Code::R054, interval->second.pos,
-                          interval->second.value + " is not an interval",
-                          "write a number and a unit, for example 10 minutes");
-            continue;
-        }
-        world_.report(world_.fileOf(expression), result.code == Code::none ? Code::E100 : result.code,
-                      world_.locate(expression, result.errorOffset), result.error, result.hint);
-    }
-    checkMoments();
+    requests_.take(results);
     for (const EntityExpression& expression : entityExpressions) {
         int request = expression.bound.request;
         if (!expression.index || request < 0 || !results[request].ok || results[request].isImmutable) continue;
-        world_.report(*expression.entity->file, Code::R094, world_.locate(expression.bound.expression, 0),
-                      "the condition of an index must always give the same answer for the same row",
-                      "leave out what depends on time, settings or other rows, such as now()");
+        world_.report(*expression.entity->file, Code::R094, world_.locate(expression.bound.expression, 0));
     }
-    for (const ImpliedColumn& implied : impliedColumns_) {
-        for (ColumnInfo& column : implied.entity->columns) {
-            if (column.name != implied.column || !column.type.empty()) continue;
-            const std::string& type = results[implied.request].type;
-            column.type = type.empty() || type == "unknown" ? "text" : type == "record" ? "jsonb" : type;
-        }
-    }
-    for (EntityInfo& entity : world_.entities)
-        for (ColumnInfo& column : entity.columns)
-            if (column.type.empty()) column.type = "text";
+    implied_.giveTypes(results);
 }
 
 }  // namespace specql::resolve

@@ -7,9 +7,20 @@
 #include <string>
 #include <vector>
 
-#include "resolve/action.hpp"
+#include "resolve/implied.hpp"
+#include "resolve/requests.hpp"
 
 namespace specql::resolve {
+
+// An expression that belongs to an entity, not to an action.
+struct EntityExpression {
+    const EntityInfo* entity;
+    const spec::Field* field;      // default or check
+    const spec::IndexSpec* index;  // or the index's WHERE
+    bool isCheck;
+    BoundExpression bound;
+    std::string literal;  // `= pending` of an enum field: the value meant
+};
 
 class Resolver {
 public:
@@ -20,20 +31,12 @@ public:
     // After the analyser answered: reports type errors, gives implied columns their types.
     void applyResults(const std::vector<AnalysisResult>& results);
 
-    const std::vector<AnalysisRequest>& requests() const { return requests_; }
+    const std::vector<AnalysisRequest>& requests() const { return requests_.list(); }
     std::vector<ResolvedAction> actions;
 
-    // Expressions that belong to entities, not to actions.
-    struct EntityExpression {
-        const EntityInfo* entity;
-        const spec::Field* field;      // default or check
-        const spec::IndexSpec* index;  // or the index's WHERE
-        bool isCheck;
-        BoundExpression bound;
-        std::string literal;  // `= pending` of an enum field: the value meant
-    };
     std::vector<EntityExpression> entityExpressions;
-    const std::vector<AnalysisResult>& results() const { return results_; }
+    const std::vector<AnalysisResult>& results() const { return requests_.results(); }
+    Requests& analysis() { return requests_; }
     // For hints about near misses: every name of a trigger that stands for an event of rows.
     const Vocabulary& triggerNames();
     // By custom event: the steps that raise it.
@@ -43,45 +46,20 @@ public:
 
 private:
     friend class TriggerResolver;
-    struct ImpliedColumn {
-        EntityInfo* entity;
-        std::string column;
-        int request;
-    };
-
-    void implyEntities();
-    void implyFromSteps(const ActionInfo& action, const std::vector<spec::Step>& steps);
-    void resolveEntity(EntityInfo& entity);
     void resolveAction(const ActionInfo& action);
     void noteEmitters();
     void noteEmitters(const std::vector<spec::Step>& steps);
     void noteWords();
-    void addRequests(ResolvedAction& action);
-    void addRequest(BoundExpression& bound);
-    void checkIntervals(const ActionInfo& action);
-    bool checkUnit(const ActionInfo& action, const Text& text);
-    void checkMoments();
     std::string batchParameter(const ActionInfo& action);
     void checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep>& steps);
-    // Events that steps, matches and on: event name, for hints about near misses.
-    std::vector<std::string> customEvents(const ActionInfo& except) const;
-    // Windows and correlations (feeds.cpp): the action that handles matches, and the listeners that feed it.
-    void resolveWindowed(const ActionInfo& action);
-    void checkMatchParams(const ActionInfo& action, const ResolvedAction& resolved);
-    void checkWindow(const ActionInfo& action, const Window& window);
-    bool knownSource(const ActionInfo& action, const WindowTerm& term);
-    void checkWithin(const ActionInfo& action);
-    void addFeeds(const ActionInfo& action, const Window& window, const std::string& source, const Text& text);
 
     World& world_;
-    std::vector<AnalysisRequest> requests_;
-    std::vector<ImpliedColumn> impliedColumns_;
+    ImpliedEntities implied_{world_};
+    Requests requests_{world_};
     std::map<std::string, std::vector<const spec::Step*>> emitters_;            // by event: the steps that raise it
     std::map<std::string, std::set<std::pair<size_t, size_t>>> columnsByWord_;  // entity and column, by their indexes
     std::unique_ptr<Vocabulary> triggerNames_;
-    std::map<int, Text> intervals_;
     std::set<int> badExpressions_;  // reported once, however often an expression is bound
-    std::vector<AnalysisResult> results_;
 };
 
 // Finds what a name of a trigger means. Several bindings: an any_<words>_change. None: an error was reported.
@@ -95,6 +73,9 @@ ResolvedAction resolveUnder(Resolver& resolver, World& world, const ActionInfo& 
 
 // Every trigger's name that stands for an event of rows.
 std::vector<std::string> knownTriggers(const World& world);
+
+// Binds the defaults, checks and index conditions of an entity.
+void bindEntityExpressions(Resolver& resolver, World& world, const EntityInfo& entity);
 
 // What would mend a name that nothing has: a habit of other languages, the nearest name, or quotes.
 std::string wordHint(const NameUse& use, const std::string& expression, const std::string& near);

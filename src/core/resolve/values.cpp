@@ -53,7 +53,7 @@ public:
     ValueCheck(World& world, const Resolver& resolver) : world_(world), resolver_(resolver) {}
 
     void run() {
-        for (const Resolver::EntityExpression& expression : resolver_.entityExpressions) {
+        for (const EntityExpression& expression : resolver_.entityExpressions) {
             Site place;
             place.target = expression.entity;
             bool isDefault = expression.field && !expression.isCheck;

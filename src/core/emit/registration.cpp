@@ -1,0 +1,154 @@
+#include "emit/registration.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "emit/caller.hpp"
+#include "emit/function.hpp"
+#include "text/quote.hpp"
+
+namespace specql::emit {
+
+namespace {
+
+// '{3,1}', an array of integers.
+std::string placeLiteral(const Place& place) {
+    std::vector<std::string> parts;
+    for (int part : place)
+        parts.push_back(std::to_string(part));
+    return quoteLiteral("{" + join(parts, ",") + "}");
+}
+
+std::string verbs(unsigned ops) {
+    std::vector<std::string> names;
+    if (ops & resolve::opInsert) names.push_back("INSERT");
+    if (ops & resolve::opUpdate) names.push_back("UPDATE");
+    if (ops & resolve::opDelete) names.push_back("DELETE");
+    return join(names, " OR ");
+}
+
+std::string setting(const Text& text, const char* fallback) {
+    return text.empty() ? fallback : text.value;
+}
+
+bool isEnabled(const resolve::ActionInfo& action) {
+    const std::string& value = action.spec->enabled.value;
+    return value != "false" && value != "no" && value != "off";
+}
+
+}  // namespace
+
+Object actionTrigger(const resolve::ResolvedAction& action) {
+    const resolve::ActionInfo& info = *action.info;
+    const resolve::Binding& binding = action.binding;
+    std::string table = quoteName(binding.entity->schema, binding.entity->table);
+    std::string name = quoteName(action.base + "_trigger");
+    std::vector<std::string> args = {quoteLiteral(info.name()),
+                                     quoteLiteral(quoteName(info.schema, resolve::handlerName(action))),
+                                     quoteLiteral(quoteName(info.schema, action.base + "_capture")),
+                                     quoteLiteral(binding.event), quoteLiteral(setting(info.spec->onError, "retry"))};
+    Object object;
+    object.kind = ObjectKind::trigger;
+    object.nameOn(name, table);
+    object.unit = info.unit->key();
+    object.replaceable = true;
+    object.commands.push_back("CREATE OR REPLACE TRIGGER " + name + "\n    AFTER " + verbs(binding.ops) + " ON " +
+                              table + "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.dispatch(\n        " +
+                              join(args, ", ") + ");");
+    const std::string& description = info.spec->description.value;
+    object.commands.push_back(
+        "COMMENT ON TRIGGER " + name + " ON " + table + " IS " +
+        quoteLiteral(description.empty() ? "Action " + info.name() + ": " + binding.shown() : description) + ";");
+    if (!isEnabled(info)) object.commands.push_back("ALTER TABLE " + table + " DISABLE TRIGGER " + name + ";");
+    return object;
+}
+
+Object registration(const resolve::World& world, const resolve::Resolver& resolver,
+                    const resolve::ResolvedAction& action, const std::string& processed) {
+    const resolve::ActionInfo& info = *action.info;
+    const resolve::Binding& binding = action.binding;
+    bool row = !binding.custom;
+    std::vector<std::string> args = {
+        quoteLiteral(info.name()),
+        quoteLiteral(binding.event),
+        row ? quoteLiteral(quoteName(binding.entity->schema, binding.entity->table)) : "NULL",
+        quoteLiteral(quoteName(info.schema, resolve::handlerName(action))),
+        row ? quoteLiteral(quoteName(info.schema, action.base + "_capture")) : "NULL",
+        quoteLiteral(setting(info.spec->onError, "retry")),
+        setting(info.spec->maxAttempts, "8"),
+        "interval " + quoteLiteral(setting(info.spec->backoff, "1 second")),
+        isEnabled(info) ? "true" : "false"};
+    std::string part = action.isFeed() ? "source " + action.source : action.window ? "match" : "";
+    if (!processed.empty())
+        args.push_back(quoteLiteral(processed));
+    else if (!part.empty())
+        args.push_back("NULL");
+    if (!part.empty()) args.push_back(quoteLiteral(part));
+    args.push_back("place => " + placeLiteral(info.place));
+    if (info.spec->turn != 0) args.push_back("run_order => " + std::to_string(info.spec->turn));
+    if (usesCaller(world, resolver, action)) args.push_back("uses_caller => true");
+    Object object;
+    object.kind = ObjectKind::registration;
+    object.identity = info.name();
+    object.unit = info.unit->key();
+    object.detail = action.window ? "matches, raised as " + binding.event : binding.shown();
+    // The window may have had other sources before, so its former registrations go first.
+    object.forgets = action.window != nullptr;
+    if (object.forgets)
+        object.commands.push_back("SELECT specql.unregister_action(" + quoteLiteral(info.name()) + ");");
+    object.commands.push_back("SELECT specql.register_action(\n    " + wrapList(args, 4) + ");");
+    return object;
+}
+
+void mergeRegistrations(std::vector<Object>& objects) {
+    std::map<std::string, size_t> first, own;
+    std::vector<Object> merged;
+    for (Object& object : objects) {
+        auto [found, added] = first.emplace(object.identity, merged.size());
+        if (object.kind != ObjectKind::registration || added) {
+            if (object.kind == ObjectKind::registration)
+                own[object.identity] = object.forgets ? object.commands.size() : 0;
+            merged.push_back(std::move(object));
+            continue;
+        }
+        Object& whole = merged[found->second];
+        std::move(object.commands.begin(), object.commands.end(), std::back_inserter(whole.commands));
+        whole.detail += ", " + object.detail;
+        std::sort(whole.commands.begin() + static_cast<long>(own[whole.identity]), whole.commands.end());
+    }
+    objects = std::move(merged);
+}
+
+std::vector<Object> captureTriggers(const resolve::Resolver& resolver) {
+    std::vector<std::pair<std::string, unsigned>> tables;
+    std::map<std::string, std::string> units;
+    for (const resolve::ResolvedAction& action : resolver.actions) {
+        if (action.binding.custom || action.window || !action.binding.entity) continue;
+        std::string table = quoteName(action.binding.entity->schema, action.binding.entity->table);
+        auto found =
+            std::find_if(tables.begin(), tables.end(), [&](const auto& known) { return known.first == table; });
+        if (found == tables.end())
+            tables.emplace_back(table, action.binding.ops);
+        else
+            found->second |= action.binding.ops;
+        units.emplace(table, action.info->unit->key());
+    }
+    std::vector<Object> objects;
+    for (const auto& [table, ops] : tables) {
+        Object object;
+        object.kind = ObjectKind::trigger;
+        object.nameOn("specql_capture", table);
+        object.unit = units[table];
+        object.replaceable = true;
+        object.detail = "serves all actions of the table";
+        object.commands.push_back("CREATE OR REPLACE TRIGGER specql_capture\n    AFTER " + verbs(ops) + " ON " + table +
+                                  "\n    FOR EACH ROW EXECUTE FUNCTION specql.capture();");
+        object.commands.push_back(
+            "COMMENT ON TRIGGER specql_capture ON " + table +
+            " IS 'Keeps the rows that actions of this table want, for the end of the statement';");
+        objects.push_back(std::move(object));
+    }
+    return objects;
+}
+
+}  // namespace specql::emit

@@ -1,0 +1,72 @@
+#include "resolve/requests.hpp"
+
+#include <set>
+
+#include "text/duration.hpp"
+#include "text/quote.hpp"
+
+namespace specql::resolve {
+
+void Requests::add(BoundExpression& bound) {
+    if (!bound) return;
+    const ExpressionFacts& facts = world_.facts(bound.expression);
+    if (!facts.ok || bound.values.size() != facts.names.size()) return;
+    AnalysisRequest request;
+    request.expression = bound.expression;
+    request.target = bound.target;
+    for (size_t i = 0; i < bound.values.size(); i++) {
+        // A column made from another step has no type yet; text is what it gets if nothing says more.
+        const std::string& type = bound.values[i].type;
+        request.names.push_back({facts.names[i].offset, type.empty() ? "text" : type});
+    }
+    bound.request = static_cast<int>(list_.size());
+    list_.push_back(std::move(request));
+}
+
+void Requests::addInterval(const ActionInfo& action, int expression, const Text& text) {
+    // To PostgreSQL a number alone is seconds, and to people whatever they had in mind.
+    if (action.file->fresh && lacksUnit(text.value)) {
+        world_.report(*action.file, Code::R054, text.pos, text.value + " has no unit",
+                      "write a number and a unit, for example " + text.value + " minutes");
+        return;
+    }
+    BoundExpression bound;
+    bound.expression = expression;
+    bound.target = "interval";
+    add(bound);
+    intervals_[expression] = text;
+}
+
+void Requests::take(const std::vector<AnalysisResult>& results) {
+    results_ = results;
+    std::set<std::pair<int, std::string>> reported;
+    for (size_t i = 0; i < results.size() && i < list_.size(); i++) {
+        const AnalysisResult& result = results[i];
+        if (result.ok || !reported.insert({list_[i].expression, result.error}).second) continue;
+        int expression = list_[i].expression;
+        if (auto interval = intervals_.find(expression); interval != intervals_.end()) {
+            world_.report(world_.fileOf(expression), Code::R054, interval->second.pos,
+                          interval->second.value + " is not an interval",
+                          "write a number and a unit, for example 10 minutes");
+            continue;
+        }
+        world_.report(world_.fileOf(expression), result.code == Code::none ? Code::E100 : result.code,
+                      world_.locate(expression, result.errorOffset), result.error, result.hint);
+    }
+    checkMoments();
+}
+
+// A time that stands still from the moment at which the text was applied is not what anybody meant.
+void Requests::checkMoments() {
+    std::set<std::pair<int, size_t>> reported;
+    for (size_t i = 0; i < results_.size() && i < list_.size(); i++) {
+        int expression = list_[i].expression;
+        for (const MomentUse& moment : results_[i].moments)
+            if (world_.fileOf(expression).fresh && reported.insert({expression, moment.offset}).second)
+                world_.report(world_.fileOf(expression), Code::R127, world_.locate(expression, moment.offset),
+                              quoteLiteral(moment.text) + " would be the time at which this was applied, for ever",
+                              moment.hint);
+    }
+}
+
+}  // namespace specql::resolve
