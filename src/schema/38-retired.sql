@@ -29,21 +29,6 @@ COMMENT ON COLUMN specql.dead_letter.response IS 'The beginning of its body';
 COMMENT ON COLUMN specql.dead_letter.owner IS 'The role that queued it';
 SELECT pg_catalog.pg_extension_config_dump('specql.dead_letter', '');
 
--- The delivery as it is kept. Fields are assigned by name.
-CREATE FUNCTION specql.finished_delivery(d specql.outbox, verdict text, error text, http_status integer, response text) RETURNS specql.outbox
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    d.status := verdict;
-    d.last_error := coalesce(error, d.last_error);
-    d.leased_until := NULL;
-    d.leased_by := NULL;
-    d.finished_at := clock_timestamp();
-    d.http_status := http_status;
-    d.response := response;
-    RETURN d;
-END $$;
-COMMENT ON FUNCTION specql.finished_delivery(specql.outbox, text, text, integer, text) IS 'A delivery with what became of it';
-
 -- The one way out of the outbox. Items that are not in it any more are passed over, and those with another verdict.
 CREATE FUNCTION specql.retire(ids uuid[], verdicts text[], errors text[], http_statuses integer[], responses text[],
     OUT event_ids uuid[], OUT actions text[])
@@ -53,10 +38,14 @@ BEGIN
         DELETE FROM specql.outbox AS o
         USING unnest(ids, verdicts, errors, http_statuses, responses) AS r(id, verdict, error, http_status, response)
         WHERE o.id = r.id AND r.verdict IN ('done', 'dead')
-        RETURNING specql.finished_delivery(o, r.verdict, r.error, r.http_status, r.response) AS d),
-    dead AS (INSERT INTO specql.dead_letter SELECT (g.d).* FROM gone AS g WHERE (g.d).status = 'dead'),
+        -- All columns, in the order in which the three tables have them.
+        RETURNING o.id, o.aggregatetype, o.aggregateid, o.type, o.payload, o.kind, o.service, o.operation, o.channel, o.message,
+            o.event_id, o.action, r.verdict AS status, o.attempts, o.available_at, NULL::timestamptz AS leased_until,
+            coalesce(r.error, o.last_error) AS last_error, o.created_at, o.acknowledged_at, o.acknowledged_by, o.severity,
+            o.repeat_after, NULL::text AS leased_by, clock_timestamp() AS finished_at, r.http_status, r.response, o.owner),
+    dead AS (INSERT INTO specql.dead_letter SELECT g.* FROM gone AS g WHERE g.status = 'dead'),
     done AS (
-        INSERT INTO specql.delivery_history SELECT (g.d).* FROM gone AS g WHERE (g.d).status = 'done'
+        INSERT INTO specql.delivery_history SELECT g.* FROM gone AS g WHERE g.status = 'done'
         RETURNING event_id, action)
     SELECT array_agg(d.event_id), array_agg(d.action) INTO event_ids, actions FROM done AS d WHERE d.event_id IS NOT NULL;
 END $$;
@@ -86,6 +75,5 @@ $$;
 COMMENT ON FUNCTION specql.expire_deliveries() IS
 'Removes up to 10,000 deliveries from the history that are older than specql.delivery_retention; how many. The worker does it';
 
-REVOKE ALL ON FUNCTION specql.finished_delivery(specql.outbox, text, text, integer, text),
-    specql.retire(uuid[], text[], text[], integer[], text[]), specql.bury(uuid, text), specql.expire_deliveries() FROM PUBLIC;
+REVOKE ALL ON FUNCTION specql.retire(uuid[], text[], text[], integer[], text[]), specql.bury(uuid, text), specql.expire_deliveries() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.expire_deliveries() TO specql_admin;

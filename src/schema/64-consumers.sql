@@ -30,10 +30,15 @@ BEGIN
     END IF;
     until := clock_timestamp() + lease;
     SELECT d.ids INTO due FROM specql.due_calls(take.service, greatest(n, 0)) AS d;
-    UPDATE specql.outbox AS o
-    SET status = 'leased', attempts = o.attempts + 1, leased_by = session_user, leased_until = until, available_at = until
-    WHERE o.id = ANY (due);
-    RETURN QUERY SELECT d.* FROM specql.every_delivery AS d WHERE d.id = ANY (due) ORDER BY d.id;
+    RETURN QUERY
+        WITH taken AS (
+            UPDATE specql.outbox AS o
+            SET status = 'leased', attempts = o.attempts + 1, leased_by = session_user, leased_until = until, available_at = until
+            WHERE o.id = ANY (due)
+            RETURNING o.id, o.kind, o.service, o.operation, o.channel, o.message, o.payload, o.event_id, o.type, o.action,
+                o.aggregatetype, o.aggregateid, o.status, o.attempts, o.available_at, o.leased_until, o.last_error, o.created_at,
+                o.finished_at, o.http_status, o.response)
+        SELECT t.* FROM taken AS t ORDER BY t.id;
 END $$;
 COMMENT ON FUNCTION specql.take(text, integer, interval) IS
 'Leases up to n waiting calls of a service to the caller, who says specql.ack(id) or specql.nack(id) before the lease ends, else others get them';

@@ -150,6 +150,10 @@ spi::Argument textArgument(const char* value) {
 // ---- batches ------------------------------------------------------------------------------------------------------
 
 const char* const beginSql = "INSERT INTO specql.begun_work VALUES ($1, $2) ON CONFLICT DO NOTHING";
+const char* const beginMatchesSql =
+    "INSERT INTO specql.begun_work SELECT $1, $2"
+    " WHERE EXISTS (SELECT FROM specql.waiting_event AS w WHERE w.action = $1)"
+    " AND EXISTS (SELECT FROM specql.action AS a WHERE a.action = $1 AND a.paused_at IS NULL) ON CONFLICT DO NOTHING";
 const char* const endSql = "DELETE FROM specql.begun_work WHERE action = $1 AND kind = $2";
 
 void endBatch(const Job* job) {
@@ -204,12 +208,17 @@ int doFailures(const Job* job) {
     return beginBatch(job) ? retryTogether(job) : retryOneByOne(job);
 }
 
+// The batch has begun.
+void handleTogether(const Job* job) {
+    (void)inOwnersTransaction([job] {
+        (void)history::handleReleased(job->action, settings::batchSize);
+        endBatch(job);
+    });
+}
+
 int doReleased(const Job* job) {
     if (beginBatch(job)) {
-        (void)inOwnersTransaction([job] {
-            (void)history::handleReleased(job->action, settings::batchSize);
-            endBatch(job);
-        });
+        handleTogether(job);
         return 0;
     }
     const Job alone = {"failures", job->action, 0};
@@ -221,15 +230,21 @@ int doReleased(const Job* job) {
     return error != nullptr ? failedMs : 0;
 }
 
+// Matches are handled at once: the transaction that counts the events also notes that their batch begins.
 int doWindow(const Job* job) {
-    int64_t counted = -1;
-    (void)inEnginesTransaction([job, &counted] {
+    const Job matches = {"released", job->action, 0};
+    int64_t counted = 0;
+    bool begun = false;
+    bool good = inEnginesTransaction([job, &matches, &counted, &begun] {
         (void)spi::query("SELECT specql.evaluate_window($1, $2)",
                          {textArgument(job->action), {INT8OID, Int64GetDatum(windowBatch)}});
         bool isNull;
         counted = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull));
+        begun = spi::query(beginMatchesSql, {textArgument(matches.action), textArgument(matches.kind)}) == 1;
     });
-    return counted < 0 ? failedMs : counted == 0 ? blockedMs : 0;
+    if (!good) return failedMs;
+    if (begun) handleTogether(&matches);
+    return counted == 0 ? blockedMs : 0;
 }
 
 struct FunctionCall {
