@@ -246,15 +246,15 @@ private:
             writer_.fixture(stage_.allocationRow(allocation, others, early));
         }
         if (byEvent) {
-            writer_.add("rehearsal", markSql(), "");
-            writer_.add("fire",
+            writer_.add(StatementKind::rehearsal, markSql(), "");
+            writer_.add(StatementKind::fire,
                         "DO $do$ BEGIN PERFORM specql.emit(" + quoteLiteral(original_.binding.event) + ", " +
                             payload(literal) + "); END $do$",
                         "");
             return changed(literal, handled, original_.binding.event + " runs " + name_);
         }
-        writer_.add("rehearsal", markSql(), "");
-        writer_.add("rehearsal", perform(literal), "");
+        writer_.add(StatementKind::rehearsal, markSql(), "");
+        writer_.add(StatementKind::rehearsal, perform(literal), "");
         std::string returns = name_ + " returns how many rows it handled";
         // Without parameters that mean rows of this test alone it may find others.
         bool alone = parameters || single || counts || allocates;
@@ -370,7 +370,7 @@ private:
     // Another action may write the same, because of what this one has done.
     void doubtOthers(const std::string& description, Meddled what) {
         for (const Meddler& other : meddlers(writer_.resolver, original_, step(), what))
-            writer_.add("excuse", other.excuse(stage_, nullptr), description);
+            writer_.add(StatementKind::excuse, other.excuse(stage_, nullptr), description);
     }
 
     void changed(const Stage::Render& literal, int handled, const std::string& description) {
@@ -454,8 +454,8 @@ private:
             if (!step().allocated.empty()) cells[step().allocated] = "1";
             const Allocation& allocation = stage_.allocations[0];
             writer_.fixture(stage_.allocationRow(allocation, literal, cells));
-            writer_.add("rehearsal", markSql(), "");
-            writer_.add("fire", perform(literal), "");
+            writer_.add(StatementKind::rehearsal, markSql(), "");
+            writer_.add(StatementKind::fire, perform(literal), "");
             const PlannedRow& row = stage_.scenario.rows[static_cast<size_t>(allocation.row)];
             untouched(literal,
                       "t." + quoteName(step().target->key) + " = " + literal(row.columns.at(step().target->key)),

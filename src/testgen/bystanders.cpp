@@ -62,8 +62,8 @@ void Bystanders::watchRow(const resolve::ResolvedStep& step, const std::string& 
     std::string row =
         "(SELECT (t.*)::text FROM " + quoteName(step.target->schema, step.target->table) + " AS t WHERE " + key + ")";
     std::string setting = "'specql_test.row_" + std::to_string(writer_.next()) + "'";
-    writer_.add("excuse", "SELECT 'a row that it does not mean could not be kept' WHERE " + row + " IS NULL",
-                description);
+    writer_.add(StatementKind::excuse,
+                "SELECT 'a row that it does not mean could not be kept' WHERE " + row + " IS NULL", description);
     writer_.step("DO $do$ BEGIN PERFORM set_config(" + setting + ", " + row + ", true); END $do$");
     watched_.push_back({description, key, row, setting, &step});
 }
@@ -79,7 +79,7 @@ void Bystanders::excuseSteps(const Watched& watched, const Stage::Render& mine) 
         if (other->target != watched.step->target || other == watched.step) continue;
         std::string condition, why;
         if (!stage_.rowCondition(*other, mine, "t", condition, why)) condition = "true";
-        writer_.add("excuse",
+        writer_.add(StatementKind::excuse,
                     "SELECT 'another step may be about them' FROM " +
                         quoteName(other->target->schema, other->target->table) + " AS t\nWHERE " + watched.key +
                         " AND (" + condition + ")",
@@ -91,7 +91,7 @@ void Bystanders::check() {
     std::vector<std::string> said;
     for (const Watched& watched : watched_) {
         for (const Meddler& other : meddlers(writer_.resolver, stage_.action, *watched.step, Meddled::bystander))
-            writer_.add("excuse", other.excuse(stage_, nullptr), watched.description);
+            writer_.add(StatementKind::excuse, other.excuse(stage_, nullptr), watched.description);
         if (std::find(said.begin(), said.end(), watched.row) != said.end()) continue;
         said.push_back(watched.row);
         writer_.check("is(" + watched.row + ",\n    current_setting(" + watched.setting + "), " +
@@ -194,7 +194,7 @@ void Bystanders::stranger(const resolve::ResolvedStep& step, const Arm& arm, con
              arm.label + " leaves rows of " + step.target->table + " alone unless " + shown);
     excuseSteps(watched_.back(), literal);
     if (std::string means; !stage_.isShared(own, column) && stage_.rowCondition(step, literal, "t", means, why))
-        writer_.add("excuse",
+        writer_.add(StatementKind::excuse,
                     "SELECT 'no row was found that it does not mean' FROM " +
                         quoteName(step.target->schema, step.target->table) + " AS t\nWHERE " + watched_.back().key +
                         " AND (" + means + ")",

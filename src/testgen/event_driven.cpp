@@ -182,7 +182,7 @@ private:
         stageUp(found[first_], literal);
         one = "SELECT count(*) FROM specql.events AS v\n    WHERE " + stage_.eventCondition(literal, "v");
         writer_.doubtNumber(stage_, literal, description);
-        writer_.add("fire",
+        writer_.add(StatementKind::fire,
                     "UPDATE " + table + " SET " + column + " = " + column + "\nWHERE " + key + " = " +
                         literal(stage_.dimension("row." + binding.entity->key)),
                     "");

@@ -56,21 +56,21 @@ public:
         for (const std::vector<std::string>& statements : fixtures_)
             writer_.fixture(statements);
         for (const std::string& condition : there_)
-            writer_.add("excuse", "SELECT 'a row is not as it was written' WHERE NOT " + condition, "");
-        writer_.add("rehearsal", markSql(), "");
+            writer_.add(StatementKind::excuse, "SELECT 'a row is not as it was written' WHERE NOT " + condition, "");
+        writer_.add(StatementKind::rehearsal, markSql(), "");
         std::vector<std::string> names = {"key"}, set;
         for (const std::string& column : columns_) {
             names.push_back(quoteName(column));
             set.push_back(quoteName(column) + " = v." + quoteName(column));
         }
-        writer_.add("fire",
+        writer_.add(StatementKind::fire,
                     "UPDATE " + quoteName(entity.schema, entity.table) + " AS t SET " + join(set, ", ") +
                         "\nFROM (VALUES " + join(changes_, ",\n             ") + ") AS v(" + join(names, ", ") +
                         ")\nWHERE t." + quoteName(entity.key) + " = v.key",
                     "");
         for (const resolve::ResolvedStep* step : steps_)
             for (const Meddler& other : meddlers(writer_.resolver, stage_.action, *step, Meddled::effect))
-                writer_.add("excuse", other.excuse(stage_, nullptr), "");
+                writer_.add(StatementKind::excuse, other.excuse(stage_, nullptr), "");
         compare(description);
         return true;
     }

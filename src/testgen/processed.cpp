@@ -59,7 +59,7 @@ void writeProcessed(Writer& writer, const Stage& stage, const Arm& arm, const St
         // Whoever changes or deletes the row decides this too.
         auto excuse = [&](const std::string& check) {
             for (const Meddler& other : meddlers(writer.resolver, stage.action, *step, Meddled::row))
-                writer.add("excuse", other.excuse(stage, &literal), check);
+                writer.add(StatementKind::excuse, other.excuse(stage, &literal), check);
         };
         std::string done = "(SELECT bool_and(t.processed_at IS NOT NULL)" + of + ")";
         if (!waits(stage.action, step)) {

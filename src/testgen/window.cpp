@@ -517,7 +517,8 @@ void writeWindow(Writer& writer, const resolve::ResolvedAction& action) {
     std::vector<TestStatement>& statements = writer.suite.statements;
     std::set<int> tested;
     for (const TestStatement& statement : statements)
-        if (statement.kind == "check" || statement.kind == "skip") tested.insert(statement.test);
+        if (statement.kind == StatementKind::check || statement.kind == StatementKind::skip)
+            tested.insert(statement.test);
     statements.erase(std::remove_if(statements.begin() + static_cast<long>(before), statements.end(),
                                     [&](const TestStatement& statement) { return !tested.count(statement.test); }),
                      statements.end());

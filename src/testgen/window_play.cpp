@@ -45,7 +45,7 @@ WindowPlay::WindowPlay(WindowEvents& events, const std::string& title)
                             "set_config('specql_test.evaluated', w.evaluated::text, true)\n"
                             "FROM specql.windows AS w WHERE w.action = " +
                             action + " AND w.key IS NULL"));
-    writer_.add("excuse",
+    writer_.add(StatementKind::excuse,
                 "SELECT \'the action is paused' FROM specql.actions AS a\nWHERE a.action = " + action +
                     " AND a.paused_at IS NOT NULL",
                 "");
@@ -251,7 +251,7 @@ void WindowPlay::repeat(size_t number, int key) {
 }
 
 void WindowPlay::fire(const EventSource& source, const Stage::Render& literal) {
-    writer_.add("fire", source.stage->fire(literal), "");
+    writer_.add(StatementKind::fire, source.stage->fire(literal), "");
     rendered_ = literal;
     statements_++;
 }
@@ -277,8 +277,9 @@ void WindowPlay::end() {
 
 void WindowPlay::guard() {
     const std::string action = quoteLiteral(action_.info->name());
-    writer_.add("excuse", "SELECT 'nothing can be counted' WHERE specql.evaluate_own_window(" + action + ") < 0", "");
-    writer_.add("excuse",
+    writer_.add(StatementKind::excuse,
+                "SELECT 'nothing can be counted' WHERE specql.evaluate_own_window(" + action + ") < 0", "");
+    writer_.add(StatementKind::excuse,
                 "SELECT \'other rules in force, or its own steps, bring events to this window too'\n"
                 "FROM specql.windows AS w WHERE w.action = " +
                     action +
@@ -297,11 +298,12 @@ void WindowPlay::count() {
 }
 
 void WindowPlay::guardRefusals() {
-    writer_.add("guard", "SELECT f.message, f.context FROM specql.failures AS f WHERE " + matchCondition("f"), "");
+    writer_.add(StatementKind::guard,
+                "SELECT f.message, f.context FROM specql.failures AS f WHERE " + matchCondition("f"), "");
 }
 
 void WindowPlay::guardRetry() {
-    writer_.add("excuse",
+    writer_.add(StatementKind::excuse,
                 "SELECT \'a failed match cannot be tried again' FROM specql.failures AS f\n"
                 "WHERE specql.retry(f.id, f.action) <> 1 AND " +
                     matchCondition("f"),

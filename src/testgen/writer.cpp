@@ -34,20 +34,21 @@ std::string Writer::isStopped(const resolve::ResolvedAction& action) {
     return answer && !answer->cells.empty() ? answer->cells[0] : "";
 }
 
-void Writer::add(const char* kind, const std::string& sql, const std::string& description) {
+void Writer::add(StatementKind kind, const std::string& sql, const std::string& description) {
     suite.statements.push_back({test_, title_, kind, sql, description, tested_});
 }
 
 void Writer::fixture(const std::vector<std::string>& statements) {
     // Triggers that a fixture disables are enabled again, come what may.
     for (const std::string& sql : statements)
-        add(resolve::endsWith(sql, " ENABLE TRIGGER specql_capture") ? "restore" : "fixture", sql, "");
+        add(resolve::endsWith(sql, " ENABLE TRIGGER specql_capture") ? StatementKind::restore : StatementKind::fixture,
+            sql, "");
 }
 
 void Writer::rows(const Stage& stage, const Stage::Render& literal) {
     fixture(stage.fixture(literal));
     for (const std::string& condition : stage.rowsThere(literal))
-        add("excuse", "SELECT 'a row is not as it was written' WHERE NOT " + condition, "");
+        add(StatementKind::excuse, "SELECT 'a row is not as it was written' WHERE NOT " + condition, "");
 }
 
 namespace {
@@ -100,7 +101,7 @@ std::string arrayOf(const std::set<std::string>& places) {
 void Writer::compare(const Stage& stage, const Reference& reference, const std::string& script,
                      const std::string& fire) {
     if (reference.seesNothing()) return;
-    add("rehearsal", keep("changes", "(SELECT " + changes(stage, reference, fire) + ")"), "");
+    add(StatementKind::rehearsal, keep("changes", "(SELECT " + changes(stage, reference, fire) + ")"), "");
     step(keep("difference", difference(stage, reference, script, fire)));
 }
 
@@ -109,7 +110,7 @@ void Writer::checkStep(const Stage& stage, const Reference& reference, const res
     std::string why;
     std::set<std::string> places = reference.places(step, why);
     if (places.empty()) return skip(description, why);
-    add("excuse",
+    add(StatementKind::excuse,
         "SELECT 'what it does changes nothing here' WHERE NOT current_setting('specql_test.changes')::jsonb ?| " +
             arrayOf(places),
         description);
@@ -135,7 +136,7 @@ void Writer::mustShow(const Stage& stage, const Reference& reference, const std:
     std::string why;
     for (const resolve::ResolvedStep* step : steps)
         places.merge(reference.places(*step, why));
-    add("excuse",
+    add(StatementKind::excuse,
         "SELECT 'nothing that can be seen tells whether it fired' WHERE NOT (SELECT " +
             changes(stage, reference, fire) + ") ?| " + arrayOf(places),
         check);
@@ -144,38 +145,40 @@ void Writer::mustShow(const Stage& stage, const Reference& reference, const std:
 void Writer::doubtOthers(const Stage& stage, const resolve::ResolvedStep& step, const Stage::Render& literal,
                          bool fired, const std::string& check) {
     const TestTable* table = stage.eventTable();
-    if (table && !table->triggers.empty()) add("excuse", Meddler{&stage.action, true}.excuse(stage, nullptr), check);
+    if (table && !table->triggers.empty())
+        add(StatementKind::excuse, Meddler{&stage.action, true}.excuse(stage, nullptr), check);
     for (const Meddler& other : meddlers(resolver, stage.action, step, Meddled::effect))
-        add("excuse", other.excuse(stage, fired ? &literal : nullptr), check);
+        add(StatementKind::excuse, other.excuse(stage, fired ? &literal : nullptr), check);
 }
 
 void Writer::doubtNumber(const Stage& stage, const Stage::Render& literal, const std::string& check) {
     const TestTable* table = stage.eventTable();
-    if (table && !table->triggers.empty()) add("excuse", Meddler{&stage.action, true}.excuse(stage, nullptr), check);
+    if (table && !table->triggers.empty())
+        add(StatementKind::excuse, Meddler{&stage.action, true}.excuse(stage, nullptr), check);
     for (const Meddler& other : stirrers(resolver, stage.action))
-        add("excuse", other.excuse(stage, &literal), check);
+        add(StatementKind::excuse, other.excuse(stage, &literal), check);
 }
 
 void Writer::rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
     size_t before = suite.statements.size();
     fire(stage, sql, literal);
     for (size_t i = before; i < suite.statements.size(); i++)
-        if (suite.statements[i].kind == "fire") suite.statements[i].kind = "rehearsal";
+        if (suite.statements[i].kind == StatementKind::fire) suite.statements[i].kind = StatementKind::rehearsal;
 }
 
 void Writer::fire(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
     const TestTable* table = stage.eventTable();
     const std::string changing = table ? table->triggerOf(stage.operation) : "";
     if (!changing.empty())
-        add("probe",
+        add(StatementKind::probe,
             stage.unheard({table}) + sql + ";\nSELECT " +
                 quoteLiteral("the " + changing + " of " + table->name + " changes what is written") + " WHERE NOT (" +
                 stage.eventDone(literal) + ")",
             "");
-    add("rehearsal", markSql(), "");
-    add("fire", sql, "");
+    add(StatementKind::rehearsal, markSql(), "");
+    add(StatementKind::fire, sql, "");
     if (stage.action.info->spec->onError.value != "abort")
-        add("guard",
+        add(StatementKind::guard,
             "SELECT f.message, f.context FROM specql.failures AS f WHERE " + stage.eventCondition(literal, "f"), "");
 }
 

@@ -32,15 +32,15 @@ public:
     std::string isStopped(const resolve::ResolvedAction& action);
     // A number that no other part of the suite gets.
     int next() { return ++numbers_; }
-    void fixture(const std::string& sql) { add("fixture", sql, ""); }
+    void fixture(const std::string& sql) { add(StatementKind::fixture, sql, ""); }
     void fixture(const std::vector<std::string>& statements);
     // The rows that a stage needs; the trial sees whether they are there as they were written.
     void rows(const Stage& stage, const Stage::Render& literal);
     void restore(const std::vector<std::string>& statements) {
         for (const std::string& sql : statements)
-            add("restore", sql, "");
+            add(StatementKind::restore, sql, "");
     }
-    void step(const std::string& sql) { add("step", sql, ""); }
+    void step(const std::string& sql) { add(StatementKind::step, sql, ""); }
     // The event itself, as a statement of the stage.
     void fire(const Stage& stage, const std::string& sql, const Stage::Render& literal);
     // The same for the trial alone, where the test itself sets the event off in another way.
@@ -62,8 +62,12 @@ public:
                      const std::string& check);
     // After the event: why there may have been more than one.
     void doubtNumber(const Stage& stage, const Stage::Render& literal, const std::string& check);
-    void check(const std::string& call, const std::string& description) { add("check", call, description); }
-    void skip(const std::string& description, const std::string& reason) { add("skip", reason, description); }
+    void check(const std::string& call, const std::string& description) {
+        add(StatementKind::check, call, description);
+    }
+    void skip(const std::string& description, const std::string& reason) {
+        add(StatementKind::skip, reason, description);
+    }
 
     // Asks for values of all dimensions; none if nothing fits, and why in `why`. `strictly`: not even values that other
     // actions refuse, as far as is known.
@@ -78,7 +82,7 @@ public:
     // How a fixture's values are written. Each call gives rows of their own: keys that no other has.
     Stage::Render literals(const Stage& stage, const Fixture& fixture);
 
-    void add(const char* kind, const std::string& sql, const std::string& description);
+    void add(StatementKind kind, const std::string& sql, const std::string& description);
     // The answer to a query of one row; null as long as it is not known.
     const SearchAnswer* ask(const std::string& sql);
     bool pending() const { return !suite.searches.empty(); }
