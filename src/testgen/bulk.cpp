@@ -96,8 +96,10 @@ private:
         Arm arm;
         const resolve::BoundExpression& guard = action_.branches.front().condition;
         if (guard) arm.parts.push_back({&guard, false, nullptr});
-        for (const resolve::ResolvedStep& one : action_.branches.front().steps)
+        for (const resolve::ResolvedStep& one : action_.branches.front().steps) {
             if (one.spec->kind == spec::StepKind::validate) arm.parts.push_back({&one.condition, false, &one});
+            arm.steps.push_back(&one);
+        }
         return stage_.focus(arm);
     }
 
@@ -211,7 +213,7 @@ private:
             keys = {literal(row.columns.at(key.name))};
             Cells cells;
             if (allocates) cells[step().allocated] = "1";
-            writer_.fixture(stage_.allocationRow(allocation, literal, cells));
+            writer_.fixture(stage_.quietRow(allocation.row, literal, cells));
         }
         for (int place = 1; !single && place <= 3; place++)
             keys.push_back(typedValue(uniqueValue(key.baseType, 700000 + made * 10 + place), key.type));
@@ -228,7 +230,7 @@ private:
                         typedValue(uniqueValue(stage_.scenario.dimensions[static_cast<size_t>(dimension)].baseType,
                                                600000 + made * 10 + place),
                                    stage_.scenario.dimensions[static_cast<size_t>(dimension)].type);
-            writer_.fixture(stage_.allocationRow(allocation, literal, cells));
+            writer_.fixture(stage_.quietRow(allocation.row, literal, cells));
         }
         int handled = counts || single ? 1 : 2;
         keys_ = "t." + quoteName(key.name) + " IN (" + keys[0] + (handled == 2 ? ", " + keys[1] : "") + ")";
@@ -246,7 +248,7 @@ private:
             });
         if (parameters) {
             writer_.rows(stage_, others);
-            writer_.fixture(stage_.allocationRow(allocation, others, early));
+            writer_.fixture(stage_.quietRow(allocation.row, others, early));
         }
         if (byEvent) {
             writer_.add(StatementKind::rehearsal, markSql(), "");
@@ -318,7 +320,7 @@ private:
         Cells cells;
         if (!step().allocated.empty()) cells[step().allocated] = "1";
         writer_.rows(stage_, literal);
-        writer_.fixture(stage_.allocationRow(allocation, literal, cells));
+        writer_.fixture(stage_.quietRow(allocation.row, literal, cells));
         std::string key =
             "t." + quoteName(step().target->key) + " = " +
             literal(stage_.scenario.rows[static_cast<size_t>(allocation.row)].columns.at(step().target->key));
@@ -456,7 +458,7 @@ private:
             Cells cells;
             if (!step().allocated.empty()) cells[step().allocated] = "1";
             const Allocation& allocation = stage_.allocations[0];
-            writer_.fixture(stage_.allocationRow(allocation, literal, cells));
+            writer_.fixture(stage_.quietRow(allocation.row, literal, cells));
             writer_.add(StatementKind::rehearsal, markSql(), "");
             writer_.add(StatementKind::fire, perform(literal), "");
             const PlannedRow& row = stage_.scenario.rows[static_cast<size_t>(allocation.row)];

@@ -11,10 +11,6 @@ namespace specql::testgen {
 
 namespace {
 
-bool writesRows(const resolve::ResolvedStep& step) {
-    return step.target && (step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove);
-}
-
 void collectWriting(const std::vector<resolve::ResolvedStep>& steps, std::vector<const resolve::ResolvedStep*>& found) {
     for (const resolve::ResolvedStep& step : steps) {
         if (writesRows(step)) found.push_back(&step);
@@ -27,25 +23,16 @@ void collectWriting(const std::vector<resolve::ResolvedStep>& steps, std::vector
 
 void Bystanders::watch(const Arm& arm, const Stage::Render& mine, const Stage::Render& others) {
     watched_.clear();
-    for (const resolve::ResolvedStep* step : arm.steps) {
-        if (writesRows(*step)) watchStep(*step, arm, mine, others);
-        int loop = stage_.loopOf(*step);
-        if (loop < 0) continue;
-        std::vector<const resolve::ResolvedStep*> inner;
-        collectWriting(step->then, inner);
-        for (int k = 0; k < 2; k++) {
-            Stage::Element element(stage_, loop, k);
-            for (const resolve::ResolvedStep* one : inner)
-                watchStep(*one, arm, mine, others);
-        }
-    }
+    for (const PlacedStep& placed : stage_.steps(arm))
+        if (writesRows(*placed.step)) watchStep(placed, arm, mine, others);
 }
 
-void Bystanders::watchStep(const resolve::ResolvedStep& step, const Arm& arm, const Stage::Render& mine,
+void Bystanders::watchStep(const PlacedStep& placed, const Arm& arm, const Stage::Render& mine,
                            const Stage::Render& others) {
-    Place own = stage_.ownOf(step);
-    int row = own ? stage_.rowOf(own) : -1;
-    if (row < 0 || !stage_.meansOne(step, own)) return;
+    const resolve::ResolvedStep& step = *placed.step;
+    const Place own = placed.scope.own;
+    int row = stage_.rowOf(own);
+    if (row < 0 || !stage_.meansOne(step, placed.scope)) return;
     const PlannedRow& planned = stage_.scenario.rows[static_cast<size_t>(row)];
     auto column = planned.columns.find(step.target->key);
     // A key of which there are few values is the same in every test.
@@ -153,7 +140,7 @@ void Bystanders::stranger(const resolve::ResolvedStep& step, const Arm& arm, con
                 other = numbered(candidate, 900000 + writer_.next());
     } else {
         // A row that the step would not change shows nothing.
-        const std::string whole = "(" + condition + ") AND (" + where + ")", changes = stage_.changes(step);
+        const std::string whole = "(" + condition + ") AND (" + where + ")", changes = stage_.changes(step, own);
         const Focus focus = stage_.focus(arm);
         auto find = [&](const std::vector<std::string>& demands) {
             return writer_.findPair(stage_, whole, slice, {}, varied, true, focus, inside, outside, demands) ||
@@ -188,7 +175,7 @@ void Bystanders::stranger(const resolve::ResolvedStep& step, const Arm& arm, con
     else
         cells[column] = others(which);
     if (uniqueValue(key.baseType, 1).empty() || cells[column] == literal(which)) return;
-    writer_.fixture(stage_.quietRow(stage_.rowOf(own), [&](const std::string& name) { return cells.at(name); }));
+    writer_.fixture(stage_.quietRow(stage_.rowOf(own), others, cells));
     watched_.clear();
     watchRow(step, "t." + quoteName(key.name) + " = " + cells[key.name],
              arm.label + " leaves rows of " + step.target->table + " alone unless " + shown);

@@ -28,8 +28,7 @@ private:
         const resolve::ResolvedStep* step;
     };
 
-    void watchStep(const resolve::ResolvedStep& step, const Arm& arm, const Stage::Render& mine,
-                   const Stage::Render& others);
+    void watchStep(const PlacedStep& placed, const Arm& arm, const Stage::Render& mine, const Stage::Render& others);
     void watchRow(const resolve::ResolvedStep& step, const std::string& key, const std::string& description);
     void excuseSteps(const Watched& watched, const Stage::Render& mine);
     void stranger(const resolve::ResolvedStep& step, const Arm& arm, const std::string& condition,

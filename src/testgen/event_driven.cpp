@@ -66,37 +66,13 @@ private:
     // Values for which an arm's condition holds and the others' rather do not; rows that its steps need exist too.
     Fixture search(size_t which) {
         if (conditions_[which].empty() || !never_[which].empty()) return {};
-        std::vector<std::string> asked, strict = {conditions_[which]};
+        std::vector<std::string> asked, strict = stage_.wheres(arms_[which]);
+        strict.insert(strict.begin(), conditions_[which]);
         for (size_t i = 0; i < arms_.size(); i++)
             if (i != which && !conditions_[i].empty()) asked.push_back(conditions_[i]);
-        for (const std::string& where : stage_.wheres(arms_[which]))
-            strict.push_back(where);
-        for (const resolve::ResolvedStep* step : arms_[which].steps) {
-            std::string sql, why;
-            for (int k = 0; stage_.loopOf(*step) >= 0 && k < 2; k++) {
-                Stage::Element element(stage_, stage_.loopOf(*step), k);
-                for (const resolve::ResolvedStep& inner : step->then)
-                    if (inner.where && stage_.print(inner.where, Scenario::reference, stage_.ownOf(inner), sql, why))
-                        strict.push_back(sql);
-            }
-        }
-        for (size_t i = 0; i < stage_.allocations.size(); i++) {
-            const Allocation& allocation = stage_.allocations[i];
-            std::string sql, why;
-            Place own = Place::allocation(i);
-            if (allocation.step->where && stage_.print(allocation.step->where, Scenario::reference, own, sql, why))
-                strict.push_back(sql);
-            if (!allocation.step->allocated.empty() && allocation.step->limit &&
-                stage_.print(allocation.step->limit, Scenario::reference, own, sql, why))
-                strict.push_back("(" + sql + ") >= 1");
-        }
-        Focus focus = stage_.focus(arms_[which]);
-        std::vector<std::string> telling = strict;
-        for (const resolve::ResolvedStep* step : arms_[which].steps) {
-            if (stage_.loopOf(*step) >= 0) tellApart(*step, telling);
-            std::string changes = stage_.changes(*step);
-            if (!changes.empty()) telling.push_back(changes);
-        }
+        const Focus focus = stage_.focus(arms_[which]);
+        std::vector<std::string> telling = stage_.telling(arms_[which]);
+        telling.insert(telling.begin(), strict.begin(), strict.end());
         // Rather without the rows that steps need than against what other actions demand.
         for (bool strictly : {true, false})
             for (const std::vector<std::string>& conditions : {telling, strict, {conditions_[which]}}) {
@@ -105,19 +81,6 @@ private:
                 if (best || reasons_[which].empty()) return best;
             }
         return {};
-    }
-
-    // An if within a foreach holds for the first element and not for the second.
-    void tellApart(const resolve::ResolvedStep& loop, std::vector<std::string>& conditions) const {
-        for (int k = 0; k < 2; k++) {
-            Stage::Element element(stage_, stage_.loopOf(loop), k);
-            for (const resolve::ResolvedStep& inner : loop.then) {
-                std::string sql, why;
-                if (inner.spec->kind == spec::StepKind::branch &&
-                    stage_.print(inner.condition, Scenario::reference, {}, sql, why))
-                    conditions.push_back("(" + sql + (k == 0 ? ") IS TRUE" : ") IS NOT TRUE"));
-            }
-        }
     }
 
     void stageUp(const Fixture& fixture, Stage::Render& literal) {
@@ -129,7 +92,7 @@ private:
     void plant(const Stage::Render& literal) {
         writer_.rows(stage_, literal);
         for (const Allocation& allocation : stage_.allocations)
-            if (allocation.row >= 0) writer_.fixture(stage_.allocationRow(allocation, literal, amount(allocation)));
+            if (allocation.row >= 0) writer_.fixture(stage_.quietRow(allocation.row, literal, amount(allocation)));
     }
 
     // A flag that a step of the arm sets is not set before.

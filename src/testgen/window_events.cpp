@@ -374,15 +374,10 @@ void WindowEvents::vary(size_t which, size_t branch, int dimension, size_t most)
     const Stage& stage = *sources[which].stage;
     const Dimension& varied = stage.scenario.dimensions[static_cast<size_t>(dimension)];
     if (varied.unique) return;
-    // What the table's checks speak of comes first.
-    std::vector<size_t> order;
-    for (bool checked : {true, false})
-        for (size_t n = 0; n < varied.candidates.size(); n++)
-            if (checked == (!varied.checks.empty() && n >= varied.ofChecks)) order.push_back(n);
     size_t before = kinds.size();
-    for (size_t i = 0; i < std::min(order.size(), mostValues) && kinds.size() < before + most; i++) {
+    for (size_t n = 0; n < std::min(varied.candidates.size(), mostValues) && kinds.size() < before + most; n++) {
         Focus one = stage.focus(sources[which].arms[branch]);
-        one[dimension] = {order[i]};
+        one[dimension] = {n};
         findKind(which, branch, one);
     }
 }
