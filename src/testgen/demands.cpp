@@ -66,7 +66,7 @@ void Demands::add(Invariant invariant, const Scope& scope, const Arm* arm) {
 void Demands::ofEvent() {
     const resolve::Binding& binding = meaning_.action.binding;
     if (binding.custom ? binding.event.empty() : !binding.entity) return;
-    for (Invariant& invariant : invariantsOf(meaning_.world, meaning_.resolver, meaning_.action.info, binding.entity,
+    for (Invariant& invariant : invariantsOf(meaning_.resolver, meaning_.action.info, binding.entity,
                                              meaning_.operation, binding.custom ? binding.event : "")) {
         const std::string& changed = invariant.owner->binding.changedColumn;
         if (meaning_.operation != resolve::opUpdate || changed.empty() || meaning_.split.count(changed))
@@ -79,8 +79,8 @@ void Demands::ofSteps() {
         for (const PlacedStep& placed : meaning_.steps(arm)) {
             if (!placed.scope.own || !writesRows(*placed.step)) continue;
             const Scope scope{placed.scope.own, placed.scope.element, placed.step};
-            for (Invariant& invariant : invariantsOf(meaning_.world, meaning_.resolver, meaning_.action.info,
-                                                     placed.step->target, operationOf(*placed.step), ""))
+            for (Invariant& invariant : invariantsOf(meaning_.resolver, meaning_.action.info, placed.step->target,
+                                                     operationOf(*placed.step), ""))
                 if (hears(*invariant.owner, *placed.step)) add(std::move(invariant), scope, &arm);
         }
     for (const Demand& demand : demands_) {
@@ -158,8 +158,8 @@ bool Demands::isContent(const resolve::ResolvedAction& owner, size_t stated) con
         }
     if (heard.size() != 1) return false;
     size_t all = 0;
-    for (const Invariant& invariant : invariantsOf(meaning_.world, meaning_.resolver, meaning_.action.info,
-                                                   owner.binding.entity, operationOf(*heard.front()), ""))
+    for (const Invariant& invariant :
+         invariantsOf(meaning_.resolver, meaning_.action.info, owner.binding.entity, operationOf(*heard.front()), ""))
         all += invariant.owner == &owner;
     return all == stated;
 }

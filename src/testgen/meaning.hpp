@@ -59,7 +59,7 @@ public:
           action(action),
           operation(operation),
           contexts(action.contexts),
-          arms(armsOf(world, action)) {}
+          arms(armsOf(action)) {}
 
     const resolve::World& world;
     const resolve::Resolver& resolver;

@@ -111,7 +111,7 @@ void Needs::splitColumns() {
         if (context.key.kind == resolve::ValueKind::eventColumn && context.key.old) split.insert(context.key.name);
     // A version that counts every update.
     for (const Invariant& invariant :
-         invariantsOf(meaning_.world, meaning_.resolver, action_.info, action_.binding.entity, operation_, ""))
+         invariantsOf(meaning_.resolver, action_.info, action_.binding.entity, operation_, ""))
         if (invariant.owner->binding.changedColumn.empty()) look(*invariant.holds);
     std::set<std::string> made;
     if (const TestTable* table = meaning_.eventTable())

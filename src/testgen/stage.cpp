@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "emit/printer.hpp"
-#include "testgen/effects.hpp"
 #include "testgen/knowable.hpp"
 #include "testgen/needs.hpp"
 #include "text/quote.hpp"
@@ -121,31 +119,6 @@ std::string Stage::changes(const resolve::ResolvedStep& step, const Scope& scope
         differ.push_back(comparable(after, type) + " IS DISTINCT FROM " + comparable(before, type));
     }
     return differ.empty() ? "" : "(" + join(differ, " OR ") + ")";
-}
-
-bool Stage::rowCondition(const resolve::ResolvedStep& step, const Render& render, const std::string& alias,
-                         std::string& sql, std::string& why) const {
-    auto column = [&](const std::string& name) { return alias + "." + quoteName(name); };
-    std::string problem = step.where ? unknowable(world, resolver, step.where) : "";
-    std::vector<std::string> parts;
-    if (step.ownRow)
-        parts.push_back(column(step.target->key) + " = " + render(dimension({Place::row(), step.target->key})));
-    if (step.byContext >= 0)
-        parts.push_back(column(step.target->key) + " = " +
-                        this->sql(contexts[static_cast<size_t>(step.byContext)].key, render, {}, problem));
-    if (step.where)
-        parts.push_back(
-            "(" +
-            emit::printBound(world, resolver, step.where, 0, world.expressionText(step.where.expression).size(),
-                             [&](const resolve::Value& name) {
-                                 return name.kind == resolve::ValueKind::target ? column(name.name)
-                                                                                : this->sql(name, render, {}, problem);
-                             }) +
-            ")");
-    if (parts.empty()) problem = "its rows are not known";
-    sql = join(parts, " AND ");
-    if (!problem.empty()) why = problem;
-    return problem.empty();
 }
 
 std::set<int> Stage::before(const std::set<int>& dimensions) const {

@@ -28,8 +28,6 @@ public:
     std::vector<std::string> telling(const Arm& arm) const;
     // That a row is not before what an update makes of it; empty if the values of the test do not say that.
     std::string changes(const resolve::ResolvedStep& step, const Scope& scope) const;
-    bool rowCondition(const resolve::ResolvedStep& step, const Render& render, const std::string& alias,
-                      std::string& sql, std::string& why) const;
     // Old values of columns whose new ones are among `dimensions`, unless they are among them too.
     std::set<int> before(const std::set<int>& dimensions) const;
 

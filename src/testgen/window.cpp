@@ -4,7 +4,6 @@
 
 #include "testgen/window_filter.hpp"
 #include "testgen/window_match.hpp"
-#include "testgen/wording.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -21,7 +20,7 @@ public:
         : writer_(writer),
           action_(action),
           events_(writer, action),
-          label_(occurrence(action.base)),
+          label_(action.base),
           inTime_(events_, false),
           late_(events_, true) {}
 

@@ -107,7 +107,7 @@ void WindowFilter::unchanged() {
         WindowPlay play(events_, events_.action.info->name() + ": " + binding.changedColumn + " stays the same");
         Stage::Render literal = play.raise(*kind, play.key());
         std::string column = quoteName(binding.changedColumn);
-        events_.writer.add(StatementKind::fire,
+        events_.writer.add(StatementKind::fixture,
                            "UPDATE " + quoteName(binding.entity->schema, binding.entity->table) + " SET " + column +
                                " = " + column + "\nWHERE " + quoteName(binding.entity->key) + " = " +
                                literal(source.stage->dimension({Place::row(), binding.entity->key})),

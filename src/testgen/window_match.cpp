@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "testgen/wording.hpp"
 #include "text/quote.hpp"
 
 namespace specql::testgen {
@@ -216,9 +215,9 @@ void MatchSteps::check() {
     const Arm& arm = arms_[which_];
     std::set<std::string> said;
     for (const resolve::ResolvedStep* step : arm.steps) {
-        std::string description = stepPhrase(writer_.world, arm, *step);
+        std::string description = stepTitle(writer_.world, arm, *step);
         if (step->spec->kind != spec::StepKind::validate && said.insert(description).second)
-            writer_.checkStep(stage_, *reference_, *step, full_, description);
+            writer_.checkStep(stage_, *reference_, *step, description);
     }
     for (const auto& [table, kept] : kept_) {
         std::string description = arm.label + " leaves other rows of " + table + " alone";
@@ -233,7 +232,7 @@ void MatchSteps::checkRetried(const std::string& message) {
     std::string why;
     for (const resolve::ResolvedStep* step : arm.steps) {
         if (reference_->places(*step, why).empty()) continue;
-        std::string description = "retried: " + stepPhrase(writer_.world, arm, *step);
+        std::string description = "retried: " + stepTitle(writer_.world, arm, *step);
         std::vector<std::string> script = breakHandler(action_, "RAISE EXCEPTION '" + message + "';");
         script.push_back(evaluate());
         for (std::string& sql : mendHandler(action_))

@@ -1,7 +1,6 @@
 // What the steps of a match must have done.
 #pragma once
 
-#include "testgen/effects.hpp"
 #include "testgen/reference.hpp"
 #include "testgen/window_play.hpp"
 

@@ -251,7 +251,7 @@ void WindowPlay::repeat(size_t number, int key) {
 }
 
 void WindowPlay::fire(const EventSource& source, const Stage::Render& literal) {
-    writer_.add(StatementKind::fire, source.stage->fire(literal), "");
+    writer_.add(StatementKind::fixture, source.stage->fire(literal), "");
     rendered_ = literal;
     statements_++;
 }
