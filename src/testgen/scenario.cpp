@@ -89,7 +89,7 @@ int Scenario::addRow(const TestTables& tables, const TestTable& table, std::map<
             for (const std::string& column : key.referenced)
                 if (!shared.count(column)) {
                     const TestColumn* target = parent->column(column);
-                    Dimension dimension{target->type, target->baseType, {}, {}, column, true, false, "", 0, false};
+                    Dimension dimension{target->type, target->baseType, {}, {}, column, true, false, {}, 0, false};
                     shared[column] = add(std::move(dimension));
                 }
             existing = addRow(tables, *parent, shared, depth + 1);
@@ -103,7 +103,7 @@ int Scenario::addRow(const TestTables& tables, const TestTable& table, std::map<
         const TestColumn* column = table.column(name);
         if (!column || column->generated) continue;
         if (!given.count(name)) {
-            Dimension dimension{column->type, column->baseType, {}, {}, name, false, false, "", 0, false};
+            Dimension dimension{column->type, column->baseType, {}, {}, name, false, false, {}, 0, false};
             for (const std::vector<std::string>& key : table.uniques)
                 dimension.unique = dimension.unique || contains(key, name);
             given[name] = add(std::move(dimension));
@@ -153,9 +153,9 @@ int Scenario::addRow(const TestTables& tables, const TestTable& table, std::map<
             dimension.candidates.erase(
                 std::remove(dimension.candidates.begin(), dimension.candidates.end(), std::string("NULL")),
                 dimension.candidates.end());
-        if (!dimension.avoided.empty() && !dimension.essential && dimension.candidates.size() > 1)
+        if (dimension.avoided.size() == 1 && !dimension.essential && dimension.candidates.size() > 1)
             dimension.candidates.erase(
-                std::remove(dimension.candidates.begin(), dimension.candidates.end(), dimension.avoided),
+                std::remove(dimension.candidates.begin(), dimension.candidates.end(), *dimension.avoided.begin()),
                 dimension.candidates.end());
         if (!dimension.unique && dimension.candidates.empty()) {
             unfit =

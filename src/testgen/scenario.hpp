@@ -22,7 +22,7 @@ struct Dimension {
     std::string column;               // that name
     bool unique = false;              // a fresh value in every fixture
     bool essential = false;           // a condition reads it: its values are combined with the others'
-    std::string avoided;              // a value that would hide what a step does
+    std::set<std::string> avoided;    // values that would hide what a step does
     size_t ofChecks = 0;              // where the candidates begin that the checks speak of
     bool fixed = false;               // no other value than its candidates will do
     std::vector<int> elements = {};   // the empty candidate is an array of these dimensions

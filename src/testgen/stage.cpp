@@ -171,9 +171,9 @@ void Stage::useAssigned(const resolve::ResolvedStep& step, Place own) {
         value.name = column->name;
         value.type = column->type;
         Dimension& dimension = scenario.dimensions[static_cast<size_t>(use(value, own, nullptr))];
-        dimension.avoided = facts.literalType == "null"   ? "NULL"
-                            : facts.literalType == "text" ? quoteLiteral(facts.literalValue)
-                                                          : facts.literalValue;
+        dimension.avoided.insert(facts.literalType == "null"   ? "NULL"
+                                 : facts.literalType == "text" ? quoteLiteral(facts.literalValue)
+                                                               : facts.literalValue);
     }
 }
 
@@ -340,7 +340,7 @@ void Stage::buildRows() {
         std::map<std::string, int> columns = given(place);
         if (!columns.count(entity.key)) {
             const TestColumn* column = found->column(entity.key);
-            Dimension dimension{column->type, column->baseType, {}, {}, entity.key, true, false, "", 0, false};
+            Dimension dimension{column->type, column->baseType, {}, {}, entity.key, true, false, {}, 0, false};
             columns[entity.key] = scenario.names[{place, entity.key}] = scenario.add(std::move(dimension));
         }
         // WHERE may name a row that is there already.
@@ -375,7 +375,7 @@ void Stage::buildRows() {
         auto need = [&](const std::string& column, bool unique) {
             const TestColumn* known = found->column(column);
             if (!known || scenario.names.count({place, column})) return;
-            Dimension dimension{known->type, known->baseType, {}, {}, column, unique, false, "", 0, false};
+            Dimension dimension{known->type, known->baseType, {}, {}, column, unique, false, {}, 0, false};
             scenario.names[{place, column}] = scenario.add(std::move(dimension));
         };
         need(entity.key, true);
