@@ -14,6 +14,14 @@ const resolve::BoundAssignment* assignmentOf(const resolve::ResolvedStep& step, 
     return nullptr;
 }
 
+std::string literalOf(const resolve::World& world, const resolve::BoundAssignment& assignment) {
+    if (!assignment.value) return "";
+    const ExpressionFacts& facts = world.facts(assignment.value.expression);
+    if (!facts.isLiteral) return "";
+    if (facts.literalType == "null") return "NULL";
+    return facts.literalType == "text" ? quoteLiteral(facts.literalValue) : facts.literalValue;
+}
+
 bool writesRows(const resolve::ResolvedStep& step) {
     return step.target && (step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove);
 }
