@@ -50,8 +50,8 @@ Name Meaning::nameOf(const resolve::Value& value, const Scope& scope) const {
     const bool called = allocation && allocation->caller;
     switch (value.kind) {
         case resolve::ValueKind::eventColumn:
-            if (scope.changing) return {scope.own, value.name};
-            return isMissing(value) ? Name() : Name{eventPlace(value.name, value.old), value.name};
+            if (!scope.changing) return isMissing(value) ? Name() : Name{eventPlace(value.name, value.old), value.name};
+            [[fallthrough]];
         case resolve::ValueKind::target:
             return {scope.own == Place::after() ? eventPlace(value.name, false) : scope.own, value.name};
         case resolve::ValueKind::payload: {
