@@ -34,14 +34,16 @@ public:
         std::vector<std::string> conditions;
         if (why.empty()) {
             const resolve::ResolvedStep& step = *stage_.allocations[0].step;
-            if (step.where && stage_.print(step.where, Scenario::reference, "b0", sql, why)) conditions.push_back(sql);
-            if (!step.allocated.empty() && step.limit && stage_.print(step.limit, Scenario::reference, "b0", sql, why))
+            if (step.where && stage_.print(step.where, Scenario::reference, Place::allocation(0), sql, why))
+                conditions.push_back(sql);
+            if (!step.allocated.empty() && step.limit &&
+                stage_.print(step.limit, Scenario::reference, Place::allocation(0), sql, why))
                 conditions.push_back("(" + sql + ") >= 3");
             const resolve::BoundExpression& guard = action_.branches.front().condition;
-            if (guard && stage_.print(guard, Scenario::reference, "", sql, why)) conditions.push_back(sql);
+            if (guard && stage_.print(guard, Scenario::reference, {}, sql, why)) conditions.push_back(sql);
             for (const resolve::ResolvedStep& one : action_.branches.front().steps)
                 if (one.spec->kind == spec::StepKind::validate &&
-                    stage_.print(one.condition, Scenario::reference, "", sql, why))
+                    stage_.print(one.condition, Scenario::reference, {}, sql, why))
                     conditions.push_back(sql);
         }
         if (!why.empty()) return writer_.skip(name_ + " handles rows", why);
@@ -118,7 +120,7 @@ private:
                                        });
                 });
             if (read) return false;
-            int known = stage_.dimension("b0." + value.name);
+            int known = stage_.dimension({Place::allocation(0), value.name});
             if (known >= 0 && stage_.scenario.dimensions[static_cast<size_t>(known)].essential) return false;
             int turned = order.spec->descending ? 10 - place : place;
             if (isTime(value.type))
@@ -145,7 +147,7 @@ private:
         std::vector<std::string> pairs;
         for (const std::string& key : action_.payloadOrder)
             if (key != action_.batchParameter)
-                pairs.push_back(quoteLiteral(key) + ", " + literal(stage_.dimension("p." + key)));
+                pairs.push_back(quoteLiteral(key) + ", " + literal(stage_.dimension({Place::payload(), key})));
         return "jsonb_build_object(" + join(pairs, ", ") + ")";
     }
 
@@ -163,7 +165,7 @@ private:
         if (!action_.batchParameter.empty()) return callWith({element(literal)});
         std::vector<std::string> args;
         for (const std::string& key : action_.payloadOrder)
-            args.push_back(literal(stage_.dimension("p." + key)));
+            args.push_back(literal(stage_.dimension({Place::payload(), key})));
         return quoteName(action_.info->schema, name_) + "(" + join(args, ", ") + ")";
     }
 
@@ -177,8 +179,9 @@ private:
         auto given = [&](const std::string& column) {
             auto found = row.columns.find(column);
             return found != row.columns.end() && static_cast<size_t>(found->second) < stage_.allocations[0].firstOwn &&
-                   std::any_of(action_.payloadOrder.begin(), action_.payloadOrder.end(),
-                               [&](const std::string& key) { return stage_.dimension("p." + key) == found->second; });
+                   std::any_of(action_.payloadOrder.begin(), action_.payloadOrder.end(), [&](const std::string& key) {
+                       return stage_.dimension({Place::payload(), key}) == found->second;
+                   });
         };
         return std::any_of(row.table->uniques.begin(), row.table->uniques.end(),
                            [&](const std::vector<std::string>& columns) {
@@ -194,7 +197,7 @@ private:
         writer_.begin(original_.info->name() + (byEvent ? ": by its event" : ": which rows, and what becomes of them"));
         writer_.rows(stage_, literal);
         bool allocates = !step().allocated.empty();
-        if (step().limit) (void)stage_.print(step().limit, literal, "b0", limit, why);
+        if (step().limit) (void)stage_.print(step().limit, literal, Place::allocation(0), limit, why);
         Cells trial;
         bool inOrder = ordered(1, trial);
         bool stops = allocates && inOrder;
@@ -237,7 +240,7 @@ private:
         bool parameters =
             step().where &&
             std::any_of(step().where.values.begin(), step().where.values.end(), [&](const resolve::Value& value) {
-                int read = stage_.dimension("p." + value.name);
+                int read = stage_.dimension({Place::payload(), value.name});
                 return value.kind == resolve::ValueKind::payload && read >= 0 &&
                        stage_.scenario.dimensions[static_cast<size_t>(read)].unique;
             });
@@ -342,7 +345,7 @@ private:
                    auto known = columns.find(assignment.column);
                    std::string sql, why;
                    if (known == columns.end() || !assignment.value ||
-                       !stage_.print(assignment.value, literal, "b0", sql, why))
+                       !stage_.print(assignment.value, literal, Place::allocation(0), sql, why))
                        return false;
                    const std::string& type = step().target->column(assignment.column)->type;
                    return castTo(sql, type) == castTo(literal(known->second), type);
@@ -354,7 +357,7 @@ private:
         for (const resolve::BoundAssignment& assignment : step().set) {
             std::string sql, why;
             if (!assignment.value || volatileValue(assignment) ||
-                !stage_.print(assignment.value, literal, "b0", sql, why))
+                !stage_.print(assignment.value, literal, Place::allocation(0), sql, why))
                 continue;
             const std::string& type = step().target->column(assignment.column)->type;
             where += " AND " + comparable("t." + quoteName(assignment.column), type) + " IS NOT DISTINCT FROM " +
@@ -429,7 +432,7 @@ private:
         const resolve::BoundExpression& where = step().where;
         const std::string& text = writer_.world.expressionText(where.expression);
         std::string whole, why;
-        if (!stage_.print(where, Scenario::reference, "b0", whole, why)) return;
+        if (!stage_.print(where, Scenario::reference, Place::allocation(0), whole, why)) return;
         const ExpressionFacts& facts = writer_.world.facts(where.expression);
         for (const spec::Atom& atom : spec::readCondition(text).atoms) {
             std::string shown = commentText(text.substr(atom.begin, atom.end - atom.begin));
@@ -437,7 +440,7 @@ private:
             for (size_t i = 0; i < where.values.size(); i++)
                 if (facts.names[i].offset >= atom.begin && facts.names[i].offset < atom.end &&
                     where.values[i].kind == resolve::ValueKind::target)
-                    varied.insert(stage_.dimension("b0." + where.values[i].name));
+                    varied.insert(stage_.dimension({Place::allocation(0), where.values[i].name}));
             varied.erase(-1);
             std::string slice = emit::printBound(writer_.world, writer_.resolver, where, atom.begin, atom.end,
                                                  [&](const resolve::Value& value) { return stageValue(value); });
@@ -465,7 +468,7 @@ private:
 
     std::string stageValue(const resolve::Value& value) const {
         std::string sql, why;
-        return stage_.printValue(value, Scenario::reference, sql, why, "b0") ? sql : "NULL";
+        return stage_.printValue(value, Scenario::reference, sql, why, Place::allocation(0)) ? sql : "NULL";
     }
 
     Writer& writer_;

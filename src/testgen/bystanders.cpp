@@ -43,15 +43,15 @@ void Bystanders::watch(const Arm& arm, const Stage::Render& mine, const Stage::R
 
 void Bystanders::watchStep(const resolve::ResolvedStep& step, const Arm& arm, const Stage::Render& mine,
                            const Stage::Render& others) {
-    std::string own = stage_.ownOf(step);
-    int row = own.empty() ? -1 : stage_.rowOf(own);
+    Place own = stage_.ownOf(step);
+    int row = own ? stage_.rowOf(own) : -1;
     if (row < 0 || !stage_.meansOne(step, own)) return;
     const PlannedRow& planned = stage_.scenario.rows[static_cast<size_t>(row)];
     auto column = planned.columns.find(step.target->key);
     // A key of which there are few values is the same in every test.
     if (column == planned.columns.end() || others(column->second) == mine(column->second)) return;
     std::string key = "t." + quoteName(step.target->key) + " = " + others(column->second);
-    bool brought = own == "new" && stage_.operation == resolve::opInsert;
+    bool brought = own == Place::after() && stage_.operation == resolve::opInsert;
     if (brought && std::none_of(watched_.begin(), watched_.end(), [&](const Watched& one) { return one.key == key; }))
         writer_.fixture(stage_.quietRow(row, others));
     watchRow(step, key, arm.label + " leaves other rows of " + step.target->table + " alone");
@@ -113,7 +113,7 @@ void Bystanders::strangers(const Arm& arm, const std::string& condition, const F
 
 void Bystanders::stranger(const resolve::ResolvedStep& step, const Arm& arm, const std::string& condition,
                           const Fixture& fixture, const spec::Atom& atom) {
-    const std::string own = stage_.ownOf(step);
+    const Place own = stage_.ownOf(step);
     const std::string& text = writer_.world.expressionText(step.where.expression);
     const ExpressionFacts& facts = writer_.world.facts(step.where.expression);
     const PlannedRow& planned = stage_.scenario.rows[static_cast<size_t>(stage_.rowOf(own))];

@@ -105,12 +105,12 @@ void Stage::splitChanging(const Invariant& invariant) {
 void Stage::findDemandsOfSteps() {
     for (const Arm& arm : arms_)
         for (const resolve::ResolvedStep* step : arm.steps)
-            if (!ownOf(*step).empty()) findDemandsOfStep(*step, ownOf(*step));
+            if (ownOf(*step)) findDemandsOfStep(*step, ownOf(*step));
     for (size_t i = 0; i < allocations.size(); i++)
-        findDemandsOfStep(*allocations[i].step, "b" + std::to_string(i));
+        findDemandsOfStep(*allocations[i].step, Place::allocation(i));
 }
 
-void Stage::findDemandsOfStep(const resolve::ResolvedStep& step, const std::string& own) {
+void Stage::findDemandsOfStep(const resolve::ResolvedStep& step, Place own) {
     bool remove = step.spec->kind == spec::StepKind::remove;
     if (!step.target || (!remove && step.spec->kind != spec::StepKind::update)) return;
     unsigned op = remove ? resolve::opDelete : resolve::opUpdate;
@@ -206,7 +206,7 @@ std::string Stage::demandSql(const Demand& demand, size_t part, std::string& why
     std::string sql;
     if (std::string problem = unknowable(world_, resolver_, written); !problem.empty()) why = problem;
     if (!demand.step) {
-        (void)print(part < demand.when.size() ? demand.when[part] : demand.holds, Scenario::reference, "", sql, why);
+        (void)print(part < demand.when.size() ? demand.when[part] : demand.holds, Scenario::reference, {}, sql, why);
         return sql;
     }
     return emit::printBound(world_, resolver_, written, 0, world_.expressionText(written.expression).size(),

@@ -38,7 +38,7 @@ bool insertedRow(const resolve::World& world, const resolve::Resolver& resolver,
         bool link = false;
         if (assignment.value) {
             if (!unknowable(world, resolver, assignment.value).empty()) continue;
-            if (!stage.print(assignment.value, literal, "", sql, why)) return false;
+            if (!stage.print(assignment.value, literal, {}, sql, why)) return false;
             const ExpressionFacts& facts = world.facts(assignment.value.expression);
             const std::string& text = world.expressionText(assignment.value.expression);
             bool name = facts.names.size() == 1 && facts.names[0].length == text.size();

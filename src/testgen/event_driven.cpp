@@ -82,7 +82,8 @@ private:
         }
         for (size_t i = 0; i < stage_.allocations.size(); i++) {
             const Allocation& allocation = stage_.allocations[i];
-            std::string sql, why, own = "b" + std::to_string(i);
+            std::string sql, why;
+            Place own = Place::allocation(i);
             if (allocation.step->where && stage_.print(allocation.step->where, Scenario::reference, own, sql, why))
                 strict.push_back(sql);
             if (!allocation.step->allocated.empty() && allocation.step->limit &&
@@ -113,7 +114,7 @@ private:
             for (const resolve::ResolvedStep& inner : loop.then) {
                 std::string sql, why;
                 if (inner.spec->kind == spec::StepKind::branch &&
-                    stage_.print(inner.condition, Scenario::reference, "", sql, why))
+                    stage_.print(inner.condition, Scenario::reference, {}, sql, why))
                     conditions.push_back("(" + sql + (k == 0 ? ") IS TRUE" : ") IS NOT TRUE"));
             }
         }
@@ -135,11 +136,11 @@ private:
     Fixture differing(const Arm& arm, Fixture fixture) const {
         for (const resolve::ResolvedStep* step : arm.steps)
             for (const resolve::BoundAssignment& assignment : step->set) {
-                std::string own = stage_.ownOf(*step);
-                if (own.empty() || !assignment.value) continue;
+                Place own = stage_.ownOf(*step);
+                if (!own || !assignment.value) continue;
                 const ExpressionFacts& facts = world_.facts(assignment.value.expression);
                 if (!facts.isLiteral || facts.literalType != "boolean") continue;
-                int known = stage_.dimension((own == "new" ? "row" : own) + "." + assignment.column);
+                int known = stage_.dimension({own == Place::after() ? Place::row() : own, assignment.column});
                 if (known >= 0 && !stage_.scenario.dimensions[static_cast<size_t>(known)].essential)
                     fixture.values[static_cast<size_t>(known)] = facts.literalValue == "true" ? "false" : "true";
             }
@@ -184,7 +185,7 @@ private:
         writer_.doubtNumber(stage_, literal, description);
         writer_.add(StatementKind::fire,
                     "UPDATE " + table + " SET " + column + " = " + column + "\nWHERE " + key + " = " +
-                        literal(stage_.dimension("row." + binding.entity->key)),
+                        literal(stage_.dimension({Place::row(), binding.entity->key})),
                     "");
         writer_.check(countIs(one, "1", description), description);
     }
@@ -299,7 +300,7 @@ private:
         std::set<int> read = stage_.dimensionsOf(bound, atom.begin, atom.end);
         bool any = false;
         Focus focus;
-        stage_.focusOn(bound, "", focus);
+        stage_.focusOn(bound, {}, focus);
         for (const auto& [dimension, order] : stage_.focus(arm))
             focus.emplace(dimension, order);
         if (read.empty()) return;  // a constant

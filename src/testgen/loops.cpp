@@ -60,7 +60,7 @@ bool Stage::isEmptied(int loop, const Render& literal) const {
 void Stage::useLoop(const resolve::ResolvedStep& step) {
     if (loop_ >= 0 || step.condition.values.size() != 1) return;
     const resolve::Value& value = step.condition.values.front();
-    int array = use(value, "", nullptr);
+    int array = use(value, {}, nullptr);
     if (array < 0) return;
     Loop loop{&step, array, {}};
     std::string type = scenario.dimensions[static_cast<size_t>(array)].baseType;
@@ -104,7 +104,7 @@ void Stage::useLoop(const resolve::ResolvedStep& step) {
         resolve::Value variable;
         variable.kind = resolve::ValueKind::local;
         variable.name = step.spec->variable.value;
-        scenario.names[nameOf(variable, "")] = loop.elements[static_cast<size_t>(element_)];
+        scenario.names[nameOf(variable, {})] = loop.elements[static_cast<size_t>(element_)];
         useSteps(step.then);
     }
     loop_ = -1;

@@ -92,10 +92,10 @@ private:
         if (inserted.empty()) return;
         const resolve::EntityInfo& entity = *stage_.action.binding.entity;
         columns_.clear();
-        std::vector<std::string> values = {literal(stage_.dimension("row." + entity.key))};
+        std::vector<std::string> values = {literal(stage_.dimension({Place::row(), entity.key}))};
         for (const auto& [name, dimension] : stage_.scenario.names)
-            if (name.compare(0, 4, "new.") == 0) {
-                columns_.push_back(name.substr(4));
+            if (name.place == Place::after()) {
+                columns_.push_back(name.column);
                 values.push_back(literal(dimension));
             }
         if (columns_.empty()) return;

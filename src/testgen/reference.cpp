@@ -260,7 +260,7 @@ std::string Reference::update(const resolve::ResolvedStep& step, std::string& wh
     if (step.limit || !step.order.empty()) return why = "an allocation is tested where it is a bulk operation", "";
     std::vector<std::string> where, set;
     const std::string key = "t." + quoteName(entity.key) + " = ";
-    if (step.ownRow) where.push_back(key + literal_(stage_.dimension("row." + entity.key)));
+    if (step.ownRow) where.push_back(key + literal_(stage_.dimension({Place::row(), entity.key})));
     if (step.byContext >= 0)
         where.push_back(key + value(stage_.action.contexts[static_cast<size_t>(step.byContext)].key, why));
     if (step.where) where.push_back("(" + print(step.where, why) + ")");
@@ -300,7 +300,7 @@ std::string Reference::emit(const resolve::ResolvedStep& step, std::string& why)
     } else if (!stage_.action.binding.custom) {
         const resolve::EntityInfo& entity = *stage_.action.binding.entity;
         data += stage_.operation == resolve::opDelete ? " -> 'old'" : " -> 'new'";
-        int key = stage_.dimension("row." + entity.key);
+        int key = stage_.dimension({Place::row(), entity.key});
         data = "(" + data + ")";
         if (key >= 0)
             data += " || jsonb_build_object(" + quoteLiteral(entity.word + "_id") + ", " + literal_(key) + ")";

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "testgen/candidates.hpp"
+#include "testgen/place.hpp"
 #include "testgen/table_facts.hpp"
 
 namespace specql::testgen {
@@ -40,7 +41,7 @@ using Focus = std::map<int, std::vector<size_t>>;
 class Scenario {
 public:
     std::vector<Dimension> dimensions;
-    std::map<std::string, int> names;  // "new.stock_quantity", "p.quantity" → dimension
+    std::map<Name, int> names;         // → dimension
     std::vector<PlannedRow> rows;      // in the order in which they can be inserted
     std::vector<std::string> demands;  // conditions that every fixture satisfies, over d1.v
     std::vector<std::string> rules;    // the same, what other actions demand

@@ -52,11 +52,11 @@ void Stage::build(bool demanding) {
             split_.insert(context.key.name);
     if (demanding) findDemands();
     for (const resolve::Context& context : contexts_)
-        use(context.key, "", nullptr);
+        use(context.key, {}, nullptr);
     for (const auto& [name, dimension] : scenario.names)
         scenario.dimensions[static_cast<size_t>(dimension)].unique = true;
     for (const resolve::ResolvedBranch& branch : action.branches)
-        if (branch.condition) useAll(branch.condition, "", true);
+        if (branch.condition) useAll(branch.condition, {}, true);
     for (const resolve::ResolvedBranch& branch : action.branches) {
         useSteps(branch.steps);
         useSteps(branch.otherwise);
@@ -78,7 +78,7 @@ void Stage::useKey(const resolve::ResolvedAction& of, const std::string& key) {
     value.kind = resolve::ValueKind::payload;
     value.name = key;
     value.type = of.payload.at(key);
-    int dimension = use(value, "", nullptr);
+    int dimension = use(value, {}, nullptr);
     Dimension& found = scenario.dimensions[static_cast<size_t>(dimension)];
     if (!found.essential && found.baseType == "uuid") found.unique = true;
 }
@@ -103,13 +103,13 @@ const TestTable* Stage::tableOf(const resolve::EntityInfo& entity) const {
     return findTable(tables_, entity.schema, entity.table);
 }
 
-std::string Stage::ownOf(const resolve::ResolvedStep& step) const {
-    if (step.ownRow) return "new";
-    if (step.byContext >= 0) return "c" + std::to_string(step.byContext);
+Place Stage::ownOf(const resolve::ResolvedStep& step) const {
+    if (step.ownRow) return Place::after();
+    if (step.byContext >= 0) return Place::context(step.byContext);
     for (size_t i = 0; i < whereSteps_.size(); i++)
         if (whereSteps_[i].step == &step && whereSteps_[i].loop == loop_ && whereSteps_[i].element == element_)
-            return "t" + std::to_string(i);
-    return "";
+            return Place::step(i);
+    return {};
 }
 
 void Stage::useSteps(const std::vector<resolve::ResolvedStep>& steps) {
@@ -131,8 +131,8 @@ void Stage::useSteps(const std::vector<resolve::ResolvedStep>& steps) {
                 Allocation allocation{nullptr, &called, &step, {}, -1, 0};
                 for (size_t i = 0; i < step.args.size() && i < called.payloadOrder.size(); i++)
                     if (step.args[i].values.size() == 1) {
-                        use(step.args[i].values.front(), "", nullptr);
-                        allocation.params[called.payloadOrder[i]] = nameOf(step.args[i].values.front(), "");
+                        use(step.args[i].values.front(), {}, nullptr);
+                        allocation.params[called.payloadOrder[i]] = nameOf(step.args[i].values.front(), {});
                     }
                 for (const resolve::ResolvedStep& work : called.branches.front().steps)
                     if ((work.spec->kind == spec::StepKind::update || work.spec->kind == spec::StepKind::remove) &&
@@ -142,27 +142,27 @@ void Stage::useSteps(const std::vector<resolve::ResolvedStep>& steps) {
             }
         }
         if (writes && step.where && step.target) whereSteps_.push_back({&step, loop_, element_});
-        std::string own = ownOf(step);
-        if (step.where && !own.empty()) {
+        Place own = ownOf(step);
+        if (step.where && own) {
             unify(step.where, own);
             useAll(step.where, own, true);
         }
-        if (kind == spec::StepKind::validate || kind == spec::StepKind::branch) useAll(step.condition, "", true);
+        if (kind == spec::StepKind::validate || kind == spec::StepKind::branch) useAll(step.condition, {}, true);
         useAssigned(step, own);
         for (const resolve::BoundExpression& arg : step.args)
-            useAll(arg, "", false);
+            useAll(arg, {}, false);
         useSteps(step.then);
         useSteps(step.otherwise);
     }
 }
 
-void Stage::useAssigned(const resolve::ResolvedStep& step, const std::string& own) {
+void Stage::useAssigned(const resolve::ResolvedStep& step, Place own) {
     bool writes = step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove;
     for (const resolve::BoundAssignment& assignment : step.set) {
         if (assignment.value) useAll(assignment.value, own, false);
         if (assignment.taken) use(*assignment.taken, own, nullptr);
         // A row that has the value already would not show that the step ran.
-        if (!writes || own.empty() || !assignment.value || !step.target) continue;
+        if (!writes || !own || !assignment.value || !step.target) continue;
         const ExpressionFacts& facts = world_.facts(assignment.value.expression);
         const resolve::ColumnInfo* column = step.target->column(assignment.column);
         if (!facts.isLiteral || !column) continue;
@@ -178,7 +178,7 @@ void Stage::useAssigned(const resolve::ResolvedStep& step, const std::string& ow
 }
 
 void Stage::useAllocation(Allocation allocation) {
-    std::string own = "b" + std::to_string(allocations.size());
+    Place own = Place::allocation(allocations.size());
     allocations.push_back(std::move(allocation));
     const resolve::ResolvedStep& step = *allocations.back().step;
     unify(step.where, own);
@@ -189,10 +189,10 @@ void Stage::useAllocation(Allocation allocation) {
 
 // --- rows ------------------------------------------------------------------------------------------------------------
 
-std::map<std::string, int> Stage::given(const std::string& prefix) const {
+std::map<std::string, int> Stage::given(Place place) const {
     std::map<std::string, int> columns;
     for (const auto& [name, dimension] : scenario.names)
-        if (name.compare(0, prefix.size() + 1, prefix + ".") == 0) columns[name.substr(prefix.size() + 1)] = dimension;
+        if (name.place == place) columns[name.column] = dimension;
     return columns;
 }
 
@@ -215,7 +215,7 @@ void Stage::referenceParents(const std::vector<resolve::ResolvedStep>& steps) {
             const resolve::Value* value = assignment.taken                      ? &*assignment.taken
                                           : assignment.value.values.size() == 1 ? &assignment.value.values.front()
                                                                                 : nullptr;
-            int known = value ? nameDimension(*value, "") : -1;
+            int known = value ? nameDimension(*value, {}) : -1;
             if (known < 0) continue;
             for (const TestForeignKey& key : table->foreignKeys) {
                 const TestTable* parent = findTable(tables_, key.schema, key.table);
@@ -245,9 +245,9 @@ void Stage::buildRows() {
         const resolve::Context& context = contexts_[i];
         const TestTable* found = table(*context.entity);
         if (!found) return;
-        std::string place = "c" + std::to_string(i);
+        Place place = Place::context(static_cast<int>(i));
         std::map<std::string, int> columns = given(place);
-        int key = nameDimension(context.key, "");
+        int key = nameDimension(context.key, {});
         if (key < 0) {
             unfit = "the key " + context.key.name + " is computed";
             return;
@@ -269,7 +269,7 @@ void Stage::buildRows() {
         key.kind = resolve::ValueKind::eventColumn;
         key.name = entity.key;
         key.type = entity.column(entity.key)->type;
-        int keyKnown = use(key, "", nullptr);
+        int keyKnown = use(key, {}, nullptr);
         if (keyKnown < 0) {
             unfit = "the key of " + entity.shown() + " is a generated column";
             return;
@@ -282,7 +282,7 @@ void Stage::buildRows() {
             column.kind = resolve::ValueKind::eventColumn;
             column.name = action.binding.valueColumn;
             column.type = entity.column(column.name)->type;
-            int known = use(column, "", nullptr);
+            int known = use(column, {}, nullptr);
             if (known < 0) {
                 unfit = column.name + " is a generated column";
                 return;
@@ -298,24 +298,25 @@ void Stage::buildRows() {
             column.type = entity.column(name)->type;
             for (bool old : {true, false}) {
                 column.old = old;
-                int side = use(column, "", nullptr);
+                int side = use(column, {}, nullptr);
                 if (side >= 0 && (name == action.binding.changedColumn || name == stirred_))
                     scenario.dimensions[static_cast<size_t>(side)].essential = true;
             }
         }
-        std::map<std::string, int> columns = given("row");
+        std::map<std::string, int> columns = given(Place::row());
         if (operation == resolve::opUpdate) {
-            std::map<std::string, int> before = columns, old = given("old");
+            std::map<std::string, int> before = columns, old = given(Place::before());
             before.insert(old.begin(), old.end());
             int row = scenario.addRow(tables_, *found, before);
             if (!scenario.unfit.empty()) return;
-            rows_["old"] = row;
+            rows_[Place::before()] = row;
             std::map<std::string, int> after = scenario.rows[static_cast<size_t>(row)].columns;
-            for (const auto& [name, dimension] : given("new"))
+            for (const auto& [name, dimension] : given(Place::after()))
                 after[name] = dimension;
-            rows_["new"] = scenario.addRow(tables_, *found, after);
+            rows_[Place::after()] = scenario.addRow(tables_, *found, after);
         } else {
-            rows_[operation == resolve::opInsert ? "new" : "old"] = scenario.addRow(tables_, *found, columns);
+            rows_[operation == resolve::opInsert ? Place::after() : Place::before()] =
+                scenario.addRow(tables_, *found, columns);
         }
         std::string name = stirred_.empty() ? action.binding.changedColumn : stirred_;
         if (operation == resolve::opUpdate && !name.empty()) {
@@ -323,7 +324,7 @@ void Stage::buildRows() {
             change.name = name;
             std::vector<std::string> sides;
             for (const resolve::Value& side : bothSides(change))
-                sides.push_back(value(side, Scenario::reference, "", unfit));
+                sides.push_back(value(side, Scenario::reference, {}, unfit));
             scenario.demands.push_back(join(sides, " IS DISTINCT FROM "));
         }
     }
@@ -335,12 +336,12 @@ void Stage::buildRows() {
         const resolve::EntityInfo& entity = *whereSteps_[i].step->target;
         const TestTable* found = table(entity);
         if (!found || entity.key.empty()) continue;
-        std::string place = "t" + std::to_string(i);
+        Place place = Place::step(i);
         std::map<std::string, int> columns = given(place);
         if (!columns.count(entity.key)) {
             const TestColumn* column = found->column(entity.key);
             Dimension dimension{column->type, column->baseType, {}, {}, entity.key, true, false, "", 0, false};
-            columns[entity.key] = scenario.names[place + "." + entity.key] = scenario.add(std::move(dimension));
+            columns[entity.key] = scenario.names[{place, entity.key}] = scenario.add(std::move(dimension));
         }
         // WHERE may name a row that is there already.
         auto same = std::find_if(scenario.rows.begin(), scenario.rows.end(), [&](const PlannedRow& row) {
@@ -361,7 +362,7 @@ void Stage::buildRows() {
             for (const std::string& candidate : other.candidates)
                 if (std::find(kept.candidates.begin(), kept.candidates.end(), candidate) == kept.candidates.end())
                     kept.candidates.push_back(candidate);
-            scenario.names[place + "." + name] = known->second;
+            scenario.names[{place, name}] = known->second;
         }
     }
     for (size_t i = 0; i < allocations.size() && scenario.unfit.empty(); i++) {
@@ -369,13 +370,13 @@ void Stage::buildRows() {
         const resolve::EntityInfo& entity = *allocation.step->target;
         const TestTable* found = table(entity);
         if (!found || entity.key.empty()) continue;
-        std::string place = "b" + std::to_string(i);
+        Place place = Place::allocation(i);
         allocation.firstOwn = scenario.dimensions.size();
         auto need = [&](const std::string& column, bool unique) {
             const TestColumn* known = found->column(column);
-            if (!known || scenario.names.count(place + "." + column)) return;
+            if (!known || scenario.names.count({place, column})) return;
             Dimension dimension{known->type, known->baseType, {}, {}, column, unique, false, "", 0, false};
-            scenario.names[place + "." + column] = scenario.add(std::move(dimension));
+            scenario.names[{place, column}] = scenario.add(std::move(dimension));
         };
         need(entity.key, true);
         if (!allocation.step->allocated.empty()) need(allocation.step->allocated, false);
@@ -391,9 +392,9 @@ void Stage::buildRows() {
     if (unfit.empty()) unfit = scenario.unfit;
 }
 
-int Stage::rowOf(const std::string& own) const {
+int Stage::rowOf(Place own) const {
     auto found = rows_.find(own);
-    if (found == rows_.end() && own == "new") found = rows_.find("old");
+    if (found == rows_.end() && own == Place::after()) found = rows_.find(Place::before());
     return found == rows_.end() ? -1 : found->second;
 }
 

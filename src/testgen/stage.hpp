@@ -16,7 +16,7 @@ struct Allocation {
     const resolve::ResolvedStep* step = nullptr;    // the update or delete
     const resolve::ResolvedAction* bulk = nullptr;  // whose it is
     const resolve::ResolvedStep* caller = nullptr;  // null if it is the stage's own action
-    std::map<std::string, std::string> params;      // called: parameter → name of a dimension
+    std::map<std::string, Name> params;             // called: parameter → name of a dimension
     int row = -1;                                   // of scenario.rows: what all these rows have in common
     size_t firstOwn = 0;                            // dimensions from here on are of these rows only
 };
@@ -36,14 +36,14 @@ public:
 
     using Render = std::function<std::string(int dimension)>;
 
-    // The SQL of an expression; false, and why, if a test cannot know its value. `own`: what the target's own columns
-    // mean: "new" for the event's row, "c0" for the row of a context, "t0" for the row of a step with WHERE.
-    bool print(const resolve::BoundExpression& bound, const Render& render, const std::string& own, std::string& sql,
+    // The SQL of an expression; false, and why, if a test cannot know its value. `own`: the place of the target's row,
+    // whose columns may stand in it by their bare names.
+    bool print(const resolve::BoundExpression& bound, const Render& render, Place own, std::string& sql,
                std::string& why) const;
     bool printValue(const resolve::Value& value, const Render& render, std::string& sql, std::string& why,
-                    const std::string& own = "") const;
+                    Place own = {}) const;
     bool printSlice(const resolve::BoundExpression& bound, size_t begin, size_t end, const Render& render,
-                    std::string& sql, std::string& why, const std::string& own = "") const;
+                    std::string& sql, std::string& why, Place own = {}) const;
     // Which rows a step that updates or deletes is about, over an alias of its table.
     bool rowCondition(const resolve::ResolvedStep& step, const Render& render, const std::string& alias,
                       std::string& sql, std::string& why) const;
@@ -51,10 +51,9 @@ public:
     bool condition(const Arm& arm, const Render& render, std::string& sql, std::string& why) const;
     // What a search for values of an arm is about: everything that its conditions and its steps' WHERE read.
     Focus focus(const Arm& arm) const;
-    void focusOn(const resolve::BoundExpression& bound, const std::string& own, Focus& focus) const;
+    void focusOn(const resolve::BoundExpression& bound, Place own, Focus& focus) const;
     // Dimensions that a part of an expression reads.
-    std::set<int> dimensionsOf(const resolve::BoundExpression& bound, size_t begin, size_t end,
-                               const std::string& own = "") const;
+    std::set<int> dimensionsOf(const resolve::BoundExpression& bound, size_t begin, size_t end, Place own = {}) const;
 
     // Old values of columns whose new ones are among `dimensions`, unless they are among them too.
     std::set<int> before(const std::set<int>& dimensions) const;
@@ -85,15 +84,15 @@ public:
     std::string changes(const resolve::ResolvedStep& step) const;
 
     // Whether a step's WHERE, if it has one, tells its row from others like it.
-    bool meansOne(const resolve::ResolvedStep& step, const std::string& own) const;
-    // Where a step's target row is: "new", "c0", "t0"; empty if the step has none.
-    std::string ownOf(const resolve::ResolvedStep& step) const;
+    bool meansOne(const resolve::ResolvedStep& step, Place own) const;
+    // Where a step's target row is: none if there is no such row.
+    Place ownOf(const resolve::ResolvedStep& step) const;
     // The row of that place, or -1.
-    int rowOf(const std::string& own) const;
-    int dimension(const std::string& name) const;
+    int rowOf(Place own) const;
+    int dimension(const Name& name) const;
 
     // Whether a column's value in the row of a place has another name too.
-    bool isShared(const std::string& own, const std::string& column) const;
+    bool isShared(Place own, const std::string& column) const;
     const TestTable* tableOf(const resolve::EntityInfo& entity) const;
     const TestTable* eventTable() const;  // null for a custom event
 
@@ -123,7 +122,7 @@ public:
     std::string unfit;
     // Handlers of other actions that cannot refuse what this one writes, if values satisfy scenario.rules.
     std::vector<std::string> contented;
-    std::vector<Allocation> allocations;  // number n is called "b<n>" among the places
+    std::vector<Allocation> allocations;
     std::optional<Outside> outside;
     std::set<int> present;  // rows that are there without the fixture
     const resolve::ResolvedAction& action;
@@ -136,7 +135,7 @@ private:
         std::vector<resolve::BoundExpression> when;  // the invariant's conditions, with the names of this stage
         resolve::BoundExpression holds;
         const resolve::ResolvedStep* step = nullptr;  // null: the event
-        std::string own;                              // the step's target row
+        Place own;                                    // the step's target row
     };
 
     // A foreach, and the dimensions of its array and of the elements.
@@ -158,7 +157,7 @@ private:
     void findDemands();
     void splitChanging(const Invariant& invariant);
     void findDemandsOfSteps();
-    void findDemandsOfStep(const resolve::ResolvedStep& step, const std::string& own);
+    void findDemandsOfStep(const resolve::ResolvedStep& step, Place own);
     void useDemands();
     void stateDemands();
     int contextLike(const resolve::ResolvedAction& other, int which);
@@ -169,28 +168,28 @@ private:
     std::string demandSql(const Demand& demand, size_t part, std::string& why) const;
     bool isContent(const resolve::ResolvedAction& owner, size_t stated) const;
 
-    std::string value(const resolve::Value& value, const Render& render, const std::string& own,
-                      std::string& why) const;
+    std::string value(const resolve::Value& value, const Render& render, Place own, std::string& why) const;
     bool isMissing(const resolve::Value& value) const;
-    int nameDimension(const resolve::Value& value, const std::string& own) const;
+    int nameDimension(const resolve::Value& value, Place own) const;
     // The generated column that a value is, and the values that it is made of; null if it is none.
-    const TestColumn* generated(const resolve::Value& value, const std::string& own,
-                                std::vector<resolve::Value>& parts) const;
+    const TestColumn* generated(const resolve::Value& value, Place own, std::vector<resolve::Value>& parts) const;
     // The new value and the old one that a change is between.
     std::vector<resolve::Value> bothSides(const resolve::Value& change) const;
-    void addDimensions(const resolve::Value& value, const std::string& own, std::set<int>& found) const;
-    std::string nameOf(const resolve::Value& value, const std::string& own) const;
-    int use(const resolve::Value& value, const std::string& own, const spec::ConditionText* condition);
-    void useAll(const resolve::BoundExpression& bound, const std::string& own, bool essential);
+    void addDimensions(const resolve::Value& value, Place own, std::set<int>& found) const;
+    // Where a column of the event's row stands: old and new values of some differ.
+    Place eventPlace(const std::string& column, bool old) const;
+    Name nameOf(const resolve::Value& value, Place own) const;
+    int use(const resolve::Value& value, Place own, const spec::ConditionText* condition);
+    void useAll(const resolve::BoundExpression& bound, Place own, bool essential);
     void useSteps(const std::vector<resolve::ResolvedStep>& steps);
     void useAllocation(Allocation allocation);
     // What a listener hands to a window: keys, and values on both sides of the term's number.
     void useFeed(const resolve::FeedTerm& feed);
-    void useAssigned(const resolve::ResolvedStep& step, const std::string& own);
+    void useAssigned(const resolve::ResolvedStep& step, Place own);
     // `product_id = product_id`: both sides are one dimension.
-    void unify(const resolve::BoundExpression& where, const std::string& own);
-    const resolve::EntityInfo* entityOf(const resolve::Value& value, const std::string& own) const;
-    const Allocation* allocationOf(const std::string& own) const;
+    void unify(const resolve::BoundExpression& where, Place own);
+    const resolve::EntityInfo* entityOf(const resolve::Value& value, Place own) const;
+    const Allocation* allocationOf(Place own) const;
     // Inserting the rows of a test is no event: tables whose actions listen to that do not capture meanwhile.
     std::vector<std::string> quietly(std::vector<std::string> statements,
                                      const std::set<const TestTable*>& tables) const;
@@ -199,7 +198,7 @@ private:
     // An action that listens to any update gets one that changes something.
     void chooseStirred();
     void referenceParents(const std::vector<resolve::ResolvedStep>& steps);
-    std::map<std::string, int> given(const std::string& prefix) const;
+    std::map<std::string, int> given(Place place) const;
     bool isPlanted(int row) const;
     std::string isThere(int row, const Render& literal) const;
     // Whether any action listens to one of these operations on a table.
@@ -217,7 +216,7 @@ private:
     std::vector<Demand> demands_;
     std::map<const resolve::ResolvedAction*, size_t> stated_;  // how many demands of steps are among scenario.rules
     std::vector<Arm> arms_;
-    std::map<std::string, int> rows_;  // "old", "new", "c0", "t0" → scenario.rows
+    std::map<Place, int> rows_;  // → scenario.rows
 };
 
 }  // namespace specql::testgen

@@ -43,7 +43,7 @@ void Stage::useFeed(const resolve::FeedTerm& feed) {
     spec::ConditionText text = around(term, term.filter.value);
     bool compared = term.aggregate != "count";
     auto note = [&](resolve::Value value, bool key) {
-        int known = use(value, "", !key && compared ? &text : nullptr);
+        int known = use(value, {}, !key && compared ? &text : nullptr);
         if (known < 0) return;
         Dimension& dimension = scenario.dimensions[static_cast<size_t>(known)];
         bool distinct = key || (term.distinct && !compared);
@@ -72,7 +72,7 @@ void Stage::useFeed(const resolve::FeedTerm& feed) {
     value.kind = resolve::ValueKind::eventColumn;
     value.name = at.column;
     value.type = at.type;
-    Dimension& dimension = scenario.dimensions[static_cast<size_t>(use(value, "", nullptr))];
+    Dimension& dimension = scenario.dimensions[static_cast<size_t>(use(value, {}, nullptr))];
     dimension.candidates = {"specql.clock()"};
     dimension.fixed = true;
 }

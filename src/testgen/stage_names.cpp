@@ -5,41 +5,46 @@
 
 namespace specql::testgen {
 
-std::string Stage::nameOf(const resolve::Value& value, const std::string& own) const {
+Name Stage::nameOf(const resolve::Value& value, Place own) const {
     const Allocation* allocation = allocationOf(own);
     if (allocation && allocation->caller && value.kind == resolve::ValueKind::payload) {
         auto found = allocation->params.find(value.name);
-        return found == allocation->params.end() ? "" : found->second;
+        return found == allocation->params.end() ? Name() : found->second;
     }
     if (allocation && allocation->caller && value.kind == resolve::ValueKind::context) {
         const resolve::EntityInfo* entity = allocation->bulk->contexts[static_cast<size_t>(value.context)].entity;
         if (!action.binding.custom && entity == action.binding.entity)
-            return (split_.count(value.name) ? "new." : "row.") + value.name;
+            return {eventPlace(value.name, false), value.name};
         // Of several rows of that entity none is meant.
-        std::string found;
-        for (size_t i = 0; i < contexts_.size(); i++)
-            if (contexts_[i].entity == entity)
-                found = found.empty() ? "c" + std::to_string(i) + "." + value.name : std::string("several");
-        return found == "several" ? "" : found;
+        Name found;
+        for (size_t i = 0; i < contexts_.size(); i++) {
+            if (contexts_[i].entity != entity) continue;
+            if (found) return {};
+            found = {Place::context(static_cast<int>(i)), value.name};
+        }
+        return found;
     }
     switch (value.kind) {
         case resolve::ValueKind::eventColumn:
-            if (isMissing(value)) return "";
-            return (!split_.count(value.name) ? "row." : value.old ? "old." : "new.") + value.name;
-        case resolve::ValueKind::context: return "c" + std::to_string(value.context) + "." + value.name;
-        case resolve::ValueKind::payload: return "p." + value.name;
+            if (isMissing(value)) return {};
+            return {eventPlace(value.name, value.old), value.name};
+        case resolve::ValueKind::context: return {Place::context(value.context), value.name};
+        case resolve::ValueKind::payload: return {Place::payload(), value.name};
         case resolve::ValueKind::target:
-            if (own.empty()) return "";
-            if (own == "new") return (split_.count(value.name) ? "new." : "row.") + value.name;
-            return own + "." + value.name;
+            return {own == Place::after() ? eventPlace(value.name, false) : own, value.name};
         case resolve::ValueKind::meta:
-            if (value.name.compare(0, 8, "payload:") == 0) return "p." + value.name.substr(8);
-            return "";
+            if (value.name.compare(0, 8, "payload:") == 0) return {Place::payload(), value.name.substr(8)};
+            return {};
         case resolve::ValueKind::local:
-            if (loop_ < 0 || loops_[static_cast<size_t>(loop_)].step->spec->variable.value != value.name) return "";
-            return "l" + std::to_string(loop_) + "_" + std::to_string(element_) + "." + value.name;
-        default: return "";
+            if (loop_ < 0 || loops_[static_cast<size_t>(loop_)].step->spec->variable.value != value.name) return {};
+            return {Place::elementOf(loop_, element_), value.name};
+        default: return {};
     }
+}
+
+Place Stage::eventPlace(const std::string& column, bool old) const {
+    if (!split_.count(column)) return Place::row();
+    return old ? Place::before() : Place::after();
 }
 
 // A column of a row that there is not: the old one of an insertion, the new one of a deletion where it is named as
@@ -49,40 +54,37 @@ bool Stage::isMissing(const resolve::Value& value) const {
            (value.strict && !value.old && operation == resolve::opDelete);
 }
 
-int Stage::dimension(const std::string& name) const {
+int Stage::dimension(const Name& name) const {
     auto found = scenario.names.find(name);
     return found == scenario.names.end() ? -1 : found->second;
 }
 
-int Stage::nameDimension(const resolve::Value& value, const std::string& own) const {
-    std::string name = nameOf(value, own);
-    return name.empty() ? -1 : dimension(name);
+int Stage::nameDimension(const resolve::Value& value, Place own) const {
+    Name name = nameOf(value, own);
+    return name ? dimension(name) : -1;
 }
 
-const Allocation* Stage::allocationOf(const std::string& own) const {
-    for (size_t i = 0; i < allocations.size(); i++)
-        if (own == "b" + std::to_string(i)) return &allocations[i];
-    return nullptr;
+const Allocation* Stage::allocationOf(Place own) const {
+    return own.kind == Place::Kind::allocation ? &allocations[static_cast<size_t>(own.index)] : nullptr;
 }
 
 // Whose column a value is.
-const resolve::EntityInfo* Stage::entityOf(const resolve::Value& value, const std::string& own) const {
+const resolve::EntityInfo* Stage::entityOf(const resolve::Value& value, Place own) const {
     const Allocation* allocation = allocationOf(own);
     if (value.kind == resolve::ValueKind::eventColumn) return action.binding.entity;
     if (value.kind == resolve::ValueKind::context)
         return (allocation ? allocation->bulk->contexts : contexts_)[static_cast<size_t>(value.context)].entity;
     if (value.kind != resolve::ValueKind::target) return nullptr;
     if (allocation) return allocation->step->target;
-    if (own == "new") return action.binding.entity;
-    if (own.front() == 'c') return contexts_[static_cast<size_t>(std::stoi(own.substr(1)))].entity;
-    return whereSteps_[static_cast<size_t>(std::stoi(own.substr(1)))].step->target;
+    if (own == Place::after()) return action.binding.entity;
+    if (own.kind == Place::Kind::context) return contexts_[static_cast<size_t>(own.index)].entity;
+    return whereSteps_[static_cast<size_t>(own.index)].step->target;
 }
 
-const TestColumn* Stage::generated(const resolve::Value& value, const std::string& own,
-                                   std::vector<resolve::Value>& parts) const {
+const TestColumn* Stage::generated(const resolve::Value& value, Place own, std::vector<resolve::Value>& parts) const {
     bool column = value.kind == resolve::ValueKind::eventColumn || value.kind == resolve::ValueKind::context ||
-                  (value.kind == resolve::ValueKind::target && !own.empty());
-    const resolve::EntityInfo* entity = column && !nameOf(value, own).empty() ? entityOf(value, own) : nullptr;
+                  (value.kind == resolve::ValueKind::target && own);
+    const resolve::EntityInfo* entity = column && nameOf(value, own) ? entityOf(value, own) : nullptr;
     const TestTable* table = entity ? tableOf(*entity) : nullptr;
     const TestColumn* found = table ? table->column(value.name) : nullptr;
     if (!found || found->generation.empty()) return nullptr;
@@ -105,7 +107,7 @@ std::vector<resolve::Value> Stage::bothSides(const resolve::Value& change) const
     return {after, before};
 }
 
-void Stage::unify(const resolve::BoundExpression& where, const std::string& own) {
+void Stage::unify(const resolve::BoundExpression& where, Place own) {
     if (!where) return;
     const std::string& text = world_.expressionText(where.expression);
     const ExpressionFacts& facts = world_.facts(where.expression);
@@ -135,7 +137,7 @@ void Stage::unify(const resolve::BoundExpression& where, const std::string& own)
 }
 
 // The dimension of a name, made when it is met first.
-int Stage::use(const resolve::Value& value, const std::string& own, const spec::ConditionText* condition) {
+int Stage::use(const resolve::Value& value, Place own, const spec::ConditionText* condition) {
     if (value.kind == resolve::ValueKind::eventChange) {
         std::vector<resolve::Value> sides = bothSides(value);
         use(sides[1], own, condition);
@@ -146,8 +148,8 @@ int Stage::use(const resolve::Value& value, const std::string& own, const spec::
             use(part, own, condition);
         return -1;
     }
-    std::string name = nameOf(value, own);
-    if (name.empty()) return -1;
+    Name name = nameOf(value, own);
+    if (!name) return -1;
     int known = dimension(name);
     if (known < 0) {
         const resolve::EntityInfo* entity = entityOf(value, own);
@@ -179,7 +181,7 @@ int Stage::use(const resolve::Value& value, const std::string& own, const spec::
     return known;
 }
 
-void Stage::useAll(const resolve::BoundExpression& bound, const std::string& own, bool essential) {
+void Stage::useAll(const resolve::BoundExpression& bound, Place own, bool essential) {
     if (!bound) return;
     spec::ConditionText text = spec::readCondition(world_.expressionText(bound.expression));
     for (const resolve::Value& value : bound.values)

@@ -17,8 +17,7 @@ std::string tableName(const TestTable& table) {
 
 }  // namespace
 
-std::string Stage::value(const resolve::Value& value, const Render& render, const std::string& own,
-                         std::string& why) const {
+std::string Stage::value(const resolve::Value& value, const Render& render, Place own, std::string& why) const {
     if (outside) {
         std::string sql = outside->value(value);
         if (!sql.empty()) return sql;
@@ -74,7 +73,7 @@ std::string Stage::value(const resolve::Value& value, const Render& render, cons
 }
 
 bool Stage::printSlice(const resolve::BoundExpression& bound, size_t begin, size_t end, const Render& render,
-                       std::string& sql, std::string& why, const std::string& own) const {
+                       std::string& sql, std::string& why, Place own) const {
     std::string problem = unknowable(world_, resolver_, bound);
     sql = emit::printBound(world_, resolver_, bound, begin, end,
                            [&](const resolve::Value& name) { return value(name, render, own, problem); });
@@ -83,14 +82,14 @@ bool Stage::printSlice(const resolve::BoundExpression& bound, size_t begin, size
 }
 
 bool Stage::printValue(const resolve::Value& name, const Render& render, std::string& sql, std::string& why,
-                       const std::string& own) const {
+                       Place own) const {
     std::string problem;
     sql = value(name, render, own, problem);
     if (!problem.empty()) why = problem;
     return problem.empty();
 }
 
-bool Stage::print(const resolve::BoundExpression& bound, const Render& render, const std::string& own, std::string& sql,
+bool Stage::print(const resolve::BoundExpression& bound, const Render& render, Place own, std::string& sql,
                   std::string& why) const {
     std::string problem = unknowable(world_, resolver_, bound);
     sql = emit::printBound(world_, resolver_, bound, 0, world_.expressionText(bound.expression).size(),
@@ -103,14 +102,14 @@ bool Stage::condition(const Arm& arm, const Render& render, std::string& sql, st
     sql.clear();
     for (const Arm::Part& part : arm.parts) {
         std::string one;
-        if (!print(*part.condition, render, "", one, why)) return false;
+        if (!print(*part.condition, render, {}, one, why)) return false;
         sql += (sql.empty() ? "((" : " AND ((") + one + (part.negated ? ") IS NOT TRUE)" : ") IS TRUE)");
     }
     if (sql.empty()) sql = "true";
     return true;
 }
 
-void Stage::focusOn(const resolve::BoundExpression& bound, const std::string& own, Focus& focus) const {
+void Stage::focusOn(const resolve::BoundExpression& bound, Place own, Focus& focus) const {
     if (!bound) return;
     const std::string& text = world_.expressionText(bound.expression);
     spec::ConditionText condition = spec::readCondition(text);
@@ -140,17 +139,17 @@ void Stage::focusOn(const resolve::BoundExpression& bound, const std::string& ow
 Focus Stage::focus(const Arm& arm) const {
     Focus found;
     for (const Arm::Part& part : arm.parts)
-        focusOn(*part.condition, "", found);
+        focusOn(*part.condition, {}, found);
     for (const resolve::ResolvedStep* step : arm.steps)
-        if (!ownOf(*step).empty()) focusOn(step->where, ownOf(*step), found);
+        if (ownOf(*step)) focusOn(step->where, ownOf(*step), found);
     for (size_t i = 0; i < allocations.size(); i++) {
-        focusOn(allocations[i].step->where, "b" + std::to_string(i), found);
-        focusOn(allocations[i].step->limit, "b" + std::to_string(i), found);
+        focusOn(allocations[i].step->where, Place::allocation(i), found);
+        focusOn(allocations[i].step->limit, Place::allocation(i), found);
     }
     focusOnDemands(arm, found);
     for (const std::string& column : split_)
-        for (const char* side : {"old.", "new."}) {
-            int known = dimension(side + column);
+        for (Place side : {Place::before(), Place::after()}) {
+            int known = dimension({side, column});
             if (known < 0 || found.count(known)) continue;
             for (size_t n = 0; n < scenario.dimensions[static_cast<size_t>(known)].candidates.size(); n++)
                 found[known].push_back(n);
@@ -158,8 +157,7 @@ Focus Stage::focus(const Arm& arm) const {
     return found;
 }
 
-std::set<int> Stage::dimensionsOf(const resolve::BoundExpression& bound, size_t begin, size_t end,
-                                  const std::string& own) const {
+std::set<int> Stage::dimensionsOf(const resolve::BoundExpression& bound, size_t begin, size_t end, Place own) const {
     std::set<int> found;
     const ExpressionFacts& facts = world_.facts(bound.expression);
     for (size_t i = 0; i < bound.values.size(); i++) {
@@ -170,7 +168,7 @@ std::set<int> Stage::dimensionsOf(const resolve::BoundExpression& bound, size_t 
     return found;
 }
 
-void Stage::addDimensions(const resolve::Value& value, const std::string& own, std::set<int>& found) const {
+void Stage::addDimensions(const resolve::Value& value, Place own, std::set<int>& found) const {
     std::vector<resolve::Value> parts;
     if (value.kind == resolve::ValueKind::eventChange)
         parts = bothSides(value);
@@ -183,7 +181,7 @@ void Stage::addDimensions(const resolve::Value& value, const std::string& own, s
 std::set<int> Stage::before(const std::set<int>& dimensions) const {
     std::set<int> found;
     for (const std::string& column : split_)
-        if (dimensions.count(dimension("new." + column))) found.insert(dimension("old." + column));
+        if (dimensions.count(dimension({Place::after(), column}))) found.insert(dimension({Place::before(), column}));
     found.erase(-1);
     for (int known : dimensions)
         found.erase(known);
@@ -194,16 +192,17 @@ std::set<int> Stage::before(const std::set<int>& dimensions) const {
 std::vector<std::string> Stage::wheres(const Arm& arm) const {
     std::vector<std::string> found;
     for (const resolve::ResolvedStep* step : arm.steps) {
-        std::string sql, why, own = ownOf(*step);
-        if (step->where && !own.empty() && print(step->where, Scenario::reference, own, sql, why)) found.push_back(sql);
+        std::string sql, why;
+        Place own = ownOf(*step);
+        if (step->where && own && print(step->where, Scenario::reference, own, sql, why)) found.push_back(sql);
     }
     return found;
 }
 
 // That a row is not before what an update makes of it; empty if the values of the test do not say that.
 std::string Stage::changes(const resolve::ResolvedStep& step) const {
-    std::string own = ownOf(step);
-    if (step.spec->kind != spec::StepKind::update || own.empty()) return "";
+    Place own = ownOf(step);
+    if (step.spec->kind != spec::StepKind::update || !own) return "";
     std::vector<std::string> differ;
     for (const resolve::BoundAssignment& assignment : step.set) {
         resolve::Value before;
@@ -219,7 +218,7 @@ std::string Stage::changes(const resolve::ResolvedStep& step) const {
     return differ.empty() ? "" : "(" + join(differ, " OR ") + ")";
 }
 
-bool Stage::meansOne(const resolve::ResolvedStep& step, const std::string& own) const {
+bool Stage::meansOne(const resolve::ResolvedStep& step, Place own) const {
     if (!step.where || step.ownRow || step.byContext >= 0) return true;
     const std::string& text = world_.expressionText(step.where.expression);
     std::set<int> read = dimensionsOf(step.where, 0, text.size(), own);
@@ -295,7 +294,7 @@ std::vector<std::string> Stage::quietRow(int row, const std::function<std::strin
 
 // Whether the fixture inserts a row: not one that the event brings, or that is there already.
 bool Stage::isPlanted(int row) const {
-    auto fired = rows_.find("new");
+    auto fired = rows_.find(Place::after());
     bool allocated = std::any_of(allocations.begin(), allocations.end(),
                                  [&](const Allocation& allocation) { return allocation.row == row; });
     return !allocated && !present.count(row) && (fired == rows_.end() || row != fired->second);
@@ -345,15 +344,15 @@ const TestTable* Stage::eventTable() const {
 }
 
 std::string Stage::eventDone(const Render& literal) const {
-    if (operation != resolve::opDelete) return isThere(rows_.at("new"), literal);
-    return "NOT " + isThere(rows_.at("old"), literal);
+    if (operation != resolve::opDelete) return isThere(rows_.at(Place::after()), literal);
+    return "NOT " + isThere(rows_.at(Place::before()), literal);
 }
 
-bool Stage::isShared(const std::string& own, const std::string& column) const {
-    int known = dimension(own + "." + column);
-    return known >= 0 && std::any_of(scenario.names.begin(), scenario.names.end(), [&](const auto& name) {
-               return name.second == known && name.first != own + "." + column;
-           });
+bool Stage::isShared(Place own, const std::string& column) const {
+    const Name mine{own, column};
+    int known = dimension(mine);
+    return known >= 0 && std::any_of(scenario.names.begin(), scenario.names.end(),
+                                     [&](const auto& name) { return name.second == known && !(name.first == mine); });
 }
 
 bool Stage::rowCondition(const resolve::ResolvedStep& step, const Render& render, const std::string& alias,
@@ -361,17 +360,18 @@ bool Stage::rowCondition(const resolve::ResolvedStep& step, const Render& render
     auto column = [&](const std::string& name) { return alias + "." + quoteName(name); };
     std::string problem = step.where ? unknowable(world_, resolver_, step.where) : "";
     std::vector<std::string> parts;
-    if (step.ownRow) parts.push_back(column(step.target->key) + " = " + render(dimension("row." + step.target->key)));
+    if (step.ownRow)
+        parts.push_back(column(step.target->key) + " = " + render(dimension({Place::row(), step.target->key})));
     if (step.byContext >= 0)
         parts.push_back(column(step.target->key) + " = " +
-                        value(contexts_[static_cast<size_t>(step.byContext)].key, render, "", problem));
+                        value(contexts_[static_cast<size_t>(step.byContext)].key, render, {}, problem));
     if (step.where)
         parts.push_back(
             "(" +
             emit::printBound(world_, resolver_, step.where, 0, world_.expressionText(step.where.expression).size(),
                              [&](const resolve::Value& name) {
                                  return name.kind == resolve::ValueKind::target ? column(name.name)
-                                                                                : value(name, render, "", problem);
+                                                                                : value(name, render, {}, problem);
                              }) +
             ")");
     if (parts.empty()) problem = "its rows are not known";
@@ -384,13 +384,13 @@ std::string Stage::payload(const Render& literal) const {
     if (outside) return outside->data;
     std::vector<std::string> pairs;
     for (const auto& [name, dimension] : scenario.names)
-        if (name.compare(0, 2, "p.") == 0) pairs.push_back(quoteLiteral(name.substr(2)) + ", " + literal(dimension));
+        if (name.place == Place::payload()) pairs.push_back(quoteLiteral(name.column) + ", " + literal(dimension));
     return "jsonb_build_object(" + join(pairs, ", ") + ")";
 }
 
 std::string Stage::subject(const Render& literal) const {
     if (action.binding.custom || !action.binding.entity) return "";
-    int key = dimension("row." + action.binding.entity->key);
+    int key = dimension({Place::row(), action.binding.entity->key});
     return key < 0 ? "" : literal(key) + "::text";
 }
 
@@ -406,15 +406,15 @@ std::string Stage::fire(const Render& literal) const {
     if (action.binding.custom)
         return "DO $do$ BEGIN PERFORM specql.emit(" + quoteLiteral(action.binding.event) + ", " + payload(literal) +
                "); END $do$";
-    if (operation == resolve::opInsert) return insertRow(rows_.at("new"), literal);
+    if (operation == resolve::opInsert) return insertRow(rows_.at(Place::after()), literal);
     const resolve::EntityInfo& entity = *action.binding.entity;
     std::string table = quoteName(entity.schema, entity.table);
-    std::string where = "\nWHERE " + quoteName(entity.key) + " = " + literal(dimension("row." + entity.key));
+    std::string where = "\nWHERE " + quoteName(entity.key) + " = " + literal(dimension({Place::row(), entity.key}));
     if (operation == resolve::opDelete) return "DELETE FROM " + table + where;
     std::vector<std::string> set;
     for (const std::string& column : split_)
-        if (dimension("new." + column) >= 0)
-            set.push_back(quoteName(column) + " = " + literal(dimension("new." + column)));
+        if (dimension({Place::after(), column}) >= 0)
+            set.push_back(quoteName(column) + " = " + literal(dimension({Place::after(), column})));
     if (set.empty()) set.push_back(quoteName(entity.key) + " = " + quoteName(entity.key));
     return "UPDATE " + table + " SET " + join(set, ", ") + where;
 }

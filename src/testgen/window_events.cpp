@@ -45,7 +45,7 @@ std::set<int> EventSource::field(size_t branch) const {
     const resolve::FeedTerm& term = *feed->branches[branch].feed;
     if (term.field) return stage->dimensionsOf(term.field, 0, static_cast<size_t>(-1));
     std::set<int> found;
-    if (!term.fieldName.empty()) found.insert(stage->dimension("p." + term.fieldName));
+    if (!term.fieldName.empty()) found.insert(stage->dimension({Place::payload(), term.fieldName}));
     found.erase(-1);
     return found;
 }
@@ -55,10 +55,11 @@ std::vector<std::string> EventSource::keyTexts(const Stage::Render& literal) con
     std::vector<std::string> texts;
     for (const resolve::BoundExpression& key : term.keys) {
         std::string sql, problem;
-        if (stage->print(key, literal, "", sql, problem)) texts.push_back("(" + sql + ")::text");
+        if (stage->print(key, literal, {}, sql, problem)) texts.push_back("(" + sql + ")::text");
     }
     for (const std::string& name : term.keyNames)
-        texts.push_back("(jsonb_build_object('key', " + literal(stage->dimension("p." + name)) + ") ->> 'key')");
+        texts.push_back("(jsonb_build_object('key', " + literal(stage->dimension({Place::payload(), name})) +
+                        ") ->> 'key')");
     return texts;
 }
 
@@ -66,8 +67,9 @@ std::string EventSource::fieldText(const resolve::Window& window, size_t branch,
     const resolve::FeedTerm& term = *feed->branches[branch].feed;
     std::string sql, problem;
     if (!term.fieldName.empty())
-        return "(jsonb_build_object('value', " + literal(stage->dimension("p." + term.fieldName)) + ") ->> 'value')";
-    if (!term.field || !stage->print(term.field, literal, "", sql, problem)) return "NULL::text";
+        return "(jsonb_build_object('value', " + literal(stage->dimension({Place::payload(), term.fieldName})) +
+               ") ->> 'value')";
+    if (!term.field || !stage->print(term.field, literal, {}, sql, problem)) return "NULL::text";
     bool number = window.terms[static_cast<size_t>(term.term)].aggregate != "count";
     return "(" + sql + ")" + (number ? "::numeric::text" : "::text");
 }
@@ -170,14 +172,14 @@ void WindowEvents::readKeys(EventSource& source) const {
         source.keys.push_back(read);
     }
     for (const std::string& name : feed.keyNames)
-        source.keys.push_back({source.stage->dimension("p." + name)});
+        source.keys.push_back({source.stage->dimension({Place::payload(), name})});
     if (source.feed->binding.custom) return;
     const resolve::EntityInfo& entity = *source.feed->binding.entity;
     const TestTable* table = findTable(writer.tables, entity.schema, entity.table);
     std::set<std::string> columns;
     for (const auto& [name, dimension] : source.stage->scenario.names)
         for (const std::set<int>& key : source.keys)
-            if (key.count(dimension)) columns.insert(name.substr(name.find('.') + 1));
+            if (key.count(dimension)) columns.insert(name.column);
     auto covered = [&](const std::vector<std::string>& unique) {
         return !unique.empty() && std::all_of(unique.begin(), unique.end(),
                                               [&](const std::string& column) { return columns.count(column) > 0; });

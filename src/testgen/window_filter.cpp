@@ -40,7 +40,7 @@ void WindowFilter::searchAtom(size_t which, size_t branch, const resolve::BoundE
     std::set<int> read = source.stage->dimensionsOf(bound, atom.begin, atom.end);
     if (read.empty()) return;
     Focus focus;
-    source.stage->focusOn(bound, "", focus);
+    source.stage->focusOn(bound, {}, focus);
     for (const auto& [dimension, order] : source.stage->focus(source.arms[branch]))
         focus.emplace(dimension, order);
     bool any = false;
@@ -110,7 +110,7 @@ void WindowFilter::unchanged() {
         events_.writer.add(StatementKind::fire,
                            "UPDATE " + quoteName(binding.entity->schema, binding.entity->table) + " SET " + column +
                                " = " + column + "\nWHERE " + quoteName(binding.entity->key) + " = " +
-                               literal(source.stage->dimension("row." + binding.entity->key)),
+                               literal(source.stage->dimension({Place::row(), binding.entity->key})),
                            "");
         checkWaiting(play, kind->counted.values.size(),
                      label_ + " does not count an update that leaves " + binding.changedColumn + " as it is");
@@ -137,7 +137,7 @@ void WindowFilter::otherValues() {
                                   [&](const std::string& value) { return value != binding.value; });
         if (other == values.end()) continue;
         EventKind changed = *kind;
-        int dimension = source.stage->dimension("row." + binding.valueColumn);
+        int dimension = source.stage->dimension({Place::row(), binding.valueColumn});
         if (dimension < 0) continue;
         changed.fixture.values[static_cast<size_t>(dimension)] = quoteLiteral(*other);
         WindowPlay play(events_, events_.action.info->name() + ": another " + binding.valueColumn);

@@ -29,7 +29,7 @@ MatchSteps::MatchSteps(WindowEvents& events, bool onTimeout)
     for (Arm& arm : arms_)
         if (onTimeout) arm.label += " on timeout";
     for (size_t k = 0; k < events.keyNames.size(); k++) {
-        int dimension = stage_.dimension("p." + events.keyNames[k]);
+        int dimension = stage_.dimension({Place::payload(), events.keyNames[k]});
         if (dimension < 0) continue;
         Dimension& known = stage_.scenario.dimensions[static_cast<size_t>(dimension)];
         known.unique = !known.essential && !uniqueValue(known.baseType, 1).empty();
@@ -72,8 +72,9 @@ Fixture MatchSteps::search(size_t which, size_t count, std::string& why) {
     }
     std::vector<std::string> strict = {sql};
     for (const resolve::ResolvedStep* step : arm.steps) {
-        std::string where, ignored, own = stage_.ownOf(*step);
-        if (step->where && !own.empty() && stage_.print(step->where, Scenario::reference, own, where, ignored))
+        std::string where, ignored;
+        Place own = stage_.ownOf(*step);
+        if (step->where && own && stage_.print(step->where, Scenario::reference, own, where, ignored))
             strict.push_back(where);
     }
     Focus focus = stage_.focus(arm);
@@ -103,9 +104,9 @@ void MatchSteps::findPresent(const std::vector<size_t>& kinds) {
             if (row.table->schema != entity.schema || row.table->name != entity.table) continue;
             bool same = false;
             for (size_t k = 0; k < events_.keyNames.size(); k++) {
-                int named = stage_.dimension("p." + events_.keyNames[k]);
+                int named = stage_.dimension({Place::payload(), events_.keyNames[k]});
                 auto column = row.columns.find(entity.key);
-                bool ownKey = source.stage->dimension("row." + entity.key) == *source.keys[k].begin();
+                bool ownKey = source.stage->dimension({Place::row(), entity.key}) == *source.keys[k].begin();
                 same = same || (ownKey && column != row.columns.end() && named >= 0 && column->second == named);
             }
             if (!same) continue;
@@ -113,7 +114,8 @@ void MatchSteps::findPresent(const std::vector<size_t>& kinds) {
 
             keys_[static_cast<int>(i)] = entity.key;
 
-            const PlannedRow& own = source.stage->scenario.rows[static_cast<size_t>(source.stage->rowOf("new"))];
+            const PlannedRow& own =
+                source.stage->scenario.rows[static_cast<size_t>(source.stage->rowOf(Place::after()))];
             for (const auto& [column, dimension] : row.columns) {
                 auto said = own.columns.find(column);
                 if (column == entity.key) continue;
@@ -153,7 +155,7 @@ Stage::Render MatchSteps::render(const Fixture& fixture, int key) const {
     Stage::Render base = writer_.literals(stage_, fixture);
     std::map<int, std::string> fixed;
     for (size_t k = 0; k < events_.keyNames.size(); k++) {
-        int dimension = stage_.dimension("p." + events_.keyNames[k]);
+        int dimension = stage_.dimension({Place::payload(), events_.keyNames[k]});
         if (dimension >= 0)
             fixed[dimension] = events_.keyLiteral(stage_.scenario.dimensions[static_cast<size_t>(dimension)], k, key);
     }
@@ -196,8 +198,8 @@ void MatchSteps::compare() {
     writer_.compare(stage_, *reference_, evaluate(), evaluate());
     kept_.clear();
     for (const resolve::ResolvedStep* step : arms_[which_].steps) {
-        std::string own = stage_.ownOf(*step);
-        int row = own.empty() ? -1 : stage_.rowOf(own);
+        Place own = stage_.ownOf(*step);
+        int row = own ? stage_.rowOf(own) : -1;
         if (row < 0 || !stage_.meansOne(*step, own)) continue;
         const auto& columns = stage_.scenario.rows[static_cast<size_t>(row)].columns;
         auto key = columns.find(step->target->key);

@@ -135,17 +135,17 @@ void WindowPlay::putBack(const EventSource& source, const Stage::Render& literal
     const resolve::EntityInfo& entity = *source.feed->binding.entity;
     std::string table = tableOf(source);
     std::string where =
-        " WHERE " + quoteName(entity.key) + " = " + literal(source.stage->dimension("row." + entity.key));
+        " WHERE " + quoteName(entity.key) + " = " + literal(source.stage->dimension({Place::row(), entity.key}));
     Stage& stage = *source.stage;
     if (source.operation == resolve::opInsert) {
         writer_.fixture(unseen(table, "DELETE FROM " + table + where));
         return writer_.fixture(stage.fixture(literal));
     }
     // The rows that it refers to, but not itself.
-    stage.present = {stage.rowOf("old")};
+    stage.present = {stage.rowOf(Place::before())};
     writer_.fixture(stage.fixture(literal));
     stage.present.clear();
-    const PlannedRow& row = stage.scenario.rows[static_cast<size_t>(stage.rowOf("old"))];
+    const PlannedRow& row = stage.scenario.rows[static_cast<size_t>(stage.rowOf(Place::before()))];
     std::vector<std::string> set;
     for (const auto& [column, dimension] : row.columns) {
         const TestColumn* known = row.table->column(column);
