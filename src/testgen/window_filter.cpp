@@ -28,15 +28,15 @@ public:
 
 private:
     // That so many of the events wait to be counted.
-    void add(const std::string& title, std::vector<CaseEvent> events, size_t waiting, const std::string& description) {
-        cases.push_back({title, {{std::move(events), 0, label_ + description, waiting, Look::waiting}}});
+    void add(std::vector<CaseEvent> events, size_t waiting, const std::string& description) {
+        cases.push_back({{{std::move(events), 0, label_ + description, waiting, Look::waiting}}});
     }
 
     // All other cases set off the first operation of several.
     void operation(const EventKind& kind) {
         const EventSource& source = *kind.source;
         if (!heard_.insert(source.feed).second)
-            add("what of " + source.name() + " is counted", {{kind}}, kind.counted.values.size(),
+            add({{kind}}, kind.counted.values.size(),
                 " counts " + source.name() + " on " +
                     (source.stage->operation == resolve::opInsert   ? "insert"
                      : source.stage->operation == resolve::opDelete ? "delete"
@@ -47,8 +47,8 @@ private:
     void unchanged(const EventKind& kind) {
         const std::string& column = kind.source->feed->binding.changedColumn;
         if (kind.source->stage->operation == resolve::opUpdate && !column.empty())
-            add(column + " stays the same", {{kind}, {kind, 0, CaseEvent::Again::statement}},
-                kind.counted.values.size(), " does not count an update that leaves " + column + " as it is");
+            add({{kind}, {kind, 0, CaseEvent::Again::statement}}, kind.counted.values.size(),
+                " does not count an update that leaves " + column + " as it is");
     }
 
     // A row of an event of another type.
@@ -70,7 +70,7 @@ private:
         kind.fixture.values[static_cast<size_t>(dimension)] = quoteLiteral(*other);
         kind.counted = {};
         kind.ownKey = true;
-        add("another " + column->name, {{kind}}, 0,
+        add({{kind}}, 0,
             " does not count " + binding.entity->table + " with " + column->name + " = " + quoteLiteral(*other));
     }
 
@@ -82,8 +82,7 @@ private:
             std::string why = sidesOf(source, branch, filter, atom);
             if (why.empty()) continue;
             std::string shown = commentText(text.substr(atom.begin, atom.end - atom.begin));
-            cases.push_back(
-                {"what is counted", {{{}, 0, label_ + " counts " + source.name() + " on one side of " + shown}}, why});
+            cases.push_back({{{{}, 0, label_ + " counts " + source.name() + " on one side of " + shown}}, why});
         }
     }
 
@@ -124,7 +123,7 @@ private:
                 std::string text = join(use.parts, ".") + " = " + fixture.values[static_cast<size_t>(dimension)];
                 if (std::find(values.begin(), values.end(), text) == values.end()) values.push_back(text);
             }
-        add("what of " + source.name() + " is counted", {{kind}}, kind.counted.values.size(),
+        add({{kind}}, kind.counted.values.size(),
             (fixture.held[branch] ? " counts " : " does not count ") + source.name() + " at " + join(values, ", "));
     }
 

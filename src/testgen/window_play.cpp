@@ -50,10 +50,10 @@ std::string spokenInterval(time::Micros length) {
     return join(parts, " ");
 }
 
-std::vector<CaseEvent> eventsOf(const WindowEvents& events, const Kinds& kinds, int key) {
+std::vector<CaseEvent> eventsOf(const WindowEvents& events, const Kinds& kinds) {
     std::vector<CaseEvent> found;
     for (size_t kind : kinds)
-        found.push_back({events.kinds[kind], key});
+        found.push_back({events.kinds[kind]});
     return found;
 }
 
@@ -110,34 +110,31 @@ std::vector<Said> simulate(const time::WindowRule& rule, const std::vector<Phase
 }
 
 void playCase(WindowEvents& events, const WindowCase& row, std::set<std::string>& checked) {
-    const std::string title = events.name() + ": " + row.title;
+    const std::vector<Said> said = simulate(events.rule, row.phases);
+    std::vector<bool> checks;
+    std::string title;
+    for (size_t i = 0; i < row.phases.size(); i++) {
+        const Phase& phase = row.phases[i];
+        checks.push_back(!phase.description.empty() && said[i].of(phase.look) == phase.expected &&
+                         checked.insert(phase.description).second);
+        if (checks[i] && title.empty()) title = events.name() + ": " + phase.description;
+    }
+    if (title.empty()) return;
     if (!row.why.empty()) {
         events.writer.begin(title);
         return events.writer.skip(row.phases.front().description, row.why);
     }
-    const std::vector<Said> said = simulate(events.rule, row.phases);
-    auto checks = [&](size_t i) {
-        const Phase& phase = row.phases[i];
-        return !phase.description.empty() && said[i].of(phase.look) == phase.expected &&
-               !checked.count(phase.description);
-    };
-    bool any = false;
-    for (size_t i = 0; i < row.phases.size(); i++)
-        any = any || checks(i);
-    if (!any) return;
     WindowPlay play(events, title);
     if (row.withoutSteps) play.putAside("NULL;");
     for (size_t i = 0; i < row.phases.size(); i++) {
         const Phase& phase = row.phases[i];
-        play.moveClock(phase.at);
+        const bool later = play.moveClock(phase.at);
         play.raise(phase.events);
         if (phase.look == Look::waiting)
             play.guard();
-        else if (phase.look != Look::lastMatch)
+        else if (later || !phase.events.empty())
             play.count();
-        if (!checks(i)) continue;
-        play.check(phase, said[i]);
-        checked.insert(phase.description);
+        if (checks[i]) play.check(phase, said[i]);
     }
     play.end();
 }
@@ -212,10 +209,11 @@ void WindowPlay::writeRows(const EventSource& source, bool again) {
                 "");
 }
 
-void WindowPlay::moveClock(time::Micros at) {
-    if (at == at_) return;
+bool WindowPlay::moveClock(time::Micros at) {
+    if (at == at_) return false;
     at_ = at;
     writer_.fixture("SET LOCAL specql.clock_offset = " + quoteLiteral(spokenInterval(at)));
+    return true;
 }
 
 void WindowPlay::putAside(const std::string& body) {

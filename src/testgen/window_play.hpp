@@ -33,7 +33,6 @@ struct Phase {
 };
 
 struct WindowCase {
-    std::string title;
     std::vector<Phase> phases;
     std::string why = {};       // there is no test, only its description
     bool withoutSteps = false;  // what they do to the rows that the events come from is another matter
@@ -58,8 +57,8 @@ public:
     WindowPlay(WindowEvents& events, const std::string& title);
 
     void raise(const std::vector<CaseEvent>& events);
-    // Time goes by, from the beginning of the test.
-    void moveClock(time::Micros at);
+    // So much time has gone by since the beginning of the test; whether that is more than before.
+    bool moveClock(time::Micros at);
     void count();
     void check(const Phase& phase, const Said& said);
     // In the trial alone: nobody else brings events to this window, or refuses what the steps of a failed match do when
@@ -95,7 +94,7 @@ private:
 };
 
 // The events of these kinds, of one key.
-std::vector<CaseEvent> eventsOf(const WindowEvents& events, const Kinds& kinds, int key = 0);
+std::vector<CaseEvent> eventsOf(const WindowEvents& events, const Kinds& kinds);
 // Values of some dimensions, in place of others.
 Stage::Render replaced(Stage::Render base, std::map<int, std::string> values);
 // Makes of a row, if it is there, what the stage says of it; `columns` tell which row it is.
