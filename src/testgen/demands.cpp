@@ -61,7 +61,7 @@ void Stage::findDemands() {
     const resolve::Binding& binding = action.binding;
     std::string custom = binding.custom ? binding.event : "";
     if (binding.custom ? custom.empty() : !binding.entity) return;
-    std::vector<Invariant> invariants = invariantsOf(world_, resolver_, action.info, binding.entity, operation, custom);
+    std::vector<Invariant> invariants = invariantsOf(resolver_, action.info, binding.entity, operation, custom);
     if (operation == resolve::opUpdate)
         for (const Invariant& invariant : invariants)
             splitChanging(invariant);
@@ -114,7 +114,7 @@ void Stage::findDemandsOfStep(const resolve::ResolvedStep& step, Place own) {
     bool remove = step.spec->kind == spec::StepKind::remove;
     if (!step.target || (!remove && step.spec->kind != spec::StepKind::update)) return;
     unsigned op = remove ? resolve::opDelete : resolve::opUpdate;
-    for (Invariant& invariant : invariantsOf(world_, resolver_, action.info, step.target, op, "")) {
+    for (Invariant& invariant : invariantsOf(resolver_, action.info, step.target, op, "")) {
         const std::string& changed = invariant.owner->binding.changedColumn;
         if (!remove && !changed.empty() && !assignmentOf(step, changed)) continue;
         Demand demand;
@@ -282,7 +282,7 @@ bool Stage::isContent(const resolve::ResolvedAction& owner, size_t stated) const
     if (calls || heard.size() != 1) return false;
     unsigned op = heard.front()->spec->kind == spec::StepKind::remove ? resolve::opDelete : resolve::opUpdate;
     size_t all = 0;
-    for (const Invariant& invariant : invariantsOf(world_, resolver_, action.info, binding.entity, op, ""))
+    for (const Invariant& invariant : invariantsOf(resolver_, action.info, binding.entity, op, ""))
         all += invariant.owner == &owner;
     return all == stated;
 }

@@ -13,7 +13,7 @@ Stage::Stage(const resolve::World& world, const resolve::Resolver& resolver, con
       world_(world),
       resolver_(resolver),
       tables_(tables),
-      arms_(armsOf(world, which)) {
+      arms_(armsOf(which)) {
     build(true);
     if (unfit.empty() || demands_.empty()) return;
     // What others demand needs rows that cannot be made: the trial shows whether they refuse the event.

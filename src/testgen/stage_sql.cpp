@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "emit/printer.hpp"
-#include "testgen/effects.hpp"
 #include "testgen/knowable.hpp"
 #include "testgen/stage.hpp"
 #include "text/quote.hpp"
@@ -200,8 +199,7 @@ std::vector<std::string> Stage::wheres(const Arm& arm) const {
 }
 
 // That a row is not before what an update makes of it; empty if the values of the test do not say that.
-std::string Stage::changes(const resolve::ResolvedStep& step) const {
-    Place own = ownOf(step);
+std::string Stage::changes(const resolve::ResolvedStep& step, Place own) const {
     if (step.spec->kind != spec::StepKind::update || !own) return "";
     std::vector<std::string> differ;
     for (const resolve::BoundAssignment& assignment : step.set) {

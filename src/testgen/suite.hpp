@@ -12,19 +12,15 @@
 
 namespace specql::testgen {
 
-// What a statement of a suite is for. Guard, excuse, probe and rehearsal are for the trial of the rows alone, which
-// also runs fixtures, fires and restores.
+// What a statement of a suite is for. The trial of the rows runs all but steps, checks and skips.
 enum class StatementKind {
-    fixture,    // inserts what must be there: nothing else can be tested if it fails
-    step,       // does something
-    restore,    // puts back for later tests what a fixture changed, in the trial also if this test has been given up
-    fire,       // makes the event happen: if the rules or constraints of others refuse it, it cannot be tested
-    guard,      // a query that gives message and context of what failed while the event was handled
-    excuse,     // a query that gives a reason why nothing can be tested
-    probe,      // the same, after statements that are taken back at once
-    rehearsal,  // what the trial does as it does a fire, and the suite does not
-    check,      // an expression that gives a line of TAP
-    skip,       // a line that says why there is no check
+    fixture,  // makes what is tested happen, or what must be there: if others refuse it, nothing can be tested
+    step,     // is done in the suite alone
+    restore,  // puts back for later tests what a fixture changed, in the trial also if this test has been given up
+    guard,    // of the trial: a query that gives message and context of what failed while the event was handled
+    excuse,   // of the trial: a query that gives a reason why nothing can be tested; or what such queries read
+    check,    // an expression that gives a line of TAP
+    skip,     // a line that says why there is no check
 };
 
 // A statement of a suite, in order.
@@ -33,14 +29,13 @@ struct TestStatement {
     std::string title;  // what the test is about
     StatementKind kind = StatementKind::step;
     std::string sql;          // without ';'; for skip the reason
-    std::string description;  // of check and skip; of excuse and probe the check that they are about, or empty: all
+    std::string description;  // of check and skip; of an excuse the check that it is about, or empty: all
     Tested tested;            // whose errors are no reason to skip the test
 };
 
 // Whether only the trial knows a statement.
 inline bool isOfTrial(const TestStatement& statement) {
-    return statement.kind == StatementKind::guard || statement.kind == StatementKind::excuse ||
-           statement.kind == StatementKind::probe || statement.kind == StatementKind::rehearsal;
+    return statement.kind == StatementKind::guard || statement.kind == StatementKind::excuse;
 }
 
 // The kinds that specql.test_statements shows.

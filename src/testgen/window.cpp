@@ -2,7 +2,6 @@
 #include "testgen/window_cases.hpp"
 #include "testgen/window_filter.hpp"
 #include "testgen/window_match.hpp"
-#include "testgen/wording.hpp"
 
 namespace specql::testgen {
 
@@ -29,7 +28,7 @@ const WindowFindings& findings(WindowEvents& events) {
 void writeWindow(Writer& writer, const resolve::ResolvedAction& action) {
     WindowEvents events(writer, action);
     if (writer.pending()) return;
-    const std::string label = occurrence(action.base);
+    const std::string label = action.base;
     for (const time::WindowTermRule& term : events.rule.terms)
         if (term.within < shortest && events.why.empty())
             events.why = "a window of " + spokenInterval(term.within) + " may end while a test runs";

@@ -159,7 +159,7 @@ void WindowEvents::addSources() {
             EventSource source;
             source.feed = &feed;
             source.stage = std::make_unique<Stage>(writer.world, writer.resolver, writer.tables, feed, operation);
-            source.arms = armsOf(writer.world, feed);
+            source.arms = armsOf(feed);
             source.why = source.stage->unfit;
             for (const Arm& arm : source.arms) {
                 std::string problem;

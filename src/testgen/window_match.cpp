@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "testgen/effects.hpp"
 #include "text/quote.hpp"
 
 namespace specql::testgen {
@@ -96,15 +95,13 @@ void MatchSteps::arrange(const Way& way, WindowPlay& play) {
     play.raise(eventsOf(events_, kinds_));
     play.moveClock(wait_);
     nameMatch(&play);
-    others_ = render(way.fixture, writer_.fresh());
     literal_ = render(way.fixture, play.number(0));
-    writer_.rows(stage_, others_);
     writer_.fixture(stage_.fixture(literal_));
     for (const PlannedRow& row : stage_.scenario.rows)
         if (std::vector<std::string> columns = keyColumns(row, keys_); !columns.empty())
             writer_.fixture(rewrite(stage_, row, columns, literal_));
     for (const std::string& condition : stage_.rowsThere(literal_))
-        writer_.add(StatementKind::excuse, "SELECT 'a row is not as it was written' WHERE NOT " + condition, "");
+        writer_.excuse("SELECT 'a row is not as it was written' WHERE NOT " + condition);
     reference_.emplace(writer_.world, writer_.resolver, stage_, literal_);
 }
 
@@ -122,32 +119,22 @@ void MatchSteps::write() {
         }
         WindowPlay play(events_, title);
         arrange(way, play);
+        const std::vector<Bystander> alone =
+            bystanders(writer_, stage_, way.arm, literal_, render(way.fixture, writer_.fresh()));
+        for (const Bystander& row : alone)
+            reference_->watch(row.place, row.query);
         writer_.compare(stage_, *reference_, evaluate(), evaluate());
         play.count();
         std::set<std::string> said;
         for (const resolve::ResolvedStep* step : way.arm.steps) {
-            std::string description = stepPhrase(writer_.world, way.arm, *step);
+            std::string description = stepTitle(writer_.world, way.arm, *step);
             if (step->spec->kind != spec::StepKind::validate && said.insert(description).second)
-                writer_.checkStep(stage_, *reference_, *step, literal_, description);
+                writer_.checkStep(stage_, *reference_, *step, description);
         }
-        checkOthers(way.arm);
+        for (const Bystander& row : alone)
+            writer_.checkPlaces({row.place}, row.title);
         play.end();
     }
-}
-
-// Rows of another key are as they were.
-void MatchSteps::checkOthers(const Arm& arm) {
-    std::set<std::string> tables;
-    for (const resolve::ResolvedStep* step : arm.steps)
-        if (changesRowsOf(*step, step->target)) {
-            if (!step->target || !stage_.meansOne(*step, stage_.ownOf(*step))) return;
-            tables.insert(step->target->table);
-        }
-    if (tables.empty() || !events_.keysDiffer()) return;
-    std::string description =
-        arm.label + " leaves other rows of " + join({tables.begin(), tables.end()}, ", ") + " alone";
-    writer_.check("ok(" + join(stage_.rowsThere(others_), "\n    AND ") + ", " + quoteLiteral(description) + ")",
-                  description);
 }
 
 void MatchSteps::writeFailure(const std::string& label) {
@@ -188,7 +175,7 @@ void MatchSteps::checkRetried(const Arm& arm, const std::string& broken) {
     auto step = std::find_if(arm.steps.begin(), arm.steps.end(),
                              [&](const resolve::ResolvedStep* one) { return !reference_->places(*one, why).empty(); });
     if (step == arm.steps.end()) return;
-    std::string description = "retried: " + stepPhrase(writer_.world, arm, **step);
+    std::string description = "retried: " + stepTitle(writer_.world, arm, **step);
     std::vector<std::string> script = breakHandler(action_, broken);
     script.push_back(evaluate());
     for (std::string& sql : mendHandler(action_))

@@ -27,7 +27,6 @@ private:
     void nameMatch(const WindowPlay* play);
     Stage::Render render(const Fixture& fixture, int number) const;
     void arrange(const Way& way, WindowPlay& play);
-    void checkOthers(const Arm& arm);
     void checkRetried(const Arm& arm, const std::string& broken);
     std::string evaluate() const;
 
@@ -39,8 +38,7 @@ private:
     Stage stage_;
     std::vector<int> keys_;  // dimensions
     std::vector<Way> ways_;
-    // Of the test that is being written: values of its key, and of another one.
-    Stage::Render literal_, others_;
+    Stage::Render literal_;  // of the test that is being written
     std::optional<Reference> reference_;
 };
 

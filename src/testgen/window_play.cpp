@@ -149,10 +149,8 @@ WindowPlay::WindowPlay(WindowEvents& events, const std::string& title) : events_
                             "set_config('specql_test.evaluated', w.evaluated::text, true)\n"
                             "FROM specql.windows AS w WHERE w.action = " +
                             action + " AND w.key IS NULL"));
-    writer_.add(StatementKind::excuse,
-                "SELECT 'the action is paused' FROM specql.actions AS a\nWHERE a.action = " + action +
-                    " AND a.paused_at IS NOT NULL",
-                "");
+    writer_.excuse("SELECT 'the action is paused' FROM specql.actions AS a\nWHERE a.action = " + action +
+                   " AND a.paused_at IS NOT NULL");
 }
 
 void WindowPlay::raise(const std::vector<CaseEvent>& events) {
@@ -162,7 +160,7 @@ void WindowPlay::raise(const std::vector<CaseEvent>& events) {
             rendered_ = render(event);
             writeRows(source, !used_.insert(event.key).second);
         }
-        writer_.add(StatementKind::fire, source.stage->fire(rendered_), "");
+        writer_.fixture(source.stage->fire(rendered_));
         keyText_ = source.keyText(rendered_);
         statements_++;
     }
@@ -203,10 +201,8 @@ void WindowPlay::writeRows(const EventSource& source, bool again) {
     }
     writer_.fixture(stage.fixture(rendered_));
     if (again) writer_.fixture(rewrite(stage, row, source.oneRow, rendered_));
-    writer_.add(StatementKind::excuse,
-                "SELECT 'a row is not as it was written' WHERE NOT EXISTS (SELECT FROM " + table +
-                    isRow(row, {source.feed->binding.entity->key, source.oneRow.front()}, rendered_) + ")",
-                "");
+    writer_.excuse("SELECT 'a row is not as it was written' WHERE NOT EXISTS (SELECT FROM " + table +
+                   isRow(row, {source.feed->binding.entity->key, source.oneRow.front()}, rendered_) + ")");
 }
 
 bool WindowPlay::moveClock(time::Micros at) {
@@ -245,28 +241,24 @@ void WindowPlay::count() {
 
 void WindowPlay::guard() {
     const std::string action = quoteLiteral(events_.name());
-    writer_.add(StatementKind::excuse,
-                "SELECT 'nothing can be counted' WHERE specql.evaluate_own_window(" + action + ") < 0", "");
-    writer_.add(StatementKind::excuse,
-                "SELECT 'other rules in force, or its own steps, bring events to this window too'\n"
-                "FROM specql.windows AS w WHERE w.action = " +
-                    action +
-                    " AND w.key IS NULL\n  AND w.evaluated > current_setting('specql_test.evaluated')::bigint + " +
-                    std::to_string(statements_),
-                "");
+    writer_.excuse("SELECT 'nothing can be counted' WHERE specql.evaluate_own_window(" + action + ") < 0");
+    writer_.excuse(
+        "SELECT 'other rules in force, or its own steps, bring events to this window too'\n"
+        "FROM specql.windows AS w WHERE w.action = " +
+        action + " AND w.key IS NULL\n  AND w.evaluated > current_setting('specql_test.evaluated')::bigint + " +
+        std::to_string(statements_));
 }
 
 void WindowPlay::guardRefusals() {
     writer_.add(StatementKind::guard,
-                "SELECT f.message, f.context FROM specql.failures AS f WHERE " + matchCondition("f"), "");
+                "SELECT f.message, f.context FROM specql.failures AS f WHERE " + matchCondition("f"));
 }
 
 void WindowPlay::guardRetry() {
-    writer_.add(StatementKind::excuse,
-                "SELECT 'a failed match cannot be tried again' FROM specql.failures AS f\n"
-                "WHERE specql.retry(f.id, f.action) <> 1 AND " +
-                    matchCondition("f"),
-                "");
+    writer_.excuse(
+        "SELECT 'a failed match cannot be tried again' FROM specql.failures AS f\n"
+        "WHERE specql.retry(f.id, f.action) <> 1 AND " +
+        matchCondition("f"));
     guardRefusals();
 }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "testgen/doubts.hpp"
-#include "testgen/wording.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -34,6 +33,8 @@ std::string Writer::isStopped(const resolve::ResolvedAction& action) {
     return answer && !answer->cells.empty() ? answer->cells[0] : "";
 }
 
+// --- statements ------------------------------------------------------------------------------------------------------
+
 void Writer::add(StatementKind kind, const std::string& sql, const std::string& description) {
     suite.statements.push_back({test_, title_, kind, sql, description, tested_});
 }
@@ -42,14 +43,59 @@ void Writer::fixture(const std::vector<std::string>& statements) {
     // Triggers that a fixture disables are enabled again, come what may.
     for (const std::string& sql : statements)
         add(resolve::endsWith(sql, " ENABLE TRIGGER specql_capture") ? StatementKind::restore : StatementKind::fixture,
-            sql, "");
+            sql);
 }
 
 void Writer::rows(const Stage& stage, const Stage::Render& literal) {
     fixture(stage.fixture(literal));
     for (const std::string& condition : stage.rowsThere(literal))
-        add(StatementKind::excuse, "SELECT 'a row is not as it was written' WHERE NOT " + condition, "");
+        excuse("SELECT 'a row is not as it was written' WHERE NOT " + condition);
 }
+
+void Writer::restore(const std::vector<std::string>& statements) {
+    for (const std::string& sql : statements)
+        add(StatementKind::restore, sql);
+}
+
+void Writer::step(const std::vector<std::string>& statements) {
+    for (const std::string& sql : statements)
+        step(sql);
+}
+
+void Writer::checkCount(const std::string& query, int wanted, const std::string& description) {
+    check("is((" + query + "),\n    " + std::to_string(wanted) + "::bigint, " + quoteLiteral(description) + ")",
+          description);
+}
+
+void Writer::fire(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
+    event(stage, sql, literal, StatementKind::fixture);
+}
+
+void Writer::rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
+    event(stage, sql, literal, StatementKind::excuse);
+}
+
+void Writer::event(const Stage& stage, const std::string& sql, const Stage::Render& literal, StatementKind kind) {
+    const TestTable* table = stage.eventTable();
+    const std::string changing = table ? table->triggerOf(stage.operation) : "";
+    if (!changing.empty())
+        excuse("SELECT " + quoteLiteral("the " + changing + " of " + table->name + " changes what is written") +
+               "\nWHERE specql.test_outcome(" + dollarQuote(stage.unheard({table}) + sql, "script") +
+               ", jsonb_build_object('done',\n    " +
+               dollarQuote("SELECT to_jsonb(" + stage.eventDone(literal) + ")", "sql") + ")) -> 'done' = '[false]'");
+    excuse(markSql());
+    add(kind, sql);
+    guard(stage, literal);
+}
+
+void Writer::guard(const Stage& stage, const Stage::Render& literal) {
+    // A failing handler fails the statement, or is recorded.
+    if (stage.action.info->spec->onError.value != "abort")
+        add(StatementKind::guard,
+            "SELECT f.message, f.context FROM specql.failures AS f WHERE " + stage.eventCondition(literal, "f"));
+}
+
+// --- the reference ---------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -60,6 +106,7 @@ std::string scriptOf(const std::vector<std::string>& statements) {
 
 // What the tables would hold without the action, and with what the spec says.
 std::vector<std::string> keptFrom(const Stage& stage, const std::string& fire) {
+    if (fire.empty()) return {};
     std::vector<std::string> statements = breakHandler(stage.action, "NULL;");
     statements.push_back(fire);
     for (std::string& sql : mendHandler(stage.action))
@@ -68,11 +115,10 @@ std::vector<std::string> keptFrom(const Stage& stage, const std::string& fire) {
 }
 
 std::string difference(const Stage& stage, const Reference& reference, const std::string& script,
-                       const std::string& fire) {
+                       const std::string& fire, const std::string& queries) {
     std::vector<std::string> wanted = keptFrom(stage, fire);
     wanted.push_back(reference.statement());
-    return "specql.test_difference(" + scriptOf({script}) + ", " + scriptOf(wanted) + ",\n    " + reference.queries() +
-           ")";
+    return "specql.test_difference(" + scriptOf({script}) + ", " + scriptOf(wanted) + ",\n    " + queries + ")";
 }
 
 // Places where the reference leaves something else than there is without the action.
@@ -101,20 +147,23 @@ std::string arrayOf(const std::set<std::string>& places) {
 void Writer::compare(const Stage& stage, const Reference& reference, const std::string& script,
                      const std::string& fire) {
     if (reference.seesNothing()) return;
-    add(StatementKind::rehearsal, keep("changes", "(SELECT " + changes(stage, reference, fire) + ")"), "");
-    step(keep("difference", difference(stage, reference, script, fire)));
+    excuse(keep("changes", "(SELECT " + changes(stage, reference, fire) + ")"));
+    step(keep("difference", difference(stage, reference, script, fire, reference.queries())));
 }
 
 void Writer::checkStep(const Stage& stage, const Reference& reference, const resolve::ResolvedStep& step,
-                       const Stage::Render& literal, const std::string& description) {
+                       const std::string& description) {
     std::string why;
     std::set<std::string> places = reference.places(step, why);
     if (places.empty()) return skip(description, why);
-    add(StatementKind::excuse,
-        "SELECT 'what it does changes nothing here' WHERE NOT current_setting('specql_test.changes')::jsonb ?| " +
-            arrayOf(places),
-        description);
-    if (!stage.outside) doubtOthers(stage, step, literal, true, description);
+    excuse("SELECT 'what it does changes nothing here' WHERE NOT current_setting('specql_test.changes')::jsonb ?| " +
+               arrayOf(places),
+           description);
+    if (!stage.outside) doubt(stage, &step, description);
+    checkPlaces(places, description);
+}
+
+void Writer::checkPlaces(const std::set<std::string>& places, const std::string& description) {
     const std::string all = "current_setting('specql_test.difference')::jsonb";
     std::vector<std::string> parts;
     for (const std::string& place : places)
@@ -125,8 +174,9 @@ void Writer::checkStep(const Stage& stage, const Reference& reference, const res
 }
 
 void Writer::checkAll(const Stage& stage, const Reference& reference, const std::string& script,
-                      const std::string& fire, const std::string& description) {
-    check("is(" + difference(stage, reference, script, fire) + ",\n    '{}', " + quoteLiteral(description) + ")",
+                      const std::string& fire, const std::string& description, const std::string& queries) {
+    check("is(" + difference(stage, reference, script, fire, queries.empty() ? reference.queries() : queries) +
+              ",\n    '{}', " + quoteLiteral(description) + ")",
           description);
 }
 
@@ -136,51 +186,32 @@ void Writer::mustShow(const Stage& stage, const Reference& reference, const std:
     std::string why;
     for (const resolve::ResolvedStep* step : steps)
         places.merge(reference.places(*step, why));
-    add(StatementKind::excuse,
-        "SELECT 'nothing that can be seen tells whether it fired' WHERE NOT (SELECT " +
-            changes(stage, reference, fire) + ") ?| " + arrayOf(places),
-        check);
+    excuse("SELECT 'nothing that can be seen tells whether it fired' WHERE NOT (SELECT " +
+               changes(stage, reference, fire) + ") ?| " + arrayOf(places),
+           check);
 }
 
-void Writer::doubtOthers(const Stage& stage, const resolve::ResolvedStep& step, const Stage::Render& literal,
-                         bool fired, const std::string& check) {
-    const TestTable* table = stage.eventTable();
-    if (table && !table->triggers.empty())
-        add(StatementKind::excuse, Meddler{&stage.action, true}.excuse(stage, nullptr), check);
-    for (const Meddler& other : meddlers(resolver, stage.action, step, Meddled::effect))
-        add(StatementKind::excuse, other.excuse(stage, fired ? &literal : nullptr), check);
+void Writer::doubt(const Stage& stage, const resolve::ResolvedStep* step, const std::string& check, int events) {
+    for (const std::string& query : doubts(resolver, stage, step, events))
+        excuse(query, check);
 }
 
-void Writer::doubtNumber(const Stage& stage, const Stage::Render& literal, const std::string& check) {
-    const TestTable* table = stage.eventTable();
-    if (table && !table->triggers.empty())
-        add(StatementKind::excuse, Meddler{&stage.action, true}.excuse(stage, nullptr), check);
-    for (const Meddler& other : stirrers(resolver, stage.action))
-        add(StatementKind::excuse, other.excuse(stage, &literal), check);
+std::vector<std::string> breakHandler(const resolve::ResolvedAction& action, const std::string& body) {
+    std::string name = resolve::handlerName(action), handler = quoteName(action.info->schema, name);
+    return {"ALTER FUNCTION " + handler + "() RENAME TO specql_test_aside",
+            "CREATE FUNCTION " + handler + "() RETURNS " + (action.binding.custom ? "void" : "trigger") +
+                " LANGUAGE plpgsql AS $body$\nBEGIN\n    " + body + "\n    " +
+                (action.binding.custom ? "" : "RETURN NULL;") + "\nEND $body$"};
 }
 
-void Writer::rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
-    size_t before = suite.statements.size();
-    fire(stage, sql, literal);
-    for (size_t i = before; i < suite.statements.size(); i++)
-        if (suite.statements[i].kind == StatementKind::fire) suite.statements[i].kind = StatementKind::rehearsal;
+std::vector<std::string> mendHandler(const resolve::ResolvedAction& action) {
+    std::string name = resolve::handlerName(action);
+    return {
+        "DROP FUNCTION " + quoteName(action.info->schema, name) + "()",
+        "ALTER FUNCTION " + quoteName(action.info->schema, "specql_test_aside") + "() RENAME TO " + quoteName(name)};
 }
 
-void Writer::fire(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
-    const TestTable* table = stage.eventTable();
-    const std::string changing = table ? table->triggerOf(stage.operation) : "";
-    if (!changing.empty())
-        add(StatementKind::probe,
-            stage.unheard({table}) + sql + ";\nSELECT " +
-                quoteLiteral("the " + changing + " of " + table->name + " changes what is written") + " WHERE NOT (" +
-                stage.eventDone(literal) + ")",
-            "");
-    add(StatementKind::rehearsal, markSql(), "");
-    add(StatementKind::fire, sql, "");
-    if (stage.action.info->spec->onError.value != "abort")
-        add(StatementKind::guard,
-            "SELECT f.message, f.context FROM specql.failures AS f WHERE " + stage.eventCondition(literal, "f"), "");
-}
+// --- values ----------------------------------------------------------------------------------------------------------
 
 const SearchAnswer* Writer::ask(const std::string& sql) {
     auto found = answers_.find(sql);
@@ -273,131 +304,6 @@ Stage::Render Writer::literals(const Stage& stage, const Fixture& fixture) {
             elements.push_back(plain(element));
         return Scenario::array(dimension, elements);
     };
-}
-
-std::vector<std::string> breakHandler(const resolve::ResolvedAction& action, const std::string& body) {
-    std::string name = resolve::handlerName(action), handler = quoteName(action.info->schema, name);
-    return {"ALTER FUNCTION " + handler + "() RENAME TO specql_test_aside",
-            "CREATE FUNCTION " + handler + "() RETURNS " + (action.binding.custom ? "void" : "trigger") +
-                " LANGUAGE plpgsql AS $body$\nBEGIN\n    " + body + "\n    " +
-                (action.binding.custom ? "" : "RETURN NULL;") + "\nEND $body$"};
-}
-
-std::vector<std::string> mendHandler(const resolve::ResolvedAction& action) {
-    std::string name = resolve::handlerName(action);
-    return {
-        "DROP FUNCTION " + quoteName(action.info->schema, name) + "()",
-        "ALTER FUNCTION " + quoteName(action.info->schema, "specql_test_aside") + "() RENAME TO " + quoteName(name)};
-}
-
-std::vector<unsigned> operationsOf(const resolve::ResolvedAction& action) {
-    if (action.binding.custom) return {0};
-    std::vector<unsigned> operations;
-    for (unsigned op : {static_cast<unsigned>(resolve::opUpdate), static_cast<unsigned>(resolve::opInsert),
-                        static_cast<unsigned>(resolve::opDelete)})
-        if (action.binding.ops & op) operations.push_back(op);
-    return operations;
-}
-
-std::vector<Arm> namedArms(const resolve::World& world, const resolve::ResolvedAction& action) {
-    std::vector<Arm> arms = armsOf(world, action);
-    std::string base = occurrence(action.base);
-    if (arms.size() == 1) {
-        arms[0].label = base;
-        return arms;
-    }
-    for (size_t i = 0; i < arms.size(); i++) {
-        Arm& arm = arms[i];
-        arm.label = base + " branch " + std::to_string(i + 1);
-        for (const resolve::ResolvedStep* step : arm.steps)
-            for (const resolve::BoundAssignment& assignment : step->set) {
-                if (assignment.column != "event_type" || !assignment.value || arm.eventLabel) continue;
-                const ExpressionFacts& facts = world.facts(assignment.value.expression);
-                if (!facts.isLiteral) continue;
-                bool taken = std::any_of(arms.begin(), arms.begin() + static_cast<long>(i),
-                                         [&](const Arm& other) { return other.label == facts.literalValue; });
-                if (taken) continue;
-                arm.label = facts.literalValue;
-                arm.eventLabel = true;
-            }
-    }
-    return arms;
-}
-
-// --- suites --------------------------------------------------------------------------------------------------------
-
-namespace {
-
-std::string suiteOf(const resolve::ResolvedAction& action) {
-    const char* pattern = action.window                   ? "window_test"
-                          : resolve::isBulk(*action.info) ? "batch_test"
-                                                          : "event_driven_test";
-    return action.info->schema + "." + pattern;
-}
-
-void collectTargets(const std::vector<resolve::ResolvedStep>& steps,
-                    std::set<std::pair<std::string, std::string>>& tables) {
-    for (const resolve::ResolvedStep& step : steps) {
-        if (step.target) tables.emplace(step.target->schema, step.target->table);
-        collectTargets(step.then, tables);
-        collectTargets(step.otherwise, tables);
-    }
-}
-
-}  // namespace
-
-std::map<std::string, int> suiteNames(const resolve::Resolver& resolver) {
-    std::map<std::string, std::set<std::string>> names;
-    for (const resolve::ResolvedAction& action : resolver.actions)
-        if (!action.isFeed()) names[suiteOf(action)].insert(action.info->name());
-    std::map<std::string, int> counted;
-    for (const auto& [suite, actions] : names)
-        counted[suite] = static_cast<int>(actions.size());
-    return counted;
-}
-
-std::vector<std::pair<std::string, std::string>> suiteTables(const resolve::World& world,
-                                                             const resolve::Resolver& resolver) {
-    std::set<std::pair<std::string, std::string>> tables;
-    for (const resolve::EntityInfo& entity : world.entities)
-        if (entity.unit) tables.emplace(entity.schema, entity.table);
-    for (const resolve::ResolvedAction& action : resolver.actions) {
-        if (action.binding.entity) tables.emplace(action.binding.entity->schema, action.binding.entity->table);
-        for (const resolve::Context& context : action.contexts)
-            tables.emplace(context.entity->schema, context.entity->table);
-        for (const resolve::ResolvedBranch& branch : action.branches) {
-            collectTargets(branch.steps, tables);
-            collectTargets(branch.otherwise, tables);
-        }
-    }
-    return {tables.begin(), tables.end()};
-}
-
-WrittenSuite writeSuite(const resolve::World& world, const resolve::Resolver& resolver, const TestTables& tables,
-                        const std::string& suite, const std::vector<SearchAnswer>& answers,
-                        std::map<std::string, WindowFindings> windows) {
-    Writer writer(world, resolver, tables, answers);
-    writer.suite.windows = std::move(windows);
-    std::vector<const resolve::ResolvedAction*> tested;
-    for (const resolve::ResolvedAction& action : resolver.actions) {
-        // What feeds a window only counts.
-        if (action.isFeed() || suiteOf(action) != suite) continue;
-        writer.about(action);
-        if (isSwitchedOff(*action.info)) {
-            writer.begin(action.info->name());
-            writer.skip(action.info->name(), "the action is switched off in the spec");
-        } else if (action.window) {
-            writeWindow(writer, action);
-        } else if (resolve::isBulk(*action.info)) {
-            writeBulk(writer, action);
-        } else {
-            writeEventDriven(writer, action);
-            if (writer.isStopped(action).empty()) tested.push_back(&action);
-        }
-    }
-    writeConsistency(writer, tested);
-    writeCascade(writer, tested);
-    return std::move(writer.suite);
 }
 
 }  // namespace specql::testgen
