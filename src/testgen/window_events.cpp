@@ -1,6 +1,7 @@
 #include "testgen/window_events.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "text/quote.hpp"
 
@@ -215,38 +216,32 @@ void WindowEvents::findKinds(EventSource& source) {
     if (!source.why.empty()) return;
     const size_t before = kinds.size();
     // Events that a term counts have all sorts of values for the others too.
-    std::set<int> compared;
-    std::vector<std::set<int>> own;
+    std::vector<std::set<int>> compared;
+    std::set<int> all;
     for (size_t branch = 0; branch < source.arms.size(); branch++) {
         bool compares = comparesField(window.terms[static_cast<size_t>(source.term(branch).term)]);
-        own.push_back(compares ? source.field(branch) : std::set<int>());
-        compared.insert(own.back().begin(), own.back().end());
+        compared.push_back(compares ? source.field(branch) : std::set<int>());
+        all.insert(compared.back().begin(), compared.back().end());
     }
     for (size_t branch = 0; branch < source.arms.size(); branch++) {
-        findKind(source, branch, source.stage->focus(source.arms[branch]));
-        for (int dimension : compared)
-            vary(source, branch, dimension, own[branch].count(dimension) ? mostKinds : mostOfOthers);
+        Focus focus = source.stage->focus(source.arms[branch]);
+        findKind(source, branch, focus);
+        for (int dimension : all) {
+            const Dimension& known = source.dimension(dimension);
+            if (known.unique) continue;
+            // What the table's checks speak of comes first.
+            const size_t count = known.candidates.size(), first = known.checks.empty() ? 0 : known.ofChecks;
+            const size_t most = kinds.size() + (compared[branch].count(dimension) ? mostKinds : mostOfOthers);
+            Focus varied = focus;
+            for (size_t n = 0; n < std::min(count, mostValues) && kinds.size() < most; n++) {
+                varied[dimension] = {(first + n) % count};
+                findKind(source, branch, varied);
+            }
+        }
     }
-    for (size_t branch = 0; branch < source.arms.size() && !kinds.empty() && !keysDiffer(); branch++)
-        findOtherKey(source, branch);
+    if (!kinds.empty() && !keysDiffer()) findOtherKey(source);
     // Some of its values may have been found although others were not.
     if (kinds.size() > before) source.why.clear();
-}
-
-void WindowEvents::vary(EventSource& source, size_t branch, int dimension, size_t most) {
-    const Dimension& varied = source.dimension(dimension);
-    if (varied.unique) return;
-    // What the table's checks speak of comes first.
-    std::vector<size_t> order;
-    for (bool checked : {true, false})
-        for (size_t n = 0; n < varied.candidates.size(); n++)
-            if (checked == (!varied.checks.empty() && n >= varied.ofChecks)) order.push_back(n);
-    const size_t before = kinds.size();
-    for (size_t i = 0; i < std::min(order.size(), mostValues) && kinds.size() < before + most; i++) {
-        Focus focus = source.stage->focus(source.arms[branch]);
-        focus[dimension] = {order[i]};
-        findKind(source, branch, focus);
-    }
 }
 
 void WindowEvents::findKind(EventSource& source, size_t branch, Focus focus) {
@@ -280,25 +275,24 @@ void WindowEvents::findKind(EventSource& source, size_t branch, Focus focus) {
         kinds.push_back(std::move(*kind));
 }
 
-void WindowEvents::findOtherKey(const EventSource& source, size_t branch) {
+// An event like the first one, if the FILTER allows it.
+void WindowEvents::findOtherKey(const EventSource& source) {
+    std::vector<std::string> differ;
+    Focus focus = source.stage->focus(source.arms.front());
     for (size_t k = 0; k < keys.size(); k++) {
-        const int dimension = source.keys[k];
-        const Dimension& known = source.dimension(dimension);
-        std::string differs =
-            Scenario::reference(dimension) + " IS DISTINCT FROM " + typedValue(keys[k].pattern, known.baseType);
-        // Any value will do.
-        Focus focus = source.stage->focus(source.arms[branch]);
-        focus[dimension].clear();
-        for (size_t n = 0; n < known.candidates.size(); n++)
-            focus[dimension].push_back(n);
-        std::string problem;
-        Fixture fixture =
-            writer.find(*source.stage, {source.conditions[branch], differs}, source.conditions, focus, problem);
-        std::optional<EventKind> kind = fixture ? kindOf(source, fixture) : std::nullopt;
-        if (!kind) continue;
-        kind->ownKey = true;
-        otherKeys.push_back(std::move(*kind));
+        const Dimension& known = source.dimension(source.keys[k]);
+        differ.push_back(Scenario::reference(source.keys[k]) + " IS DISTINCT FROM " +
+                         typedValue(keys[k].pattern, known.baseType));
+        focus[source.keys[k]].resize(known.candidates.size());
+        std::iota(focus[source.keys[k]].begin(), focus[source.keys[k]].end(), 0);
     }
+    std::string problem;
+    Fixture fixture = writer.find(*source.stage, {source.conditions.front(), join(differ, " OR ")}, source.conditions,
+                                  focus, problem);
+    std::optional<EventKind> kind = fixture ? kindOf(source, fixture) : std::nullopt;
+    if (!kind) return;
+    kind->ownKey = true;
+    otherKeys.push_back(std::move(*kind));
 }
 
 // What the terms count of an event with these values; nothing while it is not known.

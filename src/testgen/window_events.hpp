@@ -78,9 +78,8 @@ private:
     void readKeys(EventSource& source) const;
     void chooseType(size_t key);
     void findKinds(EventSource& source);
-    void vary(EventSource& source, size_t branch, int dimension, size_t most);
     void findKind(EventSource& source, size_t branch, Focus focus);
-    void findOtherKey(const EventSource& source, size_t branch);
+    void findOtherKey(const EventSource& source);
     std::optional<EventKind> kindOf(const EventSource& source, const Fixture& fixture);
 };
 
