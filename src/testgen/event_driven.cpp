@@ -81,30 +81,9 @@ private:
     void search(Case& one) {
         if (one.condition.empty()) return;
         const Arm& arm = one.arm;
-        std::vector<std::string> strict = {one.condition};
-        for (const std::string& where : stage_.wheres(arm))
-            strict.push_back(where);
-        std::string sql, why;
-        for (const resolve::ResolvedStep* step : arm.steps)
-            for (int k = 0; stage_.loopOf(*step) >= 0 && k < 2; k++) {
-                Stage::Element element(stage_, stage_.loopOf(*step), k);
-                for (const resolve::ResolvedStep& inner : step->then)
-                    if (inner.where && stage_.print(inner.where, Scenario::reference, stage_.ownOf(inner), sql, why))
-                        strict.push_back(sql);
-            }
-        for (size_t i = 0; i < stage_.allocations.size(); i++) {
-            const resolve::ResolvedStep& step = *stage_.allocations[i].step;
-            const Place own = Place::allocation(i);
-            if (step.where && stage_.print(step.where, Scenario::reference, own, sql, why)) strict.push_back(sql);
-            if (!step.allocated.empty() && step.limit && stage_.print(step.limit, Scenario::reference, own, sql, why))
-                strict.push_back("(" + sql + ") >= 1");
-        }
-        std::vector<std::string> telling = strict;
-        for (const resolve::ResolvedStep* step : arm.steps) {
-            if (stage_.loopOf(*step) >= 0) tellApart(*step, telling);
-            std::string changes = stage_.changes(*step, stage_.ownOf(*step));
-            if (!changes.empty()) telling.push_back(changes);
-        }
+        std::vector<std::string> strict = stage_.wheres(arm), telling = stage_.telling(arm);
+        strict.insert(strict.begin(), one.condition);
+        telling.insert(telling.begin(), strict.begin(), strict.end());
         // Rather without the rows that steps need than against what other actions demand.
         for (bool strictly : {true, false})
             for (const std::vector<std::string>& conditions : {telling, strict, {one.condition}}) {
@@ -114,25 +93,12 @@ private:
             }
     }
 
-    // An if within a foreach holds for the first element and not for the second.
-    void tellApart(const resolve::ResolvedStep& loop, std::vector<std::string>& conditions) const {
-        for (int k = 0; k < 2; k++) {
-            Stage::Element element(stage_, stage_.loopOf(loop), k);
-            for (const resolve::ResolvedStep& inner : loop.then) {
-                std::string sql, why;
-                if (inner.spec->kind == spec::StepKind::branch &&
-                    stage_.print(inner.condition, Scenario::reference, {}, sql, why))
-                    conditions.push_back("(" + sql + (k == 0 ? ") IS TRUE" : ") IS NOT TRUE"));
-            }
-        }
-    }
-
     void plant(const Stage::Render& literal) const {
         writer_.rows(stage_, literal);
         for (const Allocation& allocation : stage_.allocations) {
             std::map<std::string, std::string> amount;
             if (!allocation.step->allocated.empty()) amount[allocation.step->allocated] = "1";
-            if (allocation.row >= 0) writer_.fixture(stage_.allocationRow(allocation, literal, amount));
+            if (allocation.row >= 0) writer_.fixture(stage_.quietRow(allocation.row, literal, amount));
         }
     }
 

@@ -229,12 +229,11 @@ void WindowEvents::findKinds(EventSource& source) {
         for (int dimension : all) {
             const Dimension& known = source.dimension(dimension);
             if (known.unique) continue;
-            // What the table's checks speak of comes first.
-            const size_t count = known.candidates.size(), first = known.checks.empty() ? 0 : known.ofChecks;
+            const size_t count = std::min(known.candidates.size(), mostValues);
             const size_t most = kinds.size() + (compared[branch].count(dimension) ? mostKinds : mostOfOthers);
             Focus varied = focus;
-            for (size_t n = 0; n < std::min(count, mostValues) && kinds.size() < most; n++) {
-                varied[dimension] = {(first + n) % count};
+            for (size_t n = 0; n < count && kinds.size() < most; n++) {
+                varied[dimension] = {n};
                 findKind(source, branch, varied);
             }
         }

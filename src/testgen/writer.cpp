@@ -225,62 +225,51 @@ const SearchAnswer* Writer::ask(const std::string& sql) {
 namespace {
 
 // Where nothing fits, what other actions demand is left to the trial of the rows, whose reason says more.
-Scenario unruled(Scenario scenario) {
-    scenario.rules.clear();
+Scenario demanding(Scenario scenario, const std::vector<std::string>& conditions, bool ruled) {
+    scenario.demands.insert(scenario.demands.end(), conditions.begin(), conditions.end());
+    if (!ruled) scenario.rules.clear();
     return scenario;
-}
-
-Fixture read(const Stage& stage, const std::vector<std::string>& cells, size_t numbers, size_t flags, size_t asked) {
-    Fixture fixture;
-    for (size_t i = 0; i < stage.scenario.dimensions.size(); i++) {
-        const Dimension& dimension = stage.scenario.dimensions[i];
-        size_t n = static_cast<size_t>(std::stoul(cells[numbers + i]));
-        fixture.values.push_back(dimension.unique ? "" : dimension.candidates[n]);
-    }
-    if (fixture.values.empty()) fixture.values.push_back("");
-    for (size_t i = 0; i < asked; i++)
-        fixture.held.push_back(cells[flags + i] == "t");
-    return fixture;
 }
 
 }  // namespace
 
 Fixture Writer::find(const Stage& stage, const std::vector<std::string>& conditions,
                      const std::vector<std::string>& asked, const Focus& focus, std::string& why, bool strictly) {
-    const SearchAnswer* answer = ask(stage.scenario.find(conditions, asked, focus));
-    bool unruledAnswer = !strictly && answer && answer->cells.empty() && !stage.scenario.rules.empty();
-    if (unruledAnswer) answer = ask(unruled(stage.scenario).find(conditions, asked, focus));
-    if (!answer) return {};
-    if (answer->cells.empty()) {
-        why = answer->error.empty() ? "no values were found that satisfy the condition and the tables' constraints"
-                                    : "the search for values failed: " + commentText(answer->error);
-        return {};
+    for (bool ruled : {true, false}) {
+        if (!ruled && (strictly || stage.scenario.rules.empty())) continue;
+        const SearchAnswer* answer = ask(findQuery(demanding(stage.scenario, conditions, ruled), asked, focus));
+        why.clear();
+        if (!answer) return {};
+        if (answer->cells.empty()) {
+            why = answer->error.empty() ? "no values were found that satisfy the condition and the tables' constraints"
+                                        : "the search for values failed: " + commentText(answer->error);
+            continue;
+        }
+        Fixture fixture = readFixture(stage.scenario, answer->cells[0], answer->cells[1]);
+        fixture.ruled = ruled;
+        return fixture;
     }
-    Fixture fixture = read(stage, answer->cells, 0, stage.scenario.dimensions.size(), asked.size());
-    fixture.ruled = !unruledAnswer;
-    return fixture;
+    return {};
 }
 
 bool Writer::findPair(const Stage& stage, const std::string& condition, const std::string& atom,
                       const std::vector<std::string>& asked, const std::set<int>& varied, bool greater,
                       const Focus& focus, Fixture& inside, Fixture& outside, const std::vector<std::string>& demands) {
-    std::set<int> free;
+    Pair pair{condition, atom, {}, greater};
     for (int dimension : varied)
-        if (!stage.scenario.dimensions[static_cast<size_t>(dimension)].unique) free.insert(dimension);
-    if (free.empty()) return false;
-    const std::set<int> before = stage.before(free);
+        if (!stage.scenario.at(dimension).unique) pair.varied.insert(dimension);
+    if (pair.varied.empty()) return false;
+    const std::set<int> before = stage.before(pair.varied);
     for (bool ruled : {true, false})
         for (bool loosely : {false, true}) {
             if ((!ruled && stage.scenario.rules.empty()) || (loosely && before.empty())) continue;
-            Scenario scenario = ruled ? stage.scenario : unruled(stage.scenario);
-            scenario.demands.insert(scenario.demands.end(), demands.begin(), demands.end());
-            const SearchAnswer* answer = ask(
-                scenario.findPair(condition, atom, asked, free, greater, focus, loosely ? before : std::set<int>{}));
+            pair.loose = loosely ? before : std::set<int>();
+            const SearchAnswer* answer =
+                ask(findPairQuery(demanding(stage.scenario, demands, ruled), pair, asked, focus));
             if (!answer) return false;
             if (answer->cells.empty()) continue;
-            size_t count = scenario.dimensions.size();
-            inside = read(stage, answer->cells, 0, 2 * count, asked.size());
-            outside = read(stage, answer->cells, count, 2 * count + asked.size(), asked.size());
+            inside = readFixture(stage.scenario, answer->cells[0], answer->cells[1]);
+            outside = readFixture(stage.scenario, answer->cells[2], answer->cells[3]);
             inside.ruled = outside.ruled = ruled;
             return true;
         }
