@@ -19,12 +19,7 @@ std::string tableName(const TestTable& table) {
 Stage::Stage(const resolve::World& world, const resolve::Resolver& resolver, const TestTables& tables,
              const resolve::ResolvedAction& action, unsigned operation)
     : Meaning(world, resolver, tables, action, operation) {
-    Needs(*this).find(true);
-    if (!scenario.unfit.empty()) {
-        // What others demand needs rows that cannot be made: the trial shows whether they refuse the event.
-        reset();
-        Needs(*this).find(false);
-    }
+    Needs(*this).find();
     unfit = scenario.unfit;
 }
 
@@ -216,7 +211,7 @@ std::vector<std::string> Stage::quietRow(int row, const Render& literal,
 }
 
 std::vector<int> Stage::planted() const {
-    std::set<int> others = present;
+    std::set<int> others;
     if (auto fired = scenario.places.find(Place::after()); fired != scenario.places.end()) others.insert(fired->second);
     for (const Allocation& allocation : allocations)
         others.insert(allocation.row);
