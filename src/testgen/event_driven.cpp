@@ -259,15 +259,7 @@ private:
         writer_.rehearse(stage_, event, literal);
         for (const resolve::ResolvedStep* step : one.arm.steps)
             writer_.doubt(stage_, step, description);
-        writer_.checkAll(stage_, wanted, attempt(event), event, description);
-    }
-
-    // An event that may be refused, so that it is seen with which words.
-    std::string attempt(const std::string& event) const {
-        if (action_.info->spec->onError.value != "abort") return event;
-        return "DO $refused$ BEGIN EXECUTE " + quoteLiteral(event) +
-               "; EXCEPTION WHEN SQLSTATE 'SQ206' THEN\n"
-               "    PERFORM set_config('specql_test.refused', SQLERRM, true); END $refused$";
+        writer_.checkAll(stage_, wanted, event, event, description);
     }
 
     // --- failure ---------------------------------------------------------------------------------------------------

@@ -14,6 +14,14 @@ const resolve::BoundAssignment* assignmentOf(const resolve::ResolvedStep& step, 
     return nullptr;
 }
 
+std::string literalOf(const resolve::World& world, const resolve::BoundAssignment& assignment) {
+    if (!assignment.value) return "";
+    const ExpressionFacts& facts = world.facts(assignment.value.expression);
+    if (!facts.isLiteral) return "";
+    if (facts.literalType == "null") return "NULL";
+    return facts.literalType == "text" ? quoteLiteral(facts.literalValue) : facts.literalValue;
+}
+
 bool writesRows(const resolve::ResolvedStep& step) {
     return step.target && (step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove);
 }
@@ -42,8 +50,8 @@ Name Meaning::nameOf(const resolve::Value& value, const Scope& scope) const {
     const bool called = allocation && allocation->caller;
     switch (value.kind) {
         case resolve::ValueKind::eventColumn:
-            if (scope.changing) return {scope.own, value.name};
-            return isMissing(value) ? Name() : Name{eventPlace(value.name, value.old), value.name};
+            if (!scope.changing) return isMissing(value) ? Name() : Name{eventPlace(value.name, value.old), value.name};
+            [[fallthrough]];
         case resolve::ValueKind::target:
             return {scope.own == Place::after() ? eventPlace(value.name, false) : scope.own, value.name};
         case resolve::ValueKind::payload: {

@@ -149,6 +149,9 @@ protected:
 // What a step gives a column; null if it does not.
 const resolve::BoundAssignment* assignmentOf(const resolve::ResolvedStep& step, const std::string& column);
 
+// A constant that a column is given, as SQL; empty if it is none.
+std::string literalOf(const resolve::World& world, const resolve::BoundAssignment& assignment);
+
 bool writesRows(const resolve::ResolvedStep& step);
 bool insertsRow(const resolve::ResolvedStep& step);
 

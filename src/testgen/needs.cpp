@@ -215,20 +215,9 @@ void Needs::written(const resolve::ResolvedStep& step, const Scope& scope) {
     for (const resolve::BoundAssignment& assignment : step.set) {
         mention(assignment.value, scope);
         if (assignment.taken) use(*assignment.taken, scope);
-        // A row that has the value already would not show that the step ran.
-        const resolve::ColumnInfo* column = writesRows(step) ? step.target->column(assignment.column) : nullptr;
-        if (!scope.own || !column || !assignment.value) continue;
-        const ExpressionFacts& facts = meaning_.world.facts(assignment.value.expression);
-        if (!facts.isLiteral) continue;
-        resolve::Value value;
-        value.kind = resolve::ValueKind::target;
-        value.name = column->name;
-        value.type = column->type;
-        int known = use(value, scope);
-        if (known < 0) continue;
-        scenario_.at(known).avoided = facts.literalType == "null"   ? "NULL"
-                                      : facts.literalType == "text" ? quoteLiteral(facts.literalValue)
-                                                                    : facts.literalValue;
+        // A row that has the value already would not show that the step ran: another one is searched for.
+        if (scope.own && writesRows(step) && !literalOf(meaning_.world, assignment).empty())
+            use(meaning_.eventColumn(assignment.column, true), {scope.own, scope.element, &step});
     }
 }
 

@@ -21,7 +21,8 @@ Fixture firing(Writer& writer, const Stage& stage) {
 }
 
 // A row for each arm, all changed by one statement; false if the values of a test cannot tell them apart.
-bool writeTogether(Writer& writer, const resolve::ResolvedAction& action, const std::string& description) {
+bool writeTogether(Writer& writer, const resolve::ResolvedAction& action, std::string description) {
+    if (description.empty()) description = action.base + " handles several rows of one statement";
     Stage stage(writer.world, writer.resolver, writer.tables, action, resolve::opUpdate);
     if (!stage.unfit.empty() || !stage.eventTable()->triggers.empty()) return false;
     std::vector<Arm> arms = armsOf(action);
@@ -79,9 +80,10 @@ bool writeTogether(Writer& writer, const resolve::ResolvedAction& action, const 
 }  // namespace
 
 void writeConsistency(Writer& writer, const std::vector<const resolve::ResolvedAction*>& actions) {
+    std::string description = "event processing maintains data consistency";
     for (const resolve::ResolvedAction* action : actions) {
         if (action->binding.custom || !(action->binding.ops & resolve::opUpdate)) continue;
-        if (writeTogether(writer, *action, "event processing maintains data consistency")) return;
+        if (writeTogether(writer, *action, description)) description.clear();
     }
 }
 

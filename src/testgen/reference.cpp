@@ -87,11 +87,12 @@ Reference::Reference(const resolve::World& world, const resolve::Resolver& resol
     std::string body;
     for (const resolve::ResolvedBranch& branch : stage.action.branches)
         body += branch.condition ? choice(branch.condition, branch.steps, branch.otherwise) : block(branch.steps);
-    // An event that is refused leaves nothing.
+    // An event that is refused leaves nothing; with `on_error: abort` not even what was about to raise it.
     if (validates_) {
-        body = "BEGIN\n" + indent(body, 4) +
-               "EXCEPTION WHEN SQLSTATE 'SQ206' THEN\n"
-               "    PERFORM set_config('specql_test.refused', SQLERRM, true);\nEND;\n";
+        if (stage.action.info->spec->onError.value != "abort")
+            body = "BEGIN\n" + indent(body, 4) +
+                   "EXCEPTION WHEN SQLSTATE 'SQ206' THEN\n"
+                   "    PERFORM set_config('specql_test.refused', SQLERRM, true);\nEND;\n";
         queries_[refusal] =
             "SELECT jsonb_build_object('message', coalesce(nullif(current_setting('specql_test.refused', true), ''),\n"
             "    (SELECT min(f.message) FROM specql.failures AS f WHERE " +

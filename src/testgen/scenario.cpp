@@ -176,11 +176,7 @@ void Scenario::findCandidates(int which) {
     for (std::string& value :
          testgen::candidates(dimension.baseType, dimension.labels, dimension.spoken, static_cast<size_t>(which)))
         if (!contains(values, value)) values.push_back(std::move(value));
-    auto leaveOut = [&](const std::string& value) {
-        values.erase(std::remove(values.begin(), values.end(), value), values.end());
-    };
-    if (dimension.notNull) leaveOut("NULL");
-    if (!dimension.avoided.empty() && !dimension.essential && values.size() > 1) leaveOut(dimension.avoided);
+    if (dimension.notNull) values.erase(std::remove(values.begin(), values.end(), "NULL"), values.end());
     if (values.empty() && !dimension.unique)
         unfit = "no value is known for " + dimension.column + " of type " + dimension.type;
 }

@@ -25,7 +25,6 @@ struct Dimension {
     bool fixed = false;                    // no other value than its candidates will do
     spec::ConditionText spoken = {};       // constants of what speaks of it
     std::vector<std::string> checks = {};  // over `column` alone: `quantity > 0`
-    std::string avoided = {};              // a value that would hide what a step does
     std::vector<int> elements = {};        // the empty candidate is an array of these dimensions
     std::vector<std::string> candidates = {};
 };

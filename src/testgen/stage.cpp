@@ -39,14 +39,13 @@ void Stage::focusOn(const resolve::BoundExpression& bound, const Scope& scope, F
         const std::vector<std::string> spoken =
             candidates(dimension.baseType, dimension.labels, condition, static_cast<size_t>(known));
         const std::vector<size_t> before = focus[known];
-        // Values that no other row has, where that is demanded; those that this condition speaks of; those that an
-        // earlier one spoke of; at last what would hide what a step does.
+        // Values that no other row has, where that is demanded; those that this condition speaks of; then those that an
+        // earlier one spoke of.
         auto rank = [&](size_t n) {
             const std::string& value = dimension.candidates[n];
             if (value.find(numberMark) != std::string::npos) return size_t(0);
             const size_t place = static_cast<size_t>(std::find(spoken.begin(), spoken.end(), value) - spoken.begin());
             const size_t earlier = static_cast<size_t>(std::find(before.begin(), before.end(), n) - before.begin());
-            if (value == dimension.avoided) return spoken.size() + before.size() + 2;
             return place < spoken.size() ? 1 + place : 1 + spoken.size() + earlier;
         };
         std::vector<std::pair<size_t, size_t>> order;
@@ -72,11 +71,26 @@ Focus Stage::focus(const Arm& arm) const {
     }
     for (const Demanded& demanded : demanded_)
         if (placedSteps.count(demanded.scope.changing)) focusOn(demanded.condition, demanded.scope, found);
+    auto take = [&](int known) {
+        if (known >= 0 && !found.count(known))
+            for (size_t n = 0; n < scenario.at(known).candidates.size(); n++)
+                found[known].push_back(n);
+    };
     for (const std::string& column : split)
         for (Place side : {Place::before(), Place::after()})
-            if (int known = dimension({side, column}); known >= 0 && !found.count(known))
-                for (size_t n = 0; n < scenario.at(known).candidates.size(); n++)
-                    found[known].push_back(n);
+            take(dimension({side, column}));
+    // What a step sets is not there before, if that can be.
+    for (const PlacedStep& placed : steps(arm))
+        for (const resolve::BoundAssignment& assignment : placed.step->set) {
+            const std::string literal = writesRows(*placed.step) ? literalOf(world, assignment) : "";
+            const int known = literal.empty() ? -1
+                                              : dimension(eventColumn(assignment.column, true),
+                                                          {placed.scope.own, placed.scope.element, placed.step});
+            if (known < 0 || scenario.at(known).unique) continue;
+            take(known);
+            std::stable_partition(found[known].begin(), found[known].end(),
+                                  [&](size_t n) { return scenario.at(known).candidates[n] != literal; });
+        }
     return found;
 }
 

@@ -99,9 +99,15 @@ void Writer::guard(const Stage& stage, const Stage::Render& literal) {
 
 namespace {
 
-// Statements of one script.
-std::string scriptOf(const std::vector<std::string>& statements) {
-    return dollarQuote("\n" + join(statements, ";\n") + "\n", "script");
+// Statements of one script. Those that a `validate` may undo are kept together, and with which words it did.
+std::string scriptOf(const Stage& stage, const std::vector<std::string>& statements) {
+    std::string script = join(statements, ";\n");
+    if (stage.action.info->spec->onError.value == "abort" && !script.empty())
+        script = "DO " + dollarQuote(" BEGIN EXECUTE " + dollarQuote("\n" + script + "\n", "statements") +
+                                         ";\nEXCEPTION WHEN SQLSTATE 'SQ206' THEN\n"
+                                         "    PERFORM set_config('specql_test.refused', SQLERRM, true); END ",
+                                     "refused");
+    return dollarQuote("\n" + script + "\n", "script");
 }
 
 // What the tables would hold without the action, and with what the spec says.
@@ -118,15 +124,17 @@ std::string difference(const Stage& stage, const Reference& reference, const std
                        const std::string& fire, const std::string& queries) {
     std::vector<std::string> wanted = keptFrom(stage, fire);
     wanted.push_back(reference.statement());
-    return "specql.test_difference(" + scriptOf({script}) + ", " + scriptOf(wanted) + ",\n    " + queries + ")";
+    return "specql.test_difference(" + scriptOf(stage, {script}) + ", " + scriptOf(stage, wanted) + ",\n    " +
+           queries + ")";
 }
 
 // Places where the reference leaves something else than there is without the action.
 std::string changes(const Stage& stage, const Reference& reference, const std::string& fire) {
     std::vector<std::string> without = keptFrom(stage, fire), with = without;
     with.push_back(reference.statement());
-    return "specql.outcomes_differ(specql.test_outcome(" + scriptOf(without) + ", q.queries), specql.test_outcome(" +
-           scriptOf(with) + ", q.queries), '{}')\nFROM (SELECT " + reference.queries() + ") AS q(queries)";
+    return "specql.outcomes_differ(specql.test_outcome(" + scriptOf(stage, without) +
+           ", q.queries), specql.test_outcome(" + scriptOf(stage, with) + ", q.queries), '{}')\nFROM (SELECT " +
+           reference.queries() + ") AS q(queries)";
 }
 
 std::string keep(const char* setting, const std::string& value) {
