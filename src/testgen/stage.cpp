@@ -216,7 +216,7 @@ std::vector<std::string> Stage::quietRow(int row, const Render& literal,
 }
 
 std::vector<int> Stage::planted() const {
-    std::set<int> others = present;
+    std::set<int> others;
     if (auto fired = scenario.places.find(Place::after()); fired != scenario.places.end()) others.insert(fired->second);
     for (const Allocation& allocation : allocations)
         others.insert(allocation.row);

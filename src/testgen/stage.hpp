@@ -14,8 +14,7 @@ public:
     Stage(const resolve::World& world, const resolve::Resolver& resolver, const TestTables& tables,
           const resolve::ResolvedAction& action, unsigned operation);
 
-    std::string unfit;      // why no test can be made; empty if one can
-    std::set<int> present;  // rows that are there without the fixture
+    std::string unfit;  // why no test can be made; empty if one can
 
     // What a search for values of an arm is about: everything that its conditions, its steps' WHERE and the demands on
     // them read.
@@ -55,7 +54,7 @@ private:
     std::string insert(int row, const Render& literal, const std::map<std::string, std::string>& other = {}) const;
     // Inserting the rows of a test is no event: tables whose actions listen to that do not capture meanwhile.
     std::vector<std::string> quietly(std::vector<std::string> statements, const std::set<int>& rows) const;
-    // Rows that the fixture inserts: not one that the event brings, or that is there already.
+    // Rows that the fixture inserts: not one that the event brings.
     std::vector<int> planted() const;
     std::string isThere(int row, const Render& literal) const;
     // Whether any action listens to one of these operations on a table.
