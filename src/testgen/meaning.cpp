@@ -32,17 +32,6 @@ bool insertsRow(const resolve::ResolvedStep& step) {
            (kind == spec::StepKind::insert || kind == spec::StepKind::append || kind == spec::StepKind::create);
 }
 
-void Meaning::reset() {
-    scenario = {};
-    contexts = action.contexts;
-    split.clear();
-    allocations.clear();
-    contented.clear();
-    targets_.clear();
-    loops_.clear();
-    demanded_.clear();
-}
-
 // --- names -----------------------------------------------------------------------------------------------------------
 
 Name Meaning::nameOf(const resolve::Value& value, const Scope& scope) const {
@@ -255,7 +244,7 @@ std::string Meaning::sql(const resolve::Value& value, const Render& render, cons
                 given = sql(*set->taken, render, within, why);
             else
                 (void)print(set->value, render, within, given, why);
-            return "(" + castTo(given, scope.changing->target->column(value.name)->type) + ")";
+            return "(" + typedValue(given, scope.changing->target->column(value.name)->type) + ")";
         }
         case resolve::ValueKind::meta:
             if (dimension(value, scope) >= 0) break;

@@ -130,8 +130,6 @@ protected:
         Scope scope;
     };
 
-    void reset();
-
     std::string sql(const resolve::Value& value, const Render& render, const Scope& scope, std::string& why) const;
     std::string ofEvent(const std::string& column, const Render& render) const;
     void placeSteps(const resolve::ResolvedStep& step, Place element, std::vector<PlacedStep>& found) const;

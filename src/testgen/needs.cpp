@@ -26,17 +26,14 @@ const resolve::Value* onlyValue(const resolve::BoundAssignment& assignment) {
 
 }  // namespace
 
-void Needs::find(bool demanding) {
+void Needs::find() {
     Demands demands(meaning_, *this);
     splitColumns();
-    if (demanding) demands.ofEvent();
+    demands.ofEvent();
     for (size_t i = 0; i < meaning_.contexts.size(); i++) {
         const resolve::Context& context = meaning_.contexts[i];
         int key = use(context.key, {});
-        if (key < 0) {
-            scenario_.unfit = "the key " + context.key.name + " is computed";
-            return;
-        }
+        if (key < 0) return void(scenario_.unfit = "the key " + context.key.name + " is computed");
         scenario_.at(key).unique = true;
         scenario_.names[{Place::context(static_cast<int>(i)), context.entity->key}] = key;
     }
@@ -49,7 +46,7 @@ void Needs::find(bool demanding) {
     }
     for (const std::string& name : action_.payloadOrder)
         key(name, action_.payload.at(name));
-    if (demanding) demands.ofSteps();
+    demands.ofSteps();
     rows();
     if (scenario_.unfit.empty()) scenario_.complete(meaning_.tables);
     if (scenario_.unfit.empty()) demands.state();
@@ -464,18 +461,12 @@ void Needs::eventRow() {
     if (table && entity.key.empty()) unfit = "the table " + entity.shown() + " has no key that tells its rows apart";
     if (!unfit.empty()) return;
     const int key = use(meaning_.eventColumn(entity.key, operation_ == resolve::opDelete), {});
-    if (key < 0) {
-        unfit = "the key of " + entity.shown() + " is a generated column";
-        return;
-    }
+    if (key < 0) return void(unfit = "the key of " + entity.shown() + " is a generated column");
     scenario_.at(key).unique = true;
     scenario_.at(key).essential = false;
     if (const std::string& name = action_.binding.valueColumn; !name.empty()) {
         const int known = use(meaning_.eventColumn(name, false), {});
-        if (known < 0) {
-            unfit = name + " is a generated column";
-            return;
-        }
+        if (known < 0) return void(unfit = name + " is a generated column");
         scenario_.at(known).candidates = {quoteLiteral(action_.binding.value)};
         scenario_.at(known).fixed = true;
     }

@@ -10,8 +10,7 @@ public:
     explicit Needs(Meaning& meaning)
         : meaning_(meaning), scenario_(meaning.scenario), action_(meaning.action), operation_(meaning.operation) {}
 
-    // `demanding`: also what other actions with `on_error: abort` demand.
-    void find(bool demanding);
+    void find();
 
     // The dimension of a value, made when it is met first; -1 if it has none of its own. `condition`: what reads it.
     int use(const resolve::Value& value, const Scope& scope, const spec::ConditionText* condition = nullptr);

@@ -242,7 +242,7 @@ std::string Reference::assigned(const resolve::ResolvedStep& step, const resolve
                                 std::string& why) const {
     std::string sql = assignment.taken ? value(*assignment.taken, why) : print(assignment.value, why);
     const resolve::ColumnInfo* column = step.target ? step.target->column(assignment.column) : nullptr;
-    return column ? castTo(sql, column->type) : sql;
+    return column ? typedValue(sql, column->type) : sql;
 }
 
 std::string Reference::assignments(const resolve::ResolvedStep& step, std::string& why) const {

@@ -19,12 +19,7 @@ std::string tableName(const TestTable& table) {
 Stage::Stage(const resolve::World& world, const resolve::Resolver& resolver, const TestTables& tables,
              const resolve::ResolvedAction& action, unsigned operation)
     : Meaning(world, resolver, tables, action, operation) {
-    Needs(*this).find(true);
-    if (!scenario.unfit.empty()) {
-        // What others demand needs rows that cannot be made: the trial shows whether they refuse the event.
-        reset();
-        Needs(*this).find(false);
-    }
+    Needs(*this).find();
     unfit = scenario.unfit;
 }
 
