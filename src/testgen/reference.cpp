@@ -177,8 +177,6 @@ std::string Reference::block(const std::vector<resolve::ResolvedStep>& steps) {
         std::vector<resolve::ResolvedStep> behind;
         if (step.takes) behind.assign(steps.begin() + static_cast<long>(i) + 1, steps.end());
         std::string why, written = step.takes ? take(step, behind, why) : sentence(step, why);
-        if (why.empty() && written.find(unknown) != std::string::npos)
-            why = "it depends on values of a row that the events do not say";
         if (why.empty()) {
             sql += written;
         } else {

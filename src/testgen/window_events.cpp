@@ -1,7 +1,6 @@
 #include "testgen/window_events.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 #include "text/quote.hpp"
 
@@ -238,19 +237,22 @@ void WindowEvents::findKinds(EventSource& source) {
             }
         }
     }
-    if (!kinds.empty() && !keysDiffer()) findOtherKey(source);
+    if (!kinds.empty() && !keysDiffer()) findKind(source, 0, source.stage->focus(source.arms.front()), true);
     // Some of its values may have been found although others were not.
     if (kinds.size() > before) source.why.clear();
 }
 
-void WindowEvents::findKind(EventSource& source, size_t branch, Focus focus) {
-    // A key that cannot be chosen is the one of the first event that was found.
+// A key that cannot be chosen is the one of the first event that was found; or, for events of another key, none of
+// these.
+void WindowEvents::findKind(EventSource& source, size_t branch, Focus focus, bool otherKey) {
     for (size_t k = 0; k < keys.size() && !kinds.empty(); k++) {
         if (keys[k].free) continue;
         const std::vector<std::string>& values = source.dimension(source.keys[k]).candidates;
-        auto same = std::find(values.begin(), values.end(), keys[k].pattern);
-        if (same == values.end()) return;
-        focus[source.keys[k]] = {static_cast<size_t>(same - values.begin())};
+        std::vector<size_t> order;
+        for (size_t n = 0; n < values.size(); n++)
+            if ((values[n] == keys[k].pattern) != otherKey) order.push_back(n);
+        if (order.empty()) return;
+        focus[source.keys[k]] = order;
     }
     std::string problem;
     Fixture fixture = writer.find(*source.stage, {source.conditions[branch]}, source.conditions, focus, problem);
@@ -264,6 +266,10 @@ void WindowEvents::findKind(EventSource& source, size_t branch, Focus focus) {
         keys[k].type = source.dimension(source.keys[k]).baseType;
     }
     std::optional<EventKind> kind = kindOf(source, fixture);
+    if (kind && otherKey) {
+        kind->ownKey = true;
+        return otherKeys.push_back(std::move(*kind));
+    }
     auto same = [](const time::WindowValue& one, const time::WindowValue& other) {
         return one.term == other.term && one.text == other.text;
     };
@@ -272,26 +278,6 @@ void WindowEvents::findKind(EventSource& source, size_t branch, Focus focus) {
             return known.source == &source && std::equal(one.begin(), one.end(), other.begin(), other.end(), same);
         }))
         kinds.push_back(std::move(*kind));
-}
-
-// An event like the first one, if the FILTER allows it.
-void WindowEvents::findOtherKey(const EventSource& source) {
-    std::vector<std::string> differ;
-    Focus focus = source.stage->focus(source.arms.front());
-    for (size_t k = 0; k < keys.size(); k++) {
-        const Dimension& known = source.dimension(source.keys[k]);
-        differ.push_back(Scenario::reference(source.keys[k]) + " IS DISTINCT FROM " +
-                         typedValue(keys[k].pattern, known.baseType));
-        focus[source.keys[k]].resize(known.candidates.size());
-        std::iota(focus[source.keys[k]].begin(), focus[source.keys[k]].end(), 0);
-    }
-    std::string problem;
-    Fixture fixture = writer.find(*source.stage, {source.conditions.front(), join(differ, " OR ")}, source.conditions,
-                                  focus, problem);
-    std::optional<EventKind> kind = fixture ? kindOf(source, fixture) : std::nullopt;
-    if (!kind) return;
-    kind->ownKey = true;
-    otherKeys.push_back(std::move(*kind));
 }
 
 // What the terms count of an event with these values; nothing while it is not known.

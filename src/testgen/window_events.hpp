@@ -78,8 +78,7 @@ private:
     void readKeys(EventSource& source) const;
     void chooseType(size_t key);
     void findKinds(EventSource& source);
-    void findKind(EventSource& source, size_t branch, Focus focus);
-    void findOtherKey(const EventSource& source);
+    void findKind(EventSource& source, size_t branch, Focus focus, bool otherKey = false);
     std::optional<EventKind> kindOf(const EventSource& source, const Fixture& fixture);
 };
 

@@ -79,52 +79,25 @@ private:
         if (!filter) return;
         const std::string& text = events_.writer.world.expressionText(filter.expression);
         for (const spec::Atom& atom : spec::readCondition(text).atoms) {
-            std::string why = sidesOf(source, branch, filter, atom);
-            if (why.empty()) continue;
-            std::string shown = commentText(text.substr(atom.begin, atom.end - atom.begin));
-            cases.push_back({{{{}, 0, label_ + " counts " + source.name() + " on one side of " + shown}}, why});
+            const Sides sides = events_.writer.bothSides(*source.stage, source.arms[branch], source.conditions[branch],
+                                                         filter, atom, source.conditions);
+            for (const auto& [inside, outside] : sides.pairs)
+                for (const Fixture& fixture : {inside, outside})
+                    side(source, fixture, fixture.held[branch],
+                         valuesOf(events_.writer, *source.stage, filter, atom, fixture));
+            const std::string shown = commentText(text.substr(atom.begin, atom.end - atom.begin));
+            if (!sides.why.empty())
+                cases.push_back(
+                    {{{{}, 0, label_ + " counts " + source.name() + " on one side of " + shown}}, sides.why});
         }
     }
 
-    // Why there is no value on one of the sides.
-    std::string sidesOf(const EventSource& source, size_t branch, const resolve::BoundExpression& filter,
-                        const spec::Atom& atom) {
-        const Stage& stage = *source.stage;
-        std::string sql, why;
-        if (!stage.printSlice(filter, atom.begin, atom.end, Scenario::reference, sql, why)) return why;
-        const std::set<int> read = stage.dimensionsOf(filter, atom.begin, atom.end);
-        if (read.empty()) return "";
-        Focus focus;
-        stage.focusOn(filter, {}, focus);
-        for (const auto& [dimension, order] : stage.focus(source.arms[branch]))
-            focus.emplace(dimension, order);
-        bool any = false;
-        for (bool greater : {true, false}) {
-            Fixture inside, outside;
-            if (!events_.writer.findPair(stage, source.conditions[branch], sql, source.conditions, read, greater, focus,
-                                         inside, outside))
-                continue;
-            any = true;
-            side(source, branch, filter, inside);
-            side(source, branch, filter, outside);
-        }
-        return any ? "" : "no values were found on both sides";
-    }
-
-    void side(const EventSource& source, size_t branch, const resolve::BoundExpression& filter,
-              const Fixture& fixture) {
+    void side(const EventSource& source, const Fixture& fixture, bool counts, const std::string& values) {
         EventKind kind{&source, fixture, {}, "", true};
         for (size_t i = 0; i < source.conditions.size(); i++)
             if (fixture.held[i]) kind.counted.values.push_back({source.term(i).term, false, ""});
-        std::vector<std::string> values;
-        for (const NameUse& use : events_.writer.world.facts(filter.expression).names)
-            for (int dimension : source.stage->dimensionsOf(filter, use.offset, use.offset + use.length)) {
-                if (source.dimension(dimension).unique) continue;
-                std::string text = join(use.parts, ".") + " = " + fixture.values[static_cast<size_t>(dimension)];
-                if (std::find(values.begin(), values.end(), text) == values.end()) values.push_back(text);
-            }
         add({{kind}}, kind.counted.values.size(),
-            (fixture.held[branch] ? " counts " : " does not count ") + source.name() + " at " + join(values, ", "));
+            (counts ? " counts " : " does not count ") + source.name() + " at " + values);
     }
 
     WindowEvents& events_;

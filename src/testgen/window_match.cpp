@@ -144,12 +144,10 @@ void MatchSteps::writeFailure(const std::string& label) {
         writer_.begin(events_.name() + ": its steps fail");
         return writer_.skip(description, "no match was found that runs its steps");
     }
-    static const std::string message = "broken by a test";
-    const std::string broken = "RAISE EXCEPTION '" + message + "';";
     WindowPlay play(events_, events_.name() + ": its steps fail");
     arrange(*way, play);
-    checkRetried(way->arm, broken);
-    play.putAside(broken);
+    writer_.checkRetried(stage_, *reference_, way->arm, way->arm.steps, evaluate(), play.matchCondition("f"));
+    play.putAside(failingBody);
     play.count();
     if (kinds_.size() > 1 && events_.rule.afterMatch != time::AfterMatch::every) {
         Phase again{eventsOf(events_, {kinds_.front()}), wait_, label + " counts on after a match that failed"};
@@ -159,31 +157,8 @@ void MatchSteps::writeFailure(const std::string& label) {
     }
     play.putBack();
     play.guardRetry();
-    std::string status = action_.info->spec->maxAttempts.value == "1" ? "parked" : "failed";
-    writer_.check(
-        "is((SELECT ROW(f.status, f.attempts, f.message, specql.retry(f.id, f.action))::text\n"
-        "    FROM specql.failures AS f WHERE " +
-            play.matchCondition("f") + "\n    ORDER BY f.id LIMIT 1),\n    ROW('" + status + "', 1, " +
-            quoteLiteral(message) + ", 1)::text, " + quoteLiteral(description) + ")",
-        description);
+    writer_.checkFailed(action_, play.matchCondition("f"), description);
     play.end();
-}
-
-// The first step that shows.
-void MatchSteps::checkRetried(const Arm& arm, const std::string& broken) {
-    std::string why;
-    auto step = std::find_if(arm.steps.begin(), arm.steps.end(),
-                             [&](const resolve::ResolvedStep* one) { return !reference_->places(*one, why).empty(); });
-    if (step == arm.steps.end()) return;
-    std::string description = "retried: " + stepTitle(writer_.world, arm, **step);
-    std::vector<std::string> script = breakHandler(action_, broken);
-    script.push_back(evaluate());
-    for (std::string& sql : mendHandler(action_))
-        script.push_back(std::move(sql));
-    script.push_back(
-        perform("specql.retry(f.id, f.action) FROM specql.failures AS f WHERE " + stage_.outside->event("f")));
-    writer_.mustShow(stage_, *reference_, evaluate(), {*step}, description);
-    writer_.checkAll(stage_, *reference_, join(script, ";\n"), evaluate(), description);
 }
 
 }  // namespace specql::testgen

@@ -27,7 +27,6 @@ private:
     void nameMatch(const WindowPlay* play);
     Stage::Render render(const Fixture& fixture, int number) const;
     void arrange(const Way& way, WindowPlay& play);
-    void checkRetried(const Arm& arm, const std::string& broken);
     std::string evaluate() const;
 
     WindowEvents& events_;

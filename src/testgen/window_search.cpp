@@ -14,8 +14,8 @@ constexpr size_t mostWork = 20000;
 constexpr time::Micros step = 1000;
 // How much longer than the shortest events those may be that come nearest to a number.
 constexpr size_t mostMore = 3;
-// Without another event beside it that does not match, one is not near; nor is one that other terms need as well.
-constexpr double alone = 1e6, shared = 1e3;
+// Without another event beside it that does not match, one is not near; even less is one that other terms need as well.
+constexpr double alone = 1e6, shared = 1e7;
 
 const std::string freshValue = "value ";
 

@@ -199,6 +199,35 @@ void Writer::mustShow(const Stage& stage, const Reference& reference, const std:
            check);
 }
 
+void Writer::checkRetried(const Stage& stage, const Reference& reference, const Arm& arm,
+                          const std::vector<const resolve::ResolvedStep*>& steps, const std::string& event,
+                          const std::string& failures) {
+    std::string why;
+    for (const resolve::ResolvedStep* step : steps) {
+        if (reference.places(*step, why).empty()) continue;
+        std::vector<std::string> script = breakHandler(stage.action, failingBody);
+        script.push_back(event);
+        for (std::string& sql : mendHandler(stage.action))
+            script.push_back(std::move(sql));
+        script.push_back("DO $do$ BEGIN PERFORM specql.retry(f.id, f.action) FROM specql.failures AS f WHERE " +
+                         failures + "; END $do$");
+        const std::string description = "retried: " + stepTitle(world, arm, *step);
+        mustShow(stage, reference, event, {step}, description);
+        return checkAll(stage, reference, join(script, ";\n"), event, description);
+    }
+}
+
+void Writer::checkFailed(const resolve::ResolvedAction& action, const std::string& failures,
+                         const std::string& description) {
+    const std::string status = action.info->spec->maxAttempts.value == "1" ? "parked" : "failed";
+    check(
+        "is((SELECT ROW(f.status, f.attempts, f.message, specql.retry(f.id, f.action))::text\n"
+        "    FROM specql.failures AS f WHERE " +
+            failures + "\n    ORDER BY f.id LIMIT 1),\n    ROW('" + status + "', 1, " + quoteLiteral(failingMessage) +
+            ", 1)::text, " + quoteLiteral(description) + ")",
+        description);
+}
+
 void Writer::doubt(const Stage& stage, const resolve::ResolvedStep* step, const std::string& check, int events) {
     for (const std::string& query : doubts(resolver, stage, step, events))
         excuse(query, check);
@@ -282,6 +311,47 @@ bool Writer::findPair(const Stage& stage, const std::string& condition, const st
             return true;
         }
     return false;
+}
+
+Sides Writer::bothSides(const Stage& stage, const Arm& arm, const std::string& condition,
+                        const resolve::BoundExpression& bound, const spec::Atom& atom,
+                        const std::vector<std::string>& asked, const std::vector<std::string>& telling) {
+    Sides sides;
+    std::string slice;
+    if (!stage.printSlice(bound, atom.begin, atom.end, Scenario::reference, slice, sides.why)) return sides;
+    const std::set<int> read = stage.dimensionsOf(bound, atom.begin, atom.end);
+    if (read.empty()) return sides;  // a constant
+    Focus focus;
+    stage.focusOn(bound, {}, focus);
+    for (const auto& [dimension, order] : stage.focus(arm))
+        focus.emplace(dimension, order);
+    for (bool greater : {true, false}) {
+        Fixture inside, outside;
+        auto find = [&](const std::vector<std::string>& besides) {
+            return findPair(stage, condition, slice, asked, read, greater, focus, inside, outside, besides);
+        };
+        if ((!telling.empty() && find(telling)) || find({})) sides.pairs.emplace_back(inside, outside);
+    }
+    if (sides.pairs.empty()) sides.why = "no values were found on both sides";
+    return sides;
+}
+
+std::string valuesOf(const Writer& writer, const Stage& stage, const resolve::BoundExpression& bound,
+                     const spec::Atom& atom, const Fixture& fixture) {
+    std::vector<std::string> shown;
+    for (const NameUse& use : writer.world.facts(bound.expression).names) {
+        if (use.offset < atom.begin || use.offset >= atom.end) continue;
+        std::vector<std::string> values;
+        for (int dimension : stage.dimensionsOf(bound, use.offset, use.offset + use.length)) {
+            const std::string& value = fixture.values[static_cast<size_t>(dimension)];
+            bool own = stage.scenario.dimensions[static_cast<size_t>(dimension)].unique ||
+                       value.find(numberMark) != std::string::npos;
+            values.push_back(own ? "its own" : value.empty() ? "two elements" : value);
+        }
+        std::string text = join(use.parts, ".") + (values.size() > 1 ? " from " : " = ") + join(values, " and ");
+        if (std::find(shown.begin(), shown.end(), text) == shown.end()) shown.push_back(text);
+    }
+    return join(shown, ", ");
 }
 
 Stage::Render Writer::literals(const Stage& stage, const Fixture& fixture) {
