@@ -66,7 +66,7 @@ std::vector<Bystander> bystanders(Writer& writer, const Stage& stage, const Arm&
 }
 
 void writeStrangers(Writer& writer, const Stage& stage, const resolve::ResolvedStep& step, Place own, int row,
-                    const std::string& label, const std::string& condition, const Focus& focus, const Play& play) {
+                    const std::string& label, const std::string& condition, Focus focus, const Play& play) {
     const std::string& text = writer.world.expressionText(step.where.expression);
     const ExpressionFacts& facts = writer.world.facts(step.where.expression);
     const auto& columns = stage.scenario.rows[static_cast<size_t>(row)].columns;
@@ -88,7 +88,7 @@ void writeStrangers(Writer& writer, const Stage& stage, const resolve::ResolvedS
             !stage.printSlice(step.where, atom.begin, atom.end, Scenario::reference, slice, why, own))
             continue;
         // A row that the step would not change shows nothing.
-        const std::string whole = "(" + condition + ") AND (" + where + ")", changes = stage.changes(step, own);
+        const std::string whole = "(" + condition + ") AND (" + where + ")", changes = stage.changes(step, own, focus);
         const std::vector<std::string> demands = changes.empty() ? std::vector<std::string>{} : std::vector{changes};
         Fixture inside, outside;
         if (!writer.findPair(stage, whole, slice, {}, varied, true, focus, inside, outside, demands) &&

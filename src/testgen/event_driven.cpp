@@ -94,22 +94,25 @@ private:
             }
         for (size_t i = 0; i < stage_.allocations.size(); i++) {
             const resolve::ResolvedStep& step = *stage_.allocations[i].step;
+            if (std::find(arm.steps.begin(), arm.steps.end(), stage_.allocations[i].caller) == arm.steps.end())
+                continue;
             const Place own = Place::allocation(i);
             if (step.where && stage_.print(step.where, Scenario::reference, own, sql, why)) strict.push_back(sql);
             if (!step.allocated.empty() && step.limit && stage_.print(step.limit, Scenario::reference, own, sql, why))
                 strict.push_back("(" + sql + ") >= 1");
         }
+        Focus focus = stage_.focus(arm);
         std::vector<std::string> telling = strict;
         for (const resolve::ResolvedStep* step : arm.steps) {
             if (stage_.loopOf(*step) >= 0) tellApart(*step, telling);
-            std::string changes = stage_.changes(*step, stage_.ownOf(*step));
+            std::string changes = stage_.changes(*step, stage_.ownOf(*step), focus);
             if (!changes.empty()) telling.push_back(changes);
         }
         // Rather without the rows that steps need than against what other actions demand.
         for (bool strictly : {true, false})
             for (const std::vector<std::string>& conditions : {telling, strict, {one.condition}}) {
                 one.why.clear();
-                one.fixture = writer_.find(stage_, conditions, asked(&one), stage_.focus(arm), one.why, strictly);
+                one.fixture = writer_.find(stage_, conditions, asked(&one), focus, one.why, strictly);
                 if (one.fixture || one.why.empty()) return;
             }
     }
@@ -270,7 +273,7 @@ private:
         // The steps of the arm shall show, if that can be.
         std::vector<std::string> telling = stage_.wheres(one.arm);
         for (const resolve::ResolvedStep* step : one.arm.steps)
-            if (std::string changes = stage_.changes(*step, stage_.ownOf(*step)); !changes.empty())
+            if (std::string changes = stage_.changes(*step, stage_.ownOf(*step), focus); !changes.empty())
                 telling.push_back(changes);
         bool any = false;
         for (bool greater : {true, false}) {

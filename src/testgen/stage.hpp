@@ -81,7 +81,7 @@ public:
 
     // As conditions of a search: what the steps' WHERE demand of their rows, and that a row becomes another one.
     std::vector<std::string> wheres(const Arm& arm) const;
-    std::string changes(const resolve::ResolvedStep& step, Place own) const;
+    std::string changes(const resolve::ResolvedStep& step, Place own, Focus& focus) const;
 
     // Whether a step's WHERE, if it has one, tells its row from others like it.
     bool meansOne(const resolve::ResolvedStep& step, Place own) const;

@@ -199,7 +199,7 @@ std::vector<std::string> Stage::wheres(const Arm& arm) const {
 }
 
 // That a row is not before what an update makes of it; empty if the values of the test do not say that.
-std::string Stage::changes(const resolve::ResolvedStep& step, Place own) const {
+std::string Stage::changes(const resolve::ResolvedStep& step, Place own, Focus& focus) const {
     if (step.spec->kind != spec::StepKind::update || !own) return "";
     std::vector<std::string> differ;
     for (const resolve::BoundAssignment& assignment : step.set) {
@@ -209,6 +209,9 @@ std::string Stage::changes(const resolve::ResolvedStep& step, Place own) const {
         std::string sql, why;
         int known = nameDimension(before, own);
         if (known < 0 || !assignment.value || !print(assignment.value, Scenario::reference, own, sql, why)) return "";
+        if (focus.count(known) == 0)
+            for (size_t n = 0; n < scenario.dimensions[static_cast<size_t>(known)].candidates.size(); n++)
+                focus[known].push_back(n);
         const std::string& type = step.target->column(assignment.column)->type;
         differ.push_back(comparable(castTo("(" + sql + ")", type), type) + " IS DISTINCT FROM " +
                          comparable(Scenario::reference(known), type));

@@ -127,7 +127,7 @@ struct Play {
 // Tests of their own: for each part of a step's WHERE a row for which it does not hold, and all else does. `condition`
 // holds for the event; `row` of the scenario is what the step is about.
 void writeStrangers(Writer& writer, const Stage& stage, const resolve::ResolvedStep& step, Place own, int row,
-                    const std::string& label, const std::string& condition, const Focus& focus, const Play& play);
+                    const std::string& label, const std::string& condition, Focus focus, const Play& play);
 
 // After an event, whose effects have been looked at: processed_at of the rows that tell of it.
 void writeProcessed(Writer& writer, const Stage& stage, const Arm& arm, const Stage::Render& literal);
