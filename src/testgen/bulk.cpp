@@ -67,7 +67,7 @@ private:
 
     const Allocation& allocation() const { return stage_.allocations[0]; }
     const resolve::ResolvedStep& step() const { return *allocation().step; }
-    const PlannedRow& planned() const { return stage_.scenario.rows[static_cast<size_t>(allocation().row)]; }
+    const PlannedRow& planned() const { return stage_.scenario.row(allocation().row); }
 
     // --- calls -------------------------------------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ private:
 
     void plantRow(const Stage::Render& literal, Cells cells) {
         if (!step().allocated.empty()) cells.emplace(step().allocated, "1");
-        writer_.fixture(stage_.allocationRow(allocation(), literal, cells));
+        writer_.fixture(stage_.quietRow(allocation().row, literal, cells));
     }
 
     // A value that puts a row in a place of the order, if that begins with a column that nothing else is about.
@@ -127,7 +127,7 @@ private:
         if (order.value.values.size() != 1 || order.value.values[0].kind != resolve::ValueKind::target) return;
         const resolve::Value& column = order.value.values[0];
         int known = stage_.dimension({own_, column.name});
-        if (known >= 0 && stage_.scenario.dimensions[static_cast<size_t>(known)].essential) return;
+        if (known >= 0 && stage_.scenario.at(known).essential) return;
         int turned = order.spec->descending ? 10 - place : place;
         if (isTime(column.type))
             cells[column.name] = "now() - interval '" + std::to_string(100 - turned) + " hours'";
@@ -161,7 +161,7 @@ private:
             Cells cells;
             // What must be different in every row.
             for (const auto& [column, which] : planned().columns) {
-                const Dimension& dimension = stage_.scenario.dimensions[static_cast<size_t>(which)];
+                const Dimension& dimension = stage_.scenario.at(which);
                 if (dimension.unique && static_cast<size_t>(which) >= allocation().firstOwn && !refers(column))
                     cells[column] = typedValue(uniqueValue(dimension.baseType, 600000 + made + place), dimension.type);
             }

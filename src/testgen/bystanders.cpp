@@ -9,20 +9,6 @@ namespace specql::testgen {
 
 namespace {
 
-using Steps = std::vector<const resolve::ResolvedStep*>;
-
-bool writesRows(const resolve::ResolvedStep& step) {
-    return step.target && (step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove);
-}
-
-void collectWriting(const std::vector<resolve::ResolvedStep>& steps, Steps& found) {
-    for (const resolve::ResolvedStep& step : steps) {
-        if (writesRows(step)) found.push_back(&step);
-        collectWriting(step.then, found);
-        collectWriting(step.otherwise, found);
-    }
-}
-
 std::string rowQuery(const resolve::EntityInfo& entity, const std::string& key) {
     return "SELECT to_jsonb(t) FROM " + quoteName(entity.schema, entity.table) + " AS t WHERE t." +
            quoteName(entity.key) + " = " + key;
@@ -34,30 +20,19 @@ std::vector<Bystander> bystanders(Writer& writer, const Stage& stage, const Arm&
                                   const Stage::Render& others) {
     std::vector<Bystander> found;
     int brought = -1;
-    auto note = [&](const resolve::ResolvedStep& step) {
-        const Place own = stage.ownOf(step);
-        int row = own ? stage.rowOf(own) : -1;
-        if (row < 0 || !stage.meansOne(step, own)) return;
-        const auto& columns = stage.scenario.rows[static_cast<size_t>(row)].columns;
+    for (const auto& [placed, scope] : stage.steps(arm)) {
+        const resolve::ResolvedStep& step = *placed;
+        const int row = writesRows(step) ? stage.rowOf(scope.own) : -1;
+        if (row < 0 || !stage.meansOne(step, scope)) continue;
+        const auto& columns = stage.scenario.row(row).columns;
         auto key = columns.find(step.target->key);
         // A key of which there are few values is the same in every test.
-        if (key == columns.end() || others(key->second) == mine(key->second)) return;
+        if (key == columns.end() || others(key->second) == mine(key->second)) continue;
         Bystander one{arm.label + " leaves other rows of " + step.target->table + " alone",
                       step.target->shown() + " " + others(key->second), rowQuery(*step.target, others(key->second))};
         if (std::none_of(found.begin(), found.end(), [&](const Bystander& other) { return other.query == one.query; }))
             found.push_back(one);
-        if (own == Place::after() && stage.operation == resolve::opInsert) brought = row;
-    };
-    for (const resolve::ResolvedStep* step : arm.steps) {
-        if (writesRows(*step)) note(*step);
-        int loop = stage.loopOf(*step);
-        Steps inner;
-        if (loop >= 0) collectWriting(step->then, inner);
-        for (int k = 0; k < 2; k++) {
-            Stage::Element element(stage, loop, k);
-            for (const resolve::ResolvedStep* one : inner)
-                note(*one);
-        }
+        if (scope.own == Place::after() && stage.operation == resolve::opInsert) brought = row;
     }
     if (!found.empty()) writer.rows(stage, others);
     // The event brings only its own row.
@@ -66,10 +41,10 @@ std::vector<Bystander> bystanders(Writer& writer, const Stage& stage, const Arm&
 }
 
 void writeStrangers(Writer& writer, const Stage& stage, const resolve::ResolvedStep& step, Place own, int row,
-                    const std::string& label, const std::string& condition, Focus focus, const Play& play) {
+                    const std::string& label, const std::string& condition, const Focus& focus, const Play& play) {
     const std::string& text = writer.world.expressionText(step.where.expression);
     const ExpressionFacts& facts = writer.world.facts(step.where.expression);
-    const auto& columns = stage.scenario.rows[static_cast<size_t>(row)].columns;
+    const auto& columns = stage.scenario.row(row).columns;
     for (const spec::Atom& atom : spec::readCondition(text).atoms) {
         // A value that the event has too, as a key, is that of other rows: they are looked at wherever rows are.
         std::set<int> varied;
@@ -88,7 +63,7 @@ void writeStrangers(Writer& writer, const Stage& stage, const resolve::ResolvedS
             !stage.printSlice(step.where, atom.begin, atom.end, Scenario::reference, slice, why, own))
             continue;
         // A row that the step would not change shows nothing.
-        const std::string whole = "(" + condition + ") AND (" + where + ")", changes = stage.changes(step, own, focus);
+        const std::string whole = "(" + condition + ") AND (" + where + ")", changes = stage.changes(step, own);
         const std::vector<std::string> demands = changes.empty() ? std::vector<std::string>{} : std::vector{changes};
         Fixture inside, outside;
         if (!writer.findPair(stage, whole, slice, {}, varied, true, focus, inside, outside, demands) &&

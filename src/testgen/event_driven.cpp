@@ -81,53 +81,16 @@ private:
     void search(Case& one) {
         if (one.condition.empty()) return;
         const Arm& arm = one.arm;
-        std::vector<std::string> strict = {one.condition};
-        for (const std::string& where : stage_.wheres(arm))
-            strict.push_back(where);
-        std::string sql, why;
-        for (const resolve::ResolvedStep* step : arm.steps)
-            for (int k = 0; stage_.loopOf(*step) >= 0 && k < 2; k++) {
-                Stage::Element element(stage_, stage_.loopOf(*step), k);
-                for (const resolve::ResolvedStep& inner : step->then)
-                    if (inner.where && stage_.print(inner.where, Scenario::reference, stage_.ownOf(inner), sql, why))
-                        strict.push_back(sql);
-            }
-        for (size_t i = 0; i < stage_.allocations.size(); i++) {
-            const resolve::ResolvedStep& step = *stage_.allocations[i].step;
-            if (std::find(arm.steps.begin(), arm.steps.end(), stage_.allocations[i].caller) == arm.steps.end())
-                continue;
-            const Place own = Place::allocation(i);
-            if (step.where && stage_.print(step.where, Scenario::reference, own, sql, why)) strict.push_back(sql);
-            if (!step.allocated.empty() && step.limit && stage_.print(step.limit, Scenario::reference, own, sql, why))
-                strict.push_back("(" + sql + ") >= 1");
-        }
-        Focus focus = stage_.focus(arm);
-        std::vector<std::string> telling = strict;
-        for (const resolve::ResolvedStep* step : arm.steps) {
-            if (stage_.loopOf(*step) >= 0) tellApart(*step, telling);
-            std::string changes = stage_.changes(*step, stage_.ownOf(*step), focus);
-            if (!changes.empty()) telling.push_back(changes);
-        }
+        std::vector<std::string> strict = stage_.wheres(arm), telling = stage_.telling(arm);
+        strict.insert(strict.begin(), one.condition);
+        telling.insert(telling.begin(), strict.begin(), strict.end());
         // Rather without the rows that steps need than against what other actions demand.
         for (bool strictly : {true, false})
             for (const std::vector<std::string>& conditions : {telling, strict, {one.condition}}) {
                 one.why.clear();
-                one.fixture = writer_.find(stage_, conditions, asked(&one), focus, one.why, strictly);
+                one.fixture = writer_.find(stage_, conditions, asked(&one), stage_.focus(arm), one.why, strictly);
                 if (one.fixture || one.why.empty()) return;
             }
-    }
-
-    // An if within a foreach holds for the first element and not for the second.
-    void tellApart(const resolve::ResolvedStep& loop, std::vector<std::string>& conditions) const {
-        for (int k = 0; k < 2; k++) {
-            Stage::Element element(stage_, stage_.loopOf(loop), k);
-            for (const resolve::ResolvedStep& inner : loop.then) {
-                std::string sql, why;
-                if (inner.spec->kind == spec::StepKind::branch &&
-                    stage_.print(inner.condition, Scenario::reference, {}, sql, why))
-                    conditions.push_back("(" + sql + (k == 0 ? ") IS TRUE" : ") IS NOT TRUE"));
-            }
-        }
     }
 
     void plant(const Stage::Render& literal) const {
@@ -135,7 +98,7 @@ private:
         for (const Allocation& allocation : stage_.allocations) {
             std::map<std::string, std::string> amount;
             if (!allocation.step->allocated.empty()) amount[allocation.step->allocated] = "1";
-            if (allocation.row >= 0) writer_.fixture(stage_.allocationRow(allocation, literal, amount));
+            if (allocation.row >= 0) writer_.fixture(stage_.quietRow(allocation.row, literal, amount));
         }
     }
 
@@ -261,34 +224,18 @@ private:
         const std::string shown =
             commentText(world_.expressionText(bound.expression).substr(atom.begin, atom.end - atom.begin));
         writer_.begin(action_.info->name() + ": " + label + ", both sides of " + shown);
-        std::string slice, why = one.why;
-        if (one.condition.empty() || !stage_.printSlice(bound, atom.begin, atom.end, Scenario::reference, slice, why))
-            return writer_.skip(label + " on both sides of " + shown, why);
-        std::set<int> read = stage_.dimensionsOf(bound, atom.begin, atom.end);
-        if (read.empty()) return;  // a constant
-        Focus focus;
-        stage_.focusOn(bound, {}, focus);
-        for (const auto& [dimension, order] : stage_.focus(one.arm))
-            focus.emplace(dimension, order);
+        const std::string both = label + " on both sides of " + shown;
+        if (one.condition.empty()) return writer_.skip(both, one.why);
         // The steps of the arm shall show, if that can be.
-        std::vector<std::string> telling = stage_.wheres(one.arm);
-        for (const resolve::ResolvedStep* step : one.arm.steps)
-            if (std::string changes = stage_.changes(*step, stage_.ownOf(*step), focus); !changes.empty())
-                telling.push_back(changes);
-        bool any = false;
-        for (bool greater : {true, false}) {
-            Fixture inside, outside;
-            auto find = [&](const std::vector<std::string>& demands) {
-                return writer_.findPair(stage_, one.condition, slice, asked(nullptr), read, greater, focus, inside,
-                                        outside, demands);
-            };
-            if (!find(telling) && !find({})) continue;
-            any = true;
-            bool refuses = part.validate != nullptr;
-            side(one, refuses, inside, true, valuesOf(bound, atom, inside));
-            side(one, refuses, outside, false, valuesOf(bound, atom, outside));
+        std::vector<std::string> telling = stage_.wheres(one.arm), changes = stage_.telling(one.arm);
+        telling.insert(telling.end(), changes.begin(), changes.end());
+        const Sides sides = writer_.bothSides(stage_, one.arm, one.condition, bound, atom, asked(nullptr), telling);
+        const bool refuses = part.validate != nullptr;
+        for (const auto& [inside, outside] : sides.pairs) {
+            side(one, refuses, inside, true, valuesOf(writer_, stage_, bound, atom, inside));
+            side(one, refuses, outside, false, valuesOf(writer_, stage_, bound, atom, outside));
         }
-        if (!any) writer_.skip(label + " on both sides of " + shown, "no values were found on both sides");
+        if (!sides.why.empty()) writer_.skip(both, sides.why);
     }
 
     // `refuses`: what turns is a condition of a `validate`.
@@ -313,25 +260,6 @@ private:
         writer_.checkAll(stage_, wanted, event, event, description);
     }
 
-    // "new_stock = 10, reorder_point = 10"
-    std::string valuesOf(const resolve::BoundExpression& bound, const spec::Atom& atom, const Fixture& fixture) const {
-        const ExpressionFacts& facts = world_.facts(bound.expression);
-        std::vector<std::string> shown;
-        for (const NameUse& use : facts.names) {
-            if (use.offset < atom.begin || use.offset >= atom.end) continue;
-            std::vector<std::string> values;
-            for (int dimension : stage_.dimensionsOf(bound, use.offset, use.offset + use.length)) {
-                const std::string& value = fixture.values[static_cast<size_t>(dimension)];
-                bool own = stage_.scenario.dimensions[static_cast<size_t>(dimension)].unique ||
-                           value.find(numberMark) != std::string::npos;
-                values.push_back(own ? "its own" : value.empty() ? "two elements" : value);
-            }
-            std::string text = join(use.parts, ".") + (values.size() > 1 ? " from " : " = ") + join(values, " and ");
-            if (std::find(shown.begin(), shown.end(), text) == shown.end()) shown.push_back(text);
-        }
-        return join(shown, ", ");
-    }
-
     // --- failure ---------------------------------------------------------------------------------------------------
 
     void failure() {
@@ -343,47 +271,23 @@ private:
         writer_.begin(action_.info->name() + ": its handler fails");
         if (!first_) return writer_.skip(description, cases_.front().why);
         writer_.failureShown = writer_.failureShown || !abort;
-        const std::string message = "broken by a test";
-        const std::vector<std::string> broken = breakHandler(action_, "RAISE EXCEPTION '" + message + "';");
         Stage::Render literal = writer_.literals(stage_, first_->fixture);
         const std::string event = stage_.fire(literal);
         plant(literal);
-        if (!abort) retried(broken, literal);
+        if (!abort)
+            writer_.checkRetried(stage_, reference(literal), first_->arm, effective(first_->arm.steps), event,
+                                 stage_.eventCondition(literal, "f"));
         writer_.rehearse(stage_, event, literal);
-        writer_.step(broken);
+        writer_.step(breakHandler(action_, failingBody));
         if (abort) {
-            writer_.check("throws_ok(" + dollarQuote(event, "sql") + ", 'P0001', " + quoteLiteral(message) + ", " +
+            writer_.check("throws_ok(" + dollarQuote(event, "sql") + ", 'P0001', 'broken by a test', " +
                               quoteLiteral(description) + ")",
                           description);
             return writer_.step(mendHandler(action_));
         }
         writer_.step(event);
         writer_.step(mendHandler(action_));
-        std::string status = action_.info->spec->maxAttempts.value == "1" ? "parked" : "failed";
-        writer_.check(
-            "is((SELECT ROW(f.status, f.attempts, f.message, specql.retry(f.id, f.action))::text\n"
-            "    FROM specql.failures AS f WHERE " +
-                stage_.eventCondition(literal, "f") + "),\n    ROW('" + status + "', 1, " + quoteLiteral(message) +
-                ", 1)::text, " + quoteLiteral(description) + ")",
-            description);
-    }
-
-    // A failed event that is tried again does what it would have done.
-    void retried(const std::vector<std::string>& broken, const Stage::Render& literal) {
-        Reference wanted = reference(literal);
-        std::string why;
-        for (const resolve::ResolvedStep* step : effective(first_->arm.steps)) {
-            if (wanted.places(*step, why).empty()) continue;
-            std::vector<std::string> script = broken;
-            script.push_back(stage_.fire(literal));
-            for (std::string& sql : mendHandler(action_))
-                script.push_back(std::move(sql));
-            script.push_back("DO $do$ BEGIN PERFORM specql.retry(f.id, f.action) FROM specql.failures AS f WHERE " +
-                             stage_.eventCondition(literal, "f") + "; END $do$");
-            std::string description = "retried: " + stepTitle(world_, first_->arm, *step);
-            writer_.mustShow(stage_, wanted, stage_.fire(literal), {step}, description);
-            return writer_.checkAll(stage_, wanted, join(script, ";\n"), stage_.fire(literal), description);
-        }
+        writer_.checkFailed(action_, stage_.eventCondition(literal, "f"), description);
     }
 
     Writer& writer_;

@@ -177,8 +177,6 @@ std::string Reference::block(const std::vector<resolve::ResolvedStep>& steps) {
         std::vector<resolve::ResolvedStep> behind;
         if (step.takes) behind.assign(steps.begin() + static_cast<long>(i) + 1, steps.end());
         std::string why, written = step.takes ? take(step, behind, why) : sentence(step, why);
-        if (why.empty() && written.find(unknown) != std::string::npos)
-            why = "it depends on values of a row that the events do not say";
         if (why.empty()) {
             sql += written;
         } else {
@@ -244,7 +242,7 @@ std::string Reference::assigned(const resolve::ResolvedStep& step, const resolve
                                 std::string& why) const {
     std::string sql = assignment.taken ? value(*assignment.taken, why) : print(assignment.value, why);
     const resolve::ColumnInfo* column = step.target ? step.target->column(assignment.column) : nullptr;
-    return column ? castTo(sql, column->type) : sql;
+    return column ? typedValue(sql, column->type) : sql;
 }
 
 std::string Reference::assignments(const resolve::ResolvedStep& step, std::string& why) const {

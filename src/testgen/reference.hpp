@@ -16,8 +16,6 @@ public:
     Reference(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
               const Stage::Render& literal);
 
-    // Stands where a value would that no test has chosen.
-    static constexpr const char* unknown = "specql_unknown";
     // Places beside those of the steps: the message of a `validate` that refused the event, what a bulk operation
     // returned.
     static constexpr const char* refusal = "refusal";

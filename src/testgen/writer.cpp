@@ -199,6 +199,35 @@ void Writer::mustShow(const Stage& stage, const Reference& reference, const std:
            check);
 }
 
+void Writer::checkRetried(const Stage& stage, const Reference& reference, const Arm& arm,
+                          const std::vector<const resolve::ResolvedStep*>& steps, const std::string& event,
+                          const std::string& failures) {
+    std::string why;
+    for (const resolve::ResolvedStep* step : steps) {
+        if (reference.places(*step, why).empty()) continue;
+        std::vector<std::string> script = breakHandler(stage.action, failingBody);
+        script.push_back(event);
+        for (std::string& sql : mendHandler(stage.action))
+            script.push_back(std::move(sql));
+        script.push_back("DO $do$ BEGIN PERFORM specql.retry(f.id, f.action) FROM specql.failures AS f WHERE " +
+                         failures + "; END $do$");
+        const std::string description = "retried: " + stepTitle(world, arm, *step);
+        mustShow(stage, reference, event, {step}, description);
+        return checkAll(stage, reference, join(script, ";\n"), event, description);
+    }
+}
+
+void Writer::checkFailed(const resolve::ResolvedAction& action, const std::string& failures,
+                         const std::string& description) {
+    const std::string status = action.info->spec->maxAttempts.value == "1" ? "parked" : "failed";
+    check(
+        "is((SELECT ROW(f.status, f.attempts, f.message, specql.retry(f.id, f.action))::text\n"
+        "    FROM specql.failures AS f WHERE " +
+            failures + "\n    ORDER BY f.id LIMIT 1),\n    ROW('" + status + "', 1, " + quoteLiteral(failingMessage) +
+            ", 1)::text, " + quoteLiteral(description) + ")",
+        description);
+}
+
 void Writer::doubt(const Stage& stage, const resolve::ResolvedStep* step, const std::string& check, int events) {
     for (const std::string& query : doubts(resolver, stage, step, events))
         excuse(query, check);
@@ -233,66 +262,96 @@ const SearchAnswer* Writer::ask(const std::string& sql) {
 namespace {
 
 // Where nothing fits, what other actions demand is left to the trial of the rows, whose reason says more.
-Scenario unruled(Scenario scenario) {
-    scenario.rules.clear();
+Scenario demanding(Scenario scenario, const std::vector<std::string>& conditions, bool ruled) {
+    scenario.demands.insert(scenario.demands.end(), conditions.begin(), conditions.end());
+    if (!ruled) scenario.rules.clear();
     return scenario;
-}
-
-Fixture read(const Stage& stage, const std::vector<std::string>& cells, size_t numbers, size_t flags, size_t asked) {
-    Fixture fixture;
-    for (size_t i = 0; i < stage.scenario.dimensions.size(); i++) {
-        const Dimension& dimension = stage.scenario.dimensions[i];
-        size_t n = static_cast<size_t>(std::stoul(cells[numbers + i]));
-        fixture.values.push_back(dimension.unique ? "" : dimension.candidates[n]);
-    }
-    if (fixture.values.empty()) fixture.values.push_back("");
-    for (size_t i = 0; i < asked; i++)
-        fixture.held.push_back(cells[flags + i] == "t");
-    return fixture;
 }
 
 }  // namespace
 
 Fixture Writer::find(const Stage& stage, const std::vector<std::string>& conditions,
                      const std::vector<std::string>& asked, const Focus& focus, std::string& why, bool strictly) {
-    const SearchAnswer* answer = ask(stage.scenario.find(conditions, asked, focus));
-    bool unruledAnswer = !strictly && answer && answer->cells.empty() && !stage.scenario.rules.empty();
-    if (unruledAnswer) answer = ask(unruled(stage.scenario).find(conditions, asked, focus));
-    if (!answer) return {};
-    if (answer->cells.empty()) {
-        why = answer->error.empty() ? "no values were found that satisfy the condition and the tables' constraints"
-                                    : "the search for values failed: " + commentText(answer->error);
-        return {};
+    for (bool ruled : {true, false}) {
+        if (!ruled && (strictly || stage.scenario.rules.empty())) continue;
+        const SearchAnswer* answer = ask(findQuery(demanding(stage.scenario, conditions, ruled), asked, focus));
+        why.clear();
+        if (!answer) return {};
+        if (answer->cells.empty()) {
+            why = answer->error.empty() ? "no values were found that satisfy the condition and the tables' constraints"
+                                        : "the search for values failed: " + commentText(answer->error);
+            continue;
+        }
+        Fixture fixture = readFixture(stage.scenario, answer->cells[0], answer->cells[1]);
+        fixture.ruled = ruled;
+        return fixture;
     }
-    Fixture fixture = read(stage, answer->cells, 0, stage.scenario.dimensions.size(), asked.size());
-    fixture.ruled = !unruledAnswer;
-    return fixture;
+    return {};
 }
 
 bool Writer::findPair(const Stage& stage, const std::string& condition, const std::string& atom,
                       const std::vector<std::string>& asked, const std::set<int>& varied, bool greater,
                       const Focus& focus, Fixture& inside, Fixture& outside, const std::vector<std::string>& demands) {
-    std::set<int> free;
+    Pair pair{condition, atom, {}, greater};
     for (int dimension : varied)
-        if (!stage.scenario.dimensions[static_cast<size_t>(dimension)].unique) free.insert(dimension);
-    if (free.empty()) return false;
-    const std::set<int> before = stage.before(free);
+        if (!stage.scenario.at(dimension).unique) pair.varied.insert(dimension);
+    if (pair.varied.empty()) return false;
+    const std::set<int> before = stage.before(pair.varied);
     for (bool ruled : {true, false})
         for (bool loosely : {false, true}) {
             if ((!ruled && stage.scenario.rules.empty()) || (loosely && before.empty())) continue;
-            Scenario scenario = ruled ? stage.scenario : unruled(stage.scenario);
-            scenario.demands.insert(scenario.demands.end(), demands.begin(), demands.end());
-            const SearchAnswer* answer = ask(
-                scenario.findPair(condition, atom, asked, free, greater, focus, loosely ? before : std::set<int>{}));
+            pair.loose = loosely ? before : std::set<int>();
+            const SearchAnswer* answer =
+                ask(findPairQuery(demanding(stage.scenario, demands, ruled), pair, asked, focus));
             if (!answer) return false;
             if (answer->cells.empty()) continue;
-            size_t count = scenario.dimensions.size();
-            inside = read(stage, answer->cells, 0, 2 * count, asked.size());
-            outside = read(stage, answer->cells, count, 2 * count + asked.size(), asked.size());
+            inside = readFixture(stage.scenario, answer->cells[0], answer->cells[1]);
+            outside = readFixture(stage.scenario, answer->cells[2], answer->cells[3]);
             inside.ruled = outside.ruled = ruled;
             return true;
         }
     return false;
+}
+
+Sides Writer::bothSides(const Stage& stage, const Arm& arm, const std::string& condition,
+                        const resolve::BoundExpression& bound, const spec::Atom& atom,
+                        const std::vector<std::string>& asked, const std::vector<std::string>& telling) {
+    Sides sides;
+    std::string slice;
+    if (!stage.printSlice(bound, atom.begin, atom.end, Scenario::reference, slice, sides.why)) return sides;
+    const std::set<int> read = stage.dimensionsOf(bound, atom.begin, atom.end);
+    if (read.empty()) return sides;  // a constant
+    Focus focus;
+    stage.focusOn(bound, {}, focus);
+    for (const auto& [dimension, order] : stage.focus(arm))
+        focus.emplace(dimension, order);
+    for (bool greater : {true, false}) {
+        Fixture inside, outside;
+        auto find = [&](const std::vector<std::string>& besides) {
+            return findPair(stage, condition, slice, asked, read, greater, focus, inside, outside, besides);
+        };
+        if ((!telling.empty() && find(telling)) || find({})) sides.pairs.emplace_back(inside, outside);
+    }
+    if (sides.pairs.empty()) sides.why = "no values were found on both sides";
+    return sides;
+}
+
+std::string valuesOf(const Writer& writer, const Stage& stage, const resolve::BoundExpression& bound,
+                     const spec::Atom& atom, const Fixture& fixture) {
+    std::vector<std::string> shown;
+    for (const NameUse& use : writer.world.facts(bound.expression).names) {
+        if (use.offset < atom.begin || use.offset >= atom.end) continue;
+        std::vector<std::string> values;
+        for (int dimension : stage.dimensionsOf(bound, use.offset, use.offset + use.length)) {
+            const std::string& value = fixture.values[static_cast<size_t>(dimension)];
+            bool own = stage.scenario.dimensions[static_cast<size_t>(dimension)].unique ||
+                       value.find(numberMark) != std::string::npos;
+            values.push_back(own ? "its own" : value.empty() ? "two elements" : value);
+        }
+        std::string text = join(use.parts, ".") + (values.size() > 1 ? " from " : " = ") + join(values, " and ");
+        if (std::find(shown.begin(), shown.end(), text) == shown.end()) shown.push_back(text);
+    }
+    return join(shown, ", ");
 }
 
 Stage::Render Writer::literals(const Stage& stage, const Fixture& fixture) {

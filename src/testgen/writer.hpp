@@ -9,6 +9,11 @@
 
 namespace specql::testgen {
 
+struct Sides {
+    std::vector<std::pair<Fixture, Fixture>> pairs;  // inside, outside
+    std::string why;
+};
+
 class Writer {
 public:
     Writer(const resolve::World& world, const resolve::Resolver& resolver, const TestTables& tables,
@@ -73,6 +78,14 @@ public:
     // Before the event: one at least of the steps must show, else the check says nothing.
     void mustShow(const Stage& stage, const Reference& reference, const std::string& fire,
                   const std::vector<const resolve::ResolvedStep*>& steps, const std::string& check);
+    // Of steps that fail (failingBody): tried again they do what they would have done, which the first of them that
+    // shows tells. `event` makes the handler run, `failures` finds what was recorded, under the alias f.
+    void checkRetried(const Stage& stage, const Reference& reference, const Arm& arm,
+                      const std::vector<const resolve::ResolvedStep*>& steps, const std::string& event,
+                      const std::string& failures);
+    // After the event, with the handler as it was: the failure is recorded with its message, and can be tried again.
+    void checkFailed(const resolve::ResolvedAction& action, const std::string& failures,
+                     const std::string& description);
     // After the event: others may have written what a step writes, or there were more events than these.
     void doubt(const Stage& stage, const resolve::ResolvedStep* step, const std::string& check, int events = 1);
 
@@ -87,6 +100,12 @@ public:
     bool findPair(const Stage& stage, const std::string& condition, const std::string& atom,
                   const std::vector<std::string>& asked, const std::set<int>& varied, bool greater, const Focus& focus,
                   Fixture& inside, Fixture& outside, const std::vector<std::string>& demands = {});
+    // Values on both sides of an atom that differ in one that it reads: all that an arm demands (`condition`) only just
+    // holds for them, and only just does not. `bound` is the part of it that has the atom; `telling` shall hold too, if
+    // that can be. None, and why, unless the atom is a constant.
+    Sides bothSides(const Stage& stage, const Arm& arm, const std::string& condition,
+                    const resolve::BoundExpression& bound, const spec::Atom& atom,
+                    const std::vector<std::string>& asked, const std::vector<std::string>& telling = {});
     // How a fixture's values are written. Each call gives rows of their own: keys that no other has.
     Stage::Render literals(const Stage& stage, const Fixture& fixture);
 
@@ -110,6 +129,13 @@ private:
 std::vector<std::string> breakHandler(const resolve::ResolvedAction& action, const std::string& body);
 std::vector<std::string> mendHandler(const resolve::ResolvedAction& action);
 
+constexpr const char* failingMessage = "broken by a test";
+constexpr const char* failingBody = "RAISE EXCEPTION 'broken by a test';";
+
+// Values of the names in an atom: "new_stock = 10, reorder_point = 10".
+std::string valuesOf(const Writer& writer, const Stage& stage, const resolve::BoundExpression& bound,
+                     const spec::Atom& atom, const Fixture& fixture);
+
 // A row that a step does not mean: what its check is called, its place among what is compared, and a query of it.
 struct Bystander {
     std::string title, place, query;
@@ -127,7 +153,7 @@ struct Play {
 // Tests of their own: for each part of a step's WHERE a row for which it does not hold, and all else does. `condition`
 // holds for the event; `row` of the scenario is what the step is about.
 void writeStrangers(Writer& writer, const Stage& stage, const resolve::ResolvedStep& step, Place own, int row,
-                    const std::string& label, const std::string& condition, Focus focus, const Play& play);
+                    const std::string& label, const std::string& condition, const Focus& focus, const Play& play);
 
 // After an event, whose effects have been looked at: processed_at of the rows that tell of it.
 void writeProcessed(Writer& writer, const Stage& stage, const Arm& arm, const Stage::Render& literal);

@@ -37,8 +37,6 @@ CountedKind kind(std::vector<int> terms, const char* value = "") {
     return result;
 }
 
-using Kinds = std::vector<size_t>;
-
 TEST(WindowSearch, CountsUpToTheNumber) {
     WindowRule five = rule({term(Aggregate::count, Comparison::greaterEqual, "5")}, "1");
     std::vector<CountedKind> kinds = {kind({0})};
@@ -88,6 +86,17 @@ TEST(WindowSearch, LetsEachSideOfAnOrMatchByItself) {
     EXPECT_EQ(search.completed.at(0).kinds, Kinds{0});
     EXPECT_EQ(search.completed.at(1).kinds.size(), 3u);
     EXPECT_LE(std::count(search.completed.at(1).kinds.begin(), search.completed.at(1).kinds.end(), 1u), 1);
+}
+
+TEST(WindowSearch, RatherEndsWithAnEventThatOnlyOneTermNeeds) {
+    WindowRule both =
+        rule({term(Aggregate::avg, Comparison::greater, "85"), term(Aggregate::count, Comparison::greaterEqual, "3")},
+             "1 AND 2");
+    std::vector<CountedKind> kinds = {kind({0, 1}, "85"), kind({0, 1}, "86")};
+    WindowSearch search(both, kinds);
+    search.run();
+    EXPECT_EQ(search.completed.at(1).kinds, (Kinds{0, 1, 0}));
+    EXPECT_GT(search.nearest.at(0).kinds.size(), 3u);
 }
 
 TEST(WindowSearch, FindsDistinctValues) {
