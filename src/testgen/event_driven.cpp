@@ -227,9 +227,8 @@ private:
         const std::string both = label + " on both sides of " + shown;
         if (one.condition.empty()) return writer_.skip(both, one.why);
         // The steps of the arm shall show, if that can be.
-        std::vector<std::string> telling = stage_.wheres(one.arm);
-        for (std::string& condition : stage_.telling(one.arm))
-            telling.push_back(std::move(condition));
+        std::vector<std::string> telling = stage_.wheres(one.arm), changes = stage_.telling(one.arm);
+        telling.insert(telling.end(), changes.begin(), changes.end());
         const Sides sides = writer_.bothSides(stage_, one.arm, one.condition, bound, atom, asked(nullptr), telling);
         const bool refuses = part.validate != nullptr;
         for (const auto& [inside, outside] : sides.pairs) {
