@@ -260,8 +260,8 @@ private:
         wanted.doNothing();
         writer_.checkAll(
             stage_, wanted,
-            "DO $do$ BEGIN EXECUTE " + quoteLiteral(call(both)) + "; EXCEPTION WHEN OTHERS THEN NULL; END $do$", "",
-            title);
+            "DO $caught$ BEGIN EXECUTE " + quoteLiteral(call(both)) + "; EXCEPTION WHEN OTHERS THEN NULL; END $caught$",
+            "", title);
     }
 
     // An element that a validation refuses, or that lacks a key.
