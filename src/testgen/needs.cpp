@@ -4,6 +4,7 @@
 
 #include "resolve/event_time.hpp"
 #include "testgen/demands.hpp"
+#include "testgen/elements.hpp"
 #include "text/quote.hpp"
 #include "time/decimal.hpp"
 
@@ -247,64 +248,6 @@ void Needs::unify(const resolve::BoundExpression& where, const Scope& scope) {
 
 // --- loops -----------------------------------------------------------------------------------------------------------
 
-namespace {
-
-// Keys of elements, and the whole numbers that conditions compare them with.
-void collect(const resolve::World& world, const resolve::ResolvedStep& step, std::set<std::string>& keys,
-             std::set<long>& numbers) {
-    auto read = [&](const resolve::BoundExpression& bound) {
-        spec::ConditionText text =
-            bound ? spec::readCondition(world.expressionText(bound.expression)) : spec::ConditionText();
-        keys.insert(text.keys.begin(), text.keys.end());
-        return text.numbers;
-    };
-    for (const resolve::BoundAssignment& assignment : step.set)
-        read(assignment.value);
-    for (const resolve::BoundExpression& arg : step.args)
-        read(arg);
-    read(step.where);
-    for (const std::string& number : read(step.condition))
-        if (number.find('.') == std::string::npos && number.size() < 9) numbers.insert(std::stol(number));
-    for (const std::vector<resolve::ResolvedStep>* list : {&step.then, &step.otherwise})
-        for (const resolve::ResolvedStep& inner : *list)
-            collect(world, inner, keys, numbers);
-}
-
-// A number does for a text too, but not for a uuid.
-std::string objectOf(const std::set<std::string>& keys, size_t place, long number) {
-    std::vector<std::string> pairs;
-    for (const std::string& key : keys)
-        pairs.push_back(quoteLiteral(key) + ", " +
-                        (resolve::endsWith(key, "_id")
-                             ? uniqueValue("uuid", 500000 + static_cast<int>(place)) + "::text"
-                             : std::to_string(number)));
-    return keys.empty() ? "to_jsonb(" + std::to_string(number) + ")" : "jsonb_build_object(" + join(pairs, ", ") + ")";
-}
-
-}  // namespace
-
-// One of two elements that differ.
-Dimension Needs::elementOf(const resolve::ResolvedStep& loop, const std::string& type) const {
-    Dimension dimension{type, type, ""};
-    if (type != "jsonb") {
-        dimension.unique = type == "uuid" || isText(type);
-        dimension.essential = !dimension.unique && !isNumeric(type);
-        return dimension;
-    }
-    const size_t place = scenario_.dimensions.size();
-    std::set<std::string> keys;
-    std::set<long> numbers;
-    for (const resolve::ResolvedStep& step : loop.then)
-        collect(meaning_.world, step, keys, numbers);
-    for (long number : numbers)
-        for (long shift : {0, 1, -1})
-            dimension.candidates.push_back(objectOf(keys, place, number + shift));
-    dimension.candidates.push_back(objectOf(keys, place, static_cast<long>(place) + 3));
-    dimension.fixed = true;
-    dimension.essential = !numbers.empty();
-    return dimension;
-}
-
 void Needs::loop(const resolve::ResolvedStep& step) {
     if (step.condition.values.size() != 1) return;
     const int array = use(step.condition.values.front(), {});
@@ -315,7 +258,7 @@ void Needs::loop(const resolve::ResolvedStep& step) {
     if (scenario_.at(array).elements.empty()) {
         std::vector<int> elements;
         for (int k = 0; k < 2; k++)
-            elements.push_back(scenario_.add(elementOf(step, type)));
+            elements.push_back(scenario_.add(elementOf(meaning_.world, step, type, scenario_.dimensions.size())));
         Dimension& dimension = scenario_.at(array);
         dimension.elements = elements;
         dimension.candidates = {"", json ? "'[]'" : "'{}'"};

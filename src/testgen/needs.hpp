@@ -26,7 +26,6 @@ private:
     void chooseStirred();
     void steps(const std::vector<resolve::ResolvedStep>& steps, Place element);
     void loop(const resolve::ResolvedStep& step);
-    Dimension elementOf(const resolve::ResolvedStep& loop, const std::string& type) const;
     void called(const resolve::ResolvedStep& step);
     Scope target(const resolve::ResolvedStep& step, Place element);
     Place rowOfKey(const resolve::ResolvedStep& step, const Scope& scope);
