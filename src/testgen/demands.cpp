@@ -6,24 +6,6 @@
 
 namespace specql::testgen {
 
-namespace {
-
-unsigned operationOf(const resolve::ResolvedStep& step) {
-    if (insertsRow(step)) return resolve::opInsert;
-    if (!writesRows(step)) return 0;
-    return step.spec->kind == spec::StepKind::update ? resolve::opUpdate : resolve::opDelete;
-}
-
-bool hears(const resolve::ResolvedAction& owner, const resolve::ResolvedStep& step) {
-    const resolve::Binding& binding = owner.binding;
-    const unsigned operation = operationOf(step);
-    const bool unchanged =
-        operation == resolve::opUpdate && !binding.changedColumn.empty() && !assignmentOf(step, binding.changedColumn);
-    return step.target == binding.entity && (binding.ops & operation) && !unchanged;
-}
-
-}  // namespace
-
 // The place among the contexts of a row that another action reads; -1 if there cannot be one.
 int Demands::contextLike(const resolve::ResolvedAction& other, int which) {
     resolve::Context context = other.contexts[static_cast<size_t>(which)];
@@ -81,7 +63,7 @@ void Demands::ofSteps() {
             const Scope scope{placed.scope.own, placed.scope.element, placed.step};
             for (Invariant& invariant : invariantsOf(meaning_.resolver, meaning_.action.info, placed.step->target,
                                                      operationOf(*placed.step), ""))
-                if (hears(*invariant.owner, *placed.step)) add(std::move(invariant), scope, &arm);
+                if (hears(invariant.owner->binding, *placed.step)) add(std::move(invariant), scope, &arm);
         }
     for (const Demand& demand : demands_) {
         const resolve::ResolvedAction& owner = *demand.invariant.owner;
@@ -154,7 +136,7 @@ bool Demands::isContent(const resolve::ResolvedAction& owner, size_t stated) con
     for (const Arm& arm : meaning_.arms)
         for (const PlacedStep& placed : meaning_.steps(arm)) {
             if (placed.step->call == resolve::CallKind::action) return false;
-            if (hears(owner, *placed.step)) heard.push_back(placed.step);
+            if (hears(owner.binding, *placed.step)) heard.push_back(placed.step);
         }
     if (heard.size() != 1) return false;
     size_t all = 0;

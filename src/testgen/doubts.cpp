@@ -8,11 +8,6 @@ namespace specql::testgen {
 
 namespace {
 
-bool inserts(const resolve::ResolvedStep& step) {
-    spec::StepKind kind = step.spec->kind;
-    return kind == spec::StepKind::insert || kind == spec::StepKind::append || kind == spec::StepKind::create;
-}
-
 using Test = std::function<bool(const resolve::ResolvedStep&)>;
 
 bool anyStep(const resolve::Resolver& resolver, const resolve::ResolvedAction& action, const Test& test);
@@ -39,25 +34,10 @@ bool overwrites(const resolve::ResolvedStep& step, const resolve::ResolvedStep& 
     if (!step.target || step.target != written.target) return false;
     if (step.spec->kind == spec::StepKind::remove) return true;
     if (step.spec->kind != spec::StepKind::update) return false;
-    return inserts(written) ||
+    return insertsRow(written) ||
            std::any_of(step.set.begin(), step.set.end(), [&](const resolve::BoundAssignment& assignment) {
-               return std::any_of(written.set.begin(), written.set.end(), [&](const resolve::BoundAssignment& other) {
-                   return other.column == assignment.column;
-               });
+               return assignmentOf(written, assignment.column);
            });
-}
-
-// Whether what a step writes is an event for an action.
-bool hears(const resolve::Binding& binding, const resolve::ResolvedStep& step) {
-    if (binding.custom) return step.spec->kind == spec::StepKind::emit && step.spec->target.value == binding.event;
-    if (!step.target || step.target != binding.entity) return false;
-    if (step.spec->kind == spec::StepKind::remove) return (binding.ops & resolve::opDelete) != 0;
-    if (inserts(step)) return (binding.ops & resolve::opInsert) != 0;
-    return step.spec->kind == spec::StepKind::update && (binding.ops & resolve::opUpdate) != 0 &&
-           (binding.changedColumn.empty() ||
-            std::any_of(step.set.begin(), step.set.end(), [&](const resolve::BoundAssignment& assignment) {
-                return assignment.column == binding.changedColumn;
-            }));
 }
 
 std::string reason(const std::string& words, const resolve::ResolvedAction& action, int most) {

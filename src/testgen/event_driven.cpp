@@ -172,12 +172,12 @@ private:
         Play play{[this](const Stage::Render& values) { plant(values); },
                   [this](const Stage::Render& values) { return stage_.fire(values); },
                   [this](const Stage::Render& values) { return stage_.fire(values); }};
-        for (const resolve::ResolvedStep* step : arm.steps) {
-            const Place own = stage_.ownOf(*step);
+        for (const auto& [step, scope] : stage_.steps(arm)) {
             // What WHERE says of the one row that a step leads to is another matter.
-            if (step->where && own && !step->ownRow && step->byContext < 0 && stage_.rowOf(own) >= 0)
-                writeStrangers(writer_, stage_, *step, own, stage_.rowOf(own), arm.label, one.condition,
-                               stage_.focus(arm), play);
+            const int row = step->where && !step->ownRow && step->byContext < 0 ? stage_.rowOf(scope.own) : -1;
+            if (row >= 0 && !scope.element)
+                writeStrangers(writer_, stage_, *step, scope.own, row, arm.label, one.condition, stage_.focus(arm),
+                               play);
         }
     }
 

@@ -8,30 +8,6 @@
 
 namespace specql::testgen {
 
-const resolve::BoundAssignment* assignmentOf(const resolve::ResolvedStep& step, const std::string& column) {
-    for (const resolve::BoundAssignment& assignment : step.set)
-        if (assignment.column == column) return &assignment;
-    return nullptr;
-}
-
-std::string literalOf(const resolve::World& world, const resolve::BoundAssignment& assignment) {
-    if (!assignment.value) return "";
-    const ExpressionFacts& facts = world.facts(assignment.value.expression);
-    if (!facts.isLiteral) return "";
-    if (facts.literalType == "null") return "NULL";
-    return facts.literalType == "text" ? quoteLiteral(facts.literalValue) : facts.literalValue;
-}
-
-bool writesRows(const resolve::ResolvedStep& step) {
-    return step.target && (step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove);
-}
-
-bool insertsRow(const resolve::ResolvedStep& step) {
-    spec::StepKind kind = step.spec->kind;
-    return step.target &&
-           (kind == spec::StepKind::insert || kind == spec::StepKind::append || kind == spec::StepKind::create);
-}
-
 // --- names -----------------------------------------------------------------------------------------------------------
 
 Name Meaning::nameOf(const resolve::Value& value, const Scope& scope) const {

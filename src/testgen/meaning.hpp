@@ -8,6 +8,7 @@
 
 #include "testgen/arm.hpp"
 #include "testgen/scenario.hpp"
+#include "testgen/steps.hpp"
 
 namespace specql::testgen {
 
@@ -89,8 +90,6 @@ public:
     // The steps of an arm; those of a loop for each element, and instead of a call what the called operation does.
     std::vector<PlacedStep> steps(const Arm& arm) const;
     Scope scopeOf(const resolve::ResolvedStep& step, Place element = {}) const;
-    // Where a step's target row is; none if there is no such row.
-    Place ownOf(const resolve::ResolvedStep& step) const { return scopeOf(step).own; }
 
     int dimension(const Name& name) const;
     int dimension(const resolve::Value& value, const Scope& scope) const { return dimension(nameOf(value, scope)); }
@@ -143,14 +142,5 @@ protected:
     std::vector<const resolve::ResolvedStep*> loops_;
     std::vector<Demanded> demanded_;
 };
-
-// What a step gives a column; null if it does not.
-const resolve::BoundAssignment* assignmentOf(const resolve::ResolvedStep& step, const std::string& column);
-
-// A constant that a column is given, as SQL; empty if it is none.
-std::string literalOf(const resolve::World& world, const resolve::BoundAssignment& assignment);
-
-bool writesRows(const resolve::ResolvedStep& step);
-bool insertsRow(const resolve::ResolvedStep& step);
 
 }  // namespace specql::testgen

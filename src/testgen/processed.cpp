@@ -26,16 +26,12 @@ bool waits(const resolve::ResolvedAction& action, const resolve::ResolvedStep* s
 
 // Whether the row says when its event was handled, and its key is made from the event's.
 bool marksItself(const resolve::ResolvedAction& action, const resolve::ResolvedStep& step) {
-    spec::StepKind kind = step.spec->kind;
-    bool inserts = kind == spec::StepKind::insert || kind == spec::StepKind::append || kind == spec::StepKind::create;
-    if (!inserts || !step.target || !step.target->column("event_type")) return false;
+    if (!insertsRow(step) || !step.target->column("event_type")) return false;
     const resolve::ColumnInfo* processed = step.target->column("processed_at");
     const resolve::ColumnInfo* key = step.target->column(step.target->key);
     if (!processed || !resolve::startsWith(processed->type, "timestamp") || !key || key->type != "uuid") return false;
-    return (!key->field || waits(action, &step)) &&
-           std::none_of(step.set.begin(), step.set.end(), [&](const resolve::BoundAssignment& assignment) {
-               return assignment.column == "processed_at" || assignment.column == key->name;
-           });
+    return (!key->field || waits(action, &step)) && !assignmentOf(step, "processed_at") &&
+           !assignmentOf(step, key->name);
 }
 
 // The rows that a step has inserted in reaction to the event.

@@ -14,16 +14,6 @@ std::string tableName(const resolve::EntityInfo& entity) {
     return quoteName(entity.schema, entity.table);
 }
 
-bool inserts(const resolve::ResolvedStep& step) {
-    spec::StepKind kind = step.spec->kind;
-    return kind == spec::StepKind::insert || kind == spec::StepKind::append || kind == spec::StepKind::create;
-}
-
-bool sets(const resolve::ResolvedStep& step, const std::string& column) {
-    return std::any_of(step.set.begin(), step.set.end(),
-                       [&](const resolve::BoundAssignment& assignment) { return assignment.column == column; });
-}
-
 // The kind of delivery that a step queues; null if it queues none.
 const char* deliveryKind(const resolve::ResolvedStep& step) {
     switch (step.spec->kind) {
@@ -76,7 +66,7 @@ Reference::Reference(const resolve::World& world, const resolve::Resolver& resol
                      const Stage::Render& literal)
     : world_(world), resolver_(resolver), stage_(stage), literal_(literal) {
     visit(stage.action, [this](const resolve::ResolvedStep& step) {
-        if (step.target && inserts(step) && !sets(step, step.target->key)) keysChosen_.insert(step.target);
+        if (insertsRow(step) && !assignmentOf(step, step.target->key)) keysChosen_.insert(step.target);
     });
     visit(stage.action, [this](const resolve::ResolvedStep& step) {
         if (deliveryKind(step) || step.spec->kind == spec::StepKind::emit)
@@ -255,7 +245,7 @@ std::string Reference::insert(const resolve::ResolvedStep& step, std::string& wh
     const resolve::EntityInfo& entity = *step.target;
     std::vector<std::string> columns, values;
     const resolve::ColumnInfo* key = entity.column(entity.key);
-    if (key && key->type == "uuid" && !sets(step, entity.key)) {
+    if (key && key->type == "uuid" && !assignmentOf(step, entity.key)) {
         columns.push_back(quoteName(entity.key));
         values.emplace_back("gen_random_uuid()");
     }
