@@ -28,8 +28,11 @@ int Demands::contextLike(const resolve::ResolvedAction& other, int which) {
 // Gives another action's names their meaning here; false if one has none.
 bool Demands::adopt(const resolve::ResolvedAction& other, bool isOfEvent, resolve::BoundExpression& bound) {
     return std::all_of(bound.values.begin(), bound.values.end(), [&](resolve::Value& value) {
-        if (value.kind == resolve::ValueKind::context)
-            return isOfEvent && (value.context = contextLike(other, value.context)) >= 0;
+        if (value.kind == resolve::ValueKind::context) {
+            if (!isOfEvent) return false;
+            value.context = contextLike(other, value.context);
+            return value.context >= 0;
+        }
         return value.kind == resolve::ValueKind::eventColumn || value.kind == resolve::ValueKind::eventChange ||
                value.kind == resolve::ValueKind::payload;
     });

@@ -34,7 +34,10 @@ void Needs::find() {
     for (size_t i = 0; i < meaning_.contexts.size(); i++) {
         const resolve::Context& context = meaning_.contexts[i];
         int key = use(context.key, {});
-        if (key < 0) return void(scenario_.unfit = "the key " + context.key.name + " is computed");
+        if (key < 0) {
+            scenario_.unfit = "the key " + context.key.name + " is computed";
+            return;
+        }
         scenario_.at(key).unique = true;
         scenario_.names[{Place::context(static_cast<int>(i)), context.entity->key}] = key;
     }
@@ -117,11 +120,11 @@ void Needs::splitColumns() {
             if (const TestColumn* column = table->column(name))
                 made.insert(column->generatedFrom.begin(), column->generatedFrom.end());
     split.insert(made.begin(), made.end());
-    if (split.empty()) chooseStirred();
+    if (split.empty()) touchColumn();
 }
 
 // An action that listens to any update gets one that changes something.
-void Needs::chooseStirred() {
+void Needs::touchColumn() {
     const TestTable* table = meaning_.eventTable();
     if (!table) return;
     for (const TestColumn& column : table->columns) {
@@ -132,8 +135,8 @@ void Needs::chooseStirred() {
         if (!plain || refers || column.generated || column.name == action_.binding.entity->key ||
             !column.labels.empty())
             continue;
-        stirred_ = column.name;
-        meaning_.split.insert(stirred_);
+        touched_ = column.name;
+        meaning_.split.insert(touched_);
         return;
     }
 }
@@ -404,12 +407,18 @@ void Needs::eventRow() {
     if (table && entity.key.empty()) unfit = "the table " + entity.shown() + " has no key that tells its rows apart";
     if (!unfit.empty()) return;
     const int key = use(meaning_.eventColumn(entity.key, operation_ == resolve::opDelete), {});
-    if (key < 0) return void(unfit = "the key of " + entity.shown() + " is a generated column");
+    if (key < 0) {
+        unfit = "the key of " + entity.shown() + " is a generated column";
+        return;
+    }
     scenario_.at(key).unique = true;
     scenario_.at(key).essential = false;
     if (const std::string& name = action_.binding.valueColumn; !name.empty()) {
         const int known = use(meaning_.eventColumn(name, false), {});
-        if (known < 0) return void(unfit = name + " is a generated column");
+        if (known < 0) {
+            unfit = name + " is a generated column";
+            return;
+        }
         scenario_.at(known).candidates = {quoteLiteral(action_.binding.value)};
         scenario_.at(known).fixed = true;
     }
@@ -418,7 +427,7 @@ void Needs::eventRow() {
         scenario_.places[place] = scenario_.addRow(*table, named({Place::row()}));
         return;
     }
-    const std::string& changed = stirred_.empty() ? action_.binding.changedColumn : stirred_;
+    const std::string& changed = touched_.empty() ? action_.binding.changedColumn : touched_;
     for (const std::string& name : meaning_.split)
         for (bool old : {true, false})
             if (int side = use(meaning_.eventColumn(name, old), {}); side >= 0 && name == changed)

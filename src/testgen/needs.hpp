@@ -23,7 +23,7 @@ public:
 private:
     // Columns of the event's row of which old and new values differ.
     void splitColumns();
-    void chooseStirred();
+    void touchColumn();
     void steps(const std::vector<resolve::ResolvedStep>& steps, Place element);
     void loop(const resolve::ResolvedStep& step);
     void called(const resolve::ResolvedStep& step);
@@ -47,7 +47,7 @@ private:
     Scenario& scenario_;
     const resolve::ResolvedAction& action_;
     const unsigned operation_;
-    std::string stirred_;  // a column that changes only so that an update is one; often none is needed
+    std::string touched_;  // a column that changes only so that an update is one; often none is needed
 };
 
 }  // namespace specql::testgen
