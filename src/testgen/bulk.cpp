@@ -200,7 +200,9 @@ private:
             watch(name_ + " stops at the first row that does not fit", last);
         const std::string key = others(planned().columns.at(step().target->key));
         if (arguments(literal) != arguments(others)) {
-            plant(others, {});
+            Cells early;
+            putInOrder(0, early);
+            plant(others, early);
             watch(name_ + " leaves rows alone that its parameters do not mean", key);
         }
         for (const Bystander& row : alone)

@@ -95,10 +95,9 @@ Reference::Reference(const resolve::World& world, const resolve::Resolver& resol
     std::string declared;
     for (const std::string& variable : variables_)
         declared += "    " + variable + ";\n";
-    statement_ =
-        "DO " + dollarQuote("#variable_conflict use_column\n" + (declared.empty() ? "" : "DECLARE\n" + declared) +
-                                "BEGIN\n" + indent(body, 4) + "END ",
-                            "do");
+    // A row that is taken is called as its table is.
+    if (!declared.empty()) declared = "#variable_conflict use_column\nDECLARE\n" + declared;
+    statement_ = "DO " + dollarQuote(declared + "BEGIN\n" + indent(body, 4) + "END ", "do");
     for (const auto& [place, why] : unclear_)
         queries_.erase(place);
 }

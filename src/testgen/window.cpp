@@ -1,6 +1,5 @@
 // Tests of a window or correlation: its cases, and the steps of its matches.
 #include "testgen/window_cases.hpp"
-#include "testgen/window_filter.hpp"
 #include "testgen/window_match.hpp"
 
 namespace specql::testgen {
@@ -18,9 +17,7 @@ const WindowFindings& findings(WindowEvents& events) {
     std::vector<CountedKind> counted;
     for (const EventKind& kind : events.kinds)
         counted.push_back(kind.counted);
-    WindowSearch search(events.rule, counted);
-    search.run();
-    return known.emplace(events.name(), std::move(search)).first->second;
+    return known.emplace(events.name(), searchWindow(events.rule, counted)).first->second;
 }
 
 }  // namespace

@@ -75,7 +75,7 @@ private:
                                      [&](size_t kind) { return events_.kinds[kind].counted.counts(term); });
             if (!found && events_.rule.formula.uses(term, false))
                 skip(label_ + " fires with " + commentText(events_.window.terms[i].written.value),
-                     "no events were found that make it match by this, up to " + std::to_string(WindowSearch::longest));
+                     "no events were found that make it match by this, up to " + std::to_string(longestSearch));
         }
     }
 

@@ -10,4 +10,8 @@ namespace specql::testgen {
 std::vector<WindowCase> windowCases(const WindowEvents& events, const WindowFindings& found, const Kinds& first,
                                     const std::string& label);
 
+// Which events it counts at all: both sides of each comparison of a FILTER, every operation that raises an event, an
+// update that changes nothing, rows of another type. Asks for values.
+std::vector<WindowCase> filterCases(WindowEvents& events, const std::string& label);
+
 }  // namespace specql::testgen

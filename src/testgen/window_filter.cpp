@@ -1,4 +1,5 @@
-#include "testgen/window_filter.hpp"
+// The cases about what a window counts at all.
+#include "testgen/window_cases.hpp"
 
 #include <algorithm>
 

@@ -44,34 +44,8 @@ struct WindowFindings {
     Kinds unfinished;
 };
 
-class WindowSearch : public WindowFindings {
-public:
-    WindowSearch(time::WindowRule rule, const std::vector<CountedKind>& kinds);
+constexpr size_t longestSearch = 50;
 
-    void run();
-
-    static constexpr size_t longest = 50;
-
-private:
-    // What the rule knows after some events that have not made a match.
-    struct State {
-        time::WindowKey key;
-        Kinds kinds;
-        double distance = 0;
-    };
-    std::vector<time::WindowMatch> advance(time::WindowKey& key, const time::WindowEvent& event) const;
-    void expand(const State& state, std::vector<State>& next);
-    void complete(const State& before, const State& after, const std::vector<State>& others);
-    void passDeadline(const State& state);
-    void findAwaited(const State& state);
-    double distance(const time::WindowKey& key, const time::WindowEvent& last) const;
-    bool foundAll() const;
-
-    time::WindowRule rule_;  // every event under which it holds makes a match: only the first one is of interest
-    time::WindowEvaluator evaluator_;
-    const std::vector<CountedKind>& kinds_;
-    std::set<std::string> seen_;
-    size_t work_ = 0;
-};
+WindowFindings searchWindow(const time::WindowRule& rule, const std::vector<CountedKind>& kinds);
 
 }  // namespace specql::testgen
