@@ -18,12 +18,18 @@ struct Arm {
     std::vector<Part> parts;
     std::vector<const resolve::ResolvedStep*> steps;  // nested if/then/else have arms of their own
     bool top = true;                                  // a branch of the action itself
-    std::string label;                                // low_stock
-    bool eventLabel = false;                          // the label is an event type
+    std::string label;                                // what tests call it: low_stock event
 };
 
 // The arms of an action, in order.
-std::vector<Arm> armsOf(const resolve::World& world, const resolve::ResolvedAction& action);
+std::vector<Arm> armsOf(const resolve::ResolvedAction& action);
+// The same with labels: the type of the event that an arm records, or a number.
+std::vector<Arm> namedArms(const resolve::World& world, const resolve::ResolvedAction& action);
+// What a check of a step is called: `low_stock event: notify: sales_team "Product out of stock"`.
+std::string stepTitle(const resolve::World& world, const Arm& arm, const resolve::ResolvedStep& step);
+
+// The operations that set an action off: bits of Op; 0 for a custom event.
+std::vector<unsigned> operationsOf(const resolve::ResolvedAction& action);
 
 // A validate step of an action with `on_error: abort`: the statement that breaks it fails, whoever types it.
 struct Invariant {
@@ -34,9 +40,8 @@ struct Invariant {
 
 // Those of the actions in force that listen to an operation on the rows of an entity (`custom` empty), or to a custom
 // event; without those of the action `except`.
-std::vector<Invariant> invariantsOf(const resolve::World& world, const resolve::Resolver& resolver,
-                                    const resolve::ActionInfo* except, const resolve::EntityInfo* entity,
-                                    unsigned operation, const std::string& custom);
+std::vector<Invariant> invariantsOf(const resolve::Resolver& resolver, const resolve::ActionInfo* except,
+                                    const resolve::EntityInfo* entity, unsigned operation, const std::string& custom);
 
 // Whether the spec switches the action off.
 bool isSwitchedOff(const resolve::ActionInfo& action);

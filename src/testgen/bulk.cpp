@@ -1,10 +1,7 @@
-// Tests of a bulk operation: which rows it takes, in which order, where it stops, and what it does with each.
+// Tests of a bulk operation: rows that it takes, and some that it does not, are there in the wrong order, and what it
+// does is compared with the reference. Of an array also what a bad element does to the others.
 #include <algorithm>
 
-#include "emit/printer.hpp"
-#include "testgen/doubts.hpp"
-#include "testgen/knowable.hpp"
-#include "testgen/wording.hpp"
 #include "testgen/writer.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -22,39 +19,41 @@ public:
           action_(alone(action)),
           original_(action),
           name_(snakeCase(action.info->spec->name.value)),
-          stage_(writer.world, writer.resolver, writer.tables, action_, 0) {}
+          stage_(writer.world, writer.resolver, writer.tables, action_, 0) {
+        arm_.label = name_;
+        if (action_.branches.size() != 1) return;
+        const resolve::ResolvedBranch& branch = action_.branches.front();
+        if (branch.condition) arm_.parts.push_back({&branch.condition, false, nullptr});
+        for (const resolve::ResolvedStep& one : branch.steps) {
+            arm_.steps.push_back(&one);
+            if (one.spec->kind == spec::StepKind::validate) arm_.parts.push_back({&one.condition, false, &one});
+        }
+    }
 
     void write() {
         writer_.begin(original_.info->name());
-        std::string why = stage_.unfit, sql;
+        std::string why = stage_.unfit, given, sql;
+        if (why.empty() && action_.branches.size() != 1) why = "it has more than one branch";
         if (why.empty() && (stage_.allocations.empty() || stage_.allocations[0].row < 0))
             why = "it updates or deletes no rows that have a key";
-        if (why.empty() && action_.branches.size() != 1) why = "it has more than one branch";
-        if (why.empty()) why = unclear();
         std::vector<std::string> conditions;
-        if (why.empty()) {
-            const resolve::ResolvedStep& step = *stage_.allocations[0].step;
-            if (step.where && stage_.print(step.where, Scenario::reference, "b0", sql, why)) conditions.push_back(sql);
-            if (!step.allocated.empty() && step.limit && stage_.print(step.limit, Scenario::reference, "b0", sql, why))
+        if (why.empty() && stage_.condition(arm_, Scenario::reference, given, why)) {
+            conditions.push_back(given);
+            if (step().where && stage_.print(step().where, Scenario::reference, own_, sql, why))
+                conditions.push_back(sql);
+            if (!step().allocated.empty() && step().limit &&
+                stage_.print(step().limit, Scenario::reference, own_, sql, why))
                 conditions.push_back("(" + sql + ") >= 3");
-            const resolve::BoundExpression& guard = action_.branches.front().condition;
-            if (guard && stage_.print(guard, Scenario::reference, "", sql, why)) conditions.push_back(sql);
-            for (const resolve::ResolvedStep& one : action_.branches.front().steps)
-                if (one.spec->kind == spec::StepKind::validate &&
-                    stage_.print(one.condition, Scenario::reference, "", sql, why))
-                    conditions.push_back(sql);
         }
-        if (!why.empty()) return writer_.skip(name_ + " handles rows", why);
-        Fixture fixture = writer_.find(stage_, conditions, {}, focus(), why);
-        if (!fixture) {
-            writer_.skip(name_ + " handles rows", why);
-        } else {
-            run(fixture, false);
-            if (original_.binding.custom && !original_.binding.event.empty() && writer_.isStopped(original_).empty())
-                run(fixture, true);
-            if (!action_.batchParameter.empty()) elements(fixture, "(" + join(conditions, ") AND (") + ")");
-        }
-        if (stage_.allocations[0].step->where) strangers();
+        Fixture fixture;
+        if (why.empty()) fixture = writer_.find(stage_, conditions, {}, stage_.focus(arm_), why);
+        if (!fixture) return writer_.skip(name_ + " handles rows", why);
+        rows(fixture);
+        if (original_.binding.custom && !original_.binding.event.empty() && writer_.isStopped(original_).empty())
+            byEvent(fixture);
+        if (!action_.batchParameter.empty()) elements(fixture, "(" + join(conditions, ") AND (") + ")");
+        if (step().where)
+            writeStrangers(writer_, stage_, step(), own_, allocation().row, name_, given, stage_.focus(arm_), play());
     }
 
 private:
@@ -66,232 +65,223 @@ private:
         return action;
     }
 
-    template <typename Test>
-    static bool anyStep(const std::vector<resolve::ResolvedStep>& steps, Test test) {
-        return std::any_of(steps.begin(), steps.end(), [&](const resolve::ResolvedStep& one) {
-            return test(one) || anyStep(one.then, test) || anyStep(one.otherwise, test);
-        });
-    }
+    const Allocation& allocation() const { return stage_.allocations[0]; }
+    const resolve::ResolvedStep& step() const { return *allocation().step; }
+    const PlannedRow& planned() const { return stage_.scenario.row(allocation().row); }
 
-    // Why it cannot be said which rows are taken, or what they are like in the end; empty if it can.
-    std::string unclear() const {
-        const std::vector<resolve::ResolvedStep>& steps = action_.branches.front().steps;
-        auto take =
-            std::find_if(steps.begin(), steps.end(), [](const resolve::ResolvedStep& one) { return one.takes; });
-        bool chooses = std::any_of(steps.begin(), take, [](const resolve::ResolvedStep& one) {
-            return one.spec->kind == spec::StepKind::branch || one.spec->kind == spec::StepKind::foreach ||
-                   one.spec->kind == spec::StepKind::ret;
-        });
-        if (take == steps.end() || chooses) return "the rows are taken under a condition";
-        bool again = anyStep({take + 1, steps.end()}, [&](const resolve::ResolvedStep& one) {
-            bool writes = one.spec->kind == spec::StepKind::update || one.spec->kind == spec::StepKind::remove;
-            return writes && one.target == take->target;
-        });
-        return again ? "a later step changes " + take->target->shown() + " too" : "";
-    }
+    // --- calls -------------------------------------------------------------------------------------------------------
 
-    Focus focus() const {
-        Arm arm;
-        const resolve::BoundExpression& guard = action_.branches.front().condition;
-        if (guard) arm.parts.push_back({&guard, false, nullptr});
-        for (const resolve::ResolvedStep& one : action_.branches.front().steps)
-            if (one.spec->kind == spec::StepKind::validate) arm.parts.push_back({&one.condition, false, &one});
-        return stage_.focus(arm);
-    }
-
-    const resolve::ResolvedStep& step() const { return *stage_.allocations[0].step; }
-    std::string table() const { return quoteName(step().target->schema, step().target->table); }
-
-    // Values that put rows in a place of the order, if it is by one column of a type that is understood.
-    bool ordered(int place, Cells& cells) const {
-        for (const resolve::BoundOrder& order : step().order) {
-            if (order.value.values.size() != 1 || order.value.values[0].kind != resolve::ValueKind::target)
-                return false;
-            const resolve::Value& value = order.value.values[0];
-            // WHERE, or what another action demands, is about the very column.
-            // What a row becomes is the same wherever it stands.
-            bool read =
-                std::any_of(step().set.begin(), step().set.end(), [&](const resolve::BoundAssignment& assignment) {
-                    return std::any_of(assignment.value.values.begin(), assignment.value.values.end(),
-                                       [&](const resolve::Value& one) {
-                                           return one.kind == resolve::ValueKind::target && one.name == value.name;
-                                       });
-                });
-            if (read) return false;
-            int known = stage_.dimension("b0." + value.name);
-            if (known >= 0 && stage_.scenario.dimensions[static_cast<size_t>(known)].essential) return false;
-            int turned = order.spec->descending ? 10 - place : place;
-            if (isTime(value.type))
-                cells[value.name] = "now() - interval '" + std::to_string(100 - turned) + " hours'";
-            else if (isNumeric(value.type))
-                cells[value.name] = std::to_string(turned);
-            else if (isText(value.type))
-                cells[value.name] = "'" + std::string(1, static_cast<char>('a' + turned)) + "'";
-            else
-                return false;
-            return true;
-        }
-        return false;
-    }
-
-    static bool refers(const TestTable& table, const std::string& column) {
-        return std::any_of(table.foreignKeys.begin(), table.foreignKeys.end(), [&](const TestForeignKey& key) {
-            return std::find(key.columns.begin(), key.columns.end(), column) != key.columns.end();
-        });
+    std::string value(const Stage::Render& literal, const std::string& key) const {
+        return literal(stage_.dimension({Place::payload(), key}));
     }
 
     // An element of the array, with the keys that the steps use.
     std::string element(const Stage::Render& literal) const {
         std::vector<std::string> pairs;
         for (const std::string& key : action_.payloadOrder)
-            if (key != action_.batchParameter)
-                pairs.push_back(quoteLiteral(key) + ", " + literal(stage_.dimension("p." + key)));
+            if (key != action_.batchParameter) pairs.push_back(quoteLiteral(key) + ", " + value(literal, key));
         return "jsonb_build_object(" + join(pairs, ", ") + ")";
     }
 
-    std::string callWith(const std::vector<std::string>& elements) const {
-        return quoteName(action_.info->schema, name_) + "(jsonb_build_array(" + join(elements, ", ") + "))";
-    }
-
-    std::string payload(const Stage::Render& literal) const {
-        if (action_.batchParameter.empty()) return stage_.payload(literal);
-        return "jsonb_build_object(" + quoteLiteral(action_.batchParameter) + ", jsonb_build_array(" +
-               element(literal) + "))";
-    }
-
-    std::string call(const Stage::Render& literal) const {
-        if (!action_.batchParameter.empty()) return callWith({element(literal)});
+    std::string arguments(const Stage::Render& literal) const {
+        if (!action_.batchParameter.empty()) return "jsonb_build_array(" + element(literal) + ")";
         std::vector<std::string> args;
         for (const std::string& key : action_.payloadOrder)
-            args.push_back(literal(stage_.dimension("p." + key)));
-        return quoteName(action_.info->schema, name_) + "(" + join(args, ", ") + ")";
+            args.push_back(value(literal, key));
+        return join(args, ", ");
     }
 
-    std::string perform(const Stage::Render& literal) const {
-        return "DO $do$ BEGIN PERFORM " + call(literal) + "; END $do$";
+    // What it returns is kept, to be looked at like the tables.
+    std::string call(const std::string& arguments) const {
+        return "DO $do$ BEGIN PERFORM set_config('specql_test.returned', " + quoteName(action_.info->schema, name_) +
+               "(" + arguments + ")::text, true); END $do$";
+    }
+
+    Play play() {
+        return {[this](const Stage::Render& literal) { plant(literal, {}); },
+                [this](const Stage::Render& literal) { return call(arguments(literal)); },
+                [](const Stage::Render&) { return std::string(); }};
+    }
+
+    Reference reference(const Stage::Render& literal) const {
+        return Reference(writer_.world, writer_.resolver, stage_, literal);
+    }
+
+    // --- rows --------------------------------------------------------------------------------------------------------
+
+    // One row that it takes, with some values replaced.
+    void plant(const Stage::Render& literal, Cells cells) {
+        writer_.rows(stage_, literal);
+        plantRow(literal, std::move(cells));
+    }
+
+    void plantRow(const Stage::Render& literal, Cells cells) {
+        if (!step().allocated.empty()) cells.emplace(step().allocated, "1");
+        writer_.fixture(stage_.quietRow(allocation().row, literal, cells));
+    }
+
+    // A value that puts a row in a place of the order, if that begins with a column that nothing else is about.
+    void putInOrder(int place, Cells& cells) const {
+        if (step().order.empty()) return;
+        const resolve::BoundOrder& order = step().order.front();
+        if (order.value.values.size() != 1 || order.value.values[0].kind != resolve::ValueKind::target) return;
+        const resolve::Value& column = order.value.values[0];
+        int known = stage_.dimension({own_, column.name});
+        if (known >= 0 && stage_.scenario.at(known).essential) return;
+        int turned = order.spec->descending ? 10 - place : place;
+        if (isTime(column.type))
+            cells[column.name] = "now() - interval '" + std::to_string(100 - turned) + " hours'";
+        else if (isNumeric(column.type))
+            cells[column.name] = std::to_string(turned);
+        else if (isText(column.type))
+            cells[column.name] = "'" + std::string(1, static_cast<char>('a' + turned)) + "'";
     }
 
     // WHERE names the only row there can be.
     bool isSingle() const {
-        const PlannedRow& row = stage_.scenario.rows[static_cast<size_t>(stage_.allocations[0].row)];
-        auto given = [&](const std::string& column) {
-            auto found = row.columns.find(column);
-            return found != row.columns.end() && static_cast<size_t>(found->second) < stage_.allocations[0].firstOwn &&
-                   std::any_of(action_.payloadOrder.begin(), action_.payloadOrder.end(),
-                               [&](const std::string& key) { return stage_.dimension("p." + key) == found->second; });
-        };
-        return std::any_of(row.table->uniques.begin(), row.table->uniques.end(),
-                           [&](const std::vector<std::string>& columns) {
-                               return std::all_of(columns.begin(), columns.end(), given);
+        const auto& columns = planned().columns;
+        return std::any_of(planned().table->uniques.begin(), planned().table->uniques.end(),
+                           [&](const std::vector<std::string>& unique) {
+                               return std::all_of(unique.begin(), unique.end(), [&](const std::string& column) {
+                                   auto known = columns.find(column);
+                                   return known != columns.end() &&
+                                          static_cast<size_t>(known->second) < allocation().firstOwn;
+                               });
                            });
     }
 
-    // Rows 1 and 2 fit, and take all there is; row 3 comes too late. They are inserted the other way round.
-    void run(const Fixture& fixture, bool byEvent) {
-        std::string limit, why;
-        const Allocation& allocation = stage_.allocations[0];
-        Stage::Render literal = writer_.literals(stage_, fixture);
-        writer_.begin(original_.info->name() + (byEvent ? ": by its event" : ": which rows, and what becomes of them"));
+    // Three rows that fit, inserted the other way round; the first two take all there is of what is allocated. Returns
+    // the key of the last.
+    std::string plantThree(const Stage::Render& literal) {
+        const TestColumn& key = *planned().table->column(step().target->key);
+        const int made = writer_.next() * 10;
+        std::string limit, why, last;
+        if (step().limit) (void)stage_.print(step().limit, literal, own_, limit, why);
+        for (int place : {3, 2, 1}) {
+            Cells cells;
+            // What must be different in every row.
+            for (const auto& [column, which] : planned().columns) {
+                const Dimension& dimension = stage_.scenario.at(which);
+                if (dimension.unique && static_cast<size_t>(which) >= allocation().firstOwn && !refers(column))
+                    cells[column] = typedValue(uniqueValue(dimension.baseType, 600000 + made + place), dimension.type);
+            }
+            cells[key.name] = typedValue(uniqueValue(key.baseType, 700000 + made + place), key.type);
+            putInOrder(place, cells);
+            if (!step().allocated.empty() && place == 2) cells[step().allocated] = "(" + limit + ") - 1";
+            if (place == 3) last = cells[key.name];
+            plantRow(literal, cells);
+        }
+        return last;
+    }
+
+    bool refers(const std::string& column) const {
+        const std::vector<TestForeignKey>& keys = planned().table->foreignKeys;
+        return std::any_of(keys.begin(), keys.end(), [&](const TestForeignKey& key) {
+            return std::find(key.columns.begin(), key.columns.end(), column) != key.columns.end();
+        });
+    }
+
+    // --- tests -------------------------------------------------------------------------------------------------------
+
+    void rows(const Fixture& fixture) {
+        writer_.begin(original_.info->name() + ": which rows, and what becomes of them");
+        Stage::Render literal = writer_.literals(stage_, fixture), others = writer_.literals(stage_, fixture);
         writer_.rows(stage_, literal);
-        bool allocates = !step().allocated.empty();
-        if (step().limit) (void)stage_.print(step().limit, literal, "b0", limit, why);
-        Cells trial;
-        bool inOrder = ordered(1, trial);
-        bool stops = allocates && inOrder;
-        bool counts = step().limit && !allocates && limit == "1";
-        bool single = isSingle();
-        std::vector<std::string> keys;
-        const int made = writer_.next();
-        const PlannedRow& row = stage_.scenario.rows[static_cast<size_t>(allocation.row)];
-        const TestColumn& key = *row.table->column(step().target->key);
-        if (single) {
-            keys = {literal(row.columns.at(key.name))};
-            Cells cells;
-            if (allocates) cells[step().allocated] = "1";
-            writer_.fixture(stage_.allocationRow(allocation, literal, cells));
+        Reference wanted = reference(literal);
+        std::vector<Bystander> alone;
+        auto watch = [&](const std::string& title, const std::string& key) {
+            alone.push_back({title, step().target->shown() + " " + key,
+                             "SELECT to_jsonb(t) FROM " + quoteName(step().target->schema, step().target->table) +
+                                 " AS t WHERE t." + quoteName(step().target->key) + " = " + key});
+        };
+        if (isSingle())
+            plantRow(literal, {});
+        else if (std::string last = plantThree(literal); !step().allocated.empty())
+            watch(name_ + " stops at the first row that does not fit", last);
+        const std::string key = others(planned().columns.at(step().target->key));
+        if (arguments(literal) != arguments(others)) {
+            Cells early;
+            putInOrder(0, early);
+            plant(others, early);
+            watch(name_ + " leaves rows alone that its parameters do not mean", key);
         }
-        for (int place = 1; !single && place <= 3; place++)
-            keys.push_back(typedValue(uniqueValue(key.baseType, 700000 + made * 10 + place), key.type));
-        stops = stops && !single;
-        for (int place = single ? 0 : stops ? 3 : 2; place >= 1; place--) {
-            Cells cells;
-            if (inOrder) ordered(place, cells);
-            cells[key.name] = keys[static_cast<size_t>(place) - 1];
-            if (allocates) cells[step().allocated] = place == 2 && inOrder ? "(" + limit + ") - 1" : "1";
-            for (const auto& [column, dimension] : row.columns)
-                if (!refers(*row.table, column) && static_cast<size_t>(dimension) >= allocation.firstOwn &&
-                    stage_.scenario.dimensions[static_cast<size_t>(dimension)].unique && !cells.count(column))
-                    cells[column] =
-                        typedValue(uniqueValue(stage_.scenario.dimensions[static_cast<size_t>(dimension)].baseType,
-                                               600000 + made * 10 + place),
-                                   stage_.scenario.dimensions[static_cast<size_t>(dimension)].type);
-            writer_.fixture(stage_.allocationRow(allocation, literal, cells));
+        for (const Bystander& row : alone)
+            wanted.watch(row.place, row.query);
+        writer_.compare(stage_, wanted, call(arguments(literal)), "");
+        writer_.fixture(call(arguments(literal)));
+        writer_.checkPlaces({Reference::returned}, name_ + " returns how many rows it handled");
+        std::set<std::string> said;
+        for (const resolve::ResolvedStep* one : arm_.steps) {
+            std::string title = stepTitle(writer_.world, arm_, *one), why;
+            bool does = one->spec->kind != spec::StepKind::validate && one->spec->kind != spec::StepKind::ret;
+            if (does && said.insert(title).second) writer_.checkStep(stage_, wanted, *one, title);
         }
-        int handled = counts || single ? 1 : 2;
-        keys_ = "t." + quoteName(key.name) + " IN (" + keys[0] + (handled == 2 ? ", " + keys[1] : "") + ")";
-        // The same once more, for other parameters.
-        Stage::Render others = writer_.literals(stage_, fixture);
-        Cells early;
-        if (inOrder) ordered(0, early);
-        if (allocates) early[step().allocated] = "1";
-        bool parameters =
-            step().where &&
-            std::any_of(step().where.values.begin(), step().where.values.end(), [&](const resolve::Value& value) {
-                int read = stage_.dimension("p." + value.name);
-                return value.kind == resolve::ValueKind::payload && read >= 0 &&
-                       stage_.scenario.dimensions[static_cast<size_t>(read)].unique;
-            });
-        if (parameters) {
-            writer_.rows(stage_, others);
-            writer_.fixture(stage_.allocationRow(allocation, others, early));
+        for (const Bystander& row : alone)
+            writer_.checkPlaces({row.place}, row.title);
+    }
+
+    void byEvent(const Fixture& fixture) {
+        writer_.begin(original_.info->name() + ": by its event");
+        Stage::Render literal = writer_.literals(stage_, fixture);
+        const std::string title = original_.binding.event + " runs " + name_;
+        const std::string payload =
+            action_.batchParameter.empty()
+                ? stage_.payload(literal)
+                : "jsonb_build_object(" + quoteLiteral(action_.batchParameter) + ", " + arguments(literal) + ")";
+        const std::string event = "DO $do$ BEGIN PERFORM specql.emit(" + quoteLiteral(original_.binding.event) + ", " +
+                                  payload + "); END $do$";
+        Reference wanted = reference(literal);
+        plant(literal, {});
+        writer_.mustShow(stage_, wanted, event, {&step()}, title);
+        writer_.rehearse(stage_, event, literal);
+        std::string why;
+        writer_.checkAll(stage_, wanted, event, event, title, wanted.queries(wanted.places(step(), why)));
+    }
+
+    // One call with a bad element and a good one.
+    void elements(const Fixture& fixture, const std::string& whole) {
+        const std::string& handling = original_.info->spec->errorHandling.value;
+        std::string sqlstate, title = name_ + " handles all elements or none";
+        writer_.begin(original_.info->name() + ": a bad element and a good one");
+        Fixture good = fixture;
+        std::string bad = badElement(whole, good, sqlstate);
+        if (bad.empty()) return writer_.skip(title, "no element is known that fails");
+        Stage::Render literal = writer_.literals(stage_, good);
+        const std::string both = "jsonb_build_array(" + bad + ", " + element(literal) + ")";
+        plant(literal, {});
+        Reference wanted = reference(literal);
+        if (handling == "continue_on_error") {
+            title = name_ + " goes on after a bad element, and does not count it";
+            return writer_.checkAll(stage_, wanted, call(both), "", title);
         }
-        if (byEvent) {
-            writer_.add("rehearsal", markSql(), "");
-            writer_.add("fire",
-                        "DO $do$ BEGIN PERFORM specql.emit(" + quoteLiteral(original_.binding.event) + ", " +
-                            payload(literal) + "); END $do$",
-                        "");
-            return changed(literal, handled, original_.binding.event + " runs " + name_);
-        }
-        writer_.add("rehearsal", markSql(), "");
-        writer_.add("rehearsal", perform(literal), "");
-        std::string returns = name_ + " returns how many rows it handled";
-        // Without parameters that mean rows of this test alone it may find others.
-        bool alone = parameters || single || counts || allocates;
-        writer_.check((alone ? "is(" : "cmp_ok(") + call(literal) + (alone ? ", " : ", '>=', ") +
-                          std::to_string(handled) + ", " + quoteLiteral(returns) + ")",
-                      returns);
-        std::vector<std::string> columns;
-        for (const resolve::BoundAssignment& assignment : step().set)
-            columns.push_back(assignment.column);
-        changed(literal, handled,
-                step().spec->kind == spec::StepKind::remove ? name_ + " deletes " + step().target->table
-                                                            : name_ + " updates " + join(columns, ", ") + " of " +
-                                                                  step().target->table + (inOrder ? " in order" : ""));
-        if (stops) {
-            std::string description = name_ + " stops at the first row that does not fit";
-            untouched(literal, "t." + quoteName(key.name) + " = " + keys[2], description);
-        }
-        if (parameters)
-            untouched(others, "t." + quoteName(key.name) + " = " + others(row.columns.at(key.name)),
-                      name_ + " leaves rows alone that its parameters do not mean");
-        deliveries(keys, handled);
+        const bool collects = handling == "collect_errors";
+        const std::string fails = name_ + (collects ? " tells all errors at its end" : " fails at a bad element");
+        writer_.check("throws_ok(" + dollarQuote(call(both), "sql") + ", '" + (collects ? "SQ206" : sqlstate) + "', " +
+                          (collects ? "'1 of 2 elements failed'" : "NULL") + ", " + quoteLiteral(fails) + ")",
+                      fails);
+        wanted.doNothing();
+        writer_.checkAll(
+            stage_, wanted,
+            "DO $caught$ BEGIN EXECUTE " + quoteLiteral(call(both)) + "; EXCEPTION WHEN OTHERS THEN NULL; END $caught$",
+            "", title);
     }
 
     // An element that a validation refuses, or that lacks a key.
-    std::string badElement(const std::string& whole, Fixture& inside, std::string& sqlstate) {
-        for (const resolve::ResolvedStep& one : action_.branches.front().steps) {
-            if (one.spec->kind != spec::StepKind::validate) continue;
-            const std::string& text = writer_.world.expressionText(one.condition.expression);
+    std::string badElement(const std::string& whole, Fixture& good, std::string& sqlstate) {
+        const Focus focus = stage_.focus(arm_);
+        for (const Arm::Part& part : arm_.parts) {
+            if (!part.validate) continue;
+            const std::string& text = writer_.world.expressionText(part.condition->expression);
             for (const spec::Atom& atom : spec::readCondition(text).atoms) {
                 std::string slice, why;
-                if (!stage_.printSlice(one.condition, atom.begin, atom.end, Scenario::reference, slice, why)) continue;
-                std::set<int> read = stage_.dimensionsOf(one.condition, atom.begin, atom.end);
-                Fixture good, bad;
-                if (!writer_.findPair(stage_, whole, slice, {}, read, false, focus(), good, bad) &&
-                    !writer_.findPair(stage_, whole, slice, {}, read, true, focus(), good, bad))
+                Fixture inside, bad;
+                if (!stage_.printSlice(*part.condition, atom.begin, atom.end, Scenario::reference, slice, why))
                     continue;
-                inside = good;
+                std::set<int> read = stage_.dimensionsOf(*part.condition, atom.begin, atom.end);
+                if (!writer_.findPair(stage_, whole, slice, {}, read, false, focus, inside, bad) &&
+                    !writer_.findPair(stage_, whole, slice, {}, read, true, focus, inside, bad))
+                    continue;
+                good = inside;
                 sqlstate = "SQ206";
                 return element(writer_.literals(stage_, bad));
             }
@@ -302,178 +292,13 @@ private:
         return hasKeys ? "'{}'::jsonb" : "";
     }
 
-    // One call with a bad element and a good one.
-    void elements(const Fixture& fixture, const std::string& whole) {
-        const std::string& handling = original_.info->spec->errorHandling.value;
-        std::string collected = name_ + " handles all elements or none", sqlstate;
-        writer_.begin(original_.info->name() + ": a bad element and a good one");
-        Fixture good = fixture;
-        std::string bad = badElement(whole, good, sqlstate);
-        if (bad.empty()) return writer_.skip(collected, "no element is known that fails");
-        Stage::Render literal = writer_.literals(stage_, good);
-        const Allocation& allocation = stage_.allocations[0];
-        Cells cells;
-        if (!step().allocated.empty()) cells[step().allocated] = "1";
-        writer_.rows(stage_, literal);
-        writer_.fixture(stage_.allocationRow(allocation, literal, cells));
-        std::string key =
-            "t." + quoteName(step().target->key) + " = " +
-            literal(stage_.scenario.rows[static_cast<size_t>(allocation.row)].columns.at(step().target->key));
-        std::string both = callWith({bad, element(literal)});
-        if (handling == "continue_on_error") {
-            keys_ = key;
-            writer_.step("DO $do$ BEGIN PERFORM " + both + "; END $do$");
-            changed(literal, 1, name_ + " goes on after a bad element");
-            std::string none = name_ + " does not count a bad element";
-            return writer_.check("is(" + callWith({bad}) + ", 0, " + quoteLiteral(none) + ")", none);
-        }
-        bool collects = handling == "collect_errors";
-        std::string fails = name_ + (collects ? " tells all errors at its end" : " fails at a bad element");
-        writer_.check("throws_ok(" + dollarQuote("SELECT " + both, "sql") + ", '" + (collects ? "SQ206" : sqlstate) +
-                          "', " + (collects ? "'1 of 2 elements failed'" : "NULL") + ", " + quoteLiteral(fails) + ")",
-                      fails);
-        untouched(literal, key, collected);
-    }
-
-    bool isSetBefore(const Stage::Render& literal) const {
-        const auto& columns = stage_.scenario.rows[static_cast<size_t>(stage_.allocations[0].row)].columns;
-        return step().spec->kind == spec::StepKind::update &&
-               std::all_of(step().set.begin(), step().set.end(), [&](const resolve::BoundAssignment& assignment) {
-                   auto known = columns.find(assignment.column);
-                   std::string sql, why;
-                   if (known == columns.end() || !assignment.value ||
-                       !stage_.print(assignment.value, literal, "b0", sql, why))
-                       return false;
-                   const std::string& type = step().target->column(assignment.column)->type;
-                   return castTo(sql, type) == castTo(literal(known->second), type);
-               });
-    }
-
-    std::string setCondition(const Stage::Render& literal) {
-        std::string where;
-        for (const resolve::BoundAssignment& assignment : step().set) {
-            std::string sql, why;
-            if (!assignment.value || volatileValue(assignment) ||
-                !stage_.print(assignment.value, literal, "b0", sql, why))
-                continue;
-            const std::string& type = step().target->column(assignment.column)->type;
-            where += " AND " + comparable("t." + quoteName(assignment.column), type) + " IS NOT DISTINCT FROM " +
-                     comparable(castTo(sql, type), type);
-        }
-        return where;
-    }
-
-    bool volatileValue(const resolve::BoundAssignment& assignment) const {
-        return !unknowable(writer_.world, writer_.resolver, assignment.value).empty();
-    }
-
-    // Another action may write the same, because of what this one has done.
-    void doubtOthers(const std::string& description, Meddled what) {
-        for (const Meddler& other : meddlers(writer_.resolver, original_, step(), what))
-            writer_.add("excuse", other.excuse(stage_, nullptr), description);
-    }
-
-    void changed(const Stage::Render& literal, int handled, const std::string& description) {
-        bool remove = step().spec->kind == spec::StepKind::remove;
-        const std::string changing =
-            stage_.tableOf(*step().target)->triggerOf(remove ? resolve::opDelete : resolve::opUpdate);
-        if (!changing.empty()) return writer_.skip(description, "the " + changing + " may change what is written");
-        if (!remove && setCondition(literal).empty())
-            return writer_.skip(description, "its values are different every time");
-        doubtOthers(description, Meddled::effect);
-        std::string count =
-            "SELECT count(*) FROM " + table() + " AS t\n    WHERE " + keys_ + (remove ? "" : setCondition(literal));
-        writer_.check(countIs(count, remove ? "0" : std::to_string(handled), description), description);
-    }
-
-    void untouched(const Stage::Render& literal, const std::string& key, const std::string& description) {
-        bool remove = step().spec->kind == spec::StepKind::remove;
-        if (!remove && setCondition(literal).empty())
-            return writer_.skip(description, "its values are different every time");
-        doubtOthers(description, Meddled::bystander);
-        std::string count =
-            "SELECT count(*) FROM " + table() + " AS t\n    WHERE " + key + (remove ? "" : setCondition(literal));
-        writer_.check(countIs(count, remove ? "1" : "0", description), description);
-    }
-
-    // Steps after it run once per handled row.
-    void deliveries(const std::vector<std::string>& keys, int handled) {
-        if (anyStep(action_.branches.front().steps,
-                    [](const resolve::ResolvedStep& one) { return one.spec->kind == spec::StepKind::ret; }))
-            return;
-        for (const resolve::ResolvedStep& other : action_.branches.front().steps) {
-            const spec::Step& spec = *other.spec;
-            std::string where, description;
-            if (spec.kind == spec::StepKind::notify || spec.kind == spec::StepKind::escalate) {
-                where = "d.channel = " + quoteLiteral(spec.target.value) +
-                        " AND d.message = " + quoteLiteral(spec.message.value);
-                description =
-                    name_ + (spec.kind == spec::StepKind::notify ? " notifies " : " escalates to ") + spec.target.value;
-            } else if (spec.kind == spec::StepKind::callExternal) {
-                where = "d.service = " + quoteLiteral(spec.target.value) +
-                        " AND d.operation = " + quoteLiteral(spec.message.value);
-                description = name_ + " " + operationPhrase(spec.message.value);
-            } else {
-                continue;
-            }
-            std::string list = keys[0] + "::text" + (handled == 2 ? ", " + keys[1] + "::text" : "");
-            std::string count = "SELECT count(*) FROM specql.deliveries AS d\n    WHERE " + where +
-                                " AND d.payload ->> " + quoteLiteral(step().target->key) + " IN (" + list + ")";
-            description += " once per handled row";
-            writer_.check(countIs(count, std::to_string(handled), description), description);
-        }
-    }
-
-    // A row that differs in one value, so that WHERE does not hold for it, stays as it is.
-    void strangers() {
-        const resolve::BoundExpression& where = step().where;
-        const std::string& text = writer_.world.expressionText(where.expression);
-        std::string whole, why;
-        if (!stage_.print(where, Scenario::reference, "b0", whole, why)) return;
-        const ExpressionFacts& facts = writer_.world.facts(where.expression);
-        for (const spec::Atom& atom : spec::readCondition(text).atoms) {
-            std::string shown = commentText(text.substr(atom.begin, atom.end - atom.begin));
-            std::set<int> varied;
-            for (size_t i = 0; i < where.values.size(); i++)
-                if (facts.names[i].offset >= atom.begin && facts.names[i].offset < atom.end &&
-                    where.values[i].kind == resolve::ValueKind::target)
-                    varied.insert(stage_.dimension("b0." + where.values[i].name));
-            varied.erase(-1);
-            std::string slice = emit::printBound(writer_.world, writer_.resolver, where, atom.begin, atom.end,
-                                                 [&](const resolve::Value& value) { return stageValue(value); });
-            Fixture inside, outside;
-            if (!writer_.findPair(stage_, whole, slice, {}, varied, true, focus(), inside, outside) &&
-                !writer_.findPair(stage_, whole, slice, {}, varied, false, focus(), inside, outside))
-                continue;
-            Stage::Render literal = writer_.literals(stage_, outside);
-            // Of two values there is no third that a row could have before.
-            if (isSetBefore(literal)) continue;
-            writer_.begin(original_.info->name() + ": rows for which " + shown + " does not hold");
-            writer_.rows(stage_, literal);
-            Cells cells;
-            if (!step().allocated.empty()) cells[step().allocated] = "1";
-            const Allocation& allocation = stage_.allocations[0];
-            writer_.fixture(stage_.allocationRow(allocation, literal, cells));
-            writer_.add("rehearsal", markSql(), "");
-            writer_.add("fire", perform(literal), "");
-            const PlannedRow& row = stage_.scenario.rows[static_cast<size_t>(allocation.row)];
-            untouched(literal,
-                      "t." + quoteName(step().target->key) + " = " + literal(row.columns.at(step().target->key)),
-                      name_ + " leaves rows alone unless " + shown);
-        }
-    }
-
-    std::string stageValue(const resolve::Value& value) const {
-        std::string sql, why;
-        return stage_.printValue(value, Scenario::reference, sql, why, "b0") ? sql : "NULL";
-    }
-
     Writer& writer_;
     resolve::ResolvedAction action_;
     const resolve::ResolvedAction& original_;
     std::string name_;
     Stage stage_;
-    std::string keys_;
+    Arm arm_;
+    const Place own_ = Place::allocation(0);
 };
 
 }  // namespace

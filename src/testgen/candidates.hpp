@@ -6,11 +6,10 @@
 #include <vector>
 
 #include "spec/condition.hpp"
-#include "testgen/table_facts.hpp"
 
 namespace specql::testgen {
 
-// SQL expressions without a cast, best first, without duplicates; empty if nothing is known of the type.
+// SQL expressions without a cast, best first, without duplicates; only NULL if nothing is known of the type.
 // `place` shifts the plain values, so that columns of one row differ from each other.
 std::vector<std::string> candidates(const std::string& type, const std::vector<std::string>& enumLabels,
                                     const spec::ConditionText& condition, size_t place);
@@ -24,14 +23,10 @@ std::vector<std::string> uniquePatterns(const std::string& type);
 std::string numbered(std::string value, int number);
 
 bool isNumeric(const std::string& type);
-bool isInteger(const std::string& type);
 bool isTime(const std::string& type);
 bool isText(const std::string& type);
 
-// The value as it stands in a statement: typed unless its form says the type.
+// The value, or any expression, as it stands in a statement: typed unless its form says the type.
 std::string typedValue(const std::string& value, const std::string& type);
-
-// The same for any expression.
-std::string castTo(const std::string& sql, const std::string& type);
 
 }  // namespace specql::testgen

@@ -62,4 +62,11 @@ std::string unknowable(const resolve::World& world, const resolve::Resolver& res
     return "";
 }
 
+std::string comparable(const std::string& sql, const std::string& type) {
+    if (type == "json") return "(" + sql + ")::jsonb";
+    for (const char* other : {"xml", "point", "box", "path", "polygon", "circle", "line", "lseg"})
+        if (type == other) return "(" + sql + ")::text";
+    return sql;
+}
+
 }  // namespace specql::testgen

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "emit/steps.hpp"
-#include "testgen/doubts.hpp"
 #include "testgen/writer.hpp"
 #include "text/quote.hpp"
 
@@ -25,61 +24,52 @@ bool waits(const resolve::ResolvedAction& action, const resolve::ResolvedStep* s
     return false;
 }
 
-bool marksItself(const resolve::ResolvedStep& step) {
-    spec::StepKind kind = step.spec->kind;
-    bool inserts = kind == spec::StepKind::insert || kind == spec::StepKind::append || kind == spec::StepKind::create;
-    if (!inserts || !step.target || !step.target->column("event_type")) return false;
+// Whether the row says when its event was handled, and its key is made from the event's.
+bool marksItself(const resolve::ResolvedAction& action, const resolve::ResolvedStep& step) {
+    if (!insertsRow(step) || !step.target->column("event_type")) return false;
+    const resolve::ColumnInfo* processed = step.target->column("processed_at");
+    const resolve::ColumnInfo* key = step.target->column(step.target->key);
+    if (!processed || !resolve::startsWith(processed->type, "timestamp") || !key || key->type != "uuid") return false;
+    return (!key->field || waits(action, &step)) && !assignmentOf(step, "processed_at") &&
+           !assignmentOf(step, key->name);
+}
+
+// The rows that a step has inserted in reaction to the event.
+std::string rowsOf(const Stage& stage, const resolve::ResolvedStep& step, const Stage::Render& literal) {
     const resolve::EntityInfo& entity = *step.target;
-    const resolve::ColumnInfo* processed = entity.column("processed_at");
-    const resolve::ColumnInfo* key = entity.column(entity.key);
-    auto sets = [&](const std::string& column) {
-        return std::any_of(step.set.begin(), step.set.end(),
-                           [&](const resolve::BoundAssignment& assignment) { return assignment.column == column; });
-    };
-    return processed && resolve::startsWith(processed->type, "timestamp") && !sets("processed_at") && key &&
-           key->type == "uuid" && !sets(entity.key);
+    std::string sql = quoteName(entity.schema, entity.table) + " AS t\n    WHERE t." + quoteName(entity.key) +
+                      " IN (SELECT specql.reaction_id(v.id, " + std::to_string(emit::reactionNumber(stage.action, 0)) +
+                      " + n)\n        FROM specql.events AS v, generate_series(1, 255) AS n WHERE " +
+                      stage.eventCondition(literal, "v") + ")";
+    for (const resolve::BoundAssignment& assignment : step.set) {
+        std::string type, why;
+        if (assignment.column == "event_type" && assignment.value &&
+            stage.print(assignment.value, literal, {}, type, why))
+            sql += " AND t.event_type::text = (" + type + ")::text";
+    }
+    return sql;
 }
 
 }  // namespace
 
 void writeProcessed(Writer& writer, const Stage& stage, const Arm& arm, const Stage::Render& literal) {
-    std::string name = arm.label + (arm.eventLabel ? " event" : "");
-    for (const resolve::ResolvedStep* step : arm.steps) {
-        InsertedRow row;
-        std::string why;
-        if (!marksItself(*step) || !insertedRow(writer.world, writer.resolver, stage, *step, literal, row, why) ||
-            row.links.empty())
-            continue;
-        std::vector<std::string> where;
-        for (size_t i = 0; i < row.columns.size(); i++)
-            where.push_back(comparable("t." + quoteName(row.columns[i]), row.types[i]) + " IS NOT DISTINCT FROM " +
-                            comparable(castTo(row.values[i], row.types[i]), row.types[i]));
-        std::string of = " FROM " + quoteName(row.entity->schema, row.entity->table) + " AS t\n    WHERE " +
-                         join(where, "\n      AND ");
-        // Whoever changes or deletes the row decides this too.
-        auto excuse = [&](const std::string& check) {
-            for (const Meddler& other : meddlers(writer.resolver, stage.action, *step, Meddled::row))
-                writer.add("excuse", other.excuse(stage, &literal), check);
-        };
-        std::string done = "(SELECT bool_and(t.processed_at IS NOT NULL)" + of + ")";
-        if (!waits(stage.action, step)) {
-            std::string description = name + " is processed at once";
-            excuse(description);
-            return writer.check("ok(" + done + ",\n    " + quoteLiteral(description) + ")", description);
-        }
-        std::string mine = "FROM specql.deliveries AS d WHERE d.action = " + quoteLiteral(stage.action.info->name()) +
-                           "\n      AND d.event_id IN (SELECT v.id FROM specql.events AS v WHERE " +
-                           stage.eventCondition(literal, "v") + ")";
-        std::string description = name + " is not processed as long as its deliveries wait";
-        excuse(description);
-        writer.check("is(" + done + ",\n    NOT EXISTS (SELECT " + mine + "),\n    " + quoteLiteral(description) + ")",
-                     description);
-        // They have arrived, without having left.
-        writer.step("DO $do$ BEGIN PERFORM specql.ack(VARIADIC ARRAY(SELECT d.id " + mine + ")); END $do$");
-        description = name + " is processed when its deliveries have arrived";
-        excuse(description);
-        return writer.check("ok(" + done + ",\n    " + quoteLiteral(description) + ")", description);
-    }
+    auto marked = std::find_if(arm.steps.begin(), arm.steps.end(),
+                               [&](const resolve::ResolvedStep* step) { return marksItself(stage.action, *step); });
+    if (marked == arm.steps.end()) return;
+    std::string done = "(SELECT bool_and(t.processed_at IS NOT NULL) FROM " + rowsOf(stage, **marked, literal) + ")";
+    auto check = [&](const std::string& call, const std::string& title) {
+        writer.doubt(stage, *marked, title);
+        writer.check(call + ",\n    " + quoteLiteral(title) + ")", title);
+    };
+    if (!waits(stage.action, *marked)) return check("ok(" + done, arm.label + " is processed at once");
+    std::string mine = "FROM specql.deliveries AS d WHERE d.action = " + quoteLiteral(stage.action.info->name()) +
+                       "\n      AND d.event_id IN (SELECT v.id FROM specql.events AS v WHERE " +
+                       stage.eventCondition(literal, "v") + ")";
+    check("is(" + done + ",\n    NOT EXISTS (SELECT " + mine + ")",
+          arm.label + " is not processed as long as its deliveries wait");
+    // They have arrived, without having left.
+    writer.step("DO $do$ BEGIN PERFORM specql.ack(VARIADIC ARRAY(SELECT d.id " + mine + ")); END $do$");
+    check("ok(" + done, arm.label + " is processed when its deliveries have arrived");
 }
 
 }  // namespace specql::testgen

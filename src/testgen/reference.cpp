@@ -14,16 +14,6 @@ std::string tableName(const resolve::EntityInfo& entity) {
     return quoteName(entity.schema, entity.table);
 }
 
-bool inserts(const resolve::ResolvedStep& step) {
-    spec::StepKind kind = step.spec->kind;
-    return kind == spec::StepKind::insert || kind == spec::StepKind::append || kind == spec::StepKind::create;
-}
-
-bool sets(const resolve::ResolvedStep& step, const std::string& column) {
-    return std::any_of(step.set.begin(), step.set.end(),
-                       [&](const resolve::BoundAssignment& assignment) { return assignment.column == column; });
-}
-
 // The kind of delivery that a step queues; null if it queues none.
 const char* deliveryKind(const resolve::ResolvedStep& step) {
     switch (step.spec->kind) {
@@ -34,6 +24,10 @@ const char* deliveryKind(const resolve::ResolvedStep& step) {
     }
 }
 
+bool isCall(const resolve::ResolvedStep& step) {
+    return deliveryKind(step) == std::string("call");
+}
+
 std::string service(const resolve::ResolvedStep& step) {
     return step.call == resolve::CallKind::queued ? step.spec->verb.value : step.spec->target.value;
 }
@@ -42,139 +36,144 @@ std::string operation(const resolve::ResolvedStep& step) {
     return step.call == resolve::CallKind::queued ? step.spec->target.value : step.spec->message.value;
 }
 
+// Where what the step itself does is seen; empty if it is nowhere.
+std::string placeOf(const resolve::ResolvedStep& step) {
+    if (const char* kind = deliveryKind(step))
+        return std::string(kind) + " " +
+               (isCall(step) ? service(step) + "." + operation(step) : step.spec->target.value);
+    if (step.spec->kind == spec::StepKind::emit) return "event " + step.spec->target.value;
+    return step.target ? step.target->shown() : "";
+}
+
+// What is there of events or deliveries, and came with the test.
+std::string queryOf(const resolve::ResolvedStep& step) {
+    if (step.spec->kind == spec::StepKind::emit)
+        return "SELECT jsonb_build_object('data', v.data)\nFROM (SELECT DISTINCT ON (o.id) o.data FROM specql.events "
+               "AS o WHERE o.type = " +
+               quoteLiteral(step.spec->target.value) + " AND o.xid = pg_current_xact_id()) AS v";
+    return "SELECT jsonb_build_object('message', d.message, 'payload', d.payload)\nFROM specql.deliveries AS d\n"
+           "WHERE d.kind = " +
+           quoteLiteral(deliveryKind(step)) +
+           (isCall(step) ? " AND d.service = " + quoteLiteral(service(step)) +
+                               " AND d.operation = " + quoteLiteral(operation(step))
+                         : " AND d.channel = " + quoteLiteral(step.spec->target.value)) +
+           " AND d.created_at >= now()";
+}
+
 }  // namespace
 
 Reference::Reference(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
                      const Stage::Render& literal)
     : world_(world), resolver_(resolver), stage_(stage), literal_(literal) {
-    for (const resolve::ResolvedBranch& branch : stage.action.branches) {
-        look(branch.steps);
-        look(branch.otherwise);
-    }
+    visit(stage.action, [this](const resolve::ResolvedStep& step) {
+        if (insertsRow(step) && !assignmentOf(step, step.target->key)) keysChosen_.insert(step.target);
+    });
+    visit(stage.action, [this](const resolve::ResolvedStep& step) {
+        if (deliveryKind(step) || step.spec->kind == spec::StepKind::emit)
+            queries_[placeOf(step)] = queryOf(step);
+        else if (step.target)
+            lookAtTable(*step.target);
+    });
     std::string body;
     for (const resolve::ResolvedBranch& branch : stage.action.branches)
         body += branch.condition ? choice(branch.condition, branch.steps, branch.otherwise) : block(branch.steps);
-    // An event that is refused leaves nothing.
-    if (validates_) body = "BEGIN\n" + indent(body, 4) + "EXCEPTION WHEN SQLSTATE 'SQ206' THEN\n    NULL;\nEND;\n";
+    // An event that is refused leaves nothing; with `on_error: abort` not even what was about to raise it.
+    if (validates_) {
+        if (stage.action.info->spec->onError.value != "abort")
+            body = "BEGIN\n" + indent(body, 4) +
+                   "EXCEPTION WHEN SQLSTATE 'SQ206' THEN\n"
+                   "    PERFORM set_config('specql_test.refused', SQLERRM, true);\nEND;\n";
+        queries_[refusal] =
+            "SELECT jsonb_build_object('message', coalesce(nullif(current_setting('specql_test.refused', true), ''),\n"
+            "    (SELECT min(f.message) FROM specql.failures AS f WHERE " +
+            stage.eventCondition(literal, "f") + ")))";
+    }
+    if (resolve::isBulk(*stage.action.info)) {
+        body = "PERFORM set_config('specql_test.returned', '0', true);\n" + body;
+        queries_[returned] = "SELECT jsonb_build_object('rows', current_setting('specql_test.returned', true))";
+    }
     std::string declared;
     for (const std::string& variable : variables_)
         declared += "    " + variable + ";\n";
-    statement_ =
-        "DO " +
-        dollarQuote((declared.empty() ? "" : "DECLARE\n" + declared) + "BEGIN\n" + indent(body, 4) + "END ", "do");
+    // A row that is taken is called as its table is.
+    if (!declared.empty()) declared = "#variable_conflict use_column\nDECLARE\n" + declared;
+    statement_ = "DO " + dollarQuote(declared + "BEGIN\n" + indent(body, 4) + "END ", "do");
     for (const auto& [place, why] : unclear_)
         queries_.erase(place);
 }
 
 // --- where it is seen ------------------------------------------------------------------------------------------------
 
-void Reference::look(const std::vector<resolve::ResolvedStep>& steps) {
-    for (const resolve::ResolvedStep& step : steps) {
-        if (step.spec->kind == spec::StepKind::emit) {
-            queries_["event " + step.spec->target.value] =
-                "SELECT jsonb_build_object('data', v.data)\nFROM (SELECT DISTINCT ON (o.id) o.data FROM specql.events "
-                "AS o WHERE o.type = " +
-                quoteLiteral(step.spec->target.value) + " AND o.xid = pg_current_xact_id()) AS v";
-        } else if (const char* kind = deliveryKind(step)) {
-            std::string where = std::string("d.kind = '") + kind + "' AND ";
-            if (std::string(kind) == "call")
-                where += "d.service = " + quoteLiteral(service(step)) +
-                         " AND d.operation = " + quoteLiteral(operation(step));
-            else
-                where += "d.channel = " + quoteLiteral(step.spec->target.value);
-            queries_[*placesOf(step).begin()] =
-                "SELECT jsonb_build_object('message', d.message, 'payload', d.payload)\nFROM specql.deliveries AS d\n"
-                "WHERE " +
-                where + " AND d.created_at >= now()";
-        } else if (step.target) {
-            lookAtTable(step);
-        } else if (step.calledAction) {
-            for (const resolve::ResolvedAction& called : resolver_.actions)
-                if (called.info == step.calledAction)
-                    for (const resolve::ResolvedBranch& branch : called.branches) {
-                        look(branch.steps);
-                        look(branch.otherwise);
-                    }
-        }
-        look(step.then);
-        look(step.otherwise);
-    }
+void Reference::visit(const resolve::ResolvedAction& action, const Visit& found) const {
+    for (const resolve::ResolvedBranch& branch : action.branches)
+        for (const std::vector<resolve::ResolvedStep>* steps : {&branch.steps, &branch.otherwise})
+            for (const resolve::ResolvedStep& step : *steps)
+                visit(step, found);
+}
+
+void Reference::visit(const resolve::ResolvedStep& step, const Visit& found) const {
+    found(step);
+    for (const std::vector<resolve::ResolvedStep>* steps : {&step.then, &step.otherwise})
+        for (const resolve::ResolvedStep& inner : *steps)
+            visit(inner, found);
+    for (const resolve::ResolvedAction& called : resolver_.actions)
+        if (step.calledAction && called.info == step.calledAction) visit(called, found);
 }
 
 // Of the rows that this transaction has written. What says that an event row was processed is tested by itself.
-void Reference::lookAtTable(const resolve::ResolvedStep& step) {
-    const resolve::EntityInfo& entity = *step.target;
-    if (inserts(step)) {
-        auto known = keyed_.emplace(&entity, true).first;
-        known->second = known->second && sets(step, entity.key);
-    }
+void Reference::lookAtTable(const resolve::EntityInfo& entity) {
     std::string row = "to_jsonb(t)";
-    auto made = keyed_.find(&entity);
-    if (made != keyed_.end() && !made->second && !entity.key.empty()) row += " - " + quoteLiteral(entity.key);
+    if (keysChosen_.count(&entity) && !entity.key.empty()) row += " - " + quoteLiteral(entity.key);
     if (entity.column("event_type") && entity.column("processed_at")) row += " - 'processed_at'";
     queries_[entity.shown()] =
         "SELECT " + row + " FROM " + tableName(entity) + " AS t\nWHERE age(t.xmin) <= age(pg_current_xact_id()::xid)";
 }
 
-std::set<std::string> Reference::placesOf(const resolve::ResolvedStep& step) const {
-    std::set<std::string> found;
-    const spec::Step& spec = *step.spec;
-    if (const char* kind = deliveryKind(step))
-        found.insert(std::string(kind) + " " +
-                     (std::string(kind) == "call" ? service(step) + "." + operation(step) : spec.target.value));
-    else if (spec.kind == spec::StepKind::emit)
-        found.insert("event " + spec.target.value);
-    else if (step.target)
-        found.insert(step.target->shown());
-    if (step.calledAction)
-        for (const resolve::ResolvedAction& called : resolver_.actions)
-            if (called.info == step.calledAction)
-                for (const resolve::ResolvedBranch& branch : called.branches)
-                    for (const resolve::ResolvedStep& one : branch.steps)
-                        found.merge(placesOf(one));
-    for (const std::vector<resolve::ResolvedStep>* inner : {&step.then, &step.otherwise})
-        for (const resolve::ResolvedStep& one : *inner)
-            found.merge(placesOf(one));
-    return found;
-}
-
 std::set<std::string> Reference::places(const resolve::ResolvedStep& step, std::string& why) const {
     std::set<std::string> found;
-    for (const std::string& place : placesOf(step)) {
-        auto known = unclear_.find(place);
-        if (known == unclear_.end())
+    visit(step, [&](const resolve::ResolvedStep& one) {
+        std::string place = placeOf(one);
+        auto unclear = unclear_.find(place);
+        if (unclear != unclear_.end())
+            why = unclear->second;
+        else if (!place.empty())
             found.insert(place);
-        else
-            why = known->second;
-    }
+    });
     if (found.empty() && why.empty()) why = "what the function does is known to its author only";
     return found;
 }
 
-std::string Reference::queries() const {
+std::string Reference::queries(const std::set<std::string>& places) const {
     std::vector<std::string> pairs;
     for (const auto& [place, query] : queries_)
-        pairs.push_back(quoteLiteral(place) + ", " + dollarQuote(query, "sql"));
+        if (places.empty() || places.count(place))
+            pairs.push_back(quoteLiteral(place) + ", " + dollarQuote(query, "sql"));
     return "jsonb_build_object(" + join(pairs, ",\n    ") + ")";
 }
 
 void Reference::give(const resolve::ResolvedStep& step, const std::string& why) {
-    for (const std::string& place : placesOf(step))
-        unclear_.emplace(place, why);
+    visit(step, [&](const resolve::ResolvedStep& one) {
+        if (!placeOf(one).empty()) unclear_.emplace(placeOf(one), why);
+    });
 }
 
 // --- sentences -------------------------------------------------------------------------------------------------------
 
 std::string Reference::block(const std::vector<resolve::ResolvedStep>& steps) {
     std::string sql;
-    for (const resolve::ResolvedStep& step : steps) {
-        std::string why, written = sentence(step, why);
-        if (why.empty() && written.find(unknown) != std::string::npos)
-            why = "it depends on values of a row that the events do not say";
-        if (why.empty())
+    for (size_t i = 0; i < steps.size(); i++) {
+        const resolve::ResolvedStep& step = steps[i];
+        std::vector<resolve::ResolvedStep> behind;
+        if (step.takes) behind.assign(steps.begin() + static_cast<long>(i) + 1, steps.end());
+        std::string why, written = step.takes ? take(step, behind, why) : sentence(step, why);
+        if (why.empty()) {
             sql += written;
-        else
+        } else {
             give(step, why);
+            for (const resolve::ResolvedStep& one : behind)
+                give(one, why);
+        }
+        if (step.takes) break;
     }
     return sql.empty() ? "NULL;\n" : sql;
 }
@@ -194,8 +193,7 @@ std::string Reference::choice(const resolve::BoundExpression& condition, const s
 }
 
 std::string Reference::sentence(const resolve::ResolvedStep& step, std::string& why) {
-    const spec::Step& spec = *step.spec;
-    switch (spec.kind) {
+    switch (step.spec->kind) {
         case spec::StepKind::insert:
         case spec::StepKind::append:
         case spec::StepKind::create: return insert(step, why);
@@ -207,19 +205,17 @@ std::string Reference::sentence(const resolve::ResolvedStep& step, std::string& 
         case spec::StepKind::emit: return emit(step, why);
         case spec::StepKind::function:
         case spec::StepKind::call: return call(step, why);
-        case spec::StepKind::validate:
-            validates_ = true;
-            return "IF (" + print(step.condition, why) +
-                   ") IS NOT TRUE THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206';\nEND IF;\n";
+        case spec::StepKind::validate: return validate(step, why);
         case spec::StepKind::branch: return choice(step.condition, step.then, step.otherwise);
         case spec::StepKind::foreach: return foreach (step, why);
-        case spec::StepKind::ret: return "RETURN;\n";
+        case spec::StepKind::ret: return taken_ ? "CONTINUE taken_rows;\n" : "RETURN;\n";
     }
     return "";
 }
 
 std::string Reference::value(const resolve::Value& value, std::string& why) const {
     if (value.kind == resolve::ValueKind::target) return "t." + quoteName(value.name);
+    if (value.kind == resolve::ValueKind::handled) return "v_taken." + quoteName(value.name);
     if (value.kind == resolve::ValueKind::local) return emit::variableName(value.name);
     std::string sql;
     (void)stage_.printValue(value, literal_, sql, why);
@@ -235,14 +231,21 @@ std::string Reference::assigned(const resolve::ResolvedStep& step, const resolve
                                 std::string& why) const {
     std::string sql = assignment.taken ? value(*assignment.taken, why) : print(assignment.value, why);
     const resolve::ColumnInfo* column = step.target ? step.target->column(assignment.column) : nullptr;
-    return column ? castTo(sql, column->type) : sql;
+    return column ? typedValue(sql, column->type) : sql;
+}
+
+std::string Reference::assignments(const resolve::ResolvedStep& step, std::string& why) const {
+    std::vector<std::string> set;
+    for (const resolve::BoundAssignment& assignment : step.set)
+        set.push_back(quoteName(assignment.column) + " = " + assigned(step, assignment, why));
+    return join(set, ", ");
 }
 
 std::string Reference::insert(const resolve::ResolvedStep& step, std::string& why) {
     const resolve::EntityInfo& entity = *step.target;
     std::vector<std::string> columns, values;
     const resolve::ColumnInfo* key = entity.column(entity.key);
-    if (key && key->type == "uuid" && !sets(step, entity.key)) {
+    if (key && key->type == "uuid" && !assignmentOf(step, entity.key)) {
         columns.push_back(quoteName(entity.key));
         values.emplace_back("gen_random_uuid()");
     }
@@ -258,22 +261,66 @@ std::string Reference::insert(const resolve::ResolvedStep& step, std::string& wh
 std::string Reference::update(const resolve::ResolvedStep& step, std::string& why) {
     const resolve::EntityInfo& entity = *step.target;
     if (step.limit || !step.order.empty()) return why = "an allocation is tested where it is a bulk operation", "";
-    std::vector<std::string> where, set;
+    std::vector<std::string> where;
     const std::string key = "t." + quoteName(entity.key) + " = ";
-    if (step.ownRow) where.push_back(key + literal_(stage_.dimension("row." + entity.key)));
+    if (step.ownRow) where.push_back(key + literal_(stage_.dimension({Place::row(), entity.key})));
     if (step.byContext >= 0)
         where.push_back(key + value(stage_.action.contexts[static_cast<size_t>(step.byContext)].key, why));
+    if (step.rowKey) where.push_back(key + value(*step.rowKey, why));
     if (step.where) where.push_back("(" + print(step.where, why) + ")");
     if (where.empty()) return why = "its rows are not known", "";
-    for (const resolve::BoundAssignment& assignment : step.set)
-        set.push_back(quoteName(assignment.column) + " = " + assigned(step, assignment, why));
-    std::string table = tableName(entity) + " AS t";
     std::string condition = "\nWHERE " + join(where, " AND ") + ";\n";
-    if (step.spec->kind == spec::StepKind::remove) return "DELETE FROM " + table + condition;
-    return "UPDATE " + table + " SET " + join(set, ", ") + condition;
+    if (step.spec->kind == spec::StepKind::remove) return "DELETE FROM " + tableName(entity) + " AS t" + condition;
+    return "UPDATE " + tableName(entity) + " AS t SET " + assignments(step, why) + condition;
+}
+
+// Rows are taken one by one, in order, until there are enough or one does not fit; then the steps behind are done for
+// each of them.
+std::string Reference::take(const resolve::ResolvedStep& step, const std::vector<resolve::ResolvedStep>& behind,
+                            std::string& why) {
+    if (taken_) return why = "it takes rows for each row that it has taken", "";
+    const resolve::EntityInfo& entity = *step.target;
+    const std::string table = tableName(entity), key = quoteName(entity.key);
+    variables_.insert({"t record", "v_taken " + table, "v_rows " + table + "[] := '{}'", "v_total numeric := 0"});
+    std::vector<std::string> order;
+    for (const resolve::BoundOrder& item : step.order)
+        order.push_back(print(item.value, why) + (item.spec->descending ? " DESC" : "") +
+                        (item.spec->nulls == 0   ? ""
+                         : item.spec->nulls == 1 ? " NULLS FIRST"
+                                                 : " NULLS LAST"));
+    order.push_back("t." + key);
+    const std::string limit = step.limit ? print(step.limit, why) : "";
+    const bool sum = !step.allocated.empty();
+    std::string loop = "FOR t IN SELECT t.* FROM " + table + " AS t WHERE " +
+                       (step.where ? print(step.where, why) : "true") + "\n    ORDER BY " + join(order, ", ") +
+                       (limit.empty() || sum ? "" : " LIMIT coalesce(" + limit + ", 0)") + " LOOP\n";
+    if (sum)
+        loop += "    v_total := v_total + t." + quoteName(step.allocated) + ";\n    EXIT WHEN (v_total <= (" + limit +
+                ")) IS NOT TRUE;\n";
+    loop += step.spec->kind == spec::StepKind::remove ? "    DELETE FROM " + table + " AS u"
+                                                      : "    UPDATE " + table + " AS u SET " + assignments(step, why);
+    loop += " WHERE u." + key + " = t." + key +
+            " RETURNING u.* INTO v_taken;\n    v_rows := v_rows || v_taken;\nEND LOOP;\n"
+            "PERFORM set_config('specql_test.returned', cardinality(v_rows)::text, true);\n";
+    if (behind.empty()) return loop;
+    taken_ = true;
+    std::string each = block(behind);
+    taken_ = false;
+    return loop + "<<taken_rows>>\nFOREACH v_taken IN ARRAY v_rows LOOP\n" + indent(each, 4) + "END LOOP;\n";
+}
+
+std::string Reference::validate(const resolve::ResolvedStep& step, std::string& why) {
+    validates_ = true;
+    std::string message = step.spec->message.empty()
+                              ? "validation failed: " + world_.expressionText(step.condition.expression)
+                              : step.spec->message.value;
+    return "IF (" + print(step.condition, why) + ") IS NOT TRUE THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206', " +
+           "MESSAGE = " + quoteLiteral(message) + ";\nEND IF;\n";
 }
 
 std::string Reference::eventData() const {
+    if (taken_) return "to_jsonb(v_taken)";
+    if (resolve::isBulk(*stage_.action.info)) return stage_.payload(literal_);
     return "(SELECT v.data FROM specql.events AS v WHERE " + stage_.eventCondition(literal_, "v") +
            " ORDER BY v.id DESC LIMIT 1)";
 }
@@ -300,7 +347,7 @@ std::string Reference::emit(const resolve::ResolvedStep& step, std::string& why)
     } else if (!stage_.action.binding.custom) {
         const resolve::EntityInfo& entity = *stage_.action.binding.entity;
         data += stage_.operation == resolve::opDelete ? " -> 'old'" : " -> 'new'";
-        int key = stage_.dimension("row." + entity.key);
+        int key = stage_.dimension({Place::row(), entity.key});
         data = "(" + data + ")";
         if (key >= 0)
             data += " || jsonb_build_object(" + quoteLiteral(entity.word + "_id") + ", " + literal_(key) + ")";

@@ -2,6 +2,7 @@
 // of the test where the spec has names. It shares nothing with the generated handler but the text of expressions.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -15,22 +16,30 @@ public:
     Reference(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
               const Stage::Render& literal);
 
-    // Stands where a value would that no test has chosen.
-    static constexpr const char* unknown = "specql_unknown";
+    // Places beside those of the steps: the message of a `validate` that refused the event, what a bulk operation
+    // returned.
+    static constexpr const char* refusal = "refusal";
+    static constexpr const char* returned = "returned";
 
     // The sentences, as a statement to run when the event has happened and its handler has been kept from it.
     const std::string& statement() const { return statement_; }
     // Where what a step does is seen: "inventory.product", "notify sales_team". None, and why, if a test cannot see it.
     std::set<std::string> places(const resolve::ResolvedStep& step, std::string& why) const;
-    // SQL of a jsonb that has for each place the query of what is there.
-    std::string queries() const;
+    // Another place to look at: a query that gives a jsonb for each row that is there.
+    void watch(const std::string& place, const std::string& query) { queries_[place] = query; }
+    // What another event makes happen, of which the same is looked at.
+    void append(const Reference& next) { statement_ += ";\n" + next.statement_; }
+    void doNothing() { statement_ = "DO 'BEGIN END'"; }
+    // SQL of a jsonb that has for each place, or for each of these, the query of what is there.
+    std::string queries(const std::set<std::string>& places = {}) const;
     bool seesNothing() const { return queries_.empty(); }
 
 private:
-    void look(const std::vector<resolve::ResolvedStep>& steps);
-    void lookAt(const resolve::EntityInfo& entity);
-    void lookAtTable(const resolve::ResolvedStep& step);
-    std::set<std::string> placesOf(const resolve::ResolvedStep& step) const;
+    using Visit = std::function<void(const resolve::ResolvedStep&)>;
+    // The step, those within it, and those of an action that it calls.
+    void visit(const resolve::ResolvedStep& step, const Visit& found) const;
+    void visit(const resolve::ResolvedAction& action, const Visit& found) const;
+    void lookAtTable(const resolve::EntityInfo& entity);
     // What a step would do cannot be written: nothing can be said of the places where it would be seen.
     void give(const resolve::ResolvedStep& step, const std::string& why);
 
@@ -38,9 +47,12 @@ private:
     std::string sentence(const resolve::ResolvedStep& step, std::string& why);
     std::string insert(const resolve::ResolvedStep& step, std::string& why);
     std::string update(const resolve::ResolvedStep& step, std::string& why);
+    std::string take(const resolve::ResolvedStep& step, const std::vector<resolve::ResolvedStep>& behind,
+                     std::string& why);
     std::string queue(const std::string& function, const resolve::ResolvedStep& step) const;
     std::string emit(const resolve::ResolvedStep& step, std::string& why);
     std::string call(const resolve::ResolvedStep& step, std::string& why);
+    std::string validate(const resolve::ResolvedStep& step, std::string& why);
     std::string foreach (const resolve::ResolvedStep& step, std::string & why);
     std::string choice(const resolve::BoundExpression& condition, const std::vector<resolve::ResolvedStep>& then,
                        const std::vector<resolve::ResolvedStep>& otherwise);
@@ -48,6 +60,7 @@ private:
     std::string value(const resolve::Value& value, std::string& why) const;
     std::string assigned(const resolve::ResolvedStep& step, const resolve::BoundAssignment& assignment,
                          std::string& why) const;
+    std::string assignments(const resolve::ResolvedStep& step, std::string& why) const;
     std::string eventData() const;
 
     const resolve::World& world_;
@@ -57,9 +70,10 @@ private:
     std::string statement_;
     std::set<std::string> variables_;  // of loops, as they are declared
     bool validates_ = false;
-    std::map<std::string, std::string> queries_;        // by place
-    std::map<std::string, std::string> unclear_;        // by place: why nothing is known of it
-    std::map<const resolve::EntityInfo*, bool> keyed_;  // tables that steps insert into: whether all set the key
+    bool taken_ = false;                               // the steps at hand are done for each row that was taken
+    std::map<std::string, std::string> queries_;       // by place
+    std::map<std::string, std::string> unclear_;       // by place: why nothing is known of it
+    std::set<const resolve::EntityInfo*> keysChosen_;  // tables that get rows whose key the spec does not say
 };
 
 }  // namespace specql::testgen

@@ -2,399 +2,282 @@
 
 #include <algorithm>
 
+#include "testgen/knowable.hpp"
+#include "testgen/needs.hpp"
 #include "text/quote.hpp"
 
 namespace specql::testgen {
 
+namespace {
+
+std::string tableName(const TestTable& table) {
+    return quoteName(table.schema, table.name);
+}
+
+}  // namespace
+
 Stage::Stage(const resolve::World& world, const resolve::Resolver& resolver, const TestTables& tables,
-             const resolve::ResolvedAction& which, unsigned which_operation)
-    : action(which),
-      operation(which_operation),
-      world_(world),
-      resolver_(resolver),
-      tables_(tables),
-      arms_(armsOf(world, which)) {
-    build(true);
-    if (unfit.empty() || demands_.empty()) return;
-    // What others demand needs rows that cannot be made: the trial shows whether they refuse the event.
-    scenario = {};
-    allocations.clear();
-    whereSteps_.clear();
-    loops_.clear();
-    demands_.clear();
-    rows_.clear();
-    unfit.clear();
-    build(false);
+             const resolve::ResolvedAction& action, unsigned operation)
+    : Meaning(world, resolver, tables, action, operation) {
+    Needs(*this).find();
+    unfit = scenario.unfit;
 }
 
-void Stage::build(bool demanding) {
-    contexts_ = action.contexts;
-    if (operation == resolve::opUpdate && split_.empty()) {
-        if (!action.binding.changedColumn.empty()) split_.insert(action.binding.changedColumn);
-        resolve::ResolvedAction copy = action;
-        resolve::visitExpressions(copy, [&](resolve::BoundExpression& bound) {
-            for (const resolve::Value& value : bound.values)
-                if (value.kind == resolve::ValueKind::eventChange ||
-                    (value.kind == resolve::ValueKind::eventColumn && value.old))
-                    split_.insert(value.name);
-        });
-        std::set<std::string> made;
-        if (const TestTable* table = tableOf(*action.binding.entity))
-            for (const std::string& name : split_)
-                if (const TestColumn* column = table->column(name))
-                    made.insert(column->generatedFrom.begin(), column->generatedFrom.end());
-        split_.insert(made.begin(), made.end());
-        if (split_.empty()) chooseStirred();
-    }
-    // A row that the old key leads to is another one than the new key's.
-    for (const resolve::Context& context : contexts_)
-        if (operation == resolve::opUpdate && context.key.kind == resolve::ValueKind::eventColumn && context.key.old)
-            split_.insert(context.key.name);
-    if (demanding) findDemands();
-    for (const resolve::Context& context : contexts_)
-        use(context.key, "", nullptr);
-    for (const auto& [name, dimension] : scenario.names)
-        scenario.dimensions[static_cast<size_t>(dimension)].unique = true;
-    for (const resolve::ResolvedBranch& branch : action.branches)
-        if (branch.condition) useAll(branch.condition, "", true);
-    for (const resolve::ResolvedBranch& branch : action.branches) {
-        useSteps(branch.steps);
-        useSteps(branch.otherwise);
-    }
-    for (const resolve::ResolvedBranch& branch : action.branches)
-        if (branch.feed) useFeed(*branch.feed);
-    for (const std::string& key : action.payloadOrder)
-        useKey(action, key);
-    if (demanding) {
-        findDemandsOfSteps();
-        useDemands();
-    }
-    buildRows();
-    if (unfit.empty()) stateDemands();
-}
+// --- what a search is about ------------------------------------------------------------------------------------------
 
-void Stage::useKey(const resolve::ResolvedAction& of, const std::string& key) {
-    resolve::Value value;
-    value.kind = resolve::ValueKind::payload;
-    value.name = key;
-    value.type = of.payload.at(key);
-    int dimension = use(value, "", nullptr);
-    Dimension& found = scenario.dimensions[static_cast<size_t>(dimension)];
-    if (!found.essential && found.baseType == "uuid") found.unique = true;
-}
-
-void Stage::chooseStirred() {
-    const resolve::EntityInfo& entity = *action.binding.entity;
-    const TestTable* table = tableOf(entity);
-    if (!table) return;
-    for (const TestColumn& column : table->columns) {
-        bool plain = isNumeric(column.baseType) || isText(column.baseType) || column.baseType == "boolean";
-        bool bound = std::any_of(table->foreignKeys.begin(), table->foreignKeys.end(), [&](const TestForeignKey& key) {
-            return std::find(key.columns.begin(), key.columns.end(), column.name) != key.columns.end();
-        });
-        if (!plain || bound || column.generated || column.name == entity.key || !column.labels.empty()) continue;
-        stirred_ = column.name;
-        split_.insert(stirred_);
-        return;
+void Stage::focusOn(const resolve::BoundExpression& bound, const Scope& scope, Focus& focus) const {
+    if (!bound) return;
+    const spec::ConditionText condition = spec::readCondition(world.expressionText(bound.expression));
+    for (int known : dimensionsOf(bound, scope)) {
+        const Dimension& dimension = scenario.at(known);
+        if (dimension.unique) continue;
+        const std::vector<std::string> spoken =
+            candidates(dimension.baseType, dimension.labels, condition, static_cast<size_t>(known));
+        const std::vector<size_t> before = focus[known];
+        // Values that no other row has, where that is demanded; those that this condition speaks of; then those that an
+        // earlier one spoke of.
+        auto rank = [&](size_t n) {
+            const std::string& value = dimension.candidates[n];
+            if (value.find(numberMark) != std::string::npos) return size_t(0);
+            const size_t place = static_cast<size_t>(std::find(spoken.begin(), spoken.end(), value) - spoken.begin());
+            const size_t earlier = static_cast<size_t>(std::find(before.begin(), before.end(), n) - before.begin());
+            return place < spoken.size() ? 1 + place : 1 + spoken.size() + earlier;
+        };
+        std::vector<std::pair<size_t, size_t>> order;
+        for (size_t n = 0; n < dimension.candidates.size(); n++)
+            order.emplace_back(rank(n), n);
+        std::sort(order.begin(), order.end());
+        focus[known].clear();
+        for (const auto& [rank, n] : order)
+            focus[known].push_back(n);
     }
 }
 
-const TestTable* Stage::tableOf(const resolve::EntityInfo& entity) const {
-    return findTable(tables_, entity.schema, entity.table);
-}
-
-std::string Stage::ownOf(const resolve::ResolvedStep& step) const {
-    if (step.ownRow) return "new";
-    if (step.byContext >= 0) return "c" + std::to_string(step.byContext);
-    for (size_t i = 0; i < whereSteps_.size(); i++)
-        if (whereSteps_[i].step == &step && whereSteps_[i].loop == loop_ && whereSteps_[i].element == element_)
-            return "t" + std::to_string(i);
-    return "";
-}
-
-void Stage::useSteps(const std::vector<resolve::ResolvedStep>& steps) {
-    for (const resolve::ResolvedStep& step : steps) {
-        spec::StepKind kind = step.spec->kind;
-        if (kind == spec::StepKind::foreach) {
-            useLoop(step);
-            continue;
+Focus Stage::focus(const Arm& arm) const {
+    Focus found;
+    for (const Arm::Part& part : arm.parts)
+        focusOn(*part.condition, {}, found);
+    std::set<const resolve::ResolvedStep*> placedSteps = {nullptr};
+    for (const PlacedStep& placed : steps(arm)) {
+        if (!placed.scope.own) continue;
+        placedSteps.insert(placed.step);
+        focusOn(placed.step->where, placed.scope, found);
+        focusOn(placed.step->limit, placed.scope, found);
+    }
+    for (const Demanded& demanded : demanded_)
+        if (placedSteps.count(demanded.scope.changing)) focusOn(demanded.condition, demanded.scope, found);
+    auto take = [&](int known) {
+        if (known >= 0 && !found.count(known))
+            for (size_t n = 0; n < scenario.at(known).candidates.size(); n++)
+                found[known].push_back(n);
+    };
+    for (const std::string& column : split)
+        for (Place side : {Place::before(), Place::after()})
+            take(dimension({side, column}));
+    // What a step sets is not there before, if that can be.
+    for (const PlacedStep& placed : steps(arm))
+        for (const resolve::BoundAssignment& assignment : placed.step->set) {
+            const std::string literal = writesRows(*placed.step) ? literalOf(world, assignment) : "";
+            const int known = literal.empty() ? -1
+                                              : dimension(eventColumn(assignment.column, true),
+                                                          {placed.scope.own, placed.scope.element, placed.step});
+            if (known < 0 || scenario.at(known).unique) continue;
+            take(known);
+            std::stable_partition(found[known].begin(), found[known].end(),
+                                  [&](size_t n) { return scenario.at(known).candidates[n] != literal; });
         }
-        bool writes = kind == spec::StepKind::update || kind == spec::StepKind::remove;
-        bool allocates = step.limit || !step.order.empty() || resolve::isBulk(*action.info);
-        if (writes && step.target && allocates) {
-            useAllocation({&step, &action, nullptr, {}, -1, 0});
-            continue;
-        }
-        if (step.call == resolve::CallKind::action) {
-            for (const resolve::ResolvedAction& called : resolver_.actions) {
-                if (called.info != step.calledAction || called.branches.empty()) continue;
-                Allocation allocation{nullptr, &called, &step, {}, -1, 0};
-                for (size_t i = 0; i < step.args.size() && i < called.payloadOrder.size(); i++)
-                    if (step.args[i].values.size() == 1) {
-                        use(step.args[i].values.front(), "", nullptr);
-                        allocation.params[called.payloadOrder[i]] = nameOf(step.args[i].values.front(), "");
-                    }
-                for (const resolve::ResolvedStep& work : called.branches.front().steps)
-                    if ((work.spec->kind == spec::StepKind::update || work.spec->kind == spec::StepKind::remove) &&
-                        work.target && !allocation.step)
-                        allocation.step = &work;
-                if (allocation.step) useAllocation(std::move(allocation));
-            }
-        }
-        if (writes && step.where && step.target) whereSteps_.push_back({&step, loop_, element_});
-        std::string own = ownOf(step);
-        if (step.where && !own.empty()) {
-            unify(step.where, own);
-            useAll(step.where, own, true);
-        }
-        if (kind == spec::StepKind::validate || kind == spec::StepKind::branch) useAll(step.condition, "", true);
-        useAssigned(step, own);
-        for (const resolve::BoundExpression& arg : step.args)
-            useAll(arg, "", false);
-        useSteps(step.then);
-        useSteps(step.otherwise);
-    }
+    return found;
 }
 
-void Stage::useAssigned(const resolve::ResolvedStep& step, const std::string& own) {
-    bool writes = step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove;
+std::vector<std::string> Stage::wheres(const Arm& arm) const {
+    std::vector<std::string> found;
+    std::string sql, why;
+    for (const PlacedStep& placed : steps(arm)) {
+        const resolve::ResolvedStep& step = *placed.step;
+        if (!placed.scope.own) continue;
+        if (step.where && print(step.where, Scenario::reference, placed.scope, sql, why)) found.push_back(sql);
+        if (!step.allocated.empty() && step.limit && print(step.limit, Scenario::reference, placed.scope, sql, why))
+            found.push_back("(" + sql + ") >= 1");
+    }
+    return found;
+}
+
+std::vector<std::string> Stage::telling(const Arm& arm) const {
+    std::vector<std::string> found;
+    for (const PlacedStep& placed : steps(arm)) {
+        std::string sql = changes(*placed.step, placed.scope), why;
+        if (!sql.empty() && !placed.scope.element) found.push_back(sql);
+        if (placed.scope.element && placed.step->spec->kind == spec::StepKind::branch &&
+            print(placed.step->condition, Scenario::reference, placed.scope, sql, why))
+            found.push_back("(" + sql + (placed.scope.element.element == 0 ? ") IS TRUE" : ") IS NOT TRUE"));
+    }
+    return found;
+}
+
+std::string Stage::changes(const resolve::ResolvedStep& step, const Scope& scope) const {
+    if (step.spec->kind != spec::StepKind::update || !scope.own) return "";
+    const Scope changed{scope.own, scope.element, &step};
+    std::vector<std::string> differ;
     for (const resolve::BoundAssignment& assignment : step.set) {
-        if (assignment.value) useAll(assignment.value, own, false);
-        if (assignment.taken) use(*assignment.taken, own, nullptr);
-        // A row that has the value already would not show that the step ran.
-        if (!writes || own.empty() || !assignment.value || !step.target) continue;
-        const ExpressionFacts& facts = world_.facts(assignment.value.expression);
-        const resolve::ColumnInfo* column = step.target->column(assignment.column);
-        if (!facts.isLiteral || !column) continue;
-        resolve::Value value;
-        value.kind = resolve::ValueKind::target;
-        value.name = column->name;
-        value.type = column->type;
-        Dimension& dimension = scenario.dimensions[static_cast<size_t>(use(value, own, nullptr))];
-        dimension.avoided = facts.literalType == "null"   ? "NULL"
-                            : facts.literalType == "text" ? quoteLiteral(facts.literalValue)
-                                                          : facts.literalValue;
+        std::string before, after, why;
+        if (!assignment.value ||
+            !printValue(eventColumn(assignment.column, true), Scenario::reference, before, why, changed) ||
+            !printValue(eventColumn(assignment.column, false), Scenario::reference, after, why, changed))
+            return "";
+        const std::string& type = step.target->column(assignment.column)->type;
+        differ.push_back(comparable(after, type) + " IS DISTINCT FROM " + comparable(before, type));
     }
+    return differ.empty() ? "" : "(" + join(differ, " OR ") + ")";
 }
 
-void Stage::useAllocation(Allocation allocation) {
-    std::string own = "b" + std::to_string(allocations.size());
-    allocations.push_back(std::move(allocation));
-    const resolve::ResolvedStep& step = *allocations.back().step;
-    unify(step.where, own);
-    if (step.where) useAll(step.where, own, true);
-    if (step.limit) useAll(step.limit, own, true);
-    useAssigned(step, own);
+std::set<int> Stage::before(const std::set<int>& dimensions) const {
+    std::set<int> found;
+    for (const std::string& column : split)
+        if (dimensions.count(dimension({Place::after(), column}))) found.insert(dimension({Place::before(), column}));
+    found.erase(-1);
+    for (int known : dimensions)
+        found.erase(known);
+    return found;
+}
+
+bool Stage::meansOne(const resolve::ResolvedStep& step, const Scope& scope) const {
+    if (!step.where || step.ownRow || step.byContext >= 0) return true;
+    const std::set<int> read = dimensionsOf(step.where, scope);
+    return std::any_of(read.begin(), read.end(), [this](int dimension) { return scenario.at(dimension).unique; });
 }
 
 // --- rows ------------------------------------------------------------------------------------------------------------
 
-std::map<std::string, int> Stage::given(const std::string& prefix) const {
-    std::map<std::string, int> columns;
+int Stage::rowOf(Place place) const {
+    auto found = scenario.places.find(place);
+    if (found == scenario.places.end() && place == Place::after()) found = scenario.places.find(Place::before());
+    return found == scenario.places.end() ? -1 : found->second;
+}
+
+bool Stage::isShared(Place place, const std::string& column) const {
+    const Name mine{place, column};
+    const int known = dimension(mine);
+    return known >= 0 && std::any_of(scenario.names.begin(), scenario.names.end(),
+                                     [&](const auto& name) { return name.second == known && !(name.first == mine); });
+}
+
+std::string Stage::insert(int which, const Render& literal, const std::map<std::string, std::string>& other) const {
+    const PlannedRow& row = scenario.row(which);
+    std::vector<std::string> columns, values;
+    bool overriding = false;
+    for (const TestColumn& column : row.table->columns) {
+        auto known = row.columns.find(column.name);
+        if (known == row.columns.end()) continue;
+        auto instead = other.find(column.name);
+        columns.push_back(quoteName(column.name));
+        values.push_back(instead == other.end() ? literal(known->second) : instead->second);
+        overriding = overriding || column.identity;
+    }
+    if (columns.empty()) return "INSERT INTO " + tableName(*row.table) + " DEFAULT VALUES";
+    return "INSERT INTO " + tableName(*row.table) + " (" + join(columns, ", ") + ")" +
+           (overriding ? " OVERRIDING SYSTEM VALUE" : "") + "\nVALUES (" + join(values, ", ") + ")" +
+           (row.referred ? "\nON CONFLICT DO NOTHING" : "");
+}
+
+bool Stage::isHeard(const TestTable& table, unsigned operations) const {
+    return std::any_of(resolver.actions.begin(), resolver.actions.end(), [&](const resolve::ResolvedAction& other) {
+        return !other.binding.custom && !other.window && (other.binding.ops & operations) && other.binding.entity &&
+               other.binding.entity->schema == table.schema && other.binding.entity->table == table.name;
+    });
+}
+
+std::vector<std::string> Stage::quietly(std::vector<std::string> statements, const std::set<int>& rows) const {
+    std::set<std::string> listening;
+    for (int row : rows)
+        if (isHeard(*scenario.row(row).table, resolve::opInsert)) listening.insert(tableName(*scenario.row(row).table));
+    for (const std::string& table : listening) {
+        statements.insert(statements.begin(), "ALTER TABLE " + table + " DISABLE TRIGGER specql_capture");
+        statements.push_back("ALTER TABLE " + table + " ENABLE TRIGGER specql_capture");
+    }
+    return statements;
+}
+
+std::string Stage::unheard(const std::vector<const TestTable*>& tables) const {
+    std::set<std::string> statements;
+    for (const TestTable* table : tables)
+        if (isHeard(*table, resolve::opInsert | resolve::opUpdate | resolve::opDelete))
+            statements.insert("ALTER TABLE " + tableName(*table) + " DISABLE TRIGGER specql_capture;\n");
+    return join({statements.begin(), statements.end()}, "");
+}
+
+std::vector<std::string> Stage::quietRow(int row, const Render& literal,
+                                         const std::map<std::string, std::string>& other) const {
+    return quietly({insert(row, literal, other)}, {row});
+}
+
+std::vector<int> Stage::planted() const {
+    std::set<int> others;
+    if (auto fired = scenario.places.find(Place::after()); fired != scenario.places.end()) others.insert(fired->second);
+    for (const Allocation& allocation : allocations)
+        others.insert(allocation.row);
+    std::vector<int> rows;
+    std::copy_if(scenario.order.begin(), scenario.order.end(), std::back_inserter(rows),
+                 [&](int row) { return !others.count(row); });
+    return rows;
+}
+
+std::vector<std::string> Stage::fixture(const Render& literal) const {
+    std::vector<std::string> statements;
+    for (int row : planted())
+        statements.push_back(insert(row, literal));
+    const std::vector<int> rows = planted();
+    return quietly(std::move(statements), {rows.begin(), rows.end()});
+}
+
+// Compared as text: a value reads the same whatever its type, and there are types without equality.
+std::string Stage::isThere(int which, const Render& literal) const {
+    const PlannedRow& row = scenario.row(which);
+    std::vector<std::string> conditions;
+    std::set<int> named;
     for (const auto& [name, dimension] : scenario.names)
-        if (name.compare(0, prefix.size() + 1, prefix + ".") == 0) columns[name.substr(prefix.size() + 1)] = dimension;
-    return columns;
+        named.insert(dimension);
+    for (const auto& [name, dimension] : row.columns) {
+        // Of a row that others only refer to, one that an earlier test has left will do.
+        if (row.referred && !named.count(dimension)) continue;
+        const std::string column = "t." + quoteName(name);
+        if (scenario.at(dimension).unique)
+            conditions.push_back(column + " = " + literal(dimension));
+        else
+            conditions.push_back(column + "::text IS NOT DISTINCT FROM CAST(" + literal(dimension) + " AS " +
+                                 row.table->column(name)->type + ")::text");
+    }
+    return "EXISTS (SELECT FROM " + tableName(*row.table) + " AS t" +
+           (conditions.empty() ? "" : " WHERE " + join(conditions, " AND ")) + ")";
 }
 
-// Rows that an inserted row will refer to.
-void Stage::referenceParents(const std::vector<resolve::ResolvedStep>& steps) {
-    for (const resolve::ResolvedStep& step : steps) {
-        int loop = step.spec->kind == spec::StepKind::foreach ? loopOf(step) : -1;
-        for (int k = 0; loop >= 0 && k < 2; k++) {
-            Element element(*this, loop, k);
-            referenceParents(step.then);
-        }
-        if (step.spec->kind == spec::StepKind::foreach) continue;
-        referenceParents(step.then);
-        referenceParents(step.otherwise);
-        bool inserts = step.spec->kind == spec::StepKind::insert || step.spec->kind == spec::StepKind::append ||
-                       step.spec->kind == spec::StepKind::create;
-        const TestTable* table = inserts && step.target ? tableOf(*step.target) : nullptr;
-        if (!table) continue;
-        for (const resolve::BoundAssignment& assignment : step.set) {
-            const resolve::Value* value = assignment.taken                      ? &*assignment.taken
-                                          : assignment.value.values.size() == 1 ? &assignment.value.values.front()
-                                                                                : nullptr;
-            int known = value ? nameDimension(*value, "") : -1;
-            if (known < 0) continue;
-            for (const TestForeignKey& key : table->foreignKeys) {
-                const TestTable* parent = findTable(tables_, key.schema, key.table);
-                if (key.columns.size() != 1 || key.columns[0] != assignment.column || !parent) continue;
-                bool there = std::any_of(scenario.rows.begin(), scenario.rows.end(), [&](const PlannedRow& row) {
-                    auto found = row.columns.find(key.referenced[0]);
-                    return row.table == parent && found != row.columns.end() && found->second == known;
-                });
-                if (there) continue;
-                Dimension& dimension = scenario.dimensions[static_cast<size_t>(known)];
-                if (!dimension.essential) dimension.unique = true;
-                int row = scenario.addRow(tables_, *parent, {{key.referenced[0], known}});
-                if (scenario.unfit.empty()) scenario.rows[static_cast<size_t>(row)].referred = true;
-            }
-        }
-    }
+std::vector<std::string> Stage::rowsThere(const Render& literal) const {
+    std::vector<std::string> conditions;
+    for (int row : planted())
+        conditions.push_back(isThere(row, literal));
+    return conditions;
 }
 
-void Stage::buildRows() {
-    auto table = [&](const resolve::EntityInfo& entity) {
-        const TestTable* found = tableOf(entity);
-        if (!found && unfit.empty()) unfit = "the table " + entity.shown() + " does not exist";
-        return found;
-    };
-    // A row that another one refers to comes after it here: it must be planned first, or it would be planned twice.
-    for (size_t i = contexts_.size(); i-- > 0;) {
-        const resolve::Context& context = contexts_[i];
-        const TestTable* found = table(*context.entity);
-        if (!found) return;
-        std::string place = "c" + std::to_string(i);
-        std::map<std::string, int> columns = given(place);
-        int key = nameDimension(context.key, "");
-        if (key < 0) {
-            unfit = "the key " + context.key.name + " is computed";
-            return;
-        }
-        columns[context.entity->key] = key;
-        rows_[place] = scenario.addRow(tables_, *found, columns);
-        // Events of a window have keys in common.
-        if (scenario.unfit.empty() && action.isFeed()) scenario.rows[static_cast<size_t>(rows_[place])].referred = true;
-    }
-    if (!action.binding.custom && action.binding.entity) {
-        const resolve::EntityInfo& entity = *action.binding.entity;
-        const TestTable* found = table(entity);
-        if (!found) return;
-        if (entity.key.empty()) {
-            unfit = "the table " + entity.shown() + " has no key that tells its rows apart";
-            return;
-        }
-        resolve::Value key;
-        key.kind = resolve::ValueKind::eventColumn;
-        key.name = entity.key;
-        key.type = entity.column(entity.key)->type;
-        int keyKnown = use(key, "", nullptr);
-        if (keyKnown < 0) {
-            unfit = "the key of " + entity.shown() + " is a generated column";
-            return;
-        }
-        Dimension& keyDimension = scenario.dimensions[static_cast<size_t>(keyKnown)];
-        keyDimension.unique = !uniqueValue(keyDimension.baseType, 1).empty();
-        keyDimension.essential = false;
-        if (!action.binding.valueColumn.empty()) {
-            resolve::Value column;
-            column.kind = resolve::ValueKind::eventColumn;
-            column.name = action.binding.valueColumn;
-            column.type = entity.column(column.name)->type;
-            int known = use(column, "", nullptr);
-            if (known < 0) {
-                unfit = column.name + " is a generated column";
-                return;
-            }
-            Dimension& dimension = scenario.dimensions[static_cast<size_t>(known)];
-            dimension.candidates = {quoteLiteral(action.binding.value)};
-            dimension.fixed = true;
-        }
-        for (const std::string& name : split_) {
-            resolve::Value column;
-            column.kind = resolve::ValueKind::eventColumn;
-            column.name = name;
-            column.type = entity.column(name)->type;
-            for (bool old : {true, false}) {
-                column.old = old;
-                int side = use(column, "", nullptr);
-                if (side >= 0 && (name == action.binding.changedColumn || name == stirred_))
-                    scenario.dimensions[static_cast<size_t>(side)].essential = true;
-            }
-        }
-        std::map<std::string, int> columns = given("row");
-        if (operation == resolve::opUpdate) {
-            std::map<std::string, int> before = columns, old = given("old");
-            before.insert(old.begin(), old.end());
-            int row = scenario.addRow(tables_, *found, before);
-            if (!scenario.unfit.empty()) return;
-            rows_["old"] = row;
-            std::map<std::string, int> after = scenario.rows[static_cast<size_t>(row)].columns;
-            for (const auto& [name, dimension] : given("new"))
-                after[name] = dimension;
-            rows_["new"] = scenario.addRow(tables_, *found, after);
-        } else {
-            rows_[operation == resolve::opInsert ? "new" : "old"] = scenario.addRow(tables_, *found, columns);
-        }
-        std::string name = stirred_.empty() ? action.binding.changedColumn : stirred_;
-        if (operation == resolve::opUpdate && !name.empty()) {
-            resolve::Value change;
-            change.name = name;
-            std::vector<std::string> sides;
-            for (const resolve::Value& side : bothSides(change))
-                sides.push_back(value(side, Scenario::reference, "", unfit));
-            scenario.demands.push_back(join(sides, " IS DISTINCT FROM "));
-        }
-    }
-    // Rows of other tests have other identifiers.
-    for (Dimension& dimension : scenario.dimensions)
-        if (dimension.baseType == "uuid" && !dimension.essential && !dimension.fixed && dimension.checks.empty())
-            dimension.unique = true;
-    for (size_t i = 0; i < whereSteps_.size(); i++) {
-        const resolve::EntityInfo& entity = *whereSteps_[i].step->target;
-        const TestTable* found = table(entity);
-        if (!found || entity.key.empty()) continue;
-        std::string place = "t" + std::to_string(i);
-        std::map<std::string, int> columns = given(place);
-        if (!columns.count(entity.key)) {
-            const TestColumn* column = found->column(entity.key);
-            Dimension dimension{column->type, column->baseType, {}, {}, entity.key, true, false, "", 0, false};
-            columns[entity.key] = scenario.names[place + "." + entity.key] = scenario.add(std::move(dimension));
-        }
-        // WHERE may name a row that is there already.
-        auto same = std::find_if(scenario.rows.begin(), scenario.rows.end(), [&](const PlannedRow& row) {
-            auto key = row.columns.find(entity.key);
-            return row.table == found && key != row.columns.end() && key->second == columns[entity.key];
-        });
-        if (same == scenario.rows.end()) {
-            rows_[place] = scenario.addRow(tables_, *found, columns);
-            continue;
-        }
-        rows_[place] = static_cast<int>(same - scenario.rows.begin());
-        for (const auto& [name, added] : columns) {
-            auto [known, isNew] = same->columns.emplace(name, added);
-            if (isNew || known->second == added) continue;
-            Dimension& kept = scenario.dimensions[static_cast<size_t>(known->second)];
-            const Dimension& other = scenario.dimensions[static_cast<size_t>(added)];
-            kept.essential = kept.essential || other.essential;
-            for (const std::string& candidate : other.candidates)
-                if (std::find(kept.candidates.begin(), kept.candidates.end(), candidate) == kept.candidates.end())
-                    kept.candidates.push_back(candidate);
-            scenario.names[place + "." + name] = known->second;
-        }
-    }
-    for (size_t i = 0; i < allocations.size() && scenario.unfit.empty(); i++) {
-        Allocation& allocation = allocations[i];
-        const resolve::EntityInfo& entity = *allocation.step->target;
-        const TestTable* found = table(entity);
-        if (!found || entity.key.empty()) continue;
-        std::string place = "b" + std::to_string(i);
-        allocation.firstOwn = scenario.dimensions.size();
-        auto need = [&](const std::string& column, bool unique) {
-            const TestColumn* known = found->column(column);
-            if (!known || scenario.names.count(place + "." + column)) return;
-            Dimension dimension{known->type, known->baseType, {}, {}, column, unique, false, "", 0, false};
-            scenario.names[place + "." + column] = scenario.add(std::move(dimension));
-        };
-        need(entity.key, true);
-        if (!allocation.step->allocated.empty()) need(allocation.step->allocated, false);
-        for (const resolve::BoundOrder& order : allocation.step->order)
-            for (const resolve::Value& value : order.value.values)
-                need(value.name, false);
-        allocation.row = scenario.addRow(tables_, *found, given(place));
-    }
-    for (const resolve::ResolvedBranch& branch : action.branches) {
-        referenceParents(branch.steps);
-        referenceParents(branch.otherwise);
-    }
-    if (unfit.empty()) unfit = scenario.unfit;
+// --- the event -------------------------------------------------------------------------------------------------------
+
+std::string Stage::eventDone(const Render& literal) const {
+    if (operation != resolve::opDelete) return isThere(scenario.places.at(Place::after()), literal);
+    return "NOT " + isThere(scenario.places.at(Place::before()), literal);
 }
 
-int Stage::rowOf(const std::string& own) const {
-    auto found = rows_.find(own);
-    if (found == rows_.end() && own == "new") found = rows_.find("old");
-    return found == rows_.end() ? -1 : found->second;
+std::string Stage::fire(const Render& literal) const {
+    if (action.binding.custom)
+        return "DO $do$ BEGIN PERFORM specql.emit(" + quoteLiteral(action.binding.event) + ", " + payload(literal) +
+               "); END $do$";
+    if (operation == resolve::opInsert) return insert(scenario.places.at(Place::after()), literal);
+    const std::string table = tableName(*eventTable()), key = quoteName(action.binding.entity->key);
+    const std::string where = "\nWHERE " + key + " = " + literal(dimension({Place::row(), action.binding.entity->key}));
+    if (operation == resolve::opDelete) return "DELETE FROM " + table + where;
+    std::vector<std::string> set;
+    for (const std::string& column : split)
+        if (int after = dimension({Place::after(), column}); after >= 0)
+            set.push_back(quoteName(column) + " = " + literal(after));
+    if (set.empty()) set.push_back(key + " = " + key);
+    return "UPDATE " + table + " SET " + join(set, ", ") + where;
 }
 
 }  // namespace specql::testgen

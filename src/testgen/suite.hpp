@@ -12,27 +12,40 @@
 
 namespace specql::testgen {
 
+// What a statement of a suite is for. The trial of the rows runs all but steps, checks and skips.
+enum class StatementKind {
+    fixture,  // makes what is tested happen, or what must be there: if others refuse it, nothing can be tested
+    step,     // is done in the suite alone
+    restore,  // puts back for later tests what a fixture changed, in the trial also if this test has been given up
+    guard,    // of the trial: a query that gives message and context of what failed while the event was handled
+    excuse,   // of the trial: a query that gives a reason why nothing can be tested; or what such queries read
+    check,    // an expression that gives a line of TAP
+    skip,     // a line that says why there is no check
+};
+
 // A statement of a suite, in order.
 struct TestStatement {
     int test = 0;       // statements of one test belong together
     std::string title;  // what the test is about
-    // fixture: inserts what must be there, nothing else can be tested if it fails. step: does something. restore: puts
-    // back for later tests what a fixture changed, in the trial also if this test has been given up.
-    // fire: makes the event happen; if the rules or constraints of others refuse it, it cannot be tested. guard: a
-    // query that gives message and context of what failed while the event was handled. excuse: a query that gives a
-    // reason why nothing can be tested. probe: the same, after statements that are taken back at once. The trial of the
-    // rows reads guards, excuses and probes, and runs a rehearsal as it runs a fire; none of these is a statement of
-    // the suite. check: an expression that gives a line of TAP. skip: a line that says why there is no check.
-    std::string kind;
+    StatementKind kind = StatementKind::step;
     std::string sql;          // without ';'; for skip the reason
-    std::string description;  // of check and skip; of excuse and probe the check that they are about, or empty: all
+    std::string description;  // of check and skip; of an excuse the check that it is about, or empty: all
     Tested tested;            // whose errors are no reason to skip the test
 };
 
 // Whether only the trial knows a statement.
 inline bool isOfTrial(const TestStatement& statement) {
-    return statement.kind == "guard" || statement.kind == "excuse" || statement.kind == "probe" ||
-           statement.kind == "rehearsal";
+    return statement.kind == StatementKind::guard || statement.kind == StatementKind::excuse;
+}
+
+// The kinds that specql.test_statements shows.
+inline const char* shownKind(StatementKind kind) {
+    switch (kind) {
+        case StatementKind::fixture: return "fixture";
+        case StatementKind::check: return "check";
+        case StatementKind::skip: return "skip";
+        default: return "step";
+    }
 }
 
 // What a query of WrittenSuite::searches gave: the cells of its one row; none if there is no such row.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,30 +13,39 @@
 
 namespace specql::testgen {
 
+// A key of the window, which its events may know under several names and types.
+struct EventKey {
+    std::string name;
+    std::string type;     // in which a test writes its values
+    bool free = true;     // any value of the type will do
+    std::string pattern;  // else the value that one event was found to have, maybe with a place for a number
+};
+
 struct EventSource {
     const resolve::ResolvedAction* feed = nullptr;
-    unsigned operation = 0;
     std::unique_ptr<Stage> stage;
-    std::vector<Arm> arms;                // one for each of the feed's branches
-    std::vector<std::string> conditions;  // their FILTERs; empty if a test cannot tell
-    std::vector<std::set<int>> keys;      // for each key what it is made of
-    bool plainKeys = true;                // each is one value, unlike others when that is
-    bool sameRow = false;                 // events of one key are about one row
-    bool ownKey = false;                  // because its own key is among them
+    std::vector<Arm> arms;                // one for each term that counts the event
+    std::vector<std::string> conditions;  // their FILTERs
+    std::vector<int> keys;                // dimensions; -1 for a key that is computed
+    std::vector<std::string> oneRow;      // if all events of a key are about one row: its columns that are the key
     std::string why;                      // no event was found
 
+    const std::string& name() const { return feed->source; }
+    const Dimension& dimension(int which) const { return stage->scenario.dimensions[static_cast<size_t>(which)]; }
+    const resolve::FeedTerm& term(size_t branch) const { return *feed->branches[branch].feed; }
     // The dimensions that a branch's field is made of.
     std::set<int> field(size_t branch) const;
-    // Of each key and field, as texts: what the listener hands on.
-    std::vector<std::string> keyTexts(const Stage::Render& literal) const;
+    // SQL of the key and of a field, as the listener hands them on.
+    std::string keyText(const Stage::Render& literal) const;
     std::string fieldText(const resolve::Window& window, size_t branch, const Stage::Render& literal) const;
 };
 
 struct EventKind {
-    size_t source = 0;
+    const EventSource* source = nullptr;
     Fixture fixture;
     CountedKind counted;
-    std::string shown;  // values that its terms count: "amount 625"
+    std::string shown;    // values that its terms count: "amount 625"
+    bool ownKey = false;  // a key that is not free has the fixture's value, not that of all events
 };
 
 class WindowEvents {
@@ -47,42 +57,32 @@ public:
     const resolve::ResolvedAction& action;
     const resolve::Window& window;
     time::WindowRule rule;
-    std::vector<std::string> keyNames;
+    std::vector<EventKey> keys;
     std::vector<EventSource> sources;
     std::vector<EventKind> kinds;
-    // Where values of keys are not free: events of another key.
-    std::vector<EventKind> otherKeys;
+    std::vector<EventKind> otherKeys;  // where keys are not free: events of another key
+    std::string why;                   // nothing can be tested
 
-    std::string why;  // nothing can be tested
-
-    std::vector<CountedKind> counted() const;
-    // "4 low_stock events, then order_failed"
-    std::string phrase(const std::vector<size_t>& kinds) const;
-    // The value of a key: number chooses one, for all sources the same.
-    std::string keyLiteral(const Dimension& dimension, size_t key, int number) const;
-    bool freeKeys(size_t key) const { return !keyTypes_[key].empty(); }
-
+    std::string name() const { return action.info->name(); }
+    std::string keyNames() const;
+    // The value of a key: a number chooses one, for all sources the same.
+    std::string keyLiteral(const EventKey& key, const Dimension& dimension, int number) const;
     // Two numbers give two keys.
     bool keysDiffer() const;
-    // The kind that a fixture is of; false while it is not known.
-    bool kindOf(size_t source, const Fixture& fixture, const std::vector<size_t>& asked, EventKind& kind);
-    // Numbers of the branches whose FILTER can be asked.
-    std::vector<size_t> askable(const EventSource& source) const;
+    // "4 low_stock events, then order_failed"
+    std::string phrase(const Kinds& kinds) const;
 
 private:
     void readRule();
     void addSources();
     void readKeys(EventSource& source) const;
-    void chooseKeys();
-    void findKinds(size_t source);
-    void vary(size_t source, size_t branch, int dimension, size_t most);
-    void findOtherKey(size_t source, size_t branch);
-    void fixKeys(const EventSource& source, const Fixture& fixture);
-    void findKind(size_t source, size_t branch, Focus focus);
-
-    std::vector<std::string> keyTypes_;      // empty where values are not free
-    std::vector<std::string> keyPatterns_;   // then the value, with or without a place for a number,
-    std::vector<std::string> patternTypes_;  // and the type in which it is one
+    void chooseType(size_t key);
+    void findKinds(EventSource& source);
+    void findKind(EventSource& source, size_t branch, Focus focus, bool otherKey = false);
+    std::optional<EventKind> kindOf(const EventSource& source, const Fixture& fixture);
 };
+
+// The columns of a row that are keys, if only one row can have the same.
+std::vector<std::string> keyColumns(const PlannedRow& row, const std::vector<int>& keys);
 
 }  // namespace specql::testgen

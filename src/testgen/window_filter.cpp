@@ -1,4 +1,5 @@
-#include "testgen/window_filter.hpp"
+// The cases about what a window counts at all.
+#include "testgen/window_cases.hpp"
 
 #include <algorithm>
 
@@ -7,180 +8,108 @@
 
 namespace specql::testgen {
 
-WindowFilter::WindowFilter(WindowEvents& events, std::string label) : events_(events), label_(std::move(label)) {
-    if (events_.writer.pending()) return;
-    for (size_t i = 0; i < events_.sources.size(); i++) {
-        if (!events_.sources[i].why.empty()) continue;
-        for (size_t branch = 0; branch < events_.sources[i].arms.size(); branch++)
-            searchSides(i, branch);
-    }
-}
+namespace {
 
-void WindowFilter::searchSides(size_t source, size_t branch) {
-    const resolve::BoundExpression& bound = events_.sources[source].feed->branches[branch].condition;
-    if (!bound || events_.sources[source].conditions[branch].empty()) return;
-    for (const spec::Atom& atom : spec::readCondition(events_.writer.world.expressionText(bound.expression)).atoms)
-        searchAtom(source, branch, bound, atom);
-}
-
-void WindowFilter::searchAtom(size_t which, size_t branch, const resolve::BoundExpression& bound,
-                              const spec::Atom& atom) {
-    EventSource& source = events_.sources[which];
-    Writer& writer = events_.writer;
-    std::string sql, why,
-        shown = commentText(writer.world.expressionText(bound.expression).substr(atom.begin, atom.end - atom.begin));
-    std::string both = label_ + " counts " + source.feed->source + " on one side of " + shown;
-    if (!source.stage->printSlice(bound, atom.begin, atom.end, Scenario::reference, sql, why)) {
-        skipped_.push_back({both, why});
-        return;
-    }
-    std::vector<std::string> asked;
-    for (size_t i : events_.askable(source))
-        asked.push_back(source.conditions[i]);
-    std::set<int> read = source.stage->dimensionsOf(bound, atom.begin, atom.end);
-    if (read.empty()) return;
-    Focus focus;
-    source.stage->focusOn(bound, "", focus);
-    for (const auto& [dimension, order] : source.stage->focus(source.arms[branch]))
-        focus.emplace(dimension, order);
-    bool any = false;
-    for (bool greater : {true, false}) {
-        Fixture inside, outside;
-        if (!writer.findPair(*source.stage, source.conditions[branch], sql, asked, read, greater, focus, inside,
-                             outside))
-            continue;
-        any = true;
-        const ExpressionFacts& facts = writer.world.facts(bound.expression);
-        for (const Fixture* fixture : {&inside, &outside}) {
-            std::vector<std::string> values;
-            for (const NameUse& use : facts.names) {
-                for (int dimension : source.stage->dimensionsOf(bound, use.offset, use.offset + use.length)) {
-                    if (source.stage->scenario.dimensions[static_cast<size_t>(dimension)].unique) continue;
-                    std::string text = join(use.parts, ".") + " = " + fixture->values[static_cast<size_t>(dimension)];
-                    if (std::find(values.begin(), values.end(), text) == values.end()) values.push_back(text);
-                }
-            }
-            add(which, branch, *fixture, join(values, ", "));
+class FilterCases {
+public:
+    FilterCases(WindowEvents& events, const std::string& label) : events_(events), label_(label) {
+        for (const EventSource& source : events.sources) {
+            auto kind = std::find_if(events.kinds.begin(), events.kinds.end(),
+                                     [&](const EventKind& one) { return one.source == &source; });
+            if (kind == events.kinds.end()) continue;
+            operation(*kind);
+            for (size_t branch = 0; branch < source.arms.size(); branch++)
+                sides(source, branch);
+            unchanged(*kind);
+            anotherType(*kind);
         }
     }
-    if (!any) skipped_.push_back({both, "no values were found on both sides"});
-}
 
-void WindowFilter::add(size_t which, size_t branch, const Fixture& fixture, const std::string& values) {
-    const EventSource& source = events_.sources[which];
-    std::vector<size_t> askable = events_.askable(source);
-    Side side{which, fixture, 0, ""};
-    bool counts = false;
-    for (size_t i = 0; i < askable.size(); i++) {
-        if (!fixture.held[i]) continue;
-        side.counted++;
-        counts = counts || askable[i] == branch;
+    std::vector<WindowCase> cases;
+
+private:
+    // That so many of the events wait to be counted.
+    void add(std::vector<CaseEvent> events, size_t waiting, const std::string& description) {
+        cases.push_back({{{std::move(events), 0, label_ + description, waiting, Look::waiting}}});
     }
-    side.description = label_ + (counts ? " counts " : " does not count ") + source.feed->source + " at " + values;
-    bool known = std::any_of(sides_.begin(), sides_.end(),
-                             [&](const Side& other) { return other.description == side.description; });
-    if (!known) sides_.push_back(std::move(side));
-}
 
-void WindowFilter::checkWaiting(WindowPlay& play, size_t counted, const std::string& description) {
-    Writer& writer = events_.writer;
-    play.guard();
-    writer.check(
-        "is((SELECT w.waiting FROM specql.windows AS w WHERE w.action = " + quoteLiteral(events_.action.info->name()) +
-            " AND w.key IS NULL),\n    " + std::to_string(counted) + "::bigint, " + quoteLiteral(description) + ")",
-        description);
-}
-
-const EventKind* WindowFilter::kindOf(size_t source) const {
-    for (const EventKind& kind : events_.kinds)
-        if (kind.source == source) return &kind;
-    return nullptr;
-}
-
-// An update that leaves the watched column as it is.
-void WindowFilter::unchanged() {
-    for (size_t i = 0; i < events_.sources.size(); i++) {
-        const EventSource& source = events_.sources[i];
-        const resolve::Binding& binding = source.feed->binding;
-        const EventKind* kind = kindOf(i);
-        if (source.operation != resolve::opUpdate || binding.changedColumn.empty() || !kind) continue;
-        WindowPlay play(events_, events_.action.info->name() + ": " + binding.changedColumn + " stays the same");
-        Stage::Render literal = play.raise(*kind, play.key());
-        std::string column = quoteName(binding.changedColumn);
-        events_.writer.add("fire",
-                           "UPDATE " + quoteName(binding.entity->schema, binding.entity->table) + " SET " + column +
-                               " = " + column + "\nWHERE " + quoteName(binding.entity->key) + " = " +
-                               literal(source.stage->dimension("row." + binding.entity->key)),
-                           "");
-        checkWaiting(play, kind->counted.values.size(),
-                     label_ + " does not count an update that leaves " + binding.changedColumn + " as it is");
+    // All other cases set off the first operation of several.
+    void operation(const EventKind& kind) {
+        const EventSource& source = *kind.source;
+        if (!heard_.insert(source.feed).second)
+            add({{kind}}, kind.counted.values.size(),
+                " counts " + source.name() + " on " +
+                    (source.stage->operation == resolve::opInsert   ? "insert"
+                     : source.stage->operation == resolve::opDelete ? "delete"
+                                                                    : "update"));
     }
-}
 
-// Rows of events that are of another type.
-void WindowFilter::otherValues() {
-    for (size_t i = 0; i < events_.sources.size(); i++) {
-        const EventSource& source = events_.sources[i];
-        const resolve::Binding& binding = source.feed->binding;
-        const EventKind* kind = kindOf(i);
-        if (binding.custom || binding.valueColumn.empty() || !kind) continue;
-        const TestTable* table = findTable(events_.writer.tables, binding.entity->schema, binding.entity->table);
+    // The statement that made the event, once more.
+    void unchanged(const EventKind& kind) {
+        const std::string& column = kind.source->feed->binding.changedColumn;
+        if (kind.source->stage->operation == resolve::opUpdate && !column.empty())
+            add({{kind}, {kind, 0, CaseEvent::Again::statement}}, kind.counted.values.size(),
+                " does not count an update that leaves " + column + " as it is");
+    }
+
+    // A row of an event of another type.
+    void anotherType(EventKind kind) {
+        const resolve::Binding& binding = kind.source->feed->binding;
+        const TestTable* table = kind.source->stage->eventTable();
         const TestColumn* column = table ? table->column(binding.valueColumn) : nullptr;
-        if (!column) continue;
+        if (!column) return;
         std::vector<std::string> values = column->labels;
         for (const TestCheck& check : table->checks)
-            if (check.columns == std::vector<std::string>{binding.valueColumn})
+            if (check.columns == std::vector<std::string>{column->name})
                 for (const std::string& text : spec::readCondition(check.sql).texts)
                     values.push_back(text);
         if (values.empty() && isText(column->baseType)) values.push_back(binding.value + "x");
         auto other = std::find_if(values.begin(), values.end(),
                                   [&](const std::string& value) { return value != binding.value; });
-        if (other == values.end()) continue;
-        EventKind changed = *kind;
-        int dimension = source.stage->dimension("row." + binding.valueColumn);
-        if (dimension < 0) continue;
-        changed.fixture.values[static_cast<size_t>(dimension)] = quoteLiteral(*other);
-        WindowPlay play(events_, events_.action.info->name() + ": another " + binding.valueColumn);
-        play.raise(changed, play.key());
-        checkWaiting(play, 0,
-                     label_ + " does not count " + binding.entity->table + " with " + binding.valueColumn + " = " +
-                         quoteLiteral(*other));
+        const int dimension = kind.source->stage->dimension({Place::row(), column->name});
+        if (other == values.end() || dimension < 0) return;
+        kind.fixture.values[static_cast<size_t>(dimension)] = quoteLiteral(*other);
+        kind.counted = {};
+        kind.ownKey = true;
+        add({{kind}}, 0,
+            " does not count " + binding.entity->table + " with " + column->name + " = " + quoteLiteral(*other));
     }
-}
 
-void WindowFilter::write() {
-    Writer& writer = events_.writer;
-    const std::string& name = events_.action.info->name();
-    auto waiting = [&](const EventSource& source, const Fixture& fixture, size_t counted,
-                       const std::string& description) {
-        WindowPlay play(events_, name + ": what of " + source.feed->source + " is counted");
-        EventKind kind;
-        kind.source = static_cast<size_t>(&source - events_.sources.data());
-        kind.fixture = fixture;
-        play.raise(kind, play.key());
-        checkWaiting(play, counted, description);
-    };
-    // Operations that no other test sets off.
-    std::set<const resolve::ResolvedAction*> seen;
-    for (size_t i = 0; i < events_.sources.size(); i++) {
-        const EventSource& source = events_.sources[i];
-        bool other = !seen.insert(source.feed).second;
-        const EventKind* kind = kindOf(i);
-        if (!other || !kind) continue;
-        std::string description = label_ + " counts " + source.feed->source + " on " +
-                                  (source.operation == resolve::opInsert   ? "insert"
-                                   : source.operation == resolve::opDelete ? "delete"
-                                                                           : "update");
-        waiting(source, kind->fixture, kind->counted.values.size(), description);
+    void sides(const EventSource& source, size_t branch) {
+        const resolve::BoundExpression& filter = source.feed->branches[branch].condition;
+        if (!filter) return;
+        const std::string& text = events_.writer.world.expressionText(filter.expression);
+        for (const spec::Atom& atom : spec::readCondition(text).atoms) {
+            const Sides sides = events_.writer.bothSides(*source.stage, source.arms[branch], source.conditions[branch],
+                                                         filter, atom, source.conditions);
+            for (const auto& [inside, outside] : sides.pairs)
+                for (const Fixture& fixture : {inside, outside})
+                    side(source, fixture, fixture.held[branch],
+                         valuesOf(events_.writer, *source.stage, filter, atom, fixture));
+            const std::string shown = commentText(text.substr(atom.begin, atom.end - atom.begin));
+            if (!sides.why.empty())
+                cases.push_back(
+                    {{{{}, 0, label_ + " counts " + source.name() + " on one side of " + shown}}, sides.why});
+        }
     }
-    for (const Side& side : sides_)
-        waiting(events_.sources[side.source], side.fixture, side.counted, side.description);
-    unchanged();
-    otherValues();
-    for (const auto& [description, why] : skipped_) {
-        writer.begin(name + ": what is counted");
-        writer.skip(description, why);
+
+    void side(const EventSource& source, const Fixture& fixture, bool counts, const std::string& values) {
+        EventKind kind{&source, fixture, {}, "", true};
+        for (size_t i = 0; i < source.conditions.size(); i++)
+            if (fixture.held[i]) kind.counted.values.push_back({source.term(i).term, false, ""});
+        add({{kind}}, kind.counted.values.size(),
+            (counts ? " counts " : " does not count ") + source.name() + " at " + values);
     }
+
+    WindowEvents& events_;
+    const std::string& label_;
+    std::set<const resolve::ResolvedAction*> heard_;
+};
+
+}  // namespace
+
+std::vector<WindowCase> filterCases(WindowEvents& events, const std::string& label) {
+    return FilterCases(events, label).cases;
 }
 
 }  // namespace specql::testgen

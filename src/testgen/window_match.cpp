@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "testgen/wording.hpp"
 #include "text/quote.hpp"
 
 namespace specql::testgen {
@@ -20,227 +19,146 @@ resolve::ResolvedAction only(const resolve::ResolvedAction& action, bool onTimeo
 
 }  // namespace
 
-MatchSteps::MatchSteps(WindowEvents& events, bool onTimeout)
+MatchSteps::MatchSteps(WindowEvents& events, bool onTimeout, Kinds kinds, time::Micros wait)
     : events_(events),
       writer_(events.writer),
+      kinds_(std::move(kinds)),
+      wait_(wait),
       action_(only(events.action, onTimeout)),
-      stage_(writer_.world, writer_.resolver, writer_.tables, action_, 0),
-      arms_(action_.branches.empty() ? std::vector<Arm>() : namedArms(writer_.world, action_)) {
-    for (Arm& arm : arms_)
-        if (onTimeout) arm.label += " on timeout";
-    for (size_t k = 0; k < events.keyNames.size(); k++) {
-        int dimension = stage_.dimension("p." + events.keyNames[k]);
-        if (dimension < 0) continue;
-        Dimension& known = stage_.scenario.dimensions[static_cast<size_t>(dimension)];
+      stage_(writer_.world, writer_.resolver, writer_.tables, action_, 0) {
+    if (kinds_.empty() || action_.branches.empty()) return;
+    for (const EventKey& key : events.keys) {
+        keys_.push_back(stage_.dimension({Place::payload(), key.name}));
+        if (keys_.back() < 0) continue;
+        Dimension& known = stage_.scenario.dimensions[static_cast<size_t>(keys_.back())];
         known.unique = !known.essential && !uniqueValue(known.baseType, 1).empty();
+    }
+    // The events may have written it.
+    for (PlannedRow& row : stage_.scenario.rows)
+        row.referred = row.referred || !keyColumns(row, keys_).empty();
+    for (Arm& arm : namedArms(writer_.world, action_)) {
+        if (onTimeout) arm.label += " on timeout";
+        search(ways_.emplace_back(Way{std::move(arm), {}, stage_.unfit}));
     }
 }
 
-std::string MatchSteps::ofMatch(const std::string& column, const WindowPlay& play) const {
-    return "(SELECT " + column + " FROM specql.events AS v WHERE " + play.matchCondition("v") +
-           " ORDER BY v.id DESC LIMIT 1)";
+void MatchSteps::search(Way& way) {
+    if (!way.why.empty()) return;
+    nameMatch(nullptr);
+    std::string condition, problem;
+    if (!stage_.condition(way.arm, Scenario::reference, condition, problem)) {
+        way.why = "its condition is not decided before the match: " + problem;
+        return;
+    }
+    const Focus focus = stage_.focus(way.arm);
+    std::vector<std::string> strict = stage_.wheres(way.arm);
+    strict.insert(strict.begin(), condition);
+    for (const std::vector<std::string>& conditions : {strict, {condition}})
+        if (!way.fixture) way.fixture = writer_.find(stage_, conditions, {}, focus, problem);
+    if (!way.fixture && !problem.empty())
+        way.why = problem + ", for a match of " + std::to_string(kinds_.size()) + " events";
 }
 
-// What names of the match mean: before it there is only its count.
-void MatchSteps::speak(const WindowPlay* play, size_t count) {
-    auto match = [this, play, count](const resolve::Value& value) -> std::string {
+// What names of the match mean. Before there is one, only its count is known.
+void MatchSteps::nameMatch(const WindowPlay* play) {
+    auto last = [play](const std::string& column) {
+        return "(SELECT " + column + " FROM specql.events AS v WHERE " + play->matchCondition("v") +
+               " ORDER BY v.id DESC LIMIT 1)";
+    };
+    auto match = [this, play, last](const resolve::Value& value) -> std::string {
         if (value.kind != resolve::ValueKind::match) return "";
-        if (value.name == "match_count") return std::to_string(count) + "::bigint";
+        if (value.name == "match_count") return std::to_string(kinds_.size()) + "::bigint";
         if (play == nullptr) return "";
         if (value.name == "match_key") return play->keyText();
+        const std::string name = quoteLiteral(value.name);
         if (value.type == "uuid[]")
-            return ofMatch("ARRAY(SELECT j.value FROM jsonb_array_elements_text(v.data -> " + quoteLiteral(value.name) +
-                               ") AS j)::uuid[]",
-                           *play);
-        return ofMatch("(v.data ->> " + quoteLiteral(value.name) + ")::" + value.type, *play);
+            return last("ARRAY(SELECT j.value FROM jsonb_array_elements_text(v.data -> " + name + ") AS j)::uuid[]");
+        return last("(v.data ->> " + name + ")::" + value.type);
     };
     auto event = [play](const std::string& alias) {
         return play ? play->matchCondition(alias) : alias + ".id IS NULL";
     };
-    stage_.outside = Outside{match, event, play ? ofMatch("v.data", *play) : "NULL::jsonb"};
+    stage_.outside = Outside{match, event, play ? last("v.data") : "NULL::jsonb"};
 }
 
-Fixture MatchSteps::search(size_t which, size_t count, std::string& why) {
-    if (!stage_.unfit.empty()) return why = stage_.unfit, Fixture();
-
-    speak(nullptr, count);
-    const Arm& arm = arms_[which];
-    std::string sql;
-    if (!stage_.condition(arm, Scenario::reference, sql, why)) {
-        why = "its condition is not decided before the match: " + why;
-        return {};
-    }
-    std::vector<std::string> strict = {sql};
-    for (const resolve::ResolvedStep* step : arm.steps) {
-        std::string where, ignored, own = stage_.ownOf(*step);
-        if (step->where && !own.empty() && stage_.print(step->where, Scenario::reference, own, where, ignored))
-            strict.push_back(where);
-    }
-    Focus focus = stage_.focus(arm);
-    Fixture best = writer_.find(stage_, strict, {}, focus, why);
-    if (!best && !why.empty() && strict.size() > 1) {
-        why.clear();
-        best = writer_.find(stage_, {sql}, {}, focus, why);
-    }
-    if (!best && !why.empty()) why += ", for a match of " + std::to_string(count) + " events";
-    return best;
+Stage::Render MatchSteps::render(const Fixture& fixture, int number) const {
+    std::map<int, std::string> values;
+    for (size_t k = 0; k < keys_.size(); k++)
+        if (keys_[k] >= 0)
+            values[keys_[k]] =
+                events_.keyLiteral(events_.keys[k], stage_.scenario.dimensions[static_cast<size_t>(keys_[k])], number);
+    return replaced(writer_.literals(stage_, fixture), std::move(values));
 }
 
-// A row that the events themselves are about is not written twice.
-void MatchSteps::findPresent(const std::vector<size_t>& kinds) {
-    stage_.present.clear();
-    ofEvent_.clear();
-    open_.clear();
-
-    for (size_t number : kinds) {
-        size_t which = events_.kinds[number].source;
-        const EventSource& source = events_.sources[which];
-        if (source.feed->binding.custom || !source.sameRow || source.operation == resolve::opDelete) continue;
-
-        const resolve::EntityInfo& entity = *source.feed->binding.entity;
-        for (size_t i = 0; i < stage_.scenario.rows.size(); i++) {
-            const PlannedRow& row = stage_.scenario.rows[i];
-            if (row.table->schema != entity.schema || row.table->name != entity.table) continue;
-            bool same = false;
-            for (size_t k = 0; k < events_.keyNames.size(); k++) {
-                int named = stage_.dimension("p." + events_.keyNames[k]);
-                auto column = row.columns.find(entity.key);
-                bool ownKey = source.stage->dimension("row." + entity.key) == *source.keys[k].begin();
-                same = same || (ownKey && column != row.columns.end() && named >= 0 && column->second == named);
-            }
-            if (!same) continue;
-            if (!stage_.present.insert(static_cast<int>(i)).second) continue;
-
-            keys_[static_cast<int>(i)] = entity.key;
-
-            const PlannedRow& own = source.stage->scenario.rows[static_cast<size_t>(source.stage->rowOf("new"))];
-            for (const auto& [column, dimension] : row.columns) {
-                auto said = own.columns.find(column);
-                if (column == entity.key) continue;
-                if (said != own.columns.end())
-                    ofEvent_[dimension] = {which, said->second};
-                else
-                    open_[static_cast<int>(i)].push_back(column);
-            }
-        }
-    }
-}
-
-std::string MatchSteps::undecided(size_t arm, const std::vector<size_t>& kinds) {
-    findPresent(kinds);
-    for (const Arm::Part& part : arms_[arm].parts)
-        for (int dimension : stage_.dimensionsOf(*part.condition, 0, static_cast<size_t>(-1)))
-            if (ofEvent_.count(dimension)) return "its condition reads what the events write";
-    return "";
-}
-
-// Columns of the events' rows of which the events say nothing.
-void MatchSteps::completePresent(const Stage::Render& literal) {
-    for (const auto& [which, columns] : open_) {
-        const PlannedRow& row = stage_.scenario.rows[static_cast<size_t>(which)];
-        std::string table = quoteName(row.table->schema, row.table->name);
-        std::vector<std::string> set;
-        for (const std::string& column : columns)
-            set.push_back(quoteName(column) + " = " + literal(row.columns.at(column)));
-
-        const std::string& key = keys_.at(which);
-        writer_.fixture(unseen(table, "UPDATE " + table + " SET " + join(set, ", ") + " WHERE " + quoteName(key) +
-                                          " = " + literal(row.columns.at(key))));
-    }
-}
-
-Stage::Render MatchSteps::render(const Fixture& fixture, int key) const {
-    Stage::Render base = writer_.literals(stage_, fixture);
-    std::map<int, std::string> fixed;
-    for (size_t k = 0; k < events_.keyNames.size(); k++) {
-        int dimension = stage_.dimension("p." + events_.keyNames[k]);
-        if (dimension >= 0)
-            fixed[dimension] = events_.keyLiteral(stage_.scenario.dimensions[static_cast<size_t>(dimension)], k, key);
-    }
-    return [base, fixed](int which) {
-        auto found = fixed.find(which);
-        return found == fixed.end() ? base(which) : found->second;
-    };
-}
-
-void MatchSteps::fixture(const Fixture& fixture, int key, const std::vector<size_t>& kinds) {
-    key_ = key;
-    others_ = render(fixture, writer_.fresh());
-    stage_.present.clear();
-    writer_.fixture(stage_.fixture(others_));
-    findPresent(kinds);
-
-    literal_ = render(fixture, key);
+// The events, and then the rows that the steps read and write, whatever the events have made of them.
+void MatchSteps::arrange(const Way& way, WindowPlay& play) {
+    play.raise(eventsOf(events_, kinds_));
+    play.moveClock(wait_);
+    nameMatch(&play);
+    literal_ = render(way.fixture, play.number(0));
     writer_.fixture(stage_.fixture(literal_));
+    for (const PlannedRow& row : stage_.scenario.rows)
+        if (std::vector<std::string> columns = keyColumns(row, keys_); !columns.empty())
+            writer_.fixture(rewrite(stage_, row, columns, literal_));
+    for (const std::string& condition : stage_.rowsThere(literal_))
+        writer_.excuse("SELECT 'a row is not as it was written' WHERE NOT " + condition);
+    reference_.emplace(writer_.world, writer_.resolver, stage_, literal_);
 }
 
 std::string MatchSteps::evaluate() const {
-    return "DO $do$ BEGIN PERFORM specql.evaluate_own_window(" + quoteLiteral(action_.info->name()) + "); END $do$";
+    return perform("specql.evaluate_own_window(" + quoteLiteral(events_.name()) + ")");
 }
 
-void MatchSteps::before(size_t which, const WindowPlay& play, size_t count) {
-    which_ = which;
-    speak(&play, count);
-    Stage::Render plain = literal_;
-    full_ = [this, plain, &play](int dimension) -> std::string {
-        auto found = ofEvent_.find(dimension);
-        if (found == ofEvent_.end()) return plain(dimension);
-        const Stage::Render* row = play.row(found->second.first, key_);
-        return row == nullptr ? Reference::unknown : (*row)(found->second.second);
-    };
-    completePresent(full_);
-    reference_.emplace(writer_.world, writer_.resolver, stage_, full_);
-}
-
-void MatchSteps::compare() {
-    writer_.compare(stage_, *reference_, evaluate(), evaluate());
-    kept_.clear();
-    for (const resolve::ResolvedStep* step : arms_[which_].steps) {
-        std::string own = stage_.ownOf(*step);
-        int row = own.empty() ? -1 : stage_.rowOf(own);
-        if (row < 0 || !stage_.meansOne(*step, own)) continue;
-        const auto& columns = stage_.scenario.rows[static_cast<size_t>(row)].columns;
-        auto key = columns.find(step->target->key);
-        if (key == columns.end() || others_(key->second) == literal_(key->second)) continue;
-        std::string whole = "(SELECT (t.*)::text FROM " + quoteName(step->target->schema, step->target->table) +
-                            " AS t WHERE t." + quoteName(key->first) + " = " + others_(key->second) + ")";
-        std::string setting = "'specql_test.row_" + std::to_string(writer_.next()) + "'";
-        if (!kept_.emplace(step->target->table, std::make_pair(whole, setting)).second) continue;
-        writer_.step("DO $do$ BEGIN PERFORM set_config(" + setting + ", " + whole + ", true); END $do$");
+void MatchSteps::write() {
+    for (const Way& way : ways_) {
+        std::string title = events_.name() + ": steps of " + way.arm.label;
+        if (!way.fixture) {
+            writer_.begin(title);
+            writer_.skip(way.arm.label + " runs its steps", way.why);
+            continue;
+        }
+        WindowPlay play(events_, title);
+        arrange(way, play);
+        const std::vector<Bystander> alone =
+            bystanders(writer_, stage_, way.arm, literal_, render(way.fixture, writer_.fresh()));
+        for (const Bystander& row : alone)
+            reference_->watch(row.place, row.query);
+        writer_.compare(stage_, *reference_, evaluate(), evaluate());
+        play.count();
+        std::set<std::string> said;
+        for (const resolve::ResolvedStep* step : way.arm.steps) {
+            std::string description = stepTitle(writer_.world, way.arm, *step);
+            if (step->spec->kind != spec::StepKind::validate && said.insert(description).second)
+                writer_.checkStep(stage_, *reference_, *step, description);
+        }
+        for (const Bystander& row : alone)
+            writer_.checkPlaces({row.place}, row.title);
+        play.end();
     }
 }
 
-void MatchSteps::check() {
-    const Arm& arm = arms_[which_];
-    std::set<std::string> said;
-    for (const resolve::ResolvedStep* step : arm.steps) {
-        std::string description = stepPhrase(writer_.world, arm, *step);
-        if (step->spec->kind != spec::StepKind::validate && said.insert(description).second)
-            writer_.checkStep(stage_, *reference_, *step, full_, description);
+void MatchSteps::writeFailure(const std::string& label) {
+    const std::string description = "failed matches of " + action_.info->spec->name.value + " are logged and retried";
+    auto way = std::find_if(ways_.begin(), ways_.end(), [](const Way& one) { return bool(one.fixture); });
+    if (way == ways_.end()) {
+        writer_.begin(events_.name() + ": its steps fail");
+        return writer_.skip(description, "no match was found that runs its steps");
     }
-    for (const auto& [table, kept] : kept_) {
-        std::string description = arm.label + " leaves other rows of " + table + " alone";
-        writer_.check(
-            "is(" + kept.first + ",\n    current_setting(" + kept.second + "), " + quoteLiteral(description) + ")",
-            description);
+    WindowPlay play(events_, events_.name() + ": its steps fail");
+    arrange(*way, play);
+    writer_.checkRetried(stage_, *reference_, way->arm, way->arm.steps, evaluate(), play.matchCondition("f"));
+    play.putAside(failingBody);
+    play.count();
+    if (kinds_.size() > 1 && events_.rule.afterMatch != time::AfterMatch::every) {
+        Phase again{eventsOf(events_, {kinds_.front()}), wait_, label + " counts on after a match that failed"};
+        play.raise(again.events);
+        play.count();
+        play.check(again, simulate(events_.rule, {{eventsOf(events_, kinds_)}, {{}, wait_}, again}).back());
     }
-}
-
-void MatchSteps::checkRetried(const std::string& message) {
-    const Arm& arm = arms_[which_];
-    std::string why;
-    for (const resolve::ResolvedStep* step : arm.steps) {
-        if (reference_->places(*step, why).empty()) continue;
-        std::string description = "retried: " + stepPhrase(writer_.world, arm, *step);
-        std::vector<std::string> script = breakHandler(action_, "RAISE EXCEPTION '" + message + "';");
-        script.push_back(evaluate());
-        for (std::string& sql : mendHandler(action_))
-            script.push_back(std::move(sql));
-        script.push_back("DO $do$ BEGIN PERFORM specql.retry(f.id, f.action) FROM specql.failures AS f WHERE " +
-                         stage_.outside->event("f") + "; END $do$");
-        writer_.mustShow(stage_, *reference_, evaluate(), {step}, description);
-        return writer_.checkAll(stage_, *reference_, join(script, ";\n"), evaluate(), description);
-    }
+    play.putBack();
+    play.guardRetry();
+    writer_.checkFailed(action_, play.matchCondition("f"), description);
+    play.end();
 }
 
 }  // namespace specql::testgen

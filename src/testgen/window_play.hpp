@@ -1,92 +1,106 @@
-// A test of a window: events are raised and counted one after the other, and the rule is run beside them, which says
-// what must come out.
+// A test of a window is a row of a table: events with their times, and what must be seen. What that is the rule itself
+// says, which is run beside the events.
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "testgen/window_events.hpp"
-#include "time/window_batch.hpp"
 
 namespace specql::testgen {
 
+struct CaseEvent {
+    EventKind kind;
+    int key = 0;  // a number of the case's own
+    // It comes a second time: with the values that are others each time, or as the very same statement.
+    enum class Again { no, values, statement } again = Again::no;
+
+    static constexpr int nobody = -1;  // the event says no key
+};
+
+// What a check looks at: the matches so far, what the last one says of itself, or events that are not yet counted.
+enum class Look { matches, lastMatch, timeouts, waiting };
+
+// Events that come at one time, so long after the beginning of the test, and what must be seen then.
+struct Phase {
+    std::vector<CaseEvent> events;
+    time::Micros at = 0;
+    std::string description = {};  // of the check; empty: nothing is looked at
+    size_t expected = 0;           // what the description says; where the rule says otherwise there is nothing to check
+    Look look = Look::matches;
+};
+
+struct WindowCase {
+    std::vector<Phase> phases;
+    std::string why = {};       // there is no test, only its description
+    bool withoutSteps = false;  // what they do to the rows that the events come from is another matter
+};
+
+// What the rule says after a phase.
+struct Said {
+    size_t matches = 0, timeouts = 0, waiting = 0;
+    time::WindowMatch last = {};
+
+    size_t of(Look look) const;
+};
+std::vector<Said> simulate(const time::WindowRule& rule, const std::vector<Phase>& phases);
+
+// Writes a case, unless the rule says nothing of what it would check, or others have checked it: `checked`.
+void playCase(WindowEvents& events, const WindowCase& row, std::set<std::string>& checked);
+
+// The statements of one test.
 class WindowPlay {
 public:
-    // Begins a test with an empty window.
+    // Begins with an empty window.
     WindowPlay(WindowEvents& events, const std::string& title);
 
-    // A key of its own; `nobody`: an event says none.
-    int key() { return events_.writer.fresh(); }
-    static constexpr int nobody = 0;
-    // What is to be called before the first event: rows that must be there. `order` of the kinds of events to come.
-    void prepare(const std::vector<size_t>& kinds, int key);
-    void raise(size_t kind, int key);
-    // An event with a key of its kind's own, which is another one.
-    void raiseOther(const EventKind& kind);
-    // The same values as in the event before, also those that are others each time.
-    void repeat(size_t kind, int key);
-    // An event that is of no kind: it is not simulated. How it was written.
-    Stage::Render raise(const EventKind& kind, int key);
-    // Time goes by, from the beginning of the test.
-    void moveClock(time::Micros offset);
-    // Puts it back: the last statement of a test that moved it.
-    void end();
+    void raise(const std::vector<CaseEvent>& events);
+    // So much time has gone by since the beginning of the test; whether that is more than before.
+    bool moveClock(time::Micros at);
     void count();
-    // In the trial alone: nobody else brings events to this window.
+    void check(const Phase& phase, const Said& said);
+    // In the trial alone: nobody else brings events to this window, or refuses what the steps of a failed match do when
+    // it is tried again.
     void guard();
-    // In the trial alone: nobody refuses what the steps of a failed match do when it is tried again.
     void guardRetry();
+    // The match is handled by something else than its handler.
+    void putAside(const std::string& body);
+    void putBack();
+    // The last statements of every test.
+    void end();
 
-    // What the rule says so far.
-    size_t matches() const { return found_.size() - timeouts(); }
-    size_t timeouts() const;
-    const time::WindowFound& last() const { return found_.back(); }
-
-    // Queries and conditions of this test's matches.
+    // The number that makes the values of a key.
+    int number(int key);
+    // SQL of the last event's key, and a condition for the matches of this test.
+    const std::string& keyText() const { return keyText_; }
     std::string matchCondition(const std::string& alias) const;
-    void checkMatches(const std::string& description);
-    std::string keyText() const { return keyText_; }  // of the last event's key
-    // The row that all events of a source and key are about; null if there is none.
-    const Stage::Render* row(size_t source, int key) const {
-        auto found = rows_.find({source, key});
-        return found == rows_.end() ? nullptr : &found->second;
-    }
 
 private:
-    // `ownKeys`: keys that are not free are the kind's own, not those that all events have.
-    Stage::Render render(const EventKind& kind, int key, bool again, bool ownKeys = false);
-    bool writesRow(const EventSource& source) const;
-    static std::string tableOf(const EventSource& source);
-    bool isReady(const EventSource& source, const std::pair<size_t, int>& place) const;
-    bool isThere(const EventSource& source, const std::pair<size_t, int>& place) const;
-    void noteKey(const EventSource& source, const Stage::Render& literal);
-    void putBack(const EventSource& source, const Stage::Render& literal);
-    void fire(const EventSource& source, const Stage::Render& literal);
+    Stage::Render render(const CaseEvent& event);
+    void writeRows(const EventSource& source, bool again);
     void guardRefusals();
-    void simulate(const EventKind& kind, int key, bool again);
-    void take();
 
     WindowEvents& events_;
     Writer& writer_;
-    const resolve::ResolvedAction& action_;
-    time::WindowBatch batch_;
-    std::vector<time::WindowFound> found_;
-    std::map<std::pair<size_t, int>, Stage::Render> rows_;  // by source and key, where a key has one row
-    std::set<std::pair<size_t, int>> used_;                 // of these, those that have had an event
-    // By table and key, where it is the row's own: whether the row is there, and the source that wrote it last.
-    std::map<std::pair<std::string, int>, std::pair<bool, size_t>> own_;
-    std::map<size_t, std::vector<Stage::Render>> prepared_;  // by kind: rows that are there already
-    Stage::Render rendered_;
+    std::map<int, int> numbers_;
+    std::set<int> used_;      // keys that have had an event
+    Stage::Render rendered_;  // the last event
     std::string keyText_;
-    size_t raised_ = 0, fresh_ = 0;
     size_t statements_ = 0;  // that raised an event
-    time::Micros offset_ = 0;
-    bool moved_ = false;
+    time::Micros at_ = 0;
+    bool aside_ = false;
 };
 
-// A statement about rows of a test that is no event.
-std::vector<std::string> unseen(const std::string& table, const std::string& statement);
+// The events of these kinds, of one key.
+std::vector<CaseEvent> eventsOf(const WindowEvents& events, const Kinds& kinds);
+// Values of some dimensions, in place of others.
+Stage::Render replaced(Stage::Render base, std::map<int, std::string> values);
+// Makes of a row, if it is there, what the stage says of it; `columns` tell which row it is.
+std::vector<std::string> rewrite(const Stage& stage, const PlannedRow& row, const std::vector<std::string>& columns,
+                                 const Stage::Render& literal);
+std::string perform(const std::string& call);
 // An interval as people write it.
 std::string spokenInterval(time::Micros length);
 

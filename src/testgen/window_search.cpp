@@ -11,19 +11,202 @@ namespace {
 constexpr size_t mostStates = 500;
 // Events that are tried at all.
 constexpr size_t mostWork = 20000;
-
 constexpr time::Micros step = 1000;
 // How much longer than the shortest events those may be that come nearest to a number.
 constexpr size_t mostMore = 3;
-constexpr double near = 0.0001;
-// Without another event beside it that does not match, one is not near.
-constexpr double alone = 1e6;
+// Without another event beside it that does not match, one is not near; even less is one that other terms need as well.
+constexpr double alone = 1e6, shared = 1e7;
+
+const std::string freshValue = "value ";
 
 double numberOf(const time::Decimal& decimal) {
     return std::stod(decimal.text());
 }
 
+// The same for states that differ in nothing that the rule can see.
+std::string signature(const time::WindowKey& key) {
+    std::string text;
+    for (const time::TermState& term : key.terms) {
+        text += std::to_string(term.count) + "," + term.sum.text();
+        for (time::Micros newest : {term.newest, term.below, term.equal, term.above})
+            text += newest == time::never ? "-" : "+";
+        std::multiset<std::string> values;
+        for (const auto& [value, at] : term.distinct)
+            values.insert(value.compare(0, freshValue.size(), freshValue) == 0 ? freshValue : value);
+        for (const std::string& value : values)
+            text += "," + value;
+        text += ';';
+    }
+    return text;
+}
+
+class WindowSearch {
+public:
+    WindowSearch(time::WindowRule rule, const std::vector<CountedKind>& kinds)
+        : rule_(std::move(rule)), evaluator_(rule_), kinds_(kinds) {
+        rule_.afterMatch = time::AfterMatch::every;
+    }
+
+    void run() {
+        const bool compares = std::any_of(rule_.terms.begin(), rule_.terms.end(), [](const time::WindowTermRule& term) {
+            return term.aggregate != time::Aggregate::count;
+        });
+        std::vector<State> states = {{evaluator_.emptyKey(), {}, 0}};
+        size_t more = 0;
+        for (size_t length = 1; length <= longestSearch && !states.empty(); length++) {
+            std::vector<State> next;
+            for (const State& state : states)
+                if (work_ <= mostWork) expand(state, next);
+            if (foundAll() && (!compares || more++ == mostMore)) return;
+            if (next.size() > mostStates) {
+                std::stable_sort(next.begin(), next.end(),
+                                 [](const State& one, const State& other) { return one.distance < other.distance; });
+                next.resize(mostStates);
+            }
+            states = std::move(next);
+        }
+    }
+
+    WindowFindings findings;
+
+private:
+    // What the rule knows after some events that have not made a match.
+    struct State {
+        time::WindowKey key;
+        Kinds kinds;
+        double distance = 0;
+    };
+
+    bool foundAll() const {
+        for (size_t i = 0; i < rule_.terms.size(); i++)
+            if (rule_.formula.uses(static_cast<int>(i), false) && !findings.completed.count(static_cast<int>(i)))
+                return false;
+        return (!rule_.formula.negates() || !findings.absent.empty()) &&
+               (!rule_.onTimeout || !findings.unfinished.empty());
+    }
+
+    std::vector<time::WindowMatch> advance(time::WindowKey& key, const time::WindowEvent& event) const {
+        std::vector<time::WindowMatch> matches;
+        evaluator_.advance(key, event, matches);
+        return matches;
+    }
+
+    // Tries each kind of event as the next one.
+    void expand(const State& state, std::vector<State>& next) {
+        const size_t place = state.kinds.size();
+        std::vector<State> matching, others;
+        for (size_t kind = 0; kind < kinds_.size(); kind++) {
+            State after = state;
+            after.kinds.push_back(kind);
+            time::WindowEvent event = eventOf(kinds_[kind], static_cast<time::Micros>(place) * step, place);
+            bool matches = !advance(after.key, event).empty();
+            after.distance = distance(after.key, event);
+            (matches ? matching : others).push_back(std::move(after));
+            work_++;
+        }
+        for (const State& after : matching)
+            complete(state, after, others);
+        for (State& after : others) {
+            if (!seen_.insert(signature(after.key)).second) continue;
+            passDeadline(after);
+            next.push_back(std::move(after));
+        }
+    }
+
+    void complete(const State& before, const State& after, const std::vector<State>& others) {
+        const CountedKind& kind = kinds_[after.kinds.back()];
+        Completed found{after.kinds, {}, after.distance + alone};
+        for (const State& other : others) {
+            double both = after.distance + other.distance;
+            if (both >= found.distance || !countAlike(kind, kinds_[other.kinds.back()])) continue;
+            found.distance = both;
+            found.other = other.kinds.back();
+        }
+        const size_t place = before.kinds.size();
+        for (const time::WindowValue& value : kind.values) {
+            const int term = value.term;
+            auto matchesWith = [&](bool rest, bool own) {
+                time::WindowKey key = before.key;
+                time::WindowEvent event = eventOf(kind, static_cast<time::Micros>(place) * step, place);
+                event.values.erase(
+                    std::remove_if(event.values.begin(), event.values.end(),
+                                   [&](const time::WindowValue& one) { return !(one.term == term ? own : rest); }),
+                    event.values.end());
+                return !advance(key, event).empty();
+            };
+            if (!rule_.formula.uses(term, false) || matchesWith(true, false)) continue;
+            Completed last = found;
+            if (!matchesWith(false, true)) last.distance += shared;
+            Completed& shortest = findings.completed.emplace(term, last).first->second;
+            if (last.kinds.size() == shortest.kinds.size() && last.distance < shortest.distance) shortest = last;
+            Completed& near = findings.nearest.emplace(term, last).first->second;
+            if (last.distance < near.distance) near = last;
+        }
+    }
+
+    // How far the values of the terms are from the numbers that they are compared with.
+    double distance(const time::WindowKey& key, const time::WindowEvent& last) const {
+        double sum = 0;
+        for (size_t i = 0; i < key.terms.size(); i++) {
+            const time::WindowTermRule& term = rule_.terms[i];
+            const time::TermState& state = key.terms[i];
+            if (term.aggregate == time::Aggregate::count || state.count == 0) continue;
+            double number = numberOf(term.number), value = numberOf(state.sum);
+            if (term.aggregate == time::Aggregate::avg) value /= static_cast<double>(state.count);
+            if (term.aggregate == time::Aggregate::min || term.aggregate == time::Aggregate::max) {
+                value = number;
+                for (const time::WindowValue& own : last.values)
+                    if (own.term == static_cast<int>(i) && !own.text.empty())
+                        value = std::strtod(own.text.c_str(), nullptr);
+            }
+            sum += std::fabs(value - number) / std::max(1.0, std::fabs(number));
+        }
+        return sum;
+    }
+
+    // Nothing more comes.
+    void passDeadline(const State& state) {
+        if (state.key.deadline == time::never) return;
+        time::WindowKey key = state.key;
+        std::vector<time::WindowMatch> matches;
+        evaluator_.pass(key, key.deadline, matches);
+        if (matches.size() != 1) return;
+        if (matches[0].timedOut) {
+            if (findings.unfinished.empty()) findings.unfinished = state.kinds;
+        } else if (findings.absent.empty()) {
+            findings.absent = state.kinds;
+            findAwaited(state);
+        }
+    }
+
+    void findAwaited(const State& state) {
+        const size_t place = state.kinds.size();
+        for (size_t kind = 0; kind < kinds_.size(); kind++) {
+            time::WindowKey key = state.key;
+            time::WindowEvent event = eventOf(kinds_[kind], static_cast<time::Micros>(place) * step, place);
+            std::vector<time::WindowMatch> matches = advance(key, event);
+            if (key.deadline == time::never) continue;
+            evaluator_.pass(key, state.key.deadline, matches);
+            if (!matches.empty()) continue;
+            for (const time::WindowValue& value : event.values)
+                if (!rule_.formula.uses(value.term, false)) findings.awaited.emplace(value.term, kind);
+        }
+    }
+
+    time::WindowRule rule_;  // every event under which it holds makes a match: only the first one is of interest
+    time::WindowEvaluator evaluator_;
+    const std::vector<CountedKind>& kinds_;
+    std::set<std::string> seen_;
+    size_t work_ = 0;
+};
+
 }  // namespace
+
+bool countAlike(const CountedKind& one, const CountedKind& other) {
+    return std::equal(
+        one.values.begin(), one.values.end(), other.values.begin(), other.values.end(),
+        [](const time::WindowValue& left, const time::WindowValue& right) { return left.term == right.term; });
+}
 
 bool CountedKind::counts(int term) const {
     return std::any_of(values.begin(), values.end(),
@@ -34,217 +217,14 @@ time::WindowEvent eventOf(const CountedKind& kind, time::Micros at, size_t place
     std::string digits = std::to_string(place);
     time::WindowEvent event{at, std::string(12 - std::min<size_t>(12, digits.size()), '0') + digits, kind.values};
     for (time::WindowValue& value : event.values)
-        if (kind.fresh.count(value.term)) value.text = "value " + digits;
+        if (kind.fresh.count(value.term)) value.text = freshValue + digits;
     return event;
 }
 
-// States that differ in nothing that the rule can see; the distinct values as they are.
-std::string WindowSearch::signature(const time::WindowKey& key) const {
-    std::string text = key.held ? "h" : "";
-    for (size_t i = 0; i < key.terms.size(); i++) {
-        const time::TermState& term = key.terms[i];
-        text += ';' + std::to_string(term.count) + (term.newest == time::never ? "" : "n");
-        if (rule_.terms[i].aggregate != time::Aggregate::count)
-            text += "," + term.sum.text() + (term.below == time::never ? "" : "<") +
-                    (term.equal == time::never ? "" : "=") + (term.above == time::never ? "" : ">");
-        if (!rule_.terms[i].distinct) continue;
-        std::set<std::string> values;
-        for (const auto& [value, time] : term.distinct)
-            values.insert(value);
-        size_t fresh = 0;
-        for (const std::string& value : values)
-            if (value.compare(0, 6, "value ") == 0)
-                fresh++;
-            else
-                text += "," + value;
-        text += "," + std::to_string(fresh);
-    }
-    return text;
-}
-
-double WindowSearch::distance(const time::WindowKey& key, const time::WindowEvent& last) const {
-    double sum = 0;
-    for (size_t i = 0; i < key.terms.size(); i++) {
-        const time::WindowTermRule& term = rule_.terms[i];
-        const time::TermState& state = key.terms[i];
-        if (term.aggregate == time::Aggregate::count || state.count == 0) continue;
-        double number = numberOf(term.number), value = numberOf(state.sum);
-        if (term.aggregate == time::Aggregate::avg) value /= static_cast<double>(state.count);
-        if (term.aggregate == time::Aggregate::min || term.aggregate == time::Aggregate::max) {
-            value = number;
-            for (const time::WindowValue& own : last.values)
-                if (own.term == static_cast<int>(i) && !own.text.empty())
-                    value = std::strtod(own.text.c_str(), nullptr);
-        }
-        sum += std::fabs(value - number) / std::max(1.0, std::fabs(number));
-    }
-    return sum;
-}
-
-void WindowSearch::deadline(const State& state) {
-    if (state.key.deadline == time::never) return;
-    time::WindowEvaluator evaluator(rule_);
-    time::WindowKey key = state.key;
-    std::vector<time::WindowMatch> matches;
-    evaluator.pass(key, key.deadline, matches);
-    if (matches.size() != 1) return;
-    if (matches[0].timedOut) {
-        if (unfinished.empty()) unfinished = state.kinds;
-        return;
-    }
-    if (!absent.empty()) return;
-    absent = state.kinds;
-    size_t place = state.kinds.size();
-    for (size_t k = 0; k < kinds_.size(); k++) {
-        time::WindowKey prevented = state.key;
-        std::vector<time::WindowMatch> none;
-        evaluator.advance(prevented, eventOf(kinds_[k], static_cast<time::Micros>(place) * step, place), none);
-        if (!none.empty() || prevented.deadline == time::never) continue;
-        evaluator.pass(prevented, state.key.deadline, none);
-        if (!none.empty()) continue;
-        for (const time::WindowValue& value : kinds_[k].values)
-            if (!rule_.formula.uses(value.term, false)) awaited.emplace(value.term, k);
-    }
-}
-
-void WindowSearch::expand(const State& state, std::vector<State>& next, std::map<int, Completed>& best) {
-    time::WindowEvaluator evaluator(rule_);
-    size_t place = state.kinds.size();
-    struct Last {
-        size_t kind;
-        double distance;
-    };
-    std::vector<Last> inside, beside;
-    std::vector<size_t> outside;
-    for (size_t k = 0; k < kinds_.size(); k++) {
-        State after = state;
-        after.kinds.push_back(k);
-        std::vector<time::WindowMatch> matches;
-        time::WindowEvent event = eventOf(kinds_[k], static_cast<time::Micros>(place) * step, place);
-        evaluator.advance(after.key, event, matches);
-        if (!matches.empty()) {
-            // Consumed: what it was is seen with a rule that keeps it.
-            time::WindowRule keeping = rule_;
-            keeping.afterMatch = time::AfterMatch::every;
-            time::WindowKey kept = state.key;
-            std::vector<time::WindowMatch> again;
-            time::WindowEvaluator(keeping).advance(kept, event, again);
-            inside.push_back({k, distance(kept, event)});
-            continue;
-        }
-        outside.push_back(k);
-        if (after.key.held || !seen_.insert(signature(after.key)).second) continue;
-        deadline(after);
-        next.push_back(std::move(after));
-    }
-    // Only beside an event that matches the others are of interest.
-    for (size_t k : outside) {
-        if (inside.empty()) break;
-        time::WindowKey key = state.key;
-        std::vector<time::WindowMatch> none;
-        time::WindowEvent event = eventOf(kinds_[k], static_cast<time::Micros>(place) * step, place);
-        evaluator.advance(key, event, none);
-        beside.push_back({k, distance(key, event)});
-    }
-    auto terms = [](const CountedKind& kind) {
-        std::set<int> counted;
-        for (const time::WindowValue& value : kind.values)
-            counted.insert(value.term);
-        return counted;
-    };
-    for (const Last& last : inside) {
-        Completed found;
-        found.kinds = state.kinds;
-        found.kinds.push_back(last.kind);
-        found.distance = last.distance + alone;
-        for (const Last& other : beside) {
-            if (last.distance + other.distance >= found.distance ||
-                terms(kinds_[other.kind]) != terms(kinds_[last.kind]))
-                continue;
-            found.distance = last.distance + other.distance;
-            found.other = other.kind;
-        }
-        for (const time::WindowValue& value : kinds_[last.kind].values) {
-            if (!rule_.formula.uses(value.term, false)) continue;
-            auto known = best.find(value.term);
-            bool better = known == best.end() || found.distance < known->second.distance;
-            if (better && decides(value.term, found.kinds)) best[value.term] = found;
-        }
-    }
-}
-
-// Whether the term begins to hold with the last event, and the whole would not hold without it.
-bool WindowSearch::decides(int term, const std::vector<size_t>& kinds) const {
-    std::vector<bool> holds;
-    bool turned = false;
-    for (size_t t = 0; t < rule_.terms.size(); t++) {
-        time::WindowRule alone = rule_;
-        alone.afterMatch = time::AfterMatch::edge;
-        alone.cooldown = 0;
-        alone.onTimeout = false;
-        (void)time::Formula::parse(std::to_string(t + 1), static_cast<int>(rule_.terms.size()), alone.formula);
-        time::WindowEvaluator evaluator(alone);
-        time::WindowKey key = evaluator.emptyKey();
-        std::vector<time::WindowMatch> matches;
-        for (size_t i = 0; i < kinds.size(); i++) {
-            matches.clear();
-            evaluator.advance(key, eventOf(kinds_[kinds[i]], static_cast<time::Micros>(i) * step, i), matches);
-        }
-        holds.push_back(key.held);
-        if (static_cast<int>(t) == term) turned = !matches.empty();
-    }
-    return turned && !rule_.formula.holds([&](int other, bool negative) {
-        return negative || (other != term && holds[static_cast<size_t>(other)]);
-    });
-}
-
-bool WindowSearch::done() const {
-    for (size_t i = 0; i < rule_.terms.size(); i++)
-        if (rule_.formula.uses(static_cast<int>(i), false) && !completed.count(static_cast<int>(i))) return false;
-    return (!rule_.formula.negates() || !absent.empty()) && (!rule_.onTimeout || !unfinished.empty());
-}
-
-bool WindowSearch::nearer() const {
-    for (size_t i = 0; i < rule_.terms.size(); i++) {
-        if (rule_.terms[i].aggregate == time::Aggregate::count || !rule_.formula.uses(static_cast<int>(i), false))
-            continue;
-        auto found = nearest.find(static_cast<int>(i));
-        if (found == nearest.end() || found->second.distance > near) return true;
-    }
-    return false;
-}
-
-void WindowSearch::run() {
-    std::vector<State> states = {{time::WindowEvaluator(rule_).emptyKey(), {}}};
-    size_t more = 0;
-    for (size_t length = 0; length < longest && !states.empty(); length++) {
-        if (work_ > mostWork || (done() && (!nearer() || more++ == mostMore))) break;
-
-        std::vector<State> next;
-        std::map<int, Completed> best;
-        for (const State& state : states) {
-            work_ += kinds_.size();
-            if (work_ > mostWork) break;
-            expand(state, next, best);
-        }
-
-        for (const auto& [term, found] : best) {
-            completed.emplace(term, found);
-            auto known = nearest.find(term);
-            if (known == nearest.end() || found.distance < known->second.distance) nearest[term] = found;
-        }
-        if (next.size() > mostStates) {
-            std::vector<std::pair<double, size_t>> order;
-            for (size_t i = 0; i < next.size(); i++)
-                order.push_back({distance(next[i].key, eventOf(kinds_[next[i].kinds.back()], 0, 0)), i});
-            std::nth_element(order.begin(), order.begin() + mostStates, order.end());
-            std::vector<State> kept;
-            for (size_t i = 0; i < mostStates; i++)
-                kept.push_back(std::move(next[order[i].second]));
-            next = std::move(kept);
-        }
-        states = std::move(next);
-    }
+WindowFindings searchWindow(const time::WindowRule& rule, const std::vector<CountedKind>& kinds) {
+    WindowSearch search(rule, kinds);
+    search.run();
+    return std::move(search.findings);
 }
 
 }  // namespace specql::testgen

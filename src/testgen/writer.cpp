@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "testgen/doubts.hpp"
-#include "testgen/wording.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -34,31 +33,86 @@ std::string Writer::isStopped(const resolve::ResolvedAction& action) {
     return answer && !answer->cells.empty() ? answer->cells[0] : "";
 }
 
-void Writer::add(const char* kind, const std::string& sql, const std::string& description) {
+// --- statements ------------------------------------------------------------------------------------------------------
+
+void Writer::add(StatementKind kind, const std::string& sql, const std::string& description) {
     suite.statements.push_back({test_, title_, kind, sql, description, tested_});
 }
 
 void Writer::fixture(const std::vector<std::string>& statements) {
     // Triggers that a fixture disables are enabled again, come what may.
     for (const std::string& sql : statements)
-        add(resolve::endsWith(sql, " ENABLE TRIGGER specql_capture") ? "restore" : "fixture", sql, "");
+        add(resolve::endsWith(sql, " ENABLE TRIGGER specql_capture") ? StatementKind::restore : StatementKind::fixture,
+            sql);
 }
 
 void Writer::rows(const Stage& stage, const Stage::Render& literal) {
     fixture(stage.fixture(literal));
     for (const std::string& condition : stage.rowsThere(literal))
-        add("excuse", "SELECT 'a row is not as it was written' WHERE NOT " + condition, "");
+        excuse("SELECT 'a row is not as it was written' WHERE NOT " + condition);
 }
+
+void Writer::restore(const std::vector<std::string>& statements) {
+    for (const std::string& sql : statements)
+        add(StatementKind::restore, sql);
+}
+
+void Writer::step(const std::vector<std::string>& statements) {
+    for (const std::string& sql : statements)
+        step(sql);
+}
+
+void Writer::checkCount(const std::string& query, int wanted, const std::string& description) {
+    check("is((" + query + "),\n    " + std::to_string(wanted) + "::bigint, " + quoteLiteral(description) + ")",
+          description);
+}
+
+void Writer::fire(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
+    event(stage, sql, literal, StatementKind::fixture);
+}
+
+void Writer::rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
+    event(stage, sql, literal, StatementKind::excuse);
+}
+
+void Writer::event(const Stage& stage, const std::string& sql, const Stage::Render& literal, StatementKind kind) {
+    const TestTable* table = stage.eventTable();
+    const std::string changing = table ? table->triggerOf(stage.operation) : "";
+    if (!changing.empty())
+        excuse("SELECT " + quoteLiteral("the " + changing + " of " + table->name + " changes what is written") +
+               "\nWHERE specql.test_outcome(" + dollarQuote(stage.unheard({table}) + sql, "script") +
+               ", jsonb_build_object('done',\n    " +
+               dollarQuote("SELECT to_jsonb(" + stage.eventDone(literal) + ")", "sql") + ")) -> 'done' = '[false]'");
+    excuse(markSql());
+    add(kind, sql);
+    guard(stage, literal);
+}
+
+void Writer::guard(const Stage& stage, const Stage::Render& literal) {
+    // A failing handler fails the statement, or is recorded.
+    if (stage.action.info->spec->onError.value != "abort")
+        add(StatementKind::guard,
+            "SELECT f.message, f.context FROM specql.failures AS f WHERE " + stage.eventCondition(literal, "f"));
+}
+
+// --- the reference ---------------------------------------------------------------------------------------------------
 
 namespace {
 
-// Statements of one script.
-std::string scriptOf(const std::vector<std::string>& statements) {
-    return dollarQuote("\n" + join(statements, ";\n") + "\n", "script");
+// Statements of one script. Those that a `validate` may undo are kept together, and with which words it did.
+std::string scriptOf(const Stage& stage, const std::vector<std::string>& statements) {
+    std::string script = join(statements, ";\n");
+    if (stage.action.info->spec->onError.value == "abort" && !script.empty())
+        script = "DO " + dollarQuote(" BEGIN EXECUTE " + dollarQuote("\n" + script + "\n", "statements") +
+                                         ";\nEXCEPTION WHEN SQLSTATE 'SQ206' THEN\n"
+                                         "    PERFORM set_config('specql_test.refused', SQLERRM, true); END ",
+                                     "refused");
+    return dollarQuote("\n" + script + "\n", "script");
 }
 
 // What the tables would hold without the action, and with what the spec says.
 std::vector<std::string> keptFrom(const Stage& stage, const std::string& fire) {
+    if (fire.empty()) return {};
     std::vector<std::string> statements = breakHandler(stage.action, "NULL;");
     statements.push_back(fire);
     for (std::string& sql : mendHandler(stage.action))
@@ -67,19 +121,20 @@ std::vector<std::string> keptFrom(const Stage& stage, const std::string& fire) {
 }
 
 std::string difference(const Stage& stage, const Reference& reference, const std::string& script,
-                       const std::string& fire) {
+                       const std::string& fire, const std::string& queries) {
     std::vector<std::string> wanted = keptFrom(stage, fire);
     wanted.push_back(reference.statement());
-    return "specql.test_difference(" + scriptOf({script}) + ", " + scriptOf(wanted) + ",\n    " + reference.queries() +
-           ")";
+    return "specql.test_difference(" + scriptOf(stage, {script}) + ", " + scriptOf(stage, wanted) + ",\n    " +
+           queries + ")";
 }
 
 // Places where the reference leaves something else than there is without the action.
 std::string changes(const Stage& stage, const Reference& reference, const std::string& fire) {
     std::vector<std::string> without = keptFrom(stage, fire), with = without;
     with.push_back(reference.statement());
-    return "specql.outcomes_differ(specql.test_outcome(" + scriptOf(without) + ", q.queries), specql.test_outcome(" +
-           scriptOf(with) + ", q.queries), '{}')\nFROM (SELECT " + reference.queries() + ") AS q(queries)";
+    return "specql.outcomes_differ(specql.test_outcome(" + scriptOf(stage, without) +
+           ", q.queries), specql.test_outcome(" + scriptOf(stage, with) + ", q.queries), '{}')\nFROM (SELECT " +
+           reference.queries() + ") AS q(queries)";
 }
 
 std::string keep(const char* setting, const std::string& value) {
@@ -100,20 +155,24 @@ std::string arrayOf(const std::set<std::string>& places) {
 void Writer::compare(const Stage& stage, const Reference& reference, const std::string& script,
                      const std::string& fire) {
     if (reference.seesNothing()) return;
-    add("rehearsal", keep("changes", "(SELECT " + changes(stage, reference, fire) + ")"), "");
-    step(keep("difference", difference(stage, reference, script, fire)));
+    excuse(keep("changes", "(SELECT " + changes(stage, reference, fire) + ")"));
+    step(keep("difference", difference(stage, reference, script, fire, reference.queries())));
 }
 
 void Writer::checkStep(const Stage& stage, const Reference& reference, const resolve::ResolvedStep& step,
-                       const Stage::Render& literal, const std::string& description) {
+                       const std::string& description) {
     std::string why;
     std::set<std::string> places = reference.places(step, why);
     if (places.empty()) return skip(description, why);
-    add("excuse",
-        "SELECT 'what it does changes nothing here' WHERE NOT current_setting('specql_test.changes')::jsonb ?| " +
-            arrayOf(places),
-        description);
-    if (!stage.outside) doubtOthers(stage, step, literal, true, description);
+    excuse("SELECT 'what it does changes nothing here' WHERE NOT current_setting('specql_test.changes')::jsonb ?| " +
+               arrayOf(places),
+           description);
+    // Where there is no handler to put aside, whatever else happens does so in the same order.
+    if (!stage.outside && !resolve::isBulk(*stage.action.info)) doubt(stage, &step, description);
+    checkPlaces(places, description);
+}
+
+void Writer::checkPlaces(const std::set<std::string>& places, const std::string& description) {
     const std::string all = "current_setting('specql_test.difference')::jsonb";
     std::vector<std::string> parts;
     for (const std::string& place : places)
@@ -124,8 +183,9 @@ void Writer::checkStep(const Stage& stage, const Reference& reference, const res
 }
 
 void Writer::checkAll(const Stage& stage, const Reference& reference, const std::string& script,
-                      const std::string& fire, const std::string& description) {
-    check("is(" + difference(stage, reference, script, fire) + ",\n    '{}', " + quoteLiteral(description) + ")",
+                      const std::string& fire, const std::string& description, const std::string& queries) {
+    check("is(" + difference(stage, reference, script, fire, queries.empty() ? reference.queries() : queries) +
+              ",\n    '{}', " + quoteLiteral(description) + ")",
           description);
 }
 
@@ -135,49 +195,61 @@ void Writer::mustShow(const Stage& stage, const Reference& reference, const std:
     std::string why;
     for (const resolve::ResolvedStep* step : steps)
         places.merge(reference.places(*step, why));
-    add("excuse",
-        "SELECT 'nothing that can be seen tells whether it fired' WHERE NOT (SELECT " +
-            changes(stage, reference, fire) + ") ?| " + arrayOf(places),
-        check);
+    excuse("SELECT 'nothing that can be seen tells whether it fired' WHERE NOT (SELECT " +
+               changes(stage, reference, fire) + ") ?| " + arrayOf(places),
+           check);
 }
 
-void Writer::doubtOthers(const Stage& stage, const resolve::ResolvedStep& step, const Stage::Render& literal,
-                         bool fired, const std::string& check) {
-    const TestTable* table = stage.eventTable();
-    if (table && !table->triggers.empty()) add("excuse", Meddler{&stage.action, true}.excuse(stage, nullptr), check);
-    for (const Meddler& other : meddlers(resolver, stage.action, step, Meddled::effect))
-        add("excuse", other.excuse(stage, fired ? &literal : nullptr), check);
+void Writer::checkRetried(const Stage& stage, const Reference& reference, const Arm& arm,
+                          const std::vector<const resolve::ResolvedStep*>& steps, const std::string& event,
+                          const std::string& failures) {
+    std::string why;
+    for (const resolve::ResolvedStep* step : steps) {
+        if (reference.places(*step, why).empty()) continue;
+        std::vector<std::string> script = breakHandler(stage.action, failingBody);
+        script.push_back(event);
+        for (std::string& sql : mendHandler(stage.action))
+            script.push_back(std::move(sql));
+        script.push_back("DO $do$ BEGIN PERFORM specql.retry(f.id, f.action) FROM specql.failures AS f WHERE " +
+                         failures + "; END $do$");
+        const std::string description = "retried: " + stepTitle(world, arm, *step);
+        mustShow(stage, reference, event, {step}, description);
+        return checkAll(stage, reference, join(script, ";\n"), event, description);
+    }
 }
 
-void Writer::doubtNumber(const Stage& stage, const Stage::Render& literal, const std::string& check) {
-    const TestTable* table = stage.eventTable();
-    if (table && !table->triggers.empty()) add("excuse", Meddler{&stage.action, true}.excuse(stage, nullptr), check);
-    for (const Meddler& other : stirrers(resolver, stage.action))
-        add("excuse", other.excuse(stage, &literal), check);
+void Writer::checkFailed(const resolve::ResolvedAction& action, const std::string& failures,
+                         const std::string& description) {
+    const std::string status = action.info->spec->maxAttempts.value == "1" ? "parked" : "failed";
+    check(
+        "is((SELECT ROW(f.status, f.attempts, f.message, specql.retry(f.id, f.action))::text\n"
+        "    FROM specql.failures AS f WHERE " +
+            failures + "\n    ORDER BY f.id LIMIT 1),\n    ROW('" + status + "', 1, " + quoteLiteral(failingMessage) +
+            ", 1)::text, " + quoteLiteral(description) + ")",
+        description);
 }
 
-void Writer::rehearse(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
-    size_t before = suite.statements.size();
-    fire(stage, sql, literal);
-    for (size_t i = before; i < suite.statements.size(); i++)
-        if (suite.statements[i].kind == "fire") suite.statements[i].kind = "rehearsal";
+void Writer::doubt(const Stage& stage, const resolve::ResolvedStep* step, const std::string& check, int events) {
+    for (const std::string& query : doubts(resolver, stage, step, events))
+        excuse(query, check);
 }
 
-void Writer::fire(const Stage& stage, const std::string& sql, const Stage::Render& literal) {
-    const TestTable* table = stage.eventTable();
-    const std::string changing = table ? table->triggerOf(stage.operation) : "";
-    if (!changing.empty())
-        add("probe",
-            stage.unheard({table}) + sql + ";\nSELECT " +
-                quoteLiteral("the " + changing + " of " + table->name + " changes what is written") + " WHERE NOT (" +
-                stage.eventDone(literal) + ")",
-            "");
-    add("rehearsal", markSql(), "");
-    add("fire", sql, "");
-    if (stage.action.info->spec->onError.value != "abort")
-        add("guard",
-            "SELECT f.message, f.context FROM specql.failures AS f WHERE " + stage.eventCondition(literal, "f"), "");
+std::vector<std::string> breakHandler(const resolve::ResolvedAction& action, const std::string& body) {
+    std::string name = resolve::handlerName(action), handler = quoteName(action.info->schema, name);
+    return {"ALTER FUNCTION " + handler + "() RENAME TO specql_test_aside",
+            "CREATE FUNCTION " + handler + "() RETURNS " + (action.binding.custom ? "void" : "trigger") +
+                " LANGUAGE plpgsql AS $body$\nBEGIN\n    " + body + "\n    " +
+                (action.binding.custom ? "" : "RETURN NULL;") + "\nEND $body$"};
 }
+
+std::vector<std::string> mendHandler(const resolve::ResolvedAction& action) {
+    std::string name = resolve::handlerName(action);
+    return {
+        "DROP FUNCTION " + quoteName(action.info->schema, name) + "()",
+        "ALTER FUNCTION " + quoteName(action.info->schema, "specql_test_aside") + "() RENAME TO " + quoteName(name)};
+}
+
+// --- values ----------------------------------------------------------------------------------------------------------
 
 const SearchAnswer* Writer::ask(const std::string& sql) {
     auto found = answers_.find(sql);
@@ -191,66 +263,96 @@ const SearchAnswer* Writer::ask(const std::string& sql) {
 namespace {
 
 // Where nothing fits, what other actions demand is left to the trial of the rows, whose reason says more.
-Scenario unruled(Scenario scenario) {
-    scenario.rules.clear();
+Scenario demanding(Scenario scenario, const std::vector<std::string>& conditions, bool ruled) {
+    scenario.demands.insert(scenario.demands.end(), conditions.begin(), conditions.end());
+    if (!ruled) scenario.rules.clear();
     return scenario;
-}
-
-Fixture read(const Stage& stage, const std::vector<std::string>& cells, size_t numbers, size_t flags, size_t asked) {
-    Fixture fixture;
-    for (size_t i = 0; i < stage.scenario.dimensions.size(); i++) {
-        const Dimension& dimension = stage.scenario.dimensions[i];
-        size_t n = static_cast<size_t>(std::stoul(cells[numbers + i]));
-        fixture.values.push_back(dimension.unique ? "" : dimension.candidates[n]);
-    }
-    if (fixture.values.empty()) fixture.values.push_back("");
-    for (size_t i = 0; i < asked; i++)
-        fixture.held.push_back(cells[flags + i] == "t");
-    return fixture;
 }
 
 }  // namespace
 
 Fixture Writer::find(const Stage& stage, const std::vector<std::string>& conditions,
                      const std::vector<std::string>& asked, const Focus& focus, std::string& why, bool strictly) {
-    const SearchAnswer* answer = ask(stage.scenario.find(conditions, asked, focus));
-    bool unruledAnswer = !strictly && answer && answer->cells.empty() && !stage.scenario.rules.empty();
-    if (unruledAnswer) answer = ask(unruled(stage.scenario).find(conditions, asked, focus));
-    if (!answer) return {};
-    if (answer->cells.empty()) {
-        why = answer->error.empty() ? "no values were found that satisfy the condition and the tables' constraints"
-                                    : "the search for values failed: " + commentText(answer->error);
-        return {};
+    for (bool ruled : {true, false}) {
+        if (!ruled && (strictly || stage.scenario.rules.empty())) continue;
+        const SearchAnswer* answer = ask(findQuery(demanding(stage.scenario, conditions, ruled), asked, focus));
+        why.clear();
+        if (!answer) return {};
+        if (answer->cells.empty()) {
+            why = answer->error.empty() ? "no values were found that satisfy the condition and the tables' constraints"
+                                        : "the search for values failed: " + commentText(answer->error);
+            continue;
+        }
+        Fixture fixture = readFixture(stage.scenario, answer->cells[0], answer->cells[1]);
+        fixture.ruled = ruled;
+        return fixture;
     }
-    Fixture fixture = read(stage, answer->cells, 0, stage.scenario.dimensions.size(), asked.size());
-    fixture.ruled = !unruledAnswer;
-    return fixture;
+    return {};
 }
 
 bool Writer::findPair(const Stage& stage, const std::string& condition, const std::string& atom,
                       const std::vector<std::string>& asked, const std::set<int>& varied, bool greater,
                       const Focus& focus, Fixture& inside, Fixture& outside, const std::vector<std::string>& demands) {
-    std::set<int> free;
+    Pair pair{condition, atom, {}, greater};
     for (int dimension : varied)
-        if (!stage.scenario.dimensions[static_cast<size_t>(dimension)].unique) free.insert(dimension);
-    if (free.empty()) return false;
-    const std::set<int> before = stage.before(free);
+        if (!stage.scenario.at(dimension).unique) pair.varied.insert(dimension);
+    if (pair.varied.empty()) return false;
+    const std::set<int> before = stage.before(pair.varied);
     for (bool ruled : {true, false})
         for (bool loosely : {false, true}) {
             if ((!ruled && stage.scenario.rules.empty()) || (loosely && before.empty())) continue;
-            Scenario scenario = ruled ? stage.scenario : unruled(stage.scenario);
-            scenario.demands.insert(scenario.demands.end(), demands.begin(), demands.end());
-            const SearchAnswer* answer = ask(
-                scenario.findPair(condition, atom, asked, free, greater, focus, loosely ? before : std::set<int>{}));
+            pair.loose = loosely ? before : std::set<int>();
+            const SearchAnswer* answer =
+                ask(findPairQuery(demanding(stage.scenario, demands, ruled), pair, asked, focus));
             if (!answer) return false;
             if (answer->cells.empty()) continue;
-            size_t count = scenario.dimensions.size();
-            inside = read(stage, answer->cells, 0, 2 * count, asked.size());
-            outside = read(stage, answer->cells, count, 2 * count + asked.size(), asked.size());
+            inside = readFixture(stage.scenario, answer->cells[0], answer->cells[1]);
+            outside = readFixture(stage.scenario, answer->cells[2], answer->cells[3]);
             inside.ruled = outside.ruled = ruled;
             return true;
         }
     return false;
+}
+
+Sides Writer::bothSides(const Stage& stage, const Arm& arm, const std::string& condition,
+                        const resolve::BoundExpression& bound, const spec::Atom& atom,
+                        const std::vector<std::string>& asked, const std::vector<std::string>& telling) {
+    Sides sides;
+    std::string slice;
+    if (!stage.printSlice(bound, atom.begin, atom.end, Scenario::reference, slice, sides.why)) return sides;
+    const std::set<int> read = stage.dimensionsOf(bound, atom.begin, atom.end);
+    if (read.empty()) return sides;  // a constant
+    Focus focus;
+    stage.focusOn(bound, {}, focus);
+    for (const auto& [dimension, order] : stage.focus(arm))
+        focus.emplace(dimension, order);
+    for (bool greater : {true, false}) {
+        Fixture inside, outside;
+        auto find = [&](const std::vector<std::string>& besides) {
+            return findPair(stage, condition, slice, asked, read, greater, focus, inside, outside, besides);
+        };
+        if ((!telling.empty() && find(telling)) || find({})) sides.pairs.emplace_back(inside, outside);
+    }
+    if (sides.pairs.empty()) sides.why = "no values were found on both sides";
+    return sides;
+}
+
+std::string valuesOf(const Writer& writer, const Stage& stage, const resolve::BoundExpression& bound,
+                     const spec::Atom& atom, const Fixture& fixture) {
+    std::vector<std::string> shown;
+    for (const NameUse& use : writer.world.facts(bound.expression).names) {
+        if (use.offset < atom.begin || use.offset >= atom.end) continue;
+        std::vector<std::string> values;
+        for (int dimension : stage.dimensionsOf(bound, use.offset, use.offset + use.length)) {
+            const std::string& value = fixture.values[static_cast<size_t>(dimension)];
+            bool own = stage.scenario.dimensions[static_cast<size_t>(dimension)].unique ||
+                       value.find(numberMark) != std::string::npos;
+            values.push_back(own ? "its own" : value.empty() ? "two elements" : value);
+        }
+        std::string text = join(use.parts, ".") + (values.size() > 1 ? " from " : " = ") + join(values, " and ");
+        if (std::find(shown.begin(), shown.end(), text) == shown.end()) shown.push_back(text);
+    }
+    return join(shown, ", ");
 }
 
 Stage::Render Writer::literals(const Stage& stage, const Fixture& fixture) {
@@ -270,131 +372,6 @@ Stage::Render Writer::literals(const Stage& stage, const Fixture& fixture) {
             elements.push_back(plain(element));
         return Scenario::array(dimension, elements);
     };
-}
-
-std::vector<std::string> breakHandler(const resolve::ResolvedAction& action, const std::string& body) {
-    std::string name = resolve::handlerName(action), handler = quoteName(action.info->schema, name);
-    return {"ALTER FUNCTION " + handler + "() RENAME TO specql_test_aside",
-            "CREATE FUNCTION " + handler + "() RETURNS " + (action.binding.custom ? "void" : "trigger") +
-                " LANGUAGE plpgsql AS $body$\nBEGIN\n    " + body + "\n    " +
-                (action.binding.custom ? "" : "RETURN NULL;") + "\nEND $body$"};
-}
-
-std::vector<std::string> mendHandler(const resolve::ResolvedAction& action) {
-    std::string name = resolve::handlerName(action);
-    return {
-        "DROP FUNCTION " + quoteName(action.info->schema, name) + "()",
-        "ALTER FUNCTION " + quoteName(action.info->schema, "specql_test_aside") + "() RENAME TO " + quoteName(name)};
-}
-
-std::vector<unsigned> operationsOf(const resolve::ResolvedAction& action) {
-    if (action.binding.custom) return {0};
-    std::vector<unsigned> operations;
-    for (unsigned op : {static_cast<unsigned>(resolve::opUpdate), static_cast<unsigned>(resolve::opInsert),
-                        static_cast<unsigned>(resolve::opDelete)})
-        if (action.binding.ops & op) operations.push_back(op);
-    return operations;
-}
-
-std::vector<Arm> namedArms(const resolve::World& world, const resolve::ResolvedAction& action) {
-    std::vector<Arm> arms = armsOf(world, action);
-    std::string base = occurrence(action.base);
-    if (arms.size() == 1) {
-        arms[0].label = base;
-        return arms;
-    }
-    for (size_t i = 0; i < arms.size(); i++) {
-        Arm& arm = arms[i];
-        arm.label = base + " branch " + std::to_string(i + 1);
-        for (const resolve::ResolvedStep* step : arm.steps)
-            for (const resolve::BoundAssignment& assignment : step->set) {
-                if (assignment.column != "event_type" || !assignment.value || arm.eventLabel) continue;
-                const ExpressionFacts& facts = world.facts(assignment.value.expression);
-                if (!facts.isLiteral) continue;
-                bool taken = std::any_of(arms.begin(), arms.begin() + static_cast<long>(i),
-                                         [&](const Arm& other) { return other.label == facts.literalValue; });
-                if (taken) continue;
-                arm.label = facts.literalValue;
-                arm.eventLabel = true;
-            }
-    }
-    return arms;
-}
-
-// --- suites --------------------------------------------------------------------------------------------------------
-
-namespace {
-
-std::string suiteOf(const resolve::ResolvedAction& action) {
-    const char* pattern = action.window                   ? "window_test"
-                          : resolve::isBulk(*action.info) ? "batch_test"
-                                                          : "event_driven_test";
-    return action.info->schema + "." + pattern;
-}
-
-void collectTargets(const std::vector<resolve::ResolvedStep>& steps,
-                    std::set<std::pair<std::string, std::string>>& tables) {
-    for (const resolve::ResolvedStep& step : steps) {
-        if (step.target) tables.emplace(step.target->schema, step.target->table);
-        collectTargets(step.then, tables);
-        collectTargets(step.otherwise, tables);
-    }
-}
-
-}  // namespace
-
-std::map<std::string, int> suiteNames(const resolve::Resolver& resolver) {
-    std::map<std::string, std::set<std::string>> names;
-    for (const resolve::ResolvedAction& action : resolver.actions)
-        if (!action.isFeed()) names[suiteOf(action)].insert(action.info->name());
-    std::map<std::string, int> counted;
-    for (const auto& [suite, actions] : names)
-        counted[suite] = static_cast<int>(actions.size());
-    return counted;
-}
-
-std::vector<std::pair<std::string, std::string>> suiteTables(const resolve::World& world,
-                                                             const resolve::Resolver& resolver) {
-    std::set<std::pair<std::string, std::string>> tables;
-    for (const resolve::EntityInfo& entity : world.entities)
-        if (entity.unit) tables.emplace(entity.schema, entity.table);
-    for (const resolve::ResolvedAction& action : resolver.actions) {
-        if (action.binding.entity) tables.emplace(action.binding.entity->schema, action.binding.entity->table);
-        for (const resolve::Context& context : action.contexts)
-            tables.emplace(context.entity->schema, context.entity->table);
-        for (const resolve::ResolvedBranch& branch : action.branches) {
-            collectTargets(branch.steps, tables);
-            collectTargets(branch.otherwise, tables);
-        }
-    }
-    return {tables.begin(), tables.end()};
-}
-
-WrittenSuite writeSuite(const resolve::World& world, const resolve::Resolver& resolver, const TestTables& tables,
-                        const std::string& suite, const std::vector<SearchAnswer>& answers,
-                        std::map<std::string, WindowFindings> windows) {
-    Writer writer(world, resolver, tables, answers);
-    writer.suite.windows = std::move(windows);
-    std::vector<const resolve::ResolvedAction*> tested;
-    for (const resolve::ResolvedAction& action : resolver.actions) {
-        // What feeds a window only counts.
-        if (action.isFeed() || suiteOf(action) != suite) continue;
-        writer.about(action);
-        if (isSwitchedOff(*action.info)) {
-            writer.begin(action.info->name());
-            writer.skip(action.info->name(), "the action is switched off in the spec");
-        } else if (action.window) {
-            writeWindow(writer, action);
-        } else if (resolve::isBulk(*action.info)) {
-            writeBulk(writer, action);
-        } else {
-            writeEventDriven(writer, action);
-            if (writer.isStopped(action).empty()) tested.push_back(&action);
-        }
-    }
-    writeConsistency(writer, tested);
-    writeCascade(writer, tested);
-    return std::move(writer.suite);
 }
 
 }  // namespace specql::testgen

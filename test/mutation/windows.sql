@@ -18,13 +18,13 @@ INSERT INTO mutant (name, function, old, nth, new, suite, noticed) VALUES
 ('the FILTER is turned round', 'bank.many_small_ones_payment_created_capture()', 'new.amount <', 1, 'new.amount >=', :'F', 'many_small_ones counts payment_created at amount = %'),
 ('the FILTER goes one too far', 'bank.many_small_ones_payment_created_capture()', 'new.amount <', 1, 'new.amount <=', :'F', 'many_small_ones does not count payment_created at amount = 1000'),
 ('another type of event is counted too', 'inventory.aggregated_alerts_low_stock_capture()', '(new.event_type = ''low_stock''::text)', 1, 'true', :'W', 'aggregated_alerts does not count inventory_event with event_type = %'),
-('a step of the match is dropped', 'inventory.handle_aggregated_alerts_events()', 'PERFORM specql.notify(''management'', ''Multiple products low on stock'', 1);', 1, '', :'W', 'aggregated_alerts notifies management'),
-('a wrong column', 'inventory.handle_aggregated_alerts_events()', 'e.first_at,', 1, 'e.last_at,', :'W', 'aggregated_alerts creates bulk_reorder_request'),
-('a value of the match is misread', 'ops.failing_rows(integer)', '''match_count'')::bigint', 1, '''match_count'')::bigint + 1', :'I', 'failing inserts incident'),
-('a wrong literal', 'ops.handle_failing_events()', '''major''', 1, '''minor''', :'I', 'failing inserts incident'),
+('a step of the match is dropped', 'inventory.handle_aggregated_alerts_events()', 'PERFORM specql.notify(''management'', ''Multiple products low on stock'', 1);', 1, '', :'W', 'aggregated_alerts: notify: management %'),
+('a wrong column', 'inventory.handle_aggregated_alerts_events()', 'e.first_at,', 1, 'e.last_at,', :'W', 'aggregated_alerts: create: BulkReorderRequest'),
+('a value of the match is misread', 'ops.failing_rows(integer)', '''match_count'')::bigint', 1, '''match_count'')::bigint + 1', :'I', 'failing: insert: Incident SET %'),
+('a wrong literal', 'ops.handle_failing_events()', '''major''', 1, '''minor''', :'I', 'failing: insert: Incident SET %'),
 ('a match hits every row', 'bank.handle_velocity_events()', 'WHERE t.id = e.account_id;', 1, 'WHERE true;', :'F', 'velocity leaves other rows of account alone'),
-('another time of the match', 'bank.many_small_ones_rows(integer)', '''last_at''', 1, '''first_at''', :'F', 'many_small_ones is appended to audit_log'),
-('an escalation goes elsewhere', 'inventory.handle_correlated_events_events()', 'customer_service', 1, 'management', :'W', 'correlated_events escalates to customer_service');
+('another time of the match', 'bank.many_small_ones_rows(integer)', '''last_at''', 1, '''first_at''', :'F', 'many_small_ones: append: AuditLog SET %'),
+('an escalation goes elsewhere', 'inventory.handle_correlated_events_events()', 'customer_service', 1, 'management', :'W', 'correlated_events: escalate: customer_service %');
 
 -- What the runtime was told.
 INSERT INTO mutant (name, change, suite, noticed) VALUES

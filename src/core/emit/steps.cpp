@@ -74,27 +74,42 @@ std::string StepEmitter::emit(const std::vector<resolve::ResolvedStep>& steps, c
     return sql.empty() ? "NULL;\n" : sql;
 }
 
-// The step as the user would recognise it, where the statement does not say it by itself.
-std::string StepEmitter::comment(const resolve::ResolvedStep& step) const {
+std::string stepText(const resolve::World& world, const resolve::ResolvedStep& step, bool whole) {
     const spec::Step& spec = *step.spec;
+    auto written = [&](const resolve::BoundExpression& bound) { return world.expressionText(bound.expression); };
     std::string text = spec.verb.value;
     switch (spec.kind) {
-        case spec::StepKind::callExternal:
-        case spec::StepKind::notify:
-        case spec::StepKind::escalate: return "";
         case spec::StepKind::function:
         case spec::StepKind::call:
             text += ": " + spec.target.value + "(";
             for (size_t i = 0; i < step.args.size(); i++)
-                text += (i > 0 ? ", " : "") + world_.expressionText(step.args[i].expression);
+                text += (i > 0 ? ", " : "") + written(step.args[i]);
             text += ")";
             break;
         case spec::StepKind::validate:
         case spec::StepKind::branch:
-        case spec::StepKind::foreach: text += ": " + world_.expressionText(step.condition.expression); break;
+        case spec::StepKind::foreach: text += ": " + written(step.condition); break;
         default: text += ": " + spec.target.value;
     }
-    return "-- " + commentText(text) + "\n";
+    if (!whole) return commentText(text);
+    if (spec.via) text += " VIA " + spec.via.value;
+    std::vector<std::string> set;
+    for (const resolve::BoundAssignment& assignment : step.set)
+        if (assignment.value) set.push_back(assignment.column + " = " + written(assignment.value));
+    if (!set.empty()) text += " SET " + join(set, ", ");
+    if (step.where) text += " WHERE " + written(step.where);
+    if (spec.message) text += " \"" + spec.message.value + "\"";
+    return commentText(text);
+}
+
+// What a statement does not say by itself is said by the step that it stands for.
+std::string StepEmitter::comment(const resolve::ResolvedStep& step) const {
+    switch (step.spec->kind) {
+        case spec::StepKind::callExternal:
+        case spec::StepKind::notify:
+        case spec::StepKind::escalate: return "";
+        default: return "-- " + stepText(world_, step, false) + "\n";
+    }
 }
 
 std::string StepEmitter::perform(const std::string& expression, const StepPlace& place) const {
@@ -138,6 +153,8 @@ bool sets(const std::vector<std::string>& columns, const std::string& column) {
     return std::find(columns.begin(), columns.end(), quoteName(column)) != columns.end();
 }
 
+}  // namespace
+
 // All listeners of a custom event are given the same event: their rows are told apart by the action's name.
 int reactionNumber(const resolve::ResolvedAction& action, int insert) {
     if (!action.binding.custom) return insert;
@@ -146,8 +163,6 @@ int reactionNumber(const resolve::ResolvedAction& action, int insert) {
         hash = (hash ^ c) * 16777619u;
     return static_cast<int>((hash & 0x3fffff) << 8) + insert;
 }
-
-}  // namespace
 
 // Handled again, an event finds the rows it has written: a retry or a replay never writes them twice.
 int StepEmitter::giveReactionId(const resolve::EntityInfo& entity, const StepPlace& place, bool delivers,

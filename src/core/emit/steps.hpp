@@ -18,6 +18,13 @@ struct StepPlace {
     std::string label;  // of the loop that return: goes on with; empty: it ends the function
 };
 
+// The step as its author would recognise it, on one line. `whole`: with what it sets, its WHERE and its message.
+std::string stepText(const resolve::World& world, const resolve::ResolvedStep& step, bool whole);
+
+// The number by which an event row is found that an action's nth insertion, from 1 to 255, writes in reaction to an
+// event: the second argument of specql.reaction_id.
+int reactionNumber(const resolve::ResolvedAction& action, int insert);
+
 class StepEmitter {
 public:
     StepEmitter(const resolve::World& world, const resolve::ResolvedAction& action, Printer& printer)

@@ -1,0 +1,45 @@
+#include "testgen/steps.hpp"
+
+#include "text/quote.hpp"
+
+namespace specql::testgen {
+
+bool insertsRow(const resolve::ResolvedStep& step) {
+    spec::StepKind kind = step.spec->kind;
+    return step.target &&
+           (kind == spec::StepKind::insert || kind == spec::StepKind::append || kind == spec::StepKind::create);
+}
+
+bool writesRows(const resolve::ResolvedStep& step) {
+    return step.target && (step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove);
+}
+
+unsigned operationOf(const resolve::ResolvedStep& step) {
+    if (insertsRow(step)) return resolve::opInsert;
+    if (!writesRows(step)) return 0;
+    return step.spec->kind == spec::StepKind::update ? resolve::opUpdate : resolve::opDelete;
+}
+
+bool hears(const resolve::Binding& binding, const resolve::ResolvedStep& step) {
+    if (binding.custom) return step.spec->kind == spec::StepKind::emit && step.spec->target.value == binding.event;
+    const unsigned operation = operationOf(step);
+    return step.target == binding.entity && (binding.ops & operation) &&
+           (operation != resolve::opUpdate || binding.changedColumn.empty() ||
+            assignmentOf(step, binding.changedColumn));
+}
+
+const resolve::BoundAssignment* assignmentOf(const resolve::ResolvedStep& step, const std::string& column) {
+    for (const resolve::BoundAssignment& assignment : step.set)
+        if (assignment.column == column) return &assignment;
+    return nullptr;
+}
+
+std::string literalOf(const resolve::World& world, const resolve::BoundAssignment& assignment) {
+    if (!assignment.value) return "";
+    const ExpressionFacts& facts = world.facts(assignment.value.expression);
+    if (!facts.isLiteral) return "";
+    if (facts.literalType == "null") return "NULL";
+    return facts.literalType == "text" ? quoteLiteral(facts.literalValue) : facts.literalValue;
+}
+
+}  // namespace specql::testgen

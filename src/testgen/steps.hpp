@@ -1,0 +1,23 @@
+// What single steps do, as several parts of a suite ask it.
+#pragma once
+
+#include <string>
+
+#include "resolve/resolver.hpp"
+
+namespace specql::testgen {
+
+bool insertsRow(const resolve::ResolvedStep& step);
+// Updates or deletes.
+bool writesRows(const resolve::ResolvedStep& step);
+// What a step does to a row, as a bit of Op; 0 if nothing.
+unsigned operationOf(const resolve::ResolvedStep& step);
+// Whether what a step does is an event for what is bound.
+bool hears(const resolve::Binding& binding, const resolve::ResolvedStep& step);
+
+// What a step gives a column; null if it does not.
+const resolve::BoundAssignment* assignmentOf(const resolve::ResolvedStep& step, const std::string& column);
+// A constant that a column is given, as SQL; empty if it is none.
+std::string literalOf(const resolve::World& world, const resolve::BoundAssignment& assignment);
+
+}  // namespace specql::testgen
