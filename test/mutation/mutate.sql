@@ -1,4 +1,5 @@
--- Breaks generated functions and registrations one by one, and looks whether the suites notice.
+-- Breaks generated functions and registrations one by one, and looks whether the suites notice. Two sessions, each in a
+-- database of its own, share the work: :part is 0 or 1.
 \set ON_ERROR_STOP 1
 SET client_min_messages = error;
 CREATE EXTENSION specql;
@@ -21,8 +22,9 @@ SELECT count(*) > 0 AS applied FROM specql.apply(:'sensors');
 -- What is as it was generated passes.
 SELECT format('%s - %s as it was generated: %s', CASE WHEN bool_and(l NOT LIKE 'not ok%') THEN 'ok' ELSE 'not ok' END, s.suite,
               string_agg(l, E'\n') FILTER (WHERE l LIKE 'not ok%'))
-FROM specql.test_suites() AS s, specql.runtests(s.suite) AS l
-WHERE s.suite IN (SELECT m.suite FROM mutant AS m) GROUP BY s.suite ORDER BY s.suite;
+FROM (SELECT t.suite, row_number() OVER (ORDER BY t.suite) AS n FROM specql.test_suites() AS t
+      WHERE t.suite IN (SELECT m.suite FROM mutant AS m)) AS s, specql.runtests(s.suite) AS l
+WHERE s.n % 2 = :part GROUP BY s.suite ORDER BY s.suite;
 
 CREATE FUNCTION pg_temp.run(m mutant) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -54,7 +56,8 @@ BEGIN
 END $$;
 
 -- A statement for each, so that the memory of one is given back before the next.
-SELECT format('SELECT pg_temp.run(m) FROM mutant AS m WHERE m.n = %s;', m.n) FROM mutant AS m ORDER BY m.n \gexec
+SELECT format('SELECT pg_temp.run(m) FROM mutant AS m WHERE m.n = %s;', m.n) FROM mutant AS m
+WHERE m.n % 2 = :part ORDER BY m.n \gexec
 
 \i test/mutation/where.sql
 
