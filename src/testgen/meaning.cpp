@@ -209,8 +209,9 @@ std::string Meaning::sql(const resolve::Value& value, const Render& render, cons
                    ")";
         case resolve::ValueKind::eventColumn: {
             if (!scope.changing) {
-                if (isMissing(value)) return "NULL::" + binding.entity->column(value.name)->type;
-                break;
+                if (!isMissing(value)) break;
+                const resolve::ColumnInfo* missing = binding.entity->column(value.name);
+                return "NULL::" + (missing ? missing->type : value.type);
             }
             const resolve::BoundAssignment* set = value.old ? nullptr : assignmentOf(*scope.changing, value.name);
             if (!set) break;
