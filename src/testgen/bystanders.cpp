@@ -16,6 +16,9 @@ std::string rowQuery(const resolve::EntityInfo& entity, const std::string& key) 
 
 }  // namespace
 
+Bystander::Bystander(const std::string& what, const resolve::EntityInfo& entity, const std::string& key)
+    : title(what), place(entity.shown() + " " + key), query(rowQuery(entity, key)) {}
+
 std::vector<Bystander> bystanders(Writer& writer, const Stage& stage, const Arm& arm, const Stage::Render& mine,
                                   const Stage::Render& others) {
     std::vector<Bystander> found;
@@ -28,8 +31,8 @@ std::vector<Bystander> bystanders(Writer& writer, const Stage& stage, const Arm&
         auto key = columns.find(step.target->key);
         // A key of which there are few values is the same in every test.
         if (key == columns.end() || others(key->second) == mine(key->second)) continue;
-        Bystander one{arm.label + " leaves other rows of " + step.target->table + " alone",
-                      step.target->shown() + " " + others(key->second), rowQuery(*step.target, others(key->second))};
+        Bystander one(arm.label + " leaves other rows of " + step.target->table + " alone", *step.target,
+                      others(key->second));
         if (std::none_of(found.begin(), found.end(), [&](const Bystander& other) { return other.query == one.query; }))
             found.push_back(one);
         if (scope.own == Place::after() && stage.operation == resolve::opInsert) brought = row;

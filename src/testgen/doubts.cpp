@@ -2,32 +2,12 @@
 
 #include <algorithm>
 
+#include "testgen/steps.hpp"
 #include "text/quote.hpp"
 
 namespace specql::testgen {
 
 namespace {
-
-using Test = std::function<bool(const resolve::ResolvedStep&)>;
-
-bool anyStep(const resolve::Resolver& resolver, const resolve::ResolvedAction& action, const Test& test);
-
-// Whether the test holds for a step, one within it, or one of an action that it calls, which has no event of its own.
-bool anyStep(const resolve::Resolver& resolver, const std::vector<resolve::ResolvedStep>& steps, const Test& test) {
-    return std::any_of(steps.begin(), steps.end(), [&](const resolve::ResolvedStep& step) {
-        return test(step) || anyStep(resolver, step.then, test) || anyStep(resolver, step.otherwise, test) ||
-               std::any_of(
-                   resolver.actions.begin(), resolver.actions.end(), [&](const resolve::ResolvedAction& called) {
-                       return step.calledAction && called.info == step.calledAction && anyStep(resolver, called, test);
-                   });
-    });
-}
-
-bool anyStep(const resolve::Resolver& resolver, const resolve::ResolvedAction& action, const Test& test) {
-    return std::any_of(action.branches.begin(), action.branches.end(), [&](const resolve::ResolvedBranch& branch) {
-        return anyStep(resolver, branch.steps, test) || anyStep(resolver, branch.otherwise, test);
-    });
-}
 
 // Whether a step may undo or overwrite what `written` does.
 bool overwrites(const resolve::ResolvedStep& step, const resolve::ResolvedStep& written) {
@@ -61,11 +41,12 @@ std::vector<std::string> doubts(const resolve::Resolver& resolver, const Stage& 
     std::vector<std::string> found;
     for (const resolve::ResolvedAction& other : resolver.actions) {
         if (other.isFeed() || isSwitchedOff(*other.info)) continue;
-        again = again ||
-                anyStep(resolver, other, [&](const resolve::ResolvedStep& one) { return hears(tested.binding, one); });
-        if (step && other.info != tested.info &&
-            anyStep(resolver, other, [&](const resolve::ResolvedStep& one) { return overwrites(one, *step); }))
-            found.push_back(reason(other.info->name() + " writes there too", other, 0));
+        bool meddles = false;
+        visitSteps(resolver, other, [&](const resolve::ResolvedStep& one) {
+            again = again || hears(tested.binding, one);
+            meddles = meddles || (step && other.info != tested.info && overwrites(one, *step));
+        });
+        if (meddles) found.push_back(reason(other.info->name() + " writes there too", other, 0));
     }
     if (again) found.push_back(reason("what it writes sets it off again", tested, events));
     return found;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "emit/printer.hpp"
+#include "testgen/steps.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -65,10 +66,10 @@ std::string queryOf(const resolve::ResolvedStep& step) {
 Reference::Reference(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
                      const Stage::Render& literal)
     : world_(world), resolver_(resolver), stage_(stage), literal_(literal) {
-    visit(stage.action, [this](const resolve::ResolvedStep& step) {
+    visitSteps(resolver, stage.action, [this](const resolve::ResolvedStep& step) {
         if (insertsRow(step) && !assignmentOf(step, step.target->key)) keysChosen_.insert(step.target);
     });
-    visit(stage.action, [this](const resolve::ResolvedStep& step) {
+    visitSteps(resolver, stage.action, [this](const resolve::ResolvedStep& step) {
         if (deliveryKind(step) || step.spec->kind == spec::StepKind::emit)
             queries_[placeOf(step)] = queryOf(step);
         else if (step.target)
@@ -104,22 +105,6 @@ Reference::Reference(const resolve::World& world, const resolve::Resolver& resol
 
 // --- where it is seen ------------------------------------------------------------------------------------------------
 
-void Reference::visit(const resolve::ResolvedAction& action, const Visit& found) const {
-    for (const resolve::ResolvedBranch& branch : action.branches)
-        for (const std::vector<resolve::ResolvedStep>* steps : {&branch.steps, &branch.otherwise})
-            for (const resolve::ResolvedStep& step : *steps)
-                visit(step, found);
-}
-
-void Reference::visit(const resolve::ResolvedStep& step, const Visit& found) const {
-    found(step);
-    for (const std::vector<resolve::ResolvedStep>* steps : {&step.then, &step.otherwise})
-        for (const resolve::ResolvedStep& inner : *steps)
-            visit(inner, found);
-    for (const resolve::ResolvedAction& called : resolver_.actions)
-        if (step.calledAction && called.info == step.calledAction) visit(called, found);
-}
-
 // Of the rows that this transaction has written. What says that an event row was processed is tested by itself.
 void Reference::lookAtTable(const resolve::EntityInfo& entity) {
     std::string row = "to_jsonb(t)";
@@ -131,7 +116,7 @@ void Reference::lookAtTable(const resolve::EntityInfo& entity) {
 
 std::set<std::string> Reference::places(const resolve::ResolvedStep& step, std::string& why) const {
     std::set<std::string> found;
-    visit(step, [&](const resolve::ResolvedStep& one) {
+    visitSteps(resolver_, step, [&](const resolve::ResolvedStep& one) {
         std::string place = placeOf(one);
         auto unclear = unclear_.find(place);
         if (unclear != unclear_.end())
@@ -152,7 +137,7 @@ std::string Reference::queries(const std::set<std::string>& places) const {
 }
 
 void Reference::give(const resolve::ResolvedStep& step, const std::string& why) {
-    visit(step, [&](const resolve::ResolvedStep& one) {
+    visitSteps(resolver_, step, [&](const resolve::ResolvedStep& one) {
         if (!placeOf(one).empty()) unclear_.emplace(placeOf(one), why);
     });
 }

@@ -2,7 +2,6 @@
 // of the test where the spec has names. It shares nothing with the generated handler but the text of expressions.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -35,10 +34,6 @@ public:
     bool seesNothing() const { return queries_.empty(); }
 
 private:
-    using Visit = std::function<void(const resolve::ResolvedStep&)>;
-    // The step, those within it, and those of an action that it calls.
-    void visit(const resolve::ResolvedStep& step, const Visit& found) const;
-    void visit(const resolve::ResolvedAction& action, const Visit& found) const;
     void lookAtTable(const resolve::EntityInfo& entity);
     // What a step would do cannot be written: nothing can be said of the places where it would be seen.
     void give(const resolve::ResolvedStep& step, const std::string& why);

@@ -4,6 +4,22 @@
 
 namespace specql::testgen {
 
+void visitSteps(const resolve::Resolver& resolver, const resolve::ResolvedAction& action, const VisitStep& visit) {
+    for (const resolve::ResolvedBranch& branch : action.branches)
+        for (const std::vector<resolve::ResolvedStep>* steps : {&branch.steps, &branch.otherwise})
+            for (const resolve::ResolvedStep& step : *steps)
+                visitSteps(resolver, step, visit);
+}
+
+void visitSteps(const resolve::Resolver& resolver, const resolve::ResolvedStep& step, const VisitStep& visit) {
+    visit(step);
+    for (const std::vector<resolve::ResolvedStep>* steps : {&step.then, &step.otherwise})
+        for (const resolve::ResolvedStep& inner : *steps)
+            visitSteps(resolver, inner, visit);
+    for (const resolve::ResolvedAction& called : resolver.actions)
+        if (step.calledAction && called.info == step.calledAction) visitSteps(resolver, called, visit);
+}
+
 bool insertsRow(const resolve::ResolvedStep& step) {
     spec::StepKind kind = step.spec->kind;
     return step.target &&

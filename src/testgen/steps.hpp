@@ -1,11 +1,17 @@
 // What single steps do, as several parts of a suite ask it.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "resolve/resolver.hpp"
 
 namespace specql::testgen {
+
+using VisitStep = std::function<void(const resolve::ResolvedStep&)>;
+// A step, those within it, and those of an action that it calls; or all that an action has.
+void visitSteps(const resolve::Resolver& resolver, const resolve::ResolvedStep& step, const VisitStep& visit);
+void visitSteps(const resolve::Resolver& resolver, const resolve::ResolvedAction& action, const VisitStep& visit);
 
 bool insertsRow(const resolve::ResolvedStep& step);
 // Updates or deletes.

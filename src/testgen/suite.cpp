@@ -1,6 +1,7 @@
 // Which suites there are, and what belongs into each.
 #include "testgen/suite.hpp"
 
+#include "testgen/steps.hpp"
 #include "testgen/writer.hpp"
 #include "text/sql_text.hpp"
 
@@ -13,15 +14,6 @@ std::string suiteOf(const resolve::ResolvedAction& action) {
                           : resolve::isBulk(*action.info) ? "batch_test"
                                                           : "event_driven_test";
     return action.info->schema + "." + pattern;
-}
-
-void collectTargets(const std::vector<resolve::ResolvedStep>& steps,
-                    std::set<std::pair<std::string, std::string>>& tables) {
-    for (const resolve::ResolvedStep& step : steps) {
-        if (step.target) tables.emplace(step.target->schema, step.target->table);
-        collectTargets(step.then, tables);
-        collectTargets(step.otherwise, tables);
-    }
 }
 
 }  // namespace
@@ -45,10 +37,9 @@ std::vector<std::pair<std::string, std::string>> suiteTables(const resolve::Worl
         if (action.binding.entity) tables.emplace(action.binding.entity->schema, action.binding.entity->table);
         for (const resolve::Context& context : action.contexts)
             tables.emplace(context.entity->schema, context.entity->table);
-        for (const resolve::ResolvedBranch& branch : action.branches) {
-            collectTargets(branch.steps, tables);
-            collectTargets(branch.otherwise, tables);
-        }
+        visitSteps(resolver, action, [&](const resolve::ResolvedStep& step) {
+            if (step.target) tables.emplace(step.target->schema, step.target->table);
+        });
     }
     return {tables.begin(), tables.end()};
 }

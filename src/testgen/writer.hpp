@@ -34,8 +34,6 @@ public:
     void begin(const std::string& title);
     // Why an action does nothing at present, though the spec does not say so; empty if it does.
     std::string isStopped(const resolve::ResolvedAction& action);
-    // A number that no other part of the suite gets.
-    int next() { return ++numbers_; }
 
     // --- statements --------------------------------------------------------------------------------------------------
 
@@ -122,7 +120,7 @@ private:
     int test_ = 0;
     std::string title_;
     Tested tested_;
-    int instance_ = 0, numbers_ = 0;
+    int instance_ = 0;
 };
 
 // The handler of an action is put aside while it is tested what happens if it fails.
@@ -138,6 +136,7 @@ std::string valuesOf(const Writer& writer, const Stage& stage, const resolve::Bo
 
 // A row that a step does not mean: what its check is called, its place among what is compared, and a query of it.
 struct Bystander {
+    Bystander(const std::string& title, const resolve::EntityInfo& entity, const std::string& key);
     std::string title, place, query;
 };
 // Before the event: rows like those that the steps of an arm are about, with keys of their own. `mine` are the values
