@@ -67,18 +67,28 @@ const CallUse* callAt(const ExpressionFacts& facts, size_t offset) {
 }
 
 // The hint for `status.lower()`, for which PostgreSQL looks for a schema "status".
-const char* methodHint(const ExpressionFacts& facts, const char* message) {
+const char* methodHint(const ExpressionFacts& facts) {
     for (const CallUse& call : facts.calls)
-        if (call.name.size() == 2 && strstr(message, fromUtf8("\"" + call.name[0] + "\"")) != nullptr)
+        if (call.name.size() == 2 && !OidIsValid(get_namespace_oid(fromUtf8(call.name[0]), true)))
             return toUtf8(
                 psprintf("a function stands before its value: %s(%s)", fromUtf8(call.name[1]), fromUtf8(call.name[0])));
     return nullptr;
 }
 
+// Is there a window function of this name?
+bool isWindowFunction(const CallUse* call) {
+    if (call == nullptr) return false;
+    CatCList* functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(fromUtf8(call->name.back())));
+    bool found = false;
+    for (int i = 0; i < functions->n_members && !found; ++i)
+        found = reinterpret_cast<Form_pg_proc>(GETSTRUCT(&functions->members[i]->tuple))->prokind == PROKIND_WINDOW;
+    ReleaseSysCacheList(functions);
+    return found;
+}
+
 // The hint for a function that exists in a schema outside of the search path; nullptr if there is none.
-const char* functionInOtherSchema(const ExpressionFacts& facts, size_t offset) {
-    const CallUse* call = callAt(facts, offset);
-    if (call == nullptr || call->name.size() != 1) return nullptr;
+const char* functionInOtherSchema(const CallUse* call) {
+    if (call->name.size() != 1) return nullptr;
     const char* name = fromUtf8(call->name[0]);
     const char* hint = nullptr;
     CatCList* functions = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
@@ -100,9 +110,9 @@ void recordFailure(const ErrorData* error, const char* text, const char* utf8, c
     Code code = codeOf(error->sqlerrcode);
     result.errorOffset = message.offset < 0 ? 0 : utf8Offset(text, utf8, message.offset);
     const char* hint = message.hint;
-    if (error->sqlerrcode == ERRCODE_WRONG_OBJECT_TYPE && strncmp(error->message_id, "window function", 15) == 0)
-        code = Code::E105;
-    if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION && strncmp(error->message_id, "operator", 8) == 0) {
+    const CallUse* call = callAt(facts, result.errorOffset);
+    if (error->sqlerrcode == ERRCODE_WRONG_OBJECT_TYPE && isWindowFunction(call)) code = Code::E105;
+    if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION && call == nullptr) {
         code = Code::E102;
         const char* habitHint = operatorHint(utf8 + result.errorOffset, error->message);
         if (habitHint != nullptr) hint = habitHint;
@@ -116,12 +126,10 @@ void recordFailure(const ErrorData* error, const char* text, const char* utf8, c
         const char* habitHint = said != nullptr ? momentHint(said) : nullptr;
         if (habitHint != nullptr) hint = habitHint;
     } else if (error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA) {
-        hint = methodHint(facts, error->message);
+        hint = methodHint(facts);
     } else if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION) {
-        const char* elsewhere = functionInOtherSchema(facts, result.errorOffset);
-        const CallUse* call = callAt(facts, result.errorOffset);
-        const char* habitHint =
-            call != nullptr && call->name.size() == 1 ? spec::habit(spec::Habit::function, call->name[0]) : nullptr;
+        const char* elsewhere = functionInOtherSchema(call);
+        const char* habitHint = call->name.size() == 1 ? spec::habit(spec::Habit::function, call->name[0]) : nullptr;
         if (elsewhere != nullptr || habitHint != nullptr) hint = elsewhere != nullptr ? elsewhere : habitHint;
     }
     result.ok = false;

@@ -19,6 +19,9 @@ namespace specql::catalog {
 
 namespace {
 
+// States that the parser's stack has room for. A parenthesis takes a few of them.
+constexpr int grammarStack = 10000;
+
 // One expression in both encodings.
 struct ExpressionText {
     const char* utf8;
@@ -195,8 +198,8 @@ void refuseComment(ExpressionFacts& facts, std::string_view text) {
                                          hasComment(text.substr(0, offset + 2))))
         ++offset;
     facts.code = Code::E003;
-    facts.error = "an expression cannot hold a comment";
-    facts.hint = "YAML has comments too: put it after a # outside of the quotes";
+    facts.error = sentenceOf(Code::E003);
+    facts.hint = hintOf(Code::E003);
     facts.errorOffset = offset;
 }
 
@@ -243,12 +246,12 @@ void recordFailure(const ErrorData* error, ExpressionFacts& facts, const Express
     facts.errorOffset = offset;
     // If the stack of the grammar is exhausted, that is reported as a syntax error.
     bool tooDeep =
-        error->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX || strncmp(error->message, "memory exhausted", 16) == 0;
+        error->sqlerrcode == ERRCODE_SYNTAX_ERROR && std::count(text.utf8, text.utf8 + offset, '(') >= grammarStack / 4;
     switch (tooDeep ? ERRCODE_STATEMENT_TOO_COMPLEX : error->sqlerrcode) {
         case ERRCODE_STATEMENT_TOO_COMPLEX:
             facts.code = Code::E013;
-            facts.error = "the expression is too deeply nested";
-            facts.hint = "put parts of it into an SQL function";
+            facts.error = sentenceOf(Code::E013);
+            facts.hint = hintOf(Code::E013);
             break;
         case ERRCODE_UNTRANSLATABLE_CHARACTER:
         case ERRCODE_CHARACTER_NOT_IN_REPERTOIRE: facts.code = Code::E015; break;
