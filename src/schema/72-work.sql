@@ -87,7 +87,10 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET en
         FROM specql.service AS s,
              LATERAL (SELECT o.available_at FROM specql.outbox AS o WHERE o.service = s.name
                       ORDER BY o.available_at LIMIT 1) AS q
-        WHERE s.url IS NOT NULL AND s.disabled IS NULL AND NOT specql.is_copy()) AS w
+        WHERE s.url IS NOT NULL AND s.disabled IS NULL AND NOT specql.is_copy()
+        UNION ALL
+        -- COMMIT PREPARED wakes nobody.
+        SELECT clock_timestamp() + interval '500 ms' FROM pg_prepared_xacts AS p WHERE p.database = current_database()) AS w
     HAVING min(w.due) IS NOT NULL
 $$;
 COMMENT ON FUNCTION specql.next_work(bigint) IS 'Milliseconds until something is due for a worker; NULL if nothing waits. For the worker';

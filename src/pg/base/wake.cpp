@@ -49,14 +49,15 @@ void atTransactionEvent(XactEvent event, void*) {
     if (!wakeWanted) return;
     switch (event) {
         case XACT_EVENT_PRE_COMMIT:
+        case XACT_EVENT_PRE_PREPARE:
             atBoundary(
                 [] { missingWorkers = settings::workerMode != settings::workerOff ? countMissingWorkers() : 0; });
             break;
         case XACT_EVENT_COMMIT:
+        case XACT_EVENT_PREPARE:  // while there is a prepared transaction, the worker looks often
             wakeOrStart();
             forget();
             break;
-        case XACT_EVENT_PREPARE:
         case XACT_EVENT_ABORT: forget(); break;
         default: break;
     }
