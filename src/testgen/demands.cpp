@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "testgen/knowable.hpp"
 #include "text/quote.hpp"
 
 namespace specql::testgen {
@@ -105,8 +106,8 @@ std::string Demands::rule(const Demand& demand, std::string& why) const {
     const resolve::Binding& binding = demand.invariant.owner->binding;
     const unsigned operation = step ? operationOf(*step) : meaning_.operation;
     if (operation == resolve::opUpdate && !binding.changedColumn.empty())
-        either.push_back(column(binding.changedColumn, true) + " IS NOT DISTINCT FROM " +
-                         column(binding.changedColumn, false));
+        either.push_back("NOT (" + differ(column(binding.changedColumn, true), column(binding.changedColumn, false)) +
+                         ")");
     if (!binding.valueColumn.empty())
         either.push_back("(" + column(binding.valueColumn, false) + " = " + quoteLiteral(binding.value) +
                          ") IS NOT TRUE");

@@ -62,11 +62,8 @@ std::string unknowable(const resolve::World& world, const resolve::Resolver& res
     return "";
 }
 
-std::string comparable(const std::string& sql, const std::string& type) {
-    if (type == "json") return "(" + sql + ")::jsonb";
-    for (const char* other : {"xml", "point", "box", "path", "polygon", "circle", "line", "lseg"})
-        if (type == other) return "(" + sql + ")::text";
-    return sql;
+std::string differ(const std::string& one, const std::string& other) {
+    return "to_jsonb(" + one + ") IS DISTINCT FROM to_jsonb(" + other + ")";
 }
 
 }  // namespace specql::testgen

@@ -11,7 +11,7 @@ namespace specql::testgen {
 std::string unknowable(const resolve::World& world, const resolve::Resolver& resolver,
                        const resolve::BoundExpression& bound);
 
-// A type that has no equality is compared in another form.
-std::string comparable(const std::string& sql, const std::string& type);
+// That two values differ: as JSON, for there are types that have no equality.
+std::string differ(const std::string& one, const std::string& other);
 
 }  // namespace specql::testgen

@@ -5,6 +5,7 @@
 #include "resolve/event_time.hpp"
 #include "testgen/demands.hpp"
 #include "testgen/elements.hpp"
+#include "testgen/knowable.hpp"
 #include "text/quote.hpp"
 #include "time/decimal.hpp"
 
@@ -441,7 +442,7 @@ void Needs::eventRow() {
     std::string was, is;
     (void)meaning_.printValue(meaning_.eventColumn(changed, true), Scenario::reference, was, unfit);
     (void)meaning_.printValue(meaning_.eventColumn(changed, false), Scenario::reference, is, unfit);
-    scenario_.demands.push_back(is + " IS DISTINCT FROM " + was);
+    scenario_.demands.push_back(differ(is, was));
 }
 
 void Needs::parents(const resolve::ResolvedStep& step, const Scope& scope) {

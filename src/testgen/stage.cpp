@@ -117,17 +117,16 @@ std::vector<std::string> Stage::telling(const Arm& arm) const {
 std::string Stage::changes(const resolve::ResolvedStep& step, const Scope& scope) const {
     if (step.spec->kind != spec::StepKind::update || !scope.own) return "";
     const Scope changed{scope.own, scope.element, &step};
-    std::vector<std::string> differ;
+    std::vector<std::string> changes;
     for (const resolve::BoundAssignment& assignment : step.set) {
         std::string before, after, why;
         if (!assignment.value ||
             !printValue(eventColumn(assignment.column, true), Scenario::reference, before, why, changed) ||
             !printValue(eventColumn(assignment.column, false), Scenario::reference, after, why, changed))
             return "";
-        const std::string& type = step.target->column(assignment.column)->type;
-        differ.push_back(comparable(after, type) + " IS DISTINCT FROM " + comparable(before, type));
+        changes.push_back(differ(after, before));
     }
-    return differ.empty() ? "" : "(" + join(differ, " OR ") + ")";
+    return changes.empty() ? "" : "(" + join(changes, " OR ") + ")";
 }
 
 std::set<int> Stage::before(const std::set<int>& dimensions) const {

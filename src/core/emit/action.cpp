@@ -347,10 +347,7 @@ private:
     }
 
     std::string baseCondition() const {
-        if (!binding_.changedColumn.empty()) {
-            std::string column = quoteName(binding_.changedColumn);
-            return "old." + column + " IS DISTINCT FROM new." + column;
-        }
+        if (!binding_.changedColumn.empty()) return changedSql(*binding_.entity, binding_.changedColumn);
         if (!binding_.value.empty())
             return "new." + quoteName(binding_.valueColumn) + " = " + quoteLiteral(binding_.value);
         return "";

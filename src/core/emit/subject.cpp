@@ -36,4 +36,11 @@ std::string subjectSql(const resolve::Binding& binding) {
     return parts.empty() ? "NULL::text" : "jsonb_build_array(" + join(parts, ", ") + ")::text";
 }
 
+std::string changedSql(const resolve::EntityInfo& entity, const std::string& column) {
+    const std::string before = "old." + quoteName(column), after = "new." + quoteName(column);
+    if (entity.column(column)->hasEquality) return before + " IS DISTINCT FROM " + after;
+    // Byte by byte: of json, point and the like nothing says when two values are equal.
+    return "record_image_ne(ROW(" + before + "), ROW(" + after + "))";
+}
+
 }  // namespace specql::emit

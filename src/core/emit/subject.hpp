@@ -11,4 +11,7 @@ namespace specql::emit {
 // for a row there is. A key of several columns is a JSON array; NULL where there is none.
 std::string subjectSql(const resolve::Binding& binding);
 
+// The condition, over the rows old and new, that a column has another value.
+std::string changedSql(const resolve::EntityInfo& entity, const std::string& column);
+
 }  // namespace specql::emit

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "emit/printer.hpp"
+#include "emit/subject.hpp"
 #include "resolve/event_time.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -64,9 +65,7 @@ public:
         bool table = !binding.custom && binding.ops == resolve::opInsert;
         for (const resolve::ResolvedBranch& branch : feed_.branches) {
             std::vector<std::string> where;
-            if (!binding.changedColumn.empty())
-                where.push_back("old." + quoteName(binding.changedColumn) + " IS DISTINCT FROM new." +
-                                quoteName(binding.changedColumn));
+            if (!binding.changedColumn.empty()) where.push_back(changedSql(*binding.entity, binding.changedColumn));
             if (!binding.value.empty())
                 where.push_back("new." + quoteName(binding.valueColumn) + " = " + quoteLiteral(binding.value));
             if (branch.condition) where.push_back("(" + printer_.print(branch.condition) + ")");

@@ -98,6 +98,7 @@ struct ColumnView {
     bool notNull = false;
     bool hasDefault = false;
     bool generated = false;
+    bool hasEquality = true;  // as TypeView::hasEquality
 };
 
 struct TableView {
@@ -196,7 +197,8 @@ struct MovedTable {
 
 struct TypeView {
     bool ok = false;
-    std::string canonical;  // format_type() of the type PostgreSQL reads in the text
+    bool hasEquality = true;  // values are compared by = as their order or hash does; json, point and xml have none
+    std::string canonical;    // format_type() of the type PostgreSQL reads in the text
     std::string error;
 };
 

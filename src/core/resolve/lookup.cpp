@@ -61,6 +61,7 @@ EntityInfo* World::addPlainTable(const TableView& plain) {
         known.type = column.type;
         known.notNull = column.notNull;
         known.generated = column.generated;
+        known.hasEquality = column.hasEquality;
         info.columns.push_back(std::move(known));
     }
     if (plain.primaryKey.size() == 1) info.key = plain.primaryKey.front();

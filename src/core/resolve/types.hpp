@@ -15,6 +15,7 @@ struct ColumnType {
     std::string sql;    // "integer", "timestamp with time zone", "text"
     std::string check;  // SQL over `%s`, the quoted column; empty: none
     std::string error;
+    bool hasEquality = true;
 };
 
 // The type text that PostgreSQL should be asked about, or empty when the language itself knows the type

@@ -328,6 +328,7 @@ void World::buildEntity(EntityInfo& entity) {
             known.type = column.type;
             known.notNull = true;
             known.generated = column.generated;
+            known.hasEquality = column.hasEquality;
             entity.columns.push_back(std::move(known));
         }
     } else if (!declaresId) {
@@ -364,6 +365,7 @@ void World::buildEntity(EntityInfo& entity) {
         column.type = type.ok ? type.sql : "text";
         const ColumnView* present = entity.present ? entity.present->column(column.name) : nullptr;
         column.generated = present && present->generated;
+        column.hasEquality = present ? present->hasEquality : type.hasEquality;
         column.check = type.check;
         checkColumn(file, column.name, field.name.pos);
         if (entity.column(column.name))

@@ -45,7 +45,8 @@ struct ColumnInfo {
     std::string check;                   // of a rich type, over %s
     bool notNull = false;
     bool generated = false;
-    std::string defaultSql;  // implied columns only
+    bool hasEquality = true;  // of its type
+    std::string defaultSql;   // implied columns only
 };
 
 struct EntityInfo {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/facts.hpp"
+#include "pg/compat.hpp"
 #include "text/source.hpp"
 
 namespace specql::catalog {
@@ -17,5 +18,8 @@ void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionF
 // Looks up types by the text that a user wrote, on the same search path. Fills `types`, which must be held;
 // pseudo-types, shell types, SETOF and %TYPE get an error there.
 void lookUpTypes(const std::vector<std::string>& texts, std::map<std::string, TypeView>* types);
+
+// Whether values of a type are compared by = as their order or hash does.
+bool hasEquality(Oid type);
 
 }  // namespace specql::catalog

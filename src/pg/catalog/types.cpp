@@ -8,6 +8,7 @@
 
 extern "C" {
 #include "utils/lsyscache.h"
+#include "utils/typcache.h"
 }
 
 namespace specql::catalog {
@@ -27,6 +28,11 @@ void requireColumnType(const char* text, Oid type) {
 
 }  // namespace
 
+// A box has an = too, but that compares areas.
+bool hasEquality(Oid type) {
+    return OidIsValid(lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr);
+}
+
 void lookUpTypes(const std::vector<std::string>& texts, std::map<std::string, TypeView>* types) {
     types->clear();
     int level = beginLookupPath();
@@ -45,7 +51,9 @@ void lookUpTypes(const std::vector<std::string>& texts, std::map<std::string, Ty
             compat::parseType(server, &type, &typmod);
             requireColumnType(server, type);
             const char* canonical = toUtf8(typeText(type, typmod));
+            bool isComparable = hasEquality(type);
             view->canonical = canonical;
+            view->hasEquality = isComparable;
             view->ok = true;
         },
         [&texts, types](int index, ErrorData* error) {
