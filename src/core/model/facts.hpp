@@ -197,9 +197,10 @@ struct MovedTable {
 
 struct TypeView {
     bool ok = false;
-    bool hasEquality = true;  // values are compared by = as their order or hash does; json, point and xml have none
-    std::string canonical;    // format_type() of the type PostgreSQL reads in the text
+    std::string canonical;  // format_type() of the type PostgreSQL reads in the text
     std::string error;
+    // Values are compared by = as their order or hash does; json, point and xml have neither.
+    bool hasEquality = true;
 };
 
 struct CatalogView {
