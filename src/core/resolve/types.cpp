@@ -96,9 +96,9 @@ std::string askedOfServer(std::string_view type) {
 ColumnType plainType(std::string_view type, const std::map<std::string, TypeView>& types) {
     ColumnType result;
     std::string content;
-    if (inside(type, "enum", content)) return {true, "text", "", "", true};
-    if (inside(type, "ref", content)) return {true, "uuid", "", "", true};
-    if (const KnownType* entry = known(type)) return {true, entry->sql, entry->check, "", true};
+    if (inside(type, "enum", content)) return {true, "text", "", ""};
+    if (inside(type, "ref", content)) return {true, "uuid", "", ""};
+    if (const KnownType* entry = known(type)) return {true, entry->sql, entry->check, ""};
     auto found = types.find(askedOfServer(type));
     if (found == types.end()) {
         result.error = "PostgreSQL was not asked about this type";
