@@ -29,6 +29,19 @@ END $$;
 COMMENT ON FUNCTION specql.entity_table(text) IS
 'The table of an entity, given as schema.Entity, as Entity, or as the table''s own name; an error if there is none';
 
+-- A TRUNCATE is the end of all rows of a table at once, and of none that a log could name.
+CREATE TABLE specql.truncation (
+    id uuid NOT NULL PRIMARY KEY,
+    relation regclass NOT NULL,
+    truncated_at timestamptz NOT NULL
+);
+COMMENT ON TABLE specql.truncation IS 'When tables were truncated of which an action handles every change: for specql.state_at and specql.rebuild';
+COMMENT ON COLUMN specql.truncation.id IS 'Time-ordered, like those of events and of the rows of logs';
+COMMENT ON COLUMN specql.truncation.relation IS 'The table';
+COMMENT ON COLUMN specql.truncation.truncated_at IS 'By the clock, under the lock that TRUNCATE holds';
+SELECT pg_catalog.pg_extension_config_dump('specql.truncation', '');
+GRANT SELECT ON specql.truncation TO specql_admin;
+
 CREATE FUNCTION specql.state_logs(relation regclass) RETURNS TABLE (log regclass, key_column text, state_column text,
     time_column text, order_column text, filter text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -83,6 +96,14 @@ CREATE FUNCTION specql.row_of_state(relation regclass, state jsonb) RETURNS SETO
 LANGUAGE c STABLE STRICT ROWS 1 AS 'MODULE_PATHNAME', 'specql_row_of_state';
 COMMENT ON FUNCTION specql.row_of_state(regclass, jsonb) IS 'A row of a table from its JSON; types'' code runs as the table''s owner. For specql.rebuild';
 
+CREATE FUNCTION specql.since_truncation(truncated specql.truncation, order_column text, time_column text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN ($1).id IS NULL THEN 'true'
+                WHEN $2 = $3 THEN format('t.%I > %L', $3, ($1).truncated_at)
+                ELSE format('t.%I > %L', $2, ($1).id) END
+$$;
+COMMENT ON FUNCTION specql.since_truncation(specql.truncation, text, text) IS 'A condition: the row t of a log was written after the TRUNCATE of its entity''s table';
+
 CREATE FUNCTION specql.state_at(entity text, id text, at timestamptz) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -98,6 +119,8 @@ DECLARE
     found_time timestamptz;
     waiting bigint;
     key_values text[];
+    truncated specql.truncation;
+    ended boolean;
 BEGIN
     IF state_at.id IS NULL OR state_at.at IS NULL THEN
         RETURN NULL;
@@ -105,20 +128,21 @@ BEGIN
     row_subject := specql.subject_of(rel, state_at.id);
     logged_key := CASE WHEN (SELECT count(*) FROM specql.key_columns(rel)) = 1 THEN row_subject ELSE state_at.id END;
     SELECT * INTO complete FROM specql.full_capture(rel);
+    SELECT * INTO truncated FROM specql.truncation AS t WHERE t.relation = rel AND t.truncated_at <= state_at.at ORDER BY t.id DESC LIMIT 1;
     SELECT count(*) INTO waiting FROM specql.unhandled_events AS e
     WHERE e.action = complete.action AND e.type = complete.type AND e.subject = row_subject AND e.occurred_at <= state_at.at;
     FOR l IN SELECT * FROM specql.state_logs(rel) LOOP
-        EXECUTE format('SELECT t.%I::jsonb FROM %s AS t WHERE t.%I = %L AND t.%I <= $1%s ORDER BY t.%I DESC LIMIT 1',
-            l.state_column, l.log, l.key_column, logged_key, l.time_column,
-            l.filter, l.order_column)
-        INTO state USING state_at.at;
+        EXECUTE format('SELECT t.%I::jsonb, NOT (%s) FROM %s AS t WHERE t.%I = %L AND t.%I <= $1%s ORDER BY t.%I DESC LIMIT 1',
+            l.state_column, specql.since_truncation(truncated, l.order_column, l.time_column), l.log, l.key_column, logged_key,
+            l.time_column, l.filter, l.order_column)
+        INTO state, ended USING state_at.at;
         GET DIAGNOSTICS rows_found = ROW_COUNT;
         IF rows_found > 0 THEN
             IF waiting > 0 THEN
                 RAISE WARNING 'changes of % that action % has still to handle are not in % yet', state_at.id, complete.action, l.log
                     USING DETAIL = format('Waiting or failed: %s.', waiting), HINT = 'See specql.failures, and specql.actions for a pause.';
             END IF;
-            RETURN state;
+            RETURN CASE WHEN NOT ended THEN state END;
         END IF;
         EXECUTE format('SELECT min(t.%I) FROM %s AS t WHERE t.%I = %L%s', l.time_column, l.log, l.key_column, logged_key,
             l.filter) INTO found_time;
@@ -131,7 +155,10 @@ BEGIN
         WHERE e.action = complete.action AND e.type = complete.type AND e.subject = row_subject AND e.occurred_at <= state_at.at
         ORDER BY e.id DESC LIMIT 1;
         IF FOUND THEN
-            RETURN nullif(state, 'null');
+            RETURN CASE WHEN truncated.id IS NULL OR found_time > truncated.truncated_at THEN nullif(state, 'null') END;
+        ELSIF truncated.truncated_at >= complete.since AND truncated.truncated_at >= now() - specql.setting('event_retention')::interval THEN
+            -- Nothing was inserted since then.
+            RETURN NULL;
         END IF;
         SELECT e.data -> 'old', e.occurred_at INTO state, found_time FROM specql.events AS e
         WHERE e.action = complete.action AND e.type = complete.type AND e.subject = row_subject
@@ -139,7 +166,10 @@ BEGIN
         -- Before it was inserted it was not there; or nothing was expired between then and that event, and nothing happened unseen.
         IF FOUND THEN
             begins := least(begins, found_time);
-            IF state = 'null' OR state_at.at >= complete.since AND state_at.at >= now() - specql.setting('event_retention')::interval THEN
+            IF EXISTS (SELECT FROM specql.truncation AS t
+                       WHERE t.relation = rel AND t.truncated_at > state_at.at AND t.truncated_at <= found_time) THEN
+                NULL;
+            ELSIF state = 'null' OR state_at.at >= complete.since AND state_at.at >= now() - specql.setting('event_retention')::interval THEN
                 RETURN nullif(state, 'null');
             END IF;
         ELSIF begins IS NULL AND state_at.at >= complete.since AND (logs <> '{}'
@@ -202,6 +232,7 @@ DECLARE
     upto timestamptz := coalesce(rebuild.at, 'infinity');
     complete record;
     l record;
+    truncated specql.truncation;
     source text;
     columns text;
     filled boolean;
@@ -227,10 +258,11 @@ BEGIN
     END IF;
     SELECT * INTO l FROM specql.state_logs(rel) LIMIT 1;
     from_log := FOUND;
+    SELECT * INTO truncated FROM specql.truncation AS t WHERE t.relation = rel AND t.truncated_at <= upto ORDER BY t.id DESC LIMIT 1;
     IF from_log THEN
         source := format('SELECT DISTINCT ON (t.%1$I) t.%1$I::text AS key, t.%2$I::jsonb AS state FROM %3$s AS t WHERE t.%4$I <= %5$L%6$s ORDER BY t.%1$I, t.%7$I DESC',
             l.key_column, l.state_column, l.log, l.time_column, upto,
-            l.filter, l.order_column);
+            l.filter || ' AND ' || specql.since_truncation(truncated, l.order_column, l.time_column), l.order_column);
     ELSE
         SELECT * INTO complete FROM specql.full_capture(rel);
         IF complete.action IS NULL THEN
@@ -238,8 +270,8 @@ BEGIN
                 USING ERRCODE = 'no_data_found',
                       DETAIL = 'No append-only log holds its rows, and no action handles every change of them.';
         END IF;
-        source := format('SELECT DISTINCT ON (e.subject) e.subject AS key, nullif(e.data -> ''new'', ''null'') AS state FROM specql.events AS e WHERE e.action = %L AND e.type = %L AND e.occurred_at <= %L ORDER BY e.subject, e.id DESC',
-            complete.action, complete.type, upto);
+        source := format('SELECT DISTINCT ON (e.subject) e.subject AS key, nullif(e.data -> ''new'', ''null'') AS state FROM specql.events AS e WHERE e.action = %L AND e.type = %L AND e.occurred_at <= %L AND e.occurred_at > %L ORDER BY e.subject, e.id DESC',
+            complete.action, complete.type, upto, coalesce(truncated.truncated_at, '-infinity'));
     END IF;
     SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns FROM pg_attribute AS a
     WHERE a.attrelid = rel AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
@@ -267,10 +299,12 @@ COMMENT ON FUNCTION specql.rebuild(text, regclass, timestamptz) IS
 
 REVOKE ALL ON FUNCTION specql.entity_table(text), specql.row_as_owner(regclass, text),
     specql.row_of_state(regclass, jsonb), specql.state_logs(regclass), specql.full_capture(regclass),
+    specql.since_truncation(specql.truncation, text, text),
     specql.state_at(text, text, timestamptz), specql.state_at(text, anyelement, timestamptz),
     specql.misfits(regclass, regclass), specql.rebuild(text, regclass, timestamptz)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.entity_table(text), specql.state_logs(regclass), specql.full_capture(regclass),
+    specql.since_truncation(specql.truncation, text, text),
     specql.row_as_owner(regclass, text), specql.row_of_state(regclass, jsonb),
     specql.state_at(text, text, timestamptz), specql.state_at(text, anyelement, timestamptz),
     specql.misfits(regclass, regclass), specql.rebuild(text, regclass, timestamptz)

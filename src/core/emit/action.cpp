@@ -393,8 +393,9 @@ private:
         values.push_back("ARRAY[\n" + indent(conditions, 4) + "\n]");
         values.push_back(subjectSql(binding_));
         std::vector<std::string> images;
-        if (binding_.ops != resolve::opInsert) images.push_back("'old', to_jsonb(old)");
-        if (binding_.ops != resolve::opDelete) images.push_back("'new', to_jsonb(new)");
+        if (!binding_.hasRow()) images.push_back("'truncated', " + quoteLiteral(entity.schema + "." + entity.table));
+        if (binding_.hasRow() && binding_.ops != resolve::opInsert) images.push_back("'old', to_jsonb(old)");
+        if (binding_.hasRow() && binding_.ops != resolve::opDelete) images.push_back("'new', to_jsonb(new)");
         values.push_back("jsonb_build_object(" + join(images, ", ") + ")");
         for (const EventColumn& column : printer_.used()) {
             if (column.captureSql.empty()) continue;

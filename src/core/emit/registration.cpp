@@ -24,12 +24,66 @@ std::string verbs(unsigned ops) {
     if (ops & resolve::opInsert) names.push_back("INSERT");
     if (ops & resolve::opUpdate) names.push_back("UPDATE");
     if (ops & resolve::opDelete) names.push_back("DELETE");
+    if (ops & resolve::opTruncate) names.push_back("TRUNCATE");
     return join(names, " OR ");
 }
 
 std::string setting(const Text& text, const char* fallback) {
     return text.empty() ? fallback : text.value;
 }
+
+// What the actions on a table want to know of it.
+struct WatchedTable {
+    std::string name;  // quoted
+    std::string unit;
+    unsigned ops = 0;
+    bool everyChange = false;  // one action handles all changes of rows: the states of rows can be read back
+    std::vector<std::string> onDelete = {};  // actions
+
+    void add(const resolve::ResolvedAction& action) {
+        ops |= action.binding.ops;
+        everyChange = everyChange || (action.binding.ops & resolve::everyRowChange) == resolve::everyRowChange;
+        if (action.binding.ops & resolve::opDelete) onDelete.push_back(action.info->name());
+    }
+    bool watchesTruncate() const { return everyChange || (ops & resolve::opTruncate); }
+
+    Object rowTrigger() const {
+        Object object = trigger("specql_capture", "AFTER " + verbs(ops & resolve::everyRowChange), "FOR EACH ROW",
+                                "Keeps the rows that actions of this table want, for the end of the statement");
+        object.detail = "serves all actions of the table";
+        if (!watchesTruncate()) object.detail += unheard();
+        return object;
+    }
+    Object truncateTrigger() const {
+        Object object = trigger("specql_truncate", "BEFORE TRUNCATE", "FOR EACH STATEMENT",
+                                "Tells actions of this table, and the history of its rows, that all of them go");
+        object.detail = (everyChange ? "tells specql.state_at" : "serves on: truncate") + unheard();
+        return object;
+    }
+
+private:
+    // What deletions set off, and a TRUNCATE does not, though it leaves no row either.
+    std::string unheard() const {
+        if (onDelete.empty() || (ops & resolve::opTruncate)) return "";
+        return "; of a TRUNCATE " + onDelete.front() +
+               (onDelete.size() > 1 ? " and other actions on deletion hear" : " hears") +
+               " nothing: that is on: truncate";
+    }
+
+    Object trigger(const std::string& trigger, const std::string& when, const std::string& each,
+                   const std::string& comment) const {
+        Object object;
+        object.kind = ObjectKind::trigger;
+        object.nameOn(trigger, name);
+        object.unit = unit;
+        object.replaceable = true;
+        object.commands.push_back("CREATE OR REPLACE TRIGGER " + trigger + "\n    " + when + " ON " + name + "\n    " +
+                                  each + " EXECUTE FUNCTION specql.capture();");
+        object.commands.push_back("COMMENT ON TRIGGER " + trigger + " ON " + name + " IS " + quoteLiteral(comment) +
+                                  ";");
+        return object;
+    }
+};
 
 bool isEnabled(const resolve::ActionInfo& action) {
     const std::string& value = action.spec->enabled.value;
@@ -120,33 +174,18 @@ void mergeRegistrations(std::vector<Object>& objects) {
 }
 
 std::vector<Object> captureTriggers(const resolve::Resolver& resolver) {
-    std::vector<std::pair<std::string, unsigned>> tables;
-    std::map<std::string, std::string> units;
+    std::vector<WatchedTable> tables;
     for (const resolve::ResolvedAction& action : resolver.actions) {
         if (action.binding.custom || action.window || !action.binding.entity) continue;
         std::string table = quoteName(action.binding.entity->schema, action.binding.entity->table);
-        auto found =
-            std::find_if(tables.begin(), tables.end(), [&](const auto& known) { return known.first == table; });
-        if (found == tables.end())
-            tables.emplace_back(table, action.binding.ops);
-        else
-            found->second |= action.binding.ops;
-        units.emplace(table, action.info->unit->key());
+        auto found = std::find_if(tables.begin(), tables.end(), [&](const auto& known) { return known.name == table; });
+        if (found == tables.end()) found = tables.insert(found, {table, action.info->unit->key()});
+        found->add(action);
     }
     std::vector<Object> objects;
-    for (const auto& [table, ops] : tables) {
-        Object object;
-        object.kind = ObjectKind::trigger;
-        object.nameOn("specql_capture", table);
-        object.unit = units[table];
-        object.replaceable = true;
-        object.detail = "serves all actions of the table";
-        object.commands.push_back("CREATE OR REPLACE TRIGGER specql_capture\n    AFTER " + verbs(ops) + " ON " + table +
-                                  "\n    FOR EACH ROW EXECUTE FUNCTION specql.capture();");
-        object.commands.push_back(
-            "COMMENT ON TRIGGER specql_capture ON " + table +
-            " IS 'Keeps the rows that actions of this table want, for the end of the statement';");
-        objects.push_back(std::move(object));
+    for (const WatchedTable& table : tables) {
+        if (table.ops & resolve::everyRowChange) objects.push_back(table.rowTrigger());
+        if (table.watchesTruncate()) objects.push_back(table.truncateTrigger());
     }
     return objects;
 }

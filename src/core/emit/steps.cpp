@@ -270,7 +270,7 @@ std::string StepEmitter::emitEvent(const resolve::ResolvedStep& step, const Step
     std::string data, time;
     if (step.set.empty()) {
         data = eventData(place);
-        bool row = !action_.binding.custom && place.rows != StepPlace::Rows::taken;
+        bool row = action_.binding.hasRow() && place.rows != StepPlace::Rows::taken;
         if (row) {
             const resolve::EntityInfo& entity = *action_.binding.entity;
             resolve::Value key;

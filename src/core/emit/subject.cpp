@@ -22,6 +22,7 @@ std::string keyValue(unsigned ops, const std::string& column, const std::string&
 
 std::string subjectSql(const resolve::Binding& binding) {
     const resolve::EntityInfo& entity = *binding.entity;
+    if (!binding.hasRow()) return "NULL::text";
     if (!entity.key.empty()) {
         const std::string& type = entity.column(entity.key)->type;
         std::string key = keyValue(binding.ops, entity.key, type);

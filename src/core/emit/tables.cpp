@@ -87,9 +87,8 @@ private:
 
     std::vector<std::string> reading(const Append& append) const {
         const resolve::Binding& binding = append.action->binding;
-        bool everyChange = !binding.custom &&
-                           binding.ops == (resolve::opInsert | resolve::opUpdate | resolve::opDelete) &&
-                           binding.changedColumn.empty() && !append.branch->condition;
+        bool everyChange = !binding.custom && binding.ops == resolve::everyRowChange && binding.changedColumn.empty() &&
+                           !append.branch->condition;
         if (!everyChange) return {};
         std::string key, state, time, type, value;
         for (const resolve::BoundAssignment& assignment : append.step->set) {

@@ -12,7 +12,8 @@
 
 namespace specql::resolve {
 
-enum Op : unsigned { opInsert = 1, opUpdate = 2, opDelete = 4 };
+enum Op : unsigned { opInsert = 1, opUpdate = 2, opDelete = 4, opTruncate = 8 };
+constexpr unsigned everyRowChange = opInsert | opUpdate | opDelete;
 
 // What raises an action.
 struct Binding {
@@ -24,6 +25,8 @@ struct Binding {
     std::string event;               // short name: stock_quantity_changed, created, …; the custom name
     std::string rule;                // for explain
     std::string shown() const;
+    // A TRUNCATE is about all rows of its entity, and about none that could be named.
+    bool hasRow() const { return !custom && ops != opTruncate; }
 };
 
 enum class ValueKind {

@@ -138,6 +138,7 @@ int EventScope::addWay(EntityInfo* entity, Value key, const std::string& path, i
 }
 
 void EventScope::findWays() {
+    if (result_.binding.ops == opTruncate) return;
     if (!result_.binding.custom) {
         EntityInfo& entity = *result_.binding.entity;
         for (const ColumnInfo& column : entity.columns) {
@@ -226,7 +227,7 @@ int EventScope::follow(int from, const std::string& ref, bool old, bool strict) 
 
 int EventScope::wayOf(const std::vector<std::string>& path, const std::string& field, NameProblem& problem) {
     const Binding& binding = result_.binding;
-    if (!withKeys_) return -1;
+    if (!withKeys_ || binding.ops == opTruncate) return -1;
     size_t next = 0;
     bool old = false, strict = false;
     if (!binding.custom && path.size() > 1 && (path[0] == "old" || path[0] == "new")) {

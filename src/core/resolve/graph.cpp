@@ -319,6 +319,7 @@ private:
         if (binding.ops & opInsert) verbs.push_back("insert");
         if (binding.ops & opUpdate) verbs.push_back("update");
         if (binding.ops & opDelete) verbs.push_back("delete");
+        if (binding.ops & opTruncate) verbs.push_back("truncate");
         return join(verbs, ", ");
     }
 

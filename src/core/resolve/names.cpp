@@ -26,6 +26,25 @@ bool hasDifference(const std::string& type) {
 }  // namespace
 
 bool Names::lookup(const Scope& scope, const NameUse& use, bool eventSide, Value& value, NameProblem& problem) {
+    bool known = find(scope, use, eventSide, value, problem);
+    if (!known && problem.message.empty() && result_.binding.ops == opTruncate && use.length > 0 && meansRow(use))
+        problem = {"a TRUNCATE tells nothing of rows: " + join(use.parts, ".") + " has no value",
+                   "the event has event_id, event_type, event_time and event_data, and caller.user who did it; on: "
+                   "delete " +
+                       result_.binding.entity->name + " is raised for each row of a DELETE",
+                   Code::R040};
+    return known;
+}
+
+// Is it written like a value of the row that an event is about?
+bool Names::meansRow(const NameUse& use) const {
+    const std::string& first = use.parts.front();
+    const EntityInfo& entity = *result_.binding.entity;
+    bool qualified = first == "new" || first == "old" || (use.parts.size() > 1 && isNamed(entity, first));
+    return qualified || (use.parts.size() == 1 && (entity.columnOf(first) || first == entity.word + "_id"));
+}
+
+bool Names::find(const Scope& scope, const NameUse& use, bool eventSide, Value& value, NameProblem& problem) {
     if (use.parts.size() > 1) return lookupQualified(scope, use, value, problem);
     const std::string& name = use.parts.front();
     const ColumnInfo* column = scope.target ? scope.target->columnOf(name) : nullptr;
@@ -151,7 +170,7 @@ bool Names::lookupQualified(const Scope& scope, const NameUse& use, Value& value
     const Binding& binding = result_.binding;
     if (use.parts.size() == 2) {
         if (scope.handled && first == "new") return lookupHandled(scope, name, value);
-        if (!binding.custom && (first == "new" || first == "old")) {
+        if (binding.hasRow() && (first == "new" || first == "old")) {
             const ColumnInfo* column = binding.entity->columnOf(name);
             if (column)
                 value = event_.rowColumn(*column, first == "old", "" + first + ".column");
@@ -168,7 +187,7 @@ bool Names::lookupQualified(const Scope& scope, const NameUse& use, Value& value
         }
         if (scope.handled && isNamed(*scope.handled, first)) return lookupHandled(scope, name, value);
         if (ofTakenRef(scope, first)) return false;
-        if (!binding.custom && isNamed(*binding.entity, first) && !binding.entity->columnOf(first)) {
+        if (binding.hasRow() && isNamed(*binding.entity, first) && !binding.entity->columnOf(first)) {
             const ColumnInfo* column = binding.entity->columnOf(name);
             if (column)
                 value = event_.eventColumn(*binding.entity, *column, false, "column of the event's row");
@@ -217,7 +236,7 @@ bool Names::lookupWindow(const std::string& name, Value& value) const {
 
 bool Names::lookupRow(const std::string& name, Value& value) {
     const Binding& binding = result_.binding;
-    if (binding.custom) return false;
+    if (!binding.hasRow()) return false;
     EntityInfo& entity = *binding.entity;
     if (name == "new" || name == "old") {
         value = simpleValue(ValueKind::eventRow, name, "record", "the whole row",
@@ -252,6 +271,7 @@ const ColumnInfo* Names::fieldNamed(const EntityInfo& entity, const std::string&
 
 bool Names::lookupPrefixed(const std::string& name, Value& value, NameProblem& problem) {
     const Binding& binding = result_.binding;
+    if (binding.ops == opTruncate) return false;
     for (const char* prefix : {"previous_", "old_", "new_", "current_", "available_"}) {
         if (!startsWith(name, prefix)) continue;
         std::string word = name.substr(std::string(prefix).size());

@@ -28,6 +28,8 @@ public:
     std::vector<std::string> namesInReach(const Scope& scope) const;
 
 private:
+    bool find(const Scope& scope, const NameUse& use, bool eventSide, Value& value, NameProblem& problem);
+    bool meansRow(const NameUse& use) const;
     // The field that a word names: the exact one, else the changed one if it contains the word, else the only one.
     // `guess`: the last of these too.
     const ColumnInfo* fieldNamed(const EntityInfo& entity, const std::string& word, bool guess) const;

@@ -110,7 +110,7 @@ bool turnOf(const ResolvedAction& action, const std::vector<const ResolvedAction
 }
 
 constexpr std::pair<unsigned, const char*> operations[] = {
-    {opInsert, "inserts"}, {opUpdate, "updates"}, {opDelete, "deletes"}};
+    {opInsert, "inserts"}, {opUpdate, "updates"}, {opDelete, "deletes"}, {opTruncate, "truncations"}};
 
 std::vector<Turn> turnsOf(const std::vector<const ResolvedAction*>& group, const ResolvedAction& action) {
     const Binding& binding = action.binding;

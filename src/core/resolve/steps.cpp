@@ -116,7 +116,7 @@ void StepBinder::bindCreate(ResolvedStep& resolved, const Scope& scope) {
 // The WHERE that follows the one ref from the target to the event's row.
 std::string StepBinder::refHint(const EntityInfo& target) const {
     const Binding& binding = result_.binding;
-    if (binding.custom || binding.entity->key.empty()) return {};
+    if (!binding.hasRow() || binding.entity->key.empty()) return {};
     std::vector<std::string> refs;
     for (const ColumnInfo& column : target.columns)
         if (column.field && !column.field->refTarget.empty() &&
@@ -128,7 +128,7 @@ std::string StepBinder::refHint(const EntityInfo& target) const {
 }
 
 void StepBinder::bindOwnRow(const spec::Step& step, ResolvedStep& resolved, const EntityInfo* handled) {
-    if (resolved.target == result_.binding.entity && !resolved.target->key.empty()) {
+    if (result_.binding.hasRow() && resolved.target == result_.binding.entity && !resolved.target->key.empty()) {
         resolved.ownRow = true;
         return;
     }

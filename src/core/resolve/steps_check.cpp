@@ -216,7 +216,7 @@ private:
     void checkMissingRow(const BoundExpression& bound) {
         const Binding& binding = action_->binding;
         bool oneEvent = binding.ops == opInsert || binding.ops == opDelete;
-        if (guarded_ || binding.custom || oneEvent || !bound) return;
+        if (guarded_ || !binding.hasRow() || oneEvent || !bound) return;
         const std::vector<NameUse>& names = world_.facts(bound.expression).names;
         const std::string& text = world_.expressionText(bound.expression);
         for (const spec::Atom& atom : spec::readCondition(text).atoms) {

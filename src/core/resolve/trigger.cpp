@@ -13,6 +13,7 @@ std::string Binding::shown() const {
     if (ops & opInsert) verbs.push_back("insert");
     if (ops & opUpdate) verbs.push_back("update");
     if (ops & opDelete) verbs.push_back("delete");
+    if (ops & opTruncate) verbs.push_back("truncate");
     std::string text = join(verbs, " or ") + " of " + entity->shown();
     if (!changedColumn.empty()) text += "." + changedColumn;
     if (!value.empty()) text += " with " + valueColumn + " = " + quoteLiteral(value);
@@ -43,6 +44,16 @@ constexpr Verb rowVerbs[] = {{"_created", opInsert, "created"},
                              {"_inserted", opInsert, "created"},
                              {"_updated", opUpdate, "updated"},
                              {"_deleted", opDelete, "deleted"}};
+
+struct OnVerb {
+    const char* word;
+    unsigned ops;
+    const char* event;
+};
+constexpr OnVerb onVerbs[] = {{"insert", opInsert, "created"},
+                              {"update", opUpdate, "updated"},
+                              {"delete", opDelete, "deleted"},
+                              {"truncate", opTruncate, "truncated"}};
 
 Binding rowBinding(EntityInfo* entity, unsigned ops, std::string event, std::string rule) {
     Binding binding;
@@ -89,10 +100,12 @@ public:
         }
         std::string verb = parts.size() == 2 ? lower(parts[0]) : "";
         if (parts.empty() || parts.size() > 2 ||
-            (parts.size() == 2 && verb != "insert" && verb != "update" && verb != "delete" && verb != "event")) {
-            world_.report(
-                *action_.file, Code::R020, on.pos, "on: " + on.value + " is not understood",
-                "write on: Entity, on: insert Entity, on: update Entity.field, on: delete Entity or on: event name");
+            (parts.size() == 2 && verb != "insert" && verb != "update" && verb != "delete" && verb != "truncate" &&
+             verb != "event")) {
+            world_.report(*action_.file, Code::R020, on.pos, "on: " + on.value + " is not understood",
+                          "write on: Entity, on: insert Entity, on: update Entity.field, on: delete Entity, on: "
+                          "truncate Entity or "
+                          "on: event name");
             return {};
         }
         if (verb == "event") return {custom(parts[1], "on: event")};
@@ -102,7 +115,7 @@ public:
         size_t dot = target.rfind('.');
         EntityInfo* owner = nullptr;
         if (dot != std::string::npos) owner = world_.entity(target.substr(0, dot), action_.schema, &candidates);
-        if (owner && verb != "insert" && verb != "delete") {
+        if (owner && verb != "insert" && verb != "delete" && verb != "truncate") {
             std::string field = target.substr(dot + 1);
             if (field.size() > 2 && field.front() == '"' && field.back() == '"')
                 field = field.substr(1, field.size() - 2);
@@ -128,15 +141,9 @@ public:
                           near.empty() ? "declare it in this text or apply it first" : "did you mean " + near + "?");
             return {};
         }
-        unsigned ops = verb == "insert"   ? opInsert
-                       : verb == "update" ? opUpdate
-                       : verb == "delete" ? opDelete
-                                          : opInsert | opUpdate | opDelete;
-        const char* event = verb == "insert"   ? "created"
-                            : verb == "update" ? "updated"
-                            : verb == "delete" ? "deleted"
-                                               : "changed";
-        return {rowBinding(entity, ops, event, "on:")};
+        for (const OnVerb& known : onVerbs)
+            if (verb == known.word) return {rowBinding(entity, known.ops, known.event, "on:")};
+        return {rowBinding(entity, everyRowChange, "changed", "on:")};
     }
 
     std::vector<Binding> named(const Text& trigger) {
@@ -334,7 +341,7 @@ private:
             if (!entity->unit || written.count(entity->shown())) continue;
             if (entity->home != text && !containsWords(entity->word, text)) continue;
             if (entity->appendOnly) continue;
-            Binding binding = rowBinding(entity, opInsert | opUpdate | opDelete, "changed",
+            Binding binding = rowBinding(entity, everyRowChange, "changed",
                                          "every entity of schema or name " + text + " under which the action resolves");
             if (resolves(binding, true)) found.push_back(std::move(binding));
         }

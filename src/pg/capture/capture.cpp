@@ -1,6 +1,8 @@
 // specql.capture(): the row trigger that decides which rows are events.
 #include "pg/base/clock.hpp"
 #include "pg/base/event_settings.hpp"
+#include "pg/base/table_writer.hpp"
+#include "pg/base/uuid.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/settings.hpp"
 #include "pg/bridge/subtransaction.hpp"
@@ -24,7 +26,7 @@ int triggerDepth() {
 Operation operationOf(TriggerEvent event) {
     if (TRIGGER_FIRED_BY_INSERT(event)) return opInsert;
     if (TRIGGER_FIRED_BY_UPDATE(event)) return opUpdate;
-    return opDelete;
+    return TRIGGER_FIRED_BY_DELETE(event) ? opDelete : opTruncate;
 }
 
 // The expressions that are being evaluated, for the context of an error that one of them raises.
@@ -62,8 +64,9 @@ void fillColumn(TupleTableSlot* row, int column, ExprState* value, ExprContext* 
 Datum rowImages(Operation operation, ExprContext* evaluation) {
     StringInfoData images;
     initStringInfo(&images);
+    if (operation == opTruncate) appendStringInfoString(&images, "{\"truncated\": true");
     for (int isNew = 0; isNew < 2; ++isNew) {
-        if (isNew ? operation == opDelete : operation == opInsert) continue;
+        if (operation == opTruncate || (isNew ? operation == opDelete : operation == opInsert)) continue;
         TupleTableSlot* slot = isNew ? evaluation->ecxt_outertuple : evaluation->ecxt_innertuple;
         Datum json = DirectFunctionCall1(row_to_json, ExecFetchSlotHeapTupleDatum(slot));
         appendStringInfo(&images, "%s\"%s\": %s", images.len > 0 ? ", " : "{", isNew ? "new" : "old",
@@ -109,7 +112,7 @@ void recordCaptureError(Listener* listener, Operation operation, ExprContext* ev
 // Has this transaction written the old row version? If not, none of the events that it has captured so far can be about
 // this row.
 bool writtenBefore(const TriggerData* trigger) {
-    if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) return false;
+    if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || TRIGGER_FIRED_BY_INSERT(trigger->tg_event)) return false;
     if (trigger->tg_relation->rd_rel->relam != HEAP_TABLE_AM_OID)
         return true;  // another access method may store no xmin
     return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(trigger->tg_trigtuple->t_data));
@@ -168,7 +171,7 @@ int useFixedFormats() {
 }
 
 void captureForSource(ListenerSource* source, Operation operation, const TriggerData* trigger) {
-    TupleTableSlot* oldRow = operation == opInsert ? nullptr : trigger->tg_trigslot;
+    TupleTableSlot* oldRow = operation == opUpdate || operation == opDelete ? trigger->tg_trigslot : nullptr;
     TupleTableSlot* newRow = operation == opInsert   ? trigger->tg_trigslot
                              : operation == opUpdate ? trigger->tg_newslot
                                                      : nullptr;
@@ -218,6 +221,29 @@ void captureForSource(ListenerSource* source, Operation operation, const Trigger
     ResetExprContext(evaluation);
 }
 
+// Does an action handle every change of the table's rows, so that their states can be read back? Then what became of
+// all of them is a part of their history.
+bool keepsHistory(const TableListeners* group) {
+    constexpr int everyRowChange = 1 << opInsert | 1 << opUpdate | 1 << opDelete;
+    for (int i = 0; i < group->count; ++i)
+        if ((group->listeners[i]->operations & everyRowChange) == everyRowChange) return true;
+    return false;
+}
+
+// For specql.state_at. The table is locked from before the trigger to the end of the transaction.
+void noteTruncation(Oid relation) {
+    enum Column { id, table, truncatedAt };
+    pg_uuid_t newId;
+    newUuid(&newId);
+    BulkWriter* rows = openWriter("truncation", 1);
+    TupleTableSlot* row = nextRow(rows);
+    setColumn(row, id, UUIDPGetDatum(&newId));
+    setColumn(row, table, ObjectIdGetDatum(relation));
+    setColumn(row, truncatedAt, TimestampTzGetDatum(engineTime()));
+    writeRow(rows);
+    closeWriter(rows);
+}
+
 }  // namespace
 
 SPECQL_FUNCTION(specql_capture) {
@@ -225,12 +251,15 @@ SPECQL_FUNCTION(specql_capture) {
         ereport(ERROR,
                 (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED), errmsg("specql.capture is a trigger function")));
     const auto* trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
-    if (!TRIGGER_FIRED_AFTER(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+    // BEFORE TRUNCATE: the actions run in its AFTER triggers, the first of which wants to find the events of all.
+    bool ofTruncate = TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event) && TRIGGER_FIRED_BEFORE(trigger->tg_event);
+    if (!ofTruncate && (!TRIGGER_FIRED_AFTER(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event)))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-                        errmsg("specql.capture must be an AFTER ... FOR EACH ROW trigger")));
+                        errmsg("specql.capture must be an AFTER ... FOR EACH ROW or a BEFORE TRUNCATE trigger")));
     RelationListeners* listeners = relationListeners(trigger->tg_relation);
     Operation operation = operationOf(trigger->tg_event);
     if (trigger->tg_trigger->tgoid != listeners->captureTrigger[operation]) return PointerGetDatum(nullptr);
+    if (ofTruncate && keepsHistory(listeners->direct)) noteTruncation(listeners->relation);
     for (int i = 0; i < listeners->sourceCount; ++i)
         if (listeners->sources[i].group->listens[operation])
             captureForSource(&listeners->sources[i], operation, trigger);

@@ -113,9 +113,10 @@ struct Rewrite {
 };
 
 Node* rowReference(const Rewrite* rewrite, bool isOld, int column, Oid type, int32 typmod, Oid collation) {
-    // An insert has no old row and a delete no new one: it and its columns become NULL constants, so that the planner
-    // simplifies the expressions that use them.
-    bool absent = isOld ? rewrite->operation == opInsert : rewrite->operation == opDelete;
+    // An insert has no old row, a delete no new one, and a TRUNCATE neither: it and its columns become NULL constants,
+    // so that the planner simplifies the expressions that use them.
+    bool absent =
+        rewrite->operation == opTruncate || (isOld ? rewrite->operation == opInsert : rewrite->operation == opDelete);
     if (absent) return reinterpret_cast<Node*>(makeNullConst(type, typmod, collation));
     return reinterpret_cast<Node*>(
         makeVar(isOld ? INNER_VAR : OUTER_VAR, static_cast<AttrNumber>(column), type, typmod, collation, 0));

@@ -44,6 +44,7 @@ Listener* listenerOfTrigger(Relation relation, const Trigger* trigger, MemoryCon
     if (TRIGGER_FOR_INSERT(trigger->tgtype)) listener->operations |= 1 << opInsert;
     if (TRIGGER_FOR_UPDATE(trigger->tgtype)) listener->operations |= 1 << opUpdate;
     if (TRIGGER_FOR_DELETE(trigger->tgtype)) listener->operations |= 1 << opDelete;
+    if (TRIGGER_FOR_TRUNCATE(trigger->tgtype)) listener->operations |= 1 << opTruncate;
     listener->enabled = firesInThisSession(trigger->tgenabled);
     listener->abortOnError = strcmp(trigger->tgargs[4], "abort") == 0;
     listener->context = context;
@@ -72,9 +73,9 @@ void findCaptureTriggers(Relation relation, Oid found[operationCount]) {
     foreach (cell, triggersByAge(relation->trigdesc, specqlFunction("capture"))) {
         const auto* trigger = static_cast<const Trigger*>(lfirst(cell));
         if (!firesInThisSession(trigger->tgenabled)) continue;
-        const bool fires[operationCount] = {TRIGGER_FOR_INSERT(trigger->tgtype) != 0,
-                                            TRIGGER_FOR_UPDATE(trigger->tgtype) != 0,
-                                            TRIGGER_FOR_DELETE(trigger->tgtype) != 0};
+        const bool fires[operationCount] = {
+            TRIGGER_FOR_INSERT(trigger->tgtype) != 0, TRIGGER_FOR_UPDATE(trigger->tgtype) != 0,
+            TRIGGER_FOR_DELETE(trigger->tgtype) != 0, TRIGGER_FOR_TRUNCATE(trigger->tgtype) != 0};
         for (int operation = 0; operation < operationCount; ++operation)
             if (fires[operation] && !OidIsValid(found[operation])) found[operation] = trigger->tgoid;
     }
@@ -152,7 +153,7 @@ TableListeners* buildGroup(Relation relation, MemoryContext context) {
     group->evaluation = CreateStandaloneExprContext();
     group->listeners = static_cast<Listener**>(palloc(sizeof(Listener*) * triggers->numtriggers));
     Oid dispatch = specqlFunction("dispatch");
-    List* conditions[operationCount] = {NIL, NIL, NIL};
+    List* conditions[operationCount] = {NIL, NIL, NIL, NIL};
     bool sameOwner = true;
     ListCell* cell;
     foreach (cell, triggersByAge(triggers, dispatch)) {

@@ -6,7 +6,7 @@
 
 namespace specql::capture {
 
-enum Operation { opInsert, opUpdate, opDelete, operationCount };
+enum Operation { opInsert, opUpdate, opDelete, opTruncate, operationCount };
 
 // The columns of a captured row. The outputs of the capture function other than these follow.
 namespace captured {

@@ -35,7 +35,8 @@ TriggerEvent triggerEventOf(const capture::EventSet* set) {
     int operations = set->operations != 0 ? set->operations : set->listener->operations;
     if (operations & (1 << capture::opUpdate)) return TRIGGER_EVENT_UPDATE | TRIGGER_EVENT_AFTER;
     if (operations & (1 << capture::opInsert)) return TRIGGER_EVENT_INSERT | TRIGGER_EVENT_AFTER;
-    return TRIGGER_EVENT_DELETE | TRIGGER_EVENT_AFTER;
+    return (operations & (1 << capture::opDelete) ? TRIGGER_EVENT_DELETE : TRIGGER_EVENT_TRUNCATE) |
+           TRIGGER_EVENT_AFTER;
 }
 
 // Calls a handler that is a trigger function while no trigger is running, with TriggerData made up for it.

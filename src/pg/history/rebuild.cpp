@@ -17,6 +17,11 @@ Jsonb* objectAt(Jsonb* data, const char* key) {
     return value == nullptr || value->type != jbvBinary ? nullptr : JsonbValueToJsonb(value);
 }
 
+bool hasKey(Jsonb* data, const char* key) {
+    return JB_ROOT_IS_OBJECT(data) &&
+           getKeyJsonValueFromContainer(&data->root, key, static_cast<int>(strlen(key)), nullptr) != nullptr;
+}
+
 // Makes a row of the table from JSON, in the current memory context; nullptr for nullptr. Input functions and domain
 // checks run, so the caller must have switched to a role and a search path that are safe for them.
 TupleTableSlot* rowFrom(Relation relation, Jsonb* object) {
@@ -49,10 +54,12 @@ TupleTableSlot* rowFrom(Relation relation, Jsonb* object) {
 RebuiltEvent rebuildEvent(capture::Listener* listener, Relation relation, Jsonb* data) {
     Jsonb* oldData = objectAt(data, "old");
     Jsonb* newData = objectAt(data, "new");
-    if (oldData == nullptr && newData == nullptr)
+    bool truncated = hasKey(data, "truncated");
+    if (oldData == nullptr && newData == nullptr && !truncated)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         errmsg("the data of the event has neither an old nor a new row")));
-    capture::Operation operation = oldData == nullptr   ? capture::opInsert
+    capture::Operation operation = truncated            ? capture::opTruncate
+                                   : oldData == nullptr ? capture::opInsert
                                    : newData == nullptr ? capture::opDelete
                                                         : capture::opUpdate;
     if (listener->captureError != nullptr) ReThrowError(const_cast<ErrorData*>(listener->captureError));

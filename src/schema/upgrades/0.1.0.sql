@@ -86,6 +86,7 @@ WHERE kind = 'index';
 -- @new failure_action
 -- @new specql.begun_work
 -- @new specql.finished_event
+-- @new specql.truncation
 
 -- Those whose tables were renamed or dropped since have none, as after a restore.
 INSERT INTO specql.object_relation
