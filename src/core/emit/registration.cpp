@@ -32,10 +32,16 @@ std::string setting(const Text& text, const char* fallback) {
     return text.empty() ? fallback : text.value;
 }
 
+// A row that moves to another partition is deleted and inserted there: who listens to any change must see both.
+bool isPartitioned(const resolve::EntityInfo& entity) {
+    return entity.present && entity.present->kind == 'p';
+}
+
 // What the actions on a table want to know of it.
 struct WatchedTable {
     std::string name;  // quoted
     std::string unit;
+    bool partitioned;
     unsigned ops = 0;
     bool everyChange = false;  // one action handles all changes of rows: the states of rows can be read back
     std::vector<std::string> onDelete = {};  // actions
@@ -48,8 +54,9 @@ struct WatchedTable {
     bool watchesTruncate() const { return everyChange || (ops & resolve::opTruncate); }
 
     Object rowTrigger() const {
-        Object object = trigger("specql_capture", "AFTER " + verbs(ops & resolve::everyRowChange), "FOR EACH ROW",
-                                "Keeps the rows that actions of this table want, for the end of the statement");
+        Object object = trigger(
+            "specql_capture", "AFTER " + verbs(partitioned ? resolve::everyRowChange : ops & resolve::everyRowChange),
+            "FOR EACH ROW", "Keeps the rows that actions of this table want, for the end of the statement");
         object.detail = "serves all actions of the table";
         if (!watchesTruncate()) object.detail += unheard();
         return object;
@@ -179,7 +186,8 @@ std::vector<Object> captureTriggers(const resolve::Resolver& resolver) {
         if (action.binding.custom || action.window || !action.binding.entity) continue;
         std::string table = quoteName(action.binding.entity->schema, action.binding.entity->table);
         auto found = std::find_if(tables.begin(), tables.end(), [&](const auto& known) { return known.name == table; });
-        if (found == tables.end()) found = tables.insert(found, {table, action.info->unit->key()});
+        if (found == tables.end())
+            found = tables.insert(found, {table, action.info->unit->key(), isPartitioned(*action.binding.entity)});
         found->add(action);
     }
     std::vector<Object> objects;

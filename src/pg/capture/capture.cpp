@@ -8,6 +8,7 @@
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/event_set.hpp"
 #include "pg/capture/failure.hpp"
+#include "pg/capture/moved.hpp"
 
 extern "C" {
 #include "utils/bytea.h"
@@ -118,20 +119,30 @@ bool writtenBefore(const TriggerData* trigger) {
     return TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(trigger->tg_trigtuple->t_data));
 }
 
-void append(Listener* listener, Operation operation, const TriggerData* trigger, TupleTableSlot* row, int bytes) {
-    // A row of a partition: if the statement names the partition, the statement trigger of the table above does not
-    // fire.
-    bool mayOutliveStatement = RelationGetRelid(trigger->tg_relation) != listener->relation;
-    EventSet* set = openEventSet(listener, triggerDepth(), mayOutliveStatement);
+// A change as the listeners of a table see it. The rows have the columns of their table; those that there are not are
+// nullptr.
+struct Change {
+    Operation operation;
+    TupleTableSlot* oldRow;
+    TupleTableSlot* newRow;
+    int triggerDepth;
+    // If a statement names the partition that the row is in, the statement trigger of the table above does not fire.
+    bool ofPartition;
+    bool writtenBefore;
+};
+
+void append(Listener* listener, const Change& change, TupleTableSlot* row, int bytes) {
+    EventSet* set = openEventSet(listener, change.triggerDepth, change.ofPartition);
     int before = set->operations;
-    set->operations |= 1 << operation;
-    // A row that is deleted and inserted again, as when it moves to another partition, cannot be told by its xmin.
+    set->operations |= 1 << change.operation;
+    // A row that is deleted and inserted again cannot be told by its xmin.
     bool mixed = before != 0 && before != set->operations;
-    set->mayRepeat = set->mayRepeat || mixed || writtenBefore(trigger);
+    set->mayRepeat = set->mayRepeat || mixed || change.writtenBefore;
     appendEvent(set, row, listener->mask, bytes);
 }
 
-void captureForListener(Listener* listener, Operation operation, const TriggerData* trigger, ExprContext* evaluation) {
+void captureForListener(Listener* listener, const Change& change, ExprContext* evaluation) {
+    Operation operation = change.operation;
     int bytes = 0;
     TupleTableSlot* row = nullptr;
     if (listener->captureError != nullptr) {
@@ -153,7 +164,7 @@ void captureForListener(Listener* listener, Operation operation, const TriggerDa
     } else {
         row = evaluate(listener, operation, evaluation, &bytes);
     }
-    if (row != nullptr) append(listener, operation, trigger, row, bytes);
+    if (row != nullptr) append(listener, change, row, bytes);
 }
 
 // Sets the output formats to fixed ones, because other sessions, with other settings, will read the text that is stored
@@ -170,19 +181,12 @@ int useFixedFormats() {
     return level;
 }
 
-void captureForSource(ListenerSource* source, Operation operation, const TriggerData* trigger) {
-    TupleTableSlot* oldRow = operation == opUpdate || operation == opDelete ? trigger->tg_trigslot : nullptr;
-    TupleTableSlot* newRow = operation == opInsert   ? trigger->tg_trigslot
-                             : operation == opUpdate ? trigger->tg_newslot
-                                                     : nullptr;
-    TableListeners* group = source->group;
-    if (source->map != nullptr) {
-        if (oldRow != nullptr) oldRow = execute_attr_map_slot(source->map, oldRow, source->oldRow);
-        if (newRow != nullptr) newRow = execute_attr_map_slot(source->map, newRow, source->newRow);
-    }
+void captureChange(TableListeners* group, const Change& change) {
+    Operation operation = change.operation;
+    if (!group->listens[operation]) return;
     ExprContext* evaluation = group->evaluation;
-    evaluation->ecxt_innertuple = oldRow;
-    evaluation->ecxt_outertuple = newRow;
+    evaluation->ecxt_innertuple = change.oldRow;
+    evaluation->ecxt_outertuple = change.newRow;
     Oid user;
     int securityContext;
     GetUserIdAndSecContext(&user, &securityContext);
@@ -212,13 +216,58 @@ void captureForSource(ListenerSource* source, Operation operation, const Trigger
             if (!listener->enabled || (listener->operations & (1 << operation)) == 0) continue;
             evaluated.listener = listener;
             SetUserIdAndSecContext(listener->captureOwner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
-            captureForListener(listener, operation, trigger, evaluation);
+            captureForListener(listener, change, evaluation);
         }
     }
     error_context_stack = context.previous;
     if (settingsLevel > 0) AtEOXact_GUC(true, settingsLevel);
     SetUserIdAndSecContext(user, securityContext);
     ResetExprContext(evaluation);
+}
+
+// A row of a partition, seen from the table above it: one that goes to another partition is deleted and then inserted.
+void captureOfPartition(TableListeners* group, Change change, bool moved) {
+    MovedRow* before = anyMoved() ? takeMoved(group->relation, change.triggerDepth) : nullptr;
+    if (before != nullptr && change.operation == opInsert) {
+        change.operation = opUpdate;
+        change.oldRow = before->row;
+        change.writtenBefore = before->writtenBefore;
+        captureChange(group, change);
+        dropMoved(before);
+        return;
+    }
+    if (before != nullptr) captureDeletion(before);
+    if (moved)
+        keepMoved(group, change.triggerDepth, change.oldRow, change.writtenBefore);
+    else
+        captureChange(group, change);
+}
+
+// False if neither the change nor a move of which it is a part can be an event for these listeners.
+bool mayConcern(const ListenerSource* source, Operation operation, const TriggerData* trigger) {
+    if (source->group->listens[operation] || anyMoved()) return true;
+    return operation == opDelete && RelationGetRelid(trigger->tg_relation) != source->group->relation &&
+           hasMoved(trigger);
+}
+
+void captureForSource(ListenerSource* source, Operation operation, const TriggerData* trigger) {
+    Change change;
+    change.operation = operation;
+    change.oldRow = operation == opUpdate || operation == opDelete ? trigger->tg_trigslot : nullptr;
+    change.newRow = operation == opInsert   ? trigger->tg_trigslot
+                    : operation == opUpdate ? trigger->tg_newslot
+                                            : nullptr;
+    change.triggerDepth = triggerDepth();
+    change.ofPartition = RelationGetRelid(trigger->tg_relation) != source->group->relation;
+    change.writtenBefore = writtenBefore(trigger);
+    if (source->map != nullptr) {
+        if (change.oldRow != nullptr) change.oldRow = execute_attr_map_slot(source->map, change.oldRow, source->oldRow);
+        if (change.newRow != nullptr) change.newRow = execute_attr_map_slot(source->map, change.newRow, source->newRow);
+    }
+    if (change.ofPartition)
+        captureOfPartition(source->group, change, operation == opDelete && hasMoved(trigger));
+    else
+        captureChange(source->group, change);
 }
 
 // Does an action handle every change of the table's rows, so that their states can be read back? Then what became of
@@ -246,6 +295,11 @@ void noteTruncation(Oid relation) {
 
 }  // namespace
 
+void captureDeletion(MovedRow* moved) {
+    captureChange(moved->group, {opDelete, moved->row, nullptr, moved->triggerDepth, true, moved->writtenBefore});
+    dropMoved(moved);
+}
+
 SPECQL_FUNCTION(specql_capture) {
     if (!CALLED_AS_TRIGGER(fcinfo))
         ereport(ERROR,
@@ -261,7 +315,7 @@ SPECQL_FUNCTION(specql_capture) {
     if (trigger->tg_trigger->tgoid != listeners->captureTrigger[operation]) return PointerGetDatum(nullptr);
     if (ofTruncate && keepsHistory(listeners->direct)) noteTruncation(listeners->relation);
     for (int i = 0; i < listeners->sourceCount; ++i)
-        if (listeners->sources[i].group->listens[operation])
+        if (mayConcern(&listeners->sources[i], operation, trigger))
             captureForSource(&listeners->sources[i], operation, trigger);
     return PointerGetDatum(nullptr);
 }

@@ -2,6 +2,7 @@
 
 #include "pg/base/uuid.hpp"
 #include "pg/capture/frame.hpp"
+#include "pg/capture/moved.hpp"
 #include "pg/capture/registry.hpp"
 
 namespace specql::capture {
@@ -170,6 +171,7 @@ bool rowHasBranch(EventSet* set, int branch) {
 }
 
 EventSet* takePending(Oid relation, int triggerDepth) {
+    settleMoved(triggerDepth);
     EventSet* first = nullptr;
     for (EventSet* set = oldest; set != nullptr; set = set->newer)
         if (set->listener->relation == relation && waitsHere(set, triggerDepth) &&
@@ -180,6 +182,7 @@ EventSet* takePending(Oid relation, int triggerDepth) {
 }
 
 EventSet* takeLeftover(uint64_t frame) {
+    settleMovedOf(frame);
     EventSet* first = nullptr;
     for (EventSet* set = oldest; set != nullptr; set = set->newer)
         if (set->pending && set->frame == frame &&
@@ -191,7 +194,7 @@ EventSet* takeLeftover(uint64_t frame) {
 }
 
 bool anyPending() {
-    return pendingCount > 0;
+    return pendingCount > 0 || anyMoved();
 }
 
 void dropEventSet(EventSet* set) {
@@ -204,9 +207,11 @@ void dropEventSet(EventSet* set) {
 void dropAllEventSets() {
     while (newest != nullptr)
         dropEventSet(newest);
+    dropAllMoved();
 }
 
 void dropEventSetsOf(SubTransactionId subtransaction) {
+    dropMovedOf(subtransaction);
     EventSet* next;
     for (EventSet* set = oldest; set != nullptr; set = next) {
         next = set->newer;
@@ -215,6 +220,7 @@ void dropEventSetsOf(SubTransactionId subtransaction) {
 }
 
 void passEventSets(SubTransactionId from, SubTransactionId to) {
+    passMoved(from, to);
     for (EventSet* set = oldest; set != nullptr; set = set->newer)
         if (set->subtransaction == from) set->subtransaction = to;
 }
