@@ -200,6 +200,58 @@ END $$;
 COMMENT ON FUNCTION specql.object_problem(specql.object) IS
 'How an object differs from what apply made; NULL if it does not, or if a server of another major version made it';
 
+-- pg_trigger.tgenabled in words, and as a command; without a table the end of one.
+CREATE FUNCTION specql.firing_word(mode "char") RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE $1 WHEN 'O' THEN 'origin' WHEN 'R' THEN 'replica' WHEN 'A' THEN 'always' ELSE 'never' END
+$$;
+COMMENT ON FUNCTION specql.firing_word("char") IS 'When a trigger fires, in the words of fires: in a spec';
+
+CREATE FUNCTION specql.firing_command(relation regclass, trigger name, mode "char") RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce('ALTER TABLE ' || $1::text || ' ', '')
+        || CASE $3 WHEN 'O' THEN 'ENABLE' WHEN 'R' THEN 'ENABLE REPLICA' WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'DISABLE' END
+        || ' TRIGGER ' || quote_ident($2) || ';'
+$$;
+COMMENT ON FUNCTION specql.firing_command(regclass, name, "char") IS 'The command that makes a trigger fire so';
+
+-- An event needs two triggers: the one that captures the row, and that of the action. Each fires where the other does.
+CREATE FUNCTION specql.half_enabled() RETURNS TABLE (object text, problem text, fix text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH triggers AS (
+        SELECT t.tgrelid, t.tgname, t.tgenabled, t.tgtype & 32 <> 0 AS of_truncate,
+               t.tgfoid = 'specql.capture()'::regprocedure AS captures, t.tgenabled IN ('O', 'A') AS plain, t.tgenabled IN ('R', 'A') AS replica
+        FROM pg_trigger AS t
+        WHERE t.tgfoid IN ('specql.capture()'::regprocedure, 'specql.dispatch()'::regprocedure) AND t.tgparentid = 0),
+    actions AS (
+        SELECT t.tgrelid, t.of_truncate, bool_or(t.plain) AS plain, bool_or(t.replica) AS replica, min(t.tgname) AS one
+        FROM triggers AS t WHERE NOT t.captures AND t.tgenabled <> 'D' GROUP BY 1, 2),
+    missing AS (
+        SELECT c.tgrelid, c.tgname,
+               coalesce((SELECT min(d.tgname) FROM triggers AS d
+                         WHERE d.tgrelid = c.tgrelid AND d.of_truncate = c.of_truncate AND NOT d.captures
+                           AND (d.plain AND NOT c.plain OR d.replica AND NOT c.replica)), a.one) AS one,
+               CASE WHEN (a.plain OR c.plain) AND (a.replica OR c.replica) THEN 'A' WHEN a.replica OR c.replica THEN 'R' ELSE 'O' END AS mode,
+               a.plain AND NOT c.plain OR a.replica AND NOT c.replica AS too_little, c.tgenabled
+        FROM triggers AS c JOIN actions AS a USING (tgrelid, of_truncate)
+        WHERE c.captures AND (a.plain AND NOT c.plain OR a.replica AND NOT c.replica OR c.replica AND NOT a.replica))
+    SELECT format('trigger %I on %s', m.tgname, m.tgrelid::regclass),
+           CASE WHEN m.too_little THEN format('fires %s, which leaves %I without events', specql.firing_word(m.tgenabled), m.one)
+                ELSE format('fires %s, and no trigger of an action does', specql.firing_word(m.tgenabled)) END,
+           CASE WHEN m.too_little THEN specql.firing_command(m.tgrelid, m.tgname, m.mode::"char")
+                ELSE specql.firing_command(m.tgrelid, m.one, m.mode::"char") END
+    FROM missing AS m
+    UNION ALL
+    SELECT format('trigger %I on %s', t.tgname, t.tgrelid::regclass),
+           format('fires %s, and on the partitioned table %s', specql.firing_word(t.tgenabled), specql.firing_word(p.tgenabled)),
+           specql.firing_command(t.tgrelid, t.tgname, p.tgenabled)
+    FROM pg_trigger AS t JOIN pg_trigger AS p ON p.oid = t.tgparentid
+    WHERE p.tgfoid = 'specql.capture()'::regprocedure AND t.tgenabled <> p.tgenabled
+    ORDER BY 1
+$$;
+COMMENT ON FUNCTION specql.half_enabled() IS
+'Triggers that capture rows in sessions in which no action''s trigger fires, or the other way round, and what mends it';
+
 CREATE FUNCTION specql.drift() RETURNS TABLE (kind text, object text, problem text, fix text)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH mine AS MATERIALIZED (
@@ -236,14 +288,17 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
              format('%I.%I', t.schema, t.name) AS n (name)
         WHERE m.kind = 'table'
         UNION ALL
-        -- A spec that says enabled: false disables the trigger itself.
-        SELECT m.id, m.kind, m.identity, CASE t.tgenabled WHEN 'D' THEN 'is disabled' ELSE 'is enabled' END,
-               format('ALTER TABLE %s %s TRIGGER %I;', t.tgrelid::regclass, CASE t.tgenabled WHEN 'D' THEN 'ENABLE' ELSE 'DISABLE' END,
-                      t.tgname)
+        -- A spec that says enabled: false, or fires:, ends with the command for the trigger itself.
+        SELECT m.id, m.kind, m.identity,
+               CASE WHEN t.tgenabled = 'D' THEN 'is disabled' WHEN w.wanted = 'D' THEN 'is enabled'
+                    ELSE 'fires ' || specql.firing_word(t.tgenabled) || ', and not ' || specql.firing_word(w.wanted) END,
+               specql.firing_command(t.tgrelid, t.tgname, w.wanted)
         FROM mine AS m
         JOIN pg_trigger AS t ON m.identity = quote_ident(t.tgname) || ' on ' || t.tgrelid::regclass::text
-        WHERE m.kind = 'trigger'
-          AND (t.tgenabled = 'D') <> starts_with(reverse((m.whole).sql), reverse('DISABLE TRIGGER ' || quote_ident(t.tgname) || ';'))) AS d
+        CROSS JOIN LATERAL (
+            SELECT coalesce(min(f.mode), 'O')::"char" AS wanted FROM unnest('{A,D,R}'::text[]) AS f(mode)
+            WHERE starts_with(reverse((m.whole).sql), reverse(specql.firing_command(NULL, t.tgname, f.mode::"char")))) AS w
+        WHERE m.kind = 'trigger' AND t.tgenabled <> w.wanted) AS d
     ORDER BY d.id, d.problem
 $$;
 COMMENT ON FUNCTION specql.drift() IS
@@ -252,7 +307,8 @@ COMMENT ON FUNCTION specql.drift() IS
 REVOKE ALL ON FUNCTION specql.known_unit(text, boolean), specql.export(text), specql.rollback(text, integer, boolean),
     specql.remove_units(text[], boolean), specql.remove(text, boolean), specql.remove(text[]),
     specql.remove(boolean, text[]), specql.remove_schema(text, boolean), specql.server_major(), specql.object_state(text, text, text),
-    specql.object_problem(specql.object), specql.drift() FROM PUBLIC;
+    specql.object_problem(specql.object), specql.firing_word("char"), specql.firing_command(regclass, name, "char"),
+    specql.half_enabled(), specql.drift() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.known_unit(text, boolean), specql.export(text), specql.rollback(text, integer, boolean),
     specql.remove_units(text[], boolean), specql.remove(text, boolean), specql.remove(text[]),
     specql.remove(boolean, text[]), specql.remove_schema(text, boolean), specql.drift() TO specql_admin;

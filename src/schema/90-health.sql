@@ -77,6 +77,12 @@ BEGIN
     status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'look' END;
     detail := CASE WHEN r.n = 0 THEN 'all objects are as they were applied' ELSE format('%s; see specql.drift()', r.n) END;
     RETURN NEXT;
+    FOR r IN SELECT h.* FROM specql.half_enabled() AS h LOOP
+        "check" := r.object;
+        status := 'half';
+        detail := format('%s: %s', r.problem, r.fix);
+        RETURN NEXT;
+    END LOOP;
     "check" := 'escalations';
     SELECT count(*) AS n INTO r FROM specql.every_escalation;
     status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'open' END;

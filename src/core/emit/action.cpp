@@ -235,8 +235,10 @@ private:
             value.type = type;
             if (!binding_.custom) {
                 const resolve::EntityInfo& entity = *binding_.entity;
-                const resolve::ColumnInfo* column = entity.column(key);
-                if (!column && key == entity.word + "_id" && !entity.key.empty()) column = entity.column(entity.key);
+                const bool hasRow = binding_.hasRow();
+                const resolve::ColumnInfo* column = hasRow ? entity.column(key) : nullptr;
+                if (!column && hasRow && key == entity.word + "_id" && !entity.key.empty())
+                    column = entity.column(entity.key);
                 if (!column) {
                     world_.report(*info_.file, Code::R059, info_.spec->name.pos,
                                   "the rows of " + entity.shown() + " have no value for the parameter " + key,

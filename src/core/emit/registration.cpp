@@ -37,6 +37,24 @@ bool isPartitioned(const resolve::EntityInfo& entity) {
     return entity.present && entity.present->kind == 'p';
 }
 
+// In which sessions a trigger fires: `plain` ones, and those that apply what was replicated.
+struct Firing {
+    bool plain = false;
+    bool replica = false;
+
+    // The command that sets it; empty for what a new trigger does. CREATE OR REPLACE TRIGGER takes back what was set.
+    std::vector<std::string> commands(const std::string& trigger, const std::string& table) const {
+        if (plain && !replica) return {};
+        const char* mode = !replica ? "DISABLE" : plain ? "ENABLE ALWAYS" : "ENABLE REPLICA";
+        return {"ALTER TABLE " + table + " " + mode + " TRIGGER " + trigger + ";"};
+    }
+};
+
+Firing firingOf(const resolve::ActionInfo& action) {
+    const std::string& fires = action.spec->fires.value;
+    return {fires != "replica", fires == "replica" || fires == "always"};
+}
+
 // What the actions on a table want to know of it.
 struct WatchedTable {
     std::string name;  // quoted
@@ -45,10 +63,14 @@ struct WatchedTable {
     unsigned ops = 0;
     bool everyChange = false;  // one action handles all changes of rows: the states of rows can be read back
     std::vector<std::string> onDelete = {};  // actions
+    Firing firing = {};                      // of all actions together
 
     void add(const resolve::ResolvedAction& action) {
         ops |= action.binding.ops;
         everyChange = everyChange || (action.binding.ops & resolve::everyRowChange) == resolve::everyRowChange;
+        // An action that is switched off may be switched on.
+        const Firing own = firingOf(*action.info);
+        firing = {firing.plain || own.plain, firing.replica || own.replica};
         if (action.binding.ops & resolve::opDelete) onDelete.push_back(action.info->name());
     }
     bool watchesTruncate() const { return everyChange || (ops & resolve::opTruncate); }
@@ -88,6 +110,8 @@ private:
                                   each + " EXECUTE FUNCTION specql.capture();");
         object.commands.push_back("COMMENT ON TRIGGER " + trigger + " ON " + name + " IS " + quoteLiteral(comment) +
                                   ";");
+        for (std::string& command : firing.commands(trigger, name))
+            object.commands.push_back(std::move(command));
         return object;
     }
 };
@@ -120,7 +144,9 @@ Object actionTrigger(const resolve::ResolvedAction& action) {
     object.commands.push_back(
         "COMMENT ON TRIGGER " + name + " ON " + table + " IS " +
         quoteLiteral(description.empty() ? "Action " + info.name() + ": " + binding.shown() : description) + ";");
-    if (!isEnabled(info)) object.commands.push_back("ALTER TABLE " + table + " DISABLE TRIGGER " + name + ";");
+    const Firing firing = isEnabled(info) ? firingOf(info) : Firing{};
+    for (std::string& command : firing.commands(name, table))
+        object.commands.push_back(std::move(command));
     return object;
 }
 

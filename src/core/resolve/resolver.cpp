@@ -123,6 +123,10 @@ void Resolver::resolveAction(const ActionInfo& action) {
             world_.report(*action.file, Code::R027, trigger.pos,
                           trigger.value + " is a custom event, raised by specql.emit('" + trigger.value + "', …)", "");
     }
+    if (spec.fires && !bindings.empty() && bindings.front().custom)
+        world_.report(*action.file, Code::R143, spec.fires.pos,
+                      "\"fires\" is about changes of tables, and " + bindings.front().event + " is a custom event",
+                      "leave it out: emit reaches its listeners in every session");
     if (isBulk(action)) {
         // The body is one function; its triggers only call it.
         Binding body;

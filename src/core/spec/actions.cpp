@@ -12,10 +12,11 @@ const Words actionKeys = {"name",         "description", "pattern",     "trigger
                           "on",           "conditions",  "condition",   "steps",          "params",
                           "operation",    "batch_field", "validations", "error_handling", "correlation_window",
                           "correlate_by", "after_match", "cooldown",    "on_timeout",     "on_error",
-                          "max_attempts", "backoff",     "enabled",     "order"};
+                          "max_attempts", "backoff",     "enabled",     "order",          "fires"};
 const Words conditionKeys = {"if", "then", "else"};
 const Words operations = {"update", "insert", "delete"};
 const Words afterMatchChoices = {"consume", "edge", "every"};
+const Words firesChoices = {"origin", "replica", "always"};
 const Words onErrorChoices = {"retry", "abort"};
 const Words errorHandlingChoices = {"stop_on_error", "continue_on_error", "collect_errors"};
 const Words aggregates = {"COUNT", "SUM", "AVG", "MIN", "MAX"};
@@ -213,6 +214,8 @@ void readRetries(ReadContext& context, const yaml::Node& node, Action& action) {
     action.onError = context.choice(node, "on_error", onErrorChoices);
     action.backoff = context.text(node, "backoff");
     action.enabled = context.boolean(node, "enabled");
+    action.fires = context.choice(node, "fires", firesChoices);
+    reportNeeds(context, node, "fires", {"trigger", "triggers", "on"});
     action.maxAttempts = context.text(node, "max_attempts");
     const std::string& attempts = action.maxAttempts.value;
     bool isCount = !attempts.empty() && attempts.size() <= 6 &&

@@ -120,6 +120,7 @@ struct Action {
     Text correlationWindow;
     std::vector<Text> correlateBy;
     Text afterMatch, cooldown, onError, maxAttempts, backoff, enabled;
+    Text fires;    // origin, replica, always: for which session_replication_role
     Text order;    // as written
     int turn = 0;  // its value
     std::vector<Step> onTimeout;
