@@ -20,10 +20,6 @@
 #include <utility>
 #include <vector>
 
-// The server's headers are C; what a C++ compiler finds unusual in them is not ours to mend.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#pragma GCC diagnostic ignored "-Wregister"
 extern "C" {
 #include "postgres.h"
 
@@ -46,7 +42,6 @@ extern "C" {
 #include "utils/rel.h"
 #include "utils/resowner.h"
 }
-#pragma GCC diagnostic pop
 
 // Symbols are hidden by default (PostgreSQL loads extensions with global symbols); what the server looks up is not.
 #define SPECQL_EXPORT __attribute__((visibility("default")))

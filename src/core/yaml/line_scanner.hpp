@@ -35,6 +35,8 @@ public:
 
     // Is a plain scalar open, so that deeper lines go on with it?
     bool isInPlain() const { return state_ == State::plain; }
+    // Is a literal or folded scalar open?
+    bool isInLiteral() const { return state_ == State::literal; }
     // The offset of the quote that is still open; none if there is none.
     size_t openQuote() const { return state_ == State::quoted ? quoteOffset_ : none; }
     // The offset of the innermost bracket or brace that is still open.

@@ -15,6 +15,9 @@ namespace specql::yaml {
 
 namespace {
 
+// The parser went on behind the end of the text.
+struct EndNotRecognised {};
+
 // Feeds yaml-cpp in small pieces and checks for an interrupt before each, because its scanner has loops of its own.
 class InterruptibleBuffer : public std::streambuf {
 public:
@@ -39,7 +42,7 @@ protected:
     int_type underflow() override {
         check();
         if (++readsAtEnd_ > 1000) {
-            throw YAML::ParserException(YAML::Mark(), "the end of the text was not recognised");
+            throw EndNotRecognised();
         }
         return traits_type::eof();
     }
@@ -106,8 +109,8 @@ bool isReadable(const Source& source, const Limits& limits, Diagnostics& diagnos
 }
 
 // True if the document was read to its end.
-bool parseDocument(std::string& yaml, TreeBuilder& builder, const Source& source, const DocumentLines& lines,
-                   Diagnostics& diagnostics, InterruptCheck interrupt) {
+bool parseDocument(std::string& yaml, TreeBuilder& builder, const Source& source, const Dialect& dialect,
+                   const DocumentLines& lines, Diagnostics& diagnostics, InterruptCheck interrupt) {
     InterruptibleBuffer buffer(yaml, interrupt);
     std::istream stream(&buffer);
     stream.exceptions(std::ios::badbit);
@@ -119,7 +122,9 @@ bool parseDocument(std::string& yaml, TreeBuilder& builder, const Source& source
         }
         return true;
     } catch (const YAML::Exception& error) {
-        reportSyntaxError(error, source, lines, builder, diagnostics);
+        reportSyntaxError(error.mark, source, dialect, lines, builder, diagnostics);
+    } catch (const EndNotRecognised&) {
+        diagnostics.report(Code::Y029, {lines.first, 1});
     } catch (const DocumentRefused&) {
     }
     return false;
@@ -145,7 +150,7 @@ ParsedText parseText(const Source& source, const Limits& limits, Diagnostics& di
             // Without an end mark yaml-cpp takes an open quote or bracket at the end of the text for closed.
             std::string yaml = dialect.text.substr(begin, end - begin) + "\n...\n";
             builder.begin(lines);
-            if (parseDocument(yaml, builder, source, lines, diagnostics, interrupt) && builder.hasRoot()) {
+            if (parseDocument(yaml, builder, source, dialect, lines, diagnostics, interrupt) && builder.hasRoot()) {
                 result.documents.push_back(builder.takeRoot());
             }
         }

@@ -1,14 +1,15 @@
-// Translates the errors of yaml-cpp into diagnostics that tell the author of the spec what to change.
+// Makes of a place where yaml-cpp found an error a diagnostic that tells the author of the spec what to change.
 #pragma once
 
-#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/mark.h>
 
 #include "yaml/dialect.hpp"
 #include "yaml/tree_builder.hpp"
 
 namespace specql::yaml {
 
-void reportSyntaxError(const YAML::Exception& error, const Source& source, const DocumentLines& lines,
+// `mark` is where the parser stopped.
+void reportSyntaxError(const YAML::Mark& mark, const Source& source, const Dialect& dialect, const DocumentLines& lines,
                        const TreeBuilder& builder, Diagnostics& diagnostics);
 
 }  // namespace specql::yaml

@@ -3,9 +3,6 @@
 
 #include "pg/compat.hpp"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#pragma GCC diagnostic ignored "-Wregister"
 extern "C" {
 #include "access/xact.h"
 #include "access/xlog.h"
@@ -36,7 +33,6 @@ extern "C" {
 #include "common/pg_prng.h"
 #endif
 }
-#pragma GCC diagnostic pop
 
 namespace specql::compat {
 

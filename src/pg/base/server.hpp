@@ -3,9 +3,6 @@
 
 #include "pg/compat.hpp"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#pragma GCC diagnostic ignored "-Wregister"
 extern "C" {
 #include "access/heapam.h"
 #include "access/hio.h"
@@ -45,4 +42,3 @@ extern "C" {
 #include "utils/varlena.h"
 #include "utils/xid8.h"
 }
-#pragma GCC diagnostic pop
