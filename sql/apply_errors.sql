@@ -38,7 +38,9 @@ SELECT code, line, col FROM specql.validate('% ' || chr(8238) || ' &*!');
 SET specql.max_spec_size = '2kB';
 SELECT code, line, col, message FROM specql.validate(repeat(' ', 3000));
 RESET specql.max_spec_size;
+\set VERBOSITY sqlstate
 SET specql.max_spec_size = '9MB';
+\set VERBOSITY default
 SELECT cellar.state();
 
 -- An error of the server in the middle of the steps: its own SQLSTATE, and the object in the context.

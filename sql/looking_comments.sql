@@ -1,4 +1,5 @@
--- Everything has a comment: what the extension brings, and what specs become. Both lists are empty.
+-- Everything has a comment: what the extension brings, and what specs become. Both lists are empty. The row types of tables
+-- and the arrays of types, which from version 17 on are members of the extension too, are nothing of their own.
 SET client_min_messages = warning;
 CREATE EXTENSION specql;
 
@@ -8,6 +9,8 @@ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
   AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'specql')
   AND NOT EXISTS (SELECT FROM pg_description AS s
                   WHERE s.classoid = d.classid AND s.objoid = d.objid AND s.objsubid = 0)
+  AND NOT EXISTS (SELECT FROM pg_type AS t WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid
+                  AND (t.typelem <> 0 OR t.typrelid <> 0 AND (SELECT relkind FROM pg_class WHERE oid = t.typrelid) <> 'c'))
 UNION ALL
 SELECT pg_describe_object('pg_class'::regclass, a.attrelid, a.attnum)
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

@@ -50,7 +50,7 @@ SELECT * FROM specql.drift();
 SELECT * FROM specql.moved_table;
 UPDATE shop.orders SET state = 'new';
 SELECT orders, (SELECT count(*) FROM shop.ledger) AS ledger FROM shop.buyer;
-SELECT conname FROM pg_constraint WHERE conrelid = 'shop.orders'::regclass ORDER BY 1;
+SELECT conname FROM pg_constraint WHERE conrelid = 'shop.orders'::regclass AND contype <> 'n' ORDER BY 1;
 SELECT count(*) > 0 AS made FROM specql.apply(:'other');
 SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'store.parcel'::regclass AND contype = 'f';
 SELECT count(*) > 0 AS gone FROM specql.remove('Parcel', true);
@@ -87,7 +87,7 @@ SELECT replace(replace(:'shop', 'entity: Order', 'entity: Sale'), 'Order.', 'Sal
 SELECT code, line, col, message, hint FROM specql.validate(:'sale');
 SELECT action, kind, object FROM specql.remove('shop.Order') WHERE kind <> 'function';
 SELECT action, kind, object FROM specql.apply(:'sale') WHERE action <> 'unchanged' ORDER BY 1, 2, 3;
-SELECT conname FROM pg_constraint WHERE conrelid = 'shop.sale'::regclass ORDER BY 1;
+SELECT conname FROM pg_constraint WHERE conrelid = 'shop.sale'::regclass AND contype <> 'n' ORDER BY 1;
 SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'shop.sale'::regclass ORDER BY 1::text;
 UPDATE shop.sale SET state = 'new';
 SELECT orders, (SELECT count(*) FROM shop.ledger) AS ledger FROM shop.buyer;

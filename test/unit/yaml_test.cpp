@@ -178,18 +178,29 @@ TEST(YamlGuards, OneRunReportsTheProblemsOfAllDocuments) {
               problems("a: b: c\n---\na: 'x\n---\nb: 1\nb: 2\n"));
 }
 
-TEST(YamlGuards, AComplaintWithoutAKnownReasonSaysWhere) {
-    Source source("a: b\nc: d\n");
-    Diagnostics diagnostics;
-    Dialect dialect = readDialect(source, diagnostics, nullptr);
-    Limits limits;
-    TreeBuilder builder(source, dialect, limits, diagnostics, nullptr);
-    builder.begin(dialect.documents.at(0));
-    YAML::Mark mark;
-    mark.line = 1;
-    mark.column = 0;
-    reportSyntaxError(mark, source, dialect, dialect.documents[0], builder, diagnostics);
-    EXPECT_EQ("error SPQL-Y029 2:1\n", dumpDiagnostics(diagnostics));
+// The sentences of yaml-cpp differ between its versions: only the place of an error is used.
+TEST(YamlGuards, TheReasonFollowsFromThePlace) {
+    auto said = [](const char* text, int line, int column) {
+        Source source(text);
+        Diagnostics diagnostics;
+        Dialect dialect = readDialect(source, diagnostics, nullptr);
+        Limits limits;
+        TreeBuilder builder(source, dialect, limits, diagnostics, nullptr);
+        builder.begin(dialect.documents.at(0));
+        YAML::Mark mark;
+        mark.line = line;
+        mark.column = column;
+        reportSyntaxError(mark, source, dialect, dialect.documents[0], builder, diagnostics);
+        return dumpDiagnostics(diagnostics);
+    };
+    EXPECT_EQ("error SPQL-Y016 1:1\n", said("a\nc\n", 1, 0));
+    EXPECT_EQ("error SPQL-Y016 2:1\n", said("# c\n,\n", 1, 0));
+    EXPECT_EQ("error SPQL-Y020 1:5\n", said("a: b: c\n", 0, 4));
+    EXPECT_EQ("error SPQL-Y010 1:4\n", said("a: [b\nc: d\n", 1, 0));
+    EXPECT_EQ("error SPQL-Y023 1:6\n", said("a: \"b\\u12\" c\n", 0, 11));
+    EXPECT_EQ("error SPQL-Y020 1:16\n", said("a: C:\\users \"b\": c\n", 0, 15));
+    EXPECT_EQ("error SPQL-Y025 1:6\n", said("a: | b\n", 0, 5));
+    EXPECT_EQ("error SPQL-Y012 1:5\n", said("a: *\n", 0, 4));
 }
 
 bool alwaysStop() {

@@ -88,8 +88,30 @@ void reportColon(const ErrorPlace& place, Diagnostics& diagnostics) {
     diagnostics.report(Code::Y020, place.pos, "a ':' followed by a blank inside a value", quoteHint);
 }
 
+// Nothing has begun that the place could belong to: it is the first thing of the document, or behind a single value.
+void reportRoot(const ErrorPlace& place, Diagnostics& diagnostics) {
+    for (uint32_t number = place.lines.first; number <= place.pos.line; ++number) {
+        std::string_view line = place.source.line(number);
+        size_t begin = line.data() - place.source.text().data();
+        bool isMarker = number == place.lines.first && line.substr(0, 3) == "---";
+        size_t first = line.find_first_not_of(" \t\xEF\xBB\xBF", isMarker ? 3 : 0);
+        bool isContent = first != std::string_view::npos && line[first] != '#';
+        if (isContent && begin + first < place.offset) {
+            diagnostics.report(Code::Y016, place.source.position(begin + first), "a document cannot be a single value",
+                               oneRootHint);
+            return;
+        }
+    }
+    diagnostics.report(Code::Y016, place.pos, "a document cannot begin with this", oneRootHint);
+}
+
 // Something that is neither a further key (item) nor less indented.
 void reportMisplaced(const ErrorPlace& place, Diagnostics& diagnostics) {
+    const Node* open = place.builder.openContainer();
+    if (open == nullptr) {
+        reportRoot(place, diagnostics);
+        return;
+    }
     size_t lineBegin = place.offset - place.before.size();
     bool behindText = place.before.find_first_not_of(" \t-") != std::string_view::npos;
     if (behindText) {
@@ -101,11 +123,6 @@ void reportMisplaced(const ErrorPlace& place, Diagnostics& diagnostics) {
             hint = "the quote opened on line " + std::to_string(opened.line) + " may lack its end";
         }
         diagnostics.report(Code::Y022, place.pos, "text behind the end of a value", hint);
-        return;
-    }
-    const Node* open = place.builder.openContainer();
-    if (open == nullptr) {
-        diagnostics.report(Code::Y029, place.pos);
         return;
     }
     bool inList = open->kind == Node::Kind::sequence;

@@ -10,9 +10,6 @@ namespace specql::yaml {
 
 namespace {
 
-constexpr const char* oneRootHint =
-    "each document is one mapping of keys to values; separate documents by a line '---'";
-
 bool isNullWord(std::string_view text) {
     return text == "~" || text == "null" || text == "Null" || text == "NULL";
 }

@@ -13,6 +13,10 @@
 
 namespace specql::yaml {
 
+// Of what stands in the place of a document's mapping.
+constexpr const char* oneRootHint =
+    "each document is one mapping of keys to values; separate documents by a line '---'";
+
 // Thrown after the reason was reported: the first ends the parsing of the text, the second that of the document.
 struct TextRefused {};
 struct DocumentRefused {};
