@@ -19,6 +19,7 @@ help:
 	@echo '  make check         every test, in a private server; ends with "N passed, N failed"'
 	@echo '  make installcheck  the regression tests alone, against the server that PGHOST, PGPORT name'
 	@echo '  make bench         speed against bare tables and hand-written SQL (QUICK=1 for a short look)'
+	@echo '  make matrix        make check on PostgreSQL 15, 17 and 18 of Debian, as root, in file systems of their own'
 	@echo '  make fuzz          the fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo '  make model         random specs and statements, compared with a model of the language, for SECONDS=$(SECONDS)'
 	@echo '                     (SEED=7 replays the cases of a seed)'
@@ -47,6 +48,10 @@ bench:
 	@scripts/deps --bench
 	@bench/run $(if $(QUICK),--quick)
 
+matrix:
+	@scripts/deps --matrix
+	@scripts/matrix
+
 fuzz:
 	@test/fuzz/run $(FUZZ_SECONDS)
 
@@ -61,4 +66,4 @@ clean:
 	@scripts/server remove
 	@rm -rf build specql.so libspecql.a specql--*.sql results regression.diffs regression.out
 
-.PHONY: default help deps all install uninstall installcheck demo check bench fuzz model format clean
+.PHONY: default help deps all install uninstall installcheck demo check bench matrix fuzz model format clean

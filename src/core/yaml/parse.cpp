@@ -124,7 +124,9 @@ bool parseDocument(std::string& yaml, TreeBuilder& builder, const Source& source
     } catch (const YAML::Exception& error) {
         reportSyntaxError(error.mark, source, dialect, lines, builder, diagnostics);
     } catch (const EndNotRecognised&) {
-        diagnostics.report(Code::Y029, {lines.first, 1});
+        YAML::Mark end;
+        end.line = static_cast<int>(lines.last - lines.first) + 1;
+        reportSyntaxError(end, source, dialect, lines, builder, diagnostics);
     } catch (const DocumentRefused&) {
     }
     return false;
