@@ -25,6 +25,7 @@ extern "C" {
 
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -196,6 +197,14 @@ inline bool ownsTable(Oid table, Oid role) {
     return object_ownercheck(RelationRelationId, table, role);
 #else
     return pg_class_ownercheck(table, role);
+#endif
+}
+
+inline bool ownsSchema(Oid schema, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_ownercheck(NamespaceRelationId, schema, role);
+#else
+    return pg_namespace_ownercheck(schema, role);
 #endif
 }
 

@@ -1,5 +1,6 @@
 #include "pg/apply/steps.hpp"
 
+#include "pg/base/own_commands.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/settings.hpp"
 #include "pg/bridge/spi.hpp"
@@ -175,8 +176,11 @@ void runSteps(const std::vector<PlanStep>& steps) {
     setLocal("standard_conforming_strings", "on");
     // Notices like "constraint does not exist, skipping" tell users nothing; warnings do.
     if (client_min_messages < WARNING) setLocal("client_min_messages", "warning");
-    for (const PlanStep& step : steps)
-        runExplained(step);
+    const std::vector<PlanStep>* all = &steps;
+    asOwnCommands([all] {
+        for (const PlanStep& step : *all)
+            runExplained(step);
+    });
     AtEOXact_GUC(true, level);
 }
 

@@ -87,6 +87,7 @@ WHERE kind = 'index';
 -- @new specql.begun_work
 -- @new specql.finished_event
 -- @new specql.truncation
+-- @new specql.put_aside
 
 -- Those whose tables were renamed or dropped since have none, as after a restore.
 INSERT INTO specql.object_relation
