@@ -96,13 +96,14 @@ BEGIN
         detail := format('since %s, %s events wait; SELECT specql.resume(%L)', r.paused_at, r.n, r.action);
         RETURN NEXT;
     END LOOP;
-    FOR r IN SELECT p.action, p.put_at, p.problem, p.detached::regclass AS detached, (SELECT count(*) FROM specql.failure AS f WHERE f.action = p.action) AS n
-             FROM specql.put_aside AS p WHERE to_regprocedure(p.capture || '()') IS NULL ORDER BY p.action, p.capture LOOP
+    FOR r IN SELECT p.action, p.put_at, p.problem, coalesce(p.detached, p.relation)::regclass AS attached_to, (SELECT count(*) FROM specql.failure AS f WHERE f.action = p.action) AS n
+             FROM specql.put_aside AS p WHERE to_regprocedure(p.capture || '()') IS NULL
+               AND EXISTS (SELECT FROM specql.action AS a WHERE a.capture = p.capture) ORDER BY p.action, p.capture LOOP
         "check" := 'action ' || r.action;
         status := CASE WHEN r.problem IS NULL THEN 'detached' ELSE 'broken' END;
         detail := concat_ws('; ', r.problem, format('since %s, %s events wait', r.put_at, r.n),
-                            CASE WHEN r.detached IS NOT NULL THEN format('SELECT specql.attach(%L)', r.detached)
-                                 ELSE 'apply its spec as it has to be now' END, 'then SELECT specql.drain()');
+                            CASE WHEN r.problem IS NULL THEN '' ELSE 'apply its spec as it has to be now, or ' END
+                            || format('SELECT specql.attach(%L), then SELECT specql.drain()', r.attached_to));
         RETURN NEXT;
     END LOOP;
     FOR r IN SELECT v.* FROM specql.services AS v WHERE v.status IN ('paused', 'disabled', 'undeclared') ORDER BY v.name LOOP

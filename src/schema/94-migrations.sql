@@ -11,6 +11,7 @@ CREATE TABLE specql.put_aside (
     types text[] NOT NULL,
     afterwards text[] NOT NULL,
     put_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    put_by xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
     detached oid,
     problem text
 );
@@ -24,9 +25,9 @@ COMMENT ON COLUMN specql.put_aside.names IS 'The names of its outputs';
 COMMENT ON COLUMN specql.put_aside.types IS 'The types that they had';
 COMMENT ON COLUMN specql.put_aside.afterwards IS 'Commands that give it its rights and its comment again';
 COMMENT ON COLUMN specql.put_aside.put_at IS 'Since when it is not there';
-COMMENT ON COLUMN specql.put_aside.detached IS 'The table whose specql.attach makes it again; NULL: the end of each command that changes tables tries to';
+COMMENT ON COLUMN specql.put_aside.put_by IS 'The transaction that did it; its next commands try to make it again, later only specql.attach does';
+COMMENT ON COLUMN specql.put_aside.detached IS 'The table whose specql.attach makes it again; NULL: that of relation';
 COMMENT ON COLUMN specql.put_aside.problem IS 'Why it could not be made again; NULL if nobody has tried';
-GRANT SELECT ON specql.put_aside TO specql_admin;
 
 -- Column 0 stands for the whole relation.
 CREATE FUNCTION specql.captures_reading(relations oid[], columns smallint[])
@@ -68,9 +69,9 @@ BEGIN
                                  FROM aclexplode(r.proacl) AS x) ELSE '{}' END,
                 CASE WHEN NOT r.own THEN r.relation END,
                 CASE WHEN NOT r.own THEN format('%I has changed a table that it reads', pg_get_userbyid(caller)) END)
-        ON CONFLICT (capture) DO UPDATE SET (action, owner, relation, query, names, types, afterwards, put_at, detached, problem)
+        ON CONFLICT (capture) DO UPDATE SET (action, owner, relation, query, names, types, afterwards, put_at, put_by, detached, problem)
             = ROW (excluded.action, excluded.owner, excluded.relation, excluded.query, excluded.names, excluded.types,
-                   excluded.afterwards, excluded.put_at, excluded.detached, excluded.problem);
+                   excluded.afterwards, excluded.put_at, excluded.put_by, excluded.detached, excluded.problem);
         EXECUTE format('DROP FUNCTION %s()', r.capture);
         IF NOT r.own THEN
             RAISE NOTICE 'action % is broken: it belongs to another role, and reads what is changed', r.action

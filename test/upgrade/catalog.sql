@@ -33,6 +33,9 @@ FROM relation AS r JOIN pg_policy AS p ON p.polrelid = r.oid
 UNION ALL
 SELECT r.name || ' trigger: ' || pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text FROM relation AS r JOIN pg_trigger AS t ON t.tgrelid = r.oid AND NOT t.tgisinternal
 UNION ALL
+SELECT m.name || ': ' || e.evtevent || ' ' || e.evtfoid::regproc || ' ' || e.evtenabled::text || ' ' || e.evttags::text
+FROM member AS m JOIN pg_event_trigger AS e ON m.classid = 'pg_event_trigger'::regclass AND e.oid = m.objid
+UNION ALL
 SELECT 'dumped: ' || c.t::regclass || ' ' || c.condition
 FROM pg_extension AS x CROSS JOIN LATERAL unnest(x.extconfig, x.extcondition) AS c(t, condition) WHERE x.extname = 'specql'
 UNION ALL

@@ -1,5 +1,5 @@
-// Commands of specql's own that change the catalog: apply's, and those that put functions aside and make them again. The
-// event triggers of pg/migrations look after the commands of others only.
+// Commands of specql's own that change the catalog: those of apply, and those that put functions aside and make them
+// again. The event triggers of pg/migrations look after the commands of others only.
 #pragma once
 
 #include "pg/compat.hpp"

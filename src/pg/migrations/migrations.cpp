@@ -2,8 +2,8 @@
 // specql.detach and specql.attach, which do the same where there are no event triggers.
 //
 // The server refuses to drop a column, or to change its type, while the tree of a function reads it. So those capture
-// functions are put aside before the command (their texts go into specql.put_aside, they themselves are dropped), and made
-// again after it, as their owner.
+// functions are put aside before the command (their texts go into specql.put_aside, they themselves are dropped), and
+// made again after it, as their owner.
 #include "pg/base/own_commands.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
@@ -59,14 +59,18 @@ Oid oidCell(int row, int column) {
 
 Oid touchedTypes[] = {OIDARRAYOID, INT2ARRAYOID, OIDOID};
 
-// Puts aside the capture functions that read what is touched. Their tables are locked before, as the command itself will lock
-// them: two migrations at once come one after the other, and nobody waits for a table in vain.
+// Puts aside the capture functions that read what is touched. Their tables are locked before, as the command itself
+// will lock them: two migrations at once come one after the other, and nobody waits for a table in vain.
 void putAside(Datum relations, Datum columns, Oid caller) {
     Datum values[] = {relations, columns, ObjectIdGetDatum(caller)};
     SPI_connect();
-    uint64 count = run("SELECT DISTINCT r.relation FROM specql.captures_reading($1, $2) AS r ORDER BY 1", 2, touchedTypes, values);
-    for (uint64 i = 0; i < count; ++i)
-        LockRelationOid(oidCell(static_cast<int>(i), 1), AccessExclusiveLock);
+    uint64 count =
+        run("SELECT DISTINCT r.relation FROM specql.captures_reading($1, $2) AS r ORDER BY 1", 2, touchedTypes, values);
+    for (int i = 0; i < static_cast<int>(count); ++i) {
+        Oid table = oidCell(i, 1);
+        // A rule on a table of somebody else may read the one that is changed: that is no reason to lock the other.
+        if (compat::ownsTable(table, caller)) LockRelationOid(table, AccessExclusiveLock);
+    }
     if (count > 0) (void)run("SELECT specql.put_aside($1, $2, $3)", 3, touchedTypes, values);
     SPI_finish();
 }
@@ -85,17 +89,28 @@ const char* copied(MemoryContext context, const char* text) {
     return text != nullptr ? MemoryContextStrdup(context, text) : nullptr;
 }
 
-// What was put aside and waits to be made again. What somebody made again by himself, as by specql.apply, does not.
+// What this transaction has put aside, or attached, of roles whose rights the caller has: names in it are looked up
+// anew, which nobody else may bring about. And what is of dropped tables. What somebody made by himself, as by
+// specql.apply, is forgotten.
 List* readPutAside(MemoryContext context) {
     List* found = NIL;
-    runAsExtensionOwner([context, &found] {
+    Oid caller = GetUserId();
+    runAsExtensionOwner([context, caller, &found] {
+        Oid types[] = {OIDOID};
+        Datum values[] = {ObjectIdGetDatum(caller)};
         SPI_connect();
-        (void)run("DELETE FROM specql.put_aside AS p WHERE pg_catalog.to_regprocedure(p.capture || '()') IS NOT NULL", 0, nullptr, nullptr);
-        uint64 count = run(
-            "SELECT p.capture, p.action, (SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class AS c WHERE c.oid = p.relation),"
-            " p.query, p.problem, p.owner::oid FROM specql.put_aside AS p WHERE p.detached IS NULL"
-            " OR NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = p.relation) ORDER BY p.capture FOR UPDATE OF p SKIP LOCKED",
+        (void)run(
+            "DELETE FROM specql.put_aside AS p WHERE pg_catalog.to_regprocedure(p.capture || '()') IS NOT NULL"
+            " OR NOT EXISTS (SELECT FROM specql.action AS a WHERE a.capture = p.capture)",
             0, nullptr, nullptr);
+        uint64 count =
+            run("SELECT p.capture, p.action, (SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class AS c "
+                "WHERE c.oid = p.relation),"
+                " p.query, p.problem, p.owner::oid FROM specql.put_aside AS p WHERE p.detached IS NULL"
+                " AND p.put_by = pg_catalog.pg_current_xact_id() AND specql.works_for(p.owner, $1)"
+                " OR NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = p.relation)"
+                " ORDER BY p.capture FOR UPDATE OF p SKIP LOCKED",
+                1, types, values);
         MemoryContext before = MemoryContextSwitchTo(context);
         for (int i = 0; i < static_cast<int>(count); ++i) {
             auto* row = static_cast<PutAside*>(palloc0(sizeof(PutAside)));
@@ -156,7 +171,8 @@ Datum typesOf(const char* query, Oid owner, MemoryContext context) {
     asRestricted(owner, [query, context, &result] {
         SPI_connect();
         SPIPlanPtr plan = SPI_prepare(query, 0, nullptr);
-        if (plan == nullptr) elog(ERROR, "specql: reading a capture function gave %s", SPI_result_code_string(SPI_result));
+        if (plan == nullptr)
+            elog(ERROR, "specql: reading a capture function gave %s", SPI_result_code_string(SPI_result));
         TupleDesc columns = static_cast<CachedPlanSource*>(linitial(SPI_plan_get_plan_sources(plan)))->resultDesc;
         Datum* types = static_cast<Datum*>(palloc(sizeof(Datum) * columns->natts));
         for (int i = 0; i < columns->natts; ++i)
@@ -169,12 +185,14 @@ Datum typesOf(const char* query, Oid owner, MemoryContext context) {
     return result;
 }
 
-// Makes a capture function again, with the types that its columns have now, and the function by which the handler reads it.
+// Makes a capture function again, with the types that its columns have now, and the function by which the handler reads
+// it.
 void makeAgain(const PutAside* row) {
     MemoryContext context = CurrentMemoryContext;
     ErrorData* error = trySubtransaction([row, context] {
         Datum types = typesOf(row->query, row->owner, context);
-        runCommands(commands("SELECT c.command FROM specql.commands_to_make($1, $2) AS c ORDER BY c.number", row->capture, types, context),
+        runCommands(commands("SELECT c.command FROM specql.commands_to_make($1, $2) AS c ORDER BY c.number",
+                             row->capture, types, context),
                     row->owner);
     });
     if (error == nullptr) {
@@ -196,15 +214,19 @@ void makeAgain(const PutAside* row) {
         SPI_finish();
     });
     if (row->problem == nullptr)
-        ereport(NOTICE, (errmsg("action %s is broken: %s", row->action, error->message),
-                         errhint("Its events wait in specql.failures. Apply its spec as it has to be now, then SELECT specql.drain().")));
+        ereport(
+            NOTICE,
+            (errmsg("action %s is broken: %s", row->action, error->message),
+             errhint("Its events wait in specql.failures. Apply its spec as it has to be now, or mend the table and "
+                     "SELECT specql.attach('%s'); then SELECT specql.drain().",
+                     row->table)));
 }
 
 // The rule of a table that was dropped goes with it.
 void dropRule(const PutAside* row) {
     Datum none = PointerGetDatum(construct_empty_array(TEXTOID));
-    List* drops = commands("SELECT c.command FROM specql.commands_to_drop($1) AS c WHERE $2 = '{}' ORDER BY c.number", row->capture,
-                           none, CurrentMemoryContext);
+    List* drops = commands("SELECT c.command FROM specql.commands_to_drop($1) AS c WHERE $2 = '{}' ORDER BY c.number",
+                           row->capture, none, CurrentMemoryContext);
     // Somebody may use these functions for something else; then they stay.
     ErrorData* error = trySubtransaction([drops, row] { runCommands(drops, row->owner); });
     if (error != nullptr) ereport(NOTICE, (errmsg("the functions of action %s stay: %s", row->action, error->message)));
@@ -216,7 +238,8 @@ void dropRule(const PutAside* row) {
         (void)run("SELECT specql.rule_dropped($1, $2)", 2, types, values);
         SPI_finish();
     });
-    ereport(NOTICE, (errmsg("action %s goes with its table", row->action), errhint("Its text stays in specql.history.")));
+    ereport(NOTICE,
+            (errmsg("action %s goes with its table", row->action), errhint("Its text stays in specql.history.")));
 }
 
 void makeAllAgain() {
@@ -233,7 +256,8 @@ void makeAllAgain() {
 // The event triggers are for the commands of others.
 bool isOurs(FunctionCallInfo fcinfo) {
     if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED), errmsg("this is a function of event triggers")));
+        ereport(ERROR, (errcode(ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED),
+                        errmsg("this is a function of event triggers")));
     return inOwnCommands() || creating_extension;
 }
 
@@ -260,7 +284,8 @@ SPECQL_FUNCTION(specql_before_ddl) {
         });
     });
     if (error != nullptr)
-        ereport(WARNING, (errcode(error->sqlerrcode), errmsg("specql could not put its functions aside: %s", error->message)));
+        ereport(WARNING,
+                (errcode(error->sqlerrcode), errmsg("specql could not put its functions aside: %s", error->message)));
     PG_RETURN_NULL();
 }
 
@@ -268,8 +293,9 @@ SPECQL_FUNCTION(specql_after_ddl) {
     if (isOurs(fcinfo)) PG_RETURN_NULL();
     ErrorData* error = trySubtransaction([] { asOwnCommands([] { makeAllAgain(); }); });
     if (error != nullptr)
-        ereport(WARNING, (errcode(error->sqlerrcode), errmsg("specql could not make its functions again: %s", error->message),
-                          errhint("Events of actions that are broken wait in specql.failures; see specql.health().")));
+        ereport(WARNING,
+                (errcode(error->sqlerrcode), errmsg("specql could not make its functions again: %s", error->message),
+                 errhint("Events of actions that are broken wait in specql.failures; see specql.health().")));
     PG_RETURN_NULL();
 }
 
@@ -284,7 +310,8 @@ SPECQL_FUNCTION(specql_detach) {
             Oid types[] = {OIDOID};
             Datum values[] = {ObjectIdGetDatum(table)};
             SPI_connect();
-            (void)run("UPDATE specql.put_aside AS p SET detached = $1 WHERE p.detached IS NULL AND p.problem IS NULL", 1, types, values);
+            (void)run("UPDATE specql.put_aside AS p SET detached = $1 WHERE p.detached IS NULL AND p.problem IS NULL",
+                      1, types, values);
             SPI_finish();
         });
     });
@@ -294,12 +321,20 @@ SPECQL_FUNCTION(specql_detach) {
 SPECQL_FUNCTION(specql_attach) {
     Oid table = PG_GETARG_OID(0);
     requireTable(table);
-    asOwnCommands([table] {
-        runAsExtensionOwner([table] {
-            Oid types[] = {OIDOID};
-            Datum values[] = {ObjectIdGetDatum(table)};
+    Oid caller = GetUserId();
+    asOwnCommands([table, caller] {
+        runAsExtensionOwner([table, caller] {
+            Oid types[] = {OIDOID, OIDOID};
+            Datum values[] = {ObjectIdGetDatum(table), ObjectIdGetDatum(caller)};
             SPI_connect();
-            (void)run("UPDATE specql.put_aside AS p SET detached = NULL WHERE p.detached = $1", 1, types, values);
+            (void)run(
+                "SELECT specql.require_owner('action ' || p.action, p.owner, $2) FROM specql.put_aside AS p"
+                " WHERE coalesce(p.detached, p.relation) = $1",
+                2, types, values);
+            (void)run(
+                "UPDATE specql.put_aside AS p SET detached = NULL, put_by = pg_catalog.pg_current_xact_id()"
+                " WHERE coalesce(p.detached, p.relation) = $1",
+                1, types, values);
             SPI_finish();
         });
         makeAllAgain();

@@ -16,8 +16,7 @@ void add(Touched* touched, Oid relation, int column) {
 }
 
 bool mayDrop(Oid relation) {
-    return compat::ownsTable(relation, GetUserId()) ||
-           compat::ownsSchema(get_rel_namespace(relation), GetUserId());
+    return compat::ownsTable(relation, GetUserId()) || compat::ownsSchema(get_rel_namespace(relation), GetUserId());
 }
 
 // Columns of partitions and of tables that inherit them change with them.
@@ -61,7 +60,8 @@ void addAll(Touched* touched, AttrNumber column, Oid value) {
     HeapTuple tuple;
     while (HeapTupleIsValid(tuple = systable_getnext(scan))) {
         const auto* found = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple));
-        if (found->relkind != RELKIND_INDEX && found->relkind != RELKIND_SEQUENCE && found->relkind != RELKIND_TOASTVALUE)
+        if (found->relkind != RELKIND_INDEX && found->relkind != RELKIND_SEQUENCE &&
+            found->relkind != RELKIND_TOASTVALUE)
             add(touched, found->oid, 0);
     }
     systable_endscan(scan);
