@@ -52,6 +52,16 @@ constexpr uint32 withoutLogin = BGWORKER_BYPASS_ROLELOGINCHECK;
 constexpr uint32 withoutLogin = 0;
 #endif
 
+// The timeline that this server writes; it must not be in recovery. It stays as long as the server runs.
+inline TimeLineID ownTimeline() {
+#if PG_VERSION_NUM >= 150000
+    return GetWALInsertionTimeLine();
+#else
+    (void)RecoveryInProgress();  // finds it out
+    return ThisTimeLineID;
+#endif
+}
+
 // Calls `visit` for the PGPROC of each background worker that is connected to this database, without taking a lock.
 template <typename Visit>
 void forBackgroundWorkers(Visit visit) {

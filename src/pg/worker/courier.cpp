@@ -106,7 +106,10 @@ std::string insertSecret(std::string& header) {
 }  // namespace
 
 Courier::Courier(int workerNumber, TimestampTz dueBy)
-    : workerNumber_(workerNumber), dueBy_(dueBy), transport_(http::makeHttpTransport(currentLimits())) {}
+    : workerNumber_(workerNumber),
+      dueBy_(dueBy),
+      timeline_(std::to_string(GetSystemIdentifier()) + "/" + std::to_string(compat::ownTimeline())),
+      transport_(http::makeHttpTransport(currentLimits())) {}
 
 void Courier::reconfigure() {
     transport_->setLimits(currentLimits());
@@ -185,6 +188,7 @@ std::string Courier::sign(Call& call) const {
     int64_t now = time(nullptr);
     call.request.headers.push_back("webhook-id: " + call.idText);
     call.request.headers.push_back("webhook-timestamp: " + std::to_string(now));
+    call.request.headers.push_back("specql-timeline: " + timeline_);
     if (call.secrets.empty()) return {};
     std::string text = delivery::stringToSign(call.idText, now, call.request.body);
     std::vector<std::string> hmacs;

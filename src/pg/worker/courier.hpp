@@ -127,6 +127,8 @@ private:
 
     int workerNumber_;
     TimestampTz dueBy_;
+    // "<system identifier>/<timeline>", by which a receiver tells a promoted server from the one before it.
+    std::string timeline_;
     std::unique_ptr<http::Transport> transport_;
     std::deque<Call> waiting_;
     std::map<uint64_t, Call> inFlight_;
