@@ -101,10 +101,9 @@ actions:
         then:
           - update: Job SET state = 'done'
 $$);
--- A table with rules is altered like any other: rewritten, a column renamed (conditions follow), one in use kept.
+-- A table with rules is altered like any other: rewritten, a column renamed (conditions follow).
 ALTER TABLE crm.ticket ADD COLUMN seen timestamptz NOT NULL DEFAULT clock_timestamp();
 ALTER TABLE crm.ticket ALTER COLUMN title TYPE varchar(40);
-ALTER TABLE crm.ticket DROP COLUMN owner;
 ALTER TABLE crm.ticket RENAME COLUMN owner TO holder;
 UPDATE crm.ticket SET holder = 'z';
 SELECT message FROM specql.deliveries WHERE action = 'crm.on_owner';

@@ -42,10 +42,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     JOIN specql.action AS a ON parse_ident(a.capture) = ARRAY[n.nspname, p.proname]::text[]
     JOIN pg_trigger AS t ON t.tgfoid = 'specql.dispatch()'::regprocedure
                         AND position('\x00'::bytea || convert_to(a.capture, getdatabaseencoding()) || '\x00'::bytea IN t.tgargs) > 0
-    WHERE p.prosqlbody IS NOT NULL
+    WHERE p.prosqlbody IS NOT NULL AND p.pronargs = 0
 $$;
 COMMENT ON FUNCTION specql.captures_reading(oid[], smallint[]) IS
-'The capture functions of actions that read one of these columns (0: anything of the relation), and the tables that the actions are on';
+'The generated capture functions of actions that read one of these columns (0: anything of the relation), and the tables that the actions are on';
 
 -- Somebody who changes a table that is read by the rules of another role must not decide what those rules call from now on: a
 -- type can bring casts that call functions. So that role makes them again itself.
@@ -147,10 +147,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     CROSS JOIN LATERAL (VALUES (to_regprocedure(a.handler || '()')),
                                (to_regprocedure(regexp_replace(a.capture, '_capture("?)$', '_rows\1(integer)')))) AS f(signature)
     JOIN specql.put_aside AS p ON p.capture = a.capture
-    JOIN pg_proc AS o ON o.oid = f.signature AND o.proowner = p.owner::oid
-    WHERE a.capture = $1
+    JOIN pg_proc AS r ON r.oid = f.signature AND r.proowner = p.owner::oid
+    WHERE a.capture = $1 AND EXISTS (SELECT FROM specql.object AS o WHERE o.kind = 'function' AND to_regprocedure(o.identity) = f.signature)
 $$;
-COMMENT ON FUNCTION specql.commands_to_drop(text) IS 'The commands, for their owner, that drop the functions of an action whose table is gone';
+COMMENT ON FUNCTION specql.commands_to_drop(text) IS
+'The commands, for their owner, that drop the generated functions of an action whose table is gone; what was written by hand stays';
 
 -- An entity stays in force without its table, which specql.drift() tells: others may refer to it.
 CREATE FUNCTION specql.rule_dropped(capture text, caller oid) RETURNS void
