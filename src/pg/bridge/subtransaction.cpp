@@ -41,7 +41,7 @@ bool mayBeSwallowed(int sqlstate) {
 
 namespace detail {
 
-ErrorData* trySubtransaction(void (*body)(void*), void* closure) {
+ErrorData* trySubtransaction(void (*body)(void*), void* closure, bool keep) {
     MemoryContext context = CurrentMemoryContext;
     ErrorData* volatile error = nullptr;
     std::exception_ptr exception;
@@ -54,7 +54,7 @@ ErrorData* trySubtransaction(void (*body)(void*), void* closure) {
         } catch (...) {
             exception = std::current_exception();
         }
-        if (!exception) subtransaction.commit();
+        if (!exception && keep) subtransaction.commit();
     }
     PG_CATCH();
     {
@@ -64,10 +64,8 @@ ErrorData* trySubtransaction(void (*body)(void*), void* closure) {
         subtransaction.rollback();
     }
     PG_END_TRY();
-    if (exception) {
-        subtransaction.rollback();
-        std::rethrow_exception(exception);
-    }
+    if (exception || (!keep && error == nullptr)) subtransaction.rollback();
+    if (exception) std::rethrow_exception(exception);
     if (error != nullptr && !mayBeSwallowed(error->sqlerrcode)) ReThrowError(error);
     return error;
 }

@@ -22,7 +22,7 @@ private:
 };
 
 namespace detail {
-ErrorData* trySubtransaction(void (*body)(void*), void* closure);
+ErrorData* trySubtransaction(void (*body)(void*), void* closure, bool keep);
 }
 
 // Runs `body` in a subtransaction. Returns nullptr if it succeeded. After an error the subtransaction is rolled back,
@@ -33,7 +33,15 @@ template <typename Body>
 ErrorData* trySubtransaction(Body&& body) {
     using Closure = std::remove_reference_t<Body>;
     return detail::trySubtransaction([](void* closure) { (*static_cast<Closure*>(closure))(); },
-                                     const_cast<void*>(static_cast<const void*>(&body)));
+                                     const_cast<void*>(static_cast<const void*>(&body)), true);
+}
+
+// The same, but what `body` has done is undone when it succeeds too.
+template <typename Body>
+ErrorData* rehearse(Body&& body) {
+    using Closure = std::remove_reference_t<Body>;
+    return detail::trySubtransaction([](void* closure) { (*static_cast<Closure*>(closure))(); },
+                                     const_cast<void*>(static_cast<const void*>(&body)), false);
 }
 
 // Runs item(0) … item(count - 1) in one subtransaction for as long as they succeed, and in a new one after each that

@@ -80,6 +80,13 @@ void popFrame(Frame* frame) {
     MemoryContextDelete(frame->context);
 }
 
+void noteDeferrable(Frame* frame, Oid constraint) {
+    if (list_member_oid(frame->deferrable, constraint)) return;
+    MemoryContext before = MemoryContextSwitchTo(frame->context);
+    frame->deferrable = lappend_oid(frame->deferrable, constraint);
+    MemoryContextSwitchTo(before);
+}
+
 void dropFramesOf(SubTransactionId subtransaction) {
     while (innermost != nullptr && innermost->subtransaction == subtransaction)
         popFrame(innermost);

@@ -15,6 +15,7 @@ struct Frame {
     int64_t count;
     int64_t focus;        // index in the frame of the event to which deliveries belong that name none
     int32_t* deliveries;  // how many are queued for each event; nullptr before the first delivery
+    List* deferrable;     // oids of the deferrable constraints of tables that were written inside of this frame
     MemoryContext context;
 
     Listener* listener() const { return set->listener; }
@@ -39,6 +40,8 @@ Lineage currentLineage();
 // Makes a frame for events [first, first + count) of the set. popFrame() must be given the innermost one.
 Frame* pushFrame(EventSet* set, int64_t first, int64_t count);
 void popFrame(Frame* frame);
+// Adds a constraint to frame->deferrable, once.
+void noteDeferrable(Frame* frame, Oid constraint);
 // Drop the frames that an error has left on the stack: those of an aborted subtransaction, or all.
 void dropFramesOf(SubTransactionId subtransaction);
 void dropAllFrames();

@@ -92,7 +92,7 @@ void raiseMatch(const MatchEvent* match) {
         if (!listener->onlyMatches && match->timedOut) continue;
         capture::EventSet* set = setFor(listener, &emission, &match->lineage);
         if (match->waits) {
-            storeWaiting(set);
+            storeWaiting(set, 0, set->count);
             capture::dropEventSet(set);
         } else {
             handleEventSet(set, nullptr);

@@ -6,6 +6,7 @@
 #include "pg/capture/caller.hpp"
 #include "pg/capture/registry.hpp"
 #include "pg/capture/working_user.hpp"
+#include "pg/handling/deferred.hpp"
 #include "pg/handling/owner.hpp"
 #include "pg/handling/run.hpp"
 
@@ -51,6 +52,7 @@ void initEvents() {
     capture::registerListenerInvalidation();
     capture::registerRegistryInvalidation();
     initOwners();
+    initDeferred();
     RegisterXactCallback(atTransactionEvent, nullptr);
     RegisterSubXactCallback(atSubtransactionEvent, nullptr);
 }

@@ -5,6 +5,7 @@
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/failure.hpp"
 #include "pg/capture/registry.hpp"
+#include "pg/handling/deferred.hpp"
 #include "pg/handling/log.hpp"
 #include "pg/handling/waiting.hpp"
 
@@ -66,7 +67,18 @@ struct Attempt {
     int64_t failed;
     int64_t succeeded;
     ErrorData* lastError;
+    List* violated;  // the last error was a violation of one of these deferrable constraints
 };
+
+// Raises a violation of a deferred constraint as if the handler had.
+void runToTheEnd(Attempt* attempt, int64_t first, int64_t count) {
+    attempt->violated = NIL;
+    List* deferrable = runHandler(attempt->set, first, count, attempt->trigger);
+    ErrorData* violation = deferredViolation(deferrable);
+    if (violation == nullptr) return;
+    attempt->violated = deferrable;
+    ReThrowError(violation);
+}
 
 void recordFailed(Attempt* attempt, int64_t first, int64_t count) {
     capture::recordFailures(attempt->set, first, count, attempt->lastError, false);
@@ -79,13 +91,17 @@ bool endsTransaction(const ErrorData* error) {
 }
 
 void tryRange(Attempt* attempt, int64_t first, int64_t count) {
-    ErrorData* error =
-        trySubtransaction([attempt, first, count] { runHandler(attempt->set, first, count, attempt->trigger); });
+    ErrorData* error = trySubtransaction([attempt, first, count] { runToTheEnd(attempt, first, count); });
     if (error == nullptr) {
         attempt->succeeded += count;
         return;
     }
     if (endsTransaction(error)) ReThrowError(error);
+    // What the session itself has violated, it may mend before its COMMIT.
+    if (attempt->violated != NIL && deferredViolation(attempt->violated) != nullptr) {
+        storeWaiting(attempt->set, first, count);
+        return;
+    }
     attempt->lastError = error;
     bool failsAlways = attempt->succeeded == 0 && attempt->failed >= failsAlwaysAfter;
     if (count == 1 || failsAlways || isContention(error)) {
@@ -135,7 +151,7 @@ char* cascadeChain(const capture::EventSet* set) {
     return set->lineage.depth > settings::maxCascadeDepth ? capture::chainOfActions(set) : nullptr;
 }
 
-void runHandler(capture::EventSet* set, int64_t first, int64_t count, TriggerData* trigger) {
+List* runHandler(capture::EventSet* set, int64_t first, int64_t count, TriggerData* trigger) {
     capture::Frame* frame = capture::pushFrame(set, first, count);
     capture::Listener* listener = set->listener;
     // Without any branch the events are only logged, which log_events = all asks for.
@@ -148,7 +164,13 @@ void runHandler(capture::EventSet* set, int64_t first, int64_t count, TriggerDat
     while (capture::EventSet* leftover = capture::takeLeftover(frame->serial))
         handleEventSet(leftover, nullptr);
     if (!set->replayed) logHandled(frame);
+    List* deferrable = list_copy(frame->deferrable);
     capture::popFrame(frame);
+    // What was written inside of a frame was written inside of those around it.
+    ListCell* cell;
+    foreach (cell, deferrable)
+        if (capture::Frame* outer = capture::currentFrame()) capture::noteDeferrable(outer, lfirst_oid(cell));
+    return deferrable;
 }
 
 void callHandlerOnly(capture::EventSet* set) {
@@ -165,11 +187,11 @@ void handleEventSet(capture::EventSet* set, TriggerData* trigger) {
     MemoryContext before = MemoryContextSwitchTo(scratch);
     if (set->ids == nullptr) capture::assignIds(set);
     if (capture::isPaused(set->listener->action)) {
-        storeWaiting(set);
+        storeWaiting(set, 0, set->count);
     } else if (const char* chain = cascadeChain(set)) {
         failTooDeep(set, chain);
     } else {
-        Attempt attempt = {set, trigger, 0, 0, nullptr};
+        Attempt attempt = {set, trigger, 0, 0, nullptr, NIL};
         int64_t end;
         for (int64_t first = 0; first < set->count; first = end) {
             end = capture::endOfRound(set, first);

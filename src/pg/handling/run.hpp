@@ -11,12 +11,16 @@ namespace specql::handling {
 // With on_error = abort errors of the handler are raised. Otherwise they are caught in a subtransaction, and the set is
 // split into halves until each event that fails has failed alone; those are recorded in specql.failure, and a warning
 // is raised. A set is not split after a deadlock or lock timeout, nor when the handler seems to fail always. Events
-// about the same row are handled in separate rounds. Events beyond specql.max_cascade_depth are not handled: that
+// about the same row are handled in separate rounds. Deferred constraints of the tables that the handler has written
+// count as its errors; where the transaction has violated them before, the events wait for the worker. With abort they
+// are left to COMMIT. Events beyond specql.max_cascade_depth are not handled: that
 // raises an error with abort, and parks them otherwise. Events of a paused action are stored in specql.waiting_event.
 void handleEventSet(capture::EventSet* set, TriggerData* trigger);
 
 // Runs the handler over events [first, first + count) of the set and logs them. Raises all errors of the handler.
-void runHandler(capture::EventSet* set, int64_t first, int64_t count, TriggerData* trigger);
+// Returns the oids of the deferrable constraints of the tables that were written, in the current memory context: they
+// may be violated (deferred.hpp).
+List* runHandler(capture::EventSet* set, int64_t first, int64_t count, TriggerData* trigger);
 
 // Calls the handler with all events of the set, without logging them. Raises all errors of the handler.
 void callHandlerOnly(capture::EventSet* set);

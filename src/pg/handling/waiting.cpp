@@ -1,4 +1,3 @@
-// Stores the events of a paused action for specql.resume().
 #include "pg/handling/waiting.hpp"
 
 #include "pg/base/table_writer.hpp"
@@ -31,15 +30,15 @@ enum Column {
 
 }  // namespace
 
-void storeWaiting(capture::EventSet* events) {
+void storeWaiting(capture::EventSet* events, int64_t first, int64_t count) {
     const capture::Listener* listener = events->listener;
     Datum callerDatum = capture::callerToStore(events->caller);
-    BulkWriter* rows = openWriter("waiting_event", events->count);
+    BulkWriter* rows = openWriter("waiting_event", count);
     Datum actionName = CStringGetTextDatum(listener->action), typeName = CStringGetTextDatum(listener->eventType);
     Datum entityName = listener->entity != nullptr ? CStringGetTextDatum(listener->entity) : 0;
     FullTransactionId transaction = GetTopFullTransactionId();
     bool delivers = !events->noDeliveries && !capture::deliversNothing(capture::currentFrame());
-    for (int64_t i = 0; i < events->count; ++i) {
+    for (int64_t i = first; i < first + count; ++i) {
         capture::readEvent(events, i);
         slot_getsomeattrs(events->row, capture::captured::data + 1);
         const Datum* values = events->row->tts_values;

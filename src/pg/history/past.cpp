@@ -4,6 +4,7 @@
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/registry.hpp"
+#include "pg/handling/deferred.hpp"
 #include "pg/handling/owner.hpp"
 #include "pg/handling/run.hpp"
 #include "pg/history/rebuild.hpp"
@@ -94,7 +95,8 @@ void handleAsOwner(capture::Listener* listener, Relation relation, const PastEve
                         errmsg("event %s would be number %d of a cascade; specql.max_cascade_depth is %d", events->type,
                                events->lineage.depth, settings::maxCascadeDepth),
                         errdetail("The chain of actions is %s.", chain)));
-    handling::runHandler(set, 0, count, nullptr);
+    if (ErrorData* violation = handling::deferredViolation(handling::runHandler(set, 0, count, nullptr)))
+        ReThrowError(violation);
     capture::dropEventSet(set);
 }
 
