@@ -19,20 +19,23 @@ SELECT * FROM rt.traces();
 SELECT action, subject, data->'old'->'qty' AS old_qty, data->'new'->'qty' AS qty, sqlstate, message, hint, status
 FROM specql.failures ORDER BY occurred_at;
 -- Still gone: nobody is helped by another attempt, but nothing is lost. One warning, however many events.
+SET specql.clock_offset = '2 min';
 SELECT specql.drain();
 SELECT count(*), min(attempts), max(attempts) FROM specql.failures;
 
 -- Back again: what matches is handled, what does not has nothing to do.
 ALTER FUNCTION rt.elsewhere RENAME TO big_capture;
+SET specql.clock_offset = '4 min';
 SELECT specql.drain();
 SELECT * FROM rt.traces();
-SELECT subject, status FROM specql.events WHERE attempts > 1 ORDER BY id;
+SELECT subject, status, attempts FROM specql.events WHERE last_error IS NOT NULL ORDER BY id;
 SELECT count(*) FROM specql.failures;
 
 -- The schema renamed: every name that the trigger knows is wrong, and right again.
 ALTER SCHEMA rt RENAME TO other;
 UPDATE other.item SET qty = 400 WHERE id = 1;
 ALTER SCHEMA other RENAME TO rt;
+SET specql.clock_offset = '6 min';
 SELECT specql.drain();
 UPDATE rt.item SET qty = 500 WHERE id = 1;
 SELECT * FROM rt.traces();

@@ -58,12 +58,12 @@ SELECT * FROM rt.traces();
 SELECT status, attempts FROM specql.events WHERE id = :'event';
 -- Backoff: the next attempt lies between now and backoff * 2 ^ (attempts - 1).
 SELECT specql.register_action('rt.on_bad', 'changed', 'rt.item', 'rt.bad_handler', 'rt.bad_capture', 'retry', 10, '1 minute');
-SELECT attempts, bool_and(status = 'failed') AS failed,
-    bool_and(next_attempt_at BETWEEN clock_timestamp() - interval '1 second' AND clock_timestamp() + least(interval '1 minute' * 2 ^ (attempts - 1), interval '1 hour')) AS inside,
-    max(next_attempt_at) - clock_timestamp() > least(interval '1 minute' * 2 ^ (attempts - 1), interval '1 hour') / 2 AS spread
-FROM generate_series(1, 9) AS attempts, generate_series(1, 100), LATERAL specql.next_attempt('rt.on_bad', attempts, attempts < generate_series * 0)
-GROUP BY attempts ORDER BY attempts;
-SELECT status, next_attempt_at FROM specql.next_attempt('rt.on_bad', 10, false);
+SELECT s.attempts, bool_and(status = 'failed') AS failed,
+    bool_and(next_attempt_at BETWEEN clock_timestamp() - interval '1 second' AND clock_timestamp() + least(interval '1 minute' * 2 ^ (s.attempts - 1), interval '1 hour')) AS inside,
+    max(next_attempt_at) - clock_timestamp() > least(interval '1 minute' * 2 ^ (s.attempts - 1), interval '1 hour') / 2 AS spread
+FROM generate_series(1, 9) AS s(attempts), generate_series(1, 100), LATERAL specql.next_attempt('rt.on_bad', s.attempts - 1, 'P0001', clock_timestamp(), s.attempts < generate_series * 0)
+GROUP BY 1 ORDER BY 1;
+SELECT status, next_attempt_at FROM specql.next_attempt('rt.on_bad', 9, 'P0001', clock_timestamp(), false);
 DROP TRIGGER bad_trigger ON rt.item;
 SELECT count(*) FROM specql.failures;
 DELETE FROM specql.failure;

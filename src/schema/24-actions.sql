@@ -17,6 +17,8 @@ CREATE TABLE specql.action (
     run_order integer NOT NULL DEFAULT 0,
     place integer[] NOT NULL DEFAULT '{}',
     uses_caller boolean NOT NULL DEFAULT false,
+    retry_on text[] NOT NULL DEFAULT '{}',
+    park_on text[] NOT NULL DEFAULT '{}',
     CHECK ((relation IS NULL) = (capture IS NULL))
 );
 -- An action may watch several tables, each with a handler of its own; a window or correlation several events.
@@ -37,6 +39,8 @@ COMMENT ON COLUMN specql.action.paused_at IS 'Since when its events wait for spe
 COMMENT ON COLUMN specql.action.run_order IS 'What its order: says. Of the actions that one statement or custom event sets off, smaller ones run first, of equals those with on_error = abort, then by place';
 COMMENT ON COLUMN specql.action.place IS 'Its place in the order of the texts, compared from the left';
 COMMENT ON COLUMN specql.action.uses_caller IS 'Whether the event log keeps the caller of its events';
+COMMENT ON COLUMN specql.action.retry_on IS 'SQLSTATEs, or their first two characters, that are retried up to max_attempts, whatever specql.error_kind says of them';
+COMMENT ON COLUMN specql.action.park_on IS 'SQLSTATEs, or their first two characters, after which an event is tried once more and then parked';
 COMMENT ON COLUMN specql.action.enabled IS 'Whether a custom event reaches the action; for tables, see ALTER TABLE ... DISABLE TRIGGER';
 SELECT pg_catalog.pg_extension_config_dump('specql.action', '');
 
@@ -93,9 +97,9 @@ COMMENT ON COLUMN specql.owned_action.owner IS 'Who owns its handler; or, when t
 CREATE FUNCTION specql.register_action(action text, event text, relation text, handler text, capture text,
     on_error text DEFAULT 'retry', max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL,
     enabled boolean DEFAULT true, processed text DEFAULT NULL, part text DEFAULT '', run_order integer DEFAULT 0,
-    place integer[] DEFAULT '{}', uses_caller boolean DEFAULT false) RETURNS void
+    place integer[] DEFAULT '{}', uses_caller boolean DEFAULT false, retry_on text[] DEFAULT '{}', park_on text[] DEFAULT '{}') RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_register_action';
-COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean) IS
+COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean, text[], text[]) IS
 'Tells the runtime of an action; again with other values changes it. Handler and capture function must belong to the caller and to roles with the rights of the table''s owner. Generated code calls this';
 
 CREATE FUNCTION specql.drop_action(action text, caller oid) RETURNS void
@@ -120,7 +124,8 @@ CREATE VIEW specql.actions AS
                       AND t.tgfoid = 'specql.dispatch()'::pg_catalog.regprocedure AND t.tgenabled <> 'D'
                       AND pg_catalog.split_part(pg_catalog.encode(t.tgargs, 'escape'), '\000', 1) = a.action) END AS enabled,
            a.part, a.paused_at, a.run_order,
-           pg_catalog.dense_rank() OVER (ORDER BY a.run_order, a.on_error <> 'abort', a.place, a.action) AS turn
+           pg_catalog.dense_rank() OVER (ORDER BY a.run_order, a.on_error <> 'abort', a.place, a.action) AS turn,
+           a.retry_on, a.park_on
     FROM specql.action AS a;
 COMMENT ON VIEW specql.actions IS 'Installed actions, and whether they are switched on';
 COMMENT ON COLUMN specql.actions.action IS 'Schema and name';
@@ -135,6 +140,8 @@ COMMENT ON COLUMN specql.actions.part IS 'Of a window or correlation: match, or 
 COMMENT ON COLUMN specql.actions.paused_at IS 'Since when its events wait for specql.resume(action); NULL: they are handled';
 COMMENT ON COLUMN specql.actions.run_order IS 'What its order: says';
 COMMENT ON COLUMN specql.actions.turn IS 'Of those that one statement or custom event sets off, the one with the smaller number runs first';
+COMMENT ON COLUMN specql.actions.retry_on IS 'SQLSTATEs and classes that are retried up to max_attempts';
+COMMENT ON COLUMN specql.actions.park_on IS 'SQLSTATEs and classes after which an event is tried once more and then parked';
 
 CREATE FUNCTION specql.known_action(name text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -160,11 +167,11 @@ END $$;
 COMMENT ON FUNCTION specql.known_action(text) IS 'The full name of an action, given with or without its schema; an error if there is none';
 
 REVOKE ALL ON FUNCTION specql.drop_action(text, oid), specql.action_changed(),
-    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean),
+    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean, text[], text[]),
     specql.unregister_action(text), specql.known_action(text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean),
+    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean, text[], text[]),
     specql.unregister_action(text), specql.known_action(text)
 TO specql_admin;
 GRANT SELECT ON specql.actions, specql.action TO specql_admin;

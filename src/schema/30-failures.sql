@@ -44,7 +44,7 @@ COMMENT ON COLUMN specql.failure.caused_by IS 'The event whose handler caused th
 COMMENT ON COLUMN specql.failure.root IS 'The event at the start of the chain of causes';
 COMMENT ON COLUMN specql.failure.depth IS 'The place in that chain';
 COMMENT ON COLUMN specql.failure.status IS 'failed: will be tried again; parked: waits for specql.retry';
-COMMENT ON COLUMN specql.failure.attempts IS 'How often the handler failed for it';
+COMMENT ON COLUMN specql.failure.attempts IS 'How many failed attempts count: all but those that met an outage';
 COMMENT ON COLUMN specql.failure.sqlstate IS 'Of the last error';
 COMMENT ON COLUMN specql.failure.message IS 'Of the last error';
 COMMENT ON COLUMN specql.failure.detail IS 'Of the last error';
@@ -64,18 +64,47 @@ $$;
 COMMENT ON FUNCTION specql.pause_after(integer, interval) IS
 'How long to wait after so many failed attempts: any time up to backoff * 2^(attempts - 1), at most an hour';
 
-CREATE FUNCTION specql.next_attempt(action text, attempts integer, park boolean,
-    OUT status text, OUT next_attempt_at timestamptz)
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN p.park THEN 'parked' ELSE 'failed' END,
-           CASE WHEN NOT p.park
-                THEN specql.clock() + specql.pause_after($2, p.backoff) END
-    FROM (SELECT $3 OR $2 >= coalesce(max(a.max_attempts), 8) AS park,
-                 coalesce(max(a.backoff), interval '1 second') AS backoff
-          FROM specql.action AS a WHERE a.action = $1) AS p
+-- What another server or a migration has to give first takes as long as it takes; what the data of the event are not good
+-- for will not be better next time. The lists of an action decide over what stands here, and of their entries the longest.
+CREATE FUNCTION specql.error_kind(sqlstate text, retry_on text[], park_on text[]) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(
+        (SELECT l.kind
+         FROM (SELECT r.code, 'usual' AS kind FROM unnest($2) AS r(code) UNION ALL SELECT p.code, 'final' FROM unnest($3) AS p(code)) AS l
+         WHERE starts_with($1, l.code) ORDER BY length(l.code) DESC LIMIT 1),
+        CASE WHEN $1 IN ('40001', '53300', '57P03', 'SQ209') OR left($1, 2) = '08' THEN 'waiting'
+             WHEN $1 IN ('SQ200', 'SQ208') OR left($1, 2) IN ('22', '23', '42') THEN 'final'
+             ELSE 'usual' END)
 $$;
-COMMENT ON FUNCTION specql.next_attempt(text, integer, boolean) IS
-'What becomes of an event after so many failed attempts, by max_attempts and backoff of its action';
+COMMENT ON FUNCTION specql.error_kind(text, text[], text[]) IS
+'What follows an error of an action''s handler, by retry_on and park_on of the action. usual: it is tried again up to max_attempts; final: it is tried once more, then parked; waiting: it is tried again without counting, as long as it takes';
+
+CREATE FUNCTION specql.is_waiting(action text, sqlstate text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce((SELECT specql.error_kind($2, a.retry_on, a.park_on) FROM specql.action AS a WHERE a.action = $1 LIMIT 1),
+                    specql.error_kind($2, '{}', '{}')) = 'waiting'
+$$;
+COMMENT ON FUNCTION specql.is_waiting(text, text) IS
+'Whether the error is of the kind waiting for the action: its other events would meet it too';
+
+CREATE FUNCTION specql.next_attempt(action text, attempts_before integer, sqlstate text, failing_since timestamptz, park boolean,
+    OUT status text, OUT attempts integer, OUT next_attempt_at timestamptz)
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN d.park THEN 'parked' ELSE 'failed' END, d.attempts,
+           CASE WHEN d.park THEN NULL
+                WHEN d.kind = 'waiting'
+                THEN specql.clock() + (0.5 + random() / 2) * least(greatest(d.backoff, clock_timestamp() - $4), interval '1 minute')
+                ELSE specql.clock() + specql.pause_after(d.attempts, d.backoff) END
+    FROM (SELECT k.kind, k.backoff, n.attempts,
+                 coalesce($5, false) OR (k.kind <> 'waiting' AND n.attempts >= CASE k.kind WHEN 'final' THEN least(k.most, 2) ELSE k.most END) AS park
+          FROM (SELECT specql.error_kind($3, coalesce(a.retry_on, '{}'), coalesce(a.park_on, '{}')) AS kind,
+                       coalesce(a.max_attempts, 8) AS most, coalesce(a.backoff, interval '1 second') AS backoff
+                FROM (SELECT) AS one
+                LEFT JOIN (SELECT r.* FROM specql.action AS r WHERE r.action = $1 LIMIT 1) AS a ON true) AS k
+          CROSS JOIN LATERAL (SELECT $2 + CASE k.kind WHEN 'waiting' THEN 0 ELSE 1 END) AS n(attempts)) AS d
+$$;
+COMMENT ON FUNCTION specql.next_attempt(text, integer, text, timestamptz, boolean) IS
+'What becomes of an event after one more failed attempt, by specql.error_kind, max_attempts and backoff of its action: how many attempts count, and when the next one is due, NULL if it is parked';
 
 CREATE FUNCTION specql.retry(event_id uuid, action text DEFAULT NULL) RETURNS integer
 LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'specql_retry';
@@ -86,6 +115,19 @@ CREATE FUNCTION specql.retry_due(max_items integer DEFAULT NULL) RETURNS integer
 LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'specql_retry_due';
 COMMENT ON FUNCTION specql.retry_due(integer) IS
 'Tries the failed events of the caller''s actions again whose time has come; how many it tried. specql.drain() does it';
+
+-- Apply may hold locks that a retry waits for, so it waits for none.
+CREATE FUNCTION specql.retry_missing(actions text[]) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    WITH missing AS (
+        SELECT f.id, f.action FROM specql.failure AS f
+        WHERE f.sqlstate IN ('SQ209', '3F000', '42P01', '42703', '42704', '42883') AND ($1 IS NULL OR f.action = ANY ($1))
+        FOR UPDATE SKIP LOCKED)
+    UPDATE specql.failure AS f SET status = 'failed', next_attempt_at = specql.clock()
+    FROM missing AS m WHERE f.id = m.id AND f.action = m.action
+$$;
+COMMENT ON FUNCTION specql.retry_missing(text[]) IS
+'Makes events due, parked ones too, that failed because something was missing: a rule that was applied or made again may have it. NULL stands for all actions';
 
 CREATE VIEW specql.failures AS
     SELECT id, action, type, subject, status, attempts, sqlstate, message, detail, hint, context, data, occurred_at,
@@ -98,7 +140,7 @@ COMMENT ON COLUMN specql.failures.action IS 'The action that could not handle it
 COMMENT ON COLUMN specql.failures.type IS 'Table and event, or the custom event';
 COMMENT ON COLUMN specql.failures.subject IS 'The id of the row that changed';
 COMMENT ON COLUMN specql.failures.status IS 'failed: will be tried again; parked: waits for specql.retry';
-COMMENT ON COLUMN specql.failures.attempts IS 'How often the handler failed for it';
+COMMENT ON COLUMN specql.failures.attempts IS 'How many failed attempts count: all but those that met an outage, see specql.error_kind';
 COMMENT ON COLUMN specql.failures.sqlstate IS 'Of the last error';
 COMMENT ON COLUMN specql.failures.message IS 'Of the last error';
 COMMENT ON COLUMN specql.failures.detail IS 'Of the last error';
@@ -113,7 +155,8 @@ COMMENT ON COLUMN specql.failures.caused_by IS 'The event whose handler caused t
 COMMENT ON COLUMN specql.failures.root IS 'The event at the start of the chain of causes';
 COMMENT ON COLUMN specql.failures.depth IS 'The place in that chain';
 
-REVOKE ALL ON FUNCTION specql.pause_after(integer, interval), specql.next_attempt(text, integer, boolean), specql.retry(uuid, text), specql.retry_due(integer)
+REVOKE ALL ON FUNCTION specql.pause_after(integer, interval), specql.error_kind(text, text[], text[]), specql.is_waiting(text, text),
+    specql.next_attempt(text, integer, text, timestamptz, boolean), specql.retry_missing(text[]), specql.retry(uuid, text), specql.retry_due(integer)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.retry(uuid, text), specql.retry_due(integer) TO specql_admin;
 GRANT SELECT ON specql.failures TO specql_admin;

@@ -62,8 +62,8 @@ BEGIN
                      WHERE e.action = claim_finished.action AND e.due_at <= specql.clock()
                      ORDER BY e.due_at LIMIT 1 FOR UPDATE SKIP LOCKED);
     END IF;
-    UPDATE specql.finished_event AS e SET attempts = e.attempts + 1, due_at = n.next_attempt_at
-    FROM specql.finished_event AS f, specql.next_attempt(claim_finished.action, f.attempts + 1, false) AS n
+    UPDATE specql.finished_event AS e SET attempts = n.attempts, due_at = n.next_attempt_at
+    FROM specql.finished_event AS f, specql.next_attempt(claim_finished.action, f.attempts, NULL, NULL, false) AS n
     WHERE f.action = claim_finished.action AND f.event_id = ANY (ids) AND e.action = f.action AND e.event_id = f.event_id;
     SELECT max(a.processed) INTO processed FROM specql.action AS a WHERE a.action = claim_finished.action;
 END $$;

@@ -22,7 +22,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                n.occurred_at, n.processed_at - n.occurred_at AS latency
         FROM newest AS n WHERE n.status <> 'unmatched'
         UNION ALL
-        SELECT f.action, f.type, f.attempts, true, f.attempts - 1, f.status = 'parked', f.occurred_at, NULL
+        SELECT f.action, f.type, f.attempts, true, greatest(f.attempts - 1, 0), f.status = 'parked', f.occurred_at, NULL
         FROM specql.failure AS f, covered AS c WHERE f.id >= specql.first_uuid(c.since))
     -- An event that a window counts has not set its action off.
     SELECT a.action, count(n.action) FILTER (WHERE n.fires), count(*) FILTER (WHERE n.failed),

@@ -126,7 +126,8 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     UPDATE specql.object AS o SET state = specql.object_state(o.kind, o.identity, o.on_table), server = specql.server_major()
     WHERE o.kind = 'function' AND o.state IS NOT NULL
       AND o.identity IN ($1 || '()', regexp_replace($1, '_capture("?)$', '_rows\1(integer)'));
-    DELETE FROM specql.put_aside AS p WHERE p.capture = $1;
+    WITH back AS (DELETE FROM specql.put_aside AS p WHERE p.capture = $1 RETURNING p.action)
+    SELECT specql.retry_missing(ARRAY(SELECT b.action FROM back AS b));
 $$;
 COMMENT ON FUNCTION specql.made_again(text) IS 'Writes down that a capture function is there again';
 

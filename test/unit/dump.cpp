@@ -195,6 +195,8 @@ private:
         text(2, "cooldown", action.cooldown);
         text(2, "on_error", action.onError);
         text(2, "max_attempts", action.maxAttempts);
+        texts(2, "retry_on", action.retryOn);
+        texts(2, "park_on", action.parkOn);
         text(2, "backoff", action.backoff);
         text(2, "enabled", action.enabled);
         text(2, "order", action.order);

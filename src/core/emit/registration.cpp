@@ -19,6 +19,15 @@ std::string placeLiteral(const Place& place) {
     return quoteLiteral("{" + join(parts, ",") + "}");
 }
 
+// '{22,P0001}', an array of SQLSTATEs, the same in whatever order they are written.
+std::string codesLiteral(const std::vector<Text>& codes) {
+    std::vector<std::string> parts;
+    for (const Text& code : codes)
+        parts.push_back(code.value);
+    std::sort(parts.begin(), parts.end());
+    return quoteLiteral("{" + join(parts, ",") + "}");
+}
+
 std::string verbs(unsigned ops) {
     std::vector<std::string> names;
     if (ops & resolve::opInsert) names.push_back("INSERT");
@@ -174,6 +183,8 @@ Object registration(const resolve::World& world, const resolve::Resolver& resolv
     args.push_back("place => " + placeLiteral(info.place));
     if (info.spec->turn != 0) args.push_back("run_order => " + std::to_string(info.spec->turn));
     if (usesCaller(world, resolver, action)) args.push_back("uses_caller => true");
+    if (!info.spec->retryOn.empty()) args.push_back("retry_on => " + codesLiteral(info.spec->retryOn));
+    if (!info.spec->parkOn.empty()) args.push_back("park_on => " + codesLiteral(info.spec->parkOn));
     Object object;
     object.kind = ObjectKind::registration;
     object.identity = info.name();

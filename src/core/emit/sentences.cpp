@@ -29,6 +29,8 @@ public:
             tellSteps(branch.steps, prefix);
             tellSteps(branch.otherwise, prefix + "else.");
         }
+        tellErrors("retry_on", action_.info->spec->retryOn, "are tried again, up to max_attempts");
+        tellErrors("park_on", action_.info->spec->parkOn, "are tried once more, and then parked");
     }
 
 private:
@@ -88,6 +90,15 @@ private:
                 (spec.correlateBy.size() > 1 && i < spec.triggers.size() ? spec.triggers[i].value + "." : "") +
                 spec.correlateBy[i].value);
         return keys.size() == 1 ? ", with the same " + keys.front() : ", with " + join(keys, " = ");
+    }
+
+    // Which errors are not treated as others are.
+    void tellErrors(const char* key, const std::vector<Text>& codes, const char* what) {
+        std::vector<std::string> shown;
+        for (const Text& code : codes)
+            shown.push_back((code.value.size() == 2 ? "class " : "") + code.value);
+        if (!codes.empty())
+            add("errors", "events that fail with " + join(shown, ", ") + " " + what, key, codes.front().pos.line);
     }
 
     // --- steps -------------------------------------------------------------------------------------------------------

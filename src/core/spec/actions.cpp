@@ -12,7 +12,8 @@ const Words actionKeys = {"name",         "description", "pattern",     "trigger
                           "on",           "conditions",  "condition",   "steps",          "params",
                           "operation",    "batch_field", "validations", "error_handling", "correlation_window",
                           "correlate_by", "after_match", "cooldown",    "on_timeout",     "on_error",
-                          "max_attempts", "backoff",     "enabled",     "order",          "fires"};
+                          "max_attempts", "backoff",     "enabled",     "order",          "fires",
+                          "retry_on",     "park_on"};
 const Words conditionKeys = {"if", "then", "else"};
 const Words operations = {"update", "insert", "delete"};
 const Words afterMatchChoices = {"consume", "edge", "every"};
@@ -210,8 +211,47 @@ void readTime(ReadContext& context, const yaml::Node& node, Action& action) {
     }
 }
 
+bool holds(const std::vector<Text>& codes, const Text& code) {
+    return std::any_of(codes.begin(), codes.end(), [&](const Text& other) { return other.value == code.value; });
+}
+
+bool isErrorCode(const std::string& text) {
+    return (text.size() == 5 || text.size() == 2) &&
+           std::all_of(text.begin(), text.end(), [](char c) { return isAsciiDigit(c) || isAsciiUpper(c); });
+}
+
+// SQLSTATEs and classes of them, each once.
+std::vector<Text> readErrorCodes(ReadContext& context, const yaml::Node& node, const char* key) {
+    std::vector<Text> codes;
+    const yaml::Entry* entry = node.find(key);
+    if (entry == nullptr) {
+        return codes;
+    }
+    for (Text& code : context.texts(entry->value, key)) {
+        if (!isErrorCode(code.value)) {
+            context.diagnostics.report(
+                Code::S047, code.pos,
+                std::string("\"") + key + "\" must list SQLSTATEs, or classes of them, not \"" + code.value + "\"");
+        } else if (!holds(codes, code)) {
+            codes.push_back(std::move(code));
+        }
+    }
+    return codes;
+}
+
+void readErrors(ReadContext& context, const yaml::Node& node, Action& action) {
+    action.retryOn = readErrorCodes(context, node, "retry_on");
+    action.parkOn = readErrorCodes(context, node, "park_on");
+    for (const Text& code : action.parkOn) {
+        if (holds(action.retryOn, code)) {
+            context.diagnostics.report(Code::S048, code.pos, "\"retry_on\" and \"park_on\" both list " + code.value);
+        }
+    }
+}
+
 void readRetries(ReadContext& context, const yaml::Node& node, Action& action) {
     action.onError = context.choice(node, "on_error", onErrorChoices);
+    readErrors(context, node, action);
     action.backoff = context.text(node, "backoff");
     action.enabled = context.boolean(node, "enabled");
     action.fires = context.choice(node, "fires", firesChoices);

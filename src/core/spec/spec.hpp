@@ -120,9 +120,10 @@ struct Action {
     Text correlationWindow;
     std::vector<Text> correlateBy;
     Text afterMatch, cooldown, onError, maxAttempts, backoff, enabled;
-    Text fires;    // origin, replica, always: for which session_replication_role
-    Text order;    // as written
-    int turn = 0;  // its value
+    std::vector<Text> retryOn, parkOn;  // SQLSTATEs and classes of them
+    Text fires;                         // origin, replica, always: for which session_replication_role
+    Text order;                         // as written
+    int turn = 0;                       // its value
     std::vector<Step> onTimeout;
     std::vector<Text> validations;  // they are also the first steps of every branch
     Text errorHandling;

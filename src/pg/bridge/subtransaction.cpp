@@ -28,6 +28,8 @@ void Subtransaction::rollback() {
 namespace {
 
 bool mayBeSwallowed(int sqlstate) {
+    // Of a connection that a handler makes to another server: of this one no session ever sees them.
+    if (sqlstate == ERRCODE_TOO_MANY_CONNECTIONS || sqlstate == ERRCODE_CANNOT_CONNECT_NOW) return true;
     if (sqlstate == ERRCODE_DATA_CORRUPTED || sqlstate == ERRCODE_INDEX_CORRUPTED) return false;
     switch (ERRCODE_TO_CATEGORY(sqlstate)) {
         case ERRCODE_OPERATOR_INTERVENTION:

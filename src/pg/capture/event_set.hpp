@@ -34,8 +34,8 @@ struct EventSet {
     uint8_t* branches;  // a bit for each branch that holds for at least one row, as in captured::branches
     int branchBytes;
     pg_uuid_t* ids;         // one per row; nullptr until assignIds()
-    int attempts;           // earlier ones, which failed
-    const char* lastError;  // message of the last of them; nullptr if there was none
+    int attempts;           // earlier ones, which failed and count
+    const char* lastError;  // message of the last one that failed; nullptr if none has
     int operations;         // bits: 1 << Operation of captured rows
     bool mayRepeat;         // two of its events may be about the same row
     bool replayed;          // logged already when it was handled first, so not again

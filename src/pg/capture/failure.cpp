@@ -14,20 +14,22 @@ INSERT INTO specql.failure
        (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth, caller,
         sqlstate, message, detail, hint, context, status, attempts, first_failed_at, last_failed_at, next_attempt_at)
 SELECT $7, $1, $8, $9, $10, $11, $12, $13, pg_current_xact_id(), $14, $15, $16, $18,
-       $2, $3, $4, $5, $6, t.status, 1, clock_timestamp(), clock_timestamp(), t.next_attempt_at
-FROM specql.next_attempt($1, 1, $17) AS t)";
+       $2, $3, $4, $5, $6, t.status, t.attempts, clock_timestamp(), clock_timestamp(), t.next_attempt_at
+FROM specql.next_attempt($1, 0, $2, clock_timestamp(), $17) AS t)";
 
 const char* const recordAgainSql = R"(
 UPDATE specql.failure AS f
-SET status = t.status, attempts = f.attempts + 1, sqlstate = $2, message = $3, detail = $4, hint = $5, context = $6,
+SET status = t.status, attempts = t.attempts, sqlstate = $2, message = $3, detail = $4, hint = $5, context = $6,
     last_failed_at = clock_timestamp(), next_attempt_at = t.next_attempt_at
-FROM specql.failure AS g, specql.next_attempt($1, g.attempts + 1, $8) AS t
+FROM specql.failure AS g, specql.next_attempt($1, g.attempts, $2, g.first_failed_at, $8) AS t
 WHERE f.id = $7 AND f.action = $1 AND g.id = $7 AND g.action = $1)";
 
 const char* const recordCountedSql = R"(
 UPDATE specql.failure AS f
-SET sqlstate = $2, message = $3, detail = $4, hint = $5, context = $6, last_failed_at = clock_timestamp()
-WHERE f.id = $7 AND f.action = $1)";
+SET status = t.status, attempts = t.attempts, sqlstate = $2, message = $3, detail = $4, hint = $5, context = $6,
+    last_failed_at = clock_timestamp(), next_attempt_at = t.next_attempt_at
+FROM specql.failure AS g, specql.next_attempt($1, g.attempts - 1, $2, g.first_failed_at, false) AS t
+WHERE f.id = $7 AND f.action = $1 AND g.id = $7 AND g.action = $1)";
 
 const char* const postponeSql = R"(
 UPDATE specql.failure AS f SET next_attempt_at = specql.clock() + interval '1 s' * (0.5 + random())
@@ -38,8 +40,9 @@ INSERT INTO specql.failure
        (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth, caller,
         sqlstate, message, detail, hint, context, status, attempts, first_failed_at, last_failed_at, next_attempt_at)
 SELECT w.id, w.action, w.type, w.entity, w.relation, w.subject, w.data, w.occurred_at, w.xid, w.caused_by, w.root,
-       w.depth, w.caller, $2, $3, $4, $5, $6, t.status, 1, clock_timestamp(), clock_timestamp(), t.next_attempt_at
-FROM specql.waiting_event AS w, specql.next_attempt($1, 1, $8 OR NOT w.deliver) AS t
+       w.depth, w.caller, $2, $3, $4, $5, $6, t.status, t.attempts, clock_timestamp(), clock_timestamp(),
+       t.next_attempt_at
+FROM specql.waiting_event AS w, specql.next_attempt($1, 0, $2, clock_timestamp(), $8 OR NOT w.deliver) AS t
 WHERE w.id = $7 AND w.action = $1)";
 
 constexpr int maxArguments = 18;

@@ -18,7 +18,7 @@ void recordWaitingFailure(const pg_uuid_t* id, const char* action, const ErrorDa
 // Counts one more failed attempt of an event of specql.failure, and stores its error.
 void recordFailureAgain(const pg_uuid_t* id, const char* action, const ErrorData* error, bool park);
 
-// Stores only the error: the attempt was counted before it began.
+// Stores the error of an attempt that was counted before it began, and what follows from that error.
 void recordCountedFailure(const pg_uuid_t* id, const char* action, const ErrorData* error);
 
 // Makes a failure due about a second later without counting an attempt, for events of an action that met a lock.

@@ -1,5 +1,6 @@
 #include "pg/capture/table_listeners.hpp"
 
+#include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/compile.hpp"
 #include "pg/capture/registry.hpp"
@@ -133,10 +134,12 @@ void compileListener(Listener* listener, const char* captureName, Relation relat
         compileCapture(listener, captureName, relation, evaluation, conditions);
         return;
     }
-    listener->captureError = trySubtransaction([listener, captureName, relation, evaluation, conditions] {
+    ErrorData* error = trySubtransaction([listener, captureName, relation, evaluation, conditions] {
         compileCapture(listener, captureName, relation, evaluation, conditions);
     });
-    if (listener->captureError == nullptr) return;
+    listener->captureError = error;
+    if (error == nullptr) return;
+    error->sqlerrcode = sqlstate::actionBroken;
     listener->rowDescriptor = makeRowDescriptor(0);
     listener->captureOwner = relation->rd_rel->relowner;
     for (int operation = 0; operation < operationCount; ++operation) {
@@ -317,11 +320,12 @@ Listener* makeEventListener(MemoryContext context, const char* action, const cha
     return listener;
 }
 
+namespace {
+
 // Handlers run as their owners, whether or not they are SECURITY DEFINER: they must not get the rights of the session
 // that writes or drains. The owner is checked whenever the name is looked up, because after a DROP FUNCTION another
 // role may create a function of that name.
-void prepareHandler(Listener* listener) {
-    if (OidIsValid(listener->handler.fn_oid)) return;
+void lookUpHandler(Listener* listener) {
     // Handlers have no arguments, whether they are trigger functions or not.
     Oid function = LookupFuncName(compat::nameParts(listener->handlerName), 0, nullptr, false);
     Oid owner = functionOwner(function);
@@ -337,6 +341,16 @@ void prepareHandler(Listener* listener) {
     }
     listener->handlerOwner = owner;
     fmgr_info_cxt(function, &listener->handler, listener->context);
+}
+
+}  // namespace
+
+void prepareHandler(Listener* listener) {
+    if (OidIsValid(listener->handler.fn_oid)) return;
+    ErrorData* error = trySubtransaction([listener] { lookUpHandler(listener); });
+    if (error == nullptr) return;
+    error->sqlerrcode = sqlstate::actionBroken;
+    ReThrowError(error);
 }
 
 void registerListenerInvalidation() {

@@ -411,6 +411,7 @@ void recordApply(const std::string& text, Oid caller, const std::vector<Installe
                      {TEXTARRAYOID, spi::textArray(units->texts)},
                      {INT8OID, spec}});
             recordObjects(made, dropped, kept);
+            spi::query("SELECT specql.retry_missing(specql.visible_actions())");
         });
     MemoryContextDelete(work);
 }

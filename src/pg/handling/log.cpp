@@ -102,7 +102,7 @@ TupleTableSlot* beginRow(LogWriter* log, const pg_uuid_t* eventId, const pg_uuid
 
 void logHandled(const capture::Frame* frame) {
     capture::EventSet* events = frame->set;
-    if (settings::logEvents == settings::logFailed && events->attempts == 0) return;
+    if (settings::logEvents == settings::logFailed && events->attempts == 0 && events->lastError == nullptr) return;
     const capture::Listener* listener = events->listener;
     LogWriter log = openLog(frame->count, listener->eventType, listener->action, listener->entity, events->lineage,
                             capture::usesCaller(listener->action) ? capture::callerToStore(events->caller) : 0);

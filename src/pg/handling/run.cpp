@@ -1,6 +1,8 @@
 #include "pg/handling/run.hpp"
 
 #include "pg/base/event_settings.hpp"
+#include "pg/bridge/extension.hpp"
+#include "pg/bridge/spi.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/failure.hpp"
@@ -53,7 +55,7 @@ void callAsTrigger(const capture::EventSet* set) {
     for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
         if (triggers->triggers[i].tgoid == listener->trigger) trigger.tg_trigger = &triggers->triggers[i];
     if (trigger.tg_trigger == nullptr)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+        ereport(ERROR, (errcode(sqlstate::actionBroken),
                         errmsg("action %s has lost its trigger on %s", listener->action, listener->entity)));
     callHandler(listener, &trigger);
     table_close(relation, NoLock);
@@ -68,6 +70,7 @@ struct Attempt {
     int64_t succeeded;
     ErrorData* lastError;
     List* violated;  // the last error was a violation of one of these deferrable constraints
+    SharedError shared;
 };
 
 // Raises a violation of a deferred constraint as if the handler had.
@@ -104,7 +107,7 @@ void tryRange(Attempt* attempt, int64_t first, int64_t count) {
     }
     attempt->lastError = error;
     bool failsAlways = attempt->succeeded == 0 && attempt->failed >= failsAlwaysAfter;
-    if (count == 1 || failsAlways || isContention(error)) {
+    if (count == 1 || failsAlways || isShared(attempt->set->listener->action, error, &attempt->shared)) {
         recordFailed(attempt, first, count);
         return;
     }
@@ -143,8 +146,20 @@ void failTooDeep(capture::EventSet* set, const char* chain) {
 
 }  // namespace
 
-bool isContention(const ErrorData* error) {
-    return error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+bool isShared(const char* action, const ErrorData* error, SharedError* last) {
+    int code = error->sqlerrcode;
+    if (code == ERRCODE_T_R_DEADLOCK_DETECTED || code == ERRCODE_LOCK_NOT_AVAILABLE) return true;
+    if (code == last->sqlerrcode) return last->shared;
+    bool shared = false;
+    runAsExtensionOwner([action, code, &shared] {
+        spi::connect();
+        (void)spi::query("SELECT specql.is_waiting($1, $2)", {{TEXTOID, CStringGetTextDatum(action)},
+                                                              {TEXTOID, CStringGetTextDatum(unpack_sql_state(code))}});
+        shared = spi::flag(0, 1);
+        spi::finish();
+    });
+    *last = {code, shared};
+    return shared;
 }
 
 char* cascadeChain(const capture::EventSet* set) {
@@ -191,7 +206,7 @@ void handleEventSet(capture::EventSet* set, TriggerData* trigger) {
     } else if (const char* chain = cascadeChain(set)) {
         failTooDeep(set, chain);
     } else {
-        Attempt attempt = {set, trigger, 0, 0, nullptr, NIL};
+        Attempt attempt = {set, trigger, 0, 0, nullptr, NIL, {}};
         int64_t end;
         for (int64_t first = 0; first < set->count; first = end) {
             end = capture::endOfRound(set, first);

@@ -10,11 +10,11 @@ namespace specql::handling {
 //
 // With on_error = abort errors of the handler are raised. Otherwise they are caught in a subtransaction, and the set is
 // split into halves until each event that fails has failed alone; those are recorded in specql.failure, and a warning
-// is raised. A set is not split after a deadlock or lock timeout, nor when the handler seems to fail always. Events
-// about the same row are handled in separate rounds. Deferred constraints of the tables that the handler has written
-// count as its errors; where the transaction has violated them before, the events wait for the worker. With abort they
-// are left to COMMIT. Events beyond specql.max_cascade_depth are not handled: that
-// raises an error with abort, and parks them otherwise. Events of a paused action are stored in specql.waiting_event.
+// is raised. A set is not split after an error that is shared, nor when the handler seems to fail always. Events about
+// the same row are handled in separate rounds. Deferred constraints of the tables that the handler has written count as
+// its errors; where the transaction has violated them before, the events wait for the worker. With abort they are left
+// to COMMIT. Events beyond specql.max_cascade_depth are not handled: that raises an error with abort, and parks them
+// otherwise. Events of a paused action are stored in specql.waiting_event.
 void handleEventSet(capture::EventSet* set, TriggerData* trigger);
 
 // Runs the handler over events [first, first + count) of the set and logs them. Raises all errors of the handler.
@@ -29,8 +29,16 @@ void callHandlerOnly(capture::EventSet* set);
 // trigger has taken: of rows that were written directly to a partition, or by logical replication.
 void handleLeftovers();
 
-// A deadlock or a lock timeout. Other events of the action would probably wait for the same lock, each as long.
-bool isContention(const ErrorData* error);
+// Whether the last error that was asked about is shared; begins as {}.
+struct SharedError {
+    int sqlerrcode;
+    bool shared;
+};
+
+// Would the other events of the action probably meet the same error, each after as long a time? That is so after a
+// deadlock or a lock timeout, and of all that specql.error_kind() calls waiting. `last` saves asking twice for one
+// code.
+bool isShared(const char* action, const ErrorData* error, SharedError* last);
 
 // The chain of actions for the error, if the set is deeper than specql.max_cascade_depth; nullptr if it is not. In the
 // current memory context.

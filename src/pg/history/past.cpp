@@ -81,8 +81,7 @@ capture::EventSet* setOf(capture::Listener* listener, Relation relation, const P
     // An empty frame, so that specql.caller() in a condition gives the caller of the events.
     capture::Frame* frame = capture::pushFrame(set, 0, 0);
     for (int i = 0; i < count; ++i) {
-        Jsonb* data = events[i].data != 0 ? DatumGetJsonbP(events[i].data) : nullptr;
-        RebuiltEvent event = rebuildEvent(listener, relation, data);
+        RebuiltEvent event = rebuildEvent(listener, relation, DatumGetJsonbP(events[i].data));
         append(set, &events[i], event.row, event.maskBytes);
     }
     capture::popFrame(frame);
@@ -131,16 +130,16 @@ int lengthOfSet(const PastEvent* events, int count) {
     return length;
 }
 
-void tryRange(const PastEvent* events, int count, bool replayed, ErrorData** errors) {
+void tryRange(const PastEvent* events, int count, bool replayed, ErrorData** errors, handling::SharedError* shared) {
     CHECK_FOR_INTERRUPTS();
     ErrorData* error = trySubtransaction([events, count, replayed] { handlePast(events, count, replayed); });
     for (int i = 0; i < count; ++i)
         errors[i] = error;
     if (error == nullptr) return;
     if (error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && IsolationUsesXactSnapshot()) ReThrowError(error);
-    if (count == 1 || handling::isContention(error)) return;
-    tryRange(events, count / 2, replayed, errors);
-    tryRange(events + count / 2, count - count / 2, replayed, errors + count / 2);
+    if (count == 1 || handling::isShared(events->action, error, shared)) return;
+    tryRange(events, count / 2, replayed, errors, shared);
+    tryRange(events + count / 2, count - count / 2, replayed, errors + count / 2, shared);
 }
 
 }  // namespace
@@ -187,7 +186,8 @@ void handlePast(const PastEvent* events, int count, bool replayed) {
 void handleEach(const PastEvent* events, int count, bool replayed, ErrorData** errors) {
     for (int first = 0; first < count;) {
         int length = lengthOfSet(events + first, count - first);
-        tryRange(events + first, length, replayed, errors + first);
+        handling::SharedError shared = {};
+        tryRange(events + first, length, replayed, errors + first, &shared);
         first += length;
     }
 }

@@ -36,9 +36,9 @@ const char* const doneSql = "DELETE FROM specql.failure WHERE id = $1 AND action
 
 const char* const countAttemptSql = R"(
 UPDATE specql.failure AS f
-SET status = t.status, attempts = f.attempts + 1, sqlstate = '57P01', message = 'the attempt ended its session',
+SET status = t.status, attempts = t.attempts, sqlstate = '57P01', message = 'the attempt ended its session',
     detail = NULL, hint = NULL, context = NULL, last_failed_at = clock_timestamp(), next_attempt_at = t.next_attempt_at
-FROM specql.failure AS g, specql.next_attempt($2, g.attempts + 1, false) AS t
+FROM specql.failure AS g, specql.next_attempt($2, g.attempts, '57P01', g.first_failed_at, false) AS t
 WHERE f.id = $1 AND f.action = $2 AND g.id = $1 AND g.action = $2)";
 
 struct Arguments {
@@ -111,8 +111,8 @@ void tryAgain(const PastEvent* failed) {
 // The actions that failed during one call of a retry function; the lists are in `context`.
 struct SeenActions {
     MemoryContext context;
-    List* warned;     // a warning has been raised, and is not repeated for each of thousands of events
-    List* contended;  // an event met a lock, so the other events of the action are postponed
+    List* warned;  // a warning has been raised, and is not repeated for each of thousands of events
+    List* held;    // an event met an error that the other events of the action share, so they are postponed
 };
 
 bool isAmong(const List* actions, const char* action) {
@@ -133,7 +133,8 @@ bool retryOne(const PastEvent* failed, SeenActions* seen) {
     ErrorData* error = trySubtransaction([failed] { tryAgain(failed); });
     if (error == nullptr) return true;
     capture::recordFailureAgain(&failed->id, failed->action, error, error->sqlerrcode == sqlstate::cascadeTooDeep);
-    if (handling::isContention(error)) append(seen, &seen->contended, failed->action);
+    handling::SharedError shared = {};
+    if (handling::isShared(failed->action, error, &shared)) append(seen, &seen->held, failed->action);
     if (isAmong(seen->warned, failed->action)) return false;
     append(seen, &seen->warned, failed->action);
     ereport(WARNING,
@@ -161,17 +162,17 @@ Datum visibleActions() {
 
 }  // namespace
 
-int64_t retryAction(const char* action, int64_t limit, TimestampTz stopAt, bool* contended) {
+int64_t retryAction(const char* action, int64_t limit, TimestampTz stopAt, bool* held) {
     SeenActions seen = {CurrentMemoryContext, NIL, NIL};
     uint64_t count;
     PastEvent* failed = claimOfAction(action, engineTime(), limit, &count);
     int64_t done = 0;
-    while (done < static_cast<int64_t>(count) && seen.contended == NIL) {
+    while (done < static_cast<int64_t>(count) && seen.held == NIL) {
         (void)retryOne(&failed[done++], &seen);
         CHECK_FOR_INTERRUPTS();
         if (GetCurrentTimestamp() >= stopAt) break;
     }
-    *contended = seen.contended != NIL;
+    *held = seen.held != NIL;
     return done;
 }
 
@@ -225,7 +226,7 @@ SPECQL_FUNCTION(specql_retry_due) {
         PastEvent* failed = claim(claimDueSql, &arguments, &count);
         if (count == 0) break;
         for (uint64_t i = 0; i < count; ++i) {
-            if (isAmong(seen.contended, failed[i].action))
+            if (isAmong(seen.held, failed[i].action))
                 capture::postponeRetry(&failed[i].id, failed[i].action);
             else
                 (void)retryOne(&failed[i], &seen);

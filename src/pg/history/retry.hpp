@@ -6,9 +6,9 @@
 namespace specql::history {
 
 // Retries up to `limit` due events of an action, each in a subtransaction of this transaction, and begins none after
-// `stopAt`. Returns how many it has tried. `contended` is set to true if one met a lock; the rest is then left for
-// later.
-int64_t retryAction(const char* action, int64_t limit, TimestampTz stopAt, bool* contended);
+// `stopAt`. Returns how many it has tried. `held` is set to true if one met an error that the others
+// share, a lock or an outage; they are then left for later.
+int64_t retryAction(const char* action, int64_t limit, TimestampTz stopAt, bool* held);
 
 // An event whose handler may end the session or the transaction is retried in up to three transactions. countAttempt()
 // stores the attempt as a failed one; retryCounted() runs the handler and deletes the failure; if that raised an error,

@@ -6,7 +6,6 @@
 #include "pg/base/worker_settings.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
-#include "pg/bridge/settings.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/history/released.hpp"
 #include "pg/history/retry.hpp"
@@ -28,7 +27,7 @@ constexpr int turnMs = 2 * 1000;       // after working for so long, it ends if 
 constexpr int batchMs = 1000;          // after so long, a transaction begins no further event
 constexpr int restMs = 20;             // least time between two queries for work, which so serve several commits
 constexpr int blockedMs = 200;         // pause of a window whose events wait for an open transaction
-constexpr int contendedMs = 2 * 1000;  // pause of an action whose event met a lock
+constexpr int contendedMs = 2 * 1000;  // pause of an action whose event met a lock or an outage
 constexpr int failedMs = 10 * 1000;    // pause after an error of the engine's own statements
 constexpr int graceMs = 5 * 1000;      // time that cancelled code has to end, before the session is ended
 constexpr int64_t windowBatch = 1000;
@@ -100,8 +99,6 @@ template <typename Body>
 bool inEnginesTransaction(Body&& body) {
     ErrorData* error = tryTransaction("specql owner", [&body] {
         if (!canWork()) return;
-        // A COMMIT that waits for a standby would not heed SIGTERM.
-        setLocal("synchronous_commit", "local");
         runAsExtensionOwner([&body] {
             spi::connect();
             body();

@@ -6,7 +6,9 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 ALTER TABLE specql.action
     ADD COLUMN run_order integer NOT NULL DEFAULT 0,
     ADD COLUMN place integer[] NOT NULL DEFAULT '{}',
-    ADD COLUMN uses_caller boolean NOT NULL DEFAULT false;
+    ADD COLUMN uses_caller boolean NOT NULL DEFAULT false,
+    ADD COLUMN retry_on text[] NOT NULL DEFAULT '{}',
+    ADD COLUMN park_on text[] NOT NULL DEFAULT '{}';
 ALTER TABLE specql.action_owner ADD COLUMN place integer[] NOT NULL DEFAULT '{}';
 
 -- Owners are roles, and no names.
@@ -109,6 +111,7 @@ UPDATE specql.action_owner AS o SET place = a.place FROM specql.action AS a WHER
 
 -- Other arguments, or another result.
 DROP FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text);
+DROP FUNCTION specql.next_attempt(text, integer, boolean);
 DROP FUNCTION specql.require_owner(text, name, oid);
 DROP FUNCTION specql.object_state(text, text);
 DROP FUNCTION specql.recheck(regclass, text, jsonb);
