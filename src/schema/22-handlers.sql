@@ -54,6 +54,11 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload_
 COMMENT ON FUNCTION specql.payload_array(jsonb, text) IS
 'The same for a JSON array, written as PostgreSQL reads arrays; text is taken as it is';
 
+CREATE FUNCTION specql.image(data jsonb, "row" text, columns text[] DEFAULT NULL) RETURNS jsonb
+LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_image';
+COMMENT ON FUNCTION specql.image(jsonb, text, text[]) IS
+'The image of the old or the new row in an event''s data, NULL if there is none; an error that names the column if one of these (NULL: any) was left out of it';
+
 CREATE FUNCTION specql.emit(type text, data jsonb DEFAULT '{}', occurred_at timestamptz DEFAULT NULL) RETURNS uuid
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_emit';
 COMMENT ON FUNCTION specql.emit(text, jsonb, timestamptz) IS

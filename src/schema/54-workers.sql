@@ -52,6 +52,10 @@ END $$;
 COMMENT ON FUNCTION specql.stop_worker() IS
 'Ends this database''s background workers after what they are sending; they come back with the next work unless specql.worker is off';
 
+CREATE FUNCTION specql.waits_for_standby() RETURNS boolean
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_waits_for_standby';
+COMMENT ON FUNCTION specql.waits_for_standby() IS 'Do deliveries wait until synchronous standbys have what they are of? By specql.deliver_after';
+
 CREATE FUNCTION specql.no_session(role oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN NOT r.rolcanlogin AND current_setting('server_version_num')::integer < 170000 THEN 'it has no LOGIN'
@@ -68,7 +72,7 @@ $$;
 COMMENT ON FUNCTION specql.owner_workers() IS 'The background workers that run code of roles, and for which role each does';
 
 REVOKE ALL ON FUNCTION specql.wake_worker(), specql.start_workers(), specql.start_worker(), specql.worker_pids(),
-    specql.worker_pid(), specql.stop_worker(), specql.no_session(oid), specql.owner_workers()
+    specql.worker_pid(), specql.stop_worker(), specql.waits_for_standby(), specql.no_session(oid), specql.owner_workers()
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.wake_worker(), specql.start_workers(), specql.start_worker(), specql.worker_pids(),
     specql.worker_pid(), specql.stop_worker()

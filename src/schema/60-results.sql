@@ -1,6 +1,6 @@
 -- Results: what became of the calls that a worker made, and what it learned about their services.
 
--- Verdicts: done, retry (after `delays`, in milliseconds), dead. Items that are not in the outbox any more are passed over.
+-- Verdicts: done, retry (after `delays`, in milliseconds), unsent (the call was not made, and no attempt is counted), dead. Items that are not in the outbox any more are passed over.
 CREATE FUNCTION specql.record_results(ids uuid[], verdicts text[], delays bigint[], errors text[], http_statuses integer[],
     responses text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
@@ -10,9 +10,9 @@ BEGIN
     SELECT * INTO done FROM specql.retire(ids, verdicts, errors, http_statuses, responses);
     UPDATE specql.outbox AS o
     SET status = 'waiting', available_at = clock_timestamp() + r.delay * interval '1 ms', leased_until = NULL, leased_by = NULL,
-        last_error = r.error
+        last_error = r.error, attempts = o.attempts - (r.verdict = 'unsent')::integer
     FROM unnest(ids, verdicts, delays, errors) AS r(id, verdict, delay, error)
-    WHERE r.verdict = 'retry' AND o.id = r.id;
+    WHERE r.verdict IN ('retry', 'unsent') AND o.id = r.id;
     IF done.event_ids IS NOT NULL THEN
         PERFORM specql.finish_events(done.event_ids, done.actions);
     END IF;

@@ -30,6 +30,10 @@ BEGIN
     END IF;
     until := clock_timestamp() + lease;
     SELECT d.ids INTO due FROM specql.due_calls(take.service, greatest(n, 0)) AS d;
+    IF specql.waits_for_standby() AND current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
+        -- The COMMIT after which the consumer works.
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
     RETURN QUERY
         WITH taken AS (
             UPDATE specql.outbox AS o

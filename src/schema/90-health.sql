@@ -8,17 +8,21 @@ DECLARE
     due bigint := specql.next_work(86400000);
     slots integer := current_setting('max_worker_processes')::integer;
     used bigint;
+    held_up boolean;
     r record;
 BEGIN
     SELECT count(*) INTO used FROM pg_stat_get_activity(NULL) AS a
     WHERE a.backend_type NOT IN ('client backend', 'autovacuum launcher', 'autovacuum worker', 'walsender', 'checkpointer',
         'background writer', 'walwriter', 'archiver', 'startup', 'logger', 'walreceiver', 'standalone backend', 'walsummarizer',
         'slotsync worker', 'io worker');
+    SELECT bool_or(a.query = 'specql waits for a standby') INTO held_up FROM unnest(pids) AS p, pg_stat_get_activity(p) AS a;
     "check" := 'worker';
     status := CASE WHEN pg_is_in_recovery() THEN 'standby'
+                   WHEN held_up THEN 'waiting'
                    WHEN pids <> '{}' OR due IS NULL AND specql.setting('worker') <> 'on' THEN 'ok'
                    WHEN specql.setting('worker') = 'off' THEN 'off' ELSE 'missing' END;
     detail := CASE WHEN pg_is_in_recovery() THEN 'the primary delivers; this server will after a promotion'
+                   WHEN held_up THEN 'no synchronous standby has confirmed what is due; specql.deliver_after = local lets it leave all the same'
                    WHEN pids <> '{}' THEN format('process %s', array_to_string(pids, ', '))
                    WHEN specql.setting('worker') = 'off' THEN 'specql.worker is off; specql.drain() does its work'
                    WHEN due IS NULL THEN 'none, and nothing to do; it starts by itself'

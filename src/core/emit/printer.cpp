@@ -34,6 +34,28 @@ std::vector<Splice> qualified(const resolve::Resolver& resolver, const resolve::
     return splices;
 }
 
+// Is the name all that a call of to_jsonb(), to_json() or row_to_json() is given? Then finds that call, with the cast
+// that makes jsonb what it returns.
+bool findJsonOfRow(const ExpressionFacts& facts, const std::string& text, const NameUse& use, Splice& call) {
+    for (const CallUse& candidate : facts.calls) {
+        const std::string& function = candidate.name.back();
+        if (candidate.name.size() > 2 || (candidate.name.size() == 2 && candidate.name.front() != "pg_catalog"))
+            continue;
+        if (function != "to_jsonb" && function != "to_json" && function != "row_to_json") continue;
+        if (candidate.args != 1 || candidate.offset >= use.offset) continue;
+        // Between the two stands nothing but the name and its parenthesis.
+        std::string between = text.substr(candidate.offset, use.offset - candidate.offset);
+        size_t open = between.find('(');
+        size_t end = text.find_first_not_of(" \n\t", use.offset + use.length);
+        if (open == std::string::npos || between.find_first_not_of(" \n\t", open + 1) != std::string::npos ||
+            end == std::string::npos || text[end] != ')')
+            continue;
+        call = {candidate.offset, end + 1 - candidate.offset, function == "to_jsonb" ? "" : "::json"};
+        return true;
+    }
+    return false;
+}
+
 // Must this expression stand in parentheses beside an operator?
 bool needsParentheses(const std::string& sql) {
     int depth = 0;
@@ -99,6 +121,15 @@ std::string Printer::print(const resolve::BoundExpression& bound, bool operand) 
     std::vector<Splice> splices = qualified(resolver_, bound);
     for (size_t i = 0; i < bound.values.size(); i++) {
         const NameUse& use = facts.names[i];
+        Splice image;
+        if (place_ == Place::handler && bound.values[i].kind == resolve::ValueKind::eventRow &&
+            findJsonOfRow(facts, text, use, image)) {
+            // The event has the row as JSON, with a note of what it could not carry.
+            image.sql = "nullif(" + meta("event_data", "jsonb") + " -> '" + (bound.values[i].old ? "old" : "new") +
+                        "', 'null')" + image.sql;
+            splices.push_back(image);
+            continue;
+        }
         bool whole = use.offset == 0 && use.length == text.size() && !operand;
         splices.push_back({use.offset, use.length, print(bound.values[i], whole)});
     }
@@ -173,8 +204,8 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
             // The row is read from the logged data. An output of the row's type would forbid ALTER TABLE to rewrite the
             // table.
             const resolve::EntityInfo& entity = *action_.binding.entity;
-            return "jsonb_populate_record(NULL::" + quoteName(entity.schema, entity.table) + ", nullif(" +
-                   meta("event_data", "jsonb") + " -> '" + row + "', 'null'))";
+            return "jsonb_populate_record(NULL::" + quoteName(entity.schema, entity.table) + ", specql.image(" +
+                   meta("event_data", "jsonb") + ", '" + row + "'))";
         }
         case resolve::ValueKind::meta: {
             if (value.name.compare(0, 8, "payload:") == 0) {

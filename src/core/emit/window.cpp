@@ -1,6 +1,7 @@
 #include "emit/window.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "emit/printer.hpp"
 #include "emit/subject.hpp"
@@ -75,7 +76,7 @@ public:
                               " AS value\nFROM " +
                               (binding.custom ? events()
                                : table        ? tableRows()
-                                              : changes()) +
+                                              : changes(branch)) +
                               (where.empty() ? "" : "\nWHERE " + join(where, " AND ")));
         }
     }
@@ -116,7 +117,29 @@ private:
                "v.type = " +
                quoteLiteral(feed_.binding.event) + ") AS e";
     }
-    std::string changes() const {
+    // The columns of the row that the source reads, as an array; NULL for all of them.
+    std::string columnsRead(const resolve::ResolvedBranch& branch) const {
+        const resolve::Binding& binding = feed_.binding;
+        std::set<std::string> columns = {binding.changedColumn, binding.valueColumn, binding.entity->key,
+                                         resolve::eventTime(world_, binding).column};
+        bool whole = false;
+        auto add = [&](const resolve::BoundExpression& bound) {
+            for (const resolve::Value& value : bound.values) {
+                columns.insert(value.name);
+                whole = whole || value.kind == resolve::ValueKind::eventRow;
+            }
+        };
+        for (const resolve::BoundExpression& bound : branch.feed->keys)
+            add(bound);
+        if (branch.feed->field) add(branch.feed->field);
+        if (branch.condition) add(branch.condition);
+        if (whole) return "NULL";
+        std::vector<std::string> literals;
+        for (const std::string& column : columns)
+            if (!column.empty()) literals.push_back(quoteLiteral(column));
+        return "ARRAY[" + join(literals, ", ") + "]::text[]";
+    }
+    std::string changes(const resolve::ResolvedBranch& branch) const {
         const resolve::Binding& binding = feed_.binding;
         std::vector<std::string> kinds;
         std::string noOld = "coalesce(v.data -> 'old', 'null') = 'null'",
@@ -125,8 +148,8 @@ private:
         if (binding.ops & resolve::opUpdate) kinds.push_back("NOT (" + noOld + " OR " + noNew + ")");
         if (binding.ops & resolve::opDelete) kinds.push_back(noNew);
         auto record = [&](const char* name) {
-            return "jsonb_populate_record(NULL::" + tableName() + ", nullif(e.event_data -> '" + name +
-                   "', 'null')) AS " + name;
+            return "jsonb_populate_record(NULL::" + tableName() + ", specql.image(e.event_data, '" + name + "', " +
+                   columnsRead(branch) + ")) AS " + name;
         };
         return "(SELECT DISTINCT ON (v.xid, v.subject, v.data) v.id AS event_id, v.occurred_at AS event_time,\n"
                "             v.data AS event_data\n      FROM specql.events AS v\n      WHERE v.entity = " +

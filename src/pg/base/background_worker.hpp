@@ -62,6 +62,15 @@ inline TimeLineID ownTimeline() {
 #endif
 }
 
+// Up to where this server has flushed its WAL; it must not be in recovery.
+inline XLogRecPtr flushedPosition() {
+#if PG_VERSION_NUM >= 150000
+    return GetFlushRecPtr(nullptr);
+#else
+    return GetFlushRecPtr();
+#endif
+}
+
 // Calls `visit` for the PGPROC of each background worker that is connected to this database, without taking a lock.
 template <typename Visit>
 void forBackgroundWorkers(Visit visit) {

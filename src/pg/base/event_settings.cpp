@@ -6,6 +6,7 @@ namespace specql::settings {
 
 int maxCascadeDepth = 16;
 int logEvents = logMatched;
+int maxEventSize = 1024;
 int eventRetention = 30 * 24 * 3600;
 int batchSize = 100;
 int64_t clockOffset = 0;
@@ -80,6 +81,10 @@ void defineEventSettings() {
                              "failed: those that failed at least once; matched: all that an action handled, and custom "
                              "events; all: also row changes that no condition of an action matched.",
                              &logEvents, logMatched, logEventsOptions, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable(
+        "specql.max_event_size", "How much an event carries of the rows that it is about.",
+        "Of the old and the new row, the largest values are left out until the rest fits; the event says which.",
+        &maxEventSize, 1024, 1, 8 * 1024, PGC_SUSET, GUC_UNIT_KB, nullptr, nullptr, nullptr);
     DefineCustomIntVariable(
         "specql.event_retention", "How long finished events stay in specql.events.",
         "specql.expire_events() empties whole partitions of the log that are older; what is pending or "

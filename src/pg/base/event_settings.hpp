@@ -11,6 +11,7 @@ enum LogEvents { logFailed, logMatched, logAll };
 
 extern int maxCascadeDepth;       // events in one chain of causes; the next one fails
 extern int logEvents;             // a LogEvents
+extern int maxEventSize;          // kilobytes of the row images of an event
 extern int eventRetention;        // seconds that finished events stay in the log
 extern int batchSize;             // failures, waiting events or deliveries that are claimed at once
 extern int64_t clockOffset;       // microseconds that the engine's clock is ahead of the server's

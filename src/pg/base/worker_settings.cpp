@@ -9,6 +9,7 @@ int workers = 1;
 int ownerWorkers = 3;
 int handlerTimeout = 5 * 60 * 1000;
 int pollInterval = 1000;
+int deliverAfter = deliverAfterAuto;
 int maxConcurrency = 32;
 int deliveryRetention = 7 * 24 * 3600;
 int maxPayloadSize = 10 * 1024;
@@ -21,6 +22,10 @@ namespace {
 
 const config_enum_entry workerOptions[] = {
     {"off", workerOff, false}, {"auto", workerAuto, false}, {"on", workerOn, false}, {nullptr, 0, false}};
+const config_enum_entry deliverAfterOptions[] = {{"auto", deliverAfterAuto, false},
+                                                 {"local", deliverLocal, false},
+                                                 {"replicated", deliverReplicated, false},
+                                                 {nullptr, 0, false}};
 
 }  // namespace
 
@@ -44,6 +49,12 @@ void defineWorkerSettings() {
     DefineCustomIntVariable("specql.poll_interval", "How often the worker looks for work that nobody woke it for.",
                             nullptr, &pollInterval, 1000, 10, 3600 * 1000, PGC_SUSET, GUC_UNIT_MS, nullptr, nullptr,
                             nullptr);
+    DefineCustomEnumVariable(
+        "specql.deliver_after", "Where transactions must have been written before their calls leave.",
+        "local: on this server; replicated: by the synchronous standbys too, so that nothing has left of what a "
+        "promoted "
+        "standby does not know; auto: replicated if synchronous_standby_names is set.",
+        &deliverAfter, deliverAfterAuto, deliverAfterOptions, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("specql.max_concurrency", "How many HTTP calls the worker has under way at once.",
                             "One service gets at most three quarters of them.", &maxConcurrency, 32, 1, 1000, PGC_SUSET,
                             0, nullptr, nullptr, nullptr);

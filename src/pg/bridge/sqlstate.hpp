@@ -16,6 +16,7 @@ constexpr int appendOnly = MAKE_SQLSTATE('S', 'Q', '2', '0', '4');
 constexpr int versionMismatch = MAKE_SQLSTATE('S', 'Q', '2', '0', '5');   // library and extension are of two versions
 constexpr int validationFailed = MAKE_SQLSTATE('S', 'Q', '2', '0', '6');  // a validate step of an action refuses
 constexpr int testsRolledBack = MAKE_SQLSTATE('S', 'Q', '2', '0', '7');   // how tests take back what they did
+constexpr int notCarried = MAKE_SQLSTATE('S', 'Q', '2', '0', '8');        // an event was made without this value
 constexpr int actionBroken = MAKE_SQLSTATE('S', 'Q', '2', '0', '9');      // what an action needs is not there any more
 
 }  // namespace specql::sqlstate

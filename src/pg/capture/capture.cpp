@@ -8,6 +8,7 @@
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/event_set.hpp"
 #include "pg/capture/failure.hpp"
+#include "pg/capture/images.hpp"
 #include "pg/capture/moved.hpp"
 
 extern "C" {
@@ -43,6 +44,21 @@ void describeListener(void* argument) {
         errcontext("conditions of the actions on %s", evaluated->group->listeners[0]->entity);
 }
 
+void setData(TupleTableSlot* row, Datum data) {
+    row->tts_values[captured::data] = data;
+    row->tts_isnull[captured::data] = data == 0;
+}
+
+// Computed values that are too large together fail the event here, where the statement is safe, and not when the row is
+// kept. Columns of the table are not copied: what is large stays where it is stored.
+void requireKeepable(TupleTableSlot* row) {
+    constexpr Size most = MaxAllocSize / 2;
+    Size bytes = heap_compute_data_size(row->tts_tupleDescriptor, row->tts_values, row->tts_isnull);
+    if (bytes > most)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("the values of an event have %zu bytes, at most %zu can be kept", bytes, most)));
+}
+
 // Evaluates the conditions and, if one of them holds (or every event is logged), the values: the captured row, in the
 // slot of the projection. nullptr if there is no event. `bytes` gets the size of listener->mask, 0 if no branch holds.
 TupleTableSlot* evaluate(Listener* listener, Operation operation, ExprContext* evaluation, int* bytes) {
@@ -52,46 +68,34 @@ TupleTableSlot* evaluate(Listener* listener, Operation operation, ExprContext* e
     MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
     TupleTableSlot* row = ExecProject(compiled->row);
     MemoryContextSwitchTo(before);
+    setData(row, makeImages(compiled->images, evaluation));
+    if (compiled->mayRaise) requireKeepable(row);
     row->tts_values[captured::time] = TimestampTzGetDatum(engineTime());
     row->tts_isnull[captured::time] = false;
     return row;
 }
 
-void fillColumn(TupleTableSlot* row, int column, ExprState* value, ExprContext* evaluation) {
-    row->tts_values[column] = ExecEvalExprSwitchContext(value, evaluation, &row->tts_isnull[column]);
+// For an action whose capture function is unusable.
+Datum imagesOfTable(Oid table, Operation operation, ExprContext* evaluation) {
+    Relation relation = table_open(table, AccessShareLock);
+    Datum images = makeImages(imagesOfRows(operation, relation), evaluation);
+    table_close(relation, NoLock);
+    return images;
 }
 
-// {"old": …, "new": …}, the same data that a capture function makes, for an action whose capture function is unusable.
-Datum rowImages(Operation operation, ExprContext* evaluation) {
-    StringInfoData images;
-    initStringInfo(&images);
-    if (operation == opTruncate) appendStringInfoString(&images, "{\"truncated\": true");
-    for (int isNew = 0; isNew < 2; ++isNew) {
-        if (operation == opTruncate || (isNew ? operation == opDelete : operation == opInsert)) continue;
-        TupleTableSlot* slot = isNew ? evaluation->ecxt_outertuple : evaluation->ecxt_innertuple;
-        Datum json = DirectFunctionCall1(row_to_json, ExecFetchSlotHeapTupleDatum(slot));
-        appendStringInfo(&images, "%s\"%s\": %s", images.len > 0 ? ", " : "{", isNew ? "new" : "old",
-                         TextDatumGetCString(json));
-    }
-    appendStringInfoChar(&images, '}');
-    return DirectFunctionCall1(jsonb_in, CStringGetDatum(images.data));
-}
-
-// Records the event in specql.failure with its subject and data, as far as those can be computed; a retry evaluates the
+// Records the event in specql.failure with its data and, if it can be computed, its subject; a retry evaluates the
 // conditions and values again.
 void recordCaptureError(Listener* listener, Operation operation, ExprContext* evaluation, const ErrorData* error) {
     CompiledCapture* compiled = listener->compiled[operation];
     TupleTableSlot* row = MakeSingleTupleTableSlot(listener->rowDescriptor, &TTSOpsVirtual);
     memset(row->tts_isnull, true, listener->rowDescriptor->natts);
-    trySubtransaction([row, compiled, operation, evaluation] {
-        if (compiled == nullptr) {
-            row->tts_values[captured::data] = rowImages(operation, evaluation);
-            row->tts_isnull[captured::data] = false;
-            return;
-        }
-        fillColumn(row, captured::subject, compiled->subject, evaluation);
-        fillColumn(row, captured::data, compiled->data, evaluation);
-    });
+    if (compiled != nullptr && compiled->subject != nullptr)
+        (void)trySubtransaction([row, compiled, evaluation] {
+            row->tts_values[captured::subject] =
+                ExecEvalExprSwitchContext(compiled->subject, evaluation, &row->tts_isnull[captured::subject]);
+        });
+    setData(row, compiled != nullptr ? makeImages(compiled->images, evaluation)
+                                     : imagesOfTable(listener->relation, operation, evaluation));
     row->tts_values[captured::time] = TimestampTzGetDatum(engineTime());
     row->tts_isnull[captured::time] = false;
     ExecStoreVirtualTuple(row);

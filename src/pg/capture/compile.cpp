@@ -1,6 +1,7 @@
 #include "pg/capture/compile.hpp"
 
 #include "pg/bridge/entry.hpp"
+#include "pg/capture/images.hpp"
 #include "pg/capture/safety.hpp"
 
 namespace specql::capture {
@@ -158,6 +159,7 @@ void compileBranches(const CaptureFunction& function, CompiledCapture* compiled,
     if (elements == NIL) {
         Expr* array = branches == nullptr ? nullptr : planForRows(function, branches, operation);
         compiled->branchArray = ExecInitExpr(array, nullptr);
+        addColumnsRead(reinterpret_cast<Node*>(array), &compiled->reads);
         compiled->mayRaise = mayRaise(reinterpret_cast<Node*>(array));
         compiled->callsForeign = callsForeign(reinterpret_cast<Node*>(array));
         *conditions = lappend(*conditions, nullptr);
@@ -168,6 +170,7 @@ void compileBranches(const CaptureFunction& function, CompiledCapture* compiled,
     for (int i = 0; i < compiled->branchCount; ++i) {
         Expr* condition = planForRows(function, static_cast<Expr*>(list_nth(elements, i)), operation);
         compiled->branches[i] = ExecInitExpr(condition, nullptr);
+        addColumnsRead(reinterpret_cast<Node*>(condition), &compiled->reads);
         compiled->mayRaise |= mayRaise(reinterpret_cast<Node*>(condition));
         compiled->callsForeign |= callsForeign(reinterpret_cast<Node*>(condition));
         *conditions = lappend(*conditions, safePrefix(condition));
@@ -180,7 +183,7 @@ Expr* nullColumn(TupleDesc rowDescriptor, int column) {
 }
 
 CompiledCapture* compileFor(const CaptureFunction& function, const int* columns, TupleDesc rowDescriptor,
-                            Operation operation, ExprContext* evaluation, List** conditions) {
+                            Operation operation, Relation relation, ExprContext* evaluation, List** conditions) {
     auto* compiled = static_cast<CompiledCapture*>(palloc0(sizeof(CompiledCapture)));
     Expr** values = static_cast<Expr**>(palloc0(sizeof(Expr*) * rowDescriptor->natts));
     Expr* branches = nullptr;
@@ -191,17 +194,17 @@ CompiledCapture* compileFor(const CaptureFunction& function, const int* columns,
             values[columns[i]] = planForRows(function, function.outputs[i].value, operation);
     }
     compileBranches(function, compiled, branches, operation, conditions);
+    compiled->images = compileImages(values[captured::data], operation, relation);
+    values[captured::data] = nullptr;
     List* targets = NIL;
     for (int column = 0; column < rowDescriptor->natts; ++column) {
         Expr* value = values[column] != nullptr ? values[column] : nullColumn(rowDescriptor, column);
         targets = lappend(targets, makeTargetEntry(value, static_cast<AttrNumber>(column + 1), nullptr, false));
+        addColumnsRead(reinterpret_cast<Node*>(value), &compiled->reads);
         compiled->mayRaise |= mayRaise(reinterpret_cast<Node*>(value));
         compiled->callsForeign |= callsForeign(reinterpret_cast<Node*>(value));
     }
-    if (compiled->mayRaise) {
-        compiled->subject = ExecInitExpr(values[captured::subject], nullptr);
-        compiled->data = ExecInitExpr(values[captured::data], nullptr);
-    }
+    if (compiled->mayRaise) compiled->subject = ExecInitExpr(values[captured::subject], nullptr);
     TupleTableSlot* slot = MakeSingleTupleTableSlot(rowDescriptor, &TTSOpsVirtual);
     compiled->row = ExecBuildProjectionInfo(targets, evaluation, slot, nullptr, nullptr);
     return compiled;
@@ -317,8 +320,8 @@ void compileCapture(Listener* listener, const char* captureName, Relation relati
     for (int operation = 0; operation < operationCount; ++operation)
         if (listener->operations & (1 << operation))
             listener->compiled[operation] =
-                compileFor(function, columns, listener->rowDescriptor, static_cast<Operation>(operation), evaluation,
-                           &conditions[operation]);
+                compileFor(function, columns, listener->rowDescriptor, static_cast<Operation>(operation), relation,
+                           evaluation, &conditions[operation]);
     SetUserIdAndSecContext(user, securityContext);
 }
 

@@ -11,11 +11,8 @@ namespace specql::capture {
 namespace {
 
 // Functions that PostgreSQL does not mark as leakproof, though they raise no error for any value that a table can hold.
-const Oid trusted[] = {F_TO_JSONB,   F_JSONB_BUILD_OBJECT_ANY,
-                       F_NUMERIC_EQ, F_NUMERIC_NE,
-                       F_NUMERIC_LT, F_NUMERIC_LE,
-                       F_NUMERIC_GT, F_NUMERIC_GE,
-                       F_NUMERIC_CMP};
+const Oid trusted[] = {F_NUMERIC_EQ, F_NUMERIC_NE, F_NUMERIC_LT, F_NUMERIC_LE,
+                       F_NUMERIC_GT, F_NUMERIC_GE, F_NUMERIC_CMP};
 
 bool walkChildren(Node* node, compat::TreeWalker walk, void* context) {
     return expression_tree_walker(node, compat::walkerArgument(walk), context);
@@ -27,16 +24,26 @@ bool functionMayRaise(Oid function, void*) {
     return !get_func_leakproof(function);
 }
 
+// Is every value of the type written as text without an error? Others may be too large for a text, or have an output
+// function of which nothing is known.
+bool writesSafely(Oid type) {
+    type = getBaseType(type);
+    if (get_typtype(type) == TYPTYPE_ENUM) return true;
+    if (type >= FirstNormalObjectId) return false;
+    return get_typlen(type) > 0 || type == TEXTOID || type == VARCHAROID || type == BPCHAROID || type == NUMERICOID;
+}
+
 bool walk(Node* node, void* context) {
     if (node == nullptr) return false;
     switch (nodeTag(node)) {
         case T_CoerceToDomain:
         case T_XmlExpr: return true;
-        case T_CoerceViaIO:
-            // Any value can be written as text; reading one from text may fail.
-            if (reinterpret_cast<CoerceViaIO*>(node)->resulttype == TEXTOID)
-                return walk(reinterpret_cast<Node*>(reinterpret_cast<CoerceViaIO*>(node)->arg), context);
-            return true;
+        case T_CoerceViaIO: {
+            // Reading a value from text may fail.
+            const auto* coerced = reinterpret_cast<CoerceViaIO*>(node);
+            Node* argument = reinterpret_cast<Node*>(coerced->arg);
+            return coerced->resulttype != TEXTOID || !writesSafely(exprType(argument)) || walk(argument, context);
+        }
         default: return check_functions_in_node(node, functionMayRaise, nullptr) || walkChildren(node, walk, context);
     }
 }
@@ -60,6 +67,15 @@ bool walkForeign(Node* node, void* context) {
 }
 
 }  // namespace
+
+JsonSafety jsonSafety(Oid type) {
+    type = getBaseType(type);
+    Oid element = get_element_type(type);
+    if (OidIsValid(element)) return jsonSafety(element);
+    if (type >= FirstNormalObjectId || get_typtype(type) == TYPTYPE_COMPOSITE) return JsonSafety::foreign;
+    // Of JSON, \u0000 and numbers without end are text that jsonb refuses.
+    return type == JSONOID ? JsonSafety::mayRaise : type == JSONBOID ? JsonSafety::nested : JsonSafety::safe;
+}
 
 bool callsForeign(Node* expression) {
     // specql.caller() is excepted, because it looks no object up by name.

@@ -9,6 +9,15 @@ namespace specql::capture {
 // of a few that are known not to.
 bool mayRaise(Node* expression);
 
+// What can happen when a value of a type is written by to_jsonb().
+enum class JsonSafety {
+    safe,      // nothing but that it is too large
+    nested,    // it may need too much stack if it is large
+    mayRaise,  // an error
+    foreign    // an error, and code that does not come with the server: an output function, or a cast to json
+};
+JsonSafety jsonSafety(Oid type);
+
 // True if the expression calls a function that does not come with the server, which may look objects up on the search
 // path.
 bool callsForeign(Node* expression);

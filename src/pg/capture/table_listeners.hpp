@@ -2,7 +2,7 @@
 // expressions that are evaluated over the old and new row of a trigger.
 #pragma once
 
-#include "pg/base/server.hpp"
+#include "pg/capture/omitted.hpp"
 
 namespace specql::capture {
 
@@ -17,16 +17,19 @@ constexpr int data = 3;      // jsonb
 constexpr int firstOutput = 4;
 }  // namespace captured
 
+struct RowImages;
+
 // The capture function of an action, compiled for one operation.
 struct CompiledCapture {
     int branchCount;
     ExprState** branches;    // one per branch; or
     ExprState* branchArray;  // the whole array, when its elements cannot be told apart
-    ProjectionInfo* row;     // a captured row without branches and time
+    ProjectionInfo* row;     // a captured row without branches, time and data
+    RowImages* images;       // its data
+    ColumnsRead reads;       // by branches and values
     bool mayRaise;           // a branch or a value can raise an error
     bool callsForeign;       // it calls functions that do not come with the server
-    ExprState* subject;      // only with mayRaise: these two columns alone, to record a row that raised an error
-    ExprState* data;
+    ExprState* subject;      // only with mayRaise: this column alone, to record a row that raised an error
 };
 
 struct EventSet;

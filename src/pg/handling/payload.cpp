@@ -2,6 +2,7 @@
 #include "pg/base/server.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/sqlstate.hpp"
+#include "pg/capture/omitted.hpp"
 
 namespace specql::handling {
 
@@ -22,7 +23,8 @@ text* asText(JsonbValue* value) {
     }
 }
 
-// The value at the key; nullptr for JSON null. Raises SQ200 if the payload has no such key.
+// The value at the key; nullptr for JSON null. Raises SQ200 if the payload has no such key, SQ208 if that was
+// left out of it.
 JsonbValue* valueAt(FunctionCallInfo fcinfo) {
     Jsonb* data = PG_GETARG_JSONB_P(0);
     text* key = PG_GETARG_TEXT_PP(1);
@@ -30,6 +32,7 @@ JsonbValue* valueAt(FunctionCallInfo fcinfo) {
     if (JB_ROOT_IS_OBJECT(data))
         value = getKeyJsonValueFromContainer(&data->root, VARDATA_ANY(key), static_cast<int>(VARSIZE_ANY_EXHDR(key)),
                                              nullptr);
+    if (value == nullptr) capture::requireKeyCarried(data, text_to_cstring(key));
     if (value == nullptr)
         ereport(ERROR, (errcode(sqlstate::payloadKeyMissing),
                         errmsg("the event's payload has no key \"%s\"", text_to_cstring(key)),

@@ -81,7 +81,8 @@ capture::EventSet* setOf(capture::Listener* listener, Relation relation, const P
     // An empty frame, so that specql.caller() in a condition gives the caller of the events.
     capture::Frame* frame = capture::pushFrame(set, 0, 0);
     for (int i = 0; i < count; ++i) {
-        RebuiltEvent event = rebuildEvent(listener, relation, DatumGetJsonbP(events[i].data));
+        Jsonb* data = events[i].data != 0 ? DatumGetJsonbP(events[i].data) : nullptr;
+        RebuiltEvent event = rebuildEvent(listener, relation, data);
         append(set, &events[i], event.row, event.maskBytes);
     }
     capture::popFrame(frame);

@@ -12,13 +12,13 @@ namespace {
 
 // The object under `key`; nullptr if it is not there or null.
 Jsonb* objectAt(Jsonb* data, const char* key) {
-    if (!JB_ROOT_IS_OBJECT(data)) return nullptr;
+    if (data == nullptr || !JB_ROOT_IS_OBJECT(data)) return nullptr;
     JsonbValue* value = getKeyJsonValueFromContainer(&data->root, key, static_cast<int>(strlen(key)), nullptr);
     return value == nullptr || value->type != jbvBinary ? nullptr : JsonbValueToJsonb(value);
 }
 
 bool hasKey(Jsonb* data, const char* key) {
-    return JB_ROOT_IS_OBJECT(data) &&
+    return data != nullptr && JB_ROOT_IS_OBJECT(data) &&
            getKeyJsonValueFromContainer(&data->root, key, static_cast<int>(strlen(key)), nullptr) != nullptr;
 }
 
@@ -69,6 +69,8 @@ RebuiltEvent rebuildEvent(capture::Listener* listener, Relation relation, Jsonb*
                         errmsg(listener->enabled ? "action %s does not listen to such changes of %s any more"
                                                  : "the trigger of action %s on %s is disabled",
                                listener->action, listener->entity)));
+    capture::requireCarried(oldData, "old", relation, compiled->reads.old);
+    capture::requireCarried(newData, "new", relation, compiled->reads.fresh);
     Oid user;
     int securityContext;
     GetUserIdAndSecContext(&user, &securityContext);
@@ -85,6 +87,8 @@ RebuiltEvent rebuildEvent(capture::Listener* listener, Relation relation, Jsonb*
     event.branchCount = compiled->branches != nullptr ? compiled->branchCount : 8 * event.maskBytes;
     MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
     event.row = ExecProject(compiled->row);
+    event.row->tts_values[capture::captured::data] = JsonbPGetDatum(data);
+    event.row->tts_isnull[capture::captured::data] = false;
     MemoryContextSwitchTo(before);
     AtEOXact_GUC(true, level);
     SetUserIdAndSecContext(user, securityContext);
@@ -140,6 +144,7 @@ SPECQL_FUNCTION(specql_row_of_state) {
     ResultSet result(fcinfo);
     Relation relation = openReadable(PG_GETARG_OID(0));
     Jsonb* state = PG_GETARG_JSONB_P(1);
+    capture::requireWhole(state, "");
     TupleTableSlot* slot = nullptr;
     asRestricted(relation->rd_rel->relowner, [relation, state, &slot] { slot = rowFrom(relation, state); });
     slot_getallattrs(slot);

@@ -61,6 +61,7 @@ Logged readLogged(HeapTuple tuple, TupleDesc descriptor) {
     Datum relation = SPI_getbinval(tuple, descriptor, 3, &isNull);
     logged.relation = isNull ? InvalidOid : DatumGetObjectId(relation);
     logged.data = SPI_getbinval(tuple, descriptor, 4, &isNull);
+    if (isNull) logged.data = 0;
     logged.time = DatumGetTimestampTz(SPI_getbinval(tuple, descriptor, 5, &isNull));
     logged.lineage.root = *DatumGetUUIDP(SPI_getbinval(tuple, descriptor, 6, &isNull));
     logged.lineage.depth = DatumGetInt32(SPI_getbinval(tuple, descriptor, 7, &isNull));
@@ -112,7 +113,8 @@ void handOverRow(const char* action, const Logged* logged) {
     if (listener != nullptr) {
         capture::EventSet* set = setFor(listener, logged);
         capture::Frame* frame = capture::pushFrame(set, 0, 0);
-        history::RebuiltEvent event = history::rebuildEvent(listener, relation, DatumGetJsonbP(logged->data));
+        history::RebuiltEvent event =
+            history::rebuildEvent(listener, relation, logged->data != 0 ? DatumGetJsonbP(logged->data) : nullptr);
         capture::popFrame(frame);
         if (event.maskBytes > 0)
             handOver(set, logged, event.row, event.maskBytes);

@@ -21,6 +21,7 @@ namespace {
 
 constexpr size_t keptResponse = 2000;  // bytes of an answer that are recorded
 constexpr size_t longestSecret = 4096;
+constexpr int standbyMs = 2;  // between two looks whether a standby has what was claimed
 
 http::HttpLimits currentLimits() {
     http::HttpLimits limits;
@@ -109,6 +110,7 @@ Courier::Courier(int workerNumber, TimestampTz dueBy)
     : workerNumber_(workerNumber),
       dueBy_(dueBy),
       timeline_(std::to_string(GetSystemIdentifier()) + "/" + std::to_string(compat::ownTimeline())),
+      position_(workerNumber > 0 ? ownPosition() : InvalidXLogRecPtr),
       transport_(http::makeHttpTransport(currentLimits())) {}
 
 void Courier::reconfigure() {
@@ -140,13 +142,14 @@ Courier::Memory Courier::memory() const {
     return memory;
 }
 
-bool Courier::accept(const Claims& claims) {
+bool Courier::accept(const Claims& claims, XLogRecPtr position) {
     TimestampTz now = GetCurrentTimestamp();
     bool mayBeIncomplete = claims.count == 0 && unfinished() == 0 && !claimedUpTo_.empty();
     if (mayBeIncomplete || now >= resetClaimsAt_) {
         claimedUpTo_.clear();
         resetClaimsAt_ = now + USECS_PER_SEC;
     }
+    if (claims.count > 0) position_ = position;
     for (int i = 0; i < claims.count; ++i) {
         const Claim& claim = claims.items[i];
         Call call;
@@ -222,19 +225,28 @@ void Courier::startOne() {
     inFlight_.erase(key);
 }
 
-void Courier::perform(int timeoutMs) {
+void Courier::startSome() {
+    if (waitsForStandby()) return;
     size_t most = static_cast<size_t>(settings::maxConcurrency);
     while (!waiting_.empty() && transport_->inFlight() < most)
         startOne();
-    if (transport_->inFlight() == 0) return;
+}
+
+void Courier::perform(int timeoutMs) {
+    startSome();
+    // Nobody tells of the answer of a standby.
+    if (!waiting_.empty() && waitsForStandby()) timeoutMs = std::min(timeoutMs, standbyMs);
+    if (transport_->inFlight() == 0) {
+        if (!waiting_.empty()) pg_usleep(timeoutMs * 1000L);
+        return;
+    }
     for (auto& [key, response] : transport_->wait(timeoutMs)) {
         auto found = inFlight_.find(key);
         if (found == inFlight_.end()) continue;
         end(found->second, response);
         inFlight_.erase(found);
     }
-    while (!waiting_.empty() && transport_->inFlight() < most)
-        startOne();
+    startSome();
 }
 
 void Courier::end(const Call& call, const http::HttpResponse& response) {
@@ -267,13 +279,19 @@ void Courier::end(const Call& call, const http::HttpResponse& response) {
     outcomes_.push_back(std::move(outcome));
 }
 
+void Courier::putBack(const char* reason) {
+    for (const Call& call : waiting_) {
+        --services_[call.service].busy;
+        outcomes_.push_back({call.id, "unsent", 0, reason, "", 0});
+    }
+    waiting_.clear();
+}
+
 void Courier::abandonCalls() {
     for (const auto& [key, call] : inFlight_)
         outcomes_.push_back({call.id, "retry", 0, "the worker was stopped during the call", "", 0});
-    for (const Call& call : waiting_)
-        outcomes_.push_back({call.id, "retry", 0, "the worker was stopped before the call", "", 0});
     inFlight_.clear();
-    waiting_.clear();
+    putBack("the worker was stopped before the call");
     transport_ = http::makeHttpTransport(currentLimits());
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "pg/base/background_worker.hpp"
+#include "pg/base/standby.hpp"
 #include "pg/http/transport.hpp"
 
 namespace specql::worker {
@@ -56,22 +57,28 @@ public:
 
     // Stores the results of calls. After the commit recorded() must be called.
     void record() const;
-    // Sends up to `limit` notifications; returns how many.
+    // Sends up to `limit` notifications; returns how many. None while it waits for a standby.
     int sendNotifications(int limit) const;
-    // Claims up to `limit` calls, and no more than room(); in the current memory context.
+    // Claims up to `limit` calls, and no more than room(); in the current memory context. None while it waits for a
+    // standby: leases would end meanwhile.
     Claims claim(int limit) const;
 
     // ---- without SPI; may throw bad_alloc ---------------------------------------------------------------------------
 
     // Drops the results that record() has stored.
     void recorded();
-    // Takes over the claims. Returns true if there are none, but the next claim may find some: this one began after the
-    // calls that were claimed last, and calls before those may have been committed since.
-    bool accept(const Claims& claims);
+    // Takes over the claims, which leave once isSafe(`position`). Returns true if there are none, but the next claim
+    // may find some: this one began after the calls that were claimed last, and calls before those may have been
+    // committed since.
+    bool accept(const Claims& claims, XLogRecPtr position);
     // Starts as many calls as may be in flight, and waits up to `timeoutMs` for one to end.
     void perform(int timeoutMs);
+    // Puts back the calls that have not been started, as if they had not been claimed.
+    void putBack(const char* reason);
     // Gives all unfinished calls up; their result is to be retried at once.
     void abandonCalls();
+    // Nothing may be claimed or sent, because what was claimed last is not safe yet.
+    bool waitsForStandby() const { return !isSafe(position_); }
     // Reads the settings again.
     void reconfigure();
 
@@ -118,6 +125,7 @@ private:
 
     Memory memory() const;
     void startOne();
+    void startSome();
     void end(const Call& call, const http::HttpResponse& response);
     std::string sign(Call& call) const;
     void recordOutcomes(size_t first, size_t count) const;
@@ -129,6 +137,9 @@ private:
     TimestampTz dueBy_;
     // "<system identifier>/<timeline>", by which a receiver tells a promoted server from the one before it.
     std::string timeline_;
+    // What leaves must not be forgotten by a server that takes over: up to here the standbys must have this one's WAL.
+    // Claims are behind the transactions that queued what they claim.
+    XLogRecPtr position_;
     std::unique_ptr<http::Transport> transport_;
     std::deque<Call> waiting_;
     std::map<uint64_t, Call> inFlight_;

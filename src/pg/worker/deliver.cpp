@@ -29,7 +29,9 @@ SPECQL_FUNCTION(specql_deliver) {
         MemoryContextSwitchTo(scratch);  // SPI has switched to its own
         if (sent < batch) claims = courier->claim(batch - sent);
         if (sent + claims.count == 0) break;
-        (void)courier->accept(claims);
+        // The claim is behind what was committed by others, and makes it durable here when it is.
+        XLogFlush(XactLastRecEnd);
+        (void)courier->accept(claims, XactLastRecEnd);
         while (courier->unfinished() > 0) {
             courier->perform(waitMs);
             CHECK_FOR_INTERRUPTS();

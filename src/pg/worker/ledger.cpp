@@ -203,6 +203,7 @@ void Courier::recordServices() const {
 
 int Courier::sendNotifications(int limit) const {
     int sent = 0;
+    if (waitsForStandby()) return sent;
     for (bool oneByOne : {false, true}) {
         ErrorData* error = trySubtransaction([this, limit, oneByOne, &sent] {
             const Oid types[] = {INT4OID, TIMESTAMPTZOID, BOOLOID};
@@ -222,7 +223,7 @@ int Courier::sendNotifications(int limit) const {
 Claims Courier::claim(int limit) const {
     limit = Min(limit, room());
     Claims claims = {nullptr, 0};
-    if (limit <= 0) return claims;
+    if (limit <= 0 || waitsForStandby()) return claims;
     ErrorData* error = trySubtransaction([this, limit, &claims] { claims = claimOf(nullptr, limit); });
     if (error == nullptr) return claims;
     FreeErrorData(error);

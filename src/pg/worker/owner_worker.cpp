@@ -6,6 +6,7 @@
 #include "pg/base/worker_settings.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
+#include "pg/bridge/settings.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/history/released.hpp"
 #include "pg/history/retry.hpp"
@@ -99,6 +100,8 @@ template <typename Body>
 bool inEnginesTransaction(Body&& body) {
     ErrorData* error = tryTransaction("specql owner", [&body] {
         if (!canWork()) return;
+        // A COMMIT that waits for a standby would not heed SIGTERM.
+        setLocal("synchronous_commit", "local");
         runAsExtensionOwner([&body] {
             spi::connect();
             body();

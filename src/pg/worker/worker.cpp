@@ -5,7 +5,8 @@
 //   because a
 //             claim must not be lost in a crash after the call was made
 //   owners:   worker 1 starts owner workers for the roles with work; no code of users runs in its own session
-//   perform:  libcurl works on the calls, outside of transactions, so no snapshot and no lock is held meanwhile
+//   perform:  libcurl works on the calls, outside of transactions, so no snapshot and no lock is held meanwhile; nor
+//             while a standby has not confirmed the claims (specql.deliver_after), before which none is made
 //   idle:     it sleeps until its latch is set, something is due, or specql.poll_interval is over
 #include "pg/worker/worker.hpp"
 
@@ -25,13 +26,16 @@ namespace specql::worker {
 
 namespace {
 
-constexpr int idleSeconds = 60;  // without work for so long, a worker ends if specql.worker is auto
-constexpr int flushMs = 10;      // results wait so long to be stored together with others
-constexpr int performMs = 20;    // between checks of the latch while calls are in flight
-constexpr int restMs = 20;       // least time between two exchanges without result, which so serve several commits
-constexpr int stopMs = 3000;     // time for calls in flight to end when the worker stops
+constexpr int idleSeconds = 60;     // without work for so long, a worker ends if specql.worker is auto
+constexpr int flushMs = 10;         // results wait so long to be stored together with others
+constexpr int performMs = 20;       // between checks of the latch while calls are in flight
+constexpr int restMs = 20;          // least time between two exchanges without result, which so serve several commits
+constexpr int standbyMs = 5000;     // time for a standby to confirm claims, before they are put back
+constexpr int standbyLookMs = 200;  // between two looks whether it has, when they were
+constexpr int stopMs = 3000;        // time for calls in flight to end when the worker stops
 constexpr int afterErrorMs = 1000;
 constexpr int housekeepingMs = 5 * 60 * 1000;
+const char* const heldUpActivity = "specql waits for a standby";  // specql.health() looks for it
 
 volatile sig_atomic_t stopping = false;
 
@@ -49,9 +53,11 @@ struct Worker {
     Courier* courier;
     MemoryContext round;  // claims of the current one
     Claims claims;
-    int notified;   // in the last round
-    int64_t dueMs;  // until something is due; -1 if nothing waits
-    bool isGone;    // the extension is
+    TimestampTz acceptedAt;  // the last claims
+    bool heldUp;             // they had to be put back, because no standby has confirmed them
+    int notified;            // in the last round
+    int64_t dueMs;           // until something is due; -1 if nothing waits
+    bool isGone;             // the extension is
 };
 
 // ---- transactions -------------------------------------------------------------------------------------------------
@@ -59,7 +65,7 @@ struct Worker {
 // Runs `body` in a transaction with SPI, unless the extension was dropped. False after an error, which is logged.
 template <typename Body>
 bool inTransaction(Worker* worker, const char* what, Body&& body) {
-    ErrorData* error = tryTransaction(what, [worker, &body] {
+    ErrorData* error = tryTransaction(worker->heldUp ? heldUpActivity : what, [worker, &body] {
         worker->isGone = !lockExtension();
         if (worker->isGone) return;
         SPI_connect();
@@ -140,6 +146,11 @@ void performCalls(Worker* worker) {
         courier->perform(performMs);
         endWithPostmaster();
         if (stopping || ConfigReloadPending) return;
+        if (courier->waitsForStandby() && GetCurrentTimestamp() >= worker->acceptedAt + standbyMs * INT64CONST(1000)) {
+            courier->putBack("no standby has confirmed it");
+            worker->heldUp = true;
+            return;
+        }
         if (MyLatch->is_set && GetCurrentTimestamp() >= ignoreLatchUntil) return;
         if (courier->results() == 0) continue;
         if (flush == 0) flush = later(flushMs);
@@ -157,12 +168,14 @@ void serve(Worker* worker) {
         endWithPostmaster();
         if (ConfigReloadPending) reload(worker);
         if (settings::workerMode == settings::workerOff || worker->workerNumber > settings::workers) return;
+        worker->heldUp = worker->heldUp && worker->courier->waitsForStandby();
         worker->claims = {nullptr, 0};
         worker->notified = 0;
         bool again = false;
         if (exchange(worker)) {
             worker->courier->recorded();
-            again = worker->courier->accept(worker->claims);
+            again = worker->courier->accept(worker->claims, XactLastCommitEnd);
+            if (worker->claims.count > 0) worker->acceptedAt = GetCurrentTimestamp();
             MemoryContextReset(worker->round);
         } else if (!sleepUntilWork(afterErrorMs)) {
             return;
@@ -192,6 +205,8 @@ void serve(Worker* worker) {
         int64_t wait = settings::pollInterval;
         if (worker->dueMs > 0 && worker->dueMs < wait) wait = worker->dueMs;
         if (ownersMs >= 0 && ownersMs < wait) wait = ownersMs;
+        worker->heldUp = worker->courier->waitsForStandby();
+        if (worker->heldUp) wait = Min(wait, standbyLookMs);
         pgstat_report_stat(true);
         if (isDatabaseLocked() || !sleepUntilWork(wait)) return;
         int64_t rest = millisecondsUntil(begun + restMs * 1000);
@@ -225,6 +240,8 @@ void specql_worker_main(Datum argument) {
     BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(argument), InvalidOid, 0);
     pgstat_report_appname("specql worker");
     setUpSession();
+    // A COMMIT that waits for a standby holds its snapshot and its locks. The courier waits outside of transactions.
+    SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_OVERRIDE);
     SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_OVERRIDE);
     if (settings::workerMode == settings::workerOff) proc_exit(0);
     int workerNumber = takeNumber();
