@@ -34,6 +34,8 @@ ErrorData* tryTransaction(const char* what, Body&& body) {
     }
     PG_END_TRY();
     MemoryContextSwitchTo(caller);
+    // Now and then; autovacuum must hear of what a worker does that is never idle.
+    (void)pgstat_report_stat(false);
     pgstat_report_activity(STATE_IDLE, nullptr);
     return error;
 }
