@@ -61,6 +61,14 @@ bool isNullConst(const Node* node) {
     return IsA(node, Const) && reinterpret_cast<const Const*>(node)->constisnull;
 }
 
+// The text of a constant; nullptr if it is something else. A literal that nothing gave a type is of the type unknown.
+const char* constantText(const Node* node) {
+    if (!IsA(node, Const) || isNullConst(node)) return nullptr;
+    const auto* constant = reinterpret_cast<const Const*>(node);
+    if (constant->consttype == UNKNOWNOID) return DatumGetCString(constant->constvalue);
+    return constant->consttype == TEXTOID ? TextDatumGetCString(constant->constvalue) : nullptr;
+}
+
 // Is this to_jsonb(old) or to_jsonb(new)?
 bool isImage(const Node* node, RowKind row) {
     if (!IsA(node, FuncExpr)) return false;
@@ -82,9 +90,8 @@ bool isKnown(const Node* data, Part parts[rowKinds]) {
     for (int i = 0; i < list_length(call->args); i += 2) {
         const Node* key = static_cast<Node*>(list_nth(call->args, i));
         const Node* value = static_cast<Node*>(list_nth(call->args, i + 1));
-        if (!IsA(key, Const) || isNullConst(key) || reinterpret_cast<const Const*>(key)->consttype != TEXTOID)
-            return false;
-        const char* name = TextDatumGetCString(reinterpret_cast<const Const*>(key)->constvalue);
+        const char* name = constantText(key);
+        if (name == nullptr) return false;
         int row = strcmp(name, rowNames[oldRow]) == 0   ? oldRow
                   : strcmp(name, rowNames[newRow]) == 0 ? newRow
                                                         : rowKinds;
