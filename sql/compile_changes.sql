@@ -109,7 +109,7 @@ UPDATE crm.ticket SET holder = 'z';
 SELECT message FROM specql.deliveries WHERE action = 'crm.on_owner';
 SELECT count(*) FROM specql.failures;
 
--- Generated functions see pg_catalog only: another operator is named in full.
+-- Generated functions see pg_catalog only: another operator is named with its schema, by specql or by the spec.
 CREATE FUNCTION public.crm_near(integer, integer) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN abs($1 - $2) < 3;
 CREATE OPERATOR public.<~> (LEFTARG = integer, RIGHTARG = integer, FUNCTION = public.crm_near);
 SELECT code, line, col, message, hint FROM specql.validate(E'entity: Gauge\nschema: crm\nfields: {a: integer, b: integer}\nactions:\n  - name: on_a\n    on: update Gauge.a\n    conditions:\n      - if: "a <~> b"\n        then:\n          - notify: x "near"\n');

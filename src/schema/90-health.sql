@@ -87,6 +87,15 @@ BEGIN
         detail := format('%s: %s', r.problem, r.fix);
         RETURN NEXT;
     END LOOP;
+    FOR r IN SELECT i.inhparent::regclass AS relation, string_agg(i.inhrelid::regclass::text, ', ' ORDER BY i.inhrelid::regclass::text) AS heirs
+             FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid AND NOT c.relispartition
+             WHERE EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = i.inhparent AND t.tgfoid = 'specql.capture()'::regprocedure)
+             GROUP BY i.inhparent ORDER BY 1 LOOP
+        "check" := format('table %s', r.relation);
+        status := 'half';
+        detail := format('no rule sees the rows of what inherits it: %s; ALTER TABLE ... NO INHERIT %s, or make them partitions', r.heirs, r.relation);
+        RETURN NEXT;
+    END LOOP;
     "check" := 'escalations';
     SELECT count(*) AS n INTO r FROM specql.every_escalation;
     status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'open' END;

@@ -110,6 +110,7 @@ struct TableView {
     bool fillsRows = false;   // a trigger of its own sees rows before they are inserted, and may give them values
     std::string owner;
     std::string comment;
+    std::string heirs;  // the tables that inherit it, unless they are partitions: "s.a, s.b"
     std::vector<ColumnView> columns;
     std::vector<std::string> primaryKey;
 
@@ -238,12 +239,12 @@ struct AnalysisRequest {
     std::string target;  // the type it is assigned to; "boolean" for a condition; empty: any
 };
 
-// A function (or type) name in an expression that is found outside pg_catalog: generated code runs with
+// A function, type or operator in an expression that is found outside pg_catalog: generated code runs with
 // search_path = pg_catalog, pg_temp, so emit writes `sql` in its place.
 struct QualifiedUse {
     size_t offset = 0;  // byte offset in the expression text
     size_t length = 0;
-    std::string sql;  // quoted and schema-qualified
+    std::string sql;  // quoted and schema-qualified; for IN, two uses stand for what is around its list
 };
 
 // A text like 'now' where a time is wanted: PostgreSQL reads it once, and it stands still from then on.

@@ -323,6 +323,8 @@ private:
         if (!adopts(entity))
             for (const resolve::ColumnInfo& column : entity.columns)
                 if (!table.column(column.name)) problems.push_back(column.name + " is missing (" + column.type + ")");
+        if (!table.heirs.empty())
+            problems.push_back("no rule would see the rows of what inherits it (" + table.heirs + ")");
         if (!table.callerOwns) problems.push_back("it belongs to " + table.owner);
         if (!problems.empty()) {
             world_.report(*entity.file, Code::P003, posOf(entity),

@@ -1,6 +1,7 @@
 #include "pg/catalog/analysed_tree.hpp"
 
 #include "pg/bridge/encoding.hpp"
+#include "pg/catalog/operators.hpp"
 #include "spec/habits.hpp"
 #include "text/ascii.hpp"
 
@@ -35,6 +36,7 @@ bool readsRows(::Node* node, void* context) {
 
 struct Check {
     const RawExpression* raw;
+    const char* text;
     Analysed* result;
 };
 
@@ -46,7 +48,7 @@ const RawCall* callAt(const RawExpression* raw, int offset) {
 }
 
 void qualify(Check* check, int offset, Oid schema, const char* name) {
-    Qualification* found = static_cast<Qualification*>(palloc(sizeof(Qualification)));
+    Qualification* found = static_cast<Qualification*>(palloc0(sizeof(Qualification)));
     found->offset = offset;
     found->text = toUtf8(quote_qualified_identifier(get_namespace_name(schema), name));
     check->result->qualifications = lappend(check->result->qualifications, found);
@@ -61,22 +63,29 @@ void checkFunction(Check* check, Oid function, CoercionForm form, int offset) {
         qualify(check, offset, schema, get_func_name(function));
 }
 
-bool checkOperator(Check* check, Oid oid, int offset) {
+const A_Expr* operatorAt(const RawExpression* raw, int offset) {
+    ListCell* cell;
+    foreach (cell, raw->operators)
+        if (static_cast<A_Expr*>(lfirst(cell))->location == offset) return static_cast<A_Expr*>(lfirst(cell));
+    return nullptr;
+}
+
+// Notes the schema of an operator that is not in pg_catalog; refuses what cannot name one. `array` as qualifyOperator()
+// takes it.
+bool checkOperator(Check* check, Oid oid, Oid array, int offset) {
     HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
     if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for operator %u", oid);
-    Form_pg_operator form = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple));
-    Oid schema = form->oprnamespace;
-    const char* name = pstrdup(NameStr(form->oprname));
+    Oid schema = reinterpret_cast<Form_pg_operator>(GETSTRUCT(tuple))->oprnamespace;
     ReleaseSysCache(tuple);
-    if (schema == PG_CATALOG_NAMESPACE) return false;
-    ListCell* cell;
-    foreach (cell, check->raw->qualifiedOperators)
-        if (static_cast<RawOperator*>(lfirst(cell))->offset == offset) return false;
+    const A_Expr* written = operatorAt(check->raw, offset);
+    if (schema == PG_CATALOG_NAMESPACE || (written != nullptr && list_length(written->name) > 1)) return false;
+    if (qualifyOperator(written, oid, array, check->text, check->result)) return false;
+    const char* name = toUtf8(get_opname(oid));
     const char* schemaName = toUtf8(quote_identifier(get_namespace_name(schema)));
     return refuse(
         check->result, Code::E107, offset,
-        psprintf("operator \"%s\" is found in schema %s only, where generated code does not look", name, schemaName),
-        psprintf("write OPERATOR(%s.%s)", schemaName, name));
+        psprintf("this compares by operator \"%s\" of schema %s, which cannot be named in it", name, schemaName),
+        hintOf(Code::E107));
 }
 
 bool checkNode(::Node* node, void* context) {
@@ -101,18 +110,20 @@ bool checkNode(::Node* node, void* context) {
             if (call->opretset)
                 return refuse(check->result, Code::E103, call->location,
                               "an operator that returns a set cannot be used in an expression", "one value is wanted");
-            if (checkOperator(check, call->opno, call->location)) return true;
+            Oid array = get_array_type(exprType(static_cast<::Node*>(linitial(call->args))));
+            if (checkOperator(check, call->opno, array, call->location)) return true;
             break;
         }
         case T_ScalarArrayOpExpr: {
             ScalarArrayOpExpr* call = reinterpret_cast<ScalarArrayOpExpr*>(node);
-            if (checkOperator(check, call->opno, call->location)) return true;
+            Oid array = exprType(static_cast<::Node*>(lsecond(call->args)));
+            if (checkOperator(check, call->opno, array, call->location)) return true;
             break;
         }
         case T_RowCompareExpr: {
             ListCell* cell;
             foreach (cell, reinterpret_cast<RowCompareExpr*>(node)->opnos)
-                if (checkOperator(check, lfirst_oid(cell), exprLocation(node))) return true;
+                if (checkOperator(check, lfirst_oid(cell), InvalidOid, exprLocation(node))) return true;
             break;
         }
         default: break;
@@ -172,9 +183,13 @@ bool refuse(Analysed* result, Code code, int offset) {
     return refuse(result, code, offset, sentenceOf(code), hintOf(code));
 }
 
-bool checkTree(::Node* tree, const RawExpression* raw, Analysed* result) {
-    Check check = {raw, result};
+bool checkTree(::Node* tree, const RawExpression* raw, const char* text, Analysed* result) {
+    Check check = {raw, text, result};
     if (checkNode(tree, &check)) return true;
+    if (!sameWithOperators(text, result->qualifications))
+        return refuse(result, Code::E107, exprLocation(raw->tree),
+                      "an operator of another schema binds otherwise than the expression needs",
+                      "put the operands of each operator into parentheses");
     qualifyTypes(&check);
     return false;
 }

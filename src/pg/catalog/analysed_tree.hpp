@@ -17,10 +17,12 @@ struct Finding {
     int offset;
 };
 
-// A function or type that is named without its schema, and its name with it.
+// A function, type or operator that is named without its schema, and what names it with it.
 struct Qualification {
     int offset;
+    int length;  // 0: as long as the name that stands there
     const char* text;
+    bool isOperator;  // written as OPERATOR(schema.op)
 };
 
 // A constant like 'now'.
@@ -45,7 +47,8 @@ bool refuse(Analysed* result, Code code, int offset, const char* message, const 
 bool refuse(Analysed* result, Code code, int offset);
 
 // Whether something in the tree is refused. If not, the result has the qualified names of what is not in pg_catalog.
-bool checkTree(::Node* tree, const RawExpression* raw, Analysed* result);
+// `text` is what was parsed.
+bool checkTree(::Node* tree, const RawExpression* raw, const char* text, Analysed* result);
 
 // Notes how far the value of the tree depends on time and on rows. `text` is what was parsed.
 void describeTree(::Node* tree, const char* text, Analysed* result);

@@ -17,6 +17,7 @@ extern "C" {
 #include "parser/parse_expr.h"
 #include "parser/parse_node.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 }
 
 namespace specql::catalog {
@@ -76,7 +77,7 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
     state->p_ref_hook_state = bindings;
     // A target list is where aggregates and sets are legal, so that they come back as nodes with a place in the text.
     ::Node* value = transformExpr(state, raw->tree, EXPR_KIND_SELECT_TARGET);
-    if (checkTree(value, raw, result)) return result;
+    if (checkTree(value, raw, bindings->server, result)) return result;
 
     Oid type = exprType(value);
     result->type = toUtf8(typeText(type == UNKNOWNOID ? TEXTOID : type, -1));
@@ -126,7 +127,10 @@ void record(const Analysed& analysed, const Bindings& bindings, AnalysisResult& 
         const Qualification* found = static_cast<Qualification*>(lfirst(cell));
         QualifiedUse& use = result.qualified.emplace_back();
         use.offset = utf8Offset(bindings.server, bindings.utf8, static_cast<size_t>(found->offset));
-        use.length = nameLength(bindings.utf8, use.offset);
+        use.length = found->length == 0 ? nameLength(bindings.utf8, use.offset)
+                                        : utf8Offset(bindings.server, bindings.utf8,
+                                                     static_cast<size_t>(found->offset + found->length)) -
+                                              use.offset;
         use.sql = found->text;
     }
     foreach (cell, analysed.moments) {
@@ -135,6 +139,27 @@ void record(const Analysed& analysed, const Bindings& bindings, AnalysisResult& 
             {utf8Offset(bindings.server, bindings.utf8, static_cast<size_t>(found->offset)), found->text, found->hint});
     }
     result.ok = true;
+}
+
+// The schemas of the base types that the names of a request have, as types of extensions: ", ext". Their operators are
+// as much part of the types as those of pg_catalog are. A base type can only be made by a superuser.
+const char* schemasOfTypes(const AnalysisRequest& request, const KnownTypes& types) {
+    List* schemas = NIL;
+    StringInfoData path;
+    initStringInfo(&path);
+    for (const TypedName& name : request.names) {
+        Oid type = getBaseType(types.find(name.type)->second.oid);
+        if (Oid element = get_element_type(type)) type = getBaseType(element);
+        HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+        if (!HeapTupleIsValid(tuple)) continue;
+        auto* form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
+        Oid schema = form->typtype == TYPTYPE_BASE ? form->typnamespace : PG_CATALOG_NAMESPACE;
+        ReleaseSysCache(tuple);
+        if (schema == PG_CATALOG_NAMESPACE || list_member_oid(schemas, schema)) continue;
+        schemas = lappend_oid(schemas, schema);
+        appendStringInfo(&path, ", %s", quote_identifier(get_namespace_name(schema)));
+    }
+    return path.data;
 }
 
 // Collects the types that the requests mention, each once.
@@ -190,7 +215,9 @@ void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionF
                     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                                     errmsg("type \"%s\" does not exist", fromUtf8(request.target))));
             }
+            int own = extendLookupPath(schemasOfTypes(request, *known));
             Analysed* analysed = analyseOne(&bindings, target);
+            endLookupPath(own);
             record(*analysed, bindings, (*results)[static_cast<size_t>(index)]);
             MemoryContextSwitchTo(before);
             MemoryContextReset(each);

@@ -344,11 +344,7 @@ bool walkNode(::Node* node, Walk* walk) {
                 walk->covered = true;
             else
                 collectOperands(expression, walk);
-            if (list_length(expression->name) > 1) {
-                RawOperator* qualified = static_cast<RawOperator*>(palloc0(sizeof(RawOperator)));
-                qualified->offset = expression->location;
-                walk->result->qualifiedOperators = lappend(walk->result->qualifiedOperators, qualified);
-            }
+            walk->result->operators = lappend(walk->result->operators, expression);
             return walkSides(expression, direct && !negated, walk);
         }
         case T_MinMaxExpr:

@@ -54,10 +54,6 @@ struct RawType {
     TypeName* type;  // location in it; named without schema
 };
 
-struct RawOperator {
-    int offset;  // written as OPERATOR(schema.op)
-};
-
 struct Refusal {
     Code code;  // none: not refused
     const char* message;
@@ -67,23 +63,23 @@ struct Refusal {
 
 struct RawExpression {
     Refusal refusal;
-    ::Node* tree;              // nullptr if refused
-    List* names;               // of RawName, in text order
-    List* walked;              // the same in the order of the tree
-    List* calls;               // of RawCall
-    List* comparisons;         // of RawComparison
-    RawPart* condition;        // the whole
-    List* conditions;          // of RawPart: each AND, OR and NOT that stands under something else, or is the whole
-    List* literals;            // of RawLiteral; one text may be there several times
-    List* ordered;             // of ColumnRef: operands of <, BETWEEN, GREATEST and the like; may repeat
-    List* results;             // of ColumnRef: names whose value the whole expression may have
-    List* notNull;             // of ColumnRef: operands of IS NOT NULL
-    List* sqlValues;           // where current_user, localtime and the like stand
-    List* types;               // of RawType
-    List* qualifiedOperators;  // of RawOperator
-    bool isJsonPart;           // the whole is x -> key or x #> path
-    const A_Const* literal;    // the whole expression, if it is one constant
-    bool literalIsBoolean;     // that constant is TRUE or FALSE, whatever its node says
+    ::Node* tree;            // nullptr if refused
+    List* names;             // of RawName, in text order
+    List* walked;            // the same in the order of the tree
+    List* calls;             // of RawCall
+    List* comparisons;       // of RawComparison
+    RawPart* condition;      // the whole
+    List* conditions;        // of RawPart: each AND, OR and NOT that stands under something else, or is the whole
+    List* literals;          // of RawLiteral; one text may be there several times
+    List* ordered;           // of ColumnRef: operands of <, BETWEEN, GREATEST and the like; may repeat
+    List* results;           // of ColumnRef: names whose value the whole expression may have
+    List* notNull;           // of ColumnRef: operands of IS NOT NULL
+    List* sqlValues;         // where current_user, localtime and the like stand
+    List* types;             // of RawType
+    List* operators;         // of A_Expr
+    bool isJsonPart;         // the whole is x -> key or x #> path
+    const A_Const* literal;  // the whole expression, if it is one constant
+    bool literalIsBoolean;   // that constant is TRUE or FALSE, whatever its node says
 };
 
 // Parses an expression in the server's encoding; never returns nullptr. Raises PostgreSQL's syntax error, with a cursor

@@ -15,6 +15,13 @@ inline int beginLookupPath() {
     return level;
 }
 
+// The same with more schemas, given as ", schema, schema", behind public.
+inline int extendLookupPath(const char* schemas) {
+    int level = NewGUCNestLevel();
+    if (schemas[0] != '\0') setLocal("search_path", psprintf("pg_catalog, public%s, pg_temp", schemas));
+    return level;
+}
+
 inline void endLookupPath(int level) {
     AtEOXact_GUC(true, level);
 }

@@ -28,9 +28,10 @@ void requireColumnType(const char* text, Oid type) {
 
 }  // namespace
 
-// A box has an = too, but that compares areas.
+// A box has an = too, but that compares areas. IS DISTINCT FROM finds only an = that is in pg_catalog.
 bool hasEquality(Oid type) {
-    return OidIsValid(lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr);
+    Oid equality = lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr;
+    return OidIsValid(equality) && get_func_namespace(get_opcode(equality)) == PG_CATALOG_NAMESPACE;
 }
 
 void lookUpTypes(const std::vector<std::string>& texts, std::map<std::string, TypeView>* types) {

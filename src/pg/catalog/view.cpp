@@ -26,7 +26,9 @@ void gatherTables(Datum names, const std::vector<std::string>& owned, CatalogVie
         "       coalesce(obj_description(r.oid, 'pg_class'), ''),"
         // A row trigger (1) before (2) an insert (4).
         "       EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = r.oid AND t.tgtype::int & 7 = 7"
-        "                  AND NOT t.tgisinternal AND t.tgenabled <> 'D')"
+        "                  AND NOT t.tgisinternal AND t.tgenabled <> 'D'),"
+        "       coalesce((SELECT string_agg(i.inhrelid::regclass::text, ', ' ORDER BY i.inhrelid::regclass::text)"
+        "                   FROM pg_inherits i WHERE i.inhparent = r.oid AND r.relkind = 'r'), '')"
         "  FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace"
         "  LEFT JOIN unnest($2) AS o(identity) ON o.identity = format('%I.%I', n.nspname, r.relname)"
         " WHERE r.relkind IN ('r', 'p') AND r.relpersistence <> 't'"
@@ -43,6 +45,7 @@ void gatherTables(Datum names, const std::vector<std::string>& owned, CatalogVie
         const char* owner = spi::cell(row, 6);
         const char* comment = spi::cell(row, 7);
         bool fillsRows = spi::flag(row, 8);
+        const char* heirs = spi::cell(row, 9);
         TableView& table = view->tables.emplace_back();
         table.schema = schema;
         table.name = name;
@@ -52,6 +55,7 @@ void gatherTables(Datum names, const std::vector<std::string>& owned, CatalogVie
         table.fillsRows = fillsRows;
         table.owner = owner;
         table.comment = comment;
+        table.heirs = heirs;
     }
     SPI_freetuptable(SPI_tuptable);
 }
