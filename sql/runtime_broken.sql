@@ -27,7 +27,7 @@ SELECT count(*), min(attempts), max(attempts) FROM specql.failures;
 ALTER FUNCTION rt.elsewhere RENAME TO big_capture;
 SET specql.clock_offset = '4 min';
 SELECT specql.drain();
-SELECT * FROM rt.traces();
+SELECT * FROM rt.traces() ORDER BY old_qty;
 SELECT subject, status, attempts FROM specql.events WHERE last_error IS NOT NULL ORDER BY id;
 SELECT count(*) FROM specql.failures;
 
