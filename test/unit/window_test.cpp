@@ -350,6 +350,13 @@ TEST_P(Windows, TellOfAbsenceAtTheDeadline) {
     EXPECT_EQ("22:1", correlate(absent, "a0 b1 a12", 30));
     // A later event lets the deadline pass too.
     EXPECT_EQ("10:1", correlate(absent, "a0 a11", 11));
+    // With `edge` an absence that goes on is told once, and again when it has ended in between.
+    WindowRule edge = correlation(2, "1 AND NOT 2", AfterMatch::edge);
+    EXPECT_EQ("10:2", correlate(edge, "a0 a3", 60));
+    EXPECT_EQ("10:2", correlate(edge, "a0 a3 a12 a21 a30", 60));
+    EXPECT_EQ("10:1 40:1", correlate(edge, "a0 a30", 60));
+    EXPECT_EQ("10:2 40:1", correlate(edge, "a0 a3 b11 a12 a30", 60));
+    EXPECT_EQ("10:2 13:2 22:1", correlate(correlation(2, "1 AND NOT 2", AfterMatch::every), "a0 a3 a12", 60));
 }
 
 TEST_P(Windows, NeedNoDeadlineWhereNothingIsAwaited) {

@@ -168,6 +168,11 @@ bool WindowEvaluator::holdsAtDeadline(const WindowKey& key) const {
     });
 }
 
+// With `edge`, an absence that was told at a deadline is not told again at the next one if nothing has ended it.
+bool WindowEvaluator::absenceGoesOn(const WindowKey& key) const {
+    return rule_.formula.negates() && holdsAtDeadline(key);
+}
+
 Micros WindowEvaluator::firstPositive(const WindowKey& key) const {
     Micros first = never;
     for (size_t i = 0; i < key.terms.size(); i++) {
@@ -238,7 +243,7 @@ void WindowEvaluator::advance(WindowKey& key, const WindowEvent& event, std::vec
     }
     Micros now = key.latest;
     expire(key, now);
-    bool before = rule_.afterMatch == AfterMatch::edge && key.held && holds(key, now);
+    bool before = rule_.afterMatch == AfterMatch::edge && key.held && (holds(key, now) || absenceGoesOn(key));
     for (const WindowValue& value : event.values) {
         if (value.term < 0 || static_cast<size_t>(value.term) >= key.terms.size()) continue;
         TermState& state = key.terms[value.term];
@@ -257,12 +262,13 @@ void WindowEvaluator::advance(WindowKey& key, const WindowEvent& event, std::vec
         found.cutoff = now;
         match(key, std::move(found), matches);
     }
-    key.held = holding;
+    key.held = holding || (before && absenceGoesOn(key));
     if (holding && rule_.afterMatch == AfterMatch::consume) consume(key, now, key.latestId);
     setDeadline(key);
 }
 
 void WindowEvaluator::pass(WindowKey& key, Micros now, std::vector<WindowMatch>& matches) const {
+    bool edge = rule_.afterMatch == AfterMatch::edge;
     while (key.deadline != never && key.deadline <= now) {
         Micros deadline = key.deadline;
         expire(key, deadline - 1);
@@ -273,10 +279,10 @@ void WindowEvaluator::pass(WindowKey& key, Micros now, std::vector<WindowMatch>&
         found.timedOut = !holding;
         if (!holding) found.upTo = deadline - rule_.longest();
         // With `edge`, a condition that held before the deadline has been matched already.
-        if (holding ? !(rule_.afterMatch == AfterMatch::edge && key.held) : rule_.onTimeout && !key.held)
-            match(key, std::move(found), matches);
+        if (holding ? !(edge && key.held) : rule_.onTimeout && !key.held) match(key, std::move(found), matches);
         if (holding && rule_.afterMatch == AfterMatch::consume) consume(key, deadline, "");
         expire(key, deadline);
+        if (edge) key.held = (key.held || holding) && firstPositive(key) != never;
         setDeadline(key);
     }
 }

@@ -103,7 +103,7 @@ struct WindowKey {
     std::string consumedId;
     Micros matchedAt = never;
     Micros deadline = never;
-    bool held = false;  // the condition, after the last event
+    bool held = false;  // the condition, after the last event; with `edge` also an absence that was told and goes on
     int64_t matches = 0, suppressed = 0;
     // The rest belongs to one run and is not stored.
     bool stored = false;       // there are stored entries
@@ -133,6 +133,7 @@ private:
     bool termHolds(const TermState& state, const WindowTermRule& term, Micros at) const;
     bool holds(const WindowKey& key, Micros at) const;
     bool holdsAtDeadline(const WindowKey& key) const;
+    bool absenceGoesOn(const WindowKey& key) const;
     Micros firstPositive(const WindowKey& key) const;
     void setDeadline(WindowKey& key) const;
     void match(WindowKey& key, WindowMatch match, std::vector<WindowMatch>& matches) const;
