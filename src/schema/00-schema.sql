@@ -69,6 +69,10 @@ COMMENT ON CAST (specql.role AS pg_catalog.oid) IS 'That of pg_roles';
 CREATE CAST (pg_catalog.oid AS specql.role) WITHOUT FUNCTION AS ASSIGNMENT;
 COMMENT ON CAST (pg_catalog.oid AS specql.role) IS 'That of pg_roles';
 
+CREATE FUNCTION specql.library_version() RETURNS text
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'specql_library_version';
+COMMENT ON FUNCTION specql.library_version() IS 'The version of the installed library; that of the extension in this database is pg_extension.extversion';
+
 CREATE FUNCTION specql.setting(name text) RETURNS text
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_setting';
 COMMENT ON FUNCTION specql.setting(text) IS

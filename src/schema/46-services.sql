@@ -18,7 +18,8 @@ CREATE TABLE specql.service (
     failures integer NOT NULL DEFAULT 0,
     pauses integer NOT NULL DEFAULT 0,
     paused_until timestamptz,
-    last_error text
+    last_error text,
+    numbers text NOT NULL DEFAULT 'json' CHECK (numbers IN ('json', 'text'))
 );
 COMMENT ON TABLE specql.service IS 'Services as the worker knows them: written by specql.register_service, shown by specql.services';
 COMMENT ON COLUMN specql.service.name IS 'As steps call it';
@@ -39,6 +40,7 @@ COMMENT ON COLUMN specql.service.failures IS 'Failed calls in a row';
 COMMENT ON COLUMN specql.service.pauses IS 'How often in a row the circuit breaker has opened';
 COMMENT ON COLUMN specql.service.paused_until IS 'The circuit breaker is open until then';
 COMMENT ON COLUMN specql.service.last_error IS 'Of the last call that failed';
+COMMENT ON COLUMN specql.service.numbers IS 'How those of the payload are sent: json, or text for receivers that lose their digits';
 SELECT pg_catalog.pg_extension_config_dump('specql.service', '');
 
 CREATE FUNCTION specql.url_problem(url text) RETURNS text
@@ -64,6 +66,7 @@ BEGIN
         WHEN s.backoff IS NULL OR s.backoff NOT BETWEEN '1 ms' AND '1 hour' THEN 'backoff must be from 1 ms to 1 hour'
         WHEN s.format IS NULL OR s.format NOT IN ('cloudevents', 'hasura', 'supabase', 'plain')
             THEN 'format must be cloudevents, hasura, supabase or plain'
+        WHEN s.numbers IS NULL OR s.numbers NOT IN ('json', 'text') THEN 'numbers must be json or text'
         WHEN s.on_failure IS NULL OR s.on_failure NOT IN ('block', 'skip') THEN 'on_failure must be block or skip'
         WHEN octet_length(s.ordering) NOT BETWEEN 1 AND 255 THEN 'ordering must be a key of the payload'
         WHEN s.retry_on IS NULL OR array_position(s.retry_on, NULL) IS NOT NULL
@@ -122,7 +125,7 @@ END $$;
 COMMENT ON FUNCTION specql.check_service(specql.service) IS 'An error that says what is wrong with the declaration of a service, if anything is';
 
 CREATE FUNCTION specql.write_service(name text, url text, timeout interval, retries integer, backoff interval, headers jsonb,
-    secrets text[], format text, ordering text, on_failure text, retry_on integer[], operations jsonb, caller oid) RETURNS void
+    secrets text[], format text, ordering text, on_failure text, retry_on integer[], operations jsonb, numbers text, caller oid) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -141,6 +144,7 @@ BEGIN
     s.on_failure := coalesce(on_failure, 'block');
     s.retry_on := coalesce(retry_on, '{}');
     s.operations := coalesce(operations, '{}');
+    s.numbers := coalesce(numbers, 'json');
     s.owner := caller::specql.role;
     s.failures := 0;
     s.pauses := 0;
@@ -156,7 +160,7 @@ BEGIN
     ON CONFLICT (name) DO UPDATE
     SET url = excluded.url, timeout = excluded.timeout, retries = excluded.retries, backoff = excluded.backoff,
         headers = excluded.headers, secrets = excluded.secrets, format = excluded.format, ordering = excluded.ordering,
-        on_failure = excluded.on_failure, retry_on = excluded.retry_on, operations = excluded.operations,
+        on_failure = excluded.on_failure, retry_on = excluded.retry_on, operations = excluded.operations, numbers = excluded.numbers,
         owner = excluded.owner, disabled = NULL, failures = 0, pauses = 0, paused_until = NULL
     WHERE v.owner = coalesce(old_owner, excluded.owner);
     IF NOT FOUND THEN
@@ -164,15 +168,16 @@ BEGIN
     END IF;
     PERFORM specql.release_calls(s.name);
 END $$;
-COMMENT ON FUNCTION specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, oid) IS
+COMMENT ON FUNCTION specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text, oid) IS
 'What specql.register_service does, for its caller';
 
 CREATE FUNCTION specql.register_service(name text, url text, timeout interval DEFAULT NULL, retries integer DEFAULT NULL,
     backoff interval DEFAULT NULL, headers jsonb DEFAULT NULL, secrets text[] DEFAULT NULL, format text DEFAULT NULL,
-    ordering text DEFAULT NULL, on_failure text DEFAULT NULL, retry_on integer[] DEFAULT NULL, operations jsonb DEFAULT NULL)
+    ordering text DEFAULT NULL, on_failure text DEFAULT NULL, retry_on integer[] DEFAULT NULL, operations jsonb DEFAULT NULL,
+    numbers text DEFAULT NULL)
 RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_register_service';
-COMMENT ON FUNCTION specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb) IS
+COMMENT ON FUNCTION specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text) IS
 'Tells the worker of a service; again with other values changes it, which only its owner may, and calls it again if it was paused. Generated code calls this';
 
 CREATE FUNCTION specql.drop_service(name text, caller oid) RETURNS void
@@ -247,14 +252,14 @@ COMMENT ON COLUMN specql.services.owner IS 'Who declared it, and alone may chang
 COMMENT ON COLUMN specql.services.operations IS 'Path, method, timeout and retries by operation';
 
 REVOKE ALL ON FUNCTION specql.require_service(text),
-    specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, oid),
+    specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text, oid),
     specql.drop_service(text, oid),
-    specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb),
+    specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text),
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text),
     specql.url_problem(text), specql.is_header(text, text), specql.check_service(specql.service)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb),
+    specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text),
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text)
 TO specql_admin;
 GRANT SELECT ON specql.services TO specql_admin;

@@ -1,30 +1,35 @@
 -- What is sent: the body of a call in the format of its service, and the text of a notification.
 
-CREATE FUNCTION specql.delivery_body(format text, d specql.outbox, max_retries integer) RETURNS text
+CREATE FUNCTION specql.numbers_as_text(value jsonb) RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_numbers_as_text';
+COMMENT ON FUNCTION specql.numbers_as_text(jsonb) IS 'The same with strings for its numbers, digit by digit';
+
+CREATE FUNCTION specql.delivery_body(format text, d specql.outbox, max_retries integer, numbers text DEFAULT 'json') RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT (CASE $1
         WHEN 'cloudevents' THEN jsonb_strip_nulls(jsonb_build_object(
             'specversion', '1.0', 'id', d.id, 'type', d.type,
             'source', '/specql/' || current_database() || '/' || replace(d.aggregatetype, '.', '/'),
             'subject', d.aggregateid, 'time', d.created_at, 'datacontenttype', 'application/json',
-            'operation', d.operation, 'eventid', d.event_id)) || jsonb_build_object('data', d.payload)
+            'operation', d.operation, 'eventid', d.event_id)) || jsonb_build_object('data', p.payload)
         WHEN 'hasura' THEN jsonb_build_object(
             'id', d.id, 'created_at', d.created_at, 'trigger', jsonb_build_object('name', d.operation),
             'table', jsonb_build_object('schema', split_part(d.aggregatetype, '.', 1), 'name', split_part(d.aggregatetype, '.', 2)),
             'event', jsonb_build_object('op', o.op, 'session_variables', NULL, 'data', CASE WHEN o.row THEN
-                jsonb_build_object('old', d.payload -> 'old', 'new', d.payload -> 'new')
-                ELSE jsonb_build_object('old', NULL, 'new', d.payload) END),
+                jsonb_build_object('old', p.payload -> 'old', 'new', p.payload -> 'new')
+                ELSE jsonb_build_object('old', NULL, 'new', p.payload) END),
             'delivery_info', jsonb_build_object('current_retry', d.attempts - 1, 'max_retries', $3))
         WHEN 'supabase' THEN jsonb_build_object(
             'type', o.op, 'schema', split_part(d.aggregatetype, '.', 1), 'table', split_part(d.aggregatetype, '.', 2),
-            'record', CASE WHEN o.row THEN d.payload -> 'new' ELSE d.payload END,
-            'old_record', CASE WHEN o.row THEN d.payload -> 'old' END)
-        ELSE d.payload END)::text
-    FROM (SELECT d.payload ?& '{old,new}' AS row,
-                 CASE WHEN NOT d.payload ?& '{old,new}' OR jsonb_typeof(d.payload -> 'old') = 'null' THEN 'INSERT'
-                      WHEN jsonb_typeof(d.payload -> 'new') = 'null' THEN 'DELETE' ELSE 'UPDATE' END AS op) AS o
+            'record', CASE WHEN o.row THEN p.payload -> 'new' ELSE p.payload END,
+            'old_record', CASE WHEN o.row THEN p.payload -> 'old' END)
+        ELSE p.payload END)::text
+    FROM (SELECT CASE WHEN $4 = 'text' THEN specql.numbers_as_text(d.payload) ELSE d.payload END AS payload) AS p,
+         LATERAL (SELECT p.payload ?& '{old,new}' AS row,
+                 CASE WHEN NOT p.payload ?& '{old,new}' OR jsonb_typeof(p.payload -> 'old') = 'null' THEN 'INSERT'
+                      WHEN jsonb_typeof(p.payload -> 'new') = 'null' THEN 'DELETE' ELSE 'UPDATE' END AS op) AS o
 $$;
-COMMENT ON FUNCTION specql.delivery_body(text, specql.outbox, integer) IS 'The body of a call in the format of its service';
+COMMENT ON FUNCTION specql.delivery_body(text, specql.outbox, integer, text) IS 'The body of a call in the format of its service, with numbers as it wants them';
 
 -- A notification holds less than 8,000 bytes.
 CREATE FUNCTION specql.notification(d specql.outbox) RETURNS text
@@ -40,5 +45,5 @@ $$;
 COMMENT ON FUNCTION specql.notification(specql.outbox) IS
 'The payload of a notification; for one that is too long a reference to the row of specql.deliveries';
 
-REVOKE ALL ON FUNCTION specql.delivery_body(text, specql.outbox, integer), specql.notification(specql.outbox)
+REVOKE ALL ON FUNCTION specql.delivery_body(text, specql.outbox, integer, text), specql.notification(specql.outbox), specql.numbers_as_text(jsonb)
 FROM PUBLIC;

@@ -166,7 +166,7 @@ BEGIN
                          FROM jsonb_each_text(s.headers) AS h)
                    || CASE s.format WHEN 'cloudevents' THEN 'Content-Type: application/cloudevents+json; charset=utf-8'
                                     ELSE 'Content-Type: application/json; charset=utf-8' END::text,
-                   specql.delivery_body(s.format, l.item, coalesce((l.operation ->> 'retries')::integer, s.retries)),
+                   specql.delivery_body(s.format, l.item, coalesce((l.operation ->> 'retries')::integer, s.retries), s.numbers),
                    (extract(epoch FROM coalesce((l.operation ->> 'timeout')::interval, s.timeout)) * 1000)::integer, (l.item).attempts,
                    1 + coalesce((l.operation ->> 'retries')::integer, s.retries),
                    (extract(epoch FROM s.backoff) * 1000)::bigint, s.retry_on,
@@ -215,7 +215,7 @@ BEGIN
     FOR d IN SELECT o.* FROM specql.outbox AS o WHERE o.id = ANY (due) ORDER BY o.id LOOP
         problem := NULL;
         BEGIN
-            PERFORM length(specql.delivery_body(s.format, d, s.retries));
+            PERFORM length(specql.delivery_body(s.format, d, s.retries, s.numbers));
         EXCEPTION WHEN OTHERS THEN
             problem := SQLERRM;
         END;

@@ -9,25 +9,37 @@ DECLARE
     slots integer := current_setting('max_worker_processes')::integer;
     used bigint;
     held_up boolean;
+    problem text;
     r record;
 BEGIN
     SELECT count(*) INTO used FROM pg_stat_get_activity(NULL) AS a
     WHERE a.backend_type NOT IN ('client backend', 'autovacuum launcher', 'autovacuum worker', 'walsender', 'checkpointer',
         'background writer', 'walwriter', 'archiver', 'startup', 'logger', 'walreceiver', 'standalone backend', 'walsummarizer',
         'slotsync worker', 'io worker');
-    SELECT bool_or(a.query = 'specql waits for a standby') INTO held_up FROM unnest(pids) AS p, pg_stat_get_activity(p) AS a;
+    SELECT bool_or(a.query = 'specql waits for a standby'), min(substring(a.query FROM '^specql cannot work: (.*)')) INTO held_up, problem
+    FROM unnest(pids) AS p, pg_stat_get_activity(p) AS a;
     "check" := 'worker';
     status := CASE WHEN pg_is_in_recovery() THEN 'standby'
                    WHEN held_up THEN 'waiting'
+                   WHEN problem IS NOT NULL THEN 'failing'
                    WHEN pids <> '{}' OR due IS NULL AND specql.setting('worker') <> 'on' THEN 'ok'
                    WHEN specql.setting('worker') = 'off' THEN 'off' ELSE 'missing' END;
     detail := CASE WHEN pg_is_in_recovery() THEN 'the primary delivers; this server will after a promotion'
                    WHEN held_up THEN 'no synchronous standby has confirmed what is due; specql.deliver_after = local lets it leave all the same'
+                   WHEN problem IS NOT NULL THEN 'it tries again and again: ' || problem
                    WHEN pids <> '{}' THEN format('process %s', array_to_string(pids, ', '))
                    WHEN specql.setting('worker') = 'off' THEN 'specql.worker is off; specql.drain() does its work'
                    WHEN due IS NULL THEN 'none, and nothing to do; it starts by itself'
                    ELSE 'there is work but no worker: SELECT specql.start_worker()' END;
     RETURN NEXT;
+    SELECT x.extversion INTO r FROM pg_extension AS x WHERE x.extname = 'specql';
+    IF r.extversion <> specql.library_version() THEN
+        "check" := 'version';
+        status := 'outdated';
+        detail := format('the library is of version %s, the extension in this database of %s, and changes of tables with rules wait: ALTER EXTENSION specql UPDATE',
+                         specql.library_version(), r.extversion);
+        RETURN NEXT;
+    END IF;
     "check" := 'worker slots';
     status := CASE WHEN pids <> '{}' OR used < slots THEN 'ok' ELSE 'full' END;
     detail := format('%s of %s of max_worker_processes in use', used, slots);

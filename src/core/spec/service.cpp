@@ -9,10 +9,11 @@ namespace specql::spec {
 
 namespace {
 
-const Words serviceKeys = {"service", "url",    "timeout",  "retries",  "backoff",   "headers",
-                           "secret",  "format", "ordering", "retry_on", "operations"};
+const Words serviceKeys = {"service", "url",    "timeout", "retries",  "backoff",  "headers",
+                           "secret",  "format", "numbers", "ordering", "retry_on", "operations"};
 const Words operationKeys = {"path", "method", "timeout", "retries"};
 const Words formats = {"cloudevents", "hasura", "supabase", "plain"};
+const Words numberForms = {"json", "text"};
 const Words methods = {"POST", "PUT", "PATCH", "DELETE", "GET"};
 const Words failureWords = {"block", "skip"};
 // What the worker sets itself.
@@ -205,6 +206,8 @@ void readService(ReadContext& context, const yaml::Node& root) {
     for (const Param& setting : service.settings) {
         if (setting.name.value == "format") {
             context.choice(root, "format", formats);
+        } else if (setting.name.value == "numbers") {
+            context.choice(root, "numbers", numberForms);
         }
     }
     if (const yaml::Node* headers = context.mapping(root, "headers")) {

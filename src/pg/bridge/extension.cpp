@@ -1,5 +1,6 @@
 #include "pg/bridge/extension.hpp"
 
+#include "pg/bridge/entry.hpp"
 #include "pg/bridge/settings.hpp"
 #include "pg/bridge/sqlstate.hpp"
 
@@ -48,6 +49,13 @@ Installed installed() {
 
 }  // namespace
 
+bool hasMatchingVersion() {
+    Installed extension = installed();
+    bool matches = extension.version != nullptr && strcmp(extension.version, SPECQL_VERSION) == 0;
+    if (extension.version != nullptr) pfree(extension.version);
+    return matches;
+}
+
 void requireMatchingVersion() {
     Installed extension = installed();
     if (extension.version == nullptr || strcmp(extension.version, SPECQL_VERSION) != 0)
@@ -81,6 +89,11 @@ OwnerSwitch becomeExtensionOwner() {
 void endExtensionOwner(const OwnerSwitch& before) {
     AtEOXact_GUC(true, before.settingsLevel);
     SetUserIdAndSecContext(before.user, before.securityContext);
+}
+
+// For specql.health(), which may be that of another version.
+SPECQL_FUNCTION(specql_library_version) {
+    PG_RETURN_TEXT_P(cstring_to_text(SPECQL_VERSION));
 }
 
 }  // namespace specql

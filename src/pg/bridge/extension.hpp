@@ -5,8 +5,10 @@
 
 namespace specql {
 
-// Raises SQ205 unless the version of the installed extension is that of this library. It scans an index of
-// pg_extension, so it is not for hot paths.
+// Is the version of the installed extension that of this library? It scans an index of pg_extension, so it is not for
+// hot paths.
+bool hasMatchingVersion();
+// Raises SQ205 unless the version of the installed extension is that of this library.
 void requireMatchingVersion();
 
 // The role that owns the extension; an error if the extension is not installed.

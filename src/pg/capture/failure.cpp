@@ -1,5 +1,6 @@
 #include "pg/capture/failure.hpp"
 
+#include "pg/base/tables.hpp"
 #include "pg/base/wake.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/sqlstate.hpp"
@@ -16,6 +17,21 @@ INSERT INTO specql.failure
 SELECT $7, $1, $8, $9, $10, $11, $12, $13, pg_current_xact_id(), $14, $15, $16, $18,
        $2, $3, $4, $5, $6, t.status, t.attempts, clock_timestamp(), clock_timestamp(), t.next_attempt_at
 FROM specql.next_attempt($1, 0, $2, clock_timestamp(), $17) AS t)";
+
+// The same with what every version of the table has, and none of its functions, for the time until ALTER EXTENSION
+// specql UPDATE. The caller is kept if there is a place for it.
+const char* const recordForUpdateSql = R"(
+INSERT INTO specql.failure
+       (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth, %s
+        sqlstate, message, detail, hint, context, status, attempts, first_failed_at, last_failed_at, next_attempt_at)
+SELECT $7, $1, $8, $9, $10, $11, $12, $13, pg_current_xact_id(), $14, $15, $16, %s
+       $2, $3, $4, $5, $6, 'failed', 0, clock_timestamp(), clock_timestamp(), clock_timestamp())";
+
+const char* recordingSql() {
+    if (hasMatchingVersion()) return recordSql;
+    bool hasCaller = get_attnum(tableOid("failure"), "caller") != InvalidAttrNumber;
+    return psprintf(recordForUpdateSql, hasCaller ? "caller," : "", hasCaller ? "$18," : "");
+}
 
 const char* const recordAgainSql = R"(
 UPDATE specql.failure AS f
@@ -128,7 +144,7 @@ void recordFailures(EventSet* set, int64_t first, int64_t count, const ErrorData
             MemoryContext before = MemoryContextSwitchTo(scratch);
             Arguments arguments = argumentsOf(set, i, error, park, caller);
             MemoryContextSwitchTo(before);
-            if (plan == nullptr) plan = SPI_prepare(recordSql, arguments.count, arguments.types);
+            if (plan == nullptr) plan = SPI_prepare(recordingSql(), arguments.count, arguments.types);
             if (plan == nullptr)
                 elog(ERROR, "specql: preparing to record failures gave %s", SPI_result_code_string(SPI_result));
             int code = SPI_execute_plan(plan, arguments.values, arguments.nulls, false, 0);

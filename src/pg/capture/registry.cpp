@@ -2,6 +2,7 @@
 
 #include "pg/base/tables.hpp"
 #include "pg/bridge/entry.hpp"
+#include "pg/bridge/extension.hpp"
 #include "pg/capture/compile.hpp"
 
 namespace specql::capture {
@@ -229,6 +230,8 @@ void rankActions(List* found) {
 
 // Scans the table instead of using SQL, because whoever emits an event needs no right to read specql.action.
 void load() {
+    // The tables of another version may be of other columns.
+    requireMatchingVersion();
     MemoryContext fresh = AllocSetContextCreate(CurrentMemoryContext, "specql registry", ALLOCSET_SMALL_SIZES);
     List* found = NIL;
     List* actions = NIL;

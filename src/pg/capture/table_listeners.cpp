@@ -1,5 +1,6 @@
 #include "pg/capture/table_listeners.hpp"
 
+#include "pg/bridge/extension.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/compile.hpp"
@@ -11,9 +12,10 @@ namespace {
 
 HTAB* cache = nullptr;
 RelationListeners* lastUsed = nullptr;
-List* outdated = NIL;      // memory contexts of replaced entries, freed when nothing can point into them
-bool someInvalid = false;  // some entry of the cache is; its relation may have been dropped
-uint64_t changes = 0;      // counts invalidations, so that one that arrives during a build is not lost
+List* outdated = NIL;         // memory contexts of replaced entries, freed when nothing can point into them
+bool someInvalid = false;     // some entry of the cache is; its relation may have been dropped
+bool ofOtherVersion = false;  // some entry was made when the catalog was; nothing tells of its update
+uint64_t changes = 0;         // counts invalidations, so that one that arrives during a build is not lost
 
 // ---- reading the triggers ------------------------------------------------------------------------------------------
 
@@ -127,14 +129,17 @@ ExprState* combineConditions(TableListeners* group, List** conditions, Operation
 }
 
 // A capture function that was dropped, renamed or replaced by an unusable one makes the events of its action fail, but
-// not the statements on the table; unless the action has on_error = abort.
+// not the statements on the table; unless the action has on_error = abort. So does a catalog of another version,
+// between the installation of a library and ALTER EXTENSION specql UPDATE.
 void compileListener(Listener* listener, const char* captureName, Relation relation, ExprContext* evaluation,
                      List* conditions[operationCount]) {
     if (listener->abortOnError) {
+        requireMatchingVersion();
         compileCapture(listener, captureName, relation, evaluation, conditions);
         return;
     }
     ErrorData* error = trySubtransaction([listener, captureName, relation, evaluation, conditions] {
+        requireMatchingVersion();
         compileCapture(listener, captureName, relation, evaluation, conditions);
     });
     listener->captureError = error;
@@ -158,11 +163,14 @@ TableListeners* buildGroup(Relation relation, MemoryContext context) {
     Oid dispatch = specqlFunction("dispatch");
     List* conditions[operationCount] = {NIL, NIL, NIL, NIL};
     bool sameOwner = true;
+    // Whether they are registered cannot be read there. A retry will ask.
+    bool readable = hasMatchingVersion();
+    ofOtherVersion = ofOtherVersion || !readable;
     ListCell* cell;
     foreach (cell, triggersByAge(triggers, dispatch)) {
         const auto* trigger = static_cast<const Trigger*>(lfirst(cell));
         Listener* listener = listenerOfTrigger(relation, trigger, context);
-        if (isDuplicate(group, listener) || !isRegistered(listener, trigger->tgargs[2], relation)) {
+        if (isDuplicate(group, listener) || (readable && !isRegistered(listener, trigger->tgargs[2], relation))) {
             reportUnregistered(listener, trigger);
             continue;
         }
@@ -362,6 +370,8 @@ void registerListenerInvalidation() {
 }
 
 void freeOutdatedListeners() {
+    if (ofOtherVersion && cache != nullptr) invalidate(InvalidOid);
+    ofOtherVersion = false;
     // Invalid entries are removed, because those of dropped tables would never be rebuilt. Whatever points into an
     // invalid entry depends on it and is invalid too, so no pointer into freed memory remains.
     if (someInvalid && cache != nullptr) {

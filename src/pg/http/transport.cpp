@@ -212,6 +212,8 @@ private:
         curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.timeoutMs));
         curl_easy_setopt(handle, CURLOPT_HTTPHEADER, call.headers);
         curl_easy_setopt(handle, CURLOPT_USERAGENT, "specql");
+        // Whatever libcurl can decode; keepBody() counts what has been decoded.
+        curl_easy_setopt(handle, CURLOPT_ACCEPT_ENCODING, "");
         if (request.method == "GET") {
             curl_easy_setopt(handle, CURLOPT_HTTPGET, 1L);
         } else {
@@ -255,8 +257,8 @@ private:
         curl_easy_getinfo(call.handle, CURLINFO_RESPONSE_CODE, &status);
         response.result.status = static_cast<int>(status);
         response.body = std::move(call.body);
-        // An answer that was cut off because of its length is an answer too.
-        if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && call.cut)) {
+        // An answer that was cut off because of its length is an answer too, and so is one that cannot be decoded.
+        if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && call.cut) || code == CURLE_BAD_CONTENT_ENCODING) {
             response.result.ending = delivery::Ending::answered;
             if (status < 200 || status > 299)
                 response.error =

@@ -3,6 +3,7 @@
 #include "pg/base/clock.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
+#include "pg/bridge/extension.hpp"
 #include "pg/bridge/holder.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/subtransaction.hpp"
@@ -213,6 +214,7 @@ bool lockWindow(const char* action, bool wait) {
 }
 
 SPECQL_FUNCTION(specql_evaluate_windows) {
+    requireMatchingVersion();  // specql.drain() begins here
     int64_t limit = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
     bool wait = PG_ARGISNULL(1) || PG_GETARG_BOOL(1);
     time::Micros now = engineTime();

@@ -17,6 +17,7 @@
 #include "pg/base/worker_settings.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
+#include "pg/bridge/sqlstate.hpp"
 #include "pg/worker/courier.hpp"
 #include "pg/worker/launcher.hpp"
 #include "pg/worker/owners.hpp"
@@ -34,6 +35,7 @@ constexpr int standbyMs = 5000;     // time for a standby to confirm claims, bef
 constexpr int standbyLookMs = 200;  // between two looks whether it has, when they were
 constexpr int stopMs = 3000;        // time for calls in flight to end when the worker stops
 constexpr int afterErrorMs = 1000;
+constexpr int beginAgainMs = 5000;
 constexpr int housekeepingMs = 5 * 60 * 1000;
 const char* const heldUpActivity = "specql waits for a standby";  // specql.health() looks for it
 
@@ -58,6 +60,8 @@ struct Worker {
     int notified;            // in the last round
     int64_t dueMs;           // until something is due; -1 if nothing waits
     bool isGone;             // the extension is
+    bool isOutdated;         // the extension was updated, and this process has the old library
+    char problem[256];       // why the last transaction failed, if it did; for specql.health()
 };
 
 // ---- transactions -------------------------------------------------------------------------------------------------
@@ -65,14 +69,19 @@ struct Worker {
 // Runs `body` in a transaction with SPI, unless the extension was dropped. False after an error, which is logged.
 template <typename Body>
 bool inTransaction(Worker* worker, const char* what, Body&& body) {
-    ErrorData* error = tryTransaction(worker->heldUp ? heldUpActivity : what, [worker, &body] {
+    const char* activity = worker->heldUp ? heldUpActivity : worker->problem[0] != '\0' ? worker->problem : what;
+    ErrorData* error = tryTransaction(activity, [worker, &body] {
         worker->isGone = !lockExtension();
         if (worker->isGone) return;
+        requireMatchingVersion();
         SPI_connect();
         body();
         SPI_finish();
     });
+    worker->problem[0] = '\0';
     if (error == nullptr) return true;
+    snprintf(worker->problem, sizeof worker->problem, "specql cannot work: %s", error->message);
+    worker->isOutdated = error->sqlerrcode == sqlstate::versionMismatch;
     FreeErrorData(error);
     return false;
 }
@@ -114,11 +123,29 @@ int takeNumber() {
 
 bool begin(Worker* worker) {
     return inTransaction(worker, "specql start", [worker] {
-        requireMatchingVersion();
         (void)queryNumber(psprintf("SELECT specql.release_leases(%d)", worker->workerNumber));
         // The launcher starts only one worker per database; this one starts the others.
         if (worker->workerNumber == 1) startMissingWorkers();
     });
+}
+
+// Begins when it can: the extension may be of another version until ALTER EXTENSION specql UPDATE. False if it must
+// end.
+bool beginWhenPossible(Worker* worker) {
+    while (!begin(worker)) {
+        TimestampTz until = later(beginAgainMs);
+        while (!stopping && GetCurrentTimestamp() < until) {
+            if (!sleepUntilWork(millisecondsUntil(until))) return false;
+            ResetLatch(MyLatch);
+            CHECK_FOR_INTERRUPTS();
+            if (ConfigReloadPending) {
+                ConfigReloadPending = false;
+                ProcessConfigFile(PGC_SIGHUP);
+            }
+        }
+        if (stopping || settings::workerMode == settings::workerOff) return false;
+    }
+    return !worker->isGone;
 }
 
 // Waits a moment for calls in flight, and gives the leases of the others back.
@@ -177,7 +204,7 @@ void serve(Worker* worker) {
             again = worker->courier->accept(worker->claims, XactLastCommitEnd);
             if (worker->claims.count > 0) worker->acceptedAt = GetCurrentTimestamp();
             MemoryContextReset(worker->round);
-        } else if (!sleepUntilWork(afterErrorMs)) {
+        } else if (worker->isOutdated || !sleepUntilWork(afterErrorMs)) {
             return;
         }
         if (worker->isGone) continue;
@@ -227,7 +254,8 @@ void initWorker() {
 extern "C" {
 SPECQL_EXPORT void specql_worker_main(Datum argument);
 
-// With exit code 0 the postmaster does not restart it; the next session that queues work does.
+// With exit code 0 the postmaster does not restart it; the next session that queues work does. With exit code 1 it
+// does, and the new process has the new library.
 void specql_worker_main(Datum argument) {
     using namespace specql;
     using namespace specql::worker;
@@ -247,17 +275,19 @@ void specql_worker_main(Datum argument) {
     int workerNumber = takeNumber();
     if (workerNumber == 0) proc_exit(0);
 
-    atBoundary([workerNumber] {
+    bool isOutdated = false;
+    atBoundary([workerNumber, &isOutdated] {
         Worker worker;
         memset(&worker, 0, sizeof worker);
         worker.workerNumber = workerNumber;
         worker.round = AllocSetContextCreate(TopMemoryContext, "specql round", ALLOCSET_DEFAULT_SIZES);
-        if (!begin(&worker) || worker.isGone) return;
+        if (!beginWhenPossible(&worker)) return;
         worker.courier = new Courier(workerNumber);
         serve(&worker);
         stop(&worker);
         delete worker.courier;
+        isOutdated = worker.isOutdated;
     });
-    proc_exit(0);
+    proc_exit(isOutdated ? 1 : 0);
 }
 }

@@ -24,6 +24,7 @@ CREATE OR REPLACE VIEW specql.own_actions AS SELECT NULL::text AS action WHERE f
 ALTER TABLE specql.action_owner ALTER COLUMN owner TYPE specql.role USING pg_catalog.quote_ident(owner)::specql.role;
 DROP VIEW specql.services;
 ALTER TABLE specql.service ALTER COLUMN owner TYPE specql.role USING pg_catalog.quote_ident(owner)::specql.role;
+ALTER TABLE specql.service ADD COLUMN numbers text NOT NULL DEFAULT 'json' CHECK (numbers IN ('json', 'text'));
 -- Readers had no owner.
 ALTER TABLE specql.reader ADD COLUMN owner specql.role;
 UPDATE specql.reader SET owner = d.datdba FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database();
@@ -120,6 +121,9 @@ DROP FUNCTION specql.due_calls(text, integer, timestamptz, uuid);
 DROP FUNCTION specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[]);
 DROP FUNCTION specql.send_notifications(integer);
 DROP FUNCTION specql.handle_released(text, bigint);
+DROP FUNCTION specql.delivery_body(text, specql.outbox, integer);
+DROP FUNCTION specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, oid);
+DROP FUNCTION specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb);
 
 -- @functions
 DELETE FROM specql.help_page;
