@@ -35,6 +35,7 @@ extern "C" {
 #include "nodes/nodes.h"
 #include "nodes/parsenodes.h"
 #include "parser/parse_type.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -120,6 +121,17 @@ inline bool isBooleanLiteralCast(const TypeCast* cast) {
 #else
     return cast->location < 0 && cast->arg != nullptr && cast->arg->type == T_A_Const && cast->typeName->names != NIL &&
            strcmp(strVal(llast(cast->typeName->names)), "bool") == 0;
+#endif
+}
+
+// The expression with virtual generated columns (18) of the relation, which is a range table entry of it, in full.
+inline ::Node* withVirtualColumns(::Node* expression, Relation relation, int entry) {
+#if PG_VERSION_NUM >= 180000
+    return expand_generated_columns_in_expr(expression, relation, entry);
+#else
+    (void)relation;
+    (void)entry;
+    return expression;
 #endif
 }
 

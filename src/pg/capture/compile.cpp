@@ -106,6 +106,16 @@ CaptureFunction readFunction(const char* name, Relation relation) {
     return result;
 }
 
+// A virtual generated column is computed where it is read; the row that a trigger gets has none.
+void expandVirtualColumns(CaptureFunction* function, Relation relation) {
+    for (int i = 0; i < function->outputCount; ++i) {
+        Node* value = reinterpret_cast<Node*>(function->outputs[i].value);
+        for (int entry : {function->oldEntry, function->newEntry})
+            if (entry != 0) value = compat::withVirtualColumns(value, relation, entry);
+        function->outputs[i].value = reinterpret_cast<Expr*>(value);
+    }
+}
+
 // ---- references to the old and new row ----------------------------------------------------------------------------
 
 struct Rewrite {
@@ -288,6 +298,7 @@ TupleDesc makeRowDescriptor(int outputs) {
 void compileCapture(Listener* listener, const char* captureName, Relation relation, ExprContext* evaluation,
                     List* conditions[operationCount]) {
     CaptureFunction function = readFunction(captureName, relation);
+    expandVirtualColumns(&function, relation);
     int* columns = static_cast<int*>(palloc(sizeof(int) * Max(function.outputCount, 1)));
     int outputs = 0;
     for (int i = 0; i < function.outputCount; ++i) {
