@@ -71,6 +71,26 @@ CREATE TABLE rebuilt (LIKE u.sheet);
 SELECT specql.rebuild('Sheet', 'rebuilt');
 \set VERBOSITY terse
 
+-- A row that did not change since every change is logged is read from its table.
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+entity: Card
+schema: u
+fields: {name: text, extra: json}
+$$);
+INSERT INTO u.card (id, name, extra) VALUES ('00000000-0000-0000-0000-000000000001', 'zero', '"\u0000"');
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+entity: Card
+schema: u
+fields: {name: text, extra: json}
+actions:
+  - name: cards
+    trigger: any_card_change
+    steps:
+      - notify: ops "card"
+$$);
+SELECT s ->> 'name' AS name, s -> 'specql.omitted' ? 'extra' AS noted
+FROM specql.state_at('Card', '00000000-0000-0000-0000-000000000001', clock_timestamp()) AS s;
+
 -- The limit: the largest first, of equals those of the old row, small values and the key last.
 SET specql.max_event_size = '10kB';
 TRUNCATE u.sheet;
@@ -182,7 +202,7 @@ CREATE TYPE broken;
 CREATE FUNCTION broken_in(cstring) RETURNS broken LANGUAGE internal IMMUTABLE STRICT AS 'textin';
 CREATE FUNCTION broken_out(broken) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'shell_out';
 CREATE TYPE broken (INPUT = broken_in, OUTPUT = broken_out, LIKE = text);
-CREATE TYPE mood AS ENUM ('fine', 'bad', 'stop', 'full');
+CREATE TYPE mood AS ENUM ('fine', 'bad', 'stop', 'full', 'path');
 CREATE FUNCTION as_json(m mood) RETURNS json LANGUAGE plpgsql AS $$
 BEGIN
     IF m = 'bad' THEN
@@ -191,6 +211,8 @@ BEGIN
         RAISE query_canceled;
     ELSIF m = 'full' THEN
         RAISE disk_full;
+    ELSIF m = 'path' THEN
+        RETURN to_json(current_setting('search_path'));
     END IF;
     RETURN to_json(m::text);
 END $$;
@@ -217,6 +239,12 @@ $$);
 INSERT INTO u.odd VALUES (1, 'none', NULL, 'fine', '{fine}', '{}'), (2, 'broken', 'x', 'bad', NULL, NULL), (3, 'list', NULL, NULL, '{fine,bad}', NULL);
 UPDATE u.odd SET name = '' WHERE id = 2;
 SELECT action, name, left(omitted, 80) AS omitted, length(omitted) AS length, status FROM carried WHERE action IN ('u.on_odd', 'u.odd_name');
+-- Whoever writes does not choose what such code finds.
+SET search_path = u, public;
+INSERT INTO u.odd VALUES (7, 'path', NULL, 'path', NULL, NULL);
+RESET search_path;
+SELECT data -> 'new' ->> 'm' AS search_path FROM specql.events WHERE action = 'u.on_odd' AND subject = '7';
+DELETE FROM u.odd WHERE id = 7;
 INSERT INTO u.odd VALUES (4, 'stop', NULL, 'stop', NULL, NULL);
 INSERT INTO u.odd VALUES (5, 'full', NULL, 'full', NULL, NULL);
 SELECT id FROM u.odd ORDER BY id;

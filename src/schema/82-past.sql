@@ -90,7 +90,7 @@ COMMENT ON FUNCTION specql.full_capture(regclass) IS
 -- Types of columns bring code along: checks of domains, casts. It is that of the table's owner, whoever looks at history.
 CREATE FUNCTION specql.row_as_owner(relation regclass, "row" text) RETURNS jsonb
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_row_as_owner';
-COMMENT ON FUNCTION specql.row_as_owner(regclass, text) IS 'A row of a table, given as format(''%s'', row), as JSON; types'' code runs as the table''s owner. For specql.state_at';
+COMMENT ON FUNCTION specql.row_as_owner(regclass, text) IS 'A row of a table, given as format(''%s'', row), as an event would carry it; types'' code runs as the table''s owner. For specql.state_at';
 
 CREATE FUNCTION specql.row_of_state(relation regclass, state jsonb) RETURNS SETOF record
 LANGUAGE c STABLE STRICT ROWS 1 AS 'MODULE_PATHNAME', 'specql_row_of_state';

@@ -9,7 +9,7 @@ namespace specql::capture {
 // How the `data` of a capture function is made for one operation.
 struct RowImages;
 
-// For `data`, planned for the operation; columns are those of the rows. In the current memory context.
+// For `data`, planned for the operation; nullptr stands for the images of all rows. In the current memory context.
 RowImages* compileImages(Expr* data, Operation operation, Relation relation);
 // The images of all rows that the operation has, for an action without a usable capture function.
 RowImages* imagesOfRows(Operation operation, Relation relation);

@@ -5,6 +5,7 @@
 #include "pg/bridge/result_set.hpp"
 #include "pg/bridge/settings.hpp"
 #include "pg/capture/frame.hpp"
+#include "pg/capture/images.hpp"
 
 namespace specql::history {
 
@@ -22,15 +23,13 @@ bool hasKey(Jsonb* data, const char* key) {
            getKeyJsonValueFromContainer(&data->root, key, static_cast<int>(strlen(key)), nullptr) != nullptr;
 }
 
-// Makes a row of the table from JSON, in the current memory context; nullptr for nullptr. Input functions and domain
-// checks run, so the caller must have switched to a role and a search path that are safe for them.
-TupleTableSlot* rowFrom(Relation relation, Jsonb* object) {
-    if (object == nullptr) return nullptr;
+// The row of the table that `expression` makes of $1, in the current memory context. In the expression %s stands for
+// the table. Input functions and domain checks run, so the caller must have switched to a role and a search path that
+// are safe for them.
+TupleTableSlot* rowOf(Relation relation, const char* expression, Oid type, Datum value) {
     const char* table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
                                                    RelationGetRelationName(relation));
-    const char* sql = psprintf("SELECT pg_catalog.jsonb_populate_record(NULL::%s, $1)", table);
-    Oid type = JSONBOID;
-    Datum value = JsonbPGetDatum(object);
+    const char* sql = psprintf("SELECT %s", psprintf(expression, table));
     MemoryContext caller = CurrentMemoryContext;
     SPI_connect();
     int code = SPI_execute_with_args(sql, 1, &type, &value, nullptr, false, 1);
@@ -47,6 +46,12 @@ TupleTableSlot* rowFrom(Relation relation, Jsonb* object) {
     tuple->t_data = header;
     TupleTableSlot* slot = MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(relation)), &TTSOpsHeapTuple);
     return ExecStoreHeapTuple(tuple, slot, false);
+}
+
+// The same of JSON; nullptr for nullptr.
+TupleTableSlot* rowFrom(Relation relation, Jsonb* object) {
+    if (object == nullptr) return nullptr;
+    return rowOf(relation, "pg_catalog.jsonb_populate_record(NULL::%s, $1)", JSONBOID, JsonbPGetDatum(object));
 }
 
 }  // namespace
@@ -113,30 +118,19 @@ Relation openReadable(Oid table) {
 
 }  // namespace
 
-// specql.row_as_owner(relation, row text): the row as jsonb, made with the rights of the table's owner.
+// specql.row_as_owner(relation, row text): the row as an event would carry it, made with the rights of the table's
+// owner.
 SPECQL_FUNCTION(specql_row_as_owner) {
     Relation relation = openReadable(PG_GETARG_OID(0));
-    const char* table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
-                                                   RelationGetRelationName(relation));
     Datum row = PG_GETARG_DATUM(1);
-    Datum result = 0;
-    MemoryContext caller = CurrentMemoryContext;
-    asRestricted(relation->rd_rel->relowner, [table, row, caller, &result] {
-        Oid type = TEXTOID;
-        Datum value = row;
-        SPI_connect();
-        const char* sql = psprintf("SELECT pg_catalog.to_jsonb($1::%s)", table);
-        if (SPI_execute_with_args(sql, 1, &type, &value, nullptr, true, 1) != SPI_OK_SELECT || SPI_processed != 1)
-            elog(ERROR, "specql: reading a row failed");
-        bool isNull;
-        Datum json = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull);
-        MemoryContext spi = MemoryContextSwitchTo(caller);
-        result = PointerGetDatum(DatumGetJsonbPCopy(json));
-        MemoryContextSwitchTo(spi);
-        SPI_finish();
+    Datum data = 0;
+    asRestricted(relation->rd_rel->relowner, [relation, row, &data] {
+        ExprContext* evaluation = CreateStandaloneExprContext();
+        evaluation->ecxt_outertuple = rowOf(relation, "$1::%s", TEXTOID, row);
+        data = capture::makeImages(capture::imagesOfRows(capture::opInsert, relation), evaluation);
     });
     table_close(relation, NoLock);
-    return result;
+    PG_RETURN_JSONB_P(objectAt(DatumGetJsonbP(data), "new"));
 }
 
 // specql.row_of_state(relation, state jsonb): the row, in the columns of the table.
