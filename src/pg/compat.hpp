@@ -124,6 +124,16 @@ inline bool isBooleanLiteralCast(const TypeCast* cast) {
 #endif
 }
 
+// Is the column computed where it is read (18)?
+inline bool isVirtual(Form_pg_attribute column) {
+#if PG_VERSION_NUM >= 180000
+    return column->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL;
+#else
+    (void)column;
+    return false;
+#endif
+}
+
 // The expression with virtual generated columns (18) of the relation, which is a range table entry of it, in full.
 inline ::Node* withVirtualColumns(::Node* expression, Relation relation, int entry) {
 #if PG_VERSION_NUM >= 180000

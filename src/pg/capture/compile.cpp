@@ -106,9 +106,11 @@ CaptureFunction readFunction(const char* name, Relation relation) {
     return result;
 }
 
-// A virtual generated column is computed where it is read; the row that a trigger gets has none.
+// A virtual generated column is computed where it is read; the row that a trigger gets has none. Those of row images
+// are the affair of compileImages().
 void expandVirtualColumns(CaptureFunction* function, Relation relation) {
     for (int i = 0; i < function->outputCount; ++i) {
+        if (strcmp(function->outputs[i].name, "data") == 0) continue;
         Node* value = reinterpret_cast<Node*>(function->outputs[i].value);
         for (int entry : {function->oldEntry, function->newEntry})
             if (entry != 0) value = compat::withVirtualColumns(value, relation, entry);

@@ -27,6 +27,12 @@ struct DoubtfulColumn {
     JsonSafety json;
 };
 
+// A virtual generated column of a row image.
+struct ComputedColumn {
+    int index;
+    ExprState* value;
+};
+
 // Values smaller than this are always carried: leaving one out would take more room, for the note.
 constexpr Size smallest = 64;
 // Bytes of a reason.
@@ -44,12 +50,19 @@ struct RowImages {
     bool callsForeign;
     int doubtfulCount;
     DoubtfulColumn* doubtful;
+    int computedCount;
+    ComputedColumn* computed[rowKinds];
+    bool computedMayRaise;
     Bitmapset* key;  // columns of the primary key, from 1
 };
 
 namespace {
 
 // ---- compiling ----------------------------------------------------------------------------------------------------
+
+constexpr int varnoOf(int row) {
+    return row == oldRow ? INNER_VAR : OUTER_VAR;
+}
 
 // The rows that the operation has.
 void partsOf(Operation operation, Part parts[rowKinds]) {
@@ -75,7 +88,7 @@ bool isImage(const Node* node, RowKind row) {
     const auto* call = reinterpret_cast<const FuncExpr*>(node);
     if (call->funcid != F_TO_JSONB || list_length(call->args) != 1 || !IsA(linitial(call->args), Var)) return false;
     const auto* var = static_cast<const Var*>(linitial(call->args));
-    return var->varattno == 0 && var->varno == (row == oldRow ? INNER_VAR : OUTER_VAR);
+    return var->varattno == 0 && var->varno == varnoOf(row);
 }
 
 // Is it jsonb_build_object('old', to_jsonb(old), 'new', to_jsonb(new)), with NULL for what the operation has not, or an
@@ -113,11 +126,40 @@ void findDoubtful(RowImages* images, TupleDesc columns) {
     images->doubtful = static_cast<DoubtfulColumn*>(palloc(sizeof(DoubtfulColumn) * Max(columns->natts, 1)));
     for (int i = 0; i < columns->natts; ++i) {
         Form_pg_attribute column = TupleDescAttr(columns, i);
-        if (column->attisdropped) continue;
+        if (column->attisdropped || compat::isVirtual(column)) continue;
         JsonSafety json = jsonSafety(column->atttypid);
         if (column->attlen > 0 && json == JsonSafety::safe) continue;
         images->doubtful[images->doubtfulCount++] = {i, column->attlen == -1, json};
         images->callsForeign |= json == JsonSafety::foreign;
+    }
+}
+
+// `expression`, planned, with the virtual columns of the rows as what computes them.
+Expr* withVirtualColumns(Expr* expression, Relation relation) {
+    Node* result = reinterpret_cast<Node*>(expression);
+    for (int row = 0; row < rowKinds; ++row)
+        result = compat::withVirtualColumns(result, relation, varnoOf(row));
+    return expression_planner(reinterpret_cast<Expr*>(result));
+}
+
+void findComputed(RowImages* images, Relation relation) {
+    TupleDesc columns = RelationGetDescr(relation);
+    for (int i = 0; i < columns->natts; ++i) {
+        Form_pg_attribute column = TupleDescAttr(columns, i);
+        if (column->attisdropped || !compat::isVirtual(column)) continue;
+        int place = images->computedCount++;
+        for (int row = 0; row < rowKinds; ++row) {
+            Var* var =
+                makeVar(varnoOf(row), column->attnum, column->atttypid, column->atttypmod, column->attcollation, 0);
+            Expr* value = withVirtualColumns(reinterpret_cast<Expr*>(var), relation);
+            if (images->computed[row] == nullptr)
+                images->computed[row] = static_cast<ComputedColumn*>(palloc(sizeof(ComputedColumn) * columns->natts));
+            images->computed[row][place] = {i, ExecInitExpr(value, nullptr)};
+            images->computedMayRaise |=
+                mayRaise(reinterpret_cast<Node*>(value)) || jsonSafety(column->atttypid) != JsonSafety::safe;
+            images->callsForeign |=
+                callsForeign(reinterpret_cast<Node*>(value)) || jsonSafety(column->atttypid) == JsonSafety::foreign;
+        }
     }
 }
 
@@ -126,6 +168,7 @@ RowImages* makeRowImages(Operation operation, Relation relation) {
     partsOf(operation, images->parts);
     images->truncated = operation == opTruncate;
     findDoubtful(images, RelationGetDescr(relation));
+    findComputed(images, relation);
     Bitmapset* key = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY);
     for (int member = -1; (member = bms_next_member(key, member)) >= 0;)
         images->key = bms_add_member(images->key, member + FirstLowInvalidHeapAttributeNumber);
@@ -199,6 +242,7 @@ struct Value {
     bool isKey;
     bool isNull;
     Datum datum;
+    ExprState* computed;  // makes isNull and datum; nullptr if they are there
     Size size;            // of what is stored, or written as JSON, whichever is more
     Jsonb* json;          // nullptr until it is made, and for NULL
     const char* omitted;  // why it is left out; nullptr if it is not
@@ -228,7 +272,9 @@ Values collect(const RowImages* images, ExprContext* evaluation) {
             value->isKey = bms_is_member(column->attnum, images->key);
             value->isNull = slot->tts_isnull[i];
             value->datum = slot->tts_values[i];
-            if (!value->isNull)
+            for (int c = 0; c < images->computedCount; ++c)
+                if (images->computed[row][c].index == i) value->computed = images->computed[row][c].value;
+            if (!value->isNull && value->computed == nullptr)
                 value->size = column->attlen == -1 ? rawSize(value->datum) : static_cast<Size>(Max(column->attlen, 0));
         }
     }
@@ -325,12 +371,14 @@ const char* reasonOf(const ErrorData* error) {
     return reason;
 }
 
-void makeJson(const RowImages* images, const Values* values) {
-    withSafeSearchPath(images, [values] {
+void makeJson(const RowImages* images, const Values* values, ExprContext* evaluation) {
+    withSafeSearchPath(images, [values, evaluation] {
         inBatches(
             values->count,
-            [values](int i) {
+            [values, evaluation](int i) {
                 Value* value = &values->items[i];
+                if (value->computed != nullptr)
+                    value->datum = ExecEvalExprSwitchContext(value->computed, evaluation, &value->isNull);
                 if (value->isNull || value->omitted != nullptr) return;
                 value->json = jsonOf(value);
                 Size scalar = JB_ROOT_IS_SCALAR(value->json) ? sizeof(uint32) + sizeof(JEntry) : 0;
@@ -395,7 +443,7 @@ Datum makeByColumn(const RowImages* images, ExprContext* evaluation) {
     Size room = limit();
     // Nothing that is too large is made.
     (void)fit(&values, room);
-    makeJson(images, &values);
+    makeJson(images, &values, evaluation);
     for (;;) {
         bool mayShrink = fit(&values, room);
         Jsonb* data = assemble(images, &values);
@@ -415,7 +463,9 @@ RowImages* compileImages(Expr* data, Operation operation, Relation relation) {
         images->truncated = false;
     else
         partsOf(operation, images->parts);
-    if (data != nullptr) images->usual = ExecInitExpr(data, nullptr);
+    if (data == nullptr) return images;
+    if (images->computedCount > 0) data = withVirtualColumns(data, relation);
+    images->usual = ExecInitExpr(data, nullptr);
     images->callsForeign |= callsForeign(reinterpret_cast<Node*>(data));
     return images;
 }
@@ -426,7 +476,7 @@ RowImages* imagesOfRows(Operation operation, Relation relation) {
 
 Datum makeImages(const RowImages* images, ExprContext* evaluation) {
     if (images->usual != nullptr) {
-        bool mayRaise = !images->known;
+        bool mayRaise = !images->known || images->computedMayRaise;
         Size bytes = 0;
         for (int row = 0; images->known && row < rowKinds; ++row)
             if (images->parts[row] == partImage)
