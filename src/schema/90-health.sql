@@ -108,6 +108,17 @@ BEGIN
         detail := format('no rule sees the rows of what inherits it: %s; ALTER TABLE ... NO INHERIT %s, or make them partitions', r.heirs, r.relation);
         RETURN NEXT;
     END LOOP;
+    IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+        FOR r IN EXECUTE $citus$
+            SELECT d.logicalrelid::regclass AS relation FROM pg_catalog.pg_dist_partition AS d
+            WHERE EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = d.logicalrelid AND t.tgfoid = 'specql.capture()'::regprocedure)
+            ORDER BY 1 $citus$ LOOP
+            "check" := format('table %s', r.relation);
+            status := 'distributed';
+            detail := format('Citus writes its rows on other servers, where no rule sees them; SELECT undistribute_table(%L)', r.relation);
+            RETURN NEXT;
+        END LOOP;
+    END IF;
     "check" := 'escalations';
     SELECT count(*) AS n INTO r FROM specql.every_escalation;
     status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'open' END;

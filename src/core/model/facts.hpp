@@ -110,7 +110,8 @@ struct TableView {
     bool fillsRows = false;   // a trigger of its own sees rows before they are inserted, and may give them values
     std::string owner;
     std::string comment;
-    std::string heirs;  // the tables that inherit it, unless they are partitions: "s.a, s.b"
+    bool distributed = false;  // by Citus
+    std::string heirs;         // the tables that inherit it, unless they are partitions: "s.a, s.b"
     std::vector<ColumnView> columns;
     std::vector<std::string> primaryKey;
 

@@ -52,6 +52,7 @@ public:
     }
 
     std::vector<PlanStep> run() {
+        refuseDistributed();
         std::set<ObjectKey> wanted;
         for (const Object& object : objects_)
             wanted.insert(object.key());
@@ -107,6 +108,22 @@ private:
         step.desired = object;
         step.ofText = fresh_.count(object.unit) > 0;
         steps_.push_back(std::move(step));
+    }
+
+    // Tables that the text names or puts rules on: an entity's, and those of triggers and indexes.
+    void refuseDistributed() {
+        for (const Object& object : objects_) {
+            if (!fresh_.count(object.unit)) continue;
+            const std::string& name = object.kind == ObjectKind::table ? object.identity : object.table;
+            for (const TableView& table : catalog_.tables)
+                if (table.distributed && quoteName(table.schema, table.name) == name && told_.insert(name).second)
+                    world_.diagnostics().report(
+                        Code::P015, object.pos,
+                        "the table " + name +
+                            " is distributed by Citus: its rows are written on other servers, where no rule sees them",
+                        "make it a local table, SELECT undistribute_table('" + name +
+                            "'), or leave it out of the spec");
+        }
     }
 
     // What becomes of a table that specql made, before anything else is planned.

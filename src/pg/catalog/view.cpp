@@ -5,6 +5,10 @@
 #include "pg/bridge/spi.hpp"
 #include "pg/catalog/analysis.hpp"
 
+extern "C" {
+#include "utils/lsyscache.h"
+}
+
 namespace specql::catalog {
 
 namespace {
@@ -56,6 +60,22 @@ void gatherTables(Datum names, const std::vector<std::string>& owned, CatalogVie
         table.owner = owner;
         table.comment = comment;
         table.heirs = heirs;
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
+// Citus has a row for each table that it distributes, refers to from everywhere, or keeps in a schema of a tenant.
+void gatherDistributed(CatalogView* view) {
+    if (!OidIsValid(get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE))) return;
+    int count = spi::query(
+        "SELECT n.nspname, r.relname"
+        "  FROM pg_catalog.pg_dist_partition d JOIN pg_class r ON r.oid = d.logicalrelid"
+        "  JOIN pg_namespace n ON n.oid = r.relnamespace");
+    for (int row = 0; row < count; ++row) {
+        const char* schema = spi::cell(row, 1);
+        const char* name = spi::cell(row, 2);
+        for (TableView& table : view->tables)
+            if (table.schema == schema && table.name == name) table.distributed = true;
     }
     SPI_freetuptable(SPI_tuptable);
 }
@@ -276,6 +296,7 @@ void gatherView(const ViewRequest& request, CatalogView* view) {
     Datum functions = spi::textArray(*request.functions);
     gatherSchemas(view);
     gatherTables(tables, *ownedTables, view);
+    gatherDistributed(view);
     collectTableNames(*view, tableNames);
     gatherColumns(*tableNames, view);
     gatherExtras(*tableNames, view);
