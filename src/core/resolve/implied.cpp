@@ -59,17 +59,20 @@ void ImpliedEntities::addFrom(const ActionInfo& action, const std::vector<spec::
                 "no entity " + step.target.value + ": the table " + known->shown() + " is made from this step",
                 "declare the entity to choose its fields yourself");
             if (step.kind == spec::StepKind::create) {
-                for (const char* name :
-                     {"event_id uuid", "event_type text", "event_time timestamp with time zone", "event_data jsonb"})
-                    known->columns.push_back(impliedColumn(std::string(name, std::string(name).find(' ')),
-                                                           std::string(name).substr(std::string(name).find(' ') + 1)));
+                const std::pair<const char*, const char*> ofEvents[] = {{"event_id", "uuid"},
+                                                                        {"event_type", "text"},
+                                                                        {"event_time", "timestamp with time zone"},
+                                                                        {"event_data", "jsonb"}};
+                const std::pair<const char*, const char*> ofMatches[] = {{"match_count", "bigint"},
+                                                                         {"match_key", "text"},
+                                                                         {"first_at", "timestamp with time zone"},
+                                                                         {"last_at", "timestamp with time zone"},
+                                                                         {"event_ids", "uuid[]"}};
+                for (const auto& [column, type] : ofEvents)
+                    known->columns.push_back(impliedColumn(column, type));
                 if (action.spec->windowed || action.spec->correlated)
-                    for (const char* name :
-                         {"match_count bigint", "match_key text", "first_at timestamp with time zone",
-                          "last_at timestamp with time zone", "event_ids uuid[]"})
-                        known->columns.push_back(
-                            impliedColumn(std::string(name, std::string(name).find(' ')),
-                                          std::string(name).substr(std::string(name).find(' ') + 1)));
+                    for (const auto& [column, type] : ofMatches)
+                        known->columns.push_back(impliedColumn(column, type));
             }
         }
         for (const spec::Assignment& assignment : step.set) {

@@ -115,8 +115,9 @@ void tryFixtures(Work* work, Oid caller) {
     MemoryContext keep = CurrentMemoryContext;
     ErrorData* end = trySubtransaction([statements, count, refused, &refusals, keep, caller] {
         setLocal("client_min_messages", "error");
-        // Error contexts must not depend on the caller, because isOthers() reads them.
+        // Error contexts must not depend on the caller or on a language, because isOthers() reads them.
         error_context_stack = nullptr;
+        setLocal("lc_messages", "C", PGC_SUSET);
         for (int i = 0; i < count; ++i) {
             const testgen::TestStatement& statement = (*statements)[static_cast<size_t>(i)];
             bool known =
