@@ -167,6 +167,20 @@ SELECT specql.payload_array('{"a": 1, "specql.omitted": {"b": "too large: 5 byte
 SELECT specql.image('{"old": null, "new": {"a": 1, "specql.omitted": {"b": "x"}}}', 'new', '{a,c}'), specql.image('{"old": null}', 'old'), specql.image('[]', 'old');
 SELECT specql.image('{"old": null, "new": {"a": 1, "specql.omitted": {"b": "x"}}}', 'new');
 
+-- What an error says of such a value is cut, too.
+DELETE FROM specql.failure;
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+schema: u
+actions:
+  - name: number_it
+    on: update Sheet.more
+    steps:
+      - insert: Seen SET name = name, note_length = note::integer
+$$);
+UPDATE u.sheet SET more = 'changed';
+SELECT action, sqlstate, length(message) BETWEEN 8000 AND 8300 AS cut, substring(message FROM '\.\.\. \(.*\)$') AS ending FROM specql.failures;
+DELETE FROM specql.failure;
+
 -- Windows count by such a column what happens, but not what is read back.
 SELECT $$
 schema: u

@@ -2,6 +2,7 @@
 
 extern "C" {
 #include "access/xact.h"
+#include "mb/pg_wchar.h"
 }
 
 namespace specql {
@@ -39,6 +40,20 @@ bool mayBeSwallowed(int sqlstate) {
     }
 }
 
+// The texts of an error may hold the value that it is about, of any size; each is kept up to this many bytes.
+constexpr size_t longestText = 8192;
+
+void shorten(char** text) {
+    if (*text == nullptr) return;
+    size_t length = strlen(*text);
+    if (length <= longestText) return;
+    char* whole = *text;
+    int kept =
+        pg_mbcliplen(whole, static_cast<int>(longestText) + MAX_MULTIBYTE_CHAR_LEN, static_cast<int>(longestText));
+    *text = psprintf("%.*s... (%zu bytes)", kept, whole, length);
+    pfree(whole);
+}
+
 }  // namespace
 
 namespace detail {
@@ -69,6 +84,9 @@ ErrorData* trySubtransaction(void (*body)(void*), void* closure, bool keep) {
     if (exception || (!keep && error == nullptr)) subtransaction.rollback();
     if (exception) std::rethrow_exception(exception);
     if (error != nullptr && !mayBeSwallowed(error->sqlerrcode)) ReThrowError(error);
+    if (error != nullptr)
+        for (char** text : {&error->message, &error->detail, &error->hint, &error->context})
+            shorten(text);
     return error;
 }
 

@@ -26,9 +26,9 @@ ErrorData* trySubtransaction(void (*body)(void*), void* closure, bool keep);
 }
 
 // Runs `body` in a subtransaction. Returns nullptr if it succeeded. After an error the subtransaction is rolled back,
-// and the error is returned in the current memory context, to be freed by the caller. Errors that must not be swallowed
-// (cancel, shutdown, no memory, corruption) are rethrown as server errors. `body` must hold only trivially destructible
-// locals; a C++ exception out of it also rolls back, and is rethrown.
+// and the error is returned in the current memory context, to be freed by the caller, its texts cut to 8 kB each.
+// Errors that must not be swallowed (cancel, shutdown, no memory, corruption) are rethrown as server errors. `body`
+// must hold only trivially destructible locals; a C++ exception out of it also rolls back, and is rethrown.
 template <typename Body>
 ErrorData* trySubtransaction(Body&& body) {
     using Closure = std::remove_reference_t<Body>;
