@@ -120,11 +120,13 @@ SET specql.max_event_size = '1kB';
 INSERT INTO u.wide VALUES (repeat('l', 2000), repeat('b', 65), NULL, NULL), ('list', '', NULL, array_fill(true, '{600}'));
 SELECT left(subject, 4) AS subject, notes(data), data -> 'new' ? 'name' AS has_key FROM specql.events WHERE action = 'u.on_wide' ORDER BY id;
 RESET specql.max_event_size;
+\set VERBOSITY sqlstate
 SET specql.max_event_size = '10MB';
 SET specql.max_event_size = 0;
 CREATE ROLE uncarried_clerk;
 SET ROLE uncarried_clerk;
 SET specql.max_event_size = '2MB';
+\set VERBOSITY terse
 RESET ROLE;
 DROP ROLE uncarried_clerk;
 
