@@ -9,6 +9,7 @@
 #include "emit/window.hpp"
 #include "plan/moved.hpp"
 #include "plan/plan.hpp"
+#include "plan/renames.hpp"
 #include "resolve/contradiction.hpp"
 #include "resolve/graph.hpp"
 #include "resolve/order.hpp"
@@ -27,6 +28,7 @@ struct Compiler::State {
     resolve::World world{diagnostics};
     std::unique_ptr<resolve::Resolver> resolver;
     const resolve::SpecFile* fresh = nullptr;
+    std::vector<RenameQuestion> renames;
     std::vector<std::string> typeTexts, tableNames, functionNames;
     std::vector<AnalysisRequest> noRequests;
     std::vector<Object> all, own;
@@ -164,6 +166,8 @@ Compiler::Outcome Compiler::read(const std::string& text, const std::string& def
         for (const resolve::Unit& unit : state.world.units)
             state.units.push_back({unit.kind, unit.schema, unit.name, unit.text});
 
+        state.renames = plan::askOfRenames(state.world);
+
         addInstalled(installed, limits, interrupt);
         collectNames();
     });
@@ -213,6 +217,13 @@ void Compiler::collectNames() {
     state.typeTexts = types.list();
     state.tableNames = tables.list();
     state.functionNames = functions.list();
+}
+
+Compiler::Outcome Compiler::rename(size_t question, const RenameAnswer& answer, std::vector<PlanStep>* steps) noexcept {
+    return guarded([&] {
+        for (PlanStep& step : plan::rename(state_->world, state_->renames[question], answer))
+            steps->push_back(std::move(step));
+    });
 }
 
 Compiler::Outcome Compiler::follow(CatalogView& catalog) noexcept {
@@ -301,6 +312,9 @@ Compiler::Outcome Compiler::writeTests(const std::string& suite, const testgen::
     });
 }
 
+const std::vector<RenameQuestion>& Compiler::renameQuestions() const noexcept {
+    return state_->renames;
+}
 const std::vector<Text>& Compiler::expressions() const noexcept {
     return state_->world.expressions();
 }

@@ -1,7 +1,9 @@
 // The facade of the core: text in, plan out, in stages between which the caller gathers facts from the server.
 // Every function is noexcept: what goes wrong comes back in `failed` (out of memory, interrupted) or as diagnostics.
 //
-//   Compiler c; c.read(text, schema, …)            → c.expressions(), c.typeTexts(), c.tableNames(), c.functionNames()
+//   Compiler c; c.read(text, schema, …)            → c.renameQuestions(), c.expressions(), c.typeTexts(),
+//   c.tableNames(),
+//                                                     c.functionNames()
 //   c.bind(catalog, facts)                          → c.requests()
 //   c.finish(results)                               → c.objects(), c.explanations(), c.units()
 //                                                     c.tableQuestions()
@@ -16,6 +18,7 @@
 
 #include "model/facts.hpp"
 #include "model/object.hpp"
+#include "model/rename.hpp"
 #include "model/table_state.hpp"
 #include "testgen/suite.hpp"
 #include "text/source.hpp"
@@ -44,6 +47,12 @@ public:
     const std::vector<std::string>& tableNames() const noexcept;  // names (without schema) of tables that may matter
     const std::vector<std::string>& functionNames()
         const noexcept;  // names (without schema) of functions that may matter
+
+    // What the new text says was called otherwise before; to be renamed before the catalog is gathered. rename()
+    // appends the steps that do it, none or one, and is given its answers one by one: each may depend on the steps
+    // before.
+    const std::vector<RenameQuestion>& renameQuestions() const noexcept;
+    Outcome rename(size_t question, const RenameAnswer& answer, std::vector<PlanStep>* steps) noexcept;
 
     // Objects of tables that were moved get their names of today, where the text says the new place or the unit goes.
     Outcome follow(CatalogView& catalog) noexcept;

@@ -142,7 +142,7 @@ BEGIN
                 RAISE WARNING 'changes of % that action % has still to handle are not in % yet', state_at.id, complete.action, l.log
                     USING DETAIL = format('Waiting or failed: %s.', waiting), HINT = 'See specql.failures, and specql.actions for a pause.';
             END IF;
-            RETURN CASE WHEN NOT ended THEN state END;
+            RETURN CASE WHEN NOT ended THEN specql.with_present_names(rel, state) END;
         END IF;
         EXECUTE format('SELECT min(t.%I) FROM %s AS t WHERE t.%I = %L%s', l.time_column, l.log, l.key_column, logged_key,
             l.filter) INTO found_time;
@@ -155,7 +155,7 @@ BEGIN
         WHERE e.action = complete.action AND e.type = complete.type AND e.subject = row_subject AND e.occurred_at <= state_at.at
         ORDER BY e.id DESC LIMIT 1;
         IF FOUND THEN
-            RETURN CASE WHEN truncated.id IS NULL OR found_time > truncated.truncated_at THEN nullif(state, 'null') END;
+            RETURN CASE WHEN truncated.id IS NULL OR found_time > truncated.truncated_at THEN specql.with_present_names(rel, nullif(state, 'null')) END;
         ELSIF truncated.truncated_at >= complete.since AND truncated.truncated_at >= now() - specql.setting('event_retention')::interval THEN
             -- Nothing was inserted since then.
             RETURN NULL;
@@ -170,7 +170,7 @@ BEGIN
                        WHERE t.relation = rel AND t.truncated_at > state_at.at AND t.truncated_at <= found_time) THEN
                 NULL;
             ELSIF state = 'null' OR state_at.at >= complete.since AND state_at.at >= now() - specql.setting('event_retention')::interval THEN
-                RETURN nullif(state, 'null');
+                RETURN specql.with_present_names(rel, nullif(state, 'null'));
             END IF;
         ELSIF begins IS NULL AND state_at.at >= complete.since AND (logs <> '{}'
               OR state_at.at >= now() - specql.setting('event_retention')::interval) THEN

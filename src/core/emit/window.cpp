@@ -152,7 +152,9 @@ private:
                    columnsRead(branch) + ")) AS " + name;
         };
         return "(SELECT DISTINCT ON (v.xid, v.subject, v.data) v.id AS event_id, v.occurred_at AS event_time,\n"
-               "             v.data AS event_data\n      FROM specql.events AS v\n      WHERE v.entity = " +
+               "             specql.event_with_present_names(" +
+               quoteLiteral(tableName()) +
+               ", v.data) AS event_data\n      FROM specql.events AS v\n      WHERE v.entity = " +
                quoteLiteral(binding.entity->shown()) + " AND (" + join(kinds, " OR ") + ")) AS e,\n     " +
                record("old") + ", " + record("new");
     }

@@ -364,11 +364,13 @@ private:
         if (loses && !catalog_.allowDestructive)
             problems.insert(problems.end(), change.losses.begin(), change.losses.end());
         if (!problems.empty()) {
+            std::string renamed = likelyRename(entity, change);
             world_.report(*entity.file, Code::P004, posOf(entity),
                           "the entity " + entity.home + "." + entity.name +
                               " was applied before and changed: " + join(problems, "; "),
                           change.refused.empty()
-                              ? "keep it as it was, or allow it: allow_destructive => true"
+                              ? renamed + (renamed.empty() ? "" : "else ") +
+                                    "keep it as it was, or allow it: allow_destructive => true"
                               : "take the field away and apply, with allow_destructive => true, then add it anew; or "
                                 "change the column with ALTER TABLE … TYPE … USING and apply again");
             return;

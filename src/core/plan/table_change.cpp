@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "text/quote.hpp"
+#include "text/source.hpp"
 
 namespace specql::plan {
 
@@ -26,12 +27,13 @@ public:
             if (const ColumnView* view = entity_.present->column(column.name))
                 alterColumn(column, *view);
             else
-                add(column.name, "ADD COLUMN " + column.sql());
+                addColumn(column);
         for (const ColumnView& column : entity_.present->columns) {
             if (table_.shape.column(column.name) || !made_ || !made_->column(column.name)) continue;
             add("", "DROP COLUMN " + quoteName(column.name));
             change_.losses.push_back("the field " + column.name + " would be dropped with its data");
             change_.columns.push_back(column.name);
+            change_.gone.push_back(*made_->column(column.name));
         }
         for (const ShapeCheck& check : table_.shape.checks) {
             CheckState state = stateOf(check);
@@ -47,6 +49,11 @@ private:
     void add(const std::string& column, const std::string& action) {
         change_.sql.push_back(alter_ + action + ";");
         change_.places.push_back(placeOf(entity_, column));
+    }
+
+    void addColumn(const ShapeColumn& column) {
+        add(column.name, "ADD COLUMN " + column.sql());
+        change_.come.push_back(column);
     }
 
     // Of a check that was not asked for nothing changed.
@@ -161,6 +168,37 @@ std::vector<TableQuestion> askOfTables(const resolve::World& world, const std::v
 TableChange changeTable(const Object& table, const resolve::EntityInfo& entity, const TableShape* made,
                         const TableQuestion& question, const TableAnswer& answer) {
     return TableChanger(table, entity, made, question, answer).run();
+}
+
+namespace {
+
+// The line of the field, with its former name.
+std::string lineOf(const resolve::EntityInfo& entity, const spec::Field& field, const std::string& former) {
+    std::string type = field.type.value + (field.required ? "!" : "");
+    if (field.defaultValue) type += " = " + entity.file->spec.expressions[field.defaultValue.id].value;
+    bool quotes = type.find_first_of("{}[],\"'#:") != std::string::npos;
+    return field.name.value + ": {type: " + (quotes ? quoteJson(type) : type) + ", renamed_from: " + former + "}";
+}
+
+}  // namespace
+
+std::string likelyRename(const resolve::EntityInfo& entity, const TableChange& change) {
+    std::string all;
+    for (const ShapeColumn& gone : change.gone) {
+        std::vector<std::string> names, others;
+        for (const ShapeColumn& come : change.come)
+            (come.type == gone.type ? names : others).push_back(come.name);
+        bool alone = std::count_if(change.gone.begin(), change.gone.end(),
+                                   [&](const ShapeColumn& other) { return other.type == gone.type; }) == 1;
+        std::string name =
+            names.size() == 1 && alone ? names.front() : nearest(gone.name, names.empty() ? others : names);
+        const resolve::ColumnInfo* column = name.empty() ? nullptr : entity.column(name);
+        if (!column || !column->field) continue;
+        const std::string& field = column->field->name.value;
+        all += "if " + field + " is the former " + gone.name + ", write " + lineOf(entity, *column->field, gone.name) +
+               "; ";
+    }
+    return all;
 }
 
 }  // namespace specql::plan

@@ -19,7 +19,11 @@ struct TableChange {
     std::vector<std::string> losses;   // what would be lost, in words; it wants allow_destructive
     std::vector<std::string> refused;  // what cannot be done at all
     std::vector<std::string> columns;  // that get another type or go: functions that read them go first
+    std::vector<ShapeColumn> gone, come;
 };
+
+// What to write for each column that goes if it is one that comes, which looks like it; ends in "; ", or is empty.
+std::string likelyRename(const resolve::EntityInfo& entity, const TableChange& change);
 
 // `made` is as madeShape() gives it: what apply did not make is not ours to drop, and what the entity wants as it was
 // made stays as it is.

@@ -52,6 +52,10 @@ bool containsWords(std::string_view whole, std::string_view part) {
 
 namespace {
 
+std::string withId(const spec::Field& field, const std::string& column) {
+    return field.refTarget.empty() || endsWith(column, "_id") ? column : column + "_id";
+}
+
 constexpr size_t mostColumns = 1600;  // MaxHeapAttributeNumber
 
 std::string sliceLines(const Source& source, uint32_t first, uint32_t last) {
@@ -71,6 +75,10 @@ std::string baseName(const std::string& action) {
 }
 
 }  // namespace
+
+std::string columnName(const spec::Field& field, const std::string& written) {
+    return withId(field, snakeCase(written));
+}
 
 void World::report(const SpecFile& file, Code code, Pos pos, std::string message, std::string hint) {
     bool isError = severityOf(code) == Severity::error;
@@ -305,7 +313,7 @@ void World::buildEntity(EntityInfo& entity) {
     };
     auto hasColumn = [](const TableView& table, const std::string& name) { return table.column(name) != nullptr; };
     // A table that is there may have mixed-case columns.
-    auto columnName = [&](const spec::Field& field) {
+    auto nameOf = [&](const spec::Field& field) {
         const std::string& written = field.name.value;
         std::string snake = snakeCase(written);
         bool keeps = entity.present && !hasColumn(*entity.present, snake) && hasColumn(*entity.present, written);
@@ -320,7 +328,7 @@ void World::buildEntity(EntityInfo& entity) {
     if (ownKey) {
         if (hasKey) entity.key = entity.present->primaryKey.front();
         bool declared = std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
-                                    [&](const spec::Field& field) { return columnName(field) == entity.key; });
+                                    [&](const spec::Field& field) { return nameOf(field) == entity.key; });
         for (const ColumnView& column : entity.present->columns) {
             if (column.name != entity.key || declared) continue;
             ColumnInfo known;
@@ -348,10 +356,7 @@ void World::buildEntity(EntityInfo& entity) {
             break;
         }
         ColumnInfo column;
-        column.name = columnName(field);
-        if (!field.refTarget.empty() &&
-            !(column.name.size() > 3 && column.name.compare(column.name.size() - 3, 3, "_id") == 0))
-            column.name += "_id";
+        column.name = withId(field, nameOf(field));
         column.field = &field;
         column.notNull = field.required || column.name == "id";
         ColumnType type = columnType(field.type.value, catalog_->types);

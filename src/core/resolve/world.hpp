@@ -174,6 +174,8 @@ private:
     size_t* trial_ = nullptr;
 };
 
+// The column that a field would be which is written like this: createdAt is created_at, and a ref customer customer_id.
+std::string columnName(const spec::Field& field, const std::string& written);
 // The comment of a table that World::implied() makes; it tells one that an apply left whose record is gone.
 std::string impliedComment(bool appendOnly);
 // A longer text that begins, or ends, with the shorter one.

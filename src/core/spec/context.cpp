@@ -218,4 +218,9 @@ std::vector<Text> ReadContext::texts(const yaml::Node& node, const std::string& 
     return result;
 }
 
+std::vector<Text> ReadContext::formerNames(const yaml::Node& mapping) {
+    const yaml::Entry* entry = mapping.find("renamed_from");
+    return entry == nullptr ? std::vector<Text>() : texts(entry->value, "renamed_from");
+}
+
 }  // namespace specql::spec

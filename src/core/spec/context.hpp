@@ -42,6 +42,9 @@ struct ReadContext {
     // A list of texts, or one text alone.
     std::vector<Text> texts(const yaml::Node& node, const std::string& name);
 
+    // The names at renamed_from, if it is there.
+    std::vector<Text> formerNames(const yaml::Node& mapping);
+
     // Reports a text that is no length of time, or longer than that; `key` names it.
     void checkDuration(const std::string& key, const Text& value, int64_t longestMs);
 

@@ -9,7 +9,7 @@ namespace specql::spec {
 
 namespace {
 
-const Words fieldKeys = {"type", "required", "default", "description", "check"};
+const Words fieldKeys = {"type", "required", "default", "description", "check", "renamed_from"};
 const Words indexKeys = {"name", "columns", "type", "unique", "where"};
 const Words indexTypes = {"btree", "gin", "gist", "spgist", "brin", "hash"};
 const Words deleteRules = {"cascade", "restrict", "set null"};
@@ -181,6 +181,7 @@ void readFieldMapping(ReadContext& context, const yaml::Node& node, Field& field
     }
     field.description = context.text(node, "description");
     field.check = context.expressionAt(node, "check");
+    field.renamedFrom = context.formerNames(node);
 }
 
 }  // namespace

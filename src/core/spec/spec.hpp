@@ -27,6 +27,7 @@ struct Field {
     std::vector<std::string> enumValues;  // type enum(...)
     Text refTarget;                       // type ref(...): "Product" or "schema.Product"
     std::string refOnDelete;              // "", "cascade", "restrict", "set null"
+    std::vector<Text> renamedFrom;        // former names, the newest first
 };
 
 struct IndexSpec {

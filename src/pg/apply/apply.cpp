@@ -99,8 +99,8 @@ int readUnitNames(ArrayType* array, const char* const** names) {
     return count;
 }
 
-void showSteps(const Compilation* compilation, ResultSet* rows) {
-    for (const PlanStep& step : compilation->compiler.steps())
+void showSteps(const std::vector<PlanStep>& steps, ResultSet* rows) {
+    for (const PlanStep& step : steps)
         rows->row()
             .text(toWord(step.action))
             .text(toWord(step.desired.kind))
@@ -113,6 +113,7 @@ void showSteps(const Compilation* compilation, ResultSet* rows) {
 
 SPECQL_FUNCTION(specql_apply) {
     CompileArguments arguments = compileArguments(fcinfo);
+    arguments.keepRenames = true;
     ResultSet rows(fcinfo);
     lockApply();
     spi::connect();
@@ -122,7 +123,8 @@ SPECQL_FUNCTION(specql_apply) {
     runSteps(compilation->compiler.steps());
     catalog::recordApply(compilation->text, GetUserId(), compilation->units, compilation->compiler.units(),
                          compilation->view.objects, compilation->compiler.steps());
-    showSteps(compilation, &rows);
+    showSteps(compilation->renames, &rows);
+    showSteps(compilation->compiler.steps(), &rows);
     spi::finish();
     MemoryContextDelete(compilation->context);
     PG_RETURN_NULL();
@@ -147,7 +149,7 @@ SPECQL_FUNCTION(specql_remove_units) {
     runSteps(compilation->compiler.steps());
     catalog::recordRemoval(compilation->view.removed, GetUserId(), compilation->view.objects,
                            compilation->compiler.steps());
-    showSteps(compilation, &rows);
+    showSteps(compilation->compiler.steps(), &rows);
     spi::finish();
     MemoryContextDelete(whole->context);
     MemoryContextDelete(compilation->context);

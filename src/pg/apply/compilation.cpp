@@ -2,15 +2,18 @@
 
 #include <algorithm>
 
+#include "pg/apply/steps.hpp"
 #include "pg/base/apply_settings.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/holder.hpp"
 #include "pg/bridge/interrupt.hpp"
 #include "pg/bridge/sqlstate.hpp"
+#include "pg/bridge/subtransaction.hpp"
 #include "pg/catalog/analysis.hpp"
 #include "pg/catalog/facts.hpp"
 #include "pg/catalog/registry.hpp"
+#include "pg/catalog/renames.hpp"
 #include "pg/catalog/table_state.hpp"
 #include "pg/catalog/view.hpp"
 #include "text/quote.hpp"
@@ -90,6 +93,39 @@ void leaveOutTables(CatalogView* view) {
     view->tables.erase(std::remove_if(view->tables.begin(), view->tables.end(), gone), view->tables.end());
 }
 
+void renameAll(Compilation* work, bool keep) {
+    const std::vector<RenameQuestion>& questions = work->compiler.renameQuestions();
+    for (size_t i = 0; i < questions.size(); ++i) {
+        size_t done = work->renames.size();
+        catalog::answerRename(questions[i], &work->renameAnswer);
+        requireDone(work->compiler.rename(i, work->renameAnswer, &work->renames));
+        runSteps(work->renames, done);
+        if (keep) catalog::recordFormerNames(questions[i], GetUserId());
+    }
+}
+
+// All that comes after the text was read.
+void runStages(Compilation* work, bool plans) {
+    catalog::readObjects(&work->view.objects);
+    catalog::readPlaces(&work->view.places);
+    catalog::readMoved(&work->view.moved);
+    requireDone(work->compiler.follow(work->view));
+    catalog::lookUpMoved(&work->view.objects);
+    catalog::markAltered(work->compiler.units(), &work->view.objects);
+    catalog::gatherFacts(work->compiler.expressions(), &work->facts);
+
+    catalog::ViewRequest request = {&work->compiler.tableNames(), &work->compiler.functionNames(),
+                                    &work->compiler.typeTexts()};
+    catalog::gatherView(request, &work->view);
+    leaveOutTables(&work->view);
+    requireDone(work->compiler.bind(work->view, work->facts));
+    catalog::analyse(work->compiler.expressions(), work->facts, work->compiler.requests(), &work->results);
+    requireDone(work->compiler.finish(work->results));
+    if (!plans) return;
+    catalog::gatherTableStates(work->compiler.tableQuestions(), &work->answers);
+    requireDone(work->compiler.plan(work->answers));
+}
+
 }  // namespace
 
 Compilation* compile(const CompileArguments& arguments) {
@@ -113,30 +149,24 @@ Compilation* compile(const CompileArguments& arguments) {
     catalog::readUnits(&work->units);
     work->view.units = work->units;
     leaveOutUnits(&work->view);
-    catalog::readObjects(&work->view.objects);
-    catalog::readPlaces(&work->view.places);
-    catalog::readMoved(&work->view.moved);
 
     yaml::Limits limits;
     limits.bytes = static_cast<size_t>(maxSpecSize);
     requireDone(arguments.installedOnly
                     ? work->compiler.readInstalled(work->view.units, limits, interruptPending)
                     : work->compiler.read(work->text, work->schema, work->view.units, limits, interruptPending));
-    requireDone(work->compiler.follow(work->view));
-    catalog::lookUpMoved(&work->view.objects);
-    catalog::markAltered(work->compiler.units(), &work->view.objects);
-    catalog::gatherFacts(work->compiler.expressions(), &work->facts);
-
-    catalog::ViewRequest request = {&work->compiler.tableNames(), &work->compiler.functionNames(),
-                                    &work->compiler.typeTexts()};
-    catalog::gatherView(request, &work->view);
-    leaveOutTables(&work->view);
-    requireDone(work->compiler.bind(work->view, work->facts));
-    catalog::analyse(work->compiler.expressions(), work->facts, work->compiler.requests(), &work->results);
-    requireDone(work->compiler.finish(work->results));
-    if (!arguments.installedOnly || arguments.removedCount > 0) {
-        catalog::gatherTableStates(work->compiler.tableQuestions(), &work->answers);
-        requireDone(work->compiler.plan(work->answers));
+    bool plans = !arguments.installedOnly || arguments.removedCount > 0;
+    if (work->compiler.renameQuestions().empty()) {
+        runStages(work, plans);
+    } else if (arguments.keepRenames) {
+        renameAll(work, true);
+        runStages(work, plans);
+    } else {
+        ErrorData* error = rehearse([work, plans] {
+            renameAll(work, false);
+            runStages(work, plans);
+        });
+        if (error != nullptr) ReThrowError(error);
     }
     sortProblems(work);
     MemoryContextSwitchTo(before);

@@ -17,6 +17,8 @@ struct Compilation {
     CatalogView view;
     std::vector<AnalysisResult> results;
     std::vector<TableAnswer> answers;
+    RenameAnswer renameAnswer;
+    std::vector<PlanStep> renames;      // that were done before everything else
     std::vector<Diagnostic> problems;   // sorted by position
     std::string message, detail, hint;  // buffers for the texts of an error
     size_t errors = 0;
@@ -31,10 +33,12 @@ struct CompileArguments {
     int removedCount = 0;                  // with installedOnly: leave these units out,
     const char* const* removed = nullptr;  // each given as kind:schema.name
     bool dropTables = false;               // and their tables too
+    bool keepRenames = false;              // what was renamed stays so, and the former names are recorded
 };
 
-// Runs all stages; needs an SPI connection. Problems of the spec are collected in `problems`. Errors are raised only
-// for other causes: interrupts, lack of memory, another version of the extension.
+// Runs all stages; needs an SPI connection. What has a renamed_from is renamed first; without keepRenames that is
+// undone when all stages are done. Problems of the spec are collected in `problems`. Errors are raised only for other
+// causes: interrupts, lack of memory, another version of the extension.
 Compilation* compile(const CompileArguments& arguments);
 
 // Raises an error if a stage of the compiler was interrupted, had not enough memory, or failed.

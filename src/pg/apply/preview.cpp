@@ -37,6 +37,21 @@ void joinObjects(const std::vector<Object>& objects, std::string* to) {
     if (!to->empty()) *to += '\n';
 }
 
+// `number` counts on; `buffer` is for texts.
+void showSteps(const std::vector<PlanStep>& steps, int* number, std::string* buffer, ResultSet* rows) {
+    for (const PlanStep& step : steps) {
+        joinCommands(step.sql, buffer);
+        rows->row()
+            .integer(++*number)
+            .text(toWord(step.action))
+            .text(toWord(step.desired.kind))
+            .text(displayText(step.desired.identity))
+            .boolean(step.destructive)
+            .text(step.sql.empty() ? nullptr : fromUtf8(*buffer))
+            .end();
+    }
+}
+
 }  // namespace
 
 SPECQL_FUNCTION(specql_plan) {
@@ -47,17 +62,8 @@ SPECQL_FUNCTION(specql_plan) {
     reportWarnings(compilation);
     requireValid(compilation);
     int number = 0;
-    for (const PlanStep& step : compilation->compiler.steps()) {
-        joinCommands(step.sql, &compilation->detail);
-        rows.row()
-            .integer(++number)
-            .text(toWord(step.action))
-            .text(toWord(step.desired.kind))
-            .text(displayText(step.desired.identity))
-            .boolean(step.destructive)
-            .text(step.sql.empty() ? nullptr : fromUtf8(compilation->detail))
-            .end();
-    }
+    showSteps(compilation->renames, &number, &compilation->detail, &rows);
+    showSteps(compilation->compiler.steps(), &number, &compilation->detail, &rows);
     spi::finish();
     MemoryContextDelete(compilation->context);
     PG_RETURN_NULL();

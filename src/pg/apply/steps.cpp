@@ -169,7 +169,7 @@ void runExplained(const PlanStep& step) {
 
 }  // namespace
 
-void runSteps(const std::vector<PlanStep>& steps) {
+void runSteps(const std::vector<PlanStep>& steps, size_t from) {
     int level = NewGUCNestLevel();
     // Generated commands name everything with its schema; what a session set must not change what they mean.
     setLocal("search_path", "pg_catalog, pg_temp");
@@ -177,9 +177,9 @@ void runSteps(const std::vector<PlanStep>& steps) {
     // Notices like "constraint does not exist, skipping" tell users nothing; warnings do.
     if (client_min_messages < WARNING) setLocal("client_min_messages", "warning");
     const std::vector<PlanStep>* all = &steps;
-    asOwnCommands([all] {
-        for (const PlanStep& step : *all)
-            runExplained(step);
+    asOwnCommands([all, from] {
+        for (size_t i = from; i < all->size(); ++i)
+            runExplained((*all)[i]);
     });
     AtEOXact_GUC(true, level);
 }

@@ -1,11 +1,18 @@
 #include "pg/history/rebuild.hpp"
 
+#include "pg/base/tables.hpp"
 #include "pg/bridge/entry.hpp"
+#include "pg/bridge/extension.hpp"
 #include "pg/bridge/restricted.hpp"
 #include "pg/bridge/result_set.hpp"
 #include "pg/bridge/settings.hpp"
+#include "pg/bridge/spi.hpp"
 #include "pg/capture/frame.hpp"
 #include "pg/capture/images.hpp"
+
+extern "C" {
+#include "utils/fmgroids.h"
+}
 
 namespace specql::history {
 
@@ -21,6 +28,38 @@ Jsonb* objectAt(Jsonb* data, const char* key) {
 bool hasKey(Jsonb* data, const char* key) {
     return data != nullptr && JB_ROOT_IS_OBJECT(data) &&
            getKeyJsonValueFromContainer(&data->root, key, static_cast<int>(strlen(key)), nullptr) != nullptr;
+}
+
+bool hasFormerColumns(Oid table) {
+    constexpr AttrNumber relation = 2;
+    Relation formers = table_open(tableOid("former_column"), AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, relation, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table));
+    TableScanDesc scan = table_beginscan(formers, GetActiveSnapshot(), 1, &key);
+    bool found = heap_getnext(scan, ForwardScanDirection) != nullptr;
+    table_endscan(scan);
+    table_close(formers, AccessShareLock);
+    return found;
+}
+
+// What was logged of a row, read with the names that its columns have now; `function` is one of
+// specql.with_present_names and specql.event_with_present_names.
+Jsonb* withPresentNames(Relation relation, Jsonb* logged, const char* function) {
+    if (logged == nullptr || !hasFormerColumns(RelationGetRelid(relation))) return logged;
+    MemoryContext caller = CurrentMemoryContext;
+    Jsonb* result = nullptr;
+    spi::connect();
+    runAsExtensionOwner([relation, logged, function, caller, &result] {
+        spi::query(psprintf("SELECT specql.%s($1, $2)", function),
+                   {{REGCLASSOID, ObjectIdGetDatum(RelationGetRelid(relation))}, {JSONBOID, JsonbPGetDatum(logged)}});
+        bool isNull;
+        Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull);
+        MemoryContext before = MemoryContextSwitchTo(caller);
+        result = DatumGetJsonbPCopy(value);
+        MemoryContextSwitchTo(before);
+    });
+    spi::finish();
+    return result;
 }
 
 // The row of the table that `expression` makes of $1, in the current memory context. In the expression %s stands for
@@ -56,7 +95,8 @@ TupleTableSlot* rowFrom(Relation relation, Jsonb* object) {
 
 }  // namespace
 
-RebuiltEvent rebuildEvent(capture::Listener* listener, Relation relation, Jsonb* data) {
+RebuiltEvent rebuildEvent(capture::Listener* listener, Relation relation, Jsonb* logged) {
+    Jsonb* data = withPresentNames(relation, logged, "event_with_present_names");
     Jsonb* oldData = objectAt(data, "old");
     Jsonb* newData = objectAt(data, "new");
     bool truncated = hasKey(data, "truncated");
@@ -137,7 +177,7 @@ SPECQL_FUNCTION(specql_row_as_owner) {
 SPECQL_FUNCTION(specql_row_of_state) {
     ResultSet result(fcinfo);
     Relation relation = openReadable(PG_GETARG_OID(0));
-    Jsonb* state = PG_GETARG_JSONB_P(1);
+    Jsonb* state = withPresentNames(relation, PG_GETARG_JSONB_P(1), "with_present_names");
     capture::requireWhole(state, "");
     TupleTableSlot* slot = nullptr;
     asRestricted(relation->rd_rel->relowner, [relation, state, &slot] { slot = rowFrom(relation, state); });

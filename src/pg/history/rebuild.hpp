@@ -12,10 +12,10 @@ struct RebuiltEvent {
     int branchCount;
 };
 
-// `data` is what was logged (nullptr for NULL), and the row has it as it is. Input functions and expressions run with
-// the rights of the owner of the capture function. Raises an error if the action does not listen to such a change any
-// more, if its trigger is disabled, if the data does not fit the table, or (SQ208) if it was made without a value that
-// the action reads. The row is valid until the listener evaluates another one.
-RebuiltEvent rebuildEvent(capture::Listener* listener, Relation relation, Jsonb* data);
+// `logged` is what was logged (nullptr for NULL), and the row has it with the names that columns have now. Input
+// functions and expressions run with the rights of the owner of the capture function. Raises an error if the action
+// does not listen to such a change any more, if its trigger is disabled, if the data does not fit the table, or (SQ208)
+// if it was made without a value that the action reads. The row is valid until the listener evaluates another one.
+RebuiltEvent rebuildEvent(capture::Listener* listener, Relation relation, Jsonb* logged);
 
 }  // namespace specql::history

@@ -91,6 +91,7 @@ WHERE kind = 'index';
 -- @new specql.finished_event
 -- @new specql.truncation
 -- @new specql.put_aside
+-- @new specql.former_column
 
 -- Those whose tables were renamed or dropped since have none, as after a restore.
 INSERT INTO specql.object_relation

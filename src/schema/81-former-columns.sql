@@ -1,0 +1,99 @@
+-- Former names of columns. What was logged of a row before a column was renamed knows it by its former name.
+
+CREATE TABLE specql.former_column (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    relation regclass NOT NULL,
+    name text NOT NULL,
+    former text NOT NULL,
+    PRIMARY KEY (relation, name, former)
+);
+COMMENT ON TABLE specql.former_column IS 'What columns of entities were called before, as renamed_from of their specs says';
+COMMENT ON COLUMN specql.former_column.id IS 'In the order in which they came to be known';
+COMMENT ON COLUMN specql.former_column.relation IS 'The table';
+COMMENT ON COLUMN specql.former_column.name IS 'What the column is called now';
+COMMENT ON COLUMN specql.former_column.former IS 'What it was called';
+COMMENT ON SEQUENCE specql.former_column_id_seq IS 'Numbers specql.former_column';
+SELECT pg_catalog.pg_extension_config_dump('specql.former_column', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.former_column_id_seq', '');
+GRANT SELECT ON specql.former_column TO specql_admin;
+
+CREATE FUNCTION specql.first_column(schema text, "table" text, names text[]) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT a.attname::text
+    FROM unnest($3) WITH ORDINALITY AS n(name, place)
+    JOIN pg_namespace AS s ON s.nspname = $1
+    JOIN pg_class AS c ON c.relnamespace = s.oid AND c.relname = $2
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = n.name AND a.attnum > 0 AND NOT a.attisdropped
+    ORDER BY n.place LIMIT 1
+$$;
+COMMENT ON FUNCTION specql.first_column(text, text, text[]) IS 'The first of these names that a column of the table has; NULL if none has';
+
+CREATE FUNCTION specql.keep_former_names(schema text, "table" text, names text[], formers text[], caller oid) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    present constant text := specql.first_column($1, $2, $3);
+    rel oid;
+    former text;
+BEGIN
+    SELECT c.oid INTO rel FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname = $2 AND pg_has_role($5, c.relowner, 'USAGE');
+    DELETE FROM specql.former_column AS f WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = f.relation);
+    IF rel IS NULL OR present IS NULL THEN
+        RETURN;
+    END IF;
+    -- What came before that name came before this one.
+    INSERT INTO specql.former_column AS k (relation, name, former)
+    SELECT rel, present, f.former FROM specql.former_column AS f
+    WHERE f.relation = rel AND f.name = ANY (formers) AND specql.first_column($1, $2, ARRAY[f.name]) IS NULL ORDER BY f.id
+    ON CONFLICT DO NOTHING;
+    INSERT INTO specql.former_column AS k (relation, name, former)
+    SELECT rel, present, n.former FROM unnest($4) WITH ORDINALITY AS n(former, place) ORDER BY n.place
+    ON CONFLICT DO NOTHING;
+    DELETE FROM specql.former_column AS f
+    WHERE f.relation = rel AND specql.first_column($1, $2, ARRAY[f.name]) IS NULL;
+    -- Events that wait are of a type that has the name of the column in it.
+    FOR former IN SELECT f.former FROM specql.former_column AS f
+                  WHERE f.relation = rel AND f.name = present AND specql.first_column($1, $2, ARRAY[f.former]) IS NULL LOOP
+        UPDATE specql.failure AS e SET type = format('%s.%s.%s_changed', $1, $2, present)
+        WHERE e.type = format('%s.%s.%s_changed', $1, $2, former) AND e.relation = rel;
+        UPDATE specql.waiting_event AS e SET type = format('%s.%s.%s_changed', $1, $2, present)
+        WHERE e.type = format('%s.%s.%s_changed', $1, $2, former) AND e.relation = rel;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION specql.keep_former_names(text, text, text[], text[], oid) IS
+'Writes down former names of a column, if the caller has the rights of the table''s owner, and gives events that wait its new one; names of columns that are gone are forgotten';
+
+CREATE FUNCTION specql.with_present_names(relation regclass, image jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    f record;
+    omitted constant text := 'specql.omitted';
+BEGIN
+    IF jsonb_typeof(image) IS DISTINCT FROM 'object' THEN
+        RETURN image;
+    END IF;
+    FOR f IN SELECT c.name, c.former FROM specql.former_column AS c
+             JOIN pg_attribute AS a ON a.attrelid = c.relation AND a.attname = c.name AND NOT a.attisdropped
+             WHERE c.relation = $1 ORDER BY c.id LOOP
+        CONTINUE WHEN image ? f.name OR image -> omitted ? f.name;
+        IF image ? f.former THEN
+            image := image - f.former || jsonb_build_object(f.name, image -> f.former);
+        ELSIF image -> omitted ? f.former THEN
+            image := jsonb_set(image #- ARRAY[omitted, f.former], ARRAY[omitted, f.name], image -> omitted -> f.former);
+        END IF;
+    END LOOP;
+    RETURN image;
+END $$;
+COMMENT ON FUNCTION specql.with_present_names(regclass, jsonb) IS 'The image of a row of a table, as it was logged, with the names that its columns have now';
+
+CREATE FUNCTION specql.event_with_present_names(relation regclass, data jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN NOT EXISTS (SELECT FROM specql.former_column AS c WHERE c.relation = $1) OR jsonb_typeof($2) IS DISTINCT FROM 'object' THEN $2
+                ELSE (SELECT jsonb_object_agg(e.key, CASE WHEN e.key IN ('old', 'new') THEN specql.with_present_names($1, e.value) ELSE e.value END)
+                      FROM jsonb_each($2) AS e) END
+$$;
+COMMENT ON FUNCTION specql.event_with_present_names(regclass, jsonb) IS 'The data of an event about a row of a table, with the names that its columns have now';
+
+REVOKE ALL ON FUNCTION specql.first_column(text, text, text[]), specql.keep_former_names(text, text, text[], text[], oid),
+    specql.with_present_names(regclass, jsonb), specql.event_with_present_names(regclass, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.with_present_names(regclass, jsonb), specql.event_with_present_names(regclass, jsonb) TO specql_admin;
