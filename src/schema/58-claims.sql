@@ -11,10 +11,10 @@ COMMENT ON FUNCTION specql.delivery_key(text, uuid, text, text, jsonb) IS 'What 
 -- The planner's statistics of a queue are always old: the settings keep it on the indexes. What they make it believe of
 -- costs would have every statement compiled.
 --
--- `after_at`, `after_id`: the last call that was claimed before. Those that have left since, and that an old snapshot keeps,
--- lie before it in the index. Who gives them must begin anew now and then: a transaction may commit late. `due_by`: what
+-- `after_at`: what was due before has been claimed. Calls that have left, and that an old snapshot keeps, lie there in the
+-- index. Who gives it must begin anew now and then: a transaction may commit late. `due_by`: what
 -- was not due then is not taken.
-CREATE FUNCTION specql.due_calls(service text, max_items integer, after_at timestamptz DEFAULT NULL, after_id uuid DEFAULT NULL,
+CREATE FUNCTION specql.due_calls(service text, max_items integer, after_at timestamptz DEFAULT NULL,
     due_by timestamptz DEFAULT NULL, OUT ids uuid[], OUT due_at timestamptz[], OUT sizes bigint[])
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
@@ -35,7 +35,7 @@ BEGIN
             INTO ids, due_at, sizes, owners, strangers
             FROM (SELECT o.id, o.available_at, specql.payload_size(o.payload) AS size, o.owner::oid AS owner FROM specql.outbox AS o
                   WHERE o.service = due_calls.service AND o.available_at <= due_until
-                    AND (o.available_at, o.id) > (coalesce(after_at, '-infinity'), coalesce(after_id, '00000000-0000-0000-0000-000000000000'))
+                    AND o.available_at > coalesce(after_at, '-infinity')
                   ORDER BY o.available_at, o.id LIMIT wanted FOR UPDATE SKIP LOCKED) AS d;
         ELSE
             -- The first of each key among the oldest; if all of those wait, among twice as many.
@@ -83,15 +83,15 @@ BEGIN
     END LOOP;
     ids := coalesce(ids[:max_items], '{}');
 END $$;
-COMMENT ON FUNCTION specql.due_calls(text, integer, timestamptz, uuid, timestamptz) IS
+COMMENT ON FUNCTION specql.due_calls(text, integer, timestamptz, timestamptz) IS
 'Calls of a service that may leave now, when they were due, and the sizes of their payloads; locked for this transaction; with ordering, at most the first of each key';
 
 -- `place`: of the worker, by which the next one there knows what it leased. `probe_after`: after so many failures in a row, one call at a time until one succeeds. `busy` and `busy_calls`: how many
--- calls of which service this worker has not reported back yet. `reached`, `reached_at`, `reached_id`: up to where services
--- have been claimed. `max_bytes`: of payloads that have at most `large_bytes`; one that has more only if `takes_large`.
+-- calls of which service this worker has not reported back yet. `reached`, `reached_at`: what
+-- was due of which service before then has been claimed. `max_bytes`: of payloads that have at most `large_bytes`; one that has more only if `takes_large`.
 -- `one_service`: of no other.
 CREATE FUNCTION specql.claim_calls(place integer, max_items integer, per_service integer, probe_after integer, busy text[], busy_calls integer[],
-    reached text[], reached_at timestamptz[], reached_id uuid[], max_bytes bigint, large_bytes bigint, takes_large boolean,
+    reached text[], reached_at timestamptz[], max_bytes bigint, large_bytes bigint, takes_large boolean,
     due_by timestamptz, one_service text)
 RETURNS TABLE (id uuid, service text, url text, method text, headers text[], body text, timeout_ms integer, attempt integer,
     max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer, due_at timestamptz)
@@ -121,8 +121,7 @@ BEGIN
         room := least(left_items, CASE WHEN s.failures >= probe_after THEN 1 ELSE per_service END
                                   - coalesce(busy_calls[array_position(busy, s.name)], 0));
         CONTINUE WHEN room <= 0;
-        SELECT * INTO due FROM specql.due_calls(s.name, room, reached_at[array_position(reached, s.name)],
-                                                reached_id[array_position(reached, s.name)], due_by);
+        SELECT * INTO due FROM specql.due_calls(s.name, room, reached_at[array_position(reached, s.name)], due_by);
         CONTINUE WHEN due.ids = '{}';
         fitting := 0;
         FOR i IN 1..cardinality(due.ids) LOOP
@@ -187,7 +186,7 @@ BEGIN
         EXIT WHEN left_items <= 0;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[], bigint, bigint, boolean, timestamptz, text) IS
+COMMENT ON FUNCTION specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], bigint, bigint, boolean, timestamptz, text) IS
 'Leases calls that may leave now and counts the attempt; commit before sending. For the worker';
 
 -- What makes the claims of a service fail: the service itself, whose calls wait until it is declared anew; some of its
@@ -243,7 +242,7 @@ $$;
 COMMENT ON FUNCTION specql.release_leases(integer) IS 'Puts back what the worker before this one was sending, at the same place; how many';
 
 REVOKE ALL ON FUNCTION specql.delivery_key(text, uuid, text, text, jsonb),
-    specql.due_calls(text, integer, timestamptz, uuid, timestamptz),
-    specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[], bigint, bigint, boolean, timestamptz, text),
+    specql.due_calls(text, integer, timestamptz, timestamptz),
+    specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], bigint, bigint, boolean, timestamptz, text),
     specql.set_aside(text, text, timestamptz), specql.release_leases(integer)
 FROM PUBLIC;

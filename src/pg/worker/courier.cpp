@@ -21,7 +21,8 @@ namespace {
 
 constexpr size_t keptResponse = 2000;  // bytes of an answer that are recorded
 constexpr size_t longestSecret = 4096;
-constexpr int standbyMs = 2;  // between two looks whether a standby has what was claimed
+constexpr int fullLookShare = 20;  // a claim that looks at all that is due may take this part of the time
+constexpr int standbyMs = 2;       // between two looks whether a standby has what was claimed
 
 http::HttpLimits currentLimits() {
     http::HttpLimits limits;
@@ -144,11 +145,10 @@ Courier::Memory Courier::memory() const {
 
 bool Courier::accept(const Claims& claims, XLogRecPtr position) {
     TimestampTz now = GetCurrentTimestamp();
-    bool mayBeIncomplete = claims.count == 0 && unfinished() == 0 && !claimedUpTo_.empty();
-    if (mayBeIncomplete || now >= resetClaimsAt_) {
-        claimedUpTo_.clear();
-        resetClaimsAt_ = now + USECS_PER_SEC;
-    }
+    bool lookedAtAll = claimedUpTo_.empty();
+    if (lookedAtAll) fullLookAt_ = now + Max(USECS_PER_SEC, claims.tookUs * fullLookShare);
+    if (now >= fullLookAt_) claimedUpTo_.clear();
+    bool mayBeIncomplete = claims.count == 0 && unfinished() == 0 && !lookedAtAll && claimedUpTo_.empty();
     if (claims.count > 0) position_ = position;
     for (int i = 0; i < claims.count; ++i) {
         const Claim& claim = claims.items[i];
@@ -170,16 +170,21 @@ bool Courier::accept(const Claims& claims, XLogRecPtr position) {
         call.secrets.assign(claim.secrets, claim.secrets + claim.secretCount);
         call.probing = claim.failures >= delivery::Breaker::failuresToOpen;
         Service& service = services_[call.service];
-        if (service.busy == 0 && !service.changed) service.breaker = {claim.failures, claim.pauses};
+        // Somebody else has recorded something: another worker, or specql.resume_service.
+        if (service.busy == 0 && !service.changed && service.recordedFailures != claim.failures) {
+            service.breaker = {claim.failures, claim.pauses};
+            service.recordedFailures = claim.failures;
+        }
         ++service.busy;
-        ClaimPosition& position =
-            claimedUpTo_.emplace(call.service, ClaimPosition{claim.dueAt, claim.id}).first->second;
-        if (claim.dueAt > position.dueAt ||
-            (claim.dueAt == position.dueAt && memcmp(claim.id.data, position.id.data, UUID_LEN) > 0))
-            position = {claim.dueAt, claim.id};
+        TimestampTz& dueAt = claimedUpTo_.emplace(call.service, claim.dueAt).first->second;
+        dueAt = Max(dueAt, claim.dueAt);
         waiting_.push_back(std::move(call));
     }
     return mayBeIncomplete;
+}
+
+int64_t Courier::msToFullLook() const {
+    return claimedUpTo_.empty() ? -1 : Max((fullLookAt_ - GetCurrentTimestamp()) / 1000, 0);
 }
 
 // Adds the signature and fills in secrets. Returns what is wrong; empty if nothing is.
@@ -266,11 +271,12 @@ void Courier::end(const Call& call, const http::HttpResponse& response) {
     if (decision.countsAsFailure) {
         service.pauseMs = Max(service.pauseMs, service.breaker.fail(call.probing));
         service.error = response.error;
-        service.changed = true;
+        service.changed =
+            service.changed || recordsEveryFailure() || service.breaker.failures >= delivery::Breaker::failuresToOpen;
     } else if (service.breaker.failures > 0) {
         service.breaker.succeed();
         service.pauseMs = 0;
-        service.changed = true;
+        service.changed = service.changed || service.recordedFailures > 0;
     }
     if (decision.disables) {
         service.disabled = "it answered 410 Gone";
@@ -298,10 +304,11 @@ void Courier::abandonCalls() {
 void Courier::recorded() {
     outcomes_.clear();
     for (auto service = services_.begin(); service != services_.end();) {
+        if (service->second.changed) service->second.recordedFailures = service->second.breaker.failures;
         service->second.changed = false;
         service->second.pauseMs = 0;
         service->second.disabled.clear();
-        if (service->second.busy <= 0)
+        if (service->second.busy <= 0 && service->second.breaker.failures == service->second.recordedFailures)
             service = services_.erase(service);
         else
             ++service;

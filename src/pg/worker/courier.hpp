@@ -43,6 +43,7 @@ struct Claim {
 struct Claims {
     Claim* items;
     int count;
+    int64_t tookUs;  // to find them
 };
 
 class Courier {
@@ -68,8 +69,7 @@ public:
     // Drops the results that record() has stored.
     void recorded();
     // Takes over the claims, which leave once isSafe(`position`). Returns true if there are none, but the next claim
-    // may find some: this one began after the calls that were claimed last, and calls before those may have been
-    // committed since.
+    // looks at everything and may find some.
     bool accept(const Claims& claims, XLogRecPtr position);
     // Starts as many calls as may be in flight, and waits up to `timeoutMs` for one to end.
     void perform(int timeoutMs);
@@ -85,6 +85,8 @@ public:
     size_t results() const { return outcomes_.size(); }
     // Calls that were accepted and have no result yet.
     size_t unfinished() const { return waiting_.size() + inFlight_.size(); }
+    // Until a claim looks at all that is due; -1 if the next one does. A worker must not sleep longer.
+    int64_t msToFullLook() const;
     // How many more calls may be claimed.
     int room() const;
 
@@ -98,10 +100,6 @@ private:
         size_t bytes = 0;  // of its body
         bool probing = false;
     };
-    struct ClaimPosition {
-        TimestampTz dueAt;
-        pg_uuid_t id;
-    };
     struct Outcome {
         pg_uuid_t id;
         const char* verdict;  // a literal
@@ -111,8 +109,9 @@ private:
     };
     struct Service {
         delivery::Breaker breaker;
-        int busy = 0;  // calls accepted and without a result
-        bool changed = false;
+        int busy = 0;              // calls accepted and without a result
+        int recordedFailures = 0;  // in a row, as the row of specql.service has it
+        bool changed = false;      // and is to be recorded
         int64_t pauseMs = 0;
         std::string error, disabled;
     };
@@ -124,6 +123,9 @@ private:
     };
 
     Memory memory() const;
+    // A row that is written with each failure has thousands of dead versions when an old snapshot keeps them, and each
+    // claim reads it. A worker remembers failures itself until they open the breaker; a session that drains cannot.
+    bool recordsEveryFailure() const { return workerNumber_ == 0; }
     void startOne();
     void startSome();
     void end(const Call& call, const http::HttpResponse& response);
@@ -145,10 +147,12 @@ private:
     std::map<uint64_t, Call> inFlight_;
     std::map<std::string, Service> services_;
     std::vector<Outcome> outcomes_;
-    // For each service the last call that was claimed. The next claim begins behind it, so as not to scan dead rows of
-    // calls that have left. Cleared every second, because a transaction with an earlier call may commit later.
-    std::map<std::string, ClaimPosition> claimedUpTo_;
-    TimestampTz resetClaimsAt_ = 0;
+    // For each service when the last call that was claimed was due. The next claim begins a little before it, so as not
+    // to scan the dead rows of all calls that have left, which an old snapshot keeps. A transaction that was open for
+    // long may commit calls that were due before: so it is cleared every second, or as often as looking at everything
+    // takes a small part of the time.
+    std::map<std::string, TimestampTz> claimedUpTo_;
+    TimestampTz fullLookAt_ = 0;
     uint64_t nextKey_ = 1;
 };
 

@@ -25,7 +25,7 @@ SPECQL_FUNCTION(specql_deliver) {
         int batch = static_cast<int>(Min(left, static_cast<int64_t>(settings::batchSize)));
         MemoryContextSwitchTo(scratch);
         int sent = courier->sendNotifications(batch);
-        Claims claims = {nullptr, 0};
+        Claims claims = {nullptr, 0, 0};
         MemoryContextSwitchTo(scratch);  // SPI has switched to its own
         if (sent < batch) claims = courier->claim(batch - sent);
         if (sent + claims.count == 0) break;

@@ -9,6 +9,9 @@ namespace specql::worker {
 
 namespace {
 
+// Calls of transactions that were open for less are found at once, if others that are due later were claimed before.
+constexpr int64_t lateUs = 5 * USECS_PER_SEC;
+
 // The elements of an array, collected for a parameter of a statement.
 struct Column {
     Datum* values;
@@ -222,9 +225,11 @@ int Courier::sendNotifications(int limit) const {
 
 Claims Courier::claim(int limit) const {
     limit = Min(limit, room());
-    Claims claims = {nullptr, 0};
+    Claims claims = {nullptr, 0, 0};
     if (limit <= 0 || waitsForStandby()) return claims;
+    TimestampTz begun = GetCurrentTimestamp();
     ErrorData* error = trySubtransaction([this, limit, &claims] { claims = claimOf(nullptr, limit); });
+    claims.tookUs = GetCurrentTimestamp() - begun;
     if (error == nullptr) return claims;
     FreeErrorData(error);
     return claimByService(limit);
@@ -234,7 +239,7 @@ Claims Courier::claim(int limit) const {
 // specql.set_aside() sets the delivery aside that causes the error.
 Claims Courier::claimByService(int limit) const {
     MemoryContext keep = CurrentMemoryContext;
-    Claims all = {static_cast<Claim*>(palloc0(sizeof(Claim) * static_cast<Size>(limit))), 0};
+    Claims all = {static_cast<Claim*>(palloc0(sizeof(Claim) * static_cast<Size>(limit))), 0, 0};
     execute("SELECT s.name FROM specql.service AS s WHERE s.url IS NOT NULL AND s.disabled IS NULL ORDER BY random()",
             0, nullptr, nullptr);
     MemoryContextSwitchTo(keep);  // SPI has switched to its own
@@ -242,7 +247,7 @@ Claims Courier::claimByService(int limit) const {
     uint64 count = SPI_processed;
     for (uint64 i = 0; i < count && all.count < limit; ++i) {
         const char* name = textCell({services->vals[i], services->tupdesc, keep}, 1);
-        Claims claims = {nullptr, 0};
+        Claims claims = {nullptr, 0, 0};
         ErrorData* error =
             trySubtransaction([this, name, limit, &all, &claims] { claims = claimOf(name, limit - all.count); });
         if (error == nullptr) {
@@ -269,7 +274,7 @@ Claims Courier::claimByService(int limit) const {
 // Claims calls of one service, or for nullptr of all.
 Claims Courier::claimOf(const char* service, int limit) const {
     MemoryContext keep = CurrentMemoryContext;
-    Claims claims = {nullptr, 0};
+    Claims claims = {nullptr, 0, 0};
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql claim", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(scratch);
     Column names = makeColumn(services_.size()), busy = makeColumn(services_.size());
@@ -279,17 +284,15 @@ Claims Courier::claimOf(const char* service, int limit) const {
     }
     // At most three quarters of the calls are for one service, so that a slow one does not block the others.
     int perService = Max(1, settings::maxConcurrency * 2 * 3 / 4);
-    Column reached = makeColumn(claimedUpTo_.size()), reachedAt = makeColumn(claimedUpTo_.size()),
-           reachedId = makeColumn(claimedUpTo_.size());
+    Column reached = makeColumn(claimedUpTo_.size()), reachedAt = makeColumn(claimedUpTo_.size());
     for (const auto& entry : claimedUpTo_) {
         addText(&reached, entry.first);
-        add(&reachedAt, TimestampTzGetDatum(entry.second.dueAt));
-        add(&reachedId, UUIDPGetDatum(&entry.second.id));
+        add(&reachedAt, TimestampTzGetDatum(entry.second - lateUs));
     }
     Memory bytes = memory();
     const Oid types[] = {
-        INT4OID,      INT4OID, INT4OID, INT4OID, TEXTARRAYOID,   INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
-        UUIDARRAYOID, INT8OID, INT8OID, BOOLOID, TIMESTAMPTZOID, TEXTOID};
+        INT4OID, INT4OID, INT4OID, INT4OID,        TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
+        INT8OID, INT8OID, BOOLOID, TIMESTAMPTZOID, TEXTOID};
     const Datum values[] = {Int32GetDatum(workerNumber_),
                             Int32GetDatum(limit),
                             Int32GetDatum(perService),
@@ -298,7 +301,6 @@ Claims Courier::claimOf(const char* service, int limit) const {
                             integers(busy),
                             texts(reached),
                             times(reachedAt),
-                            uuids(reachedId),
                             Int64GetDatum(static_cast<int64>(bytes.left)),
                             Int64GetDatum(static_cast<int64>(bytes.large)),
                             BoolGetDatum(bytes.roomForLarge),
@@ -308,8 +310,8 @@ Claims Courier::claimOf(const char* service, int limit) const {
     memset(nulls, ' ', lengthof(types));
     nulls[lengthof(types)] = '\0';
     if (service == nullptr) nulls[lengthof(types) - 1] = 'n';
-    execute("SELECT * FROM specql.claim_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-            lengthof(types), types, values, nulls);
+    execute("SELECT * FROM specql.claim_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)", lengthof(types),
+            types, values, nulls);
     MemoryContextSwitchTo(scratch);  // SPI has switched to its own
     claims.count = static_cast<int>(SPI_processed);
     claims.items = static_cast<Claim*>(MemoryContextAlloc(keep, sizeof(Claim) * Max(claims.count, 1)));

@@ -36,6 +36,8 @@ constexpr int standbyLookMs = 200;  // between two looks whether it has, when th
 constexpr int stopMs = 3000;        // time for calls in flight to end when the worker stops
 constexpr int afterErrorMs = 1000;
 constexpr int beginAgainMs = 5000;
+constexpr int64_t freeAskUs = 10 * 1000;  // asking what is due may take so long each time; and beyond it
+constexpr int64_t askShare = 20;          // this part of the time
 constexpr int housekeepingMs = 5 * 60 * 1000;
 const char* const heldUpActivity = "specql waits for a standby";  // specql.health() looks for it
 
@@ -58,6 +60,7 @@ struct Worker {
     TimestampTz acceptedAt;  // the last claims
     bool heldUp;             // they had to be put back, because no standby has confirmed them
     int notified;            // in the last round
+    TimestampTz askAgainAt;  // what is due
     int64_t dueMs;           // until something is due; -1 if nothing waits
     bool isGone;             // the extension is
     bool isOutdated;         // the extension was updated, and this process has the old library
@@ -91,14 +94,20 @@ bool exchange(Worker* worker) {
         worker->courier->record();
         worker->notified = stopping ? 0 : worker->courier->sendNotifications(1000);
         MemoryContextSwitchTo(worker->round);
-        worker->claims = {nullptr, 0};
+        worker->claims = {nullptr, 0, 0};
         if (!stopping) worker->claims = worker->courier->claim(Max(settings::batchSize, settings::maxConcurrency));
     });
 }
 
+// It reads dead rows that an old snapshot keeps. If that takes long, it is not asked again for a while; until then
+// something may be due.
 bool askWhatIsDue(Worker* worker) {
-    return inTransaction(worker, "specql looking",
-                         [worker] { worker->dueMs = queryNumber("SELECT specql.next_work(3600000)"); });
+    TimestampTz begun = GetCurrentTimestamp();
+    bool done = inTransaction(worker, "specql looking",
+                              [worker] { worker->dueMs = queryNumber("SELECT specql.next_work(3600000)"); });
+    TimestampTz now = GetCurrentTimestamp();
+    worker->askAgainAt = now + Max(now - begun - freeAskUs, 0) * askShare;
+    return done;
 }
 
 bool runHousekeeping(Worker* worker) {
@@ -196,7 +205,7 @@ void serve(Worker* worker) {
         if (ConfigReloadPending) reload(worker);
         if (settings::workerMode == settings::workerOff || worker->workerNumber > settings::workers) return;
         worker->heldUp = worker->heldUp && worker->courier->waitsForStandby();
-        worker->claims = {nullptr, 0};
+        worker->claims = {nullptr, 0, 0};
         worker->notified = 0;
         bool again = false;
         if (exchange(worker)) {
@@ -226,12 +235,17 @@ void serve(Worker* worker) {
         // Nothing could be claimed, so deliveries that are due wait for something else: in an ordered service for those
         // before them, for instance.
         worker->dueMs = -1;
-        if (!askWhatIsDue(worker) || worker->isGone) continue;
+        if (GetCurrentTimestamp() < worker->askAgainAt)
+            worker->dueMs = millisecondsUntil(worker->askAgainAt) + 1;
+        else if (!askWhatIsDue(worker) || worker->isGone)
+            continue;
         bool mayEnd = settings::workerMode == settings::workerAuto && worker->dueMs < 0;
         if (mayEnd && GetCurrentTimestamp() >= lastWork + static_cast<int64_t>(idleSeconds) * USECS_PER_SEC) return;
         int64_t wait = settings::pollInterval;
         if (worker->dueMs > 0 && worker->dueMs < wait) wait = worker->dueMs;
         if (ownersMs >= 0 && ownersMs < wait) wait = ownersMs;
+        int64_t lookMs = worker->courier->msToFullLook();
+        if (lookMs >= 0 && lookMs < wait) wait = lookMs;
         worker->heldUp = worker->courier->waitsForStandby();
         if (worker->heldUp) wait = Min(wait, standbyLookMs);
         pgstat_report_stat(true);
