@@ -66,16 +66,20 @@ COMMENT ON FUNCTION specql.pause_after(integer, interval) IS
 
 -- What another server or a migration has to give first takes as long as it takes; what the data of the event are not good
 -- for will not be better next time. The lists of an action decide over what stands here, and of their entries the longest.
+-- These functions are asked for each event that fails, so their plans are kept, which those of SQL functions are not.
 CREATE FUNCTION specql.error_kind(sqlstate text, retry_on text[], park_on text[]) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    listed text := CASE WHEN $2 <> '{}' OR $3 <> '{}' THEN
         (SELECT l.kind
          FROM (SELECT r.code, 'usual' AS kind FROM unnest($2) AS r(code) UNION ALL SELECT p.code, 'final' FROM unnest($3) AS p(code)) AS l
-         WHERE starts_with($1, l.code) ORDER BY length(l.code) DESC LIMIT 1),
-        CASE WHEN $1 IN ('40001', '53300', '57P03', 'SQ209') OR left($1, 2) = '08' THEN 'waiting'
-             WHEN $1 IN ('SQ200', 'SQ208') OR left($1, 2) IN ('22', '23', '42') THEN 'final'
-             ELSE 'usual' END)
-$$;
+         WHERE starts_with($1, l.code) ORDER BY length(l.code) DESC LIMIT 1) END;
+BEGIN
+    RETURN CASE WHEN listed IS NOT NULL THEN listed
+                WHEN $1 IN ('40001', '53300', '57P03', 'SQ209') OR left($1, 2) = '08' THEN 'waiting'
+                WHEN $1 IN ('SQ200', 'SQ208') OR left($1, 2) IN ('22', '23', '42') THEN 'final'
+                ELSE 'usual' END;
+END $$;
 COMMENT ON FUNCTION specql.error_kind(text, text[], text[]) IS
 'What follows an error of an action''s handler, by retry_on and park_on of the action. usual: it is tried again up to max_attempts; final: it is tried once more, then parked; waiting: it is tried again without counting, as long as it takes';
 
@@ -87,24 +91,49 @@ $$;
 COMMENT ON FUNCTION specql.is_waiting(text, text) IS
 'Whether the error is of the kind waiting for the action: its other events would meet it too';
 
+CREATE FUNCTION specql.after_error(action text, attempts_before integer, sqlstate text, failing_since timestamptz, park boolean,
+    OUT status text, OUT attempts integer, OUT shortest_pause interval, OUT longest_pause interval)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    r specql.action;
+    kind text;
+    backoff interval;
+    most integer;
+BEGIN
+    SELECT a.* INTO r FROM specql.action AS a WHERE a.action = $1 LIMIT 1;
+    kind := specql.error_kind($3, coalesce(r.retry_on, '{}'), coalesce(r.park_on, '{}'));
+    backoff := coalesce(r.backoff, interval '1 second');
+    most := coalesce(r.max_attempts, 8);
+    attempts := attempts_before + CASE kind WHEN 'waiting' THEN 0 ELSE 1 END;
+    status := 'failed';
+    IF park OR kind = 'usual' AND attempts >= most OR kind = 'final' AND attempts >= least(most, 2) THEN
+        status := 'parked';
+    ELSIF kind = 'waiting' THEN
+        longest_pause := least(greatest(backoff, clock_timestamp() - failing_since), interval '1 minute');
+        shortest_pause := longest_pause / 2;
+    ELSE
+        -- As specql.pause_after.
+        longest_pause := least(backoff * 2 ^ least(attempts - 1, 20), interval '1 hour');
+        shortest_pause := interval '0';
+    END IF;
+END $$;
+COMMENT ON FUNCTION specql.after_error(text, integer, text, timestamptz, boolean) IS
+'What becomes of an event after one more failed attempt, by specql.error_kind, max_attempts and backoff of its action: how many attempts count, and how long to wait at least and at most; NULL if it is parked';
+
 CREATE FUNCTION specql.next_attempt(action text, attempts_before integer, sqlstate text, failing_since timestamptz, park boolean,
     OUT status text, OUT attempts integer, OUT next_attempt_at timestamptz)
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN d.park THEN 'parked' ELSE 'failed' END, d.attempts,
-           CASE WHEN d.park THEN NULL
-                WHEN d.kind = 'waiting'
-                THEN specql.clock() + (0.5 + random() / 2) * least(greatest(d.backoff, clock_timestamp() - $4), interval '1 minute')
-                ELSE specql.clock() + specql.pause_after(d.attempts, d.backoff) END
-    FROM (SELECT k.kind, k.backoff, n.attempts,
-                 coalesce($5, false) OR (k.kind <> 'waiting' AND n.attempts >= CASE k.kind WHEN 'final' THEN least(k.most, 2) ELSE k.most END) AS park
-          FROM (SELECT specql.error_kind($3, coalesce(a.retry_on, '{}'), coalesce(a.park_on, '{}')) AS kind,
-                       coalesce(a.max_attempts, 8) AS most, coalesce(a.backoff, interval '1 second') AS backoff
-                FROM (SELECT) AS one
-                LEFT JOIN (SELECT r.* FROM specql.action AS r WHERE r.action = $1 LIMIT 1) AS a ON true) AS k
-          CROSS JOIN LATERAL (SELECT $2 + CASE k.kind WHEN 'waiting' THEN 0 ELSE 1 END) AS n(attempts)) AS d
-$$;
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    a record;
+BEGIN
+    a := specql.after_error($1, $2, $3, $4, $5);
+    status := a.status;
+    attempts := a.attempts;
+    next_attempt_at := specql.clock() + a.shortest_pause + random() * (a.longest_pause - a.shortest_pause);
+END $$;
 COMMENT ON FUNCTION specql.next_attempt(text, integer, text, timestamptz, boolean) IS
-'What becomes of an event after one more failed attempt, by specql.error_kind, max_attempts and backoff of its action: how many attempts count, and when the next one is due, NULL if it is parked';
+'The same as specql.after_error, with the time of the next attempt, at random between the two';
 
 CREATE FUNCTION specql.retry(event_id uuid, action text DEFAULT NULL) RETURNS integer
 LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'specql_retry';
@@ -156,7 +185,8 @@ COMMENT ON COLUMN specql.failures.root IS 'The event at the start of the chain o
 COMMENT ON COLUMN specql.failures.depth IS 'The place in that chain';
 
 REVOKE ALL ON FUNCTION specql.pause_after(integer, interval), specql.error_kind(text, text[], text[]), specql.is_waiting(text, text),
-    specql.next_attempt(text, integer, text, timestamptz, boolean), specql.retry_missing(text[]), specql.retry(uuid, text), specql.retry_due(integer)
+    specql.after_error(text, integer, text, timestamptz, boolean), specql.next_attempt(text, integer, text, timestamptz, boolean),
+    specql.retry_missing(text[]), specql.retry(uuid, text), specql.retry_due(integer)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.retry(uuid, text), specql.retry_due(integer) TO specql_admin;
 GRANT SELECT ON specql.failures TO specql_admin;

@@ -1,4 +1,5 @@
--- Events that wait: of paused actions until they are resumed, and matches of windows until their steps run.
+-- Events that wait: of paused actions until they are resumed, matches of windows until their steps run, and what statements
+-- have left in which too many events failed.
 
 CREATE TABLE specql.waiting_event (
     id uuid NOT NULL,
@@ -18,9 +19,9 @@ CREATE TABLE specql.waiting_event (
     PRIMARY KEY (action, id)
 );
 CREATE INDEX waiting_event_id ON specql.waiting_event (id);
-COMMENT ON TABLE specql.waiting_event IS 'Events of paused actions, until specql.resume(action); shown by specql.events';
+COMMENT ON TABLE specql.waiting_event IS 'Events of paused actions, until specql.resume(action), and those that a worker handles next; shown by specql.events';
 COMMENT ON COLUMN specql.waiting_event.id IS 'The event';
-COMMENT ON COLUMN specql.waiting_event.action IS 'The paused action';
+COMMENT ON COLUMN specql.waiting_event.action IS 'The action that will handle it';
 COMMENT ON COLUMN specql.waiting_event.type IS 'Table and event, or the custom event';
 COMMENT ON COLUMN specql.waiting_event.entity IS 'The table whose row changed';
 COMMENT ON COLUMN specql.waiting_event.relation IS 'The same as an object, which follows a rename';

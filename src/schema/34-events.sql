@@ -14,9 +14,10 @@ CREATE VIEW specql.unhandled_events AS
     FROM specql.failure AS f
     UNION ALL
     SELECT w.id, w.type, w.action, w.entity, w.subject, w.data, w.occurred_at, w.xid, w.caused_by, w.root, w.depth,
-           'paused', 0, NULL, NULL, w.id, 0, w.caller
+           CASE WHEN EXISTS (SELECT FROM specql.action AS a WHERE a.action = w.action AND a.paused_at IS NOT NULL)
+                THEN 'paused' ELSE 'waiting' END, 0, NULL, NULL, w.id, 0, w.caller
     FROM specql.waiting_event AS w;
-COMMENT ON VIEW specql.unhandled_events IS 'The part of specql.events that is still to be handled: failed, parked, paused';
+COMMENT ON VIEW specql.unhandled_events IS 'The part of specql.events that is still to be handled: failed, parked, paused, waiting';
 
 CREATE VIEW specql.events AS
     SELECT * FROM specql.logged_events UNION ALL SELECT * FROM specql.unhandled_events;
@@ -33,7 +34,7 @@ COMMENT ON COLUMN specql.events.caused_by IS 'The event whose handler caused thi
 COMMENT ON COLUMN specql.events.root IS 'The event at the start of the chain of causes';
 COMMENT ON COLUMN specql.events.depth IS 'The place in that chain; 1 for an event that nothing caused';
 COMMENT ON COLUMN specql.events.status IS
-'done; pending: a delivery waits; failed: will be tried again; parked: waits for specql.retry; paused: waits for specql.resume; unheard: no action listens; unmatched: log_events = all';
+'done; pending: a delivery waits; failed: will be tried again; parked: waits for specql.retry; paused: waits for specql.resume; waiting: a worker or specql.drain() handles it next; unheard: no action listens; unmatched: log_events = all';
 COMMENT ON COLUMN specql.events.attempts IS 'How often the handler ran for it';
 COMMENT ON COLUMN specql.events.last_error IS 'Of the last attempt that failed';
 COMMENT ON COLUMN specql.events.processed_at IS 'When the reactions were done; NULL while anything is pending or failed';

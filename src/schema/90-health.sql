@@ -132,6 +132,14 @@ BEGIN
         detail := format('since %s, %s events wait; SELECT specql.resume(%L)', r.paused_at, r.n, r.action);
         RETURN NEXT;
     END LOOP;
+    -- Left by statements in which too many events failed, by transactions that were open at a resume, or matches.
+    FOR r IN SELECT w.action, count(*) AS n, min(w.occurred_at) AS oldest FROM specql.waiting_event AS w
+             WHERE w.action IN (SELECT a.action FROM specql.released_actions AS a) GROUP BY w.action ORDER BY w.action LOOP
+        "check" := 'action ' || r.action;
+        status := CASE WHEN r.oldest < specql.clock() - interval '5 min' THEN 'late' ELSE 'ok' END;
+        detail := format('%s events wait for a worker or specql.drain(), the oldest since %s', r.n, r.oldest);
+        RETURN NEXT;
+    END LOOP;
     FOR r IN SELECT p.action, p.put_at, p.problem, coalesce(p.detached, p.relation)::regclass AS attached_to, (SELECT count(*) FROM specql.failure AS f WHERE f.action = p.action) AS n
              FROM specql.put_aside AS p WHERE to_regprocedure(p.capture || '()') IS NULL
                AND EXISTS (SELECT FROM specql.action AS a WHERE a.capture = p.capture) ORDER BY p.action, p.capture LOOP

@@ -12,7 +12,7 @@ CREATE VIEW specql.own_actions AS
     WHERE pg_catalog.pg_has_role(coalesce(r.oid, d.datdba), 'USAGE');
 COMMENT ON VIEW specql.own_actions IS 'Actions, also former ones, whose events the current user may see';
 COMMENT ON COLUMN specql.own_actions.action IS 'Schema and name';
-GRANT SELECT ON specql.own_actions TO specql_reader;
+GRANT SELECT ON specql.own_actions, specql.action TO specql_reader;
 
 DO $$
 DECLARE

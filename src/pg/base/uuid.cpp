@@ -55,6 +55,13 @@ void newUuid(pg_uuid_t* uuid) {
     uuid->data[8] = static_cast<unsigned char>(0x80 | (uuid->data[8] & 0x3f));
 }
 
+int64_t randomBetween(int64_t smallest, int64_t largest) {
+    uint32_t random;
+    memcpy(&random, randomBytes(sizeof random), sizeof random);
+    return smallest +
+           static_cast<int64_t>(static_cast<double>(random) / 4294967296.0 * static_cast<double>(largest - smallest));
+}
+
 SPECQL_FUNCTION(specql_uuid_v7) {
     pg_uuid_t* uuid = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
     newUuid(uuid);

@@ -1,4 +1,4 @@
-// Time-ordered unique identifiers: RFC 9562 version 7.
+// Time-ordered unique identifiers, RFC 9562 version 7, and random numbers.
 #pragma once
 
 #include "pg/base/server.hpp"
@@ -8,5 +8,8 @@ namespace specql {
 // A new identifier: 48 bits of Unix milliseconds, 12 bits of their fraction, 62 random bits. Within a backend each one
 // is greater than the one before, even if the clock is set back.
 void newUuid(pg_uuid_t* uuid);
+
+// Any number from the smallest on and below the largest; of two that are equal, that one.
+int64_t randomBetween(int64_t smallest, int64_t largest);
 
 }  // namespace specql

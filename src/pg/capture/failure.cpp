@@ -1,8 +1,12 @@
 #include "pg/capture/failure.hpp"
 
+#include "pg/base/clock.hpp"
+#include "pg/base/table_writer.hpp"
 #include "pg/base/tables.hpp"
+#include "pg/base/uuid.hpp"
 #include "pg/base/wake.hpp"
 #include "pg/bridge/extension.hpp"
+#include "pg/bridge/spi.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/capture/frame.hpp"
 
@@ -10,28 +14,10 @@ namespace specql::capture {
 
 namespace {
 
-const char* const recordSql = R"(
-INSERT INTO specql.failure
-       (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth, caller,
-        sqlstate, message, detail, hint, context, status, attempts, first_failed_at, last_failed_at, next_attempt_at)
-SELECT $7, $1, $8, $9, $10, $11, $12, $13, pg_current_xact_id(), $14, $15, $16, $18,
-       $2, $3, $4, $5, $6, t.status, t.attempts, clock_timestamp(), clock_timestamp(), t.next_attempt_at
-FROM specql.next_attempt($1, 0, $2, clock_timestamp(), $17) AS t)";
-
-// The same with what every version of the table has, and none of its functions, for the time until ALTER EXTENSION
-// specql UPDATE. The caller is kept if there is a place for it.
-const char* const recordForUpdateSql = R"(
-INSERT INTO specql.failure
-       (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth, %s
-        sqlstate, message, detail, hint, context, status, attempts, first_failed_at, last_failed_at, next_attempt_at)
-SELECT $7, $1, $8, $9, $10, $11, $12, $13, pg_current_xact_id(), $14, $15, $16, %s
-       $2, $3, $4, $5, $6, 'failed', 0, clock_timestamp(), clock_timestamp(), clock_timestamp())";
-
-const char* recordingSql() {
-    if (hasMatchingVersion()) return recordSql;
-    bool hasCaller = get_attnum(tableOid("failure"), "caller") != InvalidAttrNumber;
-    return psprintf(recordForUpdateSql, hasCaller ? "caller," : "", hasCaller ? "$18," : "");
-}
+const char* const afterErrorSql = R"(
+SELECT a.status, a.attempts, (extract(epoch FROM a.shortest_pause) * 1000000)::bigint,
+       (extract(epoch FROM a.longest_pause) * 1000000)::bigint
+FROM specql.after_error($1, 0, $2, clock_timestamp(), $3) AS a)";
 
 const char* const recordAgainSql = R"(
 UPDATE specql.failure AS f
@@ -61,7 +47,7 @@ SELECT w.id, w.action, w.type, w.entity, w.relation, w.subject, w.data, w.occurr
 FROM specql.waiting_event AS w, specql.next_attempt($1, 0, $2, clock_timestamp(), $8 OR NOT w.deliver) AS t
 WHERE w.id = $7 AND w.action = $1)";
 
-constexpr int maxArguments = 18;
+constexpr int maxArguments = 8;
 
 struct Arguments {
     Oid types[maxArguments];
@@ -101,61 +87,168 @@ void execute(const char* sql, const Arguments* arguments) {
     });
 }
 
-// The parameters of recordSql for one event, allocated in the current memory context.
-Arguments argumentsOf(EventSet* set, int64_t index, const ErrorData* error, bool park, Datum caller) {
+// The columns of specql.failure, in the order of its definition.
+enum Column {
+    id,
+    action,
+    type,
+    entity,
+    relation,
+    subject,
+    data,
+    occurredAt,
+    xid,
+    causedBy,
+    root,
+    depth,
+    status,
+    attempts,
+    sqlstate,
+    message,
+    detail,
+    hint,
+    context,
+    firstFailedAt,
+    lastFailedAt,
+    nextAttemptAt,
+    caller
+};
+
+// What becomes of an event that fails for the first time.
+struct Verdict {
+    const char* status;
+    int attempts;
+    int64_t shortestPause, longestPause;  // microseconds
+};
+
+Verdict askForVerdict(const char* action, const char* state, bool park) {
+    Verdict verdict = {"parked", 0, 0, 0};
+    runAsExtensionOwner([action, state, park, &verdict] {
+        spi::connect();
+        (void)spi::query(afterErrorSql, {{TEXTOID, CStringGetTextDatum(action)},
+                                         {TEXTOID, CStringGetTextDatum(state)},
+                                         {BOOLOID, BoolGetDatum(park)}});
+        HeapTuple row = SPI_tuptable->vals[0];
+        TupleDesc descriptor = SPI_tuptable->tupdesc;
+        bool isParked, isNull;
+        verdict.attempts = DatumGetInt32(SPI_getbinval(row, descriptor, 2, &isNull));
+        verdict.shortestPause = DatumGetInt64(SPI_getbinval(row, descriptor, 3, &isParked));
+        verdict.longestPause = DatumGetInt64(SPI_getbinval(row, descriptor, 4, &isParked));
+        if (!isParked) verdict.status = "failed";
+        spi::finish();
+    });
+    return verdict;
+}
+
+// The last answer, for the events of a statement that fail one after the other.
+struct LastVerdict {
+    char action[2 * NAMEDATALEN + 8];
+    char state[6];
+    bool park;
+    TimestampTz statement;
+    Verdict verdict;
+};
+
+Verdict verdictOn(const char* action, const char* state, bool park) {
+    static LastVerdict last;
+    // Until ALTER EXTENSION specql UPDATE the database may have none of the functions that are asked.
+    if (!hasMatchingVersion()) return {"failed", 0, 0, 0};
+    TimestampTz statement = GetCurrentStatementStartTimestamp();
+    if (last.statement == statement && last.park == park && strcmp(last.state, state) == 0 &&
+        strcmp(last.action, action) == 0)
+        return last.verdict;
+    Verdict verdict = askForVerdict(action, state, park);
+    if (strlen(action) < sizeof last.action) {
+        strlcpy(last.action, action, sizeof last.action);
+        strlcpy(last.state, state, sizeof last.state);
+        last.park = park;
+        last.statement = statement;
+        last.verdict = verdict;
+    }
+    return verdict;
+}
+
+void setText(TupleTableSlot* row, Column column, const char* value) {
+    if (value != nullptr) setColumn(row, column, CStringGetTextDatum(value));
+}
+
+// The columns that tell of the event, and those that tell of the error.
+void fillEvent(TupleTableSlot* row, EventSet* set, int64_t index) {
     const Listener* listener = set->listener;
     const Lineage& lineage = set->lineage;
     readEvent(set, index);
     slot_getsomeattrs(set->row, captured::data + 1);
     const Datum* values = set->row->tts_values;
     const bool* nulls = set->row->tts_isnull;
-    const pg_uuid_t* id = &set->ids[index];
+    setColumn(row, id, UUIDPGetDatum(&set->ids[index]));
+    setText(row, action, listener->action);
+    setText(row, type, listener->eventType);
+    setText(row, entity, listener->entity);
+    if (OidIsValid(listener->relation)) setColumn(row, relation, ObjectIdGetDatum(listener->relation));
+    if (!nulls[captured::subject]) setColumn(row, subject, values[captured::subject]);
+    if (!nulls[captured::data]) setColumn(row, data, values[captured::data]);
+    setColumn(row, occurredAt, values[captured::time]);
+    setColumn(row, xid, FullTransactionIdGetDatum(GetTopFullTransactionId()));
+    if (lineage.caused) setColumn(row, causedBy, UUIDPGetDatum(&lineage.causedBy));
+    setColumn(row, root, UUIDPGetDatum(lineage.caused ? &lineage.root : &set->ids[index]));
+    setColumn(row, depth, Int32GetDatum(lineage.depth));
+}
 
-    Arguments arguments;
-    arguments.count = 0;
-    arguments.addError(listener->action, error);
-    arguments.add(UUIDOID, UUIDPGetDatum(id));
-    arguments.addText(listener->eventType);
-    arguments.addText(listener->entity);
-    arguments.add(REGCLASSOID, ObjectIdGetDatum(listener->relation), !OidIsValid(listener->relation));
-    arguments.add(TEXTOID, values[captured::subject], nulls[captured::subject]);
-    arguments.add(JSONBOID, values[captured::data], nulls[captured::data]);
-    arguments.add(TIMESTAMPTZOID, values[captured::time]);
-    arguments.add(UUIDOID, UUIDPGetDatum(&lineage.causedBy), !lineage.caused);
-    arguments.add(UUIDOID, UUIDPGetDatum(lineage.caused ? &lineage.root : id));
-    arguments.add(INT4OID, Int32GetDatum(lineage.depth));
-    arguments.add(BOOLOID, BoolGetDatum(park));
-    arguments.add(JSONBOID, caller, caller == 0);
-    return arguments;
+void fillError(TupleTableSlot* row, const ErrorData* error, const Verdict& verdict) {
+    setText(row, status, verdict.status);
+    setColumn(row, attempts, Int32GetDatum(verdict.attempts));
+    setText(row, sqlstate, unpack_sql_state(error->sqlerrcode));
+    setText(row, message, error->message);
+    setText(row, detail, error->detail);
+    setText(row, hint, error->hint);
+    setText(row, context, error->context);
+    TimestampTz now = GetCurrentTimestamp();
+    setColumn(row, firstFailedAt, TimestampTzGetDatum(now));
+    setColumn(row, lastFailedAt, TimestampTzGetDatum(now));
+    if (strcmp(verdict.status, "parked") == 0) return;
+    int64_t pause = randomBetween(verdict.shortestPause, verdict.longestPause);
+    setColumn(row, nextAttemptAt, TimestampTzGetDatum(engineTime() + pause));
 }
 
 }  // namespace
 
-void recordFailures(EventSet* set, int64_t first, int64_t count, const ErrorData* error, bool park) {
-    // A retry would run outside of the replay and deliver, so nothing is recorded: the event that is replayed fails.
-    if (deliversNothing(currentFrame())) ReThrowError(const_cast<ErrorData*>(error));
-    // Thousands of events may fail at once, so the statement is planned once and memory is freed after each event.
-    MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql failure", ALLOCSET_SMALL_SIZES);
-    Datum caller = callerToStore(set->caller);
-    runAsExtensionOwner([set, first, count, error, park, scratch, caller] {
-        SPI_connect();
-        SPIPlanPtr plan = nullptr;
-        for (int64_t i = first; i < first + count; ++i) {
-            MemoryContext before = MemoryContextSwitchTo(scratch);
-            Arguments arguments = argumentsOf(set, i, error, park, caller);
-            MemoryContextSwitchTo(before);
-            if (plan == nullptr) plan = SPI_prepare(recordingSql(), arguments.count, arguments.types);
-            if (plan == nullptr)
-                elog(ERROR, "specql: preparing to record failures gave %s", SPI_result_code_string(SPI_result));
-            int code = SPI_execute_plan(plan, arguments.values, arguments.nulls, false, 0);
-            if (code < 0) elog(ERROR, "specql: recording a failure gave %s", SPI_result_code_string(code));
-            MemoryContextReset(scratch);
-            CHECK_FOR_INTERRUPTS();
+void recordFailures(EventSet* set, const List* failed, bool park) {
+    MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql failure", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext perEvent = AllocSetContextCreate(scratch, "specql failed event", ALLOCSET_SMALL_SIZES);
+    MemoryContext before = MemoryContextSwitchTo(scratch);
+    Datum by = callerToStore(set->caller);
+    int64_t count = 0;
+    ListCell* cell;
+    foreach (cell, failed)
+        count += static_cast<const FailedRange*>(lfirst(cell))->count;
+    BulkWriter* rows = openWriter("failure", count);
+    foreach (cell, failed) {
+        const auto* range = static_cast<const FailedRange*>(lfirst(cell));
+        // A retry would run outside of the replay and deliver, so nothing is recorded: the event that is replayed
+        // fails.
+        if (deliversNothing(currentFrame())) ReThrowError(const_cast<ErrorData*>(range->error));
+        Verdict verdict = verdictOn(set->listener->action, unpack_sql_state(range->error->sqlerrcode), park);
+        MemoryContextSwitchTo(perEvent);
+        for (int64_t i = range->first; i < range->first + range->count; ++i) {
+            TupleTableSlot* row = nextRow(rows);
+            fillEvent(row, set, i);
+            fillError(row, range->error, verdict);
+            // Nor this column.
+            if (by != 0 && row->tts_tupleDescriptor->natts > caller) setColumn(row, caller, by);
+            writeRow(rows);
+            MemoryContextReset(perEvent);
         }
-        SPI_finish();
-    });
+        MemoryContextSwitchTo(scratch);
+    }
+    closeWriter(rows);
+    MemoryContextSwitchTo(before);
     MemoryContextDelete(scratch);
     wakeWorkerAtCommit();
+}
+
+void recordFailures(EventSet* set, int64_t first, int64_t count, const ErrorData* error, bool park) {
+    FailedRange range = {first, count, error};
+    recordFailures(set, list_make1(&range), park);
 }
 
 void recordWaitingFailure(const pg_uuid_t* id, const char* action, const ErrorData* error) {

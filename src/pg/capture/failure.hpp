@@ -6,9 +6,18 @@
 
 namespace specql::capture {
 
-// Inserts events [first, first + count) of the set with `error`. Each is due again after an exponential backoff with
-// jitter, or parked if the action's attempts are used up. In a replay that delivers nothing `error` is rethrown
-// instead.
+// Events [first, first + count) of a set, and the error that they met.
+struct FailedRange {
+    int64_t first;
+    int64_t count;
+    const ErrorData* error;
+};
+
+// Inserts the events of some ranges (a list of FailedRange). Each is due again after an exponential backoff with jitter,
+// or parked if the action's attempts are used up, as specql.after_error() says. In a replay that delivers nothing the
+// error is rethrown instead.
+void recordFailures(EventSet* set, const List* failed, bool park);
+// The same for one range.
 void recordFailures(EventSet* set, int64_t first, int64_t count, const ErrorData* error, bool park);
 
 // The same for an event of specql.waiting_event, which is copied from there. An event of a replay that delivers nothing

@@ -9,6 +9,7 @@
 #include "pg/handling/deferred.hpp"
 #include "pg/handling/owner.hpp"
 #include "pg/handling/run.hpp"
+#include "pg/handling/waiting.hpp"
 
 namespace specql::handling {
 
@@ -25,6 +26,7 @@ void atTransactionEvent(XactEvent event, void*) {
             capture::dropAllEventSets();
             capture::forgetSessionCaller();
             capture::forgetRestrictedCalls(InvalidSubTransactionId);
+            forgetUntriedOf(InvalidSubTransactionId);
             capture::freeOutdatedListeners();
             capture::freeOutdatedRegistry();
             break;
@@ -38,8 +40,12 @@ void atSubtransactionEvent(SubXactEvent event, SubTransactionId subtransaction, 
             capture::dropFramesOf(subtransaction);
             capture::dropEventSetsOf(subtransaction);
             capture::forgetRestrictedCalls(subtransaction);
+            forgetUntriedOf(subtransaction);
             break;
-        case SUBXACT_EVENT_COMMIT_SUB: capture::passEventSets(subtransaction, parent); break;
+        case SUBXACT_EVENT_COMMIT_SUB:
+            capture::passEventSets(subtransaction, parent);
+            passUntried(subtransaction, parent);
+            break;
         default: break;
     }
 }

@@ -19,6 +19,11 @@ namespace {
 // then recorded as a whole, and not split any more.
 constexpr int failsAlwaysAfter = 16;
 
+// So many calls of the handler may be used up to find out which events of a set fail, and one more for so many events.
+// What is then left of the set waits for the worker, so that the statement of the user does not wait for it.
+constexpr int64_t callsOfAnySet = 200;
+constexpr int64_t eventsPerCall = 50;
+
 // ---- calling ------------------------------------------------------------------------------------------------------
 
 void callHandler(capture::Listener* listener, TriggerData* trigger) {
@@ -66,8 +71,11 @@ void callAsTrigger(const capture::EventSet* set) {
 struct Attempt {
     capture::EventSet* set;
     TriggerData* trigger;
-    int64_t failed;
+    int64_t calls;   // of the handler, to find out which events fail
+    int64_t failed;  // events
     int64_t succeeded;
+    int64_t untried;  // are left to the worker
+    List* ranges;     // of FailedRange: written down when all events are done
     ErrorData* lastError;
     List* violated;  // the last error was a violation of one of these deferrable constraints
     SharedError shared;
@@ -83,8 +91,11 @@ void runToTheEnd(Attempt* attempt, int64_t first, int64_t count) {
     ReThrowError(violation);
 }
 
-void recordFailed(Attempt* attempt, int64_t first, int64_t count) {
-    capture::recordFailures(attempt->set, first, count, attempt->lastError, false);
+void noteFailed(Attempt* attempt, int64_t first, int64_t count) {
+    if (capture::deliversNothing(capture::currentFrame())) ReThrowError(attempt->lastError);
+    auto* range = static_cast<capture::FailedRange*>(palloc(sizeof(capture::FailedRange)));
+    *range = {first, count, attempt->lastError};
+    attempt->ranges = lappend(attempt->ranges, range);
     attempt->failed += count;
 }
 
@@ -93,36 +104,98 @@ bool endsTransaction(const ErrorData* error) {
     return error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && IsolationUsesXactSnapshot();
 }
 
-void tryRange(Attempt* attempt, int64_t first, int64_t count) {
+enum class Outcome { succeeded, failed, waits };
+
+Outcome tryRange(Attempt* attempt, int64_t first, int64_t count) {
+    CHECK_FOR_INTERRUPTS();
     ErrorData* error = trySubtransaction([attempt, first, count] { runToTheEnd(attempt, first, count); });
     if (error == nullptr) {
         attempt->succeeded += count;
-        return;
+        return Outcome::succeeded;
     }
     if (endsTransaction(error)) ReThrowError(error);
     // What the session itself has violated, it may mend before its COMMIT.
     if (attempt->violated != NIL && deferredViolation(attempt->violated) != nullptr) {
         storeWaiting(attempt->set, first, count);
-        return;
+        return Outcome::waits;
     }
     attempt->lastError = error;
-    bool failsAlways = attempt->succeeded == 0 && attempt->failed >= failsAlwaysAfter;
-    if (count == 1 || failsAlways || isShared(attempt->set->listener->action, error, &attempt->shared)) {
-        recordFailed(attempt, first, count);
+    return Outcome::failed;
+}
+
+bool mayTryMore(const Attempt* attempt) {
+    return attempt->calls < callsOfAnySet + attempt->set->count / eventsPerCall;
+}
+
+// Finds out which of the events [first, end) fail, which they do together, and handles the others.
+//
+// Within a range that is known to fail the first half is tried, and then the half of what fails, until one event fails
+// alone. Behind it ranges are tried that grow as long as they succeed; they begin with half of the distance between the
+// last two failures, so that it does not matter much whether few events fail or many. `suspects` is the end of the
+// smallest range from `first` on that is known to fail; nothing is known if it is not behind `first`.
+void findFailing(Attempt* attempt, int64_t first, int64_t end) {
+    const char* action = attempt->set->listener->action;
+    int64_t suspects = end, size = 1, lastFailure = first;
+    ++attempt->calls;
+    if (end - first == 1 || isShared(action, attempt->lastError, &attempt->shared)) {
+        noteFailed(attempt, first, end - first);
         return;
     }
-    CHECK_FOR_INTERRUPTS();
-    tryRange(attempt, first, count / 2);
-    tryRange(attempt, first + count / 2, count - count / 2);
+    while (first < end && mayTryMore(attempt)) {
+        int64_t count = suspects > first ? Max((suspects - first) / 2, 1) : Min(size, end - first);
+        Outcome outcome = tryRange(attempt, first, count);
+        ++attempt->calls;
+        bool failsAlways = attempt->succeeded == 0 && attempt->failed >= failsAlwaysAfter;
+        if (outcome != Outcome::failed) {
+            first += count;
+            size *= 2;
+        } else if (isShared(action, attempt->lastError, &attempt->shared)) {
+            noteFailed(attempt, first, end - first);
+            return;
+        } else if (count == 1 || failsAlways) {
+            noteFailed(attempt, first, count);
+            size = failsAlways ? count * 2 : Max((first - lastFailure) / 2, 1);
+            first += count;
+            lastFailure = suspects = first;
+        } else {
+            suspects = first + count;
+        }
+    }
+    if (first == end) return;
+    leaveUntried(attempt->set, first, end - first);
+    attempt->untried += end - first;
+}
+
+void handleRounds(Attempt* attempt) {
+    capture::EventSet* set = attempt->set;
+    int64_t end;
+    for (int64_t first = 0; first < set->count; first = end) {
+        if (isBehind(set->listener->action) || !mayTryMore(attempt)) {
+            leaveUntried(set, first, set->count - first);
+            attempt->untried += set->count - first;
+            break;
+        }
+        end = capture::endOfRound(set, first);
+        if (set->listener->abortOnError)
+            runHandler(set, first, end - first, attempt->trigger);
+        else if (tryRange(attempt, first, end - first) == Outcome::failed)
+            findFailing(attempt, first, end);
+    }
+    if (attempt->ranges != NIL) capture::recordFailures(set, attempt->ranges, false);
 }
 
 void warn(const Attempt* attempt) {
     const capture::Listener* listener = attempt->set->listener;
-    ereport(WARNING, (errcode(attempt->lastError->sqlerrcode),
-                      errmsg("action %s failed for %lld of %lld events: %s", listener->action,
-                             static_cast<long long>(attempt->failed), static_cast<long long>(attempt->set->count),
-                             attempt->lastError->message),
-                      errhint("They wait in specql.failures and are tried again by specql.drain().")));
+    ereport(WARNING,
+            (errcode(attempt->lastError->sqlerrcode),
+             errmsg("action %s failed for %lld of %lld events: %s", listener->action,
+                    static_cast<long long>(attempt->failed), static_cast<long long>(attempt->set->count),
+                    attempt->lastError->message),
+             attempt->untried == 0 ? 0
+                                   : errdetail("%lld events were not tried, because too many had failed. They are "
+                                               "handled after the commit, by a worker or by specql.drain().",
+                                               static_cast<long long>(attempt->untried)),
+             errhint("They wait in specql.failures and are tried again by specql.drain().")));
 }
 
 void failTooDeep(capture::EventSet* set, const char* chain) {
@@ -206,15 +279,8 @@ void handleEventSet(capture::EventSet* set, TriggerData* trigger) {
     } else if (const char* chain = cascadeChain(set)) {
         failTooDeep(set, chain);
     } else {
-        Attempt attempt = {set, trigger, 0, 0, nullptr, NIL, {}};
-        int64_t end;
-        for (int64_t first = 0; first < set->count; first = end) {
-            end = capture::endOfRound(set, first);
-            if (set->listener->abortOnError)
-                runHandler(set, first, end - first, trigger);
-            else
-                tryRange(&attempt, first, end - first);
-        }
+        Attempt attempt = {set, trigger, 0, 0, 0, 0, NIL, nullptr, NIL, {}};
+        handleRounds(&attempt);
         if (attempt.failed > 0) warn(&attempt);
     }
     MemoryContextSwitchTo(before);

@@ -9,8 +9,9 @@ namespace specql::handling {
 // statement trigger is running (a handler that is a trigger function then gets TriggerData that is made up).
 //
 // With on_error = abort errors of the handler are raised. Otherwise they are caught in a subtransaction, and the set is
-// split into halves until each event that fails has failed alone; those are recorded in specql.failure, and a warning
-// is raised. A set is not split after an error that is shared, nor when the handler seems to fail always. Events about
+// split until each event that fails has failed alone; those are recorded in specql.failure, and a warning is raised.
+// After a number of calls of the handler that depends on that of the events, what is left waits for the worker, and so
+// do later events of the action in this transaction. A set is not split after an error that is shared, nor when the handler seems to fail always. Events about
 // the same row are handled in separate rounds. Deferred constraints of the tables that the handler has written count as
 // its errors; where the transaction has violated them before, the events wait for the worker. With abort they are left
 // to COMMIT. Events beyond specql.max_cascade_depth are not handled: that raises an error with abort, and parks them

@@ -67,4 +67,46 @@ void storeWaiting(capture::EventSet* events, int64_t first, int64_t count) {
     wakeWorkerAtCommit();
 }
 
+namespace {
+
+struct Untried {
+    const char* action;
+    SubTransactionId subtransaction;
+};
+List* untried = NIL;  // in TopTransactionContext
+
+}  // namespace
+
+void leaveUntried(capture::EventSet* set, int64_t first, int64_t count) {
+    storeWaiting(set, first, count);
+    MemoryContext before = MemoryContextSwitchTo(TopTransactionContext);
+    auto* left = static_cast<Untried*>(palloc(sizeof(Untried)));
+    *left = {pstrdup(set->listener->action), GetCurrentSubTransactionId()};
+    untried = lappend(untried, left);
+    MemoryContextSwitchTo(before);
+}
+
+bool isBehind(const char* action) {
+    ListCell* cell;
+    foreach (cell, untried)
+        if (strcmp(static_cast<const Untried*>(lfirst(cell))->action, action) == 0) return true;
+    return false;
+}
+
+void forgetUntriedOf(SubTransactionId subtransaction) {
+    if (subtransaction == InvalidSubTransactionId) untried = NIL;
+    ListCell* cell;
+    foreach (cell, untried)
+        if (static_cast<const Untried*>(lfirst(cell))->subtransaction == subtransaction)
+            untried = foreach_delete_current(untried, cell);
+}
+
+void passUntried(SubTransactionId subtransaction, SubTransactionId parent) {
+    ListCell* cell;
+    foreach (cell, untried) {
+        auto* left = static_cast<Untried*>(lfirst(cell));
+        if (left->subtransaction == subtransaction) left->subtransaction = parent;
+    }
+}
+
 }  // namespace specql::handling

@@ -17,7 +17,12 @@ namespace {
 const char* const claimSql = "SELECT " PAST_COLUMNS R"(, deliver FROM specql.waiting_event
 WHERE action = $1 AND id > $3 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
-const char* const releasedSql = "SELECT action FROM specql.released_actions WHERE specql.sees(action) ORDER BY action";
+const char* const releasedSql =
+    "SELECT r.action FROM specql.released_actions AS r WHERE specql.sees(r.action) ORDER BY r.action";
+
+const char* const matchedSql =
+    "SELECT r.action FROM specql.released_actions AS r WHERE specql.sees(r.action) AND EXISTS ("
+    "SELECT FROM specql.action AS a WHERE a.action = r.action AND a.part = 'match') ORDER BY r.action";
 
 const char* const doneSql = "DELETE FROM specql.waiting_event WHERE action = $1 AND id = ANY ($2)";
 
@@ -103,11 +108,11 @@ int handleSome(const char* action, int64_t limit, pg_uuid_t* after) {
     return count;
 }
 
-// The names of the actions that have waiting events and are not paused.
-char** releasedActions(int* count) {
+// The names that one of the two queries gives.
+char** actionsOf(const char* sql, int* count) {
     MemoryContext caller = CurrentMemoryContext;
     SPI_connect();
-    int code = SPI_execute(releasedSql, false, 0);
+    int code = SPI_execute(sql, false, 0);
     if (code != SPI_OK_SELECT) elog(ERROR, "specql: looking for waiting events gave %s", SPI_result_code_string(code));
     MemoryContext spi = MemoryContextSwitchTo(caller);
     *count = static_cast<int>(SPI_processed);
@@ -137,16 +142,23 @@ int64_t handleAll(const char* action, int64_t limit) {
     return handled;
 }
 
-}  // namespace
-
-int64_t handleReleased(const char* action, int64_t limit) {
-    if (action != nullptr) return handleAll(action, limit);
+int64_t handleOf(const char* sql, int64_t limit) {
     int count;
-    char** actions = releasedActions(&count);
+    char** actions = actionsOf(sql, &count);
     int64_t handled = 0;
     for (int i = 0; i < count && handled < limit; ++i)
         handled += handleAll(actions[i], limit - handled);
     return handled;
+}
+
+}  // namespace
+
+int64_t handleReleased(const char* action, int64_t limit) {
+    return action != nullptr ? handleAll(action, limit) : handleOf(releasedSql, limit);
+}
+
+int64_t handleMatches(int64_t limit) {
+    return handleOf(matchedSql, limit);
 }
 
 void failReleased(const char* action, int64_t limit) {

@@ -231,7 +231,7 @@ SPECQL_FUNCTION(specql_evaluate_windows) {
             ereport(WARNING, (errcode(error->sqlerrcode),
                               errmsg("events of action %s cannot be counted: %s", action, error->message)));
     }
-    (void)history::handleReleased(nullptr, PG_INT64_MAX);
+    (void)history::handleMatches(PG_INT64_MAX);
     PG_RETURN_INT32(static_cast<int32>(Min(done, static_cast<int64_t>(INT_MAX))));
 }
 
