@@ -13,9 +13,9 @@ struct FailedRange {
     const ErrorData* error;
 };
 
-// Inserts the events of some ranges (a list of FailedRange). Each is due again after an exponential backoff with jitter,
-// or parked if the action's attempts are used up, as specql.after_error() says. In a replay that delivers nothing the
-// error is rethrown instead.
+// Inserts the events of some ranges (a list of FailedRange). Each is due again after an exponential backoff with
+// jitter, or parked if the action's attempts are used up, as specql.after_error() says. In a replay that delivers
+// nothing the error is rethrown instead.
 void recordFailures(EventSet* set, const List* failed, bool park);
 // The same for one range.
 void recordFailures(EventSet* set, int64_t first, int64_t count, const ErrorData* error, bool park);

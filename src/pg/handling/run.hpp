@@ -11,11 +11,11 @@ namespace specql::handling {
 // With on_error = abort errors of the handler are raised. Otherwise they are caught in a subtransaction, and the set is
 // split until each event that fails has failed alone; those are recorded in specql.failure, and a warning is raised.
 // After a number of calls of the handler that depends on that of the events, what is left waits for the worker, and so
-// do later events of the action in this transaction. A set is not split after an error that is shared, nor when the handler seems to fail always. Events about
-// the same row are handled in separate rounds. Deferred constraints of the tables that the handler has written count as
-// its errors; where the transaction has violated them before, the events wait for the worker. With abort they are left
-// to COMMIT. Events beyond specql.max_cascade_depth are not handled: that raises an error with abort, and parks them
-// otherwise. Events of a paused action are stored in specql.waiting_event.
+// do later events of the action in this transaction. A set is not split after an error that is shared, nor when the
+// handler seems to fail always. Events about the same row are handled in separate rounds. Deferred constraints of the
+// tables that the handler has written count as its errors; where the transaction has violated them before, the events
+// wait for the worker. With abort they are left to COMMIT. Events beyond specql.max_cascade_depth are not handled: that
+// raises an error with abort, and parks them otherwise. Events of a paused action are stored in specql.waiting_event.
 void handleEventSet(capture::EventSet* set, TriggerData* trigger);
 
 // Runs the handler over events [first, first + count) of the set and logs them. Raises all errors of the handler.
