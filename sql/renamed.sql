@@ -119,5 +119,124 @@ SELECT attname FROM pg_attribute WHERE attrelid = 'shop.chain'::regclass AND att
 
 -- An older version knows the old name: refused, with the line to write.
 SELECT * FROM specql.rollback('shop.Chain', 1);
+
+-- Actions: what waits for one, its pause, its log and its history go with it.
+\set ECHO none
+SELECT $$
+entity: Job
+schema: shop
+fields: {state: text, n: integer = 0}
+---
+schema: shop
+actions:
+  - name: on_job
+    on: update Job.state
+    max_attempts: 5
+    steps:
+      - insert: Note SET kilos = n
+  - name: on_paused
+    on: update Job.state
+    steps:
+      - notify: ops "paused"
+  - name: count_jobs
+    trigger: three_jobs
+    condition: "COUNT(job_inserted) >= 3 WITHIN 1 hour"
+    steps:
+      - notify: ops "three"
+  - name: on_visit
+    on: event visit
+    steps:
+      - call_external: mail "send"
+---
+service: mail
+url: https://mail.example/hooks
+headers: {Authorization: "Bearer secret:mail_key"}
+$$ AS jobs \gset
+SELECT replace(replace(replace(replace(:'jobs', 'on_job', E'job_moved\n    renamed_from: on_job'), 'on_paused', E'still_paused\n    renamed_from: [x, on_paused]'),
+    'name: count_jobs', E'name: jobs_counted\n    renamed_from: count_jobs'), 'on_visit', E'visited\n    renamed_from: on_visit') AS actions_renamed \gset
+SELECT replace(replace(:'actions_renamed', 'mail "send"', 'post "send"'), 'service: mail', E'service: post\nrenamed_from: mail') AS renamed \gset
+\set ECHO all
+SELECT count(*) > 0 FROM specql.apply(:'jobs');
+ALTER TABLE shop.note ADD CONSTRAINT no CHECK (kilos < 0) NOT VALID;
+INSERT INTO specql.secret (name, value, sent_to) VALUES ('mail_key', 'k', '{mail}');
+SELECT specql.pause('shop.on_paused');
+INSERT INTO shop.job (id, state) VALUES ('00000000-0000-7000-8000-00000000000a', 'new'), ('00000000-0000-7000-8000-00000000000b', 'new');
+SELECT specql.evaluate_windows(NULL) > 0;
+UPDATE shop.job SET state = 'old' WHERE id = '00000000-0000-7000-8000-00000000000a';
+SELECT specql.emit('visit', '{}') IS NOT NULL;
+SELECT pg_temp.planned(:'renamed');
+SELECT pg_temp.applied(:'renamed');
+SELECT pg_temp.planned(:'renamed');
+SELECT action, status FROM specql.failures;
+SELECT action, paused_at IS NOT NULL AS paused FROM specql.actions WHERE part = '' AND action LIKE 'shop.%' ORDER BY 1;
+SELECT action, count(*) FROM specql.events WHERE action NOT LIKE 'shop.watch' AND action <> 'shop.on_heavy' GROUP BY 1 ORDER BY 1;
+SELECT spec, version, kind FROM specql.history WHERE spec ~ 'job_moved|on_job|post|mail' ORDER BY 1, 2;
+SELECT service, action FROM specql.deliveries WHERE service IS NOT NULL;
+SELECT sent_to FROM specql.secret WHERE name = 'mail_key';
+SELECT name, url FROM specql.services;
+-- The failed one is handled, the paused one when it is resumed, and the window goes on counting.
+ALTER TABLE shop.note DROP CONSTRAINT no;
+SELECT specql.retry(id) FROM specql.failures;
+SELECT specql.resume('shop.still_paused');
+INSERT INTO shop.job (state) VALUES ('third');
+SELECT specql.evaluate_windows(NULL) > 0;
+SELECT action, message FROM specql.deliveries WHERE channel = 'ops' AND message <> 'parcel' ORDER BY 1;
+SELECT specql.retry_due(NULL) >= 0;
+SELECT action, message FROM specql.deliveries WHERE channel = 'ops' AND message <> 'parcel' ORDER BY 1;
+DO $$
+DECLARE
+    holder regclass;
+    n bigint;
+BEGIN
+    FOR holder IN SELECT c.oid FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+                  WHERE c.relnamespace = 'specql'::regnamespace AND c.relkind = 'r' AND a.attname = 'action' LOOP
+        EXECUTE format('SELECT count(*) FROM %s WHERE action = ANY ($1)', holder) INTO n
+        USING ARRAY['shop.on_job', 'shop.on_paused', 'shop.count_jobs', 'shop.on_visit'];
+        IF n > 0 THEN
+            RAISE WARNING '% still has former names', holder;
+        END IF;
+    END LOOP;
+END $$;
+-- Others must not say the former name any more, nor declare it.
+SELECT pg_temp.applied('service: mailer' || E'\nrenamed_from: post\nurl: https://mail.example/hooks\n');
+SELECT code, line, col, message, hint FROM specql.validate('service: mailer' || E'\nrenamed_from: post\nurl: https://mail.example/hooks\n');
+SELECT pg_temp.applied(E'service: other\nurl: https://other.example/\n');
+SELECT code, message, hint FROM specql.validate(E'service: other\nurl: https://other.example/\nrenamed_from: post\n');
+SELECT code, message FROM specql.validate(E'schema: shop\nactions:\n  - {name: noted, renamed_from: watch, on: Parcel, steps: [{notify: a "b"}]}\n') WHERE severity = 'error';
+SELECT code, message FROM specql.validate(E'schema: shop\nactions:\n  - {name: a, renamed_from: a, on: Parcel, steps: [{notify: a "b"}]}\n  - {name: c, renamed_from: a, on: Parcel, steps: [{notify: a "b"}]}\n') WHERE severity = 'error';
+
+-- Entities: the table, with what is in it, and the unit, with its history.
+SELECT count(*) > 0 FROM specql.apply(E'entity: Depot\nschema: shop\nfields: {town: text}\nactions:\n  - {name: on_depot, on: Depot, steps: [{insert: Note SET kilos = 7}]}\n');
+SELECT count(*) > 0 FROM specql.apply(E'entity: Truck\nschema: shop\nfields: {depot: ref(Depot)}\n');
+INSERT INTO shop.depot (id, town) VALUES ('00000000-0000-7000-8000-0000000000d0', 'Ulm');
+SELECT specql.pause('shop.on_depot');
+UPDATE shop.depot SET town = 'Bonn';
+\set hub 'entity: Hub\nschema: shop\nrenamed_from: Depot\nfields: {town: text}\nactions:\n  - {name: on_depot, on: Hub, steps: [{insert: Note SET kilos = 7}]}\n'
+SELECT code, message FROM specql.validate(:'hub') WHERE severity = 'error';
+SELECT :'hub' || E'---\nentity: Truck\nschema: shop\nfields: {depot: ref(Hub)}\n' AS hub \gset
+SELECT pg_temp.planned(:'hub');
+SELECT pg_temp.applied(:'hub');
+SELECT pg_temp.planned(:'hub');
+SELECT town FROM shop.hub;
+SELECT spec, version FROM specql.history WHERE spec LIKE 'shop.Hub' OR spec LIKE 'shop.Depot' ORDER BY 1, 2;
+SELECT specql.resume('shop.on_depot');
+SELECT kilos FROM shop.note WHERE kilos = 7;
+SELECT specql.state_at('Hub', '00000000-0000-7000-8000-0000000000d0', clock_timestamp()) ->> 'town';
+SELECT * FROM specql.drift();
+-- Into another schema, with its actions.
+SELECT replace(replace(replace(:'hub', E'schema: shop\nrenamed_from: Depot', E'schema: net\nrenamed_from: shop.Hub'), 'ref(Hub)', 'ref(net.Hub)'), 'insert: Note', 'insert: shop.Note') AS net \gset
+SELECT pg_temp.applied(:'net');
+SELECT pg_temp.planned(:'net');
+SELECT town FROM net.hub;
+SELECT action, paused_at IS NOT NULL FROM specql.actions WHERE action LIKE '%.on_depot';
+UPDATE net.hub SET town = 'Kiel';
+SELECT count(*) FROM shop.note WHERE kilos = 7;
+SELECT * FROM specql.drift();
+-- Whose it is decides.
+SET ROLE regress_renamer;
+SELECT specql.rename_action('shop.job_moved', 'shop.mine');
+SELECT specql.rename_service('post', 'mine');
+SELECT specql.rename_entity('net.Hub', 'shop.Mine');
+RESET ROLE;
 DROP OWNED BY regress_renamer;
 DROP ROLE regress_renamer;

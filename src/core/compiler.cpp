@@ -145,8 +145,7 @@ void collectAction(const resolve::World& world, const resolve::ActionInfo& actio
 Compiler::Compiler() = default;
 Compiler::~Compiler() = default;
 
-Compiler::Outcome Compiler::read(const std::string& text, const std::string& defaultSchema,
-                                 const std::vector<InstalledUnit>& installed, const yaml::Limits& limits,
+Compiler::Outcome Compiler::read(const std::string& text, const std::string& defaultSchema, const yaml::Limits& limits,
                                  yaml::InterruptCheck interrupt) noexcept {
     return guarded([&] {
         state_ = std::make_unique<State>();
@@ -167,8 +166,14 @@ Compiler::Outcome Compiler::read(const std::string& text, const std::string& def
             state.units.push_back({unit.kind, unit.schema, unit.name, unit.text});
 
         state.renames = plan::askOfRenames(state.world);
+    });
+}
 
+Compiler::Outcome Compiler::add(const std::vector<InstalledUnit>& installed, const yaml::Limits& limits,
+                                yaml::InterruptCheck interrupt) noexcept {
+    return guarded([&] {
         addInstalled(installed, limits, interrupt);
+        plan::reportFormerNames(state_->world, state_->renames);
         collectNames();
     });
 }

@@ -1,9 +1,8 @@
 // The facade of the core: text in, plan out, in stages between which the caller gathers facts from the server.
 // Every function is noexcept: what goes wrong comes back in `failed` (out of memory, interrupted) or as diagnostics.
 //
-//   Compiler c; c.read(text, schema, …)            → c.renameQuestions(), c.expressions(), c.typeTexts(),
-//   c.tableNames(),
-//                                                     c.functionNames()
+//   Compiler c; c.read(text, schema, …)            → c.renameQuestions()
+//   c.add(installed, …)                             → c.expressions(), c.typeTexts(), c.tableNames(), c.functionNames()
 //   c.bind(catalog, facts)                          → c.requests()
 //   c.finish(results)                               → c.objects(), c.explanations(), c.units()
 //                                                     c.tableQuestions()
@@ -35,11 +34,13 @@ public:
 
     enum class Outcome { ok, outOfMemory, interrupted, internalError };
 
-    // Stage 1: the new text, and every unit installed before (each is read again; the new text replaces those it
+    // Stage 1: the new text; then every unit installed before (each is read again; the new text replaces those it
     // names).
-    Outcome read(const std::string& text, const std::string& defaultSchema, const std::vector<InstalledUnit>& installed,
-                 const yaml::Limits& limits, yaml::InterruptCheck interrupt) noexcept;
-    // The same for the installed units alone: nothing is new.
+    Outcome read(const std::string& text, const std::string& defaultSchema, const yaml::Limits& limits,
+                 yaml::InterruptCheck interrupt) noexcept;
+    Outcome add(const std::vector<InstalledUnit>& installed, const yaml::Limits& limits,
+                yaml::InterruptCheck interrupt) noexcept;
+    // The second alone: nothing is new.
     Outcome readInstalled(const std::vector<InstalledUnit>& installed, const yaml::Limits& limits,
                           yaml::InterruptCheck interrupt) noexcept;
     const std::vector<Text>& expressions() const noexcept;        // of the new text and the installed units
@@ -48,7 +49,7 @@ public:
     const std::vector<std::string>& functionNames()
         const noexcept;  // names (without schema) of functions that may matter
 
-    // What the new text says was called otherwise before; to be renamed before the catalog is gathered. rename()
+    // What the new text says was called otherwise before; to be renamed before installed units are added. rename()
     // appends the steps that do it, none or one, and is given its answers one by one: each may depend on the steps
     // before.
     const std::vector<RenameQuestion>& renameQuestions() const noexcept;

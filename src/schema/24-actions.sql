@@ -58,10 +58,14 @@ ALTER TABLE specql.action ENABLE ALWAYS TRIGGER action_changed;
 CREATE TABLE specql.action_owner (
     action text NOT NULL PRIMARY KEY,
     owner specql.role NOT NULL,
-    place integer[] NOT NULL DEFAULT '{}'
+    place integer[] NOT NULL DEFAULT '{}',
+    paused_at timestamptz,
+    dropped_in xid8
 );
 COMMENT ON TABLE specql.action_owner IS 'Whose actions the events in the log were for, and so who sees them. And where they stand, for when one that is gone comes back';
 COMMENT ON COLUMN specql.action_owner.place IS 'Its place in the order of the texts, the last one it had';
+COMMENT ON COLUMN specql.action_owner.paused_at IS 'Since when it was paused when it was dropped';
+COMMENT ON COLUMN specql.action_owner.dropped_in IS 'The transaction that dropped it; registered again in the same one, as by apply, it stays paused';
 COMMENT ON COLUMN specql.action_owner.action IS 'Schema and name';
 COMMENT ON COLUMN specql.action_owner.owner IS 'Who owned its handler when it was registered; see specql.owned_action';
 SELECT pg_catalog.pg_extension_config_dump('specql.action_owner', '');
@@ -105,6 +109,9 @@ COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, i
 CREATE FUNCTION specql.drop_action(action text, caller oid) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     SELECT specql.require_action($1, $2);
+    UPDATE specql.action_owner AS o SET paused_at = p.paused_at, dropped_in = pg_current_xact_id()
+    FROM (SELECT max(a.paused_at) AS paused_at FROM specql.action AS a WHERE a.action = $1) AS p
+    WHERE o.action = $1 AND p.paused_at IS NOT NULL;
     DELETE FROM specql.action_function AS f WHERE f.action = $1;
     DELETE FROM specql.action AS a WHERE a.action = $1;
 $$;

@@ -44,7 +44,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     using Outcome = Compiler::Outcome;
     std::string text(reinterpret_cast<const char*>(data), size);
     Compiler compiler;
-    require(compiler.read(text, "public", {}, Limits(), nullptr) == Outcome::ok);
+    require(compiler.read(text, "public", Limits(), nullptr) == Outcome::ok);
+    require(compiler.add({}, Limits(), nullptr) == Outcome::ok);
     std::vector<ExpressionFacts> facts;
     for (const Text& expression : compiler.expressions()) {
         facts.push_back(factsOf(expression.value));

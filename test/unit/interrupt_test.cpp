@@ -40,18 +40,19 @@ protected:
 
 TEST_F(Interrupt, EndsReading) {
     Compiler compiler;
-    ASSERT_EQ(Compiler::Outcome::ok, compiler.read(manyActions(), "public", {}, Limits(), stopping));
+    ASSERT_EQ(Compiler::Outcome::ok, compiler.read(manyActions(), "public", Limits(), stopping));
     ASSERT_GT(asked, 0);
     for (stopAt = asked; stopAt > 0; stopAt--) {
         asked = 0;
         Compiler again;
-        EXPECT_EQ(Compiler::Outcome::interrupted, again.read(manyActions(), "public", {}, Limits(), stopping));
+        EXPECT_EQ(Compiler::Outcome::interrupted, again.read(manyActions(), "public", Limits(), stopping));
     }
 }
 
 TEST_F(Interrupt, EndsBinding) {
     auto bind = [](Compiler& compiler) {
-        EXPECT_EQ(Compiler::Outcome::ok, compiler.read(manyActions(), "public", {}, Limits(), stopping));
+        EXPECT_EQ(Compiler::Outcome::ok, compiler.read(manyActions(), "public", Limits(), stopping));
+        EXPECT_EQ(Compiler::Outcome::ok, compiler.add({}, Limits(), stopping));
         std::vector<ExpressionFacts> facts(compiler.expressions().size());
         for (ExpressionFacts& one : facts)
             one.ok = one.isLiteral = true, one.literalType = "boolean", one.literalValue = "true";
@@ -71,7 +72,7 @@ TEST_F(Interrupt, EndsBinding) {
     int all = asked;
     asked = 0;
     Compiler reading;
-    ASSERT_EQ(Compiler::Outcome::ok, reading.read(manyActions(), "public", {}, Limits(), stopping));
+    ASSERT_EQ(Compiler::Outcome::ok, reading.read(manyActions(), "public", Limits(), stopping));
     int reads = asked;
     for (int at : {1, all / 2, all}) {
         asked = 0;

@@ -8,21 +8,23 @@
 
 namespace specql {
 
-enum class RenameKind { column };
+enum class RenameKind { entity, action, service, column };
 
-// Is something there under its new name, or under a former one? Each name is given as it can stand in the catalog.
+// Is something there under its new name, or under a former one? Each name is given as it can stand in the catalog; that
+// of an entity or action has its schema.
 struct RenameQuestion {
     RenameKind kind = RenameKind::column;
-    std::string schema, table;         // of a column
+    std::string schema, table;         // of a column; of an entity where its rows shall be
     std::vector<std::string> names;    // the new one; the first is the one to give
     std::vector<std::string> formers;  // the newest first
-    std::string object;                // what the step shows: the table, quoted and qualified
+    std::string object;                // what the step shows: a table is quoted and qualified
     Pos pos;
 };
 
 // Empty where nothing is there under such a name.
 struct RenameAnswer {
     std::string name, former;
+    std::string schema, table;  // where the rows of the former entity are, if the new table is not there
 };
 
 }  // namespace specql

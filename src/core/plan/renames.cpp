@@ -1,6 +1,7 @@
 #include "plan/renames.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -70,34 +71,242 @@ private:
     std::vector<RenameQuestion>& questions_;
 };
 
+// Entities, actions and services: what has a full name of its own.
+class UnitRenames {
+public:
+    UnitRenames(resolve::World& world, std::vector<RenameQuestion>& questions) : world_(world), questions_(questions) {}
+
+    void ask() {
+        for (const resolve::EntityInfo& entity : world_.entities)
+            if (entity.spec && entity.file->fresh)
+                add(RenameKind::entity, entity.home, entity.spec->name, &entity.spec->renamedFrom, entity.file);
+        for (const resolve::Unit& unit : world_.units)
+            for (const spec::Service& service : unit.file->spec.services)
+                if (unit.kind == "service" && unit.fresh() && service.name.value == unit.name)
+                    add(RenameKind::service, "", service.name, &service.renamedFrom, unit.file);
+        for (const resolve::ActionInfo& action : world_.actions)
+            if (action.file->fresh)
+                add(RenameKind::action, action.schema, action.spec->name, &action.spec->renamedFrom, action.file);
+        for (const Named& named : all_)
+            ask(named);
+        for (const resolve::EntityInfo& entity : world_.entities)
+            if (entity.spec && entity.file->fresh) place(entity);
+    }
+
+private:
+    struct Named {
+        RenameKind kind;
+        std::string schema;
+        std::string full;
+        const Text* name;
+        const std::vector<Text>* formers;
+        const resolve::SpecFile* file;
+    };
+
+    static std::string full(RenameKind kind, const std::string& schema, const std::string& name) {
+        bool whole = kind == RenameKind::service || name.find('.') != std::string::npos;
+        return whole ? name : schema + "." + name;
+    }
+
+    void add(RenameKind kind, const std::string& schema, const Text& name, const std::vector<Text>* formers,
+             const resolve::SpecFile* file) {
+        all_.push_back({kind, schema, full(kind, schema, name.value), &name, formers, file});
+    }
+
+    void ask(const Named& named) {
+        if (named.formers->empty()) return;
+        RenameQuestion question;
+        question.kind = named.kind;
+        question.names.push_back(named.full);
+        question.object = named.full;
+        question.pos = named.formers->front().pos;
+        for (const Text& former : *named.formers) {
+            if (!check(named, former)) return;
+            addName(question.formers, full(named.kind, named.schema, former.value));
+        }
+        questions_.push_back(std::move(question));
+    }
+
+    bool check(const Named& named, const Text& former) {
+        std::string name = full(named.kind, named.schema, former.value);
+        for (const Named& other : all_) {
+            if (other.kind != named.kind) continue;
+            bool taken = other.full == name;
+            bool claimed = std::any_of(other.formers->begin(), other.formers->end(), [&](const Text& claim) {
+                return &claim != &former && full(other.kind, other.schema, claim.value) == name;
+            });
+            if (!taken && !claimed) continue;
+            if (taken && other.name == named.name)
+                world_.report(*named.file, Code::S049, former.pos, former.value + " is the name that it has",
+                              "write the name that it had before, or leave renamed_from out");
+            else if (taken)
+                world_.report(*named.file, Code::S049, former.pos,
+                              named.full + " cannot come from " + name + ", which is in this text too",
+                              "leave renamed_from out if " + name + " is another one; or take that away");
+            else
+                world_.report(*named.file, Code::S049, former.pos, "two, or one twice, would come from " + name,
+                              "leave renamed_from out at one of them");
+            return false;
+        }
+        return true;
+    }
+
+    // Where the rows of an entity shall be. If it comes from another schema, its actions do too.
+    void place(const resolve::EntityInfo& entity) {
+        std::string full = entity.home + "." + entity.name;
+        std::vector<RenameQuestion> actions;
+        for (RenameQuestion& question : questions_) {
+            if (question.kind != RenameKind::entity || question.names.front() != full) continue;
+            question.schema = entity.schema;
+            question.table = entity.table;
+            question.object = quoteName(entity.schema, entity.table);
+            for (const Named& action : all_)
+                if (action.kind == RenameKind::action && action.formers->empty() && ofEntity(entity, action))
+                    addAction(question, entity, action, actions);
+        }
+        std::move(actions.begin(), actions.end(), std::back_inserter(questions_));
+    }
+
+    bool ofEntity(const resolve::EntityInfo& entity, const Named& action) const {
+        return std::any_of(entity.spec->actions.begin(), entity.spec->actions.end(),
+                           [&](const spec::Action& own) { return &own.name == action.name; });
+    }
+
+    static void addAction(const RenameQuestion& entity, const resolve::EntityInfo& info, const Named& action,
+                          std::vector<RenameQuestion>& actions) {
+        RenameQuestion question;
+        question.kind = RenameKind::action;
+        question.names.push_back(action.full);
+        question.object = action.full;
+        question.pos = action.name->pos;
+        for (const std::string& former : entity.formers) {
+            std::string schema = former.substr(0, former.rfind('.'));
+            if (schema != info.home) addName(question.formers, schema + "." + action.name->value);
+        }
+        if (!question.formers.empty()) actions.push_back(std::move(question));
+    }
+
+    resolve::World& world_;
+    std::vector<RenameQuestion>& questions_;
+    std::vector<Named> all_;
+};
+
+// Calls `visit` with each step, also those inside of others.
+template <typename Visit>
+void eachStep(const std::vector<spec::Step>& steps, const Visit& visit) {
+    for (const spec::Step& step : steps) {
+        visit(step);
+        eachStep(step.then, visit);
+        eachStep(step.otherwise, visit);
+    }
+}
+
+template <typename Visit>
+void eachStep(const spec::Action& action, const Visit& visit) {
+    for (const spec::Branch& branch : action.branches) {
+        eachStep(branch.steps, visit);
+        eachStep(branch.otherwise, visit);
+    }
+    eachStep(action.onTimeout, visit);
+}
+
+bool calls(const spec::Step& step, const RenameQuestion& question, const std::string& former) {
+    if (question.kind == RenameKind::service)
+        return (step.kind == spec::StepKind::callExternal && step.target.value == former) ||
+               (step.kind == spec::StepKind::function && step.verb.value == former);
+    bool function = step.kind == spec::StepKind::function || step.kind == spec::StepKind::call;
+    std::string name = step.target.value;
+    return function && (name == former || snakeCase(name) == snakeCase(former.substr(former.rfind('.') + 1)));
+}
+
+PlanStep stepOf(const RenameQuestion& question, ObjectKind kind, const std::string& detail) {
+    PlanStep step;
+    step.action = PlanAction::alter;
+    step.detail = detail;
+    step.places.push_back(question.pos);
+    step.ofText = true;
+    step.desired.kind = kind;
+    step.desired.identity = question.object;
+    step.desired.pos = question.pos;
+    return step;
+}
+
+std::string call(const char* function, const std::string& former, const std::string& name) {
+    return std::string("SELECT specql.") + function + "(" + quoteLiteral(former) + ", " + quoteLiteral(name) + ");";
+}
+
+void moveTable(const RenameQuestion& question, const RenameAnswer& answer, PlanStep& step) {
+    if (answer.table.empty()) return;
+    if (answer.table != question.table)
+        step.sql.push_back("ALTER TABLE " + quoteName(answer.schema, answer.table) + " RENAME TO " +
+                           quoteName(question.table) + ";");
+    if (answer.schema == question.schema) return;
+    step.sql.push_back("CREATE SCHEMA IF NOT EXISTS " + quoteName(question.schema) + ";");
+    step.sql.push_back("ALTER TABLE " + quoteName(answer.schema, question.table) + " SET SCHEMA " +
+                       quoteName(question.schema) + ";");
+}
+
 }  // namespace
 
 std::vector<RenameQuestion> askOfRenames(resolve::World& world) {
     std::vector<RenameQuestion> questions;
+    UnitRenames(world, questions).ask();
     for (const resolve::EntityInfo& entity : world.entities)
         if (entity.spec && entity.file->fresh) FieldRenames(world, entity, questions).ask();
     return questions;
 }
 
+void reportFormerNames(resolve::World& world, const std::vector<RenameQuestion>& questions) {
+    for (const RenameQuestion& question : questions)
+        for (const std::string& former : question.formers) {
+            if (question.kind != RenameKind::action && question.kind != RenameKind::service) continue;
+            std::string does = question.kind == RenameKind::service ? "calls the service " : "calls the action ";
+            for (const resolve::ActionInfo& action : world.actions) {
+                if (action.file->fresh) continue;
+                bool says = question.kind == RenameKind::action && action.name() == former;
+                if (says) does = "declares ";
+                eachStep(*action.spec, [&](const spec::Step& step) { says = says || calls(step, question, former); });
+                if (says)
+                    world.diagnostics().report(Code::P017, question.pos,
+                                               "the installed " + action.file->label + " " + does + former +
+                                                   ", which gets the name " + question.names.front(),
+                                               "change it in the same text");
+            }
+        }
+}
+
 std::vector<PlanStep> rename(resolve::World& world, const RenameQuestion& question, const RenameAnswer& answer) {
     if (answer.former.empty()) return {};
+    const std::string& name = question.names.front();
     if (!answer.name.empty()) {
+        std::string where = question.kind == RenameKind::column ? question.object + " has both " : "there are both ";
         world.diagnostics().report(
-            Code::P016, question.pos,
-            question.object + " has both " + answer.name + " and " + answer.former + ", which it would come from",
+            Code::P016, question.pos, where + answer.name + " and " + answer.former + ", which it would come from",
             "drop the one that is not needed; or leave renamed_from out, and both are what they are");
         return {};
     }
-    PlanStep step;
-    step.action = PlanAction::alter;
-    step.detail = question.names.front() + " renamed from " + answer.former;
-    step.sql.push_back("ALTER TABLE " + question.object + " RENAME COLUMN " + quoteName(answer.former) + " TO " +
-                       quoteName(question.names.front()) + ";");
-    step.places.push_back(question.pos);
-    step.ofText = true;
-    step.desired.kind = ObjectKind::table;
-    step.desired.identity = question.object;
-    step.desired.pos = question.pos;
+    switch (question.kind) {
+        case RenameKind::column: {
+            PlanStep step = stepOf(question, ObjectKind::table, name + " renamed from " + answer.former);
+            step.sql.push_back("ALTER TABLE " + question.object + " RENAME COLUMN " + quoteName(answer.former) +
+                               " TO " + quoteName(name) + ";");
+            return {step};
+        }
+        case RenameKind::action: {
+            PlanStep step = stepOf(question, ObjectKind::registration, "renamed from " + answer.former);
+            step.sql.push_back(call("rename_action", answer.former, name));
+            return {step};
+        }
+        case RenameKind::service: {
+            PlanStep step = stepOf(question, ObjectKind::service, "renamed from " + answer.former);
+            step.sql.push_back(call("rename_service", answer.former, name));
+            return {step};
+        }
+        case RenameKind::entity: break;
+    }
+    PlanStep step = stepOf(question, ObjectKind::table, name + " renamed from " + answer.former);
+    moveTable(question, answer, step);
+    step.sql.push_back(call("rename_entity", answer.former, name));
     return {step};
 }
 

@@ -12,6 +12,10 @@ namespace specql::plan {
 // that could be done.
 std::vector<RenameQuestion> askOfRenames(resolve::World& world);
 
+// Reports what installed texts say of actions and services by their former names. What they say of entities and fields
+// is found out when it is resolved.
+void reportFormerNames(resolve::World& world, const std::vector<RenameQuestion>& questions);
+
 // The steps, none or one, that give it its new name. Reports that both are there.
 std::vector<PlanStep> rename(resolve::World& world, const RenameQuestion& question, const RenameAnswer& answer);
 

@@ -13,7 +13,7 @@ const Words actionKeys = {"name",         "description", "pattern",     "trigger
                           "operation",    "batch_field", "validations", "error_handling", "correlation_window",
                           "correlate_by", "after_match", "cooldown",    "on_timeout",     "on_error",
                           "max_attempts", "backoff",     "enabled",     "order",          "fires",
-                          "retry_on",     "park_on"};
+                          "retry_on",     "park_on",     "renamed_from"};
 const Words conditionKeys = {"if", "then", "else"};
 const Words operations = {"update", "insert", "delete"};
 const Words afterMatchChoices = {"consume", "edge", "every"};
@@ -318,6 +318,7 @@ void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, s
     }
     action.name = context.requiredText(node, "name", actionKeys, "an action");
     action.description = context.text(node, "description");
+    action.renamedFrom = context.formerNames(node);
     action.pattern = context.text(node, "pattern");
     bool canBeRaised = readTrigger(context, node, action);
     if (const yaml::Node* params = context.mapping(node, "params")) {

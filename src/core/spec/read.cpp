@@ -8,7 +8,7 @@ namespace specql::spec {
 
 namespace {
 
-const Words entityKeys = {"entity", "schema", "table", "description", "fields", "indexes", "actions"};
+const Words entityKeys = {"entity", "schema", "table", "description", "fields", "indexes", "actions", "renamed_from"};
 const Words rulesKeys = {"actions", "schema"};
 
 // The table of an entity under a name of its own, as SQL would say it.
@@ -58,6 +58,7 @@ void readEntity(ReadContext& context, const yaml::Node& root) {
     entity.schema = context.text(root, "schema");
     readTable(context, root, entity);
     entity.description = context.text(root, "description");
+    entity.renamedFrom = context.formerNames(root);
     if (const yaml::Node* fields = context.mapping(root, "fields")) {
         readFields(context, *fields, entity.fields);
     }

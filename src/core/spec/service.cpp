@@ -9,8 +9,8 @@ namespace specql::spec {
 
 namespace {
 
-const Words serviceKeys = {"service", "url",    "timeout", "retries",  "backoff",  "headers",
-                           "secret",  "format", "numbers", "ordering", "retry_on", "operations"};
+const Words serviceKeys = {"service", "url",     "timeout",  "retries",  "backoff",    "headers",     "secret",
+                           "format",  "numbers", "ordering", "retry_on", "operations", "renamed_from"};
 const Words operationKeys = {"path", "method", "timeout", "retries"};
 const Words formats = {"cloudevents", "hasura", "supabase", "plain"};
 const Words numberForms = {"json", "text"};
@@ -154,7 +154,7 @@ std::vector<Param> readSettings(ReadContext& context, const yaml::Node& mapping,
     std::vector<Param> settings;
     for (const yaml::Entry& entry : mapping.entries) {
         const std::string& key = entry.key.value;
-        bool isSetting = key != "service" && key != "headers" && key != "operations";
+        bool isSetting = key != "service" && key != "headers" && key != "operations" && key != "renamed_from";
         if (!isSetting || !isOneOf(key, known)) {
             continue;
         }
@@ -202,6 +202,7 @@ void readService(ReadContext& context, const yaml::Node& root) {
     service.firstLine = root.pos.line;
     service.lastLine = root.end.line;
     service.name = context.text(root, "service");
+    service.renamedFrom = context.formerNames(root);
     service.settings = readSettings(context, root, serviceKeys);
     for (const Param& setting : service.settings) {
         if (setting.name.value == "format") {

@@ -126,6 +126,7 @@ struct Action {
     Text order;                         // as written
     int turn = 0;                       // its value
     std::vector<Step> onTimeout;
+    std::vector<Text> renamedFrom;  // former names, the newest first
     std::vector<Text> validations;  // they are also the first steps of every branch
     Text errorHandling;
     std::vector<Param> params;
@@ -143,6 +144,7 @@ struct Service {
     std::vector<Param> settings;  // url, timeout, retries, secret, format, ordering, …: key and raw value
     std::vector<Param> headers;
     std::vector<Operation> operations;
+    std::vector<Text> renamedFrom;
     Pos pos;
     uint32_t firstLine = 0, lastLine = 0;
 };
@@ -156,6 +158,7 @@ struct Entity {
     std::vector<Field> fields;
     std::vector<IndexSpec> indexes;
     std::vector<Action> actions;
+    std::vector<Text> renamedFrom;
     Pos pos;
     uint32_t firstLine = 0, lastLine = 0;
 };

@@ -104,8 +104,19 @@ void renameAll(Compilation* work, bool keep) {
     }
 }
 
-// All that comes after the text was read.
-void runStages(Compilation* work, bool plans) {
+yaml::Limits limits() {
+    yaml::Limits limits;
+    limits.bytes = static_cast<size_t>(maxSpecSize);
+    return limits;
+}
+
+// All that comes after a text was read; `hasText` is false if there is none.
+void runStages(Compilation* work, bool hasText, bool plans) {
+    catalog::readUnits(&work->units);
+    work->view.units = work->units;
+    leaveOutUnits(&work->view);
+    requireDone(hasText ? work->compiler.add(work->view.units, limits(), interruptPending)
+                        : work->compiler.readInstalled(work->view.units, limits(), interruptPending));
     catalog::readObjects(&work->view.objects);
     catalog::readPlaces(&work->view.places);
     catalog::readMoved(&work->view.moved);
@@ -146,26 +157,22 @@ Compilation* compile(const CompileArguments& arguments) {
         work->view.removed.emplace_back(unit);
     }
     work->view.dropTables = arguments.dropTables;
-    catalog::readUnits(&work->units);
-    work->view.units = work->units;
-    leaveOutUnits(&work->view);
-
-    yaml::Limits limits;
-    limits.bytes = static_cast<size_t>(maxSpecSize);
-    requireDone(arguments.installedOnly
-                    ? work->compiler.readInstalled(work->view.units, limits, interruptPending)
-                    : work->compiler.read(work->text, work->schema, work->view.units, limits, interruptPending));
-    bool plans = !arguments.installedOnly || arguments.removedCount > 0;
-    if (work->compiler.renameQuestions().empty()) {
-        runStages(work, plans);
-    } else if (arguments.keepRenames) {
-        renameAll(work, true);
-        runStages(work, plans);
+    if (arguments.installedOnly) {
+        runStages(work, false, arguments.removedCount > 0);
+        sortProblems(work);
+        MemoryContextSwitchTo(before);
+        return work;
+    }
+    requireDone(work->compiler.read(work->text, work->schema, limits(), interruptPending));
+    bool keep = arguments.keepRenames;
+    auto renameAndRun = [work, keep] {
+        renameAll(work, keep);
+        runStages(work, true, true);
+    };
+    if (keep || work->compiler.renameQuestions().empty()) {
+        renameAndRun();
     } else {
-        ErrorData* error = rehearse([work, plans] {
-            renameAll(work, false);
-            runStages(work, plans);
-        });
+        ErrorData* error = rehearse(renameAndRun);
         if (error != nullptr) ReThrowError(error);
     }
     sortProblems(work);

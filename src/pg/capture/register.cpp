@@ -10,10 +10,12 @@ namespace {
 
 const char* const upsertSql = R"(
 INSERT INTO specql.action AS a (action, event, relation, handler, capture, on_error, max_attempts, backoff, enabled,
-    processed, part, run_order, place, uses_caller, retry_on, park_on)
+    processed, part, run_order, place, uses_caller, retry_on, park_on, paused_at)
 VALUES ($1, $2, $3, $4, $5, coalesce($6, 'retry'),
     coalesce($7, 8), coalesce($8, interval '1 second'), coalesce($9, true), $10, coalesce($11, ''),
-    coalesce($12, 0), coalesce($13, '{}'), coalesce($14, false), coalesce($15, '{}'), coalesce($16, '{}'))
+    coalesce($12, 0), coalesce($13, '{}'), coalesce($14, false), coalesce($15, '{}'), coalesce($16, '{}'),
+    (SELECT o.paused_at FROM specql.action_owner AS o
+     WHERE o.action = $1 AND o.dropped_in = pg_current_xact_id_if_assigned()))
 ON CONFLICT (action, (coalesce(relation, '')), part) DO UPDATE
 SET event = excluded.event, handler = excluded.handler, capture = excluded.capture, on_error = excluded.on_error,
     max_attempts = excluded.max_attempts, backoff = excluded.backoff, enabled = excluded.enabled,

@@ -8,7 +8,7 @@ namespace specql::catalog {
 
 void answerRename(const RenameQuestion& question, RenameAnswer* answer);
 
-// Keeps the former names of a column, by which images of rows of the past know it, if the caller has the rights of the
+// Of a column keeps the former names, by which images of rows of the past know it, if the caller has the rights of the
 // table's owner.
 void recordFormerNames(const RenameQuestion& question, Oid caller);
 
