@@ -72,6 +72,11 @@ JsonSafety jsonSafety(Oid type) {
     type = getBaseType(type);
     Oid element = get_element_type(type);
     if (OidIsValid(element)) return jsonSafety(element);
+    Oid cast;
+    // The words of an enum are written by the server, unless somebody has made a cast to json.
+    if (get_typtype(type) == TYPTYPE_ENUM &&
+        find_coercion_pathway(JSONOID, type, COERCION_EXPLICIT, &cast) != COERCION_PATH_FUNC)
+        return JsonSafety::safe;
     if (type >= FirstNormalObjectId || get_typtype(type) == TYPTYPE_COMPOSITE) return JsonSafety::foreign;
     // Of JSON, \u0000 and numbers without end are text that jsonb refuses.
     return type == JSONOID ? JsonSafety::mayRaise : type == JSONBOID ? JsonSafety::nested : JsonSafety::safe;
