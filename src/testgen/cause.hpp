@@ -17,7 +17,8 @@ struct Tested {
 };
 Tested testedOf(const resolve::ResolvedAction& action);
 
-// `context` has a line for each level, the innermost first, as lc_messages = C words them. `otherwise` is the answer if neither message nor context names anybody.
+// `context` has a line for each level, the innermost first, as lc_messages = C words them. `otherwise` is the answer if
+// neither message nor context names anybody.
 bool isOfTested(const Tested& tested, const std::string& message, const std::string& context, bool otherwise);
 
 }  // namespace specql::testgen
