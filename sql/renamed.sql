@@ -238,5 +238,29 @@ SELECT specql.rename_action('shop.job_moved', 'shop.mine');
 SELECT specql.rename_service('post', 'mine');
 SELECT specql.rename_entity('net.Hub', 'shop.Mine');
 RESET ROLE;
+
+-- Values of enums: rows are written otherwise, which is no event; the log keeps the word that it had.
+SELECT count(*) > 0 FROM specql.apply(E'entity: Letter\nschema: shop\nfields: {state: "enum(waiting, sent, not found)! = ''sent''"}\nactions:\n  - {name: on_letter, on: Letter, steps: [{notify: ops "letter"}]}\n');
+INSERT INTO shop.letter (state) VALUES ('sent'), ('waiting'), ('not found');
+SELECT count(*) FROM specql.events WHERE action = 'shop.on_letter';
+\set letter 'entity: Letter\nschema: shop\nfields:\n  state: {type: "enum(waiting, shipped, lost)! = ''shipped''", renamed_values: {shipped: [gone, sent], lost: not found}}\nactions:\n  - {name: on_letter, on: Letter, steps: [{notify: ops "letter"}]}\n'
+-- Without it: refused, with what to write.
+SELECT code, hint FROM specql.validate(regexp_replace(:'letter', ', renamed_values.*?\}', '')) WHERE severity = 'error';
+SELECT code, hint FROM specql.validate(E'entity: Letter\nschema: shop\nfields: {state: "enum(waiting, shipped, not found)! = ''shipped''"}\n') WHERE severity = 'error';
+SELECT pg_temp.planned(:'letter');
+SELECT state FROM shop.letter ORDER BY id;
+SELECT pg_temp.applied(:'letter');
+SELECT state FROM shop.letter ORDER BY id;
+SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'letter_state_check';
+INSERT INTO shop.letter DEFAULT VALUES RETURNING state;
+SELECT count(*) FROM specql.events WHERE action = 'shop.on_letter';
+SELECT pg_temp.planned(:'letter');
+SELECT * FROM specql.drift();
+-- What cannot be.
+SELECT code, line, col, message FROM specql.validate(E'entity: Letter\nschema: shop\nfields:\n  state: {type: "enum(waiting, shipped, lost)", renamed_values: {shipped: waiting, posted: sent, lost: sent}}\n') WHERE severity = 'error';
+SELECT code, message FROM specql.validate(E'entity: Letter\nschema: shop\nfields:\n  state: {type: "enum(waiting, shipped)! = \'shipped\'", renamed_values: {shipped: lost}}\nactions:\n  - {name: on_letter, on: Letter, steps: [{notify: ops "letter"}]}\n') WHERE severity = 'error';
+SET ROLE regress_renamer;
+SELECT specql.respell_value('shop.letter', 'state', 'lost', 'found');
+RESET ROLE;
 DROP OWNED BY regress_renamer;
 DROP ROLE regress_renamer;

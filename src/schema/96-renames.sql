@@ -1,4 +1,4 @@
--- renamed_from of entities, actions and services: what is known under the former name is known under the new one.
+-- renamed_from of entities, actions and services, and values of enums: what is known under the former name is known under the new one.
 
 CREATE FUNCTION specql.first_in_force(kind text, names text[]) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -103,6 +103,31 @@ END $$;
 COMMENT ON FUNCTION specql.rename_service(text, text) IS
 'Gives a service of the caller another name, with its calls, dead letters, secrets and the state of its circuit breaker. specql.apply calls this';
 
-REVOKE ALL ON FUNCTION specql.first_in_force(text, text[]), specql.rows_of_entity(text), specql.rename_unit(text, text, text),
+CREATE FUNCTION specql.value_in_check(schema text, "table" text, column_name text, names text[], formers text[])
+RETURNS TABLE (name text, former text, conname text, definition text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (SELECT v.value FROM unnest($4) WITH ORDINALITY AS v(value, place)
+            WHERE position(quote_literal(v.value) || '::' IN c.definition) > 0 ORDER BY v.place LIMIT 1),
+           (SELECT v.value FROM unnest($5) WITH ORDINALITY AS v(value, place)
+            WHERE position(quote_literal(v.value) || '::' IN c.definition) > 0 ORDER BY v.place LIMIT 1),
+           c.conname, c.definition
+    FROM (SELECT k.conname::text, pg_get_constraintdef(k.oid) AS definition
+          FROM pg_constraint AS k
+          JOIN pg_class AS r ON r.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = r.relnamespace
+          JOIN pg_attribute AS a ON a.attrelid = r.oid AND k.conkey = ARRAY[a.attnum]
+          WHERE k.contype = 'c' AND n.nspname = $1 AND r.relname = $2 AND a.attname = $3) AS c
+    WHERE position('= ANY (ARRAY[' IN c.definition) > 0 OR c.definition ~ '^CHECK \(\(\S+ = ''.*''::text\)\)$'
+    ORDER BY 2 IS NULL, c.conname LIMIT 1
+$$;
+COMMENT ON FUNCTION specql.value_in_check(text, text, text, text[], text[]) IS
+'The check of a column that lists the values it may have, and which of these are among them';
+
+CREATE FUNCTION specql.respell_value(relation regclass, column_name text, former text, value text) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_respell_value';
+COMMENT ON FUNCTION specql.respell_value(regclass, text, text, text) IS
+'Writes a value otherwise in all rows of a table of the caller, without an event: nothing has happened to them. specql.apply calls this';
+
+REVOKE ALL ON FUNCTION specql.value_in_check(text, text, text, text[], text[]), specql.respell_value(regclass, text, text, text),
+    specql.first_in_force(text, text[]), specql.rows_of_entity(text), specql.rename_unit(text, text, text),
     specql.rename_entity(text, text), specql.rename_action(text, text), specql.rename_service(text, text) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION specql.rename_entity(text, text), specql.rename_action(text, text), specql.rename_service(text, text) TO specql_admin;
+GRANT EXECUTE ON FUNCTION specql.respell_value(regclass, text, text, text), specql.rename_entity(text, text), specql.rename_action(text, text), specql.rename_service(text, text) TO specql_admin;

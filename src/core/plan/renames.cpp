@@ -71,6 +71,42 @@ private:
     std::vector<RenameQuestion>& questions_;
 };
 
+// Values are names of an enum's own.
+void askOfValues(resolve::World& world, const resolve::EntityInfo& entity, const spec::Field& field,
+                 std::vector<RenameQuestion>& questions) {
+    auto isValue = [&](const std::string& value) {
+        return std::find(field.enumValues.begin(), field.enumValues.end(), value) != field.enumValues.end();
+    };
+    std::vector<std::string> claimed;
+    for (const spec::RenamedValue& renamed : field.renamedValues) {
+        const std::string& value = renamed.value.value;
+        RenameQuestion question;
+        question.kind = RenameKind::value;
+        question.schema = entity.schema;
+        question.table = entity.table;
+        question.column = resolve::columnName(field, field.name.value);
+        question.object = quoteName(entity.schema, entity.table);
+        question.names.push_back(value);
+        question.pos = renamed.value.pos;
+        bool good = isValue(value);
+        if (!good)
+            world.report(*entity.file, Code::S049, renamed.value.pos, value + " is not a value of " + field.name.value,
+                         "renamed_values says of each new value what it was: {new: old}");
+        for (const Text& former : renamed.formers) {
+            bool twice = std::find(claimed.begin(), claimed.end(), former.value) != claimed.end();
+            if (isValue(former.value) || twice)
+                world.report(*entity.file, Code::S049, former.pos,
+                             twice ? "two values would come from " + former.value
+                                   : value + " cannot come from " + former.value + ", which is a value too",
+                             "renamed_values says of each new value what it was: {new: old}");
+            good = good && !isValue(former.value) && !twice;
+            claimed.push_back(former.value);
+            question.formers.push_back(former.value);
+        }
+        if (good) questions.push_back(std::move(question));
+    }
+}
+
 // Entities, actions and services: what has a full name of its own.
 class UnitRenames {
 public:
@@ -231,6 +267,25 @@ PlanStep stepOf(const RenameQuestion& question, ObjectKind kind, const std::stri
     return step;
 }
 
+// The constraint goes and comes again, with the new word in the place of the old one: what else the spec changes of it
+// is planned as ever.
+PlanStep respell(const RenameQuestion& question, const RenameAnswer& answer) {
+    const std::string& value = question.names.front();
+    PlanStep step = stepOf(question, ObjectKind::table,
+                           "value " + value + " of " + question.column + " renamed from " + answer.former);
+    std::string definition = answer.definition,
+                was = quoteLiteral(answer.former) + "::", is = quoteLiteral(value) + "::";
+    for (size_t at = definition.find(was); at != std::string::npos; at = definition.find(was, at + is.size()))
+        definition.replace(at, was.size(), is);
+    std::string alter = "ALTER TABLE " + question.object + " ";
+    step.sql.push_back(alter + "DROP CONSTRAINT " + answer.check + ";");
+    step.sql.push_back("SELECT specql.respell_value(" + quoteLiteral(question.object) + ", " +
+                       quoteLiteral(question.column) + ", " + quoteLiteral(answer.former) + ", " + quoteLiteral(value) +
+                       ");");
+    step.sql.push_back(alter + "ADD CONSTRAINT " + answer.check + " " + definition + ";");
+    return step;
+}
+
 std::string call(const char* function, const std::string& former, const std::string& name) {
     return std::string("SELECT specql.") + function + "(" + quoteLiteral(former) + ", " + quoteLiteral(name) + ");";
 }
@@ -253,6 +308,10 @@ std::vector<RenameQuestion> askOfRenames(resolve::World& world) {
     UnitRenames(world, questions).ask();
     for (const resolve::EntityInfo& entity : world.entities)
         if (entity.spec && entity.file->fresh) FieldRenames(world, entity, questions).ask();
+    for (const resolve::EntityInfo& entity : world.entities)
+        if (entity.spec && entity.file->fresh)
+            for (const spec::Field& field : entity.spec->fields)
+                askOfValues(world, entity, field, questions);
     return questions;
 }
 
@@ -279,7 +338,8 @@ std::vector<PlanStep> rename(resolve::World& world, const RenameQuestion& questi
     if (answer.former.empty()) return {};
     const std::string& name = question.names.front();
     if (!answer.name.empty()) {
-        std::string where = question.kind == RenameKind::column ? question.object + " has both " : "there are both ";
+        bool inTable = question.kind == RenameKind::column || question.kind == RenameKind::value;
+        std::string where = inTable ? question.object + " has both " : "there are both ";
         world.diagnostics().report(
             Code::P016, question.pos, where + answer.name + " and " + answer.former + ", which it would come from",
             "drop the one that is not needed; or leave renamed_from out, and both are what they are");
@@ -302,6 +362,7 @@ std::vector<PlanStep> rename(resolve::World& world, const RenameQuestion& questi
             step.sql.push_back(call("rename_service", answer.former, name));
             return {step};
         }
+        case RenameKind::value: return {respell(question, answer)};
         case RenameKind::entity: break;
     }
     PlanStep step = stepOf(question, ObjectKind::table, name + " renamed from " + answer.former);

@@ -9,6 +9,39 @@ namespace specql::plan {
 
 namespace {
 
+// The line of the field, with its former name.
+std::string lineOf(const resolve::EntityInfo& entity, const spec::Field& field, const std::string& key,
+                   const std::string& former) {
+    std::string type = field.type.value + (field.required ? "!" : "");
+    if (field.defaultValue) type += " = " + entity.file->spec.expressions[field.defaultValue.id].value;
+    bool quotes = type.find_first_of("{}[],\"'#:") != std::string::npos;
+    return field.name.value + ": {type: " + (quotes ? quoteJson(type) : type) + ", " + key + ": " + former + "}";
+}
+
+// The values of a check like x IN ('a', 'b').
+std::vector<std::string> literals(const std::string& condition) {
+    std::vector<std::string> values;
+    for (size_t at = condition.find('\''); at != std::string::npos; at = condition.find('\'', at)) {
+        std::string value;
+        for (++at; at < condition.size() && (condition[at] != '\'' || condition.compare(at, 2, "''") == 0); ++at) {
+            value += condition[at];
+            if (condition[at] == '\'') ++at;
+        }
+        values.push_back(value);
+        if (at < condition.size()) ++at;
+    }
+    return values;
+}
+
+std::vector<std::string> without(std::vector<std::string> values, const std::vector<std::string>& others) {
+    values.erase(std::remove_if(values.begin(), values.end(),
+                                [&](const std::string& value) {
+                                    return std::find(others.begin(), others.end(), value) != others.end();
+                                }),
+                 values.end());
+    return values;
+}
+
 class TableChanger {
 public:
     TableChanger(const Object& table, const resolve::EntityInfo& entity, const TableShape* made,
@@ -39,8 +72,9 @@ public:
             CheckState state = stateOf(check);
             if (state == CheckState::same) continue;
             add(check.column, "ADD " + check.sql());
-            if (state == CheckState::shrinks)
-                change_.losses.push_back("values of the field " + check.column + " would no longer be allowed");
+            if (state != CheckState::shrinks) continue;
+            change_.losses.push_back("values of the field " + check.column + " would no longer be allowed");
+            suggestValues(check);
         }
         return std::move(change_);
     }
@@ -49,6 +83,21 @@ private:
     void add(const std::string& column, const std::string& action) {
         change_.sql.push_back(alter_ + action + ";");
         change_.places.push_back(placeOf(entity_, column));
+    }
+
+    void suggestValues(const ShapeCheck& check) {
+        const ShapeCheck* was = made_ ? made_->check(check.name) : nullptr;
+        const resolve::ColumnInfo* column = entity_.column(check.column);
+        if (!was || !column || !column->field) return;
+        std::vector<std::string> gone = without(literals(was->condition), literals(check.condition));
+        std::vector<std::string> come = without(literals(check.condition), literals(was->condition));
+        for (const std::string& value : gone) {
+            std::string now = gone.size() == 1 && come.size() == 1 ? come.front() : nearest(value, come);
+            if (now.empty()) continue;
+            change_.respelled += "if " + now + " is the former " + value + ", write " +
+                                 lineOf(entity_, *column->field, "renamed_values", "{" + now + ": " + value + "}") +
+                                 "; ";
+        }
     }
 
     void addColumn(const ShapeColumn& column) {
@@ -170,20 +219,8 @@ TableChange changeTable(const Object& table, const resolve::EntityInfo& entity, 
     return TableChanger(table, entity, made, question, answer).run();
 }
 
-namespace {
-
-// The line of the field, with its former name.
-std::string lineOf(const resolve::EntityInfo& entity, const spec::Field& field, const std::string& former) {
-    std::string type = field.type.value + (field.required ? "!" : "");
-    if (field.defaultValue) type += " = " + entity.file->spec.expressions[field.defaultValue.id].value;
-    bool quotes = type.find_first_of("{}[],\"'#:") != std::string::npos;
-    return field.name.value + ": {type: " + (quotes ? quoteJson(type) : type) + ", renamed_from: " + former + "}";
-}
-
-}  // namespace
-
 std::string likelyRename(const resolve::EntityInfo& entity, const TableChange& change) {
-    std::string all;
+    std::string all = change.respelled;
     for (const ShapeColumn& gone : change.gone) {
         std::vector<std::string> names, others;
         for (const ShapeColumn& come : change.come)
@@ -195,8 +232,8 @@ std::string likelyRename(const resolve::EntityInfo& entity, const TableChange& c
         const resolve::ColumnInfo* column = name.empty() ? nullptr : entity.column(name);
         if (!column || !column->field) continue;
         const std::string& field = column->field->name.value;
-        all += "if " + field + " is the former " + gone.name + ", write " + lineOf(entity, *column->field, gone.name) +
-               "; ";
+        all += "if " + field + " is the former " + gone.name + ", write " +
+               lineOf(entity, *column->field, "renamed_from", gone.name) + "; ";
     }
     return all;
 }

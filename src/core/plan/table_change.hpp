@@ -20,6 +20,7 @@ struct TableChange {
     std::vector<std::string> refused;  // what cannot be done at all
     std::vector<std::string> columns;  // that get another type or go: functions that read them go first
     std::vector<ShapeColumn> gone, come;
+    std::string respelled;  // as likelyRename(), of values of enums
 };
 
 // What to write for each column that goes if it is one that comes, which looks like it; ends in "; ", or is empty.

@@ -9,7 +9,7 @@ namespace specql::spec {
 
 namespace {
 
-const Words fieldKeys = {"type", "required", "default", "description", "check", "renamed_from"};
+const Words fieldKeys = {"type", "required", "default", "description", "check", "renamed_from", "renamed_values"};
 const Words indexKeys = {"name", "columns", "type", "unique", "where"};
 const Words indexTypes = {"btree", "gin", "gist", "spgist", "brin", "hash"};
 const Words deleteRules = {"cascade", "restrict", "set null"};
@@ -159,6 +159,20 @@ void readType(ReadContext& context, const Text& text, Field& field) {
     }
 }
 
+// shipped: sent, or shipped: [sent, gone].
+void readRenamedValues(ReadContext& context, const yaml::Node& node, Field& field) {
+    const yaml::Node* values = context.mapping(node, "renamed_values");
+    if (values == nullptr) {
+        return;
+    }
+    for (const yaml::Entry& entry : values->entries) {
+        RenamedValue renamed;
+        renamed.value = entry.key;
+        renamed.formers = context.texts(entry.value, entry.key.value);
+        field.renamedValues.push_back(std::move(renamed));
+    }
+}
+
 void readFieldMapping(ReadContext& context, const yaml::Node& node, Field& field) {
     context.checkKeys(node, fieldKeys, "a field");
     Text type = context.requiredText(node, "type", fieldKeys, "field \"" + field.name.value + "\"");
@@ -182,6 +196,7 @@ void readFieldMapping(ReadContext& context, const yaml::Node& node, Field& field
     field.description = context.text(node, "description");
     field.check = context.expressionAt(node, "check");
     field.renamedFrom = context.formerNames(node);
+    readRenamedValues(context, node, field);
 }
 
 }  // namespace

@@ -17,6 +17,12 @@ struct ExpressionRef {
     explicit operator bool() const { return id >= 0; }
 };
 
+// A value of an enum, and what was written in its place before, the newest first.
+struct RenamedValue {
+    Text value;
+    std::vector<Text> formers;
+};
+
 struct Field {
     Text name;  // as written, e.g. product_id
     Text type;  // e.g. enum(a, b), decimal(10,2), ref(Product); without '!' and '= default'
@@ -28,6 +34,7 @@ struct Field {
     Text refTarget;                       // type ref(...): "Product" or "schema.Product"
     std::string refOnDelete;              // "", "cascade", "restrict", "set null"
     std::vector<Text> renamedFrom;        // former names, the newest first
+    std::vector<RenamedValue> renamedValues;
 };
 
 struct IndexSpec {

@@ -10,6 +10,7 @@
 #include "pg/capture/failure.hpp"
 #include "pg/capture/images.hpp"
 #include "pg/capture/moved.hpp"
+#include "pg/capture/respell.hpp"
 
 extern "C" {
 #include "utils/bytea.h"
@@ -314,6 +315,7 @@ SPECQL_FUNCTION(specql_capture) {
     if (!ofTruncate && (!TRIGGER_FIRED_AFTER(trigger->tg_event) || !TRIGGER_FIRED_FOR_ROW(trigger->tg_event)))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("specql.capture must be an AFTER ... FOR EACH ROW or a BEFORE TRUNCATE trigger")));
+    if (isRespelled(trigger->tg_relation)) return PointerGetDatum(nullptr);
     RelationListeners* listeners = relationListeners(trigger->tg_relation);
     Operation operation = operationOf(trigger->tg_event);
     if (trigger->tg_trigger->tgoid != listeners->captureTrigger[operation]) return PointerGetDatum(nullptr);

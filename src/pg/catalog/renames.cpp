@@ -24,6 +24,28 @@ void answerColumn(const RenameQuestion& question, RenameAnswer* answer) {
     copyCells(answer);
 }
 
+// Is it a value that the check of its column allows, as pg_get_constraintdef() writes it?
+void answerValue(const RenameQuestion& question, RenameAnswer* answer) {
+    int count = spi::query(
+        "SELECT name, former, quote_ident(conname), definition FROM specql.value_in_check($1, $2, $3, $4, $5)",
+        {{TEXTOID, spi::text(question.schema)},
+         {TEXTOID, spi::text(question.table)},
+         {TEXTOID, spi::text(question.column)},
+         {TEXTARRAYOID, spi::textArray(question.names)},
+         {TEXTARRAYOID, spi::textArray(question.formers)}});
+    const char* name = count > 0 ? spi::cell(0, 1) : nullptr;
+    const char* former = count > 0 ? spi::cell(0, 2) : nullptr;
+    answer->name = name != nullptr ? name : "";
+    answer->former = former != nullptr ? former : "";
+    if (count > 0) {
+        const char* check = spi::cell(0, 3);
+        const char* definition = spi::cell(0, 4);
+        answer->check = check;
+        answer->definition = definition;
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
 void answerUnit(const RenameQuestion& question, const char* kind, RenameAnswer* answer) {
     spi::query("SELECT specql.first_in_force($1, $2), specql.first_in_force($1, $3)",
                {{TEXTOID, CStringGetTextDatum(kind)},
@@ -60,6 +82,7 @@ void answerRename(const RenameQuestion& question, RenameAnswer* answer) {
         answer->table.clear();
         switch (question.kind) {
             case RenameKind::column: answerColumn(question, answer); break;
+            case RenameKind::value: answerValue(question, answer); break;
             case RenameKind::action: answerUnit(question, "action", answer); break;
             case RenameKind::service: answerUnit(question, "service", answer); break;
             case RenameKind::entity:

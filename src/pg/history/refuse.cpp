@@ -3,6 +3,7 @@
 #include "pg/base/server.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/sqlstate.hpp"
+#include "pg/capture/respell.hpp"
 
 namespace specql::history {
 
@@ -88,6 +89,7 @@ SPECQL_FUNCTION(specql_refuse_change) {
     Relation table = trigger->tg_relation;
     if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event) && RelationGetRelid(table) == expiring)
         return PointerGetDatum(nullptr);
+    if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) && capture::isRespelled(table)) return PointerGetDatum(nullptr);
     const char* name =
         quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)), RelationGetRelationName(table));
     ereport(ERROR,
