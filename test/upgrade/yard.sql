@@ -43,3 +43,5 @@ SELECT specql.pause('yard.on_slow');
 INSERT INTO yard.parcel (weight) VALUES (40), (35);
 UPDATE yard.parcel SET weight = 41 WHERE weight = 40;
 SELECT specql.evaluate_windows(100);
+-- What a worker does first: it remembers where it is.
+SELECT specql.is_copy();
