@@ -205,6 +205,12 @@ SELECT code, message, hint FROM specql.validate(E'service: other\nurl: https://o
 SELECT code, message FROM specql.validate(E'schema: shop\nactions:\n  - {name: noted, renamed_from: watch, on: Parcel, steps: [{notify: a "b"}]}\n') WHERE severity = 'error';
 SELECT code, message FROM specql.validate(E'schema: shop\nactions:\n  - {name: a, renamed_from: a, on: Parcel, steps: [{notify: a "b"}]}\n  - {name: c, renamed_from: a, on: Parcel, steps: [{notify: a "b"}]}\n') WHERE severity = 'error';
 
+-- One that is gone from its entity, and one that hears the same, may be one.
+SELECT count(*) > 0 FROM specql.apply(E'entity: Bell\nschema: shop\nfields: {n: integer}\nactions:\n  - {name: on_bell, on: update Bell.n, steps: [{notify: ops "bell"}]}\n');
+SELECT code, line, col, message, hint FROM specql.validate(E'entity: Bell\nschema: shop\nfields: {n: integer}\nactions:\n  - {name: rung, on: update Bell.n, steps: [{notify: ops "bell"}]}\n');
+SELECT code, message FROM specql.validate(E'entity: Bell\nschema: shop\nfields: {n: integer}\nactions:\n  - {name: on_bells, on: Bell, steps: [{notify: ops "bell"}]}\n');
+SELECT code, message FROM specql.validate(E'entity: Bell\nschema: shop\nfields: {n: integer}\nactions:\n  - {name: another, on: Bell, steps: [{notify: ops "bell"}]}\n');
+SELECT code, message FROM specql.validate(E'entity: Bell\nschema: shop\nfields: {n: integer}\nactions:\n  - {name: rung, renamed_from: on_bell, on: update Bell.n, steps: [{notify: ops "bell"}]}\n');
 -- Entities: the table, with what is in it, and the unit, with its history.
 SELECT count(*) > 0 FROM specql.apply(E'entity: Depot\nschema: shop\nfields: {town: text}\nactions:\n  - {name: on_depot, on: Depot, steps: [{insert: Note SET kilos = 7}]}\n');
 SELECT count(*) > 0 FROM specql.apply(E'entity: Truck\nschema: shop\nfields: {depot: ref(Depot)}\n');

@@ -7,6 +7,7 @@
 #include "plan/function_change.hpp"
 #include "plan/moved.hpp"
 #include "text/quote.hpp"
+#include "text/source.hpp"
 
 namespace specql::plan {
 
@@ -37,6 +38,16 @@ std::string dropSql(const Object& object) {
 std::string dropSql(const InstalledObject& object) {
     bool named = object.kind == ObjectKind::trigger || object.kind == ObjectKind::constraint;
     return dropSql(object.kind, object.identity, named ? object.ownName() : "", object.table);
+}
+
+// Event and table of a registration: what stands behind the name of the action.
+std::string whatIsHeard(const std::string& sql) {
+    size_t begin = sql.find(',', sql.find("register_action("));
+    size_t end = begin == std::string::npos ? begin : sql.find(',', sql.find(',', begin + 1) + 1);
+    std::string heard;
+    for (size_t at = begin; at < std::min(end, sql.size()); ++at)
+        if (sql[at] != ' ' && sql[at] != '\n') heard += sql[at];
+    return heard;
 }
 
 class Planner {
@@ -78,6 +89,7 @@ public:
             if (!sql.empty() && object->present) step.sql.push_back(std::move(sql));
             steps_.push_back(std::move(step));
         }
+        suggestActions(wanted);
         for (const Object& object : objects_)
             changeTable(object);
         dropReaders();
@@ -96,6 +108,28 @@ private:
         bool dropped = isRemoved(object.unit) && catalog_.dropTables;
         return object.kind != ObjectKind::trigger && !object.ofTable().empty() && !dropped &&
                !inForce_.count(object.unit) && !wanted.count({ObjectKind::table, object.ofTable()});
+    }
+
+    // Warns of an action that is gone from its entity where a new one hears the same, or has nearly its name.
+    void suggestActions(const std::set<ObjectKey>& wanted) {
+        for (const InstalledObject& gone : catalog_.objects) {
+            if (gone.kind != ObjectKind::registration || wanted.count(gone.key()) || !fresh_.count(gone.unit)) continue;
+            std::map<std::string, const Object*> come;
+            std::vector<std::string> names, hearers;
+            for (const Object& object : objects_) {
+                if (object.kind != gone.kind || object.unit != gone.unit || installed_.count(object.key())) continue;
+                come[object.identity] = &object;
+                names.push_back(object.identity);
+                if (whatIsHeard(object.sql()) == whatIsHeard(gone.sql)) hearers.push_back(object.identity);
+            }
+            std::string name = hearers.size() == 1 ? hearers.front() : nearest(gone.identity, names);
+            if (name.empty()) continue;
+            world_.diagnostics().report(Code::P018, come[name]->pos,
+                                        gone.identity + " is gone, and " + name +
+                                            " is new: what waits for the first is not handled by the second",
+                                        "if it is the same one, write in it renamed_from: " +
+                                            gone.identity.substr(gone.identity.rfind('.') + 1));
+        }
     }
 
     void add(const Object& object, PlanAction action, std::vector<std::string> sql, std::string detail = {},
