@@ -229,6 +229,11 @@ SELECT specql.resume('shop.on_depot');
 SELECT kilos FROM shop.note WHERE kilos = 7;
 SELECT specql.state_at('Hub', '00000000-0000-7000-8000-0000000000d0', clock_timestamp()) ->> 'town';
 SELECT * FROM specql.drift();
+-- A version from when it had another name is not applied under that name: it would make an empty table.
+SELECT * FROM specql.rollback('shop.Hub', 1);
+SELECT * FROM specql.rollback('shop.job_moved', 1);
+SELECT * FROM specql.rollback('post', 1);
+SELECT count(*) > 0 FROM specql.rollback('shop.Hub', 2);
 -- Into another schema, with its actions.
 SELECT replace(replace(replace(:'hub', E'schema: shop\nrenamed_from: Depot', E'schema: net\nrenamed_from: shop.Hub'), 'ref(Hub)', 'ref(net.Hub)'), 'insert: Note', 'insert: shop.Note') AS net \gset
 SELECT pg_temp.applied(:'net');

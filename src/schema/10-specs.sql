@@ -41,6 +41,7 @@ CREATE TABLE specql.unit_version (
     text text NOT NULL,
     spec bigint NOT NULL,
     key text NOT NULL GENERATED ALWAYS AS (kind || ':' || schema || '.' || name) STORED,
+    called text,
     PRIMARY KEY (kind, schema, name, version)
 );
 COMMENT ON TABLE specql.unit_version IS 'Every version that each unit had; read it through specql.history';
@@ -50,6 +51,7 @@ COMMENT ON COLUMN specql.unit_version.name IS 'As the spec says it';
 COMMENT ON COLUMN specql.unit_version.version IS 'Counts from 1';
 COMMENT ON COLUMN specql.unit_version.text IS 'YAML that reads to exactly this unit';
 COMMENT ON COLUMN specql.unit_version.spec IS 'The row of specql.spec that it came with';
+COMMENT ON COLUMN specql.unit_version.called IS 'What it was called then, if that was another name';
 COMMENT ON COLUMN specql.unit_version.key IS 'entity:inventory.Product: how specql.object names it';
 
 -- What apply created. The objects themselves are the users' and no members of the extension, so that pg_dump keeps them.

@@ -58,8 +58,9 @@ DECLARE
     unit constant text := specql.known_unit(rollback.entity, true);
     spec text;
     schema text;
+    called text;
 BEGIN
-    SELECT v.text, nullif(v.schema, '') INTO spec, schema FROM specql.unit_version AS v
+    SELECT v.text, nullif(v.schema, ''), v.called INTO spec, schema, called FROM specql.unit_version AS v
     WHERE v.key = unit AND v.version = rollback.version;
     IF spec IS NULL THEN
         RAISE EXCEPTION 'there is no version % of %', coalesce(rollback.version::text, 'NULL'), rollback.entity
@@ -67,6 +68,11 @@ BEGIN
                   HINT = format('There are versions 1 to %s: see specql.history.',
                                 (SELECT max(v.version) FROM specql.unit_version AS v
                                  WHERE v.key = unit));
+    END IF;
+    IF called IS NOT NULL THEN
+        RAISE EXCEPTION 'version % of % is from when it was called %', rollback.version, regexp_replace(unit, '^[a-z]+:\.?', ''), called
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  HINT = 'Take its text from specql.history, write the name of today into it, and apply that.';
     END IF;
     RETURN QUERY SELECT * FROM specql.apply(spec, schema, false, rollback.allow_destructive);
 END $$;

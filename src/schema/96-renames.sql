@@ -27,7 +27,8 @@ DECLARE
                                   WHERE (v.kind, v.schema, v.name) = ($1, new_schema, new_name));
 BEGIN
     UPDATE specql.unit AS u SET schema = new_schema, name = new_name, version = u.version + versions WHERE u.key = was;
-    UPDATE specql.unit_version AS v SET schema = new_schema, name = new_name, version = v.version + versions WHERE v.key = was;
+    UPDATE specql.unit_version AS v SET schema = new_schema, name = new_name, version = v.version + versions, called = coalesce(v.called, former)
+    WHERE v.key = was;
     UPDATE specql.object AS o SET unit = $1 || ':' || new_schema || '.' || new_name WHERE o.unit = was;
 END $$;
 COMMENT ON FUNCTION specql.rename_unit(text, text, text) IS 'Gives an entity, action or service in force another name, with its history';

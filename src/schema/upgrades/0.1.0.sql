@@ -75,6 +75,7 @@ ALTER TABLE specql.event_log ADD COLUMN caller jsonb;
 ALTER TABLE specql.failure ADD COLUMN caller jsonb;
 ALTER TABLE specql.waiting_event ADD COLUMN caller jsonb;
 ALTER TABLE specql.object ADD COLUMN on_table text, ADD COLUMN shape jsonb;
+ALTER TABLE specql.unit_version ADD COLUMN called text;
 -- What tables were made as stood in the text of their commands alone, and the tables of other objects in their names and commands.
 CREATE FUNCTION specql.former_shape(commands text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_former_shape';
