@@ -267,6 +267,43 @@ INSERT INTO shop.letter DEFAULT VALUES RETURNING state;
 SELECT count(*) FROM specql.events WHERE action = 'shop.on_letter';
 SELECT pg_temp.planned(:'letter');
 SELECT * FROM specql.drift();
+-- What failed, and what waits, is handled with the word of today; so are histories read. A word that is a value again says what it says.
+SELECT count(*) > 0 FROM specql.apply($$
+entity: Posting
+schema: shop
+fields: {town: text, state: "enum(planned, going) = 'planned'", seats: integer = 0}
+actions:
+  - name: on_going
+    on: update Posting.state
+    condition: "new.state = 'going'"
+    steps:
+      - insert: "Departure SET town = town, share = 10 / seats"
+---
+entity: Departure
+schema: shop
+fields: {town: text, share: integer}
+---
+schema: shop
+actions:
+  - name: posting_history
+    on: Posting
+    steps:
+      - append: "PostingLog SET posting_id = id, row = to_jsonb(new), at = event_time"
+$$);
+INSERT INTO shop.posting (town) VALUES ('Rom'), ('Ulm');
+SELECT specql.pause('shop.on_going');
+UPDATE shop.posting SET state = 'going', seats = 2 WHERE town = 'Ulm';
+\set posting 'entity: Posting\nschema: shop\nfields:\n  town: text\n  state: {type: "enum(planned, moving)", default: "''planned''", renamed_values: {moving: going}}\n  seats: integer = 0\nactions:\n  - {name: on_going, on: update Posting.state, condition: "new.state = ''moving''", steps: [{insert: "Departure SET town = town, share = 10 / seats"}]}\n'
+SELECT pg_temp.applied(:'posting');
+SELECT specql.resume('shop.on_going');
+SELECT town, share FROM shop.departure;
+SELECT specql.state_at('shop.Posting', id, now()) ->> 'state' AS state FROM shop.posting ORDER BY town;
+SELECT column_name, name, former FROM specql.former_value WHERE relation = 'shop.posting'::regclass;
+-- Once more, and then a new value with the word of old.
+SELECT pg_temp.applied(regexp_replace(replace(replace(:'posting', '{moving: going}', '{under way: moving}'), 'moving)', 'under way)'), '''moving''', '''under way'''));
+SELECT specql.with_present_names('shop.posting', '{"state": "going"}'), specql.with_present_names('shop.posting', '{"state": "moving"}');
+SELECT count(*) > 0 FROM specql.apply(E'entity: Posting\nschema: shop\nfields: {town: text, state: "enum(planned, under way, going) = ''planned''", seats: integer = 0}\n', allow_destructive => true);
+SELECT specql.with_present_names('shop.posting', '{"state": "going"}'), specql.with_present_names('shop.posting', '{"state": "moving"}');
 -- What cannot be.
 SELECT code, line, col, message FROM specql.validate(E'entity: Letter\nschema: shop\nfields:\n  state: {type: "enum(waiting, shipped, lost)", renamed_values: {shipped: waiting, posted: sent, lost: sent}}\n') WHERE severity = 'error';
 SELECT code, message FROM specql.validate(E'entity: Letter\nschema: shop\nfields:\n  state: {type: "enum(waiting, shipped)! = \'shipped\'", renamed_values: {shipped: lost}}\nactions:\n  - {name: on_letter, on: Letter, steps: [{notify: ops "letter"}]}\n') WHERE severity = 'error';

@@ -1,4 +1,4 @@
--- Former names of columns. What was logged of a row before a column was renamed knows it by its former name.
+-- Former names of columns, and of values of enums. What was logged of a row before a column or a value was renamed knows it by its former name.
 
 CREATE TABLE specql.former_column (
     id bigint GENERATED ALWAYS AS IDENTITY,
@@ -15,7 +15,25 @@ COMMENT ON COLUMN specql.former_column.former IS 'What it was called';
 COMMENT ON SEQUENCE specql.former_column_id_seq IS 'Numbers specql.former_column';
 SELECT pg_catalog.pg_extension_config_dump('specql.former_column', '');
 SELECT pg_catalog.pg_extension_config_dump('specql.former_column_id_seq', '');
-GRANT SELECT ON specql.former_column TO specql_admin;
+
+CREATE TABLE specql.former_value (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    relation regclass NOT NULL,
+    column_name text NOT NULL,
+    name text NOT NULL,
+    former text NOT NULL,
+    PRIMARY KEY (relation, column_name, name, former)
+);
+COMMENT ON TABLE specql.former_value IS 'What values of enums were called before, as renamed_values of their specs says';
+COMMENT ON COLUMN specql.former_value.id IS 'In the order in which they came to be known';
+COMMENT ON COLUMN specql.former_value.relation IS 'The table';
+COMMENT ON COLUMN specql.former_value.column_name IS 'The column, as it is called now';
+COMMENT ON COLUMN specql.former_value.name IS 'What the value is called now';
+COMMENT ON COLUMN specql.former_value.former IS 'What it was called';
+COMMENT ON SEQUENCE specql.former_value_id_seq IS 'Numbers specql.former_value';
+SELECT pg_catalog.pg_extension_config_dump('specql.former_value', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.former_value_id_seq', '');
+GRANT SELECT ON specql.former_column, specql.former_value TO specql_admin;
 
 CREATE FUNCTION specql.first_column(schema text, "table" text, names text[]) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -51,6 +69,12 @@ BEGIN
     ON CONFLICT DO NOTHING;
     DELETE FROM specql.former_column AS f
     WHERE f.relation = rel AND specql.first_column($1, $2, ARRAY[f.name]) IS NULL;
+    INSERT INTO specql.former_value AS k (relation, column_name, name, former)
+    SELECT rel, present, v.name, v.former FROM specql.former_value AS v
+    WHERE v.relation = rel AND v.column_name = ANY (formers) AND specql.first_column($1, $2, ARRAY[v.column_name]) IS NULL ORDER BY v.id
+    ON CONFLICT DO NOTHING;
+    DELETE FROM specql.former_value AS v
+    WHERE v.relation = rel AND specql.first_column($1, $2, ARRAY[v.column_name]) IS NULL;
     -- Events that wait are of a type that has the name of the column in it.
     FOR former IN SELECT f.former FROM specql.former_column AS f
                   WHERE f.relation = rel AND f.name = present AND specql.first_column($1, $2, ARRAY[f.former]) IS NULL LOOP
@@ -62,6 +86,24 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION specql.keep_former_names(text, text, text[], text[], oid) IS
 'Writes down former names of a column, if the caller has the rights of the table''s owner, and gives events that wait its new one; names of columns that are gone are forgotten';
+
+CREATE FUNCTION specql.keep_former_values(schema text, "table" text, column_name text, name text, formers text[], caller oid) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    rel oid;
+BEGIN
+    SELECT c.oid INTO rel FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname = $2 AND pg_has_role($6, c.relowner, 'USAGE');
+    DELETE FROM specql.former_value AS v WHERE NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = v.relation);
+    -- Where the column has no check that knows the value, rows keep their word, and so does what was logged of them.
+    IF rel IS NOT NULL AND EXISTS (SELECT FROM specql.value_in_check($1, $2, $3, ARRAY[$4], '{}') AS c WHERE c.name IS NOT NULL) THEN
+        INSERT INTO specql.former_value AS k (relation, column_name, name, former)
+        SELECT rel, $3, $4, f.former FROM unnest($5) WITH ORDINALITY AS f(former, place) ORDER BY f.place
+        ON CONFLICT DO NOTHING;
+    END IF;
+END $$;
+COMMENT ON FUNCTION specql.keep_former_values(text, text, text, text, text[], oid) IS
+'Writes down former names of a value of an enum, if the caller has the rights of the table''s owner';
 
 CREATE FUNCTION specql.with_present_names(relation regclass, image jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -82,18 +124,29 @@ BEGIN
             image := jsonb_set(image #- ARRAY[omitted, f.former], ARRAY[omitted, f.name], image -> omitted -> f.former);
         END IF;
     END LOOP;
+    -- A word that is a value again says what it says now.
+    FOR f IN SELECT v.column_name, v.name, v.former, n.nspname, c.relname FROM specql.former_value AS v
+             JOIN pg_class AS c ON c.oid = v.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
+             WHERE v.relation = $1 ORDER BY v.id LOOP
+        CONTINUE WHEN image ->> f.column_name IS DISTINCT FROM f.former;
+        CONTINUE WHEN EXISTS (SELECT FROM specql.value_in_check(f.nspname, f.relname, f.column_name, ARRAY[f.former], '{}') AS c
+                              WHERE c.name IS NOT NULL);
+        image := jsonb_set(image, ARRAY[f.column_name], to_jsonb(f.name));
+    END LOOP;
     RETURN image;
 END $$;
-COMMENT ON FUNCTION specql.with_present_names(regclass, jsonb) IS 'The image of a row of a table, as it was logged, with the names that its columns have now';
+COMMENT ON FUNCTION specql.with_present_names(regclass, jsonb) IS 'The image of a row of a table, as it was logged, with the names that its columns, and values of enums, have now';
 
 CREATE FUNCTION specql.event_with_present_names(relation regclass, data jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN NOT EXISTS (SELECT FROM specql.former_column AS c WHERE c.relation = $1) OR jsonb_typeof($2) IS DISTINCT FROM 'object' THEN $2
+    SELECT CASE WHEN jsonb_typeof($2) IS DISTINCT FROM 'object'
+                     OR NOT EXISTS (SELECT FROM specql.former_column AS c WHERE c.relation = $1)
+                        AND NOT EXISTS (SELECT FROM specql.former_value AS v WHERE v.relation = $1) THEN $2
                 ELSE (SELECT jsonb_object_agg(e.key, CASE WHEN e.key IN ('old', 'new') THEN specql.with_present_names($1, e.value) ELSE e.value END)
                       FROM jsonb_each($2) AS e) END
 $$;
-COMMENT ON FUNCTION specql.event_with_present_names(regclass, jsonb) IS 'The data of an event about a row of a table, with the names that its columns have now';
+COMMENT ON FUNCTION specql.event_with_present_names(regclass, jsonb) IS 'The data of an event about a row of a table, with the names that its columns, and values of enums, have now';
 
 REVOKE ALL ON FUNCTION specql.first_column(text, text, text[]), specql.keep_former_names(text, text, text[], text[], oid),
-    specql.with_present_names(regclass, jsonb), specql.event_with_present_names(regclass, jsonb) FROM PUBLIC;
+    specql.keep_former_values(text, text, text, text, text[], oid), specql.with_present_names(regclass, jsonb), specql.event_with_present_names(regclass, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.with_present_names(regclass, jsonb), specql.event_with_present_names(regclass, jsonb) TO specql_admin;

@@ -94,14 +94,23 @@ void answerRename(const RenameQuestion& question, RenameAnswer* answer) {
 }
 
 void recordFormerNames(const RenameQuestion& question, Oid caller) {
-    if (question.kind != RenameKind::column) return;
+    if (question.kind != RenameKind::column && question.kind != RenameKind::value) return;
     runAsExtensionOwner([&question, caller] {
-        spi::query("SELECT specql.keep_former_names($1, $2, $3, $4, $5)",
-                   {{TEXTOID, spi::text(question.schema)},
-                    {TEXTOID, spi::text(question.table)},
-                    {TEXTARRAYOID, spi::textArray(question.names)},
-                    {TEXTARRAYOID, spi::textArray(question.formers)},
-                    {OIDOID, ObjectIdGetDatum(caller)}});
+        if (question.kind == RenameKind::value)
+            spi::query("SELECT specql.keep_former_values($1, $2, $3, $4, $5, $6)",
+                       {{TEXTOID, spi::text(question.schema)},
+                        {TEXTOID, spi::text(question.table)},
+                        {TEXTOID, spi::text(question.column)},
+                        {TEXTOID, spi::text(question.names.front())},
+                        {TEXTARRAYOID, spi::textArray(question.formers)},
+                        {OIDOID, ObjectIdGetDatum(caller)}});
+        else
+            spi::query("SELECT specql.keep_former_names($1, $2, $3, $4, $5)",
+                       {{TEXTOID, spi::text(question.schema)},
+                        {TEXTOID, spi::text(question.table)},
+                        {TEXTARRAYOID, spi::textArray(question.names)},
+                        {TEXTARRAYOID, spi::textArray(question.formers)},
+                        {OIDOID, ObjectIdGetDatum(caller)}});
         SPI_freetuptable(SPI_tuptable);
     });
 }

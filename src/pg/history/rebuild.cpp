@@ -30,9 +30,10 @@ bool hasKey(Jsonb* data, const char* key) {
            getKeyJsonValueFromContainer(&data->root, key, static_cast<int>(strlen(key)), nullptr) != nullptr;
 }
 
-bool hasFormerColumns(Oid table) {
+// `formerNames` is a table whose second column is `relation`.
+bool isIn(Oid formerNames, Oid table) {
     constexpr AttrNumber relation = 2;
-    Relation formers = table_open(tableOid("former_column"), AccessShareLock);
+    Relation formers = table_open(formerNames, AccessShareLock);
     ScanKeyData key;
     ScanKeyInit(&key, relation, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table));
     TableScanDesc scan = table_beginscan(formers, GetActiveSnapshot(), 1, &key);
@@ -42,10 +43,14 @@ bool hasFormerColumns(Oid table) {
     return found;
 }
 
-// What was logged of a row, read with the names that its columns have now; `function` is one of
+bool hasFormerNames(Oid table) {
+    return isIn(tableOid("former_column"), table) || isIn(tableOid("former_value"), table);
+}
+
+// What was logged of a row, read with the names that its columns, and values of enums, have now; `function` is one of
 // specql.with_present_names and specql.event_with_present_names.
 Jsonb* withPresentNames(Relation relation, Jsonb* logged, const char* function) {
-    if (logged == nullptr || !hasFormerColumns(RelationGetRelid(relation))) return logged;
+    if (logged == nullptr || !hasFormerNames(RelationGetRelid(relation))) return logged;
     MemoryContext caller = CurrentMemoryContext;
     Jsonb* result = nullptr;
     spi::connect();

@@ -93,6 +93,7 @@ WHERE kind = 'index';
 -- @new specql.truncation
 -- @new specql.put_aside
 -- @new specql.former_column
+-- @new specql.former_value
 
 -- Those whose tables were renamed or dropped since have none, as after a restore.
 INSERT INTO specql.object_relation
