@@ -114,6 +114,32 @@ INSERT INTO d.sale VALUES (12, 77, 'l');
 COMMIT;
 SELECT count(*) FROM d.sale WHERE id = 12;
 
+-- Who raises an event need not have rights in the schema that the handler writes to.
+\set ECHO none
+CREATE ROLE d_guest;
+CREATE SCHEMA d_front;
+CREATE TABLE d_front.request (id integer, account integer);
+GRANT USAGE ON SCHEMA d_front TO d_guest;
+GRANT INSERT ON d_front.request TO d_guest;
+\set ECHO all
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+entity: Request
+schema: d_front
+fields: {id: integer, account: integer}
+actions:
+  - name: request
+    on: insert Request
+    steps:
+      - insert: d.Entry SET sale = id, account = account
+$$, adopt => true);
+SET SESSION AUTHORIZATION d_guest;
+INSERT INTO d_front.request VALUES (30, 1);
+INSERT INTO d_front.request VALUES (31, 77);
+RESET SESSION AUTHORIZATION;
+SELECT sale, account FROM d.entry WHERE sale IN (30, 31);
+SELECT action, message FROM specql.failures WHERE action = 'd_front.request';
+SELECT count(*) FROM specql.events WHERE action = 'd_front.request' AND status = 'waiting';
+
 -- A trigger that somebody has deferred runs with the rights of the session, never with those of a function around the statement.
 \set ECHO none
 CREATE ROLE d_clerk;
@@ -145,6 +171,6 @@ SELECT d.sell();
 RESET SESSION AUTHORIZATION;
 SELECT action, message FROM specql.failures WHERE action = 'd.trap';
 \set ECHO none
-DROP SCHEMA d CASCADE;
+DROP SCHEMA d, d_front CASCADE;
 DROP EXTENSION specql CASCADE;
-DROP ROLE d_clerk;
+DROP ROLE d_clerk, d_guest;

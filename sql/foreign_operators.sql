@@ -101,6 +101,50 @@ actions:
     steps:
       - notify: x "1"
 $$);
+-- Of an IN with columns of other types PostgreSQL compares each element as that is; of rows each column.
+SELECT line, col, code, message, hint FROM specql.validate($$
+entity: V
+schema: v
+fields: {email: extensions.citext, name: text, b: extensions.citext}
+actions:
+  - name: a
+    on: update V
+    condition: email IN (name, 'Bob')
+    steps:
+      - notify: x "1"
+  - name: b
+    on: update V
+    condition: "'Bob' NOT IN (email, name)"
+    steps:
+      - notify: x "1"
+  - name: c
+    on: update V
+    condition: (name, email) = ('bob', 'Bob')
+    steps:
+      - notify: x "1"
+  - name: d
+    on: update V
+    condition: (email, name) IN (('Bob', 'bob'))
+    steps:
+      - notify: x "1"
+  - name: e
+    on: update V
+    condition: email IN (b, 'Bob') AND name IN (name, 'x') AND name = email
+    steps:
+      - notify: x "1"
+$$);
+-- An operator can stand right at a name.
+SELECT count(*) FROM specql.validate($$
+entity: V
+schema: v
+fields: {email: extensions.citext, name: text, b: extensions.citext}
+actions:
+  - name: a
+    on: update V
+    condition: new.email<>'a'AND"email"!='b'AND'c'=email
+    steps:
+      - notify: x "1"
+$$);
 DROP SCHEMA s CASCADE;
 \set ECHO none
 DROP EXTENSION citext, hstore, ltree;

@@ -222,6 +222,14 @@ inline bool ownsTable(Oid table, Oid role) {
 #endif
 }
 
+inline bool mayUseSchema(Oid schema, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK;
+#else
+    return pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK;
+#endif
+}
+
 inline bool ownsSchema(Oid schema, Oid role) {
 #if PG_VERSION_NUM >= 160000
     return object_ownercheck(NamespaceRelationId, schema, role);

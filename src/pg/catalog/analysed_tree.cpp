@@ -85,7 +85,7 @@ bool checkOperator(Check* check, Oid oid, Oid array, int offset) {
     return refuse(
         check->result, Code::E107, offset,
         psprintf("this compares by operator \"%s\" of schema %s, which cannot be named in it", name, schemaName),
-        hintOf(Code::E107));
+        comparesRows(written) ? "compare column by column: a = x AND b = y" : hintOf(Code::E107));
 }
 
 bool checkNode(::Node* node, void* context) {
@@ -116,6 +116,10 @@ bool checkNode(::Node* node, void* context) {
         }
         case T_ScalarArrayOpExpr: {
             ScalarArrayOpExpr* call = reinterpret_cast<ScalarArrayOpExpr*>(node);
+            if (isMixedIn(operatorAt(check->raw, call->location), call))
+                return refuse(check->result, Code::E107, call->location,
+                              "IN would compare its elements by different operators",
+                              "compare with each of them: a = b OR a = 'x'");
             Oid array = exprType(static_cast<::Node*>(lsecond(call->args)));
             if (checkOperator(check, call->opno, array, call->location)) return true;
             break;

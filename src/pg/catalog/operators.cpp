@@ -4,6 +4,7 @@
 #include "text/sql_text.hpp"
 
 extern "C" {
+#include "access/transam.h"
 #include "catalog/pg_operator.h"
 #include "lib/stringinfo.h"
 #include "nodes/nodeFuncs.h"
@@ -67,6 +68,12 @@ bool qualifyIn(const char* text, int offset, bool negated, const char* sql, Oid 
     return true;
 }
 
+// A name is a parameter where an expression is analysed.
+bool containsName(::Node* node, void* context) {
+    if (node == nullptr) return false;
+    return IsA(node, Param) || expression_tree_walker(node, compat::walkerArgument(containsName), context);
+}
+
 // Gives the operators of a raw tree the names that they get.
 bool renameOperators(::Node* node, void* context) {
     if (node == nullptr) return false;
@@ -104,8 +111,31 @@ int byOffset(const ListCell* a, const ListCell* b) {
 
 }  // namespace
 
+bool comparesRows(const A_Expr* written) {
+    return written != nullptr && written->lexpr != nullptr && IsA(written->lexpr, RowExpr);
+}
+
+bool isMixedIn(const A_Expr* written, const ScalarArrayOpExpr* comparison) {
+    ::Node* left = static_cast<::Node*>(linitial(comparison->args));
+    ::Node* right = static_cast<::Node*>(lsecond(comparison->args));
+    if (written == nullptr || written->kind != AEXPR_IN || !IsA(right, ArrayExpr)) return false;
+    Oid common = getBaseType(exprType(left));
+    bool hasNames = false, isForeign = false, differs = false;
+    List* values = lcons(left, list_copy(reinterpret_cast<ArrayExpr*>(right)->elements));
+    ListCell* cell;
+    foreach (cell, values) {
+        ::Node* value = strip_implicit_coercions(static_cast<::Node*>(lfirst(cell)));
+        if (lfirst(cell) != left) hasNames |= containsName(value, nullptr);
+        if (IsA(value, Const)) continue;
+        Oid type = getBaseType(exprType(value));
+        differs |= type != common;
+        isForeign |= type >= FirstNormalObjectId;
+    }
+    return hasNames && isForeign && differs;
+}
+
 bool qualifyOperator(const A_Expr* written, Oid oid, Oid array, const char* text, Analysed* result) {
-    if (written == nullptr) return false;
+    if (written == nullptr || comparesRows(written)) return false;
     // An IN may have been analysed into several comparisons.
     if (isNoted(result, written->location)) return true;
     HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(oid));
@@ -128,7 +158,9 @@ bool qualifyOperator(const A_Expr* written, Oid oid, Oid array, const char* text
     }
     int length = operatorLength(text + written->location, name);
     if (length == 0) return false;
-    addPiece(result, written->location, length, sql, true);
+    // Without a space before it the word would be a part of the name that it stands at.
+    bool isApart = written->location == 0 || spaces(text + written->location - 1) > 0;
+    addPiece(result, written->location, length, isApart ? sql : psprintf(" %s", sql), true);
     return true;
 }
 

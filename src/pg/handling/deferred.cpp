@@ -36,34 +36,42 @@ void noteWrittenTables(QueryDesc* query) {
     (nextFinish != nullptr ? nextFinish : standard_ExecutorFinish)(query);
 }
 
-// A constraint that has been dropped since is left out.
-List* namesOf(const List* constraints) {
-    List* names = NIL;
+// What to make immediate. A constraint that has been dropped since is left out.
+struct Asked {
+    List* names;
+    bool all;  // one of them is in a schema where this role may look nothing up by name
+};
+
+Asked asked(const List* constraints, Oid role) {
+    Asked result = {NIL, false};
     ListCell* cell;
     foreach (cell, constraints) {
         HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(lfirst_oid(cell)));
         if (!HeapTupleIsValid(tuple)) continue;
         auto* form = reinterpret_cast<Form_pg_constraint>(GETSTRUCT(tuple));
         char* schema = get_namespace_name(form->connamespace);
-        if (schema != nullptr) names = lappend(names, makeRangeVar(schema, pstrdup(NameStr(form->conname)), -1));
+        if (schema != nullptr) {
+            result.names = lappend(result.names, makeRangeVar(schema, pstrdup(NameStr(form->conname)), -1));
+            result.all |= !compat::mayUseSchema(form->connamespace, role);
+        }
         ReleaseSysCache(tuple);
     }
-    return names;
+    return result;
 }
 
 }  // namespace
 
 ErrorData* deferredViolation(const List* constraints) {
-    List* names = namesOf(constraints);
-    if (names == NIL) return nullptr;
-    Oid user;
+    Oid user, role = capture::workingUser();
     int context;
     GetUserIdAndSecContext(&user, &context);
-    ErrorData* error = rehearse([names, context] {
+    Asked what = asked(constraints, role);
+    if (what.names == NIL) return nullptr;
+    ErrorData* error = rehearse([what, role, context] {
         // At COMMIT they would run with the rights of the session.
-        SetUserIdAndSecContext(capture::workingUser(), context | SECURITY_LOCAL_USERID_CHANGE);
+        SetUserIdAndSecContext(role, context | SECURITY_LOCAL_USERID_CHANGE);
         auto* statement = makeNode(ConstraintsSetStmt);
-        statement->constraints = names;
+        statement->constraints = what.all ? NIL : what.names;
         statement->deferred = false;
         AfterTriggerSetState(statement);
     });

@@ -11,8 +11,9 @@ void initDeferred();
 
 // What the constraints (a list of oids of pg_constraint) say of the rows written so far, with the rights of the
 // session: the error of the first violation, or nullptr. Nothing of that remains: their triggers run again at COMMIT,
-// and SET CONSTRAINTS stays as the session has set it. All constraints of the same name in a schema are asked, and all
-// pending rows of the transaction. The error is in the current memory context.
+// and SET CONSTRAINTS stays as the session has set it. All constraints of the same name in a schema are asked (all of
+// the transaction, if the session may not use such a schema), and all pending rows of the transaction. The error is in
+// the current memory context.
 ErrorData* deferredViolation(const List* constraints);
 
 }  // namespace specql::handling
