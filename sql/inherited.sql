@@ -14,6 +14,8 @@ CREATE TABLE zoo.part_1 PARTITION OF zoo.part FOR VALUES IN (1);
 \set ECHO all
 SELECT line, col, code, message FROM specql.validate(:'spec');
 SELECT action, object FROM specql.apply(:'spec');
+-- So are rules on a table that no text declares.
+SELECT line, col, code, message, hint FROM specql.validate(E'schema: zoo\nactions:\n  - name: seen\n    on: insert Animal\n    steps:\n      - notify: x "seen"\n');
 -- Those that inherit may be adopted, and partitions are no such tables.
 SELECT count(*) FROM specql.validate(E'entity: Bird\nschema: zoo\nfields: {id: integer!, wings: integer}\nactions:\n  - name: seen\n    on: insert Bird\n    steps:\n      - notify: x "seen"\n---\nentity: Part\nschema: zoo\nfields: {id: integer}\n');
 ALTER TABLE zoo.bird NO INHERIT zoo.animal;

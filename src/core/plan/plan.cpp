@@ -63,7 +63,7 @@ public:
     }
 
     std::vector<PlanStep> run() {
-        refuseDistributed();
+        refuseUnseen();
         std::set<ObjectKey> wanted;
         for (const Object& object : objects_)
             wanted.insert(object.key());
@@ -144,19 +144,36 @@ private:
         steps_.push_back(std::move(step));
     }
 
-    // Tables that the text names or puts rules on: an entity's, and those of triggers and indexes.
-    void refuseDistributed() {
+    bool isOfEntity(const std::string& table) const {
+        return std::any_of(objects_.begin(), objects_.end(), [&](const Object& object) {
+            return object.kind == ObjectKind::table && object.identity == table;
+        });
+    }
+
+    // Tables that the text names or puts rules on: an entity's, and those of triggers and indexes. What inherits the
+    // table of an entity is the affair of adopt().
+    void refuseUnseen() {
         for (const Object& object : objects_) {
             if (!fresh_.count(object.unit)) continue;
             const std::string& name = object.kind == ObjectKind::table ? object.identity : object.table;
-            for (const TableView& table : catalog_.tables)
-                if (table.distributed && quoteName(table.schema, table.name) == name && told_.insert(name).second)
+            for (const TableView& table : catalog_.tables) {
+                bool inherited = object.kind == ObjectKind::trigger && !table.heirs.empty() && !isOfEntity(name);
+                if ((!table.distributed && !inherited) || quoteName(table.schema, table.name) != name ||
+                    !told_.insert(name).second)
+                    continue;
+                if (table.distributed)
                     world_.diagnostics().report(
                         Code::P015, object.pos,
                         "the table " + name +
                             " is distributed by Citus: its rows are written on other servers, where no rule sees them",
                         "make it a local table, SELECT undistribute_table('" + name +
                             "'), or leave it out of the spec");
+                else
+                    world_.diagnostics().report(Code::P003, object.pos,
+                                                "no rule on the table " + name +
+                                                    " would see the rows of what inherits it (" + table.heirs + ")",
+                                                "make them partitions, or put the rule on tables that none inherits");
+            }
         }
     }
 

@@ -38,8 +38,8 @@ char* textOf(const JsonbValue* value) {
 [[noreturn]] void refuse(const char* row, const char* column, const char* reason) {
     ereport(ERROR, (errcode(sqlstate::notCarried),
                     errmsg("the event does not carry %s%s%s: %s", row, *row != '\0' ? "." : "", column, reason),
-                    errhint("It was left out when the event happened; the row itself may still have it. A superuser "
-                            "can raise specql.max_event_size for events to come.")));
+                    errhint("It was left out when the event happened; the row itself may still have it. Of what is too "
+                            "large, a superuser can let events to come carry more: specql.max_event_size.")));
     pg_unreachable();
 }
 

@@ -195,7 +195,10 @@ void warn(const Attempt* attempt) {
                                    : errdetail("%lld events were not tried, because too many had failed. They are "
                                                "handled after the commit, by a worker or by specql.drain().",
                                                static_cast<long long>(attempt->untried)),
-             errhint("They wait in specql.failures and are tried again by specql.drain().")));
+             attempt->untried == 0
+                 ? errhint("They wait in specql.failures and are tried again by specql.drain().")
+                 : errhint("Those that failed are in specql.failures and are tried again by specql.drain(); the others "
+                           "are in specql.events, with the status waiting.")));
 }
 
 void failTooDeep(capture::EventSet* set, const char* chain) {
