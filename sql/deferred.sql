@@ -82,6 +82,15 @@ COMMIT;
 SELECT count(*) FROM specql.failures WHERE subject = '8';
 SELECT count(*) > 0 FROM specql.drain();
 SELECT sale, account, label FROM d.entry WHERE sale IN (8, 100) ORDER BY sale;
+-- Later events of the transaction wait with it, so that they are handled in their order.
+BEGIN;
+INSERT INTO d.entry VALUES (101, 33, 'too early');
+INSERT INTO d.sale VALUES (40, 1, 'first');
+INSERT INTO d.account VALUES (33);
+INSERT INTO d.sale VALUES (41, 1, 'second');
+COMMIT;
+SELECT specql.drain() >= 2;
+SELECT sale FROM d.entry WHERE sale IN (40, 41) ORDER BY ctid;
 -- What else the session has violated is not asked.
 BEGIN;
 INSERT INTO d.sale VALUES (9, 1, 'i', NULL, 55);

@@ -116,7 +116,7 @@ Outcome tryRange(Attempt* attempt, int64_t first, int64_t count) {
     if (endsTransaction(error)) ReThrowError(error);
     // What the session itself has violated, it may mend before its COMMIT.
     if (attempt->violated != NIL && deferredViolation(attempt->violated) != nullptr) {
-        storeWaiting(attempt->set, first, count);
+        leaveUntried(attempt->set, first, count);
         return Outcome::waits;
     }
     attempt->lastError = error;
@@ -141,7 +141,7 @@ void findFailing(Attempt* attempt, int64_t first, int64_t end) {
         noteFailed(attempt, first, end - first);
         return;
     }
-    while (first < end && mayTryMore(attempt)) {
+    while (first < end && mayTryMore(attempt) && !isBehind(action)) {
         int64_t count = suspects > first ? Max((suspects - first) / 2, 1) : Min(size, end - first);
         Outcome outcome = tryRange(attempt, first, count);
         ++attempt->calls;
