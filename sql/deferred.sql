@@ -98,6 +98,37 @@ SELECT count(*) FROM d.entry WHERE sale = 9;
 INSERT INTO d.account VALUES (55);
 COMMIT;
 
+-- What foreign keys have found good is not looked at again with each statement.
+BEGIN;
+DO $$ BEGIN FOR i IN 1000 .. 1099 LOOP INSERT INTO d.sale VALUES (i, 1); END LOOP; END $$;
+SELECT pg_stat_get_xact_numscans('d.account_pkey'::regclass) BETWEEN 100 AND 400 AS once_or_twice;
+-- It may be violated afterwards; that is found at COMMIT.
+DELETE FROM d.account WHERE id = 1;
+COMMIT;
+SELECT count(*) FROM d.sale WHERE id >= 1000;
+-- So it is for what made it good, and is rolled back to a savepoint.
+BEGIN;
+INSERT INTO d.entry VALUES (1100, 66);
+SAVEPOINT missing;
+INSERT INTO d.account VALUES (66);
+INSERT INTO d.sale VALUES (1101, 1);
+SELECT count(*) FROM d.entry WHERE sale = 1101;
+ROLLBACK TO missing;
+COMMIT;
+-- The constraint stays deferred for the session,
+BEGIN;
+INSERT INTO d.sale VALUES (1000, 1);
+INSERT INTO d.entry VALUES (1001, 44);
+INSERT INTO d.account VALUES (44);
+COMMIT;
+SELECT sale, account FROM d.entry WHERE sale IN (1000, 1001) ORDER BY sale;
+-- or immediate, as the session has said.
+BEGIN;
+SET CONSTRAINTS d.entry_account_fkey IMMEDIATE;
+INSERT INTO d.sale VALUES (1002, 1);
+INSERT INTO d.entry VALUES (1003, 45);
+ROLLBACK;
+
 -- A rule of a rule, whose row goes to a partition with a constraint trigger of its own.
 BEGIN;
 INSERT INTO d.sale VALUES (10, 1, 'mark 1'), (11, 7, 'mark 7');

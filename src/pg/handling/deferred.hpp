@@ -10,10 +10,16 @@ namespace specql::handling {
 void initDeferred();
 
 // What the constraints (a list of oids of pg_constraint) say of the rows written so far, with the rights of the
-// session: the error of the first violation, or nullptr. Nothing of that remains: their triggers run again at COMMIT,
-// and SET CONSTRAINTS stays as the session has set it. All constraints of the same name in a schema are asked (all of
+// session: the error of the first violation, or nullptr. All constraints of the same name in a schema are asked (all of
 // the transaction, if the session may not use such a schema), and all pending rows of the transaction. The error is in
 // the current memory context.
+//
+// What foreign keys and unique constraints find good is not looked at again, so that a transaction of many statements
+// does not check its first rows with each of them. Of others, as constraint triggers of users, nothing remains: they
+// run again at COMMIT. So it is for all once the session has said SET CONSTRAINTS, and that stays as it has said.
 ErrorData* deferredViolation(const List* constraints);
+
+// That a session says SET CONSTRAINTS; false at the end of a transaction.
+void noteConstraintsSet(bool areSet);
 
 }  // namespace specql::handling

@@ -27,6 +27,7 @@ void atTransactionEvent(XactEvent event, void*) {
             capture::forgetSessionCaller();
             capture::forgetRestrictedCalls(InvalidSubTransactionId);
             forgetUntriedOf(InvalidSubTransactionId);
+            noteConstraintsSet(false);
             capture::freeOutdatedListeners();
             capture::freeOutdatedRegistry();
             break;

@@ -1,9 +1,9 @@
 #include "pg/handling/owner.hpp"
-
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/settings.hpp"
 #include "pg/capture/working_user.hpp"
+#include "pg/handling/deferred.hpp"
 #include "pg/handling/run.hpp"
 
 extern "C" {
@@ -21,15 +21,18 @@ bool isOwnSession(Oid owner) {
     return !capture::inRestrictedCall() && GetSessionUserId() == owner && GetOuterUserId() == owner;
 }
 
-void refuseSetConstraints(PlannedStmt* statement, const char* text, bool readOnlyTree, ProcessUtilityContext context,
-                          ParamListInfo parameters, QueryEnvironment* environment, DestReceiver* receiver,
-                          QueryCompletion* completion) {
-    if (statement->utilityStmt != nullptr && IsA(statement->utilityStmt, ConstraintsSetStmt) &&
-        capture::inRestrictedCall())
-        ereport(ERROR,
+void watchSetConstraints(PlannedStmt* statement, const char* text, bool readOnlyTree, ProcessUtilityContext context,
+                         ParamListInfo parameters, QueryEnvironment* environment, DestReceiver* receiver,
+                         QueryCompletion* completion) {
+    if (statement->utilityStmt != nullptr && IsA(statement->utilityStmt, ConstraintsSetStmt)) {
+        if (capture::inRestrictedCall())
+            ereport(
+                ERROR,
                 (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                  errmsg("SET CONSTRAINTS is not possible in code that runs for its owner in a session of another role"),
                  errhint("With LOGIN and CONNECT the owner gets sessions of its own.")));
+        noteConstraintsSet(true);
+    }
     (nextUtility != nullptr ? nextUtility : standard_ProcessUtility)(statement, text, readOnlyTree, context, parameters,
                                                                      environment, receiver, completion);
 }
@@ -178,7 +181,7 @@ void detail::asOwner(Oid owner, void (*body)(void*), void* closure) {
 
 void initOwners() {
     nextUtility = ProcessUtility_hook;
-    ProcessUtility_hook = refuseSetConstraints;
+    ProcessUtility_hook = watchSetConstraints;
 }
 
 }  // namespace specql::handling
