@@ -45,6 +45,36 @@ SELECT rt.install('strict', 'rt.item', 'UPDATE', '{new.qty < 0}', '', 'abort');
 DROP FUNCTION rt.strict_capture;
 UPDATE rt.item SET qty = 7 WHERE id = 1;
 SELECT qty FROM rt.item WHERE id = 1;
+-- What it does not listen to goes on.
+INSERT INTO rt.item VALUES (8, 1);
+DELETE FROM rt.item WHERE id = 8;
+
+-- One that a migration has broken says why, and fails what it would check alone.
+CREATE TABLE rt.crate (id integer PRIMARY KEY, weight integer);
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+schema: rt
+actions:
+  - name: weighed
+    on: insert Crate
+    on_error: abort
+    steps:
+      - validate: "weight > 0"
+        error: "a crate weighs something"
+$$);
+INSERT INTO rt.crate VALUES (1, 5);
+ALTER TABLE rt.crate DROP COLUMN weight;
+INSERT INTO rt.crate VALUES (2);
+UPDATE rt.crate SET id = 3;
+DELETE FROM rt.crate;
+SELECT "check", status, regexp_replace(detail, 'since [^,]*', 'since …') FROM specql.health() WHERE status IN ('broken', 'detached');
+ALTER TABLE rt.crate ADD COLUMN weight integer;
+SELECT specql.attach('rt.crate');
+INSERT INTO rt.crate VALUES (2);
+INSERT INTO rt.crate VALUES (2, 1);
+SELECT specql.detach('rt.crate');
+INSERT INTO rt.crate VALUES (3, 1);
+SELECT "check", status, regexp_replace(detail, 'since [^,]*', 'since …') FROM specql.health() WHERE status IN ('broken', 'detached');
+SELECT specql.attach('rt.crate');
 
 \set ECHO none
 \i sql/include/runtime_end.psql

@@ -47,7 +47,7 @@ BEGIN
     SELECT count(*) AS n INTO r FROM specql.waiting_owners(false) AS w WHERE w.due_ms = 0;
     "check" := 'owners';
     status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'waiting' END;
-    detail := format('%s of specql.owner_workers = %s run, %s roles wait for their turn', (SELECT count(*) FROM specql.owner_workers()),
+    detail := format('%s of specql.owner_workers = %s run; roles that wait for their turn: %s', (SELECT count(*) FROM specql.owner_workers()),
                      specql.setting('owner_workers'), r.n);
     RETURN NEXT;
     FOR r IN SELECT o.oid, pg_get_userbyid(o.oid) AS name, specql.no_session(o.oid) AS problem, w.xact_start
@@ -140,14 +140,18 @@ BEGIN
         detail := format('%s events wait for a worker or specql.drain(), the oldest since %s', r.n, r.oldest);
         RETURN NEXT;
     END LOOP;
-    FOR r IN SELECT p.action, p.put_at, p.problem, coalesce(p.detached, p.relation)::regclass AS attached_to, (SELECT count(*) FROM specql.failure AS f WHERE f.action = p.action) AS n
+    FOR r IN SELECT p.action, p.put_at, p.problem, coalesce(p.detached, p.relation)::regclass AS attached_to, (SELECT count(*) FROM specql.failure AS f WHERE f.action = p.action) AS n,
+                    EXISTS (SELECT FROM specql.action AS a WHERE a.capture = p.capture AND a.on_error = 'abort') AS aborts
              FROM specql.put_aside AS p WHERE to_regprocedure(p.capture || '()') IS NULL
                AND EXISTS (SELECT FROM specql.action AS a WHERE a.capture = p.capture) ORDER BY p.action, p.capture LOOP
         "check" := 'action ' || r.action;
         status := CASE WHEN r.problem IS NULL THEN 'detached' ELSE 'broken' END;
-        detail := concat_ws('; ', r.problem, format('since %s, %s events wait', r.put_at, r.n),
+        detail := concat_ws('; ', r.problem,
+                            CASE WHEN r.aborts THEN format('since %s, statements that it would check fail', r.put_at)
+                                 ELSE format('since %s, %s events wait', r.put_at, r.n) END,
                             CASE WHEN r.problem IS NULL THEN '' ELSE 'apply its spec as it has to be now, or ' END
-                            || format('SELECT specql.attach(%L), then SELECT specql.drain()', r.attached_to));
+                            || format('SELECT specql.attach(%L)', r.attached_to)
+                            || CASE WHEN r.aborts THEN '' ELSE ', then SELECT specql.drain()' END);
         RETURN NEXT;
     END LOOP;
     FOR r IN SELECT v.* FROM specql.services AS v WHERE v.status IN ('paused', 'disabled', 'undeclared') ORDER BY v.name LOOP

@@ -151,6 +151,8 @@ void captureForListener(Listener* listener, const Change& change, ExprContext* e
     int bytes = 0;
     TupleTableSlot* row = nullptr;
     if (listener->captureError != nullptr) {
+        // A check that cannot be made is not one that has passed.
+        if (listener->abortOnError) ReThrowError(const_cast<ErrorData*>(listener->captureError));
         MemoryContext before = MemoryContextSwitchTo(evaluation->ecxt_per_tuple_memory);
         recordCaptureError(listener, operation, evaluation, listener->captureError);
         MemoryContextSwitchTo(before);

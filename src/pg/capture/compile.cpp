@@ -1,6 +1,8 @@
 #include "pg/capture/compile.hpp"
 
 #include "pg/bridge/entry.hpp"
+#include "pg/bridge/extension.hpp"
+#include "pg/bridge/spi.hpp"
 #include "pg/capture/images.hpp"
 #include "pg/capture/safety.hpp"
 
@@ -32,6 +34,30 @@ struct CaptureFunction {
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION), errmsg("function %s cannot capture events: %s", name, why),
              errhint("Apply the spec of the action again.")));
+    pg_unreachable();
+}
+
+// Somebody changed the table so that the function could not stay, or called specql.detach.
+[[noreturn]] void refuseMissing(const char* name, Relation relation) {
+    MemoryContext caller = CurrentMemoryContext;
+    const char* problem = nullptr;
+    bool putAside = false;
+    spi::connect();
+    runAsExtensionOwner([name, caller, &problem, &putAside] {
+        putAside = spi::query("SELECT p.problem FROM specql.put_aside AS p WHERE p.capture = $1",
+                              {{TEXTOID, CStringGetTextDatum(name)}}) > 0;
+        const char* found = putAside ? spi::cell(0, 1) : nullptr;
+        if (found != nullptr) problem = MemoryContextStrdup(caller, found);
+    });
+    spi::finish();
+    if (!putAside) refuse(name, "it does not exist");
+    ereport(ERROR, (errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+                    errmsg("function %s cannot capture events: %s", name,
+                           problem != nullptr ? problem : "it was put aside by specql.detach"),
+                    errhint("Apply the spec of the action as it has to be now, or mend the table and SELECT "
+                            "specql.attach('%s').",
+                            quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
+                                                       RelationGetRelationName(relation)))));
     pg_unreachable();
 }
 
@@ -239,7 +265,7 @@ Oid findCaptureFunction(const char* name, Relation relation) {
 
 Oid requireCaptureFunction(const char* name, Relation relation) {
     Oid function = findCaptureFunction(name, relation);
-    if (!OidIsValid(function)) refuse(name, "it does not exist");
+    if (!OidIsValid(function)) refuseMissing(name, relation);
     return function;
 }
 

@@ -129,22 +129,17 @@ ExprState* combineConditions(TableListeners* group, List** conditions, Operation
 }
 
 // A capture function that was dropped, renamed or replaced by an unusable one makes the events of its action fail, but
-// not the statements on the table; unless the action has on_error = abort. So does a catalog of another version,
-// between the installation of a library and ALTER EXTENSION specql UPDATE.
+// not the statements on the table; unless the action has on_error = abort and listens to what they do. So does a
+// catalog of another version, between the installation of a library and ALTER EXTENSION specql UPDATE.
 void compileListener(Listener* listener, const char* captureName, Relation relation, ExprContext* evaluation,
                      List* conditions[operationCount]) {
-    if (listener->abortOnError) {
-        requireMatchingVersion();
-        compileCapture(listener, captureName, relation, evaluation, conditions);
-        return;
-    }
     ErrorData* error = trySubtransaction([listener, captureName, relation, evaluation, conditions] {
         requireMatchingVersion();
         compileCapture(listener, captureName, relation, evaluation, conditions);
     });
     listener->captureError = error;
     if (error == nullptr) return;
-    error->sqlerrcode = sqlstate::actionBroken;
+    if (!listener->abortOnError) error->sqlerrcode = sqlstate::actionBroken;
     listener->rowDescriptor = makeRowDescriptor(0);
     listener->captureOwner = relation->rd_rel->relowner;
     for (int operation = 0; operation < operationCount; ++operation) {
@@ -357,7 +352,7 @@ void prepareHandler(Listener* listener) {
     if (OidIsValid(listener->handler.fn_oid)) return;
     ErrorData* error = trySubtransaction([listener] { lookUpHandler(listener); });
     if (error == nullptr) return;
-    error->sqlerrcode = sqlstate::actionBroken;
+    if (!listener->abortOnError) error->sqlerrcode = sqlstate::actionBroken;
     ReThrowError(error);
 }
 

@@ -83,6 +83,7 @@ struct PutAside {
     const char* query;
     const char* problem;
     Oid owner;
+    bool aborts;  // on_error = abort
 };
 
 const char* copied(MemoryContext context, const char* text) {
@@ -106,7 +107,9 @@ List* readPutAside(MemoryContext context) {
         uint64 count =
             run("SELECT p.capture, p.action, (SELECT c.oid::pg_catalog.regclass::text FROM pg_catalog.pg_class AS c "
                 "WHERE c.oid = p.relation),"
-                " p.query, p.problem, p.owner::oid FROM specql.put_aside AS p WHERE p.detached IS NULL"
+                " p.query, p.problem, p.owner::oid,"
+                " EXISTS (SELECT FROM specql.action AS a WHERE a.capture = p.capture AND a.on_error = 'abort')"
+                " FROM specql.put_aside AS p WHERE p.detached IS NULL"
                 " AND p.put_by = pg_catalog.pg_current_xact_id() AND specql.works_for(p.owner, $1)"
                 " OR NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = p.relation)"
                 " ORDER BY p.capture FOR UPDATE OF p SKIP LOCKED",
@@ -120,6 +123,7 @@ List* readPutAside(MemoryContext context) {
             row->query = copied(context, cell(i, 4));
             row->problem = copied(context, cell(i, 5));
             row->owner = oidCell(i, 6);
+            row->aborts = strcmp(cell(i, 7), "t") == 0;
             found = lappend(found, row);
         }
         MemoryContextSwitchTo(before);
@@ -214,12 +218,11 @@ void makeAgain(const PutAside* row) {
         SPI_finish();
     });
     if (row->problem == nullptr)
-        ereport(
-            NOTICE,
-            (errmsg("action %s is broken: %s", row->action, error->message),
-             errhint("Its events wait in specql.failures. Apply its spec as it has to be now, or mend the table and "
-                     "SELECT specql.attach('%s'); then SELECT specql.drain().",
-                     row->table)));
+        ereport(NOTICE,
+                (errmsg("action %s is broken: %s", row->action, error->message),
+                 errhint("%s Apply its spec as it has to be now, or mend the table and SELECT specql.attach('%s')%s.",
+                         row->aborts ? "Statements that it would check fail." : "Its events wait in specql.failures.",
+                         row->table, row->aborts ? "" : "; then SELECT specql.drain()")));
 }
 
 // The rule of a table that was dropped goes with it.
