@@ -126,3 +126,22 @@ actions:
 $$);
 INSERT INTO shop.reading (number, value) SELECT i, i % 2 - 1 FROM generate_series(1, 5000) AS i;
 SELECT * FROM pg_temp.outcome();
+
+-- ---- what does not carry its row is tried while the row is there ------------------------------------------------------------
+CALL pg_temp.clean();
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+entity: Paper
+schema: shop
+fields: {number: integer, body: text}
+actions:
+  - name: on_paper
+    on: insert Paper
+    steps:
+      - insert: "Share SET number = number, share = length(body) / (number % 2)"
+$$);
+SET specql.max_event_size = '2kB';
+SET client_min_messages = error;
+INSERT INTO shop.paper (number, body) SELECT i, CASE WHEN i < 2900 THEN 'x' ELSE repeat('x', 3000) END FROM generate_series(1, 3000) AS i;
+SELECT status, count(*) FROM specql.events WHERE action = 'shop.on_paper' AND (data -> 'new' ->> 'number')::integer >= 2900 GROUP BY status ORDER BY status;
+SELECT count(*) > 1000 AS others_wait FROM specql.events WHERE action = 'shop.on_paper' AND status = 'waiting';
+SELECT count(*), min(share) FROM shop.share WHERE number >= 2900;

@@ -64,6 +64,16 @@ void addColumnsRead(Node* expression, ColumnsRead* columns) {
     (void)walk(expression, columns);
 }
 
+bool carriesAll(Jsonb* data) {
+    if (!JB_ROOT_IS_OBJECT(data)) return true;
+    for (const char* row : {"old", "new"}) {
+        JsonbValue* image = valueAt(&data->root, row);
+        if (image == nullptr || image->type != jbvBinary || !JsonContainerIsObject(image->val.binary.data)) continue;
+        if (valueAt(image->val.binary.data, omittedKey) != nullptr) return false;
+    }
+    return true;
+}
+
 void requireCarried(Jsonb* image, const char* row, Relation relation, const Bitmapset* columns) {
     requireNoted(image, row, [relation, columns](const char* column) {
         if (bms_is_member(0, columns)) return true;

@@ -16,6 +16,9 @@ struct ColumnsRead {
 // Adds the columns that a planned expression reads: its Vars of INNER_VAR and OUTER_VAR.
 void addColumnsRead(Node* expression, ColumnsRead* columns);
 
+// Has no image in the data of an event such a note?
+bool carriesAll(Jsonb* data);
+
 // Raises SQ208 if the image of a row (an object; nullptr is one that there is not) was made without a value of these
 // columns. `row` is "old" or "new".
 void requireCarried(Jsonb* image, const char* row, Relation relation, const Bitmapset* columns);

@@ -6,6 +6,7 @@
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/failure.hpp"
+#include "pg/capture/omitted.hpp"
 #include "pg/capture/registry.hpp"
 #include "pg/handling/deferred.hpp"
 #include "pg/handling/log.hpp"
@@ -123,6 +124,30 @@ Outcome tryRange(Attempt* attempt, int64_t first, int64_t count) {
     return Outcome::failed;
 }
 
+bool canWait(capture::EventSet* set, int64_t event) {
+    capture::readEvent(set, event);
+    slot_getsomeattrs(set->row, capture::captured::data + 1);
+    if (set->row->tts_isnull[capture::captured::data]) return true;
+    Pointer stored = DatumGetPointer(set->row->tts_values[capture::captured::data]);
+    Jsonb* data = DatumGetJsonbP(PointerGetDatum(stored));
+    bool carries = capture::carriesAll(data);
+    if (reinterpret_cast<Pointer>(data) != stored) pfree(data);
+    return carries;
+}
+
+// Leaves the events [first, end) to a worker. Those that do not carry all of their rows have it only now, so each of
+// them is tried at once.
+void leaveRest(Attempt* attempt, int64_t first, int64_t end) {
+    for (int64_t next = first; next < end; ++next) {
+        int64_t begin = next;
+        while (next < end && canWait(attempt->set, next))
+            ++next;
+        if (next > begin) leaveUntried(attempt->set, begin, next - begin);
+        attempt->untried += next - begin;
+        if (next < end && tryRange(attempt, next, 1) == Outcome::failed) noteFailed(attempt, next, 1);
+    }
+}
+
 bool mayTryMore(const Attempt* attempt) {
     return attempt->calls < callsOfAnySet + attempt->set->count / eventsPerCall;
 }
@@ -161,9 +186,7 @@ void findFailing(Attempt* attempt, int64_t first, int64_t end) {
             suspects = first + count;
         }
     }
-    if (first == end) return;
-    leaveUntried(attempt->set, first, end - first);
-    attempt->untried += end - first;
+    leaveRest(attempt, first, end);
 }
 
 void handleRounds(Attempt* attempt) {
@@ -171,8 +194,7 @@ void handleRounds(Attempt* attempt) {
     int64_t end;
     for (int64_t first = 0; first < set->count; first = end) {
         if (isBehind(set->listener->action) || !mayTryMore(attempt)) {
-            leaveUntried(set, first, set->count - first);
-            attempt->untried += set->count - first;
+            leaveRest(attempt, first, set->count);
             break;
         }
         end = capture::endOfRound(set, first);
