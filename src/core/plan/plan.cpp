@@ -312,6 +312,7 @@ private:
         const resolve::EntityInfo* entity = entityOf(world_, object);
         if (!entity || !entity->present) return false;
         bool known = before && before->hasShape;
+        if (known && mayBeRenamed(object, *entity, before->shape)) return true;
         if (known && before->shape == object.shape) return restoreColumns(object, *entity), true;
         const TableShape* made = madeShape(catalog_, object);
         bool leftover = !object.shape.adopted && !made;
@@ -319,6 +320,27 @@ private:
             return unchanged(object), true;
         if (object.shape.adopted) return adopt(object, *entity), true;
         return alter(object, *entity, made), true;
+    }
+
+    // A column that somebody has renamed by hand looks like one that was dropped. Made anew it would be empty, and the
+    // rules on it would see nothing.
+    bool mayBeRenamed(const Object& object, const resolve::EntityInfo& entity, const TableShape& before) {
+        if (!fresh_.count(object.unit) || adopts(entity)) return false;
+        for (const ShapeColumn& column : object.shape.columns) {
+            if (entity.present->column(column.name) || !before.column(column.name)) continue;
+            for (const ColumnView& other : entity.present->columns) {
+                if (object.shape.column(other.name) || before.column(other.name)) continue;
+                if (!resolve::compatible(column.type, other.type)) continue;
+                world_.report(*entity.file, Code::P004, placeOf(entity, column.name),
+                              "the column " + column.name + " of " + entity.shown() + " is gone, and " + other.name +
+                                  ", which no field declares, may be it",
+                              "if it is, call the field " + other.name + " and write renamed_from: " + column.name +
+                                  ", or give the column its name back; else adopt => true makes " + column.name +
+                                  " anew");
+                return true;
+            }
+        }
+        return false;
     }
 
     // Columns that were dropped by hand come back with their spec, and defaults when the caller says so; what else was
