@@ -231,7 +231,8 @@ std::vector<Text> readErrorCodes(ReadContext& context, const yaml::Node& node, c
         if (!isErrorCode(code.value)) {
             context.diagnostics.report(
                 Code::S047, code.pos,
-                std::string("\"") + key + "\" must list SQLSTATEs, or classes of them, not \"" + code.value + "\"");
+                std::string("\"") + key + "\" must list SQLSTATEs, or classes of them, not \"" + code.value + "\"",
+                "for example [23505, P0001], or [23] for all that begin with it");
         } else if (!holds(codes, code)) {
             codes.push_back(std::move(code));
         }
