@@ -78,6 +78,22 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION specql.require_name(text, oid) IS 'An error unless the name of an action begins with a schema that the caller may create objects in';
 
+-- The same for an entity, which leads to a table: that may also be one of the caller's in that schema.
+CREATE FUNCTION specql.require_entity_name(schema text, entity text, relation regclass, caller oid) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_namespace AS n
+                   WHERE n.nspname = $1
+                     AND (has_schema_privilege(caller, n.oid, 'CREATE')
+                          OR EXISTS (SELECT FROM pg_class AS c WHERE c.oid = $3 AND c.relnamespace = n.oid AND pg_has_role(caller, c.relowner, 'USAGE'))))
+       AND NOT (SELECT pg_has_role(caller, x.extowner, 'USAGE') FROM pg_extension AS x WHERE x.extname = 'specql') THEN
+        RAISE EXCEPTION 'an entity %.% cannot be declared by you', schema, entity
+            USING ERRCODE = 'SQ101', DETAIL = format('You may create nothing in the schema %I, and its table is not one of yours there.', schema);
+    END IF;
+END $$;
+COMMENT ON FUNCTION specql.require_entity_name(text, text, regclass, oid) IS
+'An error unless the caller may create objects in the schema of an entity, or owns its table there';
+
 CREATE FUNCTION specql.require_action(action text, caller oid) RETURNS void
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT specql.require_owner('action ' || o.action, o.owner, $2) FROM specql.owned_action AS o WHERE o.action = $1
@@ -104,5 +120,6 @@ COMMENT ON FUNCTION specql.own_action(text) IS 'As specql.known_action; an error
 -- What views ask with the rights of whoever reads them is left to PUBLIC: works_for, is_mine.
 REVOKE ALL ON FUNCTION specql.viewer(), specql.sees(text), specql.visible_actions(),
     specql.require_owner(text, specql.role, oid), specql.require_database_owner(text), specql.require_name(text, oid),
+    specql.require_entity_name(text, text, regclass, oid),
     specql.require_action(text, oid), specql.owner_of(text), specql.own_action(text)
 FROM PUBLIC;

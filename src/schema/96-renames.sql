@@ -43,6 +43,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = ANY (tables)) THEN
         PERFORM specql.require_database_owner('entity ' || former);
     END IF;
+    PERFORM specql.require_entity_name(regexp_replace(name, '\.[^.]*$', ''), regexp_replace(name, '^.*\.', ''), tables[1]::regclass, specql.viewer());
     PERFORM specql.rename_unit('entity', former, name);
 END $$;
 COMMENT ON FUNCTION specql.rename_entity(text, text) IS 'Gives an entity of the caller another name, with its history. specql.apply calls this, after the table was renamed';
