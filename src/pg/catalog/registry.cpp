@@ -412,7 +412,8 @@ void recordApply(const std::string& text, Oid caller, const std::vector<Installe
                      {INT8OID, spec}});
             recordObjects(made, dropped, kept);
             spi::query(
-                "SELECT specql.require_entity_name(n.schema, n.name, specql.rows_of_entity(n.schema || '.' || n.name), $4)"
+                "SELECT specql.require_entity_name(n.schema, n.name,"
+                "                                  specql.rows_of_entity(n.schema || '.' || n.name), $4)"
                 "  FROM unnest($1, $2, $3) AS n(kind, schema, name) WHERE n.kind = 'entity'",
                 {{TEXTARRAYOID, spi::textArray(units->kinds)},
                  {TEXTARRAYOID, spi::textArray(units->schemas)},
