@@ -6,7 +6,7 @@ CREATE EXTENSION specql;
 SELECT name, resolved_to, rule FROM specql.explain(:'spec') WHERE name !~ 'trip_' ORDER BY action, name;
 SELECT count(*) > 0 AS applied FROM specql.apply(:'spec');
 \sf geo.trigger_trip_events
-SELECT indexdef FROM pg_indexes WHERE schemaname = 'geo' AND indexname ~ 'toll';
+SELECT indexdef FROM pg_indexes WHERE schemaname = 'geo' AND indexname ~ 'toll' ORDER BY indexname;
 INSERT INTO geo.region VALUES ('01900000-0000-7000-8000-000000000001', 'North');
 INSERT INTO geo.city VALUES ('01900000-0000-7000-8000-000000000002', 'Berg', '01900000-0000-7000-8000-000000000001'),
     ('01900000-0000-7000-8000-000000000003', 'Nowhere', NULL);
