@@ -362,6 +362,8 @@ void registerListenerInvalidation() {
     // Functions are found by schema and name.
     CacheRegisterSyscacheCallback(NAMESPACEOID, functionChanged, 0);
     CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, functionChanged, 0);
+    // Casts to json decide what the images of rows are.
+    CacheRegisterSyscacheCallback(CASTSOURCETARGET, functionChanged, 0);
 }
 
 void freeOutdatedListeners() {
