@@ -59,6 +59,11 @@ LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_image';
 COMMENT ON FUNCTION specql.image(jsonb, text, text[]) IS
 'The image of the old or the new row in an event''s data, NULL if there is none; an error that names the column if one of these (NULL: any) was left out of it';
 
+CREATE FUNCTION specql.whole_images(data jsonb) RETURNS jsonb
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_whole_images';
+COMMENT ON FUNCTION specql.whole_images(jsonb) IS
+'The data of a row event with both rows whole: tables of events keep the new row, and as "was" what its changed columns were';
+
 CREATE FUNCTION specql.emit(type text, data jsonb DEFAULT '{}', occurred_at timestamptz DEFAULT NULL) RETURNS uuid
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_emit';
 COMMENT ON FUNCTION specql.emit(text, jsonb, timestamptz) IS

@@ -33,7 +33,7 @@ COMMENT ON COLUMN specql.event_log.type IS 'Table and event (inventory.product.s
 COMMENT ON COLUMN specql.event_log.action IS 'The action that handled it; NULL for a custom event nobody listens to';
 COMMENT ON COLUMN specql.event_log.entity IS 'The table whose row changed';
 COMMENT ON COLUMN specql.event_log.subject IS 'The id of that row';
-COMMENT ON COLUMN specql.event_log.data IS 'Old and new row, or the payload';
+COMMENT ON COLUMN specql.event_log.data IS 'The new row, and as "was" what its changed columns were; the old row alone, or both with specql.event_images = whole; or the payload';
 COMMENT ON COLUMN specql.event_log.occurred_at IS 'By the clock when the row was captured, or as given to specql.emit';
 COMMENT ON COLUMN specql.event_log.xid IS 'The transaction';
 COMMENT ON COLUMN specql.event_log.caused_by IS 'The event whose handler caused this one; the first of them, if it handled several together';

@@ -37,7 +37,7 @@ COMMENT ON COLUMN specql.failure.type IS 'Table and event, or the custom event';
 COMMENT ON COLUMN specql.failure.entity IS 'The table whose row changed';
 COMMENT ON COLUMN specql.failure.relation IS 'The same as an object, which follows a rename';
 COMMENT ON COLUMN specql.failure.subject IS 'The id of that row';
-COMMENT ON COLUMN specql.failure.data IS 'Old and new row, or the payload: what the next attempt works with';
+COMMENT ON COLUMN specql.failure.data IS 'The rows as specql.event_log has them, or the payload: what the next attempt works with';
 COMMENT ON COLUMN specql.failure.occurred_at IS 'When the event happened';
 COMMENT ON COLUMN specql.failure.xid IS 'The transaction';
 COMMENT ON COLUMN specql.failure.caused_by IS 'The event whose handler caused this one';
@@ -159,7 +159,8 @@ COMMENT ON FUNCTION specql.retry_missing(text[]) IS
 'Makes events due, parked ones too, that failed because something was missing: a rule that was applied or made again may have it. NULL stands for all actions';
 
 CREATE VIEW specql.failures AS
-    SELECT id, action, type, subject, status, attempts, sqlstate, message, detail, hint, context, data, occurred_at,
+    SELECT id, action, type, subject, status, attempts, sqlstate, message, detail, hint, context,
+           CASE WHEN entity IS NULL THEN data ELSE specql.whole_images(data) END AS data, occurred_at,
            first_failed_at, last_failed_at, next_attempt_at, caused_by, root, depth
     FROM specql.failure;
 COMMENT ON VIEW specql.failures IS

@@ -26,7 +26,7 @@ COMMENT ON COLUMN specql.waiting_event.type IS 'Table and event, or the custom e
 COMMENT ON COLUMN specql.waiting_event.entity IS 'The table whose row changed';
 COMMENT ON COLUMN specql.waiting_event.relation IS 'The same as an object, which follows a rename';
 COMMENT ON COLUMN specql.waiting_event.subject IS 'The id of that row';
-COMMENT ON COLUMN specql.waiting_event.data IS 'Old and new row, or the payload';
+COMMENT ON COLUMN specql.waiting_event.data IS 'The rows as specql.event_log has them, or the payload';
 COMMENT ON COLUMN specql.waiting_event.occurred_at IS 'When the event happened';
 COMMENT ON COLUMN specql.waiting_event.xid IS 'The transaction';
 COMMENT ON COLUMN specql.waiting_event.caused_by IS 'The event whose handler caused this one';

@@ -1,19 +1,26 @@
--- All events in one view, wherever they are: in the log, failed, or waiting.
+-- All events in one view, wherever they are: in the log, failed, or waiting. The tables keep of an update's old row what
+-- changed; the views show both rows whole.
 
 CREATE VIEW specql.logged_events AS
-    SELECT l.id, l.type, l.action, l.entity, l.subject, l.data, l.occurred_at, l.xid, l.caused_by, l.root, l.depth,
+    SELECT l.id, l.type, l.action, l.entity, l.subject,
+           CASE WHEN l.entity IS NULL THEN l.data ELSE specql.whole_images(l.data) END AS data,
+           l.occurred_at, l.xid, l.caused_by, l.root, l.depth,
            CASE WHEN l.deliveries > 0 AND l.processed_at IS NULL THEN 'pending' ELSE l.status END AS status,
            l.attempts, l.last_error, l.processed_at, l.batch, l.deliveries, l.caller
     FROM specql.event_log AS l;
 COMMENT ON VIEW specql.logged_events IS 'The part of specql.events that is in the log: events that were handled, or that no action listens to';
 
 CREATE VIEW specql.unhandled_events AS
-    SELECT f.id, f.type, f.action, f.entity, f.subject, f.data, f.occurred_at, f.xid, f.caused_by, f.root, f.depth,
+    SELECT f.id, f.type, f.action, f.entity, f.subject,
+           CASE WHEN f.entity IS NULL THEN f.data ELSE specql.whole_images(f.data) END AS data,
+           f.occurred_at, f.xid, f.caused_by, f.root, f.depth,
            f.status, f.attempts, f.message AS last_error, NULL::timestamptz AS processed_at, f.id AS batch, 0 AS deliveries,
            f.caller
     FROM specql.failure AS f
     UNION ALL
-    SELECT w.id, w.type, w.action, w.entity, w.subject, w.data, w.occurred_at, w.xid, w.caused_by, w.root, w.depth,
+    SELECT w.id, w.type, w.action, w.entity, w.subject,
+           CASE WHEN w.entity IS NULL THEN w.data ELSE specql.whole_images(w.data) END AS data,
+           w.occurred_at, w.xid, w.caused_by, w.root, w.depth,
            CASE WHEN EXISTS (SELECT FROM specql.action AS a WHERE a.action = w.action AND a.paused_at IS NOT NULL)
                 THEN 'paused' ELSE 'waiting' END, 0, NULL, NULL, w.id, 0, w.caller
     FROM specql.waiting_event AS w;

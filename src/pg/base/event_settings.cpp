@@ -6,6 +6,7 @@ namespace specql::settings {
 
 int maxCascadeDepth = 16;
 int logEvents = logMatched;
+int eventImages = imagesChanged;
 int maxEventSize = 1024;
 int eventRetention = 30 * 24 * 3600;
 int batchSize = 100;
@@ -17,6 +18,9 @@ namespace {
 
 const config_enum_entry logEventsOptions[] = {
     {"failed", logFailed, false}, {"matched", logMatched, false}, {"all", logAll, false}, {nullptr, 0, false}};
+
+const config_enum_entry eventImagesOptions[] = {
+    {"changed", imagesChanged, false}, {"whole", imagesWhole, false}, {nullptr, 0, false}};
 
 char* clockOffsetText = nullptr;
 char* callerText = nullptr;
@@ -81,6 +85,10 @@ void defineEventSettings() {
                              "failed: those that failed at least once; matched: all that an action handled, and custom "
                              "events; all: also row changes that no condition of an action matched.",
                              &logEvents, logMatched, logEventsOptions, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomEnumVariable("specql.event_images", "What the tables of events keep of the old row of an update.",
+                             "changed: the columns that have another value in the new row; whole: all of them. Views, "
+                             "handlers and deliveries have both rows whole either way.",
+                             &eventImages, imagesChanged, eventImagesOptions, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable(
         "specql.max_event_size", "How much an event carries of the rows that it is about.",
         "Of the old and the new row, the largest values are left out until the rest fits; the event says which.",

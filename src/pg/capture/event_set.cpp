@@ -4,6 +4,7 @@
 #include "pg/capture/frame.hpp"
 #include "pg/capture/moved.hpp"
 #include "pg/capture/registry.hpp"
+#include "pg/capture/whole_images.hpp"
 
 namespace specql::capture {
 
@@ -155,6 +156,14 @@ void readEvent(EventSet* set, int64_t index) {
         elog(ERROR, "specql: event %lld of %lld is missing", static_cast<long long>(index),
              static_cast<long long>(set->count));
     set->position = index + 1;
+}
+
+Datum shownData(EventSet* set) {
+    bool isNull;
+    Datum data = slot_getattr(set->row, captured::data + 1, &isNull);
+    if (isNull) return 0;
+    // What a custom event was raised with is its own affair.
+    return OidIsValid(set->listener->trigger) ? wholeImages(data) : data;
 }
 
 bool hasBranch(const uint8_t* mask, int bytes, int branch) {

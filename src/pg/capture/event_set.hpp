@@ -65,6 +65,9 @@ void assignIds(EventSet* set);
 // Makes set->row the row with this index, from 0. Cheap when rows are read in order.
 void readEvent(EventSet* set, int64_t index);
 
+// The data of the row last read, with whole images; 0 for NULL. In that row, or in the current memory context.
+Datum shownData(EventSet* set);
+
 // Is the bit of this branch (from 1) set?
 bool hasBranch(const uint8_t* mask, int bytes, int branch);
 // Does this branch (from 1) hold for the row last read?

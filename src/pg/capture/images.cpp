@@ -1,6 +1,7 @@
 #include "pg/base/event_settings.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/row_images.hpp"
+#include "pg/capture/whole_images.hpp"
 
 extern "C" {
 #include "access/detoast.h"
@@ -11,6 +12,7 @@ namespace specql::capture {
 
 namespace {
 
+const char* const rowNames[rowKinds] = {"old", "new"};
 // Deeper values may need more stack to be written than they did to be read.
 constexpr Size shallow = 2048;
 // JSON of that size is not nested deeper: an object or array has two words at least.
@@ -141,6 +143,38 @@ TupleTableSlot* slotOf(int row, ExprContext* evaluation) {
     return row == oldRow ? evaluation->ecxt_innertuple : evaluation->ecxt_outertuple;
 }
 
+// Is the stored value the same? What has the same bytes is, wherever they are stored. Others of the same size are
+// detoasted, in their place, as they would be to be written.
+bool isSame(Form_pg_attribute column, Datum* left, Datum* right) {
+    if (column->attbyval) return *left == *right;
+    if (column->attlen > 0) return memcmp(DatumGetPointer(*left), DatumGetPointer(*right), column->attlen) == 0;
+    Size size = VARSIZE_ANY(DatumGetPointer(*left));
+    if (size == VARSIZE_ANY(DatumGetPointer(*right)) &&
+        memcmp(DatumGetPointer(*left), DatumGetPointer(*right), size) == 0)
+        return true;
+    if (rawSize(*left) != rawSize(*right) || rawSize(*left) > imagesLimit()) return false;
+    varlena *one = PG_DETOAST_DATUM_PACKED(*left), *other = PG_DETOAST_DATUM_PACKED(*right);
+    *left = PointerGetDatum(one);
+    *right = PointerGetDatum(other);
+    return memcmp(VARDATA_ANY(one), VARDATA_ANY(other), VARSIZE_ANY_EXHDR(one)) == 0;
+}
+
+// Chooses the columns that have another value in the new row. Virtual ones count as such: they are computed anyway.
+void chooseChanged(const RowImages* images, EventRows* rows) {
+    RowValues *old = &rows->rows[oldRow], *fresh = &rows->rows[newRow];
+    auto* changed = static_cast<bool*>(palloc(sizeof(bool) * images->columns->natts));
+    for (int i = 0; i < images->columns->natts; ++i) {
+        Form_pg_attribute column = TupleDescAttr(images->columns, i);
+        if (old->nulls[i] || fresh->nulls[i])
+            changed[i] = old->nulls[i] != fresh->nulls[i];
+        else
+            changed[i] = !column->attisdropped && !isSame(column, &old->values[i], &fresh->values[i]);
+    }
+    for (int i = 0; i < images->computedCount; ++i)
+        changed[images->computed[oldRow][i].index] = true;
+    old->chosen = changed;
+}
+
 // The values are copied, because computed and detoasted ones take their place.
 EventRows rowsOf(const RowImages* images, ExprContext* evaluation) {
     EventRows result;
@@ -156,6 +190,9 @@ EventRows rowsOf(const RowImages* images, ExprContext* evaluation) {
         memcpy(values->values, slot->tts_values, sizeof(Datum) * count);
         memcpy(values->nulls, slot->tts_isnull, sizeof(bool) * count);
     }
+    bool isUpdate = images->parts[oldRow] == partImage && images->parts[newRow] == partImage;
+    if (isUpdate && images->encoder != nullptr && settings::eventImages == settings::imagesChanged)
+        chooseChanged(images, &result);
     return result;
 }
 
@@ -189,7 +226,7 @@ bool measure(const RowImages* images, const RowValues* row, Size* bytes) {
     bool doubtful = false;
     for (int i = 0; i < images->doubtfulCount; ++i) {
         const DoubtfulColumn* column = &images->doubtful[i];
-        if (row->nulls[column->index]) continue;
+        if (row->nulls[column->index] || (row->chosen != nullptr && !row->chosen[column->index])) continue;
         Size size = column->varying ? rawSize(row->values[column->index]) : 0;
         *bytes += size;
         // Nothing that is too large is made.
@@ -213,7 +250,7 @@ void compute(const RowImages* images, const EventRows* rows, ExprContext* evalua
 // ---- the data of nearly all events -------------------------------------------------------------------------------
 
 Datum encode(const RowImages* images, const EventRows* rows, Size expected) {
-    // In the order of their keys.
+    // In the order of their keys, whatever the old row's is.
     constexpr RowKind order[] = {newRow, oldRow};
     int parts = 0;
     for (Part part : images->parts)
@@ -222,7 +259,7 @@ Datum encode(const RowImages* images, const EventRows* rows, Size expected) {
     JsonObject object = beginObject(&json, parts);
     for (RowKind row : order)
         if (images->parts[row] != partAbsent)
-            addEntry(&json, &object, writeText(&json, rowNames[row], strlen(rowNames[row])));
+            addEntry(&json, &object, writeText(&json, keyOf(rows, row), strlen(keyOf(rows, row))));
     for (RowKind row : order)
         if (images->parts[row] != partAbsent)
             addEntry(&json, &object,
@@ -274,6 +311,10 @@ Size imagesLimit() {
 
 Size rawSize(Datum value) {
     return toast_raw_datum_size(value) - VARHDRSZ;
+}
+
+const char* keyOf(const EventRows* rows, RowKind row) {
+    return rows->rows[row].chosen != nullptr ? changedKey : rowNames[row];
 }
 
 RowImages* compileImages(Expr* data, Operation operation, Relation relation) {

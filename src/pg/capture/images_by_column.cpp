@@ -41,7 +41,8 @@ Values collect(const RowImages* images, const EventRows* rows) {
         if (images->parts[row] != partImage) continue;
         for (int i = 0; i < images->columns->natts; ++i) {
             Form_pg_attribute column = TupleDescAttr(images->columns, i);
-            if (!isImaged(column)) continue;
+            const bool* chosen = rows->rows[row].chosen;
+            if (!isImaged(column) || (chosen != nullptr && !chosen[i])) continue;
             Value* value = &values.items[values.count++];
             memset(value, 0, sizeof *value);
             value->row = static_cast<RowKind>(row);
@@ -194,7 +195,7 @@ void pushImage(JsonbParseState** state, const Values* values, int row) {
     (void)pushJsonbValue(state, WJB_END_OBJECT, nullptr);
 }
 
-Jsonb* assemble(const RowImages* images, const Values* values) {
+Jsonb* assemble(const RowImages* images, const EventRows* rows, const Values* values) {
     JsonbParseState* state = nullptr;
     (void)pushJsonbValue(&state, WJB_BEGIN_OBJECT, nullptr);
     if (images->truncated) {
@@ -206,7 +207,7 @@ Jsonb* assemble(const RowImages* images, const Values* values) {
     }
     for (int row = 0; row < rowKinds; ++row) {
         if (images->parts[row] == partAbsent) continue;
-        pushText(&state, WJB_KEY, rowNames[row]);
+        pushText(&state, WJB_KEY, keyOf(rows, static_cast<RowKind>(row)));
         if (images->parts[row] == partImage)
             pushImage(&state, values, row);
         else
@@ -225,7 +226,7 @@ Datum makeByColumn(const RowImages* images, const EventRows* rows, ExprContext* 
     makeJson(images, &values, evaluation);
     for (;;) {
         bool mayShrink = fit(&values, room);
-        Jsonb* data = assemble(images, &values);
+        Jsonb* data = assemble(images, rows, &values);
         // What was counted is not quite what it takes: there are alignment, and the notes.
         Size excess = VARSIZE(data) > imagesLimit() ? VARSIZE(data) - imagesLimit() : 0;
         if (excess == 0 || !mayShrink || room == 0) return JsonbPGetDatum(data);

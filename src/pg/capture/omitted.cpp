@@ -2,6 +2,7 @@
 
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/sqlstate.hpp"
+#include "pg/capture/whole_images.hpp"
 
 namespace specql::capture {
 
@@ -66,7 +67,7 @@ void addColumnsRead(Node* expression, ColumnsRead* columns) {
 
 bool carriesAll(Jsonb* data) {
     if (!JB_ROOT_IS_OBJECT(data)) return true;
-    for (const char* row : {"old", "new"}) {
+    for (const char* row : {"old", "new", changedKey}) {
         JsonbValue* image = valueAt(&data->root, row);
         if (image == nullptr || image->type != jbvBinary || !JsonContainerIsObject(image->val.binary.data)) continue;
         if (valueAt(image->val.binary.data, omittedKey) != nullptr) return false;
@@ -107,7 +108,7 @@ bool isAmong(const char* name, const Datum* elements, const bool* nulls, int cou
 // columns of it; for NULL all.
 SPECQL_FUNCTION(specql_image) {
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1)) PG_RETURN_NULL();
-    Jsonb* data = PG_GETARG_JSONB_P(0);
+    Jsonb* data = wholeImages(PG_GETARG_JSONB_P(0));
     const char* row = text_to_cstring(PG_GETARG_TEXT_PP(1));
     JsonbValue* value = JB_ROOT_IS_OBJECT(data) ? valueAt(&data->root, row) : nullptr;
     if (value == nullptr || value->type == jbvNull) PG_RETURN_NULL();

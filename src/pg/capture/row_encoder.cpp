@@ -184,11 +184,30 @@ RowEncoder* makeRowEncoder(TupleDesc columns) {
     return encoder;
 }
 
+namespace {
+
+// The beginning of an image with some of the columns.
+JsonObject beginChosen(JsonWriter* json, const RowEncoder* encoder, const bool* chosen) {
+    uint32 pairs = 0;
+    for (int i = 0; i < encoder->count; ++i)
+        pairs += chosen[encoder->columns[i].index] ? 1 : 0;
+    JsonObject object = beginObject(json, pairs);
+    for (int i = 0; i < encoder->count; ++i) {
+        const ImagedColumn& column = encoder->columns[i];
+        if (chosen[column.index]) addEntry(json, &object, writeText(json, column.name, column.nameLength));
+    }
+    return object;
+}
+
+}  // namespace
+
 JEntry writeRow(JsonWriter* json, RowEncoder* encoder, const RowValues* row) {
-    JsonObject object =
-        beginObject(json, encoder->count, encoder->beginning, encoder->beginningLength, encoder->keyBytes);
+    JsonObject object = row->chosen != nullptr ? beginChosen(json, encoder, row->chosen)
+                                               : beginObject(json, encoder->count, encoder->beginning,
+                                                             encoder->beginningLength, encoder->keyBytes);
     for (int i = 0; i < encoder->count; ++i) {
         ImagedColumn* column = &encoder->columns[i];
+        if (row->chosen != nullptr && !row->chosen[column->index]) continue;
         bool isNull = row->nulls[column->index];
         addEntry(json, &object, isNull ? JENTRY_ISNULL : writeColumn(json, column, row->values[column->index]));
     }

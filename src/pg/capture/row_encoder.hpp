@@ -20,6 +20,7 @@ RowEncoder* makeRowEncoder(TupleDesc columns);
 struct RowValues {
     Datum* values;
     bool* nulls;
+    const bool* chosen;  // those that the image has; nullptr: all
 };
 
 // Writes the image of a row. What it allocates besides is in the current memory context. Raises what to_jsonb() raises.

@@ -10,7 +10,6 @@ namespace specql::capture {
 
 enum Part { partAbsent, partNull, partImage };
 enum RowKind { oldRow, newRow, rowKinds };
-constexpr const char* rowNames[rowKinds] = {"old", "new"};
 
 // A column whose values can be large, or raise an error when they are written as JSON.
 struct DoubtfulColumn {
@@ -46,6 +45,8 @@ struct RowImages {
 struct EventRows {
     RowValues rows[rowKinds];
 };
+// The key of an image in the event's data.
+const char* keyOf(const EventRows* rows, RowKind row);
 
 // Runs `work` with a search path on which nobody can have put functions of his own. An abort restores it, too.
 template <typename Work>

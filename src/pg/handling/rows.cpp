@@ -96,20 +96,26 @@ SPECQL_FUNCTION(specql_rows) {
     auto* values = static_cast<Datum*>(palloc(sizeof(Datum) * wanted->natts));
     auto* nulls = static_cast<bool*>(palloc(sizeof(bool) * wanted->natts));
     MemoryContextSwitchTo(before);
+    MemoryContext perEvent = AllocSetContextCreate(CurrentMemoryContext, "specql event", ALLOCSET_DEFAULT_SIZES);
     for (int64_t i = 0; i < frame->count; ++i) {
         capture::readEvent(set, frame->first + i);
         if (!matchesBranch(frame, branch)) continue;
+        MemoryContextSwitchTo(perEvent);
         slot_getallattrs(set->row);
         for (int column = 0; column < wanted->natts; ++column) {
             int source = sources[column];
             nulls[column] = source >= 0 && set->row->tts_isnull[source];
-            values[column] = source >= 0             ? set->row->tts_values[source]
-                             : source == fromEventId ? UUIDPGetDatum(frame->id(i))
-                                                     : eventType;
+            values[column] = source == fromEventId               ? UUIDPGetDatum(frame->id(i))
+                             : source == fromEventType           ? eventType
+                             : source == capture::captured::data ? capture::shownData(set)
+                                                                 : set->row->tts_values[source];
         }
         tuplestore_putvalues(result, wanted, values, nulls);
+        MemoryContextSwitchTo(before);
+        MemoryContextReset(perEvent);
         CHECK_FOR_INTERRUPTS();
     }
+    MemoryContextDelete(perEvent);
     info->returnMode = SFRM_Materialize;
     info->setResult = result;
     info->setDesc = wanted;

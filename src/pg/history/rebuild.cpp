@@ -9,6 +9,7 @@
 #include "pg/bridge/spi.hpp"
 #include "pg/capture/frame.hpp"
 #include "pg/capture/images.hpp"
+#include "pg/capture/whole_images.hpp"
 
 extern "C" {
 #include "utils/fmgroids.h"
@@ -101,7 +102,8 @@ TupleTableSlot* rowFrom(Relation relation, Jsonb* object) {
 }  // namespace
 
 RebuiltEvent rebuildEvent(capture::Listener* listener, Relation relation, Jsonb* logged) {
-    Jsonb* data = withPresentNames(relation, logged, "event_with_present_names");
+    Jsonb* shown = logged == nullptr ? nullptr : capture::wholeImages(logged);
+    Jsonb* data = withPresentNames(relation, shown, "event_with_present_names");
     Jsonb* oldData = objectAt(data, "old");
     Jsonb* newData = objectAt(data, "new");
     bool truncated = hasKey(data, "truncated");

@@ -195,17 +195,21 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
     capture::EventSet* events = frame->set;
     Queue queue = openQueue(fcinfo, kind, frame, frame->count, 3);
     bool everyBranch = !OidIsValid(frame->listener()->trigger);
+    MemoryContext perEvent = AllocSetContextCreate(CurrentMemoryContext, "specql delivery", ALLOCSET_DEFAULT_SIZES);
     int64_t queued = 0;
     for (int64_t i = 0; i < frame->count; ++i) {
         capture::readEvent(events, frame->first + i);
         if (!everyBranch && !capture::rowHasBranch(events, branch)) continue;
-        slot_getsomeattrs(events->row, capture::captured::data + 1);
         pg_uuid_t deliveryId;
         newUuid(&deliveryId);
-        enqueue(&queue, &deliveryId, i, frame->id(i), events->row->tts_values[capture::captured::data],
-                !events->row->tts_isnull[capture::captured::data]);
+        MemoryContext before = MemoryContextSwitchTo(perEvent);
+        Datum data = capture::shownData(events);
+        enqueue(&queue, &deliveryId, i, frame->id(i), data, data != 0);
+        MemoryContextSwitchTo(before);
+        MemoryContextReset(perEvent);
         ++queued;
     }
+    MemoryContextDelete(perEvent);
     if (queue.rows != nullptr) closeWriter(queue.rows);
     PG_RETURN_INT64(queued);
 }
