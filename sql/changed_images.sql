@@ -136,3 +136,10 @@ UPDATE c.large SET n = 2, doc = (doc::text)::jsonb, packed = packed || '', outsi
 UPDATE c.large SET n = 3, doc = jsonb_set(doc, '{a}', '1'), packed = upper(packed), outside = NULL;
 UPDATE c.large SET n = 4, outside = '';
 SELECT e.key, n.n FROM (SELECT row_number() OVER (ORDER BY id) AS n, data FROM specql.event_log WHERE action = 'c.on_large') AS n, jsonb_object_keys(n.data -> 'was') AS e(key) ORDER BY 2, 1;
+-- What is large is packed by lz4 where the server has it.
+CREATE VIEW c.packer AS SELECT CASE WHEN 'lz4' = ANY (enumvals) THEN 'lz4' ELSE 'pglz' END AS name FROM pg_settings WHERE name = 'default_toast_compression';
+SELECT count(*) > 10 AS columns, count(*) FILTER (WHERE a.attcompression <> CASE p.name WHEN 'lz4' THEN 'l' ELSE '' END) AS others
+FROM c.packer AS p, pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+WHERE c.relnamespace = 'specql'::regnamespace AND c.relkind IN ('r', 'p') AND a.atttypid = 'jsonb'::regtype AND NOT a.attisdropped;
+UPDATE c.large SET n = 5, packed = repeat('packed ', 5000);
+SELECT pg_column_compression(l.data) = p.name AS packed FROM c.packer AS p, specql.event_log AS l WHERE l.action = 'c.on_large' ORDER BY l.id DESC LIMIT 1;

@@ -20,7 +20,7 @@ SELECT r.name || ': ' || r.relkind::text || ' ' || r.relrowsecurity || ' ' || r.
 FROM relation AS r
 UNION ALL
 SELECT r.name || ' column ' || row_number() OVER (PARTITION BY r.oid ORDER BY a.attnum) || ': ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' ' ||
-       a.attnotnull || ' ' || coalesce(pg_get_expr(d.adbin, d.adrelid), '') || ' ' || coalesce(col_description(r.oid, a.attnum), '')
+       a.attnotnull || ' ' || a.attcompression::text || ' ' || coalesce(pg_get_expr(d.adbin, d.adrelid), '') || ' ' || coalesce(col_description(r.oid, a.attnum), '')
 FROM relation AS r JOIN pg_attribute AS a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped AND r.relkind NOT IN ('i', 'I')
 LEFT JOIN pg_attrdef AS d ON d.adrelid = r.oid AND d.adnum = a.attnum
 UNION ALL
