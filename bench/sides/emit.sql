@@ -1,10 +1,14 @@
--- A PL/pgSQL function as one writes it by hand, into a table like specql's log.
-CREATE TABLE bench.events (LIKE specql.event_log_0 INCLUDING ALL);
-CREATE FUNCTION bench.emit(p_type text, p_data jsonb) RETURNS uuid LANGUAGE plpgsql AS $$
+-- A PL/pgSQL function as one writes it by hand, into a table with a primary key and no other index.
+CREATE TABLE bench.events (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    type text NOT NULL,
+    data jsonb NOT NULL,
+    occurred_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE FUNCTION bench.emit(p_type text, p_data jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    v_id uuid := specql.uuid_v7();
+    v_id bigint;
 BEGIN
-    INSERT INTO bench.events (slot, id, type, data, occurred_at, xid, root, depth, batch, status, attempts, deliveries, processed_at)
-    VALUES (0, v_id, p_type, p_data, clock_timestamp(), pg_current_xact_id(), v_id, 1, v_id, 'unheard', 0, 0, now());
+    INSERT INTO bench.events (type, data) VALUES (p_type, p_data) RETURNING id INTO v_id;
     RETURN v_id;
 END $$;

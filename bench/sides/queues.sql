@@ -1,93 +1,93 @@
--- A queue as one writes it by hand, with a history; and loops that empty each queue in batches of 100, or a batch as PgQ cuts it.
+-- Queues, each with a procedure that puts n messages in one by one, one that puts them in at once, and one that takes n out and is done with them:
+-- in batches of 100, or a batch as PgQ cuts it. Every one hands the payloads over and keeps what was handled until something removes it.
 SET client_min_messages = warning;
-CREATE SCHEMA bench;
+CREATE FUNCTION bench.payload(i bigint) RETURNS jsonb LANGUAGE sql IMMUTABLE AS
+    $$ SELECT jsonb_build_object('n', i, 'text', repeat('x', 100)) $$;
+
+-- A plain table: a number as the key, an index of what waits, FOR UPDATE SKIP LOCKED.
 CREATE TABLE bench.queue (
-    id uuid PRIMARY KEY DEFAULT specql.uuid_v7(),
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     service text NOT NULL,
     operation text NOT NULL,
     payload jsonb NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    created_at timestamptz NOT NULL DEFAULT now(),
+    done_at timestamptz
 );
-CREATE TABLE bench.done (LIKE bench.queue, finished_at timestamptz NOT NULL);
+CREATE INDEX ON bench.queue (id) WHERE done_at IS NULL;
 
-CREATE FUNCTION bench.enqueue(p_service text, p_operation text, p_payload jsonb) RETURNS uuid LANGUAGE plpgsql AS $$
+CREATE FUNCTION bench.enqueue(p_service text, p_operation text, p_payload jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
-    v_id uuid := specql.uuid_v7();
+    v_id bigint;
 BEGIN
-    INSERT INTO bench.queue (id, service, operation, payload) VALUES (v_id, p_service, p_operation, p_payload);
+    INSERT INTO bench.queue (service, operation, payload) VALUES (p_service, p_operation, p_payload) RETURNING id INTO v_id;
     RETURN v_id;
 END $$;
-
-CREATE PROCEDURE bench.drain_plpgsql(expected bigint) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE bench.one_by_one_plain(n bigint) LANGUAGE sql AS $$
+    SELECT count(bench.enqueue('pull', 'op', bench.payload(i))) FROM generate_series(1, n) AS i
+$$;
+CREATE PROCEDURE bench.at_once_plain(n bigint) LANGUAGE sql AS $$
+    INSERT INTO bench.queue (service, operation, payload) SELECT 'pull', 'op', bench.payload(i) FROM generate_series(1, n) AS i
+$$;
+CREATE PROCEDURE bench.drain_plain(n bigint) LANGUAGE plpgsql AS $$
 DECLARE
-    v_item record;
     v_handled bigint := 0;
-    v_batch integer;
+    v_batch bigint;
 BEGIN
-    LOOP
-        v_batch := 0;
-        FOR v_item IN SELECT * FROM bench.queue ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED LOOP
-            DELETE FROM bench.queue WHERE id = v_item.id;
-            INSERT INTO bench.done VALUES (v_item.id, v_item.service, v_item.operation, v_item.payload, v_item.created_at, clock_timestamp());
-            v_batch := v_batch + 1;
-        END LOOP;
-        EXIT WHEN v_batch = 0;
-        v_handled := v_handled + v_batch;
+    WHILE v_handled < n LOOP
+        WITH taken AS (
+            UPDATE bench.queue SET done_at = now() WHERE id = ANY (ARRAY(
+                SELECT id FROM bench.queue WHERE done_at IS NULL ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED))
+            RETURNING payload)
+        SELECT count(payload) INTO v_batch FROM taken;
         COMMIT;
+        ASSERT v_batch > 0, v_handled;
+        v_handled := v_handled + v_batch;
     END LOOP;
-    ASSERT v_handled = expected;
 END $$;
 
-CREATE PROCEDURE bench.drain_pgq(expected bigint) LANGUAGE plpgsql AS $$
-DECLARE
-    v_batch bigint;
-    v_handled bigint := 0;
-    v_item record;
+-- PgQ. What was put in since the last tick is a batch.
+SELECT pgq.create_queue('bench'), pgq.register_consumer('bench', 'consumer');
+CREATE PROCEDURE bench.one_by_one_pgq(n bigint) LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM count(pgq.insert_event('bench', 'op', bench.payload(i)::text)) FROM generate_series(1, n) AS i;
+    COMMIT;
     PERFORM pgq.force_tick('bench');
     PERFORM pgq.ticker('bench');
-    COMMIT;
-    LOOP
+END $$;
+CREATE PROCEDURE bench.drain_pgq(n bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    v_handled bigint := 0;
+    v_count bigint;
+    v_batch bigint;
+BEGIN
+    WHILE v_handled < n LOOP
         v_batch := pgq.next_batch('bench', 'consumer');
-        EXIT WHEN v_batch IS NULL;
-        FOR v_item IN SELECT * FROM pgq.get_batch_events(v_batch) LOOP
-            v_handled := v_handled + 1;
-        END LOOP;
+        ASSERT v_batch IS NOT NULL, v_handled;
+        SELECT count(ev_data) INTO v_count FROM pgq.get_batch_events(v_batch);
         PERFORM pgq.finish_batch(v_batch);
         COMMIT;
+        v_handled := v_handled + v_count;
     END LOOP;
-    ASSERT v_handled = expected, v_handled;
 END $$;
 
-CREATE PROCEDURE bench.drain_specql(expected bigint) LANGUAGE plpgsql AS $$
-DECLARE
-    v_batch bigint;
-    v_handled bigint := 0;
-BEGIN
-    LOOP
-        SELECT specql.ack(VARIADIC coalesce(array_agg(t.id), '{}')) INTO v_batch FROM specql.take('pull', 100) AS t;
-        EXIT WHEN v_batch = 0;
-        v_handled := v_handled + v_batch;
-        COMMIT;
-    END LOOP;
-    ASSERT v_handled = expected, v_handled;
-END $$;
-
-CREATE PROCEDURE bench.empty() LANGUAGE plpgsql AS $$
-BEGIN
-    TRUNCATE bench.queue, bench.done, specql.outbox, specql.delivery_history, specql.dead_letter;
-    IF EXISTS (SELECT FROM pgq.queue) THEN
-        PERFORM pgq.unregister_consumer('bench', 'consumer');
-        PERFORM pgq.drop_queue('bench');
-    END IF;
-    PERFORM pgq.create_queue('bench');
-    PERFORM pgq.register_consumer('bench', 'consumer');
-END $$;
-
--- So many calls that wait for a service, as handlers queue them.
-CREATE PROCEDURE bench.fill(p_service text, n bigint) LANGUAGE sql AS $$
-    INSERT INTO specql.outbox (id, aggregatetype, aggregateid, type, payload, kind, service, operation)
-    SELECT specql.uuid_v7(), 'inventory.product', i::text, 'stock_quantity_changed',
-           jsonb_build_object('n', i, 'text', repeat('x', 100)), 'call', p_service, 'op'
-    FROM generate_series(1, n) AS i
+-- specql. Many calls at once are those of a rule, here one that hears a custom event; the events are logged besides.
+\set spec 'service: pull\n---\nschema: bench\nactions:\n  - name: on_queued\n    trigger: queued\n    steps:\n      - call_external: pull "op"\n'
+SELECT count(*) FROM specql.apply(:'spec');
+CREATE PROCEDURE bench.one_by_one_specql(n bigint) LANGUAGE sql AS $$
+    SELECT count(specql.call_external('pull', 'op', NULL::uuid, bench.payload(i))) FROM generate_series(1, n) AS i
 $$;
+CREATE PROCEDURE bench.at_once_specql(n bigint) LANGUAGE sql AS $$
+    SELECT count(*) FROM specql.emit('queued', ARRAY(SELECT bench.payload(i) FROM generate_series(1, n) AS i))
+$$;
+CREATE PROCEDURE bench.drain_specql(n bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    v_handled bigint := 0;
+    v_batch bigint;
+BEGIN
+    WHILE v_handled < n LOOP
+        SELECT specql.ack(VARIADIC coalesce(array_agg(t.id), '{}')) INTO v_batch FROM specql.take('pull', 100) AS t WHERE t.payload IS NOT NULL;
+        COMMIT;
+        ASSERT v_batch > 0, v_handled;
+        v_handled := v_handled + v_batch;
+    END LOOP;
+END $$;

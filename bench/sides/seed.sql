@@ -1,20 +1,20 @@
 -- Row-level triggers as one writes them by hand; the functions it calls and does not define are one outbox insert each.
 
 CREATE FUNCTION inventory.notify_low_stock(p_product_id uuid) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO bench.outbox (service, operation, aggregateid, payload)
-    VALUES ('notification_service', 'send_low_stock_alert', p_product_id::text, jsonb_build_object('product_id', p_product_id));
+    INSERT INTO bench.outbox (service, operation, product_id, payload)
+    VALUES ('notification_service', 'send_low_stock_alert', p_product_id, jsonb_build_object('product_id', p_product_id));
 $$;
 CREATE FUNCTION inventory.create_reorder_request(p_product_id uuid) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO bench.outbox (service, operation, aggregateid, payload)
-    VALUES ('procurement_service', 'create_reorder_request', p_product_id::text, jsonb_build_object('product_id', p_product_id));
+    INSERT INTO bench.outbox (service, operation, product_id, payload)
+    VALUES ('procurement_service', 'create_reorder_request', p_product_id, jsonb_build_object('product_id', p_product_id));
 $$;
 CREATE FUNCTION inventory.notify_out_of_stock(p_product_id uuid) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO bench.outbox (kind, channel, message, aggregateid, payload)
-    VALUES ('notify', 'sales_team', 'Product out of stock', p_product_id::text, jsonb_build_object('product_id', p_product_id));
+    INSERT INTO bench.outbox (service, operation, product_id, payload)
+    VALUES ('sales_team', 'out_of_stock', p_product_id, jsonb_build_object('product_id', p_product_id));
 $$;
 CREATE FUNCTION sales.notify_backorder_fulfilled(p_customer_id uuid, p_product_id uuid) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO bench.outbox (kind, channel, message, aggregateid, payload)
-    VALUES ('notify', 'customers', 'Backorder fulfilled', p_product_id::text, jsonb_build_object('product_id', p_product_id));
+    INSERT INTO bench.outbox (service, operation, product_id, payload)
+    VALUES ('customers', 'backorder_fulfilled', p_product_id, jsonb_build_object('product_id', p_product_id));
 $$;
 
 -- Stock level change trigger
