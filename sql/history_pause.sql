@@ -48,6 +48,22 @@ SELECT specql.resume('rt.on_note');
 SELECT * FROM rt.traces();
 SELECT action, subject, status, sqlstate, attempts FROM specql.failures;
 DELETE FROM specql.failure;
+-- Batches of one event, and all events fail: one warning says how many, and so does that of the retries.
+SELECT specql.pause('rt.on_note');
+UPDATE rt.item SET qty = id;
+UPDATE rt.item SET qty = -id;
+SET specql.batch_size = 1;
+CREATE OR REPLACE FUNCTION rt.note_handler() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO rt.trace (action, branch, id, qty) SELECT 'divides', 1, e.id, 100 / (e.qty - e.qty) FROM rt.note_rows(1) AS e;
+    RETURN NULL;
+END $$;
+SELECT specql.resume('rt.on_note');
+UPDATE specql.failure SET next_attempt_at = specql.clock();
+SELECT specql.retry_due();
+RESET specql.batch_size;
+SELECT count(*) FROM rt.traces();
+DELETE FROM specql.failure;
 
 -- Custom events, and what their handlers cause; paused in the same transaction that raises them.
 CREATE FUNCTION rt.order_handler() RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -88,23 +88,20 @@ void remove(const char* action, const PastEvent* events, int count) {
 }
 
 // Handles up to `limit` events of an action with ids after `after`, sets that to the last id, and returns their number.
-int handleSome(const char* action, int64_t limit, pg_uuid_t* after) {
+// Those that fail are added to `failed`.
+int handleSome(const char* action, int64_t limit, pg_uuid_t* after, int64_t* failed) {
     int count;
     PastEvent* events = claim(action, limit, after, &count);
     if (count == 0) return 0;
     auto* errors = static_cast<ErrorData**>(palloc0(sizeof(ErrorData*) * count));
     handleEach(events, count, false, errors);
-    int failed = 0;
     for (int i = 0; i < count; ++i)
         if (errors[i] != nullptr) {
             capture::recordWaitingFailure(&events[i].id, action, errors[i]);
-            ++failed;
+            ++*failed;
         }
     remove(action, events, count);
     *after = events[count - 1].id;
-    if (failed > 0)
-        ereport(WARNING, (errmsg("action %s failed for %d of %d events that waited", action, failed, count),
-                          errhint("They are in specql.failures and are tried again by specql.drain().")));
     return count;
 }
 
@@ -129,16 +126,20 @@ int64_t handleAll(const char* action, int64_t limit) {
     MemoryContext before = MemoryContextSwitchTo(scratch);
     pg_uuid_t after;
     memset(&after, 0, sizeof after);
-    int64_t handled = 0;
+    int64_t handled = 0, failed = 0;
     while (handled < limit) {
         int64_t some = Min(limit - handled, static_cast<int64_t>(Max(settings::batchSize, 1)));
-        int count = handleSome(action, some, &after);
+        int count = handleSome(action, some, &after, &failed);
         if (count == 0) break;
         handled += count;
         MemoryContextReset(scratch);
     }
     MemoryContextSwitchTo(before);
     MemoryContextDelete(scratch);
+    if (failed > 0)
+        ereport(WARNING, (errmsg("action %s failed for %lld of %lld events that waited", action,
+                                 static_cast<long long>(failed), static_cast<long long>(handled)),
+                          errhint("They are in specql.failures and are tried again by specql.drain().")));
     return handled;
 }
 

@@ -108,38 +108,60 @@ void tryAgain(const PastEvent* failed) {
     executeForEvent(doneSql, failed);
 }
 
-// The actions that failed during one call of a retry function; the lists are in `context`.
-struct SeenActions {
-    MemoryContext context;
-    List* warned;  // a warning has been raised, and is not repeated for each of thousands of events
-    List* held;    // an event met an error that the other events of the action share, so they are postponed
+// What became of an action's events in one call of a retry function.
+struct TriedAction {
+    const char* name;
+    int64_t tried, failed;
+    int sqlerrcode;       // of the first that failed
+    const char* message;  // the same
+    bool held;            // one met an error that the others share, so those are postponed
 };
 
-bool isAmong(const List* actions, const char* action) {
-    ListCell* cell;
-    foreach (cell, actions)
-        if (strcmp(static_cast<const char*>(lfirst(cell)), action) == 0) return true;
-    return false;
-}
+// The TriedActions of a call. They live in `context`, as events are freed batch by batch.
+struct Call {
+    MemoryContext context;
+    List* actions;
+};
 
-void append(SeenActions* seen, List** actions, const char* action) {
-    MemoryContext before = MemoryContextSwitchTo(seen->context);
-    *actions = lappend(*actions, pstrdup(action));
+TriedAction* actionIn(Call* call, const char* name) {
+    ListCell* cell;
+    foreach (cell, call->actions) {
+        auto* action = static_cast<TriedAction*>(lfirst(cell));
+        if (strcmp(action->name, name) == 0) return action;
+    }
+    MemoryContext before = MemoryContextSwitchTo(call->context);
+    auto* action = static_cast<TriedAction*>(palloc0(sizeof(TriedAction)));
+    action->name = pstrdup(name);
+    call->actions = lappend(call->actions, action);
     MemoryContextSwitchTo(before);
+    return action;
 }
 
 // True if the event is handled now.
-bool retryOne(const PastEvent* failed, SeenActions* seen) {
+bool retryOne(const PastEvent* failed, Call* call) {
+    TriedAction* action = actionIn(call, failed->action);
+    ++action->tried;
     ErrorData* error = trySubtransaction([failed] { tryAgain(failed); });
     if (error == nullptr) return true;
     capture::recordFailureAgain(&failed->id, failed->action, error, error->sqlerrcode == sqlstate::cascadeTooDeep);
     handling::SharedError shared = {};
-    if (handling::isShared(failed->action, error, &shared)) append(seen, &seen->held, failed->action);
-    if (isAmong(seen->warned, failed->action)) return false;
-    append(seen, &seen->warned, failed->action);
-    ereport(WARNING,
-            (errcode(error->sqlerrcode), errmsg("action %s failed again: %s", failed->action, error->message)));
+    if (handling::isShared(failed->action, error, &shared)) action->held = true;
+    if (action->failed++ > 0) return false;
+    action->sqlerrcode = error->sqlerrcode;
+    action->message = MemoryContextStrdup(call->context, error->message);
     return false;
+}
+
+// One warning for each action, and not for each of thousands of events.
+void warn(const Call* call) {
+    ListCell* cell;
+    foreach (cell, call->actions) {
+        const auto* action = static_cast<const TriedAction*>(lfirst(cell));
+        if (action->failed == 0) continue;
+        ereport(WARNING, (errcode(action->sqlerrcode), errmsg("action %s failed again for %lld of %lld events: %s",
+                                                              action->name, static_cast<long long>(action->failed),
+                                                              static_cast<long long>(action->tried), action->message)));
+    }
 }
 
 // The names (text[]) of the actions whose events the caller may have retried; 0 stands for all.
@@ -163,16 +185,18 @@ Datum visibleActions() {
 }  // namespace
 
 int64_t retryAction(const char* action, int64_t limit, TimestampTz stopAt, bool* held) {
-    SeenActions seen = {CurrentMemoryContext, NIL, NIL};
+    Call call = {CurrentMemoryContext, NIL};
     uint64_t count;
     PastEvent* failed = claimOfAction(action, engineTime(), limit, &count);
+    const TriedAction* tried = actionIn(&call, action);
     int64_t done = 0;
-    while (done < static_cast<int64_t>(count) && seen.held == NIL) {
-        (void)retryOne(&failed[done++], &seen);
+    while (done < static_cast<int64_t>(count) && !tried->held) {
+        (void)retryOne(&failed[done++], &call);
         CHECK_FOR_INTERRUPTS();
         if (GetCurrentTimestamp() >= stopAt) break;
     }
-    *held = seen.held != NIL;
+    warn(&call);
+    *held = tried->held;
     return done;
 }
 
@@ -203,16 +227,17 @@ SPECQL_FUNCTION(specql_retry) {
     uint64_t count;
     PastEvent* failed = claim(claimEventSql, &arguments, &count);
     int handled = 0;
-    SeenActions seen = {CurrentMemoryContext, NIL, NIL};
+    Call call = {CurrentMemoryContext, NIL};
     for (uint64_t i = 0; i < count; ++i)
-        handled += retryOne(&failed[i], &seen) ? 1 : 0;
+        handled += retryOne(&failed[i], &call) ? 1 : 0;
+    warn(&call);
     PG_RETURN_INT32(handled);
 }
 
 SPECQL_FUNCTION(specql_retry_due) {
     int64_t limit = PG_ARGISNULL(0) ? PG_INT64_MAX : PG_GETARG_INT32(0);
     int64_t done = 0;
-    SeenActions seen = {CurrentMemoryContext, NIL, NIL};
+    Call call = {CurrentMemoryContext, NIL};
     Datum actions = visibleActions();
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql drain", ALLOCSET_DEFAULT_SIZES);
     MemoryContext before = MemoryContextSwitchTo(scratch);
@@ -226,10 +251,10 @@ SPECQL_FUNCTION(specql_retry_due) {
         PastEvent* failed = claim(claimDueSql, &arguments, &count);
         if (count == 0) break;
         for (uint64_t i = 0; i < count; ++i) {
-            if (isAmong(seen.held, failed[i].action))
+            if (actionIn(&call, failed[i].action)->held)
                 capture::postponeRetry(&failed[i].id, failed[i].action);
             else
-                (void)retryOne(&failed[i], &seen);
+                (void)retryOne(&failed[i], &call);
             CHECK_FOR_INTERRUPTS();
         }
         done += static_cast<int64_t>(count);
@@ -237,6 +262,7 @@ SPECQL_FUNCTION(specql_retry_due) {
     }
     MemoryContextSwitchTo(before);
     MemoryContextDelete(scratch);
+    warn(&call);
     if (done < limit) done += handleReleased(nullptr, limit - done);
     PG_RETURN_INT32(static_cast<int32>(done));
 }
