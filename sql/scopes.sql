@@ -129,8 +129,8 @@ INSERT INTO s.account (holder, currency) VALUES ('Ada', 'EUR'), ('Bob', 'EUR'), 
 INSERT INTO s.transfer (debit_id, credit_id, amount)
 SELECT a.id, b.id, 5 FROM s.account AS a, s.account AS b WHERE a.holder = 'Ada' AND b.holder = 'Bob';
 SELECT holder, balance, status FROM s.account ORDER BY holder;
-INSERT INTO s.transfer (debit_id, credit_id, amount)
-SELECT a.id, b.id, 5 FROM s.account AS a, s.account AS b WHERE a.holder = 'Ada' AND b.holder = 'Cleo';
+INSERT INTO s.transfer (id, debit_id, credit_id, amount)
+SELECT '00000000-0000-0000-0000-000000000002', a.id, b.id, 5 FROM s.account AS a, s.account AS b WHERE a.holder = 'Ada' AND b.holder = 'Cleo';
 UPDATE s.transfer SET credit_id = (SELECT id FROM s.account WHERE holder = 'Cleo');
 SELECT holder, balance, status FROM s.account ORDER BY holder;
 SELECT count(*) FROM specql.failures;

@@ -24,6 +24,11 @@ CREATE FUNCTION specql.several() RETURNS boolean
 LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'specql_several';
 COMMENT ON FUNCTION specql.several() IS 'In a handler: has it more than one event to handle?';
 
+CREATE FUNCTION specql.which_row(subject text) RETURNS text
+LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'specql_which_row';
+COMMENT ON FUNCTION specql.which_row(text) IS
+'In a handler: what an error says of the row that an event is about; its key only if whoever changed it may read the whole table';
+
 CREATE FUNCTION specql.has_update_rules(relation regclass) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM pg_trigger AS t
@@ -86,11 +91,11 @@ COMMENT ON FUNCTION specql.recheck(regclass, text, jsonb, jsonb) IS
 
 -- Left to PUBLIC: payload and caller.
 REVOKE ALL ON FUNCTION specql.capture(), specql.dispatch(), specql.matched(integer), specql.rows(integer),
-    specql.several(), specql.has_update_rules(regclass), specql.emit(text, jsonb, timestamptz),
+    specql.several(), specql.which_row(text), specql.has_update_rules(regclass), specql.emit(text, jsonb, timestamptz),
     specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text),
     specql.recheck(regclass, text, jsonb, jsonb)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.capture(), specql.dispatch(), specql.matched(integer), specql.rows(integer),
-    specql.several(), specql.has_update_rules(regclass), specql.emit(text, jsonb, timestamptz),
+    specql.several(), specql.which_row(text), specql.has_update_rules(regclass), specql.emit(text, jsonb, timestamptz),
     specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text)
 TO specql_admin;

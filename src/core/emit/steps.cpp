@@ -363,9 +363,13 @@ std::string StepEmitter::one(const resolve::ResolvedStep& step, const StepPlace&
             std::string message = spec.message.empty()
                                       ? "validation failed: " + world_.expressionText(step.condition.expression)
                                       : spec.message.value;
+            // Several rows may have changed; of what is no row's, the message says all.
+            bool ofRow = place.rows == StepPlace::Rows::loop && action_.binding.hasRow();
+            std::string detail =
+                ofRow ? ",\n        DETAIL = specql.which_row(" + printer_.meta("subject", "text") + ")" : "";
             return "IF (" + printer_.print(step.condition) +
                    ") IS NOT TRUE THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206', MESSAGE = " +
-                   quoteLiteral(message) + ";\nEND IF;\n";
+                   quoteLiteral(message) + detail + ";\nEND IF;\n";
         }
         case spec::StepKind::branch: {
             std::string sql = "IF " + printer_.print(step.condition) + " THEN\n" + indent(emit(step.then, place), 4);

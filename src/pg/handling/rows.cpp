@@ -1,6 +1,11 @@
-// specql.matched(branch) and specql.rows(branch): how a handler sees its events.
+// specql.matched(branch) and specql.rows(branch): how a handler sees its events; specql.which_row(subject): what it
+// says of one that it refuses.
 #include "pg/bridge/entry.hpp"
 #include "pg/capture/frame.hpp"
+
+extern "C" {
+#include "utils/rls.h"
+}
 
 namespace specql::handling {
 
@@ -66,7 +71,26 @@ bool frameMatches(const capture::Frame* frame, int branch) {
     return false;
 }
 
+// The error reaches whoever made the change, and an UPDATE without WHERE may change rows that its session cannot read.
+// Of a retry it is kept beside the event, whose subject is the key.
+bool callerReads(const capture::EventSet* set) {
+    Oid user = set->caller->user;
+    if (!OidIsValid(user)) return true;
+    Oid relation = set->listener->relation;
+    return pg_class_aclcheck(relation, user, ACL_SELECT) == ACLCHECK_OK &&
+           check_enable_rls(relation, user, true) != RLS_ENABLED;
+}
+
 }  // namespace
+
+SPECQL_FUNCTION(specql_which_row) {
+    const capture::EventSet* set = capture::requireFrame("specql.which_row")->set;
+    const char* entity = set->listener->entity;
+    bool named = !PG_ARGISNULL(0) && callerReads(set);
+    PG_RETURN_TEXT_P(cstring_to_text(
+        named ? psprintf("The row is that of %s with the key %s.", entity, text_to_cstring(PG_GETARG_TEXT_PP(0)))
+              : psprintf("The row is one of %s.", entity)));
+}
 
 SPECQL_FUNCTION(specql_matched) {
     PG_RETURN_BOOL(frameMatches(capture::requireFrame("specql.matched"), PG_GETARG_INT32(0)));
