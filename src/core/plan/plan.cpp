@@ -237,11 +237,12 @@ private:
         std::string schema = object.unit.substr(colon, object.unit.find('.', colon) - colon), sql = object.sql();
         for (const resolve::EntityInfo& entity : world_.entities) {
             std::string own = quoteName(schema, entity.word), now = quoteName(entity.schema, entity.table);
-            if (says(object.unit, entity.home + "." + entity.name) ||
-                says(object.unit, entity.home + "." + entity.word))
-                continue;
             if (entity.home == schema || catalog_.table(schema, entity.word) || !holdsName(before.sql, own) ||
                 !holdsName(sql, now) || holdsName(before.sql, now))
+                continue;
+            // Asked last: it reads the texts of all units.
+            if (says(object.unit, entity.home + "." + entity.name) ||
+                says(object.unit, entity.home + "." + entity.word))
                 continue;
             if (fresh_.count(object.unit) && told_.insert(object.origin + own).second)
                 world_.diagnostics().report(
