@@ -68,6 +68,6 @@ if (what === 'make') {
     const done = await queue[what](boss);
     const took = Number(process.hrtime.bigint() - start) / 1000;
     if (done !== messages) throw new Error(`${done} messages of ${messages}`);
-    console.log(took / messages, (await wal() - before) / messages);
+    console.log((took / messages).toFixed(3), ((await wal() - before) / messages).toFixed(3));
 }
 process.exit(0);
