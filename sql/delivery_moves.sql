@@ -18,7 +18,7 @@ SELECT ('00000000-0000-7000-8000-00000000000' || n)::uuid, 'shop.order', '7', 's
        '00000000-0000-7000-8000-0000000000ff', NULL, 'leased', 3, '2030-01-01', '2030-01-02', 'busy', '2020-01-03',
        '2020-01-04', 'somebody', 'high', '2 hours', 'worker 1', '2020-01-05', 100, 'none', current_user::regrole::oid::specql.role
 FROM generate_series(1, 3) AS n;
-SELECT count(*) AS missing FROM specql.outbox AS o, jsonb_each(to_jsonb(o)) AS e WHERE e.value = 'null' AND e.key <> 'action';
+SELECT count(*) AS missing FROM specql.outbox AS o, jsonb_each(to_jsonb(o)) AS e WHERE e.value = 'null' AND e.key NOT IN ('action', 'definition', 'log_slot');
 CREATE TABLE was AS SELECT o.id, to_jsonb(o) AS row FROM specql.outbox AS o;
 
 SELECT * FROM specql.retire(ARRAY(SELECT o.id FROM specql.outbox AS o ORDER BY o.id), '{done,dead,retry}', '{NULL,broken,NULL}', '{200,500,503}', '{fine,NULL,NULL}');
@@ -57,3 +57,85 @@ FROM specql.dead_letter;
 RESET specql.max_payload_size;
 SELECT specql.redrive(id) FROM specql.dead_letters;
 SELECT status, attempts, finished_at, owner = current_user::regrole::oid AS own FROM specql.outbox WHERE channel = 'desk' AND kind = 'notify';
+
+-- A delivery of an event's data is a reference to the log, also when it has left; a dead letter is whole. Whoever looks does not
+-- see a difference.
+TRUNCATE specql.outbox, specql.dead_letter, specql.delivery_history;
+INSERT INTO desk.note (body) VALUES ('one'), ('two'), ('three');
+CREATE VIEW kept AS
+    SELECT definition IS NOT NULL AS refers, num_nulls(aggregatetype, aggregateid, type, payload, channel, message) AS left_out FROM specql.outbox
+    UNION ALL SELECT definition IS NOT NULL, num_nulls(aggregatetype, aggregateid, type, payload, channel, message) FROM specql.delivery_history
+    UNION ALL SELECT definition IS NOT NULL, num_nulls(aggregatetype, aggregateid, type, payload, channel, message) FROM specql.dead_letter;
+CREATE VIEW shown AS
+    SELECT status, type, aggregatetype, aggregateid = payload #>> '{new,id}' AS subject, channel, message, payload #>> '{new,body}' AS body,
+           substr(uuid_send(id), 1, 10) = substr(uuid_send(event_id), 1, 10) AS of_event
+    FROM specql.deliveries;
+SELECT * FROM kept;
+SELECT * FROM shown ORDER BY body;
+SELECT count(*) AS definitions FROM specql.definition;
+SELECT FROM specql.retire(ARRAY(SELECT o.id FROM specql.deliveries AS o ORDER BY o.payload #>> '{new,body}'), '{done,dead,retry}', '{NULL,broken,NULL}', NULL, NULL);
+SELECT * FROM kept ORDER BY 1, 2;
+SELECT * FROM shown ORDER BY body;
+SELECT specql.redrive(id) FROM specql.dead_letters;
+SELECT * FROM kept ORDER BY 1, 2;
+SELECT * FROM shown ORDER BY body;
+-- Events that only their deliveries need are logged, and stay.
+SET specql.log_events = failed;
+INSERT INTO desk.note (body) VALUES ('four');
+SELECT count(*) FROM specql.events WHERE data #>> '{new,body}' = 'four';
+SELECT * FROM shown WHERE body = 'four';
+RESET specql.log_events;
+SET specql.event_retention = '1h';
+SET specql.delivery_retention = '1h';
+SELECT count(*) FROM specql.expire_events();
+RESET specql.event_retention;
+RESET specql.delivery_retention;
+-- One whose event somebody took away is a dead letter that says so.
+SELECT count(*) FROM specql.apply($$
+service: hand
+---
+entity: Parcel
+schema: desk
+fields:
+  body: text
+actions:
+  - name: on_parcel
+    on: insert Parcel
+    steps:
+      - call_external: hand "carry"
+$$);
+INSERT INTO desk.parcel (body) VALUES ('heavy'), ('lost'), ('light');
+DELETE FROM specql.event_log WHERE data #>> '{new,body}' = 'lost';
+SELECT service, operation, payload #>> '{new,body}' AS body, status, attempts, aggregateid IS NOT NULL AS subject FROM specql.take('hand', 5) ORDER BY body;
+SELECT service, operation, payload, last_error FROM specql.dead_letters;
+SELECT specql.ack(id) FROM specql.deliveries WHERE status = 'leased' ORDER BY id;
+SELECT processed_at IS NOT NULL AS processed FROM specql.events WHERE action = 'desk.on_parcel';
+-- For change-data-capture routers the rows are whole.
+SET specql.whole_deliveries = on;
+INSERT INTO desk.note (body) VALUES ('five');
+RESET specql.whole_deliveries;
+SELECT type, aggregatetype, aggregateid IS NOT NULL AS subject, channel, message, payload #>> '{new,body}' AS body, definition
+FROM specql.outbox WHERE payload #>> '{new,body}' = 'five';
+-- A definition that was rolled back is not remembered.
+SELECT count(*) FROM specql.apply($$
+entity: Note
+schema: desk
+fields:
+  body: text
+actions:
+  - name: on_note
+    on: insert Note
+    steps:
+      - notify: desk "another note"
+$$);
+BEGIN;
+INSERT INTO desk.note (body) VALUES ('rolled back');
+ROLLBACK;
+BEGIN;
+SAVEPOINT a;
+INSERT INTO desk.note (body) VALUES ('rolled back');
+ROLLBACK TO a;
+INSERT INTO desk.note (body) VALUES ('six');
+COMMIT;
+INSERT INTO desk.note (body) VALUES ('seven');
+SELECT body, message FROM shown WHERE body IN ('six', 'seven') ORDER BY body;

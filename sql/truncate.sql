@@ -56,7 +56,7 @@ INSERT INTO yard.cart (label) VALUES ('red'), ('blue');
 TRUNCATE yard.cart CASCADE;
 SELECT * FROM pg_temp.notes();
 SELECT action, type, subject, data FROM specql.events WHERE type <> 'yard.wheel.changed' ORDER BY id;
-SELECT channel, payload IS NOT NULL AS told FROM specql.outbox;
+SELECT channel, payload IS NOT NULL AS told FROM specql.deliveries;
 TRUNCATE yard.cart, yard.note, yard.wheel;
 SELECT * FROM pg_temp.notes();
 BEGIN;

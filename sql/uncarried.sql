@@ -62,7 +62,7 @@ UPDATE u.sheet SET amount = 5;
 DELETE FROM u.sheet WHERE name = 'endless';
 SELECT action, coalesce(name, 'deleted') AS name, omitted, status FROM carried;
 SELECT name, amount FROM u.counted ORDER BY name;
-SELECT payload -> 'new' ->> 'name' AS name, notes(payload), payload -> 'new' ? 'extra' AS has_extra FROM specql.outbox ORDER BY 1;
+SELECT payload -> 'new' ->> 'name' AS name, notes(payload), payload -> 'new' ? 'extra' AS has_extra FROM specql.deliveries ORDER BY 1;
 -- What is logged of it is its image, with the note.
 SELECT row ->> 'name' AS name, row ? 'specql.omitted' AS noted, written::jsonb ? 'specql.omitted' AS old_noted FROM u.sheet_log ORDER BY at, sheet_id;
 SELECT specql.state_at('Sheet', '00000000-0000-0000-0000-000000000002', clock_timestamp()) -> 'specql.omitted' ? 'extra' AS noted;
@@ -144,7 +144,7 @@ SELECT specql.retry(id, action) FROM specql.failure ORDER BY action;
 SELECT name, amount FROM u.counted;
 SELECT action, sqlstate, message FROM specql.failures ORDER BY action;
 SELECT notes(data) FROM specql.events WHERE action = 'u.count_it';
-SELECT notes(payload) FROM specql.outbox;
+SELECT notes(payload) FROM specql.deliveries;
 SELECT kind, what, detail FROM specql.why((SELECT id FROM specql.failure)) WHERE kind = 'branch';
 DELETE FROM specql.failure;
 -- Waiting for a paused action.

@@ -44,7 +44,8 @@ actions:
       - notify: changes "plain"
 $$);
 CREATE FUNCTION said() RETURNS text LANGUAGE sql AS $$
-    WITH gone AS (DELETE FROM specql.outbox RETURNING message) SELECT coalesce(string_agg(message, ' ' ORDER BY message), 'nothing') FROM gone
+    WITH gone AS (DELETE FROM specql.outbox RETURNING id)
+    SELECT coalesce(string_agg(d.message, ' ' ORDER BY d.message), 'nothing') FROM gone AS g JOIN specql.deliveries AS d ON d.id = g.id
 $$;
 
 \echo == NULL, values, the same values again

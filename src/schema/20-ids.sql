@@ -28,5 +28,15 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION specql.first_uuid(timestamptz) IS 'The least version 7 identifier of a millisecond';
 
-REVOKE ALL ON FUNCTION specql.first_uuid(timestamptz) FROM PUBLIC;
+-- The id of a delivery that holds nothing of its own begins with that of its event: the index of the ids finds the deliveries
+-- of an event as well.
+CREATE FUNCTION specql.first_delivery(event_id uuid) RETURNS uuid
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_first_delivery';
+COMMENT ON FUNCTION specql.first_delivery(uuid) IS 'The least id that a delivery of the event''s data can have';
+
+CREATE FUNCTION specql.last_delivery(event_id uuid) RETURNS uuid
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_last_delivery';
+COMMENT ON FUNCTION specql.last_delivery(uuid) IS 'The greatest id that a delivery of the event''s data can have';
+
+REVOKE ALL ON FUNCTION specql.first_uuid(timestamptz), specql.first_delivery(uuid), specql.last_delivery(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.first_uuid(timestamptz) TO specql_admin;

@@ -1,12 +1,36 @@
 -- The outbox: deliveries that handlers queued, until they have left the database.
 
--- A small, hot table: what is delivered leaves it. The first columns are those that a change-data-capture router expects.
+-- What all deliveries of a step have in common is written once. Rows are never changed; of two transactions that need the same
+-- one at once, each writes its own.
+CREATE TABLE specql.definition (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    aggregatetype text NOT NULL,
+    type text NOT NULL,
+    operation text,
+    channel text,
+    message text
+);
+CREATE INDEX definition_content ON specql.definition (pg_catalog.md5(aggregatetype || ' ' || type), operation);
+COMMENT ON TABLE specql.definition IS 'What deliveries of the same step have in common';
+COMMENT ON COLUMN specql.definition.id IS 'For specql.outbox.definition';
+COMMENT ON COLUMN specql.definition.aggregatetype IS 'The table that the events are about, or the custom event';
+COMMENT ON COLUMN specql.definition.type IS 'The type of the events';
+COMMENT ON COLUMN specql.definition.operation IS 'What of the service to call';
+COMMENT ON COLUMN specql.definition.channel IS 'Whom to notify';
+COMMENT ON COLUMN specql.definition.message IS 'What to tell them';
+COMMENT ON SEQUENCE specql.definition_id_seq IS 'Numbers specql.definition';
+SELECT pg_catalog.pg_extension_config_dump('specql.definition', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.definition_id_seq', '');
+
+-- A small, hot table: what is delivered leaves it. A delivery whose payload is the data of its event holds neither: it has a
+-- definition, and its event stays in the log. All others have no definition, and hold everything themselves. The first columns
+-- are those that a change-data-capture router expects; with specql.whole_deliveries they are always there.
 CREATE TABLE specql.outbox (
     id uuid NOT NULL,
-    aggregatetype text NOT NULL,
+    aggregatetype text,
     aggregateid text,
-    type text NOT NULL,
-    payload jsonb NOT NULL,
+    type text,
+    payload jsonb,
     kind text NOT NULL CHECK (kind IN ('call', 'notify', 'escalation')),
     service text,
     operation text,
@@ -30,15 +54,21 @@ CREATE TABLE specql.outbox (
     response text,
     -- Whose a delivery is: its payload goes to nobody whom this role has not got the rights of, or has not let have it.
     owner specql.role DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid::specql.role,
+    definition integer,
+    log_slot smallint,
     PRIMARY KEY (id),
-    CHECK (CASE WHEN kind = 'call' THEN service IS NOT NULL AND operation IS NOT NULL
-                ELSE channel IS NOT NULL AND message IS NOT NULL END)
+    CONSTRAINT outbox_whole CHECK (CASE
+        WHEN definition IS NOT NULL THEN log_slot IS NOT NULL AND event_id IS NOT NULL AND action IS NOT NULL
+        WHEN kind = 'call' THEN aggregatetype IS NOT NULL AND type IS NOT NULL AND payload IS NOT NULL
+                                AND service IS NOT NULL AND operation IS NOT NULL
+        ELSE aggregatetype IS NOT NULL AND type IS NOT NULL AND payload IS NOT NULL
+             AND channel IS NOT NULL AND message IS NOT NULL END)
 );
-CREATE INDEX outbox_event ON specql.outbox (event_id);
 -- Claims read it from its left end, one service at a time: what waits for others costs nothing.
 CREATE INDEX outbox_due ON specql.outbox (service, available_at, id);
--- Services that keep the order of a key are read in the order of queueing.
-CREATE INDEX outbox_order ON specql.outbox (service, id);
+-- Those that did not leave when they were queued: for services that keep the order of a key.
+CREATE INDEX outbox_moved ON specql.outbox (service) WHERE available_at <> created_at;
+CREATE INDEX outbox_event ON specql.outbox (event_id) WHERE definition IS NULL;
 COMMENT ON TABLE specql.outbox IS 'Deliveries that wait: calls of services, notifications, escalations; shown by specql.deliveries';
 COMMENT ON COLUMN specql.outbox.id IS 'The delivery; the same for all its attempts, so that a receiver can tell a repetition';
 COMMENT ON COLUMN specql.outbox.aggregatetype IS 'The table that the event is about, or the custom event; outside of handlers the service or channel';
@@ -67,6 +97,8 @@ COMMENT ON COLUMN specql.outbox.finished_at IS 'NULL until it has left';
 COMMENT ON COLUMN specql.outbox.http_status IS 'NULL until it has left';
 COMMENT ON COLUMN specql.outbox.response IS 'NULL until it has left';
 COMMENT ON COLUMN specql.outbox.owner IS 'The role that queued it: of an action''s delivery its owner; NULL: the owner of the extension';
+COMMENT ON COLUMN specql.outbox.definition IS 'Where the columns are that are NULL here, but for those that the event has; NULL: the row is whole';
+COMMENT ON COLUMN specql.outbox.log_slot IS 'With a definition: the partition of specql.event_log that has the event, with its subject and data';
 SELECT pg_catalog.pg_extension_config_dump('specql.outbox', '');
 
 CREATE FUNCTION specql.payload_size(payload jsonb) RETURNS bigint

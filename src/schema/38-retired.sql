@@ -14,8 +14,11 @@ COMMENT ON COLUMN specql.delivery_history.finished_at IS 'When it had left';
 COMMENT ON COLUMN specql.delivery_history.http_status IS 'The receiver''s answer';
 COMMENT ON COLUMN specql.delivery_history.response IS 'The beginning of its body';
 COMMENT ON COLUMN specql.delivery_history.owner IS 'The role that queued it';
+COMMENT ON COLUMN specql.delivery_history.definition IS 'As in specql.outbox';
+COMMENT ON COLUMN specql.delivery_history.log_slot IS 'As in specql.outbox; the log may have the event no more';
 SELECT pg_catalog.pg_extension_config_dump('specql.delivery_history', '');
 
+-- A dead letter is whole: it stays longer than its event may.
 CREATE TABLE specql.dead_letter (LIKE specql.outbox INCLUDING COMMENTS, PRIMARY KEY (id));
 ALTER TABLE specql.dead_letter ALTER COLUMN finished_at SET NOT NULL;
 CREATE INDEX dead_letter_event ON specql.dead_letter (event_id);
@@ -27,6 +30,8 @@ COMMENT ON COLUMN specql.dead_letter.finished_at IS 'When it was given up';
 COMMENT ON COLUMN specql.dead_letter.http_status IS 'The receiver''s last answer';
 COMMENT ON COLUMN specql.dead_letter.response IS 'The beginning of its body';
 COMMENT ON COLUMN specql.dead_letter.owner IS 'The role that queued it';
+COMMENT ON COLUMN specql.dead_letter.definition IS 'NULL';
+COMMENT ON COLUMN specql.dead_letter.log_slot IS 'NULL';
 SELECT pg_catalog.pg_extension_config_dump('specql.dead_letter', '');
 
 -- The one way out of the outbox. Items that are not in it any more are passed over, and those with another verdict.
@@ -42,8 +47,15 @@ BEGIN
         RETURNING o.id, o.aggregatetype, o.aggregateid, o.type, o.payload, o.kind, o.service, o.operation, o.channel, o.message,
             o.event_id, o.action, r.verdict AS status, o.attempts, o.available_at, NULL::timestamptz AS leased_until,
             coalesce(r.error, o.last_error) AS last_error, o.created_at, o.acknowledged_at, o.acknowledged_by, o.severity,
-            o.repeat_after, NULL::text AS leased_by, clock_timestamp() AS finished_at, r.http_status, r.response, o.owner),
-    dead AS (INSERT INTO specql.dead_letter SELECT g.* FROM gone AS g WHERE g.status = 'dead'),
+            o.repeat_after, NULL::text AS leased_by, clock_timestamp() AS finished_at, r.http_status, r.response, o.owner,
+            o.definition, o.log_slot),
+    dead AS (
+        INSERT INTO specql.dead_letter
+        SELECT g.id, w.aggregatetype, w.aggregateid, w.type, coalesce(w.payload, '{}'), g.kind, g.service, w.operation, w.channel, w.message,
+            g.event_id, g.action, g.status, g.attempts, g.available_at, g.leased_until, g.last_error, g.created_at,
+            g.acknowledged_at, g.acknowledged_by, g.severity, g.repeat_after, g.leased_by, g.finished_at, g.http_status, g.response,
+            g.owner
+        FROM gone AS g JOIN specql.whole_delivery AS w ON w.id = g.id AND w.place = 'outbox' WHERE g.status = 'dead'),
     done AS (
         INSERT INTO specql.delivery_history SELECT g.* FROM gone AS g WHERE g.status = 'done'
         RETURNING event_id, action)
@@ -55,8 +67,13 @@ COMMENT ON FUNCTION specql.retire(uuid[], text[], text[], integer[], text[]) IS
 -- A payload that no setting lets leave (see settings.hpp) is not copied.
 CREATE FUNCTION specql.bury(id uuid, reason text) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-    UPDATE specql.outbox AS o SET payload = jsonb_build_object('specql.omitted_bytes', specql.payload_size(o.payload))
-    WHERE o.id = $1 AND specql.payload_size(o.payload) > 100 * 1024 * 1024;
+    -- From here on it is whole, with what it has instead of its payload.
+    UPDATE specql.outbox AS o
+    SET payload = jsonb_build_object('specql.omitted_bytes', specql.payload_size(w.payload)), aggregatetype = w.aggregatetype,
+        aggregateid = w.aggregateid, type = w.type, operation = w.operation, channel = w.channel, message = w.message,
+        definition = NULL, log_slot = NULL
+    FROM specql.whole_delivery AS w
+    WHERE o.id = $1 AND w.id = $1 AND w.place = 'outbox' AND specql.payload_size(w.payload) > 100 * 1024 * 1024;
     SELECT specql.retire(ARRAY[o.id], '{dead}', ARRAY[concat_ws('; before: ', $2, o.last_error)], NULL, NULL)
     FROM specql.outbox AS o WHERE o.id = $1;
 $$;

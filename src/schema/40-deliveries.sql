@@ -1,13 +1,57 @@
 -- All deliveries in one view, wherever they are; and who may say what becomes of one.
 
+-- Every delivery as a whole, with what its definition and its event have. What is asked for costs something, and nothing else:
+-- to count deliveries no event is looked up.
+CREATE VIEW specql.seen_delivery AS
+    SELECT o.place, o.id, coalesce(o.aggregatetype, d.aggregatetype) AS aggregatetype,
+           CASE WHEN o.definition IS NULL THEN o.aggregateid
+                ELSE (SELECT l.subject FROM specql.event_log AS l
+                      WHERE l.slot = o.log_slot AND l.id = o.event_id AND l.action = o.action LIMIT 1) END AS aggregateid,
+           coalesce(o.type, d.type) AS type,
+           CASE WHEN o.definition IS NULL THEN o.payload
+                ELSE (SELECT coalesce(CASE WHEN l.entity IS NULL THEN l.data ELSE specql.whole_images(l.data) END, '{}')
+                      FROM specql.event_log AS l
+                      WHERE l.slot = o.log_slot AND l.id = o.event_id AND l.action = o.action LIMIT 1) END AS payload,
+           CASE WHEN o.definition IS NULL THEN specql.payload_size(o.payload)
+                ELSE (SELECT coalesce(2 * specql.payload_size(l.data), 0) FROM specql.event_log AS l
+                      WHERE l.slot = o.log_slot AND l.id = o.event_id AND l.action = o.action LIMIT 1) END AS most_bytes,
+           o.kind, o.service, coalesce(o.operation, d.operation) AS operation, coalesce(o.channel, d.channel) AS channel,
+           coalesce(o.message, d.message) AS message, o.event_id, o.action, o.status, o.attempts, o.available_at, o.leased_until,
+           o.last_error, o.created_at, o.acknowledged_at, o.acknowledged_by, o.severity, o.repeat_after, o.leased_by,
+           o.finished_at, o.http_status, o.response, o.owner
+    FROM (SELECT 'outbox' AS place, q.* FROM specql.outbox AS q UNION ALL
+          SELECT 'history', h.* FROM specql.delivery_history AS h UNION ALL
+          SELECT 'dead letters', l.* FROM specql.dead_letter AS l) AS o
+    LEFT JOIN specql.definition AS d ON d.id = o.definition;
+COMMENT ON VIEW specql.seen_delivery IS 'Deliveries as whole rows, those that the current user may see';
+
+-- The same for the extension's own functions, which see all.
+DO $$
+DECLARE
+    name text;
+    one record;
+BEGIN
+    EXECUTE 'CREATE VIEW specql.whole_delivery AS ' || pg_catalog.pg_get_viewdef('specql.seen_delivery'::pg_catalog.regclass);
+    FOREACH name IN ARRAY '{seen_delivery,whole_delivery}'::text[] LOOP
+        EXECUTE pg_catalog.format('COMMENT ON COLUMN specql.%I.place IS %L', name, 'Where it is: outbox, history or dead letters');
+        EXECUTE pg_catalog.format('COMMENT ON COLUMN specql.%I.most_bytes IS %L', name,
+                                  'At least the size of the payload, found without reading it; NULL if there is none any more');
+        FOR one IN SELECT a.attname, pg_catalog.col_description(o.attrelid, o.attnum) AS comment
+                   FROM pg_catalog.pg_attribute AS a
+                   JOIN pg_catalog.pg_attribute AS o ON o.attrelid = 'specql.outbox'::pg_catalog.regclass AND o.attname = a.attname
+                   WHERE a.attrelid = ('specql.' || name)::pg_catalog.regclass AND a.attnum > 0 LOOP
+            EXECUTE pg_catalog.format('COMMENT ON COLUMN specql.%I.%I IS %L', name, one.attname, one.comment);
+        END LOOP;
+    END LOOP;
+END $$;
+COMMENT ON VIEW specql.whole_delivery IS 'Deliveries as whole rows, for functions of specql that run as its owner';
+
 CREATE VIEW specql.deliveries AS
     SELECT d.id, d.kind, d.service, d.operation, d.channel, d.message, d.payload, d.event_id, d.type, d.action,
            d.aggregatetype, d.aggregateid, d.status, d.attempts,
            CASE WHEN d.finished_at IS NULL THEN d.available_at END AS available_at, d.leased_until, d.last_error, d.created_at,
            d.finished_at, d.http_status, d.response
-    FROM (SELECT * FROM specql.outbox UNION ALL
-          SELECT * FROM specql.delivery_history UNION ALL
-          SELECT * FROM specql.dead_letter) AS d;
+    FROM specql.seen_delivery AS d;
 COMMENT ON VIEW specql.deliveries IS 'Calls, notifications and escalations that handlers queued, and what became of each';
 COMMENT ON COLUMN specql.deliveries.id IS 'The delivery; the same for all its attempts';
 COMMENT ON COLUMN specql.deliveries.kind IS 'call, notify or escalation';
@@ -15,7 +59,7 @@ COMMENT ON COLUMN specql.deliveries.service IS 'The service to call';
 COMMENT ON COLUMN specql.deliveries.operation IS 'What of the service to call';
 COMMENT ON COLUMN specql.deliveries.channel IS 'Whom to notify';
 COMMENT ON COLUMN specql.deliveries.message IS 'What to tell them';
-COMMENT ON COLUMN specql.deliveries.payload IS 'The event''s data, or what the step made of it';
+COMMENT ON COLUMN specql.deliveries.payload IS 'The event''s data, or what the step made of it; NULL of one that has left and whose event the log has no more';
 COMMENT ON COLUMN specql.deliveries.event_id IS 'The event that the handler worked on';
 COMMENT ON COLUMN specql.deliveries.type IS 'The event''s type';
 COMMENT ON COLUMN specql.deliveries.action IS 'The action whose step queued it';

@@ -3,9 +3,7 @@
 CREATE VIEW specql.escalations AS
     SELECT d.id, d.channel, d.message, d.severity, d.payload, d.event_id, d.type, d.action, d.aggregatetype, d.aggregateid,
            d.attempts, d.created_at
-    FROM (SELECT * FROM specql.outbox UNION ALL
-          SELECT * FROM specql.delivery_history UNION ALL
-          SELECT * FROM specql.dead_letter) AS d
+    FROM specql.seen_delivery AS d
     WHERE d.kind = 'escalation' AND d.acknowledged_at IS NULL;
 COMMENT ON VIEW specql.escalations IS 'Escalations that nobody has acknowledged; SELECT specql.acknowledge(id) does';
 COMMENT ON COLUMN specql.escalations.id IS 'For specql.acknowledge';

@@ -4,7 +4,7 @@ CREATE FUNCTION specql.numbers_as_text(value jsonb) RETURNS jsonb
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_numbers_as_text';
 COMMENT ON FUNCTION specql.numbers_as_text(jsonb) IS 'The same with strings for its numbers, digit by digit';
 
-CREATE FUNCTION specql.delivery_body(format text, d specql.outbox, max_retries integer, numbers text DEFAULT 'json') RETURNS text
+CREATE FUNCTION specql.delivery_body(format text, d specql.whole_delivery, max_retries integer, numbers text DEFAULT 'json') RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT (CASE $1
         WHEN 'cloudevents' THEN jsonb_strip_nulls(jsonb_build_object(
@@ -29,10 +29,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                  CASE WHEN NOT p.payload ?& '{old,new}' OR jsonb_typeof(p.payload -> 'old') = 'null' THEN 'INSERT'
                       WHEN jsonb_typeof(p.payload -> 'new') = 'null' THEN 'DELETE' ELSE 'UPDATE' END AS op) AS o
 $$;
-COMMENT ON FUNCTION specql.delivery_body(text, specql.outbox, integer, text) IS 'The body of a call in the format of its service, with numbers as it wants them';
+COMMENT ON FUNCTION specql.delivery_body(text, specql.whole_delivery, integer, text) IS 'The body of a call in the format of its service, with numbers as it wants them';
 
 -- A notification holds less than 8,000 bytes.
-CREATE FUNCTION specql.notification(d specql.outbox) RETURNS text
+CREATE FUNCTION specql.notification(d specql.whole_delivery) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(CASE WHEN octet_length(n.message) <= 7900 THEN n.message END, jsonb_build_object('ref', d.id, 'truncated', true)::text)
     -- A payload of so many bytes is longer as a text: it need not be written to know that.
@@ -42,8 +42,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
                  || jsonb_build_object('data', d.payload) END AS body) AS b,
          LATERAL (SELECT b.body::text AS message) AS n
 $$;
-COMMENT ON FUNCTION specql.notification(specql.outbox) IS
+COMMENT ON FUNCTION specql.notification(specql.whole_delivery) IS
 'The payload of a notification; for one that is too long a reference to the row of specql.deliveries';
 
-REVOKE ALL ON FUNCTION specql.delivery_body(text, specql.outbox, integer, text), specql.notification(specql.outbox), specql.numbers_as_text(jsonb)
+REVOKE ALL ON FUNCTION specql.delivery_body(text, specql.whole_delivery, integer, text), specql.notification(specql.whole_delivery), specql.numbers_as_text(jsonb)
 FROM PUBLIC;

@@ -24,6 +24,8 @@ DECLARE
     owners oid[];
     strangers boolean;
     held uuid[];
+    gone uuid[];
+    exact_from constant bigint := least(64 * 1024, pg_size_bytes(specql.setting('max_payload_size')));
     seen integer := 1000;
     found_rows bigint;
 BEGIN
@@ -31,41 +33,57 @@ BEGIN
     -- What its service may not take is put aside, a thousand at once, so that it is not looked at with each claim.
     FOR round IN 1..20 LOOP
         IF s.ordering IS NULL THEN
-            SELECT array_agg(d.id), array_agg(d.available_at), array_agg(d.size), array_agg(d.owner), bool_or(d.owner IS DISTINCT FROM s.owner::oid)
-            INTO ids, due_at, sizes, owners, strangers
-            FROM (SELECT o.id, o.available_at, specql.payload_size(o.payload) AS size, o.owner::oid AS owner FROM specql.outbox AS o
-                  WHERE o.service = due_calls.service AND o.available_at <= due_until
-                    AND o.available_at > coalesce(after_at, '-infinity')
-                  ORDER BY o.available_at, o.id LIMIT wanted FOR UPDATE SKIP LOCKED) AS d;
+            ids := ARRAY(SELECT o.id FROM specql.outbox AS o
+                         WHERE o.service = due_calls.service AND o.available_at <= due_until
+                           AND o.available_at > coalesce(after_at, '-infinity')
+                         ORDER BY o.available_at, o.id LIMIT wanted FOR UPDATE SKIP LOCKED);
         ELSE
-            -- The first of each key among the oldest; if all of those wait, among twice as many.
+            -- The first of each key among the oldest; if all of those wait, among twice as many. Those that have been tried, or put
+            -- aside, are older than when they are due.
             LOOP
-                SELECT array_agg(d.id), array_agg(d.available_at), array_agg(d.size), array_agg(d.owner), bool_or(d.owner IS DISTINCT FROM s.owner::oid)
-                INTO ids, due_at, sizes, owners, strangers
-                FROM (
+                ids := ARRAY(
                     WITH oldest AS (
-                        SELECT o.id, o.available_at, o.status, o.attempts,
-                               specql.delivery_key(s.ordering, o.id, o.aggregatetype, o.aggregateid, o.payload) AS key
-                        FROM specql.outbox AS o WHERE o.service = due_calls.service AND o.status <> 'held' ORDER BY o.id LIMIT seen),
+                        (SELECT o.id FROM specql.outbox AS o
+                         WHERE o.service = due_calls.service AND o.available_at <= clock_timestamp()
+                         ORDER BY o.available_at, o.id LIMIT seen)
+                        UNION
+                        SELECT o.id FROM specql.outbox AS o WHERE o.service = due_calls.service AND o.available_at <> o.created_at),
+                    keyed AS (
+                        SELECT w.id, w.created_at, w.status, w.attempts, w.available_at,
+                               specql.delivery_key(s.ordering, w.id, w.aggregatetype, w.aggregateid, w.payload) AS key
+                        FROM specql.whole_delivery AS w
+                        WHERE w.place = 'outbox' AND w.status <> 'held' AND w.id = ANY (ARRAY(SELECT p.id FROM oldest AS p))),
                     heads AS (
-                        SELECT DISTINCT ON (w.key) w.id, w.key FROM oldest AS w
+                        SELECT DISTINCT ON (w.key) w.id, w.created_at, w.key FROM keyed AS w
                         WHERE s.on_failure = 'block'
                            OR NOT (w.status = 'waiting' AND w.attempts > 0 AND w.available_at > clock_timestamp())
-                        ORDER BY w.key, w.id)
-                    SELECT o.id, o.available_at, specql.payload_size(o.payload) AS size, o.owner::oid AS owner
+                        ORDER BY w.key, w.created_at, w.id)
+                    SELECT o.id
                     FROM heads AS h JOIN specql.outbox AS o ON o.id = h.id
                     WHERE o.available_at <= due_until
                       AND (s.on_failure = 'skip' OR NOT EXISTS (
                           SELECT FROM specql.dead_letter AS d
-                          WHERE d.service = due_calls.service AND d.id < h.id AND specql.may_take(due_calls.service, s.owner, d.owner)
+                          WHERE d.service = due_calls.service AND (d.created_at, d.id) < (h.created_at, h.id)
+                            AND specql.may_take(due_calls.service, s.owner, d.owner)
                             AND specql.delivery_key(s.ordering, d.id, d.aggregatetype, d.aggregateid, d.payload) = h.key))
-                    ORDER BY o.id LIMIT wanted FOR UPDATE OF o SKIP LOCKED) AS d;
-                EXIT WHEN ids IS NOT NULL;
+                    ORDER BY o.created_at, o.id LIMIT wanted FOR UPDATE OF o SKIP LOCKED);
+                EXIT WHEN ids <> '{}';
                 SELECT count(*) INTO found_rows FROM (
                     SELECT FROM specql.outbox AS o WHERE o.service = due_calls.service LIMIT seen + 1) AS o;
                 EXIT WHEN found_rows <= seen;
                 seen := seen * 2;
             END LOOP;
+        END IF;
+        -- In the order of the array. Only what may be too large is measured.
+        SELECT array_agg(w.available_at ORDER BY u.place),
+               array_agg(CASE WHEN w.most_bytes <= exact_from THEN w.most_bytes ELSE specql.payload_size(w.payload) END ORDER BY u.place),
+               array_agg(w.owner::oid ORDER BY u.place), bool_or(w.owner IS DISTINCT FROM s.owner), array_agg(w.id) FILTER (WHERE w.most_bytes IS NULL)
+        INTO due_at, sizes, owners, strangers, gone
+        FROM unnest(ids) WITH ORDINALITY AS u(id, place) JOIN specql.whole_delivery AS w ON w.id = u.id AND w.place = 'outbox';
+        IF gone IS NOT NULL THEN
+            PERFORM specql.bury(g, 'its event is not in specql.event_log any more') FROM unnest(gone) AS g;
+            ids := NULL;
+            CONTINUE;
         END IF;
         EXIT WHEN strangers IS NOT TRUE;
         held := ARRAY(SELECT u.id FROM unnest(ids, owners) AS u(id, owner)
@@ -104,6 +122,7 @@ DECLARE
     size bigint;
     fitting integer;
     lease interval;
+    leased uuid[];
     leased_rows integer;
     left_items integer := max_items;
     left_bytes bigint := max_bytes;
@@ -144,15 +163,16 @@ BEGIN
         -- Longer than any of its calls can take.
         lease := greatest(interval '1 min', interval '30 s' + 2 * greatest(
             s.timeout, (SELECT max((e.value ->> 'timeout')::interval) FROM jsonb_each(s.operations) AS e(key, value))));
+        WITH leased AS (
+            UPDATE specql.outbox AS o
+            SET status = 'leased', attempts = o.attempts + 1, leased_by = 'worker ' || place,
+                leased_until = clock_timestamp() + lease, available_at = clock_timestamp() + lease
+            WHERE o.id = ANY (due.ids[:fitting])
+              AND o.attempts < 1 + coalesce((s.operations -> coalesce(o.operation, (SELECT x.operation FROM specql.definition AS x WHERE x.id = o.definition)) ->> 'retries')::integer, s.retries)
+            RETURNING o.id)
+        SELECT array_agg(l.id) INTO leased FROM leased AS l;
         RETURN QUERY
-            WITH leased AS (
-                UPDATE specql.outbox AS o
-                SET status = 'leased', attempts = o.attempts + 1, leased_by = 'worker ' || place,
-                    leased_until = clock_timestamp() + lease, available_at = clock_timestamp() + lease
-                FROM unnest(due.ids[:fitting], due.due_at[:fitting]) AS d(id, due_at)
-                WHERE o.id = d.id AND o.attempts < 1 + coalesce((s.operations -> o.operation ->> 'retries')::integer, s.retries)
-                RETURNING o AS item, d.due_at, coalesce(s.operations -> o.operation, '{}') AS operation)
-            SELECT (l.item).id, s.name,
+            SELECT l.id, s.name,
                    CASE WHEN l.operation ->> 'path' IS NULL THEN s.url
                         ELSE rtrim(s.url, '/') || '/' || ltrim(l.operation ->> 'path', '/') END,
                    coalesce(l.operation ->> 'method', 'POST'),
@@ -175,13 +195,16 @@ BEGIN
                                                    'missing:' || k || ' that may sign for ' || s.name) END
                          FROM unnest(s.secrets) WITH ORDINALITY AS u(k, place) ORDER BY place),
                    s.failures, s.pauses, l.due_at
-            FROM leased AS l;
+            FROM (SELECT w.id, w AS item, d.due_at, coalesce(s.operations -> w.operation, '{}') AS operation
+                  FROM unnest(due.ids[:fitting], due.due_at[:fitting]) AS d(id, due_at)
+                  JOIN specql.whole_delivery AS w ON w.id = d.id AND w.place = 'outbox'
+                  WHERE w.id = ANY (leased)) AS l;
         GET DIAGNOSTICS leased_rows = ROW_COUNT;
         IF leased_rows < fitting THEN
             -- The last attempt did not report back: the worker died of it, or with it.
             PERFORM specql.bury(d.id, 'the last attempt never came back')
             FROM unnest(due.ids[:fitting]) AS d(id) JOIN specql.outbox AS o ON o.id = d.id
-            WHERE o.attempts >= 1 + coalesce((s.operations -> o.operation ->> 'retries')::integer, s.retries) AND o.available_at <= clock_timestamp();
+            WHERE o.attempts >= 1 + coalesce((s.operations -> coalesce(o.operation, (SELECT x.operation FROM specql.definition AS x WHERE x.id = o.definition)) ->> 'retries')::integer, s.retries) AND o.available_at <= clock_timestamp();
         END IF;
         EXIT WHEN left_items <= 0;
     END LOOP;
@@ -195,7 +218,7 @@ CREATE FUNCTION specql.set_aside(service text, reason text, due_by timestamptz) 
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     s specql.service;
-    d specql.outbox;
+    d specql.whole_delivery;
     due uuid[];
     problem text;
     buried integer := 0;
@@ -211,7 +234,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT c.ids INTO due FROM specql.due_calls(set_aside.service, 100, due_by => set_aside.due_by) AS c;
-    FOR d IN SELECT o.* FROM specql.outbox AS o WHERE o.id = ANY (due) ORDER BY o.id LOOP
+    FOR d IN SELECT o.* FROM specql.whole_delivery AS o WHERE o.id = ANY (due) AND o.place = 'outbox' ORDER BY o.id LOOP
         problem := NULL;
         BEGIN
             PERFORM length(specql.delivery_body(s.format, d, s.retries, s.numbers));

@@ -4,13 +4,13 @@
 CREATE FUNCTION specql.notify_all(due uuid[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
-    d specql.outbox;
+    d specql.whole_delivery;
     ids uuid[] := '{}';
     verdicts text[] := '{}';
     errors text[] := '{}';
     pauses bigint[] := '{}';
 BEGIN
-    FOR d IN SELECT o.* FROM specql.outbox AS o WHERE o.id = ANY (due) ORDER BY o.available_at, o.id LOOP
+    FOR d IN SELECT o.* FROM specql.whole_delivery AS o WHERE o.id = ANY (due) AND o.place = 'outbox' ORDER BY o.available_at, o.id LOOP
         ids := ids || d.id;
         pauses := pauses || (extract(epoch FROM greatest('100 ms', least(d.repeat_after, '366 days'))) * 1000)::bigint;
         IF octet_length(d.channel) BETWEEN 1 AND 63 THEN

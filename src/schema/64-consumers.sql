@@ -34,15 +34,14 @@ BEGIN
         -- The COMMIT after which the consumer works.
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
+    UPDATE specql.outbox AS o
+    SET status = 'leased', attempts = o.attempts + 1, leased_by = session_user, leased_until = until, available_at = until
+    WHERE o.id = ANY (due);
     RETURN QUERY
-        WITH taken AS (
-            UPDATE specql.outbox AS o
-            SET status = 'leased', attempts = o.attempts + 1, leased_by = session_user, leased_until = until, available_at = until
-            WHERE o.id = ANY (due)
-            RETURNING o.id, o.kind, o.service, o.operation, o.channel, o.message, o.payload, o.event_id, o.type, o.action,
-                o.aggregatetype, o.aggregateid, o.status, o.attempts, o.available_at, o.leased_until, o.last_error, o.created_at,
-                o.finished_at, o.http_status, o.response)
-        SELECT t.* FROM taken AS t ORDER BY t.id;
+        SELECT w.id, w.kind, w.service, w.operation, w.channel, w.message, w.payload, w.event_id, w.type, w.action,
+            w.aggregatetype, w.aggregateid, w.status, w.attempts, w.available_at, w.leased_until, w.last_error, w.created_at,
+            w.finished_at, w.http_status, w.response
+        FROM specql.whole_delivery AS w WHERE w.id = ANY (due) AND w.place = 'outbox' ORDER BY w.id;
 END $$;
 COMMENT ON FUNCTION specql.take(text, integer, interval) IS
 'Leases up to n waiting calls of a service to the caller, who says specql.ack(id) or specql.nack(id) before the lease ends, else others get them';
@@ -80,7 +79,8 @@ BEGIN
     IF retry_in NOT BETWEEN '0' AND '366 days' THEN
         RAISE EXCEPTION 'retry_in must be from 0 to 366 days' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    SELECT o.service, o.action, o.owner, o.attempts, o.operation, s.operations, s.retries, coalesce(s.backoff, '1 s') AS backoff
+    SELECT o.service, o.action, o.owner, o.attempts, s.operations, s.retries, coalesce(s.backoff, '1 s') AS backoff,
+           coalesce(o.operation, (SELECT x.operation FROM specql.definition AS x WHERE x.id = o.definition)) AS operation
     INTO d FROM specql.outbox AS o LEFT JOIN specql.service AS s ON s.name = o.service WHERE o.id = nack.id FOR UPDATE OF o;
     IF NOT FOUND THEN
         RETURN false;

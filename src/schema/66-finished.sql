@@ -17,7 +17,11 @@ BEGIN
         SELECT e.action, array_agg(e.id ORDER BY e.id) AS ids, max(c.processed) AS processed
         FROM (SELECT DISTINCT u.id, u.action FROM unnest(event_ids, actions) AS u(id, action)) AS e
         LEFT JOIN specql.action AS c ON c.action = e.action AND c.processed IS NOT NULL
-        WHERE NOT EXISTS (SELECT FROM specql.outbox AS o WHERE o.event_id = e.id AND o.action IS NOT DISTINCT FROM e.action)
+        WHERE NOT EXISTS (SELECT FROM specql.outbox AS o
+                          WHERE o.id BETWEEN specql.first_delivery(e.id) AND specql.last_delivery(e.id)
+                            AND o.event_id = e.id AND o.action IS NOT DISTINCT FROM e.action)
+          AND NOT EXISTS (SELECT FROM specql.outbox AS o
+                          WHERE o.event_id = e.id AND o.definition IS NULL AND o.action IS NOT DISTINCT FROM e.action)
           AND NOT EXISTS (SELECT FROM specql.dead_letter AS d WHERE d.event_id = e.id AND d.action IS NOT DISTINCT FROM e.action)
         GROUP BY e.action LOOP
         IF a.processed IS NULL THEN

@@ -3,7 +3,7 @@
 
 -- Only a function of whoever owns the action's handler: it runs with that role's rights, and others may be allowed to create
 -- functions in the schema.
-CREATE FUNCTION specql.find_function(d specql.outbox, OUT owner oid, OUT command text)
+CREATE FUNCTION specql.find_function(d specql.whole_delivery, OUT owner oid, OUT command text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     SELECT p.proowner,
@@ -34,7 +34,7 @@ EXCEPTION
         owner := NULL;
         command := NULL;
 END $$;
-COMMENT ON FUNCTION specql.find_function(specql.outbox) IS
+COMMENT ON FUNCTION specql.find_function(specql.whole_delivery) IS
 'The function that a waiting call means, by its name and those of its arguments, and the role to call it as; NULLs if there is none yet';
 
 CREATE FUNCTION specql.run_as(owner oid, command text, argument jsonb) RETURNS text
@@ -47,23 +47,24 @@ COMMENT ON FUNCTION specql.run_as(oid, text, jsonb) IS
 CREATE FUNCTION specql.due_functions() RETURNS TABLE (service text, action text, operation text)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
-    place text := '';
-    one specql.outbox;
+    last text := '';
+    one specql.whole_delivery;
 BEGIN
     IF specql.is_copy() THEN
         RETURN;
     END IF;
     LOOP
-        SELECT o.service INTO place FROM specql.outbox AS o WHERE o.service > place ORDER BY o.service LIMIT 1;
-        EXIT WHEN place IS NULL;
-        CONTINUE WHEN EXISTS (SELECT FROM specql.service AS s WHERE s.name = place);
+        SELECT o.service INTO last FROM specql.outbox AS o WHERE o.service > last ORDER BY o.service LIMIT 1;
+        EXIT WHEN last IS NULL;
+        CONTINUE WHEN EXISTS (SELECT FROM specql.service AS s WHERE s.name = last);
         FOR one IN SELECT DISTINCT ON (w.action, w.operation) w.*
-                   FROM (SELECT o.* FROM specql.outbox AS o
-                         WHERE o.service = place AND o.available_at <= clock_timestamp()
-                         ORDER BY o.available_at, o.id LIMIT 100) AS w
-                   WHERE w.action IS NOT NULL LOOP
+                   FROM specql.whole_delivery AS w
+                   WHERE w.place = 'outbox' AND w.action IS NOT NULL
+                     AND w.id = ANY (ARRAY(SELECT o.id FROM specql.outbox AS o
+                                           WHERE o.service = last AND o.available_at <= clock_timestamp()
+                                           ORDER BY o.available_at, o.id LIMIT 100)) LOOP
             CONTINUE WHEN (SELECT f.command FROM specql.find_function(one) AS f) IS NULL;
-            service := place;
+            service := last;
             action := one.action;
             operation := one.operation;
             RETURN NEXT;
@@ -77,13 +78,17 @@ CREATE FUNCTION specql.claim_function_call(action text, OUT id uuid, OUT owner o
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     due record;
-    d specql.outbox;
+    d specql.whole_delivery;
 BEGIN
     FOR due IN SELECT f.* FROM specql.due_functions() AS f WHERE f.action = claim_function_call.action LOOP
-        FOR d IN SELECT o.* FROM specql.outbox AS o
-                 WHERE o.service = due.service AND o.available_at <= clock_timestamp()
-                   AND o.action = due.action AND o.operation = due.operation
-                 ORDER BY o.available_at, o.id LIMIT 100 FOR UPDATE SKIP LOCKED LOOP
+        FOR d IN SELECT w.* FROM specql.whole_delivery AS w
+                 WHERE w.place = 'outbox'
+                   AND w.id = ANY (ARRAY(
+                       SELECT o.id FROM specql.outbox AS o
+                       WHERE o.service = due.service AND o.available_at <= clock_timestamp() AND o.action = due.action
+                         AND coalesce(o.operation, (SELECT x.operation FROM specql.definition AS x WHERE x.id = o.definition)) = due.operation
+                       ORDER BY o.available_at, o.id LIMIT 100 FOR UPDATE SKIP LOCKED))
+                 ORDER BY w.available_at, w.id LOOP
             SELECT f.owner, f.command INTO owner, command FROM specql.find_function(d) AS f;
             CONTINUE WHEN command IS NULL;
             IF d.attempts > 8 THEN
@@ -138,6 +143,6 @@ END $$;
 COMMENT ON FUNCTION specql.call_functions(integer) IS
 'Makes the waiting calls of functions that exist now, of the caller''s actions; how many. For specql.drain()';
 
-REVOKE ALL ON FUNCTION specql.find_function(specql.outbox), specql.run_as(oid, text, jsonb), specql.due_functions(),
+REVOKE ALL ON FUNCTION specql.find_function(specql.whole_delivery), specql.run_as(oid, text, jsonb), specql.due_functions(),
     specql.claim_function_call(text), specql.end_function_call(uuid, text), specql.call_functions(integer)
 FROM PUBLIC;

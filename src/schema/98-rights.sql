@@ -12,7 +12,7 @@ CREATE VIEW specql.own_actions AS
     WHERE pg_catalog.pg_has_role(coalesce(r.oid, d.datdba), 'USAGE');
 COMMENT ON VIEW specql.own_actions IS 'Actions, also former ones, whose events the current user may see';
 COMMENT ON COLUMN specql.own_actions.action IS 'Schema and name';
-GRANT SELECT ON specql.own_actions, specql.action TO specql_reader;
+GRANT SELECT ON specql.own_actions, specql.action, specql.definition TO specql_reader;
 
 DO $$
 DECLARE
@@ -31,7 +31,7 @@ BEGIN
         EXECUTE pg_catalog.format('COMMENT ON POLICY own_actions ON specql.%I IS %L', name,
                                   'Nobody sees what came of the rules of others, or what others queued; events that no rule is about, all who may look');
     END LOOP;
-    FOREACH name IN ARRAY '{logged_events,unhandled_events,events,failures,deliveries,dead_letters,escalations,windows}'::text[] LOOP
+    FOREACH name IN ARRAY '{logged_events,unhandled_events,events,failures,seen_delivery,deliveries,dead_letters,escalations,windows}'::text[] LOOP
         EXECUTE pg_catalog.format('ALTER VIEW specql.%I OWNER TO specql_reader', name);
     END LOOP;
 END
@@ -47,7 +47,7 @@ BEGIN
         original := pg_catalog.to_regclass('specql.' || CASE name WHEN 'delivery' THEN 'deliveries' ELSE name || 's' END);
         EXECUTE pg_catalog.format('CREATE VIEW specql.every_%s AS %s', name, CASE name
             WHEN 'event' THEN 'SELECT * FROM specql.every_logged_event UNION ALL SELECT * FROM specql.every_unhandled_event'
-            ELSE pg_catalog.pg_get_viewdef(original) END);
+            ELSE replace(pg_catalog.pg_get_viewdef(original), 'seen_delivery', 'whole_delivery') END);
         EXECUTE pg_catalog.format('COMMENT ON VIEW specql.every_%s IS %L', name, 'All of them, for functions of specql that run as its owner');
         FOR one IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment
                    FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = original AND a.attnum > 0 LOOP

@@ -7,6 +7,7 @@ namespace specql::settings {
 int maxCascadeDepth = 16;
 int logEvents = logMatched;
 int eventImages = imagesChanged;
+bool wholeDeliveries = false;
 int maxEventSize = 1024;
 int eventRetention = 30 * 24 * 3600;
 int batchSize = 100;
@@ -89,6 +90,11 @@ void defineEventSettings() {
                              "changed: the columns that have another value in the new row; whole: all of them. Views, "
                              "handlers and deliveries have both rows whole either way.",
                              &eventImages, imagesChanged, eventImagesOptions, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+    DefineCustomBoolVariable("specql.whole_deliveries",
+                             "Rows of specql.outbox hold what a change-data-capture router reads.",
+                             "Off, a delivery of an event's data refers to the event in the log; on, it holds all "
+                             "columns, and the data twice.",
+                             &wholeDeliveries, false, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomIntVariable(
         "specql.max_event_size", "How much an event carries of the rows that it is about.",
         "Of the old and the new row, the largest values are left out until the rest fits; the event says which.",

@@ -13,6 +13,7 @@ enum EventImages { imagesChanged, imagesWhole };
 extern int maxCascadeDepth;       // events in one chain of causes; the next one fails
 extern int logEvents;             // a LogEvents
 extern int eventImages;           // an EventImages
+extern bool wholeDeliveries;      // deliveries hold what their events hold
 extern int maxEventSize;          // kilobytes of the row images of an event
 extern int eventRetention;        // seconds that finished events stay in the log
 extern int batchSize;             // failures, waiting events or deliveries that are claimed at once

@@ -8,6 +8,9 @@ namespace specql {
 
 namespace {
 
+// How many bytes of a delivery's id are those of its event's.
+constexpr int sharedBytes = 10;
+
 // Random bytes for many identifiers, to make few calls of the operating system. The pool is filled again in a process
 // that was forked, which would otherwise use the same bytes as its parent.
 struct RandomPool {
@@ -55,6 +58,14 @@ void newUuid(pg_uuid_t* uuid) {
     uuid->data[8] = static_cast<unsigned char>(0x80 | (uuid->data[8] & 0x3f));
 }
 
+void newDeliveryUuid(const pg_uuid_t* event, pg_uuid_t* uuid) {
+    // 42 bits of time, which is a fortnight, and six random ones.
+    uint64_t own = (nextTick() << 6) | (*randomBytes(1) & 0x3f);
+    memcpy(uuid->data, event->data, sharedBytes);
+    for (int i = sharedBytes; i < UUID_LEN; ++i)
+        uuid->data[i] = static_cast<unsigned char>(own >> (8 * (UUID_LEN - 1 - i)));
+}
+
 int64_t randomBetween(int64_t smallest, int64_t largest) {
     uint32_t random;
     memcpy(&random, randomBytes(sizeof random), sizeof random);
@@ -66,6 +77,20 @@ SPECQL_FUNCTION(specql_uuid_v7) {
     pg_uuid_t* uuid = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
     newUuid(uuid);
     PG_RETURN_UUID_P(uuid);
+}
+
+static Datum endOfDeliveries(FunctionCallInfo fcinfo, int byte) {
+    pg_uuid_t* uuid = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
+    memcpy(uuid->data, PG_GETARG_UUID_P(0)->data, sharedBytes);
+    memset(uuid->data + sharedBytes, byte, UUID_LEN - sharedBytes);
+    PG_RETURN_UUID_P(uuid);
+}
+
+SPECQL_FUNCTION(specql_first_delivery) {
+    return endOfDeliveries(fcinfo, 0);
+}
+SPECQL_FUNCTION(specql_last_delivery) {
+    return endOfDeliveries(fcinfo, 0xff);
 }
 
 // specql.reaction_id(event, number): the number is XORed into the last four random bytes of the event's id, so that

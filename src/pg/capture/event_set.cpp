@@ -6,6 +6,10 @@
 #include "pg/capture/registry.hpp"
 #include "pg/capture/whole_images.hpp"
 
+extern "C" {
+#include "access/detoast.h"
+}
+
 namespace specql::capture {
 
 namespace {
@@ -164,6 +168,13 @@ Datum shownData(EventSet* set) {
     if (isNull) return 0;
     // What a custom event was raised with is its own affair.
     return OidIsValid(set->listener->trigger) ? wholeImages(data) : data;
+}
+
+Size mostShownBytes(const EventSet* set) {
+    if (set->row->tts_isnull[captured::data]) return 0;
+    // An old row that is whole has the keys and values of the new one and of what changed, at most.
+    Size kept = toast_raw_datum_size(set->row->tts_values[captured::data]) - VARHDRSZ;
+    return OidIsValid(set->listener->trigger) ? 2 * kept : kept;
 }
 
 bool hasBranch(const uint8_t* mask, int bytes, int branch) {

@@ -67,6 +67,8 @@ void readEvent(EventSet* set, int64_t index);
 
 // The data of the row last read, with whole images; 0 for NULL. In that row, or in the current memory context.
 Datum shownData(EventSet* set);
+// At least the size of that, found without writing it. The columns up to the data must have been read.
+Size mostShownBytes(const EventSet* set);
 
 // Is the bit of this branch (from 1) set?
 bool hasBranch(const uint8_t* mask, int bytes, int branch);

@@ -1,5 +1,6 @@
 #include "pg/capture/frame.hpp"
 
+#include "pg/base/log_ring.hpp"
 #include "pg/bridge/encoding.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/sqlstate.hpp"
@@ -70,6 +71,7 @@ Frame* pushFrame(EventSet* set, int64_t first, int64_t count) {
     frame->set = set;
     frame->first = first;
     frame->count = count;
+    frame->logSlot = currentLogSlot();
     innermost = frame;
     return frame;
 }

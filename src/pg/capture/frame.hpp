@@ -14,6 +14,7 @@ struct Frame {
     int64_t first;  // the events are rows [first, first + count) of the set
     int64_t count;
     int64_t focus;        // index in the frame of the event to which deliveries belong that name none
+    int logSlot;          // the partition of the event log that takes its events; see pg/base/log_ring.hpp
     int32_t* deliveries;  // how many are queued for each event; nullptr before the first delivery
     List* deferrable;     // oids of the deferrable constraints of tables that were written inside of this frame
     MemoryContext context;

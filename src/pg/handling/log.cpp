@@ -1,23 +1,13 @@
 #include "pg/handling/log.hpp"
 
 #include "pg/base/event_settings.hpp"
+#include "pg/base/log_ring.hpp"
 #include "pg/base/table_writer.hpp"
 #include "pg/capture/registry.hpp"
 
 namespace specql::handling {
 
 namespace {
-
-// The log is a ring of partitions. Each takes the events of one span of time in turn, so that old events are dropped by
-// truncating a partition. src/schema/28-event-log.sql explains.
-constexpr int partitionCount = 8;
-const char* const partitions[partitionCount] = {"event_log_0", "event_log_1", "event_log_2", "event_log_3",
-                                                "event_log_4", "event_log_5", "event_log_6", "event_log_7"};
-
-int partitionOf(TimestampTz now) {
-    int64_t width = static_cast<int64_t>(settings::eventRetention) * USECS_PER_SEC / (partitionCount - 2);
-    return static_cast<int>((now / width) % partitionCount);
-}
 
 // The columns of specql.event_log, in the order of its definition.
 enum Column {
@@ -45,7 +35,7 @@ enum Column {
 
 struct LogWriter {
     BulkWriter* rows;
-    int partition;
+    int slot;
     TimestampTz now;
     Datum type, action, entity, done, unmatched, unheard;
     bool hasAction, hasEntity;
@@ -58,14 +48,14 @@ Datum text(const char* value) {
     return CStringGetTextDatum(value);
 }
 
-LogWriter openLog(int64_t expected, const char* type, const char* action, const char* entity,
+LogWriter openLog(int slot, int64_t expected, const char* type, const char* action, const char* entity,
                   const capture::Lineage& lineage, Datum caller) {
     LogWriter log;
     memset(&log, 0, sizeof log);
     log.caller = caller;
     log.now = GetCurrentTimestamp();
-    log.partition = partitionOf(log.now);
-    log.rows = openWriter(partitions[log.partition], expected);
+    log.slot = slot;
+    log.rows = openWriter(logPartition(slot), expected);
     log.type = text(type);
     log.hasAction = action != nullptr;
     log.action = action != nullptr ? text(action) : 0;
@@ -82,7 +72,7 @@ LogWriter openLog(int64_t expected, const char* type, const char* action, const 
 // Begins a row and fills all columns that do not depend on the event's outcome or data.
 TupleTableSlot* beginRow(LogWriter* log, const pg_uuid_t* eventId, const pg_uuid_t* batchId, Datum time, Datum state) {
     TupleTableSlot* row = nextRow(log->rows);
-    setColumn(row, slot, Int16GetDatum(log->partition));
+    setColumn(row, slot, Int16GetDatum(log->slot));
     setColumn(row, id, UUIDPGetDatum(eventId));
     setColumn(row, type, log->type);
     if (log->hasAction) setColumn(row, action, log->action);
@@ -102,11 +92,16 @@ TupleTableSlot* beginRow(LogWriter* log, const pg_uuid_t* eventId, const pg_uuid
 
 void logHandled(const capture::Frame* frame) {
     capture::EventSet* events = frame->set;
-    if (settings::logEvents == settings::logFailed && events->attempts == 0 && events->lastError == nullptr) return;
+    bool failed = events->attempts > 0 || events->lastError != nullptr;
+    // An event with deliveries is logged in any case: they refer to it for their data.
+    bool onlyDelivered = settings::logEvents == settings::logFailed && !failed;
+    if (onlyDelivered && frame->deliveries == nullptr) return;
     const capture::Listener* listener = events->listener;
-    LogWriter log = openLog(frame->count, listener->eventType, listener->action, listener->entity, events->lineage,
+    LogWriter log = openLog(frame->logSlot, frame->count, listener->eventType, listener->action, listener->entity, events->lineage,
                             capture::usesCaller(listener->action) ? capture::callerToStore(events->caller) : 0);
     for (int64_t i = 0; i < frame->count; ++i) {
+        int queued = frame->deliveries != nullptr ? frame->deliveries[i] : 0;
+        if (onlyDelivered && queued == 0) continue;
         capture::readEvent(events, frame->first + i);
         slot_getsomeattrs(events->row, capture::captured::data + 1);
         const Datum* values = events->row->tts_values;
@@ -117,7 +112,6 @@ void logHandled(const capture::Frame* frame) {
                                        matched ? log.done : log.unmatched);
         if (!nulls[capture::captured::subject]) setColumn(row, subject, values[capture::captured::subject]);
         if (!nulls[capture::captured::data]) setColumn(row, data, values[capture::captured::data]);
-        int queued = frame->deliveries != nullptr ? frame->deliveries[i] : 0;
         setColumn(row, attempts, Int32GetDatum(events->attempts + 1));
         setColumn(row, deliveries, Int32GetDatum(queued));
         if (events->lastError != nullptr) setColumn(row, lastError, text(events->lastError));
@@ -131,7 +125,7 @@ void logHandled(const capture::Frame* frame) {
 void logUnheard(const char* type, const pg_uuid_t* ids, const Datum* payloads, const TimestampTz* times, int count) {
     if (settings::logEvents == settings::logFailed) return;
     // An action that is applied later may handle the event in a replay, and ask for its caller.
-    LogWriter log = openLog(count, type, nullptr, nullptr, capture::currentLineage(),
+    LogWriter log = openLog(currentLogSlot(), count, type, nullptr, nullptr, capture::currentLineage(),
                             capture::callerToStore(capture::currentCaller()));
     for (int i = 0; i < count; ++i) {
         TupleTableSlot* row = beginRow(&log, &ids[i], &ids[0], TimestampTzGetDatum(times[i]), log.unheard);

@@ -1,11 +1,13 @@
 // specql.call_external, notify and escalate: they queue deliveries as rows of specql.outbox, in the transaction of the
 // handler.
+#include "pg/base/event_settings.hpp"
 #include "pg/base/table_writer.hpp"
 #include "pg/base/uuid.hpp"
 #include "pg/base/wake.hpp"
 #include "pg/base/worker_settings.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/capture/frame.hpp"
+#include "pg/outbox/definition.hpp"
 
 extern "C" {
 #include "access/detoast.h"
@@ -47,7 +49,10 @@ enum Column {
     finishedAt,
     httpStatus,
     response,
-    owner
+    owner,
+    definition,
+    logSlot,
+    columnCount
 };
 
 constexpr Size longestName = 255;  // bytes of a service or an operation: both are in indexes
@@ -58,6 +63,7 @@ struct Queue {
     capture::Frame* frame;  // nullptr outside of handlers
     Kind kind;
     Datum kindName, target, text, aggregate, type, action, waitingStatus, owner;
+    int32_t definition;              // 0: deliveries hold everything themselves
     Size fixedBytes;                 // size of a delivery without its payload and subject
     NullableDatum severity, repeat;  // of escalations
     TimestampTz now;
@@ -128,6 +134,12 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, capture::Frame* frame, int64
     return queue;
 }
 
+// Whether deliveries of the events' data can refer to the log for it: a replay finds events there as they are handled,
+// with other names perhaps than were logged.
+bool refersToLog(const capture::Frame* frame) {
+    return !settings::wholeDeliveries && !frame->set->replayed;
+}
+
 // Writes a delivery that is too large to a dead letter at once, because it must neither fail the statement that raised
 // the event nor be copied again for each attempt. The payload is stored if a larger specql.max_payload_size could send
 // it. Outside of handlers an error tells the caller.
@@ -139,8 +151,8 @@ void recordTooLarge(Queue* queue, TupleTableSlot* row, Size bytes) {
                         errhint("Send a reference to the data instead, or let a superuser raise the setting.")));
     BulkWriter* writer = openWriter("dead_letter", 1);
     TupleTableSlot* dead = nextRow(writer);
-    memcpy(dead->tts_values, row->tts_values, sizeof(Datum) * (owner + 1));
-    memcpy(dead->tts_isnull, row->tts_isnull, sizeof(bool) * (owner + 1));
+    memcpy(dead->tts_values, row->tts_values, sizeof(Datum) * columnCount);
+    memcpy(dead->tts_isnull, row->tts_isnull, sizeof(bool) * columnCount);
     setColumn(dead, status, CStringGetTextDatum("dead"));
     setColumn(dead, lastError, CStringGetTextDatum(problem));
     setColumn(dead, finishedAt, TimestampTzGetDatum(queue->now));
@@ -155,21 +167,12 @@ void recordTooLarge(Queue* queue, TupleTableSlot* row, Size bytes) {
     closeWriter(writer);
 }
 
-// Writes one delivery. `event` is the index in the frame of the event that it belongs to, or -1 if that is not in the
-// frame.
-void enqueue(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, const pg_uuid_t* idOfEvent, Datum data,
-             bool hasData) {
-    if (queue->rows == nullptr) return;
+// The next row, with all columns that a delivery of either kind holds.
+TupleTableSlot* beginRow(const Queue* queue, const pg_uuid_t* deliveryId, const pg_uuid_t* idOfEvent) {
     TupleTableSlot* row = nextRow(queue->rows);
     setColumn(row, id, UUIDPGetDatum(deliveryId));
-    setColumn(row, aggregateType, queue->aggregate);
-    if (event >= 0 && !queue->frame->set->row->tts_isnull[capture::captured::subject])
-        setColumn(row, aggregateId, queue->frame->set->row->tts_values[capture::captured::subject]);
-    setColumn(row, type, queue->type);
-    setColumn(row, payload, hasData ? data : DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
     setColumn(row, kind, queue->kindName);
-    setColumn(row, queue->kind == kindCall ? service : channel, queue->target);
-    setColumn(row, queue->kind == kindCall ? operation : message, queue->text);
+    if (queue->kind == kindCall) setColumn(row, service, queue->target);
     if (idOfEvent != nullptr) setColumn(row, eventId, UUIDPGetDatum(idOfEvent));
     if (queue->frame != nullptr) setColumn(row, action, queue->action);
     setColumn(row, status, queue->waitingStatus);
@@ -179,13 +182,53 @@ void enqueue(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, const pg_
     if (!queue->severity.isnull) setColumn(row, severity, queue->severity.value);
     if (!queue->repeat.isnull) setColumn(row, repeatAfter, queue->repeat.value);
     setColumn(row, owner, queue->owner);
+    return row;
+}
+
+bool isTooLarge(Size bytes) {
+    return bytes > static_cast<Size>(settings::maxPayloadSize) * 1024;
+}
+
+// Writes a delivery that holds everything itself; `data` is its payload, or 0. `event` is the index in the frame of the
+// event that it belongs to, or -1 if that is not in the frame.
+void enqueueWhole(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, const pg_uuid_t* idOfEvent, Datum data) {
+    if (queue->rows == nullptr) return;
+    TupleTableSlot* row = beginRow(queue, deliveryId, idOfEvent);
+    setColumn(row, aggregateType, queue->aggregate);
+    if (event >= 0 && !queue->frame->set->row->tts_isnull[capture::captured::subject])
+        setColumn(row, aggregateId, queue->frame->set->row->tts_values[capture::captured::subject]);
+    setColumn(row, type, queue->type);
+    setColumn(row, payload, data != 0 ? data : DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+    if (queue->kind != kindCall) setColumn(row, channel, queue->target);
+    setColumn(row, queue->kind == kindCall ? operation : message, queue->text);
     Size bytes = queue->fixedBytes + sizeOf(row->tts_values[payload]) +
                  (row->tts_isnull[aggregateId] ? 0 : sizeOf(row->tts_values[aggregateId]));
-    if (bytes > static_cast<Size>(settings::maxPayloadSize) * 1024)
+    if (isTooLarge(bytes))
         recordTooLarge(queue, row, bytes);
     else
         writeRow(queue->rows);
     if (event >= 0) capture::countDelivery(queue->frame, event);
+}
+
+// Writes a delivery of the data of the event that the set has read, by a reference to the log, where the event will be.
+// It is whole if it may be too large to be sent, so that its size decides.
+void enqueueReference(Queue* queue, int64_t event) {
+    capture::Frame* frame = queue->frame;
+    pg_uuid_t deliveryId;
+    newDeliveryUuid(frame->id(event), &deliveryId);
+    TupleTableSlot* captured = frame->set->row;
+    Size bytes = queue->fixedBytes + capture::mostShownBytes(frame->set);
+    if (!captured->tts_isnull[capture::captured::subject])
+        bytes += sizeOf(captured->tts_values[capture::captured::subject]);
+    if (isTooLarge(bytes)) {
+        enqueueWhole(queue, &deliveryId, event, frame->id(event), capture::shownData(frame->set));
+        return;
+    }
+    TupleTableSlot* row = beginRow(queue, &deliveryId, frame->id(event));
+    setColumn(row, definition, Int32GetDatum(queue->definition));
+    setColumn(row, logSlot, Int16GetDatum(frame->logSlot));
+    writeRow(queue->rows);
+    capture::countDelivery(frame, event);
 }
 
 // Queues one delivery for each event of the branch, and returns how many.
@@ -195,16 +238,25 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
     capture::EventSet* events = frame->set;
     Queue queue = openQueue(fcinfo, kind, frame, frame->count, 3);
     bool everyBranch = !OidIsValid(frame->listener()->trigger);
+    if (queue.rows != nullptr && refersToLog(frame)) {
+        bool isCall = kind == kindCall;
+        queue.definition = findOrWriteDefinition(
+            {queue.aggregate, queue.type, isCall ? queue.text : 0, isCall ? 0 : queue.target, isCall ? 0 : queue.text});
+    }
     MemoryContext perEvent = AllocSetContextCreate(CurrentMemoryContext, "specql delivery", ALLOCSET_DEFAULT_SIZES);
     int64_t queued = 0;
     for (int64_t i = 0; i < frame->count; ++i) {
         capture::readEvent(events, frame->first + i);
         if (!everyBranch && !capture::rowHasBranch(events, branch)) continue;
-        pg_uuid_t deliveryId;
-        newUuid(&deliveryId);
+        slot_getsomeattrs(events->row, capture::captured::data + 1);
         MemoryContext before = MemoryContextSwitchTo(perEvent);
-        Datum data = capture::shownData(events);
-        enqueue(&queue, &deliveryId, i, frame->id(i), data, data != 0);
+        if (queue.definition != 0) {
+            enqueueReference(&queue, i);
+        } else {
+            pg_uuid_t deliveryId;
+            newUuid(&deliveryId);
+            enqueueWhole(&queue, &deliveryId, i, frame->id(i), capture::shownData(events));
+        }
         MemoryContextSwitchTo(before);
         MemoryContextReset(perEvent);
         ++queued;
@@ -230,7 +282,7 @@ Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
     Queue queue = openQueue(fcinfo, kind, frame, 1, 4);
     auto* deliveryId = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
     newUuid(deliveryId);
-    enqueue(&queue, deliveryId, index, event, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3), !PG_ARGISNULL(3));
+    enqueueWhole(&queue, deliveryId, index, event, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3));
     if (queue.rows != nullptr) closeWriter(queue.rows);
     PG_RETURN_UUID_P(deliveryId);
 }

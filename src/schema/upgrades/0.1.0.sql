@@ -46,6 +46,23 @@ ALTER TABLE specql.outbox
     ADD COLUMN owner specql.role DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid::specql.role;
 ALTER TABLE specql.delivery_history ADD COLUMN owner specql.role;
 ALTER TABLE specql.dead_letter ADD COLUMN owner specql.role;
+-- From now on a delivery of an event's data refers to the log. Those that are here stay whole.
+ALTER TABLE specql.outbox ADD COLUMN definition integer, ADD COLUMN log_slot smallint,
+    ALTER COLUMN aggregatetype DROP NOT NULL, ALTER COLUMN type DROP NOT NULL, ALTER COLUMN payload DROP NOT NULL,
+    DROP CONSTRAINT outbox_check,
+    ADD CONSTRAINT outbox_whole CHECK (CASE
+        WHEN definition IS NOT NULL THEN log_slot IS NOT NULL AND event_id IS NOT NULL AND action IS NOT NULL
+        WHEN kind = 'call' THEN aggregatetype IS NOT NULL AND type IS NOT NULL AND payload IS NOT NULL
+                                AND service IS NOT NULL AND operation IS NOT NULL
+        ELSE aggregatetype IS NOT NULL AND type IS NOT NULL AND payload IS NOT NULL
+             AND channel IS NOT NULL AND message IS NOT NULL END);
+ALTER TABLE specql.delivery_history ADD COLUMN definition integer, ADD COLUMN log_slot smallint,
+    ALTER COLUMN aggregatetype DROP NOT NULL, ALTER COLUMN type DROP NOT NULL, ALTER COLUMN payload DROP NOT NULL;
+ALTER TABLE specql.dead_letter ADD COLUMN definition integer, ADD COLUMN log_slot smallint,
+    ALTER COLUMN aggregatetype DROP NOT NULL, ALTER COLUMN type DROP NOT NULL, ALTER COLUMN payload DROP NOT NULL;
+DROP INDEX specql.outbox_event, specql.outbox_order;
+-- @new outbox_event
+-- @new outbox_moved
 UPDATE specql.outbox AS d SET owner = o.owner FROM specql.action_owner AS o WHERE o.action = d.action;
 UPDATE specql.dead_letter AS d SET owner = o.owner FROM specql.action_owner AS o WHERE o.action = d.action;
 ALTER TABLE specql.outbox DROP CONSTRAINT outbox_status_check,
@@ -53,6 +70,7 @@ ALTER TABLE specql.outbox DROP CONSTRAINT outbox_status_check,
 ALTER TABLE specql.secret ADD COLUMN signs_for text[] NOT NULL DEFAULT '{}', ADD COLUMN owner specql.role;
 UPDATE specql.secret AS x SET signs_for = ARRAY(SELECT s.name FROM specql.service AS s WHERE x.name = ANY (s.secrets));
 -- @new specql.service_share
+-- @new specql.definition
 DO $$
 DECLARE
     name text;
@@ -125,9 +143,12 @@ DROP FUNCTION specql.claim_calls(integer, integer, integer, integer, text[], int
 DROP FUNCTION specql.send_notifications(integer);
 DROP FUNCTION specql.handle_released(text, bigint);
 DROP FUNCTION specql.delivery_body(text, specql.outbox, integer);
+DROP FUNCTION specql.notification(specql.outbox);
+DROP FUNCTION specql.find_function(specql.outbox);
 DROP FUNCTION specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, oid);
 DROP FUNCTION specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb);
 
 -- @functions
+ALTER VIEW specql.seen_delivery OWNER TO specql_reader;
 DELETE FROM specql.help_page;
 -- @help
