@@ -50,7 +50,7 @@ SELECT data FROM c.kept ORDER BY id;
 SELECT data -> 'old' AS old, data ? 'was' AS is_short FROM specql.events WHERE action = 'c.on_amount' ORDER BY id;
 SELECT name, was, had, note FROM c.seen ORDER BY id;
 SELECT payload -> 'old' AS old, payload ? 'was' AS is_short FROM specql.deliveries ORDER BY id;
-SELECT specql.delivery_body('hasura', o, 3)::jsonb -> 'event' -> 'data' -> 'old' AS sent FROM specql.outbox AS o ORDER BY id;
+SELECT specql.delivery_body('hasura', o, 3)::jsonb -> 'event' -> 'data' -> 'old' AS sent FROM specql.whole_delivery AS o WHERE place = 'outbox' ORDER BY id;
 SELECT split_part(detail, ', "old": ', 2) AS why FROM specql.why((SELECT id FROM specql.events WHERE action = 'c.on_amount' ORDER BY id LIMIT 1)) WHERE kind = 'event';
 SELECT specql.state_at('Part', '00000000-0000-0000-0000-000000000002', (SELECT min(occurred_at) - interval '1 us' FROM specql.events WHERE action = 'c.on_amount')) ->> 'amount' AS amount;
 SELECT specql.create_reader('r');
