@@ -139,3 +139,10 @@ INSERT INTO desk.note (body) VALUES ('six');
 COMMIT;
 INSERT INTO desk.note (body) VALUES ('seven');
 SELECT body, message FROM shown WHERE body IN ('six', 'seven') ORDER BY body;
+-- Many calls of an application at once.
+SELECT cardinality(specql.enqueue('hand', 'lift', ARRAY(SELECT jsonb_build_object('n', n) FROM generate_series(1, 3) AS n) || NULL::jsonb)) AS queued;
+CREATE TABLE queued AS
+    SELECT w.* FROM unnest(specql.enqueue('hand', 'drop', '{"{\"n\": 1}","{\"n\": 2}"}')) WITH ORDINALITY AS w(id, n);
+SELECT w.n, payload FROM queued AS w JOIN specql.deliveries AS d ON d.id = w.id ORDER BY w.n;
+SELECT service, operation, payload, status, event_id FROM specql.deliveries WHERE service = 'hand' AND event_id IS NULL ORDER BY operation, payload;
+SELECT specql.enqueue('hand', 'lift', '{}'), specql.enqueue('hand', 'lift', NULL);

@@ -124,6 +124,11 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_call_external_one';
 COMMENT ON FUNCTION specql.call_external(text, text, uuid, jsonb) IS
 'Queues a call of a service for one event, by default that of specql.focus, or the first; the delivery''s id';
 
+CREATE FUNCTION specql.enqueue(service text, operation text, payloads jsonb[]) RETURNS uuid[]
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_enqueue';
+COMMENT ON FUNCTION specql.enqueue(text, text, jsonb[]) IS
+'Queues a call of a service for each payload; the deliveries'' ids, in the same order';
+
 CREATE FUNCTION specql.notify(channel text, message text, branch integer) RETURNS bigint
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_notify';
 COMMENT ON FUNCTION specql.notify(text, text, integer) IS
@@ -148,11 +153,11 @@ COMMENT ON FUNCTION specql.escalate(text, text, uuid, jsonb, text, interval) IS
 
 REVOKE ALL ON FUNCTION specql.payload_size(jsonb), specql.focus(uuid), specql.undelivered(),
     specql.call_external(text, text, integer), specql.call_external(text, text, uuid, jsonb),
-    specql.notify(text, text, integer), specql.notify(text, text, uuid, jsonb),
+    specql.enqueue(text, text, jsonb[]), specql.notify(text, text, integer), specql.notify(text, text, uuid, jsonb),
     specql.escalate(text, text, integer, text, interval), specql.escalate(text, text, uuid, jsonb, text, interval)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.focus(uuid), specql.undelivered(), specql.call_external(text, text, integer),
-    specql.call_external(text, text, uuid, jsonb), specql.notify(text, text, integer),
+    specql.call_external(text, text, uuid, jsonb), specql.enqueue(text, text, jsonb[]), specql.notify(text, text, integer),
     specql.notify(text, text, uuid, jsonb), specql.escalate(text, text, integer, text, interval),
     specql.escalate(text, text, uuid, jsonb, text, interval)
 TO specql_admin;

@@ -83,7 +83,8 @@ void defineEventSettings() {
                             "The event that would be one too many fails with the whole chain in its error.",
                             &maxCascadeDepth, 16, 1, 1000, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomEnumVariable("specql.log_events", "Which events specql.events keeps.",
-                             "failed: those that failed at least once; matched: all that an action handled, and custom "
+                             "failed: those that failed at least once, and those with deliveries; matched: all that an "
+                             "action handled, and custom "
                              "events; all: also row changes that no condition of an action matched.",
                              &logEvents, logMatched, logEventsOptions, PGC_SUSET, 0, nullptr, nullptr, nullptr);
     DefineCustomEnumVariable("specql.event_images", "What the tables of events keep of the old row of an update.",

@@ -287,6 +287,34 @@ Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
     PG_RETURN_UUID_P(deliveryId);
 }
 
+// Queues a call for each of many payloads, and returns their ids in the same order.
+Datum enqueueMany(FunctionCallInfo fcinfo) {
+    PreventCommandIfReadOnly("specql.enqueue");
+    if (PG_ARGISNULL(2))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("specql.enqueue needs payloads")));
+    Datum* payloads = nullptr;
+    bool* nulls = nullptr;
+    int count = 0;
+    deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), JSONBOID, -1, false, TYPALIGN_INT, &payloads, &nulls, &count);
+    // In a handler they belong to the event of specql.focus(), as single calls do.
+    capture::Frame* frame = capture::currentFrame();
+    const pg_uuid_t* event = frame != nullptr ? frame->id(frame->focus) : nullptr;
+    if (frame != nullptr) {
+        capture::readEvent(frame->set, frame->first + frame->focus);
+        slot_getsomeattrs(frame->set->row, capture::captured::subject + 1);
+    }
+    Queue queue = openQueue(fcinfo, kindCall, frame, count, 3);
+    auto* deliveries = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t) * Max(count, 1)));
+    auto* ids = static_cast<Datum*>(palloc(sizeof(Datum) * Max(count, 1)));
+    for (int i = 0; i < count; ++i) {
+        newUuid(&deliveries[i]);
+        ids[i] = UUIDPGetDatum(&deliveries[i]);
+        enqueueWhole(&queue, &deliveries[i], frame != nullptr ? frame->focus : -1, event, nulls[i] ? 0 : payloads[i]);
+    }
+    if (queue.rows != nullptr) closeWriter(queue.rows);
+    PG_RETURN_ARRAYTYPE_P(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
+}
+
 }  // namespace
 
 SPECQL_FUNCTION(specql_call_external) {
@@ -306,6 +334,9 @@ SPECQL_FUNCTION(specql_notify_one) {
 }
 SPECQL_FUNCTION(specql_escalate_one) {
     return enqueueOne(fcinfo, kindEscalation);
+}
+SPECQL_FUNCTION(specql_enqueue) {
+    return enqueueMany(fcinfo);
 }
 SPECQL_FUNCTION(specql_payload_size) {
     PG_RETURN_INT64(static_cast<int64>(sizeOf(PG_GETARG_DATUM(0))));
