@@ -68,6 +68,8 @@ CREATE TABLE specql.outbox (
 CREATE INDEX outbox_due ON specql.outbox (service, available_at, id);
 -- Those that did not leave when they were queued: for services that keep the order of a key.
 CREATE INDEX outbox_moved ON specql.outbox (service) WHERE available_at <> created_at;
+-- Of the escalations that are open there are few.
+CREATE INDEX outbox_open ON specql.outbox (id) WHERE kind = 'escalation' AND acknowledged_at IS NULL;
 CREATE INDEX outbox_event ON specql.outbox (event_id) WHERE definition IS NULL;
 COMMENT ON TABLE specql.outbox IS 'Deliveries that wait: calls of services, notifications, escalations; shown by specql.deliveries';
 COMMENT ON COLUMN specql.outbox.id IS 'The delivery; the same for all its attempts, so that a receiver can tell a repetition';

@@ -22,6 +22,7 @@ SELECT pg_catalog.pg_extension_config_dump('specql.delivery_history', '');
 CREATE TABLE specql.dead_letter (LIKE specql.outbox INCLUDING COMMENTS, PRIMARY KEY (id));
 ALTER TABLE specql.dead_letter ALTER COLUMN finished_at SET NOT NULL;
 CREATE INDEX dead_letter_event ON specql.dead_letter (event_id);
+CREATE INDEX dead_letter_open ON specql.dead_letter (id) WHERE kind = 'escalation' AND acknowledged_at IS NULL;
 CREATE INDEX dead_letter_service ON specql.dead_letter (service, id);
 COMMENT ON TABLE specql.dead_letter IS
 'Deliveries that ran out of attempts or were refused for good; they stay until specql.redrive or specql.discard; shown by specql.dead_letters';

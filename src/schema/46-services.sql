@@ -217,22 +217,50 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
 $$;
 COMMENT ON FUNCTION specql.resume_service(text) IS 'Calls a paused or disabled service again, at once';
 
+-- From one to the next along the index, however many calls wait for each.
+CREATE VIEW specql.called_services AS
+    WITH RECURSIVE called AS (
+        (SELECT o.service FROM specql.outbox AS o WHERE o.service IS NOT NULL ORDER BY o.service LIMIT 1)
+        UNION ALL
+        SELECT (SELECT o.service FROM specql.outbox AS o WHERE o.service > c.service ORDER BY o.service LIMIT 1)
+        FROM called AS c WHERE c.service IS NOT NULL)
+    SELECT c.service FROM called AS c WHERE c.service IS NOT NULL;
+COMMENT ON VIEW specql.called_services IS 'Services whose calls wait';
+COMMENT ON COLUMN specql.called_services.service IS 'As steps call it';
+
+-- What is counted is counted up to 10,000: whoever looks wants to know it at once, and how many more there are says nothing more.
+CREATE FUNCTION specql.counted(n bigint) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN n > 10000 THEN 'more than 10000' ELSE n::text END
+$$;
+COMMENT ON FUNCTION specql.counted(bigint) IS 'A number of rows that were counted up to 10,001';
+
+-- The planner's statistics of a queue are always old: what they make it believe of costs would have it compiled.
+CREATE FUNCTION specql.count_calls(service text, OUT waiting bigint, OUT dead bigint, OUT held text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    SELECT (SELECT count(*) FROM (SELECT FROM specql.outbox AS o WHERE o.service = $1 LIMIT 10001) AS o),
+           (SELECT count(*) FROM (SELECT FROM specql.dead_letter AS d WHERE d.service = $1 LIMIT 10001) AS d),
+           (SELECT o.last_error FROM specql.outbox AS o
+            WHERE o.service = $1 AND o.status = 'held' AND o.available_at <> o.created_at LIMIT 1)
+$$;
+COMMENT ON FUNCTION specql.count_calls(text) IS
+'Of a service: the calls that wait and the dead letters, each counted up to 10,001, and why calls are held, if any are. For specql.services';
+
 CREATE VIEW specql.services AS
     SELECT s.name, s.url, CASE WHEN s.disabled IS NOT NULL THEN 'disabled'
                                WHEN s.paused_until > clock_timestamp() THEN 'paused'
                                WHEN s.url IS NULL THEN 'taken by consumers' ELSE 'active' END AS status,
            coalesce(s.disabled, CASE WHEN s.failures > 0 OR s.paused_until > clock_timestamp() THEN s.last_error END,
-                    (SELECT o.last_error FROM specql.outbox AS o WHERE o.service = s.name AND o.status = 'held' LIMIT 1)) AS reason, s.paused_until,
-           (SELECT count(*) FROM specql.outbox AS o WHERE o.service = s.name) AS waiting,
-           (SELECT count(*) FROM specql.dead_letter AS d WHERE d.service = s.name) AS dead,
+                    c.held) AS reason, s.paused_until,
+           c.waiting, c.dead,
            s.timeout, s.retries, s.backoff, s.format, s.ordering, s.on_failure, s.operations, s.owner
-    FROM specql.service AS s
+    FROM specql.service AS s, LATERAL specql.count_calls(s.name) AS c
     UNION ALL
-    SELECT o.service, NULL, 'undeclared', 'no spec declares it; its calls wait', NULL, count(*), 0,
+    SELECT c.service, NULL, 'undeclared', 'no spec declares it; its calls wait', NULL,
+           n.waiting, 0,
            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-    FROM specql.outbox AS o
-    WHERE o.service IS NOT NULL AND NOT EXISTS (SELECT FROM specql.service AS s WHERE s.name = o.service)
-    GROUP BY o.service;
+    FROM specql.called_services AS c, LATERAL specql.count_calls(c.service) AS n
+    WHERE NOT EXISTS (SELECT FROM specql.service AS s WHERE s.name = c.service);
 COMMENT ON VIEW specql.services IS 'Services that specs declare, and those that are called without';
 COMMENT ON COLUMN specql.services.name IS 'As steps call it';
 COMMENT ON COLUMN specql.services.url IS 'Where calls go';
@@ -240,8 +268,8 @@ COMMENT ON COLUMN specql.services.status IS
 'active; paused by the circuit breaker; disabled (410, or specql.pause_service); taken by consumers (no url); undeclared';
 COMMENT ON COLUMN specql.services.reason IS 'Why it is not active, or the last error';
 COMMENT ON COLUMN specql.services.paused_until IS 'When the circuit breaker lets one call through';
-COMMENT ON COLUMN specql.services.waiting IS 'Calls in the outbox';
-COMMENT ON COLUMN specql.services.dead IS 'Dead letters';
+COMMENT ON COLUMN specql.services.waiting IS 'Calls in the outbox; 10,001 if there are more than 10,000';
+COMMENT ON COLUMN specql.services.dead IS 'Dead letters; 10,001 if there are more than 10,000';
 COMMENT ON COLUMN specql.services.timeout IS 'From the send to the end of the answer';
 COMMENT ON COLUMN specql.services.retries IS 'Attempts after the first';
 COMMENT ON COLUMN specql.services.backoff IS 'The longest pause before the first retry; it doubles with each';
@@ -256,10 +284,10 @@ REVOKE ALL ON FUNCTION specql.require_service(text),
     specql.drop_service(text, oid),
     specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text),
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text),
-    specql.url_problem(text), specql.is_header(text, text), specql.check_service(specql.service)
+    specql.url_problem(text), specql.is_header(text, text), specql.check_service(specql.service), specql.counted(bigint), specql.count_calls(text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text),
-    specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text)
+    specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text), specql.count_calls(text)
 TO specql_admin;
 GRANT SELECT ON specql.services TO specql_admin;

@@ -47,24 +47,22 @@ COMMENT ON FUNCTION specql.run_as(oid, text, jsonb) IS
 CREATE FUNCTION specql.due_functions() RETURNS TABLE (service text, action text, operation text)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
-    last text := '';
+    called text;
     one specql.whole_delivery;
 BEGIN
     IF specql.is_copy() THEN
         RETURN;
     END IF;
-    LOOP
-        SELECT o.service INTO last FROM specql.outbox AS o WHERE o.service > last ORDER BY o.service LIMIT 1;
-        EXIT WHEN last IS NULL;
-        CONTINUE WHEN EXISTS (SELECT FROM specql.service AS s WHERE s.name = last);
+    FOR called IN SELECT c.service FROM specql.called_services AS c
+                  WHERE NOT EXISTS (SELECT FROM specql.service AS s WHERE s.name = c.service) LOOP
         FOR one IN SELECT DISTINCT ON (w.action, w.operation) w.*
                    FROM specql.whole_delivery AS w
                    WHERE w.place = 'outbox' AND w.action IS NOT NULL
                      AND w.id = ANY (ARRAY(SELECT o.id FROM specql.outbox AS o
-                                           WHERE o.service = last AND o.available_at <= clock_timestamp()
+                                           WHERE o.service = called AND o.available_at <= clock_timestamp()
                                            ORDER BY o.available_at, o.id LIMIT 100)) LOOP
             CONTINUE WHEN (SELECT f.command FROM specql.find_function(one) AS f) IS NULL;
-            service := last;
+            service := called;
             action := one.action;
             operation := one.operation;
             RETURN NEXT;

@@ -1,7 +1,7 @@
 -- Is everything moving?
 
 CREATE FUNCTION specql.health() RETURNS TABLE ("check" text, status text, detail text)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     pids integer[] := specql.worker_pids();
@@ -65,28 +65,34 @@ BEGIN
     detail := CASE status WHEN 'ok' THEN 'deliveries leave from here'
               ELSE 'a restored or cloned database delivers nothing; SELECT specql.resume_deliveries() if it shall' END;
     RETURN NEXT;
-    SELECT count(*) AS n, min(o.created_at) AS oldest INTO r FROM specql.outbox AS o;
+    SELECT (SELECT count(*) FROM (SELECT FROM specql.outbox AS o LIMIT 10001) AS o) AS n,
+           (SELECT o.created_at FROM specql.outbox AS o ORDER BY o.id LIMIT 1) AS oldest INTO r;
     "check" := 'waiting deliveries';
     status := CASE WHEN r.oldest < clock_timestamp() - interval '5 min' THEN 'late' ELSE 'ok' END;
-    detail := CASE WHEN r.n = 0 THEN 'none' ELSE format('%s, the oldest since %s', r.n, r.oldest) END;
+    detail := CASE WHEN r.n = 0 THEN 'none' ELSE format('%s, the oldest since %s', specql.counted(r.n), r.oldest) END;
     RETURN NEXT;
     "check" := 'dead letters';
-    SELECT count(*) AS n INTO r FROM specql.dead_letter;
+    SELECT count(*) AS n INTO r FROM (SELECT FROM specql.dead_letter AS d LIMIT 10001) AS d;
     status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'look' END;
-    detail := CASE WHEN r.n = 0 THEN 'none' ELSE format('%s; see specql.dead_letters', r.n) END;
+    detail := CASE WHEN r.n = 0 THEN 'none' ELSE format('%s; see specql.dead_letters', specql.counted(r.n)) END;
     RETURN NEXT;
     "check" := 'failures';
-    SELECT count(*) AS n, count(*) FILTER (WHERE f.status = 'parked') AS parked INTO r FROM specql.failure AS f;
+    SELECT count(*) AS n, count(*) FILTER (WHERE f.status = 'parked') AS parked INTO r
+    FROM (SELECT f.status FROM specql.failure AS f LIMIT 10001) AS f;
     status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'look' END;
-    detail := CASE WHEN r.n = 0 THEN 'none' ELSE format('%s, of which %s parked; see specql.failures', r.n, r.parked) END;
+    detail := CASE WHEN r.n = 0 THEN 'none' ELSE format('%s, of which %s parked; see specql.failures', specql.counted(r.n), r.parked) END;
     RETURN NEXT;
     -- Events of windows wait for older transactions no longer than this setting says.
-    SELECT count(*) AS n, (array_agg(e.id ORDER BY e.id))[1] AS oldest INTO r FROM specql.window_event AS e
-    WHERE e.at <= specql.clock();
+    SELECT count(*) AS n, (
+        SELECT f.id FROM specql.window_rule AS w,
+             LATERAL (SELECT e.id FROM specql.window_event AS e WHERE e.action = w.action AND e.at <= specql.clock()
+                      ORDER BY e.at, e.id LIMIT 1) AS f
+        ORDER BY f.id LIMIT 1) AS oldest INTO r
+    FROM (SELECT FROM specql.window_event AS e WHERE e.at <= specql.clock() LIMIT 10001) AS e;
     "check" := 'windows';
     status := CASE WHEN specql.uuid_time(r.oldest) < clock_timestamp() - specql.setting('window_patience')::interval
                         - interval '1 min' THEN 'late' ELSE 'ok' END;
-    detail := CASE WHEN r.n = 0 THEN 'nothing waits to be counted' ELSE format('%s events wait to be counted', r.n) END;
+    detail := CASE WHEN r.n = 0 THEN 'nothing waits to be counted' ELSE format('%s events wait to be counted', specql.counted(r.n)) END;
     RETURN NEXT;
     "check" := 'drift';
     SELECT count(*) AS n INTO r FROM specql.drift();
@@ -120,27 +126,30 @@ BEGIN
         END LOOP;
     END IF;
     "check" := 'escalations';
-    SELECT count(*) AS n INTO r FROM specql.every_escalation;
+    SELECT count(*) AS n INTO r FROM (SELECT FROM specql.every_escalation AS e LIMIT 10001) AS e;
     status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'open' END;
-    detail := CASE WHEN r.n = 0 THEN 'none open' ELSE format('%s open; see specql.escalations', r.n) END;
+    detail := CASE WHEN r.n = 0 THEN 'none open' ELSE format('%s open; see specql.escalations', specql.counted(r.n)) END;
     RETURN NEXT;
-    FOR r IN SELECT a.action, a.paused_at, (SELECT count(*) FROM specql.waiting_event AS w WHERE w.action = a.action) AS n
+    FOR r IN SELECT a.action, a.paused_at, (SELECT count(*) FROM (SELECT FROM specql.waiting_event AS w WHERE w.action = a.action LIMIT 10001) AS w) AS n
              FROM (SELECT s.action, min(s.paused_at) AS paused_at FROM specql.action AS s
                    WHERE s.paused_at IS NOT NULL GROUP BY s.action) AS a ORDER BY a.action LOOP
         "check" := 'action ' || r.action;
         status := 'paused';
-        detail := format('since %s, %s events wait; SELECT specql.resume(%L)', r.paused_at, r.n, r.action);
+        detail := format('since %s, %s events wait; SELECT specql.resume(%L)', r.paused_at, specql.counted(r.n), r.action);
         RETURN NEXT;
     END LOOP;
     -- Left by statements in which too many events failed, by transactions that were open at a resume, or matches.
-    FOR r IN SELECT w.action, count(*) AS n, min(w.occurred_at) AS oldest FROM specql.waiting_event AS w
-             WHERE w.action IN (SELECT a.action FROM specql.released_actions AS a) GROUP BY w.action ORDER BY w.action LOOP
+    FOR r IN SELECT w.action, count(*) AS n, min(w.occurred_at) AS oldest
+             FROM (SELECT DISTINCT a.action FROM specql.released_actions AS a) AS a,
+                  LATERAL (SELECT w.action, w.occurred_at FROM specql.waiting_event AS w WHERE w.action = a.action
+                           ORDER BY w.action, w.id LIMIT 10001) AS w
+             GROUP BY w.action ORDER BY w.action LOOP
         "check" := 'action ' || r.action;
         status := CASE WHEN r.oldest < specql.clock() - interval '5 min' THEN 'late' ELSE 'ok' END;
-        detail := format('%s events wait for a worker or specql.drain(), the oldest since %s', r.n, r.oldest);
+        detail := format('%s events wait for a worker or specql.drain(), the oldest since %s', specql.counted(r.n), r.oldest);
         RETURN NEXT;
     END LOOP;
-    FOR r IN SELECT p.action, p.put_at, p.problem, coalesce(p.detached, p.relation)::regclass AS attached_to, (SELECT count(*) FROM specql.failure AS f WHERE f.action = p.action) AS n,
+    FOR r IN SELECT p.action, p.put_at, p.problem, coalesce(p.detached, p.relation)::regclass AS attached_to, (SELECT count(*) FROM (SELECT FROM specql.failure AS f WHERE f.action = p.action LIMIT 10001) AS f) AS n,
                     EXISTS (SELECT FROM specql.action AS a WHERE a.capture = p.capture AND a.on_error = 'abort') AS aborts
              FROM specql.put_aside AS p WHERE to_regprocedure(p.capture || '()') IS NULL
                AND EXISTS (SELECT FROM specql.action AS a WHERE a.capture = p.capture) ORDER BY p.action, p.capture LOOP
@@ -148,7 +157,7 @@ BEGIN
         status := CASE WHEN r.problem IS NULL THEN 'detached' ELSE 'broken' END;
         detail := concat_ws('; ', r.problem,
                             CASE WHEN r.aborts THEN format('since %s, statements that it would check fail', r.put_at)
-                                 ELSE format('since %s, %s events wait', r.put_at, r.n) END,
+                                 ELSE format('since %s, %s events wait', r.put_at, specql.counted(r.n)) END,
                             CASE WHEN r.problem IS NULL THEN '' ELSE 'apply its spec as it has to be now, or ' END
                             || format('SELECT specql.attach(%L)', r.attached_to)
                             || CASE WHEN r.aborts THEN '' ELSE ', then SELECT specql.drain()' END);
@@ -157,7 +166,7 @@ BEGIN
     FOR r IN SELECT v.* FROM specql.services AS v WHERE v.status IN ('paused', 'disabled', 'undeclared') ORDER BY v.name LOOP
         "check" := 'service ' || r.name;
         status := r.status;
-        detail := concat_ws(', ', r.reason, format('%s calls wait', r.waiting));
+        detail := concat_ws(', ', r.reason, format('%s calls wait', specql.counted(r.waiting)));
         RETURN NEXT;
     END LOOP;
     -- A snapshot that is held for long keeps rows that have left the queue in its way.

@@ -63,6 +63,8 @@ ALTER TABLE specql.dead_letter ADD COLUMN definition integer, ADD COLUMN log_slo
 DROP INDEX specql.outbox_event, specql.outbox_order;
 -- @new outbox_event
 -- @new outbox_moved
+-- @new outbox_open
+-- @new dead_letter_open
 UPDATE specql.outbox AS d SET owner = o.owner FROM specql.action_owner AS o WHERE o.action = d.action;
 UPDATE specql.dead_letter AS d SET owner = o.owner FROM specql.action_owner AS o WHERE o.action = d.action;
 ALTER TABLE specql.outbox DROP CONSTRAINT outbox_status_check,
