@@ -9,8 +9,8 @@ namespace specql {
 // is greater than the one before, even if the clock is set back.
 void newUuid(pg_uuid_t* uuid);
 
-// The id of a delivery of an event's data: its first ten bytes are the event's, so that an index of such ids finds those
-// of an event. Within a backend, those of one event grow.
+// The id of a delivery of an event's data: its first ten bytes are the event's, so that an index of such ids finds
+// those of an event. Within a backend, those of one event grow.
 void newDeliveryUuid(const pg_uuid_t* event, pg_uuid_t* uuid);
 
 // Any number from the smallest on and below the largest; of two that are equal, that one.

@@ -97,8 +97,9 @@ void logHandled(const capture::Frame* frame) {
     bool onlyDelivered = settings::logEvents == settings::logFailed && !failed;
     if (onlyDelivered && frame->deliveries == nullptr) return;
     const capture::Listener* listener = events->listener;
-    LogWriter log = openLog(frame->logSlot, frame->count, listener->eventType, listener->action, listener->entity, events->lineage,
-                            capture::usesCaller(listener->action) ? capture::callerToStore(events->caller) : 0);
+    LogWriter log =
+        openLog(frame->logSlot, frame->count, listener->eventType, listener->action, listener->entity, events->lineage,
+                capture::usesCaller(listener->action) ? capture::callerToStore(events->caller) : 0);
     for (int64_t i = 0; i < frame->count; ++i) {
         int queued = frame->deliveries != nullptr ? frame->deliveries[i] : 0;
         if (onlyDelivered && queued == 0) continue;
