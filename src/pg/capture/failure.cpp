@@ -8,6 +8,7 @@
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/sqlstate.hpp"
+#include "pg/capture/event_columns.hpp"
 #include "pg/capture/frame.hpp"
 
 namespace specql::capture {
@@ -113,6 +114,8 @@ enum Column {
     nextAttemptAt,
     caller
 };
+constexpr EventColumns eventColumns = {id,         type, action,   entity, relation, subject, data,
+                                       occurredAt, xid,  causedBy, root,   depth,    caller};
 
 // What becomes of an event that fails for the first time.
 struct Verdict {
@@ -172,28 +175,6 @@ void setText(TupleTableSlot* row, Column column, const char* value) {
     if (value != nullptr) setColumn(row, column, CStringGetTextDatum(value));
 }
 
-// The columns that tell of the event, and those that tell of the error.
-void fillEvent(TupleTableSlot* row, EventSet* set, int64_t index) {
-    const Listener* listener = set->listener;
-    const Lineage& lineage = set->lineage;
-    readEvent(set, index);
-    slot_getsomeattrs(set->row, captured::data + 1);
-    const Datum* values = set->row->tts_values;
-    const bool* nulls = set->row->tts_isnull;
-    setColumn(row, id, UUIDPGetDatum(&set->ids[index]));
-    setText(row, action, listener->action);
-    setText(row, type, listener->eventType);
-    setText(row, entity, listener->entity);
-    if (OidIsValid(listener->relation)) setColumn(row, relation, ObjectIdGetDatum(listener->relation));
-    if (!nulls[captured::subject]) setColumn(row, subject, values[captured::subject]);
-    if (!nulls[captured::data]) setColumn(row, data, values[captured::data]);
-    setColumn(row, occurredAt, values[captured::time]);
-    setColumn(row, xid, FullTransactionIdGetDatum(GetTopFullTransactionId()));
-    if (lineage.caused) setColumn(row, causedBy, UUIDPGetDatum(&lineage.causedBy));
-    setColumn(row, root, UUIDPGetDatum(lineage.caused ? &lineage.root : &set->ids[index]));
-    setColumn(row, depth, Int32GetDatum(lineage.depth));
-}
-
 void fillError(TupleTableSlot* row, const ErrorData* error, const Verdict& verdict) {
     setText(row, status, verdict.status);
     setColumn(row, attempts, Int32GetDatum(verdict.attempts));
@@ -216,7 +197,7 @@ void recordFailures(EventSet* set, const List* failed, bool park) {
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql failure", ALLOCSET_DEFAULT_SIZES);
     MemoryContext perEvent = AllocSetContextCreate(scratch, "specql failed event", ALLOCSET_SMALL_SIZES);
     MemoryContext before = MemoryContextSwitchTo(scratch);
-    Datum by = callerToStore(set->caller);
+    EventOrigin origin = originOf(set, callerToStore(set->caller));
     int64_t count = 0;
     ListCell* cell;
     foreach (cell, failed)
@@ -231,10 +212,8 @@ void recordFailures(EventSet* set, const List* failed, bool park) {
         MemoryContextSwitchTo(perEvent);
         for (int64_t i = range->first; i < range->first + range->count; ++i) {
             TupleTableSlot* row = nextRow(rows);
-            fillEvent(row, set, i);
+            fillEvent(row, eventColumns, origin, set, i);
             fillError(row, range->error, verdict);
-            // Nor this column.
-            if (by != 0 && row->tts_tupleDescriptor->natts > caller) setColumn(row, caller, by);
             writeRow(rows);
             MemoryContextReset(perEvent);
         }

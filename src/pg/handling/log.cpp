@@ -3,6 +3,7 @@
 #include "pg/base/event_settings.hpp"
 #include "pg/base/log_ring.hpp"
 #include "pg/base/table_writer.hpp"
+#include "pg/capture/event_columns.hpp"
 #include "pg/capture/registry.hpp"
 
 namespace specql::handling {
@@ -29,62 +30,32 @@ enum Column {
     deliveries,
     lastError,
     processedAt,
-    caller,
-    columnCount
+    caller
 };
+constexpr int noRelation = -1;
+constexpr capture::EventColumns eventColumns = {id,         type, action,   entity, noRelation, subject, data,
+                                                occurredAt, xid,  causedBy, root,   depth,      caller};
 
 struct LogWriter {
     BulkWriter* rows;
     int slot;
     TimestampTz now;
-    Datum type, action, entity, done, unmatched, unheard;
-    bool hasAction, hasEntity;
-    FullTransactionId transaction;
-    capture::Lineage lineage;
-    Datum caller;  // 0: not stored
 };
 
-Datum text(const char* value) {
-    return CStringGetTextDatum(value);
+LogWriter openLog(int slot, int64_t expected) {
+    return {openWriter(logPartition(slot), expected), slot, GetCurrentTimestamp()};
 }
 
-LogWriter openLog(int slot, int64_t expected, const char* type, const char* action, const char* entity,
-                  const capture::Lineage& lineage, Datum caller) {
-    LogWriter log;
-    memset(&log, 0, sizeof log);
-    log.caller = caller;
-    log.now = GetCurrentTimestamp();
-    log.slot = slot;
-    log.rows = openWriter(logPartition(slot), expected);
-    log.type = text(type);
-    log.hasAction = action != nullptr;
-    log.action = action != nullptr ? text(action) : 0;
-    log.hasEntity = entity != nullptr;
-    log.entity = entity != nullptr ? text(entity) : 0;
-    log.done = text("done");
-    log.unmatched = text("unmatched");
-    log.unheard = text("unheard");
-    log.transaction = GetTopFullTransactionId();
-    log.lineage = lineage;
-    return log;
-}
-
-// Begins a row and fills all columns that do not depend on the event's outcome or data.
-TupleTableSlot* beginRow(LogWriter* log, const pg_uuid_t* eventId, const pg_uuid_t* batchId, Datum time, Datum state) {
-    TupleTableSlot* row = nextRow(log->rows);
-    setColumn(row, slot, Int16GetDatum(log->slot));
-    setColumn(row, id, UUIDPGetDatum(eventId));
-    setColumn(row, type, log->type);
-    if (log->hasAction) setColumn(row, action, log->action);
-    if (log->hasEntity) setColumn(row, entity, log->entity);
-    setColumn(row, occurredAt, time);
-    setColumn(row, xid, FullTransactionIdGetDatum(log->transaction));
-    if (log->lineage.caused) setColumn(row, causedBy, UUIDPGetDatum(&log->lineage.causedBy));
-    setColumn(row, root, UUIDPGetDatum(log->lineage.caused ? &log->lineage.root : eventId));
-    setColumn(row, depth, Int32GetDatum(log->lineage.depth));
+// Begins a row and fills what tells of its handling.
+TupleTableSlot* beginRow(const LogWriter& log, const pg_uuid_t* batchId, Datum state, int tries, int queued) {
+    TupleTableSlot* row = nextRow(log.rows);
+    setColumn(row, slot, Int16GetDatum(log.slot));
     setColumn(row, batch, UUIDPGetDatum(batchId));
     setColumn(row, status, state);
-    if (log->caller != 0) setColumn(row, caller, log->caller);
+    setColumn(row, attempts, Int32GetDatum(tries));
+    setColumn(row, deliveries, Int32GetDatum(queued));
+    // An event with deliveries counts as processed when the last of them has succeeded.
+    if (queued == 0) setColumn(row, processedAt, TimestampTzGetDatum(log.now));
     return row;
 }
 
@@ -97,27 +68,19 @@ void logHandled(const capture::Frame* frame) {
     bool onlyDelivered = settings::logEvents == settings::logFailed && !failed;
     if (onlyDelivered && frame->deliveries == nullptr) return;
     const capture::Listener* listener = events->listener;
-    LogWriter log =
-        openLog(frame->logSlot, frame->count, listener->eventType, listener->action, listener->entity, events->lineage,
-                capture::usesCaller(listener->action) ? capture::callerToStore(events->caller) : 0);
+    bool withCaller = capture::usesCaller(listener->action);
+    capture::EventOrigin origin = capture::originOf(events, withCaller ? capture::callerToStore(events->caller) : 0);
+    Datum done = CStringGetTextDatum("done"), unmatched = CStringGetTextDatum("unmatched");
+    LogWriter log = openLog(frame->logSlot, frame->count);
     for (int64_t i = 0; i < frame->count; ++i) {
         int queued = frame->deliveries != nullptr ? frame->deliveries[i] : 0;
         if (onlyDelivered && queued == 0) continue;
-        capture::readEvent(events, frame->first + i);
-        slot_getsomeattrs(events->row, capture::captured::data + 1);
-        const Datum* values = events->row->tts_values;
-        const bool* nulls = events->row->tts_isnull;
-        bool matched = !OidIsValid(listener->trigger) ||
-                       VARSIZE_ANY_EXHDR(DatumGetPointer(values[capture::captured::branches])) > 0;
-        TupleTableSlot* row = beginRow(&log, frame->id(i), frame->id(0), values[capture::captured::time],
-                                       matched ? log.done : log.unmatched);
-        if (!nulls[capture::captured::subject]) setColumn(row, subject, values[capture::captured::subject]);
-        if (!nulls[capture::captured::data]) setColumn(row, data, values[capture::captured::data]);
-        setColumn(row, attempts, Int32GetDatum(events->attempts + 1));
-        setColumn(row, deliveries, Int32GetDatum(queued));
-        if (events->lastError != nullptr) setColumn(row, lastError, text(events->lastError));
-        // An event with deliveries counts as processed when the last of them has succeeded.
-        if (queued == 0) setColumn(row, processedAt, TimestampTzGetDatum(log.now));
+        TupleTableSlot* row = beginRow(log, frame->id(0), done, events->attempts + 1, queued);
+        capture::fillEvent(row, eventColumns, origin, events, frame->first + i);
+        Datum branches = events->row->tts_values[capture::captured::branches];
+        bool matched = !OidIsValid(listener->trigger) || VARSIZE_ANY_EXHDR(DatumGetPointer(branches)) > 0;
+        if (!matched) setColumn(row, status, unmatched);
+        if (events->lastError != nullptr) setColumn(row, lastError, CStringGetTextDatum(events->lastError));
         writeRow(log.rows);
     }
     closeWriter(log.rows);
@@ -126,14 +89,15 @@ void logHandled(const capture::Frame* frame) {
 void logUnheard(const char* type, const pg_uuid_t* ids, const Datum* payloads, const TimestampTz* times, int count) {
     if (settings::logEvents == settings::logFailed) return;
     // An action that is applied later may handle the event in a replay, and ask for its caller.
-    LogWriter log = openLog(currentLogSlot(), count, type, nullptr, nullptr, capture::currentLineage(),
-                            capture::callerToStore(capture::currentCaller()));
+    capture::EventOrigin origin =
+        capture::originOf(type, capture::currentLineage(), capture::callerToStore(capture::currentCaller()));
+    Datum unheard = CStringGetTextDatum("unheard");
+    LogWriter log = openLog(currentLogSlot(), count);
     for (int i = 0; i < count; ++i) {
-        TupleTableSlot* row = beginRow(&log, &ids[i], &ids[0], TimestampTzGetDatum(times[i]), log.unheard);
+        TupleTableSlot* row = beginRow(log, &ids[0], unheard, 0, 0);
+        capture::fillOrigin(row, eventColumns, origin, &ids[i]);
+        setColumn(row, occurredAt, TimestampTzGetDatum(times[i]));
         setColumn(row, data, payloads[i]);
-        setColumn(row, attempts, Int32GetDatum(0));
-        setColumn(row, deliveries, Int32GetDatum(0));
-        setColumn(row, processedAt, TimestampTzGetDatum(log.now));
         writeRow(log.rows);
     }
     closeWriter(log.rows);

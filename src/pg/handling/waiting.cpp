@@ -3,6 +3,7 @@
 #include "pg/base/table_writer.hpp"
 #include "pg/base/wake.hpp"
 #include "pg/bridge/entry.hpp"
+#include "pg/capture/event_columns.hpp"
 #include "pg/capture/frame.hpp"
 
 namespace specql::handling {
@@ -24,42 +25,21 @@ enum Column {
     root,
     depth,
     deliver,
-    caller,
-    columnCount
+    caller
 };
+constexpr capture::EventColumns eventColumns = {id,         type, action,   entity, relation, subject, data,
+                                                occurredAt, xid,  causedBy, root,   depth,    caller};
 
 }  // namespace
 
 void storeWaiting(capture::EventSet* events, int64_t first, int64_t count) {
-    const capture::Listener* listener = events->listener;
-    Datum callerDatum = capture::callerToStore(events->caller);
     BulkWriter* rows = openWriter("waiting_event", count);
-    Datum actionName = CStringGetTextDatum(listener->action), typeName = CStringGetTextDatum(listener->eventType);
-    Datum entityName = listener->entity != nullptr ? CStringGetTextDatum(listener->entity) : 0;
-    FullTransactionId transaction = GetTopFullTransactionId();
+    capture::EventOrigin origin = capture::originOf(events, capture::callerToStore(events->caller));
     bool delivers = !events->noDeliveries && !capture::deliversNothing(capture::currentFrame());
     for (int64_t i = first; i < first + count; ++i) {
-        capture::readEvent(events, i);
-        slot_getsomeattrs(events->row, capture::captured::data + 1);
-        const Datum* values = events->row->tts_values;
-        const bool* nulls = events->row->tts_isnull;
         TupleTableSlot* row = nextRow(rows);
-        setColumn(row, id, UUIDPGetDatum(&events->ids[i]));
-        setColumn(row, action, actionName);
-        setColumn(row, type, typeName);
-        if (listener->entity != nullptr) {
-            setColumn(row, entity, entityName);
-            setColumn(row, relation, ObjectIdGetDatum(listener->relation));
-        }
-        if (!nulls[capture::captured::subject]) setColumn(row, subject, values[capture::captured::subject]);
-        if (!nulls[capture::captured::data]) setColumn(row, data, values[capture::captured::data]);
-        setColumn(row, occurredAt, values[capture::captured::time]);
-        setColumn(row, xid, FullTransactionIdGetDatum(transaction));
-        if (events->lineage.caused) setColumn(row, causedBy, UUIDPGetDatum(&events->lineage.causedBy));
-        setColumn(row, root, UUIDPGetDatum(events->lineage.caused ? &events->lineage.root : &events->ids[i]));
-        setColumn(row, depth, Int32GetDatum(events->lineage.depth));
+        capture::fillEvent(row, eventColumns, origin, events, i);
         setColumn(row, deliver, BoolGetDatum(delivers));
-        if (callerDatum != 0) setColumn(row, caller, callerDatum);
         writeRow(rows);
     }
     closeWriter(rows);
