@@ -67,7 +67,8 @@ SELECT payload -> 'new' ->> 'name' AS name, notes(payload), payload -> 'new' ? '
 SELECT row ->> 'name' AS name, row ? 'specql.omitted' AS noted, written::jsonb ? 'specql.omitted' AS old_noted FROM u.sheet_log ORDER BY at, sheet_id;
 SELECT specql.state_at('Sheet', '00000000-0000-0000-0000-000000000002', clock_timestamp()) -> 'specql.omitted' ? 'extra' AS noted;
 CREATE TABLE rebuilt (LIKE u.sheet);
-\set VERBOSITY sqlstate
+\set VERBOSITY default
+\set SHOW_CONTEXT never
 SELECT specql.rebuild('Sheet', 'rebuilt');
 \set VERBOSITY terse
 

@@ -92,9 +92,9 @@ CREATE FUNCTION specql.row_as_owner(relation regclass, "row" text) RETURNS jsonb
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_row_as_owner';
 COMMENT ON FUNCTION specql.row_as_owner(regclass, text) IS 'A row of a table, given as format(''%s'', row), as an event would carry it; types'' code runs as the table''s owner. For specql.state_at';
 
-CREATE FUNCTION specql.row_of_state(relation regclass, state jsonb) RETURNS SETOF record
+CREATE FUNCTION specql.row_of_state(relation regclass, state jsonb, key text) RETURNS SETOF record
 LANGUAGE c STABLE STRICT ROWS 1 AS 'MODULE_PATHNAME', 'specql_row_of_state';
-COMMENT ON FUNCTION specql.row_of_state(regclass, jsonb) IS 'A row of a table from its JSON; types'' code runs as the table''s owner. For specql.rebuild';
+COMMENT ON FUNCTION specql.row_of_state(regclass, jsonb, text) IS 'A row of a table from its JSON; errors name its key, and types'' code runs as the table''s owner. For specql.rebuild';
 
 CREATE FUNCTION specql.since_truncation(truncated specql.truncation, order_column text, time_column text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -277,7 +277,7 @@ BEGIN
     WHERE a.attrelid = rel AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
     EXECUTE format('WITH h AS MATERIALIZED (%1$s)
         INSERT INTO %2$s (%3$s) OVERRIDING SYSTEM VALUE
-        SELECT %4$s FROM h, LATERAL specql.row_of_state(%5$L::regclass, h.state) AS r(%6$s) WHERE h.state IS NOT NULL',
+        SELECT %4$s FROM h, LATERAL specql.row_of_state(%5$L::regclass, h.state, coalesce(h.key, ''NULL'')) AS r(%6$s) WHERE h.state IS NOT NULL',
         source, into_table, columns,
         (SELECT string_agg('r.' || c.name, ', ') FROM unnest(string_to_array(columns, ', ')) AS c(name)), rel,
         (SELECT string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
@@ -298,14 +298,14 @@ COMMENT ON FUNCTION specql.rebuild(text, regclass, timestamptz) IS
 'Writes the rows of an entity, as its log says they are or were at a time, into an empty table that has its columns; how many';
 
 REVOKE ALL ON FUNCTION specql.entity_table(text), specql.row_as_owner(regclass, text),
-    specql.row_of_state(regclass, jsonb), specql.state_logs(regclass), specql.full_capture(regclass),
+    specql.row_of_state(regclass, jsonb, text), specql.state_logs(regclass), specql.full_capture(regclass),
     specql.since_truncation(specql.truncation, text, text),
     specql.state_at(text, text, timestamptz), specql.state_at(text, anyelement, timestamptz),
     specql.misfits(regclass, regclass), specql.rebuild(text, regclass, timestamptz)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.entity_table(text), specql.state_logs(regclass), specql.full_capture(regclass),
     specql.since_truncation(specql.truncation, text, text),
-    specql.row_as_owner(regclass, text), specql.row_of_state(regclass, jsonb),
+    specql.row_as_owner(regclass, text), specql.row_of_state(regclass, jsonb, text),
     specql.state_at(text, text, timestamptz), specql.state_at(text, anyelement, timestamptz),
     specql.misfits(regclass, regclass), specql.rebuild(text, regclass, timestamptz)
 TO specql_admin;

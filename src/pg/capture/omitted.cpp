@@ -36,9 +36,10 @@ char* textOf(const JsonbValue* value) {
     return value->type == jbvString ? pnstrdup(value->val.string.val, value->val.string.len) : pstrdup("?");
 }
 
-[[noreturn]] void refuse(const char* row, const char* column, const char* reason) {
+[[noreturn]] void refuse(const char* row, const char* column, const char* reason, const char* about = nullptr) {
     ereport(ERROR, (errcode(sqlstate::notCarried),
                     errmsg("the event does not carry %s%s%s: %s", row, *row != '\0' ? "." : "", column, reason),
+                    about != nullptr ? errdetail_internal("%s", about) : 0,
                     errhint("It was left out when the event happened; the row itself may still have it. Of what is too "
                             "large, a superuser can let events to come carry more: specql.max_event_size.")));
     pg_unreachable();
@@ -46,7 +47,7 @@ char* textOf(const JsonbValue* value) {
 
 // `isRead` tells by its name whether a column is needed.
 template <typename IsRead>
-void requireNoted(Jsonb* image, const char* row, IsRead isRead) {
+void requireNoted(Jsonb* image, const char* row, IsRead isRead, const char* about = nullptr) {
     JsonbContainer* note = noteOf(image);
     if (note == nullptr) return;
     JsonbIterator* iterator = JsonbIteratorInit(note);
@@ -55,7 +56,7 @@ void requireNoted(Jsonb* image, const char* row, IsRead isRead) {
         if (token != WJB_KEY) continue;
         const char* column = textOf(&key);
         (void)JsonbIteratorNext(&iterator, &reason, true);
-        if (isRead(column)) refuse(row, column, textOf(&reason));
+        if (isRead(column)) refuse(row, column, textOf(&reason), about);
     }
 }
 
@@ -83,8 +84,9 @@ void requireCarried(Jsonb* image, const char* row, Relation relation, const Bitm
     });
 }
 
-void requireWhole(Jsonb* image, const char* row) {
-    requireNoted(image, row, [](const char*) { return true; });
+void requireWhole(Jsonb* image, const char* row, const char* about) {
+    requireNoted(
+        image, row, [](const char*) { return true; }, about);
 }
 
 void requireKeyCarried(Jsonb* object, const char* key) {
@@ -114,7 +116,7 @@ SPECQL_FUNCTION(specql_image) {
     if (value == nullptr || value->type == jbvNull) PG_RETURN_NULL();
     Jsonb* image = JsonbValueToJsonb(value);
     if (PG_ARGISNULL(2)) {
-        requireWhole(image, row);
+        requireWhole(image, row, nullptr);
         PG_RETURN_JSONB_P(image);
     }
     Datum* columns;

@@ -22,8 +22,8 @@ bool carriesAll(Jsonb* data);
 // Raises SQ208 if the image of a row (an object; nullptr is one that there is not) was made without a value of these
 // columns. `row` is "old" or "new".
 void requireCarried(Jsonb* image, const char* row, Relation relation, const Bitmapset* columns);
-// The same for any column.
-void requireWhole(Jsonb* image, const char* row);
+// The same for any column. `about` is the error's detail, or nullptr.
+void requireWhole(Jsonb* image, const char* row, const char* about);
 // Raises SQ208 if `key` of the object was left out.
 void requireKeyCarried(Jsonb* object, const char* key);
 

@@ -180,12 +180,16 @@ SPECQL_FUNCTION(specql_row_as_owner) {
     PG_RETURN_JSONB_P(objectAt(DatumGetJsonbP(data), "new"));
 }
 
-// specql.row_of_state(relation, state jsonb): the row, in the columns of the table.
+// specql.row_of_state(relation, state jsonb, key): the row, in the columns of the table.
 SPECQL_FUNCTION(specql_row_of_state) {
     ResultSet result(fcinfo);
     Relation relation = openReadable(PG_GETARG_OID(0));
     Jsonb* state = withPresentNames(relation, PG_GETARG_JSONB_P(1), "with_present_names");
-    capture::requireWhole(state, "");
+    capture::requireWhole(state, "",
+                          psprintf("The row is that of %s with the key %s.",
+                                   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
+                                                              RelationGetRelationName(relation)),
+                                   text_to_cstring(PG_GETARG_TEXT_PP(2))));
     TupleTableSlot* slot = nullptr;
     asRestricted(relation->rd_rel->relowner, [relation, state, &slot] { slot = rowFrom(relation, state); });
     slot_getallattrs(slot);
