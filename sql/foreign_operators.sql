@@ -145,6 +145,28 @@ actions:
     steps:
       - notify: x "1"
 $$);
+-- A type that an extension has in a schema that is not searched; what nobody has gets no such hint.
+SELECT line, col, code, message, hint FROM specql.validate($$
+entity: W
+schema: v
+fields: {email: citext, tags: "list(hstore)", more: public.citext, path: ltree, other: nobodys}
+actions:
+  - name: a
+    on: update W
+    condition: "'b'::citext = 'B' AND 'c'::nobodys IS NULL"
+    steps:
+      - notify: x "1"
+---
+entity: X
+schema: v
+fields: {email: text}
+actions:
+  - name: b
+    on: update X
+    condition: "email::citext = 'B'"
+    steps:
+      - notify: x "1"
+$$);
 DROP SCHEMA s CASCADE;
 \set ECHO none
 DROP EXTENSION citext, hstore, ltree;

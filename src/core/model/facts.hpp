@@ -201,6 +201,7 @@ struct TypeView {
     bool ok = false;
     std::string canonical;  // format_type() of the type PostgreSQL reads in the text
     std::string error;
+    std::string hint;  // may be empty
     // Values are compared by = as their order or hash does; json, point and xml have neither.
     bool hasEquality = true;
 };

@@ -38,7 +38,7 @@ std::string PayloadTypes::payloadType(const std::string& key) {
         if (type.ok) return type.sql;
         world_.report(*action_.file, Code::R010, param.type.pos,
                       "unknown type " + param.type.value + " of parameter " + key,
-                      "use a type of the language or one PostgreSQL knows");
+                      type.hint.empty() ? "use a type of the language or one PostgreSQL knows" : type.hint);
     }
     for (const MatchKey& known : event_.matchKeys())
         if (known.name == key && !known.type.empty()) return known.type;

@@ -96,14 +96,15 @@ std::string askedOfServer(std::string_view type) {
 ColumnType plainType(std::string_view type, const std::map<std::string, TypeView>& types) {
     ColumnType result;
     std::string content;
-    if (inside(type, "enum", content)) return {true, "text", "", ""};
-    if (inside(type, "ref", content)) return {true, "uuid", "", ""};
-    if (const KnownType* entry = known(type)) return {true, entry->sql, entry->check, ""};
+    if (inside(type, "enum", content)) return {true, "text", "", "", ""};
+    if (inside(type, "ref", content)) return {true, "uuid", "", "", ""};
+    if (const KnownType* entry = known(type)) return {true, entry->sql, entry->check, "", ""};
     auto found = types.find(askedOfServer(type));
     if (found == types.end()) {
         result.error = "PostgreSQL was not asked about this type";
     } else if (!found->second.ok) {
         result.error = found->second.error;
+        result.hint = found->second.hint;
     } else {
         result.ok = true;
         result.sql = found->second.canonical;

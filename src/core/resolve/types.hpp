@@ -15,6 +15,7 @@ struct ColumnType {
     std::string sql;    // "integer", "timestamp with time zone", "text"
     std::string check;  // SQL over `%s`, the quoted column; empty: none
     std::string error;
+    std::string hint;  // to the error
     bool hasEquality = true;
 };
 

@@ -361,12 +361,13 @@ void World::buildEntity(EntityInfo& entity) {
         column.notNull = field.required || column.name == "id";
         ColumnType type = columnType(field.type.value, catalog_->types);
         if (!type.ok)
-            report(
-                file, Code::R010, field.type.pos,
-                "unknown type " + (field.type.value.size() > 200 ? "" : field.type.value + " ") + "of field " +
-                    field.name.value + (type.error.empty() ? "" : ": " + type.error),
-                "use a type of the language (text, integer, enum(a, b), timestamp, ref(Entity), …) or one PostgreSQL "
-                "knows");
+            report(file, Code::R010, field.type.pos,
+                   "unknown type " + (field.type.value.size() > 200 ? "" : field.type.value + " ") + "of field " +
+                       field.name.value + (type.error.empty() ? "" : ": " + type.error),
+                   type.hint.empty()
+                       ? "use a type of the language (text, integer, enum(a, b), timestamp, ref(Entity), …) "
+                         "or one PostgreSQL knows"
+                       : type.hint);
         column.type = type.ok ? type.sql : "text";
         const ColumnView* present = entity.present ? entity.present->column(column.name) : nullptr;
         column.generated = present && present->generated;

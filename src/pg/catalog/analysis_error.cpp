@@ -3,6 +3,7 @@
 #include "pg/bridge/encoding.hpp"
 #include "pg/catalog/analysed_tree.hpp"
 #include "pg/catalog/server_message.hpp"
+#include "pg/catalog/type_elsewhere.hpp"
 #include "spec/habits.hpp"
 #include "text/ascii.hpp"
 #include "text/sql_text.hpp"
@@ -125,6 +126,8 @@ void recordFailure(const ErrorData* error, const char* text, const char* utf8, c
         const char* said = quotedText(text + (message.offset < 0 ? 0 : message.offset));
         const char* habitHint = said != nullptr ? momentHint(said) : nullptr;
         if (habitHint != nullptr) hint = habitHint;
+    } else if (error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT && message.offset >= 0) {
+        hint = typeInOtherSchema(utf8 + result.errorOffset);
     } else if (error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA) {
         hint = methodHint(facts);
     } else if (error->sqlerrcode == ERRCODE_UNDEFINED_FUNCTION) {

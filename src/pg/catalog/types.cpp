@@ -4,6 +4,7 @@
 #include "pg/catalog/expression_tree.hpp"
 #include "pg/catalog/lookup_path.hpp"
 #include "pg/catalog/server_message.hpp"
+#include "pg/catalog/type_elsewhere.hpp"
 #include "text/sql_text.hpp"
 
 extern "C" {
@@ -59,9 +60,13 @@ void lookUpTypes(const std::vector<std::string>& texts, std::map<std::string, Ty
         },
         [&texts, types](int index, ErrorData* error) {
             const char* message = describe(error, "").text;
+            bool unknown =
+                error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT || error->sqlerrcode == ERRCODE_UNDEFINED_SCHEMA;
+            const char* hint = unknown ? typeInOtherSchema(texts[static_cast<size_t>(index)]) : nullptr;
             TypeView* view = &(*types)[texts[static_cast<size_t>(index)]];
             view->ok = false;
             view->error = message;
+            if (hint != nullptr) view->hint = hint;
         });
     endLookupPath(level);
 }
