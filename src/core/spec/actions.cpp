@@ -248,6 +248,14 @@ void readErrors(ReadContext& context, const yaml::Node& node, Action& action) {
             context.diagnostics.report(Code::S048, code.pos, "\"retry_on\" and \"park_on\" both list " + code.value);
         }
     }
+    if (action.onError.value != "abort") return;
+    for (const char* key : {"retry_on", "park_on"})
+        if (const yaml::Entry* entry = node.find(key))
+            context.diagnostics.report(Code::S050, entry->key.pos,
+                                       std::string("\"") + key +
+                                           "\" has no effect beside on_error: abort: the statement fails, and nothing "
+                                           "is tried again",
+                                       "leave it out, or on_error: abort");
 }
 
 void readRetries(ReadContext& context, const yaml::Node& node, Action& action) {
