@@ -37,7 +37,10 @@ BEGIN
     RETURN NULL;
 END $$;
 -- What fails is noted with the replay, not among the failures, which would be tried again and deliver.
+\set VERBOSITY default
+\set SHOW_CONTEXT never
 SELECT specql.replay('rt.on_note', :'t1');
+\set VERBOSITY terse
 SELECT * FROM rt.traces();
 SELECT f.replay, e.subject, f.sqlstate, f.message FROM specql.replay_failure AS f JOIN specql.events AS e ON e.id = f.event_id ORDER BY f.event_id;
 SELECT count(*) AS failures FROM specql.failures;

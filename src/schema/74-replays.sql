@@ -134,6 +134,7 @@ DECLARE
     wrong bigint;
     newest uuid;
     undelivered uuid[];
+    told text;
 BEGIN
     SELECT * INTO r FROM specql.replay_run AS p WHERE p.id = replay_batch.replay;
     IF NOT FOUND THEN
@@ -170,10 +171,13 @@ BEGIN
         failed = p.failed + wrong, moved_at = clock_timestamp(),
         finished_at = CASE WHEN done + there + wrong < max_items THEN clock_timestamp() END
     WHERE p.id = r.id RETURNING * INTO r;
-    IF done + there + wrong > 0 THEN
-        RAISE NOTICE 'replay % of %: % of % events%', r.id, r.action, r.handled + r.present + r.failed, r.total,
-            CASE WHEN r.present + r.failed > 0
-                 THEN format(', of which %s were present and %s failed', r.present, r.failed) ELSE '' END;
+    told := format('replay %s of %s: %s of %s events%s', r.id, r.action, r.handled + r.present + r.failed, r.total,
+                   CASE WHEN r.present + r.failed > 0
+                        THEN format(', of which %s were present and %s failed', r.present, r.failed) ELSE '' END);
+    IF wrong > 0 THEN
+        RAISE NOTICE '%', told USING HINT = format('SELECT * FROM specql.replay_failure WHERE replay = %s says which and why.', r.id);
+    ELSIF done + there > 0 THEN
+        RAISE NOTICE '%', told;
     END IF;
     RETURN r.finished_at IS NULL;
 END $$;
