@@ -254,6 +254,9 @@ RESET ROLE;
 \set ward 'entity: Ward\nschema: shop\nfields: {title: text, beds: integer}\nactions:\n  - {name: on_beds, on: update Ward.beds, steps: [{notify: ward "beds"}]}\n'
 SELECT count(*) > 0 FROM specql.apply(:'ward');
 ALTER TABLE shop.ward RENAME COLUMN beds TO bed_count;
+ALTER TABLE shop.ward ADD COLUMN nurses integer;
+SELECT kind, object, problem, fix FROM specql.drift();
+ALTER TABLE shop.ward DROP COLUMN nurses;
 SELECT code, line, col, message, hint FROM specql.validate(:'ward') WHERE severity = 'error';
 SELECT code, message FROM specql.validate(replace(:'ward', 'title: text', 'title: text, floor: text')) WHERE severity = 'error';
 SELECT count(*) FROM specql.validate(replace(replace(:'ward', 'beds: integer', 'bed_count: {type: integer, renamed_from: beds}'), 'Ward.beds', 'Ward.bed_count')) WHERE severity = 'error';

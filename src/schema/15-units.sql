@@ -258,6 +258,23 @@ $$;
 COMMENT ON FUNCTION specql.half_enabled() IS
 'Triggers that capture rows in sessions in which no action''s trigger fires, or the other way round, and what mends it';
 
+-- The first of those that came in its place: columns that were added by hand are behind it.
+CREATE FUNCTION specql.likely_renames(o specql.object) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH states AS (SELECT o.state::jsonb AS was, specql.object_state(o.kind, o.identity, o.on_table)::jsonb AS is_now),
+    missing AS (
+        SELECT min(w.key) AS name, w.value AS definition
+        FROM states AS s, jsonb_each_text(s.was) AS w WHERE NOT s.is_now ? w.key GROUP BY w.value HAVING count(*) = 1)
+    SELECT string_agg(format('ALTER TABLE %s RENAME COLUMN %I TO %I', o.identity, n.name, m.name), '; ' ORDER BY m.name)
+    FROM missing AS m, states AS s, LATERAL (
+        SELECT a.attname AS name FROM pg_attribute AS a
+        WHERE a.attrelid = to_regclass(o.identity) AND a.attnum > 0 AND NOT a.attisdropped
+          AND NOT s.was ? a.attname AND s.is_now ->> a.attname = m.definition
+        ORDER BY a.attnum LIMIT 1) AS n
+$$;
+COMMENT ON FUNCTION specql.likely_renames(specql.object) IS
+'The commands that give columns of a table their names back which somebody seems to have renamed: such a column is not of the spec, and the only one that is gone was defined alike';
+
 CREATE FUNCTION specql.drift() RETURNS TABLE (kind text, object text, problem text, fix text)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH mine AS MATERIALIZED (
@@ -279,8 +296,12 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
                     THEN 'bring the table back first'
                     WHEN p.kind = 'table' AND p.problem !~ '^column [^;]* is missing$'
                     THEN format('ALTER TABLE %s, or change the spec', p.identity)
+                    WHEN r.commands IS NOT NULL
+                    THEN format('%s; or in the spec the new name, with renamed_from', r.commands)
                     ELSE format('SELECT * FROM specql.apply(specql.export(%L));', p.unit) END AS fix
         FROM problems AS p
+        CROSS JOIN LATERAL (SELECT CASE WHEN p.kind = 'table' AND p.problem <> 'is missing'
+                                        THEN specql.likely_renames(p.whole) END AS commands) AS r
         -- What is of a moved table, or reads it, differs with it.
         WHERE NOT EXISTS (SELECT FROM specql.moved_table AS t
                           WHERE strpos((p.whole).sql, t.identity) > 0
@@ -313,7 +334,7 @@ COMMENT ON FUNCTION specql.drift() IS
 REVOKE ALL ON FUNCTION specql.known_unit(text, boolean), specql.export(text), specql.rollback(text, integer, boolean),
     specql.remove_units(text[], boolean), specql.remove(text, boolean), specql.remove(text[]),
     specql.remove(boolean, text[]), specql.remove_schema(text, boolean), specql.server_major(), specql.object_state(text, text, text),
-    specql.object_problem(specql.object), specql.firing_word("char"), specql.firing_command(regclass, name, "char"),
+    specql.object_problem(specql.object), specql.likely_renames(specql.object), specql.firing_word("char"), specql.firing_command(regclass, name, "char"),
     specql.half_enabled(), specql.drift() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.known_unit(text, boolean), specql.export(text), specql.rollback(text, integer, boolean),
     specql.remove_units(text[], boolean), specql.remove(text, boolean), specql.remove(text[]),
