@@ -222,8 +222,12 @@ private:
                                     [&](const ExtraView& extra) { return leftBehind(object, extra); });
             if (!left && isThere(object))
                 return add(object, PlanAction::adopt, {}, "a constraint that was there, taken as it is");
-            if (!left) return add(object, PlanAction::create, object.commands);
-            return replace(object, leftDetail);
+            if (left) return replace(object, leftDetail);
+            if (before && object.kind == ObjectKind::table)
+                world_.diagnostics().report(Code::P019, object.pos,
+                                            "the table " + object.identity + " is gone: it is made again, empty",
+                                            "if its rows are wanted, bring it back from a backup first");
+            return add(object, PlanAction::create, object.commands);
         }
         if (before->sql != object.sql()) return replace(object);
         if (before->altered) return replace(object, "was altered by hand");
