@@ -1,4 +1,4 @@
--- What was dropped by hand: a table that is made again is empty.
+-- What was dropped by hand: a table that is made again is empty, and a schema of others stays gone.
 \set ECHO none
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS specql CASCADE;
@@ -37,6 +37,15 @@ SELECT count(*) FROM gone.parcel;
 -- Nothing is gone now, and nothing is said.
 SELECT DISTINCT action FROM specql.apply(specql.export('gone.Parcel'));
 
+-- Schemas with what is in force in them.
+DROP SCHEMA gone, gone_made CASCADE;
+SET ROLE specql_test_second;
+SELECT action, kind, object FROM specql.apply(E'entity: Crate\nschema: kept\nfields: {size: integer}\n');
+SELECT DISTINCT action FROM specql.apply(E'entity: Crate\nschema: kept\nfields: {size: integer}\n');
+-- Whose they are gets them back, with what is in them.
+SET ROLE specql_test_first;
+SELECT action, kind, object FROM specql.apply(specql.export('gone.Parcel')) WHERE kind IN ('schema', 'table');
+SELECT action, kind, object FROM specql.apply(specql.export('gone_made.Box')) WHERE kind IN ('schema', 'table');
 RESET ROLE;
 
 \set ECHO none

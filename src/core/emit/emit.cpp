@@ -20,23 +20,30 @@ const InstalledObject* recorded(const CatalogView& catalog, ObjectKind kind, con
     return nullptr;
 }
 
+// A schema that is gone comes back with the text that needs it, and not with those of others.
 std::vector<Object> schemaObjects(const resolve::World& world) {
-    std::map<std::string, std::string> wanted;  // schema → unit
+    const CatalogView& catalog = world.catalog();
+    auto exists = [&](const std::string& schema) {
+        return std::find(catalog.schemas.begin(), catalog.schemas.end(), schema) != catalog.schemas.end();
+    };
+    std::map<std::string, const resolve::Unit*> wanted;
+    auto want = [&](const std::string& schema, const resolve::Unit* unit) {
+        const resolve::Unit*& first = wanted.emplace(schema, unit).first->second;
+        if (!first->fresh() && unit->fresh() && !exists(schema)) first = unit;
+    };
     for (const resolve::EntityInfo& entity : world.entities)
         if (entity.unit)
             for (const std::string& schema : {entity.schema, entity.home})
-                wanted.emplace(schema, entity.unit->key());
+                want(schema, entity.unit);
     for (const resolve::ActionInfo& action : world.actions)
-        wanted.emplace(action.schema, action.unit->key());
+        want(action.schema, action.unit);
     std::vector<Object> objects;
     for (const auto& [schema, unit] : wanted) {
-        const CatalogView& catalog = world.catalog();
-        bool exists = std::find(catalog.schemas.begin(), catalog.schemas.end(), schema) != catalog.schemas.end();
-        if (exists && !recorded(catalog, ObjectKind::schema, quoteName(schema))) continue;
+        if (!recorded(catalog, ObjectKind::schema, quoteName(schema)) && (exists(schema) || !unit->fresh())) continue;
         Object object;
         object.kind = ObjectKind::schema;
         object.identity = quoteName(schema);
-        object.unit = unit;
+        object.unit = unit->key();
         object.commands.push_back("CREATE SCHEMA " + quoteName(schema) + ";");
         object.commands.push_back("COMMENT ON SCHEMA " + quoteName(schema) + " IS 'Made by specql.apply';");
         objects.push_back(std::move(object));
