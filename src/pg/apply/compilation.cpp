@@ -117,6 +117,7 @@ void runStages(Compilation* work, bool hasText, bool plans) {
     leaveOutUnits(&work->view);
     requireDone(hasText ? work->compiler.add(work->view.units, limits(), interruptPending)
                         : work->compiler.readInstalled(work->view.units, limits(), interruptPending));
+    catalog::awaitTables(work->compiler.units());
     catalog::readObjects(&work->view.objects);
     catalog::readPlaces(&work->view.places);
     catalog::readMoved(&work->view.moved);

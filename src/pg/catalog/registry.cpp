@@ -7,6 +7,7 @@
 #include "pg/bridge/subtransaction.hpp"
 
 extern "C" {
+#include "storage/lmgr.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 }
@@ -352,6 +353,32 @@ void recordObjects(const Rows* made, const Rows* dropped, const Rows* kept) {
 }
 
 }  // namespace
+
+void awaitTables(const std::vector<InstalledUnit>& units) {
+    if (units.empty()) return;
+    MemoryContext work = makeWorkContext("specql waiting");
+    auto* keys = makeHeld<std::vector<std::string>>(work);
+    auto* tables = makeHeld<std::vector<Oid>>(work);
+    for (const InstalledUnit& unit : units)
+        keys->push_back(unit.key());
+    runAsExtensionOwner([keys, tables] {
+        int count = spi::query(
+            "SELECT r.relation FROM specql.object AS o JOIN specql.object_relation AS r ON r.identity = o.identity"
+            " WHERE o.kind = 'table' AND o.unit = ANY ($1) ORDER BY 1",
+            {{TEXTARRAYOID, spi::textArray(*keys)}});
+        for (int row = 0; row < count; ++row) {
+            bool isNull;
+            Datum table = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isNull);
+            tables->push_back(DatumGetObjectId(table));
+        }
+        SPI_freetuptable(SPI_tuptable);
+    });
+    for (Oid table : *tables) {
+        LockRelationOid(table, AccessShareLock);
+        UnlockRelationOid(table, AccessShareLock);
+    }
+    MemoryContextDelete(work);
+}
 
 void markAltered(const std::vector<InstalledUnit>& units, std::vector<InstalledObject>* objects) {
     if (units.empty()) return;

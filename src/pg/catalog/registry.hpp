@@ -11,6 +11,9 @@ namespace specql::catalog {
 
 // The units in force.
 void readUnits(std::vector<InstalledUnit>* units);
+// Waits until no other transaction is about to rename, move or drop a table of these units: what is read before such a
+// commit does not fit what is read after it. Holds nothing up itself.
+void awaitTables(const std::vector<InstalledUnit>& units);
 // The recorded objects, in the order of their recording, with `present` looked up in the catalog.
 void readObjects(std::vector<InstalledObject>* objects);
 // The tables that were renamed or moved to another schema since they were recorded.
