@@ -42,8 +42,7 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER stock_change_trigger AFTER UPDATE ON rt.product
-    FOR EACH STATEMENT EXECUTE FUNCTION specql.dispatch(
-        'rt.on_stock_change', 'rt.trigger_stock_change_events', 'rt.stock_change_capture', 'stock_quantity_changed', 'retry');
+    FOR EACH STATEMENT EXECUTE FUNCTION specql.dispatch();
 CREATE TRIGGER specql_capture AFTER INSERT OR UPDATE OR DELETE ON rt.product
     FOR EACH ROW EXECUTE FUNCTION specql.capture();
 SELECT specql.register_action('rt.on_stock_change', 'stock_quantity_changed', 'rt.product', 'rt.trigger_stock_change_events', 'rt.stock_change_capture');

@@ -34,7 +34,7 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER stock_trigger AFTER INSERT OR UPDATE ON rt.stock FOR EACH STATEMENT
-    EXECUTE FUNCTION specql.dispatch('rt.on_stock', 'rt.stock_handler', 'rt.stock_capture', 'changed', 'retry');
+    EXECUTE FUNCTION specql.dispatch();
 CREATE TRIGGER specql_capture AFTER INSERT OR UPDATE OR DELETE ON rt.stock FOR EACH ROW EXECUTE FUNCTION specql.capture();
 SELECT specql.register_action('rt.on_stock', 'changed', 'rt.stock', 'rt.stock_handler', 'rt.stock_capture', 'retry', 3, '0 seconds');
 GRANT INSERT, UPDATE, SELECT ON rt.stock TO rt_writer;
@@ -74,8 +74,8 @@ CREATE FUNCTION rt.mine_capture(OUT branches boolean[], OUT subject text, OUT da
 BEGIN ATOMIC
     SELECT ARRAY[true], new.id::text, '{}'::jsonb FROM rt.mine AS old, rt.mine AS new;
 END;
-CREATE TRIGGER a AFTER INSERT ON rt.mine FOR EACH STATEMENT EXECUTE FUNCTION specql.dispatch('a', 'rt.of_superuser', 'rt.mine_capture', 'e', 'retry');
-CREATE TRIGGER b AFTER INSERT ON rt.mine FOR EACH STATEMENT EXECUTE FUNCTION specql.dispatch('b', 'rt.secret', 'rt.mine_capture', 'e', 'retry');
+CREATE TRIGGER a AFTER INSERT ON rt.mine FOR EACH STATEMENT EXECUTE FUNCTION specql.dispatch();
+CREATE TRIGGER b AFTER INSERT ON rt.mine FOR EACH STATEMENT EXECUTE FUNCTION specql.dispatch('abort');
 CREATE TRIGGER specql_capture AFTER INSERT ON rt.mine FOR EACH ROW EXECUTE FUNCTION specql.capture();
 INSERT INTO rt.mine VALUES (1, 1);
 SELECT specql.register_action('c', 'e', NULL, 'rt.of_superuser_void', NULL);

@@ -9,7 +9,7 @@ COMMENT ON FUNCTION specql.capture() IS
 CREATE FUNCTION specql.dispatch() RETURNS trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'specql_dispatch';
 COMMENT ON FUNCTION specql.dispatch() IS
-'Statement trigger of an action; arguments: action, handler, capture function, event, on_error. Runs the handler once for all captured rows';
+'Statement trigger of the action whose capture function has the trigger''s name, with _capture for _trigger; its argument is abort if the action has on_error = abort. The first that fires runs the handlers of all actions of the table, each once for its captured rows';
 
 CREATE FUNCTION specql.matched(branch integer) RETURNS boolean
 LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'specql_matched';

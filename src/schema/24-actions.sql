@@ -121,6 +121,10 @@ CREATE FUNCTION specql.unregister_action(action text) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_unregister_action';
 COMMENT ON FUNCTION specql.unregister_action(text) IS 'Makes the runtime forget an action, on all its tables. Generated code calls this';
 
+CREATE FUNCTION specql.trigger_name(capture text) RETURNS name
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_trigger_name';
+COMMENT ON FUNCTION specql.trigger_name(text) IS 'The name of the trigger of the action with this capture function: the function''s own, with _trigger for _capture';
+
 -- The state of the triggers is read from the catalog: a DBA switches an action off there.
 CREATE VIEW specql.actions AS
     SELECT a.action, a.event, a.relation, a.handler, a.on_error, a.max_attempts, a.backoff,
@@ -129,7 +133,7 @@ CREATE VIEW specql.actions AS
                     SELECT FROM pg_catalog.pg_trigger AS t
                     WHERE t.tgrelid = pg_catalog.to_regclass(a.relation)
                       AND t.tgfoid = 'specql.dispatch()'::pg_catalog.regprocedure AND t.tgenabled <> 'D'
-                      AND pg_catalog.split_part(pg_catalog.encode(t.tgargs, 'escape'), '\000', 1) = a.action) END AS enabled,
+                      AND t.tgname = specql.trigger_name(a.capture)) END AS enabled,
            a.part, a.paused_at, a.run_order,
            pg_catalog.dense_rank() OVER (ORDER BY a.run_order, a.on_error <> 'abort', a.place, a.action) AS turn,
            a.retry_on, a.park_on
@@ -173,12 +177,12 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION specql.known_action(text) IS 'The full name of an action, given with or without its schema; an error if there is none';
 
-REVOKE ALL ON FUNCTION specql.drop_action(text, oid), specql.action_changed(),
+REVOKE ALL ON FUNCTION specql.drop_action(text, oid), specql.action_changed(), specql.trigger_name(text),
     specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean, text[], text[]),
     specql.unregister_action(text), specql.known_action(text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean, text[], text[]),
-    specql.unregister_action(text), specql.known_action(text)
+    specql.unregister_action(text), specql.known_action(text), specql.trigger_name(text)
 TO specql_admin;
 GRANT SELECT ON specql.actions, specql.action TO specql_admin;

@@ -78,7 +78,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     JOIN pg_class AS c ON c.oid = to_regclass(a.relation)
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     JOIN pg_trigger AS t ON t.tgrelid = c.oid AND t.tgfoid = 'specql.dispatch()'::regprocedure
-                        AND split_part(encode(t.tgargs, 'escape'), '\000', 1) = a.action
+                        AND t.tgname = specql.trigger_name(a.capture)
     WHERE c.oid = $1 AND t.tgenabled <> 'D' AND t.tgtype & 28 = 28
       AND pg_get_function_sqlbody(to_regprocedure(a.capture || '()')) ~ '^\s*BEGIN ATOMIC\s+SELECT ARRAY\[true\] '
       AND specql.setting('log_events') <> 'failed'

@@ -41,7 +41,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     JOIN pg_namespace AS n ON n.oid = p.pronamespace
     JOIN specql.action AS a ON parse_ident(a.capture) = ARRAY[n.nspname, p.proname]::text[]
     JOIN pg_trigger AS t ON t.tgfoid = 'specql.dispatch()'::regprocedure
-                        AND position('\x00'::bytea || convert_to(a.capture, getdatabaseencoding()) || '\x00'::bytea IN t.tgargs) > 0
+                        AND t.tgname = specql.trigger_name(a.capture)
+    JOIN pg_depend AS r ON r.classid = 'pg_proc'::regclass AND r.objid = p.oid AND r.refclassid = 'pg_class'::regclass AND r.refobjid = t.tgrelid
     WHERE p.prosqlbody IS NOT NULL AND p.pronargs = 0
 $$;
 COMMENT ON FUNCTION specql.captures_reading(oid[], smallint[]) IS

@@ -2,11 +2,8 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS plpgsql_check;
 
--- A handler stands in its action's trigger as the second argument of specql.dispatch.
 WITH handler AS (
-    SELECT DISTINCT split_part(convert_from(tgargs, 'UTF8'), E'\\000', 2)::text AS name, tgrelid
-    FROM (SELECT convert_to(encode(tgargs, 'escape'), 'UTF8') AS tgargs, tgrelid
-          FROM pg_trigger WHERE tgfoid = 'specql.dispatch'::regproc) AS t
+    SELECT DISTINCT a.handler AS name, to_regclass(a.relation) AS tgrelid FROM specql.action AS a WHERE a.relation IS NOT NULL
 ), generated AS (
     SELECT p.oid, p.oid::regprocedure::text AS name, p.prorettype,
            (SELECT h.tgrelid FROM handler h WHERE h.name = format('%I.%I', n.nspname, p.proname) LIMIT 1) AS relation

@@ -137,18 +137,16 @@ Object actionTrigger(const resolve::ResolvedAction& action) {
     const resolve::Binding& binding = action.binding;
     std::string table = quoteName(binding.entity->schema, binding.entity->table);
     std::string name = quoteName(action.base + "_trigger");
-    std::vector<std::string> args = {quoteLiteral(info.name()),
-                                     quoteLiteral(quoteName(info.schema, resolve::handlerName(action))),
-                                     quoteLiteral(quoteName(info.schema, action.base + "_capture")),
-                                     quoteLiteral(binding.event), quoteLiteral(setting(info.spec->onError, "retry"))};
+    // Which action it is of, its name tells. That an action checks what statements do must be known without it.
+    const bool aborts = info.spec->onError.value == "abort";
     Object object;
     object.kind = ObjectKind::trigger;
     object.nameOn(name, table);
     object.unit = info.unit->key();
     object.replaceable = true;
     object.commands.push_back("CREATE OR REPLACE TRIGGER " + name + "\n    AFTER " + verbs(binding.ops) + " ON " +
-                              table + "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.dispatch(\n        " +
-                              join(args, ", ") + ");");
+                              table + "\n    FOR EACH STATEMENT EXECUTE FUNCTION specql.dispatch(" +
+                              (aborts ? "'abort'" : "") + ");");
     const std::string& description = info.spec->description.value;
     object.commands.push_back(
         "COMMENT ON TRIGGER " + name + " ON " + table + " IS " +

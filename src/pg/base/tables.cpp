@@ -35,6 +35,12 @@ Oid tableOid(const char* name) {
     return oid;
 }
 
+const char* textAt(HeapTuple row, TupleDesc descriptor, const char* column) {
+    bool isNull;
+    Datum value = heap_getattr(row, SPI_fnumber(descriptor, column), descriptor, &isNull);
+    return isNull ? nullptr : TextDatumGetCString(value);
+}
+
 void registerTableInvalidation() {
     CacheRegisterRelcacheCallback(relationChanged, 0);
 }

@@ -1,4 +1,6 @@
 // specql.capture(): the row trigger that decides which rows are events.
+#include "pg/capture/capture.hpp"
+
 #include "pg/base/clock.hpp"
 #include "pg/base/event_settings.hpp"
 #include "pg/base/table_writer.hpp"
@@ -11,6 +13,7 @@
 #include "pg/capture/images.hpp"
 #include "pg/capture/moved.hpp"
 #include "pg/capture/respell.hpp"
+#include "pg/capture/statement.hpp"
 
 extern "C" {
 #include "utils/bytea.h"
@@ -134,6 +137,8 @@ struct Change {
     // If a statement names the partition that the row is in, the statement trigger of the table above does not fire.
     bool ofPartition;
     bool writtenBefore;
+    // Some condition is known to hold, as far as can be said without evaluating all of it.
+    bool mayMatch;
 };
 
 void append(Listener* listener, const Change& change, TupleTableSlot* row, int bytes) {
@@ -188,47 +193,63 @@ int useFixedFormats() {
     return level;
 }
 
+// How the session stood before expressions of actions are evaluated.
+struct Before {
+    Oid user;
+    int securityContext;
+    int settingsLevel;
+};
+
+// Expressions are evaluated with the rights of the owner of the capture function. After an error the abort of the
+// (sub)transaction restores the user.
+Before enterOwner(const TableListeners* group, Operation operation) {
+    Before before;
+    GetUserIdAndSecContext(&before.user, &before.securityContext);
+    SetUserIdAndSecContext(OidIsValid(group->owner) ? group->owner : before.user,
+                           before.securityContext | SECURITY_LOCAL_USERID_CHANGE);
+    // The search path of the session that writes must not decide which objects a function of the owner finds by name.
+    before.settingsLevel = useFixedFormats();
+    if (group->callsForeign[operation]) {
+        if (before.settingsLevel == 0) before.settingsLevel = NewGUCNestLevel();
+        setLocal("search_path", "pg_catalog, pg_temp");
+    }
+    return before;
+}
+
+void leaveOwner(const Before& before) {
+    if (before.settingsLevel > 0) AtEOXact_GUC(true, before.settingsLevel);
+    SetUserIdAndSecContext(before.user, before.securityContext);
+}
+
+bool evaluateAnyMatch(const TableListeners* group, Operation operation, ExprContext* rows) {
+    ExprState* anyMatch = settings::logEvents == settings::logAll ? nullptr : group->anyMatch[operation];
+    if (anyMatch == nullptr) return true;
+    bool isNull;
+    Datum value = ExecEvalExprSwitchContext(anyMatch, rows, &isNull);
+    return !isNull && DatumGetBool(value);
+}
+
 void captureChange(TableListeners* group, const Change& change) {
     Operation operation = change.operation;
     if (!group->listens[operation]) return;
     ExprContext* evaluation = group->evaluation;
     evaluation->ecxt_innertuple = change.oldRow;
     evaluation->ecxt_outertuple = change.newRow;
-    Oid user;
-    int securityContext;
-    GetUserIdAndSecContext(&user, &securityContext);
-    // Expressions are evaluated with the rights of the owner of the capture function. After an error the abort of the
-    // (sub)transaction restores the user.
-    SetUserIdAndSecContext(OidIsValid(group->owner) ? group->owner : user,
-                           securityContext | SECURITY_LOCAL_USERID_CHANGE);
-    // The search path of the session that writes must not decide which objects a function of the owner finds by name.
-    int settingsLevel = useFixedFormats();
-    if (group->callsForeign[operation]) {
-        if (settingsLevel == 0) settingsLevel = NewGUCNestLevel();
-        setLocal("search_path", "pg_catalog, pg_temp");
-    }
+    Before before = enterOwner(group, operation);
     EvaluatedListeners evaluated = {group, nullptr};
     ErrorContextCallback context = {error_context_stack, describeListener, &evaluated};
     error_context_stack = &context;
-    ExprState* anyMatch = settings::logEvents == settings::logAll ? nullptr : group->anyMatch[operation];
-    bool match = true;
-    if (anyMatch != nullptr) {
-        bool isNull;
-        Datum value = ExecEvalExprSwitchContext(anyMatch, evaluation, &isNull);
-        match = !isNull && DatumGetBool(value);
-    }
-    if (match) {
+    if (change.mayMatch || evaluateAnyMatch(group, operation, evaluation)) {
         for (int i = 0; i < group->count; ++i) {
             Listener* listener = group->listeners[i];
             if (!listener->enabled || (listener->operations & (1 << operation)) == 0) continue;
             evaluated.listener = listener;
-            SetUserIdAndSecContext(listener->captureOwner, securityContext | SECURITY_LOCAL_USERID_CHANGE);
+            SetUserIdAndSecContext(listener->captureOwner, before.securityContext | SECURITY_LOCAL_USERID_CHANGE);
             captureForListener(listener, change, evaluation);
         }
     }
     error_context_stack = context.previous;
-    if (settingsLevel > 0) AtEOXact_GUC(true, settingsLevel);
-    SetUserIdAndSecContext(user, securityContext);
+    leaveOwner(before);
     ResetExprContext(evaluation);
 }
 
@@ -267,6 +288,7 @@ void captureForSource(ListenerSource* source, Operation operation, const Trigger
     change.triggerDepth = triggerDepth();
     change.ofPartition = RelationGetRelid(trigger->tg_relation) != source->group->relation;
     change.writtenBefore = writtenBefore(trigger);
+    change.mayMatch = hasPassed(trigger->tg_trigger);
     if (source->map != nullptr) {
         if (change.oldRow != nullptr) change.oldRow = execute_attr_map_slot(source->map, change.oldRow, source->oldRow);
         if (change.newRow != nullptr) change.newRow = execute_attr_map_slot(source->map, change.newRow, source->newRow);
@@ -302,8 +324,28 @@ void noteTruncation(Oid relation) {
 
 }  // namespace
 
+Operation operationOf(const ExprContext* rows) {
+    if (rows->ecxt_innertuple == nullptr) return opInsert;
+    return rows->ecxt_outertuple == nullptr ? opDelete : opUpdate;
+}
+
+bool mayMatch(const TableListeners* group, ExprContext* rows) {
+    Operation operation = operationOf(rows);
+    if (!group->listens[operation]) return false;
+    // What an expression keeps from row to row must live as long as it does. No function that it calls comes back here.
+    ExprContext* evaluation = group->beforehand;
+    evaluation->ecxt_innertuple = rows->ecxt_innertuple;
+    evaluation->ecxt_outertuple = rows->ecxt_outertuple;
+    Before before = enterOwner(group, operation);
+    bool result = evaluateAnyMatch(group, operation, evaluation);
+    leaveOwner(before);
+    ResetExprContext(evaluation);
+    return result;
+}
+
 void captureDeletion(MovedRow* moved) {
-    captureChange(moved->group, {opDelete, moved->row, nullptr, moved->triggerDepth, true, moved->writtenBefore});
+    captureChange(moved->group,
+                  {opDelete, moved->row, nullptr, moved->triggerDepth, true, moved->writtenBefore, false});
     dropMoved(moved);
 }
 

@@ -13,7 +13,6 @@ MemoryContext context = nullptr;  // of what was read last; nullptr until the fi
 List* listeners = NIL;            // of Listener: those of custom events
 List* outdated = NIL;             // memory contexts of earlier loads, freed at the end of the transaction
 Oid registry = InvalidOid;        // the OID of specql.action; InvalidOid makes the next caller load it
-Oid lastRegistry = InvalidOid;    // the same, but kept when the cache is out of date
 uint64_t changes = 0;             // counts invalidations, so that one that arrives during a load is not lost
 uint64_t generation = 0;          // counts loads
 
@@ -30,15 +29,6 @@ struct RegisteredAction {
 RegisteredAction* registeredActions = nullptr;  // sorted by name
 int registeredCount = 0;
 constexpr int unregistered = INT_MAX;
-
-// The registration of an action for the rows of a table.
-struct TableRegistration {
-    const char* action;
-    const char* relation;
-    const char* handler;
-    const char* capture;
-};
-List* tableRegistrations = NIL;
 
 void relationChanged(Datum, Oid relation) {
     if (OidIsValid(relation) && relation != registry) return;
@@ -90,13 +80,6 @@ const RegisteredAction* findRegistered(const char* action) {
         bsearch(&wanted, registeredActions, registeredCount, sizeof(RegisteredAction), byName));
 }
 
-const char* textAt(HeapTuple tuple, TupleDesc descriptor, const char* column) {
-    bool isNull;
-    int number = SPI_fnumber(descriptor, column);
-    Datum value = heap_getattr(tuple, number, descriptor, &isNull);
-    return isNull ? nullptr : TextDatumGetCString(value);
-}
-
 bool flagAt(HeapTuple tuple, TupleDesc descriptor, const char* column) {
     bool isNull;
     Datum value = heap_getattr(tuple, SPI_fnumber(descriptor, column), descriptor, &isNull);
@@ -129,15 +112,6 @@ void addRegistered(List** found, HeapTuple tuple, TupleDesc descriptor) {
     registered->paused = isSet(tuple, descriptor, "paused_at");
     registered->usesCaller = flagAt(tuple, descriptor, "uses_caller");
     *found = lappend(*found, registered);
-}
-
-void addTableRegistration(List** found, HeapTuple tuple, TupleDesc descriptor) {
-    auto* added = static_cast<TableRegistration*>(palloc0(sizeof(TableRegistration)));
-    added->action = textAt(tuple, descriptor, "action");
-    added->relation = textAt(tuple, descriptor, "relation");
-    added->handler = textAt(tuple, descriptor, "handler");
-    added->capture = textAt(tuple, descriptor, "capture");
-    *found = lappend(*found, added);
 }
 
 struct Owner {
@@ -235,7 +209,6 @@ void load() {
     MemoryContext fresh = AllocSetContextCreate(CurrentMemoryContext, "specql registry", ALLOCSET_SMALL_SIZES);
     List* found = NIL;
     List* actions = NIL;
-    List* onTables = NIL;
     Relation table = table_open(tableOid("action"), AccessShareLock);
     uint64_t changesBefore = changes;
     // The owner of the action's function counts, and the recorded owner only if the function is gone: as in the view
@@ -251,10 +224,8 @@ void load() {
         HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &owned);
         MemoryContext before = MemoryContextSwitchTo(fresh);
         addRegistered(&actions, tuple, descriptor);
-        bool isOnTable = isSet(tuple, descriptor, "relation");
-        if (isOnTable) addTableRegistration(&onTables, tuple, descriptor);
         MemoryContextSwitchTo(before);
-        if (isOnTable || !flagAt(tuple, descriptor, "enabled")) continue;
+        if (isSet(tuple, descriptor, "relation") || !flagAt(tuple, descriptor, "enabled")) continue;
         const char* onError = textAt(tuple, descriptor, "on_error");
         Listener* listener =
             makeEventListener(fresh, textAt(tuple, descriptor, "action"), textAt(tuple, descriptor, "event"),
@@ -287,8 +258,6 @@ void load() {
     MemoryContextSetParent(fresh, CacheMemoryContext);
     context = fresh;
     listeners = found;
-    tableRegistrations = onTables;
-    lastRegistry = oid;
     registry = changes == changesBefore ? oid : InvalidOid;
 }
 
@@ -326,38 +295,6 @@ bool runsBefore(Listener* left, Listener* right) {
     if (leftRank != rightRank) return leftRank < rightRank;
     if (left->abortOnError != right->abortOnError) return left->abortOnError;
     return left->triggerNumber < right->triggerNumber;
-}
-
-namespace {
-
-bool isNamed(Relation relation, const char* name) {
-    return strcmp(quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
-                                             RelationGetRelationName(relation)),
-                  name) == 0;
-}
-
-}  // namespace
-
-bool isRegistered(const Listener* listener, const char* capture, Relation relation) {
-    if (!OidIsValid(registry)) load();
-    ListCell* cell;
-    foreach (cell, tableRegistrations) {
-        const auto* known = static_cast<const TableRegistration*>(lfirst(cell));
-        if (strcmp(known->action, listener->action) != 0 || strcmp(known->handler, listener->handlerName) != 0 ||
-            strcmp(known->capture, capture) != 0)
-            continue;
-        // The capture function refers to its table by OID, so a renamed table is still recognised. If the function is
-        // not found, as after the rename of its schema, the events are captured as failures instead of being lost.
-        Oid function = findCaptureFunction(capture, relation);
-        CaptureTarget target = OidIsValid(function) ? captureTargetOf(function, relation) : CaptureTarget::table;
-        return target == CaptureTarget::table ||
-               (target == CaptureTarget::unknown && isNamed(relation, known->relation));
-    }
-    return false;
-}
-
-Oid registryTable() {
-    return lastRegistry;
 }
 
 bool isPaused(const char* action) {

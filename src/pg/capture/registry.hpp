@@ -15,12 +15,6 @@ List* eventListeners(const char* event, const char* matched);
 // in the spec. Actions that are not registered run last, ordered by the names of their triggers.
 bool runsBefore(Listener* left, Listener* right);
 
-// Is the listener registered in specql.action for this table, with this capture function? The arguments of a trigger
-// prove nothing, because every role with the TRIGGER privilege on the table can write them.
-bool isRegistered(const Listener* listener, const char* capture, Relation relation);
-// The OID of specql.action, to recognise its invalidations; InvalidOid before the first load.
-Oid registryTable();
-
 // Has specql.pause stopped this action?
 bool isPaused(const char* action);
 

@@ -1,10 +1,16 @@
 #include "pg/capture/table_listeners.hpp"
 
+#include "pg/base/tables.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/compile.hpp"
-#include "pg/capture/registry.hpp"
+#include "pg/capture/statement.hpp"
+#include "pg/capture/triggers.hpp"
+
+extern "C" {
+#include "optimizer/prep.h"
+}
 
 namespace specql::capture {
 
@@ -16,93 +22,6 @@ List* outdated = NIL;         // memory contexts of replaced entries, freed when
 bool someInvalid = false;     // some entry of the cache is; its relation may have been dropped
 bool ofOtherVersion = false;  // some entry was made when the catalog was; nothing tells of its update
 uint64_t changes = 0;         // counts invalidations, so that one that arrives during a build is not lost
-
-// ---- reading the triggers ------------------------------------------------------------------------------------------
-
-bool firesInThisSession(char enabled) {
-    if (SessionReplicationRole == SESSION_REPLICATION_ROLE_REPLICA)
-        return enabled == TRIGGER_FIRES_ON_REPLICA || enabled == TRIGGER_FIRES_ALWAYS;
-    return enabled == TRIGGER_FIRES_ON_ORIGIN || enabled == TRIGGER_FIRES_ALWAYS;
-}
-
-Oid specqlFunction(const char* name) {
-    return LookupFuncName(list_make2(makeString(pstrdup("specql")), makeString(pstrdup(name))), 0, nullptr, false);
-}
-
-Listener* listenerOfTrigger(Relation relation, const Trigger* trigger, MemoryContext context) {
-    if (trigger->tgnargs != 5)
-        ereport(ERROR,
-                (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                 errmsg("trigger \"%s\" of table \"%s\" must give specql.dispatch five arguments: action, handler, "
-                        "capture function, event, on_error",
-                        trigger->tgname, RelationGetRelationName(relation))));
-    Listener* listener = static_cast<Listener*>(palloc0(sizeof(Listener)));
-    const char* schema = get_namespace_name(RelationGetNamespace(relation));
-    listener->trigger = trigger->tgoid;
-    listener->action = pstrdup(trigger->tgargs[0]);
-    listener->handlerName = pstrdup(trigger->tgargs[1]);
-    listener->entity = psprintf("%s.%s", schema, RelationGetRelationName(relation));
-    listener->eventType = psprintf("%s.%s", listener->entity, trigger->tgargs[3]);
-    listener->relation = RelationGetRelid(relation);
-    if (TRIGGER_FOR_INSERT(trigger->tgtype)) listener->operations |= 1 << opInsert;
-    if (TRIGGER_FOR_UPDATE(trigger->tgtype)) listener->operations |= 1 << opUpdate;
-    if (TRIGGER_FOR_DELETE(trigger->tgtype)) listener->operations |= 1 << opDelete;
-    if (TRIGGER_FOR_TRUNCATE(trigger->tgtype)) listener->operations |= 1 << opTruncate;
-    listener->enabled = firesInThisSession(trigger->tgenabled);
-    listener->abortOnError = strcmp(trigger->tgargs[4], "abort") == 0;
-    listener->context = context;
-    return listener;
-}
-
-int byAge(const ListCell* left, const ListCell* right) {
-    Oid one = static_cast<const Trigger*>(lfirst(left))->tgoid;
-    Oid other = static_cast<const Trigger*>(lfirst(right))->tgoid;
-    return one < other ? -1 : one > other;
-}
-
-// The triggers that call a function, the oldest first, so that a trigger that somebody adds later cannot replace the
-// one that specql has made.
-List* triggersByAge(TriggerDesc* triggers, Oid function) {
-    List* found = NIL;
-    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
-        if (triggers->triggers[i].tgfoid == function) found = lappend(found, &triggers->triggers[i]);
-    list_sort(found, byAge);
-    return found;
-}
-
-// The oldest trigger of specql.capture that fires for an operation.
-void findCaptureTriggers(Relation relation, Oid found[operationCount]) {
-    ListCell* cell;
-    foreach (cell, triggersByAge(relation->trigdesc, specqlFunction("capture"))) {
-        const auto* trigger = static_cast<const Trigger*>(lfirst(cell));
-        if (!firesInThisSession(trigger->tgenabled)) continue;
-        const bool fires[operationCount] = {
-            TRIGGER_FOR_INSERT(trigger->tgtype) != 0, TRIGGER_FOR_UPDATE(trigger->tgtype) != 0,
-            TRIGGER_FOR_DELETE(trigger->tgtype) != 0, TRIGGER_FOR_TRUNCATE(trigger->tgtype) != 0};
-        for (int operation = 0; operation < operationCount; ++operation)
-            if (fires[operation] && !OidIsValid(found[operation])) found[operation] = trigger->tgoid;
-    }
-}
-
-// Does an older trigger run the same handler for the same action?
-bool isDuplicate(const TableListeners* group, const Listener* listener) {
-    for (int i = 0; i < group->count; ++i)
-        if (strcmp(group->listeners[i]->action, listener->action) == 0 &&
-            strcmp(group->listeners[i]->handlerName, listener->handlerName) == 0)
-            return true;
-    return false;
-}
-
-// The trigger runs nothing, and only warns of it; but with on_error = abort the statement fails, because it must not
-// succeed without the check that the action makes.
-void reportUnregistered(const Listener* listener, const Trigger* trigger) {
-    if (!listener->enabled) return;
-    ereport(listener->abortOnError ? ERROR : WARNING,
-            (errcode(ERRCODE_UNDEFINED_OBJECT),
-             errmsg("trigger \"%s\" of %s is not that of a registered action%s", trigger->tgname, listener->entity,
-                    listener->abortOnError ? "" : ", and runs nothing"),
-             errhint("Drop it, or apply the spec of action %s again.", listener->action)));
-}
 
 // ---- groups ---------------------------------------------------------------------------------------------------------
 
@@ -125,7 +44,8 @@ ExprState* combineConditions(TableListeners* group, List** conditions, Operation
     Expr* any = arguments == NIL              ? reinterpret_cast<Expr*>(makeBoolConst(false, false))
                 : list_length(arguments) == 1 ? static_cast<Expr*>(linitial(arguments))
                                               : makeBoolExpr(OR_EXPR, arguments, -1);
-    return initExpression(any, group->owner);
+    // What all of them say, as that a column has changed, is asked once.
+    return initExpression(canonicalize_qual(any, false), group->owner);
 }
 
 // A capture function that was dropped, renamed or replaced by an unusable one makes the events of its action fail, but
@@ -148,42 +68,39 @@ void compileListener(Listener* listener, const char* captureName, Relation relat
     }
 }
 
-TableListeners* buildGroup(Relation relation, MemoryContext context) {
+TableListeners* buildGroup(Relation relation) {
     auto* group = static_cast<TableListeners*>(palloc0(sizeof(TableListeners)));
     group->relation = RelationGetRelid(relation);
     TriggerDesc* triggers = relation->trigdesc;
     if (triggers == nullptr) return group;
     group->evaluation = CreateStandaloneExprContext();
+    group->beforehand = CreateStandaloneExprContext();
     group->listeners = static_cast<Listener**>(palloc(sizeof(Listener*) * triggers->numtriggers));
     Oid dispatch = specqlFunction("dispatch");
+    List* registrations = registrationsOn(relation, dispatch);
     List* conditions[operationCount] = {NIL, NIL, NIL, NIL};
     bool sameOwner = true;
-    // Whether they are registered cannot be read there. A retry will ask.
-    bool readable = hasMatchingVersion();
-    ofOtherVersion = ofOtherVersion || !readable;
-    ListCell* cell;
-    foreach (cell, triggersByAge(triggers, dispatch)) {
-        const auto* trigger = static_cast<const Trigger*>(lfirst(cell));
-        Listener* listener = listenerOfTrigger(relation, trigger, context);
-        if (isDuplicate(group, listener) || (readable && !isRegistered(listener, trigger->tgargs[2], relation))) {
-            reportUnregistered(listener, trigger);
-            continue;
-        }
-        if (listener->enabled) {
-            compileListener(listener, trigger->tgargs[2], relation, group->evaluation, conditions);
-            if (!OidIsValid(group->owner))
-                group->owner = listener->captureOwner;
-            else if (group->owner != listener->captureOwner)
-                sameOwner = false;
-            for (int operation = 0; operation < operationCount; ++operation)
-                if (listener->operations & (1 << operation)) {
-                    const CompiledCapture* compiled = listener->compiled[operation];
-                    group->listens[operation] = true;
-                    group->callsForeign[operation] |= compiled != nullptr && compiled->callsForeign;
-                }
-        }
-        listener->triggerNumber = static_cast<int>(trigger - triggers->triggers);
+    ofOtherVersion = ofOtherVersion || !hasMatchingVersion();
+    for (int i = 0; i < triggers->numtriggers; ++i) {
+        const Trigger* trigger = &triggers->triggers[i];
+        if (trigger->tgfoid != dispatch) continue;
+        const TableRegistration* registered = registrationOf(registrations, trigger, relation);
+        if (registered == nullptr) continue;
+        Listener* listener = makeTableListener(registered, trigger, relation);
+        listener->triggerNumber = i;
         group->listeners[group->count++] = listener;
+        if (!listener->enabled) continue;
+        compileListener(listener, registered->capture, relation, group->evaluation, conditions);
+        if (!OidIsValid(group->owner))
+            group->owner = listener->captureOwner;
+        else if (group->owner != listener->captureOwner)
+            sameOwner = false;
+        for (int operation = 0; operation < operationCount; ++operation)
+            if (listener->operations & (1 << operation)) {
+                const CompiledCapture* compiled = listener->compiled[operation];
+                group->listens[operation] = true;
+                group->callsForeign[operation] |= compiled != nullptr && compiled->callsForeign;
+            }
     }
     if (!sameOwner) group->owner = InvalidOid;
     for (int operation = 0; operation < operationCount; ++operation)
@@ -218,9 +135,10 @@ void buildEntry(RelationListeners* entry, Relation relation) {
     built.replicationRole = SessionReplicationRole;
     List* ancestors = relation->rd_rel->relispartition ? get_partition_ancestors(built.relation) : NIL;
     built.sources = static_cast<ListenerSource*>(palloc0(sizeof(ListenerSource) * (list_length(ancestors) + 1)));
-    built.dependencies = lappend_oid(NIL, built.relation);
+    built.dependencies = list_make2_oid(built.relation, tableOid("action"));
     findCaptureTriggers(relation, built.captureTrigger);
-    built.direct = buildGroup(relation, context);
+    built.needed = neededTriggers(relation, built.captureTrigger);
+    built.direct = buildGroup(relation);
     addSource(&built, built.direct, relation, relation);
     ListCell* cell;
     foreach (cell, ancestors) {
@@ -255,10 +173,14 @@ void retireEntry(RelationListeners* entry) {
     entry->dependencies = NIL;
 }
 
+bool isUsable(const RelationListeners* entry) {
+    return entry->valid && entry->replicationRole == SessionReplicationRole;
+}
+
 // Called while invalidations are processed, where no catalog may be read: entries are only marked as invalid.
 void relationChanged(Datum, Oid relation) {
     ++changes;
-    if (cache != nullptr) invalidate(relation == registryTable() ? InvalidOid : relation);
+    if (cache != nullptr) invalidate(relation);
 }
 
 // Also called for changed roles and schemas. The function may be a capture function, a handler, or inlined into any
@@ -271,9 +193,7 @@ void functionChanged(Datum, int, uint32) {
 
 RelationListeners* relationListeners(Relation relation) {
     Oid oid = RelationGetRelid(relation);
-    if (lastUsed != nullptr && lastUsed->relation == oid && lastUsed->valid &&
-        lastUsed->replicationRole == SessionReplicationRole)
-        return lastUsed;
+    if (lastUsed != nullptr && lastUsed->relation == oid && isUsable(lastUsed)) return lastUsed;
     if (cache == nullptr) {
         HASHCTL control;
         memset(&control, 0, sizeof control);
@@ -288,13 +208,19 @@ RelationListeners* relationListeners(Relation relation) {
         memset(entry, 0, sizeof *entry);
         entry->relation = oid;
     }
-    if (!entry->valid || entry->replicationRole != SessionReplicationRole) {
+    if (!isUsable(entry)) {
         entry->valid = false;
         retireEntry(entry);
         buildEntry(entry, relation);
     }
     lastUsed = entry;
     return entry;
+}
+
+const RelationListeners* knownListeners(Oid relation) {
+    if (cache == nullptr) return nullptr;
+    const auto* entry = static_cast<RelationListeners*>(hash_search(cache, &relation, HASH_FIND, nullptr));
+    return entry != nullptr && isUsable(entry) ? entry : nullptr;
 }
 
 Listener* findListener(Relation relation, const char* action, const char* eventType) {

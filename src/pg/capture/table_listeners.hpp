@@ -77,6 +77,7 @@ struct TableListeners {
     bool callsForeign[operationCount];
     Oid owner;  // of all capture functions; InvalidOid if they have several owners
     ExprContext* evaluation;
+    ExprContext* beforehand;  // of anyMatch alone, asked before the trigger fires
 };
 
 // Listeners that a row is shown to: those of its own table, or of a partitioned table above it.
@@ -85,6 +86,15 @@ struct ListenerSource {
     AttrMap* map;            // from the row's columns to those of group->relation; nullptr if they are the same
     TupleTableSlot* oldRow;  // for converted rows
     TupleTableSlot* newRow;
+};
+
+// The triggers of a relation that a statement on it needs: see statement.hpp.
+struct NeededTriggers {
+    int of;        // so many has the relation
+    int count;     // so many of them are needed
+    int* numbers;  // which; they stay in their order
+    bool filters;  // rows that match no condition can be told before their trigger fires
+    int idle;      // bits 1 << Operation: without such a row nothing is to be fired at the statement's end
 };
 
 struct RelationListeners {
@@ -97,12 +107,15 @@ struct RelationListeners {
     int sourceCount;
     ListenerSource* sources;
     Oid captureTrigger[operationCount];  // the specql.capture trigger that captures; others do nothing
+    NeededTriggers needed;
 };
 
 // The listeners for rows of this relation, compiled if necessary. The result is valid until the next call that can
 // process invalidations; the listeners in it live longer (see Listener). Raises an error if a capture function of an
 // action with on_error = abort cannot be used.
 RelationListeners* relationListeners(Relation relation);
+// The same if they are compiled, else nullptr. Reads no catalog and raises no error.
+const RelationListeners* knownListeners(Oid relation);
 
 // The listener of this action on `relation` itself, or nullptr. If there are several, the one for `eventType`, or for
 // nullptr the first.

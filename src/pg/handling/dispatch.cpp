@@ -1,7 +1,6 @@
-// specql.dispatch(action, handler, capture, event, on_error): the statement trigger that hands an action its events.
-// The first of these triggers that fires for a statement runs all actions of the table that have captured events, in
-// their order; the later ones then find nothing to do. (Nothing is captured for an action whose own trigger is
-// disabled.)
+// specql.dispatch(): the statement trigger of an action. The first of these triggers that fires for a statement runs
+// all actions of the table that have captured events, in their order; the later ones, where they fire at all
+// (capture/statement.hpp), then find nothing to do. (Nothing is captured for an action whose own trigger is disabled.)
 #include "pg/bridge/entry.hpp"
 #include "pg/handling/run.hpp"
 

@@ -5,6 +5,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/capture/caller.hpp"
 #include "pg/capture/registry.hpp"
+#include "pg/capture/statement.hpp"
 #include "pg/capture/working_user.hpp"
 #include "pg/handling/deferred.hpp"
 #include "pg/handling/owner.hpp"
@@ -58,6 +59,7 @@ void initEvents() {
     registerTableInvalidation();
     capture::registerListenerInvalidation();
     capture::registerRegistryInvalidation();
+    capture::initStatements();
     initOwners();
     initDeferred();
     RegisterXactCallback(atTransactionEvent, nullptr);

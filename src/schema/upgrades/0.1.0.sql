@@ -152,5 +152,30 @@ DROP FUNCTION specql.register_service(text, text, interval, integer, interval, j
 
 -- @functions
 ALTER VIEW specql.seen_delivery OWNER TO specql_reader;
+
+-- The triggers of actions had arguments, which every statement on their table copied. Now their names say what they are of.
+DO $$
+DECLARE
+    r record;
+    argument text;
+BEGIN
+    FOR r IN SELECT t.oid, t.tgrelid::regclass AS relation, t.tgname, t.tgenabled, pg_get_triggerdef(t.oid) AS definition,
+                    o.id AS object, o.state = specql.object_state(o.kind, o.identity, o.on_table) AS unaltered
+             FROM pg_trigger AS t
+             LEFT JOIN specql.object AS o ON o.kind = 'trigger' AND to_regclass(o.on_table) = t.tgrelid
+                                         AND o.identity = quote_ident(t.tgname) || ' on ' || o.on_table
+             WHERE t.tgfoid = 'specql.dispatch()'::regprocedure AND t.tgnargs = 5 LOOP
+        argument := CASE WHEN r.definition LIKE '%''abort'')' THEN '''abort''' ELSE '' END;
+        EXECUTE regexp_replace(r.definition, '^CREATE (.* EXECUTE FUNCTION specql\.dispatch)\(.*', format('CREATE OR REPLACE \1(%s)', argument));
+        IF r.tgenabled <> 'O' THEN
+            EXECUTE specql.firing_command(r.relation, r.tgname, r.tgenabled);
+        END IF;
+        UPDATE specql.object AS o
+        SET sql = regexp_replace(o.sql, '(EXECUTE FUNCTION specql\.dispatch)\(.*?\);(\nCOMMENT ON TRIGGER)', format('\1(%s);\2', argument)),
+            state = CASE WHEN r.unaltered THEN specql.object_state(o.kind, o.identity, o.on_table) ELSE o.state END
+        WHERE o.id = r.object;
+    END LOOP;
+END
+$$;
 DELETE FROM specql.help_page;
 -- @help
