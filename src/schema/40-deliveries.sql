@@ -12,9 +12,6 @@ CREATE VIEW specql.seen_delivery AS
                 ELSE (SELECT coalesce(CASE WHEN l.entity IS NULL THEN l.data ELSE specql.whole_images(l.data) END, '{}')
                       FROM specql.event_log AS l
                       WHERE l.slot = o.log_slot AND l.id = o.event_id AND l.action = o.action LIMIT 1) END AS payload,
-           CASE WHEN o.definition IS NULL THEN specql.payload_size(o.payload)
-                ELSE (SELECT coalesce(2 * specql.payload_size(l.data), 0) FROM specql.event_log AS l
-                      WHERE l.slot = o.log_slot AND l.id = o.event_id AND l.action = o.action LIMIT 1) END AS most_bytes,
            o.kind, o.service, coalesce(o.operation, d.operation) AS operation, coalesce(o.channel, d.channel) AS channel,
            coalesce(o.message, d.message) AS message, o.event_id, o.action, o.status, o.attempts, o.available_at, o.leased_until,
            o.last_error, o.created_at, o.acknowledged_at, o.acknowledged_by, o.severity, o.repeat_after, o.leased_by,
@@ -25,17 +22,43 @@ CREATE VIEW specql.seen_delivery AS
     LEFT JOIN specql.definition AS d ON d.id = o.definition;
 COMMENT ON VIEW specql.seen_delivery IS 'Deliveries as whole rows, those that the current user may see';
 
--- The same for the extension's own functions, which see all.
+-- The same for the extension's own functions, which see all: they look the event up by functions that are nobody else's.
+CREATE FUNCTION specql.logged_data(slot smallint, event_id uuid, action text) RETURNS jsonb
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_logged_data';
+COMMENT ON FUNCTION specql.logged_data(smallint, uuid, text) IS 'The data of an event in a partition of the log, with whole images; NULL if it is not there';
+
+CREATE FUNCTION specql.logged_subject(slot smallint, event_id uuid, action text) RETURNS text
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_logged_subject';
+COMMENT ON FUNCTION specql.logged_subject(smallint, uuid, text) IS 'The subject of an event in a partition of the log';
+
+CREATE FUNCTION specql.logged_bytes(slot smallint, event_id uuid, action text) RETURNS bigint
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_logged_bytes';
+COMMENT ON FUNCTION specql.logged_bytes(smallint, uuid, text) IS
+'At least the bytes of an event''s data with whole images, found without reading them; NULL if the event is not there';
+
+CREATE VIEW specql.whole_delivery AS
+    SELECT o.place, o.id, coalesce(o.aggregatetype, d.aggregatetype) AS aggregatetype,
+           CASE WHEN o.definition IS NULL THEN o.aggregateid ELSE specql.logged_subject(o.log_slot, o.event_id, o.action) END AS aggregateid,
+           coalesce(o.type, d.type) AS type,
+           CASE WHEN o.definition IS NULL THEN o.payload ELSE specql.logged_data(o.log_slot, o.event_id, o.action) END AS payload,
+           CASE WHEN o.definition IS NULL THEN specql.payload_size(o.payload)
+                ELSE specql.logged_bytes(o.log_slot, o.event_id, o.action) END AS most_bytes,
+           o.kind, o.service, coalesce(o.operation, d.operation) AS operation, coalesce(o.channel, d.channel) AS channel,
+           coalesce(o.message, d.message) AS message, o.event_id, o.action, o.status, o.attempts, o.available_at, o.leased_until,
+           o.last_error, o.created_at, o.acknowledged_at, o.acknowledged_by, o.severity, o.repeat_after, o.leased_by,
+           o.finished_at, o.http_status, o.response, o.owner
+    FROM (SELECT 'outbox' AS place, q.* FROM specql.outbox AS q UNION ALL
+          SELECT 'history', h.* FROM specql.delivery_history AS h UNION ALL
+          SELECT 'dead letters', l.* FROM specql.dead_letter AS l) AS o
+    LEFT JOIN specql.definition AS d ON d.id = o.definition;
+
 DO $$
 DECLARE
     name text;
     one record;
 BEGIN
-    EXECUTE 'CREATE VIEW specql.whole_delivery AS ' || pg_catalog.pg_get_viewdef('specql.seen_delivery'::pg_catalog.regclass);
     FOREACH name IN ARRAY '{seen_delivery,whole_delivery}'::text[] LOOP
         EXECUTE pg_catalog.format('COMMENT ON COLUMN specql.%I.place IS %L', name, 'Where it is: outbox, history or dead letters');
-        EXECUTE pg_catalog.format('COMMENT ON COLUMN specql.%I.most_bytes IS %L', name,
-                                  'At least the size of the payload, found without reading it; NULL if there is none any more');
         FOR one IN SELECT a.attname, pg_catalog.col_description(o.attrelid, o.attnum) AS comment
                    FROM pg_catalog.pg_attribute AS a
                    JOIN pg_catalog.pg_attribute AS o ON o.attrelid = 'specql.outbox'::pg_catalog.regclass AND o.attname = a.attname
@@ -44,6 +67,8 @@ BEGIN
         END LOOP;
     END LOOP;
 END $$;
+COMMENT ON COLUMN specql.whole_delivery.most_bytes IS
+'At least the size of the payload, found without reading it; NULL if there is none any more';
 COMMENT ON VIEW specql.whole_delivery IS 'Deliveries as whole rows, for functions of specql that run as its owner';
 
 CREATE VIEW specql.deliveries AS
@@ -85,5 +110,7 @@ $$;
 COMMENT ON FUNCTION specql.may_handle(text, specql.role) IS
 'May the user of this session look after a delivery, by its action or, if it has none, by who queued it?';
 
-REVOKE ALL ON FUNCTION specql.may_handle(text, specql.role) FROM PUBLIC;
+REVOKE ALL ON FUNCTION specql.may_handle(text, specql.role), specql.logged_data(smallint, uuid, text),
+    specql.logged_subject(smallint, uuid, text), specql.logged_bytes(smallint, uuid, text)
+FROM PUBLIC;
 GRANT SELECT ON specql.deliveries TO specql_admin;

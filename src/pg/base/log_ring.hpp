@@ -4,9 +4,13 @@
 
 namespace specql {
 
+constexpr int logPartitionCount = 8;
+
 // The number of the partition that takes the events of this moment.
 int currentLogSlot();
 // The name of a partition, without its schema.
 const char* logPartition(int slot);
+// The name of its index of the ids.
+const char* logIdIndex(int slot);
 
 }  // namespace specql
