@@ -47,4 +47,6 @@ def run(spec, programs, case, choice):
 def compare(server, case):
     """(predicted, actual) Outcome of a case; Undecided if nothing can be predicted."""
     predicted, tables = predict(case)
+    if server.version < 180000:
+        predicted.restrict_is_a_foreign_key_violation()
     return predicted, server.run(case.text, case.statements, tables)

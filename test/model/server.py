@@ -39,6 +39,7 @@ class Server:
         self.make(self.database, self.template)
         self.cases = 0
         self.connection = psycopg2.connect(dbname=self.database)
+        self.version = self.connection.server_version
         self.cursor = self.connection.cursor()
         self.cursor.execute(f'SET specql.max_cascade_depth = {MAX_DEPTH}')
         self.cursor.execute('SET client_min_messages = error')

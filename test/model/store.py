@@ -56,13 +56,15 @@ class Store:
         done = [(table.pop(key), None) for key in keys]
         changes = {(entity.name, 'delete'): done}
         self.follow(entity, keys, changes)
+        referring = []
         for (name, kind), found in changes.items():
             touched = [old['id'] for old, _ in found]
             if len(touched) > len(set(touched)) or kind == 'update' and set(touched) & {
                     old['id'] for old, _ in changes.get((name, 'delete'), [])}:
                 raise Undecided('a row that several refs change')
             if kind == 'delete':
-                self.check_referrers(self.spec.entities[name], touched)
+                referring += self.referring(self.spec.entities[name], touched)
+        self.check_referring(referring)
         if self.held:
             raise Undecided('a row that refers to what is gone, until it is gone itself')
         return [(self.spec.entities[name], kind, found) for (name, kind), found in changes.items()]
@@ -113,12 +115,16 @@ class Store:
                 if field.ref and value is not None and value not in self.tables[field.ref]:
                     raise Failure('23503', f'{entity.name}.{field.name} = {value}')
 
-    def check_referrers(self, entity, keys):
+    def referring(self, entity, keys):
+        """The refs, as (entity, field), by which there are rows that lead to the keys."""
         keys = set(keys)
-        for other in self.spec.entities.values():
-            for field in other.fields:
-                if field.ref == entity.name:
-                    for row in self.tables[other.name].values():
-                        if row[field.column] in keys:
-                            self.held = False
-                            raise Failure('23503', f'{other.name}.{field.name} refers to it')
+        refs = [(o, field) for o in self.spec.entities.values() for field in o.fields if field.ref == entity.name]
+        return [(o, field) for o, field in refs if any(r[field.column] in keys for r in self.tables[o.name].values())]
+
+    @staticmethod
+    def check_referring(found):
+        states = {'23001' if field.on_delete == 'restrict' else '23503' for _, field in found}
+        if len(states) > 1:
+            raise Undecided('two refs that fail differently')
+        if found:
+            raise Failure(states.pop(), 'referred to by ' + ', '.join(f'{o.name}.{field.name}' for o, field in found))
