@@ -9,6 +9,9 @@ const messages = Number(count);
 const require = createRequire(`${packages}/package.json`);
 const { Pool } = require('pg');
 const pool = new Pool({ max: 10 });
+const fail = (error) => { throw error; };
+pool.on('error', fail);
+pool.on('connect', (client) => client.on('error', fail));
 const payload = (n) => ({ n, text: 'x'.repeat(100) });
 
 const graphile = {
@@ -37,7 +40,7 @@ const pgboss = {
         const boss = new PgBoss({
             db: { executeSql: (text, values) => pool.query(text, values) }, supervise: false, schedule: false, migrate: what === 'make',
         });
-        boss.on('error', (error) => { throw error; });
+        boss.on('error', fail);
         return boss.start();
     },
     async make() { await (await this.boss()).createQueue('op'); },
