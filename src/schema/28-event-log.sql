@@ -44,7 +44,7 @@ COMMENT ON COLUMN specql.event_log.status IS 'done, unheard (no action listens),
 COMMENT ON COLUMN specql.event_log.attempts IS 'How often the handler ran for it';
 COMMENT ON COLUMN specql.event_log.deliveries IS 'How many deliveries the handler queued for it';
 COMMENT ON COLUMN specql.event_log.last_error IS 'Of an attempt that failed before';
-COMMENT ON COLUMN specql.event_log.processed_at IS 'When the reactions were done; NULL while a delivery waits';
+COMMENT ON COLUMN specql.event_log.processed_at IS 'When the reactions were done; NULL of an event with deliveries, unless its action has a processed function: see specql.when_processed';
 COMMENT ON COLUMN specql.event_log.caller IS 'Who did it: the role as user, and the claims; kept if the action asks for it, and if no action listens';
 
 CREATE TABLE specql.event_log_0 PARTITION OF specql.event_log FOR VALUES IN (0);

@@ -1,13 +1,44 @@
 -- All events in one view, wherever they are: in the log, failed, or waiting. The tables keep of an update's old row what
 -- changed; the views show both rows whole.
 
+-- The log's row is not written again when deliveries have arrived: the history has them.
+CREATE FUNCTION specql.when_processed(event_id uuid, action text, deliveries integer) RETURNS timestamptz
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+DECLARE
+    done record;
+BEGIN
+    SELECT count(*) AS n, max(h.finished_at) AS last INTO done FROM specql.delivery_history AS h
+    WHERE h.event_id = when_processed.event_id AND h.action = when_processed.action AND h.status = 'done';
+    IF done.n < deliveries THEN
+        -- What the history has no more has left long ago, if nothing of it is anywhere else.
+        IF specql.uuid_time(event_id) >= now() - specql.setting('delivery_retention')::interval
+           OR EXISTS (SELECT FROM specql.delivery_history AS h
+                      WHERE h.event_id = when_processed.event_id AND h.action = when_processed.action AND h.status <> 'done')
+           OR specql.delivery_waits(event_id, action) THEN
+            RETURN NULL;
+        END IF;
+        done.last := coalesce(done.last, specql.uuid_time(event_id));
+    END IF;
+    IF EXISTS (SELECT FROM specql.finished_event AS f
+               WHERE f.action = when_processed.action AND f.event_id = when_processed.event_id) THEN
+        RETURN NULL;
+    END IF;
+    RETURN done.last;
+END $$;
+COMMENT ON FUNCTION specql.when_processed(uuid, text, integer) IS
+'When the last of an event''s deliveries had left; NULL while one waits, is dead or was discarded. For the views of events';
+
+-- OFFSET 0: asked once for each row, and not for rows of which nobody wants to know it.
 CREATE VIEW specql.logged_events AS
     SELECT l.id, l.type, l.action, l.entity, l.subject,
            CASE WHEN l.entity IS NULL THEN l.data ELSE specql.whole_images(l.data) END AS data,
            l.occurred_at, l.xid, l.caused_by, l.root, l.depth,
-           CASE WHEN l.deliveries > 0 AND l.processed_at IS NULL THEN 'pending' ELSE l.status END AS status,
-           l.attempts, l.last_error, l.processed_at, l.batch, l.deliveries, l.caller
-    FROM specql.event_log AS l;
+           CASE WHEN l.deliveries > 0 AND p.processed_at IS NULL THEN 'pending' ELSE l.status END AS status,
+           l.attempts, l.last_error, p.processed_at, l.batch, l.deliveries, l.caller
+    FROM specql.event_log AS l
+    CROSS JOIN LATERAL (SELECT CASE WHEN l.deliveries = 0 OR l.processed_at IS NOT NULL THEN l.processed_at
+                                    ELSE specql.when_processed(l.id, l.action, l.deliveries) END
+                        OFFSET 0) AS p(processed_at);
 COMMENT ON VIEW specql.logged_events IS 'The part of specql.events that is in the log: events that were handled, or that no action listens to';
 
 CREATE VIEW specql.unhandled_events AS
@@ -44,7 +75,7 @@ COMMENT ON COLUMN specql.events.status IS
 'done; pending: a delivery waits; failed: will be tried again; parked: waits for specql.retry; paused: waits for specql.resume; waiting: a worker or specql.drain() handles it next; unheard: no action listens; unmatched: log_events = all';
 COMMENT ON COLUMN specql.events.attempts IS 'How often the handler ran for it';
 COMMENT ON COLUMN specql.events.last_error IS 'Of the last attempt that failed';
-COMMENT ON COLUMN specql.events.processed_at IS 'When the reactions were done; NULL while anything is pending or failed';
+COMMENT ON COLUMN specql.events.processed_at IS 'When the reactions were done, with their deliveries; NULL while anything is pending or failed. When it happened, of an event whose deliveries left longer ago than specql.delivery_retention';
 COMMENT ON COLUMN specql.events.batch IS 'The first of the events that were handled together';
 COMMENT ON COLUMN specql.events.deliveries IS 'How many deliveries the handler queued for it';
 COMMENT ON COLUMN specql.events.caller IS
@@ -66,4 +97,6 @@ END
 $$;
 
 -- Events hold the rows of other people's tables.
+REVOKE ALL ON FUNCTION specql.when_processed(uuid, text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.when_processed(uuid, text, integer) TO specql_admin;
 GRANT SELECT ON specql.events, specql.logged_events, specql.unhandled_events TO specql_admin;

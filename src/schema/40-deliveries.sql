@@ -101,6 +101,15 @@ COMMENT ON COLUMN specql.deliveries.finished_at IS 'When it had left, or was giv
 COMMENT ON COLUMN specql.deliveries.http_status IS 'The receiver''s last answer';
 COMMENT ON COLUMN specql.deliveries.response IS 'The beginning of its body';
 
+CREATE FUNCTION specql.delivery_waits(event_id uuid, action text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM specql.outbox AS o
+                   WHERE o.id BETWEEN specql.first_delivery($1) AND specql.last_delivery($1) AND o.event_id = $1 AND o.action = $2)
+           OR EXISTS (SELECT FROM specql.outbox AS o WHERE o.event_id = $1 AND o.definition IS NULL AND o.action = $2)
+           OR EXISTS (SELECT FROM specql.dead_letter AS d WHERE d.event_id = $1 AND d.action = $2)
+$$;
+COMMENT ON FUNCTION specql.delivery_waits(uuid, text) IS 'Does a delivery that an action queued for an event still wait, or is one dead?';
+
 -- Who may say what becomes of a delivery: whose it is.
 CREATE FUNCTION specql.may_handle(action text, owner specql.role) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -110,7 +119,7 @@ $$;
 COMMENT ON FUNCTION specql.may_handle(text, specql.role) IS
 'May the user of this session look after a delivery, by its action or, if it has none, by who queued it?';
 
-REVOKE ALL ON FUNCTION specql.may_handle(text, specql.role), specql.logged_data(smallint, uuid, text),
+REVOKE ALL ON FUNCTION specql.delivery_waits(uuid, text), specql.may_handle(text, specql.role), specql.logged_data(smallint, uuid, text),
     specql.logged_subject(smallint, uuid, text), specql.logged_bytes(smallint, uuid, text)
 FROM PUBLIC;
 GRANT SELECT ON specql.deliveries TO specql_admin;

@@ -1,42 +1,38 @@
--- Events whose deliveries are done: they are marked as processed, or told to the function that their action names.
+-- Events whose deliveries are done are told to the function that their action names as processed.
 
 CREATE FUNCTION specql.call_processed(function text, event_ids uuid[]) RETURNS text
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_call_processed';
 COMMENT ON FUNCTION specql.call_processed(text, uuid[]) IS
 'Calls a function that an action names as `processed`, with its owner''s rights; its error, or NULL';
 
--- An event is done when nothing of what its handler queued waits or is dead. Of two sessions that finish its last two
--- deliveries at once, the lock makes the second see what the first did.
+-- An event is done when nothing of what its handler queued waits or is dead. Nothing is written for most: specql.when_processed
+-- finds it in the history. Of two sessions that finish the last two deliveries of one at once, the lock makes the second see what
+-- the first did.
 CREATE FUNCTION specql.finish_events(event_ids uuid[], actions text[]) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
 DECLARE
-    a record;
+    told text[];
+    ids uuid[];
 BEGIN
-    PERFORM FROM specql.event_log AS l WHERE l.id = ANY (event_ids) AND l.deliveries > 1 ORDER BY l.id FOR UPDATE;
-    FOR a IN
-        SELECT e.action, array_agg(e.id ORDER BY e.id) AS ids, max(c.processed) AS processed
-        FROM (SELECT DISTINCT u.id, u.action FROM unnest(event_ids, actions) AS u(id, action)) AS e
-        LEFT JOIN specql.action AS c ON c.action = e.action AND c.processed IS NOT NULL
-        WHERE NOT EXISTS (SELECT FROM specql.outbox AS o
-                          WHERE o.id BETWEEN specql.first_delivery(e.id) AND specql.last_delivery(e.id)
-                            AND o.event_id = e.id AND o.action IS NOT DISTINCT FROM e.action)
-          AND NOT EXISTS (SELECT FROM specql.outbox AS o
-                          WHERE o.event_id = e.id AND o.definition IS NULL AND o.action IS NOT DISTINCT FROM e.action)
-          AND NOT EXISTS (SELECT FROM specql.dead_letter AS d WHERE d.event_id = e.id AND d.action IS NOT DISTINCT FROM e.action)
-        GROUP BY e.action LOOP
-        IF a.processed IS NULL THEN
-            UPDATE specql.event_log AS l SET processed_at = clock_timestamp()
-            WHERE l.id = ANY (a.ids) AND l.action = a.action AND l.processed_at IS NULL;
-        ELSE
-            -- The function runs with its owner's rights, in a session of that role.
-            INSERT INTO specql.finished_event AS f (action, event_id, due_at) SELECT a.action, u.id, specql.clock() FROM unnest(a.ids) AS u(id)
-            ON CONFLICT ON CONSTRAINT finished_event_pkey DO UPDATE SET attempts = 0, due_at = excluded.due_at;
-            PERFORM specql.wake_worker();
-        END IF;
-    END LOOP;
+    told := ARRAY(SELECT DISTINCT c.action FROM specql.action AS c WHERE c.action = ANY (actions) AND c.processed IS NOT NULL);
+    IF told = '{}' THEN
+        RETURN;
+    END IF;
+    ids := ARRAY(SELECT DISTINCT u.id FROM unnest(event_ids, actions) AS u(id, action) WHERE u.action = ANY (told));
+    PERFORM FROM specql.event_log AS l WHERE l.id = ANY (ids) AND l.deliveries > 1 ORDER BY l.id FOR UPDATE;
+    -- The function runs with its owner's rights, in a session of that role.
+    INSERT INTO specql.finished_event AS f (action, event_id, due_at)
+    SELECT e.action, e.id, specql.clock()
+    FROM (SELECT DISTINCT u.id, u.action FROM unnest(event_ids, actions) AS u(id, action) WHERE u.action = ANY (told)) AS e
+    WHERE NOT specql.delivery_waits(e.id, e.action)
+    ORDER BY e.id
+    ON CONFLICT ON CONSTRAINT finished_event_pkey DO UPDATE SET attempts = 0, due_at = excluded.due_at;
+    IF FOUND THEN
+        PERFORM specql.wake_worker();
+    END IF;
 END $$;
 COMMENT ON FUNCTION specql.finish_events(uuid[], text[]) IS
-'Marks events as processed whose last delivery has succeeded, or queues them for the function that their action names as processed';
+'Queues events whose last delivery has succeeded for the function that their action names as processed';
 
 CREATE TABLE specql.finished_event (
     action text NOT NULL,

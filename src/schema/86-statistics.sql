@@ -9,7 +9,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH asked AS (
         SELECT least(greatest($1, 'epoch'), '9999-01-01') AS since),  -- what an id can hold
     newest AS MATERIALIZED (
-        SELECT l.id, l.action, l.type, l.status, l.attempts, l.occurred_at, l.processed_at
+        SELECT l.id, l.action, l.type, l.status, l.attempts, l.occurred_at, l.processed_at, l.deliveries
         FROM specql.event_log AS l
         WHERE l.id >= specql.first_uuid((SELECT a.since FROM asked AS a))
         ORDER BY l.id DESC LIMIT $2),
@@ -17,10 +17,18 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         SELECT CASE WHEN count(n.id) < $2 THEN min(a.since)
                     ELSE greatest(min(a.since), specql.uuid_time((min(n.id::text))::uuid)) END AS since
         FROM asked AS a LEFT JOIN newest AS n ON true),
+    -- As specql.when_processed finds it, for all at once.
+    arrived AS (
+        SELECT h.event_id, h.action, count(*) AS n, max(h.finished_at) AS processed_at
+        FROM specql.delivery_history AS h
+        WHERE h.id >= (SELECT (min(n.id::text))::uuid FROM newest AS n) AND h.status = 'done'
+        GROUP BY h.event_id, h.action),
     counted AS (
         SELECT n.action, n.type, n.attempts, n.attempts > 1 AS failed, n.attempts - 1 AS retried, false AS parked,
-               n.occurred_at, n.processed_at - n.occurred_at AS latency
-        FROM newest AS n WHERE n.status <> 'unmatched'
+               n.occurred_at, coalesce(n.processed_at, d.processed_at) - n.occurred_at AS latency
+        FROM newest AS n
+        LEFT JOIN arrived AS d ON n.processed_at IS NULL AND d.event_id = n.id AND d.action = n.action AND d.n >= n.deliveries
+        WHERE n.status <> 'unmatched'
         UNION ALL
         SELECT f.action, f.type, f.attempts, true, greatest(f.attempts - 1, 0), f.status = 'parked', f.occurred_at, NULL
         FROM specql.failure AS f, covered AS c WHERE f.id >= specql.first_uuid(c.since))
