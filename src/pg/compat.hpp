@@ -124,6 +124,11 @@ inline bool isBooleanLiteralCast(const TypeCast* cast) {
 #endif
 }
 
+// The range table entry that a column is of. Its number has no sign before 15.
+inline int entryOf(const Var* column) {
+    return static_cast<int>(column->varno);
+}
+
 // Is the column computed where it is read (18)?
 inline bool isVirtual(Form_pg_attribute column) {
 #if PG_VERSION_NUM >= 180000

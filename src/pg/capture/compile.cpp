@@ -167,7 +167,7 @@ Node* replaceRowReferences(Node* node, void* context) {
     if (IsA(node, Var)) {
         const Var* var = reinterpret_cast<Var*>(node);
         if (var->varattno < 0) refuse(rewrite->function->name, "it reads a system column");
-        return rowReference(rewrite, var->varno == rewrite->function->oldEntry, var->varattno, var->vartype,
+        return rowReference(rewrite, compat::entryOf(var) == rewrite->function->oldEntry, var->varattno, var->vartype,
                             var->vartypmod, var->varcollid);
     }
     if (IsA(node, FieldSelect) && IsA(reinterpret_cast<FieldSelect*>(node)->arg, Param)) {

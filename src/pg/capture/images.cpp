@@ -48,7 +48,7 @@ bool isImage(const Node* node, RowKind row) {
     const auto* call = reinterpret_cast<const FuncExpr*>(node);
     if (call->funcid != F_TO_JSONB || list_length(call->args) != 1 || !IsA(linitial(call->args), Var)) return false;
     const auto* var = static_cast<const Var*>(linitial(call->args));
-    return var->varattno == 0 && var->varno == varnoOf(row);
+    return var->varattno == 0 && compat::entryOf(var) == varnoOf(row);
 }
 
 // Is it jsonb_build_object('old', to_jsonb(old), 'new', to_jsonb(new)), with NULL for what the operation has not, or an

@@ -55,7 +55,7 @@ bool captures(const RelationListeners* listeners, const Trigger* trigger) {
 void addCondition(ResultRelInfo* table, const RelationListeners* listeners, MemoryContext context) {
     TriggerDesc* triggers = table->ri_TrigDesc;
     auto* condition = static_cast<Condition*>(MemoryContextAllocZero(context, sizeof(Condition)));
-    condition->state.type = T_ExprState;
+    NodeSetTag(condition, T_ExprState);
     condition->state.flags = EEO_FLAG_IS_QUAL;
     condition->state.evalfunc = evaluateCondition;
     condition->state.evalfunc_private = condition;
