@@ -19,7 +19,7 @@ help:
 	@echo '  make check         every test, in a private server; ends with "N passed, N failed"'
 	@echo '  make installcheck  the regression tests alone, against the server that PGHOST, PGPORT name'
 	@echo '  make bench         speed against bare tables and hand-written SQL (QUICK=1 for a short look)'
-	@echo '  make matrix        make check on PostgreSQL 15, 17 and 18 of Debian, as root, in file systems of their own'
+	@echo '  make matrix        make check on PostgreSQL 14 to 18 of Debian and Ubuntu, as root, in file systems of their own'
 	@echo '  make fuzz          the fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo '  make model         random specs and statements, compared with a model of the language, for SECONDS=$(SECONDS)'
 	@echo '                     (SEED=7 replays the cases of a seed)'
