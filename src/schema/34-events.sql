@@ -7,13 +7,19 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp S
 DECLARE
     done record;
 BEGIN
-    SELECT count(*) AS n, max(h.finished_at) AS last INTO done FROM specql.delivery_history AS h
-    WHERE h.event_id = when_processed.event_id AND h.action = when_processed.action AND h.status = 'done';
+    SELECT count(*) FILTER (WHERE h.status = 'done') AS n, max(h.finished_at) AS last, coalesce(bool_or(h.status <> 'done'), false) AS discarded
+    INTO done
+    FROM (SELECT h.id, h.action, h.status, h.finished_at FROM specql.delivery_history AS h
+          WHERE h.id BETWEEN specql.first_delivery(when_processed.event_id) AND specql.last_delivery(when_processed.event_id)
+            AND h.event_id = when_processed.event_id
+          UNION
+          SELECT h.id, h.action, h.status, h.finished_at FROM specql.delivery_history AS h
+          WHERE h.event_id = when_processed.event_id AND h.payload IS NOT NULL) AS h
+    WHERE h.action = when_processed.action;
     IF done.n < deliveries THEN
         -- What the history has no more has left long ago, if nothing of it is anywhere else.
         IF specql.uuid_time(event_id) >= now() - specql.setting('delivery_retention')::interval
-           OR EXISTS (SELECT FROM specql.delivery_history AS h
-                      WHERE h.event_id = when_processed.event_id AND h.action = when_processed.action AND h.status <> 'done')
+           OR done.discarded
            OR specql.delivery_waits(event_id, action) THEN
             RETURN NULL;
         END IF;

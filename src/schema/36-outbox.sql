@@ -1,4 +1,5 @@
--- The outbox: deliveries that handlers queued, until they have left the database.
+-- The outbox: deliveries that handlers queued, until they have left the database. What is written of a delivery is written once,
+-- and not again when it is claimed, sent, and done: who calls what, and with what, stays where it is.
 
 -- What all deliveries of a step have in common is written once. Rows are never changed; of two transactions that need the same
 -- one at once, each writes its own.
@@ -22,9 +23,28 @@ COMMENT ON SEQUENCE specql.definition_id_seq IS 'Numbers specql.definition';
 SELECT pg_catalog.pg_extension_config_dump('specql.definition', '');
 SELECT pg_catalog.pg_extension_config_dump('specql.definition_id_seq', '');
 
--- A small, hot table: what is delivered leaves it. A delivery whose payload is the data of its event holds neither: it has a
--- definition, and its event stays in the log. All others have no definition, and hold everything themselves. The first columns
--- are those that a change-data-capture router expects; with specql.whole_deliveries they are always there.
+-- Calls with a payload of their own.
+CREATE TABLE specql.own_payload (
+    id uuid NOT NULL PRIMARY KEY,
+    aggregatetype text NOT NULL,
+    aggregateid text,
+    type text NOT NULL,
+    operation text NOT NULL,
+    payload jsonb NOT NULL
+);
+COMMENT ON TABLE specql.own_payload IS 'What calls deliver that do not deliver the data of their event, from when they are queued until they leave the history';
+COMMENT ON COLUMN specql.own_payload.id IS 'The delivery';
+COMMENT ON COLUMN specql.own_payload.aggregatetype IS 'The table that the event is about, or the custom event; outside of handlers the service';
+COMMENT ON COLUMN specql.own_payload.aggregateid IS 'The id of the row that the event is about';
+COMMENT ON COLUMN specql.own_payload.type IS 'The event''s type';
+COMMENT ON COLUMN specql.own_payload.operation IS 'What of the service to call';
+COMMENT ON COLUMN specql.own_payload.payload IS 'What the step, or the caller, made';
+SELECT pg_catalog.pg_extension_config_dump('specql.own_payload', '');
+
+-- A small, hot table: what is claimed leaves it. Its rows are narrow or whole. A narrow one is a call: if its payload is the data
+-- of its event it has a definition, and its event stays in the log; if not, the rest is in specql.own_payload. A whole one, which
+-- has a payload, holds everything itself. The first columns are those that a change-data-capture router expects; with
+-- specql.whole_deliveries they are always there.
 CREATE TABLE specql.outbox (
     id uuid NOT NULL,
     aggregatetype text,
@@ -59,8 +79,8 @@ CREATE TABLE specql.outbox (
     PRIMARY KEY (id),
     CONSTRAINT outbox_whole CHECK (CASE
         WHEN definition IS NOT NULL THEN log_slot IS NOT NULL AND event_id IS NOT NULL AND action IS NOT NULL
-        WHEN kind = 'call' THEN aggregatetype IS NOT NULL AND type IS NOT NULL AND payload IS NOT NULL
-                                AND service IS NOT NULL AND operation IS NOT NULL
+        WHEN kind = 'call' THEN service IS NOT NULL
+                                AND (payload IS NULL OR aggregatetype IS NOT NULL AND type IS NOT NULL AND operation IS NOT NULL)
         ELSE aggregatetype IS NOT NULL AND type IS NOT NULL AND payload IS NOT NULL
              AND channel IS NOT NULL AND message IS NOT NULL END)
 );
@@ -70,7 +90,8 @@ CREATE INDEX outbox_due ON specql.outbox (service, available_at, id);
 CREATE INDEX outbox_moved ON specql.outbox (service) WHERE available_at <> created_at;
 -- Of the escalations that are open there are few.
 CREATE INDEX outbox_open ON specql.outbox (id) WHERE kind = 'escalation' AND acknowledged_at IS NULL;
-CREATE INDEX outbox_event ON specql.outbox (event_id) WHERE definition IS NULL;
+-- Ids of narrow rows begin with that of the event.
+CREATE INDEX outbox_event ON specql.outbox (event_id) WHERE payload IS NOT NULL AND event_id IS NOT NULL;
 COMMENT ON TABLE specql.outbox IS 'Deliveries that wait: calls of services, notifications, escalations; shown by specql.deliveries';
 COMMENT ON COLUMN specql.outbox.id IS 'The delivery; the same for all its attempts, so that a receiver can tell a repetition';
 COMMENT ON COLUMN specql.outbox.aggregatetype IS 'The table that the event is about, or the custom event; outside of handlers the service or channel';
@@ -99,9 +120,46 @@ COMMENT ON COLUMN specql.outbox.finished_at IS 'NULL until it has left';
 COMMENT ON COLUMN specql.outbox.http_status IS 'NULL until it has left';
 COMMENT ON COLUMN specql.outbox.response IS 'NULL until it has left';
 COMMENT ON COLUMN specql.outbox.owner IS 'The role that queued it: of an action''s delivery its owner; NULL: the owner of the extension';
-COMMENT ON COLUMN specql.outbox.definition IS 'Where the columns are that are NULL here, but for those that the event has; NULL: the row is whole';
+COMMENT ON COLUMN specql.outbox.definition IS 'Where the columns are that are NULL here, but for those that the event has';
 COMMENT ON COLUMN specql.outbox.log_slot IS 'With a definition: the partition of specql.event_log that has the event, with its subject and data';
 SELECT pg_catalog.pg_extension_config_dump('specql.outbox', '');
+
+-- Narrow rows that a worker or a consumer has claimed for the first time, one row for all that it claimed together: they leave
+-- the outbox for it, and it for the history, or for the outbox again if they have to wait for another attempt.
+CREATE TABLE specql.lease (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    service text NOT NULL,
+    action text,
+    owner specql.role,
+    definition integer,
+    log_slot smallint,
+    ids uuid[] NOT NULL,
+    event_ids uuid[] NOT NULL,
+    created_at timestamptz[] NOT NULL,
+    last_id uuid NOT NULL,
+    leased_by text NOT NULL,
+    leased_until timestamptz NOT NULL,
+    partial boolean NOT NULL DEFAULT false
+) WITH (toast_tuple_target = 8160);
+CREATE INDEX lease_last ON specql.lease (last_id);
+CREATE INDEX lease_until ON specql.lease (leased_until);
+COMMENT ON TABLE specql.lease IS 'Calls that are being delivered for the first time, together; shown by specql.deliveries';
+COMMENT ON COLUMN specql.lease.number IS 'In the order in which they were claimed';
+COMMENT ON COLUMN specql.lease.service IS 'As in specql.outbox';
+COMMENT ON COLUMN specql.lease.action IS 'As in specql.outbox';
+COMMENT ON COLUMN specql.lease.owner IS 'As in specql.outbox';
+COMMENT ON COLUMN specql.lease.definition IS 'As in specql.outbox';
+COMMENT ON COLUMN specql.lease.log_slot IS 'As in specql.outbox';
+COMMENT ON COLUMN specql.lease.ids IS 'The deliveries';
+COMMENT ON COLUMN specql.lease.event_ids IS 'The event of each';
+COMMENT ON COLUMN specql.lease.created_at IS 'When each was queued';
+COMMENT ON COLUMN specql.lease.last_id IS 'The greatest of ids';
+COMMENT ON COLUMN specql.lease.leased_by IS 'worker, or the role that took them';
+COMMENT ON COLUMN specql.lease.leased_until IS 'When others may take them';
+COMMENT ON COLUMN specql.lease.partial IS 'Some of them have left it already: they are in another table';
+COMMENT ON SEQUENCE specql.lease_number_seq IS 'Numbers specql.lease';
+SELECT pg_catalog.pg_extension_config_dump('specql.lease', '');
+SELECT pg_catalog.pg_extension_config_dump('specql.lease_number_seq', '');
 
 CREATE FUNCTION specql.payload_size(payload jsonb) RETURNS bigint
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload_size';

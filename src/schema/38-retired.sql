@@ -5,7 +5,7 @@ CREATE TABLE specql.delivery_history (LIKE specql.outbox INCLUDING COMMENTS);
 ALTER TABLE specql.delivery_history ALTER COLUMN finished_at SET NOT NULL;
 -- Ids grow with time: old rows are at its left end.
 CREATE INDEX delivery_history_id ON specql.delivery_history (id);
-CREATE INDEX delivery_history_event ON specql.delivery_history (event_id);
+CREATE INDEX delivery_history_event ON specql.delivery_history (event_id) WHERE payload IS NOT NULL AND event_id IS NOT NULL;
 CREATE INDEX delivery_history_open ON specql.delivery_history (id) WHERE kind = 'escalation' AND acknowledged_at IS NULL;
 COMMENT ON TABLE specql.delivery_history IS
 'Deliveries that have left, for specql.delivery_retention; escalations stay until they are acknowledged';
@@ -35,11 +35,133 @@ COMMENT ON COLUMN specql.dead_letter.definition IS 'NULL';
 COMMENT ON COLUMN specql.dead_letter.log_slot IS 'NULL';
 SELECT pg_catalog.pg_extension_config_dump('specql.dead_letter', '');
 
--- The one way out of the outbox. Items that are not in it any more are passed over, and those with another verdict.
+-- The calls of leases one by one, but for those that have left theirs.
+CREATE VIEW specql.leased_call AS
+    SELECT l.number, l.service, l.action, l.owner, l.definition, l.log_slot, l.leased_by, l.leased_until, u.id, u.event_id, u.created_at
+    FROM specql.lease AS l, unnest(l.ids, l.event_ids, l.created_at) AS u(id, event_id, created_at)
+    WHERE NOT l.partial
+       OR NOT EXISTS (SELECT FROM specql.delivery_history AS h WHERE h.id = u.id)
+          AND NOT EXISTS (SELECT FROM specql.outbox AS o WHERE o.id = u.id)
+          AND NOT EXISTS (SELECT FROM specql.dead_letter AS d WHERE d.id = u.id);
+COMMENT ON VIEW specql.leased_call IS 'Calls that are being delivered for the first time';
+COMMENT ON COLUMN specql.leased_call.number IS 'The lease';
+COMMENT ON COLUMN specql.leased_call.service IS 'As in specql.outbox';
+COMMENT ON COLUMN specql.leased_call.action IS 'As in specql.outbox';
+COMMENT ON COLUMN specql.leased_call.owner IS 'As in specql.outbox';
+COMMENT ON COLUMN specql.leased_call.definition IS 'As in specql.outbox';
+COMMENT ON COLUMN specql.leased_call.log_slot IS 'As in specql.outbox';
+COMMENT ON COLUMN specql.leased_call.leased_by IS 'As in specql.outbox';
+COMMENT ON COLUMN specql.leased_call.leased_until IS 'As in specql.outbox';
+COMMENT ON COLUMN specql.leased_call.id IS 'The delivery';
+COMMENT ON COLUMN specql.leased_call.event_id IS 'As in specql.outbox';
+COMMENT ON COLUMN specql.leased_call.created_at IS 'As in specql.outbox';
+
+-- Whoever changes what a lease holds has locked it. Those of calls that were claimed lately are at the right end of the index,
+-- whatever an old snapshot keeps at the left.
+CREATE FUNCTION specql.lock_leases(ids uuid[]) RETURNS bigint[]
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT l.number FROM specql.lease AS l
+        WHERE l.last_id >= (SELECT u.id FROM unnest(lock_leases.ids) AS u(id) ORDER BY u.id LIMIT 1)
+          AND EXISTS (SELECT FROM unnest(l.ids) AS i(id) JOIN unnest(lock_leases.ids) AS u(id) ON u.id = i.id)
+        ORDER BY l.number FOR UPDATE);
+END $$;
+COMMENT ON FUNCTION specql.lock_leases(uuid[]) IS 'Locks the leases that hold some of these calls; their numbers';
+
+-- Back to the outbox, where each has a row of its own.
+CREATE FUNCTION specql.unlease(numbers bigint[], ids uuid[], status text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+DECLARE
+    moved bigint;
+BEGIN
+    INSERT INTO specql.outbox (id, kind, service, event_id, action, status, attempts, available_at, leased_until, leased_by, created_at,
+                               owner, definition, log_slot)
+    SELECT c.id, 'call', c.service, c.event_id, c.action, unlease.status, 1,
+           CASE unlease.status WHEN 'leased' THEN c.leased_until ELSE least(c.leased_until, clock_timestamp()) END,
+           CASE unlease.status WHEN 'leased' THEN c.leased_until END, CASE unlease.status WHEN 'leased' THEN c.leased_by END, c.created_at,
+           c.owner, c.definition, c.log_slot
+    FROM specql.leased_call AS c WHERE c.number = ANY (numbers) AND (unlease.ids IS NULL OR c.id = ANY (unlease.ids));
+    GET DIAGNOSTICS moved = ROW_COUNT;
+    IF unlease.ids IS NULL THEN
+        DELETE FROM specql.lease AS l WHERE l.number = ANY (numbers);
+    ELSIF moved > 0 THEN
+        PERFORM specql.shrink_leases(numbers);
+    END IF;
+    RETURN moved;
+END $$;
+COMMENT ON FUNCTION specql.unlease(bigint[], uuid[], text) IS
+'Puts calls of locked leases, or for NULL all of them, back into the outbox, as waiting or leased; how many';
+
+CREATE FUNCTION specql.shrink_leases(numbers bigint[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+BEGIN
+    UPDATE specql.lease AS l SET partial = true WHERE l.number = ANY (numbers) AND NOT l.partial;
+    DELETE FROM specql.lease AS l
+    WHERE l.number = ANY (numbers) AND NOT EXISTS (SELECT FROM specql.leased_call AS c WHERE c.number = l.number);
+END $$;
+COMMENT ON FUNCTION specql.shrink_leases(bigint[]) IS 'After calls have left locked leases: those leases end whose calls have all left';
+
+-- Of a worker that died, or a consumer that took too long. `after`: those that were over then have been looked at.
+CREATE FUNCTION specql.end_leases(service text, after timestamptz) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+DECLARE
+    ended constant bigint[] := ARRAY(SELECT l.number FROM specql.lease AS l
+                                     WHERE l.leased_until > end_leases.after AND l.leased_until <= clock_timestamp()
+                                       AND (end_leases.service IS NULL OR l.service = end_leases.service)
+                                     ORDER BY l.leased_until FOR UPDATE SKIP LOCKED);
+BEGIN
+    IF ended <> '{}' THEN
+        PERFORM specql.unlease(ended, NULL, 'waiting');
+    END IF;
+    RETURN ended <> '{}';
+END $$;
+COMMENT ON FUNCTION specql.end_leases(text, timestamptz) IS
+'Puts calls of a service, or for NULL of all, back into the outbox whose leases have ended since; are there any?';
+
+-- The one way out of the outbox and of leases. Items that are in neither any more are passed over, and those with another verdict; what was
+-- leased and is not done goes back to the outbox.
 CREATE FUNCTION specql.retire(ids uuid[], verdicts text[], errors text[], http_statuses integer[], responses text[],
     OUT event_ids uuid[], OUT actions text[])
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+DECLARE
+    leases constant bigint[] := specql.lock_leases(ids);
+    emptied bigint[];
+    left_leases bigint := 0;
+    events uuid[];
+    heard text[];
 BEGIN
+    IF leases <> '{}' THEN
+        WITH item AS MATERIALIZED (
+            SELECT c.*, r.error, r.http_status, r.response
+            FROM specql.leased_call AS c
+            JOIN unnest(ids, verdicts, errors, http_statuses, responses) AS r(id, verdict, error, http_status, response) ON r.id = c.id
+            WHERE c.number = ANY (leases) AND r.verdict = 'done'),
+        done AS (
+            INSERT INTO specql.delivery_history (id, kind, service, event_id, action, status, attempts, available_at, last_error, created_at,
+                                                 finished_at, http_status, response, owner, definition, log_slot)
+            SELECT i.id, 'call', i.service, i.event_id, i.action, 'done', 1, i.created_at, i.error, i.created_at,
+                   clock_timestamp(), i.http_status, i.response, i.owner, i.definition, i.log_slot
+            FROM item AS i),
+        ended AS (
+            DELETE FROM specql.lease AS l USING (SELECT i.number, count(*) AS n FROM item AS i GROUP BY i.number) AS i
+            WHERE l.number = i.number AND NOT l.partial AND i.n = cardinality(l.ids))
+        SELECT count(*), array_agg(i.event_id) FILTER (WHERE i.event_id IS NOT NULL),
+               array_agg(i.action) FILTER (WHERE i.event_id IS NOT NULL)
+        INTO left_leases, event_ids, actions FROM item AS i;
+        emptied := ARRAY(SELECT l.number FROM specql.lease AS l WHERE l.number = ANY (leases));
+        IF emptied <> '{}' THEN
+            IF left_leases > 0 THEN
+                PERFORM specql.shrink_leases(emptied);
+            END IF;
+            IF left_leases < cardinality(ids) THEN
+                PERFORM specql.unlease(emptied, ids, 'leased');
+            END IF;
+        END IF;
+        IF left_leases >= cardinality(ids) THEN
+            RETURN;
+        END IF;
+    END IF;
     WITH gone AS (
         DELETE FROM specql.outbox AS o
         USING unnest(ids, verdicts, errors, http_statuses, responses) AS r(id, verdict, error, http_status, response)
@@ -57,13 +179,18 @@ BEGIN
             g.acknowledged_at, g.acknowledged_by, g.severity, g.repeat_after, g.leased_by, g.finished_at, g.http_status, g.response,
             g.owner
         FROM gone AS g JOIN specql.whole_delivery AS w ON w.id = g.id AND w.place = 'outbox' WHERE g.status = 'dead'),
+    freed AS (
+        DELETE FROM specql.own_payload AS p USING gone AS g
+        WHERE p.id = g.id AND g.status = 'dead' AND g.definition IS NULL),
     done AS (
         INSERT INTO specql.delivery_history SELECT g.* FROM gone AS g WHERE g.status = 'done'
         RETURNING event_id, action)
-    SELECT array_agg(d.event_id), array_agg(d.action) INTO event_ids, actions FROM done AS d WHERE d.event_id IS NOT NULL;
+    SELECT array_agg(d.event_id), array_agg(d.action) INTO events, heard FROM done AS d WHERE d.event_id IS NOT NULL;
+    event_ids := event_ids || events;
+    actions := actions || heard;
 END $$;
 COMMENT ON FUNCTION specql.retire(uuid[], text[], text[], integer[], text[]) IS
-'Takes deliveries out of the outbox, into the history (verdict done) or to the dead letters (dead); the events of those that are done, and their actions';
+'Takes deliveries out of the outbox and of leases, into the history (verdict done) or to the dead letters (dead); the events of those that are done, and their actions';
 
 -- A payload that no setting lets leave (see settings.hpp) is not copied.
 CREATE FUNCTION specql.bury(id uuid, reason text) RETURNS void
@@ -82,16 +209,20 @@ COMMENT ON FUNCTION specql.bury(uuid, text) IS 'Makes a waiting delivery a dead 
 
 CREATE FUNCTION specql.expire_deliveries() RETURNS bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    -- Of a service that is not there any more, or is paused, nobody else looks for them.
+    SELECT specql.end_leases(NULL, '-infinity');
     WITH old AS (
         SELECT h.ctid FROM specql.delivery_history AS h
         WHERE h.id < specql.first_uuid(now() - specql.setting('delivery_retention')::interval)
           AND (h.kind <> 'escalation' OR h.acknowledged_at IS NOT NULL)
         ORDER BY h.id LIMIT 10000),
-    gone AS (DELETE FROM specql.delivery_history AS h USING old WHERE h.ctid = old.ctid RETURNING 1)
+    gone AS (DELETE FROM specql.delivery_history AS h USING old WHERE h.ctid = old.ctid RETURNING h.id, h.definition, h.payload),
+    freed AS (DELETE FROM specql.own_payload AS p USING gone AS g WHERE p.id = g.id AND g.definition IS NULL AND g.payload IS NULL)
     SELECT count(*) FROM gone
 $$;
 COMMENT ON FUNCTION specql.expire_deliveries() IS
 'Removes up to 10,000 deliveries from the history that are older than specql.delivery_retention; how many. The worker does it';
 
-REVOKE ALL ON FUNCTION specql.retire(uuid[], text[], text[], integer[], text[]), specql.bury(uuid, text), specql.expire_deliveries() FROM PUBLIC;
+REVOKE ALL ON FUNCTION specql.lock_leases(uuid[]), specql.unlease(bigint[], uuid[], text), specql.shrink_leases(bigint[]),
+    specql.end_leases(text, timestamptz), specql.retire(uuid[], text[], text[], integer[], text[]), specql.bury(uuid, text), specql.expire_deliveries() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.expire_deliveries() TO specql_admin;

@@ -3,23 +3,33 @@
 -- Every delivery as a whole, with what its definition and its event have. What is asked for costs something, and nothing else:
 -- to count deliveries no event is looked up.
 CREATE VIEW specql.seen_delivery AS
-    SELECT o.place, o.id, coalesce(o.aggregatetype, d.aggregatetype) AS aggregatetype,
-           CASE WHEN o.definition IS NULL THEN o.aggregateid
+    SELECT o.place, o.id, coalesce(o.aggregatetype, d.aggregatetype, p.aggregatetype) AS aggregatetype,
+           CASE WHEN o.definition IS NULL THEN coalesce(o.aggregateid, p.aggregateid)
                 ELSE (SELECT l.subject FROM specql.event_log AS l
                       WHERE l.slot = o.log_slot AND l.id = o.event_id AND l.action = o.action LIMIT 1) END AS aggregateid,
-           coalesce(o.type, d.type) AS type,
-           CASE WHEN o.definition IS NULL THEN o.payload
+           coalesce(o.type, d.type, p.type) AS type,
+           CASE WHEN o.definition IS NULL THEN coalesce(o.payload, p.payload)
                 ELSE (SELECT coalesce(CASE WHEN l.entity IS NULL THEN l.data ELSE specql.whole_images(l.data) END, '{}')
                       FROM specql.event_log AS l
                       WHERE l.slot = o.log_slot AND l.id = o.event_id AND l.action = o.action LIMIT 1) END AS payload,
-           o.kind, o.service, coalesce(o.operation, d.operation) AS operation, coalesce(o.channel, d.channel) AS channel,
+           o.kind, o.service, coalesce(o.operation, d.operation, p.operation) AS operation, coalesce(o.channel, d.channel) AS channel,
            coalesce(o.message, d.message) AS message, o.event_id, o.action, o.status, o.attempts, o.available_at, o.leased_until,
            o.last_error, o.created_at, o.acknowledged_at, o.acknowledged_by, o.severity, o.repeat_after, o.leased_by,
            o.finished_at, o.http_status, o.response, o.owner
     FROM (SELECT 'outbox' AS place, q.* FROM specql.outbox AS q UNION ALL
           SELECT 'history', h.* FROM specql.delivery_history AS h UNION ALL
-          SELECT 'dead letters', l.* FROM specql.dead_letter AS l) AS o
-    LEFT JOIN specql.definition AS d ON d.id = o.definition;
+          SELECT 'dead letters', l.* FROM specql.dead_letter AS l UNION ALL
+          SELECT 'lease', c.id, NULL, NULL, NULL, NULL, 'call', c.service, NULL, NULL, NULL, c.event_id, c.action, 'leased', 1, c.leased_until,
+                 c.leased_until, NULL, c.queued_at, NULL, NULL, NULL, NULL, c.leased_by, NULL, NULL, NULL, c.owner, c.definition, c.log_slot
+          FROM (SELECT l.*, u.id, u.event_id, u.created_at AS queued_at
+                FROM specql.lease AS l, unnest(l.ids, l.event_ids, l.created_at) AS u(id, event_id, created_at)) AS c
+          -- As in specql.leased_call, which shows everybody's.
+          WHERE NOT c.partial
+             OR NOT EXISTS (SELECT FROM specql.delivery_history AS h WHERE h.id = c.id)
+                AND NOT EXISTS (SELECT FROM specql.outbox AS w WHERE w.id = c.id)
+                AND NOT EXISTS (SELECT FROM specql.dead_letter AS l WHERE l.id = c.id)) AS o
+    LEFT JOIN specql.definition AS d ON d.id = o.definition
+    LEFT JOIN specql.own_payload AS p ON p.id = o.id;
 COMMENT ON VIEW specql.seen_delivery IS 'Deliveries as whole rows, those that the current user may see';
 
 -- The same for the extension's own functions, which see all: they look the event up by functions that are nobody else's.
@@ -37,20 +47,24 @@ COMMENT ON FUNCTION specql.logged_bytes(smallint, uuid, text) IS
 'At least the bytes of an event''s data with whole images, found without reading them; NULL if the event is not there';
 
 CREATE VIEW specql.whole_delivery AS
-    SELECT o.place, o.id, coalesce(o.aggregatetype, d.aggregatetype) AS aggregatetype,
-           CASE WHEN o.definition IS NULL THEN o.aggregateid ELSE specql.logged_subject(o.log_slot, o.event_id, o.action) END AS aggregateid,
-           coalesce(o.type, d.type) AS type,
-           CASE WHEN o.definition IS NULL THEN o.payload ELSE specql.logged_data(o.log_slot, o.event_id, o.action) END AS payload,
-           CASE WHEN o.definition IS NULL THEN specql.payload_size(o.payload)
+    SELECT o.place, o.id, coalesce(o.aggregatetype, d.aggregatetype, p.aggregatetype) AS aggregatetype,
+           CASE WHEN o.definition IS NULL THEN coalesce(o.aggregateid, p.aggregateid) ELSE specql.logged_subject(o.log_slot, o.event_id, o.action) END AS aggregateid,
+           coalesce(o.type, d.type, p.type) AS type,
+           CASE WHEN o.definition IS NULL THEN coalesce(o.payload, p.payload) ELSE specql.logged_data(o.log_slot, o.event_id, o.action) END AS payload,
+           CASE WHEN o.definition IS NULL THEN specql.payload_size(coalesce(o.payload, p.payload))
                 ELSE specql.logged_bytes(o.log_slot, o.event_id, o.action) END AS most_bytes,
-           o.kind, o.service, coalesce(o.operation, d.operation) AS operation, coalesce(o.channel, d.channel) AS channel,
+           o.kind, o.service, coalesce(o.operation, d.operation, p.operation) AS operation, coalesce(o.channel, d.channel) AS channel,
            coalesce(o.message, d.message) AS message, o.event_id, o.action, o.status, o.attempts, o.available_at, o.leased_until,
            o.last_error, o.created_at, o.acknowledged_at, o.acknowledged_by, o.severity, o.repeat_after, o.leased_by,
            o.finished_at, o.http_status, o.response, o.owner
     FROM (SELECT 'outbox' AS place, q.* FROM specql.outbox AS q UNION ALL
           SELECT 'history', h.* FROM specql.delivery_history AS h UNION ALL
-          SELECT 'dead letters', l.* FROM specql.dead_letter AS l) AS o
-    LEFT JOIN specql.definition AS d ON d.id = o.definition;
+          SELECT 'dead letters', l.* FROM specql.dead_letter AS l UNION ALL
+          SELECT 'lease', c.id, NULL, NULL, NULL, NULL, 'call', c.service, NULL, NULL, NULL, c.event_id, c.action, 'leased', 1, c.leased_until,
+                 c.leased_until, NULL, c.created_at, NULL, NULL, NULL, NULL, c.leased_by, NULL, NULL, NULL, c.owner, c.definition, c.log_slot
+          FROM specql.leased_call AS c) AS o
+    LEFT JOIN specql.definition AS d ON d.id = o.definition
+    LEFT JOIN specql.own_payload AS p ON p.id = o.id;
 
 DO $$
 DECLARE
@@ -58,7 +72,7 @@ DECLARE
     one record;
 BEGIN
     FOREACH name IN ARRAY '{seen_delivery,whole_delivery}'::text[] LOOP
-        EXECUTE pg_catalog.format('COMMENT ON COLUMN specql.%I.place IS %L', name, 'Where it is: outbox, history or dead letters');
+        EXECUTE pg_catalog.format('COMMENT ON COLUMN specql.%I.place IS %L', name, 'Where it is: outbox, lease, history or dead letters');
         FOR one IN SELECT a.attname, pg_catalog.col_description(o.attrelid, o.attnum) AS comment
                    FROM pg_catalog.pg_attribute AS a
                    JOIN pg_catalog.pg_attribute AS o ON o.attrelid = 'specql.outbox'::pg_catalog.regclass AND o.attname = a.attname
@@ -105,7 +119,10 @@ CREATE FUNCTION specql.delivery_waits(event_id uuid, action text) RETURNS boolea
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM specql.outbox AS o
                    WHERE o.id BETWEEN specql.first_delivery($1) AND specql.last_delivery($1) AND o.event_id = $1 AND o.action = $2)
-           OR EXISTS (SELECT FROM specql.outbox AS o WHERE o.event_id = $1 AND o.definition IS NULL AND o.action = $2)
+           OR EXISTS (SELECT FROM specql.outbox AS o WHERE o.event_id = $1 AND o.payload IS NOT NULL AND o.action = $2)
+           OR EXISTS (SELECT FROM specql.leased_call AS c
+                      WHERE c.number = ANY (ARRAY(SELECT l.number FROM specql.lease AS l WHERE l.action = $2 AND $1 = ANY (l.event_ids)))
+                        AND c.event_id = $1)
            OR EXISTS (SELECT FROM specql.dead_letter AS d WHERE d.event_id = $1 AND d.action = $2)
 $$;
 COMMENT ON FUNCTION specql.delivery_waits(uuid, text) IS 'Does a delivery that an action queued for an event still wait, or is one dead?';

@@ -184,6 +184,8 @@ CREATE FUNCTION specql.drop_service(name text, caller oid) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     SELECT specql.require_owner('service ' || s.name, s.owner, $2) FROM specql.service AS s WHERE s.name = $1;
     DELETE FROM specql.service AS s WHERE s.name = $1;
+    -- Nobody claims from it any more, and sees that a lease is over.
+    SELECT specql.unlease(ARRAY(SELECT l.number FROM specql.lease AS l WHERE l.service = $1 FOR UPDATE), NULL, 'leased');
     SELECT specql.release_calls($1);
 $$;
 COMMENT ON FUNCTION specql.drop_service(text, oid) IS 'What specql.unregister_service does, for its caller';
@@ -238,7 +240,8 @@ COMMENT ON FUNCTION specql.counted(bigint) IS 'A number of rows that were counte
 -- The planner's statistics of a queue are always old: what they make it believe of costs would have it compiled.
 CREATE FUNCTION specql.count_calls(service text, OUT waiting bigint, OUT dead bigint, OUT held text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
-    SELECT (SELECT count(*) FROM (SELECT FROM specql.outbox AS o WHERE o.service = $1 LIMIT 10001) AS o),
+    SELECT (SELECT count(*) FROM (SELECT FROM specql.outbox AS o WHERE o.service = $1 UNION ALL
+                                  SELECT FROM specql.leased_call AS c WHERE c.service = $1 LIMIT 10001) AS o),
            (SELECT count(*) FROM (SELECT FROM specql.dead_letter AS d WHERE d.service = $1 LIMIT 10001) AS d),
            (SELECT o.last_error FROM specql.outbox AS o
             WHERE o.service = $1 AND o.status = 'held' AND o.available_at <> o.created_at LIMIT 1)

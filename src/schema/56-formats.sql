@@ -18,7 +18,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             'event', jsonb_build_object('op', o.op, 'session_variables', NULL, 'data', CASE WHEN o.row THEN
                 jsonb_build_object('old', p.payload -> 'old', 'new', p.payload -> 'new')
                 ELSE jsonb_build_object('old', NULL, 'new', p.payload) END),
-            'delivery_info', jsonb_build_object('current_retry', d.attempts - 1, 'max_retries', $3))
+            'delivery_info', jsonb_build_object('current_retry', d.attempts, 'max_retries', $3))
         WHEN 'supabase' THEN jsonb_build_object(
             'type', o.op, 'schema', split_part(d.aggregatetype, '.', 1), 'table', split_part(d.aggregatetype, '.', 2),
             'record', CASE WHEN o.row THEN p.payload -> 'new' ELSE p.payload END,
@@ -29,7 +29,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                  CASE WHEN NOT p.payload ?& '{old,new}' OR jsonb_typeof(p.payload -> 'old') = 'null' THEN 'INSERT'
                       WHEN jsonb_typeof(p.payload -> 'new') = 'null' THEN 'DELETE' ELSE 'UPDATE' END AS op) AS o
 $$;
-COMMENT ON FUNCTION specql.delivery_body(text, specql.whole_delivery, integer, text) IS 'The body of a call in the format of its service, with numbers as it wants them';
+COMMENT ON FUNCTION specql.delivery_body(text, specql.whole_delivery, integer, text) IS 'The body of a call, before its attempt is counted, in the format of its service, with numbers as it wants them';
 
 -- A notification holds less than 8,000 bytes.
 CREATE FUNCTION specql.notification(d specql.whole_delivery) RETURNS text

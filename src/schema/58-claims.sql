@@ -8,17 +8,30 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION specql.delivery_key(text, uuid, text, text, jsonb) IS 'What calls of a service with ordering are kept in order by';
 
+-- Where a session's claims of a service begin. Calls that have left, and that an old snapshot keeps, lie in the index before it. Without a place all that is due is looked at.
+CREATE FUNCTION specql.claims_begin(service text, nothing_found boolean, OUT after_at timestamptz, OUT after_id uuid, OUT all_due boolean, OUT last_look timestamptz)
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_claims_begin';
+COMMENT ON FUNCTION specql.claims_begin(text, boolean) IS
+'Behind which call of a service to look for others, and since when nobody did; all_due: at all of them, which takes long beside an old snapshot, and is not answered too often after nothing was found';
+
+CREATE FUNCTION specql.claims_end(service text) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_claims_end';
+COMMENT ON FUNCTION specql.claims_end(text) IS 'After calls of a service were looked for';
+
+CREATE FUNCTION specql.claimed_up_to(service text, due_at timestamptz, id uuid) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_claimed_up_to';
+COMMENT ON FUNCTION specql.claimed_up_to(text, timestamptz, uuid) IS 'The last call of a service that was claimed; counts from the commit on';
+
 -- The planner's statistics of a queue are always old: the settings keep it on the indexes. What they make it believe of
 -- costs would have every statement compiled.
 --
--- `after_at`: what was due before has been claimed. Calls that have left, and that an old snapshot keeps, lie there in the
--- index. Who gives it must begin anew now and then: a transaction may commit late. `due_by`: what
--- was not due then is not taken.
-CREATE FUNCTION specql.due_calls(service text, max_items integer, after_at timestamptz DEFAULT NULL,
-    due_by timestamptz DEFAULT NULL, OUT ids uuid[], OUT due_at timestamptz[], OUT sizes bigint[])
+-- `due_by`: what was not due then is not taken. `tried`: one of them has been claimed before.
+CREATE FUNCTION specql.due_calls(service text, max_items integer, due_by timestamptz DEFAULT NULL,
+    OUT ids uuid[], OUT due_at timestamptz[], OUT sizes bigint[], OUT tried boolean)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     s record;
+    place record;
     due_until timestamptz := least(clock_timestamp(), due_by);
     wanted integer := max_items;
     owners oid[];
@@ -30,13 +43,30 @@ DECLARE
     found_rows bigint;
 BEGIN
     SELECT v.owner, v.ordering, v.on_failure INTO s FROM specql.service AS v WHERE v.name = due_calls.service;
+    SELECT * INTO place FROM specql.claims_begin(due_calls.service, false);
+    IF s.ordering IS NOT NULL THEN
+        -- It may have had none before. In order are those in the outbox.
+        IF EXISTS (SELECT FROM specql.lease AS l WHERE l.service = due_calls.service) THEN
+            PERFORM specql.unlease(ARRAY(SELECT l.number FROM specql.lease AS l WHERE l.service = due_calls.service FOR UPDATE SKIP LOCKED),
+                                   NULL, 'leased');
+        END IF;
+    ELSIF specql.end_leases(due_calls.service, place.last_look) THEN
+        -- They were due before those that were claimed meanwhile.
+        place.after_at := '-infinity';
+    END IF;
     -- What its service may not take is put aside, a thousand at once, so that it is not looked at with each claim.
     FOR round IN 1..20 LOOP
         IF s.ordering IS NULL THEN
             ids := ARRAY(SELECT o.id FROM specql.outbox AS o
                          WHERE o.service = due_calls.service AND o.available_at <= due_until
-                           AND o.available_at > coalesce(after_at, '-infinity')
+                           AND (o.available_at, o.id) > (place.after_at, place.after_id)
                          ORDER BY o.available_at, o.id LIMIT wanted FOR UPDATE SKIP LOCKED);
+            IF ids = '{}' AND NOT place.all_due THEN
+                SELECT * INTO place FROM specql.claims_begin(due_calls.service, true);
+                EXIT WHEN NOT place.all_due;
+                PERFORM specql.end_leases(due_calls.service, place.last_look);
+                CONTINUE;
+            END IF;
         ELSE
             -- The first of each key among the oldest; if all of those wait, among twice as many. Those that have been tried, or put
             -- aside, are older than when they are due.
@@ -79,13 +109,16 @@ BEGIN
                array_agg(CASE WHEN w.most_bytes <= exact_from THEN w.most_bytes
                               ELSE (SELECT specql.payload_size(d.payload) FROM specql.whole_delivery AS d WHERE d.id = w.id AND d.place = 'outbox') END
                          ORDER BY w.place),
-               array_agg(w.owner::oid ORDER BY w.place), bool_or(w.owner IS DISTINCT FROM s.owner), array_agg(w.id) FILTER (WHERE w.most_bytes IS NULL)
-        INTO due_at, sizes, owners, strangers, gone
-        FROM (SELECT u.place, d.id, d.available_at, d.owner, d.most_bytes
+               array_agg(w.owner::oid ORDER BY w.place), bool_or(w.owner IS DISTINCT FROM s.owner), array_agg(w.id) FILTER (WHERE w.most_bytes IS NULL),
+               bool_or(w.attempts > 0)
+        INTO due_at, sizes, owners, strangers, gone, tried
+        FROM (SELECT u.place, d.id, d.available_at, d.owner, d.most_bytes, d.attempts
               FROM unnest(ids) WITH ORDINALITY AS u(id, place)
               JOIN specql.whole_delivery AS d ON d.id = u.id AND d.place = 'outbox' OFFSET 0) AS w;
         IF gone IS NOT NULL THEN
-            PERFORM specql.bury(g, 'its event is not in specql.event_log any more') FROM unnest(gone) AS g;
+            PERFORM specql.bury(o.id, CASE WHEN o.definition IS NULL THEN 'its payload is not in specql.own_payload any more'
+                                           ELSE 'its event is not in specql.event_log any more' END)
+            FROM specql.outbox AS o WHERE o.id = ANY (gone);
             ids := NULL;
             CONTINUE;
         END IF;
@@ -104,19 +137,56 @@ BEGIN
         wanted := greatest(max_items, 1000);
     END LOOP;
     ids := coalesce(ids[:max_items], '{}');
+    PERFORM specql.claims_end(due_calls.service);
 END $$;
-COMMENT ON FUNCTION specql.due_calls(text, integer, timestamptz, timestamptz) IS
+COMMENT ON FUNCTION specql.due_calls(text, integer, timestamptz) IS
 'Calls of a service that may leave now, when they were due, and the sizes of their payloads; locked for this transaction; with ordering, at most the first of each key';
 
+-- Of due_calls, in that order. Those of a service with ordering stay in the outbox, where the calls behind them see them.
+CREATE FUNCTION specql.lease_calls(service text, ids uuid[], due_at timestamptz[], leased_by text, leased_until timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+DECLARE
+    ordered constant boolean := (SELECT s.ordering IS NOT NULL FROM specql.service AS s WHERE s.name = lease_calls.service);
+    moved bigint := 0;
+BEGIN
+    IF ids = '{}' THEN
+        RETURN;
+    END IF;
+    IF NOT ordered THEN
+        WITH gone AS (
+            DELETE FROM specql.outbox AS o
+            WHERE o.id = ANY (lease_calls.ids) AND o.payload IS NULL AND o.attempts = 0 AND o.last_error IS NULL
+            RETURNING o.id, o.event_id, o.action, o.owner::oid AS owner, o.definition, o.log_slot, o.created_at),
+        together AS (
+            SELECT g.action, g.owner, g.definition, g.log_slot, array_agg(g.id ORDER BY g.id) AS ids,
+                   array_agg(g.event_id ORDER BY g.id) AS event_ids, array_agg(g.created_at ORDER BY g.id) AS created_at
+            FROM gone AS g GROUP BY g.action, g.owner, g.definition, g.log_slot),
+        kept AS (
+            INSERT INTO specql.lease (service, action, owner, definition, log_slot, ids, event_ids, created_at, last_id, leased_by, leased_until)
+            SELECT lease_calls.service, t.action, t.owner::specql.role, t.definition, t.log_slot, t.ids, t.event_ids, t.created_at,
+                   t.ids[cardinality(t.ids)], lease_calls.leased_by, lease_calls.leased_until
+            FROM together AS t)
+        SELECT coalesce(sum(cardinality(t.ids)), 0) INTO moved FROM together AS t;
+        PERFORM specql.claimed_up_to(lease_calls.service, due_at[cardinality(lease_calls.ids)], lease_calls.ids[cardinality(lease_calls.ids)]);
+    END IF;
+    IF moved < cardinality(lease_calls.ids) THEN
+        UPDATE specql.outbox AS o
+        SET status = 'leased', attempts = o.attempts + 1, leased_by = lease_calls.leased_by, leased_until = lease_calls.leased_until,
+            available_at = lease_calls.leased_until
+        WHERE o.id = ANY (lease_calls.ids);
+    END IF;
+END $$;
+COMMENT ON FUNCTION specql.lease_calls(text, uuid[], timestamptz[], text, timestamptz) IS
+'Leases calls that specql.due_calls has found, and counts the attempt';
+
 -- `place`: of the worker, by which the next one there knows what it leased. `probe_after`: after so many failures in a row, one call at a time until one succeeds. `busy` and `busy_calls`: how many
--- calls of which service this worker has not reported back yet. `reached`, `reached_at`: what
--- was due of which service before then has been claimed. `max_bytes`: of payloads that have at most `large_bytes`; one that has more only if `takes_large`.
+-- calls of which service this worker has not reported back yet. `max_bytes`: of payloads that have at most `large_bytes`; one that has more only if `takes_large`.
 -- `one_service`: of no other.
 CREATE FUNCTION specql.claim_calls(place integer, max_items integer, per_service integer, probe_after integer, busy text[], busy_calls integer[],
-    reached text[], reached_at timestamptz[], max_bytes bigint, large_bytes bigint, takes_large boolean,
+    max_bytes bigint, large_bytes bigint, takes_large boolean,
     due_by timestamptz, one_service text)
 RETURNS TABLE (id uuid, service text, url text, method text, headers text[], body text, timeout_ms integer, attempt integer,
-    max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer, due_at timestamptz)
+    max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -127,7 +197,7 @@ DECLARE
     fitting integer;
     lease interval;
     leased uuid[];
-    leased_rows integer;
+    exhausted uuid[];
     left_items integer := max_items;
     left_bytes bigint := max_bytes;
     most_bytes bigint := pg_size_bytes(specql.setting('max_payload_size'));
@@ -144,7 +214,7 @@ BEGIN
         room := least(left_items, CASE WHEN s.failures >= probe_after THEN 1 ELSE per_service END
                                   - coalesce(busy_calls[array_position(busy, s.name)], 0));
         CONTINUE WHEN room <= 0;
-        SELECT * INTO due FROM specql.due_calls(s.name, room, reached_at[array_position(reached, s.name)], due_by);
+        SELECT * INTO due FROM specql.due_calls(s.name, room, due_by);
         CONTINUE WHEN due.ids = '{}';
         fitting := 0;
         FOR i IN 1..cardinality(due.ids) LOOP
@@ -167,14 +237,16 @@ BEGIN
         -- Longer than any of its calls can take.
         lease := greatest(interval '1 min', interval '30 s' + 2 * greatest(
             s.timeout, (SELECT max((e.value ->> 'timeout')::interval) FROM jsonb_each(s.operations) AS e(key, value))));
-        WITH leased AS (
-            UPDATE specql.outbox AS o
-            SET status = 'leased', attempts = o.attempts + 1, leased_by = 'worker ' || place,
-                leased_until = clock_timestamp() + lease, available_at = clock_timestamp() + lease
-            WHERE o.id = ANY (due.ids[:fitting])
-              AND o.attempts < 1 + coalesce((s.operations -> coalesce(o.operation, (SELECT x.operation FROM specql.definition AS x WHERE x.id = o.definition)) ->> 'retries')::integer, s.retries)
-            RETURNING o.id)
-        SELECT array_agg(l.id) INTO leased FROM leased AS l;
+        leased := due.ids[:fitting];
+        IF due.tried THEN
+            exhausted := ARRAY(SELECT w.id FROM specql.whole_delivery AS w
+                               WHERE w.id = ANY (leased) AND w.place = 'outbox'
+                                 AND w.attempts >= 1 + coalesce((s.operations -> w.operation ->> 'retries')::integer, s.retries));
+            -- The last attempt did not report back: the worker died of it, or with it.
+            PERFORM specql.bury(x.id, 'the last attempt never came back') FROM unnest(exhausted) AS x(id);
+            leased := ARRAY(SELECT u.id FROM unnest(leased) WITH ORDINALITY AS u(id, number) WHERE u.id <> ALL (exhausted) ORDER BY u.number);
+            CONTINUE WHEN leased = '{}';
+        END IF;
         RETURN QUERY
             SELECT l.id, s.name,
                    CASE WHEN l.operation ->> 'path' IS NULL THEN s.url
@@ -190,7 +262,7 @@ BEGIN
                    || CASE s.format WHEN 'cloudevents' THEN 'Content-Type: application/cloudevents+json; charset=utf-8'
                                     ELSE 'Content-Type: application/json; charset=utf-8' END::text,
                    specql.delivery_body(s.format, l.item, coalesce((l.operation ->> 'retries')::integer, s.retries), s.numbers),
-                   (extract(epoch FROM coalesce((l.operation ->> 'timeout')::interval, s.timeout)) * 1000)::integer, (l.item).attempts,
+                   (extract(epoch FROM coalesce((l.operation ->> 'timeout')::interval, s.timeout)) * 1000)::integer, (l.item).attempts + 1,
                    1 + coalesce((l.operation ->> 'retries')::integer, s.retries),
                    (extract(epoch FROM s.backoff) * 1000)::bigint, s.retry_on,
                    -- A stored key goes along as it is, others by their name.
@@ -198,22 +270,16 @@ BEGIN
                                      ELSE coalesce('key:' || specql.secret_for(k, s.name, s.owner, 'sign'),
                                                    'missing:' || k || ' that may sign for ' || s.name) END
                          FROM unnest(s.secrets) WITH ORDINALITY AS u(k, place) ORDER BY place),
-                   s.failures, s.pauses, l.due_at
-            FROM (SELECT w.id, w AS item, d.due_at, coalesce(s.operations -> w.operation, '{}') AS operation
-                  FROM unnest(due.ids[:fitting], due.due_at[:fitting]) AS d(id, due_at)
+                   s.failures, s.pauses
+            FROM (SELECT w.id, w AS item, coalesce(s.operations -> w.operation, '{}') AS operation
+                  FROM unnest(leased) WITH ORDINALITY AS d(id, number)
                   JOIN specql.whole_delivery AS w ON w.id = d.id AND w.place = 'outbox'
-                  WHERE w.id = ANY (leased)) AS l;
-        GET DIAGNOSTICS leased_rows = ROW_COUNT;
-        IF leased_rows < fitting THEN
-            -- The last attempt did not report back: the worker died of it, or with it.
-            PERFORM specql.bury(d.id, 'the last attempt never came back')
-            FROM unnest(due.ids[:fitting]) AS d(id) JOIN specql.outbox AS o ON o.id = d.id
-            WHERE o.attempts >= 1 + coalesce((s.operations -> coalesce(o.operation, (SELECT x.operation FROM specql.definition AS x WHERE x.id = o.definition)) ->> 'retries')::integer, s.retries) AND o.available_at <= clock_timestamp();
-        END IF;
+                  ORDER BY d.number) AS l;
+        PERFORM specql.lease_calls(s.name, leased, due.due_at[:fitting], 'worker ' || place, clock_timestamp() + lease);
         EXIT WHEN left_items <= 0;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], bigint, bigint, boolean, timestamptz, text) IS
+COMMENT ON FUNCTION specql.claim_calls(integer, integer, integer, integer, text[], integer[], bigint, bigint, boolean, timestamptz, text) IS
 'Leases calls that may leave now and counts the attempt; commit before sending. For the worker';
 
 -- What makes the claims of a service fail: the service itself, whose calls wait until it is declared anew; some of its
@@ -264,12 +330,14 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     WITH released AS (
         UPDATE specql.outbox SET status = 'waiting', available_at = clock_timestamp(), leased_until = NULL, leased_by = NULL
         WHERE status = 'leased' AND leased_by = 'worker ' || $1 RETURNING 1)
-    SELECT count(*)::integer FROM released
+    SELECT ((SELECT count(*) FROM released)
+            + specql.unlease(ARRAY(SELECT l.number FROM specql.lease AS l WHERE l.leased_by = 'worker ' || $1 FOR UPDATE), NULL, 'waiting'))::integer
 $$;
 COMMENT ON FUNCTION specql.release_leases(integer) IS 'Puts back what the worker before this one was sending, at the same place; how many';
 
-REVOKE ALL ON FUNCTION specql.delivery_key(text, uuid, text, text, jsonb),
-    specql.due_calls(text, integer, timestamptz, timestamptz),
-    specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], bigint, bigint, boolean, timestamptz, text),
+REVOKE ALL ON FUNCTION specql.delivery_key(text, uuid, text, text, jsonb), specql.claims_begin(text, boolean), specql.claims_end(text),
+    specql.claimed_up_to(text, timestamptz, uuid), specql.due_calls(text, integer, timestamptz),
+    specql.lease_calls(text, uuid[], timestamptz[], text, timestamptz),
+    specql.claim_calls(integer, integer, integer, integer, text[], integer[], bigint, bigint, boolean, timestamptz, text),
     specql.set_aside(text, text, timestamptz), specql.release_leases(integer)
 FROM PUBLIC;

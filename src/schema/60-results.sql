@@ -8,11 +8,13 @@ DECLARE
     done record;
 BEGIN
     SELECT * INTO done FROM specql.retire(ids, verdicts, errors, http_statuses, responses);
-    UPDATE specql.outbox AS o
-    SET status = 'waiting', available_at = clock_timestamp() + r.delay * interval '1 ms', leased_until = NULL, leased_by = NULL,
-        last_error = r.error, attempts = o.attempts - (r.verdict = 'unsent')::integer
-    FROM unnest(ids, verdicts, delays, errors) AS r(id, verdict, delay, error)
-    WHERE r.verdict IN ('retry', 'unsent') AND o.id = r.id;
+    IF 'retry' = ANY (verdicts) OR 'unsent' = ANY (verdicts) THEN
+        UPDATE specql.outbox AS o
+        SET status = 'waiting', available_at = clock_timestamp() + r.delay * interval '1 ms', leased_until = NULL, leased_by = NULL,
+            last_error = r.error, attempts = o.attempts - (r.verdict = 'unsent')::integer
+        FROM unnest(ids, verdicts, delays, errors) AS r(id, verdict, delay, error)
+        WHERE r.verdict IN ('retry', 'unsent') AND o.id = r.id;
+    END IF;
     IF done.event_ids IS NOT NULL THEN
         PERFORM specql.finish_events(done.event_ids, done.actions);
     END IF;

@@ -18,7 +18,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 #variable_conflict use_column
 DECLARE
     until timestamptz;
-    due uuid[];
+    due record;
 BEGIN
     IF NOT EXISTS (SELECT FROM specql.service AS s WHERE s.name = take.service) THEN
         RAISE EXCEPTION 'no spec declares service %, so nobody may take its calls', take.service
@@ -29,19 +29,17 @@ BEGIN
         RAISE EXCEPTION 'the lease must be from 1 ms to 1 day' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     until := clock_timestamp() + lease;
-    SELECT d.ids INTO due FROM specql.due_calls(take.service, greatest(n, 0)) AS d;
+    SELECT * INTO due FROM specql.due_calls(take.service, greatest(n, 0));
     IF specql.waits_for_standby() AND current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
         -- The COMMIT after which the consumer works.
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
-    UPDATE specql.outbox AS o
-    SET status = 'leased', attempts = o.attempts + 1, leased_by = session_user, leased_until = until, available_at = until
-    WHERE o.id = ANY (due);
     RETURN QUERY
         SELECT w.id, w.kind, w.service, w.operation, w.channel, w.message, w.payload, w.event_id, w.type, w.action,
-            w.aggregatetype, w.aggregateid, w.status, w.attempts, w.available_at, w.leased_until, w.last_error, w.created_at,
+            w.aggregatetype, w.aggregateid, 'leased', w.attempts + 1, until, until, w.last_error, w.created_at,
             w.finished_at, w.http_status, w.response
-        FROM specql.whole_delivery AS w WHERE w.id = ANY (due) AND w.place = 'outbox' ORDER BY w.id;
+        FROM specql.whole_delivery AS w WHERE w.id = ANY (due.ids) AND w.place = 'outbox' ORDER BY w.id;
+    PERFORM specql.lease_calls(take.service, due.ids, due.due_at, session_user, until);
 END $$;
 COMMENT ON FUNCTION specql.take(text, integer, interval) IS
 'Leases up to n waiting calls of a service to the caller, who says specql.ack(id) or specql.nack(id) before the lease ends, else others get them';
@@ -54,9 +52,15 @@ DECLARE
     services text[];
     actions text[];
     owners oid[];
+    leases constant bigint[] := specql.lock_leases(ids);
 BEGIN
+    WITH waiting AS (
+        SELECT o.id, o.service, o.action, o.owner::oid AS owner FROM specql.outbox AS o
+        WHERE o.id = ANY (ack.ids) ORDER BY o.id FOR UPDATE)
     SELECT array_agg(d.id), array_agg(d.service), array_agg(d.action), array_agg(d.owner) INTO found_ids, services, actions, owners
-    FROM (SELECT o.id, o.service, o.action, o.owner::oid AS owner FROM specql.outbox AS o WHERE o.id = ANY (ack.ids) ORDER BY o.id FOR UPDATE) AS d;
+    FROM (SELECT c.id, c.service, c.action, c.owner::oid AS owner FROM specql.leased_call AS c
+          JOIN unnest(ack.ids) AS u(id) ON u.id = c.id WHERE c.number = ANY (leases)
+          UNION ALL SELECT w.* FROM waiting AS w) AS d;
     IF found_ids IS NULL THEN
         RETURN 0;
     END IF;
@@ -68,7 +72,7 @@ BEGIN
     RETURN cardinality(found_ids);
 END $$;
 COMMENT ON FUNCTION specql.ack(uuid[]) IS
-'Taken calls are done: specql.ack(id), or specql.ack(VARIADIC ids); how many of them were still in the outbox';
+'Taken calls are done: specql.ack(id), or specql.ack(VARIADIC ids); how many of them were not done yet';
 
 CREATE FUNCTION specql.nack(id uuid, error text DEFAULT NULL, retry_in interval DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -79,12 +83,13 @@ BEGIN
     IF retry_in NOT BETWEEN '0' AND '366 days' THEN
         RAISE EXCEPTION 'retry_in must be from 0 to 366 days' USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    SELECT o.service, o.action, o.owner, o.attempts, s.operations, s.retries, coalesce(s.backoff, '1 s') AS backoff,
-           coalesce(o.operation, (SELECT x.operation FROM specql.definition AS x WHERE x.id = o.definition)) AS operation
-    INTO d FROM specql.outbox AS o LEFT JOIN specql.service AS s ON s.name = o.service WHERE o.id = nack.id FOR UPDATE OF o;
+    PERFORM specql.unlease(specql.lock_leases(ARRAY[nack.id]), ARRAY[nack.id], 'leased');
+    PERFORM FROM specql.outbox AS o WHERE o.id = nack.id FOR UPDATE;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
+    SELECT o.service, o.action, o.owner, o.attempts, s.operations, s.retries, coalesce(s.backoff, '1 s') AS backoff, o.operation
+    INTO d FROM specql.whole_delivery AS o LEFT JOIN specql.service AS s ON s.name = o.service WHERE o.id = nack.id AND o.place = 'outbox';
     PERFORM specql.require_taker(d.service, d.action, d.owner);
     pause := coalesce(retry_in, specql.pause_after(d.attempts, d.backoff));
     PERFORM specql.record_results(ARRAY[nack.id],

@@ -84,7 +84,8 @@ BEGIN
                    AND w.id = ANY (ARRAY(
                        SELECT o.id FROM specql.outbox AS o
                        WHERE o.service = due.service AND o.available_at <= clock_timestamp() AND o.action = due.action
-                         AND coalesce(o.operation, (SELECT x.operation FROM specql.definition AS x WHERE x.id = o.definition)) = due.operation
+                         AND coalesce(o.operation, (SELECT x.operation FROM specql.definition AS x WHERE x.id = o.definition),
+                                      (SELECT x.operation FROM specql.own_payload AS x WHERE x.id = o.id)) = due.operation
                        ORDER BY o.available_at, o.id LIMIT 100 FOR UPDATE SKIP LOCKED))
                  ORDER BY w.available_at, w.id LOOP
             SELECT f.owner, f.command INTO owner, command FROM specql.find_function(d) AS f;

@@ -89,6 +89,10 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET en
                       ORDER BY o.available_at LIMIT 1) AS q
         WHERE s.url IS NOT NULL AND s.disabled IS NULL AND NOT specql.is_copy()
         UNION ALL
+        SELECT greatest(l.leased_until, s.paused_until)
+        FROM specql.lease AS l JOIN specql.service AS s ON s.name = l.service
+        WHERE s.url IS NOT NULL AND s.disabled IS NULL AND NOT specql.is_copy()
+        UNION ALL
         -- COMMIT PREPARED wakes nobody.
         SELECT clock_timestamp() + interval '500 ms' FROM pg_prepared_xacts AS p WHERE p.database = current_database()) AS w
     HAVING min(w.due) IS NOT NULL

@@ -65,8 +65,9 @@ BEGIN
     detail := CASE status WHEN 'ok' THEN 'deliveries leave from here'
               ELSE 'a restored or cloned database delivers nothing; SELECT specql.resume_deliveries() if it shall' END;
     RETURN NEXT;
-    SELECT (SELECT count(*) FROM (SELECT FROM specql.outbox AS o LIMIT 10001) AS o) AS n,
-           (SELECT o.created_at FROM specql.outbox AS o ORDER BY o.id LIMIT 1) AS oldest INTO r;
+    SELECT (SELECT count(*) FROM (SELECT FROM specql.outbox AS o UNION ALL SELECT FROM specql.leased_call AS c LIMIT 10001) AS o) AS n,
+           least((SELECT o.created_at FROM specql.outbox AS o ORDER BY o.id LIMIT 1),
+                 (SELECT min(c.created_at) FROM specql.leased_call AS c)) AS oldest INTO r;
     "check" := 'waiting deliveries';
     status := CASE WHEN r.oldest < clock_timestamp() - interval '5 min' THEN 'late' ELSE 'ok' END;
     detail := CASE WHEN r.n = 0 THEN 'none' ELSE format('%s, the oldest since %s', specql.counted(r.n), r.oldest) END;

@@ -12,13 +12,13 @@ CREATE VIEW specql.own_actions AS
     WHERE pg_catalog.pg_has_role(coalesce(r.oid, d.datdba), 'USAGE');
 COMMENT ON VIEW specql.own_actions IS 'Actions, also former ones, whose events the current user may see';
 COMMENT ON COLUMN specql.own_actions.action IS 'Schema and name';
-GRANT SELECT ON specql.own_actions, specql.action, specql.definition TO specql_reader;
+GRANT SELECT ON specql.own_actions, specql.action, specql.definition, specql.own_payload TO specql_reader;
 
 DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY '{event_log,failure,waiting_event,outbox,delivery_history,dead_letter,window_rule,window_key,window_event}'::text[] LOOP
+    FOREACH name IN ARRAY '{event_log,failure,waiting_event,outbox,lease,delivery_history,dead_letter,window_rule,window_key,window_event}'::text[] LOOP
         EXECUTE pg_catalog.format('ALTER TABLE specql.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE pg_catalog.format('GRANT SELECT ON specql.%I TO specql_reader', name);
         EXECUTE pg_catalog.format($policy$
@@ -26,7 +26,7 @@ BEGIN
             USING (action IS NULL%s
                    OR (SELECT pg_catalog.pg_has_role(x.extowner, 'USAGE') FROM pg_catalog.pg_extension AS x WHERE x.extname = 'specql')
                    OR action IN (SELECT o.action FROM specql.own_actions AS o))$policy$, name,
-            CASE WHEN name IN ('outbox', 'delivery_history', 'dead_letter') THEN
+            CASE WHEN name IN ('outbox', 'lease', 'delivery_history', 'dead_letter') THEN
                 ' AND owner IN (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE pg_catalog.pg_has_role(r.oid, ''USAGE''))' END);
         EXECUTE pg_catalog.format('COMMENT ON POLICY own_actions ON specql.%I IS %L', name,
                                   'Nobody sees what came of the rules of others, or what others queued; events that no rule is about, all who may look');

@@ -55,11 +55,16 @@ enum Column {
     columnCount
 };
 
+// Those of specql.own_payload.
+enum OwnColumn { ownId, ownAggregateType, ownAggregateId, ownType, ownOperation, ownPayload };
+
 constexpr Size longestName = 255;  // bytes of a service or an operation: both are in indexes
 constexpr double shortestRepeat = 0.1, longestRepeat = 366 * 24 * 3600.0;  // seconds
 
 struct Queue {
     BulkWriter* rows;       // nullptr in a replay that delivers nothing
+    BulkWriter* payloads;   // rows of specql.own_payload, from the first one on
+    int64_t expected;       // rows
     capture::Frame* frame;  // nullptr outside of handlers
     Kind kind;
     Datum kindName, target, text, aggregate, type, action, waitingStatus, owner;
@@ -128,10 +133,16 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, capture::Frame* frame, int64
     queue.fixedBytes = sizeOf(queue.target) + sizeOf(queue.text) + sizeOf(queue.aggregate) + sizeOf(queue.type) +
                        (queue.severity.isnull ? 0 : sizeOf(queue.severity.value));
     queue.now = GetCurrentTimestamp();
+    queue.expected = expected;
     if (capture::deliversNothing(frame)) return queue;
     queue.rows = openWriter("outbox", expected);
     wakeWorkerAtCommit();
     return queue;
+}
+
+void closeQueue(Queue* queue) {
+    if (queue->payloads != nullptr) closeWriter(queue->payloads);
+    if (queue->rows != nullptr) closeWriter(queue->rows);
 }
 
 // Whether deliveries of the events' data can refer to the log for it: a replay finds events there as they are handled,
@@ -167,6 +178,14 @@ void recordTooLarge(Queue* queue, TupleTableSlot* row, Size bytes) {
     closeWriter(writer);
 }
 
+// The deliveries of an event are found by their ids; `event` may be nullptr.
+void newIdFor(const pg_uuid_t* event, pg_uuid_t* deliveryId) {
+    if (event != nullptr)
+        newDeliveryUuid(event, deliveryId);
+    else
+        newUuid(deliveryId);
+}
+
 // The next row, with all columns that a delivery of either kind holds.
 TupleTableSlot* beginRow(const Queue* queue, const pg_uuid_t* deliveryId, const pg_uuid_t* idOfEvent) {
     TupleTableSlot* row = nextRow(queue->rows);
@@ -189,8 +208,30 @@ bool isTooLarge(Size bytes) {
     return bytes > static_cast<Size>(settings::maxPayloadSize) * 1024;
 }
 
-// Writes a delivery that holds everything itself; `data` is its payload, or 0. `event` is the index in the frame of the
-// event that it belongs to, or -1 if that is not in the frame.
+// Writes what a call has that is not the data of its event beside it. So the row itself, which moves from table to
+// table, stays narrow.
+void writeOwnPayload(Queue* queue, TupleTableSlot* row) {
+    if (queue->payloads == nullptr) queue->payloads = openWriter("own_payload", queue->expected);
+    TupleTableSlot* own = nextRow(queue->payloads);
+    constexpr struct {
+        Column from;
+        OwnColumn to;
+    } columns[] = {{aggregateType, ownAggregateType},
+                   {aggregateId, ownAggregateId},
+                   {type, ownType},
+                   {operation, ownOperation},
+                   {payload, ownPayload}};
+    setColumn(own, ownId, row->tts_values[id]);
+    for (auto column : columns) {
+        if (row->tts_isnull[column.from]) continue;
+        setColumn(own, column.to, row->tts_values[column.from]);
+        row->tts_isnull[column.from] = true;
+    }
+    writeRow(queue->payloads);
+}
+
+// Writes a delivery of what is not the data of its event in the log; `data` is its payload, or 0. `event` is the index
+// in the frame of the event that it belongs to, or -1 if that is not in the frame.
 void enqueueWhole(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, const pg_uuid_t* idOfEvent, Datum data) {
     if (queue->rows == nullptr) return;
     TupleTableSlot* row = beginRow(queue, deliveryId, idOfEvent);
@@ -205,8 +246,10 @@ void enqueueWhole(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, cons
                  (row->tts_isnull[aggregateId] ? 0 : sizeOf(row->tts_values[aggregateId]));
     if (isTooLarge(bytes))
         recordTooLarge(queue, row, bytes);
-    else
+    else {
+        if (queue->kind == kindCall && !settings::wholeDeliveries) writeOwnPayload(queue, row);
         writeRow(queue->rows);
+    }
     if (event >= 0) capture::countDelivery(queue->frame, event);
 }
 
@@ -254,7 +297,7 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
             enqueueReference(&queue, i);
         } else {
             pg_uuid_t deliveryId;
-            newUuid(&deliveryId);
+            newDeliveryUuid(frame->id(i), &deliveryId);
             enqueueWhole(&queue, &deliveryId, i, frame->id(i), capture::shownData(events));
         }
         MemoryContextSwitchTo(before);
@@ -262,7 +305,7 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
         ++queued;
     }
     MemoryContextDelete(perEvent);
-    if (queue.rows != nullptr) closeWriter(queue.rows);
+    closeQueue(&queue);
     PG_RETURN_INT64(queued);
 }
 
@@ -281,9 +324,9 @@ Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
     }
     Queue queue = openQueue(fcinfo, kind, frame, 1, 4);
     auto* deliveryId = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
-    newUuid(deliveryId);
+    newIdFor(event, deliveryId);
     enqueueWhole(&queue, deliveryId, index, event, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3));
-    if (queue.rows != nullptr) closeWriter(queue.rows);
+    closeQueue(&queue);
     PG_RETURN_UUID_P(deliveryId);
 }
 
@@ -307,11 +350,11 @@ Datum enqueueMany(FunctionCallInfo fcinfo) {
     auto* deliveries = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t) * Max(count, 1)));
     auto* ids = static_cast<Datum*>(palloc(sizeof(Datum) * Max(count, 1)));
     for (int i = 0; i < count; ++i) {
-        newUuid(&deliveries[i]);
+        newIdFor(event, &deliveries[i]);
         ids[i] = UUIDPGetDatum(&deliveries[i]);
         enqueueWhole(&queue, &deliveries[i], frame != nullptr ? frame->focus : -1, event, nulls[i] ? 0 : payloads[i]);
     }
-    if (queue.rows != nullptr) closeWriter(queue.rows);
+    closeQueue(&queue);
     PG_RETURN_ARRAYTYPE_P(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR));
 }
 

@@ -21,8 +21,7 @@ namespace {
 
 constexpr size_t keptResponse = 2000;  // bytes of an answer that are recorded
 constexpr size_t longestSecret = 4096;
-constexpr int fullLookShare = 20;  // a claim that looks at all that is due may take this part of the time
-constexpr int standbyMs = 2;       // between two looks whether a standby has what was claimed
+constexpr int standbyMs = 2;  // between two looks whether a standby has what was claimed
 
 http::HttpLimits currentLimits() {
     http::HttpLimits limits;
@@ -143,12 +142,7 @@ Courier::Memory Courier::memory() const {
     return memory;
 }
 
-bool Courier::accept(const Claims& claims, XLogRecPtr position) {
-    TimestampTz now = GetCurrentTimestamp();
-    bool lookedAtAll = claimedUpTo_.empty();
-    if (lookedAtAll) fullLookAt_ = now + Max(USECS_PER_SEC, claims.tookUs * fullLookShare);
-    if (now >= fullLookAt_) claimedUpTo_.clear();
-    bool mayBeIncomplete = claims.count == 0 && unfinished() == 0 && !lookedAtAll && claimedUpTo_.empty();
+void Courier::accept(const Claims& claims, XLogRecPtr position) {
     if (claims.count > 0) position_ = position;
     for (int i = 0; i < claims.count; ++i) {
         const Claim& claim = claims.items[i];
@@ -176,15 +170,8 @@ bool Courier::accept(const Claims& claims, XLogRecPtr position) {
             service.recordedFailures = claim.failures;
         }
         ++service.busy;
-        TimestampTz& dueAt = claimedUpTo_.emplace(call.service, claim.dueAt).first->second;
-        dueAt = Max(dueAt, claim.dueAt);
         waiting_.push_back(std::move(call));
     }
-    return mayBeIncomplete;
-}
-
-int64_t Courier::msToFullLook() const {
-    return claimedUpTo_.empty() ? -1 : Max((fullLookAt_ - GetCurrentTimestamp()) / 1000, 0);
 }
 
 // Adds the signature and fills in secrets. Returns what is wrong; empty if nothing is.

@@ -37,13 +37,11 @@ struct Claim {
     int secretCount;
     int failures;
     int pauses;
-    TimestampTz dueAt;
 };
 
 struct Claims {
     Claim* items;
     int count;
-    int64_t tookUs;  // to find them
 };
 
 class Courier {
@@ -68,9 +66,8 @@ public:
 
     // Drops the results that record() has stored.
     void recorded();
-    // Takes over the claims, which leave once isSafe(`position`). Returns true if there are none, but the next claim
-    // looks at everything and may find some.
-    bool accept(const Claims& claims, XLogRecPtr position);
+    // Takes over the claims, which leave once isSafe(`position`).
+    void accept(const Claims& claims, XLogRecPtr position);
     // Starts as many calls as may be in flight, and waits up to `timeoutMs` for one to end.
     void perform(int timeoutMs);
     // Puts back the calls that have not been started, as if they had not been claimed.
@@ -85,8 +82,6 @@ public:
     size_t results() const { return outcomes_.size(); }
     // Calls that were accepted and have no result yet.
     size_t unfinished() const { return waiting_.size() + inFlight_.size(); }
-    // Until a claim looks at all that is due; -1 if the next one does. A worker must not sleep longer.
-    int64_t msToFullLook() const;
     // How many more calls may be claimed.
     int room() const;
 
@@ -147,12 +142,6 @@ private:
     std::map<uint64_t, Call> inFlight_;
     std::map<std::string, Service> services_;
     std::vector<Outcome> outcomes_;
-    // For each service when the last call that was claimed was due. The next claim begins a little before it, so as not
-    // to scan the dead rows of all calls that have left, which an old snapshot keeps. A transaction that was open for
-    // long may commit calls that were due before: so it is cleared every second, or as often as looking at everything
-    // takes a small part of the time.
-    std::map<std::string, TimestampTz> claimedUpTo_;
-    TimestampTz fullLookAt_ = 0;
     uint64_t nextKey_ = 1;
 };
 

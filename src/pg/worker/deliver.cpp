@@ -25,13 +25,13 @@ SPECQL_FUNCTION(specql_deliver) {
         int batch = static_cast<int>(Min(left, static_cast<int64_t>(settings::batchSize)));
         MemoryContextSwitchTo(scratch);
         int sent = courier->sendNotifications(batch);
-        Claims claims = {nullptr, 0, 0};
+        Claims claims = {nullptr, 0};
         MemoryContextSwitchTo(scratch);  // SPI has switched to its own
         if (sent < batch) claims = courier->claim(batch - sent);
         if (sent + claims.count == 0) break;
         // The claim is behind what was committed by others, and makes it durable here when it is.
         XLogFlush(XactLastRecEnd);
-        (void)courier->accept(claims, XactLastRecEnd);
+        courier->accept(claims, XactLastRecEnd);
         while (courier->unfinished() > 0) {
             courier->perform(waitMs);
             CHECK_FOR_INTERRUPTS();

@@ -9,9 +9,6 @@ namespace specql::worker {
 
 namespace {
 
-// Calls of transactions that were open for less are found at once, if others that are due later were claimed before.
-constexpr int64_t lateUs = 5 * USECS_PER_SEC;
-
 // The elements of an array, collected for a parameter of a statement.
 struct Column {
     Datum* values;
@@ -64,9 +61,6 @@ Datum integers(const Column& column) {
 }
 Datum bigints(const Column& column) {
     return arrayOf(column, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-}
-Datum times(const Column& column) {
-    return arrayOf(column, TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 }
 Datum uuids(const Column& column) {
     return arrayOf(column, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
@@ -144,7 +138,6 @@ Claim readClaim(const Row& row) {
     claim.secrets = textsCell(row, 12, &claim.secretCount);
     claim.failures = DatumGetInt32(cell(row, 13));
     claim.pauses = DatumGetInt32(cell(row, 14));
-    claim.dueAt = DatumGetTimestampTz(cell(row, 15));
     return claim;
 }
 
@@ -225,11 +218,9 @@ int Courier::sendNotifications(int limit) const {
 
 Claims Courier::claim(int limit) const {
     limit = Min(limit, room());
-    Claims claims = {nullptr, 0, 0};
+    Claims claims = {nullptr, 0};
     if (limit <= 0 || waitsForStandby()) return claims;
-    TimestampTz begun = GetCurrentTimestamp();
     ErrorData* error = trySubtransaction([this, limit, &claims] { claims = claimOf(nullptr, limit); });
-    claims.tookUs = GetCurrentTimestamp() - begun;
     if (error == nullptr) return claims;
     FreeErrorData(error);
     return claimByService(limit);
@@ -239,7 +230,7 @@ Claims Courier::claim(int limit) const {
 // specql.set_aside() sets the delivery aside that causes the error.
 Claims Courier::claimByService(int limit) const {
     MemoryContext keep = CurrentMemoryContext;
-    Claims all = {static_cast<Claim*>(palloc0(sizeof(Claim) * static_cast<Size>(limit))), 0, 0};
+    Claims all = {static_cast<Claim*>(palloc0(sizeof(Claim) * static_cast<Size>(limit))), 0};
     execute("SELECT s.name FROM specql.service AS s WHERE s.url IS NOT NULL AND s.disabled IS NULL ORDER BY random()",
             0, nullptr, nullptr);
     MemoryContextSwitchTo(keep);  // SPI has switched to its own
@@ -247,7 +238,7 @@ Claims Courier::claimByService(int limit) const {
     uint64 count = SPI_processed;
     for (uint64 i = 0; i < count && all.count < limit; ++i) {
         const char* name = textCell({services->vals[i], services->tupdesc, keep}, 1);
-        Claims claims = {nullptr, 0, 0};
+        Claims claims = {nullptr, 0};
         ErrorData* error =
             trySubtransaction([this, name, limit, &all, &claims] { claims = claimOf(name, limit - all.count); });
         if (error == nullptr) {
@@ -274,7 +265,7 @@ Claims Courier::claimByService(int limit) const {
 // Claims calls of one service, or for nullptr of all.
 Claims Courier::claimOf(const char* service, int limit) const {
     MemoryContext keep = CurrentMemoryContext;
-    Claims claims = {nullptr, 0, 0};
+    Claims claims = {nullptr, 0};
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql claim", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(scratch);
     Column names = makeColumn(services_.size()), busy = makeColumn(services_.size());
@@ -284,23 +275,15 @@ Claims Courier::claimOf(const char* service, int limit) const {
     }
     // At most three quarters of the calls are for one service, so that a slow one does not block the others.
     int perService = Max(1, settings::maxConcurrency * 2 * 3 / 4);
-    Column reached = makeColumn(claimedUpTo_.size()), reachedAt = makeColumn(claimedUpTo_.size());
-    for (const auto& entry : claimedUpTo_) {
-        addText(&reached, entry.first);
-        add(&reachedAt, TimestampTzGetDatum(entry.second - lateUs));
-    }
     Memory bytes = memory();
-    const Oid types[] = {
-        INT4OID, INT4OID, INT4OID, INT4OID,        TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID,
-        INT8OID, INT8OID, BOOLOID, TIMESTAMPTZOID, TEXTOID};
+    const Oid types[] = {INT4OID, INT4OID, INT4OID, INT4OID,        TEXTARRAYOID, INT4ARRAYOID,
+                         INT8OID, INT8OID, BOOLOID, TIMESTAMPTZOID, TEXTOID};
     const Datum values[] = {Int32GetDatum(workerNumber_),
                             Int32GetDatum(limit),
                             Int32GetDatum(perService),
                             Int32GetDatum(delivery::Breaker::failuresToOpen),
                             texts(names),
                             integers(busy),
-                            texts(reached),
-                            times(reachedAt),
                             Int64GetDatum(static_cast<int64>(bytes.left)),
                             Int64GetDatum(static_cast<int64>(bytes.large)),
                             BoolGetDatum(bytes.roomForLarge),
@@ -310,8 +293,8 @@ Claims Courier::claimOf(const char* service, int limit) const {
     memset(nulls, ' ', lengthof(types));
     nulls[lengthof(types)] = '\0';
     if (service == nullptr) nulls[lengthof(types) - 1] = 'n';
-    execute("SELECT * FROM specql.claim_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)", lengthof(types),
-            types, values, nulls);
+    execute("SELECT * FROM specql.claim_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", lengthof(types), types,
+            values, nulls);
     MemoryContextSwitchTo(scratch);  // SPI has switched to its own
     claims.count = static_cast<int>(SPI_processed);
     claims.items = static_cast<Claim*>(MemoryContextAlloc(keep, sizeof(Claim) * Max(claims.count, 1)));

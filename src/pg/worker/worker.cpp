@@ -18,6 +18,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/sqlstate.hpp"
+#include "pg/outbox/claim_place.hpp"
 #include "pg/worker/courier.hpp"
 #include "pg/worker/launcher.hpp"
 #include "pg/worker/owners.hpp"
@@ -94,7 +95,7 @@ bool exchange(Worker* worker) {
         worker->courier->record();
         worker->notified = stopping ? 0 : worker->courier->sendNotifications(1000);
         MemoryContextSwitchTo(worker->round);
-        worker->claims = {nullptr, 0, 0};
+        worker->claims = {nullptr, 0};
         if (!stopping) worker->claims = worker->courier->claim(Max(settings::batchSize, settings::maxConcurrency));
     });
 }
@@ -205,12 +206,11 @@ void serve(Worker* worker) {
         if (ConfigReloadPending) reload(worker);
         if (settings::workerMode == settings::workerOff || worker->workerNumber > settings::workers) return;
         worker->heldUp = worker->heldUp && worker->courier->waitsForStandby();
-        worker->claims = {nullptr, 0, 0};
+        worker->claims = {nullptr, 0};
         worker->notified = 0;
-        bool again = false;
         if (exchange(worker)) {
             worker->courier->recorded();
-            again = worker->courier->accept(worker->claims, XactLastCommitEnd);
+            worker->courier->accept(worker->claims, XactLastCommitEnd);
             if (worker->claims.count > 0) worker->acceptedAt = GetCurrentTimestamp();
             MemoryContextReset(worker->round);
         } else if (worker->isOutdated || !sleepUntilWork(afterErrorMs)) {
@@ -227,7 +227,7 @@ void serve(Worker* worker) {
             performCalls(worker);
             continue;
         }
-        if (worked || again || worker->courier->results() > 0) continue;
+        if (worked || worker->courier->results() > 0) continue;
         if (GetCurrentTimestamp() >= housekeepingAt) {
             housekeepingAt = later(housekeepingMs);
             runHousekeeping(worker);
@@ -244,7 +244,7 @@ void serve(Worker* worker) {
         int64_t wait = settings::pollInterval;
         if (worker->dueMs > 0 && worker->dueMs < wait) wait = worker->dueMs;
         if (ownersMs >= 0 && ownersMs < wait) wait = ownersMs;
-        int64_t lookMs = worker->courier->msToFullLook();
+        int64_t lookMs = outbox::msToFullLook();
         if (lookMs >= 0 && lookMs < wait) wait = lookMs;
         worker->heldUp = worker->courier->waitsForStandby();
         if (worker->heldUp) wait = Min(wait, standbyLookMs);
@@ -260,6 +260,7 @@ void serve(Worker* worker) {
 void initWorker() {
     settings::defineWorkerSettings();
     registerWakeCallbacks();
+    outbox::registerClaimPlaces();
     registerLauncher();
 }
 

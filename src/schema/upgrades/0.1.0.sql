@@ -52,15 +52,16 @@ ALTER TABLE specql.outbox ADD COLUMN definition integer, ADD COLUMN log_slot sma
     DROP CONSTRAINT outbox_check,
     ADD CONSTRAINT outbox_whole CHECK (CASE
         WHEN definition IS NOT NULL THEN log_slot IS NOT NULL AND event_id IS NOT NULL AND action IS NOT NULL
-        WHEN kind = 'call' THEN aggregatetype IS NOT NULL AND type IS NOT NULL AND payload IS NOT NULL
-                                AND service IS NOT NULL AND operation IS NOT NULL
+        WHEN kind = 'call' THEN service IS NOT NULL
+                                AND (payload IS NULL OR aggregatetype IS NOT NULL AND type IS NOT NULL AND operation IS NOT NULL)
         ELSE aggregatetype IS NOT NULL AND type IS NOT NULL AND payload IS NOT NULL
              AND channel IS NOT NULL AND message IS NOT NULL END);
 ALTER TABLE specql.delivery_history ADD COLUMN definition integer, ADD COLUMN log_slot smallint,
     ALTER COLUMN aggregatetype DROP NOT NULL, ALTER COLUMN type DROP NOT NULL, ALTER COLUMN payload DROP NOT NULL;
 ALTER TABLE specql.dead_letter ADD COLUMN definition integer, ADD COLUMN log_slot smallint,
     ALTER COLUMN aggregatetype DROP NOT NULL, ALTER COLUMN type DROP NOT NULL, ALTER COLUMN payload DROP NOT NULL;
-DROP INDEX specql.outbox_event, specql.outbox_order;
+DROP INDEX specql.outbox_event, specql.outbox_order, specql.delivery_history_event;
+-- @new delivery_history_event
 -- @new outbox_event
 -- @new outbox_moved
 -- @new outbox_open
@@ -73,17 +74,27 @@ ALTER TABLE specql.secret ADD COLUMN signs_for text[] NOT NULL DEFAULT '{}', ADD
 UPDATE specql.secret AS x SET signs_for = ARRAY(SELECT s.name FROM specql.service AS s WHERE x.name = ANY (s.secrets));
 -- @new specql.service_share
 -- @new specql.definition
+-- @new specql.own_payload
+-- @new specql.lease
 DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY '{event_log,failure,waiting_event,outbox,delivery_history,dead_letter,window_rule,window_key,window_event}'::text[] LOOP
+    FOREACH name IN ARRAY '{event_log,failure,waiting_event,outbox,lease,delivery_history,dead_letter,window_rule,window_key,window_event}'::text[] LOOP
         IF name IN ('outbox', 'delivery_history', 'dead_letter') THEN
             EXECUTE pg_catalog.format($policy$
                 ALTER POLICY own_actions ON specql.%I
                 USING (action IS NULL AND owner IN (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE pg_catalog.pg_has_role(r.oid, 'USAGE'))
                        OR (SELECT pg_catalog.pg_has_role(x.extowner, 'USAGE') FROM pg_catalog.pg_extension AS x WHERE x.extname = 'specql')
                        OR action IN (SELECT o.action FROM specql.own_actions AS o))$policy$, name);
+        END IF;
+        IF name = 'lease' THEN
+            ALTER TABLE specql.lease ENABLE ROW LEVEL SECURITY;
+            GRANT SELECT ON specql.lease, specql.own_payload TO specql_reader;
+            CREATE POLICY own_actions ON specql.lease FOR SELECT TO specql_reader
+            USING (action IS NULL AND owner IN (SELECT r.oid FROM pg_catalog.pg_roles AS r WHERE pg_catalog.pg_has_role(r.oid, 'USAGE'))
+                   OR (SELECT pg_catalog.pg_has_role(x.extowner, 'USAGE') FROM pg_catalog.pg_extension AS x WHERE x.extname = 'specql')
+                   OR action IN (SELECT o.action FROM specql.own_actions AS o));
         END IF;
         EXECUTE pg_catalog.format('COMMENT ON POLICY own_actions ON specql.%I IS %L', name,
                                   'Nobody sees what came of the rules of others, or what others queued; events that no rule is about, all who may look');
