@@ -21,7 +21,7 @@ FROM generate_series(1, 3) AS n;
 SELECT count(*) AS missing FROM specql.outbox AS o, jsonb_each(to_jsonb(o)) AS e WHERE e.value = 'null' AND e.key NOT IN ('action', 'definition', 'log_slot');
 CREATE TABLE was AS SELECT o.id, to_jsonb(o) AS row FROM specql.outbox AS o;
 
-SELECT * FROM specql.retire(ARRAY(SELECT o.id FROM specql.outbox AS o ORDER BY o.id), '{done,dead,retry}', '{NULL,broken,NULL}', '{200,500,503}', '{fine,NULL,NULL}');
+SELECT event_ids, actions FROM specql.retire(ARRAY(SELECT o.id FROM specql.outbox AS o ORDER BY o.id), '{done,dead,retry}', '{NULL,broken,NULL}', '{200,500,503}', '{fine,NULL,NULL}');
 SELECT changes(w.row, to_jsonb(h)) AS done FROM was AS w JOIN specql.delivery_history AS h ON h.id = w.id;
 SELECT changes(w.row, to_jsonb(d)) AS dead FROM was AS w JOIN specql.dead_letter AS d ON d.id = w.id;
 SELECT changes(w.row, to_jsonb(o)) AS stays FROM was AS w JOIN specql.outbox AS o ON o.id = w.id;
@@ -35,7 +35,7 @@ SELECT specql.discard(d.id) FROM specql.dead_letter AS d;
 SELECT changes(w.row, to_jsonb(h)) AS discarded FROM was AS w JOIN specql.delivery_history AS h ON h.id = w.id;
 SELECT specql.discard('00000000-0000-7000-8000-000000000001'), specql.redrive('00000000-0000-7000-8000-000000000001'::uuid);
 -- Nobody takes what has left.
-SELECT * FROM specql.retire('{00000000-0000-7000-8000-000000000001}', '{done}', NULL, NULL, NULL);
+SELECT event_ids, actions FROM specql.retire('{00000000-0000-7000-8000-000000000001}', '{done}', NULL, NULL, NULL);
 SELECT count(*) FROM specql.deliveries;
 
 -- What a handler queues that is too large is a dead letter of the same shape, and its owner's.

@@ -8,12 +8,13 @@ COMMENT ON FUNCTION specql.viewer() IS
 
 -- What belongs to nobody, because its role was dropped, is for the owner of the database.
 CREATE FUNCTION specql.works_for(owner specql.role, caller oid) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT pg_has_role($2, coalesce(r.oid, d.datdba), 'USAGE')
-           OR (SELECT pg_has_role($2, x.extowner, 'USAGE') FROM pg_extension AS x WHERE x.extname = 'specql')
-    FROM pg_database AS d LEFT JOIN pg_roles AS r ON r.oid = $1::oid
-    WHERE d.datname = current_database()
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (SELECT pg_has_role(caller, coalesce(r.oid, d.datdba), 'USAGE')
+                   OR (SELECT pg_has_role(caller, x.extowner, 'USAGE') FROM pg_extension AS x WHERE x.extname = 'specql')
+            FROM pg_database AS d LEFT JOIN pg_roles AS r ON r.oid = owner::oid
+            WHERE d.datname = current_database());
+END $$;
 COMMENT ON FUNCTION specql.works_for(specql.role, oid) IS
 'Has the caller the rights of the owner, or of the database''s owner if that role is gone?';
 

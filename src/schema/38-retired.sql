@@ -59,7 +59,7 @@ COMMENT ON COLUMN specql.leased_call.created_at IS 'As in specql.outbox';
 -- Whoever changes what a lease holds has locked it. Those of calls that were claimed lately are at the right end of the index,
 -- whatever an old snapshot keeps at the left.
 CREATE FUNCTION specql.lock_leases(ids uuid[]) RETURNS bigint[]
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     RETURN ARRAY(
         SELECT l.number FROM specql.lease AS l
@@ -71,7 +71,7 @@ COMMENT ON FUNCTION specql.lock_leases(uuid[]) IS 'Locks the leases that hold so
 
 -- Back to the outbox, where each has a row of its own.
 CREATE FUNCTION specql.unlease(numbers bigint[], ids uuid[], status text) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     moved bigint;
 BEGIN
@@ -94,7 +94,7 @@ COMMENT ON FUNCTION specql.unlease(bigint[], uuid[], text) IS
 'Puts calls of locked leases, or for NULL all of them, back into the outbox, as waiting or leased; how many';
 
 CREATE FUNCTION specql.shrink_leases(numbers bigint[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     UPDATE specql.lease AS l SET partial = true WHERE l.number = ANY (numbers) AND NOT l.partial;
     DELETE FROM specql.lease AS l
@@ -104,7 +104,7 @@ COMMENT ON FUNCTION specql.shrink_leases(bigint[]) IS 'After calls have left loc
 
 -- Of a worker that died, or a consumer that took too long. `after`: those that were over then have been looked at.
 CREATE FUNCTION specql.end_leases(service text, after timestamptz) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     ended constant bigint[] := ARRAY(SELECT l.number FROM specql.lease AS l
                                      WHERE l.leased_until > end_leases.after AND l.leased_until <= clock_timestamp()
@@ -119,47 +119,36 @@ END $$;
 COMMENT ON FUNCTION specql.end_leases(text, timestamptz) IS
 'Puts calls of a service, or for NULL of all, back into the outbox whose leases have ended since; are there any?';
 
+CREATE FUNCTION specql.retire_leased(leases bigint[], ids uuid[], verdicts text[], errors text[], http_statuses integer[], responses text[],
+    OUT event_ids uuid[], OUT actions text[], OUT retired bigint)
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_retire_leased';
+COMMENT ON FUNCTION specql.retire_leased(bigint[], uuid[], text[], text[], integer[], text[]) IS
+'Takes calls that are done out of locked leases, into the history, and ends the leases whose calls are all done at once; the calls'' events, their actions, and how many calls';
+
 -- The one way out of the outbox and of leases. Items that are in neither any more are passed over, and those with another verdict; what was
 -- leased and is not done goes back to the outbox.
 CREATE FUNCTION specql.retire(ids uuid[], verdicts text[], errors text[], http_statuses integer[], responses text[],
-    OUT event_ids uuid[], OUT actions text[])
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+    OUT event_ids uuid[], OUT actions text[], OUT retired bigint)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    leases constant bigint[] := specql.lock_leases(ids);
-    emptied bigint[];
-    left_leases bigint := 0;
+    leases bigint[] := specql.lock_leases(ids);
     events uuid[];
     heard text[];
+    waiting bigint;
 BEGIN
+    retired := 0;
     IF leases <> '{}' THEN
-        WITH item AS MATERIALIZED (
-            SELECT c.*, r.error, r.http_status, r.response
-            FROM specql.leased_call AS c
-            JOIN unnest(ids, verdicts, errors, http_statuses, responses) AS r(id, verdict, error, http_status, response) ON r.id = c.id
-            WHERE c.number = ANY (leases) AND r.verdict = 'done'),
-        done AS (
-            INSERT INTO specql.delivery_history (id, kind, service, event_id, action, status, attempts, available_at, last_error, created_at,
-                                                 finished_at, http_status, response, owner, definition, log_slot)
-            SELECT i.id, 'call', i.service, i.event_id, i.action, 'done', 1, i.created_at, i.error, i.created_at,
-                   clock_timestamp(), i.http_status, i.response, i.owner, i.definition, i.log_slot
-            FROM item AS i),
-        ended AS (
-            DELETE FROM specql.lease AS l USING (SELECT i.number, count(*) AS n FROM item AS i GROUP BY i.number) AS i
-            WHERE l.number = i.number AND NOT l.partial AND i.n = cardinality(l.ids))
-        SELECT count(*), array_agg(i.event_id) FILTER (WHERE i.event_id IS NOT NULL),
-               array_agg(i.action) FILTER (WHERE i.event_id IS NOT NULL)
-        INTO left_leases, event_ids, actions FROM item AS i;
-        emptied := ARRAY(SELECT l.number FROM specql.lease AS l WHERE l.number = ANY (leases));
-        IF emptied <> '{}' THEN
-            IF left_leases > 0 THEN
-                PERFORM specql.shrink_leases(emptied);
-            END IF;
-            IF left_leases < cardinality(ids) THEN
-                PERFORM specql.unlease(emptied, ids, 'leased');
-            END IF;
+        SELECT * INTO event_ids, actions, retired FROM specql.retire_leased(leases, ids, verdicts, errors, http_statuses, responses);
+        -- Those that were emptied have gone with what was in them.
+        leases := ARRAY(SELECT l.number FROM specql.lease AS l WHERE l.number = ANY (leases));
+        IF leases <> '{}' AND retired > 0 THEN
+            PERFORM specql.shrink_leases(leases);
         END IF;
-        IF left_leases >= cardinality(ids) THEN
+        IF retired >= cardinality(ids) THEN
             RETURN;
+        END IF;
+        IF leases <> '{}' THEN
+            PERFORM specql.unlease(leases, ids, 'leased');
         END IF;
     END IF;
     WITH gone AS (
@@ -185,12 +174,15 @@ BEGIN
     done AS (
         INSERT INTO specql.delivery_history SELECT g.* FROM gone AS g WHERE g.status = 'done'
         RETURNING event_id, action)
-    SELECT array_agg(d.event_id), array_agg(d.action) INTO events, heard FROM done AS d WHERE d.event_id IS NOT NULL;
+    SELECT array_agg(d.event_id) FILTER (WHERE d.event_id IS NOT NULL), array_agg(d.action) FILTER (WHERE d.event_id IS NOT NULL),
+           (SELECT count(*) FROM gone)
+    INTO events, heard, waiting FROM done AS d;
     event_ids := event_ids || events;
     actions := actions || heard;
+    retired := retired + waiting;
 END $$;
 COMMENT ON FUNCTION specql.retire(uuid[], text[], text[], integer[], text[]) IS
-'Takes deliveries out of the outbox and of leases, into the history (verdict done) or to the dead letters (dead); the events of those that are done, and their actions';
+'Takes deliveries out of the outbox and of leases, into the history (verdict done) or to the dead letters (dead); the events of those that are done, their actions, and how many have left';
 
 -- A payload that no setting lets leave (see settings.hpp) is not copied.
 CREATE FUNCTION specql.bury(id uuid, reason text) RETURNS void
@@ -224,5 +216,5 @@ COMMENT ON FUNCTION specql.expire_deliveries() IS
 'Removes up to 10,000 deliveries from the history that are older than specql.delivery_retention; how many. The worker does it';
 
 REVOKE ALL ON FUNCTION specql.lock_leases(uuid[]), specql.unlease(bigint[], uuid[], text), specql.shrink_leases(bigint[]),
-    specql.end_leases(text, timestamptz), specql.retire(uuid[], text[], text[], integer[], text[]), specql.bury(uuid, text), specql.expire_deliveries() FROM PUBLIC;
+    specql.end_leases(text, timestamptz), specql.retire_leased(bigint[], uuid[], text[], text[], integer[], text[]), specql.retire(uuid[], text[], text[], integer[], text[]), specql.bury(uuid, text), specql.expire_deliveries() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.expire_deliveries() TO specql_admin;

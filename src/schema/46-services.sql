@@ -195,9 +195,10 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_unregister_service';
 COMMENT ON FUNCTION specql.unregister_service(text) IS 'Forgets a service; its calls wait';
 
 CREATE FUNCTION specql.require_service(name text) RETURNS void
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT specql.require_owner('service ' || s.name, s.owner, specql.viewer()) FROM specql.service AS s WHERE s.name = $1
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM specql.require_owner('service ' || s.name, s.owner, specql.viewer()) FROM specql.service AS s WHERE s.name = require_service.name;
+END $$;
 COMMENT ON FUNCTION specql.require_service(text) IS 'An error if a service belongs to somebody else';
 
 CREATE FUNCTION specql.pause_service(name text, reason text DEFAULT 'paused by hand') RETURNS boolean

@@ -25,10 +25,11 @@ COMMENT ON FUNCTION specql.claimed_up_to(text, timestamptz, uuid) IS 'The last c
 -- The planner's statistics of a queue are always old: the settings keep it on the indexes. What they make it believe of
 -- costs would have every statement compiled.
 --
--- `due_by`: what was not due then is not taken. `tried`: one of them has been claimed before.
-CREATE FUNCTION specql.due_calls(service text, max_items integer, due_by timestamptz DEFAULT NULL,
+-- `due_by`: what was not due then is not taken. `measured`: their sizes are asked for, and those that have lost what they deliver
+-- become dead letters. `tried`: one of them has been claimed before.
+CREATE FUNCTION specql.due_calls(service text, max_items integer, due_by timestamptz, measured boolean,
     OUT ids uuid[], OUT due_at timestamptz[], OUT sizes bigint[], OUT tried boolean)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     s record;
     place record;
@@ -57,11 +58,16 @@ BEGIN
     -- What its service may not take is put aside, a thousand at once, so that it is not looked at with each claim.
     FOR round IN 1..20 LOOP
         IF s.ordering IS NULL THEN
-            ids := ARRAY(SELECT o.id FROM specql.outbox AS o
-                         WHERE o.service = due_calls.service AND o.available_at <= due_until
-                           AND (o.available_at, o.id) > (place.after_at, place.after_id)
-                         ORDER BY o.available_at, o.id LIMIT wanted FOR UPDATE SKIP LOCKED);
-            IF ids = '{}' AND NOT place.all_due THEN
+            WITH due AS MATERIALIZED (
+                SELECT o.id, o.available_at, o.owner::oid AS owner, o.attempts
+                FROM specql.outbox AS o
+                WHERE o.service = due_calls.service AND o.available_at <= due_until
+                  AND (o.available_at, o.id) > (place.after_at, place.after_id)
+                ORDER BY o.available_at, o.id LIMIT wanted FOR UPDATE SKIP LOCKED)
+            SELECT array_agg(d.id), array_agg(d.available_at), array_agg(d.owner), bool_or(d.owner IS DISTINCT FROM s.owner::oid),
+                   bool_or(d.attempts > 0)
+            INTO ids, due_at, owners, strangers, tried FROM due AS d;
+            IF ids IS NULL AND NOT place.all_due THEN
                 SELECT * INTO place FROM specql.claims_begin(due_calls.service, true);
                 EXIT WHEN NOT place.all_due;
                 PERFORM specql.end_leases(due_calls.service, place.last_look);
@@ -103,22 +109,24 @@ BEGIN
                 EXIT WHEN found_rows <= seen;
                 seen := seen * 2;
             END LOOP;
+            SELECT array_agg(o.available_at ORDER BY u.place), array_agg(o.owner::oid ORDER BY u.place),
+                   bool_or(o.owner IS DISTINCT FROM s.owner), bool_or(o.attempts > 0)
+            INTO due_at, owners, strangers, tried
+            FROM unnest(ids) WITH ORDINALITY AS u(id, place) JOIN specql.outbox AS o ON o.id = u.id;
         END IF;
-        -- In the order of the array. Only what may be too large is measured. OFFSET 0: each is looked up once.
-        SELECT array_agg(w.available_at ORDER BY w.place),
-               array_agg(CASE WHEN w.most_bytes <= exact_from THEN w.most_bytes
-                              ELSE (SELECT specql.payload_size(d.payload) FROM specql.whole_delivery AS d WHERE d.id = w.id AND d.place = 'outbox') END
-                         ORDER BY w.place),
-               array_agg(w.owner::oid ORDER BY w.place), bool_or(w.owner IS DISTINCT FROM s.owner), array_agg(w.id) FILTER (WHERE w.most_bytes IS NULL),
-               bool_or(w.attempts > 0)
-        INTO due_at, sizes, owners, strangers, gone, tried
-        FROM (SELECT u.place, d.id, d.available_at, d.owner, d.most_bytes, d.attempts
-              FROM unnest(ids) WITH ORDINALITY AS u(id, place)
-              JOIN specql.whole_delivery AS d ON d.id = u.id AND d.place = 'outbox' OFFSET 0) AS w;
+        IF measured THEN
+            -- In the order of the array. Only what may be too large is measured. OFFSET 0: each is looked up once.
+            SELECT array_agg(CASE WHEN w.most_bytes <= exact_from THEN w.most_bytes
+                                  ELSE (SELECT specql.payload_size(d.payload) FROM specql.whole_delivery AS d WHERE d.id = w.id AND d.place = 'outbox') END
+                             ORDER BY w.place),
+                   array_agg(w.id) FILTER (WHERE w.most_bytes IS NULL)
+            INTO sizes, gone
+            FROM (SELECT u.place, d.id, d.most_bytes
+                  FROM unnest(ids) WITH ORDINALITY AS u(id, place)
+                  JOIN specql.whole_delivery AS d ON d.id = u.id AND d.place = 'outbox' OFFSET 0) AS w;
+        END IF;
         IF gone IS NOT NULL THEN
-            PERFORM specql.bury(o.id, CASE WHEN o.definition IS NULL THEN 'its payload is not in specql.own_payload any more'
-                                           ELSE 'its event is not in specql.event_log any more' END)
-            FROM specql.outbox AS o WHERE o.id = ANY (gone);
+            PERFORM specql.bury_gone(gone);
             ids := NULL;
             CONTINUE;
         END IF;
@@ -139,12 +147,20 @@ BEGIN
     ids := coalesce(ids[:max_items], '{}');
     PERFORM specql.claims_end(due_calls.service);
 END $$;
-COMMENT ON FUNCTION specql.due_calls(text, integer, timestamptz) IS
+COMMENT ON FUNCTION specql.due_calls(text, integer, timestamptz, boolean) IS
 'Calls of a service that may leave now, when they were due, and the sizes of their payloads; locked for this transaction; with ordering, at most the first of each key';
+
+CREATE FUNCTION specql.bury_gone(ids uuid[]) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT specql.bury(o.id, CASE WHEN o.definition IS NULL THEN 'its payload is not in specql.own_payload any more'
+                                  ELSE 'its event is not in specql.event_log any more' END)
+    FROM specql.outbox AS o WHERE o.id = ANY ($1)
+$$;
+COMMENT ON FUNCTION specql.bury_gone(uuid[]) IS 'Makes dead letters of waiting deliveries that have lost what they deliver';
 
 -- Of due_calls, in that order. Those of a service with ordering stay in the outbox, where the calls behind them see them.
 CREATE FUNCTION specql.lease_calls(service text, ids uuid[], due_at timestamptz[], leased_by text, leased_until timestamptz) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     ordered constant boolean := (SELECT s.ordering IS NOT NULL FROM specql.service AS s WHERE s.name = lease_calls.service);
     moved bigint := 0;
@@ -187,7 +203,7 @@ CREATE FUNCTION specql.claim_calls(place integer, max_items integer, per_service
     due_by timestamptz, one_service text)
 RETURNS TABLE (id uuid, service text, url text, method text, headers text[], body text, timeout_ms integer, attempt integer,
     max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     s specql.service;
@@ -214,7 +230,7 @@ BEGIN
         room := least(left_items, CASE WHEN s.failures >= probe_after THEN 1 ELSE per_service END
                                   - coalesce(busy_calls[array_position(busy, s.name)], 0));
         CONTINUE WHEN room <= 0;
-        SELECT * INTO due FROM specql.due_calls(s.name, room, due_by);
+        SELECT * INTO due FROM specql.due_calls(s.name, room, due_by, true);
         CONTINUE WHEN due.ids = '{}';
         fitting := 0;
         FOR i IN 1..cardinality(due.ids) LOOP
@@ -303,7 +319,7 @@ BEGIN
         UPDATE specql.service AS v SET disabled = problem WHERE v.name = set_aside.service;
         RETURN;
     END IF;
-    SELECT c.ids INTO due FROM specql.due_calls(set_aside.service, 100, due_by => set_aside.due_by) AS c;
+    SELECT c.ids INTO due FROM specql.due_calls(set_aside.service, 100, set_aside.due_by, true) AS c;
     FOR d IN SELECT o.* FROM specql.whole_delivery AS o WHERE o.id = ANY (due) AND o.place = 'outbox' ORDER BY o.id LOOP
         problem := NULL;
         BEGIN
@@ -336,7 +352,7 @@ $$;
 COMMENT ON FUNCTION specql.release_leases(integer) IS 'Puts back what the worker before this one was sending, at the same place; how many';
 
 REVOKE ALL ON FUNCTION specql.delivery_key(text, uuid, text, text, jsonb), specql.claims_begin(text, boolean), specql.claims_end(text),
-    specql.claimed_up_to(text, timestamptz, uuid), specql.due_calls(text, integer, timestamptz),
+    specql.claimed_up_to(text, timestamptz, uuid), specql.due_calls(text, integer, timestamptz, boolean), specql.bury_gone(uuid[]),
     specql.lease_calls(text, uuid[], timestamptz[], text, timestamptz),
     specql.claim_calls(integer, integer, integer, integer, text[], integer[], bigint, bigint, boolean, timestamptz, text),
     specql.set_aside(text, text, timestamptz), specql.release_leases(integer)

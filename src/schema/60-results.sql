@@ -3,7 +3,7 @@
 -- Verdicts: done, retry (after `delays`, in milliseconds), unsent (the call was not made, and no attempt is counted), dead. Items that are not in the outbox any more are passed over.
 CREATE FUNCTION specql.record_results(ids uuid[], verdicts text[], delays bigint[], errors text[], http_statuses integer[],
     responses text[]) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     done record;
 BEGIN

@@ -14,11 +14,12 @@ END $$;
 COMMENT ON FUNCTION specql.require_taker(text, text, specql.role) IS 'An error unless the user of this session may take, and be done with, such a delivery';
 
 CREATE FUNCTION specql.take(service text, n integer DEFAULT 1, lease interval DEFAULT '30 s') RETURNS SETOF specql.deliveries
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10 AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10 SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
     until timestamptz;
     due record;
+    found_rows bigint;
 BEGIN
     IF NOT EXISTS (SELECT FROM specql.service AS s WHERE s.name = take.service) THEN
         RAISE EXCEPTION 'no spec declares service %, so nobody may take its calls', take.service
@@ -29,7 +30,7 @@ BEGIN
         RAISE EXCEPTION 'the lease must be from 1 ms to 1 day' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     until := clock_timestamp() + lease;
-    SELECT * INTO due FROM specql.due_calls(take.service, greatest(n, 0));
+    SELECT * INTO due FROM specql.due_calls(take.service, greatest(n, 0), NULL, false);
     IF specql.waits_for_standby() AND current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
         -- The COMMIT after which the consumer works.
         PERFORM set_config('synchronous_commit', 'on', true);
@@ -38,7 +39,12 @@ BEGIN
         SELECT w.id, w.kind, w.service, w.operation, w.channel, w.message, w.payload, w.event_id, w.type, w.action,
             w.aggregatetype, w.aggregateid, 'leased', w.attempts + 1, until, until, w.last_error, w.created_at,
             w.finished_at, w.http_status, w.response
-        FROM specql.whole_delivery AS w WHERE w.id = ANY (due.ids) AND w.place = 'outbox' ORDER BY w.id;
+        FROM specql.whole_delivery AS w WHERE w.id = ANY (due.ids) AND w.place = 'outbox' AND w.payload IS NOT NULL ORDER BY w.id;
+    GET DIAGNOSTICS found_rows = ROW_COUNT;
+    IF found_rows < cardinality(due.ids) THEN
+        PERFORM specql.bury_gone(ARRAY(SELECT w.id FROM specql.whole_delivery AS w
+                                       WHERE w.id = ANY (due.ids) AND w.place = 'outbox' AND w.payload IS NULL));
+    END IF;
     PERFORM specql.lease_calls(take.service, due.ids, due.due_at, session_user, until);
 END $$;
 COMMENT ON FUNCTION specql.take(text, integer, interval) IS
@@ -46,30 +52,27 @@ COMMENT ON FUNCTION specql.take(text, integer, interval) IS
 
 -- Variadic: ack(id) for one, ack(VARIADIC ids) for many at the price of a few.
 CREATE FUNCTION specql.ack(VARIADIC ids uuid[]) RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    found_ids uuid[];
-    services text[];
-    actions text[];
-    owners oid[];
     leases constant bigint[] := specql.lock_leases(ids);
+    done record;
 BEGIN
-    WITH waiting AS (
-        SELECT o.id, o.service, o.action, o.owner::oid AS owner FROM specql.outbox AS o
-        WHERE o.id = ANY (ack.ids) ORDER BY o.id FOR UPDATE)
-    SELECT array_agg(d.id), array_agg(d.service), array_agg(d.action), array_agg(d.owner) INTO found_ids, services, actions, owners
-    FROM (SELECT c.id, c.service, c.action, c.owner::oid AS owner FROM specql.leased_call AS c
-          JOIN unnest(ack.ids) AS u(id) ON u.id = c.id WHERE c.number = ANY (leases)
-          UNION ALL SELECT w.* FROM waiting AS w) AS d;
-    IF found_ids IS NULL THEN
-        RETURN 0;
+    IF cardinality(ids) > 1 THEN
+        ids := ARRAY(SELECT DISTINCT u.id FROM unnest(ids) AS u(id));
     END IF;
+    PERFORM FROM specql.outbox AS o WHERE o.id = ANY (ack.ids) ORDER BY o.id FOR UPDATE;
     PERFORM specql.require_taker(d.service, d.action, d.owner::specql.role)
-    FROM (SELECT DISTINCT u.service, u.action, u.owner FROM unnest(services, actions, owners) AS u(service, action, owner)) AS d;
-    PERFORM specql.record_results(found_ids, array_fill('done'::text, ARRAY[cardinality(found_ids)]), NULL, NULL, NULL, NULL);
-    -- What is not the caller's is for a worker.
-    PERFORM specql.tell_finished(actions);
-    RETURN cardinality(found_ids);
+    FROM (SELECT l.service, l.action, l.owner::oid AS owner FROM specql.lease AS l WHERE l.number = ANY (leases)
+          UNION
+          SELECT o.service, o.action, o.owner::oid FROM specql.outbox AS o WHERE o.id = ANY (ack.ids)) AS d;
+    SELECT * INTO done FROM specql.retire(ids, array_fill('done'::text, ARRAY[cardinality(ids)]), NULL, NULL, NULL);
+    IF done.event_ids IS NOT NULL THEN
+        PERFORM specql.finish_events(done.event_ids, done.actions);
+        -- What is not the caller's is for a worker.
+        PERFORM specql.tell_finished(done.actions);
+    END IF;
+    RETURN done.retired;
 END $$;
 COMMENT ON FUNCTION specql.ack(uuid[]) IS
 'Taken calls are done: specql.ack(id), or specql.ack(VARIADIC ids); how many of them were not done yet';

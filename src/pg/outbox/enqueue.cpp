@@ -7,6 +7,7 @@
 #include "pg/base/worker_settings.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/capture/frame.hpp"
+#include "pg/outbox/columns.hpp"
 #include "pg/outbox/definition.hpp"
 
 extern "C" {
@@ -21,41 +22,7 @@ enum Kind { kindCall, kindNotify, kindEscalation };
 const char* const kindNames[] = {"call", "notify", "escalation"};
 const char* const functionNames[] = {"specql.call_external", "specql.notify", "specql.escalate"};
 
-// The columns of specql.outbox, in the order of its definition; specql.dead_letter has the same.
-enum Column {
-    id,
-    aggregateType,
-    aggregateId,
-    type,
-    payload,
-    kind,
-    service,
-    operation,
-    channel,
-    message,
-    eventId,
-    action,
-    status,
-    attempts,
-    availableAt,
-    leasedUntil,
-    lastError,
-    createdAt,
-    acknowledgedAt,
-    acknowledgedBy,
-    severity,
-    repeatAfter,
-    leasedBy,
-    finishedAt,
-    httpStatus,
-    response,
-    owner,
-    definition,
-    logSlot,
-    columnCount
-};
-
-// Those of specql.own_payload.
+// The columns of specql.own_payload, counted from 0.
 enum OwnColumn { ownId, ownAggregateType, ownAggregateId, ownType, ownOperation, ownPayload };
 
 constexpr Size longestName = 255;  // bytes of a service or an operation: both are in indexes
