@@ -360,7 +360,7 @@ SPECQL_FUNCTION(specql_capture) {
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("specql.capture must be an AFTER ... FOR EACH ROW or a BEFORE TRUNCATE trigger")));
     if (isRespelled(trigger->tg_relation)) return PointerGetDatum(nullptr);
-    RelationListeners* listeners = relationListeners(trigger->tg_relation);
+    const RelationListeners* listeners = relationListeners(trigger->tg_relation);
     Operation operation = operationOf(trigger->tg_event);
     if (trigger->tg_trigger->tgoid != listeners->captureTrigger[operation]) return PointerGetDatum(nullptr);
     if (ofTruncate && keepsHistory(listeners->direct)) noteTruncation(listeners->relation);

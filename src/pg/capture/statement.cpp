@@ -86,9 +86,9 @@ void startStatement(QueryDesc* query, int flags) {
 }  // namespace
 
 // The trigger of any action handles the events of all, so the first one that fires for an operation is enough.
-NeededTriggers neededTriggers(Relation relation, const Oid captureTrigger[operationCount]) {
+NeededTriggers neededTriggers(Relation relation, const TriggerDesc* triggers,
+                              const Oid captureTrigger[operationCount]) {
     NeededTriggers needed = {0, 0, nullptr, false, 0};
-    const TriggerDesc* triggers = relation->trigdesc;
     if (triggers == nullptr) return needed;
     needed.of = triggers->numtriggers;
     needed.numbers = static_cast<int*>(palloc(sizeof(int) * needed.of));

@@ -13,8 +13,8 @@
 
 namespace specql::capture {
 
-// Which of the triggers of a relation a statement needs. In the current memory context.
-NeededTriggers neededTriggers(Relation relation, const Oid captureTrigger[operationCount]);
+// Which of the triggers of a relation, nullptr if it has none, a statement needs. In the current memory context.
+NeededTriggers neededTriggers(Relation relation, const TriggerDesc* triggers, const Oid captureTrigger[operationCount]);
 
 // Has the row for which this trigger fires passed the condition?
 bool hasPassed(const Trigger* trigger);

@@ -16,11 +16,18 @@ namespace specql::capture {
 
 namespace {
 
+// What the cache knows of a relation. An invalidation marks the listeners as out of date, and leaves them where they
+// are: whoever uses them goes on. The next one who asks gets others.
+struct Entry {
+    Oid relation;                  // hash key
+    RelationListeners* listeners;  // nullptr until they are built
+};
+
 HTAB* cache = nullptr;
 RelationListeners* lastUsed = nullptr;
-List* outdated = NIL;         // memory contexts of replaced entries, freed when nothing can point into them
-bool someInvalid = false;     // some entry of the cache is; its relation may have been dropped
-bool ofOtherVersion = false;  // some entry was made when the catalog was; nothing tells of its update
+List* outdated = NIL;         // memory contexts of replaced listeners, freed when nothing can point into them
+bool someInvalid = false;     // some listeners of the cache are; their relation may have been dropped
+bool ofOtherVersion = false;  // some listeners were made when the catalog was; nothing tells of its update
 uint64_t changes = 0;         // counts invalidations, so that one that arrives during a build is not lost
 
 // ---- groups ---------------------------------------------------------------------------------------------------------
@@ -68,16 +75,15 @@ void compileListener(Listener* listener, const char* captureName, Relation relat
     }
 }
 
-TableListeners* buildGroup(Relation relation) {
+TableListeners* buildGroup(Relation relation, const TriggerDesc* triggers) {
     auto* group = static_cast<TableListeners*>(palloc0(sizeof(TableListeners)));
     group->relation = RelationGetRelid(relation);
-    TriggerDesc* triggers = relation->trigdesc;
     if (triggers == nullptr) return group;
     group->evaluation = CreateStandaloneExprContext();
     group->beforehand = CreateStandaloneExprContext();
     group->listeners = static_cast<Listener**>(palloc(sizeof(Listener*) * triggers->numtriggers));
     Oid dispatch = specqlFunction("dispatch");
-    List* registrations = registrationsOn(relation, dispatch);
+    List* registrations = registrationsOn(relation, triggers, dispatch);
     List* conditions[operationCount] = {NIL, NIL, NIL, NIL};
     bool sameOwner = true;
     ofOtherVersion = ofOtherVersion || !hasMatchingVersion();
@@ -108,9 +114,9 @@ TableListeners* buildGroup(Relation relation) {
     return group;
 }
 
-void addSource(RelationListeners* entry, TableListeners* group, Relation rowRelation, Relation relation) {
+void addSource(RelationListeners* listeners, TableListeners* group, Relation rowRelation, Relation relation) {
     if (group->count == 0) return;
-    ListenerSource* source = &entry->sources[entry->sourceCount++];
+    ListenerSource* source = &listeners->sources[listeners->sourceCount++];
     source->group = group;
     if (rowRelation == relation) return;
     TupleConversionMap* map = convert_tuples_by_name(RelationGetDescr(rowRelation), RelationGetDescr(relation));
@@ -123,104 +129,110 @@ void addSource(RelationListeners* entry, TableListeners* group, Relation rowRela
 
 // ---- entries --------------------------------------------------------------------------------------------------------
 
-void buildEntry(RelationListeners* entry, Relation relation) {
+RelationListeners* build(Relation relation) {
     // Built under a context that an error takes away, and made permanent at the end.
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "specql listeners", ALLOCSET_SMALL_SIZES);
     MemoryContext before = MemoryContextSwitchTo(context);
     uint64_t changesBefore = changes;
-    RelationListeners built;
-    memset(&built, 0, sizeof built);
-    built.relation = RelationGetRelid(relation);
-    built.context = context;
-    built.replicationRole = SessionReplicationRole;
-    List* ancestors = relation->rd_rel->relispartition ? get_partition_ancestors(built.relation) : NIL;
-    built.sources = static_cast<ListenerSource*>(palloc0(sizeof(ListenerSource) * (list_length(ancestors) + 1)));
-    built.dependencies = list_make2_oid(built.relation, tableOid("action"));
-    findCaptureTriggers(relation, built.captureTrigger);
-    built.needed = neededTriggers(relation, built.captureTrigger);
-    built.direct = buildGroup(relation);
-    addSource(&built, built.direct, relation, relation);
+    auto* built = static_cast<RelationListeners*>(palloc0(sizeof(RelationListeners)));
+    built->relation = RelationGetRelid(relation);
+    built->context = context;
+    built->replicationRole = SessionReplicationRole;
+    List* ancestors = relation->rd_rel->relispartition ? get_partition_ancestors(built->relation) : NIL;
+    built->sources = static_cast<ListenerSource*>(palloc0(sizeof(ListenerSource) * (list_length(ancestors) + 1)));
+    built->dependencies = list_make2_oid(built->relation, tableOid("action"));
+    TriggerDesc* triggers = triggersOf(relation);
+    findCaptureTriggers(triggers, built->captureTrigger);
+    built->needed = neededTriggers(relation, triggers, built->captureTrigger);
+    built->direct = buildGroup(relation, triggers);
+    FreeTriggerDesc(triggers);
+    addSource(built, built->direct, relation, relation);
     ListCell* cell;
     foreach (cell, ancestors) {
         // A statement that names the partition itself holds no lock on the tables above it.
         Relation ancestor = table_open(lfirst_oid(cell), AccessShareLock);
-        built.dependencies = lappend_oid(built.dependencies, RelationGetRelid(ancestor));
-        addSource(&built, relationListeners(ancestor)->direct, relation, ancestor);
+        built->dependencies = lappend_oid(built->dependencies, RelationGetRelid(ancestor));
+        addSource(built, relationListeners(ancestor)->direct, relation, ancestor);
         table_close(ancestor, NoLock);
     }
-    built.valid = changes == changesBefore;
+    built->valid = changes == changesBefore;
     MemoryContextSwitchTo(before);
     MemoryContextSetParent(context, CacheMemoryContext);
-    *entry = built;
+    return built;
 }
 
 void invalidate(Oid relation) {
     HASH_SEQ_STATUS scan;
     hash_seq_init(&scan, cache);
-    while (auto* entry = static_cast<RelationListeners*>(hash_seq_search(&scan)))
-        if (!OidIsValid(relation) || list_member_oid(entry->dependencies, relation)) entry->valid = false;
+    while (const auto* entry = static_cast<Entry*>(hash_seq_search(&scan))) {
+        RelationListeners* listeners = entry->listeners;
+        if (listeners != nullptr && (!OidIsValid(relation) || list_member_oid(listeners->dependencies, relation)))
+            listeners->valid = false;
+    }
     someInvalid = true;
 }
 
-void retireEntry(RelationListeners* entry) {
-    if (entry->context == nullptr) return;
-    // Entries of partitions point into the entries of the tables above them.
+void retire(Entry* entry) {
+    if (entry->listeners == nullptr) return;
+    // Those of partitions point into those of the tables above them.
     invalidate(entry->relation);
     MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
-    outdated = lappend(outdated, entry->context);
+    outdated = lappend(outdated, entry->listeners->context);
     MemoryContextSwitchTo(before);
-    entry->context = nullptr;
-    entry->dependencies = NIL;
+    entry->listeners = nullptr;
 }
 
-bool isUsable(const RelationListeners* entry) {
-    return entry->valid && entry->replicationRole == SessionReplicationRole;
+bool isUsable(const RelationListeners* listeners) {
+    return listeners != nullptr && listeners->valid && listeners->replicationRole == SessionReplicationRole;
 }
 
-// Called while invalidations are processed, where no catalog may be read: entries are only marked as invalid.
+// Called while invalidations are processed, where no catalog may be read: listeners are only marked as out of date.
 void relationChanged(Datum, Oid relation) {
     ++changes;
     if (cache != nullptr) invalidate(relation);
 }
 
 // Also called for changed roles and schemas. The function may be a capture function, a handler, or inlined into any
-// expression, so all entries are out of date.
+// expression, so all listeners are out of date.
 void functionChanged(Datum, int, uint32) {
     relationChanged(0, InvalidOid);
 }
 
-}  // namespace
-
-RelationListeners* relationListeners(Relation relation) {
-    Oid oid = RelationGetRelid(relation);
-    if (lastUsed != nullptr && lastUsed->relation == oid && isUsable(lastUsed)) return lastUsed;
+Entry* entryOf(Oid relation) {
     if (cache == nullptr) {
         HASHCTL control;
         memset(&control, 0, sizeof control);
         control.keysize = sizeof(Oid);
-        control.entrysize = sizeof(RelationListeners);
+        control.entrysize = sizeof(Entry);
         control.hcxt = CacheMemoryContext;
         cache = hash_create("specql listeners", 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
     }
     bool found;
-    auto* entry = static_cast<RelationListeners*>(hash_search(cache, &oid, HASH_ENTER, &found));
-    if (!found) {
-        memset(entry, 0, sizeof *entry);
-        entry->relation = oid;
-    }
-    if (!isUsable(entry)) {
-        entry->valid = false;
-        retireEntry(entry);
-        buildEntry(entry, relation);
-    }
-    lastUsed = entry;
+    auto* entry = static_cast<Entry*>(hash_search(cache, &relation, HASH_ENTER, &found));
+    if (!found) entry->listeners = nullptr;
     return entry;
+}
+
+}  // namespace
+
+const RelationListeners* relationListeners(Relation relation) {
+    Oid oid = RelationGetRelid(relation);
+    if (isUsable(lastUsed) && lastUsed->relation == oid) return lastUsed;
+    Entry* entry = entryOf(oid);
+    if (!isUsable(entry->listeners)) {
+        RelationListeners* built = build(relation);
+        // To compile an expression may have run code of a role, which asked for the same.
+        retire(entry);
+        entry->listeners = built;
+    }
+    lastUsed = entry->listeners;
+    return lastUsed;
 }
 
 const RelationListeners* knownListeners(Oid relation) {
     if (cache == nullptr) return nullptr;
-    const auto* entry = static_cast<RelationListeners*>(hash_search(cache, &relation, HASH_FIND, nullptr));
-    return entry != nullptr && isUsable(entry) ? entry : nullptr;
+    const auto* entry = static_cast<Entry*>(hash_search(cache, &relation, HASH_FIND, nullptr));
+    return entry != nullptr && isUsable(entry->listeners) ? entry->listeners : nullptr;
 }
 
 Listener* findListener(Relation relation, const char* action, const char* eventType) {
@@ -295,14 +307,14 @@ void registerListenerInvalidation() {
 void freeOutdatedListeners() {
     if (ofOtherVersion && cache != nullptr) invalidate(InvalidOid);
     ofOtherVersion = false;
-    // Invalid entries are removed, because those of dropped tables would never be rebuilt. Whatever points into an
-    // invalid entry depends on it and is invalid too, so no pointer into freed memory remains.
+    // What is invalid is removed, because listeners of dropped tables would never be rebuilt. Whatever points into them
+    // depends on them and is invalid too, so no pointer into freed memory remains.
     if (someInvalid && cache != nullptr) {
         HASH_SEQ_STATUS scan;
         hash_seq_init(&scan, cache);
-        while (auto* entry = static_cast<RelationListeners*>(hash_seq_search(&scan))) {
-            if (entry->valid) continue;
-            if (entry->context != nullptr) MemoryContextDelete(entry->context);
+        while (auto* entry = static_cast<Entry*>(hash_seq_search(&scan))) {
+            if (entry->listeners != nullptr && entry->listeners->valid) continue;
+            if (entry->listeners != nullptr) MemoryContextDelete(entry->listeners->context);
             hash_search(cache, &entry->relation, HASH_REMOVE, nullptr);
         }
         lastUsed = nullptr;

@@ -98,8 +98,8 @@ struct NeededTriggers {
 };
 
 struct RelationListeners {
-    Oid relation;  // hash key
-    bool valid;
+    Oid relation;
+    bool valid;           // false as soon as something of it may have changed; nothing else changes any more
     int replicationRole;  // session_replication_role for which the entry was built
     MemoryContext context;
     List* dependencies;      // OIDs of the relations it was read from
@@ -110,10 +110,10 @@ struct RelationListeners {
     NeededTriggers needed;
 };
 
-// The listeners for rows of this relation, compiled if necessary. The result is valid until the next call that can
-// process invalidations; the listeners in it live longer (see Listener). Raises an error if a capture function of an
-// action with on_error = abort cannot be used.
-RelationListeners* relationListeners(Relation relation);
+// The listeners for rows of this relation, compiled if necessary. They live to the end of the transaction, even if an
+// invalidation makes them out of date and other ones are compiled: an expression that is evaluated for a row may run
+// any code. Raises an error if a capture function of an action with on_error = abort cannot be used.
+const RelationListeners* relationListeners(Relation relation);
 // The same if they are compiled, else nullptr. Reads no catalog and raises no error.
 const RelationListeners* knownListeners(Oid relation);
 

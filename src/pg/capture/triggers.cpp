@@ -36,6 +36,10 @@ bool saysAbort(const Trigger* trigger) {
 
 }  // namespace
 
+TriggerDesc* triggersOf(Relation relation) {
+    return CopyTriggerDesc(relation->trigdesc);
+}
+
 char* triggerNameOf(const char* capture) {
     constexpr char captures[] = "_capture", fires[] = "_trigger";
     static_assert(sizeof captures == sizeof fires);
@@ -51,7 +55,7 @@ Oid specqlFunction(const char* name) {
 
 // Scans the table instead of using SQL, because whoever writes a row needs no right to read specql.action. Every
 // version of specql had the columns that are read here, and names its triggers so.
-List* registrationsOn(Relation relation, Oid dispatch) {
+List* registrationsOn(Relation relation, const TriggerDesc* triggers, Oid dispatch) {
     List* found = NIL;
     MemoryContext result = CurrentMemoryContext;
     MemoryContext scratch = AllocSetContextCreate(result, "specql registrations", ALLOCSET_SMALL_SIZES);
@@ -66,7 +70,7 @@ List* registrationsOn(Relation relation, Oid dispatch) {
         HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &owned);
         const char* capture = textAt(tuple, descriptor, "capture");
         const char* trigger = capture != nullptr ? triggerNameOf(capture) : nullptr;
-        if (trigger != nullptr && hasActionTrigger(relation->trigdesc, dispatch, trigger) &&
+        if (trigger != nullptr && hasActionTrigger(triggers, dispatch, trigger) &&
             isFor(relation, capture, textAt(tuple, descriptor, "relation"))) {
             MemoryContextSwitchTo(result);
             auto* registered = static_cast<TableRegistration*>(palloc(sizeof(TableRegistration)));
@@ -136,8 +140,7 @@ int operationsOf(const Trigger* trigger) {
     return operations;
 }
 
-void findCaptureTriggers(Relation relation, Oid found[operationCount]) {
-    const TriggerDesc* triggers = relation->trigdesc;
+void findCaptureTriggers(const TriggerDesc* triggers, Oid found[operationCount]) {
     Oid capture = triggers != nullptr ? specqlFunction("capture") : InvalidOid;
     for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i) {
         const Trigger* trigger = &triggers->triggers[i];

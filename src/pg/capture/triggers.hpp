@@ -15,6 +15,11 @@ struct TableRegistration {
     bool abortOnError;
 };
 
+// The triggers of a relation, copied into the current memory context; nullptr if it has none. Those of the relation
+// itself are freed as soon as a catalog is read after a GRANT or ANALYZE of any session, though the relation is open
+// and locked.
+TriggerDesc* triggersOf(Relation relation);
+
 // The name of the trigger of the action with this capture function: the function's own, with _trigger for _capture. So
 // a trigger needs no arguments. Each of them would be copied by every statement on the table.
 char* triggerNameOf(const char* capture);
@@ -22,9 +27,9 @@ char* triggerNameOf(const char* capture);
 // The OID of specql's function without arguments of this name.
 Oid specqlFunction(const char* name);
 
-// The actions (TableRegistration*) that are registered for the rows of a table and have a trigger on it that runs
-// `dispatch`, whatever version the catalog is of. In the current memory context.
-List* registrationsOn(Relation relation, Oid dispatch);
+// The actions (TableRegistration*) that are registered for the rows of a table and have, among its triggers, one that
+// runs `dispatch`, whatever version the catalog is of. In the current memory context.
+List* registrationsOn(Relation relation, const TriggerDesc* triggers, Oid dispatch);
 
 // The one of them whose trigger this is. nullptr if the trigger was not made by specql, or its action is gone: then a
 // warning is raised, and an error if the action was to check what statements do.
@@ -37,8 +42,8 @@ Listener* makeTableListener(const TableRegistration* registered, const Trigger* 
 bool firesInThisSession(char enabled);
 
 // For each operation the oldest trigger of specql.capture that fires, so that one that somebody adds later cannot
-// replace what specql has made; InvalidOid if there is none.
-void findCaptureTriggers(Relation relation, Oid found[operationCount]);
+// replace what specql has made; InvalidOid if there is none. `triggers` may be nullptr.
+void findCaptureTriggers(const TriggerDesc* triggers, Oid found[operationCount]);
 
 // The operations that a trigger is for, as bits 1 << Operation.
 int operationsOf(const Trigger* trigger);

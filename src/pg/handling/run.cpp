@@ -8,6 +8,7 @@
 #include "pg/capture/failure.hpp"
 #include "pg/capture/omitted.hpp"
 #include "pg/capture/registry.hpp"
+#include "pg/capture/triggers.hpp"
 #include "pg/handling/deferred.hpp"
 #include "pg/handling/log.hpp"
 #include "pg/handling/waiting.hpp"
@@ -52,7 +53,7 @@ TriggerEvent triggerEventOf(const capture::EventSet* set) {
 void callAsTrigger(const capture::EventSet* set) {
     capture::Listener* listener = set->listener;
     Relation relation = table_open(listener->relation, AccessShareLock);
-    TriggerDesc* triggers = relation->trigdesc;
+    TriggerDesc* triggers = capture::triggersOf(relation);
     TriggerData trigger;
     memset(&trigger, 0, sizeof trigger);
     trigger.type = T_TriggerData;

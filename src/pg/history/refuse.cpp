@@ -4,6 +4,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/capture/respell.hpp"
+#include "pg/capture/triggers.hpp"
 
 namespace specql::history {
 
@@ -39,8 +40,9 @@ void requireLog(Relation log) {
     List* refuseName = list_make2(makeString(pstrdup("specql")), makeString(pstrdup("refuse_change")));
     Oid refuse = LookupFuncName(refuseName, 0, nullptr, false);
     bool found = false;
-    for (int i = 0; log->trigdesc != nullptr && i < log->trigdesc->numtriggers; ++i)
-        found |= log->trigdesc->triggers[i].tgfoid == refuse;
+    const TriggerDesc* triggers = capture::triggersOf(log);
+    for (int i = 0; triggers != nullptr && i < triggers->numtriggers; ++i)
+        found |= triggers->triggers[i].tgfoid == refuse;
     if (!found)
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("%s is not an append-only log", name),
                         errhint("Rows of other tables can be deleted.")));
