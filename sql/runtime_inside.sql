@@ -48,3 +48,45 @@ SELECT message FROM specql.failures;
 SELECT * FROM rt.traces();
 DROP TRIGGER named_trigger ON rt.item;
 RESET client_min_messages;
+
+-- A condition that changes rows of its own table would be evaluated while it is. The event fails, with all that the function
+-- did; the statement does not.
+CREATE FUNCTION rt.raise_next(which integer) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO rt.seen VALUES (which);
+    IF which < 10 THEN UPDATE rt.item SET qty = qty + 100 WHERE id = which + 10; END IF;
+    RETURN true;
+END $$;
+CREATE TABLE rt.seen (id integer);
+DELETE FROM rt.item;
+INSERT INTO rt.item VALUES (5, 5), (15, 15);
+SELECT rt.install('writes', 'rt.item', 'UPDATE', '{rt.raise_next(new.id)}');
+UPDATE rt.item SET qty = qty + 1;
+SELECT id, qty FROM rt.item ORDER BY id;
+SELECT id FROM rt.seen ORDER BY id;
+SELECT * FROM rt.traces();
+SELECT subject, sqlstate, message, hint FROM specql.failures;
+-- When it is tried again it fails again.
+SELECT specql.retry(id) FROM specql.failures;
+SELECT subject, sqlstate, message, attempts FROM specql.failures;
+SELECT id, qty FROM rt.item ORDER BY id;
+DROP TRIGGER writes_trigger ON rt.item;
+-- With on_error = abort the statement fails.
+SELECT rt.install('aborts', 'rt.item', 'UPDATE', '{rt.raise_next(new.id)}', '', 'abort');
+\set VERBOSITY terse
+UPDATE rt.item SET qty = qty + 1;
+SELECT id, qty FROM rt.item ORDER BY id;
+-- By way of the table above it is the same.
+CREATE FUNCTION rt.move_down(which integer) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF which = 1 THEN UPDATE rt.part_low SET qty = qty - 1000 WHERE id = 2; END IF;
+    RETURN true;
+END $$;
+DROP TRIGGER part_trigger ON rt.part;
+DROP TRIGGER low_trigger ON rt.part_low;
+SELECT rt.install('above', 'rt.part', 'UPDATE', '{rt.move_down(new.id)}');
+DELETE FROM specql.failure;
+UPDATE rt.part SET qty = 0 WHERE id IN (1, 3);
+SELECT id, qty FROM rt.part ORDER BY id;
+SELECT * FROM rt.traces();
+SELECT subject, sqlstate, message FROM specql.failures;

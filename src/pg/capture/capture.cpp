@@ -8,6 +8,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/settings.hpp"
 #include "pg/bridge/subtransaction.hpp"
+#include "pg/capture/evaluation.hpp"
 #include "pg/capture/event_set.hpp"
 #include "pg/capture/failure.hpp"
 #include "pg/capture/images.hpp"
@@ -33,19 +34,6 @@ Operation operationOf(TriggerEvent event) {
     if (TRIGGER_FIRED_BY_INSERT(event)) return opInsert;
     if (TRIGGER_FIRED_BY_UPDATE(event)) return opUpdate;
     return TRIGGER_FIRED_BY_DELETE(event) ? opDelete : opTruncate;
-}
-
-// The expressions that are being evaluated, for the context of an error that one of them raises.
-struct EvaluatedListeners {
-    const TableListeners* group;
-    const Listener* listener;  // nullptr: those of all listeners of the group
-};
-void describeListener(void* argument) {
-    const auto* evaluated = static_cast<const EvaluatedListeners*>(argument);
-    if (evaluated->listener != nullptr)
-        errcontext("condition or values of action %s", evaluated->listener->action);
-    else
-        errcontext("conditions of the actions on %s", evaluated->group->listeners[0]->entity);
 }
 
 void setData(TupleTableSlot* row, Datum data) {
@@ -232,13 +220,12 @@ bool evaluateAnyMatch(const TableListeners* group, Operation operation, ExprCont
 void captureChange(TableListeners* group, const Change& change) {
     Operation operation = change.operation;
     if (!group->listens[operation]) return;
+    Evaluation evaluated = {group->relation, group->listeners[0]->entity, nullptr, {}};
+    beginEvaluation(&evaluated);
     ExprContext* evaluation = group->evaluation;
     evaluation->ecxt_innertuple = change.oldRow;
     evaluation->ecxt_outertuple = change.newRow;
     Before before = enterOwner(group, operation);
-    EvaluatedListeners evaluated = {group, nullptr};
-    ErrorContextCallback context = {error_context_stack, describeListener, &evaluated};
-    error_context_stack = &context;
     if (change.mayMatch || evaluateAnyMatch(group, operation, evaluation)) {
         for (int i = 0; i < group->count; ++i) {
             Listener* listener = group->listeners[i];
@@ -248,9 +235,9 @@ void captureChange(TableListeners* group, const Change& change) {
             captureForListener(listener, change, evaluation);
         }
     }
-    error_context_stack = context.previous;
     leaveOwner(before);
     ResetExprContext(evaluation);
+    endEvaluation(&evaluated);
 }
 
 // A row of a partition, seen from the table above it: one that goes to another partition is deleted and then inserted.
@@ -290,6 +277,7 @@ void captureForSource(ListenerSource* source, Operation operation, const Trigger
     change.writtenBefore = writtenBefore(trigger);
     change.mayMatch = hasPassed(trigger->tg_trigger);
     if (source->map != nullptr) {
+        requireNotEvaluated(source->group->relation);
         if (change.oldRow != nullptr) change.oldRow = execute_attr_map_slot(source->map, change.oldRow, source->oldRow);
         if (change.newRow != nullptr) change.newRow = execute_attr_map_slot(source->map, change.newRow, source->newRow);
     }

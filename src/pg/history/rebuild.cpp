@@ -7,6 +7,7 @@
 #include "pg/bridge/result_set.hpp"
 #include "pg/bridge/settings.hpp"
 #include "pg/bridge/spi.hpp"
+#include "pg/capture/evaluation.hpp"
 #include "pg/capture/frame.hpp"
 #include "pg/capture/images.hpp"
 #include "pg/capture/whole_images.hpp"
@@ -132,6 +133,8 @@ RebuiltEvent rebuildEvent(capture::Listener* listener, Relation relation, Jsonb*
     ExprContext* evaluation = compiled->row->pi_exprContext;
     TupleTableSlot* oldRow = rowFrom(relation, oldData);
     TupleTableSlot* newRow = rowFrom(relation, newData);
+    capture::Evaluation evaluated = {listener->relation, listener->entity, listener, {}};
+    capture::beginEvaluation(&evaluated);
     evaluation->ecxt_innertuple = oldRow;
     evaluation->ecxt_outertuple = newRow;
     RebuiltEvent event;
@@ -142,6 +145,7 @@ RebuiltEvent rebuildEvent(capture::Listener* listener, Relation relation, Jsonb*
     event.row->tts_values[capture::captured::data] = JsonbPGetDatum(data);
     event.row->tts_isnull[capture::captured::data] = false;
     MemoryContextSwitchTo(before);
+    capture::endEvaluation(&evaluated);
     AtEOXact_GUC(true, level);
     SetUserIdAndSecContext(user, securityContext);
     return event;
