@@ -244,6 +244,7 @@ void load() {
     table_close(table, AccessShareLock);
     MemoryContext before = MemoryContextSwitchTo(TopMemoryContext);
     if (context != nullptr) outdated = lappend(outdated, context);
+    context = nullptr;
     MemoryContextSwitchTo(fresh);
     rankActions(actions);
     MemoryContextSwitchTo(before);

@@ -135,6 +135,7 @@ RebuiltEvent rebuildEvent(capture::Listener* listener, Relation relation, Jsonb*
     TupleTableSlot* newRow = rowFrom(relation, newData);
     capture::Evaluation evaluated = {listener->relation, listener->entity, listener, {}};
     capture::beginEvaluation(&evaluated);
+    ResetExprContext(evaluation);
     evaluation->ecxt_innertuple = oldRow;
     evaluation->ecxt_outertuple = newRow;
     RebuiltEvent event;
