@@ -8,7 +8,7 @@ CREATE DOMAIN trap.fine AS numeric(10,4);
 CREATE TABLE trap.flight (nr integer PRIMARY KEY, seats integer, taken integer DEFAULT 0, free integer GENERATED ALWAYS AS (seats - taken) STORED);
 CREATE TABLE trap.word (w text COLLATE trap.any_case PRIMARY KEY, n integer DEFAULT 0);
 CREATE TABLE trap.account (nr integer PRIMARY KEY, balance integer DEFAULT 0, top integer DEFAULT 0, numbered integer,
-    coarse numeric(8,-2) DEFAULT 0, fine numeric(8,2) DEFAULT 0);
+    fine numeric(8,2) DEFAULT 0);
 CREATE FUNCTION trap.total() RETURNS integer LANGUAGE sql STABLE AS 'SELECT sum(balance)::integer FROM trap.account';
 CREATE FUNCTION trap.balance_of(nr integer) RETURNS integer LANGUAGE sql STABLE AS 'SELECT a.balance FROM trap.account AS a WHERE a.nr = $1';
 CREATE SEQUENCE trap.numbers;
@@ -27,7 +27,7 @@ fields: {n: integer}
 ---
 entity: Account
 schema: trap
-fields: {balance: integer, top: integer, numbered: integer, coarse: "numeric(8,-2)", fine: "decimal(8,2)"}
+fields: {balance: integer, top: integer, numbered: integer, fine: "decimal(8,2)"}
 ---
 entity: Entry
 schema: trap
@@ -78,11 +78,6 @@ actions:
     condition: "kind = 'a cast'"
     steps:
       - update: Account SET fine = fine + CAST(part AS numeric) WHERE nr = account
-  - name: on_coarse
-    on: insert Event
-    condition: "kind = 'digits before the point'"
-    steps:
-      - update: Account SET coarse = coarse + q WHERE nr = account
   - name: on_share
     on: insert Event
     condition: "kind = 'more digits than the column'"

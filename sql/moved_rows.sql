@@ -68,13 +68,21 @@ UPDATE yard.parcel SET status = 'open' WHERE id = 5;
 ROLLBACK TO s;
 COMMIT;
 SELECT * FROM yard.said();
--- By MERGE, which updates, inserts and deletes in one statement.
+-- By MERGE, which updates, inserts and deletes in one statement; before 15 by parts of a statement.
 INSERT INTO yard.parcel VALUES (6, 'open'), (7, 'open');
 DELETE FROM yard.said;
+\set ECHO none
+SELECT current_setting('server_version_num')::integer >= 150000 AS has_merge \gset
+\if :has_merge
 MERGE INTO yard.parcel AS p USING (VALUES (6, 'paid'), (7, 'gone'), (8, 'open')) AS v(id, status) ON p.id = v.id
 WHEN MATCHED AND v.status = 'gone' THEN DELETE
 WHEN MATCHED THEN UPDATE SET status = v.status
 WHEN NOT MATCHED THEN INSERT VALUES (v.id, v.status);
+\else
+WITH gone AS (DELETE FROM yard.parcel WHERE id = 7), paid AS (UPDATE yard.parcel SET status = 'paid' WHERE id = 6)
+INSERT INTO yard.parcel VALUES (8, 'open');
+\endif
+\set ECHO all
 SELECT * FROM yard.said() ORDER BY what;
 -- Statements on a partition that is partitioned, which fire no statement trigger of the table above: within it, and out of it by the table.
 INSERT INTO yard.parcel VALUES (9, 'odd');
