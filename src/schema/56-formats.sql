@@ -5,30 +5,7 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_numbers_
 COMMENT ON FUNCTION specql.numbers_as_text(jsonb) IS 'The same with strings for its numbers, digit by digit';
 
 CREATE FUNCTION specql.delivery_body(format text, d specql.whole_delivery, max_retries integer, numbers text DEFAULT 'json') RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT (CASE $1
-        WHEN 'cloudevents' THEN jsonb_strip_nulls(jsonb_build_object(
-            'specversion', '1.0', 'id', d.id, 'type', d.type,
-            'source', '/specql/' || current_database() || '/' || replace(d.aggregatetype, '.', '/'),
-            'subject', d.aggregateid, 'time', d.created_at, 'datacontenttype', 'application/json',
-            'operation', d.operation, 'eventid', d.event_id)) || jsonb_build_object('data', p.payload)
-        WHEN 'hasura' THEN jsonb_build_object(
-            'id', d.id, 'created_at', d.created_at, 'trigger', jsonb_build_object('name', d.operation),
-            'table', jsonb_build_object('schema', split_part(d.aggregatetype, '.', 1), 'name', split_part(d.aggregatetype, '.', 2)),
-            'event', jsonb_build_object('op', o.op, 'session_variables', NULL, 'data', CASE WHEN o.row THEN
-                jsonb_build_object('old', p.payload -> 'old', 'new', p.payload -> 'new')
-                ELSE jsonb_build_object('old', NULL, 'new', p.payload) END),
-            'delivery_info', jsonb_build_object('current_retry', d.attempts, 'max_retries', $3))
-        WHEN 'supabase' THEN jsonb_build_object(
-            'type', o.op, 'schema', split_part(d.aggregatetype, '.', 1), 'table', split_part(d.aggregatetype, '.', 2),
-            'record', CASE WHEN o.row THEN p.payload -> 'new' ELSE p.payload END,
-            'old_record', CASE WHEN o.row THEN p.payload -> 'old' END)
-        ELSE p.payload END)::text
-    FROM (SELECT CASE WHEN $4 = 'text' THEN specql.numbers_as_text(d.payload) ELSE d.payload END AS payload) AS p,
-         LATERAL (SELECT p.payload ?& '{old,new}' AS row,
-                 CASE WHEN NOT p.payload ?& '{old,new}' OR jsonb_typeof(p.payload -> 'old') = 'null' THEN 'INSERT'
-                      WHEN jsonb_typeof(p.payload -> 'new') = 'null' THEN 'DELETE' ELSE 'UPDATE' END AS op) AS o
-$$;
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_delivery_body';
 COMMENT ON FUNCTION specql.delivery_body(text, specql.whole_delivery, integer, text) IS 'The body of a call, before its attempt is counted, in the format of its service, with numbers as it wants them';
 
 -- A notification holds less than 8,000 bytes.

@@ -66,9 +66,27 @@ Datum uuids(const Column& column) {
     return arrayOf(column, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
 }
 
+// A statement is prepared once per process. `sql` is a literal: it is compared as a pointer.
+SPIPlanPtr planOf(const char* sql, int count, const Oid* types) {
+    static struct {
+        const char* sql;
+        SPIPlanPtr plan;
+    } plans[8];
+    for (auto& known : plans) {
+        if (known.sql == sql) return known.plan;
+        if (known.sql != nullptr) continue;
+        SPIPlanPtr plan = SPI_prepare(sql, count, const_cast<Oid*>(types));
+        if (plan == nullptr || SPI_keepplan(plan) != 0)
+            elog(ERROR, "specql: %s gave %s", sql, SPI_result_code_string(SPI_result));
+        known = {sql, plan};
+        return plan;
+    }
+    elog(ERROR, "specql: too many statements");
+}
+
 // `nulls` as SPI takes them: 'n' for NULL.
 void execute(const char* sql, int count, const Oid* types, const Datum* values, const char* nulls = nullptr) {
-    int code = SPI_execute_with_args(sql, count, const_cast<Oid*>(types), const_cast<Datum*>(values), nulls, false, 0);
+    int code = SPI_execute_plan(planOf(sql, count, types), const_cast<Datum*>(values), nulls, false, 0);
     if (code < 0) elog(ERROR, "specql: %s gave %s", sql, SPI_result_code_string(code));
 }
 

@@ -30,6 +30,7 @@ namespace {
 
 constexpr int idleSeconds = 60;     // without work for so long, a worker ends if specql.worker is auto
 constexpr int flushMs = 10;         // results wait so long to be stored together with others
+constexpr int ownersPauseMs = 50;   // before owners are looked for again while calls are in flight
 constexpr int performMs = 20;       // between checks of the latch while calls are in flight
 constexpr int restMs = 20;          // least time between two exchanges without result, which so serve several commits
 constexpr int standbyMs = 5000;     // time for a standby to confirm claims, before they are put back
@@ -197,7 +198,7 @@ void performCalls(Worker* worker) {
 }
 
 void serve(Worker* worker) {
-    TimestampTz lastWork = GetCurrentTimestamp(), housekeepingAt = later(housekeepingMs);
+    TimestampTz lastWork = GetCurrentTimestamp(), housekeepingAt = later(housekeepingMs), ownersAt = 0;
     while (!stopping && !worker->isGone) {
         TimestampTz begun = GetCurrentTimestamp();
         ResetLatch(MyLatch);
@@ -220,7 +221,12 @@ void serve(Worker* worker) {
         // The claimed calls are sent before anything else is done.
         worker->courier->perform(0);
         int64_t ownersMs = -1;
-        if (worker->workerNumber == 1 && !stopping) ownersMs = startOwners();
+        // While calls are under way there are many rounds.
+        bool askOwners = worker->courier->unfinished() == 0 || GetCurrentTimestamp() >= ownersAt;
+        if (worker->workerNumber == 1 && !stopping && askOwners) {
+            ownersMs = startOwners();
+            ownersAt = later(ownersPauseMs);
+        }
         bool worked = worker->claims.count > 0 || worker->notified > 0;
         if (worked) lastWork = GetCurrentTimestamp();
         if (worker->courier->unfinished() > 0) {
