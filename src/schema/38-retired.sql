@@ -35,14 +35,15 @@ COMMENT ON COLUMN specql.dead_letter.definition IS 'NULL';
 COMMENT ON COLUMN specql.dead_letter.log_slot IS 'NULL';
 SELECT pg_catalog.pg_extension_config_dump('specql.dead_letter', '');
 
--- The calls of leases one by one, but for those that have left theirs.
+-- The calls of leases one by one, but for those that have left theirs. LIMIT: each is looked up; with EXISTS the planner would
+-- read the whole history into a hash table.
 CREATE VIEW specql.leased_call AS
     SELECT l.number, l.service, l.action, l.owner, l.definition, l.log_slot, l.leased_by, l.leased_until, u.id, u.event_id, u.created_at
     FROM specql.lease AS l, unnest(l.ids, l.event_ids, l.created_at) AS u(id, event_id, created_at)
     WHERE NOT l.partial
-       OR NOT EXISTS (SELECT FROM specql.delivery_history AS h WHERE h.id = u.id)
-          AND NOT EXISTS (SELECT FROM specql.outbox AS o WHERE o.id = u.id)
-          AND NOT EXISTS (SELECT FROM specql.dead_letter AS d WHERE d.id = u.id);
+       OR (SELECT true FROM specql.delivery_history AS h WHERE h.id = u.id LIMIT 1) IS NULL
+          AND (SELECT true FROM specql.outbox AS o WHERE o.id = u.id LIMIT 1) IS NULL
+          AND (SELECT true FROM specql.dead_letter AS d WHERE d.id = u.id LIMIT 1) IS NULL;
 COMMENT ON VIEW specql.leased_call IS 'Calls that are being delivered for the first time';
 COMMENT ON COLUMN specql.leased_call.number IS 'The lease';
 COMMENT ON COLUMN specql.leased_call.service IS 'As in specql.outbox';

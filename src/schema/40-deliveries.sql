@@ -25,9 +25,9 @@ CREATE VIEW specql.seen_delivery AS
                 FROM specql.lease AS l, unnest(l.ids, l.event_ids, l.created_at) AS u(id, event_id, created_at)) AS c
           -- As in specql.leased_call, which shows everybody's.
           WHERE NOT c.partial
-             OR NOT EXISTS (SELECT FROM specql.delivery_history AS h WHERE h.id = c.id)
-                AND NOT EXISTS (SELECT FROM specql.outbox AS w WHERE w.id = c.id)
-                AND NOT EXISTS (SELECT FROM specql.dead_letter AS l WHERE l.id = c.id)) AS o
+             OR (SELECT true FROM specql.delivery_history AS h WHERE h.id = c.id LIMIT 1) IS NULL
+                AND (SELECT true FROM specql.outbox AS w WHERE w.id = c.id LIMIT 1) IS NULL
+                AND (SELECT true FROM specql.dead_letter AS l WHERE l.id = c.id LIMIT 1) IS NULL) AS o
     LEFT JOIN specql.definition AS d ON d.id = o.definition
     LEFT JOIN specql.own_payload AS p ON p.id = o.id;
 COMMENT ON VIEW specql.seen_delivery IS 'Deliveries as whole rows, those that the current user may see';

@@ -33,13 +33,18 @@ CREATE FUNCTION specql.send_notifications(max_items integer, due_by timestamptz,
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     due_until timestamptz := least(clock_timestamp(), due_by);
-    visible constant text[] := specql.visible_actions();
+    visible text[];
     due uuid[];
     one uuid;
 BEGIN
     IF specql.is_copy() THEN
         RETURN 0;
     END IF;
+    -- Mostly there are none.
+    IF NOT EXISTS (SELECT FROM specql.outbox AS o WHERE o.service IS NULL AND o.available_at <= due_until) THEN
+        RETURN 0;
+    END IF;
+    visible := specql.visible_actions();
     due := ARRAY(SELECT o.id FROM specql.outbox AS o WHERE o.service IS NULL AND o.available_at <= due_until
                    AND (visible IS NULL OR o.action IS NULL OR o.action = ANY (visible))
                  ORDER BY o.available_at, o.id LIMIT max_items FOR UPDATE SKIP LOCKED);
