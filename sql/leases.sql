@@ -131,3 +131,13 @@ UPDATE specql.lease SET event_ids = ARRAY[(SELECT l.id FROM specql.event_log AS 
 SELECT count(*) AS emptied FROM specql.expire_events();
 SELECT specql.ack(VARIADIC array_agg(c.id)) FROM specql.leased_call AS c;
 SELECT count(*) > 0 AS emptied FROM specql.expire_events();
+
+-- A payload of its own may be of an event of long ago, or of one that a caller makes up. Its id tells when it was queued: the history forgets by it.
+SELECT abs(extract(epoch FROM specql.uuid_time(specql.call_external('archive', 'keep', e, '{}')) - now())) < 60 AS queued_now
+FROM unnest('{00000000-0000-4000-8000-000000000000,ffffffff-ffff-4fff-bfff-ffffffffffff}'::uuid[]) AS e;
+SELECT specql.ack(VARIADIC array_agg(t.id)) FROM specql.take('archive', 10) AS t;
+SELECT specql.expire_deliveries() AS forgotten;
+SET specql.delivery_retention = 0;
+SELECT pg_sleep(0.01);
+SELECT specql.expire_deliveries() > 0 AS forgotten;
+SELECT count(*) AS payloads_left FROM specql.own_payload AS p WHERE p.payload = '{}';

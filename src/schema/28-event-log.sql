@@ -120,7 +120,7 @@ BEGIN
         -- An event is not history while one of its deliveries waits or is dead.
         SELECT EXISTS (SELECT FROM specql.outbox AS o
                        WHERE o.id BETWEEN specql.first_delivery(first) AND specql.last_delivery(last) AND o.event_id BETWEEN first AND last)
-               OR EXISTS (SELECT FROM specql.outbox AS o WHERE o.event_id BETWEEN first AND last AND o.payload IS NOT NULL)
+               OR EXISTS (SELECT FROM specql.outbox AS o WHERE o.event_id BETWEEN first AND last AND o.definition IS NULL)
                OR EXISTS (SELECT FROM specql.leased_call AS c WHERE c.event_id BETWEEN first AND last)
                OR EXISTS (SELECT FROM specql.dead_letter AS d WHERE d.event_id BETWEEN first AND last)
         INTO waiting;

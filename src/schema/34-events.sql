@@ -14,7 +14,7 @@ BEGIN
             AND h.event_id = when_processed.event_id
           UNION
           SELECT h.id, h.action, h.status, h.finished_at FROM specql.delivery_history AS h
-          WHERE h.event_id = when_processed.event_id AND h.payload IS NOT NULL) AS h
+          WHERE h.event_id = when_processed.event_id AND h.definition IS NULL) AS h
     WHERE h.action = when_processed.action;
     IF done.n < deliveries THEN
         -- What the history has no more has left long ago, if nothing of it is anywhere else.

@@ -90,8 +90,8 @@ CREATE INDEX outbox_due ON specql.outbox (service, available_at, id);
 CREATE INDEX outbox_moved ON specql.outbox (service) WHERE available_at <> created_at;
 -- Of the escalations that are open there are few.
 CREATE INDEX outbox_open ON specql.outbox (id) WHERE kind = 'escalation' AND acknowledged_at IS NULL;
--- Ids of narrow rows begin with that of the event.
-CREATE INDEX outbox_event ON specql.outbox (event_id) WHERE payload IS NOT NULL AND event_id IS NOT NULL;
+-- Ids of the others begin with that of the event.
+CREATE INDEX outbox_event ON specql.outbox (event_id) WHERE definition IS NULL AND event_id IS NOT NULL;
 COMMENT ON TABLE specql.outbox IS 'Deliveries that wait: calls of services, notifications, escalations; shown by specql.deliveries';
 COMMENT ON COLUMN specql.outbox.id IS 'The delivery; the same for all its attempts, so that a receiver can tell a repetition';
 COMMENT ON COLUMN specql.outbox.aggregatetype IS 'The table that the event is about, or the custom event; outside of handlers the service or channel';

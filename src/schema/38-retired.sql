@@ -5,7 +5,7 @@ CREATE TABLE specql.delivery_history (LIKE specql.outbox INCLUDING COMMENTS);
 ALTER TABLE specql.delivery_history ALTER COLUMN finished_at SET NOT NULL;
 -- Ids grow with time: old rows are at its left end.
 CREATE INDEX delivery_history_id ON specql.delivery_history (id);
-CREATE INDEX delivery_history_event ON specql.delivery_history (event_id) WHERE payload IS NOT NULL AND event_id IS NOT NULL;
+CREATE INDEX delivery_history_event ON specql.delivery_history (event_id) WHERE definition IS NULL AND event_id IS NOT NULL;
 CREATE INDEX delivery_history_open ON specql.delivery_history (id) WHERE kind = 'escalation' AND acknowledged_at IS NULL;
 COMMENT ON TABLE specql.delivery_history IS
 'Deliveries that have left, for specql.delivery_retention; escalations stay until they are acknowledged';

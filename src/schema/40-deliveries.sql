@@ -119,7 +119,7 @@ CREATE FUNCTION specql.delivery_waits(event_id uuid, action text) RETURNS boolea
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM specql.outbox AS o
                    WHERE o.id BETWEEN specql.first_delivery($1) AND specql.last_delivery($1) AND o.event_id = $1 AND o.action = $2)
-           OR EXISTS (SELECT FROM specql.outbox AS o WHERE o.event_id = $1 AND o.payload IS NOT NULL AND o.action = $2)
+           OR EXISTS (SELECT FROM specql.outbox AS o WHERE o.event_id = $1 AND o.definition IS NULL AND o.action = $2)
            OR EXISTS (SELECT FROM specql.leased_call AS c
                       WHERE c.number = ANY (ARRAY(SELECT l.number FROM specql.lease AS l WHERE l.action = $2 AND $1 = ANY (l.event_ids)))
                         AND c.event_id = $1)

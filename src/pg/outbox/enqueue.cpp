@@ -145,14 +145,6 @@ void recordTooLarge(Queue* queue, TupleTableSlot* row, Size bytes) {
     closeWriter(writer);
 }
 
-// The deliveries of an event are found by their ids; `event` may be nullptr.
-void newIdFor(const pg_uuid_t* event, pg_uuid_t* deliveryId) {
-    if (event != nullptr)
-        newDeliveryUuid(event, deliveryId);
-    else
-        newUuid(deliveryId);
-}
-
 // The next row, with all columns that a delivery of either kind holds.
 TupleTableSlot* beginRow(const Queue* queue, const pg_uuid_t* deliveryId, const pg_uuid_t* idOfEvent) {
     TupleTableSlot* row = nextRow(queue->rows);
@@ -264,7 +256,7 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
             enqueueReference(&queue, i);
         } else {
             pg_uuid_t deliveryId;
-            newDeliveryUuid(frame->id(i), &deliveryId);
+            newUuid(&deliveryId);
             enqueueWhole(&queue, &deliveryId, i, frame->id(i), capture::shownData(events));
         }
         MemoryContextSwitchTo(before);
@@ -291,7 +283,7 @@ Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
     }
     Queue queue = openQueue(fcinfo, kind, frame, 1, 4);
     auto* deliveryId = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
-    newIdFor(event, deliveryId);
+    newUuid(deliveryId);
     enqueueWhole(&queue, deliveryId, index, event, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3));
     closeQueue(&queue);
     PG_RETURN_UUID_P(deliveryId);
@@ -317,7 +309,7 @@ Datum enqueueMany(FunctionCallInfo fcinfo) {
     auto* deliveries = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t) * Max(count, 1)));
     auto* ids = static_cast<Datum*>(palloc(sizeof(Datum) * Max(count, 1)));
     for (int i = 0; i < count; ++i) {
-        newIdFor(event, &deliveries[i]);
+        newUuid(&deliveries[i]);
         ids[i] = UUIDPGetDatum(&deliveries[i]);
         enqueueWhole(&queue, &deliveries[i], frame != nullptr ? frame->focus : -1, event, nulls[i] ? 0 : payloads[i]);
     }
