@@ -70,14 +70,17 @@ BEGIN
     END LOOP;
 END $$;
 
--- specql, as an application puts calls into a service's queue.
-\set spec 'service: pull\n'
+-- specql: as an application puts calls into a service's queue, and as the calls of a rule, here one that hears a custom event.
+\set spec 'service: pull\n---\nschema: bench\nactions:\n  - name: on_queued\n    trigger: queued\n    steps:\n      - call_external: pull "op"\n'
 SELECT count(*) FROM specql.apply(:'spec');
 CREATE PROCEDURE bench.one_by_one_specql(n bigint) LANGUAGE sql AS $$
     SELECT count(specql.call_external('pull', 'op', NULL::uuid, bench.payload(i))) FROM generate_series(1, n) AS i
 $$;
 CREATE PROCEDURE bench.at_once_specql(n bigint) LANGUAGE sql AS $$
     SELECT cardinality(specql.enqueue('pull', 'op', ARRAY(SELECT bench.payload(i) FROM generate_series(1, n) AS i)))
+$$;
+CREATE PROCEDURE bench.at_once_specql_events(n bigint) LANGUAGE sql AS $$
+    SELECT count(*) FROM specql.emit('queued', ARRAY(SELECT bench.payload(i) FROM generate_series(1, n) AS i))
 $$;
 CREATE PROCEDURE bench.drain_specql(n bigint) LANGUAGE plpgsql AS $$
 DECLARE
