@@ -77,7 +77,7 @@ DECLARE
 BEGIN
     RETURN CASE WHEN listed IS NOT NULL THEN listed
                 WHEN $1 IN ('40001', '53300', '57P03', 'SQ209') OR left($1, 2) = '08' THEN 'waiting'
-                WHEN $1 IN ('SQ200', 'SQ208') OR left($1, 2) IN ('22', '23', '42') THEN 'final'
+                WHEN $1 IN ('SQ200', 'SQ208') OR left($1, 2) IN ('22', '23', '27', '42') THEN 'final'
                 ELSE 'usual' END;
 END $$;
 COMMENT ON FUNCTION specql.error_kind(text, text[], text[]) IS

@@ -1,6 +1,32 @@
 -- From 0.1.0: actions run in the order of the texts, events know their caller, tables are found again when they are renamed.
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- Those who write to tables with rules go on to the tables that are altered here, and to others with rules. So all tables with rules are
+-- locked before, at once or not at all: whoever waits holds nothing that another waits for. In two minutes it gets its turn, or says so.
+DO $$
+DECLARE
+    tables text := (SELECT string_agg(DISTINCT t.tgrelid::regclass::text, ', ') FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
+                             WHERE p.pronamespace = 'specql'::regnamespace AND t.tgrelid NOT IN (
+                                 SELECT c.oid FROM pg_class AS c WHERE c.relnamespace = 'specql'::regnamespace));
+    give_up constant timestamptz := clock_timestamp() + interval '2 min';
+    former constant text := current_setting('lock_timeout');
+BEGIN
+    WHILE tables IS NOT NULL LOOP
+        BEGIN
+            PERFORM set_config('lock_timeout', '200 ms', true);
+            EXECUTE 'LOCK TABLE ' || tables || ' IN SHARE ROW EXCLUSIVE MODE';
+            tables := NULL;
+        EXCEPTION WHEN lock_not_available THEN
+            IF clock_timestamp() > give_up THEN
+                RAISE EXCEPTION 'tables with rules are in use all the time' USING ERRCODE = 'lock_not_available',
+                    HINT = 'Nothing was changed. Update again when no transaction that has written to them stays open.';
+            END IF;
+            PERFORM pg_sleep(0.05);
+        END;
+    END LOOP;
+    PERFORM set_config('lock_timeout', former, true);
+END $$;
+
 -- ---- tables ----------------------------------------------------------------------------------------------------------
 
 ALTER TABLE specql.action
