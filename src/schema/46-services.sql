@@ -19,7 +19,8 @@ CREATE TABLE specql.service (
     pauses integer NOT NULL DEFAULT 0,
     paused_until timestamptz,
     last_error text,
-    numbers text NOT NULL DEFAULT 'json' CHECK (numbers IN ('json', 'text'))
+    numbers text NOT NULL DEFAULT 'json' CHECK (numbers IN ('json', 'text')),
+    options jsonb NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE specql.service IS 'Services as the worker knows them: written by specql.register_service, shown by specql.services';
 COMMENT ON COLUMN specql.service.name IS 'As steps call it';
@@ -33,7 +34,7 @@ COMMENT ON COLUMN specql.service.format IS 'Of the body: cloudevents, hasura, su
 COMMENT ON COLUMN specql.service.ordering IS 'The key of the payload whose calls leave one after the other';
 COMMENT ON COLUMN specql.service.on_failure IS 'What a failing call does to the later ones of its key: block or skip';
 COMMENT ON COLUMN specql.service.retry_on IS 'Further 4xx answers that are tried again';
-COMMENT ON COLUMN specql.service.operations IS 'Path, method, timeout and retries by operation';
+COMMENT ON COLUMN specql.service.operations IS 'Path, method, timeout, retries and further keys by operation';
 COMMENT ON COLUMN specql.service.owner IS 'The role that declared it; others may call it, but not change it, nor take its calls';
 COMMENT ON COLUMN specql.service.disabled IS 'Why it is not called: the receiver said 410, or specql.pause_service; NULL if it is';
 COMMENT ON COLUMN specql.service.failures IS 'Failed calls in a row';
@@ -41,6 +42,7 @@ COMMENT ON COLUMN specql.service.pauses IS 'How often in a row the circuit break
 COMMENT ON COLUMN specql.service.paused_until IS 'The circuit breaker is open until then';
 COMMENT ON COLUMN specql.service.last_error IS 'Of the last call that failed';
 COMMENT ON COLUMN specql.service.numbers IS 'How those of the payload are sent: json, or text for receivers that lose their digits';
+COMMENT ON COLUMN specql.service.options IS 'Further keys, as specql.option_problem knows them';
 SELECT pg_catalog.pg_extension_config_dump('specql.service', '');
 
 CREATE FUNCTION specql.url_problem(url text) RETURNS text
@@ -50,6 +52,38 @@ COMMENT ON FUNCTION specql.url_problem(text) IS 'Why a url cannot be called; NUL
 CREATE FUNCTION specql.is_header(name text, value text) RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'specql_is_header';
 COMMENT ON FUNCTION specql.is_header(text, text) IS 'Can a call be sent with this header?';
+
+CREATE FUNCTION specql.is_interval(value text, shortest interval, longest interval) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN coalesce(value::interval BETWEEN shortest AND longest, false);
+EXCEPTION WHEN data_exception THEN
+    RETURN false;
+END $$;
+COMMENT ON FUNCTION specql.is_interval(text, interval, interval) IS 'Is a text a length of time between these two?';
+
+-- Each key of specql.service.options, and of an operation, is checked here and nowhere else; src/core/spec/options.cpp reads them from specs.
+CREATE FUNCTION specql.option_problem(place text, key text, value jsonb) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Of a text or a number; NULL of anything else.
+    said constant text := CASE WHEN jsonb_typeof(value) IN ('string', 'number') THEN value #>> '{}' END;
+BEGIN
+    RETURN CASE place || ' ' || key
+        WHEN 'operation path' THEN
+            CASE WHEN said IS NULL OR said NOT LIKE '/%' OR specql.url_problem('http://host' || said) IS NOT NULL
+                 THEN 'its path must begin with / and hold no space, control character or fragment' END
+        WHEN 'operation method' THEN
+            CASE WHEN said IS NULL OR said NOT IN ('POST', 'PUT', 'PATCH', 'DELETE', 'GET')
+                 THEN 'its method must be POST, PUT, PATCH, DELETE or GET' END
+        WHEN 'operation retries' THEN
+            CASE WHEN said IS NULL OR said !~ '^([0-9]{1,2}|100)$' THEN 'its retries must be from 0 to 100' END
+        WHEN 'operation timeout' THEN
+            CASE WHEN said IS NULL OR NOT specql.is_interval(said, '1 ms', '10 min') THEN 'its timeout must be from 1 ms to 10 min' END
+        ELSE format('there is no key %s', to_json(left(key, 255))) END;
+END $$;
+COMMENT ON FUNCTION specql.option_problem(text, text, jsonb) IS
+'What is wrong with a key of a service, or of an operation, and its value; NULL if nothing is';
 
 -- The same limits as in specs. Whoever calls this by hand, or restores a row that nobody checked, learns what is wrong with it.
 CREATE FUNCTION specql.check_service(s specql.service) RETURNS void
@@ -79,7 +113,9 @@ BEGIN
         WHEN jsonb_typeof(s.headers) IS DISTINCT FROM 'object' THEN 'headers must be an object of texts'
         WHEN octet_length(s.headers::text) > 32000 THEN 'headers have at most 32000 bytes'
         WHEN jsonb_typeof(s.operations) IS DISTINCT FROM 'object' THEN 'operations must be an object of objects'
-        WHEN octet_length(s.operations::text) > 1000000 THEN 'operations have at most 1000000 bytes' END;
+        WHEN octet_length(s.operations::text) > 1000000 THEN 'operations have at most 1000000 bytes'
+        WHEN jsonb_typeof(s.options) IS DISTINCT FROM 'object' THEN 'options must be an object'
+        WHEN octet_length(s.options::text) > 100000 THEN 'options have at most 100000 bytes' END;
     IF problem IS NULL THEN
         SELECT CASE
             WHEN jsonb_typeof(h.value) <> 'string' THEN format('the header %s must be a text', h.key)
@@ -89,33 +125,18 @@ BEGIN
         INTO problem FROM jsonb_each(s.headers) AS h(key, value) ORDER BY 1 NULLS LAST LIMIT 1;
     END IF;
     IF problem IS NULL THEN
-        SELECT format('operation %s: ', o.key) || CASE
-            WHEN octet_length(o.key) > 255 THEN 'a name has at most 255 bytes'
-            WHEN jsonb_typeof(o.value) <> 'object' THEN 'it must be an object'
-            WHEN NOT o.keys <@ '{path,method,timeout,retries}' THEN 'it has path, method, timeout and retries'
-            WHEN EXISTS (SELECT FROM jsonb_each(o.value) AS e(key, value) WHERE jsonb_typeof(e.value) NOT IN ('string', 'number'))
-                THEN 'path, method, timeout and retries are texts'
-            WHEN o.value ->> 'path' NOT LIKE '/%' OR specql.url_problem('http://host' || (o.value ->> 'path')) IS NOT NULL
-                THEN 'its path must begin with / and hold no space, control character or fragment'
-            WHEN o.value ->> 'method' NOT IN ('POST', 'PUT', 'PATCH', 'DELETE', 'GET') THEN 'its method must be POST, PUT, PATCH, DELETE or GET'
-            WHEN o.value ->> 'retries' !~ '^([0-9]{1,2}|100)$' THEN 'its retries must be from 0 to 100'
-            END AS found
-        INTO problem
-        FROM (SELECT e.key, e.value, CASE WHEN jsonb_typeof(e.value) = 'object' THEN ARRAY(SELECT jsonb_object_keys(e.value)) END AS keys
-              FROM jsonb_each(s.operations) AS e(key, value)) AS o ORDER BY 1 NULLS LAST LIMIT 1;
-    END IF;
-    IF problem IS NULL THEN
-        DECLARE
-            o record;
-        BEGIN
-            FOR o IN SELECT e.key, e.value ->> 'timeout' AS timeout FROM jsonb_each(s.operations) AS e(key, value) WHERE e.value ? 'timeout' LOOP
-                IF o.timeout::interval NOT BETWEEN '1 ms' AND '10 min' THEN
-                    problem := format('operation %s: its timeout must be from 1 ms to 10 min', o.key);
-                END IF;
-            END LOOP;
-        EXCEPTION WHEN data_exception THEN
-            problem := format('operation %s: its timeout must be an interval', o.key);
-        END;
+        SELECT CASE WHEN o.place = 'operation' THEN format('operation %s: ', o.name) ELSE '' END || o.problem INTO problem
+        FROM (SELECT 'operation' AS place, p.name,
+                     CASE WHEN octet_length(p.name) > 255 THEN 'a name has at most 255 bytes'
+                          WHEN jsonb_typeof(p.value) <> 'object' THEN 'it must be an object' END AS problem
+              FROM jsonb_each(s.operations) AS p(name, value)
+              UNION ALL
+              SELECT 'operation', p.name, specql.option_problem('operation', e.key, e.value)
+              FROM jsonb_each(s.operations) AS p(name, value),
+                   jsonb_each(CASE jsonb_typeof(p.value) WHEN 'object' THEN p.value END) AS e(key, value)
+              UNION ALL
+              SELECT 'service', NULL, specql.option_problem('service', e.key, e.value) FROM jsonb_each(s.options) AS e(key, value)) AS o
+        WHERE o.problem IS NOT NULL ORDER BY o.place, o.name, o.problem LIMIT 1;
     END IF;
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION 'service %: %', coalesce(left(s.name, 255), 'NULL'), problem
@@ -125,7 +146,7 @@ END $$;
 COMMENT ON FUNCTION specql.check_service(specql.service) IS 'An error that says what is wrong with the declaration of a service, if anything is';
 
 CREATE FUNCTION specql.write_service(name text, url text, timeout interval, retries integer, backoff interval, headers jsonb,
-    secrets text[], format text, ordering text, on_failure text, retry_on integer[], operations jsonb, numbers text, caller oid) RETURNS void
+    secrets text[], format text, ordering text, on_failure text, retry_on integer[], operations jsonb, numbers text, options jsonb, caller oid) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -145,6 +166,7 @@ BEGIN
     s.retry_on := coalesce(retry_on, '{}');
     s.operations := coalesce(operations, '{}');
     s.numbers := coalesce(numbers, 'json');
+    s.options := coalesce(options, '{}');
     s.owner := caller::specql.role;
     s.failures := 0;
     s.pauses := 0;
@@ -161,23 +183,23 @@ BEGIN
     SET url = excluded.url, timeout = excluded.timeout, retries = excluded.retries, backoff = excluded.backoff,
         headers = excluded.headers, secrets = excluded.secrets, format = excluded.format, ordering = excluded.ordering,
         on_failure = excluded.on_failure, retry_on = excluded.retry_on, operations = excluded.operations, numbers = excluded.numbers,
-        owner = excluded.owner, disabled = NULL, failures = 0, pauses = 0, paused_until = NULL
+        options = excluded.options, owner = excluded.owner, disabled = NULL, failures = 0, pauses = 0, paused_until = NULL
     WHERE v.owner = coalesce(old_owner, excluded.owner);
     IF NOT FOUND THEN
         RAISE EXCEPTION 'service % was declared by somebody else at the same time', s.name USING ERRCODE = 'serialization_failure';
     END IF;
     PERFORM specql.release_calls(s.name);
 END $$;
-COMMENT ON FUNCTION specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text, oid) IS
+COMMENT ON FUNCTION specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text, jsonb, oid) IS
 'What specql.register_service does, for its caller';
 
 CREATE FUNCTION specql.register_service(name text, url text, timeout interval DEFAULT NULL, retries integer DEFAULT NULL,
     backoff interval DEFAULT NULL, headers jsonb DEFAULT NULL, secrets text[] DEFAULT NULL, format text DEFAULT NULL,
     ordering text DEFAULT NULL, on_failure text DEFAULT NULL, retry_on integer[] DEFAULT NULL, operations jsonb DEFAULT NULL,
-    numbers text DEFAULT NULL)
+    numbers text DEFAULT NULL, options jsonb DEFAULT NULL)
 RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_register_service';
-COMMENT ON FUNCTION specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text) IS
+COMMENT ON FUNCTION specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text, jsonb) IS
 'Tells the worker of a service; again with other values changes it, which only its owner may, and calls it again if it was paused. Generated code calls this';
 
 CREATE FUNCTION specql.drop_service(name text, caller oid) RETURNS void
@@ -257,12 +279,12 @@ CREATE VIEW specql.services AS
            coalesce(s.disabled, CASE WHEN s.failures > 0 OR s.paused_until > clock_timestamp() THEN s.last_error END,
                     c.held) AS reason, s.paused_until,
            c.waiting, c.dead,
-           s.timeout, s.retries, s.backoff, s.format, s.ordering, s.on_failure, s.operations, s.owner
+           s.timeout, s.retries, s.backoff, s.format, s.ordering, s.on_failure, s.operations, s.owner, s.options
     FROM specql.service AS s, LATERAL specql.count_calls(s.name) AS c
     UNION ALL
     SELECT c.service, NULL, 'undeclared', 'no spec declares it; its calls wait', NULL,
            n.waiting, 0,
-           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM specql.called_services AS c, LATERAL specql.count_calls(c.service) AS n
     WHERE NOT EXISTS (SELECT FROM specql.service AS s WHERE s.name = c.service);
 COMMENT ON VIEW specql.services IS 'Services that specs declare, and those that are called without';
@@ -281,17 +303,19 @@ COMMENT ON COLUMN specql.services.format IS 'Of the body';
 COMMENT ON COLUMN specql.services.ordering IS 'The key whose calls leave one after the other';
 COMMENT ON COLUMN specql.services.on_failure IS 'What a failing call does to the later ones of its key: block or skip';
 COMMENT ON COLUMN specql.services.owner IS 'Who declared it, and alone may change, pause and take from it';
-COMMENT ON COLUMN specql.services.operations IS 'Path, method, timeout and retries by operation';
+COMMENT ON COLUMN specql.services.operations IS 'Path, method, timeout, retries and further keys by operation';
+COMMENT ON COLUMN specql.services.options IS 'Its further keys';
 
 REVOKE ALL ON FUNCTION specql.require_service(text),
-    specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text, oid),
+    specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text, jsonb, oid),
     specql.drop_service(text, oid),
-    specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text),
+    specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text, jsonb),
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text),
-    specql.url_problem(text), specql.is_header(text, text), specql.check_service(specql.service), specql.counted(bigint), specql.count_calls(text)
+    specql.url_problem(text), specql.is_header(text, text), specql.check_service(specql.service),
+    specql.is_interval(text, interval, interval), specql.option_problem(text, text, jsonb), specql.counted(bigint), specql.count_calls(text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text),
+    specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text, jsonb),
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text), specql.count_calls(text)
 TO specql_admin;
 GRANT SELECT ON specql.services TO specql_admin;

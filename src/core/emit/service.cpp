@@ -15,6 +15,11 @@ std::string intervalText(const Text& value) {
     return std::to_string(durationMs(value.value)) + " ms";
 }
 
+void addOptions(std::vector<std::string>& members, const std::vector<spec::Option>& options) {
+    for (const spec::Option& option : options)
+        members.push_back(quoteJson(option.name.value) + ": " + option.json);
+}
+
 std::string operationJson(const spec::Operation& operation) {
     std::vector<std::string> members;
     for (const spec::Param& setting : operation.settings) {
@@ -22,12 +27,13 @@ std::string operationJson(const spec::Operation& operation) {
         std::string value = key == "timeout" ? intervalText(setting.type) : setting.type.value;
         members.push_back(quoteJson(key) + ": " + quoteJson(value));
     }
+    addOptions(members, operation.options);
     return quoteJson(operation.name.value) + ": " + jsonObject(members);
 }
 
 // The arguments of specql.register_service after the name, in the order in which a reader looks for them.
 std::vector<std::string> arguments(const spec::Service& service) {
-    std::vector<std::string> args, secrets, statuses, headers, operations;
+    std::vector<std::string> args, secrets, statuses, headers, operations, options;
     std::string url = "NULL";
     for (const spec::Param& setting : service.settings) {
         const std::string& key = setting.name.value;
@@ -53,10 +59,12 @@ std::vector<std::string> arguments(const spec::Service& service) {
         headers.push_back(quoteJson(header.name.value) + ": " + quoteJson(header.type.value));
     for (const spec::Operation& operation : service.operations)
         operations.push_back(operationJson(operation));
+    addOptions(options, service.options);
     if (!headers.empty()) args.push_back("headers => " + quoteLiteral(jsonObject(headers)));
     if (!secrets.empty()) args.push_back("secrets => ARRAY[" + join(secrets, ", ") + "]");
     if (!statuses.empty()) args.push_back("retry_on => ARRAY[" + join(statuses, ", ") + "]");
     if (!operations.empty()) args.push_back("operations => " + quoteLiteral(jsonObject(operations)));
+    if (!options.empty()) args.push_back("options => " + quoteLiteral(jsonObject(options)));
     args.insert(args.begin(), url);
     return args;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "delivery/destination.hpp"
+#include "spec/options.hpp"
 #include "text/ascii.hpp"
 
 namespace specql::spec {
@@ -174,12 +175,20 @@ std::vector<Param> readSettings(ReadContext& context, const yaml::Node& mapping,
     return settings;
 }
 
+// `known`, and behind them those of options.cpp.
+Words allKeys(Words known, OptionPlace place) {
+    Words more = optionKeys(place);
+    known.insert(known.end(), more.begin(), more.end());
+    return known;
+}
+
 Operation readOperation(ReadContext& context, const yaml::Entry& entry) {
     Operation operation;
     operation.name = entry.key;
     if (entry.value.kind == yaml::Node::Kind::mapping) {
-        context.checkKeys(entry.value, operationKeys, "an operation");
+        context.checkKeys(entry.value, allKeys(operationKeys, OptionPlace::operation), "an operation");
         operation.settings = readSettings(context, entry.value, operationKeys);
+        operation.options = readOptions(context, entry.value, OptionPlace::operation);
         for (const Param& setting : operation.settings) {
             if (setting.name.value == "method") {
                 context.choice(entry.value, "method", methods);
@@ -196,7 +205,7 @@ Operation readOperation(ReadContext& context, const yaml::Entry& entry) {
 }  // namespace
 
 void readService(ReadContext& context, const yaml::Node& root) {
-    context.checkKeys(root, serviceKeys, "a service");
+    context.checkKeys(root, allKeys(serviceKeys, OptionPlace::service), "a service");
     Service service;
     service.pos = root.pos;
     service.firstLine = root.pos.line;
@@ -204,6 +213,7 @@ void readService(ReadContext& context, const yaml::Node& root) {
     service.name = context.text(root, "service");
     service.renamedFrom = context.formerNames(root);
     service.settings = readSettings(context, root, serviceKeys);
+    service.options = readOptions(context, root, OptionPlace::service);
     for (const Param& setting : service.settings) {
         if (setting.name.value == "format") {
             context.choice(root, "format", formats);

@@ -141,14 +141,22 @@ struct Action {
     uint32_t firstLine = 0, lastLine = 0;  // the slice of the source that is this action
 };
 
+// A key of a service or an operation whose value is kept as JSON: rate, concurrency, …
+struct Option {
+    Text name;
+    std::string json;
+};
+
 struct Operation {
     Text name;
     std::vector<Param> settings;  // path, method, …
+    std::vector<Option> options;
 };
 
 struct Service {
     Text name;
     std::vector<Param> settings;  // url, timeout, retries, secret, format, ordering, …: key and raw value
+    std::vector<Option> options;
     std::vector<Param> headers;
     std::vector<Operation> operations;
     std::vector<Text> renamedFrom;

@@ -46,7 +46,8 @@ size_t urlProblem(std::string_view text, char (&problem)[size]) {
 }  // namespace
 
 SPECQL_FUNCTION(specql_register_service) {
-    runForCaller(fcinfo, "SELECT specql.write_service($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)");
+    runForCaller(fcinfo,
+                 "SELECT specql.write_service($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)");
     PG_RETURN_VOID();
 }
 

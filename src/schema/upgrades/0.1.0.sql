@@ -50,7 +50,8 @@ CREATE OR REPLACE VIEW specql.own_actions AS SELECT NULL::text AS action WHERE f
 ALTER TABLE specql.action_owner ALTER COLUMN owner TYPE specql.role USING pg_catalog.quote_ident(owner)::specql.role;
 DROP VIEW specql.services;
 ALTER TABLE specql.service ALTER COLUMN owner TYPE specql.role USING pg_catalog.quote_ident(owner)::specql.role;
-ALTER TABLE specql.service ADD COLUMN numbers text NOT NULL DEFAULT 'json' CHECK (numbers IN ('json', 'text'));
+ALTER TABLE specql.service ADD COLUMN numbers text NOT NULL DEFAULT 'json' CHECK (numbers IN ('json', 'text')),
+    ADD COLUMN options jsonb NOT NULL DEFAULT '{}';
 -- Readers had no owner.
 ALTER TABLE specql.reader ADD COLUMN owner specql.role;
 UPDATE specql.reader SET owner = d.datdba FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database();

@@ -1,0 +1,50 @@
+#include "spec/options.hpp"
+
+namespace specql::spec {
+
+namespace {
+
+// Reads the value of a key, as JSON; empty if there was an error.
+using Reader = std::string (*)(ReadContext& context, const yaml::Entry& entry);
+
+struct Kind {
+    const char* key;
+    bool ofService, ofOperation;
+    Reader read;
+};
+
+const std::vector<Kind> kinds = {};
+
+bool mayStand(const Kind& kind, OptionPlace place) {
+    return place == OptionPlace::service ? kind.ofService : kind.ofOperation;
+}
+
+}  // namespace
+
+Words optionKeys(OptionPlace place) {
+    Words keys;
+    for (const Kind& kind : kinds) {
+        if (mayStand(kind, place)) {
+            keys.emplace_back(kind.key);
+        }
+    }
+    return keys;
+}
+
+std::vector<Option> readOptions(ReadContext& context, const yaml::Node& mapping, OptionPlace place) {
+    std::vector<Option> options;
+    for (const Kind& kind : kinds) {
+        for (const yaml::Entry& entry : mapping.entries) {
+            if (entry.key.value != kind.key || !mayStand(kind, place)) {
+                continue;
+            }
+            std::string json = kind.read(context, entry);
+            if (!json.empty()) {
+                options.push_back({entry.key, json});
+            }
+        }
+    }
+    return options;
+}
+
+}  // namespace specql::spec
