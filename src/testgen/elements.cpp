@@ -17,8 +17,9 @@ void collect(const resolve::World& world, const resolve::ResolvedStep& step, std
     };
     for (const resolve::BoundAssignment& assignment : step.set)
         read(assignment.value);
-    for (const resolve::BoundExpression& arg : step.args)
-        read(arg);
+    for (const std::vector<resolve::BoundExpression>* list : {&step.args, &step.targetValues, &step.messageValues})
+        for (const resolve::BoundExpression& bound : *list)
+            read(bound);
     read(step.where);
     for (const std::string& number : read(step.condition))
         if (number.find('.') == std::string::npos && number.size() < 9) numbers.insert(std::stol(number));

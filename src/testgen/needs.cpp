@@ -154,8 +154,9 @@ void Needs::steps(const std::vector<resolve::ResolvedStep>& steps, Place element
         const Scope scope = target(step, element);
         written(step, scope);
         read(step.condition, scope);
-        for (const resolve::BoundExpression& arg : step.args)
-            mention(arg, scope);
+        for (const std::vector<resolve::BoundExpression>* list : {&step.args, &step.targetValues, &step.messageValues})
+            for (const resolve::BoundExpression& bound : *list)
+                mention(bound, scope);
         this->steps(step.then, element);
         this->steps(step.otherwise, element);
     }

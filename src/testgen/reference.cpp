@@ -46,18 +46,39 @@ std::string placeOf(const resolve::ResolvedStep& step) {
     return step.target ? step.target->shown() : "";
 }
 
+// Whether the channel depends on the event.
+bool hasFreeChannel(const resolve::ResolvedStep& step) {
+    return std::any_of(step.targetValues.begin(), step.targetValues.end(),
+                       [](const resolve::BoundExpression& bound) { return bool(bound); });
+}
+
+// Deliveries to the step's channel: those that are to all that it can be, as LIKE reads it.
+std::string channelCondition(const resolve::ResolvedStep& step) {
+    if (!hasFreeChannel(step))
+        return " AND d.channel = " + emit::printChannel(step.spec->target, step.spec->targetParts, {});
+    std::string pattern;
+    for (const spec::TemplatePart& part : step.spec->targetParts) {
+        for (char c : part.text)
+            pattern += (c == '%' || c == '_' || c == '\\' ? "\\" : "") + std::string(1, c);
+        pattern += part.value ? "%" : "";
+    }
+    return " AND d.channel LIKE " + quoteLiteral(pattern);
+}
+
 // What is there of events or deliveries, and came with the test.
 std::string queryOf(const resolve::ResolvedStep& step) {
     if (step.spec->kind == spec::StepKind::emit)
         return "SELECT jsonb_build_object('data', v.data)\nFROM (SELECT DISTINCT ON (o.id) o.data FROM specql.events "
                "AS o WHERE o.type = " +
                quoteLiteral(step.spec->target.value) + " AND o.xid = pg_current_xact_id()) AS v";
-    return "SELECT jsonb_build_object('message', d.message, 'payload', d.payload)\nFROM specql.deliveries AS d\n"
+    const char* channel = hasFreeChannel(step) ? "'channel', d.channel, " : "";
+    return std::string("SELECT jsonb_build_object(") + channel +
+           "'message', d.message, 'payload', d.payload)\nFROM specql.deliveries AS d\n"
            "WHERE d.kind = " +
            quoteLiteral(deliveryKind(step)) +
            (isCall(step) ? " AND d.service = " + quoteLiteral(service(step)) +
                                " AND d.operation = " + quoteLiteral(operation(step))
-                         : " AND d.channel = " + quoteLiteral(step.spec->target.value)) +
+                         : channelCondition(step)) +
            " AND d.created_at >= now()";
 }
 
@@ -184,9 +205,9 @@ std::string Reference::sentence(const resolve::ResolvedStep& step, std::string& 
         case spec::StepKind::create: return insert(step, why);
         case spec::StepKind::update:
         case spec::StepKind::remove: return update(step, why);
-        case spec::StepKind::callExternal: return queue("call_external", step);
-        case spec::StepKind::notify: return queue("notify", step);
-        case spec::StepKind::escalate: return queue("escalate", step);
+        case spec::StepKind::callExternal: return queue("call_external", step, why);
+        case spec::StepKind::notify: return queue("notify", step, why);
+        case spec::StepKind::escalate: return queue("escalate", step, why);
         case spec::StepKind::emit: return emit(step, why);
         case spec::StepKind::function:
         case spec::StepKind::call: return call(step, why);
@@ -296,11 +317,12 @@ std::string Reference::take(const resolve::ResolvedStep& step, const std::vector
 
 std::string Reference::validate(const resolve::ResolvedStep& step, std::string& why) {
     validates_ = true;
-    std::string message = step.spec->message.empty()
-                              ? "validation failed: " + world_.expressionText(step.condition.expression)
-                              : step.spec->message.value;
+    std::string message =
+        step.spec->message.empty()
+            ? quoteLiteral("validation failed: " + world_.expressionText(step.condition.expression))
+            : emit::printMessage(step.spec->message, step.spec->messageParts, printed(step.messageValues, why));
     return "IF (" + print(step.condition, why) + ") IS NOT TRUE THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206', " +
-           "MESSAGE = " + quoteLiteral(message) + ";\nEND IF;\n";
+           "MESSAGE = " + message + ";\nEND IF;\n";
 }
 
 std::string Reference::eventData() const {
@@ -310,10 +332,24 @@ std::string Reference::eventData() const {
            " ORDER BY v.id DESC LIMIT 1)";
 }
 
-std::string Reference::queue(const std::string& function, const resolve::ResolvedStep& step) const {
+std::vector<std::string> Reference::printed(const std::vector<resolve::BoundExpression>& values,
+                                            std::string& why) const {
+    std::vector<std::string> printed;
+    for (const resolve::BoundExpression& bound : values)
+        printed.push_back(bound ? emit::printInText(resolver_, bound, print(bound, why)) : "");
+    return printed;
+}
+
+std::string Reference::queue(const std::string& function, const resolve::ResolvedStep& step, std::string& why) const {
     const spec::Step& spec = *step.spec;
-    std::string sql = "PERFORM specql." + function + "(" + quoteLiteral(spec.target.value) + ", " +
-                      quoteLiteral(spec.message.value) + ", NULL::uuid, " + eventData();
+    std::string data = spec.ownPayload ? "'{}'::jsonb" : eventData();
+    for (const resolve::BoundAssignment& assignment : step.set)
+        data +=
+            " || jsonb_build_object(" + quoteLiteral(assignment.column) + ", " + assigned(step, assignment, why) + ")";
+    std::string sql = "PERFORM specql." + function + "(" +
+                      emit::printChannel(spec.target, spec.targetParts, printed(step.targetValues, why)) + ", " +
+                      emit::printMessage(spec.message, spec.messageParts, printed(step.messageValues, why)) +
+                      ", NULL::uuid, " + data;
     if (spec.severity) sql += ", severity => " + quoteLiteral(spec.severity.value);
     if (spec.repeat) sql += ", repeat => " + quoteLiteral(spec.repeat.value);
     return sql + ");\n";

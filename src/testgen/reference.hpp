@@ -44,7 +44,8 @@ private:
     std::string update(const resolve::ResolvedStep& step, std::string& why);
     std::string take(const resolve::ResolvedStep& step, const std::vector<resolve::ResolvedStep>& behind,
                      std::string& why);
-    std::string queue(const std::string& function, const resolve::ResolvedStep& step) const;
+    std::string queue(const std::string& function, const resolve::ResolvedStep& step, std::string& why) const;
+    std::vector<std::string> printed(const std::vector<resolve::BoundExpression>& values, std::string& why) const;
     std::string emit(const resolve::ResolvedStep& step, std::string& why);
     std::string call(const resolve::ResolvedStep& step, std::string& why);
     std::string validate(const resolve::ResolvedStep& step, std::string& why);

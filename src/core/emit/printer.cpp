@@ -56,7 +56,23 @@ bool findJsonOfRow(const ExpressionFacts& facts, const std::string& text, const 
     return false;
 }
 
-// Must this expression stand in parentheses beside an operator?
+constexpr const char* reserved[] = {"branch", "branches", "subject",    "data",       "old",
+                                    "new",    "event_id", "event_type", "event_time", "event_data"};
+
+// The text of parts without values.
+std::string saidOf(const Text& text, const spec::Template& parts) {
+    std::string said = parts.empty() ? text.value : "";
+    for (const spec::TemplatePart& part : parts)
+        said += part.text;
+    return said;
+}
+
+bool hasValues(const spec::Template& parts) {
+    return std::any_of(parts.begin(), parts.end(), [](const spec::TemplatePart& part) { return bool(part.value); });
+}
+
+}  // namespace
+
 bool needsParentheses(const std::string& sql) {
     int depth = 0;
     char quote = 0;
@@ -77,10 +93,39 @@ bool needsParentheses(const std::string& sql) {
     return false;
 }
 
-constexpr const char* reserved[] = {"branch", "branches", "subject",    "data",       "old",
-                                    "new",    "event_id", "event_type", "event_time", "event_data"};
+std::string printInText(const resolve::Resolver& resolver, const resolve::BoundExpression& bound,
+                        const std::string& printed) {
+    if (bound.request < 0) return printed;
+    const std::string& type = resolver.results()[static_cast<size_t>(bound.request)].type;
+    if (type == "boolean") return (needsParentheses(printed) ? "(" + printed + ")" : printed) + "::text";
+    bool isTime = type == "date" || resolve::startsWith(type, "timestamp");
+    return isTime ? "to_jsonb(" + printed + ") #>> '{}'" : printed;
+}
 
-}  // namespace
+std::string printMessage(const Text& text, const spec::Template& parts, const std::vector<std::string>& printed) {
+    if (!hasValues(parts)) return quoteLiteral(saidOf(text, parts));
+    std::string format;
+    std::vector<std::string> arguments;
+    for (size_t i = 0; i < parts.size(); i++) {
+        for (char c : parts[i].text)
+            format += c == '%' ? "%%" : std::string(1, c);
+        if (!parts[i].value) continue;
+        format += "%s";
+        arguments.push_back(printed[i]);
+    }
+    return "format(" + quoteLiteral(format) + ", " + join(arguments, ", ") + ")";
+}
+
+std::string printChannel(const Text& text, const spec::Template& parts, const std::vector<std::string>& printed) {
+    if (!hasValues(parts)) return quoteLiteral(saidOf(text, parts));
+    std::vector<std::string> pieces;
+    for (size_t i = 0; i < parts.size(); i++) {
+        if (!parts[i].text.empty()) pieces.push_back(quoteLiteral(parts[i].text));
+        if (parts[i].value)
+            pieces.push_back((needsParentheses(printed[i]) ? "(" + printed[i] + ")" : printed[i]) + "::text");
+    }
+    return join(pieces, " || ");
+}
 
 std::string variableName(const std::string& name) {
     constexpr const char* own[] = {"count", "item",    "number", "before", "errors", "handled",

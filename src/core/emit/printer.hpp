@@ -69,6 +69,16 @@ std::string printBound(const resolve::World& world, const resolve::Resolver& res
                        const resolve::BoundExpression& bound, size_t begin, size_t end,
                        const std::function<std::string(const resolve::Value&)>& name);
 
+// The text that a spec gives as a message or as a channel, of which `printed` are the values, part by part. In a
+// message what is NULL leaves nothing; a channel that has such a value is none.
+std::string printMessage(const Text& text, const spec::Template& parts, const std::vector<std::string>& printed);
+std::string printChannel(const Text& text, const spec::Template& parts, const std::vector<std::string>& printed);
+// A value in such a text: times and booleans look as in JSON, whatever the settings of the session.
+std::string printInText(const resolve::Resolver& resolver, const resolve::BoundExpression& bound,
+                        const std::string& printed);
+// Must this expression stand in parentheses beside an operator?
+bool needsParentheses(const std::string& sql);
+
 // v_product: a variable of a generated function that the spec names. Those that every bulk operation has keep theirs.
 std::string variableName(const std::string& name);
 

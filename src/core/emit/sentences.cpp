@@ -217,11 +217,30 @@ private:
         return "queues a call of " + step.spec->target.value + with + " to the service " + step.spec->verb.value;
     }
 
+    // A text with its values as they are meant.
+    std::string filled(const Text& text, const spec::Template& parts,
+                       const std::vector<resolve::BoundExpression>& values) const {
+        std::string written = parts.empty() ? text.value : "";
+        for (size_t i = 0; i < parts.size(); i++)
+            written += parts[i].text + (parts[i].value ? "{" + said(values[i]) + "}" : "");
+        return written;
+    }
+
+    std::string channel(const resolve::ResolvedStep& step) const {
+        return filled(step.spec->target, step.spec->targetParts, step.targetValues);
+    }
+
+    // What leaves, if that is not the event's data.
+    static std::string sent(const resolve::ResolvedStep& step, const std::string& set) {
+        if (!step.spec->ownPayload) return "";
+        return set.empty() ? ", with nothing" : ", with " + set + " and nothing else";
+    }
+
     std::string sentence(const resolve::ResolvedStep& step) {
         const spec::Step& spec = *step.spec;
         target_ = step.target ? step.target->word : "";
         std::string set = step.set.empty() ? "" : values(step);
-        std::string message = quoteLiteral(spec.message.value);
+        std::string message = quoteLiteral(filled(spec.message, spec.messageParts, step.messageValues));
         switch (spec.kind) {
             case spec::StepKind::insert:
             case spec::StepKind::create:
@@ -232,15 +251,19 @@ private:
             case spec::StepKind::update: return !step.target ? "" : "updates " + rows(step) + ": " + set;
             case spec::StepKind::remove: return !step.target ? "" : "deletes " + rows(step);
             case spec::StepKind::callExternal:
-                return "queues a call to the service " + spec.target.value + ", operation " + spec.message.value;
-            case spec::StepKind::notify: return "queues a notification of " + spec.target.value + ": " + message;
-            case spec::StepKind::escalate: return "queues an escalation to " + spec.target.value + ": " + message;
+                return "queues a call to the service " + spec.target.value + ", operation " + spec.message.value +
+                       sent(step, set);
+            case spec::StepKind::notify:
+                return "queues a notification of " + channel(step) + ": " + message + sent(step, set);
+            case spec::StepKind::escalate:
+                return "queues an escalation to " + channel(step) + ": " + message + sent(step, set);
             case spec::StepKind::emit:
                 return "raises the event " + spec.target.value +
                        (set.empty() ? " with the event's own data" : " with " + set);
             case spec::StepKind::function:
             case spec::StepKind::call: return call(step);
-            case spec::StepKind::validate: return "fails unless " + said(step.condition);
+            case spec::StepKind::validate:
+                return "fails unless " + said(step.condition) + (step.messageValues.empty() ? "" : ", with " + message);
             case spec::StepKind::branch: return "if " + said(step.condition);
             case spec::StepKind::foreach: return "for each " + spec.variable.value + " of " + said(step.condition);
             case spec::StepKind::ret: return "is done with this event";

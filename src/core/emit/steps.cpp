@@ -96,9 +96,12 @@ std::string stepText(const resolve::World& world, const resolve::ResolvedStep& s
     std::vector<std::string> set;
     for (const resolve::BoundAssignment& assignment : step.set)
         if (assignment.value) set.push_back(assignment.column + " = " + written(assignment.value));
+    // Whoever is told something is told it before what goes with it.
+    bool told = spec.kind != spec::StepKind::validate && spec.message;
+    if (told) text += " \"" + spec.message.value + "\"";
     if (!set.empty()) text += " SET " + join(set, ", ");
     if (step.where) text += " WHERE " + written(step.where);
-    if (spec.message) text += " \"" + spec.message.value + "\"";
+    if (spec.message && !told) text += " \"" + spec.message.value + "\"";
     return commentText(text);
 }
 
@@ -133,14 +136,47 @@ std::string StepEmitter::eventData(const StepPlace& place) {
     return "jsonb_build_object(" + join(pairs, ", ") + ")";
 }
 
-std::string StepEmitter::queue(const std::string& function, const spec::Step& step, const StepPlace& place) {
-    std::string head =
-        "specql." + function + "(" + quoteLiteral(step.target.value) + ", " + quoteLiteral(step.message.value) + ", ";
+std::string StepEmitter::messageSql(const resolve::ResolvedStep& step) {
+    return printMessage(step.spec->message, step.spec->messageParts, templateValues(step.messageValues));
+}
+
+std::vector<std::string> StepEmitter::templateValues(const std::vector<resolve::BoundExpression>& values) {
+    std::vector<std::string> printed;
+    for (const resolve::BoundExpression& bound : values)
+        printed.push_back(bound ? printInText(printer_.resolver(), bound, printer_.print(bound)) : "");
+    return printed;
+}
+
+// One delivery for each row. Deliveries of the whole set that say the same, and are about their events' data, are
+// queued without reading its rows.
+std::string StepEmitter::queue(const std::string& function, const resolve::ResolvedStep& step, const StepPlace& place) {
+    const spec::Step& spec = *step.spec;
+    std::string head = "specql." + function + "(" +
+                       printChannel(spec.target, spec.targetParts, templateValues(step.targetValues)) + ", " +
+                       messageSql(step) + ", ";
     std::string tail;
-    if (step.severity) tail += ", severity => " + quoteLiteral(step.severity.value);
-    if (step.repeat) tail += ", repeat => " + quoteLiteral(step.repeat.value);
-    if (place.rows == StepPlace::Rows::set) return "PERFORM " + head + std::to_string(place.branch) + tail + ");\n";
-    return perform(head + eventId(place) + ", " + eventData(place) + tail + ")", place);
+    if (spec.severity) tail += ", severity => " + quoteLiteral(spec.severity.value);
+    if (spec.repeat) tail += ", repeat => " + quoteLiteral(spec.repeat.value);
+    auto isValue = [](const resolve::BoundExpression& bound) { return bool(bound); };
+    bool ofRow = spec.ownPayload || std::any_of(step.targetValues.begin(), step.targetValues.end(), isValue) ||
+                 std::any_of(step.messageValues.begin(), step.messageValues.end(), isValue);
+    if (place.rows == StepPlace::Rows::set && !ofRow)
+        return "PERFORM " + head + std::to_string(place.branch) + tail + ");\n";
+    std::string payload = spec.ownPayload ? jsonObject(step) : eventData(place);
+    return perform(head + eventId(place) + ", " + payload + tail + ")", place);
+}
+
+// What SET says, as one JSON object. A call of a function has at most 100 arguments.
+std::string StepEmitter::jsonObject(const resolve::ResolvedStep& step) {
+    constexpr size_t most = 50;
+    std::vector<std::string> objects, pairs;
+    for (size_t i = 0; i < step.set.size(); i++) {
+        pairs.push_back(quoteLiteral(step.set[i].column) + ", " + assignmentSql(step.set[i]));
+        if (pairs.size() < most && i + 1 < step.set.size()) continue;
+        objects.push_back("jsonb_build_object(" + join(pairs, ", ") + ")");
+        pairs.clear();
+    }
+    return objects.empty() ? "'{}'::jsonb" : join(objects, " || ");
 }
 
 std::string StepEmitter::assignmentSql(const resolve::BoundAssignment& assignment) {
@@ -284,13 +320,10 @@ std::string StepEmitter::emitEvent(const resolve::ResolvedStep& step, const Step
                         printer_.print(key, true) + ")";
         }
     } else {
-        std::vector<std::string> pairs;
-        for (const resolve::BoundAssignment& assignment : step.set) {
-            pairs.push_back(quoteLiteral(assignment.column) + ", " + assignmentSql(assignment));
+        for (const resolve::BoundAssignment& assignment : step.set)
             if (assignment.column == resolve::eventTimeKey)
                 time = ", (" + assignmentSql(assignment) + ")::timestamp with time zone";
-        }
-        data = "jsonb_build_object(" + join(pairs, ", ") + ")";
+        data = jsonObject(step);
     }
     return perform("specql.emit(" + quoteLiteral(step.spec->target.value) + ", " + data + time + ")", place);
 }
@@ -353,23 +386,24 @@ std::string StepEmitter::one(const resolve::ResolvedStep& step, const StepPlace&
         case spec::StepKind::create: return insert(step, place, delivers_);
         case spec::StepKind::update:
         case spec::StepKind::remove: return update(step, place);
-        case spec::StepKind::callExternal: return queue("call_external", spec, place);
-        case spec::StepKind::notify: return queue("notify", spec, place);
-        case spec::StepKind::escalate: return queue("escalate", spec, place);
+        case spec::StepKind::callExternal: return queue("call_external", step, place);
+        case spec::StepKind::notify: return queue("notify", step, place);
+        case spec::StepKind::escalate: return queue("escalate", step, place);
         case spec::StepKind::emit: return emitEvent(step, place);
         case spec::StepKind::function:
         case spec::StepKind::call: return call(step, place);
         case spec::StepKind::validate: {
-            std::string message = spec.message.empty()
-                                      ? "validation failed: " + world_.expressionText(step.condition.expression)
-                                      : spec.message.value;
+            std::string message =
+                spec.message.empty()
+                    ? quoteLiteral("validation failed: " + world_.expressionText(step.condition.expression))
+                    : messageSql(step);
             // Several rows may have changed; of what is no row's, the message says all.
             bool ofRow = place.rows == StepPlace::Rows::loop && action_.binding.hasRow();
             std::string detail =
                 ofRow ? ",\n        DETAIL = specql.which_row(" + printer_.meta("subject", "text") + ")" : "";
             return "IF (" + printer_.print(step.condition) +
-                   ") IS NOT TRUE THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206', MESSAGE = " +
-                   quoteLiteral(message) + detail + ";\nEND IF;\n";
+                   ") IS NOT TRUE THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206', MESSAGE = " + message + detail +
+                   ";\nEND IF;\n";
         }
         case spec::StepKind::branch: {
             std::string sql = "IF " + printer_.print(step.condition) + " THEN\n" + indent(emit(step.then, place), 4);

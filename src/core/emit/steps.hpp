@@ -72,7 +72,10 @@ private:
     std::string takenName(const resolve::EntityInfo& entity, const std::string& prefix);
     std::string assignments(const resolve::ResolvedStep& step);
     void declare(const std::string& declaration);
-    std::string queue(const std::string& function, const spec::Step& step, const StepPlace& place);
+    std::string queue(const std::string& function, const resolve::ResolvedStep& step, const StepPlace& place);
+    std::string jsonObject(const resolve::ResolvedStep& step);
+    std::string messageSql(const resolve::ResolvedStep& step);
+    std::vector<std::string> templateValues(const std::vector<resolve::BoundExpression>& values);
     std::string emitEvent(const resolve::ResolvedStep& step, const StepPlace& place);
     std::string call(const resolve::ResolvedStep& step, const StepPlace& place);
     std::string foreach (const resolve::ResolvedStep& step, const StepPlace& place);

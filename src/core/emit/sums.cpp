@@ -293,6 +293,8 @@ bool StepEmitter::setBased(const std::vector<const resolve::ResolvedStep*>& step
     auto looks = [&](const resolve::ResolvedStep* step) {
         return step->spec->kind == spec::StepKind::emit || step->call == resolve::CallKind::action ||
                step->call == resolve::CallKind::function || reads(step->where) ||
+               std::any_of(step->targetValues.begin(), step->targetValues.end(), reads) ||
+               std::any_of(step->messageValues.begin(), step->messageValues.end(), reads) ||
                std::any_of(step->set.begin(), step->set.end(),
                            [&](const resolve::BoundAssignment& set) { return reads(set.value); });
     };

@@ -86,6 +86,8 @@ struct ResolvedStep {
     std::vector<BoundOrder> order;
     std::string allocated;  // LIMIT allocates: the column whose sum must fit
     std::vector<BoundExpression> args;
+    // Of the channel and the message: one for each part, or nothing if they have none.
+    std::vector<BoundExpression> targetValues, messageValues;
     CallKind call = CallKind::none;
     const ActionInfo* calledAction = nullptr;
     std::string calledFunction;   // quoted and qualified

@@ -18,8 +18,9 @@ void visitIn(std::vector<ResolvedStep>& steps, const std::function<void(BoundExp
             if (*bound) visit(*bound);
         for (BoundOrder& order : step.order)
             visit(order.value);
-        for (BoundExpression& arg : step.args)
-            visit(arg);
+        for (std::vector<BoundExpression>* list : {&step.args, &step.targetValues, &step.messageValues})
+            for (BoundExpression& bound : *list)
+                if (bound) visit(bound);
         visitIn(step.then, visit);
         visitIn(step.otherwise, visit);
     }

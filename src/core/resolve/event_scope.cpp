@@ -364,6 +364,9 @@ void EventScope::findKeysIn(const std::vector<spec::Step>& steps, EntityInfo* ta
             findKeysIn(ref, taken);
         for (spec::ExpressionRef ref : step.args)
             findKeysIn(ref, taken);
+        for (const spec::Template* text : {&step.targetParts, &step.messageParts})
+            for (const spec::TemplatePart& part : *text)
+                findKeysIn(part.value, taken);
         bool set = step.kind == spec::StepKind::update || step.kind == spec::StepKind::remove;
         EntityInfo* entity = set ? world_.entity(step.target.value, action_.schema) : nullptr;
         findKeysIn(step.where, taken, entity);

@@ -234,6 +234,30 @@ void StepBinder::bindLimit(const spec::Step& step, ResolvedStep& resolved, const
     resolved.limit = expressions_.bind(step.limit, resolved.allocated.empty() ? "bigint" : "numeric", scope);
 }
 
+// The values of a text, part by part. A part that names nothing is no value: whoever wrote `{1}` meant the braces.
+std::vector<BoundExpression> StepBinder::bindTemplate(const spec::Template& text, const Scope& scope) {
+    std::vector<BoundExpression> values;
+    for (const spec::TemplatePart& part : text) {
+        const int expression = part.value.id + action_.file->expressionBase;
+        if (part.value && world_.facts(expression).code == Code::E002) {
+            const ExpressionFacts& facts = world_.facts(expression);
+            if (world_.trying() || resolver_.isFirstReport(expression))
+                world_.report(*action_.file, facts.code, world_.locate(expression, facts.errorOffset), facts.error,
+                              "between braces stands an expression; a brace itself is written {{ or }}");
+            values.emplace_back();
+            continue;
+        }
+        values.push_back(expressions_.bind(part.value, "", scope));
+        if (!part.value) continue;
+        const ExpressionFacts& facts = world_.facts(expression);
+        if (facts.ok && facts.isLiteral)
+            world_.report(*action_.file, Code::R150, world_.locate(expression, 0),
+                          "{" + world_.expressionText(expression) + "} is always the same: it names no value",
+                          "a brace itself is written {{ or }}");
+    }
+    return values;
+}
+
 ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
     ResolvedStep resolved;
     resolved.spec = &step;
@@ -288,13 +312,25 @@ ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
         case spec::StepKind::callExternal:
         case spec::StepKind::notify:
         case spec::StepKind::escalate:
+            resolved.targetValues = bindTemplate(step.targetParts, scope);
+            resolved.messageValues = bindTemplate(step.messageParts, scope);
+            for (const spec::Assignment& assignment : step.set) {
+                BoundAssignment bound;
+                bound.column = assignment.column.value;
+                bound.value = expressions_.bind(assignment.value, "", scope);
+                resolved.set.push_back(std::move(bound));
+            }
+            break;
         case spec::StepKind::ret: break;
         case spec::StepKind::function:
         case spec::StepKind::call:
             if (step.variable) world_.report(*action_.file, Code::R096, step.variable.pos);
             bindCall(step, resolved, scope);
             break;
-        case spec::StepKind::validate: resolved.condition = expressions_.bind(step.condition, "boolean", scope); break;
+        case spec::StepKind::validate:
+            resolved.condition = expressions_.bind(step.condition, "boolean", scope);
+            resolved.messageValues = bindTemplate(step.messageParts, scope);
+            break;
         case spec::StepKind::branch: {
             resolved.condition = expressions_.bind(step.condition, "boolean", scope);
             Scope then = scope, otherwise = scope;

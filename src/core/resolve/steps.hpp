@@ -41,6 +41,7 @@ private:
     bool bindTakenRow(const spec::Step& step, ResolvedStep& resolved, const Scope& scope);
     // LIMIT that shares a word with a field of the target allocates: rows are taken while the field's sum fits.
     void bindLimit(const spec::Step& step, ResolvedStep& resolved, const Scope& scope);
+    std::vector<BoundExpression> bindTemplate(const spec::Template& text, const Scope& scope);
     ResolvedStep bindStep(const spec::Step& step, Scope& scope);
     void bindForeach(const spec::Step& step, ResolvedStep& resolved, Scope& scope);
     // <action>: "f(args)" calls the action; a function of that name is called; otherwise the call is queued.

@@ -80,7 +80,7 @@ private:
                     break;
                 case spec::StepKind::validate: checkMissingRow(step.condition); [[fallthrough]];
                 case spec::StepKind::notify:
-                case spec::StepKind::escalate: checkMessage(step.spec->message); break;
+                case spec::StepKind::escalate: checkMessage(*step.spec); break;
                 default: break;
             }
         }
@@ -314,18 +314,18 @@ private:
 
     // --- messages --------------------------------------------------------------------------------------------------
 
-    // `{order_id}` looks as if it were filled in.
-    void checkMessage(const Text& message) {
-        const std::string& text = message.value;
-        for (size_t open = text.find('{'); open != std::string::npos; open = text.find('{', open + 1)) {
-            size_t end = open + 1;
-            while (end < text.size() && (isNamePart(text[end]) || text[end] == '.'))
+    // Elsewhere `{{order_id}}` is filled in. Here `{{` is a brace.
+    void checkMessage(const spec::Step& step) {
+        const std::string& text = step.message.value;
+        for (size_t open = text.find("{{"); open != std::string::npos; open = text.find("{{", open + 2)) {
+            size_t end = open + 2;
+            while (end < text.size() && (isNamePart(text[end]) || text[end] == '.' || text[end] == ' '))
                 ++end;
-            if (end == open + 1 || end == text.size() || text[end] != '}' || !isNameStart(text[open + 1])) continue;
-            std::string braces = text.substr(open, end + 1 - open);
-            world_.report(*action_->info->file, Code::R126, action_->info->file->source.locate(message, open),
-                          braces + " stands in the message as it is: a message is a fixed text",
-                          "the values are in the event's data, which goes out with the message");
+            if (end == open + 2 || text.compare(end, 2, "}}") != 0 || text[open + 2] == '{') continue;
+            std::string name = text.substr(open + 2, end - open - 2);
+            world_.report(*action_->info->file, Code::R126, action_->info->file->source.locate(step.message, open),
+                          "{{" + name + "}} goes out as {" + name + "}: two braces are one, and nothing is filled in",
+                          "for the value write {" + name + "}");
             return;
         }
     }

@@ -172,6 +172,9 @@ private:
                 check(order.value, place, {});
                 checkOrder(order.value, place);
             }
+            for (const std::vector<BoundExpression>* list : {&step.targetValues, &step.messageValues})
+                for (const BoundExpression& bound : *list)
+                    check(bound, place, {});
             for (size_t i = 0; i < step.args.size(); i++)
                 check(step.args[i], place,
                       step.calledAction ? parameterOrigin(step.calledAction, i) : std::vector<Origin>());

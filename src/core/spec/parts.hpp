@@ -23,7 +23,13 @@ std::vector<Param> readParams(ReadContext& context, const yaml::Node& params);
 void readStatement(ReadContext& context, const Text& statement, const yaml::Node* columns, Step& step);
 // "f(args)" or "schema.f(args)" into target and args; false, and nothing said, if the text is no call.
 bool readCall(ReadContext& context, const Text& text, Step& step);
-// "channel message" into target and message.
-void readAddressed(ReadContext& context, const Text& text, const std::string& messageName, Step& step);
+// "SET a = 1, b = 2", with nothing before it; `columns` as above.
+void readSet(ReadContext& context, const Text& text, const yaml::Node* columns, Step& step);
+// "channel message SET …" into target, message and set; `columns` as above.
+void readAddressed(ReadContext& context, const Text& text, const yaml::Node* columns, Step& step);
+// The same, written as a mapping.
+void readAddressedMapping(ReadContext& context, const yaml::Node& mapping, Step& step);
+// A text that may have {expressions}. `quote`, if it is none of 0, stands doubled in the text where one is meant.
+Template readTemplate(ReadContext& context, const Text& text, char quote);
 
 }  // namespace specql::spec

@@ -57,6 +57,14 @@ struct OrderItem {
     int nulls = 0;  // 0 unsaid, 1 first, 2 last
 };
 
+// Some text, and the value behind it. The last part of a text may have none.
+struct TemplatePart {
+    std::string text;
+    ExpressionRef value;
+};
+// A text with {expressions} in it, cut there. Empty: it has no braces, so it is what it is.
+using Template = std::vector<TemplatePart>;
+
 enum class StepKind {
     insert,
     update,
@@ -81,12 +89,15 @@ struct Step {
     Text target;  // entity, service, channel, event name, or function name
     Text via;     // update, delete: the path to the one row that is meant
     std::vector<Assignment> set;
+    bool ownPayload = false;  // call_external, notify, escalate: what leaves is `set`, and not the event's data
     ExpressionRef where;
     std::vector<OrderItem> orderBy;
     ExpressionRef limit;
-    Text limitSum;                    // LIMIT SUM(quantity) <= …: the column; `limit` is then the right side
-    Text severity, repeat;            // escalate: how bad, and how often it is sent until somebody acknowledges it
-    Text message;                     // operation of call_external; message of notify/escalate/validate error
+    Text limitSum;          // LIMIT SUM(quantity) <= …: the column; `limit` is then the right side
+    Text severity, repeat;  // escalate: how bad, and how often it is sent until somebody acknowledges it
+    Text message;           // operation of call_external; message of notify/escalate/validate error
+    Template targetParts;   // of the channel of notify/escalate
+    Template messageParts;
     std::vector<ExpressionRef> args;  // function/call; return: the value, if there is one
     ExpressionRef condition;          // validate, branch; foreach: the array
     Text variable;                    // foreach: the loop variable; call: where the result goes

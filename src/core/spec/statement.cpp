@@ -75,9 +75,13 @@ public:
         }
         step_.target = piece(begin, begin + name);
         size_t rest = skipSpace(value_, begin + name);
-        if (!cutVia(rest)) {
-            return;
+        if (cutVia(rest)) {
+            readClauses(rest, columns);
         }
+    }
+
+    // What stands from `rest` on.
+    void readClauses(size_t rest, const yaml::Node* columns) {
         cutClauses(rest);
         if (!checkStart(rest) || !checkOrder()) {
             return;
@@ -105,6 +109,12 @@ public:
 
 private:
     const char* targetName() const { return step_.kind == StepKind::emit ? "an event" : "an entity"; }
+    // What SET gives a value to.
+    std::string assigned() const { return isEntityStep() ? "column" : "key"; }
+    bool isEntityStep() const {
+        return step_.kind != StepKind::emit && step_.kind != StepKind::callExternal && step_.kind != StepKind::notify &&
+               step_.kind != StepKind::escalate;
+    }
 
     void report(Code code, size_t at, const std::string& message, const std::string& hint = {}) {
         context_.diagnostics.report(code, context_.source.position(cursor_.offsetOf(at)), message, hint);
@@ -235,7 +245,7 @@ private:
 
     void addAssignment(const Text& column, ExpressionRef value) {
         if (!columnsSeen_.insert(column.value).second) {
-            context_.diagnostics.report(Code::S025, column.pos, "column \"" + column.value + "\" is set twice");
+            context_.diagnostics.report(Code::S025, column.pos, assigned() + " \"" + column.value + "\" is set twice");
             return;
         }
         if (value) {
@@ -245,25 +255,26 @@ private:
 
     void readColumns(const yaml::Node& columns) {
         if (skipSpace(value_, set_.body) < set_.end) {
-            report(Code::S018, set_.body, "columns stand both behind SET and below it", "write them in one place");
+            report(Code::S018, set_.body, assigned() + "s stand both behind SET and below it",
+                   "write them in one place");
             return;
         }
         if (columns.entries.size() > maxColumns) {
-            report(Code::S018, set_.begin, "SET has more than 1600 columns");
+            report(Code::S018, set_.begin, "SET has more than 1600 " + assigned() + "s");
             return;
         }
         for (const yaml::Entry& entry : columns.entries) {
             if (entry.key.empty()) {
-                context_.diagnostics.report(Code::S004, entry.key.pos, "the name of a column is empty");
+                context_.diagnostics.report(Code::S004, entry.key.pos, "the name of a " + assigned() + " is empty");
             } else if (entry.value.kind == yaml::Node::Kind::scalar) {
                 addAssignment(entry.key, context_.expression(entry.value.scalar));
             } else if (entry.value.kind == yaml::Node::Kind::null) {
                 context_.diagnostics.report(Code::S004, entry.key.pos,
-                                            "column \"" + entry.key.value + "\" has no value",
+                                            assigned() + " \"" + entry.key.value + "\" has no value",
                                             "write an SQL expression; null is one");
             } else {
                 context_.diagnostics.report(Code::S003, entry.value.pos,
-                                            "column \"" + entry.key.value + "\" must be an SQL expression",
+                                            assigned() + " \"" + entry.key.value + "\" must be an SQL expression",
                                             "for JSON write \"jsonb_build_object('key', value)\"");
             }
         }
@@ -272,11 +283,12 @@ private:
     void readAssignments() {
         std::vector<Slice> items = splitTopLevel(value_, ',', set_.body, set_.end);
         if (items.empty()) {
-            report(Code::S018, set_.begin, "SET must be followed by columns and their values",
-                   "write 'SET column = expression', or the columns on the lines below, deeper than this one");
+            report(Code::S018, set_.begin, "SET must be followed by " + assigned() + "s and their values",
+                   "write 'SET " + assigned() + " = expression', or the " + assigned() +
+                       "s on the lines below, deeper than this one");
         }
         if (items.size() > maxColumns) {
-            report(Code::S018, set_.begin, "SET has more than 1600 columns");
+            report(Code::S018, set_.begin, "SET has more than 1600 " + assigned() + "s");
             return;
         }
         for (const Slice& item : items) {
@@ -287,7 +299,7 @@ private:
     // `x += 1` and `(a, b) = …` as they are written here; empty if it is neither.
     std::string assignmentHint(const Slice& item, size_t name, size_t at) const {
         if (value_[item.begin] == '(') {
-            return "write 'SET a = …, b = …': each column has its own value";
+            return "write 'SET a = …, b = …': each " + assigned() + " has its own value";
         }
         size_t sign = at;
         while (sign < item.end && std::string("+-*/|").find(value_[sign]) != npos) {
@@ -313,10 +325,10 @@ private:
                         (value_[item.begin] == '"' || value_.substr(item.begin, name).find('.') == npos);
         if (!isColumn || equals >= item.end || value_[equals] != '=') {
             if (std::string hint = assignmentHint(item, name, equals); !hint.empty()) {
-                report(Code::S018, item.begin, "SET needs 'column = expression' here", hint);
+                report(Code::S018, item.begin, "SET needs '" + assigned() + " = expression' here", hint);
                 return;
             }
-            report(Code::S018, item.begin, "SET needs 'column = expression' here",
+            report(Code::S018, item.begin, "SET needs '" + assigned() + " = expression' here",
                    "a ',' inside an expression must stand in parentheses or quotes");
             return;
         }
@@ -437,43 +449,8 @@ bool readCall(ReadContext& context, const Text& text, Step& step) {
     return true;
 }
 
-void readAddressed(ReadContext& context, const Text& text, const std::string& messageName, Step& step) {
-    const std::string& value = text.value;
-    size_t begin = skipSpace(value, 0);
-    size_t nameEnd = begin;
-    while (nameEnd < value.size() && (isNamePart(value[nameEnd]) || value[nameEnd] == '-' || value[nameEnd] == '.')) {
-        ++nameEnd;
-    }
-    bool isWhole = nameEnd == value.size() || isSpace(value[nameEnd]);
-    std::string shape = "write '" + step.verb.value + ": name \"" + messageName + "\"'";
-    if (nameEnd == begin || !isWhole) {
-        context.diagnostics.report(Code::S024, context.source.locate(text, begin),
-                                   "\"" + step.verb.value + "\" must begin with a name", shape);
-        return;
-    }
-    step.target = context.source.piece(text, begin, nameEnd);
-    size_t rest = skipSpace(value, nameEnd);
-    size_t end = trimEnd(value, rest, value.size());
-    if (rest >= end) {
-        context.diagnostics.report(Code::S024, text.pos, "\"" + step.verb.value + "\" lacks the " + messageName, shape);
-        return;
-    }
-    step.message = context.source.piece(text, rest, end);
-    std::string& message = step.message.value;
-    if (message[0] == '"' || message[0] == '\'') {
-        bool isClosed = message.size() > 1 && message.back() == message[0];
-        if (!isClosed || !unquote(message)) {
-            context.diagnostics.report(Code::S024, step.message.pos,
-                                       "the quotes around the " + messageName + " do not match", shape);
-            return;
-        }
-        ++step.message.offset;
-    }
-    if (message.empty()) {
-        context.diagnostics.report(Code::S024, step.message.pos, "the " + messageName + " is empty", shape);
-    } else if (step.kind == StepKind::callExternal && message.find_first_of(" \t\n") != npos) {
-        context.diagnostics.report(Code::S024, step.message.pos, "an operation is one word", shape);
-    }
+void readSet(ReadContext& context, const Text& text, const yaml::Node* columns, Step& step) {
+    StatementReader(context, text, step).readClauses(0, columns);
 }
 
 }  // namespace specql::spec

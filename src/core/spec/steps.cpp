@@ -8,8 +8,6 @@ namespace specql::spec {
 
 namespace {
 
-constexpr int64_t longestRepeatMs = 7 * 24 * 3600 * 1000;
-
 // A table, not a chain of ifs: the word, its kind, and the keys that may stand beside it.
 struct Verb {
     const char* word;
@@ -57,6 +55,11 @@ Words verbWords() {
 bool isStatement(StepKind kind) {
     return kind == StepKind::insert || kind == StepKind::update || kind == StepKind::remove ||
            kind == StepKind::append || kind == StepKind::create || kind == StepKind::emit;
+}
+
+// Whether it is said who is told, and what.
+bool isAddressed(StepKind kind) {
+    return kind == StepKind::callExternal || kind == StepKind::notify || kind == StepKind::escalate;
 }
 
 // "insert  InventoryEvent SET", as the dialect pass leaves a step whose columns stand below it.
@@ -142,12 +145,15 @@ private:
         size_t wordEnd = entry.key.value.find_first_of(" \t");
         step.verb = context_.source.piece(entry.key, 0, wordEnd);
         const Verb* verb = findVerb(step.verb.value);
-        if (verb == nullptr || !isStatement(verb->kind) || verb->kind == StepKind::remove) {
-            reportUnknown(step.verb, {"insert", "update", "append", "create", "emit"});
+        bool takesSet =
+            verb != nullptr && verb->kind != StepKind::remove && (isStatement(verb->kind) || isAddressed(verb->kind));
+        if (!takesSet) {
+            reportUnknown(step.verb,
+                          {"insert", "update", "append", "create", "emit", "call_external", "notify", "escalate"});
             return false;
         }
         step.kind = verb->kind;
-        if (!checkCompanions(entry, {})) {
+        if (!checkCompanions(entry, verb->companions)) {
             return false;
         }
         if (entry.value.kind != yaml::Node::Kind::mapping) {
@@ -156,6 +162,11 @@ private:
             return false;
         }
         Text statement = context_.source.piece(entry.key, wordEnd, entry.key.value.size());
+        if (isAddressed(step.kind)) {
+            size_t errorsBefore = context_.diagnostics.errorCount();
+            readAddressed(context_, statement, &entry.value, step);
+            return isUsable(step, errorsBefore);
+        }
         readStatement(context_, statement, &entry.value, step);
         return step.target.present;
     }
@@ -208,6 +219,7 @@ private:
             case StepKind::validate:
                 step.condition = context_.expression(context_.scalar(value, "validate"));
                 step.message = context_.text(node_, "error");
+                step.messageParts = readTemplate(context_, step.message, 0);
                 return;
             case StepKind::branch: readIf(value, step); return;
             case StepKind::foreach: readForeach(value, step); return;
@@ -220,15 +232,9 @@ private:
                     }
                 }
                 return;
-            case StepKind::escalate:
-                if (value.kind == yaml::Node::Kind::mapping) {
-                    readEscalation(value, step);
-                    return;
-                }
-                readAddress(value, "message", step);
-                return;
-            case StepKind::notify: readAddress(value, "message", step); return;
-            case StepKind::callExternal: readAddress(value, "operation", step); return;
+            case StepKind::callExternal:
+            case StepKind::notify:
+            case StepKind::escalate: readAddress(value, step); return;
             default: readStatementValue(value, step); return;
         }
     }
@@ -246,22 +252,14 @@ private:
         }
     }
 
-    void readAddress(const yaml::Node& value, const std::string& messageName, Step& step) {
+    void readAddress(const yaml::Node& value, Step& step) {
+        if (value.kind == yaml::Node::Kind::mapping) {
+            readAddressedMapping(context_, value, step);
+            return;
+        }
         Text text = context_.scalar(value, step.verb.value);
         if (text) {
-            readAddressed(context_, text, messageName, step);
-        }
-    }
-
-    void readEscalation(const yaml::Node& value, Step& step) {
-        static const Words keys = {"channel", "message", "severity", "repeat"};
-        context_.checkKeys(value, keys, "an escalation");
-        step.target = context_.requiredText(value, "channel", keys, "an escalation");
-        step.message = context_.requiredText(value, "message", keys, "an escalation");
-        step.severity = context_.text(value, "severity");
-        step.repeat = context_.text(value, "repeat");
-        if (step.repeat) {
-            context_.checkDuration("repeat", step.repeat, longestRepeatMs);
+            readAddressed(context_, text, nullptr, step);
         }
     }
 

@@ -43,6 +43,39 @@ bool isTargetWithSet(std::string_view value) {
     return value.size() - word == 3 && isWordAt(value, word, "SET");
 }
 
+// Whether a name and a text in quotes stand behind this key.
+bool hasMessage(std::string_view key) {
+    return key == "call_external" || key == "notify" || key == "escalate";
+}
+
+// `crm "add_customer" SET`: a name, a text, and the word.
+bool isTextWithSet(std::string_view key, std::string_view value) {
+    return hasMessage(key) && value.size() > 4 && isSpaceOrTab(value[value.size() - 4]) &&
+           isWordAt(value, value.size() - 3, "SET");
+}
+
+// The text between quotes that stands behind the name at `at`: [begin, end). False if there is none on this line.
+bool findMessage(std::string_view line, size_t at, size_t& begin, size_t& end) {
+    while (at < line.size() && !isSpaceOrTab(line[at])) {
+        at = line[at] == '{' ? std::min(line.find('}', at), line.size() - 1) + 1 : at + 1;
+    }
+    at = std::min(line.find_first_not_of(" \t", at), line.size());
+    if (at >= line.size() || (line[at] != '"' && line[at] != '\'')) {
+        return false;
+    }
+    begin = at + 1;
+    for (end = begin; end < line.size(); ++end) {
+        if (line[end] != line[at]) {
+            continue;
+        }
+        if (end + 1 >= line.size() || line[end + 1] != line[at]) {
+            return true;
+        }
+        ++end;
+    }
+    return false;
+}
+
 // "  product_id: …" or `  "product_id": …`.
 bool isKeyLine(std::string_view line, size_t indent) {
     size_t at = indent;
@@ -121,6 +154,11 @@ private:
             copy(" " + std::string(line));
             return;
         }
+        std::string masked = withoutSigns(line, offset);
+        if (!masked.empty()) {
+            dialect_.messageLines.push_back(number);
+            line = masked;
+        }
         LineScanner::Line info = scanner_.next(line, offset);
         if (info.structural) {
             statementColumn_ = isStatement(info, line) ? info.keyBegin : LineScanner::none;
@@ -149,6 +187,31 @@ private:
             }
         }
         copy(line);
+    }
+
+    // `notify: sales "Late: #{id}"` with a '_' for each sign in the message that would end the value, or begin a
+    // mapping. The tree gets the message as it was. Empty if there is nothing to replace.
+    std::string withoutSigns(std::string_view line, size_t offset) const {
+        bool mayBe = line.find("notify") != std::string_view::npos || line.find("escalate") != std::string_view::npos;
+        if (!mayBe || (line.find(": ") == line.rfind(": ") && line.find(" #") == std::string_view::npos)) {
+            return {};
+        }
+        LineScanner scanner = scanner_;
+        LineScanner::Line info = scanner.next(line, offset);
+        size_t begin = 0, end = 0;
+        bool isMessage =
+            info.structural && info.keyBegin != LineScanner::none &&
+            hasMessage(line.substr(info.keyBegin, info.keyEnd - info.keyBegin)) &&
+            findMessage(line, std::min(line.find_first_not_of(" \t", info.keyEnd + 1), line.size()), begin, end);
+        std::string masked(line);
+        for (size_t at = begin; isMessage && at < end; ++at) {
+            bool beginsValue = line[at] == ':' && at + 1 < line.size() && isSpaceOrTab(line[at + 1]);
+            bool beginsComment = line[at] == '#' && isSpaceOrTab(line[at - 1]);
+            if (beginsValue || beginsComment) {
+                masked[at] = '_';
+            }
+        }
+        return masked == line ? std::string() : masked;
     }
 
     void checkStructure(const LineScanner::Line& info, std::string_view line, uint32_t number, size_t offset) {
@@ -225,10 +288,14 @@ private:
         return startsWithClause(line.substr(statementColumn_)) && !isKeyLine(line, statementColumn_);
     }
 
-    // A plain "<verb>: <name> SET" whose next line is a key deeper inside.
+    // A plain "<verb>: <name> SET", or with a text before SET, whose next line is a key deeper inside.
     bool setsBelow(const LineScanner::Line& info, std::string_view line, uint32_t number) {
-        if (info.keyBegin == LineScanner::none || info.valueBegin == LineScanner::none ||
-            !isTargetWithSet(line.substr(info.valueBegin, info.valueEnd - info.valueBegin))) {
+        if (info.keyBegin == LineScanner::none || info.valueBegin == LineScanner::none) {
+            return false;
+        }
+        std::string_view key = line.substr(info.keyBegin, info.keyEnd - info.keyBegin);
+        std::string_view value = line.substr(info.valueBegin, info.valueEnd - info.valueBegin);
+        if (!isTargetWithSet(value) && !isTextWithSet(key, value)) {
             return false;
         }
         for (uint32_t below = number + 1; below <= source_.lineCount(); ++below) {

@@ -28,6 +28,7 @@ struct Dialect {
     std::vector<size_t> lineStarts;  // of `text`; one more than lines
     std::vector<DocumentLines> documents;
     std::vector<uint32_t> documentStarts;  // lines at which one begins without '---'
+    std::vector<uint32_t> messageLines;    // lines where a '_' stands for what YAML would not take for text; ascending
     std::vector<uint32_t> indentedLines;   // lines that were moved to the right by one blank; ascending
 };
 

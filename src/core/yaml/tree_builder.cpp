@@ -231,6 +231,7 @@ Text TreeBuilder::scalarText(size_t offset, const std::string& value) const {
         return text;
     }
     if (first != '|' && first != '>') {
+        restoreMessage(text);
         return text;
     }
     text.style = first;
@@ -251,6 +252,19 @@ Text TreeBuilder::scalarText(size_t offset, const std::string& value) const {
         text.offset = begin + blanks - ownBlanks;
     }
     return text;
+}
+
+// What the dialect pass has put aside in a message stands in the source, on the line where the text begins.
+void TreeBuilder::restoreMessage(Text& text) const {
+    const std::vector<uint32_t>& lines = dialect_.messageLines;
+    if (!std::binary_search(lines.begin(), lines.end(), text.pos.line)) {
+        return;
+    }
+    for (size_t i = 0; i < text.value.size() && at(text.offset + i) != '\n' && at(text.offset + i) != '\r'; ++i) {
+        if (text.value[i] == '_') {
+            text.value[i] = at(text.offset + i);
+        }
+    }
 }
 
 // The offset behind the scalar and its closing quote.

@@ -73,6 +73,7 @@ private:
     bool expectsKey() const;
     size_t refuseProperties(size_t offset, YAML::anchor_t anchor);
     Text scalarText(size_t offset, const std::string& value) const;
+    void restoreMessage(Text& text) const;
     size_t scalarEnd(const Text& text) const;
     void addKey(const Text& text, size_t end);
     void addValue(Node node, size_t end);
