@@ -242,16 +242,25 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
 $$;
 COMMENT ON FUNCTION specql.resume_service(text) IS 'Calls a paused or disabled service again, at once';
 
--- From one to the next along the index, however many calls wait for each.
-CREATE VIEW specql.called_services AS
-    WITH RECURSIVE called AS (
-        (SELECT o.service FROM specql.outbox AS o WHERE o.service IS NOT NULL ORDER BY o.service LIMIT 1)
+-- From one to the next along the index, however many calls wait for each; and between the declared ones, so that calls that have left and that
+-- an old snapshot keeps are not in the way.
+CREATE VIEW specql.undeclared_services AS
+    WITH RECURSIVE gap AS (
+        SELECT g.low, lead(g.low) OVER (ORDER BY g.low) AS high
+        FROM (SELECT '' AS low UNION ALL SELECT s.name FROM specql.service AS s) AS g),
+    called AS (
+        SELECT g.low AS service, g.high FROM gap AS g
         UNION ALL
-        SELECT (SELECT o.service FROM specql.outbox AS o WHERE o.service > c.service ORDER BY o.service LIMIT 1)
-        FROM called AS c WHERE c.service IS NOT NULL)
-    SELECT c.service FROM called AS c WHERE c.service IS NOT NULL;
-COMMENT ON VIEW specql.called_services IS 'Services whose calls wait';
-COMMENT ON COLUMN specql.called_services.service IS 'As steps call it';
+        SELECT f.service, c.high
+        FROM called AS c,
+             LATERAL ((SELECT o.service FROM specql.outbox AS o WHERE c.high IS NOT NULL AND o.service > c.service AND o.service < c.high
+                       ORDER BY o.service LIMIT 1)
+                      UNION ALL
+                      (SELECT o.service FROM specql.outbox AS o WHERE c.high IS NULL AND o.service > c.service
+                       ORDER BY o.service LIMIT 1)) AS f)
+    SELECT c.service FROM called AS c WHERE c.service <> '' AND NOT EXISTS (SELECT FROM specql.service AS s WHERE s.name = c.service);
+COMMENT ON VIEW specql.undeclared_services IS 'Services whose calls wait, and that no spec declares';
+COMMENT ON COLUMN specql.undeclared_services.service IS 'As steps call it';
 
 -- What is counted is counted up to 10,000: whoever looks wants to know it at once, and how many more there are says nothing more.
 CREATE FUNCTION specql.counted(n bigint) RETURNS text
@@ -285,8 +294,7 @@ CREATE VIEW specql.services AS
     SELECT c.service, NULL, 'undeclared', 'no spec declares it; its calls wait', NULL,
            n.waiting, 0,
            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-    FROM specql.called_services AS c, LATERAL specql.count_calls(c.service) AS n
-    WHERE NOT EXISTS (SELECT FROM specql.service AS s WHERE s.name = c.service);
+    FROM specql.undeclared_services AS c, LATERAL specql.count_calls(c.service) AS n;
 COMMENT ON VIEW specql.services IS 'Services that specs declare, and those that are called without';
 COMMENT ON COLUMN specql.services.name IS 'As steps call it';
 COMMENT ON COLUMN specql.services.url IS 'Where calls go';

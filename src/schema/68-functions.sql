@@ -53,8 +53,7 @@ BEGIN
     IF specql.is_copy() THEN
         RETURN;
     END IF;
-    FOR called IN SELECT c.service FROM specql.called_services AS c
-                  WHERE NOT EXISTS (SELECT FROM specql.service AS s WHERE s.name = c.service) LOOP
+    FOR called IN SELECT c.service FROM specql.undeclared_services AS c LOOP
         FOR one IN SELECT DISTINCT ON (w.action, w.operation) w.*
                    FROM specql.whole_delivery AS w
                    WHERE w.place = 'outbox' AND w.action IS NOT NULL

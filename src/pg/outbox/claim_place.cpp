@@ -8,9 +8,11 @@ extern "C" {
 #include "utils/snapmgr.h"
 }
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace specql::outbox {
 
@@ -35,12 +37,13 @@ struct Place {
     bool known = false;  // after which call; else from the beginning
     TimestampTz dueAt = 0;
     pg_uuid_t id = {};
-    TransactionId oldestXid = InvalidTransactionId;  // that was open at the last look
     TimestampTz lookedAt = 0;
-    bool looksAtAll = false;     // the look that is under way, or was the last
-    bool foundNothing = false;   // the last look at a part
-    TimestampTz fullLookAt = 0;  // not before, if calls are found
-    TimestampTz mayLookAt = 0;   // not before, if none are
+    std::vector<TransactionId> open;               // transactions that were under way at the last look
+    TransactionId nextXid = InvalidTransactionId;  // of those, and of others, none from here on is in `open`
+    bool looksAtAll = false;                       // the look that is under way, or was the last
+    bool foundNothing = false;                     // the last look at a part
+    TimestampTz fullLookAt = 0;                    // not before, if calls are found
+    TimestampTz mayLookAt = 0;                     // not before, if none are
 };
 
 struct Reached {
@@ -79,10 +82,21 @@ void atEndOfSubtransaction(SubXactEvent event, SubTransactionId /*mine*/, SubTra
     if (event == SUBXACT_EVENT_ABORT_SUB && !reached.empty()) forgetAll();
 }
 
-// Since when transactions can have begun to write that were open at the last look. False if that is not known.
-bool openSince(const Place& place, TimestampTz* since) {
+// The oldest of the transactions that have ended since the last look, or may have begun since: what they queued is new.
+// One that is still under way, as a prepared one may be for days, has not brought anything.
+TransactionId oldestEnded(const Place& place, Snapshot snapshot) {
+    TransactionId oldest = place.nextXid;
+    const TransactionId *begin = snapshot->xip, *end = begin + snapshot->xcnt;
+    for (TransactionId xid : place.open)
+        if (TransactionIdPrecedes(xid, oldest) && std::find(begin, end, xid) == end) oldest = xid;
+    return oldest;
+}
+
+// Since when these transactions can have begun to write. False if that is not known.
+bool endedSince(const Place& place, Snapshot snapshot, TimestampTz* since) {
+    TransactionId oldest = oldestEnded(place, snapshot);
     for (auto sample = samples.rbegin(); sample != samples.rend(); ++sample) {
-        if (!TransactionIdPrecedesOrEquals(sample->nextXid, place.oldestXid)) continue;
+        if (!TransactionIdPrecedesOrEquals(sample->nextXid, oldest)) continue;
         *since = sample->at - marginUs;
         return true;
     }
@@ -120,7 +134,7 @@ Begin beginLook(const std::string& service, bool nothingFound, Snapshot snapshot
         Reached end = own != reached.end() ? own->second : Reached{place.dueAt, place.id};
         TimestampTz since = 0;
         bool fresh = place.lookedAt > now - forgetUs && place.lookedAt <= now && now < place.fullLookAt;
-        begin.all = !(place.known || own != reached.end()) || !fresh || !openSince(place, &since);
+        begin.all = !(place.known || own != reached.end()) || !fresh || !endedSince(place, snapshot, &since);
         if (!begin.all) {
             begin.at = Min(end.dueAt, since);
             if (begin.at == end.dueAt) begin.id = end.id;
@@ -129,7 +143,8 @@ Begin beginLook(const std::string& service, bool nothingFound, Snapshot snapshot
     }
     place.looksAtAll = begin.all;
     place.lookedAt = now;
-    place.oldestXid = snapshot->xmin;
+    place.open.assign(snapshot->xip, snapshot->xip + snapshot->xcnt);
+    place.nextXid = snapshot->xmax;
     addSample(now);
     if (begin.all) begin.at = begin.lastLook = DT_NOBEGIN;
     return begin;

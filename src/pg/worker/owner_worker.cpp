@@ -32,6 +32,7 @@ constexpr int contendedMs = 2 * 1000;  // pause of an action whose event met a l
 constexpr int failedMs = 10 * 1000;    // pause after an error of the engine's own statements
 constexpr int graceMs = 5 * 1000;      // time that cancelled code has to end, before the session is ended
 constexpr int64_t windowBatch = 1000;
+constexpr int windowLookShare = 4;  // counting takes as many times the part of the time that a look may take
 
 volatile sig_atomic_t stopping = false;
 volatile sig_atomic_t runsCode = false;  // code of the owner is running
@@ -74,6 +75,7 @@ struct OwnerWorker {
     TimestampTz turnBegan;
     MemoryContext round;  // reset for each
     List* pausedJobs;     // of Held
+    TimestampTz lookAt;   // when to look for jobs again
     bool isGone;          // the extension or the role was dropped
 };
 
@@ -238,6 +240,7 @@ int doWindow(const Job* job) {
     const Job matches = {"released", job->action, 0};
     int64_t counted = 0;
     bool begun = false;
+    TimestampTz start = GetCurrentTimestamp();
     bool good = inEnginesTransaction([job, &matches, &counted, &begun] {
         (void)spi::query("SELECT specql.evaluate_window($1, $2)",
                          {textArgument(job->action), {INT8OID, Int64GetDatum(windowBatch)}});
@@ -246,8 +249,11 @@ int doWindow(const Job* job) {
         begun = spi::query(beginMatchesSql, {textArgument(matches.action), textArgument(matches.kind)}) == 1;
     });
     if (!good) return failedMs;
+    // It reads events that were counted and that an old snapshot keeps. Where that takes long, more are counted at
+    // once.
+    int64_t pause = counted < windowBatch ? millisecondsUntil(nextLook(start)) / windowLookShare : 0;
     if (begun) handleTogether(&matches);
-    return counted == 0 ? blockedMs : 0;
+    return static_cast<int>(Max(pause, counted == 0 ? blockedMs : 0));
 }
 
 struct FunctionCall {
@@ -402,7 +408,9 @@ void run(const Job* job) {
 // Runs each job that is due once. False if none was; `soonestMs` then tells in how many milliseconds one will be.
 bool work(int64_t* soonestMs) {
     int count;
+    TimestampTz begun = GetCurrentTimestamp();
     Job* jobs = findJobs(&count);
+    self.lookAt = nextLook(begun);
     bool worked = false;
     *soonestMs = settings::pollInterval;
     for (int i = 0; i < count && !turnIsOver() && !self.isGone; ++i) {
@@ -423,6 +431,14 @@ bool work(int64_t* soonestMs) {
 
 // ---- beginning and end --------------------------------------------------------------------------------------------
 
+// Whoever sets the latch meanwhile has waited for nothing.
+void restUntil(TimestampTz time) {
+    constexpr int64_t mostMs = 100;  // before a look whether this process must end
+    while (!stopping && millisecondsUntil(time) > 0)
+        (void)WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, Min(millisecondsUntil(time), mostMs),
+                        PG_WAIT_EXTENSION);
+}
+
 void serve() {
     TimestampTz lastWork = GetCurrentTimestamp();
     self.turnBegan = lastWork;
@@ -442,6 +458,7 @@ void serve() {
         MemoryContextSwitchTo(self.round);
         if (work(&soonestMs)) {
             lastWork = GetCurrentTimestamp();
+            restUntil(self.lookAt);
             continue;
         }
         if (othersWait() || GetCurrentTimestamp() >= lastWork + idleMs * INT64CONST(1000)) return;
@@ -449,8 +466,7 @@ void serve() {
         TimestampTz due = GetCurrentTimestamp() + Max(soonestMs, 1) * INT64CONST(1000);
         if (!sleepUntilWork(Max(soonestMs, 1))) return;
         self.turnBegan = GetCurrentTimestamp();
-        int64_t rest = Min(millisecondsUntil(begun + restMs * 1000), millisecondsUntil(due));
-        if (rest > 0) (void)WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, rest, PG_WAIT_EXTENSION);
+        restUntil(Max(Min(begun + restMs * INT64CONST(1000), due), self.lookAt));
     }
 }
 

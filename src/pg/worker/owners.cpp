@@ -24,6 +24,7 @@ List* turns = NIL;
 dsm_segment* segment = nullptr;
 OwnerWorkersState* shared = nullptr;
 TimestampTz functionsAt = 0;  // when to check next whether missing functions exist now
+TimestampTz lookAt = 0;       // when to look next for owners
 
 // A role with work, as specql.waiting_owners() gives it.
 struct Waiting {
@@ -170,9 +171,13 @@ Waiting* waitingOwners(int* count) {
 }
 
 int64_t startDueOwners() {
+    int64_t untilLook = millisecondsUntil(lookAt);
+    if (untilLook > 0) return untilLook;
+    TimestampTz begun = GetCurrentTimestamp();
     int running = countRunning();
     int count;
     Waiting* waiting = waitingOwners(&count);
+    lookAt = nextLook(begun);
     int most = Min(settings::ownerWorkers, maxOwnerWorkers);
     int64_t soonest = -1;
     bool wanted = false;

@@ -65,6 +65,15 @@ inline int64_t millisecondsUntil(TimestampTz time) {
     return Max((time - GetCurrentTimestamp()) / 1000, 0);
 }
 
+// Looking for work reads rows that have gone and that an old snapshot keeps. After a look that began at `begun` and
+// took longer than is free, the next one is not before this time, so that looks take a small part of the time. Whatever
+// becomes due meanwhile waits so long.
+inline TimestampTz nextLook(TimestampTz begun) {
+    constexpr int64_t freeUs = 10 * 1000, share = 20;
+    TimestampTz now = GetCurrentTimestamp();
+    return now + Max(now - begun - freeUs, 0) * share;
+}
+
 // Applies the settings that the engine's own statements need, over those of the role and the database.
 void setUpSession();
 

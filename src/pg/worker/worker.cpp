@@ -38,8 +38,6 @@ constexpr int standbyLookMs = 200;  // between two looks whether it has, when th
 constexpr int stopMs = 3000;        // time for calls in flight to end when the worker stops
 constexpr int afterErrorMs = 1000;
 constexpr int beginAgainMs = 5000;
-constexpr int64_t freeAskUs = 10 * 1000;  // asking what is due may take so long each time; and beyond it
-constexpr int64_t askShare = 20;          // this part of the time
 constexpr int housekeepingMs = 5 * 60 * 1000;
 const char* const heldUpActivity = "specql waits for a standby";  // specql.health() looks for it
 
@@ -101,14 +99,11 @@ bool exchange(Worker* worker) {
     });
 }
 
-// It reads dead rows that an old snapshot keeps. If that takes long, it is not asked again for a while; until then
-// something may be due.
 bool askWhatIsDue(Worker* worker) {
     TimestampTz begun = GetCurrentTimestamp();
     bool done = inTransaction(worker, "specql looking",
                               [worker] { worker->dueMs = queryNumber("SELECT specql.next_work(3600000)"); });
-    TimestampTz now = GetCurrentTimestamp();
-    worker->askAgainAt = now + Max(now - begun - freeAskUs, 0) * askShare;
+    worker->askAgainAt = nextLook(begun);
     return done;
 }
 
