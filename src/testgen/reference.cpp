@@ -229,6 +229,7 @@ std::string Reference::value(const resolve::Value& value, std::string& why) cons
 }
 
 std::string Reference::print(const resolve::BoundExpression& bound, std::string& why) const {
+    if (!bound.tables.empty()) why = "it depends on the rows that a query finds";
     return emit::printBound(world_, resolver_, bound, 0, world_.expressionText(bound.expression).size(),
                             [&](const resolve::Value& name) { return value(name, why); });
 }

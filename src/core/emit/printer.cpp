@@ -26,6 +26,21 @@ std::string splice(const std::string& text, std::vector<Splice> splices) {
     return result.append(text, at, std::string::npos);
 }
 
+// q1: what generated code calls an entity that a query looks at.
+std::string queryAlias(int table) {
+    return "q" + std::to_string(table + 1);
+}
+
+std::vector<Splice> tables(const resolve::World& world, const resolve::BoundExpression& bound) {
+    std::vector<Splice> splices;
+    const std::vector<TableUse>& uses = world.facts(bound.expression).tables;
+    for (size_t i = 0; i < uses.size() && i < bound.tables.size(); i++)
+        splices.push_back(
+            {uses[i].offset, uses[i].length,
+             quoteName(bound.tables[i]->schema, bound.tables[i]->table) + " AS " + queryAlias(static_cast<int>(i))});
+    return splices;
+}
+
 std::vector<Splice> qualified(const resolve::Resolver& resolver, const resolve::BoundExpression& bound) {
     std::vector<Splice> splices;
     if (bound.request < 0 || !resolver.results()[bound.request].ok) return splices;
@@ -140,8 +155,12 @@ std::string contextVariable(const resolve::Context& context) {
 
 std::string printBound(const resolve::World& world, const resolve::Resolver& resolver,
                        const resolve::BoundExpression& bound, size_t begin, size_t end,
-                       const std::function<std::string(const resolve::Value&)>& name) {
+                       const std::function<std::string(const resolve::Value&)>& name, bool asSql) {
     std::vector<Splice> splices;
+    if (asSql)
+        for (Splice& piece : tables(world, bound))
+            if (piece.offset >= begin && piece.offset < end)
+                splices.push_back({piece.offset - begin, piece.length, piece.sql});
     for (Splice& piece : qualified(resolver, bound))
         if (piece.offset >= begin && piece.offset < end)
             splices.push_back({piece.offset - begin, piece.length, piece.sql});
@@ -164,6 +183,8 @@ std::string Printer::print(const resolve::BoundExpression& bound, bool operand) 
     const ExpressionFacts& facts = world_.facts(bound.expression);
     const std::string& text = world_.expressionText(bound.expression);
     std::vector<Splice> splices = qualified(resolver_, bound);
+    for (Splice& piece : tables(world_, bound))
+        splices.push_back(std::move(piece));
     for (size_t i = 0; i < bound.values.size(); i++) {
         const NameUse& use = facts.names[i];
         Splice image;
@@ -278,6 +299,7 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
         case resolve::ValueKind::local: return variableName(value.name);
         case resolve::ValueKind::match: return ofMatch(value.name, value.type);
         case resolve::ValueKind::caller: return "specql.caller(" + quoteLiteral(value.name) + ")";
+        case resolve::ValueKind::queryColumn: return queryAlias(value.context) + "." + quoteName(value.name);
     }
     return {};
 }

@@ -64,10 +64,11 @@ private:
 std::string printPlain(const resolve::World& world, const resolve::Resolver& resolver,
                        const resolve::BoundExpression& bound);
 
-// The part [begin, end) of an expression's text, with each name that stands in it written by `name`.
+// The part [begin, end) of an expression's text, with each name that stands in it written by `name`. `asSql`: what
+// queries look at is written as the tables that it is.
 std::string printBound(const resolve::World& world, const resolve::Resolver& resolver,
                        const resolve::BoundExpression& bound, size_t begin, size_t end,
-                       const std::function<std::string(const resolve::Value&)>& name);
+                       const std::function<std::string(const resolve::Value&)>& name, bool asSql = true);
 
 // The text that a spec gives as a message or as a channel, of which `printed` are the values, part by part. In a
 // message what is NULL leaves nothing; a channel that has such a value is none.

@@ -138,6 +138,7 @@ private:
             case resolve::ValueKind::payload: return "payload." + quoteName(value.name);
             case resolve::ValueKind::target: return target_ + "." + quoteName(value.name);
             case resolve::ValueKind::handled: return "taken." + quoteName(value.name);
+            case resolve::ValueKind::queryColumn: return value.shown;
             case resolve::ValueKind::caller: return "caller." + quoteName(value.name);
             case resolve::ValueKind::meta:
                 return value.name.compare(0, 8, "payload:") == 0 ? "payload." + quoteName(value.name.substr(8))
@@ -155,8 +156,8 @@ private:
     std::string said(const resolve::BoundExpression& bound) const {
         const std::string& text = world_.expressionText(bound.expression);
         if (bound.values.size() != world_.facts(bound.expression).names.size()) return commentText(text);
-        return commentText(printBound(world_, resolver_, bound, 0, text.size(),
-                                      [&](const resolve::Value& value) { return name(value); }));
+        return commentText(printBound(
+            world_, resolver_, bound, 0, text.size(), [&](const resolve::Value& value) { return name(value); }, false));
     }
 
     std::string values(const resolve::ResolvedStep& step) const {

@@ -286,6 +286,20 @@ bool StepEmitter::setBased(const std::vector<const resolve::ResolvedStep*>& step
             default: break;
         }
     }
+    // A query sees what the steps have written for all events before, and row by row what they have for each.
+    auto looksAtWritten = [&](const resolve::BoundExpression& bound) {
+        return std::any_of(bound.tables.begin(), bound.tables.end(), [&](const resolve::EntityInfo* looked) {
+            return std::any_of(steps.begin(), steps.end(),
+                               [&](const resolve::ResolvedStep* step) { return step->target == looked; });
+        });
+    };
+    for (const resolve::ResolvedStep* step : steps) {
+        bool any = std::any_of(step->set.begin(), step->set.end(),
+                               [&](const resolve::BoundAssignment& set) { return looksAtWritten(set.value); });
+        if (any || std::any_of(step->targetValues.begin(), step->targetValues.end(), looksAtWritten) ||
+            std::any_of(step->messageValues.begin(), step->messageValues.end(), looksAtWritten))
+            return false;
+    }
     // A function that a step between them calls could see how many of the updates are done.
     auto reads = [&](const resolve::BoundExpression& bound) {
         return bound.request >= 0 && printer_.resolver().results()[static_cast<size_t>(bound.request)].readsRows;

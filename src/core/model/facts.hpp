@@ -22,6 +22,7 @@ struct NameUse {
     std::string literalPeer;  // type of a literal it is compared or computed with: integer, numeric, text, boolean
     std::vector<int> peers;   // indexes of other names that are operands of the same operator
     std::string castTo;       // `name::type`: the type as text
+    int query = -1;           // the query that it stands in, of ExpressionFacts::queries; -1: none
     int addend = 0;           // the expression is this name and others added to it or taken away: by so many operators
 };
 
@@ -65,7 +66,16 @@ struct SqlValueUse {
     std::string name;  // in lower case
 };
 
-// Refused by the gatherer with `error` set: more than one expression, sub-select, parameter, DEFAULT, star,
+// An entity that a query in the expression looks at.
+struct TableUse {
+    size_t offset = 0;
+    size_t length = 0;  // with the name that the query gives it
+    int query = -1;
+    std::string name;   // as written
+    std::string alias;  // empty: none
+};
+
+// Refused by the gatherer with `error` set: more than one expression, parameter, DEFAULT, star,
 // aggregate or window syntax, comments.
 struct ExpressionFacts {
     bool ok = false;
@@ -75,6 +85,8 @@ struct ExpressionFacts {
     size_t errorOffset = 0;             // byte offset in the expression text
     std::vector<std::string> keywords;  // of a syntax error: the words at its place that no column can have as a name
     std::vector<NameUse> names;         // in text order
+    std::vector<size_t> queries;        // where they stand; only values and conditions of steps may have any
+    std::vector<TableUse> tables;
     std::vector<CallUse> calls;
     std::vector<ComparisonUse> comparisons;
     ConditionPart condition;
@@ -233,6 +245,8 @@ struct CatalogView {
 struct TypedName {
     size_t offset = 0;
     std::string type;  // "integer"; "record" for a whole row
+    int table = -1;    // the entity of the expression's queries whose column it is, with the column's name
+    std::string column;
 };
 
 struct AnalysisRequest {

@@ -41,6 +41,7 @@ enum class ValueKind {
     local,        // a foreach variable, a call's result
     match,        // match_count, … of a window
     caller,       // who did it: a key of specql.caller()
+    queryColumn,  // a column of an entity that a query in the expression looks at
 };
 
 struct Value {
@@ -48,17 +49,19 @@ struct Value {
     std::string name;  // column, key, local
     bool old = false;
     bool strict = false;  // written as new.x: NULL after a deletion, where a bare x is the old row's
-    int context = -1;     // index into ResolvedAction::contexts
-    std::string type;     // empty for a payload key until inferred
+    int context = -1;     // index into ResolvedAction::contexts; of a queryColumn into BoundExpression::tables
+    const EntityInfo* entity = nullptr;  // of a queryColumn
+    std::string type;                    // empty for a payload key until inferred
     std::string rule;
     std::string shown;
 };
 
 struct BoundExpression {
-    int expression = -1;        // into the world's expressions; -1: none
-    std::vector<Value> values;  // one for each ExpressionFacts::names
-    std::string target;         // type it is assigned to
-    int request = -1;           // into Resolver::requests
+    int expression = -1;              // into the world's expressions; -1: none
+    std::vector<Value> values;        // one for each ExpressionFacts::names
+    std::vector<EntityInfo*> tables;  // one for each ExpressionFacts::tables
+    std::string target;               // type it is assigned to
+    int request = -1;                 // into Resolver::requests
     explicit operator bool() const { return expression >= 0; }
 };
 

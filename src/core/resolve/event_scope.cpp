@@ -352,6 +352,8 @@ void EventScope::findKeysIn(spec::ExpressionRef ref, EntityInfo* taken, EntityIn
         const std::vector<std::string>& parts = facts.names[i].parts;
         bool ofRow = (taken && taken->columnOf(parts.back())) ||
                      (target && !eventSide.count(static_cast<int>(i)) && target->columnOf(parts.back()));
+        // What a query names bare is mostly a column of what it looks at.
+        ofRow = ofRow || facts.names[i].query >= 0;
         if (parts.size() == 1 ? !ofRow : parts.size() == 2 && parts[0] == "payload") addPayloadKey(parts.back());
     }
 }

@@ -35,13 +35,17 @@ BoundExpression ExpressionBinder::bind(spec::ExpressionRef ref, const std::strin
         }
         return bound;
     }
-    bool known = true;
+    bool known = bindTables(bound);
+    if (!known) return bound;
     std::set<int> eventSide = rightTwins(facts, scope);
     for (size_t i = 0; i < facts.names.size(); i++) {
         const NameUse& use = facts.names[i];
         Value value;
         NameProblem problem;
-        if (!names_.lookup(scope, use, eventSide.count(static_cast<int>(i)) > 0, value, problem)) {
+        bool found = use.query >= 0
+                         ? lookupInQuery(bound, scope, use, value, problem)
+                         : names_.lookup(scope, use, eventSide.count(static_cast<int>(i)) > 0, value, problem);
+        if (!found) {
             unknownName(bound.expression, use, scope, column, problem);
             known = false;
         }

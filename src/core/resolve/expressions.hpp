@@ -21,6 +21,16 @@ public:
                          const ColumnInfo* column = nullptr);
 
 private:
+    // The entities that queries look at. False if one is none.
+    bool bindTables(BoundExpression& bound);
+    Value queryColumn(const BoundExpression& bound, size_t table, const ColumnInfo& column) const;
+    void suggest(const BoundExpression& bound, const NameUse& use, NameProblem& problem) const;
+    bool lookupInQuery(const BoundExpression& bound, const Scope& scope, const NameUse& use, Value& value,
+                       NameProblem& problem);
+    // `named`: the entities of the query that the first part of the name means; `having`: those with such a column.
+    bool lookupQualifiedInQuery(const BoundExpression& bound, const Scope& scope, const NameUse& use,
+                                const std::vector<size_t>& named, const std::vector<size_t>& having, Value& value,
+                                NameProblem& problem);
     // What a name of several parts may have meant: a key of JSON, or a row that is not read here.
     std::string partHint(const NameUse& use, const Scope& scope) const;
     void unknownName(int expression, const NameUse& use, const Scope& scope, const ColumnInfo* column,

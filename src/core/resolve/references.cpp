@@ -86,7 +86,11 @@ private:
         }
         for (const Context& context : action.contexts)
             if (!context.locked) add(action, "reads a row of", *context.entity);
-        visitExpressions(action, [&](BoundExpression& bound) { ofExpression(bound, "action " + action.info->name()); });
+        visitExpressions(action, [&](BoundExpression& bound) {
+            ofExpression(bound, "action " + action.info->name());
+            for (const EntityInfo* entity : bound.tables)
+                if (entity) add(action, "looks up rows of", *entity);
+        });
     }
 
     // any_<words>_change is about the tables there are: it can do with fewer, as long as one is left.

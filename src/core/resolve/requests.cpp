@@ -17,7 +17,9 @@ void Requests::add(BoundExpression& bound) {
     for (size_t i = 0; i < bound.values.size(); i++) {
         // A column made from another step has no type yet; text is what it gets if nothing says more.
         const std::string& type = bound.values[i].type;
-        request.names.push_back({facts.names[i].offset, type.empty() ? "text" : type});
+        const bool isLookedUp = bound.values[i].kind == ValueKind::queryColumn;
+        request.names.push_back({facts.names[i].offset, type.empty() ? "text" : type,
+                                 isLookedUp ? bound.values[i].context : -1, isLookedUp ? bound.values[i].name : ""});
     }
     bound.request = static_cast<int>(list_.size());
     list_.push_back(std::move(request));

@@ -87,7 +87,8 @@ void WordChecks::checkMixedSet(const ResolvedStep& step, const Scope& scope) {
         for (size_t i = 0; i < bound.values.size(); i++) {
             const NameUse& use = facts.names[i];
             const Value& value = bound.values[i];
-            if (use.parts.size() > 1 || value.kind == ValueKind::target) continue;
+            if (use.parts.size() > 1 || value.kind == ValueKind::target || value.kind == ValueKind::queryColumn)
+                continue;
             const std::string& word = use.parts.front();
             const ColumnInfo* own = scope.target->columnOf(word);
             if (!own || own->name == assignment.column || isWrittenRow(step, value)) continue;

@@ -246,9 +246,25 @@ void World::checkColumn(const SpecFile& file, const std::string& name, Pos pos) 
                "choose another name");
 }
 
+// A rule's condition is asked for every row that changes, and a check or a default is PostgreSQL's.
+void World::refuseQueries() {
+    for (size_t i = 0; i < facts_->size() && i < expressionFile_.size(); i++) {
+        const ExpressionFacts& facts = (*facts_)[i];
+        const int expression = static_cast<int>(i);
+        const SpecFile& file = *expressionFile_[i];
+        if (facts.queries.empty() || file.spec.withQueries.count(expression - file.expressionBase) > 0) continue;
+        ExpressionFacts& refused = refused_[expression];
+        refused.code = Code::E006;
+        refused.error = sentenceOf(Code::E006);
+        refused.hint = hintOf(Code::E006);
+        refused.errorOffset = facts.queries.front();
+    }
+}
+
 void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) {
     catalog_ = &catalog;
     facts_ = &facts;
+    refuseQueries();
     std::map<std::string, const EntityInfo*> tables;
     for (size_t i = 0; i < entities.size(); i++) {  // by index: a ref may add a plain table at the end
         EntityInfo& entity = entities[i];

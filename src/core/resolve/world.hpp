@@ -98,7 +98,10 @@ public:
     void build(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts);
 
     const CatalogView& catalog() const { return *catalog_; }
-    const ExpressionFacts& facts(int expression) const { return (*facts_)[expression]; }
+    const ExpressionFacts& facts(int expression) const {
+        auto refused = refused_.empty() ? refused_.end() : refused_.find(expression);
+        return refused == refused_.end() ? (*facts_)[static_cast<size_t>(expression)] : refused->second;
+    }
     const std::string& expressionText(int expression) const { return expressions_[expression].value; }
     const std::vector<Text>& expressions() const { return expressions_; }
     // The expression that stands for an interval the user wrote as plain text; -1 if there is none.
@@ -155,6 +158,7 @@ public:
 
 private:
     void buildEntity(EntityInfo& entity);
+    void refuseQueries();
     // Reports that the table of an entity was moved: an empty one must not be made in its place.
     void checkPlace(const EntityInfo& entity, Pos pos);
     EntityInfo* addPlainTable(const TableView& plain);
@@ -167,6 +171,7 @@ private:
     std::set<std::string> unitKeys_;
     const CatalogView* catalog_ = nullptr;
     const std::vector<ExpressionFacts>* facts_ = nullptr;
+    std::map<int, ExpressionFacts> refused_;  // of expressions with queries, where none can be
     std::vector<Text> expressions_;
     std::vector<const SpecFile*> expressionFile_;
     std::map<const Text*, int> intervals_;

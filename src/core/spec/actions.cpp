@@ -143,7 +143,7 @@ void readValidations(ReadContext& context, const yaml::Node& node, Action& actio
         step.kind = StepKind::validate;
         step.verb = text;
         step.verb.value = "validate";
-        step.condition = context.expression(text);
+        step.condition = context.queryable(text);
         step.pos = text.pos;
         if (step.condition) {
             steps.push_back(std::move(step));

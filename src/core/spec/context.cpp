@@ -59,6 +59,14 @@ ExpressionRef ReadContext::expression(const Text& text) {
     return ref;
 }
 
+ExpressionRef ReadContext::queryable(const Text& text) {
+    ExpressionRef ref = expression(text);
+    if (ref) {
+        spec.withQueries.insert(ref.id);
+    }
+    return ref;
+}
+
 void ReadContext::checkKeys(const yaml::Node& mapping, const Words& known, const std::string& what) {
     for (const yaml::Entry& entry : mapping.entries) {
         if (std::find(known.begin(), known.end(), entry.key.value) != known.end()) {

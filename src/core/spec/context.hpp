@@ -18,6 +18,8 @@ struct ReadContext {
 
     // Records a SQL scalar; an empty one is an error and gives no reference.
     ExpressionRef expression(const Text& text);
+    // One that may hold a query.
+    ExpressionRef queryable(const Text& text);
 
     // Reports every key that is not among `known`, with the nearest one as a hint. `what` names the mapping: "an
     // action".

@@ -2,6 +2,7 @@
 // docs/language.md tells what each part means.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -201,6 +202,7 @@ struct Spec {
     std::vector<Entity> entities;
     std::vector<Rules> rules;
     std::vector<Service> services;
+    std::set<int> withQueries;      // expressions that may hold queries: of steps, where rows are not captured
     std::vector<Text> expressions;  // every SQL expression of the text; ExpressionRef::id is the index
 };
 

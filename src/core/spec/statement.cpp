@@ -267,7 +267,7 @@ private:
             if (entry.key.empty()) {
                 context_.diagnostics.report(Code::S004, entry.key.pos, "the name of a " + assigned() + " is empty");
             } else if (entry.value.kind == yaml::Node::Kind::scalar) {
-                addAssignment(entry.key, context_.expression(entry.value.scalar));
+                addAssignment(entry.key, context_.queryable(entry.value.scalar));
             } else if (entry.value.kind == yaml::Node::Kind::null) {
                 context_.diagnostics.report(Code::S004, entry.key.pos,
                                             assigned() + " \"" + entry.key.value + "\" has no value",
@@ -335,7 +335,7 @@ private:
         size_t begin = std::min(skipSpace(value_, equals + 1), item.end);
         // In this order: the cursor only goes forward.
         Text column = columnPiece(item.begin, item.begin + name);
-        addAssignment(column, context_.expression(piece(begin, item.end)));
+        addAssignment(column, context_.queryable(piece(begin, item.end)));
     }
 
     void readOrder() {

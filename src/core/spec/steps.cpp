@@ -217,7 +217,7 @@ private:
     void readVerb(const yaml::Node& value, Step& step) {
         switch (step.kind) {
             case StepKind::validate:
-                step.condition = context_.expression(context_.scalar(value, "validate"));
+                step.condition = context_.queryable(context_.scalar(value, "validate"));
                 step.message = context_.text(node_, "error");
                 step.messageParts = readTemplate(context_, step.message, 0);
                 return;
@@ -264,7 +264,7 @@ private:
     }
 
     void readIf(const yaml::Node& value, Step& step) {
-        step.condition = context_.expression(context_.scalar(value, "if"));
+        step.condition = context_.queryable(context_.scalar(value, "if"));
         if (node_.find("then") == nullptr) {
             context_.missing(node_, "then", {"if", "then", "else"}, "\"if\"");
         }

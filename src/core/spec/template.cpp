@@ -85,7 +85,7 @@ private:
         }
         Text piece = context_.source.piece(text_, places_[begin], places_[end]);
         piece.value = value_.substr(begin, end - begin);
-        return context_.expression(piece);
+        return context_.queryable(piece);
     }
 
     ReadContext& context_;

@@ -38,6 +38,7 @@ struct Check {
     const RawExpression* raw;
     const char* text;
     Analysed* result;
+    bool inQuery;
 };
 
 const RawCall* callAt(const RawExpression* raw, int offset) {
@@ -92,7 +93,20 @@ bool checkNode(::Node* node, void* context) {
     Check* check = static_cast<Check*>(context);
     if (node == nullptr) return false;
     switch (nodeTag(node)) {
-        case T_Aggref: return refuse(check->result, Code::E104, exprLocation(node));
+        case T_Query: {
+            check->inQuery = true;
+            // Behind FROM stands what is there in the place of the entities.
+            bool refused = query_tree_walker(reinterpret_cast<Query*>(node), compat::walkerArgument(checkNode), context,
+                                             QTW_IGNORE_RT_SUBQUERIES);
+            check->inQuery = false;
+            return refused;
+        }
+        case T_Aggref: {
+            Aggref* call = reinterpret_cast<Aggref*>(node);
+            if (!check->inQuery) return refuse(check->result, Code::E104, exprLocation(node));
+            checkFunction(check, call->aggfnoid, COERCE_EXPLICIT_CALL, call->location);
+            break;
+        }
         case T_WindowFunc: return refuse(check->result, Code::E105, exprLocation(node));
         case T_FuncExpr: {
             FuncExpr* call = reinterpret_cast<FuncExpr*>(node);
@@ -100,6 +114,11 @@ bool checkNode(::Node* node, void* context) {
                 return refuse(check->result, Code::E103, call->location,
                               "a function that returns a set cannot be used in an expression",
                               "one value is wanted; call it in an SQL function that returns one");
+            if (check->inQuery && func_volatile(call->funcid) == PROVOLATILE_VOLATILE)
+                return refuse(
+                    check->result, Code::E119, call->location,
+                    psprintf("%s is volatile: it may change what the query looks at", get_func_name(call->funcid)),
+                    hintOf(Code::E119));
             checkFunction(check, call->funcid, call->funcformat, call->location);
             break;
         }
@@ -173,6 +192,9 @@ bool collectMoments(::Node* node, void* context) {
             search->result->moments = lappend(search->result->moments, moment);
         }
     }
+    if (IsA(node, Query))
+        return query_tree_walker(reinterpret_cast<Query*>(node), compat::walkerArgument(collectMoments), context,
+                                 QTW_IGNORE_RT_SUBQUERIES);
     return expression_tree_walker(node, compat::walkerArgument(collectMoments), context);
 }
 
@@ -188,7 +210,7 @@ bool refuse(Analysed* result, Code code, int offset) {
 }
 
 bool checkTree(::Node* tree, const RawExpression* raw, const char* text, Analysed* result) {
-    Check check = {raw, text, result};
+    Check check = {raw, text, result, false};
     if (checkNode(tree, &check)) return true;
     if (!sameWithOperators(text, result->qualifications))
         return refuse(result, Code::E107, exprLocation(raw->tree),

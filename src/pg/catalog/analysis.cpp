@@ -36,6 +36,7 @@ struct Bindings {
     const KnownTypes* types;
     const char* utf8;
     const char* server;
+    const RawExpression* raw;
 };
 
 // Makes each name a parameter node of its type, so that the analyser treats it like any value.
@@ -46,6 +47,12 @@ struct Bindings {
     for (const TypedName& name : bindings->request->names) {
         ++number;
         if (name.offset != offset) continue;
+        if (name.table >= 0) {
+            const RawTable* table = static_cast<RawTable*>(list_nth(bindings->raw->tables, name.table));
+            column->fields =
+                list_make2(makeString(pstrdup(table->called)), makeString(const_cast<char*>(fromUtf8(name.column))));
+            return nullptr;  // a column of what stands there for the entity
+        }
         const KnownType& type = bindings->types->find(name.type)->second;
         if (!OidIsValid(type.oid))
             ereport(ERROR,
@@ -63,6 +70,26 @@ struct Bindings {
     return nullptr;  // the analyser says that there is no such column
 }
 
+// In the place of each entity that a query looks at, rows with those of its columns that are used.
+void replaceTables(const RawExpression* raw, const Bindings* bindings) {
+    ListCell* cell;
+    foreach (cell, raw->tables) {
+        int table = foreach_current_index(cell);
+        StringInfoData columns;
+        initStringInfo(&columns);
+        List* seen = NIL;
+        for (const TypedName& name : bindings->request->names) {
+            ::Node* column =
+                name.table == table ? reinterpret_cast<::Node*>(makeString(pstrdup(fromUtf8(name.column)))) : nullptr;
+            if (column == nullptr || list_member(seen, column)) continue;
+            seen = lappend(seen, column);
+            appendStringInfo(&columns, "%sNULL::%s AS %s", columns.len > 0 ? ", " : "", fromUtf8(name.type),
+                             quote_identifier(fromUtf8(name.column)));
+        }
+        replaceTable(static_cast<RawTable*>(lfirst(cell)), columns.data);
+    }
+}
+
 // Runs the analyser; raises its errors. Allocates in the current memory context.
 Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
     Analysed* result = static_cast<Analysed*>(palloc0(sizeof(Analysed)));
@@ -71,6 +98,8 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
         refuse(result, raw->refusal.code, raw->refusal.offset, raw->refusal.message, raw->refusal.hint);
         return result;
     }
+    bindings->raw = raw;
+    replaceTables(raw, bindings);
     ParseState* state = make_parsestate(nullptr);
     state->p_sourcetext = bindings->server;
     state->p_pre_columnref_hook = bindColumn;
@@ -105,6 +134,7 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
     }
     assign_expr_collations(state, value);
     describeTree(value, bindings->server, result);
+    result->readsRows = result->readsRows || raw->tables != NIL;
     free_parsestate(state);
     return result;
 }
@@ -207,7 +237,7 @@ void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionF
             if (!facts[expression].ok) return;  // already refused; the analyser might crash on it
             MemoryContext before = MemoryContextSwitchTo(each);
             const std::string& text = expressions[expression].value;
-            Bindings bindings = {&request, known, text.c_str(), fromUtf8(text)};
+            Bindings bindings = {&request, known, text.c_str(), fromUtf8(text), nullptr};
             const KnownType* target = nullptr;
             if (!request.target.empty()) {
                 target = &known->find(request.target)->second;

@@ -102,6 +102,7 @@ bool walkColumn(ColumnRef* column, Walk* walk) {
     RawName* name = static_cast<RawName*>(palloc0(sizeof(RawName)));
     name->offset = column->location;
     name->fields = column->fields;
+    name->query = walk->query;
     walk->result->names = lappend(walk->result->names, name);
     walk->result->walked = lappend(walk->result->walked, name);
     return false;
@@ -160,8 +161,8 @@ bool walkSides(A_Expr* expression, bool demanded, Walk* walk) {
 
 bool walkCall(FuncCall* call, Walk* walk) {
     if (call->over != nullptr) return refuse(walk, Code::E011, call->location);
-    if (call->agg_star || call->agg_distinct || call->agg_order != NIL || call->agg_filter != nullptr ||
-        call->agg_within_group)
+    bool aggregates = call->agg_star || call->agg_distinct || call->agg_order != NIL || call->agg_filter != nullptr;
+    if (call->agg_within_group || (aggregates && walk->query == 0))
         return refuse(walk, Code::E010, call->location, "an aggregate cannot be used in an expression",
                       "rules over many events are written as a windowed condition: COUNT(...) >= 5 WITHIN 1 hour");
     RawCall* found = static_cast<RawCall*>(palloc0(sizeof(RawCall)));
@@ -169,6 +170,10 @@ bool walkCall(FuncCall* call, Walk* walk) {
     found->name = call->funcname;
     found->args = list_length(call->args);
     walk->result->calls = lappend(walk->result->calls, found);
+    ListCell* cell;
+    foreach (cell, call->agg_order)
+        if (walkNode(lfirst_node(SortBy, cell)->node, walk)) return true;
+    if (walkNode(call->agg_filter, walk)) return true;
     return walkNode(reinterpret_cast<::Node*>(call->args), walk);
 }
 
@@ -332,7 +337,7 @@ bool walkNode(::Node* node, Walk* walk) {
         case T_CaseExpr: return walkCase(reinterpret_cast<CaseExpr*>(node), direct, walk);
         case T_CoalesceExpr: return walkCoalesce(reinterpret_cast<CoalesceExpr*>(node), direct, walk);
         case T_BooleanTest: return walkTest(reinterpret_cast<BooleanTest*>(node), direct, walk);
-        case T_SubLink: return refuse(walk, Code::E006, reinterpret_cast<SubLink*>(node)->location);
+        case T_SubLink: return walkQuery(reinterpret_cast<SubLink*>(node), walk);
         case T_ParamRef: return refuse(walk, Code::E007, exprLocation(node));
         case T_SetToDefault: return refuse(walk, Code::E008, exprLocation(node));
         case T_A_Star: return refuse(walk, Code::E009, 0);
@@ -411,8 +416,9 @@ RawName* nameAt(const RawExpression* expression, int offset) {
 
 RawExpression* parseExpression(const char* text) {
     RawExpression* result = static_cast<RawExpression*>(palloc0(sizeof(RawExpression)));
-    Walk walk = {result, NIL, NIL, false, false, false, nullptr};
-    List* statements = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
+    Walk walk = {result, NIL, NIL, false, false, false, 0, 0, nullptr};
+    const char* masked = withoutTakenWords(text);
+    List* statements = raw_parser(masked, RAW_PARSE_PLPGSQL_EXPR);
     SelectStmt* statement = castNode(SelectStmt, linitial_node(RawStmt, statements)->stmt);
 
     int offset;
@@ -457,6 +463,7 @@ RawExpression* parseExpression(const char* text) {
         result->literalIsBoolean = true;
     }
     resolveNames(&walk);
+    restoreTakenWords(text, masked, result);
     findAddends(result);
     return result;
 }

@@ -16,6 +16,7 @@ struct RawName {
     const char* literalPeer;  // type of a literal that it is compared or computed with, or nullptr
     List* peers;              // of RawName: other operands of the same operator; may repeat
     const char* castTo;       // name::type: the type, or nullptr
+    int query;                // the query that it stands in, counted from 1; 0: none
     int addend;  // number of operators above it, if all of them are + or - of which it is an addend; else 0
 };
 
@@ -54,6 +55,15 @@ struct RawType {
     TypeName* type;  // location in it; named without schema
 };
 
+// An entity behind FROM or JOIN.
+struct RawTable {
+    int offset;
+    int query;           // as above
+    const char* alias;   // nullptr if it has none
+    const char* called;  // the alias, or the name
+    ::Node** link;       // where the RangeVar hangs in the tree
+};
+
 struct Refusal {
     Code code;  // none: not refused
     const char* message;
@@ -76,6 +86,8 @@ struct RawExpression {
     List* notNull;           // of ColumnRef: operands of IS NOT NULL
     List* sqlValues;         // where current_user, localtime and the like stand
     List* types;             // of RawType
+    List* queries;           // where EXISTS or a parenthesis with SELECT stands
+    List* tables;            // of RawTable
     List* operators;         // of A_Expr
     bool isJsonPart;         // the whole is x -> key or x #> path
     const A_Const* literal;  // the whole expression, if it is one constant
@@ -85,6 +97,14 @@ struct RawExpression {
 // Parses an expression in the server's encoding; never returns nullptr. Raises PostgreSQL's syntax error, with a cursor
 // position; all other refusals are returned in `refusal`. Allocates in the current memory context.
 RawExpression* parseExpression(const char* text);
+
+// The text, as long as it was, with a '_' for each letter of a keyword that stands where a query names an entity: FROM
+// Order. Without queries, the text itself.
+char* withoutTakenWords(const char* text);
+// In the tree of such a text, the names that were put aside.
+void restoreTakenWords(const char* text, const char* masked, RawExpression* expression);
+// Puts rows with these columns ("NULL::integer AS a, …") in the place of an entity, which need not be there yet.
+void replaceTable(const RawTable* table, const char* columns);
 
 // =, <>, <, > and the like.
 bool isComparison(const char* name);

@@ -57,12 +57,41 @@ void recordNames(const RawExpression& raw, const ExpressionText& text, Expressio
         if (name->literalPeer != nullptr) use.literalPeer = name->literalPeer;
         if (name->castTo != nullptr) use.castTo = name->castTo;
         use.addend = name->addend;
+        use.query = name->query - 1;
         const ListCell* peer;
         std::set<int> seen;
         foreach (peer, name->peers) {
             int index = static_cast<RawName*>(lfirst(peer))->index;
             if (seen.insert(index).second) use.peers.push_back(index);
         }
+    }
+}
+
+// The entity with the name that the query gives it, if it gives one.
+void recordTables(const RawExpression& raw, const ExpressionText& text, ExpressionFacts& facts) {
+    const ListCell* cell;
+    foreach (cell, raw.queries)
+        facts.queries.push_back(text.at(lfirst_int(cell)));
+    foreach (cell, raw.tables) {
+        const RawTable* table = static_cast<RawTable*>(lfirst(cell));
+        TableUse& use = facts.tables.emplace_back();
+        use.offset = text.at(table->offset);
+        use.length = nameLength(text.utf8, use.offset);
+        use.query = table->query - 1;
+        use.name = std::string(text.utf8 + use.offset, use.length);
+        if (table->alias == nullptr) continue;
+        use.alias = table->alias;
+        size_t at = use.offset + use.length;
+        auto skipBlanks = [&] {
+            while (isSpace(text.utf8[at]))
+                ++at;
+        };
+        skipBlanks();
+        if (pg_strncasecmp(text.utf8 + at, "as", 2) == 0 && isSpace(text.utf8[at + 2])) {
+            at += 2;
+            skipBlanks();
+        }
+        use.length = at + nameLength(text.utf8, at) - use.offset;
     }
 }
 
@@ -177,6 +206,7 @@ void record(const RawExpression& raw, const ExpressionText& text, ExpressionFact
         return;
     }
     recordNames(raw, text, facts);
+    recordTables(raw, text, facts);
     ListCell* cell;
     foreach (cell, raw.calls) {
         const RawCall* call = static_cast<RawCall*>(lfirst(cell));
@@ -288,6 +318,10 @@ void gatherFacts(const std::vector<Text>& expressions, std::vector<ExpressionFac
                 RawName* name = static_cast<RawName*>(lfirst(cell));
                 toUtf8(name->fields);
                 if (name->castTo != nullptr) name->castTo = specql::toUtf8(name->castTo);
+            }
+            foreach (cell, raw->tables) {
+                RawTable* table = static_cast<RawTable*>(lfirst(cell));
+                if (table->alias != nullptr) table->alias = specql::toUtf8(table->alias);
             }
             foreach (cell, raw->calls)
                 toUtf8(static_cast<RawCall*>(lfirst(cell))->name);

@@ -102,7 +102,7 @@ bool forgetSchemas(::Node* node, void* context) {
 }
 
 ::Node* parsed(const char* text) {
-    return linitial_node(RawStmt, raw_parser(text, RAW_PARSE_PLPGSQL_EXPR))->stmt;
+    return linitial_node(RawStmt, raw_parser(withoutTakenWords(text), RAW_PARSE_PLPGSQL_EXPR))->stmt;
 }
 
 int byOffset(const ListCell* a, const ListCell* b) {
