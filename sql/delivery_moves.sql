@@ -16,7 +16,8 @@ $$;
 INSERT INTO specql.outbox
 SELECT ('00000000-0000-7000-8000-00000000000' || n)::uuid, 'shop.order', '7', 'shop.order.created', '{"id": 7}', 'escalation', 'mail', 'send', 'desk', 'look',
        '00000000-0000-7000-8000-0000000000ff', NULL, 'leased', 3, '2030-01-01', '2030-01-02', 'busy', '2020-01-03',
-       '2020-01-04', 'somebody', 'high', '2 hours', 'worker 1', '2020-01-05', 100, 'none', current_user::regrole::oid::specql.role
+       '2020-01-04', 'somebody', 'high', '2 hours', 'worker 1', '2020-01-05', 100, 'none', current_user::regrole::oid::specql.role,
+       NULL, NULL, '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
 FROM generate_series(1, 3) AS n;
 SELECT count(*) AS missing FROM specql.outbox AS o, jsonb_each(to_jsonb(o)) AS e WHERE e.value = 'null' AND e.key NOT IN ('action', 'definition', 'log_slot');
 CREATE TABLE was AS SELECT o.id, to_jsonb(o) AS row FROM specql.outbox AS o;

@@ -83,17 +83,17 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_emit_text';
 COMMENT ON FUNCTION specql.emit(text, text, text) IS
 'The same for a payload written as a plain literal, whose type PostgreSQL would otherwise have to guess';
 
-CREATE FUNCTION specql.recheck(relation regclass, action text, data jsonb, caller jsonb DEFAULT NULL)
+CREATE FUNCTION specql.recheck(relation regclass, action text, data jsonb, caller jsonb DEFAULT NULL, settings jsonb DEFAULT NULL)
 RETURNS TABLE (branch integer, held boolean, "values" jsonb)
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_recheck';
-COMMENT ON FUNCTION specql.recheck(regclass, text, jsonb, jsonb) IS
+COMMENT ON FUNCTION specql.recheck(regclass, text, jsonb, jsonb, jsonb) IS
 'Which conditions of an action hold for a logged change of a row, by today''s rules, and the values its steps read';
 
 -- Left to PUBLIC: payload and caller.
 REVOKE ALL ON FUNCTION specql.capture(), specql.dispatch(), specql.matched(integer), specql.rows(integer),
     specql.several(), specql.which_row(text), specql.has_update_rules(regclass), specql.emit(text, jsonb, timestamptz),
     specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text),
-    specql.recheck(regclass, text, jsonb, jsonb)
+    specql.recheck(regclass, text, jsonb, jsonb, jsonb)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.capture(), specql.dispatch(), specql.matched(integer), specql.rows(integer),
     specql.several(), specql.which_row(text), specql.has_update_rules(regclass), specql.emit(text, jsonb, timestamptz),

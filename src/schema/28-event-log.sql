@@ -24,7 +24,9 @@ CREATE TABLE specql.event_log (
     deliveries integer NOT NULL,
     last_error text,
     processed_at timestamptz,
-    caller jsonb
+    caller jsonb,
+    traceparent text,
+    settings jsonb
 ) PARTITION BY LIST (slot);
 COMMENT ON TABLE specql.event_log IS 'Finished events, one row per event and handling action; shown by specql.events';
 COMMENT ON COLUMN specql.event_log.slot IS 'The partition in the ring';
@@ -46,6 +48,8 @@ COMMENT ON COLUMN specql.event_log.deliveries IS 'How many deliveries the handle
 COMMENT ON COLUMN specql.event_log.last_error IS 'Of an attempt that failed before';
 COMMENT ON COLUMN specql.event_log.processed_at IS 'When the reactions were done; NULL of an event with deliveries, unless its action has a processed function: see specql.when_processed';
 COMMENT ON COLUMN specql.event_log.caller IS 'Who did it: the role as user, and the claims; kept if the action asks for it, and if no action listens';
+COMMENT ON COLUMN specql.event_log.traceparent IS 'The trace that it happened in, as the W3C writes it';
+COMMENT ON COLUMN specql.event_log.settings IS 'The settings that specql.context named, as the session had them';
 
 CREATE TABLE specql.event_log_0 PARTITION OF specql.event_log FOR VALUES IN (0);
 

@@ -24,6 +24,8 @@ CREATE TABLE specql.failure (
     last_failed_at timestamptz NOT NULL,
     next_attempt_at timestamptz,
     caller jsonb,
+    traceparent text,
+    settings jsonb,
     PRIMARY KEY (id, action),
     CHECK ((status = 'failed') = (next_attempt_at IS NOT NULL))
 );
@@ -54,6 +56,8 @@ COMMENT ON COLUMN specql.failure.first_failed_at IS 'When it failed first';
 COMMENT ON COLUMN specql.failure.last_failed_at IS 'When it failed last';
 COMMENT ON COLUMN specql.failure.next_attempt_at IS 'When the next attempt is due; NULL if parked';
 COMMENT ON COLUMN specql.failure.caller IS 'Who did it: the role as user, and the claims';
+COMMENT ON COLUMN specql.failure.traceparent IS 'The trace that it happened in, as the W3C writes it';
+COMMENT ON COLUMN specql.failure.settings IS 'The settings that specql.context named, as the session had them';
 SELECT pg_catalog.pg_extension_config_dump('specql.failure', '');
 
 -- Full jitter, so that what failed in one moment does not come back in one moment.

@@ -16,6 +16,8 @@ CREATE TABLE specql.waiting_event (
     depth integer NOT NULL,
     deliver boolean NOT NULL,
     caller jsonb,
+    traceparent text,
+    settings jsonb,
     PRIMARY KEY (action, id)
 );
 CREATE INDEX waiting_event_id ON specql.waiting_event (id);
@@ -34,6 +36,8 @@ COMMENT ON COLUMN specql.waiting_event.root IS 'The event at the start of the ch
 COMMENT ON COLUMN specql.waiting_event.depth IS 'The place in that chain';
 COMMENT ON COLUMN specql.waiting_event.deliver IS 'False if a replay that delivers nothing caused it';
 COMMENT ON COLUMN specql.waiting_event.caller IS 'Who did it: the role as user, and the claims';
+COMMENT ON COLUMN specql.waiting_event.traceparent IS 'The trace that it happened in, as the W3C writes it';
+COMMENT ON COLUMN specql.waiting_event.settings IS 'The settings that specql.context named, as the session had them';
 SELECT pg_catalog.pg_extension_config_dump('specql.waiting_event', '');
 
 -- Transactions that were open while the action was resumed leave such events; the worker and specql.drain() handle them.

@@ -40,7 +40,7 @@ CREATE VIEW specql.logged_events AS
            CASE WHEN l.entity IS NULL THEN l.data ELSE specql.whole_images(l.data) END AS data,
            l.occurred_at, l.xid, l.caused_by, l.root, l.depth,
            CASE WHEN l.deliveries > 0 AND p.processed_at IS NULL THEN 'pending' ELSE l.status END AS status,
-           l.attempts, l.last_error, p.processed_at, l.batch, l.deliveries, l.caller
+           l.attempts, l.last_error, p.processed_at, l.batch, l.deliveries, l.caller, l.traceparent, l.settings
     FROM specql.event_log AS l
     CROSS JOIN LATERAL (SELECT CASE WHEN l.deliveries = 0 OR l.processed_at IS NOT NULL THEN l.processed_at
                                     ELSE specql.when_processed(l.id, l.action, l.deliveries) END
@@ -52,14 +52,14 @@ CREATE VIEW specql.unhandled_events AS
            CASE WHEN f.entity IS NULL THEN f.data ELSE specql.whole_images(f.data) END AS data,
            f.occurred_at, f.xid, f.caused_by, f.root, f.depth,
            f.status, f.attempts, f.message AS last_error, NULL::timestamptz AS processed_at, f.id AS batch, 0 AS deliveries,
-           f.caller
+           f.caller, f.traceparent, f.settings
     FROM specql.failure AS f
     UNION ALL
     SELECT w.id, w.type, w.action, w.entity, w.subject,
            CASE WHEN w.entity IS NULL THEN w.data ELSE specql.whole_images(w.data) END AS data,
            w.occurred_at, w.xid, w.caused_by, w.root, w.depth,
            CASE WHEN EXISTS (SELECT FROM specql.action AS a WHERE a.action = w.action AND a.paused_at IS NOT NULL)
-                THEN 'paused' ELSE 'waiting' END, 0, NULL, NULL, w.id, 0, w.caller
+                THEN 'paused' ELSE 'waiting' END, 0, NULL, NULL, w.id, 0, w.caller, w.traceparent, w.settings
     FROM specql.waiting_event AS w;
 COMMENT ON VIEW specql.unhandled_events IS 'The part of specql.events that is still to be handled: failed, parked, paused, waiting';
 
@@ -86,6 +86,8 @@ COMMENT ON COLUMN specql.events.batch IS 'The first of the events that were hand
 COMMENT ON COLUMN specql.events.deliveries IS 'How many deliveries the handler queued for it';
 COMMENT ON COLUMN specql.events.caller IS
 'Who did it: the role as user, and the claims. Kept of events whose action asks for it, that failed or wait, and that nobody listens to';
+COMMENT ON COLUMN specql.events.traceparent IS 'The trace that it happened in: what specql.traceparent, or the comment of the statement, said';
+COMMENT ON COLUMN specql.events.settings IS 'The settings that specql.context named, as the session had them; where handlers run later, they have these values';
 
 -- Its parts have the same columns.
 DO $$

@@ -9,7 +9,8 @@ CREATE TABLE specql.definition (
     type text NOT NULL,
     operation text,
     channel text,
-    message text
+    message text,
+    traced boolean NOT NULL DEFAULT false
 );
 CREATE INDEX definition_content ON specql.definition (pg_catalog.md5(aggregatetype || ' ' || type), operation);
 COMMENT ON TABLE specql.definition IS 'What deliveries of the same step have in common';
@@ -19,6 +20,7 @@ COMMENT ON COLUMN specql.definition.type IS 'The type of the events';
 COMMENT ON COLUMN specql.definition.operation IS 'What of the service to call';
 COMMENT ON COLUMN specql.definition.channel IS 'Whom to notify';
 COMMENT ON COLUMN specql.definition.message IS 'What to tell them';
+COMMENT ON COLUMN specql.definition.traced IS 'Their events have traces: only of these the log is asked for them';
 COMMENT ON SEQUENCE specql.definition_id_seq IS 'Numbers specql.definition';
 SELECT pg_catalog.pg_extension_config_dump('specql.definition', '');
 SELECT pg_catalog.pg_extension_config_dump('specql.definition_id_seq', '');
@@ -30,7 +32,8 @@ CREATE TABLE specql.own_payload (
     aggregateid text,
     type text NOT NULL,
     operation text NOT NULL,
-    payload jsonb NOT NULL
+    payload jsonb NOT NULL,
+    traceparent text
 );
 COMMENT ON TABLE specql.own_payload IS 'What calls deliver that do not deliver the data of their event, from when they are queued until they leave the history';
 COMMENT ON COLUMN specql.own_payload.id IS 'The delivery';
@@ -39,6 +42,7 @@ COMMENT ON COLUMN specql.own_payload.aggregateid IS 'The id of the row that the 
 COMMENT ON COLUMN specql.own_payload.type IS 'The event''s type';
 COMMENT ON COLUMN specql.own_payload.operation IS 'What of the service to call';
 COMMENT ON COLUMN specql.own_payload.payload IS 'What the step, or the caller, made';
+COMMENT ON COLUMN specql.own_payload.traceparent IS 'The trace of the event; outside of handlers that of the session';
 SELECT pg_catalog.pg_extension_config_dump('specql.own_payload', '');
 
 -- A small, hot table: what is claimed leaves it. Its rows are narrow or whole. A narrow one is a call: if its payload is the data
@@ -76,6 +80,7 @@ CREATE TABLE specql.outbox (
     owner specql.role DEFAULT pg_catalog.to_regrole(pg_catalog.quote_ident(CURRENT_USER))::pg_catalog.oid::specql.role,
     definition integer,
     log_slot smallint,
+    traceparent text,
     PRIMARY KEY (id),
     CONSTRAINT outbox_whole CHECK (CASE
         WHEN definition IS NOT NULL THEN log_slot IS NOT NULL AND event_id IS NOT NULL AND action IS NOT NULL
@@ -122,6 +127,7 @@ COMMENT ON COLUMN specql.outbox.response IS 'NULL until it has left';
 COMMENT ON COLUMN specql.outbox.owner IS 'The role that queued it: of an action''s delivery its owner; NULL: the owner of the extension';
 COMMENT ON COLUMN specql.outbox.definition IS 'Where the columns are that are NULL here, but for those that the event has';
 COMMENT ON COLUMN specql.outbox.log_slot IS 'With a definition: the partition of specql.event_log that has the event, with its subject and data';
+COMMENT ON COLUMN specql.outbox.traceparent IS 'Of a whole row: the trace of the event, or of the session that queued it';
 SELECT pg_catalog.pg_extension_config_dump('specql.outbox', '');
 
 -- Narrow rows that a worker or a consumer has claimed for the first time, one row for all that it claimed together: they leave

@@ -16,6 +16,7 @@ COMMENT ON COLUMN specql.delivery_history.response IS 'The beginning of its body
 COMMENT ON COLUMN specql.delivery_history.owner IS 'The role that queued it';
 COMMENT ON COLUMN specql.delivery_history.definition IS 'As in specql.outbox';
 COMMENT ON COLUMN specql.delivery_history.log_slot IS 'As in specql.outbox; the log may have the event no more';
+COMMENT ON COLUMN specql.delivery_history.traceparent IS 'As in specql.outbox';
 SELECT pg_catalog.pg_extension_config_dump('specql.delivery_history', '');
 
 -- A dead letter is whole: it stays longer than its event may.
@@ -33,6 +34,7 @@ COMMENT ON COLUMN specql.dead_letter.response IS 'The beginning of its body';
 COMMENT ON COLUMN specql.dead_letter.owner IS 'The role that queued it';
 COMMENT ON COLUMN specql.dead_letter.definition IS 'NULL';
 COMMENT ON COLUMN specql.dead_letter.log_slot IS 'NULL';
+COMMENT ON COLUMN specql.dead_letter.traceparent IS 'The trace of the event, or of the session that queued it';
 SELECT pg_catalog.pg_extension_config_dump('specql.dead_letter', '');
 
 -- The calls of leases one by one, but for those that have left theirs. LIMIT: each is looked up; with EXISTS the planner would
@@ -161,13 +163,13 @@ BEGIN
             o.event_id, o.action, r.verdict AS status, o.attempts, o.available_at, NULL::timestamptz AS leased_until,
             coalesce(r.error, o.last_error) AS last_error, o.created_at, o.acknowledged_at, o.acknowledged_by, o.severity,
             o.repeat_after, NULL::text AS leased_by, clock_timestamp() AS finished_at, r.http_status, r.response, o.owner,
-            o.definition, o.log_slot),
+            o.definition, o.log_slot, o.traceparent),
     dead AS (
         INSERT INTO specql.dead_letter
         SELECT g.id, w.aggregatetype, w.aggregateid, w.type, coalesce(w.payload, '{}'), g.kind, g.service, w.operation, w.channel, w.message,
             g.event_id, g.action, g.status, g.attempts, g.available_at, g.leased_until, g.last_error, g.created_at,
             g.acknowledged_at, g.acknowledged_by, g.severity, g.repeat_after, g.leased_by, g.finished_at, g.http_status, g.response,
-            g.owner
+            g.owner, NULL, NULL, w.traceparent
         FROM gone AS g JOIN specql.whole_delivery AS w ON w.id = g.id AND w.place = 'outbox' WHERE g.status = 'dead'),
     freed AS (
         DELETE FROM specql.own_payload AS p USING gone AS g
@@ -192,7 +194,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     UPDATE specql.outbox AS o
     SET payload = jsonb_build_object('specql.omitted_bytes', specql.payload_size(w.payload)), aggregatetype = w.aggregatetype,
         aggregateid = w.aggregateid, type = w.type, operation = w.operation, channel = w.channel, message = w.message,
-        definition = NULL, log_slot = NULL
+        definition = NULL, log_slot = NULL, traceparent = w.traceparent
     FROM specql.whole_delivery AS w
     WHERE o.id = $1 AND w.id = $1 AND w.place = 'outbox' AND specql.payload_size(w.payload) > 100 * 1024 * 1024;
     SELECT specql.retire(ARRAY[o.id], '{dead}', ARRAY[concat_ws('; before: ', $2, o.last_error)], NULL, NULL)

@@ -15,12 +15,15 @@ CREATE VIEW specql.seen_delivery AS
            o.kind, o.service, coalesce(o.operation, d.operation, p.operation) AS operation, coalesce(o.channel, d.channel) AS channel,
            coalesce(o.message, d.message) AS message, o.event_id, o.action, o.status, o.attempts, o.available_at, o.leased_until,
            o.last_error, o.created_at, o.acknowledged_at, o.acknowledged_by, o.severity, o.repeat_after, o.leased_by,
-           o.finished_at, o.http_status, o.response, o.owner
+           o.finished_at, o.http_status, o.response, o.owner,
+           CASE WHEN o.definition IS NULL THEN coalesce(o.traceparent, p.traceparent)
+                WHEN d.traced THEN (SELECT l.traceparent FROM specql.event_log AS l
+                                    WHERE l.slot = o.log_slot AND l.id = o.event_id AND l.action = o.action LIMIT 1) END AS traceparent
     FROM (SELECT 'outbox' AS place, q.* FROM specql.outbox AS q UNION ALL
           SELECT 'history', h.* FROM specql.delivery_history AS h UNION ALL
           SELECT 'dead letters', l.* FROM specql.dead_letter AS l UNION ALL
           SELECT 'lease', c.id, NULL, NULL, NULL, NULL, 'call', c.service, NULL, NULL, NULL, c.event_id, c.action, 'leased', 1, c.leased_until,
-                 c.leased_until, NULL, c.queued_at, NULL, NULL, NULL, NULL, c.leased_by, NULL, NULL, NULL, c.owner, c.definition, c.log_slot
+                 c.leased_until, NULL, c.queued_at, NULL, NULL, NULL, NULL, c.leased_by, NULL, NULL, NULL, c.owner, c.definition, c.log_slot, NULL
           FROM (SELECT l.*, u.id, u.event_id, u.created_at AS queued_at
                 FROM specql.lease AS l, unnest(l.ids, l.event_ids, l.created_at) AS u(id, event_id, created_at)) AS c
           -- As in specql.leased_call, which shows everybody's.
@@ -41,6 +44,10 @@ CREATE FUNCTION specql.logged_subject(slot smallint, event_id uuid, action text)
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_logged_subject';
 COMMENT ON FUNCTION specql.logged_subject(smallint, uuid, text) IS 'The subject of an event in a partition of the log';
 
+CREATE FUNCTION specql.logged_traceparent(slot smallint, event_id uuid, action text) RETURNS text
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_logged_traceparent';
+COMMENT ON FUNCTION specql.logged_traceparent(smallint, uuid, text) IS 'The trace of an event in a partition of the log';
+
 CREATE FUNCTION specql.logged_bytes(slot smallint, event_id uuid, action text) RETURNS bigint
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_logged_bytes';
 COMMENT ON FUNCTION specql.logged_bytes(smallint, uuid, text) IS
@@ -56,12 +63,14 @@ CREATE VIEW specql.whole_delivery AS
            o.kind, o.service, coalesce(o.operation, d.operation, p.operation) AS operation, coalesce(o.channel, d.channel) AS channel,
            coalesce(o.message, d.message) AS message, o.event_id, o.action, o.status, o.attempts, o.available_at, o.leased_until,
            o.last_error, o.created_at, o.acknowledged_at, o.acknowledged_by, o.severity, o.repeat_after, o.leased_by,
-           o.finished_at, o.http_status, o.response, o.owner
+           o.finished_at, o.http_status, o.response, o.owner,
+           CASE WHEN o.definition IS NULL THEN coalesce(o.traceparent, p.traceparent)
+                WHEN d.traced THEN specql.logged_traceparent(o.log_slot, o.event_id, o.action) END AS traceparent
     FROM (SELECT 'outbox' AS place, q.* FROM specql.outbox AS q UNION ALL
           SELECT 'history', h.* FROM specql.delivery_history AS h UNION ALL
           SELECT 'dead letters', l.* FROM specql.dead_letter AS l UNION ALL
           SELECT 'lease', c.id, NULL, NULL, NULL, NULL, 'call', c.service, NULL, NULL, NULL, c.event_id, c.action, 'leased', 1, c.leased_until,
-                 c.leased_until, NULL, c.created_at, NULL, NULL, NULL, NULL, c.leased_by, NULL, NULL, NULL, c.owner, c.definition, c.log_slot
+                 c.leased_until, NULL, c.created_at, NULL, NULL, NULL, NULL, c.leased_by, NULL, NULL, NULL, c.owner, c.definition, c.log_slot, NULL
           FROM specql.leased_call AS c) AS o
     LEFT JOIN specql.definition AS d ON d.id = o.definition
     LEFT JOIN specql.own_payload AS p ON p.id = o.id;
@@ -89,7 +98,7 @@ CREATE VIEW specql.deliveries AS
     SELECT d.id, d.kind, d.service, d.operation, d.channel, d.message, d.payload, d.event_id, d.type, d.action,
            d.aggregatetype, d.aggregateid, d.status, d.attempts,
            CASE WHEN d.finished_at IS NULL THEN d.available_at END AS available_at, d.leased_until, d.last_error, d.created_at,
-           d.finished_at, d.http_status, d.response
+           d.finished_at, d.http_status, d.response, d.traceparent
     FROM specql.seen_delivery AS d;
 COMMENT ON VIEW specql.deliveries IS 'Calls, notifications and escalations that handlers queued, and what became of each';
 COMMENT ON COLUMN specql.deliveries.id IS 'The delivery; the same for all its attempts';
@@ -114,6 +123,7 @@ COMMENT ON COLUMN specql.deliveries.created_at IS 'When it was queued';
 COMMENT ON COLUMN specql.deliveries.finished_at IS 'When it had left, or was given up';
 COMMENT ON COLUMN specql.deliveries.http_status IS 'The receiver''s last answer';
 COMMENT ON COLUMN specql.deliveries.response IS 'The beginning of its body';
+COMMENT ON COLUMN specql.deliveries.traceparent IS 'The trace of its event, sent with the call';
 
 CREATE FUNCTION specql.delivery_waits(event_id uuid, action text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -137,6 +147,6 @@ COMMENT ON FUNCTION specql.may_handle(text, specql.role) IS
 'May the user of this session look after a delivery, by its action or, if it has none, by who queued it?';
 
 REVOKE ALL ON FUNCTION specql.delivery_waits(uuid, text), specql.may_handle(text, specql.role), specql.logged_data(smallint, uuid, text),
-    specql.logged_subject(smallint, uuid, text), specql.logged_bytes(smallint, uuid, text)
+    specql.logged_subject(smallint, uuid, text), specql.logged_traceparent(smallint, uuid, text), specql.logged_bytes(smallint, uuid, text)
 FROM PUBLIC;
 GRANT SELECT ON specql.deliveries TO specql_admin;

@@ -120,7 +120,7 @@ BEGIN
         SELECT CASE
             WHEN jsonb_typeof(h.value) <> 'string' THEN format('the header %s must be a text', h.key)
             WHEN lower(h.key) IN ('host', 'content-length', 'content-type', 'transfer-encoding', 'connection', 'expect',
-                                  'webhook-id', 'webhook-timestamp', 'webhook-signature', 'specql-timeline') THEN format('the header %s is set with each call', h.key)
+                                  'webhook-id', 'webhook-timestamp', 'webhook-signature', 'specql-timeline', 'traceparent') THEN format('the header %s is set with each call', h.key)
             WHEN NOT specql.is_header(h.key, h.value #>> '{}') THEN format('the header %s cannot be sent', to_json(h.key)) END AS found
         INTO problem FROM jsonb_each(s.headers) AS h(key, value) ORDER BY 1 NULLS LAST LIMIT 1;
     END IF;

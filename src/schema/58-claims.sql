@@ -276,7 +276,8 @@ BEGIN
                              ELSE h.value END
                          FROM jsonb_each_text(s.headers) AS h)
                    || CASE s.format WHEN 'cloudevents' THEN 'Content-Type: application/cloudevents+json; charset=utf-8'
-                                    ELSE 'Content-Type: application/json; charset=utf-8' END::text,
+                                    ELSE 'Content-Type: application/json; charset=utf-8' END::text
+                   || CASE WHEN (l.item).traceparent IS NOT NULL THEN ARRAY['traceparent: ' || (l.item).traceparent] END,
                    specql.delivery_body(s.format, l.item, coalesce((l.operation ->> 'retries')::integer, s.retries), s.numbers),
                    (extract(epoch FROM coalesce((l.operation ->> 'timeout')::interval, s.timeout)) * 1000)::integer, (l.item).attempts + 1,
                    1 + coalesce((l.operation ->> 'retries')::integer, s.retries),

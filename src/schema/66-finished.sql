@@ -1,9 +1,9 @@
 -- Events whose deliveries are done are told to the function that their action names as processed.
 
-CREATE FUNCTION specql.call_processed(function text, event_ids uuid[]) RETURNS text
-LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_call_processed';
-COMMENT ON FUNCTION specql.call_processed(text, uuid[]) IS
-'Calls a function that an action names as `processed`, with its owner''s rights; its error, or NULL';
+CREATE FUNCTION specql.call_processed(function text, event_ids uuid[], settings jsonb) RETURNS text
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_call_processed';
+COMMENT ON FUNCTION specql.call_processed(text, uuid[], jsonb) IS
+'Calls a function that an action names as `processed`, with its owner''s rights and the settings of the events; its error, or NULL';
 
 -- An event is done when nothing of what its handler queued waits or is dead. Nothing is written for most: specql.when_processed
 -- finds it in the history. Of two sessions that finish the last two deliveries of one at once, the lock makes the second see what
@@ -50,7 +50,7 @@ COMMENT ON COLUMN specql.finished_event.due_at IS 'When it is called next; NULL:
 SELECT pg_catalog.pg_extension_config_dump('specql.finished_event', '');
 
 -- The attempt is counted before it is made: it may end the session.
-CREATE FUNCTION specql.claim_finished(action text, OUT ids uuid[], OUT processed text)
+CREATE FUNCTION specql.claim_finished(action text, OUT ids uuid[], OUT processed text, OUT settings jsonb)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 BEGIN
     -- Those that failed, or may have, are told one at a time.
@@ -62,12 +62,20 @@ BEGIN
                      WHERE e.action = claim_finished.action AND e.due_at <= specql.clock()
                      ORDER BY e.due_at LIMIT 1 FOR UPDATE SKIP LOCKED);
     END IF;
+    -- The function sees the settings of its events: one call is told only of those that have the same.
+    SELECT s.ids, s.settings INTO ids, settings
+    FROM (SELECT l.settings, array_agg(u.id ORDER BY u.id) AS ids, min(u.place) AS place
+          FROM unnest(ids) WITH ORDINALITY AS u(id, place)
+          LEFT JOIN specql.event_log AS l ON l.id = u.id AND l.action = claim_finished.action
+          GROUP BY l.settings) AS s
+    ORDER BY s.place LIMIT 1;
+    ids := coalesce(ids, '{}');
     UPDATE specql.finished_event AS e SET attempts = n.attempts, due_at = n.next_attempt_at
     FROM specql.finished_event AS f, specql.next_attempt(claim_finished.action, f.attempts, NULL, NULL, false) AS n
     WHERE f.action = claim_finished.action AND f.event_id = ANY (ids) AND e.action = f.action AND e.event_id = f.event_id;
     SELECT max(a.processed) INTO processed FROM specql.action AS a WHERE a.action = claim_finished.action;
 END $$;
-COMMENT ON FUNCTION specql.claim_finished(text) IS 'Events that an action''s function is to be told of now, the attempt counted, and that function';
+COMMENT ON FUNCTION specql.claim_finished(text) IS 'Events that an action''s function is to be told of now, the attempt counted, that function, and the settings that are kept with all of them';
 
 CREATE FUNCTION specql.end_finished(action text, ids uuid[], problem text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
@@ -93,13 +101,13 @@ BEGIN
         LOOP
             SELECT * INTO c FROM specql.claim_finished(a.action);
             EXIT WHEN c.ids = '{}';
-            PERFORM specql.end_finished(a.action, c.ids, specql.call_processed(c.processed, c.ids));
+            PERFORM specql.end_finished(a.action, c.ids, specql.call_processed(c.processed, c.ids, c.settings));
         END LOOP;
     END LOOP;
 END $$;
 COMMENT ON FUNCTION specql.tell_finished(text[]) IS
 'Tells the functions of the caller''s actions, or of some of them, which of their events are done';
 
-REVOKE ALL ON FUNCTION specql.call_processed(text, uuid[]), specql.finish_events(uuid[], text[]),
+REVOKE ALL ON FUNCTION specql.call_processed(text, uuid[], jsonb), specql.finish_events(uuid[], text[]),
     specql.claim_finished(text), specql.end_finished(text, uuid[], text), specql.tell_finished(text[])
 FROM PUBLIC;

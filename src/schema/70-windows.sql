@@ -52,7 +52,9 @@ CREATE TABLE specql.window_event (
     value text,
     xid xid8 NOT NULL,
     root uuid NOT NULL,
-    depth integer NOT NULL
+    depth integer NOT NULL,
+    traceparent text,
+    settings jsonb
 );
 CREATE INDEX window_event_order ON specql.window_event (action, at, id);
 COMMENT ON TABLE specql.window_event IS 'Events on their way into windows; taken out when they are counted';
@@ -65,6 +67,8 @@ COMMENT ON COLUMN specql.window_event.value IS 'The value of the term''s field';
 COMMENT ON COLUMN specql.window_event.xid IS 'The transaction';
 COMMENT ON COLUMN specql.window_event.root IS 'The event at the start of its chain of causes';
 COMMENT ON COLUMN specql.window_event.depth IS 'Its place in that chain';
+COMMENT ON COLUMN specql.window_event.traceparent IS 'The trace that it happened in, as the W3C writes it';
+COMMENT ON COLUMN specql.window_event.settings IS 'The settings that specql.context named, as the session had them';
 SELECT pg_catalog.pg_extension_config_dump('specql.window_event', '');
 
 CREATE TABLE specql.window_key (
@@ -84,6 +88,8 @@ CREATE TABLE specql.window_key (
     matches bigint NOT NULL,
     suppressed bigint NOT NULL,
     forgotten_after timestamptz NOT NULL,
+    traceparent text,
+    settings jsonb,
     PRIMARY KEY (action, key)
 ) WITH (fillfactor = 50);
 CREATE INDEX window_key_deadline ON specql.window_key (action, deadline) WHERE deadline IS NOT NULL;
@@ -104,6 +110,8 @@ COMMENT ON COLUMN specql.window_key.details IS 'What MIN, MAX, COUNT(DISTINCT) a
 COMMENT ON COLUMN specql.window_key.matches IS 'How often the condition was met';
 COMMENT ON COLUMN specql.window_key.suppressed IS 'Matches that the cooldown kept quiet';
 COMMENT ON COLUMN specql.window_key.forgotten_after IS 'After this time the row tells nothing any more';
+COMMENT ON COLUMN specql.window_key.traceparent IS 'The trace of the latest event';
+COMMENT ON COLUMN specql.window_key.settings IS 'The settings that are kept with the latest event';
 SELECT pg_catalog.pg_extension_config_dump('specql.window_key', '');
 
 CREATE TABLE specql.window_entry (

@@ -163,8 +163,12 @@ BEGIN
     INTO done, there, wrong, newest, undelivered FROM tried AS t;
     -- Event rows written anew would wait for deliveries that never leave.
     IF NOT r.deliver AND undelivered IS NOT NULL THEN
-        PERFORM specql.call_processed(p.processed, undelivered)
-        FROM (SELECT DISTINCT a.processed FROM specql.action AS a WHERE a.action = r.action AND a.processed IS NOT NULL) AS p;
+        PERFORM specql.call_processed(p.processed, s.ids, s.settings)
+        FROM (SELECT DISTINCT a.processed FROM specql.action AS a WHERE a.action = r.action AND a.processed IS NOT NULL) AS p,
+             LATERAL (SELECT l.settings, array_agg(DISTINCT u.id) AS ids
+                      FROM unnest(undelivered) AS u(id)
+                      LEFT JOIN specql.event_log AS l ON l.id = u.id AND (l.action = r.action OR l.action IS NULL)
+                      GROUP BY l.settings) AS s;
     END IF;
     UPDATE specql.replay_run AS p
     SET at_id = coalesce(newest, p.at_id), handled = p.handled + done, present = p.present + there,

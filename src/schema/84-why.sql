@@ -19,6 +19,20 @@ BEGIN
             what := e.type || coalesce(' of ' || e.subject, '');
             detail := e.data::text;
             RETURN NEXT;
+            IF e.traceparent IS NOT NULL THEN
+                step := step + 1;
+                kind := 'trace';
+                what := split_part(e.traceparent, '-', 2);
+                detail := e.traceparent;
+                RETURN NEXT;
+            END IF;
+            kind := 'context';
+            FOR r IN SELECT s.key, s.value FROM jsonb_each_text(e.settings) AS s ORDER BY s.key LOOP
+                step := step + 1;
+                what := r.key;
+                detail := r.value;
+                RETURN NEXT;
+            END LOOP;
             kind := 'cause';
             FOR r IN
                 WITH RECURSIVE causes AS (
@@ -48,7 +62,7 @@ BEGIN
             BEGIN
                 FOR r IN SELECT c.branch, c.held,
                                 c."values" - '{branches,event_time,event_data,subject}'::text[] AS seen
-                         FROM specql.recheck(coalesce(e.relation, to_regclass(e.entity)), e.action, e.data, e.caller) AS c LOOP
+                         FROM specql.recheck(coalesce(e.relation, to_regclass(e.entity)), e.action, e.data, e.caller, e.settings) AS c LOOP
                     step := step + 1;
                     what := format('%s %s', r.branch, CASE WHEN r.held THEN 'held' ELSE 'did not hold' END);
                     detail := r.seen::text;

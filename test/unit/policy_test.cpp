@@ -5,6 +5,7 @@
 #include "delivery/destination.hpp"
 #include "delivery/secret_source.hpp"
 #include "delivery/signature.hpp"
+#include "delivery/traceparent.hpp"
 #include "delivery/verdict.hpp"
 #include "text/duration.hpp"
 
@@ -192,6 +193,53 @@ TEST(SecretSource, AllowsWhatTheListNames) {
     EXPECT_FALSE(allowsSource("file:*", "file:/a"));
     EXPECT_TRUE(allowsSource("env:*a*b", "env:aabab"));
     EXPECT_FALSE(allowsSource("env:*a*b", "env:aaba"));
+}
+
+TEST(Traceparent, IsOfTheW3C) {
+    const std::string good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    EXPECT_TRUE(isTraceparent(good));
+    EXPECT_TRUE(isTraceparent("cc" + good.substr(2)));
+    EXPECT_TRUE(isTraceparent("cc" + good.substr(2) + "-what the future brings"));
+    for (const std::string& bad :
+         {std::string(), std::string("00"), good + "-x", good + "0", good.substr(0, 54), "ff" + good.substr(2),
+          "0x" + good.substr(2), "cc" + good.substr(2) + "x", "00_" + good.substr(3),
+          std::string("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"),
+          std::string("00-00000000000000000000000000000000-00f067aa0ba902b7-01"),
+          std::string("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"),
+          std::string("00-4bf92f3577b34da6a3ce929d0e0e473-600f067aa0ba902b7-01"),
+          std::string("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0g")})
+        EXPECT_FALSE(isTraceparent(bad)) << bad;
+}
+
+TEST(Traceparent, StandsInTheCommentAtTheEnd) {
+    const std::string trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+                      pair = "traceparent='" + trace + "'";
+    for (const std::string& good :
+         {"SELECT 1 /*" + pair + "*/", "SELECT 1; /* " + pair + " */ ;\n",
+          "SELECT 1 /*action='a%20b',db_driver='pg\\'s' , " + pair + ",z='1'*/", "SELECT '/*' /* x */ /*" + pair + "*/",
+          "/*" + pair + "*/", std::string(100000, 'x') + "/*" + pair + "*/"})
+        EXPECT_EQ(trace, commentedTraceparent(good)) << good.substr(0, 200);
+    for (const std::string& bad : {std::string(),
+                                   std::string("SELECT 1"),
+                                   std::string("*/"),
+                                   std::string("/*/"),
+                                   std::string("/**/"),
+                                   "SELECT '/*" + pair + "*/'",
+                                   "SELECT $$/*" + pair + "*/$$",
+                                   "/*" + pair + "*/ SELECT 1",
+                                   "SELECT 1 /*" + pair,
+                                   "SELECT 1 /*see " + pair + "*/",
+                                   "SELECT 1 /*" + pair + ",*/",
+                                   "SELECT 1 /*" + pair + " and*/",
+                                   "SELECT 1 /*traceparent='" + trace.substr(1) + "'*/",
+                                   "SELECT 1 /*traceparent=" + trace + "*/",
+                                   "SELECT 1 /*traceparent='" + trace + "*/",
+                                   "SELECT 1 /*tracestate='" + trace + "'*/",
+                                   "SELECT 1 /*='x'," + pair + "*/",
+                                   "SELECT $$/*" + pair + "$$ -- */",
+                                   std::string("SELECT 1 /*traceparent='\\'*/"),
+                                   "SELECT 1 /*" + pair + ",x='" + std::string(5000, 'x') + "'*/"})
+        EXPECT_EQ("", commentedTraceparent(bad)) << bad.substr(0, 200);
 }
 
 TEST(Duration, ReadsWhatPeopleWrite) {

@@ -18,8 +18,9 @@ const Words numberForms = {"json", "text"};
 const Words methods = {"POST", "PUT", "PATCH", "DELETE", "GET"};
 const Words failureWords = {"block", "skip"};
 // What the worker sets itself.
-const Words ownHeaders = {"host",   "content-length", "content-type",      "transfer-encoding", "connection",
-                          "expect", "webhook-id",     "webhook-timestamp", "webhook-signature", "specql-timeline"};
+const Words ownHeaders = {"host",       "content-length", "content-type",      "transfer-encoding", "connection",
+                          "expect",     "webhook-id",     "webhook-timestamp", "webhook-signature", "specql-timeline",
+                          "traceparent"};
 const Words credentialHeaders = {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"};
 
 constexpr int64_t longestTimeoutMs = 10 * 60 * 1000;

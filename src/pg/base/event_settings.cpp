@@ -1,5 +1,6 @@
 #include "pg/base/event_settings.hpp"
 
+#include "delivery/traceparent.hpp"
 #include "pg/base/server.hpp"
 
 namespace specql::settings {
@@ -14,6 +15,8 @@ int batchSize = 100;
 int64_t clockOffset = 0;
 int windowPatience = 10000;
 const char* callerClaims = "";
+const char* context = "";
+char* traceparent = nullptr;
 
 namespace {
 
@@ -26,8 +29,10 @@ const config_enum_entry eventImagesOptions[] = {
 char* clockOffsetText = nullptr;
 char* callerText = nullptr;
 char* callerClaimsText = nullptr;
+char* contextText = nullptr;
 
-bool checkCallerClaims(char** value, void** extra, GucSource) {
+// A list of names as `extra`, as callerClaims has it. `fits` may refuse one, with a reason.
+bool checkNames(char** value, void** extra, bool (*fits)(const char*)) {
     char* list = pstrdup(*value);
     List* names = NIL;
     bool isList = SplitGUCList(list, ',', &names);
@@ -35,7 +40,11 @@ bool checkCallerClaims(char** value, void** extra, GucSource) {
     ListCell* cell;
     foreach (cell, names)
         size += strlen(static_cast<const char*>(lfirst(cell))) + 1;
-    auto* checked = isList ? static_cast<char*>(compat::settingMemory(size)) : nullptr;
+    bool allFit = true;
+    if (isList && fits != nullptr)
+        foreach (cell, names)
+            allFit = allFit && fits(static_cast<const char*>(lfirst(cell)));
+    auto* checked = isList && allFit ? static_cast<char*>(compat::settingMemory(size)) : nullptr;
     if (checked != nullptr) {
         char* end = checked;
         foreach (cell, names) {
@@ -50,6 +59,32 @@ bool checkCallerClaims(char** value, void** extra, GucSource) {
     if (!isList) GUC_check_errdetail("It is not a list of names with commas between them.");
     *extra = checked;
     return checked != nullptr;
+}
+
+bool checkCallerClaims(char** value, void** extra, GucSource) {
+    return checkNames(value, extra, nullptr);
+}
+
+bool checkContext(char** value, void** extra, GucSource) {
+    return checkNames(value, extra, [](const char* name) {
+        if (isContextName(name)) return true;
+        GUC_check_errdetail("\"%s\" is no setting of an application.", name);
+        GUC_check_errhint(
+            "Name settings with a dot in their names, such as app.tenant, that do not begin with specql.");
+        return false;
+    });
+}
+
+void assignContext(const char*, void* extra) {
+    context = static_cast<const char*>(extra);
+}
+
+bool checkTraceparent(char** value, void**, GucSource) {
+    if (**value == '\0' || delivery::isTraceparent(*value)) return true;
+    GUC_check_errdetail("It is not a traceparent of the W3C.");
+    GUC_check_errhint(
+        "That is 00-<32 digits>-<16 digits>-<2 digits>, hexadecimal and in lower case, neither id all zeros.");
+    return false;
 }
 
 void assignCallerClaims(const char*, void* extra) {
@@ -76,7 +111,29 @@ void assignClockOffset(const char*, void* extra) {
     clockOffset = *static_cast<int64_t*>(extra);
 }
 
+// The parts between the dots, as the server wants them.
+bool isPart(const char* begin, const char* end) {
+    auto isLetter = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) != 0;
+    };
+    if (begin == end || !isLetter(*begin)) return false;
+    for (; begin < end; ++begin)
+        if (!isLetter(*begin) && !(*begin >= '0' && *begin <= '9') && *begin != '$') return false;
+    return true;
+}
+
 }  // namespace
+
+bool isContextName(const char* name) {
+    int parts = 0;
+    for (const char* part = name;; ++part, ++parts) {
+        const char* end = part + strcspn(part, ".");
+        if (!isPart(part, end)) return false;
+        if (*end == '\0') break;
+        part = end;
+    }
+    return parts > 0 && pg_strncasecmp(name, "specql.", strlen("specql.")) != 0;
+}
 
 void defineEventSettings() {
     DefineCustomIntVariable("specql.max_cascade_depth", "How many events may cause one another in a chain.",
@@ -122,6 +179,14 @@ void defineEventSettings() {
                                "Names with commas between them: the first one that is set counts.", &callerClaimsText,
                                "request.jwt.claims, specql.caller", PGC_USERSET, 0, checkCallerClaims,
                                assignCallerClaims, nullptr);
+    DefineCustomStringVariable("specql.traceparent", "The trace that the session works for.",
+                               "A traceparent of the W3C: kept with events, and sent with their calls. That of a "
+                               "comment at the end of the statement counts before it.",
+                               &traceparent, "", PGC_USERSET, 0, checkTraceparent, nullptr, nullptr);
+    DefineCustomStringVariable("specql.context", "The settings that are kept with events.",
+                               "Names with commas between them, such as app.tenant: where handlers run later, they "
+                               "have the values that they had in the session that raised the event.",
+                               &contextText, "", PGC_SUSET, 0, checkContext, assignContext, nullptr);
 }
 
 }  // namespace specql::settings

@@ -11,20 +11,33 @@ Datum textOrNull(const char* value) {
 }
 
 EventOrigin originOf(const char* type, const char* action, const char* entity, Oid relation, const Lineage& lineage,
-                     Datum caller) {
-    return {
-        textOrNull(type), textOrNull(action), textOrNull(entity), relation, GetTopFullTransactionId(), lineage, caller};
+                     Datum caller, const Baggage* baggage) {
+    return {textOrNull(type),
+            textOrNull(action),
+            textOrNull(entity),
+            relation,
+            GetTopFullTransactionId(),
+            lineage,
+            caller,
+            baggage != nullptr ? textOrNull(baggage->traceparent) : 0,
+            baggage != nullptr ? baggage->settings : 0};
+}
+
+// Until ALTER EXTENSION specql UPDATE a table may not have the columns that came last.
+void setIfAny(TupleTableSlot* row, int column, Datum value) {
+    if (value != 0 && column < row->tts_tupleDescriptor->natts) setColumn(row, column, value);
 }
 
 }  // namespace
 
 EventOrigin originOf(const EventSet* set, Datum caller) {
     const Listener* listener = set->listener;
-    return originOf(listener->eventType, listener->action, listener->entity, listener->relation, set->lineage, caller);
+    return originOf(listener->eventType, listener->action, listener->entity, listener->relation, set->lineage, caller,
+                    set->baggage);
 }
 
 EventOrigin originOf(const char* type, const Lineage& lineage, Datum caller) {
-    return originOf(type, nullptr, nullptr, InvalidOid, lineage, caller);
+    return originOf(type, nullptr, nullptr, InvalidOid, lineage, caller, currentBaggage());
 }
 
 void fillOrigin(TupleTableSlot* row, const EventColumns& columns, const EventOrigin& origin, const pg_uuid_t* id) {
@@ -39,9 +52,9 @@ void fillOrigin(TupleTableSlot* row, const EventColumns& columns, const EventOri
     if (lineage.caused) setColumn(row, columns.causedBy, UUIDPGetDatum(&lineage.causedBy));
     setColumn(row, columns.root, UUIDPGetDatum(lineage.caused ? &lineage.root : id));
     setColumn(row, columns.depth, Int32GetDatum(lineage.depth));
-    // Until ALTER EXTENSION specql UPDATE a table may not have this column, which came last.
-    if (origin.caller != 0 && columns.caller < row->tts_tupleDescriptor->natts)
-        setColumn(row, columns.caller, origin.caller);
+    setIfAny(row, columns.caller, origin.caller);
+    setIfAny(row, columns.traceparent, origin.traceparent);
+    setIfAny(row, columns.settings, origin.settings);
 }
 
 void fillEvent(TupleTableSlot* row, const EventColumns& columns, const EventOrigin& origin, EventSet* set,

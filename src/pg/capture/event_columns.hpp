@@ -9,16 +9,16 @@ namespace specql::capture {
 struct EventColumns {
     int id, type, action, entity;
     int relation;  // -1: the table has no such column
-    int subject, data, occurredAt, xid, causedBy, root, depth, caller;
+    int subject, data, occurredAt, xid, causedBy, root, depth, caller, traceparent, settings;
 };
 
-// What events that are written together have in common. Texts and caller are 0 for NULL.
+// What events that are written together have in common. Texts, caller and settings are 0 for NULL.
 struct EventOrigin {
     Datum type, action, entity;
     Oid relation;
     FullTransactionId transaction;
     Lineage lineage;
-    Datum caller;
+    Datum caller, traceparent, settings;
 };
 
 // Of the events of a set, which this transaction writes; in the current memory context.

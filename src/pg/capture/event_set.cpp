@@ -71,6 +71,7 @@ EventSet* makeEventSet(Listener* listener, bool pending) {
     set->frame = currentFrameSerial();
     set->lineage = currentLineage();
     set->caller = currentCaller();
+    set->baggage = currentBaggage();
     CurrentResourceOwner = TopTransactionResourceOwner;
     set->store = tuplestore_begin_heap(true, false, work_mem);
     CurrentResourceOwner = ownerBefore;
@@ -85,8 +86,10 @@ EventSet* makeEventSet(Listener* listener, bool pending) {
 
 EventSet* openEventSet(Listener* listener, int triggerDepth, bool mayOutliveStatement) {
     const Caller* caller = mayOutliveStatement ? currentCaller() : nullptr;
-    auto isOpen = [triggerDepth, caller](const EventSet* set) {
-        return waitsHere(set, triggerDepth) && (caller == nullptr || set->caller == caller);
+    const Baggage* baggage = mayOutliveStatement ? currentBaggage() : nullptr;
+    auto isOpen = [triggerDepth, caller, baggage](const EventSet* set) {
+        return waitsHere(set, triggerDepth) &&
+               (caller == nullptr || (set->caller == caller && set->baggage == baggage));
     };
     if (listener->openSet != nullptr && isOpen(listener->openSet)) return listener->openSet;
     // Listeners are compared, not their triggers: a set of an outdated listener may have other columns.

@@ -1,6 +1,7 @@
 // Events between their capture and their handler: a tuple store of captured rows, with what caused them.
 #pragma once
 
+#include "pg/capture/baggage.hpp"
 #include "pg/capture/caller.hpp"
 #include "pg/capture/table_listeners.hpp"
 
@@ -26,7 +27,8 @@ struct EventSet {
     SubTransactionId subtransaction;
     uint64_t frame;  // serial of the frame in which it was captured; 0 if outside of handlers
     Lineage lineage;
-    Caller* caller;  // of all its events
+    Caller* caller;          // of all its events
+    const Baggage* baggage;  // of all its events; nullptr if they have none
     Tuplestorestate* store;
     TupleTableSlot* row;  // the row last read
     int64_t position;     // how many rows have been read since the last rewind
@@ -48,7 +50,7 @@ EventSet* makeEventSet(Listener* listener, bool pending);
 
 // The pending set to which the row trigger that is running appends captured rows. `mayOutliveStatement`: perhaps no
 // statement trigger will take the set, so that rows of later statements may be added; then the set is only shared by
-// rows with the same caller.
+// rows with the same caller and baggage.
 EventSet* openEventSet(Listener* listener, int triggerDepth, bool mayOutliveStatement);
 
 // The end of the round that begins with event `first`: the events before it are about different rows (an event without

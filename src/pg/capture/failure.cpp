@@ -41,10 +41,11 @@ WHERE f.id = $1 AND f.action = $2 AND f.status = 'failed')";
 const char* const recordWaitingSql = R"(
 INSERT INTO specql.failure
        (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth, caller,
-        sqlstate, message, detail, hint, context, status, attempts, first_failed_at, last_failed_at, next_attempt_at)
+        traceparent, settings, sqlstate, message, detail, hint, context, status, attempts, first_failed_at,
+        last_failed_at, next_attempt_at)
 SELECT w.id, w.action, w.type, w.entity, w.relation, w.subject, w.data, w.occurred_at, w.xid, w.caused_by, w.root,
-       w.depth, w.caller, $2, $3, $4, $5, $6, t.status, t.attempts, clock_timestamp(), clock_timestamp(),
-       t.next_attempt_at
+       w.depth, w.caller, w.traceparent, w.settings, $2, $3, $4, $5, $6, t.status, t.attempts,
+       clock_timestamp(), clock_timestamp(), t.next_attempt_at
 FROM specql.waiting_event AS w, specql.next_attempt($1, 0, $2, clock_timestamp(), $8 OR NOT w.deliver) AS t
 WHERE w.id = $7 AND w.action = $1)";
 
@@ -112,10 +113,12 @@ enum Column {
     firstFailedAt,
     lastFailedAt,
     nextAttemptAt,
-    caller
+    caller,
+    traceparent,
+    settings
 };
-constexpr EventColumns eventColumns = {id,         type, action,   entity, relation, subject, data,
-                                       occurredAt, xid,  causedBy, root,   depth,    caller};
+constexpr EventColumns eventColumns = {id,  type,     action, entity, relation, subject,     data,    occurredAt,
+                                       xid, causedBy, root,   depth,  caller,   traceparent, settings};
 
 // What becomes of an event that fails for the first time.
 struct Verdict {

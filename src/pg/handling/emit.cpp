@@ -26,12 +26,13 @@ Datum emptyPayload() {
     return DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
 }
 
-capture::EventSet* setFor(capture::Listener* listener, const Emission* emission, const capture::Lineage* lineage) {
+capture::EventSet* setFor(capture::Listener* listener, const Emission* emission, const MatchEvent* match) {
     capture::EventSet* set = capture::makeEventSet(listener, false);
-    if (lineage != nullptr) {
-        set->lineage = *lineage;
+    if (match != nullptr) {
+        set->lineage = match->lineage;
         // The events of a match may have several callers, so a match has none.
         set->caller = capture::storedCaller(set->context, 0);
+        set->baggage = capture::storedBaggage(set->context, match->traceparent, match->settings);
     }
     TupleTableSlot* row = MakeSingleTupleTableSlot(listener->rowDescriptor, &TTSOpsVirtual);
     for (int i = 0; i < emission->count; ++i) {
@@ -90,12 +91,12 @@ void raiseMatch(const MatchEvent* match) {
     foreach (cell, capture::eventListeners(match->type, match->action)) {
         capture::Listener* listener = static_cast<capture::Listener*>(lfirst(cell));
         if (!listener->onlyMatches && match->timedOut) continue;
-        capture::EventSet* set = setFor(listener, &emission, &match->lineage);
+        capture::EventSet* set = setFor(listener, &emission, match);
         if (match->waits) {
             storeWaiting(set, 0, set->count);
             capture::dropEventSet(set);
         } else {
-            handleEventSet(set, nullptr);
+            handleWithSettings(set);
         }
     }
 }

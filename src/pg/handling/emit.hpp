@@ -11,8 +11,10 @@ struct MatchEvent {
     Datum data;          // jsonb
     TimestampTz time;
     capture::Lineage lineage;
-    bool timedOut;  // a correlation that was not completed in time: only its own action handles it
-    bool waits;     // the event is stored in specql.waiting_event, to be handled in another transaction
+    const char* traceparent;  // of the event that completes it; nullptr if it has none
+    Datum settings;           // likewise: jsonb or 0
+    bool timedOut;            // a correlation that was not completed in time: only its own action handles it
+    bool waits;               // the event is stored in specql.waiting_event, to be handled in another transaction
 };
 
 // Raises the event of a match: the action's own steps and all other listeners handle it now or, with `waits`, later.

@@ -3,6 +3,7 @@
 #include "pg/base/event_settings.hpp"
 #include "pg/base/tables.hpp"
 #include "pg/bridge/entry.hpp"
+#include "pg/capture/baggage.hpp"
 #include "pg/capture/caller.hpp"
 #include "pg/capture/registry.hpp"
 #include "pg/capture/statement.hpp"
@@ -26,6 +27,7 @@ void atTransactionEvent(XactEvent event, void*) {
             capture::dropAllFrames();
             capture::dropAllEventSets();
             capture::forgetSessionCaller();
+            capture::forgetSessionBaggage();
             capture::forgetRestrictedCalls(InvalidSubTransactionId);
             forgetUntriedOf(InvalidSubTransactionId);
             noteConstraintsSet(false);

@@ -30,11 +30,14 @@ enum Column {
     deliveries,
     lastError,
     processedAt,
-    caller
+    caller,
+    traceparent,
+    settings
 };
 constexpr int noRelation = -1;
-constexpr capture::EventColumns eventColumns = {id,         type, action,   entity, noRelation, subject, data,
-                                                occurredAt, xid,  causedBy, root,   depth,      caller};
+constexpr capture::EventColumns eventColumns = {id,      type,  action,     entity,      noRelation,
+                                                subject, data,  occurredAt, xid,         causedBy,
+                                                root,    depth, caller,     traceparent, settings};
 
 struct LogWriter {
     BulkWriter* rows;

@@ -2,6 +2,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/settings.hpp"
+#include "pg/capture/baggage.hpp"
 #include "pg/capture/working_user.hpp"
 #include "pg/handling/deferred.hpp"
 #include "pg/handling/run.hpp"
@@ -161,14 +162,18 @@ void detail::asOwner(Oid owner, void (*body)(void*), void* closure) {
     int context;
     GetUserIdAndSecContext(&user, &context);
     if (isOwnSession(owner)) {
+        int settings = NewGUCNestLevel();
         SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE);
+        capture::resetSettings();
         body(closure);
+        AtEOXact_GUC(false, settings);
         SetUserIdAndSecContext(user, context);
         return;
     }
     runSessionsDeferred();
     capture::beginRestrictedCall(owner);
     int settings = NewGUCNestLevel();
+    capture::resetSettings();
     SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
     applySettings(owner);
     body(closure);

@@ -10,13 +10,14 @@ namespace detail {
 void asOwner(Oid owner, void (*body)(void*), void* closure);
 }
 
-// Runs `body` with the rights of `owner`.
+// Runs `body` with the rights of `owner`. The settings that specql.context names begin with their defaults, and
+// settings that the code changes are as before when it ends, whether or not it fails.
 //
-// In a session of the owner it only switches the user: triggers that the code defers run as the owner anyway. In a
+// In a session of the owner nothing else happens: triggers that the code defers run as the owner anyway. In a
 // session of another role nothing that the code does may run later with that role's rights. So the body is a
 // security-restricted operation, in which the server refuses SET ROLE, temporary tables, prepared statements, cursors
-// WITH HOLD and deferred triggers. Constraints are checked at once. The role's ALTER ROLE settings are in force, and
-// settings that the code changes are reset. Cursors that it leaves open are closed. Triggers that the session itself
+// WITH HOLD and deferred triggers. Constraints are checked at once. The role's ALTER ROLE settings are in force.
+// Cursors that it leaves open are closed. Triggers that the session itself
 // has deferred are fired before, with the session's rights.
 //
 // After an error the abort of the (sub)transaction restores all of this; so the call must be made in a subtransaction,

@@ -9,6 +9,7 @@
 #include "pg/capture/omitted.hpp"
 #include "pg/capture/registry.hpp"
 #include "pg/capture/triggers.hpp"
+#include "pg/capture/working_user.hpp"
 #include "pg/handling/deferred.hpp"
 #include "pg/handling/log.hpp"
 #include "pg/handling/waiting.hpp"
@@ -314,11 +315,23 @@ void handleEventSet(capture::EventSet* set, TriggerData* trigger) {
     capture::dropEventSet(set);
 }
 
+void handleWithSettings(capture::EventSet* set) {
+    Datum settings = set->baggage != nullptr ? set->baggage->settings : 0;
+    if (settings == 0) {
+        handleEventSet(set, nullptr);
+        return;
+    }
+    int level = NewGUCNestLevel();
+    capture::applySettings(settings, capture::workingUser());
+    handleEventSet(set, nullptr);
+    AtEOXact_GUC(false, level);
+}
+
 void handleLeftovers() {
     if (!capture::anyPending()) return;
     PushActiveSnapshot(GetTransactionSnapshot());
     while (capture::EventSet* set = capture::takeLeftover(0)) {
-        handleEventSet(set, nullptr);
+        handleWithSettings(set);
         // The server has fired the deferred triggers of the transaction already, so those that a handler has deferred
         // must be fired here.
         PopActiveSnapshot();

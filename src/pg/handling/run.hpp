@@ -18,6 +18,9 @@ namespace specql::handling {
 // raises an error with abort, and parks them otherwise. Events of a paused action are stored in specql.waiting_event.
 void handleEventSet(capture::EventSet* set, TriggerData* trigger);
 
+// The same with the settings that are kept with the events, which the session may not have, or no longer.
+void handleWithSettings(capture::EventSet* set);
+
 // Runs the handler over events [first, first + count) of the set and logs them. Raises all errors of the handler.
 // Returns the oids of the deferrable constraints of the tables that were written, in the current memory context: they
 // may be violated (deferred.hpp).

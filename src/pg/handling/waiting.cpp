@@ -25,10 +25,13 @@ enum Column {
     root,
     depth,
     deliver,
-    caller
+    caller,
+    traceparent,
+    settings
 };
-constexpr capture::EventColumns eventColumns = {id,         type, action,   entity, relation, subject, data,
-                                                occurredAt, xid,  causedBy, root,   depth,    caller};
+constexpr capture::EventColumns eventColumns = {id,      type,  action,     entity,      relation,
+                                                subject, data,  occurredAt, xid,         causedBy,
+                                                root,    depth, caller,     traceparent, settings};
 
 }  // namespace
 

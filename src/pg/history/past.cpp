@@ -59,6 +59,7 @@ capture::EventSet* makeSet(capture::Listener* listener, const PastEvent* events,
     capture::EventSet* set = capture::makeEventSet(listener, false);
     set->lineage = events->lineage;
     set->caller = capture::storedCaller(set->context, events->caller);
+    set->baggage = capture::storedBaggage(set->context, events->traceparent, events->settings);
     set->attempts = events->attempts;
     set->lastError = events->message;
     set->replayed = replayed;
@@ -90,6 +91,7 @@ capture::EventSet* setOf(capture::Listener* listener, Relation relation, const P
 }
 
 void handleAsOwner(capture::Listener* listener, Relation relation, const PastEvent* events, int count, bool replayed) {
+    capture::applySettings(events->settings, listener->handlerOwner);
     capture::EventSet* set = setOf(listener, relation, events, count, replayed);
     if (const char* chain = handling::cascadeChain(set))
         ereport(ERROR, (errcode(sqlstate::cascadeTooDeep),
@@ -105,7 +107,7 @@ bool sameText(const char* left, const char* right) {
     return left == nullptr || right == nullptr ? left == right : strcmp(left, right) == 0;
 }
 
-// Can the two events be in one set? A set has one lineage, caller, table and number of attempts.
+// Can the two events be in one set? A set has one lineage, caller, baggage, table and number of attempts.
 bool sameOrigin(const PastEvent* first, const PastEvent* next) {
     const capture::Lineage &left = first->lineage, &right = next->lineage;
     return left.caused == right.caused && left.depth == right.depth &&
@@ -114,6 +116,7 @@ bool sameOrigin(const PastEvent* first, const PastEvent* next) {
            first->ofRow == next->ofRow && first->relation == next->relation &&
            first->noDeliveries == next->noDeliveries && first->attempts == next->attempts &&
            sameText(first->message, next->message) && capture::sameStoredCaller(first->caller, next->caller) &&
+           sameText(first->traceparent, next->traceparent) && capture::sameSettings(first->settings, next->settings) &&
            strcmp(first->type, next->type) == 0 && strcmp(first->action, next->action) == 0;
 }
 
@@ -166,6 +169,9 @@ PastEvent readPast(HeapTuple tuple, TupleDesc descriptor) {
     event.lineage.depth = DatumGetInt32(SPI_getbinval(tuple, descriptor, 11, &isNull));
     Datum caller = SPI_getbinval(tuple, descriptor, 12, &isNull);
     event.caller = isNull ? 0 : PointerGetDatum(DatumGetJsonbPCopy(caller));
+    event.traceparent = SPI_getvalue(tuple, descriptor, 13);
+    Datum settings = SPI_getbinval(tuple, descriptor, 14, &isNull);
+    event.settings = isNull ? 0 : PointerGetDatum(DatumGetJsonbPCopy(settings));
     return event;
 }
 

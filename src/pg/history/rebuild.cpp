@@ -217,8 +217,8 @@ SPECQL_FUNCTION(specql_row_of_state) {
     return 0;
 }
 
-// specql.recheck(relation, action, data, caller), for specql.why(): a row for each branch, with whether it holds for
-// the event and the values that the steps read.
+// specql.recheck(relation, action, data, caller, settings), for specql.why(): a row for each branch, with whether it
+// holds for the event and the values that the steps read.
 SPECQL_FUNCTION(specql_recheck) {
     ResultSet result(fcinfo);
     if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) return 0;
@@ -230,7 +230,12 @@ SPECQL_FUNCTION(specql_recheck) {
         set->caller = capture::storedCaller(set->context, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3));
         set->ids = static_cast<pg_uuid_t*>(MemoryContextAllocZero(set->context, sizeof(pg_uuid_t)));
         capture::Frame* frame = capture::pushFrame(set, 0, 0);
+        int level = NewGUCNestLevel();
+        capture::resetSettings();
+        if (!PG_ARGISNULL(4) && OidIsValid(listener->captureOwner))
+            capture::applySettings(PG_GETARG_DATUM(4), listener->captureOwner);
         RebuiltEvent event = rebuildEvent(listener, relation, PG_GETARG_JSONB_P(2));
+        AtEOXact_GUC(false, level);
         HeapTuple tuple = ExecCopySlotHeapTuple(event.row);
         Datum json =
             DirectFunctionCall1(row_to_json, heap_copy_tuple_as_datum(tuple, BlessTupleDesc(listener->rowDescriptor)));

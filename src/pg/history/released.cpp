@@ -33,9 +33,10 @@ WITH moved AS (
     RETURNING w.*)
 INSERT INTO specql.failure
        (id, action, type, entity, relation, subject, data, occurred_at, xid, caused_by, root, depth, caller,
-        sqlstate, message, status, attempts, first_failed_at, last_failed_at, next_attempt_at)
+        traceparent, settings, sqlstate, message, status, attempts, first_failed_at, last_failed_at, next_attempt_at)
 SELECT m.id, m.action, m.type, m.entity, m.relation, m.subject, m.data, m.occurred_at, m.xid, m.caused_by, m.root,
-       m.depth, m.caller, '57P01', 'it was handled together with others, and the attempt ended its session',
+       m.depth, m.caller, m.traceparent, m.settings, '57P01',
+       'it was handled together with others, and the attempt ended its session',
        CASE WHEN m.deliver THEN 'failed' ELSE 'parked' END, 0, clock_timestamp(), clock_timestamp(),
        CASE WHEN m.deliver THEN specql.clock() END
 FROM moved AS m)";

@@ -18,7 +18,7 @@ WITH watched AS (
     JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE a.action = $1)
 SELECT l.id, $1, l.type, l.entity IS NOT NULL, w.relation::oid, l.subject, l.data, l.occurred_at, l.caused_by, l.root,
-       l.depth, l.caller
+       l.depth, l.caller, l.traceparent, l.settings
 FROM specql.event_log AS l
 LEFT JOIN watched AS w ON w.entity = l.entity OR l.entity IS NOT NULL AND (SELECT count(*) = 1 FROM watched)
 WHERE (l.action = $1 OR l.action IS NULL AND l.type = $2 AND NOT EXISTS (

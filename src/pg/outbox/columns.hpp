@@ -34,6 +34,7 @@ enum Column {
     owner,
     definition,
     logSlot,
+    traceparent,
     columnCount
 };
 

@@ -30,6 +30,7 @@ std::string keyOf(const Definition& d) {
     std::string key;
     for (Datum value : {d.aggregateType, d.type, d.operation, d.channel, d.message})
         append(&key, value);
+    key.push_back(d.traced ? 't' : 'f');
     return key;
 }
 
@@ -60,14 +61,15 @@ int32_t findOrWriteDefinition(const Definition& d) {
                                                           {TEXTOID, d.type},
                                                           {TEXTOID, first},
                                                           {TEXTOID, second},
-                                                          {BOOLOID, BoolGetDatum(isCall)}};
+                                                          {BOOLOID, BoolGetDatum(isCall)},
+                                                          {BOOLOID, BoolGetDatum(d.traced)}};
         spi::connect();
         int count = spi::query(
             "SELECT d.id, d.xmin::text::bigint FROM specql.definition AS d "
             "WHERE md5(d.aggregatetype || ' ' || d.type) = md5($1 || ' ' || $2) AND d.aggregatetype = $1 AND d.type = "
             "$2 "
             "AND CASE WHEN $5 THEN d.operation = $3 ELSE d.operation IS NULL AND d.channel = $3 AND d.message = $4 END "
-            "ORDER BY d.id LIMIT 1",
+            "AND d.traced = $6 ORDER BY d.id LIMIT 1",
             arguments);
         if (count > 0) {
             id = spi::number(0, 1);
@@ -75,8 +77,9 @@ int32_t findOrWriteDefinition(const Definition& d) {
             committed = !TransactionIdIsCurrentTransactionId(writer);
         } else {
             (void)spi::query(
-                "INSERT INTO specql.definition (aggregatetype, type, operation, channel, message) "
-                "VALUES ($1, $2, CASE WHEN $5 THEN $3 END, CASE WHEN NOT $5 THEN $3 END, CASE WHEN NOT $5 THEN $4 END) "
+                "INSERT INTO specql.definition (aggregatetype, type, operation, channel, message, traced) "
+                "VALUES ($1, $2, CASE WHEN $5 THEN $3 END, CASE WHEN NOT $5 THEN $3 END, CASE WHEN NOT $5 THEN $4 END, "
+                "$6) "
                 "RETURNING id",
                 arguments);
             id = spi::number(0, 1);

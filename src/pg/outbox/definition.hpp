@@ -5,9 +5,11 @@
 
 namespace specql::outbox {
 
-// Texts; a call has an operation, everything else a channel and a message. 0 stands for NULL.
+// Texts; a call has an operation, everything else a channel and a message. 0 stands for NULL. `traced`: the events have
+// traces.
 struct Definition {
     Datum aggregateType, type, operation, channel, message;
+    bool traced;
 };
 
 // The id of a row of specql.definition with these texts, which is written if there is none.

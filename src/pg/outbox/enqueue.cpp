@@ -23,7 +23,7 @@ const char* const kindNames[] = {"call", "notify", "escalation"};
 const char* const functionNames[] = {"specql.call_external", "specql.notify", "specql.escalate"};
 
 // The columns of specql.own_payload, counted from 0.
-enum OwnColumn { ownId, ownAggregateType, ownAggregateId, ownType, ownOperation, ownPayload };
+enum OwnColumn { ownId, ownAggregateType, ownAggregateId, ownType, ownOperation, ownPayload, ownTraceparent };
 
 constexpr Size longestName = 255;  // bytes of a service or an operation: both are in indexes
 constexpr double shortestRepeat = 0.1, longestRepeat = 366 * 24 * 3600.0;  // seconds
@@ -38,6 +38,7 @@ struct Queue {
     int32_t definition;              // 0: deliveries hold everything themselves
     Size fixedBytes;                 // size of a delivery without its payload and subject
     NullableDatum severity, repeat;  // of escalations
+    Datum trace;                     // 0 if there is none
     TimestampTz now;
 };
 
@@ -91,6 +92,8 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, capture::Frame* frame, int64
         queue.type = kind == kindCall ? queue.text : queue.kindName;
     }
     queue.waitingStatus = CStringGetTextDatum("waiting");
+    const capture::Baggage* baggage = capture::currentBaggage();
+    if (baggage != nullptr && baggage->traceparent != nullptr) queue.trace = CStringGetTextDatum(baggage->traceparent);
     queue.severity.isnull = queue.repeat.isnull = true;
     if (kind == kindEscalation) {
         queue.severity = fcinfo->args[options];
@@ -175,11 +178,8 @@ void writeOwnPayload(Queue* queue, TupleTableSlot* row) {
     constexpr struct {
         Column from;
         OwnColumn to;
-    } columns[] = {{aggregateType, ownAggregateType},
-                   {aggregateId, ownAggregateId},
-                   {type, ownType},
-                   {operation, ownOperation},
-                   {payload, ownPayload}};
+    } columns[] = {{aggregateType, ownAggregateType}, {aggregateId, ownAggregateId}, {type, ownType},
+                   {operation, ownOperation},         {payload, ownPayload},         {traceparent, ownTraceparent}};
     setColumn(own, ownId, row->tts_values[id]);
     for (auto column : columns) {
         if (row->tts_isnull[column.from]) continue;
@@ -199,6 +199,7 @@ void enqueueWhole(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, cons
         setColumn(row, aggregateId, queue->frame->set->row->tts_values[capture::captured::subject]);
     setColumn(row, type, queue->type);
     setColumn(row, payload, data != 0 ? data : DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+    if (queue->trace != 0) setColumn(row, traceparent, queue->trace);
     if (queue->kind != kindCall) setColumn(row, channel, queue->target);
     setColumn(row, queue->kind == kindCall ? operation : message, queue->text);
     Size bytes = queue->fixedBytes + sizeOf(row->tts_values[payload]) +
@@ -242,8 +243,9 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
     bool everyBranch = !OidIsValid(frame->listener()->trigger);
     if (queue.rows != nullptr && refersToLog(frame)) {
         bool isCall = kind == kindCall;
-        queue.definition = findOrWriteDefinition(
-            {queue.aggregate, queue.type, isCall ? queue.text : 0, isCall ? 0 : queue.target, isCall ? 0 : queue.text});
+        queue.definition =
+            findOrWriteDefinition({queue.aggregate, queue.type, isCall ? queue.text : 0, isCall ? 0 : queue.target,
+                                   isCall ? 0 : queue.text, queue.trace != 0});
     }
     MemoryContext perEvent = AllocSetContextCreate(CurrentMemoryContext, "specql delivery", ALLOCSET_DEFAULT_SIZES);
     int64_t queued = 0;

@@ -1,4 +1,5 @@
-// What a delivery that refers to the log needs of its event there: specql.logged_data, logged_subject and logged_bytes.
+// What a delivery that refers to the log needs of its event there: specql.logged_data, logged_subject,
+// logged_traceparent and logged_bytes.
 // They look in one partition, by its index: statements on the partitioned table would open all of them for each claim.
 #include "pg/base/log_ring.hpp"
 #include "pg/base/tables.hpp"
@@ -17,7 +18,14 @@ namespace specql::outbox {
 namespace {
 
 // Columns of specql.event_log, counted from 1.
-enum LogColumn { columnId = 2, columnAction = 4, columnEntity = 5, columnSubject = 6, columnData = 7 };
+enum LogColumn {
+    columnId = 2,
+    columnAction = 4,
+    columnEntity = 5,
+    columnSubject = 6,
+    columnData = 7,
+    columnTraceparent = 20
+};
 
 // The event of one action in the log, until closeEvent(); tuple is nullptr if there is none.
 struct LoggedEvent {
@@ -79,14 +87,26 @@ SPECQL_FUNCTION(specql_logged_data) {
     return noData || noEntity ? data : capture::wholeImages(data);
 }
 
-SPECQL_FUNCTION(specql_logged_subject) {
+namespace {
+
+Datum textColumnOf(FunctionCallInfo fcinfo, LogColumn column) {
     LoggedEvent event = openEvent(fcinfo);
     bool isNull = true;
-    Datum subject = event.tuple != nullptr ? columnOf(event, columnSubject, &isNull) : 0;
-    if (!isNull) subject = PointerGetDatum(PG_DETOAST_DATUM_COPY(subject));
+    Datum value = event.tuple != nullptr ? columnOf(event, column, &isNull) : 0;
+    if (!isNull) value = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
     closeEvent(event);
     if (isNull) PG_RETURN_NULL();
-    return subject;
+    return value;
+}
+
+}  // namespace
+
+SPECQL_FUNCTION(specql_logged_subject) {
+    return textColumnOf(fcinfo, columnSubject);
+}
+
+SPECQL_FUNCTION(specql_logged_traceparent) {
+    return textColumnOf(fcinfo, columnTraceparent);
 }
 
 // At least the size of the data with whole images, without reading them.

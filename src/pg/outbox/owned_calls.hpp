@@ -6,11 +6,12 @@
 
 namespace specql::outbox {
 
-// Runs an SQL command, whose parameter $1 is a jsonb, as `owner`.
-ErrorData* runCommandAs(Oid owner, const char* command, Datum argument);
+// Runs an SQL command, whose parameter $1 is a jsonb, as `owner`, with the trace (nullptr: none) and the settings
+// (jsonb; 0: none) of the event that it is of.
+ErrorData* runCommandAs(Oid owner, const char* command, Datum argument, const char* traceparent, Datum settings);
 
-// Calls the function that an action names as `processed:` with the ids of finished events (a uuid[]), as its owner.
-// Also raises a warning if it fails.
-ErrorData* callProcessed(const char* name, Datum ids);
+// Calls the function that an action names as `processed:` with the ids of finished events (a uuid[]), as its owner,
+// with the settings that are kept with all of them. Also raises a warning if it fails.
+ErrorData* callProcessed(const char* name, Datum ids, Datum settings);
 
 }  // namespace specql::outbox

@@ -1,6 +1,8 @@
 // specql.run_as: calls a function that did not exist when the spec was applied, as the owner of the action.
 #include "pg/bridge/entry.hpp"
+#include "pg/bridge/settings.hpp"
 #include "pg/bridge/subtransaction.hpp"
+#include "pg/capture/baggage.hpp"
 #include "pg/handling/owner.hpp"
 #include "pg/outbox/owned_calls.hpp"
 
@@ -10,9 +12,12 @@ extern "C" {
 
 namespace specql::outbox {
 
-ErrorData* runCommandAs(Oid owner, const char* command, Datum argument) {
-    return trySubtransaction([owner, command, argument] {
-        handling::asOwner(owner, [command, argument] {
+ErrorData* runCommandAs(Oid owner, const char* command, Datum argument, const char* traceparent, Datum settings) {
+    return trySubtransaction([owner, command, argument, traceparent, settings] {
+        handling::asOwner(owner, [owner, command, argument, traceparent, settings] {
+            capture::applySettings(settings, owner);
+            // What the function raises belongs to the trace, too.
+            setLocal("specql.traceparent", traceparent != nullptr ? traceparent : "");
             Oid type = JSONBOID;
             Datum value = argument;
             SPI_connect();
@@ -24,7 +29,10 @@ ErrorData* runCommandAs(Oid owner, const char* command, Datum argument) {
 }
 
 SPECQL_FUNCTION(specql_run_as) {
-    ErrorData* error = runCommandAs(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_DATUM(2));
+    if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) PG_RETURN_NULL();
+    const char* traceparent = PG_ARGISNULL(3) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(3));
+    ErrorData* error = runCommandAs(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_DATUM(2),
+                                    traceparent, PG_ARGISNULL(4) ? 0 : PG_GETARG_DATUM(4));
     if (error == nullptr) PG_RETURN_NULL();
     PG_RETURN_TEXT_P(cstring_to_text(error->message));
 }

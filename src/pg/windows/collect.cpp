@@ -10,7 +10,7 @@ namespace specql::windows {
 namespace {
 
 // The columns of specql.window_event, in the order of its definition.
-enum Column { action, term, key, at, id, value, xid, root, depth, columnCount };
+enum Column { action, term, key, at, id, value, xid, root, depth, traceparent, settings };
 
 struct Items {
     Datum* values;
@@ -58,6 +58,8 @@ SPECQL_FUNCTION(specql_window_events) {
     requireSameLength(ids.count, values);
     if (ids.count == 0) PG_RETURN_VOID();
     const capture::Lineage& lineage = frame->set->lineage;
+    const capture::Baggage* baggage = frame->set->baggage;
+    Datum trace = baggage != nullptr && baggage->traceparent != nullptr ? CStringGetTextDatum(baggage->traceparent) : 0;
     Datum noKey = CStringGetTextDatum("");
     Datum transaction = FullTransactionIdGetDatum(GetTopFullTransactionId());
     BulkWriter* rows = openWriter("window_event", ids.count);
@@ -79,6 +81,11 @@ SPECQL_FUNCTION(specql_window_events) {
         setColumn(row, xid, transaction);
         setColumn(row, root, lineage.caused ? UUIDPGetDatum(&lineage.root) : ids.values[i]);
         setColumn(row, depth, Int32GetDatum(lineage.depth));
+        // Until ALTER EXTENSION specql UPDATE the table may not have these columns.
+        if (baggage != nullptr && settings < row->tts_tupleDescriptor->natts) {
+            if (trace != 0) setColumn(row, traceparent, trace);
+            if (baggage->settings != 0) setColumn(row, settings, baggage->settings);
+        }
         writeRow(rows);
     }
     closeWriter(rows);

@@ -66,6 +66,11 @@ void raiseFound(WindowRun* run, time::WindowFound* found) {
         PointerGetDatum(PG_DETOAST_DATUM_COPY(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isNull)));
     match.time = found->match.at;
     match.lineage = lineageOf(found);
+    const EventBaggage* baggage = baggageOf(run, found);
+    match.traceparent = baggage != nullptr && !baggage->traceparent.empty() ? baggage->traceparent.c_str() : nullptr;
+    match.settings = 0;
+    if (baggage != nullptr && !baggage->settings.empty())
+        match.settings = DirectFunctionCall1(jsonb_in, CStringGetDatum(fromUtf8(baggage->settings)));
     match.timedOut = found->match.timedOut;
     match.waits = run->counted == CountedEvents::committed;
     handling::raiseMatch(&match);

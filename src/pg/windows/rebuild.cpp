@@ -34,7 +34,8 @@ FROM specql.window_rule AS r, LATERAL (SELECT jsonb_array_length(r.terms) AS n) 
 WHERE r.action = $1)";
 
 const char* const historySql = R"(
-SELECT l.id, l.type, to_regclass(l.entity)::oid, l.data, l.occurred_at, l.root, l.depth, l.caused_by, l.caller
+SELECT l.id, l.type, to_regclass(l.entity)::oid, l.data, l.occurred_at, l.root, l.depth, l.caused_by, l.caller,
+       l.traceparent, l.settings
 FROM specql.window_rule AS r, specql.event_log AS l
 WHERE r.action = $1 AND l.action = r.action AND l.occurred_at > $2 - r.memory AND l.occurred_at <= $2
   AND NOT (l.type = r.event AND l.entity IS NULL)
@@ -49,7 +50,9 @@ struct Logged {
     Datum data;
     TimestampTz time;
     capture::Lineage lineage;
-    Datum caller;  // 0: NULL
+    Datum caller;             // 0: NULL
+    const char* traceparent;  // nullptr: NULL
+    Datum settings;           // 0: NULL
 };
 
 Logged readLogged(HeapTuple tuple, TupleDesc descriptor) {
@@ -70,6 +73,9 @@ Logged readLogged(HeapTuple tuple, TupleDesc descriptor) {
     if (!isNull) logged.lineage.causedBy = *DatumGetUUIDP(causedBy);
     Datum caller = SPI_getbinval(tuple, descriptor, 9, &isNull);
     logged.caller = isNull ? 0 : caller;
+    logged.traceparent = SPI_getvalue(tuple, descriptor, 10);
+    Datum settings = SPI_getbinval(tuple, descriptor, 11, &isNull);
+    logged.settings = isNull ? 0 : settings;
     return logged;
 }
 
@@ -77,6 +83,7 @@ capture::EventSet* setFor(capture::Listener* listener, const Logged* logged) {
     capture::EventSet* set = capture::makeEventSet(listener, false);
     set->lineage = logged->lineage;
     set->caller = capture::storedCaller(set->context, logged->caller);
+    set->baggage = capture::storedBaggage(set->context, logged->traceparent, logged->settings);
     set->ids = static_cast<pg_uuid_t*>(MemoryContextAlloc(set->context, sizeof(pg_uuid_t)));
     *set->ids = logged->id;
     return set;

@@ -17,7 +17,7 @@ const char* const eventsSql = R"(
 WITH h AS MATERIALIZED (
     SELECT pg_current_xact_id_if_assigned() AS own, specql.first_uuid(clock_timestamp() - $4 * interval '1 ms') AS old)
 SELECT e.ctid::text, e.term, e.key, e.at, e.id::text, e.value, e.root::text, e.depth,
-       $5 OR e.xid IS DISTINCT FROM h.own AND (e.xid < $6 OR e.id < h.old)
+       $5 OR e.xid IS DISTINCT FROM h.own AND (e.xid < $6 OR e.id < h.old), e.traceparent, e.settings::text
 FROM h, specql.window_event AS e
 WHERE e.action = $1 AND e.at <= $2 AND (NOT $5 OR e.xid = h.own)
 ORDER BY e.at, e.id, e.key, e.term LIMIT $3)";
@@ -36,7 +36,8 @@ ORDER BY k.deadline LIMIT $3)";
 
 const char* const keysSql = R"(
 SELECT k.key, k.latest, k.latest_id, k.consumed_at, k.consumed_id, k.matched_at, k.deadline, k.held,
-       array_to_string(k.counts, ' '), array_to_string(k.sums, ' '), k.details, k.matches, k.suppressed
+       array_to_string(k.counts, ' '), array_to_string(k.sums, ' '), k.details, k.matches, k.suppressed,
+       k.traceparent, k.settings::text
 FROM unnest($2) AS w(key),
      LATERAL (SELECT v.* FROM specql.window_key AS v WHERE v.action = $1 AND v.key = w.key OFFSET 0) AS k)";
 
@@ -80,7 +81,7 @@ const char* const upsertKeysSql = R"(
 INSERT INTO specql.window_key AS k
 SELECT $1, w.key, w.latest, w.ids[1], w.consumed, w.ids[2], w.matched, w.deadline, NULL, w.ids[3]::boolean,
        w.ids[4]::bigint[], w.ids[5]::numeric[], w.details, w.ids[6]::bigint, w.ids[7]::bigint,
-       coalesce(w.forgotten, w.latest, w.deadline, now())
+       coalesce(w.forgotten, w.latest, w.deadline, now()), nullif(w.ids[8], ''), nullif(w.ids[9], '')::jsonb
 FROM (SELECT u.*, string_to_array(u.packed, chr(10)) AS ids
       FROM unnest($2, $3, $4, $5, $6, $7, $8, $9)
            AS u(key, packed, details, latest, consumed, matched, deadline, forgotten)) AS w
@@ -89,7 +90,8 @@ SET latest = excluded.latest, latest_id = excluded.latest_id, consumed_at = excl
     consumed_id = excluded.consumed_id, matched_at = excluded.matched_at, deadline = excluded.deadline,
     deadline_xid = CASE WHEN k.deadline = excluded.deadline THEN k.deadline_xid END, held = excluded.held,
     counts = excluded.counts, sums = excluded.sums, details = excluded.details, matches = excluded.matches,
-    suppressed = excluded.suppressed, forgotten_after = excluded.forgotten_after)";
+    suppressed = excluded.suppressed, forgotten_after = excluded.forgotten_after,
+    traceparent = excluded.traceparent, settings = excluded.settings)";
 
 const char* const addTotalsSql = R"(
 UPDATE specql.window_rule AS r
@@ -99,6 +101,14 @@ SET evaluated = r.evaluated + $2, matches = r.matches + $3, suppressed = r.suppr
 WHERE r.action = $1)";
 
 // ---- from rows to C++ objects ---------------------------------------------------------------------------------------
+
+// Its columns are this one, with the trace, and the next one, with the settings.
+void addBaggage(WindowRun* run, const std::string& event, int row, int column) {
+    const char* traceparent = spi::cell(row, column);
+    const char* settings = spi::cell(row, column + 1);
+    if (traceparent == nullptr && settings == nullptr) return;
+    run->baggageOfEvents[event] = {traceparent != nullptr ? traceparent : "", settings != nullptr ? settings : ""};
+}
 
 void addInput(WindowRun* run, int row) {
     time::WindowInput input;
@@ -113,6 +123,7 @@ void addInput(WindowRun* run, int row) {
     if (value != nullptr) input.value = value;
     input.root = spi::cell(row, 7);
     input.depth = spi::number(row, 8);
+    addBaggage(run, input.id, row, 10);
     run->inputs.push_back(std::move(input));
     run->ctids.push_back(spi::cell(row, 1));
 }
@@ -153,6 +164,7 @@ void addKey(WindowRun* run, int row) {
     (void)time::readDetails(spi::cell(row, 11), key);
     key.matches = bigintCell(row, 12);
     key.suppressed = bigintCell(row, 13);
+    addBaggage(run, key.latestId, row, 14);
     for (const time::TermState& term : key.terms)
         key.stored = key.stored || term.count > 0;
     run->batch.keys[spi::cell(row, 1)] = std::move(key);
@@ -239,9 +251,12 @@ void columnsOfKeyStates(WindowRun* run) {
             sums += (sums.empty() ? "{" : ",") + term.sum.text();
         }
         run->keys.push_back(name);
+        auto baggage = run->baggageOfEvents.find(key.latestId);
+        bool hasBaggage = baggage != run->baggageOfEvents.end();
         run->texts.push_back(key.latestId + "\n" + key.consumedId + "\n" + (key.held ? "t" : "f") + "\n" + counts +
                              "}\n" + sums + "}\n" + std::to_string(key.matches) + "\n" +
-                             std::to_string(key.suppressed));
+                             std::to_string(key.suppressed) + "\n" +
+                             (hasBaggage ? baggage->second.traceparent + "\n" + baggage->second.settings : "\n"));
         run->details.push_back(time::writeDetails(key));
         run->times.push_back(key.latest);
         run->consumedTimes.push_back(key.consumedAt);
@@ -391,6 +406,13 @@ void completeMatch(WindowRun* run, time::WindowFound* found) {
         addMembers(found, rows);
     }
     countMembers(run, found);
+}
+
+const EventBaggage* baggageOf(const WindowRun* run, const time::WindowFound* found) {
+    const time::WindowMatch& match = found->match;
+    const std::string& last = match.lastId.empty() && !match.ids.empty() ? match.ids.back() : match.lastId;
+    auto baggage = run->baggageOfEvents.find(last);
+    return baggage != run->baggageOfEvents.end() ? &baggage->second : nullptr;
 }
 
 void saveRun(WindowRun* run) {

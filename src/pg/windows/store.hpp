@@ -15,6 +15,11 @@ struct StoredEntry {
     std::string ctid;
 };
 
+// What a match has from the event that completes it, as text; empty for NULL.
+struct EventBaggage {
+    std::string traceparent, settings;
+};
+
 // Which of the waiting events are counted.
 enum class CountedEvents {
     committed,      // of transactions before the horizon, in the order of time and id
@@ -28,6 +33,8 @@ struct WindowRun {
     std::vector<time::WindowInput> inputs;
     std::vector<std::string> ctids;  // of the inputs, in specql.window_event
     std::vector<StoredEntry> stored;
+    // By their ids, of those that have some: of the inputs, and of the event of each key that was its latest before.
+    std::map<std::string, EventBaggage> baggageOfEvents;
     FullTransactionId horizon = {0};     // all transactions before this one have ended
     bool more = false;                   // the limit has left out events that may be counted
     time::Micros blockedAt = INT64_MAX;  // time of the first event that waits for an open transaction
@@ -57,6 +64,10 @@ void loadKeys(WindowRun* run);
 // Adds the stored members to a match, and counts them. A match has the ids of at most the newest `mostMembers` events.
 void completeMatch(WindowRun* run, time::WindowFound* found);
 constexpr int mostMembers = 1000;
+
+// The baggage of a match that is complete: that of the event that completes it or, if a deadline does, of the last of
+// its events. nullptr if it has none.
+const EventBaggage* baggageOf(const WindowRun* run, const time::WindowFound* found);
 
 // Deletes the counted events, and stores entries, keys and statistics.
 void saveRun(WindowRun* run);

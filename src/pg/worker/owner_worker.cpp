@@ -261,7 +261,16 @@ struct FunctionCall {
     Oid owner;
     const char* command;
     Datum payload;
+    const char* traceparent;  // nullptr: none
+    Datum settings;           // jsonb; 0: none
 };
+
+// A value of a row, copied; 0 for NULL.
+Datum copyOf(HeapTuple row, TupleDesc descriptor, int column) {
+    bool isNull;
+    Datum value = SPI_getbinval(row, descriptor, column, &isNull);
+    return isNull ? 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+}
 
 void endFunctionCall(const FunctionCall* call, const char* problem) {
     runAsExtensionOwner([call, problem] {
@@ -273,7 +282,7 @@ void endFunctionCall(const FunctionCall* call, const char* problem) {
 }
 
 int doFunctions(const Job* job) {
-    FunctionCall call = {{}, InvalidOid, nullptr, 0};
+    FunctionCall call = {{}, InvalidOid, nullptr, 0, nullptr, 0};
     MemoryContext keep = CurrentMemoryContext;
     bool good = inEnginesTransaction([job, keep, &call] {
         (void)spi::query("SELECT * FROM specql.claim_function_call($1)", {textArgument(job->action)});
@@ -286,13 +295,16 @@ int doFunctions(const Job* job) {
         call.id = *DatumGetUUIDP(id);
         call.owner = DatumGetObjectId(SPI_getbinval(row, rowDescriptor, 2, &isNull));
         call.command = SPI_getvalue(row, rowDescriptor, 3);
-        call.payload = PointerGetDatum(PG_DETOAST_DATUM_COPY(SPI_getbinval(row, rowDescriptor, 4, &isNull)));
+        call.payload = copyOf(row, rowDescriptor, 4);
+        call.traceparent = SPI_getvalue(row, rowDescriptor, 5);
+        call.settings = copyOf(row, rowDescriptor, 6);
         MemoryContextSwitchTo(spi);
     });
     if (!good) return failedMs;
     if (call.command == nullptr) return settings::pollInterval;
     ErrorData* error = inOwnersTransaction([&call] {
-        ErrorData* problem = outbox::runCommandAs(call.owner, call.command, call.payload);
+        ErrorData* problem =
+            outbox::runCommandAs(call.owner, call.command, call.payload, call.traceparent, call.settings);
         endFunctionCall(&call, problem != nullptr ? messageOf(problem) : "");
     });
     if (error != nullptr)
@@ -310,22 +322,22 @@ void endFinished(const Job* job, Datum ids, const char* problem) {
 }
 
 int doFinished(const Job* job) {
-    Datum ids = 0;
+    Datum ids = 0, settings = 0;
     const char* function = nullptr;
     MemoryContext keep = CurrentMemoryContext;
-    bool good = inEnginesTransaction([job, keep, &ids, &function] {
+    bool good = inEnginesTransaction([job, keep, &ids, &function, &settings] {
         (void)spi::query("SELECT * FROM specql.claim_finished($1)", {textArgument(job->action)});
         HeapTuple row = SPI_tuptable->vals[0];
-        bool isNull;
         MemoryContext spi = MemoryContextSwitchTo(keep);
-        ids = PointerGetDatum(PG_DETOAST_DATUM_COPY(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isNull)));
+        ids = copyOf(row, SPI_tuptable->tupdesc, 1);
         function = SPI_getvalue(row, SPI_tuptable->tupdesc, 2);
+        settings = copyOf(row, SPI_tuptable->tupdesc, 3);
         MemoryContextSwitchTo(spi);
     });
     if (!good) return failedMs;
     if (ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(ids)), ARR_DIMS(DatumGetArrayTypeP(ids))) == 0) return blockedMs;
-    ErrorData* error = inOwnersTransaction([job, ids, function] {
-        ErrorData* problem = function != nullptr ? outbox::callProcessed(function, ids) : nullptr;
+    ErrorData* error = inOwnersTransaction([job, ids, function, settings] {
+        ErrorData* problem = function != nullptr ? outbox::callProcessed(function, ids, settings) : nullptr;
         endFinished(job, ids, problem != nullptr ? messageOf(problem) : "");
     });
     if (error != nullptr)

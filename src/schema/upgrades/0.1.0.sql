@@ -74,7 +74,7 @@ ALTER TABLE specql.outbox
 ALTER TABLE specql.delivery_history ADD COLUMN owner specql.role;
 ALTER TABLE specql.dead_letter ADD COLUMN owner specql.role;
 -- From now on a delivery of an event's data refers to the log. Those that are here stay whole.
-ALTER TABLE specql.outbox ADD COLUMN definition integer, ADD COLUMN log_slot smallint,
+ALTER TABLE specql.outbox ADD COLUMN definition integer, ADD COLUMN log_slot smallint, ADD COLUMN traceparent text,
     ALTER COLUMN aggregatetype DROP NOT NULL, ALTER COLUMN type DROP NOT NULL, ALTER COLUMN payload DROP NOT NULL,
     DROP CONSTRAINT outbox_check,
     ADD CONSTRAINT outbox_whole CHECK (CASE
@@ -83,9 +83,9 @@ ALTER TABLE specql.outbox ADD COLUMN definition integer, ADD COLUMN log_slot sma
                                 AND (payload IS NULL OR aggregatetype IS NOT NULL AND type IS NOT NULL AND operation IS NOT NULL)
         ELSE aggregatetype IS NOT NULL AND type IS NOT NULL AND payload IS NOT NULL
              AND channel IS NOT NULL AND message IS NOT NULL END);
-ALTER TABLE specql.delivery_history ADD COLUMN definition integer, ADD COLUMN log_slot smallint,
+ALTER TABLE specql.delivery_history ADD COLUMN definition integer, ADD COLUMN log_slot smallint, ADD COLUMN traceparent text,
     ALTER COLUMN aggregatetype DROP NOT NULL, ALTER COLUMN type DROP NOT NULL, ALTER COLUMN payload DROP NOT NULL;
-ALTER TABLE specql.dead_letter ADD COLUMN definition integer, ADD COLUMN log_slot smallint,
+ALTER TABLE specql.dead_letter ADD COLUMN definition integer, ADD COLUMN log_slot smallint, ADD COLUMN traceparent text,
     ALTER COLUMN aggregatetype DROP NOT NULL, ALTER COLUMN type DROP NOT NULL, ALTER COLUMN payload DROP NOT NULL;
 DROP INDEX specql.outbox_event, specql.outbox_order, specql.delivery_history_event;
 -- @new delivery_history_event
@@ -129,9 +129,11 @@ BEGIN
 END
 $$;
 
-ALTER TABLE specql.event_log ADD COLUMN caller jsonb;
-ALTER TABLE specql.failure ADD COLUMN caller jsonb;
-ALTER TABLE specql.waiting_event ADD COLUMN caller jsonb;
+ALTER TABLE specql.event_log ADD COLUMN caller jsonb, ADD COLUMN traceparent text, ADD COLUMN settings jsonb;
+ALTER TABLE specql.failure ADD COLUMN caller jsonb, ADD COLUMN traceparent text, ADD COLUMN settings jsonb;
+ALTER TABLE specql.waiting_event ADD COLUMN caller jsonb, ADD COLUMN traceparent text, ADD COLUMN settings jsonb;
+ALTER TABLE specql.window_event ADD COLUMN traceparent text, ADD COLUMN settings jsonb;
+ALTER TABLE specql.window_key ADD COLUMN traceparent text, ADD COLUMN settings jsonb;
 ALTER TABLE specql.object ADD COLUMN on_table text, ADD COLUMN shape jsonb;
 ALTER TABLE specql.unit_version ADD COLUMN called text;
 -- What tables were made as stood in the text of their commands alone, and the tables of other objects in their names and commands.
@@ -177,6 +179,8 @@ DROP FUNCTION specql.next_attempt(text, integer, boolean);
 DROP FUNCTION specql.require_owner(text, name, oid);
 DROP FUNCTION specql.object_state(text, text);
 DROP FUNCTION specql.recheck(regclass, text, jsonb);
+DROP FUNCTION specql.call_processed(text, uuid[]);
+DROP FUNCTION specql.run_as(oid, text, jsonb);
 DROP FUNCTION specql.state_at(text, uuid, timestamptz);
 DROP FUNCTION specql.due_calls(text, integer, timestamptz, uuid);
 DROP FUNCTION specql.claim_calls(integer, integer, integer, integer, text[], integer[], text[], timestamptz[], uuid[]);
