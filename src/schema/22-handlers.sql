@@ -65,7 +65,7 @@ COMMENT ON FUNCTION specql.image(jsonb, text, text[]) IS
 'The image of the old or the new row in an event''s data, NULL if there is none; an error that names the column if one of these (NULL: any) was left out of it';
 
 CREATE FUNCTION specql.whole_images(data jsonb) RETURNS jsonb
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_whole_images';
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'specql_whole_images';
 COMMENT ON FUNCTION specql.whole_images(jsonb) IS
 'The data of a row event with both rows whole: tables of events keep the new row, and as "was" what its changed columns were';
 

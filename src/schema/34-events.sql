@@ -34,37 +34,44 @@ END $$;
 COMMENT ON FUNCTION specql.when_processed(uuid, text, integer) IS
 'When the last of an event''s deliveries had left; NULL while one waits, is dead or was discarded. For the views of events';
 
--- OFFSET 0: asked once for each row, and not for rows of which nobody wants to know it.
-CREATE VIEW specql.logged_events AS
-    SELECT l.id, l.type, l.action, l.entity, l.subject,
-           CASE WHEN l.entity IS NULL THEN l.data ELSE specql.whole_images(l.data) END AS data,
-           l.occurred_at, l.xid, l.caused_by, l.root, l.depth,
-           CASE WHEN l.deliveries > 0 AND p.processed_at IS NULL THEN 'pending' ELSE l.status END AS status,
-           l.attempts, l.last_error, p.processed_at, l.batch, l.deliveries, l.caller, l.traceparent, l.settings
-    FROM specql.event_log AS l
-    CROSS JOIN LATERAL (SELECT CASE WHEN l.deliveries = 0 OR l.processed_at IS NOT NULL THEN l.processed_at
-                                    ELSE specql.when_processed(l.id, l.action, l.deliveries) END
-                        OFFSET 0) AS p(processed_at);
+-- What costs something stands above the tables that are read together, so that it is done for the rows that are shown, and not for all
+-- that are sorted to find the newest.
+DO $$
+DECLARE
+    logged constant text := $q$
+        SELECT l.id, l.type, l.action, l.entity, l.subject, l.data, l.occurred_at, l.xid, l.caused_by, l.root, l.depth, l.status, l.attempts,
+               l.last_error, l.processed_at, l.batch, l.deliveries, l.caller, l.traceparent, l.settings
+        FROM specql.event_log AS l$q$;
+    unhandled constant text := $q$
+        SELECT f.id, f.type, f.action, f.entity, f.subject, f.data, f.occurred_at, f.xid, f.caused_by, f.root, f.depth, f.status, f.attempts,
+               f.message AS last_error, NULL::timestamptz AS processed_at, f.id AS batch, 0 AS deliveries, f.caller, f.traceparent, f.settings
+        FROM specql.failure AS f
+        UNION ALL
+        SELECT w.id, w.type, w.action, w.entity, w.subject, w.data, w.occurred_at, w.xid, w.caused_by, w.root, w.depth,
+               CASE WHEN EXISTS (SELECT FROM specql.action AS a WHERE a.action = w.action AND a.paused_at IS NOT NULL)
+                    THEN 'paused' ELSE 'waiting' END, 0, NULL, NULL, w.id, 0, w.caller, w.traceparent, w.settings
+        FROM specql.waiting_event AS w$q$;
+    part record;
+BEGIN
+    FOR part IN SELECT * FROM (VALUES ('logged_events', logged), ('unhandled_events', unhandled),
+                                      ('events', logged || ' UNION ALL ' || unhandled)) AS v(name, stored) LOOP
+        EXECUTE pg_catalog.format($q$
+            CREATE VIEW specql.%I AS
+            SELECT e.id, e.type, e.action, e.entity, e.subject,
+                   CASE WHEN e.entity IS NULL THEN e.data ELSE specql.whole_images(e.data) END AS data,
+                   e.occurred_at, e.xid, e.caused_by, e.root, e.depth,
+                   CASE WHEN e.deliveries > 0 AND e.processed_at IS NULL
+                             AND specql.when_processed(e.id, e.action, e.deliveries) IS NULL THEN 'pending' ELSE e.status END AS status,
+                   e.attempts, e.last_error,
+                   CASE WHEN e.deliveries = 0 OR e.processed_at IS NOT NULL THEN e.processed_at
+                        ELSE specql.when_processed(e.id, e.action, e.deliveries) END AS processed_at,
+                   e.batch, e.deliveries, e.caller, e.traceparent, e.settings
+            FROM (%s) AS e$q$, part.name, part.stored);
+    END LOOP;
+END
+$$;
 COMMENT ON VIEW specql.logged_events IS 'The part of specql.events that is in the log: events that were handled, or that no action listens to';
-
-CREATE VIEW specql.unhandled_events AS
-    SELECT f.id, f.type, f.action, f.entity, f.subject,
-           CASE WHEN f.entity IS NULL THEN f.data ELSE specql.whole_images(f.data) END AS data,
-           f.occurred_at, f.xid, f.caused_by, f.root, f.depth,
-           f.status, f.attempts, f.message AS last_error, NULL::timestamptz AS processed_at, f.id AS batch, 0 AS deliveries,
-           f.caller, f.traceparent, f.settings
-    FROM specql.failure AS f
-    UNION ALL
-    SELECT w.id, w.type, w.action, w.entity, w.subject,
-           CASE WHEN w.entity IS NULL THEN w.data ELSE specql.whole_images(w.data) END AS data,
-           w.occurred_at, w.xid, w.caused_by, w.root, w.depth,
-           CASE WHEN EXISTS (SELECT FROM specql.action AS a WHERE a.action = w.action AND a.paused_at IS NOT NULL)
-                THEN 'paused' ELSE 'waiting' END, 0, NULL, NULL, w.id, 0, w.caller, w.traceparent, w.settings
-    FROM specql.waiting_event AS w;
 COMMENT ON VIEW specql.unhandled_events IS 'The part of specql.events that is still to be handled: failed, parked, paused, waiting';
-
-CREATE VIEW specql.events AS
-    SELECT * FROM specql.logged_events UNION ALL SELECT * FROM specql.unhandled_events;
 COMMENT ON VIEW specql.events IS 'The event log: what happened, who handled it, and what became of it';
 COMMENT ON COLUMN specql.events.id IS 'Time-ordered; an event that several actions handled has a row for each';
 COMMENT ON COLUMN specql.events.type IS 'Table and event (inventory.product.stock_quantity_changed), or the custom event';

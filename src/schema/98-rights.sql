@@ -45,9 +45,8 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY '{logged_event,unhandled_event,event,delivery,escalation}'::text[] LOOP
         original := pg_catalog.to_regclass('specql.' || CASE name WHEN 'delivery' THEN 'deliveries' ELSE name || 's' END);
-        EXECUTE pg_catalog.format('CREATE VIEW specql.every_%s AS %s', name, CASE name
-            WHEN 'event' THEN 'SELECT * FROM specql.every_logged_event UNION ALL SELECT * FROM specql.every_unhandled_event'
-            ELSE replace(pg_catalog.pg_get_viewdef(original), 'seen_delivery', 'whole_delivery') END);
+        EXECUTE pg_catalog.format('CREATE VIEW specql.every_%s AS %s', name,
+                                  replace(pg_catalog.pg_get_viewdef(original), 'seen_delivery', 'whole_delivery'));
         EXECUTE pg_catalog.format('COMMENT ON VIEW specql.every_%s IS %L', name, 'All of them, for functions of specql that run as its owner');
         FOR one IN SELECT a.attname, pg_catalog.col_description(a.attrelid, a.attnum) AS comment
                    FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = original AND a.attnum > 0 LOOP
