@@ -34,7 +34,7 @@ COMMENT ON COLUMN specql.service.format IS 'Of the body: cloudevents, hasura, su
 COMMENT ON COLUMN specql.service.ordering IS 'The key of the payload whose calls leave one after the other';
 COMMENT ON COLUMN specql.service.on_failure IS 'What a failing call does to the later ones of its key: block or skip';
 COMMENT ON COLUMN specql.service.retry_on IS 'Further 4xx answers that are tried again';
-COMMENT ON COLUMN specql.service.operations IS 'Path, method, timeout, retries and further keys by operation';
+COMMENT ON COLUMN specql.service.operations IS 'By operation: path, method, query, headers, body, timeout, retries and further keys';
 COMMENT ON COLUMN specql.service.owner IS 'The role that declared it; others may call it, but not change it, nor take its calls';
 COMMENT ON COLUMN specql.service.disabled IS 'Why it is not called: the receiver said 410, or specql.pause_service; NULL if it is';
 COMMENT ON COLUMN specql.service.failures IS 'Failed calls in a row';
@@ -52,6 +52,31 @@ COMMENT ON FUNCTION specql.url_problem(text) IS 'Why a url cannot be called; NUL
 CREATE FUNCTION specql.is_header(name text, value text) RETURNS boolean
 LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'specql_is_header';
 COMMENT ON FUNCTION specql.is_header(text, text) IS 'Can a call be sent with this header?';
+
+CREATE FUNCTION specql.template_problem(template text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'specql_template_problem';
+COMMENT ON FUNCTION specql.template_problem(text) IS 'Why a text cannot be filled in with keys of a payload; NULL if it can';
+
+CREATE FUNCTION specql.header_problem(name text, value jsonb, is_template boolean) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE
+        WHEN jsonb_typeof($2) <> 'string' THEN format('the header %s must be a text', $1)
+        WHEN lower($1) IN ('host', 'content-length', 'content-type', 'transfer-encoding', 'connection', 'expect', 'webhook-id',
+                           'webhook-timestamp', 'webhook-signature', 'webhook-attempt', 'specql-timeline', 'traceparent') THEN format('the header %s is set with each call', $1)
+        WHEN NOT specql.is_header($1, $2 #>> '{}') THEN format('the header %s cannot be sent', to_json($1))
+        WHEN NOT $3 THEN NULL
+        WHEN $2 #>> '{}' ~ '(^| )secret:[^ ]+$' AND $2 #>> '{}' ~ '[{}]' THEN format('the header %s holds a secret, or keys of the payload', $1)
+        ELSE format('the header %s: ', $1) || specql.template_problem($2 #>> '{}') END
+$$;
+COMMENT ON FUNCTION specql.header_problem(text, jsonb, boolean) IS 'Why a header cannot be sent with calls; NULL if it can';
+
+CREATE FUNCTION specql.parameter_problem(name text, value jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN octet_length($1) > 255 THEN 'the name of a parameter has at most 255 bytes'
+                WHEN jsonb_typeof($2) <> 'string' THEN format('the parameter %s must be a text', $1)
+                ELSE format('the parameter %s: ', $1) || specql.template_problem($2 #>> '{}') END
+$$;
+COMMENT ON FUNCTION specql.parameter_problem(text, jsonb) IS 'Why a parameter cannot be sent with calls; NULL if it can';
 
 CREATE FUNCTION specql.is_interval(value text, shortest interval, longest interval) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -72,10 +97,19 @@ BEGIN
     RETURN CASE place || ' ' || key
         WHEN 'operation path' THEN
             CASE WHEN said IS NULL OR said NOT LIKE '/%' OR specql.url_problem('http://host' || said) IS NOT NULL
-                 THEN 'its path must begin with / and hold no space, control character or fragment' END
+                 THEN 'its path must begin with / and hold no space, control character or fragment'
+                 ELSE 'its path: ' || specql.template_problem(said) END
         WHEN 'operation method' THEN
             CASE WHEN said IS NULL OR said NOT IN ('POST', 'PUT', 'PATCH', 'DELETE', 'GET')
                  THEN 'its method must be POST, PUT, PATCH, DELETE or GET' END
+        WHEN 'operation query' THEN
+            CASE WHEN jsonb_typeof(value) <> 'object' THEN 'its query must be an object of texts'
+                 ELSE (SELECT min(specql.parameter_problem(q.key, q.value)) FROM jsonb_each(value) AS q(key, value)) END
+        WHEN 'operation headers' THEN
+            CASE WHEN jsonb_typeof(value) <> 'object' THEN 'its headers must be an object of texts'
+                 ELSE (SELECT min(specql.header_problem(h.key, h.value, true)) FROM jsonb_each(value) AS h(key, value)) END
+        WHEN 'operation body' THEN
+            CASE WHEN value #>> '{}' NOT IN ('true', 'false') THEN 'its body must be true or false' END
         WHEN 'operation retries' THEN
             CASE WHEN said IS NULL OR said !~ '^([0-9]{1,2}|100)$' THEN 'its retries must be from 0 to 100' END
         WHEN 'operation timeout' THEN
@@ -117,11 +151,7 @@ BEGIN
         WHEN jsonb_typeof(s.options) IS DISTINCT FROM 'object' THEN 'options must be an object'
         WHEN octet_length(s.options::text) > 100000 THEN 'options have at most 100000 bytes' END;
     IF problem IS NULL THEN
-        SELECT CASE
-            WHEN jsonb_typeof(h.value) <> 'string' THEN format('the header %s must be a text', h.key)
-            WHEN lower(h.key) IN ('host', 'content-length', 'content-type', 'transfer-encoding', 'connection', 'expect',
-                                  'webhook-id', 'webhook-timestamp', 'webhook-signature', 'specql-timeline', 'traceparent') THEN format('the header %s is set with each call', h.key)
-            WHEN NOT specql.is_header(h.key, h.value #>> '{}') THEN format('the header %s cannot be sent', to_json(h.key)) END AS found
+        SELECT specql.header_problem(h.key, h.value, false) AS found
         INTO problem FROM jsonb_each(s.headers) AS h(key, value) ORDER BY 1 NULLS LAST LIMIT 1;
     END IF;
     IF problem IS NULL THEN
@@ -311,7 +341,7 @@ COMMENT ON COLUMN specql.services.format IS 'Of the body';
 COMMENT ON COLUMN specql.services.ordering IS 'The key whose calls leave one after the other';
 COMMENT ON COLUMN specql.services.on_failure IS 'What a failing call does to the later ones of its key: block or skip';
 COMMENT ON COLUMN specql.services.owner IS 'Who declared it, and alone may change, pause and take from it';
-COMMENT ON COLUMN specql.services.operations IS 'Path, method, timeout, retries and further keys by operation';
+COMMENT ON COLUMN specql.services.operations IS 'By operation: path, method, query, headers, body, timeout, retries and further keys';
 COMMENT ON COLUMN specql.services.options IS 'Its further keys';
 
 REVOKE ALL ON FUNCTION specql.require_service(text),
@@ -319,7 +349,8 @@ REVOKE ALL ON FUNCTION specql.require_service(text),
     specql.drop_service(text, oid),
     specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text, jsonb),
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text),
-    specql.url_problem(text), specql.is_header(text, text), specql.check_service(specql.service),
+    specql.url_problem(text), specql.is_header(text, text), specql.check_service(specql.service), specql.template_problem(text),
+    specql.header_problem(text, jsonb, boolean), specql.parameter_problem(text, jsonb),
     specql.is_interval(text, interval, interval), specql.option_problem(text, text, jsonb), specql.counted(bigint), specql.count_calls(text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION

@@ -195,6 +195,38 @@ END $$;
 COMMENT ON FUNCTION specql.lease_calls(text, uuid[], timestamptz[], text, timestamptz) IS
 'Leases calls that specql.due_calls has found, and counts the attempt';
 
+CREATE FUNCTION specql.filled_url(url text, path text, query jsonb, payload jsonb) RETURNS text
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'specql_filled_url';
+COMMENT ON FUNCTION specql.filled_url(text, text, jsonb, jsonb) IS
+'The url of a call of an operation whose path or query holds keys of the payload; or, behind a mark, why there is none';
+
+CREATE FUNCTION specql.filled_header(name text, template text, payload jsonb) RETURNS text
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_filled_header';
+COMMENT ON FUNCTION specql.filled_header(text, text, jsonb) IS
+'The value of a header that holds keys of the payload; NULL if it is left out; or, behind a mark, why it cannot be sent';
+
+-- What the courier is to fill in, or to refuse, follows the mark, a character that no header has.
+CREATE FUNCTION specql.header_line(name text, value text, service text, owner specql.role) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT $1 || ': ' || CASE WHEN $2 ~ '(^| )secret:[^ ]+$' THEN regexp_replace($2, '[^ ]+$', E'\x01')
+                                  || coalesce('key:' || specql.secret_for(substring($2 FROM 'secret:([^ ]+)$'), $3, $4, 'send'),
+                                              'missing:' || substring($2 FROM 'secret:([^ ]+)$') || ' that may be sent to ' || $3)
+                              ELSE $2 END
+$$;
+COMMENT ON FUNCTION specql.header_line(text, text, text, specql.role) IS 'A header of a service''s calls, with the secret that it names behind a mark';
+
+-- A header of an operation takes the place of the service's.
+CREATE FUNCTION specql.operation_headers(s specql.service, headers jsonb, payload jsonb) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ARRAY(SELECT specql.header_line(h.key, h.value, $1.name, $1.owner) FROM jsonb_each_text($1.headers) AS h(key, value)
+                 WHERE NOT EXISTS (SELECT FROM jsonb_object_keys($2) AS o(key) WHERE lower(o.key) = lower(h.key)))
+        || ARRAY(SELECT f.line FROM jsonb_each_text($2) AS h(key, value),
+                                    LATERAL (SELECT CASE WHEN h.value ~ '[{}]' THEN h.key || ': ' || specql.filled_header(h.key, h.value, $3)
+                                                         ELSE specql.header_line(h.key, h.value, $1.name, $1.owner) END AS line) AS f
+                 WHERE f.line IS NOT NULL)
+$$;
+COMMENT ON FUNCTION specql.operation_headers(specql.service, jsonb, jsonb) IS 'The headers of a call of an operation that has some of its own';
+
 -- `place`: of the worker, by which the next one there knows what it leased. `probe_after`: after so many failures in a row, one call at a time until one succeeds. `busy` and `busy_calls`: how many
 -- calls of which service this worker has not reported back yet. `max_bytes`: of payloads that have at most `large_bytes`; one that has more only if `takes_large`.
 -- `one_service`: of no other.
@@ -265,20 +297,18 @@ BEGIN
         END IF;
         RETURN QUERY
             SELECT l.id, s.name,
-                   CASE WHEN l.operation ->> 'path' IS NULL THEN s.url
+                   CASE WHEN l.operation ? 'query' OR l.operation ->> 'path' LIKE ANY ('{%\{%,%\}%}')
+                            THEN specql.filled_url(s.url, l.operation ->> 'path', l.operation -> 'query', (l.item).payload)
+                        WHEN l.operation ->> 'path' IS NULL THEN s.url
                         ELSE rtrim(s.url, '/') || '/' || ltrim(l.operation ->> 'path', '/') END,
-                   coalesce(l.operation ->> 'method', 'POST'),
-                   -- What is to be filled in follows the mark, a character that no header has.
-                   ARRAY(SELECT h.key || ': ' || CASE
-                             WHEN h.value ~ '(^| )secret:[^ ]+$' THEN regexp_replace(h.value, '[^ ]+$', E'\x01')
-                                 || coalesce('key:' || specql.secret_for(substring(h.value FROM 'secret:([^ ]+)$'), s.name, s.owner, 'send'),
-                                             'missing:' || substring(h.value FROM 'secret:([^ ]+)$') || ' that may be sent to ' || s.name)
-                             ELSE h.value END
-                         FROM jsonb_each_text(s.headers) AS h)
-                   || CASE s.format WHEN 'cloudevents' THEN 'Content-Type: application/cloudevents+json; charset=utf-8'
-                                    ELSE 'Content-Type: application/json; charset=utf-8' END::text
+                   l.method,
+                   CASE WHEN l.operation ? 'headers' THEN specql.operation_headers(s, l.operation -> 'headers', (l.item).payload)
+                        ELSE ARRAY(SELECT specql.header_line(h.key, h.value, s.name, s.owner) FROM jsonb_each_text(s.headers) AS h(key, value)) END
+                   || CASE WHEN NOT l.has_body THEN '{}'
+                           WHEN s.format = 'cloudevents' THEN ARRAY['Content-Type: application/cloudevents+json; charset=utf-8']
+                           ELSE ARRAY['Content-Type: application/json; charset=utf-8'] END
                    || CASE WHEN (l.item).traceparent IS NOT NULL THEN ARRAY['traceparent: ' || (l.item).traceparent] END,
-                   specql.delivery_body(s.format, l.item, coalesce((l.operation ->> 'retries')::integer, s.retries), s.numbers),
+                   CASE WHEN l.has_body THEN specql.delivery_body(s.format, l.item, coalesce((l.operation ->> 'retries')::integer, s.retries), s.numbers) END,
                    (extract(epoch FROM coalesce((l.operation ->> 'timeout')::interval, s.timeout)) * 1000)::integer, (l.item).attempts + 1,
                    1 + coalesce((l.operation ->> 'retries')::integer, s.retries),
                    (extract(epoch FROM s.backoff) * 1000)::bigint, s.retry_on,
@@ -288,9 +318,11 @@ BEGIN
                                                    'missing:' || k || ' that may sign for ' || s.name) END
                          FROM unnest(s.secrets) WITH ORDINALITY AS u(k, place) ORDER BY place),
                    s.failures, s.pauses
-            FROM (SELECT w.id, w AS item, coalesce(s.operations -> w.operation, '{}') AS operation
+            FROM (SELECT w.id, w AS item, o.operation, o.method, coalesce(o.operation ->> 'body' = 'true', o.method NOT IN ('GET', 'DELETE')) AS has_body
                   FROM unnest(leased) WITH ORDINALITY AS d(id, number)
-                  JOIN specql.whole_delivery AS w ON w.id = d.id AND w.place = 'outbox'
+                  JOIN specql.whole_delivery AS w ON w.id = d.id AND w.place = 'outbox',
+                  LATERAL (SELECT p.operation, coalesce(p.operation ->> 'method', 'POST') AS method
+                           FROM (SELECT coalesce(s.operations -> w.operation, '{}') AS operation) AS p) AS o
                   ORDER BY d.number) AS l;
         PERFORM specql.lease_calls(s.name, leased, due.due_at[:fitting], 'worker ' || place, clock_timestamp() + lease);
         EXIT WHEN left_items <= 0;
@@ -324,12 +356,14 @@ BEGIN
     FOR d IN SELECT o.* FROM specql.whole_delivery AS o WHERE o.id = ANY (due) AND o.place = 'outbox' ORDER BY o.id LOOP
         problem := NULL;
         BEGIN
-            PERFORM length(specql.delivery_body(s.format, d, s.retries, s.numbers));
+            PERFORM length(specql.delivery_body(s.format, d, s.retries, s.numbers)),
+                    specql.filled_url(s.url, s.operations -> d.operation ->> 'path', s.operations -> d.operation -> 'query', d.payload),
+                    specql.operation_headers(s, coalesce(s.operations -> d.operation -> 'headers', '{}'), d.payload);
         EXCEPTION WHEN OTHERS THEN
             problem := SQLERRM;
         END;
         IF problem IS NOT NULL THEN
-            PERFORM specql.bury(d.id, 'its body cannot be written: ' || problem);
+            PERFORM specql.bury(d.id, 'it cannot be written: ' || problem);
             buried := buried + 1;
         END IF;
     END LOOP;
@@ -355,6 +389,8 @@ COMMENT ON FUNCTION specql.release_leases(integer) IS 'Puts back what the worker
 REVOKE ALL ON FUNCTION specql.delivery_key(text, uuid, text, text, jsonb), specql.claims_begin(text, boolean), specql.claims_end(text),
     specql.claimed_up_to(text, timestamptz, uuid), specql.due_calls(text, integer, timestamptz, boolean), specql.bury_gone(uuid[]),
     specql.lease_calls(text, uuid[], timestamptz[], text, timestamptz),
+    specql.filled_url(text, text, jsonb, jsonb), specql.filled_header(text, text, jsonb), specql.header_line(text, text, text, specql.role),
+    specql.operation_headers(specql.service, jsonb, jsonb),
     specql.claim_calls(integer, integer, integer, integer, text[], integer[], bigint, bigint, boolean, timestamptz, text),
     specql.set_aside(text, text, timestamptz), specql.release_leases(integer)
 FROM PUBLIC;

@@ -5,6 +5,7 @@
 #include "delivery/destination.hpp"
 #include "delivery/secret_source.hpp"
 #include "delivery/signature.hpp"
+#include "delivery/template.hpp"
 #include "delivery/traceparent.hpp"
 #include "delivery/verdict.hpp"
 #include "text/duration.hpp"
@@ -250,6 +251,83 @@ TEST(Duration, ReadsWhatPeopleWrite) {
     EXPECT_EQ(7200000, durationMs("2 Hours"));
     for (const char* bad : {"", "s", "-1 s", "1 fortnight", "1.", ".5 s", "1.2345 s", "10 s s", "99999999999"})
         EXPECT_EQ(-1, durationMs(bad)) << bad;
+}
+
+std::string partsOf(std::string_view text) {
+    std::string result;
+    for (size_t offset = 0;;) {
+        TemplatePart part = nextPart(text, offset);
+        if (part.kind == TemplatePart::Kind::end) return result;
+        if (part.kind == TemplatePart::Kind::bad) return result + "!" + std::string(part.text);
+        std::string there(part.text);
+        result += part.kind == TemplatePart::Kind::key ? "<" + there + ">" : there;
+    }
+}
+
+TEST(Template, HasKeysInBraces) {
+    EXPECT_EQ("/customers/<customer_id>/orders", partsOf("/customers/{customer_id}/orders"));
+    EXPECT_EQ("<a><new.b-2>", partsOf("{a}{new.b-2}"));
+    EXPECT_EQ("{x}", partsOf("{{x}}"));
+    EXPECT_EQ("{<x>}", partsOf("{{{x}}}"));
+    EXPECT_EQ("<\xc3\xa9tat>", partsOf("{\xc3\xa9tat}"));
+    EXPECT_EQ("", partsOf(""));
+    for (const char* bad :
+         {"{", "{}", "{a", "{ a}", "{a b}", "{.a}", "{a.}", "{a..b}", "{a/b}", "{a{b}}", "}", "}a", "{\n}"})
+        EXPECT_EQ("x!" + std::string(bad), partsOf("x" + std::string(bad)));
+    size_t offset;
+    EXPECT_NE(nullptr, templateProblem("/a/{b}/{c", offset));
+    EXPECT_EQ(7u, offset);
+    EXPECT_EQ(nullptr, templateProblem("/a/{b}", offset));
+}
+
+// The text that the template becomes, or the state and the key.
+std::string filledWith(std::string_view text, Place place, std::vector<TemplateValue> values) {
+    size_t bytes = 0;
+    for (const TemplateValue& value : values)
+        bytes += value.text.size();
+    std::string to(filledBound(text, bytes), '?');
+    Filled filled = fillTemplate(text, place, values.data(), to.data());
+    if (filled.state == Filled::State::done) return to.substr(0, filled.length);
+    const char* names[] = {"done", "left out", "missing", "empty", "not one", "dots", "control"};
+    return std::string("!") + names[static_cast<int>(filled.state)] + " " + std::string(filled.key);
+}
+
+TemplateValue single(std::string_view text) {
+    return {TemplateValue::Kind::single, text};
+}
+
+TEST(Template, FillsAPath) {
+    auto path = [](std::string_view text, std::vector<TemplateValue> values) {
+        return filledWith(text, Place::path, std::move(values));
+    };
+    EXPECT_EQ("/customers/7/orders", path("/customers/{id}/orders", {single("7")}));
+    EXPECT_EQ("/a%2Fb%3Fc%23d%20e%25%C3%A9%0D%0A", path("/{x}", {single("a/b?c#d e%\xc3\xa9\r\n")}));
+    EXPECT_EQ("/~a-b_c.d", path("/{x}", {single("~a-b_c.d")}));
+    EXPECT_EQ("/{x}", path("/{{x}}", {}));
+    EXPECT_EQ("!missing id", path("/customers/{id}", {{}}));
+    EXPECT_EQ("!empty id", path("/customers/{id}", {single("")}));
+    EXPECT_EQ("!not one id", path("/customers/{id}", {{TemplateValue::Kind::composite, "{}"}}));
+    // Nobody gets to what lies above, in whatever pieces.
+    for (const char* dots : {".", ".."})
+        EXPECT_EQ("!dots id", path("/customers/{id}/orders", {single(dots)}));
+    EXPECT_EQ("!dots b", path("/customers/{a}{b}", {single("."), single(".")}));
+    EXPECT_EQ("!dots a", path("/customers/.{a}?x", {single(".")}));
+    EXPECT_EQ("!dots a", path("/customers/%2e{a}", {single(".")}));
+    EXPECT_EQ("/customers/...", path("/customers/{a}", {single("...")}));
+    EXPECT_EQ("/a?x=..", path("/a?x={x}", {single("..")}));
+    EXPECT_EQ("!missing b", path("/{a}/{b}/{c}", {single("x"), {}, single("")}));
+}
+
+TEST(Template, FillsParametersAndHeaders) {
+    EXPECT_EQ("2026-01-01T00%3A00%2B01", filledWith("{since}", Place::query, {single("2026-01-01T00:00+01")}));
+    EXPECT_EQ("a%26b%3D%7B%22x%22%3A1%7D",
+              filledWith("a&b={x}", Place::query, {{TemplateValue::Kind::composite, "{\"x\":1}"}}));
+    EXPECT_EQ("", filledWith("{x}", Place::query, {single("")}));
+    EXPECT_EQ("!left out since", filledWith("from {since}", Place::query, {{}}));
+    EXPECT_EQ("tenant 7 / \xc3\xa9", filledWith("tenant {a} / {b}", Place::header, {single("7"), single("\xc3\xa9")}));
+    EXPECT_EQ("!left out a", filledWith("{a}", Place::header, {{}}));
+    for (const char* bad : {"a\r\nX-Evil: b", "a\nb", "\x01key:x", "\x7f"})
+        EXPECT_EQ("!control a", filledWith("{a}", Place::header, {single(bad)})) << bad;
 }
 
 }  // namespace

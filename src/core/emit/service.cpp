@@ -20,20 +20,32 @@ void addOptions(std::vector<std::string>& members, const std::vector<spec::Optio
         members.push_back(quoteJson(option.name.value) + ": " + option.json);
 }
 
+std::string member(const spec::Param& param, const std::string& value) {
+    return quoteJson(param.name.value) + ": " + quoteJson(value);
+}
+
+std::string textsJson(const std::vector<spec::Param>& params) {
+    std::vector<std::string> members;
+    for (const spec::Param& param : params)
+        members.push_back(member(param, param.type.value));
+    return jsonObject(members);
+}
+
 std::string operationJson(const spec::Operation& operation) {
     std::vector<std::string> members;
     for (const spec::Param& setting : operation.settings) {
         const std::string& key = setting.name.value;
-        std::string value = key == "timeout" ? intervalText(setting.type) : setting.type.value;
-        members.push_back(quoteJson(key) + ": " + quoteJson(value));
+        members.push_back(member(setting, key == "timeout" ? intervalText(setting.type) : setting.type.value));
     }
+    if (!operation.query.empty()) members.push_back("\"query\": " + textsJson(operation.query));
+    if (!operation.headers.empty()) members.push_back("\"headers\": " + textsJson(operation.headers));
     addOptions(members, operation.options);
     return quoteJson(operation.name.value) + ": " + jsonObject(members);
 }
 
 // The arguments of specql.register_service after the name, in the order in which a reader looks for them.
 std::vector<std::string> arguments(const spec::Service& service) {
-    std::vector<std::string> args, secrets, statuses, headers, operations, options;
+    std::vector<std::string> args, secrets, statuses, operations, options;
     std::string url = "NULL";
     for (const spec::Param& setting : service.settings) {
         const std::string& key = setting.name.value;
@@ -55,12 +67,10 @@ std::vector<std::string> arguments(const spec::Service& service) {
         } else
             args.push_back(key + " => " + quoteLiteral(value));
     }
-    for (const spec::Param& header : service.headers)
-        headers.push_back(quoteJson(header.name.value) + ": " + quoteJson(header.type.value));
     for (const spec::Operation& operation : service.operations)
         operations.push_back(operationJson(operation));
     addOptions(options, service.options);
-    if (!headers.empty()) args.push_back("headers => " + quoteLiteral(jsonObject(headers)));
+    if (!service.headers.empty()) args.push_back("headers => " + quoteLiteral(textsJson(service.headers)));
     if (!secrets.empty()) args.push_back("secrets => ARRAY[" + join(secrets, ", ") + "]");
     if (!statuses.empty()) args.push_back("retry_on => ARRAY[" + join(statuses, ", ") + "]");
     if (!operations.empty()) args.push_back("operations => " + quoteLiteral(jsonObject(operations)));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "resolve/request_keys.hpp"
 #include "spec/condition.hpp"
 #include "text/ascii.hpp"
 #include "text/quote.hpp"
@@ -17,7 +18,7 @@ public:
         for (const Unit& unit : world_.units) {
             if (unit.kind != "service") continue;
             for (const spec::Service& service : unit.file->spec.services)
-                if (service.name.value == unit.name) services_[unit.name] = &service;
+                if (service.name.value == unit.name) services_[unit.name] = {&service, unit.file};
         }
         for (const auto& service : services_)
             serviceNames_.push_back(service.first);
@@ -73,7 +74,10 @@ private:
                     if (step.target) checkRows(step);
                     break;
                 case spec::StepKind::emit: checkHeard(*step.spec); break;
-                case spec::StepKind::callExternal: checkService(step.spec->target, step.spec->message); break;
+                case spec::StepKind::callExternal:
+                    checkService(step.spec->target, step.spec->message);
+                    checkKeys(*step.spec);
+                    break;
                 case spec::StepKind::function:
                 case spec::StepKind::call:
                     if (step.call == CallKind::queued) checkQueued(*step.spec);
@@ -279,7 +283,7 @@ private:
             return !near.empty();
         }
         std::vector<std::string> operations;
-        for (const spec::Operation& declared : found->second->operations) {
+        for (const spec::Operation& declared : found->second.spec->operations) {
             if (declared.name.value == operation.value) return true;
             operations.push_back(declared.name.value);
         }
@@ -289,6 +293,19 @@ private:
                       "the service " + service.value + " declares no operation " + operation.value,
                       near.empty() ? "its operations are " + join(operations, ", ") : "did you mean " + near + "?");
         return true;
+    }
+
+    // What the operation fills in must be in the payload, where that is known.
+    void checkKeys(const spec::Step& step) {
+        const Binding& binding = action_->binding;
+        auto found = services_.find(step.target.value);
+        bool isRow = binding.entity && binding.hasRow() && !action_->window && !isBulk(*action_->info);
+        if (found == services_.end() || (!step.ownPayload && !isRow)) return;
+        for (const spec::Operation& operation : found->second.spec->operations)
+            if (operation.name.value == step.message.value)
+                checkRequestKeys(world_, *found->second.file, operation,
+                                 step.ownPayload ? shapeOf(step.set, action_->info->name()) : shapeOf(*binding.entity),
+                                 *action_->info->file, step.message);
     }
 
     // A call that no function and no action answers is one of a service, if that is what was meant.
@@ -335,7 +352,11 @@ private:
     const ResolvedAction* action_ = nullptr;
     bool delivers_ = false;
     bool guarded_ = false;  // some condition before tells which of its events an action sees
-    std::map<std::string, const spec::Service*> services_;
+    struct DeclaredService {
+        const spec::Service* spec;
+        const SpecFile* file;
+    };
+    std::map<std::string, DeclaredService> services_;
     std::vector<std::string> serviceNames_;
     std::set<const spec::Step*> seen_;
 };

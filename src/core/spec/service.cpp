@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "delivery/destination.hpp"
+#include "delivery/template.hpp"
 #include "spec/options.hpp"
 #include "text/ascii.hpp"
 
@@ -12,20 +13,21 @@ namespace {
 
 const Words serviceKeys = {"service", "url",     "timeout",  "retries",  "backoff",    "headers",     "secret",
                            "format",  "numbers", "ordering", "retry_on", "operations", "renamed_from"};
-const Words operationKeys = {"path", "method", "timeout", "retries"};
+const Words operationKeys = {"path", "method", "query", "headers", "body", "timeout", "retries"};
 const Words formats = {"cloudevents", "hasura", "supabase", "plain"};
 const Words numberForms = {"json", "text"};
 const Words methods = {"POST", "PUT", "PATCH", "DELETE", "GET"};
 const Words failureWords = {"block", "skip"};
 // What the worker sets itself.
-const Words ownHeaders = {"host",       "content-length", "content-type",      "transfer-encoding", "connection",
-                          "expect",     "webhook-id",     "webhook-timestamp", "webhook-signature", "specql-timeline",
-                          "traceparent"};
+const Words ownHeaders = {
+    "host",       "content-length",    "content-type",      "transfer-encoding", "connection",      "expect",
+    "webhook-id", "webhook-timestamp", "webhook-signature", "webhook-attempt",   "specql-timeline", "traceparent"};
 const Words credentialHeaders = {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"};
 
 constexpr int64_t longestTimeoutMs = 10 * 60 * 1000;
 constexpr int64_t longestBackoffMs = 3600 * 1000;
 constexpr int mostRetries = 100;
+constexpr size_t longestName = 255;  // of a parameter
 
 bool isOneOf(const std::string& word, const Words& words) {
     return std::find(words.begin(), words.end(), word) != words.end();
@@ -90,10 +92,21 @@ void checkOrdering(ReadContext& context, const Text& value) {
     }
 }
 
+// Braces in it stand for keys of the payload.
+void checkTemplate(ReadContext& context, const Text& value) {
+    size_t offset;
+    const char* problem = delivery::templateProblem(value.value, offset);
+    if (problem != nullptr) {
+        context.diagnostics.report(Code::S060, context.source.locate(value, offset), problem, {});
+    }
+}
+
 void checkPath(ReadContext& context, const Text& value) {
     delivery::Url url;
     if (value.value.front() != '/' || !delivery::parseUrl("http://host" + value.value, url).empty()) {
         context.diagnostics.report(Code::S036, value.pos);
+    } else {
+        checkTemplate(context, value);
     }
 }
 
@@ -112,7 +125,7 @@ bool namesSecret(const std::string& value) {
     return value.size() > word + source.size() && value.compare(word, source.size(), source) == 0;
 }
 
-void checkHeader(ReadContext& context, const Text& name, const Text& value) {
+void checkHeader(ReadContext& context, const Text& name, const Text& value, bool isTemplate) {
     if (!delivery::isHeaderName(name.value)) {
         context.diagnostics.report(Code::S038, name.pos, "\"" + name.value + "\" cannot be the name of a header",
                                    "letters, digits and - are allowed");
@@ -122,10 +135,16 @@ void checkHeader(ReadContext& context, const Text& name, const Text& value) {
         context.diagnostics.report(
             Code::S038, value.pos,
             "the value of the header " + name.value + " holds a line end or another control character");
-    } else if (isOneOf(lower(name.value), credentialHeaders) && !namesSecret(value.value)) {
+    } else if (isOneOf(lower(name.value), credentialHeaders) && !namesSecret(value.value) &&
+               !(isTemplate && delivery::hasBraces(value.value))) {
         context.diagnostics.report(Code::S039, value.pos,
                                    "the header " + name.value + " holds a credential, and texts of specs are kept",
                                    "let it end with the name of a row of specql.secret: \"Bearer secret:NAME\"");
+    } else if (isTemplate && namesSecret(value.value) && delivery::hasBraces(value.value)) {
+        context.diagnostics.report(Code::S060, value.pos, "a header holds a secret, or keys of the payload",
+                                   "send them in two headers");
+    } else if (isTemplate) {
+        checkTemplate(context, value);
     }
 }
 
@@ -156,7 +175,8 @@ std::vector<Param> readSettings(ReadContext& context, const yaml::Node& mapping,
     std::vector<Param> settings;
     for (const yaml::Entry& entry : mapping.entries) {
         const std::string& key = entry.key.value;
-        bool isSetting = key != "service" && key != "headers" && key != "operations" && key != "renamed_from";
+        bool isSetting =
+            key != "service" && key != "headers" && key != "query" && key != "operations" && key != "renamed_from";
         if (!isSetting || !isOneOf(key, known)) {
             continue;
         }
@@ -183,6 +203,42 @@ Words allKeys(Words known, OptionPlace place) {
     return known;
 }
 
+std::vector<Param> readHeaders(ReadContext& context, const yaml::Node& mapping, bool areTemplates) {
+    std::vector<Param> headers;
+    const yaml::Node* node = context.mapping(mapping, "headers");
+    if (node == nullptr) {
+        return headers;
+    }
+    for (const yaml::Entry& entry : node->entries) {
+        Text value = context.scalar(entry.value, entry.key.value);
+        if (value) {
+            checkHeader(context, entry.key, value, areTemplates);
+            headers.push_back({entry.key, value});
+        }
+    }
+    return headers;
+}
+
+// {since: "{since}"}: parameters of the URL.
+std::vector<Param> readQuery(ReadContext& context, const yaml::Node& mapping) {
+    std::vector<Param> query;
+    const yaml::Node* node = context.mapping(mapping, "query");
+    if (node == nullptr) {
+        return query;
+    }
+    for (const yaml::Entry& entry : node->entries) {
+        if (entry.key.value.size() > longestName) {
+            context.diagnostics.report(Code::S061, entry.key.pos);
+        }
+        Text value = context.scalar(entry.value, entry.key.value);
+        if (value) {
+            checkTemplate(context, value);
+            query.push_back({entry.key, value});
+        }
+    }
+    return query;
+}
+
 Operation readOperation(ReadContext& context, const yaml::Entry& entry) {
     Operation operation;
     operation.name = entry.key;
@@ -190,11 +246,17 @@ Operation readOperation(ReadContext& context, const yaml::Entry& entry) {
         context.checkKeys(entry.value, allKeys(operationKeys, OptionPlace::operation), "an operation");
         operation.settings = readSettings(context, entry.value, operationKeys);
         operation.options = readOptions(context, entry.value, OptionPlace::operation);
-        for (const Param& setting : operation.settings) {
+        for (Param& setting : operation.settings) {
+            bool valid;
             if (setting.name.value == "method") {
                 context.choice(entry.value, "method", methods);
+            } else if (setting.name.value == "body") {
+                context.boolean(entry.value, "body");
+                setting.type.value = booleanValue(setting.type.value, valid) ? "true" : "false";
             }
         }
+        operation.query = readQuery(context, entry.value);
+        operation.headers = readHeaders(context, entry.value, true);
     } else if (entry.value.kind != yaml::Node::Kind::null) {
         context.diagnostics.report(Code::S003, entry.value.pos,
                                    "operation \"" + entry.key.value + "\" must be a mapping",
@@ -222,15 +284,7 @@ void readService(ReadContext& context, const yaml::Node& root) {
             context.choice(root, "numbers", numberForms);
         }
     }
-    if (const yaml::Node* headers = context.mapping(root, "headers")) {
-        for (const yaml::Entry& entry : headers->entries) {
-            Text value = context.scalar(entry.value, entry.key.value);
-            if (value) {
-                checkHeader(context, entry.key, value);
-                service.headers.push_back({entry.key, value});
-            }
-        }
-    }
+    service.headers = readHeaders(context, root, false);
     if (const yaml::Node* operations = context.mapping(root, "operations")) {
         for (const yaml::Entry& entry : operations->entries) {
             service.operations.push_back(readOperation(context, entry));

@@ -162,6 +162,8 @@ struct Option {
 struct Operation {
     Text name;
     std::vector<Param> settings;  // path, method, …
+    std::vector<Param> query;     // name and template
+    std::vector<Param> headers;   // the same
     std::vector<Option> options;
 };
 

@@ -211,12 +211,15 @@ private:
         curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeoutMs));
         curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.timeoutMs));
         curl_easy_setopt(handle, CURLOPT_HTTPHEADER, call.headers);
-        curl_easy_setopt(handle, CURLOPT_USERAGENT, "specql");
+        curl_easy_setopt(handle, CURLOPT_USERAGENT, "specql/" SPECQL_VERSION);
         // Whatever libcurl can decode; keepBody() counts what has been decoded.
         curl_easy_setopt(handle, CURLOPT_ACCEPT_ENCODING, "");
-        if (request.method == "GET") {
+        if (!request.hasBody && (request.method == "GET" || request.method == "DELETE")) {
             curl_easy_setopt(handle, CURLOPT_HTTPGET, 1L);
+            curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, request.method.c_str());
         } else {
+            // Where a body is usual, one without bytes has a Content-Length of 0; libcurl must not name its type.
+            if (!request.hasBody) call.headers = append(call.headers, "Content-Type:");
             curl_easy_setopt(handle, CURLOPT_POST, 1L);
             curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request.body.c_str());
             curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));

@@ -14,8 +14,9 @@ struct HttpRequest {
     std::string url;
     std::string method;
     std::vector<std::string> headers;  // "Name: value"
-    std::string body;                  // not sent with GET
-    int64_t timeoutMs = 10000;         // from the send to the end of the answer
+    bool hasBody = true;
+    std::string body;
+    int64_t timeoutMs = 10000;  // from the send to the end of the answer
 };
 
 struct HttpResponse {

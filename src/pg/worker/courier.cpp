@@ -88,12 +88,22 @@ std::string findSecret(const std::string& secret, std::string& problem) {
     return problem.empty() ? value : std::string();
 }
 
-// Replaces the name of a secret in a header, before which specql.claim_calls has written \1, by the secret. Returns
+// specql.filled_url and specql.filled_header write why a call cannot be made behind this, in place of their texts.
+const std::string refusedMark = "\1refused:";
+
+// Why a url or a header could not be made; empty if it was.
+std::string refusalIn(const std::string& text) {
+    size_t mark = text.find(refusedMark.front());
+    bool refused = mark != std::string::npos && text.compare(mark, refusedMark.size(), refusedMark) == 0;
+    return refused ? text.substr(mark + refusedMark.size()) : std::string();
+}
+
+// Replaces the name of a secret in a header, before which specql.header_line has written \1, by the secret. Returns
 // what is wrong; empty if nothing is.
 std::string insertSecret(std::string& header) {
     size_t marker = header.find('\1');
     if (marker == std::string::npos) return {};
-    // A header may hold \1 by itself; only these two prefixes are written by specql.claim_calls.
+    // A header may hold \1 by itself; only these two prefixes are written by specql.header_line.
     bool marked = header.compare(marker + 1, 4, "key:") == 0 || header.compare(marker + 1, 8, "missing:") == 0;
     if (!marked) return "a header holds a control character";
     std::string problem, secret = findSecret(header.substr(marker + 1), problem);
@@ -153,9 +163,13 @@ void Courier::accept(const Claims& claims, XLogRecPtr position) {
         call.request.url = claim.url;
         call.request.method = claim.method;
         call.request.headers.assign(claim.headers, claim.headers + claim.headerCount);
-        call.request.body = claim.body;
-        call.bytes = call.request.body.size();
-        pfree(const_cast<char*>(claim.body));  // freed at once, because copies of all bodies would double the memory
+        call.request.hasBody = claim.body != nullptr;
+        if (claim.body != nullptr) {
+            call.request.body = claim.body;
+            call.bytes = call.request.body.size();
+            pfree(
+                const_cast<char*>(claim.body));  // freed at once, because copies of all bodies would double the memory
+        }
         call.request.timeoutMs = claim.timeoutMs;
         call.policy.attempt = claim.attempt;
         call.policy.maxAttempts = claim.maxAttempts;
@@ -174,15 +188,20 @@ void Courier::accept(const Claims& claims, XLogRecPtr position) {
     }
 }
 
-// Adds the signature and fills in secrets. Returns what is wrong; empty if nothing is.
-std::string Courier::sign(Call& call) const {
+// Adds the signature and fills in secrets.
+Courier::Hindrance Courier::sign(Call& call) const {
+    std::string refusal = refusalIn(call.request.url);
     for (std::string& header : call.request.headers) {
+        if (refusal.empty()) refusal = refusalIn(header);
+        if (!refusal.empty()) break;
         std::string missing = insertSecret(header);
-        if (!missing.empty()) return missing;
+        if (!missing.empty()) return {missing};
     }
+    if (!refusal.empty()) return {"the call cannot be made: " + refusal, true};
     int64_t now = time(nullptr);
     call.request.headers.push_back("webhook-id: " + call.idText);
     call.request.headers.push_back("webhook-timestamp: " + std::to_string(now));
+    call.request.headers.push_back("webhook-attempt: " + std::to_string(call.policy.attempt));
     call.request.headers.push_back("specql-timeline: " + timeline_);
     if (call.secrets.empty()) return {};
     std::string text = delivery::stringToSign(call.idText, now, call.request.body);
@@ -197,7 +216,7 @@ std::string Courier::sign(Call& call) const {
             lastProblem = problem;
     }
     // While keys are rotated, one of them may have been removed: one signature is enough.
-    if (hmacs.empty()) return lastProblem;
+    if (hmacs.empty()) return {lastProblem};
     call.request.headers.push_back("webhook-signature: " + delivery::signatureHeader(hmacs));
     return {};
 }
@@ -206,13 +225,14 @@ void Courier::startOne() {
     uint64_t key = nextKey_++;
     Call& call = inFlight_.emplace(key, std::move(waiting_.front())).first->second;
     waiting_.pop_front();
-    std::string problem = sign(call);
-    if (problem.empty()) {
+    Hindrance hindrance = sign(call);
+    if (hindrance.reason.empty()) {
         transport_->start(key, std::move(call.request));
         return;
     }
     http::HttpResponse response;
-    response.error = problem;
+    response.error = hindrance.reason;
+    if (hindrance.final) response.result.ending = delivery::Ending::forbidden;
     end(call, response);
     inFlight_.erase(key);
 }

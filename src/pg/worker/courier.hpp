@@ -26,7 +26,7 @@ struct Claim {
     const char* method;
     const char** headers;
     int headerCount;
-    const char* body;
+    const char* body;  // nullptr: none is sent
     int timeoutMs;
     int attempt;
     int maxAttempts;
@@ -124,7 +124,13 @@ private:
     void startOne();
     void startSome();
     void end(const Call& call, const http::HttpResponse& response);
-    std::string sign(Call& call) const;
+    // What keeps a call from leaving; no reason if nothing does.
+    struct Hindrance {
+        std::string reason;
+        bool final = false;  // it would be the same the next time
+    };
+
+    Hindrance sign(Call& call) const;
     void recordOutcomes(size_t first, size_t count) const;
     void recordServices() const;
     Claims claimOf(const char* service, int limit) const;

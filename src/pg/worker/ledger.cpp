@@ -111,10 +111,13 @@ const char* textCell(const Row& row, int column) {
     return MemoryContextStrdup(row.keep, value != nullptr ? value : "");
 }
 
-// A large text, which is copied only once.
+// A large text, which is copied only once; nullptr for NULL.
 const char* bodyCell(const Row& row, int column) {
+    bool isNull;
+    Datum body = SPI_getbinval(row.tuple, row.descriptor, column, &isNull);
+    if (isNull) return nullptr;
     MemoryContext before = MemoryContextSwitchTo(row.keep);
-    char* value = TextDatumGetCString(cell(row, column));
+    char* value = TextDatumGetCString(body);
     MemoryContextSwitchTo(before);
     return value;
 }

@@ -1,0 +1,97 @@
+#include "resolve/request_keys.hpp"
+
+#include <algorithm>
+
+#include "delivery/template.hpp"
+#include "text/quote.hpp"
+
+namespace specql::resolve {
+
+namespace {
+
+using delivery::TemplatePart;
+
+class KeyCheck {
+public:
+    KeyCheck(World& world, const SpecFile& file, const spec::Operation& operation, const PayloadShape& payload,
+             const SpecFile& caller, const Text& call)
+        : world_(world), file_(file), operation_(operation), payload_(payload), caller_(caller), call_(call) {}
+
+    void run() {
+        for (const spec::Param& setting : operation_.settings)
+            if (setting.name.value == "path") check(setting.type, "the path");
+        for (const spec::Param& parameter : operation_.query)
+            check(parameter.type, "the parameter " + parameter.name.value);
+        for (const spec::Param& header : operation_.headers)
+            check(header.type, "the header " + header.name.value);
+    }
+
+private:
+    bool has(std::string_view key) const {
+        return std::find(payload_.keys.begin(), payload_.keys.end(), key) != payload_.keys.end();
+    }
+
+    // The name that the payload would have to have; empty if it has what the key says.
+    std::string missingName(std::string_view key) const {
+        std::string_view rest = key, name = delivery::firstName(rest);
+        bool inRow = payload_.hasRows && (name == "new" || name == "old");
+        if (inRow && rest.empty()) return {};
+        if ((inRow || name == "payload") && !has(name)) name = delivery::firstName(rest);
+        return has(name) ? std::string() : std::string(name.empty() ? key : name);
+    }
+
+    void check(const Text& text, const std::string& what) {
+        size_t offset = 0;
+        for (;;) {
+            size_t begin = offset;
+            TemplatePart part = delivery::nextPart(text.value, offset);
+            if (part.kind == TemplatePart::Kind::end || part.kind == TemplatePart::Kind::bad) return;
+            if (part.kind != TemplatePart::Kind::key) continue;
+            std::string name = missingName(part.text);
+            if (name.empty()) continue;
+            std::string near = nearest(name, payload_.keys);
+            std::string message = payload_.owner + " has no " + name + ", which " + what + " of the operation " +
+                                  operation_.name.value + " takes";
+            std::string hint = !near.empty()           ? "did you mean " + near + "?"
+                               : payload_.keys.empty() ? "it has no keys"
+                                                       : "its keys are " + join(payload_.keys, ", ");
+            if (file_.fresh)
+                world_.report(file_, Code::R160, file_.source.locate(text, begin + 1), message, hint);
+            else
+                world_.report(caller_, Code::R160, call_.pos, message, hint);
+        }
+    }
+
+    World& world_;
+    const SpecFile& file_;
+    const spec::Operation& operation_;
+    const PayloadShape& payload_;
+    const SpecFile& caller_;
+    const Text& call_;
+};
+
+}  // namespace
+
+PayloadShape shapeOf(const EntityInfo& entity) {
+    PayloadShape shape;
+    shape.owner = entity.shown();
+    shape.hasRows = true;
+    for (const ColumnInfo& column : entity.columns)
+        shape.keys.push_back(column.name);
+    return shape;
+}
+
+PayloadShape shapeOf(const std::vector<spec::Assignment>& set, const std::string& action) {
+    PayloadShape shape;
+    shape.owner = "the payload that " + action + " sends";
+    for (const spec::Assignment& key : set)
+        shape.keys.push_back(key.column.value);
+    return shape;
+}
+
+void checkRequestKeys(World& world, const SpecFile& file, const spec::Operation& operation, const PayloadShape& payload,
+                      const SpecFile& caller, const Text& call) {
+    KeyCheck(world, file, operation, payload, caller, call).run();
+}
+
+}  // namespace specql::resolve
