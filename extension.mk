@@ -37,7 +37,7 @@ DOCS = README.md
 # installcheck is scripts/regress.
 NO_INSTALLCHECK = 1
 
-SHLIB_LINK = -lyaml-cpp -lcurl -lstdc++
+SHLIB_LINK = -lyaml-cpp -lcurl -lz -lstdc++
 override with_llvm = no
 V ?= 0
 ifeq ($(V),0)

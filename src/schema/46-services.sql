@@ -87,6 +87,56 @@ EXCEPTION WHEN data_exception THEN
 END $$;
 COMMENT ON FUNCTION specql.is_interval(text, interval, interval) IS 'Is a text a length of time between these two?';
 
+CREATE FUNCTION specql.names_secret(said text) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT $1 ~ '^(secret:|env:[A-Za-z_]|file:/.)' AND octet_length($1) <= 1000 AND specql.is_header('x', $1)
+$$;
+COMMENT ON FUNCTION specql.names_secret(text) IS 'Does a text say where a secret is: secret:NAME, env:NAME, file:/path?';
+
+-- Objects of texts, of which some must be there. Their values are never quoted: somebody may have written a password there.
+CREATE FUNCTION specql.access_problem(key text, value jsonb) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    name text;
+    known text[];
+    required text[];
+    secrets constant text[] := '{password,secret,certificate,key,ca}';
+    one record;
+BEGIN
+    IF key = 'auth' THEN
+        name := CASE WHEN jsonb_typeof(value) = 'object' AND (SELECT count(*) = 1 FROM jsonb_object_keys(value)) THEN (SELECT k FROM jsonb_object_keys(value) AS k) END;
+        known := CASE name WHEN 'basic' THEN '{user,password}'::text[] WHEN 'oauth2' THEN '{token_url,client,secret,scope}' END;
+        IF known IS NULL THEN
+            RETURN 'auth has either basic or oauth2';
+        END IF;
+        required := known[:3];
+        value := value -> name;
+    ELSE
+        name := key;
+        known := '{certificate,key,ca}';
+        required := CASE WHEN value ?| '{certificate,key}' THEN '{certificate,key}'::text[] ELSE '{}' END;
+    END IF;
+    IF jsonb_typeof(value) <> 'object' OR value = '{}' OR NOT ARRAY(SELECT jsonb_object_keys(value)) <@ known THEN
+        RETURN format('%s has %s', name, array_to_string(known, ', '));
+    END IF;
+    IF NOT value ?& required THEN
+        RETURN format('%s needs %s', name, array_to_string(required, ', '));
+    END IF;
+    FOR one IN SELECT e.key AS member, e.value #>> '{}' AS said, jsonb_typeof(e.value) AS type FROM jsonb_each(value) AS e(key, value) LOOP
+        IF one.type <> 'string' OR octet_length(one.said) NOT BETWEEN 1 AND 8000 OR NOT specql.is_header('x', one.said) THEN
+            RETURN format('the %s of %s must be a text without control characters', one.member, name);
+        ELSIF one.member = ANY (secrets) AND NOT specql.names_secret(one.said) THEN
+            RETURN format('the %s of %s must say where it is kept: secret:NAME, env:NAME or file:/path', one.member, name);
+        ELSIF one.member = 'user' AND strpos(one.said, ':') > 0 THEN
+            RETURN 'the name of a user holds no colon';
+        ELSIF one.member = 'token_url' AND specql.url_problem(one.said) IS NOT NULL THEN
+            RETURN 'the token_url cannot be called: ' || specql.url_problem(one.said);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION specql.access_problem(text, jsonb) IS 'What is wrong with auth or tls of a service; NULL if nothing is';
+
 -- Each key of specql.service.options, and of an operation, is checked here and nowhere else; src/core/spec/options.cpp reads them from specs.
 CREATE FUNCTION specql.option_problem(place text, key text, value jsonb) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -114,6 +164,9 @@ BEGIN
             CASE WHEN said IS NULL OR said !~ '^([0-9]{1,2}|100)$' THEN 'its retries must be from 0 to 100' END
         WHEN 'operation timeout' THEN
             CASE WHEN said IS NULL OR NOT specql.is_interval(said, '1 ms', '10 min') THEN 'its timeout must be from 1 ms to 10 min' END
+        WHEN 'service auth' THEN specql.access_problem(key, value)
+        WHEN 'service tls' THEN specql.access_problem(key, value)
+        WHEN 'service compress' THEN CASE WHEN said IS DISTINCT FROM 'gzip' THEN 'compress must be gzip' END
         ELSE format('there is no key %s', to_json(left(key, 255))) END;
 END $$;
 COMMENT ON FUNCTION specql.option_problem(text, text, jsonb) IS
@@ -350,7 +403,7 @@ REVOKE ALL ON FUNCTION specql.require_service(text),
     specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text, jsonb),
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text),
     specql.url_problem(text), specql.is_header(text, text), specql.check_service(specql.service), specql.template_problem(text),
-    specql.header_problem(text, jsonb, boolean), specql.parameter_problem(text, jsonb),
+    specql.header_problem(text, jsonb, boolean), specql.parameter_problem(text, jsonb), specql.names_secret(text), specql.access_problem(text, jsonb),
     specql.is_interval(text, interval, interval), specql.option_problem(text, text, jsonb), specql.counted(bigint), specql.count_calls(text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION

@@ -26,4 +26,14 @@ $$;
 COMMENT ON FUNCTION specql.secret_for(text, text, specql.role, text) IS
 'The value of a secret that a service may use: to sign its calls, or to send it in a header; NULL if there is none';
 
-REVOKE ALL ON FUNCTION specql.secret_for(text, text, specql.role, text) FROM PUBLIC;
+CREATE FUNCTION specql.secret_source(said text, service text, service_owner specql.role, purpose text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN $1 LIKE 'secret:%'
+                THEN coalesce('key:' || specql.secret_for(substr($1, 8), $2, $3, $4),
+                              'missing:' || substr($1, 8) || CASE $4 WHEN 'sign' THEN ' that may sign for ' ELSE ' that may be sent to ' END || $2)
+                ELSE $1 END
+$$;
+COMMENT ON FUNCTION specql.secret_source(text, text, specql.role, text) IS
+'What a service says of a secret, for the worker: the value of a stored one behind a mark, or where else it is';
+
+REVOKE ALL ON FUNCTION specql.secret_for(text, text, specql.role, text), specql.secret_source(text, text, specql.role, text) FROM PUBLIC;

@@ -227,6 +227,24 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION specql.operation_headers(specql.service, jsonb, jsonb) IS 'The headers of a call of an operation that has some of its own';
 
+-- Names and values in turn; a stored secret goes along as it is, others by their name.
+CREATE FUNCTION specql.access_of(s specql.service) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ARRAY(SELECT unnest(ARRAY[v.name, v.value])
+                 FROM (VALUES ('user', $1.options #>> '{auth,basic,user}'),
+                              ('password', specql.secret_source($1.options #>> '{auth,basic,password}', $1.name, $1.owner, 'send')),
+                              ('token_url', $1.options #>> '{auth,oauth2,token_url}'), ('client', $1.options #>> '{auth,oauth2,client}'),
+                              ('secret', specql.secret_source($1.options #>> '{auth,oauth2,secret}', $1.name, $1.owner, 'send')),
+                              ('scope', $1.options #>> '{auth,oauth2,scope}'),
+                              ('certificate', specql.secret_source($1.options #>> '{tls,certificate}', $1.name, $1.owner, 'sign')),
+                              ('key', specql.secret_source($1.options #>> '{tls,key}', $1.name, $1.owner, 'sign')),
+                              ('ca', specql.secret_source($1.options #>> '{tls,ca}', $1.name, $1.owner, 'sign')),
+                              ('compress', $1.options ->> 'compress')) AS v(name, value)
+                 WHERE v.value IS NOT NULL)
+$$;
+COMMENT ON FUNCTION specql.access_of(specql.service) IS
+'What the calls of a service show to be let in, and how they are packed, as its options say; for the worker';
+
 -- `place`: of the worker, by which the next one there knows what it leased. `probe_after`: after so many failures in a row, one call at a time until one succeeds. `busy` and `busy_calls`: how many
 -- calls of which service this worker has not reported back yet. `max_bytes`: of payloads that have at most `large_bytes`; one that has more only if `takes_large`.
 -- `one_service`: of no other.
@@ -234,7 +252,7 @@ CREATE FUNCTION specql.claim_calls(place integer, max_items integer, per_service
     max_bytes bigint, large_bytes bigint, takes_large boolean,
     due_by timestamptz, one_service text)
 RETURNS TABLE (id uuid, service text, url text, method text, headers text[], body text, timeout_ms integer, attempt integer,
-    max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer)
+    max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer, access text[])
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
@@ -249,6 +267,7 @@ DECLARE
     left_items integer := max_items;
     left_bytes bigint := max_bytes;
     most_bytes bigint := pg_size_bytes(specql.setting('max_payload_size'));
+    access text[];
 BEGIN
     IF specql.is_copy() THEN
         RETURN;
@@ -282,8 +301,9 @@ BEGIN
         END LOOP;
         CONTINUE WHEN fitting = 0;
         left_items := left_items - fitting;
-        -- Longer than any of its calls can take.
-        lease := greatest(interval '1 min', interval '30 s' + 2 * greatest(
+        access := CASE WHEN s.options ?| '{auth,tls,compress}' THEN specql.access_of(s) END;
+        -- Longer than any of its calls can take, which may have to ask for a token, twice.
+        lease := greatest(interval '1 min', interval '30 s' + CASE WHEN s.options -> 'auth' ? 'oauth2' THEN 4 ELSE 2 END * greatest(
             s.timeout, (SELECT max((e.value ->> 'timeout')::interval) FROM jsonb_each(s.operations) AS e(key, value))));
         leased := due.ids[:fitting];
         IF due.tried THEN
@@ -317,7 +337,7 @@ BEGIN
                                      ELSE coalesce('key:' || specql.secret_for(k, s.name, s.owner, 'sign'),
                                                    'missing:' || k || ' that may sign for ' || s.name) END
                          FROM unnest(s.secrets) WITH ORDINALITY AS u(k, place) ORDER BY place),
-                   s.failures, s.pauses
+                   s.failures, s.pauses, access
             FROM (SELECT w.id, w AS item, o.operation, o.method, coalesce(o.operation ->> 'body' = 'true', o.method NOT IN ('GET', 'DELETE')) AS has_body
                   FROM unnest(leased) WITH ORDINALITY AS d(id, number)
                   JOIN specql.whole_delivery AS w ON w.id = d.id AND w.place = 'outbox',
@@ -390,7 +410,7 @@ REVOKE ALL ON FUNCTION specql.delivery_key(text, uuid, text, text, jsonb), specq
     specql.claimed_up_to(text, timestamptz, uuid), specql.due_calls(text, integer, timestamptz, boolean), specql.bury_gone(uuid[]),
     specql.lease_calls(text, uuid[], timestamptz[], text, timestamptz),
     specql.filled_url(text, text, jsonb, jsonb), specql.filled_header(text, text, jsonb), specql.header_line(text, text, text, specql.role),
-    specql.operation_headers(specql.service, jsonb, jsonb),
+    specql.operation_headers(specql.service, jsonb, jsonb), specql.access_of(specql.service),
     specql.claim_calls(integer, integer, integer, integer, text[], integer[], bigint, bigint, boolean, timestamptz, text),
     specql.set_aside(text, text, timestamptz), specql.release_leases(integer)
 FROM PUBLIC;

@@ -123,7 +123,8 @@ std::string readTls(ReadContext& context, const yaml::Entry& entry) {
                            [key](const yaml::Entry& member) { return member.key.value == key; });
     };
     if (entry.value.entries.empty()) {
-        context.diagnostics.report(Code::S062, entry.key.pos, "\"tls\" has certificate and key, or ca, or all three", {});
+        context.diagnostics.report(Code::S062, entry.key.pos, "\"tls\" has certificate and key, or ca, or all three",
+                                   {});
         return {};
     }
     members.addSecret("certificate", has("key"));

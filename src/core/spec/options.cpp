@@ -1,5 +1,7 @@
 #include "spec/options.hpp"
 
+#include "spec/access.hpp"
+
 namespace specql::spec {
 
 namespace {
@@ -13,7 +15,11 @@ struct Kind {
     Reader read;
 };
 
-const std::vector<Kind> kinds = {};
+const std::vector<Kind> kinds = {
+    {"auth", true, false, readAuth},
+    {"tls", true, false, readTls},
+    {"compress", true, false, readCompress},
+};
 
 bool mayStand(const Kind& kind, OptionPlace place) {
     return place == OptionPlace::service ? kind.ofService : kind.ofOperation;

@@ -4,6 +4,7 @@
 
 #include "delivery/destination.hpp"
 #include "delivery/template.hpp"
+#include "spec/access.hpp"
 #include "spec/options.hpp"
 #include "text/ascii.hpp"
 
@@ -290,6 +291,7 @@ void readService(ReadContext& context, const yaml::Node& root) {
             service.operations.push_back(readOperation(context, entry));
         }
     }
+    checkAccess(context, service);
     context.spec.services.push_back(std::move(service));
 }
 

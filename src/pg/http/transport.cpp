@@ -46,6 +46,7 @@ struct Call {
     CURL* handle = nullptr;
     curl_slist* headers = nullptr;
     HttpRequest request;
+    std::string identity;  // certificate and key
     bool privateAllowed = false;
     bool refusedAddress = false;
     bool cut = false;  // the rest of the answer was dropped
@@ -207,7 +208,14 @@ private:
 #endif
         curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 1L);
         curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 2L);
-        if (!limits_.caFile.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, limits_.caFile.c_str());
+        setAuthorities(handle, request);
+        if (request.tls && !request.tls->certificate.empty()) {
+            // libcurl takes up a connection again that was made with the same certificate, whatever the key: so the key
+            // stands behind the certificate, where it is compared, and is passed over when the certificate is read.
+            call.identity = request.tls->certificate + "\n" + request.tls->key;
+            setBlob(handle, CURLOPT_SSLCERT_BLOB, call.identity);
+            setBlob(handle, CURLOPT_SSLKEY_BLOB, request.tls->key);
+        }
         curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeoutMs));
         curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.timeoutMs));
         curl_easy_setopt(handle, CURLOPT_HTTPHEADER, call.headers);
@@ -236,6 +244,22 @@ private:
         return {};
     }
 
+    // libcurl looks into a directory of the system's authorities, too, unless it is told not to.
+    void setAuthorities(CURL* handle, const HttpRequest& request) const {
+        bool hasOwn = request.tls && !request.tls->ca.empty();
+        if (hasOwn)
+            setBlob(handle, CURLOPT_CAINFO_BLOB, request.tls->ca);
+        else if (!limits_.caFile.empty())
+            curl_easy_setopt(handle, CURLOPT_CAINFO, limits_.caFile.c_str());
+        if (hasOwn || !limits_.caFile.empty()) curl_easy_setopt(handle, CURLOPT_CAPATH, nullptr);
+    }
+
+    // libcurl does not copy it: the call lives as long as the handle.
+    static void setBlob(CURL* handle, CURLoption option, const std::string& bytes) {
+        curl_blob blob = {const_cast<char*>(bytes.data()), bytes.size(), CURL_BLOB_NOCOPY};
+        curl_easy_setopt(handle, option, &blob);
+    }
+
     static curl_slist* append(curl_slist* list, const char* header) {
         curl_slist* longer = curl_slist_append(list, header);
         if (longer == nullptr) throw std::bad_alloc();
@@ -250,6 +274,7 @@ private:
             auto found = calls_.find(message->easy_handle);
             ended_.emplace_back(found->second->key, responseOf(*found->second, code));
             curl_multi_remove_handle(multi_, found->first);
+            ended_.back().second.request = std::move(found->second->request);
             calls_.erase(found);
         }
     }

@@ -10,19 +10,26 @@
 
 namespace specql::http {
 
+// In PEM. What is empty is not given; `ca` are the authorities to trust instead of all others.
+struct Tls {
+    std::string certificate, key, ca;
+};
+
 struct HttpRequest {
     std::string url;
     std::string method;
     std::vector<std::string> headers;  // "Name: value"
     bool hasBody = true;
     std::string body;
-    int64_t timeoutMs = 10000;  // from the send to the end of the answer
+    int64_t timeoutMs = 10000;       // from the send to the end of the answer
+    std::shared_ptr<const Tls> tls;  // may be null
 };
 
 struct HttpResponse {
     delivery::CallResult result;
-    std::string error;  // what went wrong; empty for 2xx
-    std::string body;   // at most HttpLimits::bodyBytes of it
+    std::string error;    // what went wrong; empty for 2xx
+    std::string body;     // at most HttpLimits::bodyBytes of it
+    HttpRequest request;  // that was answered, if it was sent
 };
 
 struct HttpLimits {

@@ -1,27 +1,20 @@
 #include "pg/worker/courier.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <algorithm>
-#include <cerrno>
-#include <climits>
-#include <cstdlib>
 #include <ctime>
 
 #include "delivery/destination.hpp"
-#include "delivery/secret_source.hpp"
 #include "delivery/signature.hpp"
 #include "pg/base/worker_settings.hpp"
 #include "pg/worker/hmac.hpp"
+#include "pg/worker/secrets.hpp"
 
 namespace specql::worker {
 
 namespace {
 
 constexpr size_t keptResponse = 2000;  // bytes of an answer that are recorded
-constexpr size_t longestSecret = 4096;
-constexpr int standbyMs = 2;  // between two looks whether a standby has what was claimed
+constexpr int standbyMs = 2;           // between two looks whether a standby has what was claimed
 
 http::HttpLimits currentLimits() {
     http::HttpLimits limits;
@@ -36,56 +29,6 @@ http::HttpLimits currentLimits() {
 
 size_t smallCallsMemory() {
     return static_cast<size_t>(settings::workerMemory) * 1024 / 2;
-}
-
-bool isAllowed(const std::string& source) {
-    return settings::secretSources != nullptr && delivery::allowsSource(settings::secretSources, source);
-}
-
-// The contents of the file of a secret, which only the server's user may be able to read. `problem` gets what is wrong.
-std::string readSecret(const std::string& secret, std::string& problem) {
-    char path[PATH_MAX];
-    // The path without symbolic links must be allowed too.
-    if (realpath(secret.c_str() + 5, path) == nullptr) {
-        problem = "the secret " + secret + " cannot be read: " + strerror(errno);
-        return {};
-    }
-    if (!isAllowed(std::string("file:") + path)) {
-        problem = "the secret " + secret + " is a link to a place that specql.secret_sources does not allow";
-        return {};
-    }
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-    struct stat state;
-    char bytes[longestSecret + 1];
-    ssize_t size = -1;
-    if (file < 0 || fstat(file, &state) != 0)
-        problem = "the secret " + secret + " cannot be read: " + strerror(errno);
-    else if (!S_ISREG(state.st_mode) || (state.st_mode & 077) != 0)
-        problem = "the secret " + secret + " must be a file that only the server's user can read";
-    else if ((size = read(file, bytes, sizeof bytes)) <= 0 || size > static_cast<ssize_t>(longestSecret))
-        problem = "the secret " + secret + " is empty or too long";
-    if (file >= 0) close(file);
-    return problem.empty() ? std::string(bytes, static_cast<size_t>(size)) : std::string();
-}
-
-// The value of a secret; `problem` gets what is wrong with it, and never the value itself.
-std::string findSecret(const std::string& secret, std::string& problem) {
-    if (secret.compare(0, 4, "key:") == 0) return secret.substr(4);
-    bool isFile = secret.compare(0, 5, "file:") == 0;
-    if (!isFile && secret.compare(0, 4, "env:") != 0) {
-        problem = "there is no secret " + secret.substr(secret.find(':') + 1) + " in specql.secret";
-        return {};
-    }
-    // This is checked first, so that nobody can find out by trial which files and variables exist.
-    if (!isAllowed(secret)) {
-        problem = "specql.secret_sources does not allow the secret " + secret;
-        return {};
-    }
-    if (isFile) return readSecret(secret, problem);
-    const char* value = getenv(secret.c_str() + 4);
-    if (value == nullptr || *value == '\0')
-        problem = "the secret " + secret + " is not set in the server's environment";
-    return problem.empty() ? value : std::string();
 }
 
 // specql.filled_url and specql.filled_header write why a call cannot be made behind this, in place of their texts.
@@ -106,9 +49,7 @@ std::string insertSecret(std::string& header) {
     // A header may hold \1 by itself; only these two prefixes are written by specql.header_line.
     bool marked = header.compare(marker + 1, 4, "key:") == 0 || header.compare(marker + 1, 8, "missing:") == 0;
     if (!marked) return "a header holds a control character";
-    std::string problem, secret = findSecret(header.substr(marker + 1), problem);
-    while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r'))
-        secret.pop_back();
+    std::string problem, secret = findLine(header.substr(marker + 1), problem);
     if (problem.empty() && !delivery::isHeaderValue(secret)) problem = "a secret in a header holds a control character";
     header.replace(marker, std::string::npos, secret);
     return problem;
@@ -176,6 +117,7 @@ void Courier::accept(const Claims& claims, XLogRecPtr position) {
         call.policy.backoffMs = claim.backoffMs;
         call.policy.retryOn.assign(claim.retryOn, claim.retryOn + claim.retryOnCount);
         call.secrets.assign(claim.secrets, claim.secrets + claim.secretCount);
+        call.access = readAccess(claim.access, claim.accessCount);
         call.probing = claim.failures >= delivery::Breaker::failuresToOpen;
         Service& service = services_[call.service];
         // Somebody else has recorded something: another worker, or specql.resume_service.
@@ -226,8 +168,9 @@ void Courier::startOne() {
     Call& call = inFlight_.emplace(key, std::move(waiting_.front())).first->second;
     waiting_.pop_front();
     Hindrance hindrance = sign(call);
+    if (hindrance.reason.empty() && call.access) hindrance.reason = prepareRequest(*call.access, call.request);
     if (hindrance.reason.empty()) {
-        transport_->start(key, std::move(call.request));
+        send(key, call);
         return;
     }
     http::HttpResponse response;
@@ -237,10 +180,75 @@ void Courier::startOne() {
     inFlight_.erase(key);
 }
 
+// Starts the request, or has it wait for a token.
+void Courier::send(uint64_t key, Call& call) {
+    if (!call.access || !call.access->wantsToken()) {
+        transport_->start(key, std::move(call.request));
+        return;
+    }
+    std::string name = Tokens::nameOf(call.service, *call.access);
+    call.token = tokens_.lend(name, call.request);
+    if (call.token != 0)
+        transport_->start(key, std::move(call.request));
+    else if (tokens_.await(name, key))
+        askForToken(name, call);
+}
+
+void Courier::askForToken(const std::string& name, const Call& call) {
+    std::string problem;
+    http::HttpRequest request = tokenRequest(*call.access, call.request.timeoutMs, problem);
+    if (!problem.empty()) {
+        endWaiting(name, tokens_.notAsked(name, problem));
+        return;
+    }
+    uint64_t key = nextKey_++;
+    tokens_.asked(name, key, *call.access);
+    transport_->start(key, std::move(request));
+}
+
+// The calls that waited for a token have it, or fail for want of it.
+void Courier::endWaiting(const std::string& name, const Tokens::Answer& answer) {
+    for (uint64_t key : answer.calls) {
+        auto found = inFlight_.find(key);
+        if (found == inFlight_.end()) continue;
+        Call& call = found->second;
+        if (answer.failure.error.empty()) {
+            call.token = tokens_.hand(name, call.request);
+            transport_->start(key, std::move(call.request));
+        } else {
+            end(call, answer.failure);
+            inFlight_.erase(found);
+        }
+    }
+}
+
+// A receiver may have had enough of a token before its time: once, another one is asked for.
+bool Courier::isSentAgain(uint64_t key, Call& call, http::HttpResponse& response) {
+    bool refused = response.result.ending == delivery::Ending::answered && response.result.status == 401;
+    if (call.token == 0 || call.hasRefreshed || !refused) return false;
+    call.hasRefreshed = true;
+    call.request = std::move(response.request);
+    tokens_.forget(Tokens::nameOf(call.service, *call.access), call.token);
+    send(key, call);
+    return true;
+}
+
+void Courier::take(uint64_t key, http::HttpResponse& response) {
+    if (tokens_.isAsking(key)) {
+        std::string name = tokens_.nameOfQuestion(key);
+        endWaiting(name, tokens_.answered(key, response));
+        return;
+    }
+    auto found = inFlight_.find(key);
+    if (found == inFlight_.end() || isSentAgain(key, found->second, response)) return;
+    end(found->second, response);
+    inFlight_.erase(found);
+}
+
 void Courier::startSome() {
     if (waitsForStandby()) return;
     size_t most = static_cast<size_t>(settings::maxConcurrency);
-    while (!waiting_.empty() && transport_->inFlight() < most)
+    while (!waiting_.empty() && transport_->inFlight() + tokens_.waiting() < most)
         startOne();
 }
 
@@ -252,12 +260,8 @@ void Courier::perform(int timeoutMs) {
         if (!waiting_.empty()) pg_usleep(timeoutMs * 1000L);
         return;
     }
-    for (auto& [key, response] : transport_->wait(timeoutMs)) {
-        auto found = inFlight_.find(key);
-        if (found == inFlight_.end()) continue;
-        end(found->second, response);
-        inFlight_.erase(found);
-    }
+    for (auto& [key, response] : transport_->wait(timeoutMs))
+        take(key, response);
     startSome();
 }
 
@@ -304,6 +308,7 @@ void Courier::abandonCalls() {
     for (const auto& [key, call] : inFlight_)
         outcomes_.push_back({call.id, "retry", 0, "the worker was stopped during the call", "", 0});
     inFlight_.clear();
+    tokens_.abandon();
     putBack("the worker was stopped before the call");
     transport_ = http::makeHttpTransport(currentLimits());
 }

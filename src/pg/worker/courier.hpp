@@ -14,6 +14,8 @@
 #include "pg/base/background_worker.hpp"
 #include "pg/base/standby.hpp"
 #include "pg/http/transport.hpp"
+#include "pg/worker/access.hpp"
+#include "pg/worker/tokens.hpp"
 
 namespace specql::worker {
 
@@ -37,6 +39,8 @@ struct Claim {
     int secretCount;
     int failures;
     int pauses;
+    const char** access;  // names and values in turn, as specql.access_of has them
+    int accessCount;
 };
 
 struct Claims {
@@ -94,6 +98,9 @@ private:
         std::vector<std::string> secrets;
         size_t bytes = 0;  // of its body
         bool probing = false;
+        std::shared_ptr<const Access> access;  // null where none is wanted
+        uint64_t token = 0;                    // its number, of the one that was shown; 0: none
+        bool hasRefreshed = false;
     };
     struct Outcome {
         pg_uuid_t id;
@@ -122,6 +129,11 @@ private:
     // claim reads it. A worker remembers failures itself until they open the breaker; a session that drains cannot.
     bool recordsEveryFailure() const { return workerNumber_ == 0; }
     void startOne();
+    void send(uint64_t key, Call& call);
+    void askForToken(const std::string& name, const Call& call);
+    void endWaiting(const std::string& name, const Tokens::Answer& answer);
+    bool isSentAgain(uint64_t key, Call& call, http::HttpResponse& response);
+    void take(uint64_t key, http::HttpResponse& response);
     void startSome();
     void end(const Call& call, const http::HttpResponse& response);
     // What keeps a call from leaving; no reason if nothing does.
@@ -148,6 +160,7 @@ private:
     std::map<uint64_t, Call> inFlight_;
     std::map<std::string, Service> services_;
     std::vector<Outcome> outcomes_;
+    Tokens tokens_;
     uint64_t nextKey_ = 1;
 };
 

@@ -122,10 +122,15 @@ const char* bodyCell(const Row& row, int column) {
     return value;
 }
 
+// An array; nullptr for NULL.
 const char** textsCell(const Row& row, int column, int* count) {
     Datum* values;
     bool* nulls;
-    deconstruct_array(DatumGetArrayTypeP(cell(row, column)), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, count);
+    *count = 0;
+    bool isNull;
+    Datum array = SPI_getbinval(row.tuple, row.descriptor, column, &isNull);
+    if (isNull) return nullptr;
+    deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, count);
     auto** result = static_cast<const char**>(MemoryContextAlloc(row.keep, sizeof(char*) * Max(*count, 1)));
     for (int i = 0; i < *count; ++i)
         result[i] = MemoryContextStrdup(row.keep, nulls[i] ? "" : TextDatumGetCString(values[i]));
@@ -159,6 +164,7 @@ Claim readClaim(const Row& row) {
     claim.secrets = textsCell(row, 12, &claim.secretCount);
     claim.failures = DatumGetInt32(cell(row, 13));
     claim.pauses = DatumGetInt32(cell(row, 14));
+    claim.access = textsCell(row, 15, &claim.accessCount);
     return claim;
 }
 
