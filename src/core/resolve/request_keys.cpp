@@ -56,9 +56,9 @@ private:
                                : payload_.keys.empty() ? "it has no keys"
                                                        : "its keys are " + join(payload_.keys, ", ");
             if (file_.fresh)
-                world_.report(file_, Code::R160, file_.source.locate(text, begin + 1), message, hint);
+                world_.report(file_, Code::R154, file_.source.locate(text, begin + 1), message, hint);
             else
-                world_.report(caller_, Code::R160, call_.pos, message, hint);
+                world_.report(caller_, Code::R154, call_.pos, message, hint);
         }
     }
 
