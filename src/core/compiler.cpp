@@ -13,6 +13,7 @@
 #include "resolve/contradiction.hpp"
 #include "resolve/graph.hpp"
 #include "resolve/order.hpp"
+#include "resolve/privacy.hpp"
 #include "resolve/references.hpp"
 #include "resolve/resolver.hpp"
 #include "resolve/steps_check.hpp"
@@ -247,6 +248,7 @@ Compiler::Outcome Compiler::bind(const CatalogView& catalog, const std::vector<E
         resolve::reportContradictions(state.world, *state.resolver);
         resolve::checkSteps(state.world, *state.resolver);
         resolve::checkValues(state.world, *state.resolver);
+        resolve::checkPrivacy(state.world, *state.resolver);
     });
 }
 

@@ -19,6 +19,7 @@ CREATE TABLE specql.action (
     uses_caller boolean NOT NULL DEFAULT false,
     retry_on text[] NOT NULL DEFAULT '{}',
     park_on text[] NOT NULL DEFAULT '{}',
+    tells_private boolean NOT NULL DEFAULT false,
     CHECK ((relation IS NULL) = (capture IS NULL))
 );
 -- An action may watch several tables, each with a handler of its own; a window or correlation several events.
@@ -41,6 +42,7 @@ COMMENT ON COLUMN specql.action.place IS 'Its place in the order of the texts, c
 COMMENT ON COLUMN specql.action.uses_caller IS 'Whether the event log keeps the caller of its events';
 COMMENT ON COLUMN specql.action.retry_on IS 'SQLSTATEs, or their first two characters, that are retried up to max_attempts, whatever specql.error_kind says of them';
 COMMENT ON COLUMN specql.action.park_on IS 'SQLSTATEs, or their first two characters, after which an event is tried once more and then parked';
+COMMENT ON COLUMN specql.action.tells_private IS 'Whether it has to do with private fields: then texts of its errors are kept and shown without values';
 COMMENT ON COLUMN specql.action.enabled IS 'Whether a custom event reaches the action; for tables, see ALTER TABLE ... DISABLE TRIGGER';
 SELECT pg_catalog.pg_extension_config_dump('specql.action', '');
 
@@ -101,9 +103,10 @@ COMMENT ON COLUMN specql.owned_action.owner IS 'Who owns its handler; or, when t
 CREATE FUNCTION specql.register_action(action text, event text, relation text, handler text, capture text,
     on_error text DEFAULT 'retry', max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL,
     enabled boolean DEFAULT true, processed text DEFAULT NULL, part text DEFAULT '', run_order integer DEFAULT 0,
-    place integer[] DEFAULT '{}', uses_caller boolean DEFAULT false, retry_on text[] DEFAULT '{}', park_on text[] DEFAULT '{}') RETURNS void
+    place integer[] DEFAULT '{}', uses_caller boolean DEFAULT false, retry_on text[] DEFAULT '{}', park_on text[] DEFAULT '{}',
+    tells_private boolean DEFAULT false) RETURNS void
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_register_action';
-COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean, text[], text[]) IS
+COMMENT ON FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean, text[], text[], boolean) IS
 'Tells the runtime of an action; again with other values changes it. Handler and capture function must belong to the caller and to roles with the rights of the table''s owner. Generated code calls this';
 
 CREATE FUNCTION specql.drop_action(action text, caller oid) RETURNS void
@@ -178,11 +181,11 @@ END $$;
 COMMENT ON FUNCTION specql.known_action(text) IS 'The full name of an action, given with or without its schema; an error if there is none';
 
 REVOKE ALL ON FUNCTION specql.drop_action(text, oid), specql.action_changed(), specql.trigger_name(text),
-    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean, text[], text[]),
+    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean, text[], text[], boolean),
     specql.unregister_action(text), specql.known_action(text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
-    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean, text[], text[]),
+    specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text, integer, integer[], boolean, text[], text[], boolean),
     specql.unregister_action(text), specql.known_action(text), specql.trigger_name(text)
 TO specql_admin;
 GRANT SELECT ON specql.actions, specql.action TO specql_admin;

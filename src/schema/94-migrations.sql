@@ -184,6 +184,37 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION specql.rule_dropped(text, oid) IS 'Writes down that an action is gone with its table';
 
+-- The trigger of a table names columns: those that are private, or declared. One that is declared and gone is no harm.
+CREATE FUNCTION specql.commands_to_follow(relation text, spelling text[]) RETURNS TABLE (number bigint, command text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH said AS (
+        SELECT t.oid, t.tgname, t.tgenabled, pg_get_triggerdef(t.oid) AS definition,
+               ARRAY(SELECT convert_from(decode(p.part, 'escape'), getdatabaseencoding())
+                     FROM unnest(string_to_array(encode(t.tgargs, 'escape'), '\000')) WITH ORDINALITY AS p(part, n)
+                     WHERE p.n <= t.tgnargs ORDER BY p.n) AS arguments
+        FROM pg_trigger AS t
+        WHERE t.tgrelid = to_regclass($1) AND t.tgfoid = 'specql.capture()'::regprocedure AND t.tgnargs > 0
+          AND NOT t.tgisinternal AND t.tgparentid = 0
+    ), follow AS (
+        SELECT s.*, ARRAY(SELECT CASE WHEN a.argument IN ('private ' || $2[1], 'declared ' || $2[1]) AND $2[2] IS NOT NULL
+                                      THEN regexp_replace(a.argument, ' .*$', ' ') || $2[2] ELSE a.argument END
+                          FROM unnest(s.arguments) WITH ORDINALITY AS a(argument, n)
+                          WHERE $2[2] IS NOT NULL OR a.argument <> 'private ' || $2[1] ORDER BY a.n) AS now
+        FROM said AS s)
+    SELECT c.number, c.command
+    FROM follow AS f
+    CROSS JOIN LATERAL (VALUES
+        (1::bigint, concat_ws(' ', 'CREATE', 'OR', 'REPLACE', substr(left(f.definition, strpos(f.definition, ' EXECUTE FUNCTION ') - 1), length('CREATE ') + 1))
+            || format(' EXECUTE FUNCTION specql.capture(%s)', (SELECT string_agg(quote_literal(a.argument), ', ' ORDER BY a.n)
+                                                              FROM unnest(f.now) WITH ORDINALITY AS a(argument, n)))),
+        (2, CASE f.tgenabled WHEN 'A' THEN format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', $1, f.tgname)
+                             WHEN 'R' THEN format('ALTER TABLE %s ENABLE REPLICA TRIGGER %I', $1, f.tgname)
+                             WHEN 'D' THEN format('ALTER TABLE %s DISABLE TRIGGER %I', $1, f.tgname) END)) AS c(number, command)
+    WHERE f.now <> f.arguments AND c.command IS NOT NULL
+$$;
+COMMENT ON FUNCTION specql.commands_to_follow(text, text[]) IS
+'The commands, for the owner of a table, by which its trigger knows a private or declared column under another name; without a second name the column is gone';
+
 CREATE FUNCTION specql.before_ddl() RETURNS event_trigger
 LANGUAGE c AS 'MODULE_PATHNAME', 'specql_before_ddl';
 COMMENT ON FUNCTION specql.before_ddl() IS 'Event trigger: puts the capture functions aside that read what a command is about to change or drop';
@@ -214,5 +245,5 @@ COMMENT ON FUNCTION specql.attach(regclass) IS 'Makes again what specql.detach t
 
 REVOKE ALL ON FUNCTION specql.captures_reading(oid[], smallint[]), specql.put_aside(oid[], smallint[], oid),
     specql.commands_to_make(text, text[]), specql.made_again(text), specql.is_broken(text, text), specql.commands_to_drop(text),
-    specql.rule_dropped(text, oid), specql.before_ddl(), specql.after_ddl(), specql.detach(regclass), specql.attach(regclass) FROM PUBLIC;
+    specql.rule_dropped(text, oid), specql.commands_to_follow(text, text[]), specql.before_ddl(), specql.after_ddl(), specql.detach(regclass), specql.attach(regclass) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.detach(regclass), specql.attach(regclass) TO specql_admin;

@@ -9,6 +9,7 @@
 #include "emit/subject.hpp"
 #include "emit/window.hpp"
 #include "resolve/event_time.hpp"
+#include "resolve/privacy.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -139,6 +140,19 @@ private:
                indent(inside, 4) + "END LOOP;\n";
     }
 
+    // The message, as SQL. It tells the key, unless that is a private field.
+    std::string namesNoRow(const resolve::Context& context, const std::string& key) const {
+        const resolve::EntityInfo* holder = nullptr;
+        if (context.key.kind == resolve::ValueKind::eventColumn) holder = binding_.entity;
+        if (context.key.kind == resolve::ValueKind::context)
+            holder = action_.contexts[static_cast<size_t>(context.key.context)].entity;
+        const resolve::ColumnInfo* column = holder ? holder->column(context.key.name) : nullptr;
+        if (column && resolve::isPrivate(*column))
+            return quoteLiteral(context.key.name + " names no row of " + context.entity->shown());
+        return "format('" + context.key.name + " %s names no row of " + context.entity->shown() + "', coalesce(" + key +
+               "::text, 'null'))";
+    }
+
     // Rows that a key names, as they are when handling starts: every condition and step sees the same values. A row
     // that is gone has no values: all of them are NULL.
     std::string readContexts() {
@@ -161,9 +175,8 @@ private:
                    quoteName(context.entity->key) + " = " + key + (context.locked ? "\nFOR NO KEY UPDATE" : "") + ";\n";
             if (mayBeGone) continue;
             sql += promised ? "IF NOT FOUND THEN\n" : "IF NOT FOUND AND " + owed + " THEN\n";
-            sql += "    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" + context.key.name +
-                   " %s names no row of " + context.entity->shown() + "', coalesce(" + key +
-                   "::text, 'null'));\nEND IF;\n";
+            sql += "    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = " + namesNoRow(context, key) +
+                   ";\nEND IF;\n";
         }
         return sql;
     }

@@ -4,6 +4,7 @@
 
 #include "emit/function.hpp"
 #include "emit/steps.hpp"
+#include "resolve/privacy.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -18,8 +19,8 @@ static std::string mustBe(const std::string& value, const std::string& type, con
 }
 
 // The body of a bulk operation for each element of its array, whose keys become variables.
-static std::string overArray(const resolve::ResolvedAction& action, const std::string& body, const std::string& label,
-                             std::vector<std::string>& declarations) {
+static std::string overArray(const resolve::ResolvedAction& action, bool tellsPrivate, const std::string& body,
+                             const std::string& label, std::vector<std::string>& declarations) {
     const std::string& handling = action.info->spec->errorHandling.value;
     bool keepsOn = handling == "continue_on_error" || handling == "collect_errors";
     std::string one;
@@ -38,7 +39,9 @@ static std::string overArray(const resolve::ResolvedAction& action, const std::s
         bool collects = handling == "collect_errors";
         declarations.push_back("v_before integer;");
         if (collects) declarations.push_back("v_errors text[] := ARRAY[]::text[];");
-        std::string failed = "format('element %s: %s', v_number, SQLERRM)";
+        // Of rows with private fields an error tells its code alone.
+        std::string failed =
+            std::string("format('element %s: %s', v_number, ") + (tellsPrivate ? "SQLSTATE)" : "SQLERRM)");
         one = "v_before := v_count;\nBEGIN\n" + indent(one, 4) +
               "EXCEPTION\n    WHEN serialization_failure OR deadlock_detected THEN\n        RAISE;\n"
               "    WHEN OTHERS THEN\n        -- what was done for this element is undone, and so not counted\n"
@@ -113,7 +116,9 @@ Object bulkFunction(const resolve::World& world, const resolve::Resolver& resolv
     }
     for (const std::string& declaration : steps.declarations())
         declarations.push_back(declaration);
-    if (!action.batchParameter.empty()) body = overArray(action, body, steps.label("elements"), declarations);
+    if (!action.batchParameter.empty())
+        body =
+            overArray(action, resolve::mayTellPrivate(resolver, action), body, steps.label("elements"), declarations);
     FunctionText function;
     function.schema = info.schema;
     function.name = snakeCase(info.spec->name.value);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "resolve/row_json.hpp"
 #include "text/quote.hpp"
 
 namespace specql::emit {
@@ -47,28 +48,6 @@ std::vector<Splice> qualified(const resolve::Resolver& resolver, const resolve::
     for (const QualifiedUse& use : resolver.results()[bound.request].qualified)
         splices.push_back({use.offset, use.length, use.sql});
     return splices;
-}
-
-// Is the name all that a call of to_jsonb(), to_json() or row_to_json() is given? Then finds that call, with the cast
-// that makes jsonb what it returns.
-bool findJsonOfRow(const ExpressionFacts& facts, const std::string& text, const NameUse& use, Splice& call) {
-    for (const CallUse& candidate : facts.calls) {
-        const std::string& function = candidate.name.back();
-        if (candidate.name.size() > 2 || (candidate.name.size() == 2 && candidate.name.front() != "pg_catalog"))
-            continue;
-        if (function != "to_jsonb" && function != "to_json" && function != "row_to_json") continue;
-        if (candidate.args != 1 || candidate.offset >= use.offset) continue;
-        // Between the two stands nothing but the name and its parenthesis.
-        std::string between = text.substr(candidate.offset, use.offset - candidate.offset);
-        size_t open = between.find('(');
-        size_t end = text.find_first_not_of(" \n\t", use.offset + use.length);
-        if (open == std::string::npos || between.find_first_not_of(" \n\t", open + 1) != std::string::npos ||
-            end == std::string::npos || text[end] != ')')
-            continue;
-        call = {candidate.offset, end + 1 - candidate.offset, function == "to_jsonb" ? "" : "::json"};
-        return true;
-    }
-    return false;
 }
 
 constexpr const char* reserved[] = {"branch", "branches", "subject",    "data",       "old",
@@ -187,13 +166,13 @@ std::string Printer::print(const resolve::BoundExpression& bound, bool operand) 
         splices.push_back(std::move(piece));
     for (size_t i = 0; i < bound.values.size(); i++) {
         const NameUse& use = facts.names[i];
-        Splice image;
-        if (place_ == Place::handler && bound.values[i].kind == resolve::ValueKind::eventRow &&
-            findJsonOfRow(facts, text, use, image)) {
+        bool isRow = place_ == Place::handler && bound.values[i].kind == resolve::ValueKind::eventRow;
+        if (std::optional<resolve::RowJson> json = isRow ? resolve::rowJson(facts, text, use) : std::nullopt) {
             // The event has the row as JSON, with a note of what it could not carry.
-            image.sql = "nullif(" + meta("event_data", "jsonb") + " -> '" + (bound.values[i].old ? "old" : "new") +
-                        "', 'null')" + image.sql;
-            splices.push_back(image);
+            splices.push_back({json->offset, json->length,
+                               "nullif(" + meta("event_data", "jsonb") + " -> '" +
+                                   (bound.values[i].old ? "old" : "new") + "', 'null')" +
+                                   (json->isJsonb ? "" : "::json")});
             continue;
         }
         bool whole = use.offset == 0 && use.length == text.size() && !operand;

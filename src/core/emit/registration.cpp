@@ -5,6 +5,7 @@
 
 #include "emit/caller.hpp"
 #include "emit/function.hpp"
+#include "resolve/privacy.hpp"
 #include "text/quote.hpp"
 
 namespace specql::emit {
@@ -68,6 +69,7 @@ Firing firingOf(const resolve::ActionInfo& action) {
 struct WatchedTable {
     std::string name;  // quoted
     std::string unit;
+    const resolve::EntityInfo* entity;
     bool partitioned;
     unsigned ops = 0;
     bool everyChange = false;  // one action handles all changes of rows: the states of rows can be read back
@@ -87,9 +89,10 @@ struct WatchedTable {
     Object rowTrigger() const {
         Object object = trigger(
             "specql_capture", "AFTER " + verbs(partitioned ? resolve::everyRowChange : ops & resolve::everyRowChange),
-            "FOR EACH ROW", "Keeps the rows that actions of this table want, for the end of the statement");
+            "FOR EACH ROW", "Keeps the rows that actions of this table want, for the end of the statement", carried());
         object.detail = "serves all actions of the table";
         if (!watchesTruncate()) object.detail += unheard();
+        object.detail += told();
         return object;
     }
     Object truncateTrigger() const {
@@ -108,15 +111,46 @@ private:
                " nothing: that is on: truncate";
     }
 
+    bool isOfKey(const std::string& column) const {
+        const std::vector<std::string>& key = entity->present->primaryKey;
+        return std::find(key.begin(), key.end(), column) != key.end();
+    }
+
+    // What events carry of the table, if it is not what the spec declares.
+    std::string told() const {
+        std::vector<std::string> hidden, undeclared;
+        for (const resolve::ColumnInfo& column : entity->columns)
+            if (resolve::isPrivate(column)) hidden.push_back(column.name);
+        if (entity->spec && entity->present)
+            for (const ColumnView& column : entity->present->columns)
+                if (!entity->column(column.name) && !isOfKey(column.name)) undeclared.push_back(column.name);
+        std::string text = hidden.empty() ? "" : "; private: " + join(hidden, ", ");
+        if (resolve::carriesDeclared(*entity)) return text + "; events carry declared fields only";
+        if (undeclared.empty() || entity->spec->columns) return text;
+        return text + "; events also carry what the spec does not declare (columns: declared leaves it out): " +
+               join(undeclared, ", ");
+    }
+
+    // What the runtime leaves out of events: see pg/capture/carried.hpp.
+    std::string carried() const {
+        std::vector<std::string> arguments;
+        if (resolve::carriesDeclared(*entity))
+            for (const std::string& column : resolve::leavingColumns(*entity))
+                arguments.push_back(quoteLiteral("declared " + column));
+        for (const resolve::ColumnInfo& column : entity->columns)
+            if (resolve::isPrivate(column)) arguments.push_back(quoteLiteral("private " + column.name));
+        return wrapList(arguments, 4);
+    }
+
     Object trigger(const std::string& trigger, const std::string& when, const std::string& each,
-                   const std::string& comment) const {
+                   const std::string& comment, const std::string& arguments = "") const {
         Object object;
         object.kind = ObjectKind::trigger;
         object.nameOn(trigger, name);
         object.unit = unit;
         object.replaceable = true;
         object.commands.push_back("CREATE OR REPLACE TRIGGER " + trigger + "\n    " + when + " ON " + name + "\n    " +
-                                  each + " EXECUTE FUNCTION specql.capture();");
+                                  each + " EXECUTE FUNCTION specql.capture(" + arguments + ");");
         object.commands.push_back("COMMENT ON TRIGGER " + trigger + " ON " + name + " IS " + quoteLiteral(comment) +
                                   ";");
         for (std::string& command : firing.commands(trigger, name))
@@ -181,6 +215,7 @@ Object registration(const resolve::World& world, const resolve::Resolver& resolv
     args.push_back("place => " + placeLiteral(info.place));
     if (info.spec->turn != 0) args.push_back("run_order => " + std::to_string(info.spec->turn));
     if (usesCaller(world, resolver, action)) args.push_back("uses_caller => true");
+    if (resolve::mayTellPrivate(resolver, action)) args.push_back("tells_private => true");
     if (!info.spec->retryOn.empty()) args.push_back("retry_on => " + codesLiteral(info.spec->retryOn));
     if (!info.spec->parkOn.empty()) args.push_back("park_on => " + codesLiteral(info.spec->parkOn));
     Object object;
@@ -222,7 +257,8 @@ std::vector<Object> captureTriggers(const resolve::Resolver& resolver) {
         std::string table = quoteName(action.binding.entity->schema, action.binding.entity->table);
         auto found = std::find_if(tables.begin(), tables.end(), [&](const auto& known) { return known.name == table; });
         if (found == tables.end())
-            found = tables.insert(found, {table, action.info->unit->key(), isPartitioned(*action.binding.entity)});
+            found = tables.insert(
+                found, {table, action.info->unit->key(), action.binding.entity, isPartitioned(*action.binding.entity)});
         found->add(action);
     }
     std::vector<Object> objects;

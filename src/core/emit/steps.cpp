@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "emit/fold.hpp"
+#include "resolve/privacy.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -126,8 +127,25 @@ std::string StepEmitter::eventId(const StepPlace& place) {
     return hasEvent ? printer_.meta("event_id", "uuid") : "NULL::uuid";
 }
 
+// A taken row, as an event of it would carry it. What is named is followed when it is renamed, or missed; a list of
+// what is left out would let it through.
+std::string StepEmitter::takenData() const {
+    if (!resolve::hasPrivate(*taken_) && !resolve::carriesDeclared(*taken_))
+        return "to_jsonb(" + printer_.handledAlias + ".*)";
+    constexpr size_t most = 50;  // a function takes a hundred arguments
+    std::vector<std::string> objects, pairs;
+    for (const std::string& column : resolve::leavingColumns(*taken_)) {
+        pairs.push_back(quoteLiteral(column) + ", " + printer_.handledAlias + "." + quoteName(column));
+        if (pairs.size() < most) continue;
+        objects.push_back("jsonb_build_object(" + join(pairs, ", ") + ")");
+        pairs.clear();
+    }
+    if (!pairs.empty()) objects.push_back("jsonb_build_object(" + join(pairs, ", ") + ")");
+    return objects.size() == 1 ? objects.front() : "(" + join(objects, " || ") + ")";
+}
+
 std::string StepEmitter::eventData(const StepPlace& place) {
-    if (place.rows == StepPlace::Rows::taken) return "to_jsonb(" + printer_.handledAlias + ".*)";
+    if (place.rows == StepPlace::Rows::taken) return takenData();
     if (place.rows != StepPlace::Rows::once) return printer_.meta("event_data", "jsonb");
     if (!action_.batchParameter.empty()) return "v_item";
     std::vector<std::string> pairs;

@@ -83,6 +83,7 @@ private:
     std::string rowCondition(const resolve::ResolvedStep& step, const std::string& alias);
     std::string comment(const resolve::ResolvedStep& step) const;
     std::string eventId(const StepPlace& place);
+    std::string takenData() const;
     std::string eventData(const StepPlace& place);
     std::string assignmentSql(const resolve::BoundAssignment& assignment);
 

@@ -1,5 +1,6 @@
 #include "resolve/event_time.hpp"
 
+#include "resolve/privacy.hpp"
 #include "text/quote.hpp"
 
 namespace specql::resolve {
@@ -25,12 +26,14 @@ EventTime eventTime(const World& world, const Binding& binding) {
         return none;
     }
     const EntityInfo& entity = *binding.entity;
-    if (const ColumnInfo* own = entity.column("occurred_at"))
-        return {own->name, own->type, "at " + entity.shown() + ".occurred_at"};
+    const ColumnInfo* own = entity.column("occurred_at");
+    if (own && !isPrivate(*own)) return {own->name, own->type, "at " + entity.shown() + ".occurred_at"};
     if (binding.ops != opInsert || !entity.present || !isForeign(world, entity)) return none;
     EventTime only;
     for (const ColumnView& column : entity.present->columns) {
-        if (!startsWith(column.type, "timestamp")) continue;
+        const ColumnInfo* declared = entity.column(column.name);
+        bool leaves = declared ? !isPrivate(*declared) : !carriesDeclared(entity);
+        if (!startsWith(column.type, "timestamp") || !leaves) continue;
         if (only) return none;
         only = {column.name, column.type, "at " + entity.shown() + "." + column.name + ", its only time column"};
     }

@@ -9,7 +9,8 @@ namespace specql::spec {
 
 namespace {
 
-const Words fieldKeys = {"type", "required", "default", "description", "check", "renamed_from", "renamed_values"};
+const Words fieldKeys = {"type",  "required", "default",      "description",
+                         "check", "private",  "renamed_from", "renamed_values"};
 const Words indexKeys = {"name", "columns", "type", "unique", "where"};
 const Words indexTypes = {"btree", "gin", "gist", "spgist", "brin", "hash"};
 const Words deleteRules = {"cascade", "restrict", "set null"};
@@ -195,6 +196,11 @@ void readFieldMapping(ReadContext& context, const yaml::Node& node, Field& field
     }
     field.description = context.text(node, "description");
     field.check = context.expressionAt(node, "check");
+    Text isPrivate = context.boolean(node, "private");
+    bool valid = false;
+    if (isPrivate && booleanValue(isPrivate.value, valid)) {
+        field.isPrivate = isPrivate;
+    }
     field.renamedFrom = context.formerNames(node);
     readRenamedValues(context, node, field);
 }

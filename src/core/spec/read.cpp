@@ -8,7 +8,9 @@ namespace specql::spec {
 
 namespace {
 
-const Words entityKeys = {"entity", "schema", "table", "description", "fields", "indexes", "actions", "renamed_from"};
+const Words entityKeys = {"entity", "schema",  "table",   "description", "columns",
+                          "fields", "indexes", "actions", "renamed_from"};
+const Words carriedColumns = {"declared", "all"};
 const Words rulesKeys = {"actions", "schema"};
 
 // The table of an entity under a name of its own, as SQL would say it.
@@ -58,6 +60,7 @@ void readEntity(ReadContext& context, const yaml::Node& root) {
     entity.schema = context.text(root, "schema");
     readTable(context, root, entity);
     entity.description = context.text(root, "description");
+    entity.columns = context.choice(root, "columns", carriedColumns);
     entity.renamedFrom = context.formerNames(root);
     if (const yaml::Node* fields = context.mapping(root, "fields")) {
         readFields(context, *fields, entity.fields);

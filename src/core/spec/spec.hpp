@@ -28,6 +28,7 @@ struct Field {
     Text name;  // as written, e.g. product_id
     Text type;  // e.g. enum(a, b), decimal(10,2), ref(Product); without '!' and '= default'
     bool required = false;
+    Text isPrivate;  // private: as written
     ExpressionRef defaultValue;
     Text description;
     ExpressionRef check;
@@ -183,6 +184,7 @@ struct Entity {
     Text schema;                         // empty: public
     Text table;                          // as written; empty: the name in snake case, in the schema
     std::string tableSchema, tableName;  // what it says; no schema: the entity's
+    Text columns;                        // of an adopted table, those that events carry: declared, all; empty: all
     Text description;
     std::vector<Field> fields;
     std::vector<IndexSpec> indexes;

@@ -15,6 +15,7 @@
 #include "pg/capture/moved.hpp"
 #include "pg/capture/respell.hpp"
 #include "pg/capture/statement.hpp"
+#include "pg/capture/tellable.hpp"
 
 extern "C" {
 #include "utils/bytea.h"
@@ -77,7 +78,8 @@ Datum imagesOfTable(Oid table, Operation operation, ExprContext* evaluation) {
 
 // Records the event in specql.failure with its data and, if it can be computed, its subject; a retry evaluates the
 // conditions and values again.
-void recordCaptureError(Listener* listener, Operation operation, ExprContext* evaluation, const ErrorData* error) {
+void recordCaptureError(Listener* listener, Operation operation, ExprContext* evaluation, const ErrorData* raised) {
+    const ErrorData* error = tellable(listener->action, raised);
     CompiledCapture* compiled = listener->compiled[operation];
     TupleTableSlot* row = MakeSingleTupleTableSlot(listener->rowDescriptor, &TTSOpsVirtual);
     memset(row->tts_isnull, true, listener->rowDescriptor->natts);
@@ -102,8 +104,9 @@ void recordCaptureError(Listener* listener, Operation operation, ExprContext* ev
     const char* what = compiled == nullptr
                            ? psprintf("action %s is broken", listener->action)
                            : psprintf("a condition or value of action %s raised an error", listener->action);
-    ereport(WARNING, (errcode(error->sqlerrcode), errmsg("%s: %s", what, error->message),
-                      errhint("The events wait in specql.failures and are tried again by specql.drain().")));
+    ereport(WARNING,
+            (errcode(error->sqlerrcode), errmsg("%s: %s", what, error->message), hideStatement(listener->action),
+             errhint("The events wait in specql.failures and are tried again by specql.drain().")));
 }
 
 // Has this transaction written the old row version? If not, none of the events that it has captured so far can be about

@@ -242,6 +242,7 @@ CompiledCapture* compileFor(const CaptureFunction& function, const int* columns,
         compiled->mayRaise |= mayRaise(reinterpret_cast<Node*>(value));
         compiled->callsForeign |= callsForeign(reinterpret_cast<Node*>(value));
     }
+    compiled->readsWithheld = areWithheld(compiled->images, compiled->reads);
     if (compiled->mayRaise) compiled->subject = ExecInitExpr(values[captured::subject], nullptr);
     TupleTableSlot* slot = MakeSingleTupleTableSlot(rowDescriptor, &TTSOpsVirtual);
     compiled->row = ExecBuildProjectionInfo(targets, evaluation, slot, nullptr, nullptr);

@@ -10,6 +10,7 @@
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/capture/event_columns.hpp"
 #include "pg/capture/frame.hpp"
+#include "pg/capture/tellable.hpp"
 
 namespace specql::capture {
 
@@ -69,7 +70,8 @@ struct Arguments {
             add(TEXTOID, CStringGetTextDatum(value));
     }
     // $1 to $6 of all statements that store an error.
-    void addError(const char* action, const ErrorData* error) {
+    void addError(const char* action, const ErrorData* raised) {
+        const ErrorData* error = tellable(action, raised);
         addText(action);
         addText(unpack_sql_state(error->sqlerrcode));
         addText(error->message);
@@ -212,11 +214,12 @@ void recordFailures(EventSet* set, const List* failed, bool park) {
         // fails.
         if (deliversNothing(currentFrame())) ReThrowError(const_cast<ErrorData*>(range->error));
         Verdict verdict = verdictOn(set->listener->action, unpack_sql_state(range->error->sqlerrcode), park);
+        const ErrorData* error = tellable(set->listener->action, range->error);
         MemoryContextSwitchTo(perEvent);
         for (int64_t i = range->first; i < range->first + range->count; ++i) {
             TupleTableSlot* row = nextRow(rows);
             fillEvent(row, eventColumns, origin, set, i);
-            fillError(row, range->error, verdict);
+            fillError(row, error, verdict);
             writeRow(rows);
             MemoryContextReset(perEvent);
         }

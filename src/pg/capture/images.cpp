@@ -86,7 +86,7 @@ void findDoubtful(RowImages* images, TupleDesc columns) {
     images->doubtful = static_cast<DoubtfulColumn*>(palloc(sizeof(DoubtfulColumn) * Max(columns->natts, 1)));
     for (int i = 0; i < columns->natts; ++i) {
         Form_pg_attribute column = TupleDescAttr(columns, i);
-        if (!isImaged(column) || compat::isVirtual(column)) continue;
+        if (!isImaged(column, images->withheld) || compat::isVirtual(column)) continue;
         JsonSafety json = jsonSafety(column->atttypid);
         if (column->attlen > 0 && json == JsonSafety::safe) continue;
         bool isJsonb = getBaseType(column->atttypid) == JSONBOID;
@@ -107,7 +107,7 @@ void findComputed(RowImages* images, Relation relation) {
     TupleDesc columns = RelationGetDescr(relation);
     for (int i = 0; i < columns->natts; ++i) {
         Form_pg_attribute column = TupleDescAttr(columns, i);
-        if (!isImaged(column) || !compat::isVirtual(column)) continue;
+        if (!isImaged(column, images->withheld) || !compat::isVirtual(column)) continue;
         int place = images->computedCount++;
         for (int row = 0; row < rowKinds; ++row) {
             Var* var =
@@ -129,6 +129,7 @@ RowImages* makeRowImages(Operation operation, Relation relation) {
     partsOf(operation, images->parts);
     images->truncated = operation == opTruncate;
     images->columns = CreateTupleDescCopy(RelationGetDescr(relation));
+    images->withheld = withheldFrom(relation);
     findDoubtful(images, RelationGetDescr(relation));
     findComputed(images, relation);
     Bitmapset* key = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_PRIMARY_KEY);
@@ -165,7 +166,9 @@ void chooseChanged(const RowImages* images, EventRows* rows) {
     auto* changed = static_cast<bool*>(palloc(sizeof(bool) * images->columns->natts));
     for (int i = 0; i < images->columns->natts; ++i) {
         Form_pg_attribute column = TupleDescAttr(images->columns, i);
-        if (old->nulls[i] || fresh->nulls[i])
+        if (isWithheld(images->withheld, i))
+            changed[i] = false;
+        else if (old->nulls[i] || fresh->nulls[i])
             changed[i] = old->nulls[i] != fresh->nulls[i];
         else
             changed[i] = !column->attisdropped && !isSame(column, &old->values[i], &fresh->values[i]);
@@ -326,13 +329,24 @@ RowImages* compileImages(Expr* data, Operation operation, Relation relation) {
         images->truncated = false;
     }
     bool hasImage = images->parts[oldRow] == partImage || images->parts[newRow] == partImage;
-    if (hasImage && (known || data == nullptr)) images->encoder = makeRowEncoder(RelationGetDescr(relation));
+    // An expression of somebody's own would carry what it likes.
+    if (images->withheld.note != nullptr && !known) data = nullptr;
+    if (hasImage && (known || data == nullptr))
+        images->encoder = makeRowEncoder(RelationGetDescr(relation), images->withheld);
     if (images->encoder != nullptr || data == nullptr) return images;
     if (images->computedCount > 0) data = withVirtualColumns(data, relation);
     images->usual = ExecInitExpr(data, nullptr);
     images->mayRaise = !known;
     images->callsForeign |= callsForeign(reinterpret_cast<Node*>(data));
     return images;
+}
+
+bool areWithheld(const RowImages* images, const ColumnsRead& columns) {
+    if (images->withheld.note == nullptr) return false;
+    for (const Bitmapset* read : {columns.old, columns.fresh})
+        for (int column = -1; (column = bms_next_member(read, column)) >= 0;)
+            if (column == 0 || isWithheld(images->withheld, column - 1)) return true;
+    return false;
 }
 
 RowImages* imagesOfRows(Operation operation, Relation relation) {

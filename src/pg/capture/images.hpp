@@ -11,6 +11,8 @@ struct RowImages;
 
 // For `data`, planned for the operation; nullptr stands for the images of all rows. In the current memory context.
 RowImages* compileImages(Expr* data, Operation operation, Relation relation);
+// Is one of these columns in no image?
+bool areWithheld(const RowImages* images, const ColumnsRead& columns);
 // The images of all rows that the operation has, for an action without a usable capture function.
 RowImages* imagesOfRows(Operation operation, Relation relation);
 

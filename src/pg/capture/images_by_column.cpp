@@ -42,7 +42,7 @@ Values collect(const RowImages* images, const EventRows* rows) {
         for (int i = 0; i < images->columns->natts; ++i) {
             Form_pg_attribute column = TupleDescAttr(images->columns, i);
             const bool* chosen = rows->rows[row].chosen;
-            if (!isImaged(column) || (chosen != nullptr && !chosen[i])) continue;
+            if (!isImaged(column, images->withheld) || (chosen != nullptr && !chosen[i])) continue;
             Value* value = &values.items[values.count++];
             memset(value, 0, sizeof *value);
             value->row = static_cast<RowKind>(row);
@@ -170,9 +170,17 @@ void makeJson(const RowImages* images, const Values* values, ExprContext* evalua
     });
 }
 
-void pushImage(JsonbParseState** state, const Values* values, int row) {
+// What is withheld from every image.
+void pushWithheld(JsonbParseState** state, Jsonb* note) {
+    JsonbIterator* iterator = JsonbIteratorInit(&note->root);
+    JsonbValue item;
+    for (JsonbIteratorToken token; (token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE;)
+        if (token == WJB_KEY || token == WJB_VALUE) (void)pushJsonbValue(state, token, &item);
+}
+
+void pushImage(JsonbParseState** state, const RowImages* images, const Values* values, int row) {
     (void)pushJsonbValue(state, WJB_BEGIN_OBJECT, nullptr);
-    bool complete = true;
+    bool complete = images->withheld.note == nullptr;
     for (int i = 0; i < values->count; ++i) {
         const Value* value = &values->items[i];
         if (value->row != row) continue;
@@ -184,6 +192,7 @@ void pushImage(JsonbParseState** state, const Values* values, int row) {
     if (!complete) {
         pushText(state, WJB_KEY, omittedKey);
         (void)pushJsonbValue(state, WJB_BEGIN_OBJECT, nullptr);
+        if (images->withheld.note != nullptr) pushWithheld(state, images->withheld.note);
         for (int i = 0; i < values->count; ++i) {
             const Value* value = &values->items[i];
             if (value->row != row || value->omitted == nullptr) continue;
@@ -209,7 +218,7 @@ Jsonb* assemble(const RowImages* images, const EventRows* rows, const Values* va
         if (images->parts[row] == partAbsent) continue;
         pushText(&state, WJB_KEY, keyOf(rows, static_cast<RowKind>(row)));
         if (images->parts[row] == partImage)
-            pushImage(&state, values, row);
+            pushImage(&state, images, values, row);
         else
             pushJson(&state, nullptr);
     }

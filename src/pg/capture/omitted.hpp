@@ -16,8 +16,8 @@ struct ColumnsRead {
 // Adds the columns that a planned expression reads: its Vars of INNER_VAR and OUTER_VAR.
 void addColumnsRead(Node* expression, ColumnsRead* columns);
 
-// Has no image in the data of an event such a note?
-bool carriesAll(Jsonb* data);
+// Has no image in the data of an event such a note? `butWithheld`: or only of what events of the table never carry.
+bool carriesAll(Jsonb* data, bool butWithheld);
 
 // Raises SQ208 if the image of a row (an object; nullptr is one that there is not) was made without a value of these
 // columns. `row` is "old" or "new".

@@ -10,17 +10,19 @@ namespace {
 
 const char* const upsertSql = R"(
 INSERT INTO specql.action AS a (action, event, relation, handler, capture, on_error, max_attempts, backoff, enabled,
-    processed, part, run_order, place, uses_caller, retry_on, park_on, paused_at)
+    processed, part, run_order, place, uses_caller, retry_on, park_on, tells_private, paused_at)
 VALUES ($1, $2, $3, $4, $5, coalesce($6, 'retry'),
     coalesce($7, 8), coalesce($8, interval '1 second'), coalesce($9, true), $10, coalesce($11, ''),
     coalesce($12, 0), coalesce($13, '{}'), coalesce($14, false), coalesce($15, '{}'), coalesce($16, '{}'),
+    coalesce($17, false),
     (SELECT o.paused_at FROM specql.action_owner AS o
      WHERE o.action = $1 AND o.dropped_in = pg_current_xact_id_if_assigned()))
 ON CONFLICT (action, (coalesce(relation, '')), part) DO UPDATE
 SET event = excluded.event, handler = excluded.handler, capture = excluded.capture, on_error = excluded.on_error,
     max_attempts = excluded.max_attempts, backoff = excluded.backoff, enabled = excluded.enabled,
     processed = excluded.processed, run_order = excluded.run_order, place = excluded.place,
-    uses_caller = excluded.uses_caller, retry_on = excluded.retry_on, park_on = excluded.park_on
+    uses_caller = excluded.uses_caller, retry_on = excluded.retry_on, park_on = excluded.park_on,
+    tells_private = excluded.tells_private
 WHERE a.* IS DISTINCT FROM excluded.*)";
 
 // Raises an error if an action of this name belongs to another role, or if its name does not begin with a schema in
@@ -36,15 +38,15 @@ WHERE (o.owner::oid, o.place) IS DISTINCT FROM (excluded.owner::oid, excluded.pl
 const char* const functionSql = R"(
 INSERT INTO specql.action_function VALUES ($1, $2) ON CONFLICT DO NOTHING)";
 
-constexpr int argumentCount = 16;
+constexpr int argumentCount = 17;
 constexpr int processedArgument = 9;
 constexpr int relationArgument = 2;
 constexpr int handlerArgument = 3;
 constexpr int captureArgument = 4;
 constexpr int placeArgument = 12;
-const Oid argumentTypes[argumentCount] = {TEXTOID,      TEXTOID,     TEXTOID,      TEXTOID,     TEXTOID, TEXTOID,
-                                          INT4OID,      INTERVALOID, BOOLOID,      TEXTOID,     TEXTOID, INT4OID,
-                                          INT4ARRAYOID, BOOLOID,     TEXTARRAYOID, TEXTARRAYOID};
+const Oid argumentTypes[argumentCount] = {TEXTOID,      TEXTOID,     TEXTOID,      TEXTOID,      TEXTOID, TEXTOID,
+                                          INT4OID,      INTERVALOID, BOOLOID,      TEXTOID,      TEXTOID, INT4OID,
+                                          INT4ARRAYOID, BOOLOID,     TEXTARRAYOID, TEXTARRAYOID, BOOLOID};
 
 struct Arguments {
     Datum values[argumentCount];

@@ -25,6 +25,7 @@ struct RegisteredAction {
     int rank;  // its position in the order in which actions run
     bool paused;
     bool usesCaller;
+    bool tellsPrivate;
 };
 RegisteredAction* registeredActions = nullptr;  // sorted by name
 int registeredCount = 0;
@@ -111,6 +112,7 @@ void addRegistered(List** found, HeapTuple tuple, TupleDesc descriptor) {
     registered->specPosition = specPositionAt(tuple, descriptor);
     registered->paused = isSet(tuple, descriptor, "paused_at");
     registered->usesCaller = flagAt(tuple, descriptor, "uses_caller");
+    registered->tellsPrivate = flagAt(tuple, descriptor, "tells_private");
     *found = lappend(*found, registered);
 }
 
@@ -197,6 +199,7 @@ void rankActions(List* found) {
         arranged[kept - 1].rank = Min(arranged[kept - 1].rank, arranged[i].rank);
         arranged[kept - 1].paused |= arranged[i].paused;
         arranged[kept - 1].usesCaller |= arranged[i].usesCaller;
+        arranged[kept - 1].tellsPrivate |= arranged[i].tellsPrivate;
     }
     registeredActions = arranged;
     registeredCount = kept;
@@ -306,6 +309,13 @@ bool isPaused(const char* action) {
 bool usesCaller(const char* action) {
     const RegisteredAction* registered = registeredAction(action);
     return registered != nullptr && registered->usesCaller;
+}
+
+bool tellsPrivate(const char* action) {
+    // Before ALTER EXTENSION specql UPDATE no action has.
+    if (!hasMatchingVersion()) return false;
+    const RegisteredAction* registered = registeredAction(action);
+    return registered != nullptr && registered->tellsPrivate;
 }
 
 void registerRegistryInvalidation() {

@@ -21,6 +21,9 @@ bool isPaused(const char* action);
 // Does the action ask for the caller, so that the event log must store who it was?
 bool usesCaller(const char* action);
 
+// Does the action have to do with private fields, so that texts of its errors may quote one?
+bool tellsPrivate(const char* action);
+
 // Once per backend, when the library is loaded.
 void registerRegistryInvalidation();
 // Frees what earlier loads have read. Only to be called at the end of a transaction.

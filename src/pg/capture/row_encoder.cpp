@@ -1,5 +1,6 @@
 #include "pg/capture/row_encoder.hpp"
 
+#include "pg/capture/omitted.hpp"
 #include "pg/capture/safety.hpp"
 
 extern "C" {
@@ -26,7 +27,8 @@ enum class Form {
     time,  // what ISO 8601 has a form for
     jsonb,
     output,  // the text of the output function
-    asked    // to_jsonb() makes it
+    asked,   // to_jsonb() makes it
+    note     // of what is withheld, the same in each image
 };
 
 struct ImagedColumn {
@@ -36,6 +38,7 @@ struct ImagedColumn {
     Oid type;
     Form form;
     FmgrInfo function;  // of floating, output, asked
+    const Jsonb* note;
 };
 
 Form formOf(Oid type) {
@@ -141,6 +144,7 @@ JEntry writeColumn(JsonWriter* json, ImagedColumn* column, Datum value) {
         case Form::jsonb: return writeJsonb(json, PG_DETOAST_DATUM_PACKED(value));
         case Form::output: return writeCString(json, OutputFunctionCall(&column->function, value));
         case Form::asked: return writeJsonb(json, PG_DETOAST_DATUM_PACKED(FunctionCall1(&column->function, value)));
+        case Form::note: return writeJsonb(json, reinterpret_cast<const varlena*>(column->note));
     }
     pg_unreachable();
 }
@@ -155,16 +159,16 @@ struct RowEncoder {
     uint32 keyBytes;
 };
 
-bool isImaged(Form_pg_attribute column) {
-    return !column->attisdropped;
+bool isImaged(Form_pg_attribute column, const Withheld& withheld) {
+    return !column->attisdropped && !isWithheld(withheld, column->attnum - 1);
 }
 
-RowEncoder* makeRowEncoder(TupleDesc columns) {
+RowEncoder* makeRowEncoder(TupleDesc columns, const Withheld& withheld) {
     auto* encoder = static_cast<RowEncoder*>(palloc0(sizeof(RowEncoder)));
-    encoder->columns = static_cast<ImagedColumn*>(palloc0(sizeof(ImagedColumn) * Max(columns->natts, 1)));
+    encoder->columns = static_cast<ImagedColumn*>(palloc0(sizeof(ImagedColumn) * (columns->natts + 1)));
     for (int i = 0; i < columns->natts; ++i) {
         Form_pg_attribute attribute = TupleDescAttr(columns, i);
-        if (!isImaged(attribute)) continue;
+        if (!isImaged(attribute, withheld)) continue;
         ImagedColumn* column = &encoder->columns[encoder->count++];
         column->index = i;
         column->name = pstrdup(NameStr(attribute->attname));
@@ -172,6 +176,13 @@ RowEncoder* makeRowEncoder(TupleDesc columns) {
         column->type = getBaseType(attribute->atttypid);
         column->form = formOf(column->type);
         findFunction(column, attribute);
+    }
+    if (withheld.note != nullptr) {
+        ImagedColumn* column = &encoder->columns[encoder->count++];
+        column->name = omittedKey;
+        column->nameLength = strlen(omittedKey);
+        column->form = Form::note;
+        column->note = withheld.note;
     }
     qsort(encoder->columns, encoder->count, sizeof(ImagedColumn), byKey);
     JsonWriter json = beginJson(64 * (encoder->count + 1));
@@ -186,15 +197,19 @@ RowEncoder* makeRowEncoder(TupleDesc columns) {
 
 namespace {
 
+bool isWritten(const ImagedColumn& column, const bool* chosen) {
+    return chosen == nullptr || (column.form != Form::note && chosen[column.index]);
+}
+
 // The beginning of an image with some of the columns.
 JsonObject beginChosen(JsonWriter* json, const RowEncoder* encoder, const bool* chosen) {
     uint32 pairs = 0;
     for (int i = 0; i < encoder->count; ++i)
-        pairs += chosen[encoder->columns[i].index] ? 1 : 0;
+        pairs += isWritten(encoder->columns[i], chosen) ? 1 : 0;
     JsonObject object = beginObject(json, pairs);
     for (int i = 0; i < encoder->count; ++i) {
         const ImagedColumn& column = encoder->columns[i];
-        if (chosen[column.index]) addEntry(json, &object, writeText(json, column.name, column.nameLength));
+        if (isWritten(column, chosen)) addEntry(json, &object, writeText(json, column.name, column.nameLength));
     }
     return object;
 }
@@ -207,8 +222,8 @@ JEntry writeRow(JsonWriter* json, RowEncoder* encoder, const RowValues* row) {
                                                              encoder->beginningLength, encoder->keyBytes);
     for (int i = 0; i < encoder->count; ++i) {
         ImagedColumn* column = &encoder->columns[i];
-        if (row->chosen != nullptr && !row->chosen[column->index]) continue;
-        bool isNull = row->nulls[column->index];
+        if (!isWritten(*column, row->chosen)) continue;
+        bool isNull = column->form != Form::note && row->nulls[column->index];
         addEntry(json, &object, isNull ? JENTRY_ISNULL : writeColumn(json, column, row->values[column->index]));
     }
     return endObject(json, &object);

@@ -2,6 +2,7 @@
 // look-ups of each column's type and its sort of the keys.
 #pragma once
 
+#include "pg/capture/carried.hpp"
 #include "pg/capture/json_writer.hpp"
 
 namespace specql::capture {
@@ -10,17 +11,17 @@ namespace specql::capture {
 struct RowEncoder;
 
 // Is the column one that the images of its table have?
-bool isImaged(Form_pg_attribute column);
+bool isImaged(Form_pg_attribute column, const Withheld& withheld);
 
 // In the current memory context, which has to live as long as the result. It holds as long as the table, the types of
-// its columns and their casts stay what they are.
-RowEncoder* makeRowEncoder(TupleDesc columns);
+// its columns and their casts stay what they are. What is withheld is not written, and noted in each image.
+RowEncoder* makeRowEncoder(TupleDesc columns, const Withheld& withheld);
 
 // The columns of a row, as in a slot.
 struct RowValues {
     Datum* values;
     bool* nulls;
-    const bool* chosen;  // those that the image has; nullptr: all
+    const bool* chosen;  // those that the image has, which then has no note; nullptr: all
 };
 
 // Writes the image of a row. What it allocates besides is in the current memory context. Raises what to_jsonb() raises.

@@ -38,6 +38,7 @@ struct RowImages {
     ComputedColumn* computed[rowKinds];
     bool computedMayRaise;
     Bitmapset* key;  // columns of the primary key, from 1
+    Withheld withheld;
     TupleDesc columns;
 };
 

@@ -27,6 +27,7 @@ struct CompiledCapture {
     ProjectionInfo* row;     // a captured row without branches, time and data
     RowImages* images;       // its data
     ColumnsRead reads;       // by branches and values
+    bool readsWithheld;      // one of these is in no image
     bool mayRaise;           // a branch or a value can raise an error
     bool callsForeign;       // it calls functions that do not come with the server
     ExprState* subject;      // only with mayRaise: this column alone, to record a row that raised an error

@@ -8,6 +8,7 @@
 #include "pg/capture/failure.hpp"
 #include "pg/capture/omitted.hpp"
 #include "pg/capture/registry.hpp"
+#include "pg/capture/tellable.hpp"
 #include "pg/capture/triggers.hpp"
 #include "pg/capture/working_user.hpp"
 #include "pg/handling/deferred.hpp"
@@ -122,8 +123,14 @@ Outcome tryRange(Attempt* attempt, int64_t first, int64_t count) {
         leaveUntried(attempt->set, first, count);
         return Outcome::waits;
     }
-    attempt->lastError = error;
+    attempt->lastError = const_cast<ErrorData*>(capture::tellable(attempt->set->listener->action, error));
     return Outcome::failed;
+}
+
+bool readsWithheld(const capture::Listener* listener) {
+    for (const capture::CompiledCapture* compiled : listener->compiled)
+        if (compiled != nullptr && compiled->readsWithheld) return true;
+    return false;
 }
 
 bool canWait(capture::EventSet* set, int64_t event) {
@@ -132,7 +139,8 @@ bool canWait(capture::EventSet* set, int64_t event) {
     if (set->row->tts_isnull[capture::captured::data]) return true;
     Pointer stored = DatumGetPointer(set->row->tts_values[capture::captured::data]);
     Jsonb* data = DatumGetJsonbP(PointerGetDatum(stored));
-    bool carries = capture::carriesAll(data);
+    // What events of the table never carry matters only if the action reads it.
+    bool carries = capture::carriesAll(data, !readsWithheld(set->listener));
     if (reinterpret_cast<Pointer>(data) != stored) pfree(data);
     return carries;
 }
@@ -215,6 +223,7 @@ void warn(const Attempt* attempt) {
              errmsg("action %s failed for %lld of %lld events: %s", listener->action,
                     static_cast<long long>(attempt->failed), static_cast<long long>(attempt->set->count),
                     attempt->lastError->message),
+             capture::hideStatement(listener->action),
              attempt->untried == 0 ? 0
                                    : errdetail("%lld events were not tried, because too many had failed. They are "
                                                "handled after the commit, by a worker or by specql.drain().",

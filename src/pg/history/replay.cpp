@@ -2,6 +2,7 @@
 // keeps the progress of the whole replay.
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/result_set.hpp"
+#include "pg/capture/tellable.hpp"
 #include "pg/history/past.hpp"
 
 namespace specql::history {
@@ -84,7 +85,7 @@ SPECQL_FUNCTION(specql_replay_events) {
     auto* errors = static_cast<ErrorData**>(palloc0(sizeof(ErrorData*) * (count + 1)));
     handleEach(events, count, true, errors);
     for (int i = 0; i < count; ++i) {
-        const ErrorData* error = errors[i];
+        const ErrorData* error = errors[i] != nullptr ? capture::tellable(events[i].action, errors[i]) : nullptr;
         const char* texts[6] = {"handled", nullptr, nullptr, nullptr, nullptr, nullptr};
         if (error != nullptr) {
             texts[0] = isPresent(error) ? "present" : "failed";

@@ -10,6 +10,8 @@
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/failure.hpp"
+#include "pg/capture/registry.hpp"
+#include "pg/capture/tellable.hpp"
 #include "pg/handling/run.hpp"
 #include "pg/handling/waiting.hpp"
 
@@ -141,8 +143,9 @@ TriedAction* actionIn(Call* call, const char* name) {
 bool retryOne(const PastEvent* failed, Call* call) {
     TriedAction* action = actionIn(call, failed->action);
     ++action->tried;
-    ErrorData* error = trySubtransaction([failed] { tryAgain(failed); });
-    if (error == nullptr) return true;
+    ErrorData* raised = trySubtransaction([failed] { tryAgain(failed); });
+    if (raised == nullptr) return true;
+    const ErrorData* error = capture::tellable(failed->action, raised);
     capture::recordFailureAgain(&failed->id, failed->action, error, error->sqlerrcode == sqlstate::cascadeTooDeep);
     handling::SharedError shared = {};
     if (handling::isShared(failed->action, error, &shared)) action->held = true;
@@ -217,6 +220,15 @@ void retryCounted(const PastEvent* failed) {
 
 void recordCountedError(const PastEvent* failed, const ErrorData* error) {
     capture::recordCountedFailure(&failed->id, failed->action, error);
+}
+
+bool tellsPrivate(const char* action) {
+    return capture::tellsPrivate(action);
+}
+
+const char* tellableMessage(const char* action, const ErrorData* error) {
+    const char* message = capture::tellable(action, error)->message;
+    return message != nullptr ? message : "it failed";
 }
 
 SPECQL_FUNCTION(specql_retry) {

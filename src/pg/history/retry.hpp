@@ -18,4 +18,9 @@ PastEvent* countAttempt(const char* action);
 void retryCounted(const PastEvent* failed);
 void recordCountedError(const PastEvent* failed, const ErrorData* error);
 
+// Has the action to do with private fields, so that the server's log must not have its errors with all that they quote?
+bool tellsPrivate(const char* action);
+// The message of an error of the action, as it may be told.
+const char* tellableMessage(const char* action, const ErrorData* error);
+
 }  // namespace specql::history

@@ -256,6 +256,36 @@ void makeAllAgain() {
     }
 }
 
+// What events carry of a table is said by the names of its columns: it follows when one of them gets another name, or
+// is dropped. As the table's owner.
+void followColumn(const Respelled* column) {
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(column->relation));
+    if (!HeapTupleIsValid(tuple)) return;
+    Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+    ReleaseSysCache(tuple);
+    const char* table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(column->relation)),
+                                                   get_rel_name(column->relation));
+    Datum names[] = {CStringGetTextDatum(column->former),
+                     column->present != nullptr ? CStringGetTextDatum(column->present) : 0};
+    Datum spelling =
+        PointerGetDatum(construct_array(names, column->present != nullptr ? 2 : 1, TEXTOID, -1, false, TYPALIGN_INT));
+    List* found = commands("SELECT c.command FROM specql.commands_to_follow($1, $2) AS c ORDER BY c.number", table,
+                           spelling, CurrentMemoryContext);
+    if (found == NIL) return;
+    runCommands(found, owner);
+    runAsExtensionOwner([table] {
+        Oid types[] = {TEXTOID};
+        Datum values[] = {CStringGetTextDatum(table)};
+        SPI_connect();
+        (void)run(
+            "UPDATE specql.object AS o SET state = specql.object_state(o.kind, o.identity, o.on_table),"
+            " server = specql.server_major()"
+            " WHERE o.kind = 'trigger' AND o.state IS NOT NULL AND o.identity = 'specql_capture on ' || $1",
+            1, types, values);
+        SPI_finish();
+    });
+}
+
 // The event triggers are for the commands of others.
 bool isOurs(FunctionCallInfo fcinfo) {
     if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
@@ -294,6 +324,19 @@ SPECQL_FUNCTION(specql_before_ddl) {
 
 SPECQL_FUNCTION(specql_after_ddl) {
     if (isOurs(fcinfo)) PG_RETURN_NULL();
+    List* respelled = respelledBy(reinterpret_cast<EventTriggerData*>(fcinfo->context)->parsetree);
+    ErrorData* lost = respelled == NIL ? nullptr : trySubtransaction([respelled] {
+        asOwnCommands([respelled] {
+            ListCell* cell;
+            foreach (cell, respelled)
+                followColumn(static_cast<const Respelled*>(lfirst(cell)));
+        });
+    });
+    if (lost != nullptr)
+        ereport(WARNING, (errcode(lost->sqlerrcode),
+                          errmsg("specql could not follow a column that has another name: %s", lost->message),
+                          errhint("If it is private, events of the table carry its key alone until its spec is "
+                                  "applied again.")));
     ErrorData* error = trySubtransaction([] { asOwnCommands([] { makeAllAgain(); }); });
     if (error != nullptr)
         ereport(WARNING,

@@ -103,4 +103,28 @@ Touched touchedBy(Node* command) {
     return touched;
 }
 
+List* respelledBy(Node* command) {
+    List* columns = NIL;
+    auto add = [&columns](const RangeVar* name, const char* former, const char* present) {
+        Oid relation = RangeVarGetRelid(name, NoLock, true);
+        if (!OidIsValid(relation)) return;
+        auto* column = static_cast<Respelled*>(palloc(sizeof(Respelled)));
+        *column = {relation, former, present};
+        columns = lappend(columns, column);
+    };
+    if (IsA(command, RenameStmt)) {
+        const auto* rename = reinterpret_cast<const RenameStmt*>(command);
+        if (rename->renameType == OBJECT_COLUMN && rename->relation != nullptr)
+            add(rename->relation, rename->subname, rename->newname);
+    } else if (IsA(command, AlterTableStmt)) {
+        const auto* alter = reinterpret_cast<const AlterTableStmt*>(command);
+        ListCell* cell;
+        foreach (cell, alter->cmds) {
+            const auto* step = static_cast<const AlterTableCmd*>(lfirst(cell));
+            if (step->subtype == AT_DropColumn) add(alter->relation, step->name, nullptr);
+        }
+    }
+    return columns;
+}
+
 }  // namespace specql::migrations

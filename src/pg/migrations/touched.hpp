@@ -14,4 +14,13 @@ struct Touched {
 // Relations that the current user may not change are left out: the server refuses the command by itself.
 Touched touchedBy(Node* command);
 
+// A column that a command gives another name, or drops.
+struct Respelled {
+    Oid relation;
+    const char* former;
+    const char* present;  // nullptr: it is dropped
+};
+// List of Respelled, for a command that has just been done.
+List* respelledBy(Node* command);
+
 }  // namespace specql::migrations

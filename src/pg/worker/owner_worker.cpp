@@ -121,19 +121,25 @@ void resetSession() {
     (void)holdLock(LockKind::owner, self.owner);
 }
 
-// Runs `body`, which calls code of the owner, in a transaction, for at most specql.handler_timeout. Returns nullptr or
-// the error.
+// Runs `body`, which calls code of the owner for an action, in a transaction, for at most specql.handler_timeout.
+// Returns nullptr or the error.
 template <typename Body>
-ErrorData* inOwnersTransaction(Body&& body) {
+ErrorData* inOwnersTransaction(const char* action, Body&& body) {
     int limit = settings::handlerTimeout;
     if (limit > 0) {
         enable_timeout_after(STATEMENT_TIMEOUT, limit);
         enable_timeout_after(self.overtime, Min(limit, INT_MAX - graceMs) + graceMs);
     }
     runsCode = true;
-    ErrorData* error = tryTransaction("specql handlers", [&body] {
-        if (canWork()) body();
-    });
+    bool quiet = false;
+    ErrorData* error = tryTransaction(
+        "specql handlers",
+        [action, &body, &quiet] {
+            if (!canWork()) return;
+            quiet = history::tellsPrivate(action);
+            body();
+        },
+        &quiet);
     runsCode = false;
     if (limit > 0) {
         disable_timeout(STATEMENT_TIMEOUT, false);
@@ -142,10 +148,6 @@ ErrorData* inOwnersTransaction(Body&& body) {
     QueryCancelPending = false;
     resetSession();
     return error;
-}
-
-const char* messageOf(const ErrorData* error) {
-    return error->message != nullptr ? error->message : "it failed";
 }
 
 spi::Argument textArgument(const char* value) {
@@ -183,7 +185,7 @@ bool beginBatch(const Job* job) {
 
 int retryTogether(const Job* job) {
     bool contended = false;
-    (void)inOwnersTransaction([job, &contended] {
+    (void)inOwnersTransaction(job->action, [job, &contended] {
         (void)history::retryAction(job->action, settings::batchSize, later(batchMs), &contended);
         endBatch(job);
     });
@@ -202,7 +204,7 @@ int retryOneByOne(const Job* job) {
         });
         if (problem != nullptr) return failedMs;
         if (failed == nullptr) break;
-        if (ErrorData* error = inOwnersTransaction([failed] { history::retryCounted(failed); }))
+        if (ErrorData* error = inOwnersTransaction(job->action, [failed] { history::retryCounted(failed); }))
             (void)tryTransaction("specql owner", [failed, error] { history::recordCountedError(failed, error); });
     }
     (void)tryTransaction("specql owner", [job] { endBatch(job); });
@@ -215,7 +217,7 @@ int doFailures(const Job* job) {
 
 // The batch has begun.
 void handleTogether(const Job* job) {
-    (void)inOwnersTransaction([job] {
+    (void)inOwnersTransaction(job->action, [job] {
         (void)history::handleReleased(job->action, settings::batchSize);
         endBatch(job);
     });
@@ -302,13 +304,15 @@ int doFunctions(const Job* job) {
     });
     if (!good) return failedMs;
     if (call.command == nullptr) return settings::pollInterval;
-    ErrorData* error = inOwnersTransaction([&call] {
+    ErrorData* error = inOwnersTransaction(job->action, [job, &call] {
         ErrorData* problem =
             outbox::runCommandAs(call.owner, call.command, call.payload, call.traceparent, call.settings);
-        endFunctionCall(&call, problem != nullptr ? messageOf(problem) : "");
+        endFunctionCall(&call, problem != nullptr ? history::tellableMessage(job->action, problem) : "");
     });
     if (error != nullptr)
-        (void)tryTransaction("specql owner", [&call, error] { endFunctionCall(&call, messageOf(error)); });
+        (void)tryTransaction("specql owner", [job, &call, error] {
+            endFunctionCall(&call, history::tellableMessage(job->action, error));
+        });
     return 0;
 }
 
@@ -336,12 +340,13 @@ int doFinished(const Job* job) {
     });
     if (!good) return failedMs;
     if (ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(ids)), ARR_DIMS(DatumGetArrayTypeP(ids))) == 0) return blockedMs;
-    ErrorData* error = inOwnersTransaction([job, ids, function, settings] {
+    ErrorData* error = inOwnersTransaction(job->action, [job, ids, function, settings] {
         ErrorData* problem = function != nullptr ? outbox::callProcessed(function, ids, settings) : nullptr;
-        endFinished(job, ids, problem != nullptr ? messageOf(problem) : "");
+        endFinished(job, ids, problem != nullptr ? history::tellableMessage(job->action, problem) : "");
     });
     if (error != nullptr)
-        (void)tryTransaction("specql owner", [job, ids, error] { endFinished(job, ids, messageOf(error)); });
+        (void)tryTransaction(
+            "specql owner", [job, ids, error] { endFinished(job, ids, history::tellableMessage(job->action, error)); });
     return 0;
 }
 

@@ -7,9 +7,9 @@ namespace specql::worker {
 
 // Runs `body` in a transaction, as the user of the session. Returns nullptr, or the error in the current memory
 // context, after it was logged and the transaction aborted. `what` is shown in pg_stat_activity. `body` must hold plain
-// data only.
+// data only. If it sets *quiet, the log has of an error no more than its code.
 template <typename Body>
-ErrorData* tryTransaction(const char* what, Body&& body) {
+ErrorData* tryTransaction(const char* what, Body&& body, const bool* quiet = nullptr) {
     MemoryContext caller = CurrentMemoryContext;
     ErrorData* volatile error = nullptr;
     pgstat_report_activity(STATE_RUNNING, what);
@@ -27,9 +27,14 @@ ErrorData* tryTransaction(const char* what, Body&& body) {
         HOLD_INTERRUPTS();
         MemoryContextSwitchTo(caller);
         error = CopyErrorData();
-        EmitErrorReport();
+        bool told = quiet == nullptr || !*quiet;
+        if (told) EmitErrorReport();
         AbortCurrentTransaction();
         FlushErrorState();
+        if (!told)
+            ereport(LOG, (errcode(error->sqlerrcode),
+                          errmsg("%s failed with SQLSTATE %s; what it says may quote a private field", what,
+                                 unpack_sql_state(error->sqlerrcode))));
         RESUME_INTERRUPTS();
     }
     PG_END_TRY();

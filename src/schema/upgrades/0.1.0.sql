@@ -34,7 +34,8 @@ ALTER TABLE specql.action
     ADD COLUMN place integer[] NOT NULL DEFAULT '{}',
     ADD COLUMN uses_caller boolean NOT NULL DEFAULT false,
     ADD COLUMN retry_on text[] NOT NULL DEFAULT '{}',
-    ADD COLUMN park_on text[] NOT NULL DEFAULT '{}';
+    ADD COLUMN park_on text[] NOT NULL DEFAULT '{}',
+    ADD COLUMN tells_private boolean NOT NULL DEFAULT false;
 ALTER TABLE specql.action_owner ADD COLUMN place integer[] NOT NULL DEFAULT '{}', ADD COLUMN paused_at timestamptz, ADD COLUMN dropped_in xid8;
 
 -- Owners are roles, and no names.
