@@ -2,12 +2,12 @@
 
 CREATE FUNCTION specql.lock_class(kind text) RETURNS oid
 LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'specql_lock_class';
-COMMENT ON FUNCTION specql.lock_class(text) IS 'How pg_locks shows locks of a kind: apply, window, worker, replay or owner';
+COMMENT ON FUNCTION specql.lock_class(text) IS 'How pg_locks shows locks of a kind: apply, window, worker, replay, owner or taking';
 
 CREATE FUNCTION specql.lock_number(kind text, number bigint, wait boolean) RETURNS boolean
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_lock_number';
 COMMENT ON FUNCTION specql.lock_number(text, bigint, boolean) IS
-'Takes the lock of a window or replay until the end of the transaction, one that pg_advisory_lock cannot take; false if another session has it and this one is not to wait';
+'Takes the lock of a window, a replay, or of taking from a service until the end of the transaction, one that pg_advisory_lock cannot take; false if another session has it and this one is not to wait';
 
 CREATE FUNCTION specql.held_locks(kind text) RETURNS TABLE (number oid, pid integer)
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$

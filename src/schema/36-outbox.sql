@@ -190,6 +190,16 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_call_external_one';
 COMMENT ON FUNCTION specql.call_external(text, text, uuid, jsonb) IS
 'Queues a call of a service for one event, by default that of specql.focus, or the first; the delivery''s id';
 
+CREATE FUNCTION specql.call_later(service text, operation text, after interval, branch integer) RETURNS bigint
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_call_later';
+COMMENT ON FUNCTION specql.call_later(text, text, interval, integer) IS
+'In a handler: queues a call of a service for each event of the branch, which leaves after this time; how many';
+
+CREATE FUNCTION specql.call_later(service text, operation text, after interval, event_id uuid, payload jsonb) RETURNS uuid
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_call_later_one';
+COMMENT ON FUNCTION specql.call_later(text, text, interval, uuid, jsonb) IS
+'Queues a call of a service for one event, as specql.call_external does, which leaves after this time; the delivery''s id';
+
 CREATE FUNCTION specql.enqueue(service text, operation text, payloads jsonb[]) RETURNS uuid[]
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_enqueue';
 COMMENT ON FUNCTION specql.enqueue(text, text, jsonb[]) IS
@@ -219,11 +229,13 @@ COMMENT ON FUNCTION specql.escalate(text, text, uuid, jsonb, text, interval) IS
 
 REVOKE ALL ON FUNCTION specql.payload_size(jsonb), specql.focus(uuid), specql.undelivered(),
     specql.call_external(text, text, integer), specql.call_external(text, text, uuid, jsonb),
+    specql.call_later(text, text, interval, integer), specql.call_later(text, text, interval, uuid, jsonb),
     specql.enqueue(text, text, jsonb[]), specql.notify(text, text, integer), specql.notify(text, text, uuid, jsonb),
     specql.escalate(text, text, integer, text, interval), specql.escalate(text, text, uuid, jsonb, text, interval)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.focus(uuid), specql.undelivered(), specql.call_external(text, text, integer),
-    specql.call_external(text, text, uuid, jsonb), specql.enqueue(text, text, jsonb[]), specql.notify(text, text, integer),
+    specql.call_external(text, text, uuid, jsonb), specql.call_later(text, text, interval, integer),
+    specql.call_later(text, text, interval, uuid, jsonb), specql.enqueue(text, text, jsonb[]), specql.notify(text, text, integer),
     specql.notify(text, text, uuid, jsonb), specql.escalate(text, text, integer, text, interval),
     specql.escalate(text, text, uuid, jsonb, text, interval)
 TO specql_admin;

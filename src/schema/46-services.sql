@@ -78,6 +78,10 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION specql.parameter_problem(text, jsonb) IS 'Why a parameter cannot be sent with calls; NULL if it can';
 
+CREATE FUNCTION specql.rate_problem(rate text) RETURNS text
+LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'specql_rate_problem';
+COMMENT ON FUNCTION specql.rate_problem(text) IS 'Why a text is no rate of calls; NULL if it is one';
+
 CREATE FUNCTION specql.is_interval(value text, shortest interval, longest interval) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -145,6 +149,15 @@ DECLARE
     said constant text := CASE WHEN jsonb_typeof(value) IN ('string', 'number') THEN value #>> '{}' END;
 BEGIN
     RETURN CASE place || ' ' || key
+        WHEN 'service rate' THEN 'rate: ' || specql.rate_problem(coalesce(said, ''))
+        WHEN 'service burst' THEN
+            CASE WHEN said IS NULL OR said !~ '^([1-9][0-9]{0,5}|1000000)$' THEN 'burst must be from 1 to 1000000' END
+        WHEN 'service concurrency' THEN
+            CASE WHEN said IS NULL OR said !~ '^([1-9][0-9]{0,2}|1000)$' THEN 'concurrency must be from 1 to 1000' END
+        WHEN 'service expires' THEN
+            CASE WHEN said IS NULL OR NOT specql.is_interval(said, '1 ms', '366 days') THEN 'expires must be from 1 ms to 366 days' END
+        WHEN 'operation expires' THEN
+            CASE WHEN said IS NULL OR NOT specql.is_interval(said, '1 ms', '366 days') THEN 'it expires after 1 ms to 366 days' END
         WHEN 'operation path' THEN
             CASE WHEN said IS NULL OR said NOT LIKE '/%' OR specql.url_problem('http://host' || said) IS NOT NULL
                  THEN 'its path must begin with / and hold no space, control character or fragment'
@@ -171,6 +184,14 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION specql.option_problem(text, text, jsonb) IS
 'What is wrong with a key of a service, or of an operation, and its value; NULL if nothing is';
+
+CREATE FUNCTION specql.shortest_expiry(options jsonb, operations jsonb) RETURNS interval
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN $1 ? 'expires' OR jsonb_path_exists($2, '$.*.expires')
+                THEN (SELECT min(e.after::interval)
+                      FROM (SELECT $1 ->> 'expires' UNION ALL SELECT o.value ->> 'expires' FROM jsonb_each($2) AS o(key, value)) AS e(after)) END
+$$;
+COMMENT ON FUNCTION specql.shortest_expiry(jsonb, jsonb) IS 'How old a call of a service is at least when it expires; NULL if none does';
 
 -- The same limits as in specs. Whoever calls this by hand, or restores a row that nobody checked, learns what is wrong with it.
 CREATE FUNCTION specql.check_service(s specql.service) RETURNS void
@@ -202,7 +223,8 @@ BEGIN
         WHEN jsonb_typeof(s.operations) IS DISTINCT FROM 'object' THEN 'operations must be an object of objects'
         WHEN octet_length(s.operations::text) > 1000000 THEN 'operations have at most 1000000 bytes'
         WHEN jsonb_typeof(s.options) IS DISTINCT FROM 'object' THEN 'options must be an object'
-        WHEN octet_length(s.options::text) > 100000 THEN 'options have at most 100000 bytes' END;
+        WHEN octet_length(s.options::text) > 100000 THEN 'options have at most 100000 bytes'
+        WHEN s.options ? 'burst' AND NOT s.options ? 'rate' THEN 'burst says nothing without a rate' END;
     IF problem IS NULL THEN
         SELECT specql.header_problem(h.key, h.value, false) AS found
         INTO problem FROM jsonb_each(s.headers) AS h(key, value) ORDER BY 1 NULLS LAST LIMIT 1;
@@ -404,7 +426,7 @@ REVOKE ALL ON FUNCTION specql.require_service(text),
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text),
     specql.url_problem(text), specql.is_header(text, text), specql.check_service(specql.service), specql.template_problem(text),
     specql.header_problem(text, jsonb, boolean), specql.parameter_problem(text, jsonb), specql.names_secret(text), specql.access_problem(text, jsonb),
-    specql.is_interval(text, interval, interval), specql.option_problem(text, text, jsonb), specql.counted(bigint), specql.count_calls(text)
+    specql.shortest_expiry(jsonb, jsonb), specql.rate_problem(text), specql.is_interval(text, interval, interval), specql.option_problem(text, text, jsonb), specql.counted(bigint), specql.count_calls(text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text, jsonb),

@@ -22,6 +22,20 @@ CREATE FUNCTION specql.claimed_up_to(service text, due_at timestamptz, id uuid) 
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_claimed_up_to';
 COMMENT ON FUNCTION specql.claimed_up_to(text, timestamptz, uuid) IS 'The last call of a service that was claimed; counts from the commit on';
 
+-- Services with limits, src/pg/outbox/limits.hpp. `most`: calls at once, of which this session has `busy` now.
+CREATE FUNCTION specql.take_places(service text, rate text, burst bigint, most integer, busy integer, wanted integer) RETURNS integer
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_take_places';
+COMMENT ON FUNCTION specql.take_places(text, text, bigint, integer, integer, integer) IS
+'How many of the calls that are wanted a service''s limits let leave now; they count';
+
+CREATE FUNCTION specql.give_places_back(service text, unused integer) RETURNS void
+LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'specql_give_places_back';
+COMMENT ON FUNCTION specql.give_places_back(text, integer) IS 'As many of those that specql.take_places has counted do not leave';
+
+CREATE FUNCTION specql.next_place(service text, rate text, burst bigint, most integer) RETURNS bigint
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_next_place';
+COMMENT ON FUNCTION specql.next_place(text, text, bigint, integer) IS 'Milliseconds until the limits of a service let a call leave';
+
 -- The planner's statistics of a queue are always old: the settings keep it on the indexes. What they make it believe of
 -- costs would have every statement compiled.
 --
@@ -39,11 +53,12 @@ DECLARE
     strangers boolean;
     held uuid[];
     gone uuid[];
+    expired uuid[];
     exact_from constant bigint := least(64 * 1024, pg_size_bytes(specql.setting('max_payload_size')));
     seen integer := 1000;
     found_rows bigint;
 BEGIN
-    SELECT v.owner, v.ordering, v.on_failure INTO s FROM specql.service AS v WHERE v.name = due_calls.service;
+    SELECT v.owner, v.ordering, v.on_failure, specql.shortest_expiry(v.options, v.operations) AS expiry INTO s FROM specql.service AS v WHERE v.name = due_calls.service;
     SELECT * INTO place FROM specql.claims_begin(due_calls.service, false);
     IF s.ordering IS NOT NULL THEN
         -- It may have had none before. In order are those in the outbox.
@@ -114,6 +129,18 @@ BEGIN
             INTO due_at, owners, strangers, tried
             FROM unnest(ids) WITH ORDINALITY AS u(id, place) JOIN specql.outbox AS o ON o.id = u.id;
         END IF;
+        IF s.expiry IS NOT NULL AND ids <> '{}' THEN
+            expired := specql.expired_calls(due_calls.service, ids);
+            IF expired <> '{}' THEN
+                PERFORM specql.bury(u.id, 'expired') FROM unnest(expired) AS u(id);
+                SELECT array_agg(u.id), array_agg(u.at), array_agg(u.owner) INTO ids, due_at, owners
+                FROM unnest(ids, due_at, owners) AS u(id, at, owner) WHERE u.id <> ALL (expired);
+            END IF;
+            IF ids IS NULL THEN
+                wanted := greatest(max_items, 200);
+                CONTINUE;
+            END IF;
+        END IF;
         IF measured THEN
             -- In the order of the array. Only what may be too large is measured. OFFSET 0: each is looked up once.
             SELECT array_agg(CASE WHEN w.most_bytes <= exact_from THEN w.most_bytes
@@ -149,6 +176,39 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION specql.due_calls(text, integer, timestamptz, boolean) IS
 'Calls of a service that may leave now, when they were due, and the sizes of their payloads; locked for this transaction; with ordering, at most the first of each key';
+
+CREATE FUNCTION specql.expired_calls(service text, ids uuid[]) RETURNS uuid[]
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT ARRAY(SELECT w.id
+                 FROM specql.whole_delivery AS w JOIN specql.service AS s ON s.name = $1
+                 WHERE w.id = ANY ($2) AND w.place = 'outbox' AND w.status IN ('waiting', 'leased', 'held')
+                   AND w.created_at + coalesce(s.operations -> w.operation ->> 'expires', s.options ->> 'expires')::interval <= clock_timestamp())
+$$;
+COMMENT ON FUNCTION specql.expired_calls(text, uuid[]) IS 'Which of these waiting calls of a service are no longer useful';
+
+-- Of services that are not called now, or that nobody takes from. `max_items`: of each.
+CREATE FUNCTION specql.expire_calls(max_items integer DEFAULT 1000) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+DECLARE
+    s record;
+    old uuid[];
+    total bigint := 0;
+BEGIN
+    IF specql.is_copy() THEN
+        RETURN 0;
+    END IF;
+    FOR s IN SELECT v.name, specql.shortest_expiry(v.options, v.operations) AS expiry FROM specql.service AS v LOOP
+        CONTINUE WHEN s.expiry IS NULL;
+        old := ARRAY(SELECT o.id FROM specql.outbox AS o
+                     WHERE o.service = s.name AND o.available_at <= clock_timestamp() - s.expiry AND o.status IN ('waiting', 'leased', 'held')
+                     ORDER BY o.available_at, o.id LIMIT max_items FOR UPDATE SKIP LOCKED);
+        old := specql.expired_calls(s.name, old);
+        PERFORM specql.bury(u.id, 'expired') FROM unnest(old) AS u(id);
+        total := total + cardinality(old);
+    END LOOP;
+    RETURN total;
+END $$;
+COMMENT ON FUNCTION specql.expire_calls(integer) IS 'Makes dead letters of waiting calls that are no longer useful; how many. For the worker';
 
 CREATE FUNCTION specql.bury_gone(ids uuid[]) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -257,6 +317,7 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SE
 #variable_conflict use_column
 DECLARE
     s specql.service;
+    limited boolean;
     room integer;
     due record;
     size bigint;
@@ -281,8 +342,17 @@ BEGIN
         room := least(left_items, CASE WHEN s.failures >= probe_after THEN 1 ELSE per_service END
                                   - coalesce(busy_calls[array_position(busy, s.name)], 0));
         CONTINUE WHEN room <= 0;
+        limited := s.options ?| '{rate,concurrency}';
+        IF limited THEN
+            room := specql.take_places(s.name, s.options ->> 'rate', (s.options ->> 'burst')::bigint, (s.options ->> 'concurrency')::integer,
+                                       coalesce(busy_calls[array_position(busy, s.name)], 0), room);
+            CONTINUE WHEN room <= 0;
+        END IF;
         SELECT * INTO due FROM specql.due_calls(s.name, room, due_by, true);
-        CONTINUE WHEN due.ids = '{}';
+        IF due.ids = '{}' THEN
+            PERFORM specql.give_places_back(s.name, room) WHERE limited;
+            CONTINUE;
+        END IF;
         fitting := 0;
         FOR i IN 1..cardinality(due.ids) LOOP
             size := due.sizes[i];
@@ -299,7 +369,10 @@ BEGIN
             END IF;
             fitting := i;
         END LOOP;
-        CONTINUE WHEN fitting = 0;
+        IF fitting = 0 THEN
+            PERFORM specql.give_places_back(s.name, room) WHERE limited;
+            CONTINUE;
+        END IF;
         left_items := left_items - fitting;
         access := CASE WHEN s.options ?| '{auth,tls,compress}' THEN specql.access_of(s) END;
         -- Longer than any of its calls can take, which may have to ask for a token, twice.
@@ -313,8 +386,9 @@ BEGIN
             -- The last attempt did not report back: the worker died of it, or with it.
             PERFORM specql.bury(x.id, 'the last attempt never came back') FROM unnest(exhausted) AS x(id);
             leased := ARRAY(SELECT u.id FROM unnest(leased) WITH ORDINALITY AS u(id, number) WHERE u.id <> ALL (exhausted) ORDER BY u.number);
-            CONTINUE WHEN leased = '{}';
         END IF;
+        PERFORM specql.give_places_back(s.name, room - cardinality(leased)) WHERE limited AND room > cardinality(leased);
+        CONTINUE WHEN leased = '{}';
         RETURN QUERY
             SELECT l.id, s.name,
                    CASE WHEN l.operation ? 'query' OR l.operation ->> 'path' LIKE ANY ('{%\{%,%\}%}')
@@ -406,8 +480,10 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION specql.release_leases(integer) IS 'Puts back what the worker before this one was sending, at the same place; how many';
 
-REVOKE ALL ON FUNCTION specql.delivery_key(text, uuid, text, text, jsonb), specql.claims_begin(text, boolean), specql.claims_end(text),
+REVOKE ALL ON FUNCTION specql.take_places(text, text, bigint, integer, integer, integer), specql.give_places_back(text, integer),
+    specql.next_place(text, text, bigint, integer), specql.delivery_key(text, uuid, text, text, jsonb), specql.claims_begin(text, boolean), specql.claims_end(text),
     specql.claimed_up_to(text, timestamptz, uuid), specql.due_calls(text, integer, timestamptz, boolean), specql.bury_gone(uuid[]),
+    specql.expired_calls(text, uuid[]), specql.expire_calls(integer),
     specql.lease_calls(text, uuid[], timestamptz[], text, timestamptz),
     specql.filled_url(text, text, jsonb, jsonb), specql.filled_header(text, text, jsonb), specql.header_line(text, text, text, specql.role),
     specql.operation_headers(specql.service, jsonb, jsonb), specql.access_of(specql.service),

@@ -13,6 +13,18 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION specql.require_taker(text, text, specql.role) IS 'An error unless the user of this session may take, and be done with, such a delivery';
 
+-- Leases that have not ended: their times lie at the right end of the indexes.
+CREATE FUNCTION specql.count_taken(service text) RETURNS integer
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    RETURN (SELECT count(*) FROM specql.leased_call AS c
+            WHERE c.number = ANY (ARRAY(SELECT l.number FROM specql.lease AS l
+                                        WHERE l.leased_until > clock_timestamp() AND l.service = count_taken.service)))
+         + (SELECT count(*) FROM specql.outbox AS o
+            WHERE o.service = count_taken.service AND o.available_at > clock_timestamp() AND o.status = 'leased');
+END $$;
+COMMENT ON FUNCTION specql.count_taken(text) IS 'How many calls of a service are leased';
+
 CREATE FUNCTION specql.take(service text, n integer DEFAULT 1, lease interval DEFAULT '30 s') RETURNS SETOF specql.deliveries
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 10 SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
@@ -20,8 +32,10 @@ DECLARE
     until timestamptz;
     due record;
     found_rows bigint;
+    options constant jsonb := (SELECT s.options FROM specql.service AS s WHERE s.name = take.service);
+    room integer := greatest(n, 0);
 BEGIN
-    IF NOT EXISTS (SELECT FROM specql.service AS s WHERE s.name = take.service) THEN
+    IF options IS NULL THEN
         RAISE EXCEPTION 'no spec declares service %, so nobody may take its calls', take.service
             USING ERRCODE = 'SQ101', HINT = format('SELECT * FROM specql.apply(%L)', 'service: ' || take.service);
     END IF;
@@ -30,7 +44,21 @@ BEGIN
         RAISE EXCEPTION 'the lease must be from 1 ms to 1 day' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     until := clock_timestamp() + lease;
-    SELECT * INTO due FROM specql.due_calls(take.service, greatest(n, 0), NULL, false);
+    IF options ? 'concurrency' THEN
+        -- What another consumer takes in a transaction that is open cannot be counted.
+        IF NOT specql.lock_number('taking', hashtext(take.service), false) THEN
+            RETURN;
+        END IF;
+        room := least(room, (options ->> 'concurrency')::integer - specql.count_taken(take.service));
+    END IF;
+    IF options ? 'rate' AND room > 0 THEN
+        room := specql.take_places(take.service, options ->> 'rate', (options ->> 'burst')::bigint, NULL, 0, room);
+    END IF;
+    IF room <= 0 THEN
+        RETURN;
+    END IF;
+    SELECT * INTO due FROM specql.due_calls(take.service, room, NULL, false);
+    PERFORM specql.give_places_back(take.service, room - cardinality(due.ids)) WHERE options ? 'rate' AND room > cardinality(due.ids);
     IF specql.waits_for_standby() AND current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
         -- The COMMIT after which the consumer works.
         PERFORM set_config('synchronous_commit', 'on', true);
@@ -103,7 +131,7 @@ END $$;
 COMMENT ON FUNCTION specql.nack(uuid, text, interval) IS
 'A taken call failed: it is due again after retry_in (default: the backoff of its service), or a dead letter when its attempts are used up';
 
-REVOKE ALL ON FUNCTION specql.require_taker(text, text, specql.role), specql.take(text, integer, interval),
+REVOKE ALL ON FUNCTION specql.count_taken(text), specql.require_taker(text, text, specql.role), specql.take(text, integer, interval),
     specql.ack(uuid[]), specql.nack(uuid, text, interval)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.take(text, integer, interval), specql.ack(uuid[]), specql.nack(uuid, text, interval)

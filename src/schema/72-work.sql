@@ -83,11 +83,21 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET en
         (SELECT o.available_at FROM specql.outbox AS o WHERE o.service IS NULL AND NOT specql.is_copy()
          ORDER BY o.available_at LIMIT 1)
         UNION ALL
-        SELECT greatest(q.available_at, s.paused_until)
+        SELECT greatest(q.available_at, s.paused_until,
+                        CASE WHEN s.options ?| '{rate,concurrency}'
+                             THEN clock_timestamp() + interval '1 ms' * specql.next_place(s.name, s.options ->> 'rate',
+                                 (s.options ->> 'burst')::bigint, (s.options ->> 'concurrency')::integer) END)
         FROM specql.service AS s,
              LATERAL (SELECT o.available_at FROM specql.outbox AS o WHERE o.service = s.name
                       ORDER BY o.available_at LIMIT 1) AS q
         WHERE s.url IS NOT NULL AND s.disabled IS NULL AND NOT specql.is_copy()
+        UNION ALL
+        -- Calls that wait for something else expire meanwhile.
+        SELECT q.available_at + s.expiry
+        FROM (SELECT v.name, specql.shortest_expiry(v.options, v.operations) AS expiry FROM specql.service AS v) AS s,
+             LATERAL (SELECT o.available_at FROM specql.outbox AS o
+                      WHERE o.service = s.name AND o.available_at > clock_timestamp() - s.expiry ORDER BY o.available_at LIMIT 1) AS q
+        WHERE s.expiry IS NOT NULL AND NOT specql.is_copy()
         UNION ALL
         SELECT greatest(l.leased_until, s.paused_until)
         FROM specql.lease AS l JOIN specql.service AS s ON s.name = l.service

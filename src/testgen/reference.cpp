@@ -4,6 +4,7 @@
 
 #include "emit/printer.hpp"
 #include "testgen/steps.hpp"
+#include "text/duration.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -347,9 +348,10 @@ std::string Reference::queue(const std::string& function, const resolve::Resolve
     for (const resolve::BoundAssignment& assignment : step.set)
         data +=
             " || jsonb_build_object(" + quoteLiteral(assignment.column) + ", " + assigned(step, assignment, why) + ")";
-    std::string sql = "PERFORM specql." + function + "(" +
+    std::string after = spec.after ? ", " + quoteLiteral(std::to_string(durationMs(spec.after.value)) + " ms") : "";
+    std::string sql = "PERFORM specql." + (spec.after ? "call_later" : function) + "(" +
                       emit::printChannel(spec.target, spec.targetParts, printed(step.targetValues, why)) + ", " +
-                      emit::printMessage(spec.message, spec.messageParts, printed(step.messageValues, why)) +
+                      emit::printMessage(spec.message, spec.messageParts, printed(step.messageValues, why)) + after +
                       ", NULL::uuid, " + data;
     if (spec.severity) sql += ", severity => " + quoteLiteral(spec.severity.value);
     if (spec.repeat) sql += ", repeat => " + quoteLiteral(spec.repeat.value);

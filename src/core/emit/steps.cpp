@@ -4,6 +4,7 @@
 
 #include "emit/fold.hpp"
 #include "resolve/privacy.hpp"
+#include "text/duration.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -103,6 +104,7 @@ std::string stepText(const resolve::World& world, const resolve::ResolvedStep& s
     if (!set.empty()) text += " SET " + join(set, ", ");
     if (step.where) text += " WHERE " + written(step.where);
     if (spec.message && !told) text += " \"" + spec.message.value + "\"";
+    if (spec.after) text += ", after " + spec.after.value;
     return commentText(text);
 }
 
@@ -169,9 +171,10 @@ std::vector<std::string> StepEmitter::templateValues(const std::vector<resolve::
 // queued without reading its rows.
 std::string StepEmitter::queue(const std::string& function, const resolve::ResolvedStep& step, const StepPlace& place) {
     const spec::Step& spec = *step.spec;
-    std::string head = "specql." + function + "(" +
+    std::string head = "specql." + (spec.after ? "call_later" : function) + "(" +
                        printChannel(spec.target, spec.targetParts, templateValues(step.targetValues)) + ", " +
                        messageSql(step) + ", ";
+    if (spec.after) head += quoteLiteral(std::to_string(durationMs(spec.after.value)) + " ms") + ", ";
     std::string tail;
     if (spec.severity) tail += ", severity => " + quoteLiteral(spec.severity.value);
     if (spec.repeat) tail += ", repeat => " + quoteLiteral(spec.repeat.value);

@@ -1,6 +1,7 @@
 #include "spec/options.hpp"
 
 #include "spec/access.hpp"
+#include "spec/limits.hpp"
 
 namespace specql::spec {
 
@@ -16,9 +17,10 @@ struct Kind {
 };
 
 const std::vector<Kind> kinds = {
-    {"auth", true, false, readAuth},
-    {"tls", true, false, readTls},
-    {"compress", true, false, readCompress},
+    {"auth", true, false, readAuth},         {"tls", true, false, readTls},
+    {"compress", true, false, readCompress}, {"rate", true, false, readRate},
+    {"burst", true, false, readBurst},       {"concurrency", true, false, readConcurrency},
+    {"expires", true, true, readExpires},
 };
 
 bool mayStand(const Kind& kind, OptionPlace place) {
@@ -39,6 +41,9 @@ Words optionKeys(OptionPlace place) {
 
 std::vector<Option> readOptions(ReadContext& context, const yaml::Node& mapping, OptionPlace place) {
     std::vector<Option> options;
+    if (place == OptionPlace::service) {
+        checkLimits(context, mapping);
+    }
     for (const Kind& kind : kinds) {
         for (const yaml::Entry& entry : mapping.entries) {
             if (entry.key.value != kind.key || !mayStand(kind, place)) {

@@ -97,6 +97,7 @@ struct Step {
     ExpressionRef limit;
     Text limitSum;          // LIMIT SUM(quantity) <= …: the column; `limit` is then the right side
     Text severity, repeat;  // escalate: how bad, and how often it is sent until somebody acknowledges it
+    Text after;             // call_external: how long it waits before it leaves
     Text message;           // operation of call_external; message of notify/escalate/validate error
     Template targetParts;   // of the channel of notify/escalate
     Template messageParts;

@@ -8,6 +8,8 @@ namespace specql::spec {
 
 namespace {
 
+constexpr int64_t longestAfterMs = 366LL * 24 * 3600 * 1000;
+
 // A table, not a chain of ifs: the word, its kind, and the keys that may stand beside it.
 struct Verb {
     const char* word;
@@ -22,7 +24,7 @@ const std::vector<Verb>& verbs() {
         {"delete", StepKind::remove, {}},
         {"append", StepKind::append, {}},
         {"create", StepKind::create, {}},
-        {"call_external", StepKind::callExternal, {}},
+        {"call_external", StepKind::callExternal, {"after"}},
         {"notify", StepKind::notify, {}},
         {"escalate", StepKind::escalate, {}},
         {"emit", StepKind::emit, {}},
@@ -86,7 +88,8 @@ public:
         }
         const yaml::Entry* main = &node_.entries[0];
         for (const yaml::Entry& entry : node_.entries) {
-            const Verb* verb = findVerb(entry.key.value);
+            const std::string& key = entry.key.value;
+            const Verb* verb = findVerb(isStatementKey(key) ? firstWord(key) : key);
             if (verb != nullptr && !verb->companions.empty()) {
                 main = &entry;
                 break;
@@ -165,6 +168,7 @@ private:
         if (isAddressed(step.kind)) {
             size_t errorsBefore = context_.diagnostics.errorCount();
             readAddressed(context_, statement, &entry.value, step);
+            readAfter(step);
             return isUsable(step, errorsBefore);
         }
         readStatement(context_, statement, &entry.value, step);
@@ -234,7 +238,10 @@ private:
                 return;
             case StepKind::callExternal:
             case StepKind::notify:
-            case StepKind::escalate: readAddress(value, step); return;
+            case StepKind::escalate:
+                readAddress(value, step);
+                readAfter(step);
+                return;
             default: readStatementValue(value, step); return;
         }
     }
@@ -249,6 +256,13 @@ private:
         Text statement = context_.scalar(value, step.verb.value);
         if (statement) {
             readStatement(context_, statement, nullptr, step);
+        }
+    }
+
+    void readAfter(Step& step) {
+        step.after = context_.text(node_, "after");
+        if (step.after) {
+            context_.checkDuration("after", step.after, longestAfterMs);
         }
     }
 

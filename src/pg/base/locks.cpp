@@ -16,11 +16,9 @@ struct NamedKind {
     const char* name;
     LockKind kind;
 };
-constexpr NamedKind kinds[] = {{"apply", LockKind::apply},
-                               {"window", LockKind::window},
-                               {"worker", LockKind::worker},
-                               {"replay", LockKind::replay},
-                               {"owner", LockKind::owner}};
+constexpr NamedKind kinds[] = {{"apply", LockKind::apply},   {"window", LockKind::window},
+                               {"worker", LockKind::worker}, {"replay", LockKind::replay},
+                               {"owner", LockKind::owner},   {"taking", LockKind::taking}};
 
 LockKind kindOf(const char* name) {
     for (const NamedKind& named : kinds)

@@ -13,6 +13,7 @@ enum class LockKind : uint32 {
     worker = 1936749411,  // its number
     replay = 1936749412,  // the replay
     owner = 1936749413,   // the role that an owner worker works for
+    taking = 1936749414,  // the hash of its service's name
 };
 
 // Until the transaction's end. False if another session has it and this one is not to wait.

@@ -39,7 +39,14 @@ struct Queue {
     Size fixedBytes;                 // size of a delivery without its payload and subject
     NullableDatum severity, repeat;  // of escalations
     Datum trace;                     // 0 if there is none
-    TimestampTz now;
+    TimestampTz now, availableAt;
+};
+
+// Which arguments a function has behind service and operation, or channel and message: -1 for none, and the branch, or
+// the event and its payload. Of escalations severity and repetition follow.
+struct Arguments {
+    int after = -1;
+    int first = 2;
 };
 
 Datum argument(FunctionCallInfo fcinfo, int number, const char* what, Kind kind) {
@@ -67,9 +74,21 @@ void checkRepeat(const Interval* repeat) {
                         errhint("NULL sends the escalation once.")));
 }
 
+// Not before this time.
+TimestampTz timeAfter(TimestampTz now, const Interval* after) {
+    double days = 30.0 * after->month + after->day;
+    double seconds = days * 24 * 3600 + static_cast<double>(after->time) / USECS_PER_SEC;
+    if (seconds < 0 || seconds > longestRepeat)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        errmsg("specql.call_later: the time must be from 0 to 366 days")));
+    return DatumGetTimestampTz(
+        DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now), IntervalPGetDatum(after)));
+}
+
 // Checks the arguments that all deliveries of a call share. `options` is the number of the argument with the severity,
 // which only escalations have; the interval of their repetition is the next one.
-Queue openQueue(FunctionCallInfo fcinfo, Kind kind, capture::Frame* frame, int64_t expected, int options) {
+Queue openQueue(FunctionCallInfo fcinfo, Kind kind, capture::Frame* frame, int64_t expected, int options,
+                int after = -1) {
     Queue queue;
     memset(&queue, 0, sizeof queue);
     queue.frame = frame;
@@ -102,7 +121,9 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, capture::Frame* frame, int64
     }
     queue.fixedBytes = sizeOf(queue.target) + sizeOf(queue.text) + sizeOf(queue.aggregate) + sizeOf(queue.type) +
                        (queue.severity.isnull ? 0 : sizeOf(queue.severity.value));
-    queue.now = GetCurrentTimestamp();
+    queue.now = queue.availableAt = GetCurrentTimestamp();
+    if (after >= 0)
+        queue.availableAt = timeAfter(queue.now, DatumGetIntervalP(argument(fcinfo, after, "a time", kind)));
     queue.expected = expected;
     if (capture::deliversNothing(frame)) return queue;
     queue.rows = openWriter("outbox", expected);
@@ -158,7 +179,7 @@ TupleTableSlot* beginRow(const Queue* queue, const pg_uuid_t* deliveryId, const 
     if (queue->frame != nullptr) setColumn(row, action, queue->action);
     setColumn(row, status, queue->waitingStatus);
     setColumn(row, attempts, Int32GetDatum(0));
-    setColumn(row, availableAt, TimestampTzGetDatum(queue->now));
+    setColumn(row, availableAt, TimestampTzGetDatum(queue->availableAt));
     setColumn(row, createdAt, TimestampTzGetDatum(queue->now));
     if (!queue->severity.isnull) setColumn(row, severity, queue->severity.value);
     if (!queue->repeat.isnull) setColumn(row, repeatAfter, queue->repeat.value);
@@ -235,11 +256,11 @@ void enqueueReference(Queue* queue, int64_t event) {
 }
 
 // Queues one delivery for each event of the branch, and returns how many.
-Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
+Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind, Arguments arguments = {}) {
     capture::Frame* frame = capture::requireFrame(functionNames[kind]);
-    int branch = DatumGetInt32(argument(fcinfo, 2, "a branch", kind));
+    int branch = DatumGetInt32(argument(fcinfo, arguments.first, "a branch", kind));
     capture::EventSet* events = frame->set;
-    Queue queue = openQueue(fcinfo, kind, frame, frame->count, 3);
+    Queue queue = openQueue(fcinfo, kind, frame, frame->count, arguments.first + 1, arguments.after);
     bool everyBranch = !OidIsValid(frame->listener()->trigger);
     if (queue.rows != nullptr && refersToLog(frame)) {
         bool isCall = kind == kindCall;
@@ -273,20 +294,21 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind) {
 // Queues one delivery with its own payload, and returns its id. If no event is given it belongs to the event of
 // specql.focus(), by default the first of the frame. Users may call functions of bulk operations directly; they reach
 // this without a frame.
-Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind) {
+Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind, Arguments arguments = {}) {
     PreventCommandIfReadOnly(functionNames[kind]);
     capture::Frame* frame = capture::currentFrame();
-    const pg_uuid_t* event = PG_ARGISNULL(2) ? nullptr : PG_GETARG_UUID_P(2);
+    const pg_uuid_t* event = PG_ARGISNULL(arguments.first) ? nullptr : PG_GETARG_UUID_P(arguments.first);
     if (event == nullptr && frame != nullptr) event = frame->id(frame->focus);
     int64_t index = event != nullptr && frame != nullptr ? capture::findEvent(frame, event) : -1;
     if (index >= 0) {
         capture::readEvent(frame->set, frame->first + index);
         slot_getsomeattrs(frame->set->row, capture::captured::subject + 1);
     }
-    Queue queue = openQueue(fcinfo, kind, frame, 1, 4);
+    int data = arguments.first + 1;
+    Queue queue = openQueue(fcinfo, kind, frame, 1, data + 1, arguments.after);
     auto* deliveryId = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
     newUuid(deliveryId);
-    enqueueWhole(&queue, deliveryId, index, event, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3));
+    enqueueWhole(&queue, deliveryId, index, event, PG_ARGISNULL(data) ? 0 : PG_GETARG_DATUM(data));
     closeQueue(&queue);
     PG_RETURN_UUID_P(deliveryId);
 }
@@ -338,6 +360,14 @@ SPECQL_FUNCTION(specql_notify_one) {
 }
 SPECQL_FUNCTION(specql_escalate_one) {
     return enqueueOne(fcinfo, kindEscalation);
+}
+// (service, operation, after, branch)
+SPECQL_FUNCTION(specql_call_later) {
+    return enqueueBranch(fcinfo, kindCall, {2, 3});
+}
+// (service, operation, after, event, payload)
+SPECQL_FUNCTION(specql_call_later_one) {
+    return enqueueOne(fcinfo, kindCall, {2, 3});
 }
 SPECQL_FUNCTION(specql_enqueue) {
     return enqueueMany(fcinfo);

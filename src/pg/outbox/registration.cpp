@@ -2,6 +2,7 @@
 // function that users may not call, and pass the OID of the calling role, which that function could not find out by
 // itself.
 #include "delivery/destination.hpp"
+#include "delivery/rate.hpp"
 #include "pg/base/server.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
@@ -43,6 +44,12 @@ size_t urlProblem(std::string_view text, char (&problem)[size]) {
     return delivery::parseUrl(text, url).copy(problem, size);
 }
 
+template <size_t size>
+size_t rateProblem(std::string_view text, char (&problem)[size]) {
+    delivery::Rate rate;
+    return delivery::parseRate(text, rate).copy(problem, size);
+}
+
 }  // namespace
 
 SPECQL_FUNCTION(specql_register_service) {
@@ -56,6 +63,15 @@ SPECQL_FUNCTION(specql_url_problem) {
     text* argument = PG_GETARG_TEXT_PP(0);
     char problem[256];
     size_t length = urlProblem(std::string_view(VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument)), problem);
+    if (length == 0) PG_RETURN_NULL();
+    PG_RETURN_TEXT_P(cstring_to_text_with_len(problem, static_cast<int>(length)));
+}
+
+// specql.rate_problem(rate): what is wrong with the rate of a service, or NULL.
+SPECQL_FUNCTION(specql_rate_problem) {
+    text* argument = PG_GETARG_TEXT_PP(0);
+    char problem[256];
+    size_t length = rateProblem(std::string_view(VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument)), problem);
     if (length == 0) PG_RETURN_NULL();
     PG_RETURN_TEXT_P(cstring_to_text_with_len(problem, static_cast<int>(length)));
 }

@@ -6,6 +6,7 @@
 #include "delivery/destination.hpp"
 #include "delivery/signature.hpp"
 #include "pg/base/worker_settings.hpp"
+#include "pg/outbox/limits.hpp"
 #include "pg/worker/hmac.hpp"
 #include "pg/worker/secrets.hpp"
 
@@ -126,8 +127,10 @@ void Courier::accept(const Claims& claims, XLogRecPtr position) {
             service.recordedFailures = claim.failures;
         }
         ++service.busy;
+        call.isLimited = outbox::isClaimLimited(call.service, &call.countedSince);
         waiting_.push_back(std::move(call));
     }
+    outbox::forgetClaimed();
 }
 
 // Adds the signature and fills in secrets.
@@ -180,16 +183,26 @@ void Courier::startOne() {
     inFlight_.erase(key);
 }
 
+// Starts the request, unless the rate of its service has let others go first while it waited.
+void Courier::leave(uint64_t key, Call& call) {
+    if (!call.isLimited || outbox::limitedCallStarts(call.service, &call.countedSince)) {
+        transport_->start(key, std::move(call.request));
+        return;
+    }
+    putBackOne(call, "it waited for so long that the rate of its service let others go first");
+    inFlight_.erase(key);
+}
+
 // Starts the request, or has it wait for a token.
 void Courier::send(uint64_t key, Call& call) {
     if (!call.access || !call.access->wantsToken()) {
-        transport_->start(key, std::move(call.request));
+        leave(key, call);
         return;
     }
     std::string name = Tokens::nameOf(call.service, *call.access);
     call.token = tokens_.lend(name, call.request);
     if (call.token != 0)
-        transport_->start(key, std::move(call.request));
+        leave(key, call);
     else if (tokens_.await(name, key))
         askForToken(name, call);
 }
@@ -214,7 +227,7 @@ void Courier::endWaiting(const std::string& name, const Tokens::Answer& answer) 
         Call& call = found->second;
         if (answer.failure.error.empty()) {
             call.token = tokens_.hand(name, call.request);
-            transport_->start(key, std::move(call.request));
+            leave(key, call);
         } else {
             end(call, answer.failure);
             inFlight_.erase(found);
@@ -229,6 +242,8 @@ bool Courier::isSentAgain(uint64_t key, Call& call, http::HttpResponse& response
     call.hasRefreshed = true;
     call.request = std::move(response.request);
     tokens_.forget(Tokens::nameOf(call.service, *call.access), call.token);
+    // It counts as one more.
+    call.countedSince = outbox::notCounted;
     send(key, call);
     return true;
 }
@@ -279,6 +294,7 @@ void Courier::end(const Call& call, const http::HttpResponse& response) {
 
     Service& service = services_[call.service];
     --service.busy;
+    if (call.isLimited) outbox::limitedCallEnds(call.service, call.countedSince);
     if (decision.countsAsFailure) {
         service.pauseMs = Max(service.pauseMs, service.breaker.fail(call.probing));
         service.error = response.error;
@@ -296,17 +312,23 @@ void Courier::end(const Call& call, const http::HttpResponse& response) {
     outcomes_.push_back(std::move(outcome));
 }
 
+void Courier::putBackOne(const Call& call, const char* reason) {
+    --services_[call.service].busy;
+    if (call.isLimited) outbox::limitedCallStays(call.service);
+    outcomes_.push_back({call.id, "unsent", 0, reason, "", 0});
+}
+
 void Courier::putBack(const char* reason) {
-    for (const Call& call : waiting_) {
-        --services_[call.service].busy;
-        outcomes_.push_back({call.id, "unsent", 0, reason, "", 0});
-    }
+    for (const Call& call : waiting_)
+        putBackOne(call, reason);
     waiting_.clear();
 }
 
 void Courier::abandonCalls() {
-    for (const auto& [key, call] : inFlight_)
+    for (const auto& [key, call] : inFlight_) {
+        if (call.isLimited) outbox::limitedCallEnds(call.service, call.countedSince);
         outcomes_.push_back({call.id, "retry", 0, "the worker was stopped during the call", "", 0});
+    }
     inFlight_.clear();
     tokens_.abandon();
     putBack("the worker was stopped before the call");

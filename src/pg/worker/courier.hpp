@@ -101,6 +101,8 @@ private:
         std::shared_ptr<const Access> access;  // null where none is wanted
         uint64_t token = 0;                    // its number, of the one that was shown; 0: none
         bool hasRefreshed = false;
+        bool isLimited = false;    // by the limits of its service
+        int64_t countedSince = 0;  // by them
     };
     struct Outcome {
         pg_uuid_t id;
@@ -129,12 +131,14 @@ private:
     // claim reads it. A worker remembers failures itself until they open the breaker; a session that drains cannot.
     bool recordsEveryFailure() const { return workerNumber_ == 0; }
     void startOne();
+    void leave(uint64_t key, Call& call);
     void send(uint64_t key, Call& call);
     void askForToken(const std::string& name, const Call& call);
     void endWaiting(const std::string& name, const Tokens::Answer& answer);
     bool isSentAgain(uint64_t key, Call& call, http::HttpResponse& response);
     void take(uint64_t key, http::HttpResponse& response);
     void startSome();
+    void putBackOne(const Call& call, const char* reason);
     void end(const Call& call, const http::HttpResponse& response);
     // What keeps a call from leaving; no reason if nothing does.
     struct Hindrance {

@@ -19,6 +19,7 @@
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/outbox/claim_place.hpp"
+#include "pg/outbox/limits.hpp"
 #include "pg/worker/courier.hpp"
 #include "pg/worker/launcher.hpp"
 #include "pg/worker/owners.hpp"
@@ -101,8 +102,11 @@ bool exchange(Worker* worker) {
 
 bool askWhatIsDue(Worker* worker) {
     TimestampTz begun = GetCurrentTimestamp();
-    bool done = inTransaction(worker, "specql looking",
-                              [worker] { worker->dueMs = queryNumber("SELECT specql.next_work(3600000)"); });
+    bool done = inTransaction(worker, "specql looking", [worker] {
+        // There may be more of them.
+        bool expired = queryNumber("SELECT specql.expire_calls()") > 0;
+        worker->dueMs = expired ? 0 : queryNumber("SELECT specql.next_work(3600000)");
+    });
     worker->askAgainAt = nextLook(begun);
     return done;
 }
@@ -185,6 +189,8 @@ void performCalls(Worker* worker) {
             return;
         }
         if (MyLatch->is_set && GetCurrentTimestamp() >= ignoreLatchUntil) return;
+        // The rate of another service lets more of its calls go.
+        if (outbox::msToNextPlace() == 0) return;
         if (courier->results() == 0) continue;
         if (flush == 0) flush = later(flushMs);
         if (courier->results() >= static_cast<size_t>(settings::maxConcurrency) || GetCurrentTimestamp() >= flush)
@@ -247,6 +253,8 @@ void serve(Worker* worker) {
         if (ownersMs >= 0 && ownersMs < wait) wait = ownersMs;
         int64_t lookMs = outbox::msToFullLook();
         if (lookMs >= 0 && lookMs < wait) wait = lookMs;
+        int64_t placeMs = outbox::msToNextPlace();
+        if (placeMs >= 0 && placeMs < wait) wait = placeMs;
         worker->heldUp = worker->courier->waitsForStandby();
         if (worker->heldUp) wait = Min(wait, standbyLookMs);
         pgstat_report_stat(true);
