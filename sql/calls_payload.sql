@@ -104,6 +104,7 @@ $$);
 SELECT shop.expire('tired', 1);
 SELECT specql.emit('complaint', '{"severity": 3, "lines": ["late", "broken"]}') IS NOT NULL AS emitted;
 INSERT INTO shop.customer (name) VALUES ('Eve'), ('Fay');
+UPDATE specql.failure SET next_attempt_at = now() WHERE status = 'failed';
 SELECT specql.drain() >= 0 AS drained;
 SELECT d.operation, d.channel, d.message, d.payload - 'id' AS payload FROM specql.deliveries AS d
 WHERE d.action IN ('shop.expire', 'shop.on_complaint', 'shop.on_rush') OR d.operation = 'expire' OR d.message LIKE '%expired%'
