@@ -28,15 +28,17 @@ int columnNamed(TupleDesc columns, const char* name) {
 }
 
 void hear(Said* said, TupleDesc columns, const char* argument) {
-    if (const char* name = columnBehind(argument, "private")) {
-        int column = columnNamed(columns, name);
+    const char* hidden = columnBehind(argument, "private");
+    const char* declared = columnBehind(argument, "declared");
+    if (hidden != nullptr) {
+        int column = columnNamed(columns, hidden);
         said->anyPrivate = true;
         if (column < 0)
             said->anyLost = true;
         else
             said->isPrivate[column] = true;
-    } else if (const char* name = columnBehind(argument, "declared")) {
-        int column = columnNamed(columns, name);
+    } else if (declared != nullptr) {
+        int column = columnNamed(columns, declared);
         said->anyDeclared = true;
         if (column >= 0) said->isDeclared[column] = true;
     }
