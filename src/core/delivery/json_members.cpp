@@ -1,5 +1,7 @@
 #include "delivery/json_members.hpp"
 
+#include <cstdint>
+
 #include "text/ascii.hpp"
 
 namespace specql::delivery {
