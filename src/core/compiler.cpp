@@ -84,6 +84,8 @@ void collectSteps(const std::vector<spec::Step>& steps, Names& tables, Names& fu
         }
         collectSteps(step.then, tables, functions);
         collectSteps(step.otherwise, tables, functions);
+        collectSteps(step.onResponse, tables, functions);
+        collectSteps(step.onFailure, tables, functions);
     }
 }
 

@@ -35,7 +35,7 @@ COMMENT ON COLUMN specql.action.max_attempts IS 'After so many failed attempts a
 COMMENT ON COLUMN specql.action.backoff IS 'The first delay between attempts; it doubles with each';
 COMMENT ON COLUMN specql.action.processed IS 'A function (uuid[]) that is told the events whose last delivery has succeeded, run with its owner''s rights; or NULL';
 COMMENT ON COLUMN specql.action.part IS
-'Of a window or correlation: match (its steps, which only its matches reach) or source and the event that is counted; empty for other actions';
+'Of a window or correlation: match (its steps, which only its matches reach) or source and the event that is counted; answer and what its steps listen to if the call of a step says what is done with its answer; empty for the rest';
 COMMENT ON COLUMN specql.action.paused_at IS 'Since when its events wait for specql.resume; NULL: they are handled';
 COMMENT ON COLUMN specql.action.run_order IS 'What its order: says. Of the actions that one statement or custom event sets off, smaller ones run first, of equals those with on_error = abort, then by place';
 COMMENT ON COLUMN specql.action.place IS 'Its place in the order of the texts, compared from the left';
@@ -131,7 +131,7 @@ COMMENT ON FUNCTION specql.trigger_name(text) IS 'The name of the trigger of the
 -- The state of the triggers is read from the catalog: a DBA switches an action off there.
 CREATE VIEW specql.actions AS
     SELECT a.action, a.event, a.relation, a.handler, a.on_error, a.max_attempts, a.backoff,
-           CASE WHEN a.relation IS NULL THEN a.enabled
+           CASE WHEN a.relation IS NULL OR a.part LIKE 'answer %' THEN a.enabled
                 ELSE a.enabled AND EXISTS (
                     SELECT FROM pg_catalog.pg_trigger AS t
                     WHERE t.tgrelid = pg_catalog.to_regclass(a.relation)
@@ -150,7 +150,7 @@ COMMENT ON COLUMN specql.actions.on_error IS 'retry or abort';
 COMMENT ON COLUMN specql.actions.max_attempts IS 'After so many failed attempts an event is parked';
 COMMENT ON COLUMN specql.actions.backoff IS 'The first delay between attempts; it doubles with each';
 COMMENT ON COLUMN specql.actions.enabled IS 'ALTER TABLE ... DISABLE TRIGGER switches an action off';
-COMMENT ON COLUMN specql.actions.part IS 'Of a window or correlation: match, or source and the event that it counts';
+COMMENT ON COLUMN specql.actions.part IS 'Of a window or correlation: match, or source and the event that it counts; answer and an event for what is done with the answers to its calls';
 COMMENT ON COLUMN specql.actions.paused_at IS 'Since when its events wait for specql.resume(action); NULL: they are handled';
 COMMENT ON COLUMN specql.actions.run_order IS 'What its order: says';
 COMMENT ON COLUMN specql.actions.turn IS 'Of those that one statement or custom event sets off, the one with the smaller number runs first';

@@ -62,7 +62,7 @@ CREATE TABLE specql.outbox (
     message text,
     event_id uuid,
     action text,
-    status text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'leased', 'held')),
+    status text NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'leased', 'held', 'sent')),
     attempts integer NOT NULL DEFAULT 0,
     available_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     leased_until timestamptz,
@@ -110,9 +110,9 @@ COMMENT ON COLUMN specql.outbox.channel IS 'Whom to notify';
 COMMENT ON COLUMN specql.outbox.message IS 'What to tell them';
 COMMENT ON COLUMN specql.outbox.event_id IS 'The event that the handler worked on';
 COMMENT ON COLUMN specql.outbox.action IS 'The action whose step queued it; NULL for an operation that a person called';
-COMMENT ON COLUMN specql.outbox.status IS 'waiting; leased (being delivered); held (its service may not take it, see last_error)';
+COMMENT ON COLUMN specql.outbox.status IS 'waiting; leased (being delivered); sent (the receiver has it, and answers later); held (its service may not take it, see last_error)';
 COMMENT ON COLUMN specql.outbox.attempts IS 'How often delivery was tried';
-COMMENT ON COLUMN specql.outbox.available_at IS 'Not before this time; while leased, when the lease ends and others may take it';
+COMMENT ON COLUMN specql.outbox.available_at IS 'Not before this time; while leased, when the lease ends and others may take it; while sent, when the answer must be there';
 COMMENT ON COLUMN specql.outbox.leased_until IS 'While leased: when others may take it';
 COMMENT ON COLUMN specql.outbox.last_error IS 'Of the last attempt that failed';
 COMMENT ON COLUMN specql.outbox.created_at IS 'When it was queued';

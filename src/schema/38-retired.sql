@@ -10,6 +10,7 @@ CREATE INDEX delivery_history_open ON specql.delivery_history (id) WHERE kind = 
 COMMENT ON TABLE specql.delivery_history IS
 'Deliveries that have left, for specql.delivery_retention; escalations stay until they are acknowledged';
 COMMENT ON COLUMN specql.delivery_history.status IS 'done, or discarded';
+COMMENT ON COLUMN specql.delivery_history.available_at IS 'As in specql.outbox, when it left';
 COMMENT ON COLUMN specql.delivery_history.finished_at IS 'When it had left';
 COMMENT ON COLUMN specql.delivery_history.http_status IS 'The receiver''s answer';
 COMMENT ON COLUMN specql.delivery_history.response IS 'The beginning of its body';
@@ -28,6 +29,7 @@ CREATE INDEX dead_letter_service ON specql.dead_letter (service, id);
 COMMENT ON TABLE specql.dead_letter IS
 'Deliveries that ran out of attempts or were refused for good; they stay until specql.redrive or specql.discard; shown by specql.dead_letters';
 COMMENT ON COLUMN specql.dead_letter.status IS 'dead';
+COMMENT ON COLUMN specql.dead_letter.available_at IS 'As in specql.outbox, when it left';
 COMMENT ON COLUMN specql.dead_letter.finished_at IS 'When it was given up';
 COMMENT ON COLUMN specql.dead_letter.http_status IS 'The receiver''s last answer';
 COMMENT ON COLUMN specql.dead_letter.response IS 'The beginning of its body';
@@ -131,15 +133,23 @@ COMMENT ON FUNCTION specql.retire_leased(bigint[], uuid[], text[], text[], integ
 -- The one way out of the outbox and of leases. Items that are in neither any more are passed over, and those with another verdict; what was
 -- leased and is not done goes back to the outbox.
 CREATE FUNCTION specql.retire(ids uuid[], verdicts text[], errors text[], http_statuses integer[], responses text[],
-    OUT event_ids uuid[], OUT actions text[], OUT retired bigint)
+    headers text[] DEFAULT NULL, cut boolean[] DEFAULT NULL, OUT event_ids uuid[], OUT actions text[], OUT retired bigint)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     leases bigint[] := specql.lock_leases(ids);
+    answers constant text[] := specql.heard_answers();
     events uuid[];
     heard text[];
     waiting bigint;
 BEGIN
     retired := 0;
+    IF answers <> '{}' THEN
+        IF specql.write_answers(answers, leases, ids, verdicts, errors, http_statuses, responses, headers, cut) THEN
+            leases := ARRAY(SELECT l.number FROM specql.lease AS l WHERE l.number = ANY (leases));
+        END IF;
+        -- The history keeps the beginning.
+        responses := ARRAY(SELECT left(u.response, 2000) FROM unnest(responses) WITH ORDINALITY AS u(response, place) ORDER BY u.place);
+    END IF;
     IF leases <> '{}' THEN
         SELECT * INTO event_ids, actions, retired FROM specql.retire_leased(leases, ids, verdicts, errors, http_statuses, responses);
         -- Those that were emptied have gone with what was in them.
@@ -184,7 +194,7 @@ BEGIN
     actions := actions || heard;
     retired := retired + waiting;
 END $$;
-COMMENT ON FUNCTION specql.retire(uuid[], text[], text[], integer[], text[]) IS
+COMMENT ON FUNCTION specql.retire(uuid[], text[], text[], integer[], text[], text[], boolean[]) IS
 'Takes deliveries out of the outbox and of leases, into the history (verdict done) or to the dead letters (dead); the events of those that are done, their actions, and how many have left';
 
 -- A payload that no setting lets leave (see settings.hpp) is not copied.
@@ -219,5 +229,5 @@ COMMENT ON FUNCTION specql.expire_deliveries() IS
 'Removes up to 10,000 deliveries from the history that are older than specql.delivery_retention; how many. The worker does it';
 
 REVOKE ALL ON FUNCTION specql.lock_leases(uuid[]), specql.unlease(bigint[], uuid[], text), specql.shrink_leases(bigint[]),
-    specql.end_leases(text, timestamptz), specql.retire_leased(bigint[], uuid[], text[], text[], integer[], text[]), specql.retire(uuid[], text[], text[], integer[], text[]), specql.bury(uuid, text), specql.expire_deliveries() FROM PUBLIC;
+    specql.end_leases(text, timestamptz), specql.retire_leased(bigint[], uuid[], text[], text[], integer[], text[]), specql.retire(uuid[], text[], text[], integer[], text[], text[], boolean[]), specql.bury(uuid, text), specql.expire_deliveries() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.expire_deliveries() TO specql_admin;

@@ -177,6 +177,10 @@ BEGIN
             CASE WHEN said IS NULL OR said !~ '^([0-9]{1,2}|100)$' THEN 'its retries must be from 0 to 100' END
         WHEN 'operation timeout' THEN
             CASE WHEN said IS NULL OR NOT specql.is_interval(said, '1 ms', '10 min') THEN 'its timeout must be from 1 ms to 10 min' END
+        WHEN 'operation answer' THEN
+            CASE WHEN said IS DISTINCT FROM 'later' THEN 'its answer can be later, and nothing else' END
+        WHEN 'operation answer_within' THEN
+            CASE WHEN said IS NULL OR NOT specql.is_interval(said, '1 ms', '366 days') THEN 'its answer_within must be from 1 ms to 366 days' END
         WHEN 'service auth' THEN specql.access_problem(key, value)
         WHEN 'service tls' THEN specql.access_problem(key, value)
         WHEN 'service compress' THEN CASE WHEN said IS DISTINCT FROM 'gzip' THEN 'compress must be gzip' END

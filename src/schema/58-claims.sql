@@ -54,6 +54,7 @@ DECLARE
     held uuid[];
     gone uuid[];
     expired uuid[];
+    unanswered uuid[];
     exact_from constant bigint := least(64 * 1024, pg_size_bytes(specql.setting('max_payload_size')));
     seen integer := 1000;
     found_rows bigint;
@@ -74,14 +75,14 @@ BEGIN
     FOR round IN 1..20 LOOP
         IF s.ordering IS NULL THEN
             WITH due AS MATERIALIZED (
-                SELECT o.id, o.available_at, o.owner::oid AS owner, o.attempts
+                SELECT o.id, o.available_at, o.owner::oid AS owner, o.attempts, o.status
                 FROM specql.outbox AS o
                 WHERE o.service = due_calls.service AND o.available_at <= due_until
                   AND (o.available_at, o.id) > (place.after_at, place.after_id)
                 ORDER BY o.available_at, o.id LIMIT wanted FOR UPDATE SKIP LOCKED)
             SELECT array_agg(d.id), array_agg(d.available_at), array_agg(d.owner), bool_or(d.owner IS DISTINCT FROM s.owner::oid),
-                   bool_or(d.attempts > 0)
-            INTO ids, due_at, owners, strangers, tried FROM due AS d;
+                   bool_or(d.attempts > 0), array_agg(d.id) FILTER (WHERE d.status = 'sent')
+            INTO ids, due_at, owners, strangers, tried, unanswered FROM due AS d;
             IF ids IS NULL AND NOT place.all_due THEN
                 SELECT * INTO place FROM specql.claims_begin(due_calls.service, true);
                 EXIT WHEN NOT place.all_due;
@@ -125,9 +126,14 @@ BEGIN
                 seen := seen * 2;
             END LOOP;
             SELECT array_agg(o.available_at ORDER BY u.place), array_agg(o.owner::oid ORDER BY u.place),
-                   bool_or(o.owner IS DISTINCT FROM s.owner), bool_or(o.attempts > 0)
-            INTO due_at, owners, strangers, tried
+                   bool_or(o.owner IS DISTINCT FROM s.owner), bool_or(o.attempts > 0), array_agg(o.id) FILTER (WHERE o.status = 'sent')
+            INTO due_at, owners, strangers, tried, unanswered
             FROM unnest(ids) WITH ORDINALITY AS u(id, place) JOIN specql.outbox AS o ON o.id = u.id;
+        END IF;
+        IF unanswered IS NOT NULL THEN
+            PERFORM specql.bury(u.id, 'no answer came in time') FROM unnest(unanswered) AS u(id);
+            ids := NULL;
+            CONTINUE;
         END IF;
         IF s.expiry IS NOT NULL AND ids <> '{}' THEN
             expired := specql.expired_calls(due_calls.service, ids);
@@ -312,7 +318,7 @@ CREATE FUNCTION specql.claim_calls(place integer, max_items integer, per_service
     max_bytes bigint, large_bytes bigint, takes_large boolean,
     due_by timestamptz, one_service text)
 RETURNS TABLE (id uuid, service text, url text, method text, headers text[], body text, timeout_ms integer, attempt integer,
-    max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer, access text[])
+    max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer, access text[], heard boolean, answer_ms bigint)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
@@ -329,6 +335,7 @@ DECLARE
     left_bytes bigint := max_bytes;
     most_bytes bigint := pg_size_bytes(specql.setting('max_payload_size'));
     access text[];
+    answers constant text[] := specql.heard_answers();
 BEGIN
     IF specql.is_copy() THEN
         RETURN;
@@ -411,7 +418,8 @@ BEGIN
                                      ELSE coalesce('key:' || specql.secret_for(k, s.name, s.owner, 'sign'),
                                                    'missing:' || k || ' that may sign for ' || s.name) END
                          FROM unnest(s.secrets) WITH ORDINALITY AS u(k, place) ORDER BY place),
-                   s.failures, s.pauses, access
+                   s.failures, s.pauses, access, answers <> '{}' AND specql.hears(answers, s.name, (l.item).operation),
+                   CASE WHEN l.operation ->> 'answer' = 'later' THEN (extract(epoch FROM coalesce((l.operation ->> 'answer_within')::interval, '1 day')) * 1000)::bigint ELSE -1 END
             FROM (SELECT w.id, w AS item, o.operation, o.method, coalesce(o.operation ->> 'body' = 'true', o.method NOT IN ('GET', 'DELETE')) AS has_body
                   FROM unnest(leased) WITH ORDINALITY AS d(id, number)
                   JOIN specql.whole_delivery AS w ON w.id = d.id AND w.place = 'outbox',

@@ -126,6 +126,8 @@ BEGIN
     handled := handled + specql.retry_due(max_items - handled);
     handled := handled + specql.call_functions(max_items - handled);
     handled := handled + specql.deliver(max_items - handled);
+    -- What came back.
+    handled := handled + specql.retry_due(max_items - handled);
     -- Not counted: it belongs to what was.
     PERFORM specql.tell_finished();
     RETURN handled;

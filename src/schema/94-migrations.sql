@@ -40,8 +40,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     JOIN pg_proc AS p ON p.oid = d.objid
     JOIN pg_namespace AS n ON n.oid = p.pronamespace
     JOIN specql.action AS a ON parse_ident(a.capture) = ARRAY[n.nspname, p.proname]::text[]
-    JOIN pg_trigger AS t ON t.tgfoid = 'specql.dispatch()'::regprocedure
-                        AND t.tgname = specql.trigger_name(a.capture)
+    -- What handles answers to calls has no trigger.
+    CROSS JOIN LATERAL (SELECT g.tgrelid FROM pg_trigger AS g
+                        WHERE g.tgfoid = 'specql.dispatch()'::regprocedure AND g.tgname = specql.trigger_name(a.capture)
+                        UNION ALL
+                        SELECT to_regclass(a.relation)::oid WHERE starts_with(a.part, 'answer ')) AS t
     JOIN pg_depend AS r ON r.classid = 'pg_proc'::regclass AND r.objid = p.oid AND r.refclassid = 'pg_class'::regclass AND r.refobjid = t.tgrelid
     WHERE p.prosqlbody IS NOT NULL AND p.pronargs = 0
 $$;

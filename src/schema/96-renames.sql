@@ -98,6 +98,11 @@ BEGIN
     UPDATE specql.secret AS x SET sent_to = array_replace(x.sent_to, former, rename_service.name),
                                   signs_for = array_replace(x.signs_for, former, rename_service.name)
     WHERE former = ANY (x.sent_to || x.signs_for);
+    -- Answers that wait are of types that have its name in them.
+    UPDATE specql.waiting_event AS e SET type = name || substr(e.type, length(former) + 1)
+    WHERE starts_with(e.type, former || '.') AND e.type ~ '\.(succeeded|failed)$';
+    UPDATE specql.failure AS e SET type = name || substr(e.type, length(former) + 1)
+    WHERE starts_with(e.type, former || '.') AND e.type ~ '\.(succeeded|failed)$';
     UPDATE specql.object AS o SET identity = rename_service.name WHERE o.kind = 'service' AND o.identity = former;
     PERFORM specql.rename_unit('service', former, name);
     PERFORM specql.wake_worker();

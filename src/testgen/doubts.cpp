@@ -40,7 +40,7 @@ std::vector<std::string> doubts(const resolve::Resolver& resolver, const Stage& 
     bool again = table && !table->triggers.empty();
     std::vector<std::string> found;
     for (const resolve::ResolvedAction& other : resolver.actions) {
-        if (other.isFeed() || isSwitchedOff(*other.info)) continue;
+        if (other.isFeed() || other.isAnswer() || isSwitchedOff(*other.info)) continue;
         bool meddles = false;
         visitSteps(resolver, other, [&](const resolve::ResolvedStep& one) {
             again = again || hears(tested.binding, one);

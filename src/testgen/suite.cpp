@@ -21,7 +21,7 @@ std::string suiteOf(const resolve::ResolvedAction& action) {
 std::map<std::string, int> suiteNames(const resolve::Resolver& resolver) {
     std::map<std::string, std::set<std::string>> names;
     for (const resolve::ResolvedAction& action : resolver.actions)
-        if (!action.isFeed()) names[suiteOf(action)].insert(action.info->name());
+        if (!action.isFeed() && !action.isAnswer()) names[suiteOf(action)].insert(action.info->name());
     std::map<std::string, int> counted;
     for (const auto& [suite, actions] : names)
         counted[suite] = static_cast<int>(actions.size());
@@ -51,8 +51,8 @@ WrittenSuite writeSuite(const resolve::World& world, const resolve::Resolver& re
     writer.suite.windows = std::move(windows);
     std::vector<const resolve::ResolvedAction*> tested;
     for (const resolve::ResolvedAction& action : resolver.actions) {
-        // What feeds a window only counts.
-        if (action.isFeed() || suiteOf(action) != suite) continue;
+        // What feeds a window only counts, and answers come from outside of the database.
+        if (action.isFeed() || action.isAnswer() || suiteOf(action) != suite) continue;
         writer.about(action);
         if (isSwitchedOff(*action.info)) {
             writer.begin(action.info->name());

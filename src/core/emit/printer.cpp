@@ -234,6 +234,14 @@ std::string Printer::ofMatch(const std::string& name, const std::string& type) {
     return use({name, type, "", "(r.event_data ->> " + quoteLiteral(name) + ")" + (type == "text" ? "" : "::" + type)});
 }
 
+// What came back lies beside the event's data.
+std::string Printer::ofAnswer(const std::string& name, const std::string& type) {
+    std::string answer = "r.event_data -> 'specql.answer' ";
+    if (type == "jsonb") return use({name, type, "", "nullif(" + answer + "-> " + quoteLiteral(name) + ", 'null')"});
+    return use(
+        {name, type, "", "(" + answer + "->> " + quoteLiteral(name) + ")" + (type == "text" ? "" : "::" + type)});
+}
+
 std::string Printer::print(const resolve::Value& value, bool whole) {
     switch (value.kind) {
         case resolve::ValueKind::eventColumn: return eventColumn(value.name, value.type, value.old, value.strict);
@@ -277,6 +285,7 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
         case resolve::ValueKind::handled: return handledAlias + (value.name.empty() ? "" : "." + quoteName(value.name));
         case resolve::ValueKind::local: return variableName(value.name);
         case resolve::ValueKind::match: return ofMatch(value.name, value.type);
+        case resolve::ValueKind::answer: return ofAnswer(value.name, value.type);
         case resolve::ValueKind::caller: return "specql.caller(" + quoteLiteral(value.name) + ")";
         case resolve::ValueKind::queryColumn: return queryAlias(value.context) + "." + quoteName(value.name);
     }
@@ -284,6 +293,7 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
 }
 
 std::string Printer::owed(const resolve::Context& context) {
+    if (context.path == resolve::currentRow) return "";
     const resolve::Context* first = &context;
     while (first->key.kind == resolve::ValueKind::context)
         first = &action_.contexts[static_cast<size_t>(first->key.context)];

@@ -49,6 +49,7 @@ public:
 
 private:
     std::string use(EventColumn column);
+    std::string ofAnswer(const std::string& name, const std::string& type);
     std::string ofMatch(const std::string& name, const std::string& type);
     std::string captured(const std::string& column, bool old, bool strict) const;
     std::string eventColumn(const std::string& column, const std::string& type, bool old, bool strict);

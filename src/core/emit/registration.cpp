@@ -197,16 +197,19 @@ Object registration(const resolve::World& world, const resolve::Resolver& resolv
     const resolve::Binding& binding = action.binding;
     bool row = !binding.custom;
     std::vector<std::string> args = {
-        quoteLiteral(info.name()),
-        quoteLiteral(binding.event),
+        quoteLiteral(info.name()), quoteLiteral(action.isAnswer() ? action.answer : binding.event),
         row ? quoteLiteral(quoteName(binding.entity->schema, binding.entity->table)) : "NULL",
         quoteLiteral(quoteName(info.schema, resolve::handlerName(action))),
         row ? quoteLiteral(quoteName(info.schema, action.base + "_capture")) : "NULL",
-        quoteLiteral(setting(info.spec->onError, "retry")),
-        setting(info.spec->maxAttempts, "8"),
-        "interval " + quoteLiteral(setting(info.spec->backoff, "1 second")),
-        isEnabled(info) ? "true" : "false"};
-    std::string part = action.isFeed() ? "source " + action.source : action.window ? "match" : "";
+        // There is no statement any more that could fail, and a call that was made is answered even if the action is
+        // off.
+        quoteLiteral(action.isAnswer() ? "retry" : setting(info.spec->onError, "retry")),
+        setting(info.spec->maxAttempts, "8"), "interval " + quoteLiteral(setting(info.spec->backoff, "1 second")),
+        action.isAnswer() || isEnabled(info) ? "true" : "false"};
+    std::string part = action.isAnswer() ? "answer " + action.answer
+                       : action.isFeed() ? "source " + action.source
+                       : action.window   ? "match"
+                                         : "";
     if (!processed.empty())
         args.push_back(quoteLiteral(processed));
     else if (!part.empty())
@@ -222,9 +225,11 @@ Object registration(const resolve::World& world, const resolve::Resolver& resolv
     object.kind = ObjectKind::registration;
     object.identity = info.name();
     object.unit = info.unit->key();
-    object.detail = action.window ? "matches, raised as " + binding.event : binding.shown();
+    object.detail = action.isAnswer() ? "answers, " + action.answer
+                    : action.window   ? "matches, raised as " + binding.event
+                                      : binding.shown();
     // The window may have had other sources before, so its former registrations go first.
-    object.forgets = action.window != nullptr;
+    object.forgets = action.window != nullptr && !action.isAnswer();
     if (object.forgets)
         object.commands.push_back("SELECT specql.unregister_action(" + quoteLiteral(info.name()) + ");");
     object.commands.push_back("SELECT specql.register_action(\n    " + wrapList(args, 4) + ");");
@@ -253,7 +258,7 @@ void mergeRegistrations(std::vector<Object>& objects) {
 std::vector<Object> captureTriggers(const resolve::Resolver& resolver) {
     std::vector<WatchedTable> tables;
     for (const resolve::ResolvedAction& action : resolver.actions) {
-        if (action.binding.custom || action.window || !action.binding.entity) continue;
+        if (action.binding.custom || action.window || action.isAnswer() || !action.binding.entity) continue;
         std::string table = quoteName(action.binding.entity->schema, action.binding.entity->table);
         auto found = std::find_if(tables.begin(), tables.end(), [&](const auto& known) { return known.name == table; });
         if (found == tables.end())

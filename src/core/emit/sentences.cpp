@@ -16,6 +16,7 @@ public:
         : world_(world), resolver_(resolver), action_(action) {}
 
     void tell() {
+        if (action_.isAnswer()) return tellAnswer();
         if (action_.window && action_.window->understood) tellWindow(*action_.window);
         bool numbered = action_.branches.size() > 1 || (!action_.branches.empty() && action_.branches[0].condition);
         for (size_t i = 0; i < action_.branches.size(); i++) {
@@ -34,6 +35,19 @@ public:
     }
 
 private:
+    void tellAnswer() {
+        size_t dot = action_.answer.rfind('.');
+        bool good = action_.answer.substr(dot) == ".succeeded";
+        std::string call = action_.answer.substr(0, dot);
+        const char* key = good ? "on_response" : "on_failure";
+        for (const resolve::ResolvedBranch& branch : action_.branches) {
+            if (branch.steps.empty()) continue;
+            add(key, "when " + call + (good ? " has succeeded" : " has failed for good") + ", after that call's event",
+                key, branch.steps.front().spec->pos.line);
+            tellSteps(branch.steps, call + (good ? " response " : " failure "));
+        }
+    }
+
     // --- windows and correlations: what is counted, over what time, by which key -------------------------------------
 
     void tellWindow(const resolve::Window& window) {

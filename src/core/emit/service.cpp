@@ -35,7 +35,8 @@ std::string operationJson(const spec::Operation& operation) {
     std::vector<std::string> members;
     for (const spec::Param& setting : operation.settings) {
         const std::string& key = setting.name.value;
-        members.push_back(member(setting, key == "timeout" ? intervalText(setting.type) : setting.type.value));
+        bool isInterval = key == "timeout" || key == "answer_within";
+        members.push_back(member(setting, isInterval ? intervalText(setting.type) : setting.type.value));
     }
     if (!operation.query.empty()) members.push_back("\"query\": " + textsJson(operation.query));
     if (!operation.headers.empty()) members.push_back("\"headers\": " + textsJson(operation.headers));

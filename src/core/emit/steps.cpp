@@ -243,7 +243,8 @@ void StepEmitter::markProcessed(const resolve::EntityInfo& entity, int reaction,
     if (!processed || !entity.column("event_type") || !resolve::startsWith(processed->type, "timestamp") ||
         sets(columns, "processed_at"))
         return;
-    if (delivers) {
+    // Nobody waits for what leaves because of an answer.
+    if (delivers && !action_.isAnswer()) {
         if (reaction == 0) return;
         reactions_.push_back({&entity, reaction});
         waitsInVain_ = waitsInVain_ || !surely_;

@@ -233,7 +233,8 @@ bool isOfRow(const resolve::Value& value, const resolve::ResolvedAction& action)
     switch (value.kind) {
         case resolve::ValueKind::eventColumn:
         case resolve::ValueKind::eventChange:
-        case resolve::ValueKind::match: return true;
+        case resolve::ValueKind::match:
+        case resolve::ValueKind::answer: return true;
         case resolve::ValueKind::handled: return !value.name.empty();
         case resolve::ValueKind::meta: return value.name.compare(0, 8, "payload:") != 0;
         case resolve::ValueKind::payload: return !resolve::isBulk(*action.info);

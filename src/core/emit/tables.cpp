@@ -51,7 +51,7 @@ public:
         for (const resolve::ResolvedAction& action : resolver_.actions)
             for (const resolve::ResolvedBranch& branch : action.branches)
                 for (const resolve::ResolvedStep& step : branch.steps)
-                    if (step.spec->kind == spec::StepKind::append && step.target == &log_)
+                    if (!action.isAnswer() && step.spec->kind == spec::StepKind::append && step.target == &log_)
                         appends_.push_back({&action, &branch, &step});
         // In an order of their own: actions come in another one when another text is applied.
         std::set<std::vector<std::string>> readings;

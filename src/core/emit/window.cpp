@@ -186,7 +186,7 @@ private:
 std::vector<WindowHistory> windowHistories(const resolve::World& world, const resolve::Resolver& resolver) {
     std::vector<WindowHistory> histories;
     for (const resolve::ResolvedAction& action : resolver.actions) {
-        if (!action.window || !action.info->file->fresh) continue;
+        if (!action.window || action.isAnswer() || !action.info->file->fresh) continue;
         const spec::Action& spec = *action.info->spec;
         WindowHistory history;
         history.action = action.info->name();

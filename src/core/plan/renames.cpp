@@ -234,6 +234,8 @@ void eachStep(const std::vector<spec::Step>& steps, const Visit& visit) {
         visit(step);
         eachStep(step.then, visit);
         eachStep(step.otherwise, visit);
+        eachStep(step.onResponse, visit);
+        eachStep(step.onFailure, visit);
     }
 }
 

@@ -42,6 +42,7 @@ enum class ValueKind {
     match,        // match_count, … of a window
     caller,       // who did it: a key of specql.caller()
     queryColumn,  // a column of an entity that a query in the expression looks at
+    answer,       // what came back of the call: response, error, …
 };
 
 struct Value {
@@ -67,6 +68,8 @@ struct BoundExpression {
 
 // The key of an emit step that is the event's time.
 inline constexpr const char* eventTimeKey = "occurred_at";
+// The row that an event is about, as it is when an answer to a call of the event has come.
+inline constexpr char currentRow[] = "current";
 
 struct BoundAssignment {
     std::string column;
@@ -148,6 +151,8 @@ struct ResolvedAction {
     const Window* window = nullptr;  // set for the action that handles the window's matches
     std::string source;              // set for a listener that feeds it: the name of its event
     bool isFeed() const { return !source.empty(); }
+    std::string answer;  // set for what is done with answers to a call: payments.charge.succeeded
+    bool isAnswer() const { return !answer.empty(); }
     std::string base;  // with the table's name when the action has several
 
     // A bulk operation's parameters: name and type.

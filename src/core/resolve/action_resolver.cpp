@@ -139,6 +139,22 @@ ResolvedAction ActionResolver::runFeed(const Window& window, const std::string& 
     return std::move(result_);
 }
 
+ResolvedAction ActionResolver::runAnswer(const std::vector<spec::Step>& steps, const std::string& type,
+                                         const std::string& base) {
+    const spec::Action& spec = *action_.spec;
+    if (spec.windowed || spec.correlated) result_.window = &spec.window;
+    result_.answer = type;
+    result_.base = base;
+    event_.findWays();
+    ResolvedBranch resolved;
+    Scope scope;
+    resolved.steps = steps_.bindSteps(steps, scope);
+    result_.branches.push_back(std::move(resolved));
+    checkKeys();
+    inferPayloadTypes();
+    return std::move(result_);
+}
+
 // Those that are declared come as they are declared, then the others as they are used.
 void ActionResolver::orderParameters() {
     const std::vector<spec::Param>& params = action_.spec->params;

@@ -15,6 +15,8 @@ public:
     ResolvedAction run();
     // The listener that feeds the window's terms of this source.
     ResolvedAction runFeed(const Window& window, const std::string& source);
+    // What is done with the answers of this type to a call of the action, whose functions are named after `base`.
+    ResolvedAction runAnswer(const std::vector<spec::Step>& steps, const std::string& type, const std::string& base);
 
 private:
     // Parameters that are declared come as they are declared, then the others as they are used.

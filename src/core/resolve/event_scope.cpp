@@ -170,6 +170,16 @@ void EventScope::findWays() {
     followRefs();
 }
 
+int EventScope::currentWay() {
+    if (!result_.isAnswer() || !result_.binding.hasRow() || result_.binding.entity->key.empty()) return -1;
+    EntityInfo& entity = *result_.binding.entity;
+    size_t before = ways_.size();
+    int way = addWay(&entity, eventColumn(entity, *entity.column(entity.key), false, "column of the event's row"),
+                     currentRow);
+    if (ways_.size() > before) ways_.back().byPathOnly = true;
+    return way;
+}
+
 void EventScope::followRefs() {
     std::map<const EntityInfo*, std::pair<int, int>> reached;  // the nearest distance, and how many ways have it
     for (const Context& way : ways_) {
@@ -373,6 +383,8 @@ void EventScope::findKeysIn(const std::vector<spec::Step>& steps, EntityInfo* ta
         EntityInfo* entity = set ? world_.entity(step.target.value, action_.schema) : nullptr;
         findKeysIn(step.where, taken, entity);
         findKeysIn(step.then, taken);
+        findKeysIn(step.onResponse);
+        findKeysIn(step.onFailure);
         findKeysIn(step.otherwise, taken);
         if (bulk_ && entity && !taken) taken = entity;
     }
@@ -382,6 +394,8 @@ void EventScope::findKeysIn(const std::vector<spec::Step>& steps, EntityInfo* ta
 void EventScope::findTargetsIn(const std::vector<spec::Step>& steps, EntityInfo* taken) {
     for (const spec::Step& step : steps) {
         findTargetsIn(step.then, taken);
+        findTargetsIn(step.onResponse);
+        findTargetsIn(step.onFailure);
         findTargetsIn(step.otherwise, taken);
         if (step.kind != spec::StepKind::update && step.kind != spec::StepKind::remove) continue;
         EntityInfo* entity = world_.entity(step.target.value, action_.schema);

@@ -24,6 +24,11 @@ inline constexpr NamedType matchNames[] = {{"match_count", "bigint"},
                                            {"last_at", "timestamp with time zone"},
                                            {"event_ids", "uuid[]"}};
 
+// Names that steps with an answer have.
+inline constexpr NamedType answerNames[] = {{"response", "jsonb"},          {"response_text", "text"},
+                                            {"response_status", "integer"}, {"response_headers", "jsonb"},
+                                            {"attempts", "integer"},        {"error", "text"}};
+
 // A key of a window or correlation: its matches have it under this name.
 struct MatchKey {
     std::string name;
@@ -77,6 +82,8 @@ public:
     // The way that a path leads, for VIA and for a name of several parts, whose last is `field`; with a problem if
     // more can be said than that it leads nowhere.
     int wayOf(const std::vector<std::string>& path, const std::string& field, NameProblem& problem);
+    // The way to the event's row as it is now, for steps with an answer; -1 if there is none.
+    int currentWay();
     // The nearest ways to an entity, or to a row with a column of this name.
     std::vector<int> nearestWays(const std::function<bool(const EntityInfo&)>& fits) const;
     // The context of a way, made when first used.

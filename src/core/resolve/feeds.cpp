@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "resolve/action_resolver.hpp"
+#include "resolve/answers.hpp"
 #include "resolve/event_time.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -35,7 +36,10 @@ void WindowResolver::resolve() {
     world_.checkName(*action_.file, handlerName(resolved), spec.name.pos, "the generated function");
     checkWindow(window);
     checkMatchParams(resolved);
+    const std::string base = resolved.base;
+    const Binding raised = resolved.binding;
     resolver_.actions.push_back(std::move(resolved));
+    addAnswers(resolver_, world_, action_, raised, base);
     if (!window.understood || (window.correlation && spec.correlationWindow.empty())) return;
     std::set<std::string> done;
     for (size_t i = 0; i < window.terms.size(); i++) {
@@ -101,6 +105,7 @@ bool WindowResolver::knownSource(const WindowTerm& term) {
                       "for example " + entity->word + "_created");
         return false;
     }
+    if (!answeringService(world_, term.source).empty()) return true;
     std::vector<std::string> events = customEvents();
     bool raised = std::find(events.begin(), events.end(), term.source) != events.end();
     std::string near = raised ? "" : resolver_.triggerNames().nearest(term.source, 2);
@@ -150,7 +155,7 @@ void WindowResolver::addFeeds(const Window& window, const std::string& source, c
                     *action_.file, Code::R087, text.pos,
                     "occurred_at of " + binding.entity->shown() + " is " + at->type + ", not a time",
                     "rename the field, or make it a timestamp: a window's events happen at their occurred_at");
-        if (binding.custom && !resolver_.emitters().count(source))
+        if (binding.custom && !resolver_.emitters().count(source) && !isNamedAsAnswer(source))
             world_.report(*action_.file, Code::R027, text.pos,
                           source + " is a custom event, raised by specql.emit('" + source + "', …)", "");
         world_.checkName(*action_.file, handlerName(feed), action_.spec->name.pos, "the generated function");

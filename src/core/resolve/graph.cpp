@@ -173,7 +173,7 @@ private:
 
     bool raises(const Write& write, const ResolvedAction& listener) const {
         const Binding& binding = listener.binding;
-        if (listener.window) return false;  // evaluated later, over committed events
+        if (listener.window || listener.isAnswer()) return false;  // handled later, after a commit
         if (binding.custom) return !binding.event.empty() && write.event == binding.event;
         if (!write.entity || write.entity != binding.entity || !(write.op & binding.ops)) return false;
         if (!binding.changedColumn.empty() && !contains(write.columns, binding.changedColumn)) return false;
@@ -264,7 +264,9 @@ public:
         for (const Unit& unit : world_.units)
             if (unit.kind == "service") node(GraphNode::Kind::service, unit.name);
         for (const ResolvedAction& action : actions_) {
-            if (action.window)
+            if (action.isAnswer())
+                drawAnswer(action);
+            else if (action.window)
                 drawWindow(action);
             else if (action.binding.entity || !action.binding.event.empty())
                 drawTrigger(action);
@@ -300,6 +302,13 @@ private:
         edge(event, actionNode(action), overTime(*action.info->spec));
     }
 
+    // The service, and what of it is answered.
+    void drawAnswer(const ResolvedAction& action) {
+        size_t dot = action.answer.find('.');
+        edge(node(GraphNode::Kind::service, action.answer.substr(0, dot)), actionNode(action),
+             action.answer.substr(dot + 1));
+    }
+
     // What a window counts, or within which time a correlation waits; empty for other actions.
     static std::string overTime(const spec::Action& spec) {
         if (spec.correlated) return "within " + spec.correlationWindow.value;
@@ -328,8 +337,9 @@ private:
         const spec::Action& spec = *action.info->spec;
         size_t self = actionNode(action);
         // Its sources may be resolved as actions of their own, which say more exactly what raises them.
-        bool fed = std::any_of(actions_.begin(), actions_.end(),
-                               [&](const ResolvedAction& other) { return other.info == action.info && !other.window; });
+        bool fed = std::any_of(actions_.begin(), actions_.end(), [&](const ResolvedAction& other) {
+            return other.info == action.info && !other.window && !other.isAnswer();
+        });
         if (!fed && action.window->correlation)
             for (const Text& trigger : spec.triggers)
                 edge(sourceOf(trigger.value), self, overTime(spec));

@@ -34,6 +34,8 @@ void ImpliedEntities::addFrom(const ActionInfo& action, const std::vector<spec::
     for (const spec::Step& step : steps) {
         addFrom(action, step.then);
         addFrom(action, step.otherwise);
+        addFrom(action, step.onResponse);
+        addFrom(action, step.onFailure);
         if (!stepsImply(step.kind) || step.target.empty()) continue;
         std::vector<std::string> candidates;
         EntityInfo* known = world_.entity(step.target.value, action.schema, &candidates);

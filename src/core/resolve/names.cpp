@@ -90,6 +90,8 @@ bool Names::lookupEvent(const Scope& scope, const NameUse& use, Value& value, Na
             value = local;
             return true;
         }
+    if (lookupAnswer(scope, name, value, problem)) return true;
+    if (!problem.message.empty()) return false;
     bool isWritten = use.length > 0;  // create: asks for the names of columns
     if (isWritten && scope.handled && event_.declaredParam(name) && scope.handled->columnOf(name)) {
         problem = {name + " is a parameter, and a column of the taken " + scope.handled->name,
@@ -168,6 +170,8 @@ bool Names::lookupQualified(const Scope& scope, const NameUse& use, Value& value
     const std::string& first = use.parts.front();
     const std::string& name = use.parts.back();
     const Binding& binding = result_.binding;
+    if (lookupOfAnswer(use, value, problem)) return true;
+    if (!problem.message.empty()) return false;
     if (use.parts.size() == 2) {
         if (scope.handled && first == "new") return lookupHandled(scope, name, value);
         if (binding.hasRow() && (first == "new" || first == "old")) {
@@ -222,6 +226,68 @@ bool Names::lookupHandled(const Scope& scope, const std::string& name, Value& va
     value = simpleValue(ValueKind::handled, column->name, column->type, "column of the handled row",
                         scope.handled->shown() + "." + column->name + " (the row that was handled)");
     return true;
+}
+
+namespace {
+
+const NamedType* answerName(const std::string& name) {
+    for (const NamedType& known : answerNames)
+        if (name == known.name) return &known;
+    return nullptr;
+}
+
+Value answerValue(const NamedType& known) {
+    return simpleValue(ValueKind::answer, known.name, known.type, "what came back of the call",
+                       std::string("the answer's ") + known.name);
+}
+
+}  // namespace
+
+bool Names::lookupAnswer(const Scope& scope, const std::string& name, Value& value, NameProblem& problem) const {
+    const NamedType* known = result_.isAnswer() ? answerName(name) : nullptr;
+    if (!known) return false;
+    Scope event = scope;
+    event.target = nullptr;
+    if (isField(event, name)) {
+        problem = {name + " can be of the answer, and " +
+                       (result_.binding.custom ? "a key of the payload" : "a field of " + result_.binding.entity->name),
+                   "write answer." + name + ", or " + event_.eventPrefix() + name};
+        return false;
+    }
+    value = answerValue(*known);
+    return true;
+}
+
+bool Names::lookupOfAnswer(const NameUse& use, Value& value, NameProblem& problem) {
+    const std::string& first = use.parts.front();
+    const std::string& name = use.parts.back();
+    const EntityInfo* entity = result_.binding.custom ? nullptr : result_.binding.entity;
+    if (!result_.isAnswer() || use.parts.size() != 2 || (first != "answer" && first != currentRow)) return false;
+    if (entity && (entity->columnOf(first) || entity->column(first + "_id"))) return false;
+    if (first == "answer") {
+        const NamedType* known = answerName(name);
+        if (known) {
+            value = answerValue(*known);
+            return true;
+        }
+        std::vector<std::string> names;
+        for (const NamedType& other : answerNames)
+            names.push_back(other.name);
+        problem = {"an answer has no " + name, "it has " + join(names, ", "), Code::R040};
+        return false;
+    }
+    int way = event_.currentWay();
+    if (way < 0) {
+        problem = {"the event is about no row that could be read as it is now",
+                   "the event's values are in " + event_.eventPrefix() + name, Code::R040};
+        return false;
+    }
+    const ColumnInfo* column = event_.ways()[way].entity->columnOf(name);
+    if (column)
+        value = event_.contextColumn(way, *column, "the event's row as it is now");
+    else
+        problem = noField(*event_.ways()[way].entity, name);
+    return column != nullptr;
 }
 
 bool Names::lookupWindow(const std::string& name, Value& value) const {
@@ -281,6 +347,11 @@ bool Names::lookupPrefixed(const std::string& name, Value& value, NameProblem& p
         bool guess = prefix[0] != 'c';
         if (!binding.custom) {
             if (const ColumnInfo* column = fieldNamed(*binding.entity, word, guess)) {
+                if (result_.isAnswer() && prefix[0] == 'c') {
+                    problem = {name + " can be the value of the event, and that of now",
+                               "write new." + column->name + ", or current." + column->name};
+                    return false;
+                }
                 value = event_.rowColumn(*column, old, rule);
                 return true;
             }
@@ -448,6 +519,9 @@ std::vector<std::string> Names::namesInReach(const Scope& scope) const {
         names.push_back(key.name);
     if (result_.window)
         for (const NamedType& known : matchNames)
+            names.push_back(known.name);
+    if (result_.isAnswer())
+        for (const NamedType& known : answerNames)
             names.push_back(known.name);
     return names;
 }

@@ -40,6 +40,10 @@ private:
     bool lookupQualified(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
     bool lookupHandled(const Scope& scope, const std::string& name, Value& value) const;
     bool lookupWindow(const std::string& name, Value& value) const;
+    // What came back of the call, in steps with an answer; a field of the same name is a problem.
+    bool lookupAnswer(const Scope& scope, const std::string& name, Value& value, NameProblem& problem) const;
+    // answer.x and current.x.
+    bool lookupOfAnswer(const NameUse& use, Value& value, NameProblem& problem);
     // The row that the event is about.
     bool lookupRow(const std::string& name, Value& value);
     // Old and new value of the field that a word names: old_price, price_change.

@@ -82,7 +82,8 @@ Groups groupActions(const Resolver& resolver) {
     Groups groups;
     for (const ResolvedAction& action : resolver.actions) {
         bool listens = action.binding.entity || !action.binding.event.empty();
-        if (listens && !action.isFeed() && !action.window) groups[groupOf(action.binding)].push_back(&action);
+        if (listens && !action.isFeed() && !action.window && !action.isAnswer())
+            groups[groupOf(action.binding)].push_back(&action);
     }
     for (auto& [event, actions] : groups)
         std::stable_sort(actions.begin(), actions.end(), [](const ResolvedAction* left, const ResolvedAction* right) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "resolve/answers.hpp"
 #include "resolve/feeds.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -28,7 +29,7 @@ const Pattern* findPattern(const std::string& name) {
 }
 
 std::string handlerName(const ResolvedAction& action) {
-    return (action.binding.custom ? "handle_" : "trigger_") + action.base + "_events";
+    return (action.binding.custom || action.isAnswer() ? "handle_" : "trigger_") + action.base + "_events";
 }
 
 std::vector<std::string> patternNames() {
@@ -92,6 +93,8 @@ void Resolver::noteEmitters(const std::vector<spec::Step>& steps) {
     for (const spec::Step& step : steps) {
         noteEmitters(step.then);
         noteEmitters(step.otherwise);
+        noteEmitters(step.onResponse);
+        noteEmitters(step.onFailure);
         if (step.kind == spec::StepKind::emit) emitters_[step.target.value].push_back(&step);
     }
 }
@@ -119,7 +122,8 @@ void Resolver::resolveAction(const ActionInfo& action) {
     if (trigger) {
         bindings = resolveTrigger(*this, world_, action, trigger);
         explainTrigger(trigger, bindings);
-        if (bindings.size() == 1 && bindings.front().custom && !spec.on && !emitters_.count(trigger.value))
+        if (bindings.size() == 1 && bindings.front().custom && !spec.on && !emitters_.count(trigger.value) &&
+            !isNamedAsAnswer(trigger.value))
             world_.report(*action.file, Code::R027, trigger.pos,
                           trigger.value + " is a custom event, raised by specql.emit('" + trigger.value + "', …)", "");
     }
@@ -136,6 +140,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
         ResolvedAction resolved = resolveUnder(*this, world_, action, body);
         resolved.batchParameter = batchParameter(action);
         if (!bindings.empty()) resolved.binding = bindings.front();
+        addAnswers(*this, world_, action, resolved.binding, resolved.base);
         actions.push_back(std::move(resolved));
         return;
     }
@@ -143,7 +148,9 @@ void Resolver::resolveAction(const ActionInfo& action) {
         ResolvedAction resolved = resolveUnder(*this, world_, action, binding);
         if (bindings.size() > 1) resolved.base += "_" + binding.entity->word;
         world_.checkName(*action.file, handlerName(resolved), spec.name.pos, "the generated function");
+        const std::string base = resolved.base;
         actions.push_back(std::move(resolved));
+        addAnswers(*this, world_, action, binding, base);
     }
 }
 

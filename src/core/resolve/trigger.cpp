@@ -1,6 +1,7 @@
 // The trigger's name to what raises the event: the first rule with exactly one answer.
 #include <algorithm>
 
+#include "resolve/answers.hpp"
 #include "resolve/resolver.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -357,6 +358,8 @@ private:
                     written.insert(entity->shown());
             collectWritten(step.then, written);
             collectWritten(step.otherwise, written);
+            collectWritten(step.onResponse, written);
+            collectWritten(step.onFailure, written);
         }
     }
 
@@ -398,6 +401,23 @@ std::vector<std::string> knownTriggers(const World& world) {
     return names;
 }
 
+namespace {
+
+void undeclared(World& world, const ActionInfo& action, const Text& trigger) {
+    std::string service = trigger.value.substr(0, trigger.value.find('.'));
+    std::vector<std::string> services;
+    for (const Unit& unit : world.units)
+        if (unit.kind == "service") services.push_back(unit.name);
+    std::string near = nearest(service, services);
+    world.report(*action.file, Code::R157, trigger.pos,
+                 "no service " + service + " is declared, of whose answers " + trigger.value + " would tell",
+                 near.empty()
+                     ? "if it is an event of your own, write on: event " + trigger.value
+                     : "did you mean " + near + "? If it is an event of your own, write on: event " + trigger.value);
+}
+
+}  // namespace
+
 std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const ActionInfo& action, const Text& trigger) {
     TriggerResolver triggers(resolver, world, action);
     std::vector<Binding> found = &trigger == &action.spec->on ? triggers.on() : triggers.named(trigger);
@@ -409,6 +429,10 @@ std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const Acti
                          "the trigger " + name +
                              " is taken as a custom event, because not every name is known in the " + other.shown(),
                          "write " + onLine(other) + " to see which, or on: event " + name);
+        }
+        if (isNamedAsAnswer(name)) {
+            if (answeringService(world, name).empty()) undeclared(world, action, trigger);
+            return found;
         }
         std::string near = resolver.triggerNames().nearest(name, 2);
         if (!near.empty() && near != name)

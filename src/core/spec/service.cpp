@@ -14,7 +14,9 @@ namespace {
 
 const Words serviceKeys = {"service", "url",     "timeout",  "retries",  "backoff",    "headers",     "secret",
                            "format",  "numbers", "ordering", "retry_on", "operations", "renamed_from"};
-const Words operationKeys = {"path", "method", "query", "headers", "body", "timeout", "retries"};
+const Words operationKeys = {"path",    "method",  "query",  "headers",      "body",
+                             "timeout", "retries", "answer", "answer_within"};
+const Words answerForms = {"later"};
 const Words formats = {"cloudevents", "hasura", "supabase", "plain"};
 const Words numberForms = {"json", "text"};
 const Words methods = {"POST", "PUT", "PATCH", "DELETE", "GET"};
@@ -27,6 +29,7 @@ const Words credentialHeaders = {"authorization", "proxy-authorization", "cookie
 
 constexpr int64_t longestTimeoutMs = 10 * 60 * 1000;
 constexpr int64_t longestBackoffMs = 3600 * 1000;
+constexpr int64_t longestAnswerMs = 366LL * 24 * 3600 * 1000;
 constexpr int mostRetries = 100;
 constexpr size_t longestName = 255;  // of a parameter
 
@@ -154,6 +157,8 @@ void checkSetting(ReadContext& context, const std::string& key, const Text& valu
         checkUrl(context, value);
     } else if (key == "timeout") {
         context.checkDuration(key, value, longestTimeoutMs);
+    } else if (key == "answer_within") {
+        context.checkDuration(key, value, longestAnswerMs);
     } else if (key == "backoff") {
         context.checkDuration(key, value, longestBackoffMs);
     } else if (key == "retries") {
@@ -254,6 +259,12 @@ Operation readOperation(ReadContext& context, const yaml::Entry& entry) {
             } else if (setting.name.value == "body") {
                 context.boolean(entry.value, "body");
                 setting.type.value = booleanValue(setting.type.value, valid) ? "true" : "false";
+            } else if (setting.name.value == "answer") {
+                context.choice(entry.value, "answer", answerForms);
+            } else if (setting.name.value == "answer_within" && entry.value.find("answer") == nullptr) {
+                context.diagnostics.report(Code::S015, setting.name.pos,
+                                           "answer_within is of an operation whose answer comes later",
+                                           "write answer: later beside it");
             }
         }
         operation.query = readQuery(context, entry.value);

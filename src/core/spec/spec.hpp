@@ -106,6 +106,7 @@ struct Step {
     Text variable;                    // foreach: the loop variable; call: where the result goes
     std::vector<Step> then;           // branch then; foreach body
     std::vector<Step> otherwise;
+    std::vector<Step> onResponse, onFailure;  // call_external: what is done when the answer has come, or none will
     Pos pos;
 };
 

@@ -24,7 +24,7 @@ const std::vector<Verb>& verbs() {
         {"delete", StepKind::remove, {}},
         {"append", StepKind::append, {}},
         {"create", StepKind::create, {}},
-        {"call_external", StepKind::callExternal, {"after"}},
+        {"call_external", StepKind::callExternal, {"after", "on_response", "on_failure"}},
         {"notify", StepKind::notify, {}},
         {"escalate", StepKind::escalate, {}},
         {"emit", StepKind::emit, {}},
@@ -169,6 +169,7 @@ private:
             size_t errorsBefore = context_.diagnostics.errorCount();
             readAddressed(context_, statement, &entry.value, step);
             readAfter(step);
+            readAnswers(step);
             return isUsable(step, errorsBefore);
         }
         readStatement(context_, statement, &entry.value, step);
@@ -241,6 +242,7 @@ private:
             case StepKind::escalate:
                 readAddress(value, step);
                 readAfter(step);
+                readAnswers(step);
                 return;
             default: readStatementValue(value, step); return;
         }
@@ -274,6 +276,15 @@ private:
         Text text = context_.scalar(value, step.verb.value);
         if (text) {
             readAddressed(context_, text, nullptr, step);
+        }
+    }
+
+    void readAnswers(Step& step) {
+        if (const yaml::Node* steps = context_.list(node_, "on_response")) {
+            readSteps(context_, *steps, "on_response", step.onResponse);
+        }
+        if (const yaml::Node* steps = context_.list(node_, "on_failure")) {
+            readSteps(context_, *steps, "on_failure", step.onFailure);
         }
     }
 

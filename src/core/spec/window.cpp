@@ -59,6 +59,30 @@ std::vector<Token> tokenize(const std::string& text) {
     return tokens;
 }
 
+// payments.charge.succeeded, an answer of a service, is one name.
+std::vector<Token> joinAnswers(const std::vector<Token>& tokens) {
+    constexpr size_t parts = 5;
+    auto isAnswer = [&](size_t at) {
+        if (at + parts > tokens.size()) return false;
+        const std::string& outcome = tokens[at + 4].text;
+        for (size_t i = at; i + 1 < at + parts; i++)
+            if (tokens[i].offset + tokens[i].raw.size() != tokens[i + 1].offset) return false;
+        return tokens[at].word && tokens[at + 1].text == "." && tokens[at + 2].word && tokens[at + 3].text == "." &&
+               (outcome == "succeeded" || outcome == "failed");
+    };
+    std::vector<Token> joined;
+    for (size_t at = 0; at < tokens.size(); at++) {
+        joined.push_back(tokens[at]);
+        if (!isAnswer(at)) continue;
+        for (size_t i = 1; i < parts; i++) {
+            joined.back().text += tokens[at + i].text;
+            joined.back().raw += tokens[at + i].raw;
+        }
+        at += parts - 1;
+    }
+    return joined;
+}
+
 const std::set<std::string> aggregates = {"avg", "count", "max", "min", "sum"};
 const std::set<std::string> comparisons = {"<", "<=", "<>", "!=", "=", ">", ">="};
 const std::set<std::string> units = {"second", "seconds", "s",     "sec",   "secs",   "minute", "minutes",
@@ -74,7 +98,7 @@ public:
           action_(action),
           window_(window),
           text_(action.condition.value),
-          tokens_(tokenize(text_)),
+          tokens_(joinAnswers(tokenize(text_))),
           cursor_(context.source, action.condition) {}
 
     void read() {

@@ -13,6 +13,7 @@ int deliverAfter = deliverAfterAuto;
 int maxConcurrency = 32;
 int deliveryRetention = 7 * 24 * 3600;
 int maxPayloadSize = 10 * 1024;
+int maxAnswerSize = 64;
 int workerMemory = 64 * 1024;
 char* allowedHosts = nullptr;
 char* caFile = nullptr;
@@ -66,6 +67,11 @@ void defineWorkerSettings() {
         "A larger one that a handler queues is a dead letter at once; outside of handlers it is "
         "an error.",
         &maxPayloadSize, 10 * 1024, 1, largestPayloadSize, PGC_SUSET, GUC_UNIT_KB, nullptr, nullptr, nullptr);
+    DefineCustomIntVariable("specql.max_answer_size",
+                            "How much of the answer to a call is kept for what listens to it.",
+                            "The rest of a longer one is not read, and what was read is a text, and no JSON. All "
+                            "answers together take at most a quarter of specql.worker_memory.",
+                            &maxAnswerSize, 64, 2, 16 * 1024, PGC_SUSET, GUC_UNIT_KB, nullptr, nullptr, nullptr);
     DefineCustomIntVariable("specql.worker_memory", "How much of what it sends and receives a worker holds at once.",
                             "Fewer calls are under way at once when their bodies are large. One body that is larger "
                             "than half of it is sent at a time, beside the smaller ones.",

@@ -17,6 +17,7 @@ extern int deliveryRetention;  // seconds
 // The upper bound of maxPayloadSize: a text of this size can be escaped and copied within the limit of palloc().
 constexpr int largestPayloadSize = 100 * 1024;  // kB
 extern int maxPayloadSize;                      // kB
+extern int maxAnswerSize;                       // kB
 extern int workerMemory;                        // kB
 extern char* allowedHosts;
 extern char* caFile;

@@ -4,6 +4,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/capture/compile.hpp"
+#include "pg/capture/triggers.hpp"
 
 namespace specql::capture {
 
@@ -11,6 +12,7 @@ namespace {
 
 MemoryContext context = nullptr;  // of what was read last; nullptr until the first load
 List* listeners = NIL;            // of Listener: those of custom events
+ArrayType* heard = nullptr;       // text[]: the types of answers that they, or other actions, listen to
 List* outdated = NIL;             // memory contexts of earlier loads, freed at the end of the transaction
 Oid registry = InvalidOid;        // the OID of specql.action; InvalidOid makes the next caller load it
 uint64_t changes = 0;             // counts invalidations, so that one that arrives during a load is not lost
@@ -116,6 +118,32 @@ void addRegistered(List** found, HeapTuple tuple, TupleDesc descriptor) {
     *found = lappend(*found, registered);
 }
 
+// "payments.charge.succeeded": what is raised for answers to calls.
+bool isAnswer(const char* event) {
+    size_t length = strlen(event);
+    for (const char* ending : {".succeeded", ".failed"}) {
+        size_t size = strlen(ending);
+        if (length > size && strcmp(event + length - size, ending) == 0) return true;
+    }
+    return false;
+}
+
+// Adds the event of a row of specql.action if it is an answer. Calls that were made before an action was switched off
+// are answered all the same.
+void addHeard(List** found, HeapTuple tuple, TupleDesc descriptor) {
+    const char* event = textAt(tuple, descriptor, "event");
+    bool own = strncmp(textAt(tuple, descriptor, "part"), answerPart, strlen(answerPart)) == 0;
+    if (own || (!isSet(tuple, descriptor, "relation") && flagAt(tuple, descriptor, "enabled") && isAnswer(event)))
+        *found = lappend(*found, const_cast<char*>(event));
+}
+
+ArrayType* textArrayOf(const List* texts) {
+    auto* values = static_cast<Datum*>(palloc(sizeof(Datum) * Max(list_length(texts), 1)));
+    for (int i = 0; i < list_length(texts); ++i)
+        values[i] = CStringGetTextDatum(static_cast<const char*>(list_nth(texts, i)));
+    return construct_array(values, list_length(texts), TEXTOID, -1, false, TYPALIGN_INT);
+}
+
 struct Owner {
     const char* action;
     Oid role;
@@ -212,6 +240,7 @@ void load() {
     MemoryContext fresh = AllocSetContextCreate(CurrentMemoryContext, "specql registry", ALLOCSET_SMALL_SIZES);
     List* found = NIL;
     List* actions = NIL;
+    List* answers = NIL;
     Relation table = table_open(tableOid("action"), AccessShareLock);
     uint64_t changesBefore = changes;
     // The owner of the action's function counts, and the recorded owner only if the function is gone: as in the view
@@ -227,6 +256,7 @@ void load() {
         HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &owned);
         MemoryContext before = MemoryContextSwitchTo(fresh);
         addRegistered(&actions, tuple, descriptor);
+        addHeard(&answers, tuple, descriptor);
         MemoryContextSwitchTo(before);
         if (isSet(tuple, descriptor, "relation") || !flagAt(tuple, descriptor, "enabled")) continue;
         const char* onError = textAt(tuple, descriptor, "on_error");
@@ -235,7 +265,9 @@ void load() {
                               textAt(tuple, descriptor, "handler"), strcmp(onError, "abort") == 0);
         listener->owner = ownerIn(functionOwners, listener->action);
         if (!OidIsValid(listener->owner)) listener->owner = ownerIn(recordedOwners, listener->action);
-        listener->onlyMatches = strcmp(textAt(tuple, descriptor, "part"), "match") == 0;
+        const char* part = textAt(tuple, descriptor, "part");
+        listener->onlyMatches = strcmp(part, "match") == 0;
+        listener->onlyAnswers = strncmp(part, answerPart, strlen(answerPart)) == 0;
         before = MemoryContextSwitchTo(fresh);
         found = lappend(found, listener);
         MemoryContextSwitchTo(before);
@@ -250,6 +282,7 @@ void load() {
     context = nullptr;
     MemoryContextSwitchTo(fresh);
     rankActions(actions);
+    heard = textArrayOf(answers);
     MemoryContextSwitchTo(before);
     ++generation;
     ListCell* cell;
@@ -288,10 +321,31 @@ List* eventListeners(const char* event, const char* matched) {
     ListCell* cell;
     foreach (cell, listeners) {
         Listener* listener = static_cast<Listener*>(lfirst(cell));
+        if (listener->onlyAnswers) continue;
         if (listener->onlyMatches && (matched == nullptr || strcmp(listener->action, matched) != 0)) continue;
         if (strcmp(listener->eventType, event) == 0) result = lappend(result, listener);
     }
     return result;
+}
+
+Listener* eventAnswerListener(const char* action, const char* event) {
+    if (!OidIsValid(registry)) load();
+    ListCell* cell;
+    foreach (cell, listeners) {
+        Listener* listener = static_cast<Listener*>(lfirst(cell));
+        if (listener->onlyAnswers && strcmp(listener->action, action) == 0 && strcmp(listener->eventType, event) == 0)
+            return listener;
+    }
+    return nullptr;
+}
+
+Datum heardAnswers() {
+    if (!OidIsValid(registry)) load();
+    return PointerGetDatum(heard);
+}
+
+SPECQL_FUNCTION(specql_heard_answers) {
+    return heardAnswers();
 }
 
 bool runsBefore(Listener* left, Listener* right) {

@@ -11,6 +11,12 @@ namespace specql::capture {
 // action that matched (nullptr for an event that no match raised).
 List* eventListeners(const char* event, const char* matched);
 
+// The listener of an action, of a custom event or a match, for an answer to its calls; nullptr if it has none.
+Listener* eventAnswerListener(const char* action, const char* event);
+
+// The types of answers that any action listens to, a text[].
+Datum heardAnswers();
+
 // Does the left one of two listeners run first? The smaller `order:` decides, then on_error = abort, then the position
 // in the spec. Actions that are not registered run last, ordered by the names of their triggers.
 bool runsBefore(Listener* left, Listener* right);

@@ -246,6 +246,37 @@ Listener* findListener(Relation relation, const char* action, const char* eventT
     return found;
 }
 
+namespace {
+
+Listener* compileAnswerListener(TableListeners* group, const TableRegistration* registered, Relation relation) {
+    Listener* listener = makeAnswerListener(registered, relation);
+    if (group->evaluation == nullptr) group->evaluation = CreateStandaloneExprContext();
+    List* conditions[operationCount] = {NIL, NIL, NIL, NIL};
+    requireMatchingVersion();
+    compileCapture(listener, registered->capture, relation, group->evaluation, conditions);
+    return listener;
+}
+
+}  // namespace
+
+Listener* findAnswerListener(Relation relation, const char* action, const char* event) {
+    const RelationListeners* listeners = relationListeners(relation);
+    TableListeners* group = listeners->direct;
+    ListCell* cell;
+    foreach (cell, group->answers) {
+        auto* known = static_cast<Listener*>(lfirst(cell));
+        if (strcmp(known->action, action) == 0 && strcmp(known->eventType, event) == 0) return known;
+    }
+    MemoryContext before = MemoryContextSwitchTo(listeners->context);
+    Listener* listener = nullptr;
+    if (const TableRegistration* registered = answerRegistration(relation, action, event)) {
+        listener = compileAnswerListener(group, registered, relation);
+        group->answers = lappend(group->answers, listener);
+    }
+    MemoryContextSwitchTo(before);
+    return listener;
+}
+
 Listener* makeEventListener(MemoryContext context, const char* action, const char* event, const char* handler,
                             bool abortOnError) {
     MemoryContext before = MemoryContextSwitchTo(context);
@@ -270,7 +301,7 @@ void lookUpHandler(Listener* listener) {
     // Handlers have no arguments, whether they are trigger functions or not.
     Oid function = LookupFuncName(compat::nameParts(listener->handlerName), 0, nullptr, false);
     Oid owner = functionOwner(function);
-    if (OidIsValid(listener->trigger)) {
+    if (OidIsValid(listener->relation)) {
         Relation relation = table_open(listener->relation, AccessShareLock);
         requireRightsOver(relation, owner, "handler");
         table_close(relation, NoLock);

@@ -52,6 +52,7 @@ struct Listener {
     bool abortOnError;
     Oid owner;                // for a custom event: of the action; the handler must belong to this role
     bool onlyMatches;         // it handles matches of its window or correlation, and no other event of that type
+    bool onlyAnswers;         // it handles answers to calls of its own action, and no other event of that type
     Oid captureOwner;         // owner of the capture function: conditions and values are evaluated with its rights
     TupleDesc rowDescriptor;  // of a captured row
     CompiledCapture* compiled[operationCount];  // nullptr where it does not listen, or with captureError
@@ -77,6 +78,9 @@ struct TableListeners {
     bool listens[operationCount];
     bool callsForeign[operationCount];
     Oid owner;  // of all capture functions; InvalidOid if they have several owners
+    // Of Listener: what handles answers to calls that actions on this table have made. They have no triggers, and are
+    // compiled when they are first asked for.
+    List* answers;
     ExprContext* evaluation;
     ExprContext* beforehand;  // of anyMatch alone, asked before the trigger fires
 };
@@ -121,6 +125,10 @@ const RelationListeners* knownListeners(Oid relation);
 // The listener of this action on `relation` itself, or nullptr. If there are several, the one for `eventType`, or for
 // nullptr the first.
 Listener* findListener(Relation relation, const char* action, const char* eventType);
+
+// The listener of this action on `relation` for an answer to its calls, or nullptr. Raises an error if its capture
+// function cannot be used.
+Listener* findAnswerListener(Relation relation, const char* action, const char* event);
 
 // A listener for a custom event, allocated in `context`; the texts are copied.
 Listener* makeEventListener(MemoryContext context, const char* action, const char* event, const char* handler,

@@ -29,6 +29,42 @@ bool isFor(Relation relation, const char* capture, const char* table) {
     return target == CaptureTarget::table || (target == CaptureTarget::unknown && isNamed(relation, table));
 }
 
+TableRegistration* readRegistration(HeapTuple tuple, TupleDesc descriptor, const char* trigger) {
+    auto* registered = static_cast<TableRegistration*>(palloc(sizeof(TableRegistration)));
+    registered->trigger = trigger != nullptr ? pstrdup(trigger) : nullptr;
+    registered->action = textAt(tuple, descriptor, "action");
+    registered->event = textAt(tuple, descriptor, "event");
+    registered->handler = textAt(tuple, descriptor, "handler");
+    registered->capture = textAt(tuple, descriptor, "capture");
+    registered->abortOnError = strcmp(textAt(tuple, descriptor, "on_error"), "abort") == 0;
+    return registered;
+}
+
+// Calls `read` with each row of specql.action, in a memory context that is then reset; it returns whether to go on.
+template <typename Read>
+void readActions(Read&& read) {
+    MemoryContext result = CurrentMemoryContext;
+    MemoryContext scratch = AllocSetContextCreate(result, "specql registrations", ALLOCSET_SMALL_SIZES);
+    Relation table = table_open(tableOid("action"), AccessShareLock);
+    TupleDesc descriptor = RelationGetDescr(table);
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    TableScanDesc scan = table_beginscan(table, snapshot, 0, nullptr);
+    TupleTableSlot* slot = table_slot_create(table, nullptr);
+    bool goOn = true;
+    while (goOn && table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
+        MemoryContextSwitchTo(scratch);
+        bool owned;
+        goOn = read(ExecFetchSlotHeapTuple(slot, false, &owned), descriptor);
+        MemoryContextSwitchTo(result);
+        MemoryContextReset(scratch);
+    }
+    ExecDropSingleTupleTableSlot(slot);
+    table_endscan(scan);
+    UnregisterSnapshot(snapshot);
+    table_close(table, AccessShareLock);
+    MemoryContextDelete(scratch);
+}
+
 // Was the trigger made for an action with on_error = abort? It says so itself, because it may have lost its action.
 bool saysAbort(const Trigger* trigger) {
     return trigger->tgnargs > 0 && strcmp(trigger->tgargs[trigger->tgnargs - 1], "abort") == 0;
@@ -58,38 +94,33 @@ Oid specqlFunction(const char* name) {
 List* registrationsOn(Relation relation, const TriggerDesc* triggers, Oid dispatch) {
     List* found = NIL;
     MemoryContext result = CurrentMemoryContext;
-    MemoryContext scratch = AllocSetContextCreate(result, "specql registrations", ALLOCSET_SMALL_SIZES);
-    Relation table = table_open(tableOid("action"), AccessShareLock);
-    TupleDesc descriptor = RelationGetDescr(table);
-    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-    TableScanDesc scan = table_beginscan(table, snapshot, 0, nullptr);
-    TupleTableSlot* slot = table_slot_create(table, nullptr);
-    while (table_scan_getnextslot(scan, ForwardScanDirection, slot)) {
-        MemoryContextSwitchTo(scratch);
-        bool owned;
-        HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &owned);
+    readActions([relation, triggers, dispatch, result, &found](HeapTuple tuple, TupleDesc descriptor) {
         const char* capture = textAt(tuple, descriptor, "capture");
         const char* trigger = capture != nullptr ? triggerNameOf(capture) : nullptr;
-        if (trigger != nullptr && hasActionTrigger(triggers, dispatch, trigger) &&
-            isFor(relation, capture, textAt(tuple, descriptor, "relation"))) {
-            MemoryContextSwitchTo(result);
-            auto* registered = static_cast<TableRegistration*>(palloc(sizeof(TableRegistration)));
-            registered->trigger = pstrdup(trigger);
-            registered->action = textAt(tuple, descriptor, "action");
-            registered->event = textAt(tuple, descriptor, "event");
-            registered->handler = textAt(tuple, descriptor, "handler");
-            registered->capture = pstrdup(capture);
-            registered->abortOnError = strcmp(textAt(tuple, descriptor, "on_error"), "abort") == 0;
-            found = lappend(found, registered);
-        }
+        if (trigger == nullptr || !hasActionTrigger(triggers, dispatch, trigger) ||
+            !isFor(relation, capture, textAt(tuple, descriptor, "relation")))
+            return true;
         MemoryContextSwitchTo(result);
-        MemoryContextReset(scratch);
-    }
-    ExecDropSingleTupleTableSlot(slot);
-    table_endscan(scan);
-    UnregisterSnapshot(snapshot);
-    table_close(table, AccessShareLock);
-    MemoryContextDelete(scratch);
+        found = lappend(found, readRegistration(tuple, descriptor, trigger));
+        return true;
+    });
+    return found;
+}
+
+TableRegistration* answerRegistration(Relation relation, const char* action, const char* event) {
+    TableRegistration* found = nullptr;
+    MemoryContext result = CurrentMemoryContext;
+    const char* part = psprintf("%s%s", answerPart, event);
+    readActions([relation, action, part, result, &found](HeapTuple tuple, TupleDesc descriptor) {
+        const char* capture = textAt(tuple, descriptor, "capture");
+        if (capture == nullptr || strcmp(textAt(tuple, descriptor, "action"), action) != 0 ||
+            strcmp(textAt(tuple, descriptor, "part"), part) != 0 ||
+            !isFor(relation, capture, textAt(tuple, descriptor, "relation")))
+            return true;
+        MemoryContextSwitchTo(result);
+        found = readRegistration(tuple, descriptor, nullptr);
+        return false;
+    });
     return found;
 }
 
@@ -121,6 +152,21 @@ Listener* makeTableListener(const TableRegistration* registered, const Trigger* 
     listener->operations = operationsOf(trigger);
     listener->enabled = firesInThisSession(trigger->tgenabled);
     listener->abortOnError = registered->abortOnError;
+    listener->context = CurrentMemoryContext;
+    return listener;
+}
+
+Listener* makeAnswerListener(const TableRegistration* registered, Relation relation) {
+    auto* listener = static_cast<Listener*>(palloc0(sizeof(Listener)));
+    listener->action = registered->action;
+    listener->handlerName = registered->handler;
+    listener->entity =
+        psprintf("%s.%s", get_namespace_name(RelationGetNamespace(relation)), RelationGetRelationName(relation));
+    listener->eventType = registered->event;
+    listener->relation = RelationGetRelid(relation);
+    listener->operations = (1 << operationCount) - 1;
+    listener->enabled = true;
+    listener->onlyAnswers = true;
     listener->context = CurrentMemoryContext;
     return listener;
 }

@@ -38,6 +38,16 @@ const TableRegistration* registrationOf(const List* registrations, const Trigger
 // A listener for an action on a table, whose capture function is yet to be compiled. In the current memory context.
 Listener* makeTableListener(const TableRegistration* registered, const Trigger* trigger, Relation relation);
 
+// What handles the answers of this type to calls of an action on a table; nullptr if nothing does. Its trigger is
+// nullptr. In the current memory context.
+TableRegistration* answerRegistration(Relation relation, const char* action, const char* event);
+
+// The same for what handles answers, which listens to nothing that happens to the table.
+Listener* makeAnswerListener(const TableRegistration* registered, Relation relation);
+
+// The part of specql.action that handles the answers of a type: this, and the type behind it.
+constexpr char answerPart[] = "answer ";
+
 // Does a trigger with this pg_trigger.tgenabled fire under the session's session_replication_role?
 bool firesInThisSession(char enabled);
 

@@ -4,6 +4,8 @@
 #include "pg/base/clock.hpp"
 #include "pg/base/uuid.hpp"
 #include "pg/bridge/entry.hpp"
+#include "pg/bridge/extension.hpp"
+#include "pg/bridge/spi.hpp"
 #include "pg/capture/registry.hpp"
 #include "pg/handling/log.hpp"
 #include "pg/handling/run.hpp"
@@ -52,9 +54,34 @@ capture::EventSet* setFor(capture::Listener* listener, const Emission* emission,
     return set;
 }
 
+bool endsWith(const char* text, const char* ending) {
+    size_t length = strlen(text), size = strlen(ending);
+    return length >= size && strcmp(text + length - size, ending) == 0;
+}
+
+// What a service has answered, only its owner may say; and what an action does with the answers to its own calls,
+// nobody sets off.
+void requireEmitter(const Emission* emission) {
+    const char* type = emission->type;
+    if (!endsWith(type, ".succeeded") && !endsWith(type, ".failed")) return;
+    constexpr char key[] = "specql.answer";
+    for (int i = 0; i < emission->count; ++i) {
+        Jsonb* payload = DatumGetJsonbP(emission->payloads[i]);
+        if (JB_ROOT_IS_OBJECT(payload) &&
+            getKeyJsonValueFromContainer(&payload->root, key, static_cast<int>(strlen(key)), nullptr) != nullptr)
+            ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("no payload may have the key %s", key)));
+    }
+    spi::connect();
+    runAsExtensionOwner([type] {
+        (void)spi::query("SELECT specql.require_emitter($1)", {{TEXTOID, CStringGetTextDatum(type)}});
+    });
+    spi::finish();
+}
+
 void raiseEvents(Emission* emission) {
     PreventCommandIfReadOnly("specql.emit()");
     PreventCommandIfParallelMode("specql.emit()");
+    requireEmitter(emission);
     emission->ids = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t) * Max(emission->count, 1)));
     for (int i = 0; i < emission->count; ++i)
         newUuid(&emission->ids[i]);

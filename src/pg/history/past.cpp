@@ -23,7 +23,18 @@ constexpr int largestSet = 256;
     pg_unreachable();
 }
 
+// Is it the answer to a call of the action itself, for its on_response: or on_failure:?
+bool isAnswer(const PastEvent* event) {
+    constexpr char key[] = "specql.answer";
+    if (event->data == 0) return false;
+    Jsonb* data = DatumGetJsonbP(event->data);
+    return JB_ROOT_IS_OBJECT(data) &&
+           getKeyJsonValueFromContainer(&data->root, key, static_cast<int>(strlen(key)), nullptr) != nullptr;
+}
+
 capture::Listener* eventListenerOf(const PastEvent* event) {
+    if (isAnswer(event))
+        if (capture::Listener* listener = capture::eventAnswerListener(event->action, event->type)) return listener;
     ListCell* cell;
     foreach (cell, capture::eventListeners(event->type, event->action)) {
         capture::Listener* listener = static_cast<capture::Listener*>(lfirst(cell));
@@ -33,7 +44,8 @@ capture::Listener* eventListenerOf(const PastEvent* event) {
 }
 
 capture::Listener* tableListenerOf(const PastEvent* event, Relation relation) {
-    capture::Listener* listener = capture::findListener(relation, event->action, event->type);
+    capture::Listener* listener = isAnswer(event) ? capture::findAnswerListener(relation, event->action, event->type)
+                                                  : capture::findListener(relation, event->action, event->type);
     if (listener == nullptr) refuseUnknown(event);
     return listener;
 }

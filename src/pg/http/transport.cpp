@@ -53,6 +53,7 @@ struct Call {
     size_t bodyLimit = 0;
     size_t headerBytes = 0;
     std::string body;
+    std::vector<std::pair<std::string, std::string>> answerHeaders;
     char message[CURL_ERROR_SIZE] = "";
 
     Call() = default;
@@ -100,10 +101,35 @@ size_t keepBody(char* data, size_t size, size_t count, void* closure) {
 
 constexpr size_t mostHeaderBytes = 64 * 1024;  // of an answer
 
-size_t countHeader(char*, size_t size, size_t count, void* closure) {
+std::string trimmed(const std::string& text) {
+    size_t begin = text.find_first_not_of(" \t\r\n");
+    if (begin == std::string::npos) return {};
+    return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
+}
+
+// A line of the answer's head. Before the last answer others may have come, as 100 Continue.
+void keepHeader(Call* call, const std::string& line) {
+    if (line.compare(0, 5, "HTTP/") == 0) call->answerHeaders.clear();
+    size_t colon = line.find(':');
+    if (colon == std::string::npos || colon == 0) return;
+    std::string name = line.substr(0, colon);
+    for (char& c : name)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    call->answerHeaders.emplace_back(std::move(name), trimmed(line.substr(colon + 1)));
+}
+
+size_t countHeader(char* data, size_t size, size_t count, void* closure) {
     Call* call = static_cast<Call*>(closure);
-    call->headerBytes += size * count;
-    return call->headerBytes <= mostHeaderBytes ? size * count : 0;
+    size_t bytes = size * count;
+    call->headerBytes += bytes;
+    if (call->headerBytes > mostHeaderBytes) return 0;
+    if (!call->request.keepsHeaders) return bytes;
+    try {
+        keepHeader(call, std::string(data, bytes));
+    } catch (...) {
+        return 0;
+    }
+    return bytes;
 }
 
 bool isInitialised = false;
@@ -285,6 +311,8 @@ private:
         curl_easy_getinfo(call.handle, CURLINFO_RESPONSE_CODE, &status);
         response.result.status = static_cast<int>(status);
         response.body = std::move(call.body);
+        response.cut = call.cut;
+        response.headers = std::move(call.answerHeaders);
         // An answer that was cut off because of its length is an answer too, and so is one that cannot be decoded.
         if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && call.cut) || code == CURLE_BAD_CONTENT_ENCODING) {
             response.result.ending = delivery::Ending::answered;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "delivery/verdict.hpp"
@@ -23,13 +24,16 @@ struct HttpRequest {
     std::string body;
     int64_t timeoutMs = 10000;       // from the send to the end of the answer
     std::shared_ptr<const Tls> tls;  // may be null
+    bool keepsHeaders = false;       // those of the answer are wanted
 };
 
 struct HttpResponse {
     delivery::CallResult result;
-    std::string error;    // what went wrong; empty for 2xx
-    std::string body;     // at most HttpLimits::bodyBytes of it
-    HttpRequest request;  // that was answered, if it was sent
+    std::string error;                                         // what went wrong; empty for 2xx
+    std::string body;                                          // at most HttpLimits::bodyBytes of it
+    bool cut = false;                                          // there was more
+    std::vector<std::pair<std::string, std::string>> headers;  // names in lower case; only if they are wanted
+    HttpRequest request;                                       // that was answered, if it was sent
 };
 
 struct HttpLimits {

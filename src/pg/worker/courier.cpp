@@ -9,13 +9,15 @@
 #include "pg/outbox/limits.hpp"
 #include "pg/worker/hmac.hpp"
 #include "pg/worker/secrets.hpp"
+#include "text/quote.hpp"
 
 namespace specql::worker {
 
 namespace {
 
 constexpr size_t keptResponse = 2000;  // bytes of an answer that are recorded
-constexpr int standbyMs = 2;           // between two looks whether a standby has what was claimed
+constexpr int acceptedStatus = 202;
+constexpr int standbyMs = 2;  // between two looks whether a standby has what was claimed
 
 http::HttpLimits currentLimits() {
     http::HttpLimits limits;
@@ -24,7 +26,8 @@ http::HttpLimits currentLimits() {
     // All answers together take no more than a quarter of specql.worker_memory.
     size_t share =
         static_cast<size_t>(settings::workerMemory) * 1024 / 4 / static_cast<size_t>(settings::maxConcurrency);
-    limits.bodyBytes = std::clamp(share, keptResponse, limits.bodyBytes);
+    size_t most = static_cast<size_t>(settings::maxAnswerSize) * 1024;
+    limits.bodyBytes = std::clamp(share, keptResponse, most);
     return limits;
 }
 
@@ -40,6 +43,21 @@ std::string refusalIn(const std::string& text) {
     size_t mark = text.find(refusedMark.front());
     bool refused = mark != std::string::npos && text.compare(mark, refusedMark.size(), refusedMark) == 0;
     return refused ? text.substr(mark + refusedMark.size()) : std::string();
+}
+
+// One that comes several times has its values joined, as the standard has it.
+std::string jsonOf(const std::vector<std::pair<std::string, std::string>>& headers) {
+    std::map<std::string, std::string> values;
+    for (auto [name, value] : headers) {
+        // JSON has no place for it.
+        std::replace(value.begin(), value.end(), '\0', '?');
+        auto [found, isNew] = values.emplace(name, value);
+        if (!isNew) found->second += ", " + value;
+    }
+    std::string json = "{";
+    for (const auto& [name, value] : values)
+        json += (json.size() > 1 ? ", " : "") + quoteJson(name) + ": " + quoteJson(value);
+    return json + "}";
 }
 
 // Replaces the name of a secret in a header, before which specql.header_line has written \1, by the secret. Returns
@@ -119,6 +137,9 @@ void Courier::accept(const Claims& claims, XLogRecPtr position) {
         call.policy.retryOn.assign(claim.retryOn, claim.retryOn + claim.retryOnCount);
         call.secrets.assign(claim.secrets, claim.secrets + claim.secretCount);
         call.access = readAccess(claim.access, claim.accessCount);
+        call.heard = claim.heard;
+        call.request.keepsHeaders = claim.heard;
+        call.answerMs = claim.answerMs;
         call.probing = claim.failures >= delivery::Breaker::failuresToOpen;
         Service& service = services_[call.service];
         // Somebody else has recorded something: another worker, or specql.resume_service.
@@ -290,7 +311,17 @@ void Courier::end(const Call& call, const http::HttpResponse& response) {
     outcome.delayMs = decision.delayMs;
     outcome.error = response.error;
     outcome.status = response.result.ending == delivery::Ending::answered ? response.result.status : 0;
-    outcome.response = response.body.substr(0, keptResponse);
+    if (call.heard && outcome.status != 0) {
+        outcome.response = response.body;
+        outcome.headers = jsonOf(response.headers);
+        outcome.cut = response.cut;
+    } else {
+        outcome.response = response.body.substr(0, keptResponse);
+    }
+    if (call.answerMs >= 0 && decision.verdict == delivery::Verdict::done && outcome.status == acceptedStatus) {
+        outcome.verdict = "sent";
+        outcome.delayMs = call.answerMs;
+    }
 
     Service& service = services_[call.service];
     --service.busy;

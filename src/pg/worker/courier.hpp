@@ -41,6 +41,8 @@ struct Claim {
     int pauses;
     const char** access;  // names and values in turn, as specql.access_of has them
     int accessCount;
+    bool heard;        // somebody listens to its answer
+    int64_t answerMs;  // after a 202 the answer itself comes later, within this time; -1 if it does not
 };
 
 struct Claims {
@@ -103,6 +105,8 @@ private:
         bool hasRefreshed = false;
         bool isLimited = false;    // by the limits of its service
         int64_t countedSince = 0;  // by them
+        bool heard = false;
+        int64_t answerMs = -1;
     };
     struct Outcome {
         pg_uuid_t id;
@@ -110,6 +114,8 @@ private:
         int64_t delayMs;
         std::string error, response;
         int status;
+        std::string headers = {};  // a JSON object, if somebody listens to the answer
+        bool cut = false;          // the response is only the beginning
     };
     struct Service {
         delivery::Breaker breaker;

@@ -62,6 +62,9 @@ Datum integers(const Column& column) {
 Datum bigints(const Column& column) {
     return arrayOf(column, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
 }
+Datum booleans(const Column& column) {
+    return arrayOf(column, BOOLOID, 1, true, TYPALIGN_CHAR);
+}
 Datum uuids(const Column& column) {
     return arrayOf(column, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR);
 }
@@ -165,6 +168,8 @@ Claim readClaim(const Row& row) {
     claim.failures = DatumGetInt32(cell(row, 13));
     claim.pauses = DatumGetInt32(cell(row, 14));
     claim.access = textsCell(row, 15, &claim.accessCount);
+    claim.heard = DatumGetBool(cell(row, 16));
+    claim.answerMs = DatumGetInt64(cell(row, 17));
     return claim;
 }
 
@@ -186,7 +191,8 @@ void Courier::record() const {
 
 void Courier::recordOutcomes(size_t first, size_t count) const {
     Column ids = makeColumn(count), verdicts = makeColumn(count), delays = makeColumn(count),
-           errors = makeColumn(count), statuses = makeColumn(count), responses = makeColumn(count);
+           errors = makeColumn(count), statuses = makeColumn(count), responses = makeColumn(count),
+           headers = makeColumn(count), cut = makeColumn(count);
     for (size_t i = first; i < first + count; ++i) {
         const Outcome& outcome = outcomes_[i];
         add(&ids, UUIDPGetDatum(&outcome.id));
@@ -196,11 +202,14 @@ void Courier::recordOutcomes(size_t first, size_t count) const {
         statuses.nulls[statuses.count] = outcome.status == 0;
         add(&statuses, Int32GetDatum(outcome.status));
         addText(&responses, outcome.response);
+        addText(&headers, outcome.headers);
+        add(&cut, BoolGetDatum(outcome.cut));
     }
-    const Oid types[] = {UUIDARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TEXTARRAYOID};
-    const Datum values[] = {uuids(ids),    texts(verdicts),    bigints(delays),
-                            texts(errors), integers(statuses), texts(responses)};
-    execute("SELECT specql.record_results($1, $2, $3, $4, $5, $6)", lengthof(types), types, values);
+    const Oid types[] = {UUIDARRAYOID, TEXTARRAYOID, INT8ARRAYOID, TEXTARRAYOID,
+                         INT4ARRAYOID, TEXTARRAYOID, TEXTARRAYOID, BOOLARRAYOID};
+    const Datum values[] = {uuids(ids),         texts(verdicts),  bigints(delays), texts(errors),
+                            integers(statuses), texts(responses), texts(headers),  booleans(cut)};
+    execute("SELECT specql.record_results($1, $2, $3, $4, $5, $6, $7, $8)", lengthof(types), types, values);
 }
 
 void Courier::recordServices() const {

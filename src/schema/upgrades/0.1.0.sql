@@ -97,7 +97,7 @@ DROP INDEX specql.outbox_event, specql.outbox_order, specql.delivery_history_eve
 UPDATE specql.outbox AS d SET owner = o.owner FROM specql.action_owner AS o WHERE o.action = d.action;
 UPDATE specql.dead_letter AS d SET owner = o.owner FROM specql.action_owner AS o WHERE o.action = d.action;
 ALTER TABLE specql.outbox DROP CONSTRAINT outbox_status_check,
-    ADD CONSTRAINT outbox_status_check CHECK (status IN ('waiting', 'leased', 'held'));
+    ADD CONSTRAINT outbox_status_check CHECK (status IN ('waiting', 'leased', 'held', 'sent'));
 ALTER TABLE specql.secret ADD COLUMN signs_for text[] NOT NULL DEFAULT '{}', ADD COLUMN owner specql.role;
 UPDATE specql.secret AS x SET signs_for = ARRAY(SELECT s.name FROM specql.service AS s WHERE x.name = ANY (s.secrets));
 -- @new specql.service_share
@@ -177,6 +177,8 @@ UPDATE specql.action_owner AS o SET place = a.place FROM specql.action AS a WHER
 -- Other arguments, or another result.
 DROP FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text);
 DROP FUNCTION specql.next_attempt(text, integer, boolean);
+DROP FUNCTION specql.nack(uuid, text, interval);
+DROP FUNCTION specql.record_results(uuid[], text[], bigint[], text[], integer[], text[]);
 DROP FUNCTION specql.require_owner(text, name, oid);
 DROP FUNCTION specql.object_state(text, text);
 DROP FUNCTION specql.recheck(regclass, text, jsonb);
