@@ -28,7 +28,9 @@ std::string_view sessionTrace() {
 // Settings that only superusers may read are left out: events show what is kept with them.
 const char* readableSetting(const char* name) {
     const char* value = GetConfigOption(name, true, false);
-    return value != nullptr && (GetConfigOptionFlags(name, true) & GUC_SUPERUSER_ONLY) == 0 ? value : nullptr;
+    // One that was set for a transaction that has ended is empty in some versions, and gone in others.
+    if (value == nullptr || value[0] == '\0') return nullptr;
+    return (GetConfigOptionFlags(name, true) & GUC_SUPERUSER_ONLY) == 0 ? value : nullptr;
 }
 
 void appendText(StringInfo raw, const char* text, size_t length) {
