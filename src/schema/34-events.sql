@@ -56,7 +56,7 @@ BEGIN
     FOR part IN SELECT * FROM (VALUES ('logged_events', logged), ('unhandled_events', unhandled),
                                       ('events', logged || ' UNION ALL ' || unhandled)) AS v(name, stored) LOOP
         EXECUTE pg_catalog.format($q$
-            CREATE OR REPLACE VIEW specql.%I AS
+            CREATE VIEW specql.%I AS
             SELECT e.id, e.type, e.action, e.entity, e.subject,
                    CASE WHEN e.entity IS NULL THEN e.data ELSE specql.whole_images(e.data) END AS data,
                    e.occurred_at, e.xid, e.caused_by, e.root, e.depth,
