@@ -280,3 +280,22 @@ SELECT action, notes(data), data -> 'new' -> 'amount' AS amount FROM specql.fail
 UPDATE specql.failure SET data = NULL;
 SELECT specql.retry(id) FROM specql.failure;
 SELECT action, sqlstate, message FROM specql.failures;
+
+-- An operation may take a column that the spec does not declare, where events carry it.
+CREATE TABLE u.parcel (id uuid PRIMARY KEY, weight integer, place text);
+SELECT c.columns, v.code, v.message, v.hint
+FROM (VALUES ('all'), ('declared')) AS c(columns), LATERAL specql.validate(format($$
+entity: Parcel
+schema: u
+columns: %s
+fields: {weight: integer}
+actions:
+  - name: on_parcel
+    on: insert Parcel
+    steps:
+      - call_external: depot "store"
+---
+service: depot
+url: https://depot.example
+operations: {store: {path: "/{place}/{weight}"}}
+$$, c.columns)) AS v;

@@ -149,6 +149,7 @@ private:
         for (size_t i = 0; i < bound.values.size(); i++) {
             const Value& value = bound.values[i];
             checkRow(bound, i);
+            checkKept(value, world_.locate(bound.expression, facts.names[i].offset));
             const ColumnInfo* column = fate == Fate::leaves ? privateOf(value, site) : nullptr;
             bool asked = compared.count(static_cast<int>(i)) ||
                          isAskedForNull(world_.expressionText(bound.expression), facts.names[i]);
@@ -178,6 +179,29 @@ private:
         world_.report(*action_->info->file, Code::R163, world_.locate(bound.expression, use.offset),
                       "events do not carry " + value.name + " as a whole: " + entity.name + why,
                       "name its fields, or write to_jsonb(" + value.name + "), which has those that events carry");
+    }
+
+    // What an event leaves out is not there any more when the answer to its call has come.
+    void checkKept(const Value& value, Pos pos) {
+        if (!action_->isAnswer() || action_->binding.custom || !action_->binding.entity) return;
+        const Value* read = &value;
+        while (read->kind == ValueKind::context) {
+            const Context* way = &action_->contexts[static_cast<size_t>(read->context)];
+            while (way->via >= 0)
+                way = &action_->contexts[static_cast<size_t>(way->via)];
+            read = &way->key;
+        }
+        if (read->kind != ValueKind::eventColumn && read->kind != ValueKind::eventChange) return;
+        const EntityInfo& entity = *action_->binding.entity;
+        const ColumnInfo* column = entity.column(read->name);
+        if (!column || !isPrivate(*column)) return;
+        const bool isThere = !read->old && value.kind == ValueKind::eventColumn && !entity.key.empty();
+        world_.report(*action_->info->file, Code::R190, pos,
+                      entity.name + "." + column->field->name.value +
+                          " is private, so the event does not keep it until the answer comes",
+                      isThere ? "write " + std::string(currentRow) + "." + quoteName(column->name) +
+                                    ", which is what the row has by then"
+                              : "do what needs it in the steps of the event itself");
     }
 
     void checkSteps(const std::vector<ResolvedStep>& steps, Site site) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "delivery/template.hpp"
+#include "resolve/privacy.hpp"
 #include "text/quote.hpp"
 
 namespace specql::resolve {
@@ -10,6 +11,10 @@ namespace specql::resolve {
 namespace {
 
 using delivery::TemplatePart;
+
+bool isIn(const std::vector<std::string>& names, std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 class KeyCheck {
 public:
@@ -27,9 +32,7 @@ public:
     }
 
 private:
-    bool has(std::string_view key) const {
-        return std::find(payload_.keys.begin(), payload_.keys.end(), key) != payload_.keys.end();
-    }
+    bool has(std::string_view key) const { return isIn(payload_.keys, key); }
 
     // The name that the payload would have to have; empty if it has what the key says.
     std::string missingName(std::string_view key) const {
@@ -49,16 +52,20 @@ private:
             if (part.kind != TemplatePart::Kind::key) continue;
             std::string name = missingName(part.text);
             if (name.empty()) continue;
-            std::string near = nearest(name, payload_.keys);
-            std::string message = payload_.owner + " has no " + name + ", which " + what + " of the operation " +
-                                  operation_.name.value + " takes";
+            const bool isKept = isIn(payload_.kept, name);
+            const Code code = isKept ? Code::R191 : Code::R154;
+            std::string near = isKept ? "" : nearest(name, payload_.keys);
+            const std::string taker = what + " of the operation " + operation_.name.value;
+            std::string message = isKept ? payload_.owner + "." + name + " is private, and " + taker + " takes it"
+                                         : payload_.owner + " has no " + name + ", which " + taker + " takes";
             std::string hint = !near.empty()           ? "did you mean " + near + "?"
                                : payload_.keys.empty() ? "it has no keys"
+                               : isKept                ? "the keys that leave are " + join(payload_.keys, ", ")
                                                        : "its keys are " + join(payload_.keys, ", ");
             if (file_.fresh)
-                world_.report(file_, Code::R154, file_.source.locate(text, begin + 1), message, hint);
+                world_.report(file_, code, file_.source.locate(text, begin + 1), message, hint);
             else
-                world_.report(caller_, Code::R154, call_.pos, message, hint);
+                world_.report(caller_, code, call_.pos, message, hint);
         }
     }
 
@@ -76,8 +83,20 @@ PayloadShape shapeOf(const EntityInfo& entity) {
     PayloadShape shape;
     shape.owner = entity.shown();
     shape.hasRows = true;
+    shape.keys = leavingColumns(entity);
     for (const ColumnInfo& column : entity.columns)
-        shape.keys.push_back(column.name);
+        if (isPrivate(column)) shape.kept.push_back(column.name);
+    // Of a table that was there before its spec, the other columns leave too, unless one is about to be renamed.
+    auto isFormer = [&](const std::string& name) {
+        return std::any_of(entity.columns.begin(), entity.columns.end(), [&](const ColumnInfo& column) {
+            return column.field && std::any_of(column.field->renamedFrom.begin(), column.field->renamedFrom.end(),
+                                               [&](const Text& former) { return former.value == name; });
+        });
+    };
+    if (entity.spec && entity.present && !carriesDeclared(entity))
+        for (const ColumnView& column : entity.present->columns)
+            if (!entity.column(column.name) && !isFormer(column.name) && !isIn(shape.keys, column.name))
+                shape.keys.push_back(column.name);
     return shape;
 }
 

@@ -12,10 +12,11 @@ namespace specql::resolve {
 struct PayloadShape {
     std::string owner;              // what has the keys, for messages
     std::vector<std::string> keys;  // all there are
+    std::vector<std::string> kept;  // private ones, which do not leave
     bool hasRows = false;           // they stand in `new` and `old`
 };
 
-// The shape of a row event's data.
+// The shape of a row event's data: the columns that leave.
 PayloadShape shapeOf(const EntityInfo& entity);
 // That of a payload of its own, in a step of this action.
 PayloadShape shapeOf(const std::vector<spec::Assignment>& set, const std::string& action);

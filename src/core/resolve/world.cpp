@@ -252,12 +252,15 @@ void World::refuseQueries() {
         const ExpressionFacts& facts = (*facts_)[i];
         const int expression = static_cast<int>(i);
         const SpecFile& file = *expressionFile_[i];
-        if (facts.queries.empty() || file.spec.withQueries.count(expression - file.expressionBase) > 0) continue;
+        // One that is refused for what stands in it is a query all the same.
+        const bool isRefused = facts.code == Code::E016;
+        if ((facts.queries.empty() && !isRefused) || file.spec.withQueries.count(expression - file.expressionBase) > 0)
+            continue;
         ExpressionFacts& refused = refused_[expression];
         refused.code = Code::E006;
         refused.error = sentenceOf(Code::E006);
         refused.hint = hintOf(Code::E006);
-        refused.errorOffset = facts.queries.front();
+        refused.errorOffset = facts.queries.empty() ? facts.errorOffset : facts.queries.front();
     }
 }
 

@@ -108,7 +108,8 @@ bool refuseParts(const SelectStmt* statement, int offset, Walk* walk) {
     for (const auto& part : parts)
         if (part.isThere) return refusePart(walk, offset, part.name);
     if (list_length(statement->fromClause) == 0)
-        return refuse(walk, Code::E016, offset, "a query in a value needs FROM and an entity", "write the value alone");
+        return refuse(walk, Code::E016, offset, "a query in a value needs FROM and an entity",
+                      "write the value alone, or look it up: (SELECT field FROM Entity WHERE …)");
     if (list_length(statement->fromClause) > 1) return refusePart(walk, offset, "several entities separated by commas");
     return false;
 }
