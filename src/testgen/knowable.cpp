@@ -51,7 +51,6 @@ std::string unknowable(const resolve::World& world, const resolve::Resolver& res
     if (bound.request < 0) return "";
     const AnalysisResult& result = resolver.results()[static_cast<size_t>(bound.request)];
     const ExpressionFacts& facts = world.facts(bound.expression);
-    if (!bound.tables.empty()) return "it depends on the rows that a query finds";
     if (result.isVolatile) return "its value is different every time";
     if (result.isImmutable) return "";
     for (const CallUse& call : facts.calls)

@@ -38,6 +38,10 @@ Name Meaning::nameOf(const resolve::Value& value, const Scope& scope) const {
             }
             return found;
         }
+        case resolve::ValueKind::queryColumn: {
+            const Place row = Place::looked(value.expression, static_cast<size_t>(value.context));
+            return looked.count(row) ? Name{row, value.name} : Name();
+        }
         case resolve::ValueKind::meta:
             if (!resolve::startsWith(value.name, "payload:")) return {};
             return {Place::payload(), value.name.substr(std::string("payload:").size())};
@@ -72,6 +76,7 @@ const resolve::EntityInfo* Meaning::entityOf(const resolve::Value& value, const 
     const Allocation* allocation = allocationOf(scope.own);
     switch (value.kind) {
         case resolve::ValueKind::eventColumn: return scope.changing ? scope.changing->target : action.binding.entity;
+        case resolve::ValueKind::queryColumn: return value.entity;
         case resolve::ValueKind::context:
             return (allocation ? allocation->bulk->contexts : contexts)[static_cast<size_t>(value.context)].entity;
         case resolve::ValueKind::target:
@@ -190,6 +195,7 @@ std::string Meaning::ofEvent(const std::string& column, const Render& render) co
 std::string Meaning::sql(const resolve::Value& value, const Render& render, const Scope& scope,
                          std::string& why) const {
     if (std::string said = outside ? outside->value(value) : ""; !said.empty()) return said;
+    if (value.kind == resolve::ValueKind::queryColumn) return emit::printQueryColumn(value);
     auto column = [&](const resolve::Value& one) { return sql(one, render, scope, why); };
     const TestColumn* standsIn = columnOf(value, scope);
     if (standsIn && !standsIn->generation.empty()) {
@@ -242,10 +248,28 @@ std::string Meaning::sql(const resolve::Value& value, const Render& render, cons
 bool Meaning::printSlice(const resolve::BoundExpression& bound, size_t begin, size_t end, const Render& render,
                          std::string& sql, std::string& why, const Scope& scope) const {
     std::string problem = unknowable(world, resolver, bound);
-    sql = emit::printBound(world, resolver, bound, begin, end,
-                           [&](const resolve::Value& name) { return this->sql(name, render, scope, problem); });
+    sql = emit::printBound(
+        world, resolver, bound, begin, end,
+        [&](const resolve::Value& name) { return this->sql(name, render, scope, problem); },
+        [&](size_t table) { return printLooked(bound, table, render); });
     if (!problem.empty()) why = problem;
     return problem.empty();
+}
+
+std::string Meaning::printLooked(const resolve::BoundExpression& bound, size_t table, const Render& render) const {
+    const Place row = Place::looked(bound.expression, table);
+    std::set<std::string> columns;
+    for (const resolve::Value& value : bound.values)
+        if (value.kind == resolve::ValueKind::queryColumn && static_cast<size_t>(value.context) == table)
+            columns.insert(value.name);
+    std::vector<std::string> cells;
+    for (const std::string& column : columns) {
+        const int known = dimension({row, column});
+        const resolve::ColumnInfo* info = bound.tables[table]->column(column);
+        cells.push_back((known < 0 ? "NULL::" + (info ? info->type : "text") : render(known)) + " AS " +
+                        quoteName(column));
+    }
+    return "(SELECT " + join(cells, ", ") + (looked.count(row) ? ")" : " WHERE false)");
 }
 
 bool Meaning::print(const resolve::BoundExpression& bound, const Render& render, const Scope& scope, std::string& sql,

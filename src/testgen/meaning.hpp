@@ -73,6 +73,7 @@ public:
     std::vector<Arm> arms;
     std::set<std::string> split;  // columns whose old and new values differ
     std::vector<Allocation> allocations;
+    std::set<Place> looked;  // entities that queries look at, of which the test has a row
     // Handlers of other actions that cannot refuse what this one writes, if values satisfy the scenario's rules.
     std::vector<std::string> contented;
     std::optional<Outside> outside;
@@ -135,6 +136,8 @@ protected:
     // Whether it is a column of a row that there is not: the old one of an insertion, the new one of a deletion.
     bool isMissing(const resolve::Value& value) const;
     Place eventPlace(const std::string& column, bool old) const;
+    // The row that the test has of what a query looks at, behind FROM: none, if it has none.
+    std::string printLooked(const resolve::BoundExpression& bound, size_t table, const Render& render) const;
     const resolve::EntityInfo* entityOf(const resolve::Value& value, const Scope& scope) const;
     const Allocation* allocationOf(Place own) const;
 

@@ -80,12 +80,15 @@ int Needs::use(const resolve::Value& value, const Scope& scope, const spec::Cond
 
 void Needs::read(const resolve::BoundExpression& condition, const Scope& scope) {
     if (!condition) return;
+    look(condition, scope);
     spec::ConditionText text = spec::readCondition(meaning_.world.expressionText(condition.expression));
     for (const resolve::Value& value : condition.values)
         use(value, scope, &text);
 }
 
 void Needs::mention(const resolve::BoundExpression& bound, const Scope& scope) {
+    // What a query finds depends on what its condition reads.
+    if (!bound.tables.empty()) return read(bound, scope);
     for (const resolve::Value& value : bound.values)
         use(value, scope);
 }
@@ -384,6 +387,8 @@ void Needs::rows() {
         if (const int found = row(target.place, *target.step->target); found >= 0)
             scenario_.places[target.place] = found;
     }
+    for (const Place& place : meaning_.looked)
+        if (const int found = row(place, *looked_.at(place)); found >= 0) scenario_.places[place] = found;
     for (size_t i = 0; i < meaning_.allocations.size(); i++) {
         Allocation& allocation = meaning_.allocations[i];
         const Place place = Place::allocation(i);

@@ -17,6 +17,8 @@ public:
     // All that a condition reads, or that another expression only mentions.
     void read(const resolve::BoundExpression& condition, const Scope& scope);
     void mention(const resolve::BoundExpression& bound, const Scope& scope);
+    // Rows that queries in an expression find, if the test can have such.
+    void look(const resolve::BoundExpression& bound, const Scope& scope);
     // A key of the payload; what is said by it is unlike what others say.
     void key(const std::string& name, const std::string& type);
 
@@ -47,6 +49,7 @@ private:
     Scenario& scenario_;
     const resolve::ResolvedAction& action_;
     const unsigned operation_;
+    std::map<Place, const resolve::EntityInfo*> looked_;
     std::string touched_;  // a column that changes only so that an update is one; often none is needed
 };
 

@@ -16,6 +16,8 @@ struct Place {
         context,     // a row that a key of the event leads to: `index` of the contexts
         step,        // the row that a step with WHERE is about: `index` of those steps
         allocation,  // what the rows of a bulk operation have in common: `index` of the allocations
+        looked,      // a row that a query finds: `index` is its expression, `element` of the entities it looks at
+        answer,      // what came back of a call: `index` of the answers, one to a call of the other's steps
         element      // an element of what a loop goes over: `index` of the loops, `element` of its array
     };
     Kind kind = Kind::none;
@@ -37,6 +39,8 @@ struct Place {
     static Place context(int index) { return {Kind::context, index}; }
     static Place step(size_t index) { return {Kind::step, static_cast<int>(index)}; }
     static Place allocation(size_t index) { return {Kind::allocation, static_cast<int>(index)}; }
+    static Place looked(int expression, size_t table) { return {Kind::looked, expression, static_cast<int>(table)}; }
+    static Place answer(int index) { return {Kind::answer, index}; }
     static Place elementOf(int loop, int element) { return {Kind::element, loop, element}; }
 };
 

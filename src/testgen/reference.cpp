@@ -221,6 +221,7 @@ std::string Reference::sentence(const resolve::ResolvedStep& step, std::string& 
 }
 
 std::string Reference::value(const resolve::Value& value, std::string& why) const {
+    if (value.kind == resolve::ValueKind::queryColumn) return emit::printQueryColumn(value);
     if (value.kind == resolve::ValueKind::target) return "t." + quoteName(value.name);
     if (value.kind == resolve::ValueKind::handled) return "v_taken." + quoteName(value.name);
     if (value.kind == resolve::ValueKind::local) return emit::variableName(value.name);
@@ -230,9 +231,9 @@ std::string Reference::value(const resolve::Value& value, std::string& why) cons
 }
 
 std::string Reference::print(const resolve::BoundExpression& bound, std::string& why) const {
-    if (!bound.tables.empty()) why = "it depends on the rows that a query finds";
-    return emit::printBound(world_, resolver_, bound, 0, world_.expressionText(bound.expression).size(),
-                            [&](const resolve::Value& name) { return value(name, why); });
+    return emit::printBound(
+        world_, resolver_, bound, 0, world_.expressionText(bound.expression).size(),
+        [&](const resolve::Value& name) { return value(name, why); }, emit::printTables(bound));
 }
 
 std::string Reference::assigned(const resolve::ResolvedStep& step, const resolve::BoundAssignment& assignment,

@@ -64,6 +64,9 @@ Focus Stage::focus(const Arm& arm) const {
         focusOn(placed.step->where, placed.scope, found);
         focusOn(placed.step->limit, placed.scope, found);
     }
+    for (const PlacedStep& placed : steps(arm))
+        for (const resolve::BoundExpression* value : valuesOf(*placed.step))
+            if (!value->tables.empty()) focusOn(*value, placed.scope, found);
     for (const Demanded& demanded : demanded_)
         if (placedSteps.count(demanded.scope.changing)) focusOn(demanded.condition, demanded.scope, found);
     auto take = [&](int known) {
@@ -110,6 +113,9 @@ std::vector<std::string> Stage::telling(const Arm& arm) const {
         if (placed.scope.element && placed.step->spec->kind == spec::StepKind::branch &&
             print(placed.step->condition, Scenario::reference, placed.scope, sql, why))
             found.push_back("(" + sql + (placed.scope.element.element == 0 ? ") IS TRUE" : ") IS NOT TRUE"));
+        for (const resolve::BoundExpression* value : valuesOf(*placed.step))
+            for (std::string& finding : findings(*value, placed.scope))
+                found.push_back(std::move(finding));
     }
     return found;
 }

@@ -25,6 +25,8 @@ public:
     std::vector<std::string> wheres(const Arm& arm) const;
     // The same, for values that show what the steps do: rows become others, and an if holds for one element only.
     std::vector<std::string> telling(const Arm& arm) const;
+    // That the queries in an expression find the rows that the test has for them.
+    std::vector<std::string> findings(const resolve::BoundExpression& bound, const Scope& scope) const;
     // That a row is not before what an update makes of it; empty if the values of the test do not say that.
     std::string changes(const resolve::ResolvedStep& step, const Scope& scope) const;
     // Old values of columns whose new ones are among `dimensions`, unless they are among them too.

@@ -1,5 +1,7 @@
 #include "testgen/steps.hpp"
 
+#include <algorithm>
+
 #include "text/quote.hpp"
 
 namespace specql::testgen {
@@ -42,6 +44,17 @@ bool hears(const resolve::Binding& binding, const resolve::ResolvedStep& step) {
     return step.target == binding.entity && (binding.ops & operation) &&
            (operation != resolve::opUpdate || binding.changedColumn.empty() ||
             assignmentOf(step, binding.changedColumn));
+}
+
+std::vector<const resolve::BoundExpression*> valuesOf(const resolve::ResolvedStep& step) {
+    std::vector<const resolve::BoundExpression*> values;
+    for (const resolve::BoundAssignment& assignment : step.set)
+        values.push_back(&assignment.value);
+    for (const std::vector<resolve::BoundExpression>* list : {&step.args, &step.targetValues, &step.messageValues})
+        for (const resolve::BoundExpression& bound : *list)
+            values.push_back(&bound);
+    values.erase(std::remove_if(values.begin(), values.end(), [](const auto* value) { return !*value; }), values.end());
+    return values;
 }
 
 const resolve::BoundAssignment* assignmentOf(const resolve::ResolvedStep& step, const std::string& column) {

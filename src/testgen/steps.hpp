@@ -21,6 +21,8 @@ unsigned operationOf(const resolve::ResolvedStep& step);
 // Whether what a step does is an event for what is bound.
 bool hears(const resolve::Binding& binding, const resolve::ResolvedStep& step);
 
+// What a step gives: columns and keys, arguments, and what stands in its texts.
+std::vector<const resolve::BoundExpression*> valuesOf(const resolve::ResolvedStep& step);
 // What a step gives a column; null if it does not.
 const resolve::BoundAssignment* assignmentOf(const resolve::ResolvedStep& step, const std::string& column);
 // A constant that a column is given, as SQL; empty if it is none.

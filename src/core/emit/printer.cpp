@@ -27,18 +27,11 @@ std::string splice(const std::string& text, std::vector<Splice> splices) {
     return result.append(text, at, std::string::npos);
 }
 
-// q1: what generated code calls an entity that a query looks at.
-std::string queryAlias(int table) {
-    return "q" + std::to_string(table + 1);
-}
-
-std::vector<Splice> tables(const resolve::World& world, const resolve::BoundExpression& bound) {
+std::vector<Splice> tables(const resolve::World& world, const resolve::BoundExpression& bound, const PrintTable& sql) {
     std::vector<Splice> splices;
     const std::vector<TableUse>& uses = world.facts(bound.expression).tables;
     for (size_t i = 0; i < uses.size() && i < bound.tables.size(); i++)
-        splices.push_back(
-            {uses[i].offset, uses[i].length,
-             quoteName(bound.tables[i]->schema, bound.tables[i]->table) + " AS " + queryAlias(static_cast<int>(i))});
+        splices.push_back({uses[i].offset, uses[i].length, sql(i) + " AS " + queryAlias(i)});
     return splices;
 }
 
@@ -132,12 +125,24 @@ std::string contextVariable(const resolve::Context& context) {
     return variableName(context.variable);
 }
 
+std::string queryAlias(size_t table) {
+    return "q" + std::to_string(table + 1);
+}
+
+std::string printQueryColumn(const resolve::Value& value) {
+    return queryAlias(static_cast<size_t>(value.context)) + "." + quoteName(value.name);
+}
+
+PrintTable printTables(const resolve::BoundExpression& bound) {
+    return [&bound](size_t table) { return quoteName(bound.tables[table]->schema, bound.tables[table]->table); };
+}
+
 std::string printBound(const resolve::World& world, const resolve::Resolver& resolver,
                        const resolve::BoundExpression& bound, size_t begin, size_t end,
-                       const std::function<std::string(const resolve::Value&)>& name, bool asSql) {
+                       const std::function<std::string(const resolve::Value&)>& name, const PrintTable& table) {
     std::vector<Splice> splices;
-    if (asSql)
-        for (Splice& piece : tables(world, bound))
+    if (table)
+        for (Splice& piece : tables(world, bound, table))
             if (piece.offset >= begin && piece.offset < end)
                 splices.push_back({piece.offset - begin, piece.length, piece.sql});
     for (Splice& piece : qualified(resolver, bound))
@@ -154,15 +159,16 @@ std::string printBound(const resolve::World& world, const resolve::Resolver& res
 
 std::string printPlain(const resolve::World& world, const resolve::Resolver& resolver,
                        const resolve::BoundExpression& bound) {
-    return printBound(world, resolver, bound, 0, world.expressionText(bound.expression).size(),
-                      [](const resolve::Value& value) { return quoteName(value.name); });
+    return printBound(
+        world, resolver, bound, 0, world.expressionText(bound.expression).size(),
+        [](const resolve::Value& value) { return quoteName(value.name); }, nullptr);
 }
 
 std::string Printer::print(const resolve::BoundExpression& bound, bool operand) {
     const ExpressionFacts& facts = world_.facts(bound.expression);
     const std::string& text = world_.expressionText(bound.expression);
     std::vector<Splice> splices = qualified(resolver_, bound);
-    for (Splice& piece : tables(world_, bound))
+    for (Splice& piece : tables(world_, bound, printTables(bound)))
         splices.push_back(std::move(piece));
     for (size_t i = 0; i < bound.values.size(); i++) {
         const NameUse& use = facts.names[i];
@@ -287,7 +293,7 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
         case resolve::ValueKind::match: return ofMatch(value.name, value.type);
         case resolve::ValueKind::answer: return ofAnswer(value.name, value.type);
         case resolve::ValueKind::caller: return "specql.caller(" + quoteLiteral(value.name) + ")";
-        case resolve::ValueKind::queryColumn: return queryAlias(value.context) + "." + quoteName(value.name);
+        case resolve::ValueKind::queryColumn: return printQueryColumn(value);
     }
     return {};
 }

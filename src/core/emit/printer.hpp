@@ -65,11 +65,21 @@ private:
 std::string printPlain(const resolve::World& world, const resolve::Resolver& resolver,
                        const resolve::BoundExpression& bound);
 
-// The part [begin, end) of an expression's text, with each name that stands in it written by `name`. `asSql`: what
-// queries look at is written as the tables that it is.
+// q1: what SQL calls an entity that a query looks at, by its place in BoundExpression::tables.
+std::string queryAlias(size_t table);
+// A column of what a query looks at.
+std::string printQueryColumn(const resolve::Value& value);
+
+// What queries look at, by its place as well: the SQL that stands for it behind FROM.
+using PrintTable = std::function<std::string(size_t table)>;
+
+// The part [begin, end) of an expression's text, with each name that stands in it written by `name`, and what queries
+// look at by `table`. Without that it stays as it is written.
 std::string printBound(const resolve::World& world, const resolve::Resolver& resolver,
                        const resolve::BoundExpression& bound, size_t begin, size_t end,
-                       const std::function<std::string(const resolve::Value&)>& name, bool asSql = true);
+                       const std::function<std::string(const resolve::Value&)>& name, const PrintTable& table);
+// The tables themselves.
+PrintTable printTables(const resolve::BoundExpression& bound);
 
 // The text that a spec gives as a message or as a channel, of which `printed` are the values, part by part. In a
 // message what is NULL leaves nothing; a channel that has such a value is none.

@@ -171,7 +171,8 @@ private:
         const std::string& text = world_.expressionText(bound.expression);
         if (bound.values.size() != world_.facts(bound.expression).names.size()) return commentText(text);
         return commentText(printBound(
-            world_, resolver_, bound, 0, text.size(), [&](const resolve::Value& value) { return name(value); }, false));
+            world_, resolver_, bound, 0, text.size(), [&](const resolve::Value& value) { return name(value); },
+            nullptr));
     }
 
     std::string values(const resolve::ResolvedStep& step) const {

@@ -371,9 +371,10 @@ std::string StepEmitter::sumUpdate(const resolve::ResolvedStep& step, const SumU
         const std::string& type = step.target->column(set.column)->type;
         std::string term =
             sumTerm(world_, *sum, type, subtracted, [&](size_t begin, size_t end, const std::string& zero) {
-                return printBound(world_, printer_.resolver(), set.value, begin, end, [&](const resolve::Value& value) {
-                    return &value == &own ? zero : printer_.print(value, false);
-                });
+                return printBound(
+                    world_, printer_.resolver(), set.value, begin, end,
+                    [&](const resolve::Value& value) { return &value == &own ? zero : printer_.print(value, false); },
+                    printTables(set.value));
             });
         std::string name = quoteName("sum_" + set.column);
         bool known = set.value.values.size() == 1;  // a number, which is never NULL
@@ -386,7 +387,7 @@ std::string StepEmitter::sumUpdate(const resolve::ResolvedStep& step, const SumU
     std::string where;
     if (step.where)
         where = printBound(world_, printer_.resolver(), step.where, 0,
-                           world_.expressionText(step.where.expression).size(), keyName);
+                           world_.expressionText(step.where.expression).size(), keyName, nullptr);
     else
         where = "t." + quoteName(step.target->key) + " = s.key_1";
     std::vector<std::string> found;

@@ -52,6 +52,7 @@ struct Value {
     bool strict = false;  // written as new.x: NULL after a deletion, where a bare x is the old row's
     int context = -1;     // index into ResolvedAction::contexts; of a queryColumn into BoundExpression::tables
     const EntityInfo* entity = nullptr;  // of a queryColumn
+    int expression = -1;                 // the same: in which expression the query stands
     std::string type;                    // empty for a payload key until inferred
     std::string rule;
     std::string shown;

@@ -56,6 +56,7 @@ Value ExpressionBinder::queryColumn(const BoundExpression& bound, size_t table, 
                               calledIn(use) + "." + quoteName(column.name));
     value.context = static_cast<int>(table);
     value.entity = bound.tables[table];
+    value.expression = bound.expression;
     return value;
 }
 
