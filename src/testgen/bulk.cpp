@@ -226,8 +226,7 @@ private:
             action_.batchParameter.empty()
                 ? stage_.payload(literal)
                 : "jsonb_build_object(" + quoteLiteral(action_.batchParameter) + ", " + arguments(literal) + ")";
-        const std::string event = "DO $do$ BEGIN PERFORM specql.emit(" + quoteLiteral(original_.binding.event) + ", " +
-                                  payload + "); END $do$";
+        const std::string event = Stage::raise(original_, payload);
         Reference wanted = reference(literal);
         std::string why;
         const std::set<std::string> places = wanted.places(step(), why);

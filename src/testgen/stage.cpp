@@ -270,10 +270,17 @@ std::string Stage::eventDone(const Render& literal) const {
     return "NOT " + isThere(scenario.places.at(Place::before()), literal);
 }
 
+std::string Stage::raise(const resolve::ResolvedAction& action, const std::string& payload) {
+    // What waits for an action that is not paused is handled by resume.
+    const std::string name = quoteLiteral(action.info->name());
+    const std::string call = action.binding.scheduled
+                                 ? "specql.run_schedule(" + name + ", " + payload + "), specql.resume(" + name + ")"
+                                 : "specql.emit(" + quoteLiteral(action.binding.event) + ", " + payload + ")";
+    return "DO $do$ BEGIN PERFORM " + call + "; END $do$";
+}
+
 std::string Stage::fire(const Render& literal) const {
-    if (action.binding.custom)
-        return "DO $do$ BEGIN PERFORM specql.emit(" + quoteLiteral(action.binding.event) + ", " + payload(literal) +
-               "); END $do$";
+    if (action.binding.custom) return raise(action, payload(literal));
     if (operation == resolve::opInsert) return insert(scenario.places.at(Place::after()), literal);
     const std::string table = tableName(*eventTable()), key = quoteName(action.binding.entity->key);
     const std::string where = "\nWHERE " + key + " = " + literal(dimension({Place::row(), action.binding.entity->key}));

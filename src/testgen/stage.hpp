@@ -44,6 +44,8 @@ public:
     // For each row of the fixture a condition: it is there as it was written.
     std::vector<std::string> rowsThere(const Render& literal) const;
     std::string fire(const Render& literal) const;
+    // Raises an event that has a payload.
+    static std::string raise(const resolve::ResolvedAction& action, const std::string& payload);
     // The event's row is as the event has left it.
     std::string eventDone(const Render& literal) const;
     // A row like one of the scenario, without an event of its own; `other` has values of columns that differ.

@@ -301,7 +301,7 @@ private:
         if (action_.isAnswer()) return "what it does when " + answered();
         if (action_.isFeed()) return "which counts " + binding_.shown();
         if (action_.window) return "raised by a match of its condition";
-        return "raised by " + binding_.shown();
+        return (binding_.scheduled ? "due " : "raised by ") + binding_.shown();
     }
 
     // "payments.charge has succeeded"

@@ -164,6 +164,13 @@ bool isEnabled(const resolve::ActionInfo& action) {
     return value != "false" && value != "no" && value != "off";
 }
 
+std::string scheduleCommand(const resolve::ActionInfo& action) {
+    std::string command = "SELECT specql.register_schedule(" + quoteLiteral(action.name()) + ", " +
+                          quoteLiteral(action.spec->schedule.value);
+    if (action.spec->missed) command += ", missed => " + quoteLiteral(action.spec->missed.value);
+    return command + ");";
+}
+
 }  // namespace
 
 Object actionTrigger(const resolve::ResolvedAction& action) {
@@ -206,10 +213,11 @@ Object registration(const resolve::World& world, const resolve::Resolver& resolv
         quoteLiteral(action.isAnswer() ? "retry" : setting(info.spec->onError, "retry")),
         setting(info.spec->maxAttempts, "8"), "interval " + quoteLiteral(setting(info.spec->backoff, "1 second")),
         action.isAnswer() || isEnabled(info) ? "true" : "false"};
-    std::string part = action.isAnswer() ? "answer " + action.answer
-                       : action.isFeed() ? "source " + action.source
-                       : action.window   ? "match"
-                                         : "";
+    std::string part = action.isAnswer()   ? "answer " + action.answer
+                       : action.isFeed()   ? "source " + action.source
+                       : action.window     ? "match"
+                       : binding.scheduled ? "schedule"
+                                           : "";
     if (!processed.empty())
         args.push_back(quoteLiteral(processed));
     else if (!part.empty())
@@ -233,6 +241,7 @@ Object registration(const resolve::World& world, const resolve::Resolver& resolv
     if (object.forgets)
         object.commands.push_back("SELECT specql.unregister_action(" + quoteLiteral(info.name()) + ");");
     object.commands.push_back("SELECT specql.register_action(\n    " + wrapList(args, 4) + ");");
+    if (binding.scheduled) object.commands.push_back(scheduleCommand(info));
     return object;
 }
 

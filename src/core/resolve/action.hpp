@@ -22,7 +22,8 @@ struct Binding {
     unsigned ops = 0;
     std::string changedColumn;       // update of this column to a distinct value
     std::string valueColumn, value;  // insertion of a row whose event_type is this
-    std::string event;               // short name: stock_quantity_changed, created, …; the custom name
+    bool scheduled = false;          // custom: it comes at its times, and nobody can emit it
+    std::string event;               // short name: stock_quantity_changed, created, …; the custom name; the schedule
     std::string rule;                // for explain
     std::string shown() const;
     // A TRUNCATE is about all rows of its entity, and about none that could be named.

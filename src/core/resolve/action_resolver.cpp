@@ -79,6 +79,10 @@ ResolvedAction ActionResolver::run() {
         resolved.steps = steps_.bindSteps(spec.onTimeout, scope);
         result_.branches.push_back(std::move(resolved));
     }
+    // What a schedule tells is known, whatever of it the steps use.
+    if (result_.binding.scheduled)
+        for (const spec::Param& param : spec.params)
+            event_.notePayload(param.name.value);
     if (bulk_) refuseEventNames();
     if (bulk_) orderParameters();
     checkKeys();

@@ -58,7 +58,8 @@ bool Names::find(const Scope& scope, const NameUse& use, bool eventSide, Value& 
     if (!eventSide && lookupTarget(scope, use, value)) return true;
     if (lookupEvent(scope, use, value, problem)) return true;
     if (!problem.message.empty()) return false;
-    bool guessed = result_.binding.custom && !result_.window && name != "new" && name != "old";
+    bool guessed =
+        result_.binding.custom && !result_.window && !result_.binding.scheduled && name != "new" && name != "old";
     if (eventSide && !guessed) {
         problem = {
             "both sides are the column " + name + " of " + scope.target->name + ": the event has nothing of that name",
@@ -185,7 +186,7 @@ bool Names::lookupQualified(const Scope& scope, const NameUse& use, Value& value
         if (scope.target && (first == "target" || isNamed(*scope.target, first)))
             return lookupTargetQualified(scope, use, value, problem);
         if (binding.custom && first == "payload") {
-            if (result_.window) return lookupPayload(name, value);
+            if (result_.window || result_.binding.scheduled) return lookupPayload(name, value);
             value = payloadValue(name);
             return true;
         }
@@ -349,7 +350,7 @@ bool Names::lookupWays(const std::string& name, Value& value, NameProblem& probl
 }
 
 bool Names::lookupPayload(const std::string& name, Value& value) const {
-    if (!result_.window) {
+    if (!result_.window && !result_.binding.scheduled) {
         value = payloadValue(event_.keyInPayload(name));
         return true;
     }

@@ -32,11 +32,22 @@ void Requests::addInterval(const ActionInfo& action, int expression, const Text&
                       "write a number and a unit, for example " + text.value + " minutes");
         return;
     }
+    addLiteral(
+        expression, "interval",
+        {text, Code::R054, text.value + " is not an interval", "write a number and a unit, for example 10 minutes"});
+}
+
+void Requests::addZone(int expression, const Text& text) {
+    addLiteral(expression, "timestamp with time zone",
+               {text, Code::R260, "there is no time zone " + text.value, "pg_timezone_names has those there are"});
+}
+
+void Requests::addLiteral(int expression, const char* type, Literal literal) {
     BoundExpression bound;
     bound.expression = expression;
-    bound.target = "interval";
+    bound.target = type;
     add(bound);
-    intervals_[expression] = text;
+    literals_.emplace(expression, std::move(literal));
 }
 
 void Requests::take(const std::vector<AnalysisResult>& results) {
@@ -46,10 +57,9 @@ void Requests::take(const std::vector<AnalysisResult>& results) {
         const AnalysisResult& result = results[i];
         if (result.ok || !reported.insert({list_[i].expression, result.error}).second) continue;
         int expression = list_[i].expression;
-        if (auto interval = intervals_.find(expression); interval != intervals_.end()) {
-            world_.report(world_.fileOf(expression), Code::R054, interval->second.pos,
-                          interval->second.value + " is not an interval",
-                          "write a number and a unit, for example 10 minutes");
+        if (auto found = literals_.find(expression); found != literals_.end()) {
+            const Literal& literal = found->second;
+            world_.report(world_.fileOf(expression), literal.code, literal.text.pos, literal.message, literal.hint);
             continue;
         }
         world_.report(world_.fileOf(expression), result.code == Code::none ? Code::E100 : result.code,

@@ -16,6 +16,8 @@ public:
     void add(BoundExpression& bound);
     // An interval, which PostgreSQL's parser was given as a literal. What the analyser says is reported of `text`.
     void addInterval(const ActionInfo& action, int expression, const Text& text);
+    // A time zone; the literal is a time there.
+    void addZone(int expression, const Text& text);
     // Reports type errors, each once.
     void take(const std::vector<AnalysisResult>& results);
 
@@ -27,7 +29,15 @@ private:
 
     World& world_;
     std::vector<AnalysisRequest> list_;
-    std::map<int, Text> intervals_;  // by expression
+    // What is reported if PostgreSQL does not understand a literal.
+    struct Literal {
+        Text text;
+        Code code;
+        std::string message, hint;
+    };
+    void addLiteral(int expression, const char* type, Literal literal);
+
+    std::map<int, Literal> literals_;  // by expression
     std::vector<AnalysisResult> results_;
 };
 

@@ -108,8 +108,9 @@ void Resolver::resolveAction(const ActionInfo& action) {
         return;
     }
     for (const Text* text : {&spec.correlationWindow, &spec.cooldown, &spec.backoff})
-        if (int expression = world_.intervalExpression(*text); expression >= 0)
+        if (int expression = world_.literalExpression(*text); expression >= 0)
             requests_.addInterval(action, expression, *text);
+    if (int expression = world_.literalExpression(spec.zone); expression >= 0) requests_.addZone(expression, spec.zone);
     auto explainTrigger = [&](const Text& text, const std::vector<Binding>& found) {
         for (const Binding& binding : found)
             world_.addExplanation({action.name(), text.value, binding.shown(), binding.rule, text.pos.line});
@@ -127,7 +128,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
             world_.report(*action.file, Code::R027, trigger.pos,
                           trigger.value + " is a custom event, raised by specql.emit('" + trigger.value + "', …)", "");
     }
-    if (spec.fires && !bindings.empty() && bindings.front().custom)
+    if (spec.fires && !spec.schedule && !bindings.empty() && bindings.front().custom)
         world_.report(*action.file, Code::R143, spec.fires.pos,
                       "\"fires\" is about changes of tables, and " + bindings.front().event + " is a custom event",
                       "leave it out: emit reaches its listeners in every session");
@@ -139,6 +140,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
         body.rule = "body of a bulk operation";
         ResolvedAction resolved = resolveUnder(*this, world_, action, body);
         resolved.batchParameter = batchParameter(action);
+        if (spec.schedule) refuseParameters(resolved);
         if (!bindings.empty()) resolved.binding = bindings.front();
         addAnswers(*this, world_, action, resolved.binding, resolved.base);
         actions.push_back(std::move(resolved));
@@ -152,6 +154,15 @@ void Resolver::resolveAction(const ActionInfo& action) {
         actions.push_back(std::move(resolved));
         addAnswers(*this, world_, action, binding, base);
     }
+}
+
+// Nobody calls it with values when its time has come.
+void Resolver::refuseParameters(const ResolvedAction& action) {
+    for (const auto& [name, type] : action.parameters())
+        if (name != "due_at" && name != "last_due_at")
+            world_.report(*action.info->file, Code::R261, action.info->spec->on.pos,
+                          action.info->name() + " takes " + name + ", and its schedule gives it nothing",
+                          "raise it as a custom event that carries " + name);
 }
 
 // batch_field describes the set (pending_backorders) if a word of it is a value of an enum field; otherwise it names an

@@ -50,6 +50,7 @@ private:
     void noteEmitters();
     void noteEmitters(const std::vector<spec::Step>& steps);
     void noteWords();
+    void refuseParameters(const ResolvedAction& action);
     std::string batchParameter(const ActionInfo& action);
     void checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep>& steps);
 

@@ -9,6 +9,7 @@
 namespace specql::resolve {
 
 std::string Binding::shown() const {
+    if (scheduled) return event;
     if (custom) return "custom event " + event + " (specql.emit)";
     std::vector<std::string> verbs;
     if (ops & opInsert) verbs.push_back("insert");
@@ -92,6 +93,11 @@ public:
 
     std::vector<Binding> on() {
         const Text& on = action_.spec->on;
+        if (action_.spec->schedule) {
+            Binding due = custom(action_.spec->schedule.value, "on: a schedule");
+            due.scheduled = true;
+            return {std::move(due)};
+        }
         std::vector<std::string> parts;
         size_t at = 0;
         while ((at = on.value.find_first_not_of(" \t\n", at)) != std::string::npos) {
@@ -105,8 +111,8 @@ public:
              verb != "event")) {
             world_.report(*action_.file, Code::R020, on.pos, "on: " + on.value + " is not understood",
                           "write on: Entity, on: insert Entity, on: update Entity.field, on: delete Entity, on: "
-                          "truncate Entity or "
-                          "on: event name");
+                          "truncate Entity, "
+                          "on: event name, or a schedule such as on: every day at 06:00 in Europe/Berlin");
             return {};
         }
         if (verb == "event") return {custom(parts[1], "on: event")};

@@ -106,14 +106,18 @@ int World::addExpression(const SpecFile& file, Text text) {
     return static_cast<int>(expressions_.size()) - 1;
 }
 
-// PostgreSQL reads intervals: each is asked about as a literal of that type.
-void World::addIntervals(const SpecFile& file, const spec::Action& action) {
+// PostgreSQL reads intervals and time zones: each is asked about as a literal.
+void World::addLiterals(const SpecFile& file, const spec::Action& action) {
     for (const Text* text : {&action.correlationWindow, &action.cooldown, &action.backoff}) {
         if (text->empty()) continue;
         Text literal = *text;
         literal.value = "interval " + quoteLiteral(text->value);
-        intervals_[text] = addExpression(file, std::move(literal));
+        literals_[text] = addExpression(file, std::move(literal));
     }
+    if (action.zone.empty()) return;
+    Text literal = action.zone;
+    literal.value = "timestamptz " + quoteLiteral("2000-01-01 00:00 " + action.zone.value);
+    literals_[&action.zone] = addExpression(file, std::move(literal));
 }
 
 // Fields, filters and keys of a window are pieces of its condition, but expressions like any other.
@@ -139,9 +143,9 @@ void World::addWindow(const SpecFile& file, const spec::Action& action) {
     }
 }
 
-int World::intervalExpression(const Text& text) const {
-    auto found = intervals_.find(&text);
-    return found == intervals_.end() ? -1 : found->second;
+int World::literalExpression(const Text& text) const {
+    auto found = literals_.find(&text);
+    return found == literals_.end() ? -1 : found->second;
 }
 
 void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::string>& onlyUnits) {
@@ -192,7 +196,7 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
         entity.pos = spec.pos;
         entities.push_back(std::move(entity));
         for (const spec::Action& action : spec.actions) {
-            addIntervals(file, action);
+            addLiterals(file, action);
             addWindow(file, action);
             actions.push_back(
                 {added, &file, &action, added->schema, baseName(action.name.value), &entities.back(), {}});
@@ -211,7 +215,7 @@ void World::addFile(std::unique_ptr<SpecFile> owned, const std::vector<std::stri
                 "schema: " + schema + "\nactions:\n" + sliceLines(file.source, action.firstLine, action.lastLine)};
             const Unit* added = add(std::move(unit), action.pos);
             if (!added) continue;
-            addIntervals(file, action);
+            addLiterals(file, action);
             addWindow(file, action);
             actions.push_back({added, &file, &action, schema, baseName(action.name.value), nullptr, {}});
         }

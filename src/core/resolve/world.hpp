@@ -104,8 +104,9 @@ public:
     }
     const std::string& expressionText(int expression) const { return expressions_[expression].value; }
     const std::vector<Text>& expressions() const { return expressions_; }
-    // The expression that stands for an interval the user wrote as plain text; -1 if there is none.
-    int intervalExpression(const Text& text) const;
+    // The expression that stands for an interval, or a time zone, that the user wrote as plain text; -1 if there is
+    // none.
+    int literalExpression(const Text& text) const;
     // The pieces of a window's or correlation's condition that are expressions, term by term.
     const std::vector<TermExpressions>& termExpressions(const spec::Action& action) const {
         return termExpressions_.at(&action);
@@ -163,7 +164,7 @@ private:
     void checkPlace(const EntityInfo& entity, Pos pos);
     EntityInfo* addPlainTable(const TableView& plain);
     int addExpression(const SpecFile& file, Text text);
-    void addIntervals(const SpecFile& file, const spec::Action& action);
+    void addLiterals(const SpecFile& file, const spec::Action& action);
     void addWindow(const SpecFile& file, const spec::Action& action);
 
     Diagnostics& diagnostics_;
@@ -174,7 +175,7 @@ private:
     std::map<int, ExpressionFacts> refused_;  // of expressions with queries, where none can be
     std::vector<Text> expressions_;
     std::vector<const SpecFile*> expressionFile_;
-    std::map<const Text*, int> intervals_;
+    std::map<const Text*, int> literals_;
     std::map<const spec::Action*, std::vector<TermExpressions>> termExpressions_;
     size_t* trial_ = nullptr;
 };

@@ -1,23 +1,26 @@
 #include <algorithm>
+#include <optional>
 
 #include "spec/parts.hpp"
 #include "text/ascii.hpp"
 #include "text/sql_text.hpp"
+#include "time/schedule.hpp"
 
 namespace specql::spec {
 
 namespace {
 
-const Words actionKeys = {"name",         "description", "pattern",     "trigger",        "triggers",
-                          "on",           "conditions",  "condition",   "steps",          "params",
-                          "operation",    "batch_field", "validations", "error_handling", "correlation_window",
-                          "correlate_by", "after_match", "cooldown",    "on_timeout",     "on_error",
-                          "max_attempts", "backoff",     "enabled",     "order",          "fires",
-                          "retry_on",     "park_on",     "renamed_from"};
+const Words actionKeys = {"name",         "description", "pattern",      "trigger",        "triggers",
+                          "on",           "conditions",  "condition",    "steps",          "params",
+                          "operation",    "batch_field", "validations",  "error_handling", "correlation_window",
+                          "correlate_by", "after_match", "cooldown",     "on_timeout",     "on_error",
+                          "max_attempts", "backoff",     "enabled",      "order",          "fires",
+                          "retry_on",     "park_on",     "renamed_from", "missed"};
 const Words conditionKeys = {"if", "then", "else"};
 const Words operations = {"update", "insert", "delete"};
 const Words afterMatchChoices = {"consume", "edge", "every"};
 const Words firesChoices = {"origin", "replica", "always"};
+const Words missedChoices = {"run_once", "run_all", "skip"};
 const Words onErrorChoices = {"retry", "abort"};
 const Words errorHandlingChoices = {"stop_on_error", "continue_on_error", "collect_errors"};
 const Words aggregates = {"COUNT", "SUM", "AVG", "MIN", "MAX"};
@@ -275,6 +278,57 @@ void readRetries(ReadContext& context, const yaml::Node& node, Action& action) {
     }
 }
 
+// Keys about the event, which a schedule does not have as they mean it.
+void refuseBesideSchedule(ReadContext& context, const yaml::Node& node, const Action& action) {
+    auto refuse = [&](const char* key, const char* because, const char* hint) {
+        if (const yaml::Entry* entry = node.find(key))
+            context.diagnostics.report(Code::S260, entry->key.pos,
+                                       std::string("\"") + key + "\" means nothing beside a schedule: " + because,
+                                       hint);
+    };
+    refuse("params", "nobody gives it values", "its steps know due_at and last_due_at");
+    refuse("fires", "no session changes a table", "leave it out");
+    if (action.onError.value == "abort") refuse("on_error", "there is no statement that could fail", "leave it out");
+}
+
+// on: every day at 06:00. Its steps know when it was due.
+void readSchedule(ReadContext& context, const yaml::Node& node, Action& action) {
+    action.missed = context.choice(node, "missed", missedChoices);
+    if (!time::isSchedule(action.on.value)) {
+        if (const yaml::Entry* entry = node.find("missed"))
+            context.diagnostics.report(Code::S010, entry->key.pos, "\"missed\" means nothing without a schedule",
+                                       "write on: every day at 06:00, or leave it out");
+        return;
+    }
+    action.schedule = action.on;
+    action.schedule.value = time::scheduleText(action.on.value);
+    refuseBesideSchedule(context, node, action);
+    time::ScheduleProblem problem;
+    const std::optional<time::Schedule> schedule = time::parseSchedule(action.on.value, problem);
+    if (!schedule) {
+        context.diagnostics.report(Code::S261, context.source.locate(action.on, problem.offset),
+                                   "the schedule is not understood: " + problem.message, problem.hint);
+        return;
+    }
+    if (!schedule->zone.empty()) {
+        action.zone = action.on;
+        action.zone.value = schedule->zone;
+    } else if (schedule->every == 0) {
+        context.diagnostics.warn(Code::S262, action.on.pos, "the schedule says no time zone, so it goes by UTC",
+                                 "write " + action.schedule.value + " in UTC, or in Europe/Berlin");
+    }
+    auto knows = [&](const char* name, const char* type) {
+        Param param;
+        param.name = action.on;
+        param.name.value = name;
+        param.type = action.on;
+        param.type.value = type;
+        action.params.push_back(std::move(param));
+    };
+    knows("due_at", "timestamp with time zone");
+    knows("last_due_at", "timestamp with time zone");
+}
+
 // When it runs among others.
 void readOrder(ReadContext& context, const yaml::Node& node, Action& action) {
     action.order = context.text(node, "order");
@@ -337,6 +391,7 @@ void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, s
     readTime(context, node, action);
     readRetries(context, node, action);
     readOrder(context, node, action);
+    readSchedule(context, node, action);
     action.operation = context.choice(node, "operation", operations);
     action.batchField = context.text(node, "batch_field");
     readValidations(context, node, action);

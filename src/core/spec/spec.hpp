@@ -132,6 +132,9 @@ struct Action {
     Text trigger;  // exactly one of trigger, triggers, on for event-driven actions
     std::vector<Text> triggers;
     Text on;
+    Text schedule;                 // on:, if it is one: every day at 06:00, with single blanks
+    Text zone;                     // of the schedule; empty: UTC
+    Text missed;                   // what becomes of its times that nobody saw to
     std::vector<Branch> branches;  // conditions: or steps:
     Text condition;                // condition: as text; windowed, correlated or a plain expression
     ExpressionRef plainCondition;  // set when `condition` is neither windowed nor correlated

@@ -50,11 +50,12 @@ struct Listener {
     int operations;  // bits: 1 << Operation
     bool enabled;    // its trigger fires under session_replication_role
     bool abortOnError;
-    Oid owner;                // for a custom event: of the action; the handler must belong to this role
-    bool onlyMatches;         // it handles matches of its window or correlation, and no other event of that type
-    bool onlyAnswers;         // it handles answers to calls of its own action, and no other event of that type
-    Oid captureOwner;         // owner of the capture function: conditions and values are evaluated with its rights
-    TupleDesc rowDescriptor;  // of a captured row
+    Oid owner;         // for a custom event: of the action; the handler must belong to this role
+    bool onlyMatches;  // it handles matches of its window or correlation, or its due times, and no other event of that
+                       // type
+    bool onlyAnswers;  // it handles answers to calls of its own action, and no other event of that type
+    Oid captureOwner;  // owner of the capture function: conditions and values are evaluated with its rights
+    TupleDesc rowDescriptor;                    // of a captured row
     CompiledCapture* compiled[operationCount];  // nullptr where it does not listen, or with captureError
     const ErrorData* captureError;              // why its capture function cannot be used; nullptr if it can
     FmgrInfo handler;                           // fn_oid is InvalidOid until the first call

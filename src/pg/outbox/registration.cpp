@@ -1,4 +1,4 @@
-// Functions that change a service, window or action, which only its owner may do. They run as the extension's owner a
+// Functions that change a service, window, schedule or action, which only its owner may do. They run as the extension's owner a
 // function that users may not call, and pass the OID of the calling role, which that function could not find out by
 // itself.
 #include "delivery/destination.hpp"
@@ -96,6 +96,11 @@ SPECQL_FUNCTION(specql_register_window) {
 
 SPECQL_FUNCTION(specql_unregister_window) {
     runForCaller(fcinfo, "SELECT specql.drop_window($1, $2)");
+    PG_RETURN_VOID();
+}
+
+SPECQL_FUNCTION(specql_register_schedule) {
+    runForCaller(fcinfo, "SELECT specql.write_schedule($1, $2, $3, $4)");
     PG_RETURN_VOID();
 }
 

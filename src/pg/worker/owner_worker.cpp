@@ -258,6 +258,19 @@ int doWindow(const Job* job) {
     return static_cast<int>(Max(pause, counted == 0 ? blockedMs : 0));
 }
 
+// What is due is handled at once, too.
+int doSchedule(const Job* job) {
+    const Job events = {"released", job->action, 0};
+    bool begun = false;
+    bool good = inEnginesTransaction([job, &events, &begun] {
+        (void)spi::query("SELECT specql.raise_due($1)", {textArgument(job->action)});
+        begun = spi::query(beginMatchesSql, {textArgument(events.action), textArgument(events.kind)}) == 1;
+    });
+    if (!good) return failedMs;
+    if (begun) handleTogether(&events);
+    return begun ? 0 : blockedMs;
+}
+
 struct FunctionCall {
     pg_uuid_t id;
     Oid owner;
@@ -357,6 +370,7 @@ struct Kind {
 constexpr Kind kinds[] = {{"failures", doFailures},
                           {"released", doReleased},
                           {"window", doWindow},
+                          {"schedule", doSchedule},
                           {"functions", doFunctions},
                           {"finished", doFinished}};
 

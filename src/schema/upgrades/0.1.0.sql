@@ -150,6 +150,7 @@ WHERE kind = 'index';
 -- @new specql.object_relation
 -- @new failure_action
 -- @new specql.begun_work
+-- @new specql.schedule
 -- @new specql.finished_event
 -- @new specql.truncation
 -- @new specql.put_aside
