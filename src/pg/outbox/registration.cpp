@@ -1,6 +1,6 @@
-// Functions that change a service, window, schedule or action, which only its owner may do. They run as the extension's owner a
-// function that users may not call, and pass the OID of the calling role, which that function could not find out by
-// itself.
+// Functions that change a service, window, schedule or action, which only its owner may do. They run as the extension's
+// owner a function that users may not call, and pass the OID of the calling role, which that function could not find
+// out by itself.
 #include "delivery/destination.hpp"
 #include "delivery/rate.hpp"
 #include "pg/base/server.hpp"

@@ -367,12 +367,8 @@ struct Kind {
     const char* name;
     int (*work)(const Job*);
 };
-constexpr Kind kinds[] = {{"failures", doFailures},
-                          {"released", doReleased},
-                          {"window", doWindow},
-                          {"schedule", doSchedule},
-                          {"functions", doFunctions},
-                          {"finished", doFinished}};
+constexpr Kind kinds[] = {{"failures", doFailures}, {"released", doReleased},   {"window", doWindow},
+                          {"schedule", doSchedule}, {"functions", doFunctions}, {"finished", doFinished}};
 
 // ---- what is due --------------------------------------------------------------------------------------------------
 
