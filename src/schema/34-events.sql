@@ -7,7 +7,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp S
 DECLARE
     done record;
 BEGIN
-    SELECT count(*) FILTER (WHERE h.status = 'done') AS n, max(h.finished_at) AS last, coalesce(bool_or(h.status <> 'done'), false) AS discarded
+    SELECT count(*) FILTER (WHERE h.status <> 'discarded') AS n, max(h.finished_at) AS last, coalesce(bool_or(h.status = 'discarded'), false) AS discarded
     INTO done
     FROM (SELECT h.id, h.action, h.status, h.finished_at FROM specql.delivery_history AS h
           WHERE h.id BETWEEN specql.first_delivery(when_processed.event_id) AND specql.last_delivery(when_processed.event_id)

@@ -6,10 +6,11 @@ ALTER TABLE specql.delivery_history ALTER COLUMN finished_at SET NOT NULL;
 -- Ids grow with time: old rows are at its left end.
 CREATE INDEX delivery_history_id ON specql.delivery_history (id);
 CREATE INDEX delivery_history_event ON specql.delivery_history (event_id) WHERE definition IS NULL AND event_id IS NOT NULL;
+CREATE INDEX delivery_history_replaced ON specql.delivery_history (service) WHERE status = 'replaced';
 CREATE INDEX delivery_history_open ON specql.delivery_history (id) WHERE kind = 'escalation' AND acknowledged_at IS NULL;
 COMMENT ON TABLE specql.delivery_history IS
 'Deliveries that have left, for specql.delivery_retention; escalations stay until they are acknowledged';
-COMMENT ON COLUMN specql.delivery_history.status IS 'done, or discarded';
+COMMENT ON COLUMN specql.delivery_history.status IS 'done, replaced, or discarded';
 COMMENT ON COLUMN specql.delivery_history.available_at IS 'As in specql.outbox, when it left';
 COMMENT ON COLUMN specql.delivery_history.finished_at IS 'When it had left';
 COMMENT ON COLUMN specql.delivery_history.http_status IS 'The receiver''s answer';
@@ -167,7 +168,7 @@ BEGIN
     WITH gone AS (
         DELETE FROM specql.outbox AS o
         USING unnest(ids, verdicts, errors, http_statuses, responses) AS r(id, verdict, error, http_status, response)
-        WHERE o.id = r.id AND r.verdict IN ('done', 'dead')
+        WHERE o.id = r.id AND r.verdict IN ('done', 'dead', 'replaced')
         -- All columns, in the order in which the three tables have them.
         RETURNING o.id, o.aggregatetype, o.aggregateid, o.type, o.payload, o.kind, o.service, o.operation, o.channel, o.message,
             o.event_id, o.action, r.verdict AS status, o.attempts, o.available_at, NULL::timestamptz AS leased_until,
@@ -185,7 +186,7 @@ BEGIN
         DELETE FROM specql.own_payload AS p USING gone AS g
         WHERE p.id = g.id AND g.status = 'dead' AND g.definition IS NULL),
     done AS (
-        INSERT INTO specql.delivery_history SELECT g.* FROM gone AS g WHERE g.status = 'done'
+        INSERT INTO specql.delivery_history SELECT g.* FROM gone AS g WHERE g.status IN ('done', 'replaced')
         RETURNING event_id, action)
     SELECT array_agg(d.event_id) FILTER (WHERE d.event_id IS NOT NULL), array_agg(d.action) FILTER (WHERE d.event_id IS NOT NULL),
            (SELECT count(*) FROM gone)
@@ -195,7 +196,7 @@ BEGIN
     retired := retired + waiting;
 END $$;
 COMMENT ON FUNCTION specql.retire(uuid[], text[], text[], integer[], text[], text[], boolean[]) IS
-'Takes deliveries out of the outbox and of leases, into the history (verdict done) or to the dead letters (dead); the events of those that are done, their actions, and how many have left';
+'Takes deliveries out of the outbox and of leases, into the history (verdict done, or replaced) or to the dead letters (dead); the events of those that are done, their actions, and how many have left';
 
 -- A payload that no setting lets leave (see settings.hpp) is not copied.
 CREATE FUNCTION specql.bury(id uuid, reason text) RETURNS void

@@ -114,7 +114,7 @@ COMMENT ON COLUMN specql.deliveries.action IS 'The action whose step queued it';
 COMMENT ON COLUMN specql.deliveries.aggregatetype IS 'The table that the event is about, or the custom event';
 COMMENT ON COLUMN specql.deliveries.aggregateid IS 'The id of the row that the event is about';
 COMMENT ON COLUMN specql.deliveries.status IS
-'waiting, leased (being delivered), sent (the receiver has it, and answers later), held (its service may not take it: specql.share_service), done, dead (given up), or discarded (by specql.discard)';
+'waiting, leased (being delivered), sent (the receiver has it, and answers later), held (its service may not take it: specql.share_service), done, replaced (by a later one of its key: coalesce), dead (given up), or discarded (by specql.discard)';
 COMMENT ON COLUMN specql.deliveries.attempts IS 'How often delivery was tried';
 COMMENT ON COLUMN specql.deliveries.available_at IS 'Not before this time';
 COMMENT ON COLUMN specql.deliveries.leased_until IS 'While leased: when others may take it';

@@ -183,11 +183,28 @@ BEGIN
             CASE WHEN said IS NULL OR NOT specql.is_interval(said, '1 ms', '366 days') THEN 'its answer_within must be from 1 ms to 366 days' END
         WHEN 'service auth' THEN specql.access_problem(key, value)
         WHEN 'service tls' THEN specql.access_problem(key, value)
+        WHEN 'service batch' THEN specql.gathering_problem(key, value)
+        WHEN 'operation batch' THEN specql.gathering_problem(key, value)
+        WHEN 'service coalesce' THEN specql.gathering_problem(key, value)
+        WHEN 'operation coalesce' THEN specql.gathering_problem(key, value)
         WHEN 'service compress' THEN CASE WHEN said IS DISTINCT FROM 'gzip' THEN 'compress must be gzip' END
         ELSE format('there is no key %s', to_json(left(key, 255))) END;
 END $$;
 COMMENT ON FUNCTION specql.option_problem(text, text, jsonb) IS
 'What is wrong with a key of a service, or of an operation, and its value; NULL if nothing is';
+
+CREATE FUNCTION specql.gathering_problem(key text, value jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN jsonb_typeof($2) <> 'object' OR NOT $2 ?& ARRAY[k.name, 'wait'] OR (SELECT count(*) > 2 FROM jsonb_object_keys($2))
+                    THEN format('%s has %s and wait', $1, k.name)
+                WHEN $1 = 'batch' AND $2 ->> 'size' !~ '^([1-9][0-9]{0,3}|10000)$' THEN 'the size of batch must be from 1 to 10000'
+                WHEN $1 = 'coalesce' AND (jsonb_typeof($2 -> 'key') <> 'string' OR octet_length($2 ->> 'key') NOT BETWEEN 1 AND 255)
+                    THEN 'the key of coalesce must be a key of the payload'
+                WHEN NOT specql.is_interval($2 ->> 'wait', '1 ms', k.longest::interval) THEN format('the wait of %s must be from 1 ms to %s', $1, k.longest) END
+    FROM (SELECT CASE $1 WHEN 'batch' THEN 'size' ELSE 'key' END AS name,
+                 CASE $1 WHEN 'batch' THEN '1 hour' ELSE '1 day' END AS longest) AS k
+$$;
+COMMENT ON FUNCTION specql.gathering_problem(text, jsonb) IS 'What is wrong with batch or coalesce of a service or an operation; NULL if nothing is';
 
 CREATE FUNCTION specql.shortest_expiry(options jsonb, operations jsonb) RETURNS interval
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -228,7 +245,9 @@ BEGIN
         WHEN octet_length(s.operations::text) > 1000000 THEN 'operations have at most 1000000 bytes'
         WHEN jsonb_typeof(s.options) IS DISTINCT FROM 'object' THEN 'options must be an object'
         WHEN octet_length(s.options::text) > 100000 THEN 'options have at most 100000 bytes'
-        WHEN s.options ? 'burst' AND NOT s.options ? 'rate' THEN 'burst says nothing without a rate' END;
+        WHEN s.options ? 'burst' AND NOT s.options ? 'rate' THEN 'burst says nothing without a rate'
+        WHEN (s.options ? 'batch' OR s.operations @? '$.*.batch') AND (s.url IS NULL OR s.format NOT IN ('cloudevents', 'plain'))
+            THEN 'batches need a url, and format cloudevents or plain' END;
     IF problem IS NULL THEN
         SELECT specql.header_problem(h.key, h.value, false) AS found
         INTO problem FROM jsonb_each(s.headers) AS h(key, value) ORDER BY 1 NULLS LAST LIMIT 1;
@@ -379,16 +398,17 @@ $$;
 COMMENT ON FUNCTION specql.counted(bigint) IS 'A number of rows that were counted up to 10,001';
 
 -- The planner's statistics of a queue are always old: what they make it believe of costs would have it compiled.
-CREATE FUNCTION specql.count_calls(service text, OUT waiting bigint, OUT dead bigint, OUT held text)
+CREATE FUNCTION specql.count_calls(service text, OUT waiting bigint, OUT dead bigint, OUT held text, OUT replaced bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     SELECT (SELECT count(*) FROM (SELECT FROM specql.outbox AS o WHERE o.service = $1 UNION ALL
                                   SELECT FROM specql.leased_call AS c WHERE c.service = $1 LIMIT 10001) AS o),
            (SELECT count(*) FROM (SELECT FROM specql.dead_letter AS d WHERE d.service = $1 LIMIT 10001) AS d),
            (SELECT o.last_error FROM specql.outbox AS o
-            WHERE o.service = $1 AND o.status = 'held' AND o.available_at <> o.created_at LIMIT 1)
+            WHERE o.service = $1 AND o.status = 'held' AND o.available_at <> o.created_at LIMIT 1),
+           (SELECT count(*) FROM (SELECT FROM specql.delivery_history AS h WHERE h.service = $1 AND h.status = 'replaced' LIMIT 10001) AS h)
 $$;
 COMMENT ON FUNCTION specql.count_calls(text) IS
-'Of a service: the calls that wait and the dead letters, each counted up to 10,001, and why calls are held, if any are. For specql.services';
+'Of a service: the calls that wait and the dead letters, each counted up to 10,001, why calls are held, if any are, and those that were replaced. For specql.services';
 
 CREATE VIEW specql.services AS
     SELECT s.name, s.url, CASE WHEN s.disabled IS NOT NULL THEN 'disabled'
@@ -397,12 +417,12 @@ CREATE VIEW specql.services AS
            coalesce(s.disabled, CASE WHEN s.failures > 0 OR s.paused_until > clock_timestamp() THEN s.last_error END,
                     c.held) AS reason, s.paused_until,
            c.waiting, c.dead,
-           s.timeout, s.retries, s.backoff, s.format, s.ordering, s.on_failure, s.operations, s.owner, s.options
+           s.timeout, s.retries, s.backoff, s.format, s.ordering, s.on_failure, s.operations, s.owner, s.options, c.replaced
     FROM specql.service AS s, LATERAL specql.count_calls(s.name) AS c
     UNION ALL
     SELECT c.service, NULL, 'undeclared', 'no spec declares it; its calls wait', NULL,
            n.waiting, 0,
-           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, n.replaced
     FROM specql.undeclared_services AS c, LATERAL specql.count_calls(c.service) AS n;
 COMMENT ON VIEW specql.services IS 'Services that specs declare, and those that are called without';
 COMMENT ON COLUMN specql.services.name IS 'As steps call it';
@@ -422,6 +442,7 @@ COMMENT ON COLUMN specql.services.on_failure IS 'What a failing call does to the
 COMMENT ON COLUMN specql.services.owner IS 'Who declared it, and alone may change, pause and take from it';
 COMMENT ON COLUMN specql.services.operations IS 'By operation: path, method, query, headers, body, timeout, retries and further keys';
 COMMENT ON COLUMN specql.services.options IS 'Its further keys';
+COMMENT ON COLUMN specql.services.replaced IS 'Calls that were not made, because a later one of their key took their place (coalesce), as far as the history goes back; 10,001 if there are more than 10,000';
 
 REVOKE ALL ON FUNCTION specql.require_service(text),
     specql.write_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text, jsonb, oid),
@@ -430,7 +451,7 @@ REVOKE ALL ON FUNCTION specql.require_service(text),
     specql.unregister_service(text), specql.pause_service(text, text), specql.resume_service(text),
     specql.url_problem(text), specql.is_header(text, text), specql.check_service(specql.service), specql.template_problem(text),
     specql.header_problem(text, jsonb, boolean), specql.parameter_problem(text, jsonb), specql.names_secret(text), specql.access_problem(text, jsonb),
-    specql.shortest_expiry(jsonb, jsonb), specql.rate_problem(text), specql.is_interval(text, interval, interval), specql.option_problem(text, text, jsonb), specql.counted(bigint), specql.count_calls(text)
+    specql.shortest_expiry(jsonb, jsonb), specql.gathering_problem(text, jsonb), specql.rate_problem(text), specql.is_interval(text, interval, interval), specql.option_problem(text, text, jsonb), specql.counted(bigint), specql.count_calls(text)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     specql.register_service(text, text, interval, integer, interval, jsonb, text[], text, text, text, integer[], jsonb, text, jsonb),

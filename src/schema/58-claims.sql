@@ -55,11 +55,13 @@ DECLARE
     gone uuid[];
     expired uuid[];
     unanswered uuid[];
+    staying uuid[] := '{}';
     exact_from constant bigint := least(64 * 1024, pg_size_bytes(specql.setting('max_payload_size')));
     seen integer := 1000;
     found_rows bigint;
 BEGIN
-    SELECT v.owner, v.ordering, v.on_failure, specql.shortest_expiry(v.options, v.operations) AS expiry INTO s FROM specql.service AS v WHERE v.name = due_calls.service;
+    SELECT v.owner, v.ordering, v.on_failure, specql.shortest_expiry(v.options, v.operations) AS expiry,
+           v.options ? 'coalesce' OR v.operations @? '$.*.coalesce' AS coalesces INTO s FROM specql.service AS v WHERE v.name = due_calls.service;
     SELECT * INTO place FROM specql.claims_begin(due_calls.service, false);
     IF s.ordering IS NOT NULL THEN
         -- It may have had none before. In order are those in the outbox.
@@ -71,6 +73,11 @@ BEGIN
         -- They were due before those that were claimed meanwhile.
         place.after_at := '-infinity';
     END IF;
+    IF s.coalesces THEN
+        SELECT c.ripe_until, c.staying INTO due_until, staying FROM specql.coalesce_calls(due_calls.service, due_until, coalesce(due_by < 'infinity', false)) AS c;
+        -- Calls before the last one that was claimed wait for others.
+        place.after_at := '-infinity';
+    END IF;
     -- What its service may not take is put aside, a thousand at once, so that it is not looked at with each claim.
     FOR round IN 1..20 LOOP
         IF s.ordering IS NULL THEN
@@ -79,6 +86,7 @@ BEGIN
                 FROM specql.outbox AS o
                 WHERE o.service = due_calls.service AND o.available_at <= due_until
                   AND (o.available_at, o.id) > (place.after_at, place.after_id)
+                  AND o.id <> ALL (staying)
                 ORDER BY o.available_at, o.id LIMIT wanted FOR UPDATE SKIP LOCKED)
             SELECT array_agg(d.id), array_agg(d.available_at), array_agg(d.owner), bool_or(d.owner IS DISTINCT FROM s.owner::oid),
                    bool_or(d.attempts > 0), array_agg(d.id) FILTER (WHERE d.status = 'sent')
@@ -112,7 +120,7 @@ BEGIN
                         ORDER BY w.key, w.created_at, w.id)
                     SELECT o.id
                     FROM heads AS h JOIN specql.outbox AS o ON o.id = h.id
-                    WHERE o.available_at <= due_until
+                    WHERE o.available_at <= due_until AND o.id <> ALL (staying)
                       AND (s.on_failure = 'skip' OR NOT EXISTS (
                           SELECT FROM specql.dead_letter AS d
                           WHERE d.service = due_calls.service AND (d.created_at, d.id) < (h.created_at, h.id)
@@ -261,64 +269,15 @@ END $$;
 COMMENT ON FUNCTION specql.lease_calls(text, uuid[], timestamptz[], text, timestamptz) IS
 'Leases calls that specql.due_calls has found, and counts the attempt';
 
-CREATE FUNCTION specql.filled_url(url text, path text, query jsonb, payload jsonb) RETURNS text
-LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'specql_filled_url';
-COMMENT ON FUNCTION specql.filled_url(text, text, jsonb, jsonb) IS
-'The url of a call of an operation whose path or query holds keys of the payload; or, behind a mark, why there is none';
-
-CREATE FUNCTION specql.filled_header(name text, template text, payload jsonb) RETURNS text
-LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'specql_filled_header';
-COMMENT ON FUNCTION specql.filled_header(text, text, jsonb) IS
-'The value of a header that holds keys of the payload; NULL if it is left out; or, behind a mark, why it cannot be sent';
-
--- What the courier is to fill in, or to refuse, follows the mark, a character that no header has.
-CREATE FUNCTION specql.header_line(name text, value text, service text, owner specql.role) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT $1 || ': ' || CASE WHEN $2 ~ '(^| )secret:[^ ]+$' THEN regexp_replace($2, '[^ ]+$', E'\x01')
-                                  || coalesce('key:' || specql.secret_for(substring($2 FROM 'secret:([^ ]+)$'), $3, $4, 'send'),
-                                              'missing:' || substring($2 FROM 'secret:([^ ]+)$') || ' that may be sent to ' || $3)
-                              ELSE $2 END
-$$;
-COMMENT ON FUNCTION specql.header_line(text, text, text, specql.role) IS 'A header of a service''s calls, with the secret that it names behind a mark';
-
--- A header of an operation takes the place of the service's.
-CREATE FUNCTION specql.operation_headers(s specql.service, headers jsonb, payload jsonb) RETURNS text[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT ARRAY(SELECT specql.header_line(h.key, h.value, $1.name, $1.owner) FROM jsonb_each_text($1.headers) AS h(key, value)
-                 WHERE NOT EXISTS (SELECT FROM jsonb_object_keys($2) AS o(key) WHERE lower(o.key) = lower(h.key)))
-        || ARRAY(SELECT f.line FROM jsonb_each_text($2) AS h(key, value),
-                                    LATERAL (SELECT CASE WHEN h.value ~ '[{}]' THEN h.key || ': ' || specql.filled_header(h.key, h.value, $3)
-                                                         ELSE specql.header_line(h.key, h.value, $1.name, $1.owner) END AS line) AS f
-                 WHERE f.line IS NOT NULL)
-$$;
-COMMENT ON FUNCTION specql.operation_headers(specql.service, jsonb, jsonb) IS 'The headers of a call of an operation that has some of its own';
-
--- Names and values in turn; a stored secret goes along as it is, others by their name.
-CREATE FUNCTION specql.access_of(s specql.service) RETURNS text[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT ARRAY(SELECT unnest(ARRAY[v.name, v.value])
-                 FROM (VALUES ('user', $1.options #>> '{auth,basic,user}'),
-                              ('password', specql.secret_source($1.options #>> '{auth,basic,password}', $1.name, $1.owner, 'send')),
-                              ('token_url', $1.options #>> '{auth,oauth2,token_url}'), ('client', $1.options #>> '{auth,oauth2,client}'),
-                              ('secret', specql.secret_source($1.options #>> '{auth,oauth2,secret}', $1.name, $1.owner, 'send')),
-                              ('scope', $1.options #>> '{auth,oauth2,scope}'),
-                              ('certificate', specql.secret_source($1.options #>> '{tls,certificate}', $1.name, $1.owner, 'sign')),
-                              ('key', specql.secret_source($1.options #>> '{tls,key}', $1.name, $1.owner, 'sign')),
-                              ('ca', specql.secret_source($1.options #>> '{tls,ca}', $1.name, $1.owner, 'sign')),
-                              ('compress', $1.options ->> 'compress')) AS v(name, value)
-                 WHERE v.value IS NOT NULL)
-$$;
-COMMENT ON FUNCTION specql.access_of(specql.service) IS
-'What the calls of a service show to be let in, and how they are packed, as its options say; for the worker';
-
 -- `place`: of the worker, by which the next one there knows what it leased. `probe_after`: after so many failures in a row, one call at a time until one succeeds. `busy` and `busy_calls`: how many
--- calls of which service this worker has not reported back yet. `max_bytes`: of payloads that have at most `large_bytes`; one that has more only if `takes_large`.
+-- requests of which service this worker has not reported back yet. `max_items`: requests, in which `max_calls` leave at most. `max_bytes`: of payloads that have at most `large_bytes`; one that has more only if `takes_large`.
 -- `one_service`: of no other.
-CREATE FUNCTION specql.claim_calls(place integer, max_items integer, per_service integer, probe_after integer, busy text[], busy_calls integer[],
+CREATE FUNCTION specql.claim_calls(place integer, max_items integer, max_calls integer, per_service integer, probe_after integer, busy text[], busy_calls integer[],
     max_bytes bigint, large_bytes bigint, takes_large boolean,
     due_by timestamptz, one_service text)
 RETURNS TABLE (id uuid, service text, url text, method text, headers text[], body text, timeout_ms integer, attempt integer,
-    max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer, access text[], heard boolean, answer_ms bigint)
+    max_attempts integer, backoff_ms bigint, retry_on integer[], secrets text[], failures integer, pauses integer, access text[], heard boolean, answer_ms bigint,
+    batch integer)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
@@ -328,11 +287,16 @@ DECLARE
     due record;
     size bigint;
     fitting integer;
+    used integer;
     lease interval;
     leased uuid[];
     exhausted uuid[];
     left_items integer := max_items;
+    left_calls integer := max_calls;
     left_bytes bigint := max_bytes;
+    batched boolean;
+    leaving uuid[];
+    numbers integer[];
     most_bytes bigint := pg_size_bytes(specql.setting('max_payload_size'));
     access text[];
     answers constant text[] := specql.heard_answers();
@@ -346,7 +310,10 @@ BEGIN
                -- A session sends what is its user's.
                AND (place > 0 OR specql.works_for(v.owner, specql.viewer()))
              ORDER BY random() LOOP
-        room := least(left_items, CASE WHEN s.failures >= probe_after THEN 1 ELSE per_service END
+        batched := s.options ? 'batch' OR s.operations @? '$.*.batch';
+        -- Nobody waits for others in a session that drains.
+        CONTINUE WHEN batched AND place > 0 AND NOT specql.may_fill_batch(s);
+        room := least(left_items, left_calls, CASE WHEN s.failures >= probe_after THEN 1 ELSE per_service END
                                   - coalesce(busy_calls[array_position(busy, s.name)], 0));
         CONTINUE WHEN room <= 0;
         limited := s.options ?| '{rate,concurrency}';
@@ -355,7 +322,8 @@ BEGIN
                                        coalesce(busy_calls[array_position(busy, s.name)], 0), room);
             CONTINUE WHEN room <= 0;
         END IF;
-        SELECT * INTO due FROM specql.due_calls(s.name, room, due_by, true);
+        SELECT * INTO due FROM specql.due_calls(s.name, CASE WHEN batched THEN least(left_calls, room::bigint * specql.largest_batch(s))::integer ELSE room END,
+                                                due_by, true);
         IF due.ids = '{}' THEN
             PERFORM specql.give_places_back(s.name, room) WHERE limited;
             CONTINUE;
@@ -380,7 +348,6 @@ BEGIN
             PERFORM specql.give_places_back(s.name, room) WHERE limited;
             CONTINUE;
         END IF;
-        left_items := left_items - fitting;
         access := CASE WHEN s.options ?| '{auth,tls,compress}' THEN specql.access_of(s) END;
         -- Longer than any of its calls can take, which may have to ask for a token, twice.
         lease := greatest(interval '1 min', interval '30 s' + CASE WHEN s.options -> 'auth' ? 'oauth2' THEN 4 ELSE 2 END * greatest(
@@ -394,7 +361,18 @@ BEGIN
             PERFORM specql.bury(x.id, 'the last attempt never came back') FROM unnest(exhausted) AS x(id);
             leased := ARRAY(SELECT u.id FROM unnest(leased) WITH ORDINALITY AS u(id, number) WHERE u.id <> ALL (exhausted) ORDER BY u.number);
         END IF;
-        PERFORM specql.give_places_back(s.name, room - cardinality(leased)) WHERE limited AND room > cardinality(leased);
+        used := cardinality(leased);
+        numbers := NULL;
+        IF batched THEN
+            SELECT b.ids, b.numbers, b.requests INTO leaving, numbers, used FROM specql.fill_batches(s, leased, room, place = 0 OR fitting < cardinality(due.ids)) AS b;
+            left_bytes := left_bytes + (SELECT coalesce(sum(u.size), 0) FROM unnest(due.ids[:fitting], due.sizes[:fitting]) AS u(id, size)
+                                        LEFT JOIN unnest(leaving) AS l(id) ON l.id = u.id
+                                        WHERE l.id IS NULL AND u.size <= large_bytes);
+            leased := leaving;
+        END IF;
+        left_items := left_items - used;
+        left_calls := left_calls - cardinality(leased);
+        PERFORM specql.give_places_back(s.name, room - used) WHERE limited AND room > used;
         CONTINUE WHEN leased = '{}';
         RETURN QUERY
             SELECT l.id, s.name,
@@ -406,10 +384,11 @@ BEGIN
                    CASE WHEN l.operation ? 'headers' THEN specql.operation_headers(s, l.operation -> 'headers', (l.item).payload)
                         ELSE ARRAY(SELECT specql.header_line(h.key, h.value, s.name, s.owner) FROM jsonb_each_text(s.headers) AS h(key, value)) END
                    || CASE WHEN NOT l.has_body THEN '{}'
+                           WHEN s.format = 'cloudevents' AND l.batch > 0 THEN ARRAY['Content-Type: application/cloudevents-batch+json; charset=utf-8']
                            WHEN s.format = 'cloudevents' THEN ARRAY['Content-Type: application/cloudevents+json; charset=utf-8']
                            ELSE ARRAY['Content-Type: application/json; charset=utf-8'] END
-                   || CASE WHEN (l.item).traceparent IS NOT NULL THEN ARRAY['traceparent: ' || (l.item).traceparent] END,
-                   CASE WHEN l.has_body THEN specql.delivery_body(s.format, l.item, coalesce((l.operation ->> 'retries')::integer, s.retries), s.numbers) END,
+                   || CASE WHEN l.batch = 0 AND (l.item).traceparent IS NOT NULL THEN ARRAY['traceparent: ' || (l.item).traceparent] END,
+                   CASE WHEN l.has_body THEN specql.delivery_body(s.format || CASE WHEN s.format = 'cloudevents' AND l.batch > 0 THEN '-batch' ELSE '' END, l.item, coalesce((l.operation ->> 'retries')::integer, s.retries), s.numbers) END,
                    (extract(epoch FROM coalesce((l.operation ->> 'timeout')::interval, s.timeout)) * 1000)::integer, (l.item).attempts + 1,
                    1 + coalesce((l.operation ->> 'retries')::integer, s.retries),
                    (extract(epoch FROM s.backoff) * 1000)::bigint, s.retry_on,
@@ -419,18 +398,25 @@ BEGIN
                                                    'missing:' || k || ' that may sign for ' || s.name) END
                          FROM unnest(s.secrets) WITH ORDINALITY AS u(k, place) ORDER BY place),
                    s.failures, s.pauses, access, answers <> '{}' AND specql.hears(answers, s.name, (l.item).operation),
-                   CASE WHEN l.operation ->> 'answer' = 'later' THEN (extract(epoch FROM coalesce((l.operation ->> 'answer_within')::interval, '1 day')) * 1000)::bigint ELSE -1 END
-            FROM (SELECT w.id, w AS item, o.operation, o.method, coalesce(o.operation ->> 'body' = 'true', o.method NOT IN ('GET', 'DELETE')) AS has_body
+                   CASE WHEN l.operation ->> 'answer' = 'later' THEN (extract(epoch FROM coalesce((l.operation ->> 'answer_within')::interval, '1 day')) * 1000)::bigint ELSE -1 END,
+                   l.batch
+            FROM (SELECT w.id, w AS item, coalesce(numbers[d.number], 0) AS batch, o.operation, o.method, coalesce(o.operation ->> 'body' = 'true', o.method NOT IN ('GET', 'DELETE')) AS has_body
                   FROM unnest(leased) WITH ORDINALITY AS d(id, number)
                   JOIN specql.whole_delivery AS w ON w.id = d.id AND w.place = 'outbox',
                   LATERAL (SELECT p.operation, coalesce(p.operation ->> 'method', 'POST') AS method
                            FROM (SELECT coalesce(s.operations -> w.operation, '{}') AS operation) AS p) AS o
                   ORDER BY d.number) AS l;
         PERFORM specql.lease_calls(s.name, leased, due.due_at[:fitting], 'worker ' || place, clock_timestamp() + lease);
-        EXIT WHEN left_items <= 0;
+        IF batched AND s.ordering IS NULL THEN
+            -- The first of those that wait for others is where the next claim begins.
+            SELECT coalesce(min(u.place), cardinality(due.ids) + 1)::integer - 1 INTO fitting
+            FROM unnest(due.ids) WITH ORDINALITY AS u(id, place) LEFT JOIN unnest(leased) AS l(id) ON l.id = u.id WHERE l.id IS NULL;
+            PERFORM specql.claimed_up_to(s.name, coalesce(due.due_at[fitting], '-infinity'), coalesce(due.ids[fitting], due.ids[1]));
+        END IF;
+        EXIT WHEN left_items <= 0 OR left_calls <= 0;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION specql.claim_calls(integer, integer, integer, integer, text[], integer[], bigint, bigint, boolean, timestamptz, text) IS
+COMMENT ON FUNCTION specql.claim_calls(integer, integer, integer, integer, integer, text[], integer[], bigint, bigint, boolean, timestamptz, text) IS
 'Leases calls that may leave now and counts the attempt; commit before sending. For the worker';
 
 -- What makes the claims of a service fail: the service itself, whose calls wait until it is declared anew; some of its
@@ -493,8 +479,6 @@ REVOKE ALL ON FUNCTION specql.take_places(text, text, bigint, integer, integer, 
     specql.claimed_up_to(text, timestamptz, uuid), specql.due_calls(text, integer, timestamptz, boolean), specql.bury_gone(uuid[]),
     specql.expired_calls(text, uuid[]), specql.expire_calls(integer),
     specql.lease_calls(text, uuid[], timestamptz[], text, timestamptz),
-    specql.filled_url(text, text, jsonb, jsonb), specql.filled_header(text, text, jsonb), specql.header_line(text, text, text, specql.role),
-    specql.operation_headers(specql.service, jsonb, jsonb), specql.access_of(specql.service),
-    specql.claim_calls(integer, integer, integer, integer, text[], integer[], bigint, bigint, boolean, timestamptz, text),
+    specql.claim_calls(integer, integer, integer, integer, integer, text[], integer[], bigint, bigint, boolean, timestamptz, text),
     specql.set_aside(text, text, timestamptz), specql.release_leases(integer)
 FROM PUBLIC;

@@ -1,7 +1,7 @@
 -- Results: what became of the calls that a worker made, and what it learned about their services.
 
 -- Verdicts: done, retry (after `delays`, in milliseconds), sent (the receiver answers later, within `delays`), unsent (the call was not
--- made, and no attempt is counted), dead. Items that are not in the outbox any more are passed over.
+-- made, and no attempt is counted), dead, replaced (by a later call of its key). Items that are not in the outbox any more are passed over.
 CREATE FUNCTION specql.record_results(ids uuid[], verdicts text[], delays bigint[], errors text[], http_statuses integer[],
     responses text[], headers text[] DEFAULT NULL, cut boolean[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$

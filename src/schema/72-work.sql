@@ -78,21 +78,25 @@ COMMENT ON FUNCTION specql.waiting_owners(boolean) IS
 -- What the worker waits for: milliseconds until something is due, at most `limit_ms`; NULL if nothing ever will be.
 CREATE FUNCTION specql.next_work(limit_ms bigint) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off AS $$
-    SELECT least($1, greatest(0, ceil(extract(epoch FROM min(w.due) - clock_timestamp()) * 1000))::bigint)
+    -- What could be done by now waits for something else, and does not keep the worker from what is due later.
+    SELECT least($1, greatest(0, ceil(extract(epoch FROM coalesce(min(w.due) FILTER (WHERE w.due > clock_timestamp()), min(w.due))
+                                                         - clock_timestamp()) * 1000))::bigint)
     FROM (
         SELECT w.due_at AS due FROM specql.owner_work(false) AS w
         UNION ALL
         (SELECT o.available_at FROM specql.outbox AS o WHERE o.service IS NULL AND NOT specql.is_copy()
          ORDER BY o.available_at LIMIT 1)
         UNION ALL
-        SELECT greatest(q.available_at, s.paused_until,
+        SELECT greatest(q.due_at, s.paused_until,
                         CASE WHEN s.options ?| '{rate,concurrency}'
                              THEN clock_timestamp() + interval '1 ms' * specql.next_place(s.name, s.options ->> 'rate',
                                  (s.options ->> 'burst')::bigint, (s.options ->> 'concurrency')::integer) END)
         FROM specql.service AS s,
-             LATERAL (SELECT o.available_at FROM specql.outbox AS o WHERE o.service = s.name
-                      ORDER BY o.available_at LIMIT 1) AS q
-        WHERE s.url IS NOT NULL AND s.disabled IS NULL AND NOT specql.is_copy()
+             LATERAL (SELECT CASE WHEN s.options ?| '{batch,coalesce}' OR s.operations @? '$.*.batch' OR s.operations @? '$.*.coalesce'
+                                  THEN specql.next_gathered(s)
+                                  ELSE (SELECT o.available_at FROM specql.outbox AS o WHERE o.service = s.name
+                                        ORDER BY o.available_at LIMIT 1) END AS due_at OFFSET 0) AS q
+        WHERE q.due_at IS NOT NULL AND s.url IS NOT NULL AND s.disabled IS NULL AND NOT specql.is_copy()
         UNION ALL
         -- Calls that wait for something else expire meanwhile.
         SELECT q.available_at + s.expiry

@@ -21,7 +21,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     arrived AS (
         SELECT h.event_id, h.action, count(*) AS n, max(h.finished_at) AS processed_at
         FROM specql.delivery_history AS h
-        WHERE h.id >= specql.first_delivery((SELECT (min(n.id::text))::uuid FROM newest AS n)) AND h.status = 'done'
+        WHERE h.id >= specql.first_delivery((SELECT (min(n.id::text))::uuid FROM newest AS n)) AND h.status <> 'discarded'
         GROUP BY h.event_id, h.action),
     counted AS (
         SELECT n.action, n.type, n.attempts, n.attempts > 1 AS failed, n.attempts - 1 AS retried, false AS parked,

@@ -37,6 +37,28 @@ public:
         return readObject(&members, 0) && (skipSpace(), rest_.empty());
     }
 
+    bool readWritten(std::map<std::string, std::string_view>& members) {
+        skipSpace();
+        if (!take('{')) return false;
+        if (take('}')) return rest_.empty();
+        do {
+            std::string name;
+            if (!readString(name) || !take(':') || !readWrittenValue(members[name])) return false;
+        } while (take(','));
+        return take('}') && rest_.empty();
+    }
+
+    bool readWritten(std::vector<std::string_view>& elements) {
+        skipSpace();
+        if (!take('[')) return false;
+        if (take(']')) return rest_.empty();
+        do {
+            elements.emplace_back();
+            if (!readWrittenValue(elements.back())) return false;
+        } while (take(','));
+        return take(']') && rest_.empty();
+    }
+
 private:
     void skipSpace() {
         while (!rest_.empty() &&
@@ -156,6 +178,15 @@ private:
         }
     }
 
+    bool readWrittenValue(std::string_view& written) {
+        std::string_view begin = rest_;
+        std::string ignored;
+        if (!readValue(ignored, 1)) return false;
+        written = begin.substr(0, begin.size() - rest_.size());
+        written.remove_suffix(written.size() - (written.find_last_not_of(" \t\r\n") + 1));
+        return true;
+    }
+
     std::string_view rest_;
 };
 
@@ -164,6 +195,16 @@ private:
 bool readMembers(std::string_view json, std::map<std::string, std::string>& members) {
     members.clear();
     return Reader(json).readDocument(members);
+}
+
+bool readWrittenMembers(std::string_view json, std::map<std::string, std::string_view>& members) {
+    members.clear();
+    return Reader(json).readWritten(members);
+}
+
+bool readWrittenElements(std::string_view json, std::vector<std::string_view>& elements) {
+    elements.clear();
+    return Reader(json).readWritten(elements);
 }
 
 }  // namespace specql::delivery

@@ -15,6 +15,8 @@ constexpr size_t mostDigits = 9;
 constexpr int64_t mostCallsAtOnce = 1000;
 constexpr int64_t longestUseMs = 366LL * 24 * 3600 * 1000;
 
+}  // namespace
+
 std::string readNumber(ReadContext& context, const yaml::Entry& entry, int64_t most) {
     Text value = context.scalar(entry.value, entry.key.value);
     if (!value) {
@@ -41,8 +43,6 @@ std::string readDuration(ReadContext& context, const yaml::Entry& entry, int64_t
     bool good = context.diagnostics.errorCount() == errorsBefore;
     return good ? quoteJson(std::to_string(durationMs(value.value)) + " ms") : std::string();
 }
-
-}  // namespace
 
 std::string readRate(ReadContext& context, const yaml::Entry& entry) {
     Text value = context.scalar(entry.value, entry.key.value);

@@ -1,6 +1,7 @@
 #include "spec/options.hpp"
 
 #include "spec/access.hpp"
+#include "spec/gathering.hpp"
 #include "spec/limits.hpp"
 
 namespace specql::spec {
@@ -20,7 +21,8 @@ const std::vector<Kind> kinds = {
     {"auth", true, false, readAuth},         {"tls", true, false, readTls},
     {"compress", true, false, readCompress}, {"rate", true, false, readRate},
     {"burst", true, false, readBurst},       {"concurrency", true, false, readConcurrency},
-    {"expires", true, true, readExpires},
+    {"expires", true, true, readExpires},    {"batch", true, true, readBatch},
+    {"coalesce", true, true, readCoalesce},
 };
 
 bool mayStand(const Kind& kind, OptionPlace place) {

@@ -5,6 +5,7 @@
 #include "delivery/destination.hpp"
 #include "delivery/template.hpp"
 #include "spec/access.hpp"
+#include "spec/gathering.hpp"
 #include "spec/options.hpp"
 #include "text/ascii.hpp"
 
@@ -303,6 +304,7 @@ void readService(ReadContext& context, const yaml::Node& root) {
         }
     }
     checkAccess(context, service);
+    checkBatches(context, service);
     context.spec.services.push_back(std::move(service));
 }
 

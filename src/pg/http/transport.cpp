@@ -169,7 +169,7 @@ public:
         auto call = std::make_unique<Call>();
         call->key = key;
         call->request = std::move(request);
-        call->bodyLimit = limits_.bodyBytes;
+        call->bodyLimit = std::max(limits_.bodyBytes, call->request.answerBytes);
         std::string problem = prepare(*call);
         if (!problem.empty()) {
             HttpResponse response;

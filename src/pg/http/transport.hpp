@@ -25,12 +25,13 @@ struct HttpRequest {
     int64_t timeoutMs = 10000;       // from the send to the end of the answer
     std::shared_ptr<const Tls> tls;  // may be null
     bool keepsHeaders = false;       // those of the answer are wanted
+    size_t answerBytes = 0;          // more of the answer may be kept than HttpLimits::bodyBytes, if it is more
 };
 
 struct HttpResponse {
     delivery::CallResult result;
     std::string error;                                         // what went wrong; empty for 2xx
-    std::string body;                                          // at most HttpLimits::bodyBytes of it
+    std::string body;                                          // the beginning, see HttpLimits::bodyBytes
     bool cut = false;                                          // there was more
     std::vector<std::pair<std::string, std::string>> headers;  // names in lower case; only if they are wanted
     HttpRequest request;                                       // that was answered, if it was sent

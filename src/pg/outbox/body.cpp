@@ -22,7 +22,7 @@ namespace {
 
 // What a body is made of; nullptr for NULL.
 struct Parts {
-    const char *id, *type, *aggregateType, *aggregateId, *operation, *eventId, *createdAt;
+    const char *id, *type, *aggregateType, *aggregateId, *operation, *eventId, *createdAt, *traceparent;
     int attempts, mostRetries;
     Jsonb* payload;
 };
@@ -109,7 +109,7 @@ const char* partOf(const char* name, int part) {
     return pnstrdup(name, strcspn(name, "."));
 }
 
-void writeCloudEvent(Writer* body, const Parts& parts) {
+void writeCloudEvent(Writer* body, const Parts& parts, bool inBatch) {
     StringInfoData source;
     initStringInfo(&source);
     appendStringInfo(&source, "/specql/%s/", get_database_name(MyDatabaseId));
@@ -125,6 +125,8 @@ void writeCloudEvent(Writer* body, const Parts& parts) {
     body->addIfAny("subject", parts.aggregateId);
     body->addIfAny("operation", parts.operation);
     body->add("specversion", "1.0");
+    // Of one among others, which share the headers.
+    if (inBatch) body->addIfAny("traceparent", parts.traceparent);
     body->add("datacontenttype", "application/json");
     body->end();
 }
@@ -193,6 +195,7 @@ Parts partsOf(HeapTupleHeader row, int mostRetries, bool numbersAsText) {
     parts.aggregateType = textOf(row, "aggregatetype");
     parts.aggregateId = textOf(row, "aggregateid");
     parts.operation = textOf(row, "operation");
+    parts.traceparent = textOf(row, "traceparent");
     bool isNull;
     Datum value = GetAttributeByName(row, "created_at", &isNull);
     if (!isNull) parts.createdAt = JsonEncodeDateTime(nullptr, value, TIMESTAMPTZOID, nullptr);
@@ -208,7 +211,8 @@ Parts partsOf(HeapTupleHeader row, int mostRetries, bool numbersAsText) {
 
 }  // namespace
 
-// specql.delivery_body(format, row of specql.whole_delivery, max_retries, numbers) → text; NULL without a payload
+// specql.delivery_body(format, row of specql.whole_delivery, max_retries, numbers) → text; NULL without a payload.
+// Format cloudevents-batch is that of an event in a batch.
 SPECQL_FUNCTION(specql_delivery_body) {
     std::string_view format(VARDATA_ANY(PG_GETARG_TEXT_PP(0)), VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0)));
     std::string_view numbers(VARDATA_ANY(PG_GETARG_TEXT_PP(3)), VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(3)));
@@ -217,8 +221,8 @@ SPECQL_FUNCTION(specql_delivery_body) {
     Writer body;
     body.first = true;
     initStringInfo(&body.text);
-    if (format == "cloudevents")
-        writeCloudEvent(&body, parts);
+    if (format == "cloudevents" || format == "cloudevents-batch")
+        writeCloudEvent(&body, parts, format != "cloudevents");
     else if (format == "hasura")
         writeHasura(&body, parts);
     else if (format == "supabase")

@@ -19,15 +19,20 @@ constexpr size_t keptResponse = 2000;  // bytes of an answer that are recorded
 constexpr int acceptedStatus = 202;
 constexpr int standbyMs = 2;  // between two looks whether a standby has what was claimed
 
+// All answers together take no more than a quarter of specql.worker_memory.
+size_t answerShare() {
+    return static_cast<size_t>(settings::workerMemory) * 1024 / 4 / static_cast<size_t>(settings::maxConcurrency);
+}
+
+size_t mostOfAnswer() {
+    return static_cast<size_t>(settings::maxAnswerSize) * 1024;
+}
+
 http::HttpLimits currentLimits() {
     http::HttpLimits limits;
     limits.allowedHosts = settings::allowedHosts != nullptr ? settings::allowedHosts : "";
     limits.caFile = settings::caFile != nullptr ? settings::caFile : "";
-    // All answers together take no more than a quarter of specql.worker_memory.
-    size_t share =
-        static_cast<size_t>(settings::workerMemory) * 1024 / 4 / static_cast<size_t>(settings::maxConcurrency);
-    size_t most = static_cast<size_t>(settings::maxAnswerSize) * 1024;
-    limits.bodyBytes = std::clamp(share, keptResponse, most);
+    limits.bodyBytes = std::clamp(answerShare(), keptResponse, mostOfAnswer());
     return limits;
 }
 
@@ -58,6 +63,26 @@ std::string jsonOf(const std::vector<std::pair<std::string, std::string>>& heade
     for (const auto& [name, value] : values)
         json += (json.size() > 1 ? ", " : "") + quoteJson(name) + ": " + quoteJson(value);
     return json + "}";
+}
+
+// Two requests with the same calls have the same id, and others have another one: who takes the second of an id for a
+// repetition misses nothing.
+std::string idOfBatch(const std::string& ids) {
+    static const char* const digits = "0123456789abcdef";
+    std::string hash = hmacSha256("specql batch", ids), text;
+    hash[6] = static_cast<char>((hash[6] & 0x0f) | 0x80);
+    hash[8] = static_cast<char>((hash[8] & 0x3f) | 0x80);
+    for (size_t i = 0; i < UUID_LEN; ++i) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+        auto byte = static_cast<unsigned char>(hash[i]);
+        text += digits[byte >> 4];
+        text += digits[byte & 15];
+    }
+    return text;
+}
+
+bool isSameBatch(const Claim& one, const Claim& other) {
+    return one.batch > 0 && one.batch == other.batch && strcmp(one.service, other.service) == 0;
 }
 
 // Replaces the name of a secret in a header, before which specql.header_line has written \1, by the secret. Returns
@@ -114,47 +139,62 @@ Courier::Memory Courier::memory() const {
 
 void Courier::accept(const Claims& claims, XLogRecPtr position) {
     if (claims.count > 0) position_ = position;
-    for (int i = 0; i < claims.count; ++i) {
-        const Claim& claim = claims.items[i];
-        Call call;
-        call.id = claim.id;
-        call.idText = claim.idText;
-        call.service = claim.service;
-        call.request.url = claim.url;
-        call.request.method = claim.method;
-        call.request.headers.assign(claim.headers, claim.headers + claim.headerCount);
-        call.request.hasBody = claim.body != nullptr;
-        if (claim.body != nullptr) {
-            call.request.body = claim.body;
-            call.bytes = call.request.body.size();
-            pfree(
-                const_cast<char*>(claim.body));  // freed at once, because copies of all bodies would double the memory
+    for (int first = 0, end; first < claims.count; first = end) {
+        for (end = first + 1; end < claims.count && isSameBatch(claims.items[first], claims.items[end]); ++end) {
         }
-        call.request.timeoutMs = claim.timeoutMs;
-        call.policy.attempt = claim.attempt;
-        call.policy.maxAttempts = claim.maxAttempts;
-        call.policy.backoffMs = claim.backoffMs;
-        call.policy.retryOn.assign(claim.retryOn, claim.retryOn + claim.retryOnCount);
-        call.secrets.assign(claim.secrets, claim.secrets + claim.secretCount);
-        call.access = readAccess(claim.access, claim.accessCount);
-        call.heard = claim.heard;
-        call.request.keepsHeaders = claim.heard;
-        call.answerMs = claim.answerMs;
-        call.probing = claim.failures >= delivery::Breaker::failuresToOpen;
-        Service& service = services_[call.service];
-        // Somebody else has recorded something: another worker, or specql.resume_service.
-        if (service.busy == 0 && !service.changed && service.recordedFailures != claim.failures) {
-            service.breaker = {claim.failures, claim.pauses};
-            service.recordedFailures = claim.failures;
-        }
-        ++service.busy;
-        call.isLimited = outbox::isClaimLimited(call.service, &call.countedSince);
-        waiting_.push_back(std::move(call));
+        acceptCall(claims.items + first, end - first);
     }
     outbox::forgetClaimed();
 }
 
-// Adds the signature and fills in secrets.
+// What is asked in one request differs in ids, attempts and bodies only.
+void Courier::acceptCall(const Claim* claims, int count) {
+    const Claim& claim = claims[0];
+    Call call;
+    call.isBatch = claim.batch > 0;
+    call.service = claim.service;
+    call.request.url = claim.url;
+    call.request.method = claim.method;
+    call.request.headers.assign(claim.headers, claim.headers + claim.headerCount);
+    call.request.hasBody = claim.body != nullptr;
+    call.request.timeoutMs = claim.timeoutMs;
+    call.policy.maxAttempts = claim.maxAttempts;
+    call.policy.backoffMs = claim.backoffMs;
+    call.policy.retryOn.assign(claim.retryOn, claim.retryOn + claim.retryOnCount);
+    call.secrets.assign(claim.secrets, claim.secrets + claim.secretCount);
+    call.access = readAccess(claim.access, claim.accessCount);
+    call.answerMs = claim.answerMs;
+    call.probing = claim.failures >= delivery::Breaker::failuresToOpen;
+    std::string& body = call.request.body;
+    for (int i = 0; i < count; ++i) {
+        const Claim& item = claims[i];
+        call.items.push_back({item.id, item.idText, item.attempt, item.heard});
+        call.policy.attempt = std::max(call.policy.attempt, item.attempt);
+        call.request.keepsHeaders = call.request.keepsHeaders || item.heard;
+        if (item.body == nullptr) continue;
+        if (call.isBatch) body += i == 0 ? "[" : ", ";
+        body += item.body;
+        pfree(const_cast<char*>(item.body));  // freed at once, because copies of all bodies would double the memory
+    }
+    if (call.isBatch) {
+        body += "]";
+        call.request.answerBytes = std::min(answerShare(), call.items.size() * mostOfAnswer());
+    } else {
+        call.idText = claim.idText;
+    }
+    call.bytes = body.size();
+    Service& service = services_[call.service];
+    // Somebody else has recorded something: another worker, or specql.resume_service.
+    if (service.busy == 0 && !service.changed && service.recordedFailures != claim.failures) {
+        service.breaker = {claim.failures, claim.pauses};
+        service.recordedFailures = claim.failures;
+    }
+    ++service.busy;
+    call.isLimited = outbox::isClaimLimited(call.service, &call.countedSince);
+    waiting_.push_back(std::move(call));
+}
+
+// Adds the id and the signature, and fills in secrets.
 Courier::Hindrance Courier::sign(Call& call) const {
     std::string refusal = refusalIn(call.request.url);
     for (std::string& header : call.request.headers) {
@@ -164,6 +204,12 @@ Courier::Hindrance Courier::sign(Call& call) const {
         if (!missing.empty()) return {missing};
     }
     if (!refusal.empty()) return {"the call cannot be made: " + refusal, true};
+    if (call.isBatch) {
+        std::string ids;
+        for (const Item& item : call.items)
+            ids += item.idText;
+        call.idText = idOfBatch(ids);
+    }
     int64_t now = time(nullptr);
     call.request.headers.push_back("webhook-id: " + call.idText);
     call.request.headers.push_back("webhook-timestamp: " + std::to_string(now));
@@ -250,7 +296,8 @@ void Courier::endWaiting(const std::string& name, const Tokens::Answer& answer) 
             call.token = tokens_.hand(name, call.request);
             leave(key, call);
         } else {
-            end(call, answer.failure);
+            http::HttpResponse failure = answer.failure;
+            end(call, failure);
             inFlight_.erase(found);
         }
     }
@@ -301,17 +348,17 @@ void Courier::perform(int timeoutMs) {
     startSome();
 }
 
-void Courier::end(const Call& call, const http::HttpResponse& response) {
-    delivery::Decision decision = delivery::decide(response.result, call.policy, compat::chance());
+void Courier::addOutcome(const Call& call, const Item& item, const http::HttpResponse& response,
+                         const delivery::Decision& decision) {
     Outcome outcome;
-    outcome.id = call.id;
+    outcome.id = item.id;
     outcome.verdict = decision.verdict == delivery::Verdict::done    ? "done"
                       : decision.verdict == delivery::Verdict::retry ? "retry"
                                                                      : "dead";
     outcome.delayMs = decision.delayMs;
     outcome.error = response.error;
     outcome.status = response.result.ending == delivery::Ending::answered ? response.result.status : 0;
-    if (call.heard && outcome.status != 0) {
+    if (item.heard && outcome.status != 0) {
         outcome.response = response.body;
         outcome.headers = jsonOf(response.headers);
         outcome.cut = response.cut;
@@ -322,6 +369,60 @@ void Courier::end(const Call& call, const http::HttpResponse& response) {
         outcome.verdict = "sent";
         outcome.delayMs = call.answerMs;
     }
+    outcomes_.push_back(std::move(outcome));
+}
+
+// The same for all.
+void Courier::addOutcomes(const Call& call, const http::HttpResponse& response) {
+    delivery::CallPolicy policy = call.policy;
+    for (const Item& item : call.items) {
+        policy.attempt = item.attempt;
+        addOutcome(call, item, response, delivery::decide(response.result, policy, compat::chance()));
+    }
+}
+
+// A batch was answered with 2xx, perhaps call by call.
+void Courier::addOutcomesOfBatch(const Call& call, http::HttpResponse& response) {
+    std::vector<delivery::ItemAnswer> answers;
+    std::string problem;
+    if (response.cut) problem = "the answer is too long to be read";
+    bool perItem = problem.empty() && delivery::readItemAnswers(response.body, call.items.size(),
+                                                                response.result.status, answers, problem);
+    if (problem.empty() && perItem) {
+        delivery::CallPolicy policy = call.policy;
+        http::HttpResponse own;
+        own.headers = response.headers;
+        for (size_t i = 0; i < call.items.size(); ++i) {
+            policy.attempt = call.items[i].attempt;
+            own.result = answers[i].result;
+            own.error = answers[i].error;
+            own.body = std::move(answers[i].response);
+            addOutcome(call, call.items[i], own, delivery::decideItem(own.result, policy, compat::chance()));
+            outcomes_.back().status = answers[i].status;
+        }
+        return;
+    }
+    // They share the memory of one answer.
+    size_t most = std::max(keptResponse, answerShare() / call.items.size());
+    if (response.body.size() > most) {
+        response.body.resize(most);
+        response.cut = true;
+    }
+    if (!problem.empty()) {
+        response.error = problem;
+        response.result.ending = delivery::Ending::unreachable;
+    }
+    addOutcomes(call, response);
+}
+
+void Courier::end(const Call& call, http::HttpResponse& response) {
+    int status = response.result.status;
+    bool succeeded = response.result.ending == delivery::Ending::answered && status >= 200 && status <= 299;
+    if (call.isBatch && succeeded)
+        addOutcomesOfBatch(call, response);
+    else
+        addOutcomes(call, response);
+    delivery::Decision decision = delivery::decide(response.result, call.policy, compat::chance());
 
     Service& service = services_[call.service];
     --service.busy;
@@ -340,13 +441,13 @@ void Courier::end(const Call& call, const http::HttpResponse& response) {
         service.disabled = "it answered 410 Gone";
         service.changed = true;
     }
-    outcomes_.push_back(std::move(outcome));
 }
 
 void Courier::putBackOne(const Call& call, const char* reason) {
     --services_[call.service].busy;
     if (call.isLimited) outbox::limitedCallStays(call.service);
-    outcomes_.push_back({call.id, "unsent", 0, reason, "", 0});
+    for (const Item& item : call.items)
+        outcomes_.push_back({item.id, "unsent", 0, reason, "", 0});
 }
 
 void Courier::putBack(const char* reason) {
@@ -358,7 +459,8 @@ void Courier::putBack(const char* reason) {
 void Courier::abandonCalls() {
     for (const auto& [key, call] : inFlight_) {
         if (call.isLimited) outbox::limitedCallEnds(call.service, call.countedSince);
-        outcomes_.push_back({call.id, "retry", 0, "the worker was stopped during the call", "", 0});
+        for (const Item& item : call.items)
+            outcomes_.push_back({item.id, "retry", 0, "the worker was stopped during the call", "", 0});
     }
     inFlight_.clear();
     tokens_.abandon();

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "delivery/batch.hpp"
 #include "pg/base/background_worker.hpp"
 #include "pg/base/standby.hpp"
 #include "pg/http/transport.hpp"
@@ -43,6 +44,7 @@ struct Claim {
     int accessCount;
     bool heard;        // somebody listens to its answer
     int64_t answerMs;  // after a 202 the answer itself comes later, within this time; -1 if it does not
+    int batch;         // calls of a service with the same number leave in one request; 0: by itself
 };
 
 struct Claims {
@@ -52,6 +54,8 @@ struct Claims {
 
 class Courier {
 public:
+    static constexpr int mostCallsAtOnce = 10000;  // that are claimed, in batches
+
     // `workerNumber` is stored in the leases; 0 stands for a session that drains. Only deliveries that are due at
     // `dueBy` are claimed: a session that drains must not go on for ever with those that it retries or repeats itself.
     explicit Courier(int workerNumber, TimestampTz dueBy = DT_NOEND);
@@ -64,9 +68,9 @@ public:
     void record() const;
     // Sends up to `limit` notifications; returns how many. None while it waits for a standby.
     int sendNotifications(int limit) const;
-    // Claims up to `limit` calls, and no more than room(); in the current memory context. None while it waits for a
-    // standby: leases would end meanwhile.
-    Claims claim(int limit) const;
+    // Claims up to `mostCalls` calls for up to `limit` requests, and no more than room(); in the current memory
+    // context. None while it waits for a standby: leases would end meanwhile.
+    Claims claim(int limit, int mostCalls) const;
 
     // ---- without SPI; may throw bad_alloc ---------------------------------------------------------------------------
 
@@ -86,17 +90,25 @@ public:
     void reconfigure();
 
     size_t results() const { return outcomes_.size(); }
-    // Calls that were accepted and have no result yet.
+    // Requests that were accepted and have no result yet.
     size_t unfinished() const { return waiting_.size() + inFlight_.size(); }
-    // How many more calls may be claimed.
+    // How many more requests may be claimed.
     int room() const;
 
 private:
-    struct Call {
+    struct Item {
         pg_uuid_t id;
+        std::string idText;
+        int attempt;
+        bool heard;  // somebody listens to its answer
+    };
+    // A request, of one call or of a batch of them.
+    struct Call {
+        std::vector<Item> items;
+        bool isBatch = false;
         std::string idText, service;
         http::HttpRequest request;
-        delivery::CallPolicy policy;
+        delivery::CallPolicy policy;  // whose attempt is the greatest of its items
         std::vector<std::string> secrets;
         size_t bytes = 0;  // of its body
         bool probing = false;
@@ -105,7 +117,6 @@ private:
         bool hasRefreshed = false;
         bool isLimited = false;    // by the limits of its service
         int64_t countedSince = 0;  // by them
-        bool heard = false;
         int64_t answerMs = -1;
     };
     struct Outcome {
@@ -119,7 +130,7 @@ private:
     };
     struct Service {
         delivery::Breaker breaker;
-        int busy = 0;              // calls accepted and without a result
+        int busy = 0;              // requests accepted and without a result
         int recordedFailures = 0;  // in a row, as the row of specql.service has it
         bool changed = false;      // and is to be recorded
         int64_t pauseMs = 0;
@@ -133,6 +144,7 @@ private:
     };
 
     Memory memory() const;
+    void acceptCall(const Claim* claims, int count);
     // A row that is written with each failure has thousands of dead versions when an old snapshot keeps them, and each
     // claim reads it. A worker remembers failures itself until they open the breaker; a session that drains cannot.
     bool recordsEveryFailure() const { return workerNumber_ == 0; }
@@ -145,7 +157,11 @@ private:
     void take(uint64_t key, http::HttpResponse& response);
     void startSome();
     void putBackOne(const Call& call, const char* reason);
-    void end(const Call& call, const http::HttpResponse& response);
+    void end(const Call& call, http::HttpResponse& response);
+    void addOutcome(const Call& call, const Item& item, const http::HttpResponse& response,
+                    const delivery::Decision& decision);
+    void addOutcomes(const Call& call, const http::HttpResponse& response);
+    void addOutcomesOfBatch(const Call& call, http::HttpResponse& response);
     // What keeps a call from leaving; no reason if nothing does.
     struct Hindrance {
         std::string reason;
@@ -155,8 +171,8 @@ private:
     Hindrance sign(Call& call) const;
     void recordOutcomes(size_t first, size_t count) const;
     void recordServices() const;
-    Claims claimOf(const char* service, int limit) const;
-    Claims claimByService(int limit) const;
+    Claims claimOf(const char* service, int limit, int mostCalls) const;
+    Claims claimByService(int limit, int mostCalls) const;
 
     int workerNumber_;
     TimestampTz dueBy_;

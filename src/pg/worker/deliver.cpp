@@ -27,7 +27,8 @@ SPECQL_FUNCTION(specql_deliver) {
         int sent = courier->sendNotifications(batch);
         Claims claims = {nullptr, 0};
         MemoryContextSwitchTo(scratch);  // SPI has switched to its own
-        if (sent < batch) claims = courier->claim(batch - sent);
+        int mostCalls = static_cast<int>(Min(left - sent, static_cast<int64_t>(Courier::mostCallsAtOnce)));
+        if (sent < batch) claims = courier->claim(batch - sent, mostCalls);
         if (sent + claims.count == 0) break;
         // The claim is behind what was committed by others, and makes it durable here when it is.
         XLogFlush(XactLastRecEnd);

@@ -170,6 +170,7 @@ Claim readClaim(const Row& row) {
     claim.access = textsCell(row, 15, &claim.accessCount);
     claim.heard = DatumGetBool(cell(row, 16));
     claim.answerMs = DatumGetInt64(cell(row, 17));
+    claim.batch = DatumGetInt32(cell(row, 18));
     return claim;
 }
 
@@ -252,38 +253,34 @@ int Courier::sendNotifications(int limit) const {
     return sent;
 }
 
-Claims Courier::claim(int limit) const {
+Claims Courier::claim(int limit, int mostCalls) const {
     limit = Min(limit, room());
     Claims claims = {nullptr, 0};
     if (limit <= 0 || waitsForStandby()) return claims;
-    ErrorData* error = trySubtransaction([this, limit, &claims] { claims = claimOf(nullptr, limit); });
+    ErrorData* error =
+        trySubtransaction([this, limit, mostCalls, &claims] { claims = claimOf(nullptr, limit, mostCalls); });
     if (error == nullptr) return claims;
     FreeErrorData(error);
-    return claimByService(limit);
+    return claimByService(limit, mostCalls);
 }
 
 // Claims for each service separately, after a claim for all has failed. For a service that fails by itself,
 // specql.set_aside() sets the delivery aside that causes the error.
-Claims Courier::claimByService(int limit) const {
+Claims Courier::claimByService(int limit, int mostCalls) const {
     MemoryContext keep = CurrentMemoryContext;
-    Claims all = {static_cast<Claim*>(palloc0(sizeof(Claim) * static_cast<Size>(limit))), 0};
+    Claims all = {nullptr, 0};
     execute("SELECT s.name FROM specql.service AS s WHERE s.url IS NOT NULL AND s.disabled IS NULL ORDER BY random()",
             0, nullptr, nullptr);
     MemoryContextSwitchTo(keep);  // SPI has switched to its own
     SPITupleTable* services = SPI_tuptable;
     uint64 count = SPI_processed;
-    for (uint64 i = 0; i < count && all.count < limit; ++i) {
+    // One service at a time, because the memory that is left is computed before the claim.
+    for (uint64 i = 0; i < count && all.count == 0; ++i) {
         const char* name = textCell({services->vals[i], services->tupdesc, keep}, 1);
-        Claims claims = {nullptr, 0};
         ErrorData* error =
-            trySubtransaction([this, name, limit, &all, &claims] { claims = claimOf(name, limit - all.count); });
-        if (error == nullptr) {
-            memcpy(all.items + all.count, claims.items, sizeof(Claim) * static_cast<Size>(claims.count));
-            all.count += claims.count;
-            // One service at a time, because the memory that is left is computed before the claim.
-            if (claims.count > 0) break;
-            continue;
-        }
+            trySubtransaction([this, name, limit, mostCalls, &all] { all = claimOf(name, limit, mostCalls); });
+        if (error == nullptr) continue;
+        all = {nullptr, 0};
         const char* reason = error->message;
         ErrorData* own = trySubtransaction([this, name, reason] {
             const Oid types[] = {TEXTOID, TEXTOID, TIMESTAMPTZOID};
@@ -299,7 +296,7 @@ Claims Courier::claimByService(int limit) const {
 }
 
 // Claims calls of one service, or for nullptr of all.
-Claims Courier::claimOf(const char* service, int limit) const {
+Claims Courier::claimOf(const char* service, int limit, int mostCalls) const {
     MemoryContext keep = CurrentMemoryContext;
     Claims claims = {nullptr, 0};
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql claim", ALLOCSET_DEFAULT_SIZES);
@@ -312,10 +309,11 @@ Claims Courier::claimOf(const char* service, int limit) const {
     // At most three quarters of the calls are for one service, so that a slow one does not block the others.
     int perService = Max(1, settings::maxConcurrency * 2 * 3 / 4);
     Memory bytes = memory();
-    const Oid types[] = {INT4OID, INT4OID, INT4OID, INT4OID,        TEXTARRAYOID, INT4ARRAYOID,
-                         INT8OID, INT8OID, BOOLOID, TIMESTAMPTZOID, TEXTOID};
+    const Oid types[] = {INT4OID,      INT4OID, INT4OID, INT4OID, INT4OID,        TEXTARRAYOID,
+                         INT4ARRAYOID, INT8OID, INT8OID, BOOLOID, TIMESTAMPTZOID, TEXTOID};
     const Datum values[] = {Int32GetDatum(workerNumber_),
                             Int32GetDatum(limit),
+                            Int32GetDatum(mostCalls),
                             Int32GetDatum(perService),
                             Int32GetDatum(delivery::Breaker::failuresToOpen),
                             texts(names),
@@ -329,8 +327,8 @@ Claims Courier::claimOf(const char* service, int limit) const {
     memset(nulls, ' ', lengthof(types));
     nulls[lengthof(types)] = '\0';
     if (service == nullptr) nulls[lengthof(types) - 1] = 'n';
-    execute("SELECT * FROM specql.claim_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", lengthof(types), types,
-            values, nulls);
+    execute("SELECT * FROM specql.claim_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", lengthof(types),
+            types, values, nulls);
     MemoryContextSwitchTo(scratch);  // SPI has switched to its own
     claims.count = static_cast<int>(SPI_processed);
     claims.items = static_cast<Claim*>(MemoryContextAlloc(keep, sizeof(Claim) * Max(claims.count, 1)));

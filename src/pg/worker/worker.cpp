@@ -96,7 +96,9 @@ bool exchange(Worker* worker) {
         worker->notified = stopping ? 0 : worker->courier->sendNotifications(1000);
         MemoryContextSwitchTo(worker->round);
         worker->claims = {nullptr, 0};
-        if (!stopping) worker->claims = worker->courier->claim(Max(settings::batchSize, settings::maxConcurrency));
+        if (!stopping)
+            worker->claims =
+                worker->courier->claim(Max(settings::batchSize, settings::maxConcurrency), Courier::mostCallsAtOnce);
     });
 }
 

@@ -90,6 +90,7 @@ ALTER TABLE specql.dead_letter ADD COLUMN definition integer, ADD COLUMN log_slo
     ALTER COLUMN aggregatetype DROP NOT NULL, ALTER COLUMN type DROP NOT NULL, ALTER COLUMN payload DROP NOT NULL;
 DROP INDEX specql.outbox_event, specql.outbox_order, specql.delivery_history_event;
 -- @new delivery_history_event
+-- @new delivery_history_replaced
 -- @new outbox_event
 -- @new outbox_moved
 -- @new outbox_open
