@@ -99,7 +99,7 @@ BEGIN
     FROM leaving AS l JOIN placed AS p ON p.request = l.request AND p.part = l.part;
 END $$;
 COMMENT ON FUNCTION specql.fill_batches(specql.service, uuid[], integer, boolean) IS
-'Which of these calls leave now, request by request, and in the how manieth each; 0: by itself';
+'Which of these calls leave now, request by request, and the number of each one''s request; 0: it leaves by itself';
 
 -- ---- the last one of a key -----------------------------------------------------------------------------------------------
 

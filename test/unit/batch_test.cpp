@@ -21,7 +21,8 @@ Read read(std::string_view json, size_t count) {
 TEST(Batch, AnswersPerItem) {
     Read all = read(R"( { "n": {"results": [1]}, "results" : [ {"id": 7} , {"error": "sold \u0022out\""},
         {"error": {"code": [1, 2]}}, {"status": 422, "error": "no name"}, {"status": 404},
-        {"status": 201, "error": "odd"}, {"error": null}, {"error": false, "status": "422"}, null, {"error": ""}, {"status": 99} ] , "more": true } )",
+        {"status": 201, "error": "odd"}, {"error": null}, {"error": false, "status": "422"}, null, {"error": ""},
+        {"status": 99} ] , "more": true } )",
                     11);
     ASSERT_TRUE(all.perItem);
     EXPECT_EQ(all.problem, "");
