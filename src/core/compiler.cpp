@@ -262,6 +262,7 @@ Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) n
     return guarded([&] {
         State& state = *state_;
         state.resolver->applyResults(results);
+        resolve::checkIdempotencyKeys(state.world, *state.resolver);
         // A half-understood world has neither sentences nor SQL.
         bool understood = !state.diagnostics.hasErrors();
         if (understood) emit::explainSteps(state.world, *state.resolver);

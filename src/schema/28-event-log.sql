@@ -42,7 +42,7 @@ COMMENT ON COLUMN specql.event_log.caused_by IS 'The event whose handler caused 
 COMMENT ON COLUMN specql.event_log.root IS 'The event at the start of the chain of causes';
 COMMENT ON COLUMN specql.event_log.depth IS 'The place in that chain; 1 for an event that nothing caused';
 COMMENT ON COLUMN specql.event_log.batch IS 'The first of the events that were handled together';
-COMMENT ON COLUMN specql.event_log.status IS 'done, unheard (no action listens), or unmatched (log_events = all)';
+COMMENT ON COLUMN specql.event_log.status IS 'done, unheard (no action listens), repeated (one with its key was known), or unmatched (log_events = all)';
 COMMENT ON COLUMN specql.event_log.attempts IS 'How often the handler ran for it';
 COMMENT ON COLUMN specql.event_log.deliveries IS 'How many deliveries the handler queued for it';
 COMMENT ON COLUMN specql.event_log.last_error IS 'Of an attempt that failed before';

@@ -7,7 +7,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp S
 DECLARE
     done record;
 BEGIN
-    SELECT count(*) FILTER (WHERE h.status <> 'discarded') AS n, max(h.finished_at) AS last, coalesce(bool_or(h.status = 'discarded'), false) AS discarded
+    SELECT count(*) FILTER (WHERE h.status NOT IN ('discarded', 'repeated')) AS n, max(h.finished_at) AS last, coalesce(bool_or(h.status = 'discarded'), false) AS discarded
     INTO done
     FROM (SELECT h.id, h.action, h.status, h.finished_at FROM specql.delivery_history AS h
           WHERE h.id BETWEEN specql.first_delivery(when_processed.event_id) AND specql.last_delivery(when_processed.event_id)
@@ -85,7 +85,7 @@ COMMENT ON COLUMN specql.events.caused_by IS 'The event whose handler caused thi
 COMMENT ON COLUMN specql.events.root IS 'The event at the start of the chain of causes';
 COMMENT ON COLUMN specql.events.depth IS 'The place in that chain; 1 for an event that nothing caused';
 COMMENT ON COLUMN specql.events.status IS
-'done; pending: a delivery waits; failed: will be tried again; parked: waits for specql.retry; paused: waits for specql.resume; waiting: a worker or specql.drain() handles it next; unheard: no action listens; unmatched: log_events = all';
+'done; pending: a delivery waits; failed: will be tried again; parked: waits for specql.retry; paused: waits for specql.resume; waiting: a worker or specql.drain() handles it next; unheard: no action listens; repeated: an event with its key was known, see last_error; unmatched: log_events = all';
 COMMENT ON COLUMN specql.events.attempts IS 'How often the handler ran for it';
 COMMENT ON COLUMN specql.events.last_error IS 'Of the last attempt that failed';
 COMMENT ON COLUMN specql.events.processed_at IS 'When the reactions were done, with their deliveries; NULL while anything is pending or failed. When it happened, of an event whose deliveries left longer ago than specql.delivery_retention';

@@ -33,9 +33,10 @@ CREATE TABLE specql.own_payload (
     type text NOT NULL,
     operation text NOT NULL,
     payload jsonb NOT NULL,
-    traceparent text
+    traceparent text,
+    idempotency_key text
 );
-COMMENT ON TABLE specql.own_payload IS 'What calls deliver that do not deliver the data of their event, from when they are queued until they leave the history';
+COMMENT ON TABLE specql.own_payload IS 'What calls deliver that do not deliver the data of their event, or that have an idempotency key, from when they are queued until they leave the history';
 COMMENT ON COLUMN specql.own_payload.id IS 'The delivery';
 COMMENT ON COLUMN specql.own_payload.aggregatetype IS 'The table that the event is about, or the custom event; outside of handlers the service';
 COMMENT ON COLUMN specql.own_payload.aggregateid IS 'The id of the row that the event is about';
@@ -43,6 +44,7 @@ COMMENT ON COLUMN specql.own_payload.type IS 'The event''s type';
 COMMENT ON COLUMN specql.own_payload.operation IS 'What of the service to call';
 COMMENT ON COLUMN specql.own_payload.payload IS 'What the step, or the caller, made';
 COMMENT ON COLUMN specql.own_payload.traceparent IS 'The trace of the event; outside of handlers that of the session';
+COMMENT ON COLUMN specql.own_payload.idempotency_key IS 'Sent with the call, as the header Idempotency-Key';
 SELECT pg_catalog.pg_extension_config_dump('specql.own_payload', '');
 
 -- A small, hot table: what is claimed leaves it. Its rows are narrow or whole. A narrow one is a call: if its payload is the data

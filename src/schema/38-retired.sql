@@ -183,8 +183,9 @@ BEGIN
             g.owner, NULL, NULL, w.traceparent
         FROM gone AS g JOIN specql.whole_delivery AS w ON w.id = g.id AND w.place = 'outbox' WHERE g.status = 'dead'),
     freed AS (
+        -- The key stays beside it.
         DELETE FROM specql.own_payload AS p USING gone AS g
-        WHERE p.id = g.id AND g.status = 'dead' AND g.definition IS NULL),
+        WHERE p.id = g.id AND g.status = 'dead' AND g.definition IS NULL AND p.idempotency_key IS NULL),
     done AS (
         INSERT INTO specql.delivery_history SELECT g.* FROM gone AS g WHERE g.status IN ('done', 'replaced')
         RETURNING event_id, action)
@@ -222,8 +223,8 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
         WHERE h.id < specql.first_uuid(now() - specql.setting('delivery_retention')::interval)
           AND (h.kind <> 'escalation' OR h.acknowledged_at IS NOT NULL)
         ORDER BY h.id LIMIT 10000),
-    gone AS (DELETE FROM specql.delivery_history AS h USING old WHERE h.ctid = old.ctid RETURNING h.id, h.definition, h.payload),
-    freed AS (DELETE FROM specql.own_payload AS p USING gone AS g WHERE p.id = g.id AND g.definition IS NULL AND g.payload IS NULL)
+    gone AS (DELETE FROM specql.delivery_history AS h USING old WHERE h.ctid = old.ctid RETURNING h.id, h.definition),
+    freed AS (DELETE FROM specql.own_payload AS p USING gone AS g WHERE p.id = g.id AND g.definition IS NULL)
     SELECT count(*) FROM gone
 $$;
 COMMENT ON FUNCTION specql.expire_deliveries() IS

@@ -18,7 +18,8 @@ CREATE VIEW specql.seen_delivery AS
            o.finished_at, o.http_status, o.response, o.owner,
            CASE WHEN o.definition IS NULL THEN coalesce(o.traceparent, p.traceparent)
                 WHEN d.traced THEN (SELECT l.traceparent FROM specql.event_log AS l
-                                    WHERE l.slot = o.log_slot AND l.id = o.event_id AND l.action = o.action LIMIT 1) END AS traceparent
+                                    WHERE l.slot = o.log_slot AND l.id = o.event_id AND l.action = o.action LIMIT 1) END AS traceparent,
+           p.idempotency_key
     FROM (SELECT 'outbox' AS place, q.* FROM specql.outbox AS q UNION ALL
           SELECT 'history', h.* FROM specql.delivery_history AS h UNION ALL
           SELECT 'dead letters', l.* FROM specql.dead_letter AS l UNION ALL
@@ -65,7 +66,8 @@ CREATE VIEW specql.whole_delivery AS
            o.last_error, o.created_at, o.acknowledged_at, o.acknowledged_by, o.severity, o.repeat_after, o.leased_by,
            o.finished_at, o.http_status, o.response, o.owner,
            CASE WHEN o.definition IS NULL THEN coalesce(o.traceparent, p.traceparent)
-                WHEN d.traced THEN specql.logged_traceparent(o.log_slot, o.event_id, o.action) END AS traceparent
+                WHEN d.traced THEN specql.logged_traceparent(o.log_slot, o.event_id, o.action) END AS traceparent,
+           p.idempotency_key
     FROM (SELECT 'outbox' AS place, q.* FROM specql.outbox AS q UNION ALL
           SELECT 'history', h.* FROM specql.delivery_history AS h UNION ALL
           SELECT 'dead letters', l.* FROM specql.dead_letter AS l UNION ALL
@@ -90,6 +92,8 @@ BEGIN
         END LOOP;
     END LOOP;
 END $$;
+COMMENT ON COLUMN specql.seen_delivery.idempotency_key IS 'As in specql.own_payload';
+COMMENT ON COLUMN specql.whole_delivery.idempotency_key IS 'As in specql.own_payload';
 COMMENT ON COLUMN specql.whole_delivery.most_bytes IS
 'At least the size of the payload, found without reading it; NULL if there is none any more';
 COMMENT ON VIEW specql.whole_delivery IS 'Deliveries as whole rows, for functions of specql that run as its owner';
@@ -98,7 +102,7 @@ CREATE VIEW specql.deliveries AS
     SELECT d.id, d.kind, d.service, d.operation, d.channel, d.message, d.payload, d.event_id, d.type, d.action,
            d.aggregatetype, d.aggregateid, d.status, d.attempts,
            CASE WHEN d.finished_at IS NULL THEN d.available_at END AS available_at, d.leased_until, d.last_error, d.created_at,
-           d.finished_at, d.http_status, d.response, d.traceparent
+           d.finished_at, d.http_status, d.response, d.traceparent, d.idempotency_key
     FROM specql.seen_delivery AS d;
 COMMENT ON VIEW specql.deliveries IS 'Calls, notifications and escalations that handlers queued, and what became of each';
 COMMENT ON COLUMN specql.deliveries.id IS 'The delivery; the same for all its attempts';
@@ -114,7 +118,7 @@ COMMENT ON COLUMN specql.deliveries.action IS 'The action whose step queued it';
 COMMENT ON COLUMN specql.deliveries.aggregatetype IS 'The table that the event is about, or the custom event';
 COMMENT ON COLUMN specql.deliveries.aggregateid IS 'The id of the row that the event is about';
 COMMENT ON COLUMN specql.deliveries.status IS
-'waiting, leased (being delivered), sent (the receiver has it, and answers later), held (its service may not take it: specql.share_service), done, replaced (by a later one of its key: coalesce), dead (given up), or discarded (by specql.discard)';
+'waiting, leased (being delivered), sent (the receiver has it, and answers later), held (its service may not take it: specql.share_service), done, replaced (by a later one of its key: coalesce), dead (given up), discarded (by specql.discard), or repeated (not queued: a call with its idempotency key was known, see last_error)';
 COMMENT ON COLUMN specql.deliveries.attempts IS 'How often delivery was tried';
 COMMENT ON COLUMN specql.deliveries.available_at IS 'Not before this time';
 COMMENT ON COLUMN specql.deliveries.leased_until IS 'While leased: when others may take it';
@@ -124,6 +128,7 @@ COMMENT ON COLUMN specql.deliveries.finished_at IS 'When it had left, or was giv
 COMMENT ON COLUMN specql.deliveries.http_status IS 'The receiver''s last answer';
 COMMENT ON COLUMN specql.deliveries.response IS 'The beginning of its body';
 COMMENT ON COLUMN specql.deliveries.traceparent IS 'The trace of its event, sent with the call';
+COMMENT ON COLUMN specql.deliveries.idempotency_key IS 'A second call with this key was not queued while it was known; sent with the call';
 
 CREATE FUNCTION specql.delivery_waits(event_id uuid, action text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -82,6 +82,10 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM specql.wake_worker();
+    -- The next call of its idempotency key may be made.
+    DELETE FROM specql.known_key AS k USING specql.own_payload AS p
+    WHERE p.id = discard.id AND p.idempotency_key IS NOT NULL AND k.id = p.id
+      AND (k.service, k.operation, k.key) = (r.service, p.operation, p.idempotency_key) AND k.owner = r.owner;
     r.status := 'discarded';
     r.finished_at := clock_timestamp();
     INSERT INTO specql.delivery_history VALUES (r.*);

@@ -66,7 +66,7 @@ BEGIN
     RETURN QUERY
         SELECT w.id, w.kind, w.service, w.operation, w.channel, w.message, w.payload, w.event_id, w.type, w.action,
             w.aggregatetype, w.aggregateid, 'leased', w.attempts + 1, until, until, w.last_error, w.created_at,
-            w.finished_at, w.http_status, w.response, w.traceparent
+            w.finished_at, w.http_status, w.response, w.traceparent, w.idempotency_key
         FROM specql.whole_delivery AS w WHERE w.id = ANY (due.ids) AND w.place = 'outbox' AND w.payload IS NOT NULL ORDER BY w.id;
     GET DIAGNOSTICS found_rows = ROW_COUNT;
     IF found_rows < cardinality(due.ids) THEN

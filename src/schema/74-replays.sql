@@ -112,7 +112,7 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value', HINT = 'until must be later than since.';
     END IF;
     SELECT count(*) INTO total FROM specql.event_log AS l
-    WHERE (l.action = name OR l.action IS NULL AND l.type = listens_to) AND l.id <= last_id
+    WHERE (l.action = name OR l.action IS NULL AND l.type = listens_to AND l.status <> 'repeated') AND l.id <= last_id
       AND l.occurred_at >= begins AND l.occurred_at < ends
       AND (pg_visible_in_snapshot(l.xid, snapshot) OR l.xid = own);
     INSERT INTO specql.replay_run (action, event, since, until, deliver, snapshot, xid, last_id, total, started_by,

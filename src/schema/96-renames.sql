@@ -90,6 +90,9 @@ BEGIN
     ELSE
         PERFORM specql.require_database_owner('service ' || former);
     END IF;
+    -- Calls may have been queued under both names.
+    DELETE FROM specql.known_key AS k USING specql.known_key AS f
+    WHERE k.service = name AND f.service = former AND (k.owner, k.operation, k.key) = (f.owner, f.operation, f.key);
     FOR holder IN SELECT c.oid FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
                   WHERE c.relnamespace = 'specql'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
                     AND a.attname = 'service' AND a.atttypid = 'text'::regtype ORDER BY c.relname LOOP

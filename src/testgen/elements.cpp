@@ -21,6 +21,7 @@ void collect(const resolve::World& world, const resolve::ResolvedStep& step, std
         for (const resolve::BoundExpression& bound : *list)
             read(bound);
     read(step.where);
+    read(step.idempotencyKey);
     for (const std::string& number : read(step.condition))
         if (number.find('.') == std::string::npos && number.size() < 9) numbers.insert(std::stol(number));
     for (const std::vector<resolve::ResolvedStep>* list : {&step.then, &step.otherwise})

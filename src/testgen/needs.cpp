@@ -157,6 +157,7 @@ void Needs::steps(const std::vector<resolve::ResolvedStep>& steps, Place element
         const Scope scope = target(step, element);
         written(step, scope);
         read(step.condition, scope);
+        mention(step.idempotencyKey, scope);
         for (const std::vector<resolve::BoundExpression>* list : {&step.args, &step.targetValues, &step.messageValues})
             for (const resolve::BoundExpression& bound : *list)
                 mention(bound, scope);

@@ -345,6 +345,7 @@ std::vector<std::string> Reference::printed(const std::vector<resolve::BoundExpr
 
 std::string Reference::queue(const std::string& function, const resolve::ResolvedStep& step, std::string& why) const {
     const spec::Step& spec = *step.spec;
+    if (spec.idempotencyKey) why = "it depends on the keys that are known";
     std::string data = spec.ownPayload ? "'{}'::jsonb" : eventData();
     for (const resolve::BoundAssignment& assignment : step.set)
         data +=

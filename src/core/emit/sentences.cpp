@@ -252,6 +252,12 @@ private:
         return set.empty() ? ", with nothing" : ", with " + set + " and nothing else";
     }
 
+    std::string once(const resolve::ResolvedStep& step) const {
+        if (!step.idempotencyKey) return "";
+        return ", once in " + (step.spec->dedupeFor ? step.spec->dedupeFor.value : "1 day") + " for each value of " +
+               said(step.idempotencyKey);
+    }
+
     std::string sentence(const resolve::ResolvedStep& step) {
         const spec::Step& spec = *step.spec;
         target_ = step.target ? step.target->word : "";
@@ -268,7 +274,7 @@ private:
             case spec::StepKind::remove: return !step.target ? "" : "deletes " + rows(step);
             case spec::StepKind::callExternal:
                 return "queues a call to the service " + spec.target.value + ", operation " + spec.message.value +
-                       sent(step, set);
+                       sent(step, set) + once(step);
             case spec::StepKind::notify:
                 return "queues a notification of " + channel(step) + ": " + message + sent(step, set);
             case spec::StepKind::escalate:

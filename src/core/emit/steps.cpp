@@ -61,7 +61,9 @@ bool StepEmitter::delivers(const std::vector<resolve::ResolvedStep>& steps) {
 std::string StepEmitter::emit(const std::vector<resolve::ResolvedStep>& steps, const StepPlace& place) {
     bool before = delivers_, surelyBefore = surely_;
     delivers_ = delivers_ || delivers(steps);
-    surely_ = surely_ || std::any_of(steps.begin(), steps.end(), deliversByItself);
+    surely_ = surely_ || std::any_of(steps.begin(), steps.end(), [](const resolve::ResolvedStep& step) {
+                  return deliversByItself(step) && !step.idempotencyKey;
+              });
     std::string sql;
     for (size_t i = 0; i < steps.size(); i++) {
         if (!sql.empty()) sql += '\n';
@@ -105,6 +107,7 @@ std::string stepText(const resolve::World& world, const resolve::ResolvedStep& s
     if (step.where) text += " WHERE " + written(step.where);
     if (spec.message && !told) text += " \"" + spec.message.value + "\"";
     if (spec.after) text += ", after " + spec.after.value;
+    if (step.idempotencyKey) text += ", idempotency_key " + written(step.idempotencyKey);
     return commentText(text);
 }
 
@@ -170,6 +173,7 @@ std::vector<std::string> StepEmitter::templateValues(const std::vector<resolve::
 // One delivery for each row. Deliveries of the whole set that say the same, and are about their events' data, are
 // queued without reading its rows.
 std::string StepEmitter::queue(const std::string& function, const resolve::ResolvedStep& step, const StepPlace& place) {
+    if (step.idempotencyKey) return queueOnce(step, place);
     const spec::Step& spec = *step.spec;
     std::string head = "specql." + (spec.after ? "call_later" : function) + "(" +
                        printChannel(spec.target, spec.targetParts, templateValues(step.targetValues)) + ", " +
@@ -185,6 +189,25 @@ std::string StepEmitter::queue(const std::string& function, const resolve::Resol
         return "PERFORM " + head + std::to_string(place.branch) + tail + ");\n";
     std::string payload = spec.ownPayload ? jsonObject(step) : eventData(place);
     return perform(head + eventId(place) + ", " + payload + tail + ")", place);
+}
+
+// Calls whose keys may be known. The keys of a set are taken in one order, so that two sessions with the same ones
+// never wait for each other.
+std::string StepEmitter::queueOnce(const resolve::ResolvedStep& step, const StepPlace& place) {
+    const spec::Step& spec = *step.spec;
+    std::string key = printInText(printer_.resolver(), step.idempotencyKey, printer_.print(step.idempotencyKey));
+    const int request = step.idempotencyKey.request;
+    bool isText = request >= 0 && printer_.resolver().results()[static_cast<size_t>(request)].type == "text";
+    if (!isText) key = (needsParentheses(key) ? "(" + key + ")" : key) + "::text";
+    std::string call = quoteLiteral(spec.target.value) + ", " + quoteLiteral(spec.message.value) + ", ";
+    std::string payload = spec.ownPayload ? jsonObject(step) : eventData(place);
+    std::string tail;
+    auto interval = [](const Text& length) { return quoteLiteral(std::to_string(durationMs(length.value)) + " ms"); };
+    if (spec.dedupeFor) tail += ", dedupe_for => " + interval(spec.dedupeFor);
+    if (spec.after) tail += ", after => " + interval(spec.after);
+    std::string sql;
+    if (!place.from.empty()) sql = perform("specql.reserve_keys(" + call + "array_agg(" + key + "))", place);
+    return sql + perform("specql.call_once(" + call + key + ", " + eventId(place) + ", " + payload + tail + ")", place);
 }
 
 // What SET says, as one JSON object. A call of a function has at most 100 arguments.

@@ -73,6 +73,7 @@ private:
     std::string assignments(const resolve::ResolvedStep& step);
     void declare(const std::string& declaration);
     std::string queue(const std::string& function, const resolve::ResolvedStep& step, const StepPlace& place);
+    std::string queueOnce(const resolve::ResolvedStep& step, const StepPlace& place);
     std::string jsonObject(const resolve::ResolvedStep& step);
     std::string messageSql(const resolve::ResolvedStep& step);
     std::vector<std::string> templateValues(const std::vector<resolve::BoundExpression>& values);

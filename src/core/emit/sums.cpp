@@ -298,7 +298,8 @@ bool StepEmitter::setBased(const std::vector<const resolve::ResolvedStep*>& step
         bool any = std::any_of(step->set.begin(), step->set.end(),
                                [&](const resolve::BoundAssignment& set) { return looksAtWritten(set.value); });
         if (any || std::any_of(step->targetValues.begin(), step->targetValues.end(), looksAtWritten) ||
-            std::any_of(step->messageValues.begin(), step->messageValues.end(), looksAtWritten))
+            std::any_of(step->messageValues.begin(), step->messageValues.end(), looksAtWritten) ||
+            looksAtWritten(step->idempotencyKey))
             return false;
     }
     // A function that a step between them calls could see how many of the updates are done.
@@ -307,7 +308,7 @@ bool StepEmitter::setBased(const std::vector<const resolve::ResolvedStep*>& step
     };
     auto looks = [&](const resolve::ResolvedStep* step) {
         return step->spec->kind == spec::StepKind::emit || step->call == resolve::CallKind::action ||
-               step->call == resolve::CallKind::function || reads(step->where) ||
+               step->call == resolve::CallKind::function || reads(step->where) || reads(step->idempotencyKey) ||
                std::any_of(step->targetValues.begin(), step->targetValues.end(), reads) ||
                std::any_of(step->messageValues.begin(), step->messageValues.end(), reads) ||
                std::any_of(step->set.begin(), step->set.end(),

@@ -96,6 +96,7 @@ struct ResolvedStep {
     std::vector<BoundExpression> args;
     // Of the channel and the message: one for each part, or nothing if they have none.
     std::vector<BoundExpression> targetValues, messageValues;
+    BoundExpression idempotencyKey;
     CallKind call = CallKind::none;
     const ActionInfo* calledAction = nullptr;
     std::string calledFunction;   // quoted and qualified

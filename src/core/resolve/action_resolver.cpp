@@ -14,7 +14,7 @@ void visitIn(std::vector<ResolvedStep>& steps, const std::function<void(BoundExp
     for (ResolvedStep& step : steps) {
         for (BoundAssignment& assignment : step.set)
             if (assignment.value) visit(assignment.value);
-        for (BoundExpression* bound : {&step.where, &step.limit, &step.condition})
+        for (BoundExpression* bound : {&step.where, &step.limit, &step.condition, &step.idempotencyKey})
             if (*bound) visit(*bound);
         for (BoundOrder& order : step.order)
             visit(order.value);

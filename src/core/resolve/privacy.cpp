@@ -227,6 +227,7 @@ private:
             check(value, site, Fate::leaves, "the name of a channel");
         for (const BoundExpression& value : step.messageValues)
             check(value, site, Fate::leaves, "a message");
+        check(step.idempotencyKey, site, Fate::leaves, "an idempotency key");
         for (const BoundExpression& arg : step.args)
             check(arg, site, Fate::leaves, "a call of " + step.spec->target.value);
     }

@@ -314,6 +314,7 @@ ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
         case spec::StepKind::escalate:
             resolved.targetValues = bindTemplate(step.targetParts, scope);
             resolved.messageValues = bindTemplate(step.messageParts, scope);
+            resolved.idempotencyKey = expressions_.bind(step.idempotencyKey, "", scope);
             for (const spec::Assignment& assignment : step.set) {
                 BoundAssignment bound;
                 bound.column = assignment.column.value;

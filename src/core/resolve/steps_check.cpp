@@ -1,6 +1,7 @@
 #include "resolve/steps_check.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "resolve/request_keys.hpp"
 #include "spec/condition.hpp"
@@ -362,6 +363,27 @@ private:
 };
 
 }  // namespace
+
+void checkIdempotencyKeys(World& world, const Resolver& resolver) {
+    std::function<void(const std::vector<ResolvedStep>&)> check = [&](const std::vector<ResolvedStep>& steps) {
+        for (const ResolvedStep& step : steps) {
+            const BoundExpression& key = step.idempotencyKey;
+            if (key.request >= 0 && resolver.results()[static_cast<size_t>(key.request)].isVolatile)
+                world.report(world.fileOf(key.expression), Code::R185, world.locate(key.expression, 0),
+                             "the idempotency key " + world.expressionText(key.expression) +
+                                 " has another value each time it is asked for",
+                             "take it from the event, for example idempotency_key: \"event_id\"");
+            check(step.then);
+            check(step.otherwise);
+        }
+    };
+    for (const ResolvedAction& action : resolver.actions) {
+        for (const ResolvedBranch& branch : action.branches) {
+            check(branch.steps);
+            check(branch.otherwise);
+        }
+    }
+}
 
 void checkSteps(World& world, const Resolver& resolver) {
     StepCheck(world, resolver).run();

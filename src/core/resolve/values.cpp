@@ -167,7 +167,7 @@ private:
                 check(assignment.value, place,
                       step.spec->kind == spec::StepKind::emit ? keyOrigin(step.spec->target.value, assignment.column)
                                                               : columnOrigin(step.target, assignment.column));
-            for (const BoundExpression* bound : {&step.where, &step.limit, &step.condition})
+            for (const BoundExpression* bound : {&step.where, &step.limit, &step.condition, &step.idempotencyKey})
                 check(*bound, place, {});
             for (const BoundOrder& order : step.order) {
                 check(order.value, place, {});

@@ -95,11 +95,13 @@ struct Step {
     ExpressionRef where;
     std::vector<OrderItem> orderBy;
     ExpressionRef limit;
-    Text limitSum;          // LIMIT SUM(quantity) <= …: the column; `limit` is then the right side
-    Text severity, repeat;  // escalate: how bad, and how often it is sent until somebody acknowledges it
-    Text after;             // call_external: how long it waits before it leaves
-    Text message;           // operation of call_external; message of notify/escalate/validate error
-    Template targetParts;   // of the channel of notify/escalate
+    Text limitSum;                 // LIMIT SUM(quantity) <= …: the column; `limit` is then the right side
+    Text severity, repeat;         // escalate: how bad, and how often it is sent until somebody acknowledges it
+    Text after;                    // call_external: how long it waits before it leaves
+    ExpressionRef idempotencyKey;  // call_external: a second call with this value is not queued
+    Text dedupeFor;                // for how long; empty: a day
+    Text message;                  // operation of call_external; message of notify/escalate/validate error
+    Template targetParts;          // of the channel of notify/escalate
     Template messageParts;
     std::vector<ExpressionRef> args;  // function/call; return: the value, if there is one
     ExpressionRef condition;          // validate, branch; foreach: the array

@@ -9,6 +9,7 @@ namespace specql::spec {
 namespace {
 
 constexpr int64_t longestAfterMs = 366LL * 24 * 3600 * 1000;
+constexpr int64_t longestDedupeMs = longestAfterMs;
 
 // A table, not a chain of ifs: the word, its kind, and the keys that may stand beside it.
 struct Verb {
@@ -24,7 +25,9 @@ const std::vector<Verb>& verbs() {
         {"delete", StepKind::remove, {}},
         {"append", StepKind::append, {}},
         {"create", StepKind::create, {}},
-        {"call_external", StepKind::callExternal, {"after", "on_response", "on_failure"}},
+        {"call_external",
+         StepKind::callExternal,
+         {"after", "idempotency_key", "dedupe_for", "on_response", "on_failure"}},
         {"notify", StepKind::notify, {}},
         {"escalate", StepKind::escalate, {}},
         {"emit", StepKind::emit, {}},
@@ -169,6 +172,7 @@ private:
             size_t errorsBefore = context_.diagnostics.errorCount();
             readAddressed(context_, statement, &entry.value, step);
             readAfter(step);
+            readKey(step);
             readAnswers(step);
             return isUsable(step, errorsBefore);
         }
@@ -242,6 +246,7 @@ private:
             case StepKind::escalate:
                 readAddress(value, step);
                 readAfter(step);
+                readKey(step);
                 readAnswers(step);
                 return;
             default: readStatementValue(value, step); return;
@@ -265,6 +270,20 @@ private:
         step.after = context_.text(node_, "after");
         if (step.after) {
             context_.checkDuration("after", step.after, longestAfterMs);
+        }
+    }
+
+    void readKey(Step& step) {
+        if (const yaml::Entry* key = node_.find("idempotency_key")) {
+            step.idempotencyKey = context_.queryable(context_.scalar(key->value, "idempotency_key"));
+        }
+        step.dedupeFor = context_.text(node_, "dedupe_for");
+        if (!step.dedupeFor) {
+            return;
+        }
+        context_.checkDuration("dedupe_for", step.dedupeFor, longestDedupeMs);
+        if (node_.find("idempotency_key") == nullptr) {
+            context_.diagnostics.report(Code::S185, step.dedupeFor.pos);
         }
     }
 

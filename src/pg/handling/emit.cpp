@@ -2,6 +2,7 @@
 #include "pg/handling/emit.hpp"
 
 #include "pg/base/clock.hpp"
+#include "pg/base/known_key.hpp"
 #include "pg/base/uuid.hpp"
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
@@ -22,6 +23,8 @@ struct Emission {
     Datum* payloads;  // jsonb
     TimestampTz* times;
     pg_uuid_t* ids;
+    Datum key;  // text, of a single event; 0 if it has none
+    const Interval* dedupeFor;
 };
 
 Datum emptyPayload() {
@@ -78,6 +81,19 @@ void requireEmitter(const Emission* emission) {
     spi::finish();
 }
 
+// Is the key of an event known? Then its id becomes that of the first, and the log says that this one repeats it.
+bool isRepeated(Emission* emission) {
+    if (emission->key == 0) return false;
+    if (emission->dedupeFor == nullptr)
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("specql.emit: dedupe_for is NULL")));
+    KeyScope scope = {"specql.emit", CStringGetTextDatum(""), CStringGetTextDatum(emission->type)};
+    pg_uuid_t own = emission->ids[0];
+    if (makeKeyKnown(scope, emission->key, emission->dedupeFor, &emission->ids[0])) return false;
+    const char* first = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&emission->ids[0])));
+    logRepeated(emission->type, &own, emission->times[0], psprintf("repeats %s", first));
+    return true;
+}
+
 void raiseEvents(Emission* emission) {
     PreventCommandIfReadOnly("specql.emit()");
     PreventCommandIfParallelMode("specql.emit()");
@@ -85,7 +101,7 @@ void raiseEvents(Emission* emission) {
     emission->ids = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t) * Max(emission->count, 1)));
     for (int i = 0; i < emission->count; ++i)
         newUuid(&emission->ids[i]);
-    if (emission->count == 0) return;
+    if (emission->count == 0 || isRepeated(emission)) return;
     List* listeners = capture::eventListeners(emission->type, nullptr);
     if (listeners == NIL)
         logUnheard(emission->type, emission->ids, emission->payloads, emission->times, emission->count);
@@ -99,9 +115,11 @@ const char* typeArgument(FunctionCallInfo fcinfo) {
     return text_to_cstring(PG_GETARG_TEXT_PP(0));
 }
 
-Datum emitOne(const char* type, Datum payload, bool hasTime, TimestampTz time) {
+// The fourth argument is the key, the fifth for how long it is known.
+Datum emitOne(FunctionCallInfo fcinfo, const char* type, Datum payload, bool hasTime, TimestampTz time) {
     if (!hasTime) time = engineTime();
-    Emission emission = {type, 1, &payload, &time, nullptr};
+    Emission emission = {type, 1, &payload, &time, nullptr, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3), nullptr};
+    if (!PG_ARGISNULL(4)) emission.dedupeFor = PG_GETARG_INTERVAL_P(4);
     raiseEvents(&emission);
     return UUIDPGetDatum(emission.ids);
 }
@@ -113,7 +131,7 @@ void raiseMatch(const MatchEvent* match) {
     TimestampTz time = match->time;
     pg_uuid_t id;
     newUuid(&id);
-    Emission emission = {match->type, 1, &payload, &time, &id};
+    Emission emission = {match->type, 1, &payload, &time, &id, 0, nullptr};
     ListCell* cell;
     foreach (cell, capture::eventListeners(match->type, match->action)) {
         capture::Listener* listener = static_cast<capture::Listener*>(lfirst(cell));
@@ -131,7 +149,7 @@ void raiseMatch(const MatchEvent* match) {
 SPECQL_FUNCTION(specql_emit) {
     const char* type = typeArgument(fcinfo);
     Datum payload = PG_ARGISNULL(1) ? emptyPayload() : PointerGetDatum(PG_GETARG_JSONB_P(1));
-    return emitOne(type, payload, !PG_ARGISNULL(2), PG_ARGISNULL(2) ? 0 : PG_GETARG_TIMESTAMPTZ(2));
+    return emitOne(fcinfo, type, payload, !PG_ARGISNULL(2), PG_ARGISNULL(2) ? 0 : PG_GETARG_TIMESTAMPTZ(2));
 }
 
 // specql.emit(type, text, text), for calls with string literals: the parser could not choose between the jsonb and the
@@ -146,11 +164,11 @@ SPECQL_FUNCTION(specql_emit_text) {
         time = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
                                                        CStringGetDatum(text_to_cstring(PG_GETARG_TEXT_PP(2))),
                                                        ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-    return emitOne(type, payload, !PG_ARGISNULL(2), time);
+    return emitOne(fcinfo, type, payload, !PG_ARGISNULL(2), time);
 }
 
 SPECQL_FUNCTION(specql_emit_array) {
-    Emission emission = {typeArgument(fcinfo), 0, nullptr, nullptr, nullptr};
+    Emission emission = {typeArgument(fcinfo), 0, nullptr, nullptr, nullptr, 0, nullptr};
     bool* nulls = nullptr;
     if (!PG_ARGISNULL(1))
         deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), JSONBOID, -1, false, TYPALIGN_INT, &emission.payloads, &nulls,

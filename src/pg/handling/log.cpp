@@ -89,21 +89,37 @@ void logHandled(const capture::Frame* frame) {
     closeWriter(log.rows);
 }
 
-void logUnheard(const char* type, const pg_uuid_t* ids, const Datum* payloads, const TimestampTz* times, int count) {
+namespace {
+
+// Events that no handler is run for. `why` is nullptr if nothing is to be said of them.
+void logUnhandled(const char* type, const char* state, const char* why, const pg_uuid_t* ids, const Datum* payloads,
+                  const TimestampTz* times, int count) {
     if (settings::logEvents == settings::logFailed) return;
     // An action that is applied later may handle the event in a replay, and ask for its caller.
     capture::EventOrigin origin =
         capture::originOf(type, capture::currentLineage(), capture::callerToStore(capture::currentCaller()));
-    Datum unheard = CStringGetTextDatum("unheard");
+    Datum stateText = CStringGetTextDatum(state);
     LogWriter log = openLog(currentLogSlot(), count);
     for (int i = 0; i < count; ++i) {
-        TupleTableSlot* row = beginRow(log, &ids[0], unheard, 0, 0);
+        TupleTableSlot* row = beginRow(log, &ids[0], stateText, 0, 0);
         capture::fillOrigin(row, eventColumns, origin, &ids[i]);
         setColumn(row, occurredAt, TimestampTzGetDatum(times[i]));
         setColumn(row, data, payloads[i]);
+        if (why != nullptr) setColumn(row, lastError, CStringGetTextDatum(why));
         writeRow(log.rows);
     }
     closeWriter(log.rows);
+}
+
+}  // namespace
+
+void logUnheard(const char* type, const pg_uuid_t* ids, const Datum* payloads, const TimestampTz* times, int count) {
+    logUnhandled(type, "unheard", nullptr, ids, payloads, times, count);
+}
+
+void logRepeated(const char* type, const pg_uuid_t* id, TimestampTz time, const char* why) {
+    Datum payload = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+    logUnhandled(type, "repeated", why, id, &payload, &time, 1);
 }
 
 }  // namespace specql::handling

@@ -13,4 +13,8 @@ void logHandled(const capture::Frame* frame);
 // arrays.
 void logUnheard(const char* type, const pg_uuid_t* ids, const Datum* data, const TimestampTz* times, int count);
 
+// The same for one that is not handled because another with its key is known; `why` says which. Its data are not kept:
+// of an event without action everybody sees them.
+void logRepeated(const char* type, const pg_uuid_t* id, TimestampTz time, const char* why);
+
 }  // namespace specql::handling

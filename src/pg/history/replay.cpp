@@ -22,7 +22,7 @@ SELECT l.id, $1, l.type, l.entity IS NOT NULL, w.relation::oid, l.subject, l.dat
        l.depth, l.caller, l.traceparent, l.settings
 FROM specql.event_log AS l
 LEFT JOIN watched AS w ON w.entity = l.entity OR l.entity IS NOT NULL AND (SELECT count(*) = 1 FROM watched)
-WHERE (l.action = $1 OR l.action IS NULL AND l.type = $2 AND NOT EXISTS (
+WHERE (l.action = $1 OR l.action IS NULL AND l.type = $2 AND l.status <> 'repeated' AND NOT EXISTS (
           SELECT FROM specql.action AS m WHERE m.action = $1 AND m.part = 'match'))
   -- What a window has counted is not counted again; its matches are what is replayed.
   AND NOT EXISTS (SELECT FROM specql.action AS s WHERE s.action = $1 AND s.part LIKE 'source %'

@@ -1,6 +1,7 @@
 // specql.call_external, notify and escalate: they queue deliveries as rows of specql.outbox, in the transaction of the
 // handler.
 #include "pg/base/event_settings.hpp"
+#include "pg/base/known_key.hpp"
 #include "pg/base/table_writer.hpp"
 #include "pg/base/uuid.hpp"
 #include "pg/base/wake.hpp"
@@ -23,7 +24,7 @@ const char* const kindNames[] = {"call", "notify", "escalation"};
 const char* const functionNames[] = {"specql.call_external", "specql.notify", "specql.escalate"};
 
 // The columns of specql.own_payload, counted from 0.
-enum OwnColumn { ownId, ownAggregateType, ownAggregateId, ownType, ownOperation, ownPayload, ownTraceparent };
+enum OwnColumn { ownId, ownAggregateType, ownAggregateId, ownType, ownOperation, ownPayload, ownTraceparent, ownKey };
 
 constexpr Size longestName = 255;  // bytes of a service or an operation: both are in indexes
 constexpr double shortestRepeat = 0.1, longestRepeat = 366 * 24 * 3600.0;  // seconds
@@ -39,14 +40,17 @@ struct Queue {
     Size fixedBytes;                 // size of a delivery without its payload and subject
     NullableDatum severity, repeat;  // of escalations
     Datum trace;                     // 0 if there is none
+    Datum key;                       // the idempotency key of the call; 0 if it has none
     TimestampTz now, availableAt;
 };
 
 // Which arguments a function has behind service and operation, or channel and message: -1 for none, and the branch, or
-// the event and its payload. Of escalations severity and repetition follow.
+// the event and its payload. Of escalations severity and repetition follow; `dedupeFor` is there if there is a key.
 struct Arguments {
     int after = -1;
     int first = 2;
+    int key = -1;
+    int dedupeFor = -1;
 };
 
 Datum argument(FunctionCallInfo fcinfo, int number, const char* what, Kind kind) {
@@ -192,7 +196,7 @@ bool isTooLarge(Size bytes) {
 }
 
 // Writes what a call has that is not the data of its event beside it. So the row itself, which moves from table to
-// table, stays narrow.
+// table, stays narrow, unless it is to be whole.
 void writeOwnPayload(Queue* queue, TupleTableSlot* row) {
     if (queue->payloads == nullptr) queue->payloads = openWriter("own_payload", queue->expected);
     TupleTableSlot* own = nextRow(queue->payloads);
@@ -205,8 +209,9 @@ void writeOwnPayload(Queue* queue, TupleTableSlot* row) {
     for (auto column : columns) {
         if (row->tts_isnull[column.from]) continue;
         setColumn(own, column.to, row->tts_values[column.from]);
-        row->tts_isnull[column.from] = true;
+        if (!settings::wholeDeliveries) row->tts_isnull[column.from] = true;
     }
+    if (queue->key != 0) setColumn(own, ownKey, queue->key);
     writeRow(queue->payloads);
 }
 
@@ -228,7 +233,8 @@ void enqueueWhole(Queue* queue, const pg_uuid_t* deliveryId, int64_t event, cons
     if (isTooLarge(bytes))
         recordTooLarge(queue, row, bytes);
     else {
-        if (queue->kind == kindCall && !settings::wholeDeliveries) writeOwnPayload(queue, row);
+        bool hasOwn = !settings::wholeDeliveries || queue->key != 0;
+        if (queue->kind == kindCall && hasOwn) writeOwnPayload(queue, row);
         writeRow(queue->rows);
     }
     if (event >= 0) capture::countDelivery(queue->frame, event);
@@ -291,6 +297,38 @@ Datum enqueueBranch(FunctionCallInfo fcinfo, Kind kind, Arguments arguments = {}
     PG_RETURN_INT64(queued);
 }
 
+// Is the key of a call known? Then `deliveryId` becomes the first call of the key, and the history says that this one
+// repeats it: it counts as no delivery of its event.
+bool isRepeated(Queue* queue, FunctionCallInfo fcinfo, Arguments arguments, const pg_uuid_t* event,
+                pg_uuid_t* deliveryId) {
+    KeyScope scope = {"specql.call_once", queue->target, queue->text};
+    if (PG_ARGISNULL(arguments.key))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                        errmsg("the idempotency key of a call of %s is NULL", TextDatumGetCString(queue->target)),
+                        errhint("Nothing would tell the call from others. Queue it only where there is a key.")));
+    queue->key = PG_GETARG_DATUM(arguments.key);
+    if (PG_ARGISNULL(arguments.dedupeFor))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("specql.call_once: dedupe_for is NULL")));
+    Datum time = PG_GETARG_DATUM(arguments.dedupeFor);
+    pg_uuid_t own = *deliveryId;
+    if (makeKeyKnown(scope, queue->key, DatumGetIntervalP(time), deliveryId)) return false;
+    BulkWriter* outbox = queue->rows;
+    queue->rows = openWriter("delivery_history", 1);
+    TupleTableSlot* row = beginRow(queue, &own, event);
+    setColumn(row, aggregateType, queue->aggregate);
+    setColumn(row, type, queue->type);
+    setColumn(row, operation, queue->text);
+    setColumn(row, status, CStringGetTextDatum("repeated"));
+    const char* first = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(deliveryId)));
+    setColumn(row, lastError,
+              CStringGetTextDatum(psprintf("repeats %s: idempotency key %s", first, TextDatumGetCString(queue->key))));
+    setColumn(row, finishedAt, TimestampTzGetDatum(queue->now));
+    writeRow(queue->rows);
+    closeWriter(queue->rows);
+    queue->rows = outbox;
+    return true;
+}
+
 // Queues one delivery with its own payload, and returns its id. If no event is given it belongs to the event of
 // specql.focus(), by default the first of the frame. Users may call functions of bulk operations directly; they reach
 // this without a frame.
@@ -308,7 +346,9 @@ Datum enqueueOne(FunctionCallInfo fcinfo, Kind kind, Arguments arguments = {}) {
     Queue queue = openQueue(fcinfo, kind, frame, 1, data + 1, arguments.after);
     auto* deliveryId = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
     newUuid(deliveryId);
-    enqueueWhole(&queue, deliveryId, index, event, PG_ARGISNULL(data) ? 0 : PG_GETARG_DATUM(data));
+    bool delivers = queue.rows != nullptr;
+    if (arguments.key < 0 || !delivers || !isRepeated(&queue, fcinfo, arguments, event, deliveryId))
+        enqueueWhole(&queue, deliveryId, index, event, PG_ARGISNULL(data) ? 0 : PG_GETARG_DATUM(data));
     closeQueue(&queue);
     PG_RETURN_UUID_P(deliveryId);
 }
@@ -368,6 +408,19 @@ SPECQL_FUNCTION(specql_call_later) {
 // (service, operation, after, event, payload)
 SPECQL_FUNCTION(specql_call_later_one) {
     return enqueueOne(fcinfo, kindCall, {2, 3});
+}
+// (service, operation, key, event, payload, dedupe_for, after)
+SPECQL_FUNCTION(specql_call_once) {
+    return enqueueOne(fcinfo, kindCall, {PG_ARGISNULL(6) ? -1 : 6, 3, 2, 5});
+}
+// (service, operation, keys)
+SPECQL_FUNCTION(specql_reserve_keys) {
+    capture::Frame* frame = capture::currentFrame();
+    if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || capture::deliversNothing(frame)) PG_RETURN_VOID();
+    // One key needs no order.
+    if (ArrayGetNItems(ARR_NDIM(PG_GETARG_ARRAYTYPE_P(2)), ARR_DIMS(PG_GETARG_ARRAYTYPE_P(2))) > 1)
+        reserveKeys({"specql.reserve_keys", PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)}, PG_GETARG_DATUM(2));
+    PG_RETURN_VOID();
 }
 SPECQL_FUNCTION(specql_enqueue) {
     return enqueueMany(fcinfo);

@@ -116,6 +116,7 @@ bool askWhatIsDue(Worker* worker) {
 bool runHousekeeping(Worker* worker) {
     return inTransaction(worker, "specql housekeeping", [] {
         (void)queryNumber("SELECT specql.expire_deliveries()");
+        (void)queryNumber("SELECT specql.forget_keys()");
         (void)queryNumber("SELECT specql.expire_windows()");
         (void)queryNumber("SELECT count(*) FROM specql.expire_events()");
     });
