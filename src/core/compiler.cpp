@@ -238,10 +238,18 @@ Compiler::Outcome Compiler::follow(CatalogView& catalog) noexcept {
     return guarded([&] { plan::followMoved(catalog, state_->world); });
 }
 
-Compiler::Outcome Compiler::bind(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) noexcept {
+Compiler::Outcome Compiler::build(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) noexcept {
+    return guarded([&] { state_->world.build(catalog, facts); });
+}
+
+const std::vector<AnalysisRequest>& Compiler::typeRequests() const noexcept {
+    return state_->world.untyped();
+}
+
+Compiler::Outcome Compiler::bind(const std::vector<AnalysisResult>& types) noexcept {
     return guarded([&] {
         State& state = *state_;
-        state.world.build(catalog, facts);
+        state.world.giveTypes(types);
         state.resolver = std::make_unique<resolve::Resolver>(state.world);
         state.resolver->resolveAll();
         resolve::placeActions(state.world);

@@ -3,7 +3,8 @@
 //
 //   Compiler c; c.read(text, schema, …)            → c.renameQuestions()
 //   c.add(installed, …)                             → c.expressions(), c.typeTexts(), c.tableNames(), c.functionNames()
-//   c.bind(catalog, facts)                          → c.requests()
+//   c.build(catalog, facts)                         → c.typeRequests()
+//   c.bind(results)                                 → c.requests()
 //   c.finish(results)                               → c.objects(), c.explanations(), c.units()
 //                                                     c.tableQuestions()
 //   c.plan(answers)                                 → c.steps()
@@ -58,8 +59,11 @@ public:
     // Objects of tables that were moved get their names of today, where the text says the new place or the unit goes.
     Outcome follow(CatalogView& catalog) noexcept;
 
-    // Stage 2: names, triggers, entities.
-    Outcome bind(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) noexcept;
+    // Stage 2: entities, then names and triggers. Some fields have the types of their expressions, which are asked for
+    // between.
+    Outcome build(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts) noexcept;
+    const std::vector<AnalysisRequest>& typeRequests() const noexcept;
+    Outcome bind(const std::vector<AnalysisResult>& types) noexcept;
     const std::vector<AnalysisRequest>& requests() const noexcept;
 
     // After stage 2: the event graph, in a format that isPictureFormat() knows.

@@ -159,7 +159,10 @@ private:
     void dumpIndex(const IndexSpec& index) {
         line(1, std::string(index.unique ? "unique " : "") + "index");
         text(2, "name", index.name);
-        texts(2, "column", index.columns);
+        for (const OrderItem& item : index.columns) {
+            expression(2, "column", item.value);
+        }
+        texts(2, "include", index.include);
         text(2, "type", index.type);
         expression(2, "where", index.where);
     }

@@ -31,9 +31,11 @@ std::string subjectSql(const resolve::Binding& binding) {
         return time ? "(to_jsonb(" + key + ") #>> '{}')" : key + "::text";
     }
     std::vector<std::string> parts;
-    if (entity.present)
-        for (const std::string& column : entity.present->primaryKey)
-            parts.push_back(keyValue(binding.ops, column, entity.present->column(column)->type));
+    for (const std::string& column : entity.keyColumns) {
+        const resolve::ColumnInfo* declared = entity.column(column);
+        parts.push_back(
+            keyValue(binding.ops, column, declared ? declared->type : entity.present->column(column)->type));
+    }
     return parts.empty() ? "NULL::text" : "jsonb_build_array(" + join(parts, ", ") + ")::text";
 }
 

@@ -10,9 +10,11 @@ namespace specql::emit {
 
 // CREATE TABLE with its comments, and the shape that it gives the table.
 Object tableObject(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& entity);
-// Foreign keys and indexes; for append-only logs the trigger that keeps them so.
+// Foreign keys, unique constraints and indexes; for append-only logs the trigger that keeps them so.
 std::vector<Object> tableExtras(resolve::World& world, const resolve::Resolver& resolver,
                                 const resolve::EntityInfo& entity);
+// The name, which is made of parts. One that does not fit PostgreSQL's 63 bytes is reported, and never cut.
+std::string madeName(resolve::World& world, const resolve::EntityInfo& entity, Pos pos, const std::string& name);
 // inventory.create_inventory_event(…) of an entity with an event_type enum; none otherwise.
 std::vector<Object> eventFunction(resolve::World& world, const resolve::EntityInfo& entity);
 

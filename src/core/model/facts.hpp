@@ -110,6 +110,7 @@ struct ColumnView {
     bool notNull = false;
     bool hasDefault = false;
     bool generated = false;
+    std::string identity;     // always or by default; empty: PostgreSQL does not count it
     bool hasEquality = true;  // as TypeView::hasEquality
 };
 

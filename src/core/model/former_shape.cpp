@@ -50,7 +50,7 @@ void readConstraint(std::string text, TableShape& shape) {
     text.erase(0, std::string("CONSTRAINT ").size());
     std::string name = takeName(text);
     if (startsWith(text, "PRIMARY KEY"))
-        shape.key = bare(parenthesized(text));
+        shape.key = {bare(parenthesized(text))};
     else
         shape.checks.push_back({bare(name), parenthesized(text), ""});
 }

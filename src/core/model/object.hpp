@@ -23,6 +23,7 @@ struct Object {
     std::string origin;                 // "entity house.Lamp", "action house.on_lit"
     std::string comment;                // that it is made with; it tells one that was left behind
     TableShape shape;                   // of a table
+    std::vector<std::string> columns;   // of an index or a unique constraint: those without which it is gone
     bool forgets = false;               // a registration that begins by forgetting what was registered before
     bool replaceable = false;  // the commands may be run over an older version of it (CREATE OR REPLACE, registration)
     std::string signature;     // of a function: what CREATE OR REPLACE cannot change, "arguments) result"

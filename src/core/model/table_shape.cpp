@@ -29,18 +29,25 @@ std::string member(const char* name, const std::string& value) {
 std::string columnJson(const ShapeColumn& column) {
     return "{\"name\": " + quoteJson(column.name) + ", \"type\": " + quoteJson(column.type) +
            member("default", column.defaultValue) + (column.notNull ? ", \"not_null\": true" : "") +
-           member("comment", column.comment) + "}";
+           member("comment", column.comment) + member("computed", column.computed) +
+           member("identity", column.identity) + "}";
 }
 
 }  // namespace
 
 std::string ShapeColumn::sql() const {
     return quoteName(name) + " " + type + (defaultValue.empty() ? "" : " DEFAULT " + defaultValue) +
-           (notNull ? " NOT NULL" : "");
+           (computed.empty() ? "" : " GENERATED ALWAYS AS (" + computed + ") STORED") +
+           (identity.empty() ? "" : " " + identitySql()) + (notNull ? " NOT NULL" : "");
+}
+
+std::string ShapeColumn::identitySql() const {
+    return std::string("GENERATED ") + (identity == "always" ? "ALWAYS" : "BY DEFAULT") + " AS IDENTITY";
 }
 
 bool ShapeColumn::sameDefinition(const ShapeColumn& other) const {
-    return type == other.type && defaultValue == other.defaultValue && notNull == other.notNull;
+    return type == other.type && defaultValue == other.defaultValue && notNull == other.notNull &&
+           computed == other.computed && identity == other.identity;
 }
 
 std::string ShapeCheck::sql() const {
@@ -74,14 +81,17 @@ std::vector<std::string> TableShape::comments(const std::string& identity, const
 }
 
 std::string TableShape::json() const {
-    std::vector<std::string> columnTexts, checkTexts;
+    std::vector<std::string> columnTexts, checkTexts, keyTexts;
+    for (const std::string& column : key)
+        keyTexts.push_back(quoteJson(column));
     for (const ShapeColumn& column : columns)
         columnTexts.push_back(columnJson(column));
     for (const ShapeCheck& check : checks)
         checkTexts.push_back("{\"name\": " + quoteJson(check.name) + member("condition", check.condition) + "}");
     return std::string("{\"adopted\": ") + (adopted ? "true" : "false") +
            ", \"implied\": " + (implied ? "true" : "false") + ", \"columns\": [" + join(columnTexts, ", ") +
-           "], \"checks\": [" + join(checkTexts, ", ") + "]" + member("key", key) + member("comment", comment) + "}";
+           "], \"checks\": [" + join(checkTexts, ", ") + "], \"key\": [" + join(keyTexts, ", ") + "]" +
+           member("comment", comment) + "}";
 }
 
 bool operator==(const TableShape& a, const TableShape& b) {

@@ -12,9 +12,12 @@ struct ShapeColumn {
     std::string defaultValue;  // an expression; empty if there is none
     bool notNull = false;
     std::string comment;
+    std::string computed = {};  // an expression of the other columns; empty if it is no generated column
+    std::string identity = {};  // always or by default; empty if it is none
 
     // The column in CREATE TABLE and ADD COLUMN.
     std::string sql() const;
+    std::string identitySql() const;  // GENERATED … AS IDENTITY
     bool sameDefinition(const ShapeColumn& other) const;
 };
 
@@ -27,7 +30,7 @@ struct ShapeCheck {
 
 struct TableShape {
     std::vector<ShapeColumn> columns;
-    std::string key;  // the column of the primary key; empty if there is none
+    std::vector<std::string> key;  // the columns of the primary key; empty if there is none
     std::vector<ShapeCheck> checks;
     std::string comment;
     bool adopted = false;  // others made the table

@@ -101,4 +101,22 @@ void reportMoved(resolve::World& world, resolve::Resolver& resolver) {
     }
 }
 
+std::string withoutDescriptions(const std::string& text) {
+    std::string rest;
+    size_t described = std::string::npos;  // the indent of the description that goes on
+    for (size_t at = 0, end = 0; at < text.size(); at = end + 1) {
+        end = std::min(text.find('\n', at), text.size());
+        std::string line = text.substr(at, end - at);
+        size_t indent = line.find_first_not_of(" -");
+        bool blank = indent == std::string::npos;
+        if (described != std::string::npos && (blank || indent > described)) continue;
+        described = std::string::npos;
+        if (!blank && line.compare(indent, 12, "description:") == 0)
+            described = indent;
+        else if (!blank && line[indent] != '#')
+            rest += line + '\n';
+    }
+    return rest;
+}
+
 }  // namespace specql::plan

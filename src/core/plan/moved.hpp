@@ -12,6 +12,9 @@ void followMoved(CatalogView& catalog, const resolve::World& world);
 // Does the SQL hold this name, as quoteName() writes it, as a whole?
 bool holdsName(const std::string& sql, const std::string& name);
 
+// The lines of a YAML text but for descriptions, and what is indented under them, and comments.
+std::string withoutDescriptions(const std::string& text);
+
 // Reports what of the new text refers to entities whose tables are not where their specs say.
 void reportMoved(resolve::World& world, resolve::Resolver& resolver);
 

@@ -229,9 +229,21 @@ private:
                                             "if its rows are wanted, bring it back from a backup first");
             return add(object, PlanAction::create, object.commands);
         }
+        if (wentWithColumn(object))
+            return add(object, before->sql == object.sql() ? PlanAction::create : PlanAction::replace, object.commands,
+                       "went with a column that is computed anew");
         if (before->sql != object.sql()) return replace(object);
         if (before->altered) return replace(object, "was altered by hand");
         unchanged(object);
+    }
+
+    bool wentWithColumn(const Object& object) const {
+        auto change = changes_.find(object.table);
+        return change != changes_.end() &&
+               std::any_of(object.columns.begin(), object.columns.end(), [&](const std::string& column) {
+                   const std::vector<std::string>& remade = change->second.remade;
+                   return std::find(remade.begin(), remade.end(), column) != remade.end();
+               });
     }
 
     // A name that meant a table of its own schema, which was dropped, does not come to mean another schema's namesake.
@@ -262,25 +274,6 @@ private:
         return std::any_of(world_.units.begin(), world_.units.end(), [&](const resolve::Unit& one) {
             return one.key() == unit && holdsName(withoutDescriptions(one.text), name);
         });
-    }
-
-    // The lines of a YAML text but for descriptions, and what is indented under them, and comments.
-    static std::string withoutDescriptions(const std::string& text) {
-        std::string rest;
-        size_t described = std::string::npos;  // the indent of the description that goes on
-        for (size_t at = 0, end = 0; at < text.size(); at = end + 1) {
-            end = std::min(text.find('\n', at), text.size());
-            std::string line = text.substr(at, end - at);
-            size_t indent = line.find_first_not_of(" -");
-            bool blank = indent == std::string::npos;
-            if (described != std::string::npos && (blank || indent > described)) continue;
-            described = std::string::npos;
-            if (!blank && line.compare(indent, 12, "description:") == 0)
-                described = indent;
-            else if (!blank && line[indent] != '#')
-                rest += line + '\n';
-        }
-        return rest;
     }
 
     // A foreign key under the name that PostgreSQL itself would give it, on a table that others made.
@@ -392,8 +385,8 @@ private:
                 sql.push_back(alter + "ADD COLUMN " + column.sql() + ";");
                 for (const ShapeCheck& check : object.shape.checks)
                     if (check.column == column.name) sql.push_back(alter + "ADD " + check.sql() + ";");
-            } else if (!resolve::compatible(column.type, found->type)) {
-                problems.push_back(column.name + " is " + found->type + ", the spec says " + column.type);
+            } else if (std::string problem = misfit(column, *found); !problem.empty()) {
+                problems.push_back(std::move(problem));
             } else if (adopts(entity) && !column.defaultValue.empty() && !found->hasDefault && !found->generated) {
                 sql.push_back(alter + "ALTER COLUMN " + quoteName(column.name) + " SET DEFAULT " + column.defaultValue +
                               ";");
@@ -418,6 +411,9 @@ private:
         if (!adopts(entity))
             for (const resolve::ColumnInfo& column : entity.columns)
                 if (!table.column(column.name)) problems.push_back(column.name + " is missing (" + column.type + ")");
+        if (entity.spec && !entity.spec->key.empty() && object.shape.key != table.primaryKey)
+            problems.push_back("its key is (" + join(table.primaryKey, ", ") + "), the spec says (" +
+                               join(object.shape.key, ", ") + ")");
         if (!table.heirs.empty())
             problems.push_back("no rule would see the rows of what inherits it (" + table.heirs + ")");
         if (!table.callerOwns) problems.push_back("it belongs to " + table.owner);
@@ -446,7 +442,10 @@ private:
             world_.report(*entity.file, Code::P004, posOf(entity),
                           "the entity " + entity.home + "." + entity.name +
                               " was applied before and changed: " + join(problems, "; "),
-                          change.refused.empty()
+                          change.anotherKey
+                              ? "keep the key, or make another entity with the new one and move the rows: rules, "
+                                "references and the log of events know the rows by it"
+                          : change.refused.empty()
                               ? renamed + (renamed.empty() ? "" : "else ") +
                                     "keep it as it was, or allow it: allow_destructive => true"
                               : "take the field away and apply, with allow_destructive => true, then add it anew; or "

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "plan/moved.hpp"
 #include "text/quote.hpp"
 #include "text/source.hpp"
 
@@ -55,7 +56,11 @@ public:
 
     // Checks go before the columns they read change, and come when all columns are as they shall be.
     TableChange run() {
+        for (const ShapeColumn& column : table_.shape.columns)
+            if (const ColumnView* view = entity_.present->column(column.name); view && isRemade(column, *view))
+                change_.remade.push_back(column.name);
         dropChecks();
+        checkKey();
         for (const ShapeColumn& column : table_.shape.columns)
             if (const ColumnView* view = entity_.present->column(column.name))
                 alterColumn(column, *view);
@@ -64,7 +69,8 @@ public:
         for (const ColumnView& column : entity_.present->columns) {
             if (table_.shape.column(column.name) || !made_ || !made_->column(column.name)) continue;
             add("", "DROP COLUMN " + quoteName(column.name));
-            change_.losses.push_back("the field " + column.name + " would be dropped with its data");
+            if (made_->column(column.name)->computed.empty())
+                change_.losses.push_back("the field " + column.name + " would be dropped with its data");
             change_.columns.push_back(column.name);
             change_.gone.push_back(*made_->column(column.name));
         }
@@ -100,6 +106,15 @@ private:
         }
     }
 
+    // Rows are known by their keys: in the log of events, in what refers to them, in deliveries.
+    void checkKey() {
+        const std::vector<std::string>& there = entity_.present->primaryKey;
+        if (table_.shape.key == there || (made_ && made_->key == table_.shape.key)) return;
+        change_.refused.push_back("its key would be (" + join(table_.shape.key, ", ") + ") and is (" +
+                                  join(there, ", ") + ")");
+        change_.anotherKey = true;
+    }
+
     void addColumn(const ShapeColumn& column) {
         add(column.name, "ADD COLUMN " + column.sql());
         change_.come.push_back(column);
@@ -109,7 +124,17 @@ private:
     CheckState stateOf(const ShapeCheck& check) const {
         for (size_t i = 0; i < question_.checks.size(); i++)
             if (question_.checks[i].name == check.name) return answer_.checks[i];
-        return CheckState::same;
+        bool goes = std::any_of(change_.remade.begin(), change_.remade.end(), [&](const std::string& column) {
+            return holdsName(check.condition, quoteName(column));
+        });
+        return goes ? CheckState::differs : CheckState::same;
+    }
+
+    const ShapeColumn* knownOf(const ShapeColumn& column) const { return made_ ? made_->column(column.name) : nullptr; }
+
+    bool isRemade(const ShapeColumn& column, const ColumnView& view) const {
+        const ShapeColumn* known = knownOf(column);
+        return !column.computed.empty() && !(view.generated && (!known || known->sameDefinition(column)));
     }
 
     void dropChecks() {
@@ -121,10 +146,43 @@ private:
         }
     }
 
+    // What PostgreSQL computes is made anew, which computes it for the rows there are; and with it what is on it.
+    void computeColumn(const ShapeColumn& column, const ColumnView& view) {
+        add(column.name, "DROP COLUMN " + quoteName(column.name) + ",\n    ADD COLUMN " + column.sql());
+        if (!view.generated)
+            change_.losses.push_back("the values of the field " + column.name + " would be computed from now on");
+        change_.columns.push_back(column.name);
+    }
+
+    // The numbers go on behind the largest there is.
+    void countColumn(const ShapeColumn& column, const ColumnView& view) {
+        const std::string alter = "ALTER COLUMN " + quoteName(column.name) + " ";
+        const ShapeColumn* known = knownOf(column);
+        if (column.identity == view.identity || (known && known->identity == column.identity)) return;
+        if (column.identity.empty()) return add(column.name, alter + "DROP IDENTITY");
+        if (!view.identity.empty())
+            return add(column.name, alter + "SET GENERATED " + (column.identity == "always" ? "ALWAYS" : "BY DEFAULT"));
+        if (view.hasDefault) add(column.name, alter + "DROP DEFAULT");
+        if (!view.notNull) add(column.name, alter + "SET NOT NULL");
+        add(column.name, alter + "ADD " + column.identitySql());
+        change_.sql.push_back("SELECT setval(pg_get_serial_sequence(" + quoteLiteral(table_.identity) + ", " +
+                              quoteLiteral(column.name) + "), coalesce(max(" + quoteName(column.name) +
+                              "), 0) + 1, false) FROM " + table_.identity + ";");
+        change_.places.push_back(placeOf(entity_, column.name));
+    }
+
     void alterColumn(const ShapeColumn& column, const ColumnView& view) {
+        if (!column.computed.empty()) {
+            if (isRemade(column, view)) computeColumn(column, view);
+            return;
+        }
+        const ShapeColumn* known = knownOf(column);
+        if (view.generated && known && !known->computed.empty())
+            add(column.name, "ALTER COLUMN " + quoteName(column.name) + " DROP EXPRESSION");
         for (size_t i = 0; i < question_.columns.size(); i++)
             if (question_.columns[i].name == column.name)
                 alterColumn(column, view, question_.columns[i], answer_.columns[i]);
+        countColumn(column, view);
     }
 
     void alterColumn(const ShapeColumn& column, const ColumnView& view, const ColumnQuestion& wanted,
@@ -139,7 +197,8 @@ private:
         bool narrows = found.type == TypeChange::narrowing;
         bool another = found.type != TypeChange::same;
         // A default that PostgreSQL cannot cast by itself would stand in the way of the type.
-        bool drops = found.hasDefault && (wanted.defaultValue.empty() || (another && !found.sameDefault) || narrows);
+        bool drops = found.hasDefault && column.identity.empty() &&
+                     (wanted.defaultValue.empty() || (another && !found.sameDefault) || narrows);
         if (drops) actions.push_back(alter + "DROP DEFAULT");
         if (another) {
             actions.push_back(alter + "TYPE " + wanted.type +
@@ -151,8 +210,9 @@ private:
                                      wanted.type);
         if (!wanted.defaultValue.empty() && (drops || !found.sameDefault))
             actions.push_back(alter + "SET DEFAULT " + wanted.defaultValue);
-        if (column.notNull && !view.notNull) actions.push_back(alter + "SET NOT NULL");
-        if (!column.notNull && view.notNull && column.name != table_.shape.key)
+        if (column.notNull && !view.notNull && column.identity.empty()) actions.push_back(alter + "SET NOT NULL");
+        const std::vector<std::string>& key = table_.shape.key;
+        if (!column.notNull && view.notNull && std::find(key.begin(), key.end(), column.name) == key.end())
             actions.push_back(alter + "DROP NOT NULL");
         if (!actions.empty()) add(column.name, join(actions, ",\n    "));
     }
@@ -172,6 +232,18 @@ const TableShape* madeShape(const CatalogView& catalog, const Object& table) {
     for (const InstalledObject& object : catalog.objects)
         if (object.key() == table.key() && object.hasShape && !object.shape.adopted) return &object.shape;
     return nullptr;
+}
+
+std::string misfit(const ShapeColumn& wanted, const ColumnView& there) {
+    if (!resolve::compatible(wanted.type, there.type))
+        return wanted.name + " is " + there.type + ", the spec says " + wanted.type;
+    if (!wanted.computed.empty() && !there.generated)
+        return wanted.name + " is no generated column, and the spec computes it";
+    if (!wanted.identity.empty() && wanted.identity != there.identity)
+        return wanted.name + " is " +
+               (there.identity.empty() ? "no identity" : "an identity that is given " + there.identity) +
+               ", the spec says " + wanted.identity;
+    return {};
 }
 
 Pos placeOf(const resolve::EntityInfo& entity, const std::string& column) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include "resolve/resolver.hpp"
 #include "text/quote.hpp"
@@ -51,11 +52,22 @@ void bindEntityExpressions(Resolver& resolver, World& world, const EntityInfo& e
         if (!known) bound.values.clear();
         return bound;
     };
+    using Role = EntityExpression::Role;
     for (const ColumnInfo& column : entity.columns) {
         const spec::Field* field = column.field;
         if (!field) continue;
+        if (field->computed) {
+            BoundExpression bound = bindColumns(field->computed, column.type, true, field);
+            for (size_t i = 0; i < bound.values.size(); i++)
+                if (const ColumnInfo* read = entity.column(bound.values[i].name); read && read->generated)
+                    world.report(file, Code::R205,
+                                 world.locate(bound.expression, world.facts(bound.expression).names[i].offset),
+                                 column.name + " is computed of " + read->name + ", which is computed itself",
+                                 hintOf(Code::R205));
+            resolver.entityExpressions.push_back({&entity, Role::computed, field, nullptr, std::move(bound)});
+        }
         if (field->defaultValue) {
-            EntityExpression expression{&entity, field, nullptr, false, {}, ""};
+            EntityExpression expression{&entity, Role::defaultValue, field, nullptr, {}};
             const ExpressionFacts& facts = world.facts(field->defaultValue.id + file.expressionBase);
             bool word = facts.ok && facts.names.size() == 1 && facts.names[0].parts.size() == 1;
             const std::vector<std::string>& values = field->enumValues;
@@ -67,16 +79,39 @@ void bindEntityExpressions(Resolver& resolver, World& world, const EntityInfo& e
         }
         if (field->check)
             resolver.entityExpressions.push_back(
-                {&entity, field, nullptr, true, bindColumns(field->check, "boolean", true), ""});
+                {&entity, Role::check, field, nullptr, bindColumns(field->check, "boolean", true)});
+    }
+    auto requireField = [&](const Text& name, const char* hint) {
+        const ColumnInfo* column = entity.columnOf(name.value);
+        if (!column) world.report(file, Code::R014, name.pos, entity.name + " has no field " + name.value, hint);
+        return column;
+    };
+    for (const std::vector<Text>& together : entity.spec->uniques) {
+        std::set<const ColumnInfo*> seen;
+        for (const Text& name : together)
+            if (const ColumnInfo* column = requireField(name, "what is unique are fields of the entity");
+                column && !seen.insert(column).second)
+                world.report(file, Code::R204, name.pos, "unique has " + column->name + " twice", hintOf(Code::R204));
     }
     for (const spec::IndexSpec& index : entity.spec->indexes) {
-        for (const Text& column : index.columns)
-            if (!entity.columnOf(column.value))
-                world.report(file, Code::R014, column.pos, entity.name + " has no field " + column.value,
+        for (const spec::OrderItem& item : index.columns) {
+            const int expression = item.value.id + file.expressionBase;
+            const ExpressionFacts& facts = world.facts(expression);
+            bool isName = facts.ok && facts.names.size() == 1 && facts.names[0].parts.size() == 1 &&
+                          facts.names[0].length == world.expressionText(expression).size();
+            if (isName && !entity.columnOf(facts.names[0].parts[0]))
+                world.report(file, Code::R014, world.locate(expression, 0),
+                             entity.name + " has no field " + facts.names[0].parts[0],
                              "an index is over fields of its entity");
+            else
+                resolver.entityExpressions.push_back(
+                    {&entity, Role::indexColumn, nullptr, &index, bindColumns(item.value, "", true)});
+        }
+        for (const Text& name : index.include)
+            requireField(name, "an index is over fields of its entity");
         if (index.where)
             resolver.entityExpressions.push_back(
-                {&entity, nullptr, &index, false, bindColumns(index.where, "boolean", true), ""});
+                {&entity, Role::indexCondition, nullptr, &index, bindColumns(index.where, "boolean", true)});
     }
 }
 

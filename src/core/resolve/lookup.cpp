@@ -62,8 +62,10 @@ EntityInfo* World::addPlainTable(const TableView& plain) {
         known.notNull = column.notNull;
         known.generated = column.generated;
         known.hasEquality = column.hasEquality;
+        known.identity = column.identity;
         info.columns.push_back(std::move(known));
     }
+    info.keyColumns = plain.primaryKey;
     if (plain.primaryKey.size() == 1) info.key = plain.primaryKey.front();
     entities.push_back(std::move(info));
     return &entities.back();

@@ -86,10 +86,8 @@ private:
     void checkKey(const EntityInfo& entity) {
         for (const ColumnInfo& column : entity.columns) {
             if (!isPrivate(column)) continue;
-            const std::vector<std::string>* key = entity.present ? &entity.present->primaryKey : nullptr;
-            bool isKey =
-                column.name == entity.key || (key && std::find(key->begin(), key->end(), column.name) != key->end());
-            if (isKey)
+            const std::vector<std::string>& key = entity.keyColumns;
+            if (std::find(key.begin(), key.end(), column.name) != key.end())
                 world_.report(*entity.file, Code::R160, column.field->isPrivate.pos,
                               column.name + " is the key of " + entity.name + ", and events name a row by its key",
                               "give " + entity.name + " another key, or leave out private");

@@ -215,8 +215,12 @@ void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
     requests_.take(results);
     for (const EntityExpression& expression : entityExpressions) {
         int request = expression.bound.request;
-        if (!expression.index || request < 0 || !results[request].ok || results[request].isImmutable) continue;
-        world_.report(*expression.entity->file, Code::R094, world_.locate(expression.bound.expression, 0));
+        Code code = expression.role == EntityExpression::Role::indexCondition ? Code::R094
+                    : expression.role == EntityExpression::Role::indexColumn  ? Code::R207
+                    : expression.role == EntityExpression::Role::computed     ? Code::R206
+                                                                              : Code::none;
+        if (code == Code::none || request < 0 || !results[request].ok || results[request].isImmutable) continue;
+        world_.report(*expression.entity->file, code, world_.locate(expression.bound.expression, 0));
     }
     implied_.giveTypes(results);
 }

@@ -14,12 +14,13 @@ namespace specql::resolve {
 
 // An expression that belongs to an entity, not to an action.
 struct EntityExpression {
+    enum class Role { defaultValue, check, computed, indexColumn, indexCondition };
     const EntityInfo* entity;
-    const spec::Field* field;      // default or check
-    const spec::IndexSpec* index;  // or the index's WHERE
-    bool isCheck;
+    Role role;
+    const spec::Field* field;      // null: of an index
+    const spec::IndexSpec* index;  // null: of a field
     BoundExpression bound;
-    std::string literal;  // `= pending` of an enum field: the value meant
+    std::string literal = {};  // `= pending` of an enum field: the value meant
 };
 
 class Resolver {

@@ -56,6 +56,11 @@ void StepBinder::bindSet(const spec::Step& step, ResolvedStep& resolved, const S
                           "PostgreSQL computes " + column->name + " of " + resolved.target->shown() +
                               ": it is a generated column",
                           "set the columns that it is computed from");
+        if (column && column->identity == "always")
+            world_.report(*action_.file, Code::R208, assignment.column.pos,
+                          "PostgreSQL counts " + column->name + " of " + resolved.target->shown() +
+                              ": it is an identity that is always given",
+                          hintOf(Code::R208));
         Scope scope = outer;
         if (step.kind == spec::StepKind::update) {
             scope.target = resolved.target;
@@ -80,7 +85,7 @@ void StepBinder::bindSet(const spec::Step& step, ResolvedStep& resolved, const S
 
 void StepBinder::bindCreate(ResolvedStep& resolved, const Scope& scope) {
     for (const ColumnInfo& column : resolved.target->columns) {
-        if (column.name == resolved.target->key || column.generated) continue;
+        if (column.name == resolved.target->key || column.generated || !column.identity.empty()) continue;
         bool assigned = std::any_of(resolved.set.begin(), resolved.set.end(),
                                     [&](const BoundAssignment& set) { return set.column == column.name; });
         NameUse use;

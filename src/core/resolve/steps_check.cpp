@@ -99,8 +99,8 @@ private:
     }
 
     bool mustBeGiven(const EntityInfo& entity, const ColumnInfo& column) const {
-        if (column.generated || !column.defaultSql.empty() || (column.field && column.field->defaultValue) ||
-            isGivenKey(entity, column))
+        if (column.generated || !column.identity.empty() || !column.defaultSql.empty() ||
+            (column.field && column.field->defaultValue) || isGivenKey(entity, column))
             return false;
         const ColumnView* there = entity.present ? entity.present->column(column.name) : nullptr;
         if (!there) return column.notNull;

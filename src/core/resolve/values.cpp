@@ -56,9 +56,10 @@ public:
         for (const EntityExpression& expression : resolver_.entityExpressions) {
             Site place;
             place.target = expression.entity;
-            bool isDefault = expression.field && !expression.isCheck;
+            bool isValue = expression.role == EntityExpression::Role::defaultValue ||
+                           expression.role == EntityExpression::Role::computed;
             check(expression.bound, place,
-                  isDefault ? originOf(expression.entity, expression.field) : std::vector<Origin>());
+                  isValue ? originOf(expression.entity, expression.field) : std::vector<Origin>());
         }
         for (const ResolvedAction& action : resolver_.actions) {
             Site place;

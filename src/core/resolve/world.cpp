@@ -303,6 +303,7 @@ void World::build(const CatalogView& catalog, const std::vector<ExpressionFacts>
                        "give " + target->shown() +
                            " a primary key of one column, or declare the columns of its key as fields of their own");
         }
+    askOfComputed();
     std::map<std::string, const ActionInfo*> bases;  // on_x and x would generate the same functions
     for (const ActionInfo& action : actions) {
         auto [other, first] = bases.emplace(action.schema + "." + action.base, &action);
@@ -329,6 +330,9 @@ void World::buildEntity(EntityInfo& entity) {
 
     bool declaresId = std::any_of(entity.spec->fields.begin(), entity.spec->fields.end(),
                                   [](const spec::Field& field) { return field.name.value == "id"; });
+    const std::vector<Text>& saidKey = entity.spec->key;
+    bool keyWithoutId = !saidKey.empty() && std::none_of(saidKey.begin(), saidKey.end(),
+                                                         [](const Text& name) { return name.value == "id"; });
     // An id of another type is the table's own, whether it is the key or not.
     auto ourId = [](const TableView& table) {
         return std::any_of(table.columns.begin(), table.columns.end(),
@@ -360,9 +364,10 @@ void World::buildEntity(EntityInfo& entity) {
             known.notNull = true;
             known.generated = column.generated;
             known.hasEquality = column.hasEquality;
+            known.identity = column.identity;
             entity.columns.push_back(std::move(known));
         }
-    } else if (!declaresId) {
+    } else if (!declaresId && !keyWithoutId) {
         ColumnInfo id;
         id.name = "id";
         id.type = "uuid";
@@ -381,9 +386,9 @@ void World::buildEntity(EntityInfo& entity) {
         ColumnInfo column;
         column.name = withId(field, nameOf(field));
         column.field = &field;
-        column.notNull = field.required || column.name == "id";
+        column.notNull = field.required || column.name == "id" || field.identity;
         ColumnType type = columnType(field.type.value, catalog_->types);
-        if (!type.ok)
+        if (!type.ok && field.type)
             report(file, Code::R010, field.type.pos,
                    "unknown type " + (field.type.value.size() > 200 ? "" : field.type.value + " ") + "of field " +
                        field.name.value + (type.error.empty() ? "" : ": " + type.error),
@@ -393,10 +398,12 @@ void World::buildEntity(EntityInfo& entity) {
                        : type.hint);
         column.type = type.ok ? type.sql : "text";
         const ColumnView* present = entity.present ? entity.present->column(column.name) : nullptr;
-        column.generated = present && present->generated;
+        column.generated = field.computed || (present && present->generated);
+        column.identity = present ? present->identity : field.identity.value;
         column.hasEquality = present ? present->hasEquality : type.hasEquality;
         column.check = type.check;
         checkColumn(file, column.name, field.name.pos);
+        checkField(entity, field, column);
         if (entity.column(column.name))
             report(file, Code::R011, field.name.pos,
                    "two fields of " + entity.name + " would be the column " + column.name, "rename one of them");
@@ -415,6 +422,7 @@ void World::buildEntity(EntityInfo& entity) {
         }
         entity.columns.push_back(std::move(column));
     }
+    buildKey(entity);
 }
 
 std::string impliedComment(bool appendOnly) {
@@ -434,6 +442,7 @@ EntityInfo World::implied(const ActionInfo& action, std::string name, std::strin
     info.present = catalog_->table(info.schema, info.table);
     checkPlace(info, pos);
     info.key = "id";
+    info.keyColumns = {"id"};
     ColumnInfo id;
     id.name = "id";
     id.type = "uuid";

@@ -46,6 +46,7 @@ struct ColumnInfo {
     bool notNull = false;
     bool generated = false;
     bool hasEquality = true;  // of its type
+    std::string identity;     // always or by default: PostgreSQL counts it; empty if not
     std::string defaultSql;   // implied columns only
 };
 
@@ -62,7 +63,8 @@ struct EntityInfo {
     bool impliedByStep = false;
     Pos pos;
     std::vector<ColumnInfo> columns;
-    std::string key;  // the column that identifies a row; empty if there is none
+    std::string key;                      // the column that identifies a row; empty if there is none
+    std::vector<std::string> keyColumns;  // of the primary key; several columns leave `key` empty
 
     const ColumnInfo* column(std::string_view column) const;
     // The column of a field as a spec writes it: its exact name, createdAt, and the name before `_id` of a ref.
@@ -96,6 +98,10 @@ public:
     // Takes the files in; the first fresh one, then installed units that it does not replace.
     void addFile(std::unique_ptr<SpecFile> file, const std::vector<std::string>& onlyUnits);
     void build(const CatalogView& catalog, const std::vector<ExpressionFacts>& facts);
+
+    // What tells the types of computed fields that say none; the answers in the same order.
+    const std::vector<AnalysisRequest>& untyped() const { return untyped_; }
+    void giveTypes(const std::vector<AnalysisResult>& results);
 
     const CatalogView& catalog() const { return *catalog_; }
     const ExpressionFacts& facts(int expression) const {
@@ -159,7 +165,10 @@ public:
 
 private:
     void buildEntity(EntityInfo& entity);
+    void buildKey(EntityInfo& entity);
+    void checkField(const EntityInfo& entity, const spec::Field& field, const ColumnInfo& column);
     void refuseQueries();
+    void askOfComputed();
     // Reports that the table of an entity was moved: an empty one must not be made in its place.
     void checkPlace(const EntityInfo& entity, Pos pos);
     EntityInfo* addPlainTable(const TableView& plain);
@@ -173,6 +182,8 @@ private:
     const CatalogView* catalog_ = nullptr;
     const std::vector<ExpressionFacts>* facts_ = nullptr;
     std::map<int, ExpressionFacts> refused_;  // of expressions with queries, where none can be
+    std::vector<AnalysisRequest> untyped_;
+    std::vector<ColumnInfo*> untypedColumns_;
     std::vector<Text> expressions_;
     std::vector<const SpecFile*> expressionFile_;
     std::map<const Text*, int> literals_;

@@ -9,10 +9,10 @@ namespace specql::spec {
 
 namespace {
 
-const Words fieldKeys = {"type",  "required", "default",      "description",
-                         "check", "private",  "renamed_from", "renamed_values"};
-const Words indexKeys = {"name", "columns", "type", "unique", "where"};
-const Words indexTypes = {"btree", "gin", "gist", "spgist", "brin", "hash"};
+const Words fieldKeys = {"type",    "required", "default",  "description",  "check",
+                         "private", "unique",   "identity", "renamed_from", "renamed_values"};
+const Words computedKeys = {"type", "expression", "description", "check", "private", "unique", "renamed_from"};
+const Words identities = {"always", "by default"};
 const Words deleteRules = {"cascade", "restrict", "set null"};
 
 std::string lowerCase(std::string_view text) {
@@ -174,6 +174,22 @@ void readRenamedValues(ReadContext& context, const yaml::Node& node, Field& fiel
     }
 }
 
+// The key's text if it says yes.
+Text agreed(ReadContext& context, const yaml::Node& node, const std::string& key) {
+    Text said = context.boolean(node, key);
+    bool valid = false;
+    return said && booleanValue(said.value, valid) ? said : Text();
+}
+
+// What every field may say of itself, however it gets its values.
+void readQualities(ReadContext& context, const yaml::Node& node, Field& field) {
+    field.description = context.text(node, "description");
+    field.check = context.expressionAt(node, "check");
+    field.isPrivate = agreed(context, node, "private");
+    field.unique = agreed(context, node, "unique");
+    field.renamedFrom = context.formerNames(node);
+}
+
 void readFieldMapping(ReadContext& context, const yaml::Node& node, Field& field) {
     context.checkKeys(node, fieldKeys, "a field");
     Text type = context.requiredText(node, "type", fieldKeys, "field \"" + field.name.value + "\"");
@@ -194,15 +210,15 @@ void readFieldMapping(ReadContext& context, const yaml::Node& node, Field& field
     } else if (defaultValue) {
         field.defaultValue = context.expression(defaultValue);
     }
-    field.description = context.text(node, "description");
-    field.check = context.expressionAt(node, "check");
-    Text isPrivate = context.boolean(node, "private");
-    bool valid = false;
-    if (isPrivate && booleanValue(isPrivate.value, valid)) {
-        field.isPrivate = isPrivate;
-    }
-    field.renamedFrom = context.formerNames(node);
+    readQualities(context, node, field);
     readRenamedValues(context, node, field);
+    field.identity = context.choice(node, "identity", identities);
+    if (field.identity && field.defaultValue) {
+        context.diagnostics.report(Code::S201, field.identity.pos,
+                                   "field \"" + field.name.value + "\" has a default, and an identity gives values too",
+                                   "leave out one of them");
+        field.identity = {};
+    }
 }
 
 }  // namespace
@@ -246,28 +262,34 @@ void readFields(ReadContext& context, const yaml::Node& fields, std::vector<Fiel
     }
 }
 
-void readIndexes(ReadContext& context, const yaml::Node& indexes, std::vector<IndexSpec>& into) {
-    for (const yaml::Node& item : indexes.items) {
-        if (item.kind != yaml::Node::Kind::mapping) {
-            context.diagnostics.report(Code::S003, item.pos, "an index must be a mapping",
-                                       "for example {columns: [status, created_at]}");
+void readComputedFields(ReadContext& context, const yaml::Node& fields, std::vector<Field>& into) {
+    for (const yaml::Entry& entry : fields.entries) {
+        const std::string what = "computed field \"" + entry.key.value + "\"";
+        Field field;
+        field.name = entry.key;
+        if (entry.key.empty()) {
+            context.diagnostics.report(Code::S004, entry.key.pos, "the name of a field is empty");
             continue;
         }
-        context.checkKeys(item, indexKeys, "an index");
-        IndexSpec index;
-        index.pos = item.pos;
-        index.name = context.text(item, "name");
-        if (const yaml::Entry* columns = item.find("columns")) {
-            index.columns = context.texts(columns->value, "columns");
+        if (entry.value.kind == yaml::Node::Kind::mapping) {
+            context.checkKeys(entry.value, computedKeys, "a computed field");
+            Text expression = context.requiredText(entry.value, "expression", computedKeys, what);
+            field.computed = context.expression(expression);
+            if (Text type = context.text(entry.value, "type")) {
+                readType(context, type, field);
+            }
+            readQualities(context, entry.value, field);
         } else {
-            context.missing(item, "columns", indexKeys, "an index");
+            field.computed = context.expression(context.scalar(entry.value, entry.key.value));
         }
-        index.type = context.choice(item, "type", indexTypes);
-        Text unique = context.boolean(item, "unique");
-        bool valid = false;
-        index.unique = unique && booleanValue(unique.value, valid);
-        index.where = context.expressionAt(item, "where");
-        into.push_back(std::move(index));
+        if (field.defaultValue) {
+            context.diagnostics.report(Code::S200, field.type.pos, what + " has a default",
+                                       "PostgreSQL gives it a value with every row: take the default away");
+            field.defaultValue = {};
+        }
+        if (field.computed) {
+            into.push_back(std::move(field));
+        }
     }
 }
 

@@ -6,13 +6,18 @@
 namespace specql::spec {
 
 void readFields(ReadContext& context, const yaml::Node& fields, std::vector<Field>& into);
-void readIndexes(ReadContext& context, const yaml::Node& indexes, std::vector<IndexSpec>& into);
+// Appends what PostgreSQL computes of the other fields.
+void readComputedFields(ReadContext& context, const yaml::Node& fields, std::vector<Field>& into);
+// key:, unique: and indexes: of an entity.
+void readKeys(ReadContext& context, const yaml::Node& root, Entity& entity);
 void readService(ReadContext& context, const yaml::Node& root);
 
 // `standAlone`: of a rules document, where each action must be a run of lines of its own.
 void readActions(ReadContext& context, const yaml::Node& actions, bool standAlone, std::vector<Action>& into);
 // Under `key`, which names the list in errors.
 void readSteps(ReadContext& context, const yaml::Node& steps, const std::string& key, std::vector<Step>& into);
+// "expression DESC NULLS LAST"; no value if there is none, which was reported.
+OrderItem readOrderItem(ReadContext& context, const Text& text);
 // The values of a type that is written enum(a, b); none of any other.
 std::vector<std::string> enumValues(const std::string& type);
 // name: type

@@ -8,8 +8,8 @@ namespace specql::spec {
 
 namespace {
 
-const Words entityKeys = {"entity", "schema",  "table",   "description", "columns",
-                          "fields", "indexes", "actions", "renamed_from"};
+const Words entityKeys = {"entity",          "schema", "table",  "description", "columns", "fields",
+                          "computed_fields", "key",    "unique", "indexes",     "actions", "renamed_from"};
 const Words carriedColumns = {"declared", "all"};
 const Words rulesKeys = {"actions", "schema"};
 
@@ -65,9 +65,10 @@ void readEntity(ReadContext& context, const yaml::Node& root) {
     if (const yaml::Node* fields = context.mapping(root, "fields")) {
         readFields(context, *fields, entity.fields);
     }
-    if (const yaml::Node* indexes = context.list(root, "indexes")) {
-        readIndexes(context, *indexes, entity.indexes);
+    if (const yaml::Node* fields = context.mapping(root, "computed_fields")) {
+        readComputedFields(context, *fields, entity.fields);
     }
+    readKeys(context, root, entity);
     if (const yaml::Node* actions = context.list(root, "actions")) {
         readActions(context, *actions, false, entity.actions);
     }

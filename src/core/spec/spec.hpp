@@ -33,15 +33,25 @@ struct Field {
     Text description;
     ExpressionRef check;
     std::vector<std::string> enumValues;  // type enum(...)
+    ExpressionRef computed;               // of computed_fields: what PostgreSQL makes it of; the type may be empty then
+    Text identity;                        // always or by default: PostgreSQL counts it
+    Text unique;                          // unique: as written
     Text refTarget;                       // type ref(...): "Product" or "schema.Product"
     std::string refOnDelete;              // "", "cascade", "restrict", "set null"
     std::vector<Text> renamedFrom;        // former names, the newest first
     std::vector<RenamedValue> renamedValues;
 };
 
+struct OrderItem {
+    ExpressionRef value;
+    bool descending = false;
+    int nulls = 0;  // 0 unsaid, 1 first, 2 last
+};
+
 struct IndexSpec {
     Text name;
-    std::vector<Text> columns;
+    std::vector<OrderItem> columns;  // or expressions
+    std::vector<Text> include;
     Text type;  // btree, gin, gist, brin, hash; empty means btree
     bool unique = false;
     ExpressionRef where;
@@ -51,12 +61,6 @@ struct IndexSpec {
 struct Assignment {
     Text column;
     ExpressionRef value;
-};
-
-struct OrderItem {
-    ExpressionRef value;
-    bool descending = false;
-    int nulls = 0;  // 0 unsaid, 1 first, 2 last
 };
 
 // Some text, and the value behind it. The last part of a text may have none.
@@ -194,6 +198,8 @@ struct Entity {
     Text columns;                        // of an adopted table, those that events carry: declared, all; empty: all
     Text description;
     std::vector<Field> fields;
+    std::vector<Text> key;                   // fields; empty: id
+    std::vector<std::vector<Text>> uniques;  // fields that are unique together
     std::vector<IndexSpec> indexes;
     std::vector<Action> actions;
     std::vector<Text> renamedFrom;

@@ -345,34 +345,11 @@ private:
             return;
         }
         for (const Slice& item : items) {
-            OrderItem order;
-            size_t end = item.end;
-            if (cutSuffix(item.begin, end, "NULLS FIRST")) {
-                order.nulls = 1;
-            } else if (cutSuffix(item.begin, end, "NULLS LAST")) {
-                order.nulls = 2;
-            }
-            if (cutSuffix(item.begin, end, "DESC")) {
-                order.descending = true;
-            } else {
-                cutSuffix(item.begin, end, "ASC");
-            }
-            order.value = context_.expression(piece(item.begin, end));
+            OrderItem order = readOrderItem(context_, piece(item.begin, item.end));
             if (order.value) {
                 step_.orderBy.push_back(order);
             }
         }
-    }
-
-    // Takes the keyword off the end of [begin, end) if it stands there.
-    bool cutSuffix(size_t begin, size_t& end, const std::string& keyword) {
-        std::string item = value_.substr(begin, end - begin);
-        size_t at = findKeyword(item, keyword);
-        if (at == npos || keywordEnd(item, at, keyword) != item.size()) {
-            return false;
-        }
-        end = trimEnd(value_, begin, begin + at);
-        return true;
     }
 
     // An expression, or "SUM(column) <= expression".
@@ -414,7 +391,35 @@ private:
     std::set<std::string> columnsSeen_;
 };
 
+// Takes the keyword off the end of the text if it stands there.
+bool cutSuffix(const std::string& value, size_t& end, const std::string& keyword) {
+    std::string item = value.substr(0, end);
+    size_t at = findKeyword(item, keyword);
+    if (at == npos || keywordEnd(item, at, keyword) != item.size()) {
+        return false;
+    }
+    end = trimEnd(value, 0, at);
+    return true;
+}
+
 }  // namespace
+
+OrderItem readOrderItem(ReadContext& context, const Text& text) {
+    OrderItem order;
+    size_t end = trimEnd(text.value, 0, text.value.size());
+    if (cutSuffix(text.value, end, "NULLS FIRST")) {
+        order.nulls = 1;
+    } else if (cutSuffix(text.value, end, "NULLS LAST")) {
+        order.nulls = 2;
+    }
+    if (cutSuffix(text.value, end, "DESC")) {
+        order.descending = true;
+    } else {
+        cutSuffix(text.value, end, "ASC");
+    }
+    order.value = context.expression(context.source.piece(text, 0, end));
+    return order;
+}
 
 void readStatement(ReadContext& context, const Text& statement, const yaml::Node* columns, Step& step) {
     StatementReader(context, statement, step).read(columns);

@@ -197,6 +197,13 @@ std::string quoteName(std::string_view schema, std::string_view name) {
     return schema.empty() ? quoteName(name) : quoteName(schema) + "." + quoteName(name);
 }
 
+std::string quoteNames(const std::vector<std::string>& names) {
+    std::vector<std::string> quoted;
+    for (const std::string& name : names)
+        quoted.push_back(quoteName(name));
+    return join(quoted, ", ");
+}
+
 std::string quoteLiteral(std::string_view value) {
     bool escapes = value.find_first_of("\\\n\r") != std::string_view::npos;
     std::string quoted = escapes ? "E'" : "'";

@@ -12,6 +12,8 @@ namespace specql {
 std::string quoteName(std::string_view name);
 // schema.name, both quoted; the name alone when the schema is empty.
 std::string quoteName(std::string_view schema, std::string_view name);
+// Several identifiers, with commas between.
+std::string quoteNames(const std::vector<std::string>& names);
 // A string literal; E'' form when it holds a backslash or a line end.
 std::string quoteLiteral(std::string_view value);
 // A string of JSON.

@@ -130,7 +130,9 @@ void runStages(Compilation* work, bool hasText, bool plans) {
                                     &work->compiler.typeTexts()};
     catalog::gatherView(request, &work->view);
     leaveOutTables(&work->view);
-    requireDone(work->compiler.bind(work->view, work->facts));
+    requireDone(work->compiler.build(work->view, work->facts));
+    catalog::analyse(work->compiler.expressions(), work->facts, work->compiler.typeRequests(), &work->results);
+    requireDone(work->compiler.bind(work->results));
     catalog::analyse(work->compiler.expressions(), work->facts, work->compiler.requests(), &work->results);
     requireDone(work->compiler.finish(work->results));
     if (!plans) return;

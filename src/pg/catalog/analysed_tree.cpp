@@ -224,7 +224,10 @@ void describeTree(::Node* tree, const char* text, Analysed* result) {
     MomentSearch search = {text, result};
     collectMoments(tree, &search);
     result->isVolatile = contain_volatile_functions(tree);
-    result->isImmutable = !contain_mutable_functions(tree);
+    // As the server asks it of indexes and generated columns: what is inlined may be less mutable than it says.
+    result->isImmutable = !contain_mutable_functions(tree) ||
+                          !contain_mutable_functions(
+                              reinterpret_cast<::Node*>(expression_planner(static_cast<Expr*>(copyObjectImpl(tree)))));
     result->readsRows = readsRows(tree, nullptr);
 }
 

@@ -90,17 +90,15 @@ TableShape* shapeOf(std::vector<InstalledObject>* objects, size_t* at, const cha
 
 void readShapes(std::vector<InstalledObject>* objects) {
     int count = spi::query(
-        "SELECT identity, shape ->> 'key', shape ->> 'comment', (shape ->> 'adopted')::boolean,"
+        "SELECT identity, shape ->> 'comment', (shape ->> 'adopted')::boolean,"
         "       (shape ->> 'implied')::boolean"
         "  FROM specql.object WHERE shape IS NOT NULL ORDER BY id");
     size_t at = 0;
     for (int row = 0; row < count; ++row) {
-        const char* key = spi::cell(row, 2);
-        const char* comment = spi::cell(row, 3);
-        bool adopted = spi::flag(row, 4);
-        bool implied = spi::flag(row, 5);
+        const char* comment = spi::cell(row, 2);
+        bool adopted = spi::flag(row, 3);
+        bool implied = spi::flag(row, 4);
         TableShape* shape = shapeOf(objects, &at, spi::cell(row, 1));
-        shape->key = orEmpty(key);
         shape->comment = orEmpty(comment);
         shape->adopted = adopted;
         shape->implied = implied;
@@ -108,10 +106,27 @@ void readShapes(std::vector<InstalledObject>* objects) {
     SPI_freetuptable(SPI_tuptable);
 }
 
+// A key that was recorded as one text is one column.
+void readKeys(std::vector<InstalledObject>* objects) {
+    int count = spi::query(
+        "SELECT o.identity, k.value"
+        "  FROM specql.object AS o CROSS JOIN LATERAL jsonb_array_elements_text("
+        "       CASE jsonb_typeof(o.shape -> 'key') WHEN 'array' THEN o.shape -> 'key'"
+        "            ELSE jsonb_build_array(o.shape -> 'key') END) WITH ORDINALITY AS k"
+        " WHERE o.shape ? 'key' ORDER BY o.id, k.ordinality");
+    size_t at = 0;
+    for (int row = 0; row < count; ++row) {
+        const char* column = spi::cell(row, 2);
+        shapeOf(objects, &at, spi::cell(row, 1))->key.emplace_back(column);
+    }
+    SPI_freetuptable(SPI_tuptable);
+}
+
 void readColumns(std::vector<InstalledObject>* objects) {
     int count = spi::query(
         "SELECT o.identity, c.value ->> 'name', c.value ->> 'type', c.value ->> 'default',"
-        "       (c.value ->> 'not_null')::boolean, c.value ->> 'comment'"
+        "       (c.value ->> 'not_null')::boolean, c.value ->> 'comment', c.value ->> 'computed', c.value ->> "
+        "'identity'"
         "  FROM specql.object AS o CROSS JOIN LATERAL jsonb_array_elements(o.shape -> 'columns') WITH ORDINALITY AS c"
         " ORDER BY o.id, c.ordinality");
     size_t at = 0;
@@ -121,12 +136,16 @@ void readColumns(std::vector<InstalledObject>* objects) {
         const char* value = spi::cell(row, 4);
         bool notNull = spi::flag(row, 5);
         const char* comment = spi::cell(row, 6);
+        const char* computed = spi::cell(row, 7);
+        const char* identity = spi::cell(row, 8);
         ShapeColumn& column = shapeOf(objects, &at, spi::cell(row, 1))->columns.emplace_back();
         column.name = name;
         column.type = type;
         column.defaultValue = orEmpty(value);
         column.notNull = notNull;
         column.comment = orEmpty(comment);
+        column.computed = orEmpty(computed);
+        column.identity = orEmpty(identity);
     }
     SPI_freetuptable(SPI_tuptable);
 }
@@ -220,6 +239,7 @@ void readObjects(std::vector<InstalledObject>* objects) {
         }
         SPI_freetuptable(SPI_tuptable);
         readShapes(objects);
+        readKeys(objects);
         readColumns(objects);
         readChecks(objects);
         lookUpPresence(objects);

@@ -91,7 +91,8 @@ void gatherColumns(const TableNames& names, CatalogView* view) {
         "SELECT k.place::int, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef OR "
         "a.attidentity <> '' OR t.typdefault IS NOT NULL,"
         "       a.attgenerated <> '', coalesce(array_position(i.indkey, a.attnum) IS NOT NULL, false),"
-        "       coalesce(array_position(i.indkey, a.attnum), 0), a.atttypid"
+        "       coalesce(array_position(i.indkey, a.attnum), 0), a.atttypid,"
+        "       CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' ELSE '' END"
         "  FROM unnest($1, $2) WITH ORDINALITY AS k(schema, name, place)"
         "  JOIN pg_namespace n ON n.nspname = k.schema"
         "  JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = k.name"
@@ -110,6 +111,7 @@ void gatherColumns(const TableNames& names, CatalogView* view) {
         bool inKey = spi::flag(row, 7);
         size_t keyPlace = static_cast<size_t>(spi::number(row, 8));  // indkey counts from 0
         bool isComparable = hasEquality(static_cast<Oid>(spi::number(row, 9)));
+        const char* identity = spi::cell(row, 10);
         TableView& table = view->tables[static_cast<size_t>(place - 1)];
         ColumnView& column = table.columns.emplace_back();
         column.name = name;
@@ -117,6 +119,7 @@ void gatherColumns(const TableNames& names, CatalogView* view) {
         column.notNull = notNull;
         column.hasDefault = hasDefault;
         column.generated = generated;
+        column.identity = identity;
         column.hasEquality = isComparable;
         if (inKey) {
             if (table.primaryKey.size() <= keyPlace) table.primaryKey.resize(keyPlace + 1);
