@@ -144,7 +144,7 @@ constexpr struct {
     {Habit::infix, "current_time", "current_time is written without parentheses"},
     {Habit::infix, "current_user", "current_user is written without parentheses"},
 
-    {Habit::key, "unique in an entity", "write indexes: [{columns: [a, b], unique: true}]"},
+    {Habit::key, "primary_key in an entity", "write key: [a, b]"},
 };
 
 std::string lowerCase(std::string_view text) {
