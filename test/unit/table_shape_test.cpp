@@ -37,7 +37,7 @@ TEST(TableShape, IsReadFromWhatFormerVersionsRecorded) {
     EXPECT_EQ("('x' IS NOT NULL)", shape.columns[5].defaultValue);
     EXPECT_TRUE(shape.columns[5].notNull);
     EXPECT_EQ("Two; of 'them'", shape.columns[1].comment);
-    EXPECT_EQ("id", shape.key);
+    EXPECT_EQ(std::vector<std::string>{"id"}, shape.key);
     ASSERT_EQ(2u, shape.checks.size());
     EXPECT_EQ("note IN ('a, b', 'c)')", shape.checks[0].condition);
     EXPECT_EQ("odd \"total\"_check", shape.checks[1].name);
@@ -79,11 +79,11 @@ TEST(TableShape, IsKeptAsJson) {
     TableShape shape;
     shape.columns = {{"a\"b", "text", "E'\n\\'", true, ""}};
     shape.checks = {{"c", "a > 0", "a"}};
-    shape.key = "id";
+    shape.key = {"id"};
     EXPECT_EQ(
         "{\"adopted\": false, \"implied\": false, \"columns\": [{\"name\": \"a\\\"b\", \"type\": \"text\", "
         "\"default\": \"E'\\u000a\\\\'\", \"not_null\": true}], \"checks\": [{\"name\": \"c\", \"condition\": \"a > "
-        "0\"}], \"key\": \"id\"}",
+        "0\"}], \"key\": [\"id\"]}",
         shape.json());
 }
 
