@@ -120,7 +120,14 @@ END $$;
 COMMENT ON FUNCTION specql.write_answers(text[], bigint[], uuid[], text[], text[], integer[], text[], text[], boolean[]) IS
 'Keeps, as events that wait, the answers to those of these calls that are done or dead now and that actions listen to. True if calls have left their leases for the outbox. For specql.retire';
 
+-- For tests, which are rolled back: an answer is never committed there.
+CREATE FUNCTION specql.handle_own_answers(action text) RETURNS bigint
+LANGUAGE c VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'specql_handle_own_answers';
+COMMENT ON FUNCTION specql.handle_own_answers(text) IS
+'Runs the steps of an action for the answers to its calls that this transaction itself has brought, as if it were committed; how many. For generated tests, which are rolled back';
+
 REVOKE ALL ON FUNCTION specql.heard_answers(), specql.hears(text[], text, text), specql.json_of(text), specql.require_emitter(text),
     specql.answer_listeners(text, text, specql.role, text, text), specql.answer_data(jsonb, text, jsonb),
-    specql.write_answers(text[], bigint[], uuid[], text[], text[], integer[], text[], text[], boolean[])
+    specql.write_answers(text[], bigint[], uuid[], text[], text[], integer[], text[], text[], boolean[]), specql.handle_own_answers(text)
 FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION specql.handle_own_answers(text) TO specql_admin;

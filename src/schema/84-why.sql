@@ -79,12 +79,18 @@ BEGIN
         FOR r IN SELECT * FROM specql.every_delivery AS o WHERE o.event_id = e.id AND o.action = e.action ORDER BY o.id LOOP
             step := step + 1;
             what := format('%s %s: %s', r.kind, coalesce(r.service, r.channel), coalesce(r.operation, r.message));
-            detail := format('%s, %s attempts%s', r.status, r.attempts, coalesce(', ' || r.last_error, ''));
+            detail := format('%s, %s attempts%s', r.status, r.attempts, coalesce(', ' || r.last_error, ''))
+                   -- Without a payload of its own it has the event's data.
+                   || CASE WHEN jsonb_typeof(r.payload) = 'object' AND r.payload <> coalesce(e.data, '{}')
+                           THEN coalesce((SELECT ', with ' || string_agg(k.key, ', ' ORDER BY k.key) FROM jsonb_object_keys(r.payload) AS k(key)), ', with nothing')
+                           ELSE '' END
+                   || coalesce(', answer: ' || left(r.response, 200), '');
             RETURN NEXT;
         END LOOP;
         kind := 'caused';
         FOR r IN SELECT v.id, v.type, v.action, v.subject, v.status FROM specql.every_event AS v
-                 WHERE v.caused_by = e.batch AND specql.sees(v.action) ORDER BY v.id, v.action LOOP
+                 -- An answer is caused by the event of its call, and not by those that were handled together with it.
+                 WHERE v.caused_by IN (e.batch, e.id) AND specql.sees(v.action) ORDER BY v.id, v.action LOOP
             step := step + 1;
             what := r.type || coalesce(' of ' || r.subject, '');
             detail := format('%s%s, %s', r.id, coalesce(', handled by ' || r.action, ''), r.status);

@@ -66,6 +66,23 @@ std::vector<Arm> namedArms(const resolve::World& world, const resolve::ResolvedA
     return arms;
 }
 
+std::vector<const resolve::ResolvedStep*> effective(const std::vector<const resolve::ResolvedStep*>& steps) {
+    std::vector<const resolve::ResolvedStep*> found;
+    for (const resolve::ResolvedStep* step : steps) {
+        spec::StepKind kind = step->spec->kind;
+        std::vector<const resolve::ResolvedStep*> inner;
+        for (const std::vector<resolve::ResolvedStep>* part : {&step->then, &step->otherwise})
+            for (const resolve::ResolvedStep& one : *part)
+                inner.push_back(&one);
+        if (kind == spec::StepKind::foreach || kind == spec::StepKind::branch)
+            inner = effective(inner);
+        else if (kind != spec::StepKind::validate && kind != spec::StepKind::ret)
+            inner = {step};
+        found.insert(found.end(), inner.begin(), inner.end());
+    }
+    return found;
+}
+
 std::string stepTitle(const resolve::World& world, const Arm& arm, const resolve::ResolvedStep& step) {
     constexpr size_t most = 80;
     std::string text = emit::stepText(world, step, true);

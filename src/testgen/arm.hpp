@@ -25,6 +25,8 @@ struct Arm {
 std::vector<Arm> armsOf(const resolve::ResolvedAction& action);
 // The same with labels: the type of the event that an arm records, or a number.
 std::vector<Arm> namedArms(const resolve::World& world, const resolve::ResolvedAction& action);
+// Of these steps those that do something; of a loop, what its steps do.
+std::vector<const resolve::ResolvedStep*> effective(const std::vector<const resolve::ResolvedStep*>& steps);
 // What a check of a step is called: `low_stock event: notify: sales_team "Product out of stock"`.
 std::string stepTitle(const resolve::World& world, const Arm& arm, const resolve::ResolvedStep& step);
 

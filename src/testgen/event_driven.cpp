@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "resolve/contradiction.hpp"
+#include "resolve/privacy.hpp"
 #include "testgen/writer.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -64,11 +65,10 @@ public:
         for (const Case& one : cases_)
             boundaries(one);
         if (operation_ == operationsOf(action_).front()) failure();
+        writeAnswers(writer_, action_, operation_);
     }
 
 private:
-    using Steps = std::vector<const resolve::ResolvedStep*>;
-
     // Conditions of the other arms, or of all.
     std::vector<std::string> asked(const Case* except) const {
         std::vector<std::string> conditions;
@@ -169,6 +169,7 @@ private:
         for (const Bystander& row : alone)
             writer_.checkPlaces({row.place}, row.title);
         writeProcessed(writer_, stage_, arm, literal);
+        writePrivate(writer_, stage_, arm.label, literal);
         Play play{[this](const Stage::Render& values) { plant(values); },
                   [this](const Stage::Render& values) { return stage_.fire(values); },
                   [this](const Stage::Render& values) { return stage_.fire(values); }};
@@ -179,24 +180,6 @@ private:
                 writeStrangers(writer_, stage_, *step, scope.own, row, arm.label, one.condition, stage_.focus(arm),
                                play);
         }
-    }
-
-    // Steps that do something; of a loop, what its steps do.
-    static Steps effective(const Steps& steps) {
-        Steps found;
-        for (const resolve::ResolvedStep* step : steps) {
-            spec::StepKind kind = step->spec->kind;
-            Steps inner;
-            for (const std::vector<resolve::ResolvedStep>* part : {&step->then, &step->otherwise})
-                for (const resolve::ResolvedStep& one : *part)
-                    inner.push_back(&one);
-            if (kind == spec::StepKind::foreach || kind == spec::StepKind::branch)
-                inner = effective(inner);
-            else if (kind != spec::StepKind::validate && kind != spec::StepKind::ret)
-                inner = {step};
-            found.insert(found.end(), inner.begin(), inner.end());
-        }
-        return found;
     }
 
     std::string shownCondition(const Arm& arm) const {
@@ -270,6 +253,8 @@ private:
                                                                : "failed events are logged and retried";
         writer_.begin(action_.info->name() + ": its handler fails");
         if (!first_) return writer_.skip(description, cases_.front().why);
+        if (!abort && readsPrivate())
+            return writer_.skip(description, "it reads a private field, which no event keeps until it is tried again");
         writer_.failureShown = writer_.failureShown || !abort;
         Stage::Render literal = writer_.literals(stage_, first_->fixture);
         const std::string event = stage_.fire(literal);
@@ -288,6 +273,20 @@ private:
         writer_.step(event);
         writer_.step(mendHandler(action_));
         writer_.checkFailed(action_, stage_.eventCondition(literal, "f"), description);
+    }
+
+    bool readsPrivate() const {
+        bool found = false;
+        resolve::ResolvedAction copy = action_;
+        resolve::visitExpressions(copy, [&](const resolve::BoundExpression& bound) {
+            for (const resolve::Value& value : bound.values) {
+                const bool isOfRow =
+                    value.kind == resolve::ValueKind::eventColumn || value.kind == resolve::ValueKind::eventChange;
+                const resolve::ColumnInfo* column = isOfRow ? action_.binding.entity->column(value.name) : nullptr;
+                found = found || (column && resolve::isPrivate(*column));
+            }
+        });
+        return found;
     }
 
     Writer& writer_;

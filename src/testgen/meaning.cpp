@@ -24,7 +24,14 @@ Name Meaning::nameOf(const resolve::Value& value, const Scope& scope) const {
             auto found = allocation->params.find(value.name);
             return found == allocation->params.end() ? Name() : found->second;
         }
+        case resolve::ValueKind::answer: {
+            if (value.context < 0) return {};
+            const char* said = isFailure(value.context) ? "error" : "response";
+            return value.name == said ? Name{Place::answer(value.context), said} : Name();
+        }
         case resolve::ValueKind::context: {
+            if (!called && contexts[static_cast<size_t>(value.context)].path == resolve::currentRow)
+                return {eventPlace(value.name, false), value.name};
             if (!called) return {Place::context(value.context), value.name};
             // The row that the called operation reads is one that the caller has too, if there is only one like that.
             const resolve::EntityInfo* entity = entityOf(value, scope);
@@ -51,6 +58,10 @@ Name Meaning::nameOf(const resolve::Value& value, const Scope& scope) const {
             return {scope.element, value.name};
         default: return {};
     }
+}
+
+bool Meaning::isFailure(int answer) const {
+    return resolve::endsWith(answers[static_cast<size_t>(answer)], ".failed");
 }
 
 Place Meaning::eventPlace(const std::string& column, bool old) const {
@@ -113,6 +124,12 @@ std::vector<resolve::Value> Meaning::parts(const resolve::Value& value, const Sc
         for (resolve::Value& part : parts(eventColumn(value.name, true), scope))
             found.push_back(std::move(part));
         return found;
+    }
+    if (value.kind == resolve::ValueKind::answer && value.name == "response_text") {
+        resolve::Value response = value;
+        response.name = "response";
+        response.type = "jsonb";
+        return {response};
     }
     const TestColumn* column = columnOf(value, scope);
     if (!column || column->generation.empty()) return {value};
@@ -229,6 +246,12 @@ std::string Meaning::sql(const resolve::Value& value, const Render& render, cons
                 (void)print(set->value, render, within, given, why);
             return "(" + typedValue(given, scope.changing->target->column(value.name)->type) + ")";
         }
+        case resolve::ValueKind::answer:
+            // The test answers as a consumer, who has no HTTP.
+            if (value.context < 0 || value.name == "attempts" || dimension(value, scope) >= 0) break;
+            if (value.name == "response_text" && !isFailure(value.context))
+                return "(" + column(parts(value, scope).front()) + ")::text";
+            return "NULL::" + value.type;
         case resolve::ValueKind::meta:
             if (dimension(value, scope) >= 0) break;
             if (value.name == "event_type")

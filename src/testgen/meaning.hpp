@@ -77,6 +77,7 @@ public:
     // Handlers of other actions that cannot refuse what this one writes, if values satisfy the scenario's rules.
     std::vector<std::string> contented;
     std::optional<Outside> outside;
+    std::vector<std::string> answers;  // to calls: payments.charge.succeeded, each to a call of what came before it
 
     // The SQL of an expression; false, and why, if a test cannot know its value.
     bool print(const resolve::BoundExpression& bound, const Render& render, const Scope& scope, std::string& sql,
@@ -135,6 +136,8 @@ protected:
     void placeSteps(const resolve::ResolvedStep& step, Place element, std::vector<PlacedStep>& found) const;
     // Whether it is a column of a row that there is not: the old one of an insertion, the new one of a deletion.
     bool isMissing(const resolve::Value& value) const;
+    // Whether that of `answers` says that there is none.
+    bool isFailure(int answer) const;
     Place eventPlace(const std::string& column, bool old) const;
     // The row that the test has of what a query looks at, behind FROM: none, if it has none.
     std::string printLooked(const resolve::BoundExpression& bound, size_t table, const Render& render) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "resolve/event_time.hpp"
+#include "resolve/privacy.hpp"
 #include "testgen/demands.hpp"
 #include "testgen/elements.hpp"
 #include "testgen/knowable.hpp"
@@ -34,6 +35,7 @@ void Needs::find() {
     demands.ofEvent();
     for (size_t i = 0; i < meaning_.contexts.size(); i++) {
         const resolve::Context& context = meaning_.contexts[i];
+        if (context.path == resolve::currentRow) continue;
         int key = use(context.key, {});
         if (key < 0) {
             scenario_.unfit = "the key " + context.key.name + " is computed";
@@ -376,6 +378,7 @@ int Needs::row(Place place, const resolve::EntityInfo& entity) {
 void Needs::rows() {
     if (!action_.binding.custom && action_.binding.entity) eventRow();
     for (size_t i = 0; i < meaning_.contexts.size(); i++) {
+        if (meaning_.contexts[i].path == resolve::currentRow) continue;
         const Place place = Place::context(static_cast<int>(i));
         const int found = row(place, *meaning_.contexts[i].entity);
         if (found < 0) return;
@@ -421,6 +424,13 @@ void Needs::eventRow() {
     }
     scenario_.at(key).unique = true;
     scenario_.at(key).essential = false;
+    // A value by which it is known wherever it would turn up.
+    for (const resolve::ColumnInfo& column : entity.columns) {
+        if (!resolve::isPrivate(column)) continue;
+        const int known = use(meaning_.eventColumn(column.name, operation_ == resolve::opDelete), {});
+        if (known >= 0 && scenario_.at(known).baseType == "text" && !scenario_.at(known).essential)
+            scenario_.at(known).unique = true;
+    }
     if (const std::string& name = action_.binding.valueColumn; !name.empty()) {
         const int known = use(meaning_.eventColumn(name, false), {});
         if (known < 0) {

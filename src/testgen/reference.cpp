@@ -83,26 +83,34 @@ std::string queryOf(const resolve::ResolvedStep& step) {
            " AND d.created_at >= now()";
 }
 
+std::string wayVariable(int context) {
+    return "v_way_" + std::to_string(context + 1);
+}
+
 }  // namespace
 
 Reference::Reference(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
-                     const Stage::Render& literal)
-    : world_(world), resolver_(resolver), stage_(stage), literal_(literal) {
-    visitSteps(resolver, stage.action, [this](const resolve::ResolvedStep& step) {
+                     const Stage::Render& literal, const resolve::ResolvedAction* told)
+    : world_(world),
+      resolver_(resolver),
+      stage_(stage),
+      literal_(literal),
+      told_(told != nullptr ? *told : stage.action) {
+    visitSteps(resolver, told_, [this](const resolve::ResolvedStep& step) {
         if (insertsRow(step) && !assignmentOf(step, step.target->key)) keysChosen_.insert(step.target);
     });
-    visitSteps(resolver, stage.action, [this](const resolve::ResolvedStep& step) {
+    visitSteps(resolver, told_, [this](const resolve::ResolvedStep& step) {
         if (deliveryKind(step) || step.spec->kind == spec::StepKind::emit)
             queries_[placeOf(step)] = queryOf(step);
         else if (step.target)
             lookAtTable(*step.target);
     });
-    std::string body;
-    for (const resolve::ResolvedBranch& branch : stage.action.branches)
+    std::string body = readWays();
+    for (const resolve::ResolvedBranch& branch : told_.branches)
         body += branch.condition ? choice(branch.condition, branch.steps, branch.otherwise) : block(branch.steps);
     // An event that is refused leaves nothing; with `on_error: abort` not even what was about to raise it.
     if (validates_) {
-        if (stage.action.info->spec->onError.value != "abort")
+        if (told_.isAnswer() || told_.info->spec->onError.value != "abort")
             body = "BEGIN\n" + indent(body, 4) +
                    "EXCEPTION WHEN SQLSTATE 'SQ206' THEN\n"
                    "    PERFORM set_config('specql_test.refused', SQLERRM, true);\nEND;\n";
@@ -111,7 +119,7 @@ Reference::Reference(const resolve::World& world, const resolve::Resolver& resol
             "    (SELECT min(f.message) FROM specql.failures AS f WHERE " +
             stage.eventCondition(literal, "f") + ")))";
     }
-    if (resolve::isBulk(*stage.action.info)) {
+    if (resolve::isBulk(*told_.info)) {
         body = "PERFORM set_config('specql_test.returned', '0', true);\n" + body;
         queries_[returned] = "SELECT jsonb_build_object('rows', current_setting('specql_test.returned', true))";
     }
@@ -225,6 +233,8 @@ std::string Reference::value(const resolve::Value& value, std::string& why) cons
     if (value.kind == resolve::ValueKind::target) return "t." + quoteName(value.name);
     if (value.kind == resolve::ValueKind::handled) return "v_taken." + quoteName(value.name);
     if (value.kind == resolve::ValueKind::local) return emit::variableName(value.name);
+    if (value.kind == resolve::ValueKind::context && told_.isAnswer())
+        return wayVariable(value.context) + "." + quoteName(value.name);
     std::string sql;
     (void)stage_.printValue(value, literal_, sql, why);
     return sql;
@@ -273,8 +283,7 @@ std::string Reference::update(const resolve::ResolvedStep& step, std::string& wh
     std::vector<std::string> where;
     const std::string key = "t." + quoteName(entity.key) + " = ";
     if (step.ownRow) where.push_back(key + literal_(stage_.dimension({Place::row(), entity.key})));
-    if (step.byContext >= 0)
-        where.push_back(key + value(stage_.action.contexts[static_cast<size_t>(step.byContext)].key, why));
+    if (step.byContext >= 0) where.push_back(key + value(told_.contexts[static_cast<size_t>(step.byContext)].key, why));
     if (step.rowKey) where.push_back(key + value(*step.rowKey, why));
     if (step.where) where.push_back("(" + print(step.where, why) + ")");
     if (where.empty()) return why = "its rows are not known", "";
@@ -328,9 +337,23 @@ std::string Reference::validate(const resolve::ResolvedStep& step, std::string& 
            "MESSAGE = " + message + ";\nEND IF;\n";
 }
 
+std::string Reference::readWays() {
+    std::string sql;
+    for (size_t i = 0; i < told_.contexts.size() && told_.isAnswer(); i++) {
+        const resolve::Context& way = told_.contexts[i];
+        const std::string variable = wayVariable(static_cast<int>(i)), table = tableName(*way.entity);
+        std::string why, key = value(way.key, why);
+        if (!why.empty()) continue;
+        variables_.insert(variable + " " + table);
+        sql += "SELECT t.* INTO " + variable + " FROM " + table + " AS t WHERE t." + quoteName(way.entity->key) +
+               " = " + key + ";\n";
+    }
+    return sql;
+}
+
 std::string Reference::eventData() const {
     if (taken_) return "to_jsonb(v_taken)";
-    if (resolve::isBulk(*stage_.action.info)) return stage_.payload(literal_);
+    if (resolve::isBulk(*told_.info)) return stage_.payload(literal_);
     return "(SELECT v.data FROM specql.events AS v WHERE " + stage_.eventCondition(literal_, "v") +
            " ORDER BY v.id DESC LIMIT 1)";
 }

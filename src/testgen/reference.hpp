@@ -12,8 +12,11 @@ namespace specql::testgen {
 
 class Reference {
 public:
+    // Of the stage's action, unless another is told: what is done with the answer to a call of it.
     Reference(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
-              const Stage::Render& literal);
+              const Stage::Render& literal, const resolve::ResolvedAction* told = nullptr);
+
+    const resolve::ResolvedAction& action() const { return told_; }
 
     // Places beside those of the steps: the message of a `validate` that refused the event, what a bulk operation
     // returned.
@@ -58,11 +61,14 @@ private:
                          std::string& why) const;
     std::string assignments(const resolve::ResolvedStep& step, std::string& why) const;
     std::string eventData() const;
+    // Rows that an answer leads to, as they are when it has come, each in a variable.
+    std::string readWays();
 
     const resolve::World& world_;
     const resolve::Resolver& resolver_;
     const Stage& stage_;
     const Stage::Render& literal_;
+    const resolve::ResolvedAction& told_;
     std::string statement_;
     std::set<std::string> variables_;  // of loops, as they are declared
     bool validates_ = false;

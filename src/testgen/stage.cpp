@@ -17,8 +17,9 @@ std::string tableName(const TestTable& table) {
 }  // namespace
 
 Stage::Stage(const resolve::World& world, const resolve::Resolver& resolver, const TestTables& tables,
-             const resolve::ResolvedAction& action, unsigned operation)
+             const resolve::ResolvedAction& action, unsigned operation, std::vector<std::string> answers)
     : Meaning(world, resolver, tables, action, operation) {
+    this->answers = std::move(answers);
     Needs(*this).find();
     unfit = scenario.unfit;
 }

@@ -12,7 +12,7 @@ public:
     using Render = testgen::Render;
 
     Stage(const resolve::World& world, const resolve::Resolver& resolver, const TestTables& tables,
-          const resolve::ResolvedAction& action, unsigned operation);
+          const resolve::ResolvedAction& action, unsigned operation, std::vector<std::string> answers = {});
 
     std::string unfit;  // why no test can be made; empty if one can
 

@@ -50,6 +50,7 @@ void writeWindow(Writer& writer, const resolve::ResolvedAction& action) {
         for (const WindowCase& row : rows)
             playCase(events, row, checked);
     if (!first.empty() || !found.absent.empty()) inTime.writeFailure(label);
+    writeAnswers(writer, action, 0);
 }
 
 }  // namespace specql::testgen

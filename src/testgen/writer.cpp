@@ -2,17 +2,19 @@
 
 #include <algorithm>
 
+#include "resolve/privacy.hpp"
 #include "testgen/doubts.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
 namespace specql::testgen {
 
-// What hands events to a window is as much a part of its action as what handles the matches.
+// What hands events to a window is as much a part of its action as what handles the matches, and what is done with
+// answers.
 void Writer::about(const resolve::ResolvedAction& action) {
     tested_ = testedOf(action);
     for (const resolve::ResolvedAction& other : resolver.actions)
-        if (other.info == action.info && other.isFeed())
+        if (other.info == action.info && (other.isFeed() || other.isAnswer()))
             for (std::string& function : testedOf(other).functions)
                 tested_.functions.push_back(std::move(function));
 }
@@ -111,18 +113,18 @@ std::string scriptOf(const Stage& stage, const std::vector<std::string>& stateme
 }
 
 // What the tables would hold without the action, and with what the spec says.
-std::vector<std::string> keptFrom(const Stage& stage, const std::string& fire) {
+std::vector<std::string> keptFrom(const Reference& reference, const std::string& fire) {
     if (fire.empty()) return {};
-    std::vector<std::string> statements = breakHandler(stage.action, "NULL;");
+    std::vector<std::string> statements = breakHandler(reference.action(), "NULL;");
     statements.push_back(fire);
-    for (std::string& sql : mendHandler(stage.action))
+    for (std::string& sql : mendHandler(reference.action()))
         statements.push_back(std::move(sql));
     return statements;
 }
 
 std::string difference(const Stage& stage, const Reference& reference, const std::string& script,
                        const std::string& fire, const std::string& queries) {
-    std::vector<std::string> wanted = keptFrom(stage, fire);
+    std::vector<std::string> wanted = keptFrom(reference, fire);
     wanted.push_back(reference.statement());
     return "specql.test_difference(" + scriptOf(stage, {script}) + ", " + scriptOf(stage, wanted) + ",\n    " +
            queries + ")";
@@ -130,7 +132,7 @@ std::string difference(const Stage& stage, const Reference& reference, const std
 
 // Places where the reference leaves something else than there is without the action.
 std::string changes(const Stage& stage, const Reference& reference, const std::string& fire) {
-    std::vector<std::string> without = keptFrom(stage, fire), with = without;
+    std::vector<std::string> without = keptFrom(reference, fire), with = without;
     with.push_back(reference.statement());
     return "specql.outcomes_differ(specql.test_outcome(" + scriptOf(stage, without) +
            ", q.queries), specql.test_outcome(" + scriptOf(stage, with) + ", q.queries), '{}')\nFROM (SELECT " +
@@ -221,12 +223,14 @@ void Writer::checkRetried(const Stage& stage, const Reference& reference, const 
 void Writer::checkFailed(const resolve::ResolvedAction& action, const std::string& failures,
                          const std::string& description) {
     const std::string status = action.info->spec->maxAttempts.value == "1" ? "parked" : "failed";
-    check(
-        "is((SELECT ROW(f.status, f.attempts, f.message, specql.retry(f.id, f.action))::text\n"
-        "    FROM specql.failures AS f WHERE " +
-            failures + "\n    ORDER BY f.id LIMIT 1),\n    ROW('" + status + "', 1, " + quoteLiteral(failingMessage) +
-            ", 1)::text, " + quoteLiteral(description) + ")",
-        description);
+    // A message that may quote a private field is withheld.
+    const std::string message = quoteLiteral(failingMessage);
+    const bool isTold = !resolve::mayTellPrivate(resolver, action);
+    check("is((SELECT ROW(f.status, f.attempts, f.message" + (isTold ? "" : " = " + message) +
+              ", specql.retry(f.id, f.action))::text\n    FROM specql.failures AS f WHERE " + failures +
+              "\n    ORDER BY f.id LIMIT 1),\n    ROW('" + status + "', 1, " + (isTold ? message : "false") +
+              ", 1)::text, " + quoteLiteral(description) + ")",
+          description);
 }
 
 void Writer::doubt(const Stage& stage, const resolve::ResolvedStep* step, const std::string& check, int events) {
@@ -236,10 +240,11 @@ void Writer::doubt(const Stage& stage, const resolve::ResolvedStep* step, const 
 
 std::vector<std::string> breakHandler(const resolve::ResolvedAction& action, const std::string& body) {
     std::string name = resolve::handlerName(action), handler = quoteName(action.info->schema, name);
+    const bool isTrigger = !action.binding.custom && !action.isAnswer();
     return {"ALTER FUNCTION " + handler + "() RENAME TO specql_test_aside",
-            "CREATE FUNCTION " + handler + "() RETURNS " + (action.binding.custom ? "void" : "trigger") +
-                " LANGUAGE plpgsql AS $body$\nBEGIN\n    " + body + "\n    " +
-                (action.binding.custom ? "" : "RETURN NULL;") + "\nEND $body$"};
+            "CREATE FUNCTION " + handler + "() RETURNS " + (isTrigger ? "trigger" : "void") +
+                " LANGUAGE plpgsql AS $body$\nBEGIN\n    " + body + "\n    " + (isTrigger ? "RETURN NULL;" : "") +
+                "\nEND $body$"};
 }
 
 std::vector<std::string> mendHandler(const resolve::ResolvedAction& action) {

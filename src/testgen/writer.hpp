@@ -156,6 +156,10 @@ void writeStrangers(Writer& writer, const Stage& stage, const resolve::ResolvedS
 
 // After an event, whose effects have been looked at: processed_at of the rows that tell of it.
 void writeProcessed(Writer& writer, const Stage& stage, const Arm& arm, const Stage::Render& literal);
+// After an event: what is private of its row is neither in the log nor in what leaves.
+void writePrivate(Writer& writer, const Stage& stage, const std::string& label, const Stage::Render& literal);
+// Tests of their own: the calls of an action are answered. `operation` raises its event.
+void writeAnswers(Writer& writer, const resolve::ResolvedAction& action, unsigned operation);
 void writeEventDriven(Writer& writer, const resolve::ResolvedAction& action);
 // Tests that a suite has once: consistency and the end of cascades, with an action that can be set off.
 void writeConsistency(Writer& writer, const std::vector<const resolve::ResolvedAction*>& actions);

@@ -14,6 +14,7 @@ constexpr Look looks[] = {
     {resolve::GraphNode::Kind::entity, "[(", ")]", "shape=cylinder"},
     {resolve::GraphNode::Kind::event, "([", "])", "shape=box, style=rounded"},
     {resolve::GraphNode::Kind::action, "[", "]", "shape=box"},
+    {resolve::GraphNode::Kind::answer, "[/", "/]", "shape=parallelogram"},
     {resolve::GraphNode::Kind::service, "{{", "}}", "shape=hexagon"},
     {resolve::GraphNode::Kind::channel, ">", "]", "shape=cds"},
 };
@@ -45,6 +46,10 @@ std::string dotText(const std::string& text) {
     return quoted + "\"";
 }
 
+std::string shownName(const resolve::GraphNode& node) {
+    return node.detail.empty() ? node.name : node.name + ", " + node.detail;
+}
+
 std::string nodeId(size_t node) {
     return "n" + std::to_string(node + 1);
 }
@@ -54,7 +59,7 @@ std::string mermaid(const resolve::EventGraph& graph) {
     for (size_t i = 0; i < graph.nodes.size(); i++) {
         const resolve::GraphNode& node = graph.nodes[i];
         const Look& look = lookOf(node);
-        text += "    " + nodeId(i) + look.open + mermaidText(node.name) + look.close + "\n";
+        text += "    " + nodeId(i) + look.open + mermaidText(shownName(node)) + look.close + "\n";
         if (node.cycle) onCycle += (onCycle.empty() ? "" : ",") + nodeId(i);
     }
     for (size_t i = 0; i < graph.edges.size(); i++) {
@@ -73,7 +78,7 @@ std::string dot(const resolve::EventGraph& graph) {
     std::string text = "digraph specql {\n    rankdir=LR;\n";
     for (size_t i = 0; i < graph.nodes.size(); i++) {
         const resolve::GraphNode& node = graph.nodes[i];
-        text += "    " + nodeId(i) + " [label=" + dotText(node.name) + ", " + lookOf(node).dot +
+        text += "    " + nodeId(i) + " [label=" + dotText(shownName(node)) + ", " + lookOf(node).dot +
                 (node.cycle ? ", color=red, penwidth=2" : "") + "];\n";
     }
     for (const resolve::GraphEdge& edge : graph.edges) {

@@ -274,7 +274,7 @@ private:
             case spec::StepKind::remove: return !step.target ? "" : "deletes " + rows(step);
             case spec::StepKind::callExternal:
                 return "queues a call to the service " + spec.target.value + ", operation " + spec.message.value +
-                       sent(step, set) + once(step);
+                       sent(step, set) + once(step) + (spec.after ? ", to leave after " + spec.after.value : "");
             case spec::StepKind::notify:
                 return "queues a notification of " + channel(step) + ": " + message + sent(step, set);
             case spec::StepKind::escalate:

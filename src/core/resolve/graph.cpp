@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "resolve/answers.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -262,10 +263,11 @@ public:
         for (const EntityInfo& entity : world_.entities)
             if (entity.unit || entity.impliedByStep) node(GraphNode::Kind::entity, entity.shown());
         for (const Unit& unit : world_.units)
-            if (unit.kind == "service") node(GraphNode::Kind::service, unit.name);
+            if (unit.kind == "service") graph_.nodes[node(GraphNode::Kind::service, unit.name)].detail = paceOf(unit);
         for (const ResolvedAction& action : actions_) {
             if (action.isAnswer())
-                drawAnswer(action);
+                edge(node(GraphNode::Kind::service, action.answer.substr(0, action.answer.find('.'))),
+                     actionNode(action), "answer");
             else if (action.window)
                 drawWindow(action);
             else if (action.binding.entity || !action.binding.event.empty())
@@ -285,10 +287,36 @@ private:
     size_t node(GraphNode::Kind kind, const std::string& name) {
         for (size_t i = 0; i < graph_.nodes.size(); i++)
             if (graph_.nodes[i].kind == kind && graph_.nodes[i].name == name) return i;
-        graph_.nodes.push_back({kind, name, false});
+        graph_.nodes.push_back({kind, name, false, ""});
         return graph_.nodes.size() - 1;
     }
-    size_t actionNode(const ResolvedAction& action) { return node(GraphNode::Kind::action, action.info->name()); }
+    // What is done with an answer happens later than the rest, and stands by itself.
+    size_t actionNode(const ResolvedAction& action) {
+        if (action.isAnswer()) return node(GraphNode::Kind::answer, action.info->name() + ": " + action.answer);
+        return node(GraphNode::Kind::action, action.info->name());
+    }
+
+    // How fast the calls of a service leave: 10 per second.
+    static std::string paceOf(const Unit& unit) {
+        std::vector<std::string> said;
+        for (const spec::Service& service : unit.file->spec.services) {
+            if (service.name.value != unit.name) continue;
+            for (const spec::Option& option : service.options)
+                if (option.name.value == "rate") said.push_back(option.json.substr(1, option.json.size() - 2));
+        }
+        return join(said, ", ");
+    }
+
+    // The operation of a call, and the keys that it sends, if it has chosen them.
+    static std::string callLabel(const spec::Step& step) {
+        constexpr size_t most = 4;
+        if (!step.ownPayload) return step.message.value;
+        std::vector<std::string> keys;
+        for (const spec::Assignment& key : step.set)
+            if (keys.size() < most) keys.push_back(key.column.value);
+        if (step.set.size() > most) keys.push_back("…");
+        return step.message.value + " (" + join(keys, ", ") + ")";
+    }
 
     GraphEdge& edge(size_t from, size_t to, const std::string& label) {
         for (GraphEdge& known : graph_.edges)
@@ -302,13 +330,6 @@ private:
         edge(event, actionNode(action), overTime(*action.info->spec));
     }
 
-    // The service, and what of it is answered.
-    void drawAnswer(const ResolvedAction& action) {
-        size_t dot = action.answer.find('.');
-        edge(node(GraphNode::Kind::service, action.answer.substr(0, dot)), actionNode(action),
-             action.answer.substr(dot + 1));
-    }
-
     // What a window counts, or within which time a correlation waits; empty for other actions.
     static std::string overTime(const spec::Action& spec) {
         if (spec.correlated) return "within " + spec.correlationWindow.value;
@@ -317,7 +338,12 @@ private:
 
     // The event that sets an action off, and the table whose changes raise it.
     size_t raisedBy(const Binding& binding) {
-        if (binding.custom) return node(GraphNode::Kind::event, binding.event);
+        if (binding.custom) {
+            const size_t event = node(GraphNode::Kind::event, binding.event);
+            const std::string service = answeringService(world_, binding.event);
+            if (!service.empty()) edge(node(GraphNode::Kind::service, service), event, "answer");
+            return event;
+        }
         size_t event = node(GraphNode::Kind::event, binding.entity->shown() + "." + binding.event);
         edge(node(GraphNode::Kind::entity, binding.entity->shown()), event, verbs(binding));
         return event;
@@ -367,7 +393,7 @@ private:
             const spec::Step& spec = *step.spec;
             switch (spec.kind) {
                 case spec::StepKind::callExternal:
-                    edge(self, node(GraphNode::Kind::service, spec.target.value), spec.message.value);
+                    edge(self, node(GraphNode::Kind::service, spec.target.value), callLabel(spec));
                     break;
                 case spec::StepKind::notify:
                 case spec::StepKind::escalate:

@@ -9,15 +9,18 @@
 namespace specql::resolve {
 
 struct GraphNode {
-    enum class Kind { entity, event, action, service, channel };
+    enum class Kind { entity, event, action, answer, service, channel };
     Kind kind;
-    std::string name;    // inventory.product, inventory.product.stock_quantity_changed, inventory.on_stock_change, …
+    std::string name;    // inventory.product, inventory.product.stock_quantity_changed, inventory.on_stock_change, …;
+                         // what an action does with an answer: shop.on_order: payments.charge.succeeded
     bool cycle = false;  // an action that can set itself off
+    std::string detail;  // of a service: how fast its calls leave; may be empty
 };
 
 struct GraphEdge {
     size_t from, to;    // into EventGraph::nodes
-    std::string label;  // the verb: update, insert, emit, notify, calls, the operation of a service; may be empty
+    std::string label;  // the verb: update, insert, emit, notify, calls, the operation of a service with the keys of
+                        // its payload; may be empty
     bool cycle = false;
 };
 

@@ -5,6 +5,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/settings.hpp"
+#include "pg/bridge/spi.hpp"
 #include "pg/capture/failure.hpp"
 #include "pg/history/past.hpp"
 
@@ -13,9 +14,10 @@ namespace specql::history {
 namespace {
 
 // Claims by row locks, so that two sessions do not handle an event twice. $3 is the last id of the batch before:
-// without it each claim would scan all index entries of the rows that this transaction has deleted already.
+// without it each claim would scan all index entries of the rows that this transaction has deleted already. $4: only
+// what this transaction has brought.
 const char* const claimSql = "SELECT " PAST_COLUMNS R"(, deliver FROM specql.waiting_event
-WHERE action = $1 AND id > $3 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)";
+WHERE action = $1 AND id > $3 AND (NOT $4 OR xid = pg_current_xact_id()) ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
 const char* const releasedSql =
     "SELECT r.action FROM specql.released_actions AS r WHERE specql.sees(r.action) ORDER BY r.action";
@@ -59,11 +61,11 @@ void execute(const char* sql, Oid* types, Datum* values, int count, Read&& read)
     });
 }
 
-PastEvent* claim(const char* action, int64_t limit, const pg_uuid_t* after, int* count) {
-    Oid types[3] = {TEXTOID, INT8OID, UUIDOID};
-    Datum values[3] = {CStringGetTextDatum(action), Int64GetDatum(limit), UUIDPGetDatum(after)};
+PastEvent* claim(const char* action, int64_t limit, bool own, const pg_uuid_t* after, int* count) {
+    Oid types[4] = {TEXTOID, INT8OID, UUIDOID, BOOLOID};
+    Datum values[4] = {CStringGetTextDatum(action), Int64GetDatum(limit), UUIDPGetDatum(after), BoolGetDatum(own)};
     PastEvent* events = nullptr;
-    execute(claimSql, types, values, 3, [count, &events](MemoryContext caller) {
+    execute(claimSql, types, values, 4, [count, &events](MemoryContext caller) {
         MemoryContext spi = MemoryContextSwitchTo(caller);
         *count = static_cast<int>(SPI_processed);
         events = static_cast<PastEvent*>(palloc(sizeof(PastEvent) * (SPI_processed + 1)));
@@ -90,9 +92,9 @@ void remove(const char* action, const PastEvent* events, int count) {
 
 // Handles up to `limit` events of an action with ids after `after`, sets that to the last id, and returns their number.
 // Those that fail are added to `failed`.
-int handleSome(const char* action, int64_t limit, pg_uuid_t* after, int64_t* failed) {
+int handleSome(const char* action, int64_t limit, bool own, pg_uuid_t* after, int64_t* failed) {
     int count;
-    PastEvent* events = claim(action, limit, after, &count);
+    PastEvent* events = claim(action, limit, own, after, &count);
     if (count == 0) return 0;
     auto* errors = static_cast<ErrorData**>(palloc0(sizeof(ErrorData*) * count));
     handleEach(events, count, false, errors);
@@ -122,7 +124,8 @@ char** actionsOf(const char* sql, int* count) {
     return names;
 }
 
-int64_t handleAll(const char* action, int64_t limit) {
+// `own`: only events that this transaction has brought.
+int64_t handleAll(const char* action, int64_t limit, bool own = false) {
     MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext, "specql resume", ALLOCSET_DEFAULT_SIZES);
     MemoryContext before = MemoryContextSwitchTo(scratch);
     pg_uuid_t after;
@@ -130,7 +133,7 @@ int64_t handleAll(const char* action, int64_t limit) {
     int64_t handled = 0, failed = 0;
     while (handled < limit) {
         int64_t some = Min(limit - handled, static_cast<int64_t>(Max(settings::batchSize, 1)));
-        int count = handleSome(action, some, &after, &failed);
+        int count = handleSome(action, some, own, &after, &failed);
         if (count == 0) break;
         handled += count;
         MemoryContextReset(scratch);
@@ -173,6 +176,15 @@ void failReleased(const char* action, int64_t limit) {
 SPECQL_FUNCTION(specql_handle_released) {
     const char* action = PG_ARGISNULL(0) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(0));
     PG_RETURN_INT64(handleReleased(action, PG_INT64_MAX));
+}
+
+// specql.handle_own_answers(action): the same with what this transaction has brought, for generated tests, which are
+// rolled back.
+SPECQL_FUNCTION(specql_handle_own_answers) {
+    spi::connect();
+    spi::query("SELECT specql.require_action($1, specql.viewer())", {{TEXTOID, PG_GETARG_DATUM(0)}});
+    spi::finish();
+    PG_RETURN_INT64(handleAll(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_INT64_MAX, true));
 }
 
 }  // namespace specql::history
