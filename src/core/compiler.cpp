@@ -215,6 +215,7 @@ void Compiler::collectNames() {
         tables.add(entity.table);
         tables.add(entity.word);
         functions.add("create_" + entity.word);
+        functions.add("refuse_" + entity.word + "_state");
         for (const spec::Field& field : entity.spec->fields) {
             types.add(resolve::typeToLookUp(field.type.value));
             tables.addTable(field.refTarget.value);
@@ -277,6 +278,8 @@ Compiler::Outcome Compiler::finish(const std::vector<AnalysisResult>& results) n
         std::set<std::string> own;
         for (const resolve::ActionInfo& action : state.world.actions)
             if (action.unit->fresh()) own.insert(action.name());
+        for (const resolve::EntityInfo& entity : state.world.entities)
+            if (entity.unit && entity.unit->fresh()) own.insert(entity.home + "." + entity.name);
         for (const Explanation& explanation : state.world.explanations)
             if (own.count(explanation.action)) state.explanations.push_back(explanation);
         if (!understood) return;

@@ -44,6 +44,16 @@ LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'specql
 COMMENT ON FUNCTION specql.caller(text) IS
 'Who did it, for user the role that the session works as, for any other key that of the claims in the first of the settings named by specql.caller_claims that is set; in a handler of the event that is handled, as it was when that happened';
 
+CREATE FUNCTION specql.caller_has("right" text) RETURNS boolean
+LANGUAGE sql STABLE
+AS $$
+    SELECT coalesce(specql.caller($1) = 'true', false) OR EXISTS (
+        SELECT FROM pg_catalog.pg_roles AS role, pg_catalog.pg_roles AS caller
+        WHERE role.rolname = $1 AND caller.rolname = specql.caller('user') AND pg_has_role(caller.oid, role.oid, 'MEMBER'))
+$$;
+COMMENT ON FUNCTION specql.caller_has(text) IS
+    'Whether the caller has a right: a claim of this name is true, or he is a member of the role of this name';
+
 CREATE FUNCTION specql.payload(data jsonb, key text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload';
 COMMENT ON FUNCTION specql.payload(jsonb, text) IS

@@ -117,7 +117,7 @@ std::vector<Invariant> invariantsOf(const resolve::Resolver& resolver, const res
         bool listens = custom.empty() ? !binding.custom && binding.entity == entity && (binding.ops & operation)
                                       : binding.custom && binding.event == custom;
         if (!listens || other.info == except || other.info->spec->onError.value != "abort" || other.window ||
-            other.isFeed() || other.isAnswer() || resolve::isBulk(*other.info) || isSwitchedOff(*other.info))
+            other.isFeed() || other.isAnswer() || resolve::isFunction(*other.info) || isSwitchedOff(*other.info))
             continue;
         std::set<const resolve::ResolvedStep*> known;
         for (const Arm& arm : armsOf(other)) {

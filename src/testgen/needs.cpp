@@ -172,7 +172,7 @@ void Needs::steps(const std::vector<resolve::ResolvedStep>& steps, Place element
 Scope Needs::target(const resolve::ResolvedStep& step, Place element) {
     const Scope known = meaning_.scopeOf(step, element);
     if (!writesRows(step)) return known;
-    const bool allocates = step.limit || !step.order.empty() || resolve::isBulk(*action_.info);
+    const bool allocates = step.limit || !step.order.empty() || resolve::takesRows(*action_.info);
     if (!allocates && (known.own || !step.where)) return known;
     Place place = allocates ? Place::allocation(meaning_.allocations.size()) : rowOfKey(step, known);
     if (!place) place = Place::step(meaning_.targets_.size());

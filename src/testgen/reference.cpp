@@ -119,7 +119,7 @@ Reference::Reference(const resolve::World& world, const resolve::Resolver& resol
             "    (SELECT min(f.message) FROM specql.failures AS f WHERE " +
             stage.eventCondition(literal, "f") + ")))";
     }
-    if (resolve::isBulk(*told_.info)) {
+    if (resolve::isFunction(*told_.info)) {
         body = "PERFORM set_config('specql_test.returned', '0', true);\n" + body;
         queries_[returned] = "SELECT jsonb_build_object('rows', current_setting('specql_test.returned', true))";
     }
@@ -353,7 +353,7 @@ std::string Reference::readWays() {
 
 std::string Reference::eventData() const {
     if (taken_) return "to_jsonb(v_taken)";
-    if (resolve::isBulk(*told_.info)) return stage_.payload(literal_);
+    if (resolve::isFunction(*told_.info)) return stage_.payload(literal_);
     return "(SELECT v.data FROM specql.events AS v WHERE " + stage_.eventCondition(literal_, "v") +
            " ORDER BY v.id DESC LIMIT 1)";
 }

@@ -10,9 +10,10 @@ namespace specql::testgen {
 namespace {
 
 std::string suiteOf(const resolve::ResolvedAction& action) {
-    const char* pattern = action.window                   ? "window_test"
-                          : resolve::isBulk(*action.info) ? "batch_test"
-                                                          : "event_driven_test";
+    const char* pattern = action.window                       ? "window_test"
+                          : resolve::takesRows(*action.info)  ? "batch_test"
+                          : resolve::isFunction(*action.info) ? "states_test"
+                                                              : "event_driven_test";
     return action.info->schema + "." + pattern;
 }
 
@@ -59,7 +60,10 @@ WrittenSuite writeSuite(const resolve::World& world, const resolve::Resolver& re
             writer.skip(action.info->name(), "the action is switched off in the spec");
         } else if (action.window) {
             writeWindow(writer, action);
-        } else if (resolve::isBulk(*action.info)) {
+        } else if (!resolve::takesRows(*action.info) && resolve::isFunction(*action.info)) {
+            writer.begin(action.info->name());
+            writer.skip(action.info->name() + " changes the state", "transitions are not tried by generated tests");
+        } else if (resolve::isFunction(*action.info)) {
             writeBulk(writer, action);
         } else {
             writeEventDriven(writer, action);

@@ -170,7 +170,7 @@ void Writer::checkStep(const Stage& stage, const Reference& reference, const res
                arrayOf(places),
            description);
     // Where there is no handler to put aside, whatever else happens does so in the same order.
-    if (!stage.outside && !resolve::isBulk(*stage.action.info)) doubt(stage, &step, description);
+    if (!stage.outside && !resolve::isFunction(*stage.action.info)) doubt(stage, &step, description);
     checkPlaces(places, description);
 }
 

@@ -63,6 +63,21 @@ static std::string overArray(const resolve::ResolvedAction& action, bool tellsPr
     return loop;
 }
 
+// What a caller must be, before anything is done for him. The row that it speaks of is read by then, and locked.
+static std::string requirement(const resolve::World& world, const resolve::ResolvedAction& action, Printer& printer) {
+    if (!action.required) return "";
+    const std::string text = commentText(world.expressionText(action.required.expression));
+    return "-- requires: " + text + "\nIF (" + printer.print(action.required) +
+           ") IS NOT TRUE THEN\n    RAISE EXCEPTION USING ERRCODE = '42501',\n        MESSAGE = " +
+           quoteLiteral(action.info->name() + " requires " + text) +
+           ",\n        DETAIL = format('The caller is %s.', specql.caller('user'));\nEND IF;\n\n";
+}
+
+static bool speaksOfRows(const resolve::BoundExpression& bound) {
+    return std::any_of(bound.values.begin(), bound.values.end(),
+                       [](const resolve::Value& value) { return value.kind == resolve::ValueKind::context; });
+}
+
 static bool takes(const std::vector<resolve::ResolvedStep>& steps) {
     return std::any_of(steps.begin(), steps.end(), [](const resolve::ResolvedStep& step) {
         return step.takes || takes(step.then) || takes(step.otherwise);
@@ -74,34 +89,47 @@ Object bulkFunction(const resolve::World& world, const resolve::Resolver& resolv
     const resolve::ActionInfo& info = *action.info;
     Printer printer(world, resolver, action, Printer::Place::function);
     StepEmitter steps(world, action, printer);
-    std::vector<std::string> arguments, types, declarations = {"v_count integer := 0;"};
+    std::vector<std::string> arguments, types, declarations;
+    const bool counts = !action.result;
+    if (counts) declarations.push_back("v_count integer := 0;");
     for (const auto& [key, type] : action.parameters()) {
         arguments.push_back(quoteName("p_" + key) + " " + type);
         types.push_back(type);
     }
-    std::string body;
+    std::string body, required = requirement(world, action, printer);
+    const bool asksRows = speaksOfRows(action.required);
+    if (!asksRows) body = required;
     for (const resolve::Context& context : action.contexts) {
         std::vector<std::string> columns;
         for (const std::string& column : context.columns)
             columns.push_back("t." + quoteName(column));
         if (!columns.empty()) declarations.push_back(contextVariable(context) + " record;");
         std::string key = printer.print(context.key, true);
-        body += "-- the row of " + context.entity->shown() + " that " + context.key.name +
-                " names; its lock makes two runs take turns\n" +
+        // A row that a function's own row refers to is only read, and may be missing where the ref is NULL.
+        const bool isReferred = action.info->spec->ofRow && context.key.kind == resolve::ValueKind::context;
+        const bool locks = !isReferred || context.locked;
+        if (isReferred && !locks && columns.empty()) continue;
+        body += "-- the row of " + context.entity->shown() + " that " + context.key.name + " names" +
+                (locks ? "; its lock makes two runs take turns\n" : "\n") +
                 (columns.empty() ? "PERFORM 1\n"
                                  : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
                 "FROM " + quoteName(context.entity->schema, context.entity->table) +
                 " AS t\n"
                 "WHERE t." +
-                quoteName(context.entity->key) + " = " + key +
-                "\nFOR NO KEY UPDATE;\n"
-                "IF NOT FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" +
+                quoteName(context.entity->key) + " = " + key + (locks ? "\nFOR NO KEY UPDATE;\n" : ";\n");
+        if (isReferred) {
+            body += '\n';
+            continue;
+        }
+        body += "IF NOT FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" +
                 context.key.name + " %s names no row of " + context.entity->shown() + "', coalesce(" + key +
                 "::text, 'null'));\nEND IF;\n\n";
     }
+    if (asksRows) body += required;
     StepPlace place{StepPlace::Rows::once, "", 0, action.batchParameter.empty() ? "" : "elements"};
     // An operation that takes no rows returns the number of rows that its statements wrote.
-    if (std::none_of(action.branches.begin(), action.branches.end(), [](const resolve::ResolvedBranch& branch) {
+    if (counts &&
+        std::none_of(action.branches.begin(), action.branches.end(), [](const resolve::ResolvedBranch& branch) {
             return takes(branch.steps) || takes(branch.otherwise);
         }))
         body += "v_count := v_count + 1;\n";
@@ -124,14 +152,18 @@ Object bulkFunction(const resolve::World& world, const resolve::Resolver& resolv
     function.name = snakeCase(info.spec->name.value);
     function.identityArguments = join(types, ", ");
     function.arguments = join(arguments, ", ");
-    function.returns = "integer";
+    function.returns = counts ? "integer" : "text";
     function.language = "plpgsql";
-    function.body = "-- Action " + info.name() + ": handles a set of rows and returns how many.\n" +
+    const std::string does =
+        counts ? "handles a set of rows and returns how many" : "changes the state of a row, and returns the new one";
+    function.body = "-- Action " + info.name() + ": " + does + ".\n" +
                     (info.spec->description.empty() ? "" : "-- " + commentText(info.spec->description.value) + "\n") +
-                    "-- Generated by specql: change the spec and apply it again.\nDECLARE\n" +
-                    indent(join(declarations, "\n"), 4) + "\nBEGIN\n" + indent(body, 4) +
-                    "\n    RETURN v_count;\nEND;\n";
-    function.comment = "Bulk operation " + info.name() + "; returns how many rows it handled";
+                    "-- Generated by specql: change the spec and apply it again.\n" +
+                    (declarations.empty() ? "" : "DECLARE\n" + indent(join(declarations, "\n"), 4) + "\n") + "BEGIN\n" +
+                    indent(body, 4) + "\n    RETURN " + (counts ? "v_count" : printer.print(action.result)) +
+                    ";\nEND;\n";
+    function.comment = counts ? "Bulk operation " + info.name() + "; returns how many rows it handled"
+                              : "Transition " + info.name() + "; returns the new state";
     return functionObject(function, info.unit->key());
 }
 

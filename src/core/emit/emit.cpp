@@ -7,6 +7,7 @@
 #include "emit/action.hpp"
 #include "emit/registration.hpp"
 #include "emit/service.hpp"
+#include "emit/states.hpp"
 #include "emit/tables.hpp"
 #include "text/quote.hpp"
 
@@ -98,6 +99,15 @@ void checkCollisions(resolve::World& world, const std::vector<Object>& objects) 
     }
 }
 
+// Generated messages have arrows, and not every encoding does.
+void spellArrows(std::vector<Object>& objects) {
+    const std::string arrow = "→", spelt = "->";
+    for (Object& object : objects)
+        for (std::string& command : object.commands)
+            for (size_t at = command.find(arrow); at != std::string::npos; at = command.find(arrow, at))
+                command.replace(at, arrow.size(), spelt);
+}
+
 }  // namespace
 
 std::vector<Object> emitObjects(resolve::World& world, resolve::Resolver& resolver) {
@@ -115,6 +125,7 @@ std::vector<Object> emitObjects(resolve::World& world, resolve::Resolver& resolv
         objects.back().shape.adopted = entity.present && !taken && (!before || before->shape.adopted);
         size_t firstExtra = extras.size(), firstFunction = functions.size();
         append(extras, tableExtras(world, resolver, entity));
+        append(extras, stateObjects(world, resolver, entity));
         append(functions, eventFunction(world, entity));
         std::string origin = entity.impliedByStep ? "" : "entity " + entity.home + "." + entity.name;
         mark(objects, objects.size() - 1, origin, {});
@@ -135,6 +146,7 @@ std::vector<Object> emitObjects(resolve::World& world, resolve::Resolver& resolv
     append(objects, std::move(triggers));
     append(objects, captureTriggers(resolver));
     markUnits(world, objects);
+    if (!world.catalog().isUtf8) spellArrows(objects);
     checkCollisions(world, objects);
     return objects;
 }

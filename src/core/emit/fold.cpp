@@ -40,7 +40,7 @@ bool collides(const resolve::ResolvedAction& action) {
 std::optional<resolve::Value> readFold(const resolve::World& world, const resolve::Resolver& resolver,
                                        const resolve::ResolvedAction& action, const resolve::ResolvedStep& step) {
     bool plain = step.spec->kind == spec::StepKind::update && !step.limit && step.order.empty() && step.target &&
-                 !step.target->key.empty() && !action.binding.custom && !resolve::isBulk(*action.info);
+                 !step.target->key.empty() && !action.binding.custom && !resolve::isFunction(*action.info);
     // WHERE may leave out the row that VIA leads to, which is decided event by event.
     if (!plain || (step.where && step.byContext >= 0) || collides(action)) return {};
     std::vector<const resolve::BoundExpression*> read = {&step.where};

@@ -17,6 +17,7 @@ constexpr Look looks[] = {
     {resolve::GraphNode::Kind::answer, "[/", "/]", "shape=parallelogram"},
     {resolve::GraphNode::Kind::service, "{{", "}}", "shape=hexagon"},
     {resolve::GraphNode::Kind::channel, ">", "]", "shape=cds"},
+    {resolve::GraphNode::Kind::state, "(", ")", "shape=ellipse"},
 };
 
 const Look& lookOf(const resolve::GraphNode& node) {

@@ -292,7 +292,8 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
         case resolve::ValueKind::local: return variableName(value.name);
         case resolve::ValueKind::match: return ofMatch(value.name, value.type);
         case resolve::ValueKind::answer: return ofAnswer(value.name, value.type);
-        case resolve::ValueKind::caller: return "specql.caller(" + quoteLiteral(value.name) + ")";
+        case resolve::ValueKind::caller:
+            return (value.type == "boolean" ? "specql.caller_has(" : "specql.caller(") + quoteLiteral(value.name) + ")";
         case resolve::ValueKind::queryColumn: return printQueryColumn(value);
     }
     return {};

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "emit/printer.hpp"
+#include "emit/states.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -17,6 +18,9 @@ public:
 
     void tell() {
         if (action_.isAnswer()) return tellAnswer();
+        if (action_.required)
+            add("requires", "refuses whoever calls it (42501) unless " + said(action_.required), "requires",
+                lineOf(action_.required));
         if (action_.window && action_.window->understood) tellWindow(*action_.window);
         bool numbered = action_.branches.size() > 1 || (!action_.branches.empty() && action_.branches[0].condition);
         for (size_t i = 0; i < action_.branches.size(); i++) {
@@ -61,7 +65,9 @@ private:
                 continue;
             }
             const resolve::WindowTerm& term = window.terms[std::stoul(window.joined.substr(at, end - at)) - 1];
-            condition += window.correlation ? term.source : counted(term);
+            condition += !window.correlation ? counted(term)
+                         : term.filter       ? term.source + " with " + commentText(term.filter.value)
+                                             : term.source;
             at = end;
         }
         std::string sentence = "matches when " + condition;
@@ -228,7 +234,8 @@ private:
             args.push_back(said(arg));
         std::string with = "(" + join(args, ", ") + ")";
         if (step.call == resolve::CallKind::action)
-            return "calls the bulk operation " + step.calledAction->name() + with;
+            return (step.calledAction->spec->ofRow ? "calls the transition " : "calls the bulk operation ") +
+                   step.calledAction->name() + with;
         if (step.call == resolve::CallKind::function) return "calls the function " + step.calledFunction + with;
         return "queues a call of " + step.spec->target.value + with + " to the service " + step.spec->verb.value;
     }
@@ -302,6 +309,11 @@ private:
 }  // namespace
 
 void explainSteps(resolve::World& world, const resolve::Resolver& resolver) {
+    for (const resolve::EntityInfo& entity : world.entities)
+        if (entity.unit && entity.unit->fresh())
+            for (const ToldTransition& told : tellTransitions(world, entity))
+                world.addExplanation({entity.home + "." + entity.name, told.on.empty() ? "transition" : told.on,
+                                      told.sentence, "states", told.line});
     for (const resolve::ResolvedAction& action : resolver.actions)
         if (!action.isFeed() && action.info->unit->fresh()) Sentences(world, resolver, action).tell();
 }

@@ -457,7 +457,8 @@ std::string StepEmitter::one(const resolve::ResolvedStep& step, const StepPlace&
         }
         case spec::StepKind::foreach: return foreach (step, place);
         case spec::StepKind::ret:
-            if (place.label.empty()) return "RETURN v_count;\n";
+            if (place.label.empty())
+                return "RETURN " + (action_.result ? printer_.print(action_.result) : "v_count") + ";\n";
             usedLabels_.insert(place.label);
             return "CONTINUE " + place.label + ";\n";
     }

@@ -40,7 +40,7 @@ public:
 
     std::optional<SumUpdate> read() {
         // The handler of a custom event loops over the events, so there is no set to add up.
-        if (action_.binding.custom && !resolve::isBulk(*action_.info)) return {};
+        if (action_.binding.custom && !resolve::isFunction(*action_.info)) return {};
         if (step_.spec->kind != spec::StepKind::update || step_.limit || !step_.order.empty() || !step_.target)
             return {};
         for (const resolve::BoundAssignment& set : step_.set)
@@ -66,7 +66,7 @@ private:
     }
     bool ofRow(const resolve::Value& value) const { return isOfRow(value, action_); }
     bool ofAll(const resolve::Value& value) const {
-        bool function = resolve::isBulk(*action_.info);
+        bool function = resolve::isFunction(*action_.info);
         return function && (value.kind == resolve::ValueKind::payload || value.kind == resolve::ValueKind::context ||
                             value.kind == resolve::ValueKind::local);
     }
@@ -237,7 +237,7 @@ bool isOfRow(const resolve::Value& value, const resolve::ResolvedAction& action)
         case resolve::ValueKind::answer: return true;
         case resolve::ValueKind::handled: return !value.name.empty();
         case resolve::ValueKind::meta: return value.name.compare(0, 8, "payload:") != 0;
-        case resolve::ValueKind::payload: return !resolve::isBulk(*action.info);
+        case resolve::ValueKind::payload: return !resolve::isFunction(*action.info);
         default: return false;
     }
 }

@@ -236,6 +236,7 @@ struct CatalogView {
     std::vector<std::string> removed;  // the units that are taken away, as kind:schema.name
     bool dropTables = false;           // with its tables
     int serverVersion = 150000;
+    bool isUtf8 = true;  // the encoding of the database
 
     const TableView* table(const std::string& schema, const std::string& name) const;
 };

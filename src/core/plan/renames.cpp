@@ -280,6 +280,8 @@ PlanStep respell(const RenameQuestion& question, const RenameAnswer& answer) {
     for (size_t at = definition.find(was); at != std::string::npos; at = definition.find(was, at + is.size()))
         definition.replace(at, was.size(), is);
     std::string alter = "ALTER TABLE " + question.object + " ";
+    // A state under another name is no transition. What refuses those is made again with the new words.
+    step.sql.push_back("DROP TRIGGER IF EXISTS specql_state ON " + question.object + ";");
     step.sql.push_back(alter + "DROP CONSTRAINT " + answer.check + ";");
     step.sql.push_back("SELECT specql.respell_value(" + quoteLiteral(question.object) + ", " +
                        quoteLiteral(question.column) + ", " + quoteLiteral(answer.former) + ", " + quoteLiteral(value) +

@@ -156,7 +156,9 @@ struct ResolvedAction {
     bool isFeed() const { return !source.empty(); }
     std::string answer;  // set for what is done with answers to a call: payments.charge.succeeded
     bool isAnswer() const { return !answer.empty(); }
-    std::string base;  // with the table's name when the action has several
+    BoundExpression required;  // of a function: who may call it
+    BoundExpression result;    // what it returns; none: how many rows it handled
+    std::string base;          // with the table's name when the action has several
 
     // A bulk operation's parameters: name and type.
     std::vector<std::pair<std::string, std::string>> parameters() const {

@@ -10,8 +10,9 @@ struct ActionContext {
     Resolver& resolver;
     World& world;
     const ActionInfo& action;
-    bool withKeys;  // names may be columns of rows that the event names by a key
-    bool bulk;      // a bulk operation: a function, whose event is its parameters
+    bool withKeys;    // names may be columns of rows that the event names by a key
+    bool isFunction;  // its event is its parameters
+    bool takesRows;   // its first update or delete takes the rows that the steps behind it are done for
     ResolvedAction result;
 };
 
@@ -24,24 +25,26 @@ protected:
           action_(context.action),
           result_(context.result),
           withKeys_(context.withKeys),
-          bulk_(context.bulk) {}
+          function_(context.isFunction),
+          takesRows_(context.takesRows) {}
 
     Resolver& resolver_;
     World& world_;
     const ActionInfo& action_;
     ResolvedAction& result_;
-    const bool withKeys_, bulk_;
+    const bool withKeys_, function_, takesRows_;
 };
 
 // Where an expression stands: what its names may mean there.
 struct Scope {
-    EntityInfo* target = nullptr;   // the rows that an update or delete writes
-    bool targetFirst = false;       // WHERE, ORDER BY: a bare name is the target's column if it has one
-    std::string assigned;           // SET: the column whose current value its own name means
-    int targetWay = -1;             // the target is the row at the end of this way
-    bool ownRow = false;            // or the event's own
-    EntityInfo* handled = nullptr;  // steps after a bulk operation
-    bool ofBranch = false;          // a condition of the action, of which more is said when it can never hold
+    EntityInfo* target = nullptr;           // the rows that an update or delete writes
+    bool targetFirst = false;               // WHERE, ORDER BY: a bare name is the target's column if it has one
+    std::string assigned;                   // SET: the column whose current value its own name means
+    int targetWay = -1;                     // the target is the row at the end of this way
+    bool ownRow = false;                    // or the event's own
+    EntityInfo* handled = nullptr;          // steps after a bulk operation
+    bool ofBranch = false;                  // a condition of the action, of which more is said when it can never hold
+    const std::string* required = nullptr;  // the text of requires:, in which a key of the caller may be a right
     std::vector<Value> locals;
 };
 

@@ -32,6 +32,8 @@ constexpr size_t shortestTypo = 5;
 }  // namespace
 
 void visitExpressions(ResolvedAction& action, const std::function<void(BoundExpression&)>& visit) {
+    for (BoundExpression* bound : {&action.required, &action.result})
+        if (*bound) visit(*bound);
     for (ResolvedBranch& branch : action.branches) {
         if (branch.condition) visit(branch.condition);
         if (branch.feed && branch.feed->field) visit(branch.feed->field);
@@ -45,11 +47,11 @@ void visitExpressions(ResolvedAction& action, const std::function<void(BoundExpr
 
 ActionResolver::ActionResolver(Resolver& resolver, World& world, const ActionInfo& action, const Binding& binding,
                                bool withKeys)
-    : context_{resolver, world, action, withKeys, isBulk(action), {}},
+    : context_{resolver, world, action, withKeys, isFunction(action), takesRows(action), {}},
       world_(world),
       action_(action),
       result_(context_.result),
-      bulk_(context_.bulk) {
+      function_(context_.isFunction) {
     result_.info = &action;
     result_.binding = binding;
     result_.base = action.base;
@@ -59,6 +61,7 @@ ResolvedAction ActionResolver::run() {
     const spec::Action& spec = *action_.spec;
     if (spec.windowed || spec.correlated) result_.window = &spec.window;
     if (context_.withKeys) event_.findWays();
+    if (function_) bindFunction();
     for (const spec::Branch& branch : spec.branches) {
         Scope scope;
         ResolvedBranch resolved;
@@ -83,8 +86,8 @@ ResolvedAction ActionResolver::run() {
     if (result_.binding.scheduled)
         for (const spec::Param& param : spec.params)
             event_.notePayload(param.name.value);
-    if (bulk_) refuseEventNames();
-    if (bulk_) orderParameters();
+    if (function_) refuseEventNames();
+    if (function_) orderParameters();
     checkKeys();
     inferPayloadTypes();
     return std::move(result_);
@@ -159,10 +162,21 @@ ResolvedAction ActionResolver::runAnswer(const std::vector<spec::Step>& steps, c
     return std::move(result_);
 }
 
+// Who may call it, and what it returns.
+void ActionResolver::bindFunction() {
+    const spec::Action& spec = *action_.spec;
+    if (spec.ofRow) event_.useOwnRow();
+    Scope scope;
+    result_.result = expressions_.bind(spec.result, "text", scope);
+    if (spec.required) scope.required = &world_.expressionText(spec.required.id + action_.file->expressionBase);
+    result_.required = expressions_.bind(spec.required, "boolean", scope);
+}
+
 // Those that are declared come as they are declared, then the others as they are used.
 void ActionResolver::orderParameters() {
     const std::vector<spec::Param>& params = action_.spec->params;
     auto place = [&](const std::string& key) {
+        if (action_.spec->ofRow && key == event_.ownKey()) return std::ptrdiff_t(-1);
         return std::find_if(params.begin(), params.end(),
                             [&](const spec::Param& param) { return param.name.value == key; }) -
                params.begin();
@@ -178,7 +192,7 @@ void ActionResolver::refuseEventNames() {
             const Value& value = bound.values[i];
             if (value.kind != ValueKind::meta) continue;
             world_.report(*action_.file, Code::R142, world_.locate(bound.expression, facts.names[i].offset),
-                          "a bulk operation is called as a function too, so there is no " + value.name,
+                          "it is called as a function too, so there is no " + value.name,
                           "declare it as a parameter: params: {" + value.name + ": " + value.type + "}");
         }
     });
@@ -235,8 +249,8 @@ void ActionResolver::checkKeys() {
             if (near.empty() || near + "_id" == key || key + "_id" == near) continue;
             world_.report(*action_.file, Code::R134,
                           world_.locate(bound.expression, world_.facts(bound.expression).names[i].offset),
-                          key + " is taken for " + (bulk_ ? "a parameter" : "a key of the payload") + ", and " + near +
-                              " is known",
+                          key + " is taken for " + (function_ ? "a parameter" : "a key of the payload") + ", and " +
+                              near + " is known",
                           "did you mean " + near + "? If not, declare it: params: {" + key + ": type}");
         }
     });

@@ -19,6 +19,7 @@ public:
     ResolvedAction runAnswer(const std::vector<spec::Step>& steps, const std::string& type, const std::string& base);
 
 private:
+    void bindFunction();
     // Parameters that are declared come as they are declared, then the others as they are used.
     void orderParameters();
     // A bulk operation is a function: nothing says which event called it, if one did.
@@ -32,7 +33,7 @@ private:
     World& world_;
     const ActionInfo& action_;
     ResolvedAction& result_;
-    const bool bulk_;
+    const bool function_;
     EventScope event_{context_};
     PayloadTypes types_{context_, event_};
     Names names_{context_, event_};

@@ -42,11 +42,11 @@ std::vector<Call> callsOf(const spec::Action& action) {
 }
 
 bool check(World& world, const ActionInfo& action, const std::vector<Call>& calls, const Call& call) {
-    if (call.inLoop || isBulk(action)) {
+    if (call.inLoop || isFunction(action)) {
         world.report(*action.file, Code::R156, call.step->pos,
                      std::string("no steps can be done with the answers to calls ") +
-                         (isBulk(action) ? "of a bulk operation, which are made for each row"
-                                         : "in a foreach, which are made for each element"),
+                         (isFunction(action) ? "of a function, which has no event that they could belong to"
+                                             : "in a foreach, which are made for each element"),
                      "let another action listen to the answers: trigger: " + call.operation() + succeeded);
         return false;
     }

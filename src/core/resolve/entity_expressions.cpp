@@ -7,13 +7,47 @@
 
 namespace specql::resolve {
 
+namespace {
+
+// Which names an expression of an entity may have.
+enum class Row {
+    none,     // a default
+    written,  // a check, the condition of an index: bare names of columns
+    changed   // a guard: also new.x, old.x and caller.x
+};
+
+// False if the name means nothing there.
+bool bindName(const EntityInfo& entity, const NameUse& use, Row row, Value& value) {
+    const std::string& first = use.parts.front();
+    const std::string& name = use.parts.back();
+    const bool isPath = row == Row::changed && use.parts.size() == 2;
+    if (isPath && first == "caller") {
+        value.kind = ValueKind::caller;
+        value.name = name;
+        value.type = "text";
+        return true;
+    }
+    const bool isRow = isPath && (first == "new" || first == "old");
+    if (row == Row::none || (use.parts.size() > 1 && !isRow)) return false;
+    const ColumnInfo* column = entity.columnOf(name);
+    if (!column) return false;
+    value.kind = ValueKind::target;
+    value.name = column->name;
+    value.type = column->type;
+    value.old = isPath && first == "old";
+    return true;
+}
+
+}  // namespace
+
 void bindEntityExpressions(Resolver& resolver, World& world, const EntityInfo& entity) {
     const SpecFile& file = *entity.file;
-    auto bindColumns = [&](spec::ExpressionRef ref, const std::string& target, bool columns,
+    auto bindColumns = [&](spec::ExpressionRef ref, const std::string& target, Row row,
                            const spec::Field* field = nullptr) {
         BoundExpression bound;
         bound.expression = ref.id + file.expressionBase;
         bound.target = target;
+        const bool columns = row != Row::none;
         const ExpressionFacts& facts = world.facts(bound.expression);
         if (!facts.ok) {
             if (resolver.isFirstReport(bound.expression))
@@ -29,8 +63,7 @@ void bindEntityExpressions(Resolver& resolver, World& world, const EntityInfo& e
                              "write \"" + use.name + "\" in double quotes for the field");
         for (const NameUse& use : facts.names) {
             Value value;
-            const ColumnInfo* column = columns && use.parts.size() == 1 ? entity.columnOf(use.parts.front()) : nullptr;
-            if (!column) {
+            if (!bindName(entity, use, row, value)) {
                 std::vector<std::string> names;
                 for (const ColumnInfo& known : entity.columns)
                     names.push_back(known.name);
@@ -42,10 +75,6 @@ void bindEntityExpressions(Resolver& resolver, World& world, const EntityInfo& e
                              !value.empty() ? "did you mean " + value + "?"
                                             : wordHint(use, world.expressionText(bound.expression),
                                                        near.empty() ? near : quoteName(near)));
-            } else {
-                value.kind = ValueKind::target;
-                value.name = column->name;
-                value.type = column->type;
             }
             bound.values.push_back(std::move(value));
         }
@@ -57,7 +86,7 @@ void bindEntityExpressions(Resolver& resolver, World& world, const EntityInfo& e
         const spec::Field* field = column.field;
         if (!field) continue;
         if (field->computed) {
-            BoundExpression bound = bindColumns(field->computed, column.type, true, field);
+            BoundExpression bound = bindColumns(field->computed, column.type, Row::written, field);
             for (size_t i = 0; i < bound.values.size(); i++)
                 if (const ColumnInfo* read = entity.column(bound.values[i].name); read && read->generated)
                     world.report(file, Code::R205,
@@ -74,12 +103,12 @@ void bindEntityExpressions(Resolver& resolver, World& world, const EntityInfo& e
             if (word && std::find(values.begin(), values.end(), facts.names[0].parts[0]) != values.end())
                 expression.literal = facts.names[0].parts[0];
             else
-                expression.bound = bindColumns(field->defaultValue, column.type, false, field);
+                expression.bound = bindColumns(field->defaultValue, column.type, Row::none, field);
             resolver.entityExpressions.push_back(std::move(expression));
         }
         if (field->check)
             resolver.entityExpressions.push_back(
-                {&entity, Role::check, field, nullptr, bindColumns(field->check, "boolean", true)});
+                {&entity, Role::check, field, nullptr, bindColumns(field->check, "boolean", Row::written)});
     }
     auto requireField = [&](const Text& name, const char* hint) {
         const ColumnInfo* column = entity.columnOf(name.value);
@@ -105,14 +134,20 @@ void bindEntityExpressions(Resolver& resolver, World& world, const EntityInfo& e
                              "an index is over fields of its entity");
             else
                 resolver.entityExpressions.push_back(
-                    {&entity, Role::indexColumn, nullptr, &index, bindColumns(item.value, "", true)});
+                    {&entity, Role::indexColumn, nullptr, &index, bindColumns(item.value, "", Row::written)});
         }
         for (const Text& name : index.include)
             requireField(name, "an index is over fields of its entity");
         if (index.where)
             resolver.entityExpressions.push_back(
-                {&entity, Role::indexCondition, nullptr, &index, bindColumns(index.where, "boolean", true)});
+                {&entity, Role::indexCondition, nullptr, &index, bindColumns(index.where, "boolean", Row::written)});
     }
+    if (!entity.spec->states) return;
+    for (const spec::Transition& transition : entity.spec->states->transitions)
+        if (transition.guard)
+            resolver.entityExpressions.push_back({&entity, Role::guard, nullptr, nullptr,
+                                                  bindColumns(transition.guard, "boolean", Row::changed), "",
+                                                  &transition});
 }
 
 }  // namespace specql::resolve

@@ -154,6 +154,9 @@ void EventScope::findWays() {
         findMatchKeys();
         return followRefs();
     }
+    if (action_.spec->ofRow)
+        for (EntityInfo& entity : world_.entities)
+            if (&entity == action_.home) addWay(&entity, payloadValue(ownKey()), entity.word);
     for (const spec::Param& param : action_.spec->params)
         addPayloadKey(param.name.value);
     findEmittedKeys();
@@ -168,6 +171,11 @@ void EventScope::findWays() {
         findTargetsIn(branch.otherwise);
     }
     followRefs();
+}
+
+void EventScope::useOwnRow() {
+    if (ways_.empty() || ways_.front().entity != action_.home) return;
+    result_.contexts[static_cast<size_t>(useContext(0))].locked = true;
 }
 
 int EventScope::currentWay() {
@@ -386,7 +394,7 @@ void EventScope::findKeysIn(const std::vector<spec::Step>& steps, EntityInfo* ta
         findKeysIn(step.onResponse);
         findKeysIn(step.onFailure);
         findKeysIn(step.otherwise, taken);
-        if (bulk_ && entity && !taken) taken = entity;
+        if (takesRows_ && entity && !taken) taken = entity;
     }
 }
 
@@ -405,7 +413,7 @@ void EventScope::findTargetsIn(const std::vector<spec::Step>& steps, EntityInfo*
         // Behind an allocation the taken row says which one is meant.
         if (entity && !known && !taken && !step.where && !step.via)
             addWay(entity, payloadValue(keyInPayload(entity->word + "_id")), entity->word);
-        if (bulk_ && entity && !taken) taken = entity;
+        if (takesRows_ && entity && !taken) taken = entity;
     }
 }
 

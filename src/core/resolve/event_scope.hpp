@@ -82,6 +82,9 @@ public:
     // The way that a path leads, for VIA and for a name of several parts, whose last is `field`; with a problem if
     // more can be said than that it leads nowhere.
     int wayOf(const std::vector<std::string>& path, const std::string& field, NameProblem& problem);
+    // Of a function of a row: the parameter that is its key. The row is read first, and locked.
+    std::string ownKey() const { return action_.home->word + "_id"; }
+    void useOwnRow();
     // The way to the event's row as it is now, for steps with an answer; -1 if there is none.
     int currentWay();
     // The nearest ways to an entity, or to a row with a column of this name.

@@ -110,7 +110,7 @@ void ExpressionBinder::unknownName(int expression, const NameUse& use, const Sco
     }
     if (hint.empty() && world_.wantsHints() && !world_.trying()) {
         std::string near = nearest(use.parts.back(), names_.namesInReach(scope));
-        if (bulk_ && use.parts.size() == 1 && near == name)
+        if (function_ && use.parts.size() == 1 && near == name)
             hint = "declare it as a parameter: params: {" + name + ": " + types_.payloadType(name) + "}";
         else
             hint = wordHint(use, world_.expressionText(expression), near.empty() ? near : quoteName(near));

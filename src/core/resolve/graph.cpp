@@ -177,7 +177,9 @@ private:
         if (listener.window || listener.isAnswer()) return false;  // handled later, after a commit
         if (binding.custom) return !binding.event.empty() && write.event == binding.event;
         if (!write.entity || write.entity != binding.entity || !(write.op & binding.ops)) return false;
-        if (!binding.changedColumn.empty() && !contains(write.columns, binding.changedColumn)) return false;
+        // What an insertion leaves out may have a default.
+        if (write.op == opUpdate && !binding.changedColumn.empty() && !contains(write.columns, binding.changedColumn))
+            return false;
         auto set = write.literals.find(binding.valueColumn);
         if (!binding.value.empty() && set != write.literals.end() && set->second != binding.value) return false;
         return std::any_of(listener.branches.begin(), listener.branches.end(), [&](const ResolvedBranch& branch) {
@@ -262,6 +264,8 @@ public:
     EventGraph draw() {
         for (const EntityInfo& entity : world_.entities)
             if (entity.unit || entity.impliedByStep) node(GraphNode::Kind::entity, entity.shown());
+        for (const EntityInfo& entity : world_.entities)
+            if (entity.spec && entity.spec->states) drawStates(entity);
         for (const Unit& unit : world_.units)
             if (unit.kind == "service") graph_.nodes[node(GraphNode::Kind::service, unit.name)].detail = paceOf(unit);
         for (const ResolvedAction& action : actions_) {
@@ -328,6 +332,15 @@ private:
     void drawTrigger(const ResolvedAction& action) {
         size_t event = raisedBy(action.binding);
         edge(event, actionNode(action), overTime(*action.info->spec));
+    }
+
+    // From the table to the first state, and on by the transitions.
+    void drawStates(const EntityInfo& entity) {
+        auto state = [&](const Text& name) { return node(GraphNode::Kind::state, entity.shown() + " " + name.value); };
+        edge(node(GraphNode::Kind::entity, entity.shown()), state(entity.spec->states->initial), "insert");
+        for (const spec::Transition& transition : entity.spec->states->transitions)
+            for (const Text& from : transition.from)
+                edge(state(from), state(transition.to), transition.on.value);
     }
 
     // What a window counts, or within which time a correlation waits; empty for other actions.

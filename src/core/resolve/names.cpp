@@ -68,7 +68,7 @@ bool Names::find(const Scope& scope, const NameUse& use, bool eventSide, Value& 
     }
     const ColumnInfo* own = scope.target && !scope.assigned.empty() ? scope.target->columnOf(name) : nullptr;
     if (own && guessed) {
-        std::string what = bulk_ ? "a parameter" : "a key of the payload";
+        std::string what = function_ ? "a parameter" : "a key of the payload";
         problem = {name + " can be the column of " + scope.target->name + " and " + what,
                    "write target." + name + ", or payload." + name};
         return false;
@@ -78,7 +78,7 @@ bool Names::find(const Scope& scope, const NameUse& use, bool eventSide, Value& 
         return true;
     }
     // Where parameters are declared, what is nearly a known name is none of them.
-    bool misspelt = bulk_ && !action_.spec->params.empty() && !event_.declaredParam(name) && world_.wantsHints() &&
+    bool misspelt = function_ && !action_.spec->params.empty() && !event_.declaredParam(name) && world_.wantsHints() &&
                     !nearest(name, namesInReach(scope)).empty();
     return guessed && !misspelt && lookupPayload(name, value);
 }
@@ -213,6 +213,11 @@ bool Names::lookupQualified(const Scope& scope, const NameUse& use, Value& value
     }
     if (use.parts.size() != 2 || first != "caller" || !problem.message.empty() || isField(scope, first)) return false;
     value = simpleValue(ValueKind::caller, name, "text", "caller: who did it", "the caller's " + name);
+    // Alone, or by its name, it is a right that the caller has or has not.
+    if (scope.required && (startsWith(name, "can_") || use.length == scope.required->size())) {
+        value.type = "boolean";
+        value.rule = "a right: a claim that is true, or membership in the role of that name";
+    }
     return true;
 }
 

@@ -98,7 +98,7 @@ private:
     void checkTrigger() {
         const Binding& binding = action_->binding;
         if (!binding.hasRow()) return;
-        for (const auto& [key, type] : isBulk(*action_->info) ? action_->parameters() : Parameters())
+        for (const auto& [key, type] : isFunction(*action_->info) ? action_->parameters() : Parameters())
             if (const ColumnInfo* column = binding.entity->column(key); column && isPrivate(*column))
                 refuse(action_->info->spec->name.pos, *binding.entity, *column, "the parameter " + key);
         if (binding.valueColumn.empty()) return;

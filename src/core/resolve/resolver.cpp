@@ -5,6 +5,7 @@
 
 #include "resolve/answers.hpp"
 #include "resolve/feeds.hpp"
+#include "spec/states.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -13,10 +14,14 @@ namespace specql::resolve {
 namespace {
 
 constexpr std::array patterns = {
-    Pattern{"multi_entity/event_driven_orchestrator", false},
-    Pattern{"event_driven_orchestrator", false},
-    Pattern{"batch/bulk_operation", true},
-    Pattern{"bulk_operation", true},
+    Pattern{"multi_entity/event_driven_orchestrator", false, false},
+    Pattern{"event_driven_orchestrator", false, false},
+    Pattern{"batch/bulk_operation", true, true},
+    Pattern{"bulk_operation", true, true},
+    Pattern{"state_machine/transition", true, false},
+    Pattern{"transition", true, false},
+    Pattern{"state_machine/guarded_transition", true, false},
+    Pattern{"guarded_transition", true, false},
 };
 
 }  // namespace
@@ -39,9 +44,14 @@ std::vector<std::string> patternNames() {
     return names;
 }
 
-bool isBulk(const ActionInfo& action) {
+bool isFunction(const ActionInfo& action) {
     const Pattern* pattern = findPattern(action.spec->pattern.value);
-    return pattern && pattern->bulk;
+    return pattern && pattern->isFunction;
+}
+
+bool takesRows(const ActionInfo& action) {
+    const Pattern* pattern = findPattern(action.spec->pattern.value);
+    return pattern && pattern->takesRows;
 }
 
 void Resolver::resolveAll() {
@@ -132,12 +142,15 @@ void Resolver::resolveAction(const ActionInfo& action) {
         world_.report(*action.file, Code::R143, spec.fires.pos,
                       "\"fires\" is about changes of tables, and " + bindings.front().event + " is a custom event",
                       "leave it out: emit reaches its listeners in every session");
-    if (isBulk(action)) {
+    if (spec.required && !isFunction(action))
+        world_.report(*action.file, Code::R240, world_.locate(spec.required.id + action.file->expressionBase, 0));
+    if (spec::isTransition(spec) && !refuseRowless(action)) return;
+    if (isFunction(action)) {
         // The body is one function; its triggers only call it.
         Binding body;
         body.custom = true;
         body.event = bindings.empty() ? "" : bindings.front().event;
-        body.rule = "body of a bulk operation";
+        body.rule = "body of a function";
         ResolvedAction resolved = resolveUnder(*this, world_, action, body);
         resolved.batchParameter = batchParameter(action);
         if (spec.schedule) refuseParameters(resolved);
@@ -163,6 +176,19 @@ void Resolver::refuseParameters(const ResolvedAction& action) {
             world_.report(*action.info->file, Code::R261, action.info->spec->on.pos,
                           action.info->name() + " takes " + name + ", and its schedule gives it nothing",
                           "raise it as a custom event that carries " + name);
+}
+
+// A transition is of a row of the entity it stands in, which has a key.
+bool Resolver::refuseRowless(const ActionInfo& action) {
+    if (!action.home)
+        world_.report(*action.file, Code::R241, action.spec->name.pos,
+                      action.spec->name.value + " is a transition, and stands in no entity",
+                      "write it among the actions: of the entity whose state it changes");
+    else if (action.home->key.empty())
+        world_.report(*action.file, Code::R241, action.spec->name.pos,
+                      action.home->shown() + " has no key of one column that could say which row changes its state",
+                      "give it one, or change the state by an update");
+    return action.spec->ofRow && action.home && !action.home->key.empty();
 }
 
 // batch_field describes the set (pending_backorders) if a word of it is a value of an enum field; otherwise it names an

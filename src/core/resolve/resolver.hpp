@@ -14,13 +14,14 @@ namespace specql::resolve {
 
 // An expression that belongs to an entity, not to an action.
 struct EntityExpression {
-    enum class Role { defaultValue, check, computed, indexColumn, indexCondition };
+    enum class Role { defaultValue, check, computed, indexColumn, indexCondition, guard };
     const EntityInfo* entity;
     Role role;
     const spec::Field* field;      // null: of an index
     const spec::IndexSpec* index;  // null: of a field
     BoundExpression bound;
-    std::string literal = {};  // `= pending` of an enum field: the value meant
+    std::string literal = {};                      // `= pending` of an enum field: the value meant
+    const spec::Transition* transition = nullptr;  // a guard: of this one
 };
 
 class Resolver {
@@ -48,6 +49,7 @@ public:
 private:
     friend class TriggerResolver;
     void resolveAction(const ActionInfo& action);
+    bool refuseRowless(const ActionInfo& action);
     void noteEmitters();
     void noteEmitters(const std::vector<spec::Step>& steps);
     void noteWords();
@@ -91,10 +93,12 @@ std::string handlerName(const ResolvedAction& action);
 // What a pattern needs to be resolved and generated: the set of patterns is this table.
 struct Pattern {
     const char* name;
-    bool bulk;  // a function over a set, called by name, by its trigger or from psql
+    bool isFunction;  // called by name, by its trigger or from psql
+    bool takesRows;   // its first update or delete takes rows, and the steps behind it are done for each of them
 };
 const Pattern* findPattern(const std::string& name);
 std::vector<std::string> patternNames();
-bool isBulk(const ActionInfo& action);
+bool isFunction(const ActionInfo& action);
+bool takesRows(const ActionInfo& action);
 
 }  // namespace specql::resolve

@@ -13,7 +13,7 @@ std::vector<ResolvedStep> StepBinder::bindSteps(const std::vector<spec::Step>& s
     for (const spec::Step& step : steps) {
         resolved.push_back(bindStep(step, scope));
         bool set = step.kind == spec::StepKind::update || step.kind == spec::StepKind::remove;
-        if (!bulk_ || !set || scope.handled || !resolved.back().target) continue;
+        if (!takesRows_ || !set || scope.handled || !resolved.back().target) continue;
         resolved.back().takes = true;
         scope.handled = resolved.back().target;
     }
@@ -98,7 +98,7 @@ void StepBinder::bindCreate(ResolvedStep& resolved, const Scope& scope) {
             world_.report(*action_.file, problem.code, resolved.spec->target.pos, problem.message,
                           problem.hint + ", as the value of " + column.name + " behind SET");
         if (!known || value.type == "record") continue;
-        if (bulk_) {
+        if (function_) {
             // A function has the parameters that somebody named, and no event.
             if (value.kind == ValueKind::meta ||
                 (value.kind == ValueKind::payload && !event_.declaredParam(column.name)))
@@ -293,7 +293,7 @@ ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
                 where_.checkWhere(resolved.where, rows, bool(step.via));
             }
             if (resolved.target) words_.checkMixedSet(resolved, rows);
-            if ((bulk_ || step.limit || !step.orderBy.empty()) && resolved.target && resolved.target->key.empty())
+            if ((takesRows_ || step.limit || !step.orderBy.empty()) && resolved.target && resolved.target->key.empty())
                 world_.report(*action_.file, Code::R086, step.target.pos,
                               "rows of " + resolved.target->shown() +
                                   " cannot be taken in order: it has no primary key of one column",
@@ -382,7 +382,7 @@ void StepBinder::bindCall(const spec::Step& step, ResolvedStep& resolved, Scope&
     for (const ActionInfo& other : world_.actions) {
         bool named = step.kind == spec::StepKind::function ? other.spec->name.value == step.verb.value
                                                            : other.spec->name.value == name;
-        if (!named || !isBulk(other)) continue;
+        if (!named || !isFunction(other)) continue;
         if (other.schema == action_.schema)
             resolved.calledAction = &other;
         else

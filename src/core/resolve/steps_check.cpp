@@ -300,7 +300,7 @@ private:
     void checkKeys(const spec::Step& step) {
         const Binding& binding = action_->binding;
         auto found = services_.find(step.target.value);
-        bool isRow = binding.entity && binding.hasRow() && !action_->window && !isBulk(*action_->info);
+        bool isRow = binding.entity && binding.hasRow() && !action_->window && !isFunction(*action_->info);
         if (found == services_.end() || (!step.ownPayload && !isRow)) return;
         for (const spec::Operation& operation : found->second.spec->operations)
             if (operation.name.value == step.message.value)
@@ -321,7 +321,7 @@ private:
         }
         std::vector<std::string> callable = world_.catalog().callable;
         for (const ActionInfo& action : world_.actions)
-            if (isBulk(action)) callable.push_back(action.spec->name.value);
+            if (isFunction(action)) callable.push_back(action.spec->name.value);
         std::string near = nearest(name, callable);
         if (near.empty() && checkService(step.verb, operation)) return;
         world_.report(file, Code::R039, step.target.pos,

@@ -17,6 +17,8 @@ std::string Binding::shown() const {
     if (ops & opDelete) verbs.push_back("delete");
     if (ops & opTruncate) verbs.push_back("truncate");
     std::string text = join(verbs, " or ") + " of " + entity->shown();
+    if (!changedColumn.empty() && changedColumn == valueColumn)
+        return text + " that makes " + valueColumn + " " + quoteLiteral(value);
     if (!changedColumn.empty()) text += "." + changedColumn;
     if (!value.empty()) text += " with " + valueColumn + " = " + quoteLiteral(value);
     return text;
@@ -77,6 +79,14 @@ std::string onLine(const Binding& binding) {
     const char* verb = binding.ops == opInsert ? "insert " : binding.ops == opDelete ? "delete " : "update ";
     return std::string("on: ") + verb + binding.entity->home + "." + binding.entity->name +
            (binding.changedColumn.empty() ? "" : "." + binding.changedColumn);
+}
+
+// Does this column say in which state a row is?
+bool holdsState(const EntityInfo& entity, const ColumnInfo& column) {
+    if (!column.field || column.field->enumValues.empty()) return false;
+    const bool said =
+        entity.spec && entity.spec->states && entity.spec->states->field.value == column.field->name.value;
+    return said || column.name == "state" || column.name == "status";
 }
 
 }  // namespace
@@ -165,9 +175,9 @@ public:
         }
         if (entityChanged()) return {};
         using Rule = std::vector<Binding> (TriggerResolver::*)();
-        constexpr Rule rules[] = {&TriggerResolver::rowEvent, &TriggerResolver::fieldChanged,
+        constexpr Rule rules[] = {&TriggerResolver::rowEvent,     &TriggerResolver::fieldChanged,
                                   &TriggerResolver::wordsChanged, &TriggerResolver::anyChange,
-                                  &TriggerResolver::eventValue};
+                                  &TriggerResolver::eventValue,   &TriggerResolver::stateReached};
         for (Rule rule : rules) {
             std::vector<Binding> found = (this->*rule)();
             if (found.size() > 1 && rule != &TriggerResolver::anyChange)
@@ -384,6 +394,27 @@ private:
         return settle(std::move(found));
     }
 
+    // appointment_booked: a row comes into this state, by an insertion or an update.
+    std::vector<Binding> stateReached() {
+        std::vector<Binding> found;
+        if (resolver_.emitters_.count(name_)) return found;
+        for (EntityInfo* entity : all_) {
+            if (!entity->unit || !startsWith(name_, entity->word + "_")) continue;
+            const std::string word = name_.substr(entity->word.size() + 1);
+            for (const ColumnInfo& column : entity->columns) {
+                if (!holdsState(*entity, column)) continue;
+                for (const std::string& state : column.field->enumValues) {
+                    if (snakeCase(state) != word) continue;
+                    Binding binding = rowBinding(entity, opInsert | opUpdate, word, "a row comes into this state");
+                    binding.changedColumn = binding.valueColumn = column.name;
+                    binding.value = state;
+                    found.push_back(std::move(binding));
+                }
+            }
+        }
+        return settle(std::move(found));
+    }
+
     Resolver& resolver_;
     World& world_;
     const ActionInfo& action_;
@@ -402,6 +433,9 @@ std::vector<std::string> knownTriggers(const World& world) {
             if (column.name != "id") names.push_back(column.name + "_changed");
             if (column.field && column.name == "event_type")
                 names.insert(names.end(), column.field->enumValues.begin(), column.field->enumValues.end());
+            if (holdsState(entity, column))
+                for (const std::string& state : column.field->enumValues)
+                    names.push_back(entity.word + "_" + snakeCase(state));
         }
     }
     return names;

@@ -397,6 +397,9 @@ void World::buildEntity(EntityInfo& entity) {
                          "or one PostgreSQL knows"
                        : type.hint);
         column.type = type.ok ? type.sql : "text";
+        const spec::States* states = entity.spec->states ? &*entity.spec->states : nullptr;
+        if (states && states->field.value == field.name.value && !field.defaultValue)
+            column.defaultSql = quoteLiteral(states->initial.value);
         const ColumnView* present = entity.present ? entity.present->column(column.name) : nullptr;
         column.generated = field.computed || (present && present->generated);
         column.identity = present ? present->identity : field.identity.value;

@@ -47,7 +47,7 @@ struct ColumnInfo {
     bool generated = false;
     bool hasEquality = true;  // of its type
     std::string identity;     // always or by default: PostgreSQL counts it; empty if not
-    std::string defaultSql;   // implied columns only
+    std::string defaultSql;   // of implied columns, and of states that say which is the first
 };
 
 struct EntityInfo {

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "spec/parts.hpp"
+#include "spec/states.hpp"
 #include "text/ascii.hpp"
 #include "text/sql_text.hpp"
 #include "time/schedule.hpp"
@@ -15,7 +16,8 @@ const Words actionKeys = {"name",         "description", "pattern",      "trigge
                           "operation",    "batch_field", "validations",  "error_handling", "correlation_window",
                           "correlate_by", "after_match", "cooldown",     "on_timeout",     "on_error",
                           "max_attempts", "backoff",     "enabled",      "order",          "fires",
-                          "retry_on",     "park_on",     "renamed_from", "missed"};
+                          "retry_on",     "park_on",     "renamed_from", "missed",         "requires",
+                          "from_state",   "from_states", "to_state",     "guard"};
 const Words conditionKeys = {"if", "then", "else"};
 const Words operations = {"update", "insert", "delete"};
 const Words afterMatchChoices = {"consume", "edge", "every"};
@@ -94,7 +96,7 @@ bool readTrigger(ReadContext& context, const yaml::Node& node, Action& action) {
 void readBranches(ReadContext& context, const yaml::Node& node, Action& action) {
     reportTogether(context, node, "conditions", "steps");
     reportTogether(context, node, "conditions", "condition");
-    if (node.find("conditions") == nullptr && node.find("steps") == nullptr) {
+    if (node.find("conditions") == nullptr && node.find("steps") == nullptr && !isTransition(action)) {
         context.missing(node, "steps", actionKeys, "an action");
     }
     if (const yaml::Node* steps = context.list(node, "steps")) {
@@ -395,6 +397,8 @@ void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, s
     action.operation = context.choice(node, "operation", operations);
     action.batchField = context.text(node, "batch_field");
     readValidations(context, node, action);
+    readTransition(context, node, action);
+    action.required = context.queryable(context.text(node, "requires"));
     action.errorHandling = context.choice(node, "error_handling", errorHandlingChoices);
     if (canBeRaised) {
         if (action.windowed || action.correlated) {

@@ -1,6 +1,7 @@
 #include "spec/read.hpp"
 
 #include "spec/parts.hpp"
+#include "spec/states.hpp"
 #include "text/ascii.hpp"
 #include "text/sql_text.hpp"
 
@@ -8,8 +9,8 @@ namespace specql::spec {
 
 namespace {
 
-const Words entityKeys = {"entity",          "schema", "table",  "description", "columns", "fields",
-                          "computed_fields", "key",    "unique", "indexes",     "actions", "renamed_from"};
+const Words entityKeys = {"entity", "schema", "table",   "description", "columns", "fields",      "computed_fields",
+                          "key",    "unique", "indexes", "states",      "actions", "renamed_from"};
 const Words carriedColumns = {"declared", "all"};
 const Words rulesKeys = {"actions", "schema"};
 
@@ -72,6 +73,7 @@ void readEntity(ReadContext& context, const yaml::Node& root) {
     if (const yaml::Node* actions = context.list(root, "actions")) {
         readActions(context, *actions, false, entity.actions);
     }
+    readStates(context, root, entity);
     context.spec.entities.push_back(std::move(entity));
 }
 

@@ -2,6 +2,7 @@
 // docs/language.md tells what each part means.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -161,6 +162,11 @@ struct Action {
     std::vector<Text> validations;  // they are also the first steps of every branch
     Text errorHandling;
     std::vector<Param> params;
+    ExpressionRef required;        // requires: who may call it
+    std::vector<Text> fromStates;  // of a transition
+    Text toState, guard;           // the same; the guard as written
+    bool ofRow = false;            // a function whose first parameter is the key of a row of the entity it stands in
+    ExpressionRef result;          // what the function returns, as text
     Pos pos;
     uint32_t firstLine = 0, lastLine = 0;  // the slice of the source that is this action
 };
@@ -190,6 +196,23 @@ struct Service {
     uint32_t firstLine = 0, lastLine = 0;
 };
 
+// A change of state that is allowed.
+struct Transition {
+    std::vector<Text> from;
+    Text to;
+    Text on;              // the function that makes it; empty: whoever may write the row
+    ExpressionRef guard;  // over the row as it is written
+    Pos pos;
+};
+
+// The states of an entity's rows: values of one of its enum fields.
+struct States {
+    Text field;
+    Text initial;
+    std::vector<Transition> transitions;
+    Pos pos;
+};
+
 struct Entity {
     Text name;                           // InventoryEvent
     Text schema;                         // empty: public
@@ -201,6 +224,7 @@ struct Entity {
     std::vector<Text> key;                   // fields; empty: id
     std::vector<std::vector<Text>> uniques;  // fields that are unique together
     std::vector<IndexSpec> indexes;
+    std::optional<States> states;
     std::vector<Action> actions;
     std::vector<Text> renamedFrom;
     Pos pos;

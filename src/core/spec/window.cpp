@@ -207,6 +207,9 @@ private:
         size_t index = found->second;
         used_.insert(index);
         at_++;
+        // It holds wherever the condition names the trigger.
+        if (is("filter") && window_.terms[index].filter) fail(token.raw + " has a FILTER already", "join both by AND");
+        if (take("filter")) readFilter(window_.terms[index]);
         return std::to_string(index + 1);
     }
 

@@ -6,6 +6,7 @@
 #include "pg/catalog/analysis.hpp"
 
 extern "C" {
+#include "mb/pg_wchar.h"
 #include "utils/lsyscache.h"
 }
 
@@ -295,6 +296,7 @@ void gatherView(const ViewRequest& request, CatalogView* view) {
     int level = NewGUCNestLevel();
     setLocal("search_path", "pg_catalog, pg_temp");
     view->serverVersion = PG_VERSION_NUM;
+    view->isUtf8 = GetDatabaseEncoding() == PG_UTF8;
     Datum tables = spi::textArray(*request.tables);
     Datum functions = spi::textArray(*request.functions);
     gatherSchemas(view);
