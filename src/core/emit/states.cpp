@@ -84,13 +84,14 @@ private:
     std::string guardSql(const spec::Transition& transition) const {
         for (const resolve::EntityExpression& expression : resolver_.entityExpressions)
             if (expression.transition == &transition)
-                return printBound(world_, resolver_, expression.bound, 0,
-                                  world_.expressionText(expression.bound.expression).size(),
-                                  [](const resolve::Value& value) {
-                                      if (value.kind == resolve::ValueKind::caller)
-                                          return "specql.caller(" + quoteLiteral(value.name) + ")";
-                                      return (value.old ? "old." : "new.") + quoteName(value.name);
-                                  });
+                return printBound(
+                    world_, resolver_, expression.bound, 0, world_.expressionText(expression.bound.expression).size(),
+                    [](const resolve::Value& value) {
+                        if (value.kind == resolve::ValueKind::caller)
+                            return "specql.caller(" + quoteLiteral(value.name) + ")";
+                        return (value.old ? "old." : "new.") + quoteName(value.name);
+                    },
+                    nullptr);
         return "true";
     }
 
