@@ -45,8 +45,9 @@ bool check(World& world, const ActionInfo& action, const std::vector<Call>& call
     if (call.inLoop || isFunction(action)) {
         world.report(*action.file, Code::R156, call.step->pos,
                      std::string("no steps can be done with the answers to calls ") +
-                         (isFunction(action) ? "of a function, which has no event that they could belong to"
-                                             : "in a foreach, which are made for each element"),
+                         (takesRows(action)    ? "of a bulk operation, which are made for each row"
+                          : isFunction(action) ? "of a function, which has no event that they could belong to"
+                                               : "in a foreach, which are made for each element"),
                      "let another action listen to the answers: trigger: " + call.operation() + succeeded);
         return false;
     }
