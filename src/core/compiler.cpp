@@ -102,6 +102,7 @@ void collectTrigger(const std::string& trigger, Names& tables) {
 void collectGenerated(const std::string& base, Names& functions) {
     functions.add("trigger_" + base + "_events");
     functions.add("handle_" + base + "_events");
+    functions.add("before_" + base);
     functions.add(base + "_capture");
     functions.add(base + "_rows");
     functions.add(base + "_processed");

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "emit/steps.hpp"
+#include "testgen/steps.hpp"
 #include "text/utf8.hpp"
 
 namespace specql::testgen {
@@ -74,9 +75,11 @@ std::vector<const resolve::ResolvedStep*> effective(const std::vector<const reso
         for (const std::vector<resolve::ResolvedStep>* part : {&step->then, &step->otherwise})
             for (const resolve::ResolvedStep& one : *part)
                 inner.push_back(&one);
-        if (kind == spec::StepKind::foreach || kind == spec::StepKind::branch)
+        const bool isOuter = kind == spec::StepKind::foreach || kind == spec::StepKind::each ||
+                             kind == spec::StepKind::branch || kind == spec::StepKind::find;
+        if (isOuter)
             inner = effective(inner);
-        else if (kind != spec::StepKind::validate && kind != spec::StepKind::ret)
+        else if (isSeen(*step))
             inner = {step};
         found.insert(found.end(), inner.begin(), inner.end());
     }

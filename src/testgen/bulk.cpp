@@ -211,8 +211,7 @@ private:
         std::set<std::string> said;
         for (const resolve::ResolvedStep* one : arm_.steps) {
             std::string title = stepTitle(writer_.world, arm_, *one), why;
-            bool does = one->spec->kind != spec::StepKind::validate && one->spec->kind != spec::StepKind::ret;
-            if (does && said.insert(title).second) writer_.checkStep(stage_, wanted, *one, title);
+            if (isSeen(*one) && said.insert(title).second) writer_.checkStep(stage_, wanted, *one, title);
         }
         for (const Bystander& row : alone)
             writer_.checkPlaces({row.place}, row.title);

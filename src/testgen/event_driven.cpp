@@ -262,6 +262,15 @@ private:
         if (!abort)
             writer_.checkRetried(stage_, reference(literal), first_->arm, effective(first_->arm.steps), event,
                                  stage_.eventCondition(literal, "f"));
+        // What fails with these values by itself is not mended by another attempt.
+        if (!abort)
+            writer_.excuse("SELECT 'it cannot be set up: ' || (o.outcome #>> '{failed,0}')\nFROM specql.test_outcome(" +
+                               dollarQuote(event, "script") + ", jsonb_build_object('failed', " +
+                               dollarQuote("SELECT to_jsonb(f.message) FROM specql.failures AS f WHERE " +
+                                               stage_.eventCondition(literal, "f"),
+                                           "sql") +
+                               ")) AS o(outcome)\nWHERE o.outcome #>> '{failed,0}' IS NOT NULL",
+                           description);
         writer_.rehearse(stage_, event, literal);
         writer_.step(breakHandler(action_, failingBody));
         if (abort) {

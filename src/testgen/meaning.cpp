@@ -52,9 +52,12 @@ Name Meaning::nameOf(const resolve::Value& value, const Scope& scope) const {
         case resolve::ValueKind::meta:
             if (!resolve::startsWith(value.name, "payload:")) return {};
             return {Place::payload(), value.name.substr(std::string("payload:").size())};
+        case resolve::ValueKind::row:
+            for (const Target& target : targets_)
+                if (target.step->row == value.context) return {target.place, value.name};
+            return {};
         case resolve::ValueKind::local:
-            if (!scope.element || loops_[static_cast<size_t>(scope.element.index)]->spec->variable.value != value.name)
-                return {};
+            if (!scope.element || loops_[static_cast<size_t>(scope.element.index)]->variable != value.name) return {};
             return {scope.element, value.name};
         default: return {};
     }
@@ -88,6 +91,7 @@ const resolve::EntityInfo* Meaning::entityOf(const resolve::Value& value, const 
     switch (value.kind) {
         case resolve::ValueKind::eventColumn: return scope.changing ? scope.changing->target : action.binding.entity;
         case resolve::ValueKind::queryColumn: return value.entity;
+        case resolve::ValueKind::row: return value.entity;
         case resolve::ValueKind::context:
             return (allocation ? allocation->bulk->contexts : contexts)[static_cast<size_t>(value.context)].entity;
         case resolve::ValueKind::target:
@@ -209,6 +213,14 @@ std::string Meaning::ofEvent(const std::string& column, const Render& render) co
            " ORDER BY v.id DESC LIMIT 1)";
 }
 
+const resolve::ResolvedStep* Meaning::letOf(int local) const {
+    const resolve::ResolvedStep* found = nullptr;
+    visitSteps(resolver, action, [&](const resolve::ResolvedStep& step) {
+        if (step.condition.gives == local) found = &step;
+    });
+    return found;
+}
+
 std::string Meaning::sql(const resolve::Value& value, const Render& render, const Scope& scope,
                          std::string& why) const {
     if (std::string said = outside ? outside->value(value) : ""; !said.empty()) return said;
@@ -259,6 +271,13 @@ std::string Meaning::sql(const resolve::Value& value, const Render& render, cons
             if (value.name == "event_id") return ofEvent("v.id", render);
             if (value.name == "event_time") return ofEvent("v.occurred_at", render);
             if (value.name == "event_data") return ofEvent("v.data", render);
+            break;
+        case resolve::ValueKind::local:
+            if (const resolve::ResolvedStep* let = value.context < 0 ? nullptr : letOf(value.context)) {
+                std::string given;
+                (void)print(let->condition, render, scope, given, why);
+                return "(" + given + ")";
+            }
             break;
         default: break;
     }

@@ -132,6 +132,8 @@ protected:
     };
 
     std::string sql(const resolve::Value& value, const Render& render, const Scope& scope, std::string& why) const;
+    // The step that gives a name its value; null if it is a loop.
+    const resolve::ResolvedStep* letOf(int local) const;
     std::string ofEvent(const std::string& column, const Render& render) const;
     void placeSteps(const resolve::ResolvedStep& step, Place element, std::vector<PlacedStep>& found) const;
     // Whether it is a column of a row that there is not: the old one of an insertion, the new one of a deletion.

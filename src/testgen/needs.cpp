@@ -171,8 +171,8 @@ void Needs::steps(const std::vector<resolve::ResolvedStep>& steps, Place element
 // A row for a step that has none yet: one that its WHERE finds, or several that it handles.
 Scope Needs::target(const resolve::ResolvedStep& step, Place element) {
     const Scope known = meaning_.scopeOf(step, element);
-    if (!writesRows(step)) return known;
-    const bool allocates = step.limit || !step.order.empty() || resolve::takesRows(*action_.info);
+    if (!writesRows(step) && !looksForRows(step)) return known;
+    const bool allocates = writesRows(step) && (step.limit || !step.order.empty() || resolve::takesRows(*action_.info));
     if (!allocates && (known.own || !step.where)) return known;
     Place place = allocates ? Place::allocation(meaning_.allocations.size()) : rowOfKey(step, known);
     if (!place) place = Place::step(meaning_.targets_.size());
@@ -281,7 +281,7 @@ void Needs::loop(const resolve::ResolvedStep& step) {
     meaning_.loops_.push_back(&step);
     for (int k = 0; k < 2; k++) {
         const Place element = Place::elementOf(number, k);
-        scenario_.names[{element, step.spec->variable.value}] = scenario_.at(array).elements[static_cast<size_t>(k)];
+        scenario_.names[{element, step.variable}] = scenario_.at(array).elements[static_cast<size_t>(k)];
         steps(step.then, element);
     }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "emit/printer.hpp"
+#include "emit/tables.hpp"
 #include "testgen/steps.hpp"
 #include "text/duration.hpp"
 #include "text/quote.hpp"
@@ -44,7 +45,7 @@ std::string placeOf(const resolve::ResolvedStep& step) {
         return std::string(kind) + " " +
                (isCall(step) ? service(step) + "." + operation(step) : step.spec->target.value);
     if (step.spec->kind == spec::StepKind::emit) return "event " + step.spec->target.value;
-    return step.target ? step.target->shown() : "";
+    return step.target && step.spec->kind != spec::StepKind::lock && !looksForRows(step) ? step.target->shown() : "";
 }
 
 // Whether the channel depends on the event.
@@ -102,7 +103,7 @@ Reference::Reference(const resolve::World& world, const resolve::Resolver& resol
     visitSteps(resolver, told_, [this](const resolve::ResolvedStep& step) {
         if (deliveryKind(step) || step.spec->kind == spec::StepKind::emit)
             queries_[placeOf(step)] = queryOf(step);
-        else if (step.target)
+        else if (step.target && !looksForRows(step))
             lookAtTable(*step.target);
     });
     std::string body = readWays();
@@ -214,6 +215,12 @@ std::string Reference::sentence(const resolve::ResolvedStep& step, std::string& 
         case spec::StepKind::create: return insert(step, why);
         case spec::StepKind::update:
         case spec::StepKind::remove: return update(step, why);
+        case spec::StepKind::upsert: return upsert(step, why);
+        case spec::StepKind::find: return find(step, why);
+        case spec::StepKind::each: return each(step, why);
+        case spec::StepKind::lock:
+        case spec::StepKind::assign: return "";
+        case spec::StepKind::let: return let(step, why);
         case spec::StepKind::callExternal: return queue("call_external", step, why);
         case spec::StepKind::notify: return queue("notify", step, why);
         case spec::StepKind::escalate: return queue("escalate", step, why);
@@ -230,11 +237,20 @@ std::string Reference::sentence(const resolve::ResolvedStep& step, std::string& 
 
 std::string Reference::value(const resolve::Value& value, std::string& why) const {
     if (value.kind == resolve::ValueKind::queryColumn) return emit::printQueryColumn(value);
+    if (value.kind == resolve::ValueKind::target && newRow_) {
+        const resolve::ColumnInfo& column = *newRow_->column(value.name);
+        const std::string given = emit::columnDefault(world_, resolver_, *newRow_, column);
+        return given.empty() ? "NULL::" + column.type : given;
+    }
     if (value.kind == resolve::ValueKind::target) return "t." + quoteName(value.name);
+    if (value.kind == resolve::ValueKind::local && unknown_.count(value.name)) why = "it reads " + value.name;
     if (value.kind == resolve::ValueKind::handled) return "v_taken." + quoteName(value.name);
     if (value.kind == resolve::ValueKind::local) return emit::variableName(value.name);
     if (value.kind == resolve::ValueKind::context && told_.isAnswer())
         return wayVariable(value.context) + "." + quoteName(value.name);
+    if (value.kind == resolve::ValueKind::row)
+        return emit::variableName(told_.rows[static_cast<size_t>(value.context)].variable) + "." +
+               quoteName(value.name);
     std::string sql;
     (void)stage_.printValue(value, literal_, sql, why);
     return sql;
@@ -426,7 +442,7 @@ std::string Reference::call(const resolve::ResolvedStep& step, std::string& why)
 
 std::string Reference::foreach (const resolve::ResolvedStep& step, std::string & why) {
     const resolve::Value& array = step.condition.values.front();
-    const std::string variable = emit::variableName(step.spec->variable.value), over = print(step.condition, why);
+    const std::string variable = emit::variableName(step.variable), over = print(step.condition, why);
     const bool json = array.type == "jsonb";
     if (!why.empty()) return "";
     const std::string declared = variable + " " + (json ? "jsonb" : resolve::elementType(array.type));

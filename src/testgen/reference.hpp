@@ -47,6 +47,12 @@ private:
     std::string update(const resolve::ResolvedStep& step, std::string& why);
     std::string take(const resolve::ResolvedStep& step, const std::vector<resolve::ResolvedStep>& behind,
                      std::string& why);
+    std::string upsert(const resolve::ResolvedStep& step, std::string& why);
+    std::string let(const resolve::ResolvedStep& step, std::string& why);
+    std::string find(const resolve::ResolvedStep& step, std::string& why);
+    std::string each(const resolve::ResolvedStep& step, std::string& why);
+    // FROM, WHERE, ORDER BY and LIMIT of rows that a step looks for.
+    std::string looked(const resolve::ResolvedStep& step, std::string& why) const;
     std::string queue(const std::string& function, const resolve::ResolvedStep& step, std::string& why) const;
     std::vector<std::string> printed(const std::vector<resolve::BoundExpression>& values, std::string& why) const;
     std::string emit(const resolve::ResolvedStep& step, std::string& why);
@@ -72,6 +78,8 @@ private:
     std::string statement_;
     std::set<std::string> variables_;  // of loops, as they are declared
     bool validates_ = false;
+    const resolve::EntityInfo* newRow_ = nullptr;      // whose defaults stand for the columns of the target
+    std::set<std::string> unknown_;                    // names that steps give to what no test knows
     bool taken_ = false;                               // the steps at hand are done for each row that was taken
     std::map<std::string, std::string> queries_;       // by place
     std::map<std::string, std::string> unclear_;       // by place: why nothing is known of it

@@ -24,12 +24,29 @@ void visitSteps(const resolve::Resolver& resolver, const resolve::ResolvedStep& 
 
 bool insertsRow(const resolve::ResolvedStep& step) {
     spec::StepKind kind = step.spec->kind;
-    return step.target &&
-           (kind == spec::StepKind::insert || kind == spec::StepKind::append || kind == spec::StepKind::create);
+    return step.target && (kind == spec::StepKind::insert || kind == spec::StepKind::append ||
+                           kind == spec::StepKind::create || kind == spec::StepKind::upsert);
 }
 
 bool writesRows(const resolve::ResolvedStep& step) {
     return step.target && (step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove);
+}
+
+bool isSeen(const resolve::ResolvedStep& step) {
+    switch (step.spec->kind) {
+        case spec::StepKind::validate:
+        case spec::StepKind::ret:
+        case spec::StepKind::let:
+        case spec::StepKind::lock: return false;
+        case spec::StepKind::find: return !step.otherwise.empty();
+        default: return true;
+    }
+}
+
+bool looksForRows(const resolve::ResolvedStep& step) {
+    spec::StepKind kind = step.spec->kind;
+    return step.target && step.where &&
+           (kind == spec::StepKind::find || kind == spec::StepKind::each || kind == spec::StepKind::lock);
 }
 
 unsigned operationOf(const resolve::ResolvedStep& step) {

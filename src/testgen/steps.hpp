@@ -14,6 +14,10 @@ void visitSteps(const resolve::Resolver& resolver, const resolve::ResolvedStep& 
 void visitSteps(const resolve::Resolver& resolver, const resolve::ResolvedAction& action, const VisitStep& visit);
 
 bool insertsRow(const resolve::ResolvedStep& step);
+// Whether what a step does by itself, or its inner steps do, can be seen afterwards.
+bool isSeen(const resolve::ResolvedStep& step);
+// Rows that are there already: a find, a foreach of rows, a lock.
+bool looksForRows(const resolve::ResolvedStep& step);
 // Updates or deletes.
 bool writesRows(const resolve::ResolvedStep& step);
 // What a step does to a row, as a bit of Op; 0 if nothing.

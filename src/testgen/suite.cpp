@@ -58,6 +58,9 @@ WrittenSuite writeSuite(const resolve::World& world, const resolve::Resolver& re
         if (isSwitchedOff(*action.info)) {
             writer.begin(action.info->name());
             writer.skip(action.info->name(), "the action is switched off in the spec");
+        } else if (resolve::isBefore(*action.info)) {
+            writer.begin(action.info->name());
+            writer.skip(action.info->name(), "what it does before a row is written shows in every row that is written");
         } else if (action.window) {
             writeWindow(writer, action);
         } else if (!resolve::takesRows(*action.info) && resolve::isFunction(*action.info)) {

@@ -57,6 +57,12 @@ const char* kindName(StepKind kind) {
         case StepKind::remove: return "delete";
         case StepKind::append: return "append";
         case StepKind::create: return "create";
+        case StepKind::upsert: return "upsert";
+        case StepKind::find: return "find";
+        case StepKind::each: return "foreach row";
+        case StepKind::lock: return "lock";
+        case StepKind::let: return "let";
+        case StepKind::assign: return "set";
         case StepKind::callExternal: return "call_external";
         case StepKind::notify: return "notify";
         case StepKind::escalate: return "escalate";

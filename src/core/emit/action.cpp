@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "emit/before.hpp"
 #include "emit/bulk.hpp"
+#include "emit/contexts.hpp"
 #include "emit/function.hpp"
 #include "emit/registration.hpp"
 #include "emit/steps.hpp"
@@ -115,7 +117,7 @@ private:
     }
 
     std::string loopBody() {
-        std::string inside = readContexts();
+        std::string inside = readContexts(action_, printer_);
         for (const Arm& arm : arms_) {
             StepPlace place{Rows::loop, "", 1, "events"};
             std::string steps = steps_.emit(arm.steps(), place);
@@ -138,47 +140,6 @@ private:
         printer_.meta("event_id", "uuid");
         return steps_.label("events") + "FOR e IN SELECT r.* FROM " + rowsName() + "(1) AS r LOOP\n" +
                indent(inside, 4) + "END LOOP;\n";
-    }
-
-    // The message, as SQL. It tells the key, unless that is a private field.
-    std::string namesNoRow(const resolve::Context& context, const std::string& key) const {
-        const resolve::EntityInfo* holder = nullptr;
-        if (context.key.kind == resolve::ValueKind::eventColumn) holder = binding_.entity;
-        if (context.key.kind == resolve::ValueKind::context)
-            holder = action_.contexts[static_cast<size_t>(context.key.context)].entity;
-        const resolve::ColumnInfo* column = holder ? holder->column(context.key.name) : nullptr;
-        if (column && resolve::isPrivate(*column))
-            return quoteLiteral(context.key.name + " names no row of " + context.entity->shown());
-        return "format('" + context.key.name + " %s names no row of " + context.entity->shown() + "', coalesce(" + key +
-               "::text, 'null'))";
-    }
-
-    // Rows that a key names, as they are when handling starts: every condition and step sees the same values. A row
-    // that is gone has no values: all of them are NULL.
-    std::string readContexts() {
-        std::string sql;
-        for (const resolve::Context& context : action_.contexts) {
-            std::vector<std::string> columns;
-            for (const std::string& column : context.columns)
-                columns.push_back("t." + quoteName(column));
-            std::string key = printer_.print(context.key, false);
-            // A payload promises the row; a column of a table may be NULL.
-            bool promised = binding_.custom && context.key.kind == resolve::ValueKind::payload;
-            const std::string owed = promised ? "" : printer_.owed(context);
-            const bool mayBeGone = !promised && owed.empty();
-            if (mayBeGone && columns.empty() && !context.locked) continue;
-            sql += "-- the row of " + context.entity->shown() + " that " + context.path + " leads to, as it is now" +
-                   (context.locked ? ", locked because it is updated below" : "") + "\n" +
-                   (columns.empty() ? "PERFORM 1\n"
-                                    : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
-                   "FROM " + quoteName(context.entity->schema, context.entity->table) + " AS t\n" + "WHERE t." +
-                   quoteName(context.entity->key) + " = " + key + (context.locked ? "\nFOR NO KEY UPDATE" : "") + ";\n";
-            if (mayBeGone) continue;
-            sql += promised ? "IF NOT FOUND THEN\n" : "IF NOT FOUND AND " + owed + " THEN\n";
-            sql += "    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = " + namesNoRow(context, key) +
-                   ";\nEND IF;\n";
-        }
-        return sql;
     }
 
     // Hands the events to the window, term by term. Events that the capture function rules out never get here.
@@ -466,6 +427,7 @@ private:
 
 void emitAction(resolve::World& world, const resolve::Resolver& resolver, const resolve::ResolvedAction& action,
                 std::vector<Object>& functions, std::vector<Object>& triggers) {
+    if (resolve::isBefore(*action.info)) return emitBefore(world, resolver, action, functions, triggers);
     if (action.window && !action.isAnswer()) functions.push_back(windowObject(action));
     if (resolve::isFunction(*action.info)) functions.push_back(bulkFunction(world, resolver, action));
     if (resolve::isFunction(*action.info) && action.binding.event.empty()) return;

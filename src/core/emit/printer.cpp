@@ -115,8 +115,8 @@ std::string printChannel(const Text& text, const spec::Template& parts, const st
 }
 
 std::string variableName(const std::string& name) {
-    constexpr const char* own[] = {"count", "item",    "number", "before", "errors", "handled",
-                                   "taken", "missing", "event",  "row",    "changed"};
+    constexpr const char* own[] = {"count", "item",    "number", "before", "errors",  "handled",
+                                   "taken", "missing", "event",  "row",    "changed", "each"};
     bool collides = std::find(std::begin(own), std::end(own), name) != std::end(own);
     return quoteName("v_" + name + (collides ? "_" : ""));
 }
@@ -287,9 +287,16 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
             if (value.type != "text" && value.type != "jsonb") sql += "::" + value.type;
             return use({value.name, value.type, "", sql});
         }
-        case resolve::ValueKind::target: return targetAlias + "." + quoteName(value.name);
+        case resolve::ValueKind::target:
+            return targetSql ? targetSql(value) : targetAlias + "." + quoteName(value.name);
         case resolve::ValueKind::handled: return handledAlias + (value.name.empty() ? "" : "." + quoteName(value.name));
-        case resolve::ValueKind::local: return variableName(value.name);
+        case resolve::ValueKind::local: {
+            auto known = localSql.find(value.name);
+            return known == localSql.end() ? variableName(value.name) : known->second;
+        }
+        case resolve::ValueKind::row:
+            return variableName(action_.rows[static_cast<size_t>(value.context)].variable) + "." +
+                   quoteName(value.name);
         case resolve::ValueKind::match: return ofMatch(value.name, value.type);
         case resolve::ValueKind::answer: return ofAnswer(value.name, value.type);
         case resolve::ValueKind::caller:

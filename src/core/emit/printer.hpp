@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,10 @@ public:
     std::string eventAlias = "e";
     std::string handledAlias = "h";
     std::string targetAlias = "t";
+    // How values are written that stand elsewhere for a while: columns of a row that is not there yet, and names that
+    // a statement over many events gives.
+    std::function<std::string(const resolve::Value&)> targetSql;
+    std::map<std::string, std::string> localSql;
 
 private:
     std::string use(EventColumn column);

@@ -5,6 +5,7 @@
 
 #include "emit/caller.hpp"
 #include "emit/function.hpp"
+#include "emit/subject.hpp"
 #include "resolve/privacy.hpp"
 #include "text/quote.hpp"
 
@@ -198,6 +199,33 @@ Object actionTrigger(const resolve::ResolvedAction& action) {
     return object;
 }
 
+Object beforeTrigger(const resolve::ResolvedAction& action) {
+    const resolve::ActionInfo& info = *action.info;
+    const resolve::Binding& binding = action.binding;
+    const std::string table = quoteName(binding.entity->schema, binding.entity->table);
+    const std::string name = quoteName("before_" + action.base);
+    std::string when;
+    if (!binding.changedColumn.empty()) when = changedSql(*binding.entity, binding.changedColumn);
+    if (!binding.value.empty()) when = "new." + quoteName(binding.valueColumn) + " = " + quoteLiteral(binding.value);
+    Object object;
+    object.kind = ObjectKind::trigger;
+    object.nameOn(name, table);
+    object.unit = info.unit->key();
+    object.replaceable = true;
+    object.commands.push_back("CREATE OR REPLACE TRIGGER " + name + "\n    BEFORE " + verbs(binding.ops) + " ON " +
+                              table + "\n    FOR EACH ROW" + (when.empty() ? "" : " WHEN (" + when + ")") +
+                              "\n    EXECUTE FUNCTION " + quoteName(info.schema, "before_" + action.base) + "();");
+    const std::string& description = info.spec->description.value;
+    object.commands.push_back(
+        "COMMENT ON TRIGGER " + name + " ON " + table + " IS " +
+        quoteLiteral(description.empty() ? "Action " + info.name() + ", before " + binding.shown() : description) +
+        ";");
+    const Firing firing = isEnabled(info) ? firingOf(info) : Firing{};
+    for (std::string& command : firing.commands(name, table))
+        object.commands.push_back(std::move(command));
+    return object;
+}
+
 Object registration(const resolve::World& world, const resolve::Resolver& resolver,
                     const resolve::ResolvedAction& action, const std::string& processed) {
     const resolve::ActionInfo& info = *action.info;
@@ -267,7 +295,9 @@ void mergeRegistrations(std::vector<Object>& objects) {
 std::vector<Object> captureTriggers(const resolve::Resolver& resolver) {
     std::vector<WatchedTable> tables;
     for (const resolve::ResolvedAction& action : resolver.actions) {
-        if (action.binding.custom || action.window || action.isAnswer() || !action.binding.entity) continue;
+        if (action.binding.custom || action.window || action.isAnswer() || !action.binding.entity ||
+            resolve::isBefore(*action.info))
+            continue;
         std::string table = quoteName(action.binding.entity->schema, action.binding.entity->table);
         auto found = std::find_if(tables.begin(), tables.end(), [&](const auto& known) { return known.name == table; });
         if (found == tables.end())

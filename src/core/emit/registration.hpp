@@ -9,6 +9,8 @@
 
 namespace specql::emit {
 
+// The trigger of a rule that runs before the row is written.
+Object beforeTrigger(const resolve::ResolvedAction& action);
 // The trigger that calls an action's handler, once for each statement.
 Object actionTrigger(const resolve::ResolvedAction& action);
 

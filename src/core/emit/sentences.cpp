@@ -158,6 +158,7 @@ private:
             case resolve::ValueKind::payload: return "payload." + quoteName(value.name);
             case resolve::ValueKind::target: return target_ + "." + quoteName(value.name);
             case resolve::ValueKind::handled: return "taken." + quoteName(value.name);
+            case resolve::ValueKind::row:
             case resolve::ValueKind::queryColumn: return value.shown;
             case resolve::ValueKind::caller: return "caller." + quoteName(value.name);
             case resolve::ValueKind::meta:
@@ -199,6 +200,39 @@ private:
         for (const resolve::Value& value : bound.values)
             if (value.kind != resolve::ValueKind::target) return true;
         return false;
+    }
+
+    // "the row of s.stock where …", as a step looks for it.
+    std::string looked(const resolve::ResolvedStep& step) const {
+        std::string text =
+            wholeTable(step) ? step.target->shown() : step.target->shown() + " where " + said(step.where);
+        std::vector<std::string> order;
+        for (const resolve::BoundOrder& item : step.order)
+            order.push_back(said(item.value) + (item.spec->descending ? " descending" : ""));
+        if (!order.empty()) text += ", in the order of " + join(order, ", ");
+        if (step.limit && step.spec->kind != spec::StepKind::find) text += ", at most " + said(step.limit);
+        return text;
+    }
+
+    std::string found(const resolve::ResolvedStep& step) const {
+        const bool first = bool(step.limit);
+        std::string text = (first ? "looks for the first row of " : "looks for the one row of ") + looked(step) +
+                           ", and calls it " + action_.rows[static_cast<size_t>(step.row)].name;
+        if (step.spec->hasElse) text += "; if there is none, does other steps";
+        const char* fails = step.spec->hasElse ? "there are several"
+                            : first            ? "there is none"
+                                               : "there is none, or several";
+        return step.spec->hasElse && first ? text : text + "; fails if " + fails;
+    }
+
+    std::string upserted(const resolve::ResolvedStep& step) const {
+        std::vector<std::string> changed;
+        for (const resolve::BoundAssignment& assignment : step.set)
+            if (std::find(step.key.begin(), step.key.end(), assignment.column) == step.key.end())
+                changed.push_back(quoteName(assignment.column));
+        return "inserts a row into " + step.target->shown() + " with " + values(step) +
+               "; if there is one with the same " + join(step.key, ", ") + ", " +
+               (changed.empty() ? "leaves it as it is" : "updates " + join(changed, ", ") + " of that one");
     }
 
     // "the row of s.account that debit leads to", "every row of s.stock where stock.product_id = new.product_id".
@@ -279,6 +313,14 @@ private:
                        step.target->shown() + (set.empty() ? ", all of defaults" : " with " + set);
             case spec::StepKind::update: return !step.target ? "" : "updates " + rows(step) + ": " + set;
             case spec::StepKind::remove: return !step.target ? "" : "deletes " + rows(step);
+            case spec::StepKind::upsert: return !step.target ? "" : upserted(step);
+            case spec::StepKind::find: return !step.target ? "" : found(step);
+            case spec::StepKind::each:
+                return !step.target ? "" : "for each row " + spec.variable.value + " of " + looked(step);
+            case spec::StepKind::lock:
+                return !step.target ? "" : "locks " + rows(step) + ", until the transaction ends";
+            case spec::StepKind::assign: return "sets, before the row is written, " + set;
+            case spec::StepKind::let: return spec.variable.value + " is " + said(step.condition);
             case spec::StepKind::callExternal:
                 return "queues a call to the service " + spec.target.value + ", operation " + spec.message.value +
                        sent(step, set) + once(step) + (spec.after ? ", to leave after " + spec.after.value : "");

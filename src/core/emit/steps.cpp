@@ -58,7 +58,7 @@ bool StepEmitter::delivers(const std::vector<resolve::ResolvedStep>& steps) {
     });
 }
 
-std::string StepEmitter::emit(const std::vector<resolve::ResolvedStep>& steps, const StepPlace& place) {
+std::string StepEmitter::emit(const std::vector<resolve::ResolvedStep>& steps, StepPlace place) {
     bool before = delivers_, surelyBefore = surely_;
     delivers_ = delivers_ || delivers(steps);
     surely_ = surely_ || std::any_of(steps.begin(), steps.end(), [](const resolve::ResolvedStep& step) {
@@ -66,12 +66,11 @@ std::string StepEmitter::emit(const std::vector<resolve::ResolvedStep>& steps, c
               });
     std::string sql;
     for (size_t i = 0; i < steps.size(); i++) {
-        if (!sql.empty()) sql += '\n';
-        if (steps[i].takes) {
-            sql += take(steps[i], {steps.begin() + static_cast<long>(i) + 1, steps.end()});
-            break;
-        }
-        sql += comment(steps[i]) + one(steps[i], place);
+        const bool takes = steps[i].takes;
+        std::string statement =
+            takes ? take(steps[i], {steps.begin() + static_cast<long>(i) + 1, steps.end()}) : one(steps[i], place);
+        if (!statement.empty()) sql += (sql.empty() ? "" : "\n") + (takes ? "" : comment(steps[i])) + statement;
+        if (takes) break;
     }
     delivers_ = before;
     surely_ = surelyBefore;
@@ -91,9 +90,19 @@ std::string stepText(const resolve::World& world, const resolve::ResolvedStep& s
             text += ")";
             break;
         case spec::StepKind::validate:
-        case spec::StepKind::branch:
-        case spec::StepKind::foreach: text += ": " + written(step.condition); break;
-        default: text += ": " + spec.target.value;
+        case spec::StepKind::branch: text += ": " + written(step.condition); break;
+        case spec::StepKind::foreach: text += ": " + spec.variable.value + " in " + written(step.condition); break;
+        case spec::StepKind::each: text += ": " + spec.variable.value + " in " + spec.target.value; break;
+        case spec::StepKind::assign: {
+            std::vector<std::string> fields;
+            for (const resolve::BoundAssignment& assignment : step.set)
+                fields.push_back(assignment.column + " = " + written(assignment.value));
+            return commentText(text + ": " + join(fields, ", "));
+        }
+        case spec::StepKind::let: text += ": " + spec.variable.value + " = " + written(step.condition); break;
+        default:
+            text += ": " + spec.target.value;
+            if (spec.kind == spec::StepKind::find && spec.variable) text += " AS " + spec.variable.value;
     }
     if (!whole) return commentText(text);
     if (spec.via) text += " VIA " + spec.via.value;
@@ -103,6 +112,7 @@ std::string stepText(const resolve::World& world, const resolve::ResolvedStep& s
     // Whoever is told something is told it before what goes with it.
     bool told = spec.kind != spec::StepKind::validate && spec.message;
     if (told) text += " \"" + spec.message.value + "\"";
+    if (!step.key.empty()) text += " ON (" + join(step.key, ", ") + ")";
     if (!set.empty()) text += " SET " + join(set, ", ");
     if (step.where) text += " WHERE " + written(step.where);
     if (spec.message && !told) text += " \"" + spec.message.value + "\"";
@@ -403,14 +413,9 @@ std::string StepEmitter::call(const resolve::ResolvedStep& step, const StepPlace
 
 std::string StepEmitter::foreach (const resolve::ResolvedStep& step, const StepPlace& place) {
     const resolve::Value& array = step.condition.values.front();
-    std::string variable = variableName(step.spec->variable.value);
+    std::string variable = variableName(step.variable);
     std::string element = array.type == "jsonb" ? "jsonb" : resolve::elementType(array.type);
-    // Another loop may have declared the variable with another type; then this loop gets a block of its own.
-    std::string declaration = variable + " " + element + ";";
-    bool shadows = std::any_of(declarations_.begin(), declarations_.end(), [&](const std::string& known) {
-        return resolve::startsWith(known, variable + " ") && known != declaration;
-    });
-    if (!shadows) declare(declaration);
+    declare(variable + " " + element + ";");
     std::string over = printer_.print(step.condition);
     std::string head = array.type == "jsonb" ? "FOR " + variable + " IN SELECT j.value FROM jsonb_array_elements(" +
                                                    over + ") AS j LOOP\n"
@@ -419,11 +424,10 @@ std::string StepEmitter::foreach (const resolve::ResolvedStep& step, const StepP
     oncePerEvent_ = false;
     std::string body = emit(step.then, place);
     oncePerEvent_ = before;
-    std::string loop = head + indent(body, 4) + "END LOOP;\n";
-    return shadows ? "DECLARE\n    " + declaration + "\nBEGIN\n" + indent(loop, 4) + "END;\n" : loop;
+    return head + indent(body, 4) + "END LOOP;\n";
 }
 
-std::string StepEmitter::one(const resolve::ResolvedStep& step, const StepPlace& place) {
+std::string StepEmitter::one(const resolve::ResolvedStep& step, StepPlace& place) {
     const spec::Step& spec = *step.spec;
     switch (spec.kind) {
         case spec::StepKind::insert:
@@ -431,6 +435,12 @@ std::string StepEmitter::one(const resolve::ResolvedStep& step, const StepPlace&
         case spec::StepKind::create: return insert(step, place, delivers_);
         case spec::StepKind::update:
         case spec::StepKind::remove: return update(step, place);
+        case spec::StepKind::upsert: return upsert(step, place);
+        case spec::StepKind::let: return let(step, place);
+        case spec::StepKind::assign: return assign(step);
+        case spec::StepKind::find: return find(step, place);
+        case spec::StepKind::each: return each(step, place);
+        case spec::StepKind::lock: return lock(step, place);
         case spec::StepKind::callExternal: return queue("call_external", step, place);
         case spec::StepKind::notify: return queue("notify", step, place);
         case spec::StepKind::escalate: return queue("escalate", step, place);

@@ -30,7 +30,7 @@ public:
     StepEmitter(const resolve::World& world, const resolve::ResolvedAction& action, Printer& printer)
         : world_(world), action_(action), printer_(printer) {}
 
-    std::string emit(const std::vector<resolve::ResolvedStep>& steps, const StepPlace& place);
+    std::string emit(const std::vector<resolve::ResolvedStep>& steps, StepPlace place);
     // Steps that are one statement each over all rows of a set, and come to the same as row by row.
     bool setBased(const std::vector<const resolve::ResolvedStep*>& steps) const;
 
@@ -50,7 +50,7 @@ public:
     static bool delivers(const std::vector<resolve::ResolvedStep>& steps);
 
 private:
-    std::string one(const resolve::ResolvedStep& step, const StepPlace& place);
+    std::string one(const resolve::ResolvedStep& step, StepPlace& place);
     std::string insert(const resolve::ResolvedStep& step, const StepPlace& place, bool delivers);
     // The id of the row is made from the event's; the number that makes it, or 0 if the row is not written once per
     // event, or if the spec gives its id.
@@ -80,6 +80,17 @@ private:
     std::string emitEvent(const resolve::ResolvedStep& step, const StepPlace& place);
     std::string call(const resolve::ResolvedStep& step, const StepPlace& place);
     std::string foreach (const resolve::ResolvedStep& step, const StepPlace& place);
+    // A value by a name: of one event a variable, of a set a column beside those of each event, which `place` gets.
+    std::string let(const resolve::ResolvedStep& step, StepPlace& place);
+    // Fields of the row that a trigger is about, all by the values before.
+    std::string assign(const resolve::ResolvedStep& step);
+    std::string find(const resolve::ResolvedStep& step, const StepPlace& place);
+    std::string each(const resolve::ResolvedStep& step, const StepPlace& place);
+    std::string lock(const resolve::ResolvedStep& step, const StepPlace& place);
+    std::string upsert(const resolve::ResolvedStep& step, const StepPlace& place);
+    // FROM, WHERE and, if there is something to say, ORDER BY and LIMIT of the rows that a step looks for.
+    std::string looked(const resolve::ResolvedStep& step);
+    bool isSteady(const resolve::BoundExpression& bound) const;
     std::string perform(const std::string& expression, const StepPlace& place) const;
     std::string rowCondition(const resolve::ResolvedStep& step, const std::string& alias);
     std::string comment(const resolve::ResolvedStep& step) const;
@@ -93,6 +104,7 @@ private:
     Printer& printer_;
     std::vector<std::string> declarations_;
     std::vector<Reaction> reactions_;
+    int lets_ = 0;     // of sets, so far
     int inserts_ = 0;  // with a reaction id, so far
     std::set<std::string> usedLabels_;
     std::vector<const resolve::EntityInfo*> takenFrom_;  // whose rows have variables

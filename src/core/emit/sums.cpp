@@ -68,7 +68,7 @@ private:
     bool ofAll(const resolve::Value& value) const {
         bool function = resolve::isFunction(*action_.info);
         return function && (value.kind == resolve::ValueKind::payload || value.kind == resolve::ValueKind::context ||
-                            value.kind == resolve::ValueKind::local);
+                            (value.kind == resolve::ValueKind::local && value.context < 0));
     }
 
     bool readAssignment(const resolve::BoundAssignment& set) {
@@ -263,10 +263,18 @@ bool independent(const resolve::World& world, const SumUpdate& one, const SumUpd
                         [&](const SumUpdate::Sum& sum) { return other.read.count(sum.set->column) > 0; });
 }
 
+// Is the value the same however often, and whenever, it is computed while the events are handled?
+bool StepEmitter::isSteady(const resolve::BoundExpression& bound) const {
+    if (bound.request < 0 || !bound.tables.empty()) return false;
+    const AnalysisResult& result = printer_.resolver().results()[static_cast<size_t>(bound.request)];
+    return !result.isVolatile && !result.readsRows;
+}
+
 // Steps that are one statement over the whole set, and come to the same as event by event.
 bool StepEmitter::setBased(const std::vector<const resolve::ResolvedStep*>& steps) const {
     std::vector<std::pair<const resolve::EntityInfo*, SumUpdate>> sums;
     std::vector<const resolve::EntityInfo*> folded;
+    bool lets = false;
     for (const resolve::ResolvedStep* step : steps) {
         switch (step->spec->kind) {
             case spec::StepKind::update:
@@ -280,13 +288,23 @@ bool StepEmitter::setBased(const std::vector<const resolve::ResolvedStep*>& step
                     folded.push_back(step->target);
                 break;
             }
+            case spec::StepKind::let:
+                if (!isSteady(step->condition)) return false;
+                lets = true;
+                break;
             case spec::StepKind::branch:
             case spec::StepKind::foreach:
+            case spec::StepKind::each:
+            case spec::StepKind::find:
+            case spec::StepKind::upsert:
+            case spec::StepKind::assign:
             case spec::StepKind::validate:
             case spec::StepKind::ret: return false;
             default: break;
         }
     }
+    // Events that are numbered one by one are read without what stands beside them.
+    if (lets && !folded.empty()) return false;
     // A query sees what the steps have written for all events before, and row by row what they have for each.
     auto looksAtWritten = [&](const resolve::BoundExpression& bound) {
         return std::any_of(bound.tables.begin(), bound.tables.end(), [&](const resolve::EntityInfo* looked) {
@@ -316,8 +334,9 @@ bool StepEmitter::setBased(const std::vector<const resolve::ResolvedStep*>& step
     };
     if ((!sums.empty() || !folded.empty()) && std::any_of(steps.begin(), steps.end(), looks)) return false;
     auto stepsOn = [&](const resolve::EntityInfo* target) {
-        return std::count_if(steps.begin(), steps.end(),
-                             [&](const resolve::ResolvedStep* step) { return step->target == target; });
+        return std::count_if(steps.begin(), steps.end(), [&](const resolve::ResolvedStep* step) {
+            return step->target == target && step->spec->kind != spec::StepKind::lock;
+        });
     };
     for (const resolve::EntityInfo* target : folded)
         if (stepsOn(target) != 1) return false;

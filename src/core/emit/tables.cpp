@@ -26,18 +26,6 @@ const resolve::EntityExpression* expressionOf(const resolve::Resolver& resolver,
     return nullptr;
 }
 
-// The expression of a column's default; empty if it has none.
-std::string columnDefault(const resolve::World& world, const resolve::Resolver& resolver,
-                          const resolve::EntityInfo& entity, const resolve::ColumnInfo& column) {
-    if (!column.defaultSql.empty()) return column.defaultSql;
-    const resolve::EntityExpression* expression = expressionOf(resolver, entity, column.field, Role::defaultValue);
-    if (!expression) return {};
-    std::string value = !expression->literal.empty() ? quoteLiteral(expression->literal)
-                                                     : printPlain(world, resolver, expression->bound);
-    bool simple = value.find_first_of(" \n") == std::string::npos;
-    return simple ? value : "(" + value + ")";
-}
-
 // The CHECK constraints of its fields.
 std::vector<ShapeCheck> tableChecks(const resolve::World& world, const resolve::Resolver& resolver,
                                     const resolve::EntityInfo& entity) {
@@ -86,6 +74,17 @@ TableShape shapeOf(const resolve::World& world, const resolve::Resolver& resolve
 }
 
 }  // namespace
+
+std::string columnDefault(const resolve::World& world, const resolve::Resolver& resolver,
+                          const resolve::EntityInfo& entity, const resolve::ColumnInfo& column) {
+    if (!column.defaultSql.empty()) return column.defaultSql;
+    const resolve::EntityExpression* expression = expressionOf(resolver, entity, column.field, Role::defaultValue);
+    if (!expression) return {};
+    std::string value = !expression->literal.empty() ? quoteLiteral(expression->literal)
+                                                     : printPlain(world, resolver, expression->bound);
+    bool simple = value.find_first_of(" \n") == std::string::npos;
+    return simple ? value : "(" + value + ")";
+}
 
 std::string madeName(resolve::World& world, const resolve::EntityInfo& entity, Pos pos, const std::string& name) {
     if (name.size() > maxNameBytes)

@@ -10,6 +10,9 @@ namespace specql::emit {
 
 // CREATE TABLE with its comments, and the shape that it gives the table.
 Object tableObject(const resolve::World& world, const resolve::Resolver& resolver, const resolve::EntityInfo& entity);
+// The expression of a column's default; empty if it has none.
+std::string columnDefault(const resolve::World& world, const resolve::Resolver& resolver,
+                          const resolve::EntityInfo& entity, const resolve::ColumnInfo& column);
 // Foreign keys, unique constraints and indexes; for append-only logs the trigger that keeps them so.
 std::vector<Object> tableExtras(resolve::World& world, const resolve::Resolver& resolver,
                                 const resolve::EntityInfo& entity);

@@ -247,6 +247,8 @@ struct CatalogView {
 struct TypedName {
     size_t offset = 0;
     std::string type;  // "integer"; "record" for a whole row
+    int typeOf = -1;   // instead of `type`: the type that an earlier request has, by its place
+    int elements = 0;  // and of that the elements, so many times
     int table = -1;    // the entity of the expression's queries whose column it is, with the column's name
     std::string column;
 };

@@ -39,7 +39,8 @@ enum class ValueKind {
     payload,      // a key of a custom event
     target,       // a column of the row being updated, deleted or checked
     handled,      // a column of a row that a bulk operation handled
-    local,        // a foreach variable, a call's result
+    local,        // a variable of foreach, a name that let gives
+    row,          // a column of a row that find or foreach has given a name
     match,        // match_count, … of a window
     caller,       // who did it: a key of specql.caller()
     queryColumn,  // a column of an entity that a query in the expression looks at
@@ -51,9 +52,11 @@ struct Value {
     std::string name;  // column, key, local
     bool old = false;
     bool strict = false;  // written as new.x: NULL after a deletion, where a bare x is the old row's
-    int context = -1;     // index into ResolvedAction::contexts; of a queryColumn into BoundExpression::tables
-    const EntityInfo* entity = nullptr;  // of a queryColumn
-    int expression = -1;                 // the same: in which expression the query stands
+    // Index into ResolvedAction::contexts; of a queryColumn into BoundExpression::tables, of a row into
+    // ResolvedAction::rows, of a local into ResolvedAction::locals, unless its type is known.
+    int context = -1;
+    const EntityInfo* entity = nullptr;  // of a queryColumn or a row
+    int expression = -1;                 // of a queryColumn: in which expression the query stands
     std::string type;                    // empty for a payload key until inferred
     std::string rule;
     std::string shown;
@@ -65,6 +68,7 @@ struct BoundExpression {
     std::vector<EntityInfo*> tables;  // one for each ExpressionFacts::tables
     std::string target;               // type it is assigned to
     int request = -1;                 // into Resolver::requests
+    int gives = -1;                   // let: into ResolvedAction::locals
     explicit operator bool() const { return expression >= 0; }
 };
 
@@ -99,12 +103,15 @@ struct ResolvedStep {
     BoundExpression idempotencyKey;
     CallKind call = CallKind::none;
     const ActionInfo* calledAction = nullptr;
-    std::string calledFunction;   // quoted and qualified
-    bool takes = false;           // bulk: this update/delete takes the rows that the steps behind it are done for
-    std::optional<Value> rowKey;  // update/delete of the row with this key: a taken row, or one that it refers to
-    bool ownRow = false;          // update/delete of the row the event is about
-    int byContext = -1;           // update/delete of the row that this context leads to
-    int way = -1;                 // the same among the ways, while names are bound
+    std::string calledFunction;    // quoted and qualified
+    std::vector<std::string> key;  // upsert: the columns that tell whether the row is there
+    std::string variable;          // foreach, let: what holds it in generated code: total of v_total
+    int row = -1;                  // find, foreach of rows: into ResolvedAction::rows
+    bool takes = false;            // bulk: this update/delete takes the rows that the steps behind it are done for
+    std::optional<Value> rowKey;   // update/delete of the row with this key: a taken row, or one that it refers to
+    bool ownRow = false;           // update/delete of the row the event is about
+    int byContext = -1;            // update/delete of the row that this context leads to
+    int way = -1;                  // the same among the ways, while names are bound
     std::vector<ResolvedStep> then, otherwise;
 };
 
@@ -143,11 +150,30 @@ struct Context {
     bool locked = false;
 };
 
+// A row that find or foreach has given a name.
+struct NamedRow {
+    const EntityInfo* entity = nullptr;
+    std::string name;
+    std::string variable;           // what holds it in generated code: c of v_c
+    std::set<std::string> columns;  // that are read
+};
+
+// A name whose type is that of an expression, and so known when all are analysed.
+struct LocalValue {
+    int of = -1;          // of an element: the local that is the array; -1: of the expression itself
+    int request = -1;     // of the expression, into Resolver::requests
+    int expression = -1;  // where it stands
+    std::string type;     // when it is known
+};
+
 struct ResolvedAction {
     const ActionInfo* info = nullptr;
     Binding binding;
     std::vector<ResolvedBranch> branches;
     std::vector<Context> contexts;
+    std::vector<NamedRow> rows;
+    std::vector<LocalValue> locals;
+    std::set<std::string> variables;             // of rows and values that steps name
     std::map<std::string, std::string> payload;  // custom: key → type
     std::vector<std::string> payloadOrder;       // in order of first use
     std::string batchParameter;      // bulk: the array whose elements have these keys; empty if they are parameters

@@ -35,9 +35,23 @@ protected:
     const bool withKeys_, function_, takesRows_;
 };
 
+// A variable of foreach, or a value by the name that let has given it.
+struct LocalName {
+    std::string name;
+    Value value;
+};
+
+// A row by the name that a step has given it.
+struct RowName {
+    std::string name;
+    int row = -1;               // into ResolvedAction::rows
+    bool mayBeMissing = false;  // there may be none, and the steps go on
+};
+
 // Where an expression stands: what its names may mean there.
 struct Scope {
     EntityInfo* target = nullptr;           // the rows that an update or delete writes
+    std::string targetName;                 // what a find calls them
     bool targetFirst = false;               // WHERE, ORDER BY: a bare name is the target's column if it has one
     std::string assigned;                   // SET: the column whose current value its own name means
     int targetWay = -1;                     // the target is the row at the end of this way
@@ -45,7 +59,8 @@ struct Scope {
     EntityInfo* handled = nullptr;          // steps after a bulk operation
     bool ofBranch = false;                  // a condition of the action, of which more is said when it can never hold
     const std::string* required = nullptr;  // the text of requires:, in which a key of the caller may be a right
-    std::vector<Value> locals;
+    std::vector<LocalName> locals;
+    std::vector<RowName> rows;
 };
 
 // Why a name means nothing here.

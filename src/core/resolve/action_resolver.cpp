@@ -86,7 +86,7 @@ ResolvedAction ActionResolver::run() {
     if (result_.binding.scheduled)
         for (const spec::Param& param : spec.params)
             event_.notePayload(param.name.value);
-    if (function_) refuseEventNames();
+    if (function_ || isBefore(action_)) refuseEventNames();
     if (function_) orderParameters();
     checkKeys();
     inferPayloadTypes();
@@ -191,6 +191,14 @@ void ActionResolver::refuseEventNames() {
         for (size_t i = 0; i < bound.values.size(); i++) {
             const Value& value = bound.values[i];
             if (value.kind != ValueKind::meta) continue;
+            if (!function_) {
+                if (value.name != "event_type")
+                    world_.report(*action_.file, Code::R233, world_.locate(bound.expression, facts.names[i].offset),
+                                  "before a row is written there is no event, and so no " + value.name,
+                                  value.name == "event_time" ? "the time is clock_timestamp()"
+                                                             : "a rule without when: before has one");
+                continue;
+            }
             world_.report(*action_.file, Code::R142, world_.locate(bound.expression, facts.names[i].offset),
                           "it is called as a function too, so there is no " + value.name,
                           "declare it as a parameter: params: {" + value.name + ": " + value.type + "}");

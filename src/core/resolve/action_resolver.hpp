@@ -22,7 +22,8 @@ private:
     void bindFunction();
     // Parameters that are declared come as they are declared, then the others as they are used.
     void orderParameters();
-    // A bulk operation is a function: nothing says which event called it, if one did.
+    // A bulk operation is a function: nothing says which event called it, if one did. Before a row is written there is
+    // none yet.
     void refuseEventNames();
     void inferPayloadTypes();
     // Keys of a payload that nobody declares, and that are nearly something known.

@@ -24,7 +24,7 @@ struct Call {
 void collect(const std::vector<spec::Step>& steps, bool inLoop, std::vector<Call>& calls) {
     for (const spec::Step& step : steps) {
         if (step.kind == spec::StepKind::callExternal) calls.push_back({&step, inLoop});
-        collect(step.then, inLoop || step.kind == spec::StepKind::foreach, calls);
+        collect(step.then, inLoop || step.kind == spec::StepKind::foreach || step.kind == spec::StepKind::each, calls);
         collect(step.otherwise, inLoop, calls);
         collect(step.onResponse, inLoop, calls);
         collect(step.onFailure, inLoop, calls);

@@ -89,7 +89,8 @@ int EventScope::useContext(int way) {
                                     "ref of a row the event leads to");
     context.variable = known.path.substr(known.path.rfind('.') + 1);
     auto used = [&] {
-        return std::any_of(result_.contexts.begin(), result_.contexts.end(),
+        return result_.variables.count(context.variable) ||
+               std::any_of(result_.contexts.begin(), result_.contexts.end(),
                            [&](const Context& other) { return other.variable == context.variable; });
     };
     if (used()) {
@@ -387,13 +388,14 @@ void EventScope::findKeysIn(const std::vector<spec::Step>& steps, EntityInfo* ta
         for (const spec::Template* text : {&step.targetParts, &step.messageParts})
             for (const spec::TemplatePart& part : *text)
                 findKeysIn(part.value, taken);
-        bool set = step.kind == spec::StepKind::update || step.kind == spec::StepKind::remove;
-        EntityInfo* entity = set ? world_.entity(step.target.value, action_.schema) : nullptr;
-        findKeysIn(step.where, taken, entity);
+        const bool set = step.kind == spec::StepKind::update || step.kind == spec::StepKind::remove;
+        EntityInfo* looked = step.where ? world_.entity(step.target.value, action_.schema) : nullptr;
+        findKeysIn(step.where, taken, looked);
         findKeysIn(step.then, taken);
         findKeysIn(step.onResponse);
         findKeysIn(step.onFailure);
         findKeysIn(step.otherwise, taken);
+        EntityInfo* entity = set ? world_.entity(step.target.value, action_.schema) : nullptr;
         if (takesRows_ && entity && !taken) taken = entity;
     }
 }
@@ -405,7 +407,8 @@ void EventScope::findTargetsIn(const std::vector<spec::Step>& steps, EntityInfo*
         findTargetsIn(step.onResponse);
         findTargetsIn(step.onFailure);
         findTargetsIn(step.otherwise, taken);
-        if (step.kind != spec::StepKind::update && step.kind != spec::StepKind::remove) continue;
+        const bool writes = step.kind == spec::StepKind::update || step.kind == spec::StepKind::remove;
+        if (!writes && step.kind != spec::StepKind::lock) continue;
         EntityInfo* entity = world_.entity(step.target.value, action_.schema);
         bool known =
             std::any_of(ways_.begin(), ways_.end(), [&](const Context& way) { return way.entity == entity; }) ||
@@ -413,7 +416,7 @@ void EventScope::findTargetsIn(const std::vector<spec::Step>& steps, EntityInfo*
         // Behind an allocation the taken row says which one is meant.
         if (entity && !known && !taken && !step.where && !step.via)
             addWay(entity, payloadValue(keyInPayload(entity->word + "_id")), entity->word);
-        if (takesRows_ && entity && !taken) taken = entity;
+        if (takesRows_ && writes && entity && !taken) taken = entity;
     }
 }
 

@@ -65,7 +65,7 @@ std::string ExpressionBinder::partHint(const NameUse& use, const Scope& scope) c
     const std::string& first = use.parts.front();
     auto isJson = [](const std::string& type) { return type == "jsonb" || type == "json"; };
     bool json = std::any_of(scope.locals.begin(), scope.locals.end(),
-                            [&](const Value& local) { return local.name == first && isJson(local.type); });
+                            [&](const LocalName& local) { return local.name == first && isJson(local.value.type); });
     for (const spec::Param& param : action_.spec->params)
         json = json || (result_.binding.custom && param.name.value == first && isJson(param.type.value));
     const ColumnInfo* column = result_.binding.custom ? nullptr : result_.binding.entity->columnOf(first);

@@ -157,6 +157,7 @@ private:
                 case spec::StepKind::append:
                 case spec::StepKind::create: write.op = opInsert; break;
                 case spec::StepKind::update: write.op = opUpdate; break;
+                case spec::StepKind::upsert: write.op = opInsert | opUpdate; break;
                 case spec::StepKind::remove: write.op = opDelete; break;
                 case spec::StepKind::emit: write.event = step.spec->target.value; break;
                 default: continue;
@@ -193,8 +194,8 @@ private:
             spec::StepKind kind = step.spec->kind;
             bool writes = kind == spec::StepKind::insert || kind == spec::StepKind::update ||
                           kind == spec::StepKind::remove || kind == spec::StepKind::append ||
-                          kind == spec::StepKind::create || kind == spec::StepKind::emit ||
-                          step.call == CallKind::action;
+                          kind == spec::StepKind::create || kind == spec::StepKind::upsert ||
+                          kind == spec::StepKind::emit || step.call == CallKind::action;
             return writes || writesSomething(step.then) || writesSomething(step.otherwise);
         });
     }
@@ -432,6 +433,11 @@ private:
             case spec::StepKind::remove: return "delete";
             case spec::StepKind::append: return "append";
             case spec::StepKind::create: return "create";
+            case spec::StepKind::upsert: return "upsert";
+            case spec::StepKind::find:
+            case spec::StepKind::each: return "read";
+            case spec::StepKind::lock: return "lock";
+            case spec::StepKind::assign: return "set";
             default: return "insert";
         }
     }

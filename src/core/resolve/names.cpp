@@ -48,13 +48,12 @@ bool Names::find(const Scope& scope, const NameUse& use, bool eventSide, Value& 
     if (use.parts.size() > 1) return lookupQualified(scope, use, value, problem);
     const std::string& name = use.parts.front();
     const ColumnInfo* column = scope.target ? scope.target->columnOf(name) : nullptr;
-    bool variable = column && std::any_of(scope.locals.begin(), scope.locals.end(),
-                                          [&](const Value& local) { return local.name == name; });
-    if (variable) {
-        problem = {name + " is the variable of foreach, and a column of " + scope.target->name,
-                   "give the variable another name"};
-        return false;
-    }
+    for (const LocalName& local : scope.locals)
+        if (column && local.name == name) {
+            problem = {name + " is the " + local.value.rule + ", and a column of " + scope.target->name,
+                       "give the variable another name"};
+            return false;
+        }
     if (!eventSide && lookupTarget(scope, use, value)) return true;
     if (lookupEvent(scope, use, value, problem)) return true;
     if (!problem.message.empty()) return false;
@@ -86,11 +85,13 @@ bool Names::find(const Scope& scope, const NameUse& use, bool eventSide, Value& 
 bool Names::lookupEvent(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem) {
     const std::string& name = use.parts.front();
     const Binding& binding = result_.binding;
-    for (const Value& local : scope.locals)
+    for (const LocalName& local : scope.locals)
         if (local.name == name) {
-            value = local;
+            value = local.value;
             return true;
         }
+    if (lookupNamedRow(scope, use, value, problem)) return true;
+    if (!problem.message.empty()) return false;
     if (lookupAnswer(scope, name, value, problem)) return true;
     if (!problem.message.empty()) return false;
     bool isWritten = use.length > 0;  // create: asks for the names of columns
@@ -133,7 +134,8 @@ bool Names::lookupTargetQualified(const Scope& scope, const NameUse& use, Value&
             "write target." + use.parts.back() + ", or " + event_.eventPrefix() + first + "." + use.parts.back()};
         return false;
     }
-    bool sameEntity = first != "target" && !result_.binding.custom && scope.target == result_.binding.entity;
+    bool sameEntity = first != "target" && first != scope.targetName && !result_.binding.custom &&
+                      scope.target == result_.binding.entity;
     if (sameEntity && !scope.ownRow) {
         problem = {join(use.parts, ".") + " can be of the " + scope.target->name +
                        " that is written, and of the one that the event is about",
@@ -171,7 +173,7 @@ bool Names::lookupQualified(const Scope& scope, const NameUse& use, Value& value
     const std::string& first = use.parts.front();
     const std::string& name = use.parts.back();
     const Binding& binding = result_.binding;
-    if (lookupOfAnswer(use, value, problem)) return true;
+    if (lookupNamedRow(scope, use, value, problem) || lookupOfAnswer(use, value, problem)) return true;
     if (!problem.message.empty()) return false;
     if (use.parts.size() == 2) {
         if (scope.handled && first == "new") return lookupHandled(scope, name, value);
@@ -183,7 +185,7 @@ bool Names::lookupQualified(const Scope& scope, const NameUse& use, Value& value
                 problem = noField(*binding.entity, name);
             return column != nullptr;
         }
-        if (scope.target && (first == "target" || isNamed(*scope.target, first)))
+        if (scope.target && (first == "target" || first == scope.targetName || isNamed(*scope.target, first)))
             return lookupTargetQualified(scope, use, value, problem);
         if (binding.custom && first == "payload") {
             if (result_.window || result_.binding.scheduled) return lookupPayload(name, value);
@@ -391,7 +393,7 @@ bool Names::isField(const Scope& scope, const std::string& name) const {
     if (!result_.binding.custom && result_.binding.entity->columnOf(name)) return true;
     if (result_.binding.custom && event_.declaredParam(name)) return true;
     return std::any_of(scope.locals.begin(), scope.locals.end(),
-                       [&](const Value& local) { return local.name == name; });
+                       [&](const LocalName& local) { return local.name == name; });
 }
 
 bool Names::inScope(const Scope& scope, const std::string& name) const {
@@ -457,7 +459,7 @@ std::vector<std::string> Names::namesInReach(const Scope& scope) const {
     }
     for (const NamedType& known : metaNames)
         names.push_back(known.name);
-    for (const Value& local : scope.locals)
+    for (const LocalName& local : scope.locals)
         names.push_back(local.name);
     for (const MatchKey& key : event_.matchKeys())
         names.push_back(key.name);

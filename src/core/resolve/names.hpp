@@ -24,6 +24,9 @@ public:
     bool inScope(const Scope& scope, const std::string& name) const;
     // Is the name a ref of the row that a bulk operation has taken?
     bool ofTakenRef(const Scope& scope, const std::string& name) const;
+    // What a name means that a step is about to give to something else; empty if it means nothing there. `isRow`: of
+    // a row, so that paths begin with it.
+    std::string meaningOfNew(const Scope& scope, const std::string& name, bool isRow);
     // For hints about near misses.
     std::vector<std::string> namesInReach(const Scope& scope) const;
 
@@ -38,6 +41,8 @@ private:
     bool isTargetsRef(const Scope& scope, const NameUse& use, NameProblem& problem) const;
     bool lookupTargetQualified(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
     bool lookupQualified(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
+    // Of a row that a step has named. False without a problem: no such row is meant.
+    bool lookupNamedRow(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
     bool lookupHandled(const Scope& scope, const std::string& name, Value& value) const;
     bool lookupWindow(const std::string& name, Value& value) const;
     // What came back of the call, in steps with an answer; a field of the same name is a problem.

@@ -82,7 +82,7 @@ Groups groupActions(const Resolver& resolver) {
     Groups groups;
     for (const ResolvedAction& action : resolver.actions) {
         bool listens = action.binding.entity || !action.binding.event.empty();
-        if (listens && !action.isFeed() && !action.window && !action.isAnswer())
+        if (listens && !isBefore(*action.info) && !action.isFeed() && !action.window && !action.isAnswer())
             groups[groupOf(action.binding)].push_back(&action);
     }
     for (auto& [event, actions] : groups)

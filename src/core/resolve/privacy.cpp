@@ -124,6 +124,7 @@ private:
             case ValueKind::context: return action_->contexts[static_cast<size_t>(value.context)].entity;
             case ValueKind::target: return site.target;
             case ValueKind::handled: return site.handled;
+            case ValueKind::row:
             case ValueKind::queryColumn: return value.entity;
             default: return nullptr;
         }
@@ -214,7 +215,9 @@ private:
 
     void checkStep(const ResolvedStep& step, const Site& site) {
         const bool loops = step.spec->kind == spec::StepKind::foreach;
-        check(step.condition, site, loops ? Fate::leaves : Fate::decides, "the variable of foreach");
+        const bool names = step.spec->kind == spec::StepKind::let;
+        check(step.condition, site, loops || names ? Fate::leaves : Fate::decides,
+              names ? "the value that let names" : "the variable of foreach");
         check(step.where, site, Fate::decides, "");
         check(step.limit, site, Fate::decides, "");
         for (const BoundOrder& order : step.order)

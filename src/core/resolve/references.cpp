@@ -13,6 +13,10 @@ const char* verbOf(spec::StepKind kind) {
         case spec::StepKind::update: return "updates";
         case spec::StepKind::remove: return "deletes from";
         case spec::StepKind::append: return "appends to";
+        case spec::StepKind::find:
+        case spec::StepKind::each: return "looks up rows of";
+        case spec::StepKind::lock: return "locks rows of";
+        case spec::StepKind::assign: return "sets fields of";
         default: return "inserts into";
     }
 }

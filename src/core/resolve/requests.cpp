@@ -7,7 +7,7 @@
 
 namespace specql::resolve {
 
-void Requests::add(BoundExpression& bound) {
+void Requests::add(BoundExpression& bound, std::vector<LocalValue>& locals) {
     if (!bound) return;
     const ExpressionFacts& facts = world_.facts(bound.expression);
     if (!facts.ok || bound.values.size() != facts.names.size()) return;
@@ -18,10 +18,24 @@ void Requests::add(BoundExpression& bound) {
         // A column made from another step has no type yet; text is what it gets if nothing says more.
         const std::string& type = bound.values[i].type;
         const bool isLookedUp = bound.values[i].kind == ValueKind::queryColumn;
-        request.names.push_back({facts.names[i].offset, type.empty() ? "text" : type,
-                                 isLookedUp ? bound.values[i].context : -1, isLookedUp ? bound.values[i].name : ""});
+        TypedName name;
+        name.offset = facts.names[i].offset;
+        name.type = type.empty() ? "text" : type;
+        if (bound.values[i].kind == ValueKind::local && bound.values[i].context >= 0) {
+            int local = bound.values[i].context;
+            for (; locals[static_cast<size_t>(local)].of >= 0; local = locals[static_cast<size_t>(local)].of)
+                name.elements++;
+            name.typeOf = locals[static_cast<size_t>(local)].request;
+            if (name.typeOf < 0) return;  // what gives it has been refused
+        }
+        if (isLookedUp) {
+            name.table = bound.values[i].context;
+            name.column = bound.values[i].name;
+        }
+        request.names.push_back(std::move(name));
     }
     bound.request = static_cast<int>(list_.size());
+    if (bound.gives >= 0) locals[static_cast<size_t>(bound.gives)].request = bound.request;
     list_.push_back(std::move(request));
 }
 
@@ -46,7 +60,8 @@ void Requests::addLiteral(int expression, const char* type, Literal literal) {
     BoundExpression bound;
     bound.expression = expression;
     bound.target = type;
-    add(bound);
+    std::vector<LocalValue> none;
+    add(bound, none);
     literals_.emplace(expression, std::move(literal));
 }
 
@@ -55,7 +70,9 @@ void Requests::take(const std::vector<AnalysisResult>& results) {
     std::set<std::pair<int, std::string>> reported;
     for (size_t i = 0; i < results.size() && i < list_.size(); i++) {
         const AnalysisResult& result = results[i];
-        if (result.ok || !reported.insert({list_[i].expression, result.error}).second) continue;
+        // Nothing is said of an expression whose names have no type, as what gives them one was refused.
+        if (result.ok || (result.error.empty() && result.code == Code::none)) continue;
+        if (!reported.insert({list_[i].expression, result.error}).second) continue;
         int expression = list_[i].expression;
         if (auto found = literals_.find(expression); found != literals_.end()) {
             const Literal& literal = found->second;

@@ -12,8 +12,9 @@ class Requests {
 public:
     explicit Requests(World& world) : world_(world) {}
 
-    // Gives the expression its request, unless something in it is refused already.
-    void add(BoundExpression& bound);
+    // Gives the expression its request, unless something in it is refused already. `locals` are those of its action;
+    // what a name among them is given is added before the name is used.
+    void add(BoundExpression& bound, std::vector<LocalValue>& locals);
     // An interval, which PostgreSQL's parser was given as a literal. What the analyser says is reported of `text`.
     void addInterval(const ActionInfo& action, int expression, const Text& text);
     // A time zone; the literal is a time there.

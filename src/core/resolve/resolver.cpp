@@ -16,6 +16,8 @@ namespace {
 constexpr std::array patterns = {
     Pattern{"multi_entity/event_driven_orchestrator", false, false},
     Pattern{"event_driven_orchestrator", false, false},
+    Pattern{"composite/conditional_workflow", false, false},
+    Pattern{"conditional_workflow", false, false},
     Pattern{"batch/bulk_operation", true, true},
     Pattern{"bulk_operation", true, true},
     Pattern{"state_machine/transition", true, false},
@@ -54,6 +56,10 @@ bool takesRows(const ActionInfo& action) {
     return pattern && pattern->takesRows;
 }
 
+bool isBefore(const ActionInfo& action) {
+    return action.spec->when.value == "before";
+}
+
 void Resolver::resolveAll() {
     implied_.add();
     noteEmitters();
@@ -67,10 +73,11 @@ void Resolver::resolveAll() {
             checkCalls(action, branch.steps);
             checkCalls(action, branch.otherwise);
         }
+    std::vector<LocalValue> none;
     for (EntityExpression& expression : entityExpressions)
-        requests_.add(expression.bound);
+        requests_.add(expression.bound, none);
     for (ResolvedAction& action : actions) {
-        visitExpressions(action, [&](BoundExpression& bound) { requests_.add(bound); });
+        visitExpressions(action, [&](BoundExpression& bound) { requests_.add(bound, action.locals); });
         implied_.note(action);
     }
 }
@@ -126,6 +133,13 @@ void Resolver::resolveAction(const ActionInfo& action) {
             world_.addExplanation({action.name(), text.value, binding.shown(), binding.rule, text.pos.line});
     };
 
+    if (isBefore(action) && (spec.windowed || spec.correlated || isFunction(action))) {
+        world_.report(*action.file, Code::R231, spec.when.pos,
+                      isFunction(action) ? "a function is called, and runs before nothing"
+                                     : "many events are not about one row that is about to be written",
+                      "leave out when: before");
+        return;
+    }
     if (spec.windowed || spec.correlated) return WindowResolver(*this, world_, action).resolve();
 
     const Text& trigger = spec.on ? spec.on : spec.trigger;
@@ -145,6 +159,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
     if (spec.required && !isFunction(action))
         world_.report(*action.file, Code::R240, world_.locate(spec.required.id + action.file->expressionBase, 0));
     if (spec::isTransition(spec) && !refuseRowless(action)) return;
+    if (isBefore(action) && !checkBefore(action, bindings)) return;
     if (isFunction(action)) {
         // The body is one function; its triggers only call it.
         Binding body;
@@ -162,7 +177,8 @@ void Resolver::resolveAction(const ActionInfo& action) {
     for (const Binding& binding : bindings) {
         ResolvedAction resolved = resolveUnder(*this, world_, action, binding);
         if (bindings.size() > 1) resolved.base += "_" + binding.entity->word;
-        world_.checkName(*action.file, handlerName(resolved), spec.name.pos, "the generated function");
+        world_.checkName(*action.file, isBefore(action) ? "before_" + resolved.base : handlerName(resolved),
+                         spec.name.pos, "the generated function");
         const std::string base = resolved.base;
         actions.push_back(std::move(resolved));
         addAnswers(*this, world_, action, binding, base);
@@ -189,6 +205,19 @@ bool Resolver::refuseRowless(const ActionInfo& action) {
                       action.home->shown() + " has no key of one column that could say which row changes its state",
                       "give it one, or change the state by an update");
     return action.spec->ofRow && action.home && !action.home->key.empty();
+}
+
+// Only changes of rows are waited for.
+bool Resolver::checkBefore(const ActionInfo& action, const std::vector<Binding>& bindings) {
+    for (const Binding& binding : bindings) {
+        if (binding.hasRow()) continue;
+        world_.report(*action.file, Code::R231, action.spec->when.pos,
+                      "nothing can be done before " + binding.shown() +
+                          ": only insertions, updates and deletions of rows are waited for",
+                      "write on: insert, update or delete and an entity, or leave out when: before");
+        return false;
+    }
+    return true;
 }
 
 // batch_field describes the set (pending_backorders) if a word of it is a value of an enum field; otherwise it names an
@@ -237,8 +266,31 @@ void Resolver::checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep
     }
 }
 
+// The names that let gives have the types of their expressions.
+void Resolver::giveTypes(ResolvedAction& action) {
+    for (LocalValue& local : action.locals) {
+        if (local.of < 0) {
+            const bool known = local.request >= 0 && results()[static_cast<size_t>(local.request)].ok;
+            local.type = known ? results()[static_cast<size_t>(local.request)].type : "";
+            continue;
+        }
+        const std::string& array = action.locals[static_cast<size_t>(local.of)].type;
+        local.type = array == "jsonb" ? array : elementType(array);
+        if (local.type.empty() && !array.empty())
+            world_.report(*action.info->file, Code::R036, world_.locate(local.expression, 0));
+    }
+    if (action.locals.empty()) return;
+    visitExpressions(action, [&](BoundExpression& bound) {
+        for (Value& value : bound.values)
+            if (value.kind == ValueKind::local && value.context >= 0)
+                value.type = action.locals[static_cast<size_t>(value.context)].type;
+    });
+}
+
 void Resolver::applyResults(const std::vector<AnalysisResult>& results) {
     requests_.take(results);
+    for (ResolvedAction& action : actions)
+        giveTypes(action);
     for (const EntityExpression& expression : entityExpressions) {
         int request = expression.bound.request;
         Code code = expression.role == EntityExpression::Role::indexCondition ? Code::R094

@@ -54,6 +54,8 @@ private:
     void noteEmitters(const std::vector<spec::Step>& steps);
     void noteWords();
     void refuseParameters(const ResolvedAction& action);
+    bool checkBefore(const ActionInfo& action, const std::vector<Binding>& bindings);
+    void giveTypes(ResolvedAction& action);
     std::string batchParameter(const ActionInfo& action);
     void checkCalls(const ResolvedAction& caller, std::vector<ResolvedStep>& steps);
 
@@ -100,5 +102,7 @@ const Pattern* findPattern(const std::string& name);
 std::vector<std::string> patternNames();
 bool isFunction(const ActionInfo& action);
 bool takesRows(const ActionInfo& action);
+// Does it run before the row is written, as a trigger of its own that changes and checks that row?
+bool isBefore(const ActionInfo& action);
 
 }  // namespace specql::resolve

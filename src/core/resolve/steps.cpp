@@ -62,7 +62,8 @@ void StepBinder::bindSet(const spec::Step& step, ResolvedStep& resolved, const S
                               ": it is an identity that is always given",
                           hintOf(Code::R208));
         Scope scope = outer;
-        if (step.kind == spec::StepKind::update) {
+        bool isKey = std::find(resolved.key.begin(), resolved.key.end(), bound.column) != resolved.key.end();
+        if (step.kind == spec::StepKind::update || (step.kind == spec::StepKind::upsert && !isKey)) {
             scope.target = resolved.target;
             scope.assigned = bound.column;
             scope.targetWay = resolved.way;
@@ -266,6 +267,7 @@ std::vector<BoundExpression> StepBinder::bindTemplate(const spec::Template& text
 ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
     ResolvedStep resolved;
     resolved.spec = &step;
+    if (!checkMoment(step)) return resolved;
     switch (step.kind) {
         case spec::StepKind::insert:
         case spec::StepKind::append:
@@ -277,21 +279,9 @@ ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
             break;
         case spec::StepKind::update:
         case spec::StepKind::remove: {
-            resolved.target = targetOf(step);
-            if (step.via && resolved.target)
-                bindVia(step, resolved);
-            else if (!step.where && resolved.target && !bindTakenRow(step, resolved, scope))
-                bindOwnRow(step, resolved, scope.handled);
+            bindRows(step, resolved, scope);
             bindSet(step, resolved, scope);
-            Scope rows = scope;
-            rows.target = resolved.target;
-            rows.targetFirst = true;
-            rows.targetWay = resolved.way;
-            rows.ownRow = resolved.ownRow;
-            if (step.where) {
-                resolved.where = expressions_.bind(step.where, "boolean", rows);
-                where_.checkWhere(resolved.where, rows, bool(step.via));
-            }
+            Scope rows = scopeOfRows(resolved, scope);
             if (resolved.target) words_.checkMixedSet(resolved, rows);
             if ((takesRows_ || step.limit || !step.orderBy.empty()) && resolved.target && resolved.target->key.empty())
                 world_.report(*action_.file, Code::R086, step.target.pos,
@@ -305,6 +295,12 @@ ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
             if (step.limit) bindLimit(step, resolved, scope);
             break;
         }
+        case spec::StepKind::upsert: bindUpsert(step, resolved, scope); break;
+        case spec::StepKind::find: bindFind(step, resolved, scope); break;
+        case spec::StepKind::each: bindEach(step, resolved, scope); break;
+        case spec::StepKind::lock: bindRows(step, resolved, scope); break;
+        case spec::StepKind::assign: bindAssign(step, resolved, scope); break;
+        case spec::StepKind::let: bindLet(step, resolved, scope); break;
         case spec::StepKind::emit:
             for (const spec::Assignment& assignment : step.set) {
                 BoundAssignment bound;
@@ -347,28 +343,6 @@ ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
         case spec::StepKind::foreach: bindForeach(step, resolved, scope); break;
     }
     return resolved;
-}
-
-void StepBinder::bindForeach(const spec::Step& step, ResolvedStep& resolved, Scope& scope) {
-    resolved.condition = expressions_.bind(step.condition, "", scope);
-    if (!resolved.condition) return;
-    std::string type;
-    if (resolved.condition.values.size() == 1) {
-        const Value& array = resolved.condition.values[0];
-        type = array.type;
-        // Of a payload nothing else may say what the key is; then it is what this use demands.
-        if (type.empty() && array.kind == ValueKind::payload) {
-            types_.hint(array.name, "jsonb");
-            type = types_.payloadType(array.name);
-        }
-    }
-    std::string element = type == "jsonb" ? "jsonb" : elementType(type);
-    if (element.empty() && world_.facts(resolved.condition.expression).ok)
-        world_.report(*action_.file, Code::R036, world_.locate(resolved.condition.expression, 0));
-    Scope body = scope;
-    body.locals.push_back(simpleValue(ValueKind::local, step.variable.value, element, "variable of foreach",
-                                      "element of " + world_.expressionText(resolved.condition.expression)));
-    resolved.then = bindSteps(step.then, body);
 }
 
 void StepBinder::bindCall(const spec::Step& step, ResolvedStep& resolved, Scope& scope) {

@@ -43,6 +43,25 @@ private:
     void bindLimit(const spec::Step& step, ResolvedStep& resolved, const Scope& scope);
     std::vector<BoundExpression> bindTemplate(const spec::Template& text, const Scope& scope);
     ResolvedStep bindStep(const spec::Step& step, Scope& scope);
+    // Which rows a step is about: the one that VIA says or that the event leads to, or those that WHERE finds.
+    void bindRows(const spec::Step& step, ResolvedStep& resolved, const Scope& scope);
+    // The scope of WHERE and ORDER BY.
+    static Scope scopeOfRows(const ResolvedStep& resolved, const Scope& scope);
+    // Rows that a step looks for by WHERE, and knows by a name.
+    void bindLooked(const spec::Step& step, ResolvedStep& resolved, const Scope& scope, const std::string& name);
+    // False if the name that a step gives means something already, which is reported.
+    bool checkNewName(Pos pos, const std::string& name, const Scope& scope, bool isRow);
+    // What holds it in generated code.
+    std::string newVariable(const std::string& name);
+    void bindLet(const spec::Step& step, ResolvedStep& resolved, Scope& scope);
+    void bindFind(const spec::Step& step, ResolvedStep& resolved, Scope& scope);
+    void bindEach(const spec::Step& step, ResolvedStep& resolved, const Scope& scope);
+    void bindAssign(const spec::Step& step, ResolvedStep& resolved, const Scope& scope);
+    // False, and reported, if such a step cannot stand in the action.
+    bool checkMoment(const spec::Step& step);
+    void bindUpsert(const spec::Step& step, ResolvedStep& resolved, const Scope& scope);
+    bool isUnique(const EntityInfo& entity, const std::vector<std::string>& columns) const;
+    void checkNewRow(const spec::Step& step, const ResolvedStep& resolved);
     void bindForeach(const spec::Step& step, ResolvedStep& resolved, Scope& scope);
     // <action>: "f(args)" calls the action; a function of that name is called; otherwise the call is queued.
     void bindCall(const spec::Step& step, ResolvedStep& resolved, Scope& scope);

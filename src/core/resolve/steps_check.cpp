@@ -68,7 +68,9 @@ private:
                 case spec::StepKind::insert:
                 case spec::StepKind::append:
                 case spec::StepKind::create:
+                case spec::StepKind::upsert:
                     if (step.target) checkInsert(step);
+                    if (step.target && step.spec->kind == spec::StepKind::upsert) checkLog(step);
                     break;
                 case spec::StepKind::update:
                 case spec::StepKind::remove:
@@ -84,6 +86,7 @@ private:
                     if (step.call == CallKind::queued) checkQueued(*step.spec);
                     break;
                 case spec::StepKind::validate: checkMissingRow(step.condition); [[fallthrough]];
+                case spec::StepKind::find:
                 case spec::StepKind::notify:
                 case spec::StepKind::escalate: checkMessage(*step.spec); break;
                 default: break;
@@ -180,15 +183,19 @@ private:
 
     // --- which rows ------------------------------------------------------------------------------------------------
 
+    void checkLog(const ResolvedStep& step) {
+        bool remove = step.spec->kind == spec::StepKind::remove;
+        if (step.target->appendOnly)
+            world_.report(*action_->info->file, Code::R136, step.spec->target.pos,
+                          std::string(remove ? "deletions" : "updates") + " of " + step.target->name +
+                              " are refused: a step appends to it, which makes it an append-only log",
+                          "write insert: in place of append:, or leave this step out");
+    }
+
     void checkRows(const ResolvedStep& step) {
         const EntityInfo& entity = *step.target;
         const SpecFile& file = *action_->info->file;
-        bool remove = step.spec->kind == spec::StepKind::remove;
-        if (entity.appendOnly)
-            world_.report(file, Code::R136, step.spec->target.pos,
-                          std::string(remove ? "deletions" : "updates") + " of " + entity.name +
-                              " are refused: a step appends to it, which makes it an append-only log",
-                          "write insert: in place of append:, or leave this step out");
+        checkLog(step);
         // Old rows may well be cleared away at any event; a condition without a function or the time names other rows.
         const BoundExpression& where = step.where;
         bool single = step.ownRow || step.byContext >= 0 || step.rowKey || step.limit;

@@ -369,7 +369,7 @@ private:
         for (const spec::Step& step : steps) {
             if (step.kind == spec::StepKind::insert || step.kind == spec::StepKind::update ||
                 step.kind == spec::StepKind::remove || step.kind == spec::StepKind::append ||
-                step.kind == spec::StepKind::create)
+                step.kind == spec::StepKind::create || step.kind == spec::StepKind::upsert)
                 if (EntityInfo* entity = world_.entity(step.target.value, action_.schema))
                     written.insert(entity->shown());
             collectWritten(step.then, written);

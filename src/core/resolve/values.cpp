@@ -128,6 +128,7 @@ private:
         const std::string optional = "payload:";  // of a key that may be missing
         switch (value.kind) {
             case ValueKind::target: return columnOrigin(place.target, value.name);
+            case ValueKind::row:
             case ValueKind::queryColumn: return columnOrigin(value.entity, value.name);
             case ValueKind::handled: return columnOrigin(place.handled, value.name);
             case ValueKind::eventColumn: return columnOrigin(place.action->binding.entity, value.name);

@@ -272,6 +272,7 @@ const EntityInfo* WhereChecks::rowOf(const Value& value, const Scope& scope) con
                                : value.kind == ValueKind::context   ? result_.contexts[value.context].entity
                                : value.kind == ValueKind::target    ? scope.target
                                : value.kind == ValueKind::handled   ? scope.handled
+                               : value.kind == ValueKind::row       ? value.entity
                                                                     : nullptr;
     const ColumnInfo* column = entity ? entity->column(value.name) : nullptr;
     if (!column) return nullptr;

@@ -17,10 +17,11 @@ const Words actionKeys = {"name",         "description", "pattern",      "trigge
                           "correlate_by", "after_match", "cooldown",     "on_timeout",     "on_error",
                           "max_attempts", "backoff",     "enabled",      "order",          "fires",
                           "retry_on",     "park_on",     "renamed_from", "missed",         "requires",
-                          "from_state",   "from_states", "to_state",     "guard"};
+                          "from_state",   "from_states", "to_state",     "guard",          "when"};
 const Words conditionKeys = {"if", "then", "else"};
 const Words operations = {"update", "insert", "delete"};
 const Words afterMatchChoices = {"consume", "edge", "every"};
+const Words whenChoices = {"before", "after"};
 const Words firesChoices = {"origin", "replica", "always"};
 const Words missedChoices = {"run_once", "run_all", "skip"};
 const Words onErrorChoices = {"retry", "abort"};
@@ -84,9 +85,9 @@ bool readTrigger(ReadContext& context, const yaml::Node& node, Action& action) {
     reportTogether(context, node, "triggers", "on");
     bool hasTrigger = node.find("trigger") != nullptr || node.find("triggers") != nullptr || node.find("on") != nullptr;
     // A bulk operation may be there to be called only; what other patterns need is not known here.
-    static const std::string eventDriven = "event_driven_orchestrator";
-    const std::string& pattern = action.pattern.value;
-    bool isEventDriven = pattern.empty() || pattern == eventDriven || pattern == "multi_entity/" + eventDriven;
+    static const Words eventDriven = {"", "event_driven_orchestrator", "multi_entity/event_driven_orchestrator",
+                                      "conditional_workflow", "composite/conditional_workflow"};
+    bool isEventDriven = std::find(eventDriven.begin(), eventDriven.end(), action.pattern.value) != eventDriven.end();
     if (!hasTrigger && isEventDriven) {
         context.missing(node, "trigger", actionKeys, "an action");
     }
@@ -348,6 +349,26 @@ void readOrder(ReadContext& context, const yaml::Node& node, Action& action) {
     reportNeeds(context, node, "order", {"trigger", "triggers", "on"});
 }
 
+// A rule that runs before the row is written is a trigger like any other, in the transaction of whoever writes it.
+void readWhen(ReadContext& context, const yaml::Node& node, Action& action) {
+    action.when = context.choice(node, "when", whenChoices);
+    if (action.when.value != "before") {
+        return;
+    }
+    static const Words others = {"on_error", "max_attempts", "backoff", "retry_on", "park_on"};
+    for (const std::string& key : others) {
+        if (const yaml::Entry* entry = node.find(key)) {
+            context.diagnostics.report(
+                Code::S230, entry->key.pos,
+                "\"" + key + "\" has no effect beside when: before: what fails, fails the statement", "leave it out");
+        }
+    }
+    if (const yaml::Entry* entry = node.find("order")) {
+        context.diagnostics.report(Code::S231, entry->key.pos);
+    }
+    reportNeeds(context, node, "when", {"on", "trigger"});
+}
+
 // The line of the dash in front of a list item; 0 if something else stands in front of it.
 uint32_t dashLine(const Source& source, Pos item) {
     for (uint32_t number = item.line; number > 0; --number) {
@@ -394,6 +415,7 @@ void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, s
     readRetries(context, node, action);
     readOrder(context, node, action);
     readSchedule(context, node, action);
+    readWhen(context, node, action);
     action.operation = context.choice(node, "operation", operations);
     action.batchField = context.text(node, "batch_field");
     readValidations(context, node, action);

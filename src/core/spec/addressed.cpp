@@ -13,13 +13,6 @@ namespace {
 constexpr size_t npos = std::string::npos;
 constexpr int64_t longestRepeatMs = 7 * 24 * 3600 * 1000;
 
-size_t skipSpace(const std::string& text, size_t at) {
-    while (at < text.size() && isSpace(text[at])) {
-        ++at;
-    }
-    return at;
-}
-
 bool startsSet(const std::string& text, size_t at) {
     return at < text.size() && findKeyword(text, "SET", at) == at;
 }

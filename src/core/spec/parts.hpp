@@ -30,6 +30,8 @@ void readStatement(ReadContext& context, const Text& statement, const yaml::Node
 bool readCall(ReadContext& context, const Text& text, Step& step);
 // "SET a = 1, b = 2", with nothing before it; `columns` as above.
 void readSet(ReadContext& context, const Text& text, const yaml::Node* columns, Step& step);
+// "a = 1, b = 2", or `columns`, of a step that sets fields of the event's own row.
+void readOwnFields(ReadContext& context, const Text& text, const yaml::Node* columns, Step& step);
 // "channel message SET …" into target, message and set; `columns` as above.
 void readAddressed(ReadContext& context, const Text& text, const yaml::Node* columns, Step& step);
 // The same, written as a mapping.

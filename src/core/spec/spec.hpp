@@ -78,6 +78,12 @@ enum class StepKind {
     remove /* delete: */,
     append,
     create,
+    upsert,  // inserts a row, or updates the one that has its key
+    find,    // one row, by a name
+    each,    // foreach: o in Order WHERE …: rows, one after the other
+    lock,
+    let,     // a value, by a name
+    assign,  // set: of the row that is about to be written
     callExternal,
     notify,
     escalate,
@@ -92,9 +98,10 @@ enum class StepKind {
 
 struct Step {
     StepKind kind = StepKind::insert;
-    Text verb;    // the key as written: insert, process_backorders, …
-    Text target;  // entity, service, channel, event name, or function name
-    Text via;     // update, delete: the path to the one row that is meant
+    Text verb;              // the key as written: insert, process_backorders, …
+    Text target;            // entity, service, channel, event name, or function name
+    std::vector<Text> key;  // upsert: the columns that tell whether the row is there
+    Text via;               // update, delete: the path to the one row that is meant
     std::vector<Assignment> set;
     bool ownPayload = false;  // call_external, notify, escalate: what leaves is `set`, and not the event's data
     ExpressionRef where;
@@ -105,14 +112,15 @@ struct Step {
     Text after;                    // call_external: how long it waits before it leaves
     ExpressionRef idempotencyKey;  // call_external: a second call with this value is not queued
     Text dedupeFor;                // for how long; empty: a day
-    Text message;                  // operation of call_external; message of notify/escalate/validate error
+    Text message;                  // operation of call_external; message of notify/escalate; error of validate/find
     Template targetParts;          // of the channel of notify/escalate
     Template messageParts;
-    std::vector<ExpressionRef> args;  // function/call; return: the value, if there is one
-    ExpressionRef condition;          // validate, branch; foreach: the array
-    Text variable;                    // foreach: the loop variable; call: where the result goes
-    std::vector<Step> then;           // branch then; foreach body
-    std::vector<Step> otherwise;
+    std::vector<ExpressionRef> args;          // function/call; return: the value, if there is one
+    ExpressionRef condition;                  // validate, branch; foreach: the array; let: the value
+    Text variable;                            // foreach, find, let: the name; call: where the result goes
+    std::vector<Step> then;                   // branch then; foreach body
+    std::vector<Step> otherwise;              // branch else; find: what is done where there is no such row
+    bool hasElse = false;                     // find: there are such steps
     std::vector<Step> onResponse, onFailure;  // call_external: what is done when the answer has come, or none will
     Pos pos;
 };
@@ -154,6 +162,7 @@ struct Action {
     std::vector<Text> correlateBy;
     Text afterMatch, cooldown, onError, maxAttempts, backoff, enabled;
     std::vector<Text> retryOn, parkOn;  // SQLSTATEs and classes of them
+    Text when;                          // before, after the row is written; empty: after
     Text fires;                         // origin, replica, always: for which session_replication_role
     Text order;                         // as written
     int turn = 0;                       // its value

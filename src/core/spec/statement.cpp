@@ -15,34 +15,28 @@ constexpr size_t npos = std::string::npos;
 constexpr size_t maxColumns = 1600;
 constexpr size_t maxArguments = 100;
 
+// What a step may say of its rows.
+struct Takes {
+    bool set, where, order, via;
+};
+
+Takes takesOf(StepKind kind) {
+    switch (kind) {
+        case StepKind::update: return {true, true, true, true};
+        case StepKind::remove: return {false, true, false, true};
+        case StepKind::find:
+        case StepKind::each: return {false, true, true, false};
+        case StepKind::lock: return {false, true, false, true};
+        default: return {true, false, false, false};
+    }
+}
+
 struct Clause {
     const char* keyword;
     size_t begin = npos;  // of the keyword
     size_t body = npos;   // behind the keyword
     size_t end = npos;
 };
-
-size_t skipSpace(const std::string& text, size_t at) {
-    while (at < text.size() && isSpace(text[at])) {
-        ++at;
-    }
-    return at;
-}
-
-size_t trimEnd(const std::string& text, size_t begin, size_t end) {
-    while (end > begin && isSpace(text[end - 1])) {
-        --end;
-    }
-    return end;
-}
-
-// The end of a keyword whose begin is known; its words may be apart by any white space.
-size_t keywordEnd(const std::string& text, size_t at, const std::string& keyword) {
-    for (char c : keyword) {
-        at = c == ' ' ? skipSpace(text, at) : at + 1;
-    }
-    return at;
-}
 
 // The text between quotes, its doubled quotes made one. False if a quote inside is not doubled.
 bool unquote(std::string& text) {
@@ -75,9 +69,15 @@ public:
         }
         step_.target = piece(begin, begin + name);
         size_t rest = skipSpace(value_, begin + name);
-        if (cutVia(rest)) {
+        if (cutVia(rest) && cutName(rest) && cutKey(rest)) {
             readClauses(rest, columns);
         }
+    }
+
+    void readFields(const yaml::Node* columns) {
+        set_.begin = set_.body = 0;
+        set_.end = value_.size();
+        columns != nullptr ? readColumns(*columns) : readAssignments();
     }
 
     // What stands from `rest` on.
@@ -139,7 +139,7 @@ private:
 
     // "VIA debit", behind the target's name; `rest` goes behind it. False if it is not understood.
     bool cutVia(size_t& rest) {
-        bool isUpdate = step_.kind == StepKind::update || step_.kind == StepKind::remove;
+        const bool isUpdate = takesOf(step_.kind).via;
         if (findKeyword(value_, "VIA", rest) != rest || rest >= value_.size()) {
             return true;
         }
@@ -153,6 +153,49 @@ private:
         }
         step_.via = piece(begin, begin + name);
         rest = skipSpace(value_, begin + name);
+        return true;
+    }
+
+    // "AS c", behind the name of what is found.
+    bool cutName(size_t& rest) {
+        if (step_.kind != StepKind::find || findKeyword(value_, "AS", rest) != rest || rest >= value_.size()) {
+            return true;
+        }
+        size_t begin = skipSpace(value_, keywordEnd(value_, rest, "AS"));
+        size_t name = nameLength(value_, begin);
+        if (name == 0 || findKeyword(value_, "WHERE", begin) == begin || value_[begin] == '"' ||
+            value_.substr(begin, name).find('.') != npos) {
+            report(Code::S222, rest, "AS needs the name by which later steps know the row",
+                   "write 'find: " + step_.target.value + " AS name WHERE …'");
+            return false;
+        }
+        step_.variable = piece(begin, begin + name);
+        rest = skipSpace(value_, begin + name);
+        return true;
+    }
+
+    // "ON (product, place)", behind the name of what is written.
+    bool cutKey(size_t& rest) {
+        if (step_.kind != StepKind::upsert) {
+            return true;
+        }
+        bool isThere = findKeyword(value_, "ON", rest) == rest && rest < value_.size();
+        size_t open = isThere ? skipSpace(value_, keywordEnd(value_, rest, "ON")) : npos;
+        size_t close = isThere && open < value_.size() && value_[open] == '(' ? closingParen(value_, open) : npos;
+        auto isName = [&](const Slice& column) {
+            return !column.empty() && nameLength(value_, column.begin) == column.end - column.begin;
+        };
+        std::vector<Slice> columns = splitTopLevel(value_, ',', open + 1, close == npos ? open + 1 : close);
+        if (columns.empty() || columns.size() > maxArguments || !std::all_of(columns.begin(), columns.end(), isName)) {
+            report(Code::S221, std::min(rest, value_.size()),
+                   "\"upsert\" needs the columns that tell whether the row is there",
+                   "write 'upsert: " + step_.target.value + " ON (column, …) SET column = expression'");
+            return false;
+        }
+        for (const Slice& column : columns) {
+            step_.key.push_back(columnPiece(column.begin, column.end));
+        }
+        rest = skipSpace(value_, close + 1);
         return true;
     }
 
@@ -187,7 +230,8 @@ private:
         std::string word = value_.substr(rest, value_.find_first_of(" \t\n=", rest) - rest);
         std::string hint = didYouMean(word, {"SET", "VIA", "WHERE", "ORDER BY", "LIMIT"});
         report(Code::S018, rest, "\"" + word + "\" cannot stand behind the name of " + targetName(),
-               hint.empty() ? "write '" + step_.verb.value + ": " + step_.target.value + " SET column = expression'"
+               hint.empty() ? "write '" + step_.verb.value + ": " + step_.target.value +
+                                  (takesOf(step_.kind).set ? " SET column = expression'" : " WHERE condition'")
                             : hint);
         return false;
     }
@@ -214,8 +258,8 @@ private:
     }
 
     bool checkAllowed() {
-        bool needsSet =
-            step_.kind == StepKind::insert || step_.kind == StepKind::update || step_.kind == StepKind::append;
+        bool needsSet = step_.kind == StepKind::insert || step_.kind == StepKind::update ||
+                        step_.kind == StepKind::append || step_.kind == StepKind::upsert;
         if (needsSet && set_.begin == npos) {
             std::string hint = "write 'SET column = expression', or SET and the columns on the lines below";
             if (step_.kind == StepKind::insert) {
@@ -224,11 +268,31 @@ private:
             report(Code::S018, 0, "\"" + step_.verb.value + "\" needs SET", hint);
             return false;
         }
-        bool takesSet = step_.kind != StepKind::remove;
-        bool takesWhere = step_.kind == StepKind::update || step_.kind == StepKind::remove;
-        bool takesOrder = step_.kind == StepKind::update;
-        return refuse(set_, takesSet) && refuse(where_, takesWhere) && refuse(orderBy_, takesOrder) &&
-               refuse(limit_, takesOrder);
+        const Takes takes = takesOf(step_.kind);
+        return refuse(set_, takes.set) && refuse(where_, takes.where) && refuse(orderBy_, takes.order) &&
+               refuse(limit_, takes.order) && checkFound();
+    }
+
+    // Which rows are looked for is said by WHERE alone, and one of several only by their order.
+    bool checkFound() {
+        bool looks = step_.kind == StepKind::find || step_.kind == StepKind::each;
+        if (looks && where_.begin == npos) {
+            report(Code::S222, 0, "\"" + step_.verb.value + "\" needs WHERE",
+                   "write which rows of " + step_.target.value + " are meant; WHERE true means every one");
+            return false;
+        }
+        if (step_.kind != StepKind::find || (orderBy_.begin == npos && limit_.begin == npos)) {
+            return true;
+        }
+        size_t begin = limit_.begin == npos ? npos : skipSpace(value_, limit_.body);
+        bool isOne = begin < value_.size() && value_.substr(begin, trimEnd(value_, begin, limit_.end) - begin) == "1";
+        if (isOne && orderBy_.begin != npos) {
+            return true;
+        }
+        report(Code::S222, std::min(orderBy_.begin, limit_.begin), "\"find\" is about one row",
+               "the first one of several is 'WHERE … ORDER BY … LIMIT 1'; each of them 'foreach: row in " +
+                   step_.target.value + " WHERE …'");
+        return false;
     }
 
     bool refuse(const Clause& clause, bool isAllowed) {
@@ -425,33 +489,8 @@ void readStatement(ReadContext& context, const Text& statement, const yaml::Node
     StatementReader(context, statement, step).read(columns);
 }
 
-bool readCall(ReadContext& context, const Text& text, Step& step) {
-    const std::string& value = text.value;
-    size_t begin = skipSpace(value, 0);
-    size_t name = nameLength(value, begin);
-    size_t open = skipSpace(value, begin + name);
-    if (name == 0 || open >= value.size() || value[open] != '(') {
-        return false;
-    }
-    size_t close = closingParen(value, open);
-    if (close == npos || skipSpace(value, close + 1) != value.size()) {
-        return false;
-    }
-    step.target = context.source.piece(text, begin, begin + name);
-    std::vector<Slice> arguments = splitTopLevel(value, ',', open + 1, close);
-    if (arguments.size() > maxArguments) {
-        context.diagnostics.report(Code::S023, text.pos, "a call has more than 100 arguments");
-        return true;
-    }
-    for (const Slice& argument : arguments) {
-        Text one = context.source.piece(text, argument.begin, std::max(argument.begin, argument.end));
-        if (argument.empty()) {
-            context.diagnostics.report(Code::S023, one.pos, "an argument is missing between two commas");
-            continue;
-        }
-        step.args.push_back(context.expression(one));
-    }
-    return true;
+void readOwnFields(ReadContext& context, const Text& text, const yaml::Node* columns, Step& step) {
+    StatementReader(context, text, step).readFields(columns);
 }
 
 void readSet(ReadContext& context, const Text& text, const yaml::Node* columns, Step& step) {

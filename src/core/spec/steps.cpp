@@ -25,6 +25,11 @@ const std::vector<Verb>& verbs() {
         {"delete", StepKind::remove, {}},
         {"append", StepKind::append, {}},
         {"create", StepKind::create, {}},
+        {"upsert", StepKind::upsert, {}},
+        {"find", StepKind::find, {"else", "error"}},
+        {"lock", StepKind::lock, {}},
+        {"let", StepKind::let, {}},
+        {"set", StepKind::assign, {}},
         {"call_external",
          StepKind::callExternal,
          {"after", "idempotency_key", "dedupe_for", "on_response", "on_failure"}},
@@ -59,7 +64,7 @@ Words verbWords() {
 
 bool isStatement(StepKind kind) {
     return kind == StepKind::insert || kind == StepKind::update || kind == StepKind::remove ||
-           kind == StepKind::append || kind == StepKind::create || kind == StepKind::emit;
+           kind == StepKind::append || kind == StepKind::create || kind == StepKind::upsert || kind == StepKind::emit;
 }
 
 // Whether it is said who is told, and what.
@@ -76,6 +81,17 @@ bool isStatementKey(const std::string& key) {
     std::string_view tail = std::string_view(key).substr(key.size() - 4);
     return isSpaceOrTab(tail[0]) && toAsciiLower(tail[1]) == 's' && toAsciiLower(tail[2]) == 'e' &&
            toAsciiLower(tail[3]) == 't';
+}
+
+// "Order WHERE …": a name and a clause, where an array is a name alone.
+bool isOverRows(const std::string& text) {
+    size_t behind = text.find_first_not_of(" \t\n", nameLength(text, 0));
+    for (const char* clause : {"WHERE", "ORDER BY", "LIMIT"}) {
+        if (behind != std::string::npos && findKeyword(text, clause, behind) == behind) {
+            return true;
+        }
+    }
+    return false;
 }
 
 class StepReader {
@@ -154,8 +170,8 @@ private:
         bool takesSet =
             verb != nullptr && verb->kind != StepKind::remove && (isStatement(verb->kind) || isAddressed(verb->kind));
         if (!takesSet) {
-            reportUnknown(step.verb,
-                          {"insert", "update", "append", "create", "emit", "call_external", "notify", "escalate"});
+            reportUnknown(step.verb, {"insert", "update", "append", "create", "upsert", "emit", "call_external",
+                                      "notify", "escalate"});
             return false;
         }
         step.kind = verb->kind;
@@ -176,8 +192,9 @@ private:
             readAnswers(step);
             return isUsable(step, errorsBefore);
         }
+        size_t errorsBefore = context_.diagnostics.errorCount();
         readStatement(context_, statement, &entry.value, step);
-        return step.target.present;
+        return isUsable(step, errorsBefore);
     }
 
     void reportUnknown(const Text& verb, const Words& known) {
@@ -216,9 +233,12 @@ private:
         switch (step.kind) {
             case StepKind::validate:
             case StepKind::branch:
+            case StepKind::let:
             case StepKind::foreach: return static_cast<bool>(step.condition);
             case StepKind::call:
             case StepKind::ret: return !hasErrors;
+            case StepKind::assign: return !step.set.empty();
+            case StepKind::upsert: return !hasErrors && step.target.present;
             default: return step.target.present;
         }
     }
@@ -232,6 +252,15 @@ private:
                 return;
             case StepKind::branch: readIf(value, step); return;
             case StepKind::foreach: readForeach(value, step); return;
+            case StepKind::let: readLet(value, step); return;
+            case StepKind::assign:
+                if (value.kind == yaml::Node::Kind::mapping) {
+                    readOwnFields(context_, Text(), &value, step);
+                } else if (Text text = context_.scalar(value, "set")) {
+                    readOwnFields(context_, text, nullptr, step);
+                }
+                return;
+            case StepKind::find: readFind(value, step); return;
             case StepKind::call: readCallStep(value, step); return;
             case StepKind::ret:
                 if (value.kind != yaml::Node::Kind::null) {
@@ -320,7 +349,41 @@ private:
         }
     }
 
-    // "item in array".
+    // "name = expression".
+    void readLet(const yaml::Node& value, Step& step) {
+        Text text = context_.scalar(value, "let");
+        if (!text) {
+            return;
+        }
+        size_t name = nameLength(text.value, 0);
+        size_t equals = std::min(text.value.find_first_not_of(" \t\n", name), text.value.size());
+        bool isPlainName = name > 0 && text.value[0] != '"' && text.value.find('.') >= name;
+        if (!isPlainName || equals >= text.value.size() || text.value[equals] != '=') {
+            context_.diagnostics.report(Code::S220, text.pos);
+            return;
+        }
+        size_t begin = std::min(text.value.find_first_not_of(" \t\n", equals + 1), text.value.size());
+        step.variable = context_.source.piece(text, 0, name);
+        step.condition = context_.queryable(context_.source.piece(text, begin, text.value.size()));
+    }
+
+    // "Customer AS c WHERE …", and what is done, or said, where there is none.
+    void readFind(const yaml::Node& value, Step& step) {
+        readStatementValue(value, step);
+        step.message = context_.text(node_, "error");
+        step.messageParts = readTemplate(context_, step.message, 0);
+        const yaml::Entry* otherwise = node_.find("else");
+        if (otherwise != nullptr && step.message) {
+            context_.diagnostics.report(Code::S009, otherwise->key.pos, "\"error\" and \"else\" exclude each other",
+                                        "to fail after other steps, end them with 'validate: \"false\"' and its error");
+        }
+        if (const yaml::Node* steps = context_.list(node_, "else")) {
+            step.hasElse = true;
+            readSteps(context_, *steps, "else", step.otherwise);
+        }
+    }
+
+    // "item in array", or "row in Entity WHERE …".
     void readForeach(const yaml::Node& value, Step& step) {
         Text text = context_.scalar(value, "foreach");
         if (text) {
@@ -332,7 +395,13 @@ private:
             } else {
                 size_t begin = std::min(text.value.find_first_not_of(" \t\n", in + 2), text.value.size());
                 step.variable = context_.source.piece(text, 0, name);
-                step.condition = context_.expression(context_.source.piece(text, begin, text.value.size()));
+                Text over = context_.source.piece(text, begin, text.value.size());
+                if (isOverRows(over.value)) {
+                    step.kind = StepKind::each;
+                    readStatement(context_, over, nullptr, step);
+                } else {
+                    step.condition = context_.expression(over);
+                }
             }
         }
         if (node_.find("do") == nullptr) {

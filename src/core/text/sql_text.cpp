@@ -107,6 +107,27 @@ size_t matchKeyword(std::string_view text, size_t at, std::string_view keyword) 
 
 }  // namespace
 
+size_t skipSpace(std::string_view text, size_t at) {
+    while (at < text.size() && isSpace(text[at])) {
+        ++at;
+    }
+    return at;
+}
+
+size_t trimEnd(std::string_view text, size_t begin, size_t end) {
+    while (end > begin && isSpace(text[end - 1])) {
+        --end;
+    }
+    return end;
+}
+
+size_t keywordEnd(std::string_view text, size_t at, std::string_view keyword) {
+    for (char c : keyword) {
+        at = c == ' ' ? skipSpace(text, at) : at + 1;
+    }
+    return at;
+}
+
 std::vector<Slice> splitTopLevel(std::string_view text, char separator, size_t begin, size_t end) {
     end = std::min(end, text.size());
     std::vector<Slice> slices;

@@ -26,6 +26,15 @@ size_t findKeyword(std::string_view text, std::string_view keyword, size_t from 
 // The offset of the parenthesis that closes the one at `open`; npos if there is none.
 size_t closingParen(std::string_view text, size_t open);
 
+// The first place from `at` on where no white space stands; the text's end if there is none.
+size_t skipSpace(std::string_view text, size_t at);
+
+// The end of [begin, end) without the white space at its end.
+size_t trimEnd(std::string_view text, size_t begin, size_t end);
+
+// The end of a keyword whose begin is known; its words may be apart by any white space.
+size_t keywordEnd(std::string_view text, size_t at, std::string_view keyword);
+
 // The length in bytes of the (possibly quoted, possibly dotted) name that starts at `at`.
 size_t nameLength(std::string_view text, size_t at);
 

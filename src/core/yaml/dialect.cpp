@@ -34,11 +34,15 @@ size_t nextWord(std::string_view text, size_t at) {
     return std::min(text.find_first_not_of(" \t", end), text.size());
 }
 
-// "InventoryEvent SET", "Account VIA debit SET": a name, perhaps the way to the row, and the word; nothing else.
+// "InventoryEvent SET", "Account VIA debit SET", "Stock ON (product, place) SET": a name, perhaps the way to the row or
+// what its key is, and the word; nothing else.
 bool isTargetWithSet(std::string_view value) {
     size_t word = nextWord(value, 0);
     if (word < value.size() && isWordAt(value, word, "VIA")) {
         word = nextWord(value, nextWord(value, word));
+    }
+    if (word < value.size() && isWordAt(value, word, "ON")) {
+        word = nextWord(value, std::min(value.find(')', word), value.size()));
     }
     return value.size() - word == 3 && isWordAt(value, word, "SET");
 }
@@ -101,7 +105,7 @@ bool isKeyLine(std::string_view line, size_t indent) {
 
 // Does the line begin with a keyword that continues a statement of the line above?
 bool startsWithClause(std::string_view line) {
-    for (const char* keyword : {"SET", "VIA", "WHERE", "AND", "OR", "ORDER", "LIMIT"}) {
+    for (const char* keyword : {"SET", "VIA", "ON", "WHERE", "AND", "OR", "ORDER", "LIMIT"}) {
         if (isWordAt(line, 0, keyword)) {
             return true;
         }
@@ -275,7 +279,8 @@ private:
         size_t nameEnd = value.find_first_of(" \t");
         size_t second = nameEnd == std::string_view::npos ? nameEnd : value.find_first_not_of(" \t", nameEnd);
         bool saysSet = second != std::string_view::npos && isWordAt(value, second, "SET");
-        return key == "update" || key == "delete" || saysSet;
+        return key == "update" || key == "delete" || key == "upsert" || key == "find" || key == "lock" ||
+               key == "foreach" || saysSet;
     }
 
     // "WHERE …" in the column of the "update:" that it belongs to. YAML wants it deeper, the language does not; nothing

@@ -35,6 +35,7 @@ struct Moment {
 struct Analysed {
     Finding finding;
     const char* type;
+    Oid typeOid;
     bool isVolatile;
     bool isImmutable;
     bool readsRows;

@@ -29,15 +29,27 @@ struct KnownType {
     int32 typmod = -1;
 };
 using KnownTypes = std::map<std::string, KnownType>;
+// By request: the type that its expression has; none until it is analysed.
+using GivenTypes = std::vector<Oid>;
 
 // The data of the column hook: the names of one request, and the text in both encodings.
 struct Bindings {
     const AnalysisRequest* request;
     const KnownTypes* types;
+    const GivenTypes* given;
     const char* utf8;
     const char* server;
     const RawExpression* raw;
 };
+
+// The type of a name: what its request says, or what an earlier expression has, or the elements of that.
+Oid typeOfName(const TypedName& name, const KnownTypes& types, const GivenTypes& given) {
+    if (name.typeOf < 0) return types.find(name.type)->second.oid;
+    Oid type = given[static_cast<size_t>(name.typeOf)];
+    for (int i = 0; i < name.elements && OidIsValid(type); i++)
+        if (type != JSONBOID) type = get_element_type(getBaseType(type));
+    return type;
+}
 
 // Makes each name a parameter node of its type, so that the analyser treats it like any value.
 ::Node* bindColumn(ParseState* state, ColumnRef* column) {
@@ -53,17 +65,17 @@ struct Bindings {
                 list_make2(makeString(pstrdup(table->called)), makeString(const_cast<char*>(fromUtf8(name.column))));
             return nullptr;  // a column of what stands there for the entity
         }
-        const KnownType& type = bindings->types->find(name.type)->second;
-        if (!OidIsValid(type.oid))
+        const Oid type = typeOfName(name, *bindings->types, *bindings->given);
+        if (!OidIsValid(type))
             ereport(ERROR,
                     (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("type \"%s\" does not exist", fromUtf8(name.type)),
                      parser_errposition(state, column->location)));
         Param* value = makeNode(Param);
         value->paramkind = PARAM_EXTERN;
         value->paramid = number;
-        value->paramtype = type.oid;
+        value->paramtype = type;
         value->paramtypmod = -1;
-        value->paramcollid = get_typcollation(type.oid);
+        value->paramcollid = get_typcollation(type);
         value->location = column->location;
         return reinterpret_cast<::Node*>(value);
     }
@@ -109,7 +121,8 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
     if (checkTree(value, raw, bindings->server, result)) return result;
 
     Oid type = exprType(value);
-    result->type = toUtf8(typeText(type == UNKNOWNOID ? TEXTOID : type, -1));
+    result->typeOid = type == UNKNOWNOID ? TEXTOID : type;
+    result->type = toUtf8(typeText(result->typeOid, -1));
     Oid wanted = target != nullptr ? target->oid : type == UNKNOWNOID ? TEXTOID : InvalidOid;
     if (OidIsValid(wanted)) {
         ::Node* assigned = coerce_to_target_type(state, value, type, wanted, target != nullptr ? target->typmod : -1,
@@ -173,12 +186,12 @@ void record(const Analysed& analysed, const Bindings& bindings, AnalysisResult& 
 
 // The schemas of the base types that the names of a request have, as types of extensions: ", ext". Their operators are
 // as much part of the types as those of pg_catalog are. A base type can only be made by a superuser.
-const char* schemasOfTypes(const AnalysisRequest& request, const KnownTypes& types) {
+const char* schemasOfTypes(const AnalysisRequest& request, const KnownTypes& types, const GivenTypes& given) {
     List* schemas = NIL;
     StringInfoData path;
     initStringInfo(&path);
     for (const TypedName& name : request.names) {
-        Oid type = getBaseType(types.find(name.type)->second.oid);
+        Oid type = getBaseType(typeOfName(name, types, given));
         if (Oid element = get_element_type(type)) type = getBaseType(element);
         HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
         if (!HeapTupleIsValid(tuple)) continue;
@@ -224,20 +237,25 @@ void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionF
     MemoryContext each = AllocSetContextCreate(all, "specql analysis of one expression", ALLOCSET_SMALL_SIZES);
     KnownTypes* known = makeHeld<KnownTypes>(all);
     std::vector<std::string>* texts = makeHeld<std::vector<std::string>>(all);
+    GivenTypes* given = makeHeld<GivenTypes>(all);
+    given->resize(requests.size(), InvalidOid);
     collectTypes(requests, known, texts);
 
     int level = beginLookupPath();
     resolveTypes(*texts, known);
     inBatches(
         static_cast<int>(requests.size()),
-        [&expressions, &facts, &requests, known, each, results](int index) {
+        [&expressions, &facts, &requests, known, given, each, results](int index) {
             CHECK_FOR_INTERRUPTS();
             const AnalysisRequest& request = requests[static_cast<size_t>(index)];
             size_t expression = static_cast<size_t>(request.expression);
             if (!facts[expression].ok) return;  // already refused; the analyser might crash on it
+            // Nothing can be said of a value whose own expression is refused.
+            for (const TypedName& name : request.names)
+                if (name.typeOf >= 0 && !OidIsValid(typeOfName(name, *known, *given))) return;
             MemoryContext before = MemoryContextSwitchTo(each);
             const std::string& text = expressions[expression].value;
-            Bindings bindings = {&request, known, text.c_str(), fromUtf8(text), nullptr};
+            Bindings bindings = {&request, known, given, text.c_str(), fromUtf8(text), nullptr};
             const KnownType* target = nullptr;
             if (!request.target.empty()) {
                 target = &known->find(request.target)->second;
@@ -245,9 +263,10 @@ void analyse(const std::vector<Text>& expressions, const std::vector<ExpressionF
                     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                                     errmsg("type \"%s\" does not exist", fromUtf8(request.target))));
             }
-            int own = extendLookupPath(schemasOfTypes(request, *known));
+            int own = extendLookupPath(schemasOfTypes(request, *known, *given));
             Analysed* analysed = analyseOne(&bindings, target);
             endLookupPath(own);
+            if (analysed->finding.code == Code::none) (*given)[static_cast<size_t>(index)] = analysed->typeOid;
             record(*analysed, bindings, (*results)[static_cast<size_t>(index)]);
             MemoryContextSwitchTo(before);
             MemoryContextReset(each);
