@@ -58,7 +58,10 @@ void World::askOfComputed() {
             for (const NameUse& use : facts.names) {
                 const ColumnInfo* read = use.parts.size() == 1 ? entity.columnOf(use.parts.front()) : nullptr;
                 isKnown = isKnown && read;
-                if (read) request.names.push_back({use.offset, read->type, -1, ""});
+                if (!read) continue;
+                TypedName& name = request.names.emplace_back();
+                name.offset = use.offset;
+                name.type = read->type;
             }
             if (!isKnown) continue;  // reported where it is bound
             untyped_.push_back(std::move(request));
