@@ -4,6 +4,9 @@ CREATE EXTENSION IF NOT EXISTS plpgsql_check;
 
 WITH handler AS (
     SELECT DISTINCT a.handler AS name, to_regclass(a.relation) AS tgrelid FROM specql.action AS a WHERE a.relation IS NOT NULL
+    UNION
+    SELECT format('%I.%I', n.nspname, p.proname), t.tgrelid FROM pg_trigger AS t
+    JOIN pg_proc AS p ON p.oid = t.tgfoid JOIN pg_namespace AS n ON n.oid = p.pronamespace WHERE n.nspname <> 'specql' AND NOT t.tgisinternal
 ), generated AS (
     SELECT p.oid, p.oid::regprocedure::text AS name, p.prorettype,
            (SELECT h.tgrelid FROM handler h WHERE h.name = format('%I.%I', n.nspname, p.proname) LIMIT 1) AS relation

@@ -271,7 +271,7 @@ PlanStep stepOf(const RenameQuestion& question, ObjectKind kind, const std::stri
 
 // The constraint goes and comes again, with the new word in the place of the old one: what else the spec changes of it
 // is planned as ever.
-PlanStep respell(const RenameQuestion& question, const RenameAnswer& answer) {
+PlanStep respell(const resolve::World& world, const RenameQuestion& question, const RenameAnswer& answer) {
     const std::string& value = question.names.front();
     PlanStep step = stepOf(question, ObjectKind::table,
                            "value " + value + " of " + question.column + " renamed from " + answer.former);
@@ -281,7 +281,9 @@ PlanStep respell(const RenameQuestion& question, const RenameAnswer& answer) {
         definition.replace(at, was.size(), is);
     std::string alter = "ALTER TABLE " + question.object + " ";
     // A state under another name is no transition. What refuses those is made again with the new words.
-    step.sql.push_back("DROP TRIGGER IF EXISTS specql_state ON " + question.object + ";");
+    for (const resolve::EntityInfo& entity : world.entities)
+        if (quoteName(entity.schema, entity.table) == question.object && entity.spec && entity.spec->states)
+            step.sql.push_back("DROP TRIGGER IF EXISTS specql_state ON " + question.object + ";");
     step.sql.push_back(alter + "DROP CONSTRAINT " + answer.check + ";");
     step.sql.push_back("SELECT specql.respell_value(" + quoteLiteral(question.object) + ", " +
                        quoteLiteral(question.column) + ", " + quoteLiteral(answer.former) + ", " + quoteLiteral(value) +
@@ -366,7 +368,7 @@ std::vector<PlanStep> rename(resolve::World& world, const RenameQuestion& questi
             step.sql.push_back(call("rename_service", answer.former, name));
             return {step};
         }
-        case RenameKind::value: return {respell(question, answer)};
+        case RenameKind::value: return {respell(world, question, answer)};
         case RenameKind::entity: break;
     }
     PlanStep step = stepOf(question, ObjectKind::table, name + " renamed from " + answer.former);
