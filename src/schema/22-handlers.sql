@@ -45,7 +45,7 @@ COMMENT ON FUNCTION specql.caller(text) IS
 'Who did it, for user the role that the session works as, for any other key that of the claims in the first of the settings named by specql.caller_claims that is set; in a handler of the event that is handled, as it was when that happened';
 
 CREATE FUNCTION specql.caller_has("right" text) RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT coalesce(specql.caller($1) = 'true', false) OR EXISTS (
         SELECT FROM pg_catalog.pg_roles AS role, pg_catalog.pg_roles AS caller

@@ -40,9 +40,8 @@ public:
         objects.push_back(trigger("specql_first_state", "INSERT",
                                   "new." + column_ + " IS DISTINCT FROM " + quoteLiteral(states_.initial.value),
                                   "A new row is " + states_.initial.value));
-        std::string changes = "old." + column_ + " IS DISTINCT FROM new." + column_, allowed = allowedPairs();
-        if (!allowed.empty())
-            changes += "\n        AND ((old." + column_ + ", new." + column_ + ") IN (" + allowed + ")) IS NOT TRUE";
+        std::string changes = "old." + column_ + " IS DISTINCT FROM new." + column_, allowed = allowedChanges();
+        if (!allowed.empty()) changes += "\n        AND (" + allowed + ") IS NOT TRUE";
         objects.push_back(trigger("specql_state", "UPDATE", changes,
                                   "States change by the transitions of entity " + entity_.name + " alone"));
         for (Object& object : objects)
@@ -69,16 +68,24 @@ private:
     std::string functionName() const { return quoteName(entity_.home, bareName()); }
     std::string bareName() const { return "refuse_" + entity_.word + "_state"; }
 
-    // Transitions without a guard, which the trigger's own condition lets pass.
-    std::string allowedPairs() const {
-        std::vector<std::string> pairs;
+    // Transitions without a guard, which the trigger's own condition lets pass. PostgreSQL writes CASE and = ANY as it
+    // has read them, so that a dump brings back the same condition.
+    std::string allowedChanges() const {
+        std::vector<std::string> states;
+        std::map<std::string, std::vector<std::string>> to;
         for (const spec::Transition& transition : states_.transitions)
-            for (const Text& from : transition.from) {
-                std::string pair = "(" + quoteLiteral(from.value) + ", " + quoteLiteral(transition.to.value) + ")";
-                if (!transition.guard && std::find(pairs.begin(), pairs.end(), pair) == pairs.end())
-                    pairs.push_back(pair);
+            for (const std::string& from : valuesOf(transition.from)) {
+                if (transition.guard) continue;
+                if (!to.count(from)) states.push_back(from);
+                const std::string literal = quoteLiteral(transition.to.value);
+                std::vector<std::string>& known = to[from];
+                if (std::find(known.begin(), known.end(), literal) == known.end()) known.push_back(literal);
             }
-        return wrapList(pairs, 12);
+        std::string sql;
+        for (const std::string& from : states)
+            sql += "\n            WHEN " + quoteLiteral(from) + " THEN new." + column_ +
+                   (to[from].size() == 1 ? " = " + to[from].front() : " IN (" + join(to[from], ", ") + ")");
+        return sql.empty() ? sql : "CASE old." + column_ + sql + "\n        END";
     }
 
     std::string guardSql(const spec::Transition& transition) const {
