@@ -136,7 +136,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
     if (isBefore(action) && (spec.windowed || spec.correlated || isFunction(action))) {
         world_.report(*action.file, Code::R231, spec.when.pos,
                       isFunction(action) ? "a function is called, and runs before nothing"
-                                     : "many events are not about one row that is about to be written",
+                                         : "many events are not about one row that is about to be written",
                       "leave out when: before");
         return;
     }
