@@ -172,13 +172,13 @@ SELECT count(*) FROM specql.known_key;
 RESET ROLE;
 
 -- A dead letter's key is known; one that is discarded is forgotten. The key goes along with all attempts, whole or not.
-SELECT count(*) FROM specql.take('crm', 100);
+SELECT count(*) FROM specql.take('crm', 100, '1 hour');
 SELECT specql.nack(:'one', 'no', final => true);
 SELECT shown(:'one');
 SELECT specql.call_once('crm', 'call', 'k1') = :'one' AS same;
 SELECT specql.redrive(:'one'::uuid);
 SELECT shown(:'one');
-SELECT count(*) FROM specql.take('crm', 100);
+SELECT count(*) FROM specql.take('crm', 100, '1 hour');
 SELECT specql.nack(:'one', 'no', final => true), specql.discard(:'one');
 SELECT specql.call_once('crm', 'call', 'k1') = :'one' AS same;
 SET specql.whole_deliveries = on;
@@ -186,7 +186,7 @@ SELECT specql.call_once('crm', 'call', 'whole', payload => '{"n": 3}') AS whole 
 RESET specql.whole_deliveries;
 SELECT payload, operation FROM specql.outbox WHERE id = :'whole';
 SELECT shown(:'whole');
-SELECT count(*) FROM specql.take('crm', 100);
+SELECT count(*) FROM specql.take('crm', 100, '1 hour');
 SELECT specql.ack(:'whole'::uuid);
 SELECT shown(:'whole');
 -- They leave the history together.

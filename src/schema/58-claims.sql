@@ -381,7 +381,7 @@ BEGIN
                         WHEN l.operation ->> 'path' IS NULL THEN s.url
                         ELSE rtrim(s.url, '/') || '/' || ltrim(l.operation ->> 'path', '/') END,
                    l.method,
-                   specql.headers_with_key((l.item).idempotency_key, CASE WHEN l.operation ? 'headers' THEN specql.operation_headers(s, l.operation -> 'headers', (l.item).payload)
+                   specql.headers_with_key(CASE WHEN l.batch = 0 THEN (l.item).idempotency_key END, CASE WHEN l.operation ? 'headers' THEN specql.operation_headers(s, l.operation -> 'headers', (l.item).payload)
                         ELSE ARRAY(SELECT specql.header_line(h.key, h.value, s.name, s.owner) FROM jsonb_each_text(s.headers) AS h(key, value)) END)
                    || CASE WHEN NOT l.has_body THEN '{}'
                            WHEN s.format = 'cloudevents' AND l.batch > 0 THEN ARRAY['Content-Type: application/cloudevents-batch+json; charset=utf-8']
