@@ -139,4 +139,46 @@ $$);
 INSERT INTO club.ticket (seat, secret) VALUES (1, 'b'), (2, 'c'), (3, 'a');
 SELECT club.take_tickets(2);
 SELECT payload - 'id' AS payload FROM specql.deliveries WHERE service = 'gate' ORDER BY 1;
+-- What a function of somebody says when it is told that an event is processed, or is called later, may quote a private field.
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+entity: Visitor
+schema: club
+fields:
+  name: text!
+  code: {type: text, private: true}
+actions:
+  - name: on_visitor
+    on: insert Visitor
+    steps:
+      - insert: VisitorEvent SET event_type = 'came', visitor = id
+      - call_external: desk "visitor"
+      - later: "shout(id)"
+---
+entity: VisitorEvent
+schema: club
+fields: {event_type: "enum(came, left)", visitor: ref(Visitor), processed_at: timestamp}
+---
+service: desk
+$$);
+CREATE FUNCTION club.quote() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'its code is %', (SELECT code FROM club.visitor);
+END $$;
+CREATE TRIGGER quote BEFORE UPDATE ON club.visitor_event FOR EACH ROW EXECUTE FUNCTION club.quote();
+INSERT INTO club.visitor (name, code) VALUES ('gus', 'c-9');
+CREATE FUNCTION club.shout(id uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the code of % is %', id, (SELECT v.code FROM club.visitor AS v);
+END $$;
+SET client_min_messages = warning;
+SELECT specql.drain() > 0 AS drained;
+SELECT operation, last_error FROM specql.deliveries WHERE action = 'club.on_visitor' AND last_error IS NOT NULL;
+DROP FUNCTION club.shout(uuid);
+CREATE FUNCTION club.shout(id uuid) RETURNS void LANGUAGE sql AS '';
+UPDATE specql.outbox SET available_at = now();
+SELECT specql.drain() > 0 AS drained;
+SELECT specql.ack(id) FROM specql.take('desk');
+SELECT specql.drain() >= 0 AS drained;
+RESET client_min_messages;
+SELECT status, last_error FROM specql.event_log WHERE action = 'club.on_visitor';
 DROP EXTENSION specql CASCADE;

@@ -8,7 +8,8 @@ CREATE EXTENSION IF NOT EXISTS specql;
 SELECT kind, count(*) FROM specql.apply(:'spec') GROUP BY kind ORDER BY kind;
 
 \echo Five customers with 2,000 each.
-INSERT INTO bank.account (owner_name, balance) VALUES ('Ada', 2000), ('Bob', 2000), ('Eve', 2000), ('Dan', 2000), ('Kim', 2000);
+INSERT INTO bank.account (owner_name, card_number, balance)
+SELECT name, 'card-of-' || lower(name), 2000 FROM unnest(ARRAY['Ada', 'Bob', 'Eve', 'Dan', 'Kim']) AS name;
 CREATE VIEW bank.payments AS
     SELECT p.id, a.owner_name, p.amount, p.country, p.merchant, p.status, p.account_id
     FROM bank.payment p JOIN bank.account a ON a.id = p.account_id;
@@ -32,6 +33,9 @@ SELECT a.owner_name, c.state, a.blocked FROM bank.fraud_case c JOIN bank.account
 SELECT bank.pay('Bob', 1, 'Kiosk');
 SELECT :'SQLSTATE' = 'SQ206' AS blocked_refused \gset
 \set ON_ERROR_STOP on
+
+\echo What the regulator is told, and nothing else; its receipt goes into the audit log:
+SELECT payload - 'payment' AS told, specql.ack(id, '{"receipt": "2026/0042"}') AS answered FROM specql.take('regulator');
 
 \echo Somebody has copied the card of Eve: five payments within a minute, by five tills..
 SELECT bank.pay('Eve', 50, 'Till ' || n) FROM generate_series(1, 5) AS n;

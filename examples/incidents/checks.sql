@@ -10,7 +10,7 @@ FROM (VALUES
      (SELECT count(*) FILTER (WHERE payload #>> '{new,title}' = 'no results for umlauts') = 1
              AND count(*) FILTER (WHERE payload #>> '{new,title}' = 'slow on Sundays') = 0
       FROM specql.escalations WHERE channel = 'on_call')
-     AND (SELECT count(*) = 1 FROM specql.deliveries WHERE channel = 'team' AND message = 'Minor incident')),
+     AND (SELECT count(*) = 1 FROM specql.deliveries WHERE channel = 'team' AND message = 'Minor incident of search: slow on Sundays')),
     (4, 'services that answer again are up, and their incidents resolved',
      (SELECT bool_and(state = 'up') FROM ops.service)
      AND (SELECT bool_and(state = 'resolved' AND resolved_at IS NOT NULL) FROM ops.incident)),
@@ -23,6 +23,10 @@ FROM (VALUES
       WHERE i.title = '3 failed checks')),
     (7, 'the deployment before it was rolled back',
      (SELECT count(*) = 1 FROM specql.deliveries WHERE service = 'pipeline' AND operation = 'roll_back')),
+    (9, 'the page''s address is in the incident that it shows, and the team knows of the other',
+     (SELECT array_agg(page_url) = '{https://status.example/7}' FROM ops.incident WHERE page_url IS NOT NULL)
+     AND (SELECT count(*) = 1 FROM specql.deliveries
+          WHERE channel = 'team' AND message = 'The status page cannot show no results for umlauts: no such service')),
     (8, 'incidents that nobody took within ten minutes called the next in line, the one that was taken did not',
      (SELECT count(*) = 2 FROM specql.escalations WHERE channel = 'head_of_operations'))
 ) AS checks(number, claim, holds)

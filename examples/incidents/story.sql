@@ -47,6 +47,15 @@ SELECT specql.drain() >= 0 AS after_the_deadline;
 RESET specql.clock_offset;
 SELECT channel, message FROM specql.escalations ORDER BY id;
 
+\echo The page shows one of the incidents, and says where; it cannot show the other.
+SELECT payload ->> 'service' AS service, payload ->> 'title' AS title,
+       CASE payload ->> 'service' WHEN 'shop' THEN specql.ack(id, '{"url": "https://status.example/7"}') > 0
+                                  ELSE specql.nack(id, 'no such service', final => true) END AS answered
+FROM specql.take('status_page', 10) ORDER BY 1;
+SELECT specql.drain() > 0 AS answers_are_handled;
+SELECT title, page_url FROM ops.incident WHERE severity = 'major' ORDER BY title;
+SELECT channel, message FROM specql.deliveries WHERE message LIKE 'The status page%';
+
 \echo Services answer again: their incidents are over.
 SELECT ops.probe('search', 'check_passed'), ops.probe('shop', 'check_passed');
 SELECT name, state FROM ops.service ORDER BY name;

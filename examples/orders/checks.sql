@@ -20,6 +20,14 @@ FROM (VALUES
     (7, 'the kettles are back on the shelf, the damaged toaster is not, and both are paid back',
      (SELECT array_agg(stock ORDER BY name) = '{10,0}' FROM shop.product)
      AND (SELECT count(*) = 2 FROM specql.deliveries WHERE operation = 'refund_item')),
+    (9, 'the refund''s number came back, once, and into the order that was cancelled',
+     (SELECT array_agg(refund_number) = '{R-17}' FROM shop."order" WHERE refund_number IS NOT NULL)
+     AND (SELECT count(*) = 1 FROM specql.deliveries WHERE operation = 'refund' AND status = 'done')),
+    (10, 'the receiver of a notice sees the chosen keys alone',
+     (SELECT array_agg(k ORDER BY k) = '{lines,name,to}' FROM specql.deliveries, jsonb_object_keys(payload) AS k WHERE operation = 'shipping_notice')),
+    (11, 'what is private stands in its own table alone',
+     (SELECT count(*) = 0 FROM specql.events AS e WHERE e::text LIKE '%hash-of-%')
+     AND (SELECT count(*) = 0 FROM specql.deliveries AS d WHERE d::text LIKE '%hash-of-%')),
     (8, 'somebody has to call about the damage',
      (SELECT count(*) = 1 FROM specql.escalations WHERE channel = 'customer_service'))
 ) AS checks(number, claim, holds)

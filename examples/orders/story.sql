@@ -9,7 +9,7 @@ SELECT kind, count(*) FROM specql.apply(:'spec') GROUP BY kind ORDER BY kind;
 
 \echo Two products, two customers.
 INSERT INTO shop.product (name, price, stock) VALUES ('Kettle', 40, 10), ('Toaster', 25, 2);
-INSERT INTO shop.customer (name, email) VALUES ('Ada', 'ada@example.org'), ('Bob', 'bob@example.org');
+INSERT INTO shop.customer (name, email, password_hash) VALUES ('Ada', 'ada@example.org', 'hash-of-ada'), ('Bob', 'bob@example.org', 'hash-of-bob');
 
 \echo Ada orders two kettles and a toaster, Bob a toaster. Stock and totals keep themselves.
 INSERT INTO shop."order" (customer_id, placed_at)
@@ -46,6 +46,12 @@ SELECT specql.emit('parcel_delivered', jsonb_build_object('order_id', id)) IS NO
 FROM shop.orders WHERE customer = 'Ada';
 SELECT customer, status FROM shop.orders ORDER BY customer;
 
+\echo Who pays back takes the call, and its answer goes into the order. (The mail server of this story does not exist.)
+SELECT specql.pause_service('mail') IS NOT NULL AS no_mail;
+SELECT operation, payload ->> 'amount' AS amount, specql.ack(id, '{"number": "R-17"}') AS answered FROM specql.take('payments');
+SELECT specql.drain() > 0 AS answers_are_handled;
+SELECT c.name, o.status, o.refund_number FROM shop."order" o JOIN shop.customer c ON c.id = o.customer_id ORDER BY c.name;
+
 \echo Ada sends a kettle back within the thirty days, and the toaster, which is damaged. A second kettle, a year later, is refused.
 INSERT INTO shop.item_return (order_item_id, reason, requested_at)
 SELECT i.id, CASE p.name WHEN 'Toaster' THEN 'damaged' ELSE 'regret' END, now()
@@ -64,5 +70,7 @@ SELECT name, stock FROM shop.product ORDER BY name;
 \echo What waits to be sent, and for whom:
 SELECT kind, coalesce(service, channel) AS "to", coalesce(operation, message) AS what, count(*)
 FROM specql.deliveries GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+\echo What mail gets to know of an order, and nothing else:
+SELECT operation, payload - 'to' AS payload FROM specql.deliveries WHERE operation = 'shipping_notice';
 \echo What each rule did:
 SELECT action, fired, failed, retried FROM specql.action_stats ORDER BY action;

@@ -14,6 +14,8 @@ FROM (VALUES
      AND (SELECT last_service_hours = 520 AND NOT service_due FROM plant.machine WHERE name = 'press')),
     (5, 'operators were told of each alarm',
      (SELECT count(*) = 5 FROM specql.deliveries WHERE channel = 'operators')),
+    (8, 'the day that the workshop answered is the machine''s, and of no other',
+     (SELECT array_agg(name || ' ' || booked_for) = '{"press 2026-03-09"}' FROM plant.machine WHERE booked_for IS NOT NULL)),
     (6, 'three alarms within the hour are wear: one report, of that sensor',
      (SELECT count(*) = 1 AND bool_and(s.quantity = 'vibration' AND w.alarms = 3)
       FROM plant.wear_report w JOIN plant.sensors s ON s.id = w.sensor_id)),

@@ -50,6 +50,10 @@ SELECT s.machine, s.quantity, w.alarms FROM plant.wear_report w JOIN plant.senso
 UPDATE plant.machine SET operating_hours = operating_hours + 20;
 UPDATE plant.machine SET operating_hours = operating_hours + 20;
 SELECT m.name, t.reason, t.state FROM plant.maintenance_task t JOIN plant.machine m ON m.id = t.machine_id;
+\echo The workshop answers with a day:
+SELECT payload, specql.ack(id, '{"day": "2026-03-09"}') AS answered FROM specql.take('workshop');
+SELECT specql.drain() > 0 AS answers_are_handled;
+SELECT name, booked_for FROM plant.machine ORDER BY name;
 UPDATE plant.maintenance_task SET state = 'done';
 SELECT name, operating_hours, last_service_hours, service_due FROM plant.machine ORDER BY name;
 

@@ -1,9 +1,9 @@
 -- Events whose deliveries are done are told to the function that their action names as processed.
 
-CREATE FUNCTION specql.call_processed(function text, event_ids uuid[], settings jsonb) RETURNS text
+CREATE FUNCTION specql.call_processed(action text, function text, event_ids uuid[], settings jsonb) RETURNS text
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_call_processed';
-COMMENT ON FUNCTION specql.call_processed(text, uuid[], jsonb) IS
-'Calls a function that an action names as `processed`, with its owner''s rights and the settings of the events; its error, or NULL';
+COMMENT ON FUNCTION specql.call_processed(text, text, uuid[], jsonb) IS
+'Calls a function that an action names as `processed`, with its owner''s rights and the settings of the events; its error, as far as it may be told, or NULL';
 
 -- An event is done when nothing of what its handler queued waits or is dead. Nothing is written for most: specql.when_processed
 -- finds it in the history. Of two sessions that finish the last two deliveries of one at once, the lock makes the second see what
@@ -101,13 +101,13 @@ BEGIN
         LOOP
             SELECT * INTO c FROM specql.claim_finished(a.action);
             EXIT WHEN c.ids = '{}';
-            PERFORM specql.end_finished(a.action, c.ids, specql.call_processed(c.processed, c.ids, c.settings));
+            PERFORM specql.end_finished(a.action, c.ids, specql.call_processed(a.action, c.processed, c.ids, c.settings));
         END LOOP;
     END LOOP;
 END $$;
 COMMENT ON FUNCTION specql.tell_finished(text[]) IS
 'Tells the functions of the caller''s actions, or of some of them, which of their events are done';
 
-REVOKE ALL ON FUNCTION specql.call_processed(text, uuid[], jsonb), specql.finish_events(uuid[], text[]),
+REVOKE ALL ON FUNCTION specql.call_processed(text, text, uuid[], jsonb), specql.finish_events(uuid[], text[]),
     specql.claim_finished(text), specql.end_finished(text, uuid[], text), specql.tell_finished(text[])
 FROM PUBLIC;

@@ -37,9 +37,9 @@ END $$;
 COMMENT ON FUNCTION specql.find_function(specql.whole_delivery) IS
 'The function that a waiting call means, by its name and those of its arguments, and the role to call it as; NULLs if there is none yet';
 
-CREATE FUNCTION specql.run_as(owner oid, command text, argument jsonb, traceparent text, settings jsonb) RETURNS text
+CREATE FUNCTION specql.run_as(action text, owner oid, command text, argument jsonb, traceparent text, settings jsonb) RETURNS text
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_run_as';
-COMMENT ON FUNCTION specql.run_as(oid, text, jsonb, text, jsonb) IS
+COMMENT ON FUNCTION specql.run_as(text, oid, text, jsonb, text, jsonb) IS
 'Runs a command with one argument, $1, as a role, in a subtransaction, with the trace and the settings of an event; its error, or NULL. For the worker';
 
 -- Services that nobody declared, from one to the next along the index, however many calls wait for each. What waits for
@@ -135,7 +135,7 @@ BEGIN
             EXIT WHEN handled >= max_items;
             SELECT * INTO c FROM specql.claim_function_call(due.action);
             EXIT WHEN c.id IS NULL;
-            PERFORM specql.end_function_call(c.id, specql.run_as(c.owner, c.command, c.payload, c.traceparent, c.settings));
+            PERFORM specql.end_function_call(c.id, specql.run_as(due.action, c.owner, c.command, c.payload, c.traceparent, c.settings));
             handled := handled + 1;
         END LOOP;
     END LOOP;
@@ -144,6 +144,6 @@ END $$;
 COMMENT ON FUNCTION specql.call_functions(integer) IS
 'Makes the waiting calls of functions that exist now, of the caller''s actions; how many. For specql.drain()';
 
-REVOKE ALL ON FUNCTION specql.find_function(specql.whole_delivery), specql.run_as(oid, text, jsonb, text, jsonb), specql.due_functions(),
+REVOKE ALL ON FUNCTION specql.find_function(specql.whole_delivery), specql.run_as(text, oid, text, jsonb, text, jsonb), specql.due_functions(),
     specql.claim_function_call(text), specql.end_function_call(uuid, text), specql.call_functions(integer)
 FROM PUBLIC;

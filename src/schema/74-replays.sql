@@ -163,7 +163,7 @@ BEGIN
     INTO done, there, wrong, newest, undelivered FROM tried AS t;
     -- Event rows written anew would wait for deliveries that never leave.
     IF NOT r.deliver AND undelivered IS NOT NULL THEN
-        PERFORM specql.call_processed(p.processed, s.ids, s.settings)
+        PERFORM specql.call_processed(r.action, p.processed, s.ids, s.settings)
         FROM (SELECT DISTINCT a.processed FROM specql.action AS a WHERE a.action = r.action AND a.processed IS NOT NULL) AS p,
              LATERAL (SELECT l.settings, array_agg(DISTINCT u.id) AS ids
                       FROM unnest(undelivered) AS u(id)

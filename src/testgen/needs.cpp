@@ -391,8 +391,14 @@ void Needs::rows() {
         if (const int found = row(target.place, *target.step->target); found >= 0)
             scenario_.places[target.place] = found;
     }
-    for (const Place& place : meaning_.looked)
+    for (const Place& place : meaning_.looked) {
+        // No other row has its key, whatever the query asks of it.
+        if (const int key = meaning_.dimension({place, looked_.at(place)->key}); key >= 0) {
+            scenario_.at(key).unique = true;
+            scenario_.at(key).essential = false;
+        }
         if (const int found = row(place, *looked_.at(place)); found >= 0) scenario_.places[place] = found;
+    }
     for (size_t i = 0; i < meaning_.allocations.size(); i++) {
         Allocation& allocation = meaning_.allocations[i];
         const Place place = Place::allocation(i);

@@ -3,7 +3,9 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS plpgsql_check;
 
 WITH handler AS (
-    SELECT DISTINCT a.handler AS name, to_regclass(a.relation) AS tgrelid FROM specql.action AS a WHERE a.relation IS NOT NULL
+    -- What is done with an answer is about a row of the table, and no trigger.
+    SELECT DISTINCT a.handler AS name, to_regclass(a.relation) AS tgrelid FROM specql.action AS a
+    WHERE a.relation IS NOT NULL AND NOT starts_with(a.part, 'answer ')
     UNION
     SELECT format('%I.%I', n.nspname, p.proname), t.tgrelid FROM pg_trigger AS t
     JOIN pg_proc AS p ON p.oid = t.tgfoid JOIN pg_namespace AS n ON n.oid = p.pronamespace WHERE n.nspname <> 'specql' AND NOT t.tgisinternal

@@ -17,6 +17,8 @@ CREATE TEMP TABLE mutant (n serial, name text, function regprocedure, old text, 
 \set steps shop.trigger_order_takes_its_steps_events()
 \set stepsCapture shop.order_takes_its_steps_capture()
 \set progress shop.trigger_order_progress_events()
+\set refunded shop.handle_order_progress_refund_response_events()
+\set unpaid shop.handle_order_progress_refund_failure_events()
 \set added shop.trigger_item_added_events()
 \set addedCapture shop.item_added_capture()
 \set addedRows shop.item_added_rows(integer)
@@ -72,7 +74,7 @@ INSERT INTO mutant (name, function, old, nth, new, suite, noticed) VALUES
 ('the handler is dropped', :'order', '', 0, 'DROP FUNCTION inventory.handle_order_placed_events()', :'E', 'order_placed: insert: InventoryEvent%'),
 ('the capture function is dropped', :'capture', '', 0, 'DROP FUNCTION inventory.stock_change_capture()', :'E', 'stock_change_trigger fires on stock_quantity update'),
 ('the capture function divides by zero', :'capture', 'new.stock_quantity = 0', 1, '1 / (new.stock_quantity - new.stock_quantity) = 0', :'E', 'out_of_stock event: insert: InventoryEvent%'),
-('the handler says what an invariant would say', :'progress', 'IF specql.matched(1) THEN', 1, 'RAISE EXCEPTION ''by hand'' USING ERRCODE = ''SQ206''; IF specql.matched(1) THEN', :'S', 'order_progress branch 1: call_external: warehouse "pack"'),
+('the handler says what an invariant would say', :'progress', 'IF e.status = ''paid'' THEN', 1, 'RAISE EXCEPTION ''by hand'' USING ERRCODE = ''SQ206''; IF e.status = ''paid'' THEN', :'S', 'order_progress branch 1: call_external: warehouse "pack"'),
 ('an invariant raises', :'steps', 'IF ((', 1, 'RAISE EXCEPTION ''by hand''; IF ((', :'S', 'order_takes_its_steps_trigger fires on status update'),
 ('an invariant refuses what it must not', :'steps', 'IS NOT TRUE', 1, 'IS NOT NULL', :'S', 'order_takes_its_steps is accepted at %'),
 ('an invariant does not refuse', :'steps', 'IS NOT TRUE', 1, 'IS NULL', :'S', 'order_takes_its_steps is refused at %'),
@@ -82,6 +84,11 @@ INSERT INTO mutant (name, function, old, nth, new, suite, noticed) VALUES
 ('the capture function of an invariant divides by zero', :'addedCapture', 'new.quantity', 1, 'new.quantity / 0', :'S', 'item_added_trigger fires on order_item insert'),
 ('the rows of an invariant divide by zero', :'addedRows', 'specql.rows(branch)', 1, 'specql.rows(branch / 0)', :'S', 'item_added_trigger fires on order_item insert'),
 ('a step does what an invariant refuses', :'parcel', '''delivered''', 1, '''placed''', :'S', 'parcel_delivered: update: Order%'),
+-- what leaves, and what comes back
+('a key of a payload is missing', :'progress', '''name'', v_customer.name, ', 1, '', :'S', 'order_progress branch 2: call_external: mail "shipping_notice"%'),
+('a query counts what is another''s', :'progress', 'WHERE q1.order_id = e.id', 1, 'WHERE q1.order_id <> e.id', :'S', 'order_progress branch 2: call_external: mail "shipping_notice"%'),
+('a step with an answer is dropped', :'refunded', 'refund_number = e.response->>''number''', 1, 'refund_number = t.refund_number', :'S', 'order_progress on payments.refund.succeeded: update: Order%'),
+('a step without an answer is dropped', :'unpaid', 'PERFORM specql.escalate(''accounting'', format(''Refund of %s failed: %s'', e.total, e.error), e.event_id, e.event_data)', 1, 'PERFORM e.total', :'S', 'order_progress on payments.refund.failed: escalate: accounting%'),
 -- the bulk operation
 ('it raises', :'lorry', 'v_count := v_count', 1, 'v_count := 1 / 0', 'shop.batch_test', 'load_lorry returns how many rows it handled'),
 ('it does what an invariant refuses', :'lorry', '''shipped''', 1, '''paid''', 'shop.batch_test', 'load_lorry: update: Order%'),

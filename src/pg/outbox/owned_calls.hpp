@@ -11,7 +11,8 @@ namespace specql::outbox {
 ErrorData* runCommandAs(Oid owner, const char* command, Datum argument, const char* traceparent, Datum settings);
 
 // Calls the function that an action names as `processed:` with the ids of finished events (a uuid[]), as its owner,
-// with the settings that are kept with all of them. Also raises a warning if it fails.
-ErrorData* callProcessed(const char* name, Datum ids, Datum settings);
+// with the settings that are kept with all of them. Also raises a warning if it fails, without values of an action that
+// has to do with private fields.
+ErrorData* callProcessed(const char* action, const char* name, Datum ids, Datum settings);
 
 }  // namespace specql::outbox

@@ -2,6 +2,7 @@
 #include "pg/bridge/entry.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/baggage.hpp"
+#include "pg/capture/tellable.hpp"
 #include "pg/handling/owner.hpp"
 #include "pg/outbox/owned_calls.hpp"
 
@@ -31,18 +32,22 @@ void callAsOwner(const char* name, Datum ids, Datum settings) {
 
 }  // namespace
 
-ErrorData* callProcessed(const char* name, Datum ids, Datum settings) {
+ErrorData* callProcessed(const char* action, const char* name, Datum ids, Datum settings) {
     ErrorData* error = trySubtransaction([name, ids, settings] { callAsOwner(name, ids, settings); });
-    if (error != nullptr) ereport(WARNING, (errcode(error->sqlerrcode), errmsg("%s failed: %s", name, error->message)));
+    if (error != nullptr)
+        ereport(WARNING,
+                (errcode(error->sqlerrcode), errmsg("%s failed: %s", name, capture::tellable(action, error)->message),
+                 capture::hideStatement(action)));
     return error;
 }
 
 SPECQL_FUNCTION(specql_call_processed) {
-    if (PG_ARGISNULL(0) || PG_ARGISNULL(1)) PG_RETURN_NULL();
-    ErrorData* error = callProcessed(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_DATUM(1),
-                                     PG_ARGISNULL(2) ? 0 : PG_GETARG_DATUM(2));
+    if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) PG_RETURN_NULL();
+    const char* action = text_to_cstring(PG_GETARG_TEXT_PP(0));
+    ErrorData* error = callProcessed(action, text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_DATUM(2),
+                                     PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3));
     if (error == nullptr) PG_RETURN_NULL();
-    PG_RETURN_TEXT_P(cstring_to_text(error->message));
+    PG_RETURN_TEXT_P(cstring_to_text(capture::tellable(action, error)->message));
 }
 
 }  // namespace specql::outbox

@@ -3,6 +3,7 @@
 #include "pg/bridge/settings.hpp"
 #include "pg/bridge/subtransaction.hpp"
 #include "pg/capture/baggage.hpp"
+#include "pg/capture/tellable.hpp"
 #include "pg/handling/owner.hpp"
 #include "pg/outbox/owned_calls.hpp"
 
@@ -29,12 +30,13 @@ ErrorData* runCommandAs(Oid owner, const char* command, Datum argument, const ch
 }
 
 SPECQL_FUNCTION(specql_run_as) {
-    if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2)) PG_RETURN_NULL();
-    const char* traceparent = PG_ARGISNULL(3) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(3));
-    ErrorData* error = runCommandAs(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_DATUM(2),
-                                    traceparent, PG_ARGISNULL(4) ? 0 : PG_GETARG_DATUM(4));
+    if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3)) PG_RETURN_NULL();
+    const char* traceparent = PG_ARGISNULL(4) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(4));
+    ErrorData* error = runCommandAs(PG_GETARG_OID(1), text_to_cstring(PG_GETARG_TEXT_PP(2)), PG_GETARG_DATUM(3),
+                                    traceparent, PG_ARGISNULL(5) ? 0 : PG_GETARG_DATUM(5));
     if (error == nullptr) PG_RETURN_NULL();
-    PG_RETURN_TEXT_P(cstring_to_text(error->message));
+    const char* action = text_to_cstring(PG_GETARG_TEXT_PP(0));
+    PG_RETURN_TEXT_P(cstring_to_text(capture::tellable(action, error)->message));
 }
 
 }  // namespace specql::outbox

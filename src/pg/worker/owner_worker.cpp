@@ -354,7 +354,8 @@ int doFinished(const Job* job) {
     if (!good) return failedMs;
     if (ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(ids)), ARR_DIMS(DatumGetArrayTypeP(ids))) == 0) return blockedMs;
     ErrorData* error = inOwnersTransaction(job->action, [job, ids, function, settings] {
-        ErrorData* problem = function != nullptr ? outbox::callProcessed(function, ids, settings) : nullptr;
+        ErrorData* problem =
+            function != nullptr ? outbox::callProcessed(job->action, function, ids, settings) : nullptr;
         endFinished(job, ids, problem != nullptr ? history::tellableMessage(job->action, problem) : "");
     });
     if (error != nullptr)
