@@ -217,6 +217,8 @@ void Compiler::collectNames() {
         tables.add(entity.word);
         functions.add("create_" + entity.word);
         functions.add("refuse_" + entity.word + "_state");
+        for (const spec::MaterializedView& view : entity.spec->views)
+            tables.add(snakeCase(view.name.value));
         for (const spec::Field& field : entity.spec->fields) {
             types.add(resolve::typeToLookUp(field.type.value));
             tables.addTable(field.refTarget.value);

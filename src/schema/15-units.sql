@@ -168,6 +168,10 @@ BEGIN
         RETURN (SELECT 'present' FROM specql.action AS a WHERE a.action = identity LIMIT 1);
     WHEN 'window' THEN
         RETURN (SELECT 'present' FROM specql.window_rule AS r WHERE r.action = identity);
+    WHEN 'view' THEN
+        RETURN md5(pg_get_viewdef(to_regclass(identity)));
+    WHEN 'upkeep' THEN
+        RETURN (SELECT 'present' FROM specql.upkeep AS u WHERE u.relation = identity LIMIT 1);
     WHEN 'service' THEN
         RETURN (SELECT 'present' FROM specql.service AS s WHERE s.name = identity);
     ELSE

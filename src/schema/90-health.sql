@@ -95,6 +95,12 @@ BEGIN
                         - interval '1 min' THEN 'late' ELSE 'ok' END;
     detail := CASE WHEN r.n = 0 THEN 'nothing waits to be counted' ELSE format('%s events wait to be counted', specql.counted(r.n)) END;
     RETURN NEXT;
+    FOR r IN SELECT p.* FROM specql.upkeep_problems() AS p LOOP
+        "check" := r.name;
+        status := r.status;
+        detail := r.detail;
+        RETURN NEXT;
+    END LOOP;
     "check" := 'drift';
     SELECT count(*) AS n INTO r FROM specql.drift();
     status := CASE WHEN r.n = 0 THEN 'ok' ELSE 'look' END;

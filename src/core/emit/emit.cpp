@@ -5,6 +5,7 @@
 #include <set>
 
 #include "emit/action.hpp"
+#include "emit/materialized.hpp"
 #include "emit/registration.hpp"
 #include "emit/service.hpp"
 #include "emit/states.hpp"
@@ -111,7 +112,7 @@ void spellArrows(std::vector<Object>& objects) {
 }  // namespace
 
 std::vector<Object> emitObjects(resolve::World& world, resolve::Resolver& resolver) {
-    std::vector<Object> objects = schemaObjects(world), extras, functions, triggers;
+    std::vector<Object> objects = schemaObjects(world), extras, functions, views, triggers;
     auto append = [](std::vector<Object>& to, std::vector<Object> from) {
         std::move(from.begin(), from.end(), std::back_inserter(to));
     };
@@ -123,14 +124,16 @@ std::vector<Object> emitObjects(resolve::World& world, resolve::Resolver& resolv
         bool taken = world.catalog().adopt && entity.unit->fresh() && entity.present &&
                      leftBehind(objects.back(), *entity.present);
         objects.back().shape.adopted = entity.present && !taken && (!before || before->shape.adopted);
-        size_t firstExtra = extras.size(), firstFunction = functions.size();
+        size_t firstExtra = extras.size(), firstFunction = functions.size(), firstView = views.size();
         append(extras, tableExtras(world, resolver, entity));
         append(extras, stateObjects(world, resolver, entity));
         append(functions, eventFunction(world, entity));
+        append(views, viewObjects(world, entity));
         std::string origin = entity.impliedByStep ? "" : "entity " + entity.home + "." + entity.name;
         mark(objects, objects.size() - 1, origin, {});
         mark(extras, firstExtra, origin, {});
         mark(functions, firstFunction, origin, entity.pos);
+        mark(views, firstView, origin, {});
     }
     for (const resolve::ResolvedAction& action : resolver.actions) {
         size_t firstFunction = functions.size(), firstTrigger = triggers.size();
@@ -143,6 +146,7 @@ std::vector<Object> emitObjects(resolve::World& world, resolve::Resolver& resolv
     mergeRegistrations(triggers);
     append(objects, std::move(extras));
     append(objects, std::move(functions));
+    append(objects, std::move(views));
     append(objects, std::move(triggers));
     append(objects, captureTriggers(resolver));
     markUnits(world, objects);

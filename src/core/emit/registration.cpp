@@ -45,7 +45,7 @@ std::string setting(const Text& text, const char* fallback) {
 
 // A row that moves to another partition is deleted and inserted there: who listens to any change must see both.
 bool isPartitioned(const resolve::EntityInfo& entity) {
-    return entity.present && entity.present->kind == 'p';
+    return !entity.partitionColumn.empty() || (entity.present && entity.present->kind == 'p');
 }
 
 // In which sessions a trigger fires: `plain` ones, and those that apply what was replicated.

@@ -115,6 +115,7 @@ public:
                 addIndex(index);
         }
         if (entity_.appendOnly) addGuard();
+        if (!entity_.partitionColumn.empty()) addPartitioning();
         return std::move(objects_);
     }
 
@@ -239,6 +240,25 @@ private:
         object.nameOn(name, table_);
         object.replaceable = true;
         object.commands.push_back("ALTER TABLE " + table_ + " ENABLE ALWAYS TRIGGER " + name + ";");
+    }
+
+    void addPartitioning() {
+        const spec::Partitioning& partitioning = entity_.spec->partitioning;
+        (void)madeName(world_, entity_, partitioning.column.pos, entity_.table + "_2026_12_31_23");
+        Object& object = objects_.emplace_back();
+        object.kind = ObjectKind::upkeep;
+        object.identity = object.table = table_;
+        object.unit = entity_.unit->key();
+        object.pos = partitioning.strategy.pos;
+        object.replaceable = true;
+        object.detail = partitioning.period.value + " partitions, " + std::to_string(partitioning.premake) + " ahead" +
+                        (partitioning.retentionSql.empty() ? "" : ", dropped after " + partitioning.retentionSql);
+        object.commands.push_back(
+            "SELECT specql.register_partitioning(\n    " + quoteLiteral(table_) + ",\n    " +
+            quoteLiteral(entity_.partitionColumn) + ",\n    " + quoteLiteral(partitioning.period.value) + ",\n    " +
+            (partitioning.retentionSql.empty() ? "NULL" : quoteLiteral(partitioning.retentionSql)) + ",\n    " +
+            std::to_string(partitioning.premake) + ");");
+        object.commands.push_back("SELECT specql.make_partitions(" + quoteLiteral(table_) + ");");
     }
 
     resolve::World& world_;

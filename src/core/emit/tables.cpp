@@ -67,6 +67,7 @@ TableShape shapeOf(const resolve::World& world, const resolve::Resolver& resolve
         shape.columns.back().identity = column.field->identity.value;
     }
     shape.key = entity.keyColumns;
+    if (!entity.partitionColumn.empty()) shape.partition = "RANGE (" + quoteName(entity.partitionColumn) + ")";
     shape.checks = tableChecks(world, resolver, entity);
     shape.comment = tableComment(entity);
     shape.implied = entity.impliedByStep;
@@ -112,7 +113,9 @@ Object tableObject(const resolve::World& world, const resolve::Resolver& resolve
         lines.push_back(check.sql());
     object.commands = object.shape.comments(object.identity, {});
     object.commands.insert(object.commands.begin(),
-                           "CREATE TABLE " + object.identity + " (\n    " + join(lines, ",\n    ") + "\n);");
+                           "CREATE TABLE " + object.identity + " (\n    " + join(lines, ",\n    ") + "\n)" +
+                               (object.shape.partition.empty() ? "" : "\nPARTITION BY " + object.shape.partition) +
+                               ";");
     if (entity.impliedByStep) object.detail = "made from the step that writes it";
     return object;
 }

@@ -13,7 +13,8 @@ Object tableObject(const resolve::World& world, const resolve::Resolver& resolve
 // The expression of a column's default; empty if it has none.
 std::string columnDefault(const resolve::World& world, const resolve::Resolver& resolver,
                           const resolve::EntityInfo& entity, const resolve::ColumnInfo& column);
-// Foreign keys, unique constraints and indexes; for append-only logs the trigger that keeps them so.
+// Foreign keys, unique constraints and indexes; for append-only logs the trigger that keeps them so; and for
+// partitioned tables what makes their partitions.
 std::vector<Object> tableExtras(resolve::World& world, const resolve::Resolver& resolver,
                                 const resolve::EntityInfo& entity);
 // The name, which is made of parts. One that does not fit PostgreSQL's 63 bytes is reported, and never cut.

@@ -127,6 +127,7 @@ struct TableView {
     std::string heirs;         // the tables that inherit it, unless they are partitions: "s.a, s.b"
     std::vector<ColumnView> columns;
     std::vector<std::string> primaryKey;
+    std::string partition;  // RANGE (column), as PostgreSQL writes it; empty: it is not partitioned
 
     const ColumnView* column(const std::string& name) const;
 };

@@ -8,8 +8,8 @@ namespace specql {
 namespace {
 
 // In the order of the enumerations.
-constexpr const char* kinds[] = {"schema",  "table",        "constraint", "index",  "function",
-                                 "trigger", "registration", "window",     "service"};
+constexpr const char* kinds[] = {"schema",       "table",  "constraint", "index", "function", "trigger",
+                                 "registration", "window", "service",    "view",  "upkeep"};
 constexpr const char* actions[] = {"create", "alter", "replace", "drop", "adopt", "unchanged"};
 
 }  // namespace

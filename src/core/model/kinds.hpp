@@ -5,7 +5,19 @@
 
 namespace specql {
 
-enum class ObjectKind { schema, table, constraint, index, function, trigger, registration, window, service };
+enum class ObjectKind {
+    schema,
+    table,
+    constraint,
+    index,
+    function,
+    trigger,
+    registration,
+    window,
+    service,
+    view,
+    upkeep
+};
 
 const char* toWord(ObjectKind kind);
 // False if no kind has that word.

@@ -91,12 +91,12 @@ std::string TableShape::json() const {
     return std::string("{\"adopted\": ") + (adopted ? "true" : "false") +
            ", \"implied\": " + (implied ? "true" : "false") + ", \"columns\": [" + join(columnTexts, ", ") +
            "], \"checks\": [" + join(checkTexts, ", ") + "], \"key\": [" + join(keyTexts, ", ") + "]" +
-           member("comment", comment) + "}";
+           member("partition", partition) + member("comment", comment) + "}";
 }
 
 bool operator==(const TableShape& a, const TableShape& b) {
-    return a.adopted == b.adopted && a.key == b.key && a.comment == b.comment && same(a.columns, b.columns) &&
-           same(a.checks, b.checks);
+    return a.adopted == b.adopted && a.key == b.key && a.partition == b.partition && a.comment == b.comment &&
+           same(a.columns, b.columns) && same(a.checks, b.checks);
 }
 
 }  // namespace specql

@@ -31,6 +31,7 @@ struct ShapeCheck {
 struct TableShape {
     std::vector<ShapeColumn> columns;
     std::vector<std::string> key;  // the columns of the primary key; empty if there is none
+    std::string partition;         // RANGE (column); empty: it is not partitioned
     std::vector<ShapeCheck> checks;
     std::string comment;
     bool adopted = false;  // others made the table

@@ -46,10 +46,10 @@ struct ColumnAnswer {
     bool sameDefault = true;
 };
 
-// A function whose body PostgreSQL knows to read a column.
+// A function or materialized view that PostgreSQL knows to read a column.
 struct ColumnReader {
     std::string column;
-    std::string function;  // its identity
+    std::string reader;  // its identity
 };
 
 struct TableAnswer {

@@ -4,8 +4,10 @@
 #include <map>
 #include <set>
 
+#include "plan/drop_command.hpp"
 #include "plan/function_change.hpp"
 #include "plan/moved.hpp"
+#include "plan/views.hpp"
 #include "text/quote.hpp"
 #include "text/source.hpp"
 
@@ -14,31 +16,6 @@ namespace specql::plan {
 namespace {
 
 constexpr const char* leftDetail = "left by an earlier apply whose record is gone";
-
-// `name` and `table` are those of a trigger or constraint, quoted.
-std::string dropSql(ObjectKind kind, const std::string& identity, const std::string& name, const std::string& table) {
-    switch (kind) {
-        case ObjectKind::function: return "DROP FUNCTION IF EXISTS " + identity + ";";
-        case ObjectKind::table: return "DROP TABLE IF EXISTS " + identity + ";";
-        case ObjectKind::index: return "DROP INDEX IF EXISTS " + identity + ";";
-        case ObjectKind::trigger: return "DROP TRIGGER IF EXISTS " + name + " ON " + table + ";";
-        case ObjectKind::constraint: return "ALTER TABLE " + table + " DROP CONSTRAINT IF EXISTS " + name + ";";
-        case ObjectKind::registration: return "SELECT specql.unregister_action(" + quoteLiteral(identity) + ");";
-        case ObjectKind::window: return "SELECT specql.unregister_window(" + quoteLiteral(identity) + ");";
-        case ObjectKind::service: return "SELECT specql.unregister_service(" + quoteLiteral(identity) + ");";
-        case ObjectKind::schema: break;
-    }
-    return {};
-}
-
-std::string dropSql(const Object& object) {
-    return dropSql(object.kind, object.identity, object.name, object.table);
-}
-
-std::string dropSql(const InstalledObject& object) {
-    bool named = object.kind == ObjectKind::trigger || object.kind == ObjectKind::constraint;
-    return dropSql(object.kind, object.identity, named ? object.ownName() : "", object.table);
-}
 
 // Event and table of a registration: what stands behind the name of the action.
 std::string whatIsHeard(const std::string& sql) {
@@ -92,6 +69,7 @@ public:
         suggestActions(wanted);
         for (const Object& object : objects_)
             changeTable(object);
+        dropViews();
         dropReaders();
         for (const Object& object : objects_)
             plan(object);
@@ -187,7 +165,7 @@ private:
             TableChange change = plan::changeTable(object, entity, made, questions_[i], answers_[i]);
             for (const ColumnReader& reader : answers_[i].readers)
                 if (std::count(change.columns.begin(), change.columns.end(), reader.column) > 0)
-                    readers_.insert(reader.function);
+                    readers_.insert(reader.reader);
             changes_.emplace(object.identity, std::move(change));
         }
     }
@@ -204,6 +182,13 @@ private:
         }
     }
 
+    void dropViews() {
+        for (const GoingView& view : goingViews(objects_, catalog_, readers_)) {
+            remade_.insert(view.object->identity);
+            add(*view.object, PlanAction::drop, {dropSql(*view.object)}, view.reason);
+        }
+    }
+
     void plan(const Object& object) {
         auto found = installed_.find(object.key());
         const InstalledObject* before = found == installed_.end() ? nullptr : found->second;
@@ -211,6 +196,8 @@ private:
         if (before && object.kind != ObjectKind::table && leadsElsewhere(object, *before)) return;
         if (object.kind == ObjectKind::function && remade_.count(object.identity))
             return add(object, PlanAction::create, remakeFunction(object, *functionOf(object)));
+        if (object.kind == ObjectKind::view && remade_.count(object.identity))
+            return add(object, PlanAction::create, object.commands);
         // What was dropped or moved by hand comes back when its own spec is applied, not with any other. Of a table
         // that is gone it does not matter what it was.
         bool same = before && (object.kind == ObjectKind::table || before->sql == object.sql());
@@ -414,6 +401,8 @@ private:
         if (entity.spec && !entity.spec->key.empty() && object.shape.key != table.primaryKey)
             problems.push_back("its key is (" + join(table.primaryKey, ", ") + "), the spec says (" +
                                join(object.shape.key, ", ") + ")");
+        if (!object.shape.partition.empty() && object.shape.partition != table.partition)
+            problems.push_back("it is " + partitioned(table.partition) + ", the spec says " + object.shape.partition);
         if (!table.heirs.empty())
             problems.push_back("no rule would see the rows of what inherits it (" + table.heirs + ")");
         if (!table.callerOwns) problems.push_back("it belongs to " + table.owner);
@@ -439,17 +428,18 @@ private:
             problems.insert(problems.end(), change.losses.begin(), change.losses.end());
         if (!problems.empty()) {
             std::string renamed = likelyRename(entity, change);
-            world_.report(*entity.file, Code::P004, posOf(entity),
-                          "the entity " + entity.home + "." + entity.name +
-                              " was applied before and changed: " + join(problems, "; "),
-                          change.anotherKey
-                              ? "keep the key, or make another entity with the new one and move the rows: rules, "
-                                "references and the log of events know the rows by it"
-                          : change.refused.empty()
-                              ? renamed + (renamed.empty() ? "" : "else ") +
-                                    "keep it as it was, or allow it: allow_destructive => true"
-                              : "take the field away and apply, with allow_destructive => true, then add it anew; or "
-                                "change the column with ALTER TABLE … TYPE … USING and apply again");
+            world_.report(
+                *entity.file, Code::P004, posOf(entity),
+                "the entity " + entity.home + "." + entity.name +
+                    " was applied before and changed: " + join(problems, "; "),
+                change.another
+                    ? "keep it as it was, or make another entity and move the rows: rules, references and the "
+                      "log of events know rows by their key, and PostgreSQL keeps them where they are"
+                : change.refused.empty()
+                    ? renamed + (renamed.empty() ? "" : "else ") +
+                          "keep it as it was, or allow it: allow_destructive => true"
+                    : "take the field away and apply, with allow_destructive => true, then add it anew; or "
+                      "change the column with ALTER TABLE … TYPE … USING and apply again");
             return;
         }
         std::vector<std::string> sql = change.sql;

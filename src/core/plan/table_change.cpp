@@ -61,6 +61,7 @@ public:
                 change_.remade.push_back(column.name);
         dropChecks();
         checkKey();
+        checkPartition();
         for (const ShapeColumn& column : table_.shape.columns)
             if (const ColumnView* view = entity_.present->column(column.name))
                 alterColumn(column, *view);
@@ -112,7 +113,16 @@ private:
         if (table_.shape.key == there || (made_ && made_->key == table_.shape.key)) return;
         change_.refused.push_back("its key would be (" + join(table_.shape.key, ", ") + ") and is (" +
                                   join(there, ", ") + ")");
-        change_.anotherKey = true;
+        change_.another = true;
+    }
+
+    void checkPartition() {
+        const std::string& wanted = table_.shape.partition;
+        bool wasOurs = made_ && !made_->partition.empty();
+        if (wanted == entity_.present->partition || (wanted.empty() && !wasOurs)) return;
+        change_.refused.push_back("it would be " + partitioned(wanted) + " and is " +
+                                  partitioned(entity_.present->partition));
+        change_.another = true;
     }
 
     void addColumn(const ShapeColumn& column) {
@@ -232,6 +242,10 @@ const TableShape* madeShape(const CatalogView& catalog, const Object& table) {
     for (const InstalledObject& object : catalog.objects)
         if (object.key() == table.key() && object.hasShape && !object.shape.adopted) return &object.shape;
     return nullptr;
+}
+
+std::string partitioned(const std::string& by) {
+    return by.empty() ? "not partitioned" : "partitioned by " + by;
 }
 
 std::string misfit(const ShapeColumn& wanted, const ColumnView& there) {

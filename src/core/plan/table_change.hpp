@@ -18,7 +18,7 @@ struct TableChange {
     std::vector<Pos> places;           // of the fields, one for each command
     std::vector<std::string> losses;   // what would be lost, in words; it wants allow_destructive
     std::vector<std::string> refused;  // what cannot be done at all
-    bool anotherKey = false;           // refused for it
+    bool another = false;              // refused because its key or partitioning is another
     std::vector<std::string> columns;  // that get another type or go: functions that read them go first
     std::vector<std::string> remade;   // that go and come again: what is on them went with them
     std::vector<ShapeColumn> gone, come;
@@ -32,6 +32,9 @@ std::string likelyRename(const resolve::EntityInfo& entity, const TableChange& c
 // made stays as it is.
 TableChange changeTable(const Object& table, const resolve::EntityInfo& entity, const TableShape* made,
                         const TableQuestion& question, const TableAnswer& answer);
+
+// "partitioned by RANGE (at)" or "not partitioned".
+std::string partitioned(const std::string& by);
 
 // How a column that others made differs from what the spec says of it, in words; empty: it fits.
 std::string misfit(const ShapeColumn& wanted, const ColumnView& there);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "resolve/world.hpp"
+#include "text/quote.hpp"
 
 namespace specql::resolve {
 
@@ -37,6 +38,53 @@ void World::buildKey(EntityInfo& entity) {
                    hintOf(Code::R202));
     }
     entity.key = entity.keyColumns.size() == 1 ? entity.keyColumns.front() : "";
+}
+
+// PostgreSQL compares keys and what is unique within one partition: so each must hold what says which one.
+void World::buildPartitioning(EntityInfo& entity) {
+    const SpecFile& file = *entity.file;
+    const spec::Partitioning& partitioning = entity.spec->partitioning;
+    const ColumnInfo* column = entity.columnOf(partitioning.column.value);
+    if (!column)
+        return report(file, Code::R212, partitioning.column.pos,
+                      entity.name + " is partitioned by " + partitioning.column.value + ", which it has not",
+                      hintOf(Code::R212));
+    if ((column->type != "date" && !startsWith(column->type, "timestamp")) || column->generated)
+        return report(file, Code::R211, partitioning.column.pos,
+                      column->name + ", by which " + entity.name + " is partitioned, is " +
+                          (column->generated ? "computed" : "of type " + column->type),
+                      hintOf(Code::R211));
+    entity.partitionColumn = column->name;
+    auto require = [&](const std::string& what, Pos pos, const std::vector<std::string>& columns,
+                       const std::string& hint) {
+        if (std::find(columns.begin(), columns.end(), column->name) == columns.end())
+            report(file, Code::R210, pos,
+                   what + " of " + entity.name + " must hold " + column->name + ", by which the table is partitioned",
+                   hint);
+    };
+    const std::vector<Text>& key = entity.spec->key;
+    std::vector<std::string> wanted = entity.keyColumns;
+    wanted.push_back(column->name);
+    if (!entity.keyColumns.empty())
+        require("the key", key.empty() ? partitioning.column.pos : key.front().pos, entity.keyColumns,
+                "write key: [" + join(wanted, ", ") + "]");
+    for (const ColumnInfo& one : entity.columns)
+        if (one.field && one.field->unique)
+            require("what is unique", one.field->unique.pos, {one.name},
+                    "write unique: [" + one.name + ", " + column->name + "] of the entity");
+    for (const std::vector<Text>& together : entity.spec->uniques) {
+        std::vector<std::string> columns;
+        for (const Text& name : together)
+            if (const ColumnInfo* one = entity.columnOf(name.value)) columns.push_back(one->name);
+        require("what is unique", together.front().pos, columns, hintOf(Code::R210));
+    }
+    for (const spec::IndexSpec& index : entity.spec->indexes) {
+        std::vector<std::string> columns;
+        for (const spec::OrderItem& item : index.columns)
+            if (const ColumnInfo* one = entity.columnOf(expressionText(item.value.id + file.expressionBase)))
+                columns.push_back(one->name);
+        if (index.unique) require("a unique index", index.pos, columns, hintOf(Code::R210));
+    }
 }
 
 void World::checkField(const EntityInfo& entity, const spec::Field& field, const ColumnInfo& column) {

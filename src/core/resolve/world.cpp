@@ -426,6 +426,7 @@ void World::buildEntity(EntityInfo& entity) {
         entity.columns.push_back(std::move(column));
     }
     buildKey(entity);
+    if (entity.spec->partitioning.strategy) buildPartitioning(entity);
 }
 
 std::string impliedComment(bool appendOnly) {

@@ -64,6 +64,7 @@ struct EntityInfo {
     Pos pos;
     std::vector<ColumnInfo> columns;
     std::string key;                      // the column that identifies a row; empty if there is none
+    std::string partitionColumn;          // by whose time its rows are kept in partitions; empty if they are not
     std::vector<std::string> keyColumns;  // of the primary key; several columns leave `key` empty
 
     const ColumnInfo* column(std::string_view column) const;
@@ -166,6 +167,7 @@ public:
 private:
     void buildEntity(EntityInfo& entity);
     void buildKey(EntityInfo& entity);
+    void buildPartitioning(EntityInfo& entity);
     void checkField(const EntityInfo& entity, const spec::Field& field, const ColumnInfo& column);
     void refuseQueries();
     void askOfComputed();

@@ -10,6 +10,8 @@ void readFields(ReadContext& context, const yaml::Node& fields, std::vector<Fiel
 void readComputedFields(ReadContext& context, const yaml::Node& fields, std::vector<Field>& into);
 // key:, unique: and indexes: of an entity.
 void readKeys(ReadContext& context, const yaml::Node& root, Entity& entity);
+// partitioning:, materialized_view: and performance_hints: of an entity.
+void readStorage(ReadContext& context, const yaml::Node& root, Entity& entity);
 void readService(ReadContext& context, const yaml::Node& root);
 
 // `standAlone`: of a rules document, where each action must be a run of lines of its own.

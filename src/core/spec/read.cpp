@@ -9,8 +9,22 @@ namespace specql::spec {
 
 namespace {
 
-const Words entityKeys = {"entity", "schema", "table",   "description", "columns", "fields",      "computed_fields",
-                          "key",    "unique", "indexes", "states",      "actions", "renamed_from"};
+const Words entityKeys = {"entity",
+                          "schema",
+                          "table",
+                          "description",
+                          "columns",
+                          "fields",
+                          "computed_fields",
+                          "key",
+                          "unique",
+                          "indexes",
+                          "partitioning",
+                          "materialized_view",
+                          "performance_hints",
+                          "states",
+                          "actions",
+                          "renamed_from"};
 const Words carriedColumns = {"declared", "all"};
 const Words rulesKeys = {"actions", "schema"};
 
@@ -70,6 +84,7 @@ void readEntity(ReadContext& context, const yaml::Node& root) {
         readComputedFields(context, *fields, entity.fields);
     }
     readKeys(context, root, entity);
+    readStorage(context, root, entity);
     if (const yaml::Node* actions = context.list(root, "actions")) {
         readActions(context, *actions, false, entity.actions);
     }

@@ -59,6 +59,25 @@ struct IndexSpec {
     Pos pos;
 };
 
+// A table whose rows are kept in partitions by the time in a column.
+struct Partitioning {
+    Text strategy;  // range; not present: the table has none
+    Text column;
+    Text period;  // hourly, daily, weekly, monthly, quarterly, yearly
+    Text retention;
+    std::string retentionSql;  // "24 months"; empty: nothing is dropped
+    int premake = 3;           // how many periods are made ahead
+};
+
+struct MaterializedView {
+    Text name, query, description;
+    Text refresh;
+    std::string every;  // "1 hour"; empty: nobody but people refreshes it
+    Text concurrent;    // as written, if it says yes
+    std::vector<Text> unique;
+    Pos pos;
+};
+
 struct Assignment {
     Text column;
     ExpressionRef value;
@@ -234,6 +253,8 @@ struct Entity {
     std::vector<std::vector<Text>> uniques;  // fields that are unique together
     std::vector<IndexSpec> indexes;
     std::optional<States> states;
+    Partitioning partitioning;
+    std::vector<MaterializedView> views;
     std::vector<Action> actions;
     std::vector<Text> renamedFrom;
     Pos pos;

@@ -90,16 +90,18 @@ TableShape* shapeOf(std::vector<InstalledObject>* objects, size_t* at, const cha
 
 void readShapes(std::vector<InstalledObject>* objects) {
     int count = spi::query(
-        "SELECT identity, shape ->> 'comment', (shape ->> 'adopted')::boolean,"
+        "SELECT identity, shape ->> 'comment', shape ->> 'partition', (shape ->> 'adopted')::boolean,"
         "       (shape ->> 'implied')::boolean"
         "  FROM specql.object WHERE shape IS NOT NULL ORDER BY id");
     size_t at = 0;
     for (int row = 0; row < count; ++row) {
         const char* comment = spi::cell(row, 2);
-        bool adopted = spi::flag(row, 3);
-        bool implied = spi::flag(row, 4);
+        const char* partition = spi::cell(row, 3);
+        bool adopted = spi::flag(row, 4);
+        bool implied = spi::flag(row, 5);
         TableShape* shape = shapeOf(objects, &at, spi::cell(row, 1));
         shape->comment = orEmpty(comment);
+        shape->partition = orEmpty(partition);
         shape->adopted = adopted;
         shape->implied = implied;
     }

@@ -162,14 +162,21 @@ void listReaders(const TableQuestion& question, TableAnswer* answer) {
         "  FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid JOIN pg_namespace n ON n.oid = p.pronamespace"
         "  JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
         " WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0"
-        "   AND d.refobjid = to_regclass($1) ORDER BY 1, 2",
+        "   AND d.refobjid = to_regclass($1) "
+        "UNION "
+        "SELECT a.attname, format('%I.%I', n.nspname, v.relname)"
+        "  FROM pg_depend d JOIN pg_rewrite w ON w.oid = d.objid JOIN pg_class v ON v.oid = w.ev_class"
+        "  JOIN pg_namespace n ON n.oid = v.relnamespace"
+        "  JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
+        " WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0"
+        "   AND v.relkind = 'm' AND d.refobjid = to_regclass($1) ORDER BY 1, 2",
         {{TEXTOID, spi::text(question.identity)}});
     for (int row = 0; row < count; ++row) {
         const char* column = spi::cell(row, 1);
-        const char* function = spi::cell(row, 2);
+        const char* identity = spi::cell(row, 2);
         ColumnReader& reader = answer->readers.emplace_back();
         reader.column = column;
-        reader.function = function;
+        reader.reader = identity;
     }
     SPI_freetuptable(SPI_tuptable);
 }

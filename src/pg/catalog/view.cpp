@@ -33,7 +33,8 @@ void gatherTables(Datum names, const std::vector<std::string>& owned, CatalogVie
         "       EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = r.oid AND t.tgtype::int & 7 = 7"
         "                  AND NOT t.tgisinternal AND t.tgenabled <> 'D'),"
         "       coalesce((SELECT string_agg(i.inhrelid::regclass::text, ', ' ORDER BY i.inhrelid::regclass::text)"
-        "                   FROM pg_inherits i WHERE i.inhparent = r.oid AND r.relkind = 'r'), '')"
+        "                   FROM pg_inherits i WHERE i.inhparent = r.oid AND r.relkind = 'r'), ''),"
+        "       coalesce(pg_get_partkeydef(r.oid), '')"
         "  FROM pg_class r JOIN pg_namespace n ON n.oid = r.relnamespace"
         "  LEFT JOIN unnest($2) AS o(identity) ON o.identity = format('%I.%I', n.nspname, r.relname)"
         " WHERE r.relkind IN ('r', 'p') AND r.relpersistence <> 't'"
@@ -51,6 +52,7 @@ void gatherTables(Datum names, const std::vector<std::string>& owned, CatalogVie
         const char* comment = spi::cell(row, 7);
         bool fillsRows = spi::flag(row, 8);
         const char* heirs = spi::cell(row, 9);
+        const char* partition = spi::cell(row, 10);
         TableView& table = view->tables.emplace_back();
         table.schema = schema;
         table.name = name;
@@ -61,6 +63,7 @@ void gatherTables(Datum names, const std::vector<std::string>& owned, CatalogVie
         table.owner = owner;
         table.comment = comment;
         table.heirs = heirs;
+        table.partition = partition;
     }
     SPI_freetuptable(SPI_tuptable);
 }
@@ -91,7 +94,7 @@ void gatherColumns(const TableNames& names, CatalogView* view) {
     int count = spi::query(
         "SELECT k.place::int, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.atthasdef OR "
         "a.attidentity <> '' OR t.typdefault IS NOT NULL,"
-        "       a.attgenerated <> '', coalesce(array_position(i.indkey, a.attnum) IS NOT NULL, false),"
+        "       a.attgenerated <> '', coalesce(array_position(i.indkey, a.attnum) < i.indnkeyatts, false),"
         "       coalesce(array_position(i.indkey, a.attnum), 0), a.atttypid,"
         "       CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' ELSE '' END"
         "  FROM unnest($1, $2) WITH ORDINALITY AS k(schema, name, place)"

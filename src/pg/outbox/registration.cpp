@@ -104,6 +104,21 @@ SPECQL_FUNCTION(specql_register_schedule) {
     PG_RETURN_VOID();
 }
 
+SPECQL_FUNCTION(specql_register_partitioning) {
+    runForCaller(fcinfo, "SELECT specql.write_partitioning($1, $2, $3, $4, $5, $6)");
+    PG_RETURN_VOID();
+}
+
+SPECQL_FUNCTION(specql_register_refresh) {
+    runForCaller(fcinfo, "SELECT specql.write_refresh($1, $2, $3, $4)");
+    PG_RETURN_VOID();
+}
+
+SPECQL_FUNCTION(specql_unregister_upkeep) {
+    runForCaller(fcinfo, "SELECT specql.drop_upkeep($1, $2)");
+    PG_RETURN_VOID();
+}
+
 SPECQL_FUNCTION(specql_unregister_action) {
     runForCaller(fcinfo, "SELECT specql.drop_action($1, $2)");
     PG_RETURN_VOID();

@@ -78,7 +78,7 @@ void gatherColumns(std::initializer_list<spi::Argument> arguments, testgen::Test
         });
 }
 
-// Of the tables, and of the domains of their columns.
+// Of the tables, and of the domains of their columns; and which rows the partitions of a table take.
 void gatherChecks(std::initializer_list<spi::Argument> arguments, testgen::TestTables* tables) {
     gather(
         "SELECT t.schema, t.name, pg_get_expr(k.conbin, k.conrelid),"
@@ -90,7 +90,15 @@ void gatherChecks(std::initializer_list<spi::Argument> arguments, testgen::TestT
         "       regexp_replace(pg_get_expr(k.conbin, 0), '\\mVALUE\\M',"
         "                      replace(quote_ident(a.attname), '\\', '\\\\'), 'g'), a.attname"
         "  FROM t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped"
-        "  JOIN pg_constraint k ON k.contypid = a.atttypid AND k.contype = 'c'"
+        "  JOIN pg_constraint k ON k.contypid = a.atttypid AND k.contype = 'c' "
+        "UNION ALL "
+        "SELECT t.schema, t.name,"
+        "       (SELECT string_agg('(' || pg_get_partition_constraintdef(i.inhrelid) || ')', ' OR ' ORDER BY i.inhrelid)"
+        "          FROM pg_inherits i WHERE i.inhparent = t.oid),"
+        "       (SELECT string_agg(a.attname, chr(31) ORDER BY a.attnum) FROM pg_attribute a"
+        "         WHERE a.attrelid = t.oid AND a.attnum = ANY (p.partattrs::int2[]))"
+        "  FROM t JOIN pg_partitioned_table p ON p.partrelid = t.oid"
+        " WHERE 0 <> ALL (p.partattrs::int2[]) AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = t.oid)"
         " ORDER BY 1, 2, 3",
         arguments, tables, [](testgen::TestTable* table, int row) {
             testgen::TestCheck& check = table->checks.emplace_back();
@@ -124,8 +132,8 @@ void gatherUniques(std::initializer_list<spi::Argument> arguments, testgen::Test
     gather(
         "SELECT t.schema, t.name,"
         "       (SELECT string_agg(a.attname, chr(31) ORDER BY a.attnum) FROM pg_attribute a"
-        "         WHERE a.attrelid = t.oid AND a.attnum = ANY (i.indkey::int2[]))"
-        "  FROM t JOIN pg_index i ON i.indrelid = t.oid AND i.indisunique AND 0 <> ALL (i.indkey::int2[])"
+        "         WHERE a.attrelid = t.oid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]))"
+        "  FROM t JOIN pg_index i ON i.indrelid = t.oid AND i.indisunique AND 0 <> ALL ((i.indkey::int2[])[0:i.indnkeyatts - 1])"
         " ORDER BY t.schema, t.name, i.indexrelid",
         arguments, tables,
         [](testgen::TestTable* table, int row) { split(spi::cell(row, 3), &table->uniques.emplace_back()); });

@@ -58,6 +58,7 @@ ALTER TABLE specql.reader ADD COLUMN owner specql.role;
 UPDATE specql.reader SET owner = d.datdba FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database();
 ALTER TABLE specql.reader ALTER COLUMN owner SET NOT NULL;
 ALTER TABLE specql.replay_failure ENABLE ROW LEVEL SECURITY;
+-- @new specql.upkeep
 -- @new specql.action_function
 INSERT INTO specql.action_function
 SELECT DISTINCT a.action, pg_catalog.to_regprocedure(a.handler || '()')::oid FROM specql.action AS a
