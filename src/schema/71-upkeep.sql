@@ -270,7 +270,7 @@ BEGIN
                WHERE u.due_at <= specql.clock() AND specql.works_for(u.owner::specql.role, specql.viewer()) ORDER BY u.due_at, u.name LOOP
         SELECT * INTO c FROM specql.claim_upkeep(due.name);
         CONTINUE WHEN c.command IS NULL;
-        PERFORM specql.end_upkeep(due.name, specql.run_as(c.owner, c.command, '{}', NULL, NULL));
+        PERFORM specql.end_upkeep(due.name, specql.run_as(due.name, c.owner, c.command, '{}', NULL, NULL));
         handled := handled + 1;
     END LOOP;
     RETURN handled;
@@ -283,11 +283,15 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
            CASE WHEN u.last_error IS NOT NULL THEN 'failing' WHEN to_regclass(u.relation) IS NULL THEN 'gone'
                 WHEN m.missing THEN 'missing' ELSE 'late' END,
            CASE WHEN u.last_error IS NOT NULL
-                THEN format('after %s attempts: %s; tried again at %s', u.attempts, u.last_error, u.due_at)
+                -- It may quote rows.
+                THEN format('after %s attempts: %s; tried again at %s', u.attempts,
+                            CASE WHEN specql.works_for(c.relowner::specql.role, specql.viewer()) THEN u.last_error
+                                 ELSE 'an error that is for its owner to see' END, u.due_at)
                 WHEN to_regclass(u.relation) IS NULL THEN format('there is no %s', u.relation)
                 WHEN m.missing THEN format('no partition takes rows of %s: SELECT specql.make_partitions(%L)', specql.clock() AT TIME ZONE 'UTC', u.relation)
                 ELSE format('due since %s', u.due_at) END
     FROM specql.upkeep AS u
+    LEFT JOIN pg_class AS c ON c.oid = to_regclass(u.relation)
     CROSS JOIN LATERAL (
         SELECT u.command LIKE 'SELECT specql.make_partitions(%' AND NOT EXISTS (
             SELECT FROM specql.partition_bounds(to_regclass(u.relation)) AS b WHERE b.since <= specql.clock() AND b.until > specql.clock()) AS missing) AS m

@@ -93,7 +93,8 @@ void gatherChecks(std::initializer_list<spi::Argument> arguments, testgen::TestT
         "  JOIN pg_constraint k ON k.contypid = a.atttypid AND k.contype = 'c' "
         "UNION ALL "
         "SELECT t.schema, t.name,"
-        "       (SELECT string_agg('(' || pg_get_partition_constraintdef(i.inhrelid) || ')', ' OR ' ORDER BY i.inhrelid)"
+        "       (SELECT string_agg('(' || pg_get_partition_constraintdef(i.inhrelid) || ')', ' OR '"
+        "                          ORDER BY i.inhrelid)"
         "          FROM pg_inherits i WHERE i.inhparent = t.oid),"
         "       (SELECT string_agg(a.attname, chr(31) ORDER BY a.attnum) FROM pg_attribute a"
         "         WHERE a.attrelid = t.oid AND a.attnum = ANY (p.partattrs::int2[]))"
@@ -133,7 +134,8 @@ void gatherUniques(std::initializer_list<spi::Argument> arguments, testgen::Test
         "SELECT t.schema, t.name,"
         "       (SELECT string_agg(a.attname, chr(31) ORDER BY a.attnum) FROM pg_attribute a"
         "         WHERE a.attrelid = t.oid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]))"
-        "  FROM t JOIN pg_index i ON i.indrelid = t.oid AND i.indisunique AND 0 <> ALL ((i.indkey::int2[])[0:i.indnkeyatts - 1])"
+        "  FROM t JOIN pg_index i ON i.indrelid = t.oid AND i.indisunique"
+        " WHERE 0 <> ALL ((i.indkey::int2[])[0:i.indnkeyatts - 1])"
         " ORDER BY t.schema, t.name, i.indexrelid",
         arguments, tables,
         [](testgen::TestTable* table, int row) { split(spi::cell(row, 3), &table->uniques.emplace_back()); });
