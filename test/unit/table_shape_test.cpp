@@ -94,7 +94,7 @@ TEST(ObjectKind, HasAWord) {
         EXPECT_EQ(kind, read);
     }
     ObjectKind read;
-    EXPECT_FALSE(fromWord("view", read));
+    EXPECT_FALSE(fromWord("sequence", read));
 }
 
 }  // namespace
