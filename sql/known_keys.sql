@@ -216,21 +216,22 @@ actions:
     steps:
       - insert: Heard SET what = what
 $$);
-SELECT specql.emit('paid', '{"what": "one"}', key => 'abc') AS first \gset
-SELECT specql.emit('paid', '{"what": "two"}', key => 'abc') = :'first' AS same;
-SELECT specql.emit('paid', '{"what": "three"}'::jsonb, key => 'abc', dedupe_for => '1 min') = :'first' AS same;
-SELECT specql.emit('paid', '{"what": "four"}', key => NULL) = :'first' AS same, specql.emit('paid', '{"what": "five"}', now(), NULL, NULL) = :'first' AS same;
-SELECT specql.emit('unheard', '{"what": "six"}', key => 'abc') = :'first' AS same;
+SELECT specql.emit_once('paid', 'abc', '{"what": "one"}') AS first \gset
+SELECT specql.emit_once('paid', 'abc', '{"what": "two"}') = :'first' AS same;
+SELECT specql.emit_once('paid', 'abc', '{"what": "three"}'::jsonb, dedupe_for => '1 min') = :'first' AS same;
+SELECT specql.emit('paid', '{"what": "four"}') = :'first' AS same, specql.emit('paid', '{"what": "five"}', now()) = :'first' AS same;
+SELECT specql.emit_once('paid', NULL);
+SELECT specql.emit_once('unheard', 'abc', '{"what": "six"}') = :'first' AS same;
 BEGIN;
-SELECT specql.emit('paid', '{"what": "rolled back"}', key => 'def') = :'first' AS same;
+SELECT specql.emit_once('paid', 'def', '{"what": "rolled back"}') = :'first' AS same;
 ROLLBACK;
-SELECT specql.emit('paid', '{"what": "seven"}', key => 'def') = :'first' AS same;
+SELECT specql.emit_once('paid', 'def', '{"what": "seven"}') = :'first' AS same;
 SELECT what FROM shop.heard;
 SELECT type, action, status, data, last_error = 'repeats ' || :'first' AS repeats FROM specql.events WHERE type IN ('paid', 'unheard') ORDER BY id;
 \set VERBOSITY default
-SELECT specql.emit('paid', '{"what": "x"}', key => '');
-SELECT specql.emit('paid', '{"what": "x"}', key => 'abc', dedupe_for => NULL);
-SELECT specql.emit('paid', '{"what": "x"}', key => 'ghi', dedupe_for => '-1 s');
+SELECT specql.emit_once('paid', '', '{"what": "x"}');
+SELECT specql.emit_once('paid', 'abc', '{"what": "x"}', dedupe_for => NULL);
+SELECT specql.emit_once('paid', 'ghi', '{"what": "x"}', dedupe_for => '-1 s');
 \set VERBOSITY terse
 -- What was not handled is not replayed.
 SELECT specql.replay('shop.on_paid', '-infinity');

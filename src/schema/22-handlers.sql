@@ -79,21 +79,25 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', 'specql
 COMMENT ON FUNCTION specql.whole_images(jsonb) IS
 'The data of a row event with both rows whole: tables of events keep the new row, and as "was" what its changed columns were';
 
-CREATE FUNCTION specql.emit(type text, data jsonb DEFAULT '{}', occurred_at timestamptz DEFAULT NULL,
-    key text DEFAULT NULL, dedupe_for interval DEFAULT '1 day') RETURNS uuid
+CREATE FUNCTION specql.emit(type text, data jsonb DEFAULT '{}', occurred_at timestamptz DEFAULT NULL) RETURNS uuid
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_emit';
-COMMENT ON FUNCTION specql.emit(text, jsonb, timestamptz, text, interval) IS
-'Raises a custom event in this transaction; its handlers have run when it returns. The event''s id; that of the first, if the role has raised one of this type and key, and the key is known';
+COMMENT ON FUNCTION specql.emit(text, jsonb, timestamptz) IS
+'Raises a custom event in this transaction; its handlers have run when it returns. The event''s id';
 
 CREATE FUNCTION specql.emit(type text, data jsonb[], occurred_at timestamptz[] DEFAULT NULL) RETURNS uuid[]
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_emit_array';
 COMMENT ON FUNCTION specql.emit(text, jsonb[], timestamptz[]) IS 'Raises many custom events of one type, handled as one set';
 
-CREATE FUNCTION specql.emit(type text, data text, occurred_at text DEFAULT NULL,
-    key text DEFAULT NULL, dedupe_for interval DEFAULT '1 day') RETURNS uuid
+CREATE FUNCTION specql.emit(type text, data text, occurred_at text DEFAULT NULL) RETURNS uuid
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_emit_text';
-COMMENT ON FUNCTION specql.emit(text, text, text, text, interval) IS
+COMMENT ON FUNCTION specql.emit(text, text, text) IS
 'The same for a payload written as a plain literal, whose type PostgreSQL would otherwise have to guess';
+
+CREATE FUNCTION specql.emit_once(type text, key text, data jsonb DEFAULT '{}', occurred_at timestamptz DEFAULT NULL,
+    dedupe_for interval DEFAULT '1 day') RETURNS uuid
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_emit_once';
+COMMENT ON FUNCTION specql.emit_once(text, text, jsonb, timestamptz, interval) IS
+'Raises a custom event as specql.emit does, unless the role has raised one of this type and key before, and the key is known; the id of the first';
 
 CREATE FUNCTION specql.recheck(relation regclass, action text, data jsonb, caller jsonb DEFAULT NULL, settings jsonb DEFAULT NULL)
 RETURNS TABLE (branch integer, held boolean, "values" jsonb)
@@ -103,11 +107,11 @@ COMMENT ON FUNCTION specql.recheck(regclass, text, jsonb, jsonb, jsonb) IS
 
 -- Left to PUBLIC: payload and caller.
 REVOKE ALL ON FUNCTION specql.capture(), specql.dispatch(), specql.matched(integer), specql.rows(integer),
-    specql.several(), specql.which_row(text), specql.has_update_rules(regclass), specql.emit(text, jsonb, timestamptz, text, interval),
-    specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text, text, interval),
+    specql.several(), specql.which_row(text), specql.has_update_rules(regclass), specql.emit(text, jsonb, timestamptz),
+    specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text), specql.emit_once(text, text, jsonb, timestamptz, interval),
     specql.recheck(regclass, text, jsonb, jsonb, jsonb)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.capture(), specql.dispatch(), specql.matched(integer), specql.rows(integer),
-    specql.several(), specql.which_row(text), specql.has_update_rules(regclass), specql.emit(text, jsonb, timestamptz, text, interval),
-    specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text, text, interval)
+    specql.several(), specql.which_row(text), specql.has_update_rules(regclass), specql.emit(text, jsonb, timestamptz),
+    specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text), specql.emit_once(text, text, jsonb, timestamptz, interval)
 TO specql_admin;

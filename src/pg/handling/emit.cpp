@@ -115,11 +115,11 @@ const char* typeArgument(FunctionCallInfo fcinfo) {
     return text_to_cstring(PG_GETARG_TEXT_PP(0));
 }
 
-// The fourth argument is the key, the fifth for how long it is known.
-Datum emitOne(FunctionCallInfo fcinfo, const char* type, Datum payload, bool hasTime, TimestampTz time) {
+// `key` is 0 for an event that has none.
+Datum emitOne(const char* type, Datum payload, bool hasTime, TimestampTz time, Datum key = 0,
+              Interval* dedupeFor = nullptr) {
     if (!hasTime) time = engineTime();
-    Emission emission = {type, 1, &payload, &time, nullptr, PG_ARGISNULL(3) ? 0 : PG_GETARG_DATUM(3), nullptr};
-    if (!PG_ARGISNULL(4)) emission.dedupeFor = PG_GETARG_INTERVAL_P(4);
+    Emission emission = {type, 1, &payload, &time, nullptr, key, dedupeFor};
     raiseEvents(&emission);
     return UUIDPGetDatum(emission.ids);
 }
@@ -149,7 +149,18 @@ void raiseMatch(const MatchEvent* match) {
 SPECQL_FUNCTION(specql_emit) {
     const char* type = typeArgument(fcinfo);
     Datum payload = PG_ARGISNULL(1) ? emptyPayload() : PointerGetDatum(PG_GETARG_JSONB_P(1));
-    return emitOne(fcinfo, type, payload, !PG_ARGISNULL(2), PG_ARGISNULL(2) ? 0 : PG_GETARG_TIMESTAMPTZ(2));
+    return emitOne(type, payload, !PG_ARGISNULL(2), PG_ARGISNULL(2) ? 0 : PG_GETARG_TIMESTAMPTZ(2));
+}
+
+SPECQL_FUNCTION(specql_emit_once) {
+    const char* type = typeArgument(fcinfo);
+    if (PG_ARGISNULL(1))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+                        errmsg("the key of an event of type %s is NULL, and would not tell it from others", type),
+                        errhint("An event without a key is raised by specql.emit.")));
+    Datum payload = PG_ARGISNULL(2) ? emptyPayload() : PointerGetDatum(PG_GETARG_JSONB_P(2));
+    return emitOne(type, payload, !PG_ARGISNULL(3), PG_ARGISNULL(3) ? 0 : PG_GETARG_TIMESTAMPTZ(3), PG_GETARG_DATUM(1),
+                   PG_ARGISNULL(4) ? nullptr : PG_GETARG_INTERVAL_P(4));
 }
 
 // specql.emit(type, text, text), for calls with string literals: the parser could not choose between the jsonb and the
@@ -164,7 +175,7 @@ SPECQL_FUNCTION(specql_emit_text) {
         time = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
                                                        CStringGetDatum(text_to_cstring(PG_GETARG_TEXT_PP(2))),
                                                        ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-    return emitOne(fcinfo, type, payload, !PG_ARGISNULL(2), time);
+    return emitOne(type, payload, !PG_ARGISNULL(2), time);
 }
 
 SPECQL_FUNCTION(specql_emit_array) {

@@ -180,8 +180,6 @@ UPDATE specql.action_owner AS o SET place = a.place FROM specql.action AS a WHER
 
 -- Other arguments, or another result.
 DROP FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text);
-DROP FUNCTION specql.emit(text, jsonb, timestamptz);
-DROP FUNCTION specql.emit(text, text, text);
 DROP FUNCTION specql.next_attempt(text, integer, boolean);
 DROP FUNCTION specql.nack(uuid, text, interval);
 DROP FUNCTION specql.record_results(uuid[], text[], bigint[], text[], integer[], text[]);
