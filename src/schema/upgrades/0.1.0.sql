@@ -178,6 +178,13 @@ UPDATE specql.action_owner AS o SET place = a.place FROM specql.action AS a WHER
 
 -- ---- functions and views ---------------------------------------------------------------------------------------------
 
+-- A function with other arguments is another one. What was granted on the former is granted on it below.
+SELECT set_config('specql_update.grants', coalesce(jsonb_agg(jsonb_build_object(
+           'function', p.oid::regprocedure::text, 'name', p.proname, 'grantable', a.is_grantable,
+           'to', CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END)), '[]')::text, true) IS NOT NULL AS noted
+FROM pg_proc AS p, aclexplode(p.proacl) AS a
+WHERE p.pronamespace = 'specql'::regnamespace AND a.privilege_type = 'EXECUTE' AND a.grantee NOT IN (p.proowner, 'specql_admin'::regrole);
+
 -- Other arguments, or another result.
 DROP FUNCTION specql.register_action(text, text, text, text, text, text, integer, interval, boolean, text, text);
 DROP FUNCTION specql.next_attempt(text, integer, boolean);
@@ -201,6 +208,19 @@ DROP FUNCTION specql.register_service(text, text, interval, integer, interval, j
 
 -- @functions
 ALTER VIEW specql.seen_delivery OWNER TO specql_reader;
+
+DO $$
+DECLARE
+    r record;
+BEGIN
+    FOR r IN SELECT p.oid::regprocedure AS function, g.item ->> 'to' AS grantee, (g.item ->> 'grantable')::boolean AS grantable
+             FROM jsonb_array_elements(current_setting('specql_update.grants')::jsonb) AS g(item)
+             JOIN pg_proc AS p ON p.pronamespace = 'specql'::regnamespace AND p.proname = g.item ->> 'name'
+             WHERE to_regprocedure(g.item ->> 'function') IS NULL LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', r.function, r.grantee) || CASE WHEN r.grantable THEN ' WITH GRANT OPTION' ELSE '' END;
+    END LOOP;
+END
+$$;
 
 -- The triggers of actions had arguments, which every statement on their table copied. Now their names say what they are of.
 DO $$
