@@ -230,3 +230,32 @@ SELECT problem FROM specql.drift();
 DROP SCHEMA hr, desk CASCADE;
 DROP EXTENSION specql;
 DROP ROLE states_clerk, states_boss, can_agree;
+
+-- A step of a transition means the row that its row refers to, and asks for no key of it.
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+entity: Account
+schema: st_ref
+fields: {balance: integer = 10}
+---
+entity: Bill
+schema: st_ref
+fields:
+  account: ref(Account)
+  amount: integer
+  state: enum(open, paid)!
+states:
+  initial: open
+  transitions:
+    - {from: open, to: paid, on: pay}
+actions:
+  - name: pay
+    pattern: state_machine/transition
+    guard: "account.balance >= amount"
+    steps:
+      - update: Account SET balance = balance - amount
+$$);
+SELECT pg_get_function_arguments('st_ref.pay'::regproc);
+INSERT INTO st_ref.account (balance) VALUES (10), (20);
+INSERT INTO st_ref.bill (account_id, amount) SELECT id, 7 FROM st_ref.account WHERE balance = 10;
+SELECT st_ref.pay(id) FROM st_ref.bill;
+SELECT balance FROM st_ref.account ORDER BY 1;

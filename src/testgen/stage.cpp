@@ -187,9 +187,9 @@ std::string Stage::insert(int which, const Render& literal, const std::map<std::
 
 bool Stage::isHeard(const TestTable& table, unsigned operations) const {
     return std::any_of(resolver.actions.begin(), resolver.actions.end(), [&](const resolve::ResolvedAction& other) {
-        return !other.binding.custom && !other.window && !other.isAnswer() && (other.binding.ops & operations) &&
-               other.binding.entity && other.binding.entity->schema == table.schema &&
-               other.binding.entity->table == table.name;
+        return !other.binding.custom && !other.window && !other.isAnswer() && !resolve::isBefore(*other.info) &&
+               (other.binding.ops & operations) && other.binding.entity &&
+               other.binding.entity->schema == table.schema && other.binding.entity->table == table.name;
     });
 }
 

@@ -1,5 +1,6 @@
 #include "emit/sentences.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "emit/printer.hpp"

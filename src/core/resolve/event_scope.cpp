@@ -158,6 +158,8 @@ void EventScope::findWays() {
     if (action_.spec->ofRow)
         for (EntityInfo& entity : world_.entities)
             if (&entity == action_.home) addWay(&entity, payloadValue(ownKey()), entity.word);
+    // What the row refers to is not asked for by a key of its own.
+    if (action_.spec->ofRow) followRefs();
     for (const spec::Param& param : action_.spec->params)
         addPayloadKey(param.name.value);
     findEmittedKeys();
