@@ -227,10 +227,6 @@ UPDATE desk."order" SET amount = 2;
 SELECT status FROM desk."order";
 UPDATE desk."order" SET status = 'open';
 SELECT problem FROM specql.drift();
-DROP SCHEMA hr, desk CASCADE;
-DROP EXTENSION specql;
-DROP ROLE states_clerk, states_boss, can_agree;
-
 -- A step of a transition means the row that its row refers to, and asks for no key of it.
 SELECT count(*) > 0 AS applied FROM specql.apply($$
 entity: Account
@@ -259,3 +255,7 @@ INSERT INTO st_ref.account (balance) VALUES (10), (20);
 INSERT INTO st_ref.bill (account_id, amount) SELECT id, 7 FROM st_ref.account WHERE balance = 10;
 SELECT st_ref.pay(id) FROM st_ref.bill;
 SELECT balance FROM st_ref.account ORDER BY 1;
+SELECT count(*) FROM specql.drift();
+DROP SCHEMA hr, desk, st_ref CASCADE;
+DROP EXTENSION specql;
+DROP ROLE states_clerk, states_boss, can_agree;
