@@ -140,6 +140,14 @@ SELECT specql.emit('night') IS NOT NULL AS emitted;
 SELECT count(*) FROM runs WHERE rule = 'nightly';
 SELECT * FROM specql.drift();
 
+-- One that cannot be followed any more holds up no other.
+UPDATE specql.schedule SET schedule = 'every day in Atlantis', due_at = now() - interval '1 day' WHERE action = 'dunning.weekly';
+DELETE FROM dunning.run;
+SELECT due('beat', now() - interval '1 second');
+SELECT specql.drain();
+SELECT rule, count(*) FROM runs GROUP BY rule;
+UPDATE specql.schedule SET schedule = 'cron "0 6 * * mon" in UTC', due_at = '2100-01-01' WHERE action = 'dunning.weekly';
+
 -- What is told of it, and tested.
 SELECT name, resolved_to, rule FROM specql.explain($$
 schema: dunning

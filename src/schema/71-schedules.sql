@@ -92,11 +92,22 @@ END $$;
 COMMENT ON FUNCTION specql.raise_due(text, integer) IS
 'Lets a schedule whose time has come, or that has missed some, raise its events, which wait for their action then; how many. For the worker';
 
+-- A schedule that is not understood any more, as of a zone that is gone, must not hold up the others.
 CREATE FUNCTION specql.raise_schedules() RETURNS integer
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(sum(specql.raise_due(d.action)), 0)::integer FROM specql.due_schedule AS d
-    WHERE d.due_at <= specql.clock() AND specql.sees(d.action)
-$$;
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    due text;
+    raised integer := 0;
+BEGIN
+    FOR due IN SELECT d.action FROM specql.due_schedule AS d WHERE d.due_at <= specql.clock() AND specql.sees(d.action) ORDER BY d.due_at LOOP
+        BEGIN
+            raised := raised + specql.raise_due(due);
+        EXCEPTION WHEN invalid_parameter_value THEN
+            RAISE WARNING 'action % is due, and its schedule cannot be followed: %', due, SQLERRM USING ERRCODE = SQLSTATE;
+        END;
+    END LOOP;
+    RETURN raised;
+END $$;
 COMMENT ON FUNCTION specql.raise_schedules() IS 'Lets the schedules of the caller whose time has come raise their events; how many. For specql.drain()';
 
 CREATE FUNCTION specql.run_schedule(action text, data jsonb DEFAULT '{}') RETURNS uuid
