@@ -10,6 +10,14 @@ namespace specql::emit {
 
 namespace {
 
+// What later steps read of the row.
+std::vector<std::string> columnsRead(const resolve::NamedRow& row) {
+    std::vector<std::string> columns;
+    for (const std::string& column : row.columns)
+        columns.push_back("t." + quoteName(column));
+    return columns;
+}
+
 std::string tableName(const resolve::EntityInfo& entity) {
     return quoteName(entity.schema, entity.table);
 }
@@ -70,9 +78,7 @@ std::string StepEmitter::find(const resolve::ResolvedStep& step, const StepPlace
     const resolve::EntityInfo& entity = *step.target;
     const resolve::NamedRow& row = action_.rows[static_cast<size_t>(step.row)];
     const std::string variable = variableName(row.variable), from = looked(step);
-    std::vector<std::string> columns;
-    for (const std::string& column : row.columns)
-        columns.push_back("t." + quoteName(column));
+    std::vector<std::string> columns = columnsRead(row);
     // By its key, or as the first of several, there is one at most.
     const bool one = step.limit || resolve::keyInWhere(world_, step);
     std::string counted = "rows_found", sql;
@@ -109,9 +115,7 @@ std::string StepEmitter::each(const resolve::ResolvedStep& step, const StepPlace
     const resolve::EntityInfo& entity = *step.target;
     const resolve::NamedRow& row = action_.rows[static_cast<size_t>(step.row)];
     const std::string variable = variableName(row.variable), from = looked(step);
-    std::vector<std::string> columns;
-    for (const std::string& column : row.columns)
-        columns.push_back("t." + quoteName(column));
+    std::vector<std::string> columns = columnsRead(row);
     if (columns.empty()) columns.emplace_back("true AS is_there");
     declare(variable + " record;");
     bool before = oncePerEvent_;
