@@ -142,6 +142,7 @@ DECLARE
     events uuid[];
     heard text[];
     waiting bigint;
+    died uuid[];
 BEGIN
     retired := 0;
     IF answers <> '{}' THEN
@@ -181,7 +182,8 @@ BEGIN
             g.event_id, g.action, g.status, g.attempts, g.available_at, g.leased_until, g.last_error, g.created_at,
             g.acknowledged_at, g.acknowledged_by, g.severity, g.repeat_after, g.leased_by, g.finished_at, g.http_status, g.response,
             g.owner, NULL, NULL, w.traceparent
-        FROM gone AS g JOIN specql.whole_delivery AS w ON w.id = g.id AND w.place = 'outbox' WHERE g.status = 'dead'),
+        FROM gone AS g JOIN specql.whole_delivery AS w ON w.id = g.id AND w.place = 'outbox' WHERE g.status = 'dead'
+        RETURNING id),
     freed AS (
         -- The key stays beside it.
         DELETE FROM specql.own_payload AS p USING gone AS g
@@ -190,8 +192,11 @@ BEGIN
         INSERT INTO specql.delivery_history SELECT g.* FROM gone AS g WHERE g.status IN ('done', 'replaced')
         RETURNING event_id, action)
     SELECT array_agg(d.event_id) FILTER (WHERE d.event_id IS NOT NULL), array_agg(d.action) FILTER (WHERE d.event_id IS NOT NULL),
-           (SELECT count(*) FROM gone)
-    INTO events, heard, waiting FROM done AS d;
+           (SELECT count(*) FROM gone), (SELECT array_agg(l.id) FROM dead AS l)
+    INTO events, heard, waiting, died FROM done AS d;
+    IF died IS NOT NULL THEN
+        PERFORM specql.tell_of_dead(died);
+    END IF;
     event_ids := event_ids || events;
     actions := actions || heard;
     retired := retired + waiting;

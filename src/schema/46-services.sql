@@ -44,6 +44,9 @@ COMMENT ON COLUMN specql.service.last_error IS 'Of the last call that failed';
 COMMENT ON COLUMN specql.service.numbers IS 'How those of the payload are sent: json, or text for receivers that lose their digits';
 COMMENT ON COLUMN specql.service.options IS 'Further keys, as specql.option_problem knows them';
 SELECT pg_catalog.pg_extension_config_dump('specql.service', '');
+CREATE TRIGGER tell_of_service AFTER UPDATE OF disabled ON specql.service
+    FOR EACH ROW WHEN ((OLD.disabled IS NULL) <> (NEW.disabled IS NULL)) EXECUTE FUNCTION specql.tell_of_service();
+COMMENT ON TRIGGER tell_of_service ON specql.service IS 'Raises specql.service_disabled and specql.service_resumed';
 
 CREATE FUNCTION specql.url_problem(url text) RETURNS text
 LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'specql_url_problem';

@@ -45,10 +45,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                         OR $5 = (SELECT n.nspname || '.' || c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
                                  WHERE c.oid = to_regclass(l.relation)))
                WHEN l.relation IS NOT NULL OR l.part = 'match' OR NOT l.enabled THEN false
-               ELSE (SELECT specql.works_for(coalesce($3, x.extowner::specql.role), specql.owner_of(l.action))
-                     FROM pg_extension AS x WHERE x.extname = 'specql')
-                    OR EXISTS (SELECT FROM specql.service AS s
-                               WHERE s.name = $4 AND specql.works_for(s.owner, specql.owner_of(l.action))) END
+               ELSE specql.may_hear(l.action, $3, $4) END
 $$;
 COMMENT ON FUNCTION specql.answer_listeners(text, text, specql.role, text, text) IS
 'The actions that an answer is for: that of the call, if its steps say what is done then, and others that listen to it';

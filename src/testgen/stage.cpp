@@ -274,10 +274,12 @@ std::string Stage::eventDone(const Render& literal) const {
 std::string Stage::raise(const resolve::ResolvedAction& action, const std::string& payload) {
     // What waits for an action that is not paused is handled by resume.
     const std::string name = quoteLiteral(action.info->name());
-    const std::string call = action.binding.scheduled
-                                 ? "specql.run_schedule(" + name + ", " + payload + "), specql.resume(" + name + ")"
-                                 : "specql.emit(" + quoteLiteral(action.binding.event) + ", " + payload + ")";
-    return "DO $do$ BEGIN PERFORM " + call + "; END $do$";
+    const std::string event = quoteLiteral(action.binding.event);
+    const std::string call = action.binding.scheduled  ? "specql.run_schedule(" + name + ", " + payload + ")"
+                             : action.binding.ofEngine ? "specql.rehearse(" + event + ", " + payload + ")"
+                                                       : "specql.emit(" + event + ", " + payload + ")";
+    return "DO $do$ BEGIN PERFORM " + call + (action.binding.isKnown() ? ", specql.resume(" + name + ")" : "") +
+           "; END $do$";
 }
 
 std::string Stage::fire(const Render& literal) const {

@@ -22,10 +22,13 @@ struct Binding {
     unsigned ops = 0;
     std::string changedColumn;       // update of this column to a distinct value
     std::string valueColumn, value;  // insertion of a row whose event_type is this
-    bool scheduled = false;          // custom: it comes at its times, and nobody can emit it
+    bool scheduled = false;          // custom: it comes at its times
+    bool ofEngine = false;           // custom: it tells what happened to specql itself
     std::string event;               // short name: stock_quantity_changed, created, …; the custom name; the schedule
     std::string rule;                // for explain
     std::string shown() const;
+    // Is all that it carries known? Nobody can emit it.
+    bool isKnown() const { return scheduled || ofEngine; }
     // A TRUNCATE is about all rows of its entity, and about none that could be named.
     bool hasRow() const { return !custom && ops != opTruncate; }
 };

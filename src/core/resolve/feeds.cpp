@@ -5,6 +5,7 @@
 #include "resolve/action_resolver.hpp"
 #include "resolve/answers.hpp"
 #include "resolve/event_time.hpp"
+#include "spec/happenings.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -105,7 +106,12 @@ bool WindowResolver::knownSource(const WindowTerm& term) {
                       "for example " + entity->word + "_created");
         return false;
     }
-    if (!answeringService(world_, term.source).empty()) return true;
+    if (spec::isOfEngine(term.source) && !spec::findHappening(term.source)) {
+        world_.report(*action_.file, Code::S330, pos, "specql raises no event " + term.source,
+                      spec::noHappening(term.source));
+        return false;
+    }
+    if (spec::isOfEngine(term.source) || !answeringService(world_, term.source).empty()) return true;
     std::vector<std::string> events = customEvents();
     bool raised = std::find(events.begin(), events.end(), term.source) != events.end();
     std::string near = raised ? "" : resolver_.triggerNames().nearest(term.source, 2);
@@ -155,7 +161,7 @@ void WindowResolver::addFeeds(const Window& window, const std::string& source, c
                     *action_.file, Code::R087, text.pos,
                     "occurred_at of " + binding.entity->shown() + " is " + at->type + ", not a time",
                     "rename the field, or make it a timestamp: a window's events happen at their occurred_at");
-        if (binding.custom && !resolver_.emitters().count(source) && !isNamedAsAnswer(source))
+        if (binding.custom && !binding.ofEngine && !resolver_.emitters().count(source) && !isNamedAsAnswer(source))
             world_.report(*action_.file, Code::R027, text.pos,
                           source + " is a custom event, raised by specql.emit('" + source + "', …)", "");
         world_.checkName(*action_.file, handlerName(feed), action_.spec->name.pos, "the generated function");

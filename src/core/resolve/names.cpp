@@ -58,7 +58,7 @@ bool Names::find(const Scope& scope, const NameUse& use, bool eventSide, Value& 
     if (lookupEvent(scope, use, value, problem)) return true;
     if (!problem.message.empty()) return false;
     bool guessed =
-        result_.binding.custom && !result_.window && !result_.binding.scheduled && name != "new" && name != "old";
+        result_.binding.custom && !result_.window && !result_.binding.isKnown() && name != "new" && name != "old";
     if (eventSide && !guessed) {
         problem = {
             "both sides are the column " + name + " of " + scope.target->name + ": the event has nothing of that name",
@@ -188,7 +188,7 @@ bool Names::lookupQualified(const Scope& scope, const NameUse& use, Value& value
         if (scope.target && (first == "target" || first == scope.targetName || isNamed(*scope.target, first)))
             return lookupTargetQualified(scope, use, value, problem);
         if (binding.custom && first == "payload") {
-            if (result_.window || result_.binding.scheduled) return lookupPayload(name, value);
+            if (result_.window || result_.binding.isKnown()) return lookupPayload(name, value);
             value = payloadValue(name);
             return true;
         }
@@ -357,7 +357,7 @@ bool Names::lookupWays(const std::string& name, Value& value, NameProblem& probl
 }
 
 bool Names::lookupPayload(const std::string& name, Value& value) const {
-    if (!result_.window && !result_.binding.scheduled) {
+    if (!result_.window && !result_.binding.isKnown()) {
         value = payloadValue(event_.keyInPayload(name));
         return true;
     }

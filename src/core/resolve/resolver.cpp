@@ -148,7 +148,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
         bindings = resolveTrigger(*this, world_, action, trigger);
         explainTrigger(trigger, bindings);
         if (bindings.size() == 1 && bindings.front().custom && !spec.on && !emitters_.count(trigger.value) &&
-            !isNamedAsAnswer(trigger.value))
+            !bindings.front().ofEngine && !isNamedAsAnswer(trigger.value))
             world_.report(*action.file, Code::R027, trigger.pos,
                           trigger.value + " is a custom event, raised by specql.emit('" + trigger.value + "', …)", "");
     }

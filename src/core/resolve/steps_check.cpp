@@ -5,6 +5,7 @@
 
 #include "resolve/request_keys.hpp"
 #include "spec/condition.hpp"
+#include "spec/happenings.hpp"
 #include "text/ascii.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -261,6 +262,11 @@ private:
     // stock_created is raised by an emit:, and waited for as an insertion of a stock.
     void checkHeard(const spec::Step& step) {
         const std::string& event = step.target.value;
+        if (spec::isOfEngine(event)) {
+            world_.report(*action_->info->file, Code::S331, step.target.pos, "only specql raises " + event,
+                          "emit an event of your own");
+            return;
+        }
         const ResolvedAction* deaf = nullptr;
         for (const ResolvedAction& other : resolver_.actions) {
             if (other.window) continue;

@@ -3,6 +3,7 @@
 
 #include "resolve/answers.hpp"
 #include "resolve/resolver.hpp"
+#include "spec/happenings.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -195,6 +196,7 @@ private:
         Binding binding;
         binding.custom = true;
         binding.event = name;
+        binding.ofEngine = spec::isOfEngine(name);
         binding.rule = std::move(rule);
         return binding;
     }
@@ -463,6 +465,7 @@ std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const Acti
     std::vector<Binding> found = &trigger == &action.spec->on ? triggers.on() : triggers.named(trigger);
     if (found.size() == 1 && found.front().custom && &trigger != &action.spec->on) {
         const std::string& name = found.front().event;
+        if (found.front().ofEngine) return found;
         if (!triggers.setAside().empty() && action.file->fresh) {
             const Binding& other = triggers.setAside().front();
             world.report(*action.file, Code::R028, trigger.pos,

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "spec/happenings.hpp"
 #include "spec/parts.hpp"
 #include "spec/states.hpp"
 #include "text/ascii.hpp"
@@ -320,16 +321,8 @@ void readSchedule(ReadContext& context, const yaml::Node& node, Action& action) 
         context.diagnostics.warn(Code::S262, action.on.pos, "the schedule says no time zone, so it goes by UTC",
                                  "write " + action.schedule.value + " in UTC, or in Europe/Berlin");
     }
-    auto knows = [&](const char* name, const char* type) {
-        Param param;
-        param.name = action.on;
-        param.name.value = name;
-        param.type = action.on;
-        param.type.value = type;
-        action.params.push_back(std::move(param));
-    };
-    knows("due_at", "timestamp with time zone");
-    knows("last_due_at", "timestamp with time zone");
+    addKnown(action, action.on, "due_at", "timestamp with time zone");
+    addKnown(action, action.on, "last_due_at", "timestamp with time zone");
 }
 
 // When it runs among others.
@@ -415,6 +408,7 @@ void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, s
     readRetries(context, node, action);
     readOrder(context, node, action);
     readSchedule(context, node, action);
+    readHappening(context, node, action);
     readWhen(context, node, action);
     action.operation = context.choice(node, "operation", operations);
     action.batchField = context.text(node, "batch_field");

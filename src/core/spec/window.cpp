@@ -5,6 +5,7 @@
 #include <set>
 
 #include "spec/context.hpp"
+#include "spec/happenings.hpp"
 #include "time/formula.hpp"
 
 namespace specql::spec {
@@ -59,21 +60,26 @@ std::vector<Token> tokenize(const std::string& text) {
     return tokens;
 }
 
-// payments.charge.succeeded, an answer of a service, is one name.
-std::vector<Token> joinAnswers(const std::vector<Token>& tokens) {
-    constexpr size_t parts = 5;
-    auto isAnswer = [&](size_t at) {
+// payments.charge.succeeded, an answer of a service, is one name, and so is specql.delivery_died.
+std::vector<Token> joinNames(const std::vector<Token>& tokens) {
+    constexpr size_t answerParts = 5, happeningParts = 3;
+    auto isName = [&](size_t at, size_t parts) {
         if (at + parts > tokens.size()) return false;
-        const std::string& outcome = tokens[at + 4].text;
         for (size_t i = at; i + 1 < at + parts; i++)
             if (tokens[i].offset + tokens[i].raw.size() != tokens[i + 1].offset) return false;
-        return tokens[at].word && tokens[at + 1].text == "." && tokens[at + 2].word && tokens[at + 3].text == "." &&
-               (outcome == "succeeded" || outcome == "failed");
+        for (size_t i = 0; i < parts; i++)
+            if (i % 2 == 0 ? !tokens[at + i].word : tokens[at + i].text != ".") return false;
+        return true;
+    };
+    auto partsAt = [&](size_t at) -> size_t {
+        if (isName(at, answerParts) && (tokens[at + 4].text == "succeeded" || tokens[at + 4].text == "failed"))
+            return answerParts;
+        return isName(at, happeningParts) && isOfEngine(tokens[at].raw + ".") ? happeningParts : 1;
     };
     std::vector<Token> joined;
     for (size_t at = 0; at < tokens.size(); at++) {
         joined.push_back(tokens[at]);
-        if (!isAnswer(at)) continue;
+        const size_t parts = partsAt(at);
         for (size_t i = 1; i < parts; i++) {
             joined.back().text += tokens[at + i].text;
             joined.back().raw += tokens[at + i].raw;
@@ -98,7 +104,7 @@ public:
           action_(action),
           window_(window),
           text_(action.condition.value),
-          tokens_(joinAnswers(tokenize(text_))),
+          tokens_(joinNames(tokenize(text_))),
           cursor_(context.source, action.condition) {}
 
     void read() {

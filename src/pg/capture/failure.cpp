@@ -10,6 +10,7 @@
 #include "pg/bridge/sqlstate.hpp"
 #include "pg/capture/event_columns.hpp"
 #include "pg/capture/frame.hpp"
+#include "pg/capture/registry.hpp"
 #include "pg/capture/tellable.hpp"
 
 namespace specql::capture {
@@ -50,6 +51,8 @@ SELECT w.id, w.action, w.type, w.entity, w.relation, w.subject, w.data, w.occurr
 FROM specql.waiting_event AS w, specql.next_attempt($1, 0, $2, clock_timestamp(), $8 OR NOT w.deliver) AS t
 WHERE w.id = $7 AND w.action = $1)";
 
+const char* const tellParkedSql = "SELECT specql.tell_of_parked($1, $2)";
+
 constexpr int maxArguments = 8;
 
 struct Arguments {
@@ -89,6 +92,21 @@ void execute(const char* sql, const Arguments* arguments) {
         if (code < 0) elog(ERROR, "specql: recording a failure gave %s", SPI_result_code_string(code));
         SPI_finish();
     });
+}
+
+// Whoever listens is told of those of these failures that are parked now.
+void tellOfParked(const char* action, Datum* ids, int count) {
+    if (count == 0 || !hasMatchingVersion() || eventListeners("specql.event_parked", nullptr) == NIL) return;
+    Arguments arguments;
+    arguments.count = 0;
+    arguments.addText(action);
+    arguments.add(UUIDARRAYOID, PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR)));
+    execute(tellParkedSql, &arguments);
+}
+
+void tellOfParked(const char* action, const pg_uuid_t* id) {
+    Datum only = UUIDPGetDatum(id);
+    tellOfParked(action, &only, 1);
 }
 
 // The columns of specql.failure, in the order of its definition.
@@ -208,6 +226,8 @@ void recordFailures(EventSet* set, const List* failed, bool park) {
     foreach (cell, failed)
         count += static_cast<const FailedRange*>(lfirst(cell))->count;
     BulkWriter* rows = openWriter("failure", count);
+    auto* parked = static_cast<Datum*>(MemoryContextAllocHuge(scratch, sizeof(Datum) * count));
+    int parkedCount = 0;
     foreach (cell, failed) {
         const auto* range = static_cast<const FailedRange*>(lfirst(cell));
         // A retry would run outside of the replay and deliver, so nothing is recorded: the event that is replayed
@@ -222,10 +242,12 @@ void recordFailures(EventSet* set, const List* failed, bool park) {
             fillError(row, error, verdict);
             writeRow(rows);
             MemoryContextReset(perEvent);
+            if (strcmp(verdict.status, "parked") == 0) parked[parkedCount++] = UUIDPGetDatum(&set->ids[i]);
         }
         MemoryContextSwitchTo(scratch);
     }
     closeWriter(rows);
+    tellOfParked(set->listener->action, parked, parkedCount);
     MemoryContextSwitchTo(before);
     MemoryContextDelete(scratch);
     wakeWorkerAtCommit();
@@ -243,6 +265,7 @@ void recordWaitingFailure(const pg_uuid_t* id, const char* action, const ErrorDa
     arguments.add(UUIDOID, UUIDPGetDatum(id));
     arguments.add(BOOLOID, BoolGetDatum(error->sqlerrcode == sqlstate::cascadeTooDeep));
     execute(recordWaitingSql, &arguments);
+    tellOfParked(action, id);
     wakeWorkerAtCommit();
 }
 
@@ -253,6 +276,7 @@ void recordFailureAgain(const pg_uuid_t* id, const char* action, const ErrorData
     arguments.add(UUIDOID, UUIDPGetDatum(id));
     arguments.add(BOOLOID, BoolGetDatum(park));
     execute(recordAgainSql, &arguments);
+    tellOfParked(action, id);
 }
 
 void recordCountedFailure(const pg_uuid_t* id, const char* action, const ErrorData* error) {
@@ -261,6 +285,7 @@ void recordCountedFailure(const pg_uuid_t* id, const char* action, const ErrorDa
     arguments.addError(action, error);
     arguments.add(UUIDOID, UUIDPGetDatum(id));
     execute(recordCountedSql, &arguments);
+    tellOfParked(action, id);
 }
 
 void postponeRetry(const pg_uuid_t* id, const char* action) {

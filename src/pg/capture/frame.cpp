@@ -126,6 +126,15 @@ SPECQL_FUNCTION(specql_focus) {
     PG_RETURN_VOID();
 }
 
+// specql.current_root(): the first cause of what the session handles; NULL outside of handlers.
+SPECQL_FUNCTION(specql_current_root) {
+    Lineage lineage = currentLineage();
+    if (!lineage.caused) PG_RETURN_NULL();
+    auto* root = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
+    *root = lineage.root;
+    PG_RETURN_UUID_P(root);
+}
+
 // specql.undelivered(): the ids of the events for which no delivery has been queued.
 SPECQL_FUNCTION(specql_undelivered) {
     Frame* frame = requireFrame("specql.undelivered");

@@ -66,6 +66,9 @@ bool endsWith(const char* text, const char* ending) {
 // nobody sets off.
 void requireEmitter(const Emission* emission) {
     const char* type = emission->type;
+    if (strncmp(type, "specql.", strlen("specql.")) == 0)
+        ereport(ERROR, (errcode(ERRCODE_RESERVED_NAME), errmsg("%s is an event of specql itself", type),
+                        errhint("specql.rehearse raises one that it has for actions of yours that listen to it.")));
     if (!endsWith(type, ".succeeded") && !endsWith(type, ".failed")) return;
     constexpr char key[] = "specql.answer";
     for (int i = 0; i < emission->count; ++i) {

@@ -40,6 +40,7 @@ constexpr int stopMs = 3000;        // time for calls in flight to end when the 
 constexpr int afterErrorMs = 1000;
 constexpr int beginAgainMs = 5000;
 constexpr int housekeepingMs = 5 * 60 * 1000;
+constexpr int presenceMs = 60 * 1000;                             // between two notes that a worker is there
 const char* const heldUpActivity = "specql waits for a standby";  // specql.health() looks for it
 
 volatile sig_atomic_t stopping = false;
@@ -117,8 +118,16 @@ bool runHousekeeping(Worker* worker) {
     return inTransaction(worker, "specql housekeeping", [] {
         (void)queryNumber("SELECT specql.expire_deliveries()");
         (void)queryNumber("SELECT specql.forget_keys()");
+        (void)queryNumber("SELECT specql.forget_happenings()");
         (void)queryNumber("SELECT specql.expire_windows()");
         (void)queryNumber("SELECT count(*) FROM specql.expire_events()");
+    });
+}
+
+// Says that a worker is there; `rests`: that it ends, because nothing is to be done.
+void notePresence(Worker* worker, bool rests) {
+    (void)inTransaction(worker, "specql presence", [rests] {
+        (void)queryNumber(rests ? "SELECT 1 FROM specql.note_worker(true)" : "SELECT 1 FROM specql.note_worker(false)");
     });
 }
 
@@ -138,7 +147,9 @@ bool begin(Worker* worker) {
     return inTransaction(worker, "specql start", [worker] {
         (void)queryNumber(psprintf("SELECT specql.release_leases(%d)", worker->workerNumber));
         // The launcher starts only one worker per database; this one starts the others.
-        if (worker->workerNumber == 1) startMissingWorkers();
+        if (worker->workerNumber != 1) return;
+        startMissingWorkers();
+        (void)queryNumber("SELECT specql.tell_of_missing_worker()");
     });
 }
 
@@ -203,6 +214,7 @@ void performCalls(Worker* worker) {
 
 void serve(Worker* worker) {
     TimestampTz lastWork = GetCurrentTimestamp(), housekeepingAt = later(housekeepingMs), ownersAt = 0;
+    TimestampTz presentAt = later(presenceMs);
     while (!stopping && !worker->isGone) {
         TimestampTz begun = GetCurrentTimestamp();
         ResetLatch(MyLatch);
@@ -222,6 +234,11 @@ void serve(Worker* worker) {
             return;
         }
         if (worker->isGone) continue;
+        if (GetCurrentTimestamp() >= presentAt) {
+            presentAt = later(presenceMs);
+            notePresence(worker, false);
+            if (worker->isGone) continue;
+        }
         // The claimed calls are sent before anything else is done.
         worker->courier->perform(0);
         int64_t ownersMs = -1;
@@ -250,7 +267,10 @@ void serve(Worker* worker) {
         else if (!askWhatIsDue(worker) || worker->isGone)
             continue;
         bool mayEnd = settings::workerMode == settings::workerAuto && worker->dueMs < 0;
-        if (mayEnd && GetCurrentTimestamp() >= lastWork + static_cast<int64_t>(idleSeconds) * USECS_PER_SEC) return;
+        if (mayEnd && GetCurrentTimestamp() >= lastWork + static_cast<int64_t>(idleSeconds) * USECS_PER_SEC) {
+            notePresence(worker, true);
+            return;
+        }
         int64_t wait = settings::pollInterval;
         if (worker->dueMs > 0 && worker->dueMs < wait) wait = worker->dueMs;
         if (ownersMs >= 0 && ownersMs < wait) wait = ownersMs;

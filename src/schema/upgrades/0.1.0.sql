@@ -154,6 +154,11 @@ WHERE kind = 'index';
 -- @new failure_action
 -- @new specql.begun_work
 -- @new specql.schedule
+-- @new specql.happening
+-- @new specql.worker_presence
+-- Its body comes with those of the others.
+CREATE FUNCTION specql.tell_of_service() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+-- @new tell_of_service
 -- @new specql.finished_event
 -- @new specql.truncation
 -- @new specql.put_aside
