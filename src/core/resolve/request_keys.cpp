@@ -16,6 +16,22 @@ bool isIn(const std::vector<std::string>& names, std::string_view name) {
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+// The name that the payload would have to have; empty if it has what the key says.
+std::string missingName(const PayloadShape& payload, std::string_view key) {
+    auto has = [&](std::string_view name) { return isIn(payload.keys, name); };
+    std::string_view rest = key, name = delivery::firstName(rest);
+    bool inRow = payload.hasRows && (name == "new" || name == "old");
+    if (inRow && rest.empty()) return {};
+    if ((inRow || name == "payload") && !has(name)) name = delivery::firstName(rest);
+    return has(name) ? std::string() : std::string(name.empty() ? key : name);
+}
+
+const spec::Option* coalesceOf(const std::vector<spec::Option>& options) {
+    for (const spec::Option& option : options)
+        if (option.key) return &option;
+    return nullptr;
+}
+
 class KeyCheck {
 public:
     KeyCheck(World& world, const SpecFile& file, const spec::Operation& operation, const PayloadShape& payload,
@@ -32,17 +48,6 @@ public:
     }
 
 private:
-    bool has(std::string_view key) const { return isIn(payload_.keys, key); }
-
-    // The name that the payload would have to have; empty if it has what the key says.
-    std::string missingName(std::string_view key) const {
-        std::string_view rest = key, name = delivery::firstName(rest);
-        bool inRow = payload_.hasRows && (name == "new" || name == "old");
-        if (inRow && rest.empty()) return {};
-        if ((inRow || name == "payload") && !has(name)) name = delivery::firstName(rest);
-        return has(name) ? std::string() : std::string(name.empty() ? key : name);
-    }
-
     void check(const Text& text, const std::string& what) {
         size_t offset = 0;
         for (;;) {
@@ -50,7 +55,7 @@ private:
             TemplatePart part = delivery::nextPart(text.value, offset);
             if (part.kind == TemplatePart::Kind::end || part.kind == TemplatePart::Kind::bad) return;
             if (part.kind != TemplatePart::Kind::key) continue;
-            std::string name = missingName(part.text);
+            std::string name = missingName(payload_, part.text);
             if (name.empty()) continue;
             const bool isKept = isIn(payload_.kept, name);
             const Code code = isKept ? Code::R191 : Code::R154;
@@ -106,6 +111,32 @@ PayloadShape shapeOf(const std::vector<spec::Assignment>& set, const std::string
     for (const spec::Assignment& key : set)
         shape.keys.push_back(key.column.value);
     return shape;
+}
+
+void checkCoalesceKey(World& world, const SpecFile& file, const spec::Service& service, const PayloadShape& payload,
+                      const SpecFile& caller, const Text& call) {
+    const spec::Option* ofService = coalesceOf(service.options);
+    const spec::Option* coalesce = ofService;
+    for (const spec::Operation& operation : service.operations)
+        if (const spec::Option* own = operation.name.value == call.value ? coalesceOf(operation.options) : nullptr)
+            coalesce = own;
+    if (!coalesce) return;
+    const std::string& key = coalesce->key.value;
+    if (key == "subject" || key == payload.subject) return;
+    const std::string missing = missingName(payload, key);
+    if (missing.empty()) return;
+    const std::string near = nearest(missing, payload.keys);
+    // A service may have operations whose calls replace each other, and others.
+    const Code code = coalesce == ofService ? Code::R331 : Code::R330;
+    const std::string message = payload.owner + " has no " + missing + " that leaves, so none of the calls of " +
+                                call.value + " replaces another";
+    const std::string hint = !near.empty()          ? "did you mean " + near + "?"
+                             : payload.keys.empty() ? "it has no keys"
+                                                    : "its keys are " + join(payload.keys, ", ");
+    if (file.fresh)
+        world.report(file, code, coalesce->key.pos, message, hint);
+    else
+        world.report(caller, code, call.pos, message, hint);
 }
 
 void checkRequestKeys(World& world, const SpecFile& file, const spec::Operation& operation, const PayloadShape& payload,

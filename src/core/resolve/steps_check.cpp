@@ -315,11 +315,14 @@ private:
         auto found = services_.find(step.target.value);
         bool isRow = binding.entity && binding.hasRow() && !action_->window && !isFunction(*action_->info);
         if (found == services_.end() || (!step.ownPayload && !isRow)) return;
+        PayloadShape payload = step.ownPayload ? shapeOf(step.set, action_->info->name()) : shapeOf(*binding.entity);
+        if (isRow) payload.subject = binding.entity->table + "_id";
+        const SpecFile& file = *found->second.file;
+        const SpecFile& caller = *action_->info->file;
         for (const spec::Operation& operation : found->second.spec->operations)
             if (operation.name.value == step.message.value)
-                checkRequestKeys(world_, *found->second.file, operation,
-                                 step.ownPayload ? shapeOf(step.set, action_->info->name()) : shapeOf(*binding.entity),
-                                 *action_->info->file, step.message);
+                checkRequestKeys(world_, file, operation, payload, caller, step.message);
+        checkCoalesceKey(world_, file, *found->second.spec, payload, caller, step.message);
     }
 
     // A call that no function and no action answers is one of a service, if that is what was meant.

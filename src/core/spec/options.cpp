@@ -53,7 +53,8 @@ std::vector<Option> readOptions(ReadContext& context, const yaml::Node& mapping,
             }
             std::string json = kind.read(context, entry);
             if (!json.empty()) {
-                options.push_back({entry.key, json});
+                const yaml::Entry* key = kind.read == readCoalesce ? entry.value.find("key") : nullptr;
+                options.push_back({entry.key, json, key == nullptr ? Text() : context.scalar(key->value, "key")});
             }
         }
     }

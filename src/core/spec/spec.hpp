@@ -203,6 +203,7 @@ struct Action {
 struct Option {
     Text name;
     std::string json;
+    Text key;  // of coalesce: the key of the payload by which calls replace each other
 };
 
 struct Operation {
