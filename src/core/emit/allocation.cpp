@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "emit/steps.hpp"
+#include "resolve/batch.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -85,6 +86,12 @@ std::string StepEmitter::take(const resolve::ResolvedStep& step, const std::vect
                                                     " fits in what is left; the first that does not fit ends it";
     std::string sql = "-- " + commentText(step.spec->verb.value + ": " + step.spec->target.value) + fits + "\n" +
                       allocation(step, rows) + "v_count := v_count + cardinality(" + rows + ");\n";
+    if (const resolve::Value* key = action_.info->spec->batch.key && !action_.batchParameter.empty()
+                                        ? resolve::rowOfElement(world_, action_, step)
+                                        : nullptr)
+        sql += "IF " + rows +
+               " = '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201', MESSAGE = 'not_found', COLUMN = " +
+               quoteLiteral(key->name) + ";\nEND IF;\n";
     if (behind.empty()) return sql;
     std::vector<const resolve::ResolvedStep*> steps;
     for (const resolve::ResolvedStep& one : behind)

@@ -138,29 +138,72 @@ std::string StepEmitter::lock(const resolve::ResolvedStep& step, const StepPlace
            (entity.key.empty() ? "" : "\nORDER BY t." + quoteName(entity.key)) + "\nFOR UPDATE;\n";
 }
 
-std::string StepEmitter::upsert(const resolve::ResolvedStep& step, const StepPlace&) {
+std::string StepEmitter::upsert(const resolve::ResolvedStep& step, const StepPlace& place) {
     const resolve::EntityInfo& entity = *step.target;
     auto isKey = [&](const std::string& column) {
         return std::find(step.key.begin(), step.key.end(), column) != step.key.end();
     };
-    std::vector<std::string> columns, values, set, key;
+    std::vector<std::string> columns, values, changed, set, key, same;
     for (const resolve::BoundAssignment& assignment : step.set) {
         columns.push_back(quoteName(assignment.column));
         // Of a row that is not there yet its defaults are read.
-        printer_.targetSql = [&](const resolve::Value& value) {
-            const resolve::ColumnInfo& column = *entity.column(value.name);
-            const std::string given = columnDefault(world_, printer_.resolver(), entity, column);
-            return given.empty() ? "NULL::" + column.type : given;
-        };
+        printer_.targetSql = [&](const resolve::Value& value) { return absent(entity, value.name); };
         values.push_back(assignmentSql(assignment));
         printer_.targetSql = nullptr;
-        if (!isKey(assignment.column)) set.push_back(quoteName(assignment.column) + " = " + assignmentSql(assignment));
+        if (isKey(assignment.column))
+            same.push_back(values.back() + " = excluded." + columns.back());
+        else
+            changed.push_back(columns.back()), set.push_back(assignmentSql(assignment));
     }
     for (const std::string& column : step.key)
         key.push_back(quoteName(column));
-    return "INSERT INTO " + tableName(entity) + " AS t\n    (" + join(columns, ", ") + ")\nVALUES\n    (" +
-           join(values, ",\n     ") + ")\nON CONFLICT (" + join(key, ", ") + ") DO " +
-           (set.empty() ? "NOTHING" : "UPDATE\nSET " + join(set, ",\n    ")) + ";\n";
+    std::string sql = "INSERT INTO " + tableName(entity) + " AS t\n    (" + join(columns, ", ") + ")\n";
+    sql += place.from.empty() ? "VALUES\n    (" + join(values, ",\n     ") + ")"
+                              : "SELECT\n    " + join(values, ",\n    ") + "\nFROM " + place.from;
+    sql += "\nON CONFLICT (" + join(key, ", ") + ") DO ";
+    if (set.empty()) return sql + "NOTHING;\n";
+    // Of many, a row finds what it is given by its key.
+    if (!place.from.empty())
+        return sql + "UPDATE\nSET (" + join(changed, ", ") + ") = (\n    SELECT\n        " + join(set, ",\n        ") +
+               "\n    FROM " + place.from + "\n    WHERE " + join(same, " AND ") + "\n);\n";
+    for (size_t i = 0; i < set.size(); i++)
+        set[i] = changed[i] + " = " + set[i];
+    return sql + "UPDATE\nSET " + join(set, ",\n    ") + ";\n";
+}
+
+// A value of a row that is not there yet.
+std::string StepEmitter::absent(const resolve::EntityInfo& entity, const std::string& name) const {
+    const resolve::ColumnInfo& column = *entity.column(name);
+    const std::string given = columnDefault(world_, printer_.resolver(), entity, column);
+    return given.empty() ? "NULL::" + column.type : given;
+}
+
+std::string StepEmitter::atOnce(const resolve::ResolvedStep& step, const std::string& returning) {
+    const bool changes = step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove;
+    const spec::Batch& batch = action_.info->spec->batch;
+    // What an element does not give stays as it is, or is as in any new row.
+    lacking_ = [&](const resolve::BoundAssignment& assignment, const std::string& sql) {
+        const bool gives = assignment.value && assignment.value.values.size() == 1;
+        const std::string key = gives ? assignment.value.values.front().name : "";
+        if (!batch.byFields || !batch.optional.count(key)) return sql;
+        const bool isThere = changes || (step.spec->kind == spec::StepKind::upsert && !printer_.targetSql);
+        return "CASE WHEN " + printer_.meta("event_data", "jsonb") + " ? " + quoteLiteral(key) + " THEN " + sql +
+               " ELSE " + (isThere ? "t." + quoteName(assignment.column) : absent(*step.target, assignment.column)) +
+               " END";
+    };
+    StepPlace place{StepPlace::Rows::once, "given AS e", 0, ""};
+    std::string sql;
+    if (!changes) {
+        sql = step.spec->kind == spec::StepKind::upsert ? upsert(step, place) : insert(step, place, false);
+        sql.resize(sql.size() - 2);
+    } else {
+        const bool remove = step.spec->kind == spec::StepKind::remove;
+        sql = (remove ? "DELETE FROM " : "UPDATE ") + tableName(*step.target) + " AS t\n" +
+              (remove ? "USING " : "SET " + assignments(step) + "\nFROM ") + place.from + "\nWHERE " +
+              rowCondition(step, "t") + "\nRETURNING " + returning;
+    }
+    lacking_ = nullptr;
+    return sql;
 }
 
 }  // namespace specql::emit

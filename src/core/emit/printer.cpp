@@ -115,10 +115,25 @@ std::string printChannel(const Text& text, const spec::Template& parts, const st
 }
 
 std::string variableName(const std::string& name) {
-    constexpr const char* own[] = {"count", "item",    "number", "before", "errors",  "handled",
-                                   "taken", "missing", "event",  "row",    "changed", "each"};
+    constexpr const char* own[] = {"count",   "item",     "number", "before",  "errors", "handled", "taken",
+                                   "missing", "event",    "row",    "changed", "each",   "field",   "column",
+                                   "places",  "elements", "from",   "to",      "size",   "error"};
     bool collides = std::find(std::begin(own), std::end(own), name) != std::end(own);
     return quoteName("v_" + name + (collides ? "_" : ""));
+}
+
+std::string payloadSql(const resolve::ResolvedAction& action, const std::string& data, const std::string& key,
+                       const std::string& type) {
+    // A JSON value must stay JSON, so it is taken by -> and not as text by ->>.
+    bool isJson = type == "jsonb" || type == "json";
+    const char* function = isJson                                ? "specql.payload_json"
+                           : !resolve::elementType(type).empty() ? "specql.payload_array"
+                                                                 : "specql.payload";
+    std::string sql = std::string(function) + "(" + data + ", " + quoteLiteral(key) + ")";
+    if (action.info->spec->batch.optional.count(key))
+        sql = "CASE WHEN " + data + " ? " + quoteLiteral(key) + " THEN " + sql + " END";
+    const bool cast = type != "text" && type != "jsonb";
+    return cast ? (needsParentheses(sql) ? "(" + sql + ")" : sql) + "::" + type : sql;
 }
 
 std::string contextVariable(const resolve::Context& context) {
@@ -278,14 +293,7 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
             return contextVariable(action_.contexts[value.context]) + "." + quoteName(value.name);
         case resolve::ValueKind::payload: {
             if (place_ == Place::function) return quoteName("p_" + value.name);
-            // A JSON value must stay JSON, so it is taken by -> and not as text by ->>.
-            bool isJson = value.type == "jsonb" || value.type == "json";
-            const char* function = isJson                                      ? "specql.payload_json"
-                                   : !resolve::elementType(value.type).empty() ? "specql.payload_array"
-                                                                               : "specql.payload";
-            std::string sql = std::string(function) + "(r.event_data, " + quoteLiteral(value.name) + ")";
-            if (value.type != "text" && value.type != "jsonb") sql += "::" + value.type;
-            return use({value.name, value.type, "", sql});
+            return use({value.name, value.type, "", payloadSql(action_, "r.event_data", value.name, value.type)});
         }
         case resolve::ValueKind::target:
             return targetSql ? targetSql(value) : targetAlias + "." + quoteName(value.name);

@@ -99,6 +99,10 @@ bool needsParentheses(const std::string& sql);
 // v_product: a variable of a generated function that the spec names. Those that every bulk operation has keep theirs.
 std::string variableName(const std::string& name);
 
+// The value at a key of a payload, or of an element of an array; an element may lack the keys that are optional.
+std::string payloadSql(const resolve::ResolvedAction& action, const std::string& data, const std::string& key,
+                       const std::string& type);
+
 // v_debit: the variable that holds the row at the end of a way.
 std::string contextVariable(const resolve::Context& context);
 

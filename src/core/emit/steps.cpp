@@ -234,7 +234,8 @@ std::string StepEmitter::jsonObject(const resolve::ResolvedStep& step) {
 }
 
 std::string StepEmitter::assignmentSql(const resolve::BoundAssignment& assignment) {
-    return assignment.taken ? printer_.print(*assignment.taken, true) : printer_.print(assignment.value);
+    std::string sql = assignment.taken ? printer_.print(*assignment.taken, true) : printer_.print(assignment.value);
+    return lacking_ ? lacking_(assignment, sql) : sql;
 }
 
 namespace {
@@ -456,6 +457,7 @@ std::string StepEmitter::one(const resolve::ResolvedStep& step, StepPlace& place
             bool ofRow = place.rows == StepPlace::Rows::loop && action_.binding.hasRow();
             std::string detail =
                 ofRow ? ",\n        DETAIL = specql.which_row(" + printer_.meta("subject", "text") + ")" : "";
+            if (spec.field) detail += ",\n        COLUMN = " + quoteLiteral(spec.field.value);
             return "IF (" + printer_.print(step.condition) +
                    ") IS NOT TRUE THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206', MESSAGE = " + message + detail +
                    ";\nEND IF;\n";

@@ -2,6 +2,7 @@
 // bulk operation took; only where its rows come from differs.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -33,6 +34,10 @@ public:
     std::string emit(const std::vector<resolve::ResolvedStep>& steps, StepPlace place);
     // Steps that are one statement each over all rows of a set, and come to the same as row by row.
     bool setBased(const std::vector<const resolve::ResolvedStep*>& steps) const;
+
+    // An insert, upsert, update or delete that one statement does for all the elements that the query `given` gives.
+    // `returning`: a value of each element, which the statement tells where it has found its row.
+    std::string atOnce(const resolve::ResolvedStep& step, const std::string& returning);
 
     // Variables that the statements need in DECLARE.
     const std::vector<std::string>& declarations() const { return declarations_; }
@@ -88,6 +93,7 @@ private:
     std::string each(const resolve::ResolvedStep& step, const StepPlace& place);
     std::string lock(const resolve::ResolvedStep& step, const StepPlace& place);
     std::string upsert(const resolve::ResolvedStep& step, const StepPlace& place);
+    std::string absent(const resolve::EntityInfo& entity, const std::string& column) const;
     // FROM, WHERE and, if there is something to say, ORDER BY and LIMIT of the rows that a step looks for.
     std::string looked(const resolve::ResolvedStep& step);
     bool isSteady(const resolve::BoundExpression& bound) const;
@@ -104,7 +110,8 @@ private:
     Printer& printer_;
     std::vector<std::string> declarations_;
     std::vector<Reaction> reactions_;
-    int lets_ = 0;     // of sets, so far
+    std::function<std::string(const resolve::BoundAssignment&, const std::string&)> lacking_;  // of what may be missing
+    int lets_ = 0;                                                                             // of sets, so far
     int inserts_ = 0;  // with a reaction id, so far
     std::set<std::string> usedLabels_;
     std::vector<const resolve::EntityInfo*> takenFrom_;  // whose rows have variables

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "resolve/answers.hpp"
+#include "resolve/batch.hpp"
 #include "resolve/feeds.hpp"
 #include "spec/states.hpp"
 #include "text/quote.hpp"
@@ -168,6 +169,11 @@ void Resolver::resolveAction(const ActionInfo& action) {
         body.rule = "body of a function";
         ResolvedAction resolved = resolveUnder(*this, world_, action, body);
         resolved.batchParameter = batchParameter(action);
+        if (spec.batch.size > 0 && !resolved.batchParameter.empty() && !writtenAtOnce(world_, resolved))
+            world_.report(*action.file, Code::R290, spec.batch.key.pos,
+                          "batch_size is of statements over many elements, and these steps are done for one after the "
+                          "other",
+                          "leave it out; or let one update, insert, upsert or delete by the key be the only step");
         if (spec.schedule) refuseParameters(resolved);
         if (!bindings.empty()) resolved.binding = bindings.front();
         addAnswers(*this, world_, action, resolved.binding, resolved.base);
@@ -225,6 +231,7 @@ bool Resolver::checkBefore(const ActionInfo& action, const std::vector<Binding>&
 std::string Resolver::batchParameter(const ActionInfo& action) {
     const Text& field = action.spec->batchField;
     const Text& handling = action.spec->errorHandling;
+    const Text& key = action.spec->batch.key;
     std::string name = snakeCase(field.value);
     std::string words = "_" + name + "_";
     for (const EntityInfo& entity : world_.entities)
@@ -233,10 +240,11 @@ std::string Resolver::batchParameter(const ActionInfo& action) {
             for (const std::string& value : column.field->enumValues)
                 if (!name.empty() && words.find("_" + snakeCase(value) + "_") != std::string::npos) name.clear();
         }
-    if (name.empty() && !handling.empty())
-        world_.report(*action.file, Code::R087, handling.pos,
-                      "error_handling is about the elements of an array, and this action has none",
-                      "name the array: batch_field: order_ids");
+    if (name.empty() && (key || handling))
+        world_.report(
+            *action.file, Code::R087, key ? key.pos : handling.pos,
+            (key ? key.value : "error_handling") + " is about the elements of an array, and this action has none",
+            "name the array: batch_field: order_ids");
     return name;
 }
 

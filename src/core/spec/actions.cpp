@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "spec/batch.hpp"
 #include "spec/happenings.hpp"
 #include "spec/parts.hpp"
 #include "spec/states.hpp"
@@ -18,9 +19,10 @@ const Words actionKeys = {"name",         "description", "pattern",      "trigge
                           "correlate_by", "after_match", "cooldown",     "on_timeout",     "on_error",
                           "max_attempts", "backoff",     "enabled",      "order",          "fires",
                           "retry_on",     "park_on",     "renamed_from", "missed",         "requires",
-                          "from_state",   "from_states", "to_state",     "guard",          "when"};
+                          "from_state",   "from_states", "to_state",     "guard",          "when",
+                          "fields",       "batch_size",  "max_errors",   "max_elements",   "return"};
 const Words conditionKeys = {"if", "then", "else"};
-const Words operations = {"update", "insert", "delete"};
+const Words operations = {"update", "insert", "upsert", "delete"};
 const Words afterMatchChoices = {"consume", "edge", "every"};
 const Words whenChoices = {"before", "after"};
 const Words firesChoices = {"origin", "replica", "always"};
@@ -98,7 +100,8 @@ bool readTrigger(ReadContext& context, const yaml::Node& node, Action& action) {
 void readBranches(ReadContext& context, const yaml::Node& node, Action& action) {
     reportTogether(context, node, "conditions", "steps");
     reportTogether(context, node, "conditions", "condition");
-    if (node.find("conditions") == nullptr && node.find("steps") == nullptr && !isTransition(action)) {
+    const bool told = isTransition(action) || isByFields(action, node);
+    if (node.find("conditions") == nullptr && node.find("steps") == nullptr && !told) {
         context.missing(node, "steps", actionKeys, "an action");
     }
     if (const yaml::Node* steps = context.list(node, "steps")) {
@@ -106,6 +109,9 @@ void readBranches(ReadContext& context, const yaml::Node& node, Action& action) 
         branch.pos = steps->pos;
         readSteps(context, *steps, "steps", branch.steps);
         action.branches.push_back(std::move(branch));
+    }
+    if (isByFields(action, node)) {
+        action.branches.emplace_back().pos = node.pos;
     }
     const yaml::Node* conditions = context.list(node, "conditions");
     if (conditions == nullptr) {
@@ -134,30 +140,6 @@ void readBranches(ReadContext& context, const yaml::Node& node, Action& action) 
             readSteps(context, *otherwise, "else", branch.otherwise);
         }
         action.branches.push_back(std::move(branch));
-    }
-}
-
-// What must hold before anything is done.
-void readValidations(ReadContext& context, const yaml::Node& node, Action& action) {
-    const yaml::Entry* entry = node.find("validations");
-    if (entry == nullptr) {
-        return;
-    }
-    action.validations = context.texts(entry->value, "validations");
-    std::vector<Step> steps;
-    for (const Text& text : action.validations) {
-        Step step;
-        step.kind = StepKind::validate;
-        step.verb = text;
-        step.verb.value = "validate";
-        step.condition = context.queryable(text);
-        step.pos = text.pos;
-        if (step.condition) {
-            steps.push_back(std::move(step));
-        }
-    }
-    for (Branch& branch : action.branches) {
-        branch.steps.insert(branch.steps.begin(), steps.begin(), steps.end());
     }
 }
 
@@ -412,10 +394,11 @@ void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, s
     readWhen(context, node, action);
     action.operation = context.choice(node, "operation", operations);
     action.batchField = context.text(node, "batch_field");
+    action.errorHandling = context.choice(node, "error_handling", errorHandlingChoices);
+    readBatch(context, node, action);
     readValidations(context, node, action);
     readTransition(context, node, action);
     action.required = context.queryable(context.text(node, "requires"));
-    action.errorHandling = context.choice(node, "error_handling", errorHandlingChoices);
     if (canBeRaised) {
         if (action.windowed || action.correlated) {
             action.window = readWindow(context, action);

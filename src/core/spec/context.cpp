@@ -30,6 +30,13 @@ bool booleanValue(const std::string& text, bool& valid) {
     return isTrue;
 }
 
+Text written(const std::string& value, const Text& at) {
+    Text text = at;
+    text.value = value;
+    text.present = true;
+    return text;
+}
+
 std::string didYouMean(const std::string& word, const Words& candidates) {
     std::string found = nearest(word, candidates);
     return found.empty() ? "" : "did you mean " + quoted(found) + "?";

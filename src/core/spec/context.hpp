@@ -56,6 +56,9 @@ struct ReadContext {
 // True for true, yes, on, 1 (any case); `valid` says whether it is a boolean at all.
 bool booleanValue(const std::string& text, bool& valid);
 
+// A text that the reader makes of what stands at that place.
+Text written(const std::string& value, const Text& at);
+
 // "did you mean \"fields\"?", or nothing if no word is near.
 std::string didYouMean(const std::string& word, const Words& candidates);
 

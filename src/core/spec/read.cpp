@@ -1,5 +1,6 @@
 #include "spec/read.hpp"
 
+#include "spec/batch.hpp"
 #include "spec/parts.hpp"
 #include "spec/states.hpp"
 #include "text/ascii.hpp"
@@ -89,6 +90,7 @@ void readEntity(ReadContext& context, const yaml::Node& root) {
         readActions(context, *actions, false, entity.actions);
     }
     readStates(context, root, entity);
+    completeBatches(context, &entity, entity.actions);
     context.spec.entities.push_back(std::move(entity));
 }
 
@@ -106,6 +108,7 @@ Text readRules(ReadContext& context, const yaml::Node& root, const Text& inherit
     }
     if (const yaml::Node* actions = context.list(root, "actions")) {
         readActions(context, *actions, true, rules.actions);
+        completeBatches(context, nullptr, rules.actions);
     }
     Text schema = rules.schema;
     context.spec.rules.push_back(std::move(rules));

@@ -136,6 +136,7 @@ struct Step {
     Template messageParts;
     std::vector<ExpressionRef> args;          // function/call; return: the value, if there is one
     ExpressionRef condition;                  // validate, branch; foreach: the array; let: the value
+    Text field;                               // validate: of a rule, what it is about
     Text variable;                            // foreach, find, let: the name; call: where the result goes
     std::vector<Step> then;                   // branch then; foreach body
     std::vector<Step> otherwise;              // branch else; find: what is done where there is no such row
@@ -159,6 +160,25 @@ struct Param {
     std::vector<std::string> enumValues = {};  // of a key of a payload: type enum(...)
 };
 
+// Of a field of an element: no other row has its value, and no element before it.
+struct UniqueRule {
+    Text field, message;
+    Template parts;
+};
+
+// What a bulk operation says of the elements of its array.
+struct Batch {
+    Text key;               // the first key that says something of them
+    bool byFields = false;  // it has no steps: `operation` says what is done with `fields`
+    std::vector<Text> fields;
+    int size = 0;                    // of how many elements one statement is; 0: unsaid
+    int maxErrors = -1;              // -1: any number
+    int maxElements = 0;             // 0: unsaid
+    bool summary = false;            // it returns how many were done, and what was wrong with the others
+    std::set<std::string> optional;  // keys that an element may lack
+    std::vector<UniqueRule> uniques;
+};
+
 struct Action {
     Text name;
     Text description;
@@ -175,8 +195,9 @@ struct Action {
     bool windowed = false;         // condition contains WITHIN, or aggregates
     bool correlated = false;       // triggers: with correlation_window
     WindowCondition window;        // of both
-    Text operation;                // batch: update, insert, delete
+    Text operation;                // batch: update, insert, upsert, delete
     Text batchField;
+    Batch batch;
     Text correlationWindow;
     std::vector<Text> correlateBy;
     Text afterMatch, cooldown, onError, maxAttempts, backoff, enabled;

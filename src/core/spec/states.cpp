@@ -302,13 +302,6 @@ private:
         return good;
     }
 
-    Text written(const std::string& value, const Text& at) const {
-        Text text = at;
-        text.value = value;
-        text.present = true;
-        return text;
-    }
-
     std::string column() const {
         return quoteName(snakeCase(entity_.name.value)) + "." + quoteName(field_->name.value);
     }

@@ -1,0 +1,318 @@
+#include "emit/batch.hpp"
+
+#include <algorithm>
+
+#include "resolve/batch.hpp"
+#include "resolve/privacy.hpp"
+#include "text/quote.hpp"
+#include "text/sql_text.hpp"
+
+namespace specql::emit {
+
+namespace {
+
+constexpr int usualSize = 500;        // of how many elements a statement is
+constexpr int usualElements = 10000;  // how many an array may have
+
+// People call an operation by hand, too, so an argument that is not the expected JSON is refused in words.
+std::string mustBe(const std::string& value, const std::string& type, const std::string& message,
+                   const std::string& arguments) {
+    return "IF jsonb_typeof(" + value + ") <> '" + type + "' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ200',\n" +
+           "        MESSAGE = format(" + quoteLiteral(message) + ", " + arguments + "jsonb_typeof(" + value +
+           "));\nEND IF;\n";
+}
+
+std::string seen(const std::string& field) {
+    return quoteName("v_seen_" + field);
+}
+
+bool isUpsert(const resolve::ResolvedStep& step) {
+    return step.spec->kind == spec::StepKind::upsert;
+}
+
+constexpr const char* unlessAborted =
+    "EXCEPTION\n    WHEN serialization_failure OR deadlock_detected THEN\n        RAISE;\n    WHEN OTHERS THEN\n";
+
+}  // namespace
+
+BatchEmitter::BatchEmitter(const resolve::World& world, const resolve::Resolver& resolver,
+                           const resolve::ResolvedAction& action, std::vector<std::string>& declarations)
+    : world_(world),
+      resolver_(resolver),
+      action_(action),
+      batch_(action.info->spec->batch),
+      declarations_(declarations),
+      step_(resolve::writtenAtOnce(world, action)),
+      writes_(resolve::writingStep(action)),
+      keepsOn_(action.info->spec->errorHandling.value == "continue_on_error"),
+      collects_(action.info->spec->errorHandling.value == "collect_errors"),
+      told_(batch_.key.present),
+      private_(resolve::mayTellPrivate(resolver, action)) {
+    keepsOn_ = keepsOn_ || collects_;
+    if (!told_ || !writes_ || writes_->target->key.empty()) return;
+    rowKey_ = resolve::rowOfElement(world, action, *writes_);
+    const resolve::EntityInfo& entity = *writes_->target;
+    const std::string longer = entity.word + "_" + entity.key;
+    if (rowKey_) alias_ = rowKey_->name == entity.key ? longer : rowKey_->name == longer ? entity.key : "";
+}
+
+std::string BatchEmitter::returned() const {
+    if (!batch_.summary) return "v_count";
+    return "jsonb_build_object(\n"
+           "        'processed', v_number - cardinality(v_errors),\n"
+           "        'failed', cardinality(v_errors),\n"
+           "        'errors', (SELECT coalesce(jsonb_agg(e.error ORDER BY (e.error -> 'index')::integer), '[]')\n"
+           "                   FROM unnest(v_errors) AS e(error)))";
+}
+
+std::string BatchEmitter::tooLong() const {
+    if (!told_) return "";
+    const std::string given = quoteName("p_" + action_.batchParameter);
+    const std::string most = std::to_string(batch_.maxElements > 0 ? batch_.maxElements : usualElements);
+    return "IF jsonb_array_length(" + given + ") > " + most +
+           " THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ200',\n        MESSAGE = format(" +
+           quoteLiteral(action_.batchParameter + " has %s elements, and at most " + most + " are taken at once") +
+           ", jsonb_array_length(" + given +
+           ")),\n        HINT = 'Give them in parts; max_elements: of the operation says how many it takes.';\nEND "
+           "IF;\n";
+}
+
+// Under which keys an element says things, if those that it may have are known; and the one that names its row.
+std::string BatchEmitter::keys() const {
+    std::string sql;
+    if (!alias_.empty()) {
+        const std::string own = quoteLiteral(rowKey_->name), other = quoteLiteral(alias_);
+        sql = "IF NOT v_item ? " + own + " AND v_item ? " + other +
+              " THEN\n    v_item := v_item || jsonb_build_object(" + own + ", v_item -> " + other + ");\n";
+        if (batch_.byFields)
+            sql += "ELSIF v_item -> " + own + " <> v_item -> " + other +
+                   " THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ200', MESSAGE = " +
+                   quoteLiteral(rowKey_->name + " and " + alias_ + " name different rows") + ";\n";
+        sql += "END IF;\n";
+    }
+    if (!batch_.byFields) return sql;
+    std::vector<std::string> known;
+    if (!alias_.empty()) known.push_back(quoteLiteral(alias_));
+    std::vector<std::string> names;
+    for (const std::string& key : action_.payloadOrder) {
+        if (key == action_.batchParameter) continue;
+        names.push_back(key);
+        known.push_back(quoteLiteral(key));
+    }
+    return sql + "SELECT min(k.name) INTO v_field\nFROM jsonb_object_keys(v_item) AS k(name)\nWHERE k.name NOT IN (" +
+           join(known, ", ") +
+           ");\nIF v_field IS NOT NULL THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ200',\n        MESSAGE = format(" +
+           quoteLiteral("unknown key %s: an element has " + join(names, ", ")) + ", v_field);\nEND IF;\n";
+}
+
+// The keys of an element become variables.
+std::string BatchEmitter::read() const {
+    std::string sql;
+    for (const std::string& key : action_.payloadOrder) {
+        if (key == action_.batchParameter) continue;
+        const std::string name = quoteName("p_" + key);
+        declarations_.push_back(name + " " + action_.payload.at(key) + ";");
+        if (batch_.summary) sql += "v_field := " + quoteLiteral(key) + ";\n";
+        sql += name + " := " + payloadSql(action_, "v_item", key, action_.payload.at(key)) + ";\n";
+    }
+    if (batch_.summary && !sql.empty()) sql += "v_field := NULL;\n";
+    return sql;
+}
+
+std::string BatchEmitter::gather() const {
+    std::string sql;
+    for (const spec::UniqueRule& rule : batch_.uniques) {
+        const std::string& field = rule.field.value;
+        const std::string values = seen(field), value = quoteName("p_" + field);
+        declarations_.push_back(values + " " + action_.payload.at(field) + "[] := '{}';");
+        sql += "IF " + value + " = ANY (" + values + ") THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206', MESSAGE = " +
+               quoteLiteral("an element before it has this " + field) + ",\n        COLUMN = " + quoteLiteral(field) +
+               ";\nEND IF;\n" + values + " := array_append(" + values + ", " + value + ");\n";
+    }
+    return sql + "v_places := array_append(v_places, v_number);\nv_elements := array_append(v_elements, v_item);\n";
+}
+
+// What is kept of an error of an element.
+std::string BatchEmitter::error(const std::string& number, const std::string& item, const std::string& field,
+                                const std::string& message) const {
+    if (!batch_.summary) return "format('element %s: %s', " + number + ", " + message + ")";
+    std::string id = "NULL";
+    if (rowKey_) {
+        id = item + " -> " + quoteLiteral(rowKey_->name);
+    } else if (writes_ && !writes_->target->key.empty()) {
+        const std::string& key = writes_->target->key;
+        id = "coalesce(" + item + " -> " + quoteLiteral(writes_->target->word + "_" + key) + ", " + item + " -> " +
+             quoteLiteral(key) + ")";
+    }
+    return "jsonb_build_object('index', " + number + " - 1, 'id', " + id + ",\n    'field', " + field + ", 'error', " +
+           message + ")";
+}
+
+// In a handler.
+std::string BatchEmitter::append(const std::string& number, const std::string& item) const {
+    const std::string message = private_ ? "SQLSTATE" : "SQLERRM";
+    if (!told_ && !collects_)
+        return "RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = " + error(number, item, "", message) + ";\n";
+    std::string sql = batch_.summary ? "GET STACKED DIAGNOSTICS v_column = COLUMN_NAME;\n" : "";
+    return sql + "v_errors := v_errors || " + error(number, item, "coalesce(nullif(v_column, ''), v_field)", message) +
+           ";\n";
+}
+
+std::string BatchEmitter::tooMany() const {
+    if (batch_.maxErrors < 0) return "";
+    const std::string most = std::to_string(batch_.maxErrors);
+    return "IF cardinality(v_errors) > " + most +
+           " THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206',\n        MESSAGE = " +
+           quoteLiteral("more than " + most + (batch_.maxErrors == 1 ? " element" : " elements") +
+                        " failed, so nothing was done") +
+           ",\n        DETAIL = array_to_string(v_errors, E'\\n');\nEND IF;\n";
+}
+
+// What is done with one element, and what becomes of its error.
+std::string BatchEmitter::caught(const std::string& body) const {
+    if (!keepsOn_) return body;
+    std::string sql = "BEGIN\n" + indent(body, 4) + unlessAborted;
+    if (!step_)
+        sql = "v_before := v_count;\n" + sql +
+              "        -- what was done for this element is undone, and so not counted\n        v_count := v_before;\n";
+    return sql + indent(append("v_number", "v_item"), 8) + "END;\n" + tooMany();
+}
+
+std::string BatchEmitter::given(const Printer& printer, const std::string& slice) const {
+    std::vector<std::string> columns;
+    for (const EventColumn& column : printer.used())
+        columns.push_back(column.rowsSql.empty() ? "r." + quoteName(column.name)
+                                                 : column.rowsSql + " AS " + quoteName(column.name));
+    return "SELECT\n    " + join(columns, ",\n    ") + "\nFROM unnest(v_places" + slice + ", v_elements" + slice +
+           ")\n    WITH ORDINALITY AS r(event_place, event_data, event_order)\n";
+}
+
+// The values of an element that name its row, if there can be one.
+std::vector<std::string> BatchEmitter::keysOf(Printer& printer) const {
+    std::vector<std::string> keys;
+    if (rowKey_) keys.push_back(printer.print(*rowKey_, true));
+    if (!isUpsert(*step_)) return keys;
+    keys.clear();
+    for (const std::string& column : step_->key)
+        for (const resolve::BoundAssignment& assignment : step_->set)
+            if (assignment.column == column)
+                keys.push_back(assignment.taken ? printer.print(*assignment.taken, true)
+                                                : printer.print(assignment.value, true));
+    return keys;
+}
+
+std::string BatchEmitter::lock() const {
+    Printer printer(world_, resolver_, action_, Printer::Place::handler);
+    const std::vector<std::string> keys = keysOf(printer);
+    if (keys.empty()) return "";
+    const resolve::EntityInfo& entity = *step_->target;
+    std::vector<std::string> columns;
+    for (const std::string& column : isUpsert(*step_) ? step_->key : std::vector<std::string>{entity.key})
+        columns.push_back("t." + quoteName(column));
+    const std::string row = columns.size() == 1 ? columns.front() : "(" + join(columns, ", ") + ")";
+    const bool removes = step_->spec->kind == spec::StepKind::remove;
+    return "-- locked in the order of their keys, so that calls never wait for each other in a circle\nPERFORM\nFROM " +
+           quoteName(entity.schema, entity.table) + " AS t\nWHERE " + row + " IN (\n    SELECT " + join(keys, ", ") +
+           "\n    FROM (\n" + indent(given(printer, ""), 8) + "    ) AS e\n)\nORDER BY " + join(columns, ", ") +
+           (removes ? "\nFOR UPDATE;\n\n" : "\nFOR NO KEY UPDATE;\n\n");
+}
+
+std::string BatchEmitter::statement() const {
+    Printer printer(world_, resolver_, action_, Printer::Place::handler);
+    StepEmitter steps(world_, action_, printer);
+    const std::string place = printer.meta("event_place", "integer");
+    const std::string slice = "[v_from:v_to]";
+    if (!rowKey_) {
+        const std::string sql = steps.atOnce(*step_, "");
+        return "WITH given AS (\n" + indent(given(printer, slice), 4) + ")\n" + sql +
+               ";\nv_count := v_count + (v_to - v_from + 1);\n";
+    }
+    const std::string sql = steps.atOnce(*step_, place), data = printer.meta("event_data", "jsonb");
+    return "WITH given AS (\n" + indent(given(printer, slice), 4) + "), written AS (\n" + indent(sql, 4) +
+           "\n)\nSELECT v_count + count(w.event_place),\n    v_errors || coalesce(array_agg(" +
+           indent(error(place, data, quoteLiteral(rowKey_->name), "'not_found'"), 4).substr(4) + "\n        ORDER BY " +
+           place +
+           ") FILTER (WHERE w.event_place IS NULL), '{}')\nINTO v_count, v_errors\nFROM given AS e\nLEFT JOIN written "
+           "AS "
+           "w ON w.event_place = " +
+           place + ";\n";
+}
+
+// One statement after the other, each about so many elements and about each row once: of two elements that name one
+// row, the second is done after the first.
+std::string BatchEmitter::write() const {
+    const std::string size = std::to_string(batch_.size > 0 ? batch_.size : usualSize);
+    declarations_.insert(declarations_.end(), {"v_places integer[] := '{}';", "v_elements jsonb[] := '{}';",
+                                               "v_from integer := 1;", "v_to integer;"});
+    if (keepsOn_) declarations_.push_back("v_size integer := " + size + ";");
+    std::string one =
+        "v_to := least(v_from + " + std::string(keepsOn_ ? "v_size" : size) + ", cardinality(v_places) + 1) - 1;\n";
+    Printer printer(world_, resolver_, action_, Printer::Place::handler);
+    const std::string order = printer.meta("event_order", "bigint");
+    const std::vector<std::string> keys = keysOf(printer);
+    if (!keys.empty())
+        one +=
+            "-- as far as no row is named again: that is done by the next statement\nSELECT "
+            "coalesce(min(k.event_order) "
+            "+ v_from - 2, v_to) INTO v_to\nFROM (\n    SELECT " +
+            order + ", row_number() OVER (PARTITION BY " + join(keys, ", ") + " ORDER BY " + order +
+            ") AS turn\n    FROM (\n" + indent(given(printer, "[v_from:v_to]"), 8) +
+            "    ) AS e\n) AS k\nWHERE k.turn > 1;\n";
+    if (!keepsOn_) {
+        one += statement();
+        if (rowKey_)
+            one +=
+                "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201', MESSAGE = v_errors[1];\nEND "
+                "IF;\n";
+        one += "v_from := v_to + 1;\n";
+    } else {
+        one += "BEGIN\n" +
+               indent(statement() + "v_from := v_to + 1;\nv_size := least(v_size * 2, " + size + ");\n", 4) +
+               unlessAborted +
+               "        -- what it did is undone; which element it was is looked for in halves\n"
+               "        IF v_to > v_from THEN\n            v_size := (v_to - v_from + 1) / 2;\n        ELSE\n" +
+               indent(std::string(batch_.summary ? "v_field := NULL;\n" : "") +
+                          append("v_places[v_from]", "v_elements[v_from]") + "v_from := v_from + 1;\n",
+                      12) +
+               "        END IF;\nEND;\n" + tooMany();
+    }
+    return "\n" + lock() + "WHILE v_from <= cardinality(v_places) LOOP\n" + indent(one, 4) + "END LOOP;\n";
+}
+
+std::string BatchEmitter::end() const {
+    if (collects_)
+        return "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206',\n"
+               "        MESSAGE = format('%s of %s elements failed', cardinality(v_errors), v_number),\n"
+               "        DETAIL = array_to_string(v_errors, E'\\n');\nEND IF;\n";
+    if (!told_ || !keepsOn_ || batch_.summary) return "";
+    return "FOREACH v_error IN ARRAY v_errors LOOP\n    RAISE WARNING USING MESSAGE = v_error;\nEND LOOP;\n";
+}
+
+std::string BatchEmitter::emit(const std::string& body, const std::string& label) {
+    declarations_.insert(declarations_.end(), {"v_item jsonb;", "v_number integer := 0;"});
+    std::string one = keys() + read();
+    for (const std::string& part : {body, step_ ? gather() : std::string()})
+        if (!part.empty()) one += (one.empty() ? "" : "\n") + part;
+    one = mustBe("v_item", "object", "element %s of " + action_.batchParameter + " must be a JSON object, and is %s",
+                 "v_number, ") +
+          one;
+    if (batch_.summary && batch_.byFields) one = "v_field := NULL;\n" + one;
+    one = caught(one);
+    if (keepsOn_ && !step_) declarations_.push_back("v_before integer;");
+    if (batch_.summary || batch_.byFields) declarations_.push_back("v_field text;");
+    if (batch_.summary) declarations_.push_back("v_column text;");
+    if (batch_.summary)
+        declarations_.push_back("v_errors jsonb[] := '{}';");
+    else if (collects_ || told_)
+        declarations_.push_back("v_errors text[] := ARRAY[]::text[];");
+    if (told_ && keepsOn_ && !collects_ && !batch_.summary) declarations_.push_back("v_error text;");
+    const std::string given = quoteName("p_" + action_.batchParameter);
+    std::string sql =
+        mustBe(given, "array", action_.batchParameter + " must be a JSON array of objects, and is %s", "");
+    sql += tooLong() + label + "FOR v_item IN SELECT j.value FROM jsonb_array_elements(" + given +
+           ") AS j LOOP\n    v_number := v_number + 1;\n" + indent(one, 4) + "END LOOP;\n";
+    if (step_) sql += write();
+    return sql + end();
+}
+
+}  // namespace specql::emit
