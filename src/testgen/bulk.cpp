@@ -18,6 +18,7 @@ public:
         : writer_(writer),
           action_(alone(action)),
           original_(action),
+          batch_(action.info->spec->batch),
           name_(snakeCase(action.info->spec->name.value)),
           stage_(writer.world, writer.resolver, writer.tables, action_, 0) {
         arm_.label = name_;
@@ -51,7 +52,8 @@ public:
         rows(fixture);
         if (original_.binding.custom && !original_.binding.event.empty() && writer_.isStopped(original_).empty())
             byEvent(fixture);
-        if (!action_.batchParameter.empty()) elements(fixture, "(" + join(conditions, ") AND (") + ")");
+        // Where no error is allowed, the call fails by the first.
+        if (!action_.batchParameter.empty() && batch_.maxErrors != 0) elements(fixture, "(" + join(conditions, ") AND (") + ")");
         if (step().where)
             writeStrangers(writer_, stage_, step(), own_, allocation().row, name_, given, stage_.focus(arm_), play());
     }
@@ -91,10 +93,14 @@ private:
         return join(args, ", ");
     }
 
-    // What it returns is kept, to be looked at like the tables.
+    std::string plainCall(const std::string& arguments) const {
+        return quoteName(action_.info->schema, name_) + "(" + arguments + ")";
+    }
+
+    // How many it returns is kept, to be looked at like the tables.
     std::string call(const std::string& arguments) const {
-        return "DO $do$ BEGIN PERFORM set_config('specql_test.returned', " + quoteName(action_.info->schema, name_) +
-               "(" + arguments + ")::text, true); END $do$";
+        const std::string number = plainCall(arguments) + (batch_.summary ? " ->> 'processed'" : "::text");
+        return "DO $do$ BEGIN PERFORM set_config('specql_test.returned', " + number + ", true); END $do$";
     }
 
     Play play() {
@@ -250,7 +256,9 @@ private:
         Reference wanted = reference(literal);
         if (handling == "continue_on_error") {
             title = name_ + " goes on after a bad element, and does not count it";
-            return writer_.checkAll(stage_, wanted, call(both), "", title);
+            writer_.checkAll(stage_, wanted, call(both), "", title);
+            if (batch_.summary) summary(both);
+            return;
         }
         const bool collects = handling == "collect_errors";
         const std::string fails = name_ + (collects ? " tells all errors at its end" : " fails at a bad element");
@@ -262,6 +270,11 @@ private:
             stage_, wanted,
             "DO $caught$ BEGIN EXECUTE " + quoteLiteral(call(both)) + "; EXCEPTION WHEN OTHERS THEN NULL; END $caught$",
             "", title);
+    }
+
+    void summary(const std::string& both) {
+        const std::string title = name_ + " tells which element was bad";
+        writer_.check("is(" + plainCall(both) + " #>> '{errors,0,index}', '0', " + quoteLiteral(title) + ")", title);
     }
 
     // An element that a validation refuses, or that lacks a key.
@@ -293,6 +306,7 @@ private:
     Writer& writer_;
     resolve::ResolvedAction action_;
     const resolve::ResolvedAction& original_;
+    const spec::Batch& batch_;
     std::string name_;
     Stage stage_;
     Arm arm_;

@@ -30,10 +30,26 @@ bool isUpsert(const resolve::ResolvedStep& step) {
     return step.spec->kind == spec::StepKind::upsert;
 }
 
+// The key of the elements whose value a column gets; null if it gets another one.
+const resolve::Value* valueOf(const resolve::ResolvedStep& step, const std::string& column) {
+    for (const resolve::BoundAssignment& assignment : step.set)
+        if (assignment.column == column && assignment.value.values.size() == 1 &&
+            assignment.value.values.front().kind == resolve::ValueKind::payload)
+            return &assignment.value.values.front();
+    return nullptr;
+}
+
 constexpr const char* unlessAborted =
     "EXCEPTION\n    WHEN serialization_failure OR deadlock_detected THEN\n        RAISE;\n    WHEN OTHERS THEN\n";
 
 }  // namespace
+
+std::string missingRow(const resolve::ResolvedAction& action, const std::string& key) {
+    const std::string& handling = action.info->spec->errorHandling.value;
+    const bool stops = handling.empty() || handling == "stop_on_error";
+    return "RAISE EXCEPTION USING ERRCODE = 'SQ201', COLUMN = " + quoteLiteral(key) +
+           ",\n        MESSAGE = " + (stops ? "format('element %s: not_found', v_number)" : "'not_found'") + ";\n";
+}
 
 BatchEmitter::BatchEmitter(const resolve::World& world, const resolve::Resolver& resolver,
                            const resolve::ResolvedAction& action, std::vector<std::string>& declarations)
@@ -73,8 +89,8 @@ std::string BatchEmitter::tooLong() const {
            " THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ200',\n        MESSAGE = format(" +
            quoteLiteral(action_.batchParameter + " has %s elements, and at most " + most + " are taken at once") +
            ", jsonb_array_length(" + given +
-           ")),\n        HINT = 'Give them in parts; max_elements: of the operation says how many it takes.';\nEND "
-           "IF;\n";
+           ")),\n        HINT = 'Give them in parts; max_elements: of the operation says how many it takes.';\n"
+           "END IF;\n";
 }
 
 // Under which keys an element says things, if those that it may have are known; and the one that names its row.
@@ -141,21 +157,22 @@ std::string BatchEmitter::error(const std::string& number, const std::string& it
         id = item + " -> " + quoteLiteral(rowKey_->name);
     } else if (writes_ && !writes_->target->key.empty()) {
         const std::string& key = writes_->target->key;
+        const resolve::Value* own = isUpsert(*writes_) ? valueOf(*writes_, writes_->key.front()) : nullptr;
         id = "coalesce(" + item + " -> " + quoteLiteral(writes_->target->word + "_" + key) + ", " + item + " -> " +
              quoteLiteral(key) + ")";
+        if (own) id = item + " -> " + quoteLiteral(own->name);
     }
     return "jsonb_build_object('index', " + number + " - 1, 'id', " + id + ",\n    'field', " + field + ", 'error', " +
            message + ")";
 }
 
 // In a handler.
-std::string BatchEmitter::append(const std::string& number, const std::string& item) const {
+std::string BatchEmitter::append(const std::string& number, const std::string& item, const std::string& field) const {
     const std::string message = private_ ? "SQLSTATE" : "SQLERRM";
     if (!told_ && !collects_)
         return "RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = " + error(number, item, "", message) + ";\n";
     std::string sql = batch_.summary ? "GET STACKED DIAGNOSTICS v_column = COLUMN_NAME;\n" : "";
-    return sql + "v_errors := v_errors || " + error(number, item, "coalesce(nullif(v_column, ''), v_field)", message) +
-           ";\n";
+    return sql + "v_errors := v_errors || " + error(number, item, field, message) + ";\n";
 }
 
 std::string BatchEmitter::tooMany() const {
@@ -175,7 +192,8 @@ std::string BatchEmitter::caught(const std::string& body) const {
     if (!step_)
         sql = "v_before := v_count;\n" + sql +
               "        -- what was done for this element is undone, and so not counted\n        v_count := v_before;\n";
-    return sql + indent(append("v_number", "v_item"), 8) + "END;\n" + tooMany();
+    return sql + indent(append("v_number", "v_item", "coalesce(nullif(v_column, ''), v_field)"), 8) + "END;\n" +
+           tooMany();
 }
 
 std::string BatchEmitter::given(const Printer& printer, const std::string& slice) const {
@@ -220,22 +238,20 @@ std::string BatchEmitter::lock() const {
 std::string BatchEmitter::statement() const {
     Printer printer(world_, resolver_, action_, Printer::Place::handler);
     StepEmitter steps(world_, action_, printer);
-    const std::string place = printer.meta("event_place", "integer");
+    const std::string place = printer.meta("event_place", "integer"), data = printer.meta("event_data", "jsonb");
     const std::string slice = "[v_from:v_to]";
     if (!rowKey_) {
         const std::string sql = steps.atOnce(*step_, "");
         return "WITH given AS (\n" + indent(given(printer, slice), 4) + ")\n" + sql +
-               ";\nv_count := v_count + (v_to - v_from + 1);\n";
+               (batch_.summary ? ";\n" : ";\nv_count := v_count + (v_to - v_from + 1);\n");
     }
-    const std::string sql = steps.atOnce(*step_, place), data = printer.meta("event_data", "jsonb");
+    const std::string sql = steps.atOnce(*step_, place);
     return "WITH given AS (\n" + indent(given(printer, slice), 4) + "), written AS (\n" + indent(sql, 4) +
-           "\n)\nSELECT v_count + count(w.event_place),\n    v_errors || coalesce(array_agg(" +
+           "\n)\nSELECT " + (batch_.summary ? "" : "v_count + count(w.event_place),\n    ") +
+           "v_errors || coalesce(array_agg(" +
            indent(error(place, data, quoteLiteral(rowKey_->name), "'not_found'"), 4).substr(4) + "\n        ORDER BY " +
-           place +
-           ") FILTER (WHERE w.event_place IS NULL), '{}')\nINTO v_count, v_errors\nFROM given AS e\nLEFT JOIN written "
-           "AS "
-           "w ON w.event_place = " +
-           place + ";\n";
+           place + ") FILTER (WHERE w.event_place IS NULL), '{}')\nINTO " + (batch_.summary ? "" : "v_count, ") +
+           "v_errors\nFROM given AS e\nLEFT JOIN written AS w ON w.event_place = " + place + ";\n";
 }
 
 // One statement after the other, each about so many elements and about each row once: of two elements that name one
@@ -252,9 +268,8 @@ std::string BatchEmitter::write() const {
     const std::vector<std::string> keys = keysOf(printer);
     if (!keys.empty())
         one +=
-            "-- as far as no row is named again: that is done by the next statement\nSELECT "
-            "coalesce(min(k.event_order) "
-            "+ v_from - 2, v_to) INTO v_to\nFROM (\n    SELECT " +
+            "-- as far as no row is named again: that is done by the next statement\n"
+            "SELECT coalesce(min(k.event_order) + v_from - 2, v_to) INTO v_to\nFROM (\n    SELECT " +
             order + ", row_number() OVER (PARTITION BY " + join(keys, ", ") + " ORDER BY " + order +
             ") AS turn\n    FROM (\n" + indent(given(printer, "[v_from:v_to]"), 8) +
             "    ) AS e\n) AS k\nWHERE k.turn > 1;\n";
@@ -262,19 +277,18 @@ std::string BatchEmitter::write() const {
         one += statement();
         if (rowKey_)
             one +=
-                "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201', MESSAGE = v_errors[1];\nEND "
-                "IF;\n";
+                "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201', MESSAGE = v_errors[1];\n"
+                "END IF;\n";
         one += "v_from := v_to + 1;\n";
     } else {
-        one += "BEGIN\n" +
-               indent(statement() + "v_from := v_to + 1;\nv_size := least(v_size * 2, " + size + ");\n", 4) +
-               unlessAborted +
-               "        -- what it did is undone; which element it was is looked for in halves\n"
-               "        IF v_to > v_from THEN\n            v_size := (v_to - v_from + 1) / 2;\n        ELSE\n" +
-               indent(std::string(batch_.summary ? "v_field := NULL;\n" : "") +
-                          append("v_places[v_from]", "v_elements[v_from]") + "v_from := v_from + 1;\n",
-                      12) +
-               "        END IF;\nEND;\n" + tooMany();
+        one +=
+            "BEGIN\n" + indent(statement() + "v_from := v_to + 1;\nv_size := least(v_size * 2, " + size + ");\n", 4) +
+            unlessAborted +
+            "        -- what it did is undone; which element it was is looked for in halves\n"
+            "        IF v_to > v_from THEN\n            v_size := (v_to - v_from + 1) / 2;\n        ELSE\n" +
+            indent(append("v_places[v_from]", "v_elements[v_from]", "nullif(v_column, '')") + "v_from := v_from + 1;\n",
+                   12) +
+            "        END IF;\nEND;\n" + tooMany();
     }
     return "\n" + lock() + "WHILE v_from <= cardinality(v_places) LOOP\n" + indent(one, 4) + "END LOOP;\n";
 }
@@ -286,6 +300,23 @@ std::string BatchEmitter::end() const {
                "        DETAIL = array_to_string(v_errors, E'\\n');\nEND IF;\n";
     if (!told_ || !keepsOn_ || batch_.summary) return "";
     return "FOREACH v_error IN ARRAY v_errors LOOP\n    RAISE WARNING USING MESSAGE = v_error;\nEND LOOP;\n";
+}
+
+// Rows that are read, and so locked, for one element after the other are read in the order of their keys.
+std::string BatchEmitter::elements(const std::string& one) const {
+    const std::string array = "jsonb_array_elements(" + quoteName("p_" + action_.batchParameter) + ")";
+    const bool reads = step_ && rowKey_ &&
+                       std::any_of(action_.contexts.begin(), action_.contexts.end(),
+                                   [](const resolve::Context& context) { return !context.columns.empty(); });
+    if (!reads)
+        return "FOR v_item IN SELECT j.value FROM " + array + " AS j LOOP\n    v_number := v_number + 1;\n" +
+               indent(one, 4) + "END LOOP;\n";
+    std::string key = "j.value ->> " + quoteLiteral(rowKey_->name);
+    if (!alias_.empty()) key = "coalesce(" + key + ", j.value ->> " + quoteLiteral(alias_) + ")";
+    return "FOR v_item, v_number IN\n    SELECT j.value, j.number FROM " + array +
+           " WITH ORDINALITY AS j(value, number)\n    ORDER BY " + key + ", j.number\nLOOP\n" + indent(one, 4) +
+           "END LOOP;\nv_number := coalesce(jsonb_array_length(" + quoteName("p_" + action_.batchParameter) +
+           "), 0);\n";
 }
 
 std::string BatchEmitter::emit(const std::string& body, const std::string& label) {
@@ -303,14 +334,13 @@ std::string BatchEmitter::emit(const std::string& body, const std::string& label
     if (batch_.summary) declarations_.push_back("v_column text;");
     if (batch_.summary)
         declarations_.push_back("v_errors jsonb[] := '{}';");
-    else if (collects_ || told_)
+    else if (collects_ || (told_ && keepsOn_) || (step_ && rowKey_))
         declarations_.push_back("v_errors text[] := ARRAY[]::text[];");
     if (told_ && keepsOn_ && !collects_ && !batch_.summary) declarations_.push_back("v_error text;");
     const std::string given = quoteName("p_" + action_.batchParameter);
     std::string sql =
         mustBe(given, "array", action_.batchParameter + " must be a JSON array of objects, and is %s", "");
-    sql += tooLong() + label + "FOR v_item IN SELECT j.value FROM jsonb_array_elements(" + given +
-           ") AS j LOOP\n    v_number := v_number + 1;\n" + indent(one, 4) + "END LOOP;\n";
+    sql += tooLong() + label + elements(one);
     if (step_) sql += write();
     return sql + end();
 }

@@ -9,6 +9,9 @@
 
 namespace specql::emit {
 
+// Fails the element whose key names no row; where errors are kept, they say of which element they are.
+std::string missingRow(const resolve::ResolvedAction& action, const std::string& key);
+
 class BatchEmitter {
 public:
     // Puts what its statements need in DECLARE among `declarations`.
@@ -23,15 +26,15 @@ public:
     std::string returned() const;
 
 private:
-    std::string size() const;
     std::string tooLong() const;
+    std::string elements(const std::string& one) const;
     std::string keys() const;
     std::string read() const;
     std::string gather() const;
     std::string caught(const std::string& body) const;
     std::string error(const std::string& number, const std::string& item, const std::string& field,
                       const std::string& message) const;
-    std::string append(const std::string& number, const std::string& item) const;
+    std::string append(const std::string& number, const std::string& item, const std::string& field) const;
     std::string tooMany() const;
     std::string lock() const;
     std::string write() const;

@@ -45,18 +45,18 @@ Object bulkFunction(const resolve::World& world, const resolve::Resolver& resolv
     StepEmitter steps(world, action, printer);
     std::vector<std::string> arguments, types, declarations;
     const bool counts = !action.result;
-    if (counts) declarations.push_back("v_count integer := 0;");
     for (const auto& [key, type] : action.parameters()) {
         arguments.push_back(quoteName("p_" + key) + " " + type);
         types.push_back(type);
     }
     BatchEmitter batch(world, resolver, action, declarations);
+    if (counts && !(batch.atOnce() && info.spec->batch.summary)) declarations.push_back("v_count integer := 0;");
     const bool overArray = !action.batchParameter.empty(), asksOnce = overArray && isOfCall(action.required);
     std::string body, required = requirement(world, action, printer), before;
     const bool asksRows = speaksOfRows(action.required);
     if (!asksRows) (asksOnce ? before : body) = required;
     for (const resolve::Context& context : action.contexts) {
-        if (batch.atOnce()) continue;
+        if (batch.atOnce() && context.columns.empty()) continue;
         std::vector<std::string> columns;
         for (const std::string& column : context.columns)
             columns.push_back("t." + quoteName(column));
@@ -78,9 +78,12 @@ Object bulkFunction(const resolve::World& world, const resolve::Resolver& resolv
             body += '\n';
             continue;
         }
-        body += "IF NOT FOUND THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" +
-                context.key.name + " %s names no row of " + context.entity->shown() + "', coalesce(" + key +
-                "::text, 'null'));\nEND IF;\n\n";
+        const std::string fails = info.spec->batch.key
+                                      ? missingRow(action, context.key.name)
+                                      : "RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" +
+                                            context.key.name + " %s names no row of " + context.entity->shown() +
+                                            "', coalesce(" + key + "::text, 'null'));\n";
+        body += "IF NOT FOUND THEN\n    " + fails + "END IF;\n\n";
     }
     if (asksRows) body += required;
     StepPlace place{StepPlace::Rows::once, "", 0, action.batchParameter.empty() ? "" : "elements"};

@@ -143,23 +143,27 @@ std::string StepEmitter::upsert(const resolve::ResolvedStep& step, const StepPla
     auto isKey = [&](const std::string& column) {
         return std::find(step.key.begin(), step.key.end(), column) != step.key.end();
     };
-    std::vector<std::string> columns, values, changed, set, key, same;
+    std::vector<std::string> columns, values, changed, set, key, same, there;
     for (const resolve::BoundAssignment& assignment : step.set) {
         columns.push_back(quoteName(assignment.column));
         // Of a row that is not there yet its defaults are read.
         printer_.targetSql = [&](const resolve::Value& value) { return absent(entity, value.name); };
         values.push_back(assignmentSql(assignment));
         printer_.targetSql = nullptr;
-        if (isKey(assignment.column))
+        if (isKey(assignment.column)) {
             same.push_back(values.back() + " = excluded." + columns.back());
-        else
-            changed.push_back(columns.back()), set.push_back(assignmentSql(assignment));
+            there.push_back("x." + columns.back() + " = " + values.back());
+        } else {
+            changed.push_back(columns.back());
+            set.push_back(assignmentSql(assignment));
+        }
     }
     for (const std::string& column : step.key)
         key.push_back(quoteName(column));
     std::string sql = "INSERT INTO " + tableName(entity) + " AS t\n    (" + join(columns, ", ") + ")\n";
     sql += place.from.empty() ? "VALUES\n    (" + join(values, ",\n     ") + ")"
-                              : "SELECT\n    " + join(values, ",\n    ") + "\nFROM " + place.from;
+                              : "SELECT\n    " + join(values, ",\n    ") + "\nFROM " + place.from + "\nLEFT JOIN " +
+                                    tableName(entity) + " AS x ON " + join(there, " AND ");
     sql += "\nON CONFLICT (" + join(key, ", ") + ") DO ";
     if (set.empty()) return sql + "NOTHING;\n";
     // Of many, a row finds what it is given by its key.
@@ -180,21 +184,28 @@ std::string StepEmitter::absent(const resolve::EntityInfo& entity, const std::st
 
 std::string StepEmitter::atOnce(const resolve::ResolvedStep& step, const std::string& returning) {
     const bool changes = step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove;
+    const bool upserts = step.spec->kind == spec::StepKind::upsert;
     const spec::Batch& batch = action_.info->spec->batch;
-    // What an element does not give stays as it is, or is as in any new row.
+    // What an element does not give stays as it is, or is as in any new row. A row that would be inserted is refused
+    // for what it lacks before it is found to be there, so it is given what that row has.
     lacking_ = [&](const resolve::BoundAssignment& assignment, const std::string& sql) {
         const bool gives = assignment.value && assignment.value.values.size() == 1;
         const std::string key = gives ? assignment.value.values.front().name : "";
         if (!batch.byFields || !batch.optional.count(key)) return sql;
-        const bool isThere = changes || (step.spec->kind == spec::StepKind::upsert && !printer_.targetSql);
+        const std::string column = quoteName(assignment.column);
+        std::string otherwise = " ELSE t." + column;
+        if (!changes && (!upserts || printer_.targetSql)) {
+            otherwise = " ELSE " + absent(*step.target, assignment.column);
+            if (upserts)
+                otherwise = " WHEN x." + quoteName(step.key.front()) + " IS NOT NULL THEN x." + column + otherwise;
+        }
         return "CASE WHEN " + printer_.meta("event_data", "jsonb") + " ? " + quoteLiteral(key) + " THEN " + sql +
-               " ELSE " + (isThere ? "t." + quoteName(assignment.column) : absent(*step.target, assignment.column)) +
-               " END";
+               otherwise + " END";
     };
     StepPlace place{StepPlace::Rows::once, "given AS e", 0, ""};
     std::string sql;
     if (!changes) {
-        sql = step.spec->kind == spec::StepKind::upsert ? upsert(step, place) : insert(step, place, false);
+        sql = upserts ? upsert(step, place) : insert(step, place, false);
         sql.resize(sql.size() - 2);
     } else {
         const bool remove = step.spec->kind == spec::StepKind::remove;

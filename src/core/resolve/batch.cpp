@@ -15,9 +15,10 @@ bool isChange(const ResolvedStep& step) {
     return step.spec->kind == spec::StepKind::update || step.spec->kind == spec::StepKind::remove;
 }
 
-// What an element before it has written would be seen by a query.
+// A query would see what an element before it has written, and a row that a key leads to is read for one element.
 bool looksAtRows(const BoundExpression& bound) {
-    return !bound.tables.empty();
+    return !bound.tables.empty() || std::any_of(bound.values.begin(), bound.values.end(),
+                                                [](const Value& value) { return value.kind == ValueKind::context; });
 }
 
 }  // namespace
@@ -47,10 +48,6 @@ const ResolvedStep* writtenAtOnce(const World& world, const ResolvedAction& acti
                  std::any_of(last.set.begin(), last.set.end(),
                              [](const BoundAssignment& assignment) { return looksAtRows(assignment.value); });
     if (!tested || looks || !last.target || last.limit || !last.order.empty()) return nullptr;
-    // A row that a test reads is read element by element.
-    const bool reads = std::any_of(action.contexts.begin(), action.contexts.end(),
-                                   [](const Context& context) { return !context.columns.empty(); });
-    if (reads || action.contexts.size() > (last.byContext >= 0 ? 1u : 0u)) return nullptr;
     if (isInsertion(last)) return &last;
     return isChange(last) && !last.target->key.empty() && rowOfElement(world, action, last) ? &last : nullptr;
 }

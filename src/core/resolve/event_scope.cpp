@@ -109,8 +109,9 @@ void EventScope::notePayload(const std::string& name) {
 }
 
 bool EventScope::declaredParam(const std::string& name) const {
-    return emitted_.count(name) || std::any_of(action_.spec->params.begin(), action_.spec->params.end(),
-                                               [&](const spec::Param& param) { return param.name.value == name; });
+    return emitted_.count(name) || action_.spec->batch.told.count(name) ||
+           std::any_of(action_.spec->params.begin(), action_.spec->params.end(),
+                       [&](const spec::Param& param) { return param.name.value == name; });
 }
 
 std::string EventScope::keyInPayload(const std::string& name) const {

@@ -281,6 +281,9 @@ void readBatch(ReadContext& context, const yaml::Node& node, Action& action) {
     batch.byFields = isByFields(action, node);
     if (const yaml::Entry* entry = node.find("fields")) {
         batch.fields = context.texts(entry->value, "fields");
+        for (const Text& field : batch.fields) {
+            batch.told.insert(field.value);
+        }
         if (!batch.byFields) {
             context.diagnostics.report(Code::S297, entry->key.pos,
                                        "\"fields\" says what an operation without steps sets, and here are steps",

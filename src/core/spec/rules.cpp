@@ -80,6 +80,7 @@ public:
         if (context_.diagnostics.errorCount() > before) {
             return;
         }
+        action_.batch.told.insert(field_.value);
         if (rule_.value == "required") {
             action_.batch.optional.insert(field_.value);
         }

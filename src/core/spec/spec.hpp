@@ -175,6 +175,7 @@ struct Batch {
     int maxErrors = -1;              // -1: any number
     int maxElements = 0;             // 0: unsaid
     bool summary = false;            // it returns how many were done, and what was wrong with the others
+    std::set<std::string> told;      // keys that the action says its elements have
     std::set<std::string> optional;  // keys that an element may lack
     std::vector<UniqueRule> uniques;
 };
