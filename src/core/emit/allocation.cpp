@@ -1,6 +1,7 @@
 // The rows that a bulk operation takes, and the steps that are done for each of them.
 #include <algorithm>
 
+#include "emit/batch.hpp"
 #include "emit/steps.hpp"
 #include "resolve/batch.hpp"
 #include "text/quote.hpp"
@@ -89,9 +90,7 @@ std::string StepEmitter::take(const resolve::ResolvedStep& step, const std::vect
     if (const resolve::Value* key = action_.info->spec->batch.key && !action_.batchParameter.empty()
                                         ? resolve::rowOfElement(world_, action_, step)
                                         : nullptr)
-        sql += "IF " + rows +
-               " = '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201', MESSAGE = 'not_found', COLUMN = " +
-               quoteLiteral(key->name) + ";\nEND IF;\n";
+        sql += "IF " + rows + " = '{}' THEN\n" + indent(missingRow(action_, key->name), 4) + "END IF;\n";
     if (behind.empty()) return sql;
     std::vector<const resolve::ResolvedStep*> steps;
     for (const resolve::ResolvedStep& one : behind)

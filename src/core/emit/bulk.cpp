@@ -80,10 +80,10 @@ Object bulkFunction(const resolve::World& world, const resolve::Resolver& resolv
         }
         const std::string fails = info.spec->batch.key
                                       ? missingRow(action, context.key.name)
-                                      : "RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = format('" +
+                                      : "RAISE EXCEPTION USING ERRCODE = 'SQ201',\n    MESSAGE = format('" +
                                             context.key.name + " %s names no row of " + context.entity->shown() +
                                             "', coalesce(" + key + "::text, 'null'));\n";
-        body += "IF NOT FOUND THEN\n    " + fails + "END IF;\n\n";
+        body += "IF NOT FOUND THEN\n" + indent(fails, 4) + "END IF;\n\n";
     }
     if (asksRows) body += required;
     StepPlace place{StepPlace::Rows::once, "", 0, action.batchParameter.empty() ? "" : "elements"};
