@@ -2,6 +2,7 @@
 // does is compared with the reference. Of an array also what a bad element does to the others.
 #include <algorithm>
 
+#include "resolve/batch.hpp"
 #include "testgen/writer.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -35,26 +36,28 @@ public:
         writer_.begin(original_.info->name());
         std::string why = stage_.unfit, given, sql;
         if (why.empty() && action_.branches.size() != 1) why = "it has more than one branch";
-        if (why.empty() && (stage_.allocations.empty() || stage_.allocations[0].row < 0))
-            why = "it updates or deletes no rows that have a key";
+        const bool takes = !stage_.allocations.empty() && stage_.allocations[0].row >= 0;
+        if (why.empty() && !takes && !inserts()) why = "it updates or deletes no rows that have a key";
         std::vector<std::string> conditions;
         if (why.empty() && stage_.condition(arm_, Scenario::reference, given, why)) {
             conditions.push_back(given);
-            if (step().where && stage_.print(step().where, Scenario::reference, own_, sql, why))
+            if (takes && step().where && stage_.print(step().where, Scenario::reference, own_, sql, why))
                 conditions.push_back(sql);
-            if (!step().allocated.empty() && step().limit &&
+            if (takes && !step().allocated.empty() && step().limit &&
                 stage_.print(step().limit, Scenario::reference, own_, sql, why))
                 conditions.push_back("(" + sql + ") >= 3");
         }
         Fixture fixture;
         if (why.empty()) fixture = writer_.find(stage_, conditions, {}, stage_.focus(arm_), why);
         if (!fixture) return writer_.skip(name_ + " handles rows", why);
-        rows(fixture);
-        if (original_.binding.custom && !original_.binding.event.empty() && writer_.isStopped(original_).empty())
+        takes ? rows(fixture) : newRow(fixture);
+        if (takes && original_.binding.custom && !original_.binding.event.empty() &&
+            writer_.isStopped(original_).empty())
             byEvent(fixture);
         // Where no error is allowed, the call fails by the first.
-        if (!action_.batchParameter.empty() && batch_.maxErrors != 0) elements(fixture, "(" + join(conditions, ") AND (") + ")");
-        if (step().where)
+        if (!action_.batchParameter.empty() && batch_.maxErrors != 0)
+            elements(fixture, "(" + join(conditions, ") AND (") + ")");
+        if (takes && step().where)
             writeStrangers(writer_, stage_, step(), own_, allocation().row, name_, given, stage_.focus(arm_), play());
     }
 
@@ -70,6 +73,12 @@ private:
     const Allocation& allocation() const { return stage_.allocations[0]; }
     const resolve::ResolvedStep& step() const { return *allocation().step; }
     const PlannedRow& planned() const { return stage_.scenario.row(allocation().row); }
+
+    // It writes one new row for each element of its array.
+    bool inserts() const {
+        const resolve::ResolvedStep* written = resolve::writtenAtOnce(writer_.world, original_);
+        return written && stage_.allocations.empty();
+    }
 
     // --- calls -------------------------------------------------------------------------------------------------------
 
@@ -122,8 +131,18 @@ private:
     }
 
     void plantRow(const Stage::Render& literal, Cells cells) {
+        if (stage_.allocations.empty() || isRead()) return;
         if (!step().allocated.empty()) cells.emplace(step().allocated, "1");
         writer_.fixture(stage_.quietRow(allocation().row, literal, cells));
+    }
+
+    // The row that it writes is there already, as one that it reads.
+    bool isRead() const {
+        const resolve::Value* key = resolve::rowOfElement(writer_.world, action_, step());
+        return key && std::any_of(action_.contexts.begin(), action_.contexts.end(), [&](const resolve::Context& read) {
+                   return read.entity == step().target && read.key.kind == resolve::ValueKind::payload &&
+                          read.key.name == key->name && !read.columns.empty();
+               });
     }
 
     // A value that puts a row in a place of the order, if that begins with a column that nothing else is about.
@@ -221,6 +240,18 @@ private:
         }
         for (const Bystander& row : alone)
             writer_.checkPlaces({row.place}, row.title);
+    }
+
+    void newRow(const Fixture& fixture) {
+        writer_.begin(original_.info->name() + ": what it writes");
+        Stage::Render literal = writer_.literals(stage_, fixture);
+        writer_.rows(stage_, literal);
+        Reference wanted = reference(literal);
+        writer_.compare(stage_, wanted, call(arguments(literal)), "");
+        writer_.fixture(call(arguments(literal)));
+        writer_.checkPlaces({Reference::returned}, name_ + " returns how many elements it handled");
+        for (const resolve::ResolvedStep* one : arm_.steps)
+            if (isSeen(*one)) writer_.checkStep(stage_, wanted, *one, stepTitle(writer_.world, arm_, *one));
     }
 
     void byEvent(const Fixture& fixture) {

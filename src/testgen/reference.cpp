@@ -88,6 +88,12 @@ std::string wayVariable(int context) {
     return "v_way_" + std::to_string(context + 1);
 }
 
+bool takes(const std::vector<resolve::ResolvedStep>& steps) {
+    return std::any_of(steps.begin(), steps.end(), [](const resolve::ResolvedStep& step) {
+        return step.takes || takes(step.then) || takes(step.otherwise);
+    });
+}
+
 }  // namespace
 
 Reference::Reference(const resolve::World& world, const resolve::Resolver& resolver, const Stage& stage,
@@ -121,7 +127,12 @@ Reference::Reference(const resolve::World& world, const resolve::Resolver& resol
             stage.eventCondition(literal, "f") + ")))";
     }
     if (resolve::isFunction(*told_.info)) {
-        body = "PERFORM set_config('specql_test.returned', '0', true);\n" + body;
+        // One that takes no rows returns how many elements it has handled.
+        bool any = false;
+        for (const resolve::ResolvedBranch& branch : told_.branches)
+            any = any || takes(branch.steps) || takes(branch.otherwise);
+        const char* first = any ? "'0'" : "'1'";
+        body = "PERFORM set_config('specql_test.returned', " + std::string(first) + ", true);\n" + body;
         queries_[returned] = "SELECT jsonb_build_object('rows', current_setting('specql_test.returned', true))";
     }
     std::string declared;

@@ -140,7 +140,8 @@ std::string BatchEmitter::gather() const {
     for (const spec::UniqueRule& rule : batch_.uniques) {
         const std::string& field = rule.field.value;
         const std::string values = seen(field), value = quoteName("p_" + field);
-        declarations_.push_back(values + " " + action_.payload.at(field) + "[] := '{}';");
+        const std::string type = action_.payload.at(field) + "[]";
+        declarations_.push_back(values + " " + type + " := ARRAY[]::" + type + ";");
         sql += "IF " + value + " = ANY (" + values + ") THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206', MESSAGE = " +
                quoteLiteral("an element before it has this " + field) + ",\n        COLUMN = " + quoteLiteral(field) +
                ";\nEND IF;\n" + values + " := array_append(" + values + ", " + value + ");\n";
@@ -247,7 +248,7 @@ std::string BatchEmitter::statement() const {
     }
     const std::string sql = steps.atOnce(*step_, place);
     return "WITH given AS (\n" + indent(given(printer, slice), 4) + "), written AS (\n" + indent(sql, 4) +
-           "\n)\nSELECT " + (batch_.summary ? "" : "v_count + count(w.event_place),\n    ") +
+           "\n)\nSELECT " + (batch_.summary ? "" : "v_count + count(w.event_place)::integer,\n    ") +
            "v_errors || coalesce(array_agg(" +
            indent(error(place, data, quoteLiteral(rowKey_->name), "'not_found'"), 4).substr(4) + "\n        ORDER BY " +
            place + ") FILTER (WHERE w.event_place IS NULL), '{}')\nINTO " + (batch_.summary ? "" : "v_count, ") +
@@ -258,8 +259,9 @@ std::string BatchEmitter::statement() const {
 // row, the second is done after the first.
 std::string BatchEmitter::write() const {
     const std::string size = std::to_string(batch_.size > 0 ? batch_.size : usualSize);
-    declarations_.insert(declarations_.end(), {"v_places integer[] := '{}';", "v_elements jsonb[] := '{}';",
-                                               "v_from integer := 1;", "v_to integer;"});
+    declarations_.insert(declarations_.end(),
+                         {"v_places integer[] := ARRAY[]::integer[];", "v_elements jsonb[] := ARRAY[]::jsonb[];",
+                          "v_from integer := 1;", "v_to integer;"});
     if (keepsOn_) declarations_.push_back("v_size integer := " + size + ";");
     std::string one =
         "v_to := least(v_from + " + std::string(keepsOn_ ? "v_size" : size) + ", cardinality(v_places) + 1) - 1;\n";
@@ -269,7 +271,7 @@ std::string BatchEmitter::write() const {
     if (!keys.empty())
         one +=
             "-- as far as no row is named again: that is done by the next statement\n"
-            "SELECT coalesce(min(k.event_order) + v_from - 2, v_to) INTO v_to\nFROM (\n    SELECT " +
+            "SELECT coalesce(min(k.event_order)::integer + v_from - 2, v_to) INTO v_to\nFROM (\n    SELECT " +
             order + ", row_number() OVER (PARTITION BY " + join(keys, ", ") + " ORDER BY " + order +
             ") AS turn\n    FROM (\n" + indent(given(printer, "[v_from:v_to]"), 8) +
             "    ) AS e\n) AS k\nWHERE k.turn > 1;\n";
@@ -313,7 +315,7 @@ std::string BatchEmitter::elements(const std::string& one) const {
                indent(one, 4) + "END LOOP;\n";
     std::string key = "j.value ->> " + quoteLiteral(rowKey_->name);
     if (!alias_.empty()) key = "coalesce(" + key + ", j.value ->> " + quoteLiteral(alias_) + ")";
-    return "FOR v_item, v_number IN\n    SELECT j.value, j.number FROM " + array +
+    return "FOR v_item, v_number IN\n    SELECT j.value, j.number::integer FROM " + array +
            " WITH ORDINALITY AS j(value, number)\n    ORDER BY " + key + ", j.number\nLOOP\n" + indent(one, 4) +
            "END LOOP;\nv_number := coalesce(jsonb_array_length(" + quoteName("p_" + action_.batchParameter) +
            "), 0);\n";
@@ -333,7 +335,7 @@ std::string BatchEmitter::emit(const std::string& body, const std::string& label
     if (batch_.summary || batch_.byFields) declarations_.push_back("v_field text;");
     if (batch_.summary) declarations_.push_back("v_column text;");
     if (batch_.summary)
-        declarations_.push_back("v_errors jsonb[] := '{}';");
+        declarations_.push_back("v_errors jsonb[] := ARRAY[]::jsonb[];");
     else if (collects_ || (told_ && keepsOn_) || (step_ && rowKey_))
         declarations_.push_back("v_errors text[] := ARRAY[]::text[];");
     if (told_ && keepsOn_ && !collects_ && !batch_.summary) declarations_.push_back("v_error text;");

@@ -249,8 +249,11 @@ void ActionResolver::checkKeys() {
     visitExpressions(result_, [&](BoundExpression& bound) {
         for (size_t i = 0; i < bound.values.size(); i++) {
             const std::string& key = bound.values[i].name;
-            if (bound.values[i].kind != ValueKind::payload || event_.declaredParam(key) || known(declared, key) ||
-                known(fields, key) || known(fields, key + "_id") || !reported.insert(key).second)
+            // A rule may be about a key that no step uses.
+            const bool ruled = action_.spec->batch.told.count(key) && !action_.spec->batch.byFields;
+            if (bound.values[i].kind != ValueKind::payload || (event_.declaredParam(key) && !ruled) ||
+                known(declared, key) || known(fields, key) || known(fields, key + "_id") ||
+                !reported.insert(key).second)
                 continue;
             std::string near = nearest(key, declared, 2);
             if (near.empty() && key.size() >= shortestTypo) near = nearest(key, fields, 1);

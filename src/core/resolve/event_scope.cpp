@@ -156,9 +156,10 @@ void EventScope::findWays() {
         findMatchKeys();
         return followRefs();
     }
-    if (action_.spec->ofRow)
+    const std::string rowKey = action_.spec->ofRow ? ownKey() : action_.spec->batch.rowKey;
+    if (!rowKey.empty())
         for (EntityInfo& entity : world_.entities)
-            if (&entity == action_.home) addWay(&entity, payloadValue(ownKey()), entity.word);
+            if (&entity == action_.home) addWay(&entity, payloadValue(rowKey), entity.word);
     // What the row refers to is not asked for by a key of its own.
     if (action_.spec->ofRow) followRefs();
     for (const spec::Param& param : action_.spec->params)

@@ -52,7 +52,7 @@ void checkHandling(ReadContext& context, const yaml::Node& node, Action& action)
         handling.value = "continue_on_error";
         return;
     }
-    const bool stops = handling.value == "stop_on_error" || handling.empty();
+    const bool stops = handling.value == "stop_on_error";
     if (batch.summary && handling.value != "continue_on_error") {
         context.diagnostics.report(
             Code::S295, handling.pos,
@@ -78,7 +78,7 @@ public:
         }
         Step step;
         step.verb = action_.operation;
-        step.target = entity_.name;
+        step.target = written(entity_.name.value, action_.operation);
         step.pos = action_.operation.pos;
         std::string ownRow;
         if (operation == "update" || operation == "delete") {
@@ -190,6 +190,7 @@ private:
     void declareKey() {
         Param param;
         param.name = written(elementKey(entity_), action_.operation);
+        action_.batch.rowKey = param.name.value;
         param.type = written("uuid", action_.operation);
         for (const Field& field : entity_.fields) {
             if (snakeCase(field.name.value) == keyName(entity_)) {
@@ -278,13 +279,14 @@ void readBatch(ReadContext& context, const yaml::Node& node, Action& action) {
     if (!isBulk(action)) {
         return;
     }
-    batch.byFields = isByFields(action, node);
+    // An operation that is none was reported.
+    batch.byFields = isByFields(action, node) && (action.operation || node.find("operation") == nullptr);
     if (const yaml::Entry* entry = node.find("fields")) {
         batch.fields = context.texts(entry->value, "fields");
         for (const Text& field : batch.fields) {
             batch.told.insert(field.value);
         }
-        if (!batch.byFields) {
+        if (!isByFields(action, node)) {
             context.diagnostics.report(Code::S297, entry->key.pos,
                                        "\"fields\" says what an operation without steps sets, and here are steps",
                                        "leave it out, or the steps");

@@ -34,6 +34,7 @@ Text written(const std::string& value, const Text& at) {
     Text text = at;
     text.value = value;
     text.present = true;
+    text.made = true;
     return text;
 }
 

@@ -171,6 +171,7 @@ struct Batch {
     Text key;               // the first key that says something of them
     bool byFields = false;  // it has no steps: `operation` says what is done with `fields`
     std::vector<Text> fields;
+    std::string rowKey;              // without steps: by which key an element names its row
     int size = 0;                    // of how many elements one statement is; 0: unsaid
     int maxErrors = -1;              // -1: any number
     int maxElements = 0;             // 0: unsaid

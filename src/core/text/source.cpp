@@ -89,7 +89,7 @@ TextCursor::TextCursor(const Source& source, const Text& text) : source_(source)
 size_t TextCursor::offsetOf(size_t target) {
     const std::string& source = source_.text();
     const std::string& value = text_.value;
-    target = std::min(target, value.size());
+    target = text_.made ? 0 : std::min(target, value.size());
     if (isVerbatim_) {
         return text_.offset + target;
     }

@@ -19,6 +19,7 @@ struct Text {
     size_t offset = 0;     // byte offset in the source of the first character of the content
     char style = 0;        // 0 plain, '\'' or '"' quoted, '|' or '>' block
     bool present = false;  // the user wrote it (an empty quoted scalar is present)
+    bool made = false;     // by a reader, of what is written there: all of it stands at the beginning of that
 
     bool empty() const { return value.empty(); }
     explicit operator bool() const { return present; }
