@@ -169,7 +169,7 @@ SELECT * FROM stock.statements;
 SELECT stock.failure($$SELECT stock.forget('[{"sku": "p6"}, {"sku": "p6"}]')$$);
 SELECT stock.failure($$SELECT stock.forget('[{"sku": "p1"}, {"sku": "p2"}, {"sku": "p3"}, {"sku": "p4"}, {"sku": "p5"}, {"sku": "p6"}]')$$);
 
-\echo steps of one's own, element by element
+\echo steps that the spec says, element by element
 SELECT * FROM stock.said(stock.sell('[{"product_sku": "p1", "factor": 2}, {"sku": "p2", "factor": 0.5}, {"sku": "nobody", "factor": 1}, {"sku": "p3"}, {"sku": "p3", "factor": 11}, {"sku": "p3", "factor": "x"}, {"factor": 1}]'));
 SELECT message FROM specql.deliveries ORDER BY message;
 

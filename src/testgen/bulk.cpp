@@ -311,6 +311,8 @@ private:
     // An element that a validation refuses, or that lacks a key.
     std::string badElement(const std::string& whole, Fixture& good, std::string& sqlstate) {
         const Focus focus = stage_.focus(arm_);
+        sqlstate = "SQ200";
+        if (stage_.allocations.empty()) return "'17'::jsonb";
         for (const Arm::Part& part : arm_.parts) {
             if (!part.validate) continue;
             const std::string& text = writer_.world.expressionText(part.condition->expression);
@@ -330,7 +332,6 @@ private:
         }
         bool hasKeys = std::any_of(action_.payloadOrder.begin(), action_.payloadOrder.end(),
                                    [&](const std::string& key) { return key != action_.batchParameter; });
-        sqlstate = "SQ200";
         return hasKeys ? "'{}'::jsonb" : "";
     }
 

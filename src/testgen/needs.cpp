@@ -224,10 +224,23 @@ void Needs::written(const resolve::ResolvedStep& step, const Scope& scope) {
     for (const resolve::BoundAssignment& assignment : step.set) {
         mention(assignment.value, scope);
         if (assignment.taken) use(*assignment.taken, scope);
+        chooseWord(step, assignment, scope);
         // A row that has the value already would not show that the step ran: another one is searched for.
         if (scope.own && writesRows(step) && !literalOf(meaning_.world, assignment).empty())
             use(meaning_.eventColumn(assignment.column, true), {scope.own, scope.element, &step});
     }
+}
+
+// What is written into a column of words is one of them.
+void Needs::chooseWord(const resolve::ResolvedStep& step, const resolve::BoundAssignment& assignment,
+                       const Scope& scope) {
+    const TestTable* table = step.target ? meaning_.tableOf(*step.target) : nullptr;
+    const TestColumn* column = table ? table->column(assignment.column) : nullptr;
+    const std::vector<resolve::Value>& values = assignment.value.values;
+    if (!column || values.size() != 1 || values.front().kind != resolve::ValueKind::payload) return;
+    const int known = use(values.front(), scope);
+    if (known >= 0 && scenario_.dimensions[static_cast<size_t>(known)].labels.empty())
+        scenario_.dimensions[static_cast<size_t>(known)].labels = column->labels;
 }
 
 void Needs::unify(const resolve::BoundExpression& where, const Scope& scope) {

@@ -33,6 +33,7 @@ private:
     Place rowOfKey(const resolve::ResolvedStep& step, const Scope& scope);
     void written(const resolve::ResolvedStep& step, const Scope& scope);
     // `product_id = product_id`: both sides are one dimension.
+    void chooseWord(const resolve::ResolvedStep& step, const resolve::BoundAssignment& assignment, const Scope& scope);
     void unify(const resolve::BoundExpression& where, const Scope& scope);
     // What a listener hands to a window: keys, and values on both sides of the term's number.
     void feed(const resolve::FeedTerm& feed);

@@ -39,6 +39,15 @@ const resolve::Value* valueOf(const resolve::ResolvedStep& step, const std::stri
     return nullptr;
 }
 
+// Errors that were kept, in the order of their elements.
+constexpr const char* saidOf = "format('element %s: %s', (e.error -> 'index')::integer + 1, e.error ->> 'error')";
+constexpr const char* inOrder = " ORDER BY (e.error -> 'index')::integer";
+constexpr const char* fromErrors = "FROM unnest(v_errors) AS e(error)";
+
+std::string listed() {
+    return std::string("(SELECT string_agg(") + saidOf + ", E'\\n'" + inOrder + ")\n            " + fromErrors + ")";
+}
+
 constexpr const char* unlessAborted =
     "EXCEPTION\n    WHEN serialization_failure OR deadlock_detected THEN\n        RAISE;\n    WHEN OTHERS THEN\n";
 
@@ -129,6 +138,10 @@ std::string BatchEmitter::read() const {
         const std::string name = quoteName("p_" + key);
         declarations_.push_back(name + " " + action_.payload.at(key) + ";");
         if (batch_.summary) sql += "v_field := " + quoteLiteral(key) + ";\n";
+        if (told_ && !batch_.optional.count(key))
+            sql += "IF NOT v_item ? " + quoteLiteral(key) +
+                   " THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ200', MESSAGE = " +
+                   quoteLiteral("the element has no key " + key) + ";\nEND IF;\n";
         sql += name + " := " + payloadSql(action_, "v_item", key, action_.payload.at(key)) + ";\n";
     }
     if (batch_.summary && !sql.empty()) sql += "v_field := NULL;\n";
@@ -152,7 +165,8 @@ std::string BatchEmitter::gather() const {
 // What is kept of an error of an element.
 std::string BatchEmitter::error(const std::string& number, const std::string& item, const std::string& field,
                                 const std::string& message) const {
-    if (!batch_.summary) return "format('element %s: %s', " + number + ", " + message + ")";
+    if (!told_) return "format('element %s: %s', " + number + ", " + message + ")";
+    if (!batch_.summary) return "jsonb_build_object('index', " + number + " - 1, 'error', " + message + ")";
     std::string id = "NULL";
     if (rowKey_) {
         id = item + " -> " + quoteLiteral(rowKey_->name);
@@ -183,7 +197,7 @@ std::string BatchEmitter::tooMany() const {
            " THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206',\n        MESSAGE = " +
            quoteLiteral("more than " + most + (batch_.maxErrors == 1 ? " element" : " elements") +
                         " failed, so nothing was done") +
-           ",\n        DETAIL = array_to_string(v_errors, E'\\n');\nEND IF;\n";
+           ",\n        DETAIL = " + listed() + ";\nEND IF;\n";
 }
 
 // What is done with one element, and what becomes of its error.
@@ -279,7 +293,8 @@ std::string BatchEmitter::write() const {
         one += statement();
         if (rowKey_)
             one +=
-                "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201', MESSAGE = v_errors[1];\n"
+                "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n"
+                "        MESSAGE = format('element %s: not_found', (v_errors[1] -> 'index')::integer + 1);\n"
                 "END IF;\n";
         one += "v_from := v_to + 1;\n";
     } else {
@@ -299,9 +314,11 @@ std::string BatchEmitter::end() const {
     if (collects_)
         return "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ206',\n"
                "        MESSAGE = format('%s of %s elements failed', cardinality(v_errors), v_number),\n"
-               "        DETAIL = array_to_string(v_errors, E'\\n');\nEND IF;\n";
+               "        DETAIL = " +
+               (told_ ? listed() : "array_to_string(v_errors, E'\\n')") + ";\nEND IF;\n";
     if (!told_ || !keepsOn_ || batch_.summary) return "";
-    return "FOREACH v_error IN ARRAY v_errors LOOP\n    RAISE WARNING USING MESSAGE = v_error;\nEND LOOP;\n";
+    return std::string("FOR v_error IN\n    SELECT ") + saidOf + "\n    " + fromErrors + "\n   " + inOrder +
+           "\nLOOP\n    RAISE WARNING USING MESSAGE = v_error;\nEND LOOP;\n";
 }
 
 // Rows that are read, and so locked, for one element after the other are read in the order of their keys.
@@ -334,9 +351,9 @@ std::string BatchEmitter::emit(const std::string& body, const std::string& label
     if (keepsOn_ && !step_) declarations_.push_back("v_before integer;");
     if (batch_.summary || batch_.byFields) declarations_.push_back("v_field text;");
     if (batch_.summary) declarations_.push_back("v_column text;");
-    if (batch_.summary)
+    if (told_ && (keepsOn_ || (step_ && rowKey_)))
         declarations_.push_back("v_errors jsonb[] := ARRAY[]::jsonb[];");
-    else if (collects_ || (told_ && keepsOn_) || (step_ && rowKey_))
+    else if (collects_)
         declarations_.push_back("v_errors text[] := ARRAY[]::text[];");
     if (told_ && keepsOn_ && !collects_ && !batch_.summary) declarations_.push_back("v_error text;");
     const std::string given = quoteName("p_" + action_.batchParameter);
