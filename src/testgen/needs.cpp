@@ -234,13 +234,11 @@ void Needs::written(const resolve::ResolvedStep& step, const Scope& scope) {
 // What is written into a column of words is one of them.
 void Needs::chooseWord(const resolve::ResolvedStep& step, const resolve::BoundAssignment& assignment,
                        const Scope& scope) {
-    const TestTable* table = step.target ? meaning_.tableOf(*step.target) : nullptr;
-    const TestColumn* column = table ? table->column(assignment.column) : nullptr;
+    const resolve::ColumnInfo* column = step.target ? step.target->column(assignment.column) : nullptr;
     const std::vector<resolve::Value>& values = assignment.value.values;
-    if (!column || values.size() != 1 || values.front().kind != resolve::ValueKind::payload) return;
+    if (!column || !column->field || values.size() != 1 || values.front().kind != resolve::ValueKind::payload) return;
     const int known = use(values.front(), scope);
-    if (known >= 0 && scenario_.dimensions[static_cast<size_t>(known)].labels.empty())
-        scenario_.dimensions[static_cast<size_t>(known)].labels = column->labels;
+    if (known >= 0) scenario_.dimensions[static_cast<size_t>(known)].labels = column->field->enumValues;
 }
 
 void Needs::unify(const resolve::BoundExpression& where, const Scope& scope) {

@@ -343,8 +343,10 @@ std::string BatchEmitter::emit(const std::string& body, const std::string& label
     std::string one = keys() + read();
     for (const std::string& part : {body, step_ ? gather() : std::string()})
         if (!part.empty()) one += (one.empty() ? "" : "\n") + part;
-    one = mustBe("v_item", "object", "element %s of " + action_.batchParameter + " must be a JSON object, and is %s",
-                 "v_number, ") +
+    const std::string must = "must be a JSON object, and is %s";
+    // What is kept of an error says of which element it is.
+    one = (told_ ? mustBe("v_item", "object", "it " + must, "")
+                 : mustBe("v_item", "object", "element %s of " + action_.batchParameter + " " + must, "v_number, ")) +
           one;
     if (batch_.summary && batch_.byFields) one = "v_field := NULL;\n" + one;
     one = caught(one);
