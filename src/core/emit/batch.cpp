@@ -124,10 +124,12 @@ std::string BatchEmitter::keys() const {
         names.push_back(key);
         known.push_back(quoteLiteral(key));
     }
-    return sql + "SELECT min(k.name) INTO v_field\nFROM jsonb_object_keys(v_item) AS k(name)\nWHERE k.name NOT IN (" +
+    return sql +
+           "SELECT min(k.name) INTO v_batch_field\nFROM jsonb_object_keys(v_item) AS k(name)\nWHERE k.name NOT IN (" +
            join(known, ", ") +
-           ");\nIF v_field IS NOT NULL THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ200',\n        MESSAGE = format(" +
-           quoteLiteral("unknown key %s: an element has " + join(names, ", ")) + ", v_field);\nEND IF;\n";
+           ");\nIF v_batch_field IS NOT NULL THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ200',\n        MESSAGE = "
+           "format(" +
+           quoteLiteral("unknown key %s: an element has " + join(names, ", ")) + ", v_batch_field);\nEND IF;\n";
 }
 
 // The keys of an element become variables.
@@ -137,14 +139,14 @@ std::string BatchEmitter::read() const {
         if (key == action_.batchParameter) continue;
         const std::string name = quoteName("p_" + key);
         declarations_.push_back(name + " " + action_.payload.at(key) + ";");
-        if (batch_.summary) sql += "v_field := " + quoteLiteral(key) + ";\n";
+        if (batch_.summary) sql += "v_batch_field := " + quoteLiteral(key) + ";\n";
         if (told_ && !batch_.optional.count(key))
             sql += "IF NOT v_item ? " + quoteLiteral(key) +
                    " THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ200', MESSAGE = " +
                    quoteLiteral("the element has no key " + key) + ";\nEND IF;\n";
         sql += name + " := " + payloadSql(action_, "v_item", key, action_.payload.at(key)) + ";\n";
     }
-    if (batch_.summary && !sql.empty()) sql += "v_field := NULL;\n";
+    if (batch_.summary && !sql.empty()) sql += "v_batch_field := NULL;\n";
     return sql;
 }
 
@@ -159,7 +161,10 @@ std::string BatchEmitter::gather() const {
                quoteLiteral("an element before it has this " + field) + ",\n        COLUMN = " + quoteLiteral(field) +
                ";\nEND IF;\n" + values + " := array_append(" + values + ", " + value + ");\n";
     }
-    return sql + "v_places := array_append(v_places, v_number);\nv_elements := array_append(v_elements, v_item);\n";
+    return sql +
+           "v_batch_places := array_append(v_batch_places, v_number);\nv_batch_elements := "
+           "array_append(v_batch_elements, "
+           "v_item);\n";
 }
 
 // What is kept of an error of an element.
@@ -186,7 +191,7 @@ std::string BatchEmitter::append(const std::string& number, const std::string& i
     const std::string message = private_ ? "SQLSTATE" : "SQLERRM";
     if (!told_ && !collects_)
         return "RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = " + error(number, item, "", message) + ";\n";
-    std::string sql = batch_.summary ? "GET STACKED DIAGNOSTICS v_column = COLUMN_NAME;\n" : "";
+    std::string sql = batch_.summary ? "GET STACKED DIAGNOSTICS v_batch_column = COLUMN_NAME;\n" : "";
     return sql + "v_errors := v_errors || " + error(number, item, field, message) + ";\n";
 }
 
@@ -207,8 +212,8 @@ std::string BatchEmitter::caught(const std::string& body) const {
     if (!step_)
         sql = "v_before := v_count;\n" + sql +
               "        -- what was done for this element is undone, and so not counted\n        v_count := v_before;\n";
-    return sql + indent(append("v_number", "v_item", "coalesce(nullif(v_column, ''), v_field)"), 8) + "END;\n" +
-           tooMany();
+    return sql + indent(append("v_number", "v_item", "coalesce(nullif(v_batch_column, ''), v_batch_field)"), 8) +
+           "END;\n" + tooMany();
 }
 
 std::string BatchEmitter::given(const Printer& printer, const std::string& slice) const {
@@ -216,8 +221,8 @@ std::string BatchEmitter::given(const Printer& printer, const std::string& slice
     for (const EventColumn& column : printer.used())
         columns.push_back(column.rowsSql.empty() ? "r." + quoteName(column.name)
                                                  : column.rowsSql + " AS " + quoteName(column.name));
-    return "SELECT\n    " + join(columns, ",\n    ") + "\nFROM unnest(v_places" + slice + ", v_elements" + slice +
-           ")\n    WITH ORDINALITY AS r(event_place, event_data, event_order)\n";
+    return "SELECT\n    " + join(columns, ",\n    ") + "\nFROM unnest(v_batch_places" + slice + ", v_batch_elements" +
+           slice + ")\n    WITH ORDINALITY AS r(event_place, event_data, event_order)\n";
 }
 
 // The values of an element that name its row, if there can be one.
@@ -254,11 +259,11 @@ std::string BatchEmitter::statement() const {
     Printer printer(world_, resolver_, action_, Printer::Place::handler);
     StepEmitter steps(world_, action_, printer);
     const std::string place = printer.meta("event_place", "integer"), data = printer.meta("event_data", "jsonb");
-    const std::string slice = "[v_from:v_to]";
+    const std::string slice = "[v_batch_from:v_batch_to]";
     if (!rowKey_) {
         const std::string sql = steps.atOnce(*step_, "");
         return "WITH given AS (\n" + indent(given(printer, slice), 4) + ")\n" + sql +
-               (batch_.summary ? ";\n" : ";\nv_count := v_count + (v_to - v_from + 1);\n");
+               (batch_.summary ? ";\n" : ";\nv_count := v_count + (v_batch_to - v_batch_from + 1);\n");
     }
     const std::string sql = steps.atOnce(*step_, place);
     return "WITH given AS (\n" + indent(given(printer, slice), 4) + "), written AS (\n" + indent(sql, 4) +
@@ -273,21 +278,22 @@ std::string BatchEmitter::statement() const {
 // row, the second is done after the first.
 std::string BatchEmitter::write() const {
     const std::string size = std::to_string(batch_.size > 0 ? batch_.size : usualSize);
-    declarations_.insert(declarations_.end(),
-                         {"v_places integer[] := ARRAY[]::integer[];", "v_elements jsonb[] := ARRAY[]::jsonb[];",
-                          "v_from integer := 1;", "v_to integer;"});
-    if (keepsOn_) declarations_.push_back("v_size integer := " + size + ";");
-    std::string one =
-        "v_to := least(v_from + " + std::string(keepsOn_ ? "v_size" : size) + ", cardinality(v_places) + 1) - 1;\n";
+    declarations_.insert(declarations_.end(), {"v_batch_places integer[] := ARRAY[]::integer[];",
+                                               "v_batch_elements jsonb[] := ARRAY[]::jsonb[];",
+                                               "v_batch_from integer := 1;", "v_batch_to integer;"});
+    if (keepsOn_) declarations_.push_back("v_batch_size integer := " + size + ";");
+    std::string one = "v_batch_to := least(v_batch_from + " + std::string(keepsOn_ ? "v_batch_size" : size) +
+                      ", cardinality(v_batch_places) + 1) - 1;\n";
     Printer printer(world_, resolver_, action_, Printer::Place::handler);
     const std::string order = printer.meta("event_order", "bigint");
     const std::vector<std::string> keys = keysOf(printer);
     if (!keys.empty())
         one +=
             "-- as far as no row is named again: that is done by the next statement\n"
-            "SELECT coalesce(min(k.event_order)::integer + v_from - 2, v_to) INTO v_to\nFROM (\n    SELECT " +
+            "SELECT coalesce(min(k.event_order)::integer + v_batch_from - 2, v_batch_to) INTO v_batch_to\nFROM (\n    "
+            "SELECT " +
             order + ", row_number() OVER (PARTITION BY " + join(keys, ", ") + " ORDER BY " + order +
-            ") AS turn\n    FROM (\n" + indent(given(printer, "[v_from:v_to]"), 8) +
+            ") AS turn\n    FROM (\n" + indent(given(printer, "[v_batch_from:v_batch_to]"), 8) +
             "    ) AS e\n) AS k\nWHERE k.turn > 1;\n";
     if (!keepsOn_) {
         one += statement();
@@ -296,18 +302,24 @@ std::string BatchEmitter::write() const {
                 "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n"
                 "        MESSAGE = format('element %s: not_found', (v_errors[1] -> 'index')::integer + 1);\n"
                 "END IF;\n";
-        one += "v_from := v_to + 1;\n";
+        one += "v_batch_from := v_batch_to + 1;\n";
     } else {
         one +=
-            "BEGIN\n" + indent(statement() + "v_from := v_to + 1;\nv_size := least(v_size * 2, " + size + ");\n", 4) +
+            "BEGIN\n" +
+            indent(statement() + "v_batch_from := v_batch_to + 1;\nv_batch_size := least(v_batch_size * 2, " + size +
+                       ");\n",
+                   4) +
             unlessAborted +
             "        -- what it did is undone; which element it was is looked for in halves\n"
-            "        IF v_to > v_from THEN\n            v_size := (v_to - v_from + 1) / 2;\n        ELSE\n" +
-            indent(append("v_places[v_from]", "v_elements[v_from]", "nullif(v_column, '')") + "v_from := v_from + 1;\n",
-                   12) +
+            "        IF v_batch_to > v_batch_from THEN\n            v_batch_size := (v_batch_to - v_batch_from + 1) / "
+            "2;\n        ELSE\n" +
+            indent(
+                append("v_batch_places[v_batch_from]", "v_batch_elements[v_batch_from]", "nullif(v_batch_column, '')") +
+                    "v_batch_from := v_batch_from + 1;\n",
+                12) +
             "        END IF;\nEND;\n" + tooMany();
     }
-    return "\n" + lock() + "WHILE v_from <= cardinality(v_places) LOOP\n" + indent(one, 4) + "END LOOP;\n";
+    return "\n" + lock() + "WHILE v_batch_from <= cardinality(v_batch_places) LOOP\n" + indent(one, 4) + "END LOOP;\n";
 }
 
 std::string BatchEmitter::end() const {
@@ -317,8 +329,8 @@ std::string BatchEmitter::end() const {
                "        DETAIL = " +
                (told_ ? listed() : "array_to_string(v_errors, E'\\n')") + ";\nEND IF;\n";
     if (!told_ || !keepsOn_ || batch_.summary) return "";
-    return std::string("FOR v_error IN\n    SELECT ") + saidOf + "\n    " + fromErrors + "\n   " + inOrder +
-           "\nLOOP\n    RAISE WARNING USING MESSAGE = v_error;\nEND LOOP;\n";
+    return std::string("FOR v_batch_error IN\n    SELECT ") + saidOf + "\n    " + fromErrors + "\n   " + inOrder +
+           "\nLOOP\n    RAISE WARNING USING MESSAGE = v_batch_error;\nEND LOOP;\n";
 }
 
 // Rows that are read, and so locked, for one element after the other are read in the order of their keys.
@@ -348,16 +360,16 @@ std::string BatchEmitter::emit(const std::string& body, const std::string& label
     one = (told_ ? mustBe("v_item", "object", "it " + must, "")
                  : mustBe("v_item", "object", "element %s of " + action_.batchParameter + " " + must, "v_number, ")) +
           one;
-    if (batch_.summary && batch_.byFields) one = "v_field := NULL;\n" + one;
+    if (batch_.summary && batch_.byFields) one = "v_batch_field := NULL;\n" + one;
     one = caught(one);
     if (keepsOn_ && !step_) declarations_.push_back("v_before integer;");
-    if (batch_.summary || batch_.byFields) declarations_.push_back("v_field text;");
-    if (batch_.summary) declarations_.push_back("v_column text;");
+    if (batch_.summary || batch_.byFields) declarations_.push_back("v_batch_field text;");
+    if (batch_.summary) declarations_.push_back("v_batch_column text;");
     if (told_ && (keepsOn_ || (step_ && rowKey_)))
         declarations_.push_back("v_errors jsonb[] := ARRAY[]::jsonb[];");
     else if (collects_)
         declarations_.push_back("v_errors text[] := ARRAY[]::text[];");
-    if (told_ && keepsOn_ && !collects_ && !batch_.summary) declarations_.push_back("v_error text;");
+    if (told_ && keepsOn_ && !collects_ && !batch_.summary) declarations_.push_back("v_batch_error text;");
     const std::string given = quoteName("p_" + action_.batchParameter);
     std::string sql =
         mustBe(given, "array", action_.batchParameter + " must be a JSON array of objects, and is %s", "");

@@ -115,9 +115,10 @@ std::string printChannel(const Text& text, const spec::Template& parts, const st
 }
 
 std::string variableName(const std::string& name) {
-    constexpr const char* own[] = {"count",   "item",     "number", "before",  "errors", "handled", "taken",
-                                   "missing", "event",    "row",    "changed", "each",   "field",   "column",
-                                   "places",  "elements", "from",   "to",      "size",   "error"};
+    constexpr const char* own[] = {"count",          "item",       "number",      "before",       "errors",
+                                   "handled",        "taken",      "missing",     "event",        "row",
+                                   "changed",        "each",       "batch_field", "batch_column", "batch_places",
+                                   "batch_elements", "batch_from", "batch_to",    "batch_size",   "batch_error"};
     bool collides = std::find(std::begin(own), std::end(own), name) != std::end(own);
     return quoteName("v_" + name + (collides ? "_" : ""));
 }
