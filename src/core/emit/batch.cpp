@@ -281,9 +281,11 @@ std::string BatchEmitter::write() const {
     declarations_.insert(declarations_.end(), {"v_batch_places integer[] := ARRAY[]::integer[];",
                                                "v_batch_elements jsonb[] := ARRAY[]::jsonb[];",
                                                "v_batch_from integer := 1;", "v_batch_to integer;"});
-    if (keepsOn_) declarations_.push_back("v_batch_size integer := " + size + ";");
-    std::string one = "v_batch_to := least(v_batch_from + " + std::string(keepsOn_ ? "v_batch_size" : size) +
-                      ", cardinality(v_batch_places) + 1) - 1;\n";
+    declarations_.push_back("v_batch_size integer := " + size + ";");
+    std::string one = "v_batch_to := least(v_batch_from + v_batch_size, cardinality(v_batch_places) + 1) - 1;\n";
+    // Where rows are named again and again, not many more elements are looked at than one statement can be about.
+    const std::string next =
+        "v_batch_size := least((v_batch_to - v_batch_from + 1) * 2, " + size + ");\nv_batch_from := v_batch_to + 1;\n";
     Printer printer(world_, resolver_, action_, Printer::Place::handler);
     const std::string order = printer.meta("event_order", "bigint");
     const std::vector<std::string> keys = keysOf(printer);
@@ -302,14 +304,10 @@ std::string BatchEmitter::write() const {
                 "IF v_errors <> '{}' THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n"
                 "        MESSAGE = format('element %s: not_found', (v_errors[1] -> 'index')::integer + 1);\n"
                 "END IF;\n";
-        one += "v_batch_from := v_batch_to + 1;\n";
+        one += next;
     } else {
         one +=
-            "BEGIN\n" +
-            indent(statement() + "v_batch_from := v_batch_to + 1;\nv_batch_size := least(v_batch_size * 2, " + size +
-                       ");\n",
-                   4) +
-            unlessAborted +
+            "BEGIN\n" + indent(statement() + next, 4) + unlessAborted +
             "        -- what it did is undone; which element it was is looked for in halves\n"
             "        IF v_batch_to > v_batch_from THEN\n            v_batch_size := (v_batch_to - v_batch_from + 1) / "
             "2;\n        ELSE\n" +
