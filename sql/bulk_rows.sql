@@ -180,6 +180,23 @@ FROM stock.set_prices((SELECT jsonb_agg(jsonb_build_object('sku', 'm' || n, 'pri
                        FROM generate_series(1, 300) AS n)) AS said;
 SELECT price, currency, count(*) FROM stock.product WHERE title = 'many' GROUP BY 1, 2 ORDER BY 1, 2;
 
+\echo who may not call it is refused before the first element, whatever becomes of errors
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+schema: stock
+actions:
+  - name: mark_down
+    pattern: batch/bulk_operation
+    batch_field: down_list
+    requires: caller.can_price
+    error_handling: continue_on_error
+    steps:
+      - update: Product SET price = price - by_price, extra = given WHERE sku = product_sku
+$$);
+SELECT stock.failure($$SELECT stock.mark_down('[{"product_sku": "p1", "by_price": 1, "given": {"a": "b"}}]')$$);
+SELECT set_config('specql.caller', '{"can_price": true}', false) IS NOT NULL AS may;
+SELECT stock.mark_down('[{"product_sku": "p1", "by_price": 1, "given": "text"}, {"product_sku": "nobody", "by_price": 1, "given": null}]');
+SELECT price, extra FROM stock.product WHERE sku = 'p1';
+
 \echo what it does, in sentences, and that it may be applied again
 SELECT name, resolved_to FROM specql.explain($$
 entity: Shelf
