@@ -69,6 +69,41 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_payload_
 COMMENT ON FUNCTION specql.payload_array(jsonb, text) IS
 'The same for a JSON array, written as PostgreSQL reads arrays; text is taken as it is';
 
+CREATE FUNCTION specql.check_elements(name text, elements jsonb, required text[], others text[]) RETURNS void
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    problem record;
+BEGIN
+    IF jsonb_typeof(elements) IS DISTINCT FROM 'array' THEN
+        RAISE EXCEPTION USING ERRCODE = 'SQ200', MESSAGE = format('%s must be a JSON array of objects, and is %s',
+            name, coalesce(jsonb_typeof(elements), 'NULL'));
+    ELSIF elements = '[]' THEN
+        RAISE EXCEPTION USING ERRCODE = 'SQ200', MESSAGE = format('%s has no elements', name);
+    END IF;
+    SELECT e.number, jsonb_typeof(e.value) AS type, k.missing, k.unknown INTO problem
+    FROM jsonb_array_elements(elements) WITH ORDINALITY AS e(value, number)
+    CROSS JOIN LATERAL (
+        SELECT (SELECT r.key FROM unnest(required) WITH ORDINALITY AS r(key, number)
+                WHERE coalesce(e.value -> r.key, 'null') = 'null' ORDER BY r.number LIMIT 1) AS missing,
+               (SELECT o.key FROM jsonb_object_keys(CASE jsonb_typeof(e.value) WHEN 'object' THEN e.value ELSE '{}' END) AS o(key)
+                WHERE o.key <> ALL (required || others) ORDER BY o.key LIMIT 1) AS unknown) AS k
+    WHERE jsonb_typeof(e.value) <> 'object' OR k.missing IS NOT NULL OR k.unknown IS NOT NULL
+    ORDER BY e.number LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'SQ200',
+        MESSAGE = CASE
+            WHEN problem.type <> 'object' THEN
+                format('element %s of %s must be a JSON object, and is %s', problem.number, name, problem.type)
+            WHEN problem.unknown IS NOT NULL THEN
+                format('element %s of %s has the key %s, which means nothing', problem.number, name, problem.unknown)
+            ELSE format('element %s of %s has no %s', problem.number, name, problem.missing) END,
+        HINT = format('Its keys are %s.', array_to_string(required || others, ', '));
+END $$;
+COMMENT ON FUNCTION specql.check_elements(text, jsonb, text[], text[]) IS
+'Fails (SQ200) unless the elements are a JSON array of objects that have all required keys, and none but these and the others';
+
 CREATE FUNCTION specql.image(data jsonb, "row" text, columns text[] DEFAULT NULL) RETURNS jsonb
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'specql_image';
 COMMENT ON FUNCTION specql.image(jsonb, text, text[]) IS
@@ -105,7 +140,7 @@ LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'specql_recheck';
 COMMENT ON FUNCTION specql.recheck(regclass, text, jsonb, jsonb, jsonb) IS
 'Which conditions of an action hold for a logged change of a row, by today''s rules, and the values its steps read';
 
--- Left to PUBLIC: payload and caller.
+-- Left to PUBLIC: payload, check_elements and caller.
 REVOKE ALL ON FUNCTION specql.capture(), specql.dispatch(), specql.matched(integer), specql.rows(integer),
     specql.several(), specql.which_row(text), specql.has_update_rules(regclass), specql.emit(text, jsonb, timestamptz),
     specql.emit(text, jsonb[], timestamptz[]), specql.emit(text, text, text), specql.emit_once(text, text, jsonb, timestamptz, interval),

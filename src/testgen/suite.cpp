@@ -1,6 +1,7 @@
 // Which suites there are, and what belongs into each.
 #include "testgen/suite.hpp"
 
+#include "spec/coordinated.hpp"
 #include "testgen/steps.hpp"
 #include "testgen/writer.hpp"
 #include "text/sql_text.hpp"
@@ -10,10 +11,11 @@ namespace specql::testgen {
 namespace {
 
 std::string suiteOf(const resolve::ResolvedAction& action) {
-    const char* pattern = action.window                       ? "window_test"
-                          : resolve::takesRows(*action.info)  ? "batch_test"
-                          : resolve::isFunction(*action.info) ? "states_test"
-                                                              : "event_driven_test";
+    const char* pattern = action.window                             ? "window_test"
+                          : resolve::takesRows(*action.info)        ? "batch_test"
+                          : spec::isCoordinated(*action.info->spec) ? "coordinated_test"
+                          : resolve::isFunction(*action.info)       ? "states_test"
+                                                                    : "event_driven_test";
     return action.info->schema + "." + pattern;
 }
 
@@ -63,6 +65,8 @@ WrittenSuite writeSuite(const resolve::World& world, const resolve::Resolver& re
             writer.skip(action.info->name(), "what it does before a row is written shows in every row that is written");
         } else if (action.window) {
             writeWindow(writer, action);
+        } else if (spec::isCoordinated(*action.info->spec)) {
+            writeCoordinated(writer, action);
         } else if (!resolve::takesRows(*action.info) && resolve::isFunction(*action.info)) {
             writer.begin(action.info->name());
             writer.skip(action.info->name() + " changes the state", "transitions are not tried by generated tests");

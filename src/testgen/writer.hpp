@@ -165,6 +165,7 @@ void writeEventDriven(Writer& writer, const resolve::ResolvedAction& action);
 void writeConsistency(Writer& writer, const std::vector<const resolve::ResolvedAction*>& actions);
 void writeCascade(Writer& writer, const std::vector<const resolve::ResolvedAction*>& actions);
 void writeBulk(Writer& writer, const resolve::ResolvedAction& action);
+void writeCoordinated(Writer& writer, const resolve::ResolvedAction& action);
 void writeWindow(Writer& writer, const resolve::ResolvedAction& action);
 
 }  // namespace specql::testgen

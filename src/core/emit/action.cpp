@@ -5,6 +5,7 @@
 #include "emit/before.hpp"
 #include "emit/bulk.hpp"
 #include "emit/contexts.hpp"
+#include "emit/coordinated.hpp"
 #include "emit/function.hpp"
 #include "emit/registration.hpp"
 #include "emit/steps.hpp"
@@ -12,6 +13,7 @@
 #include "emit/window.hpp"
 #include "resolve/event_time.hpp"
 #include "resolve/privacy.hpp"
+#include "spec/coordinated.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -429,7 +431,14 @@ void emitAction(resolve::World& world, const resolve::Resolver& resolver, const 
                 std::vector<Object>& functions, std::vector<Object>& triggers) {
     if (resolve::isBefore(*action.info)) return emitBefore(world, resolver, action, functions, triggers);
     if (action.window && !action.isAnswer()) functions.push_back(windowObject(action));
-    if (resolve::isFunction(*action.info)) functions.push_back(bulkFunction(world, resolver, action));
+    if (spec::isCoordinated(*action.info->spec)) {
+        // Without a parent it was refused.
+        if (!action.returned) return;
+        for (Object& object : coordinatedFunctions(world, resolver, action))
+            functions.push_back(std::move(object));
+    } else if (resolve::isFunction(*action.info)) {
+        functions.push_back(bulkFunction(world, resolver, action));
+    }
     if (resolve::isFunction(*action.info) && action.binding.event.empty()) return;
     ActionEmitter(world, resolver, action).emit(functions, triggers);
 }

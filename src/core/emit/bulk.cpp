@@ -5,13 +5,15 @@
 #include "emit/batch.hpp"
 #include "emit/function.hpp"
 #include "emit/steps.hpp"
+#include "resolve/privacy.hpp"
+#include "spec/coordinated.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
 namespace specql::emit {
 
 // What a caller must be, before anything is done for him. The row that it speaks of is read by then, and locked.
-static std::string requirement(const resolve::World& world, const resolve::ResolvedAction& action, Printer& printer) {
+std::string requirement(const resolve::World& world, const resolve::ResolvedAction& action, Printer& printer) {
     if (!action.required) return "";
     const std::string text = commentText(world.expressionText(action.required.expression));
     return "-- requires: " + text + "\nIF (" + printer.print(action.required) +
@@ -20,7 +22,7 @@ static std::string requirement(const resolve::World& world, const resolve::Resol
            ",\n        DETAIL = format('The caller is %s.', specql.caller('user'));\nEND IF;\n\n";
 }
 
-static bool speaksOfRows(const resolve::BoundExpression& bound) {
+bool speaksOfRows(const resolve::BoundExpression& bound) {
     return std::any_of(bound.values.begin(), bound.values.end(),
                        [](const resolve::Value& value) { return value.kind == resolve::ValueKind::context; });
 }
@@ -36,6 +38,48 @@ static bool takes(const std::vector<resolve::ResolvedStep>& steps) {
     return std::any_of(steps.begin(), steps.end(), [](const resolve::ResolvedStep& step) {
         return step.takes || takes(step.then) || takes(step.otherwise);
     });
+}
+
+// The rows that parameters are the keys of, and what they refer to: read, locked, and there.
+std::string readContexts(const resolve::ResolvedAction& action, Printer& printer,
+                         std::vector<std::string>& declarations, bool onlyRead) {
+    std::string body;
+    for (const resolve::Context& context : action.contexts) {
+        if (onlyRead && context.columns.empty()) continue;
+        std::vector<std::string> columns;
+        for (const std::string& column : context.columns)
+            columns.push_back("t." + quoteName(column));
+        if (!columns.empty()) declarations.push_back(contextVariable(context) + " record;");
+        std::string key = printer.print(context.key, true);
+        // A row that a function's own row refers to is only read, and may be missing where the ref is NULL.
+        const bool coordinated = spec::isCoordinated(*action.info->spec);
+        const bool isReferred =
+            (action.info->spec->ofRow || coordinated) && context.key.kind == resolve::ValueKind::context;
+        const bool locks = (!isReferred && !coordinated) || context.locked;
+        if (isReferred && !locks && columns.empty()) continue;
+        body += "-- the row of " + context.entity->shown() + " that " + context.key.name + " names" +
+                (locks ? "; its lock makes two runs take turns\n" : "\n") +
+                (columns.empty() ? "PERFORM 1\n"
+                                 : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
+                "FROM " + quoteName(context.entity->schema, context.entity->table) +
+                " AS t\n"
+                "WHERE t." +
+                quoteName(context.entity->key) + " = " + key +
+                (!locks              ? ";\n"
+                 : context.isRemoved ? "\nFOR UPDATE;\n"
+                                     : "\nFOR NO KEY UPDATE;\n");
+        if (isReferred) {
+            body += '\n';
+            continue;
+        }
+        const std::string fails = action.info->spec->batch.key
+                                      ? missingRow(action, context.key.name)
+                                      : "RAISE EXCEPTION USING ERRCODE = 'SQ201',\n    MESSAGE = format('" +
+                                            context.key.name + " %s names no row of " + context.entity->shown() +
+                                            "', coalesce(" + key + "::text, 'null'));\n";
+        body += "IF NOT FOUND THEN\n" + indent(fails, 4) + "END IF;\n\n";
+    }
+    return body;
 }
 
 Object bulkFunction(const resolve::World& world, const resolve::Resolver& resolver,
@@ -55,36 +99,7 @@ Object bulkFunction(const resolve::World& world, const resolve::Resolver& resolv
     std::string body, required = requirement(world, action, printer), before;
     const bool asksRows = speaksOfRows(action.required);
     if (!asksRows) (asksOnce ? before : body) = required;
-    for (const resolve::Context& context : action.contexts) {
-        if (batch.atOnce() && context.columns.empty()) continue;
-        std::vector<std::string> columns;
-        for (const std::string& column : context.columns)
-            columns.push_back("t." + quoteName(column));
-        if (!columns.empty()) declarations.push_back(contextVariable(context) + " record;");
-        std::string key = printer.print(context.key, true);
-        // A row that a function's own row refers to is only read, and may be missing where the ref is NULL.
-        const bool isReferred = action.info->spec->ofRow && context.key.kind == resolve::ValueKind::context;
-        const bool locks = !isReferred || context.locked;
-        if (isReferred && !locks && columns.empty()) continue;
-        body += "-- the row of " + context.entity->shown() + " that " + context.key.name + " names" +
-                (locks ? "; its lock makes two runs take turns\n" : "\n") +
-                (columns.empty() ? "PERFORM 1\n"
-                                 : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
-                "FROM " + quoteName(context.entity->schema, context.entity->table) +
-                " AS t\n"
-                "WHERE t." +
-                quoteName(context.entity->key) + " = " + key + (locks ? "\nFOR NO KEY UPDATE;\n" : ";\n");
-        if (isReferred) {
-            body += '\n';
-            continue;
-        }
-        const std::string fails = info.spec->batch.key
-                                      ? missingRow(action, context.key.name)
-                                      : "RAISE EXCEPTION USING ERRCODE = 'SQ201',\n    MESSAGE = format('" +
-                                            context.key.name + " %s names no row of " + context.entity->shown() +
-                                            "', coalesce(" + key + "::text, 'null'));\n";
-        body += "IF NOT FOUND THEN\n" + indent(fails, 4) + "END IF;\n\n";
-    }
+    body += readContexts(action, printer, declarations, batch.atOnce());
     if (asksRows) body += required;
     StepPlace place{StepPlace::Rows::once, "", 0, action.batchParameter.empty() ? "" : "elements"};
     // An operation that takes no rows returns the number of rows that its statements wrote.

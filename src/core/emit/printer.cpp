@@ -115,10 +115,11 @@ std::string printChannel(const Text& text, const spec::Template& parts, const st
 }
 
 std::string variableName(const std::string& name) {
-    constexpr const char* own[] = {"count",          "item",       "number",      "before",       "errors",
-                                   "handled",        "taken",      "missing",     "event",        "row",
-                                   "changed",        "each",       "batch_field", "batch_column", "batch_places",
-                                   "batch_elements", "batch_from", "batch_to",    "batch_size",   "batch_error"};
+    constexpr const char* own[] = {"count",       "item",           "number",       "before",         "errors",
+                                   "handled",     "failed_element", "failed_key",   "failed_message", "taken",
+                                   "missing",     "event",          "row",          "changed",        "each",
+                                   "batch_field", "batch_column",   "batch_places", "batch_elements", "batch_from",
+                                   "batch_to",    "batch_size",     "batch_error"};
     bool collides = std::find(std::begin(own), std::end(own), name) != std::end(own);
     return quoteName("v_" + name + (collides ? "_" : ""));
 }
@@ -308,6 +309,7 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
                    quoteName(value.name);
         case resolve::ValueKind::match: return ofMatch(value.name, value.type);
         case resolve::ValueKind::answer: return ofAnswer(value.name, value.type);
+        case resolve::ValueKind::word: return quoteLiteral(value.name);
         case resolve::ValueKind::caller:
             return (value.type == "boolean" ? "specql.caller_has(" : "specql.caller(") + quoteLiteral(value.name) + ")";
         case resolve::ValueKind::queryColumn: return printQueryColumn(value);

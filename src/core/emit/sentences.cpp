@@ -5,6 +5,7 @@
 
 #include "emit/printer.hpp"
 #include "emit/states.hpp"
+#include "spec/coordinated.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -137,10 +138,13 @@ private:
         for (size_t i = 0; i < steps.size(); i++) {
             const resolve::ResolvedStep& step = steps[i];
             std::string number = prefix + std::to_string(i + 1);
+            const bool ofElements = action_.items && prefix.empty() && i == action_.items->step;
+            if (ofElements) each = "for each element of " + action_.items->parameter + ", ";
             add("step " + number, each + sentence(step), step.spec->verb.value, step.spec->pos.line);
             if (step.takes) each = "for each row that was taken, ";
             tellSteps(step.then, number + ".");
             tellSteps(step.otherwise, number + ".else.");
+            if (ofElements) each.clear();
         }
     }
 
@@ -158,7 +162,9 @@ private:
                 return written(action_.contexts[static_cast<size_t>(value.context)].path) + "." + quoteName(value.name);
             case resolve::ValueKind::payload: return "payload." + quoteName(value.name);
             case resolve::ValueKind::target: return target_ + "." + quoteName(value.name);
-            case resolve::ValueKind::handled: return "taken." + quoteName(value.name);
+            case resolve::ValueKind::handled:
+                return (action_.items ? action_.items->parameter : "taken") + "." + quoteName(value.name);
+            case resolve::ValueKind::word: return quoteLiteral(value.name);
             case resolve::ValueKind::row:
             case resolve::ValueKind::queryColumn: return value.shown;
             case resolve::ValueKind::caller: return "caller." + quoteName(value.name);
@@ -171,6 +177,7 @@ private:
 
     // A path may begin with the target's name.
     std::string written(const std::string& path) const {
+        if (action_.returned) return path;
         bool same = path == target_ || path.compare(0, target_.size() + 1, target_ + ".") == 0;
         return same && !target_.empty() ? (action_.binding.custom ? "payload." : "new.") + path : path;
     }
@@ -269,7 +276,9 @@ private:
             args.push_back(said(arg));
         std::string with = "(" + join(args, ", ") + ")";
         if (step.call == resolve::CallKind::action)
-            return (step.calledAction->spec->ofRow ? "calls the transition " : "calls the bulk operation ") +
+            return (step.calledAction->spec->ofRow                  ? "calls the transition "
+                    : spec::isCoordinated(*step.calledAction->spec) ? "calls the action "
+                                                                    : "calls the bulk operation ") +
                    step.calledAction->name() + with;
         if (step.call == resolve::CallKind::function) return "calls the function " + step.calledFunction + with;
         return "queues a call of " + step.spec->target.value + with + " to the service " + step.spec->verb.value;
@@ -302,7 +311,8 @@ private:
 
     std::string sentence(const resolve::ResolvedStep& step) {
         const spec::Step& spec = *step.spec;
-        target_ = step.target ? step.target->word : "";
+        // What must hold of the rows of an entity stands below it.
+        if (step.target || !action_.returned) target_ = step.target ? step.target->word : "";
         std::string set = step.set.empty() ? "" : values(step);
         std::string message = quoteLiteral(filled(spec.message, spec.messageParts, step.messageValues));
         switch (spec.kind) {

@@ -257,7 +257,8 @@ struct TypedName {
 struct AnalysisRequest {
     int expression = -1;  // index into Spec::expressions (of the merged world)
     std::vector<TypedName> names;
-    std::string target;  // the type it is assigned to; "boolean" for a condition; empty: any
+    std::string target;       // the type it is assigned to; "boolean" for a condition; empty: any
+    bool aggregates = false;  // it may call sum and the like, of rows that it is given
 };
 
 // A function, type or operator in an expression that is found outside pg_catalog: generated code runs with

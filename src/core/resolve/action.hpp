@@ -9,6 +9,7 @@
 
 #include "resolve/window.hpp"
 #include "resolve/world.hpp"
+#include "text/sql_text.hpp"
 
 namespace specql::resolve {
 
@@ -48,6 +49,7 @@ enum class ValueKind {
     caller,       // who did it: a key of specql.caller()
     queryColumn,  // a column of an entity that a query in the expression looks at
     answer,       // what came back of the call: response, error, …
+    word,         // a value of an enum, by its name
 };
 
 struct Value {
@@ -72,6 +74,7 @@ struct BoundExpression {
     std::string target;               // type it is assigned to
     int request = -1;                 // into Resolver::requests
     int gives = -1;                   // let: into ResolvedAction::locals
+    std::vector<Slice> aggregates;    // calls of sum and the like over the elements of an array
     explicit operator bool() const { return expression >= 0; }
 };
 
@@ -115,8 +118,12 @@ struct ResolvedStep {
     bool ownRow = false;           // update/delete of the row the event is about
     int byContext = -1;            // update/delete of the row that this context leads to
     int way = -1;                  // the same among the ways, while names are bound
+    bool ofItems = false;          // of several entities: its rows are found by the elements, or it is asked of each
     std::vector<ResolvedStep> then, otherwise;
 };
+
+// A comparison that no row is taken without.
+bool isDemanded(const ConditionPart& part, const ComparisonUse& comparison);
 
 // What the key of the written row must be equal to, by the step's WHERE; null if it says no such thing.
 const Value* keyInWhere(const World& world, const ResolvedStep& step);
@@ -151,6 +158,7 @@ struct Context {
     std::string variable;     // what holds the row in generated code: debit of v_debit
     std::set<std::string> columns;
     bool locked = false;
+    bool isRemoved = false;  // the action deletes it in the end
 };
 
 // A row that find or foreach has given a name.
@@ -159,6 +167,23 @@ struct NamedRow {
     std::string name;
     std::string variable;           // what holds it in generated code: c of v_c
     std::set<std::string> columns;  // that are read
+    std::string alias = {};         // of a row that an element leads to: what queries call it
+    std::string column = {};        // the same: which of the element's columns
+};
+
+// The elements of an array that an action over several entities is given, as rows of one of them.
+struct Items {
+    EntityInfo* entity = nullptr;
+    size_t step = 0;                 // of the branch: the one that inserts them
+    std::string parameter;           // items
+    std::vector<std::string> given;  // the columns that elements have keys for
+    std::set<std::string> needed;    // columns that other values are made of
+    // A row that a column of each element leads to: into ResolvedAction::rows.
+    struct Ref {
+        int row = -1;
+        std::string column;
+    };
+    std::vector<Ref> refs;
 };
 
 // A name whose type is that of an expression, and so known when all are analysed.
@@ -185,6 +210,10 @@ struct ResolvedAction {
     bool isFeed() const { return !source.empty(); }
     std::string answer;  // set for what is done with answers to a call: payments.charge.succeeded
     bool isAnswer() const { return !answer.empty(); }
+    std::optional<Items> items;     // of an action over several entities
+    std::optional<Value> returned;  // the same: the key of its parent
+    int parentRow = -1;             // the same: into rows, if the parent is inserted
+    size_t parentStep = 0;
     BoundExpression required;  // of a function: who may call it
     BoundExpression result;    // what it returns; none: how many rows it handled
     std::string base;          // with the table's name when the action has several

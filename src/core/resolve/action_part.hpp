@@ -56,7 +56,9 @@ struct Scope {
     std::string assigned;                   // SET: the column whose current value its own name means
     int targetWay = -1;                     // the target is the row at the end of this way
     bool ownRow = false;                    // or the event's own
-    EntityInfo* handled = nullptr;          // steps after a bulk operation
+    EntityInfo* handled = nullptr;          // steps after a bulk operation; what elements of an array become
+    std::string handledName;                // the name of that array
+    int parentWay = -1;                     // to the row that is called parent
     bool ofBranch = false;                  // a condition of the action, of which more is said when it can never hold
     const std::string* required = nullptr;  // the text of requires:, in which a key of the caller may be a right
     std::vector<LocalName> locals;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "spec/coordinated.hpp"
 #include "text/ascii.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -70,7 +71,8 @@ ResolvedAction ActionResolver::run() {
         scope.ofBranch = true;
         if (condition) resolved.condition = expressions_.bind(condition, "boolean", scope);
         scope.ofBranch = false;
-        resolved.steps = steps_.bindSteps(branch.steps, scope);
+        resolved.steps =
+            spec::isCoordinated(spec) ? coordinated_.bind(branch.steps) : steps_.bindSteps(branch.steps, scope);
         Scope otherwise;
         resolved.otherwise = steps_.bindSteps(branch.otherwise, otherwise);
         result_.branches.push_back(std::move(resolved));

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "resolve/coordinated.hpp"
 #include "resolve/steps.hpp"
 
 namespace specql::resolve {
@@ -43,6 +44,7 @@ private:
     WordChecks words_{context_, event_, names_};
     ExpressionBinder expressions_{context_, event_, types_, names_, sqlWords_, words_};
     StepBinder steps_{context_, event_, types_, names_, expressions_, where_, words_};
+    CoordinatedBinder coordinated_{context_, event_, types_, expressions_, where_, steps_};
 };
 
 }  // namespace specql::resolve

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "spec/coordinated.hpp"
 #include "text/ascii.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -165,6 +166,10 @@ void EventScope::findWays() {
     for (const spec::Param& param : action_.spec->params)
         addPayloadKey(param.name.value);
     findEmittedKeys();
+    if (spec::isCoordinated(*action_.spec)) {
+        findTakenKeys();
+        return followRefs();
+    }
     for (const spec::Branch& branch : action_.spec->branches) {
         findKeysIn(branch.condition);
         findKeysIn(branch.steps);
@@ -176,6 +181,22 @@ void EventScope::findWays() {
         findTargetsIn(branch.otherwise);
     }
     followRefs();
+}
+
+// Parameters that are refs of a parent that is inserted.
+void EventScope::findTakenKeys() {
+    for (const spec::Branch& branch : action_.spec->branches) {
+        if (branch.steps.empty() || branch.steps.front().kind != spec::StepKind::insert) continue;
+        const spec::Step& parent = branch.steps.front();
+        const EntityInfo* entity = world_.entity(parent.target.value, action_.schema);
+        for (const Text& taken : parent.taken)
+            if (const ColumnInfo* column = entity ? entity->columnOf(taken.value) : nullptr)
+                addPayloadKey(column->name);
+    }
+}
+
+int EventScope::wayByKey(EntityInfo* entity, const Value& key) {
+    return addWay(entity, key, withoutId(key.name));
 }
 
 void EventScope::useOwnRow() {

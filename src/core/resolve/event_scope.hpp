@@ -85,6 +85,8 @@ public:
     // Of a function of a row: the parameter that is its key. The row is read first, and locked.
     std::string ownKey() const { return action_.home->word + "_id"; }
     void useOwnRow();
+    // The way to the row of an entity that a parameter is the key of.
+    int wayByKey(EntityInfo* entity, const Value& key);
     // The way to the event's row as it is now, for steps with an answer; -1 if there is none.
     int currentWay();
     // The nearest ways to an entity, or to a row with a column of this name.
@@ -94,6 +96,8 @@ public:
     // The event's value that a way starts with.
     const Value& startOf(const Context& way) const;
     NameProblem ambiguous(const std::string& what, const std::vector<int>& ways, const std::string& suffix) const;
+    // The entity that a name with _id behind it is the key of.
+    EntityInfo* knownTable(const std::string& table);
     // The refs of an entity that lead to another.
     std::vector<const ColumnInfo*> waysTo(const EntityInfo* entity, const EntityInfo& from);
 
@@ -104,10 +108,10 @@ private:
     void followRefs();
     // The way that goes on from `from` (-1: the event's row, the old one if `old`) by the ref of this name.
     int follow(int from, const std::string& ref, bool old, bool strict);
+    void findTakenKeys();
     // Of a custom event: the keys of the payload that steps of other actions give it.
     void findEmittedKeys();
     void findMatchKeys();
-    EntityInfo* knownTable(const std::string& table);
     void addPayloadKey(const std::string& name);
     // `taken`: whose row the steps of a bulk operation are done for; `target`: whose rows a WHERE is about.
     void findKeysIn(spec::ExpressionRef ref, EntityInfo* taken = nullptr, EntityInfo* target = nullptr);

@@ -120,6 +120,12 @@ void ExpressionBinder::unknownName(int expression, const NameUse& use, const Sco
 
 void ExpressionBinder::refuseTakenRef(Pos pos, const NameUse& use, const Scope& scope) {
     const std::string& ref = use.parts[0];
+    if (result_.items)
+        return world_.report(
+            *action_.file, Code::R141, pos,
+            join(use.parts, ".") + " is of a row that each element of " + result_.items->parameter +
+                " leads to, and only values of " + scope.handled->name + " are known here",
+            "give " + scope.handled->name + " a field of this value, and write " + scope.handled->word + ".<field>");
     world_.report(*action_.file, Code::R141, pos,
                   join(use.parts, ".") + " would be read of the row that " + ref + " of each taken " +
                       scope.handled->name + " names, and steps behind an allocation see the taken row alone",

@@ -192,7 +192,16 @@ bool Names::lookupQualified(const Scope& scope, const NameUse& use, Value& value
             value = payloadValue(name);
             return true;
         }
-        if (scope.handled && isNamed(*scope.handled, first)) return lookupHandled(scope, name, value);
+        if (scope.handled && (isNamed(*scope.handled, first) || (first == scope.handledName && !first.empty())))
+            return lookupHandled(scope, name, value);
+        if (scope.parentWay >= 0 && first == "parent") {
+            const EntityInfo& parent = *event_.ways()[static_cast<size_t>(scope.parentWay)].entity;
+            if (const ColumnInfo* column = parent.columnOf(name))
+                value = event_.contextColumn(scope.parentWay, *column, "column of the parent");
+            else
+                problem = noField(parent, name);
+            return problem.message.empty();
+        }
         if (ofTakenRef(scope, first)) return false;
         if (binding.hasRow() && isNamed(*binding.entity, first) && !binding.entity->columnOf(first)) {
             const ColumnInfo* column = binding.entity->columnOf(name);

@@ -12,6 +12,11 @@ void PayloadTypes::hint(const std::string& key, const std::string& type) {
     if (!type.empty() && type != "record" && !hints_.count(key)) hints_[key] = type;
 }
 
+bool PayloadTypes::give(const std::string& key, const std::string& type) {
+    const std::string& known = given_.emplace(key, type).first->second;
+    return known == type;
+}
+
 void PayloadTypes::hintPayloadTypes(const ExpressionFacts& facts, const BoundExpression& bound) {
     for (size_t i = 0; i < bound.values.size(); i++) {
         if (bound.values[i].kind != ValueKind::payload) continue;
@@ -40,6 +45,7 @@ std::string PayloadTypes::payloadType(const std::string& key) {
                       "unknown type " + param.type.value + " of parameter " + key,
                       type.hint.empty() ? "use a type of the language or one PostgreSQL knows" : type.hint);
     }
+    if (auto given = given_.find(key); given != given_.end()) return given->second;
     for (const MatchKey& known : event_.matchKeys())
         if (known.name == key && !known.type.empty()) return known.type;
     for (const Context& context : result_.contexts)

@@ -17,6 +17,8 @@ public:
     void hintPayloadTypes(const ExpressionFacts& facts, const BoundExpression& bound);
     // The key is used as this type, if nothing said so before.
     void hint(const std::string& key, const std::string& type);
+    // The key is the value of a column of this type, whatever has its name beside. False if it is another's already.
+    bool give(const std::string& key, const std::string& type);
     // A step writes rows of this entity.
     void noteTarget(const EntityInfo* entity) { targets_.push_back(entity); }
     const std::vector<const EntityInfo*>& targets() const { return targets_; }
@@ -26,7 +28,7 @@ public:
 private:
     const EventScope& event_;
     std::vector<const EntityInfo*> targets_;
-    std::map<std::string, std::string> hints_;
+    std::map<std::string, std::string> given_, hints_;
     std::map<std::string, std::string> literalHints_;  // used where there is no other
 };
 

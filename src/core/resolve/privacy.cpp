@@ -64,7 +64,9 @@ public:
             for (const ResolvedBranch& branch : action.branches) {
                 check(branch.condition, {}, Fate::decides, "");
                 checkFeed(branch);
-                checkSteps(branch.steps, {});
+                Site site;
+                if (action.items) site.handled = action.items->entity;
+                checkSteps(branch.steps, site);
                 checkSteps(branch.otherwise, {});
             }
             // Whatever else an expression is for, its value is not meant to stay.

@@ -14,6 +14,7 @@ void Requests::add(BoundExpression& bound, std::vector<LocalValue>& locals) {
     AnalysisRequest request;
     request.expression = bound.expression;
     request.target = bound.target;
+    request.aggregates = !bound.aggregates.empty();
     for (size_t i = 0; i < bound.values.size(); i++) {
         // A column made from another step has no type yet; text is what it gets if nothing says more.
         const std::string& type = bound.values[i].type;

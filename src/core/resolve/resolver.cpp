@@ -25,6 +25,10 @@ constexpr std::array patterns = {
     Pattern{"transition", true, false},
     Pattern{"state_machine/guarded_transition", true, false},
     Pattern{"guarded_transition", true, false},
+    Pattern{"multi_entity/coordinated_update", true, false},
+    Pattern{"coordinated_update", true, false},
+    Pattern{"multi_entity/parent_child_cascade", true, false},
+    Pattern{"parent_child_cascade", true, false},
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "spec/coordinated.hpp"
 #include "text/ascii.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -37,30 +38,53 @@ EntityInfo* StepBinder::targetOf(const spec::Step& step) {
     return nullptr;
 }
 
+const ColumnInfo* StepBinder::settable(const Text& field, const ResolvedStep& resolved) {
+    const ColumnInfo* column = resolved.target ? resolved.target->columnOf(field.value) : nullptr;
+    if (resolved.target && !column) {
+        std::vector<std::string> names;
+        for (const ColumnInfo& known : resolved.target->columns)
+            names.push_back(known.name);
+        std::string near = nearest(snakeCase(field.value), names);
+        world_.report(*action_.file, Code::R032, field.pos, resolved.target->name + " has no field " + field.value,
+                      near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
+    }
+    if (column && column->generated)
+        world_.report(
+            *action_.file, Code::R093, field.pos,
+            "PostgreSQL computes " + column->name + " of " + resolved.target->shown() + ": it is a generated column",
+            "set the columns that it is computed from");
+    if (column && column->identity == "always")
+        world_.report(*action_.file, Code::R208, field.pos,
+                      "PostgreSQL counts " + column->name + " of " + resolved.target->shown() +
+                          ": it is an identity that is always given",
+                      hintOf(Code::R208));
+    return column;
+}
+
+bool StepBinder::takesWord(const spec::Assignment& assignment, const ColumnInfo* column, const Scope& scope) const {
+    if (!spec::isCoordinated(*action_.spec) || !column || !column->field || !assignment.value) return false;
+    const int expression = assignment.value.id + action_.file->expressionBase;
+    const std::string& text = world_.expressionText(expression);
+    const std::vector<std::string>& values = column->field->enumValues;
+    const ExpressionFacts& facts = world_.facts(expression);
+    if (std::find(values.begin(), values.end(), text) == values.end() || names_.isField(scope, text)) return false;
+    // Words of SQL are no names, and so stand for nothing else.
+    return !facts.ok || (facts.names.size() == 1 && facts.names[0].length == text.size());
+}
+
 void StepBinder::bindSet(const spec::Step& step, ResolvedStep& resolved, const Scope& outer) {
     for (const spec::Assignment& assignment : step.set) {
         BoundAssignment bound;
-        const ColumnInfo* column = resolved.target ? resolved.target->columnOf(assignment.column.value) : nullptr;
+        const ColumnInfo* column = settable(assignment.column, resolved);
         bound.column = column ? column->name : snakeCase(assignment.column.value);
-        if (resolved.target && !column) {
-            std::vector<std::string> names;
-            for (const ColumnInfo& known : resolved.target->columns)
-                names.push_back(known.name);
-            std::string near = nearest(bound.column, names);
-            world_.report(*action_.file, Code::R032, assignment.column.pos,
-                          resolved.target->name + " has no field " + assignment.column.value,
-                          near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
+        if (takesWord(assignment, column, outer)) {
+            const std::string& word = world_.expressionText(assignment.value.id + action_.file->expressionBase);
+            world_.warn(*action_.file, Code::R279, assignment.column.pos,
+                        word + " is taken for the value '" + word + "' of " + column->name, "write \"'" + word + "'\"");
+            bound.taken = simpleValue(ValueKind::word, word, column->type, "value of an enum", "'" + word + "'");
+            resolved.set.push_back(std::move(bound));
+            continue;
         }
-        if (column && column->generated)
-            world_.report(*action_.file, Code::R093, assignment.column.pos,
-                          "PostgreSQL computes " + column->name + " of " + resolved.target->shown() +
-                              ": it is a generated column",
-                          "set the columns that it is computed from");
-        if (column && column->identity == "always")
-            world_.report(*action_.file, Code::R208, assignment.column.pos,
-                          "PostgreSQL counts " + column->name + " of " + resolved.target->shown() +
-                              ": it is an identity that is always given",
-                          hintOf(Code::R208));
         Scope scope = outer;
         bool isKey = std::find(resolved.key.begin(), resolved.key.end(), bound.column) != resolved.key.end();
         if (step.kind == spec::StepKind::update || (step.kind == spec::StepKind::upsert && !isKey)) {

@@ -23,10 +23,19 @@ public:
           words_(words) {}
 
     std::vector<ResolvedStep> bindSteps(const std::vector<spec::Step>& steps, Scope& scope);
-
-private:
     EntityInfo* targetOf(const spec::Step& step);
     void bindSet(const spec::Step& step, ResolvedStep& resolved, const Scope& outer);
+    // The column of a field that a step gives a value to; null if there is none, or it cannot be given one.
+    const ColumnInfo* settable(const Text& field, const ResolvedStep& resolved);
+    std::vector<BoundExpression> bindTemplate(const spec::Template& text, const Scope& scope);
+    // Behind an allocation: the taken row itself, or the one that it refers to. False if it leads to none.
+    bool bindTakenRow(const spec::Step& step, ResolvedStep& resolved, const Scope& scope);
+    // The scope of WHERE and ORDER BY.
+    static Scope scopeOfRows(const ResolvedStep& resolved, const Scope& scope);
+    // What holds in generated code what a step names.
+    std::string newVariable(const std::string& name);
+
+private:
     // create: columns take the event's values of the same name.
     void bindCreate(ResolvedStep& resolved, const Scope& scope);
     // The WHERE that follows the one ref from the target to the event's row.
@@ -37,22 +46,17 @@ private:
     void bindWay(int way, ResolvedStep& resolved);
     // The row that VIA says.
     void bindVia(const spec::Step& step, ResolvedStep& resolved);
-    // Behind an allocation: the taken row itself, or the one that it refers to. False if it leads to none.
-    bool bindTakenRow(const spec::Step& step, ResolvedStep& resolved, const Scope& scope);
     // LIMIT that shares a word with a field of the target allocates: rows are taken while the field's sum fits.
     void bindLimit(const spec::Step& step, ResolvedStep& resolved, const Scope& scope);
-    std::vector<BoundExpression> bindTemplate(const spec::Template& text, const Scope& scope);
+    // A bare word that is a value of the field's enum, and nothing else here.
+    bool takesWord(const spec::Assignment& assignment, const ColumnInfo* column, const Scope& scope) const;
     ResolvedStep bindStep(const spec::Step& step, Scope& scope);
     // Which rows a step is about: the one that VIA says or that the event leads to, or those that WHERE finds.
     void bindRows(const spec::Step& step, ResolvedStep& resolved, const Scope& scope);
-    // The scope of WHERE and ORDER BY.
-    static Scope scopeOfRows(const ResolvedStep& resolved, const Scope& scope);
     // Rows that a step looks for by WHERE, and knows by a name.
     void bindLooked(const spec::Step& step, ResolvedStep& resolved, const Scope& scope, const std::string& name);
     // False if the name that a step gives means something already, which is reported.
     bool checkNewName(Pos pos, const std::string& name, const Scope& scope, bool isRow);
-    // What holds it in generated code.
-    std::string newVariable(const std::string& name);
     void bindLet(const spec::Step& step, ResolvedStep& resolved, Scope& scope);
     void bindFind(const spec::Step& step, ResolvedStep& resolved, Scope& scope);
     void bindEach(const spec::Step& step, ResolvedStep& resolved, const Scope& scope);

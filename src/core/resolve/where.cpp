@@ -28,14 +28,6 @@ bool binds(const ConditionPart& part, const std::vector<Value>& values) {
     }
 }
 
-// A comparison that no row is taken without.
-bool isDemanded(const ConditionPart& part, const ComparisonUse& comparison) {
-    auto inner = [&](const ConditionPart& each) { return isDemanded(each, comparison); };
-    if (part.kind == ConditionPart::Kind::all) return std::any_of(part.parts.begin(), part.parts.end(), inner);
-    return part.kind == ConditionPart::Kind::leaf && part.names.size() == 2 &&
-           part.names[0] == comparison.left.front() && part.names[1] == comparison.right.front();
-}
-
 // The first name of the part that binds nothing; -1 if it has none.
 int firstUnbound(const ConditionPart& part, const std::vector<Value>& values) {
     for (const ConditionPart& each : part.parts)
@@ -44,6 +36,13 @@ int firstUnbound(const ConditionPart& part, const std::vector<Value>& values) {
 }
 
 }  // namespace
+
+bool isDemanded(const ConditionPart& part, const ComparisonUse& comparison) {
+    auto inner = [&](const ConditionPart& each) { return isDemanded(each, comparison); };
+    if (part.kind == ConditionPart::Kind::all) return std::any_of(part.parts.begin(), part.parts.end(), inner);
+    return part.kind == ConditionPart::Kind::leaf && part.names.size() == 2 &&
+           part.names[0] == comparison.left.front() && part.names[1] == comparison.right.front();
+}
 
 const Value* keyInWhere(const World& world, const ResolvedStep& step) {
     if (!step.where || !step.target || step.target->key.empty()) return nullptr;

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "spec/batch.hpp"
+#include "spec/coordinated.hpp"
 #include "spec/happenings.hpp"
 #include "spec/parts.hpp"
 #include "spec/states.hpp"
@@ -20,7 +21,8 @@ const Words actionKeys = {"name",         "description", "pattern",      "trigge
                           "max_attempts", "backoff",     "enabled",      "order",          "fires",
                           "retry_on",     "park_on",     "renamed_from", "missed",         "requires",
                           "from_state",   "from_states", "to_state",     "guard",          "when",
-                          "fields",       "batch_size",  "max_errors",   "max_elements",   "return"};
+                          "fields",       "batch_size",  "max_errors",   "max_elements",   "return",
+                          "entities"};
 const Words conditionKeys = {"if", "then", "else"};
 const Words operations = {"update", "insert", "upsert", "delete"};
 const Words afterMatchChoices = {"consume", "edge", "every"};
@@ -100,7 +102,7 @@ bool readTrigger(ReadContext& context, const yaml::Node& node, Action& action) {
 void readBranches(ReadContext& context, const yaml::Node& node, Action& action) {
     reportTogether(context, node, "conditions", "steps");
     reportTogether(context, node, "conditions", "condition");
-    const bool told = isTransition(action) || isByFields(action, node);
+    const bool told = isTransition(action) || isByFields(action, node) || isCoordinated(action);
     if (node.find("conditions") == nullptr && node.find("steps") == nullptr && !told) {
         context.missing(node, "steps", actionKeys, "an action");
     }
@@ -398,6 +400,7 @@ void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, s
     readBatch(context, node, action);
     readValidations(context, node, action);
     readTransition(context, node, action);
+    readCoordinated(context, node, action);
     action.required = context.queryable(context.text(node, "requires"));
     if (canBeRaised) {
         if (action.windowed || action.correlated) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "spec/batch.hpp"
+#include "spec/coordinated.hpp"
 #include "spec/parts.hpp"
 #include "text/ascii.hpp"
 #include "text/quote.hpp"
@@ -248,7 +249,7 @@ Step uniqueTest(ReadContext& context, Action& action, const UniqueRule& rule, co
 
 void readValidations(ReadContext& context, const yaml::Node& node, Action& action) {
     const yaml::Entry* entry = node.find("validations");
-    if (entry == nullptr) {
+    if (entry == nullptr || isCoordinated(action)) {
         return;
     }
     const yaml::Node& value = entry->value;

@@ -142,6 +142,8 @@ struct Step {
     std::vector<Step> otherwise;              // branch else; find: what is done where there is no such row
     bool hasElse = false;                     // find: there are such steps
     std::vector<Step> onResponse, onFailure;  // call_external: what is done when the answer has come, or none will
+    std::vector<Text> taken;                  // of an entity of several: columns whose values are given by the caller
+    Text items;                               // the same: the array whose elements become its rows, or none
     Pos pos;
 };
 

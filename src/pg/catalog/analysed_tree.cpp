@@ -39,6 +39,7 @@ struct Check {
     const char* text;
     Analysed* result;
     bool inQuery;
+    bool aggregates;
 };
 
 const RawCall* callAt(const RawExpression* raw, int offset) {
@@ -103,7 +104,7 @@ bool checkNode(::Node* node, void* context) {
         }
         case T_Aggref: {
             Aggref* call = reinterpret_cast<Aggref*>(node);
-            if (!check->inQuery) return refuse(check->result, Code::E104, exprLocation(node));
+            if (!check->inQuery && !check->aggregates) return refuse(check->result, Code::E104, exprLocation(node));
             checkFunction(check, call->aggfnoid, COERCE_EXPLICIT_CALL, call->location);
             break;
         }
@@ -209,8 +210,8 @@ bool refuse(Analysed* result, Code code, int offset) {
     return refuse(result, code, offset, sentenceOf(code), hintOf(code));
 }
 
-bool checkTree(::Node* tree, const RawExpression* raw, const char* text, Analysed* result) {
-    Check check = {raw, text, result, false};
+bool checkTree(::Node* tree, const RawExpression* raw, const char* text, bool aggregates, Analysed* result) {
+    Check check = {raw, text, result, false, aggregates};
     if (checkNode(tree, &check)) return true;
     if (!sameWithOperators(text, result->qualifications))
         return refuse(result, Code::E107, exprLocation(raw->tree),

@@ -48,8 +48,8 @@ bool refuse(Analysed* result, Code code, int offset, const char* message, const 
 bool refuse(Analysed* result, Code code, int offset);
 
 // Whether something in the tree is refused. If not, the result has the qualified names of what is not in pg_catalog.
-// `text` is what was parsed.
-bool checkTree(::Node* tree, const RawExpression* raw, const char* text, Analysed* result);
+// `text` is what was parsed; `aggregates`: it may call some.
+bool checkTree(::Node* tree, const RawExpression* raw, const char* text, bool aggregates, Analysed* result);
 
 // Notes how far the value of the tree depends on time and on rows. `text` is what was parsed.
 void describeTree(::Node* tree, const char* text, Analysed* result);

@@ -118,7 +118,7 @@ Analysed* analyseOne(Bindings* bindings, const KnownType* target) {
     state->p_ref_hook_state = bindings;
     // A target list is where aggregates and sets are legal, so that they come back as nodes with a place in the text.
     ::Node* value = transformExpr(state, raw->tree, EXPR_KIND_SELECT_TARGET);
-    if (checkTree(value, raw, bindings->server, result)) return result;
+    if (checkTree(value, raw, bindings->server, bindings->request->aggregates, result)) return result;
 
     Oid type = exprType(value);
     result->typeOid = type == UNKNOWNOID ? TEXTOID : type;
