@@ -127,16 +127,22 @@ void collectAction(const resolve::World& world, const resolve::ActionInfo& actio
         collectSteps(branch.otherwise, tables, functions);
     }
     collectSteps(spec.onTimeout, tables, functions);
-    collectTrigger(spec.trigger.value, tables);
     for (const Text& trigger : spec.triggers)
         collectTrigger(trigger.value, tables);
     // on: update sales.Order.status
-    std::string on =
-        spec.on.value.substr(spec.on.value.rfind(' ') == std::string::npos ? 0 : spec.on.value.rfind(' ') + 1);
-    tables.addTable(on);
-    if (on.find('.') != std::string::npos) tables.addTable(on.substr(0, on.rfind('.')));
+    std::vector<Text> raising = spec.further;
+    raising.push_back(spec.on ? spec.on : spec.trigger);
+    for (const Text& text : raising) {
+        if (!spec.on) {
+            collectTrigger(text.value, tables);
+            continue;
+        }
+        std::string on = text.value.substr(text.value.rfind(' ') == std::string::npos ? 0 : text.value.rfind(' ') + 1);
+        tables.addTable(on);
+        if (on.find('.') != std::string::npos) tables.addTable(on.substr(0, on.rfind('.')));
+    }
     functions.add(snakeCase(spec.name.value));
-    collectGenerated(world, action.base, spec.trigger.value, functions);
+    collectGenerated(world, action.base, spec.further.empty() ? spec.trigger.value : "any_", functions);
     for (const Text& trigger : spec.triggers)
         collectGenerated(world, action.base + "_" + snakeCase(trigger.value), trigger.value, functions);
     if (!spec.windowed) return;

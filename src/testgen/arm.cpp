@@ -107,6 +107,13 @@ std::vector<unsigned> operationsOf(const resolve::ResolvedAction& action) {
     return operations;
 }
 
+resolve::ResolvedAction alone(resolve::ResolvedAction action) {
+    action.binding.custom = true;
+    action.binding.entity = nullptr;
+    action.binding.ops = 0;
+    return action;
+}
+
 bool isSwitchedOff(const resolve::ActionInfo& action) {
     const std::string& enabled = action.spec->enabled.value;
     return enabled == "false" || enabled == "no" || enabled == "off";

@@ -45,6 +45,9 @@ struct Invariant {
 std::vector<Invariant> invariantsOf(const resolve::Resolver& resolver, const resolve::ActionInfo* except,
                                     const resolve::EntityInfo* entity, unsigned operation, const std::string& custom);
 
+// A function by itself, whatever calls it.
+resolve::ResolvedAction alone(resolve::ResolvedAction action);
+
 // Whether the spec switches the action off.
 bool isSwitchedOff(const resolve::ActionInfo& action);
 

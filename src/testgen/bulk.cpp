@@ -62,14 +62,6 @@ public:
     }
 
 private:
-    // The function by itself, whatever calls it.
-    static resolve::ResolvedAction alone(resolve::ResolvedAction action) {
-        action.binding.custom = true;
-        action.binding.entity = nullptr;
-        action.binding.ops = 0;
-        return action;
-    }
-
     const Allocation& allocation() const { return stage_.allocations[0]; }
     const resolve::ResolvedStep& step() const { return *allocation().step; }
     const PlannedRow& planned() const { return stage_.scenario.row(allocation().row); }

@@ -231,6 +231,9 @@ std::string uniqueValue(const std::string& type, int number) {
 
 std::vector<std::string> uniquePatterns(const std::string& type) {
     if (isNumeric(type)) return {"{N}", "190000{N}", "-{N}"};
+    const std::string number = numberMark;
+    if (type == "date") return {"'2001-01-01'::date + " + number};
+    if (isTime(type)) return {"'2001-01-01'::timestamp + " + number + " * interval '1 hour'"};
     if (!isText(type)) return {};
     return {"'specql-{N}'", "'specql-{N}@example.com'", "'specql{N}'", "'SPECQL{N}'", "'{N}'"};
 }

@@ -26,6 +26,7 @@ Tested testedOf(const resolve::ResolvedAction& action) {
                   {quoteName(schema, resolve::handlerName(action)), quoteName(schema, action.base + "_capture"),
                    quoteName(schema, action.base + "_rows")},
                   {}};
+    if (resolve::isBefore(*action.info)) tested.functions.push_back(quoteName(schema, "before_" + action.base));
     if (resolve::isFunction(*action.info))
         tested.functions.push_back(quoteName(schema, snakeCase(action.info->spec->name.value)));
     return tested;

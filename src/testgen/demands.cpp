@@ -54,8 +54,10 @@ void Demands::ofEvent() {
     if (binding.custom ? binding.event.empty() : !binding.entity) return;
     for (Invariant& invariant : invariantsOf(meaning_.resolver, meaning_.action.info, binding.entity,
                                              meaning_.operation, binding.custom ? binding.event : "")) {
-        const std::string& changed = invariant.owner->binding.changedColumn;
-        if (meaning_.operation != resolve::opUpdate || changed.empty() || meaning_.split.count(changed))
+        const std::vector<std::string> changed = invariant.owner->binding.changed();
+        const bool mayChange = std::any_of(changed.begin(), changed.end(),
+                                           [&](const std::string& column) { return meaning_.split.count(column); });
+        if (meaning_.operation != resolve::opUpdate || changed.empty() || mayChange)
             add(std::move(invariant), {}, nullptr);
     }
 }
@@ -81,8 +83,8 @@ void Demands::ofSteps() {
             needs_.read(condition, demand.scope);
             meaning_.demanded_.push_back({std::move(condition), demand.scope});
         }
-        if (demand.arm && !owner.binding.changedColumn.empty())
-            needs_.use(meaning_.eventColumn(owner.binding.changedColumn, true), demand.scope);
+        for (const std::string& changed : demand.arm ? owner.binding.changed() : std::vector<std::string>())
+            needs_.use(meaning_.eventColumn(changed, true), demand.scope);
     }
 }
 
@@ -105,9 +107,10 @@ std::string Demands::rule(const Demand& demand, std::string& why) const {
     }
     const resolve::Binding& binding = demand.invariant.owner->binding;
     const unsigned operation = step ? operationOf(*step) : meaning_.operation;
-    if (operation == resolve::opUpdate && !binding.changedColumn.empty())
-        either.push_back("NOT (" + differ(column(binding.changedColumn, true), column(binding.changedColumn, false)) +
-                         ")");
+    std::vector<std::string> changes;
+    for (const std::string& changed : operation == resolve::opUpdate ? binding.changed() : std::vector<std::string>())
+        changes.push_back(differ(column(changed, true), column(changed, false)));
+    if (!changes.empty()) either.push_back("NOT (" + join(changes, " OR ") + ")");
     if (!binding.valueColumn.empty())
         either.push_back("(" + column(binding.valueColumn, false) + " = " + quoteLiteral(binding.value) +
                          ") IS NOT TRUE");

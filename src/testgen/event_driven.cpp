@@ -111,7 +111,8 @@ private:
     // "stock_change_trigger fires on stock_quantity update"
     void trigger() {
         const resolve::Binding& binding = action_.binding;
-        const std::string& changed = binding.changedColumn;
+        const std::string changed =
+            operation_ == resolve::opUpdate || !binding.value.empty() ? join(binding.changed(), " or ") : "";
         const std::string fires = action_.base + "_trigger fires on " +
                                   (changed.empty() ? binding.entity->table : changed) +
                                   (operation_ == resolve::opInsert   ? " insert"
@@ -125,14 +126,17 @@ private:
             fires);
         if (operation_ != resolve::opUpdate || changed.empty()) return;
         const std::string stays = action_.base + "_trigger does not fire when " + changed + " stays the same";
-        const TestColumn* column = stage_.eventTable()->column(changed);
-        bool made = column && !column->generatedFrom.empty();
-        const std::string set = quoteName(made ? column->generatedFrom.front() : changed);
+        std::vector<std::string> kept;
+        for (const std::string& name : binding.changed()) {
+            const TestColumn* column = stage_.eventTable()->column(name);
+            bool made = column && !column->generatedFrom.empty();
+            const std::string set = quoteName(made ? column->generatedFrom.front() : name);
+            kept.push_back(set + " = " + set);
+        }
         writer_.begin(action_.info->name() + ": " + changed + " stays the same");
         literal = fireFirst(stays);
-        writer_.fixture("UPDATE " + quoteName(binding.entity->schema, binding.entity->table) + " SET " + set + " = " +
-                        set + "\nWHERE " + quoteName(binding.entity->key) + " = " +
-                        literal(stage_.dimension({Place::row(), binding.entity->key})));
+        writer_.fixture("UPDATE " + quoteName(binding.entity->schema, binding.entity->table) + " SET " +
+                        join(kept, ", ") + "\nWHERE " + stage_.isEventRow(literal));
         writer_.checkCount(eventsOf(literal), 1, stays);
     }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "emit/printer.hpp"
+#include "resolve/event_scope.hpp"
 #include "testgen/knowable.hpp"
 #include "text/quote.hpp"
 
@@ -203,9 +204,34 @@ std::string Meaning::payload(const Render& literal) const {
 std::string Meaning::eventCondition(const Render& literal, const std::string& alias) const {
     if (outside) return outside->event(alias);
     std::string sql = alias + ".action = " + quoteLiteral(action.info->name());
-    int key = eventTable() ? dimension({Place::row(), action.binding.entity->key}) : -1;
-    if (key < 0) return sql + " AND " + alias + ".data = " + payload(literal);
-    return sql + " AND " + alias + ".subject = " + literal(key) + "::text";
+    const std::vector<std::string> columns = eventKey();
+    std::vector<std::string> keys;
+    for (const std::string& column : columns) {
+        const int known = dimension({Place::row(), column});
+        if (known < 0) continue;
+        const std::string& type = scenario.at(known).type;
+        const bool isInstant =
+            columns.size() > 1 && resolve::startsWith(type, "timestamp") && resolve::endsWith(type, "with time zone");
+        keys.push_back(columns.size() == 1 ? literal(known) : typedValue(literal(known), type));
+        if (isInstant) keys.back() = "(" + keys.back() + " AT TIME ZONE 'UTC')";
+    }
+    if (keys.empty()) return sql + " AND " + alias + ".data = " + payload(literal);
+    const std::string subject = columns.size() == 1 ? keys.front() : "jsonb_build_array(" + join(keys, ", ") + ")";
+    return sql + " AND " + alias + ".subject = " + subject + "::text";
+}
+
+std::vector<std::string> Meaning::eventKey() const {
+    if (!eventTable()) return {};
+    const resolve::EntityInfo& entity = *action.binding.entity;
+    return entity.key.empty() ? entity.keyColumns : std::vector<std::string>{entity.key};
+}
+
+std::string Meaning::isEventRow(const Render& literal, const std::string& alias) const {
+    std::vector<std::string> conditions;
+    for (const std::string& column : eventKey())
+        conditions.push_back((alias.empty() ? "" : alias + ".") + quoteName(column) + " = " +
+                             literal(dimension({Place::row(), column})));
+    return join(conditions, " AND ");
 }
 
 std::string Meaning::ofEvent(const std::string& column, const Render& render) const {
@@ -268,6 +294,8 @@ std::string Meaning::sql(const resolve::Value& value, const Render& render, cons
             if (dimension(value, scope) >= 0) break;
             if (value.name == "event_type")
                 return quoteLiteral((binding.custom ? "" : binding.entity->shown() + ".") + binding.event);
+            if (value.name == resolve::operationName)
+                return quoteLiteral(resolve::operationWords(operation).front()) + "::text";
             if (value.name == "event_id") return ofEvent("v.id", render);
             if (value.name == "event_time") return ofEvent("v.occurred_at", render);
             if (value.name == "event_data") return ofEvent("v.data", render);

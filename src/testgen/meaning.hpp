@@ -112,6 +112,10 @@ public:
         return findTable(tables, entity.schema, entity.table);
     }
     const TestTable* eventTable() const;  // null for a custom event
+    // The columns by which the event's row is known; none for a custom event.
+    std::vector<std::string> eventKey() const;
+    // That a row, under an alias if one is given, is the event's.
+    std::string isEventRow(const Render& literal, const std::string& alias = "") const;
 
     std::string payload(const Render& literal) const;
     // WHERE of specql.events for the event that was fired.

@@ -73,11 +73,16 @@ int Needs::use(const resolve::Value& value, const Scope& scope, const spec::Cond
         }
         if (!condition) continue;
         Dimension& dimension = scenario_.at(known);
-        bool isKey = meaning_.eventTable() && name == Name{Place::row(), action_.binding.entity->key};
+        bool isKey = name.place == Place::row() && isEventKey(name.column);
         dimension.essential = dimension.essential || (!dimension.unique && !isKey);
         addTo(dimension.spoken, *condition);
     }
     return meaning_.dimension(value, scope);
+}
+
+bool Needs::isEventKey(const std::string& column) const {
+    const std::vector<std::string> key = meaning_.eventKey();
+    return std::find(key.begin(), key.end(), column) != key.end();
 }
 
 void Needs::read(const resolve::BoundExpression& condition, const Scope& scope) {
@@ -105,7 +110,8 @@ void Needs::key(const std::string& name, const std::string& type) {
 void Needs::splitColumns() {
     if (operation_ != resolve::opUpdate) return;
     std::set<std::string>& split = meaning_.split;
-    if (!action_.binding.changedColumn.empty()) split.insert(action_.binding.changedColumn);
+    for (const std::string& changed : action_.binding.changed())
+        split.insert(changed);
     auto look = [&](const resolve::BoundExpression& bound) {
         for (const resolve::Value& value : bound.values)
             if (value.kind == resolve::ValueKind::eventChange ||
@@ -138,9 +144,7 @@ void Needs::touchColumn() {
         bool refers = std::any_of(table->foreignKeys.begin(), table->foreignKeys.end(), [&](const TestForeignKey& key) {
             return std::find(key.columns.begin(), key.columns.end(), column.name) != key.columns.end();
         });
-        if (!plain || refers || column.generated || column.name == action_.binding.entity->key ||
-            !column.labels.empty())
-            continue;
+        if (!plain || refers || column.generated || isEventKey(column.name) || !column.labels.empty()) continue;
         touched_ = column.name;
         meaning_.split.insert(touched_);
         return;
@@ -432,15 +436,17 @@ void Needs::eventRow() {
     const TestTable* table = meaning_.tableOf(entity);
     std::string& unfit = scenario_.unfit;
     if (!table) unfit = "the table " + entity.shown() + " does not exist";
-    if (table && entity.key.empty()) unfit = "the table " + entity.shown() + " has no key that tells its rows apart";
+    if (table && (entity.keyColumns.empty() || (entity.key.empty() && action_.isFeed())))
+        unfit = "the table " + entity.shown() + " has no key that tells its rows apart";
     if (!unfit.empty()) return;
-    const int key = use(meaning_.eventColumn(entity.key, operation_ == resolve::opDelete), {});
-    if (key < 0) {
-        unfit = "the key of " + entity.shown() + " is a generated column";
-        return;
+    for (const std::string& column : meaning_.eventKey()) {
+        if (meaning_.split.count(column)) unfit = "the key of " + entity.shown() + " changes";
+        const int key = use(meaning_.eventColumn(column, operation_ == resolve::opDelete), {});
+        if (key < 0) unfit = "the key of " + entity.shown() + " is a generated column";
+        if (!unfit.empty()) return;
+        scenario_.at(key).unique = true;
+        scenario_.at(key).essential = false;
     }
-    scenario_.at(key).unique = true;
-    scenario_.at(key).essential = false;
     // A value by which it is known wherever it would turn up.
     for (const resolve::ColumnInfo& column : entity.columns) {
         if (!resolve::isPrivate(column)) continue;
@@ -457,6 +463,7 @@ void Needs::eventRow() {
         scenario_.at(known).candidates = {quoteLiteral(action_.binding.value)};
         scenario_.at(known).fixed = true;
     }
+    states(entity);
     if (operation_ != resolve::opUpdate) {
         const Place place = operation_ == resolve::opInsert ? Place::after() : Place::before();
         scenario_.places[place] = scenario_.addRow(*table, named({Place::row()}));

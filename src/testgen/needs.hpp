@@ -39,7 +39,9 @@ private:
     void feed(const resolve::FeedTerm& feed);
 
     void rows();
+    bool isEventKey(const std::string& column) const;
     void eventRow();
+    void states(const resolve::EntityInfo& entity);
     int row(Place place, const resolve::EntityInfo& entity);
     int column(Place place, const TestTable& table, const std::string& name);
     std::map<std::string, int> named(std::initializer_list<Place> places) const;

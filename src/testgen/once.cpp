@@ -26,7 +26,12 @@ bool writeTogether(Writer& writer, const resolve::ResolvedAction& action, std::s
     Stage stage(writer.world, writer.resolver, writer.tables, action, resolve::opUpdate);
     if (!stage.unfit.empty() || !stage.eventTable()->triggers.empty()) return false;
     std::vector<Arm> arms = armsOf(action);
-    std::vector<std::string> conditions, changes, set, names = {"key"};
+    std::vector<std::string> conditions, changes, set, names, isRow;
+    const std::vector<std::string> key = stage.eventKey();
+    for (const std::string& column : key) {
+        names.push_back(key.size() == 1 ? "key" : "key_" + std::to_string(names.size() + 1));
+        isRow.push_back("t." + quoteName(column) + " = v." + names.back());
+    }
     std::string why;
     for (const Arm& arm : arms)
         if (!stage.condition(arm, Scenario::reference, conditions.emplace_back(), why)) return false;
@@ -50,7 +55,9 @@ bool writeTogether(Writer& writer, const resolve::ResolvedAction& action, std::s
     std::vector<Reference> references;
     for (const Stage::Render& literal : events) {
         references.emplace_back(writer.world, writer.resolver, stage, literal);
-        std::vector<std::string> values = {literal(stage.dimension({Place::row(), entity.key}))};
+        std::vector<std::string> values;
+        for (const std::string& column : key)
+            values.push_back(literal(stage.dimension({Place::row(), column})));
         for (const auto& [name, dimension] : stage.scenario.names)
             if (name.place == Place::after()) values.push_back(literal(dimension));
         changes.push_back("(" + join(values, ", ") + ")");
@@ -62,7 +69,7 @@ bool writeTogether(Writer& writer, const resolve::ResolvedAction& action, std::s
         return false;
     const std::string update = "UPDATE " + quoteName(entity.schema, entity.table) + " AS t SET " + join(set, ", ") +
                                "\nFROM (VALUES " + join(changes, ",\n             ") + ") AS v(" + join(names, ", ") +
-                               ")\nWHERE t." + quoteName(entity.key) + " = v.key";
+                               ")\nWHERE " + join(isRow, " AND ");
     writer.about(action);
     writer.begin(action.info->name() + ": several rows in one statement");
     for (const Stage::Render& literal : events)

@@ -115,6 +115,10 @@ Reference::Reference(const resolve::World& world, const resolve::Resolver& resol
     std::string body = readWays();
     for (const resolve::ResolvedBranch& branch : told_.branches)
         body += branch.condition ? choice(branch.condition, branch.steps, branch.otherwise) : block(branch.steps);
+    if (told_.info->spec->ofRow && told_.result) {
+        std::string why;
+        body += "PERFORM set_config('specql_test.returned', (" + print(told_.result, why) + ")::text, true);\n";
+    }
     // An event that is refused leaves nothing; with `on_error: abort` not even what was about to raise it.
     if (validates_) {
         if (told_.isAnswer() || told_.info->spec->onError.value != "abort")
@@ -126,13 +130,14 @@ Reference::Reference(const resolve::World& world, const resolve::Resolver& resol
             "    (SELECT min(f.message) FROM specql.failures AS f WHERE " +
             stage.eventCondition(literal, "f") + ")))";
     }
-    if (resolve::isFunction(*told_.info)) {
+    const bool takesRows = resolve::takesRows(*told_.info);
+    if (takesRows || (told_.info->spec->ofRow && told_.result)) {
         // One that takes no rows returns how many elements it has handled.
         bool any = false;
         for (const resolve::ResolvedBranch& branch : told_.branches)
             any = any || takes(branch.steps) || takes(branch.otherwise);
-        const char* first = any ? "'0'" : "'1'";
-        body = "PERFORM set_config('specql_test.returned', " + std::string(first) + ", true);\n" + body;
+        const std::string first = !takesRows ? "" : any ? "0" : "1";
+        body = "PERFORM set_config('specql_test.returned', '" + first + "', true);\n" + body;
         queries_[returned] = "SELECT jsonb_build_object('rows', current_setting('specql_test.returned', true))";
     }
     std::string declared;

@@ -137,8 +137,9 @@ void Scenario::meetChecks(const TestTable& table, const TestColumn& column, int 
     dimension.notNull = dimension.notNull || column.notNull;
     if (dimension.labels.empty()) dimension.labels = column.labels;
     for (const std::vector<std::string>& key : table.uniques) {
-        dimension.unique = dimension.unique || (isNew && contains(key, column.name));
-        dimension.alone = dimension.alone || key == std::vector<std::string>{column.name};
+        const bool alone = key == std::vector<std::string>{column.name};
+        dimension.unique = dimension.unique || (isNew && contains(key, column.name)) || (alone && !dimension.essential);
+        dimension.alone = dimension.alone || alone;
     }
     for (const TestCheck& check : table.checks) {
         if (!contains(check.columns, column.name)) continue;
@@ -166,10 +167,10 @@ void Scenario::findCandidates(int which) {
     std::vector<std::string>& values = dimension.candidates;
     // Rows of other tests have other identifiers.
     if (dimension.baseType == "uuid" && !dimension.essential && dimension.checks.empty()) dimension.unique = true;
-    if (uniqueValue(dimension.baseType, 1).empty()) dimension.unique = false;
     // A value that the checks allow, rather than one made up; best one that has a number in it.
-    const bool isRead = dimension.alone && dimension.essential && isText(dimension.baseType);
-    if (dimension.unique ? !dimension.checks.empty() : isRead) {
+    const bool isMade = !uniqueValue(dimension.baseType, 1).empty();
+    const bool isFree = dimension.unique && isMade && dimension.checks.empty();
+    if (!isFree && (dimension.unique || dimension.alone)) {
         dimension.unique = false;
         prepend(values, uniquePatterns(dimension.baseType));
     }

@@ -193,13 +193,28 @@ bool Stage::isHeard(const TestTable& table, unsigned operations) const {
     });
 }
 
+// Rows of a test are brought in as they are, in whatever state.
+bool Stage::hasStates(const TestTable& table) const {
+    return std::any_of(world.entities.begin(), world.entities.end(), [&](const resolve::EntityInfo& entity) {
+        return entity.schema == table.schema && entity.table == table.name && entity.spec && entity.spec->states;
+    });
+}
+
 std::vector<std::string> Stage::quietly(std::vector<std::string> statements, const std::set<int>& rows) const {
-    std::set<std::string> listening;
-    for (int row : rows)
-        if (isHeard(*scenario.row(row).table, resolve::opInsert)) listening.insert(tableName(*scenario.row(row).table));
-    for (const std::string& table : listening) {
-        statements.insert(statements.begin(), "ALTER TABLE " + table + " DISABLE TRIGGER specql_capture");
-        statements.push_back("ALTER TABLE " + table + " ENABLE TRIGGER specql_capture");
+    std::set<std::pair<std::string, std::string>> silenced;  // tables and their triggers
+    for (int row : rows) {
+        const TestTable& table = *scenario.row(row).table;
+        if (isHeard(table, resolve::opInsert)) silenced.emplace(tableName(table), "specql_capture");
+        if (hasStates(table)) silenced.emplace(tableName(table), "specql_first_state");
+        for (const resolve::ResolvedAction& other : resolver.actions)
+            if (resolve::isBefore(*other.info) && (other.binding.ops & resolve::opInsert) &&
+                tableOf(*other.binding.entity) == &table && !isSwitchedOff(*other.info) &&
+                other.info->spec->fires.value != "replica")
+                silenced.emplace(tableName(table), quoteName("before_" + other.base));
+    }
+    for (const auto& [table, trigger] : silenced) {
+        statements.insert(statements.begin(), "ALTER TABLE " + table + " DISABLE TRIGGER " + trigger);
+        statements.push_back("ALTER TABLE " + table + " ENABLE TRIGGER " + trigger);
     }
     return statements;
 }
@@ -285,8 +300,8 @@ std::string Stage::raise(const resolve::ResolvedAction& action, const std::strin
 std::string Stage::fire(const Render& literal) const {
     if (action.binding.custom) return raise(action, payload(literal));
     if (operation == resolve::opInsert) return insert(scenario.places.at(Place::after()), literal);
-    const std::string table = tableName(*eventTable()), key = quoteName(action.binding.entity->key);
-    const std::string where = "\nWHERE " + key + " = " + literal(dimension({Place::row(), action.binding.entity->key}));
+    const std::string table = tableName(*eventTable()), key = quoteName(eventKey().front());
+    const std::string where = "\nWHERE " + isEventRow(literal);
     if (operation == resolve::opDelete) return "DELETE FROM " + table + where;
     std::vector<std::string> set;
     for (const std::string& column : split)

@@ -56,7 +56,10 @@ public:
 
 private:
     std::string insert(int row, const Render& literal, const std::map<std::string, std::string>& other = {}) const;
-    // Inserting the rows of a test is no event: tables whose actions listen to that do not capture meanwhile.
+    // Whether its rows have states, of which a new one is in the first.
+    bool hasStates(const TestTable& table) const;
+    // Inserting the rows of a test is no event: tables whose actions listen to that do not capture meanwhile, nor do
+    // rules change them before, or states ask that a new one be in the first.
     std::vector<std::string> quietly(std::vector<std::string> statements, const std::set<int>& rows) const;
     // Rows that the fixture inserts: not one that the event brings.
     std::vector<int> planted() const;

@@ -58,9 +58,10 @@ unsigned operationOf(const resolve::ResolvedStep& step) {
 bool hears(const resolve::Binding& binding, const resolve::ResolvedStep& step) {
     if (binding.custom) return step.spec->kind == spec::StepKind::emit && step.spec->target.value == binding.event;
     const unsigned operation = operationOf(step);
-    return step.target == binding.entity && (binding.ops & operation) &&
-           (operation != resolve::opUpdate || binding.changedColumn.empty() ||
-            assignmentOf(step, binding.changedColumn));
+    const std::vector<std::string> changed = binding.changed();
+    const bool changes = changed.empty() || std::any_of(changed.begin(), changed.end(),
+                                                        [&](const auto& column) { return assignmentOf(step, column); });
+    return step.target == binding.entity && (binding.ops & operation) && (operation != resolve::opUpdate || changes);
 }
 
 std::vector<const resolve::BoundExpression*> valuesOf(const resolve::ResolvedStep& step) {

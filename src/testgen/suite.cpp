@@ -2,6 +2,7 @@
 #include "testgen/suite.hpp"
 
 #include "spec/coordinated.hpp"
+#include "spec/states.hpp"
 #include "testgen/steps.hpp"
 #include "testgen/writer.hpp"
 #include "text/sql_text.hpp"
@@ -14,7 +15,8 @@ std::string suiteOf(const resolve::ResolvedAction& action) {
     const char* pattern = action.window                             ? "window_test"
                           : resolve::takesRows(*action.info)        ? "batch_test"
                           : spec::isCoordinated(*action.info->spec) ? "coordinated_test"
-                          : resolve::isFunction(*action.info)       ? "states_test"
+                          : spec::isTransition(*action.info->spec)  ? "states_test"
+                          : resolve::isFunction(*action.info)       ? "workflow_test"
                                                                     : "event_driven_test";
     return action.info->schema + "." + pattern;
 }
@@ -61,15 +63,13 @@ WrittenSuite writeSuite(const resolve::World& world, const resolve::Resolver& re
             writer.begin(action.info->name());
             writer.skip(action.info->name(), "the action is switched off in the spec");
         } else if (resolve::isBefore(*action.info)) {
-            writer.begin(action.info->name());
-            writer.skip(action.info->name(), "what it does before a row is written shows in every row that is written");
+            writeBefore(writer, action);
         } else if (action.window) {
             writeWindow(writer, action);
         } else if (spec::isCoordinated(*action.info->spec)) {
             writeCoordinated(writer, action);
         } else if (!resolve::takesRows(*action.info) && resolve::isFunction(*action.info)) {
-            writer.begin(action.info->name());
-            writer.skip(action.info->name() + " changes the state", "transitions are not tried by generated tests");
+            writeCalled(writer, action);
         } else if (resolve::isFunction(*action.info)) {
             writeBulk(writer, action);
         } else {

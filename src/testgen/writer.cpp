@@ -44,7 +44,9 @@ void Writer::add(StatementKind kind, const std::string& sql, const std::string& 
 void Writer::fixture(const std::vector<std::string>& statements) {
     // Triggers that a fixture disables are enabled again, come what may.
     for (const std::string& sql : statements)
-        add(resolve::endsWith(sql, " ENABLE TRIGGER specql_capture") ? StatementKind::restore : StatementKind::fixture,
+        add(resolve::startsWith(sql, "ALTER TABLE ") && sql.find(" ENABLE TRIGGER ") != std::string::npos
+                ? StatementKind::restore
+                : StatementKind::fixture,
             sql);
 }
 

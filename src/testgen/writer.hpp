@@ -164,6 +164,10 @@ void writeEventDriven(Writer& writer, const resolve::ResolvedAction& action);
 // Tests that a suite has once: consistency and the end of cascades, with an action that can be set off.
 void writeConsistency(Writer& writer, const std::vector<const resolve::ResolvedAction*>& actions);
 void writeCascade(Writer& writer, const std::vector<const resolve::ResolvedAction*>& actions);
+// A rule that runs before a row is written.
+void writeBefore(Writer& writer, const resolve::ResolvedAction& action);
+// A function of a row: a transition or a workflow.
+void writeCalled(Writer& writer, const resolve::ResolvedAction& action);
 void writeBulk(Writer& writer, const resolve::ResolvedAction& action);
 void writeCoordinated(Writer& writer, const resolve::ResolvedAction& action);
 void writeWindow(Writer& writer, const resolve::ResolvedAction& action);

@@ -16,7 +16,44 @@ SELECT count(*) > 0 AS applied FROM specql.apply(:'orders');
 SELECT count(*) > 0 AS applied FROM specql.apply(:'fraud');
 SELECT count(*) > 0 AS applied FROM specql.apply(:'incidents');
 SELECT count(*) > 0 AS applied FROM specql.apply(:'sensors');
+\set leave `cat examples/leave/leave.yaml`
+SELECT count(*) > 0 AS applied FROM specql.apply(:'leave');
+SELECT count(*) > 0 AS applied FROM specql.apply($$
+entity: PageCount
+schema: tally
+key: page
+fields:
+  page: text
+  visits: integer = 0
+  longest: integer
+---
+entity: PageView
+schema: tally
+fields:
+  page: text!
+  seconds: integer
+actions:
+  - name: on_page_view
+    on: insert PageView
+    steps:
+      - upsert: PageCount ON (page) SET page = page, visits = visits + 1, longest = seconds
+---
+entity: Ticket
+schema: tally
+fields:
+  state: enum(open, closed) = 'open'
+  note: text
+actions:
+  - name: close
+    pattern: composite/workflow_orchestrator
+    workflow:
+      - {step: check, condition: "state = 'open'", error: "it is {state}"}
+      - step: set
+        action: update
+        fields: {state: "'closed'", note: reason}
+$$);
 \i test/mutation/mutants.sql
+\i test/mutation/states.sql
 \i test/mutation/windows.sql
 
 -- What is as it was generated passes.
@@ -67,6 +104,6 @@ SELECT CASE WHEN (SELECT count(*) FROM inventory.product) + (SELECT count(*) FRO
                + (SELECT count(*) FROM specql.events) + (SELECT count(*) FROM specql.deliveries)
                + (SELECT count(*) FROM specql.window_event) + (SELECT count(*) FROM specql.window_key)
                + (SELECT count(*) FROM specql.window_entry) + (SELECT sum(evaluated + matches) FROM specql.window_rule)
-               + (SELECT count(*) FROM bank.account) + (SELECT count(*) FROM ops.service) + (SELECT count(*) FROM plant.sensor)
+               + (SELECT count(*) FROM hr.leave) + (SELECT count(*) FROM tally.ticket) + (SELECT count(*) FROM bank.account) + (SELECT count(*) FROM ops.service) + (SELECT count(*) FROM plant.sensor)
                + (SELECT count(*) FROM pg_proc WHERE proname LIKE 'specql_test%') = 0
             THEN 'ok' ELSE 'not ok' END || ' - the tests leave no trace';

@@ -11,6 +11,7 @@
 #include "emit/steps.hpp"
 #include "emit/subject.hpp"
 #include "emit/window.hpp"
+#include "resolve/event_scope.hpp"
 #include "resolve/event_time.hpp"
 #include "resolve/privacy.hpp"
 #include "spec/coordinated.hpp"
@@ -28,7 +29,8 @@ bool capturable(const resolve::BoundExpression& condition) {
     return std::all_of(condition.values.begin(), condition.values.end(), [](const resolve::Value& value) {
         return value.kind == resolve::ValueKind::eventColumn || value.kind == resolve::ValueKind::eventChange ||
                value.kind == resolve::ValueKind::eventRow ||
-               (value.kind == resolve::ValueKind::meta && value.name == "event_type");
+               (value.kind == resolve::ValueKind::meta &&
+                (value.name == "event_type" || value.name == resolve::operationName));
     });
 }
 
@@ -335,22 +337,15 @@ private:
         return function;
     }
 
-    std::string baseCondition() const {
-        std::string changed =
-            binding_.changedColumn.empty() ? "" : changedSql(*binding_.entity, binding_.changedColumn);
-        if (binding_.value.empty()) return changed;
-        return (changed.empty() ? "" : changed + " AND ") + "new." + quoteName(binding_.valueColumn) + " = " +
-               quoteLiteral(binding_.value);
-    }
-
     static std::string both(const std::string& base, const std::string& condition) {
         if (condition.empty()) return base.empty() ? "true" : base;
-        return base.empty() ? condition : base + "\nAND (" + condition + ")";
+        if (base.empty()) return condition;
+        return (findKeyword(base, "OR") == std::string::npos ? base : "(" + base + ")") + "\nAND (" + condition + ")";
     }
 
     FunctionText captureFunction() {
         Printer rows(world_, resolver_, action_, Printer::Place::capture);
-        std::string base = baseCondition();
+        std::string base = eventSql(binding_);
         std::vector<std::string> branches;
         if (action_.isAnswer()) {
             // What the call was of is what the answer is of.

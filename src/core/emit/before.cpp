@@ -17,7 +17,11 @@ std::string bodyOf(const resolve::World& world, const resolve::ResolvedAction& a
     const bool mayDelete = action.binding.ops & resolve::opDelete;
     const bool deletes = action.binding.ops == resolve::opDelete;
     // A trigger returns the row that goes on; what ends the rule early returns it too.
-    std::string body = readContexts(action, printer);
+    std::string body;
+    const std::string changed = action.binding.ops == resolve::opUpdate ? "" : anyChangedSql(action.binding);
+    if (!changed.empty())
+        body = "IF TG_OP = 'UPDATE' AND (" + changed + ") IS NOT TRUE THEN\n    RETURN new;\nEND IF;\n";
+    body += readContexts(action, printer);
     for (const resolve::ResolvedBranch& branch : action.branches) {
         if (!body.empty()) body += '\n';
         std::string block = steps.emit(branch.steps, {});

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "emit/subject.hpp"
+#include "resolve/event_scope.hpp"
 #include "resolve/row_json.hpp"
 #include "text/quote.hpp"
 
@@ -287,6 +289,13 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
             if (value.name.compare(0, 8, "payload:") == 0) {
                 std::string key = quoteLiteral(value.name.substr(8));
                 return "(" + meta("event_data", "jsonb") + " ->> " + key + ")::" + value.type;
+            }
+            if (value.name == resolve::operationName) {
+                const bool isOne = resolve::operationWords(action_.binding.ops).size() == 1;
+                if (!isOne && resolve::isBefore(*action_.info)) return "lower(TG_OP)";
+                std::string sql = operationSql(action_.binding);
+                if (isOne || place_ == Place::capture) return isOne || whole ? sql : "(" + sql + ")";
+                return use({value.name, value.type, std::move(sql), ""});
             }
             if (value.name == "event_type" && place_ == Place::capture) return quoteLiteral(action_.binding.event);
             return meta(value.name, value.type);

@@ -205,7 +205,8 @@ Object beforeTrigger(const resolve::ResolvedAction& action) {
     const std::string table = quoteName(binding.entity->schema, binding.entity->table);
     const std::string name = quoteName("before_" + action.base);
     std::string when;
-    if (!binding.changedColumn.empty()) when = changedSql(*binding.entity, binding.changedColumn);
+    // That a column has changed can be asked here of an update alone; the function asks it otherwise.
+    if (binding.ops == resolve::opUpdate) when = anyChangedSql(binding);
     if (!binding.value.empty()) when = "new." + quoteName(binding.valueColumn) + " = " + quoteLiteral(binding.value);
     Object object;
     object.kind = ObjectKind::trigger;

@@ -6,6 +6,7 @@
 #include "emit/printer.hpp"
 #include "emit/states.hpp"
 #include "spec/coordinated.hpp"
+#include "spec/states.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -138,9 +139,10 @@ private:
         for (size_t i = 0; i < steps.size(); i++) {
             const resolve::ResolvedStep& step = steps[i];
             std::string number = prefix + std::to_string(i + 1);
+            const std::string label = step.spec->label ? " (" + commentText(step.spec->label.value) + ")" : "";
             const bool ofElements = action_.items && prefix.empty() && i == action_.items->step;
             if (ofElements) each = "for each element of " + action_.items->parameter + ", ";
-            add("step " + number, each + sentence(step), step.spec->verb.value, step.spec->pos.line);
+            add("step " + number + label, each + sentence(step), step.spec->verb.value, step.spec->pos.line);
             if (step.takes) each = "for each row that was taken, ";
             tellSteps(step.then, number + ".");
             tellSteps(step.otherwise, number + ".else.");
@@ -276,7 +278,8 @@ private:
             args.push_back(said(arg));
         std::string with = "(" + join(args, ", ") + ")";
         if (step.call == resolve::CallKind::action)
-            return (step.calledAction->spec->ofRow                  ? "calls the transition "
+            return (spec::isTransition(*step.calledAction->spec)    ? "calls the transition "
+                    : step.calledAction->spec->ofRow                ? "calls the workflow "
                     : spec::isCoordinated(*step.calledAction->spec) ? "calls the action "
                                                                     : "calls the bulk operation ") +
                    step.calledAction->name() + with;

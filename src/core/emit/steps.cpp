@@ -126,9 +126,13 @@ std::string StepEmitter::comment(const resolve::ResolvedStep& step) const {
     switch (step.spec->kind) {
         case spec::StepKind::callExternal:
         case spec::StepKind::notify:
-        case spec::StepKind::escalate: return "";
-        default: return "-- " + stepText(world_, step, false) + "\n";
+        case spec::StepKind::escalate:
+            if (!step.spec->label) return "";
+            break;
+        default: break;
     }
+    const std::string label = step.spec->label ? commentText(step.spec->label.value) + ", " : "";
+    return "-- " + label + stepText(world_, step, false) + "\n";
 }
 
 std::string StepEmitter::perform(const std::string& expression, const StepPlace& place) const {
@@ -469,8 +473,10 @@ std::string StepEmitter::one(const resolve::ResolvedStep& step, StepPlace& place
         }
         case spec::StepKind::foreach: return foreach (step, place);
         case spec::StepKind::ret:
-            if (place.label.empty())
+            if (place.label.empty()) {
+                if (action_.info->spec->ofRow && !action_.result) return "RETURN;\n";
                 return "RETURN " + (action_.result ? printer_.print(action_.result) : "v_count") + ";\n";
+            }
             usedLabels_.insert(place.label);
             return "CONTINUE " + place.label + ";\n";
     }

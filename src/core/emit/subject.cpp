@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "resolve/resolver.hpp"
 #include "text/quote.hpp"
 
 namespace specql::emit {
@@ -37,6 +38,39 @@ std::string subjectSql(const resolve::Binding& binding) {
             keyValue(binding.ops, column, declared ? declared->type : entity.present->column(column)->type));
     }
     return parts.empty() ? "NULL::text" : "jsonb_build_array(" + join(parts, ", ") + ")::text";
+}
+
+std::string anyChangedSql(const resolve::Binding& binding) {
+    std::vector<std::string> changes;
+    for (const std::string& column : binding.changed())
+        changes.push_back(changedSql(*binding.entity, column));
+    return join(changes, " OR ");
+}
+
+std::string eventSql(const resolve::Binding& binding) {
+    std::string changed = anyChangedSql(binding);
+    if (!binding.value.empty())
+        return (changed.empty() ? "" : changed + " AND ") + "new." + quoteName(binding.valueColumn) + " = " +
+               quoteLiteral(binding.value);
+    if (changed.empty() || binding.ops == resolve::opUpdate) return changed;
+    const std::string known = quoteName(resolve::neverNull(*binding.entity));
+    std::string sql;
+    if (binding.ops & resolve::opInsert) sql += "old." + known + " IS NULL OR ";
+    if (binding.ops & resolve::opDelete) sql += "new." + known + " IS NULL OR ";
+    return sql + changed;
+}
+
+std::string operationSql(const resolve::Binding& binding) {
+    const std::vector<std::string>& words = resolve::operationWords(binding.ops);
+    if (words.size() == 1) return quoteLiteral(words.front()) + "::text";
+    const std::string known = quoteName(resolve::neverNull(*binding.entity));
+    std::string sql = "CASE", last = words.back();
+    if (binding.ops & resolve::opInsert) sql += " WHEN old." + known + " IS NULL THEN 'insert'";
+    if ((binding.ops & resolve::opDelete) && (binding.ops & resolve::opUpdate)) {
+        sql += " WHEN new." + known + " IS NULL THEN 'delete'";
+        last = "update";
+    }
+    return sql + " ELSE " + quoteLiteral(last) + " END";
 }
 
 std::string changedSql(const resolve::EntityInfo& entity, const std::string& column) {

@@ -14,4 +14,11 @@ std::string subjectSql(const resolve::Binding& binding);
 // The condition, over the rows old and new, that a column has another value.
 std::string changedSql(const resolve::EntityInfo& entity, const std::string& column);
 
+// The condition over old and new under which a change of a row is the binding's event; empty: it always is.
+std::string eventSql(const resolve::Binding& binding);
+// Of the columns that must change in an update, that one does; empty: none must.
+std::string anyChangedSql(const resolve::Binding& binding);
+// What happened to the row, over old and new: 'insert', 'update' or 'delete'.
+std::string operationSql(const resolve::Binding& binding);
+
 }  // namespace specql::emit

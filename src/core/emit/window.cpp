@@ -66,9 +66,7 @@ public:
         bool table = !binding.custom && binding.ops == resolve::opInsert;
         for (const resolve::ResolvedBranch& branch : feed_.branches) {
             std::vector<std::string> where;
-            if (!binding.changedColumn.empty()) where.push_back(changedSql(*binding.entity, binding.changedColumn));
-            if (!binding.value.empty())
-                where.push_back("new." + quoteName(binding.valueColumn) + " = " + quoteLiteral(binding.value));
+            if (std::string raised = binding.custom ? "" : eventSql(binding); !raised.empty()) where.push_back(raised);
             if (branch.condition) where.push_back("(" + printer_.print(branch.condition) + ")");
             queries.push_back("SELECT " + std::to_string(branch.feed->term + 1) + " AS term, " + key(*branch.feed) +
                               " AS key, " + (table ? tableTime() : changeTime()) + " AS at, " +

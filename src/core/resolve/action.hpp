@@ -15,23 +15,28 @@ namespace specql::resolve {
 
 enum Op : unsigned { opInsert = 1, opUpdate = 2, opDelete = 4, opTruncate = 8 };
 constexpr unsigned everyRowChange = opInsert | opUpdate | opDelete;
+// insert, update, delete, truncate: those of `ops`.
+const std::vector<std::string>& operationWords(unsigned ops);
 
 // What raises an action.
 struct Binding {
     bool custom = false;           // specql.emit, or the body of a bulk operation, which takes parameters
     EntityInfo* entity = nullptr;  // row events
     unsigned ops = 0;
-    std::string changedColumn;       // update of this column to a distinct value
-    std::string valueColumn, value;  // insertion of a row whose event_type is this
-    bool scheduled = false;          // custom: it comes at its times
-    bool ofEngine = false;           // custom: it tells what happened to specql itself
-    std::string event;               // short name: stock_quantity_changed, created, …; the custom name; the schedule
-    std::string rule;                // for explain
+    std::string changedColumn;        // update of this column to a distinct value
+    std::vector<std::string> others;  // or of one of these
+    std::string valueColumn, value;   // insertion of a row whose event_type is this
+    bool scheduled = false;           // custom: it comes at its times
+    bool ofEngine = false;            // custom: it tells what happened to specql itself
+    std::string event;                // short name: stock_quantity_changed, created, …; the custom name; the schedule
+    std::string rule;                 // for explain
     std::string shown() const;
     // Is all that it carries known? Nobody can emit it.
     bool isKnown() const { return scheduled || ofEngine; }
     // A TRUNCATE is about all rows of its entity, and about none that could be named.
     bool hasRow() const { return !custom && ops != opTruncate; }
+    // The columns of which one must change in an update; none: any update will do.
+    std::vector<std::string> changed() const;
 };
 
 enum class ValueKind {

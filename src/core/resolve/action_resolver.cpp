@@ -194,7 +194,7 @@ void ActionResolver::refuseEventNames() {
             const Value& value = bound.values[i];
             if (value.kind != ValueKind::meta) continue;
             if (!function_) {
-                if (value.name != "event_type")
+                if (value.name != "event_type" && value.name != operationName)
                     world_.report(*action_.file, Code::R233, world_.locate(bound.expression, facts.names[i].offset),
                                   "before a row is written there is no event, and so no " + value.name,
                                   value.name == "event_time" ? "the time is clock_timestamp()"

@@ -69,7 +69,9 @@ public:
           text_(world.expressionText(bound.expression)),
           missingRows_(missingRows) {
         const std::string& changed = action.binding.changedColumn;
-        if (!changed.empty()) {
+        // Of an update that is one of several events, nothing is sure.
+        const bool isSure = action.binding.ops == opUpdate || !action.binding.value.empty();
+        if (!changed.empty() && action.binding.others.empty() && isSure) {
             std::string shown = "a change of " + changed;
             relate("new." + changed, "old." + changed, less | greater, shown);
         }

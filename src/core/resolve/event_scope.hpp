@@ -16,8 +16,13 @@ struct NamedType {
     const char* name;
     const char* type;
 };
-inline constexpr NamedType metaNames[] = {
-    {"event_id", "uuid"}, {"event_type", "text"}, {"event_time", "timestamp with time zone"}, {"event_data", "jsonb"}};
+// What happened to the row: insert, update, delete or truncate.
+inline constexpr char operationName[] = "event_operation";
+inline constexpr NamedType metaNames[] = {{"event_id", "uuid"},
+                                          {"event_type", "text"},
+                                          {"event_time", "timestamp with time zone"},
+                                          {"event_data", "jsonb"},
+                                          {operationName, "text"}};
 inline constexpr NamedType matchNames[] = {{"match_count", "bigint"},
                                            {"match_key", "text"},
                                            {"first_at", "timestamp with time zone"},

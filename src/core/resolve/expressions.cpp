@@ -45,6 +45,14 @@ BoundExpression ExpressionBinder::bind(spec::ExpressionRef ref, const std::strin
         bool found = use.query >= 0
                          ? lookupInQuery(bound, scope, use, value, problem)
                          : names_.lookup(scope, use, eventSide.count(static_cast<int>(i)) > 0, value, problem);
+        // Of a function that is called for a row a value of the field would else be one more parameter.
+        const bool isWhole = use.parts.size() == 1 && use.length == world_.expressionText(bound.expression).size();
+        if (found && isWhole && action_.spec->ofRow && value.kind == ValueKind::payload && column && column->field &&
+            !event_.declaredParam(value.name)) {
+            const std::vector<std::string>& values = column->field->enumValues;
+            found = std::find(values.begin(), values.end(), value.name) == values.end();
+            if (!found) value = {};
+        }
         if (!found) {
             unknownName(bound.expression, use, scope, column, problem);
             known = false;

@@ -179,8 +179,11 @@ private:
         if (binding.custom) return !binding.event.empty() && write.event == binding.event;
         if (!write.entity || write.entity != binding.entity || !(write.op & binding.ops)) return false;
         // What an insertion leaves out may have a default.
-        if (write.op == opUpdate && !binding.changedColumn.empty() && !contains(write.columns, binding.changedColumn))
-            return false;
+        const std::vector<std::string> changed = binding.changed();
+        const bool changes = changed.empty() || std::any_of(changed.begin(), changed.end(), [&](const auto& column) {
+                                 return contains(write.columns, column);
+                             });
+        if (write.op == opUpdate && !changes) return false;
         auto set = write.literals.find(binding.valueColumn);
         if (!binding.value.empty() && set != write.literals.end() && set->second != binding.value) return false;
         return std::any_of(listener.branches.begin(), listener.branches.end(), [&](const ResolvedBranch& branch) {
@@ -277,6 +280,9 @@ public:
                 drawWindow(action);
             else if (action.binding.entity || !action.binding.event.empty())
                 drawTrigger(action);
+            // What is called for a row of its entity; transitions are drawn with the states.
+            if (action.info->spec->ofRow && !action.result && !action.isAnswer())
+                edge(node(GraphNode::Kind::entity, action.info->home->shown()), actionNode(action), "call");
             for (const ResolvedBranch& branch : action.branches) {
                 drawSteps(action, branch.steps);
                 drawSteps(action, branch.otherwise);
@@ -359,17 +365,8 @@ private:
             return event;
         }
         size_t event = node(GraphNode::Kind::event, binding.entity->shown() + "." + binding.event);
-        edge(node(GraphNode::Kind::entity, binding.entity->shown()), event, verbs(binding));
+        edge(node(GraphNode::Kind::entity, binding.entity->shown()), event, join(operationWords(binding.ops), ", "));
         return event;
-    }
-
-    static std::string verbs(const Binding& binding) {
-        std::vector<std::string> verbs;
-        if (binding.ops & opInsert) verbs.push_back("insert");
-        if (binding.ops & opUpdate) verbs.push_back("update");
-        if (binding.ops & opDelete) verbs.push_back("delete");
-        if (binding.ops & opTruncate) verbs.push_back("truncate");
-        return join(verbs, ", ");
     }
 
     // What a window counts or a correlation waits for, and the event that a match raises.
@@ -457,7 +454,7 @@ private:
             }
             size_t table = node(GraphNode::Kind::entity, write->entity->shown());
             edge(writer, table, writeVerb(write->kind)).cycle = true;
-            edge(table, event, verbs(actions_[to].binding)).cycle = true;
+            edge(table, event, join(operationWords(actions_[to].binding.ops), ", ")).cycle = true;
         }
     }
 

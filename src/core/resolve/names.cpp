@@ -105,7 +105,8 @@ bool Names::lookupEvent(const Scope& scope, const NameUse& use, Value& value, Na
     if (lookupRow(name, value)) return true;
     if (lookupPrefixed(name, value, problem)) return true;
     if (!problem.message.empty()) return false;
-    return lookupMeta(name, value) || lookupWays(name, value, problem);
+    if (lookupMeta(name, value, problem)) return true;
+    return problem.message.empty() && lookupWays(name, value, problem);
 }
 
 bool Names::lookupTarget(const Scope& scope, const NameUse& use, Value& value) const {
@@ -278,7 +279,8 @@ bool Names::lookupRow(const std::string& name, Value& value) {
 const ColumnInfo* Names::fieldNamed(const EntityInfo& entity, const std::string& word, bool guess) const {
     if (const ColumnInfo* exact = entity.columnOf(word)) return exact;
     const std::string& changed = result_.binding.changedColumn;
-    if (&entity == result_.binding.entity && !changed.empty() && containsWords(changed, word))
+    if (&entity == result_.binding.entity && !changed.empty() && result_.binding.others.empty() &&
+        containsWords(changed, word))
         return entity.column(changed);
     if (!guess) return nullptr;
     const ColumnInfo* only = nullptr;
@@ -342,7 +344,15 @@ bool Names::lookupPrefixed(const std::string& name, Value& value, NameProblem& p
     return true;
 }
 
-bool Names::lookupMeta(const std::string& name, Value& value) const {
+bool Names::lookupMeta(const std::string& name, Value& value, NameProblem& problem) const {
+    const Binding& binding = result_.binding;
+    if (name == operationName && binding.custom) return false;
+    if (name == operationName && operationWords(binding.ops).size() > 1 && neverNull(*binding.entity).empty()) {
+        problem = {binding.entity->shown() + " has no column that is never NULL, so nothing tells " +
+                       join(operationWords(binding.ops), " from "),
+                   "give it a key, or write an action for each", Code::R314};
+        return false;
+    }
     for (const NamedType& known : metaNames)
         if (name == known.name) {
             value = simpleValue(ValueKind::meta, name, known.type, "of the event itself", "the event's " + name);
@@ -467,7 +477,7 @@ std::vector<std::string> Names::namesInReach(const Scope& scope) const {
         }
     }
     for (const NamedType& known : metaNames)
-        names.push_back(known.name);
+        if (known.name != operationName || !result_.binding.custom) names.push_back(known.name);
     for (const LocalName& local : scope.locals)
         names.push_back(local.name);
     for (const MatchKey& key : event_.matchKeys())

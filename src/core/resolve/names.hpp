@@ -53,7 +53,7 @@ private:
     bool lookupRow(const std::string& name, Value& value);
     // Old and new value of the field that a word names: old_price, price_change.
     bool lookupPrefixed(const std::string& name, Value& value, NameProblem& problem);
-    bool lookupMeta(const std::string& name, Value& value) const;
+    bool lookupMeta(const std::string& name, Value& value, NameProblem& problem) const;
     // Two ways to such a column that are equally near are a problem that names both.
     bool lookupWays(const std::string& name, Value& value, NameProblem& problem);
     // The key of a payload that a bare name means; of a match only a key that it has.

@@ -100,7 +100,7 @@ private:
     // any_<words>_change is about the tables there are: it can do with fewer, as long as one is left.
     bool shrinks(const ResolvedAction& action) const {
         auto anyChange = [](const ResolvedAction& one) {
-            return one.info->spec->on.empty() && one.binding.ops == everyRowChange;
+            return one.info->spec->on.empty() && one.info->spec->further.empty() && one.binding.ops == everyRowChange;
         };
         return anyChange(action) &&
                std::any_of(resolver_.actions.begin(), resolver_.actions.end(), [&](const ResolvedAction& other) {

@@ -19,6 +19,8 @@ constexpr std::array patterns = {
     Pattern{"event_driven_orchestrator", false, false},
     Pattern{"composite/conditional_workflow", false, false},
     Pattern{"conditional_workflow", false, false},
+    Pattern{"composite/workflow_orchestrator", false, false},
+    Pattern{"workflow_orchestrator", false, false},
     Pattern{"batch/bulk_operation", true, true},
     Pattern{"bulk_operation", true, true},
     Pattern{"state_machine/transition", true, false},
@@ -53,7 +55,7 @@ std::vector<std::string> patternNames() {
 
 bool isFunction(const ActionInfo& action) {
     const Pattern* pattern = findPattern(action.spec->pattern.value);
-    return pattern && pattern->isFunction;
+    return pattern && (pattern->isFunction || action.spec->ofRow);
 }
 
 bool takesRows(const ActionInfo& action) {
@@ -133,10 +135,6 @@ void Resolver::resolveAction(const ActionInfo& action) {
         if (int expression = world_.literalExpression(*text); expression >= 0)
             requests_.addInterval(action, expression, *text);
     if (int expression = world_.literalExpression(spec.zone); expression >= 0) requests_.addZone(expression, spec.zone);
-    auto explainTrigger = [&](const Text& text, const std::vector<Binding>& found) {
-        for (const Binding& binding : found)
-            world_.addExplanation({action.name(), text.value, binding.shown(), binding.rule, text.pos.line});
-    };
 
     if (isBefore(action) && (spec.windowed || spec.correlated || isFunction(action))) {
         world_.report(*action.file, Code::R231, spec.when.pos,
@@ -147,24 +145,17 @@ void Resolver::resolveAction(const ActionInfo& action) {
     }
     if (spec.windowed || spec.correlated) return WindowResolver(*this, world_, action).resolve();
 
-    const Text& trigger = spec.on ? spec.on : spec.trigger;
-    std::vector<Binding> bindings;
-    if (trigger) {
-        bindings = resolveTrigger(*this, world_, action, trigger);
-        explainTrigger(trigger, bindings);
-        if (bindings.size() == 1 && bindings.front().custom && !spec.on && !emitters_.count(trigger.value) &&
-            !bindings.front().ofEngine && !isNamedAsAnswer(trigger.value))
-            world_.report(*action.file, Code::R027, trigger.pos,
-                          trigger.value + " is a custom event, raised by specql.emit('" + trigger.value + "', …)", "");
-    }
+    const std::vector<Binding> bindings = raisedBy(*this, world_, action);
     if (spec.fires && !spec.schedule && !bindings.empty() && bindings.front().custom)
         world_.report(*action.file, Code::R143, spec.fires.pos,
                       "\"fires\" is about changes of tables, and " + bindings.front().event + " is a custom event",
                       "leave it out: emit reaches its listeners in every session");
     if (spec.required && !isFunction(action))
         world_.report(*action.file, Code::R240, world_.locate(spec.required.id + action.file->expressionBase, 0));
-    if (spec::isTransition(spec) && !refuseRowless(action)) return;
+    if ((spec::isTransition(spec) || spec.ofRow) && !refuseRowless(action)) return;
     if (isBefore(action) && !checkBefore(action, bindings)) return;
+    if (isFunction(action) && bindings.size() > 1)
+        world_.report(*action.file, Code::R313, spec.further.empty() ? spec.trigger.pos : spec.further.front().pos);
     if (isFunction(action)) {
         // The body is one function; its triggers only call it.
         Binding body;
@@ -186,7 +177,13 @@ void Resolver::resolveAction(const ActionInfo& action) {
     }
     for (const Binding& binding : bindings) {
         ResolvedAction resolved = resolveUnder(*this, world_, action, binding);
-        if (bindings.size() > 1) resolved.base += "_" + binding.entity->word;
+        if (bindings.size() > 1) {
+            const EntityInfo* entity = binding.entity;
+            const bool isTwice = std::any_of(bindings.begin(), bindings.end(), [&](const Binding& other) {
+                return other.entity != entity && other.entity->word == entity->word;
+            });
+            resolved.base += (isTwice ? "_" + entity->home : "") + "_" + entity->word;
+        }
         world_.checkName(*action.file, isBefore(action) ? "before_" + resolved.base : handlerName(resolved),
                          spec.name.pos, "the generated function");
         const std::string base = resolved.base;
@@ -204,8 +201,18 @@ void Resolver::refuseParameters(const ResolvedAction& action) {
                           "raise it as a custom event that carries " + name);
 }
 
-// A transition is of a row of the entity it stands in, which has a key.
+// A transition is of a row of the entity it stands in, which has a key, and so is a workflow that is called.
 bool Resolver::refuseRowless(const ActionInfo& action) {
+    if (!spec::isTransition(*action.spec)) {
+        if (action.home && !action.home->key.empty()) return true;
+        world_.report(*action.file, Code::R315, action.spec->name.pos,
+                      action.home ? action.home->shown() + " has no key of one column that could say which row " +
+                                        action.spec->name.value + " is called for"
+                                  : action.spec->name.value + " is called for a row, and stands in no entity",
+                      action.home ? "give it one, or let the action have a trigger"
+                                  : "write it among the actions: of that entity, or give it a trigger");
+        return false;
+    }
     if (!action.home)
         world_.report(*action.file, Code::R241, action.spec->name.pos,
                       action.spec->name.value + " is a transition, and stands in no entity",

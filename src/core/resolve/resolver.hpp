@@ -72,6 +72,13 @@ private:
 // `trigger` is one of the action's own texts: its on:, its trigger:, or one of its triggers:.
 std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const ActionInfo& action, const Text& trigger);
 
+// All that raises an action, as its on: or trigger: says, which may be a list: one binding for each entity. Empty: an
+// error was reported, or nothing raises it.
+std::vector<Binding> raisedBy(Resolver& resolver, World& world, const ActionInfo& action);
+
+// A column that is NULL in no row, so that it tells whether there is an old or a new one; empty if there is none.
+std::string neverNull(const EntityInfo& entity);
+
 // Resolves one action under one binding. Reports problems to the world; with a World::Trial they are only counted.
 // `withKeys`: names may be columns of rows that the event names by a key.
 ResolvedAction resolveUnder(Resolver& resolver, World& world, const ActionInfo& action, const Binding& binding,
@@ -95,7 +102,7 @@ std::string handlerName(const ResolvedAction& action);
 // What a pattern needs to be resolved and generated: the set of patterns is this table.
 struct Pattern {
     const char* name;
-    bool isFunction;  // called by name, by its trigger or from psql
+    bool isFunction;  // always called by name, by its trigger or from psql
     bool takesRows;   // its first update or delete takes rows, and the steps behind it are done for each of them
 };
 const Pattern* findPattern(const std::string& name);

@@ -200,14 +200,18 @@ private:
         // Old rows may well be cleared away at any event; a condition without a function or the time names other rows.
         const BoundExpression& where = step.where;
         bool single = step.ownRow || step.byContext >= 0 || step.rowKey || step.limit;
-        if (!where || single || action_->binding.custom || &entity != action_->binding.entity) return;
+        const ActionInfo& info = *action_->info;
+        const bool ofRow = info.spec->ofRow && info.home;
+        const EntityInfo* about = ofRow ? info.home : action_->binding.custom ? nullptr : action_->binding.entity;
+        if (!where || single || &entity != about) return;
         const ExpressionFacts& facts = world_.facts(where.expression);
         bool ofTarget = std::all_of(where.values.begin(), where.values.end(),
                                     [](const Value& value) { return value.kind == ValueKind::target; });
         if (!facts.ok || facts.names.empty() || where.values.size() != facts.names.size() || !ofTarget ||
             !facts.calls.empty() || !facts.sqlValues.empty())
             return;
-        std::string own = entity.key.empty() ? "" : " AND " + quoteName(entity.key) + " = new." + quoteName(entity.key);
+        std::string own = entity.key.empty() ? "" : " AND " + quoteName(entity.key) + " = ";
+        if (!own.empty()) own += ofRow ? quoteName(entity.word + "_id") : "new." + quoteName(entity.key);
         world_.report(file, Code::R135, world_.locate(where.expression, 0),
                       "every " + entity.name + " for which this holds is meant, not the event's alone",
                       own.empty()

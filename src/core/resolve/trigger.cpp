@@ -9,18 +9,39 @@
 
 namespace specql::resolve {
 
+const std::vector<std::string>& operationWords(unsigned ops) {
+    static const std::vector<std::vector<std::string>> known = [] {
+        std::vector<std::vector<std::string>> all(16);
+        for (unsigned set = 0; set < all.size(); set++) {
+            if (set & opInsert) all[set].push_back("insert");
+            if (set & opUpdate) all[set].push_back("update");
+            if (set & opDelete) all[set].push_back("delete");
+            if (set & opTruncate) all[set].push_back("truncate");
+        }
+        return all;
+    }();
+    return known[ops % known.size()];
+}
+
+std::vector<std::string> Binding::changed() const {
+    std::vector<std::string> columns = others;
+    if (!changedColumn.empty()) columns.insert(columns.begin(), changedColumn);
+    return columns;
+}
+
 std::string Binding::shown() const {
     if (scheduled) return event;
     if (custom) return "custom event " + event + " (specql.emit)";
-    std::vector<std::string> verbs;
-    if (ops & opInsert) verbs.push_back("insert");
-    if (ops & opUpdate) verbs.push_back("update");
-    if (ops & opDelete) verbs.push_back("delete");
-    if (ops & opTruncate) verbs.push_back("truncate");
-    std::string text = join(verbs, " or ") + " of " + entity->shown();
     if (!changedColumn.empty() && changedColumn == valueColumn)
-        return text + " that makes " + valueColumn + " " + quoteLiteral(value);
-    if (!changedColumn.empty()) text += "." + changedColumn;
+        return join(operationWords(ops), " or ") + " of " + entity->shown() + " that makes " + valueColumn + " " +
+               quoteLiteral(value);
+    std::string text;
+    if (!changedColumn.empty() && ops != opUpdate)
+        text = join(operationWords(ops & ~opUpdate), " or ") + " of " + entity->shown() + ", or update";
+    else
+        text = join(operationWords(ops), " or ");
+    text += " of " + entity->shown();
+    if (!changedColumn.empty()) text += "." + join(changed(), " or ");
     if (!value.empty()) text += " with " + valueColumn + " = " + quoteLiteral(value);
     return text;
 }
@@ -102,8 +123,7 @@ public:
             all_.push_back(&entity);
     }
 
-    std::vector<Binding> on() {
-        const Text& on = action_.spec->on;
+    std::vector<Binding> on(const Text& on) {
         if (action_.spec->schedule) {
             Binding due = custom(action_.spec->schedule.value, "on: a schedule");
             due.scheduled = true;
@@ -138,7 +158,7 @@ public:
             if (field.size() > 2 && field.front() == '"' && field.back() == '"')
                 field = field.substr(1, field.size() - 2);
             const ColumnInfo* column = owner->columnOf(field);
-            if (column && entity) return fieldOrEntity(*owner, *column, *entity), std::vector<Binding>();
+            if (column && entity) return fieldOrEntity(on, *owner, *column, *entity), std::vector<Binding>();
             if (column) return {changeBinding(owner, column->name, "on:")};
             if (!entity) return noField(*owner, field, on.pos), std::vector<Binding>();
         }
@@ -210,8 +230,7 @@ private:
                       near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
     }
 
-    void fieldOrEntity(const EntityInfo& owner, const ColumnInfo& column, const EntityInfo& entity) {
-        const Text& on = action_.spec->on;
+    void fieldOrEntity(const Text& on, const EntityInfo& owner, const ColumnInfo& column, const EntityInfo& entity) {
         world_.report(*action_.file, Code::R025, on.pos,
                       "on: " + on.value + " can mean the field " + column.name + " of " + owner.shown() +
                           " and the entity " + entity.shown(),
@@ -462,8 +481,12 @@ void undeclared(World& world, const ActionInfo& action, const Text& trigger) {
 
 std::vector<Binding> resolveTrigger(Resolver& resolver, World& world, const ActionInfo& action, const Text& trigger) {
     TriggerResolver triggers(resolver, world, action);
-    std::vector<Binding> found = &trigger == &action.spec->on ? triggers.on() : triggers.named(trigger);
-    if (found.size() == 1 && found.front().custom && &trigger != &action.spec->on) {
+    const std::vector<Text>& further = action.spec->further;
+    const bool isOn = action.spec->on && (&trigger == &action.spec->on ||
+                                          std::any_of(further.begin(), further.end(),
+                                                      [&](const Text& other) { return &other == &trigger; }));
+    std::vector<Binding> found = isOn ? triggers.on(trigger) : triggers.named(trigger);
+    if (found.size() == 1 && found.front().custom && !isOn) {
         const std::string& name = found.front().event;
         if (found.front().ofEngine) return found;
         if (!triggers.setAside().empty() && action.file->fresh) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "resolve/event_scope.hpp"
 #include "spec/habits.hpp"
 #include "text/ascii.hpp"
 #include "text/quote.hpp"
@@ -138,6 +139,8 @@ private:
             case ValueKind::meta:
                 if (startsWith(value.name, optional))
                     return payloadOrigin(*place.action, value.name.substr(optional.size()));
+                if (value.name == operationName)
+                    return {{&operationWords(place.action->binding.ops), operationName, nullptr, false}};
                 return {Origin()};
             default: return {Origin()};
         }

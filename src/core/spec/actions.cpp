@@ -6,6 +6,7 @@
 #include "spec/happenings.hpp"
 #include "spec/parts.hpp"
 #include "spec/states.hpp"
+#include "spec/workflow.hpp"
 #include "text/ascii.hpp"
 #include "text/sql_text.hpp"
 #include "time/schedule.hpp"
@@ -22,7 +23,7 @@ const Words actionKeys = {"name",         "description", "pattern",      "trigge
                           "retry_on",     "park_on",     "renamed_from", "missed",         "requires",
                           "from_state",   "from_states", "to_state",     "guard",          "when",
                           "fields",       "batch_size",  "max_errors",   "max_elements",   "return",
-                          "entities"};
+                          "entities",     "workflow"};
 const Words conditionKeys = {"if", "then", "else"};
 const Words operations = {"update", "insert", "upsert", "delete"};
 const Words afterMatchChoices = {"consume", "edge", "every"};
@@ -78,10 +79,23 @@ void reportNeeds(ReadContext& context, const yaml::Node& node, const char* key, 
     }
 }
 
+// One text, or a list of them, each of which raises the action.
+void readRaising(ReadContext& context, const yaml::Node& node, const char* key, Text& first, Action& action) {
+    const yaml::Entry* entry = node.find(key);
+    std::vector<Text> texts = entry == nullptr ? std::vector<Text>() : context.texts(entry->value, key);
+    for (Text& text : texts) {
+        if (!first) {
+            first = std::move(text);
+        } else {
+            action.further.push_back(std::move(text));
+        }
+    }
+}
+
 // False if the action has nothing that could raise it, though it needs that.
 bool readTrigger(ReadContext& context, const yaml::Node& node, Action& action) {
-    action.trigger = context.text(node, "trigger");
-    action.on = context.text(node, "on");
+    readRaising(context, node, "trigger", action.trigger, action);
+    readRaising(context, node, "on", action.on, action);
     if (const yaml::Entry* triggers = node.find("triggers")) {
         action.triggers = context.texts(triggers->value, "triggers");
     }
@@ -89,9 +103,8 @@ bool readTrigger(ReadContext& context, const yaml::Node& node, Action& action) {
     reportTogether(context, node, "trigger", "on");
     reportTogether(context, node, "triggers", "on");
     bool hasTrigger = node.find("trigger") != nullptr || node.find("triggers") != nullptr || node.find("on") != nullptr;
-    // A bulk operation may be there to be called only; what other patterns need is not known here.
-    static const Words eventDriven = {"", "event_driven_orchestrator", "multi_entity/event_driven_orchestrator",
-                                      "conditional_workflow", "composite/conditional_workflow"};
+    // Others may be there to be called only; what they need is not known here.
+    static const Words eventDriven = {"", "event_driven_orchestrator", "multi_entity/event_driven_orchestrator"};
     bool isEventDriven = std::find(eventDriven.begin(), eventDriven.end(), action.pattern.value) != eventDriven.end();
     if (!hasTrigger && isEventDriven) {
         context.missing(node, "trigger", actionKeys, "an action");
@@ -102,7 +115,7 @@ bool readTrigger(ReadContext& context, const yaml::Node& node, Action& action) {
 void readBranches(ReadContext& context, const yaml::Node& node, Action& action) {
     reportTogether(context, node, "conditions", "steps");
     reportTogether(context, node, "conditions", "condition");
-    const bool told = isTransition(action) || isByFields(action, node) || isCoordinated(action);
+    const bool told = isTransition(action) || isByFields(action, node) || isCoordinated(action) || isWorkflow(action);
     if (node.find("conditions") == nullptr && node.find("steps") == nullptr && !told) {
         context.missing(node, "steps", actionKeys, "an action");
     }
@@ -180,6 +193,9 @@ void readTime(ReadContext& context, const yaml::Node& node, Action& action) {
     action.windowed = !action.correlated && action.condition && isWindowed(action.condition.value);
     if (action.condition && !action.correlated && !action.windowed) {
         action.plainCondition = context.expression(action.condition);
+    }
+    if ((action.windowed || action.correlated) && !action.further.empty()) {
+        context.diagnostics.report(Code::S311, action.further.front().pos);
     }
     readCorrelateBy(context, node, action);
     if (action.correlated) {
@@ -282,6 +298,16 @@ void refuseBesideSchedule(ReadContext& context, const yaml::Node& node, const Ac
 // on: every day at 06:00. Its steps know when it was due.
 void readSchedule(ReadContext& context, const yaml::Node& node, Action& action) {
     action.missed = context.choice(node, "missed", missedChoices);
+    for (const Text& other : action.further) {
+        const bool isOther = time::isSchedule(other.value);
+        if (!isOther && !time::isSchedule(action.on.value)) {
+            continue;
+        }
+        context.diagnostics.report(Code::S310, isOther ? other.pos : action.on.pos);
+        action.on = {};
+        action.further.clear();
+        return;
+    }
     if (!time::isSchedule(action.on.value)) {
         if (const yaml::Entry* entry = node.find("missed"))
             context.diagnostics.report(Code::S010, entry->key.pos, "\"missed\" means nothing without a schedule",
@@ -346,6 +372,19 @@ void readWhen(ReadContext& context, const yaml::Node& node, Action& action) {
     reportNeeds(context, node, "when", {"on", "trigger"});
 }
 
+// What is called by name has no event that could be tried again.
+void readCalled(ReadContext& context, const yaml::Node& node, Action& action) {
+    action.ofRow = isCalled(action);
+    if (action.windowed && !action.trigger && !action.on && isCallable(action)) {
+        context.missing(node, "trigger", actionKeys, "an action with a window");
+    }
+    for (const char* key : {"on_error", "max_attempts", "backoff", "retry_on", "park_on", "enabled"}) {
+        if (action.ofRow) {
+            reportNeeds(context, node, key, {"trigger", "on"});
+        }
+    }
+}
+
 // The line of the dash in front of a list item; 0 if something else stands in front of it.
 uint32_t dashLine(const Source& source, Pos item) {
     for (uint32_t number = item.line; number > 0; --number) {
@@ -398,7 +437,9 @@ void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, s
     action.batchField = context.text(node, "batch_field");
     action.errorHandling = context.choice(node, "error_handling", errorHandlingChoices);
     readBatch(context, node, action);
+    readWorkflow(context, node, action);
     readValidations(context, node, action);
+    readCalled(context, node, action);
     readTransition(context, node, action);
     readCoordinated(context, node, action);
     action.required = context.queryable(context.text(node, "requires"));

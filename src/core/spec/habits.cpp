@@ -16,6 +16,7 @@ constexpr const char* uuidHint = "a new id is gen_random_uuid()";
 constexpr const char* trueHint = "it is written true";
 constexpr const char* falseHint = "it is written false";
 constexpr const char* nullHint = "no value is written NULL";
+constexpr const char* operationHint = "what has happened to the row is event_operation: 'insert', 'update' or 'delete'";
 constexpr const char* equalHint = "equality is written =";
 constexpr const char* coalesceHint = "the first value there is: coalesce(a, b)";
 constexpr const char* caseHint = "a choice is written CASE WHEN condition THEN a ELSE b END";
@@ -49,6 +50,8 @@ constexpr struct {
     {Habit::word, "none", nullHint},
     {Habit::word, "nil", nullHint},
     {Habit::word, "undefined", nullHint},
+    {Habit::word, "operation", operationHint},
+    {Habit::word, "tg_op", operationHint},
 
     {Habit::moment, "now", nowHint},
     {Habit::moment, "now()", nowHint},

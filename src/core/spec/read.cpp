@@ -3,6 +3,7 @@
 #include "spec/batch.hpp"
 #include "spec/parts.hpp"
 #include "spec/states.hpp"
+#include "spec/workflow.hpp"
 #include "text/ascii.hpp"
 #include "text/sql_text.hpp"
 
@@ -151,6 +152,7 @@ Spec readSpec(const Source& source, const yaml::ParsedText& parsed, std::string_
             reportUnknownDocument(context, root);
         }
     }
+    completeWorkflows(context);
     return spec;
 }
 

@@ -122,6 +122,8 @@ struct Step {
     std::vector<Text> key;  // upsert: the columns that tell whether the row is there
     Text via;               // update, delete: the path to the one row that is meant
     std::vector<Assignment> set;
+    Text label;               // of a step of a workflow: its name
+    bool ofFields = false;    // the same: written as action:, entity: and fields:
     bool ownPayload = false;  // call_external, notify, escalate: what leaves is `set`, and not the event's data
     ExpressionRef where;
     std::vector<OrderItem> orderBy;
@@ -190,6 +192,7 @@ struct Action {
     Text trigger;  // exactly one of trigger, triggers, on for event-driven actions
     std::vector<Text> triggers;
     Text on;
+    std::vector<Text> further;     // of on: or trigger:, if that is a list: the others
     Text schedule;                 // on:, if it is one: every day at 06:00, with single blanks
     Text zone;                     // of the schedule; empty: UTC
     Text missed;                   // what becomes of its times that nobody saw to

@@ -52,6 +52,10 @@ std::vector<Diagnostic> Diagnostics::sorted() const {
     std::vector<Diagnostic> result = items_;
     std::stable_sort(result.begin(), result.end(),
                      [](const Diagnostic& a, const Diagnostic& b) { return a.pos < b.pos; });
+    auto repeats = [](const Diagnostic& a, const Diagnostic& b) {
+        return a.code == b.code && a.pos == b.pos && a.pos.line > 0 && a.message == b.message && a.hint == b.hint;
+    };
+    result.erase(std::unique(result.begin(), result.end(), repeats), result.end());
     return result;
 }
 

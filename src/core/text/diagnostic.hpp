@@ -56,7 +56,8 @@ public:
     void warn(Code code, Pos pos, std::string message, std::string hint = {});
     bool hasErrors() const { return errors_ > 0; }
     size_t errorCount() const { return errors_; }
-    // Sorted by position; equal positions keep the order in which they were found.
+    // Sorted by position; equal positions keep the order in which they were found. What several events of one action
+    // make of the same words is said once.
     std::vector<Diagnostic> sorted() const;
     const std::vector<Diagnostic>& all() const { return items_; }
     void append(const Diagnostics& other);
