@@ -35,7 +35,7 @@ COMMENT ON COLUMN specql.action.max_attempts IS 'After so many failed attempts a
 COMMENT ON COLUMN specql.action.backoff IS 'The first delay between attempts; it doubles with each';
 COMMENT ON COLUMN specql.action.processed IS 'A function (uuid[]) that is told the events whose last delivery has succeeded, run with its owner''s rights; or NULL';
 COMMENT ON COLUMN specql.action.part IS
-'Of a window or correlation: match (its steps, which only its matches reach) or source and the event that is counted; schedule, which only its times reach; answer and what its steps listen to if the call of a step says what is done with its answer; empty for the rest';
+'Of a window or correlation: match (its steps, which only its matches reach) or source and the event that is counted; schedule, which only its times reach; due, which rows reach at their times, with source for what keeps these; answer and what its steps listen to if the call of a step says what is done with its answer; empty for the rest';
 COMMENT ON COLUMN specql.action.paused_at IS 'Since when its events wait for specql.resume; NULL: they are handled';
 COMMENT ON COLUMN specql.action.run_order IS 'What its order: says. Of the actions that one statement or custom event sets off, smaller ones run first, of equals those with on_error = abort, then by place';
 COMMENT ON COLUMN specql.action.place IS 'Its place in the order of the texts, compared from the left';
@@ -117,6 +117,7 @@ BEGIN
     FROM (SELECT max(a.paused_at) AS paused_at FROM specql.action AS a WHERE a.action = $1) AS p
     WHERE o.action = $1 AND p.paused_at IS NOT NULL;
     UPDATE specql.schedule AS s SET dropped_in = pg_current_xact_id() WHERE s.action = $1;
+    UPDATE specql.due_rule AS r SET dropped_in = pg_current_xact_id() WHERE r.action = $1;
     DELETE FROM specql.action_function AS f WHERE f.action = $1;
     DELETE FROM specql.action AS a WHERE a.action = $1;
 END $$;
@@ -152,7 +153,7 @@ COMMENT ON COLUMN specql.actions.on_error IS 'retry or abort';
 COMMENT ON COLUMN specql.actions.max_attempts IS 'After so many failed attempts an event is parked';
 COMMENT ON COLUMN specql.actions.backoff IS 'The first delay between attempts; it doubles with each';
 COMMENT ON COLUMN specql.actions.enabled IS 'ALTER TABLE ... DISABLE TRIGGER switches an action off';
-COMMENT ON COLUMN specql.actions.part IS 'Of a window or correlation: match, or source and the event that it counts; schedule; answer and an event for what is done with the answers to its calls';
+COMMENT ON COLUMN specql.actions.part IS 'Of a window or correlation: match, or source and the event that it counts; schedule; due, and source for what keeps when rows are due; answer and an event for what is done with the answers to its calls';
 COMMENT ON COLUMN specql.actions.paused_at IS 'Since when its events wait for specql.resume(action); NULL: they are handled';
 COMMENT ON COLUMN specql.actions.run_order IS 'What its order: says';
 COMMENT ON COLUMN specql.actions.turn IS 'Of those that one statement or custom event sets off, the one with the smaller number runs first';

@@ -156,6 +156,12 @@ BEGIN
         detail := format('%s events wait for a worker or specql.drain(), the oldest since %s', specql.counted(r.n), r.oldest);
         RETURN NEXT;
     END LOOP;
+    FOR r IN SELECT d.action, d.due_at FROM specql.due_action AS d WHERE d.due_at < specql.clock() - interval '5 min' ORDER BY d.action LOOP
+        "check" := 'action ' || r.action;
+        status := 'late';
+        detail := format('rows are due that no worker or specql.drain() has seen to, the first since %s', r.due_at);
+        RETURN NEXT;
+    END LOOP;
     FOR r IN SELECT p.action, p.put_at, p.problem, coalesce(p.detached, p.relation)::regclass AS attached_to, (SELECT count(*) FROM (SELECT FROM specql.failure AS f WHERE f.action = p.action LIMIT 10001) AS f) AS n,
                     EXISTS (SELECT FROM specql.action AS a WHERE a.capture = p.capture AND a.on_error = 'abort') AS aborts
              FROM specql.put_aside AS p WHERE to_regprocedure(p.capture || '()') IS NULL

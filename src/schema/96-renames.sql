@@ -66,6 +66,8 @@ BEGIN
     END LOOP;
     PERFORM specql.lock_window(former, true);
     DELETE FROM specql.schedule AS s WHERE s.action = name AND s.dropped_in IS NOT NULL;
+    DELETE FROM specql.due_row AS d WHERE d.action = name AND EXISTS (SELECT FROM specql.due_rule AS r WHERE r.action = name AND r.dropped_in IS NOT NULL);
+    DELETE FROM specql.due_rule AS r WHERE r.action = name AND r.dropped_in IS NOT NULL;
     DELETE FROM specql.action_owner AS o WHERE o.action = name AND EXISTS (SELECT FROM specql.action_owner AS f WHERE f.action = former);
     -- Every table that says of which action its rows are.
     FOR holder IN SELECT c.oid FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid

@@ -196,8 +196,12 @@ void Meaning::placeSteps(const resolve::ResolvedStep& step, Place element, std::
 std::string Meaning::payload(const Render& literal) const {
     if (outside) return outside->data;
     std::vector<std::string> pairs;
-    for (const auto& [name, dimension] : scenario.names)
-        if (name.place == Place::payload()) pairs.push_back(quoteLiteral(name.column) + ", " + literal(dimension));
+    for (const auto& [name, dimension] : scenario.names) {
+        if (name.place != Place::payload()) continue;
+        // Of a row that is due the key is kept as text.
+        const bool isKey = action.binding.isDue() && name.column == action.binding.due.key();
+        pairs.push_back(quoteLiteral(name.column) + ", " + literal(dimension) + (isKey ? "::text" : ""));
+    }
     return "jsonb_build_object(" + join(pairs, ", ") + ")";
 }
 

@@ -286,13 +286,25 @@ std::string Stage::eventDone(const Render& literal) const {
     return "NOT " + isThere(scenario.places.at(Place::before()), literal);
 }
 
+namespace {
+
+// For the row with the key in the payload, at the time in it.
+std::string runDue(const resolve::ResolvedAction& action, const std::string& payload) {
+    auto valueOf = [&](const std::string& key) { return "(" + payload + ") ->> " + quoteLiteral(key); };
+    return "specql.run_due(" + quoteLiteral(action.info->name()) + ", " + valueOf(action.binding.due.key()) + ", (" +
+           valueOf(resolve::dueTimeKey) + ")::timestamptz)";
+}
+
+}  // namespace
+
 std::string Stage::raise(const resolve::ResolvedAction& action, const std::string& payload) {
     // What waits for an action that is not paused is handled by resume.
     const std::string name = quoteLiteral(action.info->name());
     const std::string event = quoteLiteral(action.binding.event);
-    const std::string call = action.binding.scheduled  ? "specql.run_schedule(" + name + ", " + payload + ")"
-                             : action.binding.ofEngine ? "specql.rehearse(" + event + ", " + payload + ")"
-                                                       : "specql.emit(" + event + ", " + payload + ")";
+    const std::string call = action.binding.isDue()     ? runDue(action, payload)
+                             : action.binding.scheduled ? "specql.run_schedule(" + name + ", " + payload + ")"
+                             : action.binding.ofEngine  ? "specql.rehearse(" + event + ", " + payload + ")"
+                                                        : "specql.emit(" + event + ", " + payload + ")";
     return "DO $do$ BEGIN PERFORM " + call + (action.binding.isKnown() ? ", specql.resume(" + name + ")" : "") +
            "; END $do$";
 }

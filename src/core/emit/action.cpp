@@ -6,6 +6,7 @@
 #include "emit/bulk.hpp"
 #include "emit/contexts.hpp"
 #include "emit/coordinated.hpp"
+#include "emit/due.hpp"
 #include "emit/function.hpp"
 #include "emit/registration.hpp"
 #include "emit/steps.hpp"
@@ -68,11 +69,16 @@ public:
         // A row that steps only update, and whose values none of them uses, is not read before.
         bool reads = std::any_of(action.contexts.begin(), action.contexts.end(),
                                  [](const resolve::Context& context) { return !context.columns.empty(); });
-        set_ = !reads && (!conditions || allCapturable_ || action.isFeed()) && !hasTimeout() && steps_.setBased(steps);
+        set_ = !reads && !binding_.isDue() && (!conditions || allCapturable_ || action.isFeed()) && !hasTimeout() &&
+               steps_.setBased(steps);
     }
 
     void emit(std::vector<Object>& functions, std::vector<Object>& triggers) {
-        std::string body = action_.isFeed() ? feedBody() : function_ ? callBody() : set_ ? setBody() : loopBody();
+        std::string body = keepsTimes()       ? keepDueTimes(action_, printer_)
+                           : action_.isFeed() ? feedBody()
+                           : function_        ? callBody()
+                           : set_             ? setBody()
+                                              : loopBody();
         // Even if no step uses a value of the events, the rows function must give one row for each of them.
         if (printer_.used().empty() && body.find(rowsName() + "(") != std::string::npos)
             printer_.meta("event_id", "uuid");
@@ -81,6 +87,7 @@ public:
                     "(specql.undelivered());\n";
         if (!binding_.custom) functions.push_back(functionObject(captureFunction(), unit()));
         if (!printer_.used().empty()) functions.push_back(functionObject(rowsFunction(), unit()));
+        if (keepsTimes() && binding_.hasRow()) functions.push_back(functionObject(dueTimesFunction(action_), unit()));
         functions.push_back(functionObject(handler(body), unit()));
         if (!steps_.reactions().empty()) functions.push_back(functionObject(processedFunction(), unit()));
         if (!binding_.custom && !action_.isAnswer()) triggers.push_back(actionTrigger(action_));
@@ -92,6 +99,8 @@ private:
     bool hasTimeout() const {
         return std::any_of(arms_.begin(), arms_.end(), [](const Arm& arm) { return arm.branch->onTimeout; });
     }
+    // Does it listen to changes of rows that are due at times?
+    bool keepsTimes() const { return action_.isFeed() && binding_.due; }
     std::string rowsName() const { return quoteName(info_.schema, action_.base + "_rows"); }
     std::string processedName() const { return quoteName(info_.schema, action_.base + "_processed"); }
     std::string from(int branch) const { return rowsName() + "(" + std::to_string(branch) + ") AS e"; }
@@ -231,7 +240,19 @@ private:
         }
         printer_.meta("event_id", "uuid");
         return "PERFORM " + quoteName(info_.schema, snakeCase(info_.spec->name.value)) + "(" + join(args, ", ") +
-               ")\nFROM " + from(1) + ";\n";
+               ")\nFROM " + from(1) + stillThere() + ";\n";
+    }
+
+    // A row that is gone is not due any more.
+    std::string stillThere() {
+        if (!binding_.isDue()) return "";
+        const resolve::EntityInfo& entity = *binding_.due.entity;
+        resolve::Value key;
+        key.kind = resolve::ValueKind::payload;
+        key.name = binding_.due.key();
+        key.type = entity.column(entity.key)->type;
+        return "\nWHERE EXISTS (SELECT FROM " + quoteName(entity.schema, entity.table) + " AS t WHERE t." +
+               quoteName(entity.key) + " = " + printer_.print(key, false) + ")";
     }
 
     FunctionText handler(const std::string& body) {
@@ -250,12 +271,14 @@ private:
             for (const resolve::Context& context : action_.contexts)
                 if (!context.columns.empty()) declarations.push_back(contextVariable(context) + " record;");
         if (!function_ && !set_) declarations.insert(declarations.begin(), "e record;");
+        if (keepsTimes() && binding_.hasRow()) declarations.push_back(dueKeysDeclaration(binding_.due));
         if (!declarations.empty()) text += "DECLARE\n" + indent(join(declarations, "\n"), 4) + "\n";
         text += "BEGIN\n" + indent(body, 4);
         if (isTrigger) text += "\n    RETURN NULL;\n";
         function.body = text + "END;\n";
         function.comment = "Handles action " + info_.name() + (binding_.event.empty() ? "" : ": " + binding_.shown());
         if (action_.isFeed()) function.comment = "Counts for action " + info_.name() + ": " + binding_.shown();
+        if (keepsTimes()) function.comment = "Keeps when rows are due for action " + info_.name();
         if (action_.window) function.comment = "Handles the matches of action " + info_.name();
         if (action_.isAnswer())
             function.comment = "Handles answers to calls of action " + info_.name() + ": " + action_.answer;
@@ -264,6 +287,7 @@ private:
 
     std::string raisedBy() const {
         if (action_.isAnswer()) return "what it does when " + answered();
+        if (keepsTimes()) return "which keeps when rows are due: " + binding_.shown();
         if (action_.isFeed()) return "which counts " + binding_.shown();
         if (action_.window) return "raised by a match of its condition";
         return (binding_.scheduled ? "due " : "raised by ") + binding_.shown();
@@ -426,12 +450,14 @@ void emitAction(resolve::World& world, const resolve::Resolver& resolver, const 
                 std::vector<Object>& functions, std::vector<Object>& triggers) {
     if (resolve::isBefore(*action.info)) return emitBefore(world, resolver, action, functions, triggers);
     if (action.window && !action.isAnswer()) functions.push_back(windowObject(action));
-    if (spec::isCoordinated(*action.info->spec)) {
+    // Of a function that is due, the listener only keeps the times of the rows.
+    const bool isCalled = resolve::isFunction(*action.info) && !action.isFeed();
+    if (isCalled && spec::isCoordinated(*action.info->spec)) {
         // Without a parent it was refused.
         if (!action.returned) return;
         for (Object& object : coordinatedFunctions(world, resolver, action))
             functions.push_back(std::move(object));
-    } else if (resolve::isFunction(*action.info)) {
+    } else if (isCalled) {
         functions.push_back(bulkFunction(world, resolver, action));
     }
     if (resolve::isFunction(*action.info) && action.binding.event.empty()) return;

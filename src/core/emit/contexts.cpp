@@ -32,15 +32,21 @@ std::string readContexts(const resolve::ResolvedAction& action, Printer& printer
         // A payload promises the row; a column of a table may be NULL.
         bool promised = action.binding.custom && context.key.kind == resolve::ValueKind::payload;
         const std::string owed = promised ? "" : printer.owed(context);
+        const bool due = promised && action.binding.isDue();
         const bool mayBeGone = !promised && owed.empty();
         if (mayBeGone && columns.empty() && !context.locked) continue;
-        sql += "-- the row of " + context.entity->shown() + " that " + context.path + " leads to, as it is now" +
-               (context.locked ? ", locked because it is updated below" : "") + "\n" +
+        sql += "-- the row of " + context.entity->shown() + " that " + (due ? "is due" : context.path + " leads to") +
+               ", as it is now" + (context.locked ? ", locked because it is updated below" : "") + "\n" +
                (columns.empty() ? "PERFORM 1\n"
                                 : "SELECT " + join(columns, ", ") + " INTO " + contextVariable(context) + "\n") +
                "FROM " + quoteName(context.entity->schema, context.entity->table) + " AS t\n" + "WHERE t." +
                quoteName(context.entity->key) + " = " + key + (context.locked ? "\nFOR NO KEY UPDATE" : "") + ";\n";
         if (mayBeGone) continue;
+        // A row that is gone is not due any more.
+        if (due) {
+            sql += "CONTINUE WHEN NOT FOUND;\n";
+            continue;
+        }
         sql += promised ? "IF NOT FOUND THEN\n" : "IF NOT FOUND AND " + owed + " THEN\n";
         sql += "    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = " + namesNoRow(action, context, key) +
                ";\nEND IF;\n";

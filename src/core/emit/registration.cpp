@@ -4,6 +4,7 @@
 #include <map>
 
 #include "emit/caller.hpp"
+#include "emit/due.hpp"
 #include "emit/function.hpp"
 #include "emit/subject.hpp"
 #include "resolve/privacy.hpp"
@@ -245,6 +246,7 @@ Object registration(const resolve::World& world, const resolve::Resolver& resolv
     std::string part = action.isAnswer()   ? "answer " + action.answer
                        : action.isFeed()   ? "source " + action.source
                        : action.window     ? "match"
+                       : binding.isDue()   ? "due"
                        : binding.scheduled ? "schedule"
                                            : "";
     if (!processed.empty())
@@ -265,12 +267,14 @@ Object registration(const resolve::World& world, const resolve::Resolver& resolv
     object.detail = action.isAnswer() ? "answers, " + action.answer
                     : action.window   ? "matches, raised as " + binding.event
                                       : binding.shown();
-    // The window may have had other sources before, so its former registrations go first.
-    object.forgets = action.window != nullptr && !action.isAnswer();
+    // It may have had other sources before, so its former registrations go first.
+    object.forgets = (action.window != nullptr || binding.isDue()) && !action.isAnswer();
     if (object.forgets)
         object.commands.push_back("SELECT specql.unregister_action(" + quoteLiteral(info.name()) + ");");
     object.commands.push_back("SELECT specql.register_action(\n    " + wrapList(args, 4) + ");");
-    if (binding.scheduled) object.commands.push_back(scheduleCommand(info));
+    // What is switched off keeps no times, and takes the rows in that there are when it is switched on.
+    if (binding.isDue() && isEnabled(info)) object.commands.push_back(dueCommand(action));
+    if (binding.scheduled && !binding.due) object.commands.push_back(scheduleCommand(info));
     return object;
 }
 

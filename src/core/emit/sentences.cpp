@@ -24,6 +24,7 @@ public:
         if (action_.required)
             add("requires", "refuses whoever calls it (42501) unless " + said(action_.required), "requires",
                 lineOf(action_.required));
+        if (action_.binding.isDue()) tellDue();
         if (action_.window && action_.window->understood) tellWindow(*action_.window);
         bool numbered = action_.branches.size() > 1 || (!action_.branches.empty() && action_.branches[0].condition);
         for (size_t i = 0; i < action_.branches.size(); i++) {
@@ -53,6 +54,25 @@ private:
                 key, branch.steps.front().spec->pos.line);
             tellSteps(branch.steps, call + (good ? " response " : " failure "));
         }
+    }
+
+    bool isDueRow(const resolve::Context& context) const {
+        return action_.binding.isDue() && context.key.kind == resolve::ValueKind::payload;
+    }
+
+    void tellDue() {
+        const spec::Action& spec = *action_.info->spec;
+        const resolve::DueTime& due = action_.binding.due;
+        const std::string& backfill = spec.backfill.value;
+        std::string sentence = "comes once for each row of " + due.entity->shown() + ", ";
+        if (!due.offset.empty()) sentence += due.offset + (due.isBefore ? " before " : " after ");
+        sentence += (due.offset.empty() ? "at its " : "its ") + due.column + " by " + due.zone;
+        sentence += spec.missed.value == "skip" ? "; not if that has passed when the row is written"
+                                                : "; at once if that has passed when the row is written";
+        sentence += backfill == "all"    ? "; for all rows that are there already"
+                    : backfill == "none" ? "; for no row that is there already"
+                                         : "; for rows that are there already if their time is to come";
+        add("due", sentence, "on", spec.on.pos.line);
     }
 
     // --- windows and correlations: what is counted, over what time, by which key -------------------------------------
@@ -250,6 +270,8 @@ private:
         const std::string shown = step.target->shown();
         std::string and_ = step.where ? ", if " + said(step.where) : "";
         if (step.ownRow) return "the event's own row of " + shown + and_;
+        if (step.byContext >= 0 && isDueRow(action_.contexts[static_cast<size_t>(step.byContext)]))
+            return "the row of " + shown + " that is due" + and_;
         if (step.byContext >= 0)
             return "the one row of " + shown + " that " + action_.contexts[static_cast<size_t>(step.byContext)].path +
                    " leads to" + and_;

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "emit/due.hpp"
 #include "resolve/resolver.hpp"
 #include "text/quote.hpp"
 
@@ -48,6 +49,7 @@ std::string anyChangedSql(const resolve::Binding& binding) {
 }
 
 std::string eventSql(const resolve::Binding& binding) {
+    if (binding.due && binding.hasRow()) return dueTimeChanged(binding.due);
     std::string changed = anyChangedSql(binding);
     if (!binding.value.empty())
         return (changed.empty() ? "" : changed + " AND ") + "new." + quoteName(binding.valueColumn) + " = " +

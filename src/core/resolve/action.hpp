@@ -18,6 +18,20 @@ constexpr unsigned everyRowChange = opInsert | opUpdate | opDelete;
 // insert, update, delete, truncate: those of `ops`.
 const std::vector<std::string>& operationWords(unsigned ops);
 
+// When the rows of an entity are due.
+struct DueTime {
+    EntityInfo* entity = nullptr;  // null: none
+    std::string column;
+    std::string type;         // of the column
+    std::string offset;       // 3 days; empty: none
+    bool isBefore = false;    // the offset is taken away
+    std::string zone;         // of a date, and of the days of the offset
+    std::string key() const;  // what the payload calls the key of the row: invoice_id
+    explicit operator bool() const { return entity != nullptr; }
+};
+// The key of its payload that is the time at which the row was due.
+inline constexpr const char* dueTimeKey = "due_at";
+
 // What raises an action.
 struct Binding {
     bool custom = false;           // specql.emit, or the body of a bulk operation, which takes parameters
@@ -27,12 +41,15 @@ struct Binding {
     std::vector<std::string> others;  // or of one of these
     std::string valueColumn, value;   // insertion of a row whose event_type is this
     bool scheduled = false;           // custom: it comes at its times
+    DueTime due;                      // of what is scheduled, and of the listener that keeps the times of the rows
     bool ofEngine = false;            // custom: it tells what happened to specql itself
     std::string event;                // short name: stock_quantity_changed, created, …; the custom name; the schedule
     std::string rule;                 // for explain
     std::string shown() const;
     // Is all that it carries known? Nobody can emit it.
     bool isKnown() const { return scheduled || ofEngine; }
+    // Does a row raise it at its time? Its listener is raised by changes of that row.
+    bool isDue() const { return custom && due; }
     // A TRUNCATE is about all rows of its entity, and about none that could be named.
     bool hasRow() const { return !custom && ops != opTruncate; }
     // The columns of which one must change in an update; none: any update will do.
@@ -211,7 +228,8 @@ struct ResolvedAction {
     std::vector<std::string> payloadOrder;       // in order of first use
     std::string batchParameter;      // bulk: the array whose elements have these keys; empty if they are parameters
     const Window* window = nullptr;  // set for the action that handles the window's matches
-    std::string source;              // set for a listener that feeds it: the name of its event
+    // Set for a listener that feeds it, the name of its event; and for one that keeps due times.
+    std::string source;
     bool isFeed() const { return !source.empty(); }
     std::string answer;  // set for what is done with answers to a call: payments.charge.succeeded
     bool isAnswer() const { return !answer.empty(); }

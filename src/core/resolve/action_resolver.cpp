@@ -62,6 +62,7 @@ ResolvedAction ActionResolver::run() {
     const spec::Action& spec = *action_.spec;
     if (spec.windowed || spec.correlated) result_.window = &spec.window;
     if (context_.withKeys) event_.findWays();
+    if (result_.binding.isDue()) event_.useDueRow();
     if (function_) bindFunction();
     for (const spec::Branch& branch : spec.branches) {
         Scope scope;

@@ -157,6 +157,13 @@ void EventScope::findWays() {
         findMatchKeys();
         return followRefs();
     }
+    if (const DueTime& due = result_.binding.due) {
+        emitted_.insert(due.key());
+        // Under this name a row has a time of its own, from which the other may differ.
+        if (!due.entity->column(dueTimeKey)) emitted_.insert(dueTimeKey);
+        addWay(due.entity, payloadValue(due.key()), due.entity->word);
+        return followRefs();
+    }
     const std::string rowKey = action_.spec->ofRow ? ownKey() : action_.spec->batch.rowKey;
     if (!rowKey.empty())
         for (EntityInfo& entity : world_.entities)
@@ -202,6 +209,12 @@ int EventScope::wayByKey(EntityInfo* entity, const Value& key) {
 void EventScope::useOwnRow() {
     if (ways_.empty() || ways_.front().entity != action_.home) return;
     result_.contexts[static_cast<size_t>(useContext(0))].locked = true;
+}
+
+void EventScope::useDueRow() {
+    notePayload(result_.binding.due.key());
+    notePayload(dueTimeKey);
+    useContext(0);
 }
 
 int EventScope::currentWay() {
@@ -288,6 +301,8 @@ int EventScope::wayOf(const std::vector<std::string>& path, const std::string& f
     if (binding.custom) {
         for (size_t i = 0; i < ways_.size() && way < 0; i++)
             if (ways_[i].via < 0 && ways_[i].path == withoutId(path[next])) way = static_cast<int>(i);
+        // A ref of the row that is due, as of the row of an event.
+        if (way < 0 && binding.due && !ways_.empty()) way = follow(0, path[next], false, false);
     } else {
         way = follow(-1, path[next], old, strict);
     }

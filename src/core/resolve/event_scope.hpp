@@ -92,6 +92,8 @@ public:
     void useOwnRow();
     // The way to the row of an entity that a parameter is the key of.
     int wayByKey(EntityInfo* entity, const Value& key);
+    // The row that is due is read first, as it is then.
+    void useDueRow();
     // The way to the event's row as it is now, for steps with an answer; -1 if there is none.
     int currentWay();
     // The nearest ways to an entity, or to a row with a column of this name.

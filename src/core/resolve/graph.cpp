@@ -278,6 +278,8 @@ public:
                      actionNode(action), "answer");
             else if (action.window)
                 drawWindow(action);
+            else if (action.isFeed() && action.binding.due)
+                continue;  // the time of a row raises its action, and what keeps it does nothing else
             else if (action.binding.entity || !action.binding.event.empty())
                 drawTrigger(action);
             // What is called for a row of its entity; transitions are drawn with the states.
@@ -360,6 +362,7 @@ private:
     size_t raisedBy(const Binding& binding) {
         if (binding.custom) {
             const size_t event = node(GraphNode::Kind::event, binding.event);
+            if (binding.due) edge(node(GraphNode::Kind::entity, binding.due.entity->shown()), event, "time");
             const std::string service = answeringService(world_, binding.event);
             if (!service.empty()) edge(node(GraphNode::Kind::service, service), event, "answer");
             return event;

@@ -364,8 +364,10 @@ bool Names::lookupMeta(const std::string& name, Value& value, NameProblem& probl
 bool Names::lookupWays(const std::string& name, Value& value, NameProblem& problem) {
     std::vector<int> ways =
         event_.nearestWays([&](const EntityInfo& entity) { return entity.columnOf(name) != nullptr; });
+    if (ways.empty()) return false;
     // A payload may have any key: only rows that it names itself come before it.
-    if (ways.empty() || (result_.binding.custom && event_.ways()[ways.front()].distance > 1)) return false;
+    const Binding& binding = result_.binding;
+    if (binding.custom && !binding.due && event_.ways()[ways.front()].distance > 1) return false;
     if (ways.size() > 1) {
         problem = event_.ambiguous(name, ways, "." + name);
         return false;

@@ -46,6 +46,7 @@ std::string PayloadTypes::payloadType(const std::string& key) {
                       type.hint.empty() ? "use a type of the language or one PostgreSQL knows" : type.hint);
     }
     if (auto given = given_.find(key); given != given_.end()) return given->second;
+    if (result_.binding.isDue() && key == dueTimeKey) return "timestamp with time zone";
     for (const MatchKey& known : event_.matchKeys())
         if (known.name == key && !known.type.empty()) return known.type;
     for (const Context& context : result_.contexts)

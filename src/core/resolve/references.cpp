@@ -83,7 +83,11 @@ private:
     void ofAction(ResolvedAction& action) {
         const Binding& binding = action.binding;
         if (!binding.custom && binding.entity && !shrinks(action))
-            add(action, action.isFeed() ? "counts changes of" : "is raised by changes of", *binding.entity);
+            add(action,
+                binding.due       ? "is due at times of"
+                : action.isFeed() ? "counts changes of"
+                                  : "is raised by changes of",
+                *binding.entity);
         for (const ResolvedBranch& branch : action.branches) {
             ofSteps(action, branch.steps);
             ofSteps(action, branch.otherwise);

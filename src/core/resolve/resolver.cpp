@@ -5,6 +5,7 @@
 
 #include "resolve/answers.hpp"
 #include "resolve/batch.hpp"
+#include "resolve/due.hpp"
 #include "resolve/feeds.hpp"
 #include "spec/states.hpp"
 #include "text/quote.hpp"
@@ -131,7 +132,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
                       near.empty() ? "patterns are " + join(patternNames(), ", ") : "did you mean " + near + "?");
         return;
     }
-    for (const Text* text : {&spec.correlationWindow, &spec.cooldown, &spec.backoff})
+    for (const Text* text : {&spec.correlationWindow, &spec.cooldown, &spec.backoff, &spec.due.offset})
         if (int expression = world_.literalExpression(*text); expression >= 0)
             requests_.addInterval(action, expression, *text);
     if (int expression = world_.literalExpression(spec.zone); expression >= 0) requests_.addZone(expression, spec.zone);
@@ -146,7 +147,7 @@ void Resolver::resolveAction(const ActionInfo& action) {
     if (spec.windowed || spec.correlated) return WindowResolver(*this, world_, action).resolve();
 
     const std::vector<Binding> bindings = raisedBy(*this, world_, action);
-    if (spec.fires && !spec.schedule && !bindings.empty() && bindings.front().custom)
+    if (spec.fires && !spec.schedule && !spec.due && !bindings.empty() && bindings.front().custom)
         world_.report(*action.file, Code::R143, spec.fires.pos,
                       "\"fires\" is about changes of tables, and " + bindings.front().event + " is a custom event",
                       "leave it out: emit reaches its listeners in every session");
@@ -169,10 +170,13 @@ void Resolver::resolveAction(const ActionInfo& action) {
                           "batch_size is of statements over many elements, and these steps are done for one after the "
                           "other",
                           "leave it out; or let one update, insert, upsert or delete by the key be the only step");
-        if (spec.schedule) refuseParameters(resolved);
+        if (spec.schedule || spec.due) refuseParameters(resolved, bindings);
         if (!bindings.empty()) resolved.binding = bindings.front();
         addAnswers(*this, world_, action, resolved.binding, resolved.base);
+        const Binding raised = resolved.binding;
+        const std::string base = resolved.base;
         actions.push_back(std::move(resolved));
+        if (raised.isDue()) addDueListeners(*this, world_, action, raised, base);
         return;
     }
     for (const Binding& binding : bindings) {
@@ -189,11 +193,22 @@ void Resolver::resolveAction(const ActionInfo& action) {
         const std::string base = resolved.base;
         actions.push_back(std::move(resolved));
         addAnswers(*this, world_, action, binding, base);
+        if (binding.isDue()) addDueListeners(*this, world_, action, binding, base);
     }
 }
 
 // Nobody calls it with values when its time has come.
-void Resolver::refuseParameters(const ResolvedAction& action) {
+void Resolver::refuseParameters(const ResolvedAction& action, const std::vector<Binding>& bindings) {
+    if (action.info->spec->due) {
+        if (bindings.empty()) return;
+        const std::string key = bindings.front().due.key();
+        for (const auto& [name, type] : action.parameters())
+            if (name != dueTimeKey && name != key)
+                world_.report(*action.info->file, Code::R344, action.info->spec->on.pos,
+                              action.info->name() + " takes " + name + ", and its due time gives it nothing",
+                              "a row that is due gives " + key + " and " + dueTimeKey);
+        return;
+    }
     for (const auto& [name, type] : action.parameters())
         if (name != "due_at" && name != "last_due_at")
             world_.report(*action.info->file, Code::R261, action.info->spec->on.pos,

@@ -53,7 +53,7 @@ private:
     void noteEmitters();
     void noteEmitters(const std::vector<spec::Step>& steps);
     void noteWords();
-    void refuseParameters(const ResolvedAction& action);
+    void refuseParameters(const ResolvedAction& action, const std::vector<Binding>& bindings);
     bool checkBefore(const ActionInfo& action, const std::vector<Binding>& bindings);
     void giveTypes(ResolvedAction& action);
     std::string batchParameter(const ActionInfo& action);
@@ -78,6 +78,8 @@ std::vector<Binding> raisedBy(Resolver& resolver, World& world, const ActionInfo
 
 // A column that is NULL in no row, so that it tells whether there is an old or a new one; empty if there is none.
 std::string neverNull(const EntityInfo& entity);
+// Reports that an entity has no such field.
+void reportNoField(World& world, const ActionInfo& action, const EntityInfo& entity, const std::string& field, Pos pos);
 
 // Resolves one action under one binding. Reports problems to the world; with a World::Trial they are only counted.
 // `withKeys`: names may be columns of rows that the event names by a key.

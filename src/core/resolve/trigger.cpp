@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "resolve/answers.hpp"
+#include "resolve/due.hpp"
 #include "resolve/resolver.hpp"
 #include "spec/happenings.hpp"
 #include "text/quote.hpp"
@@ -113,6 +114,16 @@ bool holdsState(const EntityInfo& entity, const ColumnInfo& column) {
 
 }  // namespace
 
+void reportNoField(World& world, const ActionInfo& action, const EntityInfo& entity, const std::string& field,
+                   Pos pos) {
+    std::vector<std::string> names;
+    for (const ColumnInfo& column : entity.columns)
+        names.push_back(column.name);
+    std::string near = nearest(field, names);
+    world.report(*action.file, Code::R024, pos, entity.name + " has no field " + field,
+                 near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
+}
+
 class TriggerResolver {
 public:
     TriggerResolver(Resolver& resolver, World& world, const ActionInfo& action)
@@ -129,6 +140,7 @@ public:
             due.scheduled = true;
             return {std::move(due)};
         }
+        if (action_.spec->due) return dueBinding(world_, action_);
         std::vector<std::string> parts;
         size_t at = 0;
         while ((at = on.value.find_first_not_of(" \t\n", at)) != std::string::npos) {
@@ -143,7 +155,8 @@ public:
             world_.report(*action_.file, Code::R020, on.pos, "on: " + on.value + " is not understood",
                           "write on: Entity, on: insert Entity, on: update Entity.field, on: delete Entity, on: "
                           "truncate Entity, "
-                          "on: event name, or a schedule such as on: every day at 06:00 in Europe/Berlin");
+                          "on: event name, a schedule such as on: every day at 06:00 in Europe/Berlin, or a due time "
+                          "such as on: time Invoice.due_at + 3 days");
             return {};
         }
         if (verb == "event") return {custom(parts[1], "on: event")};
@@ -160,7 +173,7 @@ public:
             const ColumnInfo* column = owner->columnOf(field);
             if (column && entity) return fieldOrEntity(on, *owner, *column, *entity), std::vector<Binding>();
             if (column) return {changeBinding(owner, column->name, "on:")};
-            if (!entity) return noField(*owner, field, on.pos), std::vector<Binding>();
+            if (!entity) return reportNoField(world_, action_, *owner, field, on.pos), std::vector<Binding>();
         }
         if (!entity && owner) {
             world_.report(*action_.file, Code::R022, on.pos, "a field changes in an update, not in " + verb,
@@ -219,15 +232,6 @@ private:
         binding.ofEngine = spec::isOfEngine(name);
         binding.rule = std::move(rule);
         return binding;
-    }
-
-    void noField(const EntityInfo& entity, const std::string& field, Pos pos) {
-        std::vector<std::string> names;
-        for (const ColumnInfo& column : entity.columns)
-            names.push_back(column.name);
-        std::string near = nearest(field, names);
-        world_.report(*action_.file, Code::R024, pos, entity.name + " has no field " + field,
-                      near.empty() ? "its fields are " + join(names, ", ") : "did you mean " + near + "?");
     }
 
     void fieldOrEntity(const Text& on, const EntityInfo& owner, const ColumnInfo& column, const EntityInfo& entity) {

@@ -108,7 +108,7 @@ int World::addExpression(const SpecFile& file, Text text) {
 
 // PostgreSQL reads intervals and time zones: each is asked about as a literal.
 void World::addLiterals(const SpecFile& file, const spec::Action& action) {
-    for (const Text* text : {&action.correlationWindow, &action.cooldown, &action.backoff}) {
+    for (const Text* text : {&action.correlationWindow, &action.cooldown, &action.backoff, &action.due.offset}) {
         if (text->empty()) continue;
         Text literal = *text;
         literal.value = "interval " + quoteLiteral(text->value);

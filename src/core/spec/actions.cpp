@@ -3,6 +3,7 @@
 
 #include "spec/batch.hpp"
 #include "spec/coordinated.hpp"
+#include "spec/due.hpp"
 #include "spec/happenings.hpp"
 #include "spec/parts.hpp"
 #include "spec/states.hpp"
@@ -23,7 +24,7 @@ const Words actionKeys = {"name",         "description", "pattern",      "trigge
                           "retry_on",     "park_on",     "renamed_from", "missed",         "requires",
                           "from_state",   "from_states", "to_state",     "guard",          "when",
                           "fields",       "batch_size",  "max_errors",   "max_elements",   "return",
-                          "entities",     "workflow"};
+                          "entities",     "workflow",    "backfill"};
 const Words conditionKeys = {"if", "then", "else"};
 const Words operations = {"update", "insert", "upsert", "delete"};
 const Words afterMatchChoices = {"consume", "edge", "every"};
@@ -309,8 +310,12 @@ void readSchedule(ReadContext& context, const yaml::Node& node, Action& action) 
         return;
     }
     if (!time::isSchedule(action.on.value)) {
+        if (isDueTime(action.on.value)) {
+            return;
+        }
         if (const yaml::Entry* entry = node.find("missed"))
-            context.diagnostics.report(Code::S010, entry->key.pos, "\"missed\" means nothing without a schedule",
+            context.diagnostics.report(Code::S010, entry->key.pos,
+                                       "\"missed\" means nothing without a schedule or a due time",
                                        "write on: every day at 06:00, or leave it out");
         return;
     }
@@ -431,6 +436,7 @@ void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, s
     readRetries(context, node, action);
     readOrder(context, node, action);
     readSchedule(context, node, action);
+    readDueTime(context, node, action);
     readHappening(context, node, action);
     readWhen(context, node, action);
     action.operation = context.choice(node, "operation", operations);

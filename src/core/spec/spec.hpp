@@ -185,6 +185,14 @@ struct Batch {
     std::vector<UniqueRule> uniques;
 };
 
+// on: time Invoice.due_at + 3 days. It comes for each row.
+struct DueTime {
+    Text target;            // Invoice.due_at
+    bool isBefore = false;  // the interval is taken away
+    Text offset;            // 3 days; empty: at the time itself
+    explicit operator bool() const { return target.present; }
+};
+
 struct Action {
     Text name;
     Text description;
@@ -194,8 +202,10 @@ struct Action {
     Text on;
     std::vector<Text> further;     // of on: or trigger:, if that is a list: the others
     Text schedule;                 // on:, if it is one: every day at 06:00, with single blanks
-    Text zone;                     // of the schedule; empty: UTC
+    DueTime due;                   // on:, if it is one
+    Text zone;                     // of the schedule or due time; empty: UTC
     Text missed;                   // what becomes of its times that nobody saw to
+    Text backfill;                 // of a due time: which rows that are there already it is for
     std::vector<Branch> branches;  // conditions: or steps:
     Text condition;                // condition: as text; windowed, correlated or a plain expression
     ExpressionRef plainCondition;  // set when `condition` is neither windowed nor correlated

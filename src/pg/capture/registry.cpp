@@ -266,7 +266,7 @@ void load() {
         listener->owner = ownerIn(functionOwners, listener->action);
         if (!OidIsValid(listener->owner)) listener->owner = ownerIn(recordedOwners, listener->action);
         const char* part = textAt(tuple, descriptor, "part");
-        listener->onlyMatches = strcmp(part, "match") == 0 || strcmp(part, "schedule") == 0;
+        listener->onlyMatches = strcmp(part, "match") == 0 || strcmp(part, "schedule") == 0 || strcmp(part, "due") == 0;
         listener->onlyAnswers = strncmp(part, answerPart, strlen(answerPart)) == 0;
         before = MemoryContextSwitchTo(fresh);
         found = lappend(found, listener);

@@ -13,8 +13,14 @@ namespace {
 
 constexpr int mostArguments = 16;
 
+// What a command gives, in the memory context of the SQL function.
+struct Result {
+    Datum value;
+    bool isNull;
+};
+
 // Runs `sql`, whose parameters are the arguments of the SQL function and, after them, the OID of the calling role.
-void runForCaller(FunctionCallInfo fcinfo, const char* sql) {
+Result runForCaller(FunctionCallInfo fcinfo, const char* sql) {
     Oid types[mostArguments];
     Datum values[mostArguments];
     char nulls[mostArguments];
@@ -28,12 +34,18 @@ void runForCaller(FunctionCallInfo fcinfo, const char* sql) {
     types[count] = OIDOID;
     values[count] = ObjectIdGetDatum(GetUserId());
     nulls[count] = ' ';
+    Result result = {0, true};
     runAsExtensionOwner([&] {
         SPI_connect();
         int code = SPI_execute_with_args(sql, count + 1, types, values, nulls, false, 0);
-        if (code < 0) elog(ERROR, "specql: %s gave %s", sql, SPI_result_code_string(code));
+        if (code != SPI_OK_SELECT || SPI_processed != 1)
+            elog(ERROR, "specql: %s gave %s", sql, SPI_result_code_string(code));
+        Form_pg_attribute column = TupleDescAttr(SPI_tuptable->tupdesc, 0);
+        Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &result.isNull);
+        if (!result.isNull) result.value = SPI_datumTransfer(value, column->attbyval, column->attlen);
         SPI_finish();
     });
+    return result;
 }
 
 // Copies what is wrong with a URL into `problem`, so that no std::string is alive when the caller uses the server.
@@ -53,8 +65,8 @@ size_t rateProblem(std::string_view text, char (&problem)[size]) {
 }  // namespace
 
 SPECQL_FUNCTION(specql_register_service) {
-    runForCaller(fcinfo,
-                 "SELECT specql.write_service($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)");
+    (void)runForCaller(fcinfo,
+                       "SELECT specql.write_service($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)");
     PG_RETURN_VOID();
 }
 
@@ -85,42 +97,53 @@ SPECQL_FUNCTION(specql_is_header) {
 }
 
 SPECQL_FUNCTION(specql_unregister_service) {
-    runForCaller(fcinfo, "SELECT specql.drop_service($1, $2)");
+    (void)runForCaller(fcinfo, "SELECT specql.drop_service($1, $2)");
     PG_RETURN_VOID();
 }
 
 SPECQL_FUNCTION(specql_register_window) {
-    runForCaller(fcinfo, "SELECT specql.write_window($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+    (void)runForCaller(fcinfo, "SELECT specql.write_window($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
     PG_RETURN_VOID();
 }
 
 SPECQL_FUNCTION(specql_unregister_window) {
-    runForCaller(fcinfo, "SELECT specql.drop_window($1, $2)");
+    (void)runForCaller(fcinfo, "SELECT specql.drop_window($1, $2)");
     PG_RETURN_VOID();
 }
 
 SPECQL_FUNCTION(specql_register_schedule) {
-    runForCaller(fcinfo, "SELECT specql.write_schedule($1, $2, $3, $4)");
+    (void)runForCaller(fcinfo, "SELECT specql.write_schedule($1, $2, $3, $4)");
+    PG_RETURN_VOID();
+}
+
+SPECQL_FUNCTION(specql_begin_due) {
+    Result which = runForCaller(fcinfo, "SELECT specql.write_due_rule($1, $2, $3, $4, $5, $6, $7)");
+    if (which.isNull) PG_RETURN_NULL();
+    PG_RETURN_DATUM(which.value);
+}
+
+SPECQL_FUNCTION(specql_take_due_rows) {
+    (void)runForCaller(fcinfo, "SELECT specql.write_taken_rows($1, $2, $3, $4, $5)");
     PG_RETURN_VOID();
 }
 
 SPECQL_FUNCTION(specql_register_partitioning) {
-    runForCaller(fcinfo, "SELECT specql.write_partitioning($1, $2, $3, $4, $5, $6)");
+    (void)runForCaller(fcinfo, "SELECT specql.write_partitioning($1, $2, $3, $4, $5, $6)");
     PG_RETURN_VOID();
 }
 
 SPECQL_FUNCTION(specql_register_refresh) {
-    runForCaller(fcinfo, "SELECT specql.write_refresh($1, $2, $3, $4)");
+    (void)runForCaller(fcinfo, "SELECT specql.write_refresh($1, $2, $3, $4)");
     PG_RETURN_VOID();
 }
 
 SPECQL_FUNCTION(specql_unregister_upkeep) {
-    runForCaller(fcinfo, "SELECT specql.drop_upkeep($1, $2)");
+    (void)runForCaller(fcinfo, "SELECT specql.drop_upkeep($1, $2)");
     PG_RETURN_VOID();
 }
 
 SPECQL_FUNCTION(specql_unregister_action) {
-    runForCaller(fcinfo, "SELECT specql.drop_action($1, $2)");
+    (void)runForCaller(fcinfo, "SELECT specql.drop_action($1, $2)");
     PG_RETURN_VOID();
 }
 

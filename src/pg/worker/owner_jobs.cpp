@@ -130,16 +130,24 @@ int doWindow(const Job* job) {
 }
 
 // What is due is handled at once, too.
-int doSchedule(const Job* job) {
+int raiseDue(const Job* job, const char* sql) {
     const Job events = {"released", job->action, 0};
     bool begun = false;
-    bool good = inEnginesTransaction([job, &events, &begun] {
-        (void)spi::query("SELECT specql.raise_due($1)", {textArgument(job->action)});
+    bool good = inEnginesTransaction([job, sql, &events, &begun] {
+        (void)spi::query(sql, {textArgument(job->action)});
         begun = spi::query(beginMatchesSql, {textArgument(events.action), textArgument(events.kind)}) == 1;
     });
     if (!good) return failedMs;
     if (begun) handleTogether(&events);
     return begun ? 0 : blockedMs;
+}
+
+int doSchedule(const Job* job) {
+    return raiseDue(job, "SELECT specql.raise_due($1)");
+}
+
+int doDue(const Job* job) {
+    return raiseDue(job, "SELECT specql.raise_due_rows($1)");
 }
 
 struct FunctionCall {
@@ -271,9 +279,9 @@ struct Kind {
     const char* name;
     int (*work)(const Job*);
 };
-constexpr Kind kinds[] = {{"failures", doFailures}, {"released", doReleased},   {"window", doWindow},
-                          {"schedule", doSchedule}, {"functions", doFunctions}, {"finished", doFinished},
-                          {"upkeep", doUpkeep}};
+constexpr Kind kinds[] = {{"failures", doFailures}, {"released", doReleased}, {"window", doWindow},
+                          {"schedule", doSchedule}, {"due", doDue},           {"functions", doFunctions},
+                          {"finished", doFinished}, {"upkeep", doUpkeep}};
 
 }  // namespace
 

@@ -154,6 +154,10 @@ WHERE kind = 'index';
 -- @new failure_action
 -- @new specql.begun_work
 -- @new specql.schedule
+-- Its body comes with those of the others.
+CREATE FUNCTION specql.forget_due_rows() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+-- @new specql.due_rule
+-- @new specql.due_row
 -- @new specql.happening
 -- @new specql.worker_presence
 -- Its body comes with those of the others.
