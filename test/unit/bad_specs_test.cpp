@@ -34,8 +34,7 @@ std::vector<std::pair<std::string, std::string>> parts(const std::string& text) 
 
 std::vector<Case> cases() {
     std::vector<Case> cases;
-    for (std::string file :
-         {"text", "yaml", "spec-entities", "spec-actions", "spec-steps", "spec-services", "spec-workflows"}) {
+    for (std::string file : {"text", "yaml", "spec-entities", "spec-actions", "spec-steps", "spec-services"}) {
         std::string base = testDirectory() + "/specs/" + file;
         std::map<std::string, std::string> expected;
         for (const auto& [headline, text] : parts(readFile(base + ".expected"))) {
