@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "resolve/answers.hpp"
 #include "resolve/batch.hpp"
@@ -252,20 +253,36 @@ bool Resolver::checkBefore(const ActionInfo& action, const std::vector<Binding>&
     return true;
 }
 
-// batch_field describes the set (pending_backorders) if a word of it is a value of an enum field; otherwise it names an
-// array.
+// The entities that steps are about.
+static void findTargets(World& world, const std::string& schema, const std::vector<spec::Step>& steps,
+                        std::set<const EntityInfo*>& found) {
+    for (const spec::Step& step : steps) {
+        if (const EntityInfo* target = world.entity(step.target.value, schema)) found.insert(target);
+        findTargets(world, schema, step.then, found);
+        findTargets(world, schema, step.otherwise, found);
+    }
+}
+
+// batch_field describes the set (pending_backorders) if a word of it is a value of an enum field of what the steps are
+// about; otherwise it names an array.
 std::string Resolver::batchParameter(const ActionInfo& action) {
     const Text& field = action.spec->batchField;
     const Text& handling = action.spec->errorHandling;
     const Text& key = action.spec->batch.key;
     std::string name = snakeCase(field.value);
     std::string words = "_" + name + "_";
-    for (const EntityInfo& entity : world_.entities)
-        for (const ColumnInfo& column : entity.columns) {
+    std::set<const EntityInfo*> targets;
+    for (const spec::Branch& branch : action.spec->branches) {
+        findTargets(world_, action.schema, branch.steps, targets);
+        findTargets(world_, action.schema, branch.otherwise, targets);
+    }
+    for (const EntityInfo* entity : targets) {
+        for (const ColumnInfo& column : entity->columns) {
             if (!column.field) continue;
             for (const std::string& value : column.field->enumValues)
                 if (!name.empty() && words.find("_" + snakeCase(value) + "_") != std::string::npos) name.clear();
         }
+    }
     if (name.empty() && (key || handling))
         world_.report(
             *action.file, Code::R087, key ? key.pos : handling.pos,
