@@ -145,13 +145,17 @@ INSERT INTO procurement.requisition (id, requester, department, amount)
 SELECT ('00000000-0000-0000-0000-00000000000' || i)::uuid, 'r' || i, CASE i WHEN 3 THEN 'broke' ELSE 'ops' END, a
 FROM unnest('{500,5000,5,0,NULL}'::numeric[]) WITH ORDINALITY AS u(a, i);
 SELECT procurement.submit(id) FROM procurement.requisition WHERE amount > 0;
-\set VERBOSITY verbose
-SELECT procurement.submit('00000000-0000-0000-0000-000000000001');
-SELECT procurement.submit('00000000-0000-0000-0000-000000000004');
-SELECT procurement.submit('00000000-0000-0000-0000-000000000005');
-SELECT procurement.submit('00000000-0000-0000-0000-00000000000f');
-SELECT procurement.submit(NULL);
 \set VERBOSITY terse
+SELECT procurement.submit('00000000-0000-0000-0000-000000000001');
+\echo :LAST_ERROR_SQLSTATE
+SELECT procurement.submit('00000000-0000-0000-0000-000000000004');
+\echo :LAST_ERROR_SQLSTATE
+SELECT procurement.submit('00000000-0000-0000-0000-000000000005');
+\echo :LAST_ERROR_SQLSTATE
+SELECT procurement.submit('00000000-0000-0000-0000-00000000000f');
+\echo :LAST_ERROR_SQLSTATE
+SELECT procurement.submit(NULL);
+\echo :LAST_ERROR_SQLSTATE
 SELECT requester, status, submitted_at IS NOT NULL AS at FROM procurement.requisition ORDER BY 1;
 SELECT procurement.approve(id) FROM procurement.requisition WHERE status = 'submitted';
 SELECT requester, status, reason FROM procurement.requisition ORDER BY 1;
