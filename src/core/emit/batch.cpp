@@ -152,7 +152,7 @@ std::string BatchEmitter::read() const {
 
 std::string BatchEmitter::gather() const {
     std::string sql;
-    for (const spec::UniqueRule& rule : batch_.uniques) {
+    for (const spec::FieldRule& rule : batch_.uniques) {
         const std::string& field = rule.field.value;
         const std::string values = seen(field), value = quoteName("p_" + field);
         const std::string type = action_.payload.at(field) + "[]";

@@ -7,6 +7,7 @@
 #include "spec/happenings.hpp"
 #include "spec/parts.hpp"
 #include "spec/states.hpp"
+#include "spec/validations.hpp"
 #include "spec/workflow.hpp"
 #include "text/ascii.hpp"
 #include "text/sql_text.hpp"

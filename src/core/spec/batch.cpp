@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "spec/validations.hpp"
 #include "text/ascii.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -14,10 +15,6 @@ namespace {
 const Words bulkPatterns = {"batch/bulk_operation", "bulk_operation"};
 const Words batchKeys = {"fields", "batch_size", "max_errors", "max_elements", "return"};
 const Words returnChoices = {"count", "summary"};
-
-bool holds(const Words& words, const std::string& word) {
-    return std::find(words.begin(), words.end(), word) != words.end();
-}
 
 // By which names elements say the key of their row: the column's, and that with the entity's name before it.
 std::string keyName(const Entity& entity) {
@@ -119,8 +116,8 @@ public:
             }
         }
         std::vector<Step>& steps = action_.branches.front().steps;
-        for (const UniqueRule& rule : action_.batch.uniques) {
-            steps.push_back(uniqueTest(context_, action_, rule, entity_.name.value, ownRow));
+        for (const FieldRule& rule : action_.batch.uniques) {
+            steps.push_back(uniqueTest(context_, rule, entity_.name.value, ownRow));
         }
         steps.push_back(std::move(step));
     }
@@ -165,7 +162,7 @@ private:
                 good = checkField(step.field) && good;
             }
         }
-        for (const UniqueRule& rule : action_.batch.uniques) {
+        for (const FieldRule& rule : action_.batch.uniques) {
             good = checkField(rule.field) && good;
         }
         return good;

@@ -10,13 +10,6 @@ bool isBulk(const Action& action);
 bool isByFields(const Action& action, const yaml::Node& node);
 // The keys of an action that are about its elements, or that are errors at any other. Its branches are read.
 void readBatch(ReadContext& context, const yaml::Node& node, Action& action);
-// validations: what must hold before anything is done; a list of conditions, and of rules.
-void readValidations(ReadContext& context, const yaml::Node& node, Action& action);
-// The test of such a rule: no row of the entity has the element's value, but its own row.
-Step uniqueTest(ReadContext& context, Action& action, const UniqueRule& rule, const std::string& entity,
-                const std::string& ownRow);
-// payload.field: a value of the element, as an expression names it.
-std::string elementValue(const std::string& field);
 // What bulk operations without steps do to rows of the entity that they stand in. Null: they stand in none.
 void completeBatches(ReadContext& context, const Entity* entity, std::vector<Action>& actions);
 

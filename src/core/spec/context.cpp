@@ -30,6 +30,10 @@ bool booleanValue(const std::string& text, bool& valid) {
     return isTrue;
 }
 
+bool holds(const Words& words, const std::string& word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
 Text written(const std::string& value, const Text& at) {
     Text text = at;
     text.value = value;

@@ -56,6 +56,8 @@ struct ReadContext {
 // True for true, yes, on, 1 (any case); `valid` says whether it is a boolean at all.
 bool booleanValue(const std::string& text, bool& valid);
 
+bool holds(const Words& words, const std::string& word);
+
 // A text that the reader makes of what stands at that place.
 Text written(const std::string& value, const Text& at);
 

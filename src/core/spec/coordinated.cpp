@@ -4,9 +4,8 @@
 
 #include <algorithm>
 
-#include "spec/parts.hpp"
+#include "spec/rules.hpp"
 #include "text/quote.hpp"
-#include "text/sql_text.hpp"
 
 namespace specql::spec {
 
@@ -15,19 +14,11 @@ namespace {
 const Words updatePatterns = {"multi_entity/coordinated_update", "coordinated_update"};
 const Words cascadePatterns = {"multi_entity/parent_child_cascade", "parent_child_cascade"};
 const Words entryKeys = {"entity", "operation", "fields", "computed", "condition", "validations", "items"};
-const Words validationKeys = {"field", "rule", "values", "min", "max", "pattern", "condition", "error"};
 const Words operations = {"insert", "update", "delete"};
-const Words rules = {"required", "enum", "range", "length", "format", "custom"};
 
-bool holds(const Words& words, const std::string& word) {
-    return std::find(words.begin(), words.end(), word) != words.end();
-}
-
-Text written(const std::string& value, const Text& at) {
-    Text text = at;
-    text.value = value;
-    text.present = true;
-    return text;
+// The field of a row, as a condition on that row names it.
+std::string fieldValue(const std::string& field) {
+    return quoteName(field);
 }
 
 class EntryReader {
@@ -151,108 +142,12 @@ private:
         return !known;
     }
 
-    // --- what must hold ---------------------------------------------------------------------------------------------
-
-    void complain(Pos pos, const std::string& message, const std::string& hint) {
-        context_.diagnostics.report(Code::S273, pos, message, hint);
-    }
-
     void readValidation(const yaml::Node& item, Step& step) {
         if (item.kind != yaml::Node::Kind::mapping) {
             context_.diagnostics.report(Code::S003, item.pos, "a validation must be a mapping",
                                         "for example {rule: custom, condition: \"quantity > 0\", error: bad_quantity}");
-            return;
-        }
-        context_.checkKeys(item, validationKeys, "a validation");
-        Step check;
-        check.kind = StepKind::validate;
-        check.pos = item.pos;
-        const Text rule = context_.choice(item, "rule", rules), field = context_.text(item, "field");
-        if (item.find("rule") != nullptr && !rule) {
-            return;
-        }
-        const std::string kind = rule ? rule.value : "custom";
-        Text condition = conditionOf(item, kind, rule, field);
-        if (!condition) {
-            return;
-        }
-        check.verb = written("validate", condition);
-        check.condition = kind == "custom" ? context_.queryable(condition) : context_.expression(condition);
-        check.message = context_.text(item, "error");
-        check.messageParts = readTemplate(context_, check.message, 0);
-        if (!check.message) {
-            check.message = written(
-                kind == "custom" ? "validation failed: " + condition.value : field.value + " does not fit: " + kind,
-                condition);
-        }
-        step.then.push_back(std::move(check));
-    }
-
-    // Of what is not there only `required` complains.
-    Text conditionOf(const yaml::Node& item, const std::string& kind, const Text& rule, const Text& field) {
-        const bool custom = kind == "custom";
-        refuseKeys(item, kind);
-        if (custom) {
-            if (item.find("condition") == nullptr) {
-                complain(item.pos, "a validation of your own needs a condition",
-                         "for example condition: \"quantity > 0\"");
-            }
-            return context_.text(item, "condition");
-        }
-        if (!field) {
-            complain(item.pos, "the rule " + kind + " is about a field, and none is named", "add field:");
-            return {};
-        }
-        const std::string name = quoteName(field.value);
-        if (kind == "required") {
-            return written(name + " IS NOT NULL", field);
-        }
-        std::string test;
-        if (kind == "enum") {
-            const yaml::Entry* values = item.find("values");
-            Words literals;
-            if (values != nullptr) {
-                for (const Text& value : context_.texts(values->value, "values")) {
-                    literals.push_back(quoteLiteral(value.value));
-                }
-            }
-            test = literals.empty() ? "" : name + " IN (" + join(literals, ", ") + ")";
-        } else if (kind == "format") {
-            const Text pattern = context_.text(item, "pattern");
-            test = pattern ? name + " ~ " + quoteLiteral(pattern.value) : "";
-        } else {
-            const std::string what = kind == "length" ? "length(" + name + ")" : name;
-            const Text least = context_.text(item, "min"), most = context_.text(item, "max");
-            test = least ? what + " >= " + least.value : "";
-            test += most ? (least ? " AND " : "") + what + " <= " + most.value : "";
-        }
-        if (test.empty()) {
-            complain(rule.pos, "the rule " + kind + " says nothing without " + needs(kind), "add " + needs(kind));
-            return {};
-        }
-        return written("coalesce(" + test + ", true)", field);
-    }
-
-    static std::string needs(const std::string& kind) {
-        return kind == "enum" ? "values:" : kind == "format" ? "pattern:" : "min: or max:";
-    }
-
-    void refuseKeys(const yaml::Node& item, const std::string& kind) {
-        Words own = {"field", "rule", "error"};
-        if (kind == "custom") {
-            own.push_back("condition");
-        } else if (kind == "enum") {
-            own.push_back("values");
-        } else if (kind == "format") {
-            own.push_back("pattern");
-        } else if (kind == "range" || kind == "length") {
-            own.insert(own.end(), {"min", "max"});
-        }
-        for (const yaml::Entry& entry : item.entries) {
-            if (holds(validationKeys, entry.key.value) && !holds(own, entry.key.value)) {
-                complain(entry.key.pos, "\"" + entry.key.value + "\" means nothing to the rule " + kind,
-                         "leave it out");
-            }
+        } else if (const FieldRule rule = readRule(context_, item, plainRules, fieldValue)) {
+            step.then.push_back(ruleTest(context_, rule, rule.condition));
         }
     }
 

@@ -1,14 +1,16 @@
-// Rules for the fields of elements. Each becomes a condition that the element must fulfil.
+// Each rule for a field becomes a condition that its value must fulfil.
+#include "spec/rules.hpp"
+
 #include <algorithm>
 
-#include "spec/batch.hpp"
-#include "spec/coordinated.hpp"
 #include "spec/parts.hpp"
 #include "text/ascii.hpp"
 #include "text/quote.hpp"
-#include "text/sql_text.hpp"
 
 namespace specql::spec {
+
+const Words plainRules = {"required", "enum", "range", "length", "format", "custom"};
+const Words allRules = {"required", "enum", "range", "length", "format", "unique", "custom"};
 
 namespace {
 
@@ -30,10 +32,6 @@ const std::vector<RuleKind> ruleKinds = {
     {"custom", {"condition"}, {}, "condition: \"price > cost\""},
 };
 
-bool holds(const Words& words, const std::string& word) {
-    return std::find(words.begin(), words.end(), word) != words.end();
-}
-
 bool isNumber(const std::string& text) {
     size_t at = !text.empty() && (text[0] == '-' || text[0] == '+') ? 1 : 0;
     bool digit = false, point = false;
@@ -50,76 +48,71 @@ bool isNumber(const std::string& text) {
 
 class RuleReader {
 public:
-    RuleReader(ReadContext& context, Action& action) : context_(context), action_(action) {}
+    RuleReader(ReadContext& context, const yaml::Node& node, FieldValue value)
+        : context_(context), node_(node), value_(value) {}
 
-    void read(const yaml::Node& node, std::vector<Step>& steps) {
-        context_.checkKeys(node, ruleKeys, "a rule");
-        field_ = context_.requiredText(node, "field", ruleKeys, "a rule");
-        Words names;
-        for (const RuleKind& kind : ruleKinds) {
-            names.emplace_back(kind.name);
-        }
-        if (node.find("rule") == nullptr) {
-            context_.missing(node, "rule", ruleKeys, "a rule");
-        }
-        rule_ = context_.choice(node, "rule", names);
-        error_ = context_.text(node, "error");
-        if (!field_ || !rule_) {
-            return;
+    FieldRule read(const Words& kinds) {
+        const size_t start = context_.diagnostics.errorCount();
+        context_.checkKeys(node_, ruleKeys, "a rule");
+        const bool isKnown = context_.diagnostics.errorCount() == start;
+        readKind(kinds);
+        const bool custom = read_.rule.value == "custom";
+        read_.field = custom || !read_.rule ? context_.text(node_, "field")
+                                            : context_.requiredText(node_, "field", ruleKeys, "a rule");
+        const Text error = context_.text(node_, "error");
+        if (!isKnown || !read_.rule || !(read_.field || custom)) {
+            return {};
         }
         const size_t before = context_.diagnostics.errorCount();
-        const RuleKind& kind =
-            ruleKinds[static_cast<size_t>(std::find(names.begin(), names.end(), rule_.value) - names.begin())];
-        checkKeysOf(node, kind);
-        values_ =
-            node.find("values") != nullptr ? context_.texts(node.find("values")->value, "values") : std::vector<Text>();
-        min_ = context_.text(node, "min");
-        max_ = context_.text(node, "max");
-        pattern_ = context_.text(node, "pattern");
-        condition_ = context_.text(node, "condition");
+        checkKeysOf(*std::find_if(ruleKinds.begin(), ruleKinds.end(),
+                                  [&](const RuleKind& kind) { return kind.name == read_.rule.value; }));
+        const yaml::Entry* values = node_.find("values");
+        values_ = values != nullptr ? context_.texts(values->value, "values") : std::vector<Text>();
+        min_ = context_.text(node_, "min");
+        max_ = context_.text(node_, "max");
+        pattern_ = context_.text(node_, "pattern");
+        condition_ = context_.text(node_, "condition");
         checkBounds();
         if (context_.diagnostics.errorCount() > before) {
-            return;
+            return {};
         }
-        action_.batch.told.insert(field_.value);
-        if (rule_.value == "required") {
-            action_.batch.optional.insert(field_.value);
+        if (custom) {
+            read_.condition = condition_;
+        } else if (read_.rule.value != "unique") {
+            read_.condition = written(conditionText(), read_.rule);
         }
-        if (rule_.value == "unique") {
-            action_.batch.uniques.push_back({field_, message(), readTemplate(context_, error_, 0)});
-            return;
-        }
-        const bool custom = rule_.value == "custom";
-        Step step = test(custom ? condition_ : written(conditionText(), rule_));
-        step.message = message();
-        step.messageParts = readTemplate(context_, error_, 0);
-        steps.push_back(std::move(step));
-    }
-
-    // A test of the element under the message of the rule.
-    Step unique(const UniqueRule& rule, const std::string& condition) {
-        field_ = rule.field;
-        Step step = test(written(condition, field_));
-        step.message = rule.message;
-        step.messageParts = rule.parts;
-        return step;
+        read_.messageParts = readTemplate(context_, error, 0);
+        read_.message = error ? error : written(message(), read_.field ? read_.field : condition_);
+        return read_;
     }
 
 private:
-    void checkKeysOf(const yaml::Node& node, const RuleKind& kind) {
-        Words lacks = kind.needed;
-        lacks.erase(std::remove_if(lacks.begin(), lacks.end(), [&](const std::string& key) { return node.find(key); }),
-                    lacks.end());
-        bool either = kind.either.empty() || std::any_of(kind.either.begin(), kind.either.end(),
-                                                         [&](const std::string& key) { return node.find(key); });
-        if (!lacks.empty() || !either) {
-            context_.diagnostics.report(
-                Code::S290, rule_.pos,
-                "the rule " + rule_.value + " of " + field_.value + " lacks " +
-                    (lacks.empty() ? orList(kind.either) : join(lacks, ", ")),
-                "write {field: " + field_.value + ", rule: " + rule_.value + ", " + kind.example + "}");
+    void readKind(const Words& kinds) {
+        const yaml::Entry* condition = node_.find("condition");
+        if (node_.find("rule") != nullptr) {
+            read_.rule = context_.choice(node_, "rule", kinds);
+        } else if (condition != nullptr) {
+            read_.rule = written("custom", condition->key);
+        } else {
+            context_.missing(node_, "rule", ruleKeys, "a rule");
         }
-        for (const yaml::Entry& entry : node.entries) {
+    }
+
+    std::string named() const { return read_.field ? " of " + read_.field.value : ""; }
+
+    void checkKeysOf(const RuleKind& kind) {
+        const auto given = [&](const std::string& key) { return node_.find(key) != nullptr; };
+        Words lacks = kind.needed;
+        lacks.erase(std::remove_if(lacks.begin(), lacks.end(), given), lacks.end());
+        const bool either = kind.either.empty() || std::any_of(kind.either.begin(), kind.either.end(), given);
+        if (!lacks.empty() || !either) {
+            context_.diagnostics.report(Code::S290, read_.rule.pos,
+                                        "the rule " + read_.rule.value + named() + " lacks " +
+                                            (lacks.empty() ? orList(kind.either) : join(lacks, ", ")),
+                                        "write {" + (read_.field ? "field: " + read_.field.value + ", " : "") +
+                                            "rule: " + read_.rule.value + ", " + kind.example + "}");
+        }
+        for (const yaml::Entry& entry : node_.entries) {
             const std::string& key = entry.key.value;
             if (!holds(ruleKeys, key) || key == "field" || key == "rule" || key == "error" || holds(kind.needed, key) ||
                 holds(kind.either, key)) {
@@ -132,15 +125,15 @@ private:
                 }
             }
             context_.diagnostics.report(Code::S291, entry.key.pos,
-                                        "\"" + key + "\" means nothing for the rule " + rule_.value,
+                                        "\"" + key + "\" means nothing for the rule " + read_.rule.value,
                                         "it is of the rule " + others);
         }
     }
 
     void checkBounds() {
-        const bool length = rule_.value == "length";
+        const bool length = read_.rule.value == "length";
         for (const Text* bound : {&min_, &max_}) {
-            bool whole = std::all_of(bound->value.begin(), bound->value.end(), isAsciiDigit);
+            const bool whole = std::all_of(bound->value.begin(), bound->value.end(), isAsciiDigit);
             if (*bound && length && (!whole || bound->value.size() > 9)) {
                 context_.diagnostics.report(Code::S292, bound->pos,
                                             "a length is a whole number of characters, not " + bound->value);
@@ -164,144 +157,82 @@ private:
 
     // What is not there is not wrong, unless it is required.
     std::string conditionText() const {
-        const std::string value = elementValue(field_.value), unlessNull = value + " IS NULL OR ";
-        if (rule_.value == "required") {
+        const std::string& rule = read_.rule.value;
+        const std::string value = value_(read_.field.value), unlessNull = value + " IS NULL OR ";
+        if (rule == "required") {
             return value + " IS NOT NULL";
         }
-        if (rule_.value == "enum") {
+        if (rule == "enum") {
             Words literals;
             for (const Text& one : values_) {
                 literals.push_back(quoteLiteral(one.value));
             }
             return unlessNull + value + " IN (" + join(literals, ", ") + ")";
         }
-        if (rule_.value == "format") {
+        if (rule == "format") {
             return unlessNull + value + " ~ " + quoteLiteral(pattern_.value);
         }
-        const std::string measured = rule_.value == "length" ? "char_length(" + value + ")" : value;
+        const std::string measured = rule == "length" ? "char_length(" + value + ")" : value;
         if (min_ && max_) {
             return unlessNull + measured + " BETWEEN " + literal(min_) + " AND " + literal(max_);
         }
         return unlessNull + measured + (min_ ? " >= " + literal(min_) : " <= " + literal(max_));
     }
 
-    Text message() const {
-        if (error_) {
-            return error_;
+    std::string message() const {
+        const std::string &rule = read_.rule.value, &field = read_.field.value;
+        const std::string bounds = min_ && max_ ? "from " + min_.value + " to " + max_.value
+                                   : min_       ? "at least " + min_.value
+                                                : "at most " + max_.value;
+        if (rule == "required") {
+            return field + " is required";
         }
-        std::string bounds = min_ && max_ ? "from " + min_.value + " to " + max_.value
-                             : min_       ? "at least " + min_.value
-                                          : "at most " + max_.value;
-        if (rule_.value == "required") {
-            return written(field_.value + " is required", field_);
-        }
-        if (rule_.value == "enum") {
+        if (rule == "enum") {
             Words words;
             for (const Text& one : values_) {
                 words.push_back(one.value);
             }
-            return written(field_.value + " must be " + orList(words), field_);
+            return field + " must be " + orList(words);
         }
-        if (rule_.value == "range") {
-            return written(field_.value + " must be " + bounds, field_);
+        if (rule == "range") {
+            return field + " must be " + bounds;
         }
-        if (rule_.value == "length") {
-            return written(field_.value + " must have " + bounds + " characters", field_);
+        if (rule == "length") {
+            return field + " must have " + bounds + " characters";
         }
-        if (rule_.value == "format") {
-            return written(field_.value + " does not have the format " + pattern_.value, field_);
+        if (rule == "format") {
+            return field + " does not have the format " + pattern_.value;
         }
-        if (rule_.value == "unique") {
-            return written("another row has this " + field_.value, field_);
+        if (rule == "unique") {
+            return "another row has this " + field;
         }
-        return written(field_.value + " is not valid: " + condition_.value, field_);
-    }
-
-    Step test(const Text& condition) {
-        Step step;
-        step.kind = StepKind::validate;
-        step.verb = written("validate", field_);
-        step.field = field_;
-        step.condition = context_.queryable(condition);
-        step.pos = field_.pos;
-        return step;
+        return (read_.field ? field + " is not valid: " : "validation failed: ") + condition_.value;
     }
 
     ReadContext& context_;
-    Action& action_;
-    Text field_, rule_, error_, min_, max_, pattern_, condition_;
+    const yaml::Node& node_;
+    const FieldValue value_;
+    FieldRule read_;
+    Text min_, max_, pattern_, condition_;
     std::vector<Text> values_;
 };
 
 }  // namespace
 
-std::string elementValue(const std::string& field) {
-    return "payload." + quoteName(field);
+FieldRule readRule(ReadContext& context, const yaml::Node& node, const Words& kinds, FieldValue value) {
+    return RuleReader(context, node, value).read(kinds);
 }
 
-Step uniqueTest(ReadContext& context, Action& action, const UniqueRule& rule, const std::string& entity,
-                const std::string& ownRow) {
-    return RuleReader(context, action)
-        .unique(rule, "NOT EXISTS (SELECT 1 FROM " + entity + " AS other WHERE other." +
-                          quoteName(snakeCase(rule.field.value)) + " = " + elementValue(rule.field.value) + ownRow +
-                          ")");
-}
-
-void readValidations(ReadContext& context, const yaml::Node& node, Action& action) {
-    const yaml::Entry* entry = node.find("validations");
-    if (entry == nullptr || isCoordinated(action)) {
-        return;
-    }
-    const yaml::Node& value = entry->value;
-    std::vector<const yaml::Node*> items = {&value};
-    if (value.kind == yaml::Node::Kind::sequence) {
-        items.clear();
-        for (const yaml::Node& item : value.items) {
-            items.push_back(&item);
-        }
-        if (items.empty()) {
-            context.diagnostics.report(Code::S004, value.pos, "\"validations\" is empty");
-        }
-    }
-    std::vector<Step> steps;
-    RuleReader rules(context, action);
-    for (const yaml::Node* item : items) {
-        if (item->kind == yaml::Node::Kind::mapping) {
-            if (isBulk(action)) {
-                rules.read(*item, steps);
-            } else {
-                context.diagnostics.report(Code::S294, item->pos,
-                                           "a rule for a field is of the elements of a bulk operation",
-                                           "write the condition: validations: [\"price > 0\"]");
-            }
-            continue;
-        }
-        Text text = context.scalar(*item, "validations");
-        if (!text) {
-            continue;
-        }
-        action.validations.push_back(text);
-        Step step;
-        step.kind = StepKind::validate;
-        step.verb = text;
-        step.verb.value = "validate";
-        step.condition = context.queryable(text);
-        step.pos = text.pos;
-        if (step.condition) {
-            steps.push_back(std::move(step));
-        }
-    }
-    for (Branch& branch : action.branches) {
-        branch.steps.insert(branch.steps.begin(), steps.begin(), steps.end());
-    }
-    if (action.batch.byFields) {
-        return;
-    }
-    for (const UniqueRule& rule : action.batch.uniques) {
-        context.diagnostics.report(Code::S298, rule.field.pos,
-                                   "the rule unique does not know which rows and which of them is the element's own",
-                                   "write operation: and fields: in place of steps:, or rule: custom with a condition");
-    }
+Step ruleTest(ReadContext& context, const FieldRule& rule, const Text& condition) {
+    Step step;
+    step.kind = StepKind::validate;
+    step.pos = rule.field ? rule.field.pos : condition.pos;
+    step.verb = written("validate", rule.field ? rule.field : condition);
+    step.field = rule.field;
+    step.condition = context.queryable(condition);
+    step.message = rule.message;
+    step.messageParts = rule.messageParts;
+    return step;
 }
 
 }  // namespace specql::spec

@@ -34,10 +34,6 @@ constexpr int64_t longestAnswerMs = 366LL * 24 * 3600 * 1000;
 constexpr int mostRetries = 100;
 constexpr size_t longestName = 255;  // of a parameter
 
-bool isOneOf(const std::string& word, const Words& words) {
-    return std::find(words.begin(), words.end(), word) != words.end();
-}
-
 std::string lower(const std::string& text) {
     std::string result;
     for (char c : text) {
@@ -92,7 +88,7 @@ void checkSecret(ReadContext& context, const Text& value) {
 void checkOrdering(ReadContext& context, const Text& value) {
     size_t space = value.value.find(' ');
     std::string word = space == std::string::npos ? "block" : value.value.substr(space + 1);
-    if (!isOneOf(word, failureWords)) {
+    if (!holds(failureWords, word)) {
         context.diagnostics.report(Code::S035, value.pos);
     }
 }
@@ -134,13 +130,13 @@ void checkHeader(ReadContext& context, const Text& name, const Text& value, bool
     if (!delivery::isHeaderName(name.value)) {
         context.diagnostics.report(Code::S038, name.pos, "\"" + name.value + "\" cannot be the name of a header",
                                    "letters, digits and - are allowed");
-    } else if (isOneOf(lower(name.value), ownHeaders)) {
+    } else if (holds(ownHeaders, lower(name.value))) {
         context.diagnostics.report(Code::S038, name.pos, "the header " + name.value + " is set with each call");
     } else if (!delivery::isHeaderValue(value.value)) {
         context.diagnostics.report(
             Code::S038, value.pos,
             "the value of the header " + name.value + " holds a line end or another control character");
-    } else if (isOneOf(lower(name.value), credentialHeaders) && !namesSecret(value.value) &&
+    } else if (holds(credentialHeaders, lower(name.value)) && !namesSecret(value.value) &&
                !(isTemplate && delivery::hasBraces(value.value))) {
         context.diagnostics.report(Code::S039, value.pos,
                                    "the header " + name.value + " holds a credential, and texts of specs are kept",
@@ -184,7 +180,7 @@ std::vector<Param> readSettings(ReadContext& context, const yaml::Node& mapping,
         const std::string& key = entry.key.value;
         bool isSetting =
             key != "service" && key != "headers" && key != "query" && key != "operations" && key != "renamed_from";
-        if (!isSetting || !isOneOf(key, known)) {
+        if (!isSetting || !holds(known, key)) {
             continue;
         }
         std::vector<Text> values;

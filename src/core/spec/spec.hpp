@@ -164,10 +164,14 @@ struct Param {
     std::vector<std::string> enumValues = {};  // of a key of a payload: type enum(...)
 };
 
-// Of a field of an element: no other row has its value, and no element before it.
-struct UniqueRule {
-    Text field, message;
-    Template parts;
+// What the value of a field must be.
+struct FieldRule {
+    Text field;  // absent only in a rule of its own condition
+    Text rule;   // required, enum, range, length, format, unique, custom
+    Text message;
+    Template messageParts;
+    Text condition;  // what must hold; absent in `unique`
+    explicit operator bool() const { return rule.present; }
 };
 
 // What a bulk operation says of the elements of its array.
@@ -182,7 +186,7 @@ struct Batch {
     bool summary = false;            // it returns how many were done, and what was wrong with the others
     std::set<std::string> told;      // keys that the action says its elements have
     std::set<std::string> optional;  // keys that an element may lack
-    std::vector<UniqueRule> uniques;
+    std::vector<FieldRule> uniques;  // no other row has the value, and no element before it
 };
 
 // on: time Invoice.due_at + 3 days. It comes for each row.

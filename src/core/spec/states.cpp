@@ -23,10 +23,6 @@ bool isEnum(const Field& field) {
     return !field.enumValues.empty();
 }
 
-bool holds(const Words& words, const std::string& word) {
-    return std::find(words.begin(), words.end(), word) != words.end();
-}
-
 std::string quoted(const Words& states) {
     Words literals;
     for (const std::string& state : states) {

@@ -35,17 +35,6 @@ const std::vector<ActionForm>& forms() {
     return all;
 }
 
-bool holds(const Words& words, const std::string& word) {
-    return std::find(words.begin(), words.end(), word) != words.end();
-}
-
-Text written(const std::string& value, const Text& at) {
-    Text text = at;
-    text.value = value;
-    text.present = true;
-    return text;
-}
-
 bool choosesRows(const Step& step) {
     return step.kind == StepKind::update || step.kind == StepKind::remove;
 }
