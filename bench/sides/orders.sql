@@ -33,14 +33,14 @@ $$) \gset
 CREATE FUNCTION bench.id(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
     $$ SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid $$;
 INSERT INTO sales.customer (id, name) SELECT bench.id(n), 'customer ' || n FROM generate_series(1, 1000) AS n;
-INSERT INTO sales.product (id, name, price, stock) SELECT bench.id(n), 'product ' || n, n % 90 + 0.5, 1000000 FROM generate_series(1, 5000) AS n;
+INSERT INTO sales.product (id, name, price, stock) SELECT bench.id(n), 'product ' || n, n % 90 + 0.5, 1000000 FROM generate_series(1, :rows) AS n;
 
 -- Five lines of five products, an order in a transaction.
 CREATE PROCEDURE bench.place(orders integer) LANGUAGE plpgsql AS $$
 BEGIN
     FOR i IN 1 .. orders LOOP
         PERFORM sales.place_order(bench.id(i % 1000 + 1),
-            (SELECT jsonb_agg(jsonb_build_object('product_id', bench.id((i * 7 + k * 1009) % 5000 + 1), 'quantity', k)) FROM generate_series(1, 5) AS k));
+            (SELECT jsonb_agg(jsonb_build_object('product_id', bench.id((i * 7 + k * 1009) % 10000 + 1), 'quantity', k)) FROM generate_series(1, 5) AS k));
         COMMIT;
     END LOOP;
 END $$;

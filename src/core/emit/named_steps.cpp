@@ -45,13 +45,35 @@ std::string StepEmitter::let(const resolve::ResolvedStep& step, StepPlace& place
     return "";
 }
 
+namespace {
+
+bool readsRow(const resolve::BoundExpression& bound, const std::string& column) {
+    return std::any_of(bound.values.begin(), bound.values.end(), [&](const resolve::Value& value) {
+        const bool isColumn =
+            value.kind == resolve::ValueKind::eventColumn || value.kind == resolve::ValueKind::eventChange;
+        return value.kind == resolve::ValueKind::eventRow || (isColumn && value.name == column);
+    });
+}
+
+// An assignment by itself is done without a query, which takes a fifth of the time.
+bool canFollowOneAnother(const std::vector<resolve::BoundAssignment>& set) {
+    for (size_t i = 0; i < set.size(); i++)
+        for (size_t before = 0; before < i; before++)
+            if (readsRow(set[i].value, set[before].column)) return false;
+    return true;
+}
+
+}  // namespace
+
 std::string StepEmitter::assign(const resolve::ResolvedStep& step) {
     std::vector<std::string> fields, values;
+    std::string oneByOne;
     for (const resolve::BoundAssignment& assignment : step.set) {
         fields.push_back("new." + quoteName(assignment.column));
         values.push_back(assignmentSql(assignment));
+        oneByOne += fields.back() + " := " + values.back() + ";\n";
     }
-    if (fields.size() == 1) return fields.front() + " := " + values.front() + ";\n";
+    if (canFollowOneAnother(step.set)) return oneByOne;
     return "SELECT " + join(values, ",\n    ") + "\nINTO " + join(fields, ", ") + ";\n";
 }
 
