@@ -228,9 +228,13 @@ private:
     void effects(const Way& one) {
         writer_.begin(action_.info->name() + ": " + shownCondition(one.arm));
         if (!one.fixture) return writer_.skip(one.arm.label + " does its steps", one.why);
-        Stage::Render literal = writer_.literals(stage_, one.fixture);
+        const Stage::Render others = writer_.literals(stage_, one.fixture),
+                            literal = writer_.literals(stage_, one.fixture);
+        const std::vector<Bystander> alone = bystanders(writer_, stage_, one.arm, literal, others);
         writer_.rows(stage_, literal);
         Reference wanted = reference(literal);
+        for (const Bystander& row : alone)
+            wanted.watch(row.place, row.query);
         writer_.compare(stage_, wanted, call(literal), "");
         writer_.fixture(call(literal));
         std::set<std::string> said;
@@ -238,6 +242,8 @@ private:
             const std::string title = stepTitle(writer_.world, one.arm, *step);
             if (said.insert(title).second) writer_.checkStep(stage_, wanted, *step, title);
         }
+        for (const Bystander& row : alone)
+            writer_.checkPlaces({row.place}, row.title);
     }
 
     void boundaries(const Way& one) {
