@@ -4,10 +4,9 @@
 #include <algorithm>
 
 #include "emit/element_rows.hpp"
-#include "resolve/coordinated.hpp"
 #include "testgen/candidates.hpp"
+#include "testgen/planned_call.hpp"
 #include "testgen/search.hpp"
-#include "testgen/writer.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -31,12 +30,8 @@ public:
         : writer_(writer),
           action_(action),
           steps_(action.branches.front().steps),
-          name_(snakeCase(action.info->spec->name.value)) {
-        plan();
-        share();
-        if (why_.empty()) scenario_.complete(writer.tables);
-        if (why_.empty()) why_ = scenario_.unfit;
-    }
+          name_(snakeCase(action.info->spec->name.value)),
+          call_(writer, action) {}
 
     void write() {
         writer_.begin(action_.info->name());
@@ -44,9 +39,9 @@ public:
         for (int number : {1, 2})
             demand(number, nullptr, good);
         Fixture fixture;
-        if (why_.empty()) fixture = findTelling(good);
+        if (call_.why.empty()) fixture = findTelling(good);
         if (!fixture && writer_.pending()) return;
-        if (!fixture) return writer_.skip(name_ + " writes all", why_);
+        if (!fixture) return writer_.skip(name_ + " writes all", call_.why);
         accepts(fixture, 1);
         if (!action_.items) return;
         accepts(fixture, 2);
@@ -57,182 +52,6 @@ public:
     }
 
 private:
-    // --- the rows ----------------------------------------------------------------------------------------------------
-
-    void plan() {
-        if (action_.required) grant();
-        if (action_.items) planElement();
-        for (const resolve::ResolvedStep& step : steps_)
-            planStep(step);
-        for (size_t i = 0; i < action_.contexts.size(); i++)
-            planContext(static_cast<int>(i));
-        if (action_.items)
-            for (const resolve::Items::Ref& ref : action_.items->refs) {
-                const resolve::NamedRow& row = action_.rows[static_cast<size_t>(ref.row)];
-                auto known = element_.find(ref.column);
-                if (!row.columns.empty() && known != element_.end())
-                    named_[ref.row] = rowOf(*row.entity, row.entity->key, known->second);
-                else if (!row.columns.empty())
-                    why_ = "the row that " + ref.column + " leads to is not among the elements";
-            }
-        for (const resolve::ResolvedStep& step : steps_) {
-            for (const resolve::BoundAssignment& set : step.set)
-                if (set.value) read(step, set.value, false);
-            for (const resolve::ResolvedStep& check : step.then)
-                read(step, check.condition, true);
-        }
-    }
-
-    // Rights are claims of the caller.
-    void grant() {
-        std::vector<std::string> pairs;
-        for (const resolve::Value& value : action_.required.values) {
-            if (value.kind != resolve::ValueKind::caller || value.type != "boolean") {
-                why_ = "who may call it is told by more than rights";
-                return;
-            }
-            pairs.push_back(quoteLiteral(value.name) + ", true");
-        }
-        claims_ = "SELECT set_config('specql.caller', jsonb_build_object(" + join(pairs, ", ") + ")::text, true)";
-    }
-
-    const TestTable* tableOf(const resolve::EntityInfo& entity) {
-        const TestTable* table = findTable(writer_.tables, entity.schema, entity.table);
-        if (!table) why_ = "nothing is known of " + entity.shown();
-        return table;
-    }
-
-    // The value of a column that the caller gives.
-    int given(const resolve::EntityInfo& entity, const std::string& name, bool needed) {
-        const TestTable* table = tableOf(entity);
-        const TestColumn* column = table ? table->column(name) : nullptr;
-        if (!column) return -1;
-        Dimension dimension = dimensionOf(*column);
-        dimension.notNull = needed || column->notNull;
-        for (const TestCheck& check : table->checks) {
-            if (check.columns != std::vector<std::string>{name}) continue;
-            dimension.checks.push_back(check.sql);
-            speak(dimension, check.sql);
-        }
-        const int which = scenario_.add(std::move(dimension));
-        for (const TestForeignKey& key : table->foreignKeys)
-            if (key.columns == std::vector<std::string>{name})
-                if (const TestTable* parent = findTable(writer_.tables, key.schema, key.table)) {
-                    scenario_.at(which).unique = true;
-                    (void)scenario_.referredRow(*parent, key.referenced.front(), which);
-                }
-        return which;
-    }
-
-    void planElement() {
-        for (const std::string& column : action_.items->given)
-            element_[column] = given(*action_.items->entity, column, action_.items->needed.count(column) > 0);
-    }
-
-    int rowOf(const resolve::EntityInfo& entity, const std::string& key, int dimension) {
-        const TestTable* table = tableOf(entity);
-        if (!table || dimension < 0) return -1;
-        // Rows of other tests have other keys.
-        scenario_.at(dimension).unique = true;
-        return scenario_.referredRow(*table, key, dimension);
-    }
-
-    int parameter(const std::string& name, const resolve::EntityInfo& entity, const std::string& column) {
-        auto known = params_.find(name);
-        if (known != params_.end()) return known->second;
-        return params_[name] = given(entity, column, false);
-    }
-
-    void planStep(const resolve::ResolvedStep& step) {
-        const bool isItems = action_.items && &step == &steps_[action_.items->step];
-        for (const resolve::BoundAssignment& set : step.set)
-            if (!isItems && set.taken && set.taken->kind == resolve::ValueKind::payload)
-                (void)parameter(set.taken->name, *step.target, set.column);
-        if (isInsert(step) || step.byContext >= 0) return;
-        const resolve::Value* key = step.rowKey ? &*step.rowKey : resolve::keyInWhere(writer_.world, step);
-        const bool alone = key && (step.rowKey || step.where.values.size() == 2);
-        if (alone && key->kind == resolve::ValueKind::handled && element_.count(key->name))
-            own_[&step] = rowOf(*step.target, step.target->key, element_[key->name]);
-        else if (alone && key->kind == resolve::ValueKind::payload)
-            own_[&step] = rowOf(*step.target, step.target->key, parameter(key->name, *step.target, step.target->key));
-        else if (step.ofItems || !ofParent(step))
-            why_ = "the rows of " + step.target->shown() + " are told by more than their key";
-    }
-
-    static bool ofParent(const resolve::ResolvedStep& step) {
-        return std::any_of(step.where.values.begin(), step.where.values.end(), [](const resolve::Value& value) {
-            return value.kind == resolve::ValueKind::context || value.kind == resolve::ValueKind::row;
-        });
-    }
-
-    void planContext(int which) {
-        const resolve::Context& context = action_.contexts[static_cast<size_t>(which)];
-        if (context.key.kind != resolve::ValueKind::payload) {
-            why_ = "it reads rows that others lead to";
-            return;
-        }
-        const int dimension = parameter(context.key.name, *context.entity, context.entity->key);
-        contexts_[which] = rowOf(*context.entity, context.entity->key, dimension);
-    }
-
-    static void speak(Dimension& dimension, const std::string& text) {
-        const spec::ConditionText said = spec::readCondition(text);
-        dimension.spoken.numbers.insert(dimension.spoken.numbers.end(), said.numbers.begin(), said.numbers.end());
-        dimension.spoken.texts.insert(dimension.spoken.texts.end(), said.texts.begin(), said.texts.end());
-    }
-
-    // Which values an expression reads, so that they are chosen.
-    void read(const resolve::ResolvedStep& step, const resolve::BoundExpression& bound, bool decides) {
-        const std::string& text = writer_.world.expressionText(bound.expression);
-        if (!bound.tables.empty()) why_ = "it looks at rows of other tables";
-        std::vector<int> together;
-        for (const resolve::Value& value : bound.values) {
-            const int which = dimensionOfValue(step, value);
-            if (which < 0) continue;
-            Dimension& dimension = scenario_.at(which);
-            dimension.essential = true;
-            // What the caller gives may be nothing where that is allowed.
-            const bool isGiven = value.kind == resolve::ValueKind::payload || value.kind == resolve::ValueKind::handled;
-            if (!isGiven) dimension.notNull = true;
-            if (!decides) continue;
-            deciding_.insert(which);
-            speak(dimension, text);
-            together.push_back(which);
-        }
-        for (int one : together)
-            for (int other : together)
-                if (one != other && scenario_.at(one).baseType == scenario_.at(other).baseType)
-                    compared_.emplace(one, other);
-    }
-
-    int ofRow(int row, const std::string& name) {
-        if (row < 0) return -1;
-        auto known = scenario_.row(row).columns.find(name);
-        if (known != scenario_.row(row).columns.end()) return known->second;
-        const TestColumn* column = scenario_.row(row).table->column(name);
-        if (!column || column->generated) return -1;
-        const int which = scenario_.add(dimensionOf(*column));
-        scenario_.row(row).columns[name] = which;
-        return which;
-    }
-
-    int dimensionOfValue(const resolve::ResolvedStep& step, const resolve::Value& value) {
-        auto found = [](const auto& map, const auto& key) {
-            auto known = map.find(key);
-            return known == map.end() ? -1 : known->second;
-        };
-        switch (value.kind) {
-            case resolve::ValueKind::payload: return found(params_, value.name);
-            case resolve::ValueKind::handled: return found(element_, value.name);
-            case resolve::ValueKind::row: return ofRow(found(named_, value.context), value.name);
-            case resolve::ValueKind::context: return ofRow(found(contexts_, value.context), value.name);
-            case resolve::ValueKind::target:
-                if (isInsert(step)) return -1;
-                return ofRow(step.byContext >= 0 ? found(contexts_, step.byContext) : found(own_, &step), value.name);
-            default: return -1;
-        }
-    }
-
     // --- what the sentences say --------------------------------------------------------------------------------------
 
     const resolve::BoundAssignment* assigned(const resolve::ResolvedStep& step, const std::string& column) const {
@@ -275,7 +94,7 @@ private:
 
     std::string valueOf(const resolve::ResolvedStep& step, const resolve::Value& value, int number,
                         const Render& render) {
-        if (const int which = dimensionOfValue(step, value); which >= 0) return render(which);
+        if (const int which = call_.dimensionOf(step, value); which >= 0) return render(which);
         if (value.kind == resolve::ValueKind::word) return quoteLiteral(value.name);
         const resolve::ResolvedStep* maker =
             value.kind == resolve::ValueKind::handled ? &steps_[action_.items->step] : &step;
@@ -283,13 +102,13 @@ private:
             value.kind == resolve::ValueKind::handled || (value.kind == resolve::ValueKind::target && isInsert(step));
         const resolve::BoundAssignment* set = isMade ? assigned(*maker, value.name) : nullptr;
         if (set) return setSql(*maker, *set, number, render);
-        why_ = "the test does not know " + (value.shown.empty() ? value.name : value.shown);
+        call_.why = "the test does not know " + (value.shown.empty() ? value.name : value.shown);
         return "NULL";
     }
 
     // All that must hold, but for one that must not.
     void demand(int number, const resolve::ResolvedStep* broken, std::vector<std::string>& conditions) {
-        if (!why_.empty()) return;
+        if (!call_.why.empty()) return;
         for (const resolve::ResolvedStep& step : steps_)
             for (const resolve::ResolvedStep& check : step.then) {
                 const std::string sql =
@@ -312,37 +131,24 @@ private:
                                       setSql(step, set, 2, Scenario::reference) + ")");
             }
         }
-        if (!why_.empty()) return {};
-        Fixture fixture = find(telling, why_);
-        if (fixture || telling.size() == good.size() || why_.empty()) return fixture;
-        why_.clear();
-        return find(good, why_);
-    }
-
-    // Values that are compared have candidates in common.
-    void share() {
-        for (const auto& [one, other] : compared_) {
-            const spec::ConditionText said = scenario_.at(other).spoken;
-            auto add = [](std::vector<std::string>& known, const std::vector<std::string>& more) {
-                for (const std::string& value : more)
-                    if (std::find(known.begin(), known.end(), value) == known.end()) known.push_back(value);
-            };
-            add(scenario_.at(one).spoken.numbers, said.numbers);
-            add(scenario_.at(one).spoken.texts, said.texts);
-        }
+        if (!call_.why.empty()) return {};
+        Fixture fixture = find(telling, call_.why);
+        if (fixture || telling.size() == good.size() || call_.why.empty()) return fixture;
+        call_.why.clear();
+        return find(good, call_.why);
     }
 
     Fixture find(const std::vector<std::string>& conditions, std::string& why) {
-        Scenario demanding = scenario_;
+        Scenario demanding = call_.scenario;
         demanding.demands.insert(demanding.demands.end(), conditions.begin(), conditions.end());
         Focus focus;
         for (size_t i = 0; i < demanding.dimensions.size(); i++)
-            for (size_t n = 0; deciding_.count(static_cast<int>(i)) && n < demanding.dimensions[i].candidates.size();
-                 n++)
+            for (size_t n = 0;
+                 call_.deciding.count(static_cast<int>(i)) && n < demanding.dimensions[i].candidates.size(); n++)
                 focus[static_cast<int>(i)].push_back(n);
         const SearchAnswer* answer = writer_.ask(findQuery(demanding, {}, focus));
         if (!answer) return {};
-        if (!answer->cells.empty()) return readFixture(scenario_, answer->cells[0], answer->cells[1]);
+        if (!answer->cells.empty()) return readFixture(call_.scenario, answer->cells[0], answer->cells[1]);
         why = answer->error.empty() ? "no values were found that satisfy all that must hold"
                                     : "the search for values failed: " + commentText(answer->error);
         return {};
@@ -353,7 +159,7 @@ private:
     Render literals(const Fixture& fixture) {
         const int base = writer_.fresh();
         return [this, fixture, base](int which) {
-            const Dimension& dimension = scenario_.at(which);
+            const Dimension& dimension = call_.scenario.at(which);
             return typedValue(dimension.unique ? uniqueValue(dimension.baseType, base + which)
                                                : numbered(fixture.values[static_cast<size_t>(which)], base + which),
                               dimension.baseType);
@@ -361,8 +167,8 @@ private:
     }
 
     void rows(const Render& render) {
-        for (int which : scenario_.order) {
-            const PlannedRow& row = scenario_.row(which);
+        for (int which : call_.scenario.order) {
+            const PlannedRow& row = call_.scenario.row(which);
             std::vector<std::string> columns, values;
             for (const auto& [column, dimension] : row.columns) {
                 columns.push_back(quoteName(column));
@@ -371,13 +177,13 @@ private:
             writer_.fixture("INSERT INTO " + quoteName(row.table->schema, row.table->name) + " (" +
                             join(columns, ", ") + ") VALUES (" + join(values, ", ") + ")");
         }
-        if (!claims_.empty()) writer_.fixture(claims_);
+        if (!call_.claims.empty()) writer_.fixture(call_.claims);
     }
 
     std::string elements(int number, const Render& render) const {
         std::vector<std::string> pairs;
         for (const std::string& column : action_.items->given)
-            pairs.push_back(quoteLiteral(column) + ", " + render(element_.at(column)));
+            pairs.push_back(quoteLiteral(column) + ", " + render(call_.element.at(column)));
         return "jsonb_build_array(" +
                join(std::vector<std::string>(static_cast<size_t>(number),
                                              "jsonb_strip_nulls(jsonb_build_object(" + join(pairs, ", ") + "))"),
@@ -389,10 +195,10 @@ private:
         std::vector<std::string> arguments;
         for (const auto& [name, type] : action_.parameters()) {
             const bool isItems = action_.items && name == action_.items->parameter;
-            auto known = params_.find(name);
-            arguments.push_back(isItems                                       ? elements(number, render)
-                                : known == params_.end() || known->second < 0 ? "NULL::" + type
-                                                                              : render(known->second));
+            auto known = call_.params.find(name);
+            arguments.push_back(isItems                                            ? elements(number, render)
+                                : known == call_.params.end() || known->second < 0 ? "NULL::" + type
+                                                                                   : render(known->second));
         }
         return quoteName(action_.info->schema, name_) + "(" + join(arguments, ", ") + ")";
     }
@@ -425,25 +231,26 @@ private:
                 writer_.checkCount("SELECT count(*) FROM " + ofReturned(*step.target, step.target->key), 0, title);
             else if (isParent)
                 checkRow(step, ofReturned(*step.target, step.target->key), number, render, title);
-            else if (own_.count(&step) && step.spec->kind == spec::StepKind::update)
+            else if (call_.own.count(&step) && step.spec->kind == spec::StepKind::update)
                 checkRow(step, ownRow(step, render), number, render, title);
-            else if (own_.count(&step))
+            else if (call_.own.count(&step))
                 writer_.checkCount("SELECT count(*) FROM " + ownRow(step, render), 0, title);
         }
     }
 
     std::string ownRow(const resolve::ResolvedStep& step, const Render& render) {
         const std::string& key = step.target->key;
-        return tableName(*step.target) + " AS t WHERE t." + quoteName(key) + " = " + render(ofRow(own_.at(&step), key));
+        return tableName(*step.target) + " AS t WHERE t." + quoteName(key) + " = " +
+               render(call_.ofRow(call_.own.at(&step), key));
     }
 
     void checkRow(const resolve::ResolvedStep& step, const std::string& from, int number, const Render& render,
                   const std::string& title) {
         std::vector<std::string> columns, wanted;
         for (const resolve::BoundAssignment& set : step.set) {
-            const std::string before = why_, sql = setSql(step, set, number, render);
-            const bool isKnown = why_ == before && isSteady(set);
-            why_ = before;
+            const std::string before = call_.why, sql = setSql(step, set, number, render);
+            const bool isKnown = call_.why == before && isSteady(set);
+            call_.why = before;
             if (!isKnown) continue;
             columns.push_back("t." + quoteName(set.column));
             wanted.push_back(sql);
@@ -466,7 +273,7 @@ private:
         std::string where;
         // What is left out gets its default.
         for (const std::string& column : action_.items->given)
-            if (const std::string value = render(element_.at(column)); !resolve::startsWith(value, "NULL"))
+            if (const std::string value = render(call_.element.at(column)); !resolve::startsWith(value, "NULL"))
                 where += " AND t." + quoteName(column) + " IS NOT DISTINCT FROM " + value;
         writer_.checkCount("SELECT count(*) FROM " + ofReturned(*step.target, ref->column) + where, number, title);
     }
@@ -478,10 +285,10 @@ private:
         writer_.check("throws_ok(" + dollarQuote("SELECT " + statement, "sql") + ", '" + code + "', " + text + ", " +
                           quoteLiteral(title) + ")",
                       title);
-        for (const auto& [step, row] : own_) {
+        for (const auto& [step, row] : call_.own) {
             if (row < 0) continue;
             std::string where;
-            for (const auto& [column, dimension] : scenario_.row(row).columns)
+            for (const auto& [column, dimension] : call_.scenario.row(row).columns)
                 where += " AND t." + quoteName(column) + " IS NOT DISTINCT FROM " + render(dimension);
             const std::string same = title + ", and leaves " + step->target->name + " as it is";
             writer_.checkCount("SELECT count(*) FROM " + ownRow(*step, render) + where, 1, same);
@@ -491,15 +298,15 @@ private:
     void unknown(const Fixture& fixture) {
         const resolve::ResolvedStep* found = nullptr;
         for (const resolve::ResolvedStep& step : steps_)
-            if (step.ofItems && own_.count(&step)) found = &step;
+            if (step.ofItems && call_.own.count(&step)) found = &step;
         if (!found) return;
-        const int row = own_.at(found), key = ofRow(row, found->target->key);
-        const std::string strange = uniqueValue(scenario_.at(key).baseType, 990000 + writer_.fresh());
+        const int row = call_.own.at(found), key = call_.ofRow(row, found->target->key);
+        const std::string strange = uniqueValue(call_.scenario.at(key).baseType, 990000 + writer_.fresh());
         if (strange.empty()) return;
         writer_.begin(action_.info->name() + " of an element that is about no row");
         const Render render = literals(fixture);
         const Render other = [&](int which) {
-            return which == key ? typedValue(strange, scenario_.at(key).baseType) : render(which);
+            return which == key ? typedValue(strange, call_.scenario.at(key).baseType) : render(which);
         };
         rows(render);
         refused(render, call(1, other), "SQ201", "NULL", name_ + " refuses an element that is about no row");
@@ -533,13 +340,7 @@ private:
     const resolve::ResolvedAction& action_;
     const std::vector<resolve::ResolvedStep>& steps_;
     const std::string name_;
-    Scenario scenario_;
-    std::string why_, claims_;
-    std::set<std::pair<int, int>> compared_;           // dimensions that one condition reads
-    std::set<int> deciding_;                           // dimensions that conditions read
-    std::map<std::string, int> params_, element_;      // → dimension
-    std::map<const resolve::ResolvedStep*, int> own_;  // → row
-    std::map<int, int> named_, contexts_;              // → row
+    PlannedCall call_;
 };
 
 }  // namespace
