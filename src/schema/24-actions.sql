@@ -118,6 +118,7 @@ BEGIN
     WHERE o.action = $1 AND p.paused_at IS NOT NULL;
     UPDATE specql.schedule AS s SET dropped_in = pg_current_xact_id() WHERE s.action = $1;
     UPDATE specql.due_rule AS r SET dropped_in = pg_current_xact_id() WHERE r.action = $1;
+    UPDATE specql.process_plan AS p SET dropped_in = pg_current_xact_id() WHERE p.action = $1;
     DELETE FROM specql.action_function AS f WHERE f.action = $1;
     DELETE FROM specql.action AS a WHERE a.action = $1;
 END $$;

@@ -102,10 +102,11 @@ $$;
 COMMENT ON FUNCTION specql.require_action(text, oid) IS 'An error if an action belongs to somebody else than the caller';
 
 CREATE FUNCTION specql.owner_of(action text) RETURNS oid
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce((SELECT r.oid FROM specql.owned_action AS o JOIN pg_roles AS r ON r.oid = o.owner::oid WHERE o.action = $1),
-                    (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database()))
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN coalesce((SELECT r.oid FROM specql.owned_action AS o JOIN pg_roles AS r ON r.oid = o.owner::oid WHERE o.action = $1),
+                    (SELECT d.datdba FROM pg_database AS d WHERE d.datname = current_database()));
+END $$;
 COMMENT ON FUNCTION specql.owner_of(text) IS 'The role that an action is of; of one whose role is gone, the owner of the database';
 
 CREATE FUNCTION specql.own_action(name text) RETURNS text

@@ -139,16 +139,22 @@ LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off SE
 DECLARE
     leases bigint[] := specql.lock_leases(ids);
     answers constant text[] := specql.heard_answers();
+    processes constant boolean := EXISTS (SELECT FROM specql.process_plan);
     events uuid[];
     heard text[];
     waiting bigint;
     died uuid[];
 BEGIN
     retired := 0;
+    IF processes THEN
+        PERFORM specql.end_call_steps(ids, verdicts, errors, http_statuses, responses);
+    END IF;
     IF answers <> '{}' THEN
         IF specql.write_answers(answers, leases, ids, verdicts, errors, http_statuses, responses, headers, cut) THEN
             leases := ARRAY(SELECT l.number FROM specql.lease AS l WHERE l.number = ANY (leases));
         END IF;
+    END IF;
+    IF answers <> '{}' OR processes THEN
         -- The history keeps the beginning.
         responses := ARRAY(SELECT left(u.response, 2000) FROM unnest(responses) WITH ORDINALITY AS u(response, place) ORDER BY u.place);
     END IF;

@@ -397,7 +397,7 @@ BEGIN
                                      ELSE coalesce('key:' || specql.secret_for(k, s.name, s.owner, 'sign'),
                                                    'missing:' || k || ' that may sign for ' || s.name) END
                          FROM unnest(s.secrets) WITH ORDINALITY AS u(k, place) ORDER BY place),
-                   s.failures, s.pauses, access, answers <> '{}' AND specql.hears(answers, s.name, (l.item).operation),
+                   s.failures, s.pauses, access, answers <> '{}' AND specql.hears(answers, s.name, (l.item).operation) OR specql.waits_for_answer((l.item).id),
                    CASE WHEN l.operation ->> 'answer' = 'later' THEN (extract(epoch FROM coalesce((l.operation ->> 'answer_within')::interval, '1 day')) * 1000)::bigint ELSE -1 END,
                    l.batch
             FROM (SELECT w.id, w AS item, coalesce(numbers[d.number], 0) AS batch, o.operation, o.method, coalesce(o.operation ->> 'body' = 'true', o.method NOT IN ('GET', 'DELETE')) AS has_body

@@ -60,13 +60,15 @@ BEGIN
           UNION ALL
           SELECT 'due', d.action, d.due_at - moved FROM specql.due_action AS d
           UNION ALL
+          SELECT 'process', p.action, p.due_at - moved FROM specql.due_process AS p
+          UNION ALL
           SELECT DISTINCT 'functions', d.action, clock_timestamp() FROM specql.due_functions() AS d WHERE functions) AS w
     WHERE w.action IS NOT NULL AND w.due_at IS NOT NULL
     UNION ALL
     SELECT u.owner, 'upkeep', u.name, u.due_at - moved FROM specql.due_upkeep() AS u;
 END $$;
 COMMENT ON FUNCTION specql.owner_work(boolean) IS
-'Code of roles that waits to be run, action by action: failures, released (events of actions that are not paused any more, and matches), window (events to be counted), schedule (times that come), due (times of rows that come), functions, finished; upkeep (of tables and views, by its name); and when it is due';
+'Code of roles that waits to be run, action by action: failures, released (events of actions that are not paused any more, and matches), window (events to be counted), schedule (times that come), due (times of rows that come), process (processes that can go on), functions, finished; upkeep (of tables and views, by its name); and when it is due';
 
 CREATE FUNCTION specql.waiting_owners(functions boolean) RETURNS TABLE (owner oid, due_ms bigint, connects boolean)
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -136,7 +138,10 @@ BEGIN
     handled := specql.evaluate_windows(max_items);
     handled := handled + specql.retry_due(max_items - handled);
     handled := handled + specql.call_functions(max_items - handled);
+    handled := handled + specql.run_processes(max_items - handled);
     handled := handled + specql.deliver(max_items - handled);
+    -- Those whose calls were answered.
+    handled := handled + specql.run_processes(max_items - handled);
     handled := handled + specql.do_upkeep();
     -- What came back.
     handled := handled + specql.retry_due(max_items - handled);
@@ -145,7 +150,7 @@ BEGIN
     RETURN handled;
 END $$;
 COMMENT ON FUNCTION specql.drain(integer) IS
-'Does the workers'' due work in this session, as far as it is the caller''s: schedules, due times of rows, windows, retries of failed events, calls of functions, deliveries, partitions and views; how many items. Of whoever owns the extension it is everybody''s. Its transaction stays open while it sends';
+'Does the workers'' due work in this session, as far as it is the caller''s: schedules, due times of rows, windows, retries of failed events, calls of functions, processes, deliveries, partitions and views; how many items. Of whoever owns the extension it is everybody''s. Its transaction stays open while it sends';
 
 REVOKE ALL ON FUNCTION specql.deliver(integer), specql.drain(integer), specql.next_work(bigint),
     specql.owner_work(boolean), specql.waiting_owners(boolean)

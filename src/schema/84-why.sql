@@ -1,5 +1,65 @@
 -- The trace of one event: what caused it, which conditions held, what it caused.
 
+-- The steps of a process in their order, with those that it has not begun.
+CREATE FUNCTION specql.why_process(id uuid) RETURNS TABLE (step integer, kind text, what text, detail text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    p record;
+    s record;
+BEGIN
+    SELECT u.action, u.version, u.subject, u.status, u.params, u.started_at, u.deadline, NULL::timestamptz AS ended_at, u.caller, u.traceparent, u.cancel_reason, u.last_error, u.sqlstate
+    INTO p FROM specql.process AS u WHERE u.id = why_process.id AND specql.sees(u.action);
+    IF NOT FOUND THEN
+        SELECT f.action, f.version, f.subject, f.status, f.params, f.started_at, NULL::timestamptz AS deadline, f.ended_at, f.caller, f.traceparent, f.cancel_reason, f.last_error, f.sqlstate
+        INTO p FROM specql.finished_process AS f WHERE f.id = why_process.id AND specql.sees(f.action);
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+    step := 1;
+    kind := 'process';
+    what := format('%s%s: %s', p.action, coalesce(' of ' || p.subject, ''), p.status);
+    detail := concat_ws(', ', 'version ' || p.version, 'started at ' || p.started_at, 'by ' || (p.caller ->> 'user'), 'ended at ' || p.ended_at,
+                        'to end by ' || p.deadline, 'with ' || p.params::text);
+    RETURN NEXT;
+    IF p.traceparent IS NOT NULL THEN
+        step := step + 1;
+        kind := 'trace';
+        what := split_part(p.traceparent, '-', 2);
+        detail := p.traceparent;
+        RETURN NEXT;
+    END IF;
+    kind := 'step';
+    FOR s IN SELECT coalesce(d.name, l.name) AS name, coalesce(d.status, 'not begun') AS status, l.sentence, d.*
+             FROM jsonb_populate_recordset(NULL::specql.process_step, specql.steps_of(why_process.id)) AS d
+             FULL JOIN (SELECT o.* FROM specql.process_plan_step AS o WHERE o.action = p.action AND o.version = p.version) AS l ON l.number = d.number
+             WHERE d.number IS NOT NULL OR p.ended_at IS NULL
+             ORDER BY coalesce(d.number, l.number) LOOP
+        step := step + 1;
+        what := s.name || ': ' || s.status;
+        detail := nullif(concat_ws(', ', s.sentence, CASE WHEN s.attempts > 1 THEN s.attempts || ' attempts' END, CASE WHEN s.undo_attempts > 1 THEN s.undo_attempts || ' attempts to undo it' END,
+            CASE WHEN s.status <> 'skipped' THEN 'began at ' || s.started_at END, CASE WHEN s.status <> 'skipped' THEN 'ended at ' || s.ended_at END,
+            CASE WHEN s.status = 'waiting' THEN 'waits' || coalesce(' for ' || s.event, '') || coalesce(' of ' || s.key, '') || coalesce(' until ' || s.timeout_at, '') END,
+            'looked at again at ' || s.wake_at, 'call ' || s.delivery::text, CASE WHEN s.unknown THEN 'nobody knows what came of it' END, 'gave ' || s.result::text, 'error: ' || s.error), '');
+        RETURN NEXT;
+    END LOOP;
+    IF p.cancel_reason IS NOT NULL THEN
+        step := step + 1;
+        kind := 'cancelled';
+        what := p.cancel_reason;
+        detail := NULL;
+        RETURN NEXT;
+    END IF;
+    IF p.last_error IS NOT NULL THEN
+        step := step + 1;
+        kind := 'failure';
+        what := concat_ws(': ', p.sqlstate, p.last_error);
+        detail := CASE p.status WHEN 'stuck' THEN format('SELECT specql.retry_process(%L)', why_process.id) END;
+        RETURN NEXT;
+    END IF;
+END $$;
+COMMENT ON FUNCTION specql.why_process(uuid) IS 'What specql.why tells of a process; nothing if there is none';
+
 -- Conditions are asked again of the logged rows, by today's rules and with the rights of whoever wrote them.
 CREATE FUNCTION specql.why(event_id uuid) RETURNS TABLE (step integer, kind text, what text, detail text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -106,12 +166,16 @@ BEGIN
         END IF;
     END LOOP;
     IF NOT known THEN
+        RETURN QUERY SELECT w.* FROM specql.why_process(event_id) AS w;
+        IF FOUND THEN
+            RETURN;
+        END IF;
         RAISE EXCEPTION 'there is no event % in the log', why.event_id
             USING ERRCODE = 'no_data_found', HINT = 'SELECT id, type, occurred_at FROM specql.events ORDER BY id DESC LIMIT 10';
     END IF;
 END $$;
 COMMENT ON FUNCTION specql.why(uuid) IS
-'The trace of an event: what caused it, which conditions held with which values, what was queued, what it caused, what failed';
+'The trace of an event: what caused it, which conditions held with which values, what was queued, what it caused, what failed. Or the story of a process: its steps, their times, attempts and results';
 
-REVOKE ALL ON FUNCTION specql.why(uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION specql.why(uuid), specql.why_process(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.why(uuid) TO specql_admin;

@@ -95,6 +95,15 @@ BEGIN
                         - interval '1 min' THEN 'late' ELSE 'ok' END;
     detail := CASE WHEN r.n = 0 THEN 'nothing waits to be counted' ELSE format('%s events wait to be counted', specql.counted(r.n)) END;
     RETURN NEXT;
+    IF EXISTS (SELECT FROM specql.process_plan) THEN
+        SELECT (SELECT count(*) FROM (SELECT FROM specql.process AS p WHERE p.status = 'stuck' LIMIT 10001) AS p) AS stuck, min(d.due_at) AS oldest
+        INTO r FROM specql.due_process AS d;
+        "check" := 'processes';
+        status := CASE WHEN r.stuck > 0 THEN 'look' WHEN r.oldest < specql.clock() - interval '5 min' THEN 'late' ELSE 'ok' END;
+        detail := CASE WHEN r.stuck > 0 THEN format('%s are stuck; see last_error in specql.processes', specql.counted(r.stuck))
+                       WHEN status = 'late' THEN format('one waits to go on since %s', r.oldest) ELSE 'none is stuck' END;
+        RETURN NEXT;
+    END IF;
     FOR r IN SELECT p.* FROM specql.upkeep_problems() AS p LOOP
         "check" := r.name;
         status := r.status;

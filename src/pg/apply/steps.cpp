@@ -2,6 +2,7 @@
 
 #include "pg/base/own_commands.hpp"
 #include "pg/bridge/encoding.hpp"
+#include "pg/bridge/holder.hpp"
 #include "pg/bridge/settings.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/bridge/sqlstate.hpp"
@@ -167,6 +168,17 @@ void runExplained(const PlanStep& step) {
     ReThrowError(error);
 }
 
+// Processes that are under way go on by the functions that they began with: those that change now are copied before.
+void keepProcesses(const std::vector<PlanStep>& steps, size_t from) {
+    std::vector<std::string>* changed = makeHeld<std::vector<std::string>>(CurrentMemoryContext);
+    for (size_t i = from; i < steps.size(); ++i)
+        if (steps[i].desired.kind == ObjectKind::function && !steps[i].sql.empty())
+            changed->push_back(steps[i].desired.identity);
+    if (changed->empty()) return;
+    (void)spi::query("SELECT specql.keep_processes($1)", {{TEXTARRAYOID, spi::textArray(*changed)}});
+    SPI_freetuptable(SPI_tuptable);
+}
+
 }  // namespace
 
 void runSteps(const std::vector<PlanStep>& steps, size_t from) {
@@ -178,6 +190,7 @@ void runSteps(const std::vector<PlanStep>& steps, size_t from) {
     if (client_min_messages < WARNING) setLocal("client_min_messages", "warning");
     const std::vector<PlanStep>* all = &steps;
     asOwnCommands([all, from] {
+        keepProcesses(*all, from);
         for (size_t i = from; i < all->size(); ++i)
             runExplained((*all)[i]);
     });

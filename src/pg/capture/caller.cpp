@@ -17,6 +17,7 @@ namespace {
 constexpr const char* userKey = "user";
 
 Caller* latest = nullptr;  // the session's caller, as of the last event; lives to the end of the transaction
+Caller* lent = nullptr;    // the caller of the process that goes on
 bool warned = false;       // this session has been told that its claims cannot be read
 
 // The text of the first setting of specql.caller_claims that is set; nullptr if none is. Settings that only superusers
@@ -93,7 +94,18 @@ Jsonb* callerData(Caller* caller) {
 
 Caller* currentCaller() {
     const Frame* frame = currentFrame();
-    return frame != nullptr ? frame->set->caller : sessionCaller();
+    if (frame != nullptr) return frame->set->caller;
+    return lent != nullptr ? lent : sessionCaller();
+}
+
+Caller* lendCaller(Caller* caller) {
+    Caller* before = lent;
+    lent = caller;
+    return before;
+}
+
+Caller* lentCaller() {
+    return lent;
 }
 
 Caller* storedCaller(MemoryContext context, Datum data) {
@@ -118,7 +130,7 @@ bool sameStoredCaller(Datum left, Datum right) {
 }
 
 void forgetSessionCaller() {
-    latest = nullptr;
+    latest = lent = nullptr;
 }
 
 // specql.caller(key)

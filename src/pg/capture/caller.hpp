@@ -17,6 +17,11 @@ struct Caller {
 // end of the transaction; while neither role nor claims change, the same object is returned.
 Caller* currentCaller();
 
+// While a process goes on, the caller is who started it, outside of handlers. Returns the one before, to be lent again
+// afterwards; an error that nobody catches leaves it to the end of the transaction.
+Caller* lendCaller(Caller* caller);
+Caller* lentCaller();
+
 // The caller that was stored with an event, from a jsonb or 0. Allocated in `context`.
 Caller* storedCaller(MemoryContext context, Datum data);
 

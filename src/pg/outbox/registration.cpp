@@ -116,6 +116,11 @@ SPECQL_FUNCTION(specql_register_schedule) {
     PG_RETURN_VOID();
 }
 
+SPECQL_FUNCTION(specql_register_process) {
+    Result version = runForCaller(fcinfo, "SELECT specql.write_process_plan($1, $2, $3)");
+    PG_RETURN_DATUM(version.value);
+}
+
 SPECQL_FUNCTION(specql_begin_due) {
     Result which = runForCaller(fcinfo, "SELECT specql.write_due_rule($1, $2, $3, $4, $5, $6, $7)");
     if (which.isNull) PG_RETURN_NULL();

@@ -4,6 +4,7 @@
 #include "pg/history/released.hpp"
 #include "pg/history/retry.hpp"
 #include "pg/outbox/owned_calls.hpp"
+#include "pg/processes/loop.hpp"
 #include "pg/worker/owner_session.hpp"
 
 extern "C" {
@@ -150,6 +151,42 @@ int doDue(const Job* job) {
     return raiseDue(job, "SELECT specql.raise_due_rows($1)");
 }
 
+int goOnTogether(const Job* job) {
+    bool contended = false;
+    int done = 0;
+    (void)inOwnersTransaction(job->action, [job, &contended, &done] {
+        TimestampTz stopAt = later(batchMs);
+        while (done < settings::batchSize && GetCurrentTimestamp() < stopAt &&
+               processes::advanceNext(job->action, &contended))
+            ++done;
+        endBatch(job);
+    });
+    return contended ? contendedMs : done == 0 ? blockedMs : 0;
+}
+
+int goOnOneByOne(const Job* job) {
+    for (int i = 0; i < settings::batchSize; ++i) {
+        if (turnIsOver() || self.isGone) return 0;
+        pg_uuid_t process;
+        bool found = false;
+        ErrorData* problem = tryTransaction("specql owner", [job, &process, &found] {
+            if (canWork()) found = processes::countProcess(job->action, &process);
+        });
+        if (problem != nullptr) return failedMs;
+        if (!found) break;
+        const pg_uuid_t* id = &process;
+        if (ErrorData* error = inOwnersTransaction(job->action, [id] { processes::goOnCounted(id); }))
+            (void)tryTransaction("specql owner",
+                                 [job, id, error] { processes::recordCounted(job->action, id, error); });
+    }
+    (void)tryTransaction("specql owner", [job] { endBatch(job); });
+    return 0;
+}
+
+int doProcess(const Job* job) {
+    return beginBatch(job) ? goOnTogether(job) : goOnOneByOne(job);
+}
+
 struct FunctionCall {
     pg_uuid_t id;
     Oid owner;
@@ -281,7 +318,7 @@ struct Kind {
 };
 constexpr Kind kinds[] = {{"failures", doFailures}, {"released", doReleased}, {"window", doWindow},
                           {"schedule", doSchedule}, {"due", doDue},           {"functions", doFunctions},
-                          {"finished", doFinished}, {"upkeep", doUpkeep}};
+                          {"finished", doFinished}, {"upkeep", doUpkeep},     {"process", doProcess}};
 
 }  // namespace
 

@@ -121,6 +121,7 @@ bool runHousekeeping(Worker* worker) {
         (void)queryNumber("SELECT specql.forget_happenings()");
         (void)queryNumber("SELECT specql.expire_windows()");
         (void)queryNumber("SELECT count(*) FROM specql.expire_events()");
+        (void)queryNumber("SELECT specql.expire_processes()");
     });
 }
 

@@ -158,6 +158,15 @@ WHERE kind = 'index';
 CREATE FUNCTION specql.forget_due_rows() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 -- @new specql.due_rule
 -- @new specql.due_row
+-- Its body comes with those of the others.
+CREATE FUNCTION specql.forget_dropped_plans() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+-- @new specql.process_plan
+-- @new specql.process_plan_step
+-- @new specql.process
+-- @new specql.process_step
+-- @new specql.process_ready
+-- @new specql.task
+-- @new specql.finished_process
 -- @new specql.happening
 -- @new specql.worker_presence
 -- Its body comes with those of the others.
