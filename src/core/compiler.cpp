@@ -5,6 +5,7 @@
 
 #include "emit/emit.hpp"
 #include "emit/picture.hpp"
+#include "emit/process.hpp"
 #include "emit/sentences.hpp"
 #include "emit/window.hpp"
 #include "plan/moved.hpp"
@@ -142,6 +143,8 @@ void collectAction(const resolve::World& world, const resolve::ActionInfo& actio
         if (on.find('.') != std::string::npos) tables.addTable(on.substr(0, on.rfind('.')));
     }
     functions.add(snakeCase(spec.name.value));
+    for (const std::string& generated : emit::processFunctions(spec))
+        functions.add(generated);
     collectGenerated(world, action.base, spec.further.empty() ? spec.trigger.value : "any_", functions);
     for (const Text& trigger : spec.triggers)
         collectGenerated(world, action.base + "_" + snakeCase(trigger.value), trigger.value, functions);

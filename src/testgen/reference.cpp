@@ -246,6 +246,7 @@ std::string Reference::sentence(const resolve::ResolvedStep& step, std::string& 
         case spec::StepKind::validate: return validate(step, why);
         case spec::StepKind::branch: return choice(step.condition, step.then, step.otherwise);
         case spec::StepKind::foreach: return foreach (step, why);
+        case spec::StepKind::stage: return "";
         case spec::StepKind::ret: return taken_ ? "CONTINUE taken_rows;\n" : "RETURN;\n";
     }
     return "";

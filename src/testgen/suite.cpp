@@ -13,6 +13,7 @@ namespace {
 
 std::string suiteOf(const resolve::ResolvedAction& action) {
     const char* pattern = action.window                             ? "window_test"
+                          : action.info->spec->process              ? "saga_test"
                           : resolve::takesRows(*action.info)        ? "batch_test"
                           : spec::isCoordinated(*action.info->spec) ? "coordinated_test"
                           : spec::isTransition(*action.info->spec)  ? "states_test"
@@ -62,6 +63,11 @@ WrittenSuite writeSuite(const resolve::World& world, const resolve::Resolver& re
         if (isSwitchedOff(*action.info)) {
             writer.begin(action.info->name());
             writer.skip(action.info->name(), "the action is switched off in the spec");
+        } else if (action.info->spec->process && action.info->spec->process->isSaga) {
+            writeSaga(writer, action);
+        } else if (action.info->spec->process) {
+            writer.begin(action.info->name());
+            writer.skip(action.info->name(), "it is a process, whose steps happen one after the other");
         } else if (resolve::isBefore(*action.info)) {
             writeBefore(writer, action);
         } else if (action.window) {

@@ -168,6 +168,7 @@ void writeCascade(Writer& writer, const std::vector<const resolve::ResolvedActio
 void writeBefore(Writer& writer, const resolve::ResolvedAction& action);
 // A function of a row: a transition or a workflow.
 void writeCalled(Writer& writer, const resolve::ResolvedAction& action);
+void writeSaga(Writer& writer, const resolve::ResolvedAction& action);
 void writeBulk(Writer& writer, const resolve::ResolvedAction& action);
 void writeCoordinated(Writer& writer, const resolve::ResolvedAction& action);
 void writeWindow(Writer& writer, const resolve::ResolvedAction& action);

@@ -8,6 +8,7 @@
 #include "emit/coordinated.hpp"
 #include "emit/due.hpp"
 #include "emit/function.hpp"
+#include "emit/process.hpp"
 #include "emit/registration.hpp"
 #include "emit/steps.hpp"
 #include "emit/subject.hpp"
@@ -457,6 +458,8 @@ void emitAction(resolve::World& world, const resolve::Resolver& resolver, const 
         if (!action.returned) return;
         for (Object& object : coordinatedFunctions(world, resolver, action))
             functions.push_back(std::move(object));
+    } else if (isCalled && action.info->spec->process) {
+        emitProcess(world, resolver, action, functions, triggers);
     } else if (isCalled) {
         functions.push_back(bulkFunction(world, resolver, action));
     }

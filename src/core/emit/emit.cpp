@@ -6,6 +6,7 @@
 
 #include "emit/action.hpp"
 #include "emit/materialized.hpp"
+#include "emit/process.hpp"
 #include "emit/registration.hpp"
 #include "emit/service.hpp"
 #include "emit/states.hpp"
@@ -143,6 +144,7 @@ std::vector<Object> emitObjects(resolve::World& world, resolve::Resolver& resolv
     }
     for (const resolve::Unit& unit : world.units)
         if (unit.kind == "service") functions.push_back(serviceObject(unit));
+    append(functions, sagaFunctions(resolver));
     mergeRegistrations(triggers);
     append(objects, std::move(extras));
     append(objects, std::move(functions));

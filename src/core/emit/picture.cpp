@@ -18,6 +18,7 @@ constexpr Look looks[] = {
     {resolve::GraphNode::Kind::service, "{{", "}}", "shape=hexagon"},
     {resolve::GraphNode::Kind::channel, ">", "]", "shape=cds"},
     {resolve::GraphNode::Kind::state, "(", ")", "shape=ellipse"},
+    {resolve::GraphNode::Kind::step, "[[", "]]", "shape=box, peripheries=2"},
 };
 
 const Look& lookOf(const resolve::GraphNode& node) {

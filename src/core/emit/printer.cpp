@@ -121,7 +121,7 @@ std::string variableName(const std::string& name) {
                                    "handled",     "failed_element", "failed_key",   "failed_message", "taken",
                                    "missing",     "event",          "row",          "changed",        "each",
                                    "batch_field", "batch_column",   "batch_places", "batch_elements", "batch_from",
-                                   "batch_to",    "batch_size",     "batch_error"};
+                                   "batch_to",    "batch_size",     "batch_error",  "outcome",        "record"};
     bool collides = std::find(std::begin(own), std::end(own), name) != std::end(own);
     return quoteName("v_" + name + (collides ? "_" : ""));
 }
@@ -268,6 +268,7 @@ std::string Printer::ofAnswer(const std::string& name, const std::string& type) 
 }
 
 std::string Printer::print(const resolve::Value& value, bool whole) {
+    if (std::string sql = ownSql ? ownSql(value) : ""; !sql.empty()) return sql;
     switch (value.kind) {
         case resolve::ValueKind::eventColumn: return eventColumn(value.name, value.type, value.old, value.strict);
         case resolve::ValueKind::eventChange: {
@@ -322,6 +323,7 @@ std::string Printer::print(const resolve::Value& value, bool whole) {
         case resolve::ValueKind::caller:
             return (value.type == "boolean" ? "specql.caller_has(" : "specql.caller(") + quoteLiteral(value.name) + ")";
         case resolve::ValueKind::queryColumn: return printQueryColumn(value);
+        case resolve::ValueKind::result: return variableName(value.name);  // see StageEmitter
     }
     return {};
 }

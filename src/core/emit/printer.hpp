@@ -51,6 +51,8 @@ public:
     // a statement over many events gives.
     std::function<std::string(const resolve::Value&)> targetSql;
     std::map<std::string, std::string> localSql;
+    // How any value is written where it stands in a variable of its own; empty for those that do not.
+    std::function<std::string(const resolve::Value&)> ownSql;
 
 private:
     std::string use(EventColumn column);

@@ -24,6 +24,9 @@ public:
         if (action_.required)
             add("requires", "refuses whoever calls it (42501) unless " + said(action_.required), "requires",
                 lineOf(action_.required));
+        if (action_.info->spec->process)
+            for (const auto& [key, type] : action_.parameters())
+                add("parameter " + key, type, "params", action_.info->spec->pos.line);
         if (action_.binding.isDue()) tellDue();
         if (action_.window && action_.window->understood) tellWindow(*action_.window);
         bool numbered = action_.branches.size() > 1 || (!action_.branches.empty() && action_.branches[0].condition);
@@ -164,6 +167,10 @@ private:
             if (ofElements) each = "for each element of " + action_.items->parameter + ", ";
             add("step " + number + label, each + sentence(step), step.spec->verb.value, step.spec->pos.line);
             if (step.takes) each = "for each row that was taken, ";
+            if (step.spec->kind == spec::StepKind::stage) {
+                if (step.spec->stage->kind == spec::StageKind::choose) tellSteps(step.then, number + ".");
+                continue;
+            }
             tellSteps(step.then, number + ".");
             tellSteps(step.otherwise, number + ".else.");
             if (ofElements) each.clear();
@@ -183,10 +190,16 @@ private:
             case resolve::ValueKind::context:
                 return written(action_.contexts[static_cast<size_t>(value.context)].path) + "." + quoteName(value.name);
             case resolve::ValueKind::payload: return "payload." + quoteName(value.name);
-            case resolve::ValueKind::target: return target_ + "." + quoteName(value.name);
+            case resolve::ValueKind::target:
+                return (isStage(target_) ? "target" : target_) + "." + quoteName(value.name);
             case resolve::ValueKind::handled:
                 return (action_.items ? action_.items->parameter : "taken") + "." + quoteName(value.name);
             case resolve::ValueKind::word: return quoteLiteral(value.name);
+            case resolve::ValueKind::result: {
+                const std::string& step =
+                    action_.branches.front().steps[static_cast<size_t>(value.context)].spec->label.value;
+                return value.name.empty() ? step + "_completed" : step + "." + quoteName(value.name);
+            }
             case resolve::ValueKind::row:
             case resolve::ValueKind::queryColumn: return value.shown;
             case resolve::ValueKind::caller: return "caller." + quoteName(value.name);
@@ -269,6 +282,7 @@ private:
     std::string rows(const resolve::ResolvedStep& step) const {
         const std::string shown = step.target->shown();
         std::string and_ = step.where ? ", if " + said(step.where) : "";
+        if (step.ofStage) return "the rows of " + shown + " that the step wrote";
         if (step.ownRow) return "the event's own row of " + shown + and_;
         if (step.byContext >= 0 && isDueRow(action_.contexts[static_cast<size_t>(step.byContext)]))
             return "the row of " + shown + " that is due" + and_;
@@ -300,7 +314,8 @@ private:
             args.push_back(said(arg));
         std::string with = "(" + join(args, ", ") + ")";
         if (step.call == resolve::CallKind::action)
-            return (spec::isTransition(*step.calledAction->spec)    ? "calls the transition "
+            return (step.calledAction->spec->process                ? "begins the process "
+                    : spec::isTransition(*step.calledAction->spec)  ? "calls the transition "
                     : step.calledAction->spec->ofRow                ? "calls the workflow "
                     : spec::isCoordinated(*step.calledAction->spec) ? "calls the action "
                                                                     : "calls the bulk operation ") +
@@ -334,6 +349,44 @@ private:
                said(step.idempotencyKey);
     }
 
+    // A step of a process: what it does, and what undoes that.
+    std::string ofStage(const resolve::ResolvedStep& step) {
+        const spec::Stage& stage = *step.spec->stage;
+        std::vector<std::string> does, undoes;
+        const bool isGroup = stage.kind == spec::StageKind::parallel || stage.kind == spec::StageKind::any;
+        if (isGroup)
+            does.emplace_back(stage.kind == spec::StageKind::any
+                                  ? "begins its steps at once, and goes on with the first"
+                                  : "does its steps at the same time");
+        if (stage.kind == spec::StageKind::choose) does.emplace_back("chooses which steps are done");
+        for (const resolve::ResolvedStep& one : step.then)
+            if (stage.kind != spec::StageKind::choose) does.push_back(sentence(one));
+        for (const resolve::ResolvedStep& one : step.otherwise)
+            undoes.push_back(one.spec->kind == spec::StepKind::branch && one.then.size() == 1
+                                 ? sentence(one) + ", " + sentence(one.then.front())
+                                 : sentence(one));
+        std::string text = step.condition ? "if " + said(step.condition) + ": " : "";
+        text += does.empty() ? "does nothing" : join(does, "; ");
+        if (stage.kind == spec::StageKind::call) text += ", and waits for the answer";
+        if (stage.timeout) text += ", up to " + stage.timeout.value;
+        if (stage.retries > 0) text += ", tried again up to " + std::to_string(stage.retries) + " times";
+        if (stage.parent > 0) text += "; a part of " + labelOf(stage.parent);
+        if (stage.chosenBy > 0) text += "; if " + labelOf(stage.chosenBy) + " chooses it";
+        return text + (undoes.empty() ? "" : "; undone: " + join(undoes, "; "));
+    }
+
+    // Is it the name of a step of a process, too?
+    bool isStage(const std::string& name) const {
+        const spec::Action& spec = *action_.info->spec;
+        return spec.process && std::any_of(spec.branches.front().steps.begin(), spec.branches.front().steps.end(),
+                                           [&](const spec::Step& step) { return step.label.value == name; });
+    }
+
+    const std::string& labelOf(int place) const {
+        return action_.branches.front().steps[static_cast<size_t>(place - 1)].spec->label.value;
+    }
+
+public:
     std::string sentence(const resolve::ResolvedStep& step) {
         const spec::Step& spec = *step.spec;
         // What must hold of the rows of an entity stands below it.
@@ -345,6 +398,7 @@ private:
             case spec::StepKind::create:
             case spec::StepKind::append:
                 if (!step.target) return {};
+                if (step.ofStage) return "inserts the rows of " + step.target->shown() + " again that the step deleted";
                 return (spec.kind == spec::StepKind::append ? "appends a row to " : "inserts a row into ") +
                        step.target->shown() + (set.empty() ? ", all of defaults" : " with " + set);
             case spec::StepKind::update: return !step.target ? "" : "updates " + rows(step) + ": " + set;
@@ -371,13 +425,21 @@ private:
             case spec::StepKind::call: return call(step);
             case spec::StepKind::validate:
                 return "fails unless " + said(step.condition) + (step.messageValues.empty() ? "" : ", with " + message);
-            case spec::StepKind::branch: return "if " + said(step.condition);
+            case spec::StepKind::branch: {
+                std::vector<std::string> chosen;
+                for (const Text& name : spec.taken)
+                    chosen.push_back(name.value);
+                return (step.condition ? "if " + said(step.condition) : "else") +
+                       (spec.taken.empty() ? "" : ", " + join(chosen, ", "));
+            }
             case spec::StepKind::foreach: return "for each " + spec.variable.value + " of " + said(step.condition);
             case spec::StepKind::ret: return "is done with this event";
+            case spec::StepKind::stage: return ofStage(step);
         }
         return {};
     }
 
+private:
     resolve::World& world_;
     const resolve::Resolver& resolver_;
     const resolve::ResolvedAction& action_;
@@ -385,6 +447,11 @@ private:
 };
 
 }  // namespace
+
+std::string sentenceOf(resolve::World& world, const resolve::Resolver& resolver, const resolve::ResolvedAction& action,
+                       const resolve::ResolvedStep& step) {
+    return Sentences(world, resolver, action).sentence(step);
+}
 
 void explainSteps(resolve::World& world, const resolve::Resolver& resolver) {
     for (const resolve::EntityInfo& entity : world.entities)

@@ -167,6 +167,7 @@ std::string StepEmitter::eventData(const StepPlace& place) {
     if (place.rows == StepPlace::Rows::taken) return takenData();
     if (place.rows != StepPlace::Rows::once) return printer_.meta("event_data", "jsonb");
     if (!action_.batchParameter.empty()) return "v_item";
+    if (action_.info->spec->process) return "p_params";
     std::vector<std::string> pairs;
     for (const std::string& key : action_.payloadOrder)
         pairs.push_back(quoteLiteral(key) + ", " + quoteName("p_" + key));
@@ -472,8 +473,10 @@ std::string StepEmitter::one(const resolve::ResolvedStep& step, StepPlace& place
             return sql + "END IF;\n";
         }
         case spec::StepKind::foreach: return foreach (step, place);
+        case spec::StepKind::stage: break;  // see StageEmitter
         case spec::StepKind::ret:
             if (place.label.empty()) {
+                if (action_.info->spec->process) return "RETURN '{}'::jsonb;\n";
                 if (action_.info->spec->ofRow && !action_.result) return "RETURN;\n";
                 return "RETURN " + (action_.result ? printer_.print(action_.result) : "v_count") + ";\n";
             }

@@ -39,6 +39,9 @@ public:
     // `returning`: a value of each element, which the statement tells where it has found its row.
     std::string atOnce(const resolve::ResolvedStep& step, const std::string& returning);
 
+    // What a step sends, as one JSON object, and the message of one that fails.
+    std::string objectOf(const resolve::ResolvedStep& step) { return jsonObject(step); }
+    std::string messageOf(const resolve::ResolvedStep& step) { return messageSql(step); }
     // Variables that the statements need in DECLARE.
     const std::vector<std::string>& declarations() const { return declarations_; }
     // Event rows that wait for deliveries: where to find them again.

@@ -72,6 +72,7 @@ enum class ValueKind {
     queryColumn,  // a column of an entity that a query in the expression looks at
     answer,       // what came back of the call: response, error, …
     word,         // a value of an enum, by its name
+    result,       // of an earlier step of a process: a key of what it gave; without a name, whether it is done
 };
 
 struct Value {
@@ -80,7 +81,8 @@ struct Value {
     bool old = false;
     bool strict = false;  // written as new.x: NULL after a deletion, where a bare x is the old row's
     // Index into ResolvedAction::contexts; of a queryColumn into BoundExpression::tables, of a row into
-    // ResolvedAction::rows, of a local into ResolvedAction::locals, unless its type is known.
+    // ResolvedAction::rows, of a local into ResolvedAction::locals, unless its type is known; of a result, the place of
+    // the step among those of the process, from 0.
     int context = -1;
     const EntityInfo* entity = nullptr;  // of a queryColumn or a row
     int expression = -1;                 // of a queryColumn: in which expression the query stands
@@ -141,6 +143,7 @@ struct ResolvedStep {
     int byContext = -1;            // update/delete of the row that this context leads to
     int way = -1;                  // the same among the ways, while names are bound
     bool ofItems = false;          // of several entities: its rows are found by the elements, or it is asked of each
+    bool ofStage = false;          // what undoes a step of a process: its rows are those that the step made or changed
     std::vector<ResolvedStep> then, otherwise;
 };
 
@@ -237,9 +240,11 @@ struct ResolvedAction {
     std::optional<Value> returned;  // the same: the key of its parent
     int parentRow = -1;             // the same: into rows, if the parent is inserted
     size_t parentStep = 0;
-    BoundExpression required;  // of a function: who may call it
-    BoundExpression result;    // what it returns; none: how many rows it handled
-    std::string base;          // with the table's name when the action has several
+    std::map<int, std::set<std::string>> results;  // of a process: which values of its steps later ones use, by place
+    EntityInfo* record = nullptr;                  // of a saga: the entity whose row tells of it
+    BoundExpression required;                      // of a function: who may call it
+    BoundExpression result;                        // what it returns; none: how many rows it handled
+    std::string base;                              // with the table's name when the action has several
 
     // A bulk operation's parameters: name and type.
     std::vector<std::pair<std::string, std::string>> parameters() const {

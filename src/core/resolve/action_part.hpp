@@ -48,6 +48,15 @@ struct RowName {
     bool mayBeMissing = false;  // there may be none, and the steps go on
 };
 
+// A step of a process by its name, or the row that it made by that of its entity.
+struct StageName {
+    std::string name;
+    int stage = -1;                      // its place among the steps, from 0
+    const EntityInfo* entity = nullptr;  // whose row its values are of; null: of an answer, or none
+    bool isOfEntity = false;             // the name is the entity's
+    enum class When { before, later, beside } when = When::before;
+};
+
 // Where an expression stands: what its names may mean there.
 struct Scope {
     EntityInfo* target = nullptr;           // the rows that an update or delete writes
@@ -63,6 +72,9 @@ struct Scope {
     const std::string* required = nullptr;  // the text of requires:, in which a key of the caller may be a right
     std::vector<LocalName> locals;
     std::vector<RowName> rows;
+    std::vector<StageName> stages;
+    int stage = -1;                     // what undoes this step of a process
+    EntityInfo* stageEntity = nullptr;  // and whose rows that made or changed
 };
 
 // Why a name means nothing here.

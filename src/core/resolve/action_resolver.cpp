@@ -72,8 +72,9 @@ ResolvedAction ActionResolver::run() {
         scope.ofBranch = true;
         if (condition) resolved.condition = expressions_.bind(condition, "boolean", scope);
         scope.ofBranch = false;
-        resolved.steps =
-            spec::isCoordinated(spec) ? coordinated_.bind(branch.steps) : steps_.bindSteps(branch.steps, scope);
+        resolved.steps = spec.process                ? process_.bind(branch.steps)
+                         : spec::isCoordinated(spec) ? coordinated_.bind(branch.steps)
+                                                     : steps_.bindSteps(branch.steps, scope);
         Scope otherwise;
         resolved.otherwise = steps_.bindSteps(branch.otherwise, otherwise);
         result_.branches.push_back(std::move(resolved));
@@ -213,6 +214,8 @@ void ActionResolver::inferPayloadTypes() {
     for (auto& [key, type] : result_.payload)
         type = types_.payloadType(key);
     auto fix = [&](Value& value) {
+        // What a service will answer is a text unless its use says more.
+        if (value.kind == ValueKind::result && value.type.empty()) value.type = types_.answerType(value);
         if (value.kind != ValueKind::payload) return;
         value.type = result_.payload[value.name];
         value.shown = "payload key " + value.name + " (" + value.type + ")";

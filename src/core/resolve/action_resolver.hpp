@@ -4,6 +4,7 @@
 #include <string>
 
 #include "resolve/coordinated.hpp"
+#include "resolve/process.hpp"
 #include "resolve/steps.hpp"
 
 namespace specql::resolve {
@@ -45,6 +46,7 @@ private:
     ExpressionBinder expressions_{context_, event_, types_, names_, sqlWords_, words_};
     StepBinder steps_{context_, event_, types_, names_, expressions_, where_, words_};
     CoordinatedBinder coordinated_{context_, event_, types_, expressions_, where_, steps_};
+    ProcessBinder process_{context_, event_, types_, expressions_, steps_};
 };
 
 }  // namespace specql::resolve

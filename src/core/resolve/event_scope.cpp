@@ -446,7 +446,8 @@ void EventScope::findTargetsIn(const std::vector<spec::Step>& steps, EntityInfo*
         findTargetsIn(step.then, taken);
         findTargetsIn(step.onResponse);
         findTargetsIn(step.onFailure);
-        findTargetsIn(step.otherwise, taken);
+        // What undoes a step of a process finds its rows by what the step kept of them.
+        if (step.kind != spec::StepKind::stage) findTargetsIn(step.otherwise, taken);
         const bool writes = step.kind == spec::StepKind::update || step.kind == spec::StepKind::remove;
         if (!writes && step.kind != spec::StepKind::lock) continue;
         EntityInfo* entity = world_.entity(step.target.value, action_.schema);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "resolve/answers.hpp"
+#include "resolve/process_graph.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -285,9 +286,16 @@ public:
             // What is called for a row of its entity; transitions are drawn with the states.
             if (action.info->spec->ofRow && !action.result && !action.isAnswer())
                 edge(node(GraphNode::Kind::entity, action.info->home->shown()), actionNode(action), "call");
+            if (action.info->spec->process && !action.isFeed() && !action.isAnswer()) {
+                drawStages(graph_, action, actionNode(action),
+                           [&](size_t self, const std::vector<ResolvedStep>& steps, const std::string& prefix) {
+                               drawSteps(self, steps, prefix);
+                           });
+                continue;
+            }
             for (const ResolvedBranch& branch : action.branches) {
-                drawSteps(action, branch.steps);
-                drawSteps(action, branch.otherwise);
+                drawSteps(actionNode(action), branch.steps, "");
+                drawSteps(actionNode(action), branch.otherwise, "");
             }
         }
         for (size_t from = 0; from < actions_.size(); from++)
@@ -401,19 +409,21 @@ private:
         return node(GraphNode::Kind::event, event);
     }
 
-    void drawSteps(const ResolvedAction& action, const std::vector<ResolvedStep>& steps) {
+    // `prefix`: of what stands at the edges.
+    void drawSteps(size_t self, const std::vector<ResolvedStep>& steps, const std::string& prefix) {
         for (const ResolvedStep& step : steps) {
-            size_t self = actionNode(action);
             const spec::Step& spec = *step.spec;
             switch (spec.kind) {
                 case spec::StepKind::callExternal:
-                    edge(self, node(GraphNode::Kind::service, spec.target.value), callLabel(spec));
+                    edge(self, node(GraphNode::Kind::service, spec.target.value), prefix + callLabel(spec));
                     break;
                 case spec::StepKind::notify:
                 case spec::StepKind::escalate:
-                    edge(self, node(GraphNode::Kind::channel, spec.target.value), spec.verb.value);
+                    edge(self, node(GraphNode::Kind::channel, spec.target.value), prefix + spec.verb.value);
                     break;
-                case spec::StepKind::emit: edge(self, node(GraphNode::Kind::event, spec.target.value), "emit"); break;
+                case spec::StepKind::emit:
+                    edge(self, node(GraphNode::Kind::event, spec.target.value), prefix + "emit");
+                    break;
                 default: break;
             }
             if (step.call == CallKind::action)
@@ -421,9 +431,10 @@ private:
             if (step.call == CallKind::queued)
                 edge(self, node(GraphNode::Kind::service, spec.verb.value),
                      spec.target.value.substr(spec.target.value.rfind('.') + 1));
-            if (step.target) edge(self, node(GraphNode::Kind::entity, step.target->shown()), writeVerb(spec.kind));
-            drawSteps(action, step.then);
-            drawSteps(action, step.otherwise);
+            if (step.target)
+                edge(self, node(GraphNode::Kind::entity, step.target->shown()), prefix + writeVerb(spec.kind));
+            drawSteps(self, step.then, prefix);
+            drawSteps(self, step.otherwise, prefix);
         }
     }
 

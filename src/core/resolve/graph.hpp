@@ -9,7 +9,7 @@
 namespace specql::resolve {
 
 struct GraphNode {
-    enum class Kind { entity, event, action, answer, service, channel, state };
+    enum class Kind { entity, event, action, answer, service, channel, state, step };
     Kind kind;
     std::string name;    // inventory.product, inventory.product.stock_quantity_changed, inventory.on_stock_change, …;
                          // what an action does with an answer: shop.on_order: payments.charge.succeeded

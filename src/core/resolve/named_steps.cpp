@@ -88,6 +88,8 @@ void StepBinder::bindRows(const spec::Step& step, ResolvedStep& resolved, const 
     resolved.target = targetOf(step);
     if (step.via && resolved.target) {
         bindVia(step, resolved);
+    } else if (!step.where && resolved.target && resolved.target == scope.stageEntity) {
+        resolved.ofStage = true;
     } else if (!step.where && resolved.target) {
         auto named = std::find_if(scope.rows.begin(), scope.rows.end(), [&](const RowName& row) {
             return result_.rows[static_cast<size_t>(row.row)].entity == resolved.target;

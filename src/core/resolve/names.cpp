@@ -90,7 +90,7 @@ bool Names::lookupEvent(const Scope& scope, const NameUse& use, Value& value, Na
             value = local.value;
             return true;
         }
-    if (lookupNamedRow(scope, use, value, problem)) return true;
+    if (lookupNamedRow(scope, use, value, problem) || lookupStage(scope, use, value, problem)) return true;
     if (!problem.message.empty()) return false;
     if (lookupAnswer(scope, name, value, problem)) return true;
     if (!problem.message.empty()) return false;
@@ -174,7 +174,9 @@ bool Names::lookupQualified(const Scope& scope, const NameUse& use, Value& value
     const std::string& first = use.parts.front();
     const std::string& name = use.parts.back();
     const Binding& binding = result_.binding;
-    if (lookupNamedRow(scope, use, value, problem) || lookupOfAnswer(use, value, problem)) return true;
+    if (lookupNamedRow(scope, use, value, problem) || lookupOfAnswer(use, value, problem) ||
+        lookupStage(scope, use, value, problem))
+        return true;
     if (!problem.message.empty()) return false;
     if (use.parts.size() == 2) {
         if (scope.handled && first == "new") return lookupHandled(scope, name, value);

@@ -42,6 +42,10 @@ private:
     bool lookupTargetQualified(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
     bool lookupQualified(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
     // Of a row that a step has named. False without a problem: no such row is meant.
+    // What a step of a process gave, or whether it was done.
+    bool lookupStage(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
+    bool ofStage(const StageName& known, const NameUse& use, Value& value, NameProblem& problem);
+    NameProblem notYet(const StageName& known) const;
     bool lookupNamedRow(const Scope& scope, const NameUse& use, Value& value, NameProblem& problem);
     bool lookupHandled(const Scope& scope, const std::string& name, Value& value) const;
     bool lookupWindow(const std::string& name, Value& value) const;

@@ -8,6 +8,21 @@
 
 namespace specql::resolve {
 
+namespace {
+
+// A name that no parameter has.
+std::string answerKey(const Value& value) {
+    return std::to_string(value.context) + "." + value.name;
+}
+
+}  // namespace
+
+std::string PayloadTypes::answerType(const Value& value) const {
+    for (const auto* hints : {&hints_, &literalHints_})
+        if (auto found = hints->find(answerKey(value)); found != hints->end()) return found->second;
+    return "text";
+}
+
 void PayloadTypes::hint(const std::string& key, const std::string& type) {
     if (!type.empty() && type != "record" && !hints_.count(key)) hints_[key] = type;
 }
@@ -19,9 +34,11 @@ bool PayloadTypes::give(const std::string& key, const std::string& type) {
 
 void PayloadTypes::hintPayloadTypes(const ExpressionFacts& facts, const BoundExpression& bound) {
     for (size_t i = 0; i < bound.values.size(); i++) {
-        if (bound.values[i].kind != ValueKind::payload) continue;
+        const Value& value = bound.values[i];
+        const bool isAnswer = value.kind == ValueKind::result && value.type.empty();
+        if (value.kind != ValueKind::payload && !isAnswer) continue;
         const NameUse& use = facts.names[i];
-        const std::string& key = bound.values[i].name;
+        const std::string key = isAnswer ? answerKey(value) : value.name;
         bool whole = facts.names.size() == 1 && use.length == world_.expressionText(bound.expression).size();
         if (whole) hint(key, bound.target);
         for (int peer : use.peers)

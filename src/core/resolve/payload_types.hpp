@@ -24,6 +24,8 @@ public:
     const std::vector<const EntityInfo*>& targets() const { return targets_; }
     // As PostgreSQL writes it. A declared type that there is not is reported.
     std::string payloadType(const std::string& key);
+    // Of a key of the answer to a step.
+    std::string answerType(const Value& value) const;
 
 private:
     const EventScope& event_;

@@ -127,6 +127,7 @@ private:
             case ValueKind::target: return site.target;
             case ValueKind::handled: return site.handled;
             case ValueKind::row:
+            case ValueKind::result:
             case ValueKind::queryColumn: return value.entity;
             default: return nullptr;
         }

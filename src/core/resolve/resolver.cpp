@@ -33,6 +33,8 @@ constexpr std::array patterns = {
     Pattern{"coordinated_update", true, false},
     Pattern{"multi_entity/parent_child_cascade", true, false},
     Pattern{"parent_child_cascade", true, false},
+    Pattern{"multi_entity/saga_orchestrator", true, false},
+    Pattern{"saga_orchestrator", true, false},
 };
 
 }  // namespace

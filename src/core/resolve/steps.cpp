@@ -62,7 +62,9 @@ const ColumnInfo* StepBinder::settable(const Text& field, const ResolvedStep& re
 }
 
 bool StepBinder::takesWord(const spec::Assignment& assignment, const ColumnInfo* column, const Scope& scope) const {
-    if (!spec::isCoordinated(*action_.spec) || !column || !column->field || !assignment.value) return false;
+    if ((!spec::isCoordinated(*action_.spec) && !action_.spec->process) || !column || !column->field ||
+        !assignment.value)
+        return false;
     const int expression = assignment.value.id + action_.file->expressionBase;
     const std::string& text = world_.expressionText(expression);
     const std::vector<std::string>& values = column->field->enumValues;
@@ -297,6 +299,7 @@ ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
         case spec::StepKind::append:
         case spec::StepKind::create:
             resolved.target = targetOf(step);
+            resolved.ofStage = scope.stageEntity && resolved.target == scope.stageEntity && step.set.empty();
             bindSet(step, resolved, scope);
             if (step.kind == spec::StepKind::append && resolved.target) resolved.target->appendOnly = true;
             if (step.kind == spec::StepKind::create && resolved.target) bindCreate(resolved, scope);
@@ -365,6 +368,7 @@ ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
             break;
         }
         case spec::StepKind::foreach: bindForeach(step, resolved, scope); break;
+        case spec::StepKind::stage: break;  // see ProcessBinder
     }
     return resolved;
 }

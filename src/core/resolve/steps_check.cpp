@@ -60,8 +60,11 @@ private:
         for (const ResolvedStep& step : steps) {
             // What follows `if: new.x IS NULL`, `then: return` is guarded as well.
             guarded_ = guarded_ || (step.spec->kind == spec::StepKind::branch && tellsEvents(step.condition));
+            const bool before = waits_;
+            waits_ = waits_ || step.spec->kind == spec::StepKind::stage;
             check(step.then);
             check(step.otherwise);
+            waits_ = before;
             // An action of several tables has its steps several times.
             if (!seen_.insert(step.spec).second) continue;
             checkJson(step);
@@ -119,6 +122,8 @@ private:
         const EntityInfo& entity = *step.target;
         const SpecFile& file = *action_->info->file;
         bool changed = file.fresh || (entity.file && entity.file->fresh);
+        // Rows that were deleted are inserted as they were.
+        if (step.ofStage) return;
         if (!changed || entity.impliedByStep || (entity.present && entity.present->fillsRows)) return;
         auto isSet = [&](const std::string& column) {
             return std::any_of(step.set.begin(), step.set.end(),
@@ -294,6 +299,13 @@ private:
         auto found = services_.find(service.value);
         if (found == services_.end()) {
             std::string near = nearest(service.value, serviceNames_);
+            if (waits_) {
+                world_.report(
+                    file, Code::R354, service.pos,
+                    "no service " + service.value + " is declared, and a process waits for its answer",
+                    near.empty() ? "declare it: 'service: " + service.value + "'" : "did you mean " + near + "?");
+                return true;
+            }
             if (!near.empty())
                 world_.report(
                     file, Code::R124, service.pos, "no service " + service.value + " is declared",
@@ -307,7 +319,7 @@ private:
         }
         if (operations.empty()) return true;
         std::string near = nearest(operation.value, operations);
-        world_.report(file, Code::R125, operation.pos,
+        world_.report(file, waits_ ? Code::R355 : Code::R125, operation.pos,
                       "the service " + service.value + " declares no operation " + operation.value,
                       near.empty() ? "its operations are " + join(operations, ", ") : "did you mean " + near + "?");
         return true;
@@ -372,6 +384,7 @@ private:
     const Resolver& resolver_;
     const ResolvedAction* action_ = nullptr;
     bool delivers_ = false;
+    bool waits_ = false;    // of a process, whose calls are waited for
     bool guarded_ = false;  // some condition before tells which of its events an action sees
     struct DeclaredService {
         const spec::Service* spec;

@@ -130,6 +130,7 @@ private:
         switch (value.kind) {
             case ValueKind::target: return columnOrigin(place.target, value.name);
             case ValueKind::row:
+            case ValueKind::result:
             case ValueKind::queryColumn: return columnOrigin(value.entity, value.name);
             case ValueKind::handled: return columnOrigin(place.handled, value.name);
             case ValueKind::eventColumn: return columnOrigin(place.action->binding.entity, value.name);

@@ -6,6 +6,7 @@
 #include "spec/due.hpp"
 #include "spec/happenings.hpp"
 #include "spec/parts.hpp"
+#include "spec/saga.hpp"
 #include "spec/states.hpp"
 #include "spec/validations.hpp"
 #include "spec/workflow.hpp"
@@ -17,15 +18,22 @@ namespace specql::spec {
 
 namespace {
 
-const Words actionKeys = {"name",         "description", "pattern",      "trigger",        "triggers",
-                          "on",           "conditions",  "condition",    "steps",          "params",
-                          "operation",    "batch_field", "validations",  "error_handling", "correlation_window",
-                          "correlate_by", "after_match", "cooldown",     "on_timeout",     "on_error",
-                          "max_attempts", "backoff",     "enabled",      "order",          "fires",
-                          "retry_on",     "park_on",     "renamed_from", "missed",         "requires",
-                          "from_state",   "from_states", "to_state",     "guard",          "when",
-                          "fields",       "batch_size",  "max_errors",   "max_elements",   "return",
-                          "entities",     "workflow",    "backfill"};
+const Words actionKeys = {"name",           "description",    "pattern",
+                          "trigger",        "triggers",       "on",
+                          "conditions",     "condition",      "steps",
+                          "params",         "operation",      "batch_field",
+                          "validations",    "error_handling", "correlation_window",
+                          "correlate_by",   "after_match",    "cooldown",
+                          "on_timeout",     "on_error",       "max_attempts",
+                          "backoff",        "enabled",        "order",
+                          "fires",          "retry_on",       "park_on",
+                          "renamed_from",   "missed",         "requires",
+                          "from_state",     "from_states",    "to_state",
+                          "guard",          "when",           "fields",
+                          "batch_size",     "max_errors",     "max_elements",
+                          "return",         "entities",       "workflow",
+                          "backfill",       "saga_steps",     "success_action",
+                          "failure_action", "timeout"};
 const Words conditionKeys = {"if", "then", "else"};
 const Words operations = {"update", "insert", "upsert", "delete"};
 const Words afterMatchChoices = {"consume", "edge", "every"};
@@ -117,7 +125,8 @@ bool readTrigger(ReadContext& context, const yaml::Node& node, Action& action) {
 void readBranches(ReadContext& context, const yaml::Node& node, Action& action) {
     reportTogether(context, node, "conditions", "steps");
     reportTogether(context, node, "conditions", "condition");
-    const bool told = isTransition(action) || isByFields(action, node) || isCoordinated(action) || isWorkflow(action);
+    const bool told = isTransition(action) || isByFields(action, node) || isCoordinated(action) || isWorkflow(action) ||
+                      isSaga(action);
     if (node.find("conditions") == nullptr && node.find("steps") == nullptr && !told) {
         context.missing(node, "steps", actionKeys, "an action");
     }
@@ -449,6 +458,7 @@ void readAction(ReadContext& context, const yaml::Node& node, bool standAlone, s
     readCalled(context, node, action);
     readTransition(context, node, action);
     readCoordinated(context, node, action);
+    readSaga(context, node, action);
     action.required = context.queryable(context.text(node, "requires"));
     if (canBeRaised) {
         if (action.windowed || action.correlated) {

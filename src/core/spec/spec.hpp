@@ -112,7 +112,23 @@ enum class StepKind {
     branch /* if/then/else */,
     foreach,
     call,
-    ret
+    ret,
+    stage  // a step of a process: what it does, and what undoes that
+};
+
+// What a step of a process is to those who run it.
+enum class StageKind { run, check, call, wait, waitFor, waitUntilTrue, ask, choose, parallel, any };
+
+// What a step of a process has beside what it does, which stands in `then` of its step, and what undoes that, in
+// `otherwise`. Other steps are named by their places among all, from 1; 0 is none.
+struct Stage {
+    StageKind kind = StageKind::run;
+    int parent = 0;    // the parallel one that it is a part of
+    int chosenBy = 0;  // the one that says whether it is done
+    int afterTimeoutOf = 0;
+    int retries = 0;
+    Text timeout, backoff;
+    Text event;  // that it waits for
 };
 
 struct Step {
@@ -144,8 +160,10 @@ struct Step {
     std::vector<Step> otherwise;              // branch else; find: what is done where there is no such row
     bool hasElse = false;                     // find: there are such steps
     std::vector<Step> onResponse, onFailure;  // call_external: what is done when the answer has come, or none will
-    std::vector<Text> taken;                  // of an entity of several: columns whose values are given by the caller
+    std::vector<Text> taken;                  // of an entity of several: columns whose values are given by the caller;
+                                              // of a choice of a process: the steps that are done then
     Text items;                               // the same: the array whose elements become its rows, or none
+    std::optional<Stage> stage;
     Pos pos;
 };
 
@@ -197,6 +215,13 @@ struct DueTime {
     explicit operator bool() const { return target.present; }
 };
 
+// An action whose steps may wait. They are those of its one branch.
+struct Process {
+    bool compensates = false;  // what was done is undone if it cannot go on
+    bool isSaga = false;       // the row of the entity that it stands in tells of it
+    Text timeout;
+};
+
 struct Action {
     Text name;
     Text description;
@@ -237,6 +262,7 @@ struct Action {
     Text toState, guard;           // the same; the guard as written
     bool ofRow = false;            // a function whose first parameter is the key of a row of the entity it stands in
     ExpressionRef result;          // what the function returns, as text
+    std::optional<Process> process;
     Pos pos;
     uint32_t firstLine = 0, lastLine = 0;  // the slice of the source that is this action
 };

@@ -4,6 +4,7 @@
 #include "spec/batch.hpp"
 #include "spec/coordinated.hpp"
 #include "spec/rules.hpp"
+#include "spec/saga.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
 
@@ -58,7 +59,7 @@ Step uniqueTest(ReadContext& context, const FieldRule& rule, const std::string& 
 
 void readValidations(ReadContext& context, const yaml::Node& node, Action& action) {
     const yaml::Entry* entry = node.find("validations");
-    if (entry == nullptr || isCoordinated(action)) {
+    if (entry == nullptr || isCoordinated(action) || isSaga(action)) {
         return;
     }
     const yaml::Node& value = entry->value;

@@ -44,6 +44,47 @@ class WorkflowStep {
 public:
     WorkflowStep(ReadContext& context, const yaml::Node& node) : context_(context), node_(node) {}
 
+    // What stands at action:, beside `others` and a condition.
+    bool readAction(const Text& name, const Words& others, Step& step) {
+        const Text word = context_.text(node_, "action");
+        const ActionForm* form = nullptr;
+        Words words;
+        for (const ActionForm& known : forms()) {
+            words.push_back(known.word);
+            form = known.word == word.value ? &known : form;
+        }
+        if (!word) {
+            return false;
+        }
+        if (form == nullptr) {
+            const std::string hint = didYouMean(word.value, words);
+            return reportUnclear(name, hint.empty() ? "action: is " + orList(words) : hint);
+        }
+        Words keys = form->keys;
+        keys.insert(keys.end(), {"action", "condition"});
+        keys.insert(keys.end(), others.begin(), others.end());
+        const size_t before = context_.diagnostics.errorCount();
+        context_.checkKeys(node_, keys, "a step with action: " + word.value);
+        step.kind = form->kind;
+        step.verb = word;
+        step.pos = node_.pos;
+        if (isAddressed(form->kind)) {
+            readAddress(step);
+        } else {
+            readStatementOf(name, step);
+        }
+        if (context_.diagnostics.errorCount() > before) {
+            return false;
+        }
+        const yaml::Entry* condition = node_.find("condition");
+        if (condition == nullptr || !choosesRows(step)) {
+            return onlyIf(condition, step);
+        }
+        // What a condition says of rows that are written is which ones.
+        step.where = context_.queryable(context_.scalar(condition->value, "condition"));
+        return static_cast<bool>(step.where);
+    }
+
     // The name is read, whatever else is wrong.
     bool read(Text& name, Step& step) {
         if (node_.kind != yaml::Node::Kind::mapping) {
@@ -58,7 +99,7 @@ public:
                 return reportWait(entry.key.pos, name, "let an action that the event raises go on");
             }
         }
-        const bool isRead = node_.find("action") != nullptr  ? readAction(name, step)
+        const bool isRead = node_.find("action") != nullptr  ? readAction(name, {"step"}, step)
                             : node_.find("error") != nullptr ? readGuard(name, step)
                                                              : readPlain(name, step);
         step.label = name;
@@ -134,45 +175,6 @@ private:
         choice.then.push_back(std::move(step));
         step = std::move(choice);
         return static_cast<bool>(step.condition);
-    }
-
-    bool readAction(const Text& name, Step& step) {
-        const Text word = context_.text(node_, "action");
-        const ActionForm* form = nullptr;
-        Words words;
-        for (const ActionForm& known : forms()) {
-            words.push_back(known.word);
-            form = known.word == word.value ? &known : form;
-        }
-        if (!word) {
-            return false;
-        }
-        if (form == nullptr) {
-            const std::string hint = didYouMean(word.value, words);
-            return reportUnclear(name, hint.empty() ? "action: is " + orList(words) : hint);
-        }
-        Words keys = form->keys;
-        keys.insert(keys.end(), {"step", "action", "condition"});
-        const size_t before = context_.diagnostics.errorCount();
-        context_.checkKeys(node_, keys, "a step with action: " + word.value);
-        step.kind = form->kind;
-        step.verb = word;
-        step.pos = node_.pos;
-        if (isAddressed(form->kind)) {
-            readAddress(step);
-        } else {
-            readStatementOf(name, step);
-        }
-        if (context_.diagnostics.errorCount() > before) {
-            return false;
-        }
-        const yaml::Entry* condition = node_.find("condition");
-        if (condition == nullptr || !choosesRows(step)) {
-            return onlyIf(condition, step);
-        }
-        // What a condition says of rows that are written is which ones.
-        step.where = context_.queryable(context_.scalar(condition->value, "condition"));
-        return static_cast<bool>(step.where);
     }
 
     static bool isAddressed(StepKind kind) { return kind == StepKind::callExternal || kind == StepKind::notify; }
@@ -275,6 +277,7 @@ private:
     void complete(std::vector<Step>& steps) {
         for (Step& step : steps) {
             complete(step.then);
+            complete(step.otherwise);
             if (!step.ofFields || step.kind == StepKind::emit) {
                 continue;
             }
@@ -390,6 +393,10 @@ void readWorkflow(ReadContext& context, const yaml::Node& node, Action& action) 
     }
     action.branches.clear();
     action.branches.push_back(std::move(branch));
+}
+
+bool readActionForm(ReadContext& context, const yaml::Node& node, const Text& name, const Words& others, Step& step) {
+    return WorkflowStep(context, node).readAction(name, others, step);
 }
 
 void completeWorkflows(ReadContext& context) {

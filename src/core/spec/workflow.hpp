@@ -12,6 +12,9 @@ bool isCallable(const Action& action);
 bool isCalled(const Action& action);
 // workflow: of an action, as steps; or an error at any other.
 void readWorkflow(ReadContext& context, const yaml::Node& node, Action& action);
+// What a step does that is written as action:, entity:, fields:, …, under its name. `others`: keys beside those. False
+// if it was refused.
+bool readActionForm(ReadContext& context, const yaml::Node& node, const Text& name, const Words& others, Step& step);
 // When all documents are read: whose rows steps mean that name none, and values of enums that are written bare.
 void completeWorkflows(ReadContext& context);
 
