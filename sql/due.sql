@@ -97,7 +97,7 @@ SELECT "check", status FROM specql.health() WHERE "check" = 'action dues.on_over
 SELECT specql.resume('dues.on_overdue');
 SELECT "check", status, detail LIKE 'rows are due that%' AS said FROM specql.health() WHERE "check" = 'action dues.on_overdue';
 BEGIN;
-SELECT specql.raise_due_times();
+SELECT specql.raise_times();
 DELETE FROM dues.invoice WHERE number = 4;
 SELECT specql.drain();
 COMMIT;
@@ -228,7 +228,7 @@ actions:
       - notify: sales "{name} has expired"
 $$);
 INSERT INTO dues.offer (name, valid_until) VALUES ('Chairs', '2020-01-01'), ('Tables', '2020-01-01'), ('Lamps', '2100-01-01');
-SELECT specql.raise_due_times();
+SELECT specql.raise_times();
 DELETE FROM dues.offer WHERE name = 'Tables';
 SELECT specql.drain();
 SELECT name, state FROM dues.offer ORDER BY 1;

@@ -33,22 +33,6 @@ COMMENT ON COLUMN specql.due_row.key IS 'The key of the row, as text';
 COMMENT ON COLUMN specql.due_row.due_at IS 'By specql.clock(). While an apply looks at the rows again, infinity';
 SELECT pg_catalog.pg_extension_config_dump('specql.due_row', '');
 
--- At the end of the transaction, when the action has not come back.
-CREATE FUNCTION specql.forget_due_rows() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    DELETE FROM specql.due_rule AS r WHERE r.action = new.action AND r.dropped_in IS NOT NULL;
-    IF FOUND THEN
-        DELETE FROM specql.due_row AS d WHERE d.action = new.action;
-    END IF;
-    RETURN NULL;
-END $$;
-COMMENT ON FUNCTION specql.forget_due_rows() IS 'Forgets when rows were due for an action that was dropped';
-
-CREATE CONSTRAINT TRIGGER forget_due_rows AFTER UPDATE ON specql.due_rule DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW WHEN (new.dropped_in IS NOT NULL) EXECUTE FUNCTION specql.forget_due_rows();
-COMMENT ON TRIGGER forget_due_rows ON specql.due_rule IS 'Rows are not due any more for an action that is gone';
-
 -- Which rows are to be taken in: all, those whose time is to come, those that have been due before; NULL: none.
 CREATE FUNCTION specql.write_due_rule(action text, event text, relation text, key text, missed text, backfill text, caller oid) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -190,44 +174,25 @@ BEGIN
                ORDER BY w.due_at LIMIT max_events FOR UPDATE SKIP LOCKED) AS k
         WHERE d.action = rule.action AND d.key = k.key
         RETURNING d.key, d.due_at)
-    INSERT INTO specql.waiting_event (id, action, type, data, occurred_at, xid, root, depth, deliver)
-    SELECT i.id, rule.action, rule.event, jsonb_build_object(rule.key, i.key, 'due_at', i.due_at), i.due_at, pg_current_xact_id(), i.id, 0, true
-    FROM (SELECT specql.uuid_v7() AS id, o.key, o.due_at
-          FROM (SELECT d.key, d.due_at FROM due AS d ORDER BY d.due_at, d.key OFFSET 0) AS o OFFSET 0) AS i;
-    GET DIAGNOSTICS raised = ROW_COUNT;
+    SELECT cardinality(specql.raise_waiting(rule.action, rule.event,
+               array_agg(jsonb_build_object(rule.key, d.key, 'due_at', d.due_at) ORDER BY d.due_at, d.key),
+               array_agg(d.due_at ORDER BY d.due_at, d.key)))
+    INTO raised
+    FROM due AS d;
     RETURN raised;
 END $$;
 COMMENT ON FUNCTION specql.raise_due_rows(text, integer) IS
 'Lets rows whose time has come raise the events of an action, which wait for it then; how many. For the worker';
 
-CREATE FUNCTION specql.raise_due_times() RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    due text;
-    batch integer;
-    raised integer := 0;
-BEGIN
-    FOR due IN SELECT a.action FROM specql.due_action AS a WHERE a.due_at <= specql.clock() AND specql.sees(a.action) ORDER BY a.due_at LOOP
-        LOOP
-            batch := specql.raise_due_rows(due);
-            raised := raised + batch;
-            EXIT WHEN batch = 0;
-        END LOOP;
-    END LOOP;
-    RETURN raised;
-END $$;
-COMMENT ON FUNCTION specql.raise_due_times() IS 'Lets the rows whose time has come raise the events of the caller''s actions; how many. For specql.drain()';
-
 CREATE FUNCTION specql.run_due(action text, key text, due_at timestamptz DEFAULT NULL) RETURNS uuid
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    run constant uuid := specql.uuid_v7();
+    run uuid;
     at constant timestamptz := coalesce(due_at, specql.clock());
 BEGIN
     action := specql.known_action(action);
     PERFORM specql.require_action(action, specql.viewer());
-    INSERT INTO specql.waiting_event (id, action, type, data, occurred_at, xid, root, depth, deliver)
-    SELECT run, r.action, r.event, jsonb_build_object(r.key, run_due.key, 'due_at', at), at, pg_current_xact_id(), run, 0, true
+    SELECT (specql.raise_waiting(r.action, r.event, ARRAY[jsonb_build_object(r.key, run_due.key, 'due_at', at)], ARRAY[at]))[1] INTO run
     FROM specql.due_rule AS r JOIN specql.action AS a ON a.action = r.action AND a.part = 'due' AND a.enabled
     WHERE r.action = run_due.action AND r.dropped_in IS NULL;
     IF NOT FOUND THEN
@@ -252,14 +217,14 @@ COMMENT ON COLUMN specql.due.relation IS 'The table of the row';
 COMMENT ON COLUMN specql.due.key IS 'The key of the row, as text';
 COMMENT ON COLUMN specql.due.due_at IS 'When it is due, or has been due since';
 
-REVOKE ALL ON FUNCTION specql.forget_due_rows(), specql.write_due_rule(text, text, text, text, text, text, oid),
+REVOKE ALL ON FUNCTION specql.write_due_rule(text, text, text, text, text, text, oid),
     specql.begin_due(text, text, text, text, text, text), specql.write_taken_rows(text, text[], timestamptz[], text, oid),
     specql.take_due_rows(text, text[], timestamptz[], text), specql.register_due(text, text, text, text, text, text, text),
     specql.write_due_rows(text, text[], text[], timestamptz[]), specql.set_due_rows(text, text[], text[], timestamptz[]),
-    specql.raise_due_rows(text, integer), specql.raise_due_times(), specql.run_due(text, text, timestamptz)
+    specql.raise_due_rows(text, integer), specql.run_due(text, text, timestamptz)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.begin_due(text, text, text, text, text, text), specql.take_due_rows(text, text[], timestamptz[], text),
     specql.register_due(text, text, text, text, text, text, text), specql.set_due_rows(text, text[], text[], timestamptz[]),
-    specql.raise_due_times(), specql.run_due(text, text, timestamptz)
+    specql.run_due(text, text, timestamptz)
 TO specql_admin;
 GRANT SELECT ON specql.due TO specql_admin;

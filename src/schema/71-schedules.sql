@@ -32,9 +32,7 @@ CREATE FUNCTION specql.write_schedule(action text, schedule text, missed text, c
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM specql.require_action(action, caller), specql.require_name(action, caller);
-    DELETE FROM specql.schedule AS s
-    WHERE s.dropped_in IS DISTINCT FROM pg_current_xact_id() AND s.dropped_in IS NOT NULL
-       OR s.action = write_schedule.action AND s.schedule <> write_schedule.schedule;
+    DELETE FROM specql.schedule AS s WHERE s.action = write_schedule.action AND s.schedule <> write_schedule.schedule;
     INSERT INTO specql.schedule AS s (action, schedule, missed, due_at)
     VALUES (action, schedule, missed, specql.next_due(schedule, specql.clock()))
     ON CONFLICT ON CONSTRAINT schedule_pkey DO UPDATE SET missed = excluded.missed, dropped_in = NULL;
@@ -78,9 +76,7 @@ BEGIN
     END IF;
     WHILE due <= now AND raised < max_events LOOP
         IF s.missed <> 'skip' OR due >= now - interval '1 min' THEN
-            INSERT INTO specql.waiting_event (id, action, type, data, occurred_at, xid, root, depth, deliver)
-            SELECT i.id, s.action, s.schedule, jsonb_build_object('due_at', due, 'last_due_at', s.last_due_at), due, pg_current_xact_id(), i.id, 0, true
-            FROM (SELECT specql.uuid_v7() AS id OFFSET 0) AS i;
+            PERFORM specql.raise_waiting(s.action, s.schedule, ARRAY[jsonb_build_object('due_at', due, 'last_due_at', s.last_due_at)], ARRAY[due]);
             s.last_due_at := due;
             raised := raised + 1;
         END IF;
@@ -92,33 +88,14 @@ END $$;
 COMMENT ON FUNCTION specql.raise_due(text, integer) IS
 'Lets a schedule whose time has come, or that has missed some, raise its events, which wait for their action then; how many. For the worker';
 
--- A schedule that is not understood any more, as of a zone that is gone, must not hold up the others.
-CREATE FUNCTION specql.raise_schedules() RETURNS integer
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    due text;
-    raised integer := 0;
-BEGIN
-    FOR due IN SELECT d.action FROM specql.due_schedule AS d WHERE d.due_at <= specql.clock() AND specql.sees(d.action) ORDER BY d.due_at LOOP
-        BEGIN
-            raised := raised + specql.raise_due(due);
-        EXCEPTION WHEN invalid_parameter_value THEN
-            RAISE WARNING 'action % is due, and its schedule cannot be followed: %', due, SQLERRM USING ERRCODE = SQLSTATE;
-        END;
-    END LOOP;
-    RETURN raised;
-END $$;
-COMMENT ON FUNCTION specql.raise_schedules() IS 'Lets the schedules of the caller whose time has come raise their events; how many. For specql.drain()';
-
 CREATE FUNCTION specql.run_schedule(action text, data jsonb DEFAULT '{}') RETURNS uuid
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    run constant uuid := specql.uuid_v7();
+    run uuid;
 BEGIN
     action := specql.known_action(action);
     PERFORM specql.require_action(action, specql.viewer());
-    INSERT INTO specql.waiting_event (id, action, type, data, occurred_at, xid, root, depth, deliver)
-    SELECT run, s.action, s.schedule, d.data, coalesce((d.data ->> 'due_at')::timestamptz, specql.clock()), pg_current_xact_id(), run, 0, true
+    SELECT (specql.raise_waiting(s.action, s.schedule, ARRAY[d.data], ARRAY[coalesce((d.data ->> 'due_at')::timestamptz, specql.clock())]))[1] INTO run
     FROM specql.schedule AS s JOIN specql.action AS a ON a.action = s.action AND a.part = 'schedule' AND a.enabled
     CROSS JOIN LATERAL (SELECT jsonb_build_object('due_at', specql.clock(), 'last_due_at', s.last_due_at) || run_schedule.data AS data) AS d
     WHERE s.action = run_schedule.action AND s.dropped_in IS NULL;
@@ -147,9 +124,9 @@ COMMENT ON COLUMN specql.schedules.active IS 'False while it is switched off or 
 
 REVOKE ALL ON FUNCTION specql.next_due(text, timestamptz), specql.last_due(text, timestamptz, timestamptz),
     specql.write_schedule(text, text, text, oid), specql.register_schedule(text, text, text), specql.raise_due(text, integer),
-    specql.raise_schedules(), specql.run_schedule(text, jsonb)
+    specql.run_schedule(text, jsonb)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.next_due(text, timestamptz), specql.last_due(text, timestamptz, timestamptz),
-    specql.register_schedule(text, text, text), specql.raise_schedules(), specql.run_schedule(text, jsonb)
+    specql.register_schedule(text, text, text), specql.run_schedule(text, jsonb)
 TO specql_admin;
 GRANT SELECT ON specql.schedules TO specql_admin;

@@ -56,19 +56,17 @@ BEGIN
                         ORDER BY k.deadline LIMIT 1)) - moved
           FROM specql.action AS r WHERE r.part = 'match' AND r.enabled
           UNION ALL
-          SELECT 'schedule', s.action, s.due_at - moved FROM specql.due_schedule AS s
-          UNION ALL
-          SELECT 'due', d.action, d.due_at - moved FROM specql.due_action AS d
-          UNION ALL
           SELECT 'process', p.action, p.due_at - moved FROM specql.due_process AS p
           UNION ALL
           SELECT DISTINCT 'functions', d.action, clock_timestamp() FROM specql.due_functions() AS d WHERE functions) AS w
     WHERE w.action IS NOT NULL AND w.due_at IS NOT NULL
     UNION ALL
+    SELECT t.owner, t.kind, t.name, t.due_at - moved FROM specql.due_time AS t
+    UNION ALL
     SELECT u.owner, 'upkeep', u.name, u.due_at - moved FROM specql.due_upkeep() AS u;
 END $$;
 COMMENT ON FUNCTION specql.owner_work(boolean) IS
-'Code of roles that waits to be run, action by action: failures, released (events of actions that are not paused any more, and matches), window (events to be counted), schedule (times that come), due (times of rows that come), process (processes that can go on), functions, finished; upkeep (of tables and views, by its name); and when it is due';
+'Code of roles that waits to be run, action by action: failures, released (events of actions that are not paused any more, and matches), window (events to be counted), schedule (times that come), due (times of rows that come), process (processes that can go on), functions, finished; later (events that a role has raised for later, by its oid), upkeep (of tables and views, by its name); and when it is due';
 
 CREATE FUNCTION specql.waiting_owners(functions boolean) RETURNS TABLE (owner oid, due_ms bigint, connects boolean)
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -134,7 +132,7 @@ BEGIN
         RAISE EXCEPTION 'this server is a standby'
             USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'The primary does this work; this server will after a promotion.';
     END IF;
-    PERFORM specql.raise_schedules(), specql.raise_due_times();
+    PERFORM specql.raise_times();
     handled := specql.evaluate_windows(max_items);
     handled := handled + specql.retry_due(max_items - handled);
     handled := handled + specql.call_functions(max_items - handled);
@@ -150,7 +148,7 @@ BEGIN
     RETURN handled;
 END $$;
 COMMENT ON FUNCTION specql.drain(integer) IS
-'Does the workers'' due work in this session, as far as it is the caller''s: schedules, due times of rows, windows, retries of failed events, calls of functions, processes, deliveries, partitions and views; how many items. Of whoever owns the extension it is everybody''s. Its transaction stays open while it sends';
+'Does the workers'' due work in this session, as far as it is the caller''s: schedules, due times of rows, events that were raised for later, windows, retries of failed events, calls of functions, processes, deliveries, partitions and views; how many items. Of whoever owns the extension it is everybody''s. Its transaction stays open while it sends';
 
 REVOKE ALL ON FUNCTION specql.deliver(integer), specql.drain(integer), specql.next_work(bigint),
     specql.owner_work(boolean), specql.waiting_owners(boolean)

@@ -148,14 +148,15 @@ COMMENT ON FUNCTION specql.retry_undos(specql.process) IS 'Undos that failed are
 
 -- ---- what waits is woken -----------------------------------------------------------------------------------------------
 
--- What somebody else is ending now is left to them.
+-- What somebody else is ending now is left to them. A time that may have moved is asked for again before it counts.
 CREATE FUNCTION specql.wake_steps(p specql.process) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     d specql.process_step;
 BEGIN
     FOR d IN SELECT s.* FROM specql.process_step AS s
-             WHERE s.process = p.id AND s.status = 'waiting' AND s.wake_at <= specql.clock() ORDER BY s.number FOR UPDATE SKIP LOCKED LOOP
+             WHERE s.process = p.id AND s.status = 'waiting' AND s.wake_at <= specql.clock() AND NOT (s.kind = 'wait' AND s.asked)
+             ORDER BY s.number FOR UPDATE SKIP LOCKED LOOP
         -- A step before may have failed the process.
         EXIT WHEN (SELECT r.status NOT IN ('running', 'waiting') FROM specql.process AS r WHERE r.id = p.id);
         IF d.timeout_at <= specql.clock() THEN

@@ -44,7 +44,8 @@ std::string placeOf(const resolve::ResolvedStep& step) {
     if (const char* kind = deliveryKind(step))
         return std::string(kind) + " " +
                (isCall(step) ? service(step) + "." + operation(step) : step.spec->target.value);
-    if (step.spec->kind == spec::StepKind::emit) return "event " + step.spec->target.value;
+    if (step.spec->kind == spec::StepKind::emit)
+        return (step.spec->after ? "later event " : "event ") + step.spec->target.value;
     return step.target && step.spec->kind != spec::StepKind::lock && !looksForRows(step) ? step.target->shown() : "";
 }
 
@@ -69,6 +70,11 @@ std::string channelCondition(const resolve::ResolvedStep& step) {
 
 // What is there of events or deliveries, and came with the test.
 std::string queryOf(const resolve::ResolvedStep& step) {
+    if (step.spec->kind == spec::StepKind::emit && step.spec->after)
+        return "SELECT jsonb_build_object('data', l.data, 'seconds', "
+               "round(extract(epoch FROM l.due_at - specql.uuid_time(l.id))))\nFROM specql.later_events AS l WHERE "
+               "l.type = " +
+               quoteLiteral(step.spec->target.value) + " AND l.xid = pg_current_xact_id()";
     if (step.spec->kind == spec::StepKind::emit)
         return "SELECT jsonb_build_object('data', v.data)\nFROM (SELECT DISTINCT ON (o.id) o.data FROM specql.events "
                "AS o WHERE o.type = " +
@@ -406,7 +412,7 @@ std::string Reference::queue(const std::string& function, const resolve::Resolve
     for (const resolve::BoundAssignment& assignment : step.set)
         data +=
             " || jsonb_build_object(" + quoteLiteral(assignment.column) + ", " + assigned(step, assignment, why) + ")";
-    std::string after = spec.after ? ", " + quoteLiteral(std::to_string(durationMs(spec.after.value)) + " ms") : "";
+    std::string after = spec.after ? ", " + emit::printInterval(spec.after) : "";
     std::string sql = "PERFORM specql." + (spec.after ? "call_later" : function) + "(" +
                       emit::printChannel(spec.target, spec.targetParts, printed(step.targetValues, why)) + ", " +
                       emit::printMessage(spec.message, spec.messageParts, printed(step.messageValues, why)) + after +
@@ -434,7 +440,10 @@ std::string Reference::emit(const resolve::ResolvedStep& step, std::string& why)
         if (key >= 0)
             data += " || jsonb_build_object(" + quoteLiteral(entity.word + "_id") + ", " + literal_(key) + ")";
     }
-    return "PERFORM specql.emit(" + quoteLiteral(step.spec->target.value) + ", " + data + time + ");\n";
+    const std::string type = quoteLiteral(step.spec->target.value);
+    if (const Text& after = step.spec->after)
+        return "PERFORM specql.emit_later(" + type + ", " + emit::printInterval(after) + ", " + data + ");\n";
+    return "PERFORM specql.emit(" + type + ", " + data + time + ");\n";
 }
 
 std::string Reference::call(const resolve::ResolvedStep& step, std::string& why) {

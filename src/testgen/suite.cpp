@@ -12,8 +12,9 @@ namespace specql::testgen {
 namespace {
 
 std::string suiteOf(const resolve::ResolvedAction& action) {
-    const char* pattern = action.window                             ? "window_test"
-                          : action.info->spec->process              ? "saga_test"
+    const char* pattern = action.window ? "window_test"
+                          : action.info->spec->process
+                              ? action.info->spec->process->isSaga ? "saga_test" : "workflow_test"
                           : resolve::takesRows(*action.info)        ? "batch_test"
                           : spec::isCoordinated(*action.info->spec) ? "coordinated_test"
                           : spec::isTransition(*action.info->spec)  ? "states_test"

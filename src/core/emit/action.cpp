@@ -76,6 +76,7 @@ public:
 
     void emit(std::vector<Object>& functions, std::vector<Object>& triggers) {
         std::string body = keepsTimes()       ? keepDueTimes(action_, printer_)
+                           : isAwaited()      ? waitersBody()
                            : action_.isFeed() ? feedBody()
                            : function_        ? callBody()
                            : set_             ? setBody()
@@ -102,6 +103,8 @@ private:
     }
     // Does it listen to changes of rows that are due at times?
     bool keepsTimes() const { return action_.isFeed() && binding_.due; }
+    // Do steps of a process wait for it?
+    bool isAwaited() const { return !action_.waiters.empty(); }
     std::string rowsName() const { return quoteName(info_.schema, action_.base + "_rows"); }
     std::string processedName() const { return quoteName(info_.schema, action_.base + "_processed"); }
     std::string from(int branch) const { return rowsName() + "(" + std::to_string(branch) + ") AS e"; }
@@ -175,6 +178,35 @@ private:
             body += (body.empty() ? "" : "\n") + sql;
         }
         return body;
+    }
+
+    // Tells the steps that wait for these events, or whose conditions read these rows.
+    std::string waitersBody() {
+        std::string body;
+        const std::vector<resolve::ResolvedStep>& stages = process().branches.front().steps;
+        for (const resolve::Waiter& waiter : action_.waiters) {
+            const spec::Step& stage = *stages[waiter.stage].spec;
+            const std::string step = quoteLiteral(info_.name()) + ", " + std::to_string(waiter.stage + 1);
+            body += "-- step " + stage.label.value + "\n";
+            if (binding_.custom) {
+                const std::string key = stage.key.empty() ? "NULL::text" : feedText(stage.key.front().value);
+                body += "PERFORM specql.end_waits(" + step + ", array_agg(" + key + "), array_agg(" +
+                        printer_.meta("event_data", "jsonb") + "))\nFROM " + from(1) + ";\n";
+            } else if (waiter.ofRow) {
+                body += "PERFORM specql.ask_again(" + step + ", r.subject)\nFROM (SELECT DISTINCT " +
+                        printer_.meta("subject", "text") + " FROM " + from(1) + ") AS r;\n";
+            } else {
+                body += "PERFORM specql.ask_again(" + step + ", NULL);\n";
+            }
+        }
+        return body;
+    }
+
+    const resolve::ResolvedAction& process() const {
+        return *std::find_if(resolver_.actions.begin(), resolver_.actions.end(),
+                             [&](const resolve::ResolvedAction& other) {
+                                 return other.info == action_.info && !other.isFeed() && !other.isAnswer();
+                             });
     }
 
     std::string feedTime() {
@@ -279,6 +311,7 @@ private:
         function.body = text + "END;\n";
         function.comment = "Handles action " + info_.name() + (binding_.event.empty() ? "" : ": " + binding_.shown());
         if (action_.isFeed()) function.comment = "Counts for action " + info_.name() + ": " + binding_.shown();
+        if (isAwaited()) function.comment = "Lets steps of " + info_.name() + " go on: " + binding_.shown();
         if (keepsTimes()) function.comment = "Keeps when rows are due for action " + info_.name();
         if (action_.window) function.comment = "Handles the matches of action " + info_.name();
         if (action_.isAnswer())
@@ -289,6 +322,7 @@ private:
     std::string raisedBy() const {
         if (action_.isAnswer()) return "what it does when " + answered();
         if (keepsTimes()) return "which keeps when rows are due: " + binding_.shown();
+        if (isAwaited()) return "whose steps wait for it: " + binding_.shown();
         if (action_.isFeed()) return "which counts " + binding_.shown();
         if (action_.window) return "raised by a match of its condition";
         return (binding_.scheduled ? "due " : "raised by ") + binding_.shown();

@@ -5,6 +5,7 @@
 #include "emit/subject.hpp"
 #include "resolve/event_scope.hpp"
 #include "resolve/row_json.hpp"
+#include "text/duration.hpp"
 #include "text/quote.hpp"
 
 namespace specql::emit {
@@ -103,6 +104,10 @@ std::string printMessage(const Text& text, const spec::Template& parts, const st
         arguments.push_back(printed[i]);
     }
     return "format(" + quoteLiteral(format) + ", " + join(arguments, ", ") + ")";
+}
+
+std::string printInterval(const Text& length) {
+    return quoteLiteral(std::to_string(durationMs(length.value)) + " ms");
 }
 
 std::string printChannel(const Text& text, const spec::Template& parts, const std::vector<std::string>& printed) {

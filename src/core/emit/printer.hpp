@@ -91,6 +91,8 @@ PrintTable printTables(const resolve::BoundExpression& bound);
 // The text that a spec gives as a message or as a channel, of which `printed` are the values, part by part. In a
 // message what is NULL leaves nothing; a channel that has such a value is none.
 std::string printMessage(const Text& text, const spec::Template& parts, const std::vector<std::string>& printed);
+// A length of time as an SQL literal.
+std::string printInterval(const Text& length);
 std::string printChannel(const Text& text, const spec::Template& parts, const std::vector<std::string>& printed);
 // A value in such a text: times and booleans look as in JSON, whatever the settings of the session.
 std::string printInText(const resolve::Resolver& resolver, const resolve::BoundExpression& bound,

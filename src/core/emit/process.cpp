@@ -46,6 +46,10 @@ public:
         object.identity = info_.name();
         object.unit = info_.unit->key();
         object.detail = process_.isSaga ? "saga" : "process";
+        // What its steps waited for before need not be what they wait for now.
+        object.forgets = !process_.isSaga;
+        if (object.forgets)
+            object.commands.push_back("SELECT specql.unregister_action(" + quoteLiteral(info_.name()) + ");");
         object.commands.push_back("SELECT specql.register_process(" + quoteLiteral(info_.name()) + ", " +
                                   dollarQuote(json, "plan") + "::jsonb);");
         registrations.push_back(std::move(object));
@@ -119,6 +123,8 @@ private:
         if (speaksOfRows(action_.required)) body += readContexts(action_, printer, declarations);
         body += requirement(world_, action_, printer);
         std::string told = "subject => NULL, id => NULL";
+        if (info_.spec->ofRow)
+            told = "subject => " + quoteName("p_" + action_.payloadOrder.front()) + "::text, id => NULL";
         if (action_.record) {
             declarations.push_back("v_record uuid;");
             body += insertRecord(action_) + "\n";

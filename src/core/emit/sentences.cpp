@@ -359,6 +359,7 @@ private:
                                   ? "begins its steps at once, and goes on with the first"
                                   : "does its steps at the same time");
         if (stage.kind == spec::StageKind::choose) does.emplace_back("chooses which steps are done");
+        if (std::string waits = awaited(step); !waits.empty()) does.push_back(waits);
         for (const resolve::ResolvedStep& one : step.then)
             if (stage.kind != spec::StageKind::choose) does.push_back(sentence(one));
         for (const resolve::ResolvedStep& one : step.otherwise)
@@ -371,6 +372,7 @@ private:
         if (stage.timeout) text += ", up to " + stage.timeout.value;
         if (stage.retries > 0) text += ", tried again up to " + std::to_string(stage.retries) + " times";
         if (stage.parent > 0) text += "; a part of " + labelOf(stage.parent);
+        if (stage.afterTimeoutOf > 0) text += "; if " + labelOf(stage.afterTimeoutOf) + " takes too long";
         if (stage.chosenBy > 0) text += "; if " + labelOf(stage.chosenBy) + " chooses it";
         return text + (undoes.empty() ? "" : "; undone: " + join(undoes, "; "));
     }
@@ -380,6 +382,28 @@ private:
         const spec::Action& spec = *action_.info->spec;
         return spec.process && std::any_of(spec.branches.front().steps.begin(), spec.branches.front().steps.end(),
                                            [&](const spec::Step& step) { return step.label.value == name; });
+    }
+
+    // What a step of a process waits for.
+    std::string awaited(const resolve::ResolvedStep& step) {
+        const spec::Step& spec = *step.spec;
+        const std::string value = step.args.empty() ? "" : said(step.args.front());
+        switch (spec.stage->kind) {
+            case spec::StageKind::wait: return spec.after ? "waits for " + spec.after.value : "waits until " + value;
+            case spec::StageKind::waitFor:
+                return "waits for the event " + spec.stage->event.value +
+                       (value.empty() ? "" : " whose " + spec.key.front().value + " is " + value);
+            case spec::StageKind::waitUntilTrue: return "waits until " + value;
+            case spec::StageKind::ask: {
+                std::vector<std::string> choices;
+                for (const Text& choice : spec.taken)
+                    choices.push_back(choice.value);
+                return "asks " + channel(step) + ": " +
+                       quoteLiteral(filled(spec.message, spec.messageParts, step.messageValues)) + " (" +
+                       join(choices, ", ") + ")" + (spec.repeat ? ", again every " + spec.repeat.value : "");
+            }
+            default: return "";
+        }
     }
 
     const std::string& labelOf(int place) const {
@@ -420,6 +444,7 @@ public:
                 return "queues an escalation to " + channel(step) + ": " + message + sent(step, set);
             case spec::StepKind::emit:
                 return "raises the event " + spec.target.value +
+                       (spec.after ? ", after " + spec.after.value + "," : "") +
                        (set.empty() ? " with the event's own data" : " with " + set);
             case spec::StepKind::function:
             case spec::StepKind::call: return call(step);

@@ -224,12 +224,16 @@ std::string StageEmitter::write(const resolve::ResolvedStep& step, const KeptFor
     result = std::string(outcome) + " -> 0";
     if (kept.rows) result = "(" + result + ") || jsonb_build_object(" + rowsKey(entity) + ", " + outcome + ")";
     const std::string where = step.where ? " where " + commentText(world_.expressionText(step.where.expression)) : "";
+    // In a workflow a condition may fit no row: then the step was not done.
+    const bool mayMiss = step.where && !action_.info->spec->process->isSaga;
+    const std::string missing = mayMiss ? "RETURN NULL;\n"
+                                        : "RAISE EXCEPTION USING ERRCODE = 'SQ201',\n    MESSAGE = " +
+                                              quoteLiteral("there is no row of " + entity.shown() + where) + ";\n";
     return test(step) + "WITH changed AS (\n" +
            indent(withoutEnd(sql) + "\nRETURNING " + wrapList(returned, 8) + "\n", 4) +
            ")\nSELECT jsonb_agg(to_jsonb(c.*)" + (entity.key.empty() ? "" : " ORDER BY c." + quoteName(entity.key)) +
-           ") INTO " + outcome + "\nFROM changed AS c;\nIF " + outcome +
-           " IS NULL THEN\n    RAISE EXCEPTION USING ERRCODE = 'SQ201',\n        MESSAGE = " +
-           quoteLiteral("there is no row of " + entity.shown() + where) + ";\nEND IF;\n";
+           ") INTO " + outcome + "\nFROM changed AS c;\nIF " + outcome + " IS NULL THEN\n" + indent(missing, 4) +
+           "END IF;\n";
 }
 
 std::string StageEmitter::run(const KeptForUndo& kept, std::string& result) {
@@ -280,7 +284,12 @@ std::string StageEmitter::body(const KeptForUndo& kept) {
             if (!before.empty()) sql += steps_.emit(before, {StepPlace::Rows::once, "", 0, ""}) + "\n";
             return sql + "RETURN " + payload(stage_.then.back()) + ";\n";
         }
-        default: break;
+        case spec::StageKind::wait:
+        case spec::StageKind::waitFor:
+        case spec::StageKind::waitUntilTrue:
+        case spec::StageKind::ask: return condition + "RETURN jsonb_build_object(" + wrapList(awaited(), 4) + ");\n";
+        case spec::StageKind::run:
+        case spec::StageKind::check: break;
     }
     std::string result;
     std::string sql = condition + run(kept, result), used = usedThen(kept);
@@ -289,6 +298,30 @@ std::string StageEmitter::body(const KeptForUndo& kept) {
     else if (!used.empty())
         result = (result == outcome ? result : "(" + result + ")") + " || ";
     return sql + (sql.empty() ? "" : "\n") + "RETURN " + result + used + ";\n";
+}
+
+// What it waits for, as pairs of a JSON object.
+std::vector<std::string> StageEmitter::awaited() {
+    const spec::Step& spec = *stage_.spec;
+    auto argument = [&] { return "(" + printer_.print(stage_.args.front()) + ")"; };
+    auto later = [](const Text& length) { return "specql.clock() + interval " + printInterval(length); };
+    switch (spec.stage->kind) {
+        case spec::StageKind::wait:
+            return {"'until', " + (spec.after ? later(spec.after) : argument() + "::timestamp with time zone")};
+        case spec::StageKind::waitFor: return {"'key', " + (stage_.args.empty() ? "NULL" : argument() + "::text")};
+        case spec::StageKind::waitUntilTrue: return {"'holds', coalesce(" + argument() + ", false)"};
+        default: break;
+    }
+    std::vector<std::string> choices;
+    for (const Text& choice : spec.taken)
+        choices.push_back(quoteJson(choice.value));
+    std::vector<std::string> pairs = {"'role', " + steps_.channelOf(stage_), "'question', " + steps_.messageOf(stage_),
+                                      "'choices', '[" + join(choices, ", ") + "]'::jsonb"};
+    // Without a time of its own the answer is due when nobody waits for it any more.
+    const Text& due = spec.stage->due ? spec.stage->due : spec.stage->timeout;
+    if (due) pairs.push_back("'due', " + later(due));
+    if (spec.repeat) pairs.push_back("'repeat', " + printInterval(spec.repeat));
+    return pairs;
 }
 
 FunctionText StageEmitter::does(const KeptForUndo& kept) {

@@ -46,6 +46,7 @@ private:
     std::string unless(const resolve::BoundExpression& condition);
     std::string body(const KeptForUndo& kept);
     std::string choices();
+    std::vector<std::string> awaited();
     std::string run(const KeptForUndo& kept, std::string& result);
     std::string write(const resolve::ResolvedStep& step, const KeptForUndo& kept, std::string& result);
     std::string test(const resolve::ResolvedStep& step);

@@ -193,7 +193,7 @@ std::string StepEmitter::queue(const std::string& function, const resolve::Resol
     std::string head = "specql." + (spec.after ? "call_later" : function) + "(" +
                        printChannel(spec.target, spec.targetParts, templateValues(step.targetValues)) + ", " +
                        messageSql(step) + ", ";
-    if (spec.after) head += quoteLiteral(std::to_string(durationMs(spec.after.value)) + " ms") + ", ";
+    if (spec.after) head += printInterval(spec.after) + ", ";
     std::string tail;
     if (spec.severity) tail += ", severity => " + quoteLiteral(spec.severity.value);
     if (spec.repeat) tail += ", repeat => " + quoteLiteral(spec.repeat.value);
@@ -217,9 +217,8 @@ std::string StepEmitter::queueOnce(const resolve::ResolvedStep& step, const Step
     std::string call = quoteLiteral(spec.target.value) + ", " + quoteLiteral(spec.message.value) + ", ";
     std::string payload = spec.ownPayload ? jsonObject(step) : eventData(place);
     std::string tail;
-    auto interval = [](const Text& length) { return quoteLiteral(std::to_string(durationMs(length.value)) + " ms"); };
-    if (spec.dedupeFor) tail += ", dedupe_for => " + interval(spec.dedupeFor);
-    if (spec.after) tail += ", after => " + interval(spec.after);
+    if (spec.dedupeFor) tail += ", dedupe_for => " + printInterval(spec.dedupeFor);
+    if (spec.after) tail += ", after => " + printInterval(spec.after);
     std::string sql;
     if (!place.from.empty()) sql = perform("specql.reserve_keys(" + call + "array_agg(" + key + "))", place);
     return sql + perform("specql.call_once(" + call + key + ", " + eventId(place) + ", " + payload + tail + ")", place);
@@ -386,7 +385,10 @@ std::string StepEmitter::emitEvent(const resolve::ResolvedStep& step, const Step
                 time = ", (" + assignmentSql(assignment) + ")::timestamp with time zone";
         data = jsonObject(step);
     }
-    return perform("specql.emit(" + quoteLiteral(step.spec->target.value) + ", " + data + time + ")", place);
+    std::string type = quoteLiteral(step.spec->target.value);
+    if (const Text& after = step.spec->after)
+        return perform("specql.emit_later(" + type + ", " + printInterval(after) + ", " + data + ")", place);
+    return perform("specql.emit(" + type + ", " + data + time + ")", place);
 }
 
 std::string StepEmitter::call(const resolve::ResolvedStep& step, const StepPlace& place) {

@@ -42,6 +42,9 @@ public:
     // What a step sends, as one JSON object, and the message of one that fails.
     std::string objectOf(const resolve::ResolvedStep& step) { return jsonObject(step); }
     std::string messageOf(const resolve::ResolvedStep& step) { return messageSql(step); }
+    std::string channelOf(const resolve::ResolvedStep& step) {
+        return printChannel(step.spec->target, step.spec->targetParts, templateValues(step.targetValues));
+    }
     // Variables that the statements need in DECLARE.
     const std::vector<std::string>& declarations() const { return declarations_; }
     // Event rows that wait for deliveries: where to find them again.

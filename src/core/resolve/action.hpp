@@ -219,6 +219,12 @@ struct LocalValue {
     std::string type;     // when it is known
 };
 
+// A step of a process that an event, or a change of rows, may let go on.
+struct Waiter {
+    size_t stage = 0;    // its place, from 0
+    bool ofRow = false;  // it reads nothing of these rows but the one that its process is about
+};
+
 struct ResolvedAction {
     const ActionInfo* info = nullptr;
     Binding binding;
@@ -231,8 +237,10 @@ struct ResolvedAction {
     std::vector<std::string> payloadOrder;       // in order of first use
     std::string batchParameter;      // bulk: the array whose elements have these keys; empty if they are parameters
     const Window* window = nullptr;  // set for the action that handles the window's matches
-    // Set for a listener that feeds it, the name of its event; and for one that keeps due times.
+    // Set for a listener that feeds it, the name of its event; and for one that keeps due times, or lets a process go
+    // on.
     std::string source;
+    std::vector<Waiter> waiters;  // the same, of that one: the steps that wait
     bool isFeed() const { return !source.empty(); }
     std::string answer;  // set for what is done with answers to a call: payments.charge.succeeded
     bool isAnswer() const { return !answer.empty(); }

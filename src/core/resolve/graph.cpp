@@ -160,7 +160,10 @@ private:
                 case spec::StepKind::update: write.op = opUpdate; break;
                 case spec::StepKind::upsert: write.op = opInsert | opUpdate; break;
                 case spec::StepKind::remove: write.op = opDelete; break;
-                case spec::StepKind::emit: write.event = step.spec->target.value; break;
+                case spec::StepKind::emit:
+                    if (step.spec->after) continue;  // handled later, after a commit
+                    write.event = step.spec->target.value;
+                    break;
                 default: continue;
             }
             write.entity = step.target;

@@ -128,8 +128,11 @@ ResolvedStep ProcessBinder::bindStage(const spec::Step& stage, size_t place, con
     ResolvedStep resolved;
     resolved.spec = &stage;
     resolved.condition = expressions_.bind(stage.condition, "boolean", scope);
+    const char* type = stage.stage->kind == spec::StageKind::waitUntilTrue ? "boolean"
+                       : stage.stage->kind == spec::StageKind::wait        ? "timestamp with time zone"
+                                                                           : "";
     for (spec::ExpressionRef arg : stage.args)
-        resolved.args.push_back(expressions_.bind(arg, "", scope));
+        resolved.args.push_back(expressions_.bind(arg, type, scope));
     resolved.targetValues = steps_.bindTemplate(stage.targetParts, scope);
     resolved.messageValues = steps_.bindTemplate(stage.messageParts, scope);
     resolved.then = bindDoes(stage.then, scope);

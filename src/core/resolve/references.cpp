@@ -84,9 +84,10 @@ private:
         const Binding& binding = action.binding;
         if (!binding.custom && binding.entity && !shrinks(action))
             add(action,
-                binding.due       ? "is due at times of"
-                : action.isFeed() ? "counts changes of"
-                                  : "is raised by changes of",
+                binding.due               ? "is due at times of"
+                : !action.waiters.empty() ? "waits for changes of"
+                : action.isFeed()         ? "counts changes of"
+                                          : "is raised by changes of",
                 *binding.entity);
         for (const ResolvedBranch& branch : action.branches) {
             ofSteps(action, branch.steps);

@@ -8,6 +8,7 @@
 #include "resolve/batch.hpp"
 #include "resolve/due.hpp"
 #include "resolve/feeds.hpp"
+#include "resolve/waits.hpp"
 #include "spec/states.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -178,7 +179,10 @@ void Resolver::resolveAction(const ActionInfo& action) {
         addAnswers(*this, world_, action, resolved.binding, resolved.base);
         const Binding raised = resolved.binding;
         const std::string base = resolved.base;
+        // A copy: those who listen are added to the same list.
+        const ResolvedAction process = spec.process ? resolved : ResolvedAction();
         actions.push_back(std::move(resolved));
+        if (spec.process) addWaiters(*this, world_, action, process);
         if (raised.isDue()) addDueListeners(*this, world_, action, raised, base);
         return;
     }

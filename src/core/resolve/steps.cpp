@@ -332,6 +332,8 @@ ResolvedStep StepBinder::bindStep(const spec::Step& step, Scope& scope) {
             for (const spec::Assignment& assignment : step.set) {
                 BoundAssignment bound;
                 bound.column = assignment.column.value;
+                if (step.after && bound.column == eventTimeKey)
+                    world_.report(*action_.file, Code::R370, assignment.column.pos);
                 bound.value = expressions_.bind(assignment.value,
                                                 bound.column == eventTimeKey ? "timestamp with time zone" : "", scope);
                 resolved.set.push_back(std::move(bound));

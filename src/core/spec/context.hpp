@@ -1,6 +1,7 @@
 // What all readers of the spec stage share: the text, the Spec being filled, and the questions asked of every node.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,8 @@
 namespace specql::spec {
 
 using Words = std::vector<std::string>;
+
+constexpr int64_t longestAfterMs = 366LL * 24 * 3600 * 1000;
 
 struct ReadContext {
     const Source& source;

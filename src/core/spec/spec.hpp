@@ -129,6 +129,7 @@ struct Stage {
     int retries = 0;
     Text timeout, backoff;
     Text event;  // that it waits for
+    Text due;    // of a question: after which time the answer is due
 };
 
 struct Step {
@@ -146,7 +147,7 @@ struct Step {
     ExpressionRef limit;
     Text limitSum;                 // LIMIT SUM(quantity) <= …: the column; `limit` is then the right side
     Text severity, repeat;         // escalate: how bad, and how often it is sent until somebody acknowledges it
-    Text after;                    // call_external: how long it waits before it leaves
+    Text after;                    // call_external, emit: how long it waits before it leaves, or is raised
     ExpressionRef idempotencyKey;  // call_external: a second call with this value is not queued
     Text dedupeFor;                // for how long; empty: a day
     Text message;                  // operation of call_external; message of notify/escalate; error of validate/find
@@ -161,7 +162,8 @@ struct Step {
     bool hasElse = false;                     // find: there are such steps
     std::vector<Step> onResponse, onFailure;  // call_external: what is done when the answer has come, or none will
     std::vector<Text> taken;                  // of an entity of several: columns whose values are given by the caller;
-                                              // of a choice of a process: the steps that are done then
+                                              // of a choice of a process: the steps that are done then; of a
+                                              // question: what may be answered
     Text items;                               // the same: the array whose elements become its rows, or none
     std::optional<Stage> stage;
     Pos pos;

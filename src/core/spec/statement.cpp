@@ -69,7 +69,7 @@ public:
         }
         step_.target = piece(begin, begin + name);
         size_t rest = skipSpace(value_, begin + name);
-        if (cutVia(rest) && cutName(rest) && cutKey(rest)) {
+        if (cutVia(rest) && cutName(rest) && cutKey(rest) && cutAfter(rest)) {
             readClauses(rest, columns);
         }
     }
@@ -199,6 +199,20 @@ private:
         return true;
     }
 
+    // "AFTER 2 days", behind the name of an event.
+    bool cutAfter(size_t& rest) {
+        if (step_.kind != StepKind::emit || findKeyword(value_, "AFTER", rest) != rest || rest >= value_.size()) {
+            return true;
+        }
+        size_t begin = skipSpace(value_, keywordEnd(value_, rest, "AFTER"));
+        size_t clause = std::min(findKeyword(value_, "SET", begin), value_.size());
+        size_t end = trimEnd(value_, std::min(begin, clause), clause);
+        step_.after = piece(std::min(begin, end), end);
+        context_.checkDuration("after", step_.after, longestAfterMs);
+        rest = clause;
+        return true;
+    }
+
     void cutClauses(size_t from) {
         if (findKeyword(value_, "SET", from) == from && from < value_.size()) {
             set_.begin = from;
@@ -228,7 +242,9 @@ private:
             return true;
         }
         std::string word = value_.substr(rest, value_.find_first_of(" \t\n=", rest) - rest);
-        std::string hint = didYouMean(word, {"SET", "VIA", "WHERE", "ORDER BY", "LIMIT"});
+        std::string hint = step_.kind == StepKind::emit
+                               ? didYouMean(word, {"SET", "AFTER"})
+                               : didYouMean(word, {"SET", "VIA", "WHERE", "ORDER BY", "LIMIT"});
         report(Code::S018, rest, "\"" + word + "\" cannot stand behind the name of " + targetName(),
                hint.empty() ? "write '" + step_.verb.value + ": " + step_.target.value +
                                   (takesOf(step_.kind).set ? " SET column = expression'" : " WHERE condition'")

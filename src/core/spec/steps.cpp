@@ -8,7 +8,6 @@ namespace specql::spec {
 
 namespace {
 
-constexpr int64_t longestAfterMs = 366LL * 24 * 3600 * 1000;
 constexpr int64_t longestDedupeMs = longestAfterMs;
 
 // A table, not a chain of ifs: the word, its kind, and the keys that may stand beside it.
@@ -35,7 +34,7 @@ const std::vector<Verb>& verbs() {
          {"after", "idempotency_key", "dedupe_for", "on_response", "on_failure"}},
         {"notify", StepKind::notify, {}},
         {"escalate", StepKind::escalate, {}},
-        {"emit", StepKind::emit, {}},
+        {"emit", StepKind::emit, {"after"}},
         {"validate", StepKind::validate, {"error"}},
         {"if", StepKind::branch, {"then", "else"}},
         {"foreach", StepKind::foreach, {"do"}},
@@ -194,6 +193,7 @@ private:
         }
         size_t errorsBefore = context_.diagnostics.errorCount();
         readStatement(context_, statement, &entry.value, step);
+        readLater(step);
         return isUsable(step, errorsBefore);
     }
 
@@ -278,7 +278,10 @@ private:
                 readKey(step);
                 readAnswers(step);
                 return;
-            default: readStatementValue(value, step); return;
+            default:
+                readStatementValue(value, step);
+                readLater(step);
+                return;
         }
     }
 
@@ -300,6 +303,19 @@ private:
         if (step.after) {
             context_.checkDuration("after", step.after, longestAfterMs);
         }
+    }
+
+    // Of an event its sentence may say it.
+    void readLater(Step& step) {
+        const yaml::Entry* after = node_.find("after");
+        if (step.kind != StepKind::emit || after == nullptr) {
+            return;
+        }
+        if (step.after) {
+            context_.diagnostics.report(Code::S370, after->key.pos);
+            return;
+        }
+        readAfter(step);
     }
 
     void readKey(Step& step) {

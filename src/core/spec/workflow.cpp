@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "spec/parts.hpp"
+#include "spec/waits.hpp"
 #include "text/ascii.hpp"
 #include "text/quote.hpp"
 #include "text/sql_text.hpp"
@@ -14,7 +15,6 @@ namespace {
 
 const Words workflowPatterns = {"composite/workflow_orchestrator", "workflow_orchestrator"};
 const Words choicePatterns = {"composite/conditional_workflow", "conditional_workflow"};
-const Words waits = {"wait_for", "parallel", "wait", "wait_until", "ask", "timeout", "on_timeout"};
 
 // What a step with `action:` does, and the keys that say it.
 struct ActionForm {
@@ -30,7 +30,7 @@ const std::vector<ActionForm>& forms() {
         {"delete", StepKind::remove, {"entity"}},
         {"call_external", StepKind::callExternal, {"service", "operation", "method", "params"}},
         {"notify", StepKind::notify, {"recipient", "message", "params"}},
-        {"emit", StepKind::emit, {"event", "params"}},
+        {"emit", StepKind::emit, {"event", "params", "after"}},
     };
     return all;
 }
@@ -94,11 +94,10 @@ public:
             return false;
         }
         name = context_.requiredText(node_, "step", {"step"}, "a step of a workflow");
-        for (const yaml::Entry& entry : node_.entries) {
-            if (holds(waits, entry.key.value)) {
-                return reportWait(entry.key.pos, name, "let an action that the event raises go on");
-            }
-        }
+        return readNamed(name, step);
+    }
+
+    bool readNamed(const Text& name, Step& step) {
         const bool isRead = node_.find("action") != nullptr  ? readAction(name, {"step"}, step)
                             : node_.find("error") != nullptr ? readGuard(name, step)
                                                              : readPlain(name, step);
@@ -107,12 +106,6 @@ public:
     }
 
 private:
-    bool reportWait(Pos pos, const Text& name, const std::string& hint) {
-        context_.diagnostics.report(
-            Code::S313, pos, "the step " + name.value + " waits, and processes that wait are not built yet", hint);
-        return false;
-    }
-
     bool reportUnclear(const Text& name, const std::string& hint) {
         context_.diagnostics.report(Code::S312, node_.pos,
                                     "the step " + name.value + " does nothing, or more than one thing", hint);
@@ -143,10 +136,6 @@ private:
         };
         own.entries.erase(std::remove_if(own.entries.begin(), own.entries.end(), isOurs), own.entries.end());
         const yaml::Entry* condition = node_.find("condition");
-        if (own.entries.empty() && condition != nullptr) {
-            return reportWait(condition->key.pos, name,
-                              "with error: beside the condition the call fails if it does not hold");
-        }
         if (own.entries.empty()) {
             return reportUnclear(name, "write condition and error, or action, notify, call or another step");
         }
@@ -229,6 +218,10 @@ private:
         }
         readStatement(context_, statement, fields == nullptr ? nullptr : &columns, step);
         step.ofFields = true;
+        if (Text after = emits ? context_.text(node_, "after") : Text()) {
+            context_.checkDuration("after", after, longestAfterMs);
+            step.after = after;
+        }
         if (!entity) {
             step.target = {};
         }
@@ -377,6 +370,9 @@ void readWorkflow(ReadContext& context, const yaml::Node& node, Action& action) 
     if (steps != nullptr && steps->items.empty()) {
         context.diagnostics.report(Code::S004, steps->pos, "\"workflow\" is empty");
     }
+    if (steps != nullptr && waits(*steps)) {
+        return readWaitingWorkflow(context, node, *steps, action);
+    }
     Words names;
     for (const yaml::Node& item : steps == nullptr ? std::vector<yaml::Node>() : steps->items) {
         Text name;
@@ -397,6 +393,10 @@ void readWorkflow(ReadContext& context, const yaml::Node& node, Action& action) 
 
 bool readActionForm(ReadContext& context, const yaml::Node& node, const Text& name, const Words& others, Step& step) {
     return WorkflowStep(context, node).readAction(name, others, step);
+}
+
+bool readWorkflowStep(ReadContext& context, const yaml::Node& node, const Text& name, Step& step) {
+    return WorkflowStep(context, node).readNamed(name, step);
 }
 
 void completeWorkflows(ReadContext& context) {

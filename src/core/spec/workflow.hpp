@@ -15,6 +15,8 @@ void readWorkflow(ReadContext& context, const yaml::Node& node, Action& action);
 // What a step does that is written as action:, entity:, fields:, …, under its name. `others`: keys beside those. False
 // if it was refused.
 bool readActionForm(ReadContext& context, const yaml::Node& node, const Text& name, const Words& others, Step& step);
+// A step of a workflow but for its name; false if it was refused.
+bool readWorkflowStep(ReadContext& context, const yaml::Node& node, const Text& name, Step& step);
 // When all documents are read: whose rows steps mean that name none, and values of enums that are written bare.
 void completeWorkflows(ReadContext& context);
 

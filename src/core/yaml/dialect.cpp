@@ -34,8 +34,8 @@ size_t nextWord(std::string_view text, size_t at) {
     return std::min(text.find_first_not_of(" \t", end), text.size());
 }
 
-// "InventoryEvent SET", "Account VIA debit SET", "Stock ON (product, place) SET": a name, perhaps the way to the row or
-// what its key is, and the word; nothing else.
+// "InventoryEvent SET", "Account VIA debit SET", "Stock ON (product, place) SET", "reminder AFTER 2 days SET": a name,
+// perhaps the way to the row, what its key is, or when it comes, and the word; nothing else.
 bool isTargetWithSet(std::string_view value) {
     size_t word = nextWord(value, 0);
     if (word < value.size() && isWordAt(value, word, "VIA")) {
@@ -43,6 +43,9 @@ bool isTargetWithSet(std::string_view value) {
     }
     if (word < value.size() && isWordAt(value, word, "ON")) {
         word = nextWord(value, std::min(value.find(')', word), value.size()));
+    }
+    if (word < value.size() && isWordAt(value, word, "AFTER")) {
+        word = std::max(word, value.find_last_of(" \t") + 1);
     }
     return value.size() - word == 3 && isWordAt(value, word, "SET");
 }
@@ -105,7 +108,7 @@ bool isKeyLine(std::string_view line, size_t indent) {
 
 // Does the line begin with a keyword that continues a statement of the line above?
 bool startsWithClause(std::string_view line) {
-    for (const char* keyword : {"SET", "VIA", "ON", "WHERE", "AND", "OR", "ORDER", "LIMIT"}) {
+    for (const char* keyword : {"SET", "VIA", "ON", "AFTER", "WHERE", "AND", "OR", "ORDER", "LIMIT"}) {
         if (isWordAt(line, 0, keyword)) {
             return true;
         }
@@ -278,7 +281,8 @@ private:
         std::string_view value = line.substr(info.valueBegin, info.valueEnd - info.valueBegin);
         size_t nameEnd = value.find_first_of(" \t");
         size_t second = nameEnd == std::string_view::npos ? nameEnd : value.find_first_not_of(" \t", nameEnd);
-        bool saysSet = second != std::string_view::npos && isWordAt(value, second, "SET");
+        bool saysSet =
+            second != std::string_view::npos && (isWordAt(value, second, "SET") || isWordAt(value, second, "AFTER"));
         return key == "update" || key == "delete" || key == "upsert" || key == "find" || key == "lock" ||
                key == "foreach" || saysSet;
     }

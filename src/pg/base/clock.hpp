@@ -11,4 +11,9 @@ inline TimestampTz engineTime() {
     return GetCurrentTimestamp() + settings::clockOffset;
 }
 
+constexpr double longestWait = 366 * 24 * 3600.0;  // seconds
+
+// The time after another. An error unless it is from 0 to 366 days later; `function` is the SQL function for its text.
+TimestampTz timeAfter(TimestampTz now, const Interval* after, const char* function);
+
 }  // namespace specql

@@ -8,6 +8,7 @@
 #include "pg/bridge/extension.hpp"
 #include "pg/bridge/spi.hpp"
 #include "pg/capture/registry.hpp"
+#include "pg/handling/later.hpp"
 #include "pg/handling/log.hpp"
 #include "pg/handling/run.hpp"
 #include "pg/handling/waiting.hpp"
@@ -97,10 +98,14 @@ bool isRepeated(Emission* emission) {
     return true;
 }
 
-void raiseEvents(Emission* emission) {
+void prepareEmission(const Emission* emission) {
     PreventCommandIfReadOnly("specql.emit()");
     PreventCommandIfParallelMode("specql.emit()");
     requireEmitter(emission);
+}
+
+void raiseEvents(Emission* emission) {
+    prepareEmission(emission);
     emission->ids = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t) * Max(emission->count, 1)));
     for (int i = 0; i < emission->count; ++i)
         newUuid(&emission->ids[i]);
@@ -164,6 +169,20 @@ SPECQL_FUNCTION(specql_emit_once) {
     Datum payload = PG_ARGISNULL(2) ? emptyPayload() : PointerGetDatum(PG_GETARG_JSONB_P(2));
     return emitOne(type, payload, !PG_ARGISNULL(3), PG_ARGISNULL(3) ? 0 : PG_GETARG_TIMESTAMPTZ(3), PG_GETARG_DATUM(1),
                    PG_ARGISNULL(4) ? nullptr : PG_GETARG_INTERVAL_P(4));
+}
+
+SPECQL_FUNCTION(specql_emit_later) {
+    const char* type = typeArgument(fcinfo);
+    if (PG_ARGISNULL(1))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("specql.emit_later: after is NULL")));
+    Datum payload = PG_ARGISNULL(2) ? emptyPayload() : PointerGetDatum(PG_GETARG_JSONB_P(2));
+    TimestampTz due = timeAfter(engineTime(), PG_GETARG_INTERVAL_P(1), "specql.emit_later");
+    const Emission emission = {type, 1, &payload, &due, nullptr, 0, nullptr};
+    prepareEmission(&emission);
+    auto* id = static_cast<pg_uuid_t*>(palloc(sizeof(pg_uuid_t)));
+    newUuid(id);
+    keepForLater(type, id, payload, due);
+    return UUIDPGetDatum(id);
 }
 
 // specql.emit(type, text, text), for calls with string literals: the parser could not choose between the jsonb and the

@@ -92,12 +92,9 @@ void logHandled(const capture::Frame* frame) {
 namespace {
 
 // Events that no handler is run for. `why` is nullptr if nothing is to be said of them.
-void logUnhandled(const char* type, const char* state, const char* why, const pg_uuid_t* ids, const Datum* payloads,
-                  const TimestampTz* times, int count) {
+void logUnhandled(const capture::EventOrigin& origin, const char* state, const char* why, const pg_uuid_t* ids,
+                  const Datum* payloads, const TimestampTz* times, int count) {
     if (settings::logEvents == settings::logFailed) return;
-    // An action that is applied later may handle the event in a replay, and ask for its caller.
-    capture::EventOrigin origin =
-        capture::originOf(type, capture::currentLineage(), capture::callerToStore(capture::currentCaller()));
     Datum stateText = CStringGetTextDatum(state);
     LogWriter log = openLog(currentLogSlot(), count);
     for (int i = 0; i < count; ++i) {
@@ -111,15 +108,24 @@ void logUnhandled(const char* type, const char* state, const char* why, const pg
     closeWriter(log.rows);
 }
 
+// An action that is applied later may handle the event in a replay, and ask for its caller.
+capture::EventOrigin raisedNow(const char* type) {
+    return capture::originOf(type, capture::currentLineage(), capture::callerToStore(capture::currentCaller()));
+}
+
 }  // namespace
 
 void logUnheard(const char* type, const pg_uuid_t* ids, const Datum* payloads, const TimestampTz* times, int count) {
-    logUnhandled(type, "unheard", nullptr, ids, payloads, times, count);
+    logUnhandled(raisedNow(type), "unheard", nullptr, ids, payloads, times, count);
+}
+
+void logUnheard(const capture::EventOrigin& origin, const pg_uuid_t* id, Datum payload, TimestampTz time) {
+    logUnhandled(origin, "unheard", nullptr, id, &payload, &time, 1);
 }
 
 void logRepeated(const char* type, const pg_uuid_t* id, TimestampTz time, const char* why) {
     Datum payload = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
-    logUnhandled(type, "repeated", why, id, &payload, &time, 1);
+    logUnhandled(raisedNow(type), "repeated", why, id, &payload, &time, 1);
 }
 
 }  // namespace specql::handling

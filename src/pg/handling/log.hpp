@@ -1,6 +1,7 @@
 // The event log: finished events, one row per event and handling action, written in bulk.
 #pragma once
 
+#include "pg/capture/event_columns.hpp"
 #include "pg/capture/frame.hpp"
 
 namespace specql::handling {
@@ -12,6 +13,9 @@ void logHandled(const capture::Frame* frame);
 // Writes a row for each of `count` custom events that no action listens to; ids, jsonb data and times are parallel
 // arrays.
 void logUnheard(const char* type, const pg_uuid_t* ids, const Datum* data, const TimestampTz* times, int count);
+
+// The same for one that was kept, with what it had then.
+void logUnheard(const capture::EventOrigin& origin, const pg_uuid_t* id, Datum data, TimestampTz time);
 
 // The same for one that is not handled because another with its key is known; `why` says which. Its data are not kept:
 // of an event without action everybody sees them.

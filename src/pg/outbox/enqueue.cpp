@@ -1,5 +1,6 @@
 // specql.call_external, notify and escalate: they queue deliveries as rows of specql.outbox, in the transaction of the
 // handler.
+#include "pg/base/clock.hpp"
 #include "pg/base/event_settings.hpp"
 #include "pg/base/known_key.hpp"
 #include "pg/base/table_writer.hpp"
@@ -27,7 +28,7 @@ const char* const functionNames[] = {"specql.call_external", "specql.notify", "s
 enum OwnColumn { ownId, ownAggregateType, ownAggregateId, ownType, ownOperation, ownPayload, ownTraceparent, ownKey };
 
 constexpr Size longestName = 255;  // bytes of a service or an operation: both are in indexes
-constexpr double shortestRepeat = 0.1, longestRepeat = 366 * 24 * 3600.0;  // seconds
+constexpr double shortestRepeat = 0.1, longestRepeat = longestWait;  // seconds
 
 struct Queue {
     BulkWriter* rows;       // nullptr in a replay that delivers nothing
@@ -78,17 +79,6 @@ void checkRepeat(const Interval* repeat) {
                         errhint("NULL sends the escalation once.")));
 }
 
-// Not before this time.
-TimestampTz timeAfter(TimestampTz now, const Interval* after) {
-    double days = 30.0 * after->month + after->day;
-    double seconds = days * 24 * 3600 + static_cast<double>(after->time) / USECS_PER_SEC;
-    if (seconds < 0 || seconds > longestRepeat)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-                        errmsg("specql.call_later: the time must be from 0 to 366 days")));
-    return DatumGetTimestampTz(
-        DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now), IntervalPGetDatum(after)));
-}
-
 // Checks the arguments that all deliveries of a call share. `options` is the number of the argument with the severity,
 // which only escalations have; the interval of their repetition is the next one.
 Queue openQueue(FunctionCallInfo fcinfo, Kind kind, capture::Frame* frame, int64_t expected, int options,
@@ -127,7 +117,8 @@ Queue openQueue(FunctionCallInfo fcinfo, Kind kind, capture::Frame* frame, int64
                        (queue.severity.isnull ? 0 : sizeOf(queue.severity.value));
     queue.now = queue.availableAt = GetCurrentTimestamp();
     if (after >= 0)
-        queue.availableAt = timeAfter(queue.now, DatumGetIntervalP(argument(fcinfo, after, "a time", kind)));
+        queue.availableAt =
+            timeAfter(queue.now, DatumGetIntervalP(argument(fcinfo, after, "a time", kind)), "specql.call_later");
     queue.expected = expected;
     if (capture::deliversNothing(frame)) return queue;
     queue.rows = openWriter("outbox", expected);

@@ -130,25 +130,17 @@ int doWindow(const Job* job) {
     return static_cast<int>(Max(pause, counted == 0 ? blockedMs : 0));
 }
 
-// What is due is handled at once, too.
-int raiseDue(const Job* job, const char* sql) {
+// What is due is handled at once, too. Events that were raised for later wait for any actions, which are other jobs.
+int doTime(const Job* job) {
     const Job events = {"released", job->action, 0};
     bool begun = false;
-    bool good = inEnginesTransaction([job, sql, &events, &begun] {
-        (void)spi::query(sql, {textArgument(job->action)});
+    bool good = inEnginesTransaction([job, &events, &begun] {
+        (void)spi::query("SELECT specql.raise_time($1, $2)", {textArgument(job->kind), textArgument(job->action)});
         begun = spi::query(beginMatchesSql, {textArgument(events.action), textArgument(events.kind)}) == 1;
     });
     if (!good) return failedMs;
     if (begun) handleTogether(&events);
     return begun ? 0 : blockedMs;
-}
-
-int doSchedule(const Job* job) {
-    return raiseDue(job, "SELECT specql.raise_due($1)");
-}
-
-int doDue(const Job* job) {
-    return raiseDue(job, "SELECT specql.raise_due_rows($1)");
 }
 
 int goOnTogether(const Job* job) {
@@ -316,9 +308,10 @@ struct Kind {
     const char* name;
     int (*work)(const Job*);
 };
-constexpr Kind kinds[] = {{"failures", doFailures}, {"released", doReleased}, {"window", doWindow},
-                          {"schedule", doSchedule}, {"due", doDue},           {"functions", doFunctions},
-                          {"finished", doFinished}, {"upkeep", doUpkeep},     {"process", doProcess}};
+constexpr Kind kinds[] = {{"failures", doFailures},   {"released", doReleased}, {"window", doWindow},
+                          {"schedule", doTime},       {"due", doTime},          {"later", doTime},
+                          {"functions", doFunctions}, {"finished", doFinished}, {"upkeep", doUpkeep},
+                          {"process", doProcess}};
 
 }  // namespace
 

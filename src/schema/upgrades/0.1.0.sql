@@ -153,9 +153,9 @@ WHERE kind = 'index';
 -- @new specql.object_relation
 -- @new failure_action
 -- @new specql.begun_work
--- @new specql.schedule
 -- Its body comes with those of the others.
-CREATE FUNCTION specql.forget_due_rows() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE FUNCTION specql.forget_dropped() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+-- @new specql.schedule
 -- @new specql.due_rule
 -- @new specql.due_row
 -- Its body comes with those of the others.
@@ -167,6 +167,7 @@ CREATE FUNCTION specql.forget_dropped_plans() RETURNS trigger LANGUAGE plpgsql A
 -- @new specql.process_ready
 -- @new specql.task
 -- @new specql.finished_process
+-- @new specql.later_event
 -- @new specql.happening
 -- @new specql.worker_presence
 -- Its body comes with those of the others.
