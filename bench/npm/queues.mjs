@@ -1,7 +1,7 @@
 // The queues of npm, by their own APIs. Prints the microseconds and the bytes of WAL of each message; what is timed begins with a
 // connection that is there and ends when the last message is done for good.
 //
-//   queues.mjs PACKAGES make|at-once|drain SIDE MESSAGES       PGHOST, PGPORT, PGUSER and PGDATABASE say where
+//   queues.mjs PACKAGES make|at-once|drain|steps SIDE MESSAGES       PGHOST, PGPORT, PGUSER and PGDATABASE say where
 import { createRequire } from 'node:module';
 
 const [packages, what, side, count] = process.argv.slice(2);
@@ -27,6 +27,28 @@ const graphile = {
             logger: new (require('graphile-worker').Logger)(() => () => {}),
             preset: { worker: { concurrentJobs: 100, localQueue: { size: 100 }, completeJobBatchDelay: 0 } },
             taskList: { op: async () => { if (++done === messages) finished(); } },
+        });
+        await all;
+        await runner.stop();
+        return done;
+    },
+    // Each job is a step of an instance, and adds the job of the next.
+    async steps() {
+        await pool.query('SELECT bench.begin_trades($1)', [messages]);
+        let done = 0;
+        let finished;
+        const all = new Promise((resolve) => { finished = resolve; });
+        const runner = await require('graphile-worker').run({
+            pgPool: pool,
+            noHandleSignals: true,
+            logger: new (require('graphile-worker').Logger)(() => () => {}),
+            preset: { worker: { concurrentJobs: 8, localQueue: { size: 100 }, completeJobBatchDelay: 0 } },
+            taskList: {
+                step: async (payload, helpers) => {
+                    const { rows } = await helpers.query('SELECT bench.step($1, $2) AS last', [payload.trade, payload.step]);
+                    if (rows[0].last && ++done === messages) finished();
+                },
+            },
         });
         await all;
         await runner.stop();
