@@ -27,6 +27,9 @@ SET specql.clock_offset = '61 minutes';
 SELECT specql.drain() >= 0 AS drained;
 SELECT d.name, h.measurements, h.average, h.highest FROM metrics.hourly AS h JOIN metrics.device AS d ON d.id = h.device_id ORDER BY d.name;
 
+-- What a chart has drawn stays with it.
+CREATE TABLE IF NOT EXISTS metrics.drawn AS SELECT * FROM metrics.hourly;
+
 \echo Three years later the partitions of now are gone, and those of then are there. The devices know what they knew.
 SET specql.clock_offset = '1100 days';
 SELECT specql.drain() >= 0 AS drained;
