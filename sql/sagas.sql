@@ -160,6 +160,12 @@ SELECT * FROM saga.answers('payments', NULL);
 SELECT * FROM saga.answers('payments', '{}');
 SELECT * FROM saga.standing();
 
+\echo == The call that was refused is not made again behind its back
+SELECT specql.redrive('payments');
+\set VERBOSITY sqlstate
+SELECT specql.redrive(id) FROM specql.dead_letters WHERE service = 'payments';
+\set VERBOSITY terse
+
 \echo == One that fails behind a call that was answered
 INSERT INTO saga.coupon (code, customer, amount) VALUES ('C', 'cyd', 5);
 SELECT saga.sell('cyd', saga.of('kettle'), 1) IS NOT NULL;

@@ -34,6 +34,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION specql.is_too_large(specql.dead_letter) IS 'Is a dead letter larger than specql.max_payload_size, or without its payload for that reason?';
 
+-- Its process has gone on without it, or waits to be told by specql.retry_process, which queues another.
+CREATE FUNCTION specql.is_of_process(d specql.dead_letter) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM specql.own_payload AS p
+                   WHERE p.id = $1.id AND p.aggregatetype = $1.action AND p.idempotency_key = p.aggregateid || ':' || p.type)
+$$;
+COMMENT ON FUNCTION specql.is_of_process(specql.dead_letter) IS 'Is a dead letter the call of a step of a process, or of what undoes one?';
+
 CREATE FUNCTION specql.redrive(id uuid) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -48,6 +56,11 @@ BEGIN
             HINT = CASE WHEN r.payload ? 'specql.omitted_bytes'
                         THEN 'Its payload was not kept. specql.replay(..., deliver => true) queues what the handler queues for its event today.'
                         ELSE 'Let a superuser raise the setting, or specql.discard(id) the delivery.' END;
+    END IF;
+    IF specql.is_of_process(r) THEN
+        RAISE EXCEPTION 'the delivery is a call of process %, which does not wait for it any more', r.aggregateid
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'specql.why(process) tells what became of it. specql.retry_process(process) lets one that is stuck go on; specql.discard(id) lets the delivery go.';
     END IF;
     PERFORM specql.wake_worker();
     DELETE FROM specql.dead_letter AS d WHERE d.id = redrive.id;
@@ -67,10 +80,10 @@ CREATE FUNCTION specql.redrive(service text, since timestamptz DEFAULT NULL) RET
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(sum(specql.redrive(d.id)), 0)::integer
     FROM (SELECT l.id FROM specql.dead_letter AS l
-          WHERE (l.id::text = $1 OR l.service = $1 AND NOT specql.is_too_large(l)) AND ($2 IS NULL OR l.finished_at >= $2) ORDER BY l.id) AS d
+          WHERE (l.id::text = $1 OR l.service = $1 AND NOT specql.is_too_large(l) AND NOT specql.is_of_process(l)) AND ($2 IS NULL OR l.finished_at >= $2) ORDER BY l.id) AS d
 $$;
 COMMENT ON FUNCTION specql.redrive(text, timestamptz) IS
-'Queues all dead letters of a service again, or those that died since, but those that are too large; how many';
+'Queues all dead letters of a service again, or those that died since, but those that are too large, and those of processes, which go on without them; how many';
 
 CREATE FUNCTION specql.discard(id uuid) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -94,7 +107,7 @@ END $$;
 COMMENT ON FUNCTION specql.discard(uuid) IS
 'Gives a dead letter up for good: later calls of its key are not blocked by it any more. Its event stays unprocessed';
 
-REVOKE ALL ON FUNCTION specql.is_too_large(specql.dead_letter), specql.redrive(uuid),
+REVOKE ALL ON FUNCTION specql.is_too_large(specql.dead_letter), specql.is_of_process(specql.dead_letter), specql.redrive(uuid),
     specql.redrive(text, timestamptz), specql.discard(uuid)
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION specql.redrive(uuid), specql.redrive(text, timestamptz), specql.discard(uuid) TO specql_admin;
