@@ -225,6 +225,24 @@ SELECT specql.register_process('trips.nothing', '{"steps": [{"number": 1, "name"
 SELECT specql.register_process('trips.nothing', '{"steps": [{"number": 1, "name": "a", "kind": "dance", "function": "trips.a"}]}');
 SELECT specql.register_process('trips.nothing', '{"steps": [{"number": 1, "name": "a", "kind": "do", "function": "trips.a"}, {"number": 2, "name": "b", "kind": "do", "function": "trips.b", "parent": 1}]}');
 
+-- What has failed by the steps of an action that was dropped does not go on by those of another of its name.
+SET ROLE regress_process_owner;
+CREATE FUNCTION trips.fails(p_process uuid, p_params jsonb, p_results jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+CREATE FUNCTION trips.goes(p_process uuid, p_params jsonb, p_results jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT '{}'::jsonb $$;
+SELECT specql.register_process('trips.again', '{"steps": [{"number": 1, "name": "a", "kind": "do", "function": "trips.fails", "retries": 1}]}');
+SELECT specql.start_process('trips.again', '{}') AS failed \gset
+RESET ROLE;
+SET specql.clock_offset = '1 day';
+SET ROLE regress_process_owner;
+SELECT specql.drain() > 0;
+SELECT version, status, last_error FROM specql.processes WHERE action = 'trips.again';
+SELECT specql.unregister_action('trips.again');
+SELECT specql.register_process('trips.again', '{"steps": [{"number": 1, "name": "a", "kind": "do", "function": "trips.goes"}]}');
+SELECT specql.retry_process(:'failed');
+SELECT specql.unregister_action('trips.again');
+RESET ROLE;
+RESET specql.clock_offset;
+
 SELECT count(*) AS left_over FROM specql.process_step;
 DROP SCHEMA trips CASCADE;
 DROP OWNED BY regress_process_owner;

@@ -158,6 +158,10 @@ BEGIN
         RETURN known.version;
     END IF;
     made := 1 + coalesce((SELECT max(p.version) FROM specql.process_plan AS p WHERE p.action = write_process_plan.action), 0);
+    IF known.action IS NULL THEN
+        -- An action that was dropped is back: what failed by a version of then does not go on by one of now.
+        made := greatest(made, 1 + (SELECT max(f.version) FROM specql.finished_process AS f WHERE f.action = write_process_plan.action));
+    END IF;
     UPDATE specql.process_plan AS p SET current = false WHERE p.action = write_process_plan.action AND p.current;
     INSERT INTO specql.process_plan (action, version, compensates, record, deadline, digest, current)
     VALUES (write_process_plan.action, made, coalesce((plan ->> 'compensates')::boolean, false), plan ->> 'record', (plan ->> 'deadline')::interval, told, true);
