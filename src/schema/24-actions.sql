@@ -80,11 +80,13 @@ ALTER TABLE specql.action_owner ENABLE ALWAYS TRIGGER action_changed;
 CREATE TABLE specql.action_function (
     action text NOT NULL,
     function oid NOT NULL,
+    step text,
     PRIMARY KEY (action, function)
 );
-COMMENT ON TABLE specql.action_function IS 'The handlers of actions, by which their owner changes with that of their functions: REASSIGN OWNED';
+COMMENT ON TABLE specql.action_function IS 'The handlers of actions, and a function of each process, by which their owner changes with that of their functions: REASSIGN OWNED';
 COMMENT ON COLUMN specql.action_function.action IS 'Schema and name';
 COMMENT ON COLUMN specql.action_function.function IS 'Of pg_proc, in this database';
+COMMENT ON COLUMN specql.action_function.step IS 'The name by which the plan of a process has it; NULL: a handler';
 
 -- A function that was dropped and made again by somebody is not the one that was registered.
 CREATE VIEW specql.owned_action AS
@@ -93,12 +95,15 @@ CREATE VIEW specql.owned_action AS
                      FROM specql.action_function AS f
                      JOIN pg_catalog.pg_proc AS p ON p.oid = f.function
                      JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
-                     JOIN specql.action AS a ON a.action = f.action AND pg_catalog.parse_ident(a.handler) = ARRAY[n.nspname, p.proname]::text[]
-                     WHERE f.action = o.action ORDER BY f.function LIMIT 1), o.owner::oid)::specql.role AS owner
+                     WHERE f.action = o.action
+                       AND (pg_catalog.parse_ident(f.step) = ARRAY[n.nspname, p.proname]::text[]
+                            OR EXISTS (SELECT FROM specql.action AS a
+                                       WHERE a.action = f.action AND pg_catalog.parse_ident(a.handler) = ARRAY[n.nspname, p.proname]::text[]))
+                     ORDER BY f.function LIMIT 1), o.owner::oid)::specql.role AS owner
     FROM specql.action_owner AS o;
 COMMENT ON VIEW specql.owned_action IS 'Who owns each action now';
 COMMENT ON COLUMN specql.owned_action.action IS 'Schema and name';
-COMMENT ON COLUMN specql.owned_action.owner IS 'Who owns its handler; or, when that is gone, owned it at the last';
+COMMENT ON COLUMN specql.owned_action.owner IS 'Who owns its handler, or a function of its steps; or, when that is gone, owned it at the last';
 
 CREATE FUNCTION specql.register_action(action text, event text, relation text, handler text, capture text,
     on_error text DEFAULT 'retry', max_attempts integer DEFAULT NULL, backoff interval DEFAULT NULL,

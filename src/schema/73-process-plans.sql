@@ -173,6 +173,11 @@ BEGIN
     FROM jsonb_to_recordset(plan -> 'steps') AS s(number integer, name text, kind text, parent integer, chosen_by integer,
         after_timeout_of integer, function text, undo text, undo_kind text, service text, operation text, undo_service text,
         undo_operation text, event text, retries integer, undo_retries integer, backoff interval, timeout interval, sentence text);
+    DELETE FROM specql.action_function AS f WHERE f.action = write_process_plan.action AND f.step IS NOT NULL;
+    INSERT INTO specql.action_function (action, function, step)
+    SELECT s.action, to_regprocedure(s.function || '(uuid,jsonb,jsonb)'), s.function FROM specql.process_plan_step AS s
+    WHERE s.action = write_process_plan.action AND s.version = made AND to_regprocedure(s.function || '(uuid,jsonb,jsonb)') IS NOT NULL
+    ORDER BY s.number LIMIT 1;
     PERFORM specql.forget_plans(action);
     RETURN made;
 END $$;
