@@ -242,26 +242,28 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION specql.time_out(specql.process, specql.process_step) IS 'The wait of a step was in vain: the steps come that are for that, or the process fails';
 
--- What nobody waits for any more: a question is closed, and a call that has not left does not leave.
+-- What nobody waits for any more: a question is closed, and a call that is not being sent now is not sent, or not again: it would come
+-- behind what undoes it. One that was tried may have arrived.
 CREATE FUNCTION specql.abandon(process uuid, number integer) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     call uuid;
     unsent uuid;
+    tried integer;
 BEGIN
     UPDATE specql.task AS t SET closed_at = specql.clock(), remind_at = NULL
     WHERE t.process = $1 AND t.number = $2 AND t.answered_at IS NULL AND t.closed_at IS NULL;
     SELECT s.delivery INTO call FROM specql.process_step AS s WHERE s.process = $1 AND s.number = $2;
     IF call IS NOT NULL THEN
-        SELECT o.id INTO unsent FROM specql.outbox AS o
-        WHERE o.id = call AND o.status IN ('waiting', 'held') AND o.attempts = 0 FOR UPDATE SKIP LOCKED;
-        UPDATE specql.process_step AS s SET unknown = unsent IS NULL WHERE s.process = $1 AND s.number = $2;
+        SELECT o.id, o.attempts INTO unsent, tried FROM specql.outbox AS o
+        WHERE o.id = call AND o.status IN ('waiting', 'held') FOR UPDATE SKIP LOCKED;
+        UPDATE specql.process_step AS s SET unknown = unsent IS NULL OR tried > 0 WHERE s.process = $1 AND s.number = $2;
         IF unsent IS NOT NULL THEN
             PERFORM specql.retire(ARRAY[unsent], '{replaced}', '{nobody waits for its answer any more}', NULL, NULL);
         END IF;
     END IF;
 END $$;
-COMMENT ON FUNCTION specql.abandon(uuid, integer) IS 'Nobody waits for what a step waited for: its question is closed, its call does not leave if it has not yet';
+COMMENT ON FUNCTION specql.abandon(uuid, integer) IS 'Nobody waits for what a step waited for: its question is closed, its call is not sent, or not again';
 
 CREATE FUNCTION specql.cancel_steps(process uuid, parent integer) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
