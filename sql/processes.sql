@@ -217,6 +217,18 @@ TABLE did;
 TABLE now;
 RESET specql.clock_offset;
 
+-- A call that was tried, and whose time is over, is not sent behind its refund.
+CALL start_again();
+SELECT trips.book('9A') IS NOT NULL AS booked;
+SELECT specql.nack(o.id, 'the line broke') FROM specql.take('bank', 100) AS o;
+SET specql.clock_offset = '2 hours';
+SELECT specql.drain();
+SELECT answer_bank('{}');
+SELECT specql.drain();
+SELECT subject, status, last_error FROM now WHERE subject = '9A';
+SELECT count(*) AS left_over FROM specql.outbox AS o WHERE o.action = 'trips.book';
+RESET specql.clock_offset;
+
 -- Nobody but the owner starts it without its function.
 SELECT specql.start_process('trips.book', '{}');
 SELECT specql.start_process('trips.nothing', '{}');
