@@ -113,6 +113,32 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION specql.next_undo(specql.process) IS 'The step that is undone next, or is being undone; NULLs if there is nothing left';
 
+-- A call that may have been made is undone when it cannot be made any more: not while somebody has it, and what comes back of it
+-- then, to be tried again, is not sent.
+CREATE FUNCTION specql.may_undo(d specql.process_step) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    until timestamptz;
+BEGIN
+    IF d.status = 'undoing' THEN
+        RETURN d.wake_at <= specql.clock();
+    ELSIF NOT d.unknown THEN
+        RETURN true;
+    END IF;
+    PERFORM specql.abandon(d.process, d.number);
+    SELECT max(u.leased_until) INTO until
+    FROM (SELECT l.leased_until FROM specql.leased_call AS l WHERE l.id = d.delivery
+          UNION ALL
+          SELECT o.leased_until FROM specql.outbox AS o WHERE o.id = d.delivery) AS u;
+    IF until IS NULL THEN
+        RETURN true;
+    END IF;
+    UPDATE specql.process_step AS s SET wake_at = specql.clock() + greatest(until - clock_timestamp(), interval '100 ms')
+    WHERE s.process = d.process AND s.number = d.number;
+    RETURN false;
+END $$;
+COMMENT ON FUNCTION specql.may_undo(specql.process_step) IS 'Can a step be undone now? If not, it is looked at again later';
+
 CREATE FUNCTION specql.end_undo(process uuid, s specql.process_plan_step, result jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -257,7 +283,7 @@ BEGIN
         ELSIF p.status = 'compensating' THEN
             PERFORM specql.retry_undos(p);
             d := specql.next_undo(p);
-            IF d.number IS NOT NULL AND (d.status <> 'undoing' OR d.wake_at <= specql.clock()) THEN
+            IF d.number IS NOT NULL AND specql.may_undo(d) THEN
                 s := specql.plan_step(p.id, d.number);
                 UPDATE specql.process_step AS t SET status = 'undoing', undo_attempts = t.undo_attempts + 1, delivery = NULL, wake_at = NULL
                 WHERE t.process = p.id AND t.number = d.number;
@@ -310,7 +336,7 @@ COMMENT ON FUNCTION specql.fail_record(uuid, text) IS 'The record function of a 
 
 REVOKE ALL ON FUNCTION specql.call_service(uuid, specql.process_plan_step, text, text, text, jsonb),
     specql.end_call_steps(uuid[], text[], text[], integer[], text[]), specql.take_outcome(uuid, jsonb), specql.waits_for_answer(uuid), specql.stick(uuid, text, text), specql.fail_process(uuid, text, text, boolean),
-    specql.next_undo(specql.process), specql.end_undo(uuid, specql.process_plan_step, jsonb),
+    specql.next_undo(specql.process), specql.may_undo(specql.process_step), specql.end_undo(uuid, specql.process_plan_step, jsonb),
     specql.fail_undo(uuid, specql.process_plan_step, text, text), specql.retry_undos(specql.process), specql.wake_steps(specql.process),
     specql.take_failed(specql.process), specql.stand(specql.process), specql.begin_step(uuid), specql.fail_record(uuid, text)
 FROM PUBLIC;
