@@ -1,4 +1,4 @@
--- Events that are raised later: emit: … after 2 days. Each is kept until its time, and then waits for the actions that listen by
+-- Events that are raised later: emit: x after 2 days. Each is kept until its time, and then waits for the actions that listen by
 -- then, or is logged as one that nobody listens to.
 
 CREATE TABLE specql.later_event (

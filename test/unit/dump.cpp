@@ -70,6 +70,7 @@ const char* kindName(StepKind kind) {
         case StepKind::function: return "function";
         case StepKind::validate: return "validate";
         case StepKind::branch: return "if";
+        case StepKind::stage: return "stage";
         case StepKind::foreach: return "foreach";
         case StepKind::call: return "call";
         case StepKind::ret: return "return";

@@ -58,7 +58,7 @@ TEST_F(Interrupt, EndsBinding) {
             one.ok = one.isLiteral = true, one.literalType = "boolean", one.literalValue = "true";
         CatalogView catalog;
         for (const std::string& type : compiler.typeTexts())
-            catalog.types[type] = {true, "integer", ""};
+            catalog.types[type] = {true, "integer", "", ""};
         int before = asked;
         Compiler::Outcome outcome = compiler.build(catalog, facts);
         if (outcome == Compiler::Outcome::ok) outcome = compiler.bind({});

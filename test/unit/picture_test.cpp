@@ -10,7 +10,7 @@ namespace {
 
 EventGraph twoNodes(const std::string& name, const std::string& label, bool cycle = false) {
     EventGraph graph;
-    graph.nodes = {{GraphNode::Kind::entity, name, false}, {GraphNode::Kind::action, "s.on_x", cycle}};
+    graph.nodes = {{GraphNode::Kind::entity, name, false, ""}, {GraphNode::Kind::action, "s.on_x", cycle, ""}};
     graph.edges = {{0, 1, label, cycle}, {1, 0, "", false}};
     return graph;
 }
