@@ -1,12 +1,13 @@
 """Bulk operations: the chapter of that name in docs/language.md. A part of interpret.Model."""
 import json
 
-from interpret import Context, Event, Model, MAX_DEPTH, payload_value
+from before import RowModel
+from interpret import Context, Event, MAX_DEPTH, payload_value
 from names import Undecided
 from values import Failure
 
 
-class BulkModel(Model):
+class BulkModel(RowModel):
     """The model with bulk operations, called as functions or by their events."""
 
     def run_call(self, name, arguments, depth, origin):

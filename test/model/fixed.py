@@ -41,7 +41,7 @@ class Sentence:
         fails = [None if s == '-' else s for s in self.given.get('fails', [])] or [None] * len(self.case.statements)
         missed += difference('statements', fails, found.statements)
         for table, rows in self.given.get('then', {}).items():
-            columns = list(rows[0])
+            columns = list(rows[0]) if rows else ['id']
             wanted = [' '.join(plain(row[c]) for c in columns) for row in rows]
             there = [' '.join(plain(row[c]) for c in columns) for row in found.tables.get(table, [])]
             missed += difference(table, sorted(wanted), sorted(there))

@@ -8,11 +8,13 @@ from expressions import Drawn, Place, condition, kind_of, name, spelled, value, 
 from hypothesis import strategies as st
 from names import Refused, Undecided
 from program import compile_one
-from spec import Action, Malformed, Trigger, note_targets, read
+from spec import Action, Malformed, Trigger, note_targets, read, read_list
+from statements import Statements
 
 INTEGERS = ['qty', 'position', 'stock_quantity', 'reserved_quantity']
 ENTITIES = ['Product', 'Stock', 'Account', 'OrderLine', 'Employee']
 ENUMS = ['enum(open, paid, closed)', "enum(open, paid) = 'open'", 'enum(open, closed)']
+NAMED = {'total': 'integer', 'half': 'integer', 'word': 'text', 'qty': 'integer', 'label': 'text'}
 EVENTS = {'parcel_sent': {'qty': 'integer', 'label': 'text'}, 'count_asked': {'amount': 'integer'}}
 
 
@@ -21,12 +23,14 @@ def cases(draw):
     return Maker(Drawn(draw)).case()
 
 
-class Maker:
+class Maker(Statements):
     def __init__(self, drawn):
         self.drawn = drawn
         self.mistakes = 1 if drawn.chance(25) else 0
         self.heard = []                    # entities whose changes raise events
         self.batch = None                  # the key of an array, of a bulk operation
+        self.before = False                # is it a rule before a row that is drawn?
+        self.lets = []                     # the steps that give names to values, before the step that is drawn
         self.taking = []                   # the first step of the bulk operation whose other steps are drawn
 
     def case(self):
@@ -41,8 +45,9 @@ class Maker:
                 if self.drawn.chance(30):
                     keys[entity.table + '_id'] = 'uuid'
         self.bulk = None
+        drawn_before = self.drawn.chance(20)
         actions = [self.bulk_operation()] if self.drawn.chance(15) else []
-        actions += [self.action(i) for i in range(1, self.drawn.number(1, 4) + 1)]
+        actions += [self.before_rule(i) if drawn_before and i < 3 else self.action(i) for i in range(1, self.drawn.number(1, 4) + 1)]
         actions = [a for a in actions if a]
         text = '\n---\n'.join(entities)
         if actions:
@@ -74,7 +79,23 @@ class Maker:
                            (('debit', 'credit') if pair else (read_table(other),))]
         if drawn.chance(30):
             fields.append(self.ref('parent', own))
-        return f'entity: {own}\nschema: m\nfields:\n' + '\n'.join('  ' + f for f in fields)
+        states = self.states(fields) if drawn.chance(40) else ''
+        return f'entity: {own}\nschema: m\nfields:\n' + '\n'.join('  ' + f for f in fields) + states
+
+    def states(self, fields):
+        """Which value of the enum may follow which."""
+        enum = next((f for f in fields if f.startswith('status: ')), None)
+        if not enum:
+            return ''
+        drawn = self.drawn
+        values = enum[enum.index('(') + 1:enum.index(')')].split(', ')
+        lines = ['', 'states:'] + ([] if ' = ' in enum else ['  initial: ' + values[0]]) + ['  transitions:']
+        pairs = [(a, b) for a in values for b in values if a != b]
+        numbers = [f.split(':')[0] for f in fields if f.split(': ')[1].startswith('integer')]
+        for before, after in drawn.some(pairs, 1, 60):
+            guard = drawn.pick(['', '', *[f', guard: "{side}{n} > 1"' for n in numbers for side in ('', 'old.', 'new.')]])
+            lines.append(f'    - {{from: {before}, to: {after}{guard}}}')
+        return '\n'.join(lines)
 
     def ref(self, name, other):
         gone = self.drawn.pick(['', '', '', ', on_delete: cascade', ', on_delete: set null', ', on_delete: restrict'])
@@ -92,8 +113,9 @@ class Maker:
     def action(self, number):
         """The lines of an action, or None if nothing of it is left."""
         drawn = self.drawn
-        on, line = self.trigger()
-        self.heard.append(on.entity)
+        line = self.trigger()
+        self.heard += [on.entity for on in self.ons]
+        on = self.ons[0]
         lines = [f'  - name: action_{number}', '    ' + line]
         if drawn.chance(30):
             lines.append('    on_error: abort')
@@ -103,15 +125,12 @@ class Maker:
         if keys:
             lines += ['    params:'] + [f'      {k}: {t}' for k, t in keys.items()]
         self.params = keys
-        self.on = on
         place = Place(self.spec, self.spec.entities.get(on.entity), keys=keys)
         form = drawn.number(0, 3)
         if form == 3:
             branches = []
             for _ in range(drawn.number(1, 2)):
-                tested, steps = self.tested(place), self.steps(place, 2)
-                if tested and steps:
-                    branches += [f'      - if: {yaml(tested)}', '        then:', *indented(steps, 10)]
+                branches += self.branch(place)
             return lines + ['    conditions:'] + branches if branches else None
         tested = self.tested(place) if form == 2 else None
         if tested:
@@ -119,12 +138,41 @@ class Maker:
         steps = self.steps(place, 3)
         return lines + ['    steps:'] + indented(steps, 6) if steps else None
 
+    def branch(self, place):
+        """The lines of one of `conditions:`."""
+        tested, steps = self.tested(place), self.steps(place, 2)
+        if not tested or not steps:
+            return []
+        otherwise = self.steps(place, 2) if self.drawn.chance(35) else []
+        lines = [f'- if: {yaml(tested)}', '  then:', *indented(steps, 4)]
+        return indented(lines + (['  else:', *indented(otherwise, 4)] if otherwise else []), 6)
+
+    def before_rule(self, number):
+        """The lines of a rule before a row is written, or None."""
+        drawn, entity = self.drawn, self.drawn.pick(self.declared)
+        self.before, self.params = True, {}
+        texts = drawn.pick([[f'insert {entity.name}'], [f'update {entity.name}'], [f'update {entity.name}.{{}}'],
+                            [f'insert {entity.name}', f'update {entity.name}.{{}}'],
+                            [f'insert {entity.name}', f'update {entity.name}'], [f'delete {entity.name}']])
+        line = self.listening([t.format(spelled(drawn.pick(entity.fields), drawn).strip('"')) for t in texts])
+        self.heard += [entity.name] * 2
+        place = Place(self.spec, entity)
+        if drawn.chance(35):
+            body = self.branch(place) + (self.branch(place) if drawn.chance(50) else [])
+            lines = ['    conditions:'] + body
+        else:
+            body = self.steps(place, 3)
+            lines = ['    steps:'] + indented(body, 6)
+        self.before = False
+        return [f'  - name: {drawn.pick(["", "on_"])}before_{number}', '    ' + line, '    when: before', *lines] \
+            if body else None
+
     def bulk_operation(self):
         """The lines of a bulk operation, or None if its first step is not wanted."""
         drawn, entity = self.drawn, self.drawn.pick(self.declared)
         self.params = {'room': 'integer', **({'pieces': 'integer'} if drawn.chance(50) else {}),
                        **({'label': 'text'} if drawn.chance(30) else {})}
-        self.on = Trigger(event='truck_arrived')
+        self.ons = [Trigger(event='truck_arrived')]
         place = Place(self.spec, target=entity, keys=self.params)
         fields = drawn.some(plain_fields(entity), 1, 30)[:2]
         numbers = [f.name for f in entity.fields if f.base == 'integer']
@@ -163,52 +211,92 @@ class Maker:
     def used(self, lines):
         """The parameters that these steps use: the function takes no others. If they are the mistake, there is none."""
         try:
-            used = {r.key for r in compile_one(self.spec, self.probe(read_lines(lines))).used}
+            used = {r.key for r in compile_one(self.spec, *self.probes(read_lines(lines))).used}
         except (Refused, Malformed, sql.ParseError):
             return self.params
         return {k: t for k, t in self.params.items() if k in used}
 
     def trigger(self):
+        """The line that says what raises the action; self.ons is what it is."""
         drawn = self.drawn
         if self.events and drawn.chance(50):
             event = drawn.pick(sorted(self.events))
-            return Trigger(event=event), drawn.pick([f'on: event {event}', f'trigger: {event}'])
+            self.ons = [Trigger(event=event)]
+            return drawn.pick([f'on: event {event}', f'trigger: {event}'])
+        if drawn.chance(15):
+            return self.several()
+        self.ons, line = self.one_change()
+        return line
+
+    def several(self):
+        """A list of changes."""
+        drawn, texts = self.drawn, []
+        entities = [drawn.pick(self.declared)]
+        if drawn.chance(30):
+            entities.append(drawn.pick(self.declared))
+        for entity in entities:
+            fields = [spelled(f, drawn).strip('"') for f in drawn.some(entity.fields, 1, 35)[:2]]
+            texts += drawn.some([f'insert {entity.name}', f'delete {entity.name}'], 0, 50)
+            texts += [f'update {entity.name}.{f}' for f in fields]
+            texts += [f'update {entity.name}'] if drawn.chance(5) else []
+        return self.listening(texts)
+
+    def listening(self, texts):
+        found = []
+        if not self.wanted(lambda: found.extend(read_list(self.spec, texts))) or not found:
+            texts = texts[:1]
+            found = read_list(self.spec, texts)
+        self.ons = found
+        return f'on: [{", ".join(texts)}]' if len(texts) > 1 else f'on: {texts[0]}'
+
+    def one_change(self):
+        drawn = self.drawn
         entity = drawn.pick(self.declared)
         form = drawn.number(0, 6)
         if form < 3:
             operation = drawn.pick(['insert', 'update', 'delete'])
-            return Trigger((operation,), entity.name), f'on: {operation} {entity.name}'
+            return [Trigger((operation,), entity.name)], f'on: {operation} {entity.name}'
         if form == 3:
-            return Trigger(('insert', 'update', 'delete'), entity.name), f'on: {entity.name}'
+            return [Trigger(('insert', 'update', 'delete'), entity.name)], f'on: {entity.name}'
         if form == 4:
-            return Trigger(('insert',), entity.name), f'trigger: {entity.table}_created'
+            return [Trigger(('insert',), entity.name)], f'trigger: {entity.table}_created'
         found = drawn.pick(entity.fields)
         spelling = spelled(found, drawn).strip('"')
         text = f'on: update {entity.name}.{spelling}' if form == 5 else f'trigger: {entity.table}_{spelling}_changed'
-        return Trigger(('update',), entity.name, found), text
+        return [Trigger(('update',), entity.name, (found,))], text
 
     def tested(self, place):
         """A condition, or None if it is not wanted."""
         text = condition(self.drawn, place)
-        wanted = self.wanted(lambda: compile_one(self.spec, self.probe([], sql.parse(text))))
+        wanted = self.wanted(lambda: self.compile([], sql.parse(text)))
         return text if wanted else None
 
     def steps(self, place, most, depth=1):
-        found = []
+        found, lets = [], self.lets
         for _ in range(self.drawn.number(1, most)):
-            lines = self.step(place, depth)
+            lines, mistakes = self.step(place, depth), self.mistakes
             if lines and (depth == 0 or self.wanted(lambda: self.check_step(lines))):
                 found += lines
+                if lines[0].startswith('- let: ') and self.mistakes == mistakes:
+                    name = lines[0].split()[2].strip('"')
+                    place = place.with_local(name, NAMED[name])
+                    self.lets = self.lets + read_lines(lines)
+        self.lets = lets
         return found
 
     def check_step(self, lines):
         steps = read_lines(lines)
         note_targets(self.spec, steps)
-        compile_one(self.spec, self.probe(self.taking + steps))
+        self.compile(self.taking + self.lets + steps)
 
-    def probe(self, steps, tested=None):
-        bulk = self.on.event == 'truck_arrived'
-        return Action('probe', self.on, [(tested, steps)], params=self.params, bulk=bulk)
+    def compile(self, steps, tested=None):
+        for action in self.probes(steps, tested):
+            compile_one(self.spec, action)
+
+    def probes(self, steps, tested=None):
+        """Actions with these steps, one for each entity that it hears."""
+        return [Action('probe', on, [(tested, steps, [])], params=self.params, bulk=on.event == 'truck_arrived',
+                       before=self.before) for on in self.ons]
 
     def wanted(self, check):
         """Is this right by the docs, or the mistake that the case is to have?"""
@@ -224,11 +312,28 @@ class Maker:
     # --- steps -----------------------------------------------------------------------------------------------------
 
     def step(self, place, depth):
+        if self.before:
+            form = self.drawn.pick(['set', 'set', 'set', 'validate', 'let', 'if', 'notify'] if self.mistakes else
+                                   ['set', 'set', 'set', 'validate', 'let', 'if'])
+            return self.make_set(place, depth) if form == 'if' and depth == 0 else getattr(self, 'make_' + form)(
+                place, depth)
         form = self.drawn.pick(['notify', 'update', 'insert', 'update', 'insert', 'update', 'delete', 'update',
-                                'validate', 'call', 'emit', 'if', 'create', 'return', 'append', 'foreach'])
+                                'validate', 'call', 'emit', 'if', 'create', 'return', 'append', 'foreach', 'let'])
         if form in ('if', 'foreach') and depth == 0:
             form = 'insert'
         return getattr(self, 'make_' + form)(place, depth)
+
+    def make_set(self, place, depth):
+        fields = self.drawn.some(plain_fields(place.entity), 1, 35)[:3]
+        values = {spelled(f, self.drawn): value(self.drawn, place, kind_of(f)) for f in fields}
+        if self.drawn.chance(20):
+            return ['- set:'] + [f'    {column.strip(chr(34))}: {yaml(given)}' for column, given in values.items()]
+        return ['- set: ' + yaml(', '.join(f'{column} = {given}' for column, given in values.items()))]
+
+    def make_let(self, place, depth):
+        named = self.drawn.pick(['total', 'total', 'half', 'word', 'qty', 'label'] if self.mistakes else
+                                ['total', 'half', 'word'])
+        return [f'- let: {yaml(f"{named} = {value(self.drawn, place, NAMED[named])}")}']
 
     def make_notify(self, place, depth):
         return [f'- {self.drawn.pick(["notify", "escalate"])}: sales "seen"']
@@ -349,92 +454,6 @@ class Maker:
         steps = self.steps(place.with_local(item, 'integer'), 2, 0)
         return [f'- foreach: {item} in sizes', '  do:', *indented(steps, 4)]
 
-    # --- statements ------------------------------------------------------------------------------------------------
-
-    def statements(self):
-        entities = self.declared
-        self.made = {e.name: [] for e in entities}
-        found = [self.insert(e) for e in entities if e.name != 'Note' or self.drawn.chance(30)]
-        heard = [self.spec.entities[n] for n in self.heard if n]
-        for _ in range(self.drawn.number(1, 5)):
-            entity = self.drawn.pick(heard * 3 + entities)
-            form = self.drawn.number(0, 9)
-            if self.bulk and form in (3, 4):
-                found.append(self.call())
-            elif self.events and form >= 6:
-                found.append(self.emit())
-            elif form < 2 or not self.made[entity.name]:
-                found.append(self.insert(entity))
-            elif form == 9 or form == 5:
-                found.append(f'DELETE FROM m.{entity.table}' + self.which(entity))
-            else:
-                found.append(self.update(entity))
-        return found
-
-    def insert(self, entity):
-        fields = self.drawn.some(entity.fields, 1, 80)
-        fields += [f for f in entity.fields if f.required and f.default is None and f not in fields]
-        rows = []
-        for _ in range(self.drawn.number(1, 3)):
-            key = uuid(100 * (1 + list(self.spec.entities).index(entity.name)) + len(self.made[entity.name]) + 1)
-            self.made[entity.name].append(key)
-            rows.append(f"('{key}', " + ', '.join(self.given(f) for f in fields) + ')')
-        columns = ', '.join(['id'] + [f'"{f.column}"' for f in fields])
-        return f'INSERT INTO m.{entity.table} ({columns}) VALUES ' + ', '.join(rows)
-
-    def given(self, found):
-        drawn = self.drawn
-        if found.base == 'integer[]':
-            return drawn.pick(["'{1,2}'", "'{}'", "'{3}'", 'NULL'])
-        if found.base == 'uuid':
-            known = self.made.get(found.ref) or [k for keys in self.made.values() for k in keys]
-            return f"'{drawn.pick(known)}'" if known and drawn.chance(80) else 'NULL'
-        if drawn.chance(2 if found.required else 10):
-            return 'NULL'
-        return drawn.pick({'integer': ['1', '2', '3', '0', '7', '-1'], 'text': ["'a'", "'b'"],
-                           'boolean': ['true', 'false']}[found.base] if not found.values
-                          else [f"'{v}'" for v in found.values])
-
-    def update(self, entity):
-        fields = self.drawn.some(entity.fields, 1, 40)
-        sets = ', '.join(f'"{f.column}" = ' + (f'{f.column} + 1' if f.base == 'integer' and self.drawn.chance(40)
-                                               else self.given(f)) for f in fields)
-        return f'UPDATE m.{entity.table} SET {sets}' + self.which(entity)
-
-    def which(self, entity):
-        """One row, or all."""
-        return f" WHERE id = '{self.drawn.pick(self.made[entity.name])}'" if self.drawn.chance(75) else ''
-
-    def call(self):
-        """The bulk operation, as a function or by its event."""
-        if self.batch:
-            elements = '[' + ', '.join(self.arguments() for _ in range(self.drawn.number(0, 3))) + ']'
-            if self.drawn.chance(50):
-                return f"SELECT m.load('{elements}')"
-            return f"""SELECT specql.emit('truck_arrived', '{{"{self.batch}": {elements}}}')"""
-        if len(self.bulk) == 1 and self.drawn.chance(70):
-            return 'SELECT m.load(' + self.argument(*self.bulk.values()).replace('"', "'") + ')'
-        return f"SELECT specql.emit('truck_arrived', '{self.arguments()}')"
-
-    def arguments(self):
-        """A JSON object with the keys of the bulk operation; of an array's element one may be missing."""
-        left_out = self.drawn.pick(sorted(self.bulk)) if self.batch and self.drawn.chance(15) else None
-        return '{' + ', '.join(f'"{k}": {self.argument(t)}' for k, t in self.bulk.items() if k != left_out) + '}'
-
-    def argument(self, kind):
-        return str(self.drawn.number(0, 8)) if kind == 'integer' else self.drawn.pick(['"a"', '"b"'])
-
-    def emit(self):
-        event = self.drawn.pick(sorted(self.events))
-        given = []
-        for key, kind in self.events[event].items():
-            known = self.made.get(next((e.name for e in self.spec.entities.values() if key == e.table + '_id'), ''))
-            text = {'integer': str(self.drawn.number(0, 3)), 'text': '"a"',
-                    'uuid': f'"{self.drawn.pick(known)}"' if known else 'null',
-                    'integer[]': '[' + ', '.join('123'[:self.drawn.number(0, 2)]) + ']'}[kind]
-            given.append(f'"{key}": {text}')
-        return f"SELECT specql.emit('{event}', '{{{', '.join(given)}}}')"
-
 
 def plain_fields(entity):
     """Those that are no arrays."""
@@ -449,10 +468,6 @@ def read_lines(lines):
 
 def read_table(entity):
     return ''.join('_' + c.lower() if c.isupper() else c for c in entity).lstrip('_')
-
-
-def uuid(number):
-    return f'00000000-0000-0000-0000-{number:012}'
 
 
 def yaml(text):

@@ -9,6 +9,7 @@ import sql
 from bind import references
 from names import Undecided
 from program import compile_spec
+from spec import operation_of
 from store import Store
 from values import Failure, evaluate, strict
 
@@ -59,6 +60,7 @@ class Context:
     before: dict                          # the tables before the action's first step
     local: dict = field(default_factory=dict)
     ended: list = field(default_factory=list)
+    begun: Any = None                     # the event as it was before what a rule before the row has set
 
     def with_local(self, name, value):
         return Context(self.event, self.before, {**self.local, name: value}, self.ended)
@@ -141,10 +143,8 @@ class Model:
     def changed(self, entity, operation, changes, depth):
         """The actions that hear a statement's changes, "one after the other"."""
         for program in self.listeners(lambda on: on.entity == entity.name and operation in on.operations):
-            watched = program.action.on.field
-            events = [Event(old, new, depth=depth + 1) for old, new in changes
-                      if not watched or old[watched.column] != new[watched.column]]
-            self.handle(program, events)
+            self.handle(program, [Event(old, new, depth=depth + 1) for old, new in changes
+                                  if program.action.on.hears(old, new)])
 
     def dispatch_custom(self, name, events):
         for program in self.listeners(lambda on: on.event == name):
@@ -157,7 +157,7 @@ class Model:
     def listeners(self, hears):
         """"those with a smaller `order:` first; of equals the invariants (`on_error: abort`) first; then in the order
         of the text"."""
-        found = [p for p in self.programs if p.action.on and hears(p.action.on)]
+        found = [p for p in self.programs if p.action.on and not p.action.before and hears(p.action.on)]
         return sorted(found, key=lambda p: (p.action.order, not p.action.abort))
 
     def handle(self, program, events):
@@ -173,7 +173,7 @@ class Model:
             events = matching
         if not events:
             return
-        if events[0].depth > MAX_DEPTH and any(r.way for c, _ in program.branches for r in references(c)):
+        if events[0].depth > MAX_DEPTH and any(r.way for c, _, _ in program.branches for r in references(c)):
             raise TooMuch('whether an event is one too many before its condition has read other rows')
         self.events += len(events)
         if self.events > 200:
@@ -195,7 +195,7 @@ class Model:
 
     def matches(self, program, context):
         try:
-            return any(self.holds(condition, context) for condition, _ in program.branches)
+            return any(otherwise or self.holds(condition, context) for condition, _, otherwise in program.branches)
         except Failure:
             # That is for the handler to fail with.
             return True
@@ -219,7 +219,11 @@ class Model:
         contexts = [Context(e, before) for e in events]
         for context in contexts:
             self.demand_keys(program, context)
-        chosen = [([c for c in contexts if self.holds(condition, c)], steps) for condition, steps in program.branches]
+        chosen = []
+        for condition, steps, otherwise in program.branches:
+            held = [self.holds(condition, c) for c in contexts]
+            chosen += [([c for c, h in zip(contexts, held) if h], steps),
+                       ([c for c, h in zip(contexts, held) if not h], otherwise)]
         for context in contexts:
             if not all(self.holds(v, context) for v in program.validations):
                 raise Failure('SQ206')
@@ -352,6 +356,10 @@ class Model:
         self.run_steps(program, step.then, [c for c, h in zip(contexts, held) if h])
         self.run_steps(program, step.otherwise, [c for c, h in zip(contexts, held) if not h])
 
+    def step_let(self, program, step, contexts):
+        for context in contexts:
+            context.local[step.name] = self.value(step.condition, context)
+
     def step_foreach(self, program, step, contexts):
         for context in contexts:
             for item in self.value(step.condition, context) or []:
@@ -381,6 +389,8 @@ class Model:
         if reference.kind == 'difference':
             column = reference.field.column
             return strict('-', [(event.new or {}).get(column), (event.old or {}).get(column)])
+        if reference.kind == 'operation':
+            return operation_of(event.old, event.new)
         if reference.kind == 'caller':
             return USER if reference.key == 'user' else self.caller.get(reference.key)
         if reference.kind == 'sql':
@@ -396,7 +406,8 @@ class Model:
             # The entity that the payload's key names is where the way begins.
             row = self.payload_row(reference, context)
         else:
-            row, way = getattr(context.event, reference.side), reference.way
+            way = reference.way
+            row = getattr(context.begun if way and context.begun else context.event, reference.side)
         for ref in way:
             key = None if row is None else row[ref.column]
             row = context.before[ref.ref].get(key)

@@ -20,7 +20,7 @@ class Undecided(Exception):
 
 @dataclass(frozen=True)
 class Reference:
-    """What a name means. kind: row, target, payload, local, difference, caller, sql.
+    """What a name means. kind: row, target, payload, local, difference, operation, caller, sql.
 
     A row's value is found from the event's row (side: new, old, or there: whichever there is), or from the row that a
     payload's key names, by following the refs of `way`."""
@@ -43,7 +43,7 @@ class EventScope:
         self.spec = spec
         self.local = frozenset(local)
         self.params = action.params
-        self.changed = action.on.field if action.on else None
+        self.changed = action.on.fields if action.on else ()
         name = bulk_entity or (action.on.entity if action.on else None)
         self.entity = spec.entities[name] if name else None
         self.event = action.on.event if action.on else None
@@ -81,6 +81,8 @@ class EventScope:
                 raise Undecided(f'{name} of a taken row')
             if found:
                 return found
+            if name == 'event_operation' and not self.taken:
+                return Reference('operation')
         if self.taken:
             # "Rows that its refs lead to are not read", and an unknown name is a parameter.
             raise Undecided(f'{name} behind an allocation, which no params: declare')
@@ -121,8 +123,11 @@ class EventScope:
         found = self.entity.field(word)
         if found and found.name != 'id':
             return found
-        if self.changed and word in self.changed.name.split('_'):
-            return self.changed
+        changed = [f for f in self.changed if word in f.name.split('_')]
+        if len(changed) > 1 or changed and self.action.on.operations != ('update',):
+            raise Undecided(f'{word}: is a field of a list of changes the one that changed?')
+        if changed:
+            return changed[0]
         fields = [f for f in self.entity.fields if word in f.name.split('_')]
         return fields[0] if share and len(fields) == 1 else None
 

@@ -3,10 +3,13 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import sql
-from bind import (assignable, bare_names, bind_event, bind_order, bind_set, bind_where, names_in, names_of_target, same_keys,
-                  twins)
+from bind import (assignable, bare_names, bind, bind_event, bind_order, bind_set, bind_where, checked, names_in,
+                  names_of_target, same_keys, twins)
 from names import EventScope, Reference, Refused, TargetScope, Undecided
 from spec import Entity, Malformed, read
+
+
+BEFORE = {'set', 'validate', 'let', 'if'}
 
 
 @dataclass
@@ -35,7 +38,9 @@ class Bound:
 
 @dataclass
 class Program:
-    """An action; of a bulk operation `take` takes the rows, and the steps of the one branch are behind it."""
+    """An action; of a bulk operation `take` takes the rows, and the steps of the one branch are behind it.
+
+    A branch is a condition, the steps where it holds, and those where it does not, or None if it has no else."""
     action: Any
     branches: list
     validations: list = field(default_factory=list)
@@ -54,7 +59,22 @@ def compile_text(text):
 
 
 def compile_spec(spec):
+    for entity in spec.entities.values():
+        bind_guards(entity)
     return [compile_one(spec, a) for a in spec.actions]
+
+
+def bind_guards(entity):
+    """`guard:` is "a condition over the row as it is written: its columns, `old.x` and `new.x`"."""
+    def meaning(name):
+        side = name.parts[0] if name.parts[0] in ('old', 'new') and not name.bare else 'new'
+        found = entity.field(name.parts[-1])
+        if not found or len(name.parts) > 1 + (name.parts[0] == side):
+            raise Refused(f'{name} is no column of {entity.name}')
+        return Reference('row', found, side)
+
+    for transition in entity.states.transitions if entity.states else ():
+        transition.guard = transition.guard and checked(bind(transition.guard, meaning))
 
 
 def compile_one(spec, action):
@@ -82,8 +102,8 @@ def references_in(part):
 
 def compile_action(spec, action):
     scope = EventScope(spec, action)
-    branches = [(bind_event(condition, scope) if condition else sql.Literal(True), compile_steps(spec, steps, scope))
-                for condition, steps in action.branches]
+    branches = [(bind_event(condition, scope) if condition else sql.Literal(True), compile_steps(spec, steps, scope),
+                 compile_steps(spec, otherwise, scope)) for condition, steps, otherwise in action.branches]
     return Program(action, branches, [bind_event(v, scope) for v in action.validations])
 
 
@@ -97,17 +117,26 @@ def compile_bulk(spec, action):
         raise Undecided('a bulk operation that takes no rows')
     take = compile_step(spec, steps[at], scope)
     behind = EventScope(spec, action, bulk_entity=take.entity.name)
-    return Program(action, [(sql.Literal(True), compile_steps(spec, steps[at + 1:], behind))],
+    return Program(action, [(sql.Literal(True), compile_steps(spec, steps[at + 1:], behind), [])],
                    [bind_event(v, scope) for v in action.validations], compile_steps(spec, steps[:at], scope), take)
 
 
 def compile_steps(spec, steps, scope):
-    return [compile_step(spec, s, scope) for s in steps]
+    """"Names of steps are known to the steps behind them, in the same list and within"."""
+    found = []
+    for step in steps:
+        found.append(compile_step(spec, step, scope))
+        if step.kind == 'let':
+            scope = scope.with_local(step.target)
+    return found
 
 
 def compile_step(spec, step, scope):
+    if (step.kind not in BEFORE if scope.action.before else step.kind == 'set'):
+        raise Refused(f'{step.kind}: of rules before a row, or not of them')
     maker = {'insert': insertion, 'append': insertion, 'create': creation, 'update': change, 'delete': change,
-             'emit': emission, 'if': choice, 'foreach': loop, 'validate': demand, 'call': call}.get(step.kind)
+             'emit': emission, 'if': choice, 'foreach': loop, 'validate': demand, 'call': call, 'let': naming,
+             'set': setting}.get(step.kind)
     return maker(spec, step, scope) if maker else Bound(step.kind, words=step.words)
 
 
@@ -280,6 +309,39 @@ def loop(spec, step, scope):
         raise Refused('foreach goes over one name')
     return Bound('foreach', name=step.target, condition=bind_event(step.condition, scope),
                  then=compile_steps(spec, step.then, scope.with_local(step.target)))
+
+
+def naming(spec, step, scope):
+    """`let:`; a name that "means something already" is an error."""
+    if scope.action.bulk:
+        raise Undecided('let in a bulk operation')
+    if scope.means_something(step.target):
+        raise Refused(f'{step.target} means something already')
+    return Bound('let', name=step.target, condition=bind_event(step.condition, scope))
+
+
+def setting(spec, step, scope):
+    """`set:` "sets fields of the row that is about to be written". "A deletion … has nothing to set"."""
+    entity = scope.entity
+    operations = scope.action.on.operations
+    if operations == ('delete',):
+        raise Refused('a deletion has nothing to set')
+    if 'delete' in operations:
+        raise Undecided('set: of what may be a deletion')
+    columns = []
+    for name, value in step.columns:
+        found = entity.field(name)
+        if not found:
+            raise Refused(f'{entity.name} has no field {name}')
+        if found in [f for f, _ in columns]:
+            raise Refused(f'{name} is set twice')
+        bound = assignable(bind_event(value, scope), found)
+        if isinstance(bound, Reference) and bound.field == found and bound.kind == 'row' and not bound.way \
+                and bound.side != 'old':
+            raise Undecided(f'{name} is set to itself before its row is written')
+        same_keys(bound, found.keys)
+        columns.append((found, bound))
+    return Bound('set', entity, columns=columns)
 
 
 def demand(spec, step, scope):

@@ -4,7 +4,7 @@ The shape alone; what the names in expressions mean is for names.py. The model k
 generate.py writes; the chapter of docs/language.md that a rule comes from is named with it.
 """
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
 import yaml
@@ -50,10 +50,27 @@ class Field:
 
 
 @dataclass
+class Transition:
+    """`{from: …, to: …, guard: …}` of "States"."""
+    before: tuple
+    after: str
+    guard: Any = None
+
+
+@dataclass
+class States:
+    """`states:` of an entity."""
+    field: Field
+    initial: Optional[str]
+    transitions: list
+
+
+@dataclass
 class Entity:
     name: str
     fields: list
     declared: bool = True
+    states: Optional[States] = None
 
     @property
     def table(self):
@@ -83,18 +100,31 @@ class Step:
 
 @dataclass
 class Trigger:
-    """What raises an event: operations on an entity, or a custom event."""
+    """What raises an event: operations on an entity, or a custom event. An update is one if one of the fields has
+    another value, or if no fields are named."""
     operations: tuple = ()
     entity: Optional[str] = None
-    field: Optional[Field] = None
+    fields: tuple = ()
     event: Optional[str] = None
+
+    def hears(self, old, new):
+        """Is this change of a row of the entity one of those?"""
+        operation = operation_of(old, new)
+        if operation != 'update' or not self.fields:
+            return operation in self.operations
+        return any(old[f.column] != new[f.column] for f in self.fields)
+
+
+def operation_of(old, new):
+    """What `event_operation` says of a row's change."""
+    return 'insert' if old is None else 'delete' if new is None else 'update'
 
 
 @dataclass
 class Action:
     name: str
     on: Optional[Trigger]
-    branches: list                       # (condition or None, steps)
+    branches: list                       # (condition or None, steps, steps of its else)
     abort: bool = False
     order: int = 0
     params: dict = field(default_factory=dict)
@@ -102,6 +132,7 @@ class Action:
     validations: list = field(default_factory=list)
     batch: Optional[str] = None          # the payload's key that holds the array
     errors: str = 'stop_on_error'
+    before: bool = False                 # "Before a row is written"
     led: set = field(default_factory=set)          # bare names that a row farther away has
     implied: list = field(default_factory=list)    # entities of rows that keys name which nothing declares
 
@@ -126,13 +157,14 @@ def read(text):
     for document in documents:
         if 'entity' in document:
             name = document['entity']
-            spec.entities[name] = Entity(name, [read_field(n, t) for n, t in (document.get('fields') or {}).items()])
+            fields = [read_field(n, t) for n, t in (document.get('fields') or {}).items()]
+            spec.entities[name] = with_states(Entity(name, fields), document.get('states'))
     for document in documents:
         for action in document.get('actions') or []:
-            spec.actions.append(read_action(spec, action))
+            spec.actions += read_action(spec, action)
     for action in spec.actions:
-        for _, steps in action.branches:
-            note_targets(spec, steps)
+        for _, steps, otherwise in action.branches:
+            note_targets(spec, steps + otherwise)
     return spec
 
 
@@ -159,24 +191,72 @@ def read_field(name, text):
     return Field(name, name, BASES[kind], required=required, default=default)
 
 
+def with_states(entity, given):
+    """"It is the field `state` or `status`, or the one that `field:` names." `initial:` "is also the default of the
+    field; left out, it is the field's default"."""
+    if not given:
+        return entity
+    words = [given['field']] if 'field' in given else ['state', 'status']
+    found = [f for f in entity.fields if f.name in words and f.values]
+    if len(found) != 1:
+        raise Malformed('states: of which field?')
+    initial = given.get('initial') or (found[0].default and found[0].default.value)
+    whole = replace(found[0], default=initial and sql.Literal(initial))
+    transitions = []
+    for one in given['transitions']:
+        before = one['from'] if isinstance(one['from'], list) else [one['from']]
+        guard = sql.parse(one['guard']) if 'guard' in one else None
+        transitions.append(Transition(tuple(before), one['to'], guard))
+    for state in [initial, *[s for t in transitions for s in (*t.before, t.after)]]:
+        if state and state not in whole.values:
+            raise Malformed(f'{state} is no value of {whole.name}')
+    fields = [whole if f is found[0] else f for f in entity.fields]
+    return Entity(entity.name, fields, states=States(whole, initial, transitions))
+
+
 # --- actions -------------------------------------------------------------------------------------------------------
 
 
 def read_action(spec, given):
+    """The action, once for each entity whose changes it hears."""
     bulk = 'bulk' in given.get('pattern', '')
     if 'conditions' in given:
-        branches = [(sql.parse(b['if']), read_steps(b['then'])) for b in given['conditions']]
+        branches = [(sql.parse(b['if']), read_steps(b['then']), read_steps(b.get('else')))
+                    for b in given['conditions']]
     else:
         condition = sql.parse(given['condition']) if 'condition' in given else None
-        branches = [(condition, read_steps(given['steps']))]
+        branches = [(condition, read_steps(given['steps']), [])]
     params = {k: v for k, v in (given.get('params') or {}).items()}
     if bulk:
-        on = Trigger(event=given['trigger']) if 'trigger' in given else None
+        heard = [Trigger(event=given['trigger']) if 'trigger' in given else None]
+    elif isinstance(given.get('on'), list):
+        heard = read_list(spec, given['on'])
     else:
-        on = read_on(spec, given['on']) if 'on' in given else read_trigger(spec, given['trigger'])
-    return Action(given['name'], on, branches, given.get('on_error') == 'abort', int(given.get('order', 0)), params,
-                  bulk, [sql.parse(v) for v in given.get('validations') or []],
-                  given.get('batch_field'), given.get('error_handling', 'stop_on_error'))
+        heard = [read_on(spec, given['on']) if 'on' in given else read_trigger(spec, given['trigger'])]
+    before = given.get('when') == 'before'
+    if before and (heard[0].event or {'on_error', 'order'} & set(given)):
+        raise Malformed('a rule before a row has a row, and neither on_error nor order')
+    return [Action(given['name'], on, branches, given.get('on_error') == 'abort', int(given.get('order', 0)), params,
+                   bulk, [sql.parse(v) for v in given.get('validations') or []],
+                   given.get('batch_field'), given.get('error_handling', 'stop_on_error'), before) for on in heard]
+
+
+def read_list(spec, texts):
+    """"A list is of changes of rows, of one entity or of several"."""
+    found = [read_on(spec, text) for text in texts]
+    if any(on.event for on in found):
+        raise Malformed('a custom event in a list')
+    merged = {}
+    for on in found:
+        merged.setdefault(on.entity, []).append(on)
+    triggers = []
+    for entity, parts in merged.items():
+        heard = [(o, f) for on in parts for o in on.operations for f in on.fields or (None,)]
+        if any(one != other and one[0] == other[0] and None in (one[1], other[1]) for one in heard for other in heard) \
+                or len(heard) > len(set(heard)):
+            raise Malformed('one change includes the other')
+        triggers.append(Trigger(tuple(dict.fromkeys(o for o, _ in heard)), entity, tuple(f for _, f in heard if f)))
+    return triggers
 
 
 def read_on(spec, text):
@@ -195,7 +275,7 @@ def read_on(spec, text):
         return Trigger(operations, entity.name)
     if not entity.field(changed) or operations not in (('update',), ('insert', 'update', 'delete')):
         raise Malformed(f'on: {text}')
-    return Trigger(('update',), entity.name, entity.field(changed))
+    return Trigger(('update',), entity.name, (entity.field(changed),))
 
 
 def read_trigger(spec, name):
@@ -204,7 +284,7 @@ def read_trigger(spec, name):
     found = [Trigger((operation,), e.name) for e in spec.entities.values() for end, operation in ends.items()
              if name == f'{e.table}_{end}']
     if not found:
-        found = [Trigger(('update',), e.name, f) for e in spec.entities.values() for f in e.fields
+        found = [Trigger(('update',), e.name, (f,)) for e in spec.entities.values() for f in e.fields
                  if name in [p + n + '_changed' for p in (e.table + '_', '') for n in f.names]]
     if len(found) > 1:
         raise Malformed(f'the trigger {name} can mean several things')
@@ -237,11 +317,18 @@ def read_step(given):
     if key in ('update', 'delete'):
         sentence = sql.parse_sentence(value)
         return Step(key, sentence.entity, sentence)
+    if key == 'let':
+        name, _, text = value.partition(' = ')
+        return Step(key, name.strip(), condition=sql.parse(text))
+    if key == 'set':
+        pairs = [(c, sql.parse(v)) for c, v in value.items()] if isinstance(value, dict) else sql.parse_set(value)
+        return Step(key, columns=pairs)
     if key in ('call_external', 'notify', 'escalate'):
         place, _, what = value.partition(' ')
         return Step(key, words=(place, what.strip('"')))
     if key in ('insert', 'append', 'create', 'emit'):
-        return Step(key, value)
+        sentence = sql.parse_sentence(value)
+        return Step(key, sentence.entity, columns=dict(sentence.assignments))
     if key == 'return':
         return Step(key)
     name, arguments = sql.parse_call(value)

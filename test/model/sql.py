@@ -297,6 +297,14 @@ def parse_sentence(text):
     return found
 
 
+def parse_set(text):
+    """What follows `set:`, as (column, value) pairs."""
+    parser = Parser(text)
+    found = assignments(parser)
+    parser.finish()
+    return found
+
+
 def assignments(parser):
     found = []
     while True:

@@ -2,7 +2,7 @@
 import itertools
 
 from names import Undecided
-from values import Failure
+from values import Failure, evaluate
 
 
 class Store:
@@ -12,6 +12,7 @@ class Store:
         self.spec = spec
         self.tables = {e.name: {} for e in spec.entities.values()}
         self.numbers = itertools.count(1)
+        self.before_row = lambda entity, old, new, by_ref=False: new      # what is written for a row
 
     def snapshot(self):
         return {name: dict(rows) for name, rows in self.tables.items()}
@@ -28,12 +29,13 @@ class Store:
     def insert(self, entity, rows):
         table, done = self.tables[entity.name], []
         for row in rows:
+            row = self.before_row(entity, None, row)
             self.check(entity, row)
             if row['id'] in table:
                 raise Failure('23505', f'{entity.name} {row["id"]}')
             table[row['id']] = row
             done.append((None, row))
-        self.check_refs(entity, rows)
+        self.check_changes(entity, done)
         return done
 
     def update(self, entity, changes):
@@ -41,11 +43,11 @@ class Store:
         self.check_log(entity)
         table, done = self.tables[entity.name], []
         for key, row in changes:
+            row = self.before_row(entity, table[key], row)
             self.check(entity, row)
             done.append((table.pop(key), row))
             table[key] = row
-        self.check_refs(entity, [new for old, new in done if any(
-            old[f.column] != new[f.column] for f in entity.fields if f.ref)])
+        self.check_changes(entity, done)
         return done
 
     def delete(self, entity, keys):
@@ -53,7 +55,10 @@ class Store:
         self.check_log(entity)
         table = self.tables[entity.name]
         self.held = False
-        done = [(table.pop(key), None) for key in keys]
+        done = []
+        for key in keys:
+            self.before_row(entity, table[key], None)
+            done.append((table.pop(key), None))
         changes = {(entity.name, 'delete'): done}
         self.follow(entity, keys, changes)
         referring = []
@@ -78,6 +83,10 @@ class Store:
                 found = [row for row in table.values() if field.ref == entity.name and row[field.column] in keys]
                 if not found:
                     continue
+                if field.on_delete in ('cascade', 'set null'):
+                    for row in found:
+                        gone = field.on_delete == 'cascade'
+                        self.before_row(other, row, None if gone else {**row, field.column: None}, by_ref=True)
                 if field.on_delete == 'cascade':
                     changes.setdefault((other.name, 'delete'), []).extend((table.pop(r['id']), None) for r in found)
                     self.follow(other, [row['id'] for row in found], changes)
@@ -108,12 +117,30 @@ class Store:
             if value is not None and field.values and value not in field.values:
                 raise Failure('23514', f'{entity.name}.{field.name} = {value}')
 
-    def check_refs(self, entity, rows):
-        for row in rows:
-            for field in entity.fields:
-                value = row[field.column]
-                if field.ref and value is not None and value not in self.tables[field.ref]:
-                    raise Failure('23503', f'{entity.name}.{field.name} = {value}')
+    def check_changes(self, entity, changes):
+        """What is looked at when the statement's rows are written: refs, and the states that they come into."""
+        failures = self.lost_refs(entity, changes) + self.wrong_states(entity, changes)
+        if len({f.sqlstate for f in failures}) > 1:
+            raise Undecided('two constraints that fail differently')
+        if failures:
+            raise failures[0]
+
+    def lost_refs(self, entity, changes):
+        found = []
+        for old, new in changes:
+            refs = [f for f in entity.fields if f.ref]
+            if old is None or any(old[f.column] != new[f.column] for f in refs):
+                found += [Failure('23503', f'{entity.name}.{f.name} = {new[f.column]}') for f in refs
+                          if new[f.column] is not None and new[f.column] not in self.tables[f.ref]]
+        return found
+
+    @staticmethod
+    def wrong_states(entity, changes):
+        """"Any other change is an error (SQ206) of the statement that makes it, whoever makes it"; "an insertion in
+        another state is refused"."""
+        states = entity.states
+        return [Failure('SQ206', f'{entity.name}: {old} to {new}') for old, new in changes
+                if states and not may_follow(states, old, new)]
 
     def referring(self, entity, keys):
         """The refs, as (entity, field), by which there are rows that lead to the keys."""
@@ -128,3 +155,15 @@ class Store:
             raise Undecided('two refs that fail differently')
         if found:
             raise Failure(states.pop(), 'referred to by ' + ', '.join(f'{o.name}.{field.name}' for o, field in found))
+
+
+def may_follow(states, old, new):
+    column = states.field.column
+    if old is None:
+        return new[column] == states.initial
+    if old[column] == new[column]:
+        return True
+    sides = {'old': old, 'new': new}
+    return any(old[column] in t.before and new[column] == t.after and (
+        t.guard is None or evaluate(t.guard, lambda r: sides[r.side][r.field.column]) is True)
+        for t in states.transitions)
