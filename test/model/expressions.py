@@ -80,8 +80,6 @@ def names(place, kind):
     for name, local_kind in place.local.items():
         if local_kind == kind:
             found.append((12, name))
-    if place.entity and kind == 'text' and not place.taken:
-        found.append((1, 'event_operation'))
     if place.entity:
         found += [(w, n) for w, n in own_names(place, kind) if not place.taken or is_plain(n)]
         found += led_names(place.spec, place.entity, kind)
@@ -221,7 +219,7 @@ def condition(drawn, place, depth=1):
         return f'{left} {operator} {right}'
     if form == 4:
         if place.entity and not place.taken and drawn.chance(20):
-            return f"event_operation = '{drawn.pick(['insert', 'update', 'delete'])}'"
+            return 'event_operation IS NOT NULL'
         if place.entity and drawn.chance(20):
             return drawn.pick(['new', 'old']) + ' IS ' + ('NOT NULL' if drawn.chance(10) else 'NULL')
         return f'{name(drawn, place, drawn.pick(list(TYPES)))} IS {drawn.pick(["", "NOT "])}NULL'
