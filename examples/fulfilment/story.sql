@@ -20,7 +20,7 @@ SELECT * FROM fulfilment.sagas;
 SELECT name, stock, reserved FROM fulfilment.product ORDER BY name;
 
 \echo The money comes, and then the courier:
-SELECT payload ->> 'amount' AS amount, specql.ack(id, '{"payment": "P-1"}') AS answered FROM specql.take('cards');
+SELECT payload ->> 'amount' AS amount, specql.ack(id, '{"payment": "P-1"}') AS answered FROM specql.take('till');
 SELECT specql.drain() > 0 AS goes_on;
 SELECT operation, payload ->> 'by' AS by, specql.ack(id, '{"number": "C-9"}') AS answered FROM specql.take('shipping');
 SELECT specql.drain() > 0 AS goes_on;
@@ -31,23 +31,23 @@ SELECT name, stock, reserved FROM fulfilment.product ORDER BY name;
 \echo Bob orders the toaster. His bank refuses, so the goods are free again and there is no purchase.
 SELECT fulfilment.fulfil('bob', fulfilment.of('toaster'), 1, false) AS bob \gset
 SELECT name, stock, reserved FROM fulfilment.product ORDER BY name;
-SELECT specql.nack(id, 'card refused', final => true) AS refused FROM specql.take('cards');
+SELECT specql.nack(id, 'card refused', final => true) AS refused FROM specql.take('till');
 SELECT specql.drain() > 0 AS goes_on;
 \echo (Nobody knows whether the bank has taken money before it said no, so it is asked to give it back.)
-SELECT operation, specql.ack(id, '{}'::jsonb) AS answered FROM specql.take('cards');
+SELECT operation, specql.ack(id, '{}'::jsonb) AS answered FROM specql.take('till');
 SELECT specql.drain() >= 0 AS goes_on;
 SELECT * FROM fulfilment.sagas ORDER BY customer;
 SELECT name, stock, reserved FROM fulfilment.product ORDER BY name;
 
 \echo Cyd orders the toaster too, and pays; but no carrier comes, so that is undone as well, the last step first.
 SELECT fulfilment.fulfil('cyd', fulfilment.of('toaster'), 1, false) AS cyd \gset
-SELECT specql.ack(id, '{"payment": "P-3"}') AS paid FROM specql.take('cards');
+SELECT specql.ack(id, '{"payment": "P-3"}') AS paid FROM specql.take('till');
 SELECT specql.drain() > 0 AS goes_on;
 SELECT specql.nack(id, 'strike', final => true) AS refused FROM specql.take('shipping');
 SELECT specql.drain() > 0 AS goes_on;
 SELECT operation, specql.ack(id, '{}'::jsonb) AS answered FROM specql.take('shipping');
 SELECT specql.drain() > 0 AS goes_on;
-SELECT operation, specql.ack(id, '{}'::jsonb) AS answered FROM specql.take('cards');
+SELECT operation, specql.ack(id, '{}'::jsonb) AS answered FROM specql.take('till');
 SELECT specql.drain() >= 0 AS goes_on;
 SELECT * FROM fulfilment.sagas ORDER BY customer;
 SELECT name, stock, reserved FROM fulfilment.product ORDER BY name;
@@ -60,7 +60,7 @@ SELECT status, saga_state ->> 'error' AS error FROM fulfilment.fulfilment WHERE 
 SELECT fulfilment.fulfil('eve', fulfilment.of('kettle'), 1, false) AS eve \gset
 SELECT fulfilment.manual_compensation(:'eve') AS undone;
 SELECT specql.drain() >= 0 AS goes_on;
-SELECT operation, specql.ack(id, '{}'::jsonb) AS answered FROM specql.take('cards', 10) ORDER BY operation;
+SELECT operation, specql.ack(id, '{}'::jsonb) AS answered FROM specql.take('till', 10) ORDER BY operation;
 SELECT specql.drain() >= 0 AS goes_on;
 SELECT * FROM fulfilment.sagas ORDER BY customer;
 
